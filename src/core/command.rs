@@ -1,0 +1,109 @@
+//! What clients ask for. Every front end (native JSON, WHIP/WHEP, later others) is an adapter onto these.
+
+use super::ids::{Mid, ParticipantId, RoomId, TrackId};
+
+/// Enter a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    /// Which room; made if it does not exist.
+    pub room: RoomId,
+    /// What others see: 1–64 characters, trimmed.
+    pub name: String,
+    /// Whether every track of the room is subscribed to without asking.
+    pub auto_subscribe: bool,
+}
+
+/// Take up a participant again after the signalling connection broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// The room they were in.
+    pub room: RoomId,
+    /// Who they were.
+    pub participant: ParticipantId,
+    /// What `Joined` gave them.
+    pub secret: String,
+}
+
+/// What a track shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// A voice.
+    Microphone,
+    /// A face.
+    Camera,
+    /// A shared screen or window.
+    Screen,
+    /// The sound of a shared screen.
+    ScreenAudio,
+}
+
+/// Audio or video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Sound.
+    Audio,
+    /// Pictures.
+    Video,
+}
+
+impl Source {
+    /// The kind that this source always has.
+    pub fn kind(self) -> Kind {
+        match self {
+            Source::Microphone | Source::ScreenAudio => Kind::Audio,
+            Source::Camera | Source::Screen => Kind::Video,
+        }
+    }
+}
+
+/// One section of an offer that the client sends media on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicationRequest {
+    /// The section.
+    pub mid: Mid,
+    /// What it shows.
+    pub source: Source,
+    /// Whether it starts muted.
+    pub muted: bool,
+}
+
+/// A request from somebody who has joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Negotiate. `publications` is the whole list of what is published.
+    Offer {
+        /// The session description.
+        sdp: String,
+        /// The sections that publish.
+        publications: Vec<PublicationRequest>,
+    },
+    /// Mute or unmute an own track.
+    Mute {
+        /// Whose state changes.
+        track: TrackId,
+        /// To what.
+        muted: bool,
+    },
+    /// Receive a track.
+    Subscribe(TrackId),
+    /// Receive a track no longer; its slot is free for another.
+    Unsubscribe(TrackId),
+    /// Stop or resume a subscription; it keeps its slot.
+    Pause {
+        /// Which track.
+        track: TrackId,
+        /// Stop, or resume.
+        paused: bool,
+    },
+    /// Pass a small message on.
+    Data {
+        /// To whom; `None`: to everyone else.
+        to: Option<Vec<ParticipantId>>,
+        /// What it is about.
+        topic: String,
+        /// JSON text.
+        payload: Box<str>,
+    },
+    /// Go.
+    Leave,
+}

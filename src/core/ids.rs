@@ -1,0 +1,163 @@
+//! Names of things: newtypes, so that a track is never taken for a participant.
+//!
+//! Ids that leave the process (`ParticipantId`, `TrackId`) are drawn from a participant's own entropy and are
+//! unguessable; keys that do not (`ConnectionId`, `DtlsSession`) are plain numbers.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::limits::{ROOM_ID_BYTES_MAX, ROOM_ID_BYTES_MIN};
+
+/// A room's name as people type it: 1–64 characters of `A–Z a–z 0–9 _ - .`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomId(Arc<str>);
+
+/// A room id that breaks the rules of [`RoomId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadRoomId;
+
+impl RoomId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RoomId {
+    type Err = BadRoomId;
+
+    fn from_str(text: &str) -> Result<Self, BadRoomId> {
+        let length_ok = (ROOM_ID_BYTES_MIN..=ROOM_ID_BYTES_MAX).contains(&text.len());
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        if length_ok && text.bytes().all(allowed) { Ok(Self(text.into())) } else { Err(BadRoomId) }
+    }
+}
+
+impl fmt::Display for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Crockford's base 32 in lower case: no letter that is taken for another.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Digits of a 64-bit number in base 32.
+const DIGITS: usize = 13;
+
+fn write_base32(f: &mut fmt::Formatter<'_>, prefix: &str, value: u64) -> fmt::Result {
+    f.write_str(prefix)?;
+    for digit in (0..DIGITS).rev() {
+        let index = (value >> (digit * 5)) & 31;
+        write!(f, "{}", ALPHABET[index as usize] as char)?;
+    }
+    Ok(())
+}
+
+fn parse_base32(text: &str, prefix: &str) -> Option<u64> {
+    let digits = text.strip_prefix(prefix)?;
+    if digits.len() != DIGITS {
+        return None;
+    }
+    let mut value: u64 = 0;
+    for byte in digits.bytes() {
+        let index = ALPHABET.iter().position(|&letter| letter == byte)? as u64;
+        value = value.checked_mul(32)?.checked_add(index)?;
+    }
+    Some(value)
+}
+
+/// Text that is not an id of the wanted sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadId;
+
+macro_rules! public_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_base32(f, $prefix, self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                parse_base32(text, $prefix).map(Self).ok_or(BadId)
+            }
+        }
+    };
+}
+
+public_id!(
+    /// A member of a room; `p-` and 13 base-32 digits on the wire.
+    ParticipantId,
+    "p-"
+);
+public_id!(
+    /// What somebody publishes; `t-` and 13 base-32 digits on the wire.
+    TrackId,
+    "t-"
+);
+
+/// The shell's name for one signalling connection. Never used twice by a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// One DTLS association, as the core and the shell call it. Never used twice by a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DtlsSession(pub u64);
+
+/// The correlation value of a request, as JSON text (a string with its quotes, or an integer).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(pub Box<str>);
+
+/// A synchronisation source of RTP (RFC 3550 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ssrc(pub u32);
+
+impl fmt::Display for Ssrc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+/// An RTP payload type, 0–127.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PayloadType(pub u8);
+
+/// The `a=mid` of a media section: at most 16 bytes of ASCII.
+pub use str0m::media::Mid;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_survive_the_way_through_text() {
+        for value in [0, 1, 31, 32, u64::MAX, 0x0123_4567_89ab_cdef] {
+            assert_eq!(ParticipantId(value).to_string().parse(), Ok(ParticipantId(value)));
+            assert_eq!(TrackId(value).to_string().parse(), Ok(TrackId(value)));
+        }
+    }
+
+    #[test]
+    fn a_track_id_is_no_participant_id() {
+        assert!(TrackId(7).to_string().parse::<ParticipantId>().is_err());
+        assert!("p-zzzzzzzzzzzzz".parse::<ParticipantId>().is_err(), "over 64 bits");
+        assert!("p-".parse::<ParticipantId>().is_err());
+    }
+
+    #[test]
+    fn room_ids_are_short_and_plain() {
+        assert!("standup_2.A-b".parse::<RoomId>().is_ok());
+        for bad in ["", "with space", "emoji😀", "slash/", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<RoomId>(), Err(BadRoomId), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Everything that can happen to the core, as one enum. What is not in here cannot change what the core does.
+
+use std::net::SocketAddr;
+
+use super::command::{Command, Join, Resume};
+use super::ids::{ConnectionId, DtlsSession, ParticipantId, RequestId, RoomId};
+
+/// Which transport a datagram came by or goes by. A TCP peer's datagrams are deframed by the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// A datagram of the UDP socket, or relayed to it by the embedded TURN server.
+    Udp,
+    /// One RFC 4571 frame of an ICE-TCP connection.
+    Tcp,
+}
+
+/// A way to a peer: from which of our addresses, to which of its, by which transport.
+/// Addresses are canonical: never IPv4-mapped IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path {
+    /// The transport.
+    pub transport: Transport,
+    /// Our address: where the peer's packets come to, where replies leave from.
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub remote: SocketAddr,
+}
+
+/// One address at which clients can reach us, to be written into answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalCandidate {
+    /// By which transport.
+    pub transport: Transport,
+    /// The address as clients see it (behind a 1:1 NAT: the public one).
+    pub address: SocketAddr,
+}
+
+/// What the shell hands in with everyone who joins.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// 32 bytes from the operating system. All that is random about this participant is expanded from them.
+    pub entropy: [u8; 32],
+    /// Where this client can reach us, best first; not empty.
+    pub candidates: Vec<LocalCandidate>,
+}
+
+/// Everything that can happen.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram arrived. The bytes may be decrypted in place; they are the core's until the call returns.
+    Datagram {
+        /// The way it came.
+        path: Path,
+        /// What it holds.
+        bytes: &'a mut [u8],
+    },
+    /// Someone asks to enter a room.
+    Join {
+        /// The signalling connection; events for the participant go there.
+        connection: ConnectionId,
+        /// Repeated in the reply.
+        request: Option<RequestId>,
+        /// Entropy and candidates.
+        admission: Admission,
+        /// What was asked for.
+        join: Join,
+    },
+    /// Someone whose signalling broke is back.
+    Resume {
+        /// The new signalling connection.
+        connection: ConnectionId,
+        /// Repeated in the reply.
+        request: Option<RequestId>,
+        /// Who it is.
+        resume: Resume,
+    },
+    /// A request on a connection.
+    Command {
+        /// From whom.
+        connection: ConnectionId,
+        /// Repeated in the reply.
+        request: Option<RequestId>,
+        /// What was asked for.
+        command: Command,
+    },
+    /// A signalling connection is gone without a goodbye.
+    ConnectionLost(ConnectionId),
+    /// A DTLS handshake did something.
+    Dtls {
+        /// Which handshake.
+        session: DtlsSession,
+        /// What it did.
+        event: DtlsEvent,
+    },
+    /// The operator, through `/admin/v1` or a signal.
+    Admin(AdminCommand),
+    /// The time that [`Output::Timeout`](super::Output::Timeout) named has come (or any other: early is harmless).
+    Timeout,
+}
+
+/// What an operator can do to running rooms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminCommand {
+    /// Tell everyone in the room, and end it.
+    CloseRoom(RoomId),
+    /// Tell one participant, and remove them.
+    Remove(RoomId, ParticipantId),
+    /// Tell everyone that the server stops, and end all rooms. Joins are refused from now on.
+    Shutdown,
+}
+
+/// SRTP protection profiles (RFC 5764 §4.1.2, RFC 7714 §14.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SrtpProfile {
+    /// AES_CM_128_HMAC_SHA1_80
+    Aes128CmSha1_80,
+    /// AEAD_AES_128_GCM
+    AeadAes128Gcm,
+    /// AEAD_AES_256_GCM
+    AeadAes256Gcm,
+}
+
+/// What comes back from a DTLS handshake that runs in the shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DtlsEvent {
+    /// A datagram to send to the peer.
+    Packet(Vec<u8>),
+    /// The peer's certificate, DER.
+    PeerCertificate(Vec<u8>),
+    /// Exported keying material (RFC 5764 §4.2): client key, server key, client salt, server salt.
+    KeyingMaterial {
+        /// The negotiated profile.
+        profile: SrtpProfile,
+        /// The bytes, as long as the profile asks for.
+        material: Vec<u8>,
+    },
+    /// The handshake is complete.
+    Connected,
+    /// The peer said goodbye, or the handshake failed; nothing more comes.
+    Closed,
+}

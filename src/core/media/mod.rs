@@ -1,0 +1,1 @@
+//! The media half of a participant: what goes over its wire.

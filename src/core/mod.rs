@@ -1,0 +1,22 @@
+//! The SFU as one deterministic value: (entropy, inputs, time) in, outputs out.
+//!
+//! **Feed any number of inputs with a `now` that never goes back, then drain `poll_output` until it returns
+//! `Timeout`; only then sleep.**
+//!
+//! Nothing in here touches a socket, a file, a clock, a thread, the operating system's randomness, or a map whose
+//! iteration order depends on a seed. `.clippy.toml` and `tests/tidy.rs` see to it.
+
+pub mod command;
+pub mod event;
+pub mod ids;
+pub mod input;
+pub mod media;
+pub mod output;
+pub mod settings;
+pub mod sfu;
+pub mod stats;
+
+pub use input::Input;
+pub use output::Output;
+pub use settings::Settings;
+pub use sfu::Sfu;

@@ -1,0 +1,33 @@
+//! What the operator chose, as far as the core needs to know it. Fixed for the life of an `Sfu`.
+
+use std::time::{Duration, Instant};
+
+use super::event::SlotCounts;
+
+/// The core's settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Most rooms at a time.
+    pub rooms_max: usize,
+    /// Most participants in a room.
+    pub participants_per_room_max: usize,
+    /// Most tracks that one participant publishes.
+    pub tracks_per_participant_max: usize,
+    /// Slots in a first offer.
+    pub slots: SlotCounts,
+    /// Most slots of a participant.
+    pub slots_max: SlotCounts,
+    /// How long a room outlives its last participant; zero: not at all.
+    pub empty_timeout: Duration,
+    /// How long somebody whose signalling broke can come back.
+    pub resume_timeout: Duration,
+    /// How long a participant may take from joining to a working media path (and how long without any
+    /// connectivity check it stays afterwards: RFC 7675 consent).
+    pub media_timeout: Duration,
+    /// The server's DTLS certificate, DER. Its private key stays with the shell.
+    pub certificate: Vec<u8>,
+    /// A point of the monotonic clock …
+    pub epoch: Instant,
+    /// … and what the wall clock showed then, since 1970. Sender reports are stamped by these.
+    pub epoch_unix: Duration,
+}

@@ -1,0 +1,29 @@
+//! Every fixed cap of the program, what it bounds, and why that number. What an operator may want to change is
+//! in the configuration instead; the defaults there refer to this file.
+
+/// Shortest room id, bytes.
+pub const ROOM_ID_BYTES_MIN: usize = 1;
+/// Longest room id, bytes: fits a URL and a log line.
+pub const ROOM_ID_BYTES_MAX: usize = 64;
+/// Longest display name, characters.
+pub const NAME_CHARS_MAX: usize = 64;
+/// Longest `data.topic`, characters.
+pub const TOPIC_CHARS_MAX: usize = 64;
+/// Largest `data.payload`, bytes of JSON text.
+pub const DATA_PAYLOAD_BYTES_MAX: usize = 16 * 1024;
+/// Longest correlation value, bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+/// Largest session description, bytes: 64 sections with all of Chromium's codecs are about 200 KiB.
+pub const SDP_BYTES_MAX: usize = 512 * 1024;
+/// Most media sections in an offer: what bounds an answer and its handling.
+pub const SDP_SECTIONS_MAX: usize = 160;
+
+/// Largest datagram that we send: what fits any path that WebRTC uses (RFC 8831 §5, libwebrtc's own limit).
+pub const DATAGRAM_BYTES_MAX: usize = 1500;
+/// Addresses from which one participant may have passed a connectivity check: a phone on two networks, twice over.
+pub const PATHS_PER_PARTICIPANT_MAX: usize = 16;
+/// Incoming RTP streams one participant may open: three layers with RTX for each of its tracks, with room to spare.
+pub const INGRESS_STREAMS_PER_PARTICIPANT_MAX: usize = 128;
+
+const _: () = assert!(ROOM_ID_BYTES_MIN <= ROOM_ID_BYTES_MAX);
+const _: () = assert!(DATA_PAYLOAD_BYTES_MAX < SDP_BYTES_MAX);
