@@ -1,0 +1,123 @@
+// One face over two browsers: Chromium by Playwright, Firefox by puppeteer (WebDriver BiDi). Each
+// runs as one process for the whole run; every page lives in a fresh context of its own.
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { chromium } from "playwright-core";
+import puppeteer from "puppeteer-core";
+import { chromiumPath, firefoxPath } from "./programs.js";
+import { startSound } from "./sound.js";
+
+const CHROMIUM_FLAGS = [
+  "--autoplay-policy=no-user-gesture-required",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-gpu",
+  "--disable-quic",
+  "--disable-sync",
+  "--no-first-run",
+  "--use-fake-device-for-media-stream",
+  "--use-fake-ui-for-media-stream",
+];
+
+const FIREFOX_PREFERENCES = {
+  "dom.min_background_timeout_value": 4,
+  "dom.timeout.enable_budget_timer_throttling": false,
+  "media.autoplay.blocking_policy": 0,
+  "media.autoplay.default": 0,
+  "media.navigator.permission.disabled": true,
+  "media.navigator.streams.fake": true,
+  "media.peerconnection.ice.loopback": true,
+  "media.peerconnection.ice.obfuscate_host_addresses": false,
+};
+
+const PAGE_CODE = ["synthetic.js", "senses.js", "loopback.js"].map((name) =>
+  readFileSync(resolve(import.meta.dirname, "../page", name), "utf8"),
+);
+
+/** A page of either browser. */
+class Page {
+  /** What the page said on its console, and its uncaught errors. */
+  console = [];
+  isClosed = false;
+
+  constructor(browser, page, closeContext) {
+    this.browser = browser;
+    this.driver = page;
+    this.closeContext = closeContext;
+    page.on("console", (message) => this.console.push(`${message.type()}: ${message.text()}`));
+    page.on("pageerror", (error) => this.console.push(`uncaught: ${error.stack ?? error}`));
+  }
+
+  async goto(url) {
+    await this.driver.goto(url, { waitUntil: "load" });
+  }
+
+  /** Goes to `url` and puts the test's own page code beside whatever is there. */
+  async gotoWithLab(url) {
+    await this.goto(url);
+    for (const code of PAGE_CODE) await this.driver.evaluate(code);
+  }
+
+  evaluate(task, argument) {
+    return this.driver.evaluate(task, argument);
+  }
+
+  async close() {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    await this.closeContext();
+  }
+}
+
+const launchers = {
+  async chromium() {
+    const browser = await chromium.launch({
+      executablePath: chromiumPath(),
+      chromiumSandbox: false,
+      args: CHROMIUM_FLAGS,
+    });
+    return {
+      async open() {
+        const context = await browser.newContext({ viewport: { width: 1000, height: 700 } });
+        return new Page("chromium", await context.newPage(), () => context.close());
+      },
+      close: () => browser.close(),
+    };
+  },
+
+  async firefox() {
+    const executablePath = firefoxPath();
+    const sound = await startSound();
+    const firefox = await puppeteer.launch({
+      browser: "firefox",
+      executablePath,
+      headless: true,
+      env: { ...process.env, ...sound.environment },
+      extraPrefsFirefox: FIREFOX_PREFERENCES,
+    });
+    return {
+      async open() {
+        const context = await firefox.createBrowserContext();
+        return new Page("firefox", await context.newPage(), () => context.close());
+      },
+      async close() {
+        await firefox.close();
+        await sound.stop();
+      },
+    };
+  },
+};
+
+const running = new Map();
+
+/** Opens an empty page in a fresh context; the browser is launched on first use. */
+export async function openPage(browser) {
+  if (!running.has(browser)) running.set(browser, launchers[browser]());
+  return (await running.get(browser)).open();
+}
+
+export async function closeBrowsers() {
+  const browsers = [...running.values()];
+  running.clear();
+  for (const browser of browsers) await (await browser).close();
+}

@@ -1,0 +1,57 @@
+// Finds the programs that the tests drive. What is missing fails the run with a clear message.
+import { accessSync, constants } from "node:fs";
+import { delimiter, join, resolve } from "node:path";
+
+const isExecutable = (path) => {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const find = ({ variable, names, fallback, advice }) => {
+  const named = process.env[variable];
+  if (named) {
+    if (isExecutable(named)) return resolve(named);
+    throw new Error(`${variable} names ${named}, which is not an executable file`);
+  }
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  const candidates = [...names.flatMap((name) => folders.map((folder) => join(folder, name))), ...fallback];
+  const found = candidates.find(isExecutable);
+  if (!found) throw new Error(`${[...names, ...fallback].join(" or ")} not found: ${advice}, or set ${variable}`);
+  return found;
+};
+
+export const chromiumPath = () =>
+  find({
+    variable: "CHROMIUM_BIN",
+    names: ["chromium"],
+    fallback: [],
+    advice: "install it (Debian: apt-get install chromium)",
+  });
+
+export const firefoxPath = () =>
+  find({
+    variable: "FIREFOX_BIN",
+    names: ["firefox-esr", "firefox"],
+    fallback: [],
+    advice: "install it (Debian: apt-get install firefox-esr)",
+  });
+
+export const pulseaudioPath = () =>
+  find({
+    variable: "PULSEAUDIO_BIN",
+    names: ["pulseaudio"],
+    fallback: [],
+    advice: "install it (Debian: apt-get install pulseaudio)",
+  });
+
+export const straitPath = () =>
+  find({
+    variable: "STRAIT_BIN",
+    names: [],
+    fallback: [resolve(import.meta.dirname, "../../../target/release/strait")],
+    advice: "build it with `cargo build --release`",
+  });

@@ -1,0 +1,111 @@
+// Runs in the page: an eye and an ear for received tracks. The eye reads pixels off a real <video>,
+// the ear the spectrum of what the browser decoded.
+{
+  const lab = (globalThis.lab ??= {});
+  /** The eyes and ears of this page, by the names that the tests use. */
+  lab.eyes = new Map();
+  lab.ears = new Map();
+
+  const average = (pixels) => {
+    const sum = [0, 0, 0];
+    for (let at = 0; at < pixels.length; at += 4) for (let c = 0; c < 3; c++) sum[c] += pixels[at + c];
+    return sum.map((total) => Math.round(total / (pixels.length / 4)));
+  };
+
+  /** The time code on `paper` as drawn, right or not. */
+  const readCode = (paper, width, height) => {
+    const bits = lab.TIME_CODE.dataBits + lab.TIME_CODE.checkBits;
+    const y = Math.floor((height * lab.TIME_CODE.height) / 2);
+    const row = paper.getImageData(0, y, width, 1).data;
+    let code = 0;
+    for (let bit = 0; bit < bits; bit++) {
+      const x = Math.floor(((bit + 0.5) * width) / bits);
+      code = code * 2 + (row[x * 4 + 1] > 127 ? 1 : 0);
+    }
+    return code;
+  };
+
+  /** The age in milliseconds of a frame by its time code, or null where that is illegible. */
+  const ageOf = (code) => {
+    const { dataBits, checkBits } = lab.TIME_CODE;
+    const stamp = Math.floor(code / 2 ** checkBits);
+    if (lab.checksum(stamp) !== code % 2 ** checkBits) return null;
+    const range = 2 ** dataBits;
+    return ((Date.now() % range) - stamp + range) % range;
+  };
+
+  /** Watches a video element. */
+  lab.watchElement = (video) => {
+    const canvas = document.createElement("canvas");
+    const paper = canvas.getContext("2d", { willReadFrequently: true });
+    const draw = () => {
+      canvas.width = video.videoWidth;
+      canvas.height = video.videoHeight;
+      paper.drawImage(video, 0, 0);
+    };
+
+    return {
+      video,
+      /** What is in the picture: while `code` changes, it moves. */
+      look: () => {
+        const { videoWidth: width, videoHeight: height } = video;
+        if (!width) return { width, height, rgb: null, code: null };
+        draw();
+        const centre = paper.getImageData(width * 0.3, height * 0.4, width * 0.4, height * 0.4);
+        return { width, height, rgb: average(centre.data), code: readCode(paper, width, height) };
+      },
+      /** Notes in `ages` how old each frame is when it is presented. */
+      noteAges: (ages) => {
+        const onFrame = () => {
+          draw();
+          const age = ageOf(readCode(paper, canvas.width, canvas.height));
+          if (age !== null) ages.push(age);
+          video.requestVideoFrameCallback(onFrame);
+        };
+        video.requestVideoFrameCallback(onFrame);
+      },
+    };
+  };
+
+  lab.watch = (track) => {
+    const video = document.createElement("video");
+    video.muted = true;
+    video.autoplay = true;
+    video.playsInline = true;
+    video.srcObject = new MediaStream([track]);
+    document.body.append(video);
+    void video.play().catch(() => {});
+    return lab.watchElement(video);
+  };
+
+  lab.listen = (track) => {
+    const stream = new MediaStream([track]);
+    const context = lab.audioContext();
+    // Chromium feeds a remote track to Web Audio only while an element plays it too.
+    const element = new Audio();
+    element.muted = true;
+    element.srcObject = stream;
+    void element.play().catch(() => {});
+
+    const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
+    new MediaStreamAudioSourceNode(context, { mediaStream: stream }).connect(analyser);
+    const spectrum = new Float32Array(analyser.frequencyBinCount);
+    const wave = new Float32Array(analyser.fftSize);
+
+    return {
+      element,
+      hear: () => {
+        analyser.getFloatFrequencyData(spectrum);
+        analyser.getFloatTimeDomainData(wave);
+        let peak = 1;
+        for (let bin = 2; bin < spectrum.length; bin++) if (spectrum[bin] > spectrum[peak]) peak = bin;
+        const loudest = wave.reduce((top, sample) => Math.max(top, Math.abs(sample)), 0);
+        return {
+          hz: Math.round((peak * context.sampleRate) / analyser.fftSize),
+          loudest,
+          clock: context.currentTime,
+        };
+      },
+    };
+  };
+}

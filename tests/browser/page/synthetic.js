@@ -1,0 +1,58 @@
+// Runs in the page: the synthetic camera and microphone of one participant. The camera shows one
+// colour with a time code along its top edge (so that every frame differs and its age can be read);
+// the microphone plays one tone.
+{
+  const lab = (globalThis.lab ??= {});
+
+  /** Bits of the time code: 24 of milliseconds, 4 of checksum. */
+  lab.TIME_CODE = { dataBits: 24, checkBits: 4, height: 1 / 9 };
+
+  lab.checksum = (milliseconds) => {
+    let sum = 0x5;
+    for (let shift = 0; shift < lab.TIME_CODE.dataBits; shift += 4) sum ^= (milliseconds >> shift) & 0xf;
+    return sum;
+  };
+
+  lab.camera = ({ rgb, width = 320, height = 180, fps = 12 }) => {
+    const canvas = document.createElement("canvas");
+    canvas.width = width;
+    canvas.height = height;
+    const paper = canvas.getContext("2d");
+    const bits = lab.TIME_CODE.dataBits + lab.TIME_CODE.checkBits;
+
+    const draw = () => {
+      paper.fillStyle = `rgb(${rgb.join(",")})`;
+      paper.fillRect(0, 0, width, height);
+      const now = Date.now() & (2 ** lab.TIME_CODE.dataBits - 1);
+      const code = now * 2 ** lab.TIME_CODE.checkBits + lab.checksum(now);
+      for (let bit = 0; bit < bits; bit++) {
+        paper.fillStyle = Math.floor(code / 2 ** (bits - 1 - bit)) % 2 ? "#fff" : "#000";
+        const left = Math.round((bit * width) / bits);
+        const right = Math.round(((bit + 1) * width) / bits);
+        paper.fillRect(left, 0, right - left, height * lab.TIME_CODE.height);
+      }
+    };
+    draw();
+    const timer = setInterval(draw, 1000 / fps);
+    const [track] = canvas.captureStream().getVideoTracks();
+    return { track, stop: () => (clearInterval(timer), track.stop()) };
+  };
+
+  let audioContext;
+  lab.audioContext = () => {
+    audioContext ??= new AudioContext({ sampleRate: 48000 });
+    if (audioContext.state === "suspended") void audioContext.resume();
+    return audioContext;
+  };
+
+  lab.microphone = ({ hz }) => {
+    const context = lab.audioContext();
+    const tone = new OscillatorNode(context, { frequency: hz });
+    const volume = new GainNode(context, { gain: 0.3 });
+    const out = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
+    tone.connect(volume).connect(out);
+    tone.start();
+    const [track] = out.stream.getAudioTracks();
+    return { track, stop: () => (tone.stop(), track.stop()) };
+  };
+}
