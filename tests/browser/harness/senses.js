@@ -1,6 +1,6 @@
-// What is seen and heard, asked of a page until it is so. An `eye` or `ear` is the name by which the
-// page's code finds one: see page/senses.js.
-import { eventually } from "./eventually.js";
+// What is seen and heard, asked of a page until it is so. A `key` is
+// the name by which the page's code finds a track: see page/senses.js.
+import { eventually, PATIENCE_MS } from "./eventually.js";
 import { AUDIBLE, nameOf, TONE_TOLERANCE_HZ } from "./palette.js";
 
 /** Different frames that must be seen: one could be left from before. */
@@ -8,8 +8,8 @@ const FRESH_FRAMES = 3;
 /** How long nothing must happen before it counts as nothing. */
 const QUIET_MS = 1_500;
 
-const look = (page, key) => page.evaluate((key) => lab.eyes.get(key)?.look() ?? null, key);
-const hear = (page, key) => page.evaluate((key) => lab.ears.get(key)?.hear() ?? null, key);
+const look = (page, key) => page.evaluate((key) => lab.look(key), key);
+const hear = (page, key) => page.evaluate((key) => lab.hear(key), key);
 
 /** A moving picture of `colour`: different frames of it keep coming. */
 export async function seesColour(page, key, colour, options) {
@@ -19,7 +19,7 @@ export async function seesColour(page, key, colour, options) {
     async () => {
       const view = await look(page, key);
       if (!view) return "no such picture";
-      const seen = nameOf(view.rgb);
+      const seen = view.covered ? "a cover" : nameOf(view.rgb);
       if (seen === colour) frames.add(view.code);
       else frames.clear();
       return frames.size >= FRESH_FRAMES || { seen, frames: frames.size, ...view };
@@ -41,7 +41,7 @@ export async function hearsTone(page, key, hz, options) {
   );
 }
 
-/** Asks until `sample` has answered the same, by `isQuiet(first, now)`, for a while. */
+/** Asks until `isQuiet(first, now)` has held for a while; what comes instead starts it afresh. */
 async function staysQuiet(what, sample, isQuiet, options) {
   let first;
   let since;
@@ -76,3 +76,11 @@ export const hearsSilence = (page, key, options) =>
     (first, now) => now === null || (first !== null && first.loudest <= AUDIBLE && now.loudest <= AUDIBLE),
     options,
   );
+
+/** The names of the colours that the first frames show, each once. */
+export async function firstColours(page, key) {
+  const count = 20;
+  const frames = await page.evaluate((order) => lab.firstFrames(order), { key, count, within: PATIENCE_MS });
+  if (frames.length < count) throw new Error(`sees only ${frames.length} frames in ${key}`);
+  return [...new Set(frames.map(nameOf))];
+}

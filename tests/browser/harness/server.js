@@ -64,10 +64,13 @@ export class Server {
     return this.#process.exitCode === null && this.#process.signalCode === null;
   }
 
+  /** Answers the exit code, or null where the signal ended it. */
   async kill(signal = "SIGKILL") {
-    if (!this.isRunning) return;
-    const gone = once(this.#process, "exit");
-    this.#process.kill(signal);
-    await gone;
+    if (this.isRunning) {
+      const gone = once(this.#process, "exit");
+      this.#process.kill(signal);
+      await gone;
+    }
+    return this.#process.exitCode;
   }
 }

@@ -9,10 +9,12 @@
     far.onicecandidate = ({ candidate }) => candidate && void near.addIceCandidate(candidate);
     const camera = lab.camera({ rgb });
     const microphone = lab.microphone({ hz });
+    const received = {};
     far.ontrack = ({ track }) => {
-      if (track.kind === "video") lab.eyes.set("far", lab.watch(track));
-      else lab.ears.set("far", lab.listen(track));
+      const attach = (element) => Object.assign(element, { muted: true, autoplay: true, srcObject: new MediaStream([track]) });
+      received[track.kind] = { mediaStreamTrack: track, attach, covered: false };
     };
+    lab.find = (kind) => received[kind];
     const video = near.addTrack(camera.track);
     const audio = near.addTrack(microphone.track);
     await near.setLocalDescription();

@@ -1,10 +1,10 @@
 // Runs in the page: an eye and an ear for received tracks. The eye reads pixels off a real <video>,
-// the ear the spectrum of what the browser decoded.
+// the ear the spectrum of what the browser decoded. `lab.find(key)`, set by whoever receives, answers
+// the track of that name as the SDK's tracks are: `mediaStreamTrack`, `attach(element)`, `covered`.
 {
   const lab = (globalThis.lab ??= {});
-  /** The eyes and ears of this page, by the names that the tests use. */
-  lab.eyes = new Map();
-  lab.ears = new Map();
+  const eyes = new WeakMap();
+  const ears = new WeakMap();
 
   const average = (pixels) => {
     const sum = [0, 0, 0];
@@ -67,19 +67,15 @@
     };
   };
 
-  lab.watch = (track) => {
+  const watch = (track) => {
     const video = document.createElement("video");
-    video.muted = true;
-    video.autoplay = true;
-    video.playsInline = true;
-    video.srcObject = new MediaStream([track]);
+    track.attach(video);
     document.body.append(video);
-    void video.play().catch(() => {});
     return lab.watchElement(video);
   };
 
-  lab.listen = (track) => {
-    const stream = new MediaStream([track]);
+  const listen = (mediaStreamTrack) => {
+    const stream = new MediaStream([mediaStreamTrack]);
     const context = lab.audioContext();
     // Chromium feeds a remote track to Web Audio only while an element plays it too.
     const element = new Audio();
@@ -88,24 +84,58 @@
     void element.play().catch(() => {});
 
     const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
-    new MediaStreamAudioSourceNode(context, { mediaStream: stream }).connect(analyser);
+    const source = new MediaStreamAudioSourceNode(context, { mediaStream: stream });
+    source.connect(analyser);
     const spectrum = new Float32Array(analyser.frequencyBinCount);
     const wave = new Float32Array(analyser.fftSize);
 
-    return {
-      element,
-      hear: () => {
-        analyser.getFloatFrequencyData(spectrum);
-        analyser.getFloatTimeDomainData(wave);
-        let peak = 1;
-        for (let bin = 2; bin < spectrum.length; bin++) if (spectrum[bin] > spectrum[peak]) peak = bin;
-        const loudest = wave.reduce((top, sample) => Math.max(top, Math.abs(sample)), 0);
-        return {
-          hz: Math.round((peak * context.sampleRate) / analyser.fftSize),
-          loudest,
-          clock: context.currentTime,
-        };
-      },
+    const hear = () => {
+      analyser.getFloatFrequencyData(spectrum);
+      analyser.getFloatTimeDomainData(wave);
+      let peak = 1;
+      for (let bin = 2; bin < spectrum.length; bin++) if (spectrum[bin] > spectrum[peak]) peak = bin;
+      return {
+        hz: Math.round((peak * context.sampleRate) / analyser.fftSize),
+        loudest: wave.reduce((top, sample) => Math.max(top, Math.abs(sample)), 0),
+        clock: context.currentTime,
+      };
     };
+    return { hear, element, source };
+  };
+
+  /** The eye on the track of that name, opened on first use; null while there is no such picture. */
+  lab.eye = (key) => {
+    const track = lab.find(key);
+    if (!track?.mediaStreamTrack) return null;
+    if (!eyes.has(track)) eyes.set(track, watch(track));
+    return eyes.get(track);
+  };
+
+  lab.look = (key) => {
+    const view = lab.eye(key)?.look() ?? null;
+    return view && { ...view, covered: lab.find(key).covered };
+  };
+
+  /** The colours of the first `count` frames that are shown under that name, however soon they come. */
+  lab.firstFrames = async ({ key, count, within }) => {
+    const deadline = Date.now() + within;
+    const colours = [];
+    let last;
+    while (colours.length < count && Date.now() < deadline) {
+      const view = lab.look(key);
+      if (view?.rgb && !view.covered && view.code !== last) {
+        last = view.code;
+        colours.push(view.rgb);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return colours;
+  };
+
+  lab.hear = (key) => {
+    const media = lab.find(key)?.mediaStreamTrack;
+    if (!media) return null;
+    if (!ears.has(media)) ears.set(media, listen(media));
+    return ears.get(media).hear();
   };
 }

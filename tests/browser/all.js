@@ -1,0 +1,9 @@
+// Every browser test, in one process, so that each browser is launched once.
+import "./scenarios/harness-itself.js";
+import "./scenarios/meeting.js";
+import "./scenarios/muting.js";
+import "./scenarios/subscribing.js";
+import "./scenarios/sources.js";
+import "./scenarios/going.js";
+import "./scenarios/door.js";
+import "./scenarios/mixed.js";

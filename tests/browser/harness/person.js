@@ -1,0 +1,161 @@
+// One participant of a story: a page in a browser, with a colour and a tone of its own, and what it
+// sees and hears of the others.
+import { openPage } from "./browsers.js";
+import { eventually } from "./eventually.js";
+import { COLOURS } from "./palette.js";
+import { firstColours, hearsSilence, hearsTone, seesColour, seesNothingNew } from "./senses.js";
+
+export class Person {
+  #page;
+
+  constructor(name, identity, page) {
+    this.name = name;
+    this.#page = page;
+    this.colour = identity.colour;
+    this.hz = identity.hz;
+  }
+
+  /** Opens a page of `origin`; `join` enters a room. */
+  static async arrive(name, identity, { origin, browser }) {
+    const person = new Person(name, identity, await openPage(browser));
+    await person.#page.gotoWithLab(`${origin}/`);
+    return person;
+  }
+
+  get page() {
+    return this.#page;
+  }
+
+  get #identity() {
+    return { rgb: COLOURS[this.colour], hz: this.hz };
+  }
+
+  /** Joins, and publishes camera and microphone unless told otherwise. */
+  async join({ room, camera = {}, microphone = {} }) {
+    await this.#page.evaluate((order) => lab.join(order), {
+      name: this.name,
+      room,
+      camera: camera && { ...this.#identity, ...camera },
+      microphone: microphone && { ...this.#identity, ...microphone },
+    });
+  }
+
+  /** Shares a screen of `colour` beside the camera. */
+  sharesScreen(colour) {
+    return this.#page.evaluate((order) => lab.publish(order), { source: "screen", rgb: COLOURS[colour] });
+  }
+
+  stopsSharingScreen() {
+    return this.#page.evaluate(() => lab.unpublish("screen"));
+  }
+
+  mutes(source) {
+    return this.#page.evaluate((source) => lab.setMuted(source, true), source);
+  }
+
+  unmutes(source) {
+    return this.#page.evaluate((source) => lab.setMuted(source, false), source);
+  }
+
+  leaves() {
+    return this.#page.evaluate(() => lab.leave());
+  }
+
+  /** Closes the tab, as a person does. */
+  closesTab() {
+    return this.#page.close();
+  }
+
+  /** The page's process dies, as when the computer loses power. */
+  async crashes() {
+    await this.#page.driver.goto("chrome://crash").catch(() => {});
+  }
+
+  sees(other, { source = "camera", colour = other.colour, ...options } = {}) {
+    return this.#with(seesColour(this.#page, `${other.name}/${source}`, colour, options));
+  }
+
+  hears(other, { source = "microphone", ...options } = {}) {
+    return this.#with(hearsTone(this.#page, `${other.name}/${source}`, other.hz, options));
+  }
+
+  seesNothingNewOf(other, { source = "camera", ...options } = {}) {
+    return this.#with(seesNothingNew(this.#page, `${other.name}/${source}`, options));
+  }
+
+  hearsSilenceFrom(other, { source = "microphone", ...options } = {}) {
+    return this.#with(hearsSilence(this.#page, `${other.name}/${source}`, options));
+  }
+
+  async seesAndHears(other, options) {
+    await Promise.all([this.sees(other, options), this.hears(other, options)]);
+  }
+
+  /** What this page's SDK tells of `other`'s track, until it is as `expected`. */
+  isToldOfTrack(other, source, expected, options) {
+    return this.#isTold(`${other.name}'s ${source}`, expected, options, (page) =>
+      page.evaluate((key) => lab.trackState(key), `${other.name}/${source}`),
+    );
+  }
+
+  /** What this page's SDK tells of `other`, until it is as `expected`; `null` is not in the room. */
+  isToldOf(other, expected, options) {
+    return this.#isTold(other.name, expected, options, (page) =>
+      page.evaluate((name) => lab.participantState(name), other.name),
+    );
+  }
+
+  /** The state of this participant's own room, until it is `expected`. */
+  isIn(state, options) {
+    return this.#isTold("the room's state", state, options, (page) => page.evaluate(() => lab.roomState()));
+  }
+
+  #isTold(what, expected, options, ask) {
+    const wanted = (seen) =>
+      expected !== null && typeof expected === "object" && seen
+        ? Object.entries(expected).every(([key, value]) => seen[key] === value)
+        : seen === expected;
+    const probe = async () => {
+      const seen = await ask(this.#page);
+      return wanted(seen) || { seen };
+    };
+    return this.#with(eventually(`is told of ${what}: ${JSON.stringify(expected)}`, probe, options));
+  }
+
+  subscription(other, source, action) {
+    return this.#page.evaluate((order) => lab.subscription(order), { key: `${other.name}/${source}`, action });
+  }
+
+  id() {
+    return this.#page.evaluate(() => lab.ownId());
+  }
+
+  /** What this page was told of the others, in order, such as `reconnecting Ben`. */
+  news() {
+    return this.#page.evaluate(() => lab.news);
+  }
+
+  /** The inbound-rtp statistics of what is received of `other`, with the codec's name as `codec`. */
+  receptionOf(other, source = "camera") {
+    return this.#page.evaluate((key) => lab.reception(key), `${other.name}/${source}`);
+  }
+
+  /** The colours that the first frames of `other`'s camera show here. */
+  firstColoursOf(other) {
+    return this.#with(firstColours(this.#page, `${other.name}/camera`));
+  }
+
+  /** The ids of the MediaStreams in which `other`'s track arrives. */
+  streamsOf(other, source) {
+    return this.#page.evaluate((key) => lab.streams(key), `${other.name}/${source}`);
+  }
+
+  async #with(outcome) {
+    try {
+      return await outcome;
+    } catch (error) {
+      error.message = `${this.name} ${error.message}`;
+      throw error;
+    }
+  }
+}

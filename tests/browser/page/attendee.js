@@ -1,0 +1,103 @@
+// Runs in the page: one participant on the real SDK, with a synthetic camera and microphone.
+{
+  const lab = (globalThis.lab ??= {});
+  let room = null;
+  /** What is published, by source. */
+  const published = new Map();
+
+  /** The msid streams of each received MediaStreamTrack: the SDK keeps its connection to itself. */
+  const streamsOf = new WeakMap();
+  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(configuration) {
+      super(configuration);
+      this.addEventListener("track", ({ track, streams }) => streamsOf.set(track, streams.map(({ id }) => id)));
+    }
+  };
+
+  /** What was told of the others, in order, such as `reconnecting Ben`. */
+  lab.news = [];
+  /** The room's errors, in order. */
+  lab.errors = [];
+
+  const follow = () => {
+    const states = new WeakMap();
+    const note = (participant, state) => {
+      if (states.get(participant) === state) return;
+      states.set(participant, state);
+      lab.news.push(`${state} ${participant.name}`);
+    };
+    room.on("participant-joined", ({ detail: { participant } }) => note(participant, participant.state));
+    room.on("participant-changed", ({ detail: { participant } }) => {
+      if (!participant.isLocal) note(participant, participant.state);
+    });
+    room.on("participant-left", ({ detail: { participant } }) => note(participant, "left"));
+    room.on("error", ({ detail: { error } }) => lab.errors.push(`${error.code}: ${error.message}`));
+  };
+
+  lab.join = async ({ name, room: id, camera, microphone }) => {
+    const { Room } = await import("/sdk/strait.js");
+    room = new Room();
+    lab.find = trackOf;
+    follow();
+    if (microphone) await lab.publish({ source: "microphone", ...microphone });
+    if (camera) await lab.publish({ source: "camera", ...camera });
+    await room.join({ name, room: id });
+  };
+
+  lab.publish = async ({ source, rgb, hz, width, height, fps, ...options }) => {
+    const device = source === "microphone" ? lab.microphone({ hz }) : lab.camera({ rgb, width, height, fps });
+    const track = await room.publish(device.track, { source, ...options });
+    published.set(source, { track, device });
+  };
+
+  lab.unpublish = async (source) => {
+    const { track, device } = published.get(source);
+    published.delete(source);
+    await room.unpublish(track);
+    device.stop();
+  };
+
+  lab.setMuted = (source, muted) => published.get(source).track.setMuted(muted);
+
+  lab.leave = () => {
+    room.leave();
+    for (const { device } of published.values()) device.stop();
+    published.clear();
+  };
+
+  lab.ownId = () => room.localParticipant.participantId;
+  lab.roomState = () => room.state;
+
+  const participantNamed = (name) => [...room.participants.values()].find((other) => other.name === name);
+
+  /** `key` is `name/source`. */
+  const trackOf = (key) => {
+    const [name, source] = key.split("/");
+    return participantNamed(name)?.track(source) ?? null;
+  };
+
+  lab.participantState = (name) => participantNamed(name)?.state ?? null;
+
+  lab.trackState = (key) => {
+    const track = trackOf(key);
+    if (!track) return null;
+    const { muted, paused, status, reason } = track;
+    return { muted, paused, status, reason };
+  };
+
+  lab.subscription = ({ key, action }) =>
+    ({
+      subscribe: (track) => track.subscribe(),
+      unsubscribe: (track) => track.unsubscribe(),
+      pause: (track) => track.setPaused(true),
+      resume: (track) => track.setPaused(false),
+    })[action](trackOf(key));
+
+  lab.streams = (key) => streamsOf.get(trackOf(key).mediaStreamTrack);
+
+  lab.reception = async (key) => {
+    const stats = await trackOf(key).receiver.getStats();
+    const inbound = [...stats.values()].find(({ type }) => type === "inbound-rtp");
+    return { ...inbound, codec: stats.get(inbound?.codecId)?.mimeType };
+  };
+}

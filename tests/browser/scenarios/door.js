@@ -1,0 +1,56 @@
+// Who is let in, and how many: a foreign page, a full room, more people than slots.
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
+
+/** Opens a WebSocket to the server from whatever page it is; answers whether it opened. */
+const knocks = (person, port) =>
+  person.page.evaluate(
+    (url) =>
+      new Promise((resolve) => {
+        const socket = new WebSocket(url);
+        socket.onopen = () => (socket.close(), resolve("opened"));
+        socket.onerror = () => resolve("refused");
+      }),
+    `ws://127.0.0.1:${port}/ws`,
+  );
+
+scenario("a page of another origin is refused a socket, the own page is not", async (world) => {
+  const { port } = world.server;
+  const foreign = createServer((_, response) => response.end("<!doctype html><title>foreign</title>"));
+  foreign.listen(0, "127.0.0.1");
+  await once(foreign, "listening");
+  try {
+    const mallory = await world.arrives("Mallory", { origin: `http://127.0.0.1:${foreign.address().port}` });
+    assert.equal(await knocks(mallory, port), "refused");
+    const anna = await world.arrives("Anna");
+    assert.equal(await knocks(anna, port), "opened");
+  } finally {
+    foreign.closeAllConnections();
+    foreign.close();
+  }
+});
+
+scenario(
+  "into a full room nobody else comes, until somebody leaves",
+  async (world) => {
+    const anna = await world.enters("Anna");
+    const ben = await world.enters("Ben");
+    await allSeeAndHearAll([anna, ben]);
+    const cleo = await world.arrives("Cleo");
+    await assert.rejects(cleo.join({ room: world.room }), /full/);
+    await ben.leaves();
+    await anna.isToldOf(ben, null);
+    await cleo.join({ room: world.room });
+    await allSeeAndHearAll([anna, cleo]);
+  },
+  { limits: { participants_per_room: 2 } },
+);
+
+scenario("with more people than slots, the server asks for more and all are seen and heard", async (world) => {
+  const camera = { fps: 10 };
+  const people = [];
+  for (const name of ["Anna", "Ben", "Cleo", "Dan", "Eva", "Fay"]) people.push(await world.enters(name, { camera }));
+  await allSeeAndHearAll(people);
+});
