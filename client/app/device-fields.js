@@ -1,0 +1,54 @@
+// The selects for microphone, camera, speaker and picture, used before and in a call.
+
+import { listDevices } from '../sdk/strait.js';
+import { make } from './dom.js';
+import { QUALITIES, loadPreferences, savePreferences } from './preferences.js';
+
+const CODECS = { VP8: 'VP8', VP9: 'VP9', H264: 'H.264', AV1: 'AV1' };
+
+/**
+ * @typedef {'microphone' | 'camera' | 'speaker' | 'quality' | 'codec'} Field
+ */
+
+/**
+ * @param {HTMLElement} container
+ * @param {{prefix: string, withCodec: boolean, onChange: (field: Field) => void}} options
+ */
+export async function showDeviceFields(container, { prefix, withCodec, onChange }) {
+  const { microphones, cameras, speakers } = await listDevices();
+  const preferences = loadPreferences();
+  /** @param {Field} field @param {string} label @param {[string, string][]} choices */
+  const field = (field, label, choices) => {
+    const id = `${prefix}-${field}`;
+    const select = make('select', { id, 'data-testid': `${field}-select` });
+    for (const [value, text] of choices) select.append(new Option(text, value));
+    select.value = preferences[field];
+    if (select.selectedIndex < 0) select.selectedIndex = 0;
+    select.disabled = choices.length < 2;
+    select.addEventListener('change', () => {
+      savePreferences({ [field]: select.value });
+      onChange(field);
+    });
+    return make('div', {}, make('label', { for: id }, label), select);
+  };
+  const fields = [
+    field('microphone', 'Microphone', named(microphones, 'Microphone')),
+    field('camera', 'Camera', named(cameras, 'Camera')),
+  ];
+  if ('setSinkId' in HTMLMediaElement.prototype) fields.push(field('speaker', 'Speaker', named(speakers, 'Speaker')));
+  fields.push(field('quality', 'Picture sent', Object.entries(QUALITIES).map(([value, { label }]) => [value, label])));
+  if (withCodec) fields.push(field('codec', 'Video codec', Object.entries(CODECS)));
+  const focused = document.activeElement?.id;
+  container.replaceChildren(...fields);
+  if (focused) document.getElementById(focused)?.focus();
+}
+
+/**
+ * @param {MediaDeviceInfo[]} devices
+ * @param {string} what
+ * @returns {[string, string][]}
+ */
+function named(devices, what) {
+  const choices = devices.map(({ deviceId, label }, index) => /** @type {[string, string]} */ ([deviceId, label || `${what} ${index + 1}`]));
+  return choices.some(([id]) => id === 'default') ? choices : [['', 'System default'], ...choices];
+}

@@ -1,0 +1,246 @@
+// The screen before a call: name, room, and the devices with preview and level.
+
+import { LevelMeter, captureCamera, captureMicrophone, permissionState, StraitError } from '../sdk/strait.js';
+import { showDeviceFields } from './device-fields.js';
+import { byId, dress } from './dom.js';
+import { errorText, notify } from './notices.js';
+import { cameraOptions, loadPreferences, savePreferences } from './preferences.js';
+import { isRoomId, parseRoom, roomOf } from './room-link.js';
+
+/** @typedef {'microphone' | 'camera'} Device */
+/** @typedef {{wanted: boolean, track: MediaStreamTrack | null, failure: StraitError | null, round: number}} DeviceState */
+/** @typedef {{name: string, room?: string, microphone: MediaStreamTrack | null, camera: MediaStreamTrack | null}} JoinChoice */
+
+const DEVICES = /** @type {const} */ (['microphone', 'camera']);
+
+export class Lobby {
+  #view = byId('lobby');
+  #name = byId('name-input', HTMLInputElement);
+  #room = byId('room-input', HTMLInputElement);
+  #error = byId('error-message');
+  #video = byId('preview-video', HTMLVideoElement);
+  #level = byId('preview-level', HTMLMeterElement);
+  #permission = byId('permission-button', HTMLButtonElement);
+  #buttons = [byId('join-button', HTMLButtonElement), byId('create-room', HTMLButtonElement)];
+  #onJoin;
+  /** @type {Record<Device, DeviceState>} */
+  #devices = { microphone: newDevice(), camera: newDevice() };
+  /** @type {LevelMeter | null} */
+  #meter = null;
+  #busy = false;
+
+  /** @param {(choice: JoinChoice) => Promise<void>} onJoin */
+  constructor(onJoin) {
+    this.#onJoin = onJoin;
+    this.#name.value = loadPreferences().name;
+    byId('join-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      void this.#submit(false);
+    });
+    byId('create-room').addEventListener('click', () => void this.#submit(true));
+    this.#permission.addEventListener('click', () => void this.#askForAll());
+    for (const device of DEVICES) {
+      byId(`lobby-${device}`).addEventListener('click', () => void this.#toggle(device));
+    }
+    navigator.mediaDevices?.addEventListener?.('devicechange', () => this.#showFields());
+    window.addEventListener('hashchange', () => {
+      if (!this.#view.hidden) this.#fillRoom();
+    });
+    requestAnimationFrame(() => this.#showLevel());
+  }
+
+  /** @param {StraitError | null} error why the call ended or did not begin */
+  async show(error) {
+    this.#view.hidden = false;
+    this.#busy = false;
+    this.#fillRoom();
+    this.#showError(error && errorText(error));
+    for (const device of DEVICES) this.#devices[device].track = null;
+    this.#render();
+    if (this.#name.value === '') this.#name.focus();
+    for (const device of DEVICES) {
+      if ((await permissionState(device)) === 'granted' && this.#devices[device].wanted) await this.#open(device);
+    }
+    this.#showFields();
+  }
+
+  hide() {
+    this.#view.hidden = true;
+    this.#meter?.close();
+    this.#meter = null;
+    this.#video.srcObject = null;
+  }
+
+  #fillRoom() {
+    this.#room.value = roomOf(location) || this.#room.value;
+  }
+
+  /** @param {boolean} create */
+  async #submit(create) {
+    if (this.#busy) return;
+    const name = this.#name.value.trim();
+    const room = create ? undefined : parseRoom(this.#room.value);
+    const problem =
+      name === '' ? /** @type {const} */ ([this.#name, 'Enter your name, so that others know who you are.'])
+      : room === '' ? /** @type {const} */ ([this.#room, 'Enter a room id or paste a link, or create a new room.'])
+      : room !== undefined && !isRoomId(room) ? /** @type {const} */ ([this.#room, 'A room id has up to 64 letters, digits, “-”, “_” or “.”. Check what you pasted.'])
+      : null;
+    this.#showError(problem?.[1] ?? null);
+    for (const input of [this.#name, this.#room]) input.setAttribute('aria-invalid', String(input === problem?.[0]));
+    if (problem) {
+      problem[0].focus();
+      return;
+    }
+    savePreferences({ name });
+    this.#setBusy(true);
+    const mayJoin = await this.#openWanted();
+    if (mayJoin) {
+      const tracks = { microphone: this.#devices.microphone.track, camera: this.#devices.camera.track };
+      await this.#onJoin({ name, ...(room !== undefined && { room }), ...tracks });
+    }
+    this.#setBusy(false);
+  }
+
+  /** @returns {Promise<boolean>} false when the person should first read why a device is missing */
+  async #openWanted() {
+    for (const device of DEVICES) {
+      const state = this.#devices[device];
+      if (!state.wanted || state.track) continue;
+      await this.#open(device);
+      const failure = /** @type {StraitError | null} */ (state.failure);
+      if (!failure) continue;
+      state.wanted = false;
+      this.#render();
+      if (failure.code === 'no-device') {
+        notify(`No ${device} was found: joining without it.`);
+        continue;
+      }
+      this.#showError(`${errorText(failure)} Or join now without the ${device}.`);
+      return false;
+    }
+    return true;
+  }
+
+  async #askForAll() {
+    this.#permission.disabled = true;
+    for (const device of DEVICES) {
+      this.#devices[device].wanted = true;
+      await this.#open(device);
+    }
+    this.#permission.disabled = false;
+    this.#showFields();
+  }
+
+  /** @param {Device} device */
+  async #toggle(device) {
+    const state = this.#devices[device];
+    state.wanted = !state.wanted;
+    if (state.wanted) await this.#open(device);
+    else this.#close(device);
+    this.#render();
+  }
+
+  /** @param {Device} device */
+  async #open(device) {
+    const state = this.#devices[device];
+    const round = ++state.round;
+    try {
+      const track = device === 'microphone' ? await captureMicrophone({ deviceId: loadPreferences().microphone }) : await captureCamera(cameraOptions());
+      if (round !== state.round || this.#view.hidden) return track.stop();
+      state.track?.stop();
+      state.track = track;
+      state.failure = null;
+    } catch (error) {
+      if (round === state.round) state.failure = StraitError.from(error);
+    }
+    this.#render();
+  }
+
+  /** @param {Device} device */
+  #close(device) {
+    const state = this.#devices[device];
+    state.round++;
+    state.track?.stop();
+    state.track = null;
+  }
+
+  #showFields() {
+    void showDeviceFields(byId('lobby-devices'), {
+      prefix: 'lobby-field',
+      withCodec: true,
+      onChange: (field) => {
+        if ((field === 'microphone' || field === 'camera') && this.#devices[field].wanted) void this.#open(field);
+        if (field === 'quality' && this.#devices.camera.track) void this.#open('camera');
+      },
+    });
+  }
+
+  #render() {
+    const { microphone, camera } = this.#devices;
+    for (const device of DEVICES) {
+      const { wanted } = this.#devices[device];
+      const button = byId(`lobby-${device}`);
+      dress(button, wanted ? device : `${device}-off`, wanted ? `Join without ${device}` : `Join with ${device}`);
+      button.setAttribute('aria-pressed', String(wanted));
+      this.#renderStatus(device);
+    }
+    const allowed = DEVICES.every((device) => this.#devices[device].track);
+    this.#permission.hidden = allowed;
+    if (this.#meter?.track !== microphone.track) {
+      this.#meter?.close();
+      this.#meter = microphone.track && new LevelMeter(microphone.track);
+    }
+    const shown = this.#video.srcObject instanceof MediaStream ? this.#video.srcObject.getVideoTracks()[0] : null;
+    if (camera.track !== (shown ?? null)) {
+      this.#video.srcObject = camera.track && new MediaStream([camera.track]);
+      if (camera.track) this.#video.play().catch(() => {});
+    }
+    this.#video.hidden = !camera.track;
+    const hint = byId('preview-hint');
+    hint.hidden = camera.track !== null;
+    hint.textContent = !camera.wanted ? 'Camera is off' : camera.failure ? camera.failure.message : 'Allow the camera to see yourself here';
+  }
+
+  /** @param {Device} device */
+  #renderStatus(device) {
+    const { track, failure, wanted } = this.#devices[device];
+    const status = byId(`${device}-status`);
+    const state = track ? 'granted' : failure ? 'problem' : '';
+    status.dataset.state = state;
+    if (track) status.textContent = 'Allowed ✓';
+    else if (failure) status.textContent = `${STATUS[failure.code] ?? 'Not available'}. ${failure.action}`;
+    else status.textContent = wanted ? 'Not asked yet' : 'Off';
+  }
+
+  #showLevel() {
+    if (!this.#view.hidden) this.#level.value = this.#meter?.level ?? 0;
+    requestAnimationFrame(() => this.#showLevel());
+  }
+
+  /** @param {string | null} text */
+  #showError(text) {
+    this.#error.hidden = !text;
+    this.#error.textContent = text ?? '';
+  }
+
+  /** @param {boolean} busy */
+  #setBusy(busy) {
+    this.#busy = busy;
+    for (const button of this.#buttons) button.disabled = busy;
+    byId('join-button').textContent = busy ? 'Joining…' : 'Join room';
+  }
+}
+
+/** @type {Record<string, string>} */
+const STATUS = {
+  'permission-denied': 'Denied',
+  'no-device': 'None found',
+  'device-in-use': 'In use elsewhere',
+  'insecure-context': 'Page not secure',
+  'unsupported-browser': 'Not supported',
+};
+
+/** @returns {DeviceState} */
+function newDevice() {
+  return { wanted: true, track: null, failure: null, round: 0 };
+}

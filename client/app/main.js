@@ -1,0 +1,44 @@
+// The page: shows the lobby, makes a Room from what was chosen there, shows the call, and comes back when it ends.
+
+import { Room, StraitError, audioContext, captureCamera, captureMicrophone } from '../sdk/strait.js';
+import { Call } from './call.js';
+import { Lobby } from './lobby.js';
+import { cameraEncoding, cameraOptions, loadPreferences } from './preferences.js';
+import { linkTo } from './room-link.js';
+
+/** @import {JoinChoice} from './lobby.js' */
+
+const lobby = new Lobby(join);
+void lobby.show(null);
+
+/** @param {JoinChoice} choice */
+async function join({ name, room: roomId, microphone, camera }) {
+  // Made within the click, so that the browser lets it run.
+  audioContext();
+  const room = new Room({ videoCodec: loadPreferences().codec });
+  // For a look at the call from the browser's console.
+  Object.assign(window, { strait: room });
+  if (microphone) {
+    const recapture = () => captureMicrophone({ deviceId: loadPreferences().microphone });
+    await room.publish(microphone, { source: 'microphone', recapture });
+  }
+  if (camera) {
+    await room.publish(camera, { ...cameraEncoding(), source: 'camera', recapture: () => captureCamera(cameraOptions()) });
+  }
+  const call = new Call(room);
+  try {
+    await room.join({ name, ...(roomId !== undefined && { room: roomId }) });
+  } catch (error) {
+    call.close();
+    microphone?.stop();
+    camera?.stop();
+    await lobby.show(StraitError.from(error));
+    return;
+  }
+  history.replaceState(null, '', linkTo(room.roomId));
+  lobby.hide();
+  call.show((error) => {
+    call.close();
+    void lobby.show(error);
+  });
+}

@@ -1,0 +1,179 @@
+// Everybody with level, volume and, when asked for, detailed statistics.
+
+import { icon, make } from './dom.js';
+
+/** @import {Participant, Room} from '../sdk/strait.js' */
+/** @import {ConnectionStats, Quality, RoomStats, TrackStats} from '../sdk/stats.js' */
+
+const SOURCES = { 'microphone': 'Microphone', 'camera': 'Camera', 'screen': 'Screen', 'screen-audio': 'Screen sound' };
+
+/** @typedef {{element: HTMLElement, name: HTMLElement, marks: HTMLElement, bar: HTMLElement, statistics: HTMLElement}} Row */
+
+export class PeoplePanel {
+  title = 'People';
+  element = make('div', { 'data-testid': 'people-panel' });
+  #room;
+  #connection = make('div', { class: 'person', 'data-testid': 'connection-stats', hidden: '' });
+  /** @type {Map<Participant, Row>} */
+  #rows = new Map();
+  /** @type {RoomStats | null} */
+  #statistics = null;
+  /** @type {Map<string, Quality>} */
+  #qualities = new Map();
+  #detailed = false;
+
+  /** @param {Room} room */
+  constructor(room) {
+    this.#room = room;
+    this.element.append(this.#connection);
+  }
+
+  get detailed() {
+    return this.#detailed;
+  }
+
+  set detailed(detailed) {
+    this.#detailed = detailed;
+    this.#renderStatistics();
+  }
+
+  opened() {
+    this.update();
+  }
+
+  update() {
+    const people = [this.#room.localParticipant, ...this.#room.participants.values()];
+    for (const [participant, { element }] of this.#rows) {
+      if (people.includes(participant)) continue;
+      element.remove();
+      this.#rows.delete(participant);
+    }
+    for (const participant of people) {
+      let row = this.#rows.get(participant);
+      if (!row) {
+        row = makeRow(participant);
+        this.#rows.set(participant, row);
+        this.element.append(row.element);
+      }
+      row.element.dataset.testid = `person-${participant.participantId}`;
+      row.name.textContent = `${participant.name}${participant.isLocal ? ' (you)' : ''}${participant.state === 'reconnecting' ? ' – reconnecting' : ''}`;
+      const signature = marksOf(participant).join(' ');
+      if (row.marks.dataset.marks !== signature) {
+        row.marks.dataset.marks = signature;
+        row.marks.replaceChildren(...marksOf(participant).map(icon));
+      }
+    }
+  }
+
+  updateLevels() {
+    if (!this.element.isConnected) return;
+    for (const [participant, { bar }] of this.#rows) bar.style.transform = `scaleX(${participant.level.toFixed(2)})`;
+  }
+
+  /**
+   * @param {RoomStats} statistics
+   * @param {Map<string, Quality>} qualities by participant id
+   */
+  setStatistics(statistics, qualities) {
+    this.#statistics = statistics;
+    this.#qualities = qualities;
+    if (this.element.isConnected) this.#renderStatistics();
+  }
+
+  #renderStatistics() {
+    const statistics = this.#detailed ? this.#statistics : null;
+    this.#connection.hidden = !statistics;
+    if (statistics) this.#connection.replaceChildren(table('Connection to the server', connectionRows(statistics.connection)));
+    for (const [{ participantId }, row] of this.#rows) {
+      const own = statistics?.tracks.filter((track) => track.participantId === participantId) ?? [];
+      const quality = this.#qualities.get(participantId);
+      const tables = own.map((track) => table(SOURCES[track.source], trackRows(track)));
+      row.statistics.replaceChildren(...(statistics && quality ? [make('p', { class: 'hint' }, `Connection quality: ${quality}`)] : []), ...tables);
+      row.statistics.hidden = tables.length === 0;
+    }
+  }
+}
+
+/** @param {Participant} participant @returns {Row} */
+function makeRow(participant) {
+  const bar = make('i');
+  const name = make('span', { class: 'name' });
+  const marks = make('span', { class: 'person-title' });
+  const statistics = make('div', { 'data-testid': 'stats', hidden: '' });
+  const element = make('section', { class: 'person' }, make('div', { class: 'person-title' }, name, make('div', { class: 'level', 'aria-hidden': 'true' }, bar), marks));
+  if (!participant.isLocal) element.append(volumeSlider(participant));
+  element.append(statistics);
+  return { element, name, marks, bar, statistics };
+}
+
+/** @param {Participant} participant */
+function volumeSlider(participant) {
+  const slider = make('input', { type: 'range', min: '0', max: '1', step: '0.05', 'data-testid': 'volume' });
+  slider.value = String(participant.volume);
+  slider.setAttribute('aria-label', `Volume of ${participant.name}`);
+  slider.addEventListener('input', () => (participant.volume = Number(slider.value)));
+  return make('div', { class: 'volume' }, make('span', { class: 'hint', 'aria-hidden': 'true' }, 'Volume'), slider);
+}
+
+/** @param {Participant} participant */
+function marksOf(participant) {
+  const on = (/** @type {'microphone' | 'camera' | 'screen'} */ source) => {
+    const track = participant.track(source);
+    return track !== null && !track.muted;
+  };
+  return [on('microphone') ? 'microphone' : 'microphone-off', on('camera') ? 'camera' : 'camera-off', ...(on('screen') ? ['screen'] : [])];
+}
+
+/** @param {ConnectionStats} connection @returns {[string, string][]} */
+function connectionRows(connection) {
+  return [
+    ['State', connection.state],
+    ['ICE', connection.iceState],
+    ['Path', connection.path ?? '–'],
+    ['Candidates', `${connection.localCandidateType ?? '–'} → ${connection.remoteCandidateType ?? '–'}`],
+    ['Round trip', milliseconds(connection.rttMs)],
+    ['Sent', bitrate(connection.sentBitrate)],
+    ['Received', bitrate(connection.receivedBitrate)],
+    ['Estimated uplink', bitrate(connection.availableOutgoingBitrate)],
+  ];
+}
+
+/** @param {TrackStats} track @returns {[string, string][]} */
+function trackRows(track) {
+  /** @type {[string, string][]} */
+  const rows = [
+    ['Codec', track.codec ?? '–'],
+    ['Bitrate', bitrate(track.bitrate)],
+    ['Packet loss', track.lossPercent === null ? '–' : `${track.lossPercent.toFixed(1)} %`],
+    ['Jitter', milliseconds(track.jitterMs)],
+    ['Round trip', milliseconds(track.rttMs)],
+  ];
+  if (track.kind === 'video') {
+    rows.push(
+      ['Resolution', track.width === null ? '–' : `${track.width}×${track.height}`],
+      ['Frame rate', track.framesPerSecond === null ? '–' : `${track.framesPerSecond.toFixed(0)} /s`],
+    );
+    if (track.freezeCount !== null) rows.push(['Freezes', String(track.freezeCount)]);
+  }
+  return rows;
+}
+
+/**
+ * @param {string} caption
+ * @param {[string, string][]} rows
+ */
+function table(caption, rows) {
+  const body = rows.map(([label, value]) => make('tr', {}, make('th', { scope: 'row' }, label), make('td', {}, value)));
+  return make('table', { class: 'statistics' }, make('caption', {}, caption), make('tbody', {}, ...body));
+}
+
+/** @param {number | null} bits */
+function bitrate(bits) {
+  if (bits === null) return '–';
+  return bits >= 1e6 ? `${(bits / 1e6).toFixed(2)} Mbit/s` : `${(bits / 1e3).toFixed(0)} kbit/s`;
+}
+
+/** @param {number | null} value */
+function milliseconds(value) {
+  return value === null ? '–' : `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+}

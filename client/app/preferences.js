@@ -1,0 +1,53 @@
+// What the page remembers in this browser: the name, the devices, how pictures are sent.
+
+/**
+ * @typedef {object} Preferences
+ * @property {string} name
+ * @property {string} microphone device id, empty for the system's default
+ * @property {string} camera
+ * @property {string} speaker
+ * @property {'low' | 'standard' | 'high'} quality
+ * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} codec
+ */
+
+const KEY = 'strait.preferences';
+
+/** @type {Preferences} */
+const DEFAULTS = { name: '', microphone: '', camera: '', speaker: '', quality: 'high', codec: 'VP8' };
+
+export const QUALITIES = {
+  low: { label: 'Low (320×180, 12 pictures a second)', width: 320, height: 180, frameRate: 12, maxBitrate: 250_000 },
+  standard: { label: 'Standard (640×360)', width: 640, height: 360, frameRate: 24, maxBitrate: 800_000 },
+  high: { label: 'High (1280×720)', width: 1280, height: 720, frameRate: 30, maxBitrate: 2_000_000 },
+};
+
+/** @returns {Preferences} */
+export function loadPreferences() {
+  try {
+    return { ...DEFAULTS, ...JSON.parse(localStorage.getItem(KEY) ?? '{}') };
+  } catch {
+    return { ...DEFAULTS };
+  }
+}
+
+/** @param {Partial<Preferences>} changes */
+export function savePreferences(changes) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify({ ...loadPreferences(), ...changes }));
+  } catch {
+    // Storage may be forbidden; the page works without a memory.
+  }
+}
+
+/** The camera as the preferences want it. */
+export function cameraOptions() {
+  const { camera, quality } = loadPreferences();
+  const { width, height, frameRate } = QUALITIES[quality] ?? QUALITIES.high;
+  return { deviceId: camera, width, height, frameRate };
+}
+
+/** How its picture is sent. */
+export function cameraEncoding() {
+  const { maxBitrate, frameRate } = QUALITIES[loadPreferences().quality] ?? QUALITIES.high;
+  return { maxBitrate, maxFramerate: frameRate };
+}

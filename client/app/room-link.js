@@ -1,0 +1,37 @@
+// Room ids in links: `/#room=<id>`, and `?room=<id>` is understood as well.
+
+/** @param {Location | URL} location */
+export function roomOf(location) {
+  const fromHash = new URLSearchParams(location.hash.replace(/^#/, '')).get('room');
+  return fromHash ?? new URLSearchParams(location.search).get('room') ?? '';
+}
+
+/** @param {string} room */
+export function linkTo(room) {
+  const url = new URL(location.href);
+  url.search = '';
+  url.hash = `room=${encodeURIComponent(room)}`;
+  return url.href;
+}
+
+/**
+ * The id in what a person typed or pasted: an id, or a link that holds one.
+ * @param {string} text
+ * @returns {string} empty when there is none
+ */
+export function parseRoom(text) {
+  const trimmed = text.trim();
+  if (/^https?:\/\//i.test(trimmed)) {
+    try {
+      return roomOf(new URL(trimmed));
+    } catch {
+      return '';
+    }
+  }
+  return trimmed;
+}
+
+/** @param {string} room */
+export function isRoomId(room) {
+  return /^[A-Za-z0-9_.-]{1,64}$/.test(room);
+}

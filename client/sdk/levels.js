@@ -1,0 +1,133 @@
+// How loud everybody is: others from the audio level in their RTP packets, which costs nothing, and where that is
+// missing, as for one's own microphone, from an analyser.
+
+/** @import {Participant} from './participant.js' */
+import { RemoteTrack } from './track.js';
+
+const QUIETEST_DECIBELS = -60;
+/** About -36 dB full scale: above the noise of a room, below a soft voice. */
+const SPEAKING = 0.4;
+const SPEAKING_HOLD = 600;
+/** A source silent for longer has stopped sending (DTX, mute): its last level no longer holds. */
+const STALE = 700;
+
+/** @type {AudioContext | null} */
+let sharedContext = null;
+
+/** The page's audio context, made on first use, ideally within a click. */
+export function audioContext() {
+  sharedContext ??= new AudioContext({ latencyHint: 'interactive' });
+  if (sharedContext.state === 'suspended') sharedContext.resume().catch(() => {});
+  return sharedContext;
+}
+
+/**
+ * Decibel scale for meters.
+ * @param {number} amplitude 0 to 1, linear
+ */
+export function meterLevel(amplitude) {
+  if (amplitude <= 0) return 0;
+  const decibels = 20 * Math.log10(amplitude);
+  return Math.min(1, Math.max(0, 1 - decibels / QUIETEST_DECIBELS));
+}
+
+/** The live level of one audio track, for meters. */
+export class LevelMeter {
+  #source;
+  #analyser;
+  #samples;
+
+  /** @param {MediaStreamTrack} track */
+  constructor(track) {
+    const context = audioContext();
+    this.track = track;
+    this.#source = context.createMediaStreamSource(new MediaStream([track]));
+    this.#analyser = context.createAnalyser();
+    this.#analyser.fftSize = 1024;
+    this.#samples = new Float32Array(this.#analyser.fftSize);
+    this.#source.connect(this.#analyser);
+  }
+
+  /** 0 to 1, on a decibel scale. */
+  get level() {
+    this.#analyser.getFloatTimeDomainData(this.#samples);
+    let sum = 0;
+    for (const sample of this.#samples) sum += sample * sample;
+    return meterLevel(Math.sqrt(sum / this.#samples.length));
+  }
+
+  close() {
+    this.#source.disconnect();
+  }
+}
+
+/** Keeps `level` and `speaking` of participants up to date. */
+export class LevelTracker {
+  /** @type {WeakMap<Participant, LevelMeter>} */
+  #meters = new WeakMap();
+  /** @type {WeakMap<RTCRtpReceiver, {timestamp: number, seenAt: number}>} */
+  #newest = new WeakMap();
+  /** @type {WeakMap<Participant, number>} */
+  #lastLoud = new WeakMap();
+
+  /**
+   * @param {Iterable<Participant>} participants
+   * @param {number} now
+   */
+  update(participants, now) {
+    for (const participant of participants) {
+      participant.level = this.#level(participant, now);
+      if (participant.level >= SPEAKING) this.#lastLoud.set(participant, now);
+      const speaking = now - (this.#lastLoud.get(participant) ?? -Infinity) < SPEAKING_HOLD;
+      if (speaking === participant.speaking) continue;
+      participant.speaking = speaking;
+      participant.changed();
+    }
+  }
+
+  /**
+   * @param {Participant} participant
+   * @param {number} now
+   */
+  #level(participant, now) {
+    const track = participant.track('microphone');
+    const mediaStreamTrack = track?.mediaStreamTrack;
+    if (!track || !mediaStreamTrack || track.muted) return 0;
+    if (track instanceof RemoteTrack && track.receiver) {
+      const level = this.#receivedLevel(track.receiver, now);
+      if (level !== null) return level;
+    }
+    return this.#measuredLevel(participant, mediaStreamTrack);
+  }
+
+  /**
+   * @param {RTCRtpReceiver} receiver
+   * @param {number} now
+   * @returns {number | null} `null` where the packets do not tell
+   */
+  #receivedLevel(receiver, now) {
+    const source = receiver.getSynchronizationSources?.()[0];
+    if (!source) return 0;
+    if (source.audioLevel === undefined) return null;
+    const newest = this.#newest.get(receiver);
+    if (newest?.timestamp !== source.timestamp) {
+      this.#newest.set(receiver, { timestamp: source.timestamp, seenAt: now });
+      return meterLevel(source.audioLevel);
+    }
+    return now - newest.seenAt < STALE ? meterLevel(source.audioLevel) : 0;
+  }
+
+  /**
+   * @param {Participant} participant
+   * @param {MediaStreamTrack} mediaStreamTrack
+   */
+  #measuredLevel(participant, mediaStreamTrack) {
+    let meter = this.#meters.get(participant);
+    if (meter?.track !== mediaStreamTrack) {
+      meter?.close();
+      meter = new LevelMeter(mediaStreamTrack);
+      this.#meters.set(participant, meter);
+    }
+    return meter.level;
+  }
+}

@@ -1,0 +1,325 @@
+// The one RTCPeerConnection of a participant: receiving slots, publications, one offer at a time, ICE recovery.
+// Only this side makes offers; the server assigns tracks to the slots.
+
+import { StraitError, connectionLost } from './errors.js';
+import { withOpusDtx } from './sdp.js';
+
+/** @import {Environment} from './environment.js' */
+/** @import {LocalTrack} from './local-track.js' */
+/** @import {Answer, Kind, OfferRequest, PublicationInfo, PublicationRequest, SlotCounts} from './protocol.js' */
+
+/** The answer waits this long for gathering to complete: a connection that gathered all can fall back to TCP by itself. */
+const GATHERING_LIMIT = 500;
+const RESTART_LIMIT = 10_000;
+
+/**
+ * @typedef {object} MediaHandlers
+ * @property {(offer: OfferRequest) => Promise<Answer>} exchange
+ * @property {(state: RTCPeerConnectionState) => void} onState
+ * @property {() => void} onSections sections were negotiated: receivers by mid may have changed
+ * @property {(track: LocalTrack, info: PublicationInfo) => void} onPublished
+ * @property {() => void} onDead neither waiting nor an ICE restart helped
+ */
+
+/**
+ * @typedef {object} CodecChoice
+ * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} videoCodec
+ * @property {boolean} red
+ * @property {boolean} dtx
+ */
+
+export class MediaConnection {
+  #environment;
+  #handlers;
+  #codecs;
+  #pc;
+  /** @type {Record<Kind, number>} */
+  #slots = { audio: 0, video: 0 };
+  /** @type {Map<LocalTrack, RTCRtpTransceiver>} */
+  #publications = new Map();
+  /** Sections that once published and can do so again. @type {{kind: Kind, transceiver: RTCRtpTransceiver}[]} */
+  #idle = [];
+  #running = Promise.resolve();
+  /** The exchange that has not begun yet and that everyone who wants one shares. @type {Promise<void> | null} */
+  #next = null;
+  #restartWanted = false;
+  #restarted = false;
+  /** @type {unknown} */
+  #restartTimer = null;
+  #closed = false;
+
+  /**
+   * @param {Environment} environment
+   * @param {RTCIceServer[]} iceServers
+   * @param {CodecChoice} codecs
+   * @param {MediaHandlers} handlers
+   */
+  constructor(environment, iceServers, codecs, handlers) {
+    this.#environment = environment;
+    this.#codecs = codecs;
+    this.#handlers = handlers;
+    this.#pc = environment.createPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
+    this.#pc.oniceconnectionstatechange = () => this.#iceChanged();
+    this.#pc.onconnectionstatechange = () => handlers.onState(this.#pc.connectionState);
+  }
+
+  get closed() {
+    return this.#closed;
+  }
+
+  /**
+   * The first, before any publication: the first section of all must be an audio slot.
+   * @param {SlotCounts} totals
+   */
+  addSlots(totals) {
+    for (const kind of /** @type {const} */ (['audio', 'video'])) {
+      for (; this.#slots[kind] < totals[kind]; this.#slots[kind]++) {
+        this.#pc.addTransceiver(kind, { direction: 'recvonly' });
+      }
+    }
+  }
+
+  /**
+   * Makes a section for the track; `negotiate` publishes it.
+   * @param {LocalTrack} track
+   */
+  async add(track) {
+    const reusable = this.#idle.findIndex(({ kind }) => kind === track.kind);
+    const transceiver =
+      reusable >= 0
+        ? /** @type {{transceiver: RTCRtpTransceiver}} */ (this.#idle.splice(reusable, 1)[0]).transceiver
+        : this.#pc.addTransceiver(track.kind, { direction: 'sendonly', sendEncodings: [track.encoding] });
+    this.#publications.set(track, transceiver);
+    track.sender = transceiver.sender;
+    transceiver.direction = 'sendonly';
+    this.#preferCodec(transceiver, track);
+    if (reusable >= 0) await applyEncoding(transceiver.sender, track.encoding);
+    await transceiver.sender.replaceTrack(track.outgoing);
+  }
+
+  /** @param {LocalTrack} track */
+  async remove(track) {
+    const transceiver = this.#publications.get(track);
+    if (!transceiver) return;
+    this.#publications.delete(track);
+    track.sender = null;
+    track.trackId = null;
+    transceiver.direction = 'inactive';
+    this.#idle.push({ kind: track.kind, transceiver });
+    await transceiver.sender.replaceTrack(null);
+  }
+
+  /**
+   * Offers what is there now. Calls made while an exchange is under way share the one after it.
+   * @returns {Promise<void>} settled when the answer is applied
+   */
+  negotiate() {
+    if (!this.#next) {
+      this.#next = this.#running.then(() => {
+        this.#next = null;
+        return this.#exchange();
+      });
+      this.#running = this.#next.catch(() => {});
+    }
+    return this.#next;
+  }
+
+  /** @param {string} mid */
+  receiver(mid) {
+    return this.#pc.getTransceivers().find((transceiver) => transceiver.mid === mid)?.receiver ?? null;
+  }
+
+  /** @param {LocalTrack} track */
+  midOf(track) {
+    return this.#publications.get(track)?.mid ?? null;
+  }
+
+  /** Whether the section of every publication is the one that the server lists. @param {PublicationInfo[]} listed */
+  agreesWith(listed) {
+    const mids = new Set(listed.map(({ mid }) => mid));
+    const own = [...this.#publications.values()];
+    return own.length === mids.size && own.every(({ mid }) => mid !== null && mids.has(mid));
+  }
+
+  /** @param {PublicationInfo[]} listed */
+  applyPublications(listed) {
+    for (const info of listed) {
+      for (const [track, { mid }] of this.#publications) {
+        if (mid === info.mid) this.#handlers.onPublished(track, info);
+      }
+    }
+  }
+
+  /** For a network that has changed while the signalling was away. */
+  recoverIfBroken() {
+    const state = this.#pc.iceConnectionState;
+    if (state === 'disconnected' || state === 'failed') this.#restart();
+  }
+
+  get connectionState() {
+    return this.#pc.connectionState;
+  }
+
+  get iceConnectionState() {
+    return this.#pc.iceConnectionState;
+  }
+
+  getStats() {
+    return this.#pc.getStats();
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#environment.clearTimeout(this.#restartTimer);
+    this.#pc.oniceconnectionstatechange = null;
+    this.#pc.onconnectionstatechange = null;
+    this.#pc.close();
+    for (const track of this.#publications.keys()) {
+      track.sender = null;
+      track.trackId = null;
+    }
+  }
+
+  async #exchange() {
+    if (this.#closed) throw connectionLost();
+    const pc = this.#pc;
+    const iceRestart = this.#restartWanted;
+    this.#restartWanted = false;
+    const offer = await pc.createOffer({ iceRestart });
+    await pc.setLocalDescription(offer);
+    const gathered = this.#gathered(iceRestart);
+    const publications = this.#publicationRequests();
+    let answer;
+    try {
+      answer = await this.#handlers.exchange({ sdp: offer.sdp ?? '', publications });
+    } catch (error) {
+      if (!this.#closed) await pc.setLocalDescription({ type: 'rollback' });
+      throw error;
+    }
+    await gathered;
+    if (this.#closed) throw connectionLost();
+    await pc.setRemoteDescription({ type: 'answer', sdp: this.#adjusted(answer.sdp, publications) });
+    this.#handlers.onSections();
+    this.applyPublications(answer.publications);
+    this.#expectPublished(answer.publications, publications);
+  }
+
+  /** @returns {PublicationRequest[]} */
+  #publicationRequests() {
+    const requests = [];
+    for (const [{ source, muted }, { mid }] of this.#publications) {
+      if (mid !== null) requests.push({ mid, source, muted });
+    }
+    return requests;
+  }
+
+  /**
+   * @param {string} sdp
+   * @param {PublicationRequest[]} publications
+   */
+  #adjusted(sdp, publications) {
+    if (!this.#codecs.dtx) return sdp;
+    const microphones = publications.filter(({ source }) => source === 'microphone');
+    return withOpusDtx(sdp, new Set(microphones.map(({ mid }) => mid)));
+  }
+
+  /**
+   * @param {PublicationInfo[]} listed
+   * @param {PublicationRequest[]} offered
+   */
+  #expectPublished(listed, offered) {
+    const missing = offered.filter(({ mid }) => !listed.some((info) => info.mid === mid));
+    if (missing.length === 0) return;
+    const sources = missing.map(({ source }) => source).join(', ');
+    throw new StraitError('bad-reply', `The server did not accept: ${sources}.`, 'Try again, or choose another video codec.');
+  }
+
+  /**
+   * @param {boolean} afresh a restart gathers again though the state may still say `complete`
+   * @returns {Promise<void>}
+   */
+  #gathered(afresh) {
+    const pc = this.#pc;
+    if (pc.iceGatheringState === 'complete' && !afresh) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = () => {
+        this.#environment.clearTimeout(timer);
+        pc.removeEventListener('icegatheringstatechange', check);
+        resolve();
+      };
+      const check = () => {
+        if (pc.iceGatheringState === 'complete') finish();
+      };
+      const timer = this.#environment.setTimeout(finish, GATHERING_LIMIT);
+      pc.addEventListener('icegatheringstatechange', check);
+    });
+  }
+
+  #iceChanged() {
+    const state = this.#pc.iceConnectionState;
+    if (state === 'connected' || state === 'completed') {
+      this.#restarted = false;
+      this.#environment.clearTimeout(this.#restartTimer);
+    } else if (state === 'failed' && this.#restarted) {
+      this.#die();
+    } else if (state === 'disconnected' || state === 'failed') {
+      this.#restart();
+    }
+  }
+
+  /** A browser left alone with a dead path stays `disconnected` for ten seconds and then gives up. */
+  #restart() {
+    if (this.#restarted || this.#closed) return;
+    this.#restarted = true;
+    this.#restartWanted = true;
+    this.negotiate().then(
+      () => {
+        if (!this.#restarted || this.#closed) return;
+        this.#restartTimer = this.#environment.setTimeout(() => this.#die(), RESTART_LIMIT);
+      },
+      () => this.#die(),
+    );
+  }
+
+  #die() {
+    if (!this.#closed) this.#handlers.onDead();
+  }
+
+  /**
+   * @param {RTCRtpTransceiver} transceiver
+   * @param {LocalTrack} track
+   */
+  #preferCodec(transceiver, track) {
+    const capabilities = globalThis.RTCRtpReceiver?.getCapabilities?.(track.kind);
+    if (!capabilities || typeof transceiver.setCodecPreferences !== 'function') return;
+    const first = track.kind === 'video' ? (track.videoCodec ?? this.#codecs.videoCodec) : this.#codecs.red ? 'red' : 'opus';
+    transceiver.setCodecPreferences(preferredOrder(capabilities.codecs, first));
+  }
+}
+
+/**
+ * The chosen codec first; the others stay as a fallback for browsers without it.
+ * @template {{mimeType: string}} Codec
+ * @param {Codec[]} codecs
+ * @param {string} first
+ */
+export function preferredOrder(codecs, first) {
+  const isFirst = (/** @type {Codec} */ { mimeType }) => mimeType.split('/')[1]?.toLowerCase() === first.toLowerCase();
+  return [...codecs.filter(isFirst), ...codecs.filter((codec) => !isFirst(codec))];
+}
+
+/**
+ * @param {RTCRtpSender} sender
+ * @param {RTCRtpEncodingParameters} encoding
+ */
+async function applyEncoding(sender, encoding) {
+  const parameters = sender.getParameters();
+  const first = parameters.encodings[0];
+  if (!first) return;
+  delete first.maxBitrate;
+  delete first.maxFramerate;
+  delete first.scaleResolutionDownBy;
+  Object.assign(first, encoding);
+  await sender.setParameters(parameters);
+}

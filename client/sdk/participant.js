@@ -1,0 +1,53 @@
+// Somebody in the room, oneself included: name, state, tracks, level and volume.
+
+import { Emitter } from './emitter.js';
+
+/** @import {ParticipantState, Source} from './protocol.js' */
+/** @import {Track} from './track.js' */
+
+/**
+ * @typedef {object} ParticipantEvents
+ * @property {{participant: Participant}} changed name, state, tracks or speaking
+ * @property {{participant: Participant}} volume
+ */
+
+/** @extends {Emitter<ParticipantEvents>} */
+export class Participant extends Emitter {
+  /** @type {Set<Track>} */
+  tracks = new Set();
+  /** Loudness for a meter, 0 to 1, on a decibel scale. */
+  level = 0;
+  speaking = false;
+  #volume = 1;
+
+  /**
+   * @param {{participantId: string, name: string, state?: ParticipantState, isLocal?: boolean}} info
+   */
+  constructor({ participantId, name, state = 'connected', isLocal = false }) {
+    super();
+    this.participantId = participantId;
+    this.name = name;
+    this.state = state;
+    this.isLocal = isLocal;
+  }
+
+  /** @param {Source} source @returns {Track | null} */
+  track(source) {
+    for (const track of this.tracks) if (track.source === source) return track;
+    return null;
+  }
+
+  /** How loud this participant is played here, 0 to 1. */
+  get volume() {
+    return this.#volume;
+  }
+
+  set volume(volume) {
+    this.#volume = Math.min(1, Math.max(0, volume));
+    this.emit('volume', { participant: this });
+  }
+
+  changed() {
+    this.emit('changed', { participant: this });
+  }
+}

@@ -1,0 +1,88 @@
+// The signalling protocol's messages as types, and its version. The contract itself is docs/protocol.md.
+
+export const PROTOCOL_VERSION = 1;
+
+/**
+ * @typedef {'audio' | 'video'} Kind
+ * @typedef {'microphone' | 'camera' | 'screen' | 'screen-audio'} Source
+ * @typedef {'connected' | 'reconnecting'} ParticipantState
+ * @typedef {'left' | 'timeout' | 'removed' | 'error'} LeaveReason
+ *
+ * @typedef {object} TrackInfo
+ * @property {string} trackId
+ * @property {string} participantId
+ * @property {Kind} kind
+ * @property {Source} source
+ * @property {boolean} muted
+ *
+ * @typedef {object} ParticipantInfo
+ * @property {string} participantId
+ * @property {string} name
+ * @property {ParticipantState} state
+ * @property {TrackInfo[]} tracks
+ *
+ * @typedef {object} SlotInfo
+ * @property {string} mid
+ * @property {string | null} trackId
+ * @property {number | null} fromRtpTimestamp
+ *
+ * @typedef {object} SlotMap
+ * @property {number} revision
+ * @property {SlotInfo[]} slots
+ * @property {{trackId: string, reason: string}[]} waiting
+ *
+ * @typedef {object} PublicationInfo
+ * @property {string} mid
+ * @property {string} trackId
+ * @property {Source} source
+ * @property {Kind} kind
+ * @property {boolean} muted
+ *
+ * @typedef {object} PublicationRequest
+ * @property {string} mid
+ * @property {Source} source
+ * @property {boolean} muted
+ *
+ * @typedef {object} SlotCounts
+ * @property {number} audio
+ * @property {number} video
+ *
+ * @typedef {object} Joined
+ * @property {number} version
+ * @property {string} participantId
+ * @property {string} secret
+ * @property {string} room
+ * @property {string} name
+ * @property {RTCIceServer[]} iceServers
+ * @property {SlotCounts} slots
+ * @property {SlotCounts} maxSlots
+ * @property {number} resumeSeconds
+ * @property {ParticipantInfo[]} participants
+ * @property {string} server
+ *
+ * @typedef {object} ResumedPart
+ * @property {PublicationInfo[]} publications
+ * @property {SlotMap} slotMap
+ * @property {{trackId: string, paused: boolean}[]} subscriptions
+ * @property {string[]} unsubscribed
+ *
+ * @typedef {Joined & ResumedPart} Resumed
+ *
+ * @typedef {object} Answer
+ * @property {string} sdp
+ * @property {PublicationInfo[]} publications
+ *
+ * @typedef {object} Closing
+ * @property {'shutdown' | 'room-closed' | 'removed' | 'replaced' | 'expired'} reason
+ * @property {string} message
+ * @property {boolean} rejoin
+ *
+ * @typedef {object} OfferRequest
+ * @property {string} sdp
+ * @property {PublicationRequest[]} publications
+ */
+
+/** @param {Source} source @returns {Kind} */
+export function kindOf(source) {
+  return source === 'microphone' || source === 'screen-audio' ? 'audio' : 'video';
+}

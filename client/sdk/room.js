@@ -1,0 +1,502 @@
+// A room as an application sees it: join, publish, listen to events, leave. It ties together the session
+// (signalling), the media connection, the roster of participants and the playing of sound.
+
+import { AudioPlayer } from './audio-player.js';
+import { captureCamera, captureMicrophone, captureScreen } from './capture.js';
+import { Emitter } from './emitter.js';
+import { browserEnvironment } from './environment.js';
+import { StraitError, hasLeft } from './errors.js';
+import { LevelTracker } from './levels.js';
+import { LocalTrack } from './local-track.js';
+import { MediaConnection } from './media.js';
+import { Participant } from './participant.js';
+import { Roster } from './roster.js';
+import { Session } from './session.js';
+import { StatsCollector } from './stats.js';
+
+/** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
+/** @import {Environment} from './environment.js' */
+/** @import {PublishOptions} from './local-track.js' */
+/** @import {Joined, PublicationInfo, Resumed} from './protocol.js' */
+/** @import {JoinRequest, RoomState} from './session.js' */
+/** @import {Owner, RoomStats} from './stats.js' */
+/** @import {RemoteTrack, Track} from './track.js' */
+
+const LEVELS_EVERY = 100;
+
+/**
+ * @typedef {object} RoomOptions
+ * @property {string} [url] of the signalling WebSocket; left out: `/ws` on the page's own host
+ * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [videoCodec] to publish with, `VP8` unless told otherwise
+ * @property {boolean} [red] send sound twice, against loss; off unless told otherwise
+ * @property {boolean} [dtx] send next to nothing while a microphone is silent; on unless told otherwise
+ * @property {boolean} [playAudio] play what is received; off for applications that attach audio tracks themselves
+ * @property {Partial<Environment>} [environment] for tests
+ */
+
+/**
+ * @typedef {object} RoomEvents
+ * @property {{state: RoomState, previous: RoomState, error: StraitError | null}} state
+ * @property {{state: RTCPeerConnectionState}} media-state
+ * @property {{participant: Participant}} participant-joined
+ * @property {{participant: Participant, reason: string}} participant-left
+ * @property {{participant: Participant}} participant-changed
+ * @property {{participant: Participant, track: Track}} track-added
+ * @property {{participant: Participant, track: Track}} track-removed
+ * @property {{participant: Participant, track: Track}} track-changed
+ * @property {{from: string, participant: Participant | null, topic: string, payload: unknown}} data
+ * @property {{participants: Participant[]}} levels every participant's `level` is fresh
+ * @property {{blocked: boolean}} audio-blocked call `startAudio()` from a click
+ * @property {{error: StraitError}} error something failed that nobody was waiting for
+ */
+
+/** @extends {Emitter<RoomEvents>} */
+export class Room extends Emitter {
+  #options;
+  #environment;
+  #session;
+  #roster;
+  #player;
+  #levels = new LevelTracker();
+  #stats = new StatsCollector();
+  /** @type {MediaConnection | null} */
+  #media = null;
+  /** The first exchange of the current connection. @type {Promise<void>} */
+  #firstExchange = Promise.resolve();
+  /** @type {unknown} */
+  #levelTimer = null;
+  #wasConnected = false;
+
+  /** Empty until joined. */
+  roomId = '';
+  localParticipant = new Participant({ participantId: '', name: '', isLocal: true });
+
+  /** @param {RoomOptions} [options] */
+  constructor(options = {}) {
+    super();
+    this.#environment = { ...browserEnvironment(), ...options.environment };
+    this.#options = { videoCodec: /** @type {const} */ ('VP8'), red: false, dtx: true, ...options };
+    this.#session = new Session(options.url ?? ownSignallingUrl(), this.#environment, {
+      onJoined: (joined) => this.#onJoined(joined),
+      onResumed: (resumed) => this.#onResumed(resumed),
+      onNews: (type, data) => this.#onNews(type, data),
+      onState: (state, error) => this.#onState(state, error),
+    });
+    const createAudio = options.playAudio === false ? null : this.#environment.createAudio;
+    this.#player = new AudioPlayer(createAudio, (blocked) => this.emit('audio-blocked', { blocked }));
+    this.#roster = new Roster({
+      environment: this.#environment,
+      control: { request: (type, data) => this.#session.request(type, data) },
+      receiver: (mid) => this.#media?.receiver(mid) ?? null,
+      onJoined: (participant) => this.#welcome(participant),
+      onLeft: (participant, reason) => this.emit('participant-left', { participant, reason }),
+      onTrackAdded: (track) => this.#follow(track),
+      onTrackRemoved: (track) => this.emit('track-removed', { participant: track.participant, track }),
+    });
+    this.localParticipant.on('changed', () => this.emit('participant-changed', { participant: this.localParticipant }));
+  }
+
+  /** @type {RoomState} */
+  #state = 'new';
+
+  get state() {
+    return this.#state;
+  }
+
+  /** State of the media path, apart from the signalling's. @returns {RTCPeerConnectionState} */
+  get mediaState() {
+    return this.#media?.connectionState ?? 'new';
+  }
+
+  /** Everybody else, by id. @returns {ReadonlyMap<string, Participant>} */
+  get participants() {
+    return this.#roster.participants;
+  }
+
+  /** The browser waits for a click before it plays sound. */
+  get audioBlocked() {
+    return this.#player.blocked;
+  }
+
+  /**
+   * Joins; settled when signalling and the first offer and answer are through. Tracks published before go out with
+   * that first offer.
+   * @param {JoinRequest} request
+   */
+  async join(request) {
+    if (this.#state !== 'new') {
+      throw new StraitError('wrong-state', 'This room object was used before.', 'Make a new Room to join again.');
+    }
+    if (typeof RTCPeerConnection === 'undefined' && !this.#options.environment?.createPeerConnection) {
+      throw new StraitError('unsupported-browser', 'This browser has no WebRTC.', 'Use a current version of Chrome, Firefox, Edge or Safari.');
+    }
+    await this.#session.join(request);
+    try {
+      await this.#firstExchange;
+    } catch (error) {
+      this.leave();
+      throw error;
+    }
+  }
+
+  /** Leaves for good: closes the connection and releases the devices that the SDK opened. */
+  leave() {
+    this.#session.leave();
+  }
+
+  /**
+   * Publishes any track: of a device, of a canvas, of Web Audio. Before `join` it is kept for the first offer.
+   * @param {MediaStreamTrack} mediaStreamTrack
+   * @param {PublishOptions} options
+   */
+  async publish(mediaStreamTrack, options) {
+    if (this.#state === 'disconnected') throw hasLeft();
+    const track = new LocalTrack(this.localParticipant, mediaStreamTrack, options, {
+      onMuted: (changed) => this.#sendMuted(changed),
+      onEnded: (ended) => this.#onEnded(ended),
+    });
+    this.localParticipant.tracks.add(track);
+    this.#follow(track);
+    this.localParticipant.changed();
+    if (!this.#media) return track;
+    try {
+      const media = this.#media;
+      await media.add(track);
+      await media.negotiate();
+    } catch (error) {
+      if (StraitError.from(error).code === 'connection-lost') return track;
+      this.#forget(track);
+      await this.#media?.remove(track);
+      throw error;
+    }
+    return track;
+  }
+
+  /** @param {LocalTrack} track */
+  async unpublish(track) {
+    this.#forget(track);
+    const media = this.#media;
+    if (!media) return;
+    await media.remove(track);
+    await media.negotiate();
+  }
+
+  /**
+   * Turns the microphone on (captures and publishes it the first time) or mutes it.
+   * @param {boolean} enabled
+   * @param {MicrophoneOptions} [options]
+   */
+  async setMicrophone(enabled, options = {}) {
+    await this.#setDevice('microphone', enabled, () => captureMicrophone(options));
+  }
+
+  /**
+   * Turns the camera on (captures and publishes it the first time) or mutes and releases it.
+   * @param {boolean} enabled
+   * @param {CameraOptions & Omit<PublishOptions, 'source' | 'recapture' | 'muted'>} [options]
+   */
+  async setCamera(enabled, options = {}) {
+    const { deviceId, width, height, frameRate, ...publishOptions } = options;
+    await this.#setDevice('camera', enabled, () => captureCamera({ deviceId, width, height, frameRate }), publishOptions);
+  }
+
+  /**
+   * Goes over to another device without a new negotiation.
+   * @param {'microphone' | 'camera'} source
+   * @param {MicrophoneOptions & CameraOptions} options
+   */
+  async switchDevice(source, options) {
+    const track = this.#localTrack(source);
+    if (!track) return;
+    const recapture = source === 'microphone' ? () => captureMicrophone(options) : () => captureCamera(options);
+    if (track.muted && source === 'camera') await track.replaceSource(recapture);
+    else await track.replace(await recapture(), recapture);
+  }
+
+  /**
+   * Shares a screen, window or tab as the sources `screen` and, where there is sound, `screen-audio`.
+   * @param {ScreenOptions & Omit<PublishOptions, 'source' | 'recapture' | 'muted'>} [options]
+   */
+  async startScreenShare(options = {}) {
+    if (this.#localTrack('screen')) return;
+    const { width, height, frameRate, audio: withAudio, ...publishOptions } = options;
+    const { video, audio } = await captureScreen({ width, height, frameRate, audio: withAudio });
+    const stop = () => Promise.reject(new StraitError('share-cancelled', 'The share has ended.', 'Share your screen again.'));
+    const publishing = [this.publish(video, { ...publishOptions, source: 'screen', recapture: stop })];
+    if (audio) publishing.push(this.publish(audio, { source: 'screen-audio', recapture: stop }));
+    await Promise.all(publishing);
+  }
+
+  async stopScreenShare() {
+    const tracks = [this.#localTrack('screen'), this.#localTrack('screen-audio')];
+    await Promise.all(tracks.map((track) => track && this.unpublish(track)));
+  }
+
+  /**
+   * Sends a small message through the server.
+   * @param {string} topic
+   * @param {unknown} payload any JSON, at most 16 KiB as text
+   * @param {string[]} [to] participant ids; left out: everyone
+   */
+  async sendData(topic, payload, to) {
+    await this.#session.request('data', { topic, payload, ...(to && { to }) });
+  }
+
+  /** To be called from a click when `audioBlocked`. */
+  startAudio() {
+    return this.#player.start();
+  }
+
+  /** @param {string} deviceId of an `audiooutput` device; empty: the system's default */
+  setSpeaker(deviceId) {
+    return this.#player.setSpeaker(deviceId);
+  }
+
+  /** Rates are since the call before. @returns {Promise<RoomStats | null>} `null` without a connection */
+  async getStats() {
+    const media = this.#media;
+    if (!media || media.closed) return null;
+    const report = /** @type {Iterable<[string, any]>} */ (/** @type {unknown} */ (await media.getStats()));
+    return this.#stats.collect(report, (mid, identifier) => this.#ownerOf(mid, identifier), media);
+  }
+
+  /** @param {Joined} joined */
+  #onJoined(joined) {
+    this.#media?.close();
+    this.#adopt(joined);
+    const { red, dtx, videoCodec } = this.#options;
+    const media = new MediaConnection(this.#environment, joined.iceServers, { red, dtx, videoCodec }, {
+      exchange: (offer) => this.#session.exchangeOffer(offer, () => !media.closed),
+      onState: (state) => this.#onMediaState(state),
+      onSections: () => this.#roster.refreshReceivers(),
+      onPublished: (track, info) => this.#onPublished(track, info),
+      onDead: () => this.#onMediaDead(media),
+    });
+    this.#media = media;
+    media.addSlots(joined.slots);
+    this.#roster.reset(joined.participants);
+    this.#firstExchange = this.#publishAll(media);
+    this.#firstExchange.catch((error) => {
+      if (this.#wasConnected && !media.closed) this.#report(error);
+    });
+  }
+
+  /** @param {MediaConnection} media */
+  async #publishAll(media) {
+    for (const track of this.#localTracks()) await media.add(track);
+    await media.negotiate();
+  }
+
+  /** @param {Resumed} resumed */
+  #onResumed(resumed) {
+    this.#adopt(resumed);
+    this.#roster.resume(resumed);
+    const media = this.#media;
+    if (!media) return;
+    media.applyPublications(resumed.publications);
+    if (!media.agreesWith(resumed.publications)) this.#negotiateLater(media);
+    media.recoverIfBroken();
+  }
+
+  /** @param {Joined} joined */
+  #adopt(joined) {
+    this.roomId = joined.room;
+    this.localParticipant.participantId = joined.participantId;
+    this.localParticipant.name = joined.name;
+    this.localParticipant.changed();
+  }
+
+  /**
+   * @param {string} type
+   * @param {any} data
+   */
+  #onNews(type, data) {
+    if (this.#roster.news(type, data)) return;
+    if (type === 'more-slots') {
+      if (!this.#media) return;
+      this.#media.addSlots(data);
+      this.#negotiateLater(this.#media);
+    } else if (type === 'data') {
+      const { from, topic, payload } = data;
+      this.emit('data', { from, participant: this.participants.get(from) ?? null, topic, payload });
+    } else if (type === 'error') {
+      this.emit('error', { error: StraitError.fromServer(data) });
+    }
+  }
+
+  /**
+   * @param {RoomState} state
+   * @param {StraitError | null} error
+   */
+  #onState(state, error) {
+    const previous = this.#state;
+    this.#state = state;
+    if (state === 'connecting') globalThis.addEventListener?.('pagehide', this.#onPageHide);
+    if (state === 'connected') {
+      this.#wasConnected = true;
+      this.localParticipant.state = 'connected';
+      this.#scheduleLevels();
+    }
+    if (state === 'reconnecting') this.localParticipant.state = 'reconnecting';
+    if (state === 'disconnected') this.#release();
+    this.localParticipant.changed();
+    this.emit('state', { state, previous, error });
+  }
+
+  #onPageHide = () => this.leave();
+
+  #release() {
+    globalThis.removeEventListener?.('pagehide', this.#onPageHide);
+    this.#environment.clearTimeout(this.#levelTimer);
+    this.#media?.close();
+    this.#media = null;
+    this.#player.stop();
+    this.#roster.clear();
+    // After a join that failed the application still shows its preview and may try again with the same tracks.
+    if (this.#wasConnected) for (const track of this.#localTracks()) track.stop();
+    this.localParticipant.tracks.clear();
+  }
+
+  /** @param {RTCPeerConnectionState} state */
+  #onMediaState(state) {
+    if (state === 'connected') this.#session.mediaConnected();
+    this.emit('media-state', { state });
+  }
+
+  /** @param {MediaConnection} media */
+  #onMediaDead(media) {
+    if (media !== this.#media) return;
+    if (this.#session.mediaFailures > 0) {
+      this.#report(
+        new StraitError(
+          'media-blocked',
+          'The server answers, but sound and picture do not get through.',
+          'Try another network, or ask whoever runs this one to allow the server’s port for UDP and TCP.',
+        ),
+      );
+    }
+    media.close();
+    void this.#session.rejoin();
+  }
+
+  /**
+   * @param {LocalTrack} track
+   * @param {PublicationInfo} info
+   */
+  #onPublished(track, info) {
+    track.trackId = info.trackId;
+    if (track.muted !== info.muted) this.#sendMuted(track);
+    track.changed();
+  }
+
+  /** @param {LocalTrack} track */
+  #sendMuted(track) {
+    if (track.trackId === null) return;
+    // What is lost with a broken connection is put right by the snapshot of the resume.
+    this.#session.request('mute', { trackId: track.trackId, muted: track.muted }).catch((error) => {
+      if (error.code !== 'connection-lost') this.#report(error);
+    });
+  }
+
+  /** The browser's own stop button, or an unplugged device. @param {LocalTrack} track */
+  #onEnded(track) {
+    if (track.source === 'screen' || track.source === 'screen-audio') {
+      const ending = track.source === 'screen' ? this.stopScreenShare() : this.unpublish(track);
+      ending.catch((error) => this.#report(error));
+      return;
+    }
+    track.setMuted(true).catch((error) => this.#report(error));
+    this.#report(new StraitError('device-lost', `The ${track.source} was disconnected.`, 'Connect it again or choose another one, then turn it on.'));
+  }
+
+  /**
+   * @param {'microphone' | 'camera'} source
+   * @param {boolean} enabled
+   * @param {() => Promise<MediaStreamTrack>} recapture
+   * @param {Omit<PublishOptions, 'source'>} [options]
+   */
+  async #setDevice(source, enabled, recapture, options = {}) {
+    const track = this.#localTrack(source);
+    if (track) await track.setMuted(!enabled);
+    else if (enabled) await this.publish(await recapture(), { ...options, source, recapture });
+  }
+
+  /** @param {MediaConnection} media */
+  #negotiateLater(media) {
+    media.negotiate().catch((error) => {
+      if (!media.closed) this.#report(error);
+    });
+  }
+
+  /** @param {LocalTrack} track */
+  #forget(track) {
+    track.stop();
+    if (!this.localParticipant.tracks.delete(track)) return;
+    this.emit('track-removed', { participant: this.localParticipant, track });
+    this.localParticipant.changed();
+  }
+
+  /** @param {Participant} participant */
+  #welcome(participant) {
+    participant.on('changed', () => this.emit('participant-changed', { participant }));
+    participant.on('volume', () => {
+      for (const track of participant.tracks) this.#player.update(/** @type {RemoteTrack} */ (track));
+    });
+    this.emit('participant-joined', { participant });
+  }
+
+  /** @param {Track} track */
+  #follow(track) {
+    const { participant } = track;
+    track.on('changed', () => {
+      if (!participant.isLocal) this.#player.update(/** @type {RemoteTrack} */ (track));
+      this.emit('track-changed', { participant, track });
+    });
+    this.emit('track-added', { participant, track });
+  }
+
+  #scheduleLevels() {
+    this.#environment.clearTimeout(this.#levelTimer);
+    this.#levelTimer = this.#environment.setTimeout(() => {
+      const participants = [this.localParticipant, ...this.participants.values()];
+      this.#levels.update(participants, this.#environment.now());
+      this.emit('levels', { participants });
+      this.#scheduleLevels();
+    }, LEVELS_EVERY);
+  }
+
+  /** @returns {LocalTrack[]} */
+  #localTracks() {
+    return /** @type {LocalTrack[]} */ ([...this.localParticipant.tracks]);
+  }
+
+  /** @param {import('./protocol.js').Source} source */
+  #localTrack(source) {
+    return /** @type {LocalTrack | null} */ (this.localParticipant.track(source));
+  }
+
+  /**
+   * @param {string | null} mid
+   * @param {string | null} identifier
+   * @returns {Owner | null}
+   */
+  #ownerOf(mid, identifier) {
+    const isIt = (/** @type {Track} */ track) => identifier !== null && track.mediaStreamTrack?.id === identifier;
+    const track =
+      (mid !== null && this.#roster.trackInSlot(mid)) ||
+      this.#localTracks().find((own) => isIt(own) || (mid !== null && this.#media?.midOf(own) === mid)) ||
+      [...this.participants.values()].flatMap(({ tracks }) => [...tracks]).find(isIt);
+    if (!track || track.trackId === null) return null;
+    return { participantId: track.participant.participantId, trackId: track.trackId, source: track.source };
+  }
+
+  /** @param {unknown} error */
+  #report(error) {
+    this.emit('error', { error: StraitError.from(error) });
+  }
+}
+
+function ownSignallingUrl() {
+  const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+  return `${scheme}//${location.host}/ws`;
+}

@@ -1,0 +1,31 @@
+// The one change the SDK makes to SDP. A browser's Opus encoder follows the fmtp of the *answer*; discontinuous
+// transmission has no other switch, so it is asked for there. Offers are never touched.
+
+/**
+ * Adds `usedtx=1` and `useinbandfec=1` to the Opus parameters of the named sections.
+ * @param {string} sdp
+ * @param {ReadonlySet<string>} mids
+ */
+export function withOpusDtx(sdp, mids) {
+  return sdp
+    .split(/(?=^m=)/m)
+    .map((section) => {
+      const mid = /^a=mid:(\S+)/m.exec(section)?.[1];
+      return mid !== undefined && mids.has(mid) ? withOpusParameters(section) : section;
+    })
+    .join('');
+}
+
+/** @param {string} section */
+function withOpusParameters(section) {
+  const payloadType = /^a=rtpmap:(\d+) opus\/48000/im.exec(section)?.[1];
+  if (payloadType === undefined) return section;
+  const fmtp = new RegExp(`^a=fmtp:${payloadType} ([^\\r\\n]*)`, 'm');
+  const found = fmtp.exec(section);
+  if (!found) {
+    const rtpmap = new RegExp(`^a=rtpmap:${payloadType} [^\\r\\n]*`, 'm');
+    return section.replace(rtpmap, (line) => `${line}\r\na=fmtp:${payloadType} useinbandfec=1;usedtx=1`);
+  }
+  const parameters = (found[1] ?? '').split(';').filter((p) => !/^\s*(usedtx|useinbandfec)=/.test(p) && p.trim() !== '');
+  return section.replace(fmtp, `a=fmtp:${payloadType} ${[...parameters, 'useinbandfec=1', 'usedtx=1'].join(';')}`);
+}
