@@ -138,7 +138,7 @@ export class Call {
       button.disabled = false;
       button.addEventListener('click', () => void this.#run(button, action), { signal });
     }
-    byId('panel').addEventListener('keydown', (event) => event.key === 'Escape' && this.#closePanel(), { signal });
+    document.addEventListener('keydown', (event) => event.key === 'Escape' && this.#closePanel(), { signal });
     byId('screen-button').hidden = !navigator.mediaDevices?.getDisplayMedia;
     byId('copy-link').replaceChildren(icon('copy'), 'Copy link');
     dress(byId('panel-close'), 'close', 'Close panel');

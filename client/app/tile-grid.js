@@ -67,6 +67,7 @@ export class TileGrid {
     } else {
       const added = new Tile(participant, source);
       this.#tiles.set(key, added);
+      added.update();
       if (source === 'screen') this.#view.prepend(added.element);
       else this.#view.append(added.element);
       this.#layOut();

@@ -47,7 +47,6 @@ export class Tile {
       this.#quality,
     );
     this.element.dataset.source = source;
-    this.update();
   }
 
   update() {

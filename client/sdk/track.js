@@ -64,7 +64,11 @@ export class Track extends Emitter {
       element.muted = true;
       element.setAttribute('playsinline', '');
     }
-    if (!this.elements.has(element)) this.elements.set(element, this.makeCover(element));
+    if (!this.elements.has(element)) {
+      const cover = this.makeCover(element);
+      this.elements.set(element, cover);
+      if (cover) this.startCover(cover);
+    }
     this.show(element);
     return element;
   }
@@ -81,6 +85,9 @@ export class Track extends Emitter {
   makeCover(_element) {
     return null;
   }
+
+  /** @protected @param {Cover} _cover of an element just attached */
+  startCover(_cover) {}
 
   /** @protected @param {HTMLMediaElement} element */
   show(element) {
@@ -194,9 +201,12 @@ export class RemoteTrack extends Track {
   /** @protected @override @param {HTMLMediaElement} element */
   makeCover(element) {
     if (this.kind !== 'video') return null;
-    const cover = new Cover(/** @type {HTMLVideoElement} */ (element), this.#environment, () => this.changed());
+    return new Cover(/** @type {HTMLVideoElement} */ (element), this.#environment, () => this.changed());
+  }
+
+  /** @protected @override @param {Cover} cover */
+  startCover(cover) {
     if (this.#slot) cover.start(this.#slot.fromRtpTimestamp, this.#slot.since);
-    return cover;
   }
 
   /** @param {number | null} fromRtpTimestamp */
