@@ -8,10 +8,15 @@
 
 pub mod command;
 pub mod event;
+pub mod handshake;
 pub mod ids;
 pub mod input;
 pub mod media;
+pub mod negotiated;
 pub mod output;
+pub mod rng;
+pub mod sdp;
+pub mod session;
 pub mod settings;
 pub mod sfu;
 pub mod stats;

@@ -1,0 +1,67 @@
+//! Demux: whose is this datagram? A hash look-up on where it came from; an address that nobody has used before is
+//! matched once by the ufrag in its connectivity check.
+
+use std::net::SocketAddr;
+
+use super::input::{Path, Transport};
+use super::media::fixed_hash::FixedMap;
+use super::room::ParticipantKey;
+
+/// A room's place among the `Sfu`'s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomKey(pub usize);
+
+/// Whose a datagram is.
+pub type Owner = (RoomKey, ParticipantKey);
+
+/// Addresses and ufrags. Entries come and go with their participants; each has a few.
+#[derive(Debug, Default)]
+pub struct Demux {
+    by_remote: FixedMap<(Transport, SocketAddr), Owner>,
+    by_ufrag: FixedMap<Box<[u8]>, Owner>,
+}
+
+impl Demux {
+    /// Who sends from that address.
+    pub fn by_path(&self, path: Path) -> Option<Owner> {
+        self.by_remote.get(&(path.transport, path.remote)).copied()
+    }
+
+    /// Who has that ufrag.
+    pub fn by_ufrag(&self, ufrag: &[u8]) -> Option<Owner> {
+        self.by_ufrag.get(ufrag).copied()
+    }
+
+    /// Datagrams by that path are that participant's, whoever had the address before.
+    pub fn bind_path(&mut self, path: Path, owner: Owner) {
+        self.by_remote.insert((path.transport, path.remote), owner);
+    }
+
+    /// Datagrams by that path are no longer that participant's.
+    pub fn unbind_path(&mut self, path: Path, owner: Owner) {
+        let key = (path.transport, path.remote);
+        if self.by_remote.get(&key) == Some(&owner) {
+            self.by_remote.remove(&key);
+        }
+    }
+
+    /// Checks with that ufrag are that participant's.
+    pub fn bind_ufrag(&mut self, ufrag: &str, owner: Owner) {
+        self.by_ufrag.insert(ufrag.as_bytes().into(), owner);
+    }
+
+    /// The ufrag is not used any more.
+    pub fn unbind_ufrag(&mut self, ufrag: &str) {
+        self.by_ufrag.remove(ufrag.as_bytes());
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.by_remote.len() + self.by_ufrag.len()
+    }
+
+    /// Whether nobody is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

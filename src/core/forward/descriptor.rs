@@ -1,0 +1,91 @@
+//! What a payload says of itself, codec by codec: does a key frame start here, and which counters must stay
+//! continuous when a slot's source changes.
+
+use super::extensions::PassedExtensions;
+use crate::core::negotiated::Codec;
+use crate::wire::vp8::Vp8Descriptor;
+use crate::wire::vp9::Vp9Descriptor;
+use crate::wire::{av1, dependency_descriptor, h264, vp8, vp9};
+
+/// The counters of a frame that a receiver expects to go up one by one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FrameCounters {
+    /// VP8 and VP9, 7 or 15 bits.
+    pub picture_id: Option<u16>,
+    /// VP8 and VP9: index of the temporal base layer.
+    pub tl0_picture_index: Option<u8>,
+    /// Dependency descriptor.
+    pub frame_number: Option<u16>,
+}
+
+/// A payload's own description, kept beside it in the cache so that it is parsed once.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Descriptor {
+    /// Nothing in the payload counts.
+    #[default]
+    Plain,
+    /// RFC 7741.
+    Vp8(Vp8Descriptor),
+    /// RFC 9628.
+    Vp9(Vp9Descriptor),
+}
+
+/// What was found in a payload.
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// Whether a decoder can begin here.
+    pub starts_keyframe: bool,
+    /// The description.
+    pub descriptor: Descriptor,
+    /// Its counters, and those of the dependency descriptor.
+    pub counters: FrameCounters,
+}
+
+/// Reads a payload of that codec. Empty payloads (padding) describe nothing.
+pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> Described {
+    let mut described = Described {
+        starts_keyframe: false,
+        descriptor: Descriptor::Plain,
+        counters: FrameCounters::default(),
+    };
+    match codec {
+        Codec::Opus => described.starts_keyframe = true,
+        Codec::H264 { .. } => described.starts_keyframe = h264::starts_keyframe(payload),
+        Codec::Av1 { .. } => described.starts_keyframe = av1::starts_keyframe(payload),
+        Codec::Vp8 => {
+            if let Ok(vp8) = vp8::parse(payload) {
+                described.starts_keyframe = vp8.keyframe;
+                described.counters.picture_id = vp8.picture_id.map(|id| id.value);
+                described.counters.tl0_picture_index = vp8.tl0_picture_index;
+                described.descriptor = Descriptor::Vp8(vp8);
+            }
+        }
+        Codec::Vp9 { .. } => {
+            if let Ok(vp9) = vp9::parse(payload) {
+                described.starts_keyframe = vp9.keyframe;
+                described.counters.picture_id = vp9.picture_id.map(|id| id.value);
+                described.counters.tl0_picture_index = vp9.tl0_picture_index;
+                described.descriptor = Descriptor::Vp9(vp9);
+            }
+        }
+    }
+    if let Some(bytes) = extensions.dependency_descriptor() {
+        if let Ok(dependencies) = dependency_descriptor::parse(bytes) {
+            described.counters.frame_number = Some(dependencies.frame_number);
+        }
+    }
+    described
+}
+
+impl Descriptor {
+    /// Writes counters over those in `payload`, each in its own width.
+    pub fn patch(&self, payload: &mut [u8], counters: FrameCounters) {
+        let picture_id = counters.picture_id.unwrap_or(0);
+        let tl0_picture_index = counters.tl0_picture_index.unwrap_or(0);
+        match self {
+            Descriptor::Plain => {}
+            Descriptor::Vp8(vp8) => vp8.patch(payload, picture_id, tl0_picture_index),
+            Descriptor::Vp9(vp9) => vp9.patch(payload, picture_id, tl0_picture_index),
+        }
+    }
+}

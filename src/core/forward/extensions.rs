@@ -1,0 +1,113 @@
+//! Header extensions that pass through: taken out by the publisher's ids, written with the subscriber's.
+
+use crate::core::negotiated::ExtensionIds;
+use crate::wire::dependency_descriptor;
+use crate::wire::rtp::RtpHeader;
+use crate::wire::rtp_extensions::ExtensionBlock;
+
+/// Bytes kept of a packet's extensions. A dependency descriptor with the structure of nine layers is about 90 bytes.
+const BYTES_MAX: usize = 124;
+
+/// An extension that passes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Passed {
+    AudioLevel,
+    VideoOrientation,
+    PlayoutDelay,
+    ContentType,
+    ColorSpace,
+    DependencyDescriptor,
+}
+
+const ALL: [Passed; 6] = [
+    Passed::AudioLevel,
+    Passed::VideoOrientation,
+    Passed::PlayoutDelay,
+    Passed::ContentType,
+    Passed::ColorSpace,
+    Passed::DependencyDescriptor,
+];
+
+impl Passed {
+    fn id(self, ids: &ExtensionIds) -> Option<u8> {
+        match self {
+            Passed::AudioLevel => ids.audio_level,
+            Passed::VideoOrientation => ids.video_orientation,
+            Passed::PlayoutDelay => ids.playout_delay,
+            Passed::ContentType => ids.content_type,
+            Passed::ColorSpace => ids.color_space,
+            Passed::DependencyDescriptor => ids.dependency_descriptor,
+        }
+    }
+}
+
+/// The passing extensions of one packet: (which, length, bytes), one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct PassedExtensions {
+    used: u8,
+    bytes: [u8; BYTES_MAX],
+}
+
+impl Default for PassedExtensions {
+    fn default() -> Self {
+        Self { used: 0, bytes: [0; BYTES_MAX] }
+    }
+}
+
+impl PassedExtensions {
+    /// Takes the passing extensions out of a packet.
+    pub fn read(header: &RtpHeader, packet: &[u8], ids: &ExtensionIds) -> Self {
+        let mut passed = Self::default();
+        for (id, data) in header.extensions(packet) {
+            let which = ALL.iter().find(|which| which.id(ids) == Some(id));
+            if let Some(which) = which {
+                passed.push(*which, data);
+            }
+        }
+        passed
+    }
+
+    fn push(&mut self, which: Passed, data: &[u8]) {
+        let start = usize::from(self.used);
+        let Some(room) = self.bytes.get_mut(start..start + 2 + data.len()) else { return };
+        room[0] = which as u8;
+        // Fits: the whole array is shorter than 256 bytes.
+        room[1] = data.len() as u8;
+        room[2..].copy_from_slice(data);
+        self.used += 2 + data.len() as u8;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Passed, &[u8])> {
+        let mut rest = self.bytes.get(..usize::from(self.used)).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (&[which, length], tail) = rest.split_first_chunk::<2>()?;
+            let (data, tail) = tail.split_at_checked(usize::from(length))?;
+            rest = tail;
+            Some((*ALL.get(usize::from(which))?, data))
+        })
+    }
+
+    /// The dependency descriptor, if the packet has one.
+    pub fn dependency_descriptor(&self) -> Option<&[u8]> {
+        self.iter().find(|(which, _)| *which == Passed::DependencyDescriptor).map(|(_, data)| data)
+    }
+
+    /// Writes the extensions that the subscriber has negotiated.
+    pub fn write(&self, ids: &ExtensionIds, frame_number: Option<u16>, block: &mut ExtensionBlock) {
+        for (which, data) in self.iter() {
+            let Some(id) = which.id(ids) else { continue };
+            if which == Passed::DependencyDescriptor {
+                let mut copy = [0; BYTES_MAX];
+                let copy = &mut copy[..data.len()];
+                copy.copy_from_slice(data);
+                if let Some(frame_number) = frame_number {
+                    dependency_descriptor::patch_frame_number(copy, frame_number);
+                }
+                block.push(id, copy);
+            } else {
+                block.push(id, data);
+            }
+        }
+    }
+}

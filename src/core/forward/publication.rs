@@ -1,0 +1,303 @@
+//! Publication: one published track: what comes in, kept once for all who watch, and who they are.
+
+use std::time::Instant;
+
+use super::descriptor::{Descriptor, describe};
+use super::extensions::PassedExtensions;
+use super::keyframes::KeyframeRequests;
+use super::munger::{Incoming, Stretch};
+use crate::core::command::{Kind, Source};
+use crate::core::event::TrackInfo;
+use crate::core::ids::{Mid, ParticipantId, Ssrc, TrackId};
+use crate::core::media::cache::{PacketCache, PacketMeta};
+use crate::core::media::half::Arrival;
+use crate::core::negotiated::{Codec, CodecParams};
+use crate::core::room::ParticipantKey;
+use crate::core::stats::StreamCounters;
+
+/// A publication's place in its room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicationKey(pub usize);
+
+/// Bytes of a video track's cache: a second at 2 Mbit/s.
+const VIDEO_CACHE_BYTES: usize = 256 * 1024;
+/// Bytes of an audio track's cache: two seconds at 128 kbit/s.
+const AUDIO_CACHE_BYTES: usize = 32 * 1024;
+/// How far behind the newest a packet may be and still be forwarded.
+const LATE: u64 = 512;
+/// An encoding that has been silent this long gives way to another one that sends.
+const ENCODING_SILENCE_MS: u128 = 1000;
+/// What separates the indices of two stretches of a track.
+const STRETCH_GAP: u64 = 1 << 32;
+
+/// What is kept beside a cached payload.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kept {
+    /// Header extensions that pass through.
+    pub extensions: PassedExtensions,
+    /// The payload's own description.
+    pub descriptor: Descriptor,
+    /// Counters of the frame.
+    pub counters: super::descriptor::FrameCounters,
+    /// Which stretch of the track it belongs to.
+    pub generation: u64,
+    /// The payload is in RFC 2198's redundant form.
+    pub redundant: bool,
+}
+
+/// Where a participant shows the track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Viewer {
+    /// Who.
+    pub participant: ParticipantKey,
+    /// In which of their slots.
+    pub slot: usize,
+}
+
+/// The sender report that came last (RFC 3550 §6.4.1).
+#[derive(Debug, Clone, Copy)]
+pub struct SourceReport {
+    /// The sender's clock, NTP format.
+    pub ntp: u64,
+    /// The same moment on the track's RTP clock.
+    pub timestamp: u32,
+    /// When it came.
+    pub at: Instant,
+    /// Of which stretch.
+    pub generation: u64,
+}
+
+/// The encoding that is forwarded.
+#[derive(Debug, Clone, Copy)]
+struct Active {
+    ssrc: Ssrc,
+    rank: usize,
+    base: u64,
+    last: Instant,
+}
+
+/// One published track.
+#[derive(Debug)]
+pub struct Publication {
+    /// Its id.
+    pub track: TrackId,
+    /// Its place in the room.
+    pub key: PublicationKey,
+    /// Whose it is.
+    pub owner: ParticipantKey,
+    /// Their public id.
+    pub owner_id: ParticipantId,
+    /// The section it comes by.
+    pub mid: Mid,
+    /// What it shows.
+    pub source: Source,
+    /// Whether its owner has muted it.
+    pub muted: bool,
+    /// Its codec: what the answer lets expect, then what comes.
+    pub codec: Option<CodecParams>,
+    /// Requests for key frames, towards the owner.
+    pub keyframes: KeyframeRequests,
+    /// Who shows it where.
+    pub viewers: Vec<Viewer>,
+    /// Packets of this batch, by index, not yet forwarded.
+    pub pending: Vec<u64>,
+    /// The last sender report.
+    pub report: Option<SourceReport>,
+    /// What came in.
+    pub counters: StreamCounters,
+    cache: PacketCache<Kept>,
+    generation: u64,
+    highest: u64,
+    active: Option<Active>,
+}
+
+/// What became of an arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrived {
+    /// Kept, and to be forwarded.
+    Pending {
+        /// Whether it is the first of its batch.
+        first: bool,
+        /// Whether the codec is another one than before.
+        codec_changed: bool,
+    },
+    /// Not to be forwarded.
+    Dropped,
+}
+
+impl Publication {
+    /// A track that has not sent anything.
+    #[expect(clippy::too_many_arguments, reason = "each is a different type; they are the track's identity")]
+    pub fn new(
+        track: TrackId,
+        key: PublicationKey,
+        owner: ParticipantKey,
+        owner_id: ParticipantId,
+        mid: Mid,
+        source: Source,
+        muted: bool,
+        codec: Option<CodecParams>,
+    ) -> Self {
+        let cache_bytes = match source.kind() {
+            Kind::Audio => AUDIO_CACHE_BYTES,
+            Kind::Video => VIDEO_CACHE_BYTES,
+        };
+        Self {
+            track,
+            key,
+            owner,
+            owner_id,
+            mid,
+            source,
+            muted,
+            codec,
+            keyframes: KeyframeRequests::default(),
+            viewers: Vec::new(),
+            pending: Vec::new(),
+            report: None,
+            counters: StreamCounters::default(),
+            cache: PacketCache::new(cache_bytes),
+            generation: 0,
+            highest: 0,
+            active: None,
+        }
+    }
+
+    /// As others see it.
+    pub fn info(&self) -> TrackInfo {
+        TrackInfo { track: self.track, participant: self.owner_id, source: self.source, muted: self.muted }
+    }
+
+    /// Audio or video.
+    pub fn kind(&self) -> Kind {
+        self.source.kind()
+    }
+
+    /// The codec, if known.
+    pub fn codec(&self) -> Option<Codec> {
+        self.codec.map(|params| params.codec)
+    }
+
+    /// The encoding that is forwarded, to ask it for key frames.
+    pub fn ssrc(&self) -> Option<Ssrc> {
+        self.active.map(|active| active.ssrc)
+    }
+
+    /// The stretch that packets belong to just now.
+    pub fn stretch(&self) -> Stretch {
+        Stretch { track: self.track, publication: self.key, generation: self.generation }
+    }
+
+    /// The owner mutes or unmutes.
+    pub fn set_muted(&mut self, muted: bool) {
+        if self.muted && !muted {
+            self.generation += 1;
+            self.keyframes.want();
+        }
+        if muted {
+            self.pending.clear();
+        }
+        self.muted = muted;
+    }
+
+    /// A sender report of the encoding `ssrc` came.
+    pub fn on_sender_report(&mut self, now: Instant, ssrc: Ssrc, ntp: u64, timestamp: u32) {
+        if self.ssrc() == Some(ssrc) {
+            self.report = Some(SourceReport { ntp, timestamp, at: now, generation: self.generation });
+        }
+    }
+
+    /// A packet came; walk: called by `Room::handle_rtp`.
+    pub fn arrive(&mut self, now: Instant, arrival: &Arrival<'_>) -> Arrived {
+        if self.muted {
+            self.counters.dropped += 1;
+            return Arrived::Dropped;
+        }
+        let Some(base) = self.follow(now, arrival) else { return Arrived::Dropped };
+        let index = base + arrival.index;
+        if index + LATE < self.highest || (index <= self.highest && self.cache.get(index).is_some()) {
+            self.counters.dropped += 1;
+            return Arrived::Dropped;
+        }
+        let codec_changed = self.codec() != Some(arrival.codec.codec);
+        if codec_changed {
+            if self.codec.is_some() && self.highest > 0 {
+                self.generation += 1;
+            }
+            self.codec = Some(arrival.codec);
+        }
+        let described = describe(arrival.codec.codec, arrival.payload, &arrival.extensions);
+        self.keyframes.on_packet(now, described.starts_keyframe);
+        self.counters.packets += 1;
+        self.counters.bytes += arrival.payload.len() as u64;
+        let meta = PacketMeta {
+            index,
+            timestamp: arrival.timestamp,
+            marker: arrival.marker,
+            keyframe_start: described.starts_keyframe,
+            arrival: now,
+            extra: Kept {
+                extensions: arrival.extensions,
+                descriptor: described.descriptor,
+                counters: described.counters,
+                generation: self.generation,
+                redundant: arrival.redundant,
+            },
+        };
+        self.highest = self.highest.max(index);
+        if !self.cache.insert(meta, arrival.payload) {
+            return Arrived::Dropped;
+        }
+        let first = self.pending.is_empty();
+        self.pending.push(index);
+        Arrived::Pending { first, codec_changed }
+    }
+
+    /// Follows one encoding of a simulcast: the middle one, or while that is silent another. Gives the base that makes
+    /// its indices the track's.
+    fn follow(&mut self, now: Instant, arrival: &Arrival<'_>) -> Option<u64> {
+        match &mut self.active {
+            Some(active) if active.ssrc == arrival.ssrc => {
+                active.last = now;
+                Some(active.base)
+            }
+            Some(active) => {
+                let silent = now.saturating_duration_since(active.last).as_millis() > ENCODING_SILENCE_MS;
+                let better = arrival.rank <= active.rank;
+                if better || silent { Some(self.change_encoding(now, arrival)) } else { None }
+            }
+            None => Some(self.change_encoding(now, arrival)),
+        }
+    }
+
+    fn change_encoding(&mut self, now: Instant, arrival: &Arrival<'_>) -> u64 {
+        // Indices of a new stretch are above all earlier ones, with room below for packets that come late.
+        let base = if self.active.is_none() { STRETCH_GAP } else { (self.highest / STRETCH_GAP + 1) * STRETCH_GAP };
+        if self.active.is_some() {
+            self.generation += 1;
+            self.keyframes.want();
+        }
+        self.active = Some(Active { ssrc: arrival.ssrc, rank: arrival.rank, base, last: now });
+        base
+    }
+
+    /// A packet that is still kept.
+    pub fn packet(&self, index: u64) -> Option<(&PacketMeta<Kept>, &[u8])> {
+        self.cache.get(index)
+    }
+
+    /// A packet that is still kept and worth sending again.
+    pub fn fresh_packet(&self, now: Instant, index: u64) -> Option<(&PacketMeta<Kept>, &[u8])> {
+        self.cache.get_fresh(now, index)
+    }
+}
+
+/// What the munger looks at.
+pub fn incoming(meta: &PacketMeta<Kept>) -> Incoming {
+    Incoming {
+        index: meta.index,
+        timestamp: meta.timestamp,
+        starts_keyframe: meta.keyframe_start,
+        counters: meta.extra.counters,
+    }
+}

@@ -1,0 +1,278 @@
+//! Slot: one continuous egress stream whose source may change. It holds a track's name, never the track: who publishes
+//! may one day be on another node.
+
+use std::time::Instant;
+
+use super::extensions::PassedExtensions;
+use super::munger::{Munger, Rewrite, Stretch};
+use super::publication::{Kept, PublicationKey, incoming};
+use crate::core::command::Kind;
+use crate::core::ids::{Mid, Ssrc, TrackId};
+use crate::core::media::cache::PacketMeta;
+use crate::core::media::srtp::SrtpSender;
+use crate::core::negotiated::{CodecParams, ExtensionIds, NegotiatedSection};
+use crate::core::rng::Rng;
+use crate::core::stats::StreamCounters;
+use crate::wire::red;
+use crate::wire::rtp::{RtpFields, write_header};
+use crate::wire::rtp_extensions::ExtensionBlock;
+
+/// Remembers when packets were last retransmitted: this many at a time.
+const REPEATS: usize = 64;
+/// A packet asked for again within this time is on its way already.
+const REPEAT_MS_MIN: u128 = 15;
+/// A packet is sent again this often at most.
+const REPEATS_MAX: u8 = 8;
+
+/// What a slot shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The track.
+    pub track: TrackId,
+    /// Where it is kept.
+    pub publication: PublicationKey,
+    /// From this timestamp on.
+    pub from_timestamp: u32,
+}
+
+/// One retransmission remembered.
+#[derive(Debug, Clone, Copy)]
+struct Repeat {
+    sequence: u16,
+    at: Instant,
+    times: u8,
+}
+
+/// One egress stream.
+#[derive(Debug)]
+pub struct Slot {
+    /// Its section.
+    pub mid: Mid,
+    /// Audio or video.
+    pub kind: Kind,
+    /// Which of the slots of its kind: slots of equal number share an msid stream.
+    pub number: usize,
+    /// Its stream.
+    pub ssrc: Ssrc,
+    /// Its retransmissions.
+    pub rtx_ssrc: Option<Ssrc>,
+    /// Header extensions of its section.
+    pub extensions: ExtensionIds,
+    /// What it shows.
+    pub shown: Option<Shown>,
+    /// How the client takes the track's codec.
+    pub codec: Option<CodecParams>,
+    /// The client has been told what it shows; media may flow.
+    pub announced: bool,
+    /// The subscription is paused.
+    pub paused: bool,
+    /// The client still has the section.
+    pub open: bool,
+    /// What went out.
+    pub counters: StreamCounters,
+    munger: Munger,
+    rtx_index: u64,
+    repeats: Vec<Repeat>,
+}
+
+/// How a packet left, for the caller to fill a buffer with.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    rewrite: Rewrite,
+    meta: &'a PacketMeta<Kept>,
+    payload: &'a [u8],
+    codec: CodecParams,
+    redundant: bool,
+}
+
+impl Slot {
+    /// A slot that has never sent.
+    pub fn new(now: Instant, section: &NegotiatedSection, number: usize, rng: &mut Rng) -> Option<Self> {
+        let (ssrc, rtx_ssrc) = section.egress?;
+        let clock_rate = match section.kind {
+            Kind::Audio => 48_000,
+            Kind::Video => 90_000,
+        };
+        let needs_keyframe = section.kind == Kind::Video;
+        Some(Self {
+            mid: section.mid,
+            kind: section.kind,
+            number,
+            ssrc,
+            rtx_ssrc,
+            extensions: section.extensions,
+            shown: None,
+            codec: None,
+            announced: false,
+            paused: false,
+            open: true,
+            counters: StreamCounters::default(),
+            munger: Munger::new(now, clock_rate, needs_keyframe, rng.u16(), rng.u32()),
+            rtx_index: u64::from(rng.u16()),
+            repeats: Vec::new(),
+        })
+    }
+
+    /// Whether a track can be put in.
+    pub fn is_free(&self) -> bool {
+        self.open && self.shown.is_none()
+    }
+
+    /// Shows a track from now on.
+    pub fn assign(&mut self, now: Instant, track: TrackId, publication: PublicationKey, codec: Option<CodecParams>) {
+        let from_timestamp = self.munger.promise(now);
+        self.shown = Some(Shown { track, publication, from_timestamp });
+        self.codec = codec;
+        self.announced = false;
+        self.paused = false;
+    }
+
+    /// Shows nothing.
+    pub fn release(&mut self) {
+        self.shown = None;
+        self.codec = None;
+        self.munger.desynchronise();
+    }
+
+    /// Stops or resumes.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        self.munger.desynchronise();
+    }
+
+    /// Whether it waits for a key frame of that stretch.
+    pub fn wants_keyframe(&self, stretch: Stretch) -> bool {
+        self.kind == Kind::Video && !self.paused && !self.munger.is_synchronised(stretch)
+    }
+
+    /// What is added to the source's timestamps, if that stretch flows.
+    pub fn timestamp_offset(&self, stretch: Stretch) -> Option<u32> {
+        if self.munger.is_synchronised(stretch) { self.munger.timestamp_offset() } else { None }
+    }
+
+    /// Decides whether and how a packet goes out; walk: called by `Room::flush`.
+    pub fn forward<'a>(
+        &mut self,
+        now: Instant,
+        stretch: Stretch,
+        meta: &'a PacketMeta<Kept>,
+        payload: &'a [u8],
+        source_codec: CodecParams,
+    ) -> Option<Outgoing<'a>> {
+        if self.paused || !self.announced || !self.open {
+            return None;
+        }
+        let codec = self.codec?;
+        let stretch = Stretch { generation: meta.extra.generation, ..stretch };
+        let rewrite = self.munger.forward(now, stretch, &incoming(meta))?;
+        let outgoing = outgoing(rewrite, meta, payload, codec, source_codec);
+        self.counters.packets += 1;
+        self.counters.bytes += outgoing.payload.len() as u64;
+        Some(outgoing)
+    }
+
+    /// Writes a packet and seals it: header, payload, tag.
+    pub fn write(&self, outgoing: &Outgoing<'_>, sealer: &mut SrtpSender, buffer: &mut [u8]) -> Option<usize> {
+        let fields = RtpFields {
+            marker: outgoing.meta.marker || (self.kind == Kind::Audio && outgoing.rewrite.first),
+            payload_type: if outgoing.redundant { outgoing.codec.red?.0 } else { outgoing.codec.pt.0 },
+            sequence: outgoing.rewrite.index as u16,
+            timestamp: outgoing.rewrite.timestamp,
+            ssrc: self.ssrc.0,
+        };
+        self.write_packet(&fields, outgoing, &[], outgoing.rewrite.index, sealer, buffer)
+    }
+
+    fn write_packet(
+        &self,
+        fields: &RtpFields,
+        outgoing: &Outgoing<'_>,
+        prefix: &[u8],
+        index: u64,
+        sealer: &mut SrtpSender,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let counters = outgoing.rewrite.counters;
+        let mut block = ExtensionBlock::new();
+        let extensions: &PassedExtensions = &outgoing.meta.extra.extensions;
+        extensions.write(&self.extensions, counters.frame_number, &mut block);
+        let header_length = write_header(buffer, fields, &block)?;
+        let payload_start = header_length + prefix.len();
+        let end = payload_start + outgoing.payload.len();
+        buffer.get_mut(header_length..payload_start)?.copy_from_slice(prefix);
+        let payload = buffer.get_mut(payload_start..end)?;
+        payload.copy_from_slice(outgoing.payload);
+        outgoing.meta.extra.descriptor.patch(payload, counters);
+        sealer.seal_rtp(buffer, header_length, end, index)
+    }
+
+    /// Which packet one of our sequence numbers stands for.
+    pub fn origin(&self, sequence: u16) -> Option<(Stretch, u64)> {
+        self.munger.origin(sequence)
+    }
+
+    /// Whether a packet may be retransmitted once more now.
+    pub fn may_repeat(&mut self, now: Instant, sequence: u16) -> bool {
+        if self.repeats.is_empty() {
+            self.repeats = vec![Repeat { sequence: 0, at: now, times: 0 }; REPEATS];
+        }
+        let repeat = &mut self.repeats[usize::from(sequence) % REPEATS];
+        if repeat.sequence != sequence || repeat.times == 0 {
+            *repeat = Repeat { sequence, at: now, times: 1 };
+            return true;
+        }
+        if repeat.times >= REPEATS_MAX || now.saturating_duration_since(repeat.at).as_millis() < REPEAT_MS_MIN {
+            return false;
+        }
+        repeat.at = now;
+        repeat.times += 1;
+        true
+    }
+
+    /// Writes a retransmission (RFC 4588) of a packet that was sent before.
+    pub fn write_retransmission(
+        &mut self,
+        stretch: Stretch,
+        meta: &PacketMeta<Kept>,
+        payload: &[u8],
+        source_codec: CodecParams,
+        sealer: &mut SrtpSender,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let (rtx_ssrc, codec) = (self.rtx_ssrc?, self.codec?);
+        let rewrite = self.munger.again(stretch, &incoming(meta))?;
+        let outgoing = outgoing(rewrite, meta, payload, codec, source_codec);
+        let index = self.rtx_index;
+        let fields = RtpFields {
+            marker: meta.marker,
+            payload_type: codec.rtx?.0,
+            sequence: index as u16,
+            timestamp: rewrite.timestamp,
+            ssrc: rtx_ssrc.0,
+        };
+        let original = (rewrite.index as u16).to_be_bytes();
+        let length = self.write_packet(&fields, &outgoing, &original, index, sealer, buffer)?;
+        self.rtx_index += 1;
+        self.counters.retransmitted += 1;
+        Some(length)
+    }
+}
+
+/// Chooses between RFC 2198's redundant form, where the subscriber takes it and its inner payload types mean the
+/// same to both, and its primary block alone.
+fn outgoing<'a>(
+    rewrite: Rewrite,
+    meta: &'a PacketMeta<Kept>,
+    payload: &'a [u8],
+    codec: CodecParams,
+    source_codec: CodecParams,
+) -> Outgoing<'a> {
+    if !meta.extra.redundant {
+        return Outgoing { rewrite, meta, payload, codec, redundant: false };
+    }
+    if codec.red.is_some() && codec.pt == source_codec.pt {
+        return Outgoing { rewrite, meta, payload, codec, redundant: true };
+    }
+    let primary = red::primary(payload).ok().and_then(|(_, range)| payload.get(range)).unwrap_or_default();
+    Outgoing { rewrite, meta, payload: primary, codec, redundant: false }
+}

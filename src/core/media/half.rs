@@ -1,0 +1,439 @@
+//! MediaHalf: the half of a participant that carries media: opens what comes in, knows which stream belongs to which
+//! publication, keeps receive statistics, asks again for what was lost, and reports.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::fixed_hash::FixedMap;
+use super::nack::NackGenerator;
+use super::receive::ReceiveStatistics;
+use super::rtcp::RtcpWriter;
+use super::srtp::{OpenError, SrtpReceiver, SrtpSender};
+use super::twcc::TransportFeedbackRecorder;
+use crate::core::forward::extensions::PassedExtensions;
+use crate::core::forward::publication::PublicationKey;
+use crate::core::ids::{Mid, Ssrc};
+use crate::core::negotiated::{CodecParams, Negotiated, Payload};
+use crate::core::stats::StreamCounters;
+use crate::limits::INGRESS_STREAMS_PER_PARTICIPANT_MAX;
+use crate::wire::rtp::RtpHeader;
+
+/// Round trip until the first report tells better.
+const ROUND_TRIP_GUESS: Duration = Duration::from_millis(60);
+/// Bytes of a retransmission's original sequence number (RFC 4588 §4).
+const ORIGINAL_SEQUENCE_BYTES: usize = 2;
+
+/// A section that publishes.
+#[derive(Debug, Clone)]
+pub struct PublishedSection {
+    /// What it publishes.
+    pub publication: PublicationKey,
+    /// Rids of a simulcast, in the client's order.
+    pub rids: Vec<String>,
+    /// SSRCs that the offer declared: main and retransmission.
+    pub declared: Option<(Ssrc, Option<Ssrc>)>,
+}
+
+impl PublishedSection {
+    /// How much an encoding is preferred, 0 most: the middle one first, then those below it, then those above.
+    fn rank(&self, rid: Option<&[u8]>) -> usize {
+        let Some(position) = rid.and_then(|rid| self.rids.iter().position(|other| other.as_bytes() == rid)) else {
+            return 0;
+        };
+        let middle = (self.rids.len() - 1) / 2;
+        if position <= middle { middle - position } else { position }
+    }
+}
+
+/// Sections that publish, by mid.
+pub type PublishedSections = BTreeMap<Mid, PublishedSection>;
+
+/// One incoming stream of media.
+#[derive(Debug)]
+pub struct IncomingStream {
+    /// What it belongs to.
+    pub publication: PublicationKey,
+    /// How much it is preferred among the encodings of its track.
+    pub rank: usize,
+    /// Counts, jitter, loss.
+    pub statistics: ReceiveStatistics,
+    /// What was lost and asked for.
+    pub nack: Option<NackGenerator>,
+    /// What came.
+    pub counters: StreamCounters,
+    highest: u64,
+}
+
+/// What an SSRC carries.
+#[derive(Debug)]
+enum Stream {
+    Media(Box<IncomingStream>),
+    Retransmission { of: Ssrc },
+}
+
+/// A media packet that came in, opened.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// Its stream; of a retransmission, the original's.
+    pub ssrc: Ssrc,
+    /// What it belongs to.
+    pub publication: PublicationKey,
+    /// How much its encoding is preferred.
+    pub rank: usize,
+    /// Extended sequence number.
+    pub index: u64,
+    /// RTP timestamp.
+    pub timestamp: u32,
+    /// The marker bit.
+    pub marker: bool,
+    /// How its sender calls the codec.
+    pub codec: CodecParams,
+    /// The payload is in RFC 2198's redundant form.
+    pub redundant: bool,
+    /// It came as a retransmission.
+    pub recovered: bool,
+    /// Header extensions that pass through.
+    pub extensions: PassedExtensions,
+    /// The payload, without padding.
+    pub payload: &'a [u8],
+}
+
+/// What an incoming datagram was.
+#[derive(Debug)]
+pub enum Received<'a> {
+    /// Media, to be forwarded.
+    Media(Arrival<'a>),
+    /// Authentic, and nothing to be forwarded.
+    Nothing,
+    /// Not authentic, a replay, or not understood.
+    Dropped,
+}
+
+/// One participant's media.
+#[derive(Debug)]
+pub struct MediaHalf {
+    /// Seals what goes out.
+    pub sender: SrtpSender,
+    receiver: SrtpReceiver,
+    streams: FixedMap<Ssrc, Stream>,
+    /// Media streams in the order of their first packets: what is iterated.
+    order: Vec<Ssrc>,
+    feedback: TransportFeedbackRecorder,
+    /// Who our feedback is from.
+    pub rtcp_ssrc: Ssrc,
+    /// Round trip to the client, from its receiver reports.
+    pub round_trip: Option<Duration>,
+    nack_at: Option<Instant>,
+    lost: Vec<u16>,
+    /// Packets that could not be opened or placed.
+    pub dropped: u64,
+}
+
+impl MediaHalf {
+    /// Media under those keys.
+    pub fn new(receiver: SrtpReceiver, sender: SrtpSender, rtcp_ssrc: Ssrc, epoch: Instant) -> Self {
+        Self {
+            sender,
+            receiver,
+            streams: FixedMap::default(),
+            order: Vec::new(),
+            feedback: TransportFeedbackRecorder::new(epoch),
+            rtcp_ssrc,
+            round_trip: None,
+            nack_at: None,
+            lost: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Opens an RTP packet and finds out what it is; walk: called by `Room::handle_rtp`.
+    pub fn receive<'a>(
+        &mut self,
+        now: Instant,
+        bytes: &'a mut [u8],
+        negotiated: &Negotiated,
+        published: &PublishedSections,
+    ) -> Received<'a> {
+        let Ok(header) = RtpHeader::parse(bytes) else { return self.drop_one() };
+        let opened = match self.receiver.open_rtp(bytes, header.header_len, header.sequence, header.ssrc) {
+            Ok(opened) => opened,
+            Err(error) => {
+                if let (OpenError::Replayed, Some(Stream::Media(stream))) =
+                    (error, self.streams.get_mut(&Ssrc(header.ssrc)))
+                {
+                    stream.counters.dropped += 1;
+                }
+                return self.drop_one();
+            }
+        };
+        let Some(packet) = bytes.get(..opened.len) else { return self.drop_one() };
+        if let Some(sequence) = negotiated
+            .extensions
+            .transport_cc
+            .and_then(|id| header.extension(packet, id))
+            .and_then(|data| <[u8; 2]>::try_from(data).ok())
+        {
+            self.feedback.on_packet(now, u16::from_be_bytes(sequence));
+        }
+        let Some(payload_kind) = negotiated.payload(header.payload_type) else { return self.drop_one() };
+        let ssrc = Ssrc(header.ssrc);
+        if !self.streams.contains_key(&ssrc)
+            && !self.learn(ssrc, &header, packet, payload_kind, negotiated, published)
+        {
+            return self.drop_one();
+        }
+        let Ok(payload) = header.payload(packet) else { return self.drop_one() };
+        let extensions = PassedExtensions::read(&header, packet, &negotiated.extensions);
+        self.place(now, ssrc, &header, opened.index, payload_kind, extensions, payload)
+    }
+
+    fn drop_one<'a>(&mut self) -> Received<'a> {
+        self.dropped += 1;
+        Received::Dropped
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a packet's parts, taken apart once by the only caller")]
+    fn place<'a>(
+        &mut self,
+        now: Instant,
+        ssrc: Ssrc,
+        header: &RtpHeader,
+        index: u64,
+        payload_kind: Payload,
+        extensions: PassedExtensions,
+        payload: &'a [u8],
+    ) -> Received<'a> {
+        let round_trip = self.round_trip();
+        let (ssrc, recovered, payload) = match self.streams.get(&ssrc) {
+            Some(Stream::Retransmission { of }) => {
+                // Without an original inside, it only probes for bandwidth.
+                if payload.len() <= ORIGINAL_SEQUENCE_BYTES {
+                    return Received::Nothing;
+                }
+                let (original, payload) = payload.split_at(ORIGINAL_SEQUENCE_BYTES);
+                (*of, Some(u16::from_be_bytes([original[0], original[1]])), payload)
+            }
+            _ => (ssrc, None, payload),
+        };
+        let Some(Stream::Media(stream)) = self.streams.get_mut(&ssrc) else { return Received::Nothing };
+        let (codec, redundant) = match (payload_kind, recovered) {
+            (Payload::Media(codec), None) => (codec, false),
+            (Payload::Redundant(codec), None) => (codec, true),
+            (Payload::Retransmission(codec), Some(_)) => (codec, false),
+            _ => return Received::Nothing,
+        };
+        let index = match recovered {
+            None => {
+                stream.statistics.on_packet(now, index, header.timestamp);
+                stream.highest = stream.highest.max(index);
+                stream.counters.packets += 1;
+                stream.counters.bytes += payload.len() as u64;
+                index
+            }
+            Some(sequence) => {
+                stream.counters.retransmitted += 1;
+                match nearest_index(stream.highest, sequence) {
+                    Some(index) => index,
+                    None => return Received::Nothing,
+                }
+            }
+        };
+        if let Some(nack) = &mut stream.nack {
+            nack.on_packet(now, index, round_trip);
+            self.nack_at = earliest(self.nack_at, nack.deadline());
+        }
+        Received::Media(Arrival {
+            ssrc,
+            publication: stream.publication,
+            rank: stream.rank,
+            index,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            codec,
+            redundant,
+            recovered: recovered.is_some(),
+            extensions,
+            payload,
+        })
+    }
+
+    /// Finds out which section an SSRC belongs to: by the packet's MID (RFC 8843 §9.2), or by what the offer declared.
+    fn learn(
+        &mut self,
+        ssrc: Ssrc,
+        header: &RtpHeader,
+        packet: &[u8],
+        payload: Payload,
+        negotiated: &Negotiated,
+        published: &PublishedSections,
+    ) -> bool {
+        if self.streams.len() >= INGRESS_STREAMS_PER_PARTICIPANT_MAX {
+            return false;
+        }
+        let value = |id: Option<u8>| id.and_then(|id| header.extension(packet, id));
+        let ids = &negotiated.extensions;
+        let by_mid = value(ids.mid)
+            .and_then(|mid| std::str::from_utf8(mid).ok())
+            .and_then(|mid| published.get(&Mid::from(mid)));
+        let is_declared = |section: &&PublishedSection| {
+            section.declared.is_some_and(|(main, rtx)| main == ssrc || rtx == Some(ssrc))
+        };
+        let Some(section) = by_mid.or_else(|| published.values().find(is_declared)) else { return false };
+        let codec = match payload {
+            Payload::Media(codec) | Payload::Redundant(codec) => codec,
+            Payload::Retransmission(_) => {
+                let rid = value(ids.repaired_rid).or(value(ids.rid));
+                let Some(of) = self.main_of(section, section.rank(rid)) else { return false };
+                self.streams.insert(ssrc, Stream::Retransmission { of });
+                return true;
+            }
+        };
+        let stream = IncomingStream {
+            publication: section.publication,
+            rank: section.rank(value(ids.rid)),
+            statistics: ReceiveStatistics::new(codec.codec.clock_rate()),
+            nack: codec.nack.then(NackGenerator::new),
+            counters: StreamCounters::default(),
+            highest: 0,
+        };
+        self.streams.insert(ssrc, Stream::Media(Box::new(stream)));
+        self.order.push(ssrc);
+        true
+    }
+
+    /// The media stream that a section's retransmissions repair: the newest of that encoding.
+    fn main_of(&self, section: &PublishedSection, rank: usize) -> Option<Ssrc> {
+        self.order.iter().rev().copied().find(|ssrc| {
+            self.stream(*ssrc)
+                .is_some_and(|stream| stream.publication == section.publication && stream.rank == rank)
+        })
+    }
+
+    /// One media stream.
+    pub fn stream(&self, ssrc: Ssrc) -> Option<&IncomingStream> {
+        match self.streams.get(&ssrc)? {
+            Stream::Media(stream) => Some(stream),
+            Stream::Retransmission { .. } => None,
+        }
+    }
+
+    /// One media stream.
+    pub fn stream_mut(&mut self, ssrc: Ssrc) -> Option<&mut IncomingStream> {
+        match self.streams.get_mut(&ssrc)? {
+            Stream::Media(stream) => Some(stream),
+            Stream::Retransmission { .. } => None,
+        }
+    }
+
+    /// All media streams, in the order of their first packets.
+    pub fn streams(&self) -> impl Iterator<Item = (Ssrc, &IncomingStream)> {
+        self.order.iter().filter_map(|ssrc| Some((*ssrc, self.stream(*ssrc)?)))
+    }
+
+    /// Names of all media streams, in the order of their first packets.
+    pub fn ssrcs(&self) -> &[Ssrc] {
+        &self.order
+    }
+
+    /// Forgets the streams of a publication that has ended, and what repairs them.
+    pub fn forget(&mut self, publication: PublicationKey) {
+        let gone: Vec<Ssrc> =
+            self.streams().filter(|(_, stream)| stream.publication == publication).map(|(ssrc, _)| ssrc).collect();
+        self.order.retain(|ssrc| !gone.contains(ssrc));
+        self.streams.retain(|ssrc, stream| match stream {
+            Stream::Media(_) => !gone.contains(ssrc),
+            Stream::Retransmission { of } => !gone.contains(of),
+        });
+    }
+
+    /// Opens an RTCP packet; how long it is then.
+    pub fn open_rtcp(&mut self, bytes: &mut [u8]) -> Option<usize> {
+        match self.receiver.open_rtcp(bytes) {
+            Ok(length) => Some(length),
+            Err(_) => {
+                self.dropped += 1;
+                None
+            }
+        }
+    }
+
+    /// The round trip, or a guess.
+    pub fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(ROUND_TRIP_GUESS)
+    }
+
+    /// When feedback wants to go out: [`MediaHalf::write_nacks`] and [`MediaHalf::write_feedback`].
+    pub fn deadline(&self) -> Option<Instant> {
+        earliest(self.nack_at, self.feedback.deadline())
+    }
+
+    /// Writes what is due of requests for lost packets. Gives the publications that have lost something for good.
+    pub fn write_nacks(&mut self, now: Instant, out: &mut Vec<u8>) -> Vec<PublicationKey> {
+        let mut given_up = Vec::new();
+        if self.nack_at.is_none_or(|at| at > now) {
+            return given_up;
+        }
+        self.nack_at = None;
+        let round_trip = self.round_trip();
+        for ssrc in &self.order {
+            let Some(Stream::Media(stream)) = self.streams.get_mut(ssrc) else { continue };
+            let Some(nack) = &mut stream.nack else { continue };
+            self.lost.clear();
+            nack.due(now, round_trip, &mut self.lost);
+            if !self.lost.is_empty() {
+                stream.counters.nacked += self.lost.len() as u64;
+                RtcpWriter::new(out).nack(self.rtcp_ssrc, *ssrc, &self.lost);
+            }
+            if nack.take_given_up() {
+                given_up.push(stream.publication);
+            }
+            self.nack_at = earliest(self.nack_at, nack.deadline());
+        }
+        given_up
+    }
+
+    /// Writes transport-wide feedback, if it is due.
+    pub fn write_feedback(&mut self, now: Instant, out: &mut Vec<u8>) {
+        if self.feedback.deadline().is_some_and(|at| at <= now) {
+            let media = self.order.first().copied().unwrap_or(Ssrc(0));
+            self.feedback.write(now, self.rtcp_ssrc, media, out);
+        }
+    }
+}
+
+/// The earlier of two deadlines.
+pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The extended sequence number with those low 16 bits that is nearest to the highest seen.
+fn nearest_index(highest: u64, sequence: u16) -> Option<u64> {
+    let ahead = sequence.wrapping_sub(highest as u16);
+    if ahead < 0x8000 { Some(highest + u64::from(ahead)) } else { highest.checked_sub(u64::from(ahead.wrapping_neg())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_encoding_is_preferred_then_those_below() {
+        let section = PublishedSection {
+            publication: PublicationKey(0),
+            rids: ["low", "medium", "high"].map(str::to_owned).to_vec(),
+            declared: None,
+        };
+        assert_eq!([b"medium" as &[u8], b"low", b"high"].map(|rid| section.rank(Some(rid))), [0, 1, 2]);
+        assert_eq!(section.rank(None), 0);
+    }
+
+    #[test]
+    fn a_sequence_number_finds_its_nearest_index() {
+        assert_eq!(nearest_index(65_536, 65_535), Some(65_535));
+        assert_eq!(nearest_index(65_535, 0), Some(65_536));
+        assert_eq!(nearest_index(5, 65_535), None);
+    }
+}

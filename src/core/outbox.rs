@@ -1,0 +1,89 @@
+//! Outbox: where a room puts what it wants done, until the shell has drained it. Datagrams lie one after the other in
+//! one arena that is reused, so that sending allocates nothing.
+
+use std::ops::Range;
+
+use super::event::Event;
+use super::input::Path;
+use super::output::{DtlsRequest, TrafficClass};
+use super::room::ParticipantKey;
+
+/// Bytes kept ready behind the last datagram, so that a packet can be written in place.
+const ROOM_FOR_ONE: usize = 2048;
+
+/// Something that a room wants of the `Sfu` or, through it, of the shell.
+#[derive(Debug)]
+pub enum RoomOutput {
+    /// Tell a participant something.
+    Event(ParticipantKey, Event),
+    /// Something for a participant's handshake.
+    Dtls(ParticipantKey, DtlsRequest),
+    /// Datagrams with this ufrag are the participant's.
+    BindUfrag(ParticipantKey, String),
+    /// A connectivity check came by this path: datagrams from there are the participant's.
+    BindPath(ParticipantKey, Path),
+    /// Another address of the participant's is used instead.
+    UnbindPath(ParticipantKey, Path),
+    /// The participant is gone.
+    Gone(ParticipantKey),
+}
+
+/// One datagram in the arena.
+#[derive(Debug, Clone)]
+struct Entry {
+    path: Path,
+    class: TrafficClass,
+    range: Range<usize>,
+}
+
+/// What waits for the shell.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Everything but datagrams, in order.
+    pub outputs: Vec<RoomOutput>,
+    arena: Vec<u8>,
+    used: usize,
+    entries: Vec<Entry>,
+    next: usize,
+}
+
+impl Outbox {
+    /// Tells a participant something.
+    pub fn event(&mut self, to: ParticipantKey, event: Event) {
+        self.outputs.push(RoomOutput::Event(to, event));
+    }
+
+    /// Writes one datagram in place: `write` fills the buffer and returns how much of it, or `None` to send nothing.
+    pub fn transmit(
+        &mut self,
+        path: Path,
+        class: TrafficClass,
+        write: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> bool {
+        if self.arena.len() < self.used + ROOM_FOR_ONE {
+            let grown = (self.arena.len() * 2).max(self.used + 16 * ROOM_FOR_ONE);
+            self.arena.resize(grown, 0);
+        }
+        let Some(length) = write(&mut self.arena[self.used..self.used + ROOM_FOR_ONE]) else { return false };
+        let range = self.used..self.used + length.min(ROOM_FOR_ONE);
+        self.used = range.end;
+        self.entries.push(Entry { path, class, range });
+        true
+    }
+
+    /// The next datagram.
+    pub fn next_transmit(&mut self) -> Option<(Path, TrafficClass, &[u8])> {
+        let entry = self.entries.get(self.next)?;
+        self.next += 1;
+        Some((entry.path, entry.class, &self.arena[entry.range.clone()]))
+    }
+
+    /// Forgets what was drained, keeping the memory.
+    pub fn reset(&mut self) {
+        if self.next == self.entries.len() {
+            self.entries.clear();
+            self.next = 0;
+            self.used = 0;
+        }
+    }
+}

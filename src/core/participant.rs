@@ -1,0 +1,265 @@
+//! Participant: one member of a room: a [`Session`] that negotiates, a [`MediaHalf`] that carries media once the
+//! handshake is done, slots that they receive by, and where to send.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::command::Kind;
+use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
+use super::forward::publication::PublicationKey;
+use super::forward::slot::Slot;
+use super::ids::{ParticipantId, Ssrc, TrackId};
+use super::input::{LocalCandidate, Path};
+use super::media::fixed_hash::FixedMap;
+use super::media::half::{MediaHalf, PublishedSections};
+use super::negotiated::Negotiated;
+use super::outbox::Outbox;
+use super::output::TrafficClass;
+use super::rng::Rng;
+use super::session::Session;
+use crate::limits::PATHS_PER_PARTICIPANT_MAX;
+
+/// Whether a participant can be told anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signalling {
+    /// Yes.
+    Connected,
+    /// Their connection broke.
+    Lost {
+        /// When.
+        since: Instant,
+    },
+}
+
+/// What becomes of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionState {
+    /// In that slot.
+    Slot(usize),
+    /// No slot is free.
+    Waiting,
+    /// The client cannot decode it, and has been told.
+    CannotReceive,
+}
+
+/// What somebody wants of one track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription {
+    /// Earlier ones get their slots first.
+    pub order: u64,
+    /// Stopped for now.
+    pub paused: bool,
+    /// What became of it.
+    pub state: SubscriptionState,
+}
+
+/// A sender report of ours that a receiver report may refer to.
+#[derive(Debug, Clone, Copy)]
+struct SentReport {
+    middle: u32,
+    at: Instant,
+}
+
+/// How many sender reports a receiver report may refer to.
+const SENT_REPORTS: usize = 64;
+
+/// One member of a room.
+#[derive(Debug)]
+pub struct Participant {
+    /// Their public id.
+    pub id: ParticipantId,
+    /// What others see.
+    pub name: String,
+    /// Whoever knows it can resume them.
+    pub secret: String,
+    /// Their randomness.
+    pub rng: Rng,
+    /// Since when they are here.
+    pub joined_at: Instant,
+    /// Whether they can be told anything.
+    pub signalling: Signalling,
+    /// Where they can reach us.
+    pub candidates: Vec<LocalCandidate>,
+    /// SDP, ICE, DTLS.
+    pub session: Session,
+    /// Ufrags that lead here.
+    pub ufrags: Vec<String>,
+    /// Media, once there are keys.
+    pub media: Option<MediaHalf>,
+    /// Where media goes: the newest authenticated packet's way, or the newest nomination's.
+    pub path: Option<Path>,
+    /// Ways by which a connectivity check came, oldest first.
+    pub paths: Vec<Path>,
+    /// When the last check came.
+    pub last_check: Option<Instant>,
+    /// What was agreed.
+    pub negotiated: Negotiated,
+    /// Sections that publish.
+    pub published: PublishedSections,
+    /// What they publish, in the order of publishing.
+    pub publications: Vec<PublicationKey>,
+    /// What they receive by, in the order of sections.
+    pub slots: Vec<Slot>,
+    /// Slots by their streams.
+    pub slot_by_ssrc: FixedMap<Ssrc, usize>,
+    /// Whether they receive every track without asking.
+    pub auto_subscribe: bool,
+    /// What they want.
+    pub subscriptions: BTreeMap<TrackId, Subscription>,
+    /// What they said that they do not want.
+    pub unsubscribed: BTreeSet<TrackId>,
+    /// How many slots they were asked for.
+    pub asked: SlotCounts,
+    /// When the next reports go out.
+    pub report_at: Option<Instant>,
+    subscriptions_made: u64,
+    revision: u64,
+    sent_reports: [Option<SentReport>; SENT_REPORTS],
+    sent_reports_next: usize,
+}
+
+impl Participant {
+    /// Somebody who has just joined.
+    #[expect(clippy::too_many_arguments, reason = "each is a different type; they are what a join consists of")]
+    pub fn new(
+        now: Instant,
+        id: ParticipantId,
+        name: String,
+        secret: String,
+        rng: Rng,
+        candidates: Vec<LocalCandidate>,
+        session: Session,
+        auto_subscribe: bool,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            secret,
+            rng,
+            joined_at: now,
+            signalling: Signalling::Connected,
+            candidates,
+            session,
+            ufrags: Vec::new(),
+            media: None,
+            path: None,
+            paths: Vec::new(),
+            last_check: None,
+            negotiated: Negotiated::none(),
+            published: PublishedSections::new(),
+            publications: Vec::new(),
+            slots: Vec::new(),
+            slot_by_ssrc: FixedMap::default(),
+            auto_subscribe,
+            subscriptions: BTreeMap::new(),
+            unsubscribed: BTreeSet::new(),
+            asked: SlotCounts { audio: 0, video: 0 },
+            report_at: None,
+            subscriptions_made: 0,
+            revision: 0,
+            sent_reports: [None; SENT_REPORTS],
+            sent_reports_next: 0,
+        }
+    }
+
+    /// Whether they can be told anything.
+    pub fn is_connected(&self) -> bool {
+        self.signalling == Signalling::Connected
+    }
+
+    /// How many slots of a kind are open.
+    pub fn open_slots(&self, kind: Kind) -> usize {
+        self.slots.iter().filter(|slot| slot.kind == kind && slot.open).count()
+    }
+
+    /// A check with the right credentials came by that path. Gives a path that is forgotten for it.
+    pub fn on_check(&mut self, now: Instant, path: Path, nominated: bool) -> Option<Path> {
+        self.last_check = Some(now);
+        if nominated || self.path.is_none() {
+            self.path = Some(path);
+        }
+        let known = self.paths.iter_mut().find(|p| p.remote == path.remote && p.transport == path.transport);
+        if let Some(known) = known {
+            known.local = path.local;
+            return None;
+        }
+        self.paths.push(path);
+        if self.paths.len() > PATHS_PER_PARTICIPANT_MAX {
+            let unused = self.paths.iter().position(|path| Some(*path) != self.path)?;
+            return Some(self.paths.remove(unused));
+        }
+        None
+    }
+
+    /// Adds a subscription, if there is none.
+    pub fn subscribe(&mut self, track: TrackId) {
+        self.unsubscribed.remove(&track);
+        self.subscriptions_made += 1;
+        let order = self.subscriptions_made;
+        self.subscriptions.entry(track).or_insert(Subscription {
+            order,
+            paused: false,
+            state: SubscriptionState::Waiting,
+        });
+    }
+
+    /// Subscribed tracks without a slot that still hope for one, oldest first.
+    pub fn waiting(&self) -> Vec<TrackId> {
+        let mut waiting: Vec<(u64, TrackId)> = self
+            .subscriptions
+            .iter()
+            .filter(|(_, subscription)| subscription.state == SubscriptionState::Waiting)
+            .map(|(track, subscription)| (subscription.order, *track))
+            .collect();
+        waiting.sort_unstable();
+        waiting.into_iter().map(|(_, track)| track).collect()
+    }
+
+    /// The next slot map.
+    pub fn next_slot_map(&mut self, reason: impl Fn(TrackId) -> WaitingReason) -> SlotMap {
+        self.revision += 1;
+        for slot in &mut self.slots {
+            slot.announced = true;
+        }
+        self.slot_map(reason)
+    }
+
+    /// The slot map as it is.
+    pub fn slot_map(&self, reason: impl Fn(TrackId) -> WaitingReason) -> SlotMap {
+        let slots = self.slots.iter().filter(|slot| slot.open).map(|slot| SlotInfo {
+            mid: slot.mid,
+            track: slot.shown.map(|shown| (shown.track, shown.from_timestamp)),
+        });
+        SlotMap {
+            revision: self.revision,
+            slots: slots.collect(),
+            waiting: self.waiting().into_iter().map(|track| (track, reason(track))).collect(),
+        }
+    }
+
+    /// Seals and sends an RTCP compound. Nothing happens before there are keys and a way.
+    pub fn send_rtcp(&mut self, outbox: &mut Outbox, compound: &[u8]) {
+        let (Some(media), Some(path)) = (&mut self.media, self.path) else { return };
+        if compound.is_empty() {
+            return;
+        }
+        outbox.transmit(path, TrafficClass::Control, |buffer| {
+            buffer.get_mut(..compound.len())?.copy_from_slice(compound);
+            media.sender.seal_rtcp(buffer, compound.len())
+        });
+    }
+
+    /// Remembers a sender report, so that the round trip can be told from the answer to it.
+    pub fn remember_report(&mut self, now: Instant, ntp: u64) {
+        let middle = (ntp >> 16) as u32;
+        self.sent_reports[self.sent_reports_next % SENT_REPORTS] = Some(SentReport { middle, at: now });
+        self.sent_reports_next = (self.sent_reports_next + 1) % SENT_REPORTS;
+    }
+
+    /// The round trip that a report block tells of (RFC 3550 §6.4.1).
+    pub fn round_trip_of(&self, now: Instant, last_sr: u32, delay: u32) -> Option<Duration> {
+        let sent = self.sent_reports.iter().flatten().find(|sent| sent.middle == last_sr)?;
+        let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);
+        now.checked_duration_since(sent.at)?.checked_sub(delay)
+    }
+}

@@ -1,0 +1,111 @@
+//! A participant's randomness: everything is expanded from the 32 bytes that the shell handed in with them.
+//!
+//! [`Rng`] is a ChaCha20 stream for ids, SSRCs and credentials. [`EngineRng`] is the engine's own generator, which is
+//! a thread-local one: its state is swapped in before every call into a participant's engine and out after it,
+//! so that what a participant draws depends on nobody else.
+
+use std::fmt;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+/// The alphabet of ICE credentials that every parser takes.
+const ICE_CHARS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// One participant's source of randomness.
+pub struct Rng(ChaCha20Rng);
+
+impl Rng {
+    /// Expands what the shell handed in.
+    pub fn new(entropy: [u8; 32]) -> Self {
+        Self(ChaCha20Rng::from_seed(entropy))
+    }
+
+    /// Any 64 bits.
+    pub fn u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// Any 32 bits.
+    pub fn u32(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    /// Any 16 bits.
+    pub fn u16(&mut self) -> u16 {
+        (self.0.next_u32() >> 16) as u16
+    }
+
+    /// `length` characters that are allowed in ICE credentials, 5 bits each.
+    pub fn ice_text(&mut self, length: usize) -> String {
+        (0..length).map(|_| ICE_CHARS[(self.u32() >> 27) as usize] as char).collect()
+    }
+
+    /// 128 bits as text.
+    pub fn secret(&mut self) -> String {
+        self.ice_text(26)
+    }
+}
+
+impl fmt::Debug for Rng {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rng")
+    }
+}
+
+/// The state of the engine's thread-local generator between two calls into one participant's engine.
+#[derive(Debug)]
+pub struct EngineRng(u64);
+
+impl EngineRng {
+    /// A generator of its own for one engine.
+    pub fn new(rng: &mut Rng) -> Self {
+        Self(rng.u64())
+    }
+
+    /// Runs `call` with this state in place. The thread's own state is put back, also when `call` panics.
+    pub fn within<R>(&mut self, call: impl FnOnce() -> R) -> R {
+        struct Restore<'a> {
+            outer: u64,
+            inner: &'a mut u64,
+        }
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                *self.inner = fastrand::get_seed();
+                fastrand::seed(self.outer);
+            }
+        }
+        let restore = Restore { outer: fastrand::get_seed(), inner: &mut self.0 };
+        fastrand::seed(*restore.inner);
+        call()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_engine_draws_depends_on_nobody_else() {
+        let draw = |disturbed: bool| {
+            let mut engine = EngineRng::new(&mut Rng::new([7; 32]));
+            let first = engine.within(|| fastrand::u64(..));
+            if disturbed {
+                fastrand::u64(..);
+            }
+            (first, engine.within(|| fastrand::u64(..)))
+        };
+        assert_eq!(draw(false), draw(true));
+    }
+
+    #[test]
+    fn the_threads_own_generator_is_put_back_after_a_panic() {
+        fastrand::seed(5);
+        let mut engine = EngineRng::new(&mut Rng::new([7; 32]));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            engine.within(|| panic!("in the engine"));
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(fastrand::get_seed(), 5);
+    }
+}

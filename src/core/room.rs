@@ -1,0 +1,383 @@
+//! Room: the unit of determinism and of placement. It owns its participants, what they publish, and their entropy;
+//! rooms share nothing, so that one can be recorded, replayed or placed alone.
+//!
+//! Everything that happens to a room comes through [`Room::handle`]; packets that came are forwarded by
+//! [`Room::flush`], once a batch. A panic in one participant's step ends that participant; the rest go on.
+
+mod media;
+mod membership;
+mod publish;
+mod reports;
+mod snapshot;
+mod subscribe;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use tracing::error;
+
+use super::command::{Command, Join, Resume};
+use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
+use super::forward::publication::{Publication, PublicationKey};
+use super::ids::{ParticipantId, RequestId, RoomId, TrackId};
+use super::input::{Admission, DtlsEvent, Path};
+use super::media::half::earliest;
+use super::outbox::{Outbox, RoomOutput};
+use super::participant::{Participant, Signalling};
+use super::session::Effect;
+use super::settings::Settings;
+use super::timers::DeadlineHeap;
+
+/// A participant's place in their room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParticipantKey(pub usize);
+
+/// Who wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// A participant, for one of their deadlines.
+    Participant(ParticipantKey),
+    /// The room, to end when it has been empty for long enough.
+    Empty,
+}
+
+/// Everything that can happen to a room.
+#[derive(Debug)]
+pub enum RoomInput<'a> {
+    /// A datagram from a participant.
+    Datagram {
+        /// From whom.
+        from: ParticipantKey,
+        /// The way it came.
+        path: Path,
+        /// What it holds.
+        bytes: &'a mut [u8],
+    },
+    /// Somebody enters.
+    Join(Option<RequestId>, Admission, Join),
+    /// Somebody is back.
+    Resume(Option<RequestId>, Resume),
+    /// Somebody asks for something.
+    Command(ParticipantKey, Option<RequestId>, Command),
+    /// Somebody's signalling broke.
+    ConnectionLost(ParticipantKey),
+    /// Somebody's handshake did something.
+    Dtls(ParticipantKey, DtlsEvent),
+    /// The operator removes somebody.
+    Remove(ParticipantId),
+    /// The room ends.
+    Close(ClosingReason),
+    /// A deadline has come.
+    Timeout,
+}
+
+/// A conversation.
+#[derive(Debug)]
+pub struct Room {
+    id: RoomId,
+    /// What its ufrags begin with.
+    tag: String,
+    settings: Rc<Settings>,
+    created: Instant,
+    participants: Slab<Participant>,
+    by_id: BTreeMap<ParticipantId, ParticipantKey>,
+    /// In the order of joining.
+    order: Vec<ParticipantKey>,
+    publications: Slab<Publication>,
+    by_track: BTreeMap<TrackId, PublicationKey>,
+    /// Publications with packets to be forwarded, in the order of their first packet.
+    pending: Vec<PublicationKey>,
+    /// Participants who are to be told a new slot map.
+    slot_maps: Vec<ParticipantKey>,
+    timers: DeadlineHeap<Timer>,
+    ended: bool,
+    rtcp: Vec<u8>,
+}
+
+impl Room {
+    /// An empty room. `tag` is what its ufrags begin with.
+    pub fn new(now: Instant, id: RoomId, tag: String, settings: Rc<Settings>) -> Self {
+        Self {
+            id,
+            tag,
+            settings,
+            created: now,
+            participants: Slab::new(),
+            by_id: BTreeMap::new(),
+            order: Vec::new(),
+            publications: Slab::new(),
+            by_track: BTreeMap::new(),
+            pending: Vec::new(),
+            slot_maps: Vec::new(),
+            timers: DeadlineHeap::new(),
+            ended: false,
+            rtcp: Vec::new(),
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    /// Whether it has ended and can be dropped.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// When it wants a [`RoomInput::Timeout`].
+    pub fn deadline(&mut self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// How many deadlines are armed.
+    pub fn deadlines(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// Takes one input; walk: called by `Sfu::handle_input`.
+    pub fn handle(&mut self, now: Instant, input: RoomInput<'_>, outbox: &mut Outbox) {
+        match input {
+            RoomInput::Datagram { from, path, bytes } => {
+                self.step(now, from, outbox, |room, outbox| room.handle_datagram(now, from, path, bytes, outbox));
+            }
+            RoomInput::Command(from, request, command) => {
+                self.step(now, from, outbox, |room, outbox| {
+                    room.handle_command(now, from, request, command, outbox);
+                });
+            }
+            RoomInput::Dtls(from, event) => {
+                self.step(now, from, outbox, |room, outbox| {
+                    room.participants[from.0].session.handle_handshake(now, event);
+                    room.carry_out_effects(now, from, None, outbox);
+                });
+            }
+            RoomInput::ConnectionLost(from) => {
+                self.step(now, from, outbox, |room, outbox| room.lose_connection(now, from, outbox));
+            }
+            RoomInput::Join(request, admission, join) => self.join(now, request, admission, join, outbox),
+            RoomInput::Resume(request, resume) => self.resume(now, request, &resume, outbox),
+            RoomInput::Remove(id) => {
+                if let Some(&key) = self.by_id.get(&id) {
+                    outbox.event(key, Event::Closing(ClosingReason::Removed));
+                    self.remove(now, key, LeaveReason::Removed, outbox);
+                }
+            }
+            RoomInput::Close(reason) => self.close(now, reason, outbox),
+            RoomInput::Timeout => self.handle_timers(now, outbox),
+        }
+        self.send_slot_maps(outbox);
+    }
+
+    /// Runs one participant's step. If it panics, that participant ends, and nobody else.
+    fn step(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        outbox: &mut Outbox,
+        step: impl FnOnce(&mut Self, &mut Outbox),
+    ) {
+        if !self.participants.contains(key.0) {
+            return;
+        }
+        let panicked = catch_unwind(AssertUnwindSafe(|| step(self, outbox))).is_err();
+        if panicked {
+            self.end_after_panic(now, key, outbox);
+        } else {
+            self.arm(now, key);
+        }
+    }
+
+    fn end_after_panic(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        if let Some(participant) = self.participants.get(key.0) {
+            error!(room = %self.id, participant = %participant.id, "a participant's step panicked; they are removed");
+            outbox.event(key, Event::Closing(ClosingReason::Error));
+            self.remove(now, key, LeaveReason::Error, outbox);
+        }
+    }
+
+    fn handle_command(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        request: Option<RequestId>,
+        command: Command,
+        outbox: &mut Outbox,
+    ) {
+        let done = match command {
+            Command::Offer { sdp, publications } => {
+                let answered = self.offer(now, from, request.clone(), &sdp, &publications, outbox);
+                if let Err(refusal) = answered {
+                    outbox.event(from, Event::Refused(request, refusal));
+                }
+                return;
+            }
+            Command::Leave => {
+                outbox.event(from, Event::Left(request));
+                self.remove(now, from, LeaveReason::Left, outbox);
+                return;
+            }
+            Command::Mute { track, muted } => self.mute(now, from, track, muted, outbox),
+            Command::Subscribe(track) => self.subscribe(now, from, track, outbox),
+            Command::Unsubscribe(track) => self.unsubscribe(from, track),
+            Command::Pause { track, paused } => self.pause(now, from, track, paused),
+            Command::Data { to, topic, payload } => self.pass_data(from, to.as_deref(), &topic, &payload, outbox),
+        };
+        match done {
+            Ok(()) => outbox.event(from, Event::Done(request)),
+            Err(refusal) => outbox.event(from, Event::Refused(request, refusal)),
+        }
+    }
+
+    fn pass_data(
+        &mut self,
+        from: ParticipantKey,
+        to: Option<&[ParticipantId]>,
+        topic: &str,
+        payload: &str,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let sender = self.participants[from.0].id;
+        let recipients: Vec<ParticipantKey> = match to {
+            None => self.order.iter().copied().filter(|key| *key != from).collect(),
+            Some(ids) => {
+                let known: Option<Vec<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
+                known.ok_or_else(|| {
+                    Refusal::new(
+                        RefusalCode::UnknownRecipient,
+                        "`to` names somebody who is not in the room",
+                        "send to the participants that the room lists",
+                    )
+                })?
+            }
+        };
+        for recipient in recipients {
+            let event = Event::Data { from: sender, topic: topic.to_owned(), payload: payload.into() };
+            outbox.event(recipient, event);
+        }
+        Ok(())
+    }
+
+    /// Tells everyone but one.
+    fn tell_others(&self, except: ParticipantKey, event: &Event, outbox: &mut Outbox) {
+        for key in self.order.iter().filter(|key| **key != except) {
+            outbox.event(*key, event.clone());
+        }
+    }
+
+    fn info(&self, participant: &Participant) -> ParticipantInfo {
+        ParticipantInfo {
+            participant: participant.id,
+            name: participant.name.clone(),
+            reconnecting: !participant.is_connected(),
+            tracks: participant.publications.iter().map(|key| self.publications[key.0].info()).collect(),
+        }
+    }
+
+    /// Does what a participant's engine asked for. `came_by` is the way of the datagram that made it ask.
+    fn carry_out_effects(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        came_by: Option<Path>,
+        outbox: &mut Outbox,
+    ) {
+        for effect in self.participants[key.0].session.take_effects() {
+            let participant = &mut self.participants[key.0];
+            match effect {
+                Effect::Stun { to, bytes } => {
+                    let known = participant.paths.iter().copied().find(|path| path.remote == to);
+                    let path = came_by.filter(|path| path.remote == to).or(known);
+                    send(outbox, path, &bytes);
+                }
+                Effect::Dtls { to, bytes } => {
+                    let known = participant.paths.iter().copied().find(|path| path.remote == to);
+                    send(outbox, participant.path.or(known), &bytes);
+                }
+                Effect::Handshake(request) => outbox.outputs.push(RoomOutput::Dtls(key, request)),
+                Effect::Connected { profile, material } => self.start_media(now, key, profile, &material, outbox),
+                Effect::Closed(why) => {
+                    self.transport_closed(now, key, &why, outbox);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn handle_timers(&mut self, now: Instant, outbox: &mut Outbox) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Participant(key) => {
+                    self.step(now, key, outbox, |room, outbox| room.serve(now, key, outbox));
+                }
+                Timer::Empty => self.ended = self.participants.is_empty(),
+            }
+        }
+    }
+
+    /// Does what is due for one participant.
+    fn serve(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        if self.has_expired(now, key) {
+            self.remove(now, key, LeaveReason::Timeout, outbox);
+            return;
+        }
+        if self.participants[key.0].session.deadline().is_some_and(|at| at <= now) {
+            self.participants[key.0].session.handle_timeout(now);
+            self.carry_out_effects(now, key, None, outbox);
+        }
+        if self.participants.contains(key.0) {
+            self.send_feedback(now, key, outbox);
+            self.send_reports(now, key, outbox);
+        }
+    }
+
+    /// Sets a participant's next deadline from all that they wait for.
+    fn arm(&mut self, now: Instant, key: ParticipantKey) {
+        let Some(participant) = self.participants.get(key.0) else { return };
+        let mut at = earliest(participant.session.deadline(), self.expiry(participant));
+        if let Some(media) = &participant.media {
+            at = earliest(at, earliest(media.deadline(), participant.report_at));
+            for publication in &participant.publications {
+                at = earliest(at, self.publications[publication.0].keyframes.deadline(now));
+            }
+        }
+        self.timers.set(Timer::Participant(key), at);
+    }
+
+    /// When somebody whose signalling broke is given up: after the time to come back, or as soon as the media path is
+    /// dead as well.
+    fn expiry(&self, participant: &Participant) -> Option<Instant> {
+        let Signalling::Lost { since } = participant.signalling else { return None };
+        let back_by = since + self.settings.resume_timeout;
+        let consent = participant.last_check.map(|at| at.max(since) + self.settings.media_timeout);
+        earliest(Some(back_by), consent)
+    }
+
+    fn has_expired(&self, now: Instant, key: ParticipantKey) -> bool {
+        self.expiry(&self.participants[key.0]).is_some_and(|at| at <= now)
+    }
+
+    /// The room's clock as NTP shows it (RFC 3550 §4): seconds since 1900 in the upper half.
+    fn ntp(&self, now: Instant) -> u64 {
+        const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
+        let unix = self.settings.epoch_unix + now.saturating_duration_since(self.settings.epoch);
+        let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
+        ((unix.as_secs() + SECONDS_1900_TO_1970) << 32) | fraction
+    }
+}
+
+/// A duration in NTP's short units of 2^-32 seconds.
+fn ntp_of(duration: Duration) -> u64 {
+    (duration.as_secs() << 32) | ((u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000)
+}
+
+fn send(outbox: &mut Outbox, path: Option<Path>, bytes: &[u8]) {
+    let Some(path) = path else { return };
+    outbox.transmit(path, super::output::TrafficClass::Control, |buffer| {
+        buffer.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(bytes.len())
+    });
+}

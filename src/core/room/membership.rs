@@ -1,0 +1,227 @@
+//! Who is in the room: entering, coming back, losing the connection, leaving.
+
+use std::time::Instant;
+
+use tracing::{debug, info};
+
+use super::{ParticipantKey, Room, Timer};
+use crate::core::command::{Join, Resume};
+use crate::core::event::{
+    ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
+};
+use crate::core::forward::publication::PublicationKey;
+use crate::core::ids::{ParticipantId, RequestId, TrackId};
+use crate::core::input::Admission;
+use crate::core::outbox::{Outbox, RoomOutput};
+use crate::core::output::DtlsRequest;
+use crate::core::participant::{Participant, Signalling};
+use crate::core::rng::Rng;
+use crate::core::session::Session;
+
+impl Room {
+    pub(super) fn join(
+        &mut self,
+        now: Instant,
+        request: Option<RequestId>,
+        admission: Admission,
+        join: Join,
+        outbox: &mut Outbox,
+    ) {
+        if self.participants.len() >= self.settings.participants_per_room_max {
+            let refusal = Refusal::new(
+                RefusalCode::RoomFull,
+                format!("the room has its {} participants", self.participants.len()),
+                "wait until somebody leaves, or use another room",
+            );
+            outbox.outputs.push(RoomOutput::Refused(request, refusal));
+            return;
+        }
+        let mut rng = Rng::new(admission.entropy);
+        let id = ParticipantId(rng.u64());
+        if self.by_id.contains_key(&id) {
+            let refusal = Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again");
+            outbox.outputs.push(RoomOutput::Refused(request, refusal));
+            return;
+        }
+        let secret = rng.secret();
+        let session = Session::new(now, &self.tag, &self.settings.certificate, &mut rng);
+        let ufrag = session.ufrag().to_owned();
+        let mut participant = Participant::new(
+            now,
+            id,
+            join.name,
+            secret,
+            rng,
+            admission.candidates,
+            session,
+            join.auto_subscribe,
+        );
+        participant.ufrags.push(ufrag.clone());
+        if participant.auto_subscribe {
+            for track in self.tracks_in_order() {
+                participant.subscribe(track);
+            }
+        }
+        let key = ParticipantKey(self.participants.insert(participant));
+        self.by_id.insert(id, key);
+        outbox.outputs.push(RoomOutput::Admitted(key));
+        outbox.outputs.push(RoomOutput::BindUfrag(key, ufrag));
+        let joined = self.joined(key);
+        outbox.event(key, Event::Joined(request, Box::new(joined)));
+        self.order.push(key);
+        let newcomer = self.info(&self.participants[key.0]);
+        self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
+        self.timers.set(Timer::Empty, None);
+        info!(room = %self.id, participant = %id, participants = self.order.len(), "joined");
+        self.step(now, key, outbox, |room, outbox| room.carry_out_effects(now, key, None, outbox));
+    }
+
+    /// All tracks, in the order of joining and publishing.
+    fn tracks_in_order(&self) -> Vec<TrackId> {
+        let publications = self.order.iter().flat_map(|key| &self.participants[key.0].publications);
+        publications.map(|key| self.publications[key.0].track).collect()
+    }
+
+    fn joined(&self, key: ParticipantKey) -> Joined {
+        let participant = &self.participants[key.0];
+        let others = self.order.iter().filter(|other| **other != key);
+        Joined {
+            participant: participant.id,
+            secret: participant.secret.clone(),
+            room: self.id.clone(),
+            name: participant.name.clone(),
+            slots: self.settings.slots,
+            slots_max: self.settings.slots_max,
+            resume_seconds: self.settings.resume_timeout.as_secs(),
+            participants: others.map(|other| self.info(&self.participants[other.0])).collect(),
+        }
+    }
+
+    pub(super) fn resume(
+        &mut self,
+        now: Instant,
+        request: Option<RequestId>,
+        resume: &Resume,
+        outbox: &mut Outbox,
+    ) {
+        let Some(&key) = self.by_id.get(&resume.participant) else {
+            outbox.outputs.push(RoomOutput::Refused(request, unknown_participant()));
+            return;
+        };
+        let participant = &mut self.participants[key.0];
+        if !same_secret(&participant.secret, &resume.secret) {
+            let refusal = Refusal::new(
+                RefusalCode::BadSecret,
+                "the secret is not this participant's",
+                "use the secret of the last `joined` or `resumed`, or join again",
+            );
+            outbox.outputs.push(RoomOutput::Refused(request, refusal));
+            return;
+        }
+        participant.signalling = Signalling::Connected;
+        let id = participant.id;
+        outbox.outputs.push(RoomOutput::Admitted(key));
+        let slot_map = self.next_slot_map(key);
+        let participant = &self.participants[key.0];
+        let subscriptions = participant.subscriptions.iter();
+        let resumed = Resumed {
+            joined: self.joined(key),
+            publications: self.publications_of(key),
+            slot_map,
+            subscriptions: subscriptions.map(|(track, subscription)| (*track, subscription.paused)).collect(),
+            unsubscribed: participant.unsubscribed.iter().copied().collect(),
+        };
+        self.slot_maps.retain(|other| *other != key);
+        outbox.event(key, Event::Resumed(request, Box::new(resumed)));
+        self.tell_others(key, &Event::ParticipantResumed(id), outbox);
+        debug!(room = %self.id, participant = %id, "resumed");
+        self.arm(now, key);
+        // A change that was held back because nobody could be told of it shows from a key frame on.
+        self.want_keyframes_for(now, key);
+    }
+
+    pub(super) fn publications_of(&self, key: ParticipantKey) -> Vec<PublicationInfo> {
+        let publications = self.participants[key.0].publications.iter().map(|key| &self.publications[key.0]);
+        publications.map(|publication| PublicationInfo { mid: publication.mid, info: publication.info() }).collect()
+    }
+
+    pub(super) fn lose_connection(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        let participant = &mut self.participants[key.0];
+        if !participant.is_connected() {
+            return;
+        }
+        participant.signalling = Signalling::Lost { since: now };
+        let id = participant.id;
+        debug!(room = %self.id, participant = %id, "signalling lost");
+        self.tell_others(key, &Event::ParticipantReconnecting(id), outbox);
+    }
+
+    /// The media path was closed by the client, or by a failed handshake. Signalling goes on: they may offer anew on a
+    /// new connection by joining again.
+    pub(super) fn transport_closed(&mut self, now: Instant, key: ParticipantKey, why: &str, outbox: &mut Outbox) {
+        let id = self.participants[key.0].id;
+        debug!(room = %self.id, participant = %id, why, "transport closed");
+        outbox.event(key, Event::Closing(ClosingReason::Expired));
+        self.remove(now, key, LeaveReason::Left, outbox);
+    }
+
+    /// Takes somebody out, with everything that is theirs.
+    pub(super) fn remove(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        reason: LeaveReason,
+        outbox: &mut Outbox,
+    ) {
+        let publications: Vec<PublicationKey> = self.participants[key.0].publications.clone();
+        for publication in publications {
+            self.unpublish(now, publication, outbox);
+        }
+        let participant = self.participants.remove(key.0);
+        for subscription in participant.slots.iter().filter_map(|slot| slot.shown) {
+            if let Some(publication) = self.publications.get_mut(subscription.publication.0) {
+                publication.viewers.retain(|viewer| viewer.participant != key);
+            }
+        }
+        self.by_id.remove(&participant.id);
+        self.order.retain(|other| *other != key);
+        self.slot_maps.retain(|other| *other != key);
+        self.timers.set(Timer::Participant(key), None);
+        outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget));
+        for ufrag in participant.ufrags {
+            outbox.outputs.push(RoomOutput::UnbindUfrag(ufrag));
+        }
+        for path in participant.paths {
+            outbox.outputs.push(RoomOutput::UnbindPath(key, path));
+        }
+        outbox.outputs.push(RoomOutput::Gone(key));
+        self.tell_others(key, &Event::ParticipantLeft(participant.id, reason), outbox);
+        info!(room = %self.id, participant = %participant.id, ?reason, participants = self.order.len(), "left");
+        if self.participants.is_empty() {
+            self.timers.set(Timer::Empty, Some(now + self.settings.empty_timeout));
+            self.ended = self.settings.empty_timeout.is_zero();
+        }
+    }
+
+    pub(super) fn close(&mut self, now: Instant, reason: ClosingReason, outbox: &mut Outbox) {
+        for key in self.order.clone() {
+            outbox.event(key, Event::Closing(reason));
+            self.remove(now, key, LeaveReason::Removed, outbox);
+        }
+        self.ended = true;
+    }
+}
+
+/// The refusal of a resume that has nobody to resume.
+pub fn unknown_participant() -> Refusal {
+    Refusal::new(
+        RefusalCode::UnknownParticipant,
+        "there is no such participant, or not any longer",
+        "join the room again",
+    )
+}
+
+/// Compares without telling by its time how much was right.
+fn same_secret(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}

@@ -1,0 +1,276 @@
+//! What participants publish: offers and answers, tracks that come and go, muting.
+
+use std::time::Instant;
+
+use tracing::debug;
+
+use super::{ParticipantKey, Room};
+use crate::core::command::PublicationRequest;
+use crate::core::event::{Event, Refusal, RefusalCode};
+use crate::core::forward::publication::{Publication, PublicationKey};
+use crate::core::forward::slot::Slot;
+use crate::core::ids::{Mid, RequestId, TrackId};
+use crate::core::media::half::PublishedSection;
+use crate::core::negotiated::{CodecParams, Negotiated, NegotiatedSection, Payload};
+use crate::core::outbox::{Outbox, RoomOutput};
+use crate::core::participant::{Participant, SubscriptionState};
+use crate::core::sdp::{Direction, Offer};
+
+/// How many ufrags lead to a participant: the current one and those before the last ICE restarts, whose checks may
+/// still be on their way.
+const UFRAGS: usize = 3;
+
+fn bad_offer(message: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalCode::BadOffer, message, "correct the offer and send it again; nothing has changed")
+}
+
+fn unknown_track() -> Refusal {
+    Refusal::new(
+        RefusalCode::UnknownTrack,
+        "there is no such track, or it is not yours",
+        "use a track id that the answer listed",
+    )
+}
+
+impl Room {
+    /// Answers an offer and takes its publications and slots.
+    pub(super) fn offer(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        request: Option<RequestId>,
+        sdp: &str,
+        publications: &[PublicationRequest],
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let offer = Offer::read(sdp).map_err(bad_offer)?;
+        self.check_publications(&offer, publications)?;
+        if offer.sections.first().is_some_and(|section| section.stopped) {
+            return Err(bad_offer("the first section is stopped, and it carries the transport of all"));
+        }
+        let participant = &mut self.participants[key.0];
+        let candidates = participant.candidates.clone();
+        let answer = participant
+            .session
+            .accept_offer(now, &offer, &candidates, &mut participant.rng, streams)
+            .map_err(bad_offer)?;
+        if answer.restarted {
+            let ufrag = participant.session.ufrag().to_owned();
+            participant.ufrags.push(ufrag.clone());
+            outbox.outputs.push(RoomOutput::BindUfrag(key, ufrag));
+            if participant.ufrags.len() > UFRAGS {
+                outbox.outputs.push(RoomOutput::UnbindUfrag(participant.ufrags.remove(0)));
+            }
+        }
+        participant.negotiated = answer.negotiated;
+        let added = self.take_publications(now, key, publications, outbox);
+        self.take_slots(now, key);
+        let event =
+            Event::Answer { request, sdp: answer.sdp, publications: self.publications_of(key) };
+        outbox.event(key, event);
+        for publication in added {
+            let info = self.publications[publication.0].info();
+            self.tell_others(key, &Event::TrackAdded(info), outbox);
+            self.offer_to_subscribers(now, publication, outbox);
+        }
+        self.assign_slots(now, key, outbox);
+        self.slot_maps.push(key);
+        self.carry_out_effects(now, key, None, outbox);
+        Ok(())
+    }
+
+    fn check_publications(&self, offer: &Offer, publications: &[PublicationRequest]) -> Result<(), Refusal> {
+        let most = self.settings.tracks_per_participant_max;
+        if publications.len() > most {
+            return Err(Refusal::new(
+                RefusalCode::TooManyTracks,
+                format!("the offer publishes {} tracks; at most {most} are allowed", publications.len()),
+                "publish fewer tracks",
+            ));
+        }
+        for (index, publication) in publications.iter().enumerate() {
+            let mid: &str = &publication.mid;
+            let section = offer
+                .section(publication.mid)
+                .ok_or_else(|| bad_offer(format!("publication {index} names mid {mid:?}, which the SDP has not")))?;
+            if section.kind != publication.source.kind() {
+                return Err(bad_offer(format!(
+                    "mid {mid:?} is {:?}, and its source is {:?}",
+                    section.kind, publication.source
+                )));
+            }
+            let sends = matches!(section.direction, Direction::SendOnly | Direction::SendRecv);
+            if !sends || section.stopped {
+                return Err(bad_offer(format!("mid {mid:?} is published, and its section does not send")));
+            }
+            if publications[..index].iter().any(|other| other.mid == publication.mid) {
+                return Err(bad_offer(format!("mid {mid:?} is published twice")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the publications what the offer lists. Gives those that are new.
+    fn take_publications(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        requests: &[PublicationRequest],
+        outbox: &mut Outbox,
+    ) -> Vec<PublicationKey> {
+        for publication in self.participants[key.0].publications.clone() {
+            let (mid, source) = (self.publications[publication.0].mid, self.publications[publication.0].source);
+            if !requests.iter().any(|request| request.mid == mid && request.source == source) {
+                self.unpublish(now, publication, outbox);
+            }
+        }
+        let mut added = Vec::new();
+        for request in requests {
+            let existing = self.participants[key.0].published.get(&request.mid).map(|s| s.publication);
+            let publication = match existing {
+                Some(publication) => publication,
+                None => {
+                    let publication = self.publish(key, request);
+                    added.push(publication);
+                    publication
+                }
+            };
+            let participant = &mut self.participants[key.0];
+            let section = participant.negotiated.section(request.mid);
+            let (declared, rids) = section.and_then(|section| section.ingress.clone()).unwrap_or_default();
+            participant.published.insert(request.mid, PublishedSection { publication, rids, declared });
+        }
+        added
+    }
+
+    fn publish(&mut self, key: ParticipantKey, request: &PublicationRequest) -> PublicationKey {
+        let participant = &mut self.participants[key.0];
+        let track = TrackId(participant.rng.u64());
+        let codec = expected_codec(&participant.negotiated, request.mid);
+        let publication = PublicationKey(self.publications.vacant_key());
+        self.publications.insert(Publication::new(
+            track,
+            publication,
+            key,
+            participant.id,
+            request.mid,
+            request.source,
+            request.muted,
+            codec,
+        ));
+        participant.publications.push(publication);
+        self.by_track.insert(track, publication);
+        debug!(room = %self.id, participant = %participant.id, %track, source = ?request.source, "published");
+        publication
+    }
+
+    /// Ends a track: its slots are free, and everyone is told.
+    pub(super) fn unpublish(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
+        let publication = self.publications.remove(key.0);
+        self.by_track.remove(&publication.track);
+        self.pending.retain(|other| *other != key);
+        let owner = &mut self.participants[publication.owner.0];
+        owner.publications.retain(|other| *other != key);
+        owner.published.remove(&publication.mid);
+        if let Some(media) = &mut owner.media {
+            media.forget(key);
+        }
+        let removed = Event::TrackRemoved(publication.track, publication.owner_id);
+        self.tell_others(publication.owner, &removed, outbox);
+        for viewer in publication.viewers {
+            if let Some(participant) = self.participants.get_mut(viewer.participant.0) {
+                participant.slots[viewer.slot].release();
+            }
+        }
+        for other in self.order.clone() {
+            let participant = &mut self.participants[other.0];
+            participant.unsubscribed.remove(&publication.track);
+            if participant.subscriptions.remove(&publication.track).is_some() {
+                self.slot_maps.push(other);
+                self.assign_slots(now, other, outbox);
+            }
+        }
+        debug!(room = %self.id, track = %publication.track, "unpublished");
+    }
+
+    /// Makes the slots what the answer agreed on.
+    fn take_slots(&mut self, now: Instant, key: ParticipantKey) {
+        let Participant { negotiated, slots, slot_by_ssrc, rng, subscriptions, .. } =
+            &mut self.participants[key.0];
+        for section in &negotiated.sections {
+            match slots.iter_mut().find(|slot| slot.mid == section.mid) {
+                Some(slot) => {
+                    slot.open = section.egress.is_some();
+                    slot.extensions = section.extensions;
+                }
+                None => {
+                    let number = slots.iter().filter(|slot| slot.kind == section.kind).count();
+                    let Some(slot) = Slot::new(now, section, number, rng) else { continue };
+                    slot_by_ssrc.insert(slot.ssrc, slots.len());
+                    slots.push(slot);
+                }
+            }
+        }
+        for slot in slots.iter_mut().filter(|slot| !slot.open) {
+            let Some(shown) = slot.shown else { continue };
+            slot.release();
+            if let Some(publication) = self.publications.get_mut(shown.publication.0) {
+                publication.viewers.retain(|viewer| viewer.participant != key || slots_differ(viewer.slot, slot.number));
+            }
+            if let Some(subscription) = subscriptions.get_mut(&shown.track) {
+                subscription.state = SubscriptionState::Waiting;
+            }
+        }
+    }
+
+    pub(super) fn mute(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        muted: bool,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let key = *self.by_track.get(&track).ok_or_else(unknown_track)?;
+        let publication = &mut self.publications[key.0];
+        if publication.owner != from {
+            return Err(unknown_track());
+        }
+        if publication.muted == muted {
+            return Ok(());
+        }
+        publication.set_muted(muted);
+        let event = Event::TrackMuted { track, participant: publication.owner_id, muted };
+        self.tell_others(from, &event, outbox);
+        self.arm(now, from);
+        Ok(())
+    }
+}
+
+fn slots_differ(a: usize, b: usize) -> bool {
+    a != b
+}
+
+/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync.
+fn streams(negotiated: &Negotiated) -> Vec<(Mid, String)> {
+    let mut seen = (0, 0);
+    let mut streams = Vec::new();
+    for section in negotiated.sections.iter().filter(|section| section.egress.is_some()) {
+        let number = match section.kind {
+            crate::core::command::Kind::Audio => &mut seen.0,
+            crate::core::command::Kind::Video => &mut seen.1,
+        };
+        streams.push((section.mid, format!("slot-{number}")));
+        *number += 1;
+    }
+    streams
+}
+
+/// What a publisher will most likely send: the first codec of its section.
+fn expected_codec(negotiated: &Negotiated, mid: Mid) -> Option<CodecParams> {
+    let section: &NegotiatedSection = negotiated.section(mid)?;
+    section.payload_types.iter().find_map(|pt| match negotiated.payload(pt.0) {
+        Some(Payload::Media(params)) => Some(params),
+        _ => None,
+    })
+}

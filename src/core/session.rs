@@ -1,0 +1,367 @@
+//! Session: the half of a participant that negotiates: SDP, ICE and DTLS by one `str0m::Rtc`, a few packets a minute.
+//! Media never enters it, and what it would send as RTP or RTCP never leaves it.
+//!
+//! **After every mutation the engine is polled until it returns a timeout.** `Session::mutate` is the only place
+//! that touches it, so that cannot be broken.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use str0m::change::SdpOffer;
+use str0m::config::DtlsCert;
+use str0m::net::{Protocol, Receive, TcpType};
+use str0m::rtp::{Extension, ExtensionSerializer, ExtensionValues};
+use str0m::{Candidate, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
+
+use super::handshake::{self, Mailbox};
+use super::ids::{Mid, Ssrc};
+use super::input::{DtlsEvent, LocalCandidate, SrtpProfile, Transport};
+use super::negotiated::{DEPENDENCY_DESCRIPTOR_URI, Negotiated};
+use super::output::DtlsRequest;
+use super::rng::{EngineRng, Rng};
+use super::sdp::{AnswerPatch, BadOffer, Offer, patch_answer};
+use crate::wire::classify::{Kind, classify};
+
+/// Characters of a ufrag: the room's tag and 12 that are random (RFC 8445 §5.3 asks for 24 bits).
+const UFRAG_RANDOM_CHARS: usize = 12;
+/// Characters of an ICE password, 5 bits each (RFC 8445 §5.3 asks for 128 bits).
+const PASSWORD_CHARS: usize = 26;
+/// The engine's reports are never sent; this keeps it from writing any.
+const NO_REPORTS: Duration = Duration::from_secs(36_000);
+/// The engine reads certificates into a buffer of this size.
+const CERTIFICATE_BYTES_MAX: usize = 2000;
+
+/// The engine believes that it listens here. Our real addresses are written into answers and never reach it: it
+/// would drop a packet that came to one it does not know.
+fn engine_address(remote: SocketAddr) -> SocketAddr {
+    match remote.ip() {
+        IpAddr::V4(_) => SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 200)), 9),
+        IpAddr::V6(_) => SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 200)), 9),
+    }
+}
+
+/// What the engine wants done after a mutation.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send a STUN message.
+    Stun {
+        /// To whom.
+        to: SocketAddr,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Send a DTLS datagram. The way is the participant's; `to` is the engine's guess.
+    Dtls {
+        /// The engine's guess.
+        to: SocketAddr,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Something for the handshake in the shell.
+    Handshake(DtlsRequest),
+    /// The peer is who the offer said it is, and here are the keys.
+    Connected {
+        /// The negotiated profile.
+        profile: SrtpProfile,
+        /// The exported keying material.
+        material: Vec<u8>,
+    },
+    /// The transport is gone: the peer closed it, or is not who the offer said.
+    Closed(String),
+}
+
+/// An answer, and what was agreed.
+#[derive(Debug)]
+pub struct Answer {
+    /// The text for the client.
+    pub sdp: String,
+    /// What was agreed.
+    pub negotiated: Negotiated,
+    /// Whether our ICE credentials changed (an ICE restart).
+    pub restarted: bool,
+}
+
+/// One participant's negotiating half.
+pub struct Session {
+    rtc: Rtc,
+    engine_rng: EngineRng,
+    mailbox: Mailbox,
+    tag: String,
+    credentials: IceCreds,
+    keys: Option<(SrtpProfile, Vec<u8>)>,
+    certificate_seen: bool,
+    handshake_done: bool,
+    alive: bool,
+    deadline: Option<Instant>,
+    effects: Vec<Effect>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("ufrag", &self.credentials.ufrag).finish_non_exhaustive()
+    }
+}
+
+fn new_credentials(tag: &str, rng: &mut Rng) -> IceCreds {
+    IceCreds {
+        ufrag: format!("{tag}{}", rng.ice_text(UFRAG_RANDOM_CHARS)),
+        pass: rng.ice_text(PASSWORD_CHARS),
+    }
+}
+
+impl Session {
+    /// A session that waits for an offer. `tag` opens its ufrags and names its room.
+    pub fn new(now: Instant, tag: &str, certificate: &[u8], rng: &mut Rng) -> Self {
+        let mut engine_rng = EngineRng::new(rng);
+        let credentials = new_credentials(tag, rng);
+        let mut rtc = engine_rng.within(|| {
+            let config = RtcConfig::new()
+                .set_ice_lite(true)
+                .set_rtp_mode(true)
+                .set_crypto_provider(Arc::new(handshake::provider()))
+                // The private key stays with the shell, which runs the handshake.
+                .set_dtls_cert(DtlsCert { certificate: certificate.to_vec(), private_key: Vec::new() })
+                .set_local_ice_credentials(credentials.clone())
+                .set_rtcp_report_interval_audio(NO_REPORTS)
+                .set_rtcp_report_interval_video(NO_REPORTS)
+                .clear_codecs()
+                .enable_opus(true, true)
+                .enable_vp8(true)
+                .enable_h264(true)
+                .enable_vp9(true)
+                .enable_av1(true);
+            with_extensions(config).build(now)
+        });
+        let mailbox = handshake::take_last_made().expect("building an engine makes its handshake");
+        engine_rng.within(|| {
+            for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+                let address = engine_address(SocketAddr::new(ip, 0));
+                for candidate in [
+                    Candidate::builder().udp().host(address).build(),
+                    Candidate::builder().tcp().host(address).tcptype(TcpType::Passive).build(),
+                ] {
+                    rtc.add_local_candidate(candidate.expect("a constant address makes a candidate"));
+                }
+            }
+        });
+        let mut session = Self {
+            rtc,
+            engine_rng,
+            mailbox,
+            tag: tag.to_owned(),
+            credentials,
+            keys: None,
+            certificate_seen: false,
+            handshake_done: false,
+            alive: true,
+            deadline: None,
+            effects: Vec::new(),
+        };
+        let _ = session.mutate(now, |_| Ok(()));
+        session
+    }
+
+    /// The ufrag by which an unknown address is known to be this participant's.
+    pub fn ufrag(&self) -> &str {
+        &self.credentials.ufrag
+    }
+
+    /// When [`Session::handle_timeout`] wants to be called.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// What the last mutations asked for, in order.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Answers an offer.
+    pub fn accept_offer(
+        &mut self,
+        now: Instant,
+        offer: &Offer,
+        candidates: &[LocalCandidate],
+        rng: &mut Rng,
+        streams: impl FnOnce(&Negotiated) -> Vec<(Mid, String)>,
+    ) -> Result<Answer, BadOffer> {
+        let parsed =
+            SdpOffer::from_sdp_string(&offer.text).map_err(|e| format!("the SDP does not parse: {e}"))?;
+        let answer = self
+            .mutate(now, |rtc| rtc.sdp_api().accept_offer(parsed))
+            .map_err(|e| format!("the offer cannot be answered: {e}"))?
+            .to_sdp_string();
+        let made_up = self.mutate(now, |rtc| Ok(rtc.direct_api().local_ice_credentials())).ok();
+        let restarted = made_up.is_some_and(|creds| creds.ufrag != self.credentials.ufrag);
+        if restarted {
+            self.credentials = new_credentials(&self.tag, rng);
+            let own = self.credentials.clone();
+            let set = self.mutate(now, |rtc| {
+                rtc.direct_api().set_local_ice_credentials(own);
+                Ok(())
+            });
+            set.map_err(|e| format!("the ICE restart failed: {e}"))?;
+        }
+        let negotiated = self
+            .mutate(now, |rtc| Ok(Negotiated::read(rtc, offer)))
+            .map_err(|e| format!("the session is closed: {e}"))?;
+        let streams = streams(&negotiated);
+        let patch = AnswerPatch {
+            candidates,
+            ufrag: &self.credentials.ufrag,
+            password: &self.credentials.pass,
+            streams: &streams,
+        };
+        Ok(Answer { sdp: patch_answer(&answer, offer, &patch), negotiated, restarted })
+    }
+
+    /// Takes a STUN message. Only a check with the right credentials makes the engine answer, which is how the
+    /// caller knows that it was one.
+    pub fn handle_stun(&mut self, now: Instant, transport: Transport, remote: SocketAddr, bytes: &[u8]) {
+        let proto = match transport {
+            Transport::Udp => Protocol::Udp,
+            Transport::Tcp => Protocol::Tcp,
+        };
+        let Ok(receive) = Receive::new(proto, remote, engine_address(remote), bytes) else { return };
+        let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Receive(now, receive)));
+    }
+
+    /// Takes a DTLS datagram.
+    pub fn handle_dtls(&mut self, now: Instant, remote: SocketAddr, bytes: &[u8]) {
+        let Ok(receive) = Receive::new(Protocol::Udp, remote, engine_address(remote), bytes) else { return };
+        let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Receive(now, receive)));
+    }
+
+    /// Takes what the handshake in the shell did.
+    pub fn handle_handshake(&mut self, now: Instant, event: DtlsEvent) {
+        match &event {
+            DtlsEvent::PeerCertificate(der) if der.len() > CERTIFICATE_BYTES_MAX => {
+                self.close("the peer's certificate is too large");
+                return;
+            }
+            DtlsEvent::PeerCertificate(_) => self.certificate_seen = true,
+            DtlsEvent::KeyingMaterial { profile, material } => {
+                self.keys = Some((*profile, material.clone()));
+                return;
+            }
+            DtlsEvent::Connected => self.handshake_done = true,
+            DtlsEvent::Packet(_) | DtlsEvent::Closed => {}
+        }
+        self.mailbox.deliver(event);
+        let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
+        if self.alive && self.certificate_seen && self.handshake_done {
+            if let Some((profile, material)) = self.keys.take() {
+                self.effects.push(Effect::Connected { profile, material });
+            }
+        }
+    }
+
+    /// The deadline has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
+    }
+
+    fn close(&mut self, why: &str) {
+        if self.alive {
+            self.alive = false;
+            self.effects.push(Effect::Closed(why.to_owned()));
+        }
+    }
+
+    /// The only borrow of the engine: one mutation, then everything it wants, until it names its next deadline.
+    fn mutate<R>(
+        &mut self,
+        now: Instant,
+        mutation: impl FnOnce(&mut Rtc) -> Result<R, RtcError>,
+    ) -> Result<R, RtcError> {
+        let Self { rtc, engine_rng, .. } = self;
+        let mut closed = None;
+        let mut datagrams = Vec::new();
+        let (result, deadline) = engine_rng.within(|| {
+            let result = mutation(rtc);
+            let deadline = loop {
+                match rtc.poll_output() {
+                    Ok(Output::Timeout(at)) => break Some(at),
+                    Ok(Output::Transmit(transmit)) => {
+                        datagrams.push((transmit.destination, transmit.contents.to_vec()));
+                    }
+                    Ok(Output::Event(str0m::Event::Closed)) => {
+                        closed = Some("the peer closed the transport".to_owned());
+                    }
+                    Ok(Output::Event(_)) => {}
+                    Err(error) => {
+                        closed = Some(error.to_string());
+                        break None;
+                    }
+                }
+            };
+            (result, deadline)
+        });
+        let alive = rtc.is_alive();
+        // Waking sooner than a millisecond from now would only spin; the engine asks for that while it is idle.
+        self.deadline = deadline.map(|at| at.max(now + Duration::from_millis(1)));
+        for (to, bytes) in datagrams {
+            match classify(&bytes) {
+                Kind::Stun => self.effects.push(Effect::Stun { to, bytes }),
+                Kind::Dtls => self.effects.push(Effect::Dtls { to, bytes }),
+                // Reports of the engine would be sealed with our keys and its own counter: never send them.
+                Kind::Rtp | Kind::Rtcp | Kind::TurnChannel | Kind::Unknown => {}
+            }
+        }
+        while let Some(request) = self.mailbox.take_request() {
+            self.effects.push(Effect::Handshake(request));
+        }
+        if closed.is_some() || !alive {
+            self.close(&closed.unwrap_or_else(|| "the session ended".to_owned()));
+            self.deadline = None;
+        }
+        result
+    }
+}
+
+/// Header extensions beyond the engine's standard ones, ids free there.
+fn with_extensions(config: RtcConfig) -> RtcConfig {
+    config
+        .set_extension(5, Extension::PlayoutDelay)
+        .set_extension(6, Extension::VideoContentType)
+        .set_extension(7, Extension::ColorSpace)
+        .set_extension(8, Extension::with_serializer(DEPENDENCY_DESCRIPTOR_URI, PassThrough))
+}
+
+/// An extension that the engine negotiates and never reads or writes.
+#[derive(Debug)]
+pub struct PassThrough;
+
+impl ExtensionSerializer for PassThrough {
+    fn write_to(&self, _buf: &mut [u8], _values: &ExtensionValues) -> usize {
+        0
+    }
+
+    fn parse_value(&self, _buf: &[u8], _values: &mut ExtensionValues) -> bool {
+        false
+    }
+
+    fn is_video(&self) -> bool {
+        true
+    }
+
+    fn is_audio(&self) -> bool {
+        false
+    }
+}
+
+/// SSRCs that the engine gave a sending section: main and retransmission.
+pub fn egress_ssrcs(rtc: &mut Rtc, mid: Mid) -> Option<(Ssrc, Option<Ssrc>)> {
+    let mut api = rtc.direct_api();
+    let stream = api.stream_tx_by_mid(mid, None)?;
+    Some((Ssrc(*stream.ssrc()), stream.rtx().map(|ssrc| Ssrc(*ssrc))))
+}
+
+/// SSRCs that the client declared for a section it sends on.
+pub fn ingress_ssrcs(rtc: &mut Rtc, mid: Mid) -> Option<(Ssrc, Option<Ssrc>)> {
+    let mut api = rtc.direct_api();
+    let stream = api.stream_rx_by_mid(mid, None)?;
+    Some((Ssrc(*stream.ssrc()), stream.rtx().map(|ssrc| Ssrc(*ssrc))))
+}

@@ -1,0 +1,114 @@
+//! DeadlineHeap: who wants to be woken when. Every key has at most one deadline.
+//!
+//! Moving a deadline later costs nothing: the old, earlier one stays, its owner is woken early, finds nothing due and
+//! names the later time. That keeps a deadline that moves with every packet out of the heap.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::hash::Hash;
+use std::time::Instant;
+
+use super::media::fixed_hash::FixedMap;
+
+/// Deadlines by key.
+#[derive(Debug)]
+pub struct DeadlineHeap<K> {
+    heap: BinaryHeap<Reverse<(Instant, K)>>,
+    /// The one entry of the heap that counts for a key; others of that key are leftovers.
+    armed: FixedMap<K, Instant>,
+}
+
+impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
+    /// No deadlines.
+    pub fn new() -> Self {
+        Self { heap: BinaryHeap::new(), armed: FixedMap::default() }
+    }
+
+    /// Wakes `key` no later than `at`. `None`: takes its deadline away.
+    pub fn set(&mut self, key: K, at: Option<Instant>) {
+        match (at, self.armed.get(&key)) {
+            (None, _) => {
+                self.armed.remove(&key);
+                if self.armed.is_empty() {
+                    self.heap.clear();
+                }
+            }
+            (Some(at), Some(&armed)) if armed <= at => {}
+            (Some(at), _) => {
+                self.armed.insert(key, at);
+                self.heap.push(Reverse((at, key)));
+            }
+        }
+    }
+
+    /// The earliest deadline.
+    pub fn next(&mut self) -> Option<Instant> {
+        while let Some(&Reverse((at, key))) = self.heap.peek() {
+            if self.armed.get(&key) == Some(&at) {
+                return Some(at);
+            }
+            self.heap.pop();
+        }
+        None
+    }
+
+    /// A key whose deadline is due. It has none from then on.
+    pub fn pop_due(&mut self, now: Instant) -> Option<K> {
+        if self.next()? > now {
+            return None;
+        }
+        let Reverse((_, key)) = self.heap.pop()?;
+        self.armed.remove(&key);
+        Some(key)
+    }
+
+    /// How many keys have a deadline.
+    pub fn len(&self) -> usize {
+        self.armed.len()
+    }
+
+    /// Whether nobody has a deadline.
+    pub fn is_empty(&self) -> bool {
+        self.armed.is_empty()
+    }
+}
+
+impl<K: Copy + Ord + Hash> Default for DeadlineHeap<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_later_deadline_wakes_early_and_an_earlier_one_replaces() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut heap = DeadlineHeap::new();
+        heap.set(1, Some(at(20)));
+        heap.set(1, Some(at(30)));
+        assert_eq!(heap.next(), Some(at(20)));
+        heap.set(1, Some(at(10)));
+        heap.set(2, Some(at(15)));
+        assert_eq!(heap.pop_due(at(9)), None);
+        assert_eq!(heap.pop_due(at(40)), Some(1));
+        assert_eq!(heap.pop_due(at(40)), Some(2));
+        assert_eq!(heap.pop_due(at(40)), None, "what the earlier one replaced is gone");
+        assert!(heap.is_empty());
+    }
+
+    #[test]
+    fn a_deadline_that_is_taken_away_does_not_come() {
+        let start = Instant::now();
+        let mut heap = DeadlineHeap::new();
+        heap.set('a', Some(start));
+        heap.set('a', None);
+        assert_eq!(heap.next(), None);
+        assert_eq!(heap.len(), 0);
+    }
+}
