@@ -10,8 +10,12 @@ use std::fmt;
 mod cursor;
 
 pub mod classify;
+pub mod picture_id;
 pub mod rtp;
 pub mod rtp_extensions;
+pub mod stun;
+pub mod vp8;
+pub mod vp9;
 
 /// Bytes that do not follow the format they were read as. There is nothing to be learned beyond that: the sender
 /// is not told, and the datagram is dropped.
