@@ -9,11 +9,17 @@ use std::fmt;
 
 mod cursor;
 
+pub mod av1;
 pub mod classify;
+pub mod dependency_descriptor;
+pub mod h264;
 pub mod picture_id;
+pub mod red;
 pub mod rtp;
 pub mod rtp_extensions;
+pub mod sniff;
 pub mod stun;
+pub mod tcp_frame;
 pub mod vp8;
 pub mod vp9;
 
