@@ -1,7 +1,7 @@
 //! Which protocol a datagram belongs to, from its first bytes: one UDP port carries all of them.
 //!
-//! RFC 7983 §7 splits by the first byte; RFC 5761 §4 splits RTP from RTCP by the second. A kind is a guess about
-//! who should parse the datagram, never a proof that it is well formed.
+//! RFC 7983 §7 splits by the first byte; RFC 5761 §4 splits RTP from RTCP by the second. A kind is a guess
+//! about who should parse the datagram, never a proof that it is well formed.
 
 /// The protocols that share the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,9 @@
-//! The dependency descriptor, a header extension that says of a frame what a forwarder needs without the payload.
+//! The dependency descriptor, a header extension that says of a frame what a forwarder needs without the
+//! payload.
 //!
-//! RTP payload format for AV1 (AOMedia), appendix A.8: the mandatory fields, and of the extended ones only whether a
-//! template structure comes with them. It does with every key frame, and nothing can be decoded before it.
+//! RTP payload format for AV1 (AOMedia), appendix A.8: the mandatory fields, and of the extended ones only
+//! whether a template structure comes with them. It does with every key frame, and nothing can be decoded
+//! before it.
 
 use super::Malformed;
 

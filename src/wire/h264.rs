@@ -1,7 +1,7 @@
 //! Where an H.264 stream can be joined: RFC 6184 §5.4 (single NAL units), §5.7.1 (STAP-A), §5.8 (FU-A).
 //!
-//! H.264 has no descriptor of its own, so a key frame is recognised by its NAL units: an IDR slice, or the sequence
-//! parameter set senders put in front of one.
+//! H.264 has no descriptor of its own, so a key frame is recognised by its NAL units: an IDR slice, or the
+//! sequence parameter set senders put in front of one.
 
 use super::cursor::Cursor;
 
@@ -10,11 +10,11 @@ const SPS: u8 = 7;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
-/// Whether the packet with this RTP `payload` begins a key frame or a part of one: it holds an SPS or an IDR slice,
-/// or the first fragment of either.
+/// Whether the packet with this RTP `payload` begins a key frame or a part of one: it holds an SPS or an IDR
+/// slice, or the first fragment of either.
 ///
-/// An access unit of Chromium is a STAP-A of SPS and PPS followed by the IDR slice, and both say yes; to join, start
-/// at the first packet of the frame that does. A STAP-A is read as far as it is well formed.
+/// An access unit of Chromium is a STAP-A of SPS and PPS followed by the IDR slice, and both say yes; to
+/// join, start at the first packet of the frame that does. A STAP-A is read as far as it is well formed.
 pub fn starts_keyframe(payload: &[u8]) -> bool {
     match payload {
         [head, rest @ ..] => match head & 0x1f {

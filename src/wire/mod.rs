@@ -1,9 +1,9 @@
 //! Wire formats: the bytes of other people's protocols, read and written where they lie.
 //!
-//! Everything here is a total function over a byte slice. A parser either understands what it was given or says
-//! [`Malformed`] (or its own `None`); it never panics, never allocates and never trusts a length it has not
-//! compared with what is there. Nothing here keeps state or knows of rooms and tracks, so every format can be
-//! tested from its RFC alone.
+//! Everything here is a total function over a byte slice. A parser either understands what it was given or
+//! says [`Malformed`] (or its own `None`); it never panics, never allocates and never trusts a length it has
+//! not compared with what is there. Nothing here keeps state or knows of rooms and tracks, so every format
+//! can be tested from its RFC alone.
 
 use std::fmt;
 
@@ -23,8 +23,8 @@ pub mod tcp_frame;
 pub mod vp8;
 pub mod vp9;
 
-/// Bytes that do not follow the format they were read as. There is nothing to be learned beyond that: the sender
-/// is not told, and the datagram is dropped.
+/// Bytes that do not follow the format they were read as. There is nothing to be learned beyond that: the
+/// sender is not told, and the datagram is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 

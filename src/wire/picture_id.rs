@@ -1,4 +1,5 @@
-//! The picture id VP8 (RFC 7741 §4.2) and VP9 (RFC 9628 §4.2) share: a frame counter of 7 or 15 bits that wraps.
+//! The picture id VP8 (RFC 7741 §4.2) and VP9 (RFC 9628 §4.2) share: a frame counter of 7 or 15 bits that
+//! wraps.
 
 use super::Malformed;
 use super::cursor::Cursor;
@@ -42,7 +43,8 @@ impl PictureId {
         }
     }
 
-    /// Writes `value`, cut to this id's width, over the field at `offset`; nothing if it is not within `payload`.
+    /// Writes `value`, cut to this id's width, over the field at `offset`; nothing if it is not within
+    /// `payload`.
     pub(super) fn overwrite(self, payload: &mut [u8], offset: usize, value: u16) {
         let [high, low] = (value & self.mask()).to_be_bytes();
         let (short, long) = ([low], [high | 0x80, low]);

@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::Malformed;
 use super::cursor::Cursor;
 
-/// The payload type and position of the primary (last) block of an RTP `payload`. The range is within `payload`;
-/// it may be empty, when the sender had nothing new to say.
+/// The payload type and position of the primary (last) block of an RTP `payload`. The range is within
+/// `payload`; it may be empty, when the sender had nothing new to say.
 ///
 /// # Errors
 /// [`Malformed`] if the headers do not end, or the redundant blocks are longer than what follows.

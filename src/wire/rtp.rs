@@ -1,10 +1,9 @@
 //! RTP headers: read from packets that may still be encrypted, written for packets about to be sent.
 //!
 //! RFC 3550 §5.1 (fixed header, CSRC list, padding), §5.3.1 (extension block); the elements of the block are
-//! RFC 8285's, see [`super::rtp_extensions`]. SRTP (RFC 3711 §3.1) leaves the header in the clear and encrypts
-//! payload and padding, so a header is parsed before decryption and the padding is looked at only after it.
-
-use std::ops::Range;
+//! RFC 8285's, see [`super::rtp_extensions`]. SRTP (RFC 3711 §3.1) leaves the header in the clear and
+//! encrypts payload and padding, so a header is parsed before decryption and the padding is looked at only
+//! after it.
 
 use super::Malformed;
 use super::classify::RTP_FIXED_HEADER_LEN;
@@ -16,7 +15,7 @@ pub use super::rtp_extensions::{EXTENSION_BLOCK_CAPACITY, ExtensionBlock, Extens
 pub const RTP_HEADER_WRITE_MAX: usize = RTP_FIXED_HEADER_LEN + 4 + EXTENSION_BLOCK_CAPACITY;
 
 /// The header of one RTP packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RtpHeader {
     /// The marker bit: with video, the last packet of a frame.
     pub marker: bool,
@@ -33,12 +32,13 @@ pub struct RtpHeader {
     /// Bytes before the payload: fixed header, CSRC list and extension block.
     pub header_len: usize,
     extension_profile: u16,
-    /// Where the elements of the extension block lie in the packet; empty without one.
-    extension_range: Range<usize>,
+    /// Where the elements of the extension block begin; they end with the header. Without a block, there too.
+    extension_start: usize,
 }
 
 impl RtpHeader {
-    /// Parses the header of `packet`, encrypted or not. What follows the header is not looked at and may be empty.
+    /// Parses the header of `packet`, encrypted or not. What follows the header is not looked at and may be
+    /// empty.
     ///
     /// # Errors
     /// [`Malformed`] if the version is not 2 or the packet ends before its header does.
@@ -70,24 +70,24 @@ impl RtpHeader {
             has_padding: first & 0x20 != 0,
             header_len: cursor.position(),
             extension_profile,
-            extension_range: extension_start..cursor.position(),
+            extension_start,
         })
     }
 
-    /// The data of the first extension element called `id`, from the `packet` this header was parsed from. In the
-    /// two-byte form it may be empty.
+    /// The data of the first extension element called `id`, from the `packet` this header was parsed from. In
+    /// the two-byte form it may be empty.
     pub fn extension<'a>(&self, packet: &'a [u8], id: u8) -> Option<&'a [u8]> {
         self.extensions(packet).find(|&(found, _)| found == id).map(|(_, data)| data)
     }
 
     /// All extension elements, as `(id, data)`, of the `packet` this header was parsed from.
     pub fn extensions<'a>(&self, packet: &'a [u8]) -> Extensions<'a> {
-        let block = packet.get(self.extension_range.clone()).unwrap_or_default();
+        let block = packet.get(self.extension_start..self.header_len).unwrap_or_default();
         Extensions::new(self.extension_profile, block)
     }
 
-    /// The payload of the `decrypted` packet this header belongs to, without padding. Empty for a packet that is
-    /// all padding, as bandwidth probes are.
+    /// The payload of the `decrypted` packet this header belongs to, without padding. Empty for a packet that
+    /// is all padding, as bandwidth probes are.
     ///
     /// # Errors
     /// [`Malformed`] if the padding claims to be 0 bytes or more than follow the header (RFC 3550 §5.1).
@@ -122,8 +122,8 @@ pub struct RtpFields {
 
 /// Writes an RTP header with `extensions` to the start of `out`; the X bit is set only if there are any.
 ///
-/// Returns the header's length, at most [`RTP_HEADER_WRITE_MAX`]; the payload belongs right behind it. `None`, with
-/// `out` in an unspecified state, if `out` is too short or the payload type is over 127.
+/// Returns the header's length, at most [`RTP_HEADER_WRITE_MAX`]; the payload belongs right behind it.
+/// `None`, with `out` in an unspecified state, if `out` is too short or the payload type is over 127.
 pub fn write_header(out: &mut [u8], fields: &RtpFields, extensions: &ExtensionBlock) -> Option<usize> {
     if fields.payload_type > 0x7f {
         return None;

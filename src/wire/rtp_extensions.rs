@@ -12,8 +12,8 @@ pub const PROFILE_TWO_BYTE: u16 = 0x1000;
 /// Bytes an [`ExtensionBlock`] has for elements, each counted with two bytes of its own.
 pub const EXTENSION_BLOCK_CAPACITY: usize = 128;
 
-/// The elements of a received extension block. Ends at the first element that breaks the rules; what came before
-/// it counts (RFC 8285 §4.2).
+/// The elements of a received extension block. Ends at the first element that breaks the rules; what came
+/// before it counts (RFC 8285 §4.2).
 #[derive(Debug, Clone)]
 pub struct Extensions<'a> {
     profile: u16,
@@ -21,8 +21,8 @@ pub struct Extensions<'a> {
 }
 
 impl<'a> Extensions<'a> {
-    /// Reads `block`, the extension data without its 4-byte header, by the rules of `profile`. An unknown profile
-    /// has no elements.
+    /// Reads `block`, the extension data without its 4-byte header, by the rules of `profile`. An unknown
+    /// profile has no elements.
     pub fn new(profile: u16, block: &'a [u8]) -> Self {
         Self { profile, rest: block }
     }
@@ -78,8 +78,8 @@ impl std::iter::FusedIterator for Extensions<'_> {}
 
 /// The elements of an extension block to be written. They keep the order they were pushed in.
 ///
-/// The form is chosen when it is written: one-byte if every id is 1–14 and every length 1–16, otherwise two-byte,
-/// which a receiver takes only after `a=extmap-allow-mixed` (RFC 8285 §4.1.2).
+/// The form is chosen when it is written: one-byte if every id is 1–14 and every length 1–16, otherwise
+/// two-byte, which a receiver takes only after `a=extmap-allow-mixed` (RFC 8285 §6).
 #[derive(Debug, Clone)]
 pub struct ExtensionBlock {
     /// Elements in the two-byte form, without padding.

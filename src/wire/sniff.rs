@@ -1,11 +1,13 @@
 //! Which protocol a TCP connection opens with: one port carries TLS, HTTP, TURN and ICE-TCP.
 //!
-//! Asked again with each new byte until the answer is not [`Opening::Undecided`], and once more for the bytes inside
-//! TLS. A client that opens with ten bytes of nothing known is not waited for. The rules are tried in a fixed order:
+//! Asked again with each new byte until the answer is not [`Opening::Undecided`], and once more for the bytes
+//! inside TLS. A client that opens with ten bytes of nothing known is not waited for. The rules are tried in
+//! a fixed order:
 //! 1. `16 03`: TLS (RFC 8446 §5.1);
 //! 2. `PROXY ` and `PRI *`: the PROXY protocol and HTTP/2, neither of which is served;
 //! 3. three capital letters: the method of an HTTP/1 request (RFC 9112 §3);
-//! 4. below 64, cookie in bytes 4–7: STUN without framing, which over TCP only TURN uses (RFC 8489 §5, RFC 8656);
+//! 4. below 64, cookie in bytes 4–7: STUN without framing, which over TCP only TURN uses (RFC 8489 §5, RFC
+//!    8656);
 //! 5. a length, then below 2, cookie in bytes 6–9: STUN in a frame of RFC 4571, so ICE-TCP (RFC 6544).
 
 use std::ops::RangeInclusive;
@@ -15,7 +17,8 @@ use super::classify::{STUN_HEADER_LEN, STUN_MAGIC_COOKIE};
 /// Bytes after which [`sniff`] has decided.
 pub const SNIFF_LEN: usize = 10;
 
-/// Lengths an ICE-TCP connection's first frame may have: a STUN message, and no more than a datagram would hold.
+/// Lengths an ICE-TCP connection's first frame may have: a STUN message, and no more than a datagram would
+/// hold.
 const FIRST_FRAME_LEN: RangeInclusive<usize> = STUN_HEADER_LEN..=1500;
 
 /// What a TCP connection turns out to carry.
@@ -44,8 +47,8 @@ enum Match {
     Yes,
 }
 
-/// Decides by the `first` bytes of a connection. Never [`Opening::Undecided`] with [`SNIFF_LEN`] bytes or more, nor
-/// once no protocol is possible any more.
+/// Decides by the `first` bytes of a connection. Never [`Opening::Undecided`] with [`SNIFF_LEN`] bytes or
+/// more, nor once no protocol is possible any more.
 pub fn sniff(first: &[u8]) -> Opening {
     let rules: [(Match, Opening); 6] = [
         (literal(first, 0, &[0x16, 0x03]), Opening::Tls),
@@ -161,8 +164,9 @@ mod tests {
             fed(&[high, low, kind, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]).0
         };
         assert_eq!((framed(20, 0), framed(1500, 1)), (Opening::IceTcp, Opening::IceTcp));
-        assert_eq!((framed(19, 0), framed(1501, 0), framed(100, 2)).0, Opening::Unknown);
-        assert_eq!((framed(1501, 0), framed(100, 2)), (Opening::Unknown, Opening::Unknown));
+        for (length, kind) in [(19, 0), (1501, 0), (100, 2)] {
+            assert_eq!(framed(length, kind), Opening::Unknown, "{length} bytes, type {kind}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Just enough of STUN (RFC 8489) to route a message: to whom it goes, not whether it is genuine.
 //!
-//! Integrity, fingerprint and every answer are the ICE agent's business; a [`StunPeek`] is an unverified claim of
-//! the sender. The attributes are ICE's (RFC 8445 §7.1.1, §7.2.2).
+//! Integrity, fingerprint and every answer are the ICE agent's business; a [`StunPeek`] is an unverified
+//! claim of the sender. The attributes are ICE's (RFC 8445 §7.1.2, §7.2.2).
 
 use super::classify::STUN_MAGIC_COOKIE;
 use super::cursor::Cursor;
@@ -46,9 +46,9 @@ pub struct StunPeek<'a> {
 
 /// Reads the message that fills `datagram`.
 ///
-/// `None` if it is not one: no magic cookie, a length that is not the datagram's, an attribute that passes the end.
-/// As RFC 8489 §14 wants, the first of several attributes of a type counts, and what follows the integrity
-/// attribute is ignored.
+/// `None` if it is not one: no magic cookie, a length that is not the datagram's, an attribute that passes
+/// the end. As RFC 8489 §14 wants, the first of several attributes of a type counts, and what follows the
+/// integrity attribute is ignored.
 pub fn peek(datagram: &[u8]) -> Option<StunPeek<'_>> {
     let mut cursor = Cursor::new(datagram);
     let kind = cursor.u16().ok()?;

@@ -1,4 +1,5 @@
-//! Datagrams over a TCP stream: a 16-bit length in front of each (RFC 4571 §2), as ICE-TCP uses it (RFC 6544 §3).
+//! Datagrams over a TCP stream: a 16-bit length in front of each (RFC 4571 §2), as ICE-TCP uses it (RFC
+//! 6544).
 
 /// Bytes in front of each datagram.
 pub const FRAME_HEADER_LEN: usize = 2;

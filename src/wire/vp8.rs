@@ -1,7 +1,7 @@
 //! VP8's payload descriptor: where frames and their temporal layers begin, and how to renumber them.
 //!
-//! RFC 7741 §4.2 (descriptor) and §4.3 (the P bit of the payload header). A forwarder that leaves frames out has to
-//! close the gaps in PictureID and TL0PICIDX; [`Vp8Descriptor::patch`] does it without moving a byte.
+//! RFC 7741 §4.2 (descriptor) and §4.3 (the P bit of the payload header). A forwarder that leaves frames out
+//! has to close the gaps in PictureID and TL0PICIDX; [`Vp8Descriptor::patch`] does it without moving a byte.
 
 use super::Malformed;
 use super::cursor::Cursor;
@@ -57,8 +57,8 @@ pub fn parse(payload: &[u8]) -> Result<Vp8Descriptor, Malformed> {
 }
 
 impl Vp8Descriptor {
-    /// Writes new numbers over those of the `payload` this descriptor was parsed from, or of a copy of it. Fields
-    /// that are not there are not added, and PictureID keeps its width: `picture_id` is cut to it.
+    /// Writes new numbers over those of the `payload` this descriptor was parsed from, or of a copy of it.
+    /// Fields that are not there are not added, and PictureID keeps its width: `picture_id` is cut to it.
     pub fn patch(&self, payload: &mut [u8], picture_id: u16, tl0_picture_index: u8) {
         if let Some(old) = self.picture_id {
             old.overwrite(payload, self.picture_id_offset, picture_id);

@@ -1,7 +1,8 @@
-//! VP9's payload descriptor: where layer frames begin and end, what they may be switched to, how to renumber them.
+//! VP9's payload descriptor: where layer frames begin and end, what they may be switched to, how to renumber
+//! them.
 //!
-//! RFC 9628 §4.2 (descriptor), §4.2.1 (scalability structure). As with VP8, [`Vp9Descriptor::patch`] rewrites the
-//! numbers in place.
+//! RFC 9628 §4.2 (descriptor), §4.2.1 (scalability structure). As with VP8, [`Vp9Descriptor::patch`] rewrites
+//! the numbers in place.
 
 use super::Malformed;
 use super::cursor::Cursor;
@@ -29,7 +30,8 @@ pub struct Vp9Descriptor {
     pub spatial_id: Option<u8>,
     /// TID, the temporal layer, 0–7.
     pub temporal_id: Option<u8>,
-    /// U: from this frame on, a receiver may switch up to a higher temporal layer. False without layer indices.
+    /// U: from this frame on, a receiver may switch up to a higher temporal layer. False without layer
+    /// indices.
     pub switching_up: bool,
     /// D: predicted from the next lower spatial layer of the same picture. False without layer indices.
     pub inter_layer_dependency: bool,
@@ -111,8 +113,9 @@ fn skip_scalability_structure(cursor: &mut Cursor<'_>) -> Result<(), Malformed> 
 }
 
 impl Vp9Descriptor {
-    /// Writes new numbers over those of the `payload` this descriptor was parsed from, or of a copy of it. Fields
-    /// that are not there are not added, and the picture id keeps its width: `picture_id` is cut to it.
+    /// Writes new numbers over those of the `payload` this descriptor was parsed from, or of a copy of it.
+    /// Fields that are not there are not added, and the picture id keeps its width: `picture_id` is cut to
+    /// it.
     pub fn patch(&self, payload: &mut [u8], picture_id: u16, tl0_picture_index: u8) {
         if let Some(old) = self.picture_id {
             old.overwrite(payload, self.picture_id_offset, picture_id);
@@ -130,8 +133,8 @@ mod tests {
     use super::super::noise::with_random_bytes;
     use super::*;
 
-    /// I L B E V: 15-bit id 0x1234, TID 0 SID 0, TL0PICIDX 0x56, a structure of 2 layers with sizes and a group of
-    /// two pictures (0 and 1 references), one byte of data.
+    /// I L B E V: 15-bit id 0x1234, TID 0 SID 0, TL0PICIDX 0x56, a structure of 2 layers with sizes and a
+    /// group of two pictures (0 and 1 references), one byte of data.
     const KEY: [u8; 19] =
         [0xae, 0x92, 0x34, 0x00, 0x56, 0x38, 1, 64, 0, 180, 2, 128, 1, 104, 2, 0x00, 0x24, 0x01, 0x82];
 
