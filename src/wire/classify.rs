@@ -1,0 +1,116 @@
+//! Which protocol a datagram belongs to, from its first bytes: one UDP port carries all of them.
+//!
+//! RFC 7983 §7 splits by the first byte; RFC 5761 §4 splits RTP from RTCP by the second. A kind is a guess
+//! about who should parse the datagram, never a proof that it is well formed.
+
+/// The protocols that share the port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// STUN, and TURN's own requests: first byte 0–3, the magic cookie in place (RFC 8489 §5).
+    Stun,
+    /// A DTLS record: first byte 20–63.
+    Dtls,
+    /// RTP or SRTP: first byte 128–191, at least a fixed header (12 bytes).
+    Rtp,
+    /// RTCP or SRTCP: as RTP, with a second byte of 192–223 and at least 8 bytes.
+    Rtcp,
+    /// TURN ChannelData: first byte 64–79, at least its 4-byte header (RFC 8656 §12.4).
+    TurnChannel,
+    /// Anything else, including what is too short for its own header: drop it.
+    Unknown,
+}
+
+/// The fixed second word of every STUN message (RFC 8489 §5).
+pub const STUN_MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+
+/// Bytes of a STUN header.
+pub const STUN_HEADER_LEN: usize = 20;
+
+/// Bytes of an RTP header without CSRCs and extensions.
+pub const RTP_FIXED_HEADER_LEN: usize = 12;
+
+/// Bytes of the shortest RTCP packet that has a sender.
+pub const RTCP_MIN_LEN: usize = 8;
+
+/// Bytes of a ChannelData header.
+const CHANNEL_HEADER_LEN: usize = 4;
+
+/// Sorts a datagram by RFC 7983 and RFC 5761. Total; looks at 8 bytes at most.
+pub fn classify(datagram: &[u8]) -> Kind {
+    let Some(&first) = datagram.first() else { return Kind::Unknown };
+    let length = datagram.len();
+    match first {
+        0..=3 if length >= STUN_HEADER_LEN && datagram.get(4..8) == Some(&STUN_MAGIC_COOKIE[..]) => {
+            Kind::Stun
+        }
+        20..=63 => Kind::Dtls,
+        64..=79 if length >= CHANNEL_HEADER_LEN => Kind::TurnChannel,
+        128..=191 => match datagram.get(1) {
+            Some(192..=223) if length >= RTCP_MIN_LEN => Kind::Rtcp,
+            Some(0..=191 | 224..=255) if length >= RTP_FIXED_HEADER_LEN => Kind::Rtp,
+            _ => Kind::Unknown,
+        },
+        _ => Kind::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::noise::with_random_bytes;
+    use super::*;
+
+    fn datagram(first: u8, second: u8, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        bytes[..2].copy_from_slice(&[first, second]);
+        bytes
+    }
+
+    #[test]
+    fn first_bytes_sort_as_rfc_7983_says() {
+        for first in 0..=255u8 {
+            let mut bytes = datagram(first, 111, 64);
+            bytes[4..8].copy_from_slice(&STUN_MAGIC_COOKIE);
+            let expected = match first {
+                0..=3 => Kind::Stun,
+                20..=63 => Kind::Dtls,
+                64..=79 => Kind::TurnChannel,
+                128..=191 => Kind::Rtp,
+                _ => Kind::Unknown,
+            };
+            assert_eq!(classify(&bytes), expected, "first byte {first}");
+        }
+    }
+
+    #[test]
+    fn second_bytes_192_to_223_are_rtcp() {
+        for second in 0..=255u8 {
+            let expected = if (192..=223).contains(&second) { Kind::Rtcp } else { Kind::Rtp };
+            assert_eq!(classify(&datagram(0x80, second, 12)), expected, "second byte {second}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_short_is_unknown() {
+        assert_eq!(classify(&[]), Kind::Unknown);
+        assert_eq!(classify(&[0x80]), Kind::Unknown);
+        assert_eq!(classify(&datagram(0x80, 111, 11)), Kind::Unknown);
+        assert_eq!(classify(&datagram(0x80, 200, 8)), Kind::Rtcp);
+        assert_eq!(classify(&datagram(0x80, 200, 7)), Kind::Unknown);
+        assert_eq!(classify(&datagram(64, 0, 3)), Kind::Unknown);
+        let mut stun = datagram(0, 1, 19);
+        stun[4..8].copy_from_slice(&STUN_MAGIC_COOKIE);
+        assert_eq!(classify(&stun), Kind::Unknown);
+    }
+
+    #[test]
+    fn stun_without_the_cookie_is_unknown() {
+        assert_eq!(classify(&datagram(0, 1, 20)), Kind::Unknown);
+    }
+
+    #[test]
+    fn random_bytes_are_survived() {
+        with_random_bytes(&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42], |bytes| {
+            classify(bytes);
+        });
+    }
+}

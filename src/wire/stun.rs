@@ -1,0 +1,188 @@
+//! Just enough of STUN (RFC 8489) to route a message: to whom it goes, not whether it is genuine.
+//!
+//! Integrity, fingerprint and every answer are the ICE agent's business; a [`StunPeek`] is an unverified
+//! claim of the sender. The attributes are ICE's (RFC 8445 §7.1.2, §7.2.2).
+
+use super::classify::STUN_MAGIC_COOKIE;
+use super::cursor::Cursor;
+
+/// The class of a STUN message (RFC 8489 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StunClass {
+    /// Wants an answer.
+    Request,
+    /// Wants none.
+    Indication,
+    /// An answer that grants.
+    Success,
+    /// An answer that refuses.
+    Error,
+}
+
+/// The method every ICE check uses.
+pub const METHOD_BINDING: u16 = 0x001;
+
+const USERNAME: u16 = 0x0006;
+const MESSAGE_INTEGRITY: u16 = 0x0008;
+const MESSAGE_INTEGRITY_SHA256: u16 = 0x001c;
+const USE_CANDIDATE: u16 = 0x0025;
+
+/// What a STUN message says about itself, unverified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StunPeek<'a> {
+    /// Request, indication or answer.
+    pub class: StunClass,
+    /// The method, 0–0xfff; [`METHOD_BINDING`] for ICE.
+    pub method: u16,
+    /// The transaction id an answer repeats.
+    pub transaction: [u8; 12],
+    /// The value of USERNAME, without padding and not necessarily text.
+    pub username: Option<&'a [u8]>,
+    /// Whether USE-CANDIDATE nominates the pair.
+    pub use_candidate: bool,
+    /// Whether there is a MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 of some value.
+    pub has_integrity: bool,
+}
+
+/// Reads the message that fills `datagram`.
+///
+/// `None` if it is not one: no magic cookie, a length that is not the datagram's, an attribute that passes
+/// the end. As RFC 8489 §14 wants, the first of several attributes of a type counts, and what follows the
+/// integrity attribute is ignored.
+pub fn peek(datagram: &[u8]) -> Option<StunPeek<'_>> {
+    let mut cursor = Cursor::new(datagram);
+    let kind = cursor.u16().ok()?;
+    let length = usize::from(cursor.u16().ok()?);
+    let cookie = cursor.take(4).ok()?;
+    let transaction = cursor.take(12).ok()?.try_into().ok()?;
+    if kind >> 14 != 0 || cookie != STUN_MAGIC_COOKIE || length % 4 != 0 || length != cursor.remaining() {
+        return None;
+    }
+    let class = match (kind & 0x0100 != 0, kind & 0x0010 != 0) {
+        (false, false) => StunClass::Request,
+        (false, true) => StunClass::Indication,
+        (true, false) => StunClass::Success,
+        (true, true) => StunClass::Error,
+    };
+    let method = (kind & 0x000f) | ((kind & 0x00e0) >> 1) | ((kind & 0x3e00) >> 2);
+    let mut peek =
+        StunPeek { class, method, transaction, username: None, use_candidate: false, has_integrity: false };
+    while cursor.remaining() > 0 {
+        let attribute = cursor.u16().ok()?;
+        let value_len = usize::from(cursor.u16().ok()?);
+        let value = cursor.take(value_len).ok()?;
+        cursor.take(value_len.next_multiple_of(4) - value_len).ok()?;
+        match attribute {
+            MESSAGE_INTEGRITY | MESSAGE_INTEGRITY_SHA256 => peek.has_integrity = true,
+            USERNAME if !peek.has_integrity && peek.username.is_none() => peek.username = Some(value),
+            USE_CANDIDATE if !peek.has_integrity => peek.use_candidate = true,
+            _ => {}
+        }
+    }
+    Some(peek)
+}
+
+impl<'a> StunPeek<'a> {
+    /// The part of USERNAME before the first `:`, in a request the receiver's own ufrag (RFC 8445 §7.2.2).
+    /// `None` without USERNAME or colon.
+    pub fn local_ufrag(&self) -> Option<&'a [u8]> {
+        let username = self.username?;
+        let colon = username.iter().position(|&byte| byte == b':')?;
+        username.get(..colon)
+    }
+
+    /// Whether this is an ICE check, or somebody asking for their address.
+    pub fn is_binding_request(&self) -> bool {
+        self.class == StunClass::Request && self.method == METHOD_BINDING
+    }
+
+    /// Whether this grants a check.
+    pub fn is_binding_success(&self) -> bool {
+        self.class == StunClass::Success && self.method == METHOD_BINDING
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::noise::with_random_bytes;
+    use super::*;
+
+    /// The sample request of RFC 5769 §2.1.
+    const SAMPLE: &[u8] = b"\x00\x01\x00\x58\x21\x12\xa4\x42\xb7\xe7\xa7\x01\xbc\x34\xd6\x86\xfa\x87\xdf\xae\
+        \x80\x22\x00\x10STUN test client\
+        \x00\x24\x00\x04\x6e\x00\x01\xff\x80\x29\x00\x08\x93\x2f\xf9\xb1\x51\x26\x3b\x36\
+        \x00\x06\x00\x09\x65\x76\x74\x6a\x3a\x68\x36\x76\x59\x20\x20\x20\
+        \x00\x08\x00\x14\x9a\xea\xa7\x0c\xbf\xd8\xcb\x56\x78\x1e\xf2\xb5\xb2\xd3\xf2\x49\xc1\xb5\x71\xa2\
+        \x80\x28\x00\x04\xe5\x7a\x3b\xcf";
+
+    fn message(kind: u16, attributes: &[u8]) -> Vec<u8> {
+        let mut bytes = kind.to_be_bytes().to_vec();
+        bytes.extend((attributes.len() as u16).to_be_bytes());
+        bytes.extend(STUN_MAGIC_COOKIE);
+        bytes.extend([7; 12]);
+        bytes.extend(attributes);
+        bytes
+    }
+
+    #[test]
+    fn the_sample_request_of_rfc_5769_is_read() {
+        let peek = peek(SAMPLE).unwrap();
+        assert!(peek.is_binding_request() && !peek.is_binding_success());
+        assert_eq!(peek.username, Some(&b"evtj:h6vY"[..]));
+        assert_eq!(peek.local_ufrag(), Some(&b"evtj"[..]));
+        assert!(peek.has_integrity && !peek.use_candidate);
+        assert_eq!(peek.transaction[..4], [0xb7, 0xe7, 0xa7, 0x01]);
+    }
+
+    #[test]
+    fn no_part_of_a_message_is_a_message() {
+        for length in 0..SAMPLE.len() {
+            assert_eq!(peek(&SAMPLE[..length]), None, "{length} bytes");
+        }
+        assert_eq!(peek(&[SAMPLE, &[0; 4]].concat()), None, "more than the message");
+    }
+
+    #[test]
+    fn classes_and_methods_are_untangled() {
+        let of = |kind| peek(&message(kind, &[])).map(|peek| (peek.class, peek.method));
+        assert_eq!(of(0x0101), Some((StunClass::Success, METHOD_BINDING)));
+        assert_eq!(of(0x0111), Some((StunClass::Error, METHOD_BINDING)));
+        assert_eq!(of(0x0011), Some((StunClass::Indication, METHOD_BINDING)));
+        assert_eq!(of(0x0003), Some((StunClass::Request, 3)), "Allocate");
+        assert_eq!(of(0x3eef), Some((StunClass::Request, 0xfff)));
+        assert_eq!(of(0x4001), None);
+    }
+
+    #[test]
+    fn nothing_behind_the_integrity_counts_and_the_first_of_a_type_does() {
+        let user = |name: u8| [0, 6, 0, 3, name, b':', b'x', 0];
+        let integrity = [&[0, 8, 0, 20][..], &[0; 20]].concat();
+        let nominate = [0, 0x25, 0, 0];
+        let late = message(1, &[&integrity[..], &user(b'a'), &nominate].concat());
+        let late = peek(&late).unwrap();
+        assert_eq!((late.username, late.use_candidate, late.has_integrity), (None, false, true));
+        let early = message(1, &[&user(b'a')[..], &user(b'b'), &nominate, &integrity].concat());
+        let early = peek(&early).unwrap();
+        assert_eq!((early.local_ufrag(), early.use_candidate), (Some(&b"a"[..]), true));
+    }
+
+    #[test]
+    fn attributes_past_the_end_and_names_without_a_colon_are_refused() {
+        assert_eq!(peek(&message(1, &[0, 6, 0, 5, 1, 2, 3, 4])), None);
+        assert_eq!(peek(&message(1, &[0, 6, 0xff, 0xff])), None);
+        let bare = message(1, &[0, 6, 0, 4, b'a', b'b', b'c', b'd']);
+        assert_eq!(peek(&bare).unwrap().local_ufrag(), None);
+    }
+
+    #[test]
+    fn random_bytes_are_survived() {
+        with_random_bytes(&SAMPLE[..20], |bytes| {
+            if let Some(length) = bytes.len().checked_sub(20) {
+                bytes[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+            }
+            if let Some(peek) = peek(bytes) {
+                peek.local_ufrag();
+            }
+        });
+    }
+}
