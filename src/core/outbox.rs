@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::event::Event;
+use super::event::{Event, Refusal};
+use super::ids::RequestId;
 use super::input::Path;
 use super::output::{DtlsRequest, TrafficClass};
 use super::room::ParticipantKey;
@@ -24,6 +25,12 @@ pub enum RoomOutput {
     BindPath(ParticipantKey, Path),
     /// Another address of the participant's is used instead.
     UnbindPath(ParticipantKey, Path),
+    /// A ufrag is not used any more.
+    UnbindUfrag(String),
+    /// Whoever asked to enter or to come back is that participant now.
+    Admitted(ParticipantKey),
+    /// Whoever asked to enter or to come back may not.
+    Refused(Option<RequestId>, Refusal),
     /// The participant is gone.
     Gone(ParticipantKey),
 }

@@ -211,11 +211,11 @@ impl Room {
                 }
             }
         }
-        for slot in slots.iter_mut().filter(|slot| !slot.open) {
+        for (index, slot) in slots.iter_mut().enumerate().filter(|(_, slot)| !slot.open) {
             let Some(shown) = slot.shown else { continue };
             slot.release();
             if let Some(publication) = self.publications.get_mut(shown.publication.0) {
-                publication.viewers.retain(|viewer| viewer.participant != key || slots_differ(viewer.slot, slot.number));
+                publication.viewers.retain(|viewer| viewer.participant != key || viewer.slot != index);
             }
             if let Some(subscription) = subscriptions.get_mut(&shown.track) {
                 subscription.state = SubscriptionState::Waiting;
@@ -245,10 +245,6 @@ impl Room {
         self.arm(now, from);
         Ok(())
     }
-}
-
-fn slots_differ(a: usize, b: usize) -> bool {
-    a != b
 }
 
 /// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync.

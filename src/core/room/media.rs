@@ -1,0 +1,300 @@
+//! A room's media path: what comes in is opened, placed and kept; what is pending goes out when the batch ends.
+
+use std::time::Instant;
+
+use tracing::{debug, trace, warn};
+
+use super::{ParticipantKey, Room, RoomInput};
+use crate::core::command::Kind;
+use crate::core::forward::publication::{Arrived, PublicationKey, Viewer};
+use crate::core::ids::Ssrc;
+use crate::core::input::{Path, SrtpProfile};
+use crate::core::media::half::{MediaHalf, Received};
+use crate::core::media::rtcp::{self, ReportBlock, RtcpItem};
+use crate::core::media::srtp;
+use crate::core::outbox::{Outbox, RoomOutput};
+use crate::core::output::TrafficClass;
+use crate::core::participant::Participant;
+use crate::wire::classify::{self, classify};
+use crate::wire::stun;
+
+/// How many lost packets of one report are answered: what a receiver can miss in a second at 8 Mbit/s.
+const RETRANSMISSIONS_MAX: usize = 256;
+/// After the keys are there, the first reports go out this soon.
+const FIRST_REPORT: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// What a compound asks of a room.
+#[derive(Debug)]
+enum Feedback {
+    SenderReport { ssrc: Ssrc, ntp: u64, timestamp: u32 },
+    Report(ReportBlock),
+    Nack(Ssrc, Vec<u16>),
+    Keyframe(Ssrc),
+}
+
+impl Room {
+    /// A datagram from a participant; walk: called by `Room::handle`.
+    pub(super) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        path: Path,
+        bytes: &mut [u8],
+        outbox: &mut Outbox,
+    ) {
+        match classify(bytes) {
+            classify::Kind::Rtp => self.handle_rtp(now, from, path, bytes, outbox),
+            classify::Kind::Rtcp => self.handle_rtcp(now, from, path, bytes, outbox),
+            classify::Kind::Stun => self.handle_stun(now, from, path, bytes, outbox),
+            classify::Kind::Dtls => {
+                self.participants[from.0].session.handle_dtls(now, path.remote, bytes);
+                self.carry_out_effects(now, from, Some(path), outbox);
+            }
+            classify::Kind::TurnChannel | classify::Kind::Unknown => trace!(?path, "datagram of no known kind"),
+        }
+    }
+
+    fn handle_stun(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        path: Path,
+        bytes: &[u8],
+        outbox: &mut Outbox,
+    ) {
+        let Some(message) = stun::peek(bytes) else { return };
+        let (is_check, nominated) = (message.is_binding_request(), message.use_candidate);
+        let before = outbox.transmits();
+        self.participants[from.0].session.handle_stun(now, path.transport, path.remote, bytes);
+        self.carry_out_effects(now, from, Some(path), outbox);
+        // The engine answers a check only if its credentials are right.
+        let answered = outbox.transmits() > before && outbox.last_is_binding_success(path);
+        if is_check && answered {
+            outbox.outputs.push(RoomOutput::BindPath(from, path));
+            let Some(participant) = self.participants.get_mut(from.0) else { return };
+            if let Some(forgotten) = participant.on_check(now, path, nominated) {
+                outbox.outputs.push(RoomOutput::UnbindPath(from, forgotten));
+            }
+        }
+    }
+
+    /// A media packet: opened, placed, kept; walk: called by `Room::handle_datagram`.
+    fn handle_rtp(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        path: Path,
+        bytes: &mut [u8],
+        outbox: &mut Outbox,
+    ) {
+        let Participant { media, negotiated, published, path: own_path, .. } = &mut self.participants[from.0];
+        let Some(media) = media else { return };
+        let received = media.receive(now, bytes, negotiated, published);
+        if !matches!(received, Received::Dropped) {
+            // Where the newest authentic packet came from is where ours go.
+            *own_path = Some(path);
+        }
+        let Received::Media(arrival) = received else { return };
+        let key = arrival.publication;
+        let Some(publication) = self.publications.get_mut(key.0) else { return };
+        let Arrived::Pending { first, codec_changed } = publication.arrive(now, &arrival) else { return };
+        if first {
+            self.pending.push(key);
+        }
+        if codec_changed {
+            self.codec_changed(now, key, outbox);
+        }
+    }
+
+    fn handle_rtcp(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        path: Path,
+        bytes: &mut [u8],
+        outbox: &mut Outbox,
+    ) {
+        let participant = &mut self.participants[from.0];
+        let Some(length) = participant.media.as_mut().and_then(|media| media.open_rtcp(bytes)) else { return };
+        participant.path = Some(path);
+        let Some(compound) = bytes.get(..length) else { return };
+        let mut feedback = Vec::new();
+        rtcp::parse(compound, &mut |item| match item {
+            RtcpItem::SenderReport { ssrc, ntp, rtp_timestamp, .. } => {
+                feedback.push(Feedback::SenderReport { ssrc, ntp, timestamp: rtp_timestamp });
+            }
+            RtcpItem::ReportBlock { block, .. } => feedback.push(Feedback::Report(block)),
+            RtcpItem::Nack { media, lost } => {
+                feedback.push(Feedback::Nack(media, lost.take(RETRANSMISSIONS_MAX).collect()));
+            }
+            RtcpItem::Pli { media } | RtcpItem::Fir { media, .. } => feedback.push(Feedback::Keyframe(media)),
+            RtcpItem::TransportFeedback { .. }
+            | RtcpItem::Remb { .. }
+            | RtcpItem::Bye { .. }
+            | RtcpItem::Other => {}
+        });
+        for item in feedback {
+            self.take_feedback(now, from, item, outbox);
+        }
+    }
+
+    fn take_feedback(&mut self, now: Instant, from: ParticipantKey, item: Feedback, outbox: &mut Outbox) {
+        let participant = &mut self.participants[from.0];
+        match item {
+            Feedback::SenderReport { ssrc, ntp, timestamp } => {
+                let Some(stream) = participant.media.as_mut().and_then(|media| media.stream_mut(ssrc)) else {
+                    return;
+                };
+                stream.statistics.on_sender_report(now, ntp);
+                if let Some(publication) = self.publications.get_mut(stream.publication.0) {
+                    publication.on_sender_report(now, ssrc, ntp, timestamp);
+                }
+            }
+            Feedback::Report(block) => {
+                let Some(&index) = participant.slot_by_ssrc.get(&block.ssrc) else { return };
+                participant.slots[index].counters.lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
+                let round_trip = participant.round_trip_of(now, block.last_sr, block.delay_since_last_sr);
+                if let (Some(media), Some(round_trip)) = (&mut participant.media, round_trip) {
+                    media.round_trip = Some(round_trip);
+                }
+            }
+            Feedback::Nack(ssrc, lost) => self.retransmit(now, from, ssrc, &lost, outbox),
+            Feedback::Keyframe(ssrc) => {
+                let Some(&index) = participant.slot_by_ssrc.get(&ssrc) else { return };
+                let slot = &mut participant.slots[index];
+                slot.counters.keyframe_requests += 1;
+                if let Some(shown) = slot.shown {
+                    self.want_keyframe(now, shown.publication);
+                }
+            }
+        }
+    }
+
+    /// Answers a NACK from the track's cache (RFC 4588).
+    fn retransmit(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        ssrc: Ssrc,
+        lost: &[u16],
+        outbox: &mut Outbox,
+    ) {
+        let Participant { slots, slot_by_ssrc, media, path, .. } = &mut self.participants[key.0];
+        let (Some(&index), Some(media), Some(path)) = (slot_by_ssrc.get(&ssrc), media, *path) else { return };
+        let slot = &mut slots[index];
+        slot.counters.nacked += lost.len() as u64;
+        for &sequence in lost {
+            let Some((stretch, index)) = slot.origin(sequence) else { continue };
+            let Some(publication) = self.publications.get(stretch.publication.0) else { continue };
+            if publication.track != stretch.track || publication.muted {
+                continue;
+            }
+            let Some(codec) = publication.codec else { continue };
+            let Some((meta, payload)) = publication.fresh_packet(now, index) else { continue };
+            if !slot.may_repeat(now, sequence) {
+                continue;
+            }
+            outbox.transmit(path, class_of(slot.kind), |buffer| {
+                slot.write_retransmission(stretch, meta, payload, codec, &mut media.sender, buffer)
+            });
+        }
+    }
+
+    /// Forwards everything that came in this batch, sound before pictures; walk: called by `Sfu::poll_output`.
+    pub fn flush(&mut self, now: Instant, outbox: &mut Outbox) {
+        let mut pending = std::mem::take(&mut self.pending);
+        for kind in [Kind::Audio, Kind::Video] {
+            for key in &pending {
+                if self.publications.get(key.0).is_some_and(|publication| publication.kind() == kind) {
+                    self.forward(now, *key, outbox);
+                }
+            }
+        }
+        pending.clear();
+        self.pending = pending;
+        if self.deadline().is_some_and(|at| at <= now) {
+            self.handle(now, RoomInput::Timeout, outbox);
+        }
+    }
+
+    /// Forwards one track's pending packets to all who show it: all packets to one viewer, then all to the next, so that
+    /// runs to one peer leave together.
+    fn forward(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
+        let mut viewer = 0;
+        while let Some(&Viewer { participant, slot }) = self.publications[key.0].viewers.get(viewer) {
+            self.step(now, participant, outbox, |room, outbox| {
+                room.forward_to(now, key, participant, slot, outbox);
+            });
+            // A viewer who was removed by a panic is no longer in the list.
+            let still = self.publications.get(key.0).and_then(|p| p.viewers.get(viewer));
+            if still == Some(&Viewer { participant, slot }) {
+                viewer += 1;
+            }
+            if !self.publications.contains(key.0) {
+                return;
+            }
+        }
+        self.publications[key.0].pending.clear();
+    }
+
+    fn forward_to(
+        &mut self,
+        now: Instant,
+        key: PublicationKey,
+        viewer: ParticipantKey,
+        slot: usize,
+        outbox: &mut Outbox,
+    ) {
+        let publication = &self.publications[key.0];
+        let Participant { slots, media, path, .. } = &mut self.participants[viewer.0];
+        let (Some(slot), Some(media), Some(path), Some(codec)) =
+            (slots.get_mut(slot), media, *path, publication.codec)
+        else {
+            return;
+        };
+        let class = class_of(slot.kind);
+        let stretch = publication.stretch();
+        for index in &publication.pending {
+            let Some((meta, payload)) = publication.packet(*index) else { continue };
+            let Some(outgoing) = slot.forward(now, stretch, meta, payload, codec) else { continue };
+            outbox.transmit(path, class, |buffer| slot.write(&outgoing, &mut media.sender, buffer));
+        }
+        let wants = slot.announced && slot.wants_keyframe(stretch);
+        if wants {
+            self.want_keyframe(now, key);
+        }
+    }
+
+    /// The handshake is done: media can flow.
+    pub(super) fn start_media(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        profile: SrtpProfile,
+        material: &[u8],
+        outbox: &mut Outbox,
+    ) {
+        let participant = &mut self.participants[key.0];
+        let active = participant.session.is_dtls_client();
+        match srtp::contexts(profile, material, active) {
+            Ok((receiver, sender)) => {
+                let rtcp_ssrc = Ssrc(participant.rng.u32());
+                participant.media = Some(MediaHalf::new(receiver, sender, rtcp_ssrc, self.settings.epoch));
+                participant.report_at = Some(now + FIRST_REPORT);
+                debug!(room = %self.id, participant = %participant.id, ?profile, "media can flow");
+                self.want_keyframes_for(now, key);
+            }
+            Err(_) => {
+                warn!(room = %self.id, participant = %participant.id, ?profile, "keying material of the wrong length");
+                self.transport_closed(now, key, "bad keying material", outbox);
+            }
+        }
+    }
+}
+
+fn class_of(kind: Kind) -> TrafficClass {
+    match kind {
+        Kind::Audio => TrafficClass::Audio,
+        Kind::Video => TrafficClass::Video,
+    }
+}

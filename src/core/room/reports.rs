@@ -1,0 +1,118 @@
+//! RTCP towards the clients: what was lost, what came, key frames wanted, and sender reports: a source's clock,
+//! translated to the slot that shows it, so that one person's sound and picture play together.
+
+use std::time::{Duration, Instant};
+
+use super::{ParticipantKey, Room, ntp_of};
+use crate::core::forward::publication::Publication;
+use crate::core::forward::slot::Slot;
+use crate::core::ids::Ssrc;
+use crate::core::media::rtcp::RtcpWriter;
+use crate::core::outbox::Outbox;
+use crate::core::participant::Participant;
+
+/// Reports go out this often: RFC 3550's rule for a few participants on a fast path is below it, browsers' own is 1 s.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// A compound is sent when it is larger than this, so that it fits any path.
+const COMPOUND_BYTES: usize = 1000;
+/// Our streams all have this canonical name (RFC 3550 §6.5.1).
+const CNAME: &str = "strait";
+
+impl Room {
+    /// Sends what is due of requests for packets, for key frames, and of transport-wide feedback.
+    pub(super) fn send_feedback(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        let mut compound = std::mem::take(&mut self.rtcp);
+        compound.clear();
+        let participant = &mut self.participants[key.0];
+        if let Some(media) = &mut participant.media {
+            for publication in media.write_nacks(now, &mut compound) {
+                if let Some(publication) = self.publications.get_mut(publication.0) {
+                    publication.keyframes.want();
+                }
+            }
+            media.write_feedback(now, &mut compound);
+            for key in &participant.publications {
+                let publication = &mut self.publications[key.0];
+                if let Some(ssrc) = publication.ssrc() {
+                    if publication.keyframes.due(now) {
+                        publication.counters.keyframe_requests += 1;
+                        RtcpWriter::new(&mut compound).pli(media.rtcp_ssrc, ssrc);
+                    }
+                }
+            }
+        }
+        participant.send_rtcp(outbox, &compound);
+        self.rtcp = compound;
+    }
+
+    /// Sends sender and receiver reports, if it is time.
+    pub(super) fn send_reports(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        if self.participants[key.0].report_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.participants[key.0].report_at = Some(now + INTERVAL);
+        let mut compound = std::mem::take(&mut self.rtcp);
+        compound.clear();
+        self.write_receiver_report(now, key, &mut compound);
+        for index in 0..self.participants[key.0].slots.len() {
+            self.write_sender_report(now, key, index, &mut compound);
+            if compound.len() > COMPOUND_BYTES {
+                self.participants[key.0].send_rtcp(outbox, &compound);
+                compound.clear();
+            }
+        }
+        self.participants[key.0].send_rtcp(outbox, &compound);
+        self.rtcp = compound;
+    }
+
+    fn write_receiver_report(&mut self, now: Instant, key: ParticipantKey, compound: &mut Vec<u8>) {
+        let Some(media) = &mut self.participants[key.0].media else { return };
+        let ssrcs: Vec<Ssrc> = media.ssrcs().to_vec();
+        let mut blocks = Vec::with_capacity(ssrcs.len());
+        for ssrc in ssrcs {
+            if let Some(stream) = media.stream_mut(ssrc) {
+                blocks.push(stream.statistics.report_block(ssrc, now));
+                stream.counters.lost = stream.statistics.lost_total();
+            }
+        }
+        if !blocks.is_empty() {
+            let mut writer = RtcpWriter::new(compound);
+            writer.receiver_report(media.rtcp_ssrc, &blocks);
+            writer.sdes_cname(media.rtcp_ssrc, CNAME);
+        }
+    }
+
+    fn write_sender_report(&mut self, now: Instant, key: ParticipantKey, index: usize, compound: &mut Vec<u8>) {
+        let participant = &self.participants[key.0];
+        let slot = &participant.slots[index];
+        let Some(shown) = slot.shown else { return };
+        let Some(publication) = self.publications.get(shown.publication.0) else { return };
+        let owner = &self.participants[publication.owner.0];
+        let Some((ntp, timestamp)) = self.translated_clock(now, publication, owner, slot) else { return };
+        let (ssrc, counters) = (slot.ssrc, slot.counters);
+        let mut writer = RtcpWriter::new(compound);
+        // Counts wrap, as RFC 3550 §6.4.1 has it.
+        writer.sender_report(ssrc, ntp, timestamp, counters.packets as u32, counters.bytes as u32, &[]);
+        writer.sdes_cname(ssrc, CNAME);
+        self.participants[key.0].remember_report(now, ntp);
+    }
+
+    /// What the source's two clocks show now: its wall clock moved to ours by one offset for all its tracks, and the
+    /// slot's RTP clock.
+    fn translated_clock(
+        &self,
+        now: Instant,
+        publication: &Publication,
+        owner: &Participant,
+        slot: &Slot,
+    ) -> Option<(u64, u32)> {
+        let report = publication.report.filter(|report| report.generation == publication.stretch().generation)?;
+        let timestamp_offset = slot.timestamp_offset(publication.stretch())?;
+        let clock_rate = publication.codec()?.clock_rate();
+        let since = now.saturating_duration_since(report.at);
+        let ticks = (since.as_micros() * u128::from(clock_rate) / 1_000_000) as u32;
+        let timestamp = report.timestamp.wrapping_add(ticks).wrapping_add(timestamp_offset);
+        let ntp = report.ntp.wrapping_add(ntp_of(since)).wrapping_add(owner.clock_offset?);
+        Some((ntp, timestamp))
+    }
+}

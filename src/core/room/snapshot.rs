@@ -1,0 +1,65 @@
+//! A picture of a room for people and dashboards.
+
+use std::time::Instant;
+
+use super::{ParticipantKey, Room};
+use crate::core::participant::Participant;
+use crate::core::stats::{ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamCounters};
+
+impl Room {
+    /// What is going on.
+    pub fn snapshot(&self, now: Instant) -> RoomSnapshot {
+        let participants = self.order.iter().map(|key| self.participant_snapshot(now, *key));
+        RoomSnapshot {
+            room: self.id.clone(),
+            age: now.saturating_duration_since(self.created),
+            participants: participants.collect(),
+        }
+    }
+
+    fn participant_snapshot(&self, now: Instant, key: ParticipantKey) -> ParticipantSnapshot {
+        let participant: &Participant = &self.participants[key.0];
+        let slots = participant.slots.iter().map(|slot| SlotSnapshot {
+            mid: slot.mid,
+            track: slot.shown.map(|shown| shown.track),
+            counters: slot.counters,
+        });
+        ParticipantSnapshot {
+            participant: participant.id,
+            name: participant.name.clone(),
+            reconnecting: !participant.is_connected(),
+            connected: participant.media.is_some(),
+            path: participant.path,
+            round_trip: participant.media.as_ref().and_then(|media| media.round_trip),
+            age: now.saturating_duration_since(participant.joined_at),
+            publications: self.publication_snapshots(participant),
+            slots: slots.collect(),
+        }
+    }
+
+    fn publication_snapshots(&self, participant: &Participant) -> Vec<PublicationSnapshot> {
+        let of = |key: &crate::core::forward::publication::PublicationKey| {
+            let publication = &self.publications[key.0];
+            let mut counters: StreamCounters = publication.counters;
+            let mut jitter = std::time::Duration::ZERO;
+            let streams = participant.media.iter().flat_map(|media| media.streams());
+            for (ssrc, stream) in streams.filter(|(_, stream)| stream.publication == *key) {
+                counters.lost += stream.counters.lost;
+                counters.retransmitted += stream.counters.retransmitted;
+                counters.nacked += stream.counters.nacked;
+                counters.dropped += stream.counters.dropped;
+                if publication.ssrc() == Some(ssrc) {
+                    jitter = stream.statistics.jitter();
+                }
+            }
+            PublicationSnapshot {
+                info: publication.info(),
+                codec: publication.codec().map(|codec| codec.name()),
+                subscribers: publication.viewers.len(),
+                counters,
+                jitter,
+            }
+        };
+        participant.publications.iter().map(of).collect()
+    }
+}

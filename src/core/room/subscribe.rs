@@ -1,0 +1,316 @@
+//! Who receives what in which slot. The server alone assigns; a track keeps its slot while it is subscribed; a
+//! participant's microphone and camera get slots of one number where possible, so that they play in sync.
+
+use std::time::Instant;
+
+use super::{ParticipantKey, Room};
+use crate::core::command::{Kind, Source};
+use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
+use crate::core::forward::publication::{Publication, PublicationKey, Viewer};
+use crate::core::ids::TrackId;
+use crate::core::outbox::Outbox;
+use crate::core::participant::{Participant, SubscriptionState};
+
+/// Slots are asked for this many at a time, so that a room that fills up does not negotiate with every join.
+const SLOTS_STEP: usize = 4;
+
+fn unknown_track() -> Refusal {
+    Refusal::new(
+        RefusalCode::UnknownTrack,
+        "there is no such track in this room, or it is your own",
+        "use a track id that `joined` or `track-added` told of",
+    )
+}
+
+impl Room {
+    fn others_track(&self, from: ParticipantKey, track: TrackId) -> Result<PublicationKey, Refusal> {
+        let key = *self.by_track.get(&track).ok_or_else(unknown_track)?;
+        if self.publications[key.0].owner == from { Err(unknown_track()) } else { Ok(key) }
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        self.others_track(from, track)?;
+        self.participants[from.0].subscribe(track);
+        self.assign_slots(now, from, outbox);
+        self.slot_maps.push(from);
+        Ok(())
+    }
+
+    pub(super) fn unsubscribe(&mut self, from: ParticipantKey, track: TrackId) -> Result<(), Refusal> {
+        self.others_track(from, track)?;
+        let participant = &mut self.participants[from.0];
+        participant.unsubscribed.insert(track);
+        if let Some(subscription) = participant.subscriptions.remove(&track) {
+            if let SubscriptionState::Slot(slot) = subscription.state {
+                self.release_slot(from, slot);
+            }
+            self.slot_maps.push(from);
+        }
+        Ok(())
+    }
+
+    pub(super) fn pause(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        paused: bool,
+    ) -> Result<(), Refusal> {
+        let key = self.others_track(from, track)?;
+        let participant = &mut self.participants[from.0];
+        let subscription = participant.subscriptions.get_mut(&track).ok_or_else(|| {
+            Refusal::new(RefusalCode::UnknownTrack, "you are not subscribed to this track", "subscribe to it first")
+        })?;
+        if subscription.paused == paused {
+            return Ok(());
+        }
+        subscription.paused = paused;
+        if let SubscriptionState::Slot(slot) = subscription.state {
+            participant.slots[slot].set_paused(paused);
+            if !paused {
+                self.want_keyframe(now, key);
+            }
+        }
+        Ok(())
+    }
+
+    /// A new track is there: whoever receives all is subscribed to it.
+    pub(super) fn offer_to_subscribers(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
+        let (track, owner) = (self.publications[key.0].track, self.publications[key.0].owner);
+        for other in self.order.clone() {
+            let participant = &mut self.participants[other.0];
+            if other != owner && participant.auto_subscribe {
+                participant.subscribe(track);
+                self.assign_slots(now, other, outbox);
+                self.slot_maps.push(other);
+            }
+        }
+    }
+
+    /// Puts waiting tracks into free slots, and asks for more where they do not suffice.
+    pub(super) fn assign_slots(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        if self.participants[key.0].negotiated.sections.is_empty() {
+            return;
+        }
+        for track in self.participants[key.0].waiting() {
+            let Some(&publication) = self.by_track.get(&track) else { continue };
+            self.assign_slot(now, key, publication, outbox);
+        }
+        self.ask_for_slots(key, outbox);
+    }
+
+    fn assign_slot(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        publication_key: PublicationKey,
+        outbox: &mut Outbox,
+    ) {
+        let publication = &self.publications[publication_key.0];
+        let (track, kind) = (publication.track, publication.kind());
+        if self.participants[key.0].open_slots(kind) == 0 {
+            return;
+        }
+        if let Some(codec) = publication.codec() {
+            if !self.participants[key.0].negotiated.can_receive(codec) {
+                self.cannot_receive(key, publication_key, outbox);
+                return;
+            }
+        }
+        let Some(index) = self.choose_slot(key, publication) else { return };
+        let participant = &mut self.participants[key.0];
+        let slot = &mut participant.slots[index];
+        let section = participant.negotiated.section(slot.mid);
+        let codec = section
+            .zip(publication.codec())
+            .and_then(|(section, codec)| participant.negotiated.codec_for(section, codec));
+        slot.assign(now, track, publication_key, codec);
+        if let Some(subscription) = participant.subscriptions.get_mut(&track) {
+            subscription.state = SubscriptionState::Slot(index);
+            slot.paused = subscription.paused;
+        }
+        self.publications[publication_key.0].viewers.push(Viewer { participant: key, slot: index });
+        self.want_keyframe(now, publication_key);
+    }
+
+    /// The slot of the number that the same participant's other half has; else one whose pair is free, too; else any.
+    fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
+        let slots = &self.participants[key.0].slots;
+        let kind = publication.kind();
+        let of_number = |kind: Kind, number: usize| {
+            slots.iter().position(|slot| slot.kind == kind && slot.number == number)
+        };
+        let other_kind = match kind {
+            Kind::Audio => Kind::Video,
+            Kind::Video => Kind::Audio,
+        };
+        let partner = self.partner(publication);
+        let beside_partner = slots
+            .iter()
+            .filter(|slot| slot.kind == other_kind)
+            .find(|slot| slot.shown.is_some_and(|shown| Some(shown.track) == partner))
+            .and_then(|slot| of_number(kind, slot.number))
+            .filter(|index| slots[*index].is_free());
+        let free = || slots.iter().enumerate().filter(|(_, slot)| slot.kind == kind && slot.is_free());
+        let pair_is_free = |number: usize| {
+            of_number(other_kind, number).is_none_or(|index| slots[index].is_free() || !slots[index].open)
+        };
+        beside_partner
+            .or_else(|| free().find(|(_, slot)| pair_is_free(slot.number)).map(|(index, _)| index))
+            .or_else(|| free().next().map(|(index, _)| index))
+    }
+
+    /// The track that plays together with this one: the camera of a microphone, the sound of a screen.
+    fn partner(&self, publication: &Publication) -> Option<TrackId> {
+        let wanted = match publication.source {
+            Source::Microphone => Source::Camera,
+            Source::Camera => Source::Microphone,
+            Source::Screen => Source::ScreenAudio,
+            Source::ScreenAudio => Source::Screen,
+        };
+        let owner = &self.participants[publication.owner.0];
+        let mut own = owner.publications.iter().map(|key| &self.publications[key.0]);
+        own.find(|other| other.source == wanted).map(|other| other.track)
+    }
+
+    fn cannot_receive(&mut self, key: ParticipantKey, publication: PublicationKey, outbox: &mut Outbox) {
+        let publication = &self.publications[publication.0];
+        let name = publication.codec().map_or("an unknown codec", |codec| codec.name());
+        let participant = &mut self.participants[key.0];
+        if let Some(subscription) = participant.subscriptions.get_mut(&publication.track) {
+            subscription.state = SubscriptionState::CannotReceive;
+        }
+        let reason = format!("it is sent as {name}, which this client has not offered to receive");
+        outbox.event(key, Event::CannotReceive { track: publication.track, reason });
+    }
+
+    /// A track's codec is known, or another one: slots that cannot take it give it up, others may take it now.
+    pub(super) fn codec_changed(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
+        let Some(codec) = self.publications[key.0].codec() else { return };
+        let track = self.publications[key.0].track;
+        for viewer in self.publications[key.0].viewers.clone() {
+            let participant = &mut self.participants[viewer.participant.0];
+            let slot = &mut participant.slots[viewer.slot];
+            let section = participant.negotiated.section(slot.mid);
+            slot.codec = section.and_then(|section| participant.negotiated.codec_for(section, codec));
+            if slot.codec.is_none() {
+                self.release_slot(viewer.participant, viewer.slot);
+                self.cannot_receive(viewer.participant, key, outbox);
+                self.slot_maps.push(viewer.participant);
+            }
+        }
+        for other in self.order.clone() {
+            let participant = &mut self.participants[other.0];
+            if let Some(subscription) = participant.subscriptions.get_mut(&track) {
+                let hopeless = subscription.state == SubscriptionState::CannotReceive;
+                if hopeless && participant.negotiated.can_receive(codec) {
+                    subscription.state = SubscriptionState::Waiting;
+                    self.assign_slots(now, other, outbox);
+                    self.slot_maps.push(other);
+                }
+            }
+        }
+        self.want_keyframe(now, key);
+    }
+
+    fn release_slot(&mut self, key: ParticipantKey, index: usize) {
+        let slot = &mut self.participants[key.0].slots[index];
+        let Some(shown) = slot.shown else { return };
+        slot.release();
+        if let Some(publication) = self.publications.get_mut(shown.publication.0) {
+            publication.viewers.retain(|viewer| viewer.participant != key || viewer.slot != index);
+        }
+    }
+
+    fn ask_for_slots(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        let participant = &self.participants[key.0];
+        let waiting = |kind: Kind| {
+            let tracks = participant.waiting();
+            let of_kind = |track: &TrackId| self.by_track.get(track).map(|key| self.publications[key.0].kind());
+            tracks.iter().filter(|track| of_kind(track) == Some(kind)).count()
+        };
+        let (audio, video) = (waiting(Kind::Audio), waiting(Kind::Video));
+        if audio + video == 0 {
+            return;
+        }
+        let need = |kind: Kind, waiting: usize| participant.open_slots(kind) + waiting;
+        // As many of one kind as of the other: slots of one number are a pair.
+        let most = need(Kind::Audio, audio).max(need(Kind::Video, video)).next_multiple_of(SLOTS_STEP);
+        let wanted = SlotCounts {
+            audio: most.min(self.settings.slots_max.audio).max(participant.open_slots(Kind::Audio)),
+            video: most.min(self.settings.slots_max.video).max(participant.open_slots(Kind::Video)),
+        };
+        let has = SlotCounts {
+            audio: participant.open_slots(Kind::Audio),
+            video: participant.open_slots(Kind::Video),
+        };
+        if wanted != has && wanted != participant.asked {
+            self.participants[key.0].asked = wanted;
+            outbox.event(key, Event::MoreSlots(wanted));
+        }
+    }
+
+    fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {
+        let kind = self.by_track.get(&track).map(|key| self.publications[key.0].kind());
+        let full = match kind {
+            Some(Kind::Audio) => participant.open_slots(Kind::Audio) >= self.settings.slots_max.audio,
+            Some(Kind::Video) => participant.open_slots(Kind::Video) >= self.settings.slots_max.video,
+            None => false,
+        };
+        if full { WaitingReason::SlotLimit } else { WaitingReason::NoSlotYet }
+    }
+
+    /// The next slot map of a participant; from now on they know it.
+    pub(super) fn next_slot_map(&mut self, key: ParticipantKey) -> SlotMap {
+        let participant = &self.participants[key.0];
+        let waiting = participant.waiting();
+        let reasons: Vec<(TrackId, WaitingReason)> =
+            waiting.into_iter().map(|track| (track, self.waiting_reason(participant, track))).collect();
+        let reason = |track: TrackId| {
+            reasons.iter().find(|(of, _)| *of == track).map_or(WaitingReason::NoSlotYet, |(_, reason)| *reason)
+        };
+        self.participants[key.0].next_slot_map(reason)
+    }
+
+    /// Tells new slot maps to those whose slots changed. Somebody who cannot be told gets theirs when they are back,
+    /// and no media of a new source until then.
+    pub(super) fn send_slot_maps(&mut self, outbox: &mut Outbox) {
+        let mut keys = std::mem::take(&mut self.slot_maps);
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys.drain(..) {
+            let connected = self.participants.get(key.0).is_some_and(Participant::is_connected);
+            let negotiated = connected && !self.participants[key.0].slots.is_empty();
+            if negotiated {
+                let map = self.next_slot_map(key);
+                outbox.event(key, Event::SlotMap(map));
+            }
+        }
+        self.slot_maps = keys;
+    }
+
+    /// Somebody needs a key frame of that track.
+    pub(super) fn want_keyframe(&mut self, now: Instant, key: PublicationKey) {
+        let publication = &mut self.publications[key.0];
+        if publication.kind() == Kind::Video {
+            publication.keyframes.want();
+            let owner = publication.owner;
+            self.arm(now, owner);
+        }
+    }
+
+    /// Everything that a participant sees needs a key frame.
+    pub(super) fn want_keyframes_for(&mut self, now: Instant, key: ParticipantKey) {
+        let shown: Vec<PublicationKey> =
+            self.participants[key.0].slots.iter().filter_map(|slot| slot.shown).map(|s| s.publication).collect();
+        for publication in shown {
+            self.want_keyframe(now, publication);
+        }
+    }
+}
