@@ -1,0 +1,265 @@
+//! Transport-wide feedback: when each packet of a participant came, for the sender's bandwidth estimate.
+//!
+//! draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1. Without it Chromium's estimate collapses.
+//!
+//! Every packet is reported once. A report continues where the one before ended, so what lies between and did
+//! not come is told as not received. A packet that comes after its number was passed over gets a feedback packet
+//! that covers it alone (with its neighbours, if they are late too): what else was told is not told again, and
+//! loss is not counted twice.
+
+use std::time::{Duration, Instant};
+
+use super::rtcp::{FORMAT_TWCC, TRANSPORT_FEEDBACK};
+use crate::core::ids::Ssrc;
+
+/// Longest feedback packet that is written, bytes. See [`ARRIVALS_MAX`].
+pub const FEEDBACK_BYTES_MAX: usize = 1000;
+/// Packets that wait for a report, at most; more are not reported. At 100 ms this is 20,000 packets a second.
+pub const PENDING_MAX: usize = 2048;
+
+/// A report is due this long after its first packet,
+const INTERVAL: Duration = Duration::from_millis(100);
+/// or this long, if by then [`BUSY`] packets have come.
+const INTERVAL_BUSY: Duration = Duration::from_millis(50);
+/// At fewer packets (audio alone) feedback would be as dear as the media.
+const BUSY: usize = 16;
+
+/// Arrivals in one feedback packet. Each costs 6 bytes at most: a chunk for itself, a chunk for the gap before it,
+/// and two bytes of delta. 20 + 160 · 6 + padding stays within [`FEEDBACK_BYTES_MAX`].
+const ARRIVALS_MAX: usize = 160;
+/// A longer gap is not told as loss: the sender has begun anew, or is not one to be believed.
+const GAP_MAX: u64 = 2000;
+/// Times are told in units of 250 µs, the reference time in units of 64 ms.
+const TICK_MICROS: u128 = 250;
+const REFERENCE_TICKS: u64 = 256;
+/// Most statuses in one run-length chunk.
+const RUN_MAX: usize = 0x1fff;
+
+/// A packet that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Arrival {
+    /// Extended from 16 bits.
+    sequence: u64,
+    /// Since the epoch, in ticks.
+    tick: u64,
+}
+
+/// A packet's status as the draft numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    NotReceived = 0,
+    SmallDelta = 1,
+    LargeDelta = 2,
+}
+
+/// Collects arrivals of one participant's packets, on all its streams, and writes them up.
+#[derive(Debug)]
+pub struct TransportFeedbackRecorder {
+    epoch: Instant,
+    /// Highest number seen.
+    highest: Option<u64>,
+    /// What follows the last number that was reported, one way or the other.
+    next: Option<u64>,
+    /// In the order of arrival; since when.
+    pending: Vec<Arrival>,
+    pending_since: Option<Instant>,
+    /// Numbers the feedback packets.
+    count: u8,
+    /// Kept for its memory.
+    statuses: Vec<Status>,
+}
+
+impl TransportFeedbackRecorder {
+    /// A recorder whose times count from `epoch`: any moment before the first packet.
+    pub fn new(epoch: Instant) -> Self {
+        Self {
+            epoch,
+            highest: None,
+            next: None,
+            pending: Vec::new(),
+            pending_since: None,
+            count: 0,
+            statuses: Vec::new(),
+        }
+    }
+
+    /// Notes a packet that carried the transport-wide sequence number `sequence`.
+    pub fn on_packet(&mut self, now: Instant, sequence: u16) {
+        if self.pending.len() >= PENDING_MAX {
+            return;
+        }
+        let sequence = match self.highest {
+            // Room below, so that what is older than the first packet has a number too.
+            None => (1 << 16) | u64::from(sequence),
+            Some(highest) => {
+                let ahead = sequence.wrapping_sub(highest as u16).cast_signed();
+                let Some(sequence) = highest.checked_add_signed(i64::from(ahead)) else { return };
+                sequence
+            }
+        };
+        self.highest = Some(self.highest.map_or(sequence, |highest| highest.max(sequence)));
+        let micros = now.saturating_duration_since(self.epoch).as_micros();
+        self.pending.push(Arrival { sequence, tick: (micros / TICK_MICROS) as u64 });
+        self.pending_since.get_or_insert(now);
+    }
+
+    /// When to call [`write`](Self::write); `None` while there is nothing to report.
+    pub fn deadline(&self) -> Option<Instant> {
+        let since = self.pending_since?;
+        let interval = match self.pending.len() {
+            0..BUSY => INTERVAL,
+            BUSY..ARRIVALS_MAX => INTERVAL_BUSY,
+            _ => Duration::ZERO,
+        };
+        Some(since + interval)
+    }
+
+    /// Appends everything pending to `out`, as whole RTCP packets of at most [`FEEDBACK_BYTES_MAX`] bytes each,
+    /// and calls `packet_end` with the length of `out` after each. Nothing if nothing is pending.
+    pub fn write_each(
+        &mut self,
+        sender: Ssrc,
+        media: Ssrc,
+        out: &mut Vec<u8>,
+        packet_end: &mut dyn FnMut(usize),
+    ) {
+        let mut pending = std::mem::take(&mut self.pending);
+        self.pending_since = None;
+        // Of two with one number the first to come stays.
+        pending.sort_unstable_by_key(|arrival| (arrival.sequence, arrival.tick));
+        pending.dedup_by_key(|arrival| arrival.sequence);
+        let mut rest = pending.as_slice();
+        while let Some(first) = rest.first() {
+            let base = self.base(first.sequence);
+            let (batch, later) = rest.split_at(self.batch_len(rest));
+            self.write_packet(sender, media, base, batch, out);
+            packet_end(out.len());
+            rest = later;
+        }
+        pending.clear();
+        self.pending = pending;
+    }
+
+    /// Appends everything pending to `out`, as whole RTCP packets of at most [`FEEDBACK_BYTES_MAX`] bytes each.
+    /// Nothing if nothing is pending. `now` is only checked against the deadline: earlier is harmless and does
+    /// nothing.
+    pub fn write(&mut self, now: Instant, sender: Ssrc, media: Ssrc, out: &mut Vec<u8>) {
+        if self.deadline().is_some_and(|deadline| now >= deadline) {
+            self.write_each(sender, media, out, &mut |_| {});
+        }
+    }
+
+    /// With which number a feedback packet begins whose first arrival is `first`.
+    fn base(&self, first: u64) -> u64 {
+        match self.next {
+            Some(next) if next <= first && first - next <= GAP_MAX => next,
+            _ => first,
+        }
+    }
+
+    /// How many of the arrivals, ascending by number, go into one feedback packet: until one is too far behind
+    /// the one before it, in numbers or in time. `arrivals` is not empty.
+    fn batch_len(&self, arrivals: &[Arrival]) -> usize {
+        let late = |arrival: &Arrival| self.next.is_some_and(|next| arrival.sequence < next);
+        let fits = |pair: &[Arrival]| {
+            let (before, after) = (pair[0], pair[1]);
+            let gap = after.sequence - before.sequence - 1;
+            let gap_max = if late(&before) { 0 } else { GAP_MAX };
+            gap <= gap_max && late(&before) == late(&after) && delta(before.tick, after.tick).is_some()
+        };
+        1 + arrivals.windows(2).take(ARRIVALS_MAX - 1).take_while(|pair| fits(pair)).count()
+    }
+
+    /// Writes one packet whose statuses begin with the number `base`. `arrivals` is not empty.
+    fn write_packet(
+        &mut self,
+        sender: Ssrc,
+        media: Ssrc,
+        base: u64,
+        arrivals: &[Arrival],
+        out: &mut Vec<u8>,
+    ) {
+        let reference = arrivals.first().map_or(0, |first| first.tick / REFERENCE_TICKS);
+        let deltas = || {
+            let befores = std::iter::once(reference * REFERENCE_TICKS).chain(arrivals.iter().map(|a| a.tick));
+            befores.zip(arrivals).map(|(before, arrival)| delta(before, arrival.tick).unwrap_or(i16::MAX))
+        };
+        self.statuses.clear();
+        for (arrival, delta) in arrivals.iter().zip(deltas()) {
+            let lost = (arrival.sequence - base) as usize;
+            self.statuses.resize(lost.max(self.statuses.len()), Status::NotReceived);
+            let small = u8::try_from(delta).is_ok();
+            self.statuses.push(if small { Status::SmallDelta } else { Status::LargeDelta });
+        }
+        let end = base + self.statuses.len() as u64;
+        self.next = Some(self.next.map_or(end, |next| next.max(end)));
+
+        let start = out.len();
+        out.extend_from_slice(&[0x80 | FORMAT_TWCC, TRANSPORT_FEEDBACK, 0, 0]);
+        out.extend_from_slice(&sender.0.to_be_bytes());
+        out.extend_from_slice(&media.0.to_be_bytes());
+        out.extend_from_slice(&(base as u16).to_be_bytes());
+        out.extend_from_slice(&(self.statuses.len() as u16).to_be_bytes());
+        out.extend_from_slice(&((reference as u32) << 8 | u32::from(self.count)).to_be_bytes());
+        write_chunks(&self.statuses, out);
+        for delta in deltas() {
+            match u8::try_from(delta) {
+                Ok(small) => out.push(small),
+                Err(_) => out.extend_from_slice(&delta.to_be_bytes()),
+            }
+        }
+        self.count = self.count.wrapping_add(1);
+        finish(start, out);
+    }
+}
+
+/// From one arrival to the next, in ticks, if it can be told.
+fn delta(before: u64, after: u64) -> Option<i16> {
+    i16::try_from(after.cast_signed() - before.cast_signed()).ok()
+}
+
+/// Pads the packet that began at `start` to a word, and writes its length.
+fn finish(start: usize, out: &mut Vec<u8>) {
+    let padding = (4 - (out.len() - start) % 4) % 4;
+    if padding > 0 {
+        out.resize(out.len() + padding, 0);
+        if let Some(last) = out.last_mut() {
+            *last = padding as u8;
+        }
+        out[start] |= 0x20;
+    }
+    let words = (out.len() - start) / 4 - 1;
+    out[start + 2..start + 4].copy_from_slice(&(words as u16).to_be_bytes());
+}
+
+/// Packs statuses into chunks (§3.1.3, §3.1.4): each ends a run of equal statuses at least, so there are never
+/// more chunks than runs.
+fn write_chunks(statuses: &[Status], out: &mut Vec<u8>) {
+    let mut rest = statuses;
+    while let Some(&first) = rest.first() {
+        let run = rest.iter().take(RUN_MAX).take_while(|&&status| status == first).count();
+        let single = &rest[..rest.len().min(14)];
+        let double = &rest[..rest.len().min(7)];
+        let (chunk, taken) = if run >= single.len() {
+            ((first as u16) << 13 | run as u16, run)
+        } else if single.iter().all(|&status| status != Status::LargeDelta) {
+            (vector(0x8000, 1, single), single.len())
+        } else if run >= double.len() {
+            ((first as u16) << 13 | run as u16, run)
+        } else {
+            (vector(0xc000, 2, double), double.len())
+        };
+        out.extend_from_slice(&chunk.to_be_bytes());
+        rest = &rest[taken..];
+    }
+}
+
+/// Statuses of `width` bits each from the left of the 14 bits behind the chunk's `kind`.
+fn vector(kind: u16, width: usize, statuses: &[Status]) -> u16 {
+    let place = |n: usize| 14 - width * (n + 1);
+    statuses.iter().enumerate().fold(kind, |chunk, (n, &status)| chunk | (status as u16) << place(n))
+}
+
+#[cfg(test)]
+#[path = "twcc/tests.rs"]
+mod tests;
