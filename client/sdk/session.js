@@ -43,6 +43,8 @@ export class Session {
   #joinRequest = { name: '' };
   /** What `resume` needs. @type {{room: string, participantId: string, secret: string} | null} */
   #identity = null;
+  /** Whether the current socket speaks for a participant. */
+  #established = false;
   #mediaFailures = 0;
   /** @type {{resolve: () => void, reject: (error: StraitError) => void}[]} */
   #waiting = [];
@@ -83,7 +85,7 @@ export class Session {
    * @param {object} [data]
    */
   async request(type, data) {
-    if (!this.#signalling || this.state !== 'connected') throw connectionLost();
+    if (!this.#signalling || !this.#established) throw connectionLost();
     return (await this.#signalling.request(type, data)).data;
   }
 
@@ -118,6 +120,7 @@ export class Session {
     this.#identity = null;
     this.#signalling?.request('leave').catch(() => {});
     this.#signalling?.close();
+    this.#established = false;
     const failures = this.#mediaFailures++;
     const delay = failures === 0 ? 0 : Math.min(LONGEST_MEDIA_DELAY, 1000 * 2 ** failures);
     await this.#reconnect(delay);
@@ -142,10 +145,13 @@ export class Session {
         if (signalling === this.#signalling) this.#news(type, data);
       },
       onClosed: () => {
-        if (signalling === this.#signalling && this.state === 'connected') void this.#reconnect(0);
+        if (signalling !== this.#signalling) return;
+        this.#established = false;
+        if (this.state === 'connected') void this.#reconnect(0);
       },
     });
     this.#signalling = signalling;
+    this.#established = false;
     try {
       await signalling.opened;
     } catch {
@@ -188,6 +194,7 @@ export class Session {
 
   /** @param {Joined} joined */
   #remember(joined) {
+    this.#established = true;
     this.#identity = { room: joined.room, participantId: joined.participantId, secret: joined.secret };
     this.#joinRequest = { ...this.#joinRequest, room: joined.room };
   }
@@ -245,6 +252,7 @@ export class Session {
   /** @param {StraitError | null} error */
   #end(error) {
     this.#identity = null;
+    this.#established = false;
     this.#signalling?.close();
     this.#setState('disconnected', error);
   }

@@ -1,0 +1,257 @@
+// Stand-ins for what the SDK takes from a browser: a clock that moves only when told, a WebSocket whose other end
+// is the test, and a peer connection that negotiates without media.
+
+export class FakeClock {
+  time = 0;
+  #timers = new Map();
+  #nextId = 1;
+
+  setTimeout = (callback, milliseconds) => {
+    const id = this.#nextId++;
+    this.#timers.set(id, { at: this.time + milliseconds, callback });
+    return id;
+  };
+
+  clearTimeout = (id) => {
+    this.#timers.delete(id);
+  };
+
+  now = () => this.time;
+
+  async advance(milliseconds) {
+    const end = this.time + milliseconds;
+    for (;;) {
+      const due = [...this.#timers].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at)[0];
+      if (!due) break;
+      const [id, { at, callback }] = due;
+      this.#timers.delete(id);
+      this.time = Math.max(this.time, at);
+      callback();
+      await settle();
+    }
+    this.time = end;
+    await settle();
+  }
+}
+
+/** Lets everything that promises have set going run to its end. */
+export async function settle() {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+export class FakeSocket {
+  /** What the client sent, parsed. */
+  sent = [];
+  closed = null;
+  onopen = null;
+  onmessage = null;
+  onclose = null;
+
+  constructor(url) {
+    this.url = url;
+  }
+
+  send(text) {
+    if (this.closed) throw new Error('sent on a closed socket');
+    this.sent.push(JSON.parse(text));
+  }
+
+  close(code, reason) {
+    this.closed = { code, reason };
+  }
+
+  open() {
+    this.onopen?.();
+    return settle();
+  }
+
+  /** The network breaks. */
+  break(code = 1006) {
+    this.closed = { code };
+    this.onclose?.({ code });
+    return settle();
+  }
+
+  news(type, data = {}) {
+    this.onmessage?.({ data: JSON.stringify({ type, data }) });
+    return settle();
+  }
+
+  /** Answers the oldest unanswered request of a type. */
+  reply(requestType, type, data = {}) {
+    const request = this.sent.find((message) => message.type === requestType && !message.answered);
+    if (!request) throw new Error(`No ${requestType} to answer; sent: ${this.sent.map((message) => message.type)}`);
+    request.answered = true;
+    this.onmessage?.({ data: JSON.stringify({ type, id: request.id, data }) });
+    return settle();
+  }
+
+  last(type) {
+    return this.sent.findLast((message) => message.type === type) ?? null;
+  }
+
+  count(type) {
+    return this.sent.filter((message) => message.type === type).length;
+  }
+}
+
+class FakeSender {
+  track = null;
+  encodings;
+  constructor(encodings = [{}]) {
+    this.encodings = encodings;
+  }
+  async replaceTrack(track) {
+    this.track = track;
+  }
+  getParameters() {
+    return { encodings: this.encodings };
+  }
+  async setParameters({ encodings }) {
+    this.encodings = encodings;
+  }
+}
+
+class FakeTransceiver {
+  mid = null;
+  constructor(kind, { direction = 'sendrecv', sendEncodings } = {}) {
+    this.kind = kind;
+    this.direction = direction;
+    this.sender = new FakeSender(sendEncodings);
+    this.receiver = { track: new FakeMediaStreamTrack(kind), getSynchronizationSources: () => [] };
+  }
+}
+
+export class FakePeerConnection extends EventTarget {
+  static created = [];
+  transceivers = [];
+  signalingState = 'stable';
+  iceGatheringState = 'new';
+  iceConnectionState = 'new';
+  connectionState = 'new';
+  closed = false;
+  offers = [];
+  rollbacks = 0;
+
+  constructor(configuration) {
+    super();
+    this.configuration = configuration;
+    FakePeerConnection.created.push(this);
+  }
+
+  addTransceiver(kind, init) {
+    const transceiver = new FakeTransceiver(kind, init);
+    this.transceivers.push(transceiver);
+    return transceiver;
+  }
+
+  getTransceivers() {
+    return this.transceivers;
+  }
+
+  async createOffer(options) {
+    this.offers.push(options);
+    return { type: 'offer', sdp: `offer ${this.offers.length}` };
+  }
+
+  async setLocalDescription({ type }) {
+    if (type === 'rollback') {
+      this.rollbacks++;
+      this.signalingState = 'stable';
+      return;
+    }
+    if (this.signalingState !== 'stable') throw new Error('two offers at once');
+    this.signalingState = 'have-local-offer';
+    this.transceivers.forEach((transceiver, index) => (transceiver.mid = String(index)));
+  }
+
+  async setRemoteDescription() {
+    if (this.signalingState !== 'have-local-offer') throw new Error('an answer without an offer');
+    this.signalingState = 'stable';
+  }
+
+  gather() {
+    this.iceGatheringState = 'complete';
+    this.dispatchEvent(new Event('icegatheringstatechange'));
+    return settle();
+  }
+
+  ice(state) {
+    this.iceConnectionState = state;
+    this.oniceconnectionstatechange?.();
+    return settle();
+  }
+
+  close() {
+    this.closed = true;
+  }
+}
+
+export class FakeMediaStreamTrack extends EventTarget {
+  static next = 1;
+  readyState = 'live';
+  constructor(kind) {
+    super();
+    this.kind = kind;
+    this.id = `media-${FakeMediaStreamTrack.next++}`;
+  }
+  stop() {
+    this.readyState = 'ended';
+  }
+  end() {
+    this.readyState = 'ended';
+    this.dispatchEvent(new Event('ended'));
+    return settle();
+  }
+}
+
+/** An environment, and the sockets and connections that were made in it. */
+export function fakeEnvironment() {
+  const clock = new FakeClock();
+  const sockets = [];
+  const connections = [];
+  return {
+    clock,
+    sockets,
+    connections,
+    socket: () => sockets.at(-1),
+    connection: () => connections.at(-1),
+    environment: {
+      openSocket: (url) => sockets[sockets.push(new FakeSocket(url)) - 1],
+      createPeerConnection: (configuration) => connections[connections.push(new FakePeerConnection(configuration)) - 1],
+      createAudio: null,
+      setTimeout: clock.setTimeout,
+      clearTimeout: clock.clearTimeout,
+      now: clock.now,
+      random: () => 0.5,
+    },
+  };
+}
+
+export function joinedMessage(changes = {}) {
+  return {
+    version: 1,
+    participantId: 'p-me',
+    secret: 'secret',
+    room: 'standup',
+    name: 'Anna',
+    iceServers: [],
+    slots: { audio: 2, video: 2 },
+    maxSlots: { audio: 4, video: 4 },
+    resumeSeconds: 30,
+    participants: [],
+    server: 'test',
+    ...changes,
+  };
+}
+
+export const ben = (tracks = []) => ({ participantId: 'p-ben', name: 'Ben', state: 'connected', tracks });
+
+export const benCamera = (changes = {}) => ({
+  trackId: 't-cam',
+  participantId: 'p-ben',
+  kind: 'video',
+  source: 'camera',
+  muted: false,
+  ...changes,
+});
