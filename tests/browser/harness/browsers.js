@@ -30,7 +30,7 @@ const FIREFOX_PREFERENCES = {
   "media.peerconnection.ice.obfuscate_host_addresses": false,
 };
 
-const PAGE_CODE = ["synthetic.js", "senses.js", "loopback.js", "attendee.js", "layers.js"].map((name) =>
+const PAGE_CODE = ["synthetic.js", "senses.js", "loopback.js", "attendee.js", "layers.js", "stopwatch.js"].map((name) =>
   readFileSync(resolve(import.meta.dirname, "../page", name), "utf8"),
 );
 

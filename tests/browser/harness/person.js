@@ -26,18 +26,38 @@ export class Person {
     return this.#page;
   }
 
-  get #identity() {
-    return { rgb: COLOURS[this.colour], hz: this.hz };
+  /** Joins, and publishes camera and microphone unless told otherwise. */
+  join(wishes) {
+    return this.#page.evaluate((order) => lab.join(order), this.#joining(wishes));
   }
 
-  /** Joins, and publishes camera and microphone unless told otherwise. */
-  async join({ room, camera = {}, microphone = {} }) {
-    await this.#page.evaluate((order) => lab.join(order), {
+  /** Joins and publishes; answers how long the first picture and the first sound of `others` took. */
+  joinTimed(wishes, others) {
+    const keys = {
+      camera: others.map(({ name }) => `${name}/camera`),
+      microphone: others.map(({ name }) => `${name}/microphone`),
+    };
+    const task = ({ order, keys }) => lab.joinTimed(order, keys);
+    return this.#page.evaluate(task, { order: this.#joining(wishes), keys });
+  }
+
+  #joining({ room, camera = {}, microphone = {} }) {
+    const identity = { rgb: COLOURS[this.colour], hz: this.hz };
+    return {
       name: this.name,
       room,
-      camera: camera && { ...this.#identity, ...camera },
-      microphone: microphone && { ...this.#identity, ...microphone },
-    });
+      camera: camera && { ...identity, ...camera },
+      microphone: microphone && { ...identity, ...microphone },
+    };
+  }
+
+  /** From here on notes how old each frame of the others' cameras is when it is shown. */
+  notesFrameAges(others) {
+    return this.#page.evaluate((keys) => lab.noteFrameAges(keys), others.map(({ name }) => `${name}/camera`));
+  }
+
+  frameAges() {
+    return this.#page.evaluate(() => lab.frameAges());
   }
 
   /** Shares a screen of `colour` beside the camera. */

@@ -10,14 +10,24 @@ scenario("who closes the tab is gone at once", async (world) => {
   await anna.isToldOf(ben, null, { within: 10_000 });
 });
 
-scenario("whose tab is killed is shown as reconnecting at once and gone in time", async (world) => {
+scenario("whose tab is killed is gone in time", async (world) => {
   const anna = await world.enters("Anna");
   const ben = await world.enters("Ben");
   await allSeeAndHearAll([anna, ben]);
   await ben.crashes();
+  await anna.isToldOf(ben, null, { within: 45_000 });
+});
+
+scenario("whose computer loses power is shown as reconnecting at once and gone in time", async (world) => {
+  const relay = await world.relay();
+  const anna = await world.enters("Anna");
+  const ben = await world.enters("Ben", { origin: relay.origin });
+  await allSeeAndHearAll([anna, ben]);
+  relay.cut();
+  await ben.crashes();
   await anna.isToldOf(ben, "reconnecting", { within: 10_000 });
-  // The media path dies with the tab; whichever comes first, its lapse or the 30 s to resume.
-  await anna.isToldOf(ben, null, { within: 40_000 });
+  // Whichever comes first: the lapse of the dead media path, or the 30 s to resume.
+  await anna.isToldOf(ben, null, { within: 45_000 });
 });
 
 scenario("a broken socket is resumed, and media never stops", async (world) => {

@@ -1,0 +1,59 @@
+// Where a story plays: a server of its own, and people who come and go.
+import { IDENTITIES } from "./palette.js";
+import { Person } from "./person.js";
+import { Relay } from "./relay.js";
+import { Server } from "./server.js";
+
+export class World {
+  room = "story";
+  #arrivals = 0;
+  #people = [];
+  #relays = [];
+
+  constructor(server) {
+    this.server = server;
+  }
+
+  /** @param {object} [config] of the server: `{ section: { key: value } }` */
+  static async open(config) {
+    return new World(await Server.start(config));
+  }
+
+  /** Opens the page, but does not join. */
+  async arrives(name, { browser = "chromium", origin = this.server.origin, like } = {}) {
+    const identity = like ?? IDENTITIES[this.#arrivals++ % IDENTITIES.length];
+    const person = await Person.arrive(name, identity, { origin, browser });
+    this.#people.push(person);
+    return person;
+  }
+
+  /** Opens the page, joins the room, and publishes camera and microphone. */
+  async enters(name, { camera, microphone, ...arrival } = {}) {
+    const person = await this.arrives(name, arrival);
+    await person.join({ room: this.room, camera, microphone });
+    return person;
+  }
+
+  async relay() {
+    const relay = await Relay.to(this.server.port);
+    this.#relays.push(relay);
+    return relay;
+  }
+
+  report() {
+    const pages = this.#people.map(({ name, page }) => `--- ${name}'s console\n${page.console.join("\n")}`);
+    return [...pages, `--- the server's log`, this.server.log].join("\n");
+  }
+
+  async close() {
+    for (const { page } of this.#people) await page.close();
+    for (const relay of this.#relays) await relay.close();
+    await this.server.kill();
+  }
+}
+
+/** Everyone sees and hears everyone else. */
+export async function allSeeAndHearAll(people, options) {
+  const pairs = people.flatMap((person) => people.filter((other) => other !== person).map((other) => [person, other]));
+  await Promise.all(pairs.map(([person, other]) => person.seesAndHears(other, options)));
+}
