@@ -208,7 +208,7 @@ export class Call {
     byId('mute-button').setAttribute('aria-pressed', String(!microphone));
     byId('camera-button').setAttribute('aria-pressed', String(!camera));
     byId('screen-button').setAttribute('aria-pressed', String(screen));
-    byId('stats-button').setAttribute('aria-pressed', String(this.#people.detailed));
+    byId('stats-button').setAttribute('aria-pressed', String(this.#statisticsShown));
     for (const name of ['people', 'chat', 'settings']) {
       byId(`${name}-button`).setAttribute('aria-expanded', String(this.#openPanel === name));
     }
@@ -240,9 +240,13 @@ export class Call {
   }
 
   #toggleStatistics() {
-    this.#people.detailed = !this.#people.detailed;
+    this.#people.detailed = !this.#statisticsShown;
     if (this.#people.detailed) this.#showPanel('people');
     void this.#collectStatistics();
+  }
+
+  get #statisticsShown() {
+    return this.#people.detailed && this.#openPanel === 'people';
   }
 
   #closePanel() {

@@ -69,6 +69,7 @@ export class Lobby {
     this.#meter?.close();
     this.#meter = null;
     this.#video.srcObject = null;
+    byId('lobby-devices').replaceChildren();
   }
 
   #fillRoom() {
@@ -165,6 +166,7 @@ export class Lobby {
   }
 
   #showFields() {
+    if (this.#view.hidden) return;
     void showDeviceFields(byId('lobby-devices'), {
       prefix: 'lobby-field',
       withCodec: true,

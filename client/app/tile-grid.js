@@ -7,7 +7,9 @@ import { Tile } from './tile.js';
 /** @import {TileSource} from './tile.js' */
 
 const GAP = 10;
-const RATIO = 16 / 9;
+const WIDE = [16 / 9];
+/** Upright screens hold more faces in squarer tiles. */
+const UPRIGHT = [16 / 9, 4 / 3, 1];
 const SMALLEST = 150;
 const SMALL = 230;
 
@@ -80,25 +82,30 @@ export class TileGrid {
     if (alone && count > 0) this.#view.append(this.#lonely);
     else this.#lonely.remove();
     const reserved = alone ? 48 : 0;
-    const width = bestWidth(count, this.#view.clientWidth - 8, this.#view.clientHeight - 8 - reserved);
+    const { width, ratio } = bestFit(count, this.#view.clientWidth - 8, this.#view.clientHeight - 8 - reserved);
     this.#view.style.setProperty('--tile-width', `${width}px`);
+    this.#view.style.setProperty('--tile-ratio', String(ratio));
     for (const { element } of this.#tiles.values()) mark(element, 'small', width < SMALL);
   }
 }
 
 /**
- * The widest tiles of which `count` fit; on a narrow screen they may scroll instead of becoming tiny.
+ * The largest tiles of which `count` fit; in very little space they scroll instead of becoming tiny.
  * @param {number} count
  * @param {number} width
  * @param {number} height
  */
-function bestWidth(count, width, height) {
-  let best = 0;
-  for (let columns = 1; columns <= Math.max(1, count); columns++) {
-    const rows = Math.ceil(count / columns);
-    const byWidth = (width - (columns - 1) * GAP) / columns;
-    const byHeight = ((height - (rows - 1) * GAP) / rows) * RATIO;
-    best = Math.max(best, Math.min(byWidth, byHeight));
+function bestFit(count, width, height) {
+  let best = { width: 0, ratio: 16 / 9, area: 0 };
+  for (const ratio of height > width ? UPRIGHT : WIDE) {
+    for (let columns = 1; columns <= Math.max(1, count); columns++) {
+      const rows = Math.ceil(count / columns);
+      const byWidth = (width - (columns - 1) * GAP) / columns;
+      const byHeight = ((height - (rows - 1) * GAP) / rows) * ratio;
+      const fitting = Math.min(byWidth, byHeight);
+      const area = fitting ** 2 / ratio;
+      if (fitting > 0 && area > best.area) best = { width: fitting, ratio, area };
+    }
   }
-  return Math.floor(Math.max(Math.min(SMALLEST, width), best));
+  return { ratio: best.ratio, width: Math.floor(Math.max(Math.min(SMALLEST, width), best.width)) };
 }

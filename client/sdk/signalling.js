@@ -8,7 +8,8 @@ import { StraitError, connectionLost } from './errors.js';
 const TICK = 5_000;
 const PING_EVERY = 10_000;
 const SILENCE_LIMIT = 20_000;
-const OPEN_LIMIT = 10_000;
+/** From the first SYN to the first message: a socket that opens and then says nothing is no better than none. */
+const FIRST_MESSAGE_LIMIT = 10_000;
 
 /** Neither 1000 nor 1001: those would count as leaving the room. */
 const CLOSE_UNRESPONSIVE = 4000;
@@ -33,6 +34,7 @@ export class Signalling {
   #timer = null;
   #closed = false;
   #opened = false;
+  #alive = false;
   /** @type {{resolve: () => void, reject: (error: StraitError) => void} | null} */
   #opening = null;
 
@@ -49,7 +51,7 @@ export class Signalling {
     this.#socket.onopen = () => this.#open();
     this.#socket.onmessage = (event) => this.#receive(event.data);
     this.#socket.onclose = (event) => this.#end(event.code);
-    this.#timer = environment.setTimeout(() => this.#abandon(), OPEN_LIMIT);
+    this.#timer = environment.setTimeout(() => this.#abandon(), FIRST_MESSAGE_LIMIT);
     /** Settles when the socket is open or could not be opened. @type {Promise<void>} */
     this.opened = new Promise((resolve, reject) => (this.#opening = { resolve, reject }));
     this.opened.catch(() => {});
@@ -83,10 +85,14 @@ export class Signalling {
   #open() {
     if (this.#closed) return;
     this.#opened = true;
-    this.#lastMessageAt = this.#lastPingAt = this.#environment.now();
+    this.#opening?.resolve();
+  }
+
+  #keepAlive() {
+    this.#alive = true;
+    this.#lastPingAt = this.#environment.now();
     this.#environment.clearTimeout(this.#timer);
     this.#schedule();
-    this.#opening?.resolve();
   }
 
   #schedule() {
@@ -116,6 +122,7 @@ export class Signalling {
   #receive(text) {
     if (this.#closed || typeof text !== 'string') return;
     this.#lastMessageAt = this.#environment.now();
+    if (!this.#alive) this.#keepAlive();
     /** @type {{type: string, id?: number, data?: any}} */
     let message;
     try {

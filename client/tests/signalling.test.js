@@ -49,7 +49,13 @@ test('a broken socket fails what is waiting', async () => {
   assert.deepEqual(closed, [{ code: 1006, opened: true }]);
 });
 
+test('a socket that opens and says nothing for ten seconds is given up', async () => {
+  await fake.clock.advance(10_000);
+  assert.deepEqual(closed, [{ code: 1006, opened: true }]);
+});
+
 test('pings every ten seconds and stays open while anything answers', async () => {
+  await fake.socket().news('slot-map');
   for (let i = 0; i < 6; i++) {
     await fake.clock.advance(10_000);
     await fake.socket().reply('ping', 'pong');
@@ -59,6 +65,7 @@ test('pings every ten seconds and stays open while anything answers', async () =
 });
 
 test('twenty seconds of silence mean a dead socket, closed in a way that is no leave', async () => {
+  await fake.socket().news('slot-map');
   await fake.clock.advance(15_000);
   assert.deepEqual(closed, []);
   await fake.clock.advance(10_000);
