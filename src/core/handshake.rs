@@ -47,6 +47,11 @@ impl Mailbox {
         self.post().to_shell.pop_front()
     }
 
+    /// Whether the engine chose to be the DTLS client.
+    pub fn is_active(&self) -> bool {
+        self.post().active
+    }
+
     /// Hands something to the engine. The engine sees it when it is polled next.
     pub fn deliver(&self, event: DtlsEvent) {
         self.post().to_engine.push_back(event);

@@ -7,19 +7,25 @@
 //! iteration order depends on a seed. `.clippy.toml` and `tests/tidy.rs` see to it.
 
 pub mod command;
+pub mod demux;
 pub mod event;
+pub mod forward;
 pub mod handshake;
 pub mod ids;
 pub mod input;
 pub mod media;
 pub mod negotiated;
+pub mod outbox;
 pub mod output;
+pub mod participant;
 pub mod rng;
+pub mod room;
 pub mod sdp;
 pub mod session;
 pub mod settings;
 pub mod sfu;
 pub mod stats;
+pub mod timers;
 
 pub use input::Input;
 pub use output::Output;

@@ -8,6 +8,7 @@ use super::ids::RequestId;
 use super::input::Path;
 use super::output::{DtlsRequest, TrafficClass};
 use super::room::ParticipantKey;
+use crate::wire::stun;
 
 /// Bytes kept ready behind the last datagram, so that a packet can be written in place.
 const ROOM_FOR_ONE: usize = 2048;
@@ -76,6 +77,24 @@ impl Outbox {
         self.used = range.end;
         self.entries.push(Entry { path, class, range });
         true
+    }
+
+    /// Whether every datagram has been taken.
+    pub fn is_drained(&self) -> bool {
+        self.next == self.entries.len()
+    }
+
+    /// How many datagrams wait.
+    pub fn transmits(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the datagram written last answers a connectivity check that came by that path.
+    pub fn last_is_binding_success(&self, path: Path) -> bool {
+        self.entries.last().is_some_and(|entry| {
+            entry.path == path
+                && stun::peek(&self.arena[entry.range.clone()]).is_some_and(|message| message.is_binding_success())
+        })
     }
 
     /// The next datagram.

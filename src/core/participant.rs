@@ -110,6 +110,8 @@ pub struct Participant {
     pub unsubscribed: BTreeSet<TrackId>,
     /// How many slots they were asked for.
     pub asked: SlotCounts,
+    /// What moves their wall clock, NTP format, to ours: one offset for all their tracks keeps these in sync.
+    pub clock_offset: Option<u64>,
     /// When the next reports go out.
     pub report_at: Option<Instant>,
     subscriptions_made: u64,
@@ -154,6 +156,7 @@ impl Participant {
             subscriptions: BTreeMap::new(),
             unsubscribed: BTreeSet::new(),
             asked: SlotCounts { audio: 0, video: 0 },
+            clock_offset: None,
             report_at: None,
             subscriptions_made: 0,
             revision: 0,

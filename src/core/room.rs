@@ -11,6 +11,8 @@ mod reports;
 mod snapshot;
 mod subscribe;
 
+pub use membership::unknown_participant;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;

@@ -168,6 +168,11 @@ impl Session {
         &self.credentials.ufrag
     }
 
+    /// Whether we are the DTLS client: an offer of `setup:passive` made us so.
+    pub fn is_dtls_client(&self) -> bool {
+        self.mailbox.is_active()
+    }
+
     /// When [`Session::handle_timeout`] wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline

@@ -1,37 +1,351 @@
 //! Sfu: rooms, demux and deadlines behind one `handle_input` and one `poll_output`.
+//!
+//! It decides only whose an input is. What follows from the input is the room's business, and what a room wants
+//! done is translated here from the room's names to the shell's.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Instant;
 
-use super::input::Input;
-use super::output::Output;
+use slab::Slab;
+use tracing::{debug, trace};
+
+use super::demux::{Demux, Owner, RoomKey};
+use super::event::{ClosingReason, Event, Refusal, RefusalCode};
+use super::ids::{ConnectionId, DtlsSession, RequestId, RoomId};
+use super::input::{AdminCommand, Input, Path};
+use super::media::fixed_hash::FixedMap;
+use super::outbox::{Outbox, RoomOutput};
+use super::output::{DtlsRequest, Output, Transmit};
+use super::room::{ParticipantKey, Room, RoomInput, unknown_participant};
 use super::settings::Settings;
 use super::stats::Snapshot;
+use super::timers::DeadlineHeap;
+use crate::wire::classify::{Kind, classify};
+use crate::wire::stun;
+
+/// A participant as the shell knows them.
+#[derive(Debug)]
+struct Member {
+    connection: Option<ConnectionId>,
+    dtls: DtlsSession,
+}
+
+#[derive(Debug)]
+struct Entry {
+    room: Room,
+    members: FixedMap<ParticipantKey, Member>,
+    /// Packets wait to be forwarded.
+    dirty: bool,
+}
+
+/// Outputs that are no datagrams.
+#[derive(Debug)]
+enum Queued {
+    Event(ConnectionId, Event),
+    Dtls(DtlsSession, DtlsRequest),
+}
 
 /// The whole SFU as one deterministic value.
 #[derive(Debug)]
 pub struct Sfu {
-    settings: Settings,
+    settings: Rc<Settings>,
+    rooms: Slab<Entry>,
+    rooms_by_id: BTreeMap<RoomId, RoomKey>,
+    connections: FixedMap<ConnectionId, Owner>,
+    handshakes: FixedMap<DtlsSession, Owner>,
+    demux: Demux,
+    deadlines: DeadlineHeap<RoomKey>,
+    dirty: Vec<RoomKey>,
+    outbox: Outbox,
+    queued: VecDeque<Queued>,
+    now: Instant,
+    rooms_made: u32,
+    handshakes_made: u64,
+    datagrams_unknown: u64,
+    stopping: bool,
+}
+
+/// Letters of a room's tag, which opens its ufrags: 32 to the power of this many rooms before one repeats.
+const TAG_CHARS: u32 = 4;
+
+/// A room's tag: its number in base 32, so that a ufrag tells the room, and later the shard.
+fn tag(number: u32) -> String {
+    const CHARS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    (0..TAG_CHARS).rev().map(|digit| CHARS[(number >> (digit * 5)) as usize & 31] as char).collect()
 }
 
 impl Sfu {
     /// An SFU without rooms.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        let now = settings.epoch;
+        Self {
+            settings: Rc::new(settings),
+            rooms: Slab::new(),
+            rooms_by_id: BTreeMap::new(),
+            connections: FixedMap::default(),
+            handshakes: FixedMap::default(),
+            demux: Demux::default(),
+            deadlines: DeadlineHeap::new(),
+            dirty: Vec::new(),
+            outbox: Outbox::default(),
+            queued: VecDeque::new(),
+            now,
+            rooms_made: 0,
+            handshakes_made: 0,
+            datagrams_unknown: 0,
+            stopping: false,
+        }
     }
 
-    /// Takes one input. `now` never goes back.
+    /// Takes one input. `now` never goes back. Walk: called by the shell for everything that happens.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        let _ = (now, input, &self.settings);
+        debug_assert!(now >= self.now, "time went back");
+        self.now = now.max(self.now);
+        match input {
+            Input::Datagram { path, bytes } => self.handle_datagram(path, bytes),
+            Input::Join { connection, request, admission, join } => {
+                match self.room_for(connection, &join.room) {
+                    Ok(room) => {
+                        self.handle_room(room, RoomInput::Join(request, admission, join), Some(connection));
+                    }
+                    Err(refusal) => self.refuse(connection, request, refusal),
+                }
+            }
+            Input::Resume { connection, request, resume } => {
+                if self.connections.contains_key(&connection) {
+                    self.refuse(connection, request, already_joined());
+                } else if let Some(&room) = self.rooms_by_id.get(&resume.room) {
+                    self.handle_room(room, RoomInput::Resume(request, resume), Some(connection));
+                } else {
+                    self.refuse(connection, request, unknown_participant());
+                }
+            }
+            Input::Command { connection, request, command } => match self.connections.get(&connection) {
+                Some(&(room, from)) => self.handle_room(room, RoomInput::Command(from, request, command), None),
+                None => self.refuse(connection, request, not_joined()),
+            },
+            Input::ConnectionLost(connection) => {
+                if let Some((room, from)) = self.connections.remove(&connection) {
+                    if let Some(member) = self.rooms[room.0].members.get_mut(&from) {
+                        member.connection = None;
+                    }
+                    self.handle_room(room, RoomInput::ConnectionLost(from), None);
+                }
+            }
+            Input::Dtls { session, event } => {
+                if let Some(&(room, from)) = self.handshakes.get(&session) {
+                    self.handle_room(room, RoomInput::Dtls(from, event), None);
+                }
+            }
+            Input::Admin(command) => self.handle_admin(command),
+            Input::Timeout => {
+                while let Some(room) = self.deadlines.pop_due(self.now) {
+                    self.handle_room(room, RoomInput::Timeout, None);
+                }
+            }
+        }
     }
 
     /// The next thing to do, until [`Output::Timeout`].
     pub fn poll_output(&mut self) -> Output<'_> {
-        Output::Timeout(None)
+        // What was forwarded may make somebody speak, and what is due may make something to forward.
+        while let Some(room) = self.dirty.pop() {
+            self.flush(room);
+        }
+        if let Some(queued) = self.queued.pop_front() {
+            return match queued {
+                Queued::Event(connection, event) => Output::Event { connection, event },
+                Queued::Dtls(session, request) => Output::Dtls { session, request },
+            };
+        }
+        if self.outbox.is_drained() {
+            self.outbox.reset();
+            return Output::Timeout(self.deadlines.next());
+        }
+        match self.outbox.next_transmit() {
+            Some((path, class, bytes)) => Output::Transmit(Transmit { path, class, bytes }),
+            None => Output::Timeout(None),
+        }
     }
 
     /// A picture of everything, for people.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
-        let _ = now;
-        Snapshot::default()
+        let rooms = self.rooms_by_id.values().map(|key| &self.rooms[key.0].room);
+        Snapshot {
+            rooms: rooms.clone().map(|room| room.snapshot(now)).collect(),
+            datagrams_unknown: self.datagrams_unknown,
+            demux_entries: self.demux.len(),
+            deadlines: rooms.map(Room::deadlines).sum(),
+        }
     }
+
+    fn handle_datagram(&mut self, path: Path, bytes: &mut [u8]) {
+        let owner = self.demux.by_path(path);
+        // A check's ufrag counts for more than its address: behind a NAT an address can change hands.
+        let owner = match classify(bytes) {
+            Kind::Stun => stun::peek(bytes)
+                .and_then(|message| message.local_ufrag())
+                .and_then(|ufrag| self.demux.by_ufrag(ufrag))
+                .or(owner),
+            _ => owner,
+        };
+        match owner {
+            Some((room, from)) => self.handle_room(room, RoomInput::Datagram { from, path, bytes }, None),
+            None => {
+                self.datagrams_unknown += 1;
+                trace!(?path, "datagram from nobody");
+            }
+        }
+    }
+
+    fn room_for(&mut self, connection: ConnectionId, id: &RoomId) -> Result<RoomKey, Refusal> {
+        if self.stopping {
+            return Err(Refusal::new(RefusalCode::ShuttingDown, "the server is stopping", "join again shortly"));
+        }
+        if self.connections.contains_key(&connection) {
+            return Err(already_joined());
+        }
+        if let Some(&room) = self.rooms_by_id.get(id) {
+            return Ok(room);
+        }
+        if self.rooms.len() >= self.settings.rooms_max {
+            return Err(Refusal::new(
+                RefusalCode::TooManyRooms,
+                format!("the server has its {} rooms", self.rooms.len()),
+                "wait until a room ends, or use one that exists",
+            ));
+        }
+        let tag = tag(self.rooms_made);
+        self.rooms_made = self.rooms_made.wrapping_add(1);
+        let room = Room::new(self.now, id.clone(), tag, Rc::clone(&self.settings));
+        let key = RoomKey(self.rooms.insert(Entry { room, members: FixedMap::default(), dirty: false }));
+        self.rooms_by_id.insert(id.clone(), key);
+        debug!(room = %id, "room made");
+        Ok(key)
+    }
+
+    fn handle_admin(&mut self, command: AdminCommand) {
+        match command {
+            AdminCommand::CloseRoom(id) => {
+                if let Some(&room) = self.rooms_by_id.get(&id) {
+                    self.handle_room(room, RoomInput::Close(ClosingReason::RoomClosed), None);
+                }
+            }
+            AdminCommand::Remove(id, participant) => {
+                if let Some(&room) = self.rooms_by_id.get(&id) {
+                    self.handle_room(room, RoomInput::Remove(participant), None);
+                }
+            }
+            AdminCommand::Shutdown => {
+                self.stopping = true;
+                for room in self.rooms_by_id.values().copied().collect::<Vec<_>>() {
+                    self.handle_room(room, RoomInput::Close(ClosingReason::Shutdown), None);
+                }
+            }
+        }
+    }
+
+    /// Hands an input to its room and does what follows. `entering` is who is told whether they were admitted.
+    fn handle_room(&mut self, key: RoomKey, input: RoomInput<'_>, entering: Option<ConnectionId>) {
+        let Some(entry) = self.rooms.get_mut(key.0) else { return };
+        entry.room.handle(self.now, input, &mut self.outbox);
+        if !entry.dirty {
+            entry.dirty = true;
+            self.dirty.push(key);
+        }
+        self.settle(key, entering);
+    }
+
+    fn flush(&mut self, key: RoomKey) {
+        let Some(entry) = self.rooms.get_mut(key.0) else { return };
+        entry.dirty = false;
+        entry.room.flush(self.now, &mut self.outbox);
+        self.settle(key, None);
+    }
+
+    /// Takes what a room wants of us, and its next deadline; drops it when it has ended.
+    fn settle(&mut self, key: RoomKey, entering: Option<ConnectionId>) {
+        let mut outputs = std::mem::take(&mut self.outbox.outputs);
+        for output in outputs.drain(..) {
+            self.take_room_output(key, output, entering);
+        }
+        self.outbox.outputs = outputs;
+        let entry = &mut self.rooms[key.0];
+        if entry.room.has_ended() {
+            let entry = self.rooms.remove(key.0);
+            self.rooms_by_id.remove(entry.room.id());
+            self.deadlines.set(key, None);
+            self.dirty.retain(|other| *other != key);
+            debug!(room = %entry.room.id(), "room ended");
+        } else {
+            let at = entry.room.deadline();
+            self.deadlines.set(key, at);
+        }
+    }
+
+    fn take_room_output(&mut self, room: RoomKey, output: RoomOutput, entering: Option<ConnectionId>) {
+        let members = &mut self.rooms[room.0].members;
+        match output {
+            RoomOutput::Event(to, event) => {
+                if let Some(connection) = members.get(&to).and_then(|member| member.connection) {
+                    self.queued.push_back(Queued::Event(connection, event));
+                }
+            }
+            RoomOutput::Dtls(of, request) => {
+                if let Some(member) = members.get(&of) {
+                    self.queued.push_back(Queued::Dtls(member.dtls, request));
+                }
+            }
+            RoomOutput::BindUfrag(of, ufrag) => self.demux.bind_ufrag(&ufrag, (room, of)),
+            RoomOutput::UnbindUfrag(ufrag) => self.demux.unbind_ufrag(&ufrag),
+            RoomOutput::BindPath(of, path) => self.demux.bind_path(path, (room, of)),
+            RoomOutput::UnbindPath(of, path) => self.demux.unbind_path(path, (room, of)),
+            RoomOutput::Admitted(who) => {
+                let Some(connection) = entering else { return };
+                let handshakes_made = &mut self.handshakes_made;
+                let handshakes = &mut self.handshakes;
+                let member = members.entry(who).or_insert_with(|| {
+                    *handshakes_made += 1;
+                    let dtls = DtlsSession(*handshakes_made);
+                    handshakes.insert(dtls, (room, who));
+                    Member { connection: None, dtls }
+                });
+                if let Some(old) = member.connection.replace(connection) {
+                    self.connections.remove(&old);
+                    self.queued.push_back(Queued::Event(old, Event::Closing(ClosingReason::Replaced)));
+                }
+                self.connections.insert(connection, (room, who));
+            }
+            RoomOutput::Refused(request, refusal) => {
+                if let Some(connection) = entering {
+                    self.refuse(connection, request, refusal);
+                }
+            }
+            RoomOutput::Gone(who) => {
+                if let Some(member) = members.remove(&who) {
+                    self.handshakes.remove(&member.dtls);
+                    if let Some(connection) = member.connection {
+                        self.connections.remove(&connection);
+                    }
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, connection: ConnectionId, request: Option<RequestId>, refusal: Refusal) {
+        self.queued.push_back(Queued::Event(connection, Event::Refused(request, refusal)));
+    }
+}
+
+fn already_joined() -> Refusal {
+    Refusal::new(RefusalCode::AlreadyJoined, "this connection has joined already", "leave first")
+}
+
+fn not_joined() -> Refusal {
+    Refusal::new(
+        RefusalCode::NotJoined,
+        "this connection has not joined a room",
+        "send `join` or `resume` first",
+    )
 }

@@ -19,10 +19,6 @@ use crate::core::stats::StreamCounters;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicationKey(pub usize);
 
-/// Bytes of a video track's cache: a second at 2 Mbit/s.
-const VIDEO_CACHE_BYTES: usize = 256 * 1024;
-/// Bytes of an audio track's cache: two seconds at 128 kbit/s.
-const AUDIO_CACHE_BYTES: usize = 32 * 1024;
 /// How far behind the newest a packet may be and still be forwarded.
 const LATE: u64 = 512;
 /// An encoding that has been silent this long gives way to another one that sends.
@@ -138,9 +134,9 @@ impl Publication {
         muted: bool,
         codec: Option<CodecParams>,
     ) -> Self {
-        let cache_bytes = match source.kind() {
-            Kind::Audio => AUDIO_CACHE_BYTES,
-            Kind::Video => VIDEO_CACHE_BYTES,
+        let cache = match source.kind() {
+            Kind::Audio => PacketCache::audio(),
+            Kind::Video => PacketCache::video(),
         };
         Self {
             track,
@@ -156,7 +152,7 @@ impl Publication {
             pending: Vec::new(),
             report: None,
             counters: StreamCounters::default(),
-            cache: PacketCache::new(cache_bytes),
+            cache,
             generation: 0,
             highest: 0,
             active: None,
@@ -245,7 +241,7 @@ impl Publication {
             },
         };
         self.highest = self.highest.max(index);
-        if !self.cache.insert(meta, arrival.payload) {
+        if self.cache.insert(meta, arrival.payload).is_none() {
             return Arrived::Dropped;
         }
         let first = self.pending.is_empty();
@@ -264,7 +260,8 @@ impl Publication {
             Some(active) => {
                 let silent = now.saturating_duration_since(active.last).as_millis() > ENCODING_SILENCE_MS;
                 let better = arrival.rank <= active.rank;
-                if better || silent { Some(self.change_encoding(now, arrival)) } else { None }
+                // A retransmission repairs what was; it does not tell what is sent now.
+                if (better || silent) && !arrival.recovered { Some(self.change_encoding(now, arrival)) } else { None }
             }
             None => Some(self.change_encoding(now, arrival)),
         }

@@ -17,41 +17,7 @@ pub const AUDIO_ENTRIES: usize = 128;
 /// Older packets are of no use to any player.
 pub const AGE_MAX: Duration = Duration::from_secs(1);
 
-/// A few bytes, held in place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InlineBytes<const N: usize> {
-    len: u8,
-    bytes: [u8; N],
-}
-
-impl<const N: usize> InlineBytes<N> {
-    /// No bytes.
-    pub const EMPTY: Self = {
-        assert!(N <= u8::MAX as usize);
-        Self { len: 0, bytes: [0; N] }
-    };
-
-    /// A copy of `bytes`; `None` if they are too many.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        let mut copy = Self::EMPTY;
-        copy.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        copy.len = bytes.len() as u8;
-        Some(copy)
-    }
-
-    /// The bytes.
-    pub fn as_slice(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-}
-
-impl<const N: usize> Default for InlineBytes<N> {
-    fn default() -> Self {
-        Self::EMPTY
-    }
-}
-
-/// What is kept of a packet besides its payload. `D` is what the codec's descriptor said.
+/// What is kept of a packet besides its payload. `D` is what else the caller keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PacketMeta<D: Copy> {
     /// Ingress index, 48 bits.
@@ -60,16 +26,12 @@ pub struct PacketMeta<D: Copy> {
     pub timestamp: u32,
     /// The marker bit.
     pub marker: bool,
-    /// The publisher's payload type.
-    pub payload_type: u8,
     /// Whether a key frame begins with this packet.
     pub keyframe_start: bool,
-    /// Header extensions to be sent on, in whatever form the caller writes and reads them.
-    pub ext: InlineBytes<64>,
     /// When it came.
     pub arrival: Instant,
-    /// What the codec's descriptor said.
-    pub descriptor: D,
+    /// What else the caller keeps of it.
+    pub extra: D,
 }
 
 /// Where a packet was put. Finds that packet, or nothing, however much was inserted since.
@@ -187,11 +149,9 @@ mod tests {
             index,
             timestamp: index as u32,
             marker: false,
-            payload_type: 96,
             keyframe_start: false,
-            ext: InlineBytes::EMPTY,
             arrival,
-            descriptor: 1,
+            extra: 1,
         }
     }
 

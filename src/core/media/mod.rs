@@ -5,6 +5,7 @@
 
 pub mod cache;
 pub mod fixed_hash;
+pub mod half;
 pub mod nack;
 pub mod receive;
 pub mod rtcp;

@@ -139,6 +139,7 @@ impl Room {
     }
 
     fn take_feedback(&mut self, now: Instant, from: ParticipantKey, item: Feedback, outbox: &mut Outbox) {
+        let our_ntp = self.ntp(now);
         let participant = &mut self.participants[from.0];
         match item {
             Feedback::SenderReport { ssrc, ntp, timestamp } => {
@@ -146,6 +147,7 @@ impl Room {
                     return;
                 };
                 stream.statistics.on_sender_report(now, ntp);
+                participant.clock_offset.get_or_insert(our_ntp.wrapping_sub(ntp));
                 if let Some(publication) = self.publications.get_mut(stream.publication.0) {
                     publication.on_sender_report(now, ssrc, ntp, timestamp);
                 }

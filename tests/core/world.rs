@@ -1,0 +1,453 @@
+//! A world without sockets: the core, the handshakes that the shell would run, and clients made of whole str0m
+//! endpoints, all under one virtual clock. Datagrams arrive at once; time jumps to the next deadline.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpPacket, RtpWrite, SeqNo};
+use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
+use strait::core::command::{Command, Join, PublicationRequest, Source};
+use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
+use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
+use strait::core::input::{Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport};
+use strait::core::output::DtlsRequest;
+use strait::core::{Input, Output, Settings, Sfu};
+
+/// Where the server is, as the clients see it.
+pub fn server_address() -> SocketAddr {
+    "10.9.9.9:7443".parse().expect("an address")
+}
+
+/// Settings that suit most tests.
+pub fn settings(epoch: Instant, certificate: Vec<u8>) -> Settings {
+    Settings {
+        rooms_max: 100,
+        participants_per_room_max: 50,
+        tracks_per_participant_max: 8,
+        slots: SlotCounts { audio: 2, video: 2 },
+        slots_max: SlotCounts { audio: 8, video: 8 },
+        empty_timeout: Duration::ZERO,
+        resume_timeout: Duration::from_secs(30),
+        media_timeout: Duration::from_secs(15),
+        certificate,
+        epoch,
+        epoch_unix: Duration::from_secs(1_800_000_000),
+    }
+}
+
+/// A participant in one room, with a whole endpoint of somebody else's making.
+pub struct Client {
+    pub connection: ConnectionId,
+    pub address: SocketAddr,
+    pub rtc: Rtc,
+    pub joined: Option<Joined>,
+    pub events: Vec<Event>,
+    pub slot_map: Option<SlotMap>,
+    pub publications: Vec<PublicationInfo>,
+    pub received: Vec<RtpPacket>,
+    pub keyframe_requests: usize,
+    /// Sections that receive, with their kinds.
+    pub slots: Vec<(Mid, MediaKind)>,
+    pub sending: Vec<(Mid, Source)>,
+    /// While true, nothing of this client's gets through, in either direction.
+    pub unplugged: bool,
+    pending: Option<SdpPendingOffer>,
+    deadline: Instant,
+    sequences: BTreeMap<Source, u64>,
+}
+
+impl Client {
+    /// The track that its answer gave to a source.
+    pub fn track(&self, source: Source) -> TrackId {
+        let publication = self.publications.iter().find(|publication| publication.info.source == source);
+        publication.expect("it publishes that").info.track
+    }
+
+    /// Tracks that its slots show now.
+    pub fn shown(&self) -> Vec<TrackId> {
+        let slots = self.slot_map.iter().flat_map(|map| &map.slots);
+        slots.filter_map(|slot| slot.track.map(|(track, _)| track)).collect()
+    }
+
+    /// Packets received in the slot that shows a track.
+    pub fn received_of(&mut self, track: TrackId) -> Vec<&RtpPacket> {
+        let slot = self.slot_map.iter().flat_map(|map| &map.slots).find(|slot| slot.track.map(|t| t.0) == Some(track));
+        let Some(mid) = slot.map(|slot| slot.mid) else { return Vec::new() };
+        let ssrc = self.rtc.direct_api().stream_rx_by_mid(mid, None).map(|stream| stream.ssrc());
+        self.received.iter().filter(|packet| Some(packet.header.ssrc) == ssrc).collect()
+    }
+
+    /// Tracks that others published, as it was told.
+    pub fn tracks_added(&self) -> Vec<&TrackInfo> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                Event::TrackAdded(info) => Some(info),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Codes of refusals that it got.
+    pub fn refusals(&self) -> Vec<RefusalCode> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Refused(_, refusal) => Some(refusal.code),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+struct Handshake {
+    dtls: dimpl::Dtls,
+}
+
+/// Everything there is.
+pub struct World {
+    pub sfu: Sfu,
+    pub start: Instant,
+    pub now: Instant,
+    pub clients: Vec<Client>,
+    certificate: dimpl::DtlsCertificate,
+    config: Arc<dimpl::Config>,
+    handshakes: BTreeMap<DtlsSession, Handshake>,
+    to_sfu: VecDeque<(SocketAddr, Vec<u8>)>,
+    deadline: Option<Instant>,
+    requests: u64,
+}
+
+impl World {
+    /// A server without rooms.
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A server with other settings.
+    pub fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let start = Instant::now();
+        let certificate = dimpl::certificate::generate_self_signed_certificate().expect("a certificate");
+        let config = dimpl::Config::builder().use_server_cookie(false).build().expect("a DTLS configuration");
+        let mut settings = settings(start, certificate.certificate.clone());
+        change(&mut settings);
+        Self {
+            sfu: Sfu::new(settings),
+            start,
+            now: start,
+            clients: Vec::new(),
+            certificate,
+            config: Arc::new(config),
+            handshakes: BTreeMap::new(),
+            to_sfu: VecDeque::new(),
+            deadline: None,
+            requests: 0,
+        }
+    }
+
+    /// Somebody joins a room. Their index in `clients`.
+    pub fn join(&mut self, room: &str, name: &str) -> usize {
+        let index = self.clients.len();
+        let connection = ConnectionId(index as u64 + 1);
+        let address: SocketAddr = format!("10.0.{}.{}:5000", index / 200, index % 200 + 1).parse().expect("address");
+        let mut rtc = Rtc::builder().set_rtp_mode(true).build(self.now);
+        rtc.add_local_candidate(Candidate::host(address, "udp").expect("a candidate"));
+        self.clients.push(Client {
+            connection,
+            address,
+            rtc,
+            joined: None,
+            events: Vec::new(),
+            slot_map: None,
+            publications: Vec::new(),
+            received: Vec::new(),
+            keyframe_requests: 0,
+            slots: Vec::new(),
+            sending: Vec::new(),
+            unplugged: false,
+            pending: None,
+            deadline: self.now,
+            sequences: BTreeMap::new(),
+        });
+        self.ask_to_join(index, room, name);
+        index
+    }
+
+    /// Sends a join for a client that exists.
+    pub fn ask_to_join(&mut self, client: usize, room: &str, name: &str) {
+        let mut entropy = [client as u8; 32];
+        entropy[0] = 0x5a;
+        let input = Input::Join {
+            connection: self.clients[client].connection,
+            request: self.next_request(),
+            admission: Admission {
+                entropy,
+                candidates: vec![LocalCandidate { transport: Transport::Udp, address: server_address() }],
+            },
+            join: Join { room: room.parse().expect("a room id"), name: name.to_owned(), auto_subscribe: true },
+        };
+        self.sfu.handle_input(self.now, input);
+        self.settle();
+    }
+
+    fn next_request(&mut self) -> Option<RequestId> {
+        self.requests += 1;
+        Some(RequestId(self.requests.to_string().into()))
+    }
+
+    /// A client asks for something.
+    pub fn command(&mut self, client: usize, command: Command) {
+        let connection = self.clients[client].connection;
+        let request = self.next_request();
+        self.sfu.handle_input(self.now, Input::Command { connection, request, command });
+        self.settle();
+    }
+
+    /// A client's first offer: `slots` of each kind to receive by, and these sources to send.
+    pub fn publish(&mut self, client: usize, slots: usize, sources: &[Source]) {
+        let Client { rtc, slots: own_slots, sending, .. } = &mut self.clients[client];
+        let mut changes = rtc.sdp_api();
+        for _ in 0..slots {
+            for kind in [MediaKind::Audio, MediaKind::Video] {
+                own_slots.push((changes.add_media(kind, Direction::RecvOnly, None, None, None), kind));
+            }
+        }
+        for source in sources {
+            let kind = match source.kind() {
+                strait::core::command::Kind::Audio => MediaKind::Audio,
+                strait::core::command::Kind::Video => MediaKind::Video,
+            };
+            sending.push((changes.add_media(kind, Direction::SendOnly, None, None, None), *source));
+        }
+        let (offer, pending) = changes.apply().expect("something changed");
+        let publications = sending.iter().map(|(mid, source)| PublicationRequest {
+            mid: *mid,
+            source: *source,
+            muted: false,
+        });
+        let command = Command::Offer { sdp: offer.to_sdp_string(), publications: publications.collect() };
+        self.clients[client].pending = Some(pending);
+        self.command(client, command);
+    }
+
+    /// A client sends one packet of a source: a VP8 key frame or delta frame, or a bit of Opus.
+    pub fn send(&mut self, client: usize, source: Source, keyframe: bool) {
+        let elapsed = self.now - self.start;
+        let Client { rtc, sending, sequences, .. } = &mut self.clients[client];
+        let (mid, _) = *sending.iter().find(|(_, other)| *other == source).expect("it publishes that");
+        let media = rtc.media(mid).expect("negotiated");
+        let (clock, payload): (u128, Vec<u8>) = match media.kind() {
+            MediaKind::Audio => (48, vec![0xfc; 60]),
+            // Start of a partition, no extensions; the payload header's lowest bit says "delta".
+            MediaKind::Video => (90, [vec![0x10, u8::from(!keyframe)], vec![7; 900]].concat()),
+        };
+        let wanted = if media.kind() == MediaKind::Audio { "opus" } else { "VP8" };
+        let pts = media.remote_pts().to_vec();
+        let pt = rtc
+            .codec_config()
+            .params()
+            .iter()
+            .find(|params| params.spec().codec.to_string().eq_ignore_ascii_case(wanted) && pts.contains(&params.pt()))
+            .expect("the codec is negotiated")
+            .pt();
+        let sequence = sequences.entry(source).or_insert(100);
+        *sequence += 1;
+        let timestamp = (elapsed.as_millis() * clock) as u32;
+        let packet = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, self.now, payload).marker(true).nackable(true);
+        rtc.direct_api().stream_tx_by_mid(mid, None).expect("a stream").write_rtp(packet);
+        self.clients[client].deadline = self.now;
+        self.settle();
+    }
+
+    /// A client asks for a key frame in the slot that shows a track.
+    pub fn ask_keyframe(&mut self, client: usize, track: TrackId) {
+        let Client { rtc, slot_map, .. } = &mut self.clients[client];
+        let slots = slot_map.iter().flat_map(|map| &map.slots);
+        let slot = slots.clone().find(|slot| slot.track.map(|t| t.0) == Some(track)).expect("it is shown");
+        let mut api = rtc.direct_api();
+        let stream = api.stream_rx_by_mid(slot.mid, None).expect("a stream");
+        stream.request_keyframe(KeyframeRequestKind::Pli);
+        self.clients[client].deadline = self.now;
+        self.settle();
+    }
+
+    /// Lets time pass, stopping at every deadline on the way.
+    pub fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            self.settle();
+            let clients = self.clients.iter().map(|client| client.deadline).min();
+            let next = [self.deadline, clients].into_iter().flatten().min().unwrap_or(end);
+            if next >= end {
+                break;
+            }
+            // Some deadlines of the engine lie in the past: time never goes back.
+            self.now = next.max(self.now + Duration::from_micros(100));
+            self.wake();
+        }
+        self.now = end;
+        self.wake();
+        self.settle();
+    }
+
+    fn wake(&mut self) {
+        self.sfu.handle_input(self.now, Input::Timeout);
+        for client in &mut self.clients {
+            if client.deadline <= self.now {
+                let _ = client.rtc.handle_input(EngineInput::Timeout(self.now));
+            }
+        }
+    }
+
+    /// Runs until condition holds; panics with `what` if it does not within a minute of virtual time.
+    pub fn until(&mut self, what: &str, condition: impl Fn(&mut Self) -> bool) {
+        for _ in 0..6000 {
+            if condition(self) {
+                return;
+            }
+            self.run(Duration::from_millis(10));
+        }
+        panic!("it never happened: {what}");
+    }
+
+    /// Carries everything that is on its way to its end, without letting time pass.
+    pub fn settle(&mut self) {
+        loop {
+            let busy_sfu = self.drain_sfu();
+            let mut busy_clients = false;
+            for index in 0..self.clients.len() {
+                busy_clients |= self.drain_client(index);
+            }
+            while let Some((from, mut bytes)) = self.to_sfu.pop_front() {
+                let path = Path { transport: Transport::Udp, local: server_address(), remote: from };
+                self.sfu.handle_input(self.now, Input::Datagram { path, bytes: &mut bytes });
+                busy_clients = true;
+            }
+            if !busy_sfu && !busy_clients {
+                return;
+            }
+        }
+    }
+
+    fn drain_sfu(&mut self) -> bool {
+        let mut busy = false;
+        let mut requests = Vec::new();
+        loop {
+            match self.sfu.poll_output() {
+                Output::Timeout(at) => {
+                    self.deadline = at;
+                    break;
+                }
+                Output::Event { connection, event } => {
+                    let client = self.clients.iter_mut().find(|client| client.connection == connection);
+                    take_event(client.expect("a known connection"), event);
+                }
+                Output::Dtls { session, request } => requests.push((session, request)),
+                Output::Transmit(transmit) => {
+                    let to = transmit.path.remote;
+                    let client = self.clients.iter_mut().find(|client| client.address == to);
+                    let Some(client) = client.filter(|client| !client.unplugged) else { continue };
+                    let receive = Receive::new(Protocol::Udp, server_address(), to, transmit.bytes);
+                    let receive = receive.expect("the core sends what can be parsed");
+                    let _ = client.rtc.handle_input(EngineInput::Receive(self.now, receive));
+                    client.deadline = self.now;
+                }
+            }
+            busy = true;
+        }
+        for (session, request) in requests {
+            self.handshake(session, request);
+            busy = true;
+        }
+        busy
+    }
+
+    fn handshake(&mut self, session: DtlsSession, request: DtlsRequest) {
+        let now = self.now;
+        let handshake = self.handshakes.entry(session).or_insert_with(|| Handshake {
+            dtls: dimpl::Dtls::new_12(Arc::clone(&self.config), self.certificate.clone(), now),
+        });
+        match request {
+            DtlsRequest::Start { active } => {
+                handshake.dtls.set_active(active);
+                let _ = handshake.dtls.handle_timeout(now);
+            }
+            DtlsRequest::Packet(packet) => {
+                let _ = handshake.dtls.handle_packet(&packet);
+            }
+            DtlsRequest::Close => {
+                let _ = handshake.dtls.close();
+            }
+            DtlsRequest::Forget => {
+                self.handshakes.remove(&session);
+                return;
+            }
+        }
+        let mut buffer = vec![0; 4096];
+        let mut events = Vec::new();
+        loop {
+            match handshake.dtls.poll_output(&mut buffer) {
+                dimpl::Output::Packet(packet) => events.push(DtlsEvent::Packet(packet.to_vec())),
+                dimpl::Output::PeerCert(der) => events.push(DtlsEvent::PeerCertificate(der.to_vec())),
+                dimpl::Output::Connected => events.push(DtlsEvent::Connected),
+                dimpl::Output::KeyingMaterial(material, profile) => {
+                    let profile = match profile.to_string().as_str() {
+                        "SRTP_AEAD_AES_256_GCM" | "AEAD_AES_256_GCM" => SrtpProfile::AeadAes256Gcm,
+                        "SRTP_AEAD_AES_128_GCM" | "AEAD_AES_128_GCM" => SrtpProfile::AeadAes128Gcm,
+                        _ => SrtpProfile::Aes128CmSha1_80,
+                    };
+                    events.push(DtlsEvent::KeyingMaterial { profile, material: material.as_ref().to_vec() });
+                }
+                dimpl::Output::CloseNotify => events.push(DtlsEvent::Closed),
+                dimpl::Output::Timeout(_) => break,
+                _ => {}
+            }
+        }
+        for event in events {
+            self.sfu.handle_input(self.now, Input::Dtls { session, event });
+        }
+    }
+
+    fn drain_client(&mut self, index: usize) -> bool {
+        let client = &mut self.clients[index];
+        let mut busy = false;
+        loop {
+            match client.rtc.poll_output().expect("a client's engine goes on") {
+                EngineOutput::Timeout(at) => {
+                    client.deadline = at;
+                    return busy;
+                }
+                EngineOutput::Transmit(transmit) => {
+                    if !client.unplugged {
+                        self.to_sfu.push_back((client.address, transmit.contents.to_vec()));
+                    }
+                }
+                EngineOutput::Event(EngineEvent::RtpPacket(packet)) => client.received.push(packet),
+                EngineOutput::Event(EngineEvent::KeyframeRequest(_)) => client.keyframe_requests += 1,
+                EngineOutput::Event(_) => {}
+            }
+            busy = true;
+        }
+    }
+}
+
+fn take_event(client: &mut Client, event: Event) {
+    match &event {
+        Event::Joined(_, joined) => client.joined = Some((**joined).clone()),
+        Event::Answer { sdp, publications, .. } => {
+            let answer = SdpAnswer::from_sdp_string(sdp).expect("an answer that parses");
+            let pending = client.pending.take().expect("an offer is on its way");
+            client.rtc.sdp_api().accept_answer(pending, answer).expect("an answer that fits the offer");
+            client.publications = publications.clone();
+        }
+        Event::SlotMap(map) => client.slot_map = Some(map.clone()),
+        Event::Resumed(_, resumed) => client.slot_map = Some(resumed.slot_map.clone()),
+        _ => {}
+    }
+    client.events.push(event);
+}
