@@ -49,11 +49,11 @@ pub(super) enum Command {
 /// What all subcommands take.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// Listen on this address and port, UDP and TCP [default: [::]:7443, which is all addresses]
+    /// Listen here, on UDP and TCP [default: [::]:7443, all addresses]
     #[arg(long, global = true, value_name = "ADDR:PORT")]
     listen: Option<String>,
 
-    /// Tell clients this address instead of those of the machine's interfaces; may be given several times
+    /// Tell clients this address of the server; may be repeated
     #[arg(long = "public-address", global = true, value_name = "IP")]
     public_addresses: Vec<String>,
 

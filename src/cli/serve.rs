@@ -1,7 +1,7 @@
 //! `strait serve`: log, listen, greet, run.
 
 use std::io::{self, IsTerminal, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::failure::Failure;
 use super::log::{self, LogControl};
@@ -38,10 +38,12 @@ fn greeting(local: SocketAddr, bold: bool) -> String {
     let (on, off) = if bold { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let port = local.port();
     let ip = local.ip().to_canonical();
-    let host = if ip.is_unspecified() || ip.is_loopback() {
-        "localhost".to_owned()
-    } else {
-        SocketAddr::new(ip, port).to_string().trim_end_matches(&format!(":{port}")).to_owned()
+    // The name for the addresses that it stands for; every other address for itself.
+    let localhost = ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
+    let host = match ip {
+        _ if localhost => "localhost".to_owned(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     };
     let mut text = format!("\n  {on}Strait {}{off}\n\n", env!("CARGO_PKG_VERSION"));
     text += &format!("  Open {on}http://{host}:{port}{off}\n\n");
@@ -70,6 +72,7 @@ mod tests {
     fn the_greeting_names_an_address_that_can_be_opened() {
         assert!(greeting_of("[::]:7443").contains("http://localhost:7443\n"));
         assert!(greeting_of("127.0.0.1:80").contains("http://localhost:80\n"));
+        assert!(greeting_of("127.0.0.2:80").contains("http://127.0.0.2:80\n"));
         assert!(greeting_of("192.0.2.1:8080").contains("http://192.0.2.1:8080\n"));
         assert!(greeting_of("[2001:db8::1]:8080").contains("http://[2001:db8::1]:8080\n"));
     }
