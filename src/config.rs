@@ -134,11 +134,11 @@ sections! {
         max_queue_bytes: usize = MIB, Rule::Count(64 * KIB, 64 * MIB);
         /// Most TCP connections at a time.
         max_connections: usize = 10_000, Rule::Count(1, 1_000_000);
-        /// Most TCP connections from one address, loopback included.
+        /// Most TCP connections from one IPv4 address or IPv6 /64 network, loopback included.
         max_connections_per_address: usize = 64, Rule::Count(1, 1_000_000);
         /// How long a connection may take until its first request is complete.
         handshake_timeout: Duration = Duration::from_secs(10), Rule::Seconds(0.1, 300.0);
-        /// After how long without a sign of life a WebSocket counts as lost.
+        /// After how long in silence a connection is closed, and a WebSocket counts as lost.
         idle_timeout: Duration = Duration::from_secs(30), Rule::Seconds(0.2, DAY);
         /// How often a quiet WebSocket is pinged. Less than idle_timeout.
         ping_interval: Duration = Duration::from_secs(10), Rule::Seconds(0.1, DAY);

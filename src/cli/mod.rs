@@ -6,7 +6,7 @@
 mod args;
 mod failure;
 pub mod log;
-mod serve;
+pub mod serve;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

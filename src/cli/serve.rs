@@ -2,10 +2,13 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::log::{self, LogControl};
 use crate::config::Config;
+use crate::core::Settings;
+use crate::core::event::SlotCounts;
 
 /// Serves until told to stop.
 pub(super) fn serve(config: &Config) -> Result<(), Failure> {
@@ -17,8 +20,31 @@ pub(super) fn serve(config: &Config) -> Result<(), Failure> {
     })
 }
 
-/// Maps the configuration to the shell's and the core's settings, runs the shell, and calls `ready` with the
-/// address in use once clients can come.
+/// The core's settings, of the operator's choice and of what the shell has made for this run.
+pub fn core_settings(
+    config: &Config,
+    certificate: Vec<u8>,
+    epoch: Instant,
+    epoch_unix: Duration,
+) -> Settings {
+    let Config { rooms, signalling, media, .. } = config;
+    Settings {
+        rooms_max: rooms.max_rooms,
+        participants_per_room_max: rooms.max_participants,
+        tracks_per_participant_max: rooms.max_tracks_per_participant,
+        slots: SlotCounts { audio: media.audio_slots, video: media.video_slots },
+        slots_max: SlotCounts { audio: media.max_audio_slots, video: media.max_video_slots },
+        empty_timeout: rooms.empty_timeout,
+        resume_timeout: signalling.resume_timeout,
+        media_timeout: media.media_timeout,
+        certificate,
+        epoch,
+        epoch_unix,
+    }
+}
+
+/// Maps the configuration to the shell's, runs the shell, and calls `ready` with the address in use once clients
+/// can come.
 fn run_shell(config: &Config, log: &LogControl, ready: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
     // JOIN: the shell goes here. Until then the port is held, so that what is around it can be tested.
     let _ = log;

@@ -214,20 +214,26 @@ impl Setting for Option<PathBuf> {
 pub struct WebOrigin(String);
 
 impl WebOrigin {
-    /// Whether a request with this `Origin` header is meant.
-    pub fn allows(&self, origin: &str) -> bool {
-        self.0 == "*" || self.0.eq_ignore_ascii_case(origin)
+    /// As a browser writes it, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     fn parse(text: &str) -> Option<Self> {
         if text == "*" {
             return Some(Self(text.to_owned()));
         }
-        let (scheme, host) = text.split_once("://")?;
-        let host_ok = !host.is_empty()
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
-        let scheme_ok = ["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
-        (scheme_ok && host_ok).then(|| Self(text.to_ascii_lowercase()))
+        let origin = text.to_ascii_lowercase();
+        let (scheme, host) = origin.split_once("://")?;
+        // Browsers leave a scheme's own port out.
+        let own_port = match scheme {
+            "http" => ":80",
+            "https" => ":443",
+            _ => return None,
+        };
+        let host = host.strip_suffix(own_port).unwrap_or(host);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        (!host.is_empty() && host.bytes().all(plain)).then(|| Self(format!("{scheme}://{host}")))
     }
 }
 
