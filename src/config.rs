@@ -1,5 +1,5 @@
 //! What the operator chose: every section and key of the configuration, its type, default and allowed range, in
-//! one table. Reading files, variables and flags ([`load`]), `strait config` ([`show`](Loaded::show)) and the
+//! one table. Reading files, variables and flags ([`load()`]), `strait config` ([`show`](Loaded::show)) and the
 //! test of `docs/configuration.md` all walk that table.
 //!
 //! Values are checked here once; whoever receives a [`Config`] need not doubt them.
