@@ -49,8 +49,9 @@ pub(super) enum Command {
 /// What all subcommands take.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// Listen here, on UDP and TCP [default: [::]:7443, all addresses]
+    // As an attribute: brackets are links in a doc comment.
     #[arg(long, global = true, value_name = "ADDR:PORT")]
+    #[arg(help = "Listen here, on UDP and TCP [default: [::]:7443, all addresses]")]
     listen: Option<String>,
 
     /// Tell clients this address of the server; may be repeated
