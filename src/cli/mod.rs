@@ -1,1 +1,53 @@
-//! What a person types.
+//! What a person types, and what they read: arguments to a subcommand, failures to one line and an exit code.
+//!
+//! Exit codes: 0 fine; 2 something to change before it can start (arguments, configuration, a port in use);
+//! 1 anything else.
+
+mod args;
+mod failure;
+pub mod log;
+pub mod serve;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use failure::Failure;
+
+/// Runs the program with these arguments, the program's name first, and this environment.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        // Help and version come this way too; clap knows which stream and exit code each of them has.
+        Err(message) => {
+            let _ = message.print();
+            return ExitCode::from(if message.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match dispatch(&args, variables) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "error: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), Failure> {
+    let sources = args.options.sources(variables)?;
+    let loaded = crate::config::load(&sources)?;
+    match args.command {
+        None | Some(Command::Serve) => serve::serve(&loaded.config),
+        Some(Command::Config) => {
+            // Nobody to tell when the reader of a pipe has gone.
+            let _ = io::stdout().write_all(loaded.show().as_bytes());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Args: exactly what was typed, and how it becomes the sources of a configuration.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::styling::{Style, Styles};
+use clap::{Parser, Subcommand};
+
+use super::failure::Failure;
+use crate::config::{Flag, Sources};
+
+const EXAMPLES: &str = "\
+Examples:
+  strait
+      Serve on port 7443, then open http://localhost:7443
+  strait serve --listen 127.0.0.1:8080
+      Serve this computer only, on another port
+  strait serve --public-address 203.0.113.7
+      Serve behind a NAT that forwards the port, UDP and TCP
+  strait config --config strait.toml
+      Check a file, and see what it comes to
+
+Every key of the file is also a variable, STRAIT_<SECTION>_<KEY>, such as STRAIT_ROOMS_MAX_ROOMS.
+A flag goes before a variable, a variable before the file. docs/configuration.md lists them all.";
+
+const STYLES: Styles = Styles::styled().header(Style::new().bold()).usage(Style::new().bold());
+
+/// A WebRTC server for calls: one program, one port.
+#[derive(Debug, Parser)]
+#[command(name = "strait", version, after_help = EXAMPLES, styles = STYLES)]
+#[command(disable_help_subcommand = true)]
+pub(super) struct Args {
+    /// What to do; without one, serve.
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) options: Options,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(super) enum Command {
+    /// Serve calls until told to stop (what `strait` alone does)
+    #[command(after_help = EXAMPLES)]
+    Serve,
+    /// Print the effective configuration, and where each value comes from
+    Config,
+}
+
+/// What all subcommands take.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    // As an attribute: brackets are links in a doc comment.
+    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    #[arg(help = "Listen here, on UDP and TCP [default: [::]:7443, all addresses]")]
+    listen: Option<String>,
+
+    /// Tell clients this address of the server; may be repeated
+    #[arg(long = "public-address", global = true, value_name = "IP")]
+    public_addresses: Vec<String>,
+
+    /// Read this configuration file (TOML)
+    #[arg(long, global = true, value_name = "FILE", env = "STRAIT_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+}
+
+impl Options {
+    /// The sources of the configuration, with this environment.
+    pub(super) fn sources(
+        &self,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Sources, Failure> {
+        let mut sources = Sources { file: self.config.clone(), ..Sources::default() };
+        for (name, value) in variables {
+            // Names of ours are ASCII; what cannot be read is not one.
+            let Ok(name) = name.into_string() else { continue };
+            if !name.starts_with("STRAIT_") || name == "STRAIT_CONFIG" {
+                continue;
+            }
+            let value = value
+                .into_string()
+                .map_err(|_| Failure::usage(format!("the variable {name} is not UTF-8 text; set it anew")))?;
+            sources.variables.push((name, value));
+        }
+        // The order of an environment is arbitrary; that of messages should not be.
+        sources.variables.sort();
+        if let Some(value) = self.listen.clone() {
+            sources.flags.push(Flag { flag: "--listen", key: "server.listen", value });
+        }
+        if !self.public_addresses.is_empty() {
+            let value = self.public_addresses.join(",");
+            sources.flags.push(Flag { flag: "--public-address", key: "server.public_addresses", value });
+        }
+        Ok(sources)
+    }
+}

@@ -1,0 +1,187 @@
+//! What the operator chose: every section and key of the configuration, its type, default and allowed range, in
+//! one table. Reading files, variables and flags ([`load()`]), `strait config` ([`show`](Loaded::show)) and the
+//! test of `docs/configuration.md` all walk that table.
+//!
+//! Values are checked here once; whoever receives a [`Config`] need not doubt them.
+
+mod load;
+mod setting;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
+pub use setting::{LogFilter, LogFormat, Secret, WebOrigin};
+use setting::{Raw, Rule, Setting};
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Key {
+    /// The section that the key stands in.
+    pub section: &'static str,
+    /// The key.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub help: &'static str,
+    rule: Rule,
+    secret: bool,
+    expected: fn(&Rule) -> String,
+    read: fn(&mut Config, &Raw, &Rule) -> Option<()>,
+    show: fn(&Config) -> String,
+}
+
+impl Key {
+    /// `section.key`, as messages name it.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("STRAIT_{}_{}", self.section.to_uppercase(), self.name.to_uppercase())
+    }
+
+    /// The values that it takes, in words.
+    pub fn expected(&self) -> String {
+        (self.expected)(&self.rule)
+    }
+
+    /// Its value in `config`, as TOML; a secret's is hidden.
+    pub fn value(&self, config: &Config) -> String {
+        (self.show)(config)
+    }
+}
+
+/// Declares the sections as structs, the defaults, and the table, from one list. A line is
+/// `key: type = default, rule;` with its help as doc comment.
+macro_rules! sections {
+    ($($(#[doc = $section_help:literal])+ $section:ident: $Section:ident {
+        $($(#[doc = $help:literal])+ $key:ident: $type:ty = $default:expr, $rule:expr;)+
+    })+) => {
+        $(
+            $(#[doc = $section_help])+
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            pub struct $Section {
+                $($(#[doc = $help])+ pub $key: $type,)+
+            }
+        )+
+
+        /// What the operator chose, checked.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $($(#[doc = $section_help])+ pub $section: $Section,)+
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($section: $Section { $($key: $default,)+ },)+ }
+            }
+        }
+
+        /// Every key, in the order of `docs/configuration.md`.
+        pub static KEYS: &[Key] = &[$($(Key {
+            section: stringify!($section),
+            name: stringify!($key),
+            help: concat!($($help),+),
+            rule: $rule,
+            secret: <$type as Setting>::SECRET,
+            expected: <$type as Setting>::expected,
+            read: |config, raw, rule| {
+                config.$section.$key = Setting::read(raw, rule)?;
+                Some(())
+            },
+            show: |config| config.$section.$key.show(),
+        },)+)+];
+    };
+}
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const DAY: f64 = 86_400.0;
+
+sections! {
+    /// Where the server is reached.
+    server: Server {
+        /// The address and port to listen on, UDP and TCP alike.
+        listen: SocketAddr = SocketAddr::from(([0_u16; 8], 7443)), Rule::Any;
+        /// The addresses at which clients reach this machine, if they are not those of its own interfaces.
+        public_addresses: Vec<IpAddr> = Vec::new(), Rule::Any;
+        /// The directory for what outlives a run. Empty: nothing is written.
+        data_dir: Option<PathBuf> = None, Rule::Any;
+    }
+    /// How large rooms grow and how long they live.
+    rooms: Rooms {
+        /// Most rooms at a time.
+        max_rooms: usize = 1000, Rule::Count(1, 1_000_000);
+        /// Most participants in a room.
+        max_participants: usize = 200, Rule::Count(1, 10_000);
+        /// Most tracks that one participant publishes.
+        max_tracks_per_participant: usize = 16, Rule::Count(1, 32);
+        /// How long a room outlives its last participant. 0: not at all.
+        empty_timeout: Duration = Duration::from_secs(300), Rule::Seconds(0.0, 7.0 * DAY);
+    }
+    /// WebSocket connections: who may open them, and how much each may cost.
+    signalling: Signalling {
+        /// Web pages of other hosts that may connect, besides the server's own page. `*`: all.
+        allowed_origins: Vec<WebOrigin> = Vec::new(), Rule::Any;
+        /// Largest message of a client, in bytes.
+        max_message_bytes: usize = 256 * KIB, Rule::Count(64 * KIB, 4 * MIB);
+        /// How much may wait for a client that does not read before it is dropped, in bytes.
+        max_queue_bytes: usize = MIB, Rule::Count(64 * KIB, 64 * MIB);
+        /// Most TCP connections at a time.
+        max_connections: usize = 10_000, Rule::Count(1, 1_000_000);
+        /// Most TCP connections from one IPv4 address or IPv6 /64 network, loopback included.
+        max_connections_per_address: usize = 64, Rule::Count(1, 1_000_000);
+        /// How long a connection may take until its first request is complete.
+        handshake_timeout: Duration = Duration::from_secs(10), Rule::Seconds(0.1, 300.0);
+        /// After how long in silence a connection is closed, and a WebSocket counts as lost.
+        idle_timeout: Duration = Duration::from_secs(30), Rule::Seconds(0.2, DAY);
+        /// How often a quiet WebSocket is pinged. Less than idle_timeout.
+        ping_interval: Duration = Duration::from_secs(10), Rule::Seconds(0.1, DAY);
+        /// For how long a participant whose WebSocket broke can come back.
+        resume_timeout: Duration = Duration::from_secs(30), Rule::Seconds(0.0, 3600.0);
+        /// How many messages a second a client may send, over a longer time.
+        messages_per_second: usize = 50, Rule::Count(1, 10_000);
+        /// How many it may send at once.
+        message_burst: usize = 200, Rule::Count(1, 100_000);
+    }
+    /// Sound and pictures.
+    media: Media {
+        /// Receiving audio sections that a client offers at first. Not more than max_audio_slots.
+        audio_slots: usize = 4, Rule::Count(1, 64);
+        /// Receiving video sections that a client offers at first. Not more than max_video_slots.
+        video_slots: usize = 4, Rule::Count(0, 64);
+        /// Most receiving audio sections of a client.
+        max_audio_slots: usize = 32, Rule::Count(1, 64);
+        /// Most receiving video sections of a client.
+        max_video_slots: usize = 32, Rule::Count(0, 64);
+        /// How long a participant may be without a working media path before it is removed.
+        media_timeout: Duration = Duration::from_secs(30), Rule::Seconds(1.0, 3600.0);
+        /// The UDP socket's receive buffer, in bytes; the system may grant less.
+        udp_receive_buffer: usize = 4 * MIB, Rule::Count(64 * KIB, 1024 * MIB);
+        /// The UDP socket's send buffer, in bytes; the system may grant less.
+        udp_send_buffer: usize = 4 * MIB, Rule::Count(64 * KIB, 1024 * MIB);
+        /// Send and receive one datagram per system call, for systems where batching misbehaves.
+        portable_udp: bool = false, Rule::Any;
+    }
+    /// The administration interface.
+    admin: Admin {
+        /// What `Authorization: Bearer` must carry for administration from elsewhere than this machine. Empty: only
+        /// from this machine.
+        token: Option<Secret> = None, Rule::Any;
+    }
+    /// What is logged, to standard error.
+    log: Log {
+        /// How much: a level, then, if wanted, levels for single modules.
+        level: LogFilter = LogFilter::info(), Rule::Any;
+        /// Lines for people, or JSON for machines.
+        format: LogFormat = LogFormat::Text, Rule::Any;
+    }
+}
+
+// The largest offer that the configuration can make necessary must pass.
+const _: () = assert!(64 + 64 + 32 <= crate::limits::SDP_SECTIONS_MAX);

@@ -1,0 +1,272 @@
+//! Layers: a flag goes before a variable, a variable before the file, the file before the default. Every value
+//! keeps where it came from. The first mistake stops the reading, with one line that says what to change.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::setting::Raw;
+use super::{Config, KEYS, Key};
+
+/// Longest value that an error message repeats, characters.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// How many slips of the finger away a known name may be to be suggested.
+const SLIPS_MAX: usize = 3;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody chose it.
+    Default,
+    /// A line of the configuration file.
+    File(PathBuf, usize),
+    /// An environment variable.
+    Variable(String),
+    /// A flag.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) => write!(f, "variable {name}"),
+            Self::Flag(flag) => write!(f, "flag {flag}"),
+        }
+    }
+}
+
+/// A configuration that cannot be used: one line, with what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(pub String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A flag that sets a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// As it is typed, such as `--listen`.
+    pub flag: &'static str,
+    /// The key that it sets, such as `server.listen`.
+    pub key: &'static str,
+    /// What was typed behind it.
+    pub value: String,
+}
+
+/// All that a configuration is made from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The file, if one was named.
+    pub file: Option<PathBuf>,
+    /// The environment; what does not begin with `STRAIT_` is ignored.
+    pub variables: Vec<(String, String)>,
+    /// The flags.
+    pub flags: Vec<Flag>,
+}
+
+/// A configuration and where each of its values came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    /// For each of [`KEYS`], in order.
+    pub(super) origins: Vec<Origin>,
+}
+
+impl Loaded {
+    /// Where the value of `section.key` came from; the default's for what is no key.
+    pub fn origin(&self, path: &str) -> &Origin {
+        let index = KEYS.iter().position(|key| key.path() == path);
+        index.and_then(|index| self.origins.get(index)).unwrap_or(&Origin::Default)
+    }
+
+    fn set(&mut self, index: usize, raw: &Raw, origin: Origin) -> Result<(), ConfigError> {
+        let key = &KEYS[index];
+        if (key.read)(&mut self.config, raw, &key.rule).is_none() {
+            let given = if key.secret { "what was given".to_owned() } else { shortened(&raw.to_string()) };
+            let place = match &origin {
+                Origin::File(path, line) => format!("{}:{line}: {}", path.display(), key.path()),
+                Origin::Variable(name) => name.clone(),
+                Origin::Flag(flag) => (*flag).to_owned(),
+                Origin::Default => key.path(),
+            };
+            return Err(ConfigError(format!("{place} must be {}, not {given}", key.expected())));
+        }
+        self.origins[index] = origin;
+        Ok(())
+    }
+}
+
+/// The effective configuration.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let origins = vec![Origin::Default; KEYS.len()];
+    let mut loaded = Loaded { config: Config::default(), origins };
+    if let Some(path) = &sources.file {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let path = path.display();
+            ConfigError(format!("cannot read the configuration file {path}: {error}; check --config"))
+        })?;
+        read_file(&mut loaded, path, &text)?;
+    }
+    for (name, value) in &sources.variables {
+        if let Some(index) = key_of_variable(name)? {
+            loaded.set(index, &Raw::Text(value.clone()), Origin::Variable(name.clone()))?;
+        }
+    }
+    for flag in &sources.flags {
+        let index = KEYS.iter().position(|key| key.path() == flag.key);
+        let index = index.ok_or_else(|| ConfigError(format!("{} sets no known key", flag.flag)))?;
+        loaded.set(index, &Raw::Text(flag.value.clone()), Origin::Flag(flag.flag))?;
+    }
+    check_together(&loaded)?;
+    Ok(loaded)
+}
+
+fn read_file(loaded: &mut Loaded, path: &Path, text: &str) -> Result<(), ConfigError> {
+    let line = |offset: usize| 1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count();
+    let error = |offset: usize, message: String| {
+        Err(ConfigError(format!("{}:{}: {message}", path.display(), line(offset))))
+    };
+    let table = match DeTable::parse(text) {
+        Ok(table) => table.into_inner(),
+        Err(problem) => {
+            let offset = problem.span().map_or(0, |span| span.start);
+            // The parser's message may have a second line of hints.
+            let message = problem.message().replace('\n', "; ");
+            return error(offset, format!("this is not TOML: {message}"));
+        }
+    };
+    for (section, keys) in &table {
+        let offset = section.span().start;
+        let section: &str = section.get_ref();
+        if !KEYS.iter().any(|key| key.section == section) {
+            return error(offset, unknown_section(section));
+        }
+        let DeValue::Table(keys) = keys.get_ref() else {
+            return error(offset, format!("{section} is a section; write [{section}] on a line of its own"));
+        };
+        for (name, value) in keys {
+            let offset = name.span().start;
+            let name: &str = name.get_ref();
+            let Some(index) = KEYS.iter().position(|key| key.section == section && key.name == name) else {
+                return error(offset, unknown_key(section, name));
+            };
+            loaded.set(index, &raw(value.get_ref()), Origin::File(path.to_owned(), line(offset)))?;
+        }
+    }
+    Ok(())
+}
+
+fn raw(value: &DeValue<'_>) -> Raw {
+    match value {
+        DeValue::String(text) => Raw::String(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or(Raw::Other("a number that large"), Raw::Integer),
+        DeValue::Float(number) => number.as_str().parse().map_or(Raw::Other("such a number"), Raw::Float),
+        DeValue::Boolean(value) => Raw::Boolean(*value),
+        DeValue::Datetime(_) => Raw::Other("a date"),
+        DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(item.get_ref())).collect()),
+        DeValue::Table(_) => Raw::Other("a table"),
+    }
+}
+
+fn unknown_section(section: &str) -> String {
+    let mut sections: Vec<String> = KEYS.iter().map(|key| key.section.to_owned()).collect();
+    sections.dedup();
+    // A key above the first section's header.
+    if let Some(key) = KEYS.iter().find(|key| key.name == section) {
+        return format!("{section} belongs under [{}]", key.section);
+    }
+    format!("there is no section [{section}]; {}", hint(section, sections))
+}
+
+fn unknown_key(section: &str, name: &str) -> String {
+    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+        return format!("there is no key {name} in [{section}]; it belongs under [{}]", key.section);
+    }
+    let names = KEYS.iter().filter(|key| key.section == section).map(|key| key.name.to_owned());
+    format!("there is no key {name} in [{section}]; {}", hint(name, names.collect()))
+}
+
+/// The key that a variable sets; `None` for variables that are not ours to judge. Kubernetes, for one, sets
+/// `STRAIT_PORT` and `STRAIT_SERVICE_HOST` for a service named strait.
+fn key_of_variable(name: &str) -> Result<Option<usize>, ConfigError> {
+    if !name.starts_with("STRAIT_") {
+        return Ok(None);
+    }
+    if let Some(index) = KEYS.iter().position(|key| key.variable() == name) {
+        return Ok(Some(index));
+    }
+    let of_section = |key: &&Key| name.starts_with(&format!("STRAIT_{}_", key.section.to_uppercase()));
+    let siblings: Vec<String> = KEYS.iter().filter(of_section).map(Key::variable).collect();
+    let hint = if siblings.is_empty() {
+        // A misspelt section is still our business.
+        let all: Vec<String> = KEYS.iter().map(Key::variable).collect();
+        let Some(near) = nearest(name, &all) else { return Ok(None) };
+        format!("did you mean {near}?")
+    } else {
+        hint(name, siblings)
+    };
+    Err(ConfigError(format!("the variable {name} sets no known key; {hint}")))
+}
+
+/// Rules between two keys.
+fn check_together(loaded: &Loaded) -> Result<(), ConfigError> {
+    let Config { signalling, media, .. } = &loaded.config;
+    let rules = [
+        (media.audio_slots <= media.max_audio_slots, "media.audio_slots", "media.max_audio_slots"),
+        (media.video_slots <= media.max_video_slots, "media.video_slots", "media.max_video_slots"),
+        (
+            signalling.max_message_bytes <= signalling.max_queue_bytes,
+            "signalling.max_message_bytes",
+            "signalling.max_queue_bytes",
+        ),
+        (
+            signalling.ping_interval < signalling.idle_timeout,
+            "signalling.ping_interval",
+            "signalling.idle_timeout",
+        ),
+    ];
+    let Some((_, small, large)) = rules.into_iter().find(|(holds, ..)| !holds) else { return Ok(()) };
+    let shown = |path: &str| {
+        let value = KEYS.iter().find(|key| key.path() == path).map(|key| key.value(&loaded.config));
+        format!("{path} ({}, {})", value.unwrap_or_default(), loaded.origin(path))
+    };
+    Err(ConfigError(format!(
+        "{} is too large for {}; lower the one or raise the other",
+        shown(small),
+        shown(large)
+    )))
+}
+
+/// What was meant, or else all that could have been.
+fn hint(name: &str, known: Vec<String>) -> String {
+    match nearest(name, &known) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("known are {}", known.join(", ")),
+    }
+}
+
+fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
+    // A short name may not differ in most of its letters.
+    let slips = SLIPS_MAX.min(name.chars().count() / 3);
+    let distances = known.iter().map(|known| (strsim::damerau_levenshtein(known, name), known));
+    distances.filter(|(distance, _)| *distance <= slips).min().map(|(_, near)| near)
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= SHOWN_CHARS_MAX {
+        return text.to_owned();
+    }
+    format!("{}…", text.chars().take(SHOWN_CHARS_MAX).collect::<String>())
+}

@@ -1,0 +1,387 @@
+//! Types of configuration values: each knows how to be read from a file or from text, how to be shown as TOML, and
+//! how to say what it expects.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::filter::Targets;
+
+/// Fewest characters of a secret: fewer can be guessed over the network.
+const SECRET_CHARS_MIN: usize = 16;
+
+/// A value as it was written, before anybody knows what it should be.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Raw {
+    /// From a variable or a flag: everything is text there.
+    Text(String),
+    /// From a file: a string.
+    String(String),
+    /// From a file: an integer.
+    Integer(i64),
+    /// From a file: a number with a decimal point.
+    Float(f64),
+    /// From a file: true or false.
+    Boolean(bool),
+    /// From a file: a list; from a flag that may be given several times.
+    List(Vec<Raw>),
+    /// From a file: what no key takes.
+    Other(&'static str),
+}
+
+impl Raw {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::String(text) => Some(text.trim()),
+            _ => None,
+        }
+    }
+
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Integer(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The items of a list; a text lists them with commas between.
+    fn items(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Text(text) => {
+                Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect())
+            }
+            Self::List(items) => items.iter().map(Self::text).collect(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) | Self::String(text) => write!(f, "{text:?}"),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Float(number) => write!(f, "{number}"),
+            Self::Boolean(value) => write!(f, "{value}"),
+            Self::List(items) => {
+                let items: Vec<_> = items.iter().map(Self::to_string).collect();
+                write!(f, "[{}]", items.join(", "))
+            }
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+/// The range of a key.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Rule {
+    /// All that the type allows.
+    Any,
+    /// Whole numbers, from and to.
+    Count(usize, usize),
+    /// Seconds, from and to.
+    Seconds(f64, f64),
+}
+
+/// A type that a key can have.
+pub(super) trait Setting: Sized {
+    /// Whether values are never shown.
+    const SECRET: bool = false;
+
+    /// Takes a value over, if it is one of this type and in range.
+    fn read(raw: &Raw, rule: &Rule) -> Option<Self>;
+
+    /// The value as TOML.
+    fn show(&self) -> String;
+
+    /// What can be given, in words that follow "must be".
+    fn expected(rule: &Rule) -> String;
+}
+
+impl Setting for usize {
+    fn read(raw: &Raw, rule: &Rule) -> Option<Self> {
+        let number = match raw {
+            Raw::Text(text) => text.trim().parse().ok()?,
+            Raw::Integer(number) => usize::try_from(*number).ok()?,
+            _ => return None,
+        };
+        let &Rule::Count(min, max) = rule else { return Some(number) };
+        (min..=max).contains(&number).then_some(number)
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+
+    fn expected(rule: &Rule) -> String {
+        match rule {
+            Rule::Count(min, max) => format!("a whole number from {min} to {max}"),
+            _ => "a whole number".to_owned(),
+        }
+    }
+}
+
+impl Setting for Duration {
+    fn read(raw: &Raw, rule: &Rule) -> Option<Self> {
+        let seconds = raw.number()?;
+        if let &Rule::Seconds(min, max) = rule
+            && !(min..=max).contains(&seconds)
+        {
+            return None;
+        }
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    fn show(&self) -> String {
+        self.as_secs_f64().to_string()
+    }
+
+    fn expected(rule: &Rule) -> String {
+        match rule {
+            Rule::Seconds(min, max) => format!("seconds, from {min} to {max}"),
+            _ => "seconds".to_owned(),
+        }
+    }
+}
+
+impl Setting for bool {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        match raw {
+            Raw::Boolean(value) => Some(*value),
+            Raw::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+
+    fn expected(_: &Rule) -> String {
+        "true or false".to_owned()
+    }
+}
+
+impl Setting for SocketAddr {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        raw.text()?.parse().ok()
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+
+    fn expected(_: &Rule) -> String {
+        "an IP address and a port, such as \"[::]:7443\" or \"127.0.0.1:7443\"".to_owned()
+    }
+}
+
+impl Setting for Vec<IpAddr> {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        let usable = |address: &IpAddr| !address.is_unspecified() && !address.is_multicast();
+        raw.items()?.into_iter().map(|item| item.parse().ok().filter(usable)).collect()
+    }
+
+    fn show(&self) -> String {
+        list(self.iter().map(IpAddr::to_string))
+    }
+
+    fn expected(_: &Rule) -> String {
+        "a list of IP addresses, such as [\"203.0.113.7\", \"2001:db8::7\"]".to_owned()
+    }
+}
+
+impl Setting for Option<PathBuf> {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        let text = raw.text()?;
+        Some((!text.is_empty()).then(|| PathBuf::from(text)))
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.as_deref().map(|path| path.to_string_lossy()).unwrap_or_default())
+    }
+
+    fn expected(_: &Rule) -> String {
+        "the path of a directory".to_owned()
+    }
+}
+
+/// What a browser sends as `Origin`: scheme, host and, where it is not the scheme's own, port. Or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebOrigin(String);
+
+impl WebOrigin {
+    /// As a browser writes it, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self(text.to_owned()));
+        }
+        let origin = text.to_ascii_lowercase();
+        let (scheme, host) = origin.split_once("://")?;
+        // Browsers leave a scheme's own port out.
+        let own_port = match scheme {
+            "http" => ":80",
+            "https" => ":443",
+            _ => return None,
+        };
+        let host = host.strip_suffix(own_port).unwrap_or(host);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        (!host.is_empty() && host.bytes().all(plain)).then(|| Self(format!("{scheme}://{host}")))
+    }
+}
+
+impl Setting for Vec<WebOrigin> {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        raw.items()?.into_iter().map(WebOrigin::parse).collect()
+    }
+
+    fn show(&self) -> String {
+        list(self.iter().map(|origin| origin.0.clone()))
+    }
+
+    fn expected(_: &Rule) -> String {
+        "a list of origins without a path, such as [\"https://example.org\"], or [\"*\"]".to_owned()
+    }
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, to compare with.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Setting for Option<Secret> {
+    const SECRET: bool = true;
+
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        let text = raw.text()?;
+        if text.is_empty() {
+            return Some(None);
+        }
+        // What a header can carry.
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        (plain && text.len() >= SECRET_CHARS_MIN).then(|| Some(Secret(text.to_owned())))
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Some(_) => "set".to_owned(),
+            None => "not set".to_owned(),
+        }
+    }
+
+    fn expected(_: &Rule) -> String {
+        format!("at least {SECRET_CHARS_MIN} letters, digits and signs without spaces")
+    }
+}
+
+/// Which log lines are wanted: `info`, or `info,strait::net=debug`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+    /// The default.
+    pub fn info() -> Self {
+        Self("info".to_owned())
+    }
+
+    /// Reads a filter: a level, levels for single modules, or both, with commas between.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        // `Targets` takes a bare word that is no level for a module; here it is a typing error.
+        let part_ok = |part: &str| {
+            let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
+            Self::LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
+        };
+        let filter = text.split(',').all(part_ok) && text.parse::<Targets>().is_ok();
+        filter.then(|| Self(text.to_owned()))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As the subscriber takes it.
+    pub fn targets(&self) -> Targets {
+        self.0.parse().unwrap_or_default()
+    }
+
+    /// What can be given, in words that follow "must be".
+    pub fn expected_words() -> &'static str {
+        "off, error, warn, info, debug or trace, and module=level after a comma, such as \"info,strait::net=debug\""
+    }
+}
+
+impl Setting for LogFilter {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        Self::parse(raw.text()?)
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+
+    fn expected(_: &Rule) -> String {
+        Self::expected_words().to_owned()
+    }
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Setting for LogFormat {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        match raw.text()? {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Text => quoted("text"),
+            Self::Json => quoted("json"),
+        }
+    }
+
+    fn expected(_: &Rule) -> String {
+        "\"text\" or \"json\"".to_owned()
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<_> = items.map(|item| quoted(&item)).collect();
+    format!("[{}]", items.join(", "))
+}

@@ -1,0 +1,94 @@
+//! From the core's events to text: which message an event becomes.
+
+use serde::Serialize;
+
+use super::code::{code_text, is_fatal};
+use super::messages::{
+    AnswerData, CannotReceiveData, ClosingData, CountsData, Envelope, ErrorData, IceServer, JoinedData, Json,
+    LeftData, MutedData, Nothing, ParticipantData, ParticipantIdData, RelayedData, RemovedData, ResumedData,
+    SlotMapData, Text, TrackData, leave_text, own_publications,
+};
+use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
+use crate::core::ids::RequestId;
+
+/// The message for an event. `ice_servers` goes into `joined` and `resumed` and is ignored otherwise.
+pub fn encode_event(event: &Event, ice_servers: &[IceServer]) -> String {
+    match event {
+        Event::Joined(request, joined) => reply("joined", request, JoinedData::new(joined, ice_servers)),
+        Event::Resumed(request, resumed) => reply("resumed", request, ResumedData::new(resumed, ice_servers)),
+        Event::Answer { request, sdp, publications } => {
+            reply("answer", request, AnswerData { sdp, publications: own_publications(publications) })
+        }
+        Event::Done(request) | Event::Left(request) => reply("ok", request, Nothing {}),
+        Event::Refused(request, refusal) => encode_refusal(request.as_ref(), refusal, is_fatal(refusal.code)),
+        Event::ParticipantJoined(info) => news("participant-joined", ParticipantData::new(info)),
+        Event::ParticipantReconnecting(id) => news("participant-reconnecting", ParticipantIdData::new(id)),
+        Event::ParticipantResumed(id) => news("participant-resumed", ParticipantIdData::new(id)),
+        Event::ParticipantLeft(id, reason) => {
+            news("participant-left", LeftData { participant_id: Text(id), reason: leave_text(*reason) })
+        }
+        Event::TrackAdded(info) => news("track-added", TrackData::new(info)),
+        Event::TrackRemoved(track, participant) => {
+            news("track-removed", RemovedData { track_id: Text(track), participant_id: Text(participant) })
+        }
+        Event::TrackMuted { track, participant, muted } => news(
+            "track-muted",
+            MutedData { track_id: Text(track), participant_id: Text(participant), muted: *muted },
+        ),
+        Event::SlotMap(map) => news("slot-map", SlotMapData::new(map)),
+        Event::MoreSlots(counts) => news("more-slots", CountsData::new(*counts)),
+        Event::CannotReceive { track, reason } => {
+            news("cannot-receive", CannotReceiveData { track_id: Text(track), reason })
+        }
+        Event::Data { from, topic, payload } => {
+            news("data", RelayedData { from: Text(from), topic, payload: Json(payload) })
+        }
+        Event::Closing(reason) => encode_closing(*reason),
+    }
+}
+
+/// The `error` message for a refusal; `fatal` says that the connection is closed after it.
+pub fn encode_refusal(request: Option<&RequestId>, refusal: &Refusal, fatal: bool) -> String {
+    let Refusal { code, message, action } = refusal;
+    envelope("error", request, ErrorData { code: code_text(*code), message, action, fatal })
+}
+
+/// The reply to `ping`.
+pub fn encode_pong(request: Option<&RequestId>) -> String {
+    envelope("pong", request, Nothing {})
+}
+
+fn encode_closing(reason: ClosingReason) -> String {
+    let (reason, message, rejoin) = match reason {
+        ClosingReason::Shutdown => ("shutdown", "The server is stopping.", true),
+        ClosingReason::RoomClosed => ("room-closed", "The room was closed by the operator.", false),
+        ClosingReason::Removed => ("removed", "You were removed from the room by the operator.", false),
+        ClosingReason::Replaced => ("replaced", "You came back through another connection.", false),
+        ClosingReason::Expired => ("expired", "No media connection for too long.", true),
+        // The protocol has `closing` for what somebody decided; what broke is an error.
+        ClosingReason::Error => {
+            let refusal = Refusal::new(
+                RefusalCode::Internal,
+                "something broke in the server and ended this participant; its log says what",
+                "Join again.",
+            );
+            return encode_refusal(None, &refusal, true);
+        }
+    };
+    news("closing", ClosingData { reason, message, rejoin })
+}
+
+fn reply(kind: &'static str, request: &Option<RequestId>, data: impl Serialize) -> String {
+    envelope(kind, request.as_ref(), data)
+}
+
+fn news(kind: &'static str, data: impl Serialize) -> String {
+    envelope(kind, None, data)
+}
+
+fn envelope(kind: &'static str, request: Option<&RequestId>, data: impl Serialize) -> String {
+    let id = request.map(|request| Json(&request.0));
+    let message = Envelope { kind, id, data };
+    // Structs with string keys, and writing to memory: neither of serde_json's failures can occur.
+    serde_json::to_string(&message).expect("a message of plain structs serialises")
+}

@@ -1,0 +1,133 @@
+//! Fields of a JSON object, read one by one, so that a refusal can name the field, what came, and what should
+//! have come. Values stay unparsed text until they are asked for: nothing here recurses, however deeply a
+//! message is nested.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::core::event::{Refusal, RefusalCode};
+
+/// Longest piece of a client's own text that a refusal quotes, characters.
+const QUOTE_CHARS_MAX: usize = 40;
+
+/// The fields of one object.
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    /// Where the object is in the message, with a dot behind it; empty for the message itself.
+    prefix: String,
+    values: BTreeMap<String, &'a RawValue>,
+}
+
+/// One field that is there.
+#[derive(Debug)]
+pub(super) struct Field<'a> {
+    path: String,
+    raw: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a whole message.
+    pub(super) fn of_message(text: &'a str) -> Result<Self, Refusal> {
+        let action = "Send one JSON object with a `type`, such as {\"type\":\"ping\"}.";
+        // Told apart first: "not JSON" and "JSON, but no object" are different mistakes.
+        let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
+            Refusal::new(RefusalCode::BadMessage, format!("the message is not JSON: {error}"), action)
+        })?;
+        let values = serde_json::from_str(raw.get()).map_err(|_| {
+            let message = format!("the message must be a JSON object, but {} came", quote(raw.get()));
+            Refusal::new(RefusalCode::BadMessage, message, action)
+        })?;
+        Ok(Self { prefix: String::new(), values })
+    }
+
+    /// An object without fields: what a left-out `data` stands for.
+    pub(super) fn empty(prefix: &str) -> Self {
+        Self { prefix: format!("{prefix}."), values: BTreeMap::new() }
+    }
+
+    /// A field that must be there. `expected` says what it holds, for the refusal.
+    pub(super) fn required(&self, name: &str, expected: &str) -> Result<Field<'a>, Refusal> {
+        self.any(name).ok_or_else(|| {
+            let path = format!("{}{name}", self.prefix);
+            Refusal::new(
+                RefusalCode::BadMessage,
+                format!("`{path}` is missing"),
+                format!("Add `{path}`: {expected}."),
+            )
+        })
+    }
+
+    /// A field that may be left out; `null` counts as left out.
+    pub(super) fn optional(&self, name: &str) -> Option<Field<'a>> {
+        self.any(name).filter(|field| field.raw != "null")
+    }
+
+    fn any(&self, name: &str) -> Option<Field<'a>> {
+        let raw = self.values.get(name)?.get();
+        Some(Field { path: format!("{}{name}", self.prefix), raw })
+    }
+}
+
+impl<'a> Field<'a> {
+    /// The value as the JSON text that came.
+    pub(super) fn json(&self) -> &'a str {
+        self.raw
+    }
+
+    /// A refusal of what this field holds.
+    pub(super) fn refuse(&self, code: RefusalCode, expected: &str) -> Refusal {
+        Refusal::new(
+            code,
+            format!("`{}` must be {expected}, but {} came", self.path, quote(self.raw)),
+            format!("Send `{}` as {expected}.", self.path),
+        )
+    }
+
+    /// As [`Field::refuse`], for what breaks the protocol's form.
+    pub(super) fn wrong(&self, expected: &str) -> Refusal {
+        self.refuse(RefusalCode::BadMessage, expected)
+    }
+
+    /// The value as a string.
+    pub(super) fn string(&self, expected: &str) -> Result<String, Refusal> {
+        // A string can still fail here: half of a surrogate pair is JSON, but no text.
+        serde_json::from_str(self.raw).map_err(|_| self.wrong(expected))
+    }
+
+    /// The value as a boolean.
+    pub(super) fn boolean(&self) -> Result<bool, Refusal> {
+        serde_json::from_str(self.raw).map_err(|_| self.wrong("true or false"))
+    }
+
+    /// The value as an integer.
+    pub(super) fn integer(&self) -> Result<i64, Refusal> {
+        serde_json::from_str(self.raw).map_err(|_| self.wrong("an integer"))
+    }
+
+    /// The value as an object.
+    pub(super) fn object(&self) -> Result<Fields<'a>, Refusal> {
+        let values = serde_json::from_str(self.raw).map_err(|_| self.wrong("an object"))?;
+        Ok(Fields { prefix: format!("{}.", self.path), values })
+    }
+
+    /// The value as a list.
+    pub(super) fn list(&self, expected: &str) -> Result<Vec<Field<'a>>, Refusal> {
+        let values: Vec<&'a RawValue> = serde_json::from_str(self.raw).map_err(|_| self.wrong(expected))?;
+        let item = |(index, value): (usize, &'a RawValue)| Field {
+            path: format!("{}[{index}]", self.path),
+            raw: value.get(),
+        };
+        Ok(values.into_iter().enumerate().map(item).collect())
+    }
+}
+
+/// What came, in as few words as tell it.
+fn quote(raw: &str) -> String {
+    match raw.bytes().next() {
+        Some(b'{') => "an object".to_owned(),
+        Some(b'[') => "a list".to_owned(),
+        _ if raw.chars().count() <= QUOTE_CHARS_MAX => raw.to_owned(),
+        _ => format!("{}…", raw.chars().take(QUOTE_CHARS_MAX).collect::<String>()),
+    }
+}

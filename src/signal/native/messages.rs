@@ -1,0 +1,343 @@
+//! The messages to clients, as structs: what `docs/protocol.md` lists, field by field in its order.
+
+use std::fmt::Display;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::SERVED_VERSIONS;
+use crate::core::command::{Kind, Source};
+use crate::core::event::{
+    Joined, LeaveReason, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, TrackInfo,
+    WaitingReason,
+};
+use crate::core::ids::{ParticipantId, TrackId};
+
+/// An entry of `joined.iceServers`, as `RTCPeerConnection` takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IceServer {
+    /// `turn:` or `stun:` addresses.
+    pub urls: Vec<String>,
+    /// For TURN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// For TURN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+pub(super) fn source_text(source: Source) -> &'static str {
+    match source {
+        Source::Microphone => "microphone",
+        Source::Camera => "camera",
+        Source::Screen => "screen",
+        Source::ScreenAudio => "screen-audio",
+    }
+}
+
+pub(super) fn kind_text(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Audio => "audio",
+        Kind::Video => "video",
+    }
+}
+
+pub(super) fn leave_text(reason: LeaveReason) -> &'static str {
+    match reason {
+        LeaveReason::Left => "left",
+        LeaveReason::Timeout => "timeout",
+        LeaveReason::Removed => "removed",
+        LeaveReason::Error => "error",
+    }
+}
+
+pub(super) fn waiting_text(reason: WaitingReason) -> &'static str {
+    match reason {
+        WaitingReason::NoSlotYet => "no-slot-yet",
+        WaitingReason::SlotLimit => "slot-limit",
+    }
+}
+
+/// Serialised as what it displays as.
+#[derive(Debug)]
+pub(super) struct Text<T>(pub(super) T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// JSON text, serialised as it is. Both sorts that there are (ids and payloads) came through `parse`, which
+/// checked them; from elsewhere, what is not JSON turns into `null`.
+#[derive(Debug)]
+pub(super) struct Json<'a>(pub(super) &'a str);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(self.0).ok().serialize(serializer)
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Envelope<'a, T> {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<Json<'a>>,
+    pub(super) data: T,
+}
+
+#[derive(Serialize)]
+pub(super) struct Nothing {}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct JoinedData<'a> {
+    pub(super) version: i64,
+    pub(super) participant_id: Text<ParticipantId>,
+    pub(super) secret: &'a str,
+    pub(super) room: &'a str,
+    pub(super) name: &'a str,
+    pub(super) ice_servers: &'a [IceServer],
+    pub(super) slots: CountsData,
+    pub(super) max_slots: CountsData,
+    pub(super) resume_seconds: u64,
+    pub(super) participants: Vec<ParticipantData<'a>>,
+    pub(super) server: &'static str,
+}
+
+impl<'a> JoinedData<'a> {
+    pub(super) fn new(joined: &'a Joined, ice_servers: &'a [IceServer]) -> Self {
+        Self {
+            version: SERVED_VERSIONS[SERVED_VERSIONS.len() - 1],
+            participant_id: Text(joined.participant),
+            secret: &joined.secret,
+            room: joined.room.as_str(),
+            name: &joined.name,
+            ice_servers,
+            slots: CountsData::new(joined.slots),
+            max_slots: CountsData::new(joined.slots_max),
+            resume_seconds: joined.resume_seconds,
+            participants: joined.participants.iter().map(ParticipantData::new).collect(),
+            server: concat!("strait ", env!("CARGO_PKG_VERSION")),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ResumedData<'a> {
+    #[serde(flatten)]
+    pub(super) joined: JoinedData<'a>,
+    pub(super) publications: Vec<PublicationData<'a>>,
+    pub(super) slot_map: SlotMapData<'a>,
+    pub(super) subscriptions: Vec<SubscriptionData>,
+    pub(super) unsubscribed: Vec<Text<TrackId>>,
+}
+
+impl<'a> ResumedData<'a> {
+    pub(super) fn new(resumed: &'a Resumed, ice_servers: &'a [IceServer]) -> Self {
+        let subscription =
+            |&(track, paused): &(TrackId, bool)| SubscriptionData { track_id: Text(track), paused };
+        Self {
+            joined: JoinedData::new(&resumed.joined, ice_servers),
+            publications: own_publications(&resumed.publications),
+            slot_map: SlotMapData::new(&resumed.slot_map),
+            subscriptions: resumed.subscriptions.iter().map(subscription).collect(),
+            unsubscribed: resumed.unsubscribed.iter().map(|&track| Text(track)).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SubscriptionData {
+    pub(super) track_id: Text<TrackId>,
+    pub(super) paused: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct AnswerData<'a> {
+    pub(super) sdp: &'a str,
+    pub(super) publications: Vec<PublicationData<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PublicationData<'a> {
+    pub(super) mid: &'a str,
+    pub(super) track_id: Text<TrackId>,
+    pub(super) source: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) muted: bool,
+}
+
+pub(super) fn own_publications<'a>(publications: &'a [PublicationInfo]) -> Vec<PublicationData<'a>> {
+    let data = |PublicationInfo { mid, info }: &'a PublicationInfo| PublicationData {
+        mid,
+        track_id: Text(info.track),
+        source: source_text(info.source),
+        kind: kind_text(info.kind()),
+        muted: info.muted,
+    };
+    publications.iter().map(data).collect()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ParticipantData<'a> {
+    pub(super) participant_id: Text<ParticipantId>,
+    pub(super) name: &'a str,
+    pub(super) state: &'static str,
+    pub(super) tracks: Vec<TrackData>,
+}
+
+impl<'a> ParticipantData<'a> {
+    pub(super) fn new(info: &'a ParticipantInfo) -> Self {
+        Self {
+            participant_id: Text(info.participant),
+            name: &info.name,
+            state: if info.reconnecting { "reconnecting" } else { "connected" },
+            tracks: info.tracks.iter().map(TrackData::new).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TrackData {
+    pub(super) track_id: Text<TrackId>,
+    pub(super) participant_id: Text<ParticipantId>,
+    pub(super) kind: &'static str,
+    pub(super) source: &'static str,
+    pub(super) muted: bool,
+}
+
+impl TrackData {
+    pub(super) fn new(info: &TrackInfo) -> Self {
+        Self {
+            track_id: Text(info.track),
+            participant_id: Text(info.participant),
+            kind: kind_text(info.kind()),
+            source: source_text(info.source),
+            muted: info.muted,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct CountsData {
+    pub(super) audio: usize,
+    pub(super) video: usize,
+}
+
+impl CountsData {
+    pub(super) fn new(counts: SlotCounts) -> Self {
+        Self { audio: counts.audio, video: counts.video }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SlotMapData<'a> {
+    pub(super) revision: u64,
+    pub(super) slots: Vec<SlotData<'a>>,
+    pub(super) waiting: Vec<WaitingData>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SlotData<'a> {
+    pub(super) mid: &'a str,
+    pub(super) track_id: Option<Text<TrackId>>,
+    pub(super) from_rtp_timestamp: Option<u32>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WaitingData {
+    pub(super) track_id: Text<TrackId>,
+    pub(super) reason: &'static str,
+}
+
+impl<'a> SlotMapData<'a> {
+    pub(super) fn new(map: &'a SlotMap) -> Self {
+        let waiting = |&(track, reason): &(TrackId, WaitingReason)| WaitingData {
+            track_id: Text(track),
+            reason: waiting_text(reason),
+        };
+        let slots = map.slots.iter().map(|slot| SlotData {
+            mid: &slot.mid,
+            track_id: slot.track.map(|(track, _)| Text(track)),
+            from_rtp_timestamp: slot.track.map(|(_, timestamp)| timestamp),
+        });
+        Self {
+            revision: map.revision,
+            slots: slots.collect(),
+            waiting: map.waiting.iter().map(waiting).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ErrorData<'a> {
+    pub(super) code: &'static str,
+    pub(super) message: &'a str,
+    pub(super) action: &'a str,
+    pub(super) fatal: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ParticipantIdData {
+    pub(super) participant_id: Text<ParticipantId>,
+}
+
+impl ParticipantIdData {
+    pub(super) fn new(id: &ParticipantId) -> Self {
+        Self { participant_id: Text(*id) }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LeftData<'a> {
+    pub(super) participant_id: Text<&'a ParticipantId>,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RemovedData<'a> {
+    pub(super) track_id: Text<&'a TrackId>,
+    pub(super) participant_id: Text<&'a ParticipantId>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MutedData<'a> {
+    pub(super) track_id: Text<&'a TrackId>,
+    pub(super) participant_id: Text<&'a ParticipantId>,
+    pub(super) muted: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CannotReceiveData<'a> {
+    pub(super) track_id: Text<&'a TrackId>,
+    pub(super) reason: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct RelayedData<'a> {
+    pub(super) from: Text<&'a ParticipantId>,
+    pub(super) topic: &'a str,
+    pub(super) payload: Json<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ClosingData {
+    pub(super) reason: &'static str,
+    pub(super) message: &'static str,
+    pub(super) rejoin: bool,
+}

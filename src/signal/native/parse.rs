@@ -1,0 +1,230 @@
+//! From a client's text to a checked [`ClientMessage`]. Every field is checked here, so that nothing behind it
+//! has to doubt a form; every refusal names the field.
+
+use super::fields::{Field, Fields};
+use super::{ClientMessage, SERVED_VERSIONS};
+use crate::core::command::{Command, PublicationRequest, Resume, Source};
+use crate::core::event::{Refusal, RefusalCode};
+use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use crate::limits::{
+    DATA_PAYLOAD_BYTES_MAX, NAME_CHARS_MAX, REQUEST_ID_BYTES_MAX, SDP_BYTES_MAX, SDP_SECTIONS_MAX,
+    TOPIC_CHARS_MAX,
+};
+
+/// Every `type` that a client may send.
+pub(super) const REQUEST_TYPES: [&str; 10] =
+    ["join", "resume", "offer", "mute", "subscribe", "unsubscribe", "pause", "data", "ping", "leave"];
+
+/// Longest `a=mid` that the media engine keeps apart from others, bytes.
+const MID_BYTES_MAX: usize = 16;
+
+/// How many slips of the finger away a known `type` may be to be suggested.
+const TYPE_DISTANCE_MAX: usize = 2;
+
+const ROOM_FORM: &str = "a room id: 1–64 characters of A–Z a–z 0–9 _ - .";
+const NAME_FORM: &str = "a string of 1–64 characters without control characters";
+const TRACK_FORM: &str = "a track id: `t-` and 13 characters, as the server gave it";
+const PARTICIPANT_FORM: &str = "a participant id: `p-` and 13 characters, as the server gave it";
+const MID_FORM: &str = "the a=mid of a section: 1–16 letters, digits or _";
+const SOURCE_FORM: &str = "`microphone`, `camera`, `screen` or `screen-audio`";
+const PUBLICATIONS_FORM: &str = "a list of {mid, source, muted?}, empty when nothing is published";
+const TOPIC_FORM: &str = "a string of 1–64 characters";
+const TO_FORM: &str = "a list of participant ids; leave it out to reach everyone";
+const ID_FORM: &str = "a string of at most 64 bytes, or an integer";
+
+/// Reads one text message. A refusal comes with the message's `id`, if that could be read.
+pub fn parse(text: &str) -> Result<ClientMessage, (Option<RequestId>, Refusal)> {
+    let message = Fields::of_message(text).map_err(|refusal| (None, refusal))?;
+    let request = request_id(&message).map_err(|refusal| (None, refusal))?;
+    body(&message, request.clone()).map_err(|refusal| (request, refusal))
+}
+
+fn request_id(message: &Fields<'_>) -> Result<Option<RequestId>, Refusal> {
+    let Some(field) = message.optional("id") else { return Ok(None) };
+    if field.json().starts_with('"') {
+        let text = field.string(ID_FORM)?;
+        if text.len() > REQUEST_ID_BYTES_MAX {
+            return Err(field.wrong(ID_FORM));
+        }
+        // Written anew, so that its length is bounded however it was escaped.
+        return Ok(Some(RequestId(serde_json::Value::from(text).to_string().into())));
+    }
+    let number: i64 = serde_json::from_str(field.json()).map_err(|_| field.wrong(ID_FORM))?;
+    Ok(Some(RequestId(number.to_string().into())))
+}
+
+fn body(message: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessage, Refusal> {
+    let kind_field = message.required("type", "a string, the name of the request")?;
+    let kind = kind_field.string("a string, the name of the request")?;
+    if !REQUEST_TYPES.contains(&kind.as_str()) {
+        return Err(unknown_type(&kind_field, &kind));
+    }
+    let data = match message.optional("data") {
+        Some(field) => field.object()?,
+        None => Fields::empty("data"),
+    };
+    let command = match kind.as_str() {
+        "join" => return join(&data, request),
+        "resume" => return Ok(ClientMessage::Resume { request, resume: resume(&data)? }),
+        "ping" => return Ok(ClientMessage::Ping { request }),
+        "offer" => offer(&data)?,
+        "mute" => Command::Mute { track: track(&data)?, muted: flag(&data, "muted")? },
+        "subscribe" => Command::Subscribe(track(&data)?),
+        "unsubscribe" => Command::Unsubscribe(track(&data)?),
+        "pause" => Command::Pause { track: track(&data)?, paused: flag(&data, "paused")? },
+        "data" => relayed_data(&data)?,
+        "leave" => Command::Leave,
+        _ => return Err(unknown_type(&kind_field, &kind)),
+    };
+    Ok(ClientMessage::Command { request, command })
+}
+
+fn unknown_type(field: &Field<'_>, kind: &str) -> Refusal {
+    let mut refusal = field.refuse(RefusalCode::UnknownType, "a request's name");
+    refusal.action = format!("Send one of {}.", REQUEST_TYPES.join(", "));
+    // Only short texts are compared: the time that it takes grows with their length.
+    let distance = |known: &&str| strsim::damerau_levenshtein(known, kind);
+    if kind.len() <= 2 * TYPE_DISTANCE_MAX + 16
+        && let Some(near) = REQUEST_TYPES.iter().min_by_key(|known| distance(known))
+        && distance(near) <= TYPE_DISTANCE_MAX
+    {
+        refusal.action.insert_str(0, &format!("Did you mean `{near}`? "));
+    }
+    refusal
+}
+
+/// Checked before anything else of a message: a client of another version may well lack other fields.
+fn check_version(data: &Fields<'_>) -> Result<(), Refusal> {
+    let version = data.required("version", "an integer, the protocol version")?.integer()?;
+    if SERVED_VERSIONS.contains(&version) {
+        return Ok(());
+    }
+    let served = SERVED_VERSIONS.map(|version| version.to_string()).join(", ");
+    Err(Refusal::new(
+        RefusalCode::UnsupportedVersion,
+        format!("protocol version {version} is not served; this server speaks: {served}"),
+        "Reload the page, or install a client library that speaks one of these.",
+    ))
+}
+
+fn join(data: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessage, Refusal> {
+    check_version(data)?;
+    let room = data.optional("room").map(|field| room(&field)).transpose()?;
+    let name = name(&data.required("name", NAME_FORM)?)?;
+    let auto_subscribe = data.optional("autoSubscribe").map_or(Ok(true), |field| field.boolean())?;
+    Ok(ClientMessage::Join { request, room, name, auto_subscribe })
+}
+
+fn resume(data: &Fields<'_>) -> Result<Resume, Refusal> {
+    check_version(data)?;
+    let secret_form = "the secret that `joined` gave";
+    Ok(Resume {
+        room: room(&data.required("room", ROOM_FORM)?)?,
+        participant: participant(&data.required("participantId", PARTICIPANT_FORM)?)?,
+        secret: data.required("secret", secret_form)?.string(secret_form)?,
+    })
+}
+
+fn offer(data: &Fields<'_>) -> Result<Command, Refusal> {
+    let sdp = data.required("sdp", "a string, the session description")?;
+    let text = sdp.string("a string, the session description")?;
+    if text.is_empty() || text.len() > SDP_BYTES_MAX {
+        return Err(Refusal::new(
+            RefusalCode::BadOffer,
+            format!("`data.sdp` has {} bytes; it must have 1 to {SDP_BYTES_MAX}", text.len()),
+            "Send the offer's sdp as the browser made it, with fewer media sections if it is too long.",
+        ));
+    }
+    let field = data.required("publications", PUBLICATIONS_FORM)?;
+    let items = field.list(PUBLICATIONS_FORM)?;
+    if items.len() > SDP_SECTIONS_MAX {
+        return Err(Refusal::new(
+            RefusalCode::TooManyTracks,
+            format!(
+                "`data.publications` lists {} sections; an offer has at most {SDP_SECTIONS_MAX}",
+                items.len()
+            ),
+            "Publish fewer tracks.",
+        ));
+    }
+    let publications = items.iter().map(publication).collect::<Result<_, _>>()?;
+    Ok(Command::Offer { sdp: text, publications })
+}
+
+fn publication(item: &Field<'_>) -> Result<PublicationRequest, Refusal> {
+    let fields = item.object()?;
+    let mid = mid(&fields.required("mid", MID_FORM)?)?;
+    let source_field = fields.required("source", SOURCE_FORM)?;
+    let source = match source_field.string(SOURCE_FORM)?.as_str() {
+        "microphone" => Source::Microphone,
+        "camera" => Source::Camera,
+        "screen" => Source::Screen,
+        "screen-audio" => Source::ScreenAudio,
+        _ => return Err(source_field.wrong(SOURCE_FORM)),
+    };
+    let muted = fields.optional("muted").map_or(Ok(false), |field| field.boolean())?;
+    Ok(PublicationRequest { mid, source, muted })
+}
+
+fn relayed_data(data: &Fields<'_>) -> Result<Command, Refusal> {
+    let to = match data.optional("to") {
+        Some(field) => Some(field.list(TO_FORM)?.iter().map(participant).collect::<Result<Vec<_>, _>>()?),
+        None => None,
+    };
+    let topic_field = data.required("topic", TOPIC_FORM)?;
+    let topic = topic_field.string(TOPIC_FORM)?;
+    if topic.is_empty() || topic.chars().count() > TOPIC_CHARS_MAX {
+        return Err(topic_field.wrong(TOPIC_FORM));
+    }
+    // Passed on exactly as it came: numbers keep their digits, objects the order of their keys.
+    let payload = data.required("payload", "any JSON, at most 16 KiB as text")?.json();
+    if payload.len() > DATA_PAYLOAD_BYTES_MAX {
+        return Err(Refusal::new(
+            RefusalCode::PayloadTooLarge,
+            format!(
+                "`data.payload` is {} bytes of JSON; at most {DATA_PAYLOAD_BYTES_MAX} are passed on",
+                payload.len()
+            ),
+            "Send it in smaller pieces, or put it on a web server and send its address.",
+        ));
+    }
+    Ok(Command::Data { to, topic, payload: payload.into() })
+}
+
+fn name(field: &Field<'_>) -> Result<String, Refusal> {
+    let name = field.string(NAME_FORM)?;
+    let trimmed = name.trim();
+    let chars = trimmed.chars().count();
+    if chars == 0 || chars > NAME_CHARS_MAX || trimmed.chars().any(char::is_control) {
+        return Err(field.refuse(RefusalCode::BadName, NAME_FORM));
+    }
+    Ok(trimmed.to_owned())
+}
+
+fn room(field: &Field<'_>) -> Result<RoomId, Refusal> {
+    let text = field.string(ROOM_FORM)?;
+    text.parse().map_err(|_| field.refuse(RefusalCode::BadRoom, ROOM_FORM))
+}
+
+fn participant(field: &Field<'_>) -> Result<ParticipantId, Refusal> {
+    field.string(PARTICIPANT_FORM)?.parse().map_err(|_| field.wrong(PARTICIPANT_FORM))
+}
+
+fn track(data: &Fields<'_>) -> Result<TrackId, Refusal> {
+    let field = data.required("trackId", TRACK_FORM)?;
+    field.string(TRACK_FORM)?.parse().map_err(|_| field.wrong(TRACK_FORM))
+}
+
+fn flag(data: &Fields<'_>, name: &str) -> Result<bool, Refusal> {
+    data.required(name, "true or false")?.boolean()
+}
+
+fn mid(field: &Field<'_>) -> Result<Mid, Refusal> {
+    let text = field.string(MID_FORM)?;
+    // `Mid::from` would shorten and replace silently, and two sections could become one.
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !plain || !(1..=MID_BYTES_MAX).contains(&text.len()) {
+        return Err(field.wrong(MID_FORM));
+    }
+    Ok(Mid::from(text.as_str()))
+}

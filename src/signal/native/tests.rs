@@ -1,0 +1,401 @@
+//! The native protocol as tables: every request, every refusal, every message to clients.
+
+mod document;
+
+use serde_json::{Value, json};
+
+use super::parse::REQUEST_TYPES;
+use super::*;
+use crate::core::command::{PublicationRequest, Source};
+use crate::core::event::*;
+use crate::core::ids::{Mid, ParticipantId, TrackId};
+
+const TRACK: TrackId = TrackId(7);
+const PARTICIPANT: ParticipantId = ParticipantId(9);
+const T: &str = "t-0000000000007";
+const P: &str = "p-0000000000009";
+
+fn request(text: &str) -> Option<RequestId> {
+    Some(RequestId(text.into()))
+}
+
+fn command(text: &str) -> Command {
+    match parse(text) {
+        Ok(ClientMessage::Command { command, .. }) => command,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+fn refusal(text: &str) -> Refusal {
+    parse(text).expect_err(text).1
+}
+
+/// One valid message of each type.
+fn valid_messages() -> Vec<String> {
+    vec![
+        r#"{"type":"join","id":1,"data":{"version":1,"room":"standup","name":" Anna ","autoSubscribe":false}}"#.into(),
+        format!(r#"{{"type":"resume","data":{{"version":1,"room":"a","participantId":"{P}","secret":"s"}}}}"#),
+        r#"{"type":"offer","id":"é","data":{"sdp":"v=0","publications":[{"mid":"8","source":"camera","muted":true}]}}"#
+            .into(),
+        format!(r#"{{"type":"mute","data":{{"trackId":"{T}","muted":true}}}}"#),
+        format!(r#"{{"type":"subscribe","data":{{"trackId":"{T}"}}}}"#),
+        format!(r#"{{"type":"unsubscribe","data":{{"trackId":"{T}"}}}}"#),
+        format!(r#"{{"type":"pause","data":{{"trackId":"{T}","paused":false}}}}"#),
+        format!(r#"{{"type":"data","data":{{"to":["{P}"],"topic":"chat","payload":{{"b":1.50,"a":[null]}}}}}}"#),
+        r#"{"type":"ping"}"#.into(),
+        r#"{"type":"leave","id":-3}"#.into(),
+    ]
+}
+
+#[test]
+fn every_request_of_the_protocol_is_understood() {
+    let messages = valid_messages();
+    let parsed: Vec<_> = messages.iter().map(|text| parse(text).expect(text)).collect();
+    assert_eq!(parsed.len(), REQUEST_TYPES.len());
+    let room: RoomId = "standup".parse().expect("a room id");
+    assert_eq!(
+        parsed[0],
+        ClientMessage::Join {
+            request: request("1"),
+            room: Some(room),
+            name: "Anna".into(),
+            auto_subscribe: false
+        }
+    );
+    let resume =
+        Resume { room: "a".parse().expect("a room id"), participant: PARTICIPANT, secret: "s".into() };
+    assert_eq!(parsed[1], ClientMessage::Resume { request: None, resume });
+    let publications = vec![PublicationRequest { mid: Mid::from("8"), source: Source::Camera, muted: true }];
+    assert_eq!(
+        parsed[2],
+        ClientMessage::Command {
+            request: request("\"é\""),
+            command: Command::Offer { sdp: "v=0".into(), publications }
+        }
+    );
+    assert_eq!(command(&messages[3]), Command::Mute { track: TRACK, muted: true });
+    assert_eq!(command(&messages[4]), Command::Subscribe(TRACK));
+    assert_eq!(command(&messages[5]), Command::Unsubscribe(TRACK));
+    assert_eq!(command(&messages[6]), Command::Pause { track: TRACK, paused: false });
+    let payload = r#"{"b":1.50,"a":[null]}"#.into();
+    assert_eq!(
+        command(&messages[7]),
+        Command::Data { to: Some(vec![PARTICIPANT]), topic: "chat".into(), payload }
+    );
+    assert_eq!(parsed[8], ClientMessage::Ping { request: None });
+    assert_eq!(parsed[9], ClientMessage::Command { request: request("-3"), command: Command::Leave });
+}
+
+#[test]
+fn what_may_be_left_out_has_its_default() {
+    for text in [
+        r#"{"type":"join","data":{"version":1,"name":"Anna"}}"#,
+        r#"{"type":"join","id":null,"data":{"version":1,"name":"Anna","room":null,"autoSubscribe":null,"more":{}}}"#,
+    ] {
+        let join =
+            ClientMessage::Join { request: None, room: None, name: "Anna".into(), auto_subscribe: true };
+        assert_eq!(parse(text), Ok(join), "{text}");
+    }
+    let Command::Data { to, .. } = command(r#"{"type":"data","data":{"topic":"x","payload":null}}"#) else {
+        panic!("data")
+    };
+    assert_eq!(to, None);
+}
+
+#[test]
+fn every_wrong_message_is_refused_by_name() {
+    use RefusalCode::*;
+    let join = |data: &str| format!(r#"{{"type":"join","data":{{"version":1,{data}}}}}"#);
+    let long = "x".repeat(65);
+    let cases: Vec<(String, RefusalCode, &str)> = vec![
+        ("".into(), BadMessage, "not JSON"),
+        ("{".into(), BadMessage, "not JSON"),
+        ("{} {}".into(), BadMessage, "not JSON"),
+        ("[1]".into(), BadMessage, "a list came"),
+        ("{}".into(), BadMessage, "`type` is missing"),
+        (r#"{"type":1}"#.into(), BadMessage, "`type` must be a string"),
+        (r#"{"type":"ping","id":1.5}"#.into(), BadMessage, "`id` must be"),
+        (r#"{"type":"ping","id":{}}"#.into(), BadMessage, "`id` must be"),
+        (format!(r#"{{"type":"ping","id":"{long}"}}"#), BadMessage, "`id` must be"),
+        (r#"{"type":"joined"}"#.into(), UnknownType, "\"joined\" came"),
+        (r#"{"type":"join"}"#.into(), BadMessage, "`data.version` is missing"),
+        (r#"{"type":"join","data":[]}"#.into(), BadMessage, "`data` must be an object"),
+        (r#"{"type":"join","data":{"version":"1"}}"#.into(), BadMessage, "`data.version` must be an integer"),
+        (r#"{"type":"join","data":{"version":2}}"#.into(), UnsupportedVersion, "speaks: 1"),
+        (r#"{"type":"resume","data":{"version":0}}"#.into(), UnsupportedVersion, "version 0"),
+        (join(r#""room":"a""#), BadMessage, "`data.name` is missing"),
+        (join(r#""name":7"#), BadMessage, "`data.name` must be"),
+        (join(r#""name":"  ""#), BadName, "`data.name` must be"),
+        (join(r#""name":"a\u0007b""#), BadName, "without control characters"),
+        (join(&format!(r#""name":"{long}""#)), BadName, "1–64"),
+        (join(r#""name":"\ud800""#), BadMessage, "`data.name` must be"),
+        (join(r#""name":"a","room":"a/b""#), BadRoom, "`data.room` must be"),
+        (join(r#""name":"a","room":5"#), BadMessage, "`data.room` must be"),
+        (join(r#""name":"a","autoSubscribe":1"#), BadMessage, "true or false, but 1 came"),
+        (r#"{"type":"offer","data":{"publications":[]}}"#.into(), BadMessage, "`data.sdp` is missing"),
+        (r#"{"type":"offer","data":{"sdp":"","publications":[]}}"#.into(), BadOffer, "0 bytes"),
+        (r#"{"type":"offer","data":{"sdp":"v=0"}}"#.into(), BadMessage, "`data.publications` is missing"),
+        (
+            r#"{"type":"offer","data":{"sdp":"v=0","publications":[{"mid":"a-b","source":"camera"}]}}"#
+                .into(),
+            BadMessage,
+            "`data.publications[0].mid` must be",
+        ),
+        (
+            r#"{"type":"offer","data":{"sdp":"v=0","publications":[{"mid":"0","source":"tv"}]}}"#.into(),
+            BadMessage,
+            "`data.publications[0].source` must be",
+        ),
+        (
+            format!(r#"{{"type":"offer","data":{{"sdp":"v=0","publications":[{}0]}}}}"#, "0,".repeat(160)),
+            TooManyTracks,
+            "161 sections",
+        ),
+        (
+            format!(r#"{{"type":"mute","data":{{"trackId":"{P}","muted":true}}}}"#),
+            BadMessage,
+            "`data.trackId` must",
+        ),
+        (format!(r#"{{"type":"mute","data":{{"trackId":"{T}"}}}}"#), BadMessage, "`data.muted` is missing"),
+        (format!(r#"{{"type":"pause","data":{{"trackId":"{T}"}}}}"#), BadMessage, "`data.paused` is missing"),
+        (r#"{"type":"data","data":{"topic":"","payload":1}}"#.into(), BadMessage, "`data.topic` must be"),
+        (r#"{"type":"data","data":{"topic":"x"}}"#.into(), BadMessage, "`data.payload` is missing"),
+        (r#"{"type":"data","data":{"to":"all","topic":"x"}}"#.into(), BadMessage, "`data.to` must be"),
+        (r#"{"type":"data","data":{"to":["all"],"topic":"x"}}"#.into(), BadMessage, "`data.to[0]` must be"),
+        (
+            format!(r#"{{"type":"data","data":{{"topic":"x","payload":"{}"}}}}"#, "x".repeat(16 * 1024)),
+            PayloadTooLarge,
+            "16386 bytes",
+        ),
+    ];
+    for (text, code, words) in cases {
+        let refusal = refusal(&text);
+        let shown: String = text.chars().take(100).collect();
+        assert_eq!(refusal.code, code, "{shown}: {refusal:?}");
+        assert!(refusal.message.contains(words), "{shown}: {refusal:?}");
+        assert!(refusal.action.ends_with('.') || refusal.action.contains('{'), "{shown}: {refusal:?}");
+        assert!(refusal.message.len() < 400, "{shown}: quotes too much");
+    }
+}
+
+#[test]
+fn a_slip_of_the_finger_gets_a_suggestion() {
+    assert!(refusal(r#"{"type":"subscribed"}"#).action.starts_with("Did you mean `subscribe`?"));
+    assert!(!refusal(r#"{"type":"teleport"}"#).action.contains("Did you mean"));
+}
+
+#[test]
+fn a_refusal_carries_the_id_of_its_request() {
+    let (id, _) = parse(r#"{"id":"a\u0062","type":"mute"}"#).expect_err("no trackId");
+    assert_eq!(id, request("\"ab\""));
+}
+
+#[test]
+fn neither_truncation_nor_a_changed_byte_nor_depth_panics() {
+    for text in valid_messages() {
+        for end in (0..text.len()).filter(|&end| text.is_char_boundary(end)) {
+            assert!(parse(&text[..end]).is_err(), "{text} cut at {end}");
+        }
+        for position in 0..text.len() {
+            for byte in *b"\0\"\\{}[],:09-xe \n" {
+                let mut bytes = text.clone().into_bytes();
+                bytes[position] = byte;
+                if let Ok(changed) = String::from_utf8(bytes) {
+                    let _ = parse(&changed);
+                }
+            }
+        }
+    }
+    for open in ["[", "{\"a\":"] {
+        let deep = open.repeat(200_000);
+        let _ = parse(&deep);
+        let _ = parse(&format!(r#"{{"type":"data","data":{{"topic":"x","payload":{deep}"#));
+    }
+    let nested = format!("{}{}", "[".repeat(8000), "]".repeat(8000));
+    let payload = nested.clone().into();
+    let text = format!(r#"{{"type":"data","data":{{"topic":"x","payload":{nested}}}}}"#);
+    assert_eq!(command(&text), Command::Data { to: None, topic: "x".into(), payload });
+}
+
+fn track_info() -> TrackInfo {
+    TrackInfo { track: TRACK, participant: PARTICIPANT, source: Source::ScreenAudio, muted: true }
+}
+
+fn joined() -> Joined {
+    Joined {
+        participant: PARTICIPANT,
+        secret: "s".into(),
+        room: "r".parse().expect("a room id"),
+        name: "Anna".into(),
+        slots: SlotCounts { audio: 4, video: 3 },
+        slots_max: SlotCounts { audio: 32, video: 31 },
+        resume_seconds: 30,
+        participants: vec![ParticipantInfo {
+            participant: PARTICIPANT,
+            name: "Ben \"B\"".into(),
+            reconnecting: true,
+            tracks: vec![track_info()],
+        }],
+    }
+}
+
+fn slot_map() -> SlotMap {
+    SlotMap {
+        revision: 3,
+        slots: vec![
+            SlotInfo { mid: Mid::from("0"), track: Some((TRACK, 4_000_000_000)) },
+            SlotInfo { mid: Mid::from("1"), track: None },
+        ],
+        waiting: vec![(TRACK, WaitingReason::NoSlotYet), (TRACK, WaitingReason::SlotLimit)],
+    }
+}
+
+/// Every event there is, with the message it must become.
+fn events() -> Vec<(Event, Value)> {
+    let id = || request("7");
+    let publications = || vec![PublicationInfo { mid: Mid::from("8"), info: track_info() }];
+    let publications_json =
+        json!([{"mid": "8", "trackId": T, "source": "screen-audio", "kind": "audio", "muted": true}]);
+    let track_json =
+        json!({"trackId": T, "participantId": P, "kind": "audio", "source": "screen-audio", "muted": true});
+    let participant_json =
+        json!({"participantId": P, "name": "Ben \"B\"", "state": "reconnecting", "tracks": [track_json]});
+    let slot_map_json = json!({
+        "revision": 3,
+        "slots": [
+            {"mid": "0", "trackId": T, "fromRtpTimestamp": 4_000_000_000_u32},
+            {"mid": "1", "trackId": null, "fromRtpTimestamp": null},
+        ],
+        "waiting": [{"trackId": T, "reason": "no-slot-yet"}, {"trackId": T, "reason": "slot-limit"}],
+    });
+    let joined_json = json!({
+        "version": 1, "participantId": P, "secret": "s", "room": "r", "name": "Anna",
+        "iceServers": [{"urls": ["turn:x"], "username": "u", "credential": "c"}, {"urls": ["stun:y"]}],
+        "slots": {"audio": 4, "video": 3}, "maxSlots": {"audio": 32, "video": 31}, "resumeSeconds": 30,
+        "participants": [participant_json], "server": concat!("strait ", env!("CARGO_PKG_VERSION")),
+    });
+    let mut resumed_json = joined_json.clone();
+    resumed_json["publications"] = publications_json.clone();
+    resumed_json["slotMap"] = slot_map_json.clone();
+    resumed_json["subscriptions"] = json!([{"trackId": T, "paused": true}]);
+    resumed_json["unsubscribed"] = json!([T]);
+    let resumed = Resumed {
+        joined: joined(),
+        publications: publications(),
+        slot_map: slot_map(),
+        subscriptions: vec![(TRACK, true)],
+        unsubscribed: vec![TRACK],
+    };
+    let refusal = Refusal::new(RefusalCode::RoomFull, "full", "wait");
+    let error_json = json!({"code": "room-full", "message": "full", "action": "wait", "fatal": false});
+    let reply = |kind: &str, data: Value| json!({"type": kind, "id": 7, "data": data});
+    let news = |kind: &str, data: Value| json!({"type": kind, "data": data});
+    let mut events = vec![
+        (Event::Joined(id(), Box::new(joined())), reply("joined", joined_json)),
+        (Event::Resumed(id(), Box::new(resumed)), reply("resumed", resumed_json)),
+        (
+            Event::Answer { request: id(), sdp: "v=0\r\n".into(), publications: publications() },
+            reply("answer", json!({"sdp": "v=0\r\n", "publications": publications_json})),
+        ),
+        (Event::Done(id()), reply("ok", json!({}))),
+        (Event::Left(None), news("ok", json!({}))),
+        (Event::Refused(id(), refusal), reply("error", error_json)),
+        (
+            Event::ParticipantJoined(joined().participants.remove(0)),
+            news("participant-joined", participant_json),
+        ),
+        (
+            Event::ParticipantReconnecting(PARTICIPANT),
+            news("participant-reconnecting", json!({"participantId": P})),
+        ),
+        (Event::ParticipantResumed(PARTICIPANT), news("participant-resumed", json!({"participantId": P}))),
+        (Event::TrackAdded(track_info()), news("track-added", track_json)),
+        (
+            Event::TrackRemoved(TRACK, PARTICIPANT),
+            news("track-removed", json!({"trackId": T, "participantId": P})),
+        ),
+        (
+            Event::TrackMuted { track: TRACK, participant: PARTICIPANT, muted: false },
+            news("track-muted", json!({"trackId": T, "participantId": P, "muted": false})),
+        ),
+        (Event::SlotMap(slot_map()), news("slot-map", slot_map_json)),
+        (
+            Event::MoreSlots(SlotCounts { audio: 8, video: 9 }),
+            news("more-slots", json!({"audio": 8, "video": 9})),
+        ),
+        (
+            Event::CannotReceive { track: TRACK, reason: "no AV1".into() },
+            news("cannot-receive", json!({"trackId": T, "reason": "no AV1"})),
+        ),
+        (
+            Event::Data { from: PARTICIPANT, topic: "chat".into(), payload: r#"{"b":[1,"x"]}"#.into() },
+            news("data", json!({"from": P, "topic": "chat", "payload": {"b": [1, "x"]}})),
+        ),
+    ];
+    for (reason, text) in [
+        (LeaveReason::Left, "left"),
+        (LeaveReason::Timeout, "timeout"),
+        (LeaveReason::Removed, "removed"),
+        (LeaveReason::Error, "error"),
+    ] {
+        let json = json!({"participantId": P, "reason": text});
+        events.push((Event::ParticipantLeft(PARTICIPANT, reason), news("participant-left", json)));
+    }
+    events
+}
+
+const CLOSINGS: [(ClosingReason, &str, bool); 5] = [
+    (ClosingReason::Shutdown, "shutdown", true),
+    (ClosingReason::RoomClosed, "room-closed", false),
+    (ClosingReason::Removed, "removed", false),
+    (ClosingReason::Replaced, "replaced", false),
+    (ClosingReason::Expired, "expired", true),
+];
+
+fn encoded(event: &Event) -> Value {
+    let full =
+        IceServer { urls: vec!["turn:x".into()], username: Some("u".into()), credential: Some("c".into()) };
+    let bare = IceServer { urls: vec!["stun:y".into()], username: None, credential: None };
+    let text = encode_event(event, &[full, bare]);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+#[test]
+fn every_event_becomes_its_message() {
+    for (event, message) in events() {
+        assert_eq!(encoded(&event), message);
+    }
+    for (reason, text, rejoin) in CLOSINGS {
+        let message = encoded(&Event::Closing(reason));
+        assert_eq!((&message["type"], &message["data"]["reason"]), (&json!("closing"), &json!(text)));
+        assert_eq!(message["data"]["rejoin"], json!(rejoin));
+    }
+    let broken = encoded(&Event::Closing(ClosingReason::Error));
+    assert_eq!((&broken["data"]["code"], &broken["data"]["fatal"]), (&json!("internal"), &json!(true)));
+    assert_eq!(encode_pong(request("\"a\"").as_ref()), r#"{"type":"pong","id":"a","data":{}}"#);
+}
+
+#[test]
+fn a_payload_reaches_the_others_digit_for_digit() {
+    let payload: Box<str> = r#"{"z": 1.50, "a": 123456789012345678901234567890}"#.into();
+    let event = Event::Data { from: PARTICIPANT, topic: "x".into(), payload: payload.clone() };
+    assert!(encode_event(&event, &[]).contains(&*payload));
+}
+
+#[test]
+fn the_shells_refusals_are_worded_and_fatal_where_documented() {
+    for (refusal, fatal) in [
+        (refusals::binary_message(), false),
+        (refusals::message_too_large(262_144), true),
+        (refusals::not_joined(), false),
+        (refusals::already_joined(), false),
+        (refusals::rate_limited(50), false),
+        (refusals::shutting_down(), true),
+    ] {
+        assert_eq!(is_fatal(refusal.code), fatal);
+        let message: Value =
+            serde_json::from_str(&encode_refusal(None, &refusal, fatal)).expect("valid JSON");
+        assert_eq!(message["data"]["code"], json!(code_text(refusal.code)));
+        assert!(refusal.action.ends_with('.'));
+    }
+}

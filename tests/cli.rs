@@ -1,0 +1,219 @@
+//! The binary as a person meets it: help, configuration, start-up, mistakes and exit codes.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// What a run of the program left behind.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// The program, with none of this process's `STRAIT_` variables.
+fn strait(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strait"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("STRAIT_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let output = strait(arguments, variables).output().expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// Runs it, and expects one line of error and exit code 2.
+fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let ran = run(arguments, variables);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}: {ran:?}");
+    assert!(ran.stderr.starts_with("error: "), "{arguments:?}: {ran:?}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{arguments:?}: {ran:?}");
+    ran.stderr
+}
+
+/// A file that is gone after the test.
+#[derive(Debug)]
+struct TemporaryFile(PathBuf);
+
+impl TemporaryFile {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("strait-cli-{}-{name}.toml", std::process::id()));
+        fs::write(&path, text).expect("a temporary file");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a UTF-8 path")
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A server that is stopped after the test.
+#[derive(Debug)]
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn help_and_version_are_fine() {
+    for arguments in [&["--help"][..], &["-h"], &["serve", "--help"], &["config", "--help"]] {
+        let ran = run(arguments, &[]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        for words in ["--listen <ADDR:PORT>", "--public-address <IP>", "--config <FILE>"] {
+            assert!(ran.stdout.contains(words), "{arguments:?}: {}", ran.stdout);
+        }
+        assert!(ran.stdout.lines().all(|line| line.chars().count() <= 100), "{}", ran.stdout);
+    }
+    let help = run(&["--help"], &[]).stdout;
+    assert!(help.contains("Examples:") && help.contains("STRAIT_<SECTION>_<KEY>"), "{help}");
+    let version = run(&["--version"], &[]);
+    assert_eq!(version.stdout, format!("strait {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn config_says_where_each_value_comes_from() {
+    let file = TemporaryFile::new(
+        "origins",
+        "[rooms]\nmax_rooms = 5\nmax_participants = 6\n[log]\nlevel = \"warn\"\n",
+    );
+    let variables = [
+        ("STRAIT_ROOMS_MAX_ROOMS", "7"),
+        ("STRAIT_SERVER_LISTEN", "[::]:1"),
+        ("STRAIT_ADMIN_TOKEN", "0123456789abcdef"),
+    ];
+    let ran = run(&["config", "--config", file.path(), "--listen", "127.0.0.1:2"], &variables);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let line = |key: &str| {
+        let line =
+            ran.stdout.lines().find(|line| line.starts_with(key)).unwrap_or_else(|| panic!("no {key}"));
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("listen"), "listen = \"127.0.0.1:2\" # flag --listen");
+    assert_eq!(line("max_rooms"), "max_rooms = 7 # variable STRAIT_ROOMS_MAX_ROOMS");
+    assert_eq!(line("max_participants"), format!("max_participants = 6 # {}:3", file.path()));
+    assert_eq!(line("level"), format!("level = \"warn\" # {}:5", file.path()));
+    assert_eq!(line("empty_timeout"), "empty_timeout = 300 # default");
+    assert_eq!(line("# token"), "# token is set # variable STRAIT_ADMIN_TOKEN");
+    assert!(!ran.stdout.contains("0123456789abcdef"));
+}
+
+#[test]
+fn flags_may_stand_before_and_behind_the_subcommand() {
+    let before = run(&["--public-address", "192.0.2.1", "--public-address", "2001:db8::1", "config"], &[]);
+    let behind = run(&["config", "--public-address", "192.0.2.1", "--public-address", "2001:db8::1"], &[]);
+    assert_eq!(before.stdout, behind.stdout);
+    assert!(
+        before.stdout.contains("public_addresses = [\"192.0.2.1\", \"2001:db8::1\"]"),
+        "{}",
+        before.stdout
+    );
+}
+
+#[test]
+fn the_file_can_be_named_by_a_variable() {
+    let file = TemporaryFile::new("named", "[rooms]\nmax_rooms = 5\n");
+    let ran = run(&["config"], &[("STRAIT_CONFIG", file.path())]);
+    assert!(ran.stdout.contains("max_rooms = 5"), "{}", ran.stdout);
+    let other = TemporaryFile::new("other", "[rooms]\nmax_rooms = 6\n");
+    let ran = run(&["config", "--config", other.path()], &[("STRAIT_CONFIG", file.path())]);
+    assert!(ran.stdout.contains("max_rooms = 6"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_config_prints_can_be_used_as_a_file() {
+    let printed = run(&["config", "--listen", "127.0.0.1:2"], &[]).stdout;
+    let file = TemporaryFile::new("printed", &printed);
+    let again = run(&["config", "--config", file.path()], &[]).stdout;
+    let values = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.split("  #").next().unwrap_or_default().trim_end().to_owned()).collect()
+    };
+    assert_eq!(values(&again), values(&printed));
+}
+
+#[test]
+fn every_mistake_is_one_line_and_exit_code_2() {
+    let unknown = TemporaryFile::new("unknown", "[rooms]\nmax_room = 5\n");
+    let broken = TemporaryFile::new("broken", "[rooms\n");
+    for command in ["serve", "config"] {
+        let error = refused(&[command, "--config", unknown.path()], &[]);
+        assert!(
+            error.contains(&format!("{}:2: ", unknown.path())) && error.contains("did you mean max_rooms?")
+        );
+        assert!(refused(&[command, "--config", broken.path()], &[]).contains("this is not TOML"));
+        assert!(refused(&[command, "--config", "/nowhere.toml"], &[]).contains("/nowhere.toml"));
+        assert!(
+            refused(&[command, "--listen", "7443"], &[])
+                .contains("--listen must be an IP address and a port")
+        );
+        assert!(refused(&[command, "--public-address", "here"], &[]).contains("--public-address must be"));
+        let error = refused(&[command], &[("STRAIT_ROOMS_MAX_ROOM", "5")]);
+        assert!(
+            error.contains("STRAIT_ROOMS_MAX_ROOM ")
+                && error.contains("did you mean STRAIT_ROOMS_MAX_ROOMS?")
+        );
+        assert!(refused(&[command], &[("STRAIT_ADMIN_TOKEN", "short")]).contains("at least 16"));
+    }
+}
+
+#[test]
+fn a_wrong_flag_or_subcommand_is_exit_code_2_with_a_hint() {
+    for (arguments, words) in
+        [(&["--lisen", "x"][..], "'--listen'"), (&["serv"], "'serve'"), (&["serve", "x"], "Usage")]
+    {
+        let ran = run(arguments, &[]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(
+            ran.stderr.starts_with("error: ") && ran.stderr.contains(words),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn a_port_in_use_is_said_so() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("its address").to_string();
+    let error = refused(&["serve", "--listen", &listen], &[]);
+    let port = taken.local_addr().expect("its address").port();
+    assert!(error.contains(&format!("port {port} is in use")) && error.contains("--listen"), "{error}");
+}
+
+#[test]
+fn start_up_prints_the_address_to_open_and_who_can_join() {
+    for arguments in [&["--listen", "0.0.0.0:0"][..], &["serve", "--listen", "0.0.0.0:0"]] {
+        let mut child = strait(arguments, &[]).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let stdout = child.stdout.take().expect("its output");
+        let _server = Server(child);
+        let greeting: Vec<String> = BufReader::new(stdout)
+            .lines()
+            .map_while(Result::ok)
+            .take_while(|line| !line.contains("Ctrl-C"))
+            .collect();
+        let greeting = greeting.join("\n");
+        assert!(greeting.contains(&format!("Strait {}", env!("CARGO_PKG_VERSION"))), "{greeting}");
+        assert!(greeting.contains("http://localhost:") && !greeting.contains("localhost:0"), "{greeting}");
+        assert!(greeting.contains("HTTPS") && greeting.contains("Anyone who can reach port"), "{greeting}");
+        assert!(!greeting.contains('\x1b'), "escape codes in a pipe");
+    }
+}
