@@ -32,24 +32,3 @@ fn two_people_hear_and_see_each_other() {
         }
     }
 }
-
-#[test]
-fn debug_dump() {
-    let mut world = World::new();
-    let anna = world.join("standup", "Anna");
-    let ben = world.join("standup", "Ben");
-    world.publish(anna, 2, &[Microphone, Camera]);
-    world.publish(ben, 2, &[Microphone, Camera]);
-    world.until("both are connected", |world| world.clients.iter().all(|client| client.rtc.is_connected()));
-    for frame in 0..3 {
-        for person in [anna, ben] {
-            world.send(person, Microphone, false);
-            world.send(person, Camera, frame == 0);
-        }
-        world.run(Duration::from_millis(20));
-    }
-    println!("{:#?}", world.sfu.snapshot(world.now));
-    for e in &world.clients[0].events { println!("{e:?}"); }
-    for p in &world.clients[0].received { println!("{:?}", p.header); }
-    for m in world.clients[0].slots.clone() { println!("{:?} {:?}", m, world.clients[0].rtc.direct_api().stream_rx_by_mid(m.0, None).map(|s| s.ssrc())); }
-}

@@ -119,6 +119,7 @@ pub struct World {
     config: Arc<dimpl::Config>,
     handshakes: BTreeMap<DtlsSession, Handshake>,
     to_sfu: VecDeque<(SocketAddr, Vec<u8>)>,
+    to_clients: VecDeque<(SocketAddr, Vec<u8>)>,
     deadline: Option<Instant>,
     requests: u64,
 }
@@ -145,6 +146,7 @@ impl World {
             config: Arc::new(config),
             handshakes: BTreeMap::new(),
             to_sfu: VecDeque::new(),
+            to_clients: VecDeque::new(),
             deadline: None,
             requests: 0,
         }
@@ -350,15 +352,19 @@ impl World {
                 Output::Dtls { session, request } => requests.push((session, request)),
                 Output::Transmit(transmit) => {
                     let to = transmit.path.remote;
-                    let client = self.clients.iter_mut().find(|client| client.address == to);
-                    let Some(client) = client.filter(|client| !client.unplugged) else { continue };
-                    let receive = Receive::new(Protocol::Udp, server_address(), to, transmit.bytes);
-                    let receive = receive.expect("the core sends what can be parsed");
-                    let _ = client.rtc.handle_input(EngineInput::Receive(self.now, receive));
-                    client.deadline = self.now;
+                    self.to_clients.push_back((to, transmit.bytes.to_vec()));
                 }
             }
             busy = true;
+        }
+        while let Some((to, bytes)) = self.to_clients.pop_front() {
+            let index = self.clients.iter().position(|client| client.address == to && !client.unplugged);
+            let Some(index) = index else { continue };
+            let receive = Receive::new(Protocol::Udp, server_address(), to, &bytes);
+            let receive = receive.expect("the core sends what can be parsed");
+            let _ = self.clients[index].rtc.handle_input(EngineInput::Receive(self.now, receive));
+            // The engine wants to be drained after every input.
+            self.drain_client(index);
         }
         for (session, request) in requests {
             self.handshake(session, request);
