@@ -1,0 +1,206 @@
+//! Addresses: one form for every peer, and the list of ways in that answers carry.
+//!
+//! The core only ever sees canonical addresses: IPv4 as IPv4 (never mapped into IPv6), no flow labels, a scope only
+//! where one is needed.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::time::{Duration, Instant};
+
+use crate::core::input::{LocalCandidate, Transport};
+
+/// How long a list of the machine's interfaces is good for: reading it costs a few system calls, and a laptop
+/// changes networks while the server runs.
+const INTERFACES_FRESH_FOR: Duration = Duration::from_secs(5);
+
+/// The one form of an address.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(_) => address,
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => SocketAddr::new(v4.into(), v6.port()),
+            None => {
+                let scope = if v6.ip().is_unicast_link_local() { v6.scope_id() } else { 0 };
+                SocketAddrV6::new(*v6.ip(), v6.port(), 0, scope).into()
+            }
+        },
+    }
+}
+
+/// As the socket wants it: an IPv6 socket takes IPv4 mapped.
+pub fn for_socket(address: SocketAddr, socket_is_v6: bool) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if socket_is_v6 => {
+            SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into()
+        }
+        _ => address,
+    }
+}
+
+/// Where clients can reach us.
+#[derive(Debug)]
+pub struct Candidates {
+    public: Vec<IpAddr>,
+    bound: SocketAddr,
+    interfaces: Vec<IpAddr>,
+    read_at: Option<Instant>,
+}
+
+impl Candidates {
+    /// `bound` is the listener's address, `public` what the operator says clients see.
+    pub fn new(public: Vec<IpAddr>, bound: SocketAddr) -> Self {
+        let public = public.into_iter().map(|ip| ip.to_canonical()).collect();
+        Self { public, bound: canonical(bound), interfaces: Vec::new(), read_at: None }
+    }
+
+    /// Whether people beyond this machine's own networks can come in.
+    pub fn is_public(&mut self, now: Instant) -> bool {
+        if !self.public.is_empty() {
+            return self.public.iter().any(|ip| is_global(*ip));
+        }
+        self.refresh(now);
+        self.interfaces.iter().any(|ip| is_global(*ip))
+    }
+
+    /// The ways in for one client, best first, never empty. `remote` and `local` are its signalling connection's
+    /// ends; `proxied` that a reverse proxy stands at the other end of it.
+    pub fn for_client(
+        &mut self,
+        now: Instant,
+        remote: IpAddr,
+        local: IpAddr,
+        proxied: bool,
+    ) -> Vec<LocalCandidate> {
+        let mut ips = self.public.clone();
+        if ips.is_empty() {
+            self.refresh(now);
+            // Where the client's signalling came to works for it; the other addresses may not.
+            let usable = |ip: &IpAddr| self.interfaces.contains(ip) || (ip.is_loopback() && !proxied);
+            ips.extend(Some(local).filter(usable));
+            if remote.is_loopback() && !proxied {
+                ips.extend(self.loopbacks().into_iter().filter(|ip| *ip != local));
+            }
+            ips.extend(self.interfaces.iter().filter(|ip| **ip != local));
+            if ips.is_empty() {
+                ips.push(local);
+            }
+        }
+        let port = self.bound.port();
+        ips.into_iter()
+            .map(|ip| LocalCandidate { transport: Transport::Udp, address: SocketAddr::new(ip, port) })
+            .collect()
+    }
+
+    fn loopbacks(&self) -> Vec<IpAddr> {
+        let v4 = IpAddr::from([127, 0, 0, 1]);
+        match self.bound.ip() {
+            IpAddr::V6(ip) if ip.is_unspecified() => vec![v4, Ipv6Addr::LOCALHOST.into()],
+            ip if ip.is_unspecified() => vec![v4],
+            ip if ip.is_loopback() => vec![ip],
+            _ => Vec::new(),
+        }
+    }
+
+    fn refresh(&mut self, now: Instant) {
+        if self.read_at.is_some_and(|at| now < at + INTERFACES_FRESH_FOR) {
+            return;
+        }
+        self.read_at = Some(now);
+        let bound = self.bound.ip();
+        if !bound.is_unspecified() {
+            self.interfaces = if bound.is_loopback() { Vec::new() } else { vec![bound] };
+            return;
+        }
+        match if_addrs::get_if_addrs() {
+            Ok(interfaces) => {
+                self.interfaces = interfaces
+                    .iter()
+                    .map(|interface| interface.ip())
+                    .filter(|ip| reachable(*ip) && (ip.is_ipv4() || bound.is_ipv6()))
+                    .collect();
+                // IPv4 first: where both exist, it is the one that a guest's network surely has.
+                self.interfaces.sort_by_key(|ip| (!ip.is_ipv4(), !is_global(*ip)));
+                self.interfaces.dedup();
+            }
+            Err(error) => tracing::warn!(
+                %error,
+                "the machine's network interfaces cannot be read; name its addresses with --public-address"
+            ),
+        }
+    }
+}
+
+/// Whether an interface's address is of use to somebody else.
+fn reachable(ip: IpAddr) -> bool {
+    let link_local = match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || link_local)
+}
+
+/// Whether an address is routed on the public internet (near enough: carrier NAT and test networks are rare).
+fn is_global(ip: IpAddr) -> bool {
+    reachable(ip)
+        && match ip {
+            IpAddr::V4(v4) => {
+                let [a, b, ..] = v4.octets();
+                !(v4.is_private() || v4.is_documentation() || (a == 100 && (64..128).contains(&b)))
+            }
+            IpAddr::V6(v6) => !v6.is_unique_local(),
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    fn ips(candidates: Vec<LocalCandidate>) -> Vec<IpAddr> {
+        candidates.into_iter().map(|candidate| candidate.address.ip()).collect()
+    }
+
+    #[test]
+    fn a_mapped_address_is_ipv4_to_the_core_and_mapped_to_the_socket() {
+        let mapped = address("[::ffff:192.0.2.7]:9");
+        assert_eq!(canonical(mapped), address("192.0.2.7:9"));
+        assert_eq!(for_socket(canonical(mapped), true), mapped);
+        assert_eq!(for_socket(canonical(mapped), false), address("192.0.2.7:9"));
+        let labelled = SocketAddrV6::new("2001:db8::1".parse().expect("an address"), 9, 5, 6).into();
+        assert_eq!(canonical(labelled), address("[2001:db8::1]:9"));
+    }
+
+    #[test]
+    fn configured_addresses_are_the_only_candidates() {
+        let now = super::super::clock::now();
+        let public = vec!["203.0.113.5".parse().expect("an address")];
+        let mut candidates = Candidates::new(public.clone(), address("[::]:7443"));
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(ips(candidates.for_client(now, loopback, loopback, false)), public);
+    }
+
+    #[test]
+    fn loopback_is_offered_to_loopback_alone_and_first() {
+        let now = super::super::clock::now();
+        let mut candidates = Candidates::new(Vec::new(), address("[::]:7443"));
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let near = ips(candidates.for_client(now, loopback, loopback, false));
+        assert_eq!(near[0], loopback);
+        assert_eq!(near.iter().filter(|ip| **ip == loopback).count(), 1);
+
+        let (far, local) = (IpAddr::from([192, 0, 2, 9]), IpAddr::from([192, 0, 2, 1]));
+        let seen = ips(candidates.for_client(now, far, local, false));
+        assert!(!seen.is_empty() && seen.iter().all(|ip| !ip.is_loopback()), "{seen:?}");
+    }
+
+    #[test]
+    fn a_server_bound_to_loopback_still_has_a_candidate() {
+        let now = super::super::clock::now();
+        let mut candidates = Candidates::new(Vec::new(), address("127.0.0.1:7443"));
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(ips(candidates.for_client(now, loopback, loopback, false)), [loopback]);
+        assert_eq!(ips(candidates.for_client(now, loopback, loopback, true)), [loopback]);
+    }
+}

@@ -1,0 +1,99 @@
+//! Deadlines of many things in one heap, so that a turn never scans all of them.
+//!
+//! A thing's deadline moves all the time (with every byte that arrives, say), its place in the heap does not: an
+//! [`Alarm`] has at most two entries, is looked at when the earlier one comes, and goes back if it was put off since.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+/// The heap.
+#[derive(Debug)]
+pub struct Deadlines<K> {
+    heap: BinaryHeap<Reverse<(Instant, K)>>,
+}
+
+/// One thing's deadline.
+#[derive(Debug, Default)]
+pub struct Alarm {
+    due: Option<Instant>,
+    /// The earliest entry in the heap that stands for this alarm.
+    queued: Option<Instant>,
+}
+
+impl<K: Ord + Copy> Deadlines<K> {
+    /// No deadlines.
+    pub fn new() -> Self {
+        Self { heap: BinaryHeap::new() }
+    }
+
+    /// Moves an alarm; `None` disarms it.
+    pub fn set(&mut self, alarm: &mut Alarm, key: K, due: Option<Instant>) {
+        alarm.due = due;
+        if let Some(at) = due
+            && alarm.queued.is_none_or(|queued| at < queued)
+        {
+            alarm.queued = Some(at);
+            self.heap.push(Reverse((at, key)));
+        }
+    }
+
+    /// Takes the next entry whose time has come. Ask [`rang`](Self::rang) whether it means anything.
+    pub fn pop(&mut self, now: Instant) -> Option<(Instant, K)> {
+        let &Reverse((at, _)) = self.heap.peek()?;
+        if at > now { None } else { self.heap.pop().map(|Reverse(entry)| entry) }
+    }
+
+    /// Whether the alarm is really due, after `pop` gave an entry of its. If it was put off, it is queued again.
+    pub fn rang(&mut self, alarm: &mut Alarm, key: K, at: Instant, now: Instant) -> bool {
+        if alarm.queued == Some(at) {
+            alarm.queued = None;
+        }
+        match alarm.due {
+            Some(due) if due <= now => {
+                alarm.due = None;
+                true
+            }
+            due => {
+                self.set(alarm, key, due);
+                false
+            }
+        }
+    }
+
+    /// When to look again (or earlier than needed, never later).
+    pub fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|&Reverse((at, _))| at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_alarm_that_is_put_off_forever_keeps_one_entry_and_rings_once() {
+        let start = super::super::clock::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut deadlines = Deadlines::new();
+        let mut alarm = Alarm::default();
+        for second in 10..1000 {
+            deadlines.set(&mut alarm, 7, Some(at(second)));
+        }
+        assert_eq!(deadlines.heap.len(), 1);
+
+        let Some((queued, 7)) = deadlines.pop(at(10)) else { panic!("the entry was due") };
+        assert!(!deadlines.rang(&mut alarm, 7, queued, at(10)), "it was put off");
+        assert_eq!(deadlines.next(), Some(at(999)));
+
+        deadlines.set(&mut alarm, 7, Some(at(20)));
+        let Some((queued, 7)) = deadlines.pop(at(20)) else { panic!("brought forward") };
+        assert!(deadlines.rang(&mut alarm, 7, queued, at(20)));
+
+        let Some((queued, 7)) = deadlines.pop(at(2000)) else { panic!("the old entry is still there") };
+        assert!(!deadlines.rang(&mut alarm, 7, queued, at(2000)), "it rang already");
+        assert_eq!(deadlines.next(), None);
+    }
+}

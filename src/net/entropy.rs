@@ -1,0 +1,41 @@
+//! The only reading of the operating system's randomness: 32 bytes per participant, and room ids that nobody can
+//! guess. (The DTLS library draws its own, inside itself.)
+
+use std::io;
+
+use crate::core::ids::RoomId;
+
+/// Crockford's base 32 in lower case, as the core's ids use it.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Characters of an unguessable room id: 110 bits.
+const ROOM_ID_CHARS: usize = 22;
+
+/// What everything random about one participant is expanded from.
+pub fn participant() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
+
+/// A room id that cannot be guessed.
+pub fn room_id() -> io::Result<RoomId> {
+    let mut bytes = [0; ROOM_ID_CHARS];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let text: String = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
+    text.parse().map_err(|_| io::Error::other("a generated room id broke the rules of room ids"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_ids_are_long_and_never_alike() -> io::Result<()> {
+        let (a, b) = (room_id()?, room_id()?);
+        assert_eq!(a.as_str().len(), ROOM_ID_CHARS);
+        assert_ne!(a, b);
+        assert_ne!(participant()?, participant()?);
+        Ok(())
+    }
+}

@@ -1,0 +1,382 @@
+//! The loop: steps 1 and 12 of a packet's walk. One `now` per turn; read all, handle, drain the core, write all, and
+//! sleep until the next deadline of the core, a handshake or a connection.
+//!
+//! Every source has a budget per turn, so that a flood on one cannot starve the rest. Never blocks but in `poll`.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll};
+use tracing::{debug, info, trace, warn};
+
+use super::address::Candidates;
+use super::assets::Assets;
+use super::bind::{UdpBuffers, bind};
+use super::connection::{Next, Standing};
+use super::dtls::{DtlsEvents, Handshakes};
+use super::shutdown::{ExitReason, ShutdownWatch};
+use super::tcp::Connections;
+use super::udp::Udp;
+use super::ws::Close;
+use super::{BoundAddresses, CoreSeed, SetLogLevel, ShellConfig, clock, token};
+use crate::core::input::{AdminCommand, Transport};
+use crate::core::{Input, Output, Settings, Sfu};
+
+/// Readiness events taken from the kernel at a time.
+const EVENTS_PER_TURN: usize = 1024;
+
+/// UDP batches read in one turn: at 32 datagrams (or GRO sequences of them) each, well over what a socket buffer holds
+/// of small packets, and below 10 ms of work.
+const UDP_BATCHES_PER_TURN: usize = 16;
+
+/// Requests or messages of one connection handled in one turn.
+const MESSAGES_PER_TURN: usize = 32;
+
+/// What is gathered for sending before it is sent in the middle of a drain.
+const SEND_BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What all streams are read by way of.
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// The shell's state. Answering requests is in `requests`, messages and events in `signalling`.
+pub struct EventLoop {
+    pub(super) config: ShellConfig,
+    poll: Poll,
+    pub(super) sfu: Sfu,
+    /// Whether the core was given something since it was last drained.
+    fed: bool,
+    core_deadline: Option<Instant>,
+    pub(super) udp: Udp,
+    udp_readable: bool,
+    udp_blocked: bool,
+    pub(super) connections: Connections,
+    pub(super) handshakes: Handshakes,
+    dtls_events: DtlsEvents,
+    pub(super) candidates: Candidates,
+    pub(super) assets: Assets,
+    pub(super) set_log_level: SetLogLevel,
+    shutdown: ShutdownWatch,
+    scratch: Vec<u8>,
+    pub(super) started: Instant,
+    bound: SocketAddr,
+    /// Datagrams for a transport that has no socket.
+    pub(super) undeliverable: u64,
+}
+
+impl EventLoop {
+    /// Opens the port and makes the core.
+    pub fn new(
+        config: ShellConfig,
+        settings: impl FnOnce(CoreSeed) -> Settings,
+        set_log_level: SetLogLevel,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let buffers = UdpBuffers { receive: config.udp_receive_buffer, send: config.udp_send_buffer };
+        let bound = bind(config.listen, buffers)?;
+        let now = clock::now();
+        let mut candidates = Candidates::new(config.public_addresses.clone(), bound.address);
+        let local_default = default_local(&mut candidates, now, bound.address);
+        let mut udp = Udp::new(bound.udp, bound.address, config.force_portable_udp, local_default)?;
+        let mut connections = Connections::new(bound.tcp);
+        let registry = poll.registry();
+        registry.register(udp.source(), token::UDP, Interest::READABLE)?;
+        if let Some(listener) = connections.listener() {
+            registry.register(listener, token::LISTENER, Interest::READABLE)?;
+        }
+        let shutdown = ShutdownWatch::new(registry, config.handle_signals)?;
+        let handshakes = Handshakes::new()?;
+        let certificate = handshakes.certificate().to_vec();
+        let sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
+        Ok(Self {
+            config,
+            poll,
+            sfu,
+            fed: true,
+            core_deadline: None,
+            udp,
+            udp_readable: true,
+            udp_blocked: false,
+            connections,
+            handshakes,
+            dtls_events: DtlsEvents::new(),
+            candidates,
+            assets: Assets::new(),
+            set_log_level,
+            shutdown,
+            scratch: vec![0; SCRATCH_BYTES],
+            started: now,
+            bound: bound.address,
+            undeliverable: 0,
+        })
+    }
+
+    /// What is open.
+    pub fn bound_addresses(&mut self) -> io::Result<BoundAddresses> {
+        let now = clock::now();
+        let local = default_local(&mut self.candidates, now, self.bound);
+        let reachable = self.candidates.for_client(now, Ipv4Addr::UNSPECIFIED.into(), local, true);
+        Ok(BoundAddresses {
+            listen: self.bound,
+            reachable: reachable.into_iter().map(|candidate| candidate.address).collect(),
+            is_public: self.candidates.is_public(now),
+            stop: self.shutdown.handle(),
+        })
+    }
+
+    /// Runs until something asks for the end.
+    pub fn run(&mut self) -> io::Result<ExitReason> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        loop {
+            if let Some(reason) = self.turn(&mut events)? {
+                info!(?reason, "stopped");
+                return Ok(reason);
+            }
+        }
+    }
+
+    fn turn(&mut self, events: &mut Events) -> io::Result<Option<ExitReason>> {
+        let timeout = self.sleep(clock::now());
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            result => result?,
+        }
+        let now = clock::now();
+        self.note_readiness(events);
+        if let Some(reason) = self.shutdown.begin(now) {
+            self.begin_shutdown(now, reason);
+        }
+        self.read_udp(now);
+        self.connections.accept(now, self.poll.registry(), &self.config);
+        self.read_connections(now);
+        self.run_deadlines(now);
+        // Writing can end a connection, which the core must hear of, which can make it say something.
+        loop {
+            self.drain(now);
+            self.write(now);
+            if !self.fed {
+                break;
+            }
+        }
+        Ok(self.shutdown.exit(now, self.connections.len()))
+    }
+
+    /// How long there is nothing to do; `None`: until something comes.
+    fn sleep(&self, now: Instant) -> Option<Duration> {
+        if self.udp_readable {
+            return Some(Duration::ZERO);
+        }
+        [
+            self.core_deadline,
+            self.handshakes.next_deadline(),
+            self.connections.next_deadline(now),
+            self.shutdown.until(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|at| at.saturating_duration_since(now))
+    }
+
+    fn note_readiness(&mut self, events: &Events) {
+        for event in events {
+            match event.token() {
+                token::UDP => {
+                    self.udp_readable |= event.is_readable();
+                    if event.is_writable() {
+                        self.udp.writable();
+                    }
+                }
+                token::LISTENER => self.connections.set_acceptable(),
+                // Asked every turn.
+                token::SIGNALS | token::STOP => {}
+                other => {
+                    if let Some(place) = token::connection(other) {
+                        let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+                        self.connections.woke(place, readable);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The one way into the core.
+    pub(super) fn feed(&mut self, now: Instant, input: Input<'_>) {
+        self.fed = true;
+        self.sfu.handle_input(now, input);
+    }
+
+    fn read_udp(&mut self, now: Instant) {
+        let Self { udp, sfu, fed, udp_readable, .. } = self;
+        for _ in 0..UDP_BATCHES_PER_TURN {
+            if !*udp_readable {
+                return;
+            }
+            *udp_readable = udp.receive(|path, bytes| {
+                *fed = true;
+                sfu.handle_input(now, Input::Datagram { path, bytes });
+            });
+        }
+    }
+
+    fn read_connections(&mut self, now: Instant) {
+        for _ in 0..self.connections.ready_len() {
+            let Some(place) = self.connections.next_ready() else { return };
+            self.read_connection(now, place);
+        }
+    }
+
+    fn read_connection(&mut self, now: Instant, place: usize) {
+        self.connections.touch(place);
+        let Some(connection) = self.connections.at(place) else { return };
+        if let Err(error) = connection.fill(now, &mut self.scratch) {
+            trace!(connection = connection.id.0, %error, "reading failed");
+            self.end_connection(now, place, "the stream broke while reading");
+            return;
+        }
+        for _ in 0..MESSAGES_PER_TURN {
+            let Some(connection) = self.connections.at(place) else { return };
+            match connection.next(now) {
+                Next::Nothing => {
+                    if connection.is_readable() {
+                        self.connections.make_ready(place);
+                    }
+                    return;
+                }
+                Next::Request(request) => self.answer(now, place, &request),
+                Next::Socket(incoming) => self.on_socket(now, place, incoming),
+            }
+        }
+        self.connections.make_ready(place);
+    }
+
+    fn run_deadlines(&mut self, now: Instant) {
+        while let Some(place) = self.connections.next_due(now) {
+            let Some(connection) = self.connections.at(place) else { continue };
+            match connection.run_deadline(now, &self.config) {
+                Standing::Open => self.connections.touch(place),
+                Standing::Over(why) => self.end_connection(now, place, why),
+            }
+        }
+        self.handshakes.run_deadlines(now, &mut self.dtls_events);
+        if self.core_deadline.is_some_and(|at| at <= now) {
+            self.feed(now, Input::Timeout);
+        }
+    }
+
+    /// Takes everything out of the core, and carries handshakes on for as long as that makes something happen.
+    fn drain(&mut self, now: Instant) {
+        loop {
+            self.fed = false;
+            loop {
+                match self.sfu.poll_output() {
+                    Output::Event { connection, event } => self.deliver(now, connection, &event),
+                    Output::Dtls { session, request } => {
+                        self.handshakes.request(now, session, request, &mut self.dtls_events);
+                    }
+                    Output::Transmit(transmit) => match transmit.path.transport {
+                        Transport::Udp => self.udp.push(transmit.path, transmit.bytes),
+                        Transport::Tcp => self.undeliverable += 1,
+                    },
+                    Output::Timeout(at) => {
+                        self.core_deadline = at;
+                        break;
+                    }
+                }
+                if self.udp.batch_bytes() > SEND_BATCH_BYTES_MAX {
+                    self.write(now);
+                }
+            }
+            if self.dtls_events.is_empty() {
+                return;
+            }
+            let mut events = std::mem::take(&mut self.dtls_events);
+            for (session, event) in events.drain(..) {
+                self.feed(now, Input::Dtls { session, event });
+            }
+            // Keeps the capacity; nothing was added meanwhile.
+            self.dtls_events = events;
+        }
+    }
+
+    /// Signalling first: a client must hear whose media follows before it does.
+    fn write(&mut self, now: Instant) {
+        while let Some(place) = self.connections.next_touched() {
+            self.settle(now, place);
+        }
+        let blocked = self.udp.flush();
+        if blocked != self.udp_blocked {
+            self.udp_blocked = blocked;
+            let interest = if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+            if let Err(error) = self.poll.registry().reregister(self.udp.source(), token::UDP, interest) {
+                warn!(%error, "the UDP socket cannot be watched for room to write");
+            }
+        }
+    }
+
+    fn settle(&mut self, now: Instant, place: usize) {
+        let Some(connection) = self.connections.at(place) else { return };
+        let known = connection.web_socket().is_some_and(|socket| socket.known_to_core);
+        let standing = connection.settle(now, &self.config);
+        if known && connection.web_socket().is_none() {
+            debug!(connection = connection.id.0, peer = %connection.peer, "the client does not read: dropped");
+            let id = connection.id;
+            self.feed(now, Input::ConnectionLost(id));
+        }
+        match standing {
+            Standing::Open => {
+                self.connections.arm(place, &self.config);
+                self.resume_pipelined(place);
+            }
+            Standing::Over(why) => self.end_connection(now, place, why),
+        }
+    }
+
+    /// Requests that had to wait until answers were written get their turn.
+    fn resume_pipelined(&mut self, place: usize) {
+        if self.connections.at(place).is_some_and(|connection| connection.has_waiting_request()) {
+            self.connections.make_ready(place);
+        }
+    }
+
+    /// A connection is over: the core hears of it if it ever heard of the connection.
+    pub(super) fn end_connection(&mut self, now: Instant, place: usize, why: &'static str) {
+        let Some(connection) = self.connections.at(place) else { return };
+        let (id, peer) = (connection.id, connection.peer);
+        let known = connection.web_socket().is_some_and(|socket| socket.known_to_core);
+        trace!(connection = id.0, %peer, why, "connection over");
+        self.connections.remove(place, self.poll.registry());
+        if known {
+            debug!(connection = id.0, %peer, why, "signalling connection lost");
+            self.feed(now, Input::ConnectionLost(id));
+        }
+    }
+
+    /// Everyone is told; whoever has not joined is just closed.
+    fn begin_shutdown(&mut self, now: Instant, reason: ExitReason) {
+        info!(?reason, connections = self.connections.len(), "stopping");
+        self.connections.stop_listening(self.poll.registry());
+        self.feed(now, Input::Admin(AdminCommand::Shutdown));
+        self.drain(now);
+        for place in self.connections.places() {
+            if let Some(connection) = self.connections.at(place) {
+                connection.finish_http();
+                if let Some(socket) = connection.web_socket() {
+                    socket.close(now, Close::GoingAway);
+                }
+            }
+            self.connections.touch(place);
+        }
+    }
+}
+
+/// An address of ours, where the system does not say which one a packet came to.
+fn default_local(candidates: &mut Candidates, now: Instant, bound: SocketAddr) -> IpAddr {
+    let ip = bound.ip().to_canonical();
+    if !ip.is_unspecified() {
+        return ip;
+    }
+    let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let first = candidates.for_client(now, Ipv4Addr::UNSPECIFIED.into(), loopback, true);
+    first.first().map_or(loopback, |candidate| candidate.address.ip())
+}

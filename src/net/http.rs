@@ -1,0 +1,288 @@
+//! HTTP/1.1, as much of it as a page, an API and a WebSocket upgrade need: heads and bounded bodies from bytes,
+//! responses to bytes. Pure: no socket, no clock, no routes (see `router`).
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Largest request head.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Most header fields.
+const FIELDS_MAX: usize = 64;
+/// Largest request body.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Sent with everything. Scripts, styles and sockets only from here, no frames around us, no sniffing, no referrer.
+const SECURITY_HEADERS: &str = "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
+    connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob: mediastream:; font-src 'self'; \
+    manifest-src 'self'; worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n\
+    X-Content-Type-Options: nosniff\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    Permissions-Policy: camera=(self), microphone=(self), display-capture=(self), autoplay=(self)\r\n\
+    Cross-Origin-Opener-Policy: same-origin\r\n";
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `GET` and so on.
+    pub method: String,
+    /// What comes before `?`.
+    pub path: String,
+    /// Names in lower case.
+    fields: Vec<(String, String)>,
+    /// The body, empty for most.
+    pub body: Vec<u8>,
+    /// Whether the client wants to ask more on this connection.
+    pub keep_alive: bool,
+}
+
+impl Request {
+    /// The first header field of that name (in lower case).
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a comma-separated field holds a word, whatever its case.
+    pub fn field_has(&self, name: &str, word: &str) -> bool {
+        self.fields
+            .iter()
+            .filter(|(field, _)| field == name)
+            .flat_map(|(_, value)| value.split(','))
+            .any(|part| part.trim().eq_ignore_ascii_case(word))
+    }
+
+    /// Whether a reverse proxy passed this on: then the connection's address says nothing about the client.
+    pub fn is_proxied(&self) -> bool {
+        ["x-forwarded-for", "forwarded", "x-real-ip", "via"].iter().any(|name| self.field(name).is_some())
+    }
+}
+
+/// What the input holds so far.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// Not all of a request yet.
+    Incomplete,
+    /// A request, and how many bytes it took.
+    Request(Box<Request>, usize),
+    /// Something that is answered with this and the end of the connection.
+    Refused(Response),
+}
+
+/// Reads one request from the front of the input.
+pub fn parse(input: &[u8]) -> Parsed {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut head = httparse::Request::new(&mut fields);
+    let head_bytes = match head.parse(input) {
+        Ok(httparse::Status::Complete(bytes)) if bytes <= HEAD_BYTES_MAX => bytes,
+        Ok(httparse::Status::Partial) if input.len() < HEAD_BYTES_MAX => return Parsed::Incomplete,
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => {
+            return refuse(431, "the request's head is too large: at most 16 KiB and 64 header fields");
+        }
+        Err(httparse::Error::Version) => return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
+        Err(error) => return refuse(400, &format!("this is not an HTTP request: {error}")),
+    };
+    match request(&head, input, head_bytes) {
+        Ok(parsed) | Err(parsed) => parsed,
+    }
+}
+
+/// The rest of parsing, once the head is there.
+fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) -> Result<Parsed, Parsed> {
+    let mut fields = Vec::with_capacity(head.headers.len());
+    for field in head.headers.iter() {
+        let value = std::str::from_utf8(field.value)
+            .map_err(|_| refuse(400, &format!("header field {} is not UTF-8", field.name)))?;
+        fields.push((field.name.to_ascii_lowercase(), value.trim().to_string()));
+    }
+    let target = head.path.unwrap_or_default();
+    if !target.starts_with('/') {
+        return Err(refuse(400, "the request target must be a path"));
+    }
+    let path = target.split(['?', '#']).next().unwrap_or_default().to_string();
+    let mut request = Request {
+        method: head.method.unwrap_or_default().to_string(),
+        path,
+        fields,
+        body: Vec::new(),
+        keep_alive: false,
+    };
+    let http_1_1 = head.version == Some(1);
+    request.keep_alive = if http_1_1 {
+        !request.field_has("connection", "close")
+    } else {
+        request.field_has("connection", "keep-alive")
+    };
+    let hosts = request.fields.iter().filter(|(name, _)| name == "host").count();
+    if hosts > 1 || (http_1_1 && hosts == 0) {
+        return Err(refuse(400, "a request needs exactly one Host header field"));
+    }
+    if request.field("transfer-encoding").is_some() {
+        return Err(refuse(411, "chunked bodies are not taken: send a Content-Length"));
+    }
+    let length = content_length(&request)?;
+    let Some(body) = input.get(head_bytes..head_bytes + length) else { return Ok(Parsed::Incomplete) };
+    request.body = body.to_vec();
+    Ok(Parsed::Request(Box::new(request), head_bytes + length))
+}
+
+fn content_length(request: &Request) -> Result<usize, Parsed> {
+    let mut lengths = request.fields.iter().filter(|(name, _)| name == "content-length");
+    let Some((_, text)) = lengths.next() else { return Ok(0) };
+    // Two lengths, or a sign or a space in one, are how requests are smuggled past proxies.
+    let digits = !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if lengths.next().is_some() || !digits {
+        return Err(refuse(400, "Content-Length must be one number"));
+    }
+    match text.parse::<usize>() {
+        Ok(length) if length <= BODY_BYTES_MAX => Ok(length),
+        _ => Err(refuse(413, "the request's body is too large: at most 64 KiB")),
+    }
+}
+
+fn refuse(status: u16, text: &str) -> Parsed {
+    Parsed::Refused(Response::text(status, text))
+}
+
+/// One response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    content_type: &'static str,
+    fields: Vec<(&'static str, Cow<'static, str>)>,
+    body: Cow<'static, [u8]>,
+}
+
+impl Response {
+    /// With a body of a type.
+    pub fn new(status: u16, content_type: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Self {
+        Self { status, content_type, fields: Vec::new(), body: body.into() }
+    }
+
+    /// One line for a person to read.
+    pub fn text(status: u16, text: &str) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", format!("{text}\n").into_bytes())
+    }
+
+    /// JSON, never cached.
+    pub fn json(status: u16, value: &serde_json::Value) -> Self {
+        let mut body = value.to_string().into_bytes();
+        body.push(b'\n');
+        Self::new(status, "application/json", body).with("Cache-Control", "no-store")
+    }
+
+    /// What is wrong and what to do, as JSON.
+    pub fn problem(status: u16, error: &str, action: &str) -> Self {
+        Self::json(status, &serde_json::json!({"error": error, "action": action}))
+    }
+
+    /// No body at all.
+    pub fn empty(status: u16) -> Self {
+        Self::new(status, "", Vec::new())
+    }
+
+    /// With a header field more.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// The bytes to send. `body` is false in answers to HEAD, which say how long it would be.
+    pub fn encode(&self, keep_alive: bool, body: bool) -> Vec<u8> {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        if !matches!(self.status, 101 | 204 | 304) {
+            let _ = write!(
+                head,
+                "Content-Type: {}\r\nContent-Length: {}\r\n",
+                self.content_type,
+                self.body.len()
+            );
+        }
+        for (name, value) in &self.fields {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        if self.status != 101 {
+            head.push_str(SECURITY_HEADERS);
+            head.push_str(if keep_alive { "Connection: keep-alive\r\n" } else { "Connection: close\r\n" });
+        }
+        head.push_str("\r\n");
+        let mut bytes = head.into_bytes();
+        if body {
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        200 => "OK",
+        204 => "No Content",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        426 => "Upgrade Required",
+        431 => "Request Header Fields Too Large",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "Error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(input: &str) -> u16 {
+        match parse(input.as_bytes()) {
+            Parsed::Refused(response) => response.status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_may_come_byte_by_byte_and_another_may_follow() {
+        let first = "PUT /admin/v1/log-level?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\ndebug";
+        let both = format!("{first}GET / HTTP/1.1\r\n");
+        for length in 0..first.len() {
+            assert_eq!(parse(&both.as_bytes()[..length]), Parsed::Incomplete, "{length}");
+        }
+        let Parsed::Request(request, bytes) = parse(both.as_bytes()) else { panic!("a whole request") };
+        assert_eq!(bytes, first.len());
+        assert_eq!((request.path.as_str(), request.body.as_slice()), ("/admin/v1/log-level", &b"debug"[..]));
+        assert!(request.keep_alive);
+    }
+
+    #[test]
+    fn what_cannot_be_served_gets_its_own_status() {
+        assert_eq!(status("nonsense\r\n\r\n"), 400);
+        assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
+        assert_eq!(status("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
+        assert_eq!(status("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
+        assert_eq!(status("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"), 411);
+        assert_eq!(status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n"), 413);
+        assert_eq!(
+            status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+            400
+        );
+        assert_eq!(status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n"), 400);
+        assert_eq!(status(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_BYTES_MAX))), 431);
+        let fields = "a: b\r\n".repeat(FIELDS_MAX + 1);
+        assert_eq!(status(&format!("GET / HTTP/1.1\r\n{fields}\r\n")), 431);
+    }
+
+    #[test]
+    fn an_answer_to_head_says_the_length_and_sends_nothing() {
+        let bytes = Response::text(404, "gone").encode(false, false);
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.contains("Content-Length: 5\r\n") && text.ends_with("\r\n\r\n"), "{text}");
+        assert!(text.contains("Connection: close"));
+    }
+}

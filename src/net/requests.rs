@@ -1,0 +1,144 @@
+//! Answering HTTP requests: carries out what `router` found.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use tracing::{debug, info};
+
+use super::admin::{self, AdminRequest};
+use super::event_loop::EventLoop;
+use super::http::{Request, Response};
+use super::router::{self, Route};
+use super::{origin, ws};
+use crate::core::Input;
+use crate::core::input::AdminCommand;
+
+impl EventLoop {
+    /// Answers a request of the connection at a place.
+    pub(super) fn answer(&mut self, now: Instant, place: usize, request: &Request) {
+        let Some(connection) = self.connections.at(place) else { return };
+        let (id, peer) = (connection.id.0, connection.peer);
+        let response = match router::route(request) {
+            Route::WebSocket => match self.open_web_socket(now, place, request) {
+                Ok(()) => return,
+                Err(response) => response,
+            },
+            Route::Health => {
+                Response::json(200, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+            }
+            Route::Admin(asked) => {
+                match admin::authorize(request, peer.ip(), self.config.admin_token.as_deref()) {
+                    Ok(()) => self.administer(now, asked),
+                    Err(response) => response,
+                }
+            }
+            Route::File => self.assets.response(request).unwrap_or_else(|| router::not_found(&request.path)),
+            Route::Answer(response) => response,
+        };
+        debug!(
+            connection = id,
+            %peer,
+            method = request.method,
+            path = request.path,
+            status = response.status,
+            "request"
+        );
+        if let Some(connection) = self.connections.at(place) {
+            connection.respond(request, &response);
+        }
+    }
+
+    fn open_web_socket(&mut self, now: Instant, place: usize, request: &Request) -> Result<(), Response> {
+        if !origin::allowed(request, &self.config.allowed_origins) {
+            let origin = request.field("origin").unwrap_or_default();
+            info!(origin, "a page of a foreign origin was refused; server.allowed_origins can let it in");
+            return Err(Response::problem(
+                403,
+                "pages of this origin may not connect",
+                "open the server's own page, or let the operator add the origin to allowed_origins",
+            ));
+        }
+        let response = ws::upgrade(request)?;
+        if let Some(connection) = self.connections.at(place) {
+            debug!(connection = connection.id.0, peer = %connection.peer, "WebSocket opened");
+            connection.upgrade(request, &response, &self.config, now);
+        }
+        Ok(())
+    }
+
+    fn administer(&mut self, now: Instant, asked: AdminRequest) -> Response {
+        match asked {
+            AdminRequest::Rooms => Response::json(200, &admin::rooms(&self.sfu.snapshot(now))),
+            AdminRequest::Room(room) => {
+                let snapshot = self.sfu.snapshot(now);
+                match snapshot.rooms.iter().find(|candidate| candidate.room == room) {
+                    Some(room) => Response::json(200, &admin::room(room)),
+                    None => admin::no_such_room(),
+                }
+            }
+            AdminRequest::CloseRoom(room) => {
+                let snapshot = self.sfu.snapshot(now);
+                if !snapshot.rooms.iter().any(|candidate| candidate.room == room) {
+                    return admin::no_such_room();
+                }
+                info!(%room, "the operator closes a room");
+                self.feed(now, Input::Admin(AdminCommand::CloseRoom(room)));
+                Response::empty(204)
+            }
+            AdminRequest::Remove(room, participant) => {
+                let snapshot = self.sfu.snapshot(now);
+                let Some(found) = snapshot.rooms.iter().find(|candidate| candidate.room == room) else {
+                    return admin::no_such_room();
+                };
+                if !found.participants.iter().any(|member| member.participant == participant) {
+                    return admin::no_such_participant();
+                }
+                info!(%room, %participant, "the operator removes a participant");
+                self.feed(now, Input::Admin(AdminCommand::Remove(room, participant)));
+                Response::empty(204)
+            }
+            AdminRequest::Stats => Response::json(200, &self.stats(now)),
+            AdminRequest::LogLevel(level) => match (self.set_log_level)(&level) {
+                Ok(()) => {
+                    info!(level, "the operator changed the log level");
+                    Response::empty(204)
+                }
+                Err(error) => Response::problem(
+                    400,
+                    &error,
+                    "send a level (error, warn, info, debug, trace) or a filter like strait=debug,str0m=info",
+                ),
+            },
+        }
+    }
+
+    fn stats(&self, now: Instant) -> Value {
+        let snapshot = self.sfu.snapshot(now);
+        let udp = self.udp.counters();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptimeSeconds": now.saturating_duration_since(self.started).as_secs(),
+            "participants": snapshot.rooms.iter().map(|room| room.participants.len()).sum::<usize>(),
+            "rooms": snapshot.rooms.iter().map(admin::room).collect::<Vec<_>>(),
+            "core": {
+                "datagramsUnknown": snapshot.datagrams_unknown,
+                "demuxEntries": snapshot.demux_entries,
+                "deadlines": snapshot.deadlines,
+            },
+            "shell": {
+                "connections": self.connections.len(),
+                "connectionsRefused": self.connections.refused(),
+                "dtlsSessions": self.handshakes.len(),
+                "undeliverable": self.undeliverable,
+                "udp": {
+                    "received": udp.received,
+                    "sent": udp.sent,
+                    "sendCalls": udp.send_calls,
+                    "droppedFull": udp.dropped_full,
+                    "droppedRefused": udp.dropped_refused,
+                    "receiveErrors": udp.receive_errors,
+                },
+            },
+        })
+    }
+}

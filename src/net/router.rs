@@ -1,0 +1,46 @@
+//! Which answer a request's path and method lead to. A pure function: the event loop carries it out.
+
+use super::admin::{self, AdminRequest};
+use super::http::{Request, Response};
+
+/// Where a request goes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The signalling WebSocket.
+    WebSocket,
+    /// Is the server alive?
+    Health,
+    /// Administration; who may is still to be asked.
+    Admin(AdminRequest),
+    /// A file of the browser client, if there is one.
+    File,
+    /// An answer that needs nothing else.
+    Answer(Response),
+}
+
+/// Finds the route.
+pub fn route(request: &Request) -> Route {
+    let read_only = matches!(request.method.as_str(), "GET" | "HEAD");
+    match request.path.as_str() {
+        "/ws" if request.method == "GET" => Route::WebSocket,
+        "/ws" => Route::Answer(method_not_allowed("GET")),
+        "/health" if read_only => Route::Health,
+        path if path.starts_with("/admin/") => match admin::parse(request) {
+            Ok(admin) => Route::Admin(admin),
+            Err(response) => Route::Answer(response),
+        },
+        _ if read_only => Route::File,
+        _ => Route::Answer(method_not_allowed("GET, HEAD")),
+    }
+}
+
+/// 405, naming what is allowed.
+pub fn method_not_allowed(allow: &'static str) -> Response {
+    Response::text(405, &format!("this address answers {allow} only")).with("Allow", allow)
+}
+
+/// 404.
+pub fn not_found(path: &str) -> Response {
+    let shown: String = path.chars().take(200).collect();
+    Response::text(404, &format!("there is nothing at {shown}; the page is at /, its socket at /ws"))
+}

@@ -1,0 +1,97 @@
+//! The end: what asks for it, and how long it may take. SIGINT, SIGTERM or a [`StopHandle`] lead here.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::{Interest, Registry, Waker};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use super::token;
+
+/// How long clients have to hear that we go. With the turn it takes to notice, below the two seconds promised.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// Why the server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitReason {
+    /// This signal came.
+    Signal(i32),
+    /// A [`StopHandle`] was used.
+    Stopped,
+}
+
+/// Ends a running server from another thread.
+#[derive(Debug, Clone)]
+pub struct StopHandle {
+    waker: Arc<Waker>,
+    stop: Arc<AtomicBool>,
+}
+
+impl StopHandle {
+    /// Asks the server to end as if by a signal.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        if let Err(error) = self.waker.wake() {
+            tracing::warn!(%error, "the event loop cannot be woken");
+        }
+    }
+}
+
+/// What may ask for the end, and whether it has.
+pub struct ShutdownWatch {
+    signals: Option<Signals>,
+    handle: StopHandle,
+    under_way: Option<(ExitReason, Instant)>,
+}
+
+impl ShutdownWatch {
+    /// Starts watching.
+    pub fn new(registry: &Registry, handle_signals: bool) -> io::Result<Self> {
+        let waker = Arc::new(Waker::new(registry, token::STOP)?);
+        let signals = if handle_signals {
+            let mut signals = Signals::new([SIGINT, SIGTERM])?;
+            registry.register(&mut signals, token::SIGNALS, Interest::READABLE)?;
+            Some(signals)
+        } else {
+            None
+        };
+        let handle = StopHandle { waker, stop: Arc::new(AtomicBool::new(false)) };
+        Ok(Self { signals, handle, under_way: None })
+    }
+
+    /// For whoever may end the server.
+    pub fn handle(&self) -> StopHandle {
+        self.handle.clone()
+    }
+
+    /// Whether the end was asked for just now. Asked a second time, it comes at once.
+    pub fn begin(&mut self, now: Instant) -> Option<ExitReason> {
+        let by_signal = self.signals.as_mut().and_then(|signals| signals.pending().last());
+        let stopped = self.handle.stop.swap(false, Ordering::AcqRel);
+        let reason = by_signal.map(ExitReason::Signal).or(stopped.then_some(ExitReason::Stopped))?;
+        match &mut self.under_way {
+            Some((_, until)) => {
+                *until = now;
+                None
+            }
+            None => {
+                self.under_way = Some((reason, now + GRACE));
+                Some(reason)
+            }
+        }
+    }
+
+    /// Until when clients have time, once the end was asked for.
+    pub fn until(&self) -> Option<Instant> {
+        self.under_way.map(|(_, until)| until)
+    }
+
+    /// Why to exit now, if now is the time.
+    pub fn exit(&self, now: Instant, clients: usize) -> Option<ExitReason> {
+        let (reason, until) = self.under_way?;
+        (clients == 0 || now >= until).then_some(reason)
+    }
+}

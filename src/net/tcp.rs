@@ -1,0 +1,308 @@
+//! All TCP connections: accepting within the caps, one slab, whose turn it is, and whose time is up.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry};
+use slab::Slab;
+use tracing::{debug, trace, warn};
+
+use super::ShellConfig;
+use super::address::canonical;
+use super::connection::Connection;
+use super::deadlines::{Alarm, Deadlines};
+use super::http::Response;
+use super::token;
+use crate::core::ids::ConnectionId;
+
+/// Connections accepted in one turn.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// How long to leave the listener alone after it failed: out of descriptors, most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bits of a connection's id that are its place in the slab; the rest counts up.
+const PLACE_BITS: u32 = 20;
+
+struct Entry {
+    connection: Connection,
+    alarm: Alarm,
+    /// Whether it is in `ready`.
+    ready: bool,
+    /// Whether it is in `touched`.
+    touched: bool,
+}
+
+/// The listener and every connection it gave.
+pub struct Connections {
+    listener: Option<TcpListener>,
+    /// Whether there may be connections to accept.
+    acceptable: bool,
+    /// Until when the listener is left alone.
+    paused_until: Option<Instant>,
+    slab: Slab<Entry>,
+    serial: u64,
+    by_address: HashMap<IpAddr, usize>,
+    /// Connections that have something to read.
+    ready: VecDeque<usize>,
+    /// Connections to be settled at the end of the turn.
+    touched: Vec<usize>,
+    deadlines: Deadlines<usize>,
+    refused: u64,
+}
+
+impl Connections {
+    /// None yet.
+    pub fn new(listener: TcpListener) -> Self {
+        Self {
+            listener: Some(listener),
+            acceptable: true,
+            paused_until: None,
+            slab: Slab::new(),
+            serial: 0,
+            by_address: HashMap::new(),
+            ready: VecDeque::new(),
+            touched: Vec::new(),
+            deadlines: Deadlines::new(),
+            refused: 0,
+        }
+    }
+
+    /// For registration with mio.
+    pub fn listener(&mut self) -> Option<&mut TcpListener> {
+        self.listener.as_mut()
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// How many were refused because of a cap.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// The listener has something for us.
+    pub fn set_acceptable(&mut self) {
+        self.acceptable = true;
+    }
+
+    /// Accepts no more.
+    pub fn stop_listening(&mut self, registry: &Registry) {
+        if let Some(mut listener) = self.listener.take() {
+            let _ = registry.deregister(&mut listener);
+        }
+        self.acceptable = false;
+        self.paused_until = None;
+    }
+
+    /// Accepts what waits, within the budget and the caps.
+    pub fn accept(&mut self, now: Instant, registry: &Registry, config: &ShellConfig) {
+        if !self.acceptable || self.paused_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.paused_until = None;
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
+                Ok((stream, peer)) => self.admit(now, registry, config, stream, canonical(peer)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.acceptable = false;
+                    return;
+                }
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted
+                            | io::ErrorKind::ConnectionAborted
+                            | io::ErrorKind::ConnectionReset
+                    ) => {}
+                Err(error) => {
+                    warn!(%error, "no connection can be accepted; raise the limit of open files (ulimit -n)");
+                    self.paused_until = Some(now + ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(
+        &mut self,
+        now: Instant,
+        registry: &Registry,
+        config: &ShellConfig,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+    ) {
+        let host = host_of(peer.ip());
+        let of_host = self.by_address.get(&host).copied().unwrap_or(0);
+        let places = config.connections_max.min(1 << PLACE_BITS);
+        if of_host >= config.connections_per_address_max || self.slab.len() >= places {
+            self.refused += 1;
+            debug!(%peer, of_host, all = self.slab.len(), "connection refused: too many");
+            let text = "too many connections; close some, or ask the operator to raise limits.connections_per_address";
+            let _ = io::Write::write(&mut stream, &Response::text(503, text).encode(false, true));
+            return;
+        }
+        let Ok(local) = stream.local_addr().map(canonical) else { return };
+        if let Err(error) = stream.set_nodelay(true) {
+            trace!(%peer, %error, "a connection that ended before it was accepted");
+            return;
+        }
+        let vacant = self.slab.vacant_entry();
+        let place = vacant.key();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = registry.register(&mut stream, token::of_connection(place), interest) {
+            warn!(%peer, %error, "a connection cannot be watched");
+            return;
+        }
+        self.serial += 1;
+        let id = ConnectionId((self.serial << PLACE_BITS) | place as u64);
+        let connection = Connection::new(id, stream, peer, local, now);
+        vacant.insert(Entry { connection, alarm: Alarm::default(), ready: false, touched: false });
+        *self.by_address.entry(host).or_insert(0) += 1;
+        trace!(connection = id.0, %peer, "accepted");
+        self.make_ready(place);
+        self.touch(place);
+    }
+
+    /// Forgets a connection and closes its stream.
+    pub fn remove(&mut self, place: usize, registry: &Registry) {
+        let Some(mut entry) = self.slab.try_remove(place) else { return };
+        let _ = registry.deregister(entry.connection.source());
+        let host = host_of(entry.connection.peer.ip());
+        if let Some(count) = self.by_address.get_mut(&host) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&host);
+            }
+        }
+    }
+
+    /// The connection at a place.
+    pub fn at(&mut self, place: usize) -> Option<&mut Connection> {
+        self.slab.get_mut(place).map(|entry| &mut entry.connection)
+    }
+
+    /// The place of the connection with that name, if it is still there.
+    pub fn place_of(&self, id: ConnectionId) -> Option<usize> {
+        let place = (id.0 & ((1 << PLACE_BITS) - 1)) as usize;
+        self.slab.get(place).filter(|entry| entry.connection.id == id).map(|_| place)
+    }
+
+    /// All places that are taken.
+    pub fn places(&self) -> Vec<usize> {
+        self.slab.iter().map(|(place, _)| place).collect()
+    }
+
+    /// mio saw something on a connection.
+    pub fn woke(&mut self, place: usize, readable: bool) {
+        if let Some(entry) = self.slab.get_mut(place) {
+            if readable {
+                entry.connection.set_readable();
+            }
+            self.make_ready(place);
+            self.touch(place);
+        }
+    }
+
+    /// Gives a connection a turn at reading.
+    pub fn make_ready(&mut self, place: usize) {
+        if let Some(entry) = self.slab.get_mut(place)
+            && !std::mem::replace(&mut entry.ready, true)
+        {
+            self.ready.push_back(place);
+        }
+    }
+
+    /// How many wait for a turn at reading.
+    pub fn ready_len(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Whose turn it is.
+    pub fn next_ready(&mut self) -> Option<usize> {
+        while let Some(place) = self.ready.pop_front() {
+            if let Some(entry) = self.slab.get_mut(place)
+                && std::mem::take(&mut entry.ready)
+            {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// Something was queued on a connection, or its state changed: settle it before the turn ends.
+    pub fn touch(&mut self, place: usize) {
+        if let Some(entry) = self.slab.get_mut(place)
+            && !std::mem::replace(&mut entry.touched, true)
+        {
+            self.touched.push(place);
+        }
+    }
+
+    /// The next connection to settle.
+    pub fn next_touched(&mut self) -> Option<usize> {
+        while let Some(place) = self.touched.pop() {
+            if let Some(entry) = self.slab.get_mut(place)
+                && std::mem::take(&mut entry.touched)
+            {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// Notes when a connection wants to be looked at again.
+    pub fn arm(&mut self, place: usize, config: &ShellConfig) {
+        if let Some(entry) = self.slab.get_mut(place) {
+            let due = entry.connection.deadline(config);
+            self.deadlines.set(&mut entry.alarm, place, Some(due));
+        }
+    }
+
+    /// The next connection whose time has come.
+    pub fn next_due(&mut self, now: Instant) -> Option<usize> {
+        while let Some((at, place)) = self.deadlines.pop(now) {
+            if let Some(entry) = self.slab.get_mut(place)
+                && self.deadlines.rang(&mut entry.alarm, place, at, now)
+            {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// When there is something to do without any readiness; `now` if at once.
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        if !self.ready.is_empty() || (self.acceptable && self.paused_until.is_none()) {
+            return Some(now);
+        }
+        self.deadlines.next().into_iter().chain(self.paused_until).min()
+    }
+}
+
+/// What counts as one client: an IPv4 address, or the /64 that an IPv6 host is given whole.
+fn host_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_host_counts_as_one_whatever_address_it_takes() {
+        let host = |text: &str| host_of(text.parse().expect("an address"));
+        assert_eq!(host("2001:db8:0:7::1"), host("2001:db8:0:7:ffff::2"));
+        assert_ne!(host("2001:db8:0:7::1"), host("2001:db8:0:8::1"));
+        assert_ne!(host("192.0.2.1"), host("192.0.2.2"));
+    }
+}

@@ -1,0 +1,283 @@
+//! The UDP socket: batches in, batches out. Steps 2 and 13 of a packet's walk; called by the event loop.
+//!
+//! On Linux by quinn-udp: `recvmmsg` and GRO in, GSO out, and the address that a packet came to, so that replies
+//! leave from there. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the kernel does
+//! not take goes to a bounded backlog, and what does not fit there is dropped and counted.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+
+use mio::net::UdpSocket;
+use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
+use tracing::{debug, info, trace};
+
+use super::address::{canonical, for_socket};
+use super::udp_batch::{Backlog, Run, SendBatch};
+use crate::core::input::{Path, Transport};
+
+/// Largest datagram, or sequence of datagrams that the kernel joined (GRO).
+const RECEIVE_BYTES: usize = 65_535;
+
+/// What may wait for the kernel: a tenth of a second at 80 Mbit/s. Later it would be of no use.
+const BACKLOG_BYTES_MAX: usize = 1024 * 1024;
+
+/// What happened at the socket since start-up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UdpCounters {
+    /// Datagrams received.
+    pub received: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// System calls for sending.
+    pub send_calls: u64,
+    /// Datagrams lost because the kernel and our backlog were full.
+    pub dropped_full: u64,
+    /// Datagrams that the kernel refused: no route, too long, filtered.
+    pub dropped_refused: u64,
+    /// Failed receives.
+    pub receive_errors: u64,
+}
+
+/// The socket and its buffers.
+pub struct Udp {
+    socket: UdpSocket,
+    /// `None`: the portable path.
+    fast: Option<UdpSocketState>,
+    bound: SocketAddr,
+    /// What stands for our address where the system does not tell.
+    local_default: IpAddr,
+    receive_arena: Vec<u8>,
+    batch: SendBatch,
+    backlog: Backlog,
+    counters: UdpCounters,
+}
+
+impl Udp {
+    /// Takes a bound, non-blocking socket.
+    pub fn new(
+        socket: UdpSocket,
+        bound: SocketAddr,
+        portable: bool,
+        local_default: IpAddr,
+    ) -> io::Result<Self> {
+        let fast = if portable { None } else { Some(UdpSocketState::new((&socket).into())?) };
+        let buffers = if fast.is_some() { BATCH_SIZE } else { 1 };
+        match &fast {
+            Some(state) => debug!(
+                gso = state.max_gso_segments(),
+                gro = state.gro_segments(),
+                batch = BATCH_SIZE,
+                "UDP is batched"
+            ),
+            None => info!("UDP takes the portable path: one system call per packet"),
+        }
+        Ok(Self {
+            socket,
+            fast,
+            bound,
+            local_default,
+            receive_arena: vec![0; RECEIVE_BYTES * buffers],
+            batch: SendBatch::default(),
+            backlog: Backlog::new(BACKLOG_BYTES_MAX),
+            counters: UdpCounters::default(),
+        })
+    }
+
+    /// For registration with mio.
+    pub fn source(&mut self) -> &mut UdpSocket {
+        &mut self.socket
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> UdpCounters {
+        self.counters
+    }
+
+    /// Reads one batch and hands over each datagram. Whether there may be more.
+    pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> bool {
+        let result = match &self.fast {
+            Some(state) => receive_batch(
+                state,
+                &self.socket,
+                &mut self.receive_arena,
+                (self.bound.port(), self.local_default),
+                &mut handle,
+            ),
+            None => receive_one(
+                &self.socket,
+                &mut self.receive_arena,
+                SocketAddr::new(self.local_default, self.bound.port()),
+                &mut handle,
+            ),
+        };
+        match result {
+            Ok(count) => {
+                self.counters.received += count;
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(error) => {
+                self.counters.receive_errors += 1;
+                debug!(%error, "receiving from the UDP socket failed");
+                false
+            }
+        }
+    }
+
+    /// Adds a datagram to the turn's batch.
+    pub fn push(&mut self, path: Path, bytes: &[u8]) {
+        self.batch.push(path, bytes);
+    }
+
+    /// How many bytes wait for [`flush`](Self::flush).
+    pub fn batch_bytes(&self) -> usize {
+        self.batch.bytes()
+    }
+
+    /// Sends what waits. Whether the kernel is full: then call [`writable`](Self::writable) when it is not.
+    pub fn flush(&mut self) -> bool {
+        self.writable();
+        let Self { socket, fast, bound, batch, backlog, counters, .. } = self;
+        let segments_max = fast.as_ref().map_or(1, UdpSocketState::max_gso_segments);
+        batch.drain(segments_max, |run| {
+            let blocked = !backlog.is_empty() || !send(socket, fast, *bound, counters, run);
+            if blocked && !backlog.push(run) {
+                counters.dropped_full += run.packets();
+            }
+        });
+        !self.backlog.is_empty()
+    }
+
+    /// Sends what the kernel did not take before.
+    pub fn writable(&mut self) {
+        let Self { socket, fast, bound, backlog, counters, .. } = self;
+        backlog.drain(|run| send(socket, fast, *bound, counters, run));
+    }
+}
+
+fn receive_batch(
+    state: &UdpSocketState,
+    socket: &UdpSocket,
+    arena: &mut [u8],
+    (port, local_default): (u16, IpAddr),
+    handle: &mut impl FnMut(Path, &mut [u8]),
+) -> io::Result<u64> {
+    let mut metas = [RecvMeta::default(); BATCH_SIZE];
+    let mut chunks = arena.chunks_exact_mut(RECEIVE_BYTES);
+    let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
+        std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+    let count = state.recv(socket.into(), &mut slices, &mut metas)?;
+    let mut datagrams = 0;
+    for (meta, slice) in metas.iter().zip(slices.iter_mut()).take(count) {
+        let remote = canonical(meta.addr);
+        let local_ip = meta.dst_ip.map_or(local_default, |ip| ip.to_canonical());
+        let path = Path { transport: Transport::Udp, local: SocketAddr::new(local_ip, port), remote };
+        let Some(bytes) = slice.get_mut(..meta.len) else { continue };
+        for datagram in bytes.chunks_mut(meta.stride.max(1)) {
+            datagrams += 1;
+            if sane(remote) {
+                handle(path, datagram);
+            }
+        }
+    }
+    Ok(datagrams)
+}
+
+fn receive_one(
+    socket: &UdpSocket,
+    arena: &mut [u8],
+    local: SocketAddr,
+    handle: &mut impl FnMut(Path, &mut [u8]),
+) -> io::Result<u64> {
+    let (len, remote) = socket.recv_from(arena)?;
+    let remote = canonical(remote);
+    if len > 0 && sane(remote) {
+        handle(Path { transport: Transport::Udp, local, remote }, &mut arena[..len]);
+    }
+    Ok(1)
+}
+
+/// Whether a reply can be sent at all. Port 0 can be forged but not answered.
+fn sane(remote: SocketAddr) -> bool {
+    remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast()
+}
+
+/// Sends one run. `false` if the kernel is full; every other error loses the run and is counted.
+fn send(
+    socket: &UdpSocket,
+    fast: &mut Option<UdpSocketState>,
+    bound: SocketAddr,
+    counters: &mut UdpCounters,
+    run: Run<'_>,
+) -> bool {
+    counters.send_calls += 1;
+    let result = match fast {
+        Some(state) => send_fast(socket, state, bound, run),
+        None => {
+            let to = for_socket(run.path.remote, bound.is_ipv6());
+            run.singles().try_for_each(|single| socket.send_to(single.bytes, to).map(|_| ()))
+        }
+    };
+    match result {
+        Ok(()) => counters.sent += run.packets(),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+        Err(error) => {
+            counters.dropped_refused += run.packets();
+            trace!(%error, path = ?run.path, bytes = run.bytes.len(), "the kernel refused a datagram");
+        }
+    }
+    true
+}
+
+fn send_fast(
+    socket: &UdpSocket,
+    state: &mut UdpSocketState,
+    bound: SocketAddr,
+    run: Run<'_>,
+) -> io::Result<()> {
+    let result = try_send(socket, state, bound, run, true);
+    let Err(error) = &result else { return result };
+    if error.kind() != io::ErrorKind::InvalidInput && error.raw_os_error() != Some(EIO) {
+        return result;
+    }
+    // Either this kernel or card cannot send runs, or something is wrong with the addresses. quinn-udp cannot tell,
+    // and has stopped sending runs to anyone. Sent one by one, it shows.
+    let mut addresses_wrong = false;
+    let mut outcome = Ok(());
+    for single in run.singles() {
+        if try_send(socket, state, bound, single, true).is_err() {
+            addresses_wrong = true;
+            outcome = outcome.and(try_send(socket, state, bound, single, false));
+        }
+    }
+    if addresses_wrong {
+        *state = UdpSocketState::new(socket.into())?;
+    } else if run.packets() > 1 {
+        info!("this system cannot send runs of datagrams (UDP GSO): sending them one by one");
+    }
+    outcome
+}
+
+/// "I/O error": what some network cards answer to GSO.
+const EIO: i32 = 5;
+
+fn try_send(
+    socket: &UdpSocket,
+    state: &UdpSocketState,
+    bound: SocketAddr,
+    run: Run<'_>,
+    from_local: bool,
+) -> io::Result<()> {
+    let source = (from_local && bound.ip().is_unspecified()).then(|| run.path.local.ip());
+    state.try_send(
+        socket.into(),
+        &quinn_udp::Transmit {
+            destination: for_socket(run.path.remote, bound.is_ipv6()),
+            ecn: None,
+            contents: run.bytes,
+            segment_size: (run.packets() > 1).then_some(run.segment),
+            src_ip: source.filter(|ip| !ip.is_unspecified()),
+        },
+    )
+}

@@ -1,0 +1,297 @@
+//! What a turn wants to send, gathered so that packets to one peer are neighbours.
+//!
+//! A run of equally long packets on one path (the last may be shorter) leaves as one system call (UDP GSO), which
+//! is the only large lever on the cost of sending. Packets of one path never overtake each other: sequence numbers
+//! would look like loss to the receiver. No allocation once the buffers have grown to a turn's size.
+
+use std::collections::HashMap;
+
+use crate::core::input::Path;
+
+/// Largest segment that may be sent as part of a run: fits every path (IPv6's least MTU of 1280), so that a small
+/// MTU somewhere never makes the kernel refuse a run.
+const SEGMENT_BYTES_MAX: usize = 1232;
+
+/// Largest run: what one IP datagram can hold, with room for headers.
+const RUN_BYTES_MAX: usize = 64_000;
+
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Packet {
+    start: usize,
+    len: usize,
+    /// The next packet of the same path.
+    next: u32,
+}
+
+#[derive(Debug)]
+struct Chain {
+    path: Path,
+    head: u32,
+    tail: u32,
+}
+
+/// Packets to one peer that leave together.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// From where to where.
+    pub path: Path,
+    /// The packets, one after the other.
+    pub bytes: &'a [u8],
+    /// How long each is; the last may be shorter.
+    pub segment: usize,
+}
+
+impl<'a> Run<'a> {
+    /// How many packets there are.
+    pub fn packets(&self) -> u64 {
+        self.bytes.len().div_ceil(self.segment.max(1)) as u64
+    }
+
+    /// The packets one by one.
+    pub fn singles(self) -> impl Iterator<Item = Run<'a>> {
+        self.bytes.chunks(self.segment.max(1)).map(move |bytes| Run {
+            path: self.path,
+            bytes,
+            segment: bytes.len(),
+        })
+    }
+}
+
+/// The packets of a turn.
+#[derive(Debug, Default)]
+pub struct SendBatch {
+    arena: Vec<u8>,
+    packets: Vec<Packet>,
+    chains: Vec<Chain>,
+    chain_by_path: HashMap<Path, u32>,
+    last: Option<u32>,
+    /// Where the packets of a run are put side by side if they are not already.
+    staging: Vec<u8>,
+}
+
+impl SendBatch {
+    /// How many bytes wait.
+    pub fn bytes(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Adds a packet. Empty ones are not sent.
+    pub fn push(&mut self, path: Path, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let index = self.packets.len() as u32;
+        self.packets.push(Packet { start: self.arena.len(), len: bytes.len(), next: NONE });
+        self.arena.extend_from_slice(bytes);
+        let chain = match self.last {
+            Some(last) if self.chains[last as usize].path == path => last,
+            _ => *self.chain_by_path.entry(path).or_insert_with(|| {
+                self.chains.push(Chain { path, head: NONE, tail: NONE });
+                self.chains.len() as u32 - 1
+            }),
+        };
+        self.last = Some(chain);
+        let chain = &mut self.chains[chain as usize];
+        match chain.tail {
+            NONE => chain.head = index,
+            tail => self.packets[tail as usize].next = index,
+        }
+        chain.tail = index;
+    }
+
+    /// Hands out everything as runs of at most `segments_max` packets, and is empty afterwards.
+    pub fn drain(&mut self, segments_max: usize, mut send: impl FnMut(Run<'_>)) {
+        for chain in &self.chains {
+            let mut at = chain.head;
+            while at != NONE {
+                at = one_run(
+                    &self.packets,
+                    &self.arena,
+                    &mut self.staging,
+                    chain.path,
+                    at,
+                    segments_max,
+                    &mut send,
+                );
+            }
+        }
+        self.arena.clear();
+        self.packets.clear();
+        self.chains.clear();
+        self.chain_by_path.clear();
+        self.last = None;
+    }
+}
+
+/// Sends the run that starts at packet `first`; returns the packet after it.
+fn one_run(
+    packets: &[Packet],
+    arena: &[u8],
+    staging: &mut Vec<u8>,
+    path: Path,
+    first: u32,
+    segments_max: usize,
+    send: &mut impl FnMut(Run<'_>),
+) -> u32 {
+    let Packet { start, len: segment, mut next } = packets[first as usize];
+    let (mut end, mut count, mut adjacent) = (start + segment, 1, true);
+    let mut total = segment;
+    while next != NONE && count < segments_max && segment <= SEGMENT_BYTES_MAX {
+        let packet = &packets[next as usize];
+        if packet.len > segment || total + packet.len > RUN_BYTES_MAX {
+            break;
+        }
+        adjacent &= packet.start == end;
+        end = packet.start + packet.len;
+        total += packet.len;
+        count += 1;
+        next = packet.next;
+        if packet.len < segment {
+            break;
+        }
+    }
+    if adjacent {
+        send(Run { path, bytes: &arena[start..end], segment });
+    } else {
+        staging.clear();
+        let mut at = first;
+        while at != next {
+            let packet = &packets[at as usize];
+            staging.extend_from_slice(&arena[packet.start..packet.start + packet.len]);
+            at = packet.next;
+        }
+        send(Run { path, bytes: staging, segment });
+    }
+    next
+}
+
+/// Runs that the kernel did not take, until it does. Bounded: what does not fit is lost, as on any full link.
+#[derive(Debug)]
+pub struct Backlog {
+    arena: Vec<u8>,
+    runs: Vec<(Path, usize, usize, usize)>,
+    /// The first run that is still to be sent.
+    first: usize,
+    bytes_max: usize,
+}
+
+impl Backlog {
+    /// An empty one that holds at most so many bytes.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { arena: Vec::new(), runs: Vec::new(), first: 0, bytes_max }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.first == self.runs.len()
+    }
+
+    /// Keeps a run; `false` if it is lost.
+    pub fn push(&mut self, run: Run<'_>) -> bool {
+        if self.arena.len() + run.bytes.len() > self.bytes_max {
+            return false;
+        }
+        self.runs.push((run.path, self.arena.len(), run.bytes.len(), run.segment));
+        self.arena.extend_from_slice(run.bytes);
+        true
+    }
+
+    /// Sends from the front for as long as `send` says that the kernel takes more.
+    pub fn drain(&mut self, mut send: impl FnMut(Run<'_>) -> bool) {
+        while let Some(&(path, start, len, segment)) = self.runs.get(self.first) {
+            if !send(Run { path, bytes: &self.arena[start..start + len], segment }) {
+                return;
+            }
+            self.first += 1;
+        }
+        self.arena.clear();
+        self.runs.clear();
+        self.first = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::input::Transport;
+
+    fn path(port: u16) -> Path {
+        let at = |port| ([127, 0, 0, 1], port).into();
+        Path { transport: Transport::Udp, local: at(1), remote: at(port) }
+    }
+
+    fn runs(batch: &mut SendBatch, segments_max: usize) -> Vec<(u16, Vec<u8>, usize)> {
+        let mut seen = Vec::new();
+        batch.drain(segments_max, |run| {
+            seen.push((run.path.remote.port(), run.bytes.to_vec(), run.segment));
+        });
+        seen
+    }
+
+    #[test]
+    fn packets_to_one_peer_become_one_run_in_their_order() {
+        let mut batch = SendBatch::default();
+        for value in 0..3 {
+            batch.push(path(10), &[value; 4]);
+            batch.push(path(20), &[100 + value; 2]);
+        }
+        batch.push(path(10), &[3; 1]);
+        batch.push(path(10), &[4; 4]);
+        let first = [vec![0; 4], vec![1; 4], vec![2; 4], vec![3; 1]].concat();
+        let second = vec![100, 100, 101, 101, 102, 102];
+        assert_eq!(runs(&mut batch, 64), [(10, first, 4), (10, vec![4; 4], 4), (20, second, 2)]);
+        assert_eq!(batch.bytes(), 0);
+        assert!(runs(&mut batch, 64).is_empty());
+    }
+
+    #[test]
+    fn a_longer_packet_starts_a_run_and_a_large_one_goes_alone() {
+        let mut batch = SendBatch::default();
+        batch.push(path(10), &[0; 3]);
+        batch.push(path(10), &[1; 5]);
+        batch.push(path(10), &[2; SEGMENT_BYTES_MAX + 1]);
+        batch.push(path(10), &[3; SEGMENT_BYTES_MAX + 1]);
+        let sizes: Vec<_> = runs(&mut batch, 64).into_iter().map(|(_, bytes, _)| bytes.len()).collect();
+        assert_eq!(sizes, [3, 5, SEGMENT_BYTES_MAX + 1, SEGMENT_BYTES_MAX + 1]);
+    }
+
+    #[test]
+    fn runs_respect_the_kernels_limits() {
+        let mut batch = SendBatch::default();
+        for _ in 0..10 {
+            batch.push(path(10), &[7; 100]);
+        }
+        let sizes: Vec<_> = runs(&mut batch, 4).into_iter().map(|(_, bytes, _)| bytes.len()).collect();
+        assert_eq!(sizes, [400, 400, 200]);
+        for _ in 0..100 {
+            batch.push(path(10), &[7; SEGMENT_BYTES_MAX]);
+        }
+        assert!(runs(&mut batch, 64).iter().all(|(_, bytes, _)| bytes.len() <= RUN_BYTES_MAX));
+    }
+
+    #[test]
+    fn the_backlog_is_bounded_and_keeps_its_order() {
+        let mut backlog = Backlog::new(10);
+        let run = |bytes| Run { path: path(10), bytes, segment: 4 };
+        assert!(backlog.push(run(&[1; 4])));
+        assert!(backlog.push(run(&[2; 6])));
+        assert!(!backlog.push(run(&[3; 1])), "full");
+        let mut taken = Vec::new();
+        backlog.drain(|run| {
+            if taken.is_empty() {
+                taken.push(run.bytes.to_vec());
+                return true;
+            }
+            false
+        });
+        assert!(!backlog.is_empty());
+        backlog.drain(|run| {
+            taken.push(run.bytes.to_vec());
+            true
+        });
+        assert_eq!(taken, [vec![1; 4], vec![2; 6]]);
+        assert!(backlog.is_empty() && backlog.push(run(&[3; 1])));
+    }
+}
