@@ -6,4 +6,5 @@ import "./scenarios/subscribing.js";
 import "./scenarios/sources.js";
 import "./scenarios/going.js";
 import "./scenarios/door.js";
+import "./scenarios/demo-page.js";
 import "./scenarios/mixed.js";

@@ -5,6 +5,9 @@ import { eventually } from "./eventually.js";
 import { COLOURS } from "./palette.js";
 import { firstColours, hearsSilence, hearsTone, seesColour, seesNothingNew } from "./senses.js";
 
+/** A document of the server's origin, under its policy, that does nothing by itself. */
+const QUIET_PAGE = "/sdk/strait.js";
+
 export class Person {
   #page;
 
@@ -18,7 +21,7 @@ export class Person {
   /** Opens a page of `origin`; `join` enters a room. */
   static async arrive(name, identity, { origin, browser }) {
     const person = new Person(name, identity, await openPage(browser));
-    await person.#page.gotoWithLab(`${origin}/`);
+    await person.#page.gotoWithLab(`${origin}${QUIET_PAGE}`);
     return person;
   }
 

@@ -1,20 +1,32 @@
 // The real binary under test: started on a free port, watched until it serves, killed at the end.
 import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import { eventually } from "./eventually.js";
 import { straitPath } from "./programs.js";
 
-const freePort = async () => {
-  const listener = createServer().listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const { port } = listener.address();
-  listener.close();
-  await once(listener, "close");
-  return port;
+/** Below the range from which systems give out ports by themselves: browsers take many of those. */
+const PORTS = { from: 20_000, to: 32_000 };
+
+const isFree = async (port) => {
+  const tcp = createServer().listen(port, "127.0.0.1");
+  const udp = createSocket("udp4").bind(port, "127.0.0.1");
+  const bound = await Promise.allSettled([once(tcp, "listening"), once(udp, "listening")]);
+  tcp.close();
+  udp.close();
+  return bound.every(({ status }) => status === "fulfilled");
 };
 
-/** `{ rooms: { max_participants: 2 } }` as `STRAIT_ROOMS_MAX_PARTICIPANTS=2`. */
+const freePort = async () => {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no free port from ${PORTS.from} to ${PORTS.to}`);
+};
+
+/** `{ limits: { participants_per_room: 2 } }` as `STRAIT_LIMITS_PARTICIPANTS_PER_ROOM=2`. */
 const environment = (config) =>
   Object.fromEntries(
     Object.entries(config).flatMap(([section, keys]) =>

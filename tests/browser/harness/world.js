@@ -3,6 +3,7 @@ import { IDENTITIES } from "./palette.js";
 import { Person } from "./person.js";
 import { Relay } from "./relay.js";
 import { Server } from "./server.js";
+import { Visitor } from "./visitor.js";
 
 export class World {
   room = "story";
@@ -32,6 +33,13 @@ export class World {
     const person = await this.arrives(name, arrival);
     await person.join({ room: this.room, camera, microphone });
     return person;
+  }
+
+  /** Opens the demo page as a person does, by a link or by the server's address. */
+  async visits(name, link = `${this.server.origin}/`) {
+    const visitor = await Visitor.opens(name, link);
+    this.#people.push(visitor);
+    return visitor;
   }
 
   async relay() {

@@ -67,6 +67,13 @@
     };
   };
 
+  /** What a video element shows, as text that differs between pictures. */
+  lab.fingerprint = (video) => {
+    const paper = new OffscreenCanvas(32, 18).getContext("2d", { willReadFrequently: true });
+    paper.drawImage(video, 0, 0, 32, 18);
+    return paper.getImageData(0, 0, 32, 18).data.join();
+  };
+
   const watch = (track) => {
     const video = document.createElement("video");
     track.attach(video);

@@ -1,0 +1,92 @@
+// A person at the demo page: does everything by hand, through what is on the screen, with the fake
+// camera and microphone that Chromium offers.
+import { openPage } from "./browsers.js";
+import { eventually } from "./eventually.js";
+import { AUDIBLE } from "./palette.js";
+
+const MOVING_FRAMES = 3;
+
+export class Visitor {
+  constructor(name, page) {
+    this.name = name;
+    this.page = page;
+  }
+
+  static async opens(name, link) {
+    const visitor = new Visitor(name, await openPage("chromium"));
+    await visitor.page.gotoWithLab(link);
+    return visitor;
+  }
+
+  get #screen() {
+    return this.page.driver;
+  }
+
+  button(name) {
+    return this.#screen.getByRole("button", { name });
+  }
+
+  tileOf(other) {
+    return this.#screen.getByRole("article", { name: other.name, exact: true });
+  }
+
+  /** The tile while it shows a picture, not initials. */
+  pictureOf(other) {
+    return this.tileOf(other).and(this.#screen.locator("[data-picture]"));
+  }
+
+  /** Answers the link to the room. */
+  async createsRoom() {
+    await this.#screen.getByLabel("Your name").fill(this.name);
+    await this.button("Create new room").click();
+    await this.isInCall();
+    return this.#screen.url();
+  }
+
+  async joins() {
+    await this.#screen.getByLabel("Your name").fill(this.name);
+    await this.button("Join room").click();
+  }
+
+  async isInCall() {
+    await eventually(`${this.name} is in a call`, async () => {
+      const state = await this.#screen.locator("#connection-state").textContent();
+      return state === "Connected" || { state };
+    });
+  }
+
+  /** The tile of `other` is uncovered, and its picture moves. */
+  async seesTileMove(other) {
+    const video = this.pictureOf(other).locator("video");
+    const frames = new Set();
+    await eventually(`${this.name} sees ${other.name}'s tile move`, async () => {
+      if ((await video.count()) !== 1) return { tiles: await video.count() };
+      frames.add(await video.evaluate((element) => lab.fingerprint(element)));
+      return frames.size >= MOVING_FRAMES || [...frames];
+    });
+  }
+
+  /** The fake microphone beeps once a second. */
+  async hearsBeep(other) {
+    await this.page.evaluate(() => {
+      lab.find = (name) => [...strait.participants.values()].find((other) => other.name === name)?.track("microphone");
+    });
+    await eventually(`${this.name} hears ${other.name} beep`, async () => {
+      const sound = await this.page.evaluate((name) => lab.hear(name), other.name);
+      return (sound !== null && sound.loudest > AUDIBLE) || sound;
+    });
+  }
+
+  /** Waits until the screen shows `text`. */
+  async reads(text) {
+    await eventually(`${this.name} reads “${text}”`, async () => {
+      const shown = await this.#screen.locator("body").innerText();
+      return shown.includes(text) || shown;
+    });
+  }
+
+  /** Waits until `locator` is there, or, with `false`, is not. */
+  async finds(locator, isThere = true) {
+    await eventually(`${this.name} finds ${locator}: ${isThere}`, async () => (await locator.isVisible()) === isThere || "otherwise");
+  }
+}

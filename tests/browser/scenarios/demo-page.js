@@ -1,0 +1,63 @@
+// The demo page, used by hand: two people meet by a link.
+import { scenario } from "../harness/scenario.js";
+
+scenario("two people meet by a link on the demo page, see each other move and hear each other", async (world) => {
+  const anna = await world.visits("Anna");
+  const link = await anna.createsRoom();
+  const ben = await world.visits("Ben", link);
+  await ben.joins();
+  await Promise.all([anna.isInCall(), ben.isInCall()]);
+  await Promise.all([anna.seesTileMove(ben), ben.seesTileMove(anna), anna.hearsBeep(ben), ben.hearsBeep(anna)]);
+
+  const mutedMark = ben.tileOf(anna).getByRole("img", { name: "microphone muted" });
+  await ben.finds(mutedMark, false);
+  await anna.button("Mute microphone").click();
+  await ben.finds(mutedMark);
+  await anna.button("Unmute microphone").click();
+  await ben.finds(mutedMark, false);
+  await ben.hearsBeep(anna);
+
+  await anna.button("Turn camera off").click();
+  await ben.finds(ben.pictureOf(anna), false);
+  await anna.button("Turn camera on").click();
+  await ben.seesTileMove(anna);
+
+  await ben.button("Leave the call").click();
+  await ben.finds(ben.button("Join room"));
+  await anna.finds(anna.tileOf(ben), false);
+});
+
+scenario(
+  "who comes to a full room reads that it is full",
+  async (world) => {
+    const anna = await world.visits("Anna");
+    const link = await anna.createsRoom();
+    const ben = await world.visits("Ben", link);
+    await ben.joins();
+    await ben.isInCall();
+    const cleo = await world.visits("Cleo", link);
+    await cleo.joins();
+    await cleo.finds(cleo.page.driver.getByRole("alert").filter({ hasText: /full/i }));
+  },
+  { limits: { participants_per_room: 2 } },
+);
+
+scenario("whoever loses the connection is told so until it is back", async (world) => {
+  const relay = await world.relay();
+  const anna = await world.visits("Anna");
+  const link = new URL(await anna.createsRoom());
+  const ben = await world.visits("Ben", `${relay.origin}/${link.hash}`);
+  await ben.joins();
+  await ben.isInCall();
+  await anna.seesTileMove(ben);
+
+  relay.cut();
+  await ben.reads("Reconnecting…");
+  await anna.finds(anna.tileOf(ben).getByText("Reconnecting…"));
+  await Promise.all([anna.seesTileMove(ben), ben.seesTileMove(anna)]);
+
+  relay.mend();
+  await ben.isInCall();
+  await anna.finds(anna.tileOf(ben).getByText("Reconnecting…"), false);
+  await Promise.all([anna.seesTileMove(ben), ben.seesTileMove(anna)]);
+});
