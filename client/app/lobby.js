@@ -104,6 +104,8 @@ export class Lobby {
 
   /** @returns {Promise<boolean>} false when the person should first read why a device is missing */
   async #openWanted() {
+    /** @type {StraitError[]} */
+    const problems = [];
     for (const device of DEVICES) {
       const state = this.#devices[device];
       if (!state.wanted || state.track) continue;
@@ -111,15 +113,14 @@ export class Lobby {
       const failure = /** @type {StraitError | null} */ (state.failure);
       if (!failure) continue;
       state.wanted = false;
-      this.#render();
-      if (failure.code === 'no-device') {
-        notify(`No ${device} was found: joining without it.`);
-        continue;
-      }
-      this.#showError(`${errorText(failure)} Or join now without the ${device}.`);
-      return false;
+      if (failure.code === 'no-device') notify(`No ${device} was found: joining without it.`);
+      else problems.push(failure);
     }
-    return true;
+    this.#render();
+    if (problems.length === 0) return true;
+    const without = problems.length > 1 ? 'without both' : 'without it';
+    this.#showError(`${problems.map(errorText).join(' ')} Or join ${without}: press the button again.`);
+    return false;
   }
 
   async #askForAll() {

@@ -1,4 +1,4 @@
-// All tiles, sized so that they fill the space as well as can be.
+// All tiles, sized so that they fill the space as well as can be: shared screens on a stage, people in the rest.
 
 import { byId, make, mark } from './dom.js';
 import { Tile } from './tile.js';
@@ -10,11 +10,12 @@ const GAP = 10;
 const WIDE = [16 / 9];
 /** Upright screens hold more faces in squarer tiles. */
 const UPRIGHT = [16 / 9, 4 / 3, 1];
-const SMALLEST = 150;
-const SMALL = 230;
+const SMALLEST = 136;
 
 export class TileGrid {
   #view = byId('remoteVideos');
+  #stage = make('div', { class: 'stage tile-area' });
+  #people = make('div', { class: 'people tile-area' });
   #room;
   /** @type {Map<string, Tile>} */
   #tiles = new Map();
@@ -24,7 +25,9 @@ export class TileGrid {
   /** @param {Room} room */
   constructor(room) {
     this.#room = room;
-    this.#resize.observe(this.#view);
+    this.#view.replaceChildren(this.#stage, this.#people);
+    this.#resize.observe(this.#stage);
+    this.#resize.observe(this.#people);
   }
 
   /** @param {Participant} participant */
@@ -47,7 +50,7 @@ export class TileGrid {
     this.#resize.disconnect();
     for (const tile of this.#tiles.values()) tile.remove();
     this.#tiles.clear();
-    this.#lonely.remove();
+    this.#view.replaceChildren();
   }
 
   /**
@@ -70,22 +73,23 @@ export class TileGrid {
       const added = new Tile(participant, source);
       this.#tiles.set(key, added);
       added.update();
-      if (source === 'screen') this.#view.prepend(added.element);
-      else this.#view.append(added.element);
+      (source === 'screen' ? this.#stage : this.#people).append(added.element);
       this.#layOut();
     }
   }
 
   #layOut() {
-    const count = this.#tiles.size;
-    const alone = this.#room.participants.size === 0;
-    if (alone && count > 0) this.#view.append(this.#lonely);
+    const sharing = this.#stage.childElementCount > 0;
+    mark(this.#view, 'sharing', sharing);
+    const alone = this.#room.participants.size === 0 && this.#tiles.size > 0 && !sharing;
+    if (alone) this.#people.append(this.#lonely);
     else this.#lonely.remove();
-    const reserved = alone ? 48 : 0;
-    const { width, ratio } = bestFit(count, this.#view.clientWidth - 8, this.#view.clientHeight - 8 - reserved);
-    this.#view.style.setProperty('--tile-width', `${width}px`);
-    this.#view.style.setProperty('--tile-ratio', String(ratio));
-    for (const { element } of this.#tiles.values()) mark(element, 'small', width < SMALL);
+    for (const area of [this.#stage, this.#people]) {
+      const count = area.querySelectorAll('.tile').length;
+      const { width, ratio } = bestFit(count, area.clientWidth, area.clientHeight - (alone ? 48 : 0), area === this.#people);
+      area.style.setProperty('--tile-width', `${width}px`);
+      area.style.setProperty('--tile-ratio', String(ratio));
+    }
   }
 }
 
@@ -94,10 +98,11 @@ export class TileGrid {
  * @param {number} count
  * @param {number} width
  * @param {number} height
+ * @param {boolean} maySquare
  */
-function bestFit(count, width, height) {
+function bestFit(count, width, height, maySquare) {
   let best = { width: 0, ratio: 16 / 9, area: 0 };
-  for (const ratio of height > width ? UPRIGHT : WIDE) {
+  for (const ratio of maySquare && height > width ? UPRIGHT : WIDE) {
     for (let columns = 1; columns <= Math.max(1, count); columns++) {
       const rows = Math.ceil(count / columns);
       const byWidth = (width - (columns - 1) * GAP) / columns;
