@@ -93,7 +93,7 @@ export class MediaConnection {
     track.sender = transceiver.sender;
     transceiver.direction = 'sendonly';
     this.#preferCodec(transceiver, track);
-    if (reusable >= 0) await applyEncoding(transceiver.sender, track.encoding);
+    if (reusable >= 0) await track.applyEncoding();
     await transceiver.sender.replaceTrack(track.outgoing);
   }
 
@@ -307,19 +307,4 @@ export class MediaConnection {
 export function preferredOrder(codecs, first) {
   const isFirst = (/** @type {Codec} */ { mimeType }) => mimeType.split('/')[1]?.toLowerCase() === first.toLowerCase();
   return [...codecs.filter(isFirst), ...codecs.filter((codec) => !isFirst(codec))];
-}
-
-/**
- * @param {RTCRtpSender} sender
- * @param {RTCRtpEncodingParameters} encoding
- */
-async function applyEncoding(sender, encoding) {
-  const parameters = sender.getParameters();
-  const first = parameters.encodings[0];
-  if (!first) return;
-  delete first.maxBitrate;
-  delete first.maxFramerate;
-  delete first.scaleResolutionDownBy;
-  Object.assign(first, encoding);
-  await sender.setParameters(parameters);
 }
