@@ -60,7 +60,7 @@ export class MediaConnection {
     this.#handlers = handlers;
     this.#pc = environment.createPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
     this.#pc.oniceconnectionstatechange = () => this.#iceChanged();
-    this.#pc.onconnectionstatechange = () => handlers.onState(this.#pc.connectionState);
+    this.#pc.onconnectionstatechange = () => this.#connectionChanged();
   }
 
   get closed() {
@@ -266,6 +266,13 @@ export class MediaConnection {
     } else if (state === 'disconnected' || state === 'failed') {
       this.#restart();
     }
+  }
+
+  #connectionChanged() {
+    const { connectionState, iceConnectionState } = this.#pc;
+    this.#handlers.onState(connectionState);
+    // With ICE alive it is DTLS that failed, and nothing but a new connection mends that.
+    if (connectionState === 'failed' && iceConnectionState !== 'failed' && iceConnectionState !== 'disconnected') this.#die();
   }
 
   /** A browser left alone with a dead path stays `disconnected` for ten seconds and then gives up. */
