@@ -169,7 +169,7 @@ fn a_report_is_due_sooner_when_much_comes() {
 
 #[test]
 fn any_pattern_of_loss_reordering_and_timing_reads_back() {
-    for seed in 0..300 {
+    for seed in 0..80 {
         let mut random = fastrand::Rng::with_seed(seed);
         let (epoch, mut recorder) = recorder();
         let (loss, late) = (random.u32(0..100), random.u32(0..30));
