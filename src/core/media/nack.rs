@@ -2,8 +2,8 @@
 //!
 //! Others' rules, and what is known to be weak in them:
 //! - **str0m** asks at once for any gap, so every reordering costs a needless request and retransmission; it looks
-//!   back 100 packets and asks five times, spent within 100 ms or so on a short path, so a Wi-Fi outage of 200 ms
-//!   is never repaired (its issues #744, #754, #755).
+//!   back 100 packets and asks five times, 5 ms more than an RTT apart: on a short path that is spent within
+//!   100 ms, and a Wi-Fi outage of 200 ms is never repaired (its issues #744, #754, #755).
 //! - **libwebrtc** looks every 20 ms, which adds up to 20 ms to each request; repeats after exactly one RTT, so with
 //!   any jitter the repetition crosses the retransmission; and its ten tries, too, last 200 ms on a short path.
 //!
