@@ -187,7 +187,7 @@ fn unknown_section(section: &str) -> String {
     if let Some(key) = KEYS.iter().find(|key| key.name == section) {
         return format!("{section} belongs under [{}]", key.section);
     }
-    format!("there is no section [{section}]; {}", hint(section, sections))
+    format!("there is no section [{section}]; {}", hint(section, &sections))
 }
 
 fn unknown_key(section: &str, name: &str) -> String {
@@ -195,7 +195,7 @@ fn unknown_key(section: &str, name: &str) -> String {
         return format!("there is no key {name} in [{section}]; it belongs under [{}]", key.section);
     }
     let names = KEYS.iter().filter(|key| key.section == section).map(|key| key.name.to_owned());
-    format!("there is no key {name} in [{section}]; {}", hint(name, names.collect()))
+    format!("there is no key {name} in [{section}]; {}", hint(name, &names.collect::<Vec<_>>()))
 }
 
 /// The key that a variable sets; `None` for variables that are not ours to judge. Kubernetes, for one, sets
@@ -215,7 +215,7 @@ fn key_of_variable(name: &str) -> Result<Option<usize>, ConfigError> {
         let Some(near) = nearest(name, &all) else { return Ok(None) };
         format!("did you mean {near}?")
     } else {
-        hint(name, siblings)
+        hint(name, &siblings)
     };
     Err(ConfigError(format!("the variable {name} sets no known key; {hint}")))
 }
@@ -250,8 +250,8 @@ fn check_together(loaded: &Loaded) -> Result<(), ConfigError> {
 }
 
 /// What was meant, or else all that could have been.
-fn hint(name: &str, known: Vec<String>) -> String {
-    match nearest(name, &known) {
+fn hint(name: &str, known: &[String]) -> String {
+    match nearest(name, known) {
         Some(near) => format!("did you mean {near}?"),
         None => format!("known are {}", known.join(", ")),
     }

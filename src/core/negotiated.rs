@@ -128,6 +128,15 @@ pub struct ExtensionIds {
     pub dependency_descriptor: Option<u8>,
 }
 
+/// What the client sends in a section.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ingress {
+    /// SSRCs that the offer declared: main and retransmission.
+    pub declared: Option<(Ssrc, Option<Ssrc>)>,
+    /// Rids of a simulcast, in the client's order.
+    pub rids: Vec<String>,
+}
+
 /// One section after an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NegotiatedSection {
@@ -139,8 +148,8 @@ pub struct NegotiatedSection {
     pub payload_types: Vec<PayloadType>,
     /// Its header extensions.
     pub extensions: ExtensionIds,
-    /// The client sends: declared SSRCs, if any, and rids of a simulcast.
-    pub ingress: Option<(Option<(Ssrc, Option<Ssrc>)>, Vec<String>)>,
+    /// The client sends.
+    pub ingress: Option<Ingress>,
     /// The client receives: our SSRCs.
     pub egress: Option<(Ssrc, Option<Ssrc>)>,
 }
@@ -169,7 +178,7 @@ impl Negotiated {
         for section in &offer.sections {
             let Some(media) = rtc.media(section.mid) else { continue };
             let payload_types: Vec<PayloadType> =
-                media.remote_pts().iter().map(|pt| PayloadType(**pt & 127)).collect();
+                section.payload_types.iter().filter(|pt| **pt < 128).map(|pt| PayloadType(*pt)).collect();
             for pt in &payload_types {
                 used[usize::from(pt.0)] = true;
             }
@@ -183,12 +192,21 @@ impl Negotiated {
                 kind: section.kind,
                 payload_types,
                 extensions,
-                ingress: sends.then(|| (ingress_ssrcs(rtc, section.mid), section.rids.clone())),
+                ingress: sends.then(|| Ingress {
+                    declared: ingress_ssrcs(rtc, section.mid),
+                    rids: section.rids.clone(),
+                }),
                 egress: if receives { egress_ssrcs(rtc, section.mid) } else { None },
             });
         }
         for params in rtc.codec_config().params() {
             if let Some(params) = read_codec(params).filter(|params| used[usize::from(params.pt.0)]) {
+                let offered = |pt: &PayloadType| used[usize::from(pt.0)];
+                let params = CodecParams {
+                    rtx: params.rtx.filter(offered),
+                    red: params.red.filter(offered),
+                    ..params
+                };
                 negotiated.set(Some(params.pt), Payload::Media(params));
                 negotiated.set(params.red, Payload::Redundant(params));
                 negotiated.set(params.rtx, Payload::Retransmission(params));

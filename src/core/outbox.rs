@@ -93,7 +93,8 @@ impl Outbox {
     pub fn last_is_binding_success(&self, path: Path) -> bool {
         self.entries.last().is_some_and(|entry| {
             entry.path == path
-                && stun::peek(&self.arena[entry.range.clone()]).is_some_and(|message| message.is_binding_success())
+                && stun::peek(&self.arena[entry.range.clone()])
+                    .is_some_and(|message| message.is_binding_success())
         })
     }
 

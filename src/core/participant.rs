@@ -122,7 +122,10 @@ pub struct Participant {
 
 impl Participant {
     /// Somebody who has just joined.
-    #[expect(clippy::too_many_arguments, reason = "each is a different type; they are what a join consists of")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a different type; they are what a join consists of"
+    )]
     pub fn new(
         now: Instant,
         id: ParticipantId,

@@ -132,7 +132,7 @@ impl Room {
 
     /// When it wants a [`RoomInput::Timeout`].
     pub fn deadline(&mut self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.earliest()
     }
 
     /// How many deadlines are armed.
@@ -144,7 +144,9 @@ impl Room {
     pub fn handle(&mut self, now: Instant, input: RoomInput<'_>, outbox: &mut Outbox) {
         match input {
             RoomInput::Datagram { from, path, bytes } => {
-                self.step(now, from, outbox, |room, outbox| room.handle_datagram(now, from, path, bytes, outbox));
+                self.step(now, from, outbox, |room, outbox| {
+                    room.handle_datagram(now, from, path, bytes, outbox)
+                });
             }
             RoomInput::Command(from, request, command) => {
                 self.step(now, from, outbox, |room, outbox| {
@@ -226,7 +228,9 @@ impl Room {
             Command::Subscribe(track) => self.subscribe(now, from, track, outbox),
             Command::Unsubscribe(track) => self.unsubscribe(from, track),
             Command::Pause { track, paused } => self.pause(now, from, track, paused),
-            Command::Data { to, topic, payload } => self.pass_data(from, to.as_deref(), &topic, &payload, outbox),
+            Command::Data { to, topic, payload } => {
+                self.pass_data(from, to.as_deref(), &topic, &payload, outbox)
+            }
         };
         match done {
             Ok(()) => outbox.event(from, Event::Done(request)),
@@ -300,7 +304,9 @@ impl Room {
                     send(outbox, participant.path.or(known), &bytes);
                 }
                 Effect::Handshake(request) => outbox.outputs.push(RoomOutput::Dtls(key, request)),
-                Effect::Connected { profile, material } => self.start_media(now, key, profile, &material, outbox),
+                Effect::Connected { profile, material } => {
+                    self.start_media(now, key, profile, &material, outbox)
+                }
                 Effect::Closed(why) => {
                     self.transport_closed(now, key, &why, outbox);
                     return;

@@ -38,6 +38,8 @@ pub struct Section {
     pub stopped: bool,
     /// The rids that it sends (RFC 8853), in their order.
     pub rids: Vec<String>,
+    /// The payload types that it offers, most wanted first.
+    pub payload_types: Vec<u8>,
 }
 
 /// An offer, read once.
@@ -94,7 +96,10 @@ impl Offer {
             return Err("the SDP has no media section".into());
         }
         if media.len() > SDP_SECTIONS_MAX {
-            return Err(format!("the SDP has {} sections; at most {SDP_SECTIONS_MAX} are taken", media.len()));
+            return Err(format!(
+                "the SDP has {} sections; at most {SDP_SECTIONS_MAX} are taken",
+                media.len()
+            ));
         }
         let mut sections = Vec::new();
         let mut rejected = Vec::new();
@@ -114,7 +119,8 @@ impl Offer {
                 return Err(format!("two sections have the mid {:?}", &*section.mid));
             }
             sections.push(section);
-            let candidate = |line: &&&str| !line.starts_with("a=candidate:") && **line != "a=end-of-candidates";
+            let candidate =
+                |line: &&&str| !line.starts_with("a=candidate:") && **line != "a=end-of-candidates";
             for line in lines.iter().filter(candidate) {
                 push_line(&mut body, line);
             }
@@ -174,7 +180,8 @@ fn read_section(kind: Kind, lines: &[&str]) -> Result<Section, BadOffer> {
             .collect(),
         None => Vec::new(),
     };
-    Ok(Section { mid: Mid::from(text), kind, direction, stopped, rids })
+    let payload_types = lines[0].split_whitespace().skip(3).filter_map(|pt| pt.parse().ok()).collect();
+    Ok(Section { mid: Mid::from(text), kind, direction, stopped, rids, payload_types })
 }
 
 /// What is put into the engine's answer.
@@ -207,7 +214,7 @@ pub fn patch_answer(answer: &str, offer: &Offer, patch: &AnswerPatch<'_>) -> Str
             continue;
         }
         let Some(lines) = media.next() else { break };
-        patch_section(&mut out, &lines, patch, first);
+        patch_section(&mut out, &lines, offer, patch, first);
         first = false;
     }
     out
@@ -223,14 +230,45 @@ fn push_rejected(out: &mut String, line: &str, mid: Option<&str>) {
     }
 }
 
-fn patch_section(out: &mut String, lines: &[&str], patch: &AnswerPatch<'_>, with_candidates: bool) {
+/// What a line says of a payload type, if it does.
+fn payload_type_of(line: &str) -> Option<u8> {
+    let rest = ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().find_map(|name| line.strip_prefix(name))?;
+    rest.split(' ').next()?.parse().ok()
+}
+
+/// An answer's `m=` line with only what its section offered, in the offer's order: the engine answers every section
+/// with all that was negotiated anywhere, in its own order, and a browser sends the first.
+fn push_media_line(out: &mut String, line: &str, offered: &[u8]) {
+    let answered: Vec<u8> = line.split_whitespace().skip(3).filter_map(|pt| pt.parse().ok()).collect();
+    let head: Vec<&str> = line.split_whitespace().take(3).collect();
+    out.push_str(&head.join(" "));
+    for pt in offered.iter().filter(|pt| answered.contains(pt)) {
+        let _ = write!(out, " {pt}");
+    }
+    out.push_str("\r\n");
+}
+
+fn patch_section(
+    out: &mut String,
+    lines: &[&str],
+    offer: &Offer,
+    patch: &AnswerPatch<'_>,
+    with_candidates: bool,
+) {
     let mid = attribute(lines, "mid").map(Mid::from);
+    let offered =
+        mid.and_then(|mid| offer.section(mid)).map_or(&[] as &[u8], |section| &section.payload_types);
     let stream = patch.streams.iter().find(|(of, _)| Some(*of) == mid).map(|(_, stream)| stream.as_str());
     for line in lines {
         if line.starts_with("a=candidate:") || *line == "a=end-of-candidates" {
             continue;
         }
-        if line.starts_with("a=ice-ufrag:") {
+        if payload_type_of(line).is_some_and(|pt| !offered.contains(&pt)) {
+            continue;
+        }
+        if line.starts_with("m=") && !offered.is_empty() {
+            push_media_line(out, line, offered);
+        } else if line.starts_with("a=ice-ufrag:") {
             let _ = write!(out, "a=ice-ufrag:{}\r\n", patch.ufrag);
         } else if line.starts_with("a=ice-pwd:") {
             let _ = write!(out, "a=ice-pwd:{}\r\n", patch.password);
@@ -265,10 +303,8 @@ fn push_candidates(out: &mut String, candidates: &[LocalCandidate]) {
         };
         let priority = (type_preference << 24) | (preference << 8) | 255;
         let foundation = index + 1;
-        let _ = write!(
-            out,
-            "a=candidate:{foundation} 1 {transport} {priority} {ip} {port} typ host{suffix}\r\n"
-        );
+        let _ =
+            write!(out, "a=candidate:{foundation} 1 {transport} {priority} {ip} {port} typ host{suffix}\r\n");
     }
     out.push_str("a=end-of-candidates\r\n");
 }
@@ -296,8 +332,8 @@ mod tests {
     #[test]
     fn a_rejected_section_keeps_its_place_in_the_answer() {
         let offer = Offer::read(OFFER).expect("a good offer");
-        let engine = "v=0\r\na=group:BUNDLE 0 2\r\nm=audio 9 X 111\r\na=mid:0\r\na=ice-ufrag:old\r\na=msid:a b\r\n\
-            m=video 9 X 96\r\na=mid:2\r\na=candidate:9 1 udp 1 192.0.2.1 1 typ host\r\n";
+        let engine = "v=0\r\na=group:BUNDLE 0 2\r\nm=audio 9 X 63 111\r\na=mid:0\r\na=rtpmap:63 red/48000/2\r\n\
+            a=ice-ufrag:old\r\na=msid:a b\r\nm=video 9 X 96\r\na=mid:2\r\na=candidate:9 1 udp 1 192.0.2.1 1 typ host\r\n";
         let patch = AnswerPatch {
             candidates: &[LocalCandidate {
                 transport: Transport::Udp,
@@ -311,16 +347,13 @@ mod tests {
         let kinds: Vec<&str> = lines(&answer).filter(|line| line.starts_with("m=")).collect();
         assert_eq!(
             kinds,
-            [
-                "m=audio 9 X 111",
-                "m=application 0 UDP/DTLS/SCTP webrtc-datachannel",
-                "m=video 9 X 96"
-            ]
+            ["m=audio 9 X 111", "m=application 0 UDP/DTLS/SCTP webrtc-datachannel", "m=video 9 X 96"]
         );
         assert!(answer.contains("a=ice-ufrag:new\r\n"));
         assert!(answer.contains("a=msid:slot-0 b\r\n"));
         assert!(answer.contains(" 127.0.0.1 7443 typ host\r\n"));
         assert!(!answer.contains("192.0.2.1"));
+        assert!(!answer.contains("red/48000"), "only what the section offered");
     }
 
     #[test]

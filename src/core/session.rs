@@ -256,10 +256,12 @@ impl Session {
         }
         self.mailbox.deliver(event);
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
-        if self.alive && self.certificate_seen && self.handshake_done {
-            if let Some((profile, material)) = self.keys.take() {
-                self.effects.push(Effect::Connected { profile, material });
-            }
+        if self.alive
+            && self.certificate_seen
+            && self.handshake_done
+            && let Some((profile, material)) = self.keys.take()
+        {
+            self.effects.push(Effect::Connected { profile, material });
         }
     }
 

@@ -122,7 +122,9 @@ impl Sfu {
                 }
             }
             Input::Command { connection, request, command } => match self.connections.get(&connection) {
-                Some(&(room, from)) => self.handle_room(room, RoomInput::Command(from, request, command), None),
+                Some(&(room, from)) => {
+                    self.handle_room(room, RoomInput::Command(from, request, command), None)
+                }
                 None => self.refuse(connection, request, not_joined()),
             },
             Input::ConnectionLost(connection) => {
@@ -161,7 +163,7 @@ impl Sfu {
         }
         if self.outbox.is_drained() {
             self.outbox.reset();
-            return Output::Timeout(self.deadlines.next());
+            return Output::Timeout(self.deadlines.earliest());
         }
         match self.outbox.next_transmit() {
             Some((path, class, bytes)) => Output::Transmit(Transmit { path, class, bytes }),
@@ -201,7 +203,11 @@ impl Sfu {
 
     fn room_for(&mut self, connection: ConnectionId, id: &RoomId) -> Result<RoomKey, Refusal> {
         if self.stopping {
-            return Err(Refusal::new(RefusalCode::ShuttingDown, "the server is stopping", "join again shortly"));
+            return Err(Refusal::new(
+                RefusalCode::ShuttingDown,
+                "the server is stopping",
+                "join again shortly",
+            ));
         }
         if self.connections.contains_key(&connection) {
             return Err(already_joined());

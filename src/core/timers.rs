@@ -42,7 +42,7 @@ impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
     }
 
     /// The earliest deadline.
-    pub fn next(&mut self) -> Option<Instant> {
+    pub fn earliest(&mut self) -> Option<Instant> {
         while let Some(&Reverse((at, key))) = self.heap.peek() {
             if self.armed.get(&key) == Some(&at) {
                 return Some(at);
@@ -54,7 +54,7 @@ impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
 
     /// A key whose deadline is due. It has none from then on.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {
-        if self.next()? > now {
+        if self.earliest()? > now {
             return None;
         }
         let Reverse((_, key)) = self.heap.pop()?;
@@ -92,7 +92,7 @@ mod tests {
         let mut heap = DeadlineHeap::new();
         heap.set(1, Some(at(20)));
         heap.set(1, Some(at(30)));
-        assert_eq!(heap.next(), Some(at(20)));
+        assert_eq!(heap.earliest(), Some(at(20)));
         heap.set(1, Some(at(10)));
         heap.set(2, Some(at(15)));
         assert_eq!(heap.pop_due(at(9)), None);
@@ -108,7 +108,7 @@ mod tests {
         let mut heap = DeadlineHeap::new();
         heap.set('a', Some(start));
         heap.set('a', None);
-        assert_eq!(heap.next(), None);
+        assert_eq!(heap.earliest(), None);
         assert_eq!(heap.len(), 0);
     }
 }

@@ -76,7 +76,11 @@ impl Client {
 
     /// Packets received in the slot that shows a track.
     pub fn received_of(&mut self, track: TrackId) -> Vec<&RtpPacket> {
-        let slot = self.slot_map.iter().flat_map(|map| &map.slots).find(|slot| slot.track.map(|t| t.0) == Some(track));
+        let slot = self
+            .slot_map
+            .iter()
+            .flat_map(|map| &map.slots)
+            .find(|slot| slot.track.map(|t| t.0) == Some(track));
         let Some(mid) = slot.map(|slot| slot.mid) else { return Vec::new() };
         let ssrc = self.rtc.direct_api().stream_rx_by_mid(mid, None).map(|stream| stream.ssrc());
         self.received.iter().filter(|packet| Some(packet.header.ssrc) == ssrc).collect()
@@ -156,7 +160,8 @@ impl World {
     pub fn join(&mut self, room: &str, name: &str) -> usize {
         let index = self.clients.len();
         let connection = ConnectionId(index as u64 + 1);
-        let address: SocketAddr = format!("10.0.{}.{}:5000", index / 200, index % 200 + 1).parse().expect("address");
+        let address: SocketAddr =
+            format!("10.0.{}.{}:5000", index / 200, index % 200 + 1).parse().expect("address");
         let mut rtc = Rtc::builder().set_rtp_mode(true).build(self.now);
         rtc.add_local_candidate(Candidate::host(address, "udp").expect("a candidate"));
         self.clients.push(Client {
@@ -191,7 +196,11 @@ impl World {
                 entropy,
                 candidates: vec![LocalCandidate { transport: Transport::Udp, address: server_address() }],
             },
-            join: Join { room: room.parse().expect("a room id"), name: name.to_owned(), auto_subscribe: true },
+            join: Join {
+                room: room.parse().expect("a room id"),
+                name: name.to_owned(),
+                auto_subscribe: true,
+            },
         };
         self.sfu.handle_input(self.now, input);
         self.settle();
@@ -254,13 +263,17 @@ impl World {
             .codec_config()
             .params()
             .iter()
-            .find(|params| params.spec().codec.to_string().eq_ignore_ascii_case(wanted) && pts.contains(&params.pt()))
+            .find(|params| {
+                params.spec().codec.to_string().eq_ignore_ascii_case(wanted) && pts.contains(&params.pt())
+            })
             .expect("the codec is negotiated")
             .pt();
         let sequence = sequences.entry(source).or_insert(100);
         *sequence += 1;
         let timestamp = (elapsed.as_millis() * clock) as u32;
-        let packet = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, self.now, payload).marker(true).nackable(true);
+        let packet = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, self.now, payload)
+            .marker(true)
+            .nackable(true);
         rtc.direct_api().stream_tx_by_mid(mid, None).expect("a stream").write_rtp(packet);
         self.clients[client].deadline = self.now;
         self.settle();
@@ -402,12 +415,12 @@ impl World {
                 dimpl::Output::PeerCert(der) => events.push(DtlsEvent::PeerCertificate(der.to_vec())),
                 dimpl::Output::Connected => events.push(DtlsEvent::Connected),
                 dimpl::Output::KeyingMaterial(material, profile) => {
-                    let profile = match profile.to_string().as_str() {
-                        "SRTP_AEAD_AES_256_GCM" | "AEAD_AES_256_GCM" => SrtpProfile::AeadAes256Gcm,
-                        "SRTP_AEAD_AES_128_GCM" | "AEAD_AES_128_GCM" => SrtpProfile::AeadAes128Gcm,
+                    let profile = match profile {
+                        dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
+                        dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
                         _ => SrtpProfile::Aes128CmSha1_80,
                     };
-                    events.push(DtlsEvent::KeyingMaterial { profile, material: material.as_ref().to_vec() });
+                    events.push(DtlsEvent::KeyingMaterial { profile, material: material.to_vec() });
                 }
                 dimpl::Output::CloseNotify => events.push(DtlsEvent::Closed),
                 dimpl::Output::Timeout(_) => break,

@@ -69,10 +69,10 @@ pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> 
             }
         }
     }
-    if let Some(bytes) = extensions.dependency_descriptor() {
-        if let Ok(dependencies) = dependency_descriptor::parse(bytes) {
-            described.counters.frame_number = Some(dependencies.frame_number);
-        }
+    if let Some(bytes) = extensions.dependency_descriptor()
+        && let Ok(dependencies) = dependency_descriptor::parse(bytes)
+    {
+        described.counters.frame_number = Some(dependencies.frame_number);
     }
     described
 }

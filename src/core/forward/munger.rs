@@ -143,7 +143,8 @@ impl Munger {
 
     /// The next source's packets will have this timestamp or a later one, and all before it an earlier one.
     pub fn promise(&mut self, now: Instant) -> u32 {
-        let from = self.latest.timestamp.wrapping_add(ticks(self.clock_rate, now - self.latest.at)).wrapping_add(1);
+        let from =
+            self.latest.timestamp.wrapping_add(ticks(self.clock_rate, now - self.latest.at)).wrapping_add(1);
         self.promised = Some((from, now));
         self.synced = false;
         from
@@ -212,7 +213,8 @@ impl Munger {
             first_in: incoming.index,
             first_out: latest.next_index,
             timestamp_offset: timestamp.wrapping_sub(incoming.timestamp),
-            picture_id_offset: (latest.picture_id.wrapping_add(1)).wrapping_sub(counters.picture_id.unwrap_or(0)),
+            picture_id_offset: (latest.picture_id.wrapping_add(1))
+                .wrapping_sub(counters.picture_id.unwrap_or(0)),
             tl0_offset: (latest.tl0_picture_index.wrapping_add(1))
                 .wrapping_sub(counters.tl0_picture_index.unwrap_or(0)),
             frame_number_offset: (latest.frame_number.wrapping_add(1))
@@ -235,18 +237,18 @@ impl Munger {
             latest.timestamp = rewrite.timestamp;
         }
         // Picture ids have 15 bits, or 7: compared in the widest form, shifted up so that they wrap at 16.
-        if let Some(id) = rewrite.counters.picture_id {
-            if newer(id << 1, latest.picture_id << 1) {
-                latest.picture_id = id & 0x7fff;
-            }
+        if let Some(id) = rewrite.counters.picture_id
+            && newer(id << 1, latest.picture_id << 1)
+        {
+            latest.picture_id = id & 0x7fff;
         }
         if let Some(id) = rewrite.counters.tl0_picture_index {
             latest.tl0_picture_index = id;
         }
-        if let Some(id) = rewrite.counters.frame_number {
-            if newer(id, latest.frame_number) {
-                latest.frame_number = id;
-            }
+        if let Some(id) = rewrite.counters.frame_number
+            && newer(id, latest.frame_number)
+        {
+            latest.frame_number = id;
         }
     }
 }

@@ -261,7 +261,11 @@ impl Publication {
                 let silent = now.saturating_duration_since(active.last).as_millis() > ENCODING_SILENCE_MS;
                 let better = arrival.rank <= active.rank;
                 // A retransmission repairs what was; it does not tell what is sent now.
-                if (better || silent) && !arrival.recovered { Some(self.change_encoding(now, arrival)) } else { None }
+                if (better || silent) && !arrival.recovered {
+                    Some(self.change_encoding(now, arrival))
+                } else {
+                    None
+                }
             }
             None => Some(self.change_encoding(now, arrival)),
         }
@@ -269,7 +273,8 @@ impl Publication {
 
     fn change_encoding(&mut self, now: Instant, arrival: &Arrival<'_>) -> u64 {
         // Indices of a new stretch are above all earlier ones, with room below for packets that come late.
-        let base = if self.active.is_none() { STRETCH_GAP } else { (self.highest / STRETCH_GAP + 1) * STRETCH_GAP };
+        let base =
+            if self.active.is_none() { STRETCH_GAP } else { (self.highest / STRETCH_GAP + 1) * STRETCH_GAP };
         if self.active.is_some() {
             self.generation += 1;
             self.keyframes.want();

@@ -119,7 +119,13 @@ impl Slot {
     }
 
     /// Shows a track from now on.
-    pub fn assign(&mut self, now: Instant, track: TrackId, publication: PublicationKey, codec: Option<CodecParams>) {
+    pub fn assign(
+        &mut self,
+        now: Instant,
+        track: TrackId,
+        publication: PublicationKey,
+        codec: Option<CodecParams>,
+    ) {
         let from_timestamp = self.munger.promise(now);
         self.shown = Some(Shown { track, publication, from_timestamp });
         self.codec = codec;
@@ -172,7 +178,12 @@ impl Slot {
     }
 
     /// Writes a packet and seals it: header, payload, tag.
-    pub fn write(&self, outgoing: &Outgoing<'_>, sealer: &mut SrtpSender, buffer: &mut [u8]) -> Option<usize> {
+    pub fn write(
+        &self,
+        outgoing: &Outgoing<'_>,
+        sealer: &mut SrtpSender,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
         let fields = RtpFields {
             marker: outgoing.meta.marker || (self.kind == Kind::Audio && outgoing.rewrite.first),
             payload_type: if outgoing.redundant { outgoing.codec.red?.0 } else { outgoing.codec.pt.0 },
@@ -221,7 +232,8 @@ impl Slot {
             *repeat = Repeat { sequence, at: now, times: 1 };
             return true;
         }
-        if repeat.times >= REPEATS_MAX || now.saturating_duration_since(repeat.at).as_millis() < REPEAT_MS_MIN {
+        if repeat.times >= REPEATS_MAX || now.saturating_duration_since(repeat.at).as_millis() < REPEAT_MS_MIN
+        {
             return false;
         }
         repeat.at = now;

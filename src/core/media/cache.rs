@@ -145,14 +145,7 @@ mod tests {
     use super::*;
 
     fn meta(index: u64, arrival: Instant) -> PacketMeta<u8> {
-        PacketMeta {
-            index,
-            timestamp: index as u32,
-            marker: false,
-            keyframe_start: false,
-            arrival,
-            extra: 1,
-        }
+        PacketMeta { index, timestamp: index as u32, marker: false, keyframe_start: false, arrival, extra: 1 }
     }
 
     fn payload(index: u64, len: usize) -> Vec<u8> {
@@ -241,12 +234,5 @@ mod tests {
         assert_eq!(nothing.insert(meta(1, now), &[1]), None);
         assert!(nothing.insert(meta(1, now), &[]).is_some());
         assert_eq!(nothing.get(1).unwrap().1, b"");
-    }
-
-    #[test]
-    fn inline_bytes_hold_what_fits() {
-        assert_eq!(InlineBytes::<4>::new(b"abcd").unwrap().as_slice(), b"abcd");
-        assert_eq!(InlineBytes::<4>::new(b"abcde"), None);
-        assert_eq!(InlineBytes::<4>::default().as_slice(), b"");
     }
 }

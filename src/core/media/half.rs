@@ -37,7 +37,8 @@ pub struct PublishedSection {
 impl PublishedSection {
     /// How much an encoding is preferred, 0 most: the middle one first, then those below it, then those above.
     fn rank(&self, rid: Option<&[u8]>) -> usize {
-        let Some(position) = rid.and_then(|rid| self.rids.iter().position(|other| other.as_bytes() == rid)) else {
+        let Some(position) = rid.and_then(|rid| self.rids.iter().position(|other| other.as_bytes() == rid))
+        else {
             return 0;
         };
         let middle = (self.rids.len() - 1) / 2;
@@ -341,8 +342,11 @@ impl MediaHalf {
 
     /// Forgets the streams of a publication that has ended, and what repairs them.
     pub fn forget(&mut self, publication: PublicationKey) {
-        let gone: Vec<Ssrc> =
-            self.streams().filter(|(_, stream)| stream.publication == publication).map(|(ssrc, _)| ssrc).collect();
+        let gone: Vec<Ssrc> = self
+            .streams()
+            .filter(|(_, stream)| stream.publication == publication)
+            .map(|(ssrc, _)| ssrc)
+            .collect();
         self.order.retain(|ssrc| !gone.contains(ssrc));
         self.streams.retain(|ssrc, stream| match stream {
             Stream::Media(_) => !gone.contains(ssrc),
@@ -414,7 +418,11 @@ pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 /// The extended sequence number with those low 16 bits that is nearest to the highest seen.
 fn nearest_index(highest: u64, sequence: u16) -> Option<u64> {
     let ahead = sequence.wrapping_sub(highest as u16);
-    if ahead < 0x8000 { Some(highest + u64::from(ahead)) } else { highest.checked_sub(u64::from(ahead.wrapping_neg())) }
+    if ahead < 0x8000 {
+        Some(highest + u64::from(ahead))
+    } else {
+        highest.checked_sub(u64::from(ahead.wrapping_neg()))
+    }
 }
 
 #[cfg(test)]

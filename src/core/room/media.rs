@@ -50,7 +50,9 @@ impl Room {
                 self.participants[from.0].session.handle_dtls(now, path.remote, bytes);
                 self.carry_out_effects(now, from, Some(path), outbox);
             }
-            classify::Kind::TurnChannel | classify::Kind::Unknown => trace!(?path, "datagram of no known kind"),
+            classify::Kind::TurnChannel | classify::Kind::Unknown => {
+                trace!(?path, "datagram of no known kind")
+            }
         }
     }
 
@@ -115,7 +117,9 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         let participant = &mut self.participants[from.0];
-        let Some(length) = participant.media.as_mut().and_then(|media| media.open_rtcp(bytes)) else { return };
+        let Some(length) = participant.media.as_mut().and_then(|media| media.open_rtcp(bytes)) else {
+            return;
+        };
         participant.path = Some(path);
         let Some(compound) = bytes.get(..length) else { return };
         let mut feedback = Vec::new();

@@ -142,7 +142,9 @@ impl Room {
 
     pub(super) fn publications_of(&self, key: ParticipantKey) -> Vec<PublicationInfo> {
         let publications = self.participants[key.0].publications.iter().map(|key| &self.publications[key.0]);
-        publications.map(|publication| PublicationInfo { mid: publication.mid, info: publication.info() }).collect()
+        publications
+            .map(|publication| PublicationInfo { mid: publication.mid, info: publication.info() })
+            .collect()
     }
 
     pub(super) fn lose_connection(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
@@ -158,7 +160,13 @@ impl Room {
 
     /// The media path was closed by the client, or by a failed handshake. Signalling goes on: they may offer anew on a
     /// new connection by joining again.
-    pub(super) fn transport_closed(&mut self, now: Instant, key: ParticipantKey, why: &str, outbox: &mut Outbox) {
+    pub(super) fn transport_closed(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        why: &str,
+        outbox: &mut Outbox,
+    ) {
         let id = self.participants[key.0].id;
         debug!(room = %self.id, participant = %id, why, "transport closed");
         outbox.event(key, Event::Closing(ClosingReason::Expired));

@@ -11,7 +11,7 @@ use crate::core::forward::publication::{Publication, PublicationKey};
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, RequestId, TrackId};
 use crate::core::media::half::PublishedSection;
-use crate::core::negotiated::{CodecParams, Negotiated, NegotiatedSection, Payload};
+use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection, Payload};
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::participant::{Participant, SubscriptionState};
 use crate::core::sdp::{Direction, Offer};
@@ -65,8 +65,7 @@ impl Room {
         participant.negotiated = answer.negotiated;
         let added = self.take_publications(now, key, publications, outbox);
         self.take_slots(now, key);
-        let event =
-            Event::Answer { request, sdp: answer.sdp, publications: self.publications_of(key) };
+        let event = Event::Answer { request, sdp: answer.sdp, publications: self.publications_of(key) };
         outbox.event(key, event);
         for publication in added {
             let info = self.publications[publication.0].info();
@@ -90,9 +89,9 @@ impl Room {
         }
         for (index, publication) in publications.iter().enumerate() {
             let mid: &str = &publication.mid;
-            let section = offer
-                .section(publication.mid)
-                .ok_or_else(|| bad_offer(format!("publication {index} names mid {mid:?}, which the SDP has not")))?;
+            let section = offer.section(publication.mid).ok_or_else(|| {
+                bad_offer(format!("publication {index} names mid {mid:?}, which the SDP has not"))
+            })?;
             if section.kind != publication.source.kind() {
                 return Err(bad_offer(format!(
                     "mid {mid:?} is {:?}, and its source is {:?}",
@@ -119,7 +118,8 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Vec<PublicationKey> {
         for publication in self.participants[key.0].publications.clone() {
-            let (mid, source) = (self.publications[publication.0].mid, self.publications[publication.0].source);
+            let (mid, source) =
+                (self.publications[publication.0].mid, self.publications[publication.0].source);
             if !requests.iter().any(|request| request.mid == mid && request.source == source) {
                 self.unpublish(now, publication, outbox);
             }
@@ -137,7 +137,8 @@ impl Room {
             };
             let participant = &mut self.participants[key.0];
             let section = participant.negotiated.section(request.mid);
-            let (declared, rids) = section.and_then(|section| section.ingress.clone()).unwrap_or_default();
+            let Ingress { declared, rids } =
+                section.and_then(|section| section.ingress.clone()).unwrap_or_default();
             participant.published.insert(request.mid, PublishedSection { publication, rids, declared });
         }
         added

@@ -32,11 +32,11 @@ impl Room {
             }
             for key in &participant.publications {
                 let publication = &mut self.publications[key.0];
-                if let Some(ssrc) = publication.ssrc() {
-                    if publication.keyframes.due(now) {
-                        publication.counters.keyframe_requests += 1;
-                        RtcpWriter::new(&mut compound).pli(media.rtcp_ssrc, ssrc);
-                    }
+                if let Some(ssrc) = publication.ssrc()
+                    && publication.keyframes.due(now)
+                {
+                    publication.counters.keyframe_requests += 1;
+                    RtcpWriter::new(&mut compound).pli(media.rtcp_ssrc, ssrc);
                 }
             }
         }
@@ -86,7 +86,13 @@ impl Room {
         }
     }
 
-    fn write_sender_report(&mut self, now: Instant, key: ParticipantKey, index: usize, compound: &mut Vec<u8>) {
+    fn write_sender_report(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        index: usize,
+        compound: &mut Vec<u8>,
+    ) {
         let participant = &self.participants[key.0];
         let slot = &participant.slots[index];
         let Some(shown) = slot.shown else { return };
@@ -110,7 +116,8 @@ impl Room {
         owner: &Participant,
         slot: &Slot,
     ) -> Option<(u64, u32)> {
-        let report = publication.report.filter(|report| report.generation == publication.stretch().generation)?;
+        let report =
+            publication.report.filter(|report| report.generation == publication.stretch().generation)?;
         let timestamp_offset = slot.timestamp_offset(publication.stretch())?;
         let clock_rate = publication.codec()?.clock_rate();
         let since = now.saturating_duration_since(report.at);

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use super::{ParticipantKey, Room};
 use crate::core::participant::Participant;
-use crate::core::stats::{ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamCounters};
+use crate::core::stats::{
+    ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamCounters,
+};
 
 impl Room {
     /// What is going on.
@@ -42,7 +44,7 @@ impl Room {
             let publication = &self.publications[key.0];
             let mut counters: StreamCounters = publication.counters;
             let mut jitter = std::time::Duration::ZERO;
-            let streams = participant.media.iter().flat_map(|media| media.streams());
+            let streams = participant.media.iter().flat_map(super::super::media::half::MediaHalf::streams);
             for (ssrc, stream) in streams.filter(|(_, stream)| stream.publication == *key) {
                 counters.lost += stream.counters.lost;
                 counters.retransmitted += stream.counters.retransmitted;
@@ -54,7 +56,7 @@ impl Room {
             }
             PublicationSnapshot {
                 info: publication.info(),
-                codec: publication.codec().map(|codec| codec.name()),
+                codec: publication.codec().map(super::super::negotiated::Codec::name),
                 subscribers: publication.viewers.len(),
                 counters,
                 jitter,

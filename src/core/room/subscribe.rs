@@ -65,7 +65,11 @@ impl Room {
         let key = self.others_track(from, track)?;
         let participant = &mut self.participants[from.0];
         let subscription = participant.subscriptions.get_mut(&track).ok_or_else(|| {
-            Refusal::new(RefusalCode::UnknownTrack, "you are not subscribed to this track", "subscribe to it first")
+            Refusal::new(
+                RefusalCode::UnknownTrack,
+                "you are not subscribed to this track",
+                "subscribe to it first",
+            )
         })?;
         if subscription.paused == paused {
             return Ok(());
@@ -117,11 +121,11 @@ impl Room {
         if self.participants[key.0].open_slots(kind) == 0 {
             return;
         }
-        if let Some(codec) = publication.codec() {
-            if !self.participants[key.0].negotiated.can_receive(codec) {
-                self.cannot_receive(key, publication_key, outbox);
-                return;
-            }
+        if let Some(codec) = publication.codec()
+            && !self.participants[key.0].negotiated.can_receive(codec)
+        {
+            self.cannot_receive(key, publication_key, outbox);
+            return;
         }
         let Some(index) = self.choose_slot(key, publication) else { return };
         let participant = &mut self.participants[key.0];
@@ -232,7 +236,8 @@ impl Room {
         let participant = &self.participants[key.0];
         let waiting = |kind: Kind| {
             let tracks = participant.waiting();
-            let of_kind = |track: &TrackId| self.by_track.get(track).map(|key| self.publications[key.0].kind());
+            let of_kind =
+                |track: &TrackId| self.by_track.get(track).map(|key| self.publications[key.0].kind());
             tracks.iter().filter(|track| of_kind(track) == Some(kind)).count()
         };
         let (audio, video) = (waiting(Kind::Audio), waiting(Kind::Video));
@@ -273,7 +278,10 @@ impl Room {
         let reasons: Vec<(TrackId, WaitingReason)> =
             waiting.into_iter().map(|track| (track, self.waiting_reason(participant, track))).collect();
         let reason = |track: TrackId| {
-            reasons.iter().find(|(of, _)| *of == track).map_or(WaitingReason::NoSlotYet, |(_, reason)| *reason)
+            reasons
+                .iter()
+                .find(|(of, _)| *of == track)
+                .map_or(WaitingReason::NoSlotYet, |(_, reason)| *reason)
         };
         self.participants[key.0].next_slot_map(reason)
     }
@@ -307,8 +315,12 @@ impl Room {
 
     /// Everything that a participant sees needs a key frame.
     pub(super) fn want_keyframes_for(&mut self, now: Instant, key: ParticipantKey) {
-        let shown: Vec<PublicationKey> =
-            self.participants[key.0].slots.iter().filter_map(|slot| slot.shown).map(|s| s.publication).collect();
+        let shown: Vec<PublicationKey> = self.participants[key.0]
+            .slots
+            .iter()
+            .filter_map(|slot| slot.shown)
+            .map(|s| s.publication)
+            .collect();
         for publication in shown {
             self.want_keyframe(now, publication);
         }
