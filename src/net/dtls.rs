@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimpl::{Config, Dtls, DtlsCertificate};
-use tracing::{debug, trace, warn};
+use tracing::{debug, error, trace, warn};
 
 use super::deadlines::{Alarm, Deadlines};
 use crate::core::ids::DtlsSession;
@@ -126,9 +127,17 @@ impl Handshakes {
             trace!(session = session.0, "request for a DTLS handshake that is no more");
             return;
         };
-        let result = call(&mut handshake.dtls);
-        // Also after an error: an alert may be waiting to be sent.
-        let polled = poll(&mut handshake.dtls, &mut self.output, session, events);
+        // The library parses what anybody may send. Should it panic, that handshake ends, and is never touched again.
+        let output = &mut self.output;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let result = call(&mut handshake.dtls);
+            // Also after an error: an alert may be waiting to be sent.
+            (result, poll(&mut handshake.dtls, output, session, events))
+        }));
+        let Ok((result, polled)) = outcome else {
+            error!(session = session.0, "the DTLS library panicked; its handshake ends, the others go on");
+            return self.end(session, events);
+        };
         if let Err(error) = result {
             debug!(session = session.0, %error, "DTLS handshake failed");
             self.end(session, events);

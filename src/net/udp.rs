@@ -93,8 +93,8 @@ impl Udp {
         self.counters
     }
 
-    /// Reads one batch and hands over each datagram. Whether there may be more.
-    pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> bool {
+    /// Reads one batch and hands over each datagram. How many there were; `None` once there is nothing more.
+    pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> Option<u64> {
         let result = match &self.fast {
             Some(state) => receive_batch(
                 state,
@@ -113,14 +113,14 @@ impl Udp {
         match result {
             Ok(count) => {
                 self.counters.received += count;
-                true
+                Some(count)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Some(0),
             Err(error) => {
                 self.counters.receive_errors += 1;
                 debug!(%error, "receiving from the UDP socket failed");
-                false
+                None
             }
         }
     }
@@ -280,4 +280,116 @@ fn try_send(
             src_ip: source.filter(|ip| !ip.is_unspecified()),
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::net::bind::{UdpBuffers, bind};
+
+    fn udp(listen: &str, portable: bool) -> io::Result<Udp> {
+        let buffers = UdpBuffers { receive: 1 << 20, send: 1 << 20 };
+        let bound = bind(listen.parse().expect("an address"), buffers)?;
+        Udp::new(bound.udp, bound.address, portable, IpAddr::from([127, 0, 0, 1]))
+    }
+
+    /// What arrives until there were `count` datagrams.
+    fn receive(udp: &mut Udp, count: usize) -> Vec<(Path, Vec<u8>)> {
+        let (mut seen, started) = (Vec::new(), Instant::now());
+        while seen.len() < count {
+            udp.receive(|path, bytes| seen.push((path, bytes.to_vec())));
+            assert!(started.elapsed() < Duration::from_secs(10), "{} of {count} arrived", seen.len());
+        }
+        seen
+    }
+
+    fn client() -> io::Result<(std::net::UdpSocket, SocketAddr)> {
+        let client = std::net::UdpSocket::bind("127.0.0.1:0")?;
+        client.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let address = client.local_addr()?;
+        Ok((client, address))
+    }
+
+    fn read(client: &std::net::UdpSocket) -> io::Result<(SocketAddr, Vec<u8>)> {
+        let mut buffer = [0; 2000];
+        let (length, from) = client.recv_from(&mut buffer)?;
+        Ok((from, buffer[..length].to_vec()))
+    }
+
+    #[test]
+    fn replies_leave_from_the_address_that_was_written_to() -> io::Result<()> {
+        for listen in ["[::]:0", "0.0.0.0:0"] {
+            let mut udp = udp(listen, false)?;
+            let (client, address) = client()?;
+            for local in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+                let to = SocketAddr::from((local, udp.bound.port()));
+                client.send_to(b"hello", to)?;
+                let (path, bytes) = receive(&mut udp, 1).remove(0);
+                assert_eq!((path.local, path.remote, bytes.as_slice()), (to, address, &b"hello"[..]));
+                udp.push(path, b"there");
+                assert!(!udp.flush());
+                assert_eq!(read(&client)?, (to, b"there".to_vec()));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn runs_arrive_packet_by_packet_in_their_order() -> io::Result<()> {
+        for portable in [false, true] {
+            let (mut sender, mut receiver) = (udp("127.0.0.1:0", portable)?, udp("127.0.0.1:0", portable)?);
+            let (other, other_address) = client()?;
+            let path = |remote| Path { transport: Transport::Udp, local: sender.bound, remote };
+            let (to, aside) = (path(receiver.bound), path(other_address));
+            let sizes = [1200, 1200, 1200, 300, 80, 1200, 1400, 1400, 1];
+            for (index, size) in sizes.into_iter().enumerate() {
+                sender.push(to, &vec![index as u8; size]);
+                sender.push(aside, &[index as u8]);
+            }
+            assert!(!sender.flush());
+            let seen: Vec<_> =
+                receive(&mut receiver, sizes.len()).into_iter().map(|(_, bytes)| bytes).collect();
+            let sent: Vec<_> =
+                sizes.into_iter().enumerate().map(|(index, size)| vec![index as u8; size]).collect();
+            assert_eq!(seen, sent);
+            for index in 0..sizes.len() {
+                assert_eq!(read(&other)?.1, [index as u8]);
+            }
+            assert_eq!(sender.counters().sent, 2 * sizes.len() as u64);
+            assert_eq!(receiver.counters().received, sizes.len() as u64);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_address_that_is_not_ours_costs_nobody_the_batching() -> io::Result<()> {
+        let mut udp = udp("[::]:0", false)?;
+        let segments_max = udp.fast.as_ref().map(UdpSocketState::max_gso_segments);
+        let (client, remote) = client()?;
+        let foreign = SocketAddr::from(([192, 0, 2, 1], udp.bound.port()));
+        let path = Path { transport: Transport::Udp, local: foreign, remote };
+        udp.push(path, b"one");
+        udp.push(path, b"two");
+        udp.flush();
+        assert_eq!(read(&client)?.1, b"one");
+        assert_eq!(read(&client)?.1, b"two");
+        assert_eq!(udp.fast.as_ref().map(UdpSocketState::max_gso_segments), segments_max);
+        Ok(())
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_is_counted_and_the_rest_goes_on() -> io::Result<()> {
+        let mut udp = udp("127.0.0.1:0", false)?;
+        let (client, remote) = client()?;
+        let path = |remote| Path { transport: Transport::Udp, local: udp.bound, remote };
+        let (bad, good) = (path(SocketAddr::from(([0, 0, 0, 0], 0))), path(remote));
+        udp.push(bad, b"nowhere");
+        udp.push(good, b"here");
+        udp.flush();
+        assert_eq!(read(&client)?.1, b"here");
+        assert_eq!((udp.counters().dropped_refused, udp.counters().sent), (1, 1));
+        Ok(())
+    }
 }

@@ -1,5 +1,7 @@
 //! A server of the shell on a thread of the test's, and a client for it.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
