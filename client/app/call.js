@@ -75,6 +75,7 @@ export class Call {
     this.#showPanel(null);
     this.#tiles.close();
     this.#chat.close();
+    byId('notices').replaceChildren();
     byId('banner').hidden = true;
     byId('audio-prompt').hidden = true;
     document.title = 'Strait';

@@ -19,7 +19,7 @@ export class Lobby {
   #room = byId('room-input', HTMLInputElement);
   #error = byId('error-message');
   #video = byId('preview-video', HTMLVideoElement);
-  #level = byId('preview-level', HTMLMeterElement);
+  #level = byId('preview-level');
   #permission = byId('permission-button', HTMLButtonElement);
   #buttons = [byId('join-button', HTMLButtonElement), byId('create-room', HTMLButtonElement)];
   #onJoin;
@@ -216,7 +216,12 @@ export class Lobby {
   }
 
   #showLevel() {
-    if (!this.#view.hidden) this.#level.value = this.#meter?.level ?? 0;
+    if (!this.#view.hidden) {
+      const level = this.#meter?.level ?? 0;
+      this.#level.setAttribute('aria-valuenow', String(Math.round(level * 100)));
+      const bar = this.#level.firstElementChild;
+      if (bar instanceof HTMLElement) bar.style.transform = `scaleX(${level.toFixed(2)})`;
+    }
     requestAnimationFrame(() => this.#showLevel());
   }
 

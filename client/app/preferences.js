@@ -16,7 +16,7 @@ const KEY = 'strait.preferences';
 const DEFAULTS = { name: '', microphone: '', camera: '', speaker: '', quality: 'high', codec: 'VP8' };
 
 export const QUALITIES = {
-  low: { label: 'Low (320×180, 12 pictures a second)', width: 320, height: 180, frameRate: 12, maxBitrate: 250_000 },
+  low: { label: 'Low (320×180, 12 per second)', width: 320, height: 180, frameRate: 12, maxBitrate: 250_000 },
   standard: { label: 'Standard (640×360)', width: 640, height: 360, frameRate: 24, maxBitrate: 800_000 },
   high: { label: 'High (1280×720)', width: 1280, height: 720, frameRate: 30, maxBitrate: 2_000_000 },
 };

@@ -60,6 +60,26 @@ export class LocalTrack extends Track {
     };
   }
 
+  /**
+   * Changes bitrate, frame rate or scale while it is being sent.
+   * @param {Pick<PublishOptions, 'maxBitrate' | 'maxFramerate' | 'scaleResolutionDownBy'>} encoding
+   */
+  async setEncoding(encoding) {
+    this.#options = { ...this.#options, ...encoding };
+    await this.applyEncoding();
+  }
+
+  async applyEncoding() {
+    const parameters = this.sender?.getParameters();
+    const first = parameters?.encodings[0];
+    if (!parameters || !first) return;
+    delete first.maxBitrate;
+    delete first.maxFramerate;
+    delete first.scaleResolutionDownBy;
+    Object.assign(first, this.encoding);
+    await this.sender?.setParameters(parameters);
+  }
+
   /** What the sender sends. */
   get outgoing() {
     return this.muted ? null : this.mediaStreamTrack;

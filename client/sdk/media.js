@@ -60,7 +60,7 @@ export class MediaConnection {
     this.#handlers = handlers;
     this.#pc = environment.createPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
     this.#pc.oniceconnectionstatechange = () => this.#iceChanged();
-    this.#pc.onconnectionstatechange = () => handlers.onState(this.#pc.connectionState);
+    this.#pc.onconnectionstatechange = () => this.#connectionChanged();
   }
 
   get closed() {
@@ -93,7 +93,7 @@ export class MediaConnection {
     track.sender = transceiver.sender;
     transceiver.direction = 'sendonly';
     this.#preferCodec(transceiver, track);
-    if (reusable >= 0) await applyEncoding(transceiver.sender, track.encoding);
+    if (reusable >= 0) await track.applyEncoding();
     await transceiver.sender.replaceTrack(track.outgoing);
   }
 
@@ -268,6 +268,13 @@ export class MediaConnection {
     }
   }
 
+  #connectionChanged() {
+    const { connectionState, iceConnectionState } = this.#pc;
+    this.#handlers.onState(connectionState);
+    // With ICE alive it is DTLS that failed, and nothing but a new connection mends that.
+    if (connectionState === 'failed' && iceConnectionState !== 'failed' && iceConnectionState !== 'disconnected') this.#die();
+  }
+
   /** A browser left alone with a dead path stays `disconnected` for ten seconds and then gives up. */
   #restart() {
     if (this.#restarted || this.#closed) return;
@@ -307,19 +314,4 @@ export class MediaConnection {
 export function preferredOrder(codecs, first) {
   const isFirst = (/** @type {Codec} */ { mimeType }) => mimeType.split('/')[1]?.toLowerCase() === first.toLowerCase();
   return [...codecs.filter(isFirst), ...codecs.filter((codec) => !isFirst(codec))];
-}
-
-/**
- * @param {RTCRtpSender} sender
- * @param {RTCRtpEncodingParameters} encoding
- */
-async function applyEncoding(sender, encoding) {
-  const parameters = sender.getParameters();
-  const first = parameters.encodings[0];
-  if (!first) return;
-  delete first.maxBitrate;
-  delete first.maxFramerate;
-  delete first.scaleResolutionDownBy;
-  Object.assign(first, encoding);
-  await sender.setParameters(parameters);
 }

@@ -9,6 +9,7 @@ use super::log::{self, LogControl};
 use crate::config::Config;
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
+use crate::net::{self, CoreSeed, ShellConfig};
 
 /// Serves until told to stop.
 pub(super) fn serve(config: &Config) -> Result<(), Failure> {
@@ -43,20 +44,41 @@ pub fn core_settings(
     }
 }
 
-/// Maps the configuration to the shell's, runs the shell, and calls `ready` with the address in use once clients
-/// can come.
-fn run_shell(config: &Config, log: &LogControl, ready: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
-    // JOIN: the shell goes here. Until then the port is held, so that what is around it can be tested.
-    let _ = log;
-    let listen = config.server.listen;
-    let of_listening = |error: io::Error| Failure::of_listening(listen, &error);
-    let listener = std::net::TcpListener::bind(listen).map_err(of_listening)?;
-    let local = listener.local_addr().map_err(of_listening)?;
-    let _socket = std::net::UdpSocket::bind(local).map_err(of_listening)?;
-    ready(local);
-    loop {
-        std::thread::park();
+/// The shell's settings, of the operator's choice.
+fn shell_config(config: &Config) -> ShellConfig {
+    let Config { server, signalling, media, admin, .. } = config;
+    // The ranges of both keys are far below.
+    let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    ShellConfig {
+        listen: server.listen,
+        public_addresses: server.public_addresses.clone(),
+        allowed_origins: signalling.allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
+        message_bytes_max: signalling.max_message_bytes,
+        send_queue_bytes_max: signalling.max_queue_bytes,
+        connections_per_address_max: signalling.max_connections_per_address,
+        connections_max: signalling.max_connections,
+        handshake_timeout: signalling.handshake_timeout,
+        idle_timeout: signalling.idle_timeout,
+        websocket_ping_interval: signalling.ping_interval,
+        websocket_timeout: signalling.idle_timeout,
+        messages_per_second: small(signalling.messages_per_second),
+        messages_burst: small(signalling.message_burst),
+        admin_token: admin.token.as_ref().map(|token| token.reveal().to_owned()),
+        udp_receive_buffer: media.udp_receive_buffer,
+        udp_send_buffer: media.udp_send_buffer,
+        force_portable_udp: media.portable_udp,
+        handle_signals: true,
     }
+}
+
+/// Runs the shell, and calls `ready` with the address in use once clients can come.
+fn run_shell(config: &Config, log: &LogControl, ready: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
+    let settings = |seed: CoreSeed| core_settings(config, seed.certificate, seed.epoch, seed.epoch_unix);
+    let log = log.clone();
+    let set_log_level = Box::new(move |filter: &str| log.set(filter));
+    net::serve(shell_config(config), settings, set_log_level, |bound| ready(bound.listen))
+        .map(|_| ())
+        .map_err(|error| Failure::of_listening(config.server.listen, &error))
 }
 
 /// What is printed when clients can come.

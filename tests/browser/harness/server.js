@@ -26,7 +26,10 @@ const freePort = async () => {
   throw new Error(`no free port from ${PORTS.from} to ${PORTS.to}`);
 };
 
-/** `{ limits: { participants_per_room: 2 } }` as `STRAIT_LIMITS_PARTICIPANTS_PER_ROOM=2`. */
+/** Nothing of the caller's own configuration of the server. */
+const ownEnvironment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("STRAIT_")));
+
+/** `{ rooms: { max_participants: 2 } }` as `STRAIT_ROOMS_MAX_PARTICIPANTS=2`. */
 const environment = (config) =>
   Object.fromEntries(
     Object.entries(config).flatMap(([section, keys]) =>
@@ -51,7 +54,7 @@ export class Server {
   /** Starts the process; also again, on the same port, after `kill`. */
   async start() {
     const child = spawn(straitPath(), ["serve", "--listen", `127.0.0.1:${this.port}`], {
-      env: { ...process.env, ...environment(this.#config) },
+      env: { ...ownEnvironment, ...environment(this.#config) },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;

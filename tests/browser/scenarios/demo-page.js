@@ -39,7 +39,7 @@ scenario(
     await cleo.joins();
     await cleo.finds(cleo.page.driver.getByRole("alert").filter({ hasText: /full/i }));
   },
-  { limits: { participants_per_room: 2 } },
+  { rooms: { max_participants: 2 } },
 );
 
 scenario("whoever loses the connection is told so until it is back", async (world) => {

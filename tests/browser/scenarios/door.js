@@ -45,12 +45,29 @@ scenario(
     await cleo.join({ room: world.room });
     await allSeeAndHearAll([anna, cleo]);
   },
-  { limits: { participants_per_room: 2 } },
+  { rooms: { max_participants: 2 } },
 );
 
-scenario("with more people than slots, the server asks for more and all are seen and heard", async (world) => {
-  const camera = { fps: 10 };
-  const people = [];
-  for (const name of ["Anna", "Ben", "Cleo", "Dan", "Eva", "Fay"]) people.push(await world.enters(name, { camera }));
-  await allSeeAndHearAll(people);
-});
+scenario(
+  "with more people than slots, the server asks for more slots and all are seen and heard",
+  async (world) => {
+    const people = [];
+    for (const name of ["Anna", "Ben", "Cleo", "Dan"]) people.push(await world.enters(name, { camera: { fps: 10 } }));
+    await allSeeAndHearAll(people);
+  },
+  { media: { audio_slots: 1, video_slots: 1 } },
+);
+
+scenario(
+  "when there are no more slots, a picture waits until one is free",
+  async (world) => {
+    const anna = await world.enters("Anna");
+    const ben = await world.enters("Ben");
+    const cleo = await world.enters("Cleo", { camera: null, microphone: null });
+    await Promise.all([cleo.seesAndHears(anna), cleo.hears(ben)]);
+    await cleo.isToldOfTrack(ben, "camera", { status: "waiting" });
+    await anna.leaves();
+    await cleo.seesAndHears(ben);
+  },
+  { media: { video_slots: 1, max_video_slots: 1 } },
+);
