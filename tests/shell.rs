@@ -80,6 +80,37 @@ fn one_connection_takes_many_requests_even_at_once() {
 }
 
 #[test]
+fn a_client_that_asks_and_does_not_read_costs_nothing_and_is_closed() {
+    let server = Server::start(strait::net::ShellConfig {
+        idle_timeout: Duration::from_millis(500),
+        connections_per_address_max: 10,
+        ..config()
+    });
+    let mut deaf = server.connect();
+    deaf.set_nonblocking(true).expect("set");
+    let requests = "GET /sdk/strait.js HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+    let flood = Instant::now();
+    // Until the server reads no more, for a while.
+    let mut blocked_at = None;
+    while blocked_at.is_none_or(|at: Instant| at.elapsed() < Duration::from_millis(50)) {
+        match deaf.write(requests.as_bytes()) {
+            Ok(_) => blocked_at = None,
+            Err(_) => blocked_at = blocked_at.or(Some(Instant::now())),
+        }
+        assert!(flood.elapsed() < Duration::from_secs(20), "the server never stops reading");
+    }
+    let turns = |server: &Server| server.get("/admin/v1/stats").json()["shell"]["turns"].as_u64();
+    let before = turns(&server);
+    // One that says nothing is closed after the same time: a clock to wait by.
+    let mut silent = server.connect();
+    silent.read_to_end(&mut Vec::new()).expect("the end");
+    let after = turns(&server);
+    assert!(after < before.map(|turns| turns + 100), "the server spins: {before:?} {after:?}");
+    let stats = server.get("/admin/v1/stats").json();
+    assert_eq!(stats["shell"]["connections"], 1, "{stats}");
+}
+
+#[test]
 fn a_head_that_does_not_arrive_in_time_is_answered_408() {
     let server =
         Server::start(strait::net::ShellConfig { handshake_timeout: Duration::from_millis(200), ..config() });

@@ -2,160 +2,14 @@
 
 mod shell_support;
 
-use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::net::UdpSocket;
+use std::time::Instant;
 
 use serde_json::{Value, json};
-use shell_support::{Server, close_code, config};
-use str0m::change::SdpAnswer;
-use str0m::media::{Direction, MediaKind, Mid};
-use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpWrite, SeqNo};
-use str0m::{Candidate, Event, Input, Output, Rtc};
+use shell_support::people::{Endpoint, Person, until};
+use shell_support::{PATIENCE, Server, close_code, config};
 use strait::net::ShellConfig;
-use tungstenite::{Message, WebSocket};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Somebody's signalling.
-struct Person {
-    socket: WebSocket<TcpStream>,
-    joined: Value,
-    requests: u64,
-    /// News that came while a reply was waited for.
-    news: Vec<Value>,
-}
-
-impl Person {
-    fn join(server: &Server, room: Option<&str>, name: &str) -> Self {
-        let mut person =
-            Self { socket: server.web_socket(), joined: Value::Null, requests: 0, news: Vec::new() };
-        let reply = person.ask("join", json!({"version": 1, "room": room, "name": name}));
-        assert_eq!(reply["type"], "joined", "{reply}");
-        person.joined = reply["data"].clone();
-        person
-    }
-
-    fn ask(&mut self, kind: &str, data: Value) -> Value {
-        self.requests += 1;
-        let request = json!({"type": kind, "id": self.requests, "data": data});
-        self.socket.send(Message::text(request.to_string())).expect("sent");
-        loop {
-            let message = self.read();
-            if message["id"] == self.requests {
-                return message;
-            }
-            self.news.push(message);
-        }
-    }
-
-    fn read(&mut self) -> Value {
-        loop {
-            if let Message::Text(text) = self.socket.read().expect("a message in time") {
-                return serde_json::from_str(text.as_str()).expect("JSON");
-            }
-        }
-    }
-
-    /// Waits for news of a kind.
-    fn news(&mut self, kind: &str) -> Value {
-        loop {
-            if let Some(index) = self.news.iter().position(|news| news["type"] == kind) {
-                return self.news.remove(index)["data"].clone();
-            }
-            let message = self.read();
-            self.news.push(message);
-        }
-    }
-
-    fn id(&self) -> &str {
-        self.joined["participantId"].as_str().expect("an id")
-    }
-}
-
-/// Somebody's media: an endpoint on a UDP socket of its own.
-struct Endpoint {
-    rtc: Rtc,
-    udp: UdpSocket,
-    address: SocketAddr,
-    microphone: Option<Mid>,
-    received: usize,
-}
-
-impl Endpoint {
-    /// Offers an audio slot, and a microphone if wanted.
-    fn connect(person: &mut Person, microphone: bool) -> Self {
-        let udp = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let address = udp.local_addr().expect("an address");
-        let mut rtc = Rtc::builder().set_rtp_mode(true).build(Instant::now());
-        rtc.add_local_candidate(Candidate::host(address, "udp").expect("a candidate"));
-        let mut changes = rtc.sdp_api();
-        changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
-        let mid =
-            microphone.then(|| changes.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None));
-        let (offer, pending) = changes.apply().expect("something changed");
-        let publications: Vec<_> =
-            mid.iter().map(|mid| json!({"mid": mid.to_string(), "source": "microphone"})).collect();
-        let answer = person.ask("offer", json!({"sdp": offer.to_sdp_string(), "publications": publications}));
-        assert_eq!(answer["type"], "answer", "{answer}");
-        let sdp = answer["data"]["sdp"].as_str().expect("a description");
-        let answer = SdpAnswer::from_sdp_string(sdp).expect("an answer");
-        rtc.sdp_api().accept_answer(pending, answer).expect("accepted");
-        Self { rtc, udp, address, microphone: mid, received: 0 }
-    }
-
-    /// Sends what is to be sent, and takes what comes within a few milliseconds.
-    fn step(&mut self) {
-        let until = loop {
-            match self.rtc.poll_output().expect("the endpoint lives") {
-                Output::Timeout(at) => break at,
-                Output::Transmit(transmit) => {
-                    self.udp.send_to(&transmit.contents, transmit.destination).expect("sent");
-                }
-                Output::Event(Event::RtpPacket(_)) => self.received += 1,
-                Output::Event(_) => {}
-            }
-        };
-        let wait = until.saturating_duration_since(Instant::now());
-        let wait = wait.clamp(Duration::from_millis(1), Duration::from_millis(5));
-        self.udp.set_read_timeout(Some(wait)).expect("set");
-        let mut buffer = [0; 2000];
-        let input = match self.udp.recv_from(&mut buffer) {
-            Ok((length, source)) => {
-                let receive = Receive::new(Protocol::Udp, source, self.address, &buffer[..length]);
-                Input::Receive(Instant::now(), receive.expect("a known protocol"))
-            }
-            Err(_) => Input::Timeout(Instant::now()),
-        };
-        self.rtc.handle_input(input).expect("the endpoint lives");
-    }
-
-    fn speak(&mut self, sequence: u64) {
-        let mid = self.microphone.expect("it publishes");
-        let media = self.rtc.media(mid).expect("negotiated");
-        let pts = media.remote_pts().to_vec();
-        let params = self.rtc.codec_config().params().to_vec();
-        let opus = params
-            .iter()
-            .find(|params| params.spec().clock_rate.get() == 48_000 && pts.contains(&params.pt()))
-            .expect("Opus is negotiated")
-            .pt();
-        let now = Instant::now();
-        let packet = RtpWrite::new(opus, SeqNo::from(sequence), sequence as u32 * 960, now, vec![0xfc; 60]);
-        self.rtc.direct_api().stream_tx_by_mid(mid, None).expect("a stream").write_rtp(packet);
-    }
-}
-
-/// Lets all run until something holds.
-fn until(endpoints: &mut [&mut Endpoint], what: &str, condition: impl Fn(&[&mut Endpoint]) -> bool) {
-    let started = Instant::now();
-    while !condition(endpoints) {
-        assert!(started.elapsed() < PATIENCE, "it never happened: {what}");
-        for endpoint in endpoints.iter_mut() {
-            endpoint.step();
-        }
-    }
-}
 
 fn call(config: ShellConfig) {
     let server = Server::start(config);
@@ -251,4 +105,62 @@ fn a_stopping_server_tells_everyone_who_joined() {
     assert_eq!((closing["reason"].as_str(), closing["rejoin"].as_bool()), (Some("shutdown"), Some(true)));
     assert_eq!(close_code(&mut anna.socket), Some(1001));
     server.join();
+}
+
+/// Bytes that look like something until one looks closer, by a generator that always gives the same.
+fn junk(random: &mut fastrand::Rng) -> Vec<u8> {
+    // STUN, DTLS, TURN channel, RTP and RTCP by their first byte, and anything.
+    let firsts = [0, 1, 20, 22, 23, 63, 64, 79, 127, 128, 144, 191, 255];
+    let mut bytes: Vec<u8> = (0..random.usize(0..1500)).map(|_| random.u8(..)).collect();
+    if let Some(first) = bytes.first_mut() {
+        *first = firsts[random.usize(..firsts.len())];
+    }
+    if bytes.len() > 8 && random.bool() {
+        bytes[4..8].copy_from_slice(&[0x21, 0x12, 0xa4, 0x42]);
+    }
+    bytes
+}
+
+#[test]
+fn a_hundred_thousand_bad_datagrams_and_cut_messages_disturb_nobody() {
+    let server = Server::start(config());
+    let mut anna = Person::join(&server, Some("r"), "Anna");
+    let mut ben = Person::join(&server, Some("r"), "Ben");
+    let mut speaker = Endpoint::connect(&mut anna, true);
+    let mut listener = Endpoint::connect(&mut ben, false);
+    until(&mut [&mut speaker, &mut listener], "both are connected", |endpoints| {
+        endpoints.iter().all(|endpoint| endpoint.rtc.is_connected())
+    });
+    let mut random = fastrand::Rng::with_seed(7);
+    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    for sequence in 0..1000 {
+        for _ in 0..100 {
+            // From a stranger, and from the speaker's own address.
+            let from = if random.bool() { &stranger } else { &speaker.udp };
+            from.send_to(&junk(&mut random), server.address).expect("sent");
+        }
+        if sequence % 100 == 0 {
+            let mut cut = server.connect();
+            let upgrade = format!(
+                "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+                 \u{1}\u{5}{{\"type\":"
+            );
+            cut.write_all(&upgrade.as_bytes()[..random.usize(1..upgrade.len())]).expect("written");
+        }
+        speaker.speak(2000 + sequence);
+        speaker.step();
+        listener.step();
+    }
+    let before = listener.received;
+    let (mut sequence, started) = (4000, Instant::now());
+    while listener.received < before + 50 {
+        assert!(started.elapsed() < PATIENCE, "nothing is heard any more");
+        speaker.speak(sequence);
+        sequence += 1;
+        speaker.step();
+        listener.step();
+    }
+    assert!(anna.ask("ping", json!({}))["type"] == "pong");
+    assert!(server.get("/admin/v1/stats").json()["core"]["datagramsUnknown"].as_u64() > Some(0));
 }

@@ -90,12 +90,12 @@ impl Handshakes {
             }),
             DtlsRequest::Close => {
                 self.step(now, session, events, Dtls::close);
-                if self.sessions.remove(&session).is_some() {
-                    events.push((session, DtlsEvent::Closed));
+                if self.sessions.contains_key(&session) {
+                    self.end(session, events);
                 }
             }
             DtlsRequest::Forget => {
-                self.sessions.remove(&session);
+                self.remove(session);
             }
         }
     }
@@ -113,6 +113,12 @@ impl Handshakes {
     /// When [`run_deadlines`](Self::run_deadlines) has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next()
+    }
+
+    fn remove(&mut self, session: DtlsSession) {
+        let Self { sessions, deadlines, .. } = self;
+        sessions.remove(&session);
+        deadlines.compact(sessions.len(), |key| sessions.get(&key).and_then(|left| left.alarm.queued()));
     }
 
     /// One call into the library, and everything that it says afterwards. An error is final: the handshake ends.
@@ -152,7 +158,7 @@ impl Handshakes {
     }
 
     fn end(&mut self, session: DtlsSession, events: &mut DtlsEvents) {
-        self.sessions.remove(&session);
+        self.remove(session);
         events.push((session, DtlsEvent::Closed));
     }
 }

@@ -59,6 +59,8 @@ pub struct EventLoop {
     scratch: Vec<u8>,
     pub(super) started: Instant,
     bound: SocketAddr,
+    /// How often the loop went round.
+    pub(super) turns: u64,
     /// Datagrams for a transport that has no socket.
     pub(super) undeliverable: u64,
 }
@@ -106,6 +108,7 @@ impl EventLoop {
             scratch: vec![0; SCRATCH_BYTES],
             started: now,
             bound: bound.address,
+            turns: 0,
             undeliverable: 0,
         })
     }
@@ -141,6 +144,7 @@ impl EventLoop {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             result => result?,
         }
+        self.turns += 1;
         let now = clock::now();
         self.note_readiness(events);
         if let Some(reason) = self.shutdown.begin(now) {
@@ -239,7 +243,7 @@ impl EventLoop {
             let Some(connection) = self.connections.at(place) else { return };
             match connection.next(now) {
                 Next::Nothing => {
-                    if connection.is_readable() {
+                    if connection.wants_reading() {
                         self.connections.make_ready(place);
                     }
                     return;

@@ -126,6 +126,7 @@ impl EventLoop {
                 "deadlines": snapshot.deadlines,
             },
             "shell": {
+                "turns": self.turns,
                 "connections": self.connections.len(),
                 "connectionsRefused": self.connections.refused(),
                 "dtlsSessions": self.handshakes.len(),

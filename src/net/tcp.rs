@@ -181,6 +181,8 @@ impl Connections {
                 self.by_address.remove(&host);
             }
         }
+        let Self { slab, deadlines, .. } = self;
+        deadlines.compact(slab.len(), |place| slab.get(place).and_then(|entry| entry.alarm.queued()));
     }
 
     /// The connection at a place.
