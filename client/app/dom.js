@@ -1,7 +1,15 @@
 // Small helpers to find and make elements.
 
 const SVG = 'http://www.w3.org/2000/svg';
-const ICONS = new URL('./icons.svg', import.meta.url).href;
+const ICONS = new URL('./icons.svg', import.meta.url);
+
+/** Takes the icons into the page, so that they are there when the server is not. */
+export async function loadIcons() {
+  const text = await (await fetch(ICONS)).text();
+  const icons = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement;
+  icons.setAttribute('hidden', '');
+  document.body.prepend(icons);
+}
 
 /**
  * @template {HTMLElement} [Element=HTMLElement]
@@ -34,7 +42,7 @@ export function icon(name) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('aria-hidden', 'true');
   const use = document.createElementNS(SVG, 'use');
-  use.setAttribute('href', `${ICONS}#${name}`);
+  use.setAttribute('href', `#icon-${name}`);
   svg.append(use);
   return svg;
 }

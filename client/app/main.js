@@ -2,11 +2,15 @@
 
 import { Room, StraitError, audioContext, captureCamera, captureMicrophone } from '../sdk/strait.js';
 import { Call } from './call.js';
+import { loadIcons } from './dom.js';
 import { Lobby } from './lobby.js';
 import { cameraEncoding, cameraOptions, loadPreferences } from './preferences.js';
 import { linkTo } from './room-link.js';
 
 /** @import {JoinChoice} from './lobby.js' */
+
+// Without them the buttons still have their names.
+loadIcons().catch(() => {});
 
 const lobby = new Lobby(join);
 void lobby.show(null);

@@ -1,8 +1,9 @@
 // How loud everybody is: others from the audio level in their RTP packets, which costs nothing, and where that is
 // missing, as for one's own microphone, from an analyser.
 
-/** @import {Participant} from './participant.js' */
 import { RemoteTrack } from './track.js';
+
+/** @import {Participant} from './participant.js' */
 
 const QUIETEST_DECIBELS = -60;
 /** About -36 dB full scale: above the noise of a room, below a soft voice. */
@@ -33,23 +34,29 @@ export function meterLevel(amplitude) {
 
 /** The live level of one audio track, for meters. */
 export class LevelMeter {
-  #source;
-  #analyser;
-  #samples;
+  /** @type {MediaStreamAudioSourceNode | null} */
+  #source = null;
+  /** @type {AnalyserNode | null} */
+  #analyser = null;
+  #samples = new Float32Array(1024);
 
   /** @param {MediaStreamTrack} track */
   constructor(track) {
-    const context = audioContext();
     this.track = track;
-    this.#source = context.createMediaStreamSource(new MediaStream([track]));
-    this.#analyser = context.createAnalyser();
-    this.#analyser.fftSize = 1024;
-    this.#samples = new Float32Array(this.#analyser.fftSize);
-    this.#source.connect(this.#analyser);
+    try {
+      const context = audioContext();
+      this.#source = context.createMediaStreamSource(new MediaStream([track]));
+      this.#analyser = context.createAnalyser();
+      this.#analyser.fftSize = this.#samples.length;
+      this.#source.connect(this.#analyser);
+    } catch {
+      // Firefox refuses a device whose sample rate is not the context's: then there is no meter, but a call.
+    }
   }
 
   /** 0 to 1, on a decibel scale. */
   get level() {
+    if (!this.#analyser) return 0;
     this.#analyser.getFloatTimeDomainData(this.#samples);
     let sum = 0;
     for (const sample of this.#samples) sum += sample * sample;
@@ -57,7 +64,7 @@ export class LevelMeter {
   }
 
   close() {
-    this.#source.disconnect();
+    this.#source?.disconnect();
   }
 }
 

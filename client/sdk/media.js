@@ -300,18 +300,37 @@ export class MediaConnection {
   #preferCodec(transceiver, track) {
     const capabilities = globalThis.RTCRtpReceiver?.getCapabilities?.(track.kind);
     if (!capabilities || typeof transceiver.setCodecPreferences !== 'function') return;
-    const first = track.kind === 'video' ? (track.videoCodec ?? this.#codecs.videoCodec) : this.#codecs.red ? 'red' : 'opus';
-    transceiver.setCodecPreferences(preferredOrder(capabilities.codecs, first));
+    const codecs =
+      track.kind === 'video'
+        ? videoCodecs(capabilities.codecs, track.videoCodec ?? this.#codecs.videoCodec)
+        : audioCodecs(capabilities.codecs, this.#codecs.red);
+    transceiver.setCodecPreferences(codecs);
   }
 }
 
+const REPAIR = new Set(['rtx', 'red', 'ulpfec', 'flexfec-03']);
+
+/** @param {{mimeType: string}} codec */
+const nameOf = ({ mimeType }) => mimeType.split('/')[1]?.toLowerCase() ?? '';
+
 /**
- * The chosen codec first; the others stay as a fallback for browsers without it.
+ * Only the chosen codec, because the order of the answer is the server's; all of them in a browser without it.
  * @template {{mimeType: string}} Codec
  * @param {Codec[]} codecs
- * @param {string} first
+ * @param {string} chosen
  */
-export function preferredOrder(codecs, first) {
-  const isFirst = (/** @type {Codec} */ { mimeType }) => mimeType.split('/')[1]?.toLowerCase() === first.toLowerCase();
-  return [...codecs.filter(isFirst), ...codecs.filter((codec) => !isFirst(codec))];
+export function videoCodecs(codecs, chosen) {
+  const isChosen = (/** @type {Codec} */ codec) => nameOf(codec) === chosen.toLowerCase();
+  if (!codecs.some(isChosen)) return codecs;
+  return codecs.filter((codec) => isChosen(codec) || REPAIR.has(nameOf(codec)));
+}
+
+/**
+ * @template {{mimeType: string}} Codec
+ * @param {Codec[]} codecs
+ * @param {boolean} red
+ */
+export function audioCodecs(codecs, red) {
+  const wanted = red ? ['red', 'opus'] : ['opus'];
+  return wanted.flatMap((name) => codecs.filter((codec) => nameOf(codec) === name));
 }

@@ -7,7 +7,7 @@ import { Backoff } from '../sdk/backoff.js';
 import { captureError } from '../sdk/capture.js';
 import { isOfNewSource } from '../sdk/cover.js';
 import { meterLevel } from '../sdk/levels.js';
-import { preferredOrder } from '../sdk/media.js';
+import { audioCodecs, videoCodecs } from '../sdk/media.js';
 import { isAtOrAfter } from '../sdk/rtp-time.js';
 import { withOpusDtx } from '../sdk/sdp.js';
 import { StatsCollector, qualityOf, worstQuality } from '../sdk/stats.js';
@@ -60,10 +60,19 @@ test('DTX is asked for only in the named Opus sections', () => {
   assert.match(sections[3], /a=rtpmap:111 opus\/48000\/2\r\na=fmtp:111 useinbandfec=1;usedtx=1\r\n/);
 });
 
-test('the chosen codec comes first, the others stay', () => {
+test('only the chosen video codec is offered, with what repairs losses', () => {
   const codecs = ['video/VP8', 'video/rtx', 'video/H264', 'video/H264', 'video/VP9'].map((mimeType) => ({ mimeType }));
-  const names = preferredOrder(codecs, 'H264').map(({ mimeType }) => mimeType);
-  assert.deepEqual(names, ['video/H264', 'video/H264', 'video/VP8', 'video/rtx', 'video/VP9']);
+  const names = (chosen) => videoCodecs(codecs, chosen).map(({ mimeType }) => mimeType);
+  assert.deepEqual(names('H264'), ['video/rtx', 'video/H264', 'video/H264']);
+  assert.deepEqual(names('VP8'), ['video/VP8', 'video/rtx']);
+  assert.equal(names('AV1').length, codecs.length);
+});
+
+test('RED goes before Opus when asked for', () => {
+  const codecs = ['audio/opus', 'audio/red', 'audio/PCMU'].map((mimeType) => ({ mimeType }));
+  const names = (red) => audioCodecs(codecs, red).map(({ mimeType }) => mimeType);
+  assert.deepEqual(names(false), ['audio/opus']);
+  assert.deepEqual(names(true), ['audio/red', 'audio/opus']);
 });
 
 test('meters follow decibels', () => {

@@ -107,8 +107,8 @@ impl Slot {
             paused: false,
             open: true,
             counters: StreamCounters::default(),
-            munger: Munger::new(now, clock_rate, needs_keyframe, rng.u16(), rng.u32()),
-            rtx_index: u64::from(rng.u16()),
+            munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
+            rtx_index: u64::from(first_sequence(rng)),
             repeats: Vec::new(),
         })
     }
@@ -256,6 +256,12 @@ impl Slot {
         self.counters.retransmitted += 1;
         Some(length)
     }
+}
+
+/// A first sequence number below 2^15: a receiver that misses the first packets around a wrap could not know the
+/// roll-over counter (RFC 3711 §3.3.1).
+fn first_sequence(rng: &mut Rng) -> u16 {
+    rng.u16() & 0x7fff
 }
 
 /// Chooses between RFC 2198's redundant form, where the subscriber takes it and its inner payload types mean the

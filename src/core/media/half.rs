@@ -239,7 +239,11 @@ impl MediaHalf {
             }
         };
         if let Some(nack) = &mut stream.nack {
-            nack.on_packet(now, index, round_trip);
+            if recovered.is_some() {
+                nack.on_retransmission(index);
+            } else {
+                nack.on_packet(now, index, round_trip);
+            }
             self.nack_at = earliest(self.nack_at, nack.deadline());
         }
         Received::Media(Arrival {
@@ -392,12 +396,10 @@ impl MediaHalf {
         given_up
     }
 
-    /// Writes transport-wide feedback, if it is due.
-    pub fn write_feedback(&mut self, now: Instant, out: &mut Vec<u8>) {
-        if self.feedback.deadline().is_some_and(|at| at <= now) {
-            let media = self.order.first().copied().unwrap_or(Ssrc(0));
-            self.feedback.write(now, self.rtcp_ssrc, media, out);
-        }
+    /// Writes one datagram of transport-wide feedback, if any is due.
+    pub fn write_feedback(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        let media = self.order.first().copied().unwrap_or(Ssrc(0));
+        self.feedback.write(now, self.rtcp_ssrc, media, out)
     }
 }
 

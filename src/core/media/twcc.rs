@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use super::rtcp::{FORMAT_TWCC, TRANSPORT_FEEDBACK};
 use crate::core::ids::Ssrc;
 
-/// Longest feedback packet that is written, bytes. See [`ARRIVALS_MAX`].
+/// Most bytes that one call writes: a datagram with room for SRTCP.
 pub const FEEDBACK_BYTES_MAX: usize = 1000;
+const _: () = assert!(longest_packet(ARRIVALS_MAX) <= FEEDBACK_BYTES_MAX);
 /// Packets that wait for a report, at most; more are not reported. At 100 ms this is 20,000 packets a second.
 pub const PENDING_MAX: usize = 2048;
 
@@ -24,16 +25,15 @@ const INTERVAL_BUSY: Duration = Duration::from_millis(50);
 /// At fewer packets (audio alone) feedback would be as dear as the media.
 const BUSY: usize = 16;
 
-/// Arrivals in one feedback packet. Each costs 6 bytes at most: a chunk for itself, a chunk for the gap before it,
-/// and two bytes of delta. 20 + 160 · 6 + padding stays within [`FEEDBACK_BYTES_MAX`].
-const ARRIVALS_MAX: usize = 160;
+/// Arrivals in one feedback packet.
+const ARRIVALS_MAX: usize = 150;
 /// A longer gap is not told as loss: the sender has begun anew, or is not one to be believed.
 const GAP_MAX: u64 = 2000;
 /// Times are told in units of 250 µs, the reference time in units of 64 ms.
 const TICK_MICROS: u128 = 250;
 const REFERENCE_TICKS: u64 = 256;
-/// Most statuses in one run-length chunk.
-const RUN_MAX: usize = 0x1fff;
+/// Statuses in one feedback packet: as many as one run-length chunk can tell.
+const STATUSES_MAX: u64 = 0x1fff;
 
 /// A packet that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct TransportFeedbackRecorder {
     /// In the order of arrival; since when.
     pending: Vec<Arrival>,
     pending_since: Option<Instant>,
+    /// The report under way did not fit into one datagram.
+    overdue: bool,
     /// Numbers the feedback packets.
     count: u8,
     /// Kept for its memory.
@@ -78,6 +80,7 @@ impl TransportFeedbackRecorder {
             next: None,
             pending: Vec::new(),
             pending_since: None,
+            overdue: false,
             count: 0,
             statuses: Vec::new(),
         }
@@ -107,6 +110,7 @@ impl TransportFeedbackRecorder {
     pub fn deadline(&self) -> Option<Instant> {
         let since = self.pending_since?;
         let interval = match self.pending.len() {
+            _ if self.overdue => Duration::ZERO,
             0..BUSY => INTERVAL,
             BUSY..ARRIVALS_MAX => INTERVAL_BUSY,
             _ => Duration::ZERO,
@@ -114,39 +118,35 @@ impl TransportFeedbackRecorder {
         Some(since + interval)
     }
 
-    /// Appends everything pending to `out`, as whole RTCP packets of at most [`FEEDBACK_BYTES_MAX`] bytes each,
-    /// and calls `packet_end` with the length of `out` after each. Nothing if nothing is pending.
-    pub fn write_each(
-        &mut self,
-        sender: Ssrc,
-        media: Ssrc,
-        out: &mut Vec<u8>,
-        packet_end: &mut dyn FnMut(usize),
-    ) {
+    /// If a report is due, appends a datagram's worth of feedback packets to `out`, [`FEEDBACK_BYTES_MAX`] bytes
+    /// at most, and returns true: seal it, send it, and call again, until nothing more is due.
+    ///
+    /// `sender` is an SSRC of ours, `media` any one of the streams reported on: the numbers span all of them.
+    pub fn write(&mut self, now: Instant, sender: Ssrc, media: Ssrc, out: &mut Vec<u8>) -> bool {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return false;
+        }
         let mut pending = std::mem::take(&mut self.pending);
-        self.pending_since = None;
         // Of two with one number the first to come stays.
         pending.sort_unstable_by_key(|arrival| (arrival.sequence, arrival.tick));
         pending.dedup_by_key(|arrival| arrival.sequence);
-        let mut rest = pending.as_slice();
-        while let Some(first) = rest.first() {
+        let (start, mut told) = (out.len(), 0);
+        while let Some(first) = pending.get(told) {
             let base = self.base(first.sequence);
-            let (batch, later) = rest.split_at(self.batch_len(rest));
-            self.write_packet(sender, media, base, batch, out);
-            packet_end(out.len());
-            rest = later;
+            let batch_len = self.batch_len(base, &pending[told..]);
+            if out.len() - start + longest_packet(batch_len) > FEEDBACK_BYTES_MAX {
+                break;
+            }
+            self.write_packet(sender, media, base, &pending[told..told + batch_len], out);
+            told += batch_len;
         }
-        pending.clear();
+        pending.drain(..told);
+        self.overdue = !pending.is_empty();
+        if pending.is_empty() {
+            self.pending_since = None;
+        }
         self.pending = pending;
-    }
-
-    /// Appends everything pending to `out`, as whole RTCP packets of at most [`FEEDBACK_BYTES_MAX`] bytes each.
-    /// Nothing if nothing is pending. `now` is only checked against the deadline: earlier is harmless and does
-    /// nothing.
-    pub fn write(&mut self, now: Instant, sender: Ssrc, media: Ssrc, out: &mut Vec<u8>) {
-        if self.deadline().is_some_and(|deadline| now >= deadline) {
-            self.write_each(sender, media, out, &mut |_| {});
-        }
+        true
     }
 
     /// With which number a feedback packet begins whose first arrival is `first`.
@@ -157,15 +157,19 @@ impl TransportFeedbackRecorder {
         }
     }
 
-    /// How many of the arrivals, ascending by number, go into one feedback packet: until one is too far behind
-    /// the one before it, in numbers or in time. `arrivals` is not empty.
-    fn batch_len(&self, arrivals: &[Arrival]) -> usize {
+    /// How many of the arrivals, ascending by number, go into one feedback packet that begins with `base`: until
+    /// one is too far from the one before it, in numbers or in time. `arrivals` is not empty.
+    fn batch_len(&self, base: u64, arrivals: &[Arrival]) -> usize {
         let late = |arrival: &Arrival| self.next.is_some_and(|next| arrival.sequence < next);
         let fits = |pair: &[Arrival]| {
             let (before, after) = (pair[0], pair[1]);
             let gap = after.sequence - before.sequence - 1;
             let gap_max = if late(&before) { 0 } else { GAP_MAX };
-            gap <= gap_max && late(&before) == late(&after) && delta(before.tick, after.tick).is_some()
+            let in_reach = after.sequence - base < STATUSES_MAX;
+            in_reach
+                && gap <= gap_max
+                && late(&before) == late(&after)
+                && delta(before.tick, after.tick).is_some()
         };
         1 + arrivals.windows(2).take(ARRIVALS_MAX - 1).take_while(|pair| fits(pair)).count()
     }
@@ -213,6 +217,12 @@ impl TransportFeedbackRecorder {
     }
 }
 
+/// No packet with so many arrivals is longer, bytes. Each costs a chunk for itself, a chunk for the gap before it
+/// and two bytes of delta, and each seven cost one chunk more; the rest is header and padding.
+const fn longest_packet(arrivals: usize) -> usize {
+    20 + arrivals * 6 + arrivals.div_ceil(7) * 2 + 3
+}
+
 /// From one arrival to the next, in ticks, if it can be told.
 fn delta(before: u64, after: u64) -> Option<i16> {
     i16::try_from(after.cast_signed() - before.cast_signed()).ok()
@@ -232,19 +242,23 @@ fn finish(start: usize, out: &mut Vec<u8>) {
     out[start + 2..start + 4].copy_from_slice(&(words as u16).to_be_bytes());
 }
 
-/// Packs statuses into chunks (§3.1.3, §3.1.4): each ends a run of equal statuses at least, so there are never
-/// more chunks than runs.
+/// Packs statuses into chunks (§3.1.3, §3.1.4). Each ends a run of equal statuses or takes seven arrivals, which
+/// bounds their number.
+///
+/// Large deltas never go into a run-length chunk: str0m 0.25 steps over half of their bytes only, and loses its
+/// place. They are rare, so nothing is lost by vectors.
 fn write_chunks(statuses: &[Status], out: &mut Vec<u8>) {
     let mut rest = statuses;
     while let Some(&first) = rest.first() {
-        let run = rest.iter().take(RUN_MAX).take_while(|&&status| status == first).count();
+        let run = rest.iter().take_while(|&&status| status == first).count();
         let single = &rest[..rest.len().min(14)];
         let double = &rest[..rest.len().min(7)];
-        let (chunk, taken) = if run >= single.len() {
+        let can_run = first != Status::LargeDelta;
+        let (chunk, taken) = if can_run && run >= single.len() {
             ((first as u16) << 13 | run as u16, run)
         } else if single.iter().all(|&status| status != Status::LargeDelta) {
             (vector(0x8000, 1, single), single.len())
-        } else if run >= double.len() {
+        } else if can_run && run >= double.len() {
             ((first as u16) << 13 | run as u16, run)
         } else {
             (vector(0xc000, 2, double), double.len())

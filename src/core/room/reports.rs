@@ -30,7 +30,6 @@ impl Room {
                     publication.keyframes.want();
                 }
             }
-            media.write_feedback(now, &mut compound);
             for key in &participant.publications {
                 let publication = &mut self.publications[key.0];
                 if let Some(ssrc) = publication.ssrc() {
@@ -42,6 +41,11 @@ impl Room {
             }
         }
         participant.send_rtcp(outbox, &compound);
+        compound.clear();
+        while participant.media.as_mut().is_some_and(|media| media.write_feedback(now, &mut compound)) {
+            participant.send_rtcp(outbox, &compound);
+            compound.clear();
+        }
         self.rtcp = compound;
     }
 

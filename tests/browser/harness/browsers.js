@@ -26,7 +26,6 @@ const FIREFOX_PREFERENCES = {
   "media.autoplay.default": 0,
   "media.navigator.permission.disabled": true,
   "media.navigator.streams.fake": true,
-  "media.peerconnection.ice.loopback": true,
   "media.peerconnection.ice.obfuscate_host_addresses": false,
 };
 

@@ -34,6 +34,12 @@ export class Person {
     return this.#page.evaluate((order) => lab.join(order), this.#joining(wishes));
   }
 
+  /** Tries to join and is refused; answers the error's code. */
+  isRefused(wishes) {
+    const task = (order) => lab.join(order).then(() => "not refused", ({ code }) => code);
+    return this.#page.evaluate(task, this.#joining(wishes));
+  }
+
   /** Joins and publishes; answers how long the first picture and the first sound of `others` took. */
   joinTimed(wishes, others) {
     const keys = {

@@ -11,11 +11,11 @@ after(closeBrowsers);
 /**
  * @param {string} sentence what holds
  * @param {(world: World) => Promise<void>} story
- * @param {object} [config] of the server: `{ section: { key: value } }`
+ * @param {object} [options] of the server: see `Server.start`
  */
-export function scenario(sentence, story, config) {
+export function scenario(sentence, story, options) {
   test(sentence, { timeout: 240_000 }, async () => {
-    const world = await World.open(config);
+    const world = await World.open(options);
     try {
       await story(world);
     } catch (error) {

@@ -39,12 +39,19 @@ const environment = (config) =>
 
 export class Server {
   #config;
+  #host;
   #process;
   #log = [];
 
-  static async start(config = {}) {
+  /**
+   * @param {object} [options]
+   * @param {object} [options.config] `{ section: { key: value } }`
+   * @param {string} [options.host] where to listen, as in a URL
+   */
+  static async start({ config = {}, host = "127.0.0.1" } = {}) {
     const server = new Server();
     server.#config = config;
+    server.#host = host;
     server.port = await freePort();
     server.origin = `http://127.0.0.1:${server.port}`;
     await server.start();
@@ -53,7 +60,7 @@ export class Server {
 
   /** Starts the process; also again, on the same port, after `kill`. */
   async start() {
-    const child = spawn(straitPath(), ["serve", "--listen", `127.0.0.1:${this.port}`], {
+    const child = spawn(straitPath(), ["serve", "--listen", `${this.#host}:${this.port}`], {
       env: { ...ownEnvironment, ...environment(this.#config) },
       stdio: ["ignore", "pipe", "pipe"],
     });

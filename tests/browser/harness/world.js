@@ -15,9 +15,9 @@ export class World {
     this.server = server;
   }
 
-  /** @param {object} [config] of the server: `{ section: { key: value } }` */
-  static async open(config) {
-    return new World(await Server.start(config));
+  /** @param {object} [options] of the server: see `Server.start` */
+  static async open(options) {
+    return new World(await Server.start(options));
   }
 
   /** Opens the page, but does not join. */

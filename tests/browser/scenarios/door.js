@@ -39,13 +39,13 @@ scenario(
     const ben = await world.enters("Ben");
     await allSeeAndHearAll([anna, ben]);
     const cleo = await world.arrives("Cleo");
-    await assert.rejects(cleo.join({ room: world.room }), /full/);
+    assert.equal(await cleo.isRefused({ room: world.room }), "room-full");
     await ben.leaves();
     await anna.isToldOf(ben, null);
     await cleo.join({ room: world.room });
     await allSeeAndHearAll([anna, cleo]);
   },
-  { rooms: { max_participants: 2 } },
+  { config: { rooms: { max_participants: 2 } } },
 );
 
 scenario(
@@ -55,7 +55,7 @@ scenario(
     for (const name of ["Anna", "Ben", "Cleo", "Dan"]) people.push(await world.enters(name, { camera: { fps: 10 } }));
     await allSeeAndHearAll(people);
   },
-  { media: { audio_slots: 1, video_slots: 1 } },
+  { config: { media: { audio_slots: 1, video_slots: 1 } } },
 );
 
 scenario(
@@ -69,5 +69,5 @@ scenario(
     await anna.leaves();
     await cleo.seesAndHears(ben);
   },
-  { media: { video_slots: 1, max_video_slots: 1 } },
+  { config: { media: { video_slots: 1, max_video_slots: 1 } } },
 );

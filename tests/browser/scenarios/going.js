@@ -29,9 +29,8 @@ scenario(
     await ben.crashes();
     await anna.isToldOf(ben, "reconnecting", { within: 10_000 });
     await anna.isToldOf(ben, null);
-    await anna.seesNothingNewOf(ben);
   },
-  { signalling: { resume_timeout: 8 } },
+  { config: { signalling: { resume_timeout: 8 } } },
 );
 
 scenario("a broken socket is resumed, and media never stops", async (world) => {
