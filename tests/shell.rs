@@ -106,8 +106,10 @@ fn a_client_that_asks_and_does_not_read_costs_nothing_and_is_closed() {
     silent.read_to_end(&mut Vec::new()).expect("the end");
     let after = turns(&server);
     assert!(after < before.map(|turns| turns + 100), "the server spins: {before:?} {after:?}");
-    let stats = server.get("/admin/v1/stats").json();
-    assert_eq!(stats["shell"]["connections"], 1, "{stats}");
+    let started = Instant::now();
+    while server.get("/admin/v1/stats").json()["shell"]["connections"] != 1 {
+        assert!(started.elapsed() < Duration::from_secs(10), "it is never closed");
+    }
 }
 
 #[test]
@@ -231,8 +233,11 @@ fn a_client_that_does_not_read_is_dropped_and_nobody_else_notices() {
     }
     good.send(ping(0)).expect("sent");
     assert!(good.read().expect("an answer").to_string().contains("pong"));
-    let stats = server.get("/admin/v1/stats").json();
-    assert_eq!(stats["shell"]["connections"], 2, "the good one and this request: {stats}");
+    let started = Instant::now();
+    // The good one, and the request that asks.
+    while server.get("/admin/v1/stats").json()["shell"]["connections"] != 2 {
+        assert!(started.elapsed() < Duration::from_secs(10), "it is never closed");
+    }
 }
 
 #[test]
@@ -274,13 +279,13 @@ fn a_socket_that_nobody_joins_by_is_closed() {
 fn a_silent_socket_is_pinged_and_given_up() {
     let server = Server::start(strait::net::ShellConfig {
         websocket_ping_interval: Duration::from_millis(50),
-        websocket_timeout: Duration::from_millis(300),
+        websocket_timeout: Duration::from_millis(1500),
         ..config()
     });
     let mut lively = server.web_socket();
     let mut dead = server.web_socket();
     let mut pings = 0;
-    while pings < 20 {
+    while pings < 40 {
         // tungstenite answers pings by itself.
         pings += usize::from(lively.read().expect("a ping").is_ping());
     }

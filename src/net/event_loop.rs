@@ -146,8 +146,8 @@ impl EventLoop {
         }
         self.turns += 1;
         let now = clock::now();
-        self.note_readiness(events);
-        if let Some(reason) = self.shutdown.begin(now) {
+        let asked_to_stop = self.note_readiness(events);
+        if asked_to_stop && let Some(reason) = self.shutdown.begin(now) {
             self.begin_shutdown(now, reason);
         }
         self.read_udp(now);
@@ -182,7 +182,9 @@ impl EventLoop {
         .map(|at| at.saturating_duration_since(now))
     }
 
-    fn note_readiness(&mut self, events: &Events) {
+    /// Marks what can be read. Whether somebody asks for the end.
+    fn note_readiness(&mut self, events: &Events) -> bool {
+        let mut asked_to_stop = false;
         for event in events {
             match event.token() {
                 token::UDP => {
@@ -192,8 +194,7 @@ impl EventLoop {
                     }
                 }
                 token::LISTENER => self.connections.set_acceptable(),
-                // Asked every turn.
-                token::SIGNALS | token::STOP => {}
+                token::SIGNALS | token::STOP => asked_to_stop = true,
                 other => {
                     if let Some(place) = token::connection(other) {
                         let readable = event.is_readable() || event.is_read_closed() || event.is_error();
@@ -202,6 +203,7 @@ impl EventLoop {
                 }
             }
         }
+        asked_to_stop
     }
 
     /// The one way into the core.
@@ -218,9 +220,9 @@ impl EventLoop {
                 *fed = true;
                 sfu.handle_input(now, Input::Datagram { path, bytes });
             });
-            *udp_readable = received.is_some();
+            *udp_readable = received.more;
             // An interrupted call counts too: nothing here may go on for ever.
-            datagrams += received.unwrap_or_default().max(1);
+            datagrams += received.datagrams.max(1);
         }
     }
 

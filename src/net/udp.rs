@@ -38,6 +38,15 @@ pub struct UdpCounters {
     pub receive_errors: u64,
 }
 
+/// What one batch brought.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    /// How many datagrams.
+    pub datagrams: u64,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
 /// The socket and its buffers.
 pub struct Udp {
     socket: UdpSocket,
@@ -93,8 +102,8 @@ impl Udp {
         self.counters
     }
 
-    /// Reads one batch and hands over each datagram. How many there were; `None` once there is nothing more.
-    pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> Option<u64> {
+    /// Reads one batch and hands over each datagram.
+    pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> Received {
         let result = match &self.fast {
             Some(state) => receive_batch(
                 state,
@@ -111,16 +120,16 @@ impl Udp {
             ),
         };
         match result {
-            Ok(count) => {
-                self.counters.received += count;
-                Some(count)
+            Ok(received) => {
+                self.counters.received += received.datagrams;
+                received
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Some(0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received { datagrams: 0, more: false },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Received { datagrams: 0, more: true },
             Err(error) => {
                 self.counters.receive_errors += 1;
                 debug!(%error, "receiving from the UDP socket failed");
-                None
+                Received { datagrams: 0, more: false }
             }
         }
     }
@@ -162,7 +171,7 @@ fn receive_batch(
     arena: &mut [u8],
     (port, local_default): (u16, IpAddr),
     handle: &mut impl FnMut(Path, &mut [u8]),
-) -> io::Result<u64> {
+) -> io::Result<Received> {
     let mut metas = [RecvMeta::default(); BATCH_SIZE];
     let mut chunks = arena.chunks_exact_mut(RECEIVE_BYTES);
     let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
@@ -181,7 +190,8 @@ fn receive_batch(
             }
         }
     }
-    Ok(datagrams)
+    // A batch that is not full ended because the socket was empty: asking again would cost a system call per wake-up.
+    Ok(Received { datagrams, more: count == BATCH_SIZE })
 }
 
 fn receive_one(
@@ -189,13 +199,13 @@ fn receive_one(
     arena: &mut [u8],
     local: SocketAddr,
     handle: &mut impl FnMut(Path, &mut [u8]),
-) -> io::Result<u64> {
+) -> io::Result<Received> {
     let (len, remote) = socket.recv_from(arena)?;
     let remote = canonical(remote);
     if len > 0 && sane(remote) {
         handle(Path { transport: Transport::Udp, local, remote }, &mut arena[..len]);
     }
-    Ok(1)
+    Ok(Received { datagrams: 1, more: true })
 }
 
 /// Whether a reply can be sent at all. Port 0 can be forged but not answered.
