@@ -1,11 +1,11 @@
 // One error type for everything that can go wrong, whether the server, the network or a device said no.
 // `action` is a sentence for the person: what to do next.
 
-/** Codes made by the SDK itself; all other codes come from the server (docs/protocol.md). */
 /**
+ * Codes made by the SDK itself; all other codes come from the server (docs/protocol.md).
  * @typedef {'unreachable' | 'connection-lost' | 'left' | 'wrong-state' | 'unsupported-browser'
  *   | 'permission-denied' | 'no-device' | 'device-in-use' | 'device-lost' | 'insecure-context'
- *   | 'capture-failed' | 'share-cancelled' | 'bad-reply'} ClientErrorCode
+ *   | 'capture-failed' | 'share-cancelled' | 'bad-reply' | 'media-blocked'} ClientErrorCode
  */
 
 export class StraitError extends Error {

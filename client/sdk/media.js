@@ -2,7 +2,7 @@
 // Only this side makes offers; the server assigns tracks to the slots.
 
 import { StraitError, connectionLost } from './errors.js';
-import { withOpusDtx } from './sdp.js';
+import { withOpusDtx, withoutStrayAttributes } from './sdp.js';
 
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack} from './local-track.js' */
@@ -192,7 +192,7 @@ export class MediaConnection {
     const publications = this.#publicationRequests();
     let answer;
     try {
-      answer = await this.#handlers.exchange({ sdp: offer.sdp ?? '', publications });
+      answer = await this.#handlers.exchange({ sdp: withoutStrayAttributes(offer.sdp ?? ''), publications });
     } catch (error) {
       if (!this.#closed) await pc.setLocalDescription({ type: 'rollback' });
       throw error;

@@ -1,23 +1,24 @@
 // A room as an application sees it: join, publish, listen to events, leave. It ties together the session
-// (signalling), the media connection, the roster of participants and the playing of sound.
+// (signalling), the media connection, the roster of participants, the publisher of one's own tracks and the
+// playing of sound.
 
 import { AudioPlayer } from './audio-player.js';
-import { captureCamera, captureMicrophone, captureScreen } from './capture.js';
 import { Emitter } from './emitter.js';
 import { browserEnvironment } from './environment.js';
-import { StraitError, hasLeft } from './errors.js';
+import { StraitError } from './errors.js';
 import { LevelTracker } from './levels.js';
-import { LocalTrack } from './local-track.js';
 import { MediaConnection } from './media.js';
 import { Participant } from './participant.js';
+import { Publisher } from './publisher.js';
 import { Roster } from './roster.js';
 import { Session } from './session.js';
 import { StatsCollector } from './stats.js';
 
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Environment} from './environment.js' */
-/** @import {PublishOptions} from './local-track.js' */
-/** @import {Joined, PublicationInfo, Resumed} from './protocol.js' */
+/** @import {LocalTrack, PublishOptions} from './local-track.js' */
+/** @import {Joined, Resumed} from './protocol.js' */
+/** @import {DeviceEncoding} from './publisher.js' */
 /** @import {JoinRequest, RoomState} from './session.js' */
 /** @import {Owner, RoomStats} from './stats.js' */
 /** @import {RemoteTrack, Track} from './track.js' */
@@ -56,6 +57,7 @@ export class Room extends Emitter {
   #environment;
   #session;
   #roster;
+  #publisher;
   #player;
   #levels = new LevelTracker();
   #stats = new StatsCollector();
@@ -92,6 +94,12 @@ export class Room extends Emitter {
       onLeft: (participant, reason) => this.emit('participant-left', { participant, reason }),
       onTrackAdded: (track) => this.#follow(track),
       onTrackRemoved: (track) => this.emit('track-removed', { participant: track.participant, track }),
+    });
+    this.#publisher = new Publisher(this.localParticipant, {
+      request: (type, data) => this.#session.request(type, data),
+      onAdded: (track) => this.#follow(track),
+      onRemoved: (track) => this.emit('track-removed', { participant: this.localParticipant, track }),
+      onError: (error) => this.#report(error),
     });
     this.localParticipant.on('changed', () => this.emit('participant-changed', { participant: this.localParticipant }));
   }
@@ -149,36 +157,13 @@ export class Room extends Emitter {
    * @param {MediaStreamTrack} mediaStreamTrack
    * @param {PublishOptions} options
    */
-  async publish(mediaStreamTrack, options) {
-    if (this.#state === 'disconnected') throw hasLeft();
-    const track = new LocalTrack(this.localParticipant, mediaStreamTrack, options, {
-      onMuted: (changed) => this.#sendMuted(changed),
-      onEnded: (ended) => this.#onEnded(ended),
-    });
-    this.localParticipant.tracks.add(track);
-    this.#follow(track);
-    this.localParticipant.changed();
-    if (!this.#media) return track;
-    try {
-      const media = this.#media;
-      await media.add(track);
-      await media.negotiate();
-    } catch (error) {
-      if (StraitError.from(error).code === 'connection-lost') return track;
-      this.#forget(track);
-      await this.#media?.remove(track);
-      throw error;
-    }
-    return track;
+  publish(mediaStreamTrack, options) {
+    return this.#publisher.publish(mediaStreamTrack, options);
   }
 
   /** @param {LocalTrack} track */
-  async unpublish(track) {
-    this.#forget(track);
-    const media = this.#media;
-    if (!media) return;
-    await media.remove(track);
-    await media.negotiate();
+  unpublish(track) {
+    return this.#publisher.unpublish(track);
   }
 
   /**
@@ -186,18 +171,17 @@ export class Room extends Emitter {
    * @param {boolean} enabled
    * @param {MicrophoneOptions} [options]
    */
-  async setMicrophone(enabled, options = {}) {
-    await this.#setDevice('microphone', enabled, () => captureMicrophone(options));
+  setMicrophone(enabled, options) {
+    return this.#publisher.setMicrophone(enabled, options);
   }
 
   /**
    * Turns the camera on (captures and publishes it the first time) or mutes and releases it.
    * @param {boolean} enabled
-   * @param {CameraOptions & Omit<PublishOptions, 'source' | 'recapture' | 'muted'>} [options]
+   * @param {CameraOptions & DeviceEncoding} [options]
    */
-  async setCamera(enabled, options = {}) {
-    const { deviceId, width, height, frameRate, ...publishOptions } = options;
-    await this.#setDevice('camera', enabled, () => captureCamera({ deviceId, width, height, frameRate }), publishOptions);
+  setCamera(enabled, options) {
+    return this.#publisher.setCamera(enabled, options);
   }
 
   /**
@@ -205,31 +189,20 @@ export class Room extends Emitter {
    * @param {'microphone' | 'camera'} source
    * @param {MicrophoneOptions & CameraOptions} options
    */
-  async switchDevice(source, options) {
-    const track = this.#localTrack(source);
-    if (!track) return;
-    const recapture = source === 'microphone' ? () => captureMicrophone(options) : () => captureCamera(options);
-    if (track.muted && source === 'camera') await track.replaceSource(recapture);
-    else await track.replace(await recapture(), recapture);
+  switchDevice(source, options) {
+    return this.#publisher.switchDevice(source, options);
   }
 
   /**
    * Shares a screen, window or tab as the sources `screen` and, where there is sound, `screen-audio`.
-   * @param {ScreenOptions & Omit<PublishOptions, 'source' | 'recapture' | 'muted'>} [options]
+   * @param {ScreenOptions & DeviceEncoding} [options]
    */
-  async startScreenShare(options = {}) {
-    if (this.#localTrack('screen')) return;
-    const { width, height, frameRate, audio: withAudio, ...publishOptions } = options;
-    const { video, audio } = await captureScreen({ width, height, frameRate, audio: withAudio });
-    const stop = () => Promise.reject(new StraitError('share-cancelled', 'The share has ended.', 'Share your screen again.'));
-    const publishing = [this.publish(video, { ...publishOptions, source: 'screen', recapture: stop })];
-    if (audio) publishing.push(this.publish(audio, { source: 'screen-audio', recapture: stop }));
-    await Promise.all(publishing);
+  startScreenShare(options) {
+    return this.#publisher.startScreenShare(options);
   }
 
-  async stopScreenShare() {
-    const tracks = [this.#localTrack('screen'), this.#localTrack('screen-audio')];
-    await Promise.all(tracks.map((track) => track && this.unpublish(track)));
+  stopScreenShare() {
+    return this.#publisher.stopScreenShare();
   }
 
   /**
@@ -269,10 +242,11 @@ export class Room extends Emitter {
       exchange: (offer) => this.#session.exchangeOffer(offer, () => !media.closed),
       onState: (state) => this.#onMediaState(state),
       onSections: () => this.#roster.refreshReceivers(),
-      onPublished: (track, info) => this.#onPublished(track, info),
+      onPublished: (track, info) => this.#publisher.published(track, info),
       onDead: () => this.#onMediaDead(media),
     });
     this.#media = media;
+    this.#publisher.media = media;
     media.addSlots(joined.slots);
     this.#roster.reset(joined.participants);
     this.#firstExchange = this.#publishAll(media);
@@ -283,7 +257,7 @@ export class Room extends Emitter {
 
   /** @param {MediaConnection} media */
   async #publishAll(media) {
-    for (const track of this.#localTracks()) await media.add(track);
+    for (const track of this.#publisher.tracks) await media.add(track);
     await media.negotiate();
   }
 
@@ -350,11 +324,11 @@ export class Room extends Emitter {
     this.#environment.clearTimeout(this.#levelTimer);
     this.#media?.close();
     this.#media = null;
+    this.#publisher.media = null;
     this.#player.stop();
     this.#roster.clear();
     // After a join that failed the application still shows its preview and may try again with the same tracks.
-    if (this.#wasConnected) for (const track of this.#localTracks()) track.stop();
-    this.localParticipant.tracks.clear();
+    this.#publisher.release(this.#wasConnected);
   }
 
   /** @param {RTCPeerConnectionState} state */
@@ -379,61 +353,11 @@ export class Room extends Emitter {
     void this.#session.rejoin();
   }
 
-  /**
-   * @param {LocalTrack} track
-   * @param {PublicationInfo} info
-   */
-  #onPublished(track, info) {
-    track.trackId = info.trackId;
-    if (track.muted !== info.muted) this.#sendMuted(track);
-    track.changed();
-  }
-
-  /** @param {LocalTrack} track */
-  #sendMuted(track) {
-    if (track.trackId === null) return;
-    // What is lost with a broken connection is put right by the snapshot of the resume.
-    this.#session.request('mute', { trackId: track.trackId, muted: track.muted }).catch((error) => {
-      if (error.code !== 'connection-lost') this.#report(error);
-    });
-  }
-
-  /** The browser's own stop button, or an unplugged device. @param {LocalTrack} track */
-  #onEnded(track) {
-    if (track.source === 'screen' || track.source === 'screen-audio') {
-      const ending = track.source === 'screen' ? this.stopScreenShare() : this.unpublish(track);
-      ending.catch((error) => this.#report(error));
-      return;
-    }
-    track.setMuted(true).catch((error) => this.#report(error));
-    this.#report(new StraitError('device-lost', `The ${track.source} was disconnected.`, 'Connect it again or choose another one, then turn it on.'));
-  }
-
-  /**
-   * @param {'microphone' | 'camera'} source
-   * @param {boolean} enabled
-   * @param {() => Promise<MediaStreamTrack>} recapture
-   * @param {Omit<PublishOptions, 'source'>} [options]
-   */
-  async #setDevice(source, enabled, recapture, options = {}) {
-    const track = this.#localTrack(source);
-    if (track) await track.setMuted(!enabled);
-    else if (enabled) await this.publish(await recapture(), { ...options, source, recapture });
-  }
-
   /** @param {MediaConnection} media */
   #negotiateLater(media) {
     media.negotiate().catch((error) => {
       if (!media.closed) this.#report(error);
     });
-  }
-
-  /** @param {LocalTrack} track */
-  #forget(track) {
-    track.stop();
-    if (!this.localParticipant.tracks.delete(track)) return;
-    this.emit('track-removed', { participant: this.localParticipant, track });
-    this.localParticipant.changed();
   }
 
   /** @param {Participant} participant */
@@ -465,16 +389,6 @@ export class Room extends Emitter {
     }, LEVELS_EVERY);
   }
 
-  /** @returns {LocalTrack[]} */
-  #localTracks() {
-    return /** @type {LocalTrack[]} */ ([...this.localParticipant.tracks]);
-  }
-
-  /** @param {import('./protocol.js').Source} source */
-  #localTrack(source) {
-    return /** @type {LocalTrack | null} */ (this.localParticipant.track(source));
-  }
-
   /**
    * @param {string | null} mid
    * @param {string | null} identifier
@@ -484,7 +398,7 @@ export class Room extends Emitter {
     const isIt = (/** @type {Track} */ track) => identifier !== null && track.mediaStreamTrack?.id === identifier;
     const track =
       (mid !== null && this.#roster.trackInSlot(mid)) ||
-      this.#localTracks().find((own) => isIt(own) || (mid !== null && this.#media?.midOf(own) === mid)) ||
+      this.#publisher.tracks.find((own) => isIt(own) || (mid !== null && this.#media?.midOf(own) === mid)) ||
       [...this.participants.values()].flatMap(({ tracks }) => [...tracks]).find(isIt);
     if (!track || track.trackId === null) return null;
     return { participantId: track.participant.participantId, trackId: track.trackId, source: track.source };

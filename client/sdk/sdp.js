@@ -1,5 +1,6 @@
-// The one change the SDK makes to SDP. A browser's Opus encoder follows the fmtp of the *answer*; discontinuous
-// transmission has no other switch, so it is asked for there. Offers are never touched.
+// The two changes the SDK makes to SDP. A browser's Opus encoder follows the fmtp of the *answer*; discontinuous
+// transmission has no other switch, so it is asked for there. And what Firefox leaves over in an offer after codec
+// preferences is not sent; the local description stays as the browser made it.
 
 /**
  * Adds `usedtx=1` and `useinbandfec=1` to the Opus parameters of the named sections.
@@ -28,4 +29,18 @@ function withOpusParameters(section) {
   }
   const parameters = (found[1] ?? '').split(';').filter((p) => !/^\s*(usedtx|useinbandfec)=/.test(p) && p.trim() !== '');
   return section.replace(fmtp, `a=fmtp:${payloadType} ${[...parameters, 'useinbandfec=1', 'usedtx=1'].join(';')}`);
+}
+
+/**
+ * Firefox keeps `rtcp-fb` lines of codecs that the preferences took out of a section; strict parsers refuse them.
+ * @param {string} sdp
+ */
+export function withoutStrayAttributes(sdp) {
+  return sdp
+    .split(/(?=^m=)/m)
+    .map((section) => {
+      const payloadTypes = new Set(/^m=\S+ \S+ \S+ ([^\r\n]*)/.exec(section)?.[1]?.split(' '));
+      return section.replace(/^a=(?:rtcp-fb|fmtp):(\d+) [^\n]*\n/gm, (line, payloadType) => (payloadTypes.has(payloadType) ? line : ''));
+    })
+    .join('');
 }

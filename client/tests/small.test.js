@@ -9,7 +9,7 @@ import { isOfNewSource } from '../sdk/cover.js';
 import { meterLevel } from '../sdk/levels.js';
 import { audioCodecs, videoCodecs } from '../sdk/media.js';
 import { isAtOrAfter } from '../sdk/rtp-time.js';
-import { withOpusDtx } from '../sdk/sdp.js';
+import { withOpusDtx, withoutStrayAttributes } from '../sdk/sdp.js';
 import { StatsCollector, qualityOf, worstQuality } from '../sdk/stats.js';
 
 test('back-off begins at once, grows, and stays under five seconds', () => {
@@ -58,6 +58,14 @@ test('DTX is asked for only in the named Opus sections', () => {
   assert.match(sections[1], /useinbandfec=1\r\n/);
   assert.match(sections[2], /a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r\n/);
   assert.match(sections[3], /a=rtpmap:111 opus\/48000\/2\r\na=fmtp:111 useinbandfec=1;usedtx=1\r\n/);
+});
+
+test('attributes of codecs that a section does not list are not sent', () => {
+  const section = (lines) => `v=0\r\n${lines.join('\r\n')}\r\n`;
+  const kept = ['m=video 9 UDP/TLS/RTP/SAVPF 120 124', 'a=fmtp:124 apt=120', 'a=rtcp-fb:120 nack', 'a=rtcp-fb:* ccm fir', 'a=mid:1'];
+  assert.equal(withoutStrayAttributes(section([...kept, 'a=rtcp-fb:99 nack pli', 'a=fmtp:99 x=1'])), section(kept));
+  const rejected = section(['m=video 0 UDP/TLS/RTP/SAVPF 120', 'a=inactive']);
+  assert.equal(withoutStrayAttributes(rejected), rejected);
 });
 
 test('only the chosen video codec is offered, with what repairs losses', () => {

@@ -212,7 +212,7 @@ impl Sfu {
         if self.rooms.len() >= self.settings.rooms_max {
             return Err(Refusal::new(
                 RefusalCode::TooManyRooms,
-                format!("the server has its {} rooms", self.rooms.len()),
+                format!("the server is full: it has its {} rooms", self.rooms.len()),
                 "wait until a room ends, or use one that exists",
             ));
         }

@@ -30,7 +30,7 @@ impl Room {
         if self.participants.len() >= self.settings.participants_per_room_max {
             let refusal = Refusal::new(
                 RefusalCode::RoomFull,
-                format!("the room has its {} participants", self.participants.len()),
+                format!("the room is full: it has its {} participants", self.participants.len()),
                 "wait until somebody leaves, or use another room",
             );
             outbox.outputs.push(RoomOutput::Refused(request, refusal));

@@ -1,0 +1,193 @@
+// One's own tracks: publishing, muting, devices and the screen, over whichever media connection there is now.
+
+import { captureCamera, captureMicrophone, captureScreen } from './capture.js';
+import { StraitError, hasLeft } from './errors.js';
+import { LocalTrack } from './local-track.js';
+
+/** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
+/** @import {PublishOptions} from './local-track.js' */
+/** @import {MediaConnection} from './media.js' */
+/** @import {Participant} from './participant.js' */
+/** @import {PublicationInfo, Source} from './protocol.js' */
+
+/** @typedef {Omit<PublishOptions, 'source' | 'recapture' | 'muted'>} DeviceEncoding */
+
+/**
+ * @typedef {object} PublisherHost
+ * @property {(type: string, data: object) => Promise<unknown>} request
+ * @property {(track: LocalTrack) => void} onAdded
+ * @property {(track: LocalTrack) => void} onRemoved
+ * @property {(error: unknown) => void} onError of something that nobody was waiting for
+ */
+
+export class Publisher {
+  #participant;
+  #host;
+  #released = false;
+  /** @type {MediaConnection | null} */
+  media = null;
+
+  /**
+   * @param {Participant} participant
+   * @param {PublisherHost} host
+   */
+  constructor(participant, host) {
+    this.#participant = participant;
+    this.#host = host;
+  }
+
+  /** @returns {LocalTrack[]} */
+  get tracks() {
+    return /** @type {LocalTrack[]} */ ([...this.#participant.tracks]);
+  }
+
+  /**
+   * @param {MediaStreamTrack} mediaStreamTrack
+   * @param {PublishOptions} options
+   */
+  async publish(mediaStreamTrack, options) {
+    if (this.#released) {
+      if (options.recapture) mediaStreamTrack.stop();
+      throw hasLeft();
+    }
+    const track = new LocalTrack(this.#participant, mediaStreamTrack, options, {
+      onMuted: (changed) => this.#sendMuted(changed),
+      onEnded: (ended) => this.#onEnded(ended),
+    });
+    this.#participant.tracks.add(track);
+    this.#host.onAdded(track);
+    this.#participant.changed();
+    const { media } = this;
+    if (!media) return track;
+    try {
+      await media.add(track);
+      await media.negotiate();
+    } catch (error) {
+      // The connection that comes next publishes it.
+      if (StraitError.from(error).code === 'connection-lost') return track;
+      this.#forget(track);
+      await media.remove(track);
+      throw error;
+    }
+    return track;
+  }
+
+  /** @param {LocalTrack} track */
+  async unpublish(track) {
+    this.#forget(track);
+    const { media } = this;
+    if (!media) return;
+    await media.remove(track);
+    await media.negotiate();
+  }
+
+  /**
+   * @param {boolean} enabled
+   * @param {MicrophoneOptions} [options]
+   */
+  setMicrophone(enabled, options) {
+    return this.#setDevice('microphone', enabled, () => captureMicrophone(options));
+  }
+
+  /**
+   * @param {boolean} enabled
+   * @param {CameraOptions & DeviceEncoding} [options]
+   */
+  setCamera(enabled, { deviceId, width, height, frameRate, ...encoding } = {}) {
+    return this.#setDevice('camera', enabled, () => captureCamera({ deviceId, width, height, frameRate }), encoding);
+  }
+
+  /**
+   * @param {'microphone' | 'camera'} source
+   * @param {MicrophoneOptions & CameraOptions} options
+   */
+  async switchDevice(source, options) {
+    const track = this.#track(source);
+    if (!track) return;
+    const recapture = source === 'microphone' ? () => captureMicrophone(options) : () => captureCamera(options);
+    if (track.muted && source === 'camera') await track.replaceSource(recapture);
+    else await track.replace(await recapture(), recapture);
+  }
+
+  /** @param {ScreenOptions & DeviceEncoding} [options] */
+  async startScreenShare({ width, height, frameRate, audio: withAudio, ...encoding } = {}) {
+    if (this.#track('screen')) return;
+    const { video, audio } = await captureScreen({ width, height, frameRate, audio: withAudio });
+    // Marks the tracks as the SDK's to stop; a screen that was ended has to be chosen anew by the person.
+    const recapture = () => Promise.reject(new StraitError('share-cancelled', 'The share has ended.', 'Share your screen again.'));
+    const publishing = [this.publish(video, { ...encoding, source: 'screen', recapture })];
+    if (audio) publishing.push(this.publish(audio, { source: 'screen-audio', recapture }));
+    await Promise.all(publishing);
+  }
+
+  async stopScreenShare() {
+    const tracks = [this.#track('screen'), this.#track('screen-audio')];
+    await Promise.all(tracks.map((track) => track && this.unpublish(track)));
+  }
+
+  /**
+   * The server has listed the track.
+   * @param {LocalTrack} track
+   * @param {PublicationInfo} info
+   */
+  published(track, info) {
+    track.trackId = info.trackId;
+    if (track.muted !== info.muted) this.#sendMuted(track);
+    track.changed();
+  }
+
+  /** @param {boolean} stop also end what the SDK captured */
+  release(stop) {
+    this.#released = true;
+    if (stop) for (const track of this.tracks) track.stop();
+    this.#participant.tracks.clear();
+  }
+
+  /** @param {Source} source */
+  #track(source) {
+    return /** @type {LocalTrack | null} */ (this.#participant.track(source));
+  }
+
+  /**
+   * @param {'microphone' | 'camera'} source
+   * @param {boolean} enabled
+   * @param {() => Promise<MediaStreamTrack>} recapture
+   * @param {DeviceEncoding} [encoding]
+   */
+  async #setDevice(source, enabled, recapture, encoding = {}) {
+    const track = this.#track(source);
+    if (track) await track.setMuted(!enabled);
+    else if (enabled) await this.publish(await recapture(), { ...encoding, source, recapture });
+  }
+
+  /** @param {LocalTrack} track */
+  #sendMuted(track) {
+    if (track.trackId === null) return;
+    // What is lost with a broken connection is put right by the snapshot of the resume.
+    this.#host.request('mute', { trackId: track.trackId, muted: track.muted }).catch((error) => {
+      if (error.code !== 'connection-lost') this.#host.onError(error);
+    });
+  }
+
+  /** The browser's own stop button, or an unplugged device. @param {LocalTrack} track */
+  #onEnded(track) {
+    const { source } = track;
+    if (source === 'screen' || source === 'screen-audio') {
+      const ending = source === 'screen' ? this.stopScreenShare() : this.unpublish(track);
+      ending.catch((error) => this.#host.onError(error));
+      return;
+    }
+    track.setMuted(true).catch((error) => this.#host.onError(error));
+    this.#host.onError(
+      new StraitError('device-lost', `The ${source} was disconnected.`, 'Connect it again or choose another one, then turn it on.'),
+    );
+  }
+
+  /** @param {LocalTrack} track */
+  #forget(track) {
+    track.stop();
+    if (!this.#participant.tracks.delete(track)) return;
+    this.#host.onRemoved(track);
+    this.#participant.changed();
+  }
+}
