@@ -82,7 +82,7 @@ pub fn authorize(request: &Request, peer: IpAddr, token: Option<&str>) -> Result
             None => Err(Response::problem(
                 403,
                 "no admin token is configured, so none is accepted",
-                "set admin_token in the configuration, or ask from this machine without an Authorization header",
+                "set admin.token in the configuration, or ask from this machine without an Authorization header",
             )),
         };
     }
@@ -92,7 +92,7 @@ pub fn authorize(request: &Request, peer: IpAddr, token: Option<&str>) -> Result
             None => Err(Response::problem(
                 403,
                 "administration is open to this machine only",
-                "ask from the server's own machine, or set admin_token in the configuration",
+                "ask from the server's own machine, or set admin.token in the configuration",
             )),
         };
     }
@@ -114,7 +114,7 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
 }
 
 fn unauthorized(error: &str) -> Response {
-    Response::problem(401, error, "send Authorization: Bearer and the configured admin_token")
+    Response::problem(401, error, "send Authorization: Bearer and the configured admin.token")
         .with("WWW-Authenticate", "Bearer")
 }
 

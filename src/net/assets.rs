@@ -45,7 +45,10 @@ impl Assets {
             || request.field_has("if-none-match", "*");
         let response =
             if fresh { Response::empty(304) } else { Response::new(200, asset.content_type, asset.bytes) };
-        Some(response.with("ETag", asset.etag.clone()).with("Cache-Control", "no-cache"))
+        let response = response.with("ETag", asset.etag.clone()).with("Cache-Control", "no-cache");
+        // The SDK is for pages of others too; they still need `allowed_origins` to connect.
+        let shared = path.starts_with("/sdk/");
+        Some(if shared { response.with("Access-Control-Allow-Origin", "*") } else { response })
     }
 }
 

@@ -11,7 +11,7 @@ use mio::net::TcpStream;
 
 use super::ShellConfig;
 use super::http::{self, Parsed, Request, Response};
-use super::pipe::Pipe;
+use super::pipe::{INPUT_BYTES_MAX, Pipe};
 use super::ws::{self, Close, LINGER, Lapse};
 use crate::core::ids::ConnectionId;
 
@@ -112,9 +112,9 @@ impl Connection {
         self.readable = true;
     }
 
-    /// Whether reading again would find more.
-    pub fn is_readable(&self) -> bool {
-        self.readable
+    /// Whether reading again would find more, and there is room for it.
+    pub fn wants_reading(&mut self) -> bool {
+        self.readable && pipe(&mut self.protocol).input().len() < INPUT_BYTES_MAX
     }
 
     /// Reads what there is, within the budget.

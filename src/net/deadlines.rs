@@ -7,6 +7,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
+/// Entries that are never worth dropping.
+const SLACK: usize = 64;
+
 /// The heap.
 #[derive(Debug)]
 pub struct Deadlines<K> {
@@ -19,6 +22,13 @@ pub struct Alarm {
     due: Option<Instant>,
     /// The earliest entry in the heap that stands for this alarm.
     queued: Option<Instant>,
+}
+
+impl Alarm {
+    /// When the heap will give this alarm; for [`Deadlines::compact`].
+    pub fn queued(&self) -> Option<Instant> {
+        self.queued
+    }
 }
 
 impl<K: Ord + Copy> Deadlines<K> {
@@ -61,6 +71,14 @@ impl<K: Ord + Copy> Deadlines<K> {
         }
     }
 
+    /// Drops entries of things that are gone, once there are many more entries than the `live` things need. Without it
+    /// a heap would grow with how many come and go before their deadlines.
+    pub fn compact(&mut self, live: usize, mut alarm_of: impl FnMut(K) -> Option<Instant>) {
+        if self.heap.len() > SLACK + 4 * live {
+            self.heap.retain(|&Reverse((at, key))| alarm_of(key) == Some(at));
+        }
+    }
+
     /// When to look again (or earlier than needed, never later).
     pub fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|&Reverse((at, _))| at)
@@ -95,5 +113,20 @@ mod tests {
         let Some((queued, 7)) = deadlines.pop(at(2000)) else { panic!("the old entry is still there") };
         assert!(!deadlines.rang(&mut alarm, 7, queued, at(2000)), "it rang already");
         assert_eq!(deadlines.next(), None);
+    }
+
+    #[test]
+    fn things_that_come_and_go_leave_no_entries() {
+        let start = super::super::clock::now();
+        let mut deadlines = Deadlines::new();
+        let mut stays = Alarm::default();
+        deadlines.set(&mut stays, 0, Some(start + Duration::from_secs(50)));
+        for key in 1..10_000 {
+            let mut gone = Alarm::default();
+            deadlines.set(&mut gone, key, Some(start + Duration::from_secs(100)));
+            deadlines.compact(1, |key| if key == 0 { stays.queued() } else { None });
+        }
+        assert!(deadlines.heap.len() <= SLACK + 4, "{}", deadlines.heap.len());
+        assert_eq!(deadlines.next(), Some(start + Duration::from_secs(50)));
     }
 }

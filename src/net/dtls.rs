@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimpl::{Config, Dtls, DtlsCertificate};
-use tracing::{debug, trace, warn};
+use tracing::{debug, error, trace, warn};
 
 use super::deadlines::{Alarm, Deadlines};
 use crate::core::ids::DtlsSession;
@@ -89,12 +90,12 @@ impl Handshakes {
             }),
             DtlsRequest::Close => {
                 self.step(now, session, events, Dtls::close);
-                if self.sessions.remove(&session).is_some() {
-                    events.push((session, DtlsEvent::Closed));
+                if self.sessions.contains_key(&session) {
+                    self.end(session, events);
                 }
             }
             DtlsRequest::Forget => {
-                self.sessions.remove(&session);
+                self.remove(session);
             }
         }
     }
@@ -114,6 +115,12 @@ impl Handshakes {
         self.deadlines.next()
     }
 
+    fn remove(&mut self, session: DtlsSession) {
+        let Self { sessions, deadlines, .. } = self;
+        sessions.remove(&session);
+        deadlines.compact(sessions.len(), |key| sessions.get(&key).and_then(|left| left.alarm.queued()));
+    }
+
     /// One call into the library, and everything that it says afterwards. An error is final: the handshake ends.
     fn step(
         &mut self,
@@ -126,9 +133,17 @@ impl Handshakes {
             trace!(session = session.0, "request for a DTLS handshake that is no more");
             return;
         };
-        let result = call(&mut handshake.dtls);
-        // Also after an error: an alert may be waiting to be sent.
-        let polled = poll(&mut handshake.dtls, &mut self.output, session, events);
+        // The library parses what anybody may send. Should it panic, that handshake ends, and is never touched again.
+        let output = &mut self.output;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let result = call(&mut handshake.dtls);
+            // Also after an error: an alert may be waiting to be sent.
+            (result, poll(&mut handshake.dtls, output, session, events))
+        }));
+        let Ok((result, polled)) = outcome else {
+            error!(session = session.0, "the DTLS library panicked; its handshake ends, the others go on");
+            return self.end(session, events);
+        };
         if let Err(error) = result {
             debug!(session = session.0, %error, "DTLS handshake failed");
             self.end(session, events);
@@ -143,7 +158,7 @@ impl Handshakes {
     }
 
     fn end(&mut self, session: DtlsSession, events: &mut DtlsEvents) {
-        self.sessions.remove(&session);
+        self.remove(session);
         events.push((session, DtlsEvent::Closed));
     }
 }

@@ -26,9 +26,8 @@ use crate::core::{Input, Output, Settings, Sfu};
 /// Readiness events taken from the kernel at a time.
 const EVENTS_PER_TURN: usize = 1024;
 
-/// UDP batches read in one turn: at 32 datagrams (or GRO sequences of them) each, well over what a socket buffer holds
-/// of small packets, and below 10 ms of work.
-const UDP_BATCHES_PER_TURN: usize = 16;
+/// Datagrams after which a turn reads no further batch: a few milliseconds of work.
+const DATAGRAMS_PER_TURN: u64 = 2048;
 
 /// Requests or messages of one connection handled in one turn.
 const MESSAGES_PER_TURN: usize = 32;
@@ -60,6 +59,8 @@ pub struct EventLoop {
     scratch: Vec<u8>,
     pub(super) started: Instant,
     bound: SocketAddr,
+    /// How often the loop went round.
+    pub(super) turns: u64,
     /// Datagrams for a transport that has no socket.
     pub(super) undeliverable: u64,
 }
@@ -107,6 +108,7 @@ impl EventLoop {
             scratch: vec![0; SCRATCH_BYTES],
             started: now,
             bound: bound.address,
+            turns: 0,
             undeliverable: 0,
         })
     }
@@ -136,14 +138,16 @@ impl EventLoop {
     }
 
     fn turn(&mut self, events: &mut Events) -> io::Result<Option<ExitReason>> {
+        // Handling took time: what is left until a deadline is counted from here, not from the last turn's `now`.
         let timeout = self.sleep(clock::now());
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             result => result?,
         }
+        self.turns += 1;
         let now = clock::now();
-        self.note_readiness(events);
-        if let Some(reason) = self.shutdown.begin(now) {
+        let asked_to_stop = self.note_readiness(events);
+        if asked_to_stop && let Some(reason) = self.shutdown.begin(now) {
             self.begin_shutdown(now, reason);
         }
         self.read_udp(now);
@@ -178,7 +182,9 @@ impl EventLoop {
         .map(|at| at.saturating_duration_since(now))
     }
 
-    fn note_readiness(&mut self, events: &Events) {
+    /// Marks what can be read. Whether somebody asks for the end.
+    fn note_readiness(&mut self, events: &Events) -> bool {
+        let mut asked_to_stop = false;
         for event in events {
             match event.token() {
                 token::UDP => {
@@ -188,8 +194,7 @@ impl EventLoop {
                     }
                 }
                 token::LISTENER => self.connections.set_acceptable(),
-                // Asked every turn.
-                token::SIGNALS | token::STOP => {}
+                token::SIGNALS | token::STOP => asked_to_stop = true,
                 other => {
                     if let Some(place) = token::connection(other) {
                         let readable = event.is_readable() || event.is_read_closed() || event.is_error();
@@ -198,6 +203,7 @@ impl EventLoop {
                 }
             }
         }
+        asked_to_stop
     }
 
     /// The one way into the core.
@@ -208,14 +214,15 @@ impl EventLoop {
 
     fn read_udp(&mut self, now: Instant) {
         let Self { udp, sfu, fed, udp_readable, .. } = self;
-        for _ in 0..UDP_BATCHES_PER_TURN {
-            if !*udp_readable {
-                return;
-            }
-            *udp_readable = udp.receive(|path, bytes| {
+        let mut datagrams = 0;
+        while *udp_readable && datagrams < DATAGRAMS_PER_TURN {
+            let received = udp.receive(|path, bytes| {
                 *fed = true;
                 sfu.handle_input(now, Input::Datagram { path, bytes });
             });
+            *udp_readable = received.more;
+            // An interrupted call counts too: nothing here may go on for ever.
+            datagrams += received.datagrams.max(1);
         }
     }
 
@@ -238,7 +245,7 @@ impl EventLoop {
             let Some(connection) = self.connections.at(place) else { return };
             match connection.next(now) {
                 Next::Nothing => {
-                    if connection.is_readable() {
+                    if connection.wants_reading() {
                         self.connections.make_ready(place);
                     }
                     return;

@@ -4,6 +4,12 @@
 //! happens in a turn is in `event_loop`. Whatever came from the network can at worst cost the peer its connection:
 //! nothing in here unwraps, and every buffer, queue and table has a cap in [`ShellConfig`] or beside it.
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "clocks, sockets and entropy live here"
+)]
+
 mod address;
 mod admin;
 mod assets;

@@ -51,11 +51,11 @@ impl EventLoop {
     fn open_web_socket(&mut self, now: Instant, place: usize, request: &Request) -> Result<(), Response> {
         if !origin::allowed(request, &self.config.allowed_origins) {
             let origin = request.field("origin").unwrap_or_default();
-            info!(origin, "a page of a foreign origin was refused; server.allowed_origins can let it in");
+            info!(origin, "a page of a foreign origin was refused; signalling.allowed_origins can let it in");
             return Err(Response::problem(
                 403,
                 "pages of this origin may not connect",
-                "open the server's own page, or let the operator add the origin to allowed_origins",
+                "open the server's own page, or let the operator add the origin to signalling.allowed_origins",
             ));
         }
         let response = ws::upgrade(request)?;
@@ -126,6 +126,7 @@ impl EventLoop {
                 "deadlines": snapshot.deadlines,
             },
             "shell": {
+                "turns": self.turns,
                 "connections": self.connections.len(),
                 "connectionsRefused": self.connections.refused(),
                 "dtlsSessions": self.handshakes.len(),

@@ -14,28 +14,16 @@ use crate::core::command::{Command, Join};
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::Admission;
-use crate::signal::native::{self, ClientMessage};
+use crate::signal::native::{self, ClientMessage, refusals};
 
 impl EventLoop {
     /// Something of a WebSocket.
     pub(super) fn on_socket(&mut self, now: Instant, place: usize, incoming: Incoming) {
         match incoming {
             Incoming::Text(text) => self.on_text(now, place, text.as_str()),
-            Incoming::Binary => {
-                let refusal = Refusal::new(
-                    RefusalCode::BadMessage,
-                    "a binary message: the protocol is JSON text",
-                    "send text messages",
-                );
-                self.refuse(now, place, None, &refusal);
-            }
+            Incoming::Binary => self.refuse(now, place, None, &refusals::binary_message()),
             Incoming::TooLarge => {
-                let max = self.config.message_bytes_max;
-                let refusal = Refusal::new(
-                    RefusalCode::MessageTooLarge,
-                    format!("a message over {max} bytes"),
-                    "send less at once, or ask the operator to raise the limit",
-                );
+                let refusal = refusals::message_too_large(self.config.message_bytes_max);
                 self.refuse(now, place, None, &refusal);
                 self.finish(now, place);
             }
@@ -91,11 +79,7 @@ impl EventLoop {
             Err((request, refusal)) => return self.refuse(now, place, request.as_ref(), &refusal),
         };
         if !allowed {
-            let refusal = Refusal::new(
-                RefusalCode::RateLimited,
-                format!("more than {} messages a second", self.config.messages_per_second),
-                "slow down and send it again",
-            );
+            let refusal = refusals::rate_limited(self.config.messages_per_second as usize);
             return self.refuse(now, place, request_of(&message), &refusal);
         }
         match message {

@@ -144,7 +144,7 @@ impl Connections {
         if of_host >= config.connections_per_address_max || self.slab.len() >= places {
             self.refused += 1;
             debug!(%peer, of_host, all = self.slab.len(), "connection refused: too many");
-            let text = "too many connections; close some, or ask the operator to raise limits.connections_per_address";
+            let text = "too many connections; close some, or ask the operator to raise signalling.max_connections_per_address";
             let _ = io::Write::write(&mut stream, &Response::text(503, text).encode(false, true));
             return;
         }
@@ -181,6 +181,8 @@ impl Connections {
                 self.by_address.remove(&host);
             }
         }
+        let Self { slab, deadlines, .. } = self;
+        deadlines.compact(slab.len(), |place| slab.get(place).and_then(|entry| entry.alarm.queued()));
     }
 
     /// The connection at a place.

@@ -38,6 +38,15 @@ pub struct UdpCounters {
     pub receive_errors: u64,
 }
 
+/// What one batch brought.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    /// How many datagrams.
+    pub datagrams: u64,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
 /// The socket and its buffers.
 pub struct Udp {
     socket: UdpSocket,
@@ -93,8 +102,8 @@ impl Udp {
         self.counters
     }
 
-    /// Reads one batch and hands over each datagram. Whether there may be more.
-    pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> bool {
+    /// Reads one batch and hands over each datagram.
+    pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> Received {
         let result = match &self.fast {
             Some(state) => receive_batch(
                 state,
@@ -111,16 +120,16 @@ impl Udp {
             ),
         };
         match result {
-            Ok(count) => {
-                self.counters.received += count;
-                true
+            Ok(received) => {
+                self.counters.received += received.datagrams;
+                received
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received { datagrams: 0, more: false },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Received { datagrams: 0, more: true },
             Err(error) => {
                 self.counters.receive_errors += 1;
                 debug!(%error, "receiving from the UDP socket failed");
-                false
+                Received { datagrams: 0, more: false }
             }
         }
     }
@@ -162,7 +171,7 @@ fn receive_batch(
     arena: &mut [u8],
     (port, local_default): (u16, IpAddr),
     handle: &mut impl FnMut(Path, &mut [u8]),
-) -> io::Result<u64> {
+) -> io::Result<Received> {
     let mut metas = [RecvMeta::default(); BATCH_SIZE];
     let mut chunks = arena.chunks_exact_mut(RECEIVE_BYTES);
     let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
@@ -181,7 +190,8 @@ fn receive_batch(
             }
         }
     }
-    Ok(datagrams)
+    // A batch that is not full ended because the socket was empty: asking again would cost a system call per wake-up.
+    Ok(Received { datagrams, more: count == BATCH_SIZE })
 }
 
 fn receive_one(
@@ -189,13 +199,13 @@ fn receive_one(
     arena: &mut [u8],
     local: SocketAddr,
     handle: &mut impl FnMut(Path, &mut [u8]),
-) -> io::Result<u64> {
+) -> io::Result<Received> {
     let (len, remote) = socket.recv_from(arena)?;
     let remote = canonical(remote);
     if len > 0 && sane(remote) {
         handle(Path { transport: Transport::Udp, local, remote }, &mut arena[..len]);
     }
-    Ok(1)
+    Ok(Received { datagrams: 1, more: true })
 }
 
 /// Whether a reply can be sent at all. Port 0 can be forged but not answered.
@@ -236,22 +246,15 @@ fn send_fast(
     bound: SocketAddr,
     run: Run<'_>,
 ) -> io::Result<()> {
-    let result = try_send(socket, state, bound, run, true);
+    let result = try_send(socket, state, bound, run);
     let Err(error) = &result else { return result };
     if error.kind() != io::ErrorKind::InvalidInput && error.raw_os_error() != Some(EIO) {
         return result;
     }
     // Either this kernel or card cannot send runs, or something is wrong with the addresses. quinn-udp cannot tell,
     // and has stopped sending runs to anyone. Sent one by one, it shows.
-    let mut addresses_wrong = false;
-    let mut outcome = Ok(());
-    for single in run.singles() {
-        if try_send(socket, state, bound, single, true).is_err() {
-            addresses_wrong = true;
-            outcome = outcome.and(try_send(socket, state, bound, single, false));
-        }
-    }
-    if addresses_wrong {
+    let outcome = run.singles().try_for_each(|single| try_send(socket, state, bound, single));
+    if outcome.is_err() {
         *state = UdpSocketState::new(socket.into())?;
     } else if run.packets() > 1 {
         info!("this system cannot send runs of datagrams (UDP GSO): sending them one by one");
@@ -262,14 +265,9 @@ fn send_fast(
 /// "I/O error": what some network cards answer to GSO.
 const EIO: i32 = 5;
 
-fn try_send(
-    socket: &UdpSocket,
-    state: &UdpSocketState,
-    bound: SocketAddr,
-    run: Run<'_>,
-    from_local: bool,
-) -> io::Result<()> {
-    let source = (from_local && bound.ip().is_unspecified()).then(|| run.path.local.ip());
+fn try_send(socket: &UdpSocket, state: &UdpSocketState, bound: SocketAddr, run: Run<'_>) -> io::Result<()> {
+    // A socket that is bound to one address sends from there anyway.
+    let source = bound.ip().is_unspecified().then(|| run.path.local.ip());
     state.try_send(
         socket.into(),
         &quinn_udp::Transmit {
@@ -280,4 +278,107 @@ fn try_send(
             src_ip: source.filter(|ip| !ip.is_unspecified()),
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::net::bind::{UdpBuffers, bind};
+
+    fn udp(listen: &str, portable: bool) -> io::Result<Udp> {
+        let buffers = UdpBuffers { receive: 1 << 20, send: 1 << 20 };
+        let bound = bind(listen.parse().expect("an address"), buffers)?;
+        Udp::new(bound.udp, bound.address, portable, IpAddr::from([127, 0, 0, 1]))
+    }
+
+    /// What arrives until there were `count` datagrams.
+    fn receive(udp: &mut Udp, count: usize) -> Vec<(Path, Vec<u8>)> {
+        let (mut seen, started) = (Vec::new(), Instant::now());
+        while seen.len() < count {
+            udp.receive(|path, bytes| seen.push((path, bytes.to_vec())));
+            assert!(started.elapsed() < Duration::from_secs(10), "{} of {count} arrived", seen.len());
+        }
+        seen
+    }
+
+    fn client() -> io::Result<(std::net::UdpSocket, SocketAddr)> {
+        let client = std::net::UdpSocket::bind("127.0.0.1:0")?;
+        client.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let address = client.local_addr()?;
+        Ok((client, address))
+    }
+
+    fn read(client: &std::net::UdpSocket) -> io::Result<(SocketAddr, Vec<u8>)> {
+        let mut buffer = [0; 2000];
+        let (length, from) = client.recv_from(&mut buffer)?;
+        Ok((from, buffer[..length].to_vec()))
+    }
+
+    #[test]
+    fn replies_leave_from_the_address_that_was_written_to() -> io::Result<()> {
+        for listen in ["[::]:0", "0.0.0.0:0"] {
+            let mut udp = udp(listen, false)?;
+            let (client, address) = client()?;
+            for local in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+                let to = SocketAddr::from((local, udp.bound.port()));
+                client.send_to(b"hello", to)?;
+                let (path, bytes) = receive(&mut udp, 1).remove(0);
+                assert_eq!((path.local, path.remote, bytes.as_slice()), (to, address, &b"hello"[..]));
+                udp.push(path, b"there");
+                assert!(!udp.flush());
+                assert_eq!(read(&client)?, (to, b"there".to_vec()));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn runs_arrive_packet_by_packet_in_their_order() -> io::Result<()> {
+        for portable in [false, true] {
+            let (mut sender, mut receiver) = (udp("127.0.0.1:0", portable)?, udp("127.0.0.1:0", portable)?);
+            let (other, other_address) = client()?;
+            let path = |remote| Path { transport: Transport::Udp, local: sender.bound, remote };
+            let (to, aside) = (path(receiver.bound), path(other_address));
+            let sizes = [1200, 1200, 1200, 300, 80, 1200, 1400, 1400, 1];
+            for (index, size) in sizes.into_iter().enumerate() {
+                sender.push(to, &vec![index as u8; size]);
+                sender.push(aside, &[index as u8]);
+            }
+            assert!(!sender.flush());
+            let seen: Vec<_> =
+                receive(&mut receiver, sizes.len()).into_iter().map(|(_, bytes)| bytes).collect();
+            let sent: Vec<_> =
+                sizes.into_iter().enumerate().map(|(index, size)| vec![index as u8; size]).collect();
+            assert_eq!(seen, sent);
+            for index in 0..sizes.len() {
+                assert_eq!(read(&other)?.1, [index as u8]);
+            }
+            assert_eq!(sender.counters().sent, 2 * sizes.len() as u64);
+            assert_eq!(receiver.counters().received, sizes.len() as u64);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_is_counted_and_costs_nobody_the_batching() -> io::Result<()> {
+        let mut udp = udp("[::]:0", false)?;
+        let segments_max = |udp: &Udp| udp.fast.as_ref().map(UdpSocketState::max_gso_segments);
+        let before = segments_max(&udp);
+        let (client, remote) = client()?;
+        let ours = SocketAddr::from(([127, 0, 0, 1], udp.bound.port()));
+        let path = |local, remote| Path { transport: Transport::Udp, local, remote };
+        let not_ours = SocketAddr::from(([192, 0, 2, 1], udp.bound.port()));
+        udp.push(path(not_ours, remote), b"from nowhere");
+        for _ in 0..2 {
+            udp.push(path(ours, SocketAddr::from(([127, 0, 0, 1], 0))), b"to nowhere");
+        }
+        udp.push(path(ours, remote), b"here");
+        udp.flush();
+        assert_eq!(read(&client)?.1, b"here");
+        assert_eq!((udp.counters().dropped_refused, udp.counters().sent), (3, 1));
+        assert_eq!(segments_max(&udp), before);
+        Ok(())
+    }
 }

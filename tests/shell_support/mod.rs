@@ -1,5 +1,9 @@
 //! A server of the shell on a thread of the test's, and a client for it.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub mod people;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
@@ -12,7 +16,7 @@ use strait::net::{BoundAddresses, CoreSeed, ExitReason, ShellConfig, StopHandle,
 use tungstenite::{Message, WebSocket};
 
 /// Longer than anything that a test waits for; a hang fails instead of lasting.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A configuration for tests: loopback, a free port, no signals, no rate limit.
 pub fn config() -> ShellConfig {

@@ -1,0 +1,102 @@
+//! Coming and going leaves nothing behind. In a binary of its own: it counts this process's memory and descriptors.
+
+mod shell_support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use shell_support::people::{Endpoint, Person, until};
+use shell_support::{PATIENCE, Server, close_code, config};
+use strait::net::ShellConfig;
+
+/// Bytes that are allocated now.
+static ALLOCATED: AtomicI64 = AtomicI64::new(0);
+
+struct Counting;
+
+// SAFETY: everything is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size() as i64, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size() as i64, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// What may not grow.
+#[derive(Debug, PartialEq, Eq)]
+struct Live {
+    descriptors: usize,
+    core: Value,
+    connections: Value,
+    dtls_sessions: Value,
+    rooms: usize,
+}
+
+fn live(server: &Server) -> Live {
+    let stats = server.get("/admin/v1/stats").json();
+    Live {
+        descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count()),
+        core: json!([stats["core"]["demuxEntries"], stats["core"]["deadlines"]]),
+        connections: stats["shell"]["connections"].clone(),
+        dtls_sessions: stats["shell"]["dtlsSessions"].clone(),
+        rooms: stats["rooms"].as_array().map_or(0, Vec::len),
+    }
+}
+
+/// The state once everyone is gone.
+fn settled(server: &Server) -> Live {
+    let started = Instant::now();
+    loop {
+        let live = live(server);
+        // The one connection is the one that asks.
+        if live.core == json!([0, 0]) && live.connections == 1 && live.dtls_sessions == 0 {
+            return live;
+        }
+        assert!(started.elapsed() < PATIENCE, "something stays behind: {live:?}");
+    }
+}
+
+/// Somebody joins, connects and goes, one way or another.
+fn visit(server: &Server, number: u32) {
+    let mut person = Person::join(server, Some(&format!("room-{}", number % 7)), "Anna");
+    let mut endpoint = Endpoint::connect(&mut person, number.is_multiple_of(2));
+    until(&mut [&mut endpoint], "connected", |endpoints| endpoints[0].rtc.is_connected());
+    if number.is_multiple_of(3) {
+        person.ask("leave", json!({}));
+    } else {
+        person
+            .socket
+            .close(Some(tungstenite::protocol::CloseFrame {
+                code: tungstenite::protocol::frame::coding::CloseCode::Normal,
+                reason: "".into(),
+            }))
+            .expect("closed");
+    }
+    close_code(&mut person.socket);
+}
+
+#[test]
+fn a_thousand_visits_leave_everything_as_it_was() {
+    let server = Server::start(ShellConfig { connections_per_address_max: 10_000, ..config() });
+    (0..100).for_each(|number| visit(&server, number));
+    let before = settled(&server);
+    let bytes_before = ALLOCATED.load(Ordering::Relaxed);
+    (0..1000).for_each(|number| visit(&server, number));
+    let after = settled(&server);
+    let bytes_after = ALLOCATED.load(Ordering::Relaxed);
+    assert_eq!(before, after);
+    let grown = (bytes_after - bytes_before) as f64 / bytes_before as f64;
+    assert!(grown < 0.01, "{bytes_before} bytes were allocated, now {bytes_after}");
+}
