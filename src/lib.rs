@@ -25,11 +25,6 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod limits;
-#[allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "the shell is where clocks, entropy and sockets live, and its maps are never iterated for an output"
-)]
 pub mod net;
 pub mod signal;
 pub mod wire;

@@ -145,7 +145,7 @@ impl Room {
         match input {
             RoomInput::Datagram { from, path, bytes } => {
                 self.step(now, from, outbox, |room, outbox| {
-                    room.handle_datagram(now, from, path, bytes, outbox)
+                    room.handle_datagram(now, from, path, bytes, outbox);
                 });
             }
             RoomInput::Command(from, request, command) => {
@@ -305,7 +305,7 @@ impl Room {
                 }
                 Effect::Handshake(request) => outbox.outputs.push(RoomOutput::Dtls(key, request)),
                 Effect::Connected { profile, material } => {
-                    self.start_media(now, key, profile, &material, outbox)
+                    self.start_media(now, key, profile, &material, outbox);
                 }
                 Effect::Closed(why) => {
                     self.transport_closed(now, key, &why, outbox);

@@ -123,7 +123,7 @@ impl Sfu {
             }
             Input::Command { connection, request, command } => match self.connections.get(&connection) {
                 Some(&(room, from)) => {
-                    self.handle_room(room, RoomInput::Command(from, request, command), None)
+                    self.handle_room(room, RoomInput::Command(from, request, command), None);
                 }
                 None => self.refuse(connection, request, not_joined()),
             },

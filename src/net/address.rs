@@ -114,7 +114,7 @@ impl Candidates {
             Ok(interfaces) => {
                 self.interfaces = interfaces
                     .iter()
-                    .map(|interface| interface.ip())
+                    .map(if_addrs::Interface::ip)
                     .filter(|ip| reachable(*ip) && (ip.is_ipv4() || bound.is_ipv6()))
                     .collect();
                 // IPv4 first: where both exist, it is the one that a guest's network surely has.

@@ -51,7 +51,7 @@ impl Room {
                 self.carry_out_effects(now, from, Some(path), outbox);
             }
             classify::Kind::TurnChannel | classify::Kind::Unknown => {
-                trace!(?path, "datagram of no known kind")
+                trace!(?path, "datagram of no known kind");
             }
         }
     }

@@ -16,7 +16,6 @@ const CHROMIUM_FLAGS = [
   "--disable-sync",
   "--no-first-run",
   "--use-fake-device-for-media-stream",
-  "--use-fake-ui-for-media-stream",
 ];
 
 const FIREFOX_PREFERENCES = {
@@ -76,8 +75,9 @@ const launchers = {
       args: CHROMIUM_FLAGS,
     });
     return {
-      async open() {
-        const context = await browser.newContext({ viewport: { width: 1000, height: 700 } });
+      async open({ mayCapture }) {
+        const permissions = mayCapture ? ["camera", "microphone"] : [];
+        const context = await browser.newContext({ viewport: { width: 1000, height: 700 }, permissions });
         return new Page("chromium", await context.newPage(), () => context.close());
       },
       close: () => browser.close(),
@@ -109,10 +109,15 @@ const launchers = {
 
 const running = new Map();
 
-/** Opens an empty page in a fresh context; the browser is launched on first use. */
-export async function openPage(browser) {
+/**
+ * Opens an empty page in a fresh context; the browser is launched on first use.
+ * @param {"chromium" | "firefox"} browser
+ * @param {object} [options]
+ * @param {boolean} [options.mayCapture] whether Chromium allows camera and microphone, or denies them
+ */
+export async function openPage(browser, { mayCapture = true } = {}) {
   if (!running.has(browser)) running.set(browser, launchers[browser]());
-  return (await running.get(browser)).open();
+  return (await running.get(browser)).open({ mayCapture });
 }
 
 export async function closeBrowsers() {

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
 import { once } from "node:events";
+import { endWithUs } from "./children.js";
 import { eventually } from "./eventually.js";
 import { straitPath } from "./programs.js";
 
@@ -64,6 +65,7 @@ export class Server {
       env: { ...ownEnvironment, ...environment(this.#config) },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    endWithUs(child);
     this.#process = child;
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => this.#log.push(text));
     await eventually("the server serves its page", async () => {

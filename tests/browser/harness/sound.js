@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { endWithUs } from "./children.js";
 import { eventually } from "./eventually.js";
 import { pulseaudioPath } from "./programs.js";
 
@@ -18,6 +19,7 @@ export async function startSound() {
     env: { ...process.env, HOME: home, XDG_RUNTIME_DIR: home },
     stdio: ["ignore", "ignore", "pipe"],
   });
+  endWithUs(server);
   let log = "";
   server.stderr.on("data", (text) => (log += text));
   await eventually("the sound server listens", () => existsSync(socket) || log);

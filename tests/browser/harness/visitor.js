@@ -12,8 +12,8 @@ export class Visitor {
     this.page = page;
   }
 
-  static async opens(name, link) {
-    const visitor = new Visitor(name, await openPage("chromium"));
+  static async opens(name, link, options) {
+    const visitor = new Visitor(name, await openPage("chromium", options));
     await visitor.page.gotoWithLab(link);
     return visitor;
   }

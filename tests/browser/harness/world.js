@@ -36,8 +36,8 @@ export class World {
   }
 
   /** Opens the demo page as a person does, by a link or by the server's address. */
-  async visits(name, link = `${this.server.origin}/`) {
-    const visitor = await Visitor.opens(name, link);
+  async visits(name, link = `${this.server.origin}/`, options = {}) {
+    const visitor = await Visitor.opens(name, link, options);
     this.#people.push(visitor);
     return visitor;
   }

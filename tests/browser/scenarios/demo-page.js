@@ -1,4 +1,5 @@
 // The demo page, used by hand: two people meet by a link.
+import { eventually } from "../harness/eventually.js";
 import { scenario } from "../harness/scenario.js";
 
 scenario("two people meet by a link on the demo page, see each other move and hear each other", async (world) => {
@@ -60,4 +61,19 @@ scenario("whoever loses the connection is told so until it is back", async (worl
   await ben.isInCall();
   await anna.finds(anna.tileOf(ben).getByText("Reconnecting…"), false);
   await Promise.all([anna.seesTileMove(ben), ben.seesTileMove(anna)]);
+});
+
+scenario("who denies the microphone and the camera reads so, and can join without them", async (world) => {
+  const anna = await world.visits("Anna");
+  const link = await anna.createsRoom();
+  const ben = await world.visits("Ben", link, { mayCapture: false });
+  await ben.joins();
+  await ben.finds(ben.page.driver.getByRole("alert").filter({ hasText: /microphone|camera/i }));
+  await eventually("Ben, trying again, is in the call", async () => {
+    if (await ben.button("Leave the call").isVisible()) return true;
+    if (await ben.button("Join room").isEnabled()) await ben.button("Join room").click();
+    return "not yet";
+  });
+  await ben.isInCall();
+  await Promise.all([ben.seesTileMove(anna), ben.hearsBeep(anna)]);
 });
