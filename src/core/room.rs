@@ -389,3 +389,49 @@ fn send(outbox: &mut Outbox, path: Option<Path>, bytes: &[u8]) {
         Some(bytes.len())
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::event::SlotCounts;
+
+    fn room(now: Instant) -> Room {
+        let settings = Settings {
+            rooms_max: 1,
+            participants_per_room_max: 9,
+            tracks_per_participant_max: 9,
+            slots: SlotCounts { audio: 1, video: 1 },
+            slots_max: SlotCounts { audio: 1, video: 1 },
+            empty_timeout: Duration::ZERO,
+            resume_timeout: Duration::from_secs(30),
+            media_timeout: Duration::from_secs(15),
+            certificate: vec![0; 16],
+            epoch: now,
+            epoch_unix: Duration::ZERO,
+        };
+        Room::new(now, "standup".parse().unwrap(), "aaaa".into(), Rc::new(settings))
+    }
+
+    #[test]
+    fn a_panic_in_one_participants_step_ends_that_participant_alone() {
+        let now = Instant::now();
+        let (mut room, mut outbox) = (room(now), Outbox::default());
+        for name in ["Anna", "Ben"] {
+            let admission = Admission { entropy: [name.len() as u8; 32], candidates: Vec::new() };
+            let join = Join { room: room.id.clone(), name: name.to_owned(), auto_subscribe: true };
+            room.handle(now, RoomInput::Join(None, admission, join), &mut outbox);
+        }
+        let (anna, ben) = (room.order[0], room.order[1]);
+        outbox.outputs.clear();
+        room.step(now, anna, &mut outbox, |_, _| panic!("a bug"));
+        assert_eq!(room.order, [ben]);
+        let told = |to: ParticipantKey, wanted: fn(&Event) -> bool| {
+            outbox
+                .outputs
+                .iter()
+                .any(|output| matches!(output, RoomOutput::Event(key, event) if *key == to && wanted(event)))
+        };
+        assert!(told(anna, |event| matches!(event, Event::Closing(ClosingReason::Error))));
+        assert!(told(ben, |event| matches!(event, Event::ParticipantLeft(_, LeaveReason::Error))));
+    }
+}
