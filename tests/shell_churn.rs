@@ -1,5 +1,7 @@
 //! Coming and going leaves nothing behind. In a binary of its own: it counts this process's memory and descriptors.
 
+#![expect(unsafe_code, reason = "counting allocations takes an allocator, which is an unsafe trait")]
+
 mod shell_support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

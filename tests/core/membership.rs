@@ -110,6 +110,16 @@ fn who_vanishes_is_gone_when_the_media_path_has_died_as_well() {
 }
 
 #[test]
+fn nothing_is_sent_to_who_has_not_been_heard_of_for_half_a_minute() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    world.clients[1].unplugged = true;
+    world.run(Duration::from_secs(31));
+    let path = |world: &World| world.sfu.snapshot(world.now).rooms[0].participants[1].path;
+    assert_eq!(path(&world), None, "consent has lapsed");
+    assert_eq!(left(&world, 0), [], "and signalling lives, so Ben is still there");
+}
+
+#[test]
 fn who_does_not_come_back_in_time_is_gone_although_media_flows() {
     let mut world = call(&["Anna", "Ben"], &[Camera]);
     world.break_signalling(1);
