@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::server::{Server, connect, eventually};
+use super::server::{Server, connect, eventually, http};
 
 /// What the server promises.
 const END: Duration = Duration::from_secs(2);
@@ -79,4 +79,27 @@ fn a_killed_server_leaves_nothing_listening() {
     assert!(TcpStream::connect(server.address).is_err());
     let _udp = UdpSocket::bind(server.address).expect("the UDP port is free");
     let _tcp = TcpListener::bind(server.address).expect("the TCP port is free");
+}
+
+#[test]
+fn the_operator_removes_somebody_and_then_closes_the_room() {
+    let server = Server::start(&[]);
+    let mut call = two_people(&server);
+    let delete = |path: &str| {
+        let request = format!("DELETE /admin/v1/rooms/standup{path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let answer = http(server.address, request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    };
+    let anna = call.clients[0].id().to_owned();
+    delete(&format!("/participants/{anna}"));
+    let left = call.until_told(1, "participant-left");
+    assert_eq!((&left["participantId"], &left["reason"]), (&anna.into(), &"removed".into()));
+    delete("");
+    for (who, reason) in [(0, "removed"), (1, "room-closed")] {
+        let closing = call.until_told(who, "closing");
+        assert_eq!((&closing["reason"], &closing["rejoin"]), (&reason.into(), &false.into()), "{closing}");
+        call.until("it is closed", |call| call.clients[who].socket.is_none());
+        assert_eq!(call.clients[who].closed, Some(1000));
+    }
+    assert_eq!(server.stats()["rooms"], serde_json::json!([]));
 }

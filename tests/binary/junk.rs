@@ -135,6 +135,52 @@ fn a_hundred_thousand_bad_datagrams_and_messages_disturb_nobody() {
     assert_eq!(call.ask(0, "leave", json!({}))["type"], "ok");
 }
 
+/// A DTLS 1.2 record that nothing protects: epoch 0.
+fn plain_record(kind: u8, number: u8, body: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(body.len()).expect("a short body");
+    [&[kind, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, number, 0, length], body].concat()
+}
+
+#[test]
+fn forged_and_repeated_handshakes_end_nothing() {
+    const CHANGE_CIPHER_SPEC: u8 = 20;
+    const ALERT: u8 = 21;
+    const HANDSHAKE: u8 = 22;
+    let server = Server::start(&[]);
+    let mut call = Call::new(server.address);
+    for name in ["Anna", "Ben"] {
+        let who = call.join("standup", name);
+        call.publish(who, 1, &["microphone", "camera"]);
+    }
+    call.until_connected();
+    all_is_well(&mut call);
+    let mut forged = vec![
+        plain_record(ALERT, 200, &[2, 40]),
+        plain_record(ALERT, 201, &[1, 0]),
+        plain_record(CHANGE_CIPHER_SPEC, 202, &[1]),
+        plain_record(
+            HANDSHAKE,
+            203,
+            &[20, 0, 0, 12, 0, 9, 0, 0, 0, 0, 0, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+        ),
+        plain_record(HANDSHAKE, 204, &[0; 12]),
+        plain_record(99, 205, &[1, 2, 3]),
+    ];
+    // What both said in their own handshakes, and the server to them, in the other's name.
+    for client in &call.clients {
+        forged.extend(client.remembered.iter().filter(|bytes| (20..64).contains(&bytes[0])).cloned());
+    }
+    assert!(forged.len() > 12, "the handshakes are remembered");
+    for who in [0, 1] {
+        for bytes in &forged {
+            call.clients[who].udp.send_to(bytes, server.address).expect("sent");
+            call.turn();
+        }
+        all_is_well(&mut call);
+    }
+    assert!(call.clients.iter().all(|client| client.told("closing").is_empty()));
+}
+
 /// Sound and pictures come both ways.
 fn all_is_well(call: &mut Call) {
     for source in ["microphone", "camera"] {

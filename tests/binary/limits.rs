@@ -229,6 +229,9 @@ fn the_configured_connections_of_one_address_are_those_that_hold() {
     let (anna, _ben) = (call.join("standup", "Anna"), call.join("standup", "Ben"));
     let mut refusal = String::new();
     connect(server.address).read_to_string(&mut refusal).expect("a refusal, then the end");
-    assert!(refusal.starts_with("HTTP/1.1 503") && refusal.contains("too many connections"), "{refusal}");
+    assert!(
+        refusal.starts_with("HTTP/1.1 503") && refusal.contains("max_connections_per_address"),
+        "{refusal}"
+    );
     assert!(call.is_served(anna));
 }

@@ -120,6 +120,32 @@ fn who_comes_back_too_late_is_unknown_and_joins_again() {
 }
 
 #[test]
+fn who_loses_media_too_is_gone_sooner() {
+    let server = Server::start(&[("MEDIA_MEDIA_TIMEOUT", "1"), ("SIGNALLING_RESUME_TIMEOUT", "3600")]);
+    let mut call = two_people(&server);
+    let id = call.clients[ANNA].id().to_owned();
+    // Her machine is switched off.
+    drop(call.clients.remove(ANNA));
+    let ben = 0;
+    assert_eq!(call.until_told(ben, "participant-reconnecting")["participantId"], id.as_str());
+    let left = call.until_told(ben, "participant-left");
+    assert_eq!((&left["participantId"], &left["reason"]), (&id.into(), &"timeout".into()));
+}
+
+#[test]
+fn a_goodbye_on_the_socket_is_a_leave() {
+    let server = Server::start(&[]);
+    let mut call = two_people(&server);
+    call.clients[ANNA].close();
+    let left = call.until_told(BEN, "participant-left");
+    assert_eq!((&left["participantId"], &left["reason"]), (&call.clients[ANNA].id().into(), &"left".into()));
+    assert!(call.clients[BEN].told("participant-reconnecting").is_empty());
+    let data = resume_data(&call.clients[ANNA].joined);
+    call.clients[ANNA].connect();
+    assert_eq!(call.refused(ANNA, "resume", data)["code"], "unknown-participant");
+}
+
+#[test]
 fn somebody_of_a_room_that_never_was_is_unknown() {
     let server = Server::start(&[]);
     let mut call = Call::new(server.address);
