@@ -42,6 +42,7 @@ impl Call {
     }
 
     /// Sends a request and waits for its one reply, whole.
+    #[expect(clippy::needless_pass_by_value, reason = "the data are written where they are sent")]
     pub fn ask(&mut self, who: usize, kind: &str, data: Value) -> Value {
         let request = self.clients[who].request(kind, &data);
         let mut reply = None;
