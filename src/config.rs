@@ -176,7 +176,7 @@ sections! {
     }
     /// What is logged, to standard error.
     log: Log {
-        /// How much: a level, then, if wanted, levels for single modules.
+        /// How much: a level, then, if wanted, levels for single modules. Of str0m, is and dimpl, errors only unless named.
         level: LogFilter = LogFilter::info(), Rule::Any;
         /// Lines for people, or JSON for machines.
         format: LogFormat = LogFormat::Text, Rule::Any;
