@@ -49,7 +49,7 @@ struct Live {
 fn live(server: &Server) -> Live {
     let stats = server.get("/admin/v1/stats").json();
     Live {
-        descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count()),
+        descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
         core: json!([stats["core"]["demuxEntries"], stats["core"]["deadlines"]]),
         connections: stats["shell"]["connections"].clone(),
         dtls_sessions: stats["shell"]["dtlsSessions"].clone(),
