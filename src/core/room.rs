@@ -226,7 +226,7 @@ impl Room {
             }
             Command::Mute { track, muted } => self.mute(now, from, track, muted, outbox),
             Command::Subscribe(track) => self.subscribe(now, from, track, outbox),
-            Command::Unsubscribe(track) => self.unsubscribe(from, track),
+            Command::Unsubscribe(track) => self.unsubscribe(now, from, track, outbox),
             Command::Pause { track, paused } => self.pause(now, from, track, paused),
             Command::Data { to, topic, payload } => {
                 self.pass_data(from, to.as_deref(), &topic, &payload, outbox)

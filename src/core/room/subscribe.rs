@@ -42,13 +42,20 @@ impl Room {
         Ok(())
     }
 
-    pub(super) fn unsubscribe(&mut self, from: ParticipantKey, track: TrackId) -> Result<(), Refusal> {
+    pub(super) fn unsubscribe(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
         self.others_track(from, track)?;
         let participant = &mut self.participants[from.0];
         participant.unsubscribed.insert(track);
         if let Some(subscription) = participant.subscriptions.remove(&track) {
             if let SubscriptionState::Slot(slot) = subscription.state {
                 self.release_slot(from, slot);
+                self.assign_slots(now, from, outbox);
             }
             self.slot_maps.push(from);
         }
