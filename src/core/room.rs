@@ -251,13 +251,17 @@ impl Room {
             None => self.order.iter().copied().filter(|key| *key != from).collect(),
             Some(ids) => {
                 let known: Option<Vec<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
-                known.ok_or_else(|| {
+                let mut known = known.ok_or_else(|| {
                     Refusal::new(
                         RefusalCode::UnknownRecipient,
                         "`to` names somebody who is not in the room",
                         "send to the participants that the room lists",
                     )
-                })?
+                })?;
+                // Named twice is told once: else one request could fill somebody's connection.
+                known.sort_unstable();
+                known.dedup();
+                known
             }
         };
         for recipient in recipients {
