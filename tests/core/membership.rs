@@ -84,6 +84,32 @@ fn media_goes_on_while_signalling_is_broken_and_the_snapshot_is_whole() {
 }
 
 #[test]
+fn who_is_back_is_asked_again_for_the_slots_that_were_asked_for_meanwhile() {
+    let mut world = World::new();
+    let viewer = world.join("standup", "Viewer");
+    world.publish(viewer, 1, &[]);
+    world.break_signalling(viewer);
+    for person in 1..4 {
+        world.join("standup", "Somebody");
+        world.publish(person, 1, &[Camera]);
+    }
+    let h264_only =
+        str0m::Rtc::builder().set_rtp_mode(true).clear_codecs().enable_opus(true, false).enable_h264(true);
+    let late = world.join_with("standup", "Somebody else", h264_only.build(world.now));
+    world.resume(viewer, None);
+    let asked = |event: &Event| matches!(event, Event::MoreSlots(counts) if counts.video >= 3);
+    assert!(world.clients[viewer].events.iter().any(asked));
+    world.publish(viewer, 3, &[]);
+    assert_eq!(world.clients[viewer].shown().len(), 3);
+
+    world.publish(late, 1, &[]);
+    world.break_signalling(late);
+    world.resume(late, None);
+    let told = |event: &&Event| matches!(event, Event::CannotReceive { .. });
+    assert_eq!(world.clients[late].events.iter().filter(told).count(), 6, "of three tracks, then and now");
+}
+
+#[test]
 fn a_wrong_secret_resumes_nobody_and_a_second_connection_replaces_the_first() {
     let mut world = call(&["Anna", "Ben"], &[]);
     let old = world.clients[1].connection;
