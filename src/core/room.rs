@@ -336,6 +336,11 @@ impl Room {
             self.remove(now, key, LeaveReason::Timeout, outbox);
             return;
         }
+        if self.participants[key.0].consent_ends(self.settings.media_timeout).is_some_and(|at| at <= now) {
+            // Packets to who is not there would be sent for nothing, and would let the receiver lose the roll-over
+            // counter: after 2^15 of them it could open none any more.
+            self.participants[key.0].lose_path();
+        }
         if self.participants[key.0].session.deadline().is_some_and(|at| at <= now) {
             self.participants[key.0].session.handle_timeout(now);
             self.carry_out_effects(now, key, None, outbox);
@@ -350,6 +355,7 @@ impl Room {
     fn arm(&mut self, now: Instant, key: ParticipantKey) {
         let Some(participant) = self.participants.get(key.0) else { return };
         let mut at = earliest(participant.session.deadline(), self.expiry(participant));
+        at = earliest(at, participant.consent_ends(self.settings.media_timeout));
         if let Some(media) = &participant.media {
             at = earliest(at, earliest(media.deadline(), participant.report_at));
             for publication in &participant.publications {

@@ -136,6 +136,32 @@ fn who_vanishes_is_gone_when_the_media_path_has_died_as_well() {
 }
 
 #[test]
+fn nothing_is_sent_to_who_is_unreachable_and_pictures_go_on_when_they_are_back() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    show(&mut world, 0, Camera, 5);
+    world.clients[1].unplugged = true;
+    show(&mut world, 0, Camera, 160);
+    let sent = |world: &World| {
+        let slots = &world.sfu.snapshot(world.now).rooms[0].participants[1].slots;
+        slots.iter().map(|slot| slot.counters.packets).sum::<u64>()
+    };
+    let before = sent(&world);
+    assert!((100..160).contains(&before), "until consent ends: {before}");
+    show(&mut world, 0, Camera, 10);
+    assert_eq!(sent(&world), before);
+
+    world.clients[1].unplugged = false;
+    let asked = world.clients[0].keyframe_requests;
+    world.until("Ben is reachable", |world| {
+        world.send(0, Camera, false);
+        world.clients[0].keyframe_requests > asked
+    });
+    let received = world.clients[1].received.len();
+    show(&mut world, 0, Camera, 5);
+    assert_eq!(world.clients[1].received.len(), received + 5);
+}
+
+#[test]
 fn who_does_not_come_back_in_time_is_gone_although_media_flows() {
     let mut world = call(&["Anna", "Ben"], &[Camera]);
     world.break_signalling(1);

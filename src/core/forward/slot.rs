@@ -141,6 +141,11 @@ impl Slot {
         self.munger.desynchronise();
     }
 
+    /// What follows does not continue what was sent.
+    pub fn interrupt(&mut self) {
+        self.munger.desynchronise();
+    }
+
     /// Stops or resumes.
     pub fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
