@@ -1,6 +1,6 @@
 //! Publication: one published track: what comes in, kept once for all who watch, and who they are.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::descriptor::{Descriptor, describe};
 use super::extensions::PassedExtensions;
@@ -23,6 +23,8 @@ pub struct PublicationKey(pub usize);
 const LATE: u64 = 512;
 /// An encoding that has been silent this long gives way to another one that sends.
 const ENCODING_SILENCE_MS: u128 = 1000;
+/// A codec stays this long at least: a change costs every viewer a key frame, and some of them messages.
+const CODEC_STAYS: Duration = Duration::from_secs(1);
 /// What separates the indices of two stretches of a track.
 const STRETCH_GAP: u64 = 1 << 32;
 
@@ -93,6 +95,7 @@ pub struct Publication {
     pub muted: bool,
     /// Its codec: what the answer lets expect, then what comes.
     pub codec: Option<CodecParams>,
+    codec_changed: Option<Instant>,
     /// Requests for key frames, towards the owner.
     pub keyframes: KeyframeRequests,
     /// Who shows it where.
@@ -149,6 +152,7 @@ impl Publication {
             source,
             muted,
             codec,
+            codec_changed: None,
             keyframes: KeyframeRequests::default(),
             viewers: Vec::new(),
             pending: Vec::new(),
@@ -219,6 +223,12 @@ impl Publication {
         }
         let codec_changed = self.codec() != Some(arrival.codec.codec);
         if codec_changed {
+            let stays = |at: Instant| now.saturating_duration_since(at) < CODEC_STAYS;
+            if self.codec_changed.is_some_and(stays) {
+                self.counters.dropped += 1;
+                return Arrived::Dropped;
+            }
+            self.codec_changed = Some(now);
             if self.codec.is_some() && self.highest > 0 {
                 self.generation += 1;
             }
@@ -310,12 +320,11 @@ pub fn incoming(meta: &PacketMeta<Kept>) -> Incoming {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::core::ids::PayloadType;
 
     const VP8: Codec = Codec::Vp8;
+    const AV1: Codec = Codec::Av1 { profile: 0 };
 
     fn publication() -> Publication {
         let (key, mid) = (PublicationKey(0), Mid::from("0"));
@@ -357,6 +366,17 @@ mod tests {
             Arrived::Pending { codec_changed, .. } => Some(codec_changed),
             Arrived::Dropped => None,
         }
+    }
+
+    #[test]
+    fn a_codec_that_changes_with_every_packet_bothers_nobody() {
+        let now = Instant::now();
+        let mut publication = publication();
+        assert_eq!(arrive(&mut publication, now, 1, 1, VP8), Some(true));
+        for index in 2..100 {
+            assert_eq!(arrive(&mut publication, now, 1, index, AV1), None);
+        }
+        assert_eq!(arrive(&mut publication, now + CODEC_STAYS, 1, 100, AV1), Some(true));
     }
 
     #[test]
