@@ -13,13 +13,13 @@ mod subscribe;
 
 pub use membership::unknown_participant;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use tracing::{debug, error};
+use tracing::error;
 
 use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
@@ -35,8 +35,6 @@ use super::timers::DeadlineHeap;
 
 /// Somebody whose signalling broke has at least this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
-/// Without a connectivity check for this long, nothing is sent to a peer any more (RFC 7675 §5.1).
-const CONSENT: Duration = Duration::from_secs(30);
 
 /// A participant's place in their room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -264,14 +262,18 @@ impl Room {
         let recipients: Vec<ParticipantKey> = match to {
             None => self.order.iter().copied().filter(|key| *key != from).collect(),
             Some(ids) => {
-                let known: Option<BTreeSet<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
-                known.map(|keys| keys.into_iter().collect()).ok_or_else(|| {
+                let known: Option<Vec<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
+                let mut known = known.ok_or_else(|| {
                     Refusal::new(
                         RefusalCode::UnknownRecipient,
                         "`to` names somebody who is not in the room",
                         "send to the participants that the room lists",
                     )
-                })?
+                })?;
+                // Named twice is told once: else one request could fill somebody's connection.
+                known.sort_unstable();
+                known.dedup();
+                known
             }
         };
         for recipient in recipients {
@@ -346,10 +348,10 @@ impl Room {
             self.remove(now, key, LeaveReason::Timeout, outbox);
             return;
         }
-        let participant = &mut self.participants[key.0];
-        if participant.path.is_some() && participant.last_check.is_some_and(|at| at + CONSENT <= now) {
-            participant.path = None;
-            debug!(room = %self.id, participant = %participant.id, "consent lapsed: nothing is sent to them");
+        if self.participants[key.0].consent_ends(self.settings.media_timeout).is_some_and(|at| at <= now) {
+            // Packets to who is not there would be sent for nothing, and would let the receiver lose the roll-over
+            // counter: after 2^15 of them it could open none any more.
+            self.participants[key.0].lose_path();
         }
         if self.participants[key.0].session.deadline().is_some_and(|at| at <= now) {
             self.participants[key.0].session.handle_timeout(now);
@@ -365,9 +367,7 @@ impl Room {
     fn arm(&mut self, now: Instant, key: ParticipantKey) {
         let Some(participant) = self.participants.get(key.0) else { return };
         let mut at = earliest(participant.session.deadline(), self.expiry(participant));
-        if participant.path.is_some() {
-            at = earliest(at, participant.last_check.map(|check| check + CONSENT));
-        }
+        at = earliest(at, participant.consent_ends(self.settings.media_timeout));
         if let Some(media) = &participant.media {
             at = earliest(at, earliest(media.deadline(), participant.report_at));
             for publication in &participant.publications {

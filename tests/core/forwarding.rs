@@ -169,4 +169,6 @@ fn messages_reach_whom_they_name() {
         world.clients[who].events.iter().filter(|event| matches!(event, Event::Data { .. })).count()
     };
     assert_eq!([got(&world, 0), got(&world, 1), got(&world, 2)], [0, 2, 1]);
+    world.command(0, data(Some(vec![ben; 1000])));
+    assert_eq!(got(&world, 1), 3, "named a thousand times is told once");
 }

@@ -133,7 +133,7 @@ impl Room {
         };
         self.slot_maps.retain(|other| *other != key);
         outbox.event(key, Event::Resumed(request, Box::new(resumed)));
-        self.tell_cannot_receive(key, outbox);
+        self.remind(key, outbox);
         self.tell_others(key, &Event::ParticipantResumed(id), outbox);
         debug!(room = %self.id, participant = %id, "resumed");
         self.arm(now, key);

@@ -9,7 +9,7 @@ use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, Waiti
 use crate::core::forward::publication::{Publication, PublicationKey, Viewer};
 use crate::core::ids::TrackId;
 use crate::core::outbox::Outbox;
-use crate::core::participant::{Participant, SubscriptionState};
+use crate::core::participant::{Participant, Subscription, SubscriptionState};
 
 /// Slots are asked for this many at a time, so that a room that fills up does not negotiate with every join.
 const SLOTS_STEP: usize = 4;
@@ -244,20 +244,6 @@ impl Room {
         }
     }
 
-    /// Tells somebody who is back what they cannot receive: the snapshot replaced all that they knew.
-    pub(super) fn tell_cannot_receive(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
-        let subscriptions = self.participants[key.0].subscriptions.iter();
-        let hopeless: Vec<TrackId> = subscriptions
-            .filter(|(_, subscription)| subscription.state == SubscriptionState::CannotReceive)
-            .map(|(track, _)| *track)
-            .collect();
-        for track in hopeless {
-            if let Some(&publication) = self.by_track.get(&track) {
-                self.cannot_receive(key, publication, outbox);
-            }
-        }
-    }
-
     fn release_slot(&mut self, key: ParticipantKey, index: usize) {
         let slot = &mut self.participants[key.0].slots[index];
         let Some(shown) = slot.shown else { return };
@@ -294,6 +280,25 @@ impl Room {
             self.participants[key.0].asked = wanted;
             outbox.event(key, Event::MoreSlots(wanted));
         }
+    }
+
+    /// Says again what the snapshot of a resume does not hold and nobody may have heard: how many slots are wanted, and
+    /// what cannot be received.
+    pub(super) fn remind(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        let participant = &mut self.participants[key.0];
+        if participant.negotiated.sections.is_empty() {
+            return;
+        }
+        participant.asked = SlotCounts { audio: 0, video: 0 };
+        let hopeless = |(track, subscription): (&TrackId, &Subscription)| {
+            let hopeless = subscription.state == SubscriptionState::CannotReceive;
+            if hopeless { self.by_track.get(track).copied() } else { None }
+        };
+        let hopeless: Vec<PublicationKey> = participant.subscriptions.iter().filter_map(hopeless).collect();
+        for publication in hopeless {
+            self.cannot_receive(key, publication, outbox);
+        }
+        self.ask_for_slots(key, outbox);
     }
 
     fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {
