@@ -17,7 +17,7 @@ mod bind;
 mod clock;
 mod connection;
 mod deadlines;
-mod dtls;
+pub(crate) mod dtls;
 mod entropy;
 mod event_loop;
 mod http;
