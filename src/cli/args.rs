@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
 use super::load::LoadArgs;
+use super::stats::StatsArgs;
 use crate::config::{Flag, Sources};
 
 const EXAMPLES: &str = "\
@@ -47,6 +48,8 @@ pub(super) enum Command {
     Config,
     /// Load a server with people of its own, and measure (docs/load.md)
     Load(Box<LoadArgs>),
+    /// Print what a running server does
+    Stats(StatsArgs),
 }
 
 /// What all subcommands take.

@@ -8,6 +8,7 @@ mod failure;
 mod load;
 pub mod log;
 pub mod serve;
+mod stats;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -43,6 +44,9 @@ pub fn run(
 fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), Failure> {
     if let Some(Command::Load(load)) = &args.command {
         return load::load(load);
+    }
+    if let Some(Command::Stats(stats)) = &args.command {
+        return stats::stats(stats);
     }
     let sources = args.options.sources(variables)?;
     let loaded = crate::config::load(&sources)?;

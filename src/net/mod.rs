@@ -21,6 +21,7 @@ pub(crate) mod dtls;
 mod entropy;
 mod event_loop;
 mod http;
+mod latency;
 mod origin;
 mod pipe;
 mod requests;
