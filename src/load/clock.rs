@@ -46,7 +46,7 @@ impl Clock {
         const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
         let wall = self.wall_at_base.saturating_add(at);
         let (seconds, rest) = (wall / 1_000_000_000, wall % 1_000_000_000);
-        (seconds + SECONDS_1900_TO_1970) << 32 | (rest << 32) / 1_000_000_000
+        ((seconds + SECONDS_1900_TO_1970) << 32) | ((rest << 32) / 1_000_000_000)
     }
 
     /// Reads wall time anew: it may be stepped or slewed.

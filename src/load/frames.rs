@@ -156,7 +156,7 @@ mod tests {
 
     /// All packets of a frame at once.
     fn whole(tracker: &mut FrameTracker, now: u64, frame: u32, key: bool) -> bool {
-        (0..3).fold(false, |decoded, index| tracker.on_packet(now, part(frame, index, key)) || decoded)
+        (0..3).filter(|index| tracker.on_packet(now, part(frame, *index, key))).count() > 0
     }
 
     #[test]

@@ -418,7 +418,6 @@ impl Generator {
         }
         let before = self.problems.len();
         self.note_failures();
-        self.problems.dedup();
         if self.problems.len() > before {
             self.problems.push("not everyone was there to the end".to_owned());
         }
@@ -434,11 +433,10 @@ impl Generator {
             })
             .collect();
         if let Some(first) = reasons.first() {
-            self.problems.push(format!(
-                "{} of {} failed; the first: {first}",
-                reasons.len(),
-                self.people.len()
-            ));
+            let problem = format!("{} of {} failed; the first: {first}", reasons.len(), self.people.len());
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
         }
     }
 }
