@@ -61,6 +61,12 @@ impl Candidates {
         self.interfaces.iter().any(|ip| is_global(*ip))
     }
 
+    /// The addresses that others may know us by.
+    pub fn ips(&mut self, now: Instant) -> Vec<IpAddr> {
+        self.refresh(now);
+        self.public.iter().chain(&self.interfaces).copied().collect()
+    }
+
     /// The ways in for one client, best first, never empty. `remote` and `local` are its signalling connection's
     /// ends; `proxied` that a reverse proxy stands at the other end of it.
     pub fn for_client(
@@ -85,9 +91,11 @@ impl Candidates {
             }
         }
         let port = self.bound.port();
-        ips.into_iter()
-            .map(|ip| LocalCandidate { transport: Transport::Udp, address: SocketAddr::new(ip, port) })
-            .collect()
+        // UDP first: TCP is for networks that let nothing else through.
+        let by = |transport: Transport| {
+            ips.iter().map(move |ip| LocalCandidate { transport, address: SocketAddr::new(*ip, port) })
+        };
+        by(Transport::Udp).chain(by(Transport::Tcp)).collect()
     }
 
     fn loopbacks(&self) -> Vec<IpAddr> {
@@ -158,8 +166,15 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    /// The addresses of the UDP half, after a look at the TCP half: the same, behind it.
     fn ips(candidates: Vec<LocalCandidate>) -> Vec<IpAddr> {
-        candidates.into_iter().map(|candidate| candidate.address.ip()).collect()
+        let (udp, tcp) = candidates.split_at(candidates.len() / 2);
+        assert!(udp.iter().all(|candidate| candidate.transport == Transport::Udp));
+        assert!(tcp.iter().all(|candidate| candidate.transport == Transport::Tcp));
+        let addresses =
+            |half: &[LocalCandidate]| -> Vec<_> { half.iter().map(|candidate| candidate.address).collect() };
+        assert_eq!(addresses(udp), addresses(tcp));
+        udp.iter().map(|candidate| candidate.address.ip()).collect()
     }
 
     #[test]
