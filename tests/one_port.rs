@@ -156,13 +156,13 @@ fn a_renewed_certificate_is_for_new_connections_and_drops_nobody() {
 
 #[test]
 fn a_self_signed_certificate_outlives_a_restart() {
-    let data_dir = Some(temporary("kept"));
-    let start = || Server::start(ShellConfig { data_dir: data_dir.clone(), ..config() });
+    let directory = temporary("kept");
+    let start = || Server::start(ShellConfig { data_dir: Some(directory.clone()), ..config() });
     let first = tls::certificate(start().address);
     assert_eq!(tls::certificate(start().address), first);
     let other = Server::start(config());
     assert_ne!(tls::certificate(other.address), first, "nothing is kept where nothing is to be kept");
-    fs::remove_dir_all(data_dir.expect("set above")).expect("removed");
+    fs::remove_dir_all(&directory).expect("removed");
 }
 
 /// What somebody elsewhere is answered, by way of a proxy that is trusted and says how they came.
