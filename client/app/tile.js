@@ -42,7 +42,11 @@ export class Tile {
       { class: 'tile' },
       this.#picture,
       make('div', { class: 'avatar' }, this.#initials, this.#avatarMessage),
-      make('div', { class: 'tile-footer' }, make('div', { class: 'tile-name' }, this.#mutedIcon, this.#name, this.#level)),
+      make(
+        'div',
+        { class: 'tile-footer' },
+        make('div', { class: 'tile-name' }, this.#mutedIcon, this.#name, this.#level),
+      ),
       this.#badge,
       this.#quality,
     );
@@ -105,13 +109,19 @@ export class Tile {
  */
 function messageFor(picture, microphone) {
   const problems = [];
-  for (const [track, verb] of /** @type {const} */ ([[picture, 'see'], [microphone, 'hear']])) {
+  for (const [track, verb] of /** @type {const} */ ([
+    [picture, 'see'],
+    [microphone, 'hear'],
+  ])) {
     if (!(track instanceof RemoteTrack)) continue;
-    if (track.status === 'unsupported') problems.push(`You cannot ${verb} this: ${track.reason || 'your browser lacks the codec'}.`);
-    if (track.status === 'waiting') problems.push(`Waiting to ${verb} this: ${track.reason || 'no free slot'}.`);
+    if (track.status === 'unsupported')
+      problems.push(`You cannot ${verb} this: ${track.reason || 'your browser lacks the codec'}.`);
+    if (track.status === 'waiting') problems.push(`Waiting to ${verb} this: ${waitingReason(track.reason)}.`);
   }
   if (problems.length > 0) return problems.join(' ');
-  return picture instanceof RemoteTrack && !picture.muted && picture.status !== 'unsubscribed' ? 'Picture is on its way…' : '';
+  return picture instanceof RemoteTrack && !picture.muted && picture.status !== 'unsubscribed'
+    ? 'Picture is on its way…'
+    : '';
 }
 
 /** @param {string} name */
@@ -126,4 +136,14 @@ function hueOf(name) {
   let hash = 0;
   for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) % 360;
   return hash;
+}
+
+/**
+ * @param {string} reason as the protocol has it
+ * @returns {string} in words
+ */
+function waitingReason(reason) {
+  return reason === 'slot-limit'
+    ? 'as many tracks are received as this server allows'
+    : 'a place for it is being made';
 }

@@ -13,13 +13,13 @@ mod subscribe;
 
 pub use membership::unknown_participant;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use tracing::error;
+use tracing::{debug, error};
 
 use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
@@ -32,6 +32,11 @@ use super::participant::{Participant, Signalling};
 use super::session::Effect;
 use super::settings::Settings;
 use super::timers::DeadlineHeap;
+
+/// Somebody whose signalling broke has at least this long to come back.
+const GRACE: Duration = Duration::from_secs(5);
+/// Without a connectivity check for this long, nothing is sent to a peer any more (RFC 7675 §5.1).
+const CONSENT: Duration = Duration::from_secs(30);
 
 /// A participant's place in their room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,7 +167,16 @@ impl Room {
             RoomInput::ConnectionLost(from) => {
                 self.step(now, from, outbox, |room, outbox| room.lose_connection(now, from, outbox));
             }
-            RoomInput::Join(request, admission, join) => self.join(now, request, admission, join, outbox),
+            RoomInput::Join(request, admission, join) => {
+                let entered = catch_unwind(AssertUnwindSafe(|| {
+                    self.join(now, request.clone(), admission, join, outbox);
+                }));
+                if entered.is_err() {
+                    error!(room = %self.id, "a join panicked; it is refused");
+                    let refusal = Refusal::new(RefusalCode::Internal, "joining failed", "try again");
+                    outbox.outputs.push(RoomOutput::Refused(request, refusal));
+                }
+            }
             RoomInput::Resume(request, resume) => self.resume(now, request, &resume, outbox),
             RoomInput::Remove(id) => {
                 if let Some(&key) = self.by_id.get(&id) {
@@ -226,7 +240,7 @@ impl Room {
             }
             Command::Mute { track, muted } => self.mute(now, from, track, muted, outbox),
             Command::Subscribe(track) => self.subscribe(now, from, track, outbox),
-            Command::Unsubscribe(track) => self.unsubscribe(from, track),
+            Command::Unsubscribe(track) => self.unsubscribe(now, from, track, outbox),
             Command::Pause { track, paused } => self.pause(now, from, track, paused),
             Command::Data { to, topic, payload } => {
                 self.pass_data(from, to.as_deref(), &topic, &payload, outbox)
@@ -250,8 +264,8 @@ impl Room {
         let recipients: Vec<ParticipantKey> = match to {
             None => self.order.iter().copied().filter(|key| *key != from).collect(),
             Some(ids) => {
-                let known: Option<Vec<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
-                known.ok_or_else(|| {
+                let known: Option<BTreeSet<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
+                known.map(|keys| keys.into_iter().collect()).ok_or_else(|| {
                     Refusal::new(
                         RefusalCode::UnknownRecipient,
                         "`to` names somebody who is not in the room",
@@ -332,6 +346,11 @@ impl Room {
             self.remove(now, key, LeaveReason::Timeout, outbox);
             return;
         }
+        let participant = &mut self.participants[key.0];
+        if participant.path.is_some() && participant.last_check.is_some_and(|at| at + CONSENT <= now) {
+            participant.path = None;
+            debug!(room = %self.id, participant = %participant.id, "consent lapsed: nothing is sent to them");
+        }
         if self.participants[key.0].session.deadline().is_some_and(|at| at <= now) {
             self.participants[key.0].session.handle_timeout(now);
             self.carry_out_effects(now, key, None, outbox);
@@ -346,6 +365,9 @@ impl Room {
     fn arm(&mut self, now: Instant, key: ParticipantKey) {
         let Some(participant) = self.participants.get(key.0) else { return };
         let mut at = earliest(participant.session.deadline(), self.expiry(participant));
+        if participant.path.is_some() {
+            at = earliest(at, participant.last_check.map(|check| check + CONSENT));
+        }
         if let Some(media) = &participant.media {
             at = earliest(at, earliest(media.deadline(), participant.report_at));
             for publication in &participant.publications {
@@ -360,8 +382,9 @@ impl Room {
     fn expiry(&self, participant: &Participant) -> Option<Instant> {
         let Signalling::Lost { since } = participant.signalling else { return None };
         let back_by = since + self.settings.resume_timeout;
-        let consent = participant.last_check.map(|at| at.max(since) + self.settings.media_timeout);
-        earliest(Some(back_by), consent)
+        // Not at once, if the path had been dead for longer: a change of networks breaks both at a time.
+        let dead = participant.last_check.map(|at| (at + self.settings.media_timeout).max(since + GRACE));
+        earliest(Some(back_by), dead)
     }
 
     fn has_expired(&self, now: Instant, key: ParticipantKey) -> bool {
@@ -388,4 +411,50 @@ fn send(outbox: &mut Outbox, path: Option<Path>, bytes: &[u8]) {
         buffer.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(bytes.len())
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::event::SlotCounts;
+
+    fn room(now: Instant) -> Room {
+        let settings = Settings {
+            rooms_max: 1,
+            participants_per_room_max: 9,
+            tracks_per_participant_max: 9,
+            slots: SlotCounts { audio: 1, video: 1 },
+            slots_max: SlotCounts { audio: 1, video: 1 },
+            empty_timeout: Duration::ZERO,
+            resume_timeout: Duration::from_secs(30),
+            media_timeout: Duration::from_secs(15),
+            certificate: vec![0; 16],
+            epoch: now,
+            epoch_unix: Duration::ZERO,
+        };
+        Room::new(now, "standup".parse().unwrap(), "aaaa".into(), Rc::new(settings))
+    }
+
+    #[test]
+    fn a_panic_in_one_participants_step_ends_that_participant_alone() {
+        let now = Instant::now();
+        let (mut room, mut outbox) = (room(now), Outbox::default());
+        for name in ["Anna", "Ben"] {
+            let admission = Admission { entropy: [name.len() as u8; 32], candidates: Vec::new() };
+            let join = Join { room: room.id.clone(), name: name.to_owned(), auto_subscribe: true };
+            room.handle(now, RoomInput::Join(None, admission, join), &mut outbox);
+        }
+        let (anna, ben) = (room.order[0], room.order[1]);
+        outbox.outputs.clear();
+        room.step(now, anna, &mut outbox, |_, _| panic!("a bug"));
+        assert_eq!(room.order, [ben]);
+        let told = |to: ParticipantKey, wanted: fn(&Event) -> bool| {
+            outbox
+                .outputs
+                .iter()
+                .any(|output| matches!(output, RoomOutput::Event(key, event) if *key == to && wanted(event)))
+        };
+        assert!(told(anna, |event| matches!(event, Event::Closing(ClosingReason::Error))));
+        assert!(told(ben, |event| matches!(event, Event::ParticipantLeft(_, LeaveReason::Error))));
+    }
 }

@@ -11,12 +11,13 @@ use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
-use strait::core::command::{Command, Join, PublicationRequest, Source};
+use strait::core::command::{Command, Join, PublicationRequest, Resume, Source};
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
-use strait::core::input::{Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport};
+use strait::core::input::{AdminCommand, Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport};
 use strait::core::output::DtlsRequest;
 use strait::core::{Input, Output, Settings, Sfu};
+use strait::wire::classify::{Kind, classify};
 
 /// Where the server is, as the clients see it.
 pub fn server_address() -> SocketAddr {
@@ -113,6 +114,21 @@ struct Handshake {
     dtls: dimpl::Dtls,
 }
 
+/// One input as it was, so that it can be fed again.
+#[derive(Clone)]
+pub enum Recorded {
+    Datagram(Path, Vec<u8>),
+    Join(ConnectionId, Option<RequestId>, Admission, Join),
+    Resume(ConnectionId, Option<RequestId>, Resume),
+    Command(ConnectionId, Option<RequestId>, Command),
+    ConnectionLost(ConnectionId),
+    Dtls(DtlsSession, DtlsEvent),
+    Admin(AdminCommand),
+    Timeout,
+    /// The outputs were drained here.
+    Drained,
+}
+
 /// Everything there is.
 pub struct World {
     pub sfu: Sfu,
@@ -126,6 +142,71 @@ pub struct World {
     to_clients: VecDeque<(SocketAddr, Vec<u8>)>,
     deadline: Option<Instant>,
     requests: u64,
+    settings: Settings,
+    /// Every input with its time, from the start.
+    pub record: Vec<(Duration, Recorded)>,
+    /// Everything that came out, as bytes.
+    pub outputs: Vec<Vec<u8>>,
+    /// Decides of each RTP packet that is on its way from the server whether it is lost.
+    pub loses_down: fn(u16) -> bool,
+    /// The same on the way to the server.
+    pub loses_up: fn(u16) -> bool,
+}
+
+/// Feeds an input to a core.
+fn feed(sfu: &mut Sfu, now: Instant, input: Recorded) {
+    match input {
+        Recorded::Datagram(path, mut bytes) => {
+            sfu.handle_input(now, Input::Datagram { path, bytes: &mut bytes });
+        }
+        Recorded::Join(connection, request, admission, join) => {
+            sfu.handle_input(now, Input::Join { connection, request, admission, join });
+        }
+        Recorded::Resume(connection, request, resume) => {
+            sfu.handle_input(now, Input::Resume { connection, request, resume });
+        }
+        Recorded::Command(connection, request, command) => {
+            sfu.handle_input(now, Input::Command { connection, request, command });
+        }
+        Recorded::ConnectionLost(connection) => sfu.handle_input(now, Input::ConnectionLost(connection)),
+        Recorded::Dtls(session, event) => sfu.handle_input(now, Input::Dtls { session, event }),
+        Recorded::Admin(command) => sfu.handle_input(now, Input::Admin(command)),
+        Recorded::Timeout => sfu.handle_input(now, Input::Timeout),
+        Recorded::Drained => {}
+    }
+}
+
+/// An output as bytes that can be compared.
+fn as_bytes(output: &Output<'_>) -> Option<Vec<u8>> {
+    match output {
+        Output::Transmit(transmit) => {
+            let mut bytes = format!("{:?} {:?} ", transmit.path, transmit.class).into_bytes();
+            bytes.extend_from_slice(transmit.bytes);
+            Some(bytes)
+        }
+        // Deadlines are no part of what must be equal.
+        Output::Timeout(_) => None,
+        other => Some(format!("{other:?}").into_bytes()),
+    }
+}
+
+/// What a fresh core puts out for a record, with all times moved.
+pub fn replay(settings: &Settings, shift: Duration, record: &[(Duration, Recorded)]) -> Vec<Vec<u8>> {
+    let start = settings.epoch + shift;
+    let mut sfu = Sfu::new(Settings { epoch: start, ..settings.clone() });
+    let mut outputs = Vec::new();
+    for (at, input) in record {
+        if matches!(input, Recorded::Drained) {
+            loop {
+                let output = sfu.poll_output();
+                let Some(bytes) = as_bytes(&output) else { break };
+                outputs.push(bytes);
+            }
+        } else {
+            feed(&mut sfu, start + *at, input.clone());
+        }
+    }
+    outputs
 }
 
 impl World {
@@ -142,7 +223,12 @@ impl World {
         let mut settings = settings(start, certificate.certificate.clone());
         change(&mut settings);
         Self {
-            sfu: Sfu::new(settings),
+            sfu: Sfu::new(settings.clone()),
+            settings,
+            record: Vec::new(),
+            outputs: Vec::new(),
+            loses_down: |_| false,
+            loses_up: |_| false,
             start,
             now: start,
             clients: Vec::new(),
@@ -158,11 +244,16 @@ impl World {
 
     /// Somebody joins a room. Their index in `clients`.
     pub fn join(&mut self, room: &str, name: &str) -> usize {
+        let rtc = Rtc::builder().set_rtp_mode(true).build(self.now);
+        self.join_with(room, name, rtc)
+    }
+
+    /// Somebody joins a room with an endpoint of their own choice.
+    pub fn join_with(&mut self, room: &str, name: &str, mut rtc: Rtc) -> usize {
         let index = self.clients.len();
         let connection = ConnectionId(index as u64 + 1);
         let address: SocketAddr =
             format!("10.0.{}.{}:5000", index / 200, index % 200 + 1).parse().expect("address");
-        let mut rtc = Rtc::builder().set_rtp_mode(true).build(self.now);
         rtc.add_local_candidate(Candidate::host(address, "udp").expect("a candidate"));
         self.clients.push(Client {
             connection,
@@ -189,20 +280,14 @@ impl World {
     pub fn ask_to_join(&mut self, client: usize, room: &str, name: &str) {
         let mut entropy = [client as u8; 32];
         entropy[0] = 0x5a;
-        let input = Input::Join {
-            connection: self.clients[client].connection,
-            request: self.next_request(),
-            admission: Admission {
-                entropy,
-                candidates: vec![LocalCandidate { transport: Transport::Udp, address: server_address() }],
-            },
-            join: Join {
-                room: room.parse().expect("a room id"),
-                name: name.to_owned(),
-                auto_subscribe: true,
-            },
+        let admission = Admission {
+            entropy,
+            candidates: vec![LocalCandidate { transport: Transport::Udp, address: server_address() }],
         };
-        self.sfu.handle_input(self.now, input);
+        let join =
+            Join { room: room.parse().expect("a room id"), name: name.to_owned(), auto_subscribe: true };
+        let request = self.next_request();
+        self.input(Recorded::Join(self.clients[client].connection, request, admission, join));
         self.settle();
     }
 
@@ -215,8 +300,39 @@ impl World {
     pub fn command(&mut self, client: usize, command: Command) {
         let connection = self.clients[client].connection;
         let request = self.next_request();
-        self.sfu.handle_input(self.now, Input::Command { connection, request, command });
+        self.input(Recorded::Command(connection, request, command));
         self.settle();
+    }
+
+    /// Something happens to the core.
+    pub fn input(&mut self, input: Recorded) {
+        self.record.push((self.now - self.start, input.clone()));
+        feed(&mut self.sfu, self.now, input);
+    }
+
+    /// A client's signalling breaks.
+    pub fn break_signalling(&mut self, client: usize) {
+        self.input(Recorded::ConnectionLost(self.clients[client].connection));
+        self.settle();
+    }
+
+    /// A client is back, on a new connection, with this secret or its own.
+    pub fn resume(&mut self, client: usize, secret: Option<&str>) {
+        let joined = self.clients[client].joined.clone().expect("it has joined");
+        self.clients[client].connection = ConnectionId(1000 + self.requests);
+        let resume = Resume {
+            room: joined.room,
+            participant: joined.participant,
+            secret: secret.map_or(joined.secret, str::to_owned),
+        };
+        let request = self.next_request();
+        self.input(Recorded::Resume(self.clients[client].connection, request, resume));
+        self.settle();
+    }
+
+    /// What a fresh core puts out for all that happened here, with the clock moved.
+    pub fn replay(&self, shift: Duration) -> Vec<Vec<u8>> {
+        replay(&self.settings, shift, &self.record)
     }
 
     /// A client's first offer: `slots` of each kind to receive by, and these sources to send.
@@ -311,7 +427,7 @@ impl World {
     }
 
     fn wake(&mut self) {
-        self.sfu.handle_input(self.now, Input::Timeout);
+        self.input(Recorded::Timeout);
         for client in &mut self.clients {
             if client.deadline <= self.now {
                 let _ = client.rtc.handle_input(EngineInput::Timeout(self.now));
@@ -338,9 +454,12 @@ impl World {
             for index in 0..self.clients.len() {
                 busy_clients |= self.drain_client(index);
             }
-            while let Some((from, mut bytes)) = self.to_sfu.pop_front() {
+            while let Some((from, bytes)) = self.to_sfu.pop_front() {
+                if is_lost(self.loses_up, &bytes) {
+                    continue;
+                }
                 let path = Path { transport: Transport::Udp, local: server_address(), remote: from };
-                self.sfu.handle_input(self.now, Input::Datagram { path, bytes: &mut bytes });
+                self.input(Recorded::Datagram(path, bytes));
                 busy_clients = true;
             }
             if !busy_sfu && !busy_clients {
@@ -352,15 +471,21 @@ impl World {
     fn drain_sfu(&mut self) -> bool {
         let mut busy = false;
         let mut requests = Vec::new();
+        self.record.push((self.now - self.start, Recorded::Drained));
         loop {
-            match self.sfu.poll_output() {
+            let output = self.sfu.poll_output();
+            self.outputs.extend(as_bytes(&output));
+            match output {
                 Output::Timeout(at) => {
                     self.deadline = at;
                     break;
                 }
                 Output::Event { connection, event } => {
+                    // Whoever was replaced is told on a connection that no client has any more.
                     let client = self.clients.iter_mut().find(|client| client.connection == connection);
-                    take_event(client.expect("a known connection"), event);
+                    if let Some(client) = client {
+                        take_event(client, event);
+                    }
                 }
                 Output::Dtls { session, request } => requests.push((session, request)),
                 Output::Transmit(transmit) => {
@@ -371,6 +496,9 @@ impl World {
             busy = true;
         }
         while let Some((to, bytes)) = self.to_clients.pop_front() {
+            if is_lost(self.loses_down, &bytes) {
+                continue;
+            }
             let index = self.clients.iter().position(|client| client.address == to && !client.unplugged);
             let Some(index) = index else { continue };
             let receive = Receive::new(Protocol::Udp, server_address(), to, &bytes);
@@ -428,7 +556,7 @@ impl World {
             }
         }
         for event in events {
-            self.sfu.handle_input(self.now, Input::Dtls { session, event });
+            self.input(Recorded::Dtls(session, event));
         }
     }
 
@@ -453,6 +581,11 @@ impl World {
             busy = true;
         }
     }
+}
+
+/// Whether a datagram is an RTP packet that gets lost, by its sequence number.
+fn is_lost(loses: fn(u16) -> bool, bytes: &[u8]) -> bool {
+    classify(bytes) == Kind::Rtp && loses(u16::from_be_bytes([bytes[2], bytes[3]]))
 }
 
 fn take_event(client: &mut Client, event: Event) {

@@ -42,13 +42,20 @@ impl Room {
         Ok(())
     }
 
-    pub(super) fn unsubscribe(&mut self, from: ParticipantKey, track: TrackId) -> Result<(), Refusal> {
+    pub(super) fn unsubscribe(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
         self.others_track(from, track)?;
         let participant = &mut self.participants[from.0];
         participant.unsubscribed.insert(track);
         if let Some(subscription) = participant.subscriptions.remove(&track) {
             if let SubscriptionState::Slot(slot) = subscription.state {
                 self.release_slot(from, slot);
+                self.assign_slots(now, from, outbox);
             }
             self.slot_maps.push(from);
         }
@@ -206,6 +213,7 @@ impl Room {
             if slot.codec.is_none() {
                 self.release_slot(viewer.participant, viewer.slot);
                 self.cannot_receive(viewer.participant, key, outbox);
+                self.assign_slots(now, viewer.participant, outbox);
                 self.slot_maps.push(viewer.participant);
             }
         }
@@ -221,6 +229,33 @@ impl Room {
             }
         }
         self.want_keyframe(now, key);
+    }
+
+    /// Tracks that could not be decoded may be now that more codecs were offered.
+    pub(super) fn reconsider(&mut self, key: ParticipantKey) {
+        let Participant { subscriptions, negotiated, .. } = &mut self.participants[key.0];
+        for (track, subscription) in subscriptions {
+            let publication = self.by_track.get(track).map(|key| &self.publications[key.0]);
+            let codec = publication.and_then(Publication::codec);
+            let hopeless = subscription.state == SubscriptionState::CannotReceive;
+            if hopeless && codec.is_some_and(|codec| negotiated.can_receive(codec)) {
+                subscription.state = SubscriptionState::Waiting;
+            }
+        }
+    }
+
+    /// Tells somebody who is back what they cannot receive: the snapshot replaced all that they knew.
+    pub(super) fn tell_cannot_receive(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        let subscriptions = self.participants[key.0].subscriptions.iter();
+        let hopeless: Vec<TrackId> = subscriptions
+            .filter(|(_, subscription)| subscription.state == SubscriptionState::CannotReceive)
+            .map(|(track, _)| *track)
+            .collect();
+        for track in hopeless {
+            if let Some(&publication) = self.by_track.get(&track) {
+                self.cannot_receive(key, publication, outbox);
+            }
+        }
     }
 
     fn release_slot(&mut self, key: ParticipantKey, index: usize) {

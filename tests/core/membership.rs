@@ -1,0 +1,196 @@
+//! Coming, going, breaking off and coming back; and that nothing is left of who is gone.
+
+use std::time::Duration;
+
+use strait::core::command::Command;
+use strait::core::command::Source::{Camera, Microphone};
+use strait::core::event::{ClosingReason, Event, LeaveReason, RefusalCode};
+use strait::core::ids::ConnectionId;
+use strait::core::input::AdminCommand;
+
+use crate::world::{Recorded, World};
+use crate::{call, show};
+
+/// How somebody learnt that another one left.
+fn left(world: &World, who: usize) -> Vec<LeaveReason> {
+    let events = world.clients[who].events.iter();
+    events
+        .filter_map(|event| if let Event::ParticipantLeft(_, reason) = event { Some(*reason) } else { None })
+        .collect()
+}
+
+fn closing(world: &World, who: usize) -> Option<ClosingReason> {
+    let events = world.clients[who].events.iter();
+    events.filter_map(|event| if let Event::Closing(reason) = event { Some(*reason) } else { None }).next()
+}
+
+#[test]
+fn when_everyone_has_left_nothing_is_left() {
+    let mut world = call(&["Anna", "Ben", "Cleo"], &[Microphone, Camera]);
+    show(&mut world, 0, Camera, 5);
+    for person in 0..3 {
+        world.command(person, Command::Leave);
+    }
+    assert_eq!(left(&world, 2), [LeaveReason::Left; 2]);
+    let snapshot = world.sfu.snapshot(world.now);
+    assert!(snapshot.rooms.is_empty());
+    assert_eq!((snapshot.demux_entries, snapshot.deadlines), (0, 0));
+    world.command(0, Command::Leave);
+    assert_eq!(world.clients[0].refusals(), [RefusalCode::NotJoined]);
+}
+
+#[test]
+fn an_empty_room_waits_as_long_as_it_was_told_to() {
+    let mut world = World::with(|settings| settings.empty_timeout = Duration::from_secs(300));
+    world.join("standup", "Anna");
+    world.command(0, Command::Leave);
+    world.run(Duration::from_secs(299));
+    assert_eq!(world.sfu.snapshot(world.now).rooms.len(), 1);
+    world.run(Duration::from_secs(2));
+    assert!(world.sfu.snapshot(world.now).rooms.is_empty());
+}
+
+#[test]
+fn media_goes_on_while_signalling_is_broken_and_the_snapshot_is_whole() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    world.break_signalling(1);
+    let reconnecting = |event: &Event| matches!(event, Event::ParticipantReconnecting(_));
+    assert_eq!(
+        world.clients[0].events.iter().filter(|event| reconnecting(event)).count(),
+        1,
+        "the others see it at once"
+    );
+    show(&mut world, 0, Camera, 5);
+    let camera = world.clients[0].track(Camera);
+    assert_eq!(world.clients[1].received_of(camera).len(), 5, "media goes on");
+    let cleo = world.join("standup", "Cleo");
+    world.publish(cleo, 2, &[Camera]);
+    world.run(Duration::from_millis(200));
+    show(&mut world, cleo, Camera, 3);
+    let unannounced = world.clients[1].received.len();
+    assert_eq!(unannounced, 5, "nothing of a source that Ben does not know of");
+
+    world.resume(1, None);
+    let Some(Event::Resumed(_, resumed)) = world.clients[1].events.last().cloned() else {
+        panic!("not resumed")
+    };
+    let names: Vec<&str> = resumed.joined.participants.iter().map(|person| person.name.as_str()).collect();
+    assert_eq!(names, ["Anna", "Cleo"]);
+    assert_eq!(resumed.publications.len(), 1);
+    assert_eq!(resumed.slot_map.slots.iter().filter(|slot| slot.track.is_some()).count(), 2);
+    show(&mut world, cleo, Camera, 3);
+    let cleos = world.clients[cleo].track(Camera);
+    assert_eq!(world.clients[1].received_of(cleos).len(), 3);
+}
+
+#[test]
+fn a_wrong_secret_resumes_nobody_and_a_second_connection_replaces_the_first() {
+    let mut world = call(&["Anna", "Ben"], &[]);
+    let old = world.clients[1].connection;
+    world.resume(1, Some("guess"));
+    assert_eq!(world.clients[1].refusals(), [RefusalCode::BadSecret]);
+    world.resume(1, None);
+    assert!(matches!(world.clients[1].events.last(), Some(Event::Resumed(..))));
+    world.input(Recorded::Command(old, None, Command::Leave));
+    world.settle();
+    assert_eq!(left(&world, 0), [], "the old connection can do nothing any more");
+}
+
+#[test]
+fn who_vanishes_is_gone_when_the_media_path_has_died_as_well() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    world.clients[1].unplugged = true;
+    world.break_signalling(1);
+    world.run(Duration::from_secs(14));
+    assert_eq!(left(&world, 0), []);
+    world.run(Duration::from_secs(3));
+    assert_eq!(left(&world, 0), [LeaveReason::Timeout]);
+    world.resume(1, None);
+    assert_eq!(world.clients[1].refusals(), [RefusalCode::UnknownParticipant]);
+}
+
+#[test]
+fn nothing_is_sent_to_who_has_not_been_heard_of_for_half_a_minute() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    world.clients[1].unplugged = true;
+    world.run(Duration::from_secs(31));
+    let path = |world: &World| world.sfu.snapshot(world.now).rooms[0].participants[1].path;
+    assert_eq!(path(&world), None, "consent has lapsed");
+    assert_eq!(left(&world, 0), [], "and signalling lives, so Ben is still there");
+}
+
+#[test]
+fn who_does_not_come_back_in_time_is_gone_although_media_flows() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    world.break_signalling(1);
+    world.run(Duration::from_secs(29));
+    assert_eq!(left(&world, 0), []);
+    world.run(Duration::from_secs(2));
+    assert_eq!(left(&world, 0), [LeaveReason::Timeout]);
+}
+
+#[test]
+fn full_rooms_and_a_full_server_refuse_and_say_so() {
+    let mut world = World::with(|settings| {
+        settings.participants_per_room_max = 1;
+        settings.rooms_max = 2;
+    });
+    world.join("one", "Anna");
+    let ben = world.join("one", "Ben");
+    assert_eq!(world.clients[ben].refusals(), [RefusalCode::RoomFull]);
+    world.ask_to_join(ben, "two", "Ben");
+    let cleo = world.join("three", "Cleo");
+    assert_eq!(world.clients[cleo].refusals(), [RefusalCode::TooManyRooms]);
+    world.ask_to_join(0, "one", "Anna");
+    assert_eq!(world.clients[0].refusals(), [RefusalCode::AlreadyJoined]);
+    world.command(0, Command::Leave);
+    world.ask_to_join(cleo, "one", "Cleo");
+    assert!(world.clients[cleo].joined.is_some(), "there is room again");
+}
+
+#[test]
+fn the_operator_removes_people_closes_rooms_and_stops_the_server() {
+    let mut world = call(&["Anna", "Ben", "Cleo"], &[Microphone]);
+    let room: strait::core::ids::RoomId = "standup".parse().expect("a room id");
+    let anna = world.clients[0].joined.as_ref().expect("joined").participant;
+    world.input(Recorded::Admin(AdminCommand::Remove(room.clone(), anna)));
+    world.settle();
+    assert_eq!(closing(&world, 0), Some(ClosingReason::Removed));
+    assert_eq!(left(&world, 1), [LeaveReason::Removed]);
+    world.input(Recorded::Admin(AdminCommand::CloseRoom(room)));
+    world.settle();
+    assert_eq!(closing(&world, 1), Some(ClosingReason::RoomClosed));
+    let dan = world.join("other", "Dan");
+    world.input(Recorded::Admin(AdminCommand::Shutdown));
+    world.settle();
+    assert_eq!(closing(&world, dan), Some(ClosingReason::Shutdown));
+    let late = world.join("other", "Late");
+    assert_eq!(world.clients[late].refusals(), [RefusalCode::ShuttingDown]);
+    assert_eq!(world.sfu.snapshot(world.now).demux_entries, 0);
+}
+
+#[test]
+fn garbage_from_strangers_and_from_a_participants_own_address_changes_nothing() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let mut noise = fastrand::Rng::with_seed(3);
+    for round in 0..2000 {
+        let length = noise.usize(0..200);
+        let mut bytes: Vec<u8> = (0..length).map(|_| noise.u8(..)).collect();
+        if let Some(first) = bytes.first_mut() {
+            *first = [0, 1, 20, 22, 63, 128, 144, 191][round % 8];
+        }
+        let remote =
+            if round % 2 == 0 { world.clients[0].address } else { "10.7.7.7:7".parse().expect("address") };
+        let path = strait::core::input::Path {
+            transport: strait::core::input::Transport::Udp,
+            local: crate::world::server_address(),
+            remote,
+        };
+        world.input(Recorded::Datagram(path, bytes));
+    }
+    world.settle();
+    world.input(Recorded::ConnectionLost(ConnectionId(999)));
+    show(&mut world, 0, Camera, 5);
+    let camera = world.clients[0].track(Camera);
+    assert_eq!(world.clients[1].received_of(camera).len(), 5);
+}

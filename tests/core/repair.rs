@@ -1,0 +1,49 @@
+//! Loss: what a hop loses is asked for again and comes, on both hops.
+
+use std::time::Duration;
+
+use strait::core::command::Source::Camera;
+
+use crate::{call, show};
+
+#[test]
+fn what_is_lost_on_the_way_to_the_viewer_comes_again() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    show(&mut world, 0, Camera, 3);
+    world.loses_down = |sequence| sequence % 7 == 3;
+    show(&mut world, 0, Camera, 100);
+    world.loses_down = |_| false;
+    show(&mut world, 0, Camera, 5);
+    let camera = world.clients[0].track(Camera);
+    let mut sequences: Vec<u64> = world.clients[1].received_of(camera).iter().map(|p| *p.seq_no).collect();
+    sequences.sort_unstable();
+    sequences.dedup();
+    let gaps: Vec<_> = sequences.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
+    assert!(gaps.is_empty(), "holes that nobody repaired: {gaps:?}");
+    assert_eq!(sequences.len(), 108);
+    let snapshot = world.sfu.snapshot(world.now);
+    let slot = &snapshot.rooms[0].participants[1].slots[1];
+    assert!(slot.counters.retransmitted >= 10, "{:?}", slot.counters);
+}
+
+#[test]
+fn what_is_lost_on_the_way_to_the_server_comes_again() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    show(&mut world, 0, Camera, 3);
+    world.loses_up = |sequence| sequence % 7 == 3;
+    show(&mut world, 0, Camera, 100);
+    world.loses_up = |_| false;
+    show(&mut world, 0, Camera, 5);
+    world.run(Duration::from_secs(1));
+    let camera = world.clients[0].track(Camera);
+    let mut sequences: Vec<u64> = world.clients[1].received_of(camera).iter().map(|p| *p.seq_no).collect();
+    sequences.sort_unstable();
+    sequences.dedup();
+    assert!(sequences.len() >= 105, "{} of 108 came", sequences.len());
+    let publication = &world.sfu.snapshot(world.now).rooms[0].participants[0].publications[0];
+    assert!(
+        publication.counters.nacked > 0 && publication.counters.retransmitted > 0,
+        "{:?}",
+        publication.counters
+    );
+}
