@@ -23,7 +23,7 @@ fn strait(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         }
     }
     // What it keeps, it keeps away from the user's own.
-    command.env("XDG_DATA_HOME", std::env::temp_dir().join(format!("strait-cli-{}", std::process::id())));
+    command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
     command
 }

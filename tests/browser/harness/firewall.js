@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { launchChromium } from "./browsers.js";
+import { ConnectProxy } from "./connect-proxy.js";
 import { chromiumPath, ipPath, nftPath } from "./programs.js";
 
 let made = 0;
@@ -13,10 +14,13 @@ let made = 0;
 const SILENT = "drop";
 
 export class Firewall {
+  /** This machine's end of the way to the router. */
+  #near = null;
   #guest;
   #router;
   #wrapper;
   #browser = null;
+  #proxy = null;
 
   /** Three machines in a row: this one, a router, and the guest's. */
   static open() {
@@ -33,6 +37,12 @@ export class Firewall {
       ip("netns", "add", firewall.#router);
       ip("link", "add", near, "type", "veth", "peer", far, "netns", firewall.#router);
       ip("-n", firewall.#router, "link", "add", inner, "type", "veth", "peer", outer, "netns", firewall.#guest);
+      firewall.#near = near;
+      // An address that the kernel adds by itself a second later is a change of network to a browser, which then
+      // gives up whatever it is loading (ERR_NETWORK_CHANGED).
+      ip("link", "set", near, "addrgenmode", "none");
+      for (const device of [far, inner]) ip("-n", firewall.#router, "link", "set", device, "addrgenmode", "none");
+      ip("-n", firewall.#guest, "link", "set", outer, "addrgenmode", "none");
       ip("address", "add", `${net}.1/30`, "dev", near);
       ip("link", "set", near, "up");
       for (const [address, device] of [
@@ -71,6 +81,13 @@ export class Firewall {
     this.lets([`meta l4proto udp ${SILENT}`]);
   }
 
+  /** Drops all but what goes by way of an HTTP proxy, which the browser uses from its first page on. */
+  async letsOnlyProxyThrough() {
+    this.#proxy = await ConnectProxy.at(this.address);
+    this.lets([`tcp dport ${this.#proxy.port} accept`, `tcp sport ${this.#proxy.port} accept`, SILENT]);
+    return this.#proxy;
+  }
+
   dropsAll() {
     this.lets([SILENT]);
   }
@@ -83,22 +100,30 @@ export class Firewall {
       writeFileSync(executablePath, `#!/bin/sh\nexec ${ipPath()} netns exec ${this.#guest} ${chromiumPath()} "$@"\n`);
       chmodSync(executablePath, 0o755);
       // The page's certificate is the server's own.
-      this.#browser = await launchChromium({ executablePath, flags: ["--ignore-certificate-errors"] });
+      const flags = ["--ignore-certificate-errors"];
+      if (this.#proxy) flags.push(`--proxy-server=http://${this.address}:${this.#proxy.port}`);
+      this.#browser = await launchChromium({ executablePath, flags });
     }
     return this.#browser;
   }
 
   async close() {
     await this.#browser?.close();
+    await this.#proxy?.close();
     this.#remove();
   }
 
   #remove() {
     if (this.#wrapper) rmSync(this.#wrapper, { recursive: true, force: true });
-    // Interfaces go with the namespace of either end.
-    for (const name of [this.#guest, this.#router]) {
+    const parts = [
+      ["netns", "delete", this.#guest],
+      ["netns", "delete", this.#router],
+    ];
+    // It would go with the router, but some time later, when the next test's pages load.
+    if (this.#near) parts.unshift(["link", "delete", this.#near]);
+    for (const words of parts) {
       try {
-        ip("netns", "delete", name);
+        ip(...words);
       } catch {
         // It was never made.
       }

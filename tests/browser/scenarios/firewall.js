@@ -68,3 +68,17 @@ scenario(
   },
   EVERYWHERE,
 );
+
+scenario(
+  "where an HTTP proxy is the only way out, TCP carries the call through it",
+  async (world) => {
+    const firewall = world.firewall();
+    const proxy = await firewall.letsOnlyProxyThrough();
+    const anna = await world.entersBehind(firewall, "Anna");
+    const ben = await world.enters("Ben");
+    await allSeeAndHearAll([anna, ben]);
+    await anna.travelsBy("TCP");
+    assert.ok(proxy.tunnels >= 2, `page and media go through the proxy: ${proxy.tunnels} tunnels`);
+  },
+  EVERYWHERE,
+);
