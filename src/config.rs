@@ -18,6 +18,8 @@ pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use setting::{LogFilter, LogFormat, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 
+use crate::net::Network;
+
 /// One line of the table.
 #[derive(Debug)]
 pub struct Key {
@@ -110,8 +112,19 @@ sections! {
         listen: SocketAddr = SocketAddr::from(([0_u16; 8], 7443)), Rule::Any;
         /// The addresses at which clients reach this machine, if they are not those of its own interfaces.
         public_addresses: Vec<IpAddr> = Vec::new(), Rule::Any;
-        /// The directory for what outlives a run. Empty: nothing is written.
+        /// Reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+        trusted_proxies: Vec<Network> = Vec::new(), Rule::Any;
+        /// The directory for what outlives a run. Empty: `$XDG_DATA_HOME/strait`, or else `~/.local/share/strait`.
         data_dir: Option<PathBuf> = None, Rule::Any;
+    }
+    /// The certificate, and what is served without one.
+    tls: Tls {
+        /// The certificate chain, a PEM file, read again when it changes. Empty: the server makes its own.
+        cert: Option<PathBuf> = None, Rule::Any;
+        /// The private key to it, a PEM file.
+        key: Option<PathBuf> = None, Rule::Any;
+        /// Serve other machines without TLS too. Browsers give camera and microphone to HTTPS pages alone.
+        allow_plain_http: bool = false, Rule::Any;
     }
     /// How large rooms grow and how long they live.
     rooms: Rooms {
@@ -136,7 +149,7 @@ sections! {
         max_connections: usize = 10_000, Rule::Count(1, 1_000_000);
         /// Most TCP connections from one IPv4 address or IPv6 /64 network, loopback included.
         max_connections_per_address: usize = 64, Rule::Count(1, 1_000_000);
-        /// How long a connection may take until its first request is complete.
+        /// How long a connection may take until it is known for what it is, and each request to arrive.
         handshake_timeout: Duration = Duration::from_secs(10), Rule::Seconds(0.1, 300.0);
         /// After how long in silence a connection is closed, and a WebSocket counts as lost.
         idle_timeout: Duration = Duration::from_secs(30), Rule::Seconds(0.2, DAY);

@@ -22,6 +22,8 @@ fn strait(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
             command.env_remove(name);
         }
     }
+    // What it keeps, it keeps away from the user's own.
+    command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
     command
 }
@@ -79,7 +81,13 @@ fn help_and_version_are_fine() {
     for arguments in [&["--help"][..], &["-h"], &["serve", "--help"], &["config", "--help"]] {
         let ran = run(arguments, &[]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{arguments:?}");
-        for words in ["--listen <ADDR:PORT>", "--public-address <IP>", "--config <FILE>"] {
+        for words in [
+            "--listen <ADDR:PORT>",
+            "--public-address <IP>",
+            "--config <FILE>",
+            "--tls-cert <FILE>",
+            "--tls-key <FILE>",
+        ] {
             assert!(ran.stdout.contains(words), "{arguments:?}: {}", ran.stdout);
         }
         assert!(ran.stdout.lines().all(|line| line.chars().count() <= 100), "{}", ran.stdout);
@@ -200,6 +208,16 @@ fn a_port_in_use_is_said_so() {
 }
 
 #[test]
+fn a_certificate_that_cannot_be_used_is_one_line_that_names_it() {
+    let junk = TemporaryFile::new("certificate", "no PEM");
+    let error = refused(&["--tls-cert", junk.path(), "--tls-key", "/nowhere.pem"], &[]);
+    assert!(error.contains("tls.key (/nowhere.pem)"), "{error}");
+    let error = refused(&["--tls-cert", junk.path(), "--tls-key", junk.path()], &[]);
+    assert!(error.contains(junk.path()) && error.contains("cannot be used"), "{error}");
+    assert!(refused(&["--tls-cert", junk.path()], &[]).contains("--tls-key"));
+}
+
+#[test]
 fn start_up_prints_the_address_to_open_and_who_can_join() {
     for arguments in [&["--listen", "0.0.0.0:0"][..], &["serve", "--listen", "0.0.0.0:0"]] {
         let mut child = strait(arguments, &[]).stdout(Stdio::piped()).spawn().expect("the program starts");
@@ -213,7 +231,10 @@ fn start_up_prints_the_address_to_open_and_who_can_join() {
         let greeting = greeting.join("\n");
         assert!(greeting.contains(&format!("Strait {}", env!("CARGO_PKG_VERSION"))), "{greeting}");
         assert!(greeting.contains("http://localhost:") && !greeting.contains("localhost:0"), "{greeting}");
-        assert!(greeting.contains("HTTPS") && greeting.contains("Anyone who can reach port"), "{greeting}");
+        assert!(
+            greeting.contains("self-signed") && greeting.contains("Anyone who can reach port"),
+            "{greeting}"
+        );
         assert!(!greeting.contains('\x1b'), "escape codes in a pipe");
     }
 }

@@ -57,7 +57,7 @@ fn what_is_not_there_or_not_allowed_says_so() {
     assert_eq!((wrong.status, wrong.field("allow")), (405, "GET, HEAD"));
     let no_upgrade = server.get("/ws");
     assert_eq!(no_upgrade.status, 426);
-    assert_eq!(server.request("nonsense\r\n\r\n").status, 400);
+    assert_eq!(server.request("NONSENSE\r\n\r\n").status, 400);
     let large = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(17_000));
     assert_eq!(server.request(&large).status, 431);
     let body = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";

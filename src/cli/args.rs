@@ -19,6 +19,8 @@ Examples:
       Serve this computer only, on another port
   strait serve --public-address 203.0.113.7
       Serve behind a NAT that forwards the port, UDP and TCP
+  strait serve --tls-cert fullchain.pem --tls-key privkey.pem
+      Serve with a certificate that browsers trust
   strait config --config strait.toml
       Check a file, and see what it comes to
 
@@ -64,6 +66,14 @@ pub(super) struct Options {
     #[arg(long = "public-address", global = true, value_name = "IP")]
     public_addresses: Vec<String>,
 
+    #[arg(long = "tls-cert", global = true, value_name = "FILE")]
+    #[arg(help = "The certificate chain for HTTPS, a PEM file [default: self-signed]")]
+    tls_cert: Option<String>,
+
+    /// The private key to it, a PEM file
+    #[arg(long = "tls-key", global = true, value_name = "FILE")]
+    tls_key: Option<String>,
+
     /// Read this configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE", env = "STRAIT_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
@@ -95,6 +105,12 @@ impl Options {
         if !self.public_addresses.is_empty() {
             let value = self.public_addresses.join(",");
             sources.flags.push(Flag { flag: "--public-address", key: "server.public_addresses", value });
+        }
+        let files = [("--tls-cert", "tls.cert", &self.tls_cert), ("--tls-key", "tls.key", &self.tls_key)];
+        for (flag, key, value) in files {
+            if let Some(value) = value.clone() {
+                sources.flags.push(Flag { flag, key, value });
+            }
         }
         Ok(sources)
     }

@@ -40,6 +40,8 @@ impl Failure {
                 "no permission to listen on port {port}; use --listen with a port above 1023, or grant \
                  CAP_NET_BIND_SERVICE"
             )),
+            // A certificate; the message says which and why.
+            io::ErrorKind::InvalidData => Self::usage(error.to_string().replace('\n', " ")),
             _ => Self::other(format!("cannot listen on {listen}: {error}")),
         }
     }

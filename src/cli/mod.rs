@@ -12,6 +12,7 @@ mod stats;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -48,6 +49,8 @@ fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
     if let Some(Command::Stats(stats)) = &args.command {
         return stats::stats(stats);
     }
+    let variables: Vec<_> = variables.into_iter().collect();
+    let own_directory = data_directory(&variables);
     let sources = args.options.sources(variables)?;
     let loaded = crate::config::load(&sources)?;
     match &args.command {
@@ -56,6 +59,39 @@ fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
             let _ = io::stdout().write_all(loaded.show().as_bytes());
             Ok(())
         }
-        _ => serve::serve(&loaded.config),
+        _ => serve::serve(&loaded.config, own_directory),
+    }
+}
+
+/// Where a program of this user keeps its data, by the XDG base directory specification.
+fn data_directory(variables: &[(OsString, OsString)]) -> Option<PathBuf> {
+    let absolute = |wanted: &str| {
+        let (_, value) = variables.iter().find(|(name, _)| name.as_os_str() == wanted)?;
+        Some(PathBuf::from(value)).filter(|path| path.is_absolute())
+    };
+    let base = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")))?;
+    Some(base.join("strait"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_kept_where_the_system_says_that_it_belongs() {
+        let of = |variables: &[(&str, &str)]| {
+            let variables: Vec<_> =
+                variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            data_directory(&variables).map(|path| path.display().to_string())
+        };
+        let home = ("HOME", "/home/anna");
+        assert_eq!(of(&[home]).as_deref(), Some("/home/anna/.local/share/strait"));
+        assert_eq!(of(&[home, ("XDG_DATA_HOME", "/data")]).as_deref(), Some("/data/strait"));
+        assert_eq!(
+            of(&[("XDG_DATA_HOME", "relative"), home]).as_deref(),
+            Some("/home/anna/.local/share/strait")
+        );
+        assert_eq!(of(&[("XDG_DATA_HOME", "")]), None);
+        assert_eq!(of(&[]), None);
     }
 }

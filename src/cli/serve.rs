@@ -1,7 +1,8 @@
 //! `strait serve`: log, listen, greet, run.
 
 use std::io::{self, IsTerminal, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
@@ -9,15 +10,17 @@ use super::log::{self, LogControl};
 use crate::config::Config;
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
-use crate::net::{self, CoreSeed, ShellConfig};
+use crate::net::{self, BoundAddresses, CertificateInfo, CoreSeed, ShellConfig, TlsFiles};
 
-/// Serves until told to stop.
-pub(super) fn serve(config: &Config) -> Result<(), Failure> {
+/// Serves until told to stop. `own_directory` is where data is kept if the configuration does not say.
+pub(super) fn serve(config: &Config, own_directory: Option<PathBuf>) -> Result<(), Failure> {
+    let shell = shell_config(config, own_directory)?;
     let log = log::start(&config.log).map_err(|error| Failure::other(format!("cannot log: {error}")))?;
-    run_shell(config, &log, |local| {
+    run_shell(config, shell, &log, |bound| {
         let stdout = io::stdout();
         let bold = stdout.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let _ = (&stdout).write_all(greeting(local, bold).as_bytes());
+        let _ = (&stdout)
+            .write_all(greeting(bound.listen, &bound.reachable, &bound.certificate, bold).as_bytes());
     })
 }
 
@@ -45,13 +48,23 @@ pub fn core_settings(
 }
 
 /// The shell's settings, of the operator's choice.
-fn shell_config(config: &Config) -> ShellConfig {
-    let Config { server, signalling, media, admin, .. } = config;
+fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<ShellConfig, Failure> {
+    let Config { server, tls, signalling, media, admin, .. } = config;
+    let tls_files = match (tls.cert.clone(), tls.key.clone()) {
+        (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+        (None, None) => None,
+        (Some(_), None) => return Err(Failure::usage("tls.cert needs tls.key: set --tls-key too")),
+        (None, Some(_)) => return Err(Failure::usage("tls.key needs tls.cert: set --tls-cert too")),
+    };
     // The ranges of both keys are far below.
     let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    ShellConfig {
+    Ok(ShellConfig {
         listen: server.listen,
         public_addresses: server.public_addresses.clone(),
+        tls_files,
+        data_dir: server.data_dir.clone().or(own_directory),
+        allow_plain_http: tls.allow_plain_http,
+        trusted_proxies: server.trusted_proxies.clone(),
         allowed_origins: signalling.allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         message_bytes_max: signalling.max_message_bytes,
         send_queue_bytes_max: signalling.max_queue_bytes,
@@ -68,70 +81,109 @@ fn shell_config(config: &Config) -> ShellConfig {
         udp_send_buffer: media.udp_send_buffer,
         force_portable_udp: media.portable_udp,
         handle_signals: true,
-    }
+    })
 }
 
-/// Runs the shell, and calls `ready` with the address in use once clients can come.
-fn run_shell(config: &Config, log: &LogControl, ready: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
+/// Runs the shell, and calls `ready` with what is open once clients can come.
+fn run_shell(
+    config: &Config,
+    shell: ShellConfig,
+    log: &LogControl,
+    ready: impl FnOnce(&BoundAddresses),
+) -> Result<(), Failure> {
     let settings = |seed: CoreSeed| core_settings(config, seed.certificate, seed.epoch, seed.epoch_unix);
     let log = log.clone();
     let set_log_level = Box::new(move |filter: &str| log.set(filter));
-    net::serve(shell_config(config), settings, set_log_level, |bound| ready(bound.listen))
+    net::serve(shell, settings, set_log_level, ready)
         .map(|_| ())
         .map_err(|error| Failure::of_listening(config.server.listen, &error))
 }
 
 /// What is printed when clients can come.
-fn greeting(local: SocketAddr, bold: bool) -> String {
+fn greeting(
+    listen: SocketAddr,
+    reachable: &[SocketAddr],
+    certificate: &CertificateInfo,
+    bold: bool,
+) -> String {
     let (on, off) = if bold { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-    let port = local.port();
-    let ip = local.ip().to_canonical();
-    // The name for the addresses that it stands for; every other address for itself.
-    let localhost = ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
-    let host = match ip {
-        _ if localhost => "localhost".to_owned(),
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    };
+    let port = listen.port();
+    let ip = listen.ip().to_canonical();
     let mut text = format!("\n  {on}Strait {}{off}\n\n", env!("CARGO_PKG_VERSION"));
-    text += &format!("  Open {on}http://{host}:{port}{off}\n\n");
-    if ip.is_unspecified() {
-        text += "  On this computer camera and microphone work at once. Browsers on other devices\n  \
-                 allow them over HTTPS only.\n";
-    } else if !ip.is_loopback() {
-        text += "  Browsers allow camera and microphone on this address over HTTPS only.\n";
+    // The name for the addresses that it stands for; other loopback addresses for themselves.
+    if ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST {
+        text += &format!("  Open {on}http://localhost:{port}{off}\n");
+    } else if ip.is_loopback() {
+        text += &format!("  Open {on}http://{}{off}\n", SocketAddr::new(ip, port));
     }
     if !ip.is_loopback() {
+        // The first is the likeliest, and a list of all would hide it.
+        if let Some(address) = reachable.iter().find(|address| !address.ip().is_loopback()) {
+            text += &format!("  From other devices {on}https://{address}{off}\n");
+        }
+        text += "\n";
+        text += &certificate_lines(certificate);
         text +=
             &format!("  {on}Anyone who can reach port {port} can join: there is no authentication.{off}\n");
+    } else {
+        text += "\n";
     }
     text + "  Press Ctrl-C to stop.\n\n"
+}
+
+/// What a person must know about the certificate.
+fn certificate_lines(certificate: &CertificateInfo) -> String {
+    let fingerprint = &certificate.fingerprint;
+    if !certificate.is_self_signed {
+        return format!("  The certificate's SHA-256 fingerprint is\n  {fingerprint}\n\n");
+    }
+    format!(
+        "  The certificate is self-signed: browsers cannot know that it is this server's, and warn.\n  \
+         Compare the SHA-256 fingerprint before going on:\n  {fingerprint}\n  \
+         With a certificate that browsers trust (--tls-cert, --tls-key) there is no warning.\n\n"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn greeting_of(local: &str) -> String {
-        greeting(local.parse().expect("an address"), false)
+    fn greeting_of(local: &str, is_self_signed: bool, bold: bool) -> String {
+        let listen: SocketAddr = local.parse().expect("an address");
+        let reachable = if listen.ip().is_unspecified() { "192.0.2.7" } else { "" };
+        let reachable = SocketAddr::new(reachable.parse().unwrap_or(listen.ip()), listen.port());
+        greeting(listen, &[reachable], &CertificateInfo { is_self_signed, fingerprint: "AB:CD".into() }, bold)
     }
 
     #[test]
-    fn the_greeting_names_an_address_that_can_be_opened() {
-        assert!(greeting_of("[::]:7443").contains("http://localhost:7443\n"));
-        assert!(greeting_of("127.0.0.1:80").contains("http://localhost:80\n"));
-        assert!(greeting_of("127.0.0.2:80").contains("http://127.0.0.2:80\n"));
-        assert!(greeting_of("192.0.2.1:8080").contains("http://192.0.2.1:8080\n"));
-        assert!(greeting_of("[2001:db8::1]:8080").contains("http://[2001:db8::1]:8080\n"));
+    fn the_greeting_names_addresses_that_can_be_opened() {
+        let greeting = greeting_of("[::]:7443", true, false);
+        assert!(greeting.contains("http://localhost:7443\n"), "{greeting}");
+        assert!(greeting.contains("https://192.0.2.7:7443\n"), "{greeting}");
+        assert!(greeting_of("127.0.0.1:80", true, false).contains("http://localhost:80\n"));
+        assert!(greeting_of("127.0.0.2:80", true, false).contains("http://127.0.0.2:80\n"));
+        assert!(!greeting_of("127.0.0.2:80", true, false).contains("https"));
+        let greeting = greeting_of("192.0.2.1:8080", true, false);
+        assert!(greeting.contains("https://192.0.2.1:8080\n") && !greeting.contains("http://"), "{greeting}");
+        assert!(greeting_of("[2001:db8::1]:8080", true, false).contains("https://[2001:db8::1]:8080\n"));
+    }
+
+    #[test]
+    fn a_self_signed_certificate_is_said_to_be_one() {
+        let own = greeting_of("[::]:7443", true, false);
+        assert!(own.contains("self-signed") && own.contains("AB:CD"), "{own}");
+        let given = greeting_of("[::]:7443", false, false);
+        assert!(!given.contains("self-signed") && given.contains("AB:CD"), "{given}");
+        assert!(!greeting_of("127.0.0.1:7443", true, false).contains("AB:CD"));
     }
 
     #[test]
     fn who_is_reachable_from_elsewhere_is_warned_in_bold() {
         let warning = "Anyone who can reach port 7443 can join";
-        assert!(greeting_of("0.0.0.0:7443").contains(warning));
-        assert!(!greeting_of("[::1]:7443").contains(warning));
-        assert!(!greeting_of("127.0.0.2:7443").contains(warning));
-        let bold = greeting("[::]:7443".parse().expect("an address"), true);
+        assert!(greeting_of("0.0.0.0:7443", true, false).contains(warning));
+        assert!(!greeting_of("[::1]:7443", true, false).contains(warning));
+        assert!(!greeting_of("127.0.0.2:7443", true, false).contains(warning));
+        let bold = greeting_of("[::]:7443", true, true);
         assert!(bold.contains(&format!("\x1b[1m{warning}: there is no authentication.\x1b[0m")));
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use crate::net::Network;
+
 /// Fewest characters of a secret: fewer can be guessed over the network.
 const SECRET_CHARS_MIN: usize = 16;
 
@@ -194,6 +196,20 @@ impl Setting for Vec<IpAddr> {
     }
 }
 
+impl Setting for Vec<Network> {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        raw.items()?.into_iter().map(|item| item.parse().ok()).collect()
+    }
+
+    fn show(&self) -> String {
+        list(self.iter().map(Network::to_string))
+    }
+
+    fn expected(_: &Rule) -> String {
+        "a list of IP addresses and networks, such as [\"127.0.0.1\", \"10.0.0.0/8\"]".to_owned()
+    }
+}
+
 impl Setting for Option<PathBuf> {
     fn read(raw: &Raw, _: &Rule) -> Option<Self> {
         let text = raw.text()?;
@@ -205,7 +221,7 @@ impl Setting for Option<PathBuf> {
     }
 
     fn expected(_: &Rule) -> String {
-        "the path of a directory".to_owned()
+        "a path".to_owned()
     }
 }
 

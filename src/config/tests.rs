@@ -61,6 +61,10 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("server.listen", "\"127.0.0.1:1\"", "127.0.0.1:1"),
         ("server.public_addresses", "[\"192.0.2.1\", \"2001:db8::1\"]", "192.0.2.1, 2001:db8::1"),
         ("server.data_dir", "\"/var/lib/strait\"", "/var/lib/strait"),
+        ("server.trusted_proxies", "[\"127.0.0.1\", \"10.0.0.0/8\"]", "127.0.0.1,10.0.0.0/8"),
+        ("tls.cert", "\"/etc/strait/cert.pem\"", "/etc/strait/cert.pem"),
+        ("tls.key", "\"/etc/strait/key.pem\"", "/etc/strait/key.pem"),
+        ("tls.allow_plain_http", "true", "true"),
         ("rooms.max_rooms", "1_0", "10"),
         ("rooms.max_participants", "0x10", "16"),
         ("rooms.max_tracks_per_participant", "2", "2"),
@@ -97,7 +101,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         let others = KEYS.iter().filter(|other| other.path() != path);
         assert!(others.into_iter().all(|other| *set.origin(&other.path()) == Origin::Default), "{path}");
     }
-    assert_eq!(KEYS.len(), 29, "a new key needs a line above");
+    assert_eq!(KEYS.len(), 33, "a new key needs a line above");
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn every_mistake_in_a_file_is_one_line_that_names_it() {
         ("[rooms]\ncolour = 1", "FILE:2: there is no key colour in [rooms]; known are max_rooms, "),
         ("[rooms]\nlisten = 1", "FILE:2: there is no key listen in [rooms]; it belongs under [server]"),
         ("[room]\n", "FILE:1: there is no section [room]; did you mean rooms?"),
-        ("[network]\n", "FILE:1: there is no section [network]; known are server, rooms, "),
+        ("[network]\n", "FILE:1: there is no section [network]; known are server, tls, rooms, "),
         ("max_rooms = 1", "FILE:1: max_rooms belongs under [rooms]"),
         ("rooms = 1", "FILE:1: rooms is a section; write [rooms]"),
         (
@@ -145,6 +149,7 @@ fn every_mistake_in_a_file_is_one_line_that_names_it() {
         ("[server]\npublic_addresses = \"192.0.2.1\"", "must be a list of IP addresses"),
         ("[server]\npublic_addresses = [\"example.org\"]", "not [\"example.org\"]"),
         ("[server]\npublic_addresses = [\"0.0.0.0\"]", "must be a list of IP addresses"),
+        ("[server]\ntrusted_proxies = [\"10.0.0.0/33\"]", "must be a list of IP addresses and networks"),
         ("[signalling]\nallowed_origins = [\"https://a.org/\"]", "origins without a path"),
         ("[signalling]\nallowed_origins = [\"a.org\"]", "origins without a path"),
         ("[media]\nportable_udp = 1", "true or false, not 1"),

@@ -61,6 +61,12 @@ impl Candidates {
         self.interfaces.iter().any(|ip| is_global(*ip))
     }
 
+    /// The addresses that others may know us by.
+    pub fn ips(&mut self, now: Instant) -> Vec<IpAddr> {
+        self.refresh(now);
+        self.public.iter().chain(&self.interfaces).copied().collect()
+    }
+
     /// The ways in for one client, best first, never empty. `remote` and `local` are its signalling connection's
     /// ends; `proxied` that a reverse proxy stands at the other end of it.
     pub fn for_client(
@@ -73,8 +79,11 @@ impl Candidates {
         let mut ips = self.public.clone();
         if ips.is_empty() {
             self.refresh(now);
-            // Where the client's signalling came to works for it; the other addresses may not.
-            let usable = |ip: &IpAddr| self.interfaces.contains(ip) || (ip.is_loopback() && !proxied);
+            // Where the client's signalling came to works for it, whether or not the list of interfaces has it yet;
+            // the other addresses may not. Where a proxy's came to may be of use to the proxy alone.
+            let usable = |ip: &IpAddr| {
+                if proxied { self.interfaces.contains(ip) } else { ip.is_loopback() || reachable(*ip) }
+            };
             ips.extend(Some(local).filter(usable));
             if remote.is_loopback() && !proxied {
                 ips.extend(self.loopbacks().into_iter().filter(|ip| *ip != local));
@@ -85,9 +94,11 @@ impl Candidates {
             }
         }
         let port = self.bound.port();
-        ips.into_iter()
-            .map(|ip| LocalCandidate { transport: Transport::Udp, address: SocketAddr::new(ip, port) })
-            .collect()
+        // UDP first: TCP is for networks that let nothing else through.
+        let by = |transport: Transport| {
+            ips.iter().map(move |ip| LocalCandidate { transport, address: SocketAddr::new(*ip, port) })
+        };
+        by(Transport::Udp).chain(by(Transport::Tcp)).collect()
     }
 
     fn loopbacks(&self) -> Vec<IpAddr> {
@@ -158,8 +169,15 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    fn ips(candidates: Vec<LocalCandidate>) -> Vec<IpAddr> {
-        candidates.into_iter().map(|candidate| candidate.address.ip()).collect()
+    /// The addresses of the UDP half, after a look at the TCP half: the same, behind it.
+    fn ips(candidates: &[LocalCandidate]) -> Vec<IpAddr> {
+        let (udp, tcp) = candidates.split_at(candidates.len() / 2);
+        assert!(udp.iter().all(|candidate| candidate.transport == Transport::Udp));
+        assert!(tcp.iter().all(|candidate| candidate.transport == Transport::Tcp));
+        let addresses =
+            |half: &[LocalCandidate]| -> Vec<_> { half.iter().map(|candidate| candidate.address).collect() };
+        assert_eq!(addresses(udp), addresses(tcp));
+        udp.iter().map(|candidate| candidate.address.ip()).collect()
     }
 
     #[test]
@@ -178,7 +196,7 @@ mod tests {
         let public = vec!["203.0.113.5".parse().expect("an address")];
         let mut candidates = Candidates::new(public.clone(), address("[::]:7443"));
         let loopback = IpAddr::from([127, 0, 0, 1]);
-        assert_eq!(ips(candidates.for_client(now, loopback, loopback, false)), public);
+        assert_eq!(ips(&candidates.for_client(now, loopback, loopback, false)), public);
     }
 
     #[test]
@@ -186,13 +204,15 @@ mod tests {
         let now = super::super::clock::now();
         let mut candidates = Candidates::new(Vec::new(), address("[::]:7443"));
         let loopback = IpAddr::from([127, 0, 0, 1]);
-        let near = ips(candidates.for_client(now, loopback, loopback, false));
+        let near = ips(&candidates.for_client(now, loopback, loopback, false));
         assert_eq!(near[0], loopback);
         assert_eq!(near.iter().filter(|ip| **ip == loopback).count(), 1);
 
         let (far, local) = (IpAddr::from([192, 0, 2, 9]), IpAddr::from([192, 0, 2, 1]));
-        let seen = ips(candidates.for_client(now, far, local, false));
-        assert!(!seen.is_empty() && seen.iter().all(|ip| !ip.is_loopback()), "{seen:?}");
+        let seen = ips(&candidates.for_client(now, far, local, false));
+        assert!(seen.iter().all(|ip| !ip.is_loopback()), "{seen:?}");
+        assert_eq!(seen[0], local, "the interface may be newer than the list");
+        assert!(!ips(&candidates.for_client(now, far, local, true)).contains(&local));
     }
 
     #[test]
@@ -200,7 +220,7 @@ mod tests {
         let now = super::super::clock::now();
         let mut candidates = Candidates::new(Vec::new(), address("127.0.0.1:7443"));
         let loopback = IpAddr::from([127, 0, 0, 1]);
-        assert_eq!(ips(candidates.for_client(now, loopback, loopback, false)), [loopback]);
-        assert_eq!(ips(candidates.for_client(now, loopback, loopback, true)), [loopback]);
+        assert_eq!(ips(&candidates.for_client(now, loopback, loopback, false)), [loopback]);
+        assert_eq!(ips(&candidates.for_client(now, loopback, loopback, true)), [loopback]);
     }
 }

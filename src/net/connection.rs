@@ -1,25 +1,32 @@
 //! One TCP connection: its bytes, the protocol on them, and what becomes of it.
 //!
-//! What a request or a message means is decided elsewhere (`requests`, `signalling`). Everything is HTTP as yet;
-//! TLS, ICE-TCP and TURN will be told apart by the first bytes, where [`Connection::next`] finds the first request.
+//! What a request or a message means is decided elsewhere (`requests`, `signalling`). Which protocol a connection
+//! carries shows in its first bytes, and, if that is TLS, in the first bytes within.
 
-use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mio::net::TcpStream;
+use rustls::ServerConfig;
+use socket2::SockRef;
+use tracing::{debug, trace};
 
 use super::ShellConfig;
-use super::http::{self, Parsed, Request, Response};
+use super::http::{Request, Response};
+use super::http_connection::Http;
+use super::ice_tcp::{IceTcp, KERNEL_SEND_BYTES, Sent, Waiting};
 use super::pipe::{INPUT_BYTES_MAX, Pipe};
+use super::stream::Stream;
 use super::ws::{self, Close, LINGER, Lapse};
 use crate::core::ids::ConnectionId;
+use crate::core::input::{Path, Transport};
+use crate::core::output::TrafficClass;
+use crate::wire::sniff::{Opening, sniff};
 
 /// What one connection may read in a turn, so that none starves the others.
 const READ_BUDGET_BYTES: usize = 64 * 1024;
-
-/// Unwritten answers over which no further pipelined request is looked at.
-const PIPELINED_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// What the peer wants of somebody else.
 #[derive(Debug)]
@@ -30,6 +37,10 @@ pub enum Next {
     Request(Box<Request>),
     /// Something said by a WebSocket.
     Socket(ws::Incoming),
+    /// Datagrams: [`Connection::receive`].
+    Datagrams,
+    /// Nothing that is served here: end it, for this reason.
+    Refused(&'static str),
 }
 
 /// How a connection stands.
@@ -42,20 +53,19 @@ pub enum Standing {
 }
 
 enum Protocol {
+    /// Not known yet.
+    Opening(Undecided),
     Http(Http),
     WebSocket(Box<ws::Socket>),
+    IceTcp(Box<IceTcp>),
     /// All is said: the rest is written, and what still comes is thrown away.
     Closing(Closing),
 }
 
-struct Http {
+struct Undecided {
     pipe: Pipe,
-    /// Since when a request is under way; `None` between requests.
-    head_since: Option<Instant>,
-    /// Whether input waits until answers are written.
-    held: bool,
-    /// Close once everything is written.
-    last: bool,
+    /// Since when the connection is there.
+    since: Instant,
 }
 
 struct Closing {
@@ -72,7 +82,9 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Our end, canonical.
     pub local: SocketAddr,
-    stream: TcpStream,
+    /// Who is served: the other end, or whom a trusted proxy there speaks for.
+    pub client: IpAddr,
+    stream: Stream,
     protocol: Protocol,
     /// Whether the stream may have bytes for us.
     readable: bool,
@@ -89,14 +101,29 @@ impl Connection {
         local: SocketAddr,
         now: Instant,
     ) -> Self {
-        // The first request is under way from the start: a silent connection is not worth waiting for.
-        let http = Http { pipe: Pipe::default(), head_since: Some(now), held: false, last: false };
-        Self { id, peer, local, stream, protocol: Protocol::Http(http), readable: true, progress: now }
+        let protocol = Protocol::Opening(Undecided { pipe: Pipe::default(), since: now });
+        let stream = Stream::new(stream);
+        Self { id, peer, local, client: peer.ip(), stream, protocol, readable: true, progress: now }
     }
 
     /// For registration with mio.
     pub fn source(&mut self) -> &mut TcpStream {
-        &mut self.stream
+        self.stream.tcp()
+    }
+
+    /// Whether it is TLS.
+    pub fn is_tls(&self) -> bool {
+        self.stream.is_tls()
+    }
+
+    /// Whether it carries media.
+    pub fn is_ice_tcp(&self) -> bool {
+        matches!(self.protocol, Protocol::IceTcp(_))
+    }
+
+    /// The way that its datagrams take.
+    pub fn path(&self) -> Path {
+        Path { transport: Transport::Tcp, local: self.local, remote: self.peer }
     }
 
     /// The WebSocket, if it is one.
@@ -128,24 +155,93 @@ impl Connection {
         if filled.bytes > 0 {
             self.progress = now;
             match &mut self.protocol {
-                Protocol::Http(http) => http.head_since = http.head_since.or(Some(now)),
+                Protocol::Http(http) => http.heard(now),
                 Protocol::WebSocket(socket) => socket.heard(now),
-                Protocol::Closing(_) => {}
+                Protocol::Opening(_) | Protocol::IceTcp(_) | Protocol::Closing(_) => {}
             }
         }
         Ok(())
     }
 
-    /// The next thing that the peer wants.
-    pub fn next(&mut self, now: Instant) -> Next {
+    /// The next thing that the peer wants. `tls` is for a connection that turns out to be TLS.
+    pub fn next(&mut self, now: Instant, tls: &Arc<ServerConfig>) -> Next {
+        if let Protocol::Opening(undecided) = &mut self.protocol {
+            let opening = sniff(undecided.pipe.input());
+            if opening == Opening::Undecided {
+                return Next::Nothing;
+            }
+            let pipe = std::mem::take(&mut undecided.pipe);
+            let since = undecided.since;
+            if let Err(why) = self.open(opening, pipe, since, tls) {
+                debug!(connection = self.id.0, peer = %self.peer, ?opening, tls = self.is_tls(), why, "refused");
+                return Next::Refused(why);
+            }
+        }
         match &mut self.protocol {
+            // TLS has just begun: what is in it shows when it is read.
+            Protocol::Opening(_) => Next::Nothing,
             Protocol::Http(http) => http.next(),
             Protocol::WebSocket(socket) => socket.next(now).map_or(Next::Nothing, Next::Socket),
+            Protocol::IceTcp(ice) => match ice.waiting() {
+                Waiting::Nothing => Next::Nothing,
+                Waiting::Frames => Next::Datagrams,
+                Waiting::TooLong => Next::Refused("a long frame before any check"),
+            },
             Protocol::Closing(closing) => {
                 let unread = closing.pipe.input().len();
                 closing.pipe.consume(unread);
                 Next::Nothing
             }
+        }
+    }
+
+    /// Becomes what the first bytes say. `since` is when the connection came.
+    fn open(
+        &mut self,
+        opening: Opening,
+        mut pipe: Pipe,
+        since: Instant,
+        tls: &Arc<ServerConfig>,
+    ) -> Result<(), &'static str> {
+        let inside_tls = self.is_tls();
+        self.protocol = match opening {
+            Opening::Tls if inside_tls => return Err("TLS within TLS"),
+            Opening::Tls => {
+                let begun = self.stream.start_tls(tls, pipe.take_input());
+                begun.map_err(|_| "TLS cannot begin")?;
+                // The handshake's first bytes are in the session's hands, and no readiness will tell of them.
+                self.readable = true;
+                Protocol::Opening(Undecided { pipe, since })
+            }
+            Opening::Http => Protocol::Http(Http::new(pipe, since)),
+            Opening::IceTcp if inside_tls => return Err("ICE-TCP within TLS"),
+            Opening::IceTcp => {
+                if let Err(error) = SockRef::from(&*self.stream.tcp()).set_send_buffer_size(KERNEL_SEND_BYTES)
+                {
+                    trace!(connection = self.id.0, %error, "the send buffer stays as it is");
+                }
+                Protocol::IceTcp(Box::new(IceTcp::new(pipe, since)))
+            }
+            // The embedded TURN server belongs here, plain and within TLS.
+            Opening::Turn => return Err("TURN over TCP is not served"),
+            Opening::Unknown | Opening::Undecided => return Err("no protocol that is served"),
+        };
+        Ok(())
+    }
+
+    /// Hands over up to `frames_max` datagrams of an ICE-TCP connection.
+    pub fn receive(&mut self, frames_max: usize, handle: impl FnMut(&mut [u8])) -> usize {
+        match &mut self.protocol {
+            Protocol::IceTcp(ice) => ice.receive(frames_max, handle),
+            _ => 0,
+        }
+    }
+
+    /// Queues a datagram; `None` if the connection does not carry any.
+    pub fn send(&mut self, now: Instant, class: TrafficClass, datagram: &[u8]) -> Option<Sent> {
+        match &mut self.protocol {
+            Protocol::IceTcp(ice) => Some(ice.send(now, class, datagram, &mut self.stream)),
+            _ => None,
         }
     }
 
@@ -157,10 +253,12 @@ impl Connection {
         }
     }
 
-    /// Ends HTTP after what is queued.
-    pub fn finish_http(&mut self) {
-        if let Protocol::Http(http) = &mut self.protocol {
-            http.last = true;
+    /// Ends HTTP after what is queued, and what nothing is known of.
+    pub fn finish_http(&mut self, now: Instant) {
+        match &mut self.protocol {
+            Protocol::Http(http) => http.last = true,
+            Protocol::Opening(_) => self.close_after_writing(now),
+            _ => {}
         }
     }
 
@@ -184,8 +282,10 @@ impl Connection {
     fn close_after_writing(&mut self, now: Instant) {
         let empty = Closing { pipe: Pipe::default(), until: now + LINGER, half_closed: false };
         let pipe = match std::mem::replace(&mut self.protocol, Protocol::Closing(empty)) {
+            Protocol::Opening(undecided) => undecided.pipe,
             Protocol::Http(http) => http.pipe,
             Protocol::WebSocket(socket) => socket.into_pipe(),
+            Protocol::IceTcp(ice) => ice.pipe,
             Protocol::Closing(closing) => {
                 self.protocol = Protocol::Closing(closing);
                 return;
@@ -198,12 +298,7 @@ impl Connection {
 
     /// Whether a request can be read from what has come already.
     pub fn has_waiting_request(&self) -> bool {
-        match &self.protocol {
-            Protocol::Http(http) => {
-                !http.last && http.held && http.pipe.output_bytes() <= PIPELINED_OUTPUT_BYTES_MAX
-            }
-            _ => false,
-        }
+        matches!(&self.protocol, Protocol::Http(http) if http.has_waiting_request())
     }
 
     /// Writes what the stream takes, and moves on to what follows from that.
@@ -215,12 +310,27 @@ impl Connection {
             Err(_) => return Standing::Over("the stream broke while writing"),
         }
         let waiting = pipe.output_bytes();
+        if self.stream.flush().is_err() {
+            return Standing::Over("the stream broke while writing");
+        }
+        let all_written = waiting == 0 && !self.stream.has_pending();
         match &mut self.protocol {
+            Protocol::Opening(undecided) => {
+                if undecided.pipe.end_of_input() {
+                    return Standing::Over("it ended before it said anything");
+                }
+            }
+            Protocol::IceTcp(ice) => {
+                ice.blocked = waiting > 0;
+                if ice.pipe.end_of_input() && ice.waiting() != Waiting::Frames {
+                    return Standing::Over("closed by the peer");
+                }
+            }
             Protocol::Http(http) => {
                 if http.pipe.end_of_input() && http.pipe.input().is_empty() {
                     http.last = true;
                 }
-                if http.last && waiting == 0 {
+                if http.last && all_written {
                     self.close_after_writing(now);
                     return self.settle(now, config);
                 }
@@ -234,11 +344,11 @@ impl Connection {
                 }
             }
             Protocol::Closing(closing) => {
-                if waiting == 0 && !closing.half_closed {
+                if all_written && !closing.half_closed {
                     closing.half_closed = true;
                     // Closing at once while bytes of the peer's are unread would reset the stream, and take our last
                     // words with it.
-                    let _ = self.stream.shutdown(Shutdown::Write);
+                    self.stream.finish();
                 }
                 if closing.half_closed && closing.pipe.end_of_input() {
                     return Standing::Over("closed");
@@ -251,6 +361,18 @@ impl Connection {
     /// Lets time pass.
     pub fn run_deadline(&mut self, now: Instant, config: &ShellConfig) -> Standing {
         match &mut self.protocol {
+            Protocol::Opening(undecided) => {
+                if now < undecided.deadline(self.progress, config) {
+                    return Standing::Open;
+                }
+                Standing::Over("it did not say in time what it is")
+            }
+            Protocol::IceTcp(ice) => {
+                if now < ice.deadline(config) {
+                    return Standing::Open;
+                }
+                Standing::Over("no participant is there")
+            }
             Protocol::Http(http) => {
                 if now < http.deadline(self.progress, config) {
                     return Standing::Open;
@@ -280,6 +402,8 @@ impl Connection {
     /// When [`run_deadline`](Self::run_deadline) has something to do.
     pub fn deadline(&self, config: &ShellConfig) -> Instant {
         match &self.protocol {
+            Protocol::Opening(undecided) => undecided.deadline(self.progress, config),
+            Protocol::IceTcp(ice) => ice.deadline(config),
             Protocol::Http(http) => http.deadline(self.progress, config),
             Protocol::WebSocket(socket) => socket.deadline(config),
             Protocol::Closing(closing) => closing.until,
@@ -287,54 +411,18 @@ impl Connection {
     }
 }
 
-fn pipe(protocol: &mut Protocol) -> &mut Pipe {
-    match protocol {
-        Protocol::Http(http) => &mut http.pipe,
-        Protocol::WebSocket(socket) => socket.pipe(),
-        Protocol::Closing(closing) => &mut closing.pipe,
+impl Undecided {
+    fn deadline(&self, progress: Instant, config: &ShellConfig) -> Instant {
+        (self.since + config.handshake_timeout).min(progress + config.idle_timeout)
     }
 }
 
-impl Http {
-    fn next(&mut self) -> Next {
-        if self.last {
-            let unread = self.pipe.input().len();
-            self.pipe.consume(unread);
-            return Next::Nothing;
-        }
-        if self.pipe.input().is_empty() {
-            return Next::Nothing;
-        }
-        self.held = self.pipe.output_bytes() > PIPELINED_OUTPUT_BYTES_MAX;
-        if self.held {
-            return Next::Nothing;
-        }
-        match http::parse(self.pipe.input()) {
-            Parsed::Incomplete => {
-                self.last |= self.pipe.end_of_input();
-                Next::Nothing
-            }
-            Parsed::Request(request, bytes) => {
-                self.pipe.consume(bytes);
-                if self.pipe.input().is_empty() {
-                    self.head_since = None;
-                }
-                Next::Request(request)
-            }
-            Parsed::Refused(response) => {
-                self.pipe.send(&response.encode(false, true));
-                self.last = true;
-                Next::Nothing
-            }
-        }
-    }
-
-    fn deadline(&self, progress: Instant, config: &ShellConfig) -> Instant {
-        let idle = progress + config.idle_timeout;
-        match self.head_since {
-            // While an answer is being read, the next request has time.
-            Some(since) if self.pipe.output_bytes() == 0 => (since + config.handshake_timeout).min(idle),
-            _ => idle,
-        }
+fn pipe(protocol: &mut Protocol) -> &mut Pipe {
+    match protocol {
+        Protocol::Opening(undecided) => &mut undecided.pipe,
+        Protocol::Http(http) => &mut http.pipe,
+        Protocol::WebSocket(socket) => socket.pipe(),
+        Protocol::IceTcp(ice) => &mut ice.pipe,
+        Protocol::Closing(closing) => &mut closing.pipe,
     }
 }

@@ -15,11 +15,13 @@ use super::assets::Assets;
 use super::bind::{UdpBuffers, bind};
 use super::connection::{Next, Standing};
 use super::dtls::{DtlsEvents, Handshakes};
+use super::self_signed::SelfSigned;
 use super::shutdown::{ExitReason, ShutdownWatch};
 use super::tcp::Connections;
+use super::tls::{Certificates, Source};
 use super::udp::Udp;
 use super::ws::Close;
-use super::{BoundAddresses, CoreSeed, SetLogLevel, ShellConfig, clock, token};
+use super::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel, ShellConfig, clock, token};
 use crate::core::input::{AdminCommand, Transport};
 use crate::core::{Input, Output, Settings, Sfu};
 
@@ -31,6 +33,9 @@ const DATAGRAMS_PER_TURN: u64 = 2048;
 
 /// Requests or messages of one connection handled in one turn.
 const MESSAGES_PER_TURN: usize = 32;
+
+/// Datagrams of one ICE-TCP connection handled at a time; it gets [`MESSAGES_PER_TURN`] such helpings in a turn.
+const FRAMES_AT_ONCE: usize = 64;
 
 /// What is gathered for sending before it is sent in the middle of a drain.
 const SEND_BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -50,6 +55,7 @@ pub struct EventLoop {
     udp_readable: bool,
     udp_blocked: bool,
     pub(super) connections: Connections,
+    certificates: Certificates,
     pub(super) handshakes: Handshakes,
     dtls_events: DtlsEvents,
     pub(super) candidates: Candidates,
@@ -61,8 +67,6 @@ pub struct EventLoop {
     bound: SocketAddr,
     /// How often the loop went round.
     pub(super) turns: u64,
-    /// Datagrams for a transport that has no socket.
-    pub(super) undeliverable: u64,
 }
 
 impl EventLoop {
@@ -78,6 +82,7 @@ impl EventLoop {
         let now = clock::now();
         let mut candidates = Candidates::new(config.public_addresses.clone(), bound.address);
         let local_default = default_local(&mut candidates, now, bound.address);
+        let certificates = certificates(&config, &mut candidates, now)?;
         let mut udp = Udp::new(bound.udp, bound.address, config.force_portable_udp, local_default)?;
         let mut connections = Connections::new(bound.tcp);
         let registry = poll.registry();
@@ -99,6 +104,7 @@ impl EventLoop {
             udp_readable: true,
             udp_blocked: false,
             connections,
+            certificates,
             handshakes,
             dtls_events: DtlsEvents::new(),
             candidates,
@@ -109,7 +115,6 @@ impl EventLoop {
             started: now,
             bound: bound.address,
             turns: 0,
-            undeliverable: 0,
         })
     }
 
@@ -120,8 +125,16 @@ impl EventLoop {
         let reachable = self.candidates.for_client(now, Ipv4Addr::UNSPECIFIED.into(), local, true);
         Ok(BoundAddresses {
             listen: self.bound,
-            reachable: reachable.into_iter().map(|candidate| candidate.address).collect(),
+            reachable: reachable
+                .into_iter()
+                .filter(|candidate| candidate.transport == Transport::Udp)
+                .map(|candidate| candidate.address)
+                .collect(),
             is_public: self.candidates.is_public(now),
+            certificate: CertificateInfo {
+                is_self_signed: self.certificates.is_self_signed(),
+                fingerprint: self.certificates.fingerprint().to_owned(),
+            },
             stop: self.shutdown.handle(),
         })
     }
@@ -176,6 +189,7 @@ impl EventLoop {
             self.handshakes.next_deadline(),
             self.connections.next_deadline(now),
             self.shutdown.until(),
+            Some(self.certificates.next_deadline()),
         ]
         .into_iter()
         .flatten()
@@ -244,7 +258,7 @@ impl EventLoop {
         }
         for _ in 0..MESSAGES_PER_TURN {
             let Some(connection) = self.connections.at(place) else { return };
-            match connection.next(now) {
+            match connection.next(now, self.certificates.config()) {
                 Next::Nothing => {
                     if connection.wants_reading() {
                         self.connections.make_ready(place);
@@ -253,9 +267,22 @@ impl EventLoop {
                 }
                 Next::Request(request) => self.answer(now, place, &request),
                 Next::Socket(incoming) => self.on_socket(now, place, incoming),
+                Next::Datagrams => self.read_datagrams(now, place),
+                Next::Refused(why) => return self.end_connection(now, place, why),
             }
         }
         self.connections.make_ready(place);
+    }
+
+    fn read_datagrams(&mut self, now: Instant, place: usize) {
+        let Self { connections, sfu, fed, .. } = self;
+        let Some(connection) = connections.at(place) else { return };
+        let path = connection.path();
+        let count = connection.receive(FRAMES_AT_ONCE, |bytes| {
+            *fed = true;
+            sfu.handle_input(now, Input::Datagram { path, bytes });
+        });
+        connections.frames.received += count as u64;
     }
 
     fn run_deadlines(&mut self, now: Instant) {
@@ -266,6 +293,7 @@ impl EventLoop {
                 Standing::Over(why) => self.end_connection(now, place, why),
             }
         }
+        self.certificates.run_deadline(now, clock::unix());
         self.handshakes.run_deadlines(now, &mut self.dtls_events);
         if self.core_deadline.is_some_and(|at| at <= now) {
             self.feed(now, Input::Timeout);
@@ -284,7 +312,7 @@ impl EventLoop {
                     }
                     Output::Transmit(transmit) => match transmit.path.transport {
                         Transport::Udp => self.udp.push(transmit.path, transmit.bytes),
-                        Transport::Tcp => self.undeliverable += 1,
+                        Transport::Tcp => self.connections.send(now, &transmit),
                     },
                     Output::Timeout(at) => {
                         self.core_deadline = at;
@@ -368,7 +396,7 @@ impl EventLoop {
         self.drain(now);
         for place in self.connections.places() {
             if let Some(connection) = self.connections.at(place) {
-                connection.finish_http();
+                connection.finish_http(now);
                 if let Some(socket) = connection.web_socket() {
                     socket.close(now, Close::GoingAway);
                 }
@@ -376,6 +404,19 @@ impl EventLoop {
             self.connections.touch(place);
         }
     }
+}
+
+/// The certificate that the operator chose, or our own.
+fn certificates(config: &ShellConfig, candidates: &mut Candidates, now: Instant) -> io::Result<Certificates> {
+    let source = match &config.tls_files {
+        Some(files) => Source::Files(files.clone()),
+        None => Source::SelfSigned(SelfSigned {
+            directory: config.data_dir.clone(),
+            addresses: candidates.ips(now),
+            required: config.public_addresses.clone(),
+        }),
+    };
+    Certificates::new(source, now, clock::unix())
 }
 
 /// An address of ours, where the system does not say which one a packet came to.

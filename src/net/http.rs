@@ -27,6 +27,8 @@ pub struct Request {
     pub method: String,
     /// What comes before `?`.
     pub path: String,
+    /// What comes behind it; `None` without a `?`.
+    pub query: Option<String>,
     /// Names in lower case.
     fields: Vec<(String, String)>,
     /// The body, empty for most.
@@ -41,13 +43,26 @@ impl Request {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether a comma-separated field holds a word, whatever its case.
-    pub fn field_has(&self, name: &str, word: &str) -> bool {
+    /// The items of a comma-separated field, in order.
+    pub fn field_items(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
         self.fields
             .iter()
-            .filter(|(field, _)| field == name)
+            .filter(move |(field, _)| field == name)
             .flat_map(|(_, value)| value.split(','))
-            .any(|part| part.trim().eq_ignore_ascii_case(word))
+            .map(str::trim)
+    }
+
+    /// Whether a comma-separated field holds a word, whatever its case.
+    pub fn field_has(&self, name: &str, word: &str) -> bool {
+        self.field_items(name).any(|item| item.eq_ignore_ascii_case(word))
+    }
+
+    /// Path and query, as they were asked for.
+    pub fn target(&self) -> Cow<'_, str> {
+        match &self.query {
+            Some(query) => format!("{}?{query}", self.path).into(),
+            None => self.path.as_str().into(),
+        }
     }
 
     /// Whether a reverse proxy passed this on: then the connection's address says nothing about the client.
@@ -97,10 +112,12 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
     if !target.starts_with('/') {
         return Err(refuse(400, "the request target must be a path"));
     }
-    let path = target.split(['?', '#']).next().unwrap_or_default().to_string();
+    let target = target.split('#').next().unwrap_or_default();
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let mut request = Request {
         method: head.method.unwrap_or_default().to_string(),
-        path,
+        path: path.to_string(),
+        query: query.map(str::to_string),
         fields,
         body: Vec::new(),
         keep_alive: false,
@@ -187,6 +204,12 @@ impl Response {
         self
     }
 
+    /// A header field that was added.
+    #[cfg(test)]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_ref())
+    }
+
     /// The bytes to send. `body` is false in answers to HEAD, which say how long it would be.
     pub fn encode(&self, keep_alive: bool, body: bool) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
@@ -220,6 +243,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         204 => "No Content",
         304 => "Not Modified",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -257,6 +281,7 @@ mod tests {
         let Parsed::Request(request, bytes) = parse(both.as_bytes()) else { panic!("a whole request") };
         assert_eq!(bytes, first.len());
         assert_eq!((request.path.as_str(), request.body.as_slice()), ("/admin/v1/log-level", &b"debug"[..]));
+        assert_eq!(request.target(), "/admin/v1/log-level?x=1");
         assert!(request.keep_alive);
     }
 

@@ -21,14 +21,21 @@ pub(crate) mod dtls;
 mod entropy;
 mod event_loop;
 mod http;
+mod http_connection;
+mod ice_tcp;
 mod latency;
+mod network;
 mod origin;
 mod pipe;
+mod plain_http;
 mod requests;
 mod router;
+mod self_signed;
 mod shutdown;
 mod signalling;
+mod stream;
 mod tcp;
+mod tls;
 mod token;
 mod udp;
 mod udp_batch;
@@ -36,9 +43,12 @@ mod ws;
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use network::Network;
 pub use shutdown::{ExitReason, StopHandle};
+pub use tls::TlsFiles;
 
 use crate::core::Settings;
 
@@ -49,6 +59,14 @@ pub struct ShellConfig {
     pub listen: SocketAddr,
     /// The addresses under which clients reach us; empty: those of the machine's interfaces.
     pub public_addresses: Vec<IpAddr>,
+    /// The certificate and its key; `None`: one that is signed by itself.
+    pub tls_files: Option<TlsFiles>,
+    /// Where a self-signed certificate is kept; `None`: nowhere.
+    pub data_dir: Option<PathBuf>,
+    /// Whether clients of other machines are served without TLS.
+    pub allow_plain_http: bool,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<Network>,
     /// Pages of other origins that may open the WebSocket, like `https://meet.example.org`; `*`: all.
     pub allowed_origins: Vec<String>,
     /// Largest WebSocket message.
@@ -59,7 +77,7 @@ pub struct ShellConfig {
     pub connections_per_address_max: usize,
     /// Most connections in all.
     pub connections_max: usize,
-    /// How long a request may take to arrive.
+    /// How long a connection may take to say what it is, and a request to arrive.
     pub handshake_timeout: Duration,
     /// How long an HTTP connection may be idle, and a WebSocket without anybody joining.
     pub idle_timeout: Duration,
@@ -88,6 +106,10 @@ impl Default for ShellConfig {
         Self {
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 7443)),
             public_addresses: Vec::new(),
+            tls_files: None,
+            data_dir: None,
+            allow_plain_http: false,
+            trusted_proxies: Vec::new(),
             allowed_origins: Vec::new(),
             message_bytes_max: 256 * 1024,
             send_queue_bytes_max: 1024 * 1024,
@@ -128,8 +150,19 @@ pub struct BoundAddresses {
     pub reachable: Vec<SocketAddr>,
     /// Whether the whole internet can.
     pub is_public: bool,
+    /// What shows that it is us.
+    pub certificate: CertificateInfo,
     /// Ends [`serve`] from another thread.
     pub stop: StopHandle,
+}
+
+/// What a person may want to know of the certificate in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateInfo {
+    /// Whether nobody but the server itself has signed it.
+    pub is_self_signed: bool,
+    /// Its SHA-256, as browsers show it.
+    pub fingerprint: String,
 }
 
 /// Changes what is logged, or says why not.

@@ -1,7 +1,7 @@
 //! The bytes of one connection, between the stream and the protocol on it.
 //!
-//! The stream (plain TCP; TLS stands here later) fills the input and empties the output; HTTP and WebSocket read the
-//! one and write the other, and never see a socket. An idle connection holds no buffer at all.
+//! The stream (TCP, or TLS over it: `stream`) fills the input and empties the output; the protocols read the one and
+//! write the other, and never see a socket. An idle connection holds no buffer at all.
 
 use std::io::{self, Read, Write};
 
@@ -34,6 +34,18 @@ impl Pipe {
     /// What has come and not been consumed.
     pub fn input(&self) -> &[u8] {
         self.input.get(self.consumed..).unwrap_or_default()
+    }
+
+    /// The same, to be decrypted in place.
+    pub fn input_mut(&mut self) -> &mut [u8] {
+        self.input.get_mut(self.consumed..).unwrap_or_default()
+    }
+
+    /// Takes all of the input out.
+    pub fn take_input(&mut self) -> Vec<u8> {
+        let mut input = std::mem::take(&mut self.input);
+        input.drain(..std::mem::take(&mut self.consumed).min(input.len()));
+        input
     }
 
     /// Takes bytes off the front of the input.

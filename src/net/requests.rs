@@ -8,8 +8,9 @@ use tracing::{debug, info};
 use super::admin::{self, AdminRequest};
 use super::event_loop::EventLoop;
 use super::http::{Request, Response};
+use super::network::Client;
 use super::router::{self, Route};
-use super::{origin, ws};
+use super::{origin, plain_http, ws};
 use crate::core::Input;
 use crate::core::input::AdminCommand;
 
@@ -18,7 +19,8 @@ impl EventLoop {
     pub(super) fn answer(&mut self, now: Instant, place: usize, request: &Request) {
         let Some(connection) = self.connections.at(place) else { return };
         let (id, peer) = (connection.id.0, connection.peer);
-        let response = match router::route(request) {
+        let client = Client::of(request, peer.ip(), connection.is_tls(), &self.config.trusted_proxies);
+        let response = match self.route(place, request, &client) {
             Route::WebSocket => match self.open_web_socket(now, place, request) {
                 Ok(()) => return,
                 Err(response) => response,
@@ -38,6 +40,7 @@ impl EventLoop {
         debug!(
             connection = id,
             %peer,
+            client = %client.ip,
             method = request.method,
             path = request.path,
             status = response.status,
@@ -46,6 +49,16 @@ impl EventLoop {
         if let Some(connection) = self.connections.at(place) {
             connection.respond(request, &response);
         }
+    }
+
+    /// What a request leads to, unless its client may not ask for it in this way.
+    fn route(&mut self, place: usize, request: &Request, client: &Client) -> Route {
+        if client.is_forwarded && !self.connections.count_for(place, client.ip, &self.config) {
+            let text = "too many connections; close some, or ask the operator to raise signalling.max_connections_per_address";
+            return Route::Answer(Response::text(503, text));
+        }
+        plain_http::answer(request, client, self.config.allow_plain_http)
+            .map_or_else(|| router::route(request), Route::Answer)
     }
 
     fn open_web_socket(&mut self, now: Instant, place: usize, request: &Request) -> Result<(), Response> {
@@ -60,7 +73,7 @@ impl EventLoop {
         }
         let response = ws::upgrade(request)?;
         if let Some(connection) = self.connections.at(place) {
-            debug!(connection = connection.id.0, peer = %connection.peer, "WebSocket opened");
+            debug!(connection = connection.id.0, peer = %connection.peer, client = %connection.client, "WebSocket opened");
             connection.upgrade(request, &response, &self.config, now);
         }
         Ok(())
@@ -117,6 +130,7 @@ impl EventLoop {
         let snapshot = self.sfu.snapshot(now);
         let udp = self.udp.counters();
         let latency = self.udp.latency(now);
+        let frames = self.connections.frames;
         let mut stats = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptimeSeconds": now.saturating_duration_since(self.started).as_secs(),
@@ -132,7 +146,12 @@ impl EventLoop {
                 "connections": self.connections.len(),
                 "connectionsRefused": self.connections.refused(),
                 "dtlsSessions": self.handshakes.len(),
-                "undeliverable": self.undeliverable,
+                "iceTcp": {
+                    "received": frames.received,
+                    "sent": frames.sent,
+                    "droppedFull": frames.dropped_full,
+                    "undeliverable": frames.undeliverable,
+                },
                 "udp": {
                     "received": udp.received,
                     "receivedBytes": udp.received_bytes,

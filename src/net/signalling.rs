@@ -120,10 +120,10 @@ impl EventLoop {
             }
         };
         let Some(connection) = self.connections.at(place) else { return };
-        let (id, peer, local) = (connection.id, connection.peer, connection.local);
+        let (id, client, local) = (connection.id, connection.client, connection.local);
         let proxied = connection.web_socket().is_some_and(|socket| socket.proxied);
-        let candidates = self.candidates.for_client(now, peer.ip(), local.ip(), proxied);
-        debug!(connection = id.0, %peer, %room, "join");
+        let candidates = self.candidates.for_client(now, client, local.ip(), proxied);
+        debug!(connection = id.0, %client, %room, "join");
         let admission = Admission { entropy, candidates };
         let join = Join { room, name, auto_subscribe };
         self.feed(now, Input::Join { connection: id, request, admission, join });

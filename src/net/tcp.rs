@@ -15,8 +15,10 @@ use super::address::canonical;
 use super::connection::Connection;
 use super::deadlines::{Alarm, Deadlines};
 use super::http::Response;
+use super::ice_tcp::Sent;
 use super::token;
 use crate::core::ids::ConnectionId;
+use crate::core::output::Transmit;
 
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -32,8 +34,23 @@ struct Entry {
     alarm: Alarm,
     /// Whether it is in `ready`.
     ready: bool,
-    /// Whether it is in `touched`.
+    /// Whether it is in `touched`, or in `touched_media`.
     touched: bool,
+    /// Which client it is counted for; `None`: a trusted proxy's, whose client is not known yet.
+    counted: Option<IpAddr>,
+}
+
+/// What happened on ICE-TCP connections since start-up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FrameCounters {
+    /// Datagrams received.
+    pub received: u64,
+    /// Datagrams queued for writing.
+    pub sent: u64,
+    /// Datagrams dropped because the peer does not read fast enough.
+    pub dropped_full: u64,
+    /// Datagrams for a connection that is gone.
+    pub undeliverable: u64,
 }
 
 /// The listener and every connection it gave.
@@ -46,12 +63,18 @@ pub struct Connections {
     slab: Slab<Entry>,
     serial: u64,
     by_address: HashMap<IpAddr, usize>,
+    /// Places by our end and the other: how a datagram finds its ICE-TCP connection.
+    by_ends: HashMap<(SocketAddr, SocketAddr), usize>,
     /// Connections that have something to read.
     ready: VecDeque<usize>,
     /// Connections to be settled at the end of the turn.
     touched: Vec<usize>,
+    /// The same for those that carry media.
+    touched_media: Vec<usize>,
     deadlines: Deadlines<usize>,
     refused: u64,
+    /// What happened on ICE-TCP connections.
+    pub frames: FrameCounters,
 }
 
 impl Connections {
@@ -64,10 +87,13 @@ impl Connections {
             slab: Slab::new(),
             serial: 0,
             by_address: HashMap::new(),
+            by_ends: HashMap::new(),
             ready: VecDeque::new(),
             touched: Vec::new(),
+            touched_media: Vec::new(),
             deadlines: Deadlines::new(),
             refused: 0,
+            frames: FrameCounters::default(),
         }
     }
 
@@ -138,8 +164,10 @@ impl Connections {
         mut stream: TcpStream,
         peer: SocketAddr,
     ) {
-        let host = host_of(peer.ip());
-        let of_host = self.by_address.get(&host).copied().unwrap_or(0);
+        // Whom a trusted proxy speaks for shows in its requests, and is counted then.
+        let is_proxy = config.trusted_proxies.iter().any(|network| network.contains(peer.ip()));
+        let counted = (!is_proxy).then(|| host_of(peer.ip()));
+        let of_host = counted.and_then(|host| self.by_address.get(&host).copied()).unwrap_or(0);
         let places = config.connections_max.min(1 << PLACE_BITS);
         if of_host >= config.connections_per_address_max || self.slab.len() >= places {
             self.refused += 1;
@@ -163,8 +191,12 @@ impl Connections {
         self.serial += 1;
         let id = ConnectionId((self.serial << PLACE_BITS) | place as u64);
         let connection = Connection::new(id, stream, peer, local, now);
-        vacant.insert(Entry { connection, alarm: Alarm::default(), ready: false, touched: false });
-        *self.by_address.entry(host).or_insert(0) += 1;
+        let alarm = Alarm::default();
+        vacant.insert(Entry { connection, alarm, ready: false, touched: false, counted });
+        if let Some(host) = counted {
+            *self.by_address.entry(host).or_insert(0) += 1;
+        }
+        self.by_ends.insert((local, peer), place);
         trace!(connection = id.0, %peer, "accepted");
         self.make_ready(place);
         self.touch(place);
@@ -174,15 +206,56 @@ impl Connections {
     pub fn remove(&mut self, place: usize, registry: &Registry) {
         let Some(mut entry) = self.slab.try_remove(place) else { return };
         let _ = registry.deregister(entry.connection.source());
-        let host = host_of(entry.connection.peer.ip());
+        if let Some(host) = entry.counted {
+            self.uncount(host);
+        }
+        let ends = (entry.connection.local, entry.connection.peer);
+        if self.by_ends.get(&ends) == Some(&place) {
+            self.by_ends.remove(&ends);
+        }
+        let Self { slab, deadlines, .. } = self;
+        deadlines.compact(slab.len(), |place| slab.get(place).and_then(|entry| entry.alarm.queued()));
+    }
+
+    fn uncount(&mut self, host: IpAddr) {
         if let Some(count) = self.by_address.get_mut(&host) {
             *count -= 1;
             if *count == 0 {
                 self.by_address.remove(&host);
             }
         }
-        let Self { slab, deadlines, .. } = self;
-        deadlines.compact(slab.len(), |place| slab.get(place).and_then(|entry| entry.alarm.queued()));
+    }
+
+    /// Counts a connection for whom it serves. `false` if that client has too many others; it stays counted.
+    pub fn count_for(&mut self, place: usize, client: IpAddr, config: &ShellConfig) -> bool {
+        let Some(entry) = self.slab.get_mut(place) else { return false };
+        entry.connection.client = client;
+        let host = host_of(client);
+        if entry.counted == Some(host) {
+            return true;
+        }
+        if let Some(before) = entry.counted.replace(host) {
+            self.uncount(before);
+        }
+        let count = self.by_address.entry(host).or_insert(0);
+        *count += 1;
+        let fits = *count <= config.connections_per_address_max;
+        self.refused += u64::from(!fits);
+        fits
+    }
+
+    /// Queues a datagram on the ICE-TCP connection that it goes by.
+    pub fn send(&mut self, now: Instant, transmit: &Transmit<'_>) {
+        let place = self.by_ends.get(&(transmit.path.local, transmit.path.remote)).copied();
+        let sent = place.and_then(|place| self.at(place)?.send(now, transmit.class, transmit.bytes));
+        match sent {
+            Some(Sent::Queued) => self.frames.sent += 1,
+            Some(Sent::Dropped) => self.frames.dropped_full += 1,
+            None => self.frames.undeliverable += 1,
+        }
+        if let (Some(place), Some(_)) = (place, sent) {
+            self.touch(place);
+        }
     }
 
     /// The connection at a place.
@@ -243,13 +316,14 @@ impl Connections {
         if let Some(entry) = self.slab.get_mut(place)
             && !std::mem::replace(&mut entry.touched, true)
         {
-            self.touched.push(place);
+            let media = entry.connection.is_ice_tcp();
+            if media { self.touched_media.push(place) } else { self.touched.push(place) }
         }
     }
 
-    /// The next connection to settle.
+    /// The next connection to settle. Media last: a client must hear whose media follows before it does.
     pub fn next_touched(&mut self) -> Option<usize> {
-        while let Some(place) = self.touched.pop() {
+        while let Some(place) = self.touched.pop().or_else(|| self.touched_media.pop()) {
             if let Some(entry) = self.slab.get_mut(place)
                 && std::mem::take(&mut entry.touched)
             {

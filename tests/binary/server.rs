@@ -26,6 +26,8 @@ impl Server {
             }
         }
         command.env("STRAIT_LOG_LEVEL", "warn");
+        // What it keeps, it keeps away from the user's own.
+        command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
         command.envs(settings.iter().map(|(name, value)| (format!("STRAIT_{name}"), *value)));
         command.args(["serve", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");

@@ -8,3 +8,4 @@ import "./scenarios/going.js";
 import "./scenarios/door.js";
 import "./scenarios/demo-page.js";
 import "./scenarios/mixed.js";
+import "./scenarios/firewall.js";

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod ice_tcp;
 pub mod people;
+pub mod tls;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -125,7 +127,8 @@ impl Drop for Server {
     }
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+/// A plain connection that does not wait for ever.
+pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the server accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("set");
     stream

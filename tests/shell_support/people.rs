@@ -37,6 +37,7 @@ impl Person {
         person
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "what is asked is made for the question")]
     pub fn ask(&mut self, kind: &str, data: Value) -> Value {
         self.requests += 1;
         let request = json!({"type": kind, "id": self.requests, "data": data});

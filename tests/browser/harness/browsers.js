@@ -67,22 +67,25 @@ class Page {
   }
 }
 
+/** A Chromium of its own, such as one behind a firewall; whoever launches it closes it. */
+export async function launchChromium({ executablePath = chromiumPath(), flags = [] } = {}) {
+  const browser = await chromium.launch({
+    executablePath,
+    chromiumSandbox: false,
+    args: [...CHROMIUM_FLAGS, ...flags],
+  });
+  return {
+    async open({ mayCapture }) {
+      const permissions = mayCapture ? ["camera", "microphone"] : [];
+      const context = await browser.newContext({ viewport: { width: 1000, height: 700 }, permissions });
+      return new Page("chromium", await context.newPage(), () => context.close());
+    },
+    close: () => browser.close(),
+  };
+}
+
 const launchers = {
-  async chromium() {
-    const browser = await chromium.launch({
-      executablePath: chromiumPath(),
-      chromiumSandbox: false,
-      args: CHROMIUM_FLAGS,
-    });
-    return {
-      async open({ mayCapture }) {
-        const permissions = mayCapture ? ["camera", "microphone"] : [];
-        const context = await browser.newContext({ viewport: { width: 1000, height: 700 }, permissions });
-        return new Page("chromium", await context.newPage(), () => context.close());
-      },
-      close: () => browser.close(),
-    };
-  },
+  chromium: launchChromium,
 
   async firefox() {
     const executablePath = firefoxPath();
@@ -111,11 +114,12 @@ const running = new Map();
 
 /**
  * Opens an empty page in a fresh context; the browser is launched on first use.
- * @param {"chromium" | "firefox"} browser
+ * @param {"chromium" | "firefox" | { open(options: object): Promise<Page> }} browser by name, or one that was launched
  * @param {object} [options]
  * @param {boolean} [options.mayCapture] whether Chromium allows camera and microphone, or denies them
  */
 export async function openPage(browser, { mayCapture = true } = {}) {
+  if (typeof browser !== "string") return browser.open({ mayCapture });
   if (!running.has(browser)) running.set(browser, launchers[browser]());
   return (await running.get(browser)).open({ mayCapture });
 }

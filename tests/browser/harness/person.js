@@ -139,6 +139,21 @@ export class Person {
     return this.#isTold("the room's state", state, options, (page) => page.evaluate(() => lab.roomState()));
   }
 
+  /** How this participant's packets travel, as the SDK's statistics say, until it is `expected`. */
+  travelsBy(expected, options) {
+    return this.#isTold("its path", expected, options, (page) => page.evaluate(() => lab.path()));
+  }
+
+  /** The state of this participant's ICE, until it is `expected`. */
+  hasIce(expected, options) {
+    return this.#isTold("its ICE", expected, options, (page) => page.evaluate(() => lab.iceState()));
+  }
+
+  /** How often this participant's SDK has restarted ICE. */
+  iceRestarts() {
+    return this.#page.evaluate(() => lab.iceRestarts);
+  }
+
   #isTold(what, expected, options, ask) {
     const wanted = (seen) =>
       expected !== null && typeof expected === "object" && seen

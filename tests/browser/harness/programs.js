@@ -48,6 +48,22 @@ export const pulseaudioPath = () =>
     advice: "install it (Debian: apt-get install pulseaudio)",
   });
 
+export const ipPath = () =>
+  find({
+    variable: "IP_BIN",
+    names: ["ip"],
+    fallback: ["/usr/sbin/ip", "/sbin/ip"],
+    advice: "install it (Debian: apt-get install iproute2)",
+  });
+
+export const nftPath = () =>
+  find({
+    variable: "NFT_BIN",
+    names: ["nft"],
+    fallback: ["/usr/sbin/nft"],
+    advice: "install it (Debian: apt-get install nftables)",
+  });
+
 export const straitPath = () =>
   find({
     variable: "STRAIT_BIN",

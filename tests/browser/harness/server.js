@@ -2,6 +2,8 @@
 import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { once } from "node:events";
 import { endWithUs } from "./children.js";
 import { eventually } from "./eventually.js";
@@ -62,7 +64,8 @@ export class Server {
   /** Starts the process; also again, on the same port, after `kill`. */
   async start() {
     const child = spawn(straitPath(), ["serve", "--listen", `${this.#host}:${this.port}`], {
-      env: { ...ownEnvironment, ...environment(this.#config) },
+      // What it keeps, it keeps away from the user's own.
+      env: { ...ownEnvironment, XDG_DATA_HOME: join(tmpdir(), "strait-browser-tests"), ...environment(this.#config) },
       stdio: ["ignore", "pipe", "pipe"],
     });
     endWithUs(child);

@@ -1,4 +1,5 @@
 // Where a story plays: a server of its own, and people who come and go.
+import { Firewall } from "./firewall.js";
 import { IDENTITIES } from "./palette.js";
 import { Person } from "./person.js";
 import { Relay } from "./relay.js";
@@ -10,6 +11,7 @@ export class World {
   #arrivals = 0;
   #people = [];
   #relays = [];
+  #firewalls = [];
 
   constructor(server) {
     this.server = server;
@@ -48,6 +50,19 @@ export class World {
     return relay;
   }
 
+  /** A network of its own; the server must listen on all addresses. */
+  firewall() {
+    const firewall = Firewall.open();
+    firewall.origin = `https://${firewall.address}:${this.server.port}`;
+    this.#firewalls.push(firewall);
+    return firewall;
+  }
+
+  /** As `enters`, from behind a firewall. */
+  async entersBehind(firewall, name, options = {}) {
+    return this.enters(name, { browser: await firewall.browser(), origin: firewall.origin, ...options });
+  }
+
   report() {
     const pages = this.#people.map(({ name, page }) => `--- ${name}'s console\n${page.console.join("\n")}`);
     return [...pages, `--- the server's log`, this.server.log].join("\n");
@@ -56,6 +71,7 @@ export class World {
   async close() {
     for (const { page } of this.#people) await page.close();
     for (const relay of this.#relays) await relay.close();
+    for (const firewall of this.#firewalls) await firewall.close();
     await this.server.kill();
   }
 }

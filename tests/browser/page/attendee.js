@@ -12,7 +12,15 @@
       super(configuration);
       this.addEventListener("track", ({ track, streams }) => streamsOf.set(track, streams.map(({ id }) => id)));
     }
+
+    createOffer(options) {
+      if (options?.iceRestart) lab.iceRestarts++;
+      return super.createOffer(options);
+    }
   };
+
+  /** How often the SDK restarted ICE. */
+  lab.iceRestarts = 0;
 
   /** What was told of the others, in order, such as `reconnecting Ben`. */
   lab.news = [];
@@ -49,6 +57,11 @@
     const track = await room.publish(device.track, { source, ...options });
     published.set(source, { track, device });
   };
+
+  lab.iceState = async () => (await room.getStats()).connection.iceState;
+
+  /** How packets travel, as the SDK's statistics say. */
+  lab.path = async () => (await room.getStats()).connection.path;
 
   lab.unpublish = async (source) => {
     const { track, device } = published.get(source);

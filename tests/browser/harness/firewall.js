@@ -1,0 +1,134 @@
+// A network of its own for one browser: a namespace that reaches the server through a router with a
+// firewall, and nothing else. Needs root, `ip` and `nft`; all that it makes is gone after the test.
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { launchChromium } from "./browsers.js";
+import { ConnectProxy } from "./connect-proxy.js";
+import { chromiumPath, ipPath, nftPath } from "./programs.js";
+
+let made = 0;
+
+/** Silence both ways, as firewalls do it; not an error that the sender would notice. */
+const SILENT = "drop";
+
+export class Firewall {
+  /** This machine's end of the way to the router. */
+  #near = null;
+  #guest;
+  #router;
+  #wrapper;
+  #browser = null;
+  #proxy = null;
+
+  /** Three machines in a row: this one, a router, and the guest's. */
+  static open() {
+    const firewall = new Firewall();
+    const name = `strait-${process.pid}-${made++}`;
+    firewall.#guest = `${name}-guest`;
+    firewall.#router = `${name}-router`;
+    // A network that nobody else on this machine has: the kernel names interfaces by at most 15 letters.
+    const net = `10.${64 + (process.pid % 64)}.${made % 256}`;
+    const [near, far, inner, outer] = ["a", "b", "c", "d"].map((letter) => `sv${process.pid}${letter}${made}`);
+    firewall.address = `${net}.1`;
+    try {
+      ip("netns", "add", firewall.#guest);
+      ip("netns", "add", firewall.#router);
+      ip("link", "add", near, "type", "veth", "peer", far, "netns", firewall.#router);
+      ip("-n", firewall.#router, "link", "add", inner, "type", "veth", "peer", outer, "netns", firewall.#guest);
+      firewall.#near = near;
+      // An address that the kernel adds by itself a second later is a change of network to a browser, which then
+      // gives up whatever it is loading (ERR_NETWORK_CHANGED).
+      ip("link", "set", near, "addrgenmode", "none");
+      for (const device of [far, inner]) ip("-n", firewall.#router, "link", "set", device, "addrgenmode", "none");
+      ip("-n", firewall.#guest, "link", "set", outer, "addrgenmode", "none");
+      ip("address", "add", `${net}.1/30`, "dev", near);
+      ip("link", "set", near, "up");
+      for (const [address, device] of [
+        [`${net}.2/30`, far],
+        [`${net}.5/30`, inner],
+      ]) {
+        ip("-n", firewall.#router, "address", "add", address, "dev", device);
+        ip("-n", firewall.#router, "link", "set", device, "up");
+      }
+      ip("-n", firewall.#guest, "address", "add", `${net}.6/30`, "dev", outer);
+      ip("-n", firewall.#guest, "link", "set", outer, "up");
+      ip("-n", firewall.#guest, "link", "set", "lo", "up");
+      ip("-n", firewall.#guest, "route", "add", `${net}.0/30`, "via", `${net}.5`);
+      ip("route", "add", `${net}.4/30`, "via", `${net}.2`);
+      ip("netns", "exec", firewall.#router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward");
+    } catch (error) {
+      firewall.#remove();
+      throw error;
+    }
+    return firewall;
+  }
+
+  /** What the router lets through from now on: everything but what `rules`, lines of `nft`, drop. */
+  lets(rules) {
+    const chain = `add chain inet strait forward { type filter hook forward priority 0; policy accept; }`;
+    const lines = ["add table inet strait", "delete table inet strait", "add table inet strait", chain];
+    for (const rule of rules) lines.push(`add rule inet strait forward ${rule}`);
+    execFileSync(ipPath(), ["netns", "exec", this.#router, nftPath(), "-f", "-"], { input: `${lines.join("\n")}\n` });
+  }
+
+  letsAllThrough() {
+    this.lets([]);
+  }
+
+  dropsUdp() {
+    this.lets([`meta l4proto udp ${SILENT}`]);
+  }
+
+  /** Drops all but what goes by way of an HTTP proxy, which the browser uses from its first page on. */
+  async letsOnlyProxyThrough() {
+    this.#proxy = await ConnectProxy.at(this.address);
+    this.lets([`tcp dport ${this.#proxy.port} accept`, `tcp sport ${this.#proxy.port} accept`, SILENT]);
+    return this.#proxy;
+  }
+
+  dropsAll() {
+    this.lets([SILENT]);
+  }
+
+  /** A browser behind the firewall, for `World.enters`. */
+  async browser() {
+    if (!this.#browser) {
+      this.#wrapper = mkdtempSync(join(tmpdir(), "strait-firewall-"));
+      const executablePath = join(this.#wrapper, "chromium");
+      writeFileSync(executablePath, `#!/bin/sh\nexec ${ipPath()} netns exec ${this.#guest} ${chromiumPath()} "$@"\n`);
+      chmodSync(executablePath, 0o755);
+      // The page's certificate is the server's own.
+      const flags = ["--ignore-certificate-errors"];
+      if (this.#proxy) flags.push(`--proxy-server=http://${this.address}:${this.#proxy.port}`);
+      this.#browser = await launchChromium({ executablePath, flags });
+    }
+    return this.#browser;
+  }
+
+  async close() {
+    await this.#browser?.close();
+    await this.#proxy?.close();
+    this.#remove();
+  }
+
+  #remove() {
+    if (this.#wrapper) rmSync(this.#wrapper, { recursive: true, force: true });
+    const parts = [
+      ["netns", "delete", this.#guest],
+      ["netns", "delete", this.#router],
+    ];
+    // It would go with the router, but some time later, when the next test's pages load.
+    if (this.#near) parts.unshift(["link", "delete", this.#near]);
+    for (const words of parts) {
+      try {
+        ip(...words);
+      } catch {
+        // It was never made.
+      }
+    }
+  }
+}
+
+const ip = (...words) => execFileSync(ipPath(), words, { stdio: ["ignore", "ignore", "pipe"] });
