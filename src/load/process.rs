@@ -8,25 +8,30 @@ use std::net::SocketAddr;
 pub(super) struct Usage {
     /// Time that its threads ran, nanoseconds.
     pub cpu_nanos: u64,
+    /// Time that they could have run and had no processor, nanoseconds.
+    pub waited_nanos: u64,
     /// Resident memory, KiB.
     pub rss_kib: u64,
 }
 
 /// Reads what a process has used. `None` if there is no such process, or no `/proc`.
 pub(super) fn usage(pid: u32) -> Option<Usage> {
-    let mut cpu_nanos = 0;
+    let (mut cpu_nanos, mut waited_nanos) = (0, 0);
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
         // A thread may end while we look.
         let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
-        cpu_nanos += run_time(&text).unwrap_or(0);
+        let (ran, waited) = run_and_wait(&text).unwrap_or_default();
+        cpu_nanos += ran;
+        waited_nanos += waited;
     }
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    Some(Usage { cpu_nanos, rss_kib: rss(&status)? })
+    Some(Usage { cpu_nanos, waited_nanos, rss_kib: rss(&status)? })
 }
 
-/// The first number of a thread's `schedstat`: nanoseconds on a processor.
-fn run_time(schedstat: &str) -> Option<u64> {
-    schedstat.split_whitespace().next()?.parse().ok()
+/// The first numbers of a thread's `schedstat`: nanoseconds on a processor, and waiting for one.
+fn run_and_wait(schedstat: &str) -> Option<(u64, u64)> {
+    let mut numbers = schedstat.split_whitespace().map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 fn rss(status: &str) -> Option<u64> {
@@ -81,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_kernels_tables_are_read() {
-        assert_eq!(run_time("123456789 42 7\n"), Some(123_456_789));
+        assert_eq!(run_and_wait("123456789 42 7\n"), Some((123_456_789, 42)));
         assert_eq!(rss("Name:\tstrait\nVmRSS:\t   10240 kB\n"), Some(10_240));
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
             100: 00000000:1D13 00000000:0000 07 00000000:00000000 00:00000000 00000000  0        0 4242 2 0 0\n\

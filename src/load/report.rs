@@ -6,11 +6,14 @@ use super::generator::Generator;
 use super::meters::Times;
 use super::options::LoadOptions;
 use super::person::{Person, Stage};
+use super::process::Usage;
 
 /// Own lag above this share of the latency makes the latency doubtful.
 const LAG_SHARE_MAX: f64 = 0.20;
 /// Being busy for a larger share of the time makes everything doubtful.
 const BUSY_PERCENT_MAX: f64 = 85.0;
+/// Waiting for a processor for a larger share of the time does, too: other programs are measured as well.
+const WAITED_PERCENT_MAX: f64 = 5.0;
 
 /// Times in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -130,6 +133,8 @@ pub struct ServerUse {
     pub cpu_percent: f64,
     /// Processor time for each packet that subscribers received, microseconds.
     pub cpu_micros_per_packet: f64,
+    /// Time in which it had work and no processor, because of other programs.
+    pub waited_percent: f64,
     /// Resident memory at the end, KiB.
     pub rss_kib: u64,
     /// What it grew by since before anybody joined, for each person who joined, KiB.
@@ -148,6 +153,8 @@ pub struct Own {
     pub busy_percent: f64,
     /// Processor time, looking for work included.
     pub cpu_percent: f64,
+    /// Time in which it had work and no processor, because of other programs.
+    pub waited_percent: f64,
     /// Whether latency and loss can be taken for the server's.
     pub trusted: bool,
     /// Why not.
@@ -294,6 +301,7 @@ fn server(run: &Generator, seconds: f64, joined: usize, received: u64) -> Option
         pid: run.server_pid?,
         cpu_percent: if seconds > 0.0 { cpu / seconds / 1e7 } else { 0.0 },
         cpu_micros_per_packet: if received > 0 { cpu / 1e3 / received as f64 } else { 0.0 },
+        waited_percent: waited_percent(before, after, seconds),
         rss_kib: after.rss_kib,
         rss_kib_per_participant: grown as f64 / joined.max(1) as f64,
     })
@@ -306,6 +314,15 @@ fn own(run: &Generator, seconds: f64, latency_p99: f64) -> Own {
     let cpu = run.usages.own.map_or(0, |(before, after)| after.cpu_nanos.saturating_sub(before.cpu_nanos));
     let (tick_lag, read_lag) = (Percentiles::of(&meters.tick_lag), Percentiles::of(&meters.read_lag));
     let mut doubts = doubts(latency_p99, tick_lag.p99, read_lag.p99, busy_percent);
+    let waited = |usage: Option<(Usage, Usage)>| {
+        usage.map_or(0.0, |(before, after)| waited_percent(before, after, seconds))
+    };
+    for (share, whose) in [(waited(run.usages.server), "server"), (waited(run.usages.own), "generator")] {
+        if share > WAITED_PERCENT_MAX {
+            doubts
+                .push(format!("other programs kept the {whose} from its processor {share:.0} % of the time"));
+        }
+    }
     let failed = run.people.iter().filter(|person| matches!(person.stage, Stage::Failed(_))).count();
     if failed > 0 {
         doubts.push(format!("{failed} people are missing, so the load was lighter than asked for"));
@@ -315,9 +332,15 @@ fn own(run: &Generator, seconds: f64, latency_p99: f64) -> Own {
         read_lag,
         busy_percent,
         cpu_percent: if seconds > 0.0 { cpu as f64 / seconds / 1e7 } else { 0.0 },
+        waited_percent: waited(run.usages.own),
         trusted: doubts.is_empty(),
         doubts,
     }
+}
+
+fn waited_percent(before: Usage, after: Usage, seconds: f64) -> f64 {
+    let waited = after.waited_nanos.saturating_sub(before.waited_nanos) as f64;
+    if seconds > 0.0 { waited / seconds / 1e7 } else { 0.0 }
 }
 
 /// What makes figures doubtful.
