@@ -172,6 +172,23 @@ fn who_does_not_come_back_in_time_is_gone_although_media_flows() {
 }
 
 #[test]
+fn a_refused_offer_does_not_restart_ice() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let offer = world.record.iter().rev().find_map(|(_, input)| match input {
+        Recorded::Command(_, _, Command::Offer { sdp, .. }) => Some(sdp.clone()),
+        _ => None,
+    });
+    // Other credentials, and a section that is not where it was.
+    let last = world.clients[1].sending[0].0.to_string();
+    let offer = offer.expect("Ben's").replace("a=ice-pwd:", "a=ice-pwd:x").replace(&last, "zzz");
+    world.command(1, Command::Offer { sdp: offer, publications: Vec::new() });
+    assert_eq!(world.clients[1].refusals(), [RefusalCode::BadOffer]);
+    world.run(Duration::from_secs(20));
+    show(&mut world, 0, Camera, 3);
+    assert_eq!(world.clients[1].received.len(), 3, "checks with the old credentials still count");
+}
+
+#[test]
 fn full_rooms_and_a_full_server_refuse_and_say_so() {
     let mut world = World::with(|settings| {
         settings.participants_per_room_max = 1;
