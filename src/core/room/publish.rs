@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::{ParticipantKey, Room};
-use crate::core::command::PublicationRequest;
+use crate::core::command::{Kind, PublicationRequest};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::{Publication, PublicationKey};
 use crate::core::forward::slot::Slot;
@@ -50,9 +50,9 @@ impl Room {
         }
         let participant = &mut self.participants[key.0];
         let candidates = participant.candidates.clone();
-        let answer = participant
-            .session
-            .accept_offer(now, &offer, &candidates, &mut participant.rng, streams)
+        let Participant { session, rng, slots, .. } = participant;
+        let answer = session
+            .accept_offer(now, &offer, &candidates, rng, |negotiated| streams(negotiated, slots))
             .map_err(bad_offer)?;
         if answer.restarted {
             let ufrag = participant.session.ufrag().to_owned();
@@ -248,17 +248,20 @@ impl Room {
     }
 }
 
-/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync.
-fn streams(negotiated: &Negotiated) -> Vec<(Mid, String)> {
-    let mut seen = (0, 0);
+/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync. A slot keeps its
+/// number, also when others are closed.
+fn streams(negotiated: &Negotiated, slots: &[Slot]) -> Vec<(Mid, String)> {
+    let of_kind = |kind: Kind| slots.iter().filter(|slot| slot.kind == kind).count();
+    let (mut audio, mut video) = (of_kind(Kind::Audio), of_kind(Kind::Video));
     let mut streams = Vec::new();
     for section in negotiated.sections.iter().filter(|section| section.egress.is_some()) {
-        let number = match section.kind {
-            crate::core::command::Kind::Audio => &mut seen.0,
-            crate::core::command::Kind::Video => &mut seen.1,
+        let next = match section.kind {
+            Kind::Audio => &mut audio,
+            Kind::Video => &mut video,
         };
+        let number = slots.iter().find(|slot| slot.mid == section.mid).map_or(*next, |slot| slot.number);
+        *next += usize::from(number == *next);
         streams.push((section.mid, format!("slot-{number}")));
-        *number += 1;
     }
     streams
 }
