@@ -17,7 +17,7 @@ use super::outbox::Outbox;
 use super::output::TrafficClass;
 use super::rng::Rng;
 use super::session::Session;
-use crate::limits::PATHS_PER_PARTICIPANT_MAX;
+use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
 
 /// Whether a participant can be told anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,8 @@ pub struct Participant {
     pub path: Option<Path>,
     /// Ways by which a connectivity check came, oldest first.
     pub paths: Vec<Path>,
+    /// How many addresses have passed a check since ICE (re)started.
+    pub addresses_checked: usize,
     /// When the last check came.
     pub last_check: Option<Instant>,
     /// What was agreed.
@@ -149,6 +151,7 @@ impl Participant {
             media: None,
             path: None,
             paths: Vec::new(),
+            addresses_checked: 0,
             last_check: None,
             negotiated: Negotiated::none(),
             published: PublishedSections::new(),
@@ -183,6 +186,12 @@ impl Participant {
         self.path.and(self.last_check).map(|at| at + media_timeout)
     }
 
+    /// Whether the engine may see a check that came by that path.
+    pub fn may_check(&self, path: Path) -> bool {
+        self.addresses_checked < CHECKED_ADDRESSES_MAX
+            || self.paths.iter().any(|known| same_remote(known, &path))
+    }
+
     /// Nothing is sent any more until a check comes; then every slot begins anew.
     pub fn lose_path(&mut self) {
         self.path = None;
@@ -197,11 +206,12 @@ impl Participant {
         if nominated || self.path.is_none() {
             self.path = Some(path);
         }
-        let known = self.paths.iter_mut().find(|p| p.remote == path.remote && p.transport == path.transport);
+        let known = self.paths.iter_mut().find(|known| same_remote(known, &path));
         if let Some(known) = known {
             known.local = path.local;
             return None;
         }
+        self.addresses_checked += 1;
         self.paths.push(path);
         if self.paths.len() > PATHS_PER_PARTICIPANT_MAX {
             let unused = self.paths.iter().position(|path| Some(*path) != self.path)?;
@@ -281,4 +291,8 @@ impl Participant {
         let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);
         now.checked_duration_since(sent.at)?.checked_sub(delay)
     }
+}
+
+fn same_remote(a: &Path, b: &Path) -> bool {
+    a.remote == b.remote && a.transport == b.transport
 }

@@ -189,6 +189,19 @@ fn a_refused_offer_does_not_restart_ice() {
 }
 
 #[test]
+fn one_participant_cannot_have_the_engine_remember_addresses_without_end() {
+    let mut world = call(&["Anna", "Ben"], &[]);
+    let mut last = 0;
+    for port in 1..200 {
+        world.clients[1].address = std::net::SocketAddr::new([10, 66, 0, 1].into(), port);
+        world.run(Duration::from_secs(5));
+        let path = world.sfu.snapshot(world.now).rooms[0].participants[1].path;
+        last = path.map_or(last, |path| path.remote.port());
+    }
+    assert!((100..=128).contains(&last), "followed up to {last}");
+}
+
+#[test]
 fn full_rooms_and_a_full_server_refuse_and_say_so() {
     let mut world = World::with(|settings| {
         settings.participants_per_room_max = 1;

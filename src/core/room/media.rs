@@ -65,6 +65,9 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         let Some(message) = stun::peek(bytes) else { return };
+        if !self.participants[from.0].may_check(path) {
+            return;
+        }
         let (is_check, nominated) = (message.is_binding_request(), message.use_candidate);
         let before = outbox.transmits();
         self.participants[from.0].session.handle_stun(now, path.transport, path.remote, bytes);
