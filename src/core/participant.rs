@@ -1,7 +1,8 @@
 //! Participant: one member of a room: a [`Session`] that negotiates, a [`MediaHalf`] that carries media once the
 //! handshake is done, slots that they receive by, and where to send.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::command::Kind;
@@ -60,6 +61,8 @@ struct SentReport {
     at: Instant,
 }
 
+/// How many checks are remembered: minutes of them.
+const TRANSACTIONS: usize = 128;
 /// How many sender reports a receiver report may refer to.
 const SENT_REPORTS: usize = 64;
 
@@ -92,6 +95,8 @@ pub struct Participant {
     pub paths: Vec<Path>,
     /// How many addresses have passed a check since ICE (re)started.
     pub addresses_checked: usize,
+    /// Transactions of the last checks, and from where they came.
+    transactions: VecDeque<([u8; 12], SocketAddr)>,
     /// When the last check came.
     pub last_check: Option<Instant>,
     /// What was agreed.
@@ -152,6 +157,7 @@ impl Participant {
             path: None,
             paths: Vec::new(),
             addresses_checked: 0,
+            transactions: VecDeque::new(),
             last_check: None,
             negotiated: Negotiated::none(),
             published: PublishedSections::new(),
@@ -186,8 +192,13 @@ impl Participant {
         self.path.and(self.last_check).map(|at| at + media_timeout)
     }
 
-    /// Whether the engine may see a check that came by that path.
-    pub fn may_check(&self, path: Path) -> bool {
+    /// Whether the engine may see a check that came by that path. The same check from elsewhere is somebody's who saw it
+    /// pass and would have our media.
+    pub fn may_check(&self, path: Path, transaction: [u8; 12]) -> bool {
+        let replayed = |(seen, from): &([u8; 12], SocketAddr)| *seen == transaction && *from != path.remote;
+        if self.transactions.iter().any(replayed) {
+            return false;
+        }
         self.addresses_checked < CHECKED_ADDRESSES_MAX
             || self.paths.iter().any(|known| same_remote(known, &path))
     }
@@ -201,8 +212,16 @@ impl Participant {
     }
 
     /// A check with the right credentials came by that path. Gives a path that is forgotten for it.
-    pub fn on_check(&mut self, now: Instant, path: Path, nominated: bool) -> Option<Path> {
+    pub fn on_check(
+        &mut self,
+        now: Instant,
+        path: Path,
+        nominated: bool,
+        transaction: [u8; 12],
+    ) -> Option<Path> {
         self.last_check = Some(now);
+        self.transactions.truncate(TRANSACTIONS - 1);
+        self.transactions.push_front((transaction, path.remote));
         if nominated || self.path.is_none() {
             self.path = Some(path);
         }

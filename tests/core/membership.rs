@@ -189,6 +189,25 @@ fn a_refused_offer_does_not_restart_ice() {
 }
 
 #[test]
+fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let bens = world.clients[1].address;
+    let check = world.record.iter().rev().find_map(|(_, input)| match input {
+        Recorded::Datagram(path, bytes) if path.remote == bens && bytes[0] == 0 => Some(bytes.clone()),
+        _ => None,
+    });
+    let path = strait::core::input::Path {
+        transport: strait::core::input::Transport::Udp,
+        local: crate::world::server_address(),
+        remote: "10.66.6.6:666".parse().expect("address"),
+    };
+    world.input(Recorded::Datagram(path, check.expect("a check of Ben's")));
+    world.settle();
+    show(&mut world, 0, Camera, 3);
+    assert_eq!(world.clients[1].received.len(), 3);
+}
+
+#[test]
 fn one_participant_cannot_have_the_engine_remember_addresses_without_end() {
     let mut world = call(&["Anna", "Ben"], &[]);
     let mut last = 0;
