@@ -33,6 +33,9 @@ use super::session::Effect;
 use super::settings::Settings;
 use super::timers::DeadlineHeap;
 
+/// Somebody whose signalling broke has at least this long to come back.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// A participant's place in their room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParticipantKey(pub usize);
@@ -162,7 +165,16 @@ impl Room {
             RoomInput::ConnectionLost(from) => {
                 self.step(now, from, outbox, |room, outbox| room.lose_connection(now, from, outbox));
             }
-            RoomInput::Join(request, admission, join) => self.join(now, request, admission, join, outbox),
+            RoomInput::Join(request, admission, join) => {
+                let entered = catch_unwind(AssertUnwindSafe(|| {
+                    self.join(now, request.clone(), admission, join, outbox);
+                }));
+                if entered.is_err() {
+                    error!(room = %self.id, "a join panicked; it is refused");
+                    let refusal = Refusal::new(RefusalCode::Internal, "joining failed", "try again");
+                    outbox.outputs.push(RoomOutput::Refused(request, refusal));
+                }
+            }
             RoomInput::Resume(request, resume) => self.resume(now, request, &resume, outbox),
             RoomInput::Remove(id) => {
                 if let Some(&key) = self.by_id.get(&id) {
@@ -370,8 +382,9 @@ impl Room {
     fn expiry(&self, participant: &Participant) -> Option<Instant> {
         let Signalling::Lost { since } = participant.signalling else { return None };
         let back_by = since + self.settings.resume_timeout;
-        let consent = participant.last_check.map(|at| at.max(since) + self.settings.media_timeout);
-        earliest(Some(back_by), consent)
+        // Not at once, if the path had been dead for longer: a change of networks breaks both at a time.
+        let dead = participant.last_check.map(|at| (at + self.settings.media_timeout).max(since + GRACE));
+        earliest(Some(back_by), dead)
     }
 
     fn has_expired(&self, now: Instant, key: ParticipantKey) -> bool {

@@ -162,6 +162,7 @@ impl EventLoop {
                 break;
             }
         }
+        self.udp.handed_over(now);
         Ok(self.shutdown.exit(now, self.connections.len()))
     }
 

@@ -71,7 +71,12 @@ fn nothing_of_a_muted_track_is_heard_whatever_arrives() {
     world.command(0, Command::Mute { track: microphone, muted: true });
     show(&mut world, 0, Microphone, 5);
     assert_eq!(world.clients[1].received_of(microphone).len(), 5);
-    let told = |muted| move |event: &&Event| matches!(event, Event::TrackMuted { track, muted: m, .. } if *track == microphone && *m == muted);
+    let told = |wanted| {
+        move |event: &&Event| match event {
+            Event::TrackMuted { track, muted, .. } => *track == microphone && *muted == wanted,
+            _ => false,
+        }
+    };
     assert_eq!(world.clients[1].events.iter().filter(told(true)).count(), 1);
     assert_eq!(world.clients[0].events.iter().filter(told(true)).count(), 0, "no echo to the author");
 

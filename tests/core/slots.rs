@@ -216,3 +216,17 @@ fn who_cannot_decode_a_track_is_told_and_loses_no_slot() {
     show(&mut world, 0, Camera, 3);
     assert!(world.clients[ben].received.is_empty());
 }
+
+#[test]
+fn a_slot_that_unsubscribing_frees_goes_to_who_waits() {
+    let mut world = World::with(|settings| settings.slots_max.video = 1);
+    for person in 0..3 {
+        world.join("standup", "Somebody");
+        world.publish(person, 1, &[Camera]);
+    }
+    connected(&mut world);
+    let shown = world.clients[0].shown()[0];
+    let waiting = world.clients[0].slot_map.clone().expect("a map").waiting[0].0;
+    world.command(0, Command::Unsubscribe(shown));
+    assert_eq!(world.clients[0].shown(), [waiting]);
+}

@@ -50,9 +50,12 @@ impl Room {
         }
         let participant = &mut self.participants[key.0];
         let candidates = participant.candidates.clone();
-        let Participant { session, rng, slots, .. } = participant;
-        let answer = session
-            .accept_offer(now, &offer, &candidates, rng, |negotiated| streams(negotiated, slots))
+        let numbered: Vec<(Mid, Kind, usize)> =
+            participant.slots.iter().map(|slot| (slot.mid, slot.kind, slot.number)).collect();
+        let streams = |negotiated: &Negotiated| streams(negotiated, &numbered);
+        let answer = participant
+            .session
+            .accept_offer(now, &offer, &candidates, &mut participant.rng, streams)
             .map_err(bad_offer)?;
         if answer.restarted {
             participant.addresses_checked = 0;
@@ -73,6 +76,7 @@ impl Room {
             self.tell_others(key, &Event::TrackAdded(info), outbox);
             self.offer_to_subscribers(now, publication, outbox);
         }
+        self.reconsider(key);
         self.assign_slots(now, key, outbox);
         self.slot_maps.push(key);
         self.carry_out_effects(now, key, None, outbox);
@@ -249,19 +253,22 @@ impl Room {
     }
 }
 
-/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync. A slot keeps its
-/// number, also when others are closed.
-fn streams(negotiated: &Negotiated, slots: &[Slot]) -> Vec<(Mid, String)> {
-    let of_kind = |kind: Kind| slots.iter().filter(|slot| slot.kind == kind).count();
+/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync. Slots that exist
+/// keep their numbers; new ones are counted on from there, as `Room::take_slots` does.
+fn streams(negotiated: &Negotiated, numbered: &[(Mid, Kind, usize)]) -> Vec<(Mid, String)> {
+    let of_kind = |kind: Kind| numbered.iter().filter(|(_, other, _)| *other == kind).count();
     let (mut audio, mut video) = (of_kind(Kind::Audio), of_kind(Kind::Video));
     let mut streams = Vec::new();
     for section in negotiated.sections.iter().filter(|section| section.egress.is_some()) {
-        let next = match section.kind {
-            Kind::Audio => &mut audio,
-            Kind::Video => &mut video,
-        };
-        let number = slots.iter().find(|slot| slot.mid == section.mid).map_or(*next, |slot| slot.number);
-        *next += usize::from(number == *next);
+        let known = numbered.iter().find(|(mid, _, _)| *mid == section.mid).map(|(_, _, number)| *number);
+        let number = known.unwrap_or_else(|| {
+            let next = match section.kind {
+                Kind::Audio => &mut audio,
+                Kind::Video => &mut video,
+            };
+            *next += 1;
+            *next - 1
+        });
         streams.push((section.mid, format!("slot-{number}")));
     }
     streams

@@ -213,6 +213,7 @@ impl Room {
             if slot.codec.is_none() {
                 self.release_slot(viewer.participant, viewer.slot);
                 self.cannot_receive(viewer.participant, key, outbox);
+                self.assign_slots(now, viewer.participant, outbox);
                 self.slot_maps.push(viewer.participant);
             }
         }
@@ -228,6 +229,19 @@ impl Room {
             }
         }
         self.want_keyframe(now, key);
+    }
+
+    /// Tracks that could not be decoded may be now that more codecs were offered.
+    pub(super) fn reconsider(&mut self, key: ParticipantKey) {
+        let Participant { subscriptions, negotiated, .. } = &mut self.participants[key.0];
+        for (track, subscription) in subscriptions {
+            let publication = self.by_track.get(track).map(|key| &self.publications[key.0]);
+            let codec = publication.and_then(Publication::codec);
+            let hopeless = subscription.state == SubscriptionState::CannotReceive;
+            if hopeless && codec.is_some_and(|codec| negotiated.can_receive(codec)) {
+                subscription.state = SubscriptionState::Waiting;
+            }
+        }
     }
 
     fn release_slot(&mut self, key: ParticipantKey, index: usize) {
