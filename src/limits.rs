@@ -22,6 +22,9 @@ pub const SDP_SECTIONS_MAX: usize = 160;
 pub const DATAGRAM_BYTES_MAX: usize = 1500;
 /// Addresses from which one participant may have passed a connectivity check: a phone on two networks, twice over.
 pub const PATHS_PER_PARTICIPANT_MAX: usize = 16;
+/// Addresses from which one participant may pass checks until its next ICE restart: the engine keeps each of them, and
+/// goes through all with every check. Far more changes of network than a call sees.
+pub const CHECKED_ADDRESSES_MAX: usize = 128;
 /// Incoming RTP streams one participant may open: three layers with RTX for each of its tracks, with room to spare.
 pub const INGRESS_STREAMS_PER_PARTICIPANT_MAX: usize = 128;
 

@@ -1,7 +1,8 @@
 //! Participant: one member of a room: a [`Session`] that negotiates, a [`MediaHalf`] that carries media once the
 //! handshake is done, slots that they receive by, and where to send.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::command::Kind;
@@ -17,7 +18,7 @@ use super::outbox::Outbox;
 use super::output::TrafficClass;
 use super::rng::Rng;
 use super::session::Session;
-use crate::limits::PATHS_PER_PARTICIPANT_MAX;
+use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
 
 /// Whether a participant can be told anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,8 @@ struct SentReport {
     at: Instant,
 }
 
+/// How many checks are remembered: minutes of them.
+const TRANSACTIONS: usize = 128;
 /// How many sender reports a receiver report may refer to.
 const SENT_REPORTS: usize = 64;
 
@@ -90,6 +93,10 @@ pub struct Participant {
     pub path: Option<Path>,
     /// Ways by which a connectivity check came, oldest first.
     pub paths: Vec<Path>,
+    /// How many addresses have passed a check since ICE (re)started.
+    pub addresses_checked: usize,
+    /// Transactions of the last checks, and from where they came.
+    transactions: VecDeque<([u8; 12], SocketAddr)>,
     /// When the last check came.
     pub last_check: Option<Instant>,
     /// What was agreed.
@@ -149,6 +156,8 @@ impl Participant {
             media: None,
             path: None,
             paths: Vec::new(),
+            addresses_checked: 0,
+            transactions: VecDeque::new(),
             last_check: None,
             negotiated: Negotiated::none(),
             published: PublishedSections::new(),
@@ -183,6 +192,17 @@ impl Participant {
         self.path.and(self.last_check).map(|at| at + media_timeout)
     }
 
+    /// Whether the engine may see a check that came by that path. The same check from elsewhere is somebody's who saw it
+    /// pass and would have our media.
+    pub fn may_check(&self, path: Path, transaction: [u8; 12]) -> bool {
+        let replayed = |(seen, from): &([u8; 12], SocketAddr)| *seen == transaction && *from != path.remote;
+        if self.transactions.iter().any(replayed) {
+            return false;
+        }
+        self.addresses_checked < CHECKED_ADDRESSES_MAX
+            || self.paths.iter().any(|known| same_remote(known, &path))
+    }
+
     /// Nothing is sent any more until a check comes; then every slot begins anew.
     pub fn lose_path(&mut self) {
         self.path = None;
@@ -192,16 +212,25 @@ impl Participant {
     }
 
     /// A check with the right credentials came by that path. Gives a path that is forgotten for it.
-    pub fn on_check(&mut self, now: Instant, path: Path, nominated: bool) -> Option<Path> {
+    pub fn on_check(
+        &mut self,
+        now: Instant,
+        path: Path,
+        nominated: bool,
+        transaction: [u8; 12],
+    ) -> Option<Path> {
         self.last_check = Some(now);
+        self.transactions.truncate(TRANSACTIONS - 1);
+        self.transactions.push_front((transaction, path.remote));
         if nominated || self.path.is_none() {
             self.path = Some(path);
         }
-        let known = self.paths.iter_mut().find(|p| p.remote == path.remote && p.transport == path.transport);
+        let known = self.paths.iter_mut().find(|known| same_remote(known, &path));
         if let Some(known) = known {
             known.local = path.local;
             return None;
         }
+        self.addresses_checked += 1;
         self.paths.push(path);
         if self.paths.len() > PATHS_PER_PARTICIPANT_MAX {
             let unused = self.paths.iter().position(|path| Some(*path) != self.path)?;
@@ -281,4 +310,8 @@ impl Participant {
         let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);
         now.checked_duration_since(sent.at)?.checked_sub(delay)
     }
+}
+
+fn same_remote(a: &Path, b: &Path) -> bool {
+    a.remote == b.remote && a.transport == b.transport
 }

@@ -194,14 +194,14 @@ impl Session {
     ) -> Result<Answer, BadOffer> {
         let parsed =
             SdpOffer::from_sdp_string(&offer.text).map_err(|e| format!("the SDP does not parse: {e}"))?;
-        let answer = self
-            .mutate(now, |rtc| rtc.sdp_api().accept_offer(parsed))
-            .map_err(|e| format!("the offer cannot be answered: {e}"))?
-            .to_sdp_string();
+        let answer = self.mutate(now, |rtc| rtc.sdp_api().accept_offer(parsed));
         let made_up = self.mutate(now, |rtc| Ok(rtc.direct_api().local_ice_credentials())).ok();
         let restarted = made_up.is_some_and(|creds| creds.ufrag != self.credentials.ufrag);
         if restarted {
-            self.credentials = new_credentials(&self.tag, rng);
+            // The engine restarts ICE before it finds fault with the rest: of a refused offer nothing may stay.
+            if answer.is_ok() {
+                self.credentials = new_credentials(&self.tag, rng);
+            }
             let own = self.credentials.clone();
             let set = self.mutate(now, |rtc| {
                 rtc.direct_api().set_local_ice_credentials(own);
@@ -209,6 +209,7 @@ impl Session {
             });
             set.map_err(|e| format!("the ICE restart failed: {e}"))?;
         }
+        let answer = answer.map_err(|e| format!("the offer cannot be answered: {e}"))?.to_sdp_string();
         let negotiated = self
             .mutate(now, |rtc| Ok(Negotiated::read(rtc, offer)))
             .map_err(|e| format!("the session is closed: {e}"))?;

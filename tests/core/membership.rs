@@ -172,6 +172,55 @@ fn who_does_not_come_back_in_time_is_gone_although_media_flows() {
 }
 
 #[test]
+fn a_refused_offer_does_not_restart_ice() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let offer = world.record.iter().rev().find_map(|(_, input)| match input {
+        Recorded::Command(_, _, Command::Offer { sdp, .. }) => Some(sdp.clone()),
+        _ => None,
+    });
+    // Other credentials, and a section that is not where it was.
+    let last = world.clients[1].sending[0].0.to_string();
+    let offer = offer.expect("Ben's").replace("a=ice-pwd:", "a=ice-pwd:x").replace(&last, "zzz");
+    world.command(1, Command::Offer { sdp: offer, publications: Vec::new() });
+    assert_eq!(world.clients[1].refusals(), [RefusalCode::BadOffer]);
+    world.run(Duration::from_secs(20));
+    show(&mut world, 0, Camera, 3);
+    assert_eq!(world.clients[1].received.len(), 3, "checks with the old credentials still count");
+}
+
+#[test]
+fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let bens = world.clients[1].address;
+    let check = world.record.iter().rev().find_map(|(_, input)| match input {
+        Recorded::Datagram(path, bytes) if path.remote == bens && bytes[0] == 0 => Some(bytes.clone()),
+        _ => None,
+    });
+    let path = strait::core::input::Path {
+        transport: strait::core::input::Transport::Udp,
+        local: crate::world::server_address(),
+        remote: "10.66.6.6:666".parse().expect("address"),
+    };
+    world.input(Recorded::Datagram(path, check.expect("a check of Ben's")));
+    world.settle();
+    show(&mut world, 0, Camera, 3);
+    assert_eq!(world.clients[1].received.len(), 3);
+}
+
+#[test]
+fn one_participant_cannot_have_the_engine_remember_addresses_without_end() {
+    let mut world = call(&["Anna", "Ben"], &[]);
+    let mut last = 0;
+    for port in 1..200 {
+        world.clients[1].address = std::net::SocketAddr::new([10, 66, 0, 1].into(), port);
+        world.run(Duration::from_secs(5));
+        let path = world.sfu.snapshot(world.now).rooms[0].participants[1].path;
+        last = path.map_or(last, |path| path.remote.port());
+    }
+    assert!((100..=128).contains(&last), "followed up to {last}");
+}
+
+#[test]
 fn full_rooms_and_a_full_server_refuse_and_say_so() {
     let mut world = World::with(|settings| {
         settings.participants_per_room_max = 1;

@@ -33,6 +33,35 @@ fn microphone_and_camera_of_one_person_share_a_slot_number() {
 }
 
 #[test]
+fn slots_of_one_number_share_a_stream_also_when_another_slot_was_closed() {
+    let mut world = World::new();
+    for name in ["Anna", "Ben"] {
+        let person = world.join("standup", name);
+        world.publish(person, 3, &[Microphone, Camera]);
+    }
+    let first_video = world.clients[0].slots[1].0;
+    world.redirect(0, first_video, str0m::media::Direction::Inactive);
+    world.join("standup", "Cleo");
+    world.publish(2, 2, &[Microphone, Camera]);
+    connected(&mut world);
+    let client = &world.clients[0];
+    let answer = client.events.iter().rev().find_map(|event| match event {
+        Event::Answer { sdp, .. } => Some(sdp.clone()),
+        _ => None,
+    });
+    let answer = answer.expect("an answer");
+    let stream_of = |track| {
+        let slots = &client.slot_map.as_ref().expect("a map").slots;
+        let mid = slots.iter().find(|slot| slot.track.map(|t| t.0) == Some(track)).expect("shown").mid;
+        let section = answer.split("m=").find(|section| section.contains(&format!("a=mid:{mid}\r\n")));
+        let msid = section.expect("its section").lines().find_map(|line| line.strip_prefix("a=msid:"));
+        msid.expect("a stream").split(' ').next().map(str::to_owned)
+    };
+    let cleo = &world.clients[2];
+    assert_eq!(stream_of(cleo.track(Microphone)), stream_of(cleo.track(Camera)));
+}
+
+#[test]
 fn when_slots_run_out_the_server_asks_for_more_and_lists_who_waits() {
     let mut world = World::new();
     let viewer = world.join("standup", "Viewer");

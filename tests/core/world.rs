@@ -352,12 +352,24 @@ impl World {
             sending.push((changes.add_media(kind, Direction::SendOnly, None, None, None), *source));
         }
         let (offer, pending) = changes.apply().expect("something changed");
-        let publications = sending.iter().map(|(mid, source)| PublicationRequest {
+        self.offer(client, &offer.to_sdp_string(), pending);
+    }
+
+    /// A client changes the direction of a section.
+    pub fn redirect(&mut self, client: usize, mid: Mid, direction: Direction) {
+        let mut changes = self.clients[client].rtc.sdp_api();
+        changes.set_direction(mid, direction);
+        let (offer, pending) = changes.apply().expect("something changed");
+        self.offer(client, &offer.to_sdp_string(), pending);
+    }
+
+    fn offer(&mut self, client: usize, sdp: &str, pending: SdpPendingOffer) {
+        let publications = self.clients[client].sending.iter().map(|(mid, source)| PublicationRequest {
             mid: *mid,
             source: *source,
             muted: false,
         });
-        let command = Command::Offer { sdp: offer.to_sdp_string(), publications: publications.collect() };
+        let command = Command::Offer { sdp: sdp.to_owned(), publications: publications.collect() };
         self.clients[client].pending = Some(pending);
         self.command(client, command);
     }

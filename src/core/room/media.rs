@@ -65,6 +65,10 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         let Some(message) = stun::peek(bytes) else { return };
+        let transaction = message.transaction;
+        if !self.participants[from.0].may_check(path, transaction) {
+            return;
+        }
         let (is_check, nominated) = (message.is_binding_request(), message.use_candidate);
         let before = outbox.transmits();
         self.participants[from.0].session.handle_stun(now, path.transport, path.remote, bytes);
@@ -75,7 +79,7 @@ impl Room {
             outbox.outputs.push(RoomOutput::BindPath(from, path));
             let Some(participant) = self.participants.get_mut(from.0) else { return };
             let is_back = participant.path.is_none() && participant.media.is_some();
-            if let Some(forgotten) = participant.on_check(now, path, nominated) {
+            if let Some(forgotten) = participant.on_check(now, path, nominated, transaction) {
                 outbox.outputs.push(RoomOutput::UnbindPath(from, forgotten));
             }
             if is_back {

@@ -58,6 +58,7 @@ impl Room {
             .accept_offer(now, &offer, &candidates, &mut participant.rng, streams)
             .map_err(bad_offer)?;
         if answer.restarted {
+            participant.addresses_checked = 0;
             let ufrag = participant.session.ufrag().to_owned();
             participant.ufrags.push(ufrag.clone());
             outbox.outputs.push(RoomOutput::BindUfrag(key, ufrag));
