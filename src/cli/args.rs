@@ -58,6 +58,10 @@ pub(super) struct Options {
     #[arg(long = "public-address", global = true, value_name = "IP")]
     public_addresses: Vec<String>,
 
+    /// After a signal, go on this long without letting anybody in
+    #[arg(long, global = true, value_name = "SECONDS")]
+    drain: Option<String>,
+
     /// Read this configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE", env = "STRAIT_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
@@ -89,6 +93,9 @@ impl Options {
         if !self.public_addresses.is_empty() {
             let value = self.public_addresses.join(",");
             sources.flags.push(Flag { flag: "--public-address", key: "server.public_addresses", value });
+        }
+        if let Some(value) = self.drain.clone() {
+            sources.flags.push(Flag { flag: "--drain", key: "server.drain", value });
         }
         Ok(sources)
     }

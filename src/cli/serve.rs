@@ -46,7 +46,7 @@ pub fn core_settings(
 
 /// The shell's settings, of the operator's choice.
 fn shell_config(config: &Config) -> ShellConfig {
-    let Config { server, signalling, media, admin, .. } = config;
+    let Config { server, signalling, media, whip, metrics, admin, .. } = config;
     // The ranges of both keys are far below.
     let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     ShellConfig {
@@ -63,6 +63,9 @@ fn shell_config(config: &Config) -> ShellConfig {
         websocket_timeout: signalling.idle_timeout,
         messages_per_second: small(signalling.messages_per_second),
         messages_burst: small(signalling.message_burst),
+        whip_tokens: whip.tokens.reveal().clone(),
+        metrics_public: metrics.public,
+        drain: server.drain,
         admin_token: admin.token.as_ref().map(|token| token.reveal().to_owned()),
         udp_receive_buffer: media.udp_receive_buffer,
         udp_send_buffer: media.udp_send_buffer,

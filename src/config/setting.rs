@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing_subscriber::filter::Targets;
 
 /// Fewest characters of a secret: fewer can be guessed over the network.
-const SECRET_CHARS_MIN: usize = 16;
+pub(super) const SECRET_CHARS_MIN: usize = 16;
 
 /// A value as it was written, before anybody knows what it should be.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,12 +26,14 @@ pub(super) enum Raw {
     Boolean(bool),
     /// From a file: a list; from a flag that may be given several times.
     List(Vec<Raw>),
+    /// From a file: a table.
+    Table(Vec<(String, Raw)>),
     /// From a file: what no key takes.
     Other(&'static str),
 }
 
 impl Raw {
-    fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::String(text) => Some(text.trim()),
             _ => None,
@@ -48,7 +50,7 @@ impl Raw {
     }
 
     /// The items of a list; a text lists them with commas between.
-    fn items(&self) -> Option<Vec<&str>> {
+    pub(super) fn items(&self) -> Option<Vec<&str>> {
         match self {
             Self::Text(text) => {
                 Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect())
@@ -70,6 +72,7 @@ impl fmt::Display for Raw {
                 let items: Vec<_> = items.iter().map(Self::to_string).collect();
                 write!(f, "[{}]", items.join(", "))
             }
+            Self::Table(_) => f.write_str("a table"),
             Self::Other(what) => f.write_str(what),
         }
     }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use tracing::error;
 
-use super::command::{Command, Join, Resume};
+use super::command::{Command, Join, Lifeline, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
 use super::forward::publication::{Publication, PublicationKey};
 use super::ids::{ParticipantId, RequestId, RoomId, TrackId};
@@ -329,6 +329,7 @@ impl Room {
     /// Does what is due for one participant.
     fn serve(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
         if self.has_expired(now, key) {
+            outbox.event(key, Event::Closing(ClosingReason::Expired));
             self.remove(now, key, LeaveReason::Timeout, outbox);
             return;
         }
@@ -356,8 +357,13 @@ impl Room {
     }
 
     /// When somebody whose signalling broke is given up: after the time to come back, or as soon as the media path is
-    /// dead as well.
+    /// dead as well. Somebody without signalling: when the media path is dead, or has never come to life.
     fn expiry(&self, participant: &Participant) -> Option<Instant> {
+        if participant.lifeline == Lifeline::Media {
+            return Some(
+                participant.last_check.unwrap_or(participant.joined_at) + self.settings.media_timeout,
+            );
+        }
         let Signalling::Lost { since } = participant.signalling else { return None };
         let back_by = since + self.settings.resume_timeout;
         let consent = participant.last_check.map(|at| at.max(since) + self.settings.media_timeout);
@@ -418,7 +424,12 @@ mod tests {
         let (mut room, mut outbox) = (room(now), Outbox::default());
         for name in ["Anna", "Ben"] {
             let admission = Admission { entropy: [name.len() as u8; 32], candidates: Vec::new() };
-            let join = Join { room: room.id.clone(), name: name.to_owned(), auto_subscribe: true };
+            let join = Join {
+                room: room.id.clone(),
+                name: name.to_owned(),
+                auto_subscribe: true,
+                lifeline: Lifeline::Signalling,
+            };
             room.handle(now, RoomInput::Join(None, admission, join), &mut outbox);
         }
         let (anna, ben) = (room.order[0], room.order[1]);

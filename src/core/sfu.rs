@@ -19,7 +19,7 @@ use super::outbox::{Outbox, RoomOutput};
 use super::output::{DtlsRequest, Output, Transmit};
 use super::room::{ParticipantKey, Room, RoomInput, unknown_participant};
 use super::settings::Settings;
-use super::stats::Snapshot;
+use super::stats::{RoomSnapshot, Snapshot};
 use super::timers::DeadlineHeap;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::stun;
@@ -180,6 +180,12 @@ impl Sfu {
             demux_entries: self.demux.len(),
             deadlines: rooms.map(Room::deadlines).sum(),
         }
+    }
+
+    /// A picture of one room; `None` if there is none of that name.
+    pub fn room_snapshot(&self, now: Instant, id: &RoomId) -> Option<RoomSnapshot> {
+        let key = self.rooms_by_id.get(id)?;
+        self.rooms.get(key.0).map(|entry| entry.room.snapshot(now))
     }
 
     fn handle_datagram(&mut self, path: Path, bytes: &mut [u8]) {

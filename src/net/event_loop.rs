@@ -18,6 +18,7 @@ use super::dtls::{DtlsEvents, Handshakes};
 use super::shutdown::{ExitReason, ShutdownWatch};
 use super::tcp::Connections;
 use super::udp::Udp;
+use super::whip::WhipSessions;
 use super::ws::Close;
 use super::{BoundAddresses, CoreSeed, SetLogLevel, ShellConfig, clock, token};
 use crate::core::input::{AdminCommand, Transport};
@@ -53,6 +54,7 @@ pub struct EventLoop {
     pub(super) handshakes: Handshakes,
     dtls_events: DtlsEvents,
     pub(super) candidates: Candidates,
+    pub(super) whip: WhipSessions,
     pub(super) assets: Assets,
     pub(super) set_log_level: SetLogLevel,
     shutdown: ShutdownWatch,
@@ -102,6 +104,7 @@ impl EventLoop {
             handshakes,
             dtls_events: DtlsEvents::new(),
             candidates,
+            whip: WhipSessions::default(),
             assets: Assets::new(),
             set_log_level,
             shutdown,
@@ -272,7 +275,7 @@ impl EventLoop {
     }
 
     /// Takes everything out of the core, and carries handshakes on for as long as that makes something happen.
-    fn drain(&mut self, now: Instant) {
+    pub(super) fn drain(&mut self, now: Instant) {
         loop {
             self.fed = false;
             loop {
@@ -294,8 +297,12 @@ impl EventLoop {
                     self.write(now);
                 }
             }
-            if self.dtls_events.is_empty() {
+            let whip = self.whip.take_commands();
+            if self.dtls_events.is_empty() && whip.is_empty() {
                 return;
+            }
+            for (connection, command) in whip {
+                self.feed(now, Input::Command { connection, request: None, command });
             }
             let mut events = std::mem::take(&mut self.dtls_events);
             for (session, event) in events.drain(..) {

@@ -27,6 +27,8 @@ pub struct Request {
     pub method: String,
     /// What comes before `?`.
     pub path: String,
+    /// What comes behind it, `a=b&c=d`.
+    query: String,
     /// Names in lower case.
     fields: Vec<(String, String)>,
     /// The body, empty for most.
@@ -39,6 +41,20 @@ impl Request {
     /// The first header field of that name (in lower case).
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The values of a parameter of the query, decoded.
+    pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
+        self.query.split('&').filter_map(move |pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (percent_decoded(key)? == name).then(|| percent_decoded(value)).flatten()
+        })
+    }
+
+    /// The type of the body, without parameters, in lower case.
+    pub fn content_type(&self) -> String {
+        let value = self.field("content-type").unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
     /// Whether a comma-separated field holds a word, whatever its case.
@@ -54,6 +70,23 @@ impl Request {
     pub fn is_proxied(&self) -> bool {
         ["x-forwarded-for", "forwarded", "x-real-ip", "via"].iter().any(|name| self.field(name).is_some())
     }
+}
+
+/// Text as a query has it: `+` for a space, `%` and two digits for a byte. `None` if that is no UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                (digit(rest.next())? << 4 | digit(rest.next())?) as u8
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// What the input holds so far.
@@ -97,10 +130,12 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
     if !target.starts_with('/') {
         return Err(refuse(400, "the request target must be a path"));
     }
-    let path = target.split(['?', '#']).next().unwrap_or_default().to_string();
+    let target = target.split('#').next().unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut request = Request {
         method: head.method.unwrap_or_default().to_string(),
-        path,
+        path: path.to_string(),
+        query: query.to_string(),
         fields,
         body: Vec::new(),
         keep_alive: false,
@@ -191,12 +226,10 @@ impl Response {
     pub fn encode(&self, keep_alive: bool, body: bool) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         if !matches!(self.status, 101 | 204 | 304) {
-            let _ = write!(
-                head,
-                "Content-Type: {}\r\nContent-Length: {}\r\n",
-                self.content_type,
-                self.body.len()
-            );
+            if !self.content_type.is_empty() {
+                let _ = write!(head, "Content-Type: {}\r\n", self.content_type);
+            }
+            let _ = write!(head, "Content-Length: {}\r\n", self.body.len());
         }
         for (name, value) in &self.fields {
             let _ = write!(head, "{name}: {value}\r\n");
@@ -218,6 +251,7 @@ fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",
         200 => "OK",
+        201 => "Created",
         204 => "No Content",
         304 => "Not Modified",
         400 => "Bad Request",
@@ -225,11 +259,18 @@ fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
         411 => "Length Required",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
         426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
         _ => "Error",
@@ -276,6 +317,18 @@ mod tests {
         assert_eq!(status(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_BYTES_MAX))), 431);
         let fields = "a: b\r\n".repeat(FIELDS_MAX + 1);
         assert_eq!(status(&format!("GET / HTTP/1.1\r\n{fields}\r\n")), 431);
+    }
+
+    #[test]
+    fn a_query_is_taken_apart_and_decoded() {
+        let text =
+            "POST /whip/a?name=Studio%20%C3%A4+1&track=x&track=y&bad=%zz&name HTTP/1.1\r\nHost: a\r\n\r\n";
+        let Parsed::Request(request, _) = parse(text.as_bytes()) else { panic!("a whole request") };
+        let values = |name| request.parameters(name).collect::<Vec<_>>();
+        assert_eq!(request.path, "/whip/a");
+        assert_eq!(values("name"), ["Studio ä 1", ""]);
+        assert_eq!(values("track"), ["x", "y"]);
+        assert!(values("bad").is_empty() && values("other").is_empty());
     }
 
     #[test]

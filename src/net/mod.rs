@@ -31,8 +31,11 @@ mod tcp;
 mod token;
 mod udp;
 mod udp_batch;
+mod whip;
+mod whip_sessions;
 mod ws;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -70,6 +73,13 @@ pub struct ShellConfig {
     pub messages_per_second: u32,
     /// … and at once.
     pub messages_burst: u32,
+    /// Who may publish and view by WHIP and WHEP: tokens by room, `*` for all that are not listed. A room that has
+    /// none is open, as joining is.
+    pub whip_tokens: BTreeMap<String, Vec<String>>,
+    /// Whether everyone may read `/metrics`, or this machine and the holder of the admin token alone.
+    pub metrics_public: bool,
+    /// How long to go on after the signal, without letting anybody in.
+    pub drain: Duration,
     /// What opens `/admin/v1` from elsewhere; `None`: nothing does.
     pub admin_token: Option<String>,
     /// Receive buffer to ask of the kernel.
@@ -98,6 +108,9 @@ impl Default for ShellConfig {
             websocket_timeout: Duration::from_secs(30),
             messages_per_second: 50,
             messages_burst: 200,
+            whip_tokens: BTreeMap::new(),
+            metrics_public: false,
+            drain: Duration::ZERO,
             admin_token: None,
             udp_receive_buffer: 4 * 1024 * 1024,
             udp_send_buffer: 4 * 1024 * 1024,

@@ -32,6 +32,7 @@ impl EventLoop {
                     Err(response) => response,
                 }
             }
+            Route::Whip(target) => self.answer_whip(now, place, &target, request),
             Route::File => self.assets.response(request).unwrap_or_else(|| router::not_found(&request.path)),
             Route::Answer(response) => response,
         };

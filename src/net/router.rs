@@ -2,6 +2,7 @@
 
 use super::admin::{self, AdminRequest};
 use super::http::{Request, Response};
+use super::whip::{self, WhipTarget};
 
 /// Where a request goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub enum Route {
     Health,
     /// Administration; who may is still to be asked.
     Admin(AdminRequest),
+    /// WHIP or WHEP; who may is still to be asked.
+    Whip(WhipTarget),
     /// A file of the browser client, if there is one.
     File,
     /// An answer that needs nothing else.
@@ -27,6 +30,10 @@ pub fn route(request: &Request) -> Route {
         "/health" if read_only => Route::Health,
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),
+            Err(response) => Route::Answer(response),
+        },
+        path if whip::is_ours(path) => match whip::target(path) {
+            Ok(target) => Route::Whip(target),
             Err(response) => Route::Answer(response),
         },
         _ if read_only => Route::File,

@@ -10,7 +10,7 @@ use super::entropy;
 use super::event_loop::EventLoop;
 use super::ws::{Close, Incoming};
 use crate::core::Input;
-use crate::core::command::{Command, Join};
+use crate::core::command::{Command, Join, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::Admission;
@@ -125,7 +125,7 @@ impl EventLoop {
         let candidates = self.candidates.for_client(now, peer.ip(), local.ip(), proxied);
         debug!(connection = id.0, %peer, %room, "join");
         let admission = Admission { entropy, candidates };
-        let join = Join { room, name, auto_subscribe };
+        let join = Join { room, name, auto_subscribe, lifeline: Lifeline::Signalling };
         self.feed(now, Input::Join { connection: id, request, admission, join });
     }
 
@@ -143,6 +143,10 @@ impl EventLoop {
 
     /// An event of the core's, to its connection. Connections that are gone are no error: the core hears of it.
     pub(super) fn deliver(&mut self, now: Instant, id: ConnectionId, event: &Event) {
+        if self.whip.owns(id) {
+            self.whip.on_event(id, event);
+            return;
+        }
         let Some(place) = self.connections.place_of(id) else { return };
         let Some(connection) = self.connections.at(place) else { return };
         let Some(socket) = connection.web_socket() else { return };

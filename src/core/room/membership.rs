@@ -55,6 +55,7 @@ impl Room {
             admission.candidates,
             session,
             join.auto_subscribe,
+            join.lifeline,
         );
         participant.ufrags.push(ufrag.clone());
         if participant.auto_subscribe {
