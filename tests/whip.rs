@@ -109,7 +109,7 @@ fn a_viewer_may_choose_and_the_choices_end_is_the_sessions() {
     let by_participant = viewer(&server, &format!("/whep/r?name=A&participant={id}"));
     let by_track = viewer(&server, &format!("/whep/r?name=B&track={track}"));
     for name in ["A", "B"] {
-        assert_eq!(shown_to(&server, "r", name), [track.clone()]);
+        assert_eq!(shown_to(&server, "r", name), std::slice::from_ref(&track));
     }
     request(&server, "DELETE", &second.location, "", "");
     for viewer in [by_participant, by_track] {
