@@ -10,6 +10,7 @@ mod publish;
 mod reports;
 mod snapshot;
 mod subscribe;
+mod totals;
 
 pub use membership::unknown_participant;
 
@@ -32,6 +33,7 @@ use super::participant::{Participant, Signalling};
 use super::session::Effect;
 use super::settings::Settings;
 use super::timers::DeadlineHeap;
+use super::totals::Totals;
 
 /// A participant's place in their room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,6 +98,7 @@ pub struct Room {
     slot_maps: Vec<ParticipantKey>,
     timers: DeadlineHeap<Timer>,
     ended: bool,
+    totals: Totals,
     rtcp: Vec<u8>,
 }
 
@@ -116,6 +119,7 @@ impl Room {
             slot_maps: Vec::new(),
             timers: DeadlineHeap::new(),
             ended: false,
+            totals: Totals { rooms: 1, ..Totals::default() },
             rtcp: Vec::new(),
         }
     }
@@ -128,6 +132,11 @@ impl Room {
     /// Whether it has ended and can be dropped.
     pub fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// How many are in it.
+    pub fn participants(&self) -> usize {
+        self.participants.len()
     }
 
     /// When it wants a [`RoomInput::Timeout`].

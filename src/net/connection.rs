@@ -107,6 +107,15 @@ impl Connection {
         }
     }
 
+    /// What it is, as the metrics name it.
+    pub fn kind(&self) -> &'static str {
+        match &self.protocol {
+            Protocol::Http(_) => "http",
+            Protocol::WebSocket(_) => "websocket",
+            Protocol::Closing(_) => "closing",
+        }
+    }
+
     /// The stream has something for us.
     pub fn set_readable(&mut self) {
         self.readable = true;

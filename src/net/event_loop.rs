@@ -15,6 +15,7 @@ use super::assets::Assets;
 use super::bind::{UdpBuffers, bind};
 use super::connection::{Next, Standing};
 use super::dtls::{DtlsEvents, Handshakes};
+use super::shell_counters::ShellCounters;
 use super::shutdown::{ExitReason, ShutdownWatch};
 use super::tcp::Connections;
 use super::udp::Udp;
@@ -57,7 +58,8 @@ pub struct EventLoop {
     pub(super) whip: WhipSessions,
     pub(super) assets: Assets,
     pub(super) set_log_level: SetLogLevel,
-    shutdown: ShutdownWatch,
+    pub(super) shutdown: ShutdownWatch,
+    pub(super) counters: ShellCounters,
     scratch: Vec<u8>,
     pub(super) started: Instant,
     bound: SocketAddr,
@@ -87,7 +89,7 @@ impl EventLoop {
         if let Some(listener) = connections.listener() {
             registry.register(listener, token::LISTENER, Interest::READABLE)?;
         }
-        let shutdown = ShutdownWatch::new(registry, config.handle_signals)?;
+        let shutdown = ShutdownWatch::new(registry, config.handle_signals, config.drain)?;
         let handshakes = Handshakes::new()?;
         let certificate = handshakes.certificate().to_vec();
         let sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
@@ -108,6 +110,7 @@ impl EventLoop {
             assets: Assets::new(),
             set_log_level,
             shutdown,
+            counters: ShellCounters::new(clock::unix()),
             scratch: vec![0; SCRATCH_BYTES],
             started: now,
             bound: bound.address,
@@ -150,14 +153,21 @@ impl EventLoop {
         self.turns += 1;
         let now = clock::now();
         let asked_to_stop = self.note_readiness(events);
-        if asked_to_stop && let Some(reason) = self.shutdown.begin(now) {
-            self.begin_shutdown(now, reason);
+        if asked_to_stop {
+            self.stop_was_asked_for(now);
         }
         self.read_udp(now);
         self.connections.accept(now, self.poll.registry(), &self.config);
         self.read_connections(now);
         self.run_deadlines(now);
-        // Writing can end a connection, which the core must hear of, which can make it say something.
+        self.write_all(now);
+        self.end_draining(now);
+        Ok(self.shutdown.exit(now, self.connections.len()))
+    }
+
+    /// Carries out and sends all there is. Writing can end a connection, which the core must hear of, which can make it
+    /// say something.
+    pub(super) fn write_all(&mut self, now: Instant) {
         loop {
             self.drain(now);
             self.write(now);
@@ -165,7 +175,6 @@ impl EventLoop {
                 break;
             }
         }
-        Ok(self.shutdown.exit(now, self.connections.len()))
     }
 
     /// How long there is nothing to do; `None`: until something comes.
@@ -367,7 +376,7 @@ impl EventLoop {
     }
 
     /// Everyone is told; whoever has not joined is just closed.
-    fn begin_shutdown(&mut self, now: Instant, reason: ExitReason) {
+    pub(super) fn begin_shutdown(&mut self, now: Instant, reason: ExitReason) {
         info!(?reason, connections = self.connections.len(), "stopping");
         self.connections.stop_listening(self.poll.registry());
         self.feed(now, Input::Admin(AdminCommand::Shutdown));

@@ -20,12 +20,14 @@ impl EventLoop {
         let (id, peer) = (connection.id.0, connection.peer);
         let response = match router::route(request) {
             Route::WebSocket => match self.open_web_socket(now, place, request) {
-                Ok(()) => return,
+                Ok(()) => {
+                    self.counters.note_request(router::label(&request.path), 101);
+                    return;
+                }
                 Err(response) => response,
             },
-            Route::Health => {
-                Response::json(200, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
-            }
+            Route::Health => self.health(now),
+            Route::Metrics => self.metrics(now, request, peer.ip()),
             Route::Admin(asked) => {
                 match admin::authorize(request, peer.ip(), self.config.admin_token.as_deref()) {
                     Ok(()) => self.administer(now, asked),
@@ -44,6 +46,7 @@ impl EventLoop {
             status = response.status,
             "request"
         );
+        self.counters.note_request(router::label(&request.path), response.status);
         if let Some(connection) = self.connections.at(place) {
             connection.respond(request, &response);
         }

@@ -11,6 +11,8 @@ pub enum Route {
     WebSocket,
     /// Is the server alive?
     Health,
+    /// Figures for Prometheus; who may is still to be asked.
+    Metrics,
     /// Administration; who may is still to be asked.
     Admin(AdminRequest),
     /// WHIP or WHEP; who may is still to be asked.
@@ -21,6 +23,19 @@ pub enum Route {
     Answer(Response),
 }
 
+/// The route of a path, as the metrics name it: one of a few, whatever is asked for.
+pub fn label(path: &str) -> &'static str {
+    match path {
+        "/ws" => "/ws",
+        "/health" => "/health",
+        "/metrics" => "/metrics",
+        _ if path.starts_with("/admin/") => "/admin",
+        _ if path.starts_with("/whip/") => "/whip",
+        _ if path.starts_with("/whep/") => "/whep",
+        _ => "file",
+    }
+}
+
 /// Finds the route.
 pub fn route(request: &Request) -> Route {
     let read_only = matches!(request.method.as_str(), "GET" | "HEAD");
@@ -28,6 +43,7 @@ pub fn route(request: &Request) -> Route {
         "/ws" if request.method == "GET" => Route::WebSocket,
         "/ws" => Route::Answer(method_not_allowed("GET")),
         "/health" if read_only => Route::Health,
+        "/metrics" if read_only => Route::Metrics,
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),
             Err(response) => Route::Answer(response),

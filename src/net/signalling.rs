@@ -73,6 +73,7 @@ impl EventLoop {
         let Some(connection) = self.connections.at(place) else { return };
         let id = connection.id;
         let Some(socket) = connection.web_socket() else { return };
+        self.counters.websocket_messages_in += 1;
         let allowed = socket.take_allowance(now);
         let message = match native::parse(text) {
             Ok(message) => message,
@@ -83,7 +84,10 @@ impl EventLoop {
             return self.refuse(now, place, request_of(&message), &refusal);
         }
         match message {
-            ClientMessage::Ping { request } => socket.send(native::encode_pong(request.as_ref())),
+            ClientMessage::Ping { request } => {
+                self.counters.websocket_messages_out += 1;
+                socket.send(native::encode_pong(request.as_ref()));
+            }
             ClientMessage::Join { request, room, name, auto_subscribe } => {
                 socket.known_to_core = true;
                 self.join(now, place, request, room, name, auto_subscribe);
@@ -135,6 +139,7 @@ impl EventLoop {
         debug!(connection = connection.id.0, code = ?refusal.code, message = refusal.message, "refused");
         let Some(socket) = connection.web_socket() else { return };
         let fatal = native::is_fatal(refusal.code);
+        self.counters.websocket_messages_out += 1;
         socket.send(native::encode_refusal(request, refusal, fatal));
         if fatal {
             socket.close(now, close_of(refusal.code));
@@ -150,6 +155,7 @@ impl EventLoop {
         let Some(place) = self.connections.place_of(id) else { return };
         let Some(connection) = self.connections.at(place) else { return };
         let Some(socket) = connection.web_socket() else { return };
+        self.counters.websocket_messages_out += 1;
         // TURN credentials come with the embedded TURN server; until then no ICE server is needed.
         socket.send(native::encode_event(event, &[]));
         let close = match event {

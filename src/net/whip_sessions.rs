@@ -71,6 +71,11 @@ impl WhipSessions {
         id.0 & ID_MARK != 0
     }
 
+    /// How many there are of a protocol.
+    pub fn count(&self, side: Side) -> usize {
+        self.sessions.values().filter(|session| session.side == side).count()
+    }
+
     /// Adds a session; its id from now on.
     pub fn add(&mut self, session: Session) -> ConnectionId {
         self.made += 1;
