@@ -163,8 +163,8 @@ sections! {
         max_audio_slots: usize = 32, Rule::Count(1, 64);
         /// Most receiving video sections of a client.
         max_video_slots: usize = 32, Rule::Count(0, 64);
-        /// How long a participant may be without a working media path before it is removed.
-        media_timeout: Duration = Duration::from_secs(30), Rule::Seconds(1.0, 3600.0);
+        /// Who has lost the signalling connection and sent nothing for this long is removed before `resume_timeout`.
+        media_timeout: Duration = Duration::from_secs(15), Rule::Seconds(1.0, 3600.0);
         /// The UDP socket's receive buffer, in bytes; the system may grant less.
         udp_receive_buffer: usize = 4 * MIB, Rule::Count(64 * KIB, 1024 * MIB);
         /// The UDP socket's send buffer, in bytes; the system may grant less.
@@ -190,7 +190,7 @@ sections! {
     }
     /// What is logged, to standard error.
     log: Log {
-        /// How much: a level, then, if wanted, levels for single modules.
+        /// How much: a level, then, if wanted, levels for single modules. Of str0m, is and dimpl, errors only unless named.
         level: LogFilter = LogFilter::info(), Rule::Any;
         /// Lines for people, or JSON for machines.
         format: LogFormat = LogFormat::Text, Rule::Any;

@@ -19,12 +19,13 @@
 //! | 13 | [`net`]`/udp.rs` | runs to one peer together, one system call each |
 //!
 //! What goes the other way (key frames wanted, packets lost, reports) comes to the room as RTCP and is dispatched there.
-//! Dependencies point one way: `cli` → `net` → `signal` → `core` → `wire`.
+//! Dependencies point one way: `cli` → `net` → `signal` → `core` → `wire`. [`load`] is a client, beside `net`.
 
 pub mod cli;
 pub mod config;
 pub mod core;
 pub mod limits;
+pub mod load;
 pub mod net;
 pub mod signal;
 pub mod wire;

@@ -25,5 +25,10 @@ pub const PATHS_PER_PARTICIPANT_MAX: usize = 16;
 /// Incoming RTP streams one participant may open: three layers with RTX for each of its tracks, with room to spare.
 pub const INGRESS_STREAMS_PER_PARTICIPANT_MAX: usize = 128;
 
+/// Streams of one participant whose replay windows are kept. More than are open at a time: a window outlives its stream,
+/// so that old packets cannot be played again.
+pub const SRTP_STREAMS_PER_PARTICIPANT_MAX: usize = 1024;
+
+const _: () = assert!(INGRESS_STREAMS_PER_PARTICIPANT_MAX <= SRTP_STREAMS_PER_PARTICIPANT_MAX);
 const _: () = assert!(ROOM_ID_BYTES_MIN <= ROOM_ID_BYTES_MAX);
 const _: () = assert!(DATA_PAYLOAD_BYTES_MAX < SDP_BYTES_MAX);

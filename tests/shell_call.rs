@@ -141,11 +141,10 @@ fn a_hundred_thousand_bad_datagrams_and_cut_messages_disturb_nobody() {
         }
         if sequence % 100 == 0 {
             let mut cut = server.connect();
-            let upgrade = format!(
-                "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            let upgrade = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                  Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
-                 \u{1}\u{5}{{\"type\":"
-            );
+                 \u{1}\u{5}{\"type\":"
+                .to_string();
             cut.write_all(&upgrade.as_bytes()[..random.usize(1..upgrade.len())]).expect("written");
         }
         speaker.speak(2000 + sequence);

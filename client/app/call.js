@@ -107,7 +107,12 @@ export class Call {
       if (!this.#view.hidden && this.#room.state === 'connected') notify(`${participant.name} ${because}`);
       this.#updatePerson(participant);
     });
-    for (const type of /** @type {const} */ (['participant-changed', 'track-added', 'track-removed', 'track-changed'])) {
+    for (const type of /** @type {const} */ ([
+      'participant-changed',
+      'track-added',
+      'track-removed',
+      'track-changed',
+    ])) {
       this.#on(type, ({ participant }) => this.#updatePerson(participant));
     }
     this.#on('levels', () => {
@@ -176,7 +181,9 @@ export class Call {
   }
 
   #toggleScreen() {
-    return this.#isOn('screen') ? this.#room.stopScreenShare() : this.#room.startScreenShare({ maxBitrate: 2_500_000 });
+    return this.#isOn('screen')
+      ? this.#room.stopScreenShare()
+      : this.#room.startScreenShare({ maxBitrate: 2_500_000 });
   }
 
   /** @param {'microphone' | 'camera' | 'screen'} source */
@@ -203,7 +210,11 @@ export class Call {
     const microphone = this.#isOn('microphone');
     const camera = this.#isOn('camera');
     const screen = this.#isOn('screen');
-    dress(byId('mute-button'), microphone ? 'microphone' : 'microphone-off', microphone ? 'Mute microphone' : 'Unmute microphone');
+    dress(
+      byId('mute-button'),
+      microphone ? 'microphone' : 'microphone-off',
+      microphone ? 'Mute microphone' : 'Unmute microphone',
+    );
     dress(byId('camera-button'), camera ? 'camera' : 'camera-off', camera ? 'Turn camera off' : 'Turn camera on');
     dress(byId('screen-button'), screen ? 'screen-off' : 'screen', screen ? 'Stop sharing' : 'Share your screen');
     byId('mute-button').setAttribute('aria-pressed', String(!microphone));
@@ -219,10 +230,13 @@ export class Call {
     const { state, mediaState } = this.#room;
     const mediaBroken = mediaState === 'disconnected' || mediaState === 'failed';
     const [text, shown] =
-      state === 'reconnecting' ? ['Reconnecting', 'reconnecting']
-      : mediaBroken ? ['Restoring sound and picture', 'reconnecting']
-      : state === 'connected' && mediaState === 'connected' ? ['Connected', 'connected']
-      : ['Connecting', 'connecting'];
+      state === 'reconnecting'
+        ? ['Reconnecting', 'reconnecting']
+        : mediaBroken
+          ? ['Restoring sound and picture', 'reconnecting']
+          : state === 'connected' && mediaState === 'connected'
+            ? ['Connected', 'connected']
+            : ['Connecting', 'connecting'];
     const chip = byId('connection-state');
     chip.textContent = text ?? '';
     chip.dataset.state = shown;
@@ -230,9 +244,10 @@ export class Call {
     else delete chip.dataset.testid;
     const banner = byId('banner');
     banner.hidden = !this.#wasConnected || shown !== 'reconnecting';
-    banner.textContent = mediaBroken && state === 'connected'
-      ? 'Sound and picture are interrupted. They are being restored…'
-      : 'The connection to the server was lost. Reconnecting… You stay in the room.';
+    banner.textContent =
+      mediaBroken && state === 'connected'
+        ? 'Sound and picture are interrupted. They are being restored…'
+        : 'The connection to the server was lost. Reconnecting… You stay in the room.';
   }
 
   /** @param {string} name */

@@ -14,7 +14,13 @@ export class ChatPanel {
   #room;
   #onUnread;
   #list = make('ol', { 'aria-live': 'polite', 'data-testid': 'chat-messages' });
-  #input = make('input', { 'aria-label': 'Message', placeholder: 'Message to everyone', maxlength: String(LONGEST), autocomplete: 'off', 'data-testid': 'chat-input' });
+  #input = make('input', {
+    'aria-label': 'Message',
+    placeholder: 'Message to everyone',
+    maxlength: String(LONGEST),
+    autocomplete: 'off',
+    'data-testid': 'chat-input',
+  });
   #unread = 0;
   #visible = false;
   #stop;

@@ -36,7 +36,13 @@ export async function showDeviceFields(container, { prefix, withCodec, onChange 
     field('camera', 'Camera', named(cameras, 'Camera')),
   ];
   if ('setSinkId' in HTMLMediaElement.prototype) fields.push(field('speaker', 'Speaker', named(speakers, 'Speaker')));
-  fields.push(field('quality', 'Picture sent', Object.entries(QUALITIES).map(([value, { label }]) => [value, label])));
+  fields.push(
+    field(
+      'quality',
+      'Picture sent',
+      Object.entries(QUALITIES).map(([value, { label }]) => [value, label]),
+    ),
+  );
   if (withCodec) fields.push(field('codec', 'Video codec', Object.entries(CODECS)));
   const focused = document.activeElement?.id;
   container.replaceChildren(...fields);
@@ -49,6 +55,8 @@ export async function showDeviceFields(container, { prefix, withCodec, onChange 
  * @returns {[string, string][]}
  */
 function named(devices, what) {
-  const choices = devices.map(({ deviceId, label }, index) => /** @type {[string, string]} */ ([deviceId, label || `${what} ${index + 1}`]));
+  const choices = devices.map(
+    ({ deviceId, label }, index) => /** @type {[string, string]} */ ([deviceId, label || `${what} ${index + 1}`]),
+  );
   return choices.some(([id]) => id === 'default') ? choices : [['', 'System default'], ...choices];
 }

@@ -82,10 +82,16 @@ export class Lobby {
     const name = this.#name.value.trim();
     const room = create ? undefined : parseRoom(this.#room.value);
     const problem =
-      name === '' ? /** @type {const} */ ([this.#name, 'Enter your name, so that others know who you are.'])
-      : room === '' ? /** @type {const} */ ([this.#room, 'Enter a room id or paste a link, or create a new room.'])
-      : room !== undefined && !isRoomId(room) ? /** @type {const} */ ([this.#room, 'A room id has up to 64 letters, digits, “-”, “_” or “.”. Check what you pasted.'])
-      : null;
+      name === ''
+        ? /** @type {const} */ ([this.#name, 'Enter your name, so that others know who you are.'])
+        : room === ''
+          ? /** @type {const} */ ([this.#room, 'Enter a room id or paste a link, or create a new room.'])
+          : room !== undefined && !isRoomId(room)
+            ? /** @type {const} */ ([
+                this.#room,
+                'A room id has up to 64 letters, digits, “-”, “_” or “.”. Check what you pasted.',
+              ])
+            : null;
     this.#showError(problem?.[1] ?? null);
     for (const input of [this.#name, this.#room]) input.setAttribute('aria-invalid', String(input === problem?.[0]));
     if (problem) {
@@ -147,7 +153,10 @@ export class Lobby {
     const state = this.#devices[device];
     const round = ++state.round;
     try {
-      const track = device === 'microphone' ? await captureMicrophone({ deviceId: loadPreferences().microphone }) : await captureCamera(cameraOptions());
+      const track =
+        device === 'microphone'
+          ? await captureMicrophone({ deviceId: loadPreferences().microphone })
+          : await captureCamera(cameraOptions());
       if (round !== state.round || this.#view.hidden) return track.stop();
       state.track?.stop();
       state.track = track;
@@ -201,7 +210,11 @@ export class Lobby {
     this.#video.hidden = !camera.track;
     const hint = byId('preview-hint');
     hint.hidden = camera.track !== null;
-    hint.textContent = !camera.wanted ? 'Camera is off' : camera.failure ? camera.failure.message : 'Allow the camera to see yourself here';
+    hint.textContent = !camera.wanted
+      ? 'Camera is off'
+      : camera.failure
+        ? camera.failure.message
+        : 'Allow the camera to see yourself here';
   }
 
   /** @param {Device} device */

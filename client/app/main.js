@@ -27,7 +27,11 @@ async function join({ name, room: roomId, microphone, camera }) {
     await room.publish(microphone, { source: 'microphone', recapture });
   }
   if (camera) {
-    await room.publish(camera, { ...cameraEncoding(), source: 'camera', recapture: () => captureCamera(cameraOptions()) });
+    await room.publish(camera, {
+      ...cameraEncoding(),
+      source: 'camera',
+      recapture: () => captureCamera(cameraOptions()),
+    });
   }
   const call = new Call(room);
   try {

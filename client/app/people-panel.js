@@ -5,7 +5,7 @@ import { icon, make } from './dom.js';
 /** @import {Participant, Room} from '../sdk/strait.js' */
 /** @import {ConnectionStats, Quality, RoomStats, TrackStats} from '../sdk/stats.js' */
 
-const SOURCES = { 'microphone': 'Microphone', 'camera': 'Camera', 'screen': 'Screen', 'screen-audio': 'Screen sound' };
+const SOURCES = { microphone: 'Microphone', camera: 'Camera', screen: 'Screen', 'screen-audio': 'Screen sound' };
 
 /** @typedef {{element: HTMLElement, name: HTMLElement, marks: HTMLElement, bar: HTMLElement, statistics: HTMLElement}} Row */
 
@@ -56,7 +56,9 @@ export class PeoplePanel {
         this.element.append(row.element);
       }
       row.element.dataset.testid = `person-${participant.participantId}`;
-      row.name.textContent = `${participant.name}${participant.isLocal ? ' (you)' : ''}${participant.state === 'reconnecting' ? ' – reconnecting' : ''}`;
+      const you = participant.isLocal ? ' (you)' : '';
+      const away = participant.state === 'reconnecting' ? ' – reconnecting' : '';
+      row.name.textContent = `${participant.name}${you}${away}`;
       const signature = marksOf(participant).join(' ');
       if (row.marks.dataset.marks !== signature) {
         row.marks.dataset.marks = signature;
@@ -83,12 +85,16 @@ export class PeoplePanel {
   #renderStatistics() {
     const statistics = this.#detailed ? this.#statistics : null;
     this.#connection.hidden = !statistics;
-    if (statistics) this.#connection.replaceChildren(table('Connection to the server', connectionRows(statistics.connection)));
+    if (statistics)
+      this.#connection.replaceChildren(table('Connection to the server', connectionRows(statistics.connection)));
     for (const [{ participantId }, row] of this.#rows) {
       const own = statistics?.tracks.filter((track) => track.participantId === participantId) ?? [];
       const quality = this.#qualities.get(participantId);
       const tables = own.map((track) => table(SOURCES[track.source], trackRows(track)));
-      row.statistics.replaceChildren(...(statistics && quality ? [make('p', { class: 'hint' }, `Connection quality: ${quality}`)] : []), ...tables);
+      row.statistics.replaceChildren(
+        ...(statistics && quality ? [make('p', { class: 'hint' }, `Connection quality: ${quality}`)] : []),
+        ...tables,
+      );
       row.statistics.hidden = tables.length === 0;
     }
   }
@@ -100,7 +106,11 @@ function makeRow(participant) {
   const name = make('span', { class: 'name' });
   const marks = make('span', { class: 'person-title' });
   const statistics = make('div', { 'data-testid': 'stats', hidden: '' });
-  const element = make('section', { class: 'person' }, make('div', { class: 'person-title' }, name, make('div', { class: 'level', 'aria-hidden': 'true' }, bar), marks));
+  const element = make(
+    'section',
+    { class: 'person' },
+    make('div', { class: 'person-title' }, name, make('div', { class: 'level', 'aria-hidden': 'true' }, bar), marks),
+  );
   if (!participant.isLocal) element.append(volumeSlider(participant));
   element.append(statistics);
   return { element, name, marks, bar, statistics };
@@ -121,7 +131,11 @@ function marksOf(participant) {
     const track = participant.track(source);
     return track !== null && !track.muted;
   };
-  return [on('microphone') ? 'microphone' : 'microphone-off', on('camera') ? 'camera' : 'camera-off', ...(on('screen') ? ['screen'] : [])];
+  return [
+    on('microphone') ? 'microphone' : 'microphone-off',
+    on('camera') ? 'camera' : 'camera-off',
+    ...(on('screen') ? ['screen'] : []),
+  ];
 }
 
 /** @param {ConnectionStats} connection @returns {[string, string][]} */
@@ -163,7 +177,9 @@ function trackRows(track) {
  * @param {[string, string][]} rows
  */
 function table(caption, rows) {
-  const body = rows.map(([label, value]) => make('tr', {}, make('th', { scope: 'row' }, label), make('td', {}, value)));
+  const body = rows.map(([label, value]) =>
+    make('tr', {}, make('th', { scope: 'row' }, label), make('td', {}, value)),
+  );
   return make('table', { class: 'statistics' }, make('caption', {}, caption), make('tbody', {}, ...body));
 }
 

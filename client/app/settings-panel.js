@@ -20,7 +20,11 @@ export class SettingsPanel {
   }
 
   opened() {
-    void showDeviceFields(this.element, { prefix: 'call-field', withCodec: false, onChange: (field) => void this.#apply(field) });
+    void showDeviceFields(this.element, {
+      prefix: 'call-field',
+      withCodec: false,
+      onChange: (field) => void this.#apply(field),
+    });
   }
 
   get #localCamera() {

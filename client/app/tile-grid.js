@@ -43,7 +43,8 @@ export class TileGrid {
 
   /** @param {Map<string, string>} qualities by participant id */
   setQualities(qualities) {
-    for (const tile of this.#tiles.values()) tile.setQuality(qualities.get(tile.participant.participantId) ?? 'unknown');
+    for (const tile of this.#tiles.values())
+      tile.setQuality(qualities.get(tile.participant.participantId) ?? 'unknown');
   }
 
   close() {
@@ -86,7 +87,12 @@ export class TileGrid {
     else this.#lonely.remove();
     for (const area of [this.#stage, this.#people]) {
       const count = area.querySelectorAll('.tile').length;
-      const { width, ratio } = bestFit(count, area.clientWidth, area.clientHeight - (alone ? 48 : 0), area === this.#people);
+      const { width, ratio } = bestFit(
+        count,
+        area.clientWidth,
+        area.clientHeight - (alone ? 48 : 0),
+        area === this.#people,
+      );
       area.style.setProperty('--tile-width', `${width}px`);
       area.style.setProperty('--tile-ratio', String(ratio));
     }

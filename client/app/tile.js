@@ -42,7 +42,11 @@ export class Tile {
       { class: 'tile' },
       this.#picture,
       make('div', { class: 'avatar' }, this.#initials, this.#avatarMessage),
-      make('div', { class: 'tile-footer' }, make('div', { class: 'tile-name' }, this.#mutedIcon, this.#name, this.#level)),
+      make(
+        'div',
+        { class: 'tile-footer' },
+        make('div', { class: 'tile-name' }, this.#mutedIcon, this.#name, this.#level),
+      ),
       this.#badge,
       this.#quality,
     );
@@ -105,13 +109,19 @@ export class Tile {
  */
 function messageFor(picture, microphone) {
   const problems = [];
-  for (const [track, verb] of /** @type {const} */ ([[picture, 'see'], [microphone, 'hear']])) {
+  for (const [track, verb] of /** @type {const} */ ([
+    [picture, 'see'],
+    [microphone, 'hear'],
+  ])) {
     if (!(track instanceof RemoteTrack)) continue;
-    if (track.status === 'unsupported') problems.push(`You cannot ${verb} this: ${track.reason || 'your browser lacks the codec'}.`);
+    if (track.status === 'unsupported')
+      problems.push(`You cannot ${verb} this: ${track.reason || 'your browser lacks the codec'}.`);
     if (track.status === 'waiting') problems.push(`Waiting to ${verb} this: ${waitingReason(track.reason)}.`);
   }
   if (problems.length > 0) return problems.join(' ');
-  return picture instanceof RemoteTrack && !picture.muted && picture.status !== 'unsubscribed' ? 'Picture is on its way…' : '';
+  return picture instanceof RemoteTrack && !picture.muted && picture.status !== 'unsubscribed'
+    ? 'Picture is on its way…'
+    : '';
 }
 
 /** @param {string} name */
@@ -133,5 +143,7 @@ function hueOf(name) {
  * @returns {string} in words
  */
 function waitingReason(reason) {
-  return reason === 'slot-limit' ? 'as many tracks are received as this server allows' : 'a place for it is being made';
+  return reason === 'slot-limit'
+    ? 'as many tracks are received as this server allows'
+    : 'a place for it is being made';
 }

@@ -30,7 +30,11 @@ export async function captureMicrophone({ deviceId } = {}) {
 
 /** @param {CameraOptions} [options] */
 export async function captureCamera({ deviceId, width = 1280, height = 720, frameRate = 30 } = {}) {
-  const size = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: frameRate, max: frameRate } };
+  const size = {
+    width: { ideal: width },
+    height: { ideal: height },
+    frameRate: { ideal: frameRate, max: frameRate },
+  };
   const stream = await capture('camera', deviceId, (device) => ({ video: { ...size, ...device } }));
   return /** @type {MediaStreamTrack} */ (stream.getVideoTracks()[0]);
 }
@@ -52,7 +56,9 @@ export async function captureScreen({ width = 1920, height = 1080, frameRate = 3
     return { video, audio: stream.getAudioTracks()[0] ?? null };
   } catch (error) {
     if (nameOf(error) === 'NotAllowedError') {
-      throw new StraitError('share-cancelled', 'Nothing is shared.', 'Choose a screen or window to share it.', { cause: error });
+      throw new StraitError('share-cancelled', 'Nothing is shared.', 'Choose a screen or window to share it.', {
+        cause: error,
+      });
     }
     throw captureError(error, 'screen');
   }
@@ -61,7 +67,8 @@ export async function captureScreen({ width = 1920, height = 1080, frameRate = 3
 /** Devices as far as the browser names them; before a permission is given, names are empty. */
 export async function listDevices() {
   const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-  const of = (/** @type {MediaDeviceKind} */ kind) => devices.filter((device) => device.kind === kind && device.deviceId !== '');
+  const of = (/** @type {MediaDeviceKind} */ kind) =>
+    devices.filter((device) => device.kind === kind && device.deviceId !== '');
   return { microphones: of('audioinput'), cameras: of('videoinput'), speakers: of('audiooutput') };
 }
 
@@ -109,7 +116,11 @@ function unavailable(what) {
       'Open this page over https, or on this computer at http://localhost.',
     );
   }
-  return new StraitError('unsupported-browser', `${what} is not available in this browser.`, 'Use a current version of Chrome, Firefox, Edge or Safari.');
+  return new StraitError(
+    'unsupported-browser',
+    `${what} is not available in this browser.`,
+    'Use a current version of Chrome, Firefox, Edge or Safari.',
+  );
 }
 
 /**
@@ -121,15 +132,35 @@ export function captureError(error, device) {
   switch (nameOf(error)) {
     case 'NotAllowedError':
     case 'SecurityError':
-      return new StraitError('permission-denied', `The browser may not use the ${device}.`, `Allow the ${device} in the address bar or the browser's settings, then try again.`, options);
+      return new StraitError(
+        'permission-denied',
+        `The browser may not use the ${device}.`,
+        `Allow the ${device} in the address bar or the browser's settings, then try again.`,
+        options,
+      );
     case 'NotFoundError':
     case 'OverconstrainedError':
-      return new StraitError('no-device', `No ${device} was found.`, `Connect a ${device} and try again, or join without it.`, options);
+      return new StraitError(
+        'no-device',
+        `No ${device} was found.`,
+        `Connect a ${device} and try again, or join without it.`,
+        options,
+      );
     case 'NotReadableError':
     case 'AbortError':
-      return new StraitError('device-in-use', `The ${device} could not be opened.`, 'Close other programs or windows that use it, then try again.', options);
+      return new StraitError(
+        'device-in-use',
+        `The ${device} could not be opened.`,
+        'Close other programs or windows that use it, then try again.',
+        options,
+      );
     default:
-      return new StraitError('capture-failed', `The ${device} could not be opened.`, 'Reload the page and try again, or choose another device.', options);
+      return new StraitError(
+        'capture-failed',
+        `The ${device} could not be opened.`,
+        'Reload the page and try again, or choose another device.',
+        options,
+      );
   }
 }
 

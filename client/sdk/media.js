@@ -232,7 +232,11 @@ export class MediaConnection {
     const missing = offered.filter(({ mid }) => !listed.some((info) => info.mid === mid));
     if (missing.length === 0) return;
     const sources = missing.map(({ source }) => source).join(', ');
-    throw new StraitError('bad-reply', `The server did not accept: ${sources}.`, 'Try again, or choose another video codec.');
+    throw new StraitError(
+      'bad-reply',
+      `The server did not accept: ${sources}.`,
+      'Try again, or choose another video codec.',
+    );
   }
 
   /**
@@ -272,7 +276,8 @@ export class MediaConnection {
     const { connectionState, iceConnectionState } = this.#pc;
     this.#handlers.onState(connectionState);
     // With ICE alive it is DTLS that failed, and nothing but a new connection mends that.
-    if (connectionState === 'failed' && iceConnectionState !== 'failed' && iceConnectionState !== 'disconnected') this.#die();
+    if (connectionState === 'failed' && iceConnectionState !== 'failed' && iceConnectionState !== 'disconnected')
+      this.#die();
   }
 
   /** A browser left alone with a dead path stays `disconnected` for ten seconds and then gives up. */

@@ -114,7 +114,8 @@ export class Publisher {
     if (this.#track('screen')) return;
     const { video, audio } = await captureScreen({ width, height, frameRate, audio: withAudio });
     // Marks the tracks as the SDK's to stop; a screen that was ended has to be chosen anew by the person.
-    const recapture = () => Promise.reject(new StraitError('share-cancelled', 'The share has ended.', 'Share your screen again.'));
+    const recapture = () =>
+      Promise.reject(new StraitError('share-cancelled', 'The share has ended.', 'Share your screen again.'));
     const publishing = [this.publish(video, { ...encoding, source: 'screen', recapture })];
     if (audio) publishing.push(this.publish(audio, { source: 'screen-audio', recapture }));
     await Promise.all(publishing);
@@ -179,7 +180,11 @@ export class Publisher {
     }
     track.setMuted(true).catch((error) => this.#host.onError(error));
     this.#host.onError(
-      new StraitError('device-lost', `The ${source} was disconnected.`, 'Connect it again or choose another one, then turn it on.'),
+      new StraitError(
+        'device-lost',
+        `The ${source} was disconnected.`,
+        'Connect it again or choose another one, then turn it on.',
+      ),
     );
   }
 

@@ -101,7 +101,9 @@ export class Room extends Emitter {
       onRemoved: (track) => this.emit('track-removed', { participant: this.localParticipant, track }),
       onError: (error) => this.#report(error),
     });
-    this.localParticipant.on('changed', () => this.emit('participant-changed', { participant: this.localParticipant }));
+    this.localParticipant.on('changed', () =>
+      this.emit('participant-changed', { participant: this.localParticipant }),
+    );
   }
 
   /** @type {RoomState} */
@@ -136,7 +138,11 @@ export class Room extends Emitter {
       throw new StraitError('wrong-state', 'This room object was used before.', 'Make a new Room to join again.');
     }
     if (typeof RTCPeerConnection === 'undefined' && !this.#options.environment?.createPeerConnection) {
-      throw new StraitError('unsupported-browser', 'This browser has no WebRTC.', 'Use a current version of Chrome, Firefox, Edge or Safari.');
+      throw new StraitError(
+        'unsupported-browser',
+        'This browser has no WebRTC.',
+        'Use a current version of Chrome, Firefox, Edge or Safari.',
+      );
     }
     await this.#session.join(request);
     try {
@@ -238,13 +244,18 @@ export class Room extends Emitter {
     this.#media?.close();
     this.#adopt(joined);
     const { red, dtx, videoCodec } = this.#options;
-    const media = new MediaConnection(this.#environment, joined.iceServers, { red, dtx, videoCodec }, {
-      exchange: (offer) => this.#session.exchangeOffer(offer, () => !media.closed),
-      onState: (state) => this.#onMediaState(state),
-      onSections: () => this.#roster.refreshReceivers(),
-      onPublished: (track, info) => this.#publisher.published(track, info),
-      onDead: () => this.#onMediaDead(media),
-    });
+    const media = new MediaConnection(
+      this.#environment,
+      joined.iceServers,
+      { red, dtx, videoCodec },
+      {
+        exchange: (offer) => this.#session.exchangeOffer(offer, () => !media.closed),
+        onState: (state) => this.#onMediaState(state),
+        onSections: () => this.#roster.refreshReceivers(),
+        onPublished: (track, info) => this.#publisher.published(track, info),
+        onDead: () => this.#onMediaDead(media),
+      },
+    );
     this.#media = media;
     this.#publisher.media = media;
     media.addSlots(joined.slots);

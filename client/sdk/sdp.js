@@ -27,7 +27,9 @@ function withOpusParameters(section) {
     const rtpmap = new RegExp(`^a=rtpmap:${payloadType} [^\\r\\n]*`, 'm');
     return section.replace(rtpmap, (line) => `${line}\r\na=fmtp:${payloadType} useinbandfec=1;usedtx=1`);
   }
-  const parameters = (found[1] ?? '').split(';').filter((p) => !/^\s*(usedtx|useinbandfec)=/.test(p) && p.trim() !== '');
+  const parameters = (found[1] ?? '')
+    .split(';')
+    .filter((p) => !/^\s*(usedtx|useinbandfec)=/.test(p) && p.trim() !== '');
   return section.replace(fmtp, `a=fmtp:${payloadType} ${[...parameters, 'useinbandfec=1', 'usedtx=1'].join(';')}`);
 }
 
@@ -40,7 +42,9 @@ export function withoutStrayAttributes(sdp) {
     .split(/(?=^m=)/m)
     .map((section) => {
       const payloadTypes = new Set(/^m=\S+ \S+ \S+ ([^\r\n]*)/.exec(section)?.[1]?.split(' '));
-      return section.replace(/^a=(?:rtcp-fb|fmtp):(\d+) [^\n]*\n/gm, (line, payloadType) => (payloadTypes.has(payloadType) ? line : ''));
+      return section.replace(/^a=(?:rtcp-fb|fmtp):(\d+) [^\n]*\n/gm, (line, payloadType) =>
+        payloadTypes.has(payloadType) ? line : '',
+      );
     })
     .join('');
 }

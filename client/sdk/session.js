@@ -155,7 +155,11 @@ export class Session {
     try {
       await signalling.opened;
     } catch {
-      throw new StraitError('unreachable', 'The server cannot be reached.', 'Check your connection and that the server is running, then try again.');
+      throw new StraitError(
+        'unreachable',
+        'The server cannot be reached.',
+        'Check your connection and that the server is running, then try again.',
+      );
     }
     if (this.#ended) throw hasLeft();
     if (this.#identity && (await this.#resume(signalling))) return;
@@ -186,7 +190,11 @@ export class Session {
     const reply = await signalling.request('join', { version: PROTOCOL_VERSION, ...this.#joinRequest });
     if (this.#ended) throw hasLeft();
     if (reply.type !== 'joined') {
-      throw new StraitError('bad-reply', `The server answered join with ${reply.type}.`, 'Reload the page; the server may have been updated.');
+      throw new StraitError(
+        'bad-reply',
+        `The server answered join with ${reply.type}.`,
+        'Reload the page; the server may have been updated.',
+      );
     }
     this.#remember(reply.data);
     this.#handlers.onJoined(reply.data);
@@ -276,11 +284,13 @@ export class Session {
 /** @param {Closing} closing */
 function closingError({ reason, message }) {
   const actions = {
-    'shutdown': 'Join again in a moment.',
+    shutdown: 'Join again in a moment.',
     'room-closed': 'Create a new room, or ask whoever closed it.',
-    'removed': 'Ask the host if you think this was a mistake.',
-    'replaced': 'Go on in the other window, or join again here.',
-    'expired': 'Join again.',
+    removed: 'Ask the host if you think this was a mistake.',
+    replaced: 'Go on in the other window, or join again here.',
+    expired: 'Join again.',
   };
-  return new StraitError(reason, message || 'The server ended the session.', actions[reason] ?? 'Join again.', { fatal: true });
+  return new StraitError(reason, message || 'The server ended the session.', actions[reason] ?? 'Join again.', {
+    fatal: true,
+  });
 }

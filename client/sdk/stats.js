@@ -69,7 +69,9 @@ export class StatsCollector {
       // A slot's stream goes on when its track changes: differences across that change belong to nobody.
       const before = this.#before.get(entry.id);
       seen.set(entry.id, { trackId: owner.trackId, entry });
-      tracks.push(trackStats(entry, before?.trackId === owner.trackId ? before.entry : null, owner, entries, connection.rttMs));
+      tracks.push(
+        trackStats(entry, before?.trackId === owner.trackId ? before.entry : null, owner, entries, connection.rttMs),
+      );
     }
     this.#before = seen;
     return { connection, tracks };
@@ -174,7 +176,8 @@ function trackIdentifier(entry, entries) {
 /** @param {Map<string, Entry>} entries @returns {Entry | null} */
 function selectedPair(entries) {
   for (const entry of entries.values()) {
-    if (entry.type === 'transport' && entry.selectedCandidatePairId) return entries.get(entry.selectedCandidatePairId) ?? null;
+    if (entry.type === 'transport' && entry.selectedCandidatePairId)
+      return entries.get(entry.selectedCandidatePairId) ?? null;
   }
   // Firefox has no transport entry and marks the pair itself.
   for (const entry of entries.values()) if (entry.type === 'candidate-pair' && entry.selected) return entry;

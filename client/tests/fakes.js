@@ -218,7 +218,8 @@ export function fakeEnvironment() {
     connection: () => connections.at(-1),
     environment: {
       openSocket: (url) => sockets[sockets.push(new FakeSocket(url)) - 1],
-      createPeerConnection: (configuration) => connections[connections.push(new FakePeerConnection(configuration)) - 1],
+      createPeerConnection: (configuration) =>
+        connections[connections.push(new FakePeerConnection(configuration)) - 1],
       createAudio: null,
       setTimeout: clock.setTimeout,
       clearTimeout: clock.clearTimeout,

@@ -43,7 +43,13 @@ beforeEach(() => {
 
 function remoteMicrophone(name, mid, receiver) {
   const participant = new Participant({ participantId: `p-${name}`, name });
-  const info = { trackId: `t-${name}`, participantId: participant.participantId, kind: 'audio', source: 'microphone', muted: false };
+  const info = {
+    trackId: `t-${name}`,
+    participantId: participant.participantId,
+    kind: 'audio',
+    source: 'microphone',
+    muted: false,
+  };
   const track = new RemoteTrack(participant, info, fakeEnvironment().environment, { request: async () => ({}) });
   participant.tracks.add(track);
   track.setSlot({ mid, trackId: track.trackId, fromRtpTimestamp: null }, receiver);
@@ -81,7 +87,10 @@ test('the chosen speaker holds for elements made later', async () => {
   await player.setSpeaker('desk');
   player.update(remoteMicrophone('ben', '1', { track: { id: 'b' } }));
   await settle();
-  assert.deepEqual(elements.map(({ sinkId }) => sinkId), ['desk', 'desk']);
+  assert.deepEqual(
+    elements.map(({ sinkId }) => sinkId),
+    ['desk', 'desk'],
+  );
 });
 
 test('speaking follows the level in the packets, holds a little, and ends with them', () => {

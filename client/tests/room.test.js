@@ -65,9 +65,19 @@ test('joins: slots first with an audio slot ahead, then publications', async () 
   await join({ participants: [ben([benCamera()])] });
   assert.deepEqual(states, ['connecting', 'connected']);
   const sections = fake.connection().transceivers.map(({ kind, direction }) => `${kind} ${direction}`);
-  assert.deepEqual(sections, ['audio recvonly', 'audio recvonly', 'video recvonly', 'video recvonly', 'audio sendonly', 'video sendonly']);
+  assert.deepEqual(sections, [
+    'audio recvonly',
+    'audio recvonly',
+    'video recvonly',
+    'video recvonly',
+    'audio sendonly',
+    'video sendonly',
+  ]);
   const offer = fake.socket().last('offer').data;
-  assert.deepEqual(offer.publications, [{ mid: '4', source: 'microphone', muted: false }, { mid: '5', source: 'camera', muted: true }]);
+  assert.deepEqual(offer.publications, [
+    { mid: '4', source: 'microphone', muted: false },
+    { mid: '5', source: 'camera', muted: true },
+  ]);
   assert.equal(microphone.trackId, 't-microphone-4');
   assert.equal(fake.connection().transceivers[5].sender.track, null);
   assert.deepEqual([...room.participants.keys()], ['p-ben']);
@@ -75,7 +85,10 @@ test('joins: slots first with an audio slot ahead, then publications', async () 
 });
 
 test('a refused join says why and leaves nothing behind', async () => {
-  const joining = assert.rejects(room.join({ name: 'Anna', room: 'standup' }), { code: 'room-full', action: 'Wait.' });
+  const joining = assert.rejects(room.join({ name: 'Anna', room: 'standup' }), {
+    code: 'room-full',
+    action: 'Wait.',
+  });
   await fake.socket().open();
   await fake.socket().reply('join', 'error', { code: 'room-full', message: 'Full.', action: 'Wait.', fatal: false });
   await joining;
@@ -106,7 +119,10 @@ test('one offer at a time, and one offer for all that waited', async () => {
   await join();
   const publishing = [room.publish(media('audio'), { source: 'microphone' })];
   await settle();
-  publishing.push(room.publish(media('video'), { source: 'camera' }), room.publish(media('video'), { source: 'screen' }));
+  publishing.push(
+    room.publish(media('video'), { source: 'camera' }),
+    room.publish(media('video'), { source: 'screen' }),
+  );
   await settle();
   assert.equal(fake.socket().count('offer'), 2);
   assert.equal(fake.socket().last('offer').data.publications.length, 1);
@@ -150,7 +166,10 @@ test('an unpublished section is used again', async () => {
 test('more slots are added up to the totals and offered', async () => {
   await join();
   await fake.socket().news('more-slots', { audio: 4, video: 3 });
-  const kinds = fake.connection().transceivers.slice(4).map(({ kind }) => kind);
+  const kinds = fake
+    .connection()
+    .transceivers.slice(4)
+    .map(({ kind }) => kind);
   assert.deepEqual(kinds, ['audio', 'audio', 'video']);
   assert.equal(fake.socket().count('offer'), 2);
   await answer();
@@ -204,7 +223,12 @@ test('a broken socket is resumed with the secret; the peer connection stays', as
   assert.equal(room.state, 'reconnecting');
   await resume({ participants: [] });
   assert.equal(room.state, 'connected');
-  assert.deepEqual(fake.socket().last('resume').data, { version: 1, room: 'standup', participantId: 'p-me', secret: 'secret' });
+  assert.deepEqual(fake.socket().last('resume').data, {
+    version: 1,
+    room: 'standup',
+    participantId: 'p-me',
+    secret: 'secret',
+  });
   assert.equal(fake.connections.length, 1);
   assert.equal(room.participants.size, 0);
 });
@@ -226,7 +250,9 @@ test('a mute during the outage is put right after the resume', async () => {
   await join();
   await fake.socket().break();
   await microphone.setMuted(true);
-  await resume({ publications: [{ mid: '4', trackId: 't-microphone-4', source: 'microphone', kind: 'audio', muted: false }] });
+  await resume({
+    publications: [{ mid: '4', trackId: 't-microphone-4', source: 'microphone', kind: 'audio', muted: false }],
+  });
   await settle();
   assert.equal(fake.socket().count('offer'), 0);
   assert.deepEqual(fake.socket().last('mute')?.data, { trackId: 't-microphone-4', muted: true });
@@ -336,7 +362,13 @@ test('an unplugged microphone is muted and said; an ended screen is unpublished 
   await answer();
   assert.equal(room.localParticipant.track('screen'), null);
   assert.equal(room.localParticipant.track('screen-audio'), null);
-  assert.deepEqual(fake.socket().last('offer').data.publications.map(({ source }) => source), ['microphone']);
+  assert.deepEqual(
+    fake
+      .socket()
+      .last('offer')
+      .data.publications.map(({ source }) => source),
+    ['microphone'],
+  );
 });
 
 test('leaving says so, stops what the SDK captured, and nothing comes back', async () => {

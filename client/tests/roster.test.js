@@ -95,7 +95,12 @@ test('waiting and unsupported tracks say why', () => {
 });
 
 test('a resume keeps what is the same and drops what has gone', () => {
-  const cleo = { participantId: 'p-cleo', name: 'Cleo', state: 'connected', tracks: [benCamera({ trackId: 't-cleo', participantId: 'p-cleo' })] };
+  const cleo = {
+    participantId: 'p-cleo',
+    name: 'Cleo',
+    state: 'connected',
+    tracks: [benCamera({ trackId: 't-cleo', participantId: 'p-cleo' })],
+  };
   roster.reset([ben([benCamera()]), cleo]);
   roster.news('slot-map', slotMap(7, { 2: 't-cam', 3: 't-cleo' }));
   const sameBen = roster.participants.get('p-ben');
@@ -103,7 +108,12 @@ test('a resume keeps what is the same and drops what has gone', () => {
   events.length = 0;
   const dora = { participantId: 'p-dora', name: 'Dora', state: 'reconnecting', tracks: [] };
   roster.resume({
-    ...joinedMessage({ participants: [{ ...ben([benCamera({ muted: true }), benCamera({ trackId: 't-scr', source: 'screen' })]) }, dora] }),
+    ...joinedMessage({
+      participants: [
+        { ...ben([benCamera({ muted: true }), benCamera({ trackId: 't-scr', source: 'screen' })]) },
+        dora,
+      ],
+    }),
     publications: [],
     slotMap: slotMap(2, { 2: 't-cam', 3: 't-scr' }),
     subscriptions: [{ trackId: 't-cam', paused: true }],

@@ -29,7 +29,12 @@ test('every request has an id of its own and gets its own reply', async () => {
   assert.notEqual(a.id, b.id);
   const refused = assert.rejects(first, { code: 'unknown-track', message: 'No such track.', action: 'Look again.' });
   await fake.socket().reply('subscribe', 'ok');
-  await fake.socket().reply('mute', 'error', { code: 'unknown-track', message: 'No such track.', action: 'Look again.', fatal: false });
+  await fake.socket().reply('mute', 'error', {
+    code: 'unknown-track',
+    message: 'No such track.',
+    action: 'Look again.',
+    fatal: false,
+  });
   assert.equal((await second).type, 'ok');
   await refused;
 });
@@ -74,7 +79,10 @@ test('twenty seconds of silence mean a dead socket, closed in a way that is no l
 });
 
 test('a socket that does not open in ten seconds is given up', async () => {
-  const slow = new Signalling('ws://test/ws', fake.environment, { onNews: () => {}, onClosed: (info) => closed.push(info) });
+  const slow = new Signalling('ws://test/ws', fake.environment, {
+    onNews: () => {},
+    onClosed: (info) => closed.push(info),
+  });
   await fake.clock.advance(10_000);
   await assert.rejects(slow.opened, { code: 'connection-lost' });
   assert.deepEqual(closed.at(-1), { code: 1006, opened: false });

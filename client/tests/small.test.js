@@ -47,14 +47,26 @@ test('a frame is of the new source by its timestamp, or after a pause, or after 
 
 test('DTX is asked for only in the named Opus sections', () => {
   const sdp = [
-    'v=0', 's=-',
-    'm=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=mid:0', 'a=rtpmap:111 opus/48000/2', 'a=fmtp:111 minptime=10;useinbandfec=1',
-    'm=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=mid:8', 'a=rtpmap:111 opus/48000/2', 'a=fmtp:111 minptime=10;useinbandfec=1',
-    'm=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=mid:9', 'a=rtpmap:111 opus/48000/2',
+    'v=0',
+    's=-',
+    'm=audio 9 UDP/TLS/RTP/SAVPF 111',
+    'a=mid:0',
+    'a=rtpmap:111 opus/48000/2',
+    'a=fmtp:111 minptime=10;useinbandfec=1',
+    'm=audio 9 UDP/TLS/RTP/SAVPF 111',
+    'a=mid:8',
+    'a=rtpmap:111 opus/48000/2',
+    'a=fmtp:111 minptime=10;useinbandfec=1',
+    'm=audio 9 UDP/TLS/RTP/SAVPF 111',
+    'a=mid:9',
+    'a=rtpmap:111 opus/48000/2',
     '',
   ].join('\r\n');
   const sections = withOpusDtx(sdp, new Set(['8', '9'])).split(/(?=^m=)/m);
-  assert.equal(sections.join('').length - sdp.length, ';usedtx=1'.length + '\r\na=fmtp:111 useinbandfec=1;usedtx=1'.length);
+  assert.equal(
+    sections.join('').length - sdp.length,
+    ';usedtx=1'.length + '\r\na=fmtp:111 useinbandfec=1;usedtx=1'.length,
+  );
   assert.match(sections[1], /useinbandfec=1\r\n/);
   assert.match(sections[2], /a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r\n/);
   assert.match(sections[3], /a=rtpmap:111 opus\/48000\/2\r\na=fmtp:111 useinbandfec=1;usedtx=1\r\n/);
@@ -62,14 +74,22 @@ test('DTX is asked for only in the named Opus sections', () => {
 
 test('attributes of codecs that a section does not list are not sent', () => {
   const section = (lines) => `v=0\r\n${lines.join('\r\n')}\r\n`;
-  const kept = ['m=video 9 UDP/TLS/RTP/SAVPF 120 124', 'a=fmtp:124 apt=120', 'a=rtcp-fb:120 nack', 'a=rtcp-fb:* ccm fir', 'a=mid:1'];
+  const kept = [
+    'm=video 9 UDP/TLS/RTP/SAVPF 120 124',
+    'a=fmtp:124 apt=120',
+    'a=rtcp-fb:120 nack',
+    'a=rtcp-fb:* ccm fir',
+    'a=mid:1',
+  ];
   assert.equal(withoutStrayAttributes(section([...kept, 'a=rtcp-fb:99 nack pli', 'a=fmtp:99 x=1'])), section(kept));
   const rejected = section(['m=video 0 UDP/TLS/RTP/SAVPF 120', 'a=inactive']);
   assert.equal(withoutStrayAttributes(rejected), rejected);
 });
 
 test('only the chosen video codec is offered, with what repairs losses', () => {
-  const codecs = ['video/VP8', 'video/rtx', 'video/H264', 'video/H264', 'video/VP9'].map((mimeType) => ({ mimeType }));
+  const codecs = ['video/VP8', 'video/rtx', 'video/H264', 'video/H264', 'video/VP9'].map((mimeType) => ({
+    mimeType,
+  }));
   const names = (chosen) => videoCodecs(codecs, chosen).map(({ mimeType }) => mimeType);
   assert.deepEqual(names('H264'), ['video/rtx', 'video/H264', 'video/H264']);
   assert.deepEqual(names('VP8'), ['video/VP8', 'video/rtx']);
@@ -103,7 +123,12 @@ test('room ids come out of links and plain text', () => {
 });
 
 test('device errors say what to do', () => {
-  const cases = { NotAllowedError: 'permission-denied', NotFoundError: 'no-device', NotReadableError: 'device-in-use', TypeError: 'capture-failed' };
+  const cases = {
+    NotAllowedError: 'permission-denied',
+    NotFoundError: 'no-device',
+    NotReadableError: 'device-in-use',
+    TypeError: 'capture-failed',
+  };
   for (const [name, code] of Object.entries(cases)) {
     const error = captureError(Object.assign(new Error('x'), { name }), 'camera');
     assert.equal(error.code, code);
@@ -118,11 +143,34 @@ const report = (timestamp, bytesReceived, packetsReceived, packetsLost) =>
   new Map(
     [
       { id: 'T', type: 'transport', selectedCandidatePairId: 'P', timestamp },
-      { id: 'P', type: 'candidate-pair', localCandidateId: 'L', remoteCandidateId: 'R', currentRoundTripTime: 0.05, bytesReceived, bytesSent: 0, timestamp },
+      {
+        id: 'P',
+        type: 'candidate-pair',
+        localCandidateId: 'L',
+        remoteCandidateId: 'R',
+        currentRoundTripTime: 0.05,
+        bytesReceived,
+        bytesSent: 0,
+        timestamp,
+      },
       { id: 'L', type: 'local-candidate', candidateType: 'relay', protocol: 'udp', relayProtocol: 'tls', timestamp },
       { id: 'R', type: 'remote-candidate', candidateType: 'host', protocol: 'udp', timestamp },
       { id: 'C', type: 'codec', mimeType: 'video/VP8', timestamp },
-      { id: 'I', type: 'inbound-rtp', kind: 'video', mid: '2', codecId: 'C', bytesReceived, packetsReceived, packetsLost, jitter: 0.004, frameWidth: 320, frameHeight: 180, framesPerSecond: 15, timestamp },
+      {
+        id: 'I',
+        type: 'inbound-rtp',
+        kind: 'video',
+        mid: '2',
+        codecId: 'C',
+        bytesReceived,
+        packetsReceived,
+        packetsLost,
+        jitter: 0.004,
+        frameWidth: 320,
+        frameHeight: 180,
+        framesPerSecond: 15,
+        timestamp,
+      },
       { id: 'X', type: 'inbound-rtp', kind: 'video', mid: '3', bytesReceived: 0, timestamp },
     ].map((entry) => [entry.id, entry]),
   );

@@ -7,6 +7,8 @@ use clap::builder::styling::{Style, Styles};
 use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
+use super::load::LoadArgs;
+use super::stats::StatsArgs;
 use crate::config::{Flag, Sources};
 
 const EXAMPLES: &str = "\
@@ -37,13 +39,17 @@ pub(super) struct Args {
     pub(super) options: Options,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Subcommand)]
 pub(super) enum Command {
     /// Serve calls until told to stop (what `strait` alone does)
     #[command(after_help = EXAMPLES)]
     Serve,
     /// Print the effective configuration, and where each value comes from
     Config,
+    /// Load a server with people of its own, and measure (docs/load.md)
+    Load(Box<LoadArgs>),
+    /// Print what a running server does
+    Stats(StatsArgs),
 }
 
 /// What all subcommands take.

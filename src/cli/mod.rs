@@ -5,8 +5,10 @@
 
 mod args;
 mod failure;
+mod load;
 pub mod log;
 pub mod serve;
+mod stats;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -40,14 +42,20 @@ pub fn run(
 }
 
 fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), Failure> {
+    if let Some(Command::Load(load)) = &args.command {
+        return load::load(load);
+    }
+    if let Some(Command::Stats(stats)) = &args.command {
+        return stats::stats(stats);
+    }
     let sources = args.options.sources(variables)?;
     let loaded = crate::config::load(&sources)?;
-    match args.command {
-        None | Some(Command::Serve) => serve::serve(&loaded.config),
+    match &args.command {
         Some(Command::Config) => {
             // Nobody to tell when the reader of a pipe has gone.
             let _ = io::stdout().write_all(loaded.show().as_bytes());
             Ok(())
         }
+        _ => serve::serve(&loaded.config),
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// Fewest characters of a secret: fewer can be guessed over the network.
 pub(super) const SECRET_CHARS_MIN: usize = 16;
@@ -325,9 +325,16 @@ impl LogFilter {
         &self.0
     }
 
-    /// As the subscriber takes it.
+    /// As the subscriber takes it. The engine's own lines are errors only, unless the filter names its modules: it warns
+    /// of every odd packet, so anyone could fill the log.
     pub fn targets(&self) -> Targets {
-        self.0.parse().unwrap_or_default()
+        let mut targets: Targets = self.0.parse().unwrap_or_default();
+        for module in ENGINE_MODULES {
+            if !targets.iter().any(|(target, _)| target.split("::").next() == Some(module)) {
+                targets = targets.with_target(module, LevelFilter::ERROR);
+            }
+        }
+        targets
     }
 
     /// What can be given, in words that follow "must be".
@@ -335,6 +342,9 @@ impl LogFilter {
         "off, error, warn, info, debug or trace, and module=level after a comma, such as \"info,strait::net=debug\""
     }
 }
+
+/// Where the engine logs: SDP and sessions, ICE, DTLS.
+const ENGINE_MODULES: [&str; 3] = ["str0m", "is", "dimpl"];
 
 impl Setting for LogFilter {
     fn read(raw: &Raw, _: &Rule) -> Option<Self> {

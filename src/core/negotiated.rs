@@ -174,13 +174,19 @@ impl Negotiated {
     /// Reads what the engine has agreed to.
     pub fn read(rtc: &mut Rtc, offer: &Offer) -> Self {
         let mut negotiated = Self::none();
-        let mut used = [false; 128];
+        let (mut used, mut offered) = ([false; 128], [false; 128]);
         for section in &offer.sections {
             let Some(media) = rtc.media(section.mid) else { continue };
+            // In the offer's order. A number alone means nothing: the engine's own numbers for codecs that were
+            // not agreed on may be the client's for something else.
+            let agreed = |pt: &&u8| media.remote_pts().iter().any(|other| **other == **pt);
             let payload_types: Vec<PayloadType> =
-                section.payload_types.iter().filter(|pt| **pt < 128).map(|pt| PayloadType(*pt)).collect();
+                section.payload_types.iter().filter(agreed).map(|pt| PayloadType(*pt & 127)).collect();
             for pt in &payload_types {
                 used[usize::from(pt.0)] = true;
+            }
+            for pt in &section.payload_types {
+                offered[usize::from(*pt & 127)] = true;
             }
             let extensions = read_extensions(|extension| media.remote_extmap().id_of(extension));
             negotiated.extensions.merge(extensions);
@@ -201,12 +207,10 @@ impl Negotiated {
         }
         for params in rtc.codec_config().params() {
             if let Some(params) = read_codec(params).filter(|params| used[usize::from(params.pt.0)]) {
-                let offered = |pt: &PayloadType| used[usize::from(pt.0)];
-                let params = CodecParams {
-                    rtx: params.rtx.filter(offered),
-                    red: params.red.filter(offered),
-                    ..params
-                };
+                let is_offered = |pt: &PayloadType| offered[usize::from(pt.0)];
+                let rtx = params.rtx.filter(is_offered);
+                let red = params.red.filter(is_offered);
+                let params = CodecParams { rtx, red, ..params };
                 negotiated.set(Some(params.pt), Payload::Media(params));
                 negotiated.set(params.red, Payload::Redundant(params));
                 negotiated.set(params.rtx, Payload::Retransmission(params));

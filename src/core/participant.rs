@@ -182,6 +182,19 @@ impl Participant {
         self.slots.iter().filter(|slot| slot.kind == kind && slot.open).count()
     }
 
+    /// When we may send no longer: so long after the last connectivity check (RFC 7675 §5.1).
+    pub fn consent_ends(&self, media_timeout: Duration) -> Option<Instant> {
+        self.path.and(self.last_check).map(|at| at + media_timeout)
+    }
+
+    /// Nothing is sent any more until a check comes; then every slot begins anew.
+    pub fn lose_path(&mut self) {
+        self.path = None;
+        for slot in &mut self.slots {
+            slot.interrupt();
+        }
+    }
+
     /// A check with the right credentials came by that path. Gives a path that is forgotten for it.
     pub fn on_check(&mut self, now: Instant, path: Path, nominated: bool) -> Option<Path> {
         self.last_check = Some(now);

@@ -35,6 +35,9 @@ use super::settings::Settings;
 use super::timers::DeadlineHeap;
 use super::totals::Totals;
 
+/// Somebody whose signalling broke has at least this long to come back.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// A participant's place in their room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParticipantKey(pub usize);
@@ -171,7 +174,16 @@ impl Room {
             RoomInput::ConnectionLost(from) => {
                 self.step(now, from, outbox, |room, outbox| room.lose_connection(now, from, outbox));
             }
-            RoomInput::Join(request, admission, join) => self.join(now, request, admission, join, outbox),
+            RoomInput::Join(request, admission, join) => {
+                let entered = catch_unwind(AssertUnwindSafe(|| {
+                    self.join(now, request.clone(), admission, join, outbox);
+                }));
+                if entered.is_err() {
+                    error!(room = %self.id, "a join panicked; it is refused");
+                    let refusal = Refusal::new(RefusalCode::Internal, "joining failed", "try again");
+                    outbox.outputs.push(RoomOutput::Refused(request, refusal));
+                }
+            }
             RoomInput::Resume(request, resume) => self.resume(now, request, &resume, outbox),
             RoomInput::Remove(id) => {
                 if let Some(&key) = self.by_id.get(&id) {
@@ -235,7 +247,7 @@ impl Room {
             }
             Command::Mute { track, muted } => self.mute(now, from, track, muted, outbox),
             Command::Subscribe(track) => self.subscribe(now, from, track, outbox),
-            Command::Unsubscribe(track) => self.unsubscribe(from, track),
+            Command::Unsubscribe(track) => self.unsubscribe(now, from, track, outbox),
             Command::Pause { track, paused } => self.pause(now, from, track, paused),
             Command::Data { to, topic, payload } => {
                 self.pass_data(from, to.as_deref(), &topic, &payload, outbox)
@@ -260,13 +272,17 @@ impl Room {
             None => self.order.iter().copied().filter(|key| *key != from).collect(),
             Some(ids) => {
                 let known: Option<Vec<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
-                known.ok_or_else(|| {
+                let mut known = known.ok_or_else(|| {
                     Refusal::new(
                         RefusalCode::UnknownRecipient,
                         "`to` names somebody who is not in the room",
                         "send to the participants that the room lists",
                     )
-                })?
+                })?;
+                // Named twice is told once: else one request could fill somebody's connection.
+                known.sort_unstable();
+                known.dedup();
+                known
             }
         };
         for recipient in recipients {
@@ -342,6 +358,11 @@ impl Room {
             self.remove(now, key, LeaveReason::Timeout, outbox);
             return;
         }
+        if self.participants[key.0].consent_ends(self.settings.media_timeout).is_some_and(|at| at <= now) {
+            // Packets to who is not there would be sent for nothing, and would let the receiver lose the roll-over
+            // counter: after 2^15 of them it could open none any more.
+            self.participants[key.0].lose_path();
+        }
         if self.participants[key.0].session.deadline().is_some_and(|at| at <= now) {
             self.participants[key.0].session.handle_timeout(now);
             self.carry_out_effects(now, key, None, outbox);
@@ -356,6 +377,7 @@ impl Room {
     fn arm(&mut self, now: Instant, key: ParticipantKey) {
         let Some(participant) = self.participants.get(key.0) else { return };
         let mut at = earliest(participant.session.deadline(), self.expiry(participant));
+        at = earliest(at, participant.consent_ends(self.settings.media_timeout));
         if let Some(media) = &participant.media {
             at = earliest(at, earliest(media.deadline(), participant.report_at));
             for publication in &participant.publications {
@@ -375,8 +397,9 @@ impl Room {
         }
         let Signalling::Lost { since } = participant.signalling else { return None };
         let back_by = since + self.settings.resume_timeout;
-        let consent = participant.last_check.map(|at| at.max(since) + self.settings.media_timeout);
-        earliest(Some(back_by), consent)
+        // Not at once, if the path had been dead for longer: a change of networks breaks both at a time.
+        let dead = participant.last_check.map(|at| (at + self.settings.media_timeout).max(since + GRACE));
+        earliest(Some(back_by), dead)
     }
 
     fn has_expired(&self, now: Instant, key: ParticipantKey) -> bool {

@@ -21,8 +21,8 @@ pub struct Settings {
     pub empty_timeout: Duration,
     /// How long somebody whose signalling broke can come back.
     pub resume_timeout: Duration,
-    /// How long a participant may take from joining to a working media path (and how long without any
-    /// connectivity check it stays afterwards: RFC 7675 consent).
+    /// Whoever has lost the signalling connection and passed no connectivity check for this long is removed without
+    /// waiting for `resume_timeout`.
     pub media_timeout: Duration,
     /// The server's DTLS certificate, DER. Its private key stays with the shell.
     pub certificate: Vec<u8>,

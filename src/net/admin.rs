@@ -27,6 +27,8 @@ pub enum AdminRequest {
     Remove(RoomId, ParticipantId),
     /// Everything.
     Stats,
+    /// Everything but the rooms.
+    Summary,
     /// Change what is logged.
     LogLevel(String),
 }
@@ -56,7 +58,10 @@ pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
             Ok(AdminRequest::Remove(room, participant))
         }
         ["admin", "v1", "stats"] if read_only => Ok(AdminRequest::Stats),
-        ["admin", "v1", "stats"] => Err(method_not_allowed("GET, HEAD")),
+        ["admin", "v1", "stats", "summary"] if read_only => Ok(AdminRequest::Summary),
+        ["admin", "v1", "stats"] | ["admin", "v1", "stats", "summary"] => {
+            Err(method_not_allowed("GET, HEAD"))
+        }
         ["admin", "v1", "log-level"] if method == "PUT" => {
             let text = String::from_utf8_lossy(&request.body).trim().trim_matches('"').to_string();
             Ok(AdminRequest::LogLevel(text))

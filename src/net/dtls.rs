@@ -36,7 +36,8 @@ struct Handshake {
 pub struct Handshakes {
     config: Arc<Config>,
     certificate: DtlsCertificate,
-    sessions: HashMap<DtlsSession, Handshake>,
+    /// Boxed: one is some kilobytes, and the table never shrinks.
+    sessions: HashMap<DtlsSession, Box<Handshake>>,
     deadlines: Deadlines<DtlsSession>,
     output: Vec<u8>,
 }
@@ -80,7 +81,7 @@ impl Handshakes {
             DtlsRequest::Start { active } => {
                 let mut dtls = Dtls::new_12(self.config.clone(), self.certificate.clone(), now);
                 dtls.set_active(active);
-                self.sessions.insert(session, Handshake { dtls, alarm: Alarm::default() });
+                self.sessions.insert(session, Box::new(Handshake { dtls, alarm: Alarm::default() }));
                 // An active handshake sends its first flight when its clock first moves.
                 self.step(now, session, events, |dtls| dtls.handle_timeout(now));
             }

@@ -162,6 +162,7 @@ impl EventLoop {
         self.run_deadlines(now);
         self.write_all(now);
         self.end_draining(now);
+        self.udp.handed_over(now);
         Ok(self.shutdown.exit(now, self.connections.len()))
     }
 

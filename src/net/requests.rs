@@ -101,7 +101,8 @@ impl EventLoop {
                 self.feed(now, Input::Admin(AdminCommand::Remove(room, participant)));
                 Response::empty(204)
             }
-            AdminRequest::Stats => Response::json(200, &self.stats(now)),
+            AdminRequest::Stats => Response::json(200, &self.stats(now, true)),
+            AdminRequest::Summary => Response::json(200, &self.stats(now, false)),
             AdminRequest::LogLevel(level) => match (self.set_log_level)(&level) {
                 Ok(()) => {
                     info!(level, "the operator changed the log level");
@@ -116,14 +117,15 @@ impl EventLoop {
         }
     }
 
-    fn stats(&self, now: Instant) -> Value {
+    fn stats(&mut self, now: Instant, with_rooms: bool) -> Value {
         let snapshot = self.sfu.snapshot(now);
         let udp = self.udp.counters();
-        json!({
+        let latency = self.udp.latency(now);
+        let mut stats = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptimeSeconds": now.saturating_duration_since(self.started).as_secs(),
             "participants": snapshot.rooms.iter().map(|room| room.participants.len()).sum::<usize>(),
-            "rooms": snapshot.rooms.iter().map(admin::room).collect::<Vec<_>>(),
+            "roomCount": snapshot.rooms.len(),
             "core": {
                 "datagramsUnknown": snapshot.datagrams_unknown,
                 "demuxEntries": snapshot.demux_entries,
@@ -137,13 +139,22 @@ impl EventLoop {
                 "undeliverable": self.undeliverable,
                 "udp": {
                     "received": udp.received,
+                    "receivedBytes": udp.received_bytes,
+                    "receiveCalls": udp.receive_calls,
                     "sent": udp.sent,
+                    "sentBytes": udp.sent_bytes,
+                    "runs": udp.runs,
                     "sendCalls": udp.send_calls,
                     "droppedFull": udp.dropped_full,
                     "droppedRefused": udp.dropped_refused,
                     "receiveErrors": udp.receive_errors,
                 },
+                "latency": latency,
             },
-        })
+        });
+        if with_rooms {
+            stats["rooms"] = snapshot.rooms.iter().map(admin::room).collect();
+        }
+        stats
     }
 }

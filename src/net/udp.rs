@@ -6,14 +6,19 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use mio::net::UdpSocket;
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
+use serde_json::Value;
 use tracing::{debug, info, trace};
 
 use super::address::{canonical, for_socket};
+use super::clock;
+use super::latency::Latency;
 use super::udp_batch::{Backlog, Run, SendBatch};
 use crate::core::input::{Path, Transport};
+use crate::wire::classify::{Kind, classify};
 
 /// Largest datagram, or sequence of datagrams that the kernel joined (GRO).
 const RECEIVE_BYTES: usize = 65_535;
@@ -26,8 +31,16 @@ const BACKLOG_BYTES_MAX: usize = 1024 * 1024;
 pub struct UdpCounters {
     /// Datagrams received.
     pub received: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
+    /// System calls for receiving that brought something.
+    pub receive_calls: u64,
     /// Datagrams sent.
     pub sent: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Runs of several datagrams that left as one (UDP GSO).
+    pub runs: u64,
     /// System calls for sending.
     pub send_calls: u64,
     /// Datagrams lost because the kernel and our backlog were full.
@@ -43,6 +56,8 @@ pub struct UdpCounters {
 pub struct Received {
     /// How many datagrams.
     pub datagrams: u64,
+    /// Their bytes.
+    pub bytes: u64,
     /// Whether there may be more.
     pub more: bool,
 }
@@ -59,6 +74,7 @@ pub struct Udp {
     batch: SendBatch,
     backlog: Backlog,
     counters: UdpCounters,
+    latency: Latency,
 }
 
 impl Udp {
@@ -89,6 +105,7 @@ impl Udp {
             batch: SendBatch::default(),
             backlog: Backlog::new(BACKLOG_BYTES_MAX),
             counters: UdpCounters::default(),
+            latency: Latency::new(clock::now()),
         })
     }
 
@@ -102,6 +119,16 @@ impl Udp {
         self.counters
     }
 
+    /// The turn is over: all that its datagrams led to has been handed to the kernel, or waits for room there.
+    pub fn handed_over(&mut self, now: Instant) {
+        self.latency.handed_over(now);
+    }
+
+    /// How long media stays in here, as JSON.
+    pub fn latency(&mut self, now: Instant) -> Value {
+        self.latency.json(now)
+    }
+
     /// Reads one batch and hands over each datagram.
     pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> Received {
         let result = match &self.fast {
@@ -110,6 +137,7 @@ impl Udp {
                 &self.socket,
                 &mut self.receive_arena,
                 (self.bound.port(), self.local_default),
+                &mut self.latency,
                 &mut handle,
             ),
             None => receive_one(
@@ -122,14 +150,20 @@ impl Udp {
         match result {
             Ok(received) => {
                 self.counters.received += received.datagrams;
+                self.counters.received_bytes += received.bytes;
+                self.counters.receive_calls += 1;
                 received
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received { datagrams: 0, more: false },
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Received { datagrams: 0, more: true },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Received { datagrams: 0, bytes: 0, more: false }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                Received { datagrams: 0, bytes: 0, more: true }
+            }
             Err(error) => {
                 self.counters.receive_errors += 1;
                 debug!(%error, "receiving from the UDP socket failed");
-                Received { datagrams: 0, more: false }
+                Received { datagrams: 0, bytes: 0, more: false }
             }
         }
     }
@@ -170,6 +204,7 @@ fn receive_batch(
     socket: &UdpSocket,
     arena: &mut [u8],
     (port, local_default): (u16, IpAddr),
+    latency: &mut Latency,
     handle: &mut impl FnMut(Path, &mut [u8]),
 ) -> io::Result<Received> {
     let mut metas = [RecvMeta::default(); BATCH_SIZE];
@@ -177,21 +212,25 @@ fn receive_batch(
     let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
         std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
     let count = state.recv(socket.into(), &mut slices, &mut metas)?;
-    let mut datagrams = 0;
+    let (mut datagrams, mut total) = (0, 0);
     for (meta, slice) in metas.iter().zip(slices.iter_mut()).take(count) {
         let remote = canonical(meta.addr);
         let local_ip = meta.dst_ip.map_or(local_default, |ip| ip.to_canonical());
         let path = Path { transport: Transport::Udp, local: SocketAddr::new(local_ip, port), remote };
         let Some(bytes) = slice.get_mut(..meta.len) else { continue };
+        total += bytes.len() as u64;
+        let mut media = 0;
         for datagram in bytes.chunks_mut(meta.stride.max(1)) {
             datagrams += 1;
+            media += u32::from(classify(datagram) == Kind::Rtp);
             if sane(remote) {
                 handle(path, datagram);
             }
         }
+        latency.received(meta.timestamp, media);
     }
     // A batch that is not full ended because the socket was empty: asking again would cost a system call per wake-up.
-    Ok(Received { datagrams, more: count == BATCH_SIZE })
+    Ok(Received { datagrams, bytes: total, more: count == BATCH_SIZE })
 }
 
 fn receive_one(
@@ -205,7 +244,7 @@ fn receive_one(
     if len > 0 && sane(remote) {
         handle(Path { transport: Transport::Udp, local, remote }, &mut arena[..len]);
     }
-    Ok(Received { datagrams: 1, more: true })
+    Ok(Received { datagrams: 1, bytes: len as u64, more: true })
 }
 
 /// Whether a reply can be sent at all. Port 0 can be forged but not answered.
@@ -230,7 +269,11 @@ fn send(
         }
     };
     match result {
-        Ok(()) => counters.sent += run.packets(),
+        Ok(()) => {
+            counters.sent += run.packets();
+            counters.sent_bytes += run.bytes.len() as u64;
+            counters.runs += u64::from(run.packets() > 1);
+        }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
         Err(error) => {
             counters.dropped_refused += run.packets();

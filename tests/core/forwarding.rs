@@ -71,7 +71,12 @@ fn nothing_of_a_muted_track_is_heard_whatever_arrives() {
     world.command(0, Command::Mute { track: microphone, muted: true });
     show(&mut world, 0, Microphone, 5);
     assert_eq!(world.clients[1].received_of(microphone).len(), 5);
-    let told = |muted| move |event: &&Event| matches!(event, Event::TrackMuted { track, muted: m, .. } if *track == microphone && *m == muted);
+    let told = |wanted| {
+        move |event: &&Event| match event {
+            Event::TrackMuted { track, muted, .. } => *track == microphone && *muted == wanted,
+            _ => false,
+        }
+    };
     assert_eq!(world.clients[1].events.iter().filter(told(true)).count(), 1);
     assert_eq!(world.clients[0].events.iter().filter(told(true)).count(), 0, "no echo to the author");
 
@@ -164,4 +169,6 @@ fn messages_reach_whom_they_name() {
         world.clients[who].events.iter().filter(|event| matches!(event, Event::Data { .. })).count()
     };
     assert_eq!([got(&world, 0), got(&world, 1), got(&world, 2)], [0, 2, 1]);
+    world.command(0, data(Some(vec![ben; 1000])));
+    assert_eq!(got(&world, 1), 3, "named a thousand times is told once");
 }

@@ -84,6 +84,32 @@ fn media_goes_on_while_signalling_is_broken_and_the_snapshot_is_whole() {
 }
 
 #[test]
+fn who_is_back_is_asked_again_for_the_slots_that_were_asked_for_meanwhile() {
+    let mut world = World::new();
+    let viewer = world.join("standup", "Viewer");
+    world.publish(viewer, 1, &[]);
+    world.break_signalling(viewer);
+    for person in 1..4 {
+        world.join("standup", "Somebody");
+        world.publish(person, 1, &[Camera]);
+    }
+    let h264_only =
+        str0m::Rtc::builder().set_rtp_mode(true).clear_codecs().enable_opus(true, false).enable_h264(true);
+    let late = world.join_with("standup", "Somebody else", h264_only.build(world.now));
+    world.resume(viewer, None);
+    let asked = |event: &Event| matches!(event, Event::MoreSlots(counts) if counts.video >= 3);
+    assert!(world.clients[viewer].events.iter().any(asked));
+    world.publish(viewer, 3, &[]);
+    assert_eq!(world.clients[viewer].shown().len(), 3);
+
+    world.publish(late, 1, &[]);
+    world.break_signalling(late);
+    world.resume(late, None);
+    let told = |event: &&Event| matches!(event, Event::CannotReceive { .. });
+    assert_eq!(world.clients[late].events.iter().filter(told).count(), 6, "of three tracks, then and now");
+}
+
+#[test]
 fn a_wrong_secret_resumes_nobody_and_a_second_connection_replaces_the_first() {
     let mut world = call(&["Anna", "Ben"], &[]);
     let old = world.clients[1].connection;
@@ -107,6 +133,32 @@ fn who_vanishes_is_gone_when_the_media_path_has_died_as_well() {
     assert_eq!(left(&world, 0), [LeaveReason::Timeout]);
     world.resume(1, None);
     assert_eq!(world.clients[1].refusals(), [RefusalCode::UnknownParticipant]);
+}
+
+#[test]
+fn nothing_is_sent_to_who_is_unreachable_and_pictures_go_on_when_they_are_back() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    show(&mut world, 0, Camera, 5);
+    world.clients[1].unplugged = true;
+    show(&mut world, 0, Camera, 160);
+    let sent = |world: &World| {
+        let slots = &world.sfu.snapshot(world.now).rooms[0].participants[1].slots;
+        slots.iter().map(|slot| slot.counters.packets).sum::<u64>()
+    };
+    let before = sent(&world);
+    assert!((100..160).contains(&before), "until consent ends: {before}");
+    show(&mut world, 0, Camera, 10);
+    assert_eq!(sent(&world), before);
+
+    world.clients[1].unplugged = false;
+    let asked = world.clients[0].keyframe_requests;
+    world.until("Ben is reachable", |world| {
+        world.send(0, Camera, false);
+        world.clients[0].keyframe_requests > asked
+    });
+    let received = world.clients[1].received.len();
+    show(&mut world, 0, Camera, 5);
+    assert_eq!(world.clients[1].received.len(), received + 5);
 }
 
 #[test]

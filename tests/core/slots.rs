@@ -103,6 +103,24 @@ fn unsubscribing_frees_the_slot_and_stops_the_stream() {
 }
 
 #[test]
+fn a_slot_that_was_given_up_goes_to_who_waited() {
+    let mut world = World::with(|settings| settings.slots_max.video = 1);
+    let viewer = world.join("standup", "Viewer");
+    world.publish(viewer, 1, &[]);
+    for person in 1..3 {
+        world.join("standup", "Somebody");
+        world.publish(person, 1, &[Camera]);
+    }
+    connected(&mut world);
+    let [first, second] = [1, 2].map(|person| world.clients[person].track(Camera));
+    assert_eq!(world.clients[viewer].shown(), [first]);
+    world.command(viewer, Command::Unsubscribe(first));
+    assert_eq!(world.clients[viewer].shown(), [second]);
+    show(&mut world, 2, Camera, 3);
+    assert_eq!(world.clients[viewer].received_of(second).len(), 3);
+}
+
+#[test]
 fn a_second_offer_adds_a_screen_beside_the_camera_and_takes_it_away() {
     let mut world = call(&["Anna", "Ben"], &[Camera]);
     world.publish(0, 0, &[Screen]);
@@ -168,4 +186,18 @@ fn who_cannot_decode_a_track_is_told_and_loses_no_slot() {
     assert!(world.clients[ben].slot_map.as_ref().expect("a map").waiting.is_empty());
     show(&mut world, 0, Camera, 3);
     assert!(world.clients[ben].received.is_empty());
+}
+
+#[test]
+fn a_slot_that_unsubscribing_frees_goes_to_who_waits() {
+    let mut world = World::with(|settings| settings.slots_max.video = 1);
+    for person in 0..3 {
+        world.join("standup", "Somebody");
+        world.publish(person, 1, &[Camera]);
+    }
+    connected(&mut world);
+    let shown = world.clients[0].shown()[0];
+    let waiting = world.clients[0].slot_map.clone().expect("a map").waiting[0].0;
+    world.command(0, Command::Unsubscribe(shown));
+    assert_eq!(world.clients[0].shown(), [waiting]);
 }

@@ -1,6 +1,6 @@
 //! Publication: one published track: what comes in, kept once for all who watch, and who they are.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::descriptor::{Descriptor, describe};
 use super::extensions::PassedExtensions;
@@ -23,6 +23,8 @@ pub struct PublicationKey(pub usize);
 const LATE: u64 = 512;
 /// An encoding that has been silent this long gives way to another one that sends.
 const ENCODING_SILENCE_MS: u128 = 1000;
+/// A codec stays this long at least: a change costs every viewer a key frame, and some of them messages.
+const CODEC_STAYS: Duration = Duration::from_secs(1);
 /// What separates the indices of two stretches of a track.
 const STRETCH_GAP: u64 = 1 << 32;
 
@@ -70,6 +72,8 @@ struct Active {
     rank: usize,
     base: u64,
     last: Instant,
+    /// What it took the place of. Packets of that which come late do not take it back.
+    before: Option<Ssrc>,
 }
 
 /// One published track.
@@ -91,6 +95,7 @@ pub struct Publication {
     pub muted: bool,
     /// Its codec: what the answer lets expect, then what comes.
     pub codec: Option<CodecParams>,
+    codec_changed: Option<Instant>,
     /// Requests for key frames, towards the owner.
     pub keyframes: KeyframeRequests,
     /// Who shows it where.
@@ -149,6 +154,7 @@ impl Publication {
             source,
             muted,
             codec,
+            codec_changed: None,
             keyframes: KeyframeRequests::default(),
             viewers: Vec::new(),
             pending: Vec::new(),
@@ -220,6 +226,12 @@ impl Publication {
         }
         let codec_changed = self.codec() != Some(arrival.codec.codec);
         if codec_changed {
+            let stays = |at: Instant| now.saturating_duration_since(at) < CODEC_STAYS;
+            if self.codec_changed.is_some_and(stays) {
+                self.counters.dropped += 1;
+                return Arrived::Dropped;
+            }
+            self.codec_changed = Some(now);
             if self.codec.is_some() && self.highest > 0 {
                 self.generation += 1;
             }
@@ -262,7 +274,7 @@ impl Publication {
             }
             Some(active) => {
                 let silent = now.saturating_duration_since(active.last).as_millis() > ENCODING_SILENCE_MS;
-                let better = arrival.rank <= active.rank;
+                let better = arrival.rank <= active.rank && active.before != Some(arrival.ssrc);
                 // A retransmission repairs what was; it does not tell what is sent now.
                 if (better || silent) && !arrival.recovered {
                     Some(self.change_encoding(now, arrival))
@@ -282,7 +294,9 @@ impl Publication {
             self.generation += 1;
             self.keyframes.want();
         }
-        self.active = Some(Active { ssrc: arrival.ssrc, rank: arrival.rank, base, last: now });
+        // A better encoding that comes back is welcome; of two that are as good the newer one counts.
+        let before = self.active.filter(|active| active.rank == arrival.rank).map(|active| active.ssrc);
+        self.active = Some(Active { ssrc: arrival.ssrc, rank: arrival.rank, base, last: now, before });
         base
     }
 
@@ -304,5 +318,84 @@ pub fn incoming(meta: &PacketMeta<Kept>) -> Incoming {
         timestamp: meta.timestamp,
         starts_keyframe: meta.keyframe_start,
         counters: meta.extra.counters,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::ids::PayloadType;
+
+    const VP8: Codec = Codec::Vp8;
+    const AV1: Codec = Codec::Av1 { profile: 0 };
+
+    fn publication() -> Publication {
+        let (key, mid) = (PublicationKey(0), Mid::from("0"));
+        Publication::new(
+            TrackId(1),
+            key,
+            ParticipantKey(0),
+            ParticipantId(1),
+            mid,
+            Source::Camera,
+            false,
+            None,
+        )
+    }
+
+    /// A packet of that stream comes. Whether the codec changed, if the packet counts.
+    fn arrive(
+        publication: &mut Publication,
+        now: Instant,
+        ssrc: u32,
+        index: u64,
+        codec: Codec,
+    ) -> Option<bool> {
+        let codec = CodecParams { codec, pt: PayloadType(96), rtx: None, red: None, nack: true };
+        let arrival = Arrival {
+            ssrc: Ssrc(ssrc),
+            publication: publication.key,
+            rank: 0,
+            index,
+            timestamp: 0,
+            marker: true,
+            codec,
+            redundant: false,
+            recovered: false,
+            extensions: PassedExtensions::default(),
+            payload: &[0x10, 0, 7],
+        };
+        match publication.arrive(now, &arrival) {
+            Arrived::Pending { codec_changed, .. } => Some(codec_changed),
+            Arrived::Dropped => None,
+        }
+    }
+
+    #[test]
+    fn a_codec_that_changes_with_every_packet_bothers_nobody() {
+        let now = Instant::now();
+        let mut publication = publication();
+        assert_eq!(arrive(&mut publication, now, 1, 1, VP8), Some(true));
+        for index in 2..100 {
+            assert_eq!(arrive(&mut publication, now, 1, index, AV1), None);
+        }
+        assert_eq!(arrive(&mut publication, now + CODEC_STAYS, 1, 100, AV1), Some(true));
+    }
+
+    #[test]
+    fn late_packets_of_the_stream_before_do_not_take_a_new_stream_back() {
+        let now = Instant::now();
+        let mut publication = publication();
+        assert!(arrive(&mut publication, now, 1, 10, VP8).is_some());
+        assert!(arrive(&mut publication, now, 2, 500, VP8).is_some());
+        let stretch = publication.stretch();
+        assert_eq!(arrive(&mut publication, now, 1, 9, VP8), None);
+        assert!(arrive(&mut publication, now, 2, 501, VP8).is_some());
+        assert_eq!(publication.stretch(), stretch);
+        let later = now + Duration::from_secs(2);
+        assert!(
+            arrive(&mut publication, later, 1, 11, VP8).is_some(),
+            "unless the new one has fallen silent"
+        );
     }
 }

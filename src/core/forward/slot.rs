@@ -8,7 +8,7 @@ use super::munger::{Munger, Rewrite, Stretch};
 use super::publication::{Kept, PublicationKey, incoming};
 use crate::core::command::Kind;
 use crate::core::ids::{Mid, Ssrc, TrackId};
-use crate::core::media::cache::PacketMeta;
+use crate::core::media::cache::{AGE_MAX, PacketMeta, VIDEO_ENTRIES};
 use crate::core::media::srtp::SrtpSender;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
 use crate::core::rng::Rng;
@@ -17,8 +17,9 @@ use crate::wire::red;
 use crate::wire::rtp::{RtpFields, write_header};
 use crate::wire::rtp_extensions::ExtensionBlock;
 
-/// Remembers when packets were last retransmitted: this many at a time.
-const REPEATS: usize = 64;
+/// Remembers when packets were last retransmitted: this many at a time, as many as a track keeps. With fewer, a
+/// receiver could make it forget by asking for others, and have everything again with each request.
+const REPEATS: usize = VIDEO_ENTRIES;
 /// A packet asked for again within this time is on its way already.
 const REPEAT_MS_MIN: u128 = 15;
 /// A packet is sent again this often at most.
@@ -146,6 +147,11 @@ impl Slot {
         self.munger.desynchronise();
     }
 
+    /// What follows does not continue what was sent.
+    pub fn interrupt(&mut self) {
+        self.munger.desynchronise();
+    }
+
     /// Stops or resumes.
     pub fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
@@ -235,12 +241,13 @@ impl Slot {
             self.repeats = vec![Repeat { sequence: 0, at: now, times: 0 }; REPEATS];
         }
         let repeat = &mut self.repeats[usize::from(sequence) % REPEATS];
-        if repeat.sequence != sequence || repeat.times == 0 {
+        let since = now.saturating_duration_since(repeat.at);
+        // After so long the number stands for another packet: they wrap.
+        if repeat.sequence != sequence || repeat.times == 0 || since > AGE_MAX {
             *repeat = Repeat { sequence, at: now, times: 1 };
             return true;
         }
-        if repeat.times >= REPEATS_MAX || now.saturating_duration_since(repeat.at).as_millis() < REPEAT_MS_MIN
-        {
+        if repeat.times >= REPEATS_MAX || since.as_millis() < REPEAT_MS_MIN {
             return false;
         }
         repeat.at = now;
@@ -300,4 +307,36 @@ fn outgoing<'a>(
     }
     let primary = red::primary(payload).ok().and_then(|(_, range)| payload.get(range)).unwrap_or_default();
     Outgoing { rewrite, meta, payload: primary, codec, redundant: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn slot(now: Instant) -> Slot {
+        let section = NegotiatedSection {
+            mid: Mid::from("0"),
+            kind: Kind::Video,
+            payload_types: Vec::new(),
+            extensions: ExtensionIds::default(),
+            ingress: None,
+            egress: Some((Ssrc(1), Some(Ssrc(2)))),
+        };
+        Slot::new(now, &section, 0, &mut Rng::new([1; 32])).unwrap()
+    }
+
+    #[test]
+    fn whoever_asks_for_everything_again_and_again_gets_each_packet_a_few_times() {
+        let now = Instant::now();
+        let mut slot = slot(now);
+        let mut given = 0;
+        for round in 0..1000 {
+            let now = now + Duration::from_micros(round * 900);
+            given += (0..VIDEO_ENTRIES as u16).filter(|sequence| slot.may_repeat(now, *sequence)).count();
+        }
+        assert_eq!(given, VIDEO_ENTRIES * usize::from(REPEATS_MAX));
+        assert!(slot.may_repeat(now + Duration::from_secs(60), 7), "another packet of that number");
+    }
 }

@@ -78,11 +78,14 @@ impl<D: Copy> PacketCache<D> {
         Self::new(AUDIO_ARENA_BYTES, AUDIO_ENTRIES)
     }
 
-    /// Keeps a packet. `None` if it is there already, is so late that a newer one has its place, or is larger than
-    /// the whole ring.
+    /// Keeps a packet. `None` if it has been there already, is so late that a newer one has its place, or is larger
+    /// than the whole ring.
+    ///
+    /// **No index is kept twice**, also when the bytes of the first are gone: what is kept is forwarded, and a packet
+    /// forwarded twice would be sealed twice with one nonce.
     pub fn insert(&mut self, meta: PacketMeta<D>, packet_payload: &[u8]) -> Option<CacheRef> {
         let slot = self.slot(meta.index);
-        let newer = |entry: &Entry<D>| entry.meta.index >= meta.index && self.is_whole(entry);
+        let newer = |entry: &Entry<D>| entry.meta.index >= meta.index;
         if packet_payload.len() > self.arena.len() || self.entries[slot].as_ref().is_some_and(newer) {
             return None;
         }
@@ -198,6 +201,17 @@ mod tests {
         assert_eq!(cache.insert(meta(start + 3, now), b"late"), None);
         assert_eq!(cache.insert(meta(start + 11, now), b"twice"), None);
         assert_eq!(cache.get(start + 11).unwrap().1, b"x");
+    }
+
+    #[test]
+    fn a_packet_does_not_come_again_when_its_bytes_are_gone() {
+        let now = Instant::now();
+        let mut cache = PacketCache::new(1000, 64);
+        for index in 0..20 {
+            cache.insert(meta(index, now), &payload(index, 100)).unwrap();
+        }
+        assert!(cache.get(3).is_none());
+        assert_eq!(cache.insert(meta(3, now), b"sealed once already"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::fixed_hash::FixedMap;
-use super::nack::NackGenerator;
+use super::nack::{NackGenerator, ROUND_TRIP_UNKNOWN};
 use super::receive::ReceiveStatistics;
 use super::rtcp::RtcpWriter;
 use super::srtp::{OpenError, SrtpReceiver, SrtpSender};
@@ -18,8 +18,6 @@ use crate::core::stats::StreamCounters;
 use crate::limits::INGRESS_STREAMS_PER_PARTICIPANT_MAX;
 use crate::wire::rtp::RtpHeader;
 
-/// Round trip until the first report tells better.
-const ROUND_TRIP_GUESS: Duration = Duration::from_millis(60);
 /// Bytes of a retransmission's original sequence number (RFC 4588 §4).
 const ORIGINAL_SEQUENCE_BYTES: usize = 2;
 
@@ -370,7 +368,7 @@ impl MediaHalf {
 
     /// The round trip, or a guess.
     pub fn round_trip(&self) -> Duration {
-        self.round_trip.unwrap_or(ROUND_TRIP_GUESS)
+        self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN)
     }
 
     /// When feedback wants to go out: [`MediaHalf::write_nacks`] and [`MediaHalf::write_feedback`].

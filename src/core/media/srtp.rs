@@ -21,7 +21,7 @@ use replay::ReplayWindow;
 use crate::core::ids::Ssrc;
 use crate::core::input::SrtpProfile;
 use crate::core::media::fixed_hash::FixedMap;
-use crate::limits::INGRESS_STREAMS_PER_PARTICIPANT_MAX;
+use crate::limits::SRTP_STREAMS_PER_PARTICIPANT_MAX;
 
 /// The fixed part of an RTP header, bytes.
 const RTP_HEADER_MIN: usize = 12;
@@ -112,7 +112,7 @@ impl SrtpReceiver {
             window.accept(index);
             return Ok(Opened { len, index });
         }
-        if self.rtp_streams.len() >= INGRESS_STREAMS_PER_PARTICIPANT_MAX {
+        if self.rtp_streams.len() >= SRTP_STREAMS_PER_PARTICIPANT_MAX {
             return Err(OpenError::TooManyStreams);
         }
         let index = u64::from(sequence);
@@ -131,7 +131,7 @@ impl SrtpReceiver {
             window.accept(wide);
             return Ok(len);
         }
-        if self.rtcp_streams.len() >= INGRESS_STREAMS_PER_PARTICIPANT_MAX {
+        if self.rtcp_streams.len() >= SRTP_STREAMS_PER_PARTICIPANT_MAX {
             return Err(OpenError::TooManyStreams);
         }
         let len = self.rtcp.open_rtcp(packet, ssrc, index)?;
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn streams_are_capped_and_can_be_forgotten() {
         let [(_, client), (mut server, _)] = client_and_server(SrtpProfile::AeadAes128Gcm, 56);
-        for ssrc in 0..INGRESS_STREAMS_PER_PARTICIPANT_MAX as u32 {
+        for ssrc in 0..SRTP_STREAMS_PER_PARTICIPANT_MAX as u32 {
             assert_eq!(open(&mut server, &sealed(&client, ssrc, 1)), Ok(1));
         }
         assert_eq!(open(&mut server, &sealed(&client, SSRC, 1)), Err(OpenError::TooManyStreams));

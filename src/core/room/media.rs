@@ -74,8 +74,12 @@ impl Room {
         if is_check && answered {
             outbox.outputs.push(RoomOutput::BindPath(from, path));
             let Some(participant) = self.participants.get_mut(from.0) else { return };
+            let is_back = participant.path.is_none() && participant.media.is_some();
             if let Some(forgotten) = participant.on_check(now, path, nominated) {
                 outbox.outputs.push(RoomOutput::UnbindPath(from, forgotten));
+            }
+            if is_back {
+                self.want_keyframes_for(now, from);
             }
         }
     }
@@ -93,8 +97,7 @@ impl Room {
         let Some(media) = media else { return };
         let received = media.receive(now, bytes, negotiated, published);
         if !matches!(received, Received::Dropped) {
-            // Where the newest authentic packet came from is where ours go.
-            *own_path = Some(path);
+            follow(own_path, path);
         }
         let Received::Media(arrival) = received else { return };
         let key = arrival.publication;
@@ -120,7 +123,7 @@ impl Room {
         let Some(length) = participant.media.as_mut().and_then(|media| media.open_rtcp(bytes)) else {
             return;
         };
-        participant.path = Some(path);
+        follow(&mut participant.path, path);
         let Some(compound) = bytes.get(..length) else { return };
         let mut feedback = Vec::new();
         rtcp::parse(compound, &mut |item| match item {
@@ -297,6 +300,13 @@ impl Room {
                 self.transport_closed(now, key, "bad keying material", outbox);
             }
         }
+    }
+}
+
+/// Where the newest authentic packet came from is where ours go. Once consent has lapsed, only a check brings it back.
+fn follow(own: &mut Option<Path>, path: Path) {
+    if let Some(own) = own {
+        *own = path;
     }
 }
 

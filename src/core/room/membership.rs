@@ -136,6 +136,7 @@ impl Room {
         };
         self.slot_maps.retain(|other| *other != key);
         outbox.event(key, Event::Resumed(request, Box::new(resumed)));
+        self.remind(key, outbox);
         self.tell_others(key, &Event::ParticipantResumed(id), outbox);
         debug!(room = %self.id, participant = %id, "resumed");
         self.arm(now, key);
@@ -161,8 +162,8 @@ impl Room {
         self.tell_others(key, &Event::ParticipantReconnecting(id), outbox);
     }
 
-    /// The media path was closed by the client, or by a failed handshake. Signalling goes on: they may offer anew on a
-    /// new connection by joining again.
+    /// The media path was closed by the client, or by a failed handshake. There is no second one on the same session:
+    /// the participant ends, and whoever wants to go on joins again.
     pub(super) fn transport_closed(
         &mut self,
         now: Instant,
@@ -220,7 +221,8 @@ impl Room {
     }
 
     pub(super) fn close(&mut self, now: Instant, reason: ClosingReason, outbox: &mut Outbox) {
-        for key in self.order.clone() {
+        // Everyone goes, so nobody is told that another one does.
+        for key in std::mem::take(&mut self.order) {
             outbox.event(key, Event::Closing(reason));
             self.remove(now, key, LeaveReason::Removed, outbox);
         }

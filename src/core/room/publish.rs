@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::{ParticipantKey, Room};
-use crate::core::command::PublicationRequest;
+use crate::core::command::{Kind, PublicationRequest};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::{Publication, PublicationKey};
 use crate::core::forward::slot::Slot;
@@ -50,6 +50,9 @@ impl Room {
         }
         let participant = &mut self.participants[key.0];
         let candidates = participant.candidates.clone();
+        let numbered: Vec<(Mid, Kind, usize)> =
+            participant.slots.iter().map(|slot| (slot.mid, slot.kind, slot.number)).collect();
+        let streams = |negotiated: &Negotiated| streams(negotiated, &numbered);
         let answer = participant
             .session
             .accept_offer(now, &offer, &candidates, &mut participant.rng, streams)
@@ -72,6 +75,7 @@ impl Room {
             self.tell_others(key, &Event::TrackAdded(info), outbox);
             self.offer_to_subscribers(now, publication, outbox);
         }
+        self.reconsider(key);
         self.assign_slots(now, key, outbox);
         self.slot_maps.push(key);
         self.carry_out_effects(now, key, None, outbox);
@@ -249,17 +253,23 @@ impl Room {
     }
 }
 
-/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync.
-fn streams(negotiated: &Negotiated) -> Vec<(Mid, String)> {
-    let mut seen = (0, 0);
+/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync. Slots that exist
+/// keep their numbers; new ones are counted on from there, as `Room::take_slots` does.
+fn streams(negotiated: &Negotiated, numbered: &[(Mid, Kind, usize)]) -> Vec<(Mid, String)> {
+    let of_kind = |kind: Kind| numbered.iter().filter(|(_, other, _)| *other == kind).count();
+    let (mut audio, mut video) = (of_kind(Kind::Audio), of_kind(Kind::Video));
     let mut streams = Vec::new();
     for section in negotiated.sections.iter().filter(|section| section.egress.is_some()) {
-        let number = match section.kind {
-            crate::core::command::Kind::Audio => &mut seen.0,
-            crate::core::command::Kind::Video => &mut seen.1,
-        };
+        let known = numbered.iter().find(|(mid, _, _)| *mid == section.mid).map(|(_, _, number)| *number);
+        let number = known.unwrap_or_else(|| {
+            let next = match section.kind {
+                Kind::Audio => &mut audio,
+                Kind::Video => &mut video,
+            };
+            *next += 1;
+            *next - 1
+        });
         streams.push((section.mid, format!("slot-{number}")));
-        *number += 1;
     }
     streams
 }

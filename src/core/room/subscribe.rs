@@ -9,7 +9,7 @@ use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, Waiti
 use crate::core::forward::publication::{Publication, PublicationKey, Viewer};
 use crate::core::ids::TrackId;
 use crate::core::outbox::Outbox;
-use crate::core::participant::{Participant, SubscriptionState};
+use crate::core::participant::{Participant, Subscription, SubscriptionState};
 
 /// Slots are asked for this many at a time, so that a room that fills up does not negotiate with every join.
 const SLOTS_STEP: usize = 4;
@@ -42,13 +42,20 @@ impl Room {
         Ok(())
     }
 
-    pub(super) fn unsubscribe(&mut self, from: ParticipantKey, track: TrackId) -> Result<(), Refusal> {
+    pub(super) fn unsubscribe(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
         self.others_track(from, track)?;
         let participant = &mut self.participants[from.0];
         participant.unsubscribed.insert(track);
         if let Some(subscription) = participant.subscriptions.remove(&track) {
             if let SubscriptionState::Slot(slot) = subscription.state {
                 self.release_slot(from, slot);
+                self.assign_slots(now, from, outbox);
             }
             self.slot_maps.push(from);
         }
@@ -210,6 +217,7 @@ impl Room {
             if slot.codec.is_none() {
                 self.release_slot(viewer.participant, viewer.slot);
                 self.cannot_receive(viewer.participant, key, outbox);
+                self.assign_slots(now, viewer.participant, outbox);
                 self.slot_maps.push(viewer.participant);
             }
         }
@@ -225,6 +233,19 @@ impl Room {
             }
         }
         self.want_keyframe(now, key);
+    }
+
+    /// Tracks that could not be decoded may be now that more codecs were offered.
+    pub(super) fn reconsider(&mut self, key: ParticipantKey) {
+        let Participant { subscriptions, negotiated, .. } = &mut self.participants[key.0];
+        for (track, subscription) in subscriptions {
+            let publication = self.by_track.get(track).map(|key| &self.publications[key.0]);
+            let codec = publication.and_then(Publication::codec);
+            let hopeless = subscription.state == SubscriptionState::CannotReceive;
+            if hopeless && codec.is_some_and(|codec| negotiated.can_receive(codec)) {
+                subscription.state = SubscriptionState::Waiting;
+            }
+        }
     }
 
     fn release_slot(&mut self, key: ParticipantKey, index: usize) {
@@ -263,6 +284,25 @@ impl Room {
             self.participants[key.0].asked = wanted;
             outbox.event(key, Event::MoreSlots(wanted));
         }
+    }
+
+    /// Says again what the snapshot of a resume does not hold and nobody may have heard: how many slots are wanted, and
+    /// what cannot be received.
+    pub(super) fn remind(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        let participant = &mut self.participants[key.0];
+        if participant.negotiated.sections.is_empty() {
+            return;
+        }
+        participant.asked = SlotCounts { audio: 0, video: 0 };
+        let hopeless = |(track, subscription): (&TrackId, &Subscription)| {
+            let hopeless = subscription.state == SubscriptionState::CannotReceive;
+            if hopeless { self.by_track.get(track).copied() } else { None }
+        };
+        let hopeless: Vec<PublicationKey> = participant.subscriptions.iter().filter_map(hopeless).collect();
+        for publication in hopeless {
+            self.cannot_receive(key, publication, outbox);
+        }
+        self.ask_for_slots(key, outbox);
     }
 
     fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {

@@ -87,6 +87,7 @@ export class Visitor {
 
   /** Waits until `locator` is there, or, with `false`, is not. */
   async finds(locator, isThere = true) {
-    await eventually(`${this.name} finds ${locator}: ${isThere}`, async () => (await locator.isVisible()) === isThere || "otherwise");
+    const probe = async () => (await locator.isVisible()) === isThere || "otherwise";
+    await eventually(`${this.name} finds ${locator}: ${isThere}`, probe);
   }
 }

@@ -1,5 +1,6 @@
 // People meet: they come, see and hear each other, go and come back.
 import assert from "node:assert/strict";
+import { eventually } from "../harness/eventually.js";
 import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
 
 scenario("two people hear and see each other", async (world) => {
@@ -70,4 +71,16 @@ scenario("camera and microphone of one person arrive in one stream, for lip sync
     streams.push(audio[0]);
   }
   assert.notEqual(streams[0], streams[1]);
+});
+
+scenario("sound and picture of one person play together, by the clock of who sent them", async (world) => {
+  const anna = await world.enters("Anna");
+  const ben = await world.enters("Ben");
+  await allSeeAndHearAll([anna, ben]);
+  // The wall time, by the sender's reports, of what is being played: there is none before a report has come.
+  const playing = async (source) => (await ben.receptionOf(anna, source)).estimatedPlayoutTimestamp;
+  await eventually("Ben plays Anna's sound and picture of the same moment, within 150 ms", async () => {
+    const [sound, picture] = await Promise.all([playing("microphone"), playing("camera")]);
+    return Math.abs(sound - picture) < 150 || { sound, picture };
+  });
 });

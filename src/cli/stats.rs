@@ -1,0 +1,167 @@
+//! `strait stats`: what a running server does, once or live.
+
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::failure::Failure;
+use crate::load::{Target, parse_url};
+
+/// How long the server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// From line to line.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Lines between headings.
+const LINES_PER_HEADING: usize = 20;
+
+/// What `strait stats` takes.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub(super) struct StatsArgs {
+    /// The server's address
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7443")]
+    url: String,
+    /// A line each second, until stopped
+    #[arg(long)]
+    watch: bool,
+    /// The server's administration token, if it is not on this machine
+    #[arg(long, value_name = "TOKEN", env = "STRAIT_ADMIN_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+/// Prints what the server says.
+pub(super) fn stats(args: &StatsArgs) -> Result<(), Failure> {
+    let target = parse_url(&args.url).map_err(Failure::usage)?;
+    let token = args.token.as_deref();
+    if !args.watch {
+        let stats = ask(&target, token, "/admin/v1/stats")?;
+        let text = serde_json::to_string_pretty(&stats).map_err(|error| Failure::other(error.to_string()))?;
+        let _ = writeln!(io::stdout(), "{text}");
+        return Ok(());
+    }
+    let mut before: Option<(Instant, Value)> = None;
+    for line in 0.. {
+        let now = now();
+        let stats = ask(&target, token, "/admin/v1/stats/summary")?;
+        let mut text = String::new();
+        if line % LINES_PER_HEADING == 0 {
+            text = format!("{}\n", heading());
+        }
+        if let Some((at, before)) = &before {
+            text += &row(before, &stats, now.saturating_duration_since(*at));
+            text.push('\n');
+        }
+        // The reader of a pipe may go.
+        if io::stdout().write_all(text.as_bytes()).is_err() {
+            return Ok(());
+        }
+        before = Some((now, stats));
+        sleep();
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program of its own: it asks a server once a second")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program of its own: it asks a server once a second")]
+fn sleep() {
+    std::thread::sleep(INTERVAL);
+}
+
+const COLUMNS: [&str; 11] = [
+    "rooms",
+    "people",
+    "in/s",
+    "out/s",
+    "Mbit/s in",
+    "Mbit/s out",
+    "runs/s",
+    "p50 µs",
+    "p99 µs",
+    "p99.9 µs",
+    "dropped",
+];
+
+fn heading() -> String {
+    COLUMNS.iter().map(|column| format!("{column:>11}")).collect()
+}
+
+/// One line: what changed between two answers.
+fn row(before: &Value, after: &Value, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64().max(0.001);
+    let udp = |stats: &Value, field: &str| stats["shell"]["udp"][field].as_u64().unwrap_or(0);
+    let rate = |field: &str| udp(after, field).saturating_sub(udp(before, field)) as f64 / seconds;
+    let recent = |field: &str| after["shell"]["latency"]["recent"][field].as_f64().unwrap_or(0.0);
+    let number = |field: &str| after[field].as_u64().unwrap_or(0) as f64;
+    let values = [
+        (number("roomCount"), 0),
+        (number("participants"), 0),
+        (rate("received"), 0),
+        (rate("sent"), 0),
+        (rate("receivedBytes") * 8.0 / 1e6, 2),
+        (rate("sentBytes") * 8.0 / 1e6, 2),
+        (rate("runs"), 0),
+        (recent("p50Micros"), 0),
+        (recent("p99Micros"), 0),
+        (recent("p999Micros"), 0),
+        ((udp(after, "droppedFull") + udp(after, "droppedRefused")) as f64, 0),
+    ];
+    values.iter().map(|(value, digits)| format!("{value:>11.digits$}")).collect()
+}
+
+/// Asks once.
+fn ask(target: &Target, token: Option<&str>, path: &str) -> Result<Value, Failure> {
+    let unreachable = |error: io::Error| {
+        Failure::other(format!("the server at {} does not answer: {error}; --url names another", target.host))
+    };
+    let authorization = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{authorization}Connection: close\r\n\r\n", target.host);
+    let answer = exchange(target, request.as_bytes()).map_err(unreachable)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    if status == "200" {
+        return Ok(body);
+    }
+    let why = body["error"].as_str().or(body["message"].as_str()).unwrap_or("no reason given");
+    Err(Failure::other(format!("the server at {} refused ({status}): {why}", target.host)))
+}
+
+#[expect(clippy::disallowed_types, reason = "a client of its own, which may block")]
+fn exchange(target: &Target, request: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = std::net::TcpStream::connect_timeout(&target.address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_shows_rates_and_recent_percentiles() {
+        let stats = |packets: u64| {
+            json!({
+                "roomCount": 3, "participants": 12,
+                "shell": {
+                    "udp": {"received": packets, "sent": 10 * packets, "receivedBytes": 1000 * packets},
+                    "latency": {"recent": {"p50Micros": 41.7, "p99Micros": 99.2}},
+                },
+            })
+        };
+        let line = row(&stats(1000), &stats(3000), Duration::from_secs(2));
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words, ["3", "12", "1000", "10000", "8.00", "0.00", "0", "42", "99", "0", "0"]);
+        assert_eq!(heading().chars().count(), line.chars().count());
+    }
+}

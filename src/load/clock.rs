@@ -1,0 +1,85 @@
+//! The generator's clock: monotonic nanoseconds since it began, and how the kernel's receive times fit onto it.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often both clocks are read against each other; the closest pair counts.
+const TRIES: usize = 5;
+
+/// The clock.
+#[derive(Debug, Clone)]
+pub(super) struct Clock {
+    base: Instant,
+    /// What the wall clock shows at the base, nanoseconds.
+    wall_at_base: u64,
+}
+
+impl Clock {
+    /// A clock that begins now.
+    pub(super) fn new() -> Self {
+        let mut clock = Self { base: Instant::now(), wall_at_base: 0 };
+        clock.adjust();
+        clock
+    }
+
+    /// The time since the beginning.
+    pub(super) fn now(&self) -> u64 {
+        nanos(self.base.elapsed())
+    }
+
+    /// A time of this clock as the rest of the program knows it.
+    pub(super) fn instant(&self, at: u64) -> Instant {
+        self.base + Duration::from_nanos(at)
+    }
+
+    /// The time of this clock at an instant.
+    pub(super) fn at(&self, instant: Instant) -> u64 {
+        nanos(instant.saturating_duration_since(self.base))
+    }
+
+    /// A kernel's receive time, which is wall time, on this clock.
+    pub(super) fn of_wall(&self, wall: Duration) -> u64 {
+        nanos(wall).saturating_sub(self.wall_at_base)
+    }
+
+    /// Wall time as NTP has it: seconds since 1900 in the upper 32 bits, fractions in the lower.
+    pub(super) fn ntp(&self, at: u64) -> u64 {
+        const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
+        let wall = self.wall_at_base.saturating_add(at);
+        let (seconds, rest) = (wall / 1_000_000_000, wall % 1_000_000_000);
+        ((seconds + SECONDS_1900_TO_1970) << 32) | ((rest << 32) / 1_000_000_000)
+    }
+
+    /// Reads wall time anew: it may be stepped or slewed.
+    pub(super) fn adjust(&mut self) {
+        let mut closest = u64::MAX;
+        for _ in 0..TRIES {
+            let before = self.now();
+            let wall = nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+            let after = self.now();
+            if after - before < closest {
+                closest = after - before;
+                self.wall_at_base = wall.saturating_sub(before + (after - before) / 2);
+            }
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_time_and_our_own_agree() {
+        let clock = Clock::new();
+        let before = clock.now();
+        let wall = clock.of_wall(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970"));
+        let after = clock.now();
+        let slack = 50_000_000;
+        assert!(wall + slack >= before && wall <= after + slack, "{before} {wall} {after}");
+        assert_eq!(clock.at(clock.instant(12_345)), 12_345);
+    }
+}

@@ -1,0 +1,490 @@
+//! The loop: one thread, one poll. Sockets are read as they become ready, timers run in between, and a run goes through
+//! its phases: joining, measuring, draining.
+
+use std::io::{self, IoSliceMut};
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use quinn_udp::RecvMeta;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use super::incoming::Arrived;
+use super::meters::{Phase, Times};
+use super::options::LoadOptions;
+use super::person::{Person, Stage};
+use super::process::{self, Usage};
+use super::sender::{Identity, Sender};
+use super::shared::{Shared, StreamInfo, Timer};
+
+const SIGNALS: Token = Token(0);
+/// Two tokens for each person: signalling and media.
+const PEOPLE_FROM: usize = 2;
+/// Readiness taken at a time.
+const EVENTS: usize = 1024;
+/// Messages read from one socket at a time.
+const BATCH: usize = 4;
+/// Largest message: datagrams that the kernel joined.
+const MESSAGE_BYTES: usize = 65_535;
+/// Sockets read before timers are looked at again.
+const READS_BETWEEN_TIMERS: usize = 8;
+/// What a sleep may be too long by, and is made shorter by: the rest is spent looking.
+const SLEEP_SLACK_NANOS: u64 = 150_000;
+/// How long packets that are under way have, at the end.
+const DRAIN_NANOS: u64 = 1_000_000_000;
+const SECOND: u64 = 1_000_000_000;
+
+/// A second of a run, for a log.
+#[derive(Debug)]
+pub(super) struct Interval {
+    /// Since the measurement began.
+    pub start: Duration,
+    /// Latency of packets that were read in it.
+    pub latency: Times,
+}
+
+/// What the operating system told of both sides.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Usages {
+    /// The server before anybody joined.
+    pub server_idle: Option<Usage>,
+    /// The server when the measurement began, and when it ended.
+    pub server: Option<(Usage, Usage)>,
+    /// The same of this process.
+    pub own: Option<(Usage, Usage)>,
+}
+
+/// The state of a run.
+pub(super) struct Generator {
+    /// Everyone.
+    pub people: Vec<Person>,
+    /// What they share.
+    pub shared: Shared,
+    /// What the operating system told.
+    pub usages: Usages,
+    /// The server's process.
+    pub server_pid: Option<u32>,
+    /// Seconds of the measurement.
+    pub intervals: Vec<Interval>,
+    /// What this process had nothing to do in, and the whole time, nanoseconds, both of the measurement.
+    pub idle: (u64, u64),
+    /// Why nothing was measured, or not all.
+    pub problems: Vec<String>,
+    /// Whether somebody asked for the end.
+    pub interrupted: bool,
+    poll: Poll,
+    signals: Signals,
+    arena: Vec<u8>,
+    last_join: u64,
+    second_at: u64,
+    second_packets: (u64, u64),
+}
+
+impl Generator {
+    /// Plans everyone's joining.
+    pub(super) fn new(options: LoadOptions) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let server_pid = options.server_pid.or_else(|| process::find_server(options.server));
+        let ramp = u64::from(options.ramp.max(1));
+        let plans = options.people();
+        let mut shared = Shared::new(options)?;
+        let mut people = Vec::with_capacity(plans.len());
+        let mut last_join = 0;
+        for (index, plan) in plans.into_iter().enumerate() {
+            let senders = if plan.publishes { senders(&mut shared) } else { Vec::new() };
+            people.push(Person::new(index, plan, senders, &mut shared));
+            last_join = shared.clock.now() + index as u64 * SECOND / ramp;
+            shared.timers.push(last_join, Timer::Join(index));
+        }
+        Ok(Self {
+            people,
+            shared,
+            usages: Usages { server_idle: server_pid.and_then(process::usage), ..Usages::default() },
+            server_pid,
+            intervals: Vec::new(),
+            idle: (0, 0),
+            problems: Vec::new(),
+            interrupted: false,
+            poll,
+            signals,
+            arena: vec![0; MESSAGE_BYTES * BATCH],
+            last_join,
+            second_at: 0,
+            second_packets: (0, 0),
+        })
+    }
+
+    /// Runs to the end. `progress` gets a line each second.
+    pub(super) fn run(&mut self, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        self.second_at = self.shared.clock.now() + SECOND;
+        while self.shared.meters.phase != Phase::Over {
+            self.turn(&mut events, progress)?;
+        }
+        for person in &mut self.people {
+            person.leave();
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, events: &mut Events, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
+        let before = self.shared.clock.now();
+        let sleep = self.sleep(before);
+        match self.poll.poll(events, Some(sleep)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            result => result?,
+        }
+        let woke = self.shared.clock.now();
+        let mut worked = self.run_timers();
+        for (count, event) in events.iter().enumerate() {
+            worked = true;
+            if event.token() == SIGNALS {
+                self.on_signal();
+            } else if let Some(place) = event.token().0.checked_sub(PEOPLE_FROM) {
+                self.on_ready(place);
+            }
+            if count % READS_BETWEEN_TIMERS == 0 {
+                self.run_timers();
+            }
+        }
+        let now = self.shared.clock.now();
+        self.run_handshakes(now);
+        self.change_phase(now);
+        if now >= self.second_at {
+            self.second_at += SECOND;
+            self.on_second(now, progress);
+        }
+        if self.shared.meters.is_measuring() {
+            let until = if worked { woke } else { self.shared.clock.now() };
+            // A poll that had something at once was work, not waiting.
+            self.idle.0 += if worked && sleep.is_zero() { 0 } else { until - before };
+            self.idle.1 += self.shared.clock.now() - before;
+        }
+        Ok(())
+    }
+
+    /// How long there is nothing to do. The kernel sleeps in milliseconds and a little longer than asked; what is left
+    /// of the time is spent looking.
+    fn sleep(&self, now: u64) -> Duration {
+        if self.shared.options.spin {
+            return Duration::ZERO;
+        }
+        let handshakes = self.shared.handshakes.next_deadline().map(|at| self.shared.clock.at(at));
+        let next = [self.shared.timers.next(), handshakes, Some(self.second_at)].into_iter().flatten().min();
+        let left = next.unwrap_or(now).saturating_sub(now);
+        Duration::from_millis(left.saturating_sub(SLEEP_SLACK_NANOS) / 1_000_000)
+    }
+
+    fn on_signal(&mut self) {
+        let count = self.signals.pending().count() as u64;
+        if count == 0 {
+            return;
+        }
+        let now = self.shared.clock.now();
+        let meters = &mut self.shared.meters;
+        meters.phase = match meters.phase {
+            Phase::Measuring if !self.interrupted => {
+                meters.until = now;
+                Phase::Measuring
+            }
+            _ => Phase::Over,
+        };
+        self.interrupted = true;
+    }
+
+    /// A socket is ready.
+    fn on_ready(&mut self, place: usize) {
+        let (index, is_media) = (place / 2, place % 2 == 1);
+        if is_media {
+            return self.read_media(index);
+        }
+        let Self { people, shared, poll, .. } = self;
+        let Some(person) = people.get_mut(index) else { return };
+        if matches!(person.stage, Stage::Failed(_)) {
+            return;
+        }
+        let media = Token(PEOPLE_FROM + 2 * index + 1);
+        if let Err(why) = person.on_signalling(poll.registry(), media, shared) {
+            person.stage = Stage::Failed(why);
+        }
+    }
+
+    fn read_media(&mut self, index: usize) {
+        let Self { people, shared, arena, .. } = self;
+        let Some(person) = people.get_mut(index) else { return };
+        loop {
+            let Some(udp) = &person.udp else { return };
+            let mut metas = [RecvMeta::default(); BATCH];
+            let mut chunks = arena.chunks_exact_mut(MESSAGE_BYTES);
+            let mut slices: [IoSliceMut<'_>; BATCH] =
+                std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+            let count = udp.receive(&mut slices, &mut metas);
+            let now = shared.clock.now();
+            let instant = shared.clock.instant(now);
+            for (meta, slice) in metas.iter().zip(slices.iter_mut()).take(count) {
+                let in_socket = meta.timestamp.map(|at| shared.clock.of_wall(at).min(now));
+                if let (Some(at), true) = (in_socket, shared.meters.is_measuring()) {
+                    shared.meters.read_lag.record(now - at);
+                }
+                let Some(bytes) = slice.get_mut(..meta.len) else { continue };
+                for datagram in bytes.chunks_mut(meta.stride.max(1)) {
+                    person.on_datagram(Arrived { now, instant, in_socket }, datagram, shared);
+                }
+            }
+            if count < BATCH {
+                return;
+            }
+        }
+    }
+
+    /// Whether there was anything to do.
+    fn run_timers(&mut self) -> bool {
+        let mut worked = false;
+        loop {
+            let now = self.shared.clock.now();
+            let Some(timer) = self.shared.timers.pop(now) else { return worked };
+            worked = true;
+            let Self { people, shared, poll, .. } = self;
+            match timer {
+                Timer::Send(person, place) => send(people, shared, person, place, now),
+                Timer::Join(index) => {
+                    let Some(person) = people.get_mut(index) else { continue };
+                    let token = Token(PEOPLE_FROM + 2 * index);
+                    if let Err(why) = person.begin(now, poll.registry(), token, shared) {
+                        person.stage = Stage::Failed(why);
+                    }
+                }
+                Timer::Check(index) => {
+                    if let Some(person) = people.get_mut(index) {
+                        person.check(now, shared);
+                    }
+                }
+                Timer::Report(index) => {
+                    if let Some(person) = people.get_mut(index) {
+                        person.report(now, shared);
+                    }
+                }
+            }
+        }
+    }
+
+    fn run_handshakes(&mut self, now: u64) {
+        let Self { people, shared, .. } = self;
+        let instant = shared.clock.instant(now);
+        if shared.handshakes.next_deadline().is_some_and(|at| at <= instant) {
+            shared.handshakes.run_deadlines(instant, &mut shared.dtls_events);
+        }
+        while !shared.dtls_events.is_empty() {
+            for (session, event) in std::mem::take(&mut shared.dtls_events) {
+                let Some(person) = people.get_mut(session.0 as usize) else { continue };
+                if let Err(why) = person.on_handshake(shared.clock.now(), event, shared) {
+                    person.stage = Stage::Failed(why);
+                }
+            }
+        }
+    }
+
+    fn on_second(&mut self, now: u64, progress: &mut dyn FnMut(&str)) {
+        self.shared.clock.adjust();
+        let line = self.progress_line();
+        progress(&line);
+        let meters = &mut self.shared.meters;
+        self.second_packets = (meters.sent, meters.received);
+        if self.shared.options.intervals && meters.is_measuring() {
+            let start = Duration::from_nanos(now.saturating_sub(SECOND).saturating_sub(meters.from));
+            self.intervals.push(Interval { start, latency: meters.second.clone() });
+        }
+        meters.second.clear();
+    }
+
+    fn progress_line(&self) -> String {
+        let meters = &self.shared.meters;
+        let ready = self.people.iter().filter(|person| person.stage == Stage::Ready).count();
+        let failed = self.people.iter().filter(|person| matches!(person.stage, Stage::Failed(_))).count();
+        let mut line = match meters.phase {
+            Phase::Joining => "joining  ".to_owned(),
+            Phase::Measuring => {
+                let elapsed = self.shared.clock.now().saturating_sub(meters.from) as f64 / 1e9;
+                format!("{elapsed:5.1} s  ")
+            }
+            Phase::Draining | Phase::Over => "draining ".to_owned(),
+        };
+        line += &format!("{ready}/{} here", self.people.len());
+        if failed > 0 {
+            line += &format!(", {failed} failed");
+        }
+        if meters.phase == Phase::Measuring {
+            let (sent, received) = self.second_packets;
+            line += &format!(
+                "  in {} packets/s  out {} packets/s  p50 {} µs  p99 {} µs",
+                meters.received - received,
+                meters.sent - sent,
+                meters.second.percentile(50.0) / 1000,
+                meters.second.percentile(99.0) / 1000,
+            );
+        }
+        line
+    }
+
+    fn change_phase(&mut self, now: u64) {
+        match self.shared.meters.phase {
+            Phase::Joining => {
+                if self.everyone_is_settled() {
+                    self.begin_measuring(now);
+                } else if now > self.last_join + self.shared.options.patience.as_nanos() as u64 {
+                    self.give_up_waiting(now);
+                }
+            }
+            Phase::Measuring if now >= self.shared.meters.until => self.end_measuring(now),
+            Phase::Draining if now >= self.shared.meters.until + DRAIN_NANOS => {
+                self.shared.meters.phase = Phase::Over;
+            }
+            _ => {}
+        }
+    }
+
+    fn wanted_flows(&self, person: &Person) -> usize {
+        if person.plan.receives { person.slots.min(self.shared.options.received_tracks()) } else { 0 }
+    }
+
+    fn everyone_is_settled(&self) -> bool {
+        self.people.iter().rev().all(|person| match person.stage {
+            Stage::Ready => person.flowing() >= self.wanted_flows(person),
+            Stage::Failed(_) => true,
+            _ => false,
+        })
+    }
+
+    fn give_up_waiting(&mut self, now: u64) {
+        let late =
+            self.people.iter().filter(|person| !matches!(person.stage, Stage::Ready | Stage::Failed(_)));
+        let late: Vec<_> = late.map(|person| (person.stage.clone(), person.waiting_for(now))).collect();
+        if let Some((stage, waited)) = late.first() {
+            let seconds = waited.as_secs();
+            self.problems.push(format!(
+                "{} of {} had not joined after {seconds} s (the first is {stage:?})",
+                late.len(),
+                self.people.len()
+            ));
+        }
+        self.begin_measuring(now);
+    }
+
+    fn begin_measuring(&mut self, now: u64) {
+        let joined = self.people.iter().filter(|person| person.stage == Stage::Ready).count();
+        self.note_failures();
+        let missing: usize = self
+            .people
+            .iter()
+            .filter(|person| person.stage == Stage::Ready)
+            .map(|person| self.wanted_flows(person).saturating_sub(person.flowing()))
+            .sum();
+        if missing > 0 {
+            self.problems.push(format!("{missing} tracks that should be received do not flow"));
+        }
+        if joined == 0 {
+            self.shared.meters.phase = Phase::Over;
+            return;
+        }
+        let meters = &mut self.shared.meters;
+        meters.phase = Phase::Measuring;
+        meters.from = now;
+        meters.until = now + self.shared.options.duration.as_nanos() as u64;
+        meters.second.clear();
+        self.second_at = now + SECOND;
+        for incoming in self.people.iter_mut().flat_map(|person| &mut person.incoming) {
+            incoming.begin(now);
+        }
+        let own = process::usage(std::process::id());
+        let server = self.server_pid.and_then(process::usage);
+        self.usages.own = own.map(|usage| (usage, usage));
+        self.usages.server = server.map(|usage| (usage, usage));
+    }
+
+    fn end_measuring(&mut self, now: u64) {
+        self.shared.meters.phase = Phase::Draining;
+        // A signal or a busy turn may have come between.
+        self.shared.meters.until = self.shared.meters.until.min(now);
+        let own = process::usage(std::process::id());
+        let server = self.server_pid.and_then(process::usage);
+        self.usages.own = self.usages.own.zip(own).map(|((before, _), after)| (before, after));
+        self.usages.server = self.usages.server.zip(server).map(|((before, _), after)| (before, after));
+        for incoming in self.people.iter_mut().flat_map(|person| &mut person.incoming) {
+            if let Some(frames) = &mut incoming.frames {
+                frames.finish(now);
+            }
+        }
+        let before = self.problems.len();
+        self.note_failures();
+        if self.problems.len() > before {
+            self.problems.push("not everyone was there to the end".to_owned());
+        }
+    }
+
+    fn note_failures(&mut self) {
+        let reasons: Vec<&str> = self
+            .people
+            .iter()
+            .filter_map(|person| match &person.stage {
+                Stage::Failed(why) => Some(why.as_str()),
+                _ => None,
+            })
+            .collect();
+        if let Some(first) = reasons.first() {
+            let problem = format!("{} of {} failed; the first: {first}", reasons.len(), self.people.len());
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+    }
+}
+
+/// A point of a stream's schedule has come.
+fn send(people: &mut [Person], shared: &mut Shared, person: usize, place: usize, now: u64) {
+    if matches!(shared.meters.phase, Phase::Draining | Phase::Over) {
+        return;
+    }
+    let Some(person_of) = people.get_mut(person) else { return };
+    let Person { senders, sealer: Some(sealer), udp: Some(udp), transport_sequence, .. } = person_of else {
+        return;
+    };
+    let Some(sender) = senders.get_mut(place) else { return };
+    let Some(schedule) = &mut sender.schedule else { return };
+    let due = schedule.take(now);
+    let next = schedule.next();
+    if let Some(due) = due {
+        if shared.meters.is_measuring() {
+            shared.meters.tick_lag.record(due.late.max(1));
+            shared.meters.skipped += due.skipped;
+        }
+        let clock = shared.clock.clone();
+        let sequence = transport_sequence.as_mut();
+        let read = || clock.now();
+        let sent = sender.send(read, sequence, sealer, udp, &mut shared.buffer, &mut shared.meters);
+        if let Some(stream) = shared.streams.get_mut(sender.stream as usize) {
+            stream.sent += sent;
+        }
+    }
+    shared.timers.push(next, Timer::Send(person, place));
+}
+
+/// The streams of one publisher.
+fn senders(shared: &mut Shared) -> Vec<Sender> {
+    let mut senders = Vec::new();
+    for track in shared.tracks.clone() {
+        let layered = track.encodings.len() > 1;
+        for encoding in &track.encodings {
+            let identity = Identity {
+                stream: shared.streams.len() as u32,
+                ssrc: shared.random.u32(1..),
+                sequence: shared.random.u16(..0x8000),
+                timestamp: shared.random.u32(..),
+            };
+            shared.streams.push(StreamInfo { interval: track.interval, layered, sent: 0 });
+            senders.push(Sender::new(identity, &track, *encoding));
+        }
+    }
+    senders
+}

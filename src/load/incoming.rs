@@ -1,0 +1,214 @@
+//! One stream that a person receives: what came, in which order, and what a viewer sees of it.
+
+use std::time::Instant;
+
+use super::frames::FrameTracker;
+use super::meters::Meters;
+use super::packet::{self, Stamp};
+use crate::core::command::Kind;
+use crate::core::ids::Ssrc;
+use crate::core::media::receive::ReceiveStatistics;
+use crate::core::media::rtcp::ReportBlock;
+use crate::core::media::srtp::{OpenError, SrtpReceiver};
+use crate::wire::rtp::RtpHeader;
+
+/// Between requests for key frames, nanoseconds.
+const KEYFRAME_INTERVAL: u64 = 500_000_000;
+
+/// One stream.
+pub(super) struct Incoming {
+    ssrc: u32,
+    kind: Kind,
+    statistics: ReceiveStatistics,
+    highest: u64,
+    /// Packets until the next that is opened.
+    until_opened: u32,
+    /// Which sender it shows.
+    pub source: Option<u32>,
+    /// Whether it has shown another one during the measurement: then what was to be expected is not known.
+    pub switched: bool,
+    /// What a viewer sees; of video, once something came.
+    pub frames: Option<FrameTracker>,
+    /// Packets that count.
+    pub counted: u64,
+    lost_before: u64,
+    asked_at: Option<u64>,
+}
+
+/// What a packet brought.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Brought {
+    /// It was opened and bears a stamp, or was counted unopened.
+    pub media: bool,
+    /// A frame could be decoded with it.
+    pub frame: bool,
+    /// A key frame is to be asked for.
+    pub wants_keyframe: bool,
+}
+
+/// When a packet came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrived {
+    /// When it was read.
+    pub now: u64,
+    /// The same for the rest of the program.
+    pub instant: Instant,
+    /// When the kernel had it, if the kernel tells.
+    pub in_socket: Option<u64>,
+}
+
+impl Incoming {
+    /// Nothing has come.
+    pub(super) fn new(ssrc: u32, kind: Kind) -> Self {
+        let clock_rate = if kind == Kind::Audio { 48_000 } else { 90_000 };
+        Self {
+            ssrc,
+            kind,
+            statistics: ReceiveStatistics::new(clock_rate),
+            highest: 0,
+            until_opened: 0,
+            source: None,
+            switched: false,
+            frames: None,
+            counted: 0,
+            lost_before: 0,
+            asked_at: None,
+        }
+    }
+
+    /// The stream's name.
+    pub(super) fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Takes an RTP packet. `every`: of so many, one is opened. `intervals` tells the frame interval of a sender.
+    pub(super) fn on_packet(
+        &mut self,
+        arrived: Arrived,
+        (header, bytes): (&RtpHeader, &mut [u8]),
+        receiver: &mut SrtpReceiver,
+        every: u32,
+        meters: &mut Meters,
+        intervals: impl Fn(u32) -> Option<u64>,
+    ) -> Brought {
+        if self.until_opened > 0 {
+            self.until_opened -= 1;
+            return self.count_unopened(arrived, header, bytes.len(), meters);
+        }
+        let size = bytes.len() as u64;
+        let opened = match receiver.open_rtp(bytes, header.header_len, header.sequence, self.ssrc) {
+            Ok(opened) => opened,
+            Err(OpenError::Replayed) => {
+                meters.duplicates += u64::from(meters.is_measuring());
+                return Brought::default();
+            }
+            Err(_) => {
+                meters.unopened += 1;
+                return Brought::default();
+            }
+        };
+        self.until_opened = every.saturating_sub(1);
+        self.order(arrived.instant, opened.index, header.timestamp, meters);
+        let payload = bytes.get(header.header_len..opened.len).unwrap_or_default();
+        let Some(stamp) = packet::read(payload, self.kind) else { return Brought::default() };
+        meters.received_ever += 1;
+        if meters.counts(stamp.sent) {
+            self.counted += 1;
+            meters.received += 1;
+            meters.received_bytes += size;
+            let latency = arrived.now.saturating_sub(stamp.sent);
+            meters.latency.record(latency);
+            meters.second.record(latency);
+            if let Some(at) = arrived.in_socket {
+                meters.latency_to_socket.record(at.saturating_sub(stamp.sent));
+            }
+        }
+        self.follow(arrived.now, &stamp, every, meters, intervals)
+    }
+
+    fn order(&mut self, now: Instant, index: u64, timestamp: u32, meters: &mut Meters) {
+        self.statistics.on_packet(now, index, timestamp);
+        meters.reordered += u64::from(index < self.highest && meters.is_measuring());
+        self.highest = self.highest.max(index);
+    }
+
+    /// A packet that is not opened counts by its number, and by when it came.
+    fn count_unopened(
+        &mut self,
+        arrived: Arrived,
+        header: &RtpHeader,
+        size: usize,
+        meters: &mut Meters,
+    ) -> Brought {
+        let ahead = header.sequence.wrapping_sub(self.highest as u16).cast_signed();
+        let Some(index) = self.highest.checked_add_signed(i64::from(ahead)) else {
+            return Brought::default();
+        };
+        self.order(arrived.instant, index, header.timestamp, meters);
+        meters.received_ever += 1;
+        if meters.counts(arrived.now) {
+            self.counted += 1;
+            meters.received += 1;
+            meters.received_bytes += size as u64;
+        }
+        Brought { media: true, ..Brought::default() }
+    }
+
+    /// What a viewer makes of it.
+    fn follow(
+        &mut self,
+        now: u64,
+        stamp: &Stamp,
+        every: u32,
+        meters: &mut Meters,
+        intervals: impl Fn(u32) -> Option<u64>,
+    ) -> Brought {
+        if self.source != Some(stamp.stream) {
+            self.switched |= self.source.is_some() && meters.is_measuring();
+            self.source = Some(stamp.stream);
+            self.frames = intervals(stamp.stream).filter(|_| every == 1).map(FrameTracker::new);
+            if let (Some(frames), true) = (&mut self.frames, meters.is_measuring()) {
+                frames.begin(now);
+            }
+        }
+        let mut brought = Brought { media: true, ..Brought::default() };
+        let Some(frames) = &mut self.frames else { return brought };
+        brought.frame = frames.on_packet(now, stamp.part);
+        let patient = self.asked_at.is_some_and(|at| now < at + KEYFRAME_INTERVAL);
+        if self.kind == Kind::Video && !patient && frames.needs_keyframe() {
+            self.asked_at = Some(now);
+            brought.wants_keyframe = true;
+        }
+        brought
+    }
+
+    /// What happens from now on counts.
+    pub(super) fn begin(&mut self, now: u64) {
+        self.counted = 0;
+        self.switched = false;
+        self.lost_before = self.statistics.lost_total();
+        if let Some(frames) = &mut self.frames {
+            frames.begin(now);
+        }
+    }
+
+    /// Packets that the stream's own numbers show to be missing.
+    pub(super) fn lost_by_number(&self) -> u64 {
+        self.statistics.lost_total().saturating_sub(self.lost_before)
+    }
+
+    /// Whether it is video.
+    pub(super) fn is_video(&self) -> bool {
+        self.kind == Kind::Video
+    }
+
+    /// What a receiver report says of it.
+    pub(super) fn report_block(&mut self, now: Instant) -> Option<ReportBlock> {
+        (self.statistics.packets() > 0).then(|| self.statistics.report_block(Ssrc(self.ssrc), now))
+    }
+
+    /// Notes a sender report.
+    pub(super) fn on_sender_report(&mut self, now: Instant, ntp: u64) {
+        self.statistics.on_sender_report(now, ntp);
+    }
+}

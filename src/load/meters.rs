@@ -1,0 +1,160 @@
+//! Everything that is counted. Recording allocates nothing.
+
+use hdrhistogram::Histogram;
+
+/// Longest time that is told apart: a minute.
+const NANOS_MAX: u64 = 60_000_000_000;
+/// Significant digits.
+const DIGITS: u8 = 3;
+
+/// A histogram of times in nanoseconds.
+#[derive(Debug, Clone)]
+pub(super) struct Times(Histogram<u64>);
+
+impl Times {
+    /// An empty one.
+    pub(super) fn new() -> Self {
+        let histogram = Histogram::new_with_bounds(1, NANOS_MAX, DIGITS);
+        Self(histogram.expect("constant bounds are good"))
+    }
+
+    /// Counts one.
+    pub(super) fn record(&mut self, nanos: u64) {
+        self.0.saturating_record(nanos);
+    }
+
+    /// How many were counted.
+    pub(super) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The value that so many percent do not exceed, nanoseconds; 0 if there are none.
+    pub(super) fn percentile(&self, percent: f64) -> u64 {
+        if self.0.is_empty() { 0 } else { self.0.value_at_percentile(percent) }
+    }
+
+    /// The mean, nanoseconds.
+    pub(super) fn mean(&self) -> f64 {
+        self.0.mean()
+    }
+
+    /// The largest, nanoseconds.
+    pub(super) fn max(&self) -> u64 {
+        self.0.max()
+    }
+
+    /// Empties it.
+    pub(super) fn clear(&mut self) {
+        self.0.reset();
+    }
+
+    /// For writing it to a log.
+    pub(super) fn histogram(&self) -> &Histogram<u64> {
+        &self.0
+    }
+}
+
+/// Which part of a run it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// People join, and media begins to flow.
+    Joining,
+    /// What happens counts.
+    Measuring,
+    /// Packets that are under way may still come.
+    Draining,
+    /// The end.
+    Over,
+}
+
+/// The counters of a run.
+#[derive(Debug)]
+pub(super) struct Meters {
+    /// Which part of the run it is.
+    pub phase: Phase,
+    /// Packets stamped from then …
+    pub from: u64,
+    /// … until then count.
+    pub until: u64,
+    /// From stamp to having been read.
+    pub latency: Times,
+    /// From stamp to the receiver's socket, by the kernel's clock.
+    pub latency_to_socket: Times,
+    /// The latency of the second under way.
+    pub second: Times,
+    /// From being due to being sent.
+    pub tick_lag: Times,
+    /// From the socket to having been read.
+    pub read_lag: Times,
+    /// From connecting to the answer.
+    pub signalling: Times,
+    /// From the offer to being able to send.
+    pub ready: Times,
+    /// From being able to send to the first packet.
+    pub first_packet: Times,
+    /// From connecting to the first frame that could be decoded.
+    pub first_frame: Times,
+    /// Media packets sent, in the window.
+    pub sent: u64,
+    /// Their bytes, UDP payload.
+    pub sent_bytes: u64,
+    /// Media packets received, of those sent in the window.
+    pub received: u64,
+    /// Their bytes, UDP payload.
+    pub received_bytes: u64,
+    /// Media packets received, ever.
+    pub received_ever: u64,
+    /// Packets that came after one of a higher number.
+    pub reordered: u64,
+    /// Packets that came twice.
+    pub duplicates: u64,
+    /// Packets that could not be opened.
+    pub unopened: u64,
+    /// Packets that could not be handed to the kernel.
+    pub unsent: u64,
+    /// Points of schedules that were given up.
+    pub skipped: u64,
+    /// Key frames that viewers asked for.
+    pub keyframe_requests: u64,
+}
+
+impl Meters {
+    /// All at zero.
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Joining,
+            from: u64::MAX,
+            until: u64::MAX,
+            latency: Times::new(),
+            latency_to_socket: Times::new(),
+            second: Times::new(),
+            tick_lag: Times::new(),
+            read_lag: Times::new(),
+            signalling: Times::new(),
+            ready: Times::new(),
+            first_packet: Times::new(),
+            first_frame: Times::new(),
+            sent: 0,
+            sent_bytes: 0,
+            received: 0,
+            received_bytes: 0,
+            received_ever: 0,
+            reordered: 0,
+            duplicates: 0,
+            unopened: 0,
+            unsent: 0,
+            skipped: 0,
+            keyframe_requests: 0,
+        }
+    }
+
+    /// Whether what was stamped then counts.
+    pub(super) fn counts(&self, stamped: u64) -> bool {
+        stamped >= self.from && stamped < self.until
+    }
+
+    /// Whether what happens now counts.
+    pub(super) fn is_measuring(&self) -> bool {
+        self.phase == Phase::Measuring
+    }
+}

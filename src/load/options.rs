@@ -1,0 +1,292 @@
+//! What to do: how many rooms, who publishes what, for how long; and the plan that follows from it.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::frames::PACKETS_PER_FRAME_MAX;
+use super::packet::PAYLOAD_BYTES_MIN;
+use crate::core::command::Kind;
+
+/// What publishers send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// 50 packets a second of 80 bytes.
+    Audio,
+    /// 250 packets a second of 1100 bytes, evenly spaced; every ten are a frame.
+    Video,
+    /// The same frames, the ten packets of each at once.
+    Frames,
+    /// Three encodings of one video.
+    Simulcast,
+    /// Everyone publishes audio and video, and receives all others.
+    Conference,
+    /// Everyone publishes audio, and receives all others.
+    ConferenceAudio,
+}
+
+impl Profile {
+    /// All, by the names that a person types.
+    pub const ALL: [(&'static str, Profile); 6] = [
+        ("audio", Profile::Audio),
+        ("video", Profile::Video),
+        ("frames", Profile::Frames),
+        ("simulcast", Profile::Simulcast),
+        ("conference", Profile::Conference),
+        ("conference-audio", Profile::ConferenceAudio),
+    ];
+
+    /// The name that a person types.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, profile)| *profile == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether who publishes also receives, and the other way round.
+    pub fn is_mesh(self) -> bool {
+        matches!(self, Profile::Conference | Profile::ConferenceAudio)
+    }
+}
+
+impl FromStr for Profile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == text);
+        found.map(|(_, profile)| *profile).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
+            format!("the profiles are {}", names.join(", "))
+        })
+    }
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadOptions {
+    /// The server's signalling.
+    pub server: SocketAddr,
+    /// The value of the Host field.
+    pub host: String,
+    /// How many rooms.
+    pub rooms: usize,
+    /// Publishers in each.
+    pub publishers: usize,
+    /// Subscribers in each.
+    pub subscribers: usize,
+    /// What is published.
+    pub profile: Profile,
+    /// How long to measure, once everyone is there.
+    pub duration: Duration,
+    /// The server's process; `None`: it is looked for on this machine.
+    pub server_pid: Option<u32>,
+    /// Makes phases and identifiers repeatable.
+    pub seed: u64,
+    /// Joins a second.
+    pub ramp: u32,
+    /// Never sleep.
+    pub spin: bool,
+    /// Of the packets of a stream, open one in so many.
+    pub decrypt_every: u32,
+    /// Packets a second and stream, instead of the profile's.
+    pub rate: Option<u32>,
+    /// Payload bytes, instead of the profile's.
+    pub payload: Option<usize>,
+    /// Negotiate transport-wide congestion control.
+    pub transport_cc: bool,
+    /// How long everyone may take to be there, after the last has begun to join.
+    pub patience: Duration,
+    /// Keep a histogram for each second.
+    pub intervals: bool,
+}
+
+/// One encoding of a track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Encoding {
+    /// Its name in a simulcast.
+    pub rid: Option<&'static str>,
+    /// Packets of a frame.
+    pub packets: u8,
+    /// Bytes of each payload.
+    pub payload: usize,
+}
+
+/// One track of each publisher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Track {
+    /// Audio or video.
+    pub kind: Kind,
+    /// Whether the packets of a frame leave at once.
+    pub at_once: bool,
+    /// From frame to frame, nanoseconds.
+    pub interval: u64,
+    /// From frame to frame, on the RTP clock.
+    pub ticks: u32,
+    /// Its encodings.
+    pub encodings: Vec<Encoding>,
+}
+
+const NANOS: u64 = 1_000_000_000;
+const AUDIO_RATE: u32 = 50;
+const AUDIO_PAYLOAD: usize = 80;
+const VIDEO_RATE: u32 = 250;
+const VIDEO_PAYLOAD: usize = 1100;
+/// Frames a second that a rate is cut into, until frames have as many packets as they may.
+const FRAME_RATE: u32 = 25;
+const FRAME_PACKETS_MAX: u32 = 10;
+
+impl LoadOptions {
+    /// What a publisher publishes.
+    pub(super) fn tracks(&self) -> Vec<Track> {
+        match self.profile {
+            Profile::Audio | Profile::ConferenceAudio => vec![self.audio()],
+            Profile::Video => vec![self.video(false)],
+            Profile::Frames => vec![self.video(true)],
+            Profile::Conference => vec![self.audio(), self.video(false)],
+            Profile::Simulcast => {
+                let full = self.video(false);
+                let payload = full.encodings[0].payload;
+                let layer = |rid, packets| Encoding { rid: Some(rid), packets, payload };
+                let encodings =
+                    vec![layer("low", 2), layer("medium", 4), layer("high", full.encodings[0].packets)];
+                vec![Track { encodings, ..full }]
+            }
+        }
+    }
+
+    fn payload_or(&self, default: usize) -> usize {
+        self.payload.unwrap_or(default).max(PAYLOAD_BYTES_MIN)
+    }
+
+    fn audio(&self) -> Track {
+        let rate = self.rate.unwrap_or(AUDIO_RATE).max(1);
+        Track {
+            kind: Kind::Audio,
+            at_once: false,
+            interval: NANOS / u64::from(rate),
+            ticks: 48_000 / rate,
+            encodings: vec![Encoding { rid: None, packets: 1, payload: self.payload_or(AUDIO_PAYLOAD) }],
+        }
+    }
+
+    fn video(&self, at_once: bool) -> Track {
+        let rate = self.rate.unwrap_or(VIDEO_RATE).max(1);
+        let packets = (rate / FRAME_RATE).clamp(1, FRAME_PACKETS_MAX);
+        let encoding = Encoding {
+            rid: None,
+            packets: (packets as u8).min(PACKETS_PER_FRAME_MAX),
+            payload: self.payload_or(VIDEO_PAYLOAD),
+        };
+        Track {
+            kind: Kind::Video,
+            at_once,
+            interval: NANOS * u64::from(packets) / u64::from(rate),
+            ticks: 90_000 * packets / rate,
+            encodings: vec![encoding],
+        }
+    }
+
+    /// Everyone, in the order of joining: first all who publish, so that who only receives finds media.
+    pub(super) fn people(&self) -> Vec<PersonPlan> {
+        let mesh = self.profile.is_mesh();
+        let of_room = |publishes: bool, count: usize| {
+            (0..self.rooms).flat_map(move |room| {
+                (0..count).map(move |_| PersonPlan {
+                    room,
+                    publishes: publishes || mesh,
+                    receives: !publishes || mesh,
+                })
+            })
+        };
+        of_room(true, self.publishers).chain(of_room(false, self.subscribers)).collect()
+    }
+
+    /// Tracks that each person who receives has to receive.
+    pub(super) fn received_tracks(&self) -> usize {
+        let publishers = if self.profile.is_mesh() {
+            (self.publishers + self.subscribers).saturating_sub(1)
+        } else {
+            self.publishers
+        };
+        publishers * self.tracks().len()
+    }
+}
+
+/// What one person does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PersonPlan {
+    /// In which room.
+    pub room: usize,
+    /// Whether they publish the profile's tracks.
+    pub publishes: bool,
+    /// Whether they receive.
+    pub receives: bool,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::load) fn options(profile: Profile) -> LoadOptions {
+        LoadOptions {
+            server: ([127, 0, 0, 1], 7443).into(),
+            host: "127.0.0.1:7443".into(),
+            rooms: 3,
+            publishers: 2,
+            subscribers: 4,
+            profile,
+            duration: Duration::from_secs(1),
+            server_pid: None,
+            seed: 1,
+            ramp: 100,
+            spin: false,
+            decrypt_every: 1,
+            rate: None,
+            payload: None,
+            transport_cc: false,
+            patience: Duration::from_secs(10),
+            intervals: false,
+        }
+    }
+
+    fn packets_per_second(track: &Track) -> u64 {
+        let per_frame: u64 = track.encodings.iter().map(|encoding| u64::from(encoding.packets)).sum();
+        NANOS * per_frame / track.interval
+    }
+
+    #[test]
+    fn profiles_are_what_their_names_promise() {
+        for (profile, expected) in
+            [(Profile::Audio, 50), (Profile::Video, 250), (Profile::Frames, 250), (Profile::Simulcast, 400)]
+        {
+            let tracks = options(profile).tracks();
+            assert_eq!(tracks.len(), 1);
+            assert_eq!(packets_per_second(&tracks[0]), expected, "{profile:?}");
+        }
+        assert_eq!(options(Profile::Conference).tracks().len(), 2);
+        for (name, profile) in Profile::ALL {
+            assert_eq!((name.parse(), profile.name()), (Ok(profile), name));
+        }
+        assert!("opera".parse::<Profile>().expect_err("none").contains("simulcast"));
+    }
+
+    #[test]
+    fn any_rate_is_kept() {
+        for rate in [1, 10, 30, 100, 250, 500, 1000] {
+            let track = LoadOptions { rate: Some(rate), ..options(Profile::Video) }.tracks().remove(0);
+            assert_eq!(packets_per_second(&track), u64::from(rate));
+        }
+    }
+
+    #[test]
+    fn publishers_come_first_and_in_a_conference_all_do_all() {
+        let people = options(Profile::Video).people();
+        assert_eq!(people.len(), 18);
+        assert!(people[..6].iter().all(|person| person.publishes && !person.receives));
+        assert!(people[6..].iter().all(|person| !person.publishes && person.receives));
+        assert!((0..3).all(|room| people.iter().filter(|person| person.room == room).count() == 6));
+        assert!(
+            options(Profile::Conference).people().iter().all(|person| person.publishes && person.receives)
+        );
+        assert_eq!(options(Profile::Conference).received_tracks(), 10);
+        assert_eq!(options(Profile::Video).received_tracks(), 2);
+    }
+}

@@ -1,0 +1,496 @@
+//! One person: joins over a WebSocket, checks connectivity, shakes hands, sends and receives. What each step leads to
+//! is here; when it happens, and which sockets there are to wait for, is the generator's.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
+use quinn_udp::{RecvMeta, UdpSocketState};
+use serde_json::{Value, json};
+
+use super::incoming::{Arrived, Incoming};
+use super::options::PersonPlan;
+use super::sdp::{Answer, Offer, Published};
+use super::sender::Sender;
+use super::shared::{Shared, Timer};
+use super::signalling::Signalling;
+use super::stun::{self, Credentials};
+use crate::core::command::Kind;
+use crate::core::ids::{DtlsSession, Ssrc};
+use crate::core::input::DtlsEvent;
+use crate::core::media::rtcp::{self, RtcpItem, RtcpWriter};
+use crate::core::media::srtp::{RTCP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, contexts};
+use crate::core::output::DtlsRequest;
+use crate::wire::classify::{Kind as Bytes, classify};
+use crate::wire::rtp::RtpHeader;
+
+/// The first check is repeated after this, then after twice as long, and so on.
+const CHECK_AGAIN: u64 = 50_000_000;
+/// Consent, as browsers renew it (RFC 7675).
+const CHECK_INTERVAL: u64 = 2_500_000_000;
+/// Between reports.
+const REPORT_INTERVAL: u64 = 1_000_000_000;
+/// Bytes to ask of the kernel for what a person receives.
+const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
+
+/// How far somebody is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Not begun.
+    Waiting,
+    /// The WebSocket is being opened.
+    Connecting,
+    /// `join` is sent.
+    Joining,
+    /// `offer` is sent.
+    Offering,
+    /// Checks are sent.
+    Checking,
+    /// DTLS.
+    Handshaking,
+    /// Media may flow.
+    Ready,
+    /// It went wrong.
+    Failed(String),
+}
+
+/// A UDP socket that talks to the server alone.
+pub(super) struct UdpEnd {
+    socket: UdpSocket,
+    state: UdpSocketState,
+}
+
+impl UdpEnd {
+    fn open(from: IpAddr, to: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
+        let mut socket = UdpSocket::bind(SocketAddr::new(from, 0))?;
+        socket.connect(to)?;
+        registry.register(&mut socket, token, Interest::READABLE)?;
+        let state = UdpSocketState::new((&socket).into())?;
+        // More is better, less is what it was before.
+        let _ = state.set_recv_buffer_size((&socket).into(), RECEIVE_BUFFER_BYTES);
+        Ok(Self { socket, state })
+    }
+
+    /// Whether the kernel took it.
+    pub(super) fn send(&self, bytes: &[u8]) -> bool {
+        self.socket.send(bytes).is_ok()
+    }
+
+    /// Reads a batch; how many messages, each perhaps of several datagrams.
+    pub(super) fn receive(&self, slices: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> usize {
+        self.state.recv((&self.socket).into(), slices, metas).unwrap_or(0)
+    }
+}
+
+/// One person.
+pub(super) struct Person {
+    /// Which one.
+    pub index: usize,
+    /// What they do.
+    pub plan: PersonPlan,
+    /// How far they are.
+    pub stage: Stage,
+    /// What they send.
+    pub senders: Vec<Sender>,
+    /// What they receive.
+    pub incoming: Vec<Incoming>,
+    /// Their socket for media.
+    pub udp: Option<UdpEnd>,
+    /// Their keys for sending.
+    pub sealer: Option<SrtpSender>,
+    /// Number of the next packet, if transport-wide congestion control is on.
+    pub transport_sequence: Option<u16>,
+    /// How many tracks they have room for.
+    pub slots: usize,
+    opener: Option<SrtpReceiver>,
+    signalling: Option<Signalling>,
+    answer: Option<Answer>,
+    credentials: Option<Credentials>,
+    transaction: [u8; 12],
+    check_after: u64,
+    reply_to: u64,
+    ufrag: String,
+    password: String,
+    begun: u64,
+    offered: u64,
+    ready: u64,
+    /// Whether somebody was sending in the room when they came.
+    found_media: bool,
+    had_packet: bool,
+    had_frame: bool,
+    last_found: usize,
+}
+
+impl Person {
+    /// Somebody who has not begun.
+    pub(super) fn new(index: usize, plan: PersonPlan, senders: Vec<Sender>, shared: &mut Shared) -> Self {
+        Self {
+            index,
+            plan,
+            stage: Stage::Waiting,
+            senders,
+            incoming: Vec::new(),
+            udp: None,
+            sealer: None,
+            transport_sequence: shared.options.transport_cc.then_some(0),
+            slots: 0,
+            opener: None,
+            signalling: None,
+            answer: None,
+            credentials: None,
+            transaction: [0; 12],
+            check_after: CHECK_AGAIN,
+            reply_to: 0,
+            ufrag: shared.text(8),
+            password: shared.text(24),
+            begun: 0,
+            offered: 0,
+            ready: 0,
+            found_media: false,
+            had_packet: false,
+            had_frame: false,
+            last_found: 0,
+        }
+    }
+
+    /// Begins to join.
+    pub(super) fn begin(
+        &mut self,
+        now: u64,
+        registry: &Registry,
+        token: Token,
+        shared: &Shared,
+    ) -> Result<(), String> {
+        self.begun = now;
+        self.found_media = shared.live.get(self.plan.room).is_some_and(|live| *live > 0);
+        self.stage = Stage::Connecting;
+        let from = shared.source_address(self.index).map(|ip| SocketAddr::new(ip, 0));
+        let signalling = Signalling::connect(&shared.options, from, registry, token)
+            .map_err(|error| format!("cannot connect to {}: {error}", shared.options.server))?;
+        self.signalling = Some(signalling);
+        Ok(())
+    }
+
+    /// The WebSocket is ready for something.
+    pub(super) fn on_signalling(
+        &mut self,
+        registry: &Registry,
+        udp_token: Token,
+        shared: &mut Shared,
+    ) -> Result<(), String> {
+        let Some(signalling) = &mut self.signalling else { return Ok(()) };
+        let mut messages = std::mem::take(&mut shared.messages);
+        let result = signalling.ready(&mut messages);
+        // What came before an error may be its reason.
+        let mut outcome = Ok(());
+        for message in messages.drain(..) {
+            outcome = outcome.and_then(|()| self.on_message(&message, registry, udp_token, shared));
+        }
+        shared.messages = messages;
+        outcome?;
+        if result? {
+            let data = json!({
+                "version": 1,
+                "room": shared.room_name(self.plan.room),
+                "name": format!("load {}", self.index),
+                "autoSubscribe": self.plan.receives,
+            });
+            self.ask("join", &data)?;
+            self.stage = Stage::Joining;
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, kind: &str, data: &Value) -> Result<(), String> {
+        let Some(signalling) = &mut self.signalling else { return Ok(()) };
+        self.reply_to = signalling.request(kind, data)?;
+        Ok(())
+    }
+
+    /// Says goodbye, as well as it can be said now.
+    pub(super) fn leave(&mut self) {
+        let _ = self.ask("leave", &json!({}));
+    }
+
+    fn on_message(
+        &mut self,
+        message: &Value,
+        registry: &Registry,
+        udp_token: Token,
+        shared: &mut Shared,
+    ) -> Result<(), String> {
+        let data = &message["data"];
+        let text = |field: &str| data[field].as_str().unwrap_or_default().to_owned();
+        match message["type"].as_str().unwrap_or_default() {
+            "error" => Err(format!("the server said {}: {}", text("code"), text("message"))),
+            "closing" => Err(format!("the server sent them away: {}", text("reason"))),
+            "joined" if self.stage == Stage::Joining => self.offer(data, shared),
+            "answer" if self.stage == Stage::Offering && message["id"] == self.reply_to => {
+                let now = shared.clock.now();
+                shared.meters.signalling.record(now - self.begun);
+                let answer = Answer::read(data["sdp"].as_str().unwrap_or_default())?;
+                self.check_first(now, answer, registry, udp_token, shared)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn offer(&mut self, joined: &Value, shared: &mut Shared) -> Result<(), String> {
+        let most = |kind: &str| joined["maxSlots"][kind].as_u64().unwrap_or(1) as usize;
+        let wanted = |kind: Kind| if self.plan.receives { shared.wanted_slots(kind) } else { 0 };
+        let audio = wanted(Kind::Audio).min(most("audio"));
+        let video = wanted(Kind::Video).min(most("video"));
+        self.slots = audio + video;
+        let tracks = if self.plan.publishes { shared.tracks.clone() } else { Vec::new() };
+        let mut senders = self.senders.iter_mut();
+        let mut of_track = Vec::new();
+        for track in &tracks {
+            of_track.push(senders.by_ref().take(track.encodings.len()).collect::<Vec<_>>());
+        }
+        let published: Vec<Published> = tracks
+            .iter()
+            .zip(&of_track)
+            .map(|(track, senders)| Published {
+                kind: track.kind,
+                ssrc: senders.first().map_or(0, |sender| sender.ssrc),
+                rids: track.encodings.iter().filter_map(|encoding| encoding.rid).collect(),
+            })
+            .collect();
+        let offer = Offer {
+            ufrag: &self.ufrag,
+            password: &self.password,
+            fingerprint: &shared.fingerprint,
+            // The first section must be an audio slot: it carries the transport of all.
+            slots: (audio.max(1), video),
+            published: &published,
+            transport_cc: shared.options.transport_cc,
+        };
+        let mut publications = Vec::new();
+        for (index, (published, senders)) in published.iter().zip(of_track).enumerate() {
+            let mid = offer.published_mid(index);
+            let source = if published.kind == Kind::Audio { "microphone" } else { "camera" };
+            publications.push(json!({"mid": mid, "source": source}));
+            senders.into_iter().for_each(|sender| sender.set_mid(mid.clone()));
+        }
+        let data = json!({"sdp": offer.text(), "publications": publications});
+        self.offered = shared.clock.now();
+        self.stage = Stage::Offering;
+        self.ask("offer", &data)
+    }
+
+    fn check_first(
+        &mut self,
+        now: u64,
+        answer: Answer,
+        registry: &Registry,
+        udp_token: Token,
+        shared: &mut Shared,
+    ) -> Result<(), String> {
+        let server = answer.candidate_near(shared.options.server.ip()).ok_or("no candidate")?;
+        let any: IpAddr = if server.is_ipv4() { [0u8; 4].into() } else { [0u8; 16].into() };
+        let from = shared.source_address(self.index).filter(|_| server.ip().is_loopback()).unwrap_or(any);
+        let udp = UdpEnd::open(from, server, registry, udp_token)
+            .map_err(|error| format!("cannot open a UDP socket to {server}: {error}"))?;
+        self.udp = Some(udp);
+        self.credentials = Some(Credentials {
+            username: format!("{}:{}", answer.ufrag, self.ufrag),
+            password: answer.password.clone(),
+            tie_breaker: shared.random.u64(..),
+        });
+        self.incoming = answer.media.iter().map(|(ssrc, kind)| Incoming::new(*ssrc, *kind)).collect();
+        self.answer = Some(answer);
+        self.stage = Stage::Checking;
+        self.check(now, shared);
+        Ok(())
+    }
+
+    /// Sends a check, and sees to the next.
+    pub(super) fn check(&mut self, now: u64, shared: &mut Shared) {
+        let (Some(udp), Some(credentials)) = (&self.udp, &self.credentials) else { return };
+        // The same until it is granted: whichever copy is answered counts.
+        if self.transaction == [0; 12] || self.stage == Stage::Ready {
+            self.transaction = std::array::from_fn(|_| shared.random.u8(..));
+        }
+        stun::write_check(&mut shared.buffer, self.transaction, credentials);
+        udp.send(&shared.buffer);
+        let again = match self.stage {
+            Stage::Checking => self.check_after,
+            _ => CHECK_INTERVAL,
+        };
+        self.check_after = again.min(CHECK_INTERVAL) * 2;
+        shared.timers.push(now + again.min(CHECK_INTERVAL), Timer::Check(self.index));
+    }
+
+    /// A datagram came.
+    pub(super) fn on_datagram(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
+        match classify(bytes) {
+            Bytes::Rtp => self.on_rtp(arrived, bytes, shared),
+            Bytes::Rtcp => self.on_rtcp(arrived, bytes, shared),
+            Bytes::Stun if self.stage == Stage::Checking && stun::grants(bytes, self.transaction) => {
+                self.stage = Stage::Handshaking;
+                shared.handshake(arrived.instant, self.session(), DtlsRequest::Start { active: true });
+            }
+            Bytes::Dtls => {
+                shared.handshake(arrived.instant, self.session(), DtlsRequest::Packet(bytes.to_vec()));
+            }
+            _ => {}
+        }
+    }
+
+    fn session(&self) -> DtlsSession {
+        DtlsSession(self.index as u64)
+    }
+
+    fn on_rtp(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
+        let Some(opener) = &mut self.opener else { return };
+        let Ok(header) = RtpHeader::parse(bytes) else { return };
+        let found = match self.incoming.get(self.last_found) {
+            Some(incoming) if incoming.ssrc() == header.ssrc => Some(self.last_found),
+            _ => self.incoming.iter().position(|incoming| incoming.ssrc() == header.ssrc),
+        };
+        let Some(incoming) = found.and_then(|index| self.incoming.get_mut(index)) else {
+            // Retransmissions are never asked for, so nothing else is expected.
+            return;
+        };
+        self.last_found = found.unwrap_or_default();
+        let Shared { meters, streams, options, .. } = shared;
+        let interval = |stream: u32| streams.get(stream as usize).map(|stream| stream.interval);
+        let every = options.decrypt_every;
+        let brought = incoming.on_packet(arrived, (&header, bytes), opener, every, meters, interval);
+        if brought.media && !self.had_packet {
+            self.had_packet = true;
+            if self.found_media {
+                meters.first_packet.record(arrived.now.saturating_sub(self.ready));
+            }
+        }
+        if brought.frame && !self.had_frame && (incoming.is_video() || !shared.has_video) {
+            self.had_frame = true;
+            if self.found_media {
+                shared.meters.first_frame.record(arrived.now.saturating_sub(self.begun));
+            }
+        }
+        if brought.wants_keyframe {
+            shared.meters.keyframe_requests += 1;
+            let media = Ssrc(header.ssrc);
+            self.send_rtcp(shared, |own, writer| writer.pli(own, media));
+        }
+    }
+
+    fn on_rtcp(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
+        let Some(opener) = &mut self.opener else { return };
+        let Ok(length) = opener.open_rtcp(bytes) else {
+            shared.meters.unopened += 1;
+            return;
+        };
+        let Self { senders, incoming, .. } = self;
+        rtcp::parse(&bytes[..length], &mut |item| match item {
+            RtcpItem::Pli { media } | RtcpItem::Fir { media, .. } => {
+                if let Some(sender) = senders.iter_mut().find(|sender| sender.ssrc == media.0) {
+                    sender.wants_key = true;
+                }
+            }
+            RtcpItem::SenderReport { ssrc, ntp, .. } => {
+                if let Some(incoming) = incoming.iter_mut().find(|incoming| incoming.ssrc() == ssrc.0) {
+                    incoming.on_sender_report(arrived.instant, ntp);
+                }
+            }
+            _ => {}
+        });
+    }
+
+    /// What the handshake did.
+    pub(super) fn on_handshake(
+        &mut self,
+        now: u64,
+        event: DtlsEvent,
+        shared: &mut Shared,
+    ) -> Result<(), String> {
+        match event {
+            DtlsEvent::Packet(bytes) => {
+                if let Some(udp) = &self.udp {
+                    udp.send(&bytes);
+                }
+            }
+            DtlsEvent::PeerCertificate(certificate) => {
+                let expected = self.answer.as_ref().map(|answer| answer.fingerprint.as_str());
+                if expected != Some(super::sdp::fingerprint(&certificate).as_str()) {
+                    return Err("the server's certificate is not that of its answer".into());
+                }
+            }
+            DtlsEvent::KeyingMaterial { profile, material } => {
+                let pair = contexts(profile, &material, true);
+                let (opener, sealer) = pair.map_err(|_| "the keys have the wrong length")?;
+                (self.opener, self.sealer) = (Some(opener), Some(sealer));
+                shared.srtp_profile = Some(profile);
+            }
+            DtlsEvent::Connected if self.stage == Stage::Handshaking => {
+                self.stage = Stage::Ready;
+                self.ready = now;
+                shared.meters.ready.record(now - self.offered);
+                shared.timers.push(now + REPORT_INTERVAL, Timer::Report(self.index));
+                for (place, sender) in self.senders.iter_mut().enumerate() {
+                    sender.begin(now + shared.phase(sender.stream, sender.period()));
+                    let first = sender.schedule.map_or(now, |schedule| schedule.next());
+                    shared.timers.push(first, Timer::Send(self.index, place));
+                    if let Some(live) = shared.live.get_mut(self.plan.room) {
+                        *live += 1;
+                    }
+                }
+            }
+            DtlsEvent::Connected => {}
+            DtlsEvent::Closed => return Err("the server closed the media path".into()),
+        }
+        Ok(())
+    }
+
+    /// Sends reports, and sees to the next.
+    pub(super) fn report(&mut self, now: u64, shared: &mut Shared) {
+        let instant = shared.clock.instant(now);
+        let ntp = shared.clock.ntp(now);
+        let Self { senders, incoming, .. } = self;
+        let blocks: Vec<_> = incoming.iter_mut().filter_map(|stream| stream.report_block(instant)).collect();
+        let mut plain = std::mem::take(&mut shared.reports);
+        let mut writer = RtcpWriter::new(&mut plain);
+        senders.iter().for_each(|sender| sender.report(now, ntp, &mut writer));
+        let own = Ssrc(senders.first().map_or(1, |sender| sender.ssrc));
+        if !blocks.is_empty() || senders.is_empty() {
+            writer.receiver_report(own, &blocks);
+        }
+        writer.sdes_cname(own, "load");
+        self.seal_and_send(&mut plain);
+        shared.reports = plain;
+        shared.timers.push(now + REPORT_INTERVAL, Timer::Report(self.index));
+    }
+
+    fn send_rtcp(&mut self, shared: &mut Shared, write: impl FnOnce(Ssrc, &mut RtcpWriter<'_>)) {
+        let own = Ssrc(self.senders.first().map_or(1, |sender| sender.ssrc));
+        let mut plain = std::mem::take(&mut shared.reports);
+        write(own, &mut RtcpWriter::new(&mut plain));
+        self.seal_and_send(&mut plain);
+        shared.reports = plain;
+    }
+
+    /// Sends a compound, and empties its buffer.
+    fn seal_and_send(&mut self, plain: &mut Vec<u8>) {
+        let length = plain.len();
+        plain.resize(length + RTCP_OVERHEAD_MAX, 0);
+        if let (Some(sealer), Some(udp)) = (&mut self.sealer, &self.udp)
+            && let Some(sealed) = sealer.seal_rtcp(plain, length)
+        {
+            udp.send(&plain[..sealed]);
+        }
+        plain.clear();
+    }
+
+    /// Tracks that flow.
+    pub(super) fn flowing(&self) -> usize {
+        self.incoming.iter().filter(|incoming| incoming.source.is_some()).count()
+    }
+
+    /// How long somebody who is not there yet has been trying.
+    pub(super) fn waiting_for(&self, now: u64) -> Duration {
+        Duration::from_nanos(now.saturating_sub(self.begun))
+    }
+}

@@ -1,0 +1,362 @@
+//! What a run comes to: figures with their names and units, and whether they can be trusted.
+
+use serde::Serialize;
+
+use super::generator::Generator;
+use super::meters::Times;
+use super::options::LoadOptions;
+use super::person::{Person, Stage};
+
+/// Own lag above this share of the latency makes the latency doubtful.
+const LAG_SHARE_MAX: f64 = 0.20;
+/// Being busy for a larger share of the time makes everything doubtful.
+const BUSY_PERCENT_MAX: f64 = 85.0;
+
+/// Times in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Percentiles {
+    /// How many there were.
+    pub count: u64,
+    /// The mean.
+    pub mean: f64,
+    /// Half are no longer.
+    pub p50: f64,
+    /// 90 % are no longer.
+    pub p90: f64,
+    /// 95 % are no longer.
+    pub p95: f64,
+    /// 99 % are no longer.
+    pub p99: f64,
+    /// 99.9 % are no longer.
+    #[serde(rename = "p99.9")]
+    pub p99_9: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl Percentiles {
+    pub(super) fn of(times: &Times) -> Self {
+        let micros = |percent: f64| times.percentile(percent) as f64 / 1000.0;
+        if times.count() == 0 {
+            return Self::default();
+        }
+        Self {
+            count: times.count(),
+            mean: times.mean() / 1000.0,
+            p50: micros(50.0),
+            p90: micros(90.0),
+            p95: micros(95.0),
+            p99: micros(99.0),
+            p99_9: micros(99.9),
+            max: times.max() as f64 / 1000.0,
+        }
+    }
+}
+
+/// Packets of the measurement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Packets {
+    /// Sent by publishers.
+    pub sent: u64,
+    /// What subscribers should have received of these.
+    pub expected: u64,
+    /// What they received.
+    pub received: u64,
+    /// What they did not.
+    pub lost: u64,
+    /// The same as a share.
+    pub lost_percent: f64,
+    /// Came after a packet of a higher number.
+    pub reordered: u64,
+    /// Came more than once.
+    pub duplicates: u64,
+    /// Could not be opened.
+    pub unopened: u64,
+    /// The generator's kernel did not take them.
+    pub unsent: u64,
+    /// The generator was too late to send them at all.
+    pub skipped: u64,
+    /// Sent in a second.
+    pub sent_per_second: f64,
+    /// Received in a second.
+    pub received_per_second: f64,
+    /// UDP payload sent in a second, megabits.
+    pub sent_mbit_per_second: f64,
+    /// UDP payload received in a second, megabits.
+    pub received_mbit_per_second: f64,
+}
+
+/// How joining went; microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Joins {
+    /// From connecting (TCP) to the answer to the offer.
+    pub connect_to_answer: Percentiles,
+    /// From sending the offer to being able to send media: ICE and DTLS.
+    pub offer_to_ready: Percentiles,
+    /// From being able to send to the first media packet.
+    pub ready_to_first_packet: Percentiles,
+    /// From connecting to the first frame that can be decoded.
+    pub connect_to_first_frame: Percentiles,
+}
+
+/// What viewers saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Viewing {
+    /// Video frames that could be decoded.
+    pub frames: u64,
+    /// Times that a picture stood still.
+    pub freezes: u64,
+    /// For how long in all, milliseconds.
+    pub frozen_millis: f64,
+    /// The longest time without a new frame, milliseconds.
+    pub longest_pause_millis: f64,
+    /// Times that an audio stream paused by the same rule.
+    pub audio_gaps: u64,
+    /// Key frames asked for.
+    pub keyframe_requests: u64,
+}
+
+/// What the server used.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerUse {
+    /// Its process.
+    pub pid: u32,
+    /// Processor time, as a share of one core.
+    pub cpu_percent: f64,
+    /// Processor time for each packet that subscribers received, microseconds.
+    pub cpu_micros_per_packet: f64,
+    /// Resident memory at the end, KiB.
+    pub rss_kib: u64,
+    /// What it grew by since before anybody joined, for each person who joined, KiB.
+    pub rss_kib_per_participant: f64,
+}
+
+/// How the generator itself was.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Own {
+    /// From a packet's being due to its being sent, microseconds.
+    pub tick_lag: Percentiles,
+    /// From the kernel's receiving a packet to our reading it, microseconds.
+    pub read_lag: Percentiles,
+    /// Time in which it had something to do.
+    pub busy_percent: f64,
+    /// Processor time, looking for work included.
+    pub cpu_percent: f64,
+    /// Whether latency and loss can be taken for the server's.
+    pub trusted: bool,
+    /// Why not.
+    pub doubts: Vec<String>,
+}
+
+/// A run's result.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// This program's version.
+    pub version: &'static str,
+    /// Whether everyone joined and media flowed to everyone.
+    pub ok: bool,
+    /// What went wrong.
+    pub problems: Vec<String>,
+    /// Whether somebody ended it early.
+    pub interrupted: bool,
+    /// The profile's name.
+    pub profile: &'static str,
+    /// Rooms.
+    pub rooms: usize,
+    /// People that were to join.
+    pub people: usize,
+    /// People that joined.
+    pub joined: usize,
+    /// Tracks that flowed to somebody.
+    pub subscriptions: usize,
+    /// Seconds measured.
+    pub seconds: f64,
+    /// The SRTP profile that was negotiated.
+    pub srtp: Option<String>,
+    /// Packets.
+    pub packets: Packets,
+    /// From stamp to having been read, microseconds.
+    pub latency: Percentiles,
+    /// From stamp to the receiver's socket, microseconds: without the generator's own delay in reading.
+    pub latency_to_socket: Percentiles,
+    /// Joining.
+    pub joins: Joins,
+    /// What viewers saw.
+    pub viewing: Viewing,
+    /// What the server used, if its process is known.
+    pub server: Option<ServerUse>,
+    /// How the generator was.
+    pub generator: Own,
+}
+
+impl Report {
+    pub(super) fn of(run: &Generator) -> Self {
+        let meters = &run.shared.meters;
+        let options: &LoadOptions = &run.shared.options;
+        let seconds = meters.until.saturating_sub(meters.from) as f64 / 1e9;
+        let joined = run.people.iter().filter(|person| person.sealer.is_some()).count();
+        let mut problems = run.problems.clone();
+        let packets = packets(run, seconds);
+        if problems.is_empty() && packets.received == 0 {
+            problems.push("no media was received".into());
+        }
+        let latency = Percentiles::of(&meters.latency);
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            ok: problems.is_empty(),
+            problems,
+            interrupted: run.interrupted,
+            profile: options.profile.name(),
+            rooms: options.rooms,
+            people: run.people.len(),
+            joined,
+            subscriptions: run.people.iter().map(Person::flowing).sum(),
+            seconds,
+            srtp: run.shared.srtp_profile.map(|profile| format!("{profile:?}")),
+            packets,
+            latency,
+            latency_to_socket: Percentiles::of(&meters.latency_to_socket),
+            joins: Joins {
+                connect_to_answer: Percentiles::of(&meters.signalling),
+                offer_to_ready: Percentiles::of(&meters.ready),
+                ready_to_first_packet: Percentiles::of(&meters.first_packet),
+                connect_to_first_frame: Percentiles::of(&meters.first_frame),
+            },
+            viewing: viewing(run),
+            server: server(run, seconds, joined, packets.received),
+            generator: own(run, seconds, latency.p99),
+        }
+    }
+}
+
+fn packets(run: &Generator, seconds: f64) -> Packets {
+    let meters = &run.shared.meters;
+    let by_number = run.shared.options.decrypt_every > 1;
+    let mut expected = 0;
+    for incoming in run.people.iter().flat_map(|person| &person.incoming) {
+        let source = incoming.source.and_then(|stream| run.shared.streams.get(stream as usize));
+        expected += match source {
+            // What was sent is known, also what the stream's own numbers could not tell: its tail.
+            Some(stream) if !stream.layered && !incoming.switched && !by_number => stream.sent,
+            Some(_) => incoming.counted + incoming.lost_by_number(),
+            None => 0,
+        };
+    }
+    let lost = expected.saturating_sub(meters.received);
+    let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+    Packets {
+        sent: meters.sent,
+        expected,
+        received: meters.received,
+        lost,
+        lost_percent: if expected > 0 { 100.0 * lost as f64 / expected as f64 } else { 0.0 },
+        reordered: meters.reordered,
+        duplicates: meters.duplicates,
+        unopened: meters.unopened,
+        unsent: meters.unsent,
+        skipped: meters.skipped,
+        sent_per_second: per_second(meters.sent),
+        received_per_second: per_second(meters.received),
+        sent_mbit_per_second: per_second(meters.sent_bytes * 8) / 1e6,
+        received_mbit_per_second: per_second(meters.received_bytes * 8) / 1e6,
+    }
+}
+
+fn viewing(run: &Generator) -> Viewing {
+    let mut viewing =
+        Viewing { keyframe_requests: run.shared.meters.keyframe_requests, ..Viewing::default() };
+    for incoming in run.people.iter().flat_map(|person| &person.incoming) {
+        let Some(frames) = &incoming.frames else { continue };
+        if !incoming.is_video() {
+            viewing.audio_gaps += frames.freezes;
+            continue;
+        }
+        viewing.frames += frames.decoded;
+        viewing.freezes += frames.freezes;
+        viewing.frozen_millis += frames.frozen as f64 / 1e6;
+        viewing.longest_pause_millis = viewing.longest_pause_millis.max(frames.longest as f64 / 1e6);
+    }
+    viewing
+}
+
+fn server(run: &Generator, seconds: f64, joined: usize, received: u64) -> Option<ServerUse> {
+    let (before, after) = run.usages.server?;
+    let cpu = after.cpu_nanos.saturating_sub(before.cpu_nanos) as f64;
+    let grown = after.rss_kib.saturating_sub(run.usages.server_idle.map_or(0, |usage| usage.rss_kib));
+    Some(ServerUse {
+        pid: run.server_pid?,
+        cpu_percent: if seconds > 0.0 { cpu / seconds / 1e7 } else { 0.0 },
+        cpu_micros_per_packet: if received > 0 { cpu / 1e3 / received as f64 } else { 0.0 },
+        rss_kib: after.rss_kib,
+        rss_kib_per_participant: grown as f64 / joined.max(1) as f64,
+    })
+}
+
+fn own(run: &Generator, seconds: f64, latency_p99: f64) -> Own {
+    let meters = &run.shared.meters;
+    let (idle, all) = run.idle;
+    let busy_percent = if all > 0 { 100.0 - 100.0 * idle as f64 / all as f64 } else { 0.0 };
+    let cpu = run.usages.own.map_or(0, |(before, after)| after.cpu_nanos.saturating_sub(before.cpu_nanos));
+    let (tick_lag, read_lag) = (Percentiles::of(&meters.tick_lag), Percentiles::of(&meters.read_lag));
+    let mut doubts = doubts(latency_p99, tick_lag.p99, read_lag.p99, busy_percent);
+    let failed = run.people.iter().filter(|person| matches!(person.stage, Stage::Failed(_))).count();
+    if failed > 0 {
+        doubts.push(format!("{failed} people are missing, so the load was lighter than asked for"));
+    }
+    Own {
+        tick_lag,
+        read_lag,
+        busy_percent,
+        cpu_percent: if seconds > 0.0 { cpu as f64 / seconds / 1e7 } else { 0.0 },
+        trusted: doubts.is_empty(),
+        doubts,
+    }
+}
+
+/// What makes figures doubtful.
+fn doubts(latency_p99: f64, tick_lag_p99: f64, read_lag_p99: f64, busy_percent: f64) -> Vec<String> {
+    let mut doubts = Vec::new();
+    for (lag, what) in [(read_lag_p99, "read packets"), (tick_lag_p99, "sent packets")] {
+        if latency_p99 > 0.0 && lag > LAG_SHARE_MAX * latency_p99 {
+            doubts.push(format!(
+                "the generator {what} late by {lag:.0} µs (p99), more than a fifth of the latency's p99 of \
+                 {latency_p99:.0} µs"
+            ));
+        }
+    }
+    if busy_percent > BUSY_PERCENT_MAX {
+        doubts.push(format!("the generator was busy {busy_percent:.0} % of the time"));
+    }
+    doubts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generator_that_lags_says_so() {
+        assert!(doubts(1000.0, 190.0, 190.0, 80.0).is_empty());
+        assert!(doubts(1000.0, 190.0, 210.0, 80.0)[0].contains("read packets late by 210 µs"));
+        assert!(doubts(1000.0, 210.0, 0.0, 80.0)[0].contains("sent packets late"));
+        assert!(doubts(1000.0, 0.0, 0.0, 86.0)[0].contains("busy 86 %"));
+        assert_eq!(doubts(100.0, 90.0, 90.0, 99.0).len(), 3);
+    }
+
+    #[test]
+    fn percentiles_are_microseconds() {
+        let mut times = Times::new();
+        (1..=1000u64).for_each(|micros| times.record(micros * 1000));
+        let percentiles = Percentiles::of(&times);
+        assert!((percentiles.p50 - 500.0).abs() < 1.0, "{percentiles:?}");
+        assert!((percentiles.max - 1000.0).abs() < 1.0, "{percentiles:?}");
+        assert_eq!(Percentiles::of(&Times::new()), Percentiles::default());
+    }
+}

@@ -1,0 +1,265 @@
+//! The generator's offer, written from a template, and what it needs of the answer.
+//!
+//! A real offer with little in it: Opus, VP8 with retransmission, BUNDLE, and the feedback that browsers ask for.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::core::command::Kind;
+
+/// The payload type of Opus.
+pub(super) const OPUS: u8 = 111;
+/// The payload type of VP8.
+pub(super) const VP8: u8 = 96;
+/// The payload type of VP8's retransmissions.
+const VP8_RTX: u8 = 97;
+/// Header extension ids: MID (RFC 8843), RID (RFC 8852), transport-wide sequence numbers.
+pub(super) const EXTENSION_MID: u8 = 4;
+/// See [`EXTENSION_MID`].
+pub(super) const EXTENSION_RID: u8 = 10;
+/// See [`EXTENSION_MID`].
+pub(super) const EXTENSION_TRANSPORT_CC: u8 = 3;
+
+const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// A section that publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Published {
+    /// Audio or video.
+    pub kind: Kind,
+    /// The stream, unless it is a simulcast.
+    pub ssrc: u32,
+    /// The encodings of a simulcast.
+    pub rids: Vec<&'static str>,
+}
+
+/// An offer.
+#[derive(Debug, Clone)]
+pub(super) struct Offer<'a> {
+    /// Our ICE credentials.
+    pub ufrag: &'a str,
+    /// The password to it.
+    pub password: &'a str,
+    /// SHA-256 of our certificate, as SDP has it.
+    pub fingerprint: &'a str,
+    /// Slots for audio, at least one, and for video.
+    pub slots: (usize, usize),
+    /// What is published, behind the slots.
+    pub published: &'a [Published],
+    /// Ask for transport-wide congestion control.
+    pub transport_cc: bool,
+}
+
+impl Offer<'_> {
+    /// The mid of a published section.
+    pub(super) fn published_mid(&self, index: usize) -> String {
+        (self.slots.0 + self.slots.1 + index).to_string()
+    }
+
+    /// The text.
+    pub(super) fn text(&self) -> String {
+        let (audio, video) = self.slots;
+        let sections = audio + video + self.published.len();
+        let mut out = String::with_capacity(300 + 700 * sections);
+        out.push_str("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");
+        for mid in 0..sections {
+            let _ = write!(out, " {mid}");
+        }
+        out.push_str("\r\na=msid-semantic: WMS *\r\n");
+        for mid in 0..audio + video {
+            let kind = if mid < audio { Kind::Audio } else { Kind::Video };
+            self.section(&mut out, mid, kind, "recvonly");
+        }
+        for (index, published) in self.published.iter().enumerate() {
+            self.section(&mut out, audio + video + index, published.kind, "sendonly");
+            let _ = write!(out, "a=msid:load load-{index}\r\n");
+            if published.rids.is_empty() {
+                let _ = write!(out, "a=ssrc:{} cname:load\r\n", published.ssrc);
+            } else {
+                for rid in &published.rids {
+                    let _ = write!(out, "a=rid:{rid} send\r\n");
+                }
+                let _ = write!(out, "a=simulcast:send {}\r\n", published.rids.join(";"));
+            }
+        }
+        out
+    }
+
+    fn section(&self, out: &mut String, mid: usize, kind: Kind, direction: &str) {
+        let (media, payload_types) = match kind {
+            Kind::Audio => ("audio", format!("{OPUS}")),
+            Kind::Video => ("video", format!("{VP8} {VP8_RTX}")),
+        };
+        let _ = write!(
+            out,
+            "m={media} 9 UDP/TLS/RTP/SAVPF {payload_types}\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
+             a=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:sha-256 {}\r\na=setup:actpass\r\na=mid:{mid}\r\n\
+             a=extmap:{EXTENSION_MID} urn:ietf:params:rtp-hdrext:sdes:mid\r\n",
+            self.ufrag, self.password, self.fingerprint
+        );
+        if self.transport_cc {
+            let _ = write!(out, "a=extmap:{EXTENSION_TRANSPORT_CC} {TRANSPORT_CC_URI}\r\n");
+        }
+        if kind == Kind::Video {
+            let _ = write!(out, "a=extmap:{EXTENSION_RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n");
+        }
+        let _ = write!(out, "a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n");
+        let (codec, rate) = match kind {
+            Kind::Audio => (OPUS, "opus/48000/2"),
+            Kind::Video => (VP8, "VP8/90000"),
+        };
+        let _ = write!(out, "a=rtpmap:{codec} {rate}\r\n");
+        if self.transport_cc {
+            let _ = write!(out, "a=rtcp-fb:{codec} transport-cc\r\n");
+        }
+        match kind {
+            Kind::Audio => {
+                let _ = write!(out, "a=fmtp:{OPUS} minptime=10;useinbandfec=1\r\n");
+            }
+            Kind::Video => {
+                for feedback in ["ccm fir", "nack", "nack pli"] {
+                    let _ = write!(out, "a=rtcp-fb:{VP8} {feedback}\r\n");
+                }
+                let _ = write!(out, "a=rtpmap:{VP8_RTX} rtx/90000\r\na=fmtp:{VP8_RTX} apt={VP8}\r\n");
+            }
+        }
+    }
+}
+
+/// What the generator needs of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The server's ICE credentials.
+    pub ufrag: String,
+    /// The password to it.
+    pub password: String,
+    /// SHA-256 of its certificate, as SDP has it, in capitals.
+    pub fingerprint: String,
+    /// Its UDP candidates, best first.
+    pub candidates: Vec<SocketAddr>,
+    /// Streams that it sends media on.
+    pub media: Vec<(u32, Kind)>,
+}
+
+impl Answer {
+    /// Reads an answer, or says what it lacks.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let mut answer = Self {
+            ufrag: String::new(),
+            password: String::new(),
+            fingerprint: String::new(),
+            candidates: Vec::new(),
+            media: Vec::new(),
+        };
+        let mut kind = Kind::Audio;
+        let mut taken = false;
+        for line in text.lines() {
+            if let Some(media) = line.strip_prefix("m=") {
+                kind = if media.starts_with("audio") { Kind::Audio } else { Kind::Video };
+                taken = false;
+            } else if let Some(value) = line.strip_prefix("a=ice-ufrag:") {
+                answer.ufrag = value.to_owned();
+            } else if let Some(value) = line.strip_prefix("a=ice-pwd:") {
+                answer.password = value.to_owned();
+            } else if let Some(value) = line.strip_prefix("a=fingerprint:sha-256 ") {
+                answer.fingerprint = value.to_ascii_uppercase();
+            } else if let Some(value) = line.strip_prefix("a=candidate:") {
+                answer.candidates.extend(udp_candidate(value));
+            } else if let Some(value) = line.strip_prefix("a=ssrc:")
+                && !taken
+            {
+                // The first of a section is the media; what follows are its other attributes and its retransmissions.
+                let number = value.split_whitespace().next().and_then(|number| number.parse().ok());
+                answer.media.extend(number.map(|ssrc| (ssrc, kind)));
+                taken = true;
+            }
+        }
+        let lacks = [
+            ("ICE credentials", answer.ufrag.is_empty() || answer.password.is_empty()),
+            ("a SHA-256 fingerprint", answer.fingerprint.is_empty()),
+            ("a UDP candidate", answer.candidates.is_empty()),
+        ];
+        match lacks.iter().find(|(_, lacks)| *lacks) {
+            Some((what, _)) => Err(format!("the server's answer lacks {what}")),
+            None => Ok(answer),
+        }
+    }
+
+    /// The candidate to use: that of the address where signalling runs, else the first of its family, else the first.
+    pub(super) fn candidate_near(&self, signalling: IpAddr) -> Option<SocketAddr> {
+        let same_address = self.candidates.iter().find(|candidate| candidate.ip() == signalling);
+        let same_family =
+            || self.candidates.iter().find(|candidate| candidate.is_ipv4() == signalling.is_ipv4());
+        same_address.or_else(same_family).or(self.candidates.first()).copied()
+    }
+}
+
+/// The address of a candidate attribute (RFC 8839 §5.1), if it is one for UDP.
+fn udp_candidate(value: &str) -> Option<SocketAddr> {
+    let words: Vec<&str> = value.split_whitespace().collect();
+    let &[_, _, transport, _, ip, port, ..] = words.as_slice() else { return None };
+    if !transport.eq_ignore_ascii_case("udp") {
+        return None;
+    }
+    Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
+}
+
+/// SHA-256 of a certificate as SDP has it (RFC 8122 §5).
+pub(super) fn fingerprint(certificate: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+    let pairs: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    pairs.join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use str0m::change::SdpOffer;
+
+    use super::*;
+    use crate::core::sdp::Offer as ServersView;
+
+    fn offer(published: &[Published]) -> String {
+        let fingerprint = fingerprint(b"a certificate");
+        Offer {
+            ufrag: "four",
+            password: "twenty-two characters!",
+            fingerprint: &fingerprint,
+            slots: (1, 2),
+            published,
+            transport_cc: true,
+        }
+        .text()
+    }
+
+    #[test]
+    fn the_engine_takes_our_offers() {
+        let camera = Published { kind: Kind::Video, ssrc: 7, rids: Vec::new() };
+        let microphone = Published { kind: Kind::Audio, ssrc: 8, rids: Vec::new() };
+        let layered = Published { rids: vec!["low", "medium", "high"], ..camera.clone() };
+        for published in [vec![], vec![camera, microphone], vec![layered]] {
+            let text = offer(&published);
+            SdpOffer::from_sdp_string(&text).expect("an offer");
+            let view = ServersView::read(&text).expect("an offer");
+            assert_eq!(view.sections.len(), 3 + published.len());
+            if let Some(first) = published.first() {
+                assert_eq!(view.sections[3].rids, first.rids);
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_gives_what_is_needed_or_says_what_is_missing() {
+        let text = "v=0\r\nm=audio 9 X 111\r\na=ice-ufrag:abc\r\na=ice-pwd:def\r\na=fingerprint:sha-256 aB:01\r\n\
+            a=mid:0\r\na=ssrc:5 cname:x\r\na=ssrc:5 msid:a b\r\nm=video 9 X 96 97\r\na=ssrc-group:FID 6 7\r\n\
+            a=ssrc:6 cname:x\r\na=ssrc:7 cname:x\r\na=candidate:1 1 tcp 9 127.0.0.1 1 typ host tcptype passive\r\n\
+            a=candidate:2 1 udp 9 10.0.0.1 2 typ host\r\na=candidate:3 1 UDP 8 ::1 3 typ host\r\n";
+        let answer = Answer::read(text).expect("whole");
+        assert_eq!((answer.ufrag.as_str(), answer.password.as_str()), ("abc", "def"));
+        assert_eq!(answer.fingerprint, "AB:01");
+        assert_eq!(answer.media, [(5, Kind::Audio), (6, Kind::Video)]);
+        let near = |ip: &str| answer.candidate_near(ip.parse().expect("an address")).expect("one").port();
+        assert_eq!((near("10.0.0.1"), near("::2"), near("192.0.2.1")), (2, 3, 2));
+        let without = text.replace("a=fingerprint", "a=nothing");
+        assert!(Answer::read(&without).expect_err("lacks").contains("fingerprint"));
+    }
+}

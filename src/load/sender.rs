@@ -1,0 +1,189 @@
+//! One stream that a person sends: packets on a schedule, sealed, and the reports on it.
+
+use super::meters::Meters;
+use super::options::{Encoding, Track};
+use super::packet::{self, Stamp};
+use super::schedule::Schedule;
+use super::sdp::{EXTENSION_MID, EXTENSION_RID, EXTENSION_TRANSPORT_CC, OPUS, VP8};
+use super::{frames::FramePart, person::UdpEnd};
+use crate::core::command::Kind;
+use crate::core::ids::Ssrc;
+use crate::core::media::rtcp::RtcpWriter;
+use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender};
+use crate::wire::rtp::{ExtensionBlock, RTP_HEADER_WRITE_MAX, RtpFields, write_header};
+
+/// Packets that name their section; browsers do it until the first receiver report.
+const NAMED_PACKETS: u64 = 100;
+
+/// One stream.
+pub(super) struct Sender {
+    /// Its number in this run.
+    pub stream: u32,
+    /// Its name on the wire.
+    pub ssrc: u32,
+    /// When packets are due; `None` before it begins.
+    pub schedule: Option<Schedule>,
+    /// The next frame is to be a key frame.
+    pub wants_key: bool,
+    kind: Kind,
+    mid: String,
+    encoding: Encoding,
+    at_once: bool,
+    interval: u64,
+    ticks: u32,
+    began: u64,
+    first_index: u64,
+    index: u64,
+    frame: u32,
+    part: u8,
+    key: bool,
+    timestamp_base: u32,
+    octets: u64,
+}
+
+/// How a stream is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Identity {
+    /// Its number in this run.
+    pub stream: u32,
+    /// Its name on the wire.
+    pub ssrc: u32,
+    /// Its first sequence number, below 2^15.
+    pub sequence: u16,
+    /// Its first timestamp.
+    pub timestamp: u32,
+}
+
+impl Sender {
+    /// A stream that has not begun.
+    pub(super) fn new(identity: Identity, track: &Track, encoding: Encoding) -> Self {
+        Self {
+            stream: identity.stream,
+            ssrc: identity.ssrc,
+            schedule: None,
+            wants_key: true,
+            kind: track.kind,
+            mid: String::new(),
+            encoding,
+            at_once: track.at_once,
+            interval: track.interval,
+            ticks: track.ticks,
+            began: 0,
+            first_index: u64::from(identity.sequence),
+            index: u64::from(identity.sequence),
+            frame: 0,
+            part: 0,
+            key: false,
+            timestamp_base: identity.timestamp,
+            octets: 0,
+        }
+    }
+
+    /// Which section it goes by.
+    pub(super) fn set_mid(&mut self, mid: String) {
+        self.mid = mid;
+    }
+
+    /// From one point of the schedule to the next, nanoseconds.
+    pub(super) fn period(&self) -> u64 {
+        if self.at_once { self.interval } else { self.interval / u64::from(self.encoding.packets.max(1)) }
+    }
+
+    /// Begins.
+    pub(super) fn begin(&mut self, at: u64) {
+        self.began = at;
+        self.schedule = Some(Schedule::new(at, self.period()));
+    }
+
+    /// Sends what one point of the schedule stands for; `clock` is read for each packet. How many were sent.
+    pub(super) fn send(
+        &mut self,
+        clock: impl Fn() -> u64,
+        transport_sequence: Option<&mut u16>,
+        sealer: &SrtpSender,
+        udp: &UdpEnd,
+        buffer: &mut Vec<u8>,
+        meters: &mut Meters,
+    ) -> u64 {
+        let mut transport_sequence = transport_sequence;
+        let packets = if self.at_once { self.encoding.packets } else { 1 };
+        let mut counted = 0;
+        for _ in 0..packets {
+            let now = clock();
+            let Some(length) = self.write(now, transport_sequence.as_deref_mut(), sealer, buffer) else {
+                meters.unsent += 1;
+                continue;
+            };
+            if udp.send(&buffer[..length]) {
+                if meters.counts(now) {
+                    counted += 1;
+                    meters.sent += 1;
+                    meters.sent_bytes += length as u64;
+                }
+            } else {
+                meters.unsent += 1;
+            }
+        }
+        counted
+    }
+
+    fn write(
+        &mut self,
+        now: u64,
+        transport_sequence: Option<&mut u16>,
+        sealer: &SrtpSender,
+        buffer: &mut Vec<u8>,
+    ) -> Option<usize> {
+        if self.part == 0 {
+            self.key = self.kind == Kind::Audio || std::mem::take(&mut self.wants_key);
+        }
+        let (frame, index) = (self.frame, self.part);
+        let last = index + 1 >= self.encoding.packets;
+        let part = FramePart { frame, index, count: self.encoding.packets, key: self.key };
+        let fields = RtpFields {
+            marker: last && self.kind == Kind::Video,
+            payload_type: if self.kind == Kind::Audio { OPUS } else { VP8 },
+            sequence: self.index as u16,
+            timestamp: self.timestamp_base.wrapping_add(frame.wrapping_mul(self.ticks)),
+            ssrc: self.ssrc,
+        };
+        let mut block = ExtensionBlock::new();
+        if let Some(sequence) = transport_sequence {
+            block.push(EXTENSION_TRANSPORT_CC, &sequence.to_be_bytes());
+            *sequence = sequence.wrapping_add(1);
+        }
+        if self.index - self.first_index < NAMED_PACKETS || self.encoding.rid.is_some() {
+            block.push(EXTENSION_MID, self.mid.as_bytes());
+            if let Some(rid) = self.encoding.rid {
+                block.push(EXTENSION_RID, rid.as_bytes());
+            }
+        }
+        buffer.resize(RTP_HEADER_WRITE_MAX + self.encoding.payload + RTP_OVERHEAD_MAX, 0);
+        let header = write_header(buffer, &fields, &block)?;
+        let end = header + self.encoding.payload;
+        let stamp = Stamp { stream: self.stream, sent: now, part };
+        packet::write(buffer.get_mut(header..end)?, self.kind, &stamp);
+        let length = sealer.seal_rtp(buffer, header, end, self.index)?;
+        self.index += 1;
+        self.octets += self.encoding.payload as u64;
+        if last {
+            self.frame = self.frame.wrapping_add(1);
+            self.part = 0;
+        } else {
+            self.part += 1;
+        }
+        Some(length)
+    }
+
+    /// Writes a sender report, once something was sent. `ntp` is wall time as NTP has it.
+    pub(super) fn report(&self, now: u64, ntp: u64, writer: &mut RtcpWriter<'_>) {
+        let packets = self.index - self.first_index;
+        if packets == 0 {
+            return;
+        }
+        let elapsed = u128::from(now.saturating_sub(self.began));
+        let ticks = (elapsed * u128::from(self.ticks) / u128::from(self.interval.max(1))) as u32;
+        let timestamp = self.timestamp_base.wrapping_add(ticks);
+        writer.sender_report(Ssrc(self.ssrc), ntp, timestamp, packets as u32, self.octets as u32, &[]);
+    }
+}

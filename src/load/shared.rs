@@ -1,0 +1,176 @@
+//! What all people of a run share: the clock, the counters, timers, handshakes, and the plan.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::clock::Clock;
+use super::meters::Meters;
+use super::options::{LoadOptions, Track};
+use super::schedule;
+use super::sdp;
+use crate::core::command::Kind;
+use crate::core::ids::DtlsSession;
+use crate::core::input::SrtpProfile;
+use crate::core::output::DtlsRequest;
+use crate::net::dtls::{DtlsEvents, Handshakes};
+
+/// People that share a loopback address: a server counts connections by address, and a test is not an attack.
+const PEOPLE_PER_ADDRESS: usize = 40;
+/// Characters of identifiers: ICE takes letters and digits.
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// What happens at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// A packet of a person's stream is due.
+    Send(usize, usize),
+    /// A person joins.
+    Join(usize),
+    /// A person's connectivity check is due.
+    Check(usize),
+    /// A person's report is due.
+    Report(usize),
+}
+
+/// Timers of all, by time.
+#[derive(Debug, Default)]
+pub(super) struct Timers(BinaryHeap<Reverse<(u64, Timer)>>);
+
+impl Timers {
+    /// Sets one.
+    pub(super) fn push(&mut self, at: u64, timer: Timer) {
+        self.0.push(Reverse((at, timer)));
+    }
+
+    /// When the next is due.
+    pub(super) fn next(&self) -> Option<u64> {
+        self.0.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes one that is due.
+    pub(super) fn pop(&mut self, now: u64) -> Option<Timer> {
+        if self.next()? > now { None } else { self.0.pop().map(|Reverse((_, timer))| timer) }
+    }
+}
+
+/// What is known of a stream that is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StreamInfo {
+    /// From frame to frame, nanoseconds.
+    pub interval: u64,
+    /// Whether it is one of several encodings, of which the server chooses.
+    pub layered: bool,
+    /// Packets sent that count.
+    pub sent: u64,
+}
+
+/// What all share.
+pub(super) struct Shared {
+    /// What to do.
+    pub options: LoadOptions,
+    /// What each publisher publishes.
+    pub tracks: Vec<Track>,
+    /// Whether there is any video.
+    pub has_video: bool,
+    /// The clock.
+    pub clock: Clock,
+    /// The counters.
+    pub meters: Meters,
+    /// Timers.
+    pub timers: Timers,
+    /// All streams that are sent, by number.
+    pub streams: Vec<StreamInfo>,
+    /// Streams that are being sent, by room.
+    pub live: Vec<u32>,
+    /// Random numbers of this run.
+    pub random: fastrand::Rng,
+    /// SHA-256 of the certificate that all use.
+    pub fingerprint: String,
+    /// The profile that was negotiated.
+    pub srtp_profile: Option<SrtpProfile>,
+    /// What handshakes did.
+    pub dtls_events: DtlsEvents,
+    /// Handshakes.
+    pub handshakes: Handshakes,
+    /// A packet under construction.
+    pub buffer: Vec<u8>,
+    /// A report under construction.
+    pub reports: Vec<u8>,
+    /// Messages just received.
+    pub messages: Vec<Value>,
+    run: String,
+}
+
+impl Shared {
+    /// Makes the certificate, and everything else empty.
+    pub(super) fn new(options: LoadOptions) -> io::Result<Self> {
+        let handshakes = Handshakes::new()?;
+        let fingerprint = sdp::fingerprint(handshakes.certificate());
+        let tracks = options.tracks();
+        let live = vec![0; options.rooms];
+        let random = fastrand::Rng::with_seed(options.seed);
+        let mut shared = Self {
+            has_video: tracks.iter().any(|track| track.kind == Kind::Video),
+            tracks,
+            options,
+            clock: Clock::new(),
+            meters: Meters::new(),
+            timers: Timers::default(),
+            streams: Vec::new(),
+            live,
+            random,
+            fingerprint,
+            srtp_profile: None,
+            dtls_events: DtlsEvents::new(),
+            handshakes,
+            buffer: Vec::new(),
+            reports: Vec::new(),
+            messages: Vec::new(),
+            run: String::new(),
+        };
+        shared.run = shared.text(6);
+        Ok(shared)
+    }
+
+    /// So many random letters and digits.
+    pub(super) fn text(&mut self, characters: usize) -> String {
+        (0..characters).map(|_| char::from(ALPHABET[self.random.usize(..ALPHABET.len())])).collect()
+    }
+
+    /// The name of a room, the same for every run of one seed.
+    pub(super) fn room_name(&self, room: usize) -> String {
+        format!("load-{}-{room}", self.run)
+    }
+
+    /// Slots that somebody who receives needs.
+    pub(super) fn wanted_slots(&self, kind: Kind) -> usize {
+        let of_kind = self.tracks.iter().filter(|track| track.kind == kind).count();
+        self.options.received_tracks() / self.tracks.len().max(1) * of_kind
+    }
+
+    /// Where in its period a stream begins.
+    pub(super) fn phase(&self, stream: u32, period: u64) -> u64 {
+        schedule::phase(u64::from(stream), self.options.seed, period)
+    }
+
+    /// The address that somebody comes from; `None`: the system chooses.
+    pub(super) fn source_address(&self, person: usize) -> Option<IpAddr> {
+        let IpAddr::V4(server) = self.options.server.ip() else { return None };
+        if !server.is_loopback() || !cfg!(target_os = "linux") {
+            return None;
+        }
+        // 127.1.0.1, 127.1.0.2, …
+        let number = (person / PEOPLE_PER_ADDRESS) as u32 + 1;
+        Some(Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 0)) + (number & 0xffff)).into())
+    }
+
+    /// Asks something of a handshake.
+    pub(super) fn handshake(&mut self, now: Instant, session: DtlsSession, request: DtlsRequest) {
+        self.handshakes.request(now, session, request, &mut self.dtls_events);
+    }
+}

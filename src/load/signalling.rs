@@ -1,0 +1,153 @@
+//! One person's WebSocket, which never blocks: connecting, upgrading, requests out, messages in.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use serde_json::{Value, json};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tungstenite::handshake::MidHandshake;
+use tungstenite::handshake::client::ClientHandshake;
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{HandshakeError, Message, WebSocket};
+
+use super::options::LoadOptions;
+
+/// Bytes of a WebSocket's read buffer: thousands of them are open at a time.
+const READ_BUFFER_BYTES: usize = 4096;
+
+enum State {
+    Connecting(TcpStream),
+    Upgrading(MidHandshake<ClientHandshake<TcpStream>>),
+    Open(Box<WebSocket<TcpStream>>),
+    Closed,
+}
+
+/// The connection.
+pub(super) struct Signalling {
+    state: State,
+    url: String,
+    requests: u64,
+}
+
+impl Signalling {
+    /// Begins to connect, from that address if there is one.
+    pub(super) fn connect(
+        options: &LoadOptions,
+        from: Option<SocketAddr>,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
+        let server = options.server;
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        if let Some(from) = from {
+            socket.bind(&SockAddr::from(from))?;
+        }
+        if let Err(error) = socket.connect(&SockAddr::from(server))
+            && error.kind() != io::ErrorKind::WouldBlock
+            && error.raw_os_error() != Some(EINPROGRESS)
+        {
+            return Err(error);
+        }
+        let mut stream = TcpStream::from_std(socket.into());
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let url = format!("ws://{}/ws", options.host);
+        Ok(Self { state: State::Connecting(stream), url, requests: 0 })
+    }
+
+    /// Something is ready. What was received, and whether the connection has just been opened.
+    pub(super) fn ready(&mut self, messages: &mut Vec<Value>) -> Result<bool, String> {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Connecting(stream) => self.connected(stream),
+            State::Upgrading(half) => self.upgraded(half.handshake()),
+            State::Open(mut socket) => {
+                let result = read(&mut socket, messages);
+                self.state = State::Open(socket);
+                result.map(|()| false)
+            }
+            State::Closed => Ok(false),
+        }
+    }
+
+    fn connected(&mut self, stream: TcpStream) -> Result<bool, String> {
+        if let Ok(Some(error)) | Err(error) = stream.take_error() {
+            return Err(format!("cannot connect: {error}"));
+        }
+        if let Err(error) = stream.peer_addr() {
+            if error.kind() == io::ErrorKind::NotConnected {
+                self.state = State::Connecting(stream);
+                return Ok(false);
+            }
+            return Err(format!("cannot connect: {error}"));
+        }
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_message_size(Some(4 << 20));
+        let url = self.url.clone();
+        self.upgraded(tungstenite::client::client_with_config(url, stream, Some(config)))
+    }
+
+    fn upgraded<R>(
+        &mut self,
+        result: Result<(WebSocket<TcpStream>, R), HandshakeError<ClientHandshake<TcpStream>>>,
+    ) -> Result<bool, String> {
+        match result {
+            Ok((socket, _)) => {
+                self.state = State::Open(Box::new(socket));
+                Ok(true)
+            }
+            Err(HandshakeError::Interrupted(half)) => {
+                self.state = State::Upgrading(half);
+                Ok(false)
+            }
+            Err(HandshakeError::Failure(error)) => Err(format!("the WebSocket was refused: {error}")),
+        }
+    }
+
+    /// Sends a request; which number its reply will have.
+    pub(super) fn request(&mut self, kind: &str, data: &Value) -> Result<u64, String> {
+        self.requests += 1;
+        let text = json!({"type": kind, "id": self.requests, "data": data}).to_string();
+        let State::Open(socket) = &mut self.state else { return Err("signalling is not open".into()) };
+        match socket.send(Message::text(text)) {
+            Ok(()) => Ok(self.requests),
+            Err(error) if would_block(&error) => Ok(self.requests),
+            Err(error) => Err(format!("signalling broke: {error}")),
+        }
+    }
+}
+
+fn would_block(error: &tungstenite::Error) -> bool {
+    matches!(error, tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+fn read(socket: &mut WebSocket<TcpStream>, messages: &mut Vec<Value>) -> Result<(), String> {
+    loop {
+        match socket.read() {
+            Ok(Message::Text(text)) => match serde_json::from_str(text.as_str()) {
+                Ok(message) => messages.push(message),
+                Err(error) => return Err(format!("the server sent what is not JSON: {error}")),
+            },
+            Ok(Message::Close(frame)) => {
+                let reason = frame.map_or_else(String::new, |frame| format!(" ({})", frame.code));
+                return Err(format!("the server closed signalling{reason}"));
+            }
+            Ok(_) => {}
+            Err(error) if would_block(&error) => break,
+            Err(error) => return Err(format!("signalling broke: {error}")),
+        }
+    }
+    // Answers to pings, and requests that did not fit before.
+    match socket.flush() {
+        Ok(()) => Ok(()),
+        Err(error) if would_block(&error) => Ok(()),
+        Err(error) => Err(format!("signalling broke: {error}")),
+    }
+}
+
+/// What a connection that is under way answers on Linux; elsewhere it is "would block".
+const EINPROGRESS: i32 = 115;
