@@ -9,6 +9,7 @@ mod setting;
 mod show;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use setting::{LogFilter, LogFormat, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
+pub use tokens::RoomTokens;
 
 use crate::net::Network;
 
@@ -116,6 +118,8 @@ sections! {
         trusted_proxies: Vec<Network> = Vec::new(), Rule::Any;
         /// The directory for what outlives a run. Empty: `$XDG_DATA_HOME/strait`, or else `~/.local/share/strait`.
         data_dir: Option<PathBuf> = None, Rule::Any;
+        /// How long the server goes on after it was told to stop, without letting anybody in.
+        drain: Duration = Duration::ZERO, Rule::Seconds(0.0, DAY);
     }
     /// The certificate, and what is served without one.
     tls: Tls {
@@ -180,6 +184,16 @@ sections! {
         udp_send_buffer: usize = 4 * MIB, Rule::Count(64 * KIB, 1024 * MIB);
         /// Send and receive one datagram per system call, for systems where batching misbehaves.
         portable_udp: bool = false, Rule::Any;
+    }
+    /// Publishing and viewing over plain HTTP requests, by WHIP and WHEP.
+    whip: Whip {
+        /// Which bearer tokens open which rooms. A room without any is open, as joining is.
+        tokens: RoomTokens = RoomTokens::default(), Rule::Any;
+    }
+    /// Figures for Prometheus, at `/metrics`.
+    metrics: Metrics {
+        /// Whether everyone may read them. Otherwise only this machine, and whoever has the admin token.
+        public: bool = false, Rule::Any;
     }
     /// The administration interface.
     admin: Admin {

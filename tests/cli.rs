@@ -121,7 +121,7 @@ fn config_says_where_each_value_comes_from() {
     assert_eq!(line("max_participants"), format!("max_participants = 6 # {}:3", file.path()));
     assert_eq!(line("level"), format!("level = \"warn\" # {}:5", file.path()));
     assert_eq!(line("empty_timeout"), "empty_timeout = 300 # default");
-    assert_eq!(line("# token"), "# token is set # variable STRAIT_ADMIN_TOKEN");
+    assert_eq!(line("# token "), "# token is set # variable STRAIT_ADMIN_TOKEN");
     assert!(!ran.stdout.contains("0123456789abcdef"));
 }
 

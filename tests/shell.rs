@@ -44,7 +44,13 @@ fn health_is_short_and_honest() {
     let server = Server::start(config());
     let health = server.get("/health");
     assert_eq!(health.status, 200);
-    assert_eq!(health.json()["status"], "ok");
+    let health = health.json();
+    assert_eq!(
+        (&health["status"], &health["live"], &health["ready"]),
+        (&"ok".into(), &true.into(), &true.into())
+    );
+    assert_eq!((health["rooms"].as_u64(), health["participants"].as_u64()), (Some(0), Some(0)));
+    assert!(health["uptimeSeconds"].is_u64() && health["version"].is_string());
 }
 
 #[test]

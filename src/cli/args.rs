@@ -74,6 +74,10 @@ pub(super) struct Options {
     #[arg(long = "tls-key", global = true, value_name = "FILE")]
     tls_key: Option<String>,
 
+    /// After a signal, go on this long without letting anybody in
+    #[arg(long, global = true, value_name = "SECONDS")]
+    drain: Option<String>,
+
     /// Read this configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE", env = "STRAIT_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
@@ -111,6 +115,9 @@ impl Options {
             if let Some(value) = value.clone() {
                 sources.flags.push(Flag { flag, key, value });
             }
+        }
+        if let Some(value) = self.drain.clone() {
+            sources.flags.push(Flag { flag: "--drain", key: "server.drain", value });
         }
         Ok(sources)
     }

@@ -49,7 +49,7 @@ pub fn core_settings(
 
 /// The shell's settings, of the operator's choice.
 fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<ShellConfig, Failure> {
-    let Config { server, tls, signalling, media, admin, .. } = config;
+    let Config { server, tls, signalling, media, whip, metrics, admin, .. } = config;
     let tls_files = match (tls.cert.clone(), tls.key.clone()) {
         (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
         (None, None) => None,
@@ -76,6 +76,9 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         websocket_timeout: signalling.idle_timeout,
         messages_per_second: small(signalling.messages_per_second),
         messages_burst: small(signalling.message_burst),
+        whip_tokens: whip.tokens.reveal().clone(),
+        metrics_public: metrics.public,
+        drain: server.drain,
         admin_token: admin.token.as_ref().map(|token| token.reveal().to_owned()),
         udp_receive_buffer: media.udp_receive_buffer,
         udp_send_buffer: media.udp_send_buffer,

@@ -176,7 +176,10 @@ fn raw(value: &DeValue<'_>) -> Raw {
         DeValue::Boolean(value) => Raw::Boolean(*value),
         DeValue::Datetime(_) => Raw::Other("a date"),
         DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(item.get_ref())).collect()),
-        DeValue::Table(_) => Raw::Other("a table"),
+        DeValue::Table(table) => {
+            let items = table.iter().map(|(name, value)| (name.get_ref().to_string(), raw(value.get_ref())));
+            Raw::Table(items.collect())
+        }
     }
 }
 

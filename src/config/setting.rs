@@ -11,7 +11,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use crate::net::Network;
 
 /// Fewest characters of a secret: fewer can be guessed over the network.
-const SECRET_CHARS_MIN: usize = 16;
+pub(super) const SECRET_CHARS_MIN: usize = 16;
 
 /// A value as it was written, before anybody knows what it should be.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,12 +28,14 @@ pub(super) enum Raw {
     Boolean(bool),
     /// From a file: a list; from a flag that may be given several times.
     List(Vec<Raw>),
+    /// From a file: a table.
+    Table(Vec<(String, Raw)>),
     /// From a file: what no key takes.
     Other(&'static str),
 }
 
 impl Raw {
-    fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::String(text) => Some(text.trim()),
             _ => None,
@@ -50,7 +52,7 @@ impl Raw {
     }
 
     /// The items of a list; a text lists them with commas between.
-    fn items(&self) -> Option<Vec<&str>> {
+    pub(super) fn items(&self) -> Option<Vec<&str>> {
         match self {
             Self::Text(text) => {
                 Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect())
@@ -72,6 +74,7 @@ impl fmt::Display for Raw {
                 let items: Vec<_> = items.iter().map(Self::to_string).collect();
                 write!(f, "[{}]", items.join(", "))
             }
+            Self::Table(_) => f.write_str("a table"),
             Self::Other(what) => f.write_str(what),
         }
     }

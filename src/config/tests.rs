@@ -65,6 +65,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("tls.cert", "\"/etc/strait/cert.pem\"", "/etc/strait/cert.pem"),
         ("tls.key", "\"/etc/strait/key.pem\"", "/etc/strait/key.pem"),
         ("tls.allow_plain_http", "true", "true"),
+        ("server.drain", "2.5", "2.5"),
         ("rooms.max_rooms", "1_0", "10"),
         ("rooms.max_participants", "0x10", "16"),
         ("rooms.max_tracks_per_participant", "2", "2"),
@@ -88,6 +89,12 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("media.udp_receive_buffer", "65536", "65536"),
         ("media.udp_send_buffer", "65536", "65536"),
         ("media.portable_udp", "true", "true"),
+        (
+            "whip.tokens",
+            "{ studio = [\"0123456789abcdef\", \"fedcba9876543210\"], \"*\" = [\"0123456789ABCDEF\"] }",
+            "studio=0123456789abcdef,studio=fedcba9876543210, *=0123456789ABCDEF",
+        ),
+        ("metrics.public", "true", "true"),
         ("admin.token", "\"0123456789abcdef\"", "0123456789abcdef"),
         ("log.level", "\"warn,strait=debug\"", "warn,strait=debug"),
         ("log.format", "\"json\"", "json"),
@@ -101,7 +108,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         let others = KEYS.iter().filter(|other| other.path() != path);
         assert!(others.into_iter().all(|other| *set.origin(&other.path()) == Origin::Default), "{path}");
     }
-    assert_eq!(KEYS.len(), 33, "a new key needs a line above");
+    assert_eq!(KEYS.len(), 36, "a new key needs a line above");
 }
 
 #[test]
@@ -157,6 +164,10 @@ fn every_mistake_in_a_file_is_one_line_that_names_it() {
         ("[log]\nlevel = \"info,strait=loud\"", "log.level must be off, error, warn"),
         ("[log]\nformat = \"xml\"", "\"text\" or \"json\", not \"xml\""),
         ("[admin]\ntoken = \"hunter2\"", "admin.token must be at least 16 letters"),
+        ("[whip]\ntokens = { studio = [\"hunter2\"] }", "whip.tokens must be a table of rooms"),
+        ("[whip]\ntokens = { \"a room\" = [\"0123456789abcdef\"] }", "whip.tokens must be a table of rooms"),
+        ("[whip]\ntokens = { studio = [] }", "whip.tokens must be a table of rooms"),
+        ("[whip]\ntokens = [\"hunter2\"]", "not what was given"),
         ("[rooms\n", "FILE:1: this is not TOML"),
         ("[rooms]\nmax_rooms = 1\nmax_rooms = 2", "FILE:3: this is not TOML: duplicate key"),
         (

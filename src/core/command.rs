@@ -11,6 +11,18 @@ pub struct Join {
     pub name: String,
     /// Whether every track of the room is subscribed to without asking.
     pub auto_subscribe: bool,
+    /// What keeps them in the room.
+    pub lifeline: Lifeline,
+}
+
+/// What keeps a participant in their room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifeline {
+    /// Their signalling connection: they stay while it lives, and for a while after it broke.
+    Signalling,
+    /// Their media path: there is no signalling connection that could break (WHIP, WHEP), and they are gone when no
+    /// connectivity check has come for `media_timeout`.
+    Media,
 }
 
 /// Take up a participant again after the signalling connection broke.

@@ -105,6 +105,8 @@ pub enum AdminCommand {
     CloseRoom(RoomId),
     /// Tell one participant, and remove them.
     Remove(RoomId, ParticipantId),
+    /// Joins are refused from now on; calls go on.
+    Drain,
     /// Tell everyone that the server stops, and end all rooms. Joins are refused from now on.
     Shutdown,
 }

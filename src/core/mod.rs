@@ -26,6 +26,7 @@ pub mod settings;
 pub mod sfu;
 pub mod stats;
 pub mod timers;
+pub mod totals;
 
 pub use input::Input;
 pub use output::Output;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::command::Kind;
+use super::command::{Kind, Lifeline};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::publication::PublicationKey;
 use super::forward::slot::Slot;
@@ -111,6 +111,8 @@ pub struct Participant {
     pub slot_by_ssrc: FixedMap<Ssrc, usize>,
     /// Whether they receive every track without asking.
     pub auto_subscribe: bool,
+    /// What keeps them in the room.
+    pub lifeline: Lifeline,
     /// What they want.
     pub subscriptions: BTreeMap<TrackId, Subscription>,
     /// What they said that they do not want.
@@ -142,6 +144,7 @@ impl Participant {
         candidates: Vec<LocalCandidate>,
         session: Session,
         auto_subscribe: bool,
+        lifeline: Lifeline,
     ) -> Self {
         Self {
             id,
@@ -165,6 +168,7 @@ impl Participant {
             slots: Vec::new(),
             slot_by_ssrc: FixedMap::default(),
             auto_subscribe,
+            lifeline,
             subscriptions: BTreeMap::new(),
             unsubscribed: BTreeSet::new(),
             asked: SlotCounts { audio: 0, video: 0 },

@@ -10,6 +10,7 @@ mod publish;
 mod reports;
 mod snapshot;
 mod subscribe;
+mod totals;
 
 pub use membership::unknown_participant;
 
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use tracing::error;
 
-use super::command::{Command, Join, Resume};
+use super::command::{Command, Join, Lifeline, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
 use super::forward::publication::{Publication, PublicationKey};
 use super::ids::{ParticipantId, RequestId, RoomId, TrackId};
@@ -32,6 +33,7 @@ use super::participant::{Participant, Signalling};
 use super::session::Effect;
 use super::settings::Settings;
 use super::timers::DeadlineHeap;
+use super::totals::Totals;
 
 /// Somebody whose signalling broke has at least this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
@@ -99,6 +101,7 @@ pub struct Room {
     slot_maps: Vec<ParticipantKey>,
     timers: DeadlineHeap<Timer>,
     ended: bool,
+    totals: Totals,
     rtcp: Vec<u8>,
 }
 
@@ -119,6 +122,7 @@ impl Room {
             slot_maps: Vec::new(),
             timers: DeadlineHeap::new(),
             ended: false,
+            totals: Totals { rooms: 1, ..Totals::default() },
             rtcp: Vec::new(),
         }
     }
@@ -131,6 +135,11 @@ impl Room {
     /// Whether it has ended and can be dropped.
     pub fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// How many are in it.
+    pub fn participants(&self) -> usize {
+        self.participants.len()
     }
 
     /// When it wants a [`RoomInput::Timeout`].
@@ -345,6 +354,7 @@ impl Room {
     /// Does what is due for one participant.
     fn serve(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
         if self.has_expired(now, key) {
+            outbox.event(key, Event::Closing(ClosingReason::Expired));
             self.remove(now, key, LeaveReason::Timeout, outbox);
             return;
         }
@@ -378,8 +388,13 @@ impl Room {
     }
 
     /// When somebody whose signalling broke is given up: after the time to come back, or as soon as the media path is
-    /// dead as well.
+    /// dead as well. Somebody without signalling: when the media path is dead, or has never come to life.
     fn expiry(&self, participant: &Participant) -> Option<Instant> {
+        if participant.lifeline == Lifeline::Media {
+            return Some(
+                participant.last_check.unwrap_or(participant.joined_at) + self.settings.media_timeout,
+            );
+        }
         let Signalling::Lost { since } = participant.signalling else { return None };
         let back_by = since + self.settings.resume_timeout;
         // Not at once, if the path had been dead for longer: a change of networks breaks both at a time.
@@ -441,7 +456,12 @@ mod tests {
         let (mut room, mut outbox) = (room(now), Outbox::default());
         for name in ["Anna", "Ben"] {
             let admission = Admission { entropy: [name.len() as u8; 32], candidates: Vec::new() };
-            let join = Join { room: room.id.clone(), name: name.to_owned(), auto_subscribe: true };
+            let join = Join {
+                room: room.id.clone(),
+                name: name.to_owned(),
+                auto_subscribe: true,
+                lifeline: Lifeline::Signalling,
+            };
             room.handle(now, RoomInput::Join(None, admission, join), &mut outbox);
         }
         let (anna, ben) = (room.order[0], room.order[1]);

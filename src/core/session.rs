@@ -329,6 +329,11 @@ impl Session {
     }
 }
 
+/// Whether the engine can read an offer. What comes of it is not known before it is answered.
+pub fn check_offer(offer: &Offer) -> Result<(), BadOffer> {
+    SdpOffer::from_sdp_string(&offer.text).map(|_| ()).map_err(|e| format!("the SDP does not parse: {e}"))
+}
+
 /// Header extensions beyond the engine's standard ones, ids free there.
 fn with_extensions(config: RtcConfig) -> RtcConfig {
     config

@@ -19,8 +19,9 @@ use super::outbox::{Outbox, RoomOutput};
 use super::output::{DtlsRequest, Output, Transmit};
 use super::room::{ParticipantKey, Room, RoomInput, unknown_participant};
 use super::settings::Settings;
-use super::stats::Snapshot;
+use super::stats::{RoomSnapshot, Snapshot};
 use super::timers::DeadlineHeap;
+use super::totals::Totals;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::stun;
 
@@ -63,6 +64,8 @@ pub struct Sfu {
     rooms_made: u32,
     handshakes_made: u64,
     datagrams_unknown: u64,
+    totals: Totals,
+    /// Nobody is let in any more.
     stopping: bool,
 }
 
@@ -94,6 +97,7 @@ impl Sfu {
             rooms_made: 0,
             handshakes_made: 0,
             datagrams_unknown: 0,
+            totals: Totals::default(),
             stopping: false,
         }
     }
@@ -182,6 +186,25 @@ impl Sfu {
         }
     }
 
+    /// A picture of one room; `None` if there is none of that name.
+    pub fn room_snapshot(&self, now: Instant, id: &RoomId) -> Option<RoomSnapshot> {
+        let key = self.rooms_by_id.get(id)?;
+        self.rooms.get(key.0).map(|entry| entry.room.snapshot(now))
+    }
+
+    /// How many rooms and how many participants there are.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.rooms.len(), self.rooms.iter().map(|(_, entry)| entry.room.participants()).sum())
+    }
+
+    /// What was counted since the start.
+    pub fn totals(&mut self) -> &Totals {
+        for (_, entry) in &mut self.rooms {
+            entry.room.collect_totals(&mut self.totals);
+        }
+        &self.totals
+    }
+
     fn handle_datagram(&mut self, path: Path, bytes: &mut [u8]) {
         let owner = self.demux.by_path(path);
         // A check's ufrag counts for more than its address: behind a NAT an address can change hands.
@@ -243,6 +266,7 @@ impl Sfu {
                     self.handle_room(room, RoomInput::Remove(participant), None);
                 }
             }
+            AdminCommand::Drain => self.stopping = true,
             AdminCommand::Shutdown => {
                 self.stopping = true;
                 for room in self.rooms_by_id.values().copied().collect::<Vec<_>>() {
@@ -279,7 +303,8 @@ impl Sfu {
         self.outbox.outputs = outputs;
         let entry = &mut self.rooms[key.0];
         if entry.room.has_ended() {
-            let entry = self.rooms.remove(key.0);
+            let mut entry = self.rooms.remove(key.0);
+            entry.room.collect_totals(&mut self.totals);
             self.rooms_by_id.remove(entry.room.id());
             self.deadlines.set(key, None);
             self.dirty.retain(|other| *other != key);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::command::Kind;
 use super::event::TrackInfo;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 use super::input::Path;
@@ -45,6 +46,8 @@ pub struct PublicationSnapshot {
 pub struct SlotSnapshot {
     /// Its section.
     pub mid: Mid,
+    /// Audio or video.
+    pub kind: Kind,
     /// What it shows.
     pub track: Option<TrackId>,
     /// What went out.

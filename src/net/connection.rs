@@ -134,6 +134,17 @@ impl Connection {
         }
     }
 
+    /// What it is, as the metrics name it.
+    pub fn kind(&self) -> &'static str {
+        match &self.protocol {
+            Protocol::Opening(_) => "opening",
+            Protocol::Http(_) => "http",
+            Protocol::IceTcp(_) => "ice_tcp",
+            Protocol::WebSocket(_) => "websocket",
+            Protocol::Closing(_) => "closing",
+        }
+    }
+
     /// The stream has something for us.
     pub fn set_readable(&mut self) {
         self.readable = true;

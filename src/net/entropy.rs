@@ -20,10 +20,14 @@ pub fn participant() -> io::Result<[u8; 32]> {
 
 /// A room id that cannot be guessed.
 pub fn room_id() -> io::Result<RoomId> {
+    name()?.parse().map_err(|_| io::Error::other("a generated room id broke the rules of room ids"))
+}
+
+/// A name of 110 random bits, for what may be used by whoever knows it.
+pub fn name() -> io::Result<String> {
     let mut bytes = [0; ROOM_ID_CHARS];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    let text: String = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
-    text.parse().map_err(|_| io::Error::other("a generated room id broke the rules of room ids"))
+    Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect())
 }
 
 #[cfg(test)]

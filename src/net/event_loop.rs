@@ -16,10 +16,12 @@ use super::bind::{UdpBuffers, bind};
 use super::connection::{Next, Standing};
 use super::dtls::{DtlsEvents, Handshakes};
 use super::self_signed::SelfSigned;
+use super::shell_counters::ShellCounters;
 use super::shutdown::{ExitReason, ShutdownWatch};
 use super::tcp::Connections;
 use super::tls::{Certificates, Source};
 use super::udp::Udp;
+use super::whip::WhipSessions;
 use super::ws::Close;
 use super::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel, ShellConfig, clock, token};
 use crate::core::input::{AdminCommand, Transport};
@@ -59,9 +61,11 @@ pub struct EventLoop {
     pub(super) handshakes: Handshakes,
     dtls_events: DtlsEvents,
     pub(super) candidates: Candidates,
+    pub(super) whip: WhipSessions,
     pub(super) assets: Assets,
     pub(super) set_log_level: SetLogLevel,
-    shutdown: ShutdownWatch,
+    pub(super) shutdown: ShutdownWatch,
+    pub(super) counters: ShellCounters,
     scratch: Vec<u8>,
     pub(super) started: Instant,
     bound: SocketAddr,
@@ -90,7 +94,7 @@ impl EventLoop {
         if let Some(listener) = connections.listener() {
             registry.register(listener, token::LISTENER, Interest::READABLE)?;
         }
-        let shutdown = ShutdownWatch::new(registry, config.handle_signals)?;
+        let shutdown = ShutdownWatch::new(registry, config.handle_signals, config.drain)?;
         let handshakes = Handshakes::new()?;
         let certificate = handshakes.certificate().to_vec();
         let sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
@@ -108,9 +112,11 @@ impl EventLoop {
             handshakes,
             dtls_events: DtlsEvents::new(),
             candidates,
+            whip: WhipSessions::default(),
             assets: Assets::new(),
             set_log_level,
             shutdown,
+            counters: ShellCounters::new(clock::unix()),
             scratch: vec![0; SCRATCH_BYTES],
             started: now,
             bound: bound.address,
@@ -160,14 +166,22 @@ impl EventLoop {
         self.turns += 1;
         let now = clock::now();
         let asked_to_stop = self.note_readiness(events);
-        if asked_to_stop && let Some(reason) = self.shutdown.begin(now) {
-            self.begin_shutdown(now, reason);
+        if asked_to_stop {
+            self.stop_was_asked_for(now);
         }
         self.read_udp(now);
         self.connections.accept(now, self.poll.registry(), &self.config);
         self.read_connections(now);
         self.run_deadlines(now);
-        // Writing can end a connection, which the core must hear of, which can make it say something.
+        self.write_all(now);
+        self.end_draining(now);
+        self.udp.handed_over(now);
+        Ok(self.shutdown.exit(now, self.connections.len()))
+    }
+
+    /// Carries out and sends all there is. Writing can end a connection, which the core must hear of, which can make it
+    /// say something.
+    pub(super) fn write_all(&mut self, now: Instant) {
         loop {
             self.drain(now);
             self.write(now);
@@ -175,8 +189,6 @@ impl EventLoop {
                 break;
             }
         }
-        self.udp.handed_over(now);
-        Ok(self.shutdown.exit(now, self.connections.len()))
     }
 
     /// How long there is nothing to do; `None`: until something comes.
@@ -301,7 +313,7 @@ impl EventLoop {
     }
 
     /// Takes everything out of the core, and carries handshakes on for as long as that makes something happen.
-    fn drain(&mut self, now: Instant) {
+    pub(super) fn drain(&mut self, now: Instant) {
         loop {
             self.fed = false;
             loop {
@@ -323,8 +335,12 @@ impl EventLoop {
                     self.write(now);
                 }
             }
-            if self.dtls_events.is_empty() {
+            let whip = self.whip.take_commands();
+            if self.dtls_events.is_empty() && whip.is_empty() {
                 return;
+            }
+            for (connection, command) in whip {
+                self.feed(now, Input::Command { connection, request: None, command });
             }
             let mut events = std::mem::take(&mut self.dtls_events);
             for (session, event) in events.drain(..) {
@@ -389,7 +405,7 @@ impl EventLoop {
     }
 
     /// Everyone is told; whoever has not joined is just closed.
-    fn begin_shutdown(&mut self, now: Instant, reason: ExitReason) {
+    pub(super) fn begin_shutdown(&mut self, now: Instant, reason: ExitReason) {
         info!(?reason, connections = self.connections.len(), "stopping");
         self.connections.stop_listening(self.poll.registry());
         self.feed(now, Input::Admin(AdminCommand::Shutdown));

@@ -43,6 +43,20 @@ impl Request {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
+    /// The values of a parameter of the query, decoded.
+    pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
+        self.query.as_deref().unwrap_or_default().split('&').filter_map(move |pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (percent_decoded(key)? == name).then(|| percent_decoded(value)).flatten()
+        })
+    }
+
+    /// The type of the body, without parameters, in lower case.
+    pub fn content_type(&self) -> String {
+        let value = self.field("content-type").unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
     /// The items of a comma-separated field, in order.
     pub fn field_items(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
         self.fields
@@ -69,6 +83,23 @@ impl Request {
     pub fn is_proxied(&self) -> bool {
         ["x-forwarded-for", "forwarded", "x-real-ip", "via"].iter().any(|name| self.field(name).is_some())
     }
+}
+
+/// Text as a query has it: `+` for a space, `%` and two digits for a byte. `None` if that is no UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                (digit(rest.next())? << 4 | digit(rest.next())?) as u8
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// What the input holds so far.
@@ -214,12 +245,10 @@ impl Response {
     pub fn encode(&self, keep_alive: bool, body: bool) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         if !matches!(self.status, 101 | 204 | 304) {
-            let _ = write!(
-                head,
-                "Content-Type: {}\r\nContent-Length: {}\r\n",
-                self.content_type,
-                self.body.len()
-            );
+            if !self.content_type.is_empty() {
+                let _ = write!(head, "Content-Type: {}\r\n", self.content_type);
+            }
+            let _ = write!(head, "Content-Length: {}\r\n", self.body.len());
         }
         for (name, value) in &self.fields {
             let _ = write!(head, "{name}: {value}\r\n");
@@ -241,6 +270,7 @@ fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",
         200 => "OK",
+        201 => "Created",
         204 => "No Content",
         304 => "Not Modified",
         308 => "Permanent Redirect",
@@ -249,11 +279,18 @@ fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
         411 => "Length Required",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
         426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
         _ => "Error",
@@ -301,6 +338,18 @@ mod tests {
         assert_eq!(status(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_BYTES_MAX))), 431);
         let fields = "a: b\r\n".repeat(FIELDS_MAX + 1);
         assert_eq!(status(&format!("GET / HTTP/1.1\r\n{fields}\r\n")), 431);
+    }
+
+    #[test]
+    fn a_query_is_taken_apart_and_decoded() {
+        let text =
+            "POST /whip/a?name=Studio%20%C3%A4+1&track=x&track=y&bad=%zz&name HTTP/1.1\r\nHost: a\r\n\r\n";
+        let Parsed::Request(request, _) = parse(text.as_bytes()) else { panic!("a whole request") };
+        let values = |name| request.parameters(name).collect::<Vec<_>>();
+        assert_eq!(request.path, "/whip/a");
+        assert_eq!(values("name"), ["Studio ä 1", ""]);
+        assert_eq!(values("track"), ["x", "y"]);
+        assert!(values("bad").is_empty() && values("other").is_empty());
     }
 
     #[test]

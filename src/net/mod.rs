@@ -17,6 +17,7 @@ mod bind;
 mod clock;
 mod connection;
 mod deadlines;
+mod draining;
 pub(crate) mod dtls;
 mod entropy;
 mod event_loop;
@@ -24,13 +25,17 @@ mod http;
 mod http_connection;
 mod ice_tcp;
 mod latency;
+mod metrics;
+mod metrics_page;
 mod network;
 mod origin;
 mod pipe;
 mod plain_http;
+mod process;
 mod requests;
 mod router;
 mod self_signed;
+mod shell_counters;
 mod shutdown;
 mod signalling;
 mod stream;
@@ -39,8 +44,11 @@ mod tls;
 mod token;
 mod udp;
 mod udp_batch;
+mod whip;
+mod whip_sessions;
 mod ws;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -89,6 +97,13 @@ pub struct ShellConfig {
     pub messages_per_second: u32,
     /// … and at once.
     pub messages_burst: u32,
+    /// Who may publish and view by WHIP and WHEP: tokens by room, `*` for all that are not listed. A room that has
+    /// none is open, as joining is.
+    pub whip_tokens: BTreeMap<String, Vec<String>>,
+    /// Whether everyone may read `/metrics`, or this machine and the holder of the admin token alone.
+    pub metrics_public: bool,
+    /// How long to go on after the signal, without letting anybody in.
+    pub drain: Duration,
     /// What opens `/admin/v1` from elsewhere; `None`: nothing does.
     pub admin_token: Option<String>,
     /// Receive buffer to ask of the kernel.
@@ -121,6 +136,9 @@ impl Default for ShellConfig {
             websocket_timeout: Duration::from_secs(30),
             messages_per_second: 50,
             messages_burst: 200,
+            whip_tokens: BTreeMap::new(),
+            metrics_public: false,
+            drain: Duration::ZERO,
             admin_token: None,
             udp_receive_buffer: 4 * 1024 * 1024,
             udp_send_buffer: 4 * 1024 * 1024,

@@ -22,18 +22,21 @@ impl EventLoop {
         let client = Client::of(request, peer.ip(), connection.is_tls(), &self.config.trusted_proxies);
         let response = match self.route(place, request, &client) {
             Route::WebSocket => match self.open_web_socket(now, place, request) {
-                Ok(()) => return,
+                Ok(()) => {
+                    self.counters.note_request(router::label(&request.path), 101);
+                    return;
+                }
                 Err(response) => response,
             },
-            Route::Health => {
-                Response::json(200, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
-            }
+            Route::Health => self.health(now),
+            Route::Metrics => self.metrics(now, request, peer.ip()),
             Route::Admin(asked) => {
                 match admin::authorize(request, peer.ip(), self.config.admin_token.as_deref()) {
                     Ok(()) => self.administer(now, asked),
                     Err(response) => response,
                 }
             }
+            Route::Whip(target) => self.answer_whip(now, place, &target, request),
             Route::File => self.assets.response(request).unwrap_or_else(|| router::not_found(&request.path)),
             Route::Answer(response) => response,
         };
@@ -46,6 +49,7 @@ impl EventLoop {
             status = response.status,
             "request"
         );
+        self.counters.note_request(router::label(&request.path), response.status);
         if let Some(connection) = self.connections.at(place) {
             connection.respond(request, &response);
         }

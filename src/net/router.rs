@@ -2,6 +2,7 @@
 
 use super::admin::{self, AdminRequest};
 use super::http::{Request, Response};
+use super::whip::{self, WhipTarget};
 
 /// Where a request goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,12 +11,29 @@ pub enum Route {
     WebSocket,
     /// Is the server alive?
     Health,
+    /// Figures for Prometheus; who may is still to be asked.
+    Metrics,
     /// Administration; who may is still to be asked.
     Admin(AdminRequest),
+    /// WHIP or WHEP; who may is still to be asked.
+    Whip(WhipTarget),
     /// A file of the browser client, if there is one.
     File,
     /// An answer that needs nothing else.
     Answer(Response),
+}
+
+/// The route of a path, as the metrics name it: one of a few, whatever is asked for.
+pub fn label(path: &str) -> &'static str {
+    match path {
+        "/ws" => "/ws",
+        "/health" => "/health",
+        "/metrics" => "/metrics",
+        _ if path.starts_with("/admin/") => "/admin",
+        _ if path.starts_with("/whip/") => "/whip",
+        _ if path.starts_with("/whep/") => "/whep",
+        _ => "file",
+    }
 }
 
 /// Finds the route.
@@ -25,8 +43,13 @@ pub fn route(request: &Request) -> Route {
         "/ws" if request.method == "GET" => Route::WebSocket,
         "/ws" => Route::Answer(method_not_allowed("GET")),
         "/health" if read_only => Route::Health,
+        "/metrics" if read_only => Route::Metrics,
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),
+            Err(response) => Route::Answer(response),
+        },
+        path if whip::is_ours(path) => match whip::target(path) {
+            Ok(target) => Route::Whip(target),
             Err(response) => Route::Answer(response),
         },
         _ if read_only => Route::File,

@@ -44,12 +44,24 @@ impl StopHandle {
 pub struct ShutdownWatch {
     signals: Option<Signals>,
     handle: StopHandle,
+    /// How long calls go on after the end was asked for.
+    drain: Duration,
+    draining: Option<(ExitReason, Instant)>,
     under_way: Option<(ExitReason, Instant)>,
+}
+
+/// What to do now that somebody asked for the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Let nobody in any more; calls go on.
+    Draining(ExitReason),
+    /// Tell everyone.
+    Closing(ExitReason),
 }
 
 impl ShutdownWatch {
     /// Starts watching.
-    pub fn new(registry: &Registry, handle_signals: bool) -> io::Result<Self> {
+    pub fn new(registry: &Registry, handle_signals: bool, drain: Duration) -> io::Result<Self> {
         let waker = Arc::new(Waker::new(registry, token::STOP)?);
         let signals = if handle_signals {
             let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -59,7 +71,7 @@ impl ShutdownWatch {
             None
         };
         let handle = StopHandle { waker, stop: Arc::new(AtomicBool::new(false)) };
-        Ok(Self { signals, handle, under_way: None })
+        Ok(Self { signals, handle, drain, draining: None, under_way: None })
     }
 
     /// For whoever may end the server.
@@ -67,8 +79,9 @@ impl ShutdownWatch {
         self.handle.clone()
     }
 
-    /// Whether the end was asked for just now. Asked a second time, it comes at once.
-    pub fn begin(&mut self, now: Instant) -> Option<ExitReason> {
+    /// Whether the end was asked for just now. Each further time skips the rest of what is under way: first the
+    /// draining, then the time that clients have.
+    pub fn begin(&mut self, now: Instant) -> Option<Begin> {
         let by_signal = self.signals.as_mut().and_then(|signals| signals.pending().last());
         let stopped = self.handle.stop.swap(false, Ordering::AcqRel);
         let reason = by_signal.map(ExitReason::Signal).or(stopped.then_some(ExitReason::Stopped))?;
@@ -77,16 +90,34 @@ impl ShutdownWatch {
                 *until = now;
                 None
             }
-            None => {
-                self.under_way = Some((reason, now + GRACE));
-                Some(reason)
+            None if self.draining.is_none() && !self.drain.is_zero() => {
+                self.draining = Some((reason, now + self.drain));
+                Some(Begin::Draining(reason))
             }
+            None => Some(Begin::Closing(self.close(now, reason))),
         }
     }
 
-    /// Until when clients have time, once the end was asked for.
+    fn close(&mut self, now: Instant, reason: ExitReason) -> ExitReason {
+        self.draining = None;
+        self.under_way = Some((reason, now + GRACE));
+        reason
+    }
+
+    /// Whether draining is over just now: everyone has left, or its time is up.
+    pub fn drained(&mut self, now: Instant, participants: usize) -> Option<ExitReason> {
+        let (reason, until) = self.draining?;
+        (participants == 0 || now >= until).then(|| self.close(now, reason))
+    }
+
+    /// Whether the end was asked for.
+    pub fn is_stopping(&self) -> bool {
+        self.draining.is_some() || self.under_way.is_some()
+    }
+
+    /// When the next step of the end comes by itself, once it was asked for.
     pub fn until(&self) -> Option<Instant> {
-        self.under_way.map(|(_, until)| until)
+        self.draining.or(self.under_way).map(|(_, until)| until)
     }
 
     /// Why to exit now, if now is the time.

@@ -10,7 +10,7 @@ use super::entropy;
 use super::event_loop::EventLoop;
 use super::ws::{Close, Incoming};
 use crate::core::Input;
-use crate::core::command::{Command, Join};
+use crate::core::command::{Command, Join, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::Admission;
@@ -73,6 +73,7 @@ impl EventLoop {
         let Some(connection) = self.connections.at(place) else { return };
         let id = connection.id;
         let Some(socket) = connection.web_socket() else { return };
+        self.counters.websocket_messages_in += 1;
         let allowed = socket.take_allowance(now);
         let message = match native::parse(text) {
             Ok(message) => message,
@@ -83,7 +84,10 @@ impl EventLoop {
             return self.refuse(now, place, request_of(&message), &refusal);
         }
         match message {
-            ClientMessage::Ping { request } => socket.send(native::encode_pong(request.as_ref())),
+            ClientMessage::Ping { request } => {
+                self.counters.websocket_messages_out += 1;
+                socket.send(native::encode_pong(request.as_ref()));
+            }
             ClientMessage::Join { request, room, name, auto_subscribe } => {
                 socket.known_to_core = true;
                 self.join(now, place, request, room, name, auto_subscribe);
@@ -125,7 +129,7 @@ impl EventLoop {
         let candidates = self.candidates.for_client(now, client, local.ip(), proxied);
         debug!(connection = id.0, %client, %room, "join");
         let admission = Admission { entropy, candidates };
-        let join = Join { room, name, auto_subscribe };
+        let join = Join { room, name, auto_subscribe, lifeline: Lifeline::Signalling };
         self.feed(now, Input::Join { connection: id, request, admission, join });
     }
 
@@ -135,6 +139,7 @@ impl EventLoop {
         debug!(connection = connection.id.0, code = ?refusal.code, message = refusal.message, "refused");
         let Some(socket) = connection.web_socket() else { return };
         let fatal = native::is_fatal(refusal.code);
+        self.counters.websocket_messages_out += 1;
         socket.send(native::encode_refusal(request, refusal, fatal));
         if fatal {
             socket.close(now, close_of(refusal.code));
@@ -143,9 +148,14 @@ impl EventLoop {
 
     /// An event of the core's, to its connection. Connections that are gone are no error: the core hears of it.
     pub(super) fn deliver(&mut self, now: Instant, id: ConnectionId, event: &Event) {
+        if self.whip.owns(id) {
+            self.whip.on_event(id, event);
+            return;
+        }
         let Some(place) = self.connections.place_of(id) else { return };
         let Some(connection) = self.connections.at(place) else { return };
         let Some(socket) = connection.web_socket() else { return };
+        self.counters.websocket_messages_out += 1;
         // TURN credentials come with the embedded TURN server; until then no ICE server is needed.
         socket.send(native::encode_event(event, &[]));
         let close = match event {

@@ -269,6 +269,11 @@ impl Connections {
         self.slab.get(place).filter(|entry| entry.connection.id == id).map(|_| place)
     }
 
+    /// What all of them are, for counting.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.slab.iter().map(|(_, entry)| entry.connection.kind())
+    }
+
     /// All places that are taken.
     pub fn places(&self) -> Vec<usize> {
         self.slab.iter().map(|(place, _)| place).collect()

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone};
+use strait::core::command::{Command, Lifeline};
 use strait::core::event::{ClosingReason, Event, LeaveReason, RefusalCode};
 use strait::core::ids::ConnectionId;
 use strait::core::input::AdminCommand;
@@ -284,4 +284,28 @@ fn garbage_from_strangers_and_from_a_participants_own_address_changes_nothing() 
     show(&mut world, 0, Camera, 5);
     let camera = world.clients[0].track(Camera);
     assert_eq!(world.clients[1].received_of(camera).len(), 5);
+}
+
+#[test]
+fn who_lives_by_their_media_path_stays_while_it_does_and_no_longer() {
+    let mut world = World::with(|settings| settings.media_timeout = Duration::from_secs(20));
+    world.join("standup", "Anna");
+    world.lifeline = Lifeline::Media;
+    world.join("standup", "Studio");
+    world.run(Duration::from_secs(19));
+    assert!(left(&world, 0).is_empty());
+    world.run(Duration::from_secs(2));
+    assert_eq!(left(&world, 0), [LeaveReason::Timeout], "they never connected");
+    assert_eq!(closing(&world, 1), Some(ClosingReason::Expired));
+
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    world.lifeline = Lifeline::Media;
+    let studio = world.join("standup", "Studio");
+    world.publish(studio, 1, &[Camera]);
+    world.until("connected", |world| world.clients[studio].rtc.is_connected());
+    world.run(Duration::from_secs(120));
+    assert!(left(&world, 0).is_empty(), "checks keep them");
+    world.clients[studio].unplugged = true;
+    world.run(Duration::from_secs(60));
+    assert_eq!(left(&world, 0), [LeaveReason::Timeout]);
 }

@@ -11,7 +11,7 @@ use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
-use strait::core::command::{Command, Join, PublicationRequest, Resume, Source};
+use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Resume, Source};
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
 use strait::core::input::{AdminCommand, Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport};
@@ -135,6 +135,8 @@ pub struct World {
     pub start: Instant,
     pub now: Instant,
     pub clients: Vec<Client>,
+    /// What keeps those in their rooms who join from now on.
+    pub lifeline: Lifeline,
     certificate: dimpl::DtlsCertificate,
     config: Arc<dimpl::Config>,
     handshakes: BTreeMap<DtlsSession, Handshake>,
@@ -232,6 +234,7 @@ impl World {
             start,
             now: start,
             clients: Vec::new(),
+            lifeline: Lifeline::Signalling,
             certificate,
             config: Arc::new(config),
             handshakes: BTreeMap::new(),
@@ -284,8 +287,12 @@ impl World {
             entropy,
             candidates: vec![LocalCandidate { transport: Transport::Udp, address: server_address() }],
         };
-        let join =
-            Join { room: room.parse().expect("a room id"), name: name.to_owned(), auto_subscribe: true };
+        let join = Join {
+            room: room.parse().expect("a room id"),
+            name: name.to_owned(),
+            auto_subscribe: true,
+            lifeline: self.lifeline,
+        };
         let request = self.next_request();
         self.input(Recorded::Join(self.clients[client].connection, request, admission, join));
         self.settle();

@@ -5,6 +5,7 @@
 pub mod ice_tcp;
 pub mod people;
 pub mod tls;
+pub mod whip;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -64,12 +65,22 @@ pub struct Server {
 impl Server {
     /// Starts one and waits until it listens.
     pub fn start(config: ShellConfig) -> Self {
+        Self::start_with(config, |_| ())
+    }
+
+    /// Starts one with other settings of the core.
+    pub fn start_with(config: ShellConfig, change: impl FnOnce(&mut Settings) + Send + 'static) -> Self {
         let (sender, receiver) = mpsc::channel::<BoundAddresses>();
         let thread = std::thread::spawn(move || {
             let set_log_level = Box::new(|level: &str| match level {
                 "debug" => Ok(()),
                 other => Err(format!("unknown level {other}")),
             });
+            let settings = |seed| {
+                let mut settings = settings(seed);
+                change(&mut settings);
+                settings
+            };
             serve(config, settings, set_log_level, |bound| {
                 sender.send(bound.clone()).expect("the test waits");
             })
@@ -169,7 +180,8 @@ impl Answer {
         Some(answer)
     }
 
-    fn find(&self, name: &str) -> Option<&str> {
+    /// A header field, if it is there.
+    pub fn find(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (field, value) = line.split_once(':')?;
             field.eq_ignore_ascii_case(name).then(|| value.trim())

@@ -8,7 +8,7 @@ use str0m::change::SdpAnswer;
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, SeqNo};
-use str0m::{Candidate, Event, Input, Output, Rtc};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 use tungstenite::{Message, WebSocket};
 
 use super::{PATIENCE, Server};
@@ -82,6 +82,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     pub microphone: Option<Mid>,
     pub received: usize,
+    /// Every state that its ICE was in.
+    pub ice_states: Vec<IceConnectionState>,
 }
 
 impl Endpoint {
@@ -103,7 +105,7 @@ impl Endpoint {
         let sdp = answer["data"]["sdp"].as_str().expect("a description");
         let answer = SdpAnswer::from_sdp_string(sdp).expect("an answer");
         rtc.sdp_api().accept_answer(pending, answer).expect("accepted");
-        Self { rtc, udp, address, microphone: mid, received: 0 }
+        Self { rtc, udp, address, microphone: mid, received: 0, ice_states: Vec::new() }
     }
 
     /// Sends what is to be sent, and takes what comes within a few milliseconds.
@@ -115,6 +117,7 @@ impl Endpoint {
                     self.udp.send_to(&transmit.contents, transmit.destination).expect("sent");
                 }
                 Output::Event(Event::RtpPacket(_)) => self.received += 1,
+                Output::Event(Event::IceConnectionStateChange(state)) => self.ice_states.push(state),
                 Output::Event(_) => {}
             }
         };

@@ -106,6 +106,8 @@ pub struct Publication {
     pub report: Option<SourceReport>,
     /// What came in.
     pub counters: StreamCounters,
+    /// As far as the totals know.
+    pub noted: StreamCounters,
     cache: PacketCache<Kept>,
     generation: u64,
     highest: u64,
@@ -158,6 +160,7 @@ impl Publication {
             pending: Vec::new(),
             report: None,
             counters: StreamCounters::default(),
+            noted: StreamCounters::default(),
             cache,
             generation: 0,
             highest: 0,

@@ -10,7 +10,7 @@ use crate::core::command::Kind;
 use crate::core::ids::{Mid, Ssrc, TrackId};
 use crate::core::media::cache::{AGE_MAX, PacketMeta, VIDEO_ENTRIES};
 use crate::core::media::srtp::SrtpSender;
-use crate::core::negotiated::{CodecParams, ExtensionIds, NegotiatedSection};
+use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
 use crate::core::rng::Rng;
 use crate::core::stats::StreamCounters;
 use crate::wire::red;
@@ -71,6 +71,10 @@ pub struct Slot {
     pub open: bool,
     /// What went out.
     pub counters: StreamCounters,
+    /// As far as the totals know.
+    pub noted: StreamCounters,
+    /// The codec that went out last.
+    pub codec_last: Option<Codec>,
     munger: Munger,
     rtx_index: u64,
     repeats: Vec<Repeat>,
@@ -108,6 +112,8 @@ impl Slot {
             paused: false,
             open: true,
             counters: StreamCounters::default(),
+            noted: StreamCounters::default(),
+            codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
             rtx_index: u64::from(first_sequence(rng)),
             repeats: Vec::new(),
@@ -178,6 +184,7 @@ impl Slot {
         let stretch = Stretch { generation: meta.extra.generation, ..stretch };
         let rewrite = self.munger.forward(now, stretch, &incoming(meta))?;
         let outgoing = outgoing(rewrite, meta, payload, codec, source_codec);
+        self.codec_last = Some(codec.codec);
         self.counters.packets += 1;
         self.counters.bytes += outgoing.payload.len() as u64;
         Some(outgoing)

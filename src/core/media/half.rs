@@ -126,6 +126,8 @@ pub struct MediaHalf {
     lost: Vec<u16>,
     /// Packets that could not be opened or placed.
     pub dropped: u64,
+    /// As far as the totals know.
+    pub dropped_noted: u64,
 }
 
 impl MediaHalf {
@@ -142,6 +144,7 @@ impl MediaHalf {
             nack_at: None,
             lost: Vec::new(),
             dropped: 0,
+            dropped_noted: 0,
         }
     }
 

@@ -294,6 +294,8 @@ impl Room {
                 let rtcp_ssrc = Ssrc(participant.rng.u32());
                 participant.media = Some(MediaHalf::new(receiver, sender, rtcp_ssrc, self.settings.epoch));
                 participant.report_at = Some(now + FIRST_REPORT);
+                self.totals.handshakes_done += 1;
+                self.totals.setup_times.note(now.saturating_duration_since(participant.joined_at));
                 debug!(room = %self.id, participant = %participant.id, ?profile, "media can flow");
                 self.want_keyframes_for(now, key);
             }

@@ -55,6 +55,7 @@ impl Room {
             admission.candidates,
             session,
             join.auto_subscribe,
+            join.lifeline,
         );
         participant.ufrags.push(ufrag.clone());
         if participant.auto_subscribe {
@@ -62,6 +63,7 @@ impl Room {
                 participant.subscribe(track);
             }
         }
+        self.totals.joins += 1;
         let key = ParticipantKey(self.participants.insert(participant));
         self.by_id.insert(id, key);
         outbox.outputs.push(RoomOutput::Admitted(key));
@@ -119,6 +121,7 @@ impl Room {
             return;
         }
         participant.signalling = Signalling::Connected;
+        self.totals.resumes += 1;
         let id = participant.id;
         outbox.outputs.push(RoomOutput::Admitted(key));
         let slot_map = self.next_slot_map(key);
@@ -169,6 +172,9 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         let id = self.participants[key.0].id;
+        if self.participants[key.0].media.is_none() {
+            self.totals.handshakes_failed += 1;
+        }
         debug!(room = %self.id, participant = %id, why, "transport closed");
         outbox.event(key, Event::Closing(ClosingReason::Expired));
         self.remove(now, key, LeaveReason::Left, outbox);
@@ -182,6 +188,8 @@ impl Room {
         reason: LeaveReason,
         outbox: &mut Outbox,
     ) {
+        self.settle_totals(key);
+        self.totals.note_leaving(reason);
         let publications: Vec<PublicationKey> = self.participants[key.0].publications.clone();
         for publication in publications {
             self.unpublish(now, publication, outbox);

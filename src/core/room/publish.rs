@@ -172,6 +172,7 @@ impl Room {
 
     /// Ends a track: its slots are free, and everyone is told.
     pub(super) fn unpublish(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
+        self.settle_totals(self.publications[key.0].owner);
         let publication = self.publications.remove(key.0);
         self.by_track.remove(&publication.track);
         self.pending.retain(|other| *other != key);

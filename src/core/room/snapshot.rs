@@ -23,6 +23,7 @@ impl Room {
         let participant: &Participant = &self.participants[key.0];
         let slots = participant.slots.iter().map(|slot| SlotSnapshot {
             mid: slot.mid,
+            kind: slot.kind,
             track: slot.shown.map(|shown| shown.track),
             counters: slot.counters,
         });

@@ -135,6 +135,9 @@ impl Room {
             return;
         }
         let Some(index) = self.choose_slot(key, publication) else { return };
+        // What the slot has sent until now was of another codec, perhaps.
+        self.settle_totals(key);
+        let publication = &self.publications[publication_key.0];
         let participant = &mut self.participants[key.0];
         let slot = &mut participant.slots[index];
         let section = participant.negotiated.section(slot.mid);
@@ -206,6 +209,7 @@ impl Room {
         let Some(codec) = self.publications[key.0].codec() else { return };
         let track = self.publications[key.0].track;
         for viewer in self.publications[key.0].viewers.clone() {
+            self.settle_totals(viewer.participant);
             let participant = &mut self.participants[viewer.participant.0];
             let slot = &mut participant.slots[viewer.slot];
             let section = participant.negotiated.section(slot.mid);

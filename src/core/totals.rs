@@ -1,0 +1,193 @@
+//! Totals since start-up, for monitoring: plain counters that never go down, whoever leaves.
+//!
+//! Streams count for themselves. What they have counted since the last time is moved here when somebody asks, and when a
+//! stream ends; so forwarding a packet costs nothing more, and nothing is lost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::command::Kind;
+use super::event::LeaveReason;
+use super::input::Transport;
+use super::stats::StreamCounters;
+
+/// Upper bounds of the buckets of [`SetupTimes`], milliseconds.
+pub const SETUP_BUCKETS_MS: [u64; 8] = [100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];
+
+/// Which way a stream goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// From a client.
+    In,
+    /// To a client.
+    Out,
+}
+
+/// What streams are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamClass {
+    /// Which way.
+    pub direction: Direction,
+    /// Audio or video.
+    pub kind: Kind,
+    /// The codec's name, once known.
+    pub codec: Option<&'static str>,
+    /// How its client is connected, once known.
+    pub transport: Option<Transport>,
+}
+
+/// How long it took from joining until media could flow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SetupTimes {
+    /// How many took at most so long as the bucket says, and more than the one before says; the last: longer.
+    pub buckets: [u64; SETUP_BUCKETS_MS.len() + 1],
+    /// All together.
+    pub sum: Duration,
+}
+
+impl SetupTimes {
+    /// Notes one.
+    pub fn note(&mut self, time: Duration) {
+        let bucket = SETUP_BUCKETS_MS.iter().position(|most| time <= Duration::from_millis(*most));
+        self.buckets[bucket.unwrap_or(SETUP_BUCKETS_MS.len())] += 1;
+        self.sum += time;
+    }
+}
+
+/// Everything that was counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Rooms made.
+    pub rooms: u64,
+    /// People who entered.
+    pub joins: u64,
+    /// People who came back.
+    pub resumes: u64,
+    /// People who left because they said so.
+    pub left: u64,
+    /// People who left because they were not heard of.
+    pub timed_out: u64,
+    /// People whom the operator removed, or the end of a room.
+    pub removed: u64,
+    /// People who left because something broke.
+    pub broken: u64,
+    /// Handshakes that led to keys.
+    pub handshakes_done: u64,
+    /// Handshakes that failed.
+    pub handshakes_failed: u64,
+    /// From joining to media.
+    pub setup_times: SetupTimes,
+    /// Incoming packets that could not be opened or belong to no stream.
+    pub unusable: u64,
+    /// What streams counted.
+    pub streams: BTreeMap<StreamClass, StreamCounters>,
+}
+
+impl Totals {
+    /// Notes that somebody left.
+    pub fn note_leaving(&mut self, reason: LeaveReason) {
+        *match reason {
+            LeaveReason::Left => &mut self.left,
+            LeaveReason::Timeout => &mut self.timed_out,
+            LeaveReason::Removed => &mut self.removed,
+            LeaveReason::Error => &mut self.broken,
+        } += 1;
+    }
+
+    /// Moves what a stream has counted since it was `noted` last.
+    pub fn note_stream(&mut self, class: StreamClass, counted: StreamCounters, noted: &mut StreamCounters) {
+        let since = counted.since(noted);
+        if since != StreamCounters::default() {
+            self.streams.entry(class).or_default().add(&since);
+        }
+        noted.raise_to(&counted);
+    }
+
+    /// Adds what another one has counted, and empties it.
+    pub fn absorb(&mut self, other: &mut Totals) {
+        let other = std::mem::take(other);
+        self.rooms += other.rooms;
+        self.joins += other.joins;
+        self.resumes += other.resumes;
+        self.left += other.left;
+        self.timed_out += other.timed_out;
+        self.removed += other.removed;
+        self.broken += other.broken;
+        self.handshakes_done += other.handshakes_done;
+        self.handshakes_failed += other.handshakes_failed;
+        for (own, other) in self.setup_times.buckets.iter_mut().zip(other.setup_times.buckets) {
+            *own += other;
+        }
+        self.setup_times.sum += other.setup_times.sum;
+        self.unusable += other.unusable;
+        for (class, counters) in other.streams {
+            self.streams.entry(class).or_default().add(&counters);
+        }
+    }
+}
+
+impl StreamCounters {
+    fn fields(&mut self) -> [&mut u64; 7] {
+        let Self { packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped } = self;
+        [packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped]
+    }
+
+    /// Adds all of another one's.
+    pub fn add(&mut self, other: &Self) {
+        let mut other = *other;
+        for (own, other) in self.fields().into_iter().zip(other.fields()) {
+            *own += *other;
+        }
+    }
+
+    /// What was counted since `before`. A count that a client reports may go back; that is nothing.
+    fn since(&self, before: &Self) -> Self {
+        let (mut since, mut before) = (*self, *before);
+        for (own, before) in since.fields().into_iter().zip(before.fields()) {
+            *own = own.saturating_sub(*before);
+        }
+        since
+    }
+
+    fn raise_to(&mut self, other: &Self) {
+        let mut other = *other;
+        for (own, other) in self.fields().into_iter().zip(other.fields()) {
+            *own = (*own).max(*other);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_never_go_down_even_if_a_reported_count_does() {
+        let class = StreamClass {
+            direction: Direction::Out,
+            kind: Kind::Audio,
+            codec: Some("opus"),
+            transport: None,
+        };
+        let (mut totals, mut noted) = (Totals::default(), StreamCounters::default());
+        for (packets, lost, total) in [(10, 5, 5), (20, 3, 5), (30, 6, 6)] {
+            let counted = StreamCounters { packets, lost, ..StreamCounters::default() };
+            totals.note_stream(class, counted, &mut noted);
+            assert_eq!((totals.streams[&class].packets, totals.streams[&class].lost), (packets, total));
+        }
+        let mut all = Totals::default();
+        all.absorb(&mut totals.clone());
+        all.absorb(&mut totals);
+        assert_eq!(all.streams[&class].packets, 60);
+        assert_eq!(totals, Totals::default());
+    }
+
+    #[test]
+    fn a_setup_time_is_in_the_first_bucket_that_holds_it() {
+        let mut times = SetupTimes::default();
+        for ms in [100, 101, 60_000] {
+            times.note(Duration::from_millis(ms));
+        }
+        assert_eq!(times.buckets, [1, 1, 0, 0, 0, 0, 0, 0, 1]);
+    }
+}

@@ -1,0 +1,119 @@
+//! WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): session descriptions over HTTP, made into the core's commands.
+//! Pure functions from texts to commands and back; called by the shell's `net/whip.rs`, which speaks HTTP.
+//!
+//! The core answers whole offers only. An ICE restart, which comes as a fragment (RFC 8840), is therefore made into the
+//! offer before with other credentials, and its answer is made into a fragment again.
+
+mod fragment;
+mod offer;
+mod viewer;
+
+use crate::core::event::{Refusal, RefusalCode};
+use crate::signal::native::IceServer;
+
+pub use fragment::{Fragment, answer_fragment};
+pub use offer::{Offer, Problem};
+pub use viewer::{Choice, Viewer};
+
+/// Which of the two protocols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// WHIP: the client publishes.
+    Publish,
+    /// WHEP: the client views.
+    View,
+}
+
+impl Side {
+    /// The first segment of its addresses.
+    pub fn path(self) -> &'static str {
+        match self {
+            Side::Publish => "whip",
+            Side::View => "whep",
+        }
+    }
+
+    /// Its name, which is also what a participant is called who gives none.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Publish => "WHIP",
+            Side::View => "WHEP",
+        }
+    }
+}
+
+/// The status code of a refusal by the core.
+pub fn status(refusal: &Refusal) -> u16 {
+    match refusal.code {
+        RefusalCode::RoomFull | RefusalCode::TooManyRooms | RefusalCode::ShuttingDown => 503,
+        RefusalCode::BadOffer | RefusalCode::TooManyTracks => 422,
+        RefusalCode::BadName | RefusalCode::BadRoom => 400,
+        RefusalCode::UnknownTrack | RefusalCode::UnknownParticipant => 404,
+        RefusalCode::RateLimited => 429,
+        _ => 500,
+    }
+}
+
+/// What a precondition on the ICE session comes to (RFC 9725 §4.3.1.1): the status code to refuse with.
+pub fn precondition(if_match: Option<&str>, etag: &str) -> Result<(), u16> {
+    let Some(given) = if_match else { return Err(428) };
+    let matches = given.split(',').map(str::trim).any(|tag| tag == "*" || tag == "\"*\"" || tag == etag);
+    if matches { Ok(()) } else { Err(412) }
+}
+
+/// An ICE server as the value of a `Link` header field (RFC 9725 §4.6).
+pub fn links(servers: &[IceServer]) -> Vec<String> {
+    let mut links = Vec::new();
+    for server in servers {
+        for url in &server.urls {
+            let mut link = format!("<{url}>; rel=\"ice-server\"");
+            if let (Some(username), Some(credential)) = (&server.username, &server.credential) {
+                link += &format!(
+                    "; username=\"{}\"; credential=\"{}\"; credential-type=\"password\"",
+                    quotable(username),
+                    quotable(credential)
+                );
+            }
+            links.push(link);
+        }
+    }
+    links
+}
+
+fn quotable(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// The lines of a description, without their ends.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').map(|line| line.trim_end_matches('\r')).filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_precondition_is_428_and_a_stale_one_412() {
+        assert_eq!(precondition(None, "\"1\""), Err(428));
+        assert_eq!(precondition(Some("\"0\""), "\"1\""), Err(412));
+        assert_eq!(precondition(Some("W/\"1\""), "\"1\""), Err(412), "a weak tag never matches");
+        for good in ["*", "\"*\"", "\"1\"", "\"0\", \"1\""] {
+            assert_eq!(precondition(Some(good), "\"1\""), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn an_ice_server_becomes_a_link() {
+        let server = IceServer {
+            urls: vec!["turn:a.example:7443?transport=tcp".into()],
+            username: Some("17:anna".into()),
+            credential: Some("a\"b".into()),
+        };
+        assert_eq!(
+            links(&[server]),
+            ["<turn:a.example:7443?transport=tcp>; rel=\"ice-server\"; username=\"17:anna\"; \
+              credential=\"a\\\"b\"; credential-type=\"password\""]
+        );
+    }
+}

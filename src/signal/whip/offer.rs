@@ -1,0 +1,229 @@
+//! The offer of a WHIP or WHEP client: what is wrong with it, what it publishes, and the same with other credentials.
+
+use super::fragment::Fragment;
+use super::{Side, lines};
+use crate::core::command::{Kind, PublicationRequest, Source};
+use crate::core::sdp::{Direction, Offer as Description};
+use crate::core::session::check_offer;
+
+/// Why an offer is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// 400 for what is no session description, 422 for one that this protocol has no use for.
+    pub status: u16,
+    /// In words for a developer.
+    pub message: String,
+}
+
+/// An offer that can be handed to the core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The session description, each section one-way as the protocol has it.
+    pub sdp: String,
+    /// What it publishes: all sections that send.
+    pub publications: Vec<PublicationRequest>,
+    /// The client's username fragment, which names its ICE session.
+    pub ufrag: String,
+}
+
+impl Offer {
+    /// Reads what a client has posted.
+    pub fn read(side: Side, body: &[u8]) -> Result<Self, Problem> {
+        let malformed = |message: String| Problem { status: 400, message };
+        let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8".into()))?;
+        let sdp = one_way(side, text);
+        let description = Description::read(&sdp).map_err(malformed)?;
+        check_offer(&description).map_err(malformed)?;
+        let ufrag = lines(&sdp)
+            .find_map(|line| line.strip_prefix("a=ice-ufrag:"))
+            .ok_or_else(|| malformed("the SDP has no a=ice-ufrag".into()))?;
+        let (wanted, opposite) = match side {
+            Side::Publish => (Direction::SendOnly, Direction::RecvOnly),
+            Side::View => (Direction::RecvOnly, Direction::SendOnly),
+        };
+        let useless = |message: String| Problem { status: 422, message };
+        let live = || description.sections.iter().filter(|section| !section.stopped);
+        if let Some(section) = live().find(|section| section.direction == opposite) {
+            let mid: &str = &section.mid;
+            return Err(useless(format!(
+                "section {mid:?} is {}; {} takes {} sections only",
+                attribute(opposite),
+                side.name(),
+                attribute(wanted)
+            )));
+        }
+        if !live().any(|section| section.direction == wanted) {
+            return Err(useless(format!("no section is {}", attribute(wanted))));
+        }
+        let publications = match side {
+            Side::Publish => publications(&description),
+            Side::View => Vec::new(),
+        };
+        let ufrag = ufrag.to_owned();
+        Ok(Self { sdp, publications, ufrag })
+    }
+
+    /// The same offer with the credentials of a fragment: an ICE restart.
+    #[must_use]
+    pub fn restarted(&self, ufrag: &str, password: &str) -> Self {
+        let mut sdp = String::with_capacity(self.sdp.len() + 64);
+        for line in lines(&self.sdp) {
+            if line.starts_with("a=ice-ufrag:") {
+                sdp += &format!("a=ice-ufrag:{ufrag}");
+            } else if line.starts_with("a=ice-pwd:") {
+                sdp += &format!("a=ice-pwd:{password}");
+            } else {
+                sdp += line;
+            }
+            sdp += "\r\n";
+        }
+        Self { sdp, publications: self.publications.clone(), ufrag: ufrag.to_owned() }
+    }
+
+    /// The credentials of a fragment, if they begin a new ICE session.
+    pub fn new_credentials<'a>(&self, fragment: &'a Fragment) -> Option<(&'a str, &'a str)> {
+        let (ufrag, password) = fragment.credentials.as_ref()?;
+        (*ufrag != self.ufrag).then_some((ufrag.as_str(), password.as_str()))
+    }
+}
+
+fn attribute(direction: Direction) -> &'static str {
+    match direction {
+        Direction::SendRecv => "sendrecv",
+        Direction::SendOnly => "sendonly",
+        Direction::RecvOnly => "recvonly",
+        Direction::Inactive => "inactive",
+    }
+}
+
+/// Both protocols let a client offer both ways and answer one way: an offer of one way has that answer.
+fn one_way(side: Side, text: &str) -> String {
+    let direction = match side {
+        Side::Publish => "a=sendonly",
+        Side::View => "a=recvonly",
+    };
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut section: Vec<&str> = Vec::new();
+    let finish = |section: &mut Vec<&str>, out: &mut String| {
+        let is_section = section.first().is_some_and(|line| line.starts_with("m="));
+        let mut has_direction = !is_section;
+        for line in section.drain(..) {
+            let line = if is_section && line == "a=sendrecv" { direction } else { line };
+            has_direction |= matches!(line, "a=sendonly" | "a=recvonly" | "a=inactive");
+            *out += line;
+            *out += "\r\n";
+        }
+        // Without an attribute it is both ways (RFC 8866 §6.7).
+        if !has_direction {
+            *out += direction;
+            *out += "\r\n";
+        }
+    };
+    for line in lines(text) {
+        if line.starts_with("m=") {
+            finish(&mut section, &mut out);
+        }
+        section.push(line);
+    }
+    finish(&mut section, &mut out);
+    out
+}
+
+/// The first sound is a voice and the first picture a face; what else there is belongs to a screen.
+fn publications(description: &Description) -> Vec<PublicationRequest> {
+    let mut seen = (false, false);
+    let sending = description
+        .sections
+        .iter()
+        .filter(|section| section.direction == Direction::SendOnly && !section.stopped);
+    sending
+        .map(|section| {
+            let source = match section.kind {
+                Kind::Audio if std::mem::replace(&mut seen.0, true) => Source::ScreenAudio,
+                Kind::Audio => Source::Microphone,
+                Kind::Video if std::mem::replace(&mut seen.1, true) => Source::Screen,
+                Kind::Video => Source::Camera,
+            };
+            PublicationRequest { mid: section.mid, source, muted: false }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(directions: &[(&str, &str)]) -> String {
+        let mut text = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE".to_owned();
+        for mid in 0..directions.len() {
+            text += &format!(" {mid}");
+        }
+        text += "\r\na=msid-semantic:WMS *\r\n";
+        for (mid, (kind, direction)) in directions.iter().enumerate() {
+            let (pt, codec) = if *kind == "audio" { (111, "opus/48000/2") } else { (96, "VP8/90000") };
+            text += &format!(
+                "m={kind} 9 UDP/TLS/RTP/SAVPF {pt}\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na=ice-ufrag:abcd\r\n\
+                 a=ice-pwd:abcdefghijklmnopqrstuv\r\na=fingerprint:sha-256 {}\r\na=setup:actpass\r\na=rtcp-mux\r\n\
+                 a=rtpmap:{pt} {codec}\r\n{direction}",
+                ["AA"; 32].join(":")
+            );
+        }
+        text
+    }
+
+    fn read(side: Side, text: &str) -> Result<Offer, Problem> {
+        Offer::read(side, text.as_bytes())
+    }
+
+    #[test]
+    fn every_sending_section_is_published_by_what_it_most_likely_shows() {
+        let sections = [
+            ("audio", "a=sendonly\r\n"),
+            ("video", "a=sendrecv\r\n"),
+            ("video", ""),
+            ("audio", "a=sendonly\r\n"),
+        ];
+        let offer = read(Side::Publish, &offer(&sections)).expect("a good offer");
+        let sources: Vec<_> = offer.publications.iter().map(|publication| publication.source).collect();
+        assert_eq!(sources, [Source::Microphone, Source::Camera, Source::Screen, Source::ScreenAudio]);
+        assert_eq!(offer.sdp.matches("a=sendonly\r\n").count(), 4, "{}", offer.sdp);
+        assert_eq!(offer.ufrag, "abcd");
+    }
+
+    #[test]
+    fn a_viewer_publishes_nothing() {
+        let offer = read(Side::View, &offer(&[("audio", "a=recvonly\r\n"), ("video", "a=sendrecv\r\n")]));
+        let offer = offer.expect("a good offer");
+        assert!(offer.publications.is_empty());
+        assert!(!offer.sdp.contains("a=sendrecv"), "{}", offer.sdp);
+    }
+
+    #[test]
+    fn what_is_no_description_is_400_and_what_is_of_no_use_422() {
+        let status = |side, text: &str| read(side, text).expect_err(text).status;
+        assert_eq!(status(Side::Publish, ""), 400);
+        assert_eq!(status(Side::Publish, "hello"), 400);
+        assert_eq!(status(Side::Publish, "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"), 400);
+        assert_eq!(Offer::read(Side::View, &[0xff, 0xfe]).expect_err("no text").status, 400);
+        let recv = offer(&[("audio", "a=recvonly\r\n")]);
+        assert_eq!(status(Side::Publish, &recv), 422);
+        assert_eq!(status(Side::View, &recv.replace("recvonly", "sendonly")), 422);
+        assert_eq!(status(Side::View, &recv.replace("recvonly", "inactive")), 422);
+        assert_eq!(status(Side::View, &recv.replace("a=ice-ufrag:abcd\r\n", "")), 400);
+    }
+
+    #[test]
+    fn a_restart_changes_the_credentials_and_nothing_else() {
+        let offer = read(Side::Publish, &offer(&[("audio", "a=sendonly\r\n")])).expect("a good offer");
+        let same = Fragment::read(b"a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n").expect("good");
+        assert_eq!(offer.new_credentials(&same), None);
+        let new = Fragment::read(b"a=ice-ufrag:efgh\r\na=ice-pwd:1234567890123456789012\r\n").expect("good");
+        let (ufrag, password) = offer.new_credentials(&new).expect("they are new");
+        let restarted = offer.restarted(ufrag, password);
+        assert_eq!(restarted.ufrag, "efgh");
+        assert_eq!(
+            restarted.sdp,
+            offer.sdp.replace("abcdefghijklmnopqrstuv", "1234567890123456789012").replace("abcd", "efgh")
+        );
+    }
+}
