@@ -106,7 +106,8 @@ fn a_thousand_joins_and_leaves_leave_nothing_behind() {
     let (before, resident_before) = (server.descriptors(), server.resident());
     a_thousand_come_and_go(server.address);
     until_nothing_is_left(server.address);
-    eventually("as many descriptors as before", || (server.descriptors() == before).then_some(()));
+    // Not more: when they were counted first, the connection that had asked may still have been closing.
+    eventually("no more descriptors than before", || (server.descriptors() <= before).then_some(()));
     let resident = server.resident();
     println!("resident {} KiB -> {} KiB", resident_before / 1024, resident / 1024);
     assert!(resident < resident_before + GROWTH, "{resident_before} bytes before, {resident} after");
