@@ -7,4 +7,5 @@ import "./scenarios/sources.js";
 import "./scenarios/going.js";
 import "./scenarios/door.js";
 import "./scenarios/demo-page.js";
+import "./scenarios/whep.js";
 import "./scenarios/mixed.js";
