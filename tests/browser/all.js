@@ -7,5 +7,6 @@ import "./scenarios/sources.js";
 import "./scenarios/going.js";
 import "./scenarios/door.js";
 import "./scenarios/demo-page.js";
+import "./scenarios/whep.js";
 import "./scenarios/mixed.js";
 import "./scenarios/firewall.js";

@@ -120,6 +120,12 @@ export class Person {
     await Promise.all([this.sees(other, options), this.hears(other, options)]);
   }
 
+  /** The same where tracks come without names, by WHEP: they go by their kind. */
+  async seesAndHearsBare(other, options) {
+    const sees = seesColour(this.#page, "video", other.colour, options);
+    await this.#with(Promise.all([sees, hearsTone(this.#page, "audio", other.hz, options)]));
+  }
+
   /** What this page's SDK tells of `other`'s track, until it is as `expected`. */
   isToldOfTrack(other, source, expected, options) {
     return this.#isTold(`${other.name}'s ${source}`, expected, options, (page) =>
