@@ -138,8 +138,8 @@ impl Connection {
     pub fn kind(&self) -> &'static str {
         match &self.protocol {
             Protocol::Opening(_) => "opening",
-            Protocol::Http(_) => "http",
             Protocol::IceTcp(_) => "ice_tcp",
+            Protocol::Http(_) => "http",
             Protocol::WebSocket(_) => "websocket",
             Protocol::Closing(_) => "closing",
         }

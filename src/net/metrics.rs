@@ -206,7 +206,7 @@ impl EventLoop {
             ("in", "unusable", self.sfu.totals().unusable),
             ("out", "queue_full", udp.dropped_full),
             ("out", "refused_by_system", udp.dropped_refused),
-            ("out", "no_such_transport", self.connections.frames.undeliverable),
+            ("out", "connection_gone", self.connections.frames.undeliverable),
         ];
         let dropped = dropped.map(|(direction, reason, count)| {
             labelled([("direction", direction), ("reason", reason)], Value::Counter(count))
@@ -217,7 +217,8 @@ impl EventLoop {
         page.one("strait_udp_send_calls", None, "System calls for sending", Value::Counter(udp.send_calls));
         let errors = Value::Counter(udp.receive_errors);
         page.one("strait_udp_receive_errors", None, "Failed receives", errors);
-        let mut connections = BTreeMap::from([("http", 0), ("websocket", 0), ("closing", 0)]);
+        let mut connections =
+            BTreeMap::from([("opening", 0), ("http", 0), ("websocket", 0), ("ice_tcp", 0), ("closing", 0)]);
         for kind in self.connections.kinds() {
             *connections.entry(kind).or_insert(0) += 1;
         }

@@ -240,8 +240,8 @@ impl EventLoop {
                 problem(500, "the server has no randomness", "try again later")
             })?;
         let Some(connection) = self.connections.at(place) else { return Err(no_such_session()) };
-        let (peer, local) = (connection.peer, connection.local);
-        let candidates = self.candidates.for_client(now, peer.ip(), local.ip(), request.is_proxied());
+        let (peer, client, local) = (connection.peer, connection.client, connection.local);
+        let candidates = self.candidates.for_client(now, client, local.ip(), request.is_proxied());
         let id = self.whip.add(Session::new(resource.clone(), *side, room.clone(), offer.clone()));
         debug!(connection = id.0, %peer, %room, protocol = side.name(), "session asked for");
         let join = Join { room: room.clone(), name, auto_subscribe: false, lifeline: Lifeline::Media };

@@ -9,7 +9,9 @@ const watch = (person, room) =>
     const tracks = {};
     lab.find = (key) => tracks[key];
     peer.ontrack = ({ track }) => {
-      tracks[track.kind] = { mediaStreamTrack: track, covered: false };
+      const stream = { muted: true, autoplay: true, srcObject: new MediaStream([track]) };
+      const attach = (element) => Object.assign(element, stream);
+      tracks[track.kind] = { mediaStreamTrack: track, attach, covered: false };
     };
     for (const kind of ["audio", "video"]) peer.addTransceiver(kind, { direction: "recvonly" });
     await peer.setLocalDescription();
