@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use shell_support::people::Person;
+use shell_support::relayed::{RelayedEndpoint, heard};
 use shell_support::turn::{FICTITIOUS_PEER, Login, Relayed, TurnClient};
 use shell_support::{PATIENCE, Server, config};
 use strait::net::{ShellConfig, TurnConfig};
@@ -74,13 +75,60 @@ fn data_goes_there_and_back_whatever_its_length() {
         for length in [0, 1, 2, 3, 4, 101, 1200, 1472] {
             let data = vec![length as u8; length];
             client.send_by_channel(0x4000, &data);
-            assert_eq!(client.receive(PATIENCE), Some(Relayed { peer: address(ECHO), data }), "{name} {length}");
+            assert_eq!(
+                client.receive(PATIENCE),
+                Some(Relayed { peer: address(ECHO), data }),
+                "{name} {length}"
+            );
         }
         let other = address("192.0.2.9:9");
         assert_eq!(client.permit(other), None, "{name}");
         client.send_to(other, b"indicated");
         let back = Relayed { peer: other, data: b"indicated".to_vec() };
         assert_eq!(client.receive(PATIENCE), Some(back), "{name}");
-        assert_eq!((client.refresh(600), client.refresh(0), client.refresh(0)), (None, None, Some(437)), "{name}");
+        assert_eq!(
+            (client.refresh(600), client.refresh(0), client.refresh(0)),
+            (None, None, Some(437)),
+            "{name}"
+        );
     }
+}
+
+/// Anna speaks over one transport, Ben listens over another. What the server calls their paths.
+fn call(server: &Server, speaker: &str, listener: &str, by_channel: bool) -> Vec<String> {
+    let (mut anna, mut ben) =
+        (Person::join(server, Some("r"), "Anna"), Person::join(server, Some("r"), "Ben"));
+    let client = |person: &Person, transport: &str| {
+        let login = Login::of(person);
+        match transport {
+            "UDP" => TurnClient::udp(server, login),
+            "TCP" => TurnClient::tcp(server, login, usize::MAX),
+            _ => TurnClient::tls(server, login),
+        }
+    };
+    let (annas, bens) = (client(&anna, speaker), client(&ben, listener));
+    let mut speaker = RelayedEndpoint::connect(&mut anna, annas, true, by_channel, |_| true);
+    let mut listener = RelayedEndpoint::connect(&mut ben, bens, false, by_channel, |_| true);
+    heard(&mut speaker, &mut listener, 50);
+    let room = server.get("/admin/v1/rooms/r").json();
+    let members = room["participants"].as_array().expect("members").iter();
+    members.map(|member| member["path"]["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn a_call_goes_by_turn_alone_and_the_operator_sees_how() {
+    let server = server(|_| ());
+    assert_eq!(call(&server, "TCP", "TLS", true), ["TURN/TCP", "TURN/TLS"]);
+    let paths = server.get("/metrics").text();
+    for line in ["{transport=\"turn_tcp\"} 1", "{transport=\"turn_tls\"} 1", "{transport=\"udp\"} 0"] {
+        assert!(paths.contains(&format!("strait_media_paths{line}")), "{paths}");
+    }
+    assert!(metric(&server, "strait_turn_payload_bytes_total{direction=\"in\"}") > 50 * 60);
+    assert!(metric(&server, "strait_turn_datagrams_total{direction=\"out\"}") > 50);
+}
+
+#[test]
+fn a_call_goes_by_turn_over_udp_and_by_indications() {
+    let server = server(|_| ());
+    assert_eq!(call(&server, "UDP", "TCP", false), ["TURN/UDP", "TURN/TCP"]);
 }
