@@ -392,3 +392,46 @@ fn a_client_that_does_not_read_loses_whole_messages() {
     assert!(seen > 100, "{seen}");
     assert_eq!(client.refresh(600), None);
 }
+
+#[test]
+fn where_browsers_refuse_the_candidates_there_is_one_to_relay_to() {
+    let server = Server::start(ShellConfig { listen: address("[::1]:0"), ..config() });
+    let (mut anna, mut ben) =
+        (Person::join(&server, Some("r"), "Anna"), Person::join(&server, Some("r"), "Ben"));
+    let (annas, bens) = (Login::of(&anna), Login::of(&ben));
+    assert_eq!(annas.urls[0], format!("turn:[::1]:{}?transport=tcp", server.address.port()));
+    let fictitious = |peer: &SocketAddr| *peer == address(FICTITIOUS_PEER);
+    let annas = TurnClient::tls(&server, annas);
+    let mut speaker = RelayedEndpoint::connect(&mut anna, annas, true, true, fictitious);
+    let bens = TurnClient::tcp(&server, bens, usize::MAX);
+    let mut listener = RelayedEndpoint::connect(&mut ben, bens, false, false, fictitious);
+    heard(&mut speaker, &mut listener, 50);
+
+    let server = self::server(|_| ());
+    let mut anna = Person::join(&server, Some("r"), "Anna");
+    let client = TurnClient::tcp(&server, Login::of(&anna), usize::MAX);
+    RelayedEndpoint::connect(&mut anna, client, false, true, |peer| {
+        assert_ne!(*peer, address(FICTITIOUS_PEER), "nowhere else");
+        true
+    });
+}
+
+#[test]
+fn without_turn_nobody_is_told_of_any() {
+    let server = server(|turn| turn.enabled = false);
+    let anna = Person::join(&server, Some("r"), "Anna");
+    assert_eq!(anna.joined["iceServers"], serde_json::json!([]));
+    let server = self::server(|turn| turn.host = Some("turn.example.org:443".parse().expect("a host")));
+    let urls = login(&server).urls;
+    assert_eq!(urls, ["turn:turn.example.org:443?transport=tcp", "turns:turn.example.org:443?transport=tcp"]);
+}
+
+#[test]
+fn a_stopping_server_does_not_wait_for_turn_clients() {
+    let mut server = server(|_| ());
+    let mut client = TurnClient::tcp(&server, login(&server), usize::MAX).allocated();
+    server.stop.stop();
+    assert!(client.is_closed());
+    drop(client);
+    server.join();
+}

@@ -314,6 +314,15 @@ impl Connection {
         }
     }
 
+    /// Ends a TURN client's connection after what is queued. Whether it was one.
+    pub fn finish_turn(&mut self, now: Instant) -> bool {
+        let is_turn = self.is_turn();
+        if is_turn {
+            self.close_after_writing(now);
+        }
+        is_turn
+    }
+
     /// Answers an upgrade request; a WebSocket from now on.
     pub fn upgrade(&mut self, request: &Request, response: &Response, config: &ShellConfig, now: Instant) {
         if let Protocol::Http(http) = &mut self.protocol {

@@ -438,6 +438,9 @@ impl EventLoop {
         for place in self.connections.places() {
             if let Some(connection) = self.connections.at(place) {
                 connection.finish_http(now);
+                if connection.finish_turn(now) {
+                    self.turn.connection_over(connection.id);
+                }
                 if let Some(socket) = connection.web_socket() {
                     socket.close(now, Close::GoingAway);
                 }

@@ -15,6 +15,8 @@ mod quota;
 pub mod relayed;
 mod requests;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;

@@ -408,6 +408,16 @@ mod tests {
     }
 
     #[test]
+    fn nobody_speaks_from_a_relayed_address() {
+        for (text, expected) in
+            [("192.0.2.1:5000", false), ("192.0.2.254:9999", false), ("192.0.3.1:5000", true)]
+        {
+            assert_eq!(sane(text.parse().expect("an address")), expected, "{text}");
+        }
+        assert!(!sane(canonical("[::ffff:192.0.2.7]:5000".parse().expect("an address"))));
+    }
+
+    #[test]
     fn what_the_kernel_refuses_is_counted_and_costs_nobody_the_batching() -> io::Result<()> {
         let mut udp = udp("[::]:0", false)?;
         let segments_max = |udp: &Udp| udp.fast.as_ref().map(UdpSocketState::max_gso_segments);

@@ -190,6 +190,12 @@ impl Answer {
         })
     }
 
+    /// Every header field of that name.
+    pub fn find_all(&self, name: &str) -> Vec<&str> {
+        let fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
+    }
+
     /// A header field that must be there.
     pub fn field(&self, name: &str) -> &str {
         self.find(name).unwrap_or_else(|| panic!("no {name} in {}", self.head))

@@ -128,7 +128,12 @@ impl TurnClient {
 
     /// Sends segments of so many bytes.
     pub fn tcp(server: &Server, login: Login, segment: usize) -> Self {
-        let stream = connect(server.address);
+        Self::tcp_at(server.address, login, segment)
+    }
+
+    /// The same, at a server that is not the test's own.
+    pub fn tcp_at(address: SocketAddr, login: Login, segment: usize) -> Self {
+        let stream = connect(address);
         stream.set_nodelay(true).expect("set");
         Self::new(Wire::Stream { stream: Box::new(stream), input: Vec::new(), segment }, login)
     }
