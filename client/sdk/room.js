@@ -280,7 +280,7 @@ export class Room extends Emitter {
     if (!media) return;
     media.applyPublications(resumed.publications);
     if (!media.agreesWith(resumed.publications)) this.#negotiateLater(media);
-    media.recoverIfBroken();
+    media.resume(resumed.iceServers);
   }
 
   /** @param {Joined} joined */
@@ -321,6 +321,8 @@ export class Room extends Emitter {
       this.#wasConnected = true;
       this.localParticipant.state = 'connected';
       this.#scheduleLevels();
+      // It was given up while there was no server to say so to.
+      if (this.#media?.closed) void this.#session.rejoin();
     }
     if (state === 'reconnecting') this.localParticipant.state = 'reconnecting';
     if (state === 'disconnected') this.#release();

@@ -139,6 +139,10 @@ export class FakePeerConnection extends EventTarget {
     FakePeerConnection.created.push(this);
   }
 
+  setConfiguration(configuration) {
+    this.configuration = configuration;
+  }
+
   addTransceiver(kind, init) {
     const transceiver = new FakeTransceiver(kind, init);
     this.transceivers.push(transceiver);
