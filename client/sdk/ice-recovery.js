@@ -11,6 +11,7 @@ const LAST_LIMIT = 10_000;
 
 /**
  * @typedef {object} RecoveryHandlers
+ * @property {() => void} onTrouble a path was lost
  * @property {(withRelay: boolean) => void} restart begins an ICE restart; `answered` says when it has got its answer
  * @property {() => void} die nothing is left to try on this connection
  */
@@ -63,8 +64,14 @@ export class IceRecovery {
       // A browser left alone with a dead path stays so for ten seconds and then gives up.
       (state === 'disconnected' && this.#phase === 'connected')
     ) {
+      this.#handlers.onTrouble();
       this.#next();
     }
+  }
+
+  /** The network may be another one: a path that is still thought well of need not be any good. */
+  networkBack() {
+    if (this.#phase === 'connected' && !this.#closed) this.#next();
   }
 
   /** No offer could be made, or nothing is left to try. */

@@ -18,6 +18,7 @@ const GATHERING_LIMIT = 500;
  * @property {(state: RTCPeerConnectionState) => void} onState
  * @property {() => void} onSections sections were negotiated: receivers by mid may have changed
  * @property {(track: LocalTrack, info: PublicationInfo) => void} onPublished
+ * @property {() => void} onTrouble a path was lost, and another one is looked for
  * @property {() => void} onDead neither waiting nor an ICE restart helped
  */
 
@@ -60,6 +61,7 @@ export class MediaConnection {
     this.#handlers = handlers;
     this.#iceServers = iceServers;
     this.#recovery = new IceRecovery(environment, iceServers.length > 0, {
+      onTrouble: () => handlers.onTrouble(),
       restart: (withRelay) => this.#restart(withRelay),
       die: () => this.#die(),
     });
@@ -162,6 +164,10 @@ export class MediaConnection {
   resume(iceServers) {
     this.#iceServers = iceServers;
     this.#recovery.changed(this.#pc.iceConnectionState);
+  }
+
+  networkBack() {
+    this.#recovery.networkBack();
   }
 
   get connectionState() {

@@ -68,6 +68,7 @@ export class Room extends Emitter {
   /** @type {unknown} */
   #levelTimer = null;
   #wasConnected = false;
+  #forgetNetwork = () => {};
 
   /** Empty until joined. */
   roomId = '';
@@ -253,6 +254,7 @@ export class Room extends Emitter {
         onState: (state) => this.#onMediaState(state),
         onSections: () => this.#roster.refreshReceivers(),
         onPublished: (track, info) => this.#publisher.published(track, info),
+        onTrouble: () => this.#session.probe(),
         onDead: () => this.#onMediaDead(media),
       },
     );
@@ -316,7 +318,10 @@ export class Room extends Emitter {
   #onState(state, error) {
     const previous = this.#state;
     this.#state = state;
-    if (state === 'connecting') globalThis.addEventListener?.('pagehide', this.#onPageHide);
+    if (state === 'connecting') {
+      globalThis.addEventListener?.('pagehide', this.#onPageHide);
+      this.#forgetNetwork = this.#environment.onNetworkBack(() => this.#onNetworkBack());
+    }
     if (state === 'connected') {
       this.#wasConnected = true;
       this.localParticipant.state = 'connected';
@@ -332,8 +337,14 @@ export class Room extends Emitter {
 
   #onPageHide = () => this.leave();
 
+  #onNetworkBack() {
+    this.#session.probe();
+    this.#media?.networkBack();
+  }
+
   #release() {
     globalThis.removeEventListener?.('pagehide', this.#onPageHide);
+    this.#forgetNetwork();
     this.#environment.clearTimeout(this.#levelTimer);
     this.#media?.close();
     this.#media = null;

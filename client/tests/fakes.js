@@ -214,12 +214,18 @@ export function fakeEnvironment() {
   const clock = new FakeClock();
   const sockets = [];
   const connections = [];
+  const networkListeners = new Set();
   return {
     clock,
     sockets,
     connections,
     socket: () => sockets.at(-1),
     connection: () => connections.at(-1),
+    /** The machine is on a network again. */
+    networkBack: () => {
+      for (const listener of networkListeners) listener();
+      return settle();
+    },
     environment: {
       openSocket: (url) => sockets[sockets.push(new FakeSocket(url)) - 1],
       createPeerConnection: (configuration) =>
@@ -227,6 +233,10 @@ export function fakeEnvironment() {
       createAudio: null,
       setTimeout: clock.setTimeout,
       clearTimeout: clock.clearTimeout,
+      onNetworkBack: (listener) => {
+        networkListeners.add(listener);
+        return () => networkListeners.delete(listener);
+      },
       now: clock.now,
       random: () => 0.5,
     },

@@ -318,15 +318,39 @@ test('ICE disconnected restarts ICE; failed after that is a new participant', as
 test('ICE that comes back after the restart stays; one that does not is given up after ten seconds', async () => {
   await join();
   await fake.connection().ice('disconnected');
+  await fake.socket().reply('ping', 'pong');
   await answer();
   await fake.connection().ice('connected');
   await fake.clock.advance(9_000);
   await fake.connection().ice('disconnected');
+  await fake.socket().reply('ping', 'pong');
   await answer();
   await fake.clock.advance(9_999);
   assert.equal(fake.sockets.length, 1);
   await fake.clock.advance(1);
   assert.equal(fake.sockets.length, 2);
+});
+
+test('on another network the dead socket shows soon, and the restart goes out on the next one', async () => {
+  await join();
+  await fake.networkBack();
+  assert.deepEqual(fake.connection().offers.at(-1), { iceRestart: true });
+  await fake.clock.advance(1_499);
+  assert.equal(fake.sockets.length, 1);
+  await fake.clock.advance(1);
+  assert.equal(fake.sockets.length, 2);
+  await resume();
+  assert.equal(fake.socket().count('offer'), 1, 'the offer that nobody answered');
+  assert.equal(fake.connections.length, 1);
+});
+
+test('a lost path makes the socket prove that it lives, and one that answers stays', async () => {
+  await join();
+  await fake.connection().ice('disconnected');
+  assert.equal(fake.socket().count('ping'), 1);
+  await fake.socket().reply('ping', 'pong');
+  await fake.clock.advance(5_000);
+  assert.equal(fake.sockets.length, 1);
 });
 
 const RELAY = [{ urls: ['turn:sfu.example:7443?transport=tcp'], username: 'u', credential: 'c' }];
