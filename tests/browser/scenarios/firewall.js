@@ -123,3 +123,38 @@ scenario(
   },
   EVERYWHERE,
 );
+
+scenario(
+  "where only TLS to the port is let through, TURN over TLS carries the call",
+  async (world) => {
+    const firewall = world.firewall();
+    firewall.letsOnlyTlsThrough(world.server.port);
+    const [anna] = await pairAcross(world, firewall);
+    await anna.travelsBy("TURN over TLS");
+  },
+  { ...EVERYWHERE, isCertified: true },
+);
+
+scenario(
+  "a network that lets only TLS through from some moment on does not end the call",
+  async (world) => {
+    const firewall = world.firewall();
+    const [anna, ben] = await pairAcross(world, firewall);
+    await anna.travelsBy("UDP");
+    const id = await anna.id();
+    firewall.letsOnlyTlsThrough(world.server.port);
+    await anna.travelsBy("TURN over TLS");
+    await allSeeAndHearAll([anna, ben]);
+    assert.equal(await anna.id(), id, "the same participant all along");
+  },
+  { ...EVERYWHERE, isCertified: true },
+);
+
+scenario(
+  "on port 443 of a private address, where Chromium takes no direct way, TURN carries the call",
+  async (world) => {
+    const [anna] = await pairAcross(world, world.firewall());
+    await anna.travelsBy("TURN over TCP");
+  },
+  { ...EVERYWHERE, port: 443 },
+);
