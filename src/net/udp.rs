@@ -16,6 +16,7 @@ use tracing::{debug, info, trace};
 use super::address::{canonical, for_socket};
 use super::clock;
 use super::latency::Latency;
+use super::turn::relayed::is_virtual;
 use super::udp_batch::{Backlog, Run, SendBatch};
 use crate::core::input::{Path, Transport};
 use crate::wire::classify::{Kind, classify};
@@ -247,9 +248,11 @@ fn receive_one(
     Ok(Received { datagrams: 1, bytes: len as u64, more: true })
 }
 
-/// Whether a reply can be sent at all. Port 0 can be forged but not answered.
+/// Whether a reply can be sent at all. Port 0 can be forged but not answered; and the TURN server's relayed addresses are
+/// nobody's.
 fn sane(remote: SocketAddr) -> bool {
-    remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast()
+    let ip = remote.ip();
+    remote.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_virtual(ip)
 }
 
 /// Sends one run. `false` if the kernel is full; every other error loses the run and is counted.

@@ -5,6 +5,7 @@
 pub mod ice_tcp;
 pub mod people;
 pub mod tls;
+pub mod turn;
 pub mod whip;
 
 use std::io::{Read, Write};
