@@ -28,7 +28,6 @@ use tracing::{debug, error};
 use turn_server_proto::api::{
     DelayedMessageOrChannelSend, SocketAllocateError, Transmit, TurnServerApi, TurnServerPollRet,
 };
-use turn_server_proto::types::prelude::DelayedTransmitBuild;
 use turn_server_proto::types::{AddressFamily, TransportType};
 
 pub use authority::Authority;
@@ -212,13 +211,9 @@ impl Turn {
             return None;
         };
         allocation.used = now;
-        let length = built.data.len();
-        if self.scratch.len() < length {
-            self.scratch.resize(length, 0);
-        }
-        built.data.write_into(&mut self.scratch[..length]);
+        messages::write(built.data, &mut self.scratch);
         self.counters.note_relayed(Way::Out, datagram.len());
-        Some((*link, &self.scratch[..length]))
+        Some((*link, &self.scratch))
     }
 
     /// The next answer to be sent.

@@ -4,6 +4,7 @@
 
 pub mod ice_tcp;
 pub mod people;
+pub mod relayed;
 pub mod tls;
 pub mod turn;
 pub mod whip;

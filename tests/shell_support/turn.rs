@@ -110,7 +110,14 @@ impl Answer {
 impl TurnClient {
     fn new(wire: Wire, login: Login) -> Self {
         let nonce = None;
-        Self { wire, login, nonce, channels: Vec::new(), relayed: Vec::new(), transport: RequestedTransport::UDP }
+        Self {
+            wire,
+            login,
+            nonce,
+            channels: Vec::new(),
+            relayed: Vec::new(),
+            transport: RequestedTransport::UDP,
+        }
     }
 
     pub fn udp(server: &Server, login: Login) -> Self {
@@ -184,13 +191,16 @@ impl TurnClient {
         for _ in 0..3 {
             let mut message = Message::builder_request(method, MessageWriteVec::new());
             fill(&mut message);
-            let credentials: Option<MessageIntegrityCredentials> = self.nonce.as_ref().map(|(realm, nonce)| {
-                message.add_attribute(&Username::new(&self.login.username).expect("a name")).expect("room");
-                message.add_attribute(&Realm::new(realm).expect("a realm")).expect("room");
-                message.add_attribute(&Nonce::new(nonce).expect("a nonce")).expect("room");
-                let Login { username, password, .. } = self.login.clone();
-                LongTermKeyCredentials::new(username, password, realm.clone()).into()
-            });
+            let credentials: Option<MessageIntegrityCredentials> =
+                self.nonce.as_ref().map(|(realm, nonce)| {
+                    message
+                        .add_attribute(&Username::new(&self.login.username).expect("a name"))
+                        .expect("room");
+                    message.add_attribute(&Realm::new(realm).expect("a realm")).expect("room");
+                    message.add_attribute(&Nonce::new(nonce).expect("a nonce")).expect("room");
+                    let Login { username, password, .. } = self.login.clone();
+                    LongTermKeyCredentials::new(username, password, realm.clone()).into()
+                });
             if let Some(credentials) = &credentials {
                 message.add_message_integrity(credentials, IntegrityAlgorithm::Sha1).expect("room");
             }
@@ -278,7 +288,8 @@ impl TurnClient {
         if message[0] >= 0x40 {
             let channel = u16::from_be_bytes([message[0], message[1]]);
             let length = usize::from(u16::from_be_bytes([message[2], message[3]]));
-            let peer = self.channels.iter().find(|(known, _)| *known == channel).expect("a channel of ours").1;
+            let peer =
+                self.channels.iter().find(|(known, _)| *known == channel).expect("a channel of ours").1;
             return Some(Relayed { peer, data: message[4..4 + length].to_vec() });
         }
         let message = Message::from_bytes(message).expect("STUN");

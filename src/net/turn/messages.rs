@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 
+use turn_server_proto::api::DelayedMessageOrChannelSend;
 use turn_server_proto::types::attribute::XorPeerAddress;
+use turn_server_proto::types::prelude::DelayedTransmitBuild;
 use turn_server_proto::types::stun::attribute::{AttributeStaticType, ErrorCode, XorMappedAddress};
 use turn_server_proto::types::stun::message::{
     IntegrityAlgorithm, Message, MessageClass, MessageIntegrityCredentials, MessageWriteVec,
@@ -52,6 +54,19 @@ pub fn stripped(request: &[u8]) -> Option<[u8; 20]> {
 pub fn error_code(answer: &[u8]) -> Option<u16> {
     let answer = Message::from_bytes(answer).ok()?;
     answer.attribute::<ErrorCode>().ok().map(|error| error.code())
+}
+
+/// Writes data to a client into a buffer, instead of what is there.
+pub fn write(data: DelayedMessageOrChannelSend<&[u8]>, buffer: &mut Vec<u8>) {
+    buffer.clear();
+    match data {
+        DelayedMessageOrChannelSend::Channel(channel) => {
+            buffer.resize(channel.len(), 0);
+            channel.write_into(buffer);
+        }
+        // Written into a buffer, the library's Data indications come out as Send indications.
+        other => *buffer = other.build(),
+    }
 }
 
 /// The peers that a request names, as far as they can be read.
