@@ -24,6 +24,8 @@ import { StatsCollector } from './stats.js';
 /** @import {RemoteTrack, Track} from './track.js' */
 
 const LEVELS_EVERY = 100;
+/** Where only TLS gets through, media has to as well, and a browser asks nobody whether it may. */
+const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate that browsers trust.';
 
 /**
  * @typedef {object} RoomOptions
@@ -69,6 +71,7 @@ export class Room extends Emitter {
   #levelTimer = null;
   #wasConnected = false;
   #forgetNetwork = () => {};
+  #selfSigned = false;
 
   /** Empty until joined. */
   roomId = '';
@@ -237,7 +240,9 @@ export class Room extends Emitter {
     const media = this.#media;
     if (!media || media.closed) return null;
     const report = /** @type {Iterable<[string, any]>} */ (/** @type {unknown} */ (await media.getStats()));
-    return this.#stats.collect(report, (mid, identifier) => this.#ownerOf(mid, identifier), media);
+    const stats = this.#stats.collect(report, (mid, identifier) => this.#ownerOf(mid, identifier), media);
+    stats.connection.selfSigned = this.#selfSigned;
+    return stats;
   }
 
   /** @param {Joined} joined */
@@ -288,6 +293,7 @@ export class Room extends Emitter {
   /** @param {Joined} joined */
   #adopt(joined) {
     this.roomId = joined.room;
+    this.#selfSigned = joined.selfSigned;
     this.localParticipant.participantId = joined.participantId;
     this.localParticipant.name = joined.name;
     this.localParticipant.changed();
@@ -369,7 +375,8 @@ export class Room extends Emitter {
         new StraitError(
           'media-blocked',
           'The server answers, but sound and picture do not get through.',
-          'Try another network, or ask whoever runs this one to allow the server’s port for UDP and TCP.',
+          'Try another network, or ask whoever runs this one to allow the server’s port for UDP and TCP.' +
+            (this.#selfSigned ? ` ${NEEDS_TRUST}` : ''),
         ),
       );
     }

@@ -251,6 +251,7 @@ export function joinedMessage(changes = {}) {
     room: 'standup',
     name: 'Anna',
     iceServers: [],
+    selfSigned: false,
     slots: { audio: 2, video: 2 },
     maxSlots: { audio: 4, video: 4 },
     resumeSeconds: 30,

@@ -176,7 +176,9 @@ export class Person {
 
   #isTold(what, expected, options, ask) {
     const wanted = (seen) =>
-      expected !== null && typeof expected === "object" && seen
+      expected instanceof RegExp
+        ? expected.test(seen)
+        : expected !== null && typeof expected === "object" && seen
         ? Object.entries(expected).every(([key, value]) => seen[key] === value)
         : seen === expected;
     const probe = async () => {
