@@ -398,7 +398,7 @@ test('where not even the relay helps, a new participant tries again after ten se
   assert.equal(fake.sockets.length, 2);
 });
 
-test('a direct path that is lost is looked for directly once more, then by the relay; a relay that is lost, by the relay', async () => {
+test('a lost direct path is looked for directly once more, then by the relay; a lost relay, by the relay', async () => {
   await joinWithRelay();
   await fake.connection().ice('connected');
   await fake.connection().ice('disconnected');
