@@ -154,7 +154,8 @@ fn certificate_lines(certificate: &CertificateInfo) -> String {
     format!(
         "  The certificate is self-signed: browsers cannot know that it is this server's, and warn.\n  \
          Compare the SHA-256 fingerprint before going on:\n  {fingerprint}\n  \
-         With a certificate that browsers trust (--tls-cert, --tls-key) there is no warning.\n\n"
+         With a certificate that browsers trust (--tls-cert, --tls-key) there is no warning,\n  \
+         and calls get through networks that let nothing but TLS pass.\n\n"
     )
 }
 

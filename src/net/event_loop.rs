@@ -60,7 +60,7 @@ pub struct EventLoop {
     udp_readable: bool,
     udp_blocked: bool,
     pub(super) connections: Connections,
-    certificates: Certificates,
+    pub(super) certificates: Certificates,
     pub(super) handshakes: Handshakes,
     dtls_events: DtlsEvents,
     pub(super) candidates: Candidates,

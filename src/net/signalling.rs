@@ -15,7 +15,7 @@ use crate::core::command::{Command, Join, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::Admission;
-use crate::signal::native::{self, ClientMessage, refusals};
+use crate::signal::native::{self, ClientMessage, ServerFacts, refusals};
 
 impl EventLoop {
     /// Something of a WebSocket.
@@ -173,7 +173,9 @@ impl EventLoop {
             return;
         };
         self.counters.websocket_messages_out += 1;
-        socket.send(native::encode_event(event, &ice_servers));
+        let server =
+            ServerFacts { ice_servers: &ice_servers, is_self_signed: self.certificates.is_self_signed() };
+        socket.send(native::encode_event(event, server));
         let close = match event {
             Event::Joined(..) | Event::Resumed(..) => {
                 socket.joined = true;
