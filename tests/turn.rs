@@ -2,14 +2,18 @@
 
 mod shell_support;
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use shell_support::people::Person;
 use shell_support::relayed::{RelayedEndpoint, heard};
 use shell_support::turn::{Answer, FICTITIOUS_PEER, Login, Relayed, TurnClient};
-use shell_support::{PATIENCE, Server, config};
+use shell_support::{PATIENCE, Server, config, connect};
 use strait::net::{ShellConfig, TurnConfig};
+use tungstenite::Message;
 use turn_server_proto::types::stun::attribute::ErrorCode;
 use turn_server_proto::types::stun::message::BINDING;
 
@@ -434,4 +438,50 @@ fn a_stopping_server_does_not_wait_for_turn_clients() {
     assert!(client.is_closed());
     drop(client);
     server.join();
+}
+
+/// What an allocation holds of the server's memory, its connection included; printed, for `docs/one-port.md`.
+#[test]
+#[ignore = "a measurement"]
+fn memory_of_an_allocation() {
+    const COUNT: usize = 1000;
+    for over_tls in [false, true] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strait"));
+        command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.env("STRAIT_SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS", "100000");
+        command.env("STRAIT_TURN_MAX_ALLOCATIONS_PER_PARTICIPANT", "10000");
+        command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
+        let mut child = command.spawn().expect("the program starts");
+        let mut greeting = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let port = greeting.find_map(|line| line.trim().strip_prefix("Open http://localhost:")?.parse().ok());
+        let at = SocketAddr::from(([127, 0, 0, 1], port.expect("a greeting")));
+        let resident = || {
+            let text = std::fs::read_to_string(format!("/proc/{}/statm", child.id())).expect("Linux");
+            text.split(' ').nth(1).expect("a number").parse::<usize>().expect("a number") * 4096
+        };
+        let (mut socket, _) = tungstenite::client(format!("ws://{at}/ws"), connect(at)).expect("upgraded");
+        let join = json!({"type": "join", "id": 1, "data": {"version": 1, "room": "r", "name": "Anna"}});
+        socket.send(Message::text(join.to_string())).expect("sent");
+        let joined: Value = serde_json::from_str(&socket.read().expect("a reply").to_string()).expect("JSON");
+        let login = Login::from(&joined["data"]);
+        let client = || {
+            if over_tls {
+                TurnClient::tls_at(at, login.clone())
+            } else {
+                TurnClient::tcp_at(at, login.clone(), usize::MAX)
+            }
+        };
+        // What is needed once, whoever comes.
+        let mut kept: Vec<TurnClient> = (0..100).map(|_| client().allocated()).collect();
+        let before = resident();
+        for _ in 0..COUNT {
+            let mut client = client().allocated();
+            assert_eq!(client.bind(0x4000, at), None);
+            kept.push(client);
+        }
+        let each = (resident() - before) / COUNT;
+        println!("{} bytes for an allocation with a channel, TLS: {over_tls}", each);
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+    }
 }

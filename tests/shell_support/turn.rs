@@ -31,7 +31,12 @@ pub struct Login {
 impl Login {
     /// What somebody was given on joining.
     pub fn of(person: &Person) -> Self {
-        let server = &person.joined["iceServers"][0];
+        Self::from(&person.joined)
+    }
+
+    /// What is in the data of `joined`.
+    pub fn from(joined: &serde_json::Value) -> Self {
+        let server = &joined["iceServers"][0];
         let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
         Self {
             urls: server["urls"].as_array().expect("addresses").iter().map(text).collect(),
@@ -139,7 +144,12 @@ impl TurnClient {
     }
 
     pub fn tls(server: &Server, login: Login) -> Self {
-        let stream = Box::new(tls::connect(server.address, &[]));
+        Self::tls_at(server.address, login)
+    }
+
+    /// The same, at a server that is not the test's own.
+    pub fn tls_at(address: SocketAddr, login: Login) -> Self {
+        let stream = Box::new(tls::connect(address, &[]));
         Self::new(Wire::Stream { stream, input: Vec::new(), segment: usize::MAX }, login)
     }
 
