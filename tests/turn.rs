@@ -480,7 +480,7 @@ fn memory_of_an_allocation() {
             kept.push(client);
         }
         let each = (resident() - before) / COUNT;
-        println!("{} bytes for an allocation with a channel, TLS: {over_tls}", each);
+        println!("{each} bytes for an allocation with a channel, TLS: {over_tls}");
         child.kill().expect("killed");
         child.wait().expect("ended");
     }
