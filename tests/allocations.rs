@@ -59,6 +59,7 @@ fn a_forwarded_picture_allocates_nothing() {
     let mut crowd = Crowd::audience(20, Kind::Video);
     let second = |crowd: &mut Crowd| {
         let mut forwarded = 0;
+        crowd.exchange_reports();
         for _frame in 0..25 {
             for _packet in 0..10 {
                 crowd.send(0, 0, VIDEO_BYTES);
@@ -72,7 +73,7 @@ fn a_forwarded_picture_allocates_nothing() {
     second(&mut crowd);
     let mut forwarded = 0;
     let allocations = allocations_of(|| forwarded = second(&mut crowd));
-    assert!(forwarded >= 250 * 20, "{forwarded} packets in a second");
+    assert!(forwarded >= 250 * 20 + 20, "{forwarded} packets in a second");
     assert_eq!(allocations, 0, "of {forwarded} packets, a second with its reports");
 }
 
@@ -81,6 +82,7 @@ fn a_conference_of_voices_allocates_nothing() {
     let mut crowd = Crowd::conference(4, 5, Kind::Audio);
     let second = |crowd: &mut Crowd| {
         let mut forwarded = 0;
+        crowd.exchange_reports();
         for _ in 0..50 {
             for person in 0..crowd.people.len() {
                 crowd.send(person, 0, AUDIO_BYTES);
@@ -94,7 +96,7 @@ fn a_conference_of_voices_allocates_nothing() {
     second(&mut crowd);
     let mut forwarded = 0;
     let allocations = allocations_of(|| forwarded = second(&mut crowd));
-    assert!(forwarded >= 50 * 20 * 4, "{forwarded} packets in a second");
+    assert!(forwarded >= 50 * 20 * 4 + 20, "{forwarded} packets in a second");
     assert_eq!(allocations, 0, "of {forwarded} packets, a second with its reports");
 }
 
@@ -123,7 +125,9 @@ fn what_a_viewer_missed_is_sent_again_without_allocating() {
         crowd.pass(Duration::from_millis(200));
         repaired
     };
-    (0..6).for_each(|_| drop(round(&mut crowd)));
+    for _ in 0..6 {
+        round(&mut crowd);
+    }
     let mut repaired = 0;
     let allocations = allocations_of(|| repaired = round(&mut crowd));
     assert_eq!(repaired, 5);
@@ -149,7 +153,9 @@ fn what_a_publisher_lost_is_asked_for_without_allocating() {
         }
         asked
     };
-    (0..3).for_each(|_| drop(round(&mut crowd)));
+    for _ in 0..3 {
+        round(&mut crowd);
+    }
     let mut asked = 0;
     let allocations = allocations_of(|| asked = round(&mut crowd));
     assert!(asked >= 1, "a request for what is missing");

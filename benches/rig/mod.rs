@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use strait::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Source};
 use strait::core::event::{Event, SlotCounts};
-use strait::core::ids::{ConnectionId, DtlsSession, Mid, RequestId};
+use strait::core::ids::{ConnectionId, DtlsSession, Mid, RequestId, Ssrc};
 use strait::core::input::{Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport};
-use strait::core::media::rtcp::RtcpWriter;
+use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, contexts};
 use strait::core::output::Transmit;
 use strait::core::{Input, Output, Settings, Sfu};
-use strait::load::sdp::{Answer, Offer, OPUS, Published, VP8, fingerprint};
+use strait::load::sdp::{Answer, OPUS, Offer, Published, VP8, fingerprint};
 use strait::load::stun::{Credentials, write_check};
 use strait::wire::rtp::{RtpFields, write_header};
 use strait::wire::rtp_extensions::ExtensionBlock;
@@ -258,8 +258,13 @@ impl Crowd {
         if track.kind == Kind::Video {
             let picture = ((track.index / FRAME) as u16 & 0x7fff | 0x8000).to_be_bytes();
             let delta = u8::from(track.index != 1000);
-            buffer[header..header + 5]
-                .copy_from_slice(&[if first { 0x90 } else { 0x80 }, 0x80, picture[0], picture[1], delta]);
+            buffer[header..header + 5].copy_from_slice(&[
+                if first { 0x90 } else { 0x80 },
+                0x80,
+                picture[0],
+                picture[1],
+                delta,
+            ]);
         }
         let index = track.index;
         track.index += 1;
@@ -276,6 +281,30 @@ impl Crowd {
         plain.resize(length + RTCP_OVERHEAD_MAX, 0);
         let sealed = person.sender.seal_rtcp(plain, length).expect("it can be sealed");
         sfu.handle_input(*now, Input::Datagram { path: person.path, bytes: &mut plain[..sealed] });
+    }
+
+    /// Everyone reports once: publishers on what they send, the others on what they receive.
+    pub fn exchange_reports(&mut self) {
+        for who in 0..self.people.len() {
+            let own = Ssrc(self.people[who].tracks.first().map_or(1, |track| track.ssrc));
+            let timestamp = self.people[who].tracks.first().map(|track| track.timestamp);
+            let block = self.people[who].slots.first().map(|(ssrc, _)| ReportBlock {
+                ssrc: Ssrc(*ssrc),
+                fraction_lost: 0,
+                cumulative_lost: 0,
+                highest_sequence: 0,
+                jitter: 0,
+                last_sr: 0,
+                delay_since_last_sr: 0,
+            });
+            self.report(who, |writer| {
+                match timestamp {
+                    Some(timestamp) => writer.sender_report(own, 1 << 40, timestamp, 1, 1, block.as_slice()),
+                    None => writer.receiver_report(own, block.as_slice()),
+                };
+                writer.sdes_cname(own, "person");
+            });
+        }
     }
 
     /// Takes everything out of the core.

@@ -4,9 +4,8 @@
 //! is the only large lever on the cost of sending. Packets of one path never overtake each other: sequence numbers
 //! would look like loss to the receiver. No allocation once the buffers have grown to a turn's size.
 
-use std::collections::HashMap;
-
 use crate::core::input::Path;
+use crate::core::media::fixed_hash::FixedMap;
 
 /// Largest segment that may be sent as part of a run: fits every path (IPv6's least MTU of 1280), so that a small
 /// MTU somewhere never makes the kernel refuse a run.
@@ -65,7 +64,7 @@ pub struct SendBatch {
     arena: Vec<u8>,
     packets: Vec<Packet>,
     chains: Vec<Chain>,
-    chain_by_path: HashMap<Path, u32>,
+    chain_by_path: FixedMap<Path, u32>,
     last: Option<u32>,
     /// Where the packets of a run are put side by side if they are not already.
     staging: Vec<u8>,
