@@ -21,7 +21,9 @@ use crate::wire::rtp_extensions::ExtensionBlock;
 /// receiver could make it forget by asking for others, and have everything again with each request.
 const REPEATS: usize = VIDEO_ENTRIES;
 /// A packet asked for again within this time is on its way already.
-const REPEAT_MS_MIN: u128 = 15;
+const REPEAT_MILLIS_MIN: u32 = 15;
+/// [`AGE_MAX`] in milliseconds.
+const AGE_MILLIS_MAX: u32 = AGE_MAX.as_millis() as u32;
 /// A packet is sent again this often at most.
 const REPEATS_MAX: u8 = 8;
 
@@ -37,10 +39,11 @@ pub struct Shown {
 }
 
 /// One retransmission remembered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Repeat {
+    /// Since the slot was made, milliseconds. Wraps after seven weeks, when all that it was compared with is forgotten.
+    at_millis: u32,
     sequence: u16,
-    at: Instant,
     times: u8,
 }
 
@@ -77,7 +80,9 @@ pub struct Slot {
     pub codec_last: Option<Codec>,
     munger: Munger,
     rtx_index: u64,
+    /// Empty until something is asked for again.
     repeats: Vec<Repeat>,
+    made: Instant,
 }
 
 /// How a packet left, for the caller to fill a buffer with.
@@ -117,6 +122,7 @@ impl Slot {
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
             rtx_index: u64::from(first_sequence(rng)),
             repeats: Vec::new(),
+            made: now,
         })
     }
 
@@ -238,19 +244,20 @@ impl Slot {
     /// Whether a packet may be retransmitted once more now.
     pub fn may_repeat(&mut self, now: Instant, sequence: u16) -> bool {
         if self.repeats.is_empty() {
-            self.repeats = vec![Repeat { sequence: 0, at: now, times: 0 }; REPEATS];
+            self.repeats = vec![Repeat::default(); REPEATS];
         }
+        let now_millis = now.saturating_duration_since(self.made).as_millis() as u32;
         let repeat = &mut self.repeats[usize::from(sequence) % REPEATS];
-        let since = now.saturating_duration_since(repeat.at);
+        let since = now_millis.wrapping_sub(repeat.at_millis);
         // After so long the number stands for another packet: they wrap.
-        if repeat.sequence != sequence || repeat.times == 0 || since > AGE_MAX {
-            *repeat = Repeat { sequence, at: now, times: 1 };
+        if repeat.sequence != sequence || repeat.times == 0 || since > AGE_MILLIS_MAX {
+            *repeat = Repeat { sequence, at_millis: now_millis, times: 1 };
             return true;
         }
-        if repeat.times >= REPEATS_MAX || since.as_millis() < REPEAT_MS_MIN {
+        if repeat.times >= REPEATS_MAX || since < REPEAT_MILLIS_MIN {
             return false;
         }
-        repeat.at = now;
+        repeat.at_millis = now_millis;
         repeat.times += 1;
         true
     }
