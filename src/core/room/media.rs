@@ -197,12 +197,12 @@ impl Room {
                 continue;
             }
             let Some(codec) = publication.codec else { continue };
-            let Some((meta, payload)) = publication.fresh_packet(now, index) else { continue };
+            let Some(packet) = publication.fresh_packet(now, index) else { continue };
             if !slot.may_repeat(now, sequence) {
                 continue;
             }
             outbox.transmit(path, class_of(slot.kind), |buffer| {
-                slot.write_retransmission(stretch, meta, payload, codec, &mut media.sender, buffer)
+                slot.write_retransmission(stretch, packet, codec, &mut media.sender, buffer)
             });
         }
     }
@@ -262,8 +262,8 @@ impl Room {
         let class = class_of(slot.kind);
         let stretch = publication.stretch();
         for index in &publication.pending {
-            let Some((meta, payload)) = publication.packet(*index) else { continue };
-            let Some(outgoing) = slot.forward(now, stretch, meta, payload, codec) else { continue };
+            let Some(packet) = publication.packet(*index) else { continue };
+            let Some(outgoing) = slot.forward(now, stretch, packet, codec) else { continue };
             outbox.transmit(path, class, |buffer| slot.write(&outgoing, &mut media.sender, buffer));
         }
         slot.announced && slot.wants_keyframe(stretch)
