@@ -386,7 +386,10 @@ impl Room {
         if let Some(media) = &participant.media {
             at = earliest(at, media.deadline());
             for publication in &participant.publications {
-                at = earliest(at, self.publications[publication.0].keyframes.deadline(now));
+                at = earliest(
+                    at,
+                    self.publications[publication.0].keyframes.deadline(now, media.round_trip()),
+                );
             }
         }
         self.timers.set(Timer::Participant(key), at);
