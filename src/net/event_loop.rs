@@ -20,7 +20,7 @@ use super::shell_counters::ShellCounters;
 use super::shutdown::{ExitReason, ShutdownWatch};
 use super::tcp::Connections;
 use super::tls::{Certificates, Source};
-use super::udp::Udp;
+use super::udp::{Udp, UdpOptions};
 use super::whip::WhipSessions;
 use super::ws::Close;
 use super::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel, ShellConfig, clock, token};
@@ -87,7 +87,8 @@ impl EventLoop {
         let mut candidates = Candidates::new(config.public_addresses.clone(), bound.address);
         let local_default = default_local(&mut candidates, now, bound.address);
         let certificates = certificates(&config, &mut candidates, now)?;
-        let mut udp = Udp::new(bound.udp, bound.address, config.force_portable_udp, local_default)?;
+        let options = UdpOptions { portable: config.force_portable_udp, dscp: config.dscp };
+        let mut udp = Udp::new(bound.udp, bound.address, options, local_default)?;
         let mut connections = Connections::new(bound.tcp);
         let registry = poll.registry();
         registry.register(udp.source(), token::UDP, Interest::READABLE)?;
@@ -323,7 +324,7 @@ impl EventLoop {
                         self.handshakes.request(now, session, request, &mut self.dtls_events);
                     }
                     Output::Transmit(transmit) => match transmit.path.transport {
-                        Transport::Udp => self.udp.push(transmit.path, transmit.bytes),
+                        Transport::Udp => self.udp.push(transmit.path, transmit.class, transmit.bytes),
                         Transport::Tcp => self.connections.send(now, &transmit),
                     },
                     Output::Timeout(at) => {
