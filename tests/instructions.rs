@@ -3,8 +3,8 @@
 //! with how many are there.
 //!
 //! Counted are our own code and the standard library's as far as it is compiled into ours. Left out are the cipher and
-//! libc's memory functions: they choose their instructions by the processor. `docs/profiling.md` tells how to see where
-//! the instructions go.
+//! libc's memory functions: they choose their instructions by the processor. A test that fails prints where the
+//! instructions go.
 
 #[path = "../benches/rig/mod.rs"]
 mod rig;
@@ -172,7 +172,7 @@ fn a_packet_costs_the_same_among_twenty_people_and_among_five_hundred() {
 }
 
 #[test]
-#[ignore = "a minute under callgrind; benches/bars.sh runs it"]
+#[ignore = "a minute under callgrind"]
 fn a_packet_costs_the_same_among_twenty_people_and_among_two_thousand() {
     is_flat("2000 people in 400 rooms");
 }
