@@ -28,7 +28,7 @@ const CHECK_PRIORITY: u32 = 110 << 24 | 65_535 << 8 | 255;
 
 /// What a check says and is signed with.
 #[derive(Debug, Clone)]
-pub(super) struct Credentials {
+pub struct Credentials {
     /// Both ufrags, the server's first.
     pub username: String,
     /// The server's password.
@@ -38,7 +38,7 @@ pub(super) struct Credentials {
 }
 
 /// Writes a connectivity check that nominates its pair.
-pub(super) fn write_check(out: &mut Vec<u8>, transaction: [u8; 12], credentials: &Credentials) {
+pub fn write_check(out: &mut Vec<u8>, transaction: [u8; 12], credentials: &Credentials) {
     out.clear();
     out.extend_from_slice(&BINDING_REQUEST.to_be_bytes());
     out.extend_from_slice(&[0, 0]);
@@ -59,7 +59,7 @@ pub(super) fn write_check(out: &mut Vec<u8>, transaction: [u8; 12], credentials:
 }
 
 /// Whether this grants the check of that transaction.
-pub(super) fn grants(datagram: &[u8], transaction: [u8; 12]) -> bool {
+pub fn grants(datagram: &[u8], transaction: [u8; 12]) -> bool {
     stun::peek(datagram).is_some_and(|peek| peek.is_binding_success() && peek.transaction == transaction)
 }
 

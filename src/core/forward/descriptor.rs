@@ -1,7 +1,7 @@
 //! What a payload says of itself, codec by codec: does a key frame start here, and which counters must stay
 //! continuous when a slot's source changes.
 
-use super::extensions::PassedExtensions;
+use super::extensions::{KeptExtensions, PassedExtensions};
 use crate::core::negotiated::Codec;
 use crate::wire::vp8::Vp8Descriptor;
 use crate::wire::vp9::Vp9Descriptor;
@@ -69,7 +69,7 @@ pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> 
             }
         }
     }
-    if let Some(bytes) = extensions.dependency_descriptor()
+    if let Some(bytes) = KeptExtensions(extensions.as_bytes()).dependency_descriptor()
         && let Ok(dependencies) = dependency_descriptor::parse(bytes)
     {
         described.counters.frame_number = Some(dependencies.frame_number);
