@@ -27,7 +27,6 @@ mod sdp;
 mod sender;
 mod shared;
 mod signalling;
-mod stun;
 mod table;
 mod url;
 
