@@ -284,6 +284,11 @@ impl Endpoint {
         codec == CodecName::Opus || self.plan.receives.contains(&codec)
     }
 
+    /// Whether they can receive that codec in every section.
+    pub fn receives_everywhere(&self, codec: CodecName) -> bool {
+        self.receives(codec) && !self.plan.uneven_sections
+    }
+
     /// When they want to be woken.
     pub fn deadline(&self) -> Option<Micros> {
         if self.closed {

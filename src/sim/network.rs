@@ -72,11 +72,6 @@ impl LinkPlan {
         plan
     }
 
-    /// Whether everything arrives once.
-    pub fn is_whole(&self) -> bool {
-        self.loss + self.bursts + self.reorder + self.duplicate == 0 && self.bandwidth == 0
-    }
-
     /// In words.
     pub fn describe(&self) -> String {
         let mut text = format!("{} ms", self.delay / 1000);

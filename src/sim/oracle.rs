@@ -7,7 +7,7 @@
 mod due;
 mod egress;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use super::client::StreamInfo;
@@ -64,6 +64,8 @@ struct Slot {
     latest: Counters,
     latest_ids: u16,
     epoch: Option<Epoch>,
+    /// Those before, and the present one.
+    past: VecDeque<Epoch>,
     epochs: u32,
     synced: bool,
     /// Whether it may flow all the same.
@@ -144,6 +146,8 @@ pub struct Oracle {
     ufrags: BTreeMap<String, u64>,
     owners: BTreeMap<SocketAddr, u64>,
     checks: Vec<([u8; 12], u64)>,
+    /// Transactions of all checks that ever came.
+    transactions: BTreeSet<[u8; 12]>,
     dues: Vec<Due>,
     due_repeats: BTreeSet<(u64, u32, u16)>,
     /// Packets forwarded in this turn.
@@ -176,6 +180,7 @@ impl Oracle {
             ufrags: BTreeMap::new(),
             owners: BTreeMap::new(),
             checks: Vec::new(),
+            transactions: BTreeSet::new(),
             dues: Vec::new(),
             due_repeats: BTreeSet::new(),
             observed: BTreeSet::new(),
@@ -423,6 +428,7 @@ impl Slot {
             latest: Counters::default(),
             latest_ids: 0,
             epoch: None,
+            past: VecDeque::new(),
             epochs: 0,
             synced: false,
             doubtful: false,

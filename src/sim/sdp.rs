@@ -173,23 +173,22 @@ impl Answer {
     pub fn read(text: &str) -> Self {
         let mut answer = Self::default();
         let mut mid = String::new();
-        let mut ssrcs: Vec<u32> = Vec::new();
         for line in text.lines() {
-            if line.starts_with("m=") {
-                ssrcs.clear();
-            } else if let Some(value) = line.strip_prefix("a=ice-ufrag:") {
+            if let Some(value) = line.strip_prefix("a=ice-ufrag:") {
                 value.clone_into(&mut answer.ufrag);
             } else if let Some(value) = line.strip_prefix("a=ice-pwd:") {
                 value.clone_into(&mut answer.password);
             } else if let Some(value) = line.strip_prefix("a=mid:") {
                 value.clone_into(&mut mid);
             } else if let Some(value) = line.strip_prefix("a=ssrc-group:FID ") {
-                ssrcs = value.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+                let ssrcs: Vec<u32> = value.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+                if let &[main, rtx] = ssrcs.as_slice() {
+                    answer.streams.insert(mid.clone(), (main, Some(rtx)));
+                }
             } else if let Some(value) = line.strip_prefix("a=ssrc:")
                 && let Some(Ok(ssrc)) = value.split_whitespace().next().map(str::parse)
             {
-                let pair = if let &[main, rtx] = ssrcs.as_slice() { (main, Some(rtx)) } else { (ssrc, None) };
-                answer.streams.entry(mid.clone()).or_insert(pair);
+                answer.streams.entry(mid.clone()).or_insert((ssrc, None));
             }
         }
         answer
@@ -224,7 +223,7 @@ mod tests {
     #[test]
     fn an_answer_gives_the_servers_streams_by_section() {
         let text = "v=0\r\nm=audio 9 X 1\r\na=ice-ufrag:u\r\na=ice-pwd:p\r\na=mid:0\r\na=ssrc:5 cname:x\r\n\
-            m=video 9 X 2\r\na=mid:1\r\na=ssrc-group:FID 6 7\r\na=ssrc:6 cname:x\r\na=ssrc:7 cname:x\r\n";
+            m=video 9 X 2\r\na=mid:1\r\na=ssrc:6 cname:x\r\na=ssrc:7 cname:x\r\na=ssrc-group:FID 6 7\r\n";
         let answer = Answer::read(text);
         assert_eq!((answer.ufrag.as_str(), answer.password.as_str()), ("u", "p"));
         let streams: Vec<_> = answer.streams.into_iter().collect();

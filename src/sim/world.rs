@@ -20,7 +20,7 @@ use super::dice::Dice;
 use super::network::{Link, Micros};
 use super::oracle::{CONSENT, Oracle};
 use super::plan::{Plan, SECOND};
-use crate::core::ids::{ConnectionId, RoomId};
+use crate::core::ids::RoomId;
 use crate::core::{Settings, Sfu};
 
 /// How long somebody whose signalling broke can come back, µs.
@@ -83,6 +83,7 @@ pub struct World<'a> {
     at: BTreeMap<SocketAddr, usize>,
     /// Sessions of the server by number: whose, in which life.
     sessions: Vec<(usize, u32)>,
+    session_by_connection: BTreeMap<u64, u64>,
     keyed: BTreeSet<u64>,
     deadline: Option<Micros>,
     /// When the deadline is served: a little late, in some worlds.
@@ -162,6 +163,7 @@ impl<'a> World<'a> {
             digest: Xxh3::new(),
             at: BTreeMap::new(),
             sessions: Vec::new(),
+            session_by_connection: BTreeMap::new(),
             keyed: BTreeSet::new(),
             deadline: None,
             served_at: None,
@@ -279,12 +281,6 @@ impl<'a> World<'a> {
             person.woken_at = Some(at);
             self.queue.push(at, Happening::Wakes(index));
         }
-    }
-
-    fn connection_of(&self, connection: ConnectionId) -> Option<usize> {
-        let index = (connection.0 / 1000) as usize;
-        let person = self.people.get(index)?.as_ref()?;
-        (person.connection == Some(connection.0)).then_some(index)
     }
 }
 

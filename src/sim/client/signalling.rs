@@ -123,14 +123,14 @@ impl Endpoint {
         if yes == is_published || self.joined.is_none() {
             return;
         }
-        let (careful, life) = (!self.plan.up.is_whole(), u64::from(self.life) << 32 | self.version);
+        let life = u64::from(self.life) << 32 | self.version;
         let sender = self.senders.iter_mut().find(|sender| sender.plan.source == source);
         let Some(sender) = sender else { return };
         sender.published = false;
         if yes {
             // A sender that begins anew begins a stream.
             let dice = Dice::of(self.seed, "again", life << 8 | self.person as u64);
-            *sender = Sender::new(sender.plan.clone(), number, dice, careful);
+            *sender = Sender::new(sender.plan.clone(), number, dice);
             sender.muted = self.muted.contains(&source) && !self.stubborn;
             let declared = self.plan.declares.then_some(sender.ssrcs);
             self.sections[number].role = Role::Publish { declared };
@@ -204,7 +204,7 @@ impl Endpoint {
             let number = self.sections.len();
             let name = u64::from(self.life) << 32 | (self.person as u64) << 8 | number as u64;
             let dice = Dice::of(self.seed, "sender", name);
-            let mut sender = Sender::new(source.clone(), number, dice, !self.plan.up.is_whole());
+            let mut sender = Sender::new(source.clone(), number, dice);
             sender.muted &= !self.stubborn;
             let declared = self.plan.declares.then_some(sender.ssrcs);
             let role = if source.at_once { Role::Publish { declared } } else { Role::Inactive };

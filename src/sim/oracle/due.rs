@@ -31,7 +31,10 @@ impl Oracle {
     /// A connectivity check reached the server.
     pub fn fed_check(&mut self, ufrag: &str, transaction: [u8; 12]) {
         let server = ufrag.split(':').next().unwrap_or_default();
-        if let Some(&session) = self.ufrags.get(server) {
+        // A check that comes again, or is replayed, is answered, and changes nothing.
+        if let Some(&session) = self.ufrags.get(server)
+            && self.transactions.insert(transaction)
+        {
             self.checks.push((transaction, session));
         }
     }

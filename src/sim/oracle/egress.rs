@@ -15,6 +15,8 @@ use crate::wire::{dependency_descriptor, stun};
 
 /// The largest datagram that fits any path: IPv6's least MTU without the headers of IPv6 and UDP.
 const DATAGRAM_BYTES_MAX: usize = 1280 - 40 - 8;
+/// Stretches of a slot that can still be asked about.
+const EPOCHS: usize = 4;
 /// Packets remembered of a slot.
 const REMEMBERED: usize = 1200;
 /// How far a new source's timestamp may be from where the clock is, µs.
@@ -194,8 +196,14 @@ impl Oracle {
         let track = track_of(&self.members, &self.tracks, info).and_then(|(id, _)| self.tracks.get(&id));
         let muted = track.is_some_and(|track| track.muted);
         let Some(member) = self.members.get(&session) else { return };
-        let left = member.slots.get(&main).and_then(|slot| slot.sent.get(&sequence));
-        let same = left.is_some_and(|left| left.stamp == stamp && left.timestamp == packet.header.timestamp);
+        let slot = member.slots.get(&main);
+        let left = slot.and_then(|slot| slot.sent.get(&sequence)).copied();
+        let timestamp = packet.header.timestamp;
+        let same = match left {
+            Some(left) => left.stamp == stamp && left.timestamp == timestamp,
+            // What came before the key frame's beginning was never sent, but has its place behind it.
+            None => slot.is_some_and(|slot| slot.past.iter().any(|epoch| epoch.places(&stamp, sequence, timestamp))),
+        };
         let as_codec = member.numbering.codec(packet.header.payload_type) == Some((stamp.codec, true));
         self.repeated += 1;
         self.due_repeats.remove(&(session, main, sequence));
@@ -360,7 +368,7 @@ impl Slot {
         }
         self.epochs += 1;
         self.highest_in = stamp.index;
-        self.epoch = Some(Epoch {
+        let epoch = Epoch {
             stream: stamp.stream,
             codec: stamp.codec,
             base,
@@ -369,7 +377,10 @@ impl Slot {
             counters_out: place.counters,
             first_index: stamp.index,
             number: self.epochs,
-        });
+        };
+        self.epoch = Some(epoch);
+        self.past.push_front(epoch);
+        self.past.truncate(EPOCHS);
         self.synced = true;
     }
 }
@@ -381,6 +392,14 @@ fn id_mask(stamp: &Stamp, counters: &Counters) -> u16 {
 }
 
 impl Epoch {
+    /// Whether a packet that comes again has that number and timestamp in this stretch.
+    fn places(&self, stamp: &Stamp, sequence: u16, timestamp: u32) -> bool {
+        self.stream == stamp.stream
+            && stamp.index >= self.first_index
+            && (i64::from(stamp.index) + self.base) as u16 == sequence
+            && stamp.timestamp.wrapping_add(self.timestamp_offset) == timestamp
+    }
+
     /// Whether a packet's counters are as far from the first packet's as they were before they were rewritten.
     fn fits(&self, stamp: &Stamp, out: &Counters) -> bool {
         let same = |a: Option<u16>, b: Option<u16>, c: Option<u16>, d: Option<u16>, mask: u16| match (a, b, c, d) {

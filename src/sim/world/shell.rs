@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::World;
+use super::{Person, World};
 use super::happening::Happening;
 use crate::core::event::{ClosingReason, Event};
 use crate::core::ids::{ConnectionId, DtlsSession, RequestId};
@@ -67,18 +67,23 @@ impl World<'_> {
                     self.digest.update(format!("{connection:?} {event:?}").as_bytes());
                     // The oracle hears of it in its place among the datagrams.
                     let index = (connection.0 / 1000) as usize;
-                    if let (Event::Joined(..), Some(Some(person))) = (&event, self.people.get(index))
-                        && let (Some(endpoint), Some(Some(plan))) =
-                            (&person.endpoint, self.plan.people.get(index))
+                    if let Some(Some(Person { endpoint: Some(endpoint), .. })) = self.people.get(index)
+                        && let Some(Some(plan)) = self.plan.people.get(index)
                     {
-                        self.sessions.push((index, endpoint.life));
-                        let session = self.sessions.len() as u64;
                         let life = (index, endpoint.life);
-                        self.oracle.admitted(self.now, session, life, plan, endpoint.numbering);
+                        if matches!(event, Event::Joined(..)) {
+                            self.sessions.push(life);
+                            let session = self.sessions.len() as u64;
+                            self.oracle.admitted(self.now, session, life, plan, endpoint.numbering);
+                        }
+                        if matches!(event, Event::Joined(..) | Event::Resumed(..))
+                            && let Some(session) = self.session_of(index, endpoint.life)
+                        {
+                            self.session_by_connection.insert(connection.0, session);
+                        }
                     }
-                    let session = self.sessions.iter().rposition(|one| one.0 == index);
-                    if let Some(session) = session {
-                        self.oracle.told(self.now, session as u64 + 1, &event);
+                    if let Some(&session) = self.session_by_connection.get(&connection.0) {
+                        self.oracle.told(self.now, session, &event);
                     }
                     taken.push(Taken::Event(connection, event));
                 }
@@ -202,7 +207,6 @@ impl World<'_> {
         let request = Some(RequestId(number.to_string().into()));
         let id = ConnectionId(connection);
         let life = self.person(index).map_or(0, |person| person.lives);
-        let session = self.session_of(index, life);
         match signal {
             Signal::Join(join) => {
                 let mut entropy = [0; 32];
@@ -214,13 +218,13 @@ impl World<'_> {
                 self.feed(Input::Join { connection: id, request, admission, join });
             }
             Signal::Resume(resume) => {
-                if let Some(session) = session {
+                if let Some(session) = self.session_of(index, life) {
                     self.oracle.touch(session);
                 }
                 self.feed(Input::Resume { connection: id, request, resume });
             }
             Signal::Command(command) => {
-                if let Some(session) = session {
+                if let Some(&session) = self.session_by_connection.get(&connection) {
                     self.oracle.fed_command(self.now, session, &command);
                 }
                 self.feed(Input::Command { connection: id, request, command });

@@ -91,7 +91,7 @@ impl World<'_> {
             };
             let slot = map.slots.iter().find(|slot| slot.track.is_some_and(|(shown, _)| shown == track));
             if viewer.room.cannot.contains(&track) {
-                if viewer.receives(sender.plan.codec) && slot.is_none() {
+                if viewer.receives_everywhere(sender.plan.codec) && slot.is_none() {
                     complaints.push(format!("{who} was told that {what} cannot be received"));
                 }
                 continue;
