@@ -20,7 +20,7 @@ pub use setting::{LogFilter, LogFormat, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
 
-use crate::net::Network;
+use crate::net::{Authority, Network};
 
 /// One line of the table.
 #[derive(Debug)]
@@ -191,6 +191,26 @@ sections! {
     whip: Whip {
         /// Which bearer tokens open which rooms. A room without any is open, as joining is.
         tokens: RoomTokens = RoomTokens::default(), Rule::Any;
+    }
+    /// The embedded TURN server, for clients that get through by nothing else.
+    turn: Turn {
+        /// Whether there is one, and clients are told of it.
+        enabled: bool = true, Rule::Any;
+        /// The name or address at which clients find it, if it is not the one by which they found the server. With a port
+        /// where that differs too.
+        host: Option<Authority> = None, Rule::Any;
+        /// How long credentials open new allocations. Running ones go on.
+        credential_lifetime: Duration = Duration::from_secs(12 * 3600), Rule::Seconds(1.0, 30.0 * DAY);
+        /// Most allocations at a time.
+        max_allocations: usize = 10_000, Rule::Count(1, 500_000);
+        /// Most allocations of one participant. A browser makes several: per network interface, and again when ICE restarts.
+        max_allocations_per_participant: usize = 16, Rule::Count(1, 10_000);
+        /// Most addresses to which one allocation may relay. All are the server's own.
+        max_permissions: usize = 16, Rule::Count(1, 1000);
+        /// Most channels of one allocation.
+        max_channels: usize = 16, Rule::Count(1, 1000);
+        /// Most bits a second of one participant, each way, over all of their allocations.
+        max_bits_per_second: usize = 100_000_000, Rule::Count(64_000, 100_000_000_000);
     }
     /// Figures for Prometheus, at `/metrics`.
     metrics: Metrics {

@@ -1,6 +1,8 @@
-//! Clients that we did not write: aiortc publishes by WHIP and views by WHEP, and what it decodes is what was sent.
+//! Clients that we did not write: aiortc publishes by WHIP and views by WHEP, and what it decodes is what was sent;
+//! coturn's `turnutils_uclient` uses the TURN server.
 //!
-//! `tests/run` makes the Python environment under `target/aiortc`; without it nothing is checked here, unless `CI` is set.
+//! `tests/run` makes the Python environment under `target/aiortc`; Debian's package `coturn` has the other. What is missing
+//! is not checked, unless `CI` is set.
 
 mod shell_support;
 
@@ -10,7 +12,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use shell_support::people::Person;
+use shell_support::turn::Login;
 use shell_support::{PATIENCE, Server, config};
+use strait::net::{ShellConfig, TurnConfig};
 
 /// The Python with aiortc.
 fn python() -> Option<PathBuf> {
@@ -83,4 +88,55 @@ fn aiortc_publishes_by_whip_and_decodes_by_whep() {
     viewer.finish();
     publisher.finish();
     assert_eq!(server.get("/admin/v1/rooms").json()["rooms"], Value::Array(Vec::new()), "both have left");
+}
+
+/// What coturn's client prints, for messages of 20 packets; `None` if it is not there.
+fn uclient(server: &Server, login: &Login, arguments: &[&str]) -> Option<String> {
+    let port = server.address.port().to_string();
+    let mut command = Command::new("turnutils_uclient");
+    command.args(["-u", &login.username, "-w", &login.password, "-p", &port, "-n", "20", "-z", "5"]);
+    match command.args(arguments).arg(server.address.ip().to_string()).output() {
+        Ok(output) => Some(format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )),
+        Err(error) => {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "turnutils_uclient is missing ({error}): apt-get install coturn"
+            );
+            eprintln!("turnutils_uclient is missing, so that this is not checked: apt-get install coturn");
+            None
+        }
+    }
+}
+
+/// A server with a peer that sends everything back, and somebody's credentials for it.
+fn turn_server() -> (Server, Login) {
+    let turn = TurnConfig { echo_peer: Some([192, 0, 2, 9].into()), ..TurnConfig::default() };
+    let server = Server::start(ShellConfig { turn, ..config() });
+    let login = Login::of(&Person::join(&server, None, "Anna"));
+    (server, login)
+}
+
+#[test]
+fn coturns_client_loses_nothing() {
+    let (server, login) = turn_server();
+    for way in ["-c", "-c -t", "-c -t -S", "-c -s", "-c -t -s", "-c -t -l 101", "-c -l 101", "-t", "-c -x"] {
+        let mut arguments: Vec<&str> = way.split(' ').collect();
+        arguments.extend(["-e", "192.0.2.9"]);
+        let Some(said) = uclient(&server, &login, &arguments) else { return };
+        assert!(said.contains("Total lost packets 0 "), "{way}: {said}");
+    }
+}
+
+#[test]
+fn coturns_client_gets_nowhere_with_a_wrong_password_nor_to_another_client() {
+    let (server, login) = turn_server();
+    let wrong = Login { password: "wrong".to_owned(), ..login.clone() };
+    let Some(said) = uclient(&server, &wrong, &["-c", "-t", "-e", "192.0.2.9"]) else { return };
+    assert!(said.contains("Cannot complete Allocation"), "{said}");
+    let said = uclient(&server, &login, &["-c", "-t", "-y"]).expect("it is there");
+    assert!(said.contains("error 403 (Forbidden)"), "{said}");
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use shell_support::ice_tcp::{TcpEndpoint, heard};
 use shell_support::people::Person;
 use shell_support::{Answer, PATIENCE, Server, config, connect, tls};
-use strait::net::{ShellConfig, TlsFiles};
+use strait::net::{ShellConfig, TlsFiles, TurnConfig};
 use tungstenite::Message;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -300,7 +300,8 @@ fn all_or_reset(mut stream: TcpStream) -> String {
 
 #[test]
 fn what_is_not_served_is_closed_without_a_word() {
-    let server = Server::start(config());
+    let turn = TurnConfig { enabled: false, ..TurnConfig::default() };
+    let server = Server::start(ShellConfig { turn, ..config() });
     let turn = [0, 3, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
     let openings: [&[u8]; 5] = [
         &turn,

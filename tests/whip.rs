@@ -83,6 +83,26 @@ fn who_publishes_by_whip_is_an_ordinary_participant_and_heard_by_whep() {
 }
 
 #[test]
+fn whoever_opens_a_session_is_told_of_the_turn_server() {
+    let server = Server::start(config());
+    for (path, direction) in [("/whip/r", Direction::SendOnly), ("/whep/r", Direction::RecvOnly)] {
+        let unanswered = Unanswered::new(&[MediaKind::Audio], direction);
+        let answer = post(&server, path, &unanswered.offer, "");
+        let links = answer.find_all("link");
+        assert_eq!(links.len(), 2, "{links:?}");
+        for (link, scheme) in links.iter().zip(["turn", "turns"]) {
+            let start =
+                format!("<{scheme}:{}?transport=tcp>; rel=\"ice-server\"; username=\"", server.address);
+            assert!(link.starts_with(&start), "{link}");
+            assert!(
+                link.contains("; credential=\"") && link.ends_with("credential-type=\"password\""),
+                "{link}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_viewer_moves_on_to_who_comes_next_when_somebody_leaves() {
     let server = Server::start(config());
     let mut viewer = viewer(&server, "/whep/r");

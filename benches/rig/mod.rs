@@ -18,9 +18,9 @@ use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX, SrtpReceive
 use strait::core::output::Transmit;
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::load::sdp::{Answer, OPUS, Offer, Published, VP8, fingerprint};
-use strait::load::stun::{Credentials, write_check};
 use strait::wire::rtp::{RtpFields, write_header};
 use strait::wire::rtp_extensions::ExtensionBlock;
+use strait::wire::stun_check::{Credentials, write_check};
 
 /// What the people say their certificate is. Nobody looks into it.
 const CERTIFICATE: &[u8] = b"a certificate";

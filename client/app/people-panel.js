@@ -138,6 +138,9 @@ function marksOf(participant) {
   ];
 }
 
+/** @type {[string, string]} */
+const SELF_SIGNED = ['Certificate', 'self-signed: no calls where only TLS gets through'];
+
 /** @param {ConnectionStats} connection @returns {[string, string][]} */
 function connectionRows(connection) {
   return [
@@ -146,6 +149,7 @@ function connectionRows(connection) {
     ['Path', connection.path ?? '–'],
     ['Candidates', `${connection.localCandidateType ?? '–'} → ${connection.remoteCandidateType ?? '–'}`],
     ['Round trip', milliseconds(connection.rttMs)],
+    ...(connection.selfSigned ? [SELF_SIGNED] : []),
     ['Sent', bitrate(connection.sentBitrate)],
     ['Received', bitrate(connection.receivedBitrate)],
     ['Estimated uplink', bitrate(connection.availableOutgoingBitrate)],

@@ -2,6 +2,7 @@
 // Only this side makes offers; the server assigns tracks to the slots.
 
 import { StraitError, connectionLost } from './errors.js';
+import { IceRecovery } from './ice-recovery.js';
 import { withOpusDtx, withoutStrayAttributes } from './sdp.js';
 
 /** @import {Environment} from './environment.js' */
@@ -10,7 +11,6 @@ import { withOpusDtx, withoutStrayAttributes } from './sdp.js';
 
 /** The answer waits this long for gathering to complete: a connection that gathered all can fall back to TCP by itself. */
 const GATHERING_LIMIT = 500;
-const RESTART_LIMIT = 10_000;
 
 /**
  * @typedef {object} MediaHandlers
@@ -18,6 +18,7 @@ const RESTART_LIMIT = 10_000;
  * @property {(state: RTCPeerConnectionState) => void} onState
  * @property {() => void} onSections sections were negotiated: receivers by mid may have changed
  * @property {(track: LocalTrack, info: PublicationInfo) => void} onPublished
+ * @property {() => void} onTrouble a path was lost, and another one is looked for
  * @property {() => void} onDead neither waiting nor an ICE restart helped
  */
 
@@ -43,14 +44,14 @@ export class MediaConnection {
   /** The exchange that has not begun yet and that everyone who wants one shares. @type {Promise<void> | null} */
   #next = null;
   #restartWanted = false;
-  #restarted = false;
-  /** @type {unknown} */
-  #restartTimer = null;
+  /** @type {RTCIceServer[]} */
+  #iceServers;
+  #recovery;
   #closed = false;
 
   /**
    * @param {Environment} environment
-   * @param {RTCIceServer[]} iceServers
+   * @param {RTCIceServer[]} iceServers used only where no direct way is found
    * @param {CodecChoice} codecs
    * @param {MediaHandlers} handlers
    */
@@ -58,8 +59,14 @@ export class MediaConnection {
     this.#environment = environment;
     this.#codecs = codecs;
     this.#handlers = handlers;
-    this.#pc = environment.createPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
-    this.#pc.oniceconnectionstatechange = () => this.#iceChanged();
+    this.#iceServers = iceServers;
+    this.#recovery = new IceRecovery(environment, iceServers.length > 0, {
+      onTrouble: () => handlers.onTrouble(),
+      restart: (withRelay) => this.#restart(withRelay),
+      die: () => this.#die(),
+    });
+    this.#pc = environment.createPeerConnection(configuration([]));
+    this.#pc.oniceconnectionstatechange = () => this.#recovery.changed(this.#pc.iceConnectionState);
     this.#pc.onconnectionstatechange = () => this.#connectionChanged();
   }
 
@@ -150,10 +157,17 @@ export class MediaConnection {
     }
   }
 
-  /** For a network that has changed while the signalling was away. */
-  recoverIfBroken() {
-    const state = this.#pc.iceConnectionState;
-    if (state === 'disconnected' || state === 'failed') this.#restart();
+  /**
+   * For a network that has changed while the signalling was away.
+   * @param {RTCIceServer[]} iceServers with credentials that are good for longer than those from before
+   */
+  resume(iceServers) {
+    this.#iceServers = iceServers;
+    this.#recovery.changed(this.#pc.iceConnectionState);
+  }
+
+  networkBack() {
+    this.#recovery.networkBack();
   }
 
   get connectionState() {
@@ -171,7 +185,7 @@ export class MediaConnection {
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    this.#environment.clearTimeout(this.#restartTimer);
+    this.#recovery.close();
     this.#pc.oniceconnectionstatechange = null;
     this.#pc.onconnectionstatechange = null;
     this.#pc.close();
@@ -200,6 +214,7 @@ export class MediaConnection {
     await gathered;
     if (this.#closed) throw connectionLost();
     await pc.setRemoteDescription({ type: 'answer', sdp: this.#adjusted(answer.sdp, publications) });
+    this.#recovery.answered();
     this.#handlers.onSections();
     this.applyPublications(answer.publications);
     this.#expectPublished(answer.publications, publications);
@@ -260,38 +275,19 @@ export class MediaConnection {
     });
   }
 
-  #iceChanged() {
-    const state = this.#pc.iceConnectionState;
-    if (state === 'connected' || state === 'completed') {
-      this.#restarted = false;
-      this.#environment.clearTimeout(this.#restartTimer);
-    } else if (state === 'failed' && this.#restarted) {
-      this.#die();
-    } else if (state === 'disconnected' || state === 'failed') {
-      this.#restart();
-    }
-  }
-
   #connectionChanged() {
     const { connectionState, iceConnectionState } = this.#pc;
     this.#handlers.onState(connectionState);
     // With ICE alive it is DTLS that failed, and nothing but a new connection mends that.
     if (connectionState === 'failed' && iceConnectionState !== 'failed' && iceConnectionState !== 'disconnected')
-      this.#die();
+      this.#recovery.giveUp();
   }
 
-  /** A browser left alone with a dead path stays `disconnected` for ten seconds and then gives up. */
-  #restart() {
-    if (this.#restarted || this.#closed) return;
-    this.#restarted = true;
+  /** @param {boolean} withRelay */
+  #restart(withRelay) {
+    if (withRelay) this.#pc.setConfiguration(configuration(this.#iceServers));
     this.#restartWanted = true;
-    this.negotiate().then(
-      () => {
-        if (!this.#restarted || this.#closed) return;
-        this.#restartTimer = this.#environment.setTimeout(() => this.#die(), RESTART_LIMIT);
-      },
-      () => this.#die(),
-    );
+    this.negotiate().catch(() => this.#recovery.giveUp());
   }
 
   #die() {
@@ -312,6 +308,9 @@ export class MediaConnection {
     transceiver.setCodecPreferences(codecs);
   }
 }
+
+/** @param {RTCIceServer[]} iceServers @returns {RTCConfiguration} */
+const configuration = (iceServers) => ({ iceServers, bundlePolicy: 'max-bundle' });
 
 const REPAIR = new Set(['rtx', 'red', 'ulpfec', 'flexfec-03']);
 

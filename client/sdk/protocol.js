@@ -54,6 +54,7 @@ export const PROTOCOL_VERSION = 1;
  * @property {string} room
  * @property {string} name
  * @property {RTCIceServer[]} iceServers
+ * @property {boolean} selfSigned the server's certificate is one that it made itself
  * @property {SlotCounts} slots
  * @property {SlotCounts} maxSlots
  * @property {number} resumeSeconds

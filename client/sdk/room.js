@@ -24,6 +24,8 @@ import { StatsCollector } from './stats.js';
 /** @import {RemoteTrack, Track} from './track.js' */
 
 const LEVELS_EVERY = 100;
+/** Where only TLS gets through, media has to as well, and a browser asks nobody whether it may. */
+const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate that browsers trust.';
 
 /**
  * @typedef {object} RoomOptions
@@ -68,6 +70,8 @@ export class Room extends Emitter {
   /** @type {unknown} */
   #levelTimer = null;
   #wasConnected = false;
+  #forgetNetwork = () => {};
+  #selfSigned = false;
 
   /** Empty until joined. */
   roomId = '';
@@ -236,7 +240,9 @@ export class Room extends Emitter {
     const media = this.#media;
     if (!media || media.closed) return null;
     const report = /** @type {Iterable<[string, any]>} */ (/** @type {unknown} */ (await media.getStats()));
-    return this.#stats.collect(report, (mid, identifier) => this.#ownerOf(mid, identifier), media);
+    const stats = this.#stats.collect(report, (mid, identifier) => this.#ownerOf(mid, identifier), media);
+    stats.connection.selfSigned = this.#selfSigned;
+    return stats;
   }
 
   /** @param {Joined} joined */
@@ -253,6 +259,7 @@ export class Room extends Emitter {
         onState: (state) => this.#onMediaState(state),
         onSections: () => this.#roster.refreshReceivers(),
         onPublished: (track, info) => this.#publisher.published(track, info),
+        onTrouble: () => this.#session.probe(),
         onDead: () => this.#onMediaDead(media),
       },
     );
@@ -280,12 +287,13 @@ export class Room extends Emitter {
     if (!media) return;
     media.applyPublications(resumed.publications);
     if (!media.agreesWith(resumed.publications)) this.#negotiateLater(media);
-    media.recoverIfBroken();
+    media.resume(resumed.iceServers);
   }
 
   /** @param {Joined} joined */
   #adopt(joined) {
     this.roomId = joined.room;
+    this.#selfSigned = joined.selfSigned;
     this.localParticipant.participantId = joined.participantId;
     this.localParticipant.name = joined.name;
     this.localParticipant.changed();
@@ -316,11 +324,16 @@ export class Room extends Emitter {
   #onState(state, error) {
     const previous = this.#state;
     this.#state = state;
-    if (state === 'connecting') globalThis.addEventListener?.('pagehide', this.#onPageHide);
+    if (state === 'connecting') {
+      globalThis.addEventListener?.('pagehide', this.#onPageHide);
+      this.#forgetNetwork = this.#environment.onNetworkBack(() => this.#onNetworkBack());
+    }
     if (state === 'connected') {
       this.#wasConnected = true;
       this.localParticipant.state = 'connected';
       this.#scheduleLevels();
+      // It was given up while there was no server to say so to.
+      if (this.#media?.closed) void this.#session.rejoin();
     }
     if (state === 'reconnecting') this.localParticipant.state = 'reconnecting';
     if (state === 'disconnected') this.#release();
@@ -330,8 +343,14 @@ export class Room extends Emitter {
 
   #onPageHide = () => this.leave();
 
+  #onNetworkBack() {
+    this.#session.probe();
+    this.#media?.networkBack();
+  }
+
   #release() {
     globalThis.removeEventListener?.('pagehide', this.#onPageHide);
+    this.#forgetNetwork();
     this.#environment.clearTimeout(this.#levelTimer);
     this.#media?.close();
     this.#media = null;
@@ -356,7 +375,8 @@ export class Room extends Emitter {
         new StraitError(
           'media-blocked',
           'The server answers, but sound and picture do not get through.',
-          'Try another network, or ask whoever runs this one to allow the server’s port for UDP and TCP.',
+          'Try another network, or ask whoever runs this one to allow the server’s port for UDP and TCP.' +
+            (this.#selfSigned ? ` ${NEEDS_TRUST}` : ''),
         ),
       );
     }

@@ -114,6 +114,11 @@ export class Session {
     this.#end(null);
   }
 
+  /** There is reason to doubt the network: a dead socket should show soon. */
+  probe() {
+    if (this.#established) this.#signalling?.probe();
+  }
+
   /** The media path is dead beyond an ICE restart: be a new participant in the same room. */
   async rejoin() {
     if (this.state !== 'connected') return;

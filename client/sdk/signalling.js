@@ -8,6 +8,8 @@ import { StraitError, connectionLost } from './errors.js';
 const TICK = 5_000;
 const PING_EVERY = 10_000;
 const SILENCE_LIMIT = 20_000;
+/** Where there is reason to doubt the network, silence is believed sooner. */
+const PROBE_LIMIT = 1_500;
 /** From the first SYN to the first message: a socket that opens and then says nothing is no better than none. */
 const FIRST_MESSAGE_LIMIT = 10_000;
 
@@ -32,6 +34,8 @@ export class Signalling {
   #lastPingAt = 0;
   /** @type {unknown} */
   #timer = null;
+  /** @type {unknown} */
+  #probeTimer = null;
   #closed = false;
   #opened = false;
   #alive = false;
@@ -73,6 +77,14 @@ export class Signalling {
       this.#pending.set(id, { resolve, reject });
       this.#socket.send(JSON.stringify({ type, id, data }));
     });
+  }
+
+  /** Finds out soon whether the other end still answers: a socket does not notice that its network is gone. */
+  probe() {
+    if (!this.#alive || this.#closed) return;
+    this.#environment.clearTimeout(this.#probeTimer);
+    this.request('ping').catch(() => {});
+    this.#probeTimer = this.#environment.setTimeout(() => this.#abandon(), PROBE_LIMIT);
   }
 
   /** Closes for good, as a leave; `onClosed` is not called. */
@@ -122,6 +134,7 @@ export class Signalling {
   #receive(text) {
     if (this.#closed || typeof text !== 'string') return;
     this.#lastMessageAt = this.#environment.now();
+    this.#environment.clearTimeout(this.#probeTimer);
     if (!this.#alive) this.#keepAlive();
     /** @type {{type: string, id?: number, data?: any}} */
     let message;
@@ -151,6 +164,7 @@ export class Signalling {
   #settle() {
     this.#closed = true;
     this.#environment.clearTimeout(this.#timer);
+    this.#environment.clearTimeout(this.#probeTimer);
     const error = connectionLost();
     this.#opening?.reject(error);
     for (const request of this.#pending.values()) request.reject(error);

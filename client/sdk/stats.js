@@ -37,6 +37,7 @@
  * @property {string | null} localCandidateType
  * @property {string | null} remoteCandidateType
  * @property {string | null} protocol
+ * @property {boolean} selfSigned whether the server's certificate is one that it made itself
  */
 
 /** @typedef {{connection: ConnectionStats, tracks: TrackStats[]}} RoomStats */
@@ -100,6 +101,7 @@ export class StatsCollector {
       localCandidateType: local?.candidateType ?? null,
       remoteCandidateType: remote?.candidateType ?? null,
       protocol: local?.protocol ?? null,
+      selfSigned: false,
     };
   }
 }

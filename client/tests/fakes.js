@@ -139,6 +139,10 @@ export class FakePeerConnection extends EventTarget {
     FakePeerConnection.created.push(this);
   }
 
+  setConfiguration(configuration) {
+    this.configuration = configuration;
+  }
+
   addTransceiver(kind, init) {
     const transceiver = new FakeTransceiver(kind, init);
     this.transceivers.push(transceiver);
@@ -210,12 +214,18 @@ export function fakeEnvironment() {
   const clock = new FakeClock();
   const sockets = [];
   const connections = [];
+  const networkListeners = new Set();
   return {
     clock,
     sockets,
     connections,
     socket: () => sockets.at(-1),
     connection: () => connections.at(-1),
+    /** The machine is on a network again. */
+    networkBack: () => {
+      for (const listener of networkListeners) listener();
+      return settle();
+    },
     environment: {
       openSocket: (url) => sockets[sockets.push(new FakeSocket(url)) - 1],
       createPeerConnection: (configuration) =>
@@ -223,6 +233,10 @@ export function fakeEnvironment() {
       createAudio: null,
       setTimeout: clock.setTimeout,
       clearTimeout: clock.clearTimeout,
+      onNetworkBack: (listener) => {
+        networkListeners.add(listener);
+        return () => networkListeners.delete(listener);
+      },
       now: clock.now,
       random: () => 0.5,
     },
@@ -237,6 +251,7 @@ export function joinedMessage(changes = {}) {
     room: 'standup',
     name: 'Anna',
     iceServers: [],
+    selfSigned: false,
     slots: { audio: 2, video: 2 },
     maxSlots: { audio: 4, video: 4 },
     resumeSeconds: 30,

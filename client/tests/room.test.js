@@ -42,6 +42,7 @@ async function join(changes = {}) {
   await fake.socket().reply('join', 'joined', joinedMessage(changes));
   await answer();
   await joining;
+  await fake.connection().ice('connected');
 }
 
 async function resume(changes = {}) {
@@ -305,6 +306,7 @@ test('ICE disconnected restarts ICE; failed after that is a new participant', as
   await join();
   await fake.connection().ice('disconnected');
   assert.deepEqual(fake.connection().offers.at(-1), { iceRestart: true });
+  await answer();
   await fake.connection().ice('failed');
   const first = fake.sockets[0];
   assert.equal(first.count('leave'), 1);
@@ -316,15 +318,127 @@ test('ICE disconnected restarts ICE; failed after that is a new participant', as
 test('ICE that comes back after the restart stays; one that does not is given up after ten seconds', async () => {
   await join();
   await fake.connection().ice('disconnected');
+  await fake.socket().reply('ping', 'pong');
   await answer();
   await fake.connection().ice('connected');
   await fake.clock.advance(9_000);
   await fake.connection().ice('disconnected');
+  await fake.socket().reply('ping', 'pong');
   await answer();
   await fake.clock.advance(9_999);
   assert.equal(fake.sockets.length, 1);
   await fake.clock.advance(1);
   assert.equal(fake.sockets.length, 2);
+});
+
+test('on another network the dead socket shows soon, and the restart goes out on the next one', async () => {
+  await join();
+  await fake.networkBack();
+  assert.deepEqual(fake.connection().offers.at(-1), { iceRestart: true });
+  await fake.clock.advance(1_499);
+  assert.equal(fake.sockets.length, 1);
+  await fake.clock.advance(1);
+  assert.equal(fake.sockets.length, 2);
+  await resume();
+  assert.equal(fake.socket().count('offer'), 1, 'the offer that nobody answered');
+  assert.equal(fake.connections.length, 1);
+});
+
+test('a lost path makes the socket prove that it lives, and one that answers stays', async () => {
+  await join();
+  await fake.connection().ice('disconnected');
+  assert.equal(fake.socket().count('ping'), 1);
+  await fake.socket().reply('ping', 'pong');
+  await fake.clock.advance(5_000);
+  assert.equal(fake.sockets.length, 1);
+});
+
+const RELAY = [{ urls: ['turn:sfu.example:7443?transport=tcp'], username: 'u', credential: 'c' }];
+const offeredRelay = () => fake.connection().configuration.iceServers;
+
+/** Joins a server that has a relay, up to the answer to the first offer. */
+async function joinWithRelay() {
+  const joining = room.join({ name: 'Anna', room: 'standup' });
+  await fake.socket().open();
+  await fake.socket().reply('join', 'joined', joinedMessage({ iceServers: RELAY }));
+  await answer();
+  await joining;
+}
+
+test('the relay is left alone by whoever connects directly', async () => {
+  await joinWithRelay();
+  await fake.clock.advance(1_900);
+  await fake.connection().ice('connected');
+  await fake.clock.advance(60_000);
+  assert.deepEqual(offeredRelay(), []);
+  assert.equal(fake.connection().offers.length, 1);
+});
+
+test('no connection in two seconds: ICE is restarted with the relay', async () => {
+  await joinWithRelay();
+  await fake.connection().ice('checking');
+  await fake.clock.advance(1_999);
+  assert.deepEqual(offeredRelay(), []);
+  await fake.clock.advance(1);
+  assert.deepEqual(offeredRelay(), RELAY);
+  assert.deepEqual(fake.connection().offers.at(-1), { iceRestart: true });
+  await answer();
+  await fake.connection().ice('connected');
+  await fake.clock.advance(12_000);
+  assert.equal(fake.sockets.length, 1);
+});
+
+test('where not even the relay helps, a new participant tries again after ten seconds more', async () => {
+  await joinWithRelay();
+  await fake.clock.advance(2_000);
+  await answer();
+  await fake.clock.advance(9_999);
+  assert.equal(fake.sockets.length, 1);
+  await fake.clock.advance(1);
+  assert.equal(fake.sockets.length, 2);
+});
+
+test('a lost direct path is looked for directly once more, then by the relay; a lost relay, by the relay', async () => {
+  await joinWithRelay();
+  await fake.connection().ice('connected');
+  await fake.connection().ice('disconnected');
+  assert.deepEqual(offeredRelay(), []);
+  await answer();
+  await fake.connection().ice('failed');
+  assert.deepEqual(offeredRelay(), RELAY);
+  await answer();
+  await fake.connection().ice('connected');
+  const before = fake.connection().offers.length;
+  await fake.connection().ice('failed');
+  assert.equal(fake.connection().offers.length, before + 1);
+  assert.deepEqual(offeredRelay(), RELAY);
+  await answer();
+  await fake.connection().ice('failed');
+  assert.equal(fake.sockets.length, 2, 'nothing is left to try on this connection');
+});
+
+test('ICE that fails before its restart could be offered is not given up for that', async () => {
+  await join();
+  await fake.socket().break();
+  await fake.connection().ice('disconnected');
+  await fake.connection().ice('failed');
+  await resume();
+  assert.equal(fake.socket().count('offer'), 1);
+  await answer();
+  await fake.connection().ice('connected');
+  assert.equal(fake.connections.length, 1);
+});
+
+test('a connection that is given up while the socket is away is replaced when it is back', async () => {
+  await join();
+  await fake.connection().ice('disconnected');
+  await answer();
+  await fake.socket().break();
+  await fake.connection().ice('failed');
+  await resume();
+  await fake.clock.advance(0);
+  await fake.socket().open();
+  assert.equal(fake.socket().count('join'), 1);
 });
 
 test('ICE lost while the socket is away is restarted after the resume', async () => {

@@ -94,6 +94,21 @@ mod tests {
     }
 
     #[test]
+    fn the_turn_library_is_silent_unless_it_is_named() {
+        let log = Log { level: LogFilter::info(), format: LogFormat::Text };
+        let lines = lines(&log, |control| {
+            tracing::error!(target: "stun_proto::auth", "every client's first request");
+            tracing::warn!(target: "turn_server_proto::server", "anybody's junk");
+            control.set("trace").expect("a filter");
+            tracing::error!(target: "stun_proto::auth", "every client's first request");
+            control.set("info,stun_proto=debug").expect("a filter");
+            tracing::debug!(target: "stun_proto::auth", "wanted");
+        });
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].ends_with("wanted"), "{lines:?}");
+    }
+
+    #[test]
     fn json_lines_are_json() {
         let log = Log { level: LogFilter::info(), format: LogFormat::Json };
         let lines = lines(&log, |_| tracing::warn!(room = "a", "full"));

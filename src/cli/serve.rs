@@ -10,7 +10,7 @@ use super::log::{self, LogControl};
 use crate::config::Config;
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
-use crate::net::{self, BoundAddresses, CertificateInfo, CoreSeed, ShellConfig, TlsFiles};
+use crate::net::{self, BoundAddresses, CertificateInfo, CoreSeed, ShellConfig, TlsFiles, TurnConfig};
 
 /// Serves until told to stop. `own_directory` is where data is kept if the configuration does not say.
 pub(super) fn serve(config: &Config, own_directory: Option<PathBuf>) -> Result<(), Failure> {
@@ -49,7 +49,7 @@ pub fn core_settings(
 
 /// The shell's settings, of the operator's choice.
 fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<ShellConfig, Failure> {
-    let Config { server, tls, signalling, media, whip, metrics, admin, .. } = config;
+    let Config { server, tls, signalling, media, whip, turn, metrics, admin, .. } = config;
     let tls_files = match (tls.cert.clone(), tls.key.clone()) {
         (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
         (None, None) => None,
@@ -77,6 +77,17 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         messages_per_second: small(signalling.messages_per_second),
         messages_burst: small(signalling.message_burst),
         whip_tokens: whip.tokens.reveal().clone(),
+        turn: TurnConfig {
+            enabled: turn.enabled,
+            host: turn.host.clone(),
+            credential_lifetime: turn.credential_lifetime,
+            allocations_max: turn.max_allocations,
+            allocations_per_participant_max: turn.max_allocations_per_participant,
+            permissions_max: turn.max_permissions,
+            channels_max: turn.max_channels,
+            bits_per_second_max: turn.max_bits_per_second,
+            echo_peer: None,
+        },
         metrics_public: metrics.public,
         drain: server.drain,
         admin_token: admin.token.as_ref().map(|token| token.reveal().to_owned()),
@@ -144,7 +155,8 @@ fn certificate_lines(certificate: &CertificateInfo) -> String {
     format!(
         "  The certificate is self-signed: browsers cannot know that it is this server's, and warn.\n  \
          Compare the SHA-256 fingerprint before going on:\n  {fingerprint}\n  \
-         With a certificate that browsers trust (--tls-cert, --tls-key) there is no warning.\n\n"
+         With a certificate that browsers trust (--tls-cert, --tls-key) there is no warning,\n  \
+         and calls get through networks that let nothing but TLS pass.\n\n"
     )
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::net::Network;
+use crate::net::{Authority, Network};
 
 /// Fewest characters of a secret: fewer can be guessed over the network.
 pub(super) const SECRET_CHARS_MIN: usize = 16;
@@ -213,6 +213,22 @@ impl Setting for Vec<Network> {
     }
 }
 
+impl Setting for Option<Authority> {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        let text = raw.text()?;
+        if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.as_ref().map(Authority::to_string).unwrap_or_default())
+    }
+
+    fn expected(_: &Rule) -> String {
+        "a host name or an IP address, with or without a port, such as \"turn.example.org\" or \"[2001:db8::7]:443\""
+            .to_owned()
+    }
+}
+
 impl Setting for Option<PathBuf> {
     fn read(raw: &Raw, _: &Rule) -> Option<Self> {
         let text = raw.text()?;
@@ -342,12 +358,14 @@ impl LogFilter {
     }
 
     /// As the subscriber takes it. The engine's own lines are errors only, unless the filter names its modules: it warns
-    /// of every odd packet, so anyone could fill the log.
+    /// of every odd packet, so anyone could fill the log. Of the TURN library not even those: it calls every client's
+    /// first request an error.
     pub fn targets(&self) -> Targets {
         let mut targets: Targets = self.0.parse().unwrap_or_default();
-        for module in ENGINE_MODULES {
+        let quiet = ENGINE_MODULES.map(|module| (module, LevelFilter::ERROR)).into_iter();
+        for (module, level) in quiet.chain(TURN_MODULES.map(|module| (module, LevelFilter::OFF))) {
             if !targets.iter().any(|(target, _)| target.split("::").next() == Some(module)) {
-                targets = targets.with_target(module, LevelFilter::ERROR);
+                targets = targets.with_target(module, level);
             }
         }
         targets
@@ -361,6 +379,9 @@ impl LogFilter {
 
 /// Where the engine logs: SDP and sessions, ICE, DTLS.
 const ENGINE_MODULES: [&str; 3] = ["str0m", "is", "dimpl"];
+
+/// Where the TURN library logs.
+const TURN_MODULES: [&str; 4] = ["turn_server_proto", "turn_types", "stun_proto", "stun_types"];
 
 impl Setting for LogFilter {
     fn read(raw: &Raw, _: &Rule) -> Option<Self> {

@@ -95,6 +95,14 @@ fn every_key_can_be_set_by_file_and_by_variable() {
             "{ studio = [\"0123456789abcdef\", \"fedcba9876543210\"], \"*\" = [\"0123456789ABCDEF\"] }",
             "studio=0123456789abcdef,studio=fedcba9876543210, *=0123456789ABCDEF",
         ),
+        ("turn.enabled", "false", "false"),
+        ("turn.host", "\"[2001:db8::7]:443\"", "[2001:db8::7]:443"),
+        ("turn.credential_lifetime", "3600", "3600"),
+        ("turn.max_allocations", "5", "5"),
+        ("turn.max_allocations_per_participant", "5", "5"),
+        ("turn.max_permissions", "5", "5"),
+        ("turn.max_channels", "5", "5"),
+        ("turn.max_bits_per_second", "1000000", "1000000"),
         ("metrics.public", "true", "true"),
         ("admin.token", "\"0123456789abcdef\"", "0123456789abcdef"),
         ("log.level", "\"warn,strait=debug\"", "warn,strait=debug"),
@@ -109,7 +117,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         let others = KEYS.iter().filter(|other| other.path() != path);
         assert!(others.into_iter().all(|other| *set.origin(&other.path()) == Origin::Default), "{path}");
     }
-    assert_eq!(KEYS.len(), 37, "a new key needs a line above");
+    assert_eq!(KEYS.len(), 45, "a new key needs a line above");
 }
 
 #[test]

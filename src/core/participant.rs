@@ -205,6 +205,11 @@ impl Participant {
             || self.paths.iter().any(|known| same_remote(known, &path))
     }
 
+    /// Whether that check came before.
+    pub fn has_checked(&self, transaction: [u8; 12]) -> bool {
+        self.transactions.iter().any(|(seen, _)| *seen == transaction)
+    }
+
     /// Nothing is sent any more until a check comes; then every slot begins anew.
     pub fn lose_path(&mut self) {
         self.path = None;

@@ -136,6 +136,11 @@ impl Room {
         &self.id
     }
 
+    /// Who stands behind a key.
+    pub fn participant_id(&self, key: ParticipantKey) -> Option<ParticipantId> {
+        self.participants.get(key.0).map(|participant| participant.id)
+    }
+
     /// Whether it has ended and can be dropped.
     pub fn has_ended(&self) -> bool {
         self.ended

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use slab::Slab;
-use tracing::{debug, trace};
+use tracing::{debug, info, trace};
 
 use super::demux::{Demux, Owner, RoomKey};
 use super::event::{ClosingReason, Event, Refusal, RefusalCode};
@@ -316,7 +316,7 @@ impl Sfu {
     }
 
     fn take_room_output(&mut self, room: RoomKey, output: RoomOutput, entering: Option<ConnectionId>) {
-        let members = &mut self.rooms[room.0].members;
+        let Entry { room: home, members, .. } = &mut self.rooms[room.0];
         match output {
             RoomOutput::Event(to, event) => {
                 if let Some(connection) = members.get(&to).and_then(|member| member.connection) {
@@ -334,6 +334,7 @@ impl Sfu {
             RoomOutput::UnbindPath(of, path) => self.demux.unbind_path(path, (room, of)),
             RoomOutput::Admitted(who) => {
                 let Some(connection) = entering else { return };
+                let is_back = members.contains_key(&who);
                 let handshakes_made = &mut self.handshakes_made;
                 let handshakes = &mut self.handshakes;
                 let member = members.entry(who).or_insert_with(|| {
@@ -342,6 +343,18 @@ impl Sfu {
                     handshakes.insert(dtls, (room, who));
                     Member { connection: None, dtls }
                 });
+                if let Some(participant) = home.participant_id(who) {
+                    // The one line that holds all names of theirs: whatever a line of the log has, leads here.
+                    info!(
+                        room = %home.id(),
+                        %participant,
+                        connection = connection.0,
+                        session = member.dtls.0,
+                        participants = home.participants(),
+                        "{}",
+                        if is_back { "resumed" } else { "joined" },
+                    );
+                }
                 if let Some(old) = member.connection.replace(connection) {
                     self.connections.remove(&old);
                     self.queued.push_back(Queued::Event(old, Event::Closing(ClosingReason::Replaced)));

@@ -27,7 +27,6 @@ pub mod sdp;
 mod sender;
 mod shared;
 mod signalling;
-pub mod stun;
 mod table;
 mod url;
 

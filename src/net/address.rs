@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
+use super::turn::relayed::FICTITIOUS_PEER;
 use crate::core::input::{LocalCandidate, Transport};
 
 /// How long a list of the machine's interfaces is good for: reading it costs a few system calls, and a laptop
@@ -41,15 +42,17 @@ pub fn for_socket(address: SocketAddr, socket_is_v6: bool) -> SocketAddr {
 pub struct Candidates {
     public: Vec<IpAddr>,
     bound: SocketAddr,
+    /// Whether there is a TURN server.
+    turn: bool,
     interfaces: Vec<IpAddr>,
     read_at: Option<Instant>,
 }
 
 impl Candidates {
-    /// `bound` is the listener's address, `public` what the operator says clients see.
-    pub fn new(public: Vec<IpAddr>, bound: SocketAddr) -> Self {
+    /// `bound` is the listener's address, `public` what the operator says clients see, `turn` whether TURN is served.
+    pub fn new(public: Vec<IpAddr>, bound: SocketAddr, turn: bool) -> Self {
         let public = public.into_iter().map(|ip| ip.to_canonical()).collect();
-        Self { public, bound: canonical(bound), interfaces: Vec::new(), read_at: None }
+        Self { public, bound: canonical(bound), turn, interfaces: Vec::new(), read_at: None }
     }
 
     /// Whether people beyond this machine's own networks can come in.
@@ -98,7 +101,9 @@ impl Candidates {
         let by = |transport: Transport| {
             ips.iter().map(move |ip| LocalCandidate { transport, address: SocketAddr::new(*ip, port) })
         };
-        by(Transport::Udp).chain(by(Transport::Tcp)).collect()
+        let relay_needed = self.turn && !ips.iter().any(|ip| is_relay_peer(*ip, port));
+        let fictitious = LocalCandidate { transport: Transport::Udp, address: FICTITIOUS_PEER };
+        by(Transport::Udp).chain(by(Transport::Tcp)).chain(relay_needed.then_some(fictitious)).collect()
     }
 
     fn loopbacks(&self) -> Vec<IpAddr> {
@@ -138,6 +143,16 @@ impl Candidates {
             ),
         }
     }
+}
+
+/// Whether Chromium takes a candidate, and relays to it: it asks TURN servers for IPv4 alone, ignores ports below 1024
+/// but those of the web, and takes these as well for an attack where the address is a private one.
+fn is_relay_peer(ip: IpAddr, port: u16) -> bool {
+    let IpAddr::V4(v4) = ip else { return false };
+    let [a, b, ..] = v4.octets();
+    let is_shared = a == 100 && (64..128).contains(&b);
+    let is_private = v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared;
+    port >= 1024 || (matches!(port, 80 | 443) && !is_private)
 }
 
 /// Whether an interface's address is of use to somebody else.
@@ -194,15 +209,42 @@ mod tests {
     fn configured_addresses_are_the_only_candidates() {
         let now = super::super::clock::now();
         let public = vec!["203.0.113.5".parse().expect("an address")];
-        let mut candidates = Candidates::new(public.clone(), address("[::]:7443"));
+        let mut candidates = Candidates::new(public.clone(), address("[::]:7443"), true);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         assert_eq!(ips(&candidates.for_client(now, loopback, loopback, false)), public);
     }
 
     #[test]
+    fn a_peer_to_relay_to_is_made_up_only_where_browsers_refuse_the_real_ones() {
+        let now = super::super::clock::now();
+        let has_fictitious = |ip: &str, port: u16, turn: bool| {
+            let public: Vec<IpAddr> = ip.split(' ').map(|ip| ip.parse().expect("an address")).collect();
+            let bound = SocketAddr::new(IpAddr::from([0; 16]), port);
+            let mut candidates = Candidates::new(public.clone(), bound, turn);
+            let given = candidates.for_client(now, public[0], public[0], false);
+            let found = given.iter().filter(|candidate| candidate.address == FICTITIOUS_PEER).count();
+            assert_eq!(given.len(), 2 * public.len() + found);
+            found == 1
+        };
+        for (ip, port) in [("10.0.0.1", 443), ("127.0.0.1", 80), ("203.0.113.5", 1000), ("2001:db8::1", 7443)]
+        {
+            assert!(has_fictitious(ip, port, true), "{ip} {port}");
+            assert!(!has_fictitious(ip, port, false), "{ip} {port}, without TURN");
+        }
+        for (ip, port) in [
+            ("10.0.0.1", 7443),
+            ("203.0.113.5", 443),
+            ("10.0.0.1 203.0.113.5", 80),
+            ("2001:db8::1 10.0.0.1", 1024),
+        ] {
+            assert!(!has_fictitious(ip, port, true), "{ip} {port}");
+        }
+    }
+
+    #[test]
     fn loopback_is_offered_to_loopback_alone_and_first() {
         let now = super::super::clock::now();
-        let mut candidates = Candidates::new(Vec::new(), address("[::]:7443"));
+        let mut candidates = Candidates::new(Vec::new(), address("[::]:7443"), true);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         let near = ips(&candidates.for_client(now, loopback, loopback, false));
         assert_eq!(near[0], loopback);
@@ -218,7 +260,7 @@ mod tests {
     #[test]
     fn a_server_bound_to_loopback_still_has_a_candidate() {
         let now = super::super::clock::now();
-        let mut candidates = Candidates::new(Vec::new(), address("127.0.0.1:7443"));
+        let mut candidates = Candidates::new(Vec::new(), address("127.0.0.1:7443"), true);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         assert_eq!(ips(&candidates.for_client(now, loopback, loopback, false)), [loopback]);
         assert_eq!(ips(&candidates.for_client(now, loopback, loopback, true)), [loopback]);

@@ -12,6 +12,7 @@ use super::origin;
 use super::router::method_not_allowed;
 use crate::core::command::{Kind, Source};
 use crate::core::ids::{ParticipantId, RoomId};
+use crate::core::input::Path;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
 
 /// What is asked.
@@ -146,16 +147,17 @@ pub fn rooms(snapshot: &Snapshot) -> Value {
     json!({"rooms": rooms.collect::<Vec<_>>()})
 }
 
-/// One room in full.
-pub fn room(room: &RoomSnapshot) -> Value {
+/// One room in full. `path_name` gives a way of media its name.
+pub fn room(room: &RoomSnapshot, path_name: impl Fn(&Path) -> &'static str) -> Value {
+    let participants = room.participants.iter().map(|member| participant(member, &path_name));
     json!({
         "room": room.room.as_str(),
         "ageSeconds": room.age.as_secs(),
-        "participants": room.participants.iter().map(participant).collect::<Vec<_>>(),
+        "participants": participants.collect::<Vec<_>>(),
     })
 }
 
-fn participant(participant: &ParticipantSnapshot) -> Value {
+fn participant(participant: &ParticipantSnapshot, path_name: impl Fn(&Path) -> &'static str) -> Value {
     let publications = participant.publications.iter().map(|publication| {
         json!({
             "trackId": publication.info.track.to_string(),
@@ -181,6 +183,7 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
         "state": if participant.reconnecting { "reconnecting" } else { "connected" },
         "mediaConnected": participant.connected,
         "path": participant.path.map(|path| json!({
+            "name": path_name(&path),
             "transport": format!("{:?}", path.transport).to_lowercase(),
             "local": path.local.to_string(),
             "remote": path.remote.to_string(),

@@ -14,11 +14,13 @@ use socket2::SockRef;
 use tracing::{debug, trace};
 
 use super::ShellConfig;
+use super::frame_queue::{KERNEL_SEND_BYTES, Sent, Waiting};
 use super::http::{Request, Response};
 use super::http_connection::Http;
-use super::ice_tcp::{IceTcp, KERNEL_SEND_BYTES, Sent, Waiting};
+use super::ice_tcp::IceTcp;
 use super::pipe::{INPUT_BYTES_MAX, Pipe};
 use super::stream::Stream;
+use super::turn_tcp::TurnTcp;
 use super::ws::{self, Close, LINGER, Lapse};
 use crate::core::ids::ConnectionId;
 use crate::core::input::{Path, Transport};
@@ -39,6 +41,8 @@ pub enum Next {
     Socket(ws::Incoming),
     /// Datagrams: [`Connection::receive`].
     Datagrams,
+    /// Messages to the TURN server: [`Connection::receive`].
+    Turn,
     /// Nothing that is served here: end it, for this reason.
     Refused(&'static str),
 }
@@ -58,6 +62,7 @@ enum Protocol {
     Http(Http),
     WebSocket(Box<ws::Socket>),
     IceTcp(Box<IceTcp>),
+    Turn(Box<TurnTcp>),
     /// All is said: the rest is written, and what still comes is thrown away.
     Closing(Closing),
 }
@@ -117,8 +122,20 @@ impl Connection {
     }
 
     /// Whether it carries media.
-    pub fn is_ice_tcp(&self) -> bool {
-        matches!(self.protocol, Protocol::IceTcp(_))
+    pub fn is_media(&self) -> bool {
+        matches!(self.protocol, Protocol::IceTcp(_) | Protocol::Turn(_))
+    }
+
+    /// Whether a client of the TURN server is at the other end.
+    pub fn is_turn(&self) -> bool {
+        matches!(self.protocol, Protocol::Turn(_))
+    }
+
+    /// Notes whether that client has an allocation.
+    pub fn set_turn_allocated(&mut self, now: Instant, allocated: bool) {
+        if let Protocol::Turn(turn) = &mut self.protocol {
+            turn.set_allocated(now, allocated);
+        }
     }
 
     /// The way that its datagrams take.
@@ -139,6 +156,7 @@ impl Connection {
         match &self.protocol {
             Protocol::Opening(_) => "opening",
             Protocol::IceTcp(_) => "ice_tcp",
+            Protocol::Turn(_) => "turn",
             Protocol::Http(_) => "http",
             Protocol::WebSocket(_) => "websocket",
             Protocol::Closing(_) => "closing",
@@ -168,14 +186,15 @@ impl Connection {
             match &mut self.protocol {
                 Protocol::Http(http) => http.heard(now),
                 Protocol::WebSocket(socket) => socket.heard(now),
-                Protocol::Opening(_) | Protocol::IceTcp(_) | Protocol::Closing(_) => {}
+                Protocol::Opening(_) | Protocol::IceTcp(_) | Protocol::Turn(_) | Protocol::Closing(_) => {}
             }
         }
         Ok(())
     }
 
-    /// The next thing that the peer wants. `tls` is for a connection that turns out to be TLS.
-    pub fn next(&mut self, now: Instant, tls: &Arc<ServerConfig>) -> Next {
+    /// The next thing that the peer wants. `tls` is for a connection that turns out to be TLS, `turn` says whether there
+    /// is a TURN server.
+    pub fn next(&mut self, now: Instant, tls: &Arc<ServerConfig>, turn: bool) -> Next {
         if let Protocol::Opening(undecided) = &mut self.protocol {
             let opening = sniff(undecided.pipe.input());
             if opening == Opening::Undecided {
@@ -183,7 +202,7 @@ impl Connection {
             }
             let pipe = std::mem::take(&mut undecided.pipe);
             let since = undecided.since;
-            if let Err(why) = self.open(opening, pipe, since, tls) {
+            if let Err(why) = self.open(opening, pipe, since, tls, turn) {
                 debug!(connection = self.id.0, peer = %self.peer, ?opening, tls = self.is_tls(), why, "refused");
                 return Next::Refused(why);
             }
@@ -196,7 +215,12 @@ impl Connection {
             Protocol::IceTcp(ice) => match ice.waiting() {
                 Waiting::Nothing => Next::Nothing,
                 Waiting::Frames => Next::Datagrams,
-                Waiting::TooLong => Next::Refused("a long frame before any check"),
+                Waiting::Refused(why) => Next::Refused(why),
+            },
+            Protocol::Turn(turn) => match turn.waiting() {
+                Waiting::Nothing => Next::Nothing,
+                Waiting::Frames => Next::Turn,
+                Waiting::Refused(why) => Next::Refused(why),
             },
             Protocol::Closing(closing) => {
                 let unread = closing.pipe.input().len();
@@ -213,6 +237,7 @@ impl Connection {
         mut pipe: Pipe,
         since: Instant,
         tls: &Arc<ServerConfig>,
+        turn: bool,
     ) -> Result<(), &'static str> {
         let inside_tls = self.is_tls();
         self.protocol = match opening {
@@ -227,24 +252,40 @@ impl Connection {
             Opening::Http => Protocol::Http(Http::new(pipe, since)),
             Opening::IceTcp if inside_tls => return Err("ICE-TCP within TLS"),
             Opening::IceTcp => {
-                if let Err(error) = SockRef::from(&*self.stream.tcp()).set_send_buffer_size(KERNEL_SEND_BYTES)
-                {
-                    trace!(connection = self.id.0, %error, "the send buffer stays as it is");
-                }
+                self.shorten_kernel_queue();
                 Protocol::IceTcp(Box::new(IceTcp::new(pipe, since)))
             }
-            // The embedded TURN server belongs here, plain and within TLS.
-            Opening::Turn => return Err("TURN over TCP is not served"),
+            Opening::Turn if turn => {
+                self.shorten_kernel_queue();
+                Protocol::Turn(Box::new(TurnTcp::new(pipe, since)))
+            }
+            Opening::Turn => return Err("TURN is not served: turn.enabled is false"),
             Opening::Unknown | Opening::Undecided => return Err("no protocol that is served"),
         };
         Ok(())
     }
 
-    /// Hands over up to `frames_max` datagrams of an ICE-TCP connection.
+    /// Late media is of no use: the kernel shall not hold much of it.
+    fn shorten_kernel_queue(&mut self) {
+        if let Err(error) = SockRef::from(&*self.stream.tcp()).set_send_buffer_size(KERNEL_SEND_BYTES) {
+            trace!(connection = self.id.0, %error, "the send buffer stays as it is");
+        }
+    }
+
+    /// Hands over up to `frames_max` datagrams of an ICE-TCP connection, or messages of a TURN client.
     pub fn receive(&mut self, frames_max: usize, handle: impl FnMut(&mut [u8])) -> usize {
         match &mut self.protocol {
             Protocol::IceTcp(ice) => ice.receive(frames_max, handle),
+            Protocol::Turn(turn) => turn.receive(frames_max, handle),
             _ => 0,
+        }
+    }
+
+    /// Queues a message to a TURN client; `None` if the connection is not one's.
+    pub fn send_turn(&mut self, class: TrafficClass, message: &[u8]) -> Option<Sent> {
+        match &mut self.protocol {
+            Protocol::Turn(turn) => Some(turn.send(class, message, &mut self.stream)),
+            _ => None,
         }
     }
 
@@ -273,12 +314,21 @@ impl Connection {
         }
     }
 
+    /// Ends a TURN client's connection after what is queued. Whether it was one.
+    pub fn finish_turn(&mut self, now: Instant) -> bool {
+        let is_turn = self.is_turn();
+        if is_turn {
+            self.close_after_writing(now);
+        }
+        is_turn
+    }
+
     /// Answers an upgrade request; a WebSocket from now on.
     pub fn upgrade(&mut self, request: &Request, response: &Response, config: &ShellConfig, now: Instant) {
         if let Protocol::Http(http) = &mut self.protocol {
             let mut pipe = std::mem::take(&mut http.pipe);
             pipe.send(&response.encode(true, true));
-            let socket = ws::Socket::new(pipe, config, now, request.is_proxied());
+            let socket = ws::Socket::new(pipe, config, now, request);
             self.protocol = Protocol::WebSocket(Box::new(socket));
         }
     }
@@ -296,7 +346,8 @@ impl Connection {
             Protocol::Opening(undecided) => undecided.pipe,
             Protocol::Http(http) => http.pipe,
             Protocol::WebSocket(socket) => socket.into_pipe(),
-            Protocol::IceTcp(ice) => ice.pipe,
+            Protocol::IceTcp(ice) => ice.queue.pipe,
+            Protocol::Turn(turn) => turn.queue.pipe,
             Protocol::Closing(closing) => {
                 self.protocol = Protocol::Closing(closing);
                 return;
@@ -332,9 +383,15 @@ impl Connection {
                 }
             }
             Protocol::IceTcp(ice) => {
-                ice.blocked = waiting > 0;
-                if ice.pipe.end_of_input() && ice.waiting() != Waiting::Frames {
+                ice.queue.blocked = waiting > 0;
+                if ice.queue.pipe.end_of_input() && ice.waiting() != Waiting::Frames {
                     return Standing::Over("closed by the peer");
+                }
+            }
+            Protocol::Turn(turn) => {
+                turn.queue.blocked = waiting > 0;
+                if turn.queue.pipe.end_of_input() && turn.waiting() != Waiting::Frames {
+                    return Standing::Over("closed by the client");
                 }
             }
             Protocol::Http(http) => {
@@ -384,6 +441,13 @@ impl Connection {
                 }
                 Standing::Over("no participant is there")
             }
+            Protocol::Turn(turn) => {
+                if turn.is_overdue(now, config) {
+                    return Standing::Over("no allocation");
+                }
+                turn.set_allocated(now, turn.is_allocated());
+                Standing::Open
+            }
             Protocol::Http(http) => {
                 if now < http.deadline(self.progress, config) {
                     return Standing::Open;
@@ -415,6 +479,7 @@ impl Connection {
         match &self.protocol {
             Protocol::Opening(undecided) => undecided.deadline(self.progress, config),
             Protocol::IceTcp(ice) => ice.deadline(config),
+            Protocol::Turn(turn) => turn.deadline(config),
             Protocol::Http(http) => http.deadline(self.progress, config),
             Protocol::WebSocket(socket) => socket.deadline(config),
             Protocol::Closing(closing) => closing.until,
@@ -433,7 +498,8 @@ fn pipe(protocol: &mut Protocol) -> &mut Pipe {
         Protocol::Opening(undecided) => &mut undecided.pipe,
         Protocol::Http(http) => &mut http.pipe,
         Protocol::WebSocket(socket) => socket.pipe(),
-        Protocol::IceTcp(ice) => &mut ice.pipe,
+        Protocol::IceTcp(ice) => &mut ice.queue.pipe,
+        Protocol::Turn(turn) => &mut turn.queue.pipe,
         Protocol::Closing(closing) => &mut closing.pipe,
     }
 }

@@ -1,5 +1,5 @@
-//! The only reading of the operating system's randomness: 32 bytes per participant, and room ids that nobody can
-//! guess. (The DTLS library draws its own, inside itself.)
+//! The only reading of the operating system's randomness: 32 bytes per participant, the TURN server's secret, and room
+//! ids that nobody can guess. (The DTLS library draws its own, inside itself.)
 
 use std::io;
 
@@ -13,6 +13,11 @@ const ROOM_ID_CHARS: usize = 22;
 
 /// What everything random about one participant is expanded from.
 pub fn participant() -> io::Result<[u8; 32]> {
+    key()
+}
+
+/// A secret key.
+pub fn key() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     Ok(bytes)

@@ -15,11 +15,14 @@ use super::assets::Assets;
 use super::bind::{UdpBuffers, bind};
 use super::connection::{Next, Standing};
 use super::dtls::{DtlsEvents, Handshakes};
+use super::relaying::send_relayed;
 use super::self_signed::SelfSigned;
 use super::shell_counters::ShellCounters;
 use super::shutdown::{ExitReason, ShutdownWatch};
 use super::tcp::Connections;
 use super::tls::{Certificates, Source};
+use super::turn::relayed::is_virtual;
+use super::turn::{Turn, Verdict};
 use super::udp::{Udp, UdpOptions};
 use super::whip::WhipSessions;
 use super::ws::Close;
@@ -51,16 +54,17 @@ pub struct EventLoop {
     poll: Poll,
     pub(super) sfu: Sfu,
     /// Whether the core was given something since it was last drained.
-    fed: bool,
+    pub(super) fed: bool,
     core_deadline: Option<Instant>,
     pub(super) udp: Udp,
     udp_readable: bool,
     udp_blocked: bool,
     pub(super) connections: Connections,
-    certificates: Certificates,
+    pub(super) certificates: Certificates,
     pub(super) handshakes: Handshakes,
     dtls_events: DtlsEvents,
     pub(super) candidates: Candidates,
+    pub(super) turn: Turn,
     pub(super) whip: WhipSessions,
     pub(super) assets: Assets,
     pub(super) set_log_level: SetLogLevel,
@@ -84,7 +88,8 @@ impl EventLoop {
         let buffers = UdpBuffers { receive: config.udp_receive_buffer, send: config.udp_send_buffer };
         let bound = bind(config.listen, buffers)?;
         let now = clock::now();
-        let mut candidates = Candidates::new(config.public_addresses.clone(), bound.address);
+        let mut candidates =
+            Candidates::new(config.public_addresses.clone(), bound.address, config.turn.enabled);
         let local_default = default_local(&mut candidates, now, bound.address);
         let certificates = certificates(&config, &mut candidates, now)?;
         let options = UdpOptions { portable: config.force_portable_udp, dscp: config.dscp };
@@ -98,6 +103,7 @@ impl EventLoop {
         let shutdown = ShutdownWatch::new(registry, config.handle_signals, config.drain)?;
         let handshakes = Handshakes::new()?;
         let certificate = handshakes.certificate().to_vec();
+        let turn = Turn::new(config.turn.clone(), config.handshake_timeout, bound.address.port(), now)?;
         let sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
         Ok(Self {
             config,
@@ -113,6 +119,7 @@ impl EventLoop {
             handshakes,
             dtls_events: DtlsEvents::new(),
             candidates,
+            turn,
             whip: WhipSessions::default(),
             assets: Assets::new(),
             set_log_level,
@@ -201,6 +208,7 @@ impl EventLoop {
             self.core_deadline,
             self.handshakes.next_deadline(),
             self.connections.next_deadline(now),
+            self.turn.next_deadline(),
             self.shutdown.until(),
             Some(self.certificates.next_deadline()),
         ]
@@ -241,10 +249,17 @@ impl EventLoop {
     }
 
     fn read_udp(&mut self, now: Instant) {
-        let Self { udp, sfu, fed, udp_readable, .. } = self;
+        let Self { udp, sfu, fed, udp_readable, turn, candidates, .. } = self;
         let mut datagrams = 0;
         while *udp_readable && datagrams < DATAGRAMS_PER_TURN {
             let received = udp.receive(|path, bytes| {
+                let (path, bytes) = match turn.receive_datagram(now, path, bytes, candidates) {
+                    Verdict::Core => (path, bytes),
+                    Verdict::Relayed(relayed) => {
+                        (relayed.path, bytes.get_mut(relayed.range).unwrap_or_default())
+                    }
+                    Verdict::Handled => return,
+                };
                 *fed = true;
                 sfu.handle_input(now, Input::Datagram { path, bytes });
             });
@@ -271,7 +286,7 @@ impl EventLoop {
         }
         for _ in 0..MESSAGES_PER_TURN {
             let Some(connection) = self.connections.at(place) else { return };
-            match connection.next(now, self.certificates.config()) {
+            match connection.next(now, self.certificates.config(), self.turn.is_enabled()) {
                 Next::Nothing => {
                     if connection.wants_reading() {
                         self.connections.make_ready(place);
@@ -281,6 +296,7 @@ impl EventLoop {
                 Next::Request(request) => self.answer(now, place, &request),
                 Next::Socket(incoming) => self.on_socket(now, place, incoming),
                 Next::Datagrams => self.read_datagrams(now, place),
+                Next::Turn => self.read_turn(now, place, FRAMES_AT_ONCE),
                 Next::Refused(why) => return self.end_connection(now, place, why),
             }
         }
@@ -306,6 +322,7 @@ impl EventLoop {
                 Standing::Over(why) => self.end_connection(now, place, why),
             }
         }
+        self.turn.run_deadlines(now);
         self.certificates.run_deadline(now, clock::unix());
         self.handshakes.run_deadlines(now, &mut self.dtls_events);
         if self.core_deadline.is_some_and(|at| at <= now) {
@@ -315,6 +332,7 @@ impl EventLoop {
 
     /// Takes everything out of the core, and carries handshakes on for as long as that makes something happen.
     pub(super) fn drain(&mut self, now: Instant) {
+        self.settle_turn(now);
         loop {
             self.fed = false;
             loop {
@@ -324,6 +342,10 @@ impl EventLoop {
                         self.handshakes.request(now, session, request, &mut self.dtls_events);
                     }
                     Output::Transmit(transmit) => match transmit.path.transport {
+                        Transport::Udp if is_virtual(transmit.path.remote.ip()) => {
+                            let Self { turn, udp, connections, .. } = self;
+                            send_relayed(now, turn, udp, connections, &transmit);
+                        }
                         Transport::Udp => self.udp.push(transmit.path, transmit.class, transmit.bytes),
                         Transport::Tcp => self.connections.send(now, &transmit),
                     },
@@ -398,6 +420,9 @@ impl EventLoop {
         let (id, peer) = (connection.id, connection.peer);
         let known = connection.web_socket().is_some_and(|socket| socket.known_to_core);
         trace!(connection = id.0, %peer, why, "connection over");
+        if connection.is_turn() {
+            self.turn.connection_over(id);
+        }
         self.connections.remove(place, self.poll.registry());
         if known {
             debug!(connection = id.0, %peer, why, "signalling connection lost");
@@ -414,6 +439,9 @@ impl EventLoop {
         for place in self.connections.places() {
             if let Some(connection) = self.connections.at(place) {
                 connection.finish_http(now);
+                if connection.finish_turn(now) {
+                    self.turn.connection_over(connection.id);
+                }
                 if let Some(socket) = connection.web_socket() {
                     socket.close(now, Close::GoingAway);
                 }

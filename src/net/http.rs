@@ -107,6 +107,8 @@ fn percent_decoded(text: &str) -> Option<String> {
 pub enum Parsed {
     /// Not all of a request yet.
     Incomplete,
+    /// The head of a request whose client sends the body once it is told to go on (RFC 9110 §10.1.1).
+    Expecting,
     /// A request, and how many bytes it took.
     Request(Box<Request>, usize),
     /// Something that is answered with this and the end of the connection.
@@ -167,7 +169,10 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
         return Err(refuse(411, "chunked bodies are not taken: send a Content-Length"));
     }
     let length = content_length(&request)?;
-    let Some(body) = input.get(head_bytes..head_bytes + length) else { return Ok(Parsed::Incomplete) };
+    let Some(body) = input.get(head_bytes..head_bytes + length) else {
+        let expects = http_1_1 && request.field_has("expect", "100-continue");
+        return Ok(if expects { Parsed::Expecting } else { Parsed::Incomplete });
+    };
     request.body = body.to_vec();
     Ok(Parsed::Request(Box::new(request), head_bytes + length))
 }
@@ -320,6 +325,15 @@ mod tests {
         assert_eq!((request.path.as_str(), request.body.as_slice()), ("/admin/v1/log-level", &b"debug"[..]));
         assert_eq!(request.target(), "/admin/v1/log-level?x=1");
         assert!(request.keep_alive);
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
+        let head = |length: usize| {
+            format!("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n")
+        };
+        assert_eq!(parse(head(9).as_bytes()), Parsed::Expecting);
+        assert_eq!(status(&head(65537)), 413);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Http {
     head_since: Option<Instant>,
     /// Whether input waits until answers are written.
     held: bool,
+    /// Whether the client was told to send the body of the request that is under way.
+    continued: bool,
     /// Close once everything is written.
     pub(super) last: bool,
 }
@@ -24,7 +26,7 @@ pub struct Http {
 impl Http {
     /// The first request is under way from the start, at `since`: a silent connection is not worth waiting for.
     pub fn new(pipe: Pipe, since: Instant) -> Self {
-        Self { pipe, head_since: Some(since), held: false, last: false }
+        Self { pipe, head_since: Some(since), held: false, continued: false, last: false }
     }
 
     /// Notes that bytes came.
@@ -52,11 +54,15 @@ impl Http {
             return Next::Nothing;
         }
         match http::parse(self.pipe.input()) {
-            Parsed::Incomplete => {
+            parsed @ (Parsed::Incomplete | Parsed::Expecting) => {
+                if parsed == Parsed::Expecting && !std::mem::replace(&mut self.continued, true) {
+                    self.pipe.send(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
                 self.last |= self.pipe.end_of_input();
                 Next::Nothing
             }
             Parsed::Request(request, bytes) => {
+                self.continued = false;
                 self.pipe.consume(bytes);
                 if self.pipe.input().is_empty() {
                     self.head_since = None;

@@ -1,70 +1,39 @@
 //! ICE-TCP: one peer's datagrams, framed by RFC 4571, on a TCP connection (RFC 6544).
 //!
-//! A peer that does not read loses whole frames, pictures first, never a part of one: the queue is short, since what
-//! is late is of no use. What shows that a peer may be here is that the core answers it: connectivity checks with
-//! the right credentials are the only thing that an unknown address gets an answer to.
+//! What shows that a peer may be here is that the core answers it: connectivity checks with the right credentials are
+//! the only thing that an unknown address gets an answer to.
 
 use std::io::Write;
 use std::time::Instant;
 
 use super::ShellConfig;
+use super::frame_queue::{FrameQueue, Sent, Waiting};
 use super::pipe::Pipe;
 use crate::core::output::TrafficClass;
 use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::wire::tcp_frame::{self, FRAME_HEADER_LEN, Frame};
 
-/// What may wait for a peer that does not read: a second at 2 Mbit/s.
-const QUEUE_BYTES_MAX: usize = 256 * 1024;
-
-/// Over this, pictures are dropped, so that sound and control go on.
-const VIDEO_QUEUE_BYTES_MAX: usize = QUEUE_BYTES_MAX / 2;
-
-/// What the kernel may hold for such a peer: let alone, it buffers seconds of media.
-pub const KERNEL_SEND_BYTES: usize = 256 * 1024;
-
 /// Datagrams on a TCP connection.
 pub struct IceTcp {
-    pub(super) pipe: Pipe,
+    pub(super) queue: FrameQueue,
     /// Since when the connection is there.
     since: Instant,
     /// When the core last had something for the peer.
     answered: Option<Instant>,
-    /// Whether the stream took less than there was.
-    pub(super) blocked: bool,
-}
-
-/// What became of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
-    /// It waits to be written.
-    Queued,
-    /// The queue is full.
-    Dropped,
-}
-
-/// What the input holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waiting {
-    /// No whole frame.
-    Nothing,
-    /// At least one.
-    Frames,
-    /// What no peer would send before it is known.
-    TooLong,
 }
 
 impl IceTcp {
     /// Over a pipe that holds the first frame, or its beginning.
     pub fn new(pipe: Pipe, since: Instant) -> Self {
-        Self { pipe, since, answered: None, blocked: false }
+        Self { queue: FrameQueue::new(pipe), since, answered: None }
     }
 
     /// What there is to be read.
     pub fn waiting(&self) -> Waiting {
-        let input = self.pipe.input();
+        let input = self.queue.pipe.input();
         let length = input.first_chunk::<FRAME_HEADER_LEN>().map_or(0, |head| u16::from_be_bytes(*head));
         if self.answered.is_none() && usize::from(length) > DATAGRAM_BYTES_MAX {
-            return Waiting::TooLong;
+            return Waiting::Refused("a long frame before any check");
         }
         match tcp_frame::next(input) {
             Frame::Complete { .. } => Waiting::Frames,
@@ -75,13 +44,13 @@ impl IceTcp {
     /// Hands over up to `frames_max` datagrams. How many frames there were.
     pub fn receive(&mut self, frames_max: usize, mut handle: impl FnMut(&mut [u8])) -> usize {
         for count in 0..frames_max {
-            let input = self.pipe.input_mut();
+            let input = self.queue.pipe.input_mut();
             let Frame::Complete { consumed, .. } = tcp_frame::next(input) else { return count };
             // An empty frame means nothing.
             if let Some(datagram) = input.get_mut(FRAME_HEADER_LEN..consumed).filter(|it| !it.is_empty()) {
                 handle(datagram);
             }
-            self.pipe.consume(consumed);
+            self.queue.pipe.consume(consumed);
         }
         frames_max
     }
@@ -95,20 +64,8 @@ impl IceTcp {
         stream: &mut impl Write,
     ) -> Sent {
         self.answered = Some(now);
-        let max = if class == TrafficClass::Video { VIDEO_QUEUE_BYTES_MAX } else { QUEUE_BYTES_MAX };
-        let needed = FRAME_HEADER_LEN + datagram.len();
-        if self.pipe.output_bytes() + needed > max && !self.blocked {
-            // Much came in one turn, and nothing of it has been written yet. An error is found when settling.
-            let _ = self.pipe.drain(stream);
-            self.blocked = self.pipe.output_bytes() > 0;
-        }
         let Some(header) = tcp_frame::header(datagram.len()) else { return Sent::Dropped };
-        if self.pipe.output_bytes() + needed > max {
-            return Sent::Dropped;
-        }
-        self.pipe.send(&header);
-        self.pipe.send(datagram);
-        Sent::Queued
+        self.queue.send(class, [&header, datagram, &[]], stream)
     }
 
     /// When the peer is given up: it never passed a check, or the core has had nothing for it for long. (A peer that
@@ -126,6 +83,7 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::net::frame_queue::{QUEUE_BYTES_MAX, VIDEO_QUEUE_BYTES_MAX};
 
     /// A stream that takes nothing.
     struct Deaf;
@@ -154,14 +112,14 @@ mod tests {
         assert_eq!(ice.receive(10, |datagram| seen.push(datagram.to_vec())), 3);
         assert_eq!(seen, [vec![7, 8], vec![9]]);
         assert_eq!(ice.waiting(), Waiting::Nothing);
-        assert_eq!(ice.pipe.input(), [0, 5, 1]);
+        assert_eq!(ice.queue.pipe.input(), [0, 5, 1]);
         Ok(())
     }
 
     #[test]
     fn whoever_passed_no_check_cannot_make_us_hold_a_long_frame() -> io::Result<()> {
         let mut ice = over(&[0xff, 0xff, 1], 64)?;
-        assert_eq!(ice.waiting(), Waiting::TooLong);
+        assert!(matches!(ice.waiting(), Waiting::Refused(_)));
         let now = super::super::clock::now();
         ice.send(now, TrafficClass::Control, b"answer", &mut Deaf);
         assert_eq!(ice.waiting(), Waiting::Nothing);
@@ -181,9 +139,9 @@ mod tests {
         }
         assert_eq!(pictures, VIDEO_QUEUE_BYTES_MAX / 1002);
         assert!(sounds > 1000, "{sounds}");
-        assert!(ice.pipe.output_bytes() <= QUEUE_BYTES_MAX);
+        assert!(ice.queue.pipe.output_bytes() <= QUEUE_BYTES_MAX);
         let mut written = Vec::new();
-        ice.pipe.drain(&mut written)?;
+        ice.queue.pipe.drain(&mut written)?;
         let (mut rest, mut frames) = (written.as_slice(), 0);
         while let Frame::Complete { datagram, consumed } = tcp_frame::next(rest) {
             assert!(matches!(datagram.len(), 100 | 1000));

@@ -14,6 +14,8 @@ use super::event_loop::EventLoop;
 use super::http::{Request, Response};
 use super::metrics_page::{OPEN_METRICS, PROMETHEUS_TEXT, Page, Sample, Value, prometheus_text};
 use super::process::Process;
+use super::relaying::path_name;
+use super::turn::Turn;
 use crate::core::command::Kind;
 use crate::core::input::Transport;
 use crate::core::stats::{Snapshot, StreamCounters};
@@ -51,6 +53,16 @@ fn counted<const N: usize>(name: &'static str, counts: [(&str, u64); N]) -> Vec<
 fn gauged<'a>(name: &'static str, counts: impl IntoIterator<Item = (&'a str, usize)>) -> Vec<Sample> {
     counts.into_iter().map(|(label, count)| labelled([(name, label)], Value::Gauge(count as f64))).collect()
 }
+
+/// Ways of media, as `strait_media_paths` names them.
+const PATHS: [(Option<&str>, &str); 6] = [
+    (None, "none"),
+    (Some("UDP"), "udp"),
+    (Some("TCP"), "tcp"),
+    (Some("TURN/UDP"), "turn_udp"),
+    (Some("TURN/TCP"), "turn_tcp"),
+    (Some("TURN/TLS"), "turn_tls"),
+];
 
 fn kind_text(kind: Kind) -> &'static str {
     match kind {
@@ -106,20 +118,21 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     }
 }
 
-fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
+fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn: &Turn) {
     let participants = || snapshot.rooms.iter().flat_map(|room| &room.participants);
     page.one("strait_rooms", None, "Rooms that exist", Value::Gauge(snapshot.rooms.len() as f64));
     let reconnecting = participants().filter(|participant| participant.reconnecting).count();
     let connected = participants().count() - reconnecting;
     let states = gauged("state", [("connected", connected), ("reconnecting", reconnecting)]);
     page.add("strait_participants", None, "Participants in all rooms", states);
-    let mut paths = BTreeMap::from([("none", 0), ("tcp", 0), ("udp", 0)]);
+    let mut paths = BTreeMap::from(PATHS.map(|(_, label)| (label, 0)));
     let mut publications: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut slots = [[0_usize; 2]; 2];
     let mut subscribers = BTreeMap::from([("audio", 0), ("video", 0)]);
     for participant in participants() {
-        let transport = participant.path.filter(|_| participant.connected).map(|path| path.transport);
-        *paths.entry(transport_text(transport)).or_insert(0) += 1;
+        let name = participant.path.filter(|_| participant.connected).map(|path| path_name(&path, turn));
+        let label = PATHS.iter().find(|(path, _)| *path == name).map_or("none", |(_, label)| label);
+        *paths.entry(label).or_insert(0) += 1;
         for publication in &participant.publications {
             let kind = kind_text(publication.info.kind());
             *publications.entry((kind, publication.codec.unwrap_or("unknown"))).or_insert(0) += 1;
@@ -143,6 +156,22 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     page.add("strait_slots", None, "Receiving sections of all participants", slots);
     let unknown = Value::Counter(snapshot.datagrams_unknown);
     page.one("strait_datagrams_unknown", None, "Datagrams that belong to nobody", unknown);
+}
+
+fn add_turn(page: &mut Page, turn: &Turn) {
+    let allocations = gauged("transport", turn.allocations());
+    page.add("strait_turn_allocations", None, "Allocations of the TURN server", allocations);
+    let counters = &turn.counters;
+    let made = Value::Counter(counters.allocations);
+    page.one("strait_turn_allocations_made", None, "Allocations made", made);
+    let refused = counted("reason", counters.refused());
+    page.add("strait_turn_requests_refused", None, "Requests to the TURN server that it refused", refused);
+    let packets = counted("direction", counters.packets());
+    page.add("strait_turn_datagrams", None, "Datagrams that the TURN server relayed", packets);
+    let bytes = counted("direction", counters.bytes());
+    page.add("strait_turn_payload", Some(Unit::Bytes), "Payload of these datagrams", bytes);
+    let dropped = counted("reason", counters.dropped());
+    page.add("strait_turn_datagrams_dropped", None, "Datagrams that the TURN server threw away", dropped);
 }
 
 fn add_process(page: &mut Page, process: Process) {
@@ -194,9 +223,10 @@ impl EventLoop {
         if let Some(process) = Process::read() {
             add_process(&mut page, process);
         }
-        add_snapshot(&mut page, &self.sfu.snapshot(now));
+        add_snapshot(&mut page, &self.sfu.snapshot(now), &self.turn);
         add_totals(&mut page, self.sfu.totals());
         self.add_shell(&mut page);
+        add_turn(&mut page, &self.turn);
         page
     }
 
@@ -217,8 +247,14 @@ impl EventLoop {
         page.one("strait_udp_send_calls", None, "System calls for sending", Value::Counter(udp.send_calls));
         let errors = Value::Counter(udp.receive_errors);
         page.one("strait_udp_receive_errors", None, "Failed receives", errors);
-        let mut connections =
-            BTreeMap::from([("opening", 0), ("http", 0), ("websocket", 0), ("ice_tcp", 0), ("closing", 0)]);
+        let mut connections = BTreeMap::from([
+            ("opening", 0),
+            ("http", 0),
+            ("websocket", 0),
+            ("ice_tcp", 0),
+            ("turn", 0),
+            ("closing", 0),
+        ]);
         for kind in self.connections.kinds() {
             *connections.entry(kind).or_insert(0) += 1;
         }

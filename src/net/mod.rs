@@ -21,6 +21,7 @@ mod draining;
 pub(crate) mod dtls;
 mod entropy;
 mod event_loop;
+mod frame_queue;
 mod http;
 mod http_connection;
 mod ice_tcp;
@@ -32,6 +33,7 @@ mod origin;
 mod pipe;
 mod plain_http;
 mod process;
+mod relaying;
 mod requests;
 mod router;
 mod self_signed;
@@ -42,6 +44,8 @@ mod stream;
 mod tcp;
 mod tls;
 mod token;
+mod turn;
+mod turn_tcp;
 pub mod udp;
 pub mod udp_batch;
 mod udp_send;
@@ -58,6 +62,7 @@ use std::time::{Duration, Instant};
 pub use network::Network;
 pub use shutdown::{ExitReason, StopHandle};
 pub use tls::TlsFiles;
+pub use turn::{Authority, TurnConfig};
 
 use crate::core::Settings;
 
@@ -101,6 +106,8 @@ pub struct ShellConfig {
     /// Who may publish and view by WHIP and WHEP: tokens by room, `*` for all that are not listed. A room that has
     /// none is open, as joining is.
     pub whip_tokens: BTreeMap<String, Vec<String>>,
+    /// The embedded TURN server.
+    pub turn: TurnConfig,
     /// Whether everyone may read `/metrics`, or this machine and the holder of the admin token alone.
     pub metrics_public: bool,
     /// How long to go on after the signal, without letting anybody in.
@@ -140,6 +147,7 @@ impl Default for ShellConfig {
             messages_per_second: 50,
             messages_burst: 200,
             whip_tokens: BTreeMap::new(),
+            turn: TurnConfig::default(),
             metrics_public: false,
             drain: Duration::ZERO,
             admin_token: None,

@@ -18,6 +18,14 @@ pub fn answer(request: &Request, client: &Client, is_allowed: bool) -> Option<Re
     if OPEN_PATHS.contains(&request.path.as_str()) {
         return None;
     }
+    if client.is_forwarded && request.field("x-forwarded-proto").is_none() {
+        // Sent to where it came from, a browser would go round for ever.
+        return Some(Response::problem(
+            400,
+            "the reverse proxy does not say by which scheme it was asked",
+            "let the proxy set X-Forwarded-Proto (nginx: proxy_set_header X-Forwarded-Proto $scheme)",
+        ));
+    }
     let Some(authority) = authority(request, client.is_forwarded) else {
         return Some(Response::text(400, "the Host header field must be a host and, if needed, a port"));
     };
@@ -131,7 +139,15 @@ mod tests {
     #[test]
     fn behind_a_proxy_the_port_is_the_proxys() {
         let client = Client { ip: AWAY, is_secure: false, is_forwarded: true };
-        let response = answer(&request("GET /", "meet.example"), &client, false).expect("redirected");
+        let asked = request("GET /", "meet.example\r\nX-Forwarded-Proto: http");
+        let response = answer(&asked, &client, false).expect("redirected");
         assert_eq!(response.field("Location"), Some("https://meet.example/"));
+    }
+
+    #[test]
+    fn a_proxy_that_keeps_the_scheme_to_itself_is_not_sent_in_circles() {
+        let client = Client { ip: AWAY, is_secure: false, is_forwarded: true };
+        let response = answer(&request("GET /", "meet.example"), &client, false).expect("refused");
+        assert_eq!(response.status, 400);
     }
 }

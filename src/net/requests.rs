@@ -9,6 +9,7 @@ use super::admin::{self, AdminRequest};
 use super::event_loop::EventLoop;
 use super::http::{Request, Response};
 use super::network::Client;
+use super::relaying::path_name;
 use super::router::{self, Route};
 use super::{origin, plain_http, ws};
 use crate::core::Input;
@@ -89,7 +90,7 @@ impl EventLoop {
             AdminRequest::Room(room) => {
                 let snapshot = self.sfu.snapshot(now);
                 match snapshot.rooms.iter().find(|candidate| candidate.room == room) {
-                    Some(room) => Response::json(200, &admin::room(room)),
+                    Some(room) => Response::json(200, &admin::room(room, |path| path_name(path, &self.turn))),
                     None => admin::no_such_room(),
                 }
             }
@@ -156,6 +157,10 @@ impl EventLoop {
                     "droppedFull": frames.dropped_full,
                     "undeliverable": frames.undeliverable,
                 },
+                "turn": {
+                    "clients": self.turn.clients(),
+                    "allocations": self.turn.allocations().map(|(_, count)| count).iter().sum::<usize>(),
+                },
                 "udp": {
                     "received": udp.received,
                     "receivedBytes": udp.received_bytes,
@@ -172,7 +177,11 @@ impl EventLoop {
             },
         });
         if with_rooms {
-            stats["rooms"] = snapshot.rooms.iter().map(admin::room).collect();
+            stats["rooms"] = snapshot
+                .rooms
+                .iter()
+                .map(|room| admin::room(room, |path| path_name(path, &self.turn)))
+                .collect();
         }
         stats
     }

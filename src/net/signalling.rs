@@ -8,13 +8,14 @@ use tracing::{debug, warn};
 
 use super::entropy;
 use super::event_loop::EventLoop;
+use super::relaying::Came;
 use super::ws::{Close, Incoming};
 use crate::core::Input;
 use crate::core::command::{Command, Join, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::Admission;
-use crate::signal::native::{self, ClientMessage, refusals};
+use crate::signal::native::{self, ClientMessage, ServerFacts, refusals};
 
 impl EventLoop {
     /// Something of a WebSocket.
@@ -155,9 +156,26 @@ impl EventLoop {
         let Some(place) = self.connections.place_of(id) else { return };
         let Some(connection) = self.connections.at(place) else { return };
         let Some(socket) = connection.web_socket() else { return };
+        let participant = match event {
+            Event::Joined(_, joined) => Some(joined.participant),
+            Event::Resumed(_, resumed) => Some(resumed.joined.participant),
+            _ => None,
+        };
+        let ice_servers = match participant {
+            Some(participant) => {
+                let (host, proxied) = (socket.host.clone(), socket.proxied);
+                let came = Came::by(connection, host.as_deref(), proxied);
+                self.ice_servers(now, participant, &came)
+            }
+            None => Vec::new(),
+        };
+        let Some(socket) = self.connections.at(place).and_then(|connection| connection.web_socket()) else {
+            return;
+        };
         self.counters.websocket_messages_out += 1;
-        // TURN credentials come with the embedded TURN server; until then no ICE server is needed.
-        socket.send(native::encode_event(event, &[]));
+        let server =
+            ServerFacts { ice_servers: &ice_servers, is_self_signed: self.certificates.is_self_signed() };
+        socket.send(native::encode_event(event, server));
         let close = match event {
             Event::Joined(..) | Event::Resumed(..) => {
                 socket.joined = true;

@@ -14,11 +14,11 @@ use super::ShellConfig;
 use super::address::canonical;
 use super::connection::Connection;
 use super::deadlines::{Alarm, Deadlines};
+use super::frame_queue::Sent;
 use super::http::Response;
-use super::ice_tcp::Sent;
 use super::token;
 use crate::core::ids::ConnectionId;
-use crate::core::output::Transmit;
+use crate::core::output::{TrafficClass, Transmit};
 
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -258,6 +258,14 @@ impl Connections {
         }
     }
 
+    /// Queues a message to a TURN client; `None` if its connection is gone.
+    pub fn send_turn(&mut self, id: ConnectionId, class: TrafficClass, message: &[u8]) -> Option<Sent> {
+        let place = self.place_of(id)?;
+        let sent = self.at(place)?.send_turn(class, message)?;
+        self.touch(place);
+        Some(sent)
+    }
+
     /// The connection at a place.
     pub fn at(&mut self, place: usize) -> Option<&mut Connection> {
         self.slab.get_mut(place).map(|entry| &mut entry.connection)
@@ -321,7 +329,7 @@ impl Connections {
         if let Some(entry) = self.slab.get_mut(place)
             && !std::mem::replace(&mut entry.touched, true)
         {
-            let media = entry.connection.is_ice_tcp();
+            let media = entry.connection.is_media();
             if media { self.touched_media.push(place) } else { self.touched.push(place) }
         }
     }

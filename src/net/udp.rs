@@ -1,8 +1,8 @@
 //! The UDP socket: batches in, batches out. Steps 2 and 13 of a packet's walk; called by the event loop.
 //!
-//! On Linux by quinn-udp: `recvmmsg` and GRO in, and the address that a packet came to, so that replies
-//! leave from there; `udp_send.rs` sends. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the kernel does
-//! not take goes to a bounded backlog, and what does not fit there is dropped and counted.
+//! On Linux by quinn-udp: `recvmmsg` and GRO in, and the address that a packet came to, so that replies leave from
+//! there; `udp_send.rs` sends. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the
+//! kernel does not take goes to a bounded backlog, and what does not fit there is dropped and counted.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +16,7 @@ use tracing::{debug, info, trace};
 use super::address::{canonical, for_socket};
 use super::clock;
 use super::latency::Latency;
+use super::turn::relayed::is_virtual;
 use super::udp_batch::{Backlog, Run, SendBatch};
 use super::udp_send::Sending;
 use crate::core::input::{Path, Transport};
@@ -264,9 +265,11 @@ fn receive_one(
     Ok(Received { datagrams: 1, bytes: len as u64, more: true })
 }
 
-/// Whether a reply can be sent at all. Port 0 can be forged but not answered.
+/// Whether a reply can be sent at all. Port 0 can be forged but not answered; and the TURN server's relayed addresses are
+/// nobody's.
 fn sane(remote: SocketAddr) -> bool {
-    remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast()
+    let ip = remote.ip();
+    remote.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_virtual(ip)
 }
 
 /// Sends one run. `false` if the kernel is full; every other error loses the run and is counted.
@@ -380,6 +383,16 @@ mod tests {
             assert_eq!(receiver.counters().received, sizes.len() as u64);
         }
         Ok(())
+    }
+
+    #[test]
+    fn nobody_speaks_from_a_relayed_address() {
+        for (text, expected) in
+            [("192.0.2.1:5000", false), ("192.0.2.254:9999", false), ("192.0.3.1:5000", true)]
+        {
+            assert_eq!(sane(text.parse().expect("an address")), expected, "{text}");
+        }
+        assert!(!sane(canonical("[::ffff:192.0.2.7]:5000".parse().expect("an address"))));
     }
 
     #[test]

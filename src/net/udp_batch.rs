@@ -2,7 +2,8 @@
 //!
 //! A run of equally long packets on one path (the last may be shorter) leaves as one system call (UDP GSO), which
 //! is the only large lever on the cost of sending. Sound leaves before pictures, whatever room they are of. Packets of
-//! one path and class never overtake each other: sequence numbers would look like loss to the receiver. No allocation once the buffers have grown to a turn's size.
+//! one path and class never overtake each other: sequence numbers would look like loss to the receiver. No allocation
+//! once the buffers have grown to a turn's size.
 
 use crate::core::input::Path;
 use crate::core::media::fixed_hash::FixedMap;

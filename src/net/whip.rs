@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::event_loop::EventLoop;
 use super::http::{Request, Response};
+use super::relaying::Came;
 use super::router::method_not_allowed;
 use super::whip_sessions::Session;
 pub use super::whip_sessions::WhipSessions;
@@ -254,6 +255,9 @@ impl EventLoop {
             return Err(replies.refused.map_or_else(no_reply, |refusal| refused(&refusal)));
         };
         let participant = joined.participant;
+        let came = self.connections.at(place);
+        let came = came.map(|connection| Came::by(connection, request.field("host"), request.is_proxied()));
+        let ice_servers = came.map(|came| self.ice_servers(now, participant, &came)).unwrap_or_default();
         let answer = self.negotiate(now, id, &offer).inspect_err(|_| self.leave(now, id))?;
         if *side == Side::View {
             let viewer = Viewer::new(choice, receiving(&offer.sdp), joined.participants);
@@ -265,8 +269,7 @@ impl EventLoop {
         let location = format!("/{}/{room}/{resource}", side.path());
         let mut response =
             Response::new(201, SDP, answer.into_bytes()).with("Location", location).with("ETag", etag);
-        // TURN credentials come with the embedded TURN server; until then no ICE server is needed.
-        for link in whip::links(&[]) {
+        for link in whip::links(&ice_servers) {
             response = response.with("Link", link);
         }
         Ok(response.with("Accept-Patch", FRAGMENT).with("Cache-Control", "no-store"))

@@ -87,6 +87,8 @@ pub struct Socket {
     pub joined: bool,
     /// Whether a reverse proxy is at the other end.
     pub proxied: bool,
+    /// What the client called us.
+    pub host: Option<String>,
 }
 
 /// The answer to an upgrade request, or why not.
@@ -110,7 +112,7 @@ pub fn upgrade(request: &Request) -> Result<Response, Response> {
 
 impl Socket {
     /// Takes over the pipe of an HTTP connection on which the upgrade was just answered.
-    pub fn new(pipe: Pipe, config: &ShellConfig, now: Instant, proxied: bool) -> Self {
+    pub fn new(pipe: Pipe, config: &ShellConfig, now: Instant, upgrade: &Request) -> Self {
         let limits = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
@@ -125,7 +127,8 @@ impl Socket {
             allowance: Allowance::new(config.messages_per_second, config.messages_burst, now),
             known_to_core: false,
             joined: false,
-            proxied,
+            proxied: upgrade.is_proxied(),
+            host: upgrade.field("host").map(str::to_owned),
         }
     }
 

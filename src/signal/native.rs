@@ -19,7 +19,7 @@ use crate::core::ids::{RequestId, RoomId};
 
 pub use code::{CODES, code_from_text, code_text, is_fatal};
 pub use encode::{encode_event, encode_pong, encode_refusal};
-pub use messages::IceServer;
+pub use messages::{IceServer, ServerFacts};
 pub use parse::parse;
 
 /// The versions of the protocol that this server speaks, oldest first.

@@ -4,7 +4,9 @@
 
 pub mod ice_tcp;
 pub mod people;
+pub mod relayed;
 pub mod tls;
+pub mod turn;
 pub mod whip;
 
 use std::io::{Read, Write};
@@ -186,6 +188,12 @@ impl Answer {
             let (field, value) = line.split_once(':')?;
             field.eq_ignore_ascii_case(name).then(|| value.trim())
         })
+    }
+
+    /// Every header field of that name.
+    pub fn find_all(&self, name: &str) -> Vec<&str> {
+        let fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
     }
 
     /// A header field that must be there.

@@ -21,7 +21,7 @@ pub struct Client {
 
 /// An endpoint whose offer has not been answered.
 pub struct Unanswered {
-    endpoint: Endpoint,
+    pub endpoint: Endpoint,
     pending: SdpPendingOffer,
     pub offer: String,
 }

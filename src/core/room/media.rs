@@ -62,12 +62,15 @@ impl Room {
             return;
         }
         let (is_check, nominated) = (message.is_binding_request(), message.use_candidate);
+        // One that comes again may have been replayed by somebody who forges addresses: it is answered, and changes
+        // nothing.
+        let is_repeated = self.participants[from.0].has_checked(transaction);
         let before = outbox.transmits();
         self.participants[from.0].session.handle_stun(now, path.transport, path.remote, bytes);
         self.carry_out_effects(now, from, Some(path), outbox);
         // The engine answers a check only if its credentials are right.
         let answered = outbox.transmits() > before && outbox.last_is_binding_success(path);
-        if is_check && answered {
+        if is_check && answered && !is_repeated {
             outbox.outputs.push(RoomOutput::BindPath(from, path));
             let Some(participant) = self.participants.get_mut(from.0) else { return };
             let is_back = participant.path.is_none() && participant.media.is_some();

@@ -74,7 +74,7 @@ impl Room {
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
         self.timers.set(Timer::Empty, None);
-        info!(room = %self.id, participant = %id, participants = self.order.len(), "joined");
+        debug!(room = %self.id, participant = %id, participants = self.order.len(), "let in");
         self.step(now, key, outbox, |room, outbox| room.carry_out_effects(now, key, None, outbox));
     }
 
@@ -138,7 +138,7 @@ impl Room {
         outbox.event(key, Event::Resumed(request, Box::new(resumed)));
         self.remind(key, outbox);
         self.tell_others(key, &Event::ParticipantResumed(id), outbox);
-        debug!(room = %self.id, participant = %id, "resumed");
+        debug!(room = %self.id, participant = %id, "taken up again");
         self.arm(now, key);
         // A change that was held back because nobody could be told of it shows from a key frame on.
         self.want_keyframes_for(now, key);

@@ -4,18 +4,18 @@ use serde::Serialize;
 
 use super::code::{code_text, is_fatal};
 use super::messages::{
-    AnswerData, CannotReceiveData, ClosingData, CountsData, Envelope, ErrorData, IceServer, JoinedData, Json,
-    LeftData, MutedData, Nothing, ParticipantData, ParticipantIdData, RelayedData, RemovedData, ResumedData,
-    SlotMapData, Text, TrackData, leave_text, own_publications,
+    AnswerData, CannotReceiveData, ClosingData, CountsData, Envelope, ErrorData, JoinedData, Json, LeftData,
+    MutedData, Nothing, ParticipantData, ParticipantIdData, RelayedData, RemovedData, ResumedData,
+    ServerFacts, SlotMapData, Text, TrackData, leave_text, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
 
-/// The message for an event. `ice_servers` goes into `joined` and `resumed` and is ignored otherwise.
-pub fn encode_event(event: &Event, ice_servers: &[IceServer]) -> String {
+/// The message for an event. `server` goes into `joined` and `resumed` and is ignored otherwise.
+pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
     match event {
-        Event::Joined(request, joined) => reply("joined", request, JoinedData::new(joined, ice_servers)),
-        Event::Resumed(request, resumed) => reply("resumed", request, ResumedData::new(resumed, ice_servers)),
+        Event::Joined(request, joined) => reply("joined", request, JoinedData::new(joined, server)),
+        Event::Resumed(request, resumed) => reply("resumed", request, ResumedData::new(resumed, server)),
         Event::Answer { request, sdp, publications } => {
             reply("answer", request, AnswerData { sdp, publications: own_publications(publications) })
         }

@@ -13,6 +13,15 @@ use crate::core::event::{
 };
 use crate::core::ids::{ParticipantId, TrackId};
 
+/// What whoever joins is told of the server.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ServerFacts<'a> {
+    /// Relays for where no direct way is found.
+    pub ice_servers: &'a [IceServer],
+    /// Whether its certificate is one that it made itself.
+    pub is_self_signed: bool,
+}
+
 /// An entry of `joined.iceServers`, as `RTCPeerConnection` takes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IceServer {
@@ -100,6 +109,7 @@ pub(super) struct JoinedData<'a> {
     pub(super) room: &'a str,
     pub(super) name: &'a str,
     pub(super) ice_servers: &'a [IceServer],
+    pub(super) self_signed: bool,
     pub(super) slots: CountsData,
     pub(super) max_slots: CountsData,
     pub(super) resume_seconds: u64,
@@ -108,14 +118,15 @@ pub(super) struct JoinedData<'a> {
 }
 
 impl<'a> JoinedData<'a> {
-    pub(super) fn new(joined: &'a Joined, ice_servers: &'a [IceServer]) -> Self {
+    pub(super) fn new(joined: &'a Joined, server: ServerFacts<'a>) -> Self {
         Self {
             version: SERVED_VERSIONS[SERVED_VERSIONS.len() - 1],
             participant_id: Text(joined.participant),
             secret: &joined.secret,
             room: joined.room.as_str(),
             name: &joined.name,
-            ice_servers,
+            ice_servers: server.ice_servers,
+            self_signed: server.is_self_signed,
             slots: CountsData::new(joined.slots),
             max_slots: CountsData::new(joined.slots_max),
             resume_seconds: joined.resume_seconds,
@@ -137,11 +148,11 @@ pub(super) struct ResumedData<'a> {
 }
 
 impl<'a> ResumedData<'a> {
-    pub(super) fn new(resumed: &'a Resumed, ice_servers: &'a [IceServer]) -> Self {
+    pub(super) fn new(resumed: &'a Resumed, server: ServerFacts<'a>) -> Self {
         let subscription =
             |&(track, paused): &(TrackId, bool)| SubscriptionData { track_id: Text(track), paused };
         Self {
-            joined: JoinedData::new(&resumed.joined, ice_servers),
+            joined: JoinedData::new(&resumed.joined, server),
             publications: own_publications(&resumed.publications),
             slot_map: SlotMapData::new(&resumed.slot_map),
             subscriptions: resumed.subscriptions.iter().map(subscription).collect(),

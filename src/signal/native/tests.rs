@@ -271,6 +271,7 @@ fn events() -> Vec<(Event, Value)> {
     let joined_json = json!({
         "version": 1, "participantId": P, "secret": "s", "room": "r", "name": "Anna",
         "iceServers": [{"urls": ["turn:x"], "username": "u", "credential": "c"}, {"urls": ["stun:y"]}],
+        "selfSigned": true,
         "slots": {"audio": 4, "video": 3}, "maxSlots": {"audio": 32, "video": 31}, "resumeSeconds": 30,
         "participants": [participant_json], "server": concat!("strait ", env!("CARGO_PKG_VERSION")),
     });
@@ -356,7 +357,7 @@ fn encoded(event: &Event) -> Value {
     let full =
         IceServer { urls: vec!["turn:x".into()], username: Some("u".into()), credential: Some("c".into()) };
     let bare = IceServer { urls: vec!["stun:y".into()], username: None, credential: None };
-    let text = encode_event(event, &[full, bare]);
+    let text = encode_event(event, ServerFacts { ice_servers: &[full, bare], is_self_signed: true });
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
@@ -379,7 +380,7 @@ fn every_event_becomes_its_message() {
 fn a_payload_reaches_the_others_digit_for_digit() {
     let payload: Box<str> = r#"{"z": 1.50, "a": 123456789012345678901234567890}"#.into();
     let event = Event::Data { from: PARTICIPANT, topic: "x".into(), payload: payload.clone() };
-    assert!(encode_event(&event, &[]).contains(&*payload));
+    assert!(encode_event(&event, ServerFacts::default()).contains(&*payload));
 }
 
 #[test]

@@ -84,31 +84,36 @@ export async function launchChromium({ executablePath = chromiumPath(), flags = 
   };
 }
 
-const launchers = {
-  chromium: launchChromium,
+/**
+ * A Firefox of its own, which takes any certificate; whoever launches it closes it.
+ * @param {object} [options]
+ * @param {string} [options.executablePath]
+ * @param {number} [options.debuggingPort] where it is driven from; left out: any
+ */
+export async function launchFirefox({ executablePath = firefoxPath(), debuggingPort } = {}) {
+  const sound = await startSound();
+  const firefox = await puppeteer.launch({
+    browser: "firefox",
+    executablePath,
+    debuggingPort,
+    headless: true,
+    acceptInsecureCerts: true,
+    env: { ...process.env, ...sound.environment },
+    extraPrefsFirefox: FIREFOX_PREFERENCES,
+  });
+  return {
+    async open() {
+      const context = await firefox.createBrowserContext();
+      return new Page("firefox", await context.newPage(), () => context.close());
+    },
+    async close() {
+      await firefox.close();
+      await sound.stop();
+    },
+  };
+}
 
-  async firefox() {
-    const executablePath = firefoxPath();
-    const sound = await startSound();
-    const firefox = await puppeteer.launch({
-      browser: "firefox",
-      executablePath,
-      headless: true,
-      env: { ...process.env, ...sound.environment },
-      extraPrefsFirefox: FIREFOX_PREFERENCES,
-    });
-    return {
-      async open() {
-        const context = await firefox.createBrowserContext();
-        return new Page("firefox", await context.newPage(), () => context.close());
-      },
-      async close() {
-        await firefox.close();
-        await sound.stop();
-      },
-    };
-  },
-};
+const launchers = { chromium: launchChromium, firefox: launchFirefox };
 
 const running = new Map();
 

@@ -4,9 +4,10 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { launchChromium } from "./browsers.js";
+import { launchChromium, launchFirefox } from "./browsers.js";
 import { ConnectProxy } from "./connect-proxy.js";
-import { chromiumPath, ipPath, nftPath } from "./programs.js";
+import { Doorway } from "./doorway.js";
+import { chromiumPath, firefoxPath, ipPath, nftPath } from "./programs.js";
 
 let made = 0;
 
@@ -18,8 +19,15 @@ export class Firewall {
   #near = null;
   #guest;
   #router;
-  #wrapper;
-  #browser = null;
+  #wrappers;
+  /** The browsers that were launched, by name. */
+  #browsers = new Map();
+  /** The guest's network, without the last number of its addresses. */
+  #net;
+  #guestDevice;
+  #guestAddress;
+  #authority = null;
+  #doorway = null;
   #proxy = null;
 
   /** Three machines in a row: this one, a router, and the guest's. */
@@ -32,6 +40,9 @@ export class Firewall {
     const net = `10.${64 + (process.pid % 64)}.${made % 256}`;
     const [near, far, inner, outer] = ["a", "b", "c", "d"].map((letter) => `sv${process.pid}${letter}${made}`);
     firewall.address = `${net}.1`;
+    firewall.#net = net;
+    firewall.#guestDevice = outer;
+    firewall.#guestAddress = `${net}.10/29`;
     try {
       ip("netns", "add", firewall.#guest);
       ip("netns", "add", firewall.#router);
@@ -47,16 +58,16 @@ export class Firewall {
       ip("link", "set", near, "up");
       for (const [address, device] of [
         [`${net}.2/30`, far],
-        [`${net}.5/30`, inner],
+        [`${net}.9/29`, inner],
       ]) {
         ip("-n", firewall.#router, "address", "add", address, "dev", device);
         ip("-n", firewall.#router, "link", "set", device, "up");
       }
-      ip("-n", firewall.#guest, "address", "add", `${net}.6/30`, "dev", outer);
+      ip("-n", firewall.#guest, "address", "add", firewall.#guestAddress, "dev", outer);
       ip("-n", firewall.#guest, "link", "set", outer, "up");
       ip("-n", firewall.#guest, "link", "set", "lo", "up");
-      ip("-n", firewall.#guest, "route", "add", `${net}.0/30`, "via", `${net}.5`);
-      ip("route", "add", `${net}.4/30`, "via", `${net}.2`);
+      ip("-n", firewall.#guest, "route", "add", `${net}.0/30`, "via", `${net}.9`);
+      ip("route", "add", `${net}.8/29`, "via", `${net}.2`);
       ip("netns", "exec", firewall.#router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward");
     } catch (error) {
       firewall.#remove();
@@ -81,6 +92,40 @@ export class Firewall {
     this.lets([`meta l4proto udp ${SILENT}`]);
   }
 
+  /** Drops all but TCP to one port of the server. */
+  letsOnlyTcpThrough(port) {
+    this.lets([`tcp dport ${port} accept`, `tcp sport ${port} accept`, SILENT]);
+  }
+
+  /**
+   * Drops all but TLS on one port of the server: a connection whose first bytes are no TLS record gets nothing more
+   * through. What holds no payload, as far as the length tells, is for TCP itself.
+   */
+  letsOnlyTlsThrough(port) {
+    const isOpen = "0x1";
+    this.lets([
+      `tcp sport ${port} accept`,
+      `tcp dport ${port} ct mark ${isOpen} accept`,
+      `tcp dport ${port} @ih,0,16 0x1603 ct mark set ${isOpen} accept`,
+      `tcp dport ${port} meta length <= 60 accept`,
+      SILENT,
+    ]);
+  }
+
+  /** The guest's machine changes its address, as when it goes from one network to another. */
+  movesGuest() {
+    const before = this.#guestAddress;
+    this.#guestAddress = `${this.#net}.11/29`;
+    ip("-n", this.#guest, "address", "delete", before, "dev", this.#guestDevice);
+    ip("-n", this.#guest, "address", "add", this.#guestAddress, "dev", this.#guestDevice);
+    ip("-n", this.#guest, "route", "replace", `${this.#net}.0/30`, "via", `${this.#net}.9`);
+  }
+
+  /** The guest's Chromium trusts the certificates of this authority, and no other. */
+  trusts(authority) {
+    this.#authority = authority;
+  }
+
   /** Drops all but what goes by way of an HTTP proxy, which the browser uses from its first page on. */
   async letsOnlyProxyThrough() {
     this.#proxy = await ConnectProxy.at(this.address);
@@ -93,28 +138,41 @@ export class Firewall {
   }
 
   /** A browser behind the firewall, for `World.enters`. */
-  async browser() {
-    if (!this.#browser) {
-      this.#wrapper = mkdtempSync(join(tmpdir(), "strait-firewall-"));
-      const executablePath = join(this.#wrapper, "chromium");
-      writeFileSync(executablePath, `#!/bin/sh\nexec ${ipPath()} netns exec ${this.#guest} ${chromiumPath()} "$@"\n`);
-      chmodSync(executablePath, 0o755);
-      // The page's certificate is the server's own.
-      const flags = ["--ignore-certificate-errors"];
-      if (this.#proxy) flags.push(`--proxy-server=http://${this.address}:${this.#proxy.port}`);
-      this.#browser = await launchChromium({ executablePath, flags });
+  async browser(name = "chromium") {
+    if (!this.#browsers.has(name)) this.#browsers.set(name, await this.#launch(name));
+    return this.#browsers.get(name);
+  }
+
+  async #launch(name) {
+    if (name === "firefox") {
+      this.#doorway = await Doorway.into(this.#guest);
+      const executablePath = this.#wrap(name, firefoxPath());
+      return launchFirefox({ executablePath, debuggingPort: this.#doorway.port });
     }
-    return this.#browser;
+    const home = this.#authority && `HOME=${this.#authority.home()} `;
+    const flags = home ? [] : ["--ignore-certificate-errors"];
+    if (this.#proxy) flags.push(`--proxy-server=http://${this.address}:${this.#proxy.port}`);
+    return launchChromium({ executablePath: this.#wrap(name, chromiumPath(), home ?? ""), flags });
+  }
+
+  /** A program that starts another one on the guest's machine. */
+  #wrap(name, program, environment = "") {
+    this.#wrappers ??= mkdtempSync(join(tmpdir(), "strait-firewall-"));
+    const wrapper = join(this.#wrappers, name);
+    writeFileSync(wrapper, `#!/bin/sh\n${environment}exec ${ipPath()} netns exec ${this.#guest} ${program} "$@"\n`);
+    chmodSync(wrapper, 0o755);
+    return wrapper;
   }
 
   async close() {
-    await this.#browser?.close();
+    for (const browser of this.#browsers.values()) await browser.close();
+    await this.#doorway?.close();
     await this.#proxy?.close();
     this.#remove();
   }
 
   #remove() {
-    if (this.#wrapper) rmSync(this.#wrapper, { recursive: true, force: true });
+    if (this.#wrappers) rmSync(this.#wrappers, { recursive: true, force: true });
     const parts = [
       ["netns", "delete", this.#guest],
       ["netns", "delete", this.#router],

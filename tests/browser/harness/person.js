@@ -69,6 +69,20 @@ export class Person {
     return this.#page.evaluate(() => lab.frameAges());
   }
 
+  /** From here on notes how long no frame of the other's camera is shown. */
+  notesGaps(other) {
+    return this.#page.evaluate((key) => lab.noteGaps(key), `${other.name}/camera`);
+  }
+
+  longestGap() {
+    return this.#page.evaluate(() => lab.longestGap());
+  }
+
+  /** Milliseconds to the server and back, as ICE measures them, over the path in use. */
+  roundTrip() {
+    return this.#page.evaluate(() => lab.roundTrip());
+  }
+
   /** Shares a screen of `colour` beside the camera. */
   sharesScreen(colour) {
     return this.#page.evaluate((order) => lab.publish(order), { source: "screen", rgb: COLOURS[colour] });
@@ -162,7 +176,9 @@ export class Person {
 
   #isTold(what, expected, options, ask) {
     const wanted = (seen) =>
-      expected !== null && typeof expected === "object" && seen
+      expected instanceof RegExp
+        ? expected.test(seen)
+        : expected !== null && typeof expected === "object" && seen
         ? Object.entries(expected).every(([key, value]) => seen[key] === value)
         : seen === expected;
     const probe = async () => {

@@ -64,6 +64,22 @@ export const nftPath = () =>
     advice: "install it (Debian: apt-get install nftables)",
   });
 
+export const opensslPath = () =>
+  find({
+    variable: "OPENSSL_BIN",
+    names: ["openssl"],
+    fallback: [],
+    advice: "install it (Debian: apt-get install openssl)",
+  });
+
+export const certutilPath = () =>
+  find({
+    variable: "CERTUTIL_BIN",
+    names: ["certutil"],
+    fallback: [],
+    advice: "install it (Debian: apt-get install libnss3-tools)",
+  });
+
 export const straitPath = () =>
   find({
     variable: "STRAIT_BIN",

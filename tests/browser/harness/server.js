@@ -50,12 +50,13 @@ export class Server {
    * @param {object} [options]
    * @param {object} [options.config] `{ section: { key: value } }`
    * @param {string} [options.host] where to listen, as in a URL
+   * @param {number} [options.port] left out: any free one
    */
-  static async start({ config = {}, host = "127.0.0.1" } = {}) {
+  static async start({ config = {}, host = "127.0.0.1", port } = {}) {
     const server = new Server();
     server.#config = config;
     server.#host = host;
-    server.port = await freePort();
+    server.port = port ?? (await freePort());
     server.origin = `http://127.0.0.1:${server.port}`;
     await server.start();
     return server;

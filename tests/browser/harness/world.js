@@ -1,4 +1,5 @@
 // Where a story plays: a server of its own, and people who come and go.
+import { Authority } from "./authority.js";
 import { Firewall } from "./firewall.js";
 import { IDENTITIES } from "./palette.js";
 import { Person } from "./person.js";
@@ -12,14 +13,28 @@ export class World {
   #people = [];
   #relays = [];
   #firewalls = [];
+  #authority = null;
 
-  constructor(server) {
-    this.server = server;
-  }
-
-  /** @param {object} [options] of the server: see `Server.start` */
-  static async open(options) {
-    return new World(await Server.start(options));
+  /**
+   * @param {object} [options] of the server: see `Server.start`
+   * @param {boolean} [options.isCertified] the server's certificate is one that the browser behind the firewall trusts
+   */
+  static async open({ isCertified = false, ...options } = {}) {
+    const world = new World();
+    if (isCertified) {
+      const firewall = Firewall.open();
+      world.#firewalls.push(firewall);
+      world.#authority = new Authority();
+      firewall.trusts(world.#authority);
+      options.config = { ...options.config, tls: world.#authority.certify(firewall.address) };
+    }
+    try {
+      world.server = await Server.start(options);
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
+    return world;
   }
 
   /** Opens the page, but does not join. */
@@ -52,15 +67,16 @@ export class World {
 
   /** A network of its own; the server must listen on all addresses. */
   firewall() {
-    const firewall = Firewall.open();
+    // There is one already whose address the certificate names.
+    const firewall = this.#authority ? this.#firewalls[0] : Firewall.open();
     firewall.origin = `https://${firewall.address}:${this.server.port}`;
-    this.#firewalls.push(firewall);
+    if (!this.#authority) this.#firewalls.push(firewall);
     return firewall;
   }
 
   /** As `enters`, from behind a firewall. */
-  async entersBehind(firewall, name, options = {}) {
-    return this.enters(name, { browser: await firewall.browser(), origin: firewall.origin, ...options });
+  async entersBehind(firewall, name, { browser, ...options } = {}) {
+    return this.enters(name, { browser: await firewall.browser(browser), origin: firewall.origin, ...options });
   }
 
   report() {
@@ -72,7 +88,8 @@ export class World {
     for (const { page } of this.#people) await page.close();
     for (const relay of this.#relays) await relay.close();
     for (const firewall of this.#firewalls) await firewall.close();
-    await this.server.kill();
+    await this.server?.kill();
+    this.#authority?.close();
   }
 }
 

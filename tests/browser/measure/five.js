@@ -5,16 +5,13 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeBrowsers } from "../harness/browsers.js";
 import { allSeeAndHearAll, World } from "../harness/world.js";
+import { percentile } from "./measures.js";
 
 const NAMES = ["Anna", "Ben", "Cleo", "Dan", "Eva"];
 const ROUNDS = 5;
 const SECONDS = 20;
 const CAMERA = { width: 320, height: 180, fps: 12 };
 
-const percentile = (values, share) => {
-  const sorted = values.toSorted((a, b) => a - b);
-  return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]);
-};
 const spread = (values) => `${percentile(values, 0.5)} ms | ${percentile(values, 0.95)} ms`;
 
 const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));

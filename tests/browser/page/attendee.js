@@ -63,6 +63,9 @@
   /** How packets travel, as the SDK's statistics say. */
   lab.path = async () => (await room.getStats()).connection.path;
 
+  /** Milliseconds to the server and back over that path. */
+  lab.roundTrip = async () => (await room.getStats()).connection.rttMs;
+
   lab.unpublish = async (source) => {
     const { track, device } = published.get(source);
     published.delete(source);

@@ -8,7 +8,10 @@
     return performance.now();
   };
 
-  /** Joins, and answers the milliseconds from there to the first picture and to the first sound of any key. */
+  /**
+   * Joins, and answers the milliseconds from there to the first picture and to the first sound of any key, and those
+   * from opening the page to the first picture.
+   */
   lab.joinTimed = async (order, { camera, microphone }) => {
     const begun = performance.now();
     const joining = lab.join(order);
@@ -17,7 +20,7 @@
       untilTrue(() => lab.find && microphone.some((key) => (lab.hear(key)?.loudest ?? 0) > AUDIBLE)),
       joining,
     ]);
-    return { picture: picture - begun, sound: sound - begun };
+    return { picture: picture - begun, sound: sound - begun, opened: picture };
   };
 
   const isShown = (key) => {
@@ -30,5 +33,20 @@
     const ages = [];
     for (const key of keys) lab.eye(key).noteAges(ages);
     lab.frameAges = () => ages;
+  };
+
+  /** From here on notes when frames of that key are shown; `lab.longestGap()` answers the longest time without one. */
+  lab.noteGaps = (key) => {
+    const { video } = lab.eye(key);
+    let last = performance.now();
+    let longest = 0;
+    const onFrame = () => {
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+      video.requestVideoFrameCallback(onFrame);
+    };
+    video.requestVideoFrameCallback(onFrame);
+    lab.longestGap = () => longest;
   };
 }

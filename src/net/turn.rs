@@ -1,0 +1,496 @@
+//! The embedded TURN server (RFC 8656): for clients that reach the port by TCP or TLS alone and cannot do ICE-TCP.
+//!
+//! It relays to Strait itself and to nobody else, inside the process. A relayed address is virtual ([`relayed`]): the
+//! core sees datagrams that come from it and sends datagrams to it, like any other. What the library does not do is done
+//! here, before it sees a request: credentials, quotas, which peers are allowed. No socket is touched: messages come in,
+//! and answers wait until the event loop takes them.
+
+mod authority;
+mod client;
+mod counters;
+mod credentials;
+mod ice_servers;
+mod messages;
+mod quota;
+pub mod relayed;
+mod requests;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use tracing::{debug, error};
+use turn_server_proto::api::{
+    DelayedMessageOrChannelSend, SocketAllocateError, Transmit, TurnServerApi, TurnServerPollRet,
+};
+use turn_server_proto::types::{AddressFamily, TransportType};
+
+pub use authority::Authority;
+pub use client::{Carrier, Link};
+pub use counters::{Dropped, TurnCounters};
+pub use ice_servers::ReachedBy;
+pub use settings::TurnConfig;
+
+use super::address::Candidates;
+use super::deadlines::Deadlines;
+use crate::core::ids::ConnectionId;
+use crate::core::input::{Path, Transport};
+use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
+use client::{Allocation, Client};
+use credentials::Credentials;
+use quota::{Quotas, Way};
+use relayed::{FICTITIOUS_PEER, RelayedAddresses};
+
+/// Clients without an allocation that are kept track of, of those who send datagrams: their addresses may be forged.
+const BARE_DATAGRAM_CLIENTS_MAX: usize = 1024;
+
+/// After how long an allocation ends that the core has had nothing for.
+const UNUSED_MAX: Duration = Duration::from_secs(300);
+
+const METHOD_ALLOCATE: u16 = 0x003;
+
+/// What a datagram turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing of TURN: the core's.
+    Core,
+    /// Sent by way of an allocation.
+    Relayed(Relayed),
+    /// The TURN server's, and done with.
+    Handled,
+}
+
+/// What a client sends to Strait.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Relayed {
+    /// The way that the core sees.
+    pub path: Path,
+    /// Where the datagram lies in the message.
+    pub range: Range<usize>,
+}
+
+/// The TURN server.
+pub struct Turn {
+    config: TurnConfig,
+    /// How long a client may be there without an allocation.
+    patience: Duration,
+    /// The port of all our candidates.
+    port: u16,
+    epoch: Instant,
+    credentials: Credentials,
+    clients: Slab<Client>,
+    by_link: HashMap<Link, usize>,
+    by_relayed: HashMap<SocketAddr, usize>,
+    addresses: RelayedAddresses,
+    quotas: Quotas,
+    /// Links of clients without an allocation that send datagrams, oldest first; some are gone.
+    bare: VecDeque<Link>,
+    deadlines: Deadlines<usize>,
+    answers: VecDeque<(Link, Vec<u8>)>,
+    ended: Vec<ConnectionId>,
+    scratch: Vec<u8>,
+    /// What happened so far.
+    pub counters: TurnCounters,
+}
+
+impl Turn {
+    /// On a port; `patience` is how long a client may be without an allocation.
+    pub fn new(config: TurnConfig, patience: Duration, port: u16, now: Instant) -> io::Result<Self> {
+        let quotas = Quotas::new(config.bits_per_second_max);
+        Ok(Self {
+            config,
+            patience,
+            port,
+            epoch: now,
+            credentials: Credentials::new()?,
+            clients: Slab::new(),
+            by_link: HashMap::new(),
+            by_relayed: HashMap::new(),
+            addresses: RelayedAddresses::default(),
+            quotas,
+            bare: VecDeque::new(),
+            deadlines: Deadlines::new(),
+            answers: VecDeque::new(),
+            ended: Vec::new(),
+            scratch: Vec::new(),
+            counters: TurnCounters::default(),
+        })
+    }
+
+    /// Whether TURN is served.
+    pub fn is_enabled(&self) -> bool {
+        self.config.enabled
+    }
+
+    /// A datagram of the socket.
+    pub fn receive_datagram(
+        &mut self,
+        now: Instant,
+        path: Path,
+        bytes: &[u8],
+        candidates: &mut Candidates,
+    ) -> Verdict {
+        let is_channel = match bytes.first() {
+            Some(0..=3) => false,
+            Some(0x40..=0x7f) => true,
+            _ => return Verdict::Core,
+        };
+        let link = Link::Datagrams(path);
+        let key = if is_channel {
+            self.by_link.get(&link).copied()
+        } else {
+            let Some(message) = peek(bytes) else { return Verdict::Core };
+            if message.method == METHOD_BINDING {
+                // With a user name it is a connectivity check, and the core's.
+                if !message.is_binding_request() || message.username.is_some() {
+                    return Verdict::Core;
+                }
+                self.answer_binding(link, path.remote, bytes);
+                return Verdict::Handled;
+            }
+            if !self.config.enabled {
+                return Verdict::Core;
+            }
+            let known = self.by_link.get(&link).copied();
+            if known.is_none() && message.class == StunClass::Request {
+                if message.method == METHOD_ALLOCATE {
+                    Some(self.add_client(now, link, Carrier::Udp, path.local, path.remote))
+                } else {
+                    self.refuse_stranger(link, bytes);
+                    return Verdict::Handled;
+                }
+            } else {
+                known
+            }
+        };
+        let Some(key) = key else {
+            if is_channel && !self.config.enabled {
+                return Verdict::Core;
+            }
+            self.counters.note_dropped(Dropped::NotAllowed);
+            return Verdict::Handled;
+        };
+        self.receive(now, key, bytes, candidates).map_or(Verdict::Handled, Verdict::Relayed)
+    }
+
+    /// A message on a connection. `ends` are ours and the client's.
+    pub fn receive_message(
+        &mut self,
+        now: Instant,
+        (connection, carrier): (ConnectionId, Carrier),
+        (local, remote): (SocketAddr, SocketAddr),
+        bytes: &[u8],
+        candidates: &mut Candidates,
+    ) -> Option<Relayed> {
+        let link = Link::Connection(connection);
+        let known = self.by_link.get(&link).copied();
+        let key = known.unwrap_or_else(|| self.add_client(now, link, carrier, local, remote));
+        self.receive(now, key, bytes, candidates)
+    }
+
+    /// What the core sends to a relayed address: the message to the client, and how it goes.
+    pub fn transmit(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<(Link, &[u8])> {
+        let time = self.time(now);
+        let client = self.by_relayed.get(&path.remote).and_then(|key| self.clients.get_mut(*key));
+        let Some(Client { allocation: Some(allocation), server, link, .. }) = client else {
+            self.counters.note_dropped(Dropped::Gone);
+            return None;
+        };
+        if !self.quotas.take(now, allocation.quota, Way::Out, datagram.len()) {
+            self.counters.note_dropped(Dropped::Bandwidth);
+            return None;
+        }
+        let transmit = Transmit::new(datagram, TransportType::Udp, path.local, path.remote);
+        let Ok(Some(built)) = catch_unwind(AssertUnwindSafe(|| server.recv(transmit, time))) else {
+            self.counters.note_dropped(Dropped::NotAllowed);
+            return None;
+        };
+        allocation.used = now;
+        messages::write(built.data, &mut self.scratch);
+        self.counters.note_relayed(Way::Out, datagram.len());
+        Some((*link, &self.scratch))
+    }
+
+    /// The next answer to be sent.
+    pub fn next_answer(&mut self) -> Option<(Link, Vec<u8>)> {
+        self.answers.pop_front()
+    }
+
+    /// A connection whose allocation has ended, so that it is good for nothing.
+    pub fn next_ended(&mut self) -> Option<ConnectionId> {
+        self.ended.pop()
+    }
+
+    /// A connection is over, and so is its allocation.
+    pub fn connection_over(&mut self, connection: ConnectionId) {
+        if let Some(&key) = self.by_link.get(&Link::Connection(connection)) {
+            self.remove(key);
+        }
+    }
+
+    /// Whether a connection has an allocation.
+    pub fn has_allocation(&self, connection: ConnectionId) -> bool {
+        let key = self.by_link.get(&Link::Connection(connection));
+        key.and_then(|key| self.clients.get(*key)).is_some_and(|client| client.allocation.is_some())
+    }
+
+    /// How a client behind a relayed address is connected.
+    pub fn carrier_of(&self, relayed: SocketAddr) -> Option<Carrier> {
+        self.by_relayed.get(&relayed).and_then(|key| self.clients.get(*key)).map(|client| client.carrier)
+    }
+
+    /// How many allocations there are, by how their clients are connected.
+    pub fn allocations(&self) -> [(&'static str, usize); 3] {
+        Carrier::ALL.map(|(carrier, name)| {
+            let of_it = |client: &&Client| client.carrier == carrier && client.allocation.is_some();
+            (name, self.clients.iter().map(|(_, client)| client).filter(of_it).count())
+        })
+    }
+
+    /// How many clients there are, with and without an allocation.
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// When [`run_deadlines`](Self::run_deadlines) has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// Lets time pass: allocations, permissions and channels expire.
+    pub fn run_deadlines(&mut self, now: Instant) {
+        while let Some((at, key)) = self.deadlines.pop(now) {
+            let Self { clients, deadlines, .. } = self;
+            let Some(client) = clients.get_mut(key) else { continue };
+            if !deadlines.rang(&mut client.alarm, key, at, now) {
+                continue;
+            }
+            let had_allocation = client.allocation.is_some();
+            let unused =
+                client.allocation.as_ref().is_some_and(|allocation| now >= allocation.used + UNUSED_MAX);
+            self.carry_on(now, key);
+            let Some(client) = self.clients.get(key) else { continue };
+            let bare = client.allocation.is_none();
+            if unused || (bare && (had_allocation || client.carrier == Carrier::Udp)) {
+                debug!(client = %client.remote, unused, had_allocation, "TURN client over");
+                if let Link::Connection(connection) = client.link {
+                    self.ended.push(connection);
+                }
+                self.remove(key);
+            }
+        }
+    }
+
+    fn add_client(
+        &mut self,
+        now: Instant,
+        link: Link,
+        carrier: Carrier,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> usize {
+        if carrier == Carrier::Udp {
+            self.make_room();
+            self.bare.push_back(link);
+        }
+        let key = self.clients.insert(Client::new(now, link, carrier, local, remote));
+        self.by_link.insert(link, key);
+        self.arm(now, key, None);
+        key
+    }
+
+    /// Forgets the oldest clients without an allocation, if there are too many: whoever is real comes again.
+    fn make_room(&mut self) {
+        let Self { bare, by_link, clients, .. } = self;
+        if bare.len() >= BARE_DATAGRAM_CLIENTS_MAX {
+            bare.retain(|link| {
+                let client = by_link.get(link).and_then(|key| clients.get(*key));
+                client.is_some_and(|client| client.allocation.is_none())
+            });
+        }
+        while self.bare.len() >= BARE_DATAGRAM_CLIENTS_MAX {
+            let Some(link) = self.bare.pop_front() else { return };
+            if let Some(&key) = self.by_link.get(&link) {
+                self.remove(key);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: usize) {
+        self.release(key);
+        if let Some(client) = self.clients.try_remove(key) {
+            self.by_link.remove(&client.link);
+        }
+        let Self { clients, deadlines, .. } = self;
+        deadlines.compact(clients.len(), |key| clients.get(key).and_then(|client| client.alarm.queued()));
+    }
+
+    /// The client's allocation is over.
+    fn release(&mut self, key: usize) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(allocation) = client.allocation.take() else { return };
+        debug!(client = %client.remote, relayed = %allocation.relayed, "TURN allocation over");
+        self.by_relayed.remove(&allocation.relayed);
+        self.quotas.remove(allocation.quota);
+    }
+
+    /// Something a client sent. Whatever it is can at worst end that client.
+    fn receive(
+        &mut self,
+        now: Instant,
+        key: usize,
+        bytes: &[u8],
+        candidates: &mut Candidates,
+    ) -> Option<Relayed> {
+        let is_stun = bytes.first().is_some_and(|first| *first < 0x40);
+        let handled = catch_unwind(AssertUnwindSafe(|| {
+            if !is_stun || peek(bytes).is_some_and(|message| message.class == StunClass::Indication) {
+                return self.relay(now, key, bytes);
+            }
+            self.answer_request(now, key, bytes, candidates);
+            self.carry_on(now, key);
+            None
+        }));
+        handled.unwrap_or_else(|_| {
+            error!("the TURN server broke over a client's message; the client is dropped");
+            if let Some(Client { link: Link::Connection(connection), .. }) = self.clients.get(key) {
+                self.ended.push(*connection);
+            }
+            self.remove(key);
+            None
+        })
+    }
+
+    /// Data: a ChannelData message or a Send indication.
+    fn relay(&mut self, now: Instant, key: usize, bytes: &[u8]) -> Option<Relayed> {
+        let time = self.time(now);
+        let client = self.clients.get_mut(key)?;
+        let transmit = Transmit::new(bytes, TransportType::Udp, client.remote, client.local);
+        let built = client.server.recv(transmit, time);
+        let (Some(built), Some(allocation)) = (built, &client.allocation) else {
+            self.counters.note_dropped(Dropped::NotAllowed);
+            return None;
+        };
+        let DelayedMessageOrChannelSend::Range(_, range) = built.data else { return None };
+        let (peer, relayed, quota) = (built.to, allocation.relayed, allocation.quota);
+        let is_echo = self.config.echo_peer == Some(peer.ip());
+        let is_ours =
+            peer.port() == self.port && peer.ip() != FICTITIOUS_PEER.ip() || peer == FICTITIOUS_PEER;
+        if built.from != relayed || !allocation.permissions.contains(&peer.ip()) || !(is_ours || is_echo) {
+            self.counters.note_dropped(Dropped::Peer);
+            return None;
+        }
+        if !self.quotas.take(now, quota, Way::In, range.len()) {
+            self.counters.note_dropped(Dropped::Bandwidth);
+            return None;
+        }
+        self.counters.note_relayed(Way::In, range.len());
+        let path = Path { transport: Transport::Udp, local: peer, remote: relayed };
+        if is_echo {
+            let echo = bytes.get(range).unwrap_or_default();
+            let echoed = self.transmit(now, path, echo).map(|(link, message)| (link, message.to_vec()));
+            self.answers.extend(echoed);
+            return None;
+        }
+        Some(Relayed { path, range })
+    }
+
+    /// Does what the library asks for, and takes its answers.
+    fn carry_on(&mut self, now: Instant, key: usize) {
+        let time = self.time(now);
+        let wait = loop {
+            let Some(client) = self.clients.get_mut(key) else { return };
+            match client.server.poll(time) {
+                TurnServerPollRet::WaitUntil(at) => break at.saturating_duration_since(time),
+                TurnServerPollRet::AllocateSocket {
+                    transport,
+                    listen_addr,
+                    client_addr,
+                    allocation_transport,
+                    family,
+                } => {
+                    let address = self.allocate(now, key, family);
+                    let Some(client) = self.clients.get_mut(key) else { return };
+                    client.server.allocated_socket(
+                        transport,
+                        listen_addr,
+                        client_addr,
+                        allocation_transport,
+                        family,
+                        address,
+                        time,
+                    );
+                }
+                TurnServerPollRet::SocketClose { .. } => self.release(key),
+                // Connections to peers (RFC 6062) are not served: nobody can ask for one.
+                TurnServerPollRet::TcpConnect { .. } | TurnServerPollRet::TcpClose { .. } => {}
+            }
+        };
+        while let Some(client) = self.clients.get_mut(key)
+            && let Some(answer) = client.server.poll_transmit(time)
+        {
+            let link = client.link;
+            self.answer(link, answer.data);
+        }
+        self.arm(now, key, Some(wait));
+    }
+
+    /// Gives an allocation; who asks has been let through by `requests`.
+    fn allocate(
+        &mut self,
+        now: Instant,
+        key: usize,
+        family: AddressFamily,
+    ) -> Result<SocketAddr, SocketAllocateError> {
+        if family != AddressFamily::IPV4 {
+            return Err(SocketAllocateError::AddressFamilyNotSupported);
+        }
+        let Self { by_relayed, addresses, clients, quotas, .. } = self;
+        let full = SocketAllocateError::InsufficientCapacity;
+        let client = clients.get_mut(key).ok_or(full)?;
+        let user = client.user.as_ref().filter(|_| client.allocation.is_none()).ok_or(full)?;
+        let participant = user.participant().to_owned();
+        let relayed = addresses.next(|address| by_relayed.contains_key(&address)).ok_or(full)?;
+        by_relayed.insert(relayed, key);
+        let quota = quotas.add(now, &participant);
+        let (permissions, channels) = (Vec::new(), Vec::new());
+        client.allocation = Some(Allocation { relayed, quota, used: now, permissions, channels });
+        self.counters.allocations += 1;
+        debug!(client = %client.remote, carrier = ?client.carrier, participant, %relayed, "TURN allocation");
+        Ok(relayed)
+    }
+
+    /// Sets the time to look at a client again, the library's being `wait` away.
+    fn arm(&mut self, now: Instant, key: usize, wait: Option<Duration>) {
+        let Self { clients, deadlines, patience, .. } = self;
+        let Some(client) = clients.get_mut(key) else { return };
+        let due = match (&client.allocation, client.carrier) {
+            (Some(allocation), _) => {
+                // The library's times are over only when they have passed.
+                let wait = wait.unwrap_or_default().max(Duration::from_millis(1));
+                Some((now + wait).min(allocation.used + UNUSED_MAX))
+            }
+            (None, Carrier::Udp) => Some(client.since + *patience),
+            // The connection's own deadline ends it.
+            (None, Carrier::Tcp | Carrier::Tls) => None,
+        };
+        deadlines.set(&mut client.alarm, key, due);
+    }
+
+    fn answer(&mut self, link: Link, message: Vec<u8>) {
+        self.answers.push_back((link, message));
+    }
+
+    /// The library's clock.
+    fn time(&self, now: Instant) -> turn_server_proto::types::Instant {
+        let nanos = now.saturating_duration_since(self.epoch).as_nanos();
+        turn_server_proto::types::Instant::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+    }
+}

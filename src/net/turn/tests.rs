@@ -1,0 +1,190 @@
+//! The TURN server under a clock of the test's: what expires, and when. All else is tested from outside (`tests/turn.rs`).
+
+use turn_server_proto::types::attribute::{ChannelNumber, Lifetime, RequestedTransport, XorPeerAddress};
+use turn_server_proto::types::message::{ALLOCATE, CHANNEL_BIND, REFRESH};
+use turn_server_proto::types::stun::attribute::{Nonce, Realm, Username};
+use turn_server_proto::types::stun::message::{
+    IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageIntegrityCredentials, MessageWriteVec, Method,
+};
+use turn_server_proto::types::stun::prelude::{MessageWrite, MessageWriteExt};
+
+use super::messages::error_code;
+use super::*;
+use crate::net::clock;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const CHANNEL: u16 = 0x4000;
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+/// A client by datagrams, the server, and the time.
+struct Call {
+    turn: Turn,
+    candidates: Candidates,
+    now: Instant,
+    path: Path,
+    username: String,
+    password: String,
+    nonce: Option<(String, String)>,
+}
+
+impl Call {
+    fn new() -> Self {
+        let (ours, theirs) = (address("127.0.0.1:7443"), address("127.0.0.1:5000"));
+        let now = clock::now();
+        let turn = Turn::new(TurnConfig::default(), PATIENCE, ours.port(), now).expect("randomness");
+        let issued = turn.credentials.issue("anna", clock::unix() + Duration::from_secs(60));
+        Self {
+            turn,
+            candidates: Candidates::new(Vec::new(), ours, true),
+            now,
+            path: Path { transport: Transport::Udp, local: ours, remote: theirs },
+            username: issued.username,
+            password: issued.password,
+            nonce: None,
+        }
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        // In steps, as the loop would.
+        for _ in 0..seconds {
+            self.now += Duration::from_secs(1);
+            self.turn.run_deadlines(self.now);
+        }
+    }
+
+    /// The error code of the answer. A nonce that has become old (438) is replaced.
+    fn ask(&mut self, method: Method, fill: impl Copy + Fn(&mut MessageWriteVec)) -> Option<u16> {
+        let mut request = Message::builder_request(method, MessageWriteVec::new());
+        fill(&mut request);
+        if let Some((realm, nonce)) = &self.nonce {
+            request.add_attribute(&Username::new(&self.username).expect("a name")).expect("room");
+            request.add_attribute(&Realm::new(realm).expect("a realm")).expect("room");
+            request.add_attribute(&Nonce::new(nonce).expect("a nonce")).expect("room");
+            let (username, password) = (self.username.clone(), self.password.clone());
+            let credentials: MessageIntegrityCredentials =
+                LongTermKeyCredentials::new(username, password, realm.clone()).into();
+            request.add_message_integrity(&credentials, IntegrityAlgorithm::Sha1).expect("room");
+        }
+        let request = request.finish();
+        let verdict = self.turn.receive_datagram(self.now, self.path, &request, &mut self.candidates);
+        assert_eq!(verdict, Verdict::Handled);
+        let (link, answer) = self.turn.next_answer().expect("an answer");
+        assert_eq!(link, Link::Datagrams(self.path));
+        let code = error_code(&answer);
+        let is_stale = code == Some(438);
+        if self.nonce.is_none() || is_stale {
+            let answer = Message::from_bytes(&answer).expect("STUN");
+            let realm = answer.attribute::<Realm>().expect("a realm").realm().to_owned();
+            self.nonce = Some((realm, answer.attribute::<Nonce>().expect("a nonce").nonce().to_owned()));
+        }
+        if is_stale { self.ask(method, fill) } else { code }
+    }
+
+    fn allocate(&mut self) {
+        let fill = |request: &mut MessageWriteVec| {
+            let transport = RequestedTransport::new(RequestedTransport::UDP);
+            request.add_attribute(&transport).expect("room");
+        };
+        assert_eq!(self.ask(ALLOCATE, fill), Some(401));
+        assert_eq!(self.ask(ALLOCATE, fill), None);
+    }
+
+    fn refresh(&mut self, seconds: u32) -> Option<u16> {
+        self.ask(REFRESH, |request| request.add_attribute(&Lifetime::new(seconds)).expect("room"))
+    }
+
+    fn bind(&mut self) -> Option<u16> {
+        let peer = self.path.local;
+        self.ask(CHANNEL_BIND, |request| {
+            let peer = XorPeerAddress::new(peer, request.transaction_id());
+            request.add_attribute(&peer).expect("room");
+            request.add_attribute(&ChannelNumber::new(CHANNEL)).expect("room");
+        })
+    }
+
+    /// Where the core would see data come from.
+    fn send(&mut self) -> Option<SocketAddr> {
+        let message = [0x40, 0, 0, 3, 1, 2, 3];
+        match self.turn.receive_datagram(self.now, self.path, &message, &mut self.candidates) {
+            Verdict::Relayed(relayed) => {
+                assert_eq!((relayed.path.local, &message[relayed.range]), (self.path.local, &[1, 2, 3][..]));
+                Some(relayed.path.remote)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether what the core sends reaches the client.
+    fn hears(&mut self, from: SocketAddr) -> bool {
+        let path = Path { transport: Transport::Udp, local: self.path.local, remote: from };
+        self.turn.transmit(self.now, path, b"media").is_some_and(|(link, message)| {
+            link == Link::Datagrams(self.path) && message == b"\x40\0\0\x05media"
+        })
+    }
+
+    fn state(&self) -> (usize, usize, usize) {
+        let counted = self.turn.allocations().iter().map(|(_, count)| count).sum();
+        (self.turn.clients(), counted, self.turn.by_relayed.len())
+    }
+}
+
+#[test]
+fn an_allocation_ends_when_it_is_not_refreshed() {
+    let mut call = Call::new();
+    call.allocate();
+    assert_eq!(call.bind(), None);
+    let relayed = call.send().expect("it is relayed");
+    for _ in 0..590 {
+        call.wait(1);
+        call.hears(relayed);
+    }
+    assert_eq!(call.state(), (1, 1, 1));
+    call.wait(15);
+    assert_eq!(call.state(), (0, 0, 0));
+    assert!(call.send().is_none() && !call.hears(relayed));
+    assert_eq!(call.turn.quotas.allocations("anna"), 0);
+}
+
+#[test]
+fn one_that_is_refreshed_and_used_goes_on_with_its_channel() {
+    let mut call = Call::new();
+    call.allocate();
+    assert_eq!(call.bind(), None);
+    let relayed = call.send().expect("it is relayed");
+    for _ in 0..20 {
+        call.wait(200);
+        assert_eq!((call.bind(), call.refresh(600)), (None, None));
+        assert!(call.hears(relayed));
+    }
+    assert_eq!(call.send(), Some(relayed));
+    call.wait(301);
+    assert_eq!(call.send(), None, "a permission lasts five minutes");
+}
+
+#[test]
+fn one_for_which_the_core_has_nothing_ends_however_often_it_is_refreshed() {
+    let mut call = Call::new();
+    call.allocate();
+    for _ in 0..2 {
+        call.wait(140);
+        assert_eq!(call.refresh(3600), None);
+    }
+    assert_eq!(call.state(), (1, 1, 1));
+    call.wait(25);
+    assert_eq!(call.state(), (0, 0, 0));
+}
+
+#[test]
+fn who_gives_it_back_is_forgotten_and_may_come_again() {
+    let mut call = Call::new();
+    call.allocate();
+    assert_eq!((call.refresh(0), call.state()), (None, (1, 0, 0)));
+    call.wait(11);
+    assert_eq!(call.state(), (0, 0, 0));
+    call.nonce = None;
+    call.allocate();
+    assert_eq!(call.state(), (1, 1, 1));
+}
