@@ -94,6 +94,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         udp_receive_buffer: media.udp_receive_buffer,
         udp_send_buffer: media.udp_send_buffer,
         force_portable_udp: media.portable_udp,
+        dscp: media.dscp,
         handle_signals: true,
     })
 }

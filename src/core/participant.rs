@@ -125,8 +125,7 @@ pub struct Participant {
     pub report_at: Option<Instant>,
     subscriptions_made: u64,
     revision: u64,
-    sent_reports: [Option<SentReport>; SENT_REPORTS],
-    sent_reports_next: usize,
+    sent_reports: VecDeque<SentReport>,
 }
 
 impl Participant {
@@ -176,8 +175,7 @@ impl Participant {
             report_at: None,
             subscriptions_made: 0,
             revision: 0,
-            sent_reports: [None; SENT_REPORTS],
-            sent_reports_next: 0,
+            sent_reports: VecDeque::new(),
         }
     }
 
@@ -205,6 +203,11 @@ impl Participant {
         }
         self.addresses_checked < CHECKED_ADDRESSES_MAX
             || self.paths.iter().any(|known| same_remote(known, &path))
+    }
+
+    /// Whether that check came before.
+    pub fn has_checked(&self, transaction: [u8; 12]) -> bool {
+        self.transactions.iter().any(|(seen, _)| *seen == transaction)
     }
 
     /// Nothing is sent any more until a check comes; then every slot begins anew.
@@ -304,13 +307,15 @@ impl Participant {
     /// Remembers a sender report, so that the round trip can be told from the answer to it.
     pub fn remember_report(&mut self, now: Instant, ntp: u64) {
         let middle = (ntp >> 16) as u32;
-        self.sent_reports[self.sent_reports_next % SENT_REPORTS] = Some(SentReport { middle, at: now });
-        self.sent_reports_next = (self.sent_reports_next + 1) % SENT_REPORTS;
+        if self.sent_reports.len() >= SENT_REPORTS {
+            self.sent_reports.pop_front();
+        }
+        self.sent_reports.push_back(SentReport { middle, at: now });
     }
 
     /// The round trip that a report block tells of (RFC 3550 §6.4.1).
     pub fn round_trip_of(&self, now: Instant, last_sr: u32, delay: u32) -> Option<Duration> {
-        let sent = self.sent_reports.iter().flatten().find(|sent| sent.middle == last_sr)?;
+        let sent = self.sent_reports.iter().find(|sent| sent.middle == last_sr)?;
         let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);
         now.checked_duration_since(sent.at)?.checked_sub(delay)
     }

@@ -28,11 +28,12 @@ use super::forward::publication::{Publication, PublicationKey};
 use super::ids::{ParticipantId, RequestId, RoomId, TrackId};
 use super::input::{Admission, DtlsEvent, Path};
 use super::media::half::earliest;
+use super::media::rtcp::ReportBlock;
 use super::outbox::{Outbox, RoomOutput};
 use super::participant::{Participant, Signalling};
 use super::session::Effect;
 use super::settings::Settings;
-use super::timers::DeadlineHeap;
+use super::timers::{DeadlineHeap, unhurried};
 use super::totals::Totals;
 
 /// Somebody whose signalling broke has at least this long to come back.
@@ -102,7 +103,9 @@ pub struct Room {
     timers: DeadlineHeap<Timer>,
     ended: bool,
     totals: Totals,
+    /// Kept for their memory.
     rtcp: Vec<u8>,
+    report_blocks: Vec<ReportBlock>,
 }
 
 impl Room {
@@ -124,6 +127,7 @@ impl Room {
             ended: false,
             totals: Totals { rooms: 1, ..Totals::default() },
             rtcp: Vec::new(),
+            report_blocks: Vec::new(),
         }
     }
 
@@ -383,10 +387,14 @@ impl Room {
         let Some(participant) = self.participants.get(key.0) else { return };
         let mut at = earliest(participant.session.deadline(), self.expiry(participant));
         at = earliest(at, participant.consent_ends(self.settings.media_timeout));
+        at = earliest(at, participant.report_at).map(|at| unhurried(self.settings.epoch, now, at));
         if let Some(media) = &participant.media {
-            at = earliest(at, earliest(media.deadline(), participant.report_at));
+            at = earliest(at, media.deadline());
             for publication in &participant.publications {
-                at = earliest(at, self.publications[publication.0].keyframes.deadline(now));
+                at = earliest(
+                    at,
+                    self.publications[publication.0].keyframes.deadline(now, media.round_trip()),
+                );
             }
         }
         self.timers.set(Timer::Participant(key), at);

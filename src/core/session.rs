@@ -85,9 +85,13 @@ pub struct Answer {
 
 /// One participant's negotiating half.
 pub struct Session {
-    rtc: Rtc,
+    /// Boxed: it is ten kilobytes, and a room's table has places for up to twice as many as there are.
+    rtc: Box<Rtc>,
     engine_rng: EngineRng,
     mailbox: Mailbox,
+    /// Streams that the engine would send, by section. It has them only while it answers: each holds buffers for media
+    /// that it never sees.
+    egress: Vec<(Mid, Ssrc, Option<Ssrc>)>,
     tag: String,
     credentials: IceCreds,
     keys: Option<(SrtpProfile, Vec<u8>)>,
@@ -132,7 +136,7 @@ impl Session {
                 .enable_h264(true)
                 .enable_vp9(true)
                 .enable_av1(true);
-            with_extensions(config).build(now)
+            Box::new(with_extensions(config).build(now))
         });
         let mailbox = handshake::take_last_made().expect("building an engine makes its handshake");
         engine_rng.within(|| {
@@ -150,6 +154,7 @@ impl Session {
             rtc,
             engine_rng,
             mailbox,
+            egress: Vec::new(),
             tag: tag.to_owned(),
             credentials,
             keys: None,
@@ -194,6 +199,7 @@ impl Session {
     ) -> Result<Answer, BadOffer> {
         let parsed =
             SdpOffer::from_sdp_string(&offer.text).map_err(|e| format!("the SDP does not parse: {e}"))?;
+        self.return_streams(now);
         let answer = self.mutate(now, |rtc| rtc.sdp_api().accept_offer(parsed));
         let made_up = self.mutate(now, |rtc| Ok(rtc.direct_api().local_ice_credentials())).ok();
         let restarted = made_up.is_some_and(|creds| creds.ufrag != self.credentials.ufrag);
@@ -213,6 +219,7 @@ impl Session {
         let negotiated = self
             .mutate(now, |rtc| Ok(Negotiated::read(rtc, offer)))
             .map_err(|e| format!("the session is closed: {e}"))?;
+        self.take_streams(now, &negotiated);
         let streams = streams(&negotiated);
         let patch = AnswerPatch {
             candidates,
@@ -221,6 +228,35 @@ impl Session {
             streams: &streams,
         };
         Ok(Answer { sdp: patch_answer(&answer, offer, &patch), negotiated, restarted })
+    }
+
+    /// Gives the engine the streams back that it had when it answered last, so that their SSRCs stay what they were.
+    fn return_streams(&mut self, now: Instant) {
+        let streams = std::mem::take(&mut self.egress);
+        let _ = self.mutate(now, |rtc| {
+            for (mid, ssrc, rtx) in streams {
+                if rtc.media(mid).is_some() {
+                    let rtx = rtx.map(|rtx| rtx.0.into());
+                    rtc.direct_api().declare_stream_tx(ssrc.0.into(), rtx, mid, None);
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// Takes the streams away from the engine until the next offer.
+    fn take_streams(&mut self, now: Instant, negotiated: &Negotiated) {
+        let taken = self.mutate(now, |rtc| {
+            let mut taken = Vec::new();
+            for section in &negotiated.sections {
+                if let Some((ssrc, rtx)) = egress_ssrcs(rtc, section.mid) {
+                    rtc.direct_api().remove_stream_tx(ssrc.0.into());
+                    taken.push((section.mid, ssrc, rtx));
+                }
+            }
+            Ok(taken)
+        });
+        self.egress = taken.unwrap_or_default();
     }
 
     /// Takes a STUN message. Only a check with the right credentials makes the engine answer, which is how the

@@ -6,9 +6,24 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::Hash;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::media::fixed_hash::FixedMap;
+
+/// What is in no hurry happens at multiples of this, so that many wake-ups become one.
+const GRID: Duration = Duration::from_millis(100);
+
+/// A moment for what is in no hurry: the first of a grid, the same for everyone, that is not before `at`. What is due
+/// within one step of the grid is due when it says.
+///
+/// A wake-up costs as much as sending a few packets, and a room of fifty has fifty reports to send each second.
+pub fn unhurried(epoch: Instant, now: Instant, at: Instant) -> Instant {
+    if at <= now + GRID {
+        return at;
+    }
+    let beyond = at.saturating_duration_since(epoch).as_nanos() % GRID.as_nanos();
+    if beyond == 0 { at } else { at + (GRID - Duration::from_nanos(beyond as u64)) }
+}
 
 /// Deadlines by key.
 #[derive(Debug)]
@@ -100,6 +115,16 @@ mod tests {
         assert_eq!(heap.pop_due(at(40)), Some(2));
         assert_eq!(heap.pop_due(at(40)), None, "what the earlier one replaced is gone");
         assert!(heap.is_empty());
+    }
+
+    #[test]
+    fn what_is_in_no_hurry_waits_for_others() {
+        let epoch = Instant::now();
+        let at = |ms| epoch + Duration::from_millis(ms);
+        for wanted in [701, 750, 800] {
+            assert_eq!(unhurried(epoch, at(0), at(wanted)), at(800));
+        }
+        assert_eq!(unhurried(epoch, at(720), at(750)), at(750), "soon is soon");
     }
 
     #[test]

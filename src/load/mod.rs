@@ -23,11 +23,10 @@ mod person;
 mod process;
 mod report;
 mod schedule;
-mod sdp;
+pub mod sdp;
 mod sender;
 mod shared;
 mod signalling;
-mod stun;
 mod table;
 mod url;
 

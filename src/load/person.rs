@@ -16,7 +16,6 @@ use super::sdp::{Answer, Offer, Published};
 use super::sender::Sender;
 use super::shared::{Shared, Timer};
 use super::signalling::Signalling;
-use super::stun::{self, Credentials};
 use crate::core::command::Kind;
 use crate::core::ids::{DtlsSession, Ssrc};
 use crate::core::input::DtlsEvent;
@@ -25,6 +24,7 @@ use crate::core::media::srtp::{RTCP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, cont
 use crate::core::output::DtlsRequest;
 use crate::wire::classify::{Kind as Bytes, classify};
 use crate::wire::rtp::RtpHeader;
+use crate::wire::stun_check::{self as stun, Credentials};
 
 /// The first check is repeated after this, then after twice as long, and so on.
 const CHECK_AGAIN: u64 = 50_000_000;

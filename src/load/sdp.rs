@@ -8,23 +8,23 @@ use std::net::{IpAddr, SocketAddr};
 use crate::core::command::Kind;
 
 /// The payload type of Opus.
-pub(super) const OPUS: u8 = 111;
+pub const OPUS: u8 = 111;
 /// The payload type of VP8.
-pub(super) const VP8: u8 = 96;
+pub const VP8: u8 = 96;
 /// The payload type of VP8's retransmissions.
 const VP8_RTX: u8 = 97;
 /// Header extension ids: MID (RFC 8843), RID (RFC 8852), transport-wide sequence numbers.
-pub(super) const EXTENSION_MID: u8 = 4;
+pub const EXTENSION_MID: u8 = 4;
 /// See [`EXTENSION_MID`].
-pub(super) const EXTENSION_RID: u8 = 10;
+pub const EXTENSION_RID: u8 = 10;
 /// See [`EXTENSION_MID`].
-pub(super) const EXTENSION_TRANSPORT_CC: u8 = 3;
+pub const EXTENSION_TRANSPORT_CC: u8 = 3;
 
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// A section that publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Published {
+pub struct Published {
     /// Audio or video.
     pub kind: Kind,
     /// The stream, unless it is a simulcast.
@@ -35,7 +35,7 @@ pub(super) struct Published {
 
 /// An offer.
 #[derive(Debug, Clone)]
-pub(super) struct Offer<'a> {
+pub struct Offer<'a> {
     /// Our ICE credentials.
     pub ufrag: &'a str,
     /// The password to it.
@@ -52,12 +52,12 @@ pub(super) struct Offer<'a> {
 
 impl Offer<'_> {
     /// The mid of a published section.
-    pub(super) fn published_mid(&self, index: usize) -> String {
+    pub fn published_mid(&self, index: usize) -> String {
         (self.slots.0 + self.slots.1 + index).to_string()
     }
 
     /// The text.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let (audio, video) = self.slots;
         let sections = audio + video + self.published.len();
         let mut out = String::with_capacity(300 + 700 * sections);
@@ -128,7 +128,7 @@ impl Offer<'_> {
 
 /// What the generator needs of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub struct Answer {
     /// The server's ICE credentials.
     pub ufrag: String,
     /// The password to it.
@@ -143,7 +143,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Reads an answer, or says what it lacks.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    pub fn read(text: &str) -> Result<Self, String> {
         let mut answer = Self {
             ufrag: String::new(),
             password: String::new(),
@@ -186,7 +186,7 @@ impl Answer {
     }
 
     /// The candidate to use: that of the address where signalling runs, else the first of its family, else the first.
-    pub(super) fn candidate_near(&self, signalling: IpAddr) -> Option<SocketAddr> {
+    pub fn candidate_near(&self, signalling: IpAddr) -> Option<SocketAddr> {
         let same_address = self.candidates.iter().find(|candidate| candidate.ip() == signalling);
         let same_family =
             || self.candidates.iter().find(|candidate| candidate.is_ipv4() == signalling.is_ipv4());
@@ -205,7 +205,7 @@ fn udp_candidate(value: &str) -> Option<SocketAddr> {
 }
 
 /// SHA-256 of a certificate as SDP has it (RFC 8122 §5).
-pub(super) fn fingerprint(certificate: &[u8]) -> String {
+pub fn fingerprint(certificate: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
     let pairs: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
     pairs.join(":")

@@ -23,7 +23,7 @@ use super::tcp::Connections;
 use super::tls::{Certificates, Source};
 use super::turn::relayed::is_virtual;
 use super::turn::{Turn, Verdict};
-use super::udp::Udp;
+use super::udp::{Udp, UdpOptions};
 use super::whip::WhipSessions;
 use super::ws::Close;
 use super::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel, ShellConfig, clock, token};
@@ -92,7 +92,8 @@ impl EventLoop {
             Candidates::new(config.public_addresses.clone(), bound.address, config.turn.enabled);
         let local_default = default_local(&mut candidates, now, bound.address);
         let certificates = certificates(&config, &mut candidates, now)?;
-        let mut udp = Udp::new(bound.udp, bound.address, config.force_portable_udp, local_default)?;
+        let options = UdpOptions { portable: config.force_portable_udp, dscp: config.dscp };
+        let mut udp = Udp::new(bound.udp, bound.address, options, local_default)?;
         let mut connections = Connections::new(bound.tcp);
         let registry = poll.registry();
         registry.register(udp.source(), token::UDP, Interest::READABLE)?;
@@ -345,7 +346,7 @@ impl EventLoop {
                             let Self { turn, udp, connections, .. } = self;
                             send_relayed(now, turn, udp, connections, &transmit);
                         }
-                        Transport::Udp => self.udp.push(transmit.path, transmit.bytes),
+                        Transport::Udp => self.udp.push(transmit.path, transmit.class, transmit.bytes),
                         Transport::Tcp => self.connections.send(now, &transmit),
                     },
                     Output::Timeout(at) => {

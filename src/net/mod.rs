@@ -46,8 +46,9 @@ mod tls;
 mod token;
 mod turn;
 mod turn_tcp;
-mod udp;
-mod udp_batch;
+pub mod udp;
+pub mod udp_batch;
+mod udp_send;
 mod whip;
 mod whip_sessions;
 mod ws;
@@ -119,6 +120,8 @@ pub struct ShellConfig {
     pub udp_send_buffer: usize,
     /// Plain `recv_from` and `send_to`, one packet per system call.
     pub force_portable_udp: bool,
+    /// Whether UDP packets are marked by what they carry (DSCP).
+    pub dscp: bool,
     /// Whether SIGINT and SIGTERM end [`serve`]; a test that runs several servers says no.
     pub handle_signals: bool,
 }
@@ -151,6 +154,7 @@ impl Default for ShellConfig {
             udp_receive_buffer: 4 * 1024 * 1024,
             udp_send_buffer: 4 * 1024 * 1024,
             force_portable_udp: false,
+            dscp: true,
             handle_signals: true,
         }
     }

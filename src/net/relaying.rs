@@ -111,7 +111,7 @@ fn send(
 ) -> Option<Sent> {
     match link {
         Link::Datagrams(path) => {
-            udp.push(path, message);
+            udp.push(path, class, message);
             Some(Sent::Queued)
         }
         Link::Connection(id) => connections.send_turn(id, class, message),

@@ -1,8 +1,8 @@
 //! The UDP socket: batches in, batches out. Steps 2 and 13 of a packet's walk; called by the event loop.
 //!
-//! On Linux by quinn-udp: `recvmmsg` and GRO in, GSO out, and the address that a packet came to, so that replies
-//! leave from there. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the kernel does
-//! not take goes to a bounded backlog, and what does not fit there is dropped and counted.
+//! On Linux by quinn-udp: `recvmmsg` and GRO in, and the address that a packet came to, so that replies leave from
+//! there; `udp_send.rs` sends. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the
+//! kernel does not take goes to a bounded backlog, and what does not fit there is dropped and counted.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +18,9 @@ use super::clock;
 use super::latency::Latency;
 use super::turn::relayed::is_virtual;
 use super::udp_batch::{Backlog, Run, SendBatch};
+use super::udp_send::Sending;
 use crate::core::input::{Path, Transport};
+use crate::core::output::TrafficClass;
 use crate::wire::classify::{Kind, classify};
 
 /// Largest datagram, or sequence of datagrams that the kernel joined (GRO).
@@ -52,6 +54,15 @@ pub struct UdpCounters {
     pub receive_errors: u64,
 }
 
+/// How the socket is used.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UdpOptions {
+    /// One system call for each datagram.
+    pub portable: bool,
+    /// Packets are marked by their class.
+    pub dscp: bool,
+}
+
 /// What one batch brought.
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
@@ -67,7 +78,7 @@ pub struct Received {
 pub struct Udp {
     socket: UdpSocket,
     /// `None`: the portable path.
-    fast: Option<UdpSocketState>,
+    fast: Option<(UdpSocketState, Sending)>,
     bound: SocketAddr,
     /// What stands for our address where the system does not tell.
     local_default: IpAddr,
@@ -83,13 +94,19 @@ impl Udp {
     pub fn new(
         socket: UdpSocket,
         bound: SocketAddr,
-        portable: bool,
+        options: UdpOptions,
         local_default: IpAddr,
     ) -> io::Result<Self> {
-        let fast = if portable { None } else { Some(UdpSocketState::new((&socket).into())?) };
+        let fast = if options.portable {
+            None
+        } else {
+            let state = UdpSocketState::new((&socket).into())?;
+            let sending = Sending::new(bound, &state, options.dscp);
+            Some((state, sending))
+        };
         let buffers = if fast.is_some() { BATCH_SIZE } else { 1 };
         match &fast {
-            Some(state) => debug!(
+            Some((state, _)) => debug!(
                 gso = state.max_gso_segments(),
                 gro = state.gro_segments(),
                 batch = BATCH_SIZE,
@@ -133,7 +150,7 @@ impl Udp {
     /// Reads one batch and hands over each datagram.
     pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> Received {
         let result = match &self.fast {
-            Some(state) => receive_batch(
+            Some((state, _)) => receive_batch(
                 state,
                 &self.socket,
                 &mut self.receive_arena,
@@ -170,8 +187,8 @@ impl Udp {
     }
 
     /// Adds a datagram to the turn's batch.
-    pub fn push(&mut self, path: Path, bytes: &[u8]) {
-        self.batch.push(path, bytes);
+    pub fn push(&mut self, path: Path, class: TrafficClass, bytes: &[u8]) {
+        self.batch.push(path, class, bytes);
     }
 
     /// How many bytes wait for [`flush`](Self::flush).
@@ -183,7 +200,7 @@ impl Udp {
     pub fn flush(&mut self) -> bool {
         self.writable();
         let Self { socket, fast, bound, batch, backlog, counters, .. } = self;
-        let segments_max = fast.as_ref().map_or(1, UdpSocketState::max_gso_segments);
+        let segments_max = fast.as_ref().map_or(1, |(_, sending)| sending.segments_max);
         batch.drain(segments_max, |run| {
             let blocked = !backlog.is_empty() || !send(socket, fast, *bound, counters, run);
             if blocked && !backlog.push(run) {
@@ -258,14 +275,14 @@ fn sane(remote: SocketAddr) -> bool {
 /// Sends one run. `false` if the kernel is full; every other error loses the run and is counted.
 fn send(
     socket: &UdpSocket,
-    fast: &mut Option<UdpSocketState>,
+    fast: &mut Option<(UdpSocketState, Sending)>,
     bound: SocketAddr,
     counters: &mut UdpCounters,
     run: Run<'_>,
 ) -> bool {
     counters.send_calls += 1;
     let result = match fast {
-        Some(state) => send_fast(socket, state, bound, run),
+        Some((state, sending)) => sending.send(socket, state, run),
         None => {
             let to = for_socket(run.path.remote, bound.is_ipv6());
             run.singles().try_for_each(|single| socket.send_to(single.bytes, to).map(|_| ()))
@@ -286,46 +303,6 @@ fn send(
     true
 }
 
-fn send_fast(
-    socket: &UdpSocket,
-    state: &mut UdpSocketState,
-    bound: SocketAddr,
-    run: Run<'_>,
-) -> io::Result<()> {
-    let result = try_send(socket, state, bound, run);
-    let Err(error) = &result else { return result };
-    if error.kind() != io::ErrorKind::InvalidInput && error.raw_os_error() != Some(EIO) {
-        return result;
-    }
-    // Either this kernel or card cannot send runs, or something is wrong with the addresses. quinn-udp cannot tell,
-    // and has stopped sending runs to anyone. Sent one by one, it shows.
-    let outcome = run.singles().try_for_each(|single| try_send(socket, state, bound, single));
-    if outcome.is_err() {
-        *state = UdpSocketState::new(socket.into())?;
-    } else if run.packets() > 1 {
-        info!("this system cannot send runs of datagrams (UDP GSO): sending them one by one");
-    }
-    outcome
-}
-
-/// "I/O error": what some network cards answer to GSO.
-const EIO: i32 = 5;
-
-fn try_send(socket: &UdpSocket, state: &UdpSocketState, bound: SocketAddr, run: Run<'_>) -> io::Result<()> {
-    // A socket that is bound to one address sends from there anyway.
-    let source = bound.ip().is_unspecified().then(|| run.path.local.ip());
-    state.try_send(
-        socket.into(),
-        &quinn_udp::Transmit {
-            destination: for_socket(run.path.remote, bound.is_ipv6()),
-            ecn: None,
-            contents: run.bytes,
-            segment_size: (run.packets() > 1).then_some(run.segment),
-            src_ip: source.filter(|ip| !ip.is_unspecified()),
-        },
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -336,7 +313,8 @@ mod tests {
     fn udp(listen: &str, portable: bool) -> io::Result<Udp> {
         let buffers = UdpBuffers { receive: 1 << 20, send: 1 << 20 };
         let bound = bind(listen.parse().expect("an address"), buffers)?;
-        Udp::new(bound.udp, bound.address, portable, IpAddr::from([127, 0, 0, 1]))
+        let options = UdpOptions { portable, dscp: true };
+        Udp::new(bound.udp, bound.address, options, IpAddr::from([127, 0, 0, 1]))
     }
 
     /// What arrives until there were `count` datagrams.
@@ -372,7 +350,7 @@ mod tests {
                 client.send_to(b"hello", to)?;
                 let (path, bytes) = receive(&mut udp, 1).remove(0);
                 assert_eq!((path.local, path.remote, bytes.as_slice()), (to, address, &b"hello"[..]));
-                udp.push(path, b"there");
+                udp.push(path, TrafficClass::Control, b"there");
                 assert!(!udp.flush());
                 assert_eq!(read(&client)?, (to, b"there".to_vec()));
             }
@@ -389,8 +367,8 @@ mod tests {
             let (to, aside) = (path(receiver.bound), path(other_address));
             let sizes = [1200, 1200, 1200, 300, 80, 1200, 1400, 1400, 1];
             for (index, size) in sizes.into_iter().enumerate() {
-                sender.push(to, &vec![index as u8; size]);
-                sender.push(aside, &[index as u8]);
+                sender.push(to, TrafficClass::Video, &vec![index as u8; size]);
+                sender.push(aside, TrafficClass::Video, &[index as u8]);
             }
             assert!(!sender.flush());
             let seen: Vec<_> =
@@ -420,17 +398,17 @@ mod tests {
     #[test]
     fn what_the_kernel_refuses_is_counted_and_costs_nobody_the_batching() -> io::Result<()> {
         let mut udp = udp("[::]:0", false)?;
-        let segments_max = |udp: &Udp| udp.fast.as_ref().map(UdpSocketState::max_gso_segments);
+        let segments_max = |udp: &Udp| udp.fast.as_ref().map(|(_, sending)| sending.segments_max);
         let before = segments_max(&udp);
         let (client, remote) = client()?;
         let ours = SocketAddr::from(([127, 0, 0, 1], udp.bound.port()));
         let path = |local, remote| Path { transport: Transport::Udp, local, remote };
         let not_ours = SocketAddr::from(([192, 0, 2, 1], udp.bound.port()));
-        udp.push(path(not_ours, remote), b"from nowhere");
+        udp.push(path(not_ours, remote), TrafficClass::Control, b"from nowhere");
         for _ in 0..2 {
-            udp.push(path(ours, SocketAddr::from(([127, 0, 0, 1], 0))), b"to nowhere");
+            udp.push(path(ours, SocketAddr::from(([127, 0, 0, 1], 0))), TrafficClass::Control, b"to nowhere");
         }
-        udp.push(path(ours, remote), b"here");
+        udp.push(path(ours, remote), TrafficClass::Control, b"here");
         udp.flush();
         assert_eq!(read(&client)?.1, b"here");
         assert_eq!((udp.counters().dropped_refused, udp.counters().sent), (3, 1));

@@ -1,12 +1,13 @@
 //! What a turn wants to send, gathered so that packets to one peer are neighbours.
 //!
 //! A run of equally long packets on one path (the last may be shorter) leaves as one system call (UDP GSO), which
-//! is the only large lever on the cost of sending. Packets of one path never overtake each other: sequence numbers
-//! would look like loss to the receiver. No allocation once the buffers have grown to a turn's size.
-
-use std::collections::HashMap;
+//! is the only large lever on the cost of sending. Sound leaves before pictures, whatever room they are of. Packets of
+//! one path and class never overtake each other: sequence numbers would look like loss to the receiver. No allocation
+//! once the buffers have grown to a turn's size.
 
 use crate::core::input::Path;
+use crate::core::media::fixed_hash::FixedMap;
+use crate::core::output::TrafficClass;
 
 /// Largest segment that may be sent as part of a run: fits every path (IPv6's least MTU of 1280), so that a small
 /// MTU somewhere never makes the kernel refuse a run.
@@ -28,8 +29,15 @@ struct Packet {
 #[derive(Debug)]
 struct Chain {
     path: Path,
+    class: TrafficClass,
     head: u32,
     tail: u32,
+}
+
+impl Chain {
+    fn is_of(&self, path: Path, class: TrafficClass) -> bool {
+        self.class == class && self.path == path
+    }
 }
 
 /// Packets to one peer that leave together.
@@ -37,6 +45,8 @@ struct Chain {
 pub struct Run<'a> {
     /// From where to where.
     pub path: Path,
+    /// What they are for.
+    pub class: TrafficClass,
     /// The packets, one after the other.
     pub bytes: &'a [u8],
     /// How long each is; the last may be shorter.
@@ -53,6 +63,7 @@ impl<'a> Run<'a> {
     pub fn singles(self) -> impl Iterator<Item = Run<'a>> {
         self.bytes.chunks(self.segment.max(1)).map(move |bytes| Run {
             path: self.path,
+            class: self.class,
             bytes,
             segment: bytes.len(),
         })
@@ -65,7 +76,7 @@ pub struct SendBatch {
     arena: Vec<u8>,
     packets: Vec<Packet>,
     chains: Vec<Chain>,
-    chain_by_path: HashMap<Path, u32>,
+    chain_of: FixedMap<(Path, TrafficClass), u32>,
     last: Option<u32>,
     /// Where the packets of a run are put side by side if they are not already.
     staging: Vec<u8>,
@@ -78,7 +89,7 @@ impl SendBatch {
     }
 
     /// Adds a packet. Empty ones are not sent.
-    pub fn push(&mut self, path: Path, bytes: &[u8]) {
+    pub fn push(&mut self, path: Path, class: TrafficClass, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -86,9 +97,9 @@ impl SendBatch {
         self.packets.push(Packet { start: self.arena.len(), len: bytes.len(), next: NONE });
         self.arena.extend_from_slice(bytes);
         let chain = match self.last {
-            Some(last) if self.chains[last as usize].path == path => last,
-            _ => *self.chain_by_path.entry(path).or_insert_with(|| {
-                self.chains.push(Chain { path, head: NONE, tail: NONE });
+            Some(last) if self.chains[last as usize].is_of(path, class) => last,
+            _ => *self.chain_of.entry((path, class)).or_insert_with(|| {
+                self.chains.push(Chain { path, class, head: NONE, tail: NONE });
                 self.chains.len() as u32 - 1
             }),
         };
@@ -103,34 +114,28 @@ impl SendBatch {
 
     /// Hands out everything as runs of at most `segments_max` packets, and is empty afterwards.
     pub fn drain(&mut self, segments_max: usize, mut send: impl FnMut(Run<'_>)) {
-        for chain in &self.chains {
-            let mut at = chain.head;
-            while at != NONE {
-                at = one_run(
-                    &self.packets,
-                    &self.arena,
-                    &mut self.staging,
-                    chain.path,
-                    at,
-                    segments_max,
-                    &mut send,
-                );
+        for class in [TrafficClass::Control, TrafficClass::Audio, TrafficClass::Video] {
+            for chain in self.chains.iter().filter(|chain| chain.class == class) {
+                let mut at = chain.head;
+                while at != NONE {
+                    let from = (self.packets.as_slice(), self.arena.as_slice());
+                    at = one_run(from, &mut self.staging, chain, at, segments_max, &mut send);
+                }
             }
         }
         self.arena.clear();
         self.packets.clear();
         self.chains.clear();
-        self.chain_by_path.clear();
+        self.chain_of.clear();
         self.last = None;
     }
 }
 
 /// Sends the run that starts at packet `first`; returns the packet after it.
 fn one_run(
-    packets: &[Packet],
-    arena: &[u8],
+    (packets, arena): (&[Packet], &[u8]),
     staging: &mut Vec<u8>,
-    path: Path,
+    &Chain { path, class, .. }: &Chain,
     first: u32,
     segments_max: usize,
     send: &mut impl FnMut(Run<'_>),
@@ -153,7 +158,7 @@ fn one_run(
         }
     }
     if adjacent {
-        send(Run { path, bytes: &arena[start..end], segment });
+        send(Run { path, class, bytes: &arena[start..end], segment });
     } else {
         staging.clear();
         let mut at = first;
@@ -162,7 +167,7 @@ fn one_run(
             staging.extend_from_slice(&arena[packet.start..packet.start + packet.len]);
             at = packet.next;
         }
-        send(Run { path, bytes: staging, segment });
+        send(Run { path, class, bytes: staging, segment });
     }
     next
 }
@@ -171,7 +176,7 @@ fn one_run(
 #[derive(Debug)]
 pub struct Backlog {
     arena: Vec<u8>,
-    runs: Vec<(Path, usize, usize, usize)>,
+    runs: Vec<(Path, TrafficClass, usize, usize, usize)>,
     /// The first run that is still to be sent.
     first: usize,
     bytes_max: usize,
@@ -193,15 +198,15 @@ impl Backlog {
         if self.arena.len() + run.bytes.len() > self.bytes_max {
             return false;
         }
-        self.runs.push((run.path, self.arena.len(), run.bytes.len(), run.segment));
+        self.runs.push((run.path, run.class, self.arena.len(), run.bytes.len(), run.segment));
         self.arena.extend_from_slice(run.bytes);
         true
     }
 
     /// Sends from the front for as long as `send` says that the kernel takes more.
     pub fn drain(&mut self, mut send: impl FnMut(Run<'_>) -> bool) {
-        while let Some(&(path, start, len, segment)) = self.runs.get(self.first) {
-            if !send(Run { path, bytes: &self.arena[start..start + len], segment }) {
+        while let Some(&(path, class, start, len, segment)) = self.runs.get(self.first) {
+            if !send(Run { path, class, bytes: &self.arena[start..start + len], segment }) {
                 return;
             }
             self.first += 1;
@@ -234,11 +239,11 @@ mod tests {
     fn packets_to_one_peer_become_one_run_in_their_order() {
         let mut batch = SendBatch::default();
         for value in 0..3 {
-            batch.push(path(10), &[value; 4]);
-            batch.push(path(20), &[100 + value; 2]);
+            batch.push(path(10), TrafficClass::Video, &[value; 4]);
+            batch.push(path(20), TrafficClass::Video, &[100 + value; 2]);
         }
-        batch.push(path(10), &[3; 1]);
-        batch.push(path(10), &[4; 4]);
+        batch.push(path(10), TrafficClass::Video, &[3; 1]);
+        batch.push(path(10), TrafficClass::Video, &[4; 4]);
         let first = [vec![0; 4], vec![1; 4], vec![2; 4], vec![3; 1]].concat();
         let second = vec![100, 100, 101, 101, 102, 102];
         assert_eq!(runs(&mut batch, 64), [(10, first, 4), (10, vec![4; 4], 4), (20, second, 2)]);
@@ -249,24 +254,36 @@ mod tests {
     #[test]
     fn a_longer_packet_starts_a_run_and_a_large_one_goes_alone() {
         let mut batch = SendBatch::default();
-        batch.push(path(10), &[0; 3]);
-        batch.push(path(10), &[1; 5]);
-        batch.push(path(10), &[2; SEGMENT_BYTES_MAX + 1]);
-        batch.push(path(10), &[3; SEGMENT_BYTES_MAX + 1]);
+        batch.push(path(10), TrafficClass::Video, &[0; 3]);
+        batch.push(path(10), TrafficClass::Video, &[1; 5]);
+        batch.push(path(10), TrafficClass::Video, &[2; SEGMENT_BYTES_MAX + 1]);
+        batch.push(path(10), TrafficClass::Video, &[3; SEGMENT_BYTES_MAX + 1]);
         let sizes: Vec<_> = runs(&mut batch, 64).into_iter().map(|(_, bytes, _)| bytes.len()).collect();
         assert_eq!(sizes, [3, 5, SEGMENT_BYTES_MAX + 1, SEGMENT_BYTES_MAX + 1]);
+    }
+
+    #[test]
+    fn sound_leaves_before_pictures() {
+        let mut batch = SendBatch::default();
+        batch.push(path(10), TrafficClass::Video, &[1; 4]);
+        batch.push(path(20), TrafficClass::Video, &[1; 4]);
+        batch.push(path(10), TrafficClass::Audio, &[2; 4]);
+        batch.push(path(20), TrafficClass::Control, &[3; 4]);
+        let order: Vec<_> =
+            runs(&mut batch, 64).into_iter().map(|(port, bytes, _)| (port, bytes[0])).collect();
+        assert_eq!(order, [(20, 3), (10, 2), (10, 1), (20, 1)]);
     }
 
     #[test]
     fn runs_respect_the_kernels_limits() {
         let mut batch = SendBatch::default();
         for _ in 0..10 {
-            batch.push(path(10), &[7; 100]);
+            batch.push(path(10), TrafficClass::Video, &[7; 100]);
         }
         let sizes: Vec<_> = runs(&mut batch, 4).into_iter().map(|(_, bytes, _)| bytes.len()).collect();
         assert_eq!(sizes, [400, 400, 200]);
         for _ in 0..100 {
-            batch.push(path(10), &[7; SEGMENT_BYTES_MAX]);
+            batch.push(path(10), TrafficClass::Video, &[7; SEGMENT_BYTES_MAX]);
         }
         assert!(runs(&mut batch, 64).iter().all(|(_, bytes, _)| bytes.len() <= RUN_BYTES_MAX));
     }
@@ -274,7 +291,7 @@ mod tests {
     #[test]
     fn the_backlog_is_bounded_and_keeps_its_order() {
         let mut backlog = Backlog::new(10);
-        let run = |bytes| Run { path: path(10), bytes, segment: 4 };
+        let run = |bytes| Run { path: path(10), class: TrafficClass::Video, bytes, segment: 4 };
         assert!(backlog.push(run(&[1; 4])));
         assert!(backlog.push(run(&[2; 6])));
         assert!(!backlog.push(run(&[3; 1])), "full");

@@ -1,8 +1,9 @@
 //! What a payload says of itself, codec by codec: does a key frame start here, and which counters must stay
 //! continuous when a slot's source changes.
 
-use super::extensions::PassedExtensions;
+use super::extensions::{KeptExtensions, PassedExtensions};
 use crate::core::negotiated::Codec;
+use crate::wire::picture_id::PictureId;
 use crate::wire::vp8::Vp8Descriptor;
 use crate::wire::vp9::Vp9Descriptor;
 use crate::wire::{av1, dependency_descriptor, h264, vp8, vp9};
@@ -12,10 +13,19 @@ use crate::wire::{av1, dependency_descriptor, h264, vp8, vp9};
 pub struct FrameCounters {
     /// VP8 and VP9, 7 or 15 bits.
     pub picture_id: Option<u16>,
+    /// It has 7 bits.
+    pub picture_id_is_short: bool,
     /// VP8 and VP9: index of the temporal base layer.
     pub tl0_picture_index: Option<u8>,
     /// Dependency descriptor.
     pub frame_number: Option<u16>,
+}
+
+impl FrameCounters {
+    fn number(&mut self, id: Option<PictureId>) {
+        self.picture_id = id.map(|id| id.value);
+        self.picture_id_is_short = id.is_some_and(|id| id.mask() == 0x7f);
+    }
 }
 
 /// A payload's own description, kept beside it in the cache so that it is parsed once.
@@ -55,7 +65,7 @@ pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> 
         Codec::Vp8 => {
             if let Ok(vp8) = vp8::parse(payload) {
                 described.starts_keyframe = vp8.keyframe;
-                described.counters.picture_id = vp8.picture_id.map(|id| id.value);
+                described.counters.number(vp8.picture_id);
                 described.counters.tl0_picture_index = vp8.tl0_picture_index;
                 described.descriptor = Descriptor::Vp8(vp8);
             }
@@ -63,13 +73,13 @@ pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> 
         Codec::Vp9 { .. } => {
             if let Ok(vp9) = vp9::parse(payload) {
                 described.starts_keyframe = vp9.keyframe;
-                described.counters.picture_id = vp9.picture_id.map(|id| id.value);
+                described.counters.number(vp9.picture_id);
                 described.counters.tl0_picture_index = vp9.tl0_picture_index;
                 described.descriptor = Descriptor::Vp9(vp9);
             }
         }
     }
-    if let Some(bytes) = extensions.dependency_descriptor()
+    if let Some(bytes) = KeptExtensions(extensions.as_bytes()).dependency_descriptor()
         && let Ok(dependencies) = dependency_descriptor::parse(bytes)
     {
         described.counters.frame_number = Some(dependencies.frame_number);

@@ -78,8 +78,19 @@ impl PassedExtensions {
         self.used += 2 + data.len() as u8;
     }
 
-    fn iter(&self) -> impl Iterator<Item = (Passed, &[u8])> {
-        let mut rest = self.bytes.get(..usize::from(self.used)).unwrap_or_default();
+    /// As they are kept, one after the other: what [`KeptExtensions`] reads.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.used)).unwrap_or_default()
+    }
+}
+
+/// The passing extensions of a packet that is kept: [`PassedExtensions::as_bytes`].
+#[derive(Clone, Copy, Debug)]
+pub struct KeptExtensions<'a>(pub &'a [u8]);
+
+impl<'a> KeptExtensions<'a> {
+    fn iter(self) -> impl Iterator<Item = (Passed, &'a [u8])> {
+        let mut rest = self.0;
         std::iter::from_fn(move || {
             let (&[which, length], tail) = rest.split_first_chunk::<2>()?;
             let (data, tail) = tail.split_at_checked(usize::from(length))?;
@@ -89,24 +100,24 @@ impl PassedExtensions {
     }
 
     /// The dependency descriptor, if the packet has one.
-    pub fn dependency_descriptor(&self) -> Option<&[u8]> {
+    pub fn dependency_descriptor(self) -> Option<&'a [u8]> {
         self.iter().find(|(which, _)| *which == Passed::DependencyDescriptor).map(|(_, data)| data)
     }
 
     /// Writes the extensions that the subscriber has negotiated.
-    pub fn write(&self, ids: &ExtensionIds, frame_number: Option<u16>, block: &mut ExtensionBlock) {
+    pub fn write(self, ids: &ExtensionIds, frame_number: Option<u16>, block: &mut ExtensionBlock) {
         for (which, data) in self.iter() {
             let Some(id) = which.id(ids) else { continue };
-            if which == Passed::DependencyDescriptor {
-                let mut copy = [0; BYTES_MAX];
-                let copy = &mut copy[..data.len()];
-                copy.copy_from_slice(data);
-                if let Some(frame_number) = frame_number {
+            let mut copy = [0; BYTES_MAX];
+            match (frame_number, copy.get_mut(..data.len())) {
+                (Some(frame_number), Some(copy)) if which == Passed::DependencyDescriptor => {
+                    copy.copy_from_slice(data);
                     dependency_descriptor::patch_frame_number(copy, frame_number);
+                    block.push(id, copy);
                 }
-                block.push(id, copy);
-            } else {
-                block.push(id, data);
+                _ => {
+                    block.push(id, data);
+                }
             }
         }
     }

@@ -1,11 +1,20 @@
 //! KeyframeRequests: what subscribers ask of one publisher, put together and throttled. However many ask, at
-//! most one request leaves in [`WINDOW`]; one that comes inside it is kept and sent at its end; and what was sent is
+//! most one request leaves in a [`window`]; one that comes inside it is kept and sent at its end; and what was sent is
 //! repeated until a key frame starts, because encoders ignore requests shortly after a key frame.
 
 use std::time::{Duration, Instant};
 
-/// At most one request in this time.
-pub const WINDOW: Duration = Duration::from_millis(500);
+/// Shortest and longest time between two requests. The shortest is how long a viewer who comes late may wait in vain:
+/// browsers ignore requests within 300 ms of their last key frame, so a longer one would cost such a viewer up to twice
+/// that, and a shorter one would have other encoders make key frames of most pictures.
+const WINDOW_MIN: Duration = Duration::from_millis(200);
+const WINDOW_MAX: Duration = Duration::from_millis(500);
+
+/// At most one request in this time: what one takes to be answered by a publisher at that round trip.
+pub fn window(round_trip: Duration) -> Duration {
+    (round_trip + round_trip / 4).clamp(WINDOW_MIN, WINDOW_MAX)
+}
+
 /// A publisher that has not sent for this long is not asked: it is muted, or gone. It is asked when it sends again.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -33,16 +42,16 @@ impl KeyframeRequests {
     }
 
     /// When [`KeyframeRequests::due`] may say yes.
-    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+    pub fn deadline(&self, now: Instant, round_trip: Duration) -> Option<Instant> {
         if !self.wanted || self.is_silent(now) {
             return None;
         }
-        Some(self.last_sent.map_or(now, |sent| sent + WINDOW))
+        Some(self.last_sent.map_or(now, |sent| sent + window(round_trip)))
     }
 
-    /// Whether to send a request now.
-    pub fn due(&mut self, now: Instant) -> bool {
-        let due = self.deadline(now).is_some_and(|at| at <= now);
+    /// Whether to send a request now, to a publisher at that round trip.
+    pub fn due(&mut self, now: Instant, round_trip: Duration) -> bool {
+        let due = self.deadline(now, round_trip).is_some_and(|at| at <= now);
         if due {
             self.last_sent = Some(now);
             self.sent += 1;
@@ -68,18 +77,21 @@ mod tests {
     fn however_many_ask_one_request_leaves_and_repeats_until_a_key_frame() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
+        let near = Duration::from_millis(20);
         let mut requests = KeyframeRequests::default();
         requests.on_packet(at(0), false);
         requests.want();
         requests.want();
-        assert!(requests.due(at(0)));
+        assert!(requests.due(at(0), near), "the first one at once");
         requests.want();
-        assert!(!requests.due(at(499)), "inside the window it is kept");
-        assert_eq!(requests.deadline(at(499)), Some(at(500)));
-        assert!(requests.due(at(500)), "and sent at its end");
-        assert!(requests.due(at(1000)), "and repeated");
-        requests.on_packet(at(1100), true);
-        assert_eq!(requests.deadline(at(1200)), None, "until a key frame starts");
+        assert!(!requests.due(at(199), near), "inside the window it is kept");
+        assert_eq!(requests.deadline(at(199), near), Some(at(200)));
+        assert!(requests.due(at(200), near), "and sent at its end");
+        let far = Duration::from_millis(300);
+        assert!(!requests.due(at(574), far), "from far away the answer takes longer");
+        assert!(requests.due(at(575), far), "and repeated");
+        requests.on_packet(at(600), true);
+        assert_eq!(requests.deadline(at(1200), near), None, "until a key frame starts");
     }
 
     #[test]
@@ -87,8 +99,9 @@ mod tests {
         let start = Instant::now();
         let mut requests = KeyframeRequests::default();
         requests.want();
-        assert_eq!(requests.deadline(start), None);
+        let round_trip = Duration::from_millis(50);
+        assert_eq!(requests.deadline(start, round_trip), None);
         requests.on_packet(start, false);
-        assert!(requests.due(start));
+        assert!(requests.due(start, round_trip));
     }
 }

@@ -75,6 +75,7 @@ impl Epoch {
             timestamp: incoming.timestamp.wrapping_add(self.timestamp_offset),
             counters: FrameCounters {
                 picture_id: counters.picture_id.map(|id| id.wrapping_add(self.picture_id_offset)),
+                picture_id_is_short: counters.picture_id_is_short,
                 tl0_picture_index: counters.tl0_picture_index.map(|id| id.wrapping_add(self.tl0_offset)),
                 frame_number: counters.frame_number.map(|id| id.wrapping_add(self.frame_number_offset)),
             },
@@ -236,9 +237,10 @@ impl Munger {
         if rewrite.timestamp.wrapping_sub(latest.timestamp) < 0x8000_0000 {
             latest.timestamp = rewrite.timestamp;
         }
-        // Picture ids have 15 bits, or 7: compared in the widest form, shifted up so that they wrap at 16.
+        // Picture ids have 15 bits, or 7: shifted up so that they wrap at 16.
+        let shift = if rewrite.counters.picture_id_is_short { 9 } else { 1 };
         if let Some(id) = rewrite.counters.picture_id
-            && newer(id << 1, latest.picture_id << 1)
+            && newer(id << shift, latest.picture_id << shift)
         {
             latest.picture_id = id & 0x7fff;
         }

@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::descriptor::{Descriptor, describe};
-use super::extensions::PassedExtensions;
 use super::keyframes::KeyframeRequests;
 use super::munger::{Incoming, Stretch};
 use crate::core::command::{Kind, Source};
 use crate::core::event::TrackInfo;
 use crate::core::ids::{Mid, ParticipantId, Ssrc, TrackId};
-use crate::core::media::cache::{PacketCache, PacketMeta};
+use crate::core::media::cache::{CachedPacket, PacketCache, PacketMeta};
 use crate::core::media::half::Arrival;
 use crate::core::negotiated::{Codec, CodecParams};
 use crate::core::room::ParticipantKey;
@@ -31,8 +30,6 @@ const STRETCH_GAP: u64 = 1 << 32;
 /// What is kept beside a cached payload.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Kept {
-    /// Header extensions that pass through.
-    pub extensions: PassedExtensions,
     /// The payload's own description.
     pub descriptor: Descriptor,
     /// Counters of the frame.
@@ -248,7 +245,6 @@ impl Publication {
             keyframe_start: described.starts_keyframe,
             arrival: now,
             extra: Kept {
-                extensions: arrival.extensions,
                 descriptor: described.descriptor,
                 counters: described.counters,
                 generation: self.generation,
@@ -256,7 +252,7 @@ impl Publication {
             },
         };
         self.highest = self.highest.max(index);
-        if self.cache.insert(meta, arrival.payload).is_none() {
+        if !self.cache.insert(meta, arrival.extensions.as_bytes(), arrival.payload) {
             return Arrived::Dropped;
         }
         let first = self.pending.is_empty();
@@ -301,12 +297,12 @@ impl Publication {
     }
 
     /// A packet that is still kept.
-    pub fn packet(&self, index: u64) -> Option<(&PacketMeta<Kept>, &[u8])> {
+    pub fn packet(&self, index: u64) -> Option<CachedPacket<'_, Kept>> {
         self.cache.get(index)
     }
 
     /// A packet that is still kept and worth sending again.
-    pub fn fresh_packet(&self, now: Instant, index: u64) -> Option<(&PacketMeta<Kept>, &[u8])> {
+    pub fn fresh_packet(&self, now: Instant, index: u64) -> Option<CachedPacket<'_, Kept>> {
         self.cache.get_fresh(now, index)
     }
 }
@@ -324,6 +320,7 @@ pub fn incoming(meta: &PacketMeta<Kept>) -> Incoming {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::forward::extensions::PassedExtensions;
     use crate::core::ids::PayloadType;
 
     const VP8: Codec = Codec::Vp8;

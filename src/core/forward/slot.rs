@@ -3,12 +3,12 @@
 
 use std::time::Instant;
 
-use super::extensions::PassedExtensions;
+use super::extensions::KeptExtensions;
 use super::munger::{Munger, Rewrite, Stretch};
 use super::publication::{Kept, PublicationKey, incoming};
 use crate::core::command::Kind;
 use crate::core::ids::{Mid, Ssrc, TrackId};
-use crate::core::media::cache::{AGE_MAX, PacketMeta, VIDEO_ENTRIES};
+use crate::core::media::cache::{AGE_MAX, CachedPacket, VIDEO_ENTRIES};
 use crate::core::media::srtp::SrtpSender;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
 use crate::core::rng::Rng;
@@ -21,7 +21,9 @@ use crate::wire::rtp_extensions::ExtensionBlock;
 /// receiver could make it forget by asking for others, and have everything again with each request.
 const REPEATS: usize = VIDEO_ENTRIES;
 /// A packet asked for again within this time is on its way already.
-const REPEAT_MS_MIN: u128 = 15;
+const REPEAT_MILLIS_MIN: u32 = 15;
+/// [`AGE_MAX`] in milliseconds.
+const AGE_MILLIS_MAX: u32 = AGE_MAX.as_millis() as u32;
 /// A packet is sent again this often at most.
 const REPEATS_MAX: u8 = 8;
 
@@ -37,10 +39,11 @@ pub struct Shown {
 }
 
 /// One retransmission remembered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Repeat {
+    /// Since the slot was made, milliseconds. Wraps after seven weeks, when all that it was compared with is forgotten.
+    at_millis: u32,
     sequence: u16,
-    at: Instant,
     times: u8,
 }
 
@@ -77,14 +80,17 @@ pub struct Slot {
     pub codec_last: Option<Codec>,
     munger: Munger,
     rtx_index: u64,
+    /// Empty until something is asked for again.
     repeats: Vec<Repeat>,
+    made: Instant,
 }
 
 /// How a packet left, for the caller to fill a buffer with.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     rewrite: Rewrite,
-    meta: &'a PacketMeta<Kept>,
+    packet: CachedPacket<'a, Kept>,
+    /// What of the packet's payload goes out.
     payload: &'a [u8],
     codec: CodecParams,
     redundant: bool,
@@ -117,6 +123,7 @@ impl Slot {
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
             rtx_index: u64::from(first_sequence(rng)),
             repeats: Vec::new(),
+            made: now,
         })
     }
 
@@ -173,17 +180,16 @@ impl Slot {
         &mut self,
         now: Instant,
         stretch: Stretch,
-        meta: &'a PacketMeta<Kept>,
-        payload: &'a [u8],
+        packet: CachedPacket<'a, Kept>,
         source_codec: CodecParams,
     ) -> Option<Outgoing<'a>> {
         if self.paused || !self.announced || !self.open {
             return None;
         }
         let codec = self.codec?;
-        let stretch = Stretch { generation: meta.extra.generation, ..stretch };
-        let rewrite = self.munger.forward(now, stretch, &incoming(meta))?;
-        let outgoing = outgoing(rewrite, meta, payload, codec, source_codec);
+        let stretch = Stretch { generation: packet.meta.extra.generation, ..stretch };
+        let rewrite = self.munger.forward(now, stretch, &incoming(packet.meta))?;
+        let outgoing = outgoing(rewrite, packet, codec, source_codec);
         self.codec_last = Some(codec.codec);
         self.counters.packets += 1;
         self.counters.bytes += outgoing.payload.len() as u64;
@@ -198,7 +204,7 @@ impl Slot {
         buffer: &mut [u8],
     ) -> Option<usize> {
         let fields = RtpFields {
-            marker: outgoing.meta.marker || (self.kind == Kind::Audio && outgoing.rewrite.first),
+            marker: outgoing.packet.meta.marker || (self.kind == Kind::Audio && outgoing.rewrite.first),
             payload_type: if outgoing.redundant { outgoing.codec.red?.0 } else { outgoing.codec.pt.0 },
             sequence: outgoing.rewrite.index as u16,
             timestamp: outgoing.rewrite.timestamp,
@@ -218,15 +224,14 @@ impl Slot {
     ) -> Option<usize> {
         let counters = outgoing.rewrite.counters;
         let mut block = ExtensionBlock::new();
-        let extensions: &PassedExtensions = &outgoing.meta.extra.extensions;
-        extensions.write(&self.extensions, counters.frame_number, &mut block);
+        KeptExtensions(outgoing.packet.extensions).write(&self.extensions, counters.frame_number, &mut block);
         let header_length = write_header(buffer, fields, &block)?;
         let payload_start = header_length + prefix.len();
         let end = payload_start + outgoing.payload.len();
         buffer.get_mut(header_length..payload_start)?.copy_from_slice(prefix);
         let payload = buffer.get_mut(payload_start..end)?;
         payload.copy_from_slice(outgoing.payload);
-        outgoing.meta.extra.descriptor.patch(payload, counters);
+        outgoing.packet.meta.extra.descriptor.patch(payload, counters);
         sealer.seal_rtp(buffer, header_length, end, index)
     }
 
@@ -238,19 +243,20 @@ impl Slot {
     /// Whether a packet may be retransmitted once more now.
     pub fn may_repeat(&mut self, now: Instant, sequence: u16) -> bool {
         if self.repeats.is_empty() {
-            self.repeats = vec![Repeat { sequence: 0, at: now, times: 0 }; REPEATS];
+            self.repeats = vec![Repeat::default(); REPEATS];
         }
+        let now_millis = now.saturating_duration_since(self.made).as_millis() as u32;
         let repeat = &mut self.repeats[usize::from(sequence) % REPEATS];
-        let since = now.saturating_duration_since(repeat.at);
+        let since = now_millis.wrapping_sub(repeat.at_millis);
         // After so long the number stands for another packet: they wrap.
-        if repeat.sequence != sequence || repeat.times == 0 || since > AGE_MAX {
-            *repeat = Repeat { sequence, at: now, times: 1 };
+        if repeat.sequence != sequence || repeat.times == 0 || since > AGE_MILLIS_MAX {
+            *repeat = Repeat { sequence, at_millis: now_millis, times: 1 };
             return true;
         }
-        if repeat.times >= REPEATS_MAX || since.as_millis() < REPEAT_MS_MIN {
+        if repeat.times >= REPEATS_MAX || since < REPEAT_MILLIS_MIN {
             return false;
         }
-        repeat.at = now;
+        repeat.at_millis = now_millis;
         repeat.times += 1;
         true
     }
@@ -259,18 +265,17 @@ impl Slot {
     pub fn write_retransmission(
         &mut self,
         stretch: Stretch,
-        meta: &PacketMeta<Kept>,
-        payload: &[u8],
+        packet: CachedPacket<'_, Kept>,
         source_codec: CodecParams,
         sealer: &mut SrtpSender,
         buffer: &mut [u8],
     ) -> Option<usize> {
         let (rtx_ssrc, codec) = (self.rtx_ssrc?, self.codec?);
-        let rewrite = self.munger.again(stretch, &incoming(meta))?;
-        let outgoing = outgoing(rewrite, meta, payload, codec, source_codec);
+        let rewrite = self.munger.again(stretch, &incoming(packet.meta))?;
+        let outgoing = outgoing(rewrite, packet, codec, source_codec);
         let index = self.rtx_index;
         let fields = RtpFields {
-            marker: meta.marker,
+            marker: packet.meta.marker,
             payload_type: codec.rtx?.0,
             sequence: index as u16,
             timestamp: rewrite.timestamp,
@@ -294,19 +299,19 @@ fn first_sequence(rng: &mut Rng) -> u16 {
 /// same to both, and its primary block alone.
 fn outgoing<'a>(
     rewrite: Rewrite,
-    meta: &'a PacketMeta<Kept>,
-    payload: &'a [u8],
+    packet: CachedPacket<'a, Kept>,
     codec: CodecParams,
     source_codec: CodecParams,
 ) -> Outgoing<'a> {
-    if !meta.extra.redundant {
-        return Outgoing { rewrite, meta, payload, codec, redundant: false };
+    let payload = packet.payload;
+    if !packet.meta.extra.redundant {
+        return Outgoing { rewrite, packet, payload, codec, redundant: false };
     }
     if codec.red.is_some() && codec.pt == source_codec.pt {
-        return Outgoing { rewrite, meta, payload, codec, redundant: true };
+        return Outgoing { rewrite, packet, payload, codec, redundant: true };
     }
     let primary = red::primary(payload).ok().and_then(|(_, range)| payload.get(range)).unwrap_or_default();
-    Outgoing { rewrite, meta, payload: primary, codec, redundant: false }
+    Outgoing { rewrite, packet, payload: primary, codec, redundant: false }
 }
 
 #[cfg(test)]

@@ -1,23 +1,27 @@
 //! The last second of a published track, for retransmission: one cache per track, whoever watches it.
 //!
-//! RFC 4588 leaves to the sender what it keeps. Here: payload bytes in a ring, metadata in a table of a power of
-//! two, found by the low bits of the packet's ingress index. Nothing is searched, moved, freed or allocated: new
-//! bytes simply overwrite the oldest, and an entry whose bytes are overwritten is known by its position.
+//! RFC 4588 leaves to the sender what it keeps. Here: bytes in a ring, metadata in a table of a power of two, found by
+//! the low bits of the packet's ingress index. Nothing is searched or freed: new bytes simply overwrite the oldest,
+//! and an entry whose bytes are overwritten is known by its position. Both begin small and double while they hold less
+//! than a second, up to their limits; after that nothing is allocated.
 
 use std::time::{Duration, Instant};
 
-/// For video: 256 KiB, or one second of 2 Mbit/s.
+/// For video, bytes at most: one second of 2 Mbit/s.
 pub const VIDEO_ARENA_BYTES: usize = 256 * 1024;
-/// For video: packets in the table. One second of 5 Mbit/s in full packets.
+/// For video, packets at most: one second of 5 Mbit/s in full packets.
 pub const VIDEO_ENTRIES: usize = 512;
-/// For audio: 32 KiB, or one second of 256 kbit/s.
+/// For audio, bytes at most: one second of 256 kbit/s.
 pub const AUDIO_ARENA_BYTES: usize = 32 * 1024;
-/// For audio: packets in the table. One second of 10 ms frames.
+/// For audio, packets at most: one second of 10 ms frames.
 pub const AUDIO_ENTRIES: usize = 128;
 /// Older packets are of no use to any player.
 pub const AGE_MAX: Duration = Duration::from_secs(1);
 
-/// What is kept of a packet besides its payload. `D` is what else the caller keeps.
+/// Both begin with this part of their limits.
+const FIRST_PART: usize = 8;
+
+/// What is kept of a packet besides its bytes. `D` is what else the caller keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PacketMeta<D: Copy> {
     /// Ingress index, 48 bits.
@@ -34,37 +38,59 @@ pub struct PacketMeta<D: Copy> {
     pub extra: D,
 }
 
-/// Where a packet was put. Finds that packet, or nothing, however much was inserted since.
+/// A packet that is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheRef {
-    index: u64,
-    position: u64,
+pub struct CachedPacket<'a, D: Copy> {
+    /// What is known of it.
+    pub meta: &'a PacketMeta<D>,
+    /// Its header extensions, in the caller's form.
+    pub extensions: &'a [u8],
+    /// Its payload.
+    pub payload: &'a [u8],
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry<D: Copy> {
     meta: PacketMeta<D>,
-    /// Bytes ever written before this payload. Its place in the ring is that modulo the ring's length.
+    /// Bytes ever written before this packet. Its place in the ring is that modulo the ring's length.
     position: u64,
-    len: usize,
+    extensions_len: u16,
+    payload_len: u16,
+}
+
+impl<D: Copy> Entry<D> {
+    fn len(&self) -> usize {
+        usize::from(self.extensions_len) + usize::from(self.payload_len)
+    }
 }
 
 /// The newest packets of one track.
 #[derive(Debug)]
 pub struct PacketCache<D: Copy> {
-    arena: Box<[u8]>,
-    entries: Box<[Option<Entry<D>>]>,
+    arena: Vec<u8>,
+    arena_bytes_max: usize,
+    entries: Vec<Option<Entry<D>>>,
+    entries_max: usize,
     /// Bytes ever written, with those left out at the ring's end.
     written: u64,
+    /// Where the ring began to be overwritten last, and when.
+    lap: (u64, Option<Instant>),
+    /// No packet up to this index is taken any more: one of them had to give way.
+    given_way: Option<u64>,
 }
 
 impl<D: Copy> PacketCache<D> {
-    /// A cache of `arena_bytes` of payload and `entries` packets (rounded up to a power of two).
+    /// A cache of at most `arena_bytes` of packets and `entries` packets (rounded up to a power of two).
     pub fn new(arena_bytes: usize, entries: usize) -> Self {
+        let entries_max = entries.next_power_of_two();
         Self {
-            arena: vec![0; arena_bytes].into_boxed_slice(),
-            entries: vec![None; entries.next_power_of_two()].into_boxed_slice(),
+            arena: vec![0; arena_bytes.div_ceil(FIRST_PART)],
+            arena_bytes_max: arena_bytes,
+            entries: vec![None; (entries_max / FIRST_PART).max(1)],
+            entries_max,
             written: 0,
+            lap: (0, None),
+            given_way: None,
         }
     }
 
@@ -78,58 +104,73 @@ impl<D: Copy> PacketCache<D> {
         Self::new(AUDIO_ARENA_BYTES, AUDIO_ENTRIES)
     }
 
-    /// Keeps a packet. `None` if it has been there already, is so late that a newer one has its place, or is larger
-    /// than the whole ring.
+    /// Keeps a packet. False if it has been there already, is so late that newer ones have its place, or is larger than
+    /// the whole ring may be.
     ///
     /// **No index is kept twice**, also when the bytes of the first are gone: what is kept is forwarded, and a packet
     /// forwarded twice would be sealed twice with one nonce.
-    pub fn insert(&mut self, meta: PacketMeta<D>, packet_payload: &[u8]) -> Option<CacheRef> {
-        let slot = self.slot(meta.index);
-        let newer = |entry: &Entry<D>| entry.meta.index >= meta.index;
-        if packet_payload.len() > self.arena.len() || self.entries[slot].as_ref().is_some_and(newer) {
-            return None;
+    pub fn insert(&mut self, meta: PacketMeta<D>, extensions: &[u8], payload: &[u8]) -> bool {
+        let (Ok(extensions_len), Ok(payload_len)) =
+            (u16::try_from(extensions.len()), u16::try_from(payload.len()))
+        else {
+            return false;
+        };
+        let len = extensions.len() + payload.len();
+        if len > self.arena_bytes_max || self.given_way.is_some_and(|index| meta.index <= index) {
+            return false;
         }
-        let ring = self.arena.len() as u64;
-        let mut offset = self.offset(self.written);
-        if offset + packet_payload.len() > self.arena.len() {
-            // A payload is never cut in two: what is left at the end stays unused.
-            self.written += ring - offset as u64;
-            offset = 0;
+        let place = loop {
+            let place = self.place(meta.index);
+            match &self.entries[place] {
+                None => break place,
+                Some(entry) if entry.meta.index == meta.index => return false,
+                Some(entry) => {
+                    let fresh = meta.arrival.saturating_duration_since(entry.meta.arrival) <= AGE_MAX;
+                    if !(fresh && self.grow_entries()) {
+                        break place;
+                    }
+                }
+            }
+        };
+        if let Some(entry) = &self.entries[place] {
+            if entry.meta.index > meta.index {
+                return false;
+            }
+            self.given_way = self.given_way.max(Some(entry.meta.index));
         }
-        self.arena[offset..offset + packet_payload.len()].copy_from_slice(packet_payload);
-        let position = self.written;
-        self.written += packet_payload.len() as u64;
-        self.entries[slot] = Some(Entry { meta, position, len: packet_payload.len() });
-        Some(CacheRef { index: meta.index, position })
+        self.make_room(meta.arrival, len);
+        let offset = self.offset(self.written);
+        let (first, second) = self.arena[offset..offset + len].split_at_mut(extensions.len());
+        first.copy_from_slice(extensions);
+        second.copy_from_slice(payload);
+        self.entries[place] = Some(Entry { meta, position: self.written, extensions_len, payload_len });
+        self.written += len as u64;
+        true
     }
 
     /// The packet with this ingress index, if it is still there.
-    pub fn get(&self, index: u64) -> Option<(&PacketMeta<D>, &[u8])> {
-        let entry = self.entries[self.slot(index)].as_ref()?;
+    pub fn get(&self, index: u64) -> Option<CachedPacket<'_, D>> {
+        let entry = self.entries[self.place(index)].as_ref()?;
         if entry.meta.index != index || !self.is_whole(entry) {
             return None;
         }
         let offset = self.offset(entry.position);
-        Some((&entry.meta, &self.arena[offset..offset + entry.len]))
+        let bytes = &self.arena[offset..offset + entry.len()];
+        let (extensions, payload) = bytes.split_at(usize::from(entry.extensions_len));
+        Some(CachedPacket { meta: &entry.meta, extensions, payload })
     }
 
     /// The packet with this ingress index, if it is still there and not older than [`AGE_MAX`].
-    pub fn get_fresh(&self, now: Instant, index: u64) -> Option<(&PacketMeta<D>, &[u8])> {
-        self.get(index).filter(|(meta, _)| now.saturating_duration_since(meta.arrival) <= AGE_MAX)
-    }
-
-    /// The packet that [`insert`](Self::insert) put there, if it is still there.
-    pub fn get_ref(&self, place: CacheRef) -> Option<(&PacketMeta<D>, &[u8])> {
-        let entry = self.entries[self.slot(place.index)].as_ref()?;
-        if entry.position != place.position { None } else { self.get(place.index) }
+    pub fn get_fresh(&self, now: Instant, index: u64) -> Option<CachedPacket<'_, D>> {
+        self.get(index).filter(|packet| now.saturating_duration_since(packet.meta.arrival) <= AGE_MAX)
     }
 
     /// Memory held, bytes.
     pub fn memory(&self) -> usize {
-        self.arena.len() + size_of_val(&*self.entries)
+        self.arena.len() + size_of_val(self.entries.as_slice())
     }
 
-    fn slot(&self, index: u64) -> usize {
+    fn place(&self, index: u64) -> usize {
         index as usize & (self.entries.len() - 1)
     }
 
@@ -141,6 +182,66 @@ impl<D: Copy> PacketCache<D> {
     fn is_whole(&self, entry: &Entry<D>) -> bool {
         self.written - entry.position <= self.arena.len() as u64
     }
+
+    /// Doubles the table, if it may grow.
+    fn grow_entries(&mut self) -> bool {
+        if self.entries.len() >= self.entries_max {
+            return false;
+        }
+        let larger = vec![None; self.entries.len() * 2];
+        for entry in std::mem::replace(&mut self.entries, larger).into_iter().flatten() {
+            // Each place's packets now have two: no two of them meet.
+            let place = self.place(entry.meta.index);
+            self.entries[place] = Some(entry);
+        }
+        true
+    }
+
+    /// Sees to it that `len` bytes can be written at once. A ring that was gone round in less than [`AGE_MAX`] is doubled,
+    /// if it may grow.
+    fn make_room(&mut self, now: Instant, len: usize) {
+        loop {
+            let offset = self.offset(self.written);
+            let lap_ends = self.written + len as u64 > self.lap.0 + self.arena.len() as u64;
+            let quick = self.lap.1.is_some_and(|began| now.saturating_duration_since(began) <= AGE_MAX);
+            let may_grow = self.arena.len() < self.arena_bytes_max;
+            if may_grow && (len > self.arena.len() || (lap_ends && quick)) {
+                self.grow_arena();
+                continue;
+            }
+            if offset + len > self.arena.len() {
+                // A packet is never cut in two: what is left at the end stays unused.
+                self.written += (self.arena.len() - offset) as u64;
+            }
+            if lap_ends || self.lap.1.is_none() {
+                self.lap = (self.written, Some(now));
+            }
+            return;
+        }
+    }
+
+    /// Doubles the ring, and moves what is whole to its beginning.
+    fn grow_arena(&mut self) {
+        let mut whole: Vec<usize> = (0..self.entries.len())
+            .filter(|place| self.entries[*place].as_ref().is_some_and(|entry| self.is_whole(entry)))
+            .collect();
+        whole.sort_unstable_by_key(|place| self.entries[*place].as_ref().map(|entry| entry.position));
+        let size = (self.arena.len() * 2).clamp(1, self.arena_bytes_max);
+        let mut larger = vec![0; size];
+        // Positions go on from a multiple of the new size above all earlier ones, so that what is gone stays gone.
+        let base = (self.written / size as u64 + 2) * size as u64;
+        let mut used = 0;
+        for place in whole {
+            let Some(entry) = self.entries[place] else { continue };
+            let from = self.offset(entry.position);
+            larger[used..used + entry.len()].copy_from_slice(&self.arena[from..from + entry.len()]);
+            self.entries[place] = Some(Entry { position: base + used as u64, ..entry });
+            used += entry.len();
+        }
+        self.arena = larger;
+        self.written = base + used as u64;
+        self.lap.0 = base;
+    }
 }
 
 #[cfg(test)]
@@ -149,6 +250,10 @@ mod tests {
 
     fn meta(index: u64, arrival: Instant) -> PacketMeta<u8> {
         PacketMeta { index, timestamp: index as u32, marker: false, keyframe_start: false, arrival, extra: 1 }
+    }
+
+    fn put(cache: &mut PacketCache<u8>, index: u64, arrival: Instant, payload: &[u8]) -> bool {
+        cache.insert(meta(index, arrival), b"ext", payload)
     }
 
     fn payload(index: u64, len: usize) -> Vec<u8> {
@@ -163,12 +268,12 @@ mod tests {
         let (mut lens, mut found) = (Vec::new(), 0);
         for index in 0..5000u64 {
             lens.push(random.usize(..1300));
-            cache.insert(meta(index, now), &payload(index, lens[index as usize])).unwrap();
+            assert!(put(&mut cache, index, now, &payload(index, lens[index as usize])));
             for back in 0..70 {
                 let Some(earlier) = index.checked_sub(back) else { break };
-                if let Some((kept, bytes)) = cache.get(earlier) {
-                    assert_eq!(kept.index, earlier);
-                    assert_eq!(bytes, payload(earlier, lens[earlier as usize]));
+                if let Some(kept) = cache.get(earlier) {
+                    assert_eq!(kept.meta.index, earlier);
+                    assert_eq!(kept.payload, payload(earlier, lens[earlier as usize]));
                     found += 1;
                 }
             }
@@ -182,7 +287,7 @@ mod tests {
         let now = Instant::now();
         let mut cache = PacketCache::new(1000, 64);
         for index in 0..100 {
-            cache.insert(meta(index, now), &payload(index, 100)).unwrap();
+            assert!(put(&mut cache, index, now, &payload(index, 97)));
         }
         assert!((90..100).all(|index| cache.get(index).is_some()));
         assert!(cache.get(89).is_none());
@@ -194,13 +299,13 @@ mod tests {
         let mut cache = PacketCache::new(100_000, 8);
         let start = (1 << 48) - 5;
         for index in start..start + 12 {
-            cache.insert(meta(index, now), b"x").unwrap();
+            assert!(put(&mut cache, index, now, b"x"));
         }
         assert!((start + 4..start + 12).all(|index| cache.get(index).is_some()));
         assert!(cache.get(start + 3).is_none());
-        assert_eq!(cache.insert(meta(start + 3, now), b"late"), None);
-        assert_eq!(cache.insert(meta(start + 11, now), b"twice"), None);
-        assert_eq!(cache.get(start + 11).unwrap().1, b"x");
+        assert!(!put(&mut cache, start + 3, now, b"late"));
+        assert!(!put(&mut cache, start + 11, now, b"twice"));
+        assert_eq!(cache.get(start + 11).unwrap().payload, b"x");
     }
 
     #[test]
@@ -208,30 +313,31 @@ mod tests {
         let now = Instant::now();
         let mut cache = PacketCache::new(1000, 64);
         for index in 0..20 {
-            cache.insert(meta(index, now), &payload(index, 100)).unwrap();
+            assert!(put(&mut cache, index, now, &payload(index, 97)));
         }
         assert!(cache.get(3).is_none());
-        assert_eq!(cache.insert(meta(3, now), b"sealed once already"), None);
+        assert!(!put(&mut cache, 3, now, b"sealed once already"));
     }
 
     #[test]
     fn a_late_packet_fills_its_hole() {
         let now = Instant::now();
         let mut cache = PacketCache::new(1000, 8);
-        cache.insert(meta(1, now), b"one").unwrap();
-        cache.insert(meta(3, now), b"three").unwrap();
-        let place = cache.insert(meta(2, now), b"two").unwrap();
-        assert_eq!(cache.get_ref(place).unwrap().1, b"two");
-        assert_eq!(cache.get(3).unwrap().1, b"three");
-        cache.insert(meta(10, now), b"ten").unwrap();
-        assert_eq!(cache.get_ref(place), None);
+        assert!(put(&mut cache, 1, now, b"one"));
+        assert!(put(&mut cache, 3, now, b"three"));
+        assert!(put(&mut cache, 2, now, b"two"));
+        let two = cache.get(2).unwrap();
+        assert_eq!((two.extensions, two.payload), (&b"ext"[..], &b"two"[..]));
+        assert_eq!(cache.get(3).unwrap().payload, b"three");
+        assert!(put(&mut cache, 10, now, b"ten"));
+        assert_eq!(cache.get(2), None);
     }
 
     #[test]
     fn old_packets_are_not_fresh() {
         let now = Instant::now();
         let mut cache = PacketCache::new(1000, 8);
-        cache.insert(meta(1, now), b"one").unwrap();
+        assert!(put(&mut cache, 1, now, b"one"));
         assert!(cache.get_fresh(now + AGE_MAX, 1).is_some());
         assert!(cache.get_fresh(now + AGE_MAX + Duration::from_millis(1), 1).is_none());
         assert!(cache.get(1).is_some());
@@ -241,12 +347,50 @@ mod tests {
     fn the_impossible_is_refused() {
         let now = Instant::now();
         let mut cache = PacketCache::new(10, 0);
-        assert_eq!(cache.insert(meta(1, now), &[0; 11]), None);
-        assert!(cache.insert(meta(1, now), &[0; 10]).is_some());
-        assert!(cache.insert(meta(2, now), &[]).is_some());
+        assert!(!cache.insert(meta(1, now), &[], &[0; 11]));
+        assert!(cache.insert(meta(1, now), &[0; 4], &[0; 6]));
+        assert!(cache.insert(meta(2, now), &[], &[]));
         let mut nothing = PacketCache::new(0, 1);
-        assert_eq!(nothing.insert(meta(1, now), &[1]), None);
-        assert!(nothing.insert(meta(1, now), &[]).is_some());
-        assert_eq!(nothing.get(1).unwrap().1, b"");
+        assert!(!nothing.insert(meta(1, now), &[], &[1]));
+        assert!(nothing.insert(meta(1, now), &[], &[]));
+        assert_eq!(nothing.get(1).unwrap().payload, b"");
+    }
+
+    #[test]
+    fn a_slow_track_takes_little_memory_and_a_fast_one_its_last_second() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let (mut slow, mut fast) = (PacketCache::video(), PacketCache::video());
+        for n in 0..300 {
+            assert!(put(&mut slow, n, at(n * 100), &[1; 1100]));
+        }
+        assert!(slow.memory() < 50 * 1024, "{}", slow.memory());
+        for n in 0..1000 {
+            assert!(put(&mut fast, n, at(n * 5), &[1; 1100]));
+        }
+        assert!((0..195).all(|back| fast.get(999 - back).is_some()), "a second of them");
+        assert!(fast.memory() >= VIDEO_ARENA_BYTES);
+    }
+
+    #[test]
+    fn nothing_is_kept_twice_while_the_cache_grows() {
+        let start = Instant::now();
+        let mut random = fastrand::Rng::with_seed(11);
+        let mut cache = PacketCache::new(100_000, 256);
+        let mut taken = std::collections::BTreeSet::new();
+        let mut newest = 1000;
+        for n in 0..40_000u64 {
+            // Faster and slower, forward and back, with repetitions.
+            let now = start + Duration::from_millis(n * (1 + n / 10_000 * 7));
+            newest += random.u64(..3);
+            let index = newest - random.u64(..300);
+            let is_new = !taken.contains(&index);
+            if put(&mut cache, index, now, &payload(index, 200)) {
+                assert!(is_new, "{index} was there");
+                taken.insert(index);
+                assert_eq!(cache.get(index).unwrap().payload, payload(index, 200));
+            }
+        }
+        assert!(taken.len() > 20_000, "{}", taken.len());
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::fixed_hash::FixedMap;
 use super::nack::{NackGenerator, ROUND_TRIP_UNKNOWN};
 use super::receive::ReceiveStatistics;
-use super::rtcp::RtcpWriter;
+use super::rtcp::{ReportBlock, RtcpWriter};
 use super::srtp::{OpenError, SrtpReceiver, SrtpSender};
 use super::twcc::TransportFeedbackRecorder;
 use crate::core::forward::extensions::PassedExtensions;
@@ -336,9 +336,13 @@ impl MediaHalf {
         self.order.iter().filter_map(|ssrc| Some((*ssrc, self.stream(*ssrc)?)))
     }
 
-    /// Names of all media streams, in the order of their first packets.
-    pub fn ssrcs(&self) -> &[Ssrc] {
-        &self.order
+    /// What to report of all media streams, in the order of their first packets. Loss is counted from here to the next.
+    pub fn report_blocks(&mut self, now: Instant, out: &mut Vec<ReportBlock>) {
+        for ssrc in &self.order {
+            let Some(Stream::Media(stream)) = self.streams.get_mut(ssrc) else { continue };
+            out.push(stream.statistics.report_block(*ssrc, now));
+            stream.counters.lost = stream.statistics.lost_total();
+        }
     }
 
     /// Forgets the streams of a publication that has ended, and what repairs them.

@@ -1,5 +1,6 @@
 //! A room's media path: what comes in is opened, placed and kept; what is pending goes out when the batch ends.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use tracing::{debug, trace, warn};
@@ -10,7 +11,7 @@ use crate::core::forward::publication::{Arrived, PublicationKey, Viewer};
 use crate::core::ids::Ssrc;
 use crate::core::input::{Path, SrtpProfile};
 use crate::core::media::half::{MediaHalf, Received};
-use crate::core::media::rtcp::{self, ReportBlock, RtcpItem};
+use crate::core::media::rtcp::{self, LostSequences, ReportBlock, RtcpItem};
 use crate::core::media::srtp;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::output::TrafficClass;
@@ -22,15 +23,6 @@ use crate::wire::stun;
 const RETRANSMISSIONS_MAX: usize = 256;
 /// After the keys are there, the first reports go out this soon.
 const FIRST_REPORT: std::time::Duration = std::time::Duration::from_millis(200);
-
-/// What a compound asks of a room.
-#[derive(Debug)]
-enum Feedback {
-    SenderReport { ssrc: Ssrc, ntp: u64, timestamp: u32 },
-    Report(ReportBlock),
-    Nack(Ssrc, Vec<u16>),
-    Keyframe(Ssrc),
-}
 
 impl Room {
     /// A datagram from a participant; walk: called by `Room::handle`.
@@ -70,12 +62,15 @@ impl Room {
             return;
         }
         let (is_check, nominated) = (message.is_binding_request(), message.use_candidate);
+        // One that comes again may have been replayed by somebody who forges addresses: it is answered, and changes
+        // nothing.
+        let is_repeated = self.participants[from.0].has_checked(transaction);
         let before = outbox.transmits();
         self.participants[from.0].session.handle_stun(now, path.transport, path.remote, bytes);
         self.carry_out_effects(now, from, Some(path), outbox);
         // The engine answers a check only if its credentials are right.
         let answered = outbox.transmits() > before && outbox.last_is_binding_success(path);
-        if is_check && answered {
+        if is_check && answered && !is_repeated {
             outbox.outputs.push(RoomOutput::BindPath(from, path));
             let Some(participant) = self.participants.get_mut(from.0) else { return };
             let is_back = participant.path.is_none() && participant.media.is_some();
@@ -129,57 +124,59 @@ impl Room {
         };
         follow(&mut participant.path, path);
         let Some(compound) = bytes.get(..length) else { return };
-        let mut feedback = Vec::new();
-        rtcp::parse(compound, &mut |item| match item {
-            RtcpItem::SenderReport { ssrc, ntp, rtp_timestamp, .. } => {
-                feedback.push(Feedback::SenderReport { ssrc, ntp, timestamp: rtp_timestamp });
-            }
-            RtcpItem::ReportBlock { block, .. } => feedback.push(Feedback::Report(block)),
-            RtcpItem::Nack { media, lost } => {
-                feedback.push(Feedback::Nack(media, lost.take(RETRANSMISSIONS_MAX).collect()));
-            }
-            RtcpItem::Pli { media } | RtcpItem::Fir { media, .. } => feedback.push(Feedback::Keyframe(media)),
-            RtcpItem::TransportFeedback { .. }
-            | RtcpItem::Remb { .. }
-            | RtcpItem::Bye { .. }
-            | RtcpItem::Other => {}
-        });
-        for item in feedback {
-            self.take_feedback(now, from, item, outbox);
-        }
+        rtcp::parse(compound, &mut |item| self.take_feedback(now, from, item, outbox));
     }
 
-    fn take_feedback(&mut self, now: Instant, from: ParticipantKey, item: Feedback, outbox: &mut Outbox) {
-        let our_ntp = self.ntp(now);
-        let participant = &mut self.participants[from.0];
+    fn take_feedback(&mut self, now: Instant, from: ParticipantKey, item: RtcpItem<'_>, outbox: &mut Outbox) {
         match item {
-            Feedback::SenderReport { ssrc, ntp, timestamp } => {
-                let Some(stream) = participant.media.as_mut().and_then(|media| media.stream_mut(ssrc)) else {
-                    return;
-                };
-                stream.statistics.on_sender_report(now, ntp);
-                participant.clock_offset.get_or_insert(our_ntp.wrapping_sub(ntp));
-                if let Some(publication) = self.publications.get_mut(stream.publication.0) {
-                    publication.on_sender_report(now, ssrc, ntp, timestamp);
-                }
+            RtcpItem::SenderReport { ssrc, ntp, rtp_timestamp, .. } => {
+                self.take_sender_report(now, from, ssrc, ntp, rtp_timestamp);
             }
-            Feedback::Report(block) => {
-                let Some(&index) = participant.slot_by_ssrc.get(&block.ssrc) else { return };
-                participant.slots[index].counters.lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
-                let round_trip = participant.round_trip_of(now, block.last_sr, block.delay_since_last_sr);
-                if let (Some(media), Some(round_trip)) = (&mut participant.media, round_trip) {
-                    media.round_trip = Some(round_trip);
-                }
-            }
-            Feedback::Nack(ssrc, lost) => self.retransmit(now, from, ssrc, &lost, outbox),
-            Feedback::Keyframe(ssrc) => {
-                let Some(&index) = participant.slot_by_ssrc.get(&ssrc) else { return };
+            RtcpItem::ReportBlock { block, .. } => self.take_report_block(now, from, &block),
+            RtcpItem::Nack { media, lost } => self.retransmit(now, from, media, lost, outbox),
+            RtcpItem::Pli { media } | RtcpItem::Fir { media, .. } => {
+                let participant = &mut self.participants[from.0];
+                let Some(&index) = participant.slot_by_ssrc.get(&media) else { return };
                 let slot = &mut participant.slots[index];
                 slot.counters.keyframe_requests += 1;
                 if let Some(shown) = slot.shown {
                     self.want_keyframe(now, shown.publication);
                 }
             }
+            RtcpItem::TransportFeedback { .. }
+            | RtcpItem::Remb { .. }
+            | RtcpItem::Bye { .. }
+            | RtcpItem::Other => {}
+        }
+    }
+
+    fn take_sender_report(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        ssrc: Ssrc,
+        ntp: u64,
+        timestamp: u32,
+    ) {
+        let our_ntp = self.ntp(now);
+        let participant = &mut self.participants[from.0];
+        let Some(stream) = participant.media.as_mut().and_then(|media| media.stream_mut(ssrc)) else {
+            return;
+        };
+        stream.statistics.on_sender_report(now, ntp);
+        participant.clock_offset.get_or_insert(our_ntp.wrapping_sub(ntp));
+        if let Some(publication) = self.publications.get_mut(stream.publication.0) {
+            publication.on_sender_report(now, ssrc, ntp, timestamp);
+        }
+    }
+
+    fn take_report_block(&mut self, now: Instant, from: ParticipantKey, block: &ReportBlock) {
+        let participant = &mut self.participants[from.0];
+        let Some(&index) = participant.slot_by_ssrc.get(&block.ssrc) else { return };
+        participant.slots[index].counters.lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
+        let round_trip = participant.round_trip_of(now, block.last_sr, block.delay_since_last_sr);
+        if let (Some(media), Some(round_trip)) = (&mut participant.media, round_trip) {
+            media.round_trip = Some(round_trip);
         }
     }
 
@@ -189,26 +186,26 @@ impl Room {
         now: Instant,
         key: ParticipantKey,
         ssrc: Ssrc,
-        lost: &[u16],
+        lost: LostSequences<'_>,
         outbox: &mut Outbox,
     ) {
         let Participant { slots, slot_by_ssrc, media, path, .. } = &mut self.participants[key.0];
         let (Some(&index), Some(media), Some(path)) = (slot_by_ssrc.get(&ssrc), media, *path) else { return };
         let slot = &mut slots[index];
-        slot.counters.nacked += lost.len() as u64;
-        for &sequence in lost {
+        for sequence in lost.take(RETRANSMISSIONS_MAX) {
+            slot.counters.nacked += 1;
             let Some((stretch, index)) = slot.origin(sequence) else { continue };
             let Some(publication) = self.publications.get(stretch.publication.0) else { continue };
             if publication.track != stretch.track || publication.muted {
                 continue;
             }
             let Some(codec) = publication.codec else { continue };
-            let Some((meta, payload)) = publication.fresh_packet(now, index) else { continue };
+            let Some(packet) = publication.fresh_packet(now, index) else { continue };
             if !slot.may_repeat(now, sequence) {
                 continue;
             }
             outbox.transmit(path, class_of(slot.kind), |buffer| {
-                slot.write_retransmission(stretch, meta, payload, codec, &mut media.sender, buffer)
+                slot.write_retransmission(stretch, packet, codec, &mut media.sender, buffer)
             });
         }
     }
@@ -231,51 +228,48 @@ impl Room {
     }
 
     /// Forwards one track's pending packets to all who show it: all packets to one viewer, then all to the next, so that
-    /// runs to one peer leave together.
+    /// runs to one peer leave together. Forwarding moves no deadline of a viewer's, so none is armed anew; a panic ends
+    /// the viewer at whom it happened, as in `Room::step`.
     fn forward(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
-        let mut viewer = 0;
-        while let Some(&Viewer { participant, slot }) = self.publications[key.0].viewers.get(viewer) {
-            self.step(now, participant, outbox, |room, outbox| {
-                room.forward_to(now, key, participant, slot, outbox);
-            });
-            // A viewer who was removed by a panic is no longer in the list.
-            let still = self.publications.get(key.0).and_then(|p| p.viewers.get(viewer));
-            if still == Some(&Viewer { participant, slot }) {
-                viewer += 1;
+        let mut next = 0;
+        let mut wanted = false;
+        while let Err(_panic) = catch_unwind(AssertUnwindSafe(|| {
+            while let Some(&viewer) = self.publications[key.0].viewers.get(next) {
+                wanted |= self.forward_to(now, key, viewer, outbox);
+                next += 1;
             }
+        })) {
+            let Some(&Viewer { participant, .. }) = self.publications[key.0].viewers.get(next) else { break };
+            self.end_after_panic(now, participant, outbox);
+            // Whoever was removed is no longer in the list, and may have been the publisher of the track.
             if !self.publications.contains(key.0) {
                 return;
             }
         }
         self.publications[key.0].pending.clear();
+        if wanted {
+            self.want_keyframe(now, key);
+        }
     }
 
-    fn forward_to(
-        &mut self,
-        now: Instant,
-        key: PublicationKey,
-        viewer: ParticipantKey,
-        slot: usize,
-        outbox: &mut Outbox,
-    ) {
+    /// Forwards to one viewer. Whether they wait for a key frame.
+    fn forward_to(&mut self, now: Instant, key: PublicationKey, viewer: Viewer, outbox: &mut Outbox) -> bool {
         let publication = &self.publications[key.0];
-        let Participant { slots, media, path, .. } = &mut self.participants[viewer.0];
+        let Some(participant) = self.participants.get_mut(viewer.participant.0) else { return false };
+        let Participant { slots, media, path, .. } = participant;
         let (Some(slot), Some(media), Some(path), Some(codec)) =
-            (slots.get_mut(slot), media, *path, publication.codec)
+            (slots.get_mut(viewer.slot), media, *path, publication.codec)
         else {
-            return;
+            return false;
         };
         let class = class_of(slot.kind);
         let stretch = publication.stretch();
         for index in &publication.pending {
-            let Some((meta, payload)) = publication.packet(*index) else { continue };
-            let Some(outgoing) = slot.forward(now, stretch, meta, payload, codec) else { continue };
+            let Some(packet) = publication.packet(*index) else { continue };
+            let Some(outgoing) = slot.forward(now, stretch, packet, codec) else { continue };
             outbox.transmit(path, class, |buffer| slot.write(&outgoing, &mut media.sender, buffer));
         }
-        let wants = slot.announced && slot.wants_keyframe(stretch);
-        if wants {
-            self.want_keyframe(now, key);
-        }
+        slot.announced && slot.wants_keyframe(stretch)
     }
 
     /// The handshake is done: media can flow.

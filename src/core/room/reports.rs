@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use super::{ParticipantKey, Room, ntp_of};
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
-use crate::core::ids::Ssrc;
 use crate::core::media::rtcp::RtcpWriter;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
+use crate::core::timers::unhurried;
 
-/// Reports go out this often: RFC 3550's rule for a few participants on a fast path is below it, browsers' own is 1 s.
+/// Reports go out about this often: RFC 3550's rule for a few participants on a fast path is below it, browsers' own is
+/// 1 s. A little is taken off before they are aligned, so that who wakes a moment late does not skip a step of the grid.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// A compound is sent when it is larger than this, so that it fits any path.
 const COMPOUND_BYTES: usize = 1000;
@@ -33,7 +34,7 @@ impl Room {
             for key in &participant.publications {
                 let publication = &mut self.publications[key.0];
                 if let Some(ssrc) = publication.ssrc()
-                    && publication.keyframes.due(now)
+                    && publication.keyframes.due(now, media.round_trip())
                 {
                     publication.counters.keyframe_requests += 1;
                     RtcpWriter::new(&mut compound).pli(media.rtcp_ssrc, ssrc);
@@ -54,7 +55,8 @@ impl Room {
         if self.participants[key.0].report_at.is_none_or(|at| at > now) {
             return;
         }
-        self.participants[key.0].report_at = Some(now + INTERVAL);
+        self.participants[key.0].report_at =
+            Some(unhurried(self.settings.epoch, now, now + INTERVAL - INTERVAL / 20));
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
         self.write_receiver_report(now, key, &mut compound);
@@ -71,17 +73,12 @@ impl Room {
 
     fn write_receiver_report(&mut self, now: Instant, key: ParticipantKey, compound: &mut Vec<u8>) {
         let Some(media) = &mut self.participants[key.0].media else { return };
-        let ssrcs: Vec<Ssrc> = media.ssrcs().to_vec();
-        let mut blocks = Vec::with_capacity(ssrcs.len());
-        for ssrc in ssrcs {
-            if let Some(stream) = media.stream_mut(ssrc) {
-                blocks.push(stream.statistics.report_block(ssrc, now));
-                stream.counters.lost = stream.statistics.lost_total();
-            }
-        }
+        let blocks = &mut self.report_blocks;
+        blocks.clear();
+        media.report_blocks(now, blocks);
         if !blocks.is_empty() {
             let mut writer = RtcpWriter::new(compound);
-            writer.receiver_report(media.rtcp_ssrc, &blocks);
+            writer.receiver_report(media.rtcp_ssrc, blocks);
             writer.sdes_cname(media.rtcp_ssrc, CNAME);
         }
     }

@@ -7,6 +7,7 @@ use super::{ParticipantKey, Room};
 use crate::core::command::{Kind, Source};
 use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
 use crate::core::forward::publication::{Publication, PublicationKey, Viewer};
+use crate::core::forward::slot::Slot;
 use crate::core::ids::TrackId;
 use crate::core::outbox::Outbox;
 use crate::core::participant::{Participant, Subscription, SubscriptionState};
@@ -153,10 +154,17 @@ impl Room {
         self.want_keyframe(now, publication_key);
     }
 
-    /// The slot of the number that the same participant's other half has; else one whose pair is free, too; else any.
+    /// The slot of the number that the same participant's other half has; else one whose pair is free, too; else any:
+    /// of those whose sections take the codec.
     fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
-        let slots = &self.participants[key.0].slots;
+        let Participant { slots, negotiated, .. } = &self.participants[key.0];
         let kind = publication.kind();
+        let takes = |slot: &Slot| {
+            publication.codec().is_none_or(|codec| {
+                let section = negotiated.section(slot.mid);
+                section.is_some_and(|section| negotiated.codec_for(section, codec).is_some())
+            })
+        };
         let of_number = |kind: Kind, number: usize| {
             slots.iter().position(|slot| slot.kind == kind && slot.number == number)
         };
@@ -170,8 +178,9 @@ impl Room {
             .filter(|slot| slot.kind == other_kind)
             .find(|slot| slot.shown.is_some_and(|shown| Some(shown.track) == partner))
             .and_then(|slot| of_number(kind, slot.number))
-            .filter(|index| slots[*index].is_free());
-        let free = || slots.iter().enumerate().filter(|(_, slot)| slot.kind == kind && slot.is_free());
+            .filter(|index| slots[*index].is_free() && takes(&slots[*index]));
+        let is_free = |slot: &Slot| slot.kind == kind && slot.is_free() && takes(slot);
+        let free = || slots.iter().enumerate().filter(|(_, slot)| is_free(slot));
         let pair_is_free = |number: usize| {
             of_number(other_kind, number).is_none_or(|index| slots[index].is_free() || !slots[index].open)
         };
@@ -215,8 +224,15 @@ impl Room {
             let section = participant.negotiated.section(slot.mid);
             slot.codec = section.and_then(|section| participant.negotiated.codec_for(section, codec));
             if slot.codec.is_none() {
+                // Another slot may take it.
+                let can = participant.negotiated.can_receive(codec);
+                if let Some(subscription) = participant.subscriptions.get_mut(&track) {
+                    subscription.state = SubscriptionState::Waiting;
+                }
                 self.release_slot(viewer.participant, viewer.slot);
-                self.cannot_receive(viewer.participant, key, outbox);
+                if !can {
+                    self.cannot_receive(viewer.participant, key, outbox);
+                }
                 self.assign_slots(now, viewer.participant, outbox);
                 self.slot_maps.push(viewer.participant);
             }

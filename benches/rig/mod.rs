@@ -1,0 +1,337 @@
+//! A crowd without sockets: the core, and people who are little more than their keys. It is what the benches and the
+//! tests of costs measure with: an endpoint of somebody else's making would cost more than what is to be measured.
+//!
+//! Signalling, SDP, ICE checks and SRTP are real. Handshakes are not: each person's keys are handed in as if a
+//! handshake had agreed on them. Time is virtual and moves when the caller says so.
+
+#![allow(dead_code, missing_docs, reason = "each program that includes this uses a part of it")]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use strait::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Source};
+use strait::core::event::{Event, SlotCounts};
+use strait::core::ids::{ConnectionId, DtlsSession, Mid, RequestId, Ssrc};
+use strait::core::input::{Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport};
+use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
+use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, contexts};
+use strait::core::output::Transmit;
+use strait::core::{Input, Output, Settings, Sfu};
+use strait::load::sdp::{Answer, OPUS, Offer, Published, VP8, fingerprint};
+use strait::wire::rtp::{RtpFields, write_header};
+use strait::wire::rtp_extensions::ExtensionBlock;
+use strait::wire::stun_check::{Credentials, write_check};
+
+/// What the people say their certificate is. Nobody looks into it.
+const CERTIFICATE: &[u8] = b"a certificate";
+/// What Chromium negotiates.
+const PROFILE: SrtpProfile = SrtpProfile::AeadAes256Gcm;
+/// Bytes of keying material that the profile takes.
+const MATERIAL_BYTES: u8 = 88;
+/// Packets are sent like this, so that ten are a frame: every so many one begins, and the first is a key frame.
+const FRAME: u64 = 10;
+
+/// One published track.
+pub struct Track {
+    kind: Kind,
+    ssrc: u32,
+    index: u64,
+    timestamp: u32,
+}
+
+/// One person.
+pub struct Person {
+    pub path: Path,
+    connection: ConnectionId,
+    sender: SrtpSender,
+    pub receiver: SrtpReceiver,
+    tracks: Vec<Track>,
+    /// The streams by which they receive, in the order of slots.
+    pub slots: Vec<(u32, Kind)>,
+}
+
+/// The core and everyone in it.
+pub struct Crowd {
+    pub sfu: Sfu,
+    pub now: Instant,
+    pub people: Vec<Person>,
+    buffer: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+/// What came out of the core.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    pub packets: u64,
+    pub bytes: u64,
+}
+
+fn server() -> SocketAddr {
+    SocketAddr::from(([10, 255, 0, 1], 7443))
+}
+
+impl Default for Crowd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Crowd {
+    /// A server without rooms.
+    pub fn new() -> Self {
+        let now = Instant::now();
+        let settings = Settings {
+            rooms_max: 10_000,
+            participants_per_room_max: 1000,
+            tracks_per_participant_max: 8,
+            slots: SlotCounts { audio: 1, video: 1 },
+            slots_max: SlotCounts { audio: 50, video: 50 },
+            empty_timeout: Duration::ZERO,
+            resume_timeout: Duration::from_secs(30),
+            // Far away: nobody here checks again.
+            media_timeout: Duration::from_secs(1_000_000),
+            certificate: CERTIFICATE.to_vec(),
+            epoch: now,
+            epoch_unix: Duration::from_secs(1_800_000_000),
+        };
+        Self { sfu: Sfu::new(settings), now, people: Vec::new(), buffer: vec![0; 2048], plain: Vec::new() }
+    }
+
+    /// Rooms of so many people who all publish and receive a kind.
+    pub fn conference(rooms: usize, people: usize, kind: Kind) -> Self {
+        let mut crowd = Self::new();
+        let slots = if kind == Kind::Audio { (people - 1, 0) } else { (1, people - 1) };
+        for room in 0..rooms {
+            for _ in 0..people {
+                crowd.join(&format!("room-{room}"), &[kind], slots);
+            }
+        }
+        crowd
+    }
+
+    /// One room of one person who publishes and so many who receive.
+    pub fn audience(viewers: usize, kind: Kind) -> Self {
+        let mut crowd = Self::new();
+        crowd.join("room", &[kind], (1, 0));
+        let slots = if kind == Kind::Audio { (1, 0) } else { (1, 1) };
+        for _ in 0..viewers {
+            crowd.join("room", &[], slots);
+        }
+        crowd
+    }
+
+    /// Somebody joins, negotiates, is checked and has keys.
+    pub fn join(&mut self, room: &str, publishes: &[Kind], slots: (usize, usize)) -> usize {
+        let index = self.people.len();
+        let connection = ConnectionId(index as u64 + 1);
+        let remote = SocketAddr::from(([10, 0, (index >> 8) as u8, index as u8], 5000));
+        let path = Path { transport: Transport::Udp, local: server(), remote };
+        let mut entropy = [7; 32];
+        entropy[..8].copy_from_slice(&(index as u64).to_le_bytes());
+        let candidates = vec![LocalCandidate { transport: Transport::Udp, address: server() }];
+        let join = Join {
+            room: room.parse().expect("a room id"),
+            name: format!("person {index}"),
+            auto_subscribe: true,
+            lifeline: Lifeline::Signalling,
+        };
+        let admission = Admission { entropy, candidates };
+        self.sfu.handle_input(self.now, Input::Join { connection, request: None, admission, join });
+        // The core counts its handshakes from one, and everyone here has one.
+        let session = DtlsSession(index as u64 + 1);
+
+        let tracks: Vec<Track> = publishes
+            .iter()
+            .enumerate()
+            .map(|(number, kind)| Track {
+                kind: *kind,
+                ssrc: (index as u32 + 1) * 16 + number as u32,
+                index: 1000,
+                timestamp: 0,
+            })
+            .collect();
+        let published: Vec<Published> = tracks
+            .iter()
+            .map(|track| Published { kind: track.kind, ssrc: track.ssrc, rids: Vec::new() })
+            .collect();
+        let fingerprint = fingerprint(CERTIFICATE);
+        let offer = Offer {
+            ufrag: "four",
+            password: "twenty-two characters!",
+            fingerprint: &fingerprint,
+            slots,
+            published: &published,
+            transport_cc: false,
+        };
+        let publications = (0..published.len()).map(|number| PublicationRequest {
+            mid: Mid::from(offer.published_mid(number).as_str()),
+            source: if published[number].kind == Kind::Audio { Source::Microphone } else { Source::Camera },
+            muted: false,
+        });
+        let command = Command::Offer { sdp: offer.text(), publications: publications.collect() };
+        let request = Some(RequestId("offer".into()));
+        self.sfu.handle_input(self.now, Input::Command { connection, request, command });
+        let answer = self.answer(connection);
+
+        let mut check = Vec::new();
+        let credentials = Credentials {
+            username: format!("{}:four", answer.ufrag),
+            password: answer.password.clone(),
+            tie_breaker: index as u64,
+        };
+        let mut transaction = [0; 12];
+        transaction[..8].copy_from_slice(&(index as u64).to_le_bytes());
+        write_check(&mut check, transaction, &credentials);
+        self.sfu.handle_input(self.now, Input::Datagram { path, bytes: &mut check });
+        assert_eq!(self.drain().packets, 1, "the check is granted");
+
+        let material: Vec<u8> = (0..MATERIAL_BYTES).map(|byte| byte ^ index as u8).collect();
+        for event in [
+            DtlsEvent::PeerCertificate(CERTIFICATE.to_vec()),
+            DtlsEvent::KeyingMaterial { profile: PROFILE, material: material.clone() },
+            DtlsEvent::Connected,
+        ] {
+            self.sfu.handle_input(self.now, Input::Dtls { session, event });
+        }
+        self.drain();
+        let (receiver, sender) = contexts(PROFILE, &material, true).expect("the length is right");
+        self.people.push(Person { path, connection, sender, receiver, tracks, slots: answer.media });
+        index
+    }
+
+    fn answer(&mut self, connection: ConnectionId) -> Answer {
+        let mut answer = None;
+        loop {
+            match self.sfu.poll_output() {
+                Output::Timeout(_) => return answer.expect("the offer is answered"),
+                Output::Event { connection: to, event: Event::Answer { sdp, .. } } if to == connection => {
+                    answer = Some(Answer::read(&sdp).expect("a whole answer"));
+                }
+                Output::Event { event: Event::Refused(_, refusal), .. } => panic!("refused: {refusal:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Somebody's next packet of a track reaches the core.
+    pub fn send(&mut self, who: usize, track: usize, payload_bytes: usize) {
+        let length = self.seal_packet(who, track, payload_bytes);
+        let path = self.people[who].path;
+        let bytes = &mut self.buffer[..length];
+        self.sfu.handle_input(self.now, Input::Datagram { path, bytes });
+    }
+
+    /// Somebody's next packet of a track, as it is on the wire.
+    pub fn packet(&mut self, who: usize, track: usize, payload_bytes: usize) -> Vec<u8> {
+        let length = self.seal_packet(who, track, payload_bytes);
+        self.buffer[..length].to_vec()
+    }
+
+    /// Somebody's next packet of a track is lost on the way.
+    pub fn lose(&mut self, who: usize, track: usize) {
+        self.people[who].tracks[track].index += 1;
+    }
+
+    fn seal_packet(&mut self, who: usize, track: usize, payload_bytes: usize) -> usize {
+        let Self { people, buffer, .. } = self;
+        let person = &mut people[who];
+        let track = &mut person.tracks[track];
+        let in_frame = track.index % FRAME;
+        let (payload_type, marker, first, step) = match track.kind {
+            Kind::Audio => (OPUS, false, true, 960),
+            Kind::Video => (VP8, in_frame == FRAME - 1, in_frame == 0, 3600),
+        };
+        if first {
+            track.timestamp = track.timestamp.wrapping_add(step);
+        }
+        let fields = RtpFields {
+            marker,
+            payload_type,
+            sequence: track.index as u16,
+            timestamp: track.timestamp,
+            ssrc: track.ssrc,
+        };
+        let header = write_header(buffer, &fields, &ExtensionBlock::new()).expect("there is room");
+        let end = header + payload_bytes;
+        assert!(payload_bytes >= 5 && end + RTP_OVERHEAD_MAX <= buffer.len());
+        buffer[header..end].fill(0x5a);
+        if track.kind == Kind::Video {
+            let picture = ((track.index / FRAME) as u16 & 0x7fff | 0x8000).to_be_bytes();
+            let delta = u8::from(track.index != 1000);
+            buffer[header..header + 5].copy_from_slice(&[
+                if first { 0x90 } else { 0x80 },
+                0x80,
+                picture[0],
+                picture[1],
+                delta,
+            ]);
+        }
+        let index = track.index;
+        track.index += 1;
+        person.sender.seal_rtp(buffer, header, end, index).expect("it can be sealed")
+    }
+
+    /// Somebody sends an RTCP compound.
+    pub fn report(&mut self, who: usize, write: impl FnOnce(&mut RtcpWriter<'_>)) {
+        let Self { people, plain, sfu, now, .. } = self;
+        let person = &mut people[who];
+        plain.clear();
+        write(&mut RtcpWriter::new(plain));
+        let length = plain.len();
+        plain.resize(length + RTCP_OVERHEAD_MAX, 0);
+        let sealed = person.sender.seal_rtcp(plain, length).expect("it can be sealed");
+        sfu.handle_input(*now, Input::Datagram { path: person.path, bytes: &mut plain[..sealed] });
+    }
+
+    /// Everyone reports once: publishers on what they send, the others on what they receive.
+    pub fn exchange_reports(&mut self) {
+        for who in 0..self.people.len() {
+            let own = Ssrc(self.people[who].tracks.first().map_or(1, |track| track.ssrc));
+            let timestamp = self.people[who].tracks.first().map(|track| track.timestamp);
+            let block = self.people[who].slots.first().map(|(ssrc, _)| ReportBlock {
+                ssrc: Ssrc(*ssrc),
+                fraction_lost: 0,
+                cumulative_lost: 0,
+                highest_sequence: 0,
+                jitter: 0,
+                last_sr: 0,
+                delay_since_last_sr: 0,
+            });
+            self.report(who, |writer| {
+                match timestamp {
+                    Some(timestamp) => writer.sender_report(own, 1 << 40, timestamp, 1, 1, block.as_slice()),
+                    None => writer.receiver_report(own, block.as_slice()),
+                };
+                writer.sdes_cname(own, "person");
+            });
+        }
+    }
+
+    /// Takes everything out of the core.
+    pub fn drain(&mut self) -> Drained {
+        self.drain_with(|_| {})
+    }
+
+    /// Takes everything out of the core, and shows the datagrams.
+    pub fn drain_with(&mut self, mut on_transmit: impl FnMut(&Transmit<'_>)) -> Drained {
+        let mut drained = Drained::default();
+        loop {
+            match self.sfu.poll_output() {
+                Output::Timeout(_) => return drained,
+                Output::Transmit(transmit) => {
+                    drained.packets += 1;
+                    drained.bytes += transmit.bytes.len() as u64;
+                    on_transmit(&transmit);
+                }
+                Output::Event { .. } | Output::Dtls { .. } => {}
+            }
+        }
+    }
+
+    /// Time passes, and the core hears of it.
+    pub fn pass(&mut self, time: Duration) -> Drained {
+        self.now += time;
+        self.sfu.handle_input(self.now, Input::Timeout);
+        self.drain()
+    }
+}

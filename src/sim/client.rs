@@ -1,0 +1,376 @@
+//! Client: somebody in a world, as the server meets them: signalling, connectivity checks, a stand-in for the DTLS
+//! handshake, SRTP both ways. One [`Endpoint`] is one life: whoever joins again is a new participant.
+
+mod media;
+mod sending;
+mod signalling;
+mod viewing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+pub use sending::{Sender, StreamInfo};
+pub use viewing::Viewing;
+
+use super::codec::{CodecName, Stamp};
+use super::dice::Dice;
+use super::network::Micros;
+use super::plan::{PersonPlan, SECOND};
+use super::sdp::{Numbering, Section};
+use crate::core::command::{Command, Join, Kind, Resume, Source};
+use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
+use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::input::SrtpProfile;
+use crate::core::media::srtp::{SrtpReceiver, SrtpSender, contexts};
+use crate::wire::stun_check::Credentials;
+
+/// A moment: as virtual time, and as the core and the media code want it.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// µs since the world began.
+    pub micros: Micros,
+    /// The same.
+    pub instant: Instant,
+}
+
+/// A media packet on its way to the server, for the checks to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    /// What it is.
+    pub stamp: Stamp,
+    /// It is a retransmission.
+    pub recovered: bool,
+    /// Its stream's name on the wire.
+    pub ssrc: u32,
+}
+
+/// What a datagram on its way to the server is, for the checks to know.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// A connectivity check.
+    Check {
+        /// With these credentials.
+        ufrag: String,
+    },
+    /// A flight of the handshake.
+    Hello,
+    /// Media.
+    Rtp(Sent),
+    /// Reports and requests: lost packets by stream.
+    Rtcp(Vec<(u32, Vec<u16>)>),
+    /// Noise.
+    Garbage,
+}
+
+/// What a client sends over signalling.
+#[derive(Debug, Clone)]
+pub enum Signal {
+    /// Enter.
+    Join(Join),
+    /// Come back.
+    Resume(Resume),
+    /// Ask for something.
+    Command(Command),
+}
+
+/// What a client does.
+#[derive(Debug)]
+pub enum Out {
+    /// Send a datagram to the server.
+    Datagram {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// What they are.
+        what: What,
+    },
+    /// Send a request on the present connection, under that number.
+    Signal(u64, Signal),
+}
+
+/// What clients leave for their world to carry out.
+#[derive(Debug, Default)]
+pub struct Post {
+    /// All streams that were ever sent.
+    pub streams: Vec<StreamInfo>,
+    /// What is to be sent.
+    pub out: Vec<Out>,
+    /// What must not be.
+    pub complaints: Vec<String>,
+}
+
+impl Post {
+    /// Something is as it must not be.
+    pub fn complain(&mut self, what: String) {
+        self.complaints.push(what);
+    }
+}
+
+/// The first bytes of every flight of the stand-in: a DTLS handshake record.
+pub const FLIGHT: [u8; 3] = [22, 0xfe, 0xfd];
+/// A flight to the server; behind it the person and their life.
+pub const HELLO: u8 = 1;
+/// A flight back.
+pub const REPLY: u8 = 2;
+
+/// The certificate of somebody's endpoint. It proves nothing here; its fingerprint is in the offer.
+pub fn certificate(person: usize, life: u32) -> Vec<u8> {
+    let mut bytes = vec![0x30; 40];
+    bytes.extend((person as u32).to_be_bytes());
+    bytes.extend(life.to_be_bytes());
+    bytes
+}
+
+/// What both ends of a handshake derive.
+pub fn keying_material(seed: u64, person: usize, life: u32, profile: SrtpProfile) -> Vec<u8> {
+    let length = match profile {
+        SrtpProfile::Aes128CmSha1_80 => 60,
+        SrtpProfile::AeadAes128Gcm => 56,
+        SrtpProfile::AeadAes256Gcm => 88,
+    };
+    Dice::of(seed, "keys", (person as u64) << 32 | u64::from(life)).bytes(length)
+}
+
+/// A track as the room showed it to somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTrack {
+    /// As told.
+    pub info: TrackInfo,
+    /// Whose, by number; 99 if they are not known.
+    pub person: usize,
+}
+
+/// What somebody knows of their room.
+#[derive(Debug, Default)]
+pub struct RoomView {
+    /// The others: their number, and whether they are reconnecting.
+    pub people: BTreeMap<ParticipantId, (usize, bool)>,
+    /// Their tracks.
+    pub tracks: BTreeMap<TrackId, KnownTrack>,
+    /// The newest slot map.
+    pub slot_map: Option<SlotMap>,
+    /// Tracks that cannot be received.
+    pub cannot: BTreeSet<TrackId>,
+}
+
+/// What somebody asked of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Join or resume.
+    Enter,
+    /// An offer.
+    Offer,
+    /// A command.
+    Other(&'static str),
+}
+
+/// One life of somebody.
+pub struct Endpoint {
+    /// Whose.
+    pub person: usize,
+    /// Which life.
+    pub life: u32,
+    /// What they were told on joining.
+    pub joined: Option<Joined>,
+    /// The room as they know it.
+    pub room: RoomView,
+    /// Requests without an answer.
+    pub asked: BTreeMap<u64, Asked>,
+    /// What they send.
+    pub senders: Vec<Sender>,
+    /// What they receive, by SSRC.
+    pub slots: BTreeMap<u32, Viewing>,
+    /// Tracks that they do not want, and that they have paused.
+    pub unwanted: BTreeSet<TrackId>,
+    /// See `unwanted`.
+    pub paused: BTreeSet<TrackId>,
+    /// They have heard of the handshake's end.
+    pub connected: bool,
+    /// It has come to its end.
+    pub closed: bool,
+    /// They mean to go.
+    pub leaves: bool,
+    /// The numbers in their offers.
+    pub numbering: Numbering,
+    seed: u64,
+    plan: PersonPlan,
+    dice: Dice,
+    requests: u64,
+    sections: Vec<Section>,
+    slots_wanted: SlotCounts,
+    version: u64,
+    offer_again: bool,
+    muted: BTreeSet<Source>,
+    /// They go on sending while muted: a client that does not keep its word.
+    stubborn: bool,
+    own_tracks: BTreeMap<Source, TrackId>,
+    rtx: BTreeMap<u32, u32>,
+    credentials: (String, String),
+    remote: Option<Credentials>,
+    transactions: Vec<[u8; 12]>,
+    unanswered: u32,
+    check_at: Option<Micros>,
+    hello_at: Option<Micros>,
+    srtp: Option<(SrtpReceiver, SrtpSender)>,
+    transport_sequence: u16,
+    rtcp_ssrc: u32,
+    report_at: Micros,
+    wall_offset: u64,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("person", &self.person)
+            .field("life", &self.life)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// A new life.
+    pub fn new(seed: u64, person: usize, life: u32, plan: &PersonPlan) -> Self {
+        let mut dice = Dice::of(seed, "endpoint", (person as u64) << 32 | u64::from(life));
+        let numbering = Numbering((person as u8).wrapping_add(dice.among(0..2) as u8));
+        let muted = plan.sources.iter().filter(|source| source.muted).map(|source| source.source).collect();
+        Self {
+            person,
+            life,
+            joined: None,
+            room: RoomView::default(),
+            asked: BTreeMap::new(),
+            senders: Vec::new(),
+            slots: BTreeMap::new(),
+            unwanted: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            connected: false,
+            closed: false,
+            leaves: false,
+            numbering,
+            seed,
+            plan: plan.clone(),
+            requests: 0,
+            sections: Vec::new(),
+            slots_wanted: SlotCounts { audio: 1, video: 1 },
+            version: 0,
+            offer_again: false,
+            muted,
+            stubborn: dice.percent(30),
+            own_tracks: BTreeMap::new(),
+            rtx: BTreeMap::new(),
+            credentials: (dice.text(8), dice.text(24)),
+            remote: None,
+            transactions: Vec::new(),
+            unanswered: 0,
+            check_at: None,
+            hello_at: None,
+            srtp: None,
+            transport_sequence: dice.near_wrap(16) as u16,
+            rtcp_ssrc: dice.u32(),
+            report_at: Micros::MAX,
+            wall_offset: dice.u64() >> 2,
+            dice,
+        }
+    }
+
+    /// Whether they mean a source of theirs to be muted.
+    pub fn is_muted(&self, source: Source) -> bool {
+        self.muted.contains(&source)
+    }
+
+    /// A track of theirs, once they know its id.
+    pub fn own_track(&self, source: Source) -> Option<TrackId> {
+        self.own_tracks.get(&source).copied()
+    }
+
+    /// Whether they can receive that codec in any section.
+    pub fn receives(&self, codec: CodecName) -> bool {
+        codec == CodecName::Opus || self.plan.receives.contains(&codec)
+    }
+
+    /// Whether they can receive that codec in every section.
+    pub fn receives_everywhere(&self, codec: CodecName) -> bool {
+        self.receives(codec) && !self.plan.uneven_sections
+    }
+
+    /// When they want to be woken.
+    pub fn deadline(&self) -> Option<Micros> {
+        if self.closed {
+            return None;
+        }
+        let mut at = self.check_at.into_iter().chain(self.hello_at).min();
+        if self.connected {
+            let media = self.senders.iter().filter_map(Sender::due);
+            let asks = self.slots.values().filter_map(Viewing::deadline);
+            at = at.into_iter().chain(media).chain(asks).chain([self.report_at]).min();
+        }
+        at
+    }
+
+    /// Does what is due.
+    pub fn wake(&mut self, now: Now, post: &mut Post) {
+        if self.closed {
+            return;
+        }
+        if self.check_at.is_some_and(|at| at <= now.micros) {
+            self.check(now.micros, post);
+        }
+        if self.hello_at.is_some_and(|at| at <= now.micros) {
+            self.say_hello(now.micros, post);
+        }
+        if self.connected {
+            self.send_media(now, post);
+            self.send_feedback(now, post);
+        }
+    }
+
+    fn start_keys(&mut self) {
+        if self.srtp.is_none() {
+            let material = keying_material(self.seed, self.person, self.life, self.plan.profile);
+            self.srtp = contexts(self.plan.profile, &material, true).ok();
+        }
+    }
+
+    fn say_hello(&mut self, now: Micros, post: &mut Post) {
+        self.start_keys();
+        self.hello_at = (!self.connected).then_some(now + 200_000);
+        let mut bytes = FLIGHT.to_vec();
+        bytes.extend([HELLO, self.person as u8]);
+        bytes.extend(self.life.to_be_bytes());
+        bytes.resize(60, 0);
+        post.out.push(Out::Datagram { bytes, what: What::Hello });
+    }
+
+    /// The handshake's first flight again, whatever came of it.
+    pub fn hello_again(&mut self, now: Micros) {
+        if self.srtp.is_some() {
+            self.hello_at = Some(now);
+        }
+    }
+
+    /// The network has changed, and they know it.
+    pub fn check_now(&mut self, now: Micros) {
+        if self.check_at.is_some() {
+            self.check_at = Some(now);
+        }
+    }
+
+    fn on_reply(&mut self, now: Micros) {
+        self.hello_at = None;
+        if !self.connected {
+            self.connected = true;
+            self.report_at = now + SECOND / 4 + self.dice.among(0..SECOND);
+        }
+    }
+
+    /// A slot of that kind may be of that codec.
+    fn slot_codecs(&self, kind: Kind, number: usize) -> Vec<CodecName> {
+        if kind == Kind::Audio {
+            return vec![CodecName::Opus];
+        }
+        let mut codecs = self.plan.receives.clone();
+        if self.plan.uneven_sections && codecs.len() > 1 && number % 2 == 0 {
+            codecs.pop();
+        }
+        codecs
+    }
+}

@@ -1,0 +1,169 @@
+//! What an endpoint does with datagrams: checks and their answers, handshake flights, media and reports.
+
+use super::sending::Wire;
+use super::{Endpoint, FLIGHT, Now, Out, Post, REPLY, What};
+use crate::core::ids::Ssrc;
+use crate::core::media::rtcp::{self, RtcpItem, RtcpWriter};
+use crate::core::media::srtp::{OpenError, RTCP_OVERHEAD_MAX};
+use crate::sim::codec::Stamp;
+use crate::sim::network::Micros;
+use crate::sim::plan::SECOND;
+use crate::wire::classify::{Kind as Bytes, classify};
+use crate::wire::rtp::RtpHeader;
+use crate::wire::stun_check;
+
+/// Consent is renewed this often; browsers take 2.5 s at the most, µs.
+const CHECK_INTERVAL: Micros = SECOND;
+/// Answers to so many checks are waited for.
+const TRANSACTIONS_MAX: usize = 8;
+
+impl Endpoint {
+    pub(super) fn check(&mut self, now: Micros, post: &mut Post) {
+        let Some(remote) = &self.remote else { return };
+        self.unanswered += 1;
+        self.check_at = Some(now + (100_000 << self.unanswered.min(3)));
+        let mut transaction = [0; 12];
+        transaction.copy_from_slice(&self.dice.bytes(12));
+        self.transactions.insert(0, transaction);
+        self.transactions.truncate(TRANSACTIONS_MAX);
+        let mut bytes = Vec::with_capacity(128);
+        stun_check::write_check(&mut bytes, transaction, remote);
+        post.out.push(Out::Datagram { bytes, what: What::Check { ufrag: remote.username.clone() } });
+    }
+
+    /// A datagram came.
+    pub fn on_datagram(&mut self, now: Now, bytes: &mut [u8], post: &mut Post) {
+        match classify(bytes) {
+            Bytes::Stun => {
+                if self.transactions.iter().any(|one| stun_check::grants(bytes, *one)) {
+                    self.unanswered = 0;
+                    self.check_at = Some(now.micros + CHECK_INTERVAL);
+                    if self.srtp.is_none() {
+                        self.say_hello(now.micros, post);
+                    }
+                }
+            }
+            Bytes::Dtls => {
+                if bytes.get(..4) == Some(&[FLIGHT[0], FLIGHT[1], FLIGHT[2], REPLY]) {
+                    self.on_reply(now.micros);
+                }
+            }
+            Bytes::Rtp => self.on_rtp(now, bytes, post),
+            Bytes::Rtcp => self.on_rtcp(now, bytes, post),
+            Bytes::TurnChannel | Bytes::Unknown => post.complain("the server sent what is nothing".into()),
+        }
+    }
+
+    fn on_rtp(&mut self, now: Now, bytes: &mut [u8], post: &mut Post) {
+        let Some((receiver, _)) = &mut self.srtp else { return };
+        let Ok(header) = RtpHeader::parse(bytes) else {
+            post.complain("the server sent RTP without a header".into());
+            return;
+        };
+        let opened = match receiver.open_rtp(bytes, header.header_len, header.sequence, header.ssrc) {
+            Ok(opened) => opened,
+            // The network may send twice and late; that the server does not is seen where it sends.
+            Err(OpenError::Replayed | OpenError::TooOld) => return,
+            Err(error) => {
+                let who = super::super::plan::name(self.person);
+                post.complain(format!("{who} cannot open a packet of {:08x}: {error:?}", header.ssrc));
+                return;
+            }
+        };
+        let payload = bytes.get(header.header_len..opened.len).unwrap_or_default();
+        if let Some(slot) = self.slots.get_mut(&header.ssrc) {
+            let Some(stamp) = Stamp::find(payload) else { return };
+            slot.on_packet((now.micros, now.instant), opened.index, header.timestamp, stamp, post);
+        } else if let Some(slot) = self.rtx.get(&header.ssrc).and_then(|main| self.slots.get_mut(main))
+            && let Some((original, payload)) = payload.split_first_chunk::<2>()
+            && let Some(stamp) = Stamp::find(payload)
+        {
+            slot.on_repeated(now.micros, u16::from_be_bytes(*original), stamp, post);
+        }
+    }
+
+    fn on_rtcp(&mut self, now: Now, bytes: &mut [u8], post: &mut Post) {
+        let Some((receiver, _)) = &mut self.srtp else { return };
+        let Ok(length) = receiver.open_rtcp(bytes) else { return };
+        let compound = bytes.get(..length).unwrap_or_default();
+        let Self { senders, slots, .. } = self;
+        let mut lost: Vec<(u32, Vec<u16>)> = Vec::new();
+        rtcp::parse(compound, &mut |item| match item {
+            RtcpItem::Nack { media, lost: sequences } => lost.push((media.0, sequences.collect())),
+            RtcpItem::Pli { media } => {
+                let sender = senders.iter_mut().find(|sender| sender.ssrcs.0 == media.0);
+                if let Some(sender) = sender {
+                    sender.wants_key = true;
+                }
+            }
+            RtcpItem::SenderReport { ssrc, ntp, .. } => {
+                if let Some(slot) = slots.get_mut(&ssrc.0) {
+                    slot.on_sender_report(now.instant, ntp);
+                }
+            }
+            _ => {}
+        });
+        let Self { senders, srtp, numbering, transport_sequence, .. } = self;
+        let Some((_, srtp)) = srtp else { return };
+        let mut wire = Wire { numbering: *numbering, srtp, transport_sequence };
+        for (ssrc, sequences) in lost {
+            if let Some(sender) = senders.iter_mut().find(|sender| sender.ssrcs.0 == ssrc) {
+                sender.repeat(now.micros, &sequences, &mut wire, post);
+            }
+        }
+    }
+
+    pub(super) fn send_media(&mut self, now: Now, post: &mut Post) {
+        let Self { senders, srtp, numbering, transport_sequence, .. } = self;
+        let Some((_, srtp)) = srtp else { return };
+        let mut wire = Wire { numbering: *numbering, srtp, transport_sequence };
+        for sender in senders.iter_mut().filter(|sender| sender.due().is_some_and(|at| at <= now.micros)) {
+            sender.send_frame(now.micros, self.life, self.person, &mut wire, post);
+        }
+    }
+
+    pub(super) fn send_feedback(&mut self, now: Now, post: &mut Post) {
+        let mut compound = Vec::new();
+        let mut nacks = Vec::new();
+        for (ssrc, slot) in &mut self.slots {
+            let asks = slot.asks(now.micros);
+            if !asks.lost.is_empty() {
+                RtcpWriter::new(&mut compound).nack(Ssrc(self.rtcp_ssrc), Ssrc(*ssrc), &asks.lost);
+                nacks.push((*ssrc, asks.lost));
+            }
+            if asks.keyframe {
+                RtcpWriter::new(&mut compound).pli(Ssrc(self.rtcp_ssrc), Ssrc(*ssrc));
+            }
+        }
+        if self.report_at <= now.micros {
+            self.report_at = now.micros + SECOND;
+            let wall = self.wall(now.micros);
+            for sender in &self.senders {
+                sender.report(now.micros, wall, &mut RtcpWriter::new(&mut compound));
+            }
+            let mut blocks = Vec::new();
+            for (ssrc, slot) in &mut self.slots {
+                blocks.extend(slot.report(*ssrc, now.instant));
+            }
+            if !blocks.is_empty() {
+                RtcpWriter::new(&mut compound).receiver_report(Ssrc(self.rtcp_ssrc), &blocks);
+            }
+        }
+        let Some((_, srtp)) = &mut self.srtp else { return };
+        if compound.is_empty() {
+            return;
+        }
+        let plain = compound.len();
+        compound.resize(plain + RTCP_OVERHEAD_MAX, 0);
+        if let Some(length) = srtp.seal_rtcp(&mut compound, plain) {
+            compound.truncate(length);
+            post.out.push(Out::Datagram { bytes: compound, what: What::Rtcp(nacks) });
+        }
+    }
+
+    /// Their own wall clock, NTP format: as wrong as clocks are.
+    fn wall(&self, now: Micros) -> u64 {
+        let fraction = ((now % SECOND) << 32) / SECOND;
+        self.wall_offset.wrapping_add((now / SECOND) << 32).wrapping_add(fraction)
+    }
+}

@@ -1,0 +1,316 @@
+//! Sender: one stream that somebody publishes: frames on a schedule, retransmissions, sender reports.
+
+use std::collections::VecDeque;
+
+use super::{Out, Post, Sent, What};
+use crate::core::command::{Kind, Source};
+use crate::core::ids::Ssrc;
+use crate::core::media::rtcp::RtcpWriter;
+use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender};
+use crate::sim::codec::{self, CodecName, Counters, PictureIds, Stamp};
+use crate::sim::dice::Dice;
+use crate::sim::network::Micros;
+use crate::sim::plan::SourcePlan;
+use crate::sim::sdp::Numbering;
+use crate::wire::rtp::{RTP_HEADER_WRITE_MAX, RtpFields, write_header};
+use crate::wire::rtp_extensions::ExtensionBlock;
+
+/// Packets that can be sent again.
+const KEPT: usize = 400;
+/// An encoder makes no two key frames within this time, µs.
+const KEY_INTERVAL: Micros = 300_000;
+/// Packets that name their section, at least; browsers do it until the first receiver report.
+const NAMED_PACKETS: u32 = 60;
+
+/// What everybody knows of a stream in a world; for the checks, not for the server.
+#[derive(Debug, Clone)]
+pub struct StreamInfo {
+    /// Whose.
+    pub person: usize,
+    /// Which of their lives.
+    pub life: u32,
+    /// What it shows.
+    pub source: Source,
+    /// Its name on the wire.
+    pub ssrc: u32,
+    /// The name of its retransmissions.
+    pub rtx_ssrc: u32,
+    /// Ticks a second.
+    pub clock_rate: u32,
+    /// Its timestamp at `began`.
+    pub timestamp_base: u32,
+    /// When it began, µs.
+    pub began: Micros,
+    /// The index of its first packet.
+    pub first_index: u32,
+}
+
+/// What a sender needs of its endpoint.
+#[derive(Debug)]
+pub struct Wire<'a> {
+    /// Their numbers.
+    pub numbering: Numbering,
+    /// Seals.
+    pub srtp: &'a SrtpSender,
+    /// The next transport-wide sequence number.
+    pub transport_sequence: &'a mut u16,
+}
+
+#[derive(Debug)]
+struct Kept {
+    stamp: Stamp,
+    payload: Vec<u8>,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub struct Sender {
+    /// What is sent.
+    pub plan: SourcePlan,
+    /// The number of its section.
+    pub mid: usize,
+    /// Its names on the wire: media and retransmission.
+    pub ssrcs: (u32, u32),
+    /// Its track is muted: nothing is sent.
+    pub muted: bool,
+    /// It is published.
+    pub published: bool,
+    /// Its next frame is to be a key frame.
+    pub wants_key: bool,
+    /// Nothing is sent until then.
+    pub pauses_until: Micros,
+    stream: Option<u32>,
+    next_at: Micros,
+    began: Micros,
+    index: u32,
+    first_index: u32,
+    frame: u32,
+    key_at: Option<Micros>,
+    counters: Counters,
+    ids: PictureIds,
+    timestamp_base: u32,
+    rtx_index: u32,
+    octets: u32,
+    kept: VecDeque<Kept>,
+    dice: Dice,
+}
+
+impl Sender {
+    /// A stream that has not begun. Its sequence numbers often wrap before long, but never so soon that a receiver who
+    /// misses the first packets could not know the roll-over counter.
+    pub fn new(plan: SourcePlan, mid: usize, mut dice: Dice) -> Self {
+        let first_index =
+            if dice.percent(60) { dice.among(64_700..65_300) } else { dice.among(0..0x8000) } as u32;
+        let mut sender = Self {
+            mid,
+            ssrcs: (dice.u32(), dice.u32()),
+            muted: plan.muted,
+            published: false,
+            wants_key: true,
+            pauses_until: 0,
+            stream: None,
+            next_at: 0,
+            began: 0,
+            index: first_index,
+            first_index,
+            frame: 0,
+            key_at: None,
+            counters: Counters::default(),
+            ids: PictureIds::None,
+            timestamp_base: dice.near_wrap(32),
+            rtx_index: dice.among(0..0x8000) as u32,
+            octets: 0,
+            kept: VecDeque::new(),
+            plan,
+            dice,
+        };
+        sender.choose_counters();
+        sender
+    }
+
+    fn choose_counters(&mut self) {
+        let dice = &mut self.dice;
+        let numbered = matches!(self.plan.codec, CodecName::Vp8 | CodecName::Vp9);
+        self.ids = dice.pick(&[PictureIds::Long, PictureIds::Long, PictureIds::Short, PictureIds::None]);
+        let bits = if self.ids == PictureIds::Short { 7 } else { 15 };
+        let id = dice.near_wrap(bits) as u16;
+        let (tl0, frame_number) = (dice.near_wrap(8) as u8, dice.near_wrap(16) as u16);
+        let layered = dice.percent(50);
+        self.counters = Counters {
+            picture_id: (numbered && self.ids != PictureIds::None).then_some(id),
+            tl0: (numbered && layered).then_some(tl0),
+            frame_number: (self.plan.codec == CodecName::Av1).then_some(frame_number),
+        };
+    }
+
+    /// When the next frame is due; `None`: nothing is sent at present.
+    pub fn due(&self) -> Option<Micros> {
+        (self.published && !self.muted).then_some(self.next_at.max(self.pauses_until))
+    }
+
+    /// Sequence numbers leap.
+    pub fn leap(&mut self, by: u16) {
+        if self.stream.is_some() {
+            self.index += u32::from(by);
+        }
+    }
+
+    /// What follows is a new stream.
+    pub fn renew(&mut self) {
+        self.ssrcs = (self.dice.u32(), self.dice.u32());
+        self.index = self.dice.among(0..0x8000) as u32;
+        self.stream = None;
+        self.kept.clear();
+        self.choose_counters();
+        self.wants_key = true;
+    }
+
+    /// What follows is in another codec.
+    pub fn switch_codec(&mut self, codec: CodecName) {
+        if codec.kind() == self.plan.codec.kind() && codec != self.plan.codec {
+            self.plan.codec = codec;
+            self.choose_counters();
+            self.wants_key = true;
+        }
+    }
+
+    /// Sends a frame.
+    pub fn send_frame(
+        &mut self,
+        now: Micros,
+        life: u32,
+        person: usize,
+        wire: &mut Wire<'_>,
+        post: &mut Post,
+    ) {
+        self.next_at = now + self.plan.interval;
+        let stream = *self.stream.get_or_insert_with(|| {
+            (self.began, self.first_index) = (now, self.index);
+            post.streams.push(StreamInfo {
+                person,
+                life,
+                source: self.plan.source,
+                ssrc: self.ssrcs.0,
+                rtx_ssrc: self.ssrcs.1,
+                clock_rate: self.plan.codec.clock_rate(),
+                timestamp_base: self.timestamp_base,
+                began: now,
+                first_index: self.index,
+            });
+            post.streams.len() as u32 - 1
+        });
+        let video = self.plan.codec.kind() == Kind::Video;
+        let may_key = self.key_at.is_none_or(|at| now >= at + KEY_INTERVAL);
+        let key = !video || (self.wants_key && may_key);
+        if key {
+            self.wants_key = false;
+            self.key_at = Some(now);
+        }
+        let parts = if video { self.dice.among(1..u64::from(self.plan.parts) + 1) as u8 } else { 1 };
+        let timestamp = self.timestamp_at(now);
+        for part in 0..parts {
+            let stamp = Stamp {
+                stream,
+                index: self.index,
+                timestamp,
+                frame: self.frame,
+                part,
+                parts,
+                key,
+                counters: self.counters,
+                codec: self.plan.codec,
+                short_ids: self.ids == PictureIds::Short,
+            };
+            self.index += 1;
+            let payload = codec::write_payload(self.ids, &stamp, self.plan.bytes);
+            self.octets = self.octets.wrapping_add(payload.len() as u32);
+            self.write(now, &stamp, &payload, None, wire, post);
+            self.kept.push_back(Kept { stamp, payload });
+        }
+        while self.kept.len() > KEPT {
+            self.kept.pop_front();
+        }
+        self.frame += 1;
+        let next = &mut self.counters;
+        let mask = if self.ids == PictureIds::Short { 0x7f } else { 0x7fff };
+        next.picture_id = next.picture_id.map(|id| id.wrapping_add(1) & mask);
+        next.tl0 = next.tl0.map(|tl0| tl0.wrapping_add(1));
+        next.frame_number = next.frame_number.map(|number| number.wrapping_add(1));
+    }
+
+    fn timestamp_at(&self, now: Micros) -> u32 {
+        let ticks = (now - self.began) * u64::from(self.plan.codec.clock_rate()) / 1_000_000;
+        self.timestamp_base.wrapping_add(ticks as u32)
+    }
+
+    /// Writes one packet, or as `repeats` its retransmission.
+    fn write(
+        &self,
+        now: Micros,
+        stamp: &Stamp,
+        payload: &[u8],
+        repeats: Option<u32>,
+        wire: &mut Wire<'_>,
+        post: &mut Post,
+    ) {
+        let numbering = wire.numbering;
+        let mut block = ExtensionBlock::new();
+        block.push(numbering.transport_cc(), &wire.transport_sequence.to_be_bytes());
+        *wire.transport_sequence = wire.transport_sequence.wrapping_add(1);
+        if repeats.is_some()
+            || stamp.index.wrapping_sub(self.first_index) < NAMED_PACKETS
+            || now < self.began + 3_000_000
+        {
+            block.push(numbering.mid(), self.mid.to_string().as_bytes());
+        }
+        if let Some(descriptor) = codec::dependency_descriptor(stamp) {
+            block.push(numbering.dependency_descriptor(), &descriptor);
+        }
+        let pt = numbering.payload_type(stamp.codec);
+        let index = repeats.unwrap_or(stamp.index);
+        let fields = RtpFields {
+            marker: stamp.ends_frame() && self.plan.codec.kind() == Kind::Video,
+            payload_type: if repeats.is_some() { pt + 1 } else { pt },
+            sequence: index as u16,
+            timestamp: stamp.timestamp,
+            ssrc: if repeats.is_some() { self.ssrcs.1 } else { self.ssrcs.0 },
+        };
+        let mut buffer = vec![0; RTP_HEADER_WRITE_MAX + 2 + payload.len() + RTP_OVERHEAD_MAX];
+        let Some(header) = write_header(&mut buffer, &fields, &block) else { return };
+        let mut end = header;
+        if repeats.is_some() {
+            buffer[end..end + 2].copy_from_slice(&(stamp.index as u16).to_be_bytes());
+            end += 2;
+        }
+        buffer[end..end + payload.len()].copy_from_slice(payload);
+        end += payload.len();
+        let Some(length) = wire.srtp.seal_rtp(&mut buffer, header, end, u64::from(index)) else { return };
+        buffer.truncate(length);
+        let sent = Sent { stamp: *stamp, recovered: repeats.is_some(), ssrc: fields.ssrc };
+        post.out.push(Out::Datagram { bytes: buffer, what: What::Rtp(sent) });
+    }
+
+    /// Sends again what is asked for.
+    pub fn repeat(&mut self, now: Micros, lost: &[u16], wire: &mut Wire<'_>, post: &mut Post) {
+        if self.plan.codec == CodecName::Opus || !self.published {
+            return;
+        }
+        for sequence in lost {
+            let Some(kept) = self.kept.iter().rev().find(|kept| kept.stamp.index as u16 == *sequence) else {
+                continue;
+            };
+            self.write(now, &kept.stamp, &kept.payload, Some(self.rtx_index), wire, post);
+            self.rtx_index += 1;
+        }
+    }
+
+    /// Writes a sender report. `wall` is the sender's own clock, NTP format.
+    pub fn report(&self, now: Micros, wall: u64, writer: &mut RtcpWriter<'_>) {
+        if self.stream.is_none() || !self.published {
+            return;
+        }
+        let packets = self.index.wrapping_sub(self.first_index);
+        writer.sender_report(Ssrc(self.ssrcs.0), wall, self.timestamp_at(now), packets, self.octets, &[]);
+        writer.sdes_cname(Ssrc(self.ssrcs.0), "sim");
+    }
+}

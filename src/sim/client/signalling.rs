@@ -1,0 +1,440 @@
+//! What an endpoint says and hears over signalling: joining, offers and answers, subscriptions, coming back.
+
+use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
+use crate::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Resume, Source};
+use crate::core::event::{
+    Event, Joined, ParticipantInfo, RefusalCode, Resumed, SlotCounts, SlotMap, TrackInfo,
+};
+use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use crate::sim::dice::Dice;
+use crate::sim::network::Micros;
+use crate::sim::plan::name;
+use crate::sim::sdp::{self, Answer, Role, Section};
+use crate::wire::stun_check::Credentials;
+
+/// Somebody whose name is not known.
+const NOBODY: usize = 99;
+
+fn person_of(name: &str) -> usize {
+    name.bytes().next().map_or(NOBODY, |letter| usize::from(letter.wrapping_sub(b'A')))
+}
+
+impl Endpoint {
+    fn ask(&mut self, asked: Asked, signal: Signal, post: &mut Post) {
+        self.requests += 1;
+        self.asked.insert(self.requests, asked);
+        post.out.push(Out::Signal(self.requests, signal));
+    }
+
+    /// Asks to enter the room.
+    pub fn join(&mut self, room: &RoomId, post: &mut Post) {
+        let join = Join {
+            room: room.clone(),
+            name: name(self.person),
+            auto_subscribe: self.plan.auto_subscribe,
+            lifeline: Lifeline::Signalling,
+        };
+        self.ask(Asked::Enter, Signal::Join(join), post);
+    }
+
+    /// Asks to come back, on a new connection. False: they had not got so far as to have anything to come back to.
+    pub fn resume(&mut self, post: &mut Post) -> bool {
+        self.asked.clear();
+        let Some(joined) = &self.joined else { return false };
+        let resume = Resume {
+            room: joined.room.clone(),
+            participant: joined.participant,
+            secret: joined.secret.clone(),
+        };
+        self.ask(Asked::Enter, Signal::Resume(resume), post);
+        true
+    }
+
+    /// Mutes or unmutes a source.
+    pub fn mute(&mut self, source: Source, muted: bool, post: &mut Post) {
+        let Some(track) = self.own_track(source) else { return };
+        if muted == self.is_muted(source) {
+            return;
+        }
+        self.note_muted(source, muted);
+        self.ask(Asked::Other("mute"), Signal::Command(Command::Mute { track, muted }), post);
+    }
+
+    fn note_muted(&mut self, source: Source, muted: bool) {
+        if muted {
+            self.muted.insert(source);
+        } else {
+            self.muted.remove(&source);
+        }
+        let sender = self.senders.iter_mut().find(|sender| sender.plan.source == source);
+        if let Some(sender) = sender {
+            // An encoder that begins again begins with a key frame; a stubborn one has never stopped.
+            sender.wants_key |= sender.muted && !muted;
+            sender.muted = muted && !self.stubborn;
+        }
+    }
+
+    fn track_of(&self, person: usize, source: Source) -> Option<TrackId> {
+        let mut tracks = self.room.tracks.iter();
+        tracks
+            .find(|(_, known)| known.person == person && known.info.source == source)
+            .map(|(track, _)| *track)
+    }
+
+    /// Receives somebody's track, or no longer.
+    pub fn subscribe(&mut self, of: usize, source: Source, wanted: bool, post: &mut Post) {
+        let Some(track) = self.track_of(of, source) else { return };
+        if wanted {
+            self.unwanted.remove(&track);
+            self.ask(Asked::Other("subscribe"), Signal::Command(Command::Subscribe(track)), post);
+        } else {
+            self.unwanted.insert(track);
+            self.paused.remove(&track);
+            self.ask(Asked::Other("unsubscribe"), Signal::Command(Command::Unsubscribe(track)), post);
+        }
+    }
+
+    /// Stops or resumes receiving somebody's track.
+    pub fn pause(&mut self, of: usize, source: Source, paused: bool, post: &mut Post) {
+        let Some(track) = self.track_of(of, source) else { return };
+        if self.unwanted.contains(&track) || paused == self.paused.contains(&track) {
+            return;
+        }
+        if paused {
+            self.paused.insert(track);
+        } else {
+            self.paused.remove(&track);
+        }
+        self.ask(Asked::Other("pause"), Signal::Command(Command::Pause { track, paused }), post);
+    }
+
+    /// Sends everyone a message.
+    pub fn tell_all(&mut self, post: &mut Post) {
+        let data = Command::Data { to: None, topic: "greeting".into(), payload: r#""hello""#.into() };
+        self.ask(Asked::Other("data"), Signal::Command(data), post);
+    }
+
+    /// Goes.
+    pub fn leave(&mut self, post: &mut Post) {
+        self.leaves = true;
+        self.ask(Asked::Other("leave"), Signal::Command(Command::Leave), post);
+    }
+
+    /// Publishes a source, or no longer.
+    pub fn publish(&mut self, source: Source, yes: bool, post: &mut Post) {
+        let Some(number) = self.sections_of_source(source) else { return };
+        let is_published = matches!(self.sections[number].role, Role::Publish { .. });
+        if yes == is_published || self.joined.is_none() {
+            return;
+        }
+        let life = u64::from(self.life) << 32 | self.version;
+        let sender = self.senders.iter_mut().find(|sender| sender.plan.source == source);
+        let Some(sender) = sender else { return };
+        sender.published = false;
+        if yes {
+            // A sender that begins anew begins a stream.
+            let dice = Dice::of(self.seed, "again", life << 8 | self.person as u64);
+            *sender = Sender::new(sender.plan.clone(), number, dice);
+            sender.muted = self.muted.contains(&source) && !self.stubborn;
+            let declared = self.plan.declares.then_some(sender.ssrcs);
+            self.sections[number].role = Role::Publish { declared };
+        } else {
+            self.sections[number].role = Role::Inactive;
+            self.own_tracks.remove(&source);
+        }
+        self.offer(post);
+    }
+
+    fn sections_of_source(&self, source: Source) -> Option<usize> {
+        self.senders.iter().find(|sender| sender.plan.source == source).map(|sender| sender.mid)
+    }
+
+    /// Restarts ICE.
+    pub fn restart_ice(&mut self, post: &mut Post) {
+        if self.version > 0 {
+            self.credentials = (self.dice.text(8), self.dice.text(24));
+            self.offer(post);
+        }
+    }
+
+    /// Offers what is to be negotiated; behind an offer under way.
+    pub fn offer(&mut self, post: &mut Post) {
+        if self.joined.is_none() {
+            return;
+        }
+        if self.asked.values().any(|asked| *asked == Asked::Offer) {
+            self.offer_again = true;
+            return;
+        }
+        self.offer_again = false;
+        self.add_slots();
+        self.version += 1;
+        let digest =
+            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate(self.person, self.life));
+        let pairs: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        let credentials = (self.credentials.0.as_str(), self.credentials.1.as_str());
+        let sdp = sdp::offer(self.version, self.numbering, credentials, &pairs.join(":"), &self.sections);
+        let publishing = self.senders.iter().filter(|sender| {
+            self.sections.get(sender.mid).is_some_and(|section| matches!(section.role, Role::Publish { .. }))
+        });
+        let publications = publishing.map(|sender| PublicationRequest {
+            mid: Mid::from(sender.mid.to_string().as_str()),
+            source: sender.plan.source,
+            muted: self.is_muted(sender.plan.source),
+        });
+        let command = Command::Offer { sdp, publications: publications.collect() };
+        self.ask(Asked::Offer, Signal::Command(command), post);
+    }
+
+    fn slots_of(&self, kind: Kind) -> usize {
+        self.sections.iter().filter(|section| section.kind == kind && section.role == Role::Slot).count()
+    }
+
+    fn add_slots(&mut self) {
+        for number in 0..self.slots_wanted.audio.max(self.slots_wanted.video) {
+            for (kind, wanted) in
+                [(Kind::Audio, self.slots_wanted.audio), (Kind::Video, self.slots_wanted.video)]
+            {
+                if number < wanted && self.slots_of(kind) <= number {
+                    let codecs = self.slot_codecs(kind, number);
+                    self.sections.push(Section { kind, role: Role::Slot, codecs });
+                }
+            }
+        }
+    }
+
+    fn add_senders(&mut self) {
+        for source in self.plan.sources.clone() {
+            let number = self.sections.len();
+            let name = u64::from(self.life) << 32 | (self.person as u64) << 8 | number as u64;
+            let dice = Dice::of(self.seed, "sender", name);
+            let mut sender = Sender::new(source.clone(), number, dice);
+            sender.muted &= !self.stubborn;
+            let declared = self.plan.declares.then_some(sender.ssrcs);
+            let role = if source.at_once { Role::Publish { declared } } else { Role::Inactive };
+            let mut codecs = vec![source.codec];
+            if source.source.kind() == Kind::Video {
+                codecs.extend(sdp_codecs().into_iter().filter(|codec| *codec != source.codec));
+            }
+            self.sections.push(Section { kind: source.source.kind(), role, codecs });
+            self.senders.push(sender);
+        }
+    }
+
+    /// Something was said to them.
+    pub fn on_event(&mut self, now: Micros, event: Event, post: &mut Post) {
+        match event {
+            Event::Joined(request, joined) => {
+                self.replied(request.as_ref(), post);
+                self.on_joined(&joined);
+                self.add_slots();
+                self.add_senders();
+                self.joined = Some(*joined);
+                self.offer(post);
+                self.want_all(post);
+            }
+            Event::Resumed(request, resumed) => {
+                self.replied(request.as_ref(), post);
+                self.on_resumed(*resumed, post);
+            }
+            Event::Answer { request, sdp, publications } => {
+                self.replied(request.as_ref(), post);
+                self.own_tracks = publications
+                    .iter()
+                    .map(|publication| (publication.info.source, publication.info.track))
+                    .collect();
+                self.on_answer(now, &sdp);
+                if self.offer_again {
+                    self.offer(post);
+                }
+            }
+            Event::Done(request) => self.replied(request.as_ref(), post),
+            Event::Refused(request, refusal) => {
+                self.replied(request.as_ref(), post);
+                let expected = [RefusalCode::UnknownTrack, RefusalCode::UnknownParticipant];
+                if !expected.contains(&refusal.code) {
+                    post.complain(format!("{} was refused something: {refusal:?}", name(self.person)));
+                }
+                self.closed |= refusal.code == RefusalCode::UnknownParticipant;
+            }
+            Event::ParticipantJoined(info) => self.meet(&info, post),
+            Event::ParticipantReconnecting(who) => self.set_reconnecting(who, true, post),
+            Event::ParticipantResumed(who) => self.set_reconnecting(who, false, post),
+            Event::ParticipantLeft(who, _) => {
+                if self.room.people.remove(&who).is_none() {
+                    post.complain(format!(
+                        "{} was told that somebody left who was not there",
+                        name(self.person)
+                    ));
+                }
+            }
+            Event::TrackAdded(info) => {
+                let track = info.track;
+                self.meet_track(info);
+                self.want(track, post);
+            }
+            Event::TrackRemoved(track, _) => self.forget_track(track),
+            Event::TrackMuted { track, muted, .. } => match self.room.tracks.get_mut(&track) {
+                Some(known) => known.info.muted = muted,
+                None => {
+                    post.complain(format!("{} was told that an unknown track is muted", name(self.person)))
+                }
+            },
+            Event::SlotMap(map) => self.on_slot_map(map, post),
+            Event::MoreSlots(wanted) => {
+                self.slots_wanted = SlotCounts {
+                    audio: wanted.audio.max(self.slots_wanted.audio),
+                    video: wanted.video.max(self.slots_wanted.video),
+                };
+                self.offer(post);
+            }
+            Event::CannotReceive { track, .. } => {
+                self.room.cannot.insert(track);
+            }
+            Event::Data { .. } => {}
+            Event::Closing(_) | Event::Left(_) => self.closed = true,
+        }
+    }
+
+    fn replied(&mut self, request: Option<&RequestId>, post: &mut Post) {
+        let number = request.and_then(|request| request.0.parse().ok());
+        if number.and_then(|number: u64| self.asked.remove(&number)).is_none() {
+            post.complain(format!("{} got a reply to nothing: {request:?}", name(self.person)));
+        }
+    }
+
+    fn on_joined(&mut self, joined: &Joined) {
+        self.room.people.clear();
+        self.room.tracks.clear();
+        self.slots_wanted = SlotCounts {
+            audio: joined.slots.audio.max(self.slots_wanted.audio),
+            video: joined.slots.video.max(self.slots_wanted.video),
+        };
+        for info in &joined.participants {
+            self.room.people.insert(info.participant, (person_of(&info.name), info.reconnecting));
+            for track in &info.tracks {
+                self.meet_track(track.clone());
+            }
+        }
+    }
+
+    fn meet(&mut self, info: &ParticipantInfo, post: &mut Post) {
+        let known = (person_of(&info.name), info.reconnecting);
+        if self.room.people.insert(info.participant, known).is_some() {
+            post.complain(format!("{} was told twice that {} joined", name(self.person), info.name));
+        }
+    }
+
+    fn meet_track(&mut self, info: TrackInfo) {
+        let person = self.room.people.get(&info.participant).map_or(NOBODY, |known| known.0);
+        self.room.tracks.insert(info.track, KnownTrack { info, person });
+    }
+
+    fn forget_track(&mut self, track: TrackId) {
+        self.room.tracks.remove(&track);
+        self.room.cannot.remove(&track);
+        self.unwanted.remove(&track);
+        self.paused.remove(&track);
+    }
+
+    fn set_reconnecting(&mut self, who: ParticipantId, reconnecting: bool, post: &mut Post) {
+        match self.room.people.get_mut(&who) {
+            Some(known) => known.1 = reconnecting,
+            None => post.complain(format!("{} was told of a stranger's connection", name(self.person))),
+        }
+    }
+
+    /// Whoever does not receive everything anyway asks for each track.
+    fn want(&mut self, track: TrackId, post: &mut Post) {
+        if !self.plan.auto_subscribe && !self.unwanted.contains(&track) {
+            self.ask(Asked::Other("subscribe"), Signal::Command(Command::Subscribe(track)), post);
+        }
+    }
+
+    fn want_all(&mut self, post: &mut Post) {
+        for track in self.room.tracks.keys().copied().collect::<Vec<_>>() {
+            self.want(track, post);
+        }
+    }
+
+    fn on_slot_map(&mut self, map: SlotMap, post: &mut Post) {
+        if self.room.slot_map.as_ref().is_some_and(|old| old.revision >= map.revision) {
+            post.complain(format!("{} was told an older slot map behind a newer one", name(self.person)));
+        }
+        for slot in &map.slots {
+            if let Some((track, _)) = slot.track
+                && !self.room.tracks.contains_key(&track)
+            {
+                post.complain(format!("{} was shown a track that is not known", name(self.person)));
+            }
+        }
+        self.room.slot_map = Some(map);
+    }
+
+    fn on_answer(&mut self, now: Micros, sdp: &str) {
+        let answer = Answer::read(sdp);
+        let username = format!("{}:{}", answer.ufrag, self.credentials.0);
+        let fresh = self.remote.as_ref().is_none_or(|remote| remote.username != username);
+        self.remote = Some(Credentials { username, password: answer.password, tie_breaker: 77 });
+        if fresh {
+            self.unanswered = 0;
+            self.check_at = Some(now);
+        }
+        for (mid, (ssrc, rtx)) in answer.streams {
+            let section = mid.parse().ok().and_then(|number: usize| self.sections.get(number));
+            let Some(section) = section.filter(|section| section.role == Role::Slot) else { continue };
+            let kind = section.kind;
+            self.slots.entry(ssrc).or_insert_with(|| Viewing::new(mid, kind));
+            if let Some(rtx) = rtx {
+                self.rtx.insert(rtx, ssrc);
+            }
+        }
+        for sender in &mut self.senders {
+            let role = self.sections.get(sender.mid).map(|section| &section.role);
+            sender.published = matches!(role, Some(Role::Publish { .. }));
+        }
+    }
+
+    /// Brings the room and our wishes together again.
+    fn on_resumed(&mut self, resumed: Resumed, post: &mut Post) {
+        self.on_joined(&resumed.joined);
+        self.joined = Some(resumed.joined);
+        self.on_slot_map(resumed.slot_map, post);
+        self.room.cannot.clear();
+        let known: Vec<TrackId> = self.room.tracks.keys().copied().collect();
+        self.unwanted.retain(|track| known.contains(track));
+        self.paused.retain(|track| known.contains(track));
+        for publication in &resumed.publications {
+            let source = publication.info.source;
+            let muted = self.is_muted(source);
+            self.own_tracks.insert(source, publication.info.track);
+            if publication.info.muted != muted {
+                let command = Command::Mute { track: publication.info.track, muted };
+                self.ask(Asked::Other("mute"), Signal::Command(command), post);
+            }
+        }
+        for track in known {
+            let there = resumed.subscriptions.iter().find(|(of, _)| *of == track);
+            let command = match (self.unwanted.contains(&track), there) {
+                (true, Some(_)) => Command::Unsubscribe(track),
+                (false, None) => Command::Subscribe(track),
+                (false, Some((_, paused))) if *paused != self.paused.contains(&track) => {
+                    Command::Pause { track, paused: !paused }
+                }
+                _ => continue,
+            };
+            let subscribes = matches!(command, Command::Subscribe(_));
+            self.ask(Asked::Other("subscription"), Signal::Command(command), post);
+            if subscribes && self.paused.contains(&track) {
+                let pause = Command::Pause { track, paused: true };
+                self.ask(Asked::Other("pause"), Signal::Command(pause), post);
+            }
+        }
+        // What was offered when the connection broke may not have been heard.
+        self.offer(post);
+    }
+}
+
+fn sdp_codecs() -> Vec<crate::sim::codec::CodecName> {
+    crate::sim::codec::VIDEO_CODECS.to_vec()
+}

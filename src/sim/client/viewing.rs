@@ -1,0 +1,217 @@
+//! Viewing: one slot as its receiver sees it: packets put in order, frames decoded, what is missing asked for, as a
+//! browser does it. It notes what could not be decoded though everything was there.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use super::Post;
+use crate::core::command::Kind;
+use crate::core::ids::Ssrc;
+use crate::core::media::receive::ReceiveStatistics;
+use crate::core::media::rtcp::ReportBlock;
+use crate::sim::codec::Stamp;
+use crate::sim::network::Micros;
+
+/// The first request for a packet, and every other one, comes this long after the gap was seen or the last request, µs.
+const NACK_AFTER: Micros = 20_000;
+const NACK_AGAIN: Micros = 100_000;
+const NACK_TRIES: u8 = 6;
+/// A picture that has stood still for so long though newer packets came needs a key frame, µs.
+const STUCK_AFTER: Micros = 250_000;
+const PLI_INTERVAL: Micros = 400_000;
+/// Packets that wait for those before them.
+const WAITING_MAX: usize = 600;
+
+#[derive(Debug, Clone, Copy)]
+struct Hole {
+    ask_at: Micros,
+    tries: u8,
+}
+
+/// What a slot asks of the server.
+#[derive(Debug, Default)]
+pub struct Asks {
+    /// Lost packets.
+    pub lost: Vec<u16>,
+    /// A key frame.
+    pub keyframe: bool,
+}
+
+/// One slot.
+#[derive(Debug)]
+pub struct Viewing {
+    /// Its section.
+    pub mid: String,
+    kind: Kind,
+    statistics: ReceiveStatistics,
+    highest: Option<u64>,
+    holes: BTreeMap<u64, Hole>,
+    waiting: BTreeMap<u64, Stamp>,
+    /// The index that follows the last decoded frame.
+    next: Option<u64>,
+    last: Option<Stamp>,
+    stuck_since: Option<Micros>,
+    asked_at: Option<Micros>,
+    /// Frames decoded lately: when, and of which stream.
+    pub decoded: VecDeque<(Micros, u32)>,
+}
+
+impl Viewing {
+    /// Nothing has come.
+    pub fn new(mid: String, kind: Kind) -> Self {
+        let rate = if kind == Kind::Audio { 48_000 } else { 90_000 };
+        Self {
+            mid,
+            kind,
+            statistics: ReceiveStatistics::new(rate),
+            highest: None,
+            holes: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            next: None,
+            last: None,
+            stuck_since: None,
+            asked_at: None,
+            decoded: VecDeque::new(),
+        }
+    }
+
+    /// A packet came by the stream itself.
+    pub fn on_packet(
+        &mut self,
+        now: (Micros, Instant),
+        index: u64,
+        timestamp: u32,
+        stamp: Stamp,
+        post: &mut Post,
+    ) {
+        self.statistics.on_packet(now.1, index, timestamp);
+        if self.kind == Kind::Video {
+            let next = self.highest.map_or(index, |highest| highest + 1);
+            if index > next + 1000 {
+                self.holes.clear();
+            } else {
+                for missing in next..index {
+                    self.holes.insert(missing, Hole { ask_at: now.0 + NACK_AFTER, tries: 0 });
+                }
+            }
+        }
+        self.highest = self.highest.max(Some(index));
+        self.place(now.0, index, stamp, post);
+    }
+
+    /// A packet came again; `sequence` is that of the original.
+    pub fn on_repeated(&mut self, now: Micros, sequence: u16, stamp: Stamp, post: &mut Post) {
+        let Some(highest) = self.highest else { return };
+        let back = (highest as u16).wrapping_sub(sequence).cast_signed();
+        let Some(index) = highest.checked_add_signed(-i64::from(back)) else { return };
+        self.place(now, index, stamp, post);
+    }
+
+    fn place(&mut self, now: Micros, index: u64, stamp: Stamp, post: &mut Post) {
+        self.holes.remove(&index);
+        if self.kind == Kind::Audio {
+            self.note(now, &stamp);
+            return;
+        }
+        if self.next.is_some_and(|next| index < next) {
+            return;
+        }
+        self.waiting.insert(index, stamp);
+        while self.waiting.len() > WAITING_MAX {
+            self.waiting.pop_first();
+        }
+        self.decode(now, post);
+        let stuck = !self.waiting.is_empty();
+        self.stuck_since = if stuck { self.stuck_since.or(Some(now)) } else { None };
+    }
+
+    fn decode(&mut self, now: Micros, post: &mut Post) {
+        loop {
+            let starts: Option<u64> = match self.next.filter(|next| self.is_whole(*next)) {
+                Some(next) => Some(next),
+                None => {
+                    let keys = self.waiting.iter().filter(|(_, stamp)| stamp.starts_key());
+                    let mut keys = keys.map(|(index, _)| *index);
+                    keys.find(|index| self.is_whole(*index))
+                }
+            };
+            let Some(start) = starts else { return };
+            let Some(stamp) = self.waiting.get(&start).copied() else { return };
+            if let Some(last) = self.last.filter(|_| Some(start) == self.next && !stamp.key) {
+                let continues =
+                    last.stream == stamp.stream && stamp.frame == last.frame + 1 && stamp.codec == last.codec;
+                if !continues {
+                    post.complain(format!(
+                        "frame {stamp:?} was spliced behind {last:?}: it cannot be decoded"
+                    ));
+                }
+            }
+            self.next = Some(start + u64::from(stamp.parts));
+            self.last = Some(stamp);
+            self.waiting = self.waiting.split_off(&(start + u64::from(stamp.parts)));
+            self.holes = self.holes.split_off(&start);
+            self.stuck_since = if self.waiting.is_empty() { None } else { Some(now) };
+            self.note(now, &stamp);
+        }
+    }
+
+    /// Whether all packets of the frame that begins there have come.
+    fn is_whole(&self, start: u64) -> bool {
+        let Some(first) = self.waiting.get(&start) else { return false };
+        first.part == 0
+            && (0..u64::from(first.parts)).all(|part| {
+                self.waiting.get(&(start + part)).is_some_and(|stamp| {
+                    stamp.stream == first.stream
+                        && stamp.frame == first.frame
+                        && u64::from(stamp.part) == part
+                })
+            })
+    }
+
+    fn note(&mut self, now: Micros, stamp: &Stamp) {
+        self.decoded.push_back((now, stamp.stream));
+        while self.decoded.front().is_some_and(|(at, _)| at + 10_000_000 < now) {
+            self.decoded.pop_front();
+        }
+    }
+
+    /// When something is to be asked for.
+    pub fn deadline(&self) -> Option<Micros> {
+        let holes = self.holes.values().map(|hole| hole.ask_at).min();
+        let stuck = self.stuck_since.map(|since| {
+            let at = since + STUCK_AFTER;
+            self.asked_at.map_or(at, |asked| at.max(asked + PLI_INTERVAL))
+        });
+        holes.into_iter().chain(stuck).min()
+    }
+
+    /// What is to be asked for now.
+    pub fn asks(&mut self, now: Micros) -> Asks {
+        let mut asks = Asks::default();
+        self.holes.retain(|index, hole| {
+            if hole.ask_at <= now {
+                asks.lost.push(*index as u16);
+                hole.tries += 1;
+                hole.ask_at = now + NACK_AGAIN;
+            }
+            hole.tries < NACK_TRIES
+        });
+        let stuck = self.stuck_since.is_some_and(|since| now >= since + STUCK_AFTER);
+        let patient = self.asked_at.is_some_and(|at| now < at + PLI_INTERVAL);
+        if stuck && !patient {
+            self.asked_at = Some(now);
+            asks.keyframe = true;
+        }
+        asks
+    }
+
+    /// What a receiver report says of it.
+    pub fn report(&mut self, ssrc: u32, now: Instant) -> Option<ReportBlock> {
+        (self.statistics.packets() > 0).then(|| self.statistics.report_block(Ssrc(ssrc), now))
+    }
+
+    /// A sender report came.
+    pub fn on_sender_report(&mut self, now: Instant, ntp: u64) {
+        self.statistics.on_sender_report(now, ntp);
+    }
+}

@@ -1,0 +1,213 @@
+//! Deed: what somebody does in a world, or what befalls them.
+
+use super::codec::{CodecName, VIDEO_CODECS};
+use super::dice::Dice;
+use super::network::Micros;
+use super::plan::{Plan, SECOND, name};
+use crate::core::command::Source;
+
+/// Something at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// When, µs.
+    pub at: Micros,
+    /// Who.
+    pub who: usize,
+    /// What.
+    pub deed: Deed,
+}
+
+/// What somebody does, or what befalls them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// They mute or unmute a track of theirs.
+    Mute(Source, bool),
+    /// They stop or resume receiving somebody's track.
+    Pause(usize, Source, bool),
+    /// They receive somebody's track, or no longer.
+    Subscribe(usize, Source, bool),
+    /// They publish a track, or no longer.
+    Publish(Source, bool),
+    /// They leave.
+    Leave,
+    /// Their computer is switched off.
+    Vanish,
+    /// They come (again), if they are not there.
+    Join,
+    /// Their signalling breaks when so many more messages have passed.
+    Break {
+        /// Messages either way.
+        after: u8,
+        /// The server notices so much later, µs.
+        noticed: Micros,
+        /// They come back so much later, µs.
+        back: Micros,
+    },
+    /// Their address changes without their knowing (a NAT forgets).
+    Rebind,
+    /// Their address changes, and they know.
+    Move,
+    /// They restart ICE.
+    RestartIce,
+    /// They offer again what they offered.
+    Renegotiate,
+    /// Their sequence numbers leap, as after a long outage of a fast stream.
+    Leap(Source, u16),
+    /// They go on with a track in a new stream.
+    NewStream(Source),
+    /// They go on with a track in another codec.
+    SwitchCodec(Source, CodecName),
+    /// Their network is cut: up, down.
+    Cut(bool, bool, Micros),
+    /// They send nothing of a track for a while: a hidden page, a frozen camera.
+    Pausing(Source, Micros),
+    /// Datagrams that mean nothing come from their address.
+    Garbage(u8),
+    /// Somebody sends what was on their way once more, from elsewhere.
+    Replay,
+    /// Their handshake's first flight comes again.
+    HelloAgain,
+    /// They send everyone a message.
+    Data,
+}
+
+const SOURCES: [Source; 4] = [Source::Microphone, Source::Camera, Source::Screen, Source::ScreenAudio];
+
+impl Deed {
+    /// Whom else it concerns.
+    pub fn of(&self) -> Option<usize> {
+        match self {
+            Self::Pause(of, ..) | Self::Subscribe(of, ..) => Some(*of),
+            _ => None,
+        }
+    }
+
+    /// Everything that is done in a world.
+    pub fn draw_all(dice: &mut Dice, plan: &Plan) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let count = dice.among(0..4 + 3 * plan.people.len() as u64);
+        for _ in 0..count {
+            let at = dice.among(200_000..plan.heals_at);
+            let who = dice.among(0..plan.people.len() as u64) as usize;
+            let other = dice.among(0..plan.people.len() as u64) as usize;
+            Self::draw(dice, at, who, other, &mut steps);
+        }
+        steps.sort_by_key(|step| step.at);
+        steps.retain(|step| step.at < plan.heals_at);
+        steps
+    }
+
+    fn draw(dice: &mut Dice, at: Micros, who: usize, other: usize, steps: &mut Vec<Step>) {
+        let source = if dice.percent(70) { dice.pick(&SOURCES[..2]) } else { dice.pick(&SOURCES) };
+        let soon = at + dice.among(50_000..3 * SECOND);
+        let mut add = |at, deed| steps.push(Step { at, who, deed });
+        match dice.among(0..23) {
+            0..3 => {
+                add(at, Self::Mute(source, true));
+                add(soon, Self::Mute(source, false));
+            }
+            3 | 4 => {
+                add(at, Self::Pause(other, source, true));
+                add(soon, Self::Pause(other, source, false));
+            }
+            5 | 6 => {
+                add(at, Self::Subscribe(other, source, false));
+                add(soon, Self::Subscribe(other, source, true));
+            }
+            7 => {
+                add(at, Self::Publish(source, false));
+                add(soon, Self::Publish(source, true));
+            }
+            8 | 9 => {
+                add(at, if dice.percent(60) { Self::Leave } else { Self::Vanish });
+                add(soon, Self::Join);
+            }
+            10..13 => {
+                let after = dice.among(0..6) as u8;
+                let (noticed, back) = (dice.among(0..3 * SECOND), dice.among(50_000..4 * SECOND));
+                add(at, Self::Break { after, noticed, back });
+                if dice.percent(60) {
+                    add(at + back / 2, Self::Renegotiate);
+                }
+            }
+            13 => add(at, Self::Rebind),
+            14 => add(at, Self::Move),
+            15 => add(at, if dice.percent(70) { Self::RestartIce } else { Self::Renegotiate }),
+            16 => {
+                // Enough to take the slots that show it round their wrap.
+                for n in 0..9 {
+                    add(at + n * 300_000, Self::Leap(source, 7_900));
+                }
+            }
+            17 => add(at, Self::NewStream(source)),
+            18 => {
+                let codec = dice.pick(&VIDEO_CODECS);
+                add(at, Self::SwitchCodec(source, codec));
+            }
+            19 => {
+                let (up, down) = dice.pick(&[(true, true), (true, false), (false, true)]);
+                let long = dice.among(100_000..7 * SECOND);
+                add(at, Self::Cut(up, down, long));
+            }
+            20 => {
+                let long = dice.among(300_000..5 * SECOND);
+                add(at, Self::Pausing(source, long));
+            }
+            21 => {
+                let count = dice.among(1..40) as u8;
+                add(at, Self::Garbage(count));
+                add(soon, Self::HelloAgain);
+            }
+            _ => {
+                add(at, Self::Replay);
+                add(soon, Self::Data);
+            }
+        }
+    }
+
+    /// In words.
+    pub fn describe(&self) -> String {
+        let ms = |at: &Micros| format!("{} ms", at / 1000);
+        match self {
+            Self::Mute(source, muted) => format!("{} {source:?}", if *muted { "mutes" } else { "unmutes" }),
+            Self::Pause(of, source, paused) => {
+                format!("{} {}'s {source:?}", if *paused { "pauses" } else { "resumes" }, name(*of))
+            }
+            Self::Subscribe(of, source, wanted) => {
+                let does = if *wanted { "subscribes to" } else { "unsubscribes from" };
+                format!("{does} {}'s {source:?}", name(*of))
+            }
+            Self::Publish(source, yes) => {
+                format!("{} {source:?}", if *yes { "publishes" } else { "stops publishing" })
+            }
+            Self::Leave => "leaves".into(),
+            Self::Vanish => "vanishes".into(),
+            Self::Join => "comes, unless there".into(),
+            Self::Break { after, noticed, back } => format!(
+                "loses signalling after {after} more messages, noticed after {}, back after {}",
+                ms(noticed),
+                ms(back)
+            ),
+            Self::Rebind => "is given another port by a NAT".into(),
+            Self::Move => "moves to another network".into(),
+            Self::RestartIce => "restarts ICE".into(),
+            Self::Renegotiate => "offers again".into(),
+            Self::Leap(source, by) => format!("leaps {by} sequence numbers of {source:?}"),
+            Self::NewStream(source) => format!("goes on with {source:?} in a new stream"),
+            Self::SwitchCodec(source, codec) => format!("goes on with {source:?} as {codec:?}"),
+            Self::Cut(up, down, long) => {
+                let which = match (up, down) {
+                    (true, true) => "in both directions",
+                    (true, false) => "upwards",
+                    _ => "downwards",
+                };
+                format!("is cut off {which} for {}", ms(long))
+            }
+            Self::Pausing(source, long) => format!("sends nothing of {source:?} for {}", ms(long)),
+            Self::Garbage(count) => format!("seems to send {count} datagrams of garbage"),
+            Self::Replay => "has packets replayed from elsewhere".into(),
+            Self::HelloAgain => "begins the handshake again".into(),
+            Self::Data => "sends a message to all".into(),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The simulator: worlds of simulated people around the real core, under virtual time, and what must hold in them.
+//!
+//! A seed names a whole world ([`Plan`]); [`run`] plays it; the [`oracle`] watches. Two runs of one seed give one
+//! digest, whatever the machine does meanwhile. Nothing in here reads a clock, a socket or the system's randomness.
+
+pub mod client;
+pub mod codec;
+pub mod deed;
+pub mod dice;
+pub mod network;
+pub mod oracle;
+pub mod plan;
+pub mod sdp;
+mod world;
+
+pub use plan::{Cut, Plan};
+pub use world::{Outcome, run};

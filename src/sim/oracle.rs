@@ -1,0 +1,473 @@
+//! Oracle: what must hold in every world. It follows what the server was fed and what it was heard to say, opens every
+//! packet where it leaves the server, and complains of what should not be there, and of what should and is not.
+//!
+//! It knows the world better than the server does: every packet bears a stamp, and nothing is lost between the server
+//! and the oracle. What a network does behind that is the clients' own business.
+
+mod due;
+mod egress;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use super::client::StreamInfo;
+use super::codec::{CodecName, Counters, Stamp};
+use super::network::Micros;
+use super::plan::{PersonPlan, SECOND, name, seconds};
+use super::sdp::{Answer, Numbering};
+use crate::core::command::{Command, Kind, Source};
+use crate::core::event::{Event, SlotMap};
+use crate::core::ids::TrackId;
+use crate::core::media::srtp::SrtpReceiver;
+
+/// No more is told of one world.
+const COMPLAINTS_MAX: usize = 20;
+
+/// How long packets without a connectivity check are to be sent: the world's `media_timeout`, µs.
+pub const CONSENT: Micros = 4 * SECOND;
+/// Close to its end nobody can say what is due, µs.
+const CONSENT_MARGIN: Micros = SECOND / 2;
+
+/// A stretch of a slot in which one stream is forwarded with constant offsets.
+#[derive(Debug, Clone, Copy)]
+struct Epoch {
+    stream: u32,
+    codec: CodecName,
+    /// Number on the way out minus number on the way in.
+    base: i64,
+    timestamp_offset: u32,
+    counters_in: Counters,
+    counters_out: Counters,
+    first_index: u32,
+    /// Counts epochs.
+    number: u32,
+}
+
+/// A packet that left.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    at: Micros,
+    stamp: Stamp,
+    timestamp: u32,
+    epoch: u32,
+}
+
+/// One slot, as it leaves the server.
+#[derive(Debug)]
+struct Slot {
+    mid: String,
+    kind: Kind,
+    highest_out: Option<u64>,
+    highest_in: u32,
+    latest_timestamp: u32,
+    latest_at: Micros,
+    latest: Counters,
+    latest_ids: u16,
+    epoch: Option<Epoch>,
+    /// Those before, and the present one.
+    past: VecDeque<Epoch>,
+    epochs: u32,
+    synced: bool,
+    /// Whether it may flow all the same.
+    doubtful: bool,
+    unsynced_since: Micros,
+    sent: BTreeMap<u16, Left>,
+    forwarded: BTreeSet<(u32, u32)>,
+}
+
+/// One life of a person, as the server should know it.
+struct Member {
+    person: usize,
+    life: u32,
+    plan: PersonPlan,
+    numbering: Numbering,
+    gone: bool,
+    tap: Option<SrtpReceiver>,
+    keyed_at: Micros,
+    map: BTreeMap<String, (TrackId, u32)>,
+    slots: BTreeMap<u32, Slot>,
+    rtx: BTreeMap<u32, u32>,
+    paused: BTreeSet<TrackId>,
+    unsubscribed: BTreeSet<TrackId>,
+    subscribed: BTreeSet<TrackId>,
+    /// Where media may go.
+    ways: BTreeSet<SocketAddr>,
+    checked_at: Option<Micros>,
+    /// Since when connectivity has not lapsed.
+    checked_since: Micros,
+    reported_at: Micros,
+    incoming_since: Option<Micros>,
+    /// Something but media happened to them in this turn.
+    touched: bool,
+}
+
+/// A published track.
+#[derive(Debug)]
+struct Track {
+    owner: u64,
+    source: Source,
+    muted: bool,
+    alive: bool,
+    stream: Option<u32>,
+    codec: Option<CodecName>,
+    /// When its stream, codec or mute changed last.
+    changed_at: Micros,
+    fed_at: Micros,
+    /// Since when packets have come without a pause.
+    run_since: Micros,
+    asked_at: Micros,
+    key_at: Micros,
+    touched: bool,
+}
+
+/// A stream that comes in.
+#[derive(Debug, Default)]
+struct Stream {
+    highest: Option<u32>,
+    arrived: BTreeSet<u32>,
+    /// What is missing, and since when it is known.
+    holes: BTreeMap<u32, Micros>,
+}
+
+/// A packet that came in this turn and may have to go out.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    track: TrackId,
+    stamp: Stamp,
+}
+
+/// The checks.
+pub struct Oracle {
+    /// What was found.
+    pub complaints: Vec<String>,
+    members: BTreeMap<u64, Member>,
+    tracks: BTreeMap<TrackId, Track>,
+    streams: BTreeMap<u32, Stream>,
+    ufrags: BTreeMap<String, u64>,
+    owners: BTreeMap<SocketAddr, u64>,
+    checks: Vec<([u8; 12], u64)>,
+    /// Transactions of all checks that ever came.
+    transactions: BTreeSet<[u8; 12]>,
+    dues: Vec<Due>,
+    due_repeats: BTreeSet<(u64, u32, u16)>,
+    /// Packets forwarded in this turn.
+    observed: BTreeSet<(u64, u32, u32, u32)>,
+    gone_now: BTreeSet<u64>,
+    /// How much later than it should something may be.
+    slack: Micros,
+    /// Packets forwarded in all.
+    pub forwarded: u64,
+    /// Packets repeated in all.
+    pub repeated: u64,
+    /// Key frames asked for.
+    pub keyframes_asked: u64,
+}
+
+impl std::fmt::Debug for Oracle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Oracle").field("complaints", &self.complaints).finish_non_exhaustive()
+    }
+}
+
+impl Oracle {
+    /// Of a world whose server is that much late at most.
+    pub fn new(slack: Micros) -> Self {
+        Self {
+            complaints: Vec::new(),
+            members: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            ufrags: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            checks: Vec::new(),
+            transactions: BTreeSet::new(),
+            dues: Vec::new(),
+            due_repeats: BTreeSet::new(),
+            observed: BTreeSet::new(),
+            gone_now: BTreeSet::new(),
+            slack,
+            forwarded: 0,
+            repeated: 0,
+            keyframes_asked: 0,
+        }
+    }
+
+    /// Something is as it must not be.
+    pub fn complain(&mut self, now: Micros, what: impl AsRef<str>) {
+        if self.complaints.len() < COMPLAINTS_MAX {
+            self.complaints.push(format!("{}: {}", seconds(now), what.as_ref()));
+        }
+    }
+
+    fn who(&self, session: u64) -> String {
+        self.members.get(&session).map_or("nobody".into(), |member| name(member.person))
+    }
+
+    /// Somebody was let in.
+    pub fn admitted(
+        &mut self,
+        now: Micros,
+        session: u64,
+        (person, life): (usize, u32),
+        plan: &PersonPlan,
+        numbering: Numbering,
+    ) {
+        let member = Member {
+            person,
+            life,
+            plan: plan.clone(),
+            numbering,
+            gone: false,
+            tap: None,
+            keyed_at: 0,
+            map: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            rtx: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            unsubscribed: BTreeSet::new(),
+            subscribed: BTreeSet::new(),
+            ways: BTreeSet::new(),
+            checked_at: None,
+            checked_since: now,
+            reported_at: now,
+            incoming_since: None,
+            touched: true,
+        };
+        self.members.insert(session, member);
+    }
+
+    /// A handshake was done at the server.
+    pub fn keyed(&mut self, now: Micros, session: u64, tap: SrtpReceiver) {
+        if let Some(member) = self.members.get_mut(&session) {
+            (member.tap, member.keyed_at, member.touched) = (Some(tap), now, true);
+            for slot in member.slots.values_mut() {
+                slot.lose_sync(now);
+            }
+        }
+    }
+
+    /// The server has forgotten somebody.
+    pub fn gone(&mut self, session: u64) {
+        if let Some(member) = self.members.get_mut(&session) {
+            member.gone = true;
+            self.gone_now.insert(session);
+        }
+        for track in self.tracks.values_mut().filter(|track| track.owner == session) {
+            track.alive = false;
+        }
+    }
+
+    /// Whether the server has forgotten them.
+    pub fn is_gone(&self, session: u64) -> bool {
+        self.members.get(&session).is_none_or(|member| member.gone)
+    }
+
+    /// A command reached the server.
+    pub fn fed_command(&mut self, now: Micros, session: u64, command: &Command) {
+        let Some(member) = self.members.get_mut(&session) else { return };
+        member.touched = true;
+        let is_subscribed = |member: &Member, track: &TrackId| {
+            if member.plan.auto_subscribe {
+                !member.unsubscribed.contains(track)
+            } else {
+                member.subscribed.contains(track)
+            }
+        };
+        match command {
+            Command::Mute { track, muted } => {
+                let Some(track_model) = self.tracks.get_mut(track) else { return };
+                if track_model.muted == *muted {
+                    return;
+                }
+                (track_model.muted, track_model.touched, track_model.changed_at) = (*muted, true, now);
+                self.lose_sync_of(now, *track);
+            }
+            Command::Pause { track, paused } => {
+                if !is_subscribed(member, track) {
+                    return;
+                }
+                if *paused {
+                    member.paused.insert(*track);
+                } else {
+                    member.paused.remove(track);
+                }
+                let mids: Vec<String> = member
+                    .map
+                    .iter()
+                    .filter(|(_, shown)| shown.0 == *track)
+                    .map(|(mid, _)| mid.clone())
+                    .collect();
+                for slot in member.slots.values_mut().filter(|slot| mids.contains(&slot.mid)) {
+                    slot.lose_sync(now);
+                }
+            }
+            Command::Subscribe(track) => {
+                if !is_subscribed(member, track) {
+                    member.paused.remove(track);
+                }
+                member.unsubscribed.remove(track);
+                member.subscribed.insert(*track);
+            }
+            Command::Unsubscribe(track) => {
+                member.subscribed.remove(track);
+                member.unsubscribed.insert(*track);
+                member.paused.remove(track);
+                member.map.retain(|_, shown| shown.0 != *track);
+            }
+            Command::Offer { .. } | Command::Data { .. } | Command::Leave => {}
+        }
+    }
+
+    /// Something else than media happened to somebody.
+    pub fn touch(&mut self, session: u64) {
+        if let Some(member) = self.members.get_mut(&session) {
+            member.touched = true;
+        }
+    }
+
+    fn lose_sync_of(&mut self, now: Micros, track: TrackId) {
+        for member in self.members.values_mut() {
+            let map = &member.map;
+            for slot in member.slots.values_mut() {
+                if map.get(&slot.mid).is_some_and(|shown| shown.0 == track) {
+                    slot.lose_sync(now);
+                }
+            }
+        }
+    }
+
+    /// The server told somebody something.
+    pub fn told(&mut self, now: Micros, session: u64, event: &Event) {
+        match event {
+            Event::Answer { sdp, publications, .. } => {
+                let answer = Answer::read(sdp);
+                self.ufrags.insert(answer.ufrag.clone(), session);
+                for (mid, (ssrc, rtx)) in answer.streams {
+                    let Some(member) = self.members.get_mut(&session) else { return };
+                    let kind = if rtx.is_some() { Kind::Video } else { Kind::Audio };
+                    member.slots.entry(ssrc).or_insert_with(|| Slot::new(now, mid, kind));
+                    if let Some(rtx) = rtx {
+                        member.rtx.insert(rtx, ssrc);
+                    }
+                }
+                let listed: BTreeSet<TrackId> = publications.iter().map(|one| one.info.track).collect();
+                for (id, track) in &mut self.tracks {
+                    if track.owner == session && !listed.contains(id) {
+                        track.alive = false;
+                    }
+                }
+                for publication in publications {
+                    self.tracks
+                        .entry(publication.info.track)
+                        .or_insert_with(|| Track::new(now, session, &publication.info));
+                }
+                self.touch(session);
+            }
+            Event::SlotMap(map) => self.mapped(now, session, map),
+            Event::Resumed(_, resumed) => {
+                self.mapped(now, session, &resumed.slot_map);
+                self.touch(session);
+            }
+            _ => {}
+        }
+    }
+
+    fn mapped(&mut self, now: Micros, session: u64, map: &SlotMap) {
+        let Some(member) = self.members.get_mut(&session) else { return };
+        let mut new = BTreeMap::new();
+        for slot in &map.slots {
+            if let Some(shown) = slot.track {
+                new.insert(slot.mid.to_string(), shown);
+            }
+        }
+        for slot in member.slots.values_mut() {
+            if member.map.get(&slot.mid) != new.get(&slot.mid) {
+                slot.lose_sync(now);
+            }
+        }
+        if member.map != new {
+            member.touched = true;
+        }
+        let shown: Vec<TrackId> = new.values().map(|shown| shown.0).collect();
+        let mut sorted = shown.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        member.map = new;
+        let own = shown.iter().any(|id| self.tracks.get(id).is_some_and(|track| track.owner == session));
+        if sorted.len() != shown.len() || own {
+            let who = self.who(session);
+            self.complain(now, format!("{who} is shown a track twice, or an own one"));
+        }
+    }
+}
+
+impl Track {
+    fn new(now: Micros, owner: u64, info: &crate::core::event::TrackInfo) -> Self {
+        Self {
+            owner,
+            source: info.source,
+            muted: info.muted,
+            alive: true,
+            stream: None,
+            codec: None,
+            changed_at: now,
+            fed_at: 0,
+            run_since: now,
+            asked_at: 0,
+            key_at: 0,
+            touched: true,
+        }
+    }
+}
+
+impl Slot {
+    fn new(now: Micros, mid: String, kind: Kind) -> Self {
+        Self {
+            mid,
+            kind,
+            highest_out: None,
+            highest_in: 0,
+            latest_timestamp: 0,
+            latest_at: 0,
+            latest: Counters::default(),
+            latest_ids: 0,
+            epoch: None,
+            past: VecDeque::new(),
+            epochs: 0,
+            synced: false,
+            doubtful: false,
+            unsynced_since: now,
+            sent: BTreeMap::new(),
+            forwarded: BTreeSet::new(),
+        }
+    }
+
+    /// The next packet begins anew.
+    fn lose_sync(&mut self, now: Micros) {
+        (self.synced, self.doubtful) = (false, false);
+        self.unsynced_since = now;
+    }
+
+    /// The next packet begins anew, or it does not.
+    fn doubt_sync(&mut self, now: Micros) {
+        self.doubtful |= self.synced;
+        self.synced = false;
+        self.unsynced_since = now;
+    }
+}
+
+/// Finds who publishes a stream, and as what.
+fn track_of(
+    members: &BTreeMap<u64, Member>,
+    tracks: &BTreeMap<TrackId, Track>,
+    info: &StreamInfo,
+) -> Option<(TrackId, u64)> {
+    tracks.iter().rev().find_map(|(id, track)| {
+        let owner = members.get(&track.owner)?;
+        let fits = track.alive
+            && owner.person == info.person
+            && owner.life == info.life
+            && track.source == info.source;
+        fits.then_some((*id, track.owner))
+    })
+}

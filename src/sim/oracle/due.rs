@@ -1,0 +1,347 @@
+//! What should leave the server, and does it: packets that came, repeats that were asked for, requests for key frames
+//! and for lost packets, reports.
+
+use std::net::SocketAddr;
+
+use super::{CONSENT, Due, Oracle, track_of};
+use crate::core::command::Kind;
+use crate::core::ids::TrackId;
+use crate::sim::client::{Sent, StreamInfo};
+use crate::sim::network::Micros;
+use crate::sim::plan::{SECOND, name};
+
+/// A packet that far behind the newest may be dropped.
+const LATE: u32 = 450;
+/// A gap that large is an outage.
+const GAP: u32 = 800;
+/// A pause in a track that long ends its run, µs.
+const PAUSE: Micros = 700_000;
+/// So soon a key frame is asked for, and asked for again, µs.
+const KEYFRAME_WITHIN: Micros = 1_200_000;
+/// So soon a lost packet is asked for, µs.
+const LOST_WITHIN: Micros = 90_000;
+/// So often somebody who sends is reported to, µs.
+const REPORT_WITHIN: Micros = 1_300_000;
+/// After a change of stream or codec nobody can say for so long what is due, µs.
+const SETTLED: Micros = 2_200_000;
+/// A packet that was sent longer ago may be forgotten, µs.
+const REPEAT_AGE: Micros = 850_000;
+
+impl Oracle {
+    /// A connectivity check reached the server.
+    pub fn fed_check(&mut self, ufrag: &str, transaction: [u8; 12]) {
+        let server = ufrag.split(':').next().unwrap_or_default();
+        // A check that comes again, or is replayed, is answered, and changes nothing.
+        if let Some(&session) = self.ufrags.get(server)
+            && self.transactions.insert(transaction)
+        {
+            self.checks.push((transaction, session));
+        }
+    }
+
+    /// Whether the server takes what comes from there for theirs.
+    fn is_heard(&self, session: u64, from: SocketAddr) -> bool {
+        self.owners.get(&from) == Some(&session)
+            && self.members.get(&session).is_some_and(|member| !member.gone && member.tap.is_some())
+    }
+
+    /// A media packet reached the server. `copy`: it had come before.
+    pub fn fed_rtp(
+        &mut self,
+        now: Micros,
+        session: u64,
+        from: SocketAddr,
+        sent: &Sent,
+        copy: bool,
+        streams: &[StreamInfo],
+    ) {
+        if copy || !self.is_heard(session, from) {
+            return;
+        }
+        let stamp = sent.stamp;
+        let Some(info) = streams.get(stamp.stream as usize) else { return };
+        let Some((id, _)) = track_of(&self.members, &self.tracks, info) else { return };
+        if let Some(member) = self.members.get_mut(&session) {
+            // Whether such a packet is taken is not always sure; then it leads to a second way, but not off the first.
+            if member.checked_at.is_some_and(|at| now < at + CONSENT + self.slack) {
+                member.ways.insert(from);
+            }
+            member.incoming_since.get_or_insert(now);
+        }
+        let stream = self.streams.entry(stamp.stream).or_default();
+        let Some(highest) = stream.highest else {
+            if sent.recovered {
+                return;
+            }
+            stream.highest = Some(stamp.index);
+            stream.arrived.insert(stamp.index);
+            self.arrives(now, id, sent);
+            return;
+        };
+        if !sent.recovered && stamp.index > highest {
+            let missing = highest + 1..stamp.index;
+            if missing.len() as u32 > GAP || stream.holes.len() as u32 > GAP {
+                stream.holes.clear();
+            } else if info.source.kind() == Kind::Video {
+                stream.holes.extend(missing.map(|index| (index, now)));
+            }
+            stream.highest = Some(stamp.index);
+        }
+        stream.holes.remove(&stamp.index);
+        let muted = self.tracks.get(&id).is_some_and(|track| track.muted);
+        let late = stamp.index + LATE < highest;
+        if !muted && stream.arrived.insert(stamp.index) && !late {
+            while stream.arrived.len() > 3000 {
+                stream.arrived.pop_first();
+            }
+            self.arrives(now, id, sent);
+        }
+    }
+
+    fn arrives(&mut self, now: Micros, id: TrackId, sent: &Sent) {
+        let stamp = sent.stamp;
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        if track.muted {
+            return;
+        }
+        if now > track.fed_at + PAUSE {
+            track.run_since = now;
+        }
+        track.fed_at = now;
+        if !sent.recovered && track.stream != Some(stamp.stream) {
+            if track.stream.is_some_and(|old| old > stamp.stream) {
+                // Late, and of a stream that has ended.
+                return;
+            }
+            (track.stream, track.changed_at, track.run_since) = (Some(stamp.stream), now, now);
+            self.lose_sync_of(now, id);
+        }
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        if track.codec != Some(stamp.codec) {
+            (track.codec, track.changed_at, track.run_since) = (Some(stamp.codec), now, now);
+            track.touched = true;
+        }
+        if stamp.starts_key() {
+            track.key_at = now;
+        }
+        self.dues.push(Due { track: id, stamp });
+    }
+
+    /// Reports and requests reached the server. `copy`: they had come before.
+    pub fn fed_rtcp(
+        &mut self,
+        now: Micros,
+        session: u64,
+        from: SocketAddr,
+        lost: &[(u32, Vec<u16>)],
+        copy: bool,
+    ) {
+        if copy || !self.is_heard(session, from) {
+            return;
+        }
+        let Some(member) = self.members.get_mut(&session) else { return };
+        if member.checked_at.is_none_or(|at| now >= at + CONSENT - super::CONSENT_MARGIN) {
+            member.ways.insert(from);
+            return;
+        }
+        member.ways = [from].into();
+        for (ssrc, sequences) in lost {
+            let Some(slot) = member.slots.get(ssrc) else { continue };
+            let Some((shown, _)) = member.map.get(&slot.mid) else { continue };
+            let Some(track) = self.tracks.get(shown).filter(|track| track.alive && !track.muted) else {
+                continue;
+            };
+            for sequence in sequences {
+                let Some(left) = slot.sent.get(sequence) else { continue };
+                let newest = track.stream.and_then(|stream| self.streams.get(&stream)?.highest).unwrap_or(0);
+                let due = slot.synced
+                    && track.stream == Some(left.stamp.stream)
+                    && track.codec == Some(left.stamp.codec)
+                    && slot.epoch.is_some_and(|epoch| epoch.number == left.epoch)
+                    && now < left.at + REPEAT_AGE
+                    && left.stamp.index + 300 > newest;
+                if due {
+                    self.due_repeats.insert((session, *ssrc, *sequence));
+                }
+            }
+        }
+    }
+
+    /// The server has done all that it wanted to in this turn.
+    pub fn drained(&mut self, now: Micros, streams: &[StreamInfo]) {
+        for due in std::mem::take(&mut self.dues) {
+            self.check_forwarded(now, &due, streams);
+        }
+        for (session, ssrc, sequence) in std::mem::take(&mut self.due_repeats) {
+            if self.members.get(&session).is_some_and(|member| !member.touched && !member.gone) {
+                let who = self.who(session);
+                self.complain(
+                    now,
+                    format!("{who} asked for packet {sequence} of {ssrc:08x} again, and got nothing"),
+                );
+            }
+        }
+        self.check_requests(now);
+        self.check_reports(now);
+        self.observed.clear();
+        self.gone_now.clear();
+        self.checks.clear();
+        self.members.values_mut().for_each(|member| member.touched = false);
+        self.tracks.values_mut().for_each(|track| track.touched = false);
+    }
+
+    fn check_forwarded(&mut self, now: Micros, due: &Due, streams: &[StreamInfo]) {
+        let Some(track) = self.tracks.get(&due.track).filter(|track| track.alive && !track.muted) else {
+            return;
+        };
+        if track.touched || track.stream != Some(due.stamp.stream) {
+            return;
+        }
+        let mut missing = Vec::new();
+        for (session, member) in &mut self.members {
+            if *session == track.owner || member.touched || !member.is_reachable(now) {
+                continue;
+            }
+            let Some((mid, _)) = member.map.iter().find(|(_, shown)| shown.0 == due.track) else { continue };
+            let Some((ssrc, slot)) = member.slots.iter_mut().find(|(_, slot)| slot.mid == *mid) else {
+                continue;
+            };
+            let can =
+                due.stamp.codec.kind() == Kind::Audio || member.plan.receives.contains(&due.stamp.codec);
+            if member.paused.contains(&due.track) || !can {
+                continue;
+            }
+            if due.stamp.index > slot.highest_in + 8000 && slot.synced {
+                slot.doubt_sync(now);
+            }
+            let flows = slot.synced
+                && slot.epoch.is_some_and(|epoch| {
+                    epoch.stream == due.stamp.stream
+                        && epoch.codec == due.stamp.codec
+                        && due.stamp.index >= epoch.first_index
+                });
+            let begins = !slot.synced
+                && due.stamp.starts_key()
+                && now > track.changed_at + SETTLED
+                && now > slot.unsynced_since + SECOND / 10;
+            if (flows || begins)
+                && !self.observed.contains(&(*session, *ssrc, due.stamp.stream, due.stamp.index))
+            {
+                missing.push((member.person, flows));
+            }
+        }
+        for (person, flows) in missing {
+            let info = &streams[due.stamp.stream as usize];
+            let what = if flows { "packet" } else { "the key frame at packet" };
+            self.complain(
+                now,
+                format!(
+                    "{what} {} of {}'s {:?} was not forwarded to {}",
+                    due.stamp.index,
+                    name(info.person),
+                    info.source,
+                    name(person)
+                ),
+            );
+        }
+    }
+
+    fn check_requests(&mut self, now: Micros) {
+        let mut found = Vec::new();
+        for (session, member) in &self.members {
+            if !member.is_reachable(now) {
+                continue;
+            }
+            for slot in member.slots.values().filter(|slot| slot.kind == Kind::Video && !slot.synced) {
+                let Some((id, _)) = member.map.get(&slot.mid) else { continue };
+                let Some(track) = self.tracks.get(id).filter(|track| track.alive && !track.muted) else {
+                    continue;
+                };
+                let Some(owner) = self.members.get(&track.owner).filter(|owner| owner.is_reachable(now))
+                else {
+                    continue;
+                };
+                let can = track.codec.is_some_and(|codec| member.plan.receives.contains(&codec));
+                if member.paused.contains(id) || !can || now > track.fed_at + PAUSE {
+                    continue;
+                }
+                let since = [
+                    slot.unsynced_since,
+                    track.run_since,
+                    track.asked_at,
+                    track.key_at,
+                    track.changed_at + SETTLED,
+                    member.keyed_at,
+                    member.checked_since,
+                    owner.checked_since,
+                    owner.keyed_at,
+                ];
+                let since = since.into_iter().max().unwrap_or(0);
+                if now > since + KEYFRAME_WITHIN + self.slack {
+                    found.push((*session, *id, since));
+                }
+            }
+        }
+        for (session, id, since) in found {
+            let who = self.who(session);
+            let owner = self.tracks.get(&id).map(|track| self.who(track.owner)).unwrap_or_default();
+            self.complain(
+                now,
+                format!("{who} waits for a key frame of {owner}, who was not asked since {since} µs"),
+            );
+            if let Some(track) = self.tracks.get_mut(&id) {
+                track.asked_at = now;
+            }
+        }
+        let slack = self.slack;
+        let mut late = Vec::new();
+        for (number, stream) in &mut self.streams {
+            let due = |at: &Micros| now > *at + LOST_WITHIN + slack;
+            if stream.holes.values().any(|at| due(at)) {
+                late.push((*number, stream.holes.iter().find(|(_, at)| due(at)).map(|(index, _)| *index)));
+                stream.holes.retain(|_, at| !due(at));
+            }
+        }
+        for (number, index) in late {
+            self.complain_of_hole(now, number, index.unwrap_or(0));
+        }
+    }
+
+    fn complain_of_hole(&mut self, now: Micros, number: u32, index: u32) {
+        let owner = self.tracks.values().find(|track| track.stream == Some(number) && track.alive);
+        let owner = owner.map(|track| track.owner);
+        let Some(member) = owner.and_then(|owner| self.members.get(&owner)) else { return };
+        // Somebody who could not be reached all the time was perhaps asked in vain.
+        if member.is_reachable(now) && now > member.checked_since + SECOND {
+            let who = name(member.person);
+            self.complain(now, format!("{who} was not asked for lost packet {index} of stream {number}"));
+        }
+    }
+
+    fn check_reports(&mut self, now: Micros) {
+        let mut found = Vec::new();
+        for (session, member) in &mut self.members {
+            let Some(since) = member.incoming_since else { continue };
+            if !member.is_reachable(now) {
+                member.reported_at = now;
+                continue;
+            }
+            let since = since.max(member.reported_at).max(member.checked_since).max(member.keyed_at);
+            if now > since + REPORT_WITHIN + self.slack {
+                member.reported_at = now;
+                found.push(*session);
+            }
+        }
+        for session in found {
+            // Who publishes nothing at present has no streams to report on.
+            if self
+                .tracks
+                .values()
+                .any(|track| track.owner == session && track.alive && now < track.fed_at + SECOND)
+            {
+                let who = self.who(session);
+                self.complain(now, format!("{who} sends, and got no report for longer than a second"));
+            }
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! What leaves the server: is it for who gets it, may they have it, and does it continue what left before?
+
+use std::net::SocketAddr;
+
+use super::{CONSENT, Epoch, Left, Member, Oracle, Slot, track_of};
+use crate::core::command::Kind;
+use crate::core::media::rtcp::{self, RtcpItem};
+use crate::core::media::srtp::OpenError;
+use crate::sim::client::StreamInfo;
+use crate::sim::codec::{CodecName, Counters, Stamp, read_counters};
+use crate::sim::network::Micros;
+use crate::wire::classify::{Kind as Bytes, classify};
+use crate::wire::rtp::RtpHeader;
+use crate::wire::{dependency_descriptor, stun};
+
+/// The largest datagram that fits any path: IPv6's least MTU without the headers of IPv6 and UDP.
+const DATAGRAM_BYTES_MAX: usize = 1280 - 40 - 8;
+/// Stretches of a slot that can still be asked about.
+const EPOCHS: usize = 4;
+/// Packets remembered of a slot.
+const REMEMBERED: usize = 1200;
+/// How far a new source's timestamp may be from where the clock is, µs.
+const CLOCK_TOLERANCE: i64 = 5_000;
+
+/// A packet of a slot, opened.
+struct Packet<'a> {
+    header: RtpHeader,
+    index: u64,
+    payload: &'a [u8],
+    /// The frame number of a dependency descriptor.
+    frame_number: Option<u16>,
+}
+
+impl Oracle {
+    /// A datagram leaves the server.
+    pub fn leaves(&mut self, now: Micros, to: SocketAddr, bytes: &[u8], streams: &[StreamInfo]) {
+        let kind = classify(bytes);
+        if bytes.len() > DATAGRAM_BYTES_MAX {
+            self.complain(now, format!("a datagram of {} bytes fits no path", bytes.len()));
+        }
+        if kind == Bytes::Stun {
+            self.answered(now, to, bytes);
+            return;
+        }
+        let Some(&session) = self.owners.get(&to) else {
+            self.complain(now, format!("a datagram to {to}, from where nobody has passed a check"));
+            return;
+        };
+        let Some(member) = self.members.get(&session) else { return };
+        if member.gone && !self.gone_now.contains(&session) {
+            let who = self.who(session);
+            self.complain(now, format!("a datagram to {who}, who is gone"));
+            return;
+        }
+        if kind == Bytes::Dtls {
+            return;
+        }
+        if !member.ways.contains(&to) {
+            let (who, ways) = (self.who(session), member.ways.clone());
+            self.complain(now, format!("media to {who} at {to}, who is at {ways:?}"));
+        }
+        match kind {
+            Bytes::Rtp => self.rtp_leaves(now, session, bytes, streams),
+            Bytes::Rtcp => self.rtcp_leaves(now, session, bytes, streams),
+            _ => self.complain(now, "a datagram that is nothing"),
+        }
+    }
+
+    fn answered(&mut self, now: Micros, to: SocketAddr, bytes: &[u8]) {
+        let Some(message) = stun::peek(bytes).filter(|message| message.is_binding_success()) else { return };
+        let Some((_, session)) = self.checks.iter().find(|(one, _)| *one == message.transaction) else {
+            return;
+        };
+        let session = *session;
+        self.owners.insert(to, session);
+        if let Some(member) = self.members.get_mut(&session) {
+            if member.checked_at.is_none_or(|at| at + CONSENT <= now + self.slack) {
+                member.checked_since = now;
+                for slot in member.slots.values_mut() {
+                    slot.doubt_sync(now);
+                }
+            }
+            member.checked_at = Some(now);
+            // Our checks all nominate.
+            member.ways = [to].into();
+        }
+    }
+
+    fn rtp_leaves(&mut self, now: Micros, session: u64, bytes: &[u8], streams: &[StreamInfo]) {
+        let who = self.who(session);
+        let Some(member) = self.members.get_mut(&session) else { return };
+        let Ok(header) = RtpHeader::parse(bytes) else {
+            self.complain(now, format!("RTP without a header to {who}"));
+            return;
+        };
+        let mut bytes = bytes.to_vec();
+        let opened = match member.tap.as_mut() {
+            Some(tap) => tap.open_rtp(&mut bytes, header.header_len, header.sequence, header.ssrc),
+            None => Err(OpenError::Forged),
+        };
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                let what = match error {
+                    OpenError::Replayed => "was sealed twice with one number",
+                    OpenError::Forged => "cannot be opened by its receiver",
+                    _ => "is far out of order",
+                };
+                self.complain(
+                    now,
+                    format!("packet {} of {:08x} to {who} {what}", header.sequence, header.ssrc),
+                );
+                return;
+            }
+        };
+        let packet = bytes.get(..opened.len).unwrap_or_default();
+        let id = member.numbering.dependency_descriptor();
+        let frame_number = header
+            .extension(packet, id)
+            .and_then(|data| dependency_descriptor::parse(data).ok())
+            .map(|descriptor| descriptor.frame_number);
+        let payload = packet.get(header.header_len..).unwrap_or_default();
+        let packet = Packet { header, index: opened.index, payload, frame_number };
+        if member.slots.contains_key(&header.ssrc) {
+            self.media_leaves(now, session, &packet, streams);
+        } else if let Some(&main) = member.rtx.get(&header.ssrc) {
+            self.repeat_leaves(now, session, main, &packet, streams);
+        } else {
+            self.complain(now, format!("a packet of a stream that {who} was not told of"));
+        }
+    }
+
+    fn media_leaves(&mut self, now: Micros, session: u64, packet: &Packet<'_>, streams: &[StreamInfo]) {
+        let who = self.who(session);
+        let Some(stamp) = Stamp::find(packet.payload) else {
+            self.complain(now, format!("a packet without a stamp to {who}"));
+            return;
+        };
+        let Some(info) = streams.get(stamp.stream as usize) else { return };
+        let track = track_of(&self.members, &self.tracks, info).map(|(id, _)| id);
+        let muted = track.and_then(|id| self.tracks.get(&id)).is_some_and(|track| track.muted);
+        let Some(member) = self.members.get_mut(&session) else { return };
+        let Some(slot) = member.slots.get_mut(&packet.header.ssrc) else { return };
+        let shown = member.map.get(&slot.mid).copied();
+        let of = format!("{}'s {:?}", super::name(info.person), info.source);
+        let mut complaints = Vec::new();
+        if shown.map(|shown| shown.0) != track || track.is_none() {
+            complaints.push(format!("{who} gets {of} in slot {}, which does not show it", slot.mid));
+        }
+        if muted {
+            complaints.push(format!("{who} gets {of}, which is muted"));
+        }
+        if track.is_some_and(|id| member.paused.contains(&id)) {
+            complaints.push(format!("{who} gets {of}, and has paused it"));
+        }
+        if member.numbering.codec(packet.header.payload_type) != Some((stamp.codec, false)) {
+            let pt = packet.header.payload_type;
+            complaints.push(format!("{who} gets {:?} as payload type {pt}, which is another", stamp.codec));
+        }
+        if !slot.forwarded.insert((stamp.stream, stamp.index)) {
+            complaints.push(format!("{who} gets packet {} of {of} a second time", stamp.index));
+        }
+        while slot.forwarded.len() > REMEMBERED {
+            slot.forwarded.pop_first();
+        }
+        let counters = match read_counters(stamp.codec, packet.payload) {
+            Ok(counters) => Counters { frame_number: packet.frame_number, ..counters },
+            Err(_) => {
+                complaints.push(format!("{who} gets {:?} without its descriptor", stamp.codec));
+                stamp.counters
+            }
+        };
+        let from = shown.map_or(0, |shown| shown.1);
+        let place = Place { now, index: packet.index, timestamp: packet.header.timestamp, counters, from };
+        for fault in slot.take(&place, &stamp, info) {
+            complaints.push(format!("{of} to {who}, packet {}: {fault}", packet.header.sequence));
+        }
+        self.forwarded += 1;
+        self.observed.insert((session, packet.header.ssrc, stamp.stream, stamp.index));
+        for complaint in complaints {
+            self.complain(now, complaint);
+        }
+    }
+
+    fn repeat_leaves(
+        &mut self,
+        now: Micros,
+        session: u64,
+        main: u32,
+        packet: &Packet<'_>,
+        streams: &[StreamInfo],
+    ) {
+        let who = self.who(session);
+        let Some((original, payload)) = packet.payload.split_first_chunk::<2>() else {
+            self.complain(now, format!("an empty retransmission to {who}"));
+            return;
+        };
+        let sequence = u16::from_be_bytes(*original);
+        let Some(stamp) = Stamp::find(payload) else { return };
+        let Some(info) = streams.get(stamp.stream as usize) else { return };
+        let track = track_of(&self.members, &self.tracks, info).and_then(|(id, _)| self.tracks.get(&id));
+        let muted = track.is_some_and(|track| track.muted);
+        let Some(member) = self.members.get(&session) else { return };
+        let slot = member.slots.get(&main);
+        let left = slot.and_then(|slot| slot.sent.get(&sequence)).copied();
+        let timestamp = packet.header.timestamp;
+        let same = match left {
+            Some(left) => left.stamp == stamp && left.timestamp == timestamp,
+            // What came before the key frame's beginning was never sent, but has its place behind it.
+            None => slot
+                .is_some_and(|slot| slot.past.iter().any(|epoch| epoch.places(&stamp, sequence, timestamp))),
+        };
+        let as_codec = member.numbering.codec(packet.header.payload_type) == Some((stamp.codec, true));
+        self.repeated += 1;
+        self.due_repeats.remove(&(session, main, sequence));
+        if !same {
+            let was = left.map(|left| left.stamp);
+            self.complain(now, format!("{who} gets {stamp:?} again as {sequence}, which was {was:?}"));
+        }
+        if !as_codec {
+            let pt = packet.header.payload_type;
+            self.complain(now, format!("{who} gets {:?} again as payload type {pt}", stamp.codec));
+        }
+        if muted {
+            self.complain(now, format!("{who} gets again what is muted"));
+        }
+    }
+
+    fn rtcp_leaves(&mut self, now: Micros, session: u64, bytes: &[u8], streams: &[StreamInfo]) {
+        let who = self.who(session);
+        let Some(member) = self.members.get_mut(&session) else { return };
+        let mut bytes = bytes.to_vec();
+        let opened = member.tap.as_mut().and_then(|tap| tap.open_rtcp(&mut bytes).ok());
+        let Some(length) = opened else {
+            self.complain(now, format!("a report that {who} cannot open, or once more"));
+            return;
+        };
+        let mut asked = Vec::new();
+        let mut lost = Vec::new();
+        let mut reports = 0;
+        rtcp::parse(bytes.get(..length).unwrap_or_default(), &mut |item| match item {
+            RtcpItem::Pli { media } => asked.push(media.0),
+            RtcpItem::Nack { media, lost: sequences } => {
+                lost.push((media.0, sequences.collect::<Vec<u16>>()))
+            }
+            RtcpItem::ReportBlock { .. } => reports += 1,
+            _ => {}
+        });
+        if reports > 0 {
+            member.reported_at = now;
+        }
+        let (person, life) = (member.person, member.life);
+        let own = |ssrc: u32| {
+            streams
+                .iter()
+                .enumerate()
+                .rev()
+                .find(|(_, info)| info.ssrc == ssrc && info.person == person && info.life == life)
+        };
+        for ssrc in asked {
+            self.keyframes_asked += 1;
+            let track = own(ssrc).and_then(|(_, info)| track_of(&self.members, &self.tracks, info));
+            if let Some(track) = track.and_then(|(id, _)| self.tracks.get_mut(&id)) {
+                let since = now.saturating_sub(track.asked_at);
+                track.asked_at = now;
+                if since < 490_000 && since != now {
+                    self.complain(
+                        now,
+                        format!("{who} is asked for a key frame {since} µs after the last time"),
+                    );
+                }
+            } else {
+                self.complain(now, format!("{who} is asked for a key frame of what they do not publish"));
+            }
+        }
+        for (ssrc, sequences) in lost {
+            let Some((number, _)) = own(ssrc) else {
+                self.complain(now, format!("{who} is asked for packets of a stream that they do not send"));
+                continue;
+            };
+            if let Some(stream) = self.streams.get_mut(&(number as u32)) {
+                for sequence in sequences {
+                    stream.holes.retain(|index, _| *index as u16 != sequence);
+                }
+            }
+        }
+    }
+}
+
+/// How a packet looks on the way out.
+struct Place {
+    now: Micros,
+    index: u64,
+    timestamp: u32,
+    counters: Counters,
+    /// The slot map's promise.
+    from: u32,
+}
+
+impl Slot {
+    /// A packet leaves: what is wrong with it.
+    fn take(&mut self, place: &Place, stamp: &Stamp, info: &StreamInfo) -> Vec<String> {
+        let mut faults = Vec::new();
+        let base = place.index.cast_signed() - i64::from(stamp.index);
+        let epoch = self
+            .epoch
+            .filter(|epoch| epoch.stream == stamp.stream && epoch.base == base && epoch.codec == stamp.codec);
+        // What begins anew looks like going on if nothing was sent in between.
+        let continues = epoch.filter(|_| self.synced || (self.doubtful && !stamp.starts_key()));
+        if let Some(epoch) = continues {
+            if place.timestamp != stamp.timestamp.wrapping_add(epoch.timestamp_offset) {
+                faults.push("its timestamp does not continue".to_owned());
+            }
+            if !epoch.fits(stamp, &place.counters) {
+                faults.push(format!(
+                    "its counters do not continue: {:?} for {:?}",
+                    place.counters, stamp.counters
+                ));
+            }
+            if stamp.index < epoch.first_index {
+                faults.push("it is from before the stream began".to_owned());
+            }
+        } else {
+            self.begin(place, stamp, info, base, &mut faults);
+        }
+        let newest = self.highest_out.is_none_or(|highest| place.index > highest);
+        if newest {
+            self.highest_out = Some(place.index);
+            self.latest_at = place.now;
+            self.latest = place.counters;
+            self.latest_ids = id_mask(stamp, &place.counters);
+            if place.timestamp.wrapping_sub(self.latest_timestamp) < 1 << 31 || self.epochs <= 1 {
+                self.latest_timestamp = place.timestamp;
+            }
+        }
+        self.highest_in = self.highest_in.max(stamp.index);
+        let left = Left { at: place.now, stamp: *stamp, timestamp: place.timestamp, epoch: self.epochs };
+        self.sent.insert(place.index as u16, left);
+        if self.sent.len() > REMEMBERED {
+            self.sent.retain(|_, left| left.at + 3_000_000 > place.now);
+        }
+        faults
+    }
+
+    /// A new source, or the same one after an interruption.
+    fn begin(
+        &mut self,
+        place: &Place,
+        stamp: &Stamp,
+        info: &StreamInfo,
+        base: i64,
+        faults: &mut Vec<String>,
+    ) {
+        if self.kind == Kind::Video && !stamp.starts_key() {
+            faults.push("a picture begins without a key frame".to_owned());
+        }
+        match self.highest_out {
+            None => {
+                if place.index >= 0x8000 {
+                    faults.push("a stream begins where its roll-over counter cannot be known".to_owned());
+                }
+            }
+            Some(highest) => {
+                if place.index != highest + 1 {
+                    faults.push(format!("the stream goes on at {} behind {highest}", place.index));
+                }
+                let moved = i64::from(place.timestamp.wrapping_sub(self.latest_timestamp).cast_signed());
+                let micros = moved * 1_000_000 / i64::from(info.clock_rate);
+                let elapsed = (place.now - self.latest_at).cast_signed();
+                if (micros - elapsed).abs() > CLOCK_TOLERANCE {
+                    faults.push(format!("its clock moved {micros} µs in {elapsed} µs"));
+                }
+                let mask = self.latest_ids & id_mask(stamp, &place.counters);
+                let follows = |new: Option<u16>, old: Option<u16>, mask: u16| match (new, old) {
+                    (Some(new), Some(old)) => (new ^ old.wrapping_add(1)) & mask == 0,
+                    _ => true,
+                };
+                let (new, old) = (&place.counters, &self.latest);
+                if !follows(new.picture_id, old.picture_id, mask)
+                    || !follows(new.tl0.map(u16::from), old.tl0.map(u16::from), 0xff)
+                    || !follows(new.frame_number, old.frame_number, 0xffff)
+                {
+                    faults.push(format!("its counters jump from {old:?} to {new:?}"));
+                }
+            }
+        }
+        if place.timestamp.wrapping_sub(place.from) >= 1 << 31 {
+            faults.push("it is older than the slot map promised".to_owned());
+        }
+        self.epochs += 1;
+        self.highest_in = stamp.index;
+        let epoch = Epoch {
+            stream: stamp.stream,
+            codec: stamp.codec,
+            base,
+            timestamp_offset: place.timestamp.wrapping_sub(stamp.timestamp),
+            counters_in: stamp.counters,
+            counters_out: place.counters,
+            first_index: stamp.index,
+            number: self.epochs,
+        };
+        self.epoch = Some(epoch);
+        self.past.push_front(epoch);
+        self.past.truncate(EPOCHS);
+        self.synced = true;
+    }
+}
+
+/// Which bits of a picture id count: 7 or 15.
+fn id_mask(stamp: &Stamp, counters: &Counters) -> u16 {
+    let numbered = matches!(stamp.codec, CodecName::Vp8 | CodecName::Vp9) && counters.picture_id.is_some();
+    if numbered && stamp.short_ids { 0x7f } else { 0x7fff }
+}
+
+impl Epoch {
+    /// Whether a packet that comes again has that number and timestamp in this stretch.
+    fn places(&self, stamp: &Stamp, sequence: u16, timestamp: u32) -> bool {
+        self.stream == stamp.stream
+            && stamp.index >= self.first_index
+            && (i64::from(stamp.index) + self.base) as u16 == sequence
+            && stamp.timestamp.wrapping_add(self.timestamp_offset) == timestamp
+    }
+
+    /// Whether a packet's counters are as far from the first packet's as they were before they were rewritten.
+    fn fits(&self, stamp: &Stamp, out: &Counters) -> bool {
+        let same =
+            |a: Option<u16>, b: Option<u16>, c: Option<u16>, d: Option<u16>, mask: u16| match (a, b, c, d) {
+                (Some(a), Some(b), Some(c), Some(d)) => a.wrapping_sub(b) & mask == c.wrapping_sub(d) & mask,
+                (a, _, c, _) => a.is_some() == c.is_some(),
+            };
+        let (first_in, first_out) = (&self.counters_in, &self.counters_out);
+        same(
+            stamp.counters.picture_id,
+            first_in.picture_id,
+            out.picture_id,
+            first_out.picture_id,
+            id_mask(stamp, out),
+        ) && same(
+            stamp.counters.tl0.map(u16::from),
+            first_in.tl0.map(u16::from),
+            out.tl0.map(u16::from),
+            first_out.tl0.map(u16::from),
+            0xff,
+        ) && same(
+            stamp.counters.frame_number,
+            first_in.frame_number,
+            out.frame_number,
+            first_out.frame_number,
+            0xffff,
+        )
+    }
+}
+
+impl Member {
+    /// Whether media is to be sent to them now, without doubt.
+    pub(super) fn is_reachable(&self, now: Micros) -> bool {
+        !self.gone
+            && self.tap.is_some()
+            && !self.ways.is_empty()
+            && self.checked_at.is_some_and(|at| now + super::CONSENT_MARGIN < at + CONSENT)
+    }
+}

@@ -1,0 +1,303 @@
+//! Plan: a whole world as data, drawn from a seed: who comes when, what they send, how their networks are, what they
+//! do, and what goes wrong. A [`Cut`] leaves parts of it out; what stays does as it would have done.
+
+use std::collections::BTreeSet;
+
+use super::codec::{CodecName, VIDEO_CODECS};
+use super::deed::{Deed, Step};
+use super::dice::Dice;
+use super::network::{LinkPlan, Micros};
+use crate::core::command::Source;
+use crate::core::event::SlotCounts;
+use crate::core::input::SrtpProfile;
+
+/// One second.
+pub const SECOND: Micros = 1_000_000;
+/// After the network has healed and nobody does anything any more, the world goes on so long.
+pub const CALM: Micros = 6 * SECOND;
+
+/// A track that somebody publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePlan {
+    /// What it shows.
+    pub source: Source,
+    /// In which codec.
+    pub codec: CodecName,
+    /// From frame to frame, µs.
+    pub interval: Micros,
+    /// Most packets of a frame.
+    pub parts: u8,
+    /// Bytes of a payload.
+    pub bytes: usize,
+    /// Whether it is published with the first offer.
+    pub at_once: bool,
+    /// Whether it starts muted.
+    pub muted: bool,
+}
+
+/// Somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonPlan {
+    /// When they join first, µs.
+    pub arrives: Micros,
+    /// What they have to publish.
+    pub sources: Vec<SourcePlan>,
+    /// Whether they receive everything without asking.
+    pub auto_subscribe: bool,
+    /// Codecs of pictures that they can receive.
+    pub receives: Vec<CodecName>,
+    /// Whether some of their sections take fewer codecs than others.
+    pub uneven_sections: bool,
+    /// Whether their offers name their SSRCs; else MIDs in packets do.
+    pub declares: bool,
+    /// The SRTP profile of their handshake.
+    pub profile: SrtpProfile,
+    /// Their way to the server.
+    pub up: LinkPlan,
+    /// The server's way to them.
+    pub down: LinkPlan,
+    /// One way of signalling, µs.
+    pub signalling: Micros,
+}
+
+/// A whole world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What it was drawn from.
+    pub seed: u64,
+    /// Who is in it; those that a cut left out are `None`.
+    pub people: Vec<Option<PersonPlan>>,
+    /// What they do, in order of time, each with its number in the uncut plan.
+    pub steps: Vec<(usize, Step)>,
+    /// Slots of a first offer, and most slots.
+    pub slots: (SlotCounts, SlotCounts),
+    /// The server reads what came in turns of this length, µs.
+    pub turn: Micros,
+    /// How much too late a deadline is served at most, µs.
+    pub lateness: Micros,
+    /// Whether it is also called when nothing is due.
+    pub early_calls: bool,
+    /// From then on all networks are perfect, and nobody does anything, µs.
+    pub heals_at: Micros,
+    /// How long a room outlives its last participant, µs.
+    pub empty_timeout: Micros,
+}
+
+/// What is left out of a world.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cut {
+    /// Only these people; `None`: all.
+    pub people: Option<BTreeSet<usize>>,
+    /// Only these steps; `None`: all.
+    pub steps: Option<BTreeSet<usize>>,
+    /// All networks are perfect, and the server's clock is exact.
+    pub calm: bool,
+}
+
+impl Plan {
+    /// The world of that seed.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::of(seed, "plan", 0);
+        let count = dice.pick(&[1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 6]);
+        let heals_at = dice.among(4 * SECOND..13 * SECOND);
+        let slots = dice.among(1..4) as usize;
+        let most = slots.max(dice.pick(&[1, 3, 4, 6, 8]));
+        let both = |count| SlotCounts { audio: count, video: count };
+        let people: Vec<_> = (0..count).map(|n| Some(person(seed, n, heals_at))).collect();
+        let mut plan = Self {
+            seed,
+            people,
+            steps: Vec::new(),
+            slots: (both(slots), both(most)),
+            turn: dice.pick(&[0, 0, 200, 1_000, 5_000]),
+            lateness: dice.pick(&[0, 0, 0, 2_000, 20_000]),
+            early_calls: dice.percent(20),
+            heals_at,
+            empty_timeout: dice.pick(&[0, 0, 2 * SECOND]),
+        };
+        plan.steps = Deed::draw_all(&mut dice, &plan).into_iter().enumerate().collect();
+        plan
+    }
+
+    /// A room of that many people who send sound and pictures over good networks, and do nothing else.
+    pub fn quiet(seed: u64, people: usize, seconds: u64) -> Self {
+        let mut plan = Self::of(seed);
+        plan.people = (0..people as u64).map(|n| Some(person(seed, n, SECOND))).collect();
+        for (number, person) in plan.people.iter_mut().flatten().enumerate() {
+            person.arrives = number as u64 * 20_000;
+            person.receives = VIDEO_CODECS.to_vec();
+            person.uneven_sections = false;
+            person.auto_subscribe = true;
+            (person.up, person.down) = (LinkPlan::PERFECT, LinkPlan::PERFECT);
+            person.sources = [Source::Microphone, Source::Camera].map(typical_source).to_vec();
+        }
+        plan.steps.clear();
+        let all = SlotCounts { audio: people, video: people };
+        plan.slots = (all, all);
+        plan.lateness = 0;
+        plan.heals_at = (seconds * SECOND).saturating_sub(CALM);
+        plan
+    }
+
+    /// When everybody leaves.
+    pub fn ends_at(&self) -> Micros {
+        self.heals_at + CALM
+    }
+
+    /// Without what a cut leaves out.
+    pub fn cut(&self, cut: &Cut) -> Self {
+        let mut plan = self.clone();
+        if let Some(kept) = &cut.people {
+            for (index, person) in plan.people.iter_mut().enumerate() {
+                if !kept.contains(&index) {
+                    *person = None;
+                }
+            }
+        }
+        let people = &plan.people;
+        plan.steps.retain(|(number, step)| {
+            people[step.who].is_some()
+                && step.deed.of().is_none_or(|of| people[of].is_some())
+                && cut.steps.as_ref().is_none_or(|kept| kept.contains(number))
+        });
+        if cut.calm {
+            (plan.turn, plan.lateness, plan.early_calls) = (0, 0, false);
+            for person in plan.people.iter_mut().flatten() {
+                (person.up, person.down) = (LinkPlan::PERFECT, LinkPlan::PERFECT);
+            }
+        }
+        plan
+    }
+
+    /// The world in words.
+    pub fn describe(&self) -> String {
+        let mut text = format!(
+            "{} people, {} s; the network heals at {}; {} to {} slots of each kind; turns of {} µs, deadlines up to {} \
+             ms late{}\n",
+            self.people.iter().flatten().count(),
+            self.ends_at() / SECOND,
+            seconds(self.heals_at),
+            self.slots.0.audio,
+            self.slots.1.audio,
+            self.turn,
+            self.lateness / 1000,
+            if self.early_calls { ", calls when nothing is due" } else { "" },
+        );
+        for (index, person) in self.people.iter().enumerate() {
+            if let Some(person) = person {
+                text += &format!("  {} {}\n", name(index), person.describe());
+            }
+        }
+        for (number, step) in &self.steps {
+            text += &format!(
+                "  {:>8} {} {} [{number}]\n",
+                seconds(step.at),
+                name(step.who),
+                step.deed.describe()
+            );
+        }
+        text
+    }
+}
+
+impl PersonPlan {
+    fn describe(&self) -> String {
+        let sources: Vec<String> = self.sources.iter().map(SourcePlan::describe).collect();
+        let receives: Vec<String> = self.receives.iter().map(|codec| format!("{codec:?}")).collect();
+        format!(
+            "comes at {}, sends {}, receives {}{}{}{}; {:?}; up {}; down {}",
+            seconds(self.arrives),
+            if sources.is_empty() { "nothing".to_owned() } else { sources.join(" and ") },
+            receives.join("/"),
+            if self.auto_subscribe { "" } else { " on request" },
+            if self.uneven_sections { ", not all in every section" } else { "" },
+            if self.declares { "" } else { ", names no SSRCs" },
+            self.profile,
+            self.up.describe(),
+            self.down.describe(),
+        )
+    }
+}
+
+impl SourcePlan {
+    fn describe(&self) -> String {
+        format!(
+            "{:?} ({:?}, {} frames/s{}{})",
+            self.source,
+            self.codec,
+            SECOND / self.interval.max(1),
+            if self.at_once { "" } else { ", later" },
+            if self.muted { ", muted" } else { "" },
+        )
+    }
+}
+
+/// What people are called: A, B, C …
+pub fn name(index: usize) -> String {
+    char::from_u32('A' as u32 + index as u32)
+        .filter(char::is_ascii_uppercase)
+        .map_or(format!("#{index}"), String::from)
+}
+
+/// A time, to read.
+pub fn seconds(at: Micros) -> String {
+    format!("{}.{:03}s", at / SECOND, at / 1000 % 1000)
+}
+
+fn person(seed: u64, number: u64, heals_at: Micros) -> PersonPlan {
+    let mut dice = Dice::of(seed, "person", number);
+    let clean = dice.percent(35);
+    let link = |dice: &mut Dice| if clean { LinkPlan::PERFECT } else { LinkPlan::draw(dice) };
+    let (up, down) = (link(&mut dice), link(&mut dice));
+    let mut sources = Vec::new();
+    for (source, percent) in
+        [(Source::Microphone, 70), (Source::Camera, 75), (Source::Screen, 15), (Source::ScreenAudio, 10)]
+    {
+        let drawn = draw_source(&mut dice, source);
+        if dice.percent(percent) {
+            sources.push(drawn);
+        }
+    }
+    let mut receives = VIDEO_CODECS.to_vec();
+    if dice.percent(15) {
+        let without = dice.pick(&VIDEO_CODECS);
+        receives.retain(|codec| *codec != without);
+    }
+    PersonPlan {
+        arrives: if number < 2 && dice.percent(70) { 0 } else { dice.among(0..heals_at / 2) },
+        sources,
+        auto_subscribe: dice.percent(85),
+        receives,
+        uneven_sections: dice.percent(7),
+        declares: dice.percent(65),
+        profile: dice.pick(&[
+            SrtpProfile::AeadAes128Gcm,
+            SrtpProfile::AeadAes256Gcm,
+            SrtpProfile::Aes128CmSha1_80,
+        ]),
+        up,
+        down,
+        signalling: dice.among(1_000..120_000),
+    }
+}
+
+fn draw_source(dice: &mut Dice, source: Source) -> SourcePlan {
+    let mut plan = typical_source(source);
+    if plan.codec != CodecName::Opus {
+        plan.codec = dice.pick(&VIDEO_CODECS);
+        plan.interval = SECOND / dice.among(8..26);
+        plan.parts = dice.among(1..5) as u8;
+        plan.bytes = dice.pick(&[120, 300, 1100]);
+    }
+    plan.at_once = dice.percent(90);
+    plan.muted = dice.percent(10);
+    plan
+}
+
+fn typical_source(source: Source) -> SourcePlan {
+    let (codec, interval, parts, bytes) = match source {
+        Source::Microphone | Source::ScreenAudio => (CodecName::Opus, 40_000, 1, 80),
+        Source::Camera | Source::Screen => (CodecName::Vp8, 50_000, 3, 700),
+    };
+    SourcePlan { source, codec, interval, parts, bytes, at_once: true, muted: false }
+}

@@ -1,0 +1,231 @@
+//! The offers of a world's people, and what they need of an answer. Everybody has payload types and extension ids of
+//! their own, so that mixing up two people's numbers shows.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::codec::CodecName;
+use crate::core::command::Kind;
+use crate::core::negotiated::DEPENDENCY_DESCRIPTOR_URI;
+
+const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// Somebody's numbers for payload types and extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbering(pub u8);
+
+impl Numbering {
+    /// The payload type of a codec; that of its retransmissions is one more.
+    pub fn payload_type(self, codec: CodecName) -> u8 {
+        let table: [u8; 5] = match self.0 % 3 {
+            0 => [111, 96, 98, 102, 45],
+            1 => [109, 104, 106, 112, 100],
+            _ => [120, 121, 123, 125, 35],
+        };
+        table[codec as usize]
+    }
+
+    /// The codec of a payload type, and whether it is for retransmissions.
+    pub fn codec(self, payload_type: u8) -> Option<(CodecName, bool)> {
+        let all = [CodecName::Opus, CodecName::Vp8, CodecName::Vp9, CodecName::H264, CodecName::Av1];
+        all.into_iter().find_map(|codec| {
+            let own = self.payload_type(codec);
+            let is_rtx = own + 1 == payload_type && codec != CodecName::Opus;
+            (own == payload_type || is_rtx).then_some((codec, is_rtx))
+        })
+    }
+
+    /// MID (RFC 8843).
+    pub fn mid(self) -> u8 {
+        [4, 1, 9][usize::from(self.0 % 3)]
+    }
+
+    /// Transport-wide sequence numbers.
+    pub fn transport_cc(self) -> u8 {
+        [3, 2, 5][usize::from(self.0 % 3)]
+    }
+
+    /// The dependency descriptor.
+    pub fn dependency_descriptor(self) -> u8 {
+        [8, 12, 7][usize::from(self.0 % 3)]
+    }
+}
+
+/// What a section is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The server sends.
+    Slot,
+    /// We send, under these SSRCs: main and retransmission.
+    Publish {
+        /// Declared in the offer, if at all.
+        declared: Option<(u32, u32)>,
+    },
+    /// Nobody sends at present.
+    Inactive,
+}
+
+/// One section of an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Audio or video.
+    pub kind: Kind,
+    /// What for.
+    pub role: Role,
+    /// Which codecs, most wanted first.
+    pub codecs: Vec<CodecName>,
+}
+
+/// Writes an offer. Mids are the sections' numbers.
+pub fn offer(
+    version: u64,
+    numbering: Numbering,
+    (ufrag, password): (&str, &str),
+    fingerprint: &str,
+    sections: &[Section],
+) -> String {
+    let mut out = format!("v=0\r\no=- 1 {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");
+    for mid in 0..sections.len() {
+        let _ = write!(out, " {mid}");
+    }
+    out.push_str("\r\na=msid-semantic: WMS *\r\n");
+    for (mid, section) in sections.iter().enumerate() {
+        let media = if section.kind == Kind::Audio { "audio" } else { "video" };
+        let _ = write!(out, "m={media} 9 UDP/TLS/RTP/SAVPF");
+        for codec in &section.codecs {
+            let pt = numbering.payload_type(*codec);
+            let _ = write!(out, " {pt}");
+            if *codec != CodecName::Opus {
+                let _ = write!(out, " {}", pt + 1);
+            }
+        }
+        let _ = write!(
+            out,
+            "\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n\
+             a=fingerprint:sha-256 {fingerprint}\r\na=setup:actpass\r\na=mid:{mid}\r\n\
+             a=extmap:{} urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:{} {TRANSPORT_CC_URI}\r\n",
+            numbering.mid(),
+            numbering.transport_cc(),
+        );
+        if section.kind == Kind::Video {
+            let id = numbering.dependency_descriptor();
+            let _ = write!(out, "a=extmap:{id} {DEPENDENCY_DESCRIPTOR_URI}\r\n");
+        }
+        let direction = match section.role {
+            Role::Slot => "recvonly",
+            Role::Publish { .. } => "sendonly",
+            Role::Inactive => "inactive",
+        };
+        let _ = write!(out, "a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n");
+        for codec in &section.codecs {
+            write_codec(&mut out, *codec, numbering.payload_type(*codec));
+        }
+        if let Role::Publish { declared } = &section.role {
+            let _ = write!(out, "a=msid:sim sim-{mid}\r\n");
+            if let Some((ssrc, rtx)) = declared {
+                if section.kind == Kind::Video {
+                    let _ = write!(out, "a=ssrc-group:FID {ssrc} {rtx}\r\na=ssrc:{rtx} cname:sim\r\n");
+                }
+                let _ = write!(out, "a=ssrc:{ssrc} cname:sim\r\n");
+            }
+        }
+    }
+    out
+}
+
+fn write_codec(out: &mut String, codec: CodecName, pt: u8) {
+    let (name, parameters) = match codec {
+        CodecName::Opus => ("opus/48000/2", "minptime=10;useinbandfec=1"),
+        CodecName::Vp8 => ("VP8/90000", ""),
+        CodecName::Vp9 => ("VP9/90000", "profile-id=0"),
+        CodecName::H264 => {
+            ("H264/90000", "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f")
+        }
+        CodecName::Av1 => ("AV1/90000", "level-idx=5;profile=0;tier=0"),
+    };
+    let _ = write!(out, "a=rtpmap:{pt} {name}\r\na=rtcp-fb:{pt} transport-cc\r\n");
+    if !parameters.is_empty() {
+        let _ = write!(out, "a=fmtp:{pt} {parameters}\r\n");
+    }
+    if codec != CodecName::Opus {
+        for feedback in ["ccm fir", "nack", "nack pli"] {
+            let _ = write!(out, "a=rtcp-fb:{pt} {feedback}\r\n");
+        }
+        let rtx = pt + 1;
+        let _ = write!(out, "a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={pt}\r\n");
+    }
+}
+
+/// What is needed of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The server's ICE credentials.
+    pub ufrag: String,
+    /// The password to it.
+    pub password: String,
+    /// The server's streams by mid: main and retransmission.
+    pub streams: BTreeMap<String, (u32, Option<u32>)>,
+}
+
+impl Answer {
+    /// Reads an answer.
+    pub fn read(text: &str) -> Self {
+        let mut answer = Self::default();
+        let mut mid = String::new();
+        for line in text.lines() {
+            if let Some(value) = line.strip_prefix("a=ice-ufrag:") {
+                value.clone_into(&mut answer.ufrag);
+            } else if let Some(value) = line.strip_prefix("a=ice-pwd:") {
+                value.clone_into(&mut answer.password);
+            } else if let Some(value) = line.strip_prefix("a=mid:") {
+                value.clone_into(&mut mid);
+            } else if let Some(value) = line.strip_prefix("a=ssrc-group:FID ") {
+                let ssrcs: Vec<u32> = value.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+                if let &[main, rtx] = ssrcs.as_slice() {
+                    answer.streams.insert(mid.clone(), (main, Some(rtx)));
+                }
+            } else if let Some(value) = line.strip_prefix("a=ssrc:")
+                && let Some(Ok(ssrc)) = value.split_whitespace().next().map(str::parse)
+            {
+                answer.streams.entry(mid.clone()).or_insert((ssrc, None));
+            }
+        }
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::sdp::Offer;
+
+    #[test]
+    fn the_server_reads_our_offers() {
+        let sections = [
+            Section { kind: Kind::Audio, role: Role::Slot, codecs: vec![CodecName::Opus] },
+            Section {
+                kind: Kind::Video,
+                role: Role::Publish { declared: Some((1, 2)) },
+                codecs: vec![CodecName::Vp8],
+            },
+        ];
+        for numbering in 0..3 {
+            let text = offer(1, Numbering(numbering), ("ufrag", "password"), "AA", &sections);
+            let offer = Offer::read(&text).expect("an offer");
+            assert_eq!(offer.sections.len(), 2);
+            let pt = Numbering(numbering).payload_type(CodecName::Vp8);
+            assert_eq!(offer.sections[1].payload_types, [pt, pt + 1]);
+            assert_eq!(Numbering(numbering).codec(pt + 1), Some((CodecName::Vp8, true)));
+        }
+    }
+
+    #[test]
+    fn an_answer_gives_the_servers_streams_by_section() {
+        let text = "v=0\r\nm=audio 9 X 1\r\na=ice-ufrag:u\r\na=ice-pwd:p\r\na=mid:0\r\na=ssrc:5 cname:x\r\n\
+            m=video 9 X 2\r\na=mid:1\r\na=ssrc:6 cname:x\r\na=ssrc:7 cname:x\r\na=ssrc-group:FID 6 7\r\n";
+        let answer = Answer::read(text);
+        assert_eq!((answer.ufrag.as_str(), answer.password.as_str()), ("u", "p"));
+        let streams: Vec<_> = answer.streams.into_iter().collect();
+        assert_eq!(streams, [("0".into(), (5, None)), ("1".into(), (6, Some(7)))]);
+    }
+}

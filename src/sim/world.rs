@@ -1,0 +1,295 @@
+//! World: a plan at work: the core, the clients, the networks between them, and the oracle, under one virtual clock.
+//!
+//! Time jumps from one happening to the next. Everything that happens at one moment reaches the server as one turn:
+//! inputs, then all outputs, as the shell does it.
+
+mod happening;
+mod shell;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use happening::{Happening, Queue};
+
+use super::client::{Endpoint, Now, Out, Post};
+use super::dice::Dice;
+use super::network::{Link, Micros};
+use super::oracle::{CONSENT, Oracle};
+use super::plan::{Plan, SECOND};
+use crate::core::ids::RoomId;
+use crate::core::{Settings, Sfu};
+
+/// How long somebody whose signalling broke can come back, µs.
+const RESUME_WITHIN: Micros = 6 * SECOND;
+
+/// What came of a world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Of all outputs of the server, with their times.
+    pub digest: u64,
+    /// What was not as it must be; empty: all is well.
+    pub complaints: Vec<String>,
+    /// Inputs of the server.
+    pub inputs: u64,
+    /// Datagrams that it sent.
+    pub datagrams: u64,
+    /// Packets that it forwarded.
+    pub forwarded: u64,
+    /// Packets that it sent again.
+    pub repeated: u64,
+    /// Key frames that it asked for.
+    pub keyframes_asked: u64,
+    /// Virtual time, µs.
+    pub lasted: Micros,
+}
+
+/// Somebody's place in the world.
+struct Person {
+    endpoint: Option<Endpoint>,
+    lives: u32,
+    connection: Option<u64>,
+    connections: u64,
+    /// Messages until the connection breaks, and what follows.
+    breaks: Option<(u8, Micros, Micros)>,
+    address: SocketAddr,
+    addresses: u16,
+    up: Link,
+    down: Link,
+    woken_at: Option<Micros>,
+    /// They are switched off.
+    off: bool,
+    /// Datagrams that reached the server lately, for somebody to replay.
+    overheard: Vec<(SocketAddr, Vec<u8>)>,
+}
+
+/// A plan at work.
+pub struct World<'a> {
+    plan: &'a Plan,
+    base: Instant,
+    now: Micros,
+    room: RoomId,
+    sfu: Sfu,
+    people: Vec<Option<Person>>,
+    queue: Queue,
+    post: Post,
+    oracle: Oracle,
+    dice: Dice,
+    digest: Xxh3,
+    /// Who is at an address just now.
+    at: BTreeMap<SocketAddr, usize>,
+    /// Sessions of the server by number: whose, in which life.
+    sessions: Vec<(usize, u32)>,
+    session_by_connection: BTreeMap<u64, u64>,
+    keyed: BTreeSet<u64>,
+    deadline: Option<Micros>,
+    /// When the deadline is served: a little late, in some worlds.
+    served_at: Option<Micros>,
+    datagrams_sent: u64,
+    /// Numbers of datagrams that have reached the server.
+    reached: BTreeSet<u64>,
+    inputs: u64,
+    outputs: u64,
+    /// Inputs of this turn.
+    fed: u64,
+    spins: u32,
+}
+
+impl std::fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// Runs a world to its end. `base` is where its clock begins: any moment.
+pub fn run(plan: &Plan, base: Instant) -> Outcome {
+    let mut world = World::new(plan, base);
+    world.run();
+    world.outcome()
+}
+
+fn settings(plan: &Plan, base: Instant) -> Settings {
+    Settings {
+        rooms_max: 4,
+        participants_per_room_max: 100,
+        tracks_per_participant_max: 8,
+        slots: plan.slots.0,
+        slots_max: plan.slots.1,
+        empty_timeout: Duration::from_micros(plan.empty_timeout),
+        resume_timeout: Duration::from_micros(RESUME_WITHIN),
+        media_timeout: Duration::from_micros(CONSENT),
+        certificate: vec![0x30; 64],
+        epoch: base,
+        epoch_unix: Duration::from_secs(1_800_000_000),
+    }
+}
+
+impl<'a> World<'a> {
+    fn new(plan: &'a Plan, base: Instant) -> Self {
+        let people = plan.people.iter().enumerate().map(|(index, person)| {
+            let person = person.as_ref()?;
+            let link = |which, plan_of_link| {
+                Link::new(plan_of_link, plan.heals_at, Dice::of(plan.seed, which, index as u64))
+            };
+            Some(Person {
+                endpoint: None,
+                lives: 0,
+                connection: None,
+                connections: 0,
+                breaks: None,
+                address: address(index, 0),
+                addresses: 0,
+                up: link("up", person.up),
+                down: link("down", person.down),
+                woken_at: None,
+                off: false,
+                overheard: Vec::new(),
+            })
+        });
+        let mut world = Self {
+            plan,
+            base,
+            now: 0,
+            room: "sim".parse().unwrap_or_else(|_| unreachable!("a good name")),
+            sfu: Sfu::new(settings(plan, base)),
+            people: people.collect(),
+            queue: Queue::default(),
+            post: Post::default(),
+            oracle: Oracle::new(plan.lateness + plan.turn),
+            dice: Dice::of(plan.seed, "world", 0),
+            digest: Xxh3::new(),
+            at: BTreeMap::new(),
+            sessions: Vec::new(),
+            session_by_connection: BTreeMap::new(),
+            keyed: BTreeSet::new(),
+            deadline: None,
+            served_at: None,
+            datagrams_sent: 0,
+            reached: BTreeSet::new(),
+            inputs: 0,
+            outputs: 0,
+            fed: 0,
+            spins: 0,
+        };
+        for (index, person) in plan.people.iter().enumerate() {
+            if let Some(person) = person {
+                world.at.insert(address(index, 0), index);
+                world.queue.push(person.arrives, Happening::Arrives(index));
+            }
+        }
+        for (number, step) in plan.steps.iter().enumerate() {
+            world.queue.push(step.1.at, Happening::Step(number));
+        }
+        if plan.early_calls {
+            for n in 0..plan.heals_at / 37_000 {
+                world.queue.push(n * 37_000, Happening::EarlyCall);
+            }
+        }
+        world
+    }
+
+    fn moment(&self) -> Now {
+        Now { micros: self.now, instant: self.base + Duration::from_micros(self.now) }
+    }
+
+    fn run(&mut self) {
+        self.run_until(self.plan.ends_at());
+        self.judge_calm();
+        self.everybody_goes();
+        self.run_until(self.plan.ends_at() + self.plan.empty_timeout + RESUME_WITHIN + 5 * SECOND);
+        self.judge_end();
+    }
+
+    fn run_until(&mut self, end: Micros) {
+        while !self.is_hopeless() {
+            let served_at = self.served_at.map(|at| at.max(self.now));
+            let next = self.queue.next_at().into_iter().chain(served_at).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            while let Some(happening) = self.queue.pop(self.now) {
+                self.happens(happening);
+            }
+            if self.served_at.is_some_and(|at| at <= self.now) {
+                self.call_server();
+            }
+            if self.fed > 0 {
+                self.drain_server();
+            }
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// Whether there is no use in going on: one fault leads to many.
+    fn is_hopeless(&self) -> bool {
+        self.oracle.complaints.len() + self.post.complaints.len() >= 8
+    }
+
+    fn outcome(mut self) -> Outcome {
+        self.collect_complaints();
+        Outcome {
+            digest: self.digest.digest(),
+            complaints: self.oracle.complaints,
+            inputs: self.inputs,
+            datagrams: self.outputs,
+            forwarded: self.oracle.forwarded,
+            repeated: self.oracle.repeated,
+            keyframes_asked: self.oracle.keyframes_asked,
+            lasted: self.now,
+        }
+    }
+
+    fn collect_complaints(&mut self) {
+        for complaint in std::mem::take(&mut self.post.complaints) {
+            self.oracle.complain(self.now, complaint);
+        }
+    }
+
+    fn person(&mut self, index: usize) -> Option<&mut Person> {
+        self.people.get_mut(index).and_then(Option::as_mut)
+    }
+
+    /// Lets an endpoint do something, and carries out what it wants.
+    fn with(&mut self, index: usize, act: impl FnOnce(&mut Endpoint, Now, &mut Post)) {
+        let now = self.moment();
+        let Some(Some(person)) = self.people.get_mut(index) else { return };
+        let Some(endpoint) = person.endpoint.as_mut().filter(|_| !person.off) else { return };
+        act(endpoint, now, &mut self.post);
+        self.carry_out(index);
+    }
+
+    fn carry_out(&mut self, index: usize) {
+        for out in std::mem::take(&mut self.post.out) {
+            match out {
+                Out::Datagram { bytes, what } => self.send_up(index, bytes, what),
+                Out::Signal(number, signal) => self.say(index, number, signal),
+            }
+        }
+        self.collect_complaints();
+        self.arm(index);
+    }
+
+    fn arm(&mut self, index: usize) {
+        let now = self.now;
+        let Some(Some(person)) = self.people.get_mut(index) else { return };
+        let Some(endpoint) = person.endpoint.as_ref().filter(|_| !person.off) else { return };
+        let Some(at) = endpoint.deadline() else { return };
+        let at = at.max(now);
+        if person.woken_at.is_none_or(|woken| at < woken || woken < now) {
+            person.woken_at = Some(at);
+            self.queue.push(at, Happening::Wakes(index));
+        }
+    }
+}
+
+/// Somebody's address; each has many in the course of time.
+fn address(person: usize, number: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, (person / 200) as u8, (person % 200) as u8 + 1], 5000 + number))
+}
+
+/// Where the server is.
+fn server_address() -> SocketAddr {
+    SocketAddr::from(([10, 9, 9, 9], 7443))
+}

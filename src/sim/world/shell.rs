@@ -1,0 +1,310 @@
+//! What the shell is for the server in a world: signalling connections, handshakes that take no time, its clock.
+
+use std::time::Duration;
+
+use super::happening::Happening;
+use super::{Person, World};
+use crate::core::event::{ClosingReason, Event};
+use crate::core::ids::{ConnectionId, DtlsSession, RequestId};
+use crate::core::input::{Admission, DtlsEvent, Input, LocalCandidate, Transport};
+use crate::core::media::srtp;
+use crate::core::output::{DtlsRequest, Output};
+use crate::sim::client::{self, Endpoint, FLIGHT, HELLO, REPLY, Signal};
+use crate::sim::dice::Dice;
+use crate::sim::network::Micros;
+use crate::sim::plan::SECOND;
+
+/// So often a server may ask to be called at once, one time after the other.
+const SPINS_MAX: u32 = 50;
+/// Datagrams that may follow from one input, beside those that are forwarded to each.
+const OUTPUTS_PER_INPUT_MAX: u64 = 300;
+
+/// What came out in a turn and concerns the shell.
+enum Taken {
+    Event(ConnectionId, Event),
+    Dtls(DtlsSession, DtlsRequest),
+}
+
+impl World<'_> {
+    pub(super) fn feed(&mut self, input: Input<'_>) {
+        self.inputs += 1;
+        self.fed += 1;
+        let now = self.base + Duration::from_micros(self.now);
+        self.sfu.handle_input(now, input);
+    }
+
+    /// The server's deadline has come.
+    pub(super) fn call_server(&mut self) {
+        self.served_at = None;
+        self.feed(Input::Timeout);
+    }
+
+    /// The newest session of that life, if it has been let in.
+    pub(super) fn session_of(&self, person: usize, life: u32) -> Option<u64> {
+        self.sessions.iter().position(|one| *one == (person, life)).map(|index| index as u64 + 1)
+    }
+
+    /// Takes all that the server wants, until it names its deadline.
+    pub(super) fn drain_server(&mut self) {
+        for _ in 0..10 {
+            let fed = std::mem::take(&mut self.fed);
+            if fed == 0 {
+                break;
+            }
+            self.drain_once(fed);
+        }
+        self.oracle.drained(self.now, &self.post.streams);
+    }
+
+    fn drain_once(&mut self, fed: u64) {
+        let mut taken = Vec::new();
+        let mut datagrams = 0;
+        self.digest.update(&self.now.to_be_bytes());
+        let deadline = loop {
+            match self.sfu.poll_output() {
+                Output::Timeout(at) => break at,
+                Output::Event { connection, event } => {
+                    self.digest.update(format!("{connection:?} {event:?}").as_bytes());
+                    // The oracle hears of it in its place among the datagrams.
+                    let index = (connection.0 / 1000) as usize;
+                    if let Some(Some(Person { endpoint: Some(endpoint), .. })) = self.people.get(index)
+                        && let Some(Some(plan)) = self.plan.people.get(index)
+                    {
+                        let life = (index, endpoint.life);
+                        if matches!(event, Event::Joined(..)) {
+                            self.sessions.push(life);
+                            let session = self.sessions.len() as u64;
+                            self.oracle.admitted(self.now, session, life, plan, endpoint.numbering);
+                        }
+                        if matches!(event, Event::Joined(..) | Event::Resumed(..))
+                            && let Some(session) = self.session_of(index, endpoint.life)
+                        {
+                            self.session_by_connection.insert(connection.0, session);
+                        }
+                    }
+                    if let Some(&session) = self.session_by_connection.get(&connection.0) {
+                        self.oracle.told(self.now, session, &event);
+                    }
+                    taken.push(Taken::Event(connection, event));
+                }
+                Output::Dtls { session, request } => {
+                    self.digest.update(format!("{session:?} {request:?}").as_bytes());
+                    if request == DtlsRequest::Forget {
+                        self.oracle.gone(session.0);
+                    }
+                    taken.push(Taken::Dtls(session, request));
+                }
+                Output::Transmit(transmit) => {
+                    datagrams += 1;
+                    self.outputs += 1;
+                    self.digest.update(format!("{:?} {:?}", transmit.path, transmit.class).as_bytes());
+                    self.digest.update(transmit.bytes);
+                    let to = transmit.path.remote;
+                    self.oracle.leaves(self.now, to, transmit.bytes, &self.post.streams);
+                    if let Some(&index) = self.at.get(&to)
+                        && let Some(Some(person)) = self.people.get_mut(index)
+                    {
+                        for at in person.down.send(self.now, transmit.bytes.len()).into_iter().flatten() {
+                            self.queue.push(at, Happening::Down { to, bytes: transmit.bytes.to_vec() });
+                        }
+                    }
+                }
+            }
+        };
+        let people = self.plan.people.len() as u64;
+        if datagrams > fed * (OUTPUTS_PER_INPUT_MAX + 2 * people) {
+            self.oracle.complain(self.now, format!("{fed} inputs made {datagrams} datagrams"));
+        }
+        self.note_deadline(deadline.map(|at| at.saturating_duration_since(self.base)));
+        for one in taken {
+            match one {
+                Taken::Event(connection, event) => self.tell(connection, event),
+                Taken::Dtls(session, request) => self.shake_hands(session, request),
+            }
+        }
+    }
+
+    fn note_deadline(&mut self, at: Option<Duration>) {
+        // Up to the next whole microsecond: our clock must not wake it before its time.
+        let at = at.map(|at| at.as_nanos().div_ceil(1000) as Micros);
+        self.spins = if at.is_some_and(|at| at <= self.now) { self.spins + 1 } else { 0 };
+        if self.spins > SPINS_MAX {
+            self.oracle
+                .complain(self.now, "the server wants to be called again and again, and nothing comes of it");
+            self.deadline = None;
+            self.served_at = None;
+            return;
+        }
+        if at != self.deadline || self.served_at.is_none() {
+            self.deadline = at;
+            let late =
+                if self.now < self.plan.heals_at { self.dice.among(0..self.plan.lateness + 1) } else { 0 };
+            self.served_at = at.map(|at| at.max(self.now) + late);
+        }
+    }
+
+    /// An event leaves for a connection.
+    fn tell(&mut self, connection: ConnectionId, event: Event) {
+        let index = (connection.0 / 1000) as usize;
+        let Some(Some(plan)) = self.plan.people.get(index) else { return };
+        let at = self.now + plan.signalling;
+        let hears = Happening::Hears { person: index, connection: connection.0, event: Box::new(event) };
+        self.queue.push(at, hears);
+    }
+
+    /// A message passes on a connection, unless that breaks with it.
+    fn passes(&mut self, index: usize, connection: u64) -> bool {
+        let Some(person) = self.person(index).filter(|person| person.connection == Some(connection)) else {
+            return false;
+        };
+        match &mut person.breaks {
+            Some((0, ..)) => {
+                self.break_now(index);
+                false
+            }
+            Some((left, ..)) => {
+                *left -= 1;
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Somebody's connection breaks.
+    pub(super) fn break_now(&mut self, index: usize) {
+        let now = self.now;
+        let Some(person) = self.person(index) else { return };
+        let Some((_, noticed, back)) = person.breaks.take() else { return };
+        let Some(connection) = person.connection.take() else { return };
+        self.queue.push(now + noticed, Happening::Lost(connection));
+        self.queue.push(now + back, Happening::Returns(index));
+    }
+
+    pub(super) fn hears(&mut self, index: usize, connection: u64, event: Event) {
+        if !self.passes(index, connection) {
+            return;
+        }
+        let replaced = matches!(event, Event::Closing(ClosingReason::Replaced));
+        if replaced {
+            self.oracle.complain(self.now, "the newer of two connections was closed");
+            return;
+        }
+        self.with(index, |endpoint, now, post| endpoint.on_event(now.micros, event, post));
+        let now = self.now;
+        let Some(person) = self.person(index) else { return };
+        if person.endpoint.as_ref().is_some_and(|endpoint| endpoint.closed) {
+            let left = person.endpoint.take().is_some_and(|endpoint| endpoint.leaves);
+            person.connection = None;
+            // Who did not mean to go comes again.
+            if !left {
+                self.queue.push(now + SECOND / 2, Happening::Arrives(index));
+            }
+        }
+    }
+
+    pub(super) fn says(&mut self, index: usize, connection: u64, number: u64, signal: Signal) {
+        if !self.passes(index, connection) {
+            return;
+        }
+        let request = Some(RequestId(number.to_string().into()));
+        let id = ConnectionId(connection);
+        let life = self.person(index).map_or(0, |person| person.lives);
+        match signal {
+            Signal::Join(join) => {
+                let mut entropy = [0; 32];
+                let name = (index as u64) << 32 | u64::from(life);
+                entropy.copy_from_slice(&Dice::of(self.plan.seed, "entropy", name).bytes(32));
+                let address = super::server_address();
+                let candidates = vec![LocalCandidate { transport: Transport::Udp, address }];
+                let admission = Admission { entropy, candidates };
+                self.feed(Input::Join { connection: id, request, admission, join });
+            }
+            Signal::Resume(resume) => {
+                if let Some(session) = self.session_of(index, life) {
+                    self.oracle.touch(session);
+                }
+                self.feed(Input::Resume { connection: id, request, resume });
+            }
+            Signal::Command(command) => {
+                if let Some(&session) = self.session_by_connection.get(&connection) {
+                    self.oracle.fed_command(self.now, session, &command);
+                }
+                self.feed(Input::Command { connection: id, request, command });
+            }
+        }
+    }
+
+    pub(super) fn lost(&mut self, connection: u64) {
+        self.feed(Input::ConnectionLost(ConnectionId(connection)));
+    }
+
+    /// Somebody whose connection broke connects again.
+    pub(super) fn returns(&mut self, index: usize) {
+        let Some(person) = self.person(index).filter(|person| person.connection.is_none() && !person.off)
+        else {
+            return;
+        };
+        if person.endpoint.is_none() {
+            return;
+        }
+        person.connections += 1;
+        person.connection = Some(index as u64 * 1000 + person.connections);
+        let mut resumed = false;
+        self.with(index, |endpoint, _, post| resumed = endpoint.resume(post));
+        if !resumed {
+            // They had not even been told that they are in: they begin anew.
+            if let Some(person) = self.person(index) {
+                person.endpoint = None;
+            }
+            self.arrives(index);
+        }
+    }
+
+    /// The server's half of a handshake that takes no time.
+    fn shake_hands(&mut self, session: DtlsSession, request: DtlsRequest) {
+        let DtlsRequest::Packet(bytes) = request else { return };
+        let Some(&(person, life)) = self.sessions.get((session.0 - 1) as usize) else { return };
+        let hello = [FLIGHT[0], FLIGHT[1], FLIGHT[2], HELLO, person as u8];
+        let whose = bytes.get(5..9).and_then(|life| life.try_into().ok()).map(u32::from_be_bytes);
+        if bytes.get(..5) != Some(&hello[..]) || whose != Some(life) {
+            return;
+        }
+        let mut reply = FLIGHT.to_vec();
+        reply.extend([REPLY, person as u8]);
+        reply.resize(50, 0);
+        self.feed(Input::Dtls { session, event: DtlsEvent::Packet(reply) });
+        if !self.keyed.insert(session.0) {
+            return;
+        }
+        let Some(Some(plan)) = self.plan.people.get(person) else { return };
+        let profile = plan.profile;
+        let material = client::keying_material(self.plan.seed, person, life, profile);
+        if let Ok((tap, _)) = srtp::contexts(profile, &material, true) {
+            self.oracle.keyed(self.now, session.0, tap);
+        }
+        for event in [
+            DtlsEvent::PeerCertificate(client::certificate(person, life)),
+            DtlsEvent::KeyingMaterial { profile, material },
+            DtlsEvent::Connected,
+        ] {
+            self.feed(Input::Dtls { session, event });
+        }
+    }
+
+    /// Whoever is still there leaves, or is just gone.
+    pub(super) fn everybody_goes(&mut self) {
+        for index in 0..self.people.len() {
+            let leaves = self.dice.percent(70);
+            if leaves {
+                self.with(index, |endpoint: &mut Endpoint, _, post| endpoint.leave(post));
+            }
+            let at = self.now + SECOND;
+            let Some(person) = self.person(index) else { continue };
+            person.off = !leaves;
+            if let Some(connection) = person.connection.filter(|_| !leaves) {
+                person.connection = None;
+                self.queue.push(at, Happening::Lost(connection));
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What is judged at the end: when all networks have been well for a while, everybody sees and hears whom they should;
+//! and when everybody has gone, nothing is left.
+
+use std::time::Duration;
+
+use super::World;
+use crate::core::command::Kind;
+use crate::core::event::WaitingReason;
+use crate::sim::client::Endpoint;
+use crate::sim::network::Micros;
+use crate::sim::plan::{SECOND, name};
+
+/// Media must have come within this time, µs.
+const LATELY: Micros = 2 * SECOND;
+
+impl World<'_> {
+    /// Media flows, and everybody knows the room.
+    pub(super) fn judge_calm(&mut self) {
+        if self.is_hopeless() {
+            return;
+        }
+        let mut complaints = Vec::new();
+        for index in 0..self.people.len() {
+            let Some(viewer) = self.living(index) else { continue };
+            self.judge_view(index, viewer, &mut complaints);
+            for other in (0..self.people.len()).filter(|other| *other != index) {
+                if let Some(publisher) = self.living(other) {
+                    self.judge_pair(viewer, publisher, &mut complaints);
+                }
+            }
+        }
+        for complaint in complaints {
+            self.oracle.complain(self.now, complaint);
+        }
+    }
+
+    /// Somebody who is there, and should be.
+    fn living(&self, index: usize) -> Option<&Endpoint> {
+        let person = self.people.get(index)?.as_ref()?;
+        person.endpoint.as_ref().filter(|_| !person.off)
+    }
+
+    fn judge_view(&self, index: usize, viewer: &Endpoint, complaints: &mut Vec<String>) {
+        let who = name(index);
+        if viewer.joined.is_none() || !viewer.connected {
+            complaints.push(format!("{who} has not got in"));
+            return;
+        }
+        if !viewer.asked.is_empty() {
+            complaints.push(format!("{who} waits for replies: {:?}", viewer.asked));
+        }
+        let mut there: Vec<usize> =
+            (0..self.people.len()).filter(|other| *other != index && self.living(*other).is_some()).collect();
+        let mut known: Vec<usize> = viewer.room.people.values().map(|known| known.0).collect();
+        known.sort_unstable();
+        there.sort_unstable();
+        let vanished: Vec<usize> = known.iter().copied().filter(|one| !there.contains(one)).collect();
+        // Who has just vanished may still be waited for.
+        let lingering = vanished
+            .iter()
+            .all(|one| self.people.get(*one).and_then(Option::as_ref).is_some_and(|person| person.off));
+        let missing: Vec<String> =
+            there.iter().filter(|one| !known.contains(one)).map(|one| name(*one)).collect();
+        if !missing.is_empty() || !lingering {
+            complaints.push(format!("{who} knows {known:?} where {there:?} are"));
+        }
+        if viewer.room.people.values().any(|(other, reconnecting)| *reconnecting && there.contains(other)) {
+            complaints.push(format!("{who} believes that somebody is reconnecting who is there"));
+        }
+    }
+
+    /// Whether everything that one publishes reaches the other, if it should.
+    fn judge_pair(&self, viewer: &Endpoint, publisher: &Endpoint, complaints: &mut Vec<String>) {
+        let who = name(viewer.person);
+        for sender in publisher.senders.iter().filter(|sender| sender.published) {
+            let source = sender.plan.source;
+            let what = format!("{}'s {source:?}", name(publisher.person));
+            let Some(track) = publisher.own_track(source) else { continue };
+            let Some(known) = viewer.room.tracks.get(&track) else {
+                complaints.push(format!("{who} does not know of {what}"));
+                continue;
+            };
+            if known.info.muted != publisher.is_muted(source) {
+                complaints.push(format!("{who} believes that {what} is muted = {}", known.info.muted));
+            }
+            if viewer.unwanted.contains(&track) {
+                continue;
+            }
+            let Some(map) = &viewer.room.slot_map else {
+                complaints.push(format!("{who} has no slot map"));
+                continue;
+            };
+            let slot = map.slots.iter().find(|slot| slot.track.is_some_and(|(shown, _)| shown == track));
+            if viewer.room.cannot.contains(&track) {
+                if viewer.receives_everywhere(sender.plan.codec) && slot.is_none() {
+                    complaints.push(format!("{who} was told that {what} cannot be received"));
+                }
+                continue;
+            }
+            let Some(slot) = slot else {
+                let full = |(waits, reason): &(_, WaitingReason)| {
+                    *waits == track && *reason == WaitingReason::SlotLimit
+                };
+                if !map.waiting.iter().any(full) {
+                    complaints.push(format!("{who} neither has {what} in a slot nor waits for one"));
+                }
+                continue;
+            };
+            let silent = publisher.is_muted(source) || viewer.paused.contains(&track);
+            if silent || sender.due().is_none() || !viewer.receives(sender.plan.codec) {
+                continue;
+            }
+            let mid = slot.mid.to_string();
+            let decoded = viewer.slots.values().filter(|slot| slot.mid == mid).flat_map(|slot| &slot.decoded);
+            let lately = decoded.filter(|(at, stream)| {
+                let info = self.post.streams.get(*stream as usize);
+                *at + LATELY > self.now
+                    && info.is_some_and(|info| info.person == publisher.person && info.source == source)
+            });
+            let (count, expected) = (lately.count() as u64, LATELY / sender.plan.interval.max(1));
+            if count * 2 < expected {
+                let kind = if source.kind() == Kind::Audio { "sounds" } else { "frames" };
+                complaints.push(format!("{who} got {count} of {expected} {kind} of {what} in two seconds"));
+            }
+        }
+    }
+
+    /// Nothing is left when everybody has gone.
+    pub(super) fn judge_end(&mut self) {
+        if self.is_hopeless() {
+            return;
+        }
+        let snapshot = self.sfu.snapshot(self.base + Duration::from_micros(self.now));
+        if !snapshot.rooms.is_empty() {
+            let people: Vec<String> = snapshot
+                .rooms
+                .iter()
+                .flat_map(|room| &room.participants)
+                .map(|one| one.name.clone())
+                .collect();
+            self.oracle.complain(self.now, format!("everybody has gone, and the room still has {people:?}"));
+        } else if snapshot.demux_entries + snapshot.deadlines > 0 {
+            let (entries, deadlines) = (snapshot.demux_entries, snapshot.deadlines);
+            let what =
+                format!("no room is left, but {entries} entries of the demux and {deadlines} deadlines");
+            self.oracle.complain(self.now, what);
+        }
+    }
+}
