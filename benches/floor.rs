@@ -109,7 +109,7 @@ fn measure(row: Row, time: Duration) -> io::Result<f64> {
     let mut udp = Udp::new(
         mio::net::UdpSocket::from_std(socket),
         local,
-        UdpOptions { portable: false, dscp: true },
+        UdpOptions { dscp: true, ..UdpOptions::default() },
         local.ip(),
     )?;
     let peers = Peers::open(local)?;

@@ -150,7 +150,7 @@ fn batch(criterion: &mut Criterion) {
         socket.set_nonblocking(true).expect("a socket's mode can be set");
         let local = socket.local_addr().expect("an address");
         let socket = mio::net::UdpSocket::from_std(socket);
-        let options = UdpOptions { portable: false, dscp: true };
+        let options = UdpOptions { dscp: true, ..UdpOptions::default() };
         let mut udp = Udp::new(socket, local, options, local.ip()).expect("a socket for batches");
         let to = Path { transport: Transport::Udp, local, remote };
         // Nobody reads: beyond its buffer the kernel drops at the receiver, which costs the sender no more.

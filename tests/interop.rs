@@ -15,7 +15,7 @@ use serde_json::Value;
 use shell_support::people::Person;
 use shell_support::turn::Login;
 use shell_support::{PATIENCE, Server, config};
-use strait::net::{ShellConfig, TurnConfig};
+use strait::net::{RelayedNetwork, ShellConfig, TurnConfig};
 
 /// The Python with aiortc.
 fn python() -> Option<PathBuf> {
@@ -114,7 +114,8 @@ fn uclient(server: &Server, login: &Login, arguments: &[&str]) -> Option<String>
 
 /// A server with a peer that sends everything back, and somebody's credentials for it.
 fn turn_server() -> (Server, Login) {
-    let turn = TurnConfig { echo_peer: Some([192, 0, 2, 9].into()), ..TurnConfig::default() };
+    let network = Some(RelayedNetwork::FIRST);
+    let turn = TurnConfig { network, echo_peer: Some([192, 0, 2, 9].into()), ..TurnConfig::default() };
     let server = Server::start(ShellConfig { turn, ..config() });
     let login = Login::of(&Person::join(&server, None, "Anna"));
     (server, login)

@@ -54,7 +54,7 @@ fn sound_and_pictures_are_marked_and_the_rest_is_not() -> io::Result<()> {
             socket.set_nonblocking(true)?;
             let bound = socket.local_addr()?;
             let socket = mio::net::UdpSocket::from_std(socket);
-            let options = UdpOptions { portable: false, dscp };
+            let options = UdpOptions { dscp, ..UdpOptions::default() };
             let mut udp = Udp::new(socket, bound, options, IpAddr::from([127, 0, 0, 1]))?;
             let receiver = Receiver::open(reached_at)?;
             let remote = receiver.0.local_addr()?;

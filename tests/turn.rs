@@ -12,7 +12,7 @@ use shell_support::people::Person;
 use shell_support::relayed::{RelayedEndpoint, heard};
 use shell_support::turn::{Answer, FICTITIOUS_PEER, Login, Relayed, TurnClient};
 use shell_support::{PATIENCE, Server, config, connect};
-use strait::net::{ShellConfig, TurnConfig};
+use strait::net::{RelayedNetwork, ShellConfig, TurnConfig};
 use tungstenite::Message;
 use turn_server_proto::types::stun::attribute::ErrorCode;
 use turn_server_proto::types::stun::message::BINDING;
@@ -26,7 +26,8 @@ fn address(text: &str) -> SocketAddr {
 
 /// A server whose TURN part was changed.
 fn server(change: impl FnOnce(&mut TurnConfig)) -> Server {
-    let mut turn = TurnConfig { echo_peer: Some(address(ECHO).ip()), ..TurnConfig::default() };
+    let network = Some(RelayedNetwork::FIRST);
+    let mut turn = TurnConfig { network, echo_peer: Some(address(ECHO).ip()), ..TurnConfig::default() };
     change(&mut turn);
     Server::start(ShellConfig { turn, ..config() })
 }

@@ -86,6 +86,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
             permissions_max: turn.max_permissions,
             channels_max: turn.max_channels,
             bits_per_second_max: turn.max_bits_per_second,
+            network: None,
             echo_peer: None,
         },
         metrics_public: metrics.public,

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
-use super::turn::relayed::FICTITIOUS_PEER;
+use super::turn::relayed::RelayedNetwork;
 use crate::core::input::{LocalCandidate, Transport};
 
 /// How long a list of the machine's interfaces is good for: reading it costs a few system calls, and a laptop
@@ -37,20 +37,31 @@ pub fn for_socket(address: SocketAddr, socket_is_v6: bool) -> SocketAddr {
     }
 }
 
+/// A network for the TURN server's relayed addresses that this machine has no address in, nor goes by one of.
+pub fn unused_network(public: &[IpAddr], bound: SocketAddr) -> RelayedNetwork {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the machine's network interfaces cannot be read");
+        Vec::new()
+    });
+    let known = public.iter().copied().chain([bound.ip()]);
+    RelayedNetwork::without(known.chain(interfaces.iter().map(if_addrs::Interface::ip)))
+}
+
 /// Where clients can reach us.
 #[derive(Debug)]
 pub struct Candidates {
     public: Vec<IpAddr>,
     bound: SocketAddr,
-    /// Whether there is a TURN server.
-    turn: bool,
+    /// The relayed addresses of the TURN server, if there is one.
+    turn: Option<RelayedNetwork>,
     interfaces: Vec<IpAddr>,
     read_at: Option<Instant>,
 }
 
 impl Candidates {
-    /// `bound` is the listener's address, `public` what the operator says clients see, `turn` whether TURN is served.
-    pub fn new(public: Vec<IpAddr>, bound: SocketAddr, turn: bool) -> Self {
+    /// `bound` is the listener's address, `public` what the operator says clients see, `turn` what the TURN
+    /// server's relayed addresses are of, if there is one.
+    pub fn new(public: Vec<IpAddr>, bound: SocketAddr, turn: Option<RelayedNetwork>) -> Self {
         let public = public.into_iter().map(|ip| ip.to_canonical()).collect();
         Self { public, bound: canonical(bound), turn, interfaces: Vec::new(), read_at: None }
     }
@@ -101,9 +112,10 @@ impl Candidates {
         let by = |transport: Transport| {
             ips.iter().map(move |ip| LocalCandidate { transport, address: SocketAddr::new(*ip, port) })
         };
-        let relay_needed = self.turn && !ips.iter().any(|ip| is_relay_peer(*ip, port));
-        let fictitious = LocalCandidate { transport: Transport::Udp, address: FICTITIOUS_PEER };
-        by(Transport::Udp).chain(by(Transport::Tcp)).chain(relay_needed.then_some(fictitious)).collect()
+        let relay_needed = self.turn.filter(|_| !ips.iter().any(|ip| is_relay_peer(*ip, port)));
+        let fictitious = relay_needed
+            .map(|network| LocalCandidate { transport: Transport::Udp, address: network.fictitious_peer() });
+        by(Transport::Udp).chain(by(Transport::Tcp)).chain(fictitious).collect()
     }
 
     fn loopbacks(&self) -> Vec<IpAddr> {
@@ -180,6 +192,8 @@ fn is_global(ip: IpAddr) -> bool {
 mod tests {
     use super::*;
 
+    const TURN: Option<RelayedNetwork> = Some(RelayedNetwork::FIRST);
+
     fn address(text: &str) -> SocketAddr {
         text.parse().expect("an address")
     }
@@ -209,7 +223,7 @@ mod tests {
     fn configured_addresses_are_the_only_candidates() {
         let now = super::super::clock::now();
         let public = vec!["203.0.113.5".parse().expect("an address")];
-        let mut candidates = Candidates::new(public.clone(), address("[::]:7443"), true);
+        let mut candidates = Candidates::new(public.clone(), address("[::]:7443"), TURN);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         assert_eq!(ips(&candidates.for_client(now, loopback, loopback, false)), public);
     }
@@ -220,9 +234,12 @@ mod tests {
         let has_fictitious = |ip: &str, port: u16, turn: bool| {
             let public: Vec<IpAddr> = ip.split(' ').map(|ip| ip.parse().expect("an address")).collect();
             let bound = SocketAddr::new(IpAddr::from([0; 16]), port);
-            let mut candidates = Candidates::new(public.clone(), bound, turn);
+            let mut candidates = Candidates::new(public.clone(), bound, TURN.filter(|_| turn));
             let given = candidates.for_client(now, public[0], public[0], false);
-            let found = given.iter().filter(|candidate| candidate.address == FICTITIOUS_PEER).count();
+            let found = given
+                .iter()
+                .filter(|candidate| candidate.address == RelayedNetwork::FIRST.fictitious_peer())
+                .count();
             assert_eq!(given.len(), 2 * public.len() + found);
             found == 1
         };
@@ -244,7 +261,7 @@ mod tests {
     #[test]
     fn loopback_is_offered_to_loopback_alone_and_first() {
         let now = super::super::clock::now();
-        let mut candidates = Candidates::new(Vec::new(), address("[::]:7443"), true);
+        let mut candidates = Candidates::new(Vec::new(), address("[::]:7443"), TURN);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         let near = ips(&candidates.for_client(now, loopback, loopback, false));
         assert_eq!(near[0], loopback);
@@ -260,7 +277,7 @@ mod tests {
     #[test]
     fn a_server_bound_to_loopback_still_has_a_candidate() {
         let now = super::super::clock::now();
-        let mut candidates = Candidates::new(Vec::new(), address("127.0.0.1:7443"), true);
+        let mut candidates = Candidates::new(Vec::new(), address("127.0.0.1:7443"), TURN);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         assert_eq!(ips(&candidates.for_client(now, loopback, loopback, false)), [loopback]);
         assert_eq!(ips(&candidates.for_client(now, loopback, loopback, true)), [loopback]);

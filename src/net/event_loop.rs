@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll};
 use tracing::{debug, info, trace, warn};
 
-use super::address::Candidates;
+use super::address::{Candidates, unused_network};
 use super::assets::Assets;
 use super::bind::{UdpBuffers, bind};
 use super::connection::{Next, Standing};
@@ -21,7 +21,6 @@ use super::shell_counters::ShellCounters;
 use super::shutdown::{ExitReason, ShutdownWatch};
 use super::tcp::Connections;
 use super::tls::{Certificates, Source};
-use super::turn::relayed::is_virtual;
 use super::turn::{Turn, Verdict};
 use super::udp::{Udp, UdpOptions};
 use super::whip::WhipSessions;
@@ -88,11 +87,13 @@ impl EventLoop {
         let buffers = UdpBuffers { receive: config.udp_receive_buffer, send: config.udp_send_buffer };
         let bound = bind(config.listen, buffers)?;
         let now = clock::now();
-        let mut candidates =
-            Candidates::new(config.public_addresses.clone(), bound.address, config.turn.enabled);
+        let relayed = config.turn.network;
+        let relayed = relayed.unwrap_or_else(|| unused_network(&config.public_addresses, bound.address));
+        let turn_network = config.turn.enabled.then_some(relayed);
+        let mut candidates = Candidates::new(config.public_addresses.clone(), bound.address, turn_network);
         let local_default = default_local(&mut candidates, now, bound.address);
         let certificates = certificates(&config, &mut candidates, now)?;
-        let options = UdpOptions { portable: config.force_portable_udp, dscp: config.dscp };
+        let options = UdpOptions { portable: config.force_portable_udp, dscp: config.dscp, relayed };
         let mut udp = Udp::new(bound.udp, bound.address, options, local_default)?;
         let mut connections = Connections::new(bound.tcp);
         let registry = poll.registry();
@@ -103,7 +104,8 @@ impl EventLoop {
         let shutdown = ShutdownWatch::new(registry, config.handle_signals, config.drain)?;
         let handshakes = Handshakes::new()?;
         let certificate = handshakes.certificate().to_vec();
-        let turn = Turn::new(config.turn.clone(), config.handshake_timeout, bound.address.port(), now)?;
+        let (patience, port) = (config.handshake_timeout, bound.address.port());
+        let turn = Turn::new(config.turn.clone(), relayed, patience, port, now)?;
         let sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
         Ok(Self {
             config,
@@ -342,7 +344,7 @@ impl EventLoop {
                         self.handshakes.request(now, session, request, &mut self.dtls_events);
                     }
                     Output::Transmit(transmit) => match transmit.path.transport {
-                        Transport::Udp if is_virtual(transmit.path.remote.ip()) => {
+                        Transport::Udp if self.turn.network().contains(transmit.path.remote.ip()) => {
                             let Self { turn, udp, connections, .. } = self;
                             send_relayed(now, turn, udp, connections, &transmit);
                         }

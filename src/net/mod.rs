@@ -62,6 +62,7 @@ use std::time::{Duration, Instant};
 pub use network::Network;
 pub use shutdown::{ExitReason, StopHandle};
 pub use tls::TlsFiles;
+pub use turn::relayed::RelayedNetwork;
 pub use turn::{Authority, TurnConfig};
 
 use crate::core::Settings;

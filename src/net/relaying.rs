@@ -8,7 +8,6 @@ use super::connection::Connection;
 use super::event_loop::EventLoop;
 use super::frame_queue::Sent;
 use super::tcp::Connections;
-use super::turn::relayed::is_virtual;
 use super::turn::{Carrier, Dropped, Link, ReachedBy, Turn};
 use super::udp::Udp;
 use crate::core::Input;
@@ -59,8 +58,9 @@ impl EventLoop {
         connection: &Came<'_>,
     ) -> Vec<IceServer> {
         let &Came { client, local, host, is_tls, is_proxied } = connection;
+        let relayed = self.turn.network();
         let given = self.candidates.for_client(now, client, local, is_proxied);
-        let Some(first) = given.iter().find(|candidate| !is_virtual(candidate.address.ip())) else {
+        let Some(first) = given.iter().find(|candidate| !relayed.contains(candidate.address.ip())) else {
             return Vec::new();
         };
         let reached = ReachedBy { host, is_tls, is_proxied, candidate: first.address };
@@ -122,7 +122,7 @@ fn send(
 pub fn path_name(path: &Path, turn: &Turn) -> &'static str {
     match path.transport {
         Transport::Tcp => "TCP",
-        Transport::Udp if !is_virtual(path.remote.ip()) => "UDP",
+        Transport::Udp if !turn.network().contains(path.remote.ip()) => "UDP",
         Transport::Udp => match turn.carrier_of(path.remote) {
             Some(Carrier::Udp) => "TURN/UDP",
             Some(Carrier::Tcp) => "TURN/TCP",

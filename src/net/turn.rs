@@ -46,7 +46,7 @@ use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
 use client::{Allocation, Client};
 use credentials::Credentials;
 use quota::{Quotas, Way};
-use relayed::{FICTITIOUS_PEER, RelayedAddresses};
+use relayed::{RelayedAddresses, RelayedNetwork};
 
 /// Clients without an allocation that are kept track of, of those who send datagrams: their addresses may be forged.
 const BARE_DATAGRAM_CLIENTS_MAX: usize = 1024;
@@ -101,8 +101,14 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// On a port; `patience` is how long a client may be without an allocation.
-    pub fn new(config: TurnConfig, patience: Duration, port: u16, now: Instant) -> io::Result<Self> {
+    /// On a port, with relayed addresses of a network; `patience` is how long a client may be without an allocation.
+    pub fn new(
+        config: TurnConfig,
+        network: RelayedNetwork,
+        patience: Duration,
+        port: u16,
+        now: Instant,
+    ) -> io::Result<Self> {
         let quotas = Quotas::new(config.bits_per_second_max);
         Ok(Self {
             config,
@@ -113,7 +119,7 @@ impl Turn {
             clients: Slab::new(),
             by_link: HashMap::new(),
             by_relayed: HashMap::new(),
-            addresses: RelayedAddresses::default(),
+            addresses: RelayedAddresses::of(network),
             quotas,
             bare: VecDeque::new(),
             deadlines: Deadlines::new(),
@@ -122,6 +128,11 @@ impl Turn {
             scratch: Vec::new(),
             counters: TurnCounters::default(),
         })
+    }
+
+    /// What the relayed addresses are of.
+    pub fn network(&self) -> RelayedNetwork {
+        self.addresses.network()
     }
 
     /// Whether TURN is served.
@@ -380,9 +391,9 @@ impl Turn {
         };
         let DelayedMessageOrChannelSend::Range(_, range) = built.data else { return None };
         let (peer, relayed, quota) = (built.to, allocation.relayed, allocation.quota);
+        let fictitious = self.addresses.network().fictitious_peer();
         let is_echo = self.config.echo_peer == Some(peer.ip());
-        let is_ours =
-            peer.port() == self.port && peer.ip() != FICTITIOUS_PEER.ip() || peer == FICTITIOUS_PEER;
+        let is_ours = peer.port() == self.port && peer.ip() != fictitious.ip() || peer == fictitious;
         if built.from != relayed || !allocation.permissions.contains(&peer.ip()) || !(is_ours || is_echo) {
             self.counters.note_dropped(Dropped::Peer);
             return None;

@@ -16,7 +16,7 @@ use tracing::{debug, info, trace};
 use super::address::{canonical, for_socket};
 use super::clock;
 use super::latency::Latency;
-use super::turn::relayed::is_virtual;
+use super::turn::relayed::RelayedNetwork;
 use super::udp_batch::{Backlog, Run, SendBatch};
 use super::udp_send::Sending;
 use crate::core::input::{Path, Transport};
@@ -61,6 +61,8 @@ pub struct UdpOptions {
     pub portable: bool,
     /// Packets are marked by their class.
     pub dscp: bool,
+    /// Where nobody's datagrams come from: the TURN server's relayed addresses.
+    pub relayed: RelayedNetwork,
 }
 
 /// What one batch brought.
@@ -82,6 +84,7 @@ pub struct Udp {
     bound: SocketAddr,
     /// What stands for our address where the system does not tell.
     local_default: IpAddr,
+    relayed: RelayedNetwork,
     receive_arena: Vec<u8>,
     batch: SendBatch,
     backlog: Backlog,
@@ -119,6 +122,7 @@ impl Udp {
             fast,
             bound,
             local_default,
+            relayed: options.relayed,
             receive_arena: vec![0; RECEIVE_BYTES * buffers],
             batch: SendBatch::default(),
             backlog: Backlog::new(BACKLOG_BYTES_MAX),
@@ -149,6 +153,12 @@ impl Udp {
 
     /// Reads one batch and hands over each datagram.
     pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> Received {
+        let relayed = self.relayed;
+        let mut handle = |path: Path, datagram: &mut [u8]| {
+            if !datagram.is_empty() && is_sane(path.remote, relayed) {
+                handle(path, datagram);
+            }
+        };
         let result = match &self.fast {
             Some((state, _)) => receive_batch(
                 state,
@@ -241,9 +251,7 @@ fn receive_batch(
         for datagram in bytes.chunks_mut(meta.stride.max(1)) {
             datagrams += 1;
             media += u32::from(classify(datagram) == Kind::Rtp);
-            if sane(remote) {
-                handle(path, datagram);
-            }
+            handle(path, datagram);
         }
         latency.received(meta.timestamp, media);
     }
@@ -259,17 +267,15 @@ fn receive_one(
 ) -> io::Result<Received> {
     let (len, remote) = socket.recv_from(arena)?;
     let remote = canonical(remote);
-    if len > 0 && sane(remote) {
-        handle(Path { transport: Transport::Udp, local, remote }, &mut arena[..len]);
-    }
+    handle(Path { transport: Transport::Udp, local, remote }, &mut arena[..len]);
     Ok(Received { datagrams: 1, bytes: len as u64, more: true })
 }
 
 /// Whether a reply can be sent at all. Port 0 can be forged but not answered; and the TURN server's relayed addresses are
 /// nobody's.
-fn sane(remote: SocketAddr) -> bool {
+fn is_sane(remote: SocketAddr, relayed: RelayedNetwork) -> bool {
     let ip = remote.ip();
-    remote.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_virtual(ip)
+    remote.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !relayed.contains(ip)
 }
 
 /// Sends one run. `false` if the kernel is full; every other error loses the run and is counted.
@@ -313,7 +319,7 @@ mod tests {
     fn udp(listen: &str, portable: bool) -> io::Result<Udp> {
         let buffers = UdpBuffers { receive: 1 << 20, send: 1 << 20 };
         let bound = bind(listen.parse().expect("an address"), buffers)?;
-        let options = UdpOptions { portable, dscp: true };
+        let options = UdpOptions { portable, dscp: true, ..UdpOptions::default() };
         Udp::new(bound.udp, bound.address, options, IpAddr::from([127, 0, 0, 1]))
     }
 
@@ -390,9 +396,10 @@ mod tests {
         for (text, expected) in
             [("192.0.2.1:5000", false), ("192.0.2.254:9999", false), ("192.0.3.1:5000", true)]
         {
-            assert_eq!(sane(text.parse().expect("an address")), expected, "{text}");
+            assert_eq!(is_sane(text.parse().expect("an address"), RelayedNetwork::FIRST), expected, "{text}");
         }
-        assert!(!sane(canonical("[::ffff:192.0.2.7]:5000".parse().expect("an address"))));
+        let mapped = "[::ffff:192.0.2.7]:5000".parse().expect("an address");
+        assert!(!is_sane(canonical(mapped), RelayedNetwork::FIRST));
     }
 
     #[test]

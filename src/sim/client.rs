@@ -368,7 +368,7 @@ impl Endpoint {
             return vec![CodecName::Opus];
         }
         let mut codecs = self.plan.receives.clone();
-        if self.plan.uneven_sections && codecs.len() > 1 && number % 2 == 0 {
+        if self.plan.uneven_sections && codecs.len() > 1 && number.is_multiple_of(2) {
             codecs.pop();
         }
         codecs

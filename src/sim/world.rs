@@ -263,7 +263,7 @@ impl<'a> World<'a> {
     fn carry_out(&mut self, index: usize) {
         for out in std::mem::take(&mut self.post.out) {
             match out {
-                Out::Datagram { bytes, what } => self.send_up(index, bytes, what),
+                Out::Datagram { bytes, what } => self.send_up(index, &bytes, &what),
                 Out::Signal(number, signal) => self.say(index, number, signal),
             }
         }

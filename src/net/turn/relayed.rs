@@ -1,13 +1,10 @@
 //! The virtual relayed addresses: what the core sees as the address of somebody behind the TURN server.
 //!
-//! They are of TEST-NET-1 (RFC 5737), which nobody's packets can come from: a datagram that claims to is dropped at the
-//! socket, and what is sent there goes to the TURN server alone. So one look-up tells whose a packet is.
+//! They are of a network for documentation (RFC 5737), which nobody's packets should come from: a datagram that claims to
+//! is dropped at the socket, and what is sent there goes to the TURN server alone. So one look-up tells whose a packet
+//! is. Some machines number their own interfaces from such a network all the same: another one is taken there.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-/// A peer that stands for the server where a browser refuses the real candidates, or has no use for them: browsers
-/// relay to it, and it never leaves the process.
-pub const FICTITIOUS_PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 254)), 9999);
 
 /// How many addresses of the network are used.
 const ADDRESSES: u32 = 8;
@@ -15,18 +12,65 @@ const ADDRESSES: u32 = 8;
 /// The ports of each that are used.
 const PORTS: std::ops::RangeInclusive<u16> = 1024..=u16::MAX;
 
-/// Whether an address can only be one of ours.
-pub fn is_virtual(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V4(v4) if v4.octets()[..3] == [192, 0, 2])
+/// The network that the addresses are of: 24 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayedNetwork([u8; 3]);
+
+impl RelayedNetwork {
+    /// TEST-NET-1.
+    pub const FIRST: Self = Self([192, 0, 2]);
+
+    /// What there is to choose from: TEST-NET-1 to 3.
+    const ALL: [Self; 3] = [Self::FIRST, Self([198, 51, 100]), Self([203, 0, 113])];
+
+    /// The first that none of these addresses is in; the first of all if each has one.
+    pub fn without(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let addresses: Vec<IpAddr> = addresses.into_iter().map(|ip| ip.to_canonical()).collect();
+        let is_free = |network: &&Self| !addresses.iter().any(|ip| network.contains(*ip));
+        Self::ALL.iter().find(is_free).copied().unwrap_or(Self::FIRST)
+    }
+
+    /// Whether an address, in its canonical form, can only be one of ours.
+    pub fn contains(self, ip: IpAddr) -> bool {
+        matches!(ip, IpAddr::V4(v4) if v4.octets()[..3] == self.0)
+    }
+
+    /// A peer that stands for the server where a browser refuses the real candidates, or has no use for them: browsers
+    /// relay to it, and it never leaves the process.
+    pub fn fictitious_peer(self) -> SocketAddr {
+        self.address(254, 9999)
+    }
+
+    fn address(self, host: u8, port: u16) -> SocketAddr {
+        let [a, b, c] = self.0;
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, c, host)), port)
+    }
+}
+
+impl Default for RelayedNetwork {
+    fn default() -> Self {
+        Self::FIRST
+    }
 }
 
 /// Gives the addresses out one after the other, so that one comes again as late as possible.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RelayedAddresses {
+    network: RelayedNetwork,
     given: u32,
 }
 
 impl RelayedAddresses {
+    /// All of a network's.
+    pub fn of(network: RelayedNetwork) -> Self {
+        Self { network, given: 0 }
+    }
+
+    /// Theirs.
+    pub fn network(&self) -> RelayedNetwork {
+        self.network
+    }
+
     /// One that is not taken; `None` if all are.
     pub fn next(&mut self, is_taken: impl Fn(SocketAddr) -> bool) -> Option<SocketAddr> {
         let ports = u32::from(PORTS.end() - PORTS.start()) + 1;
@@ -36,7 +80,7 @@ impl RelayedAddresses {
             // Both are within their ranges.
             let host = 1 + u8::try_from(index / ports).unwrap_or_default();
             let port = PORTS.start() + u16::try_from(index % ports).unwrap_or_default();
-            let address = SocketAddr::from(([192, 0, 2, host], port));
+            let address = self.network.address(host, port);
             if !is_taken(address) {
                 return Some(address);
             }
@@ -53,9 +97,10 @@ mod tests {
 
     #[test]
     fn no_address_comes_twice_while_it_is_taken_and_all_come_once() {
-        let (mut addresses, mut taken) = (RelayedAddresses::default(), HashSet::new());
+        let (mut addresses, mut taken) = (RelayedAddresses::of(RelayedNetwork::FIRST), HashSet::new());
         while let Some(address) = addresses.next(|address| taken.contains(&address)) {
-            assert!(is_virtual(address.ip()) && address != FICTITIOUS_PEER);
+            let network = addresses.network();
+            assert!(network.contains(address.ip()) && address != network.fictitious_peer());
             assert!(taken.insert(address));
         }
         assert_eq!(taken.len(), 8 * (65_536 - 1024));
@@ -65,11 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn virtual_addresses_are_of_test_net_1_alone() {
-        for (text, expected) in
-            [("192.0.2.0", true), ("192.0.2.255", true), ("192.0.3.1", false), ("::1", false)]
-        {
-            assert_eq!(is_virtual(text.parse().expect(text)), expected, "{text}");
-        }
+    fn a_network_is_taken_that_the_machine_has_no_address_in() {
+        let network = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(|text| text.parse::<IpAddr>().expect(text));
+            RelayedNetwork::without(addresses).fictitious_peer().to_string()
+        };
+        let first = "192.0.2.254:9999";
+        assert_eq!(network(&["10.0.0.1", "192.0.3.1", "::1"]), first);
+        assert_eq!(network(&["192.0.2.2", "fd00::2"]), "198.51.100.254:9999");
+        assert_eq!(network(&["198.51.100.1", "::ffff:192.0.2.2"]), "203.0.113.254:9999");
+        assert_eq!(network(&["192.0.2.2", "198.51.100.1", "203.0.113.255"]), first, "there is no better one");
     }
 }

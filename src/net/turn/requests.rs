@@ -15,7 +15,6 @@ use super::client::{Client, Link, User};
 use super::counters::Refused;
 use super::credentials::Unfit;
 use super::messages::{binding_success, error_code, peers, refusal, stripped};
-use super::relayed::FICTITIOUS_PEER;
 use crate::net::address::Candidates;
 use crate::net::clock;
 
@@ -151,11 +150,12 @@ impl Turn {
         let Some(algorithm) = user.has_signed(request) else { return Decision::Challenge };
         let refuse = |code| Decision::Answer(refusal(request, code, Some((&user.credentials, algorithm))));
         let is_channel = request.method() == CHANNEL_BIND;
-        let (port, echo_peer) = (self.port, self.config.echo_peer);
+        let (port, echo_peer, fictitious) =
+            (self.port, self.config.echo_peer, self.addresses.network().fictitious_peer());
         let mut is_ours = |peer: &SocketAddr| {
             // The port of a permission means nothing (RFC 8656 §9.2); data to another than ours is dropped.
-            if peer.ip() == FICTITIOUS_PEER.ip() {
-                return !is_channel || *peer == FICTITIOUS_PEER;
+            if peer.ip() == fictitious.ip() {
+                return !is_channel || *peer == fictitious;
             }
             echo_peer == Some(peer.ip())
                 || (!is_channel || peer.port() == port)

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Authority;
+use super::relayed::RelayedNetwork;
 
 /// The TURN server's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub struct TurnConfig {
     pub channels_max: usize,
     /// Most bits a second, each way, of one participant's payload.
     pub bits_per_second_max: usize,
+    /// The network of the relayed addresses; `None`: one that this machine has no address in. No flag, file or variable
+    /// sets it.
+    pub network: Option<RelayedNetwork>,
     /// A peer that sends everything back, for tests of foreign clients. No flag, file or variable sets it.
     pub echo_peer: Option<IpAddr>,
 }
@@ -39,6 +43,7 @@ impl Default for TurnConfig {
             permissions_max: 16,
             channels_max: 16,
             bits_per_second_max: 100_000_000,
+            network: None,
             echo_peer: None,
         }
     }

@@ -34,11 +34,12 @@ impl Call {
     fn new() -> Self {
         let (ours, theirs) = (address("127.0.0.1:7443"), address("127.0.0.1:5000"));
         let now = clock::now();
-        let turn = Turn::new(TurnConfig::default(), PATIENCE, ours.port(), now).expect("randomness");
+        let turn = Turn::new(TurnConfig::default(), RelayedNetwork::FIRST, PATIENCE, ours.port(), now)
+            .expect("randomness");
         let issued = turn.credentials.issue("anna", clock::unix() + Duration::from_secs(60));
         Self {
             turn,
-            candidates: Candidates::new(Vec::new(), ours, true),
+            candidates: Candidates::new(Vec::new(), ours, Some(RelayedNetwork::FIRST)),
             now,
             path: Path { transport: Transport::Udp, local: ours, remote: theirs },
             username: issued.username,

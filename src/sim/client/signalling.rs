@@ -277,7 +277,7 @@ impl Endpoint {
             Event::TrackMuted { track, muted, .. } => match self.room.tracks.get_mut(&track) {
                 Some(known) => known.info.muted = muted,
                 None => {
-                    post.complain(format!("{} was told that an unknown track is muted", name(self.person)))
+                    post.complain(format!("{} was told that an unknown track is muted", name(self.person)));
                 }
             },
             Event::SlotMap(map) => self.on_slot_map(map, post),

@@ -297,7 +297,7 @@ impl Oracle {
         let mut late = Vec::new();
         for (number, stream) in &mut self.streams {
             let due = |at: &Micros| now > *at + LOST_WITHIN + slack;
-            if stream.holes.values().any(|at| due(at)) {
+            if stream.holes.values().any(&due) {
                 late.push((*number, stream.holes.iter().find(|(_, at)| due(at)).map(|(index, _)| *index)));
                 stream.holes.retain(|_, at| !due(at));
             }

@@ -67,7 +67,7 @@ impl Oracle {
     }
 
     fn answered(&mut self, now: Micros, to: SocketAddr, bytes: &[u8]) {
-        let Some(message) = stun::peek(bytes).filter(|message| message.is_binding_success()) else { return };
+        let Some(message) = stun::peek(bytes).filter(stun::StunPeek::is_binding_success) else { return };
         let Some((_, session)) = self.checks.iter().find(|(one, _)| *one == message.transaction) else {
             return;
         };
@@ -241,7 +241,7 @@ impl Oracle {
         rtcp::parse(bytes.get(..length).unwrap_or_default(), &mut |item| match item {
             RtcpItem::Pli { media } => asked.push(media.0),
             RtcpItem::Nack { media, lost: sequences } => {
-                lost.push((media.0, sequences.collect::<Vec<u16>>()))
+                lost.push((media.0, sequences.collect::<Vec<u16>>()));
             }
             RtcpItem::ReportBlock { .. } => reports += 1,
             _ => {}

@@ -148,7 +148,7 @@ impl World<'_> {
         self.at.insert(new, index);
     }
 
-    pub(super) fn send_up(&mut self, index: usize, bytes: Vec<u8>, what: What) {
+    pub(super) fn send_up(&mut self, index: usize, bytes: &[u8], what: &What) {
         let (now, turn) = (self.now, self.plan.turn);
         self.datagrams_sent += 1;
         let number = self.datagrams_sent;
@@ -156,7 +156,7 @@ impl World<'_> {
         let (from, life) = (person.address, person.lives);
         for at in person.up.send(now, bytes.len()).into_iter().flatten() {
             let at = if turn > 0 { at.next_multiple_of(turn) } else { at };
-            let (bytes, what) = (bytes.clone(), what.clone());
+            let (bytes, what) = (bytes.to_vec(), what.clone());
             self.queue.push(at, Happening::Up { from, person: index, life, number, bytes, what });
         }
     }
@@ -302,12 +302,12 @@ impl World<'_> {
 }
 
 fn change_sender(one: &mut Endpoint, now: Micros, deed: Deed) {
-    let source = match deed {
-        Deed::Leap(source, _)
-        | Deed::NewStream(source)
-        | Deed::SwitchCodec(source, _)
-        | Deed::Pausing(source, _) => source,
-        _ => return,
+    let (Deed::Leap(source, _)
+    | Deed::NewStream(source)
+    | Deed::SwitchCodec(source, _)
+    | Deed::Pausing(source, _)) = deed
+    else {
+        return;
     };
     let Some(sender) = one.senders.iter_mut().find(|sender| sender.plan.source == source) else { return };
     match deed {
