@@ -49,7 +49,7 @@ pub fn core_settings(
 
 /// The shell's settings, of the operator's choice.
 fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<ShellConfig, Failure> {
-    let Config { server, tls, signalling, media, whip, turn, metrics, admin, .. } = config;
+    let Config { server, tls, signalling, media, whip, turn, ice, metrics, admin, .. } = config;
     let tls_files = match (tls.cert.clone(), tls.key.clone()) {
         (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
         (None, None) => None,
@@ -77,6 +77,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         messages_per_second: small(signalling.messages_per_second),
         messages_burst: small(signalling.message_burst),
         whip_tokens: whip.tokens.reveal().clone(),
+        ice_servers: ice.servers.reveal().to_vec(),
         turn: TurnConfig {
             enabled: turn.enabled,
             host: turn.host.clone(),
