@@ -118,8 +118,14 @@ fn data_goes_there_and_back_whatever_its_length() {
     }
 }
 
-/// Anna speaks over one transport, Ben listens over another. What the server calls their paths.
-fn call(server: &Server, speaker: &str, listener: &str, by_channel: bool) -> Vec<String> {
+/// Anna speaks over one transport, Ben listens over another. What the server calls their paths; and their ends, for the
+/// call to last.
+fn call(
+    server: &Server,
+    speaker: &str,
+    listener: &str,
+    by_channel: bool,
+) -> (Vec<String>, [RelayedEndpoint; 2]) {
     let (mut anna, mut ben) =
         (Person::join(server, Some("r"), "Anna"), Person::join(server, Some("r"), "Ben"));
     let client = |person: &Person, transport: &str| {
@@ -136,13 +142,15 @@ fn call(server: &Server, speaker: &str, listener: &str, by_channel: bool) -> Vec
     heard(&mut speaker, &mut listener, 50);
     let room = server.get("/admin/v1/rooms/r").json();
     let members = room["participants"].as_array().expect("members").iter();
-    members.map(|member| member["path"]["name"].as_str().expect("a name").to_owned()).collect()
+    let paths = members.map(|member| member["path"]["name"].as_str().expect("a name").to_owned()).collect();
+    (paths, [speaker, listener])
 }
 
 #[test]
 fn a_call_goes_by_turn_alone_and_the_operator_sees_how() {
     let server = server(|_| ());
-    assert_eq!(call(&server, "TCP", "TLS", true), ["TURN/TCP", "TURN/TLS"]);
+    let (paths, _lasting) = call(&server, "TCP", "TLS", true);
+    assert_eq!(paths, ["TURN/TCP", "TURN/TLS"]);
     let paths = server.get("/metrics").text();
     for line in ["{transport=\"turn_tcp\"} 1", "{transport=\"turn_tls\"} 1", "{transport=\"udp\"} 0"] {
         assert!(paths.contains(&format!("strait_media_paths{line}")), "{paths}");
@@ -154,7 +162,7 @@ fn a_call_goes_by_turn_alone_and_the_operator_sees_how() {
 #[test]
 fn a_call_goes_by_turn_over_udp_and_by_indications() {
     let server = server(|_| ());
-    assert_eq!(call(&server, "UDP", "TCP", false), ["TURN/UDP", "TURN/TCP"]);
+    assert_eq!(call(&server, "UDP", "TCP", false).0, ["TURN/UDP", "TURN/TCP"]);
 }
 
 /// Whether somebody else hears anything of what a client sends to them, by every way of sending.

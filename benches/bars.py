@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""Measures every bar of docs/performance.md: `strait serve` on one core, `strait load` on the other, the floor in the
+same run. Prints progress to standard error and a Markdown table to standard output.
+
+    benches/bars.py [--runs N] [--only TEXT] [--json FILE]
+
+The machine should have nothing else to do. Each bar is measured N times (5), alternately with the others, and its median
+counts; the floor (`cargo bench --bench floor`) is measured before every round. A run that the generator itself says
+cannot be trusted is shown with a star.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+STRAIT = os.path.join(ROOT, "target/release/strait")
+SERVER_CORE, LOAD_CORE = "0", "1"
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@contextlib.contextmanager
+def server():
+    """A server of its own for each measurement: memory and caches begin anew."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as data:
+        environment = {
+            **os.environ,
+            "STRAIT_SERVER_DATA_DIR": data,
+            "STRAIT_ROOMS_MAX_PARTICIPANTS": "1000",
+            "STRAIT_LOG_LEVEL": "warn",
+        }
+        command = ["taskset", "-c", SERVER_CORE, STRAIT, "serve", "--listen", f"127.0.0.1:{port}"]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        try:
+            for _ in range(200):
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).read()
+                    break
+                time.sleep(0.05)
+            # Memory before anybody joined is what growth is counted from.
+            time.sleep(1)
+            yield port, process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+def start_load(port, arguments, spin=True):
+    """`strait load`, and the file that its figures will be in."""
+    file = tempfile.NamedTemporaryFile(suffix=".json", delete=False).name
+    command = ["taskset", "-c", LOAD_CORE, STRAIT, "load", "--url", f"ws://127.0.0.1:{port}", "--json", file]
+    command += arguments.split() + (["--spin"] if spin else [])
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), file
+
+
+def figures(process, file):
+    process.wait(600)
+    with contextlib.suppress(ValueError), open(file) as text:
+        found = json.load(text)
+        os.unlink(file)
+        return found
+    sys.exit(f"bars: strait load ended with {process.returncode} and left no figures")
+
+
+def load(arguments, spin=True):
+    with server() as (port, _):
+        return figures(*start_load(port, arguments, spin))
+
+
+def floor():
+    file = tempfile.NamedTemporaryFile(suffix=".json", delete=False).name
+    command = ["cargo", "bench", "--quiet", "--bench", "floor", "--", "--json", file]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    with open(file) as text:
+        return json.load(text)
+
+
+def cost(figure):
+    return figure["server"]["cpuMicrosPerPacket"]
+
+
+class Bar:
+    """What is measured, and what it must not exceed (or, for saturation, fall below)."""
+
+    def __init__(self, name, limit, unit, measure, at_least=False):
+        self.name, self.limit, self.unit, self.measure, self.at_least = name, limit, unit, measure, at_least
+        self.values, self.doubted, self.details = [], False, []
+
+    def run(self, floors):
+        value, figure, detail = self.measure(floors)
+        self.values.append(value)
+        self.details.append(detail)
+        if figure and not figure["generator"]["trusted"]:
+            self.doubted = True
+            say(f"  doubts: {'; '.join(figure['generator']['doubts'])}")
+        say(f"  {self.name}: {value:.2f} {self.unit} ({detail})")
+
+    def row(self):
+        value = statistics.median(self.values)
+        met = value >= self.limit if self.at_least else value <= self.limit
+        spread = f"{min(self.values):.2f}–{max(self.values):.2f}"
+        sign = "≥" if self.at_least else "≤"
+        star = "\\*" if self.doubted else ""
+        middle = self.details[self.values.index(sorted(self.values)[len(self.values) // 2])]
+        return (
+            f"| {self.name} | {sign} {self.limit:g} {self.unit} | {value:.2f}{star} | {spread} "
+            f"| {'yes' if met else '**no**'} | {middle} |"
+        )
+
+
+def ratio(arguments, row):
+    """Cost of a packet against a row of the floor."""
+
+    def measure(floors):
+        figure = load(arguments)
+        return cost(figure) / floors[row], figure, f"{cost(figure):.2f} µs against {floors[row]:.2f} µs"
+
+    return measure
+
+
+def absolute(arguments):
+    def measure(_):
+        figure = load(arguments)
+        rate = figure["packets"]["receivedPerSecond"]
+        return cost(figure), figure, f"{rate:,.0f} packets/s, {figure['server']['cpuPercent']:.0f} % of the core"
+
+    return measure
+
+
+def fan_out(arguments, row, packets, factor, extra_millis):
+    """p99 latency against what the floor needs for everything that is sent at once."""
+
+    def measure(floors):
+        figure = load(arguments)
+        p99 = figure["latency"]["p99"] / 1000
+        allowed = factor * packets * floors[row] / 1000 + extra_millis
+        return p99 / allowed, figure, f"p99 {p99:.2f} ms, allowed {allowed:.2f} ms"
+
+    return measure
+
+
+def saturation(arguments, rates):
+    """The highest rate that arrives without loss, up to a full core."""
+
+    def measure(_):
+        best, best_figure, detail = 0, None, "nothing arrived whole"
+        for rate in rates:
+            figure = load(f"{arguments} --rate {rate}")
+            received, lost = figure["packets"]["receivedPerSecond"], figure["packets"]["lostPercent"]
+            busy = figure["server"]["cpuPercent"]
+            say(f"    {received:,.0f} packets/s, {lost:.3f} % lost, {busy:.0f} % of the core")
+            if lost > 0.01 or figure["packets"]["unsent"] + figure["packets"]["skipped"] > 0:
+                break
+            if received > best:
+                best, best_figure = received, figure
+                detail = f"{busy:.0f} % of the core, {cost(figure):.2f} µs per packet"
+        return best / 1000, best_figure, detail
+
+    return measure
+
+
+def flat(_):
+    many = load("--rooms 400 --publishers 5 --subscribers 0 --profile conference-audio --rate 2 --duration 8s --patience 60s")
+    few = load("--rooms 4 --publishers 5 --subscribers 0 --profile conference-audio --rate 200 --duration 8s")
+    return cost(many) / cost(few), many, f"{cost(many):.2f} µs with 2,000 people, {cost(few):.2f} µs with 20"
+
+
+def latency(quantile):
+    """Rooms of 20 at about 60 % of the core."""
+
+    def measure(_):
+        figure = load("--rooms 8 --publishers 20 --subscribers 0 --profile conference-audio --duration 10s --decrypt-every 10")
+        busy = figure["server"]["cpuPercent"]
+        return figure["latencyToSocket"][quantile] / 1000, figure, f"{busy:.0f} % of the core"
+
+    return measure
+
+
+def idle_memory(_):
+    figure = load("--rooms 100 --publishers 0 --subscribers 10 --duration 2s", spin=False)
+    return figure["server"]["rssKibPerParticipant"], None, f"{figure['joined']} people, nobody publishes"
+
+
+def subscription_memory(_):
+    """What a viewer holds on top of a person who views nothing."""
+    idle = load("--rooms 1 --publishers 0 --subscribers 400 --duration 2s", spin=False)
+    viewing = load("--rooms 1 --publishers 1 --subscribers 400 --profile video --rate 50 --duration 5s", spin=False)
+    grown = viewing["server"]["rssKibPerParticipant"] - idle["server"]["rssKibPerParticipant"]
+    return grown, None, f"{viewing['server']['rssKibPerParticipant']:.0f} KiB viewing, the track's cache included"
+
+
+def crowd_memory(_):
+    arguments = "--rooms 100 --publishers 10 --subscribers 0 --profile conference-audio --rate 10 --payload 1100"
+    figure = load(f"{arguments} --duration 8s --decrypt-every 50 --patience 60s", spin=False)
+    return figure["server"]["rssKib"] / 1024, None, f"{figure['packets']['receivedPerSecond']:,.0f} packets/s"
+
+
+def join_time(_):
+    figure = load("--rooms 20 --publishers 1 --subscribers 9 --ramp 20 --duration 2s", spin=False)
+    return figure["joins"]["offerToReady"]["p95"] / 1000, None, f"{figure['joined']} people, 20 a second"
+
+
+def joining(_):
+    """A call that runs while 200 a second join elsewhere."""
+    with server() as (port, _):
+        call = start_load(port, "--rooms 10 --publishers 5 --subscribers 0 --profile conference-audio --duration 10s", False)
+        time.sleep(4)
+        crowd = start_load(port, "--rooms 100 --publishers 1 --subscribers 9 --ramp 200 --duration 1s", False)
+        joined = figures(*crowd)
+        figure = figures(*call)
+    p95 = joined["joins"]["offerToReady"]["p95"] / 1000
+    return figure["latencyToSocket"]["p99"] / 1000, None, f"{joined['joined']} of {joined['people']} joined, ready p95 {p95:.1f} ms"
+
+
+BARS = [
+    Bar("video 1 to 50, packet by packet: cost", 1.3, "× floor", ratio("--subscribers 50 --profile video --duration 8s", "1100 single")),
+    Bar("video 1 to 400, packet by packet: cost", 1.3, "× floor", ratio("--subscribers 400 --profile video --duration 8s --decrypt-every 10", "1100 single")),
+    Bar("audio at saturation: cost", 1.3, "× floor", ratio("--subscribers 400 --profile audio --rate 450 --duration 8s --decrypt-every 50", "80 single")),
+    Bar("frames of ten to 50: cost", 2.0, "× GSO floor", ratio("--subscribers 50 --profile frames --duration 8s", "1100 gso 10")),
+    Bar("frames of ten to 50: cost", 2.8, "µs", absolute("--subscribers 50 --profile frames --duration 8s")),
+    Bar("frames of ten to 50: p99 latency", 1.0, "× allowed", fan_out("--subscribers 50 --profile frames --duration 8s", "1100 gso 10", 500, 1.3, 0.5)),
+    Bar("audio 1 to 50: cost", 5.0, "µs", absolute("--subscribers 50 --profile audio --duration 8s")),
+    Bar("ten rooms of five, audio: cost", 6.5, "µs", absolute("--rooms 10 --publishers 5 --subscribers 0 --profile conference-audio --duration 8s")),
+    Bar("saturation, singly", 220, "thousand packets/s", saturation("--subscribers 200 --profile video --duration 5s --decrypt-every 100", range(700, 1500, 100)), True),
+    Bar("saturation, frames of ten", 350, "thousand packets/s", saturation("--subscribers 200 --profile frames --duration 5s --decrypt-every 100", range(1000, 2600, 200)), True),
+    Bar("2,000 people against 20 at one rate: cost", 1.3, "×", flat),
+    Bar("rooms of 20 at about 60 %: p99 latency", 1.0, "ms", latency("p99")),
+    Bar("rooms of 20 at about 60 %: p99.9 latency", 5.0, "ms", latency("p99.9")),
+    Bar("video 1 to 50: p99 latency", 1.0, "× allowed", fan_out("--subscribers 50 --profile video --duration 8s", "1100 single", 50, 1.3, 0)),
+    Bar("a participant, idle: memory", 60, "KiB", idle_memory),
+    Bar("a video subscription: memory", 16, "KiB", subscription_memory),
+    Bar("1,000 people in 100 rooms, ten packets/s each: memory", 400, "MiB", crowd_memory),
+    Bar("offer to ready, p95", 10, "ms", join_time),
+    Bar("a running call's p99 while 200 a second join", 10, "ms", joining),
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Measures every bar of docs/performance.md.")
+    parser.add_argument("--runs", type=int, default=5, help="how often (5)")
+    parser.add_argument("--only", default="", help="only bars whose name contains this")
+    parser.add_argument("--json", help="write all values to this file")
+    options = parser.parse_args()
+    if os.cpu_count() < 2:
+        sys.exit("bars: two cores are needed, one for the server and one for the generator")
+    bars = [bar for bar in BARS if options.only in bar.name]
+    if not bars:
+        sys.exit(f"bars: no bar's name contains {options.only!r}")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    say("building")
+    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "bench", "--locked", "--quiet", "--no-run", "--bench", "floor"], cwd=ROOT, check=True)
+    floors = []
+    for number in range(options.runs):
+        say(f"round {number + 1} of {options.runs}: the floor")
+        floors.append(floor())
+        say(f"  {floors[-1]}")
+        for bar in bars:
+            bar.run(floors[-1])
+    print("| bar | limit | median | from–to | met | of the median run |\n|---|---|---|---|---|---|")
+    for bar in bars:
+        print(bar.row())
+    print("\n| floor, µs per packet | median |\n|---|---|")
+    for row in floors[0]:
+        print(f"| {row} | {statistics.median(one[row] for one in floors):.2f} |")
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"floors": floors, "bars": [{"name": bar.name, "values": bar.values} for bar in bars]}, file)
+
+
+main()
