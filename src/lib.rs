@@ -28,4 +28,5 @@ pub mod limits;
 pub mod load;
 pub mod net;
 pub mod signal;
+pub mod trace;
 pub mod wire;

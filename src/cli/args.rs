@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
 use super::load::LoadArgs;
+use super::replay::ReplayArgs;
 use super::stats::StatsArgs;
 use crate::config::{Flag, Sources};
 
@@ -52,6 +53,8 @@ pub(super) enum Command {
     Load(Box<LoadArgs>),
     /// Print what a running server does
     Stats(StatsArgs),
+    /// Replay a recorded room, and check that it does the same (docs/determinism.md)
+    Replay(ReplayArgs),
 }
 
 /// What all subcommands take.

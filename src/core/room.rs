@@ -19,6 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use slab::Slab;
 use tracing::error;
 
@@ -39,7 +40,7 @@ use super::totals::Totals;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A participant's place in their room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ParticipantKey(pub usize);
 
 /// Who wants to be woken.
