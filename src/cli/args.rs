@@ -81,6 +81,19 @@ pub(super) struct Options {
     #[arg(long, global = true, value_name = "SECONDS")]
     drain: Option<String>,
 
+    /// Record rooms here, each as a trace that `strait replay` takes; they contain media and keys
+    #[arg(long, global = true, value_name = "DIR")]
+    record: Option<String>,
+
+    // As an attribute: a bracket is a link in a doc comment.
+    #[arg(long = "record-rooms", global = true, value_name = "PATTERN")]
+    #[arg(help = "Record rooms of this name only, * for any characters; may be repeated [default: *]")]
+    record_rooms: Vec<String>,
+
+    /// Encrypt traces to this public key, which age-keygen prints
+    #[arg(long = "record-to", global = true, value_name = "age1…")]
+    record_to: Option<String>,
+
     /// Read this configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE", env = "STRAIT_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
@@ -118,6 +131,16 @@ impl Options {
             if let Some(value) = value.clone() {
                 sources.flags.push(Flag { flag, key, value });
             }
+        }
+        if let Some(value) = self.record.clone() {
+            sources.flags.push(Flag { flag: "--record", key: "record.dir", value });
+        }
+        if !self.record_rooms.is_empty() {
+            let value = self.record_rooms.join(",");
+            sources.flags.push(Flag { flag: "--record-rooms", key: "record.rooms", value });
+        }
+        if let Some(value) = self.record_to.clone() {
+            sources.flags.push(Flag { flag: "--record-to", key: "record.recipient", value });
         }
         if let Some(value) = self.drain.clone() {
             sources.flags.push(Flag { flag: "--drain", key: "server.drain", value });

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
@@ -29,17 +29,16 @@ pub(super) struct ReplayArgs {
 }
 
 /// Opens a trace.
-pub(super) fn open(path: &PathBuf, identity: Option<&PathBuf>) -> Result<Trace<'static>, Failure> {
-    let unreadable = |path: &PathBuf, error: io::Error| {
-        Failure::usage(format!("{} cannot be read: {error}", path.display()))
-    };
+pub(super) fn open(path: &Path, identity: Option<&Path>) -> Result<Trace<'static>, Failure> {
+    let unreadable =
+        |path: &Path, error: io::Error| Failure::usage(format!("{} cannot be read: {error}", path.display()));
     let identity = identity.map(|path| fs::read_to_string(path).map_err(|error| unreadable(path, error)));
     let file = fs::File::open(path).map_err(|error| unreadable(path, error))?;
     Trace::open(file, identity.transpose()?.as_deref()).map_err(|error| bad_trace(path, &error))
 }
 
 /// A trace that cannot be used, as a failure.
-pub(super) fn bad_trace(path: &PathBuf, error: &BadTrace) -> Failure {
+pub(super) fn bad_trace(path: &Path, error: &BadTrace) -> Failure {
     Failure::usage(format!("{}: {error}", path.display()))
 }
 
@@ -56,7 +55,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
         log::start(&Log { level, format: LogFormat::Text })
             .map_err(|error| Failure::other(format!("cannot log: {error}")))?;
     }
-    let mut trace = open(&args.trace, args.identity.as_ref())?;
+    let mut trace = open(&args.trace, args.identity.as_deref())?;
     let mut observers: Vec<&mut dyn Observer> = Vec::new();
     let started = now();
     let replayed = replay(&mut trace, started, args.until, &mut observers)

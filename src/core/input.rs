@@ -117,6 +117,8 @@ pub enum AdminCommand {
     RecordRooms(RoomPattern),
     /// Record the next room of this name that is made.
     RecordNext(RoomId),
+    /// Do not record it after all.
+    RecordNextNot(RoomId),
     /// Record on no longer.
     StopRecording(RecordingId),
 }

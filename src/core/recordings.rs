@@ -108,6 +108,11 @@ impl Recordings {
         self.next.insert(room);
     }
 
+    /// It is not recorded after all.
+    pub fn forget_next(&mut self, room: &RoomId) {
+        self.next.remove(room);
+    }
+
     /// Rooms that wait to be made.
     pub fn next(&self) -> impl Iterator<Item = &RoomId> {
         self.next.iter()
@@ -150,7 +155,7 @@ impl Recordings {
         match recording.recorder.take() {
             Some(bytes) => self.outputs.push_back(RecordingOutput::Records(recording.id, bytes)),
             None => {
-                tracing::error!(recording = recording.id.0, "a record could not be encoded; it is missing")
+                tracing::error!(recording = recording.id.0, "a record could not be encoded; it is missing");
             }
         }
     }

@@ -301,6 +301,7 @@ impl Sfu {
             }
             AdminCommand::RecordRooms(pattern) => self.recordings.record_rooms(pattern),
             AdminCommand::RecordNext(room) => self.recordings.record_next(room),
+            AdminCommand::RecordNextNot(room) => self.recordings.forget_next(&room),
             AdminCommand::StopRecording(id) => {
                 let entry = self.recordings.room(id).and_then(|room| self.rooms.get_mut(room.0));
                 if let Some(recording) = entry.and_then(|entry| entry.recording.take()) {

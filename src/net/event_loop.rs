@@ -15,6 +15,7 @@ use super::assets::Assets;
 use super::bind::{UdpBuffers, bind};
 use super::connection::{Next, Standing};
 use super::dtls::{DtlsEvents, Handshakes};
+use super::recording::TraceKeeper;
 use super::self_signed::SelfSigned;
 use super::shell_counters::ShellCounters;
 use super::shutdown::{ExitReason, ShutdownWatch};
@@ -62,6 +63,7 @@ pub struct EventLoop {
     dtls_events: DtlsEvents,
     pub(super) candidates: Candidates,
     pub(super) whip: WhipSessions,
+    pub(super) traces: TraceKeeper,
     pub(super) assets: Assets,
     pub(super) set_log_level: SetLogLevel,
     pub(super) shutdown: ShutdownWatch,
@@ -97,7 +99,11 @@ impl EventLoop {
         let shutdown = ShutdownWatch::new(registry, config.handle_signals, config.drain)?;
         let handshakes = Handshakes::new()?;
         let certificate = handshakes.certificate().to_vec();
-        let sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
+        let mut sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
+        let traces = TraceKeeper::new(config.record.as_ref())?;
+        for rooms in config.record.iter().flat_map(|record| &record.rooms) {
+            sfu.handle_input(now, Input::Admin(AdminCommand::RecordRooms(rooms.clone())));
+        }
         Ok(Self {
             config,
             poll,
@@ -113,6 +119,7 @@ impl EventLoop {
             dtls_events: DtlsEvents::new(),
             candidates,
             whip: WhipSessions::default(),
+            traces,
             assets: Assets::new(),
             set_log_level,
             shutdown,
@@ -149,7 +156,11 @@ impl EventLoop {
     pub fn run(&mut self) -> io::Result<ExitReason> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         loop {
-            if let Some(reason) = self.turn(&mut events)? {
+            let turn = self.turn(&mut events);
+            if !matches!(turn, Ok(None)) {
+                self.traces.finish();
+            }
+            if let Some(reason) = turn? {
                 info!(?reason, "stopped");
                 return Ok(reason);
             }
@@ -175,6 +186,7 @@ impl EventLoop {
         self.run_deadlines(now);
         self.write_all(now);
         self.end_draining(now);
+        self.keep_records(now);
         self.udp.handed_over(now);
         Ok(self.shutdown.exit(now, self.connections.len()))
     }
@@ -201,6 +213,7 @@ impl EventLoop {
             self.handshakes.next_deadline(),
             self.connections.next_deadline(now),
             self.shutdown.until(),
+            self.traces.next_deadline(),
             Some(self.certificates.next_deadline()),
         ]
         .into_iter()

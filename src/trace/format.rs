@@ -115,9 +115,10 @@ impl<W: Write> TraceWriter<W> {
         header.extend_from_slice(&u32::try_from(packed.len()).map_err(too_large)?.to_le_bytes());
         header.extend_from_slice(&u32::try_from(content.len()).map_err(too_large)?.to_le_bytes());
         header.extend_from_slice(&checksum(&header, &packed).to_le_bytes());
+        // At once, so that a file is rarely cut inside a block.
+        header.extend_from_slice(&packed);
         self.out.write_all(&header)?;
-        self.out.write_all(&packed)?;
-        self.written += (header.len() + packed.len()) as u64;
+        self.written += header.len() as u64;
         Ok(())
     }
 

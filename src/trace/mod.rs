@@ -8,9 +8,11 @@
 
 pub mod format;
 pub mod reader;
+pub mod recipient;
 pub mod replay;
 pub mod words;
 
 pub use format::{EndOfTrace, Header, TraceWriter};
 pub use reader::{BadTrace, Trace};
+pub use recipient::Recipient;
 pub use replay::{Observer, Parted, Replayed, Step, replay};
