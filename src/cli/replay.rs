@@ -9,6 +9,9 @@ use super::failure::Failure;
 use super::load::duration;
 use super::log;
 use crate::config::{Log, LogFilter, LogFormat};
+use crate::trace::media::{MediaFiles, private_file};
+use crate::trace::pcap::PcapWriter;
+use crate::trace::wiretap::{PlainObserver, Wiretap};
 use crate::trace::{BadTrace, Observer, Parted, Replayed, Trace, replay};
 
 /// What `strait replay` takes.
@@ -20,6 +23,15 @@ pub(super) struct ReplayArgs {
     /// Stop at this time of the call, such as 90s or 2m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     until: Option<Duration>,
+    /// Of this participant only, by name or id: what --pcap and --media write
+    #[arg(long, value_name = "PARTICIPANT")]
+    participant: Option<String>,
+    /// Write all RTP and RTCP, decrypted, as a capture file for Wireshark
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+    /// Write each track that came in as a file that players open: Ogg, IVF or H.264
+    #[arg(long, value_name = "DIR")]
+    media: Option<PathBuf>,
     /// Log what the room did, by this filter: a level, or module=level after a comma
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -56,11 +68,39 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
             .map_err(|error| Failure::other(format!("cannot log: {error}")))?;
     }
     let mut trace = open(&args.trace, args.identity.as_deref())?;
+    let cannot_write = |path: &Path, error: io::Error| {
+        Failure::other(format!("{} cannot be written: {error}", path.display()))
+    };
+    let mut pcap = match &args.pcap {
+        Some(path) => {
+            let out = private_file(path).map_err(|error| cannot_write(path, error))?;
+            let writer = PcapWriter::new(io::BufWriter::new(out), trace.header().created_unix());
+            Some((path, writer.map_err(|error| cannot_write(path, error))?))
+        }
+        None => None,
+    };
+    let mut media = match &args.media {
+        Some(path) => Some((path, MediaFiles::new(path.clone()).map_err(|error| cannot_write(path, error))?)),
+        None => None,
+    };
+    let mut plain: Vec<&mut dyn PlainObserver> = Vec::new();
+    plain.extend(pcap.iter_mut().map(|(_, writer)| writer as &mut dyn PlainObserver));
+    plain.extend(media.iter_mut().map(|(_, files)| files as &mut dyn PlainObserver));
+    let mut wiretap = (!plain.is_empty()).then(|| Wiretap::new(args.participant.clone(), plain));
     let mut observers: Vec<&mut dyn Observer> = Vec::new();
+    observers.extend(wiretap.iter_mut().map(|tap| tap as &mut dyn Observer));
     let started = now();
     let replayed = replay(&mut trace, started, args.until, &mut observers)
         .map_err(|error| bad_trace(&args.trace, &error))?;
     let took = now().saturating_duration_since(started);
+    if let Some((path, writer)) = pcap {
+        let packets = writer.finish().map_err(|error| cannot_write(path, error))?;
+        let _ = writeln!(io::stderr(), "{packets} decrypted packets in {}", path.display());
+    }
+    if let Some((path, files)) = media {
+        let files = files.finish().map_err(|error| cannot_write(path, error))?;
+        let _ = writeln!(io::stderr(), "{} tracks in {}", files.len(), path.display());
+    }
     // Nobody to tell when the reader of a pipe has gone.
     let _ = io::stdout().write_all(verdict(&replayed, took, &trace).as_bytes());
     match &replayed.parted {

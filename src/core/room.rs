@@ -13,6 +13,7 @@ mod subscribe;
 mod totals;
 
 pub use membership::unknown_participant;
+pub use snapshot::{IncomingStreamInfo, PayloadForm};
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

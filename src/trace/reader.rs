@@ -149,7 +149,11 @@ impl<'r> Trace<'r> {
         let mut input: Box<dyn Read + 'r> =
             if is_encrypted { decrypt(input, identity)? } else { Box::new(input) };
         let mut opening = [0; MAGIC.len() + 2];
-        if read_up_to(&mut input, &mut opening) < opening.len() || opening[..MAGIC.len()] != MAGIC {
+        let opened = read_up_to(&mut input, &mut opening);
+        if opened == 0 && is_encrypted {
+            return Err(BadTrace::NoHeader);
+        }
+        if opened < opening.len() || opening[..MAGIC.len()] != MAGIC {
             return Err(BadTrace::NoTrace);
         }
         let version = u16::from_le_bytes([opening[MAGIC.len()], opening[MAGIC.len() + 1]]);

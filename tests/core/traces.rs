@@ -10,8 +10,10 @@ use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone};
 use strait::core::ids::RoomId;
 use strait::core::input::AdminCommand;
+use strait::core::record::Record;
 use strait::core::recordings::RecordingOutput;
 use strait::core::{Input, Sfu};
+use strait::trace::reader::records;
 use strait::trace::{EndOfTrace, Header, Replayed, Trace, TraceWriter, replay};
 
 use crate::world::World;
@@ -161,4 +163,174 @@ fn another_process_replays_the_same() {
     assert!(said.contains("bit-exact") && said.contains("of call time in"), "{said}");
     assert!(said.contains("the room ended"), "{said}");
     let _ = fs::remove_file(path);
+}
+
+/// A trace with its records changed by `change`, which gets them with their numbers.
+fn changed(trace: &[u8], mut change: impl FnMut(usize, Record<'_>) -> Vec<u8>) -> Vec<u8> {
+    let mut trace = Trace::open(trace, None).expect("a trace");
+    let mut writer = TraceWriter::new(Vec::new(), trace.header()).expect("memory");
+    let mut number = 0;
+    while let Some((_, block)) = trace.next_block() {
+        let mut content = Vec::new();
+        for record in records(&block) {
+            content.extend(change(number, record.expect("a record")));
+            number += 1;
+        }
+        writer.records(&content).expect("memory");
+    }
+    writer.end(&EndOfTrace { complete: true, reason: "the room ended".to_owned() }).expect("memory")
+}
+
+fn encoded(record: &Record<'_>) -> Vec<u8> {
+    postcard::to_stdvec(record).expect("it can be encoded")
+}
+
+fn short_call() -> Vec<u8> {
+    let mut world = recorded("*");
+    call_in(&mut world, "standup", &["Anna", "Ben"], &[Microphone, Camera]);
+    for frame in 0..40 {
+        world.send(0, Microphone, false);
+        world.send(0, Camera, frame % 10 == 0);
+        world.run(Duration::from_millis(20));
+    }
+    traces(world).into_values().next().expect("one trace")
+}
+
+#[test]
+fn where_the_outputs_part_both_are_shown_in_words() {
+    let trace = short_call();
+    // As if the recording server had sent another byte in the payload of one video packet.
+    let mut videos = 0;
+    let other = changed(&trace, |_, mut record| {
+        if let Record::Sent(sent) = &mut record
+            && sent.class == strait::core::output::TrafficClass::Video
+        {
+            videos += 1;
+            sent.hash ^= u32::from(videos == 17);
+        }
+        encoded(&record)
+    });
+    let path = file("parted.trace", &other);
+    let output = strait(&["replay", path.to_str().expect("UTF-8")]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("parts at step") && said.contains("the packets that came are forwarded"), "{said}");
+    let line = |what: &str| {
+        let line = said.lines().find_map(|line| line.trim().strip_prefix(what));
+        line.unwrap_or_else(|| panic!("no {what} in {said}")).to_owned()
+    };
+    let recorded = line("recorded:");
+    assert!(recorded.contains("Video to UDP 10.0.0.2:5000: RTP payload type"), "{recorded}");
+    assert_eq!(recorded, line("replayed:"), "what is in the clear is the same");
+    let _ = fs::remove_file(path);
+
+    // As if somebody had had another name.
+    let other = changed(&trace, |_, mut record| {
+        if let Record::Step { input: strait::core::record::RecordedInput::Join(_, _, join), .. } = &mut record
+        {
+            join.to_mut().name = "Eve".to_owned();
+        }
+        encoded(&record)
+    });
+    let parted = replayed(&other, Duration::ZERO).parted.expect("they part");
+    assert_eq!(parted.input, "Eve joins");
+    assert!(parted.recorded.is_some() && parted.replayed.is_some(), "{parted:?}");
+
+    // As if the replay did less, and more, than the recording server.
+    let parted = |drops: fn(&Record<'_>) -> bool, after: usize| {
+        let mut seen = 0;
+        let other = changed(&trace, |_, record| {
+            seen += usize::from(drops(&record));
+            if seen == after && drops(&record) { Vec::new() } else { encoded(&record) }
+        });
+        replayed(&other, Duration::ZERO).parted.expect("they part")
+    };
+    let missing = parted(|record| matches!(record, Record::Digest(_)), 30);
+    assert!(missing.recorded.is_none(), "{missing:?}");
+    let missing = parted(|record| matches!(record, Record::Sent(_)), 30);
+    assert_ne!(missing.recorded, missing.replayed);
+}
+
+#[test]
+fn a_trace_that_makes_no_sense_is_refused_in_words() {
+    let trace = short_call();
+    let garbage =
+        changed(&trace, |number, record| if number == 50 { vec![0xff; 9] } else { encoded(&record) });
+    let mut garbage = Trace::open(garbage.as_slice(), None).expect("a header");
+    let error = replay(&mut garbage, Instant::now(), None, &mut []).expect_err("no record");
+    assert!(error.to_string().contains("makes no sense"), "{error}");
+    // Whatever is in the file, nothing worse comes of it.
+    let mut noise: u32 = 1;
+    for _ in 0..200 {
+        let mut bytes = trace.clone();
+        for _ in 0..3 {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let place = noise as usize % bytes.len();
+            bytes[place] ^= (noise >> 24) as u8 | 1;
+        }
+        if let Ok(mut trace) = Trace::open(bytes.as_slice(), None) {
+            let _ = replay(&mut trace, Instant::now(), None, &mut []);
+        }
+    }
+}
+
+#[test]
+fn a_replay_writes_a_capture_and_tracks_that_can_be_played() {
+    let trace = file("media.trace", &short_call());
+    let pcap = trace.with_extension("pcap");
+    let media = trace.with_extension("media");
+    let words: Vec<&str> = [&trace, &pcap, &media].iter().map(|path| path.to_str().expect("UTF-8")).collect();
+    let output = strait(&["replay", words[0], "--pcap", words[1], "--media", words[2]]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let packets = captured(&fs::read(&pcap).expect("a capture"));
+    let rtp = |ports: (u16, u16), payload_start: &[u8]| {
+        let wanted = packets.iter().filter(|(source, destination, payload)| {
+            (*source, *destination) == ports && payload.ends_with(payload_start)
+        });
+        wanted.count()
+    };
+    // Opus of 60 bytes of 0xfc comes from Anna's port 5000 and goes to Ben's.
+    assert_eq!(rtp((5000, 7443), &[0xfc; 60]), 40, "what came in, decrypted");
+    assert_eq!(rtp((7443, 5000), &[0xfc; 60]), 40, "what went out, decrypted");
+    assert_eq!(rtp((5000, 7443), &[7; 900]), 40);
+
+    let mut files: Vec<_> =
+        fs::read_dir(&media).expect("a folder").flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    let [camera, microphone] = files.as_slice() else { panic!("{files:?}") };
+    assert!(camera.to_string_lossy().contains("Anna-camera-"), "{files:?}");
+    let ivf = fs::read(camera).expect("pictures");
+    assert_eq!((&ivf[..4], &ivf[8..12]), (b"DKIF".as_slice(), b"VP80".as_slice()));
+    assert_eq!(u32::from_le_bytes(ivf[24..28].try_into().expect("four")), 40, "frames");
+    assert_eq!(ivf.len(), 32 + 40 * (12 + 901), "each without its descriptor");
+    let ogg = fs::read(microphone).expect("sound");
+    let pages = ogg.windows(5).filter(|window| window == b"OggS\0").count();
+    assert_eq!(pages, 2 + 40, "two headers, and a page for each packet");
+    assert!(ogg.windows(8).any(|window| window == b"OpusHead"));
+    // 39 steps of 20 ms and the last packet's own, at 48 kHz, in the last page.
+    let last = ogg.windows(5).rposition(|window| window == b"OggS\0").expect("a page");
+    assert_eq!(u64::from_le_bytes(ogg[last + 6..last + 14].try_into().expect("eight")), 40 * 960);
+    let _ = fs::remove_dir_all(&media);
+    for path in [trace, pcap] {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// A capture's packets: ports, and what UDP carries.
+fn captured(pcap: &[u8]) -> Vec<(u16, u16, Vec<u8>)> {
+    assert_eq!(pcap[..4], 0xa1b2_3c4d_u32.to_le_bytes());
+    assert_eq!(pcap[20..24], 101_u32.to_le_bytes(), "raw IP");
+    let mut rest = &pcap[24..];
+    let mut packets = Vec::new();
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[8..12].try_into().expect("four")) as usize;
+        let (packet, behind) = rest[16..].split_at(length);
+        rest = behind;
+        assert_eq!((packet[0], packet[9]), (0x45, 17), "IPv4 and UDP");
+        assert_eq!(usize::from(u16::from_be_bytes([packet[2], packet[3]])), length);
+        let port = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
+        packets.push((port(20), port(22), packet[28..].to_vec()));
+    }
+    packets
 }
