@@ -337,7 +337,7 @@ mod tests {
         let mut files = files(&disk, u64::MAX);
         files.begin(RecordingId(1), "a".to_owned(), header());
         files.records(RecordingId(1), vec![7; 1000]);
-        files.records(RecordingId(1), (0..2000_u32).map(|n| (n * n >> 3) as u8).collect());
+        files.records(RecordingId(1), (0..2000_u32).map(|n| ((n * n) >> 3) as u8).collect());
         files.records(RecordingId(1), vec![7; 1000]);
         files.end(RecordingId(1), end());
         files.finish(PATIENCE);
