@@ -27,14 +27,12 @@ pub enum BlockKind {
     Records = 2,
     /// The [`EndOfTrace`], JSON; last.
     End = 3,
-    /// Facts of a stripped trace, JSON, one a line.
-    Facts = 4,
 }
 
 impl BlockKind {
     /// The kind of that number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Header, Self::Records, Self::End, Self::Facts].into_iter().find(|kind| *kind as u8 == number)
+        [Self::Header, Self::Records, Self::End].into_iter().find(|kind| *kind as u8 == number)
     }
 }
 
@@ -46,22 +44,14 @@ pub struct Header {
     pub build: String,
     /// How records are encoded.
     pub records_version: u16,
-    /// Whether media and keys were taken out. Such a trace can be explained, not replayed.
-    #[serde(default)]
-    pub stripped: bool,
-    /// What the room was made with. A stripped trace has no certificate in it.
+    /// What the room was made with.
     pub room: RoomHeader,
 }
 
 impl Header {
     /// The header of a trace that this build records.
     pub fn new(room: RoomHeader) -> Self {
-        Self {
-            build: env!("CARGO_PKG_VERSION").to_owned(),
-            records_version: RECORDS_VERSION,
-            stripped: false,
-            room,
-        }
+        Self { build: env!("CARGO_PKG_VERSION").to_owned(), records_version: RECORDS_VERSION, room }
     }
 
     /// When the room was made, since 1970.

@@ -41,8 +41,6 @@ pub enum BadTrace {
         /// How many steps there are in front of it.
         step: u64,
     },
-    /// Media and keys were taken out.
-    Stripped,
 }
 
 impl fmt::Display for BadTrace {
@@ -78,9 +76,6 @@ impl fmt::Display for BadTrace {
                     "the record behind step {step} makes no sense; the trace was not made by this format"
                 )
             }
-            Self::Stripped => f.write_str(
-                "media and keys were taken out of it, so it cannot be replayed; `strait explain` reads it",
-            ),
         }
     }
 }

@@ -93,9 +93,6 @@ pub fn replay(
     observers: &mut [&mut dyn Observer],
 ) -> Result<Replayed, BadTrace> {
     let header = trace.header();
-    if header.stripped {
-        return Err(BadTrace::Stripped);
-    }
     let times = [
         header.room.created,
         header.room.epoch_unix,
