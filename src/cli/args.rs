@@ -81,13 +81,13 @@ pub(super) struct Options {
     #[arg(long, global = true, value_name = "SECONDS")]
     drain: Option<String>,
 
-    /// Record rooms into traces here, for `strait replay`; with media and keys
+    /// Record rooms here as traces, which contain media and keys
     #[arg(long, global = true, value_name = "DIR")]
     record: Option<String>,
 
     // As an attribute: a bracket is a link in a doc comment.
     #[arg(long = "record-rooms", global = true, value_name = "PATTERN")]
-    #[arg(help = "Record rooms of this name, such as team-*; may be repeated [default: *]")]
+    #[arg(help = "Record rooms of this name, such as team-*; repeatable [default: *]")]
     record_rooms: Vec<String>,
 
     /// Encrypt traces to this public key, which age-keygen prints
