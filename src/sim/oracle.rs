@@ -127,6 +127,8 @@ struct Stream {
     arrived: BTreeSet<u32>,
     /// What is missing, and since when it is known.
     holes: BTreeMap<u32, Micros>,
+    /// Which packets were asked for, or may have been taken, and when last.
+    settled: BTreeMap<u16, Micros>,
 }
 
 /// A packet that came in this turn and may have to go out.

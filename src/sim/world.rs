@@ -62,6 +62,8 @@ struct Person {
     woken_at: Option<Micros>,
     /// They are switched off.
     off: bool,
+    /// When the server learns, or learned, that they were.
+    lost_at: Option<Micros>,
     /// Datagrams that reached the server lately, for somebody to replay.
     overheard: Vec<(SocketAddr, Vec<u8>)>,
 }
@@ -146,6 +148,7 @@ impl<'a> World<'a> {
                 down: link("down", person.down),
                 woken_at: None,
                 off: false,
+                lost_at: None,
                 overheard: Vec::new(),
             })
         });

@@ -1,7 +1,5 @@
 //! Simulated worlds: a fixed set of seeds, in which nothing may go wrong.
 
-mod quick;
-
 use std::time::Instant;
 
 use strait::sim::{Plan, run};

@@ -12,9 +12,11 @@ use crate::core::ids::TrackId;
 
 /// How many past synchronisations can still be asked about (NACK).
 const EPOCHS: usize = 4;
-/// A jump of this many packets is a new start, not loss: no receiver waits for so many, and a jump of 2^15 would
-/// lose its roll-over counter.
+/// A jump of more packets is a new start, not loss: no receiver waits for so many, and a jump of 2^15 would lose its
+/// roll-over counter.
 const JUMP: u64 = 8192;
+/// The same where a new start costs nothing. Jumps add up while a receiver cannot be reached.
+const JUMP_WITHOUT_KEYFRAME: u64 = 1024;
 
 /// Which stretch of which track a packet belongs to. A new stretch begins whenever what came before cannot be
 /// continued: another layer, a mute, a new SSRC.
@@ -168,7 +170,8 @@ impl Munger {
 
     /// Where a packet goes in the slot's stream; `None`: it cannot be shown.
     pub fn forward(&mut self, now: Instant, stretch: Stretch, incoming: &Incoming) -> Option<Rewrite> {
-        let jumped = incoming.index.abs_diff(self.highest_in) > JUMP;
+        let jump = if self.needs_keyframe { JUMP } else { JUMP_WITHOUT_KEYFRAME };
+        let jumped = incoming.index.abs_diff(self.highest_in) > jump;
         let first = !self.is_synchronised(stretch) || jumped;
         if first {
             if self.needs_keyframe && !incoming.starts_keyframe {

@@ -55,10 +55,15 @@ impl Oracle {
         copy: bool,
         streams: &[StreamInfo],
     ) {
-        if copy || !self.is_heard(session, from) {
+        let stamp = sent.stamp;
+        if copy {
             return;
         }
-        let stamp = sent.stamp;
+        if !self.is_heard(session, from) {
+            // A check just before it, not answered yet, may have had it taken.
+            self.streams.entry(stamp.stream).or_default().settled.insert(stamp.index as u16, now);
+            return;
+        }
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let Some((id, _)) = track_of(&self.members, &self.tracks, info) else { return };
         if let Some(member) = self.members.get_mut(&session) {
@@ -83,7 +88,12 @@ impl Oracle {
             if missing.len() as u32 > GAP || stream.holes.len() as u32 > GAP {
                 stream.holes.clear();
             } else if info.source.kind() == Kind::Video {
-                stream.holes.extend(missing.map(|index| (index, now)));
+                // Behind a packet that was asked for is one that was taken.
+                let settled = &stream.settled;
+                let is_settled =
+                    |index: u32| settled.get(&(index as u16)).is_some_and(|at| now < at + SECOND);
+                let open = missing.filter(|index| !is_settled(*index) && !is_settled(index.wrapping_sub(1)));
+                stream.holes.extend(open.map(|index| (index, now)));
             }
             stream.highest = Some(stamp.index);
         }
@@ -337,7 +347,8 @@ impl Oracle {
             if self
                 .tracks
                 .values()
-                .any(|track| track.owner == session && track.alive && now < track.fed_at + SECOND)
+                .filter(|track| track.owner == session && track.alive && now < track.fed_at + SECOND)
+                .any(|track| now > track.run_since + REPORT_WITHIN + self.slack)
             {
                 let who = self.who(session);
                 self.complain(now, format!("{who} sends, and got no report for longer than a second"));

@@ -263,7 +263,7 @@ impl Oracle {
             if let Some(track) = track.and_then(|(id, _)| self.tracks.get_mut(&id)) {
                 let since = now.saturating_sub(track.asked_at);
                 track.asked_at = now;
-                if since < 490_000 && since != now {
+                if since < 195_000 && since != now {
                     self.complain(
                         now,
                         format!("{who} is asked for a key frame {since} µs after the last time"),
@@ -281,6 +281,7 @@ impl Oracle {
             if let Some(stream) = self.streams.get_mut(&(number as u32)) {
                 for sequence in sequences {
                     stream.holes.retain(|index, _| *index as u16 != sequence);
+                    stream.settled.insert(sequence, now);
                 }
             }
         }

@@ -259,6 +259,7 @@ impl World<'_> {
         let at = self.now + self.dice.among(0..3 * SECOND);
         let Some(person) = self.person(index) else { return };
         person.off = true;
+        person.lost_at = Some(at);
         if let Some(connection) = person.connection.take() {
             self.queue.push(at, Happening::Lost(connection));
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::World;
+use super::{RESUME_WITHIN, World};
 use crate::core::command::Kind;
 use crate::core::event::WaitingReason;
 use crate::sim::client::Endpoint;
@@ -55,16 +55,21 @@ impl World<'_> {
         known.sort_unstable();
         there.sort_unstable();
         let vanished: Vec<usize> = known.iter().copied().filter(|one| !there.contains(one)).collect();
-        // Who has just vanished may still be waited for.
-        let lingering = vanished
-            .iter()
-            .all(|one| self.people.get(*one).and_then(Option::as_ref).is_some_and(|person| person.off));
+        // Who has just vanished may still be waited for, even if they are back as somebody else.
+        let lingers = |one: usize| {
+            self.people.get(one).and_then(Option::as_ref).is_some_and(|person| {
+                let forgotten_at = person.lost_at.map(|at| at + RESUME_WITHIN + SECOND);
+                person.off || forgotten_at.is_some_and(|at| self.now < at)
+            })
+        };
+        let lingering = vanished.iter().all(|one| lingers(*one));
         let missing: Vec<String> =
             there.iter().filter(|one| !known.contains(one)).map(|one| name(*one)).collect();
         if !missing.is_empty() || !lingering {
             complaints.push(format!("{who} knows {known:?} where {there:?} are"));
         }
-        if viewer.room.people.values().any(|(other, reconnecting)| *reconnecting && there.contains(other)) {
+        let is_there = |one: usize| there.contains(&one) && !lingers(one);
+        if viewer.room.people.values().any(|(other, reconnecting)| *reconnecting && is_there(*other)) {
             complaints.push(format!("{who} believes that somebody is reconnecting who is there"));
         }
     }
