@@ -4,6 +4,7 @@
 //!
 //! Values are checked here once; whoever receives a [`Config`] need not doubt them.
 
+mod ice_servers;
 mod load;
 mod record;
 mod setting;
@@ -16,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use ice_servers::IceServers;
 pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use setting::{LogFilter, LogFormat, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
@@ -214,6 +216,12 @@ sections! {
         max_channels: usize = 16, Rule::Count(1, 1000);
         /// Most bits a second of one participant, each way, over all of their allocations.
         max_bits_per_second: usize = 100_000_000, Rule::Count(64_000, 100_000_000_000);
+    }
+    /// STUN and TURN servers of others, for clients that need them.
+    ice: Ice {
+        /// Servers that clients are told of, behind the embedded one: a `stun:` or `turn:` URL each, and for TURN a user
+        /// name and a password behind it.
+        servers: IceServers = IceServers::default(), Rule::Any;
     }
     /// Figures for Prometheus, at `/metrics`.
     metrics: Metrics {

@@ -13,6 +13,7 @@ use shell_support::relayed::{RelayedEndpoint, heard};
 use shell_support::turn::{Answer, FICTITIOUS_PEER, Login, Relayed, TurnClient};
 use shell_support::{PATIENCE, Server, config, connect};
 use strait::net::{RelayedNetwork, ShellConfig, TurnConfig};
+use strait::signal::native::IceServer;
 use tungstenite::Message;
 use turn_server_proto::types::stun::attribute::ErrorCode;
 use turn_server_proto::types::stun::message::BINDING;
@@ -71,6 +72,22 @@ fn whoever_joins_gets_credentials_for_tcp_and_tls_alone() {
     assert_eq!(annas.urls, [format!("turn:{at}?transport=tcp"), format!("turns:{at}?transport=tcp")]);
     assert!(annas.username.ends_with(anna.id()) && annas.username != bens.username);
     assert_ne!(annas.password, bens.password);
+}
+
+#[test]
+fn servers_of_others_come_behind_our_own() {
+    let other = IceServer {
+        urls: vec!["turn:turn.example.org".to_owned()],
+        username: Some("anna".to_owned()),
+        credential: Some("secret".to_owned()),
+    };
+    for (enabled, place) in [(true, 1), (false, 0)] {
+        let turn = TurnConfig { enabled, ..TurnConfig::default() };
+        let server = Server::start(ShellConfig { turn, ice_servers: vec![other.clone()], ..config() });
+        let given = Person::join(&server, None, "Anna").joined["iceServers"].clone();
+        let expected = json!({"urls": ["turn:turn.example.org"], "username": "anna", "credential": "secret"});
+        assert_eq!((given.as_array().map(Vec::len), &given[place]), (Some(place + 1), &expected), "{given}");
+    }
 }
 
 #[test]
@@ -400,7 +417,8 @@ fn a_client_that_does_not_read_loses_whole_messages() {
 
 #[test]
 fn where_browsers_refuse_the_candidates_there_is_one_to_relay_to() {
-    let server = Server::start(ShellConfig { listen: address("[::1]:0"), ..config() });
+    let turn = TurnConfig { network: Some(RelayedNetwork::FIRST), ..TurnConfig::default() };
+    let server = Server::start(ShellConfig { listen: address("[::1]:0"), turn, ..config() });
     let (mut anna, mut ben) =
         (Person::join(&server, Some("r"), "Anna"), Person::join(&server, Some("r"), "Ben"));
     let (annas, bens) = (Login::of(&anna), Login::of(&ben));

@@ -51,7 +51,7 @@ pub fn core_settings(
 
 /// The shell's settings, of the operator's choice.
 fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<ShellConfig, Failure> {
-    let Config { server, tls, signalling, media, whip, turn, metrics, record, admin, .. } = config;
+    let Config { server, tls, signalling, media, whip, turn, ice, metrics, record, admin, .. } = config;
     let tls_files = match (tls.cert.clone(), tls.key.clone()) {
         (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
         (None, None) => None,
@@ -86,6 +86,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
             queue_bytes_max: record.max_queue_bytes,
         }),
         whip_tokens: whip.tokens.reveal().clone(),
+        ice_servers: ice.servers.reveal().to_vec(),
         turn: TurnConfig {
             enabled: turn.enabled,
             host: turn.host.clone(),

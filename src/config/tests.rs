@@ -98,6 +98,11 @@ fn every_key_can_be_set_by_file_and_by_variable() {
             "{ studio = [\"0123456789abcdef\", \"fedcba9876543210\"], \"*\" = [\"0123456789ABCDEF\"] }",
             "studio=0123456789abcdef,studio=fedcba9876543210, *=0123456789ABCDEF",
         ),
+        (
+            "ice.servers",
+            "[\"stun:stun.example.org\", \"turn:turn.example.org:3478?transport=tcp anna secret\"]",
+            "stun:stun.example.org, turn:turn.example.org:3478?transport=tcp anna secret",
+        ),
         ("turn.enabled", "false", "false"),
         ("turn.host", "\"[2001:db8::7]:443\"", "[2001:db8::7]:443"),
         ("turn.credential_lifetime", "3600", "3600"),
@@ -125,7 +130,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         let others = KEYS.iter().filter(|other| other.path() != path);
         assert!(others.into_iter().all(|other| *set.origin(&other.path()) == Origin::Default), "{path}");
     }
-    assert_eq!(KEYS.len(), 50, "a new key needs a line above");
+    assert_eq!(KEYS.len(), 51, "a new key needs a line above");
 }
 
 #[test]
@@ -185,6 +190,7 @@ fn every_mistake_in_a_file_is_one_line_that_names_it() {
         ("[whip]\ntokens = { \"a room\" = [\"0123456789abcdef\"] }", "whip.tokens must be a table of rooms"),
         ("[whip]\ntokens = { studio = [] }", "whip.tokens must be a table of rooms"),
         ("[whip]\ntokens = [\"hunter2\"]", "not what was given"),
+        ("[ice]\nservers = [\"turn:turn.example.org\"]", "ice.servers must be a list of servers"),
         ("[rooms\n", "FILE:1: this is not TOML"),
         ("[rooms]\nmax_rooms = 1\nmax_rooms = 2", "FILE:3: this is not TOML: duplicate key"),
         (

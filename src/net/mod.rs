@@ -61,6 +61,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::signal::native::IceServer;
+
 pub use network::Network;
 pub use recording::RecordConfig;
 pub use shutdown::{ExitReason, StopHandle};
@@ -112,6 +114,8 @@ pub struct ShellConfig {
     /// Who may publish and view by WHIP and WHEP: tokens by room, `*` for all that are not listed. A room that has
     /// none is open, as joining is.
     pub whip_tokens: BTreeMap<String, Vec<String>>,
+    /// Servers of others that clients are told of, behind our own TURN.
+    pub ice_servers: Vec<IceServer>,
     /// The embedded TURN server.
     pub turn: TurnConfig,
     /// Whether everyone may read `/metrics`, or this machine and the holder of the admin token alone.
@@ -154,6 +158,7 @@ impl Default for ShellConfig {
             messages_burst: 200,
             record: None,
             whip_tokens: BTreeMap::new(),
+            ice_servers: Vec::new(),
             turn: TurnConfig::default(),
             metrics_public: false,
             drain: Duration::ZERO,

@@ -50,7 +50,7 @@ impl EventLoop {
         }
     }
 
-    /// The TURN servers of a participant whose signalling came by a connection.
+    /// The STUN and TURN servers of a participant whose signalling came by a connection.
     pub(super) fn ice_servers(
         &mut self,
         now: Instant,
@@ -60,11 +60,14 @@ impl EventLoop {
         let &Came { client, local, host, is_tls, is_proxied } = connection;
         let relayed = self.turn.network();
         let given = self.candidates.for_client(now, client, local, is_proxied);
+        let others = self.config.ice_servers.clone();
         let Some(first) = given.iter().find(|candidate| !relayed.contains(candidate.address.ip())) else {
-            return Vec::new();
+            return others;
         };
         let reached = ReachedBy { host, is_tls, is_proxied, candidate: first.address };
-        self.turn.ice_servers(&participant.to_string(), reached, clock::unix())
+        let mut servers = self.turn.ice_servers(&participant.to_string(), reached, clock::unix());
+        servers.extend(others);
+        servers
     }
 }
 
