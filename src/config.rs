@@ -6,6 +6,7 @@
 
 mod ice_servers;
 mod load;
+mod record;
 mod setting;
 mod show;
 #[cfg(test)]
@@ -22,7 +23,9 @@ pub use setting::{LogFilter, LogFormat, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
 
+use crate::core::recordings::RoomPattern;
 use crate::net::{Authority, Network};
+use crate::trace::Recipient;
 
 /// One line of the table.
 #[derive(Debug)]
@@ -224,6 +227,19 @@ sections! {
     metrics: Metrics {
         /// Whether everyone may read them. Otherwise only this machine, and whoever has the admin token.
         public: bool = false, Rule::Any;
+    }
+    /// Traces of rooms, which can be replayed. They contain media and keys.
+    record: Record {
+        /// The directory for traces, which is made if needed. Empty: nothing is recorded.
+        dir: Option<PathBuf> = None, Rule::Any;
+        /// The rooms that are recorded, from their first moment on.
+        rooms: Vec<RoomPattern> = "*".parse().into_iter().collect(), Rule::Any;
+        /// The public key that traces are encrypted to. Empty: they are not encrypted.
+        recipient: Option<Recipient> = None, Rule::Any;
+        /// Largest trace, in bytes. It ends there, and the call goes on.
+        max_bytes: usize = 1024 * MIB, Rule::Count(64 * KIB, 1024 * 1024 * MIB);
+        /// How much may wait for the disk before traces end early, in bytes.
+        max_queue_bytes: usize = 64 * MIB, Rule::Count(64 * KIB, 16 * 1024 * MIB);
     }
     /// The administration interface.
     admin: Admin {

@@ -29,4 +29,5 @@ pub mod load;
 pub mod net;
 pub mod signal;
 pub mod sim;
+pub mod trace;
 pub mod wire;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
 use super::load::LoadArgs;
+use super::replay::ReplayArgs;
 use super::stats::StatsArgs;
 use crate::config::{Flag, Sources};
 
@@ -52,6 +53,8 @@ pub(super) enum Command {
     Load(Box<LoadArgs>),
     /// Print what a running server does
     Stats(StatsArgs),
+    /// Replay a recorded room, and check that it does the same (docs/determinism.md)
+    Replay(ReplayArgs),
 }
 
 /// What all subcommands take.
@@ -77,6 +80,19 @@ pub(super) struct Options {
     /// After a signal, go on this long without letting anybody in
     #[arg(long, global = true, value_name = "SECONDS")]
     drain: Option<String>,
+
+    /// Record rooms here as traces, which contain media and keys
+    #[arg(long, global = true, value_name = "DIR")]
+    record: Option<String>,
+
+    // As an attribute: a bracket is a link in a doc comment.
+    #[arg(long = "record-rooms", global = true, value_name = "PATTERN")]
+    #[arg(help = "Record rooms of this name, such as team-*; repeatable [default: *]")]
+    record_rooms: Vec<String>,
+
+    /// Encrypt traces to this public key, which age-keygen prints
+    #[arg(long = "record-to", global = true, value_name = "age1…")]
+    record_to: Option<String>,
 
     /// Read this configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE", env = "STRAIT_CONFIG", hide_env_values = true)]
@@ -115,6 +131,16 @@ impl Options {
             if let Some(value) = value.clone() {
                 sources.flags.push(Flag { flag, key, value });
             }
+        }
+        if let Some(value) = self.record.clone() {
+            sources.flags.push(Flag { flag: "--record", key: "record.dir", value });
+        }
+        if !self.record_rooms.is_empty() {
+            let value = self.record_rooms.join(",");
+            sources.flags.push(Flag { flag: "--record-rooms", key: "record.rooms", value });
+        }
+        if let Some(value) = self.record_to.clone() {
+            sources.flags.push(Flag { flag: "--record-to", key: "record.recipient", value });
         }
         if let Some(value) = self.drain.clone() {
             sources.flags.push(Flag { flag: "--drain", key: "server.drain", value });

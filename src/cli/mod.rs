@@ -7,6 +7,7 @@ mod args;
 mod failure;
 mod load;
 pub mod log;
+mod replay;
 pub mod serve;
 mod stats;
 
@@ -48,6 +49,9 @@ fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
     }
     if let Some(Command::Stats(stats)) = &args.command {
         return stats::stats(stats);
+    }
+    if let Some(Command::Replay(replay)) = &args.command {
+        return replay::run(replay);
     }
     let variables: Vec<_> = variables.into_iter().collect();
     let own_directory = data_directory(&variables);

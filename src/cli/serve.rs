@@ -10,7 +10,9 @@ use super::log::{self, LogControl};
 use crate::config::Config;
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
-use crate::net::{self, BoundAddresses, CertificateInfo, CoreSeed, ShellConfig, TlsFiles, TurnConfig};
+use crate::net::{
+    self, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig, TlsFiles, TurnConfig,
+};
 
 /// Serves until told to stop. `own_directory` is where data is kept if the configuration does not say.
 pub(super) fn serve(config: &Config, own_directory: Option<PathBuf>) -> Result<(), Failure> {
@@ -49,7 +51,7 @@ pub fn core_settings(
 
 /// The shell's settings, of the operator's choice.
 fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<ShellConfig, Failure> {
-    let Config { server, tls, signalling, media, whip, turn, ice, metrics, admin, .. } = config;
+    let Config { server, tls, signalling, media, whip, turn, ice, metrics, record, admin, .. } = config;
     let tls_files = match (tls.cert.clone(), tls.key.clone()) {
         (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
         (None, None) => None,
@@ -76,6 +78,13 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         websocket_timeout: signalling.idle_timeout,
         messages_per_second: small(signalling.messages_per_second),
         messages_burst: small(signalling.message_burst),
+        record: record.dir.clone().map(|directory| RecordConfig {
+            directory,
+            rooms: record.rooms.clone(),
+            recipient: record.recipient.clone(),
+            trace_bytes_max: record.max_bytes as u64,
+            queue_bytes_max: record.max_queue_bytes,
+        }),
         whip_tokens: whip.tokens.reveal().clone(),
         ice_servers: ice.servers.reveal().to_vec(),
         turn: TurnConfig {

@@ -427,11 +427,11 @@ impl Setting for LogFormat {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
+pub(super) fn list(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.map(|item| quoted(&item)).collect();
     format!("[{}]", items.join(", "))
 }

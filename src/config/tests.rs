@@ -55,6 +55,9 @@ fn every_default_is_allowed_by_its_own_key() {
     }
 }
 
+/// Somebody's public key.
+const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
 #[test]
 fn every_key_can_be_set_by_file_and_by_variable() {
     for (path, toml, text) in [
@@ -109,6 +112,11 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("turn.max_channels", "5", "5"),
         ("turn.max_bits_per_second", "1000000", "1000000"),
         ("metrics.public", "true", "true"),
+        ("record.dir", "\"/var/traces\"", "/var/traces"),
+        ("record.rooms", "[\"team-*\", \"standup\"]", "team-*, standup"),
+        ("record.recipient", &format!("\"{RECIPIENT}\""), RECIPIENT),
+        ("record.max_bytes", "65536", "65536"),
+        ("record.max_queue_bytes", "65536", "65536"),
         ("admin.token", "\"0123456789abcdef\"", "0123456789abcdef"),
         ("log.level", "\"warn,strait=debug\"", "warn,strait=debug"),
         ("log.format", "\"json\"", "json"),
@@ -122,7 +130,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         let others = KEYS.iter().filter(|other| other.path() != path);
         assert!(others.into_iter().all(|other| *set.origin(&other.path()) == Origin::Default), "{path}");
     }
-    assert_eq!(KEYS.len(), 46, "a new key needs a line above");
+    assert_eq!(KEYS.len(), 51, "a new key needs a line above");
 }
 
 #[test]

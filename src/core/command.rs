@@ -1,9 +1,11 @@
 //! What clients ask for. Every front end (native JSON, WHIP/WHEP, later others) is an adapter onto these.
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 
 /// Enter a room.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
     /// Which room; made if it does not exist.
     pub room: RoomId,
@@ -16,7 +18,7 @@ pub struct Join {
 }
 
 /// What keeps a participant in their room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lifeline {
     /// Their signalling connection: they stay while it lives, and for a while after it broke.
     Signalling,
@@ -26,7 +28,7 @@ pub enum Lifeline {
 }
 
 /// Take up a participant again after the signalling connection broke.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
     /// The room they were in.
     pub room: RoomId,
@@ -37,7 +39,7 @@ pub struct Resume {
 }
 
 /// What a track shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Source {
     /// A voice.
     Microphone,
@@ -50,7 +52,7 @@ pub enum Source {
 }
 
 /// Audio or video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// Sound.
     Audio,
@@ -69,9 +71,10 @@ impl Source {
 }
 
 /// One section of an offer that the client sends media on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicationRequest {
     /// The section.
+    #[serde(with = "super::ids::mid_text")]
     pub mid: Mid,
     /// What it shows.
     pub source: Source,
@@ -80,7 +83,7 @@ pub struct PublicationRequest {
 }
 
 /// A request from somebody who has joined.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Negotiate. `publications` is the whole list of what is published.
     Offer {

@@ -1,10 +1,12 @@
 //! What clients are told. Adapters turn these into their protocol's messages.
 
+use serde::{Deserialize, Serialize};
+
 use super::command::{Kind, Source};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 
 /// A track as others see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackInfo {
     /// Its id.
     pub track: TrackId,
@@ -24,7 +26,7 @@ impl TrackInfo {
 }
 
 /// A participant as others see them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParticipantInfo {
     /// Their id.
     pub participant: ParticipantId,
@@ -37,16 +39,17 @@ pub struct ParticipantInfo {
 }
 
 /// An own publication, as an answer lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicationInfo {
     /// The section.
+    #[serde(with = "super::ids::mid_text")]
     pub mid: Mid,
     /// The track.
     pub info: TrackInfo,
 }
 
 /// How many slots of each kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotCounts {
     /// Audio slots.
     pub audio: usize,
@@ -55,16 +58,17 @@ pub struct SlotCounts {
 }
 
 /// One line of a slot map.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotInfo {
     /// The slot.
+    #[serde(with = "super::ids::mid_text")]
     pub mid: Mid,
     /// The track in it, and the RTP timestamp from which on its packets are that track's.
     pub track: Option<(TrackId, u32)>,
 }
 
 /// Why a subscribed track has no slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WaitingReason {
     /// More slots were asked for and have not been offered yet.
     NoSlotYet,
@@ -73,7 +77,7 @@ pub enum WaitingReason {
 }
 
 /// Which track is in which slot; always whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotMap {
     /// Higher is newer.
     pub revision: u64,
@@ -84,7 +88,7 @@ pub struct SlotMap {
 }
 
 /// What somebody who enters is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     /// Their own id.
     pub participant: ParticipantId,
@@ -105,7 +109,7 @@ pub struct Joined {
 }
 
 /// The whole state of somebody who is back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {
     /// As on joining.
     pub joined: Joined,
@@ -120,7 +124,7 @@ pub struct Resumed {
 }
 
 /// Why somebody is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeaveReason {
     /// They said so, or closed the page.
     Left,
@@ -133,7 +137,7 @@ pub enum LeaveReason {
 }
 
 /// Why the server ends a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClosingReason {
     /// The server stops.
     Shutdown,
@@ -150,7 +154,7 @@ pub enum ClosingReason {
 }
 
 /// Why a request was refused. The protocol's error codes, see `docs/protocol.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RefusalCode {
     /// Not JSON, or a field is missing or wrong.
     BadMessage,
@@ -195,7 +199,7 @@ pub enum RefusalCode {
 }
 
 /// A refused request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Which rule.
     pub code: RefusalCode,
@@ -213,7 +217,7 @@ impl Refusal {
 }
 
 /// What a client is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// Reply to a join.
     Joined(Option<RequestId>, Box<Joined>),

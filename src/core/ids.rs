@@ -7,10 +7,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::{ROOM_ID_BYTES_MAX, ROOM_ID_BYTES_MIN};
 
 /// A room's name as people type it: 1–64 characters of `A–Z a–z 0–9 _ - .`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct RoomId(Arc<str>);
 
 /// A room id that breaks the rules of [`RoomId`].
@@ -31,6 +34,26 @@ impl FromStr for RoomId {
         let length_ok = (ROOM_ID_BYTES_MIN..=ROOM_ID_BYTES_MAX).contains(&text.len());
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
         if length_ok && text.bytes().all(allowed) { Ok(Self(text.into())) } else { Err(BadRoomId) }
+    }
+}
+
+impl fmt::Display for BadRoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a room's name is 1 to 64 of the characters A–Z a–z 0–9 _ - .")
+    }
+}
+
+impl From<RoomId> for String {
+    fn from(id: RoomId) -> Self {
+        id.0.as_ref().to_owned()
+    }
+}
+
+impl TryFrom<String> for RoomId {
+    type Error = BadRoomId;
+
+    fn try_from(text: String) -> Result<Self, BadRoomId> {
+        text.parse()
     }
 }
 
@@ -75,7 +98,7 @@ pub struct BadId;
 macro_rules! public_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(pub u64);
 
         impl fmt::Display for $name {
@@ -114,7 +137,7 @@ pub struct ConnectionId(pub u64);
 pub struct DtlsSession(pub u64);
 
 /// The correlation value of a request, as JSON text (a string with its quotes, or an integer).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestId(pub Box<str>);
 
 /// A synchronisation source of RTP (RFC 3550 §3).
@@ -133,6 +156,22 @@ pub struct PayloadType(pub u8);
 
 /// The `a=mid` of a media section: at most 16 bytes of ASCII.
 pub use str0m::media::Mid;
+
+/// A [`Mid`] in a recording: its text.
+pub(super) mod mid_text {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::Mid;
+
+    pub fn serialize<S: Serializer>(mid: &Mid, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(mid)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mid, D::Error> {
+        let text = <&str>::deserialize(deserializer)?;
+        Ok(Mid::from(text))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,11 +2,15 @@
 
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::command::{Command, Join, Resume};
 use super::ids::{ConnectionId, DtlsSession, ParticipantId, RequestId, RoomId};
+use super::record::RecordingId;
+use super::recordings::RoomPattern;
 
 /// Which transport a datagram came by or goes by. A TCP peer's datagrams are deframed by the shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Transport {
     /// A datagram of the UDP socket, or relayed to it by the embedded TURN server.
     Udp,
@@ -16,7 +20,7 @@ pub enum Transport {
 
 /// A way to a peer: from which of our addresses, to which of its, by which transport.
 /// Addresses are canonical: never IPv4-mapped IPv6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Path {
     /// The transport.
     pub transport: Transport,
@@ -27,7 +31,7 @@ pub struct Path {
 }
 
 /// One address at which clients can reach us, to be written into answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LocalCandidate {
     /// By which transport.
     pub transport: Transport,
@@ -36,7 +40,7 @@ pub struct LocalCandidate {
 }
 
 /// What the shell hands in with everyone who joins.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admission {
     /// 32 bytes from the operating system. All that is random about this participant is expanded from them.
     pub entropy: [u8; 32],
@@ -109,10 +113,18 @@ pub enum AdminCommand {
     Drain,
     /// Tell everyone that the server stops, and end all rooms. Joins are refused from now on.
     Shutdown,
+    /// Record rooms of these names that are made from now on.
+    RecordRooms(RoomPattern),
+    /// Record the next room of this name that is made.
+    RecordNext(RoomId),
+    /// Do not record it after all.
+    RecordNextNot(RoomId),
+    /// Record on no longer.
+    StopRecording(RecordingId),
 }
 
 /// SRTP protection profiles (RFC 5764 §4.1.2, RFC 7714 §14.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SrtpProfile {
     /// AES_CM_128_HMAC_SHA1_80
     Aes128CmSha1_80,
@@ -123,7 +135,7 @@ pub enum SrtpProfile {
 }
 
 /// What comes back from a DTLS handshake that runs in the shell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DtlsEvent {
     /// A datagram to send to the peer.
     Packet(Vec<u8>),

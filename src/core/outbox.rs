@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Event, Refusal};
 use super::ids::RequestId;
 use super::input::Path;
@@ -14,7 +16,7 @@ use crate::wire::stun;
 const ROOM_FOR_ONE: usize = 2048;
 
 /// Something that a room wants of the `Sfu` or, through it, of the shell.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoomOutput {
     /// Tell a participant something.
     Event(ParticipantKey, Event),
@@ -98,11 +100,24 @@ impl Outbox {
         })
     }
 
+    /// The datagrams from the `first` on that were written since the outbox was empty, taken or not.
+    pub fn transmits_from(&self, first: usize) -> impl Iterator<Item = (Path, TrafficClass, &[u8])> {
+        let entries = self.entries.get(first..).unwrap_or_default().iter();
+        entries.map(|entry| (entry.path, entry.class, &self.arena[entry.range.clone()]))
+    }
+
     /// The next datagram.
     pub fn next_transmit(&mut self) -> Option<(Path, TrafficClass, &[u8])> {
         let entry = self.entries.get(self.next)?;
         self.next += 1;
         Some((entry.path, entry.class, &self.arena[entry.range.clone()]))
+    }
+
+    /// Forgets everything, keeping the memory.
+    pub fn clear(&mut self) {
+        self.outputs.clear();
+        self.next = self.entries.len();
+        self.reset();
     }
 
     /// Forgets what was drained, keeping the memory.

@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::Event;
 use super::ids::{ConnectionId, DtlsSession};
 use super::input::Path;
 
 /// What a datagram is for; the shell marks packets by it (DSCP) and may order by it within a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TrafficClass {
     /// STUN, DTLS and RTCP.
     Control,
@@ -53,7 +55,7 @@ pub enum Output<'a> {
 }
 
 /// What the core asks of a DTLS handshake.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DtlsRequest {
     /// Begin, as DTLS client (`active`) or server.
     Start {

@@ -13,12 +13,14 @@ mod subscribe;
 mod totals;
 
 pub use membership::unknown_participant;
+pub use snapshot::{IncomingStreamInfo, PayloadForm};
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use slab::Slab;
 use tracing::error;
 
@@ -40,7 +42,7 @@ use super::totals::Totals;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A participant's place in their room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ParticipantKey(pub usize);
 
 /// Who wants to be woken.

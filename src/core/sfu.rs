@@ -17,6 +17,7 @@ use super::input::{AdminCommand, Input, Path};
 use super::media::fixed_hash::FixedMap;
 use super::outbox::{Outbox, RoomOutput};
 use super::output::{DtlsRequest, Output, Transmit};
+use super::recordings::{Recording, RecordingOutput, Recordings};
 use super::room::{ParticipantKey, Room, RoomInput, unknown_participant};
 use super::settings::Settings;
 use super::stats::{RoomSnapshot, Snapshot};
@@ -38,6 +39,8 @@ struct Entry {
     members: FixedMap<ParticipantKey, Member>,
     /// Packets wait to be forwarded.
     dirty: bool,
+    /// Boxed, so that a room that is not recorded pays for a pointer.
+    recording: Option<Box<Recording>>,
 }
 
 /// Outputs that are no datagrams.
@@ -65,6 +68,7 @@ pub struct Sfu {
     handshakes_made: u64,
     datagrams_unknown: u64,
     totals: Totals,
+    recordings: Recordings,
     /// Nobody is let in any more.
     stopping: bool,
 }
@@ -98,6 +102,7 @@ impl Sfu {
             handshakes_made: 0,
             datagrams_unknown: 0,
             totals: Totals::default(),
+            recordings: Recordings::default(),
             stopping: false,
         }
     }
@@ -197,6 +202,25 @@ impl Sfu {
         (self.rooms.len(), self.rooms.iter().map(|(_, entry)| entry.room.participants()).sum())
     }
 
+    /// The next thing of a recording to keep; `None`: nothing for now. Poll it after `poll_output`, in every turn.
+    pub fn poll_recording(&mut self) -> Option<RecordingOutput> {
+        self.recordings.poll()
+    }
+
+    /// Hands out what recorders have written since they last did, however little that is.
+    pub fn hand_out_records(&mut self) {
+        for room in self.recordings.rooms() {
+            if let Some(recording) = self.rooms.get_mut(room.0).and_then(|entry| entry.recording.as_mut()) {
+                self.recordings.hand_out(recording);
+            }
+        }
+    }
+
+    /// Names of rooms that are recorded as soon as they are made.
+    pub fn rooms_to_record(&self) -> impl Iterator<Item = &RoomId> {
+        self.recordings.next()
+    }
+
     /// What was counted since the start.
     pub fn totals(&mut self) -> &Totals {
         for (_, entry) in &mut self.rooms {
@@ -247,8 +271,10 @@ impl Sfu {
         }
         let tag = tag(self.rooms_made);
         self.rooms_made = self.rooms_made.wrapping_add(1);
+        let key = RoomKey(self.rooms.vacant_key());
+        let recording = self.recordings.begin(self.now, key, id, &tag, &self.settings);
         let room = Room::new(self.now, id.clone(), tag, Rc::clone(&self.settings));
-        let key = RoomKey(self.rooms.insert(Entry { room, members: FixedMap::default(), dirty: false }));
+        self.rooms.insert(Entry { room, members: FixedMap::default(), dirty: false, recording });
         self.rooms_by_id.insert(id.clone(), key);
         debug!(room = %id, "room made");
         Ok(key)
@@ -273,13 +299,29 @@ impl Sfu {
                     self.handle_room(room, RoomInput::Close(ClosingReason::Shutdown), None);
                 }
             }
+            AdminCommand::RecordRooms(pattern) => self.recordings.record_rooms(pattern),
+            AdminCommand::RecordNext(room) => self.recordings.record_next(room),
+            AdminCommand::RecordNextNot(room) => self.recordings.forget_next(&room),
+            AdminCommand::StopRecording(id) => {
+                let entry = self.recordings.room(id).and_then(|room| self.rooms.get_mut(room.0));
+                if let Some(recording) = entry.and_then(|entry| entry.recording.take()) {
+                    self.recordings.end(recording);
+                }
+            }
         }
     }
 
     /// Hands an input to its room and does what follows. `entering` is who is told whether they were admitted.
     fn handle_room(&mut self, key: RoomKey, input: RoomInput<'_>, entering: Option<ConnectionId>) {
         let Some(entry) = self.rooms.get_mut(key.0) else { return };
+        let first = self.outbox.transmits();
+        if let Some(recording) = &mut entry.recording {
+            recording.recorder.note_input(self.now, &input);
+        }
         entry.room.handle(self.now, input, &mut self.outbox);
+        if let Some(recording) = &mut entry.recording {
+            self.recordings.note_outputs(recording, &self.outbox, first);
+        }
         if !entry.dirty {
             entry.dirty = true;
             self.dirty.push(key);
@@ -290,7 +332,14 @@ impl Sfu {
     fn flush(&mut self, key: RoomKey) {
         let Some(entry) = self.rooms.get_mut(key.0) else { return };
         entry.dirty = false;
+        let first = self.outbox.transmits();
+        if let Some(recording) = &mut entry.recording {
+            recording.recorder.note_flush(self.now);
+        }
         entry.room.flush(self.now, &mut self.outbox);
+        if let Some(recording) = &mut entry.recording {
+            self.recordings.note_outputs(recording, &self.outbox, first);
+        }
         self.settle(key, None);
     }
 
@@ -305,6 +354,9 @@ impl Sfu {
         if entry.room.has_ended() {
             let mut entry = self.rooms.remove(key.0);
             entry.room.collect_totals(&mut self.totals);
+            if let Some(recording) = entry.recording.take() {
+                self.recordings.end(recording);
+            }
             self.rooms_by_id.remove(entry.room.id());
             self.deadlines.set(key, None);
             self.dirty.retain(|other| *other != key);

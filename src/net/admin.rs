@@ -30,6 +30,12 @@ pub enum AdminRequest {
     Stats,
     /// Everything but the rooms.
     Summary,
+    /// What is being recorded.
+    Recordings,
+    /// Record the next room of that name.
+    RecordNext(RoomId),
+    /// Stop recording it.
+    StopRecording(RoomId),
     /// Change what is logged.
     LogLevel(String),
 }
@@ -63,6 +69,16 @@ pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
         ["admin", "v1", "stats"] | ["admin", "v1", "stats", "summary"] => {
             Err(method_not_allowed("GET, HEAD"))
         }
+        ["admin", "v1", "recordings"] if read_only => Ok(AdminRequest::Recordings),
+        ["admin", "v1", "recordings"] => Err(method_not_allowed("GET, HEAD")),
+        ["admin", "v1", "recordings", room] => {
+            let room = room.parse().map_err(|_| no_such_room())?;
+            match method {
+                "PUT" => Ok(AdminRequest::RecordNext(room)),
+                "DELETE" => Ok(AdminRequest::StopRecording(room)),
+                _ => Err(method_not_allowed("PUT, DELETE")),
+            }
+        }
         ["admin", "v1", "log-level"] if method == "PUT" => {
             let text = String::from_utf8_lossy(&request.body).trim().trim_matches('"').to_string();
             Ok(AdminRequest::LogLevel(text))
@@ -71,7 +87,8 @@ pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
         _ => Err(Response::problem(
             404,
             "no such administration endpoint",
-            "try /admin/v1/rooms, /admin/v1/rooms/{room}, /admin/v1/stats or PUT /admin/v1/log-level",
+            "try /admin/v1/rooms, /admin/v1/rooms/{room}, /admin/v1/stats, /admin/v1/recordings or \
+             PUT /admin/v1/log-level",
         )),
     }
 }

@@ -15,6 +15,7 @@ use super::assets::Assets;
 use super::bind::{UdpBuffers, bind};
 use super::connection::{Next, Standing};
 use super::dtls::{DtlsEvents, Handshakes};
+use super::recording::TraceKeeper;
 use super::relaying::send_relayed;
 use super::self_signed::SelfSigned;
 use super::shell_counters::ShellCounters;
@@ -65,6 +66,7 @@ pub struct EventLoop {
     pub(super) candidates: Candidates,
     pub(super) turn: Turn,
     pub(super) whip: WhipSessions,
+    pub(super) traces: TraceKeeper,
     pub(super) assets: Assets,
     pub(super) set_log_level: SetLogLevel,
     pub(super) shutdown: ShutdownWatch,
@@ -106,7 +108,11 @@ impl EventLoop {
         let certificate = handshakes.certificate().to_vec();
         let (patience, port) = (config.handshake_timeout, bound.address.port());
         let turn = Turn::new(config.turn.clone(), relayed, patience, port, now)?;
-        let sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
+        let mut sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
+        let traces = TraceKeeper::new(config.record.as_ref())?;
+        for rooms in config.record.iter().flat_map(|record| &record.rooms) {
+            sfu.handle_input(now, Input::Admin(AdminCommand::RecordRooms(rooms.clone())));
+        }
         Ok(Self {
             config,
             poll,
@@ -123,6 +129,7 @@ impl EventLoop {
             candidates,
             turn,
             whip: WhipSessions::default(),
+            traces,
             assets: Assets::new(),
             set_log_level,
             shutdown,
@@ -159,7 +166,11 @@ impl EventLoop {
     pub fn run(&mut self) -> io::Result<ExitReason> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         loop {
-            if let Some(reason) = self.turn(&mut events)? {
+            let turn = self.turn(&mut events);
+            if !matches!(turn, Ok(None)) {
+                self.traces.finish();
+            }
+            if let Some(reason) = turn? {
                 info!(?reason, "stopped");
                 return Ok(reason);
             }
@@ -185,6 +196,7 @@ impl EventLoop {
         self.run_deadlines(now);
         self.write_all(now);
         self.end_draining(now);
+        self.keep_records(now);
         self.udp.handed_over(now);
         Ok(self.shutdown.exit(now, self.connections.len()))
     }
@@ -212,6 +224,7 @@ impl EventLoop {
             self.connections.next_deadline(now),
             self.turn.next_deadline(),
             self.shutdown.until(),
+            self.traces.next_deadline(),
             Some(self.certificates.next_deadline()),
         ]
         .into_iter()

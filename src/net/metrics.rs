@@ -46,7 +46,7 @@ fn labelled<const N: usize>(labels: [(&'static str, &str); N], value: Value) -> 
     (labels.map(|(name, value)| (name, value.to_owned())).to_vec(), value)
 }
 
-fn counted<const N: usize>(name: &'static str, counts: [(&str, u64); N]) -> Vec<Sample> {
+pub(super) fn counted<const N: usize>(name: &'static str, counts: [(&str, u64); N]) -> Vec<Sample> {
     counts.map(|(label, count)| labelled([(name, label)], Value::Counter(count))).to_vec()
 }
 
@@ -263,6 +263,7 @@ impl EventLoop {
         page.one("strait_connections_refused", None, "TCP connections over a limit", refused);
         let sessions = [Side::Publish, Side::View].map(|side| (side.path(), self.whip.count(side)));
         page.add("strait_whip_sessions", None, "Sessions of WHIP and WHEP", gauged("protocol", sessions));
+        self.traces.add_metrics(page);
         let requests = self.counters.requests.iter().map(|((route, status), count)| {
             labelled([("route", *route), ("status", &status.to_string())], Value::Counter(*count))
         });

@@ -33,6 +33,7 @@ mod origin;
 mod pipe;
 mod plain_http;
 mod process;
+mod recording;
 mod relaying;
 mod requests;
 mod router;
@@ -44,6 +45,7 @@ mod stream;
 mod tcp;
 mod tls;
 mod token;
+mod trace_files;
 mod turn;
 mod turn_tcp;
 pub mod udp;
@@ -62,6 +64,7 @@ use std::time::{Duration, Instant};
 use crate::signal::native::IceServer;
 
 pub use network::Network;
+pub use recording::RecordConfig;
 pub use shutdown::{ExitReason, StopHandle};
 pub use tls::TlsFiles;
 pub use turn::relayed::RelayedNetwork;
@@ -106,6 +109,8 @@ pub struct ShellConfig {
     pub messages_per_second: u32,
     /// … and at once.
     pub messages_burst: u32,
+    /// Which rooms are recorded, and where; `None`: none.
+    pub record: Option<RecordConfig>,
     /// Who may publish and view by WHIP and WHEP: tokens by room, `*` for all that are not listed. A room that has
     /// none is open, as joining is.
     pub whip_tokens: BTreeMap<String, Vec<String>>,
@@ -151,6 +156,7 @@ impl Default for ShellConfig {
             websocket_timeout: Duration::from_secs(30),
             messages_per_second: 50,
             messages_burst: 200,
+            record: None,
             whip_tokens: BTreeMap::new(),
             ice_servers: Vec::new(),
             turn: TurnConfig::default(),

@@ -115,6 +115,9 @@ impl EventLoop {
                 self.feed(now, Input::Admin(AdminCommand::Remove(room, participant)));
                 Response::empty(204)
             }
+            AdminRequest::Recordings => self.recordings(),
+            AdminRequest::RecordNext(room) => self.record_next(now, room),
+            AdminRequest::StopRecording(room) => self.stop_recording(now, &room),
             AdminRequest::Stats => Response::json(200, &self.stats(now, true)),
             AdminRequest::Summary => Response::json(200, &self.stats(now, false)),
             AdminRequest::LogLevel(level) => match (self.set_log_level)(&level) {

@@ -15,6 +15,7 @@ mod client;
 mod ending;
 mod junk;
 mod limits;
+mod recording;
 mod resuming;
 mod server;
 mod soak;

@@ -19,7 +19,14 @@ pub struct Server {
 impl Server {
     /// Starts one with these settings (`ROOMS_MAX_ROOMS` and so on) and waits until it greets.
     pub fn start(settings: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_strait"));
+        Self::start_within(&[], settings)
+    }
+
+    /// The same through another program, which takes the command as its last arguments.
+    pub fn start_within(wrapper: &[&str], settings: &[(&str, &str)]) -> Self {
+        let words = [wrapper, &[env!("CARGO_BIN_EXE_strait")]].concat();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("STRAIT_") {
                 command.env_remove(name);
@@ -43,6 +50,11 @@ impl Server {
     /// What the administration interface says about everything.
     pub fn stats(&self) -> Value {
         stats(self.address)
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// How many descriptors it has open.

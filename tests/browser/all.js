@@ -10,3 +10,4 @@ import "./scenarios/demo-page.js";
 import "./scenarios/whep.js";
 import "./scenarios/mixed.js";
 import "./scenarios/firewall.js";
+import "./scenarios/recording.js";

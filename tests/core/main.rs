@@ -5,6 +5,7 @@ mod membership;
 mod repair;
 mod replaying;
 mod slots;
+mod traces;
 mod world;
 
 use std::time::Duration;
@@ -15,12 +16,17 @@ use world::World;
 /// People in one room who publish these and are connected.
 fn call(people: &[&str], sources: &[Source]) -> World {
     let mut world = World::new();
-    for (index, name) in people.iter().enumerate() {
-        world.join("standup", name);
-        world.publish(index, 2, sources);
-    }
-    connected(&mut world);
+    call_in(&mut world, "standup", people, sources);
     world
+}
+
+/// People come into a room of a world, publish these and are connected.
+fn call_in(world: &mut World, room: &str, people: &[&str], sources: &[Source]) {
+    for name in people {
+        let person = world.join(room, name);
+        world.publish(person, 2, sources);
+    }
+    connected(world);
 }
 
 fn connected(world: &mut World) {

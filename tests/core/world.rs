@@ -370,6 +370,14 @@ impl World {
         self.offer(client, &offer.to_sdp_string(), pending);
     }
 
+    /// A client restarts ICE.
+    pub fn restart_ice(&mut self, client: usize) {
+        let mut changes = self.clients[client].rtc.sdp_api();
+        changes.ice_restart(true);
+        let (offer, pending) = changes.apply().expect("something changed");
+        self.offer(client, &offer.to_sdp_string(), pending);
+    }
+
     fn offer(&mut self, client: usize, sdp: &str, pending: SdpPendingOffer) {
         let publications = self.clients[client].sending.iter().map(|(mid, source)| PublicationRequest {
             mid: *mid,

@@ -315,6 +315,14 @@ impl MediaHalf {
         })
     }
 
+    /// The media stream that an SSRC repairs, if that is what it does.
+    pub fn repaired_by(&self, ssrc: Ssrc) -> Option<Ssrc> {
+        match self.streams.get(&ssrc)? {
+            Stream::Media(_) => None,
+            Stream::Retransmission { of } => Some(*of),
+        }
+    }
+
     /// One media stream.
     pub fn stream(&self, ssrc: Ssrc) -> Option<&IncomingStream> {
         match self.streams.get(&ssrc)? {

@@ -3,12 +3,67 @@
 use std::time::Instant;
 
 use super::{ParticipantKey, Room};
+use crate::core::command::Source;
+use crate::core::ids::{Ssrc, TrackId};
+use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
 use crate::core::stats::{
     ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamCounters,
 };
 
+/// In which form a packet carries its codec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayloadForm {
+    /// As it is.
+    Media,
+    /// With copies of earlier packets (RFC 2198).
+    Redundant,
+    /// As a retransmission (RFC 4588).
+    Retransmission {
+        /// Of this stream.
+        of: Ssrc,
+    },
+}
+
+/// What a packet of a participant belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IncomingStreamInfo {
+    /// The track.
+    pub track: TrackId,
+    /// What it shows.
+    pub source: Source,
+    /// Its codec.
+    pub codec: Codec,
+    /// The form.
+    pub form: PayloadForm,
+}
+
 impl Room {
+    /// What a participant's packet of this SSRC and payload type belongs to, for those who look on in a replay.
+    pub fn incoming_stream(
+        &self,
+        from: ParticipantKey,
+        ssrc: Ssrc,
+        payload_type: u8,
+    ) -> Option<IncomingStreamInfo> {
+        let participant = self.participants.get(from.0)?;
+        let media = participant.media.as_ref()?;
+        let (codec, form) = match participant.negotiated.payload(payload_type)? {
+            Payload::Media(params) => (params.codec, PayloadForm::Media),
+            Payload::Redundant(params) => (params.codec, PayloadForm::Redundant),
+            Payload::Retransmission(params) => {
+                (params.codec, PayloadForm::Retransmission { of: media.repaired_by(ssrc)? })
+            }
+        };
+        let main = match form {
+            PayloadForm::Retransmission { of } => of,
+            PayloadForm::Media | PayloadForm::Redundant => ssrc,
+        };
+        let publication = self.publications.get(media.stream(main)?.publication.0)?;
+        let info = publication.info();
+        Some(IncomingStreamInfo { track: info.track, source: info.source, codec, form })
+    }
+
     /// What is going on.
     pub fn snapshot(&self, now: Instant) -> RoomSnapshot {
         let participants = self.order.iter().map(|key| self.participant_snapshot(now, *key));
@@ -57,7 +112,7 @@ impl Room {
             }
             PublicationSnapshot {
                 info: publication.info(),
-                codec: publication.codec().map(super::super::negotiated::Codec::name),
+                codec: publication.codec().map(Codec::name),
                 subscribers: publication.viewers.len(),
                 counters,
                 jitter,

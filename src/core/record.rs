@@ -1,0 +1,230 @@
+//! What a recorder writes down of a room: everything that happens to it, with its time, and what came of it.
+//! `docs/trace.md` describes how records lie in a file.
+//!
+//! Records are encoded by `postcard`, one after the other. A change of any type that can stand in a record (room
+//! inputs and outputs, commands, events) changes the format: [`RECORDS_VERSION`] goes up with it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::command::{Command, Join, Resume};
+use super::event::{ClosingReason, SlotCounts};
+use super::ids::{ParticipantId, RequestId, RoomId};
+use super::input::{Admission, DtlsEvent, Path};
+use super::outbox::RoomOutput;
+use super::output::TrafficClass;
+use super::room::ParticipantKey;
+use super::settings::Settings;
+
+/// The version of the records' encoding. Traces of another version cannot be replayed.
+pub const RECORDS_VERSION: u16 = 1;
+
+/// Bytes of a sent media packet that are kept: the fixed part of an RTP header (RFC 3550 §5.1).
+pub const MEDIA_HEAD_BYTES: usize = 12;
+/// Bytes of a sent STUN, DTLS or RTCP datagram that are kept.
+pub const CONTROL_HEAD_BYTES: usize = 48;
+
+/// A recording of one room. Never used twice by a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordingId(pub u64);
+
+/// Everything that a fresh room must be made with to do the same again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomHeader {
+    /// The room's name.
+    pub room: RoomId,
+    /// What its ufrags begin with.
+    pub tag: String,
+    /// When it was made, after the server's epoch.
+    pub created: Duration,
+    /// What the wall clock showed at the epoch, since 1970.
+    pub epoch_unix: Duration,
+    /// Most participants in a room.
+    pub participants_per_room_max: usize,
+    /// Most tracks that one participant publishes.
+    pub tracks_per_participant_max: usize,
+    /// Slots in a first offer.
+    pub slots: SlotCounts,
+    /// Most slots of a participant.
+    pub slots_max: SlotCounts,
+    /// How long the room outlives its last participant.
+    pub empty_timeout: Duration,
+    /// How long somebody whose signalling broke can come back.
+    pub resume_timeout: Duration,
+    /// How long a media path may be silent.
+    pub media_timeout: Duration,
+    /// The server's DTLS certificate, DER.
+    pub certificate: Vec<u8>,
+}
+
+impl RoomHeader {
+    /// The header of a room that is made now with these settings.
+    pub fn new(now: Instant, room: RoomId, tag: String, settings: &Settings) -> Self {
+        // Taken apart, so that no setting can be forgotten here.
+        let Settings {
+            rooms_max: _,
+            participants_per_room_max,
+            tracks_per_participant_max,
+            slots,
+            slots_max,
+            empty_timeout,
+            resume_timeout,
+            media_timeout,
+            certificate,
+            epoch,
+            epoch_unix,
+        } = settings.clone();
+        Self {
+            room,
+            tag,
+            created: now.saturating_duration_since(epoch),
+            epoch_unix,
+            participants_per_room_max,
+            tracks_per_participant_max,
+            slots,
+            slots_max,
+            empty_timeout,
+            resume_timeout,
+            media_timeout,
+            certificate,
+        }
+    }
+
+    /// The settings that the room had, with another point of the monotonic clock for the epoch.
+    pub fn settings(&self, epoch: Instant) -> Settings {
+        Settings {
+            rooms_max: 1,
+            participants_per_room_max: self.participants_per_room_max,
+            tracks_per_participant_max: self.tracks_per_participant_max,
+            slots: self.slots,
+            slots_max: self.slots_max,
+            empty_timeout: self.empty_timeout,
+            resume_timeout: self.resume_timeout,
+            media_timeout: self.media_timeout,
+            certificate: self.certificate.clone(),
+            epoch,
+            epoch_unix: self.epoch_unix,
+        }
+    }
+}
+
+/// Bytes, written and read as a whole.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Bytes<'a>(pub &'a [u8]);
+
+impl fmt::Debug for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Bytes<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrowed;
+        impl<'de> Visitor<'de> for Borrowed {
+            type Value = &'de [u8];
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<&'de [u8], E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_bytes(Borrowed).map(Bytes)
+    }
+}
+
+/// A [`Path`] of the recording, by the order in which paths were named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathIndex(pub u32);
+
+/// What happened to the room: [`RoomInput`](super::room::RoomInput) as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordedInput<'a> {
+    /// A datagram from a participant, as it came.
+    Datagram {
+        /// From whom.
+        from: ParticipantKey,
+        /// The way it came.
+        path: PathIndex,
+        /// What it holds.
+        #[serde(borrow)]
+        bytes: Bytes<'a>,
+    },
+    /// Somebody enters.
+    Join(Cow<'a, Option<RequestId>>, Cow<'a, Admission>, Cow<'a, Join>),
+    /// Somebody is back.
+    Resume(Cow<'a, Option<RequestId>>, Cow<'a, Resume>),
+    /// Somebody asks for something.
+    Command(ParticipantKey, Cow<'a, Option<RequestId>>, Cow<'a, Command>),
+    /// Somebody's signalling broke.
+    ConnectionLost(ParticipantKey),
+    /// Somebody's handshake did something.
+    Dtls(ParticipantKey, Cow<'a, DtlsEvent>),
+    /// The operator removes somebody.
+    Remove(ParticipantId),
+    /// The room ends.
+    Close(ClosingReason),
+    /// A deadline has come.
+    Timeout,
+    /// No input: the packets that came are forwarded.
+    Flush,
+}
+
+/// A datagram that the room sent. What it was can be told from its head; whether it is the same, from its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentDatagram<'a> {
+    /// The way it went.
+    pub path: PathIndex,
+    /// What it was for.
+    pub class: TrafficClass,
+    /// Its length, bytes.
+    pub length: u16,
+    /// The lower half of the XXH3-64 of its bytes.
+    pub hash: u32,
+    /// Its first bytes.
+    #[serde(borrow)]
+    pub head: Bytes<'a>,
+}
+
+/// What tells one sent datagram from another; a record keeps its lower half.
+pub fn sent_hash(bytes: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(bytes)
+}
+
+/// One line of a recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record<'a> {
+    /// A path that later records refer to; the first is number 0, the next 1.
+    Path(Path),
+    /// All paths are forgotten; the next is number 0 again.
+    ForgetPaths,
+    /// A step begins.
+    Step {
+        /// Nanoseconds since the step before, of the first step: since the room was made.
+        after: u64,
+        /// What happened.
+        #[serde(borrow)]
+        input: RecordedInput<'a>,
+    },
+    /// The step led to this.
+    Output(Cow<'a, RoomOutput>),
+    /// The step led to this datagram.
+    Sent(#[serde(borrow)] SentDatagram<'a>),
+    /// Everything that this step led to was named; the digest of all outputs from the first on. A step that led to
+    /// nothing has none.
+    Digest([u8; 8]),
+}

@@ -1,0 +1,220 @@
+//! Recordings: which rooms are recorded, and what their recorders have written until the shell takes it.
+//!
+//! A recording begins with its room, before the room's first input, or never: one that began later could not be
+//! replayed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Instant;
+
+use super::demux::RoomKey;
+use super::ids::RoomId;
+use super::outbox::Outbox;
+use super::record::{RecordingId, RoomHeader};
+use super::recorder::Recorder;
+use super::settings::Settings;
+use crate::limits::ROOM_ID_BYTES_MAX;
+
+/// What a recorder has written is handed out in pieces of this size, or a step more.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Names of rooms: a room's name, in which each `*` stands for any characters, also none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RoomPattern(String);
+
+/// A pattern that no room's name can match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadRoomPattern;
+
+impl RoomPattern {
+    /// The pattern as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this room is meant.
+    pub fn matches(&self, room: &RoomId) -> bool {
+        let mut parts = self.0.split('*');
+        let first = parts.next().unwrap_or_default();
+        let Some(mut rest) = room.as_str().strip_prefix(first) else { return false };
+        let parts: Vec<&str> = parts.collect();
+        let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+        for part in middle {
+            let Some(at) = rest.find(part) else { return false };
+            rest = &rest[at + part.len()..];
+        }
+        rest.ends_with(last)
+    }
+}
+
+impl FromStr for RoomPattern {
+    type Err = BadRoomPattern;
+
+    fn from_str(text: &str) -> Result<Self, BadRoomPattern> {
+        let as_name = text.replace('*', "x");
+        // Without its asterisks it may be shorter than any name, but never longer.
+        if text.len() <= 2 * ROOM_ID_BYTES_MAX && as_name.parse::<RoomId>().is_ok() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadRoomPattern)
+        }
+    }
+}
+
+impl fmt::Display for RoomPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something of a recording for the shell to keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordingOutput {
+    /// A room that is recorded was made.
+    Begin(RecordingId, Box<RoomHeader>),
+    /// Whole records, which follow those handed out before.
+    Records(RecordingId, Vec<u8>),
+    /// Nothing more comes: the room has ended, or the recording was stopped.
+    End(RecordingId),
+}
+
+/// One room's recorder.
+#[derive(Debug)]
+pub struct Recording {
+    id: RecordingId,
+    /// Writes down.
+    pub recorder: Recorder,
+}
+
+/// All recordings.
+#[derive(Debug, Default)]
+pub struct Recordings {
+    patterns: BTreeSet<RoomPattern>,
+    next: BTreeSet<RoomId>,
+    made: u64,
+    rooms: BTreeMap<RecordingId, RoomKey>,
+    outputs: VecDeque<RecordingOutput>,
+}
+
+impl Recordings {
+    /// From now on, rooms of these names are recorded when they are made.
+    pub fn record_rooms(&mut self, pattern: RoomPattern) {
+        self.patterns.insert(pattern);
+    }
+
+    /// The next room of this name is recorded when it is made.
+    pub fn record_next(&mut self, room: RoomId) {
+        self.next.insert(room);
+    }
+
+    /// It is not recorded after all.
+    pub fn forget_next(&mut self, room: &RoomId) {
+        self.next.remove(room);
+    }
+
+    /// Rooms that wait to be made.
+    pub fn next(&self) -> impl Iterator<Item = &RoomId> {
+        self.next.iter()
+    }
+
+    /// A recorder for a room that is being made, if it is to be recorded.
+    pub fn begin(
+        &mut self,
+        now: Instant,
+        key: RoomKey,
+        room: &RoomId,
+        tag: &str,
+        settings: &Settings,
+    ) -> Option<Box<Recording>> {
+        let wanted = self.next.remove(room) || self.patterns.iter().any(|pattern| pattern.matches(room));
+        if !wanted {
+            return None;
+        }
+        self.made += 1;
+        let id = RecordingId(self.made);
+        self.rooms.insert(id, key);
+        let header = RoomHeader::new(now, room.clone(), tag.to_owned(), settings);
+        self.outputs.push_back(RecordingOutput::Begin(id, Box::new(header)));
+        Some(Box::new(Recording { id, recorder: Recorder::new(now) }))
+    }
+
+    /// Notes what a step led to, and hands out what was written if that is much.
+    pub fn note_outputs(&mut self, recording: &mut Recording, outbox: &Outbox, first: usize) {
+        recording.recorder.note_outputs(outbox, first);
+        if recording.recorder.len() >= PIECE_BYTES {
+            self.hand_out(recording);
+        }
+    }
+
+    /// Hands out what was written.
+    pub fn hand_out(&mut self, recording: &mut Recording) {
+        if recording.recorder.is_empty() {
+            return;
+        }
+        match recording.recorder.take() {
+            Some(bytes) => self.outputs.push_back(RecordingOutput::Records(recording.id, bytes)),
+            None => {
+                tracing::error!(recording = recording.id.0, "a record could not be encoded; it is missing");
+            }
+        }
+    }
+
+    /// A recording is over.
+    pub fn end(&mut self, mut recording: Box<Recording>) {
+        self.hand_out(&mut recording);
+        self.rooms.remove(&recording.id);
+        self.outputs.push_back(RecordingOutput::End(recording.id));
+    }
+
+    /// The room that a recording is of, while it lasts.
+    pub fn room(&self, id: RecordingId) -> Option<RoomKey> {
+        self.rooms.get(&id).copied()
+    }
+
+    /// All rooms that are being recorded.
+    pub fn rooms(&self) -> Vec<RoomKey> {
+        self.rooms.values().copied().collect()
+    }
+
+    /// The next thing for the shell to keep.
+    pub fn poll(&mut self) -> Option<RecordingOutput> {
+        self.outputs.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_asterisk_stands_for_any_characters() {
+        let matches = |pattern: &str, room: &str| {
+            pattern.parse::<RoomPattern>().expect("a pattern").matches(&room.parse().expect("a room"))
+        };
+        for (pattern, room) in [
+            ("standup", "standup"),
+            ("*", "standup"),
+            ("team-*", "team-a"),
+            ("team-*", "team-"),
+            ("*-a", "team-a"),
+            ("t*m*a", "team-a"),
+            ("**", "x"),
+            ("a*a", "aa"),
+        ] {
+            assert!(matches(pattern, room), "{pattern} {room}");
+        }
+        for (pattern, room) in
+            [("standup", "standup2"), ("team-*", "tea"), ("*-a", "team-b"), ("a*a", "a"), ("t*x*a", "team-a")]
+        {
+            assert!(!matches(pattern, room), "{pattern} {room}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_made_of_what_names_are_made_of() {
+        for bad in ["", "with space", "a/b", "?"] {
+            assert_eq!(bad.parse::<RoomPattern>(), Err(BadRoomPattern), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Traces: what a recorder wrote down of a room, as a file; and from the file the same room again.
+//!
+//! A trace holds everything that a room depends on: its settings, the entropy of each participant, every input with
+//! its time, keying material included, and the digests of all that came of it. [`replay()`] feeds it to a fresh room,
+//! without a socket, and finds the first output that is not what it was. `docs/trace.md` describes the file.
+//!
+//! **A trace is as sensitive as a recording of the call: it contains media and keys.**
+
+pub mod format;
+pub mod media;
+pub mod pcap;
+pub mod reader;
+pub mod recipient;
+pub mod replay;
+pub mod wiretap;
+pub mod words;
+
+pub use format::{EndOfTrace, Header, TraceWriter};
+pub use reader::{BadTrace, Trace};
+pub use recipient::Recipient;
+pub use replay::{Observer, Parted, Replayed, Step, replay};

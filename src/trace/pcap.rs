@@ -1,0 +1,142 @@
+//! Decrypted packets as a capture file for tools such as Wireshark: the classic format with nanoseconds, raw IP
+//! packets (link type 101). IP and UDP headers are made up around the packets; those of ICE-TCP are shown as UDP too.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::wiretap::{Plain, PlainObserver, Way};
+use crate::core::room::Room;
+
+const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
+const LINK_TYPE_RAW: u32 = 101;
+const SNAP_LENGTH: u32 = 65_535;
+const UDP: u8 = 17;
+const UDP_HEADER_BYTES: u16 = 8;
+
+/// Writes a capture file.
+#[derive(Debug)]
+pub struct PcapWriter<W> {
+    out: W,
+    created_unix: Duration,
+    /// Packets so far.
+    pub packets: u64,
+    /// What went wrong first; nothing is written after it.
+    pub failed: Option<io::Error>,
+}
+
+impl<W: Write> PcapWriter<W> {
+    /// A capture of a room that was made at this time, since 1970.
+    pub fn new(mut out: W, created_unix: Duration) -> io::Result<Self> {
+        let mut header = Vec::new();
+        header.extend_from_slice(&MAGIC_NANOSECONDS.to_le_bytes());
+        header.extend_from_slice(&2_u16.to_le_bytes());
+        header.extend_from_slice(&4_u16.to_le_bytes());
+        header.extend_from_slice(&[0; 8]);
+        header.extend_from_slice(&SNAP_LENGTH.to_le_bytes());
+        header.extend_from_slice(&LINK_TYPE_RAW.to_le_bytes());
+        out.write_all(&header)?;
+        Ok(Self { out, created_unix, packets: 0, failed: None })
+    }
+
+    /// Passes on what waits.
+    pub fn finish(mut self) -> io::Result<u64> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        self.out.flush()?;
+        Ok(self.packets)
+    }
+
+    fn write(&mut self, packet: &Plain<'_>) -> io::Result<()> {
+        let (source, destination) = match packet.way {
+            Way::In => (packet.path.remote, packet.path.local),
+            Way::Out => (packet.path.local, packet.path.remote),
+        };
+        let Ok(payload_len) = u16::try_from(packet.bytes.len()) else { return Ok(()) };
+        let Some(udp_len) = payload_len.checked_add(UDP_HEADER_BYTES) else { return Ok(()) };
+        let mut udp = Vec::with_capacity(usize::from(udp_len));
+        for field in [source.port(), destination.port(), udp_len, 0] {
+            udp.extend_from_slice(&field.to_be_bytes());
+        }
+        udp.extend_from_slice(packet.bytes);
+        let mut frame = Vec::with_capacity(udp.len() + 40);
+        match (source.ip(), destination.ip()) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let Some(total) = udp_len.checked_add(20) else { return Ok(()) };
+                frame.extend_from_slice(&[0x45, 0]);
+                frame.extend_from_slice(&total.to_be_bytes());
+                frame.extend_from_slice(&[0, 0, 0x40, 0, 64, UDP, 0, 0]);
+                frame.extend_from_slice(&source.octets());
+                frame.extend_from_slice(&destination.octets());
+                let sum = internet_checksum(&[&frame]);
+                frame[10..12].copy_from_slice(&sum.to_be_bytes());
+            }
+            (source, destination) => {
+                let (source, destination) = (v6(source), v6(destination));
+                frame.extend_from_slice(&[0x60, 0, 0, 0]);
+                frame.extend_from_slice(&udp_len.to_be_bytes());
+                frame.extend_from_slice(&[UDP, 64]);
+                frame.extend_from_slice(&source);
+                frame.extend_from_slice(&destination);
+                // Over IPv6, UDP must have a checksum (RFC 8200 §8.1), over a pseudo-header too.
+                let pseudo = [&[0, 0], udp_len.to_be_bytes().as_slice(), &[0, 0, 0, UDP]].concat();
+                let sum = match internet_checksum(&[&source, &destination, &pseudo, &udp]) {
+                    0 => 0xffff,
+                    sum => sum,
+                };
+                udp[6..8].copy_from_slice(&sum.to_be_bytes());
+            }
+        }
+        frame.extend_from_slice(&udp);
+        let at = self.created_unix + packet.at;
+        let length = u32::try_from(frame.len()).unwrap_or(SNAP_LENGTH);
+        // 2106 is when the seconds of this format run over.
+        for field in [at.as_secs() as u32, at.subsec_nanos(), length, length] {
+            self.out.write_all(&field.to_le_bytes())?;
+        }
+        self.out.write_all(&frame)?;
+        self.packets += 1;
+        Ok(())
+    }
+}
+
+impl<W: Write> PlainObserver for PcapWriter<W> {
+    fn on_packet(&mut self, packet: &Plain<'_>, _: &Room) {
+        if self.failed.is_none() {
+            self.failed = self.write(packet).err();
+        }
+    }
+}
+
+fn v6(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+/// RFC 1071, over pieces of even length but the last.
+fn internet_checksum(pieces: &[&[u8]]) -> u16 {
+    let words = pieces.iter().flat_map(|piece| piece.chunks(2));
+    let sum: u64 =
+        words.map(|word| u64::from(word[0]) << 8 | u64::from(word.get(1).copied().unwrap_or(0))).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let folded = (folded & 0xffff) + (folded >> 16);
+    !(folded as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_that_of_rfc_1071() {
+        let header = [
+            0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0x00, 0x00, 0xc0, 0xa8, 0x00, 0x01,
+            0xc0, 0xa8, 0x00, 0xc7,
+        ];
+        assert_eq!(internet_checksum(&[&header]), 0xb861);
+        assert_eq!(internet_checksum(&[&header[..8], &header[8..]]), 0xb861);
+    }
+}

@@ -1,0 +1,185 @@
+//! Wiretap: the media of a replayed room, decrypted with the keys in its trace. For looking into a call afterwards.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::replay::{Observer, Step};
+use crate::core::event::Event;
+use crate::core::ids::ParticipantId;
+use crate::core::input::{DtlsEvent, Path};
+use crate::core::media::srtp::{self, SrtpReceiver};
+use crate::core::outbox::RoomOutput;
+use crate::core::output::DtlsRequest;
+use crate::core::record::RecordedInput;
+use crate::core::room::{ParticipantKey, Room};
+use crate::wire::classify::{Kind, classify};
+use crate::wire::rtp::RtpHeader;
+
+/// Which way a packet goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// From the participant to the server.
+    In,
+    /// From the server to the participant.
+    Out,
+}
+
+/// A participant of a replayed room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their id.
+    pub id: ParticipantId,
+    /// Their name.
+    pub name: String,
+}
+
+impl Person {
+    /// Whether this text means them: their id, or their name in any case.
+    pub fn is_called(&self, text: &str) -> bool {
+        self.id.to_string() == text || self.name.to_lowercase() == text.to_lowercase()
+    }
+}
+
+/// An RTP packet or RTCP compound, decrypted.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain<'a> {
+    /// When, since the room was made.
+    pub at: Duration,
+    /// Whose it is, or who it is for.
+    pub key: ParticipantKey,
+    /// The same, in words.
+    pub person: &'a Person,
+    /// Which way it goes.
+    pub way: Way,
+    /// By which path.
+    pub path: Path,
+    /// Whether it is RTCP.
+    pub is_rtcp: bool,
+    /// Its bytes, without the tag of SRTP.
+    pub bytes: &'a [u8],
+}
+
+/// Takes decrypted packets.
+pub trait PlainObserver {
+    /// A packet came or went.
+    fn on_packet(&mut self, packet: &Plain<'_>, room: &Room);
+}
+
+/// One participant's keys.
+struct Tap {
+    incoming: SrtpReceiver,
+    outgoing: SrtpReceiver,
+}
+
+/// Opens all packets of a replay for others.
+#[derive(Default)]
+pub struct Wiretap<'o> {
+    only: Option<String>,
+    observers: Vec<&'o mut dyn PlainObserver>,
+    people: BTreeMap<ParticipantKey, Person>,
+    /// Whether we are the DTLS client of somebody's handshake.
+    active: BTreeMap<ParticipantKey, bool>,
+    taps: BTreeMap<ParticipantKey, Tap>,
+    owners: BTreeMap<Path, ParticipantKey>,
+    scratch: Vec<u8>,
+}
+
+impl fmt::Debug for Wiretap<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wiretap").field("people", &self.people).finish_non_exhaustive()
+    }
+}
+
+impl<'o> Wiretap<'o> {
+    /// Opens packets for these, of one participant (by id or name) or of all.
+    pub fn new(only: Option<String>, observers: Vec<&'o mut dyn PlainObserver>) -> Self {
+        Self { only, observers, ..Self::default() }
+    }
+
+    fn note_outputs(&mut self, outputs: &[RoomOutput]) {
+        for output in outputs {
+            match output {
+                RoomOutput::Event(to, Event::Joined(_, joined)) => {
+                    let person = Person { id: joined.participant, name: joined.name.clone() };
+                    self.people.insert(*to, person);
+                }
+                RoomOutput::Dtls(of, DtlsRequest::Start { active }) => {
+                    self.active.insert(*of, *active);
+                }
+                RoomOutput::BindPath(of, path) => {
+                    self.owners.insert(*path, *of);
+                }
+                RoomOutput::Gone(who) => {
+                    self.taps.remove(who);
+                    self.active.remove(who);
+                    self.people.remove(who);
+                    self.owners.retain(|_, owner| owner != who);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn open(&mut self, at: Duration, way: Way, key: ParticipantKey, path: Path, bytes: &[u8], room: &Room) {
+        let kind = classify(bytes);
+        let (Some(tap), Some(person)) = (self.taps.get_mut(&key), self.people.get(&key)) else { return };
+        if !matches!(kind, Kind::Rtp | Kind::Rtcp)
+            || self.only.as_ref().is_some_and(|only| !person.is_called(only))
+        {
+            return;
+        }
+        let receiver = match way {
+            Way::In => &mut tap.incoming,
+            Way::Out => &mut tap.outgoing,
+        };
+        self.scratch.clear();
+        self.scratch.extend_from_slice(bytes);
+        let is_rtcp = kind == Kind::Rtcp;
+        let length = if is_rtcp {
+            receiver.open_rtcp(&mut self.scratch).ok()
+        } else {
+            RtpHeader::parse(bytes).ok().and_then(|header| {
+                let opened =
+                    receiver.open_rtp(&mut self.scratch, header.header_len, header.sequence, header.ssrc);
+                opened.ok().map(|opened| opened.len)
+            })
+        };
+        let Some(bytes) = length.and_then(|length| self.scratch.get(..length)) else { return };
+        let packet = Plain { at, key, person, way, path, is_rtcp, bytes };
+        for observer in &mut self.observers {
+            observer.on_packet(&packet, room);
+        }
+    }
+}
+
+impl Observer for Wiretap<'_> {
+    fn on_step(&mut self, step: &Step<'_>) {
+        match step.input {
+            RecordedInput::Datagram { from, bytes, .. } => {
+                if let Some(path) = step.path {
+                    self.owners.insert(path, *from);
+                    self.open(step.at, Way::In, *from, path, bytes.0, step.room);
+                }
+            }
+            RecordedInput::Dtls(of, event) => {
+                if let DtlsEvent::KeyingMaterial { profile, material } = &**event {
+                    let active = self.active.get(of).copied().unwrap_or_default();
+                    // What they open is what we seal.
+                    let ours = srtp::contexts(*profile, material, active);
+                    let theirs = srtp::contexts(*profile, material, !active);
+                    if let (Ok((incoming, _)), Ok((outgoing, _))) = (ours, theirs) {
+                        self.taps.insert(*of, Tap { incoming, outgoing });
+                    }
+                }
+            }
+            _ => {}
+        }
+        for (path, _, bytes) in step.transmits() {
+            if let Some(owner) = self.owners.get(&path).copied() {
+                self.open(step.at, Way::Out, owner, path, bytes, step.room);
+            }
+        }
+        self.note_outputs(step.outputs);
+    }
+}

@@ -1,0 +1,207 @@
+//! Inputs and outputs in words: STUN, DTLS, RTP headers, RTCP, signalling.
+
+use std::fmt::Write as _;
+
+use crate::core::event::Event;
+use crate::core::input::{DtlsEvent, Path, Transport};
+use crate::core::outbox::RoomOutput;
+use crate::core::output::{DtlsRequest, TrafficClass};
+use crate::core::record::RecordedInput;
+use crate::wire::classify::{Kind, classify};
+use crate::wire::rtp::RtpHeader;
+use crate::wire::stun::{self, StunClass};
+
+/// A longer text of somebody's is cut.
+const TEXT_CHARS_MAX: usize = 400;
+
+/// What happened to a room.
+pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
+    match input {
+        RecordedInput::Datagram { from, bytes, .. } => {
+            let way =
+                path.map_or_else(String::new, |path| format!(" from {} {}", transport(path), path.remote));
+            format!("participant {}'s datagram{way}: {}", from.0, datagram(bytes.0, bytes.0.len()))
+        }
+        RecordedInput::Join(_, _, join) => format!("{} joins", join.name),
+        RecordedInput::Resume(_, resume) => format!("{} is back", resume.participant),
+        RecordedInput::Command(from, _, command) => {
+            format!("participant {} asks: {}", from.0, shortened(&format!("{command:?}")))
+        }
+        RecordedInput::ConnectionLost(from) => format!("participant {}'s signalling breaks", from.0),
+        RecordedInput::Dtls(from, event) => {
+            format!("participant {}'s handshake: {}", from.0, dtls_event(event))
+        }
+        RecordedInput::Remove(id) => format!("the operator removes {id}"),
+        RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
+        RecordedInput::Timeout => "a deadline has come".to_owned(),
+        RecordedInput::Flush => "the packets that came are forwarded".to_owned(),
+    }
+}
+
+/// What a room said, datagrams apart.
+pub fn output(output: &RoomOutput) -> String {
+    match output {
+        RoomOutput::Event(to, event) => format!("to participant {}: {}", to.0, self::event(event)),
+        RoomOutput::Dtls(of, request) => match request {
+            DtlsRequest::Packet(bytes) => {
+                format!("to participant {}'s handshake: {}", of.0, datagram(bytes, bytes.len()))
+            }
+            other => format!("to participant {}'s handshake: {other:?}", of.0),
+        },
+        RoomOutput::BindUfrag(of, ufrag) => format!("ufrag {ufrag} is participant {}'s", of.0),
+        RoomOutput::UnbindUfrag(ufrag) => format!("ufrag {ufrag} is nobody's any more"),
+        RoomOutput::BindPath(of, path) => {
+            format!("{} {} is participant {}'s", transport(*path), path.remote, of.0)
+        }
+        RoomOutput::UnbindPath(of, path) => {
+            format!("{} {} is participant {}'s no longer", transport(*path), path.remote, of.0)
+        }
+        RoomOutput::Admitted(who) => format!("admitted as participant {}", who.0),
+        RoomOutput::Refused(_, refusal) => format!("refused: {}", refusal.message),
+        RoomOutput::Gone(who) => format!("participant {} is gone", who.0),
+    }
+}
+
+/// A datagram that a room sent: its first bytes, and how long it was.
+pub fn sent(path: Path, class: TrafficClass, head: &[u8], length: usize) -> String {
+    format!("{class:?} to {} {}: {}", transport(path), path.remote, datagram(head, length))
+}
+
+/// A datagram, of which perhaps only the beginning is known.
+pub fn datagram(head: &[u8], length: usize) -> String {
+    let mut text = match classify(head) {
+        Kind::Stun => stun_words(head),
+        Kind::Dtls => dtls_words(head),
+        Kind::Rtp => rtp_words(head),
+        Kind::Rtcp => rtcp_words(head),
+        Kind::TurnChannel => "TURN channel data".to_owned(),
+        Kind::Unknown => "bytes of no known kind".to_owned(),
+    };
+    let _ = write!(text, ", {length} bytes");
+    text
+}
+
+fn transport(path: Path) -> &'static str {
+    match path.transport {
+        Transport::Udp => "UDP",
+        Transport::Tcp => "TCP",
+    }
+}
+
+fn stun_words(head: &[u8]) -> String {
+    let Some(peek) = stun::peek(head) else {
+        // Cut, so that its length does not fit: the fixed part still tells what it is (RFC 8489 §5).
+        let kind = match head {
+            [0x00, 0x01, ..] => "binding request",
+            [0x01, 0x01, ..] => "binding success",
+            [0x01, 0x11, ..] => "binding error",
+            [0x00, 0x11, ..] => "binding indication",
+            _ => "message",
+        };
+        return format!("STUN {kind} {}", hex(head.get(8..20).unwrap_or_default()));
+    };
+    let class = match peek.class {
+        StunClass::Request => "request",
+        StunClass::Indication => "indication",
+        StunClass::Success => "success",
+        StunClass::Error => "error",
+    };
+    let method = if peek.method == stun::METHOD_BINDING { "binding" } else { "message" };
+    let nominates = if peek.use_candidate { ", nominates" } else { "" };
+    format!("STUN {method} {class} {}{nominates}", hex(&peek.transaction))
+}
+
+/// The first record of a datagram (RFC 6347 §4.1), and of a handshake its message (§4.2.2).
+fn dtls_words(head: &[u8]) -> String {
+    let content = match head.first() {
+        Some(20) => "change cipher spec",
+        Some(21) => "alert",
+        Some(22) => "handshake",
+        Some(23) => "application data",
+        _ => "record",
+    };
+    let epoch = head.get(3..5).map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
+    let message = match (head.first(), epoch, head.get(13)) {
+        (Some(22), 0, Some(message)) => match message {
+            1 => " ClientHello",
+            2 => " ServerHello",
+            3 => " HelloVerifyRequest",
+            11 => " Certificate",
+            12 => " ServerKeyExchange",
+            13 => " CertificateRequest",
+            14 => " ServerHelloDone",
+            15 => " CertificateVerify",
+            16 => " ClientKeyExchange",
+            _ => "",
+        },
+        (Some(22), ..) => " (encrypted)",
+        _ => "",
+    };
+    format!("DTLS {content}{message}")
+}
+
+fn rtp_words(head: &[u8]) -> String {
+    // The fixed part alone: extensions may have been cut off.
+    let mut fixed = head.get(..12).unwrap_or(head).to_vec();
+    if let Some(first) = fixed.first_mut() {
+        *first &= 0xc0;
+    }
+    match RtpHeader::parse(&fixed) {
+        Ok(header) => format!(
+            "RTP payload type {} sequence {} timestamp {} SSRC {:08x}{}",
+            header.payload_type,
+            header.sequence,
+            header.timestamp,
+            header.ssrc,
+            if header.marker { " marker" } else { "" }
+        ),
+        Err(_) => "RTP, too short".to_owned(),
+    }
+}
+
+/// The part of SRTCP that is in the clear (RFC 3711 §3.4): the first packet's kind, and who sends it.
+fn rtcp_words(head: &[u8]) -> String {
+    let kind = match head.get(1) {
+        Some(200) => "sender report",
+        Some(201) => "receiver report",
+        Some(202) => "source description",
+        Some(203) => "goodbye",
+        Some(205) => "transport feedback",
+        Some(206) => "payload feedback",
+        _ => "packet",
+    };
+    let ssrc = head.get(4..8).map_or_else(String::new, |bytes| format!(" of SSRC {}", hex(bytes)));
+    format!("RTCP {kind}{ssrc} (encrypted)")
+}
+
+fn dtls_event(event: &DtlsEvent) -> String {
+    match event {
+        DtlsEvent::Packet(bytes) => format!("sends {}", datagram(bytes, bytes.len())),
+        DtlsEvent::PeerCertificate(der) => format!("the peer's certificate, {} bytes", der.len()),
+        DtlsEvent::KeyingMaterial { profile, .. } => format!("keys for {profile:?}"),
+        DtlsEvent::Connected => "complete".to_owned(),
+        DtlsEvent::Closed => "closed".to_owned(),
+    }
+}
+
+fn event(event: &Event) -> String {
+    match event {
+        Event::Joined(_, joined) => format!("joined as {}", joined.participant),
+        Event::Resumed(_, resumed) => format!("resumed as {}", resumed.joined.participant),
+        other => shortened(&format!("{other:?}")),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= TEXT_CHARS_MAX {
+        return text.to_owned();
+    }
+    format!("{}…", text.chars().take(TEXT_CHARS_MAX).collect::<String>())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
