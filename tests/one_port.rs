@@ -335,9 +335,10 @@ fn resident() -> u64 {
 
 #[test]
 fn hostile_openings_cost_little_end_in_time_and_disturb_no_call() {
-    const IDLE: usize = 2000;
+    // Both ends are in this process: twice as many descriptors.
+    const IDLE: usize = 9000;
     let server = Server::start(ShellConfig {
-        handshake_timeout: Duration::from_secs(4),
+        handshake_timeout: Duration::from_secs(8),
         connections_per_address_max: 2 * IDLE,
         ..config()
     });
@@ -351,7 +352,8 @@ fn hostile_openings_cost_little_end_in_time_and_disturb_no_call() {
     let before = resident();
     let mut most = before;
     // Nothing at all; half a TLS hello; half a request; the beginning of a frame; and one that goes on too slowly.
-    let openings: [&[u8]; 4] = [b"", &[0x16, 3, 1, 0x7f, 0xff, 1], b"GET / HT", &[0, 0x6c, 0, 1]];
+    let openings: [&[u8]; 5] =
+        [b"", &[0x16, 3, 1, 0x7f, 0xff, 1], b"GET / HT", &[0, 0x6c, 0, 1], b"\xff\xfe nonsense"];
     let mut strangers: Vec<TcpStream> = Vec::with_capacity(IDLE);
     for index in 0..IDLE {
         let mut stranger = connect(server.address);

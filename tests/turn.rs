@@ -285,7 +285,8 @@ fn only_our_own_credentials_in_their_time_open_anything() {
     let short = self::server(|turn| turn.credential_lifetime = Duration::from_secs(1));
     let login = login(&short);
     let mut early = TurnClient::tcp(&short, login.clone(), usize::MAX).allocated();
-    until("credentials expire", || TurnClient::udp(&short, login.clone()).allocate().code == Some(401));
+    let expired = || TurnClient::tcp(&short, login.clone(), usize::MAX).allocate().code == Some(401);
+    until("credentials expire", expired);
     assert_eq!(early.bind(0x4000, address(ECHO)), None, "a running allocation goes on");
 }
 

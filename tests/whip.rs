@@ -356,3 +356,12 @@ fn the_operator_ends_a_session_as_any_participant() {
     assert_eq!(request(&server, "DELETE", &client.location, "", "").status, 404);
     assert_eq!(server.get("/admin/v1/stats").json()["shell"]["dtlsSessions"], 0);
 }
+
+#[test]
+fn one_address_has_so_many_sessions_and_no_more() {
+    let server = Server::start(ShellConfig { connections_per_address_max: 4, ..config() });
+    let viewer = Unanswered::new(&[MediaKind::Audio], Direction::RecvOnly);
+    let answers: Vec<u16> =
+        (0..6).map(|index| post(&server, &format!("/whep/r{index}"), &viewer.offer, "").status).collect();
+    assert_eq!(answers, [201, 201, 201, 201, 429, 429]);
+}

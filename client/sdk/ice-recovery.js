@@ -58,7 +58,7 @@ export class IceRecovery {
     if (state === 'connected' || state === 'completed') {
       this.#phase = 'connected';
       this.#environment.clearTimeout(this.#timer);
-      this.#plan = this.#hasRelay && !this.#usesRelay ? ['direct', 'relay'] : ['direct'];
+      this.#plan = this.#usesRelay ? ['direct'] : this.#fullPlan();
     } else if (
       (state === 'failed' && this.#phase !== 'offering') ||
       // A browser left alone with a dead path stays so for ten seconds and then gives up.
@@ -71,7 +71,11 @@ export class IceRecovery {
 
   /** The network may be another one: a path that is still thought well of need not be any good. */
   networkBack() {
-    if (this.#phase === 'connected' && !this.#closed) this.#next();
+    if (this.#phase !== 'connected' || this.#closed) return;
+    // What the last network let through says nothing of this one.
+    this.#usesRelay = false;
+    this.#plan = this.#fullPlan();
+    this.#next();
   }
 
   /** No offer could be made, or nothing is left to try. */
@@ -84,6 +88,11 @@ export class IceRecovery {
   close() {
     this.#closed = true;
     this.#environment.clearTimeout(this.#timer);
+  }
+
+  /** @returns {('direct' | 'relay')[]} */
+  #fullPlan() {
+    return this.#hasRelay ? ['direct', 'relay'] : ['direct'];
   }
 
   #next() {

@@ -60,7 +60,7 @@ export class MediaConnection {
     this.#codecs = codecs;
     this.#handlers = handlers;
     this.#iceServers = iceServers;
-    this.#recovery = new IceRecovery(environment, iceServers.length > 0, {
+    this.#recovery = new IceRecovery(environment, iceServers.some(isRelay), {
       onTrouble: () => handlers.onTrouble(),
       restart: (withRelay) => this.#restart(withRelay),
       die: () => this.#die(),
@@ -285,7 +285,7 @@ export class MediaConnection {
 
   /** @param {boolean} withRelay */
   #restart(withRelay) {
-    if (withRelay) this.#pc.setConfiguration(configuration(this.#iceServers));
+    this.#pc.setConfiguration(configuration(withRelay ? this.#iceServers : []));
     this.#restartWanted = true;
     this.negotiate().catch(() => this.#recovery.giveUp());
   }
@@ -308,6 +308,9 @@ export class MediaConnection {
     transceiver.setCodecPreferences(codecs);
   }
 }
+
+/** @param {RTCIceServer} server whether it relays, and does not only tell addresses */
+const isRelay = ({ urls }) => [urls].flat().some((url) => /^turns?:/.test(url));
 
 /** @param {RTCIceServer[]} iceServers @returns {RTCConfiguration} */
 const configuration = (iceServers) => ({ iceServers, bundlePolicy: 'max-bundle' });

@@ -417,6 +417,31 @@ test('a lost direct path is looked for directly once more, then by the relay; a 
   assert.equal(fake.sockets.length, 2, 'nothing is left to try on this connection');
 });
 
+test('on another network the relay is left alone again until it is needed', async () => {
+  await joinWithRelay();
+  await fake.clock.advance(2_000);
+  await answer();
+  await fake.connection().ice('connected');
+  assert.deepEqual(offeredRelay(), RELAY);
+  await fake.networkBack();
+  await fake.socket().reply('ping', 'pong');
+  assert.deepEqual(offeredRelay(), []);
+  await answer();
+  await fake.clock.advance(2_000);
+  assert.deepEqual(offeredRelay(), RELAY, 'it is needed here, too');
+});
+
+test('a server that only tells addresses is no relay to turn to', async () => {
+  const joining = room.join({ name: 'Anna', room: 'standup' });
+  await fake.socket().open();
+  const iceServers = [{ urls: ['stun:stun.example:3478'] }];
+  await fake.socket().reply('join', 'joined', joinedMessage({ iceServers }));
+  await answer();
+  await joining;
+  await fake.clock.advance(5_000);
+  assert.equal(fake.connection().offers.length, 1);
+});
+
 test('ICE that fails before its restart could be offered is not given up for that', async () => {
   await join();
   await fake.socket().break();

@@ -104,6 +104,8 @@ pub struct Room {
     slot_maps: Vec<ParticipantKey>,
     timers: DeadlineHeap<Timer>,
     ended: bool,
+    /// Since when nobody is in it; a new room waits for who made it.
+    empty_since: Option<Instant>,
     totals: Totals,
     /// Kept for their memory.
     rtcp: Vec<u8>,
@@ -127,6 +129,7 @@ impl Room {
             slot_maps: Vec::new(),
             timers: DeadlineHeap::new(),
             ended: false,
+            empty_since: None,
             totals: Totals { rooms: 1, ..Totals::default() },
             rtcp: Vec::new(),
             report_blocks: Vec::new(),
@@ -136,6 +139,11 @@ impl Room {
     /// Its id.
     pub fn id(&self) -> &RoomId {
         &self.id
+    }
+
+    /// Since when everybody is gone, if they are.
+    pub fn empty_since(&self) -> Option<Instant> {
+        self.empty_since
     }
 
     /// Who stands behind a key.

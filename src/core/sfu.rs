@@ -263,6 +263,9 @@ impl Sfu {
             return Ok(room);
         }
         if self.rooms.len() >= self.settings.rooms_max {
+            self.end_longest_empty();
+        }
+        if self.rooms.len() >= self.settings.rooms_max {
             return Err(Refusal::new(
                 RefusalCode::TooManyRooms,
                 format!("the server is full: it has its {} rooms", self.rooms.len()),
@@ -278,6 +281,14 @@ impl Sfu {
         self.rooms_by_id.insert(id.clone(), key);
         debug!(room = %id, "room made");
         Ok(key)
+    }
+
+    /// A room that only waits for somebody to come back makes place for one that somebody is in.
+    fn end_longest_empty(&mut self) {
+        let empty = self.rooms.iter().filter_map(|(key, entry)| Some((entry.room.empty_since()?, key)));
+        if let Some((_, key)) = empty.min() {
+            self.handle_room(RoomKey(key), RoomInput::Close(ClosingReason::RoomClosed), None);
+        }
     }
 
     fn handle_admin(&mut self, command: AdminCommand) {

@@ -15,6 +15,7 @@ use super::assets::Assets;
 use super::bind::{UdpBuffers, bind};
 use super::connection::{Next, Standing};
 use super::dtls::{DtlsEvents, Handshakes};
+use super::process::raise_open_files;
 use super::recording::TraceKeeper;
 use super::relaying::send_relayed;
 use super::self_signed::SelfSigned;
@@ -48,6 +49,9 @@ const SEND_BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What all streams are read by way of.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
+/// Open files that are not for clients' connections: sockets, pipes, traces, what is read at times.
+const FILES_KEPT: usize = 64;
+
 /// The shell's state. Answering requests is in `requests`, messages and events in `signalling`.
 pub struct EventLoop {
     pub(super) config: ShellConfig,
@@ -78,6 +82,21 @@ pub struct EventLoop {
     pub(super) turns: u64,
 }
 
+/// How many connections there can be, with so many open files.
+fn affordable(connections_max: usize, open_files: Option<u64>) -> usize {
+    let files = open_files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    let affordable = files.saturating_sub(FILES_KEPT).max(1);
+    if affordable < connections_max {
+        warn!(
+            open_files = files,
+            connections = affordable,
+            "fewer connections than signalling.max_connections fit in the limit of open files; raise it (ulimit -n, or \
+             LimitNOFILE= in the unit)"
+        );
+    }
+    connections_max.min(affordable)
+}
+
 impl EventLoop {
     /// Opens the port and makes the core.
     pub fn new(
@@ -85,6 +104,8 @@ impl EventLoop {
         settings: impl FnOnce(CoreSeed) -> Settings,
         set_log_level: SetLogLevel,
     ) -> io::Result<Self> {
+        let mut config = config;
+        config.connections_max = affordable(config.connections_max, raise_open_files());
         let poll = Poll::new()?;
         let buffers = UdpBuffers { receive: config.udp_receive_buffer, send: config.udp_send_buffer };
         let bound = bind(config.listen, buffers)?;

@@ -1,4 +1,5 @@
-//! What the system says of this process: memory, time on the processor, open files. Linux; elsewhere nothing.
+//! What the system says of this process: memory, time on the processor, open files (Linux; elsewhere nothing); and how
+//! many files it may open.
 
 use std::fs;
 
@@ -45,6 +46,23 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some((user + system) as f64 / TICKS_PER_SECOND)
+}
+
+/// Raises the limit of open files as far as the operating system lets this process, and tells it. `None`: no limit is
+/// known.
+pub fn raise_open_files() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+            Ok(()) => maximum,
+            // Some systems name a maximum that they do not grant.
+            Err(_) => current,
+        }
+    }
+    #[cfg(not(unix))]
+    None
 }
 
 #[cfg(test)]

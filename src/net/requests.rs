@@ -46,7 +46,7 @@ impl EventLoop {
             %peer,
             client = %client.ip,
             method = request.method,
-            path = request.path,
+            path = router::loggable(&request.path),
             status = response.status,
             "request"
         );

@@ -36,6 +36,15 @@ pub fn label(path: &str) -> &'static str {
     }
 }
 
+/// A path as the log may have it: who knows the whole path of a WHIP or WHEP session can end it.
+pub fn loggable(path: &str) -> &str {
+    let is_session = path.starts_with("/whip/") || path.starts_with("/whep/");
+    match path.rmatch_indices('/').next() {
+        Some((last, _)) if is_session && path.matches('/').count() > 2 => &path[..=last],
+        _ => path,
+    }
+}
+
 /// Finds the route.
 pub fn route(request: &Request) -> Route {
     let read_only = matches!(request.method.as_str(), "GET" | "HEAD");

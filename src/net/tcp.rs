@@ -26,6 +26,9 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// How long to leave the listener alone after it failed: out of descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// A failing listener is told of once in this time.
+const ACCEPT_WARNING_EVERY: Duration = Duration::from_secs(60);
+
 /// Bits of a connection's id that are its place in the slab; the rest counts up.
 const PLACE_BITS: u32 = 20;
 
@@ -60,6 +63,7 @@ pub struct Connections {
     acceptable: bool,
     /// Until when the listener is left alone.
     paused_until: Option<Instant>,
+    warned_at: Option<Instant>,
     slab: Slab<Entry>,
     serial: u64,
     by_address: HashMap<IpAddr, usize>,
@@ -84,6 +88,7 @@ impl Connections {
             listener: Some(listener),
             acceptable: true,
             paused_until: None,
+            warned_at: None,
             slab: Slab::new(),
             serial: 0,
             by_address: HashMap::new(),
@@ -148,7 +153,10 @@ impl Connections {
                             | io::ErrorKind::ConnectionReset
                     ) => {}
                 Err(error) => {
-                    warn!(%error, "no connection can be accepted; raise the limit of open files (ulimit -n)");
+                    if self.warned_at.is_none_or(|at| now >= at + ACCEPT_WARNING_EVERY) {
+                        self.warned_at = Some(now);
+                        warn!(%error, "no connection can be accepted; raise the limit of open files (ulimit -n)");
+                    }
                     self.paused_until = Some(now + ACCEPT_PAUSE);
                     return;
                 }
@@ -376,7 +384,7 @@ impl Connections {
 }
 
 /// What counts as one client: an IPv4 address, or the /64 that an IPv6 host is given whole.
-fn host_of(ip: IpAddr) -> IpAddr {
+pub fn host_of(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),

@@ -52,7 +52,11 @@ use relayed::{RelayedAddresses, RelayedNetwork};
 const BARE_DATAGRAM_CLIENTS_MAX: usize = 1024;
 
 /// After how long an allocation ends that the core has had nothing for.
-const UNUSED_MAX: Duration = Duration::from_secs(300);
+const UNUSED_MAX: Duration = Duration::from_secs(30);
+
+/// How many requests of datagrams without an allocation are answered in a second, all together. Their sources may be
+/// forged, and answers are up to five times as long.
+const STRANGERS_PER_SECOND: u32 = 500;
 
 const METHOD_ALLOCATE: u16 = 0x003;
 
@@ -92,6 +96,8 @@ pub struct Turn {
     quotas: Quotas,
     /// Links of clients without an allocation that send datagrams, oldest first; some are gone.
     bare: VecDeque<Link>,
+    /// The second that is running, and how many strangers were answered in it.
+    strangers: (Instant, u32),
     deadlines: Deadlines<usize>,
     answers: VecDeque<(Link, Vec<u8>)>,
     ended: Vec<ConnectionId>,
@@ -122,6 +128,7 @@ impl Turn {
             addresses: RelayedAddresses::of(network),
             quotas,
             bare: VecDeque::new(),
+            strangers: (now, 0),
             deadlines: Deadlines::new(),
             answers: VecDeque::new(),
             ended: Vec::new(),
@@ -154,6 +161,7 @@ impl Turn {
             _ => return Verdict::Core,
         };
         let link = Link::Datagrams(path);
+        let is_stranger = !is_channel && self.is_stranger(link);
         let key = if is_channel {
             self.by_link.get(&link).copied()
         } else {
@@ -163,11 +171,17 @@ impl Turn {
                 if !message.is_binding_request() || message.username.is_some() {
                     return Verdict::Core;
                 }
+                if is_stranger && !self.has_time_for_a_stranger(now) {
+                    return Verdict::Handled;
+                }
                 self.answer_binding(link, path.remote, bytes);
                 return Verdict::Handled;
             }
             if !self.config.enabled {
                 return Verdict::Core;
+            }
+            if is_stranger && !self.has_time_for_a_stranger(now) {
+                return Verdict::Handled;
             }
             let known = self.by_link.get(&link).copied();
             if known.is_none() && message.class == StunClass::Request {
@@ -297,6 +311,25 @@ impl Turn {
                 self.remove(key);
             }
         }
+    }
+
+    /// Whether a link has no allocation.
+    fn is_stranger(&self, link: Link) -> bool {
+        let client = self.by_link.get(&link).and_then(|key| self.clients.get(*key));
+        client.is_none_or(|client| client.allocation.is_none())
+    }
+
+    fn has_time_for_a_stranger(&mut self, now: Instant) -> bool {
+        let (since, answered) = &mut self.strangers;
+        if now >= *since + Duration::from_secs(1) {
+            (*since, *answered) = (now, 0);
+        }
+        *answered += 1;
+        let has_time = *answered <= STRANGERS_PER_SECOND;
+        if !has_time {
+            self.counters.note_dropped(Dropped::Strangers);
+        }
+        has_time
     }
 
     fn add_client(

@@ -12,6 +12,7 @@ use super::event_loop::EventLoop;
 use super::http::{Request, Response};
 use super::relaying::Came;
 use super::router::method_not_allowed;
+use super::tcp::host_of;
 use super::whip_sessions::Session;
 pub use super::whip_sessions::WhipSessions;
 use super::{entropy, origin};
@@ -235,6 +236,13 @@ impl EventLoop {
             Side::View => choice_of(request)?,
         };
         self.check_choice(now, room, &choice)?;
+        let host = self.connections.at(place).map(|connection| host_of(connection.client));
+        let host = host.ok_or_else(no_such_session)?;
+        if self.whip.of_host(host) >= self.config.connections_per_address_max {
+            let what = "too many sessions from this address";
+            let action = "end some, or ask the operator to raise signalling.max_connections_per_address";
+            return Err(problem(429, what, action).with("Retry-After", RETRY_AFTER));
+        }
         let (entropy, resource) =
             entropy::participant().and_then(|entropy| Ok((entropy, entropy::name()?))).map_err(|error| {
                 warn!(%error, "the operating system gives no randomness: nobody can join");
@@ -243,7 +251,7 @@ impl EventLoop {
         let Some(connection) = self.connections.at(place) else { return Err(no_such_session()) };
         let (peer, client, local) = (connection.peer, connection.client, connection.local);
         let candidates = self.candidates.for_client(now, client, local.ip(), request.is_proxied());
-        let id = self.whip.add(Session::new(resource.clone(), *side, room.clone(), offer.clone()));
+        let id = self.whip.add(Session::new(resource.clone(), *side, room.clone(), host, offer.clone()));
         debug!(connection = id.0, %peer, %room, protocol = side.name(), "session asked for");
         let join = Join { room: room.clone(), name, auto_subscribe: false, lifeline: Lifeline::Media };
         let admission = Admission { entropy, candidates };

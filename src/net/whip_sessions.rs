@@ -4,6 +4,7 @@
 //! an event waits here until the core has been drained.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use tracing::debug;
 
@@ -23,6 +24,8 @@ pub struct Session {
     pub side: Side,
     /// The room it is in.
     pub room: RoomId,
+    /// Who asked for it, as limits count.
+    host: IpAddr,
     /// The offer that was answered last.
     pub offer: Offer,
     /// What a WHEP viewer sees.
@@ -46,8 +49,8 @@ pub struct Replies {
 
 impl Session {
     /// One that has not joined yet.
-    pub fn new(name: String, side: Side, room: RoomId, offer: Offer) -> Self {
-        Self { name, side, room, offer, viewer: None, restarts: 0, replies: Replies::default() }
+    pub fn new(name: String, side: Side, room: RoomId, host: IpAddr, offer: Offer) -> Self {
+        Self { name, side, room, host, offer, viewer: None, restarts: 0, replies: Replies::default() }
     }
 
     /// The strong entity tag of its ICE session.
@@ -83,6 +86,11 @@ impl WhipSessions {
         self.by_name.insert(session.name.clone(), id);
         self.sessions.insert(id, session);
         id
+    }
+
+    /// How many sessions a host has.
+    pub fn of_host(&self, host: IpAddr) -> usize {
+        self.sessions.values().filter(|session| session.host == host).count()
     }
 
     /// Forgets a session.

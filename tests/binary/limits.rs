@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::server::{Server, connect};
+use super::server::{Server, connect, http};
 
 fn join_data(room: &str) -> Value {
     json!({"version": 1, "room": room, "name": "Somebody"})
@@ -234,4 +234,20 @@ fn the_configured_connections_of_one_address_are_those_that_hold() {
         "{refusal}"
     );
     assert!(call.is_served(anna));
+}
+
+#[test]
+fn with_few_files_connections_are_refused_at_once_and_not_left_waiting() {
+    let wrapper = ["sh", "-c", "ulimit -n 96; exec \"$0\" \"$@\""];
+    let server = Server::start_within(&wrapper, &[("SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS", "1000")]);
+    let health = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert!(http(server.address, health).starts_with("HTTP/1.1 200"));
+    let mut idle: Vec<_> = (0..64).map(|_| connect(server.address)).collect();
+    let answer = http(server.address, health);
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    idle.clear();
+    let started = std::time::Instant::now();
+    while !http(server.address, health).starts_with("HTTP/1.1 200") {
+        assert!(started.elapsed() < super::PATIENCE, "there is room again");
+    }
 }

@@ -240,6 +240,31 @@ fn full_rooms_and_a_full_server_refuse_and_say_so() {
 }
 
 #[test]
+fn rooms_that_nobody_is_in_make_place_for_others_the_longest_empty_first() {
+    let mut world = World::with(|settings| {
+        settings.rooms_max = 2;
+        settings.empty_timeout = Duration::from_secs(300);
+    });
+    let (anna, ben) = (world.join("one", "Anna"), world.join("two", "Ben"));
+    world.command(ben, Command::Leave);
+    world.run(Duration::from_secs(1));
+    world.command(anna, Command::Leave);
+    world.run(Duration::from_secs(1));
+    let cleo = world.join("three", "Cleo");
+    assert!(world.clients[cleo].joined.is_some());
+    let rooms = |world: &World| -> Vec<String> {
+        let snapshot = world.sfu.snapshot(world.now);
+        snapshot.rooms.iter().map(|room| room.room.to_string()).collect()
+    };
+    let left = rooms(&world);
+    assert!(left.len() == 2 && !left.contains(&"two".to_owned()), "{left:?}");
+    let dan = world.join("four", "Dan");
+    assert!(world.clients[dan].joined.is_some());
+    let ella = world.join("five", "Ella");
+    assert_eq!(world.clients[ella].refusals(), [RefusalCode::TooManyRooms], "somebody is in each");
+}
+
+#[test]
 fn the_operator_removes_people_closes_rooms_and_stops_the_server() {
     let mut world = call(&["Anna", "Ben", "Cleo"], &[Microphone]);
     let room: strait::core::ids::RoomId = "standup".parse().expect("a room id");

@@ -73,6 +73,7 @@ impl Room {
         self.order.push(key);
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
+        self.empty_since = None;
         self.timers.set(Timer::Empty, None);
         debug!(room = %self.id, participant = %id, participants = self.order.len(), "let in");
         self.step(now, key, outbox, |room, outbox| room.carry_out_effects(now, key, None, outbox));
@@ -215,6 +216,7 @@ impl Room {
         self.tell_others(key, &Event::ParticipantLeft(participant.id, reason), outbox);
         info!(room = %self.id, participant = %participant.id, ?reason, participants = self.order.len(), "left");
         if self.participants.is_empty() {
+            self.empty_since = Some(now);
             self.timers.set(Timer::Empty, Some(now + self.settings.empty_timeout));
             self.ended = self.settings.empty_timeout.is_zero();
         }

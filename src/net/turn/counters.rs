@@ -32,6 +32,8 @@ pub enum Dropped {
     QueueFull,
     /// The allocation is gone.
     Gone,
+    /// Too many strangers ask by datagrams at once.
+    Strangers,
 }
 
 impl Refused {
@@ -48,12 +50,13 @@ impl Refused {
 
 impl Dropped {
     /// All, with their names in the metrics.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::NotAllowed, "not_allowed"),
         (Self::Peer, "peer"),
         (Self::Bandwidth, "bandwidth"),
         (Self::QueueFull, "queue_full"),
         (Self::Gone, "allocation_gone"),
+        (Self::Strangers, "too_many_strangers"),
     ];
 }
 
