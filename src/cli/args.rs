@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::load::LoadArgs;
 use super::replay::ReplayArgs;
 use super::stats::StatsArgs;
+use super::trace::TraceCommand;
 use crate::config::{Flag, Sources};
 
 const EXAMPLES: &str = "\
@@ -55,6 +56,12 @@ pub(super) enum Command {
     Stats(StatsArgs),
     /// Replay a recorded room, and check that it does the same (docs/determinism.md)
     Replay(ReplayArgs),
+    /// Make a trace that can be shared (docs/determinism.md)
+    Trace {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: TraceCommand,
+    },
 }
 
 /// What all subcommands take.

@@ -27,12 +27,14 @@ pub enum BlockKind {
     Records = 2,
     /// The [`EndOfTrace`], JSON; last.
     End = 3,
+    /// [Facts](super::facts), whole ones: what a stripped trace has in place of records.
+    Facts = 4,
 }
 
 impl BlockKind {
     /// The kind of that number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Header, Self::Records, Self::End].into_iter().find(|kind| *kind as u8 == number)
+        [Self::Header, Self::Records, Self::End, Self::Facts].into_iter().find(|kind| *kind as u8 == number)
     }
 }
 
@@ -44,6 +46,9 @@ pub struct Header {
     pub build: String,
     /// How records are encoded.
     pub records_version: u16,
+    /// How facts are encoded, if the trace is stripped: it holds them in place of records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts_version: Option<u16>,
     /// What the room was made with.
     pub room: RoomHeader,
 }
@@ -51,7 +56,17 @@ pub struct Header {
 impl Header {
     /// The header of a trace that this build records.
     pub fn new(room: RoomHeader) -> Self {
-        Self { build: env!("CARGO_PKG_VERSION").to_owned(), records_version: RECORDS_VERSION, room }
+        Self {
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            records_version: RECORDS_VERSION,
+            facts_version: None,
+            room,
+        }
+    }
+
+    /// Whether it holds neither media nor keys, and can be explained but not replayed.
+    pub fn is_stripped(&self) -> bool {
+        self.facts_version.is_some()
     }
 
     /// When the room was made, since 1970.

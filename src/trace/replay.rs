@@ -36,6 +36,8 @@ pub struct Step<'a> {
     pub room: &'a Room,
     /// The time after it, for [`Room::snapshot`].
     pub now: Instant,
+    /// When the room wants to be called next, since it was made.
+    pub deadline: Option<Duration>,
     outbox: &'a Outbox,
 }
 
@@ -93,6 +95,9 @@ pub fn replay(
     observers: &mut [&mut dyn Observer],
 ) -> Result<Replayed, BadTrace> {
     let header = trace.header();
+    if header.is_stripped() {
+        return Err(BadTrace::Stripped);
+    }
     let times = [
         header.room.created,
         header.room.epoch_unix,
@@ -258,7 +263,7 @@ impl Replayer {
             self.room.handle(now, room_input, &mut self.outbox);
             self.result.inputs += 1;
         }
-        self.room.deadline();
+        let deadline = self.room.deadline().map(|at| at.saturating_duration_since(self.made));
         self.recorder.note_outputs(&self.outbox, 0);
         self.recorder.take();
         self.scratch = scratch;
@@ -267,7 +272,7 @@ impl Replayer {
         self.came_by = path;
         let (number, at) = (self.step, self.at);
         let Self { room, outbox, .. } = self;
-        let step = Step { number, at, input, path, outputs: &outbox.outputs, room, now, outbox };
+        let step = Step { number, at, input, path, outputs: &outbox.outputs, room, now, deadline, outbox };
         for observer in observers {
             observer.on_step(&step);
         }

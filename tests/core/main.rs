@@ -5,6 +5,7 @@ mod membership;
 mod repair;
 mod replaying;
 mod slots;
+mod stripping;
 mod traces;
 mod world;
 
