@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{Style, Styles};
 use clap::{Parser, Subcommand};
 
+use super::explain::ExplainArgs;
 use super::failure::Failure;
 use super::load::LoadArgs;
 use super::replay::ReplayArgs;
@@ -56,6 +57,8 @@ pub(super) enum Command {
     Stats(StatsArgs),
     /// Replay a recorded room, and check that it does the same (docs/determinism.md)
     Replay(ReplayArgs),
+    /// Tell what happened in a recorded room and why (docs/determinism.md)
+    Explain(ExplainArgs),
     /// Make a trace that can be shared (docs/determinism.md)
     Trace {
         /// What to do with it.

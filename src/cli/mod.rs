@@ -4,6 +4,7 @@
 //! 1 anything else.
 
 mod args;
+mod explain;
 mod failure;
 mod load;
 pub mod log;
@@ -53,6 +54,9 @@ fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
     }
     if let Some(Command::Replay(replay)) = &args.command {
         return replay::run(replay);
+    }
+    if let Some(Command::Explain(explain)) = &args.command {
+        return explain::run(explain);
     }
     if let Some(Command::Trace { command }) = &args.command {
         return trace::run(command);

@@ -17,6 +17,9 @@ pub const BLOCK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes in front of a block's content: kind, length of the content, length before compression, checksum.
 pub const BLOCK_HEADER_BYTES: usize = 13;
 
+/// Longer than anything that can be meant: a trace cannot make time overflow.
+pub const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
 /// What a block holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

@@ -6,7 +6,8 @@ use std::io::{self, Read};
 
 use super::facts::FACTS_VERSION;
 use super::format::{
-    BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockKind, EndOfTrace, FILE_VERSION, Header, MAGIC, checksum,
+    BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockKind, EndOfTrace, FILE_VERSION, Header, MAGIC, TIME_MAX,
+    checksum,
 };
 use crate::core::record::{RECORDS_VERSION, Record};
 
@@ -182,7 +183,10 @@ impl<'r> Trace<'r> {
         if found != known {
             return Err(BadTrace::Version { found, known, build: Some(versions.build) });
         }
-        let header = serde_json::from_slice(&header).map_err(|_| BadTrace::NoHeader)?;
+        let header: Header = serde_json::from_slice(&header).map_err(|_| BadTrace::NoHeader)?;
+        if header.room.created >= TIME_MAX || header.room.epoch_unix >= TIME_MAX {
+            return Err(BadTrace::NoHeader);
+        }
         Ok(Self { input, header, offset, ending: None })
     }
 

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::format::BlockKind;
+use super::format::{BlockKind, TIME_MAX};
 use super::reader::{BadTrace, Ending, Trace, records};
 use super::words;
 use crate::core::input::Path;
@@ -15,9 +15,6 @@ use crate::core::output::TrafficClass;
 use crate::core::record::{PathIndex, Record, RecordedInput, SentDatagram, sent_hash};
 use crate::core::recorder::Recorder;
 use crate::core::room::{Room, RoomInput};
-
-/// Longer than anything that can be meant: a trace cannot make time overflow.
-const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// One step of a replayed room, after it was taken.
 #[derive(Debug)]

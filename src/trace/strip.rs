@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use super::facts::{Carrier, FACTS_VERSION, Fact, FactSink, Line};
-use super::format::{BlockKind, EndOfTrace, Header, TraceWriter};
+use super::format::{BlockKind, EndOfTrace, Header, TIME_MAX, TraceWriter};
 use super::reader::{BadTrace, Ending, Trace};
 use super::replay::{Parted, replay};
 use super::wiretap::Wiretap;
@@ -17,8 +17,6 @@ use super::witness::Witness;
 
 /// A block of facts is as large as this, or a fact more.
 const BLOCK_BYTES: usize = 64 * 1024;
-/// Longer than anything that can be meant: a trace cannot make time overflow.
-const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// How far the facts of a trace go.
 #[derive(Debug, Clone, PartialEq, Eq)]
