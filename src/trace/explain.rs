@@ -1,7 +1,7 @@
 //! Explain: what happened in a recorded call and why, participant by participant, in words that need no knowledge of
 //! the code.
 //!
-//! [`Story`](story::Story) takes [facts](super::facts), from a replay or from a stripped trace, and comes to an
+//! A `Story` takes [facts](super::facts), from a replay or from a stripped trace, and comes to an
 //! [`Explanation`], which [`text`], [`json`] and [`html`] draw. A later capability that decides something adds a fact,
 //! and here what it means: an [`Entry`](model::Entry) of somebody's timeline.
 

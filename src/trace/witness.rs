@@ -262,13 +262,13 @@ impl<'s> Witness<'s> {
     fn note_departures(&mut self, outputs: &[RoomOutput]) {
         for output in outputs {
             let RoomOutput::Gone(who) = output else { continue };
-            self.forget_tracks(*who, |_| true);
             self.ufrags.remove(who);
             self.incoming.retain(|(key, _), _| key != who);
             self.outgoing.retain(|(key, _), _| key != who);
             if let Some(member) = self.members.remove(who) {
                 self.tell(&Fact::Gone(member.number, member.departure));
             }
+            self.forget_tracks(*who, |_| true);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::model::Blame;
 use super::outgoing::Stood;
 use super::story::Someone;
-use super::words::packets;
+use super::words::{packets, restored};
 
 /// All that is known of a picture that stood still.
 #[derive(Debug)]
@@ -27,34 +27,17 @@ pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
     let Case { stood, receiver, publisher, source, came, came_of_any } = case;
     let between = stood.between;
     let upstream = between.missing + between.overtaken;
-    let end = if !stood.ended {
-        ""
-    } else if between.keyframe {
-        "; a key frame ended it"
-    } else {
-        ""
-    };
+    let unrestored = between.lost > between.restored || between.missing > 0;
+    let end = if stood.ended && between.keyframe && unrestored { "; a key frame ended it" } else { "" };
     if between.lost > 0 && between.lost >= upstream {
-        let restored = match between.restored {
-            0 => "and were not restored".to_owned(),
-            all if all == between.lost => "and were restored by retransmission".to_owned(),
-            some => format!("of which {some} were restored by retransmission"),
-        };
+        let restored = restored(between.lost, between.restored);
         let lost = packets(between.lost);
         let why = format!("{lost} lost on the way from the server to {}, {restored}{end}", receiver.name);
         return (Blame::SubscriberDownlink, why, false);
     }
     if upstream > 0 {
-        let restored = match between.overtaken {
-            0 => "and were not restored".to_owned(),
-            all if all == upstream => "and were restored by retransmission".to_owned(),
-            some => format!("of which {some} were restored by retransmission"),
-        };
-        let why = format!(
-            "{} lost on the way from {} to the server, {restored}{end}",
-            packets(upstream),
-            publisher.name
-        );
+        let (lost, restored) = (packets(upstream), restored(upstream, between.overtaken));
+        let why = format!("{lost} lost on the way from {} to the server, {restored}{end}", publisher.name);
         return (Blame::PublisherUplink, why, false);
     }
     if receiver.was_cut_off(stood.from, stood.until) {
@@ -62,18 +45,24 @@ pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
         return (Blame::SubscriberDownlink, why, false);
     }
     if *came > 0 {
-        let why = format!(
-            "{} of it came to the server meanwhile and could not be forwarded: it waited for a key frame{end}",
-            packets(*came)
-        );
+        let came = packets(*came);
+        let why = format!("{came} of it came to the server meanwhile and waited there for a key frame{end}");
         return (Blame::Server, why, false);
     }
-    if *came_of_any == 0 || publisher.was_cut_off(stood.from, stood.until) {
-        let why =
-            format!("nothing at all came from {} meanwhile, and nothing was lost in between", publisher.name);
-        return (Blame::PublisherUplink, why, true);
+    let was_heard = publisher.was_heard(stood.from, stood.until);
+    let publisher = &publisher.name;
+    if !stood.ended && *came_of_any == 0 && !was_heard {
+        return (Blame::PublisherUplink, format!("nothing came from {publisher} any more"), true);
     }
-    let why =
-        format!("{}'s {source} sent nothing meanwhile, while other media of theirs came", publisher.name);
+    // What was made before and came late was on its way.
+    if stood.ended && stood.media < stood.until.since(stood.from).0 / 2 {
+        let why = format!("what {publisher} sent meanwhile came to the server late, all at once");
+        return (Blame::PublisherUplink, why, false);
+    }
+    let why = if *came_of_any == 0 {
+        format!("{publisher} sent no media meanwhile")
+    } else {
+        format!("{publisher}'s {source} sent nothing meanwhile, while other media of theirs came")
+    };
     (Blame::Publisher, why, true)
 }

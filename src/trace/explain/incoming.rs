@@ -11,12 +11,23 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A larger jump of sequence numbers is a new beginning.
 const JUMP_MAX: u64 = 3000;
 
+/// A packet that did not come in its turn.
+#[derive(Debug, Clone, Copy)]
+struct Missing {
+    /// When that showed.
+    noted: Time,
+    /// When it should have come, about.
+    due: Time,
+}
+
 /// One incoming stream.
 #[derive(Debug, Default)]
 pub struct Incoming {
     highest: Option<u64>,
-    /// What is missing, since when.
-    missing: BTreeMap<u64, Time>,
+    /// When the newest came.
+    newest: Time,
+    /// What is missing.
+    missing: BTreeMap<u64, Missing>,
     /// What went over the hop.
     pub hop: Hop,
 }
@@ -26,7 +37,7 @@ pub struct Incoming {
 pub enum Arrival {
     /// New.
     New,
-    /// One that was missing since then, retransmitted.
+    /// A retransmission of one that should have come then.
     Restored(Time),
     /// One that had come, or counts as never sent.
     Again,
@@ -47,18 +58,24 @@ impl Incoming {
     pub fn came(&mut self, at: Time, packet: &PacketFacts) -> Arrival {
         let Some(highest) = self.highest else {
             self.highest = Some(u64::from(packet.sequence) + (1 << 16));
+            self.newest = at;
             self.hop.packets += 1;
             return Arrival::New;
         };
         let index = index_of(highest, packet.sequence);
         if index > highest {
             if index - highest <= JUMP_MAX {
-                self.missing.extend((highest + 1..index).map(|missing| (missing, at)));
+                let (gap, steps) = (at.since(self.newest).0, (index - highest) as u32);
+                for missing in highest + 1..index {
+                    let due = Time(self.newest.0 + gap / steps * (missing - highest) as u32);
+                    self.missing.insert(missing, Missing { noted: at, due });
+                }
                 self.hop.packets += index - highest;
             } else {
                 self.hop.packets += 1;
             }
             self.highest = Some(index);
+            self.newest = at;
             // One whose retransmission comes first of all was lost too.
             if packet.is_retransmission {
                 self.hop.lost += 1;
@@ -68,10 +85,10 @@ impl Incoming {
             return Arrival::New;
         }
         match self.missing.remove(&index) {
-            Some(since) if packet.is_retransmission => {
+            Some(missing) if packet.is_retransmission => {
                 self.hop.lost += 1;
                 self.hop.restored += 1;
-                Arrival::Restored(since)
+                Arrival::Restored(missing.due)
             }
             // Merely overtaken by others.
             Some(_) => Arrival::New,
@@ -79,12 +96,13 @@ impl Incoming {
         }
     }
 
-    /// Counts what has been missing for long. Since when each was.
+    /// Counts what has been missing for long. When each should have come.
     pub fn give_up(&mut self, now: Time) -> Vec<Time> {
-        let old = |since: &Time| now.since(*since).0 > PATIENCE;
-        let lost: Vec<Time> = self.missing.values().filter(|since| old(since)).copied().collect();
+        let old = |missing: &Missing| now.since(missing.noted).0 > PATIENCE;
+        let lost: Vec<Time> =
+            self.missing.values().filter(|missing| old(missing)).map(|missing| missing.due).collect();
         if !lost.is_empty() {
-            self.missing.retain(|_, since| !old(since));
+            self.missing.retain(|_, missing| !old(missing));
             self.hop.lost += lost.len() as u64;
         }
         lost
@@ -98,7 +116,7 @@ impl Incoming {
     /// Counts all that is missing: nothing more comes.
     pub fn end(&mut self) -> Vec<Time> {
         self.hop.lost += self.missing.len() as u64;
-        std::mem::take(&mut self.missing).into_values().collect()
+        std::mem::take(&mut self.missing).into_values().map(|missing| missing.due).collect()
     }
 }
 

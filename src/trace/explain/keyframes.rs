@@ -12,6 +12,8 @@ pub enum Reason {
     Asked(String),
     /// Somebody is reached again.
     Back(String),
+    /// Somebody's signalling is back, perhaps in a page that was loaded anew.
+    SignallingBack(String),
     /// Somebody resumed what they had paused.
     Resumed(String),
     /// Packets are lost on the way from the publisher.
@@ -28,6 +30,7 @@ impl Reason {
             Self::Begins(name) => format!("{name} began to watch"),
             Self::Asked(name) => format!("{name} could not decode the picture and asked"),
             Self::Back(name) => format!("{name} could be reached again"),
+            Self::SignallingBack(name) => format!("{name}'s signalling came back"),
             Self::Resumed(name) => format!("{name} resumed watching"),
             Self::Gap(1) => "a packet was lost on the way from the publisher".to_owned(),
             Self::Gap(lost) => format!("{} were lost on the way from the publisher", words::packets(*lost)),

@@ -31,6 +31,7 @@ const FREEZE_TIMES: u32 = 3;
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     at: Time,
+    timestamp: u32,
     showing: usize,
     marker: bool,
     starts_keyframe: bool,
@@ -61,6 +62,19 @@ pub struct Between {
     pub keyframe: bool,
 }
 
+impl Between {
+    fn has_loss(&self) -> bool {
+        self.lost + self.missing + self.overtaken > 0
+    }
+
+    fn add(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.restored += other.restored;
+        self.missing += other.missing;
+        self.overtaken += other.overtaken;
+    }
+}
+
 /// A picture took too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stood {
@@ -72,6 +86,8 @@ pub struct Stood {
     pub until: Time,
     /// Whether another one came.
     pub ended: bool,
+    /// How much time lay between the two where they were made.
+    pub media: Duration,
     /// What happened meanwhile.
     pub between: Between,
 }
@@ -106,7 +122,10 @@ struct Pictures {
     /// Everything since the last key frame is there.
     intact: bool,
     ready: Time,
-    last: Option<Time>,
+    /// The last picture that was shown: when, and its timestamp.
+    last: Option<(Time, u32)>,
+    /// A picture that stood still. Of what was lost meanwhile more may come to light.
+    stood: Option<Stood>,
     intervals: VecDeque<Duration>,
     between: Between,
     /// When what was shown ended.
@@ -154,6 +173,7 @@ impl Outgoing {
             index,
             Sent {
                 at,
+                timestamp: packet.timestamp,
                 showing,
                 marker: packet.marker,
                 starts_keyframe: packet.starts_keyframe,
@@ -311,23 +331,33 @@ impl Pictures {
             None => self.intact = false,
         }
         if sent.marker && self.intact {
-            self.show(found);
+            self.show(sent.timestamp, found);
         }
     }
 
     /// A picture can be shown.
-    fn show(&mut self, found: &mut Vec<Found>) {
+    fn show(&mut self, timestamp: u32, found: &mut Vec<Found>) {
         let Some(showing) = self.showing else { return };
         let at = self.ready;
         let between = std::mem::take(&mut self.between);
-        let Some(last) = self.last.replace(at) else {
+        let Some((last, last_timestamp)) = self.last.replace((at, timestamp)) else {
             found.push(Found::First { showing, at });
             return;
         };
         let interval = at.since(last).0;
         if self.is_too_long(interval) {
-            found.push(Found::Stood(Stood { showing, from: last, until: at, ended: true, between }));
+            found.extend(self.stood.take().map(Found::Stood));
+            let ticks = timestamp.wrapping_sub(last_timestamp);
+            let media = Duration::from_micros(u64::from(ticks) * 100 / 9);
+            self.stood = Some(Stood { showing, from: last, until: at, ended: true, media, between });
             return;
+        }
+        if let Some(stood) = &mut self.stood {
+            if at.since(stood.until).0 < FREEZE_MORE && between.has_loss() {
+                stood.between.add(between);
+            } else {
+                found.extend(self.stood.take().map(Found::Stood));
+            }
         }
         if self.intervals.len() >= INTERVALS_MAX {
             self.intervals.pop_front();
@@ -347,10 +377,12 @@ impl Pictures {
     /// No more pictures of what is shown come.
     fn end(&mut self, at: Time, found: &mut Vec<Found>) {
         let at = self.showing.and_then(|showing| self.ends.remove(&showing)).unwrap_or(at);
-        if let (Some(showing), Some(last)) = (self.showing, self.last)
+        found.extend(self.stood.take().map(Found::Stood));
+        if let (Some(showing), Some((last, _))) = (self.showing, self.last)
             && self.is_too_long(at.since(last).0)
         {
-            let stood = Stood { showing, from: last, until: at, ended: false, between: self.between };
+            let (from, media, between) = (last, Duration::ZERO, self.between);
+            let stood = Stood { showing, from, until: at, ended: false, media, between };
             found.push(Found::Stood(stood));
         }
         *self = Self { ends: std::mem::take(&mut self.ends), ..Self::default() };

@@ -1,6 +1,6 @@
 //! Story: takes facts one by one and comes to the explanation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::blame::{Case, judge};
@@ -34,13 +34,15 @@ pub struct Someone {
     /// How they were reached; the last one goes on.
     pub routes: Vec<RouteSpan>,
     timeline: Vec<Entry>,
+    /// Seconds of the call in which reports of theirs came.
+    heard: BTreeSet<u64>,
 }
 
 /// Packets of one source.
 #[derive(Debug)]
 enum Stream {
     In { track: usize, incoming: Incoming },
-    Out { person: usize, mid: String, outgoing: Outgoing },
+    Out { person: usize, mid: String, outgoing: Box<Outgoing> },
 }
 
 /// What is known so far.
@@ -84,6 +86,7 @@ impl Story {
                     route: None,
                     routes: Vec::new(),
                     timeline: Vec::new(),
+                    heard: BTreeSet::new(),
                 });
                 self.tell(at, self.people.len() - 1, "joined", Weight::Plain, "joined".to_owned());
             }
@@ -94,6 +97,7 @@ impl Story {
             Fact::SignallingBack(person) => {
                 let text = "signalling is back".to_owned();
                 self.tell(at, *person as usize, "signalling-back", Weight::Notable, text);
+                self.need_keyframes(*person as usize, Reason::SignallingBack)?;
             }
             Fact::Connected(person) => self.connected(at, *person as usize)?,
             Fact::IceRestarted(person) => {
@@ -121,8 +125,11 @@ impl Story {
                 let state = self.tracks.get_mut(*track as usize)?;
                 state.gone = Some(at);
                 let (person, source) = (state.person, state.source);
-                let text = format!("the {} is gone", words::source(source));
-                self.tell(at, person, "unpublished", Weight::Plain, text);
+                // With whoever is gone everything of theirs is.
+                if self.people.get(person)?.left.is_none() {
+                    let text = format!("the {} is gone", words::source(source));
+                    self.tell(at, person, "unpublished", Weight::Plain, text);
+                }
             }
             Fact::Muted(track, muted) => self.muted(at, *track, *muted)?,
             Fact::Shown { person, mid, track } => self.shown(at, *person, mid, *track)?,
@@ -142,7 +149,7 @@ impl Story {
                 self.tell(at, *person as usize, "cannot-receive", Weight::Trouble, text);
             }
             Fact::Paused(person, track, paused) => {
-                self.paused(at, *person as usize, *track as usize, *paused)?
+                self.paused(at, *person as usize, *track as usize, *paused)?;
             }
             Fact::Incoming { track, codec, .. } => {
                 let track = *track as usize;
@@ -150,7 +157,7 @@ impl Story {
                 self.streams.push(Stream::In { track, incoming: Incoming::default() });
             }
             Fact::Outgoing { person, mid, is_video } => {
-                let outgoing = Outgoing::new(*is_video);
+                let outgoing = Box::new(Outgoing::new(*is_video));
                 self.streams.push(Stream::Out { person: *person as usize, mid: mid.clone(), outgoing });
             }
             Fact::Followed(stream) => {
@@ -170,21 +177,21 @@ impl Story {
                 self.tracks.get_mut(*track)?.keyframes.asked(at, incoming.missing());
             }
             Fact::WantedAgain(stream, sequences) => {
-                let (watching, outgoing) = self.outgoing(*stream)?;
+                let (watching, outgoing) = self.outgoing(at, *stream)?;
                 let before = outgoing.missed_upstream;
                 outgoing.wanted_again(at, sequences);
                 let missed = outgoing.missed_upstream - before;
                 self.watchings.get_mut(watching?)?.missed_upstream += missed;
             }
             Fact::WantedKeyframe(stream) => {
-                let (watching, outgoing) = self.outgoing(*stream)?;
+                let (watching, outgoing) = self.outgoing(at, *stream)?;
                 outgoing.heard(at);
                 let watching = self.watchings.get(watching?)?;
                 let name = self.people.get(watching.person)?.name.clone();
                 self.tracks.get_mut(watching.track)?.keyframes.needed(Reason::Asked(name));
             }
             Fact::Reported { stream, lost, highest, round_trip } => {
-                self.outgoing(*stream)?.1.reported(at, *lost, *highest, *round_trip);
+                self.outgoing(at, *stream)?.1.reported(at, *lost, *highest, *round_trip);
             }
             Fact::Held(track, held) => {
                 let what = format!("packets of {} waited to be forwarded", self.name_of(*track as usize)?);
@@ -211,11 +218,14 @@ impl Story {
         Some(format!("{owner}'s {}", words::source(track.source)))
     }
 
-    /// A stream to somebody, and what its slot shows.
-    fn outgoing(&mut self, stream: StreamNumber) -> Option<(Option<usize>, &mut Outgoing)> {
+    /// A stream to somebody who was heard of, and what its slot shows.
+    fn outgoing(&mut self, at: Time, stream: StreamNumber) -> Option<(Option<usize>, &mut Outgoing)> {
         let Some(Stream::Out { person, mid, outgoing }) = self.streams.get_mut(stream as usize) else {
             return None;
         };
+        if let Some(someone) = self.people.get_mut(*person) {
+            someone.heard.insert(at.0.as_secs());
+        }
         Some((self.slots.get(&(*person, mid.clone())).copied(), outgoing))
     }
 
@@ -525,6 +535,11 @@ impl Someone {
             uplink: Hop::default(),
             downlink: Hop::default(),
         }
+    }
+
+    /// Whether reports of theirs came well within that.
+    pub fn was_heard(&self, from: Time, to: Time) -> bool {
+        self.heard.range(from.0.as_secs() + 1..to.0.as_secs().max(from.0.as_secs() + 1)).next().is_some()
     }
 
     /// Whether they could not be reached at some time within that.

@@ -69,12 +69,17 @@ pub fn hop(hop: &Hop) -> String {
     if hop.lost == 0 {
         return format!("{}, none lost", packets(hop.packets));
     }
-    let restored = match hop.restored {
-        0 => "none sent again in time".to_owned(),
-        all if all == hop.lost => "all restored by retransmission".to_owned(),
-        some => format!("{some} restored by retransmission"),
-    };
+    let restored = restored(hop.lost, hop.restored);
     format!("{}, {} lost ({:.1} %), {restored}", packets(hop.packets), hop.lost, hop.percent())
+}
+
+/// How many of the lost packets came again.
+pub fn restored(lost: u64, restored: u64) -> String {
+    match restored {
+        0 => "not restored".to_owned(),
+        all if all >= lost => "restored by retransmission".to_owned(),
+        some => format!("{some} of them restored by retransmission"),
+    }
 }
 
 /// A moment since 1970 as date and time, UTC.
