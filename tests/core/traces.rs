@@ -152,6 +152,35 @@ fn one_room_of_several_replays_alone_and_rooms_that_nobody_asked_for_are_not_rec
 }
 
 #[test]
+fn one_room_out_of_a_server_that_holds_fifty_replays_alone() {
+    let mut world = recorded("room-17");
+    for room in 0..50 {
+        call_in(&mut world, &format!("room-{room}"), &["Anna", "Ben"], &[Microphone]);
+    }
+    world.loses_down = |sequence| sequence % 7 == 3;
+    for packet in 0..20 {
+        // Rooms take turns, so that their packets come between those of the one that is recorded.
+        for person in 0..world.clients.len() {
+            if (person + packet) % 4 == 0 || (34..36).contains(&person) {
+                world.send(person, Microphone, false);
+            }
+        }
+        world.run(Duration::from_millis(20));
+    }
+    world.restart_ice(34);
+    world.run(Duration::from_millis(500));
+    assert_eq!(world.sfu.snapshot(world.now).rooms.len(), 50);
+    let traces = traces(world);
+    let rooms: Vec<&str> = traces.keys().map(RoomId::as_str).collect();
+    assert_eq!(rooms, ["room-17"]);
+    for trace in traces.values() {
+        let replayed = replayed(trace, Duration::from_secs(1000));
+        assert_eq!(replayed.parted, None);
+        assert!(replayed.inputs > 60 && replayed.outputs > 60, "{replayed:?}");
+    }
+}
+
+#[test]
 fn another_process_replays_the_same() {
     let mut world = recorded("*");
     eventful(&mut world, "standup");

@@ -49,6 +49,10 @@ pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
         let why = format!("{came} of it came to the server meanwhile and waited there for a key frame{end}");
         return (Blame::Server, why, false);
     }
+    if !stood.ended && publisher.had_left(stood.until) {
+        let why = format!("{} sent nothing more before leaving", publisher.name);
+        return (Blame::Publisher, why, true);
+    }
     let was_heard = publisher.was_heard(stood.from, stood.until);
     let publisher = &publisher.name;
     if !stood.ended && *came_of_any == 0 && !was_heard {

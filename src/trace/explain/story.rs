@@ -12,7 +12,10 @@ use super::timeline;
 use super::tracks::{Track, Watching};
 use super::words;
 use crate::core::command::Source;
-use crate::trace::facts::{Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber};
+use crate::core::event::{LeaveReason, WaitingReason};
+use crate::trace::facts::{
+    Departure, Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
+};
 use crate::trace::format::Header;
 
 /// How many of the longest gaps are told.
@@ -34,8 +37,10 @@ pub struct Someone {
     /// How they were reached; the last one goes on.
     pub routes: Vec<RouteSpan>,
     timeline: Vec<Entry>,
-    /// Seconds of the call in which reports of theirs came.
-    heard: BTreeSet<u64>,
+    /// Tenths of seconds of the call in which reports of theirs came.
+    heard: BTreeSet<u128>,
+    /// They said goodbye.
+    said_goodbye: bool,
 }
 
 /// Packets of one source.
@@ -87,6 +92,7 @@ impl Story {
                     routes: Vec::new(),
                     timeline: Vec::new(),
                     heard: BTreeSet::new(),
+                    said_goodbye: false,
                 });
                 self.tell(at, self.people.len() - 1, "joined", Weight::Plain, "joined".to_owned());
             }
@@ -107,7 +113,9 @@ impl Story {
             Fact::Routed(person, route) => self.routed(at, *person as usize, *route)?,
             Fact::Gone(person, departure) => {
                 let person = *person as usize;
-                self.people.get_mut(person)?.left = Some(at);
+                let someone = self.people.get_mut(person)?;
+                someone.left = Some(at);
+                someone.said_goodbye = *departure == Departure::Left(LeaveReason::Left);
                 self.close_route(at, person);
                 self.tell(at, person, "left", Weight::Plain, words::departure(*departure).to_owned());
                 let mids = self.slots.keys().filter(|(of, _)| *of == person).cloned().collect::<Vec<_>>();
@@ -137,10 +145,8 @@ impl Story {
             Fact::Waits(person, track, reason) => {
                 let what = self.name_of(*track as usize)?;
                 let why = match reason {
-                    crate::core::event::WaitingReason::NoSlotYet => "no slot is free; more were asked for",
-                    crate::core::event::WaitingReason::SlotLimit => {
-                        "the client has as many slots as it may have"
-                    }
+                    WaitingReason::NoSlotYet => "no slot is free; more were asked for",
+                    WaitingReason::SlotLimit => "the client has as many slots as it may have",
                 };
                 self.tell(at, *person as usize, "waits", Weight::Notable, format!("waits for {what}: {why}"));
             }
@@ -224,7 +230,7 @@ impl Story {
             return None;
         };
         if let Some(someone) = self.people.get_mut(*person) {
-            someone.heard.insert(at.0.as_secs());
+            someone.heard.insert(at.0.as_millis() / 100);
         }
         Some((self.slots.get(&(*person, mid.clone())).copied(), outgoing))
     }
@@ -539,7 +545,13 @@ impl Someone {
 
     /// Whether reports of theirs came well within that.
     pub fn was_heard(&self, from: Time, to: Time) -> bool {
-        self.heard.range(from.0.as_secs() + 1..to.0.as_secs().max(from.0.as_secs() + 1)).next().is_some()
+        let (from, to) = (from.0.as_millis() / 100 + 1, to.0.as_millis() / 100);
+        from < to && self.heard.range(from..to).next().is_some()
+    }
+
+    /// Whether they had left by then, and said so.
+    pub fn had_left(&self, at: Time) -> bool {
+        self.said_goodbye && self.left.is_some_and(|left| left <= at)
     }
 
     /// Whether they could not be reached at some time within that.

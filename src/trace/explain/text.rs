@@ -11,6 +11,9 @@ use super::words;
 /// How much in front of and behind a moment is shown with it.
 const AROUND: Duration = Duration::from_secs(5);
 
+/// How many pictures that stood still are told of in short.
+const STOOD_MAX: usize = 12;
+
 /// A moment of the call: minutes, seconds, milliseconds.
 pub fn clock(at: Time) -> String {
     let millis = at.0.as_millis();
@@ -39,9 +42,9 @@ fn head(explanation: &Explanation, out: &mut String) -> std::fmt::Result {
     writeln!(out, "The trace's end: {}", explanation.ending)
 }
 
-/// What went wrong, at a glance.
+/// What went wrong, at a glance: the pictures that stood still for longest first.
 pub fn short(explanation: &Explanation) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut stood = Vec::new();
     for person in &explanation.participants {
         for watched in person.watches.iter().filter(|watched| !watched.freezes.is_empty()) {
             let mut blames: BTreeMap<String, Duration> = BTreeMap::new();
@@ -51,7 +54,7 @@ pub fn short(explanation: &Explanation) -> Vec<String> {
             }
             let by: Vec<String> =
                 blames.iter().map(|(who, lasted)| format!("{who} {}", Time(*lasted))).collect();
-            lines.push(format!(
+            let line = format!(
                 "{} saw {}'s {} stand still {}, {} in all; to blame: {}",
                 person.name,
                 watched.of,
@@ -59,8 +62,16 @@ pub fn short(explanation: &Explanation) -> Vec<String> {
                 words::count(watched.freezes.len() as u64, "time", "times"),
                 still(watched),
                 by.join(", ")
-            ));
+            );
+            stood.push((still(watched), line));
         }
+    }
+    // The order of joining among equals.
+    stood.sort_by_key(|(lasted, _)| std::cmp::Reverse(*lasted));
+    let more = stood.len().saturating_sub(STOOD_MAX);
+    let mut lines: Vec<String> = stood.into_iter().take(STOOD_MAX).map(|(_, line)| line).collect();
+    if more > 0 {
+        lines.push(format!("{} stood still too, for shorter.", words::count(more as u64, "other", "others")));
     }
     if lines.is_empty() {
         lines.push("No picture stood still.".to_owned());
