@@ -1,6 +1,5 @@
 //! `strait explain`: what happened in a recorded call and why, in words, as JSON, or as a page.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use super::load::duration;
 use super::replay::{advice, bad_trace, now, open};
 use crate::trace::explain::model::Time;
 use crate::trace::explain::{Explanation, explain, html, json, text};
+use crate::trace::media::private_file;
 
 /// What `strait explain` takes.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -18,15 +18,15 @@ pub(super) struct ExplainArgs {
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
     /// Of this participant only, by name or id
-    #[arg(long, value_name = "PARTICIPANT")]
+    #[arg(long, value_name = "NAME")]
     participant: Option<String>,
-    /// How things were at this time of the call, such as 90s or 2m, and what happened around it
+    /// How things were at this time, such as 90s, and what happened then
     #[arg(long, value_name = "TIME", value_parser = duration)]
     at: Option<Duration>,
     /// Print JSON, for programs
     #[arg(long, conflicts_with = "at")]
     json: bool,
-    /// Write a page that a browser shows, with a lane for each participant
+    /// Write a page with a lane for each participant
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// The key that opens an encrypted trace: a file that age-keygen wrote
@@ -43,7 +43,9 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         choose(&mut explanation, wanted)?;
     }
     if let Some(path) = &args.html {
-        fs::write(path, html::render(&explanation))
+        // Names and addresses are in it: for nobody else on the machine to read.
+        private_file(path)
+            .and_then(|mut file| file.write_all(html::render(&explanation).as_bytes()))
             .map_err(|error| Failure::other(format!("{} cannot be written: {error}", path.display())))?;
         let _ = writeln!(io::stderr(), "the page is {}", path.display());
     }

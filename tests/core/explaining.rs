@@ -56,8 +56,7 @@ fn assert_says(person: &Person, wanted: &str) {
 }
 
 /// Four seconds, one in which the way is lossy, and four more.
-fn with_a_bad_second(breaks: fn(&mut World), heals: fn(&mut World)) -> Explanation {
-    let mut world = two();
+fn with_a_bad_second(mut world: World, breaks: fn(&mut World), heals: fn(&mut World)) -> Explanation {
     talk(&mut world, 4 * SECOND);
     breaks(&mut world);
     talk(&mut world, SECOND);
@@ -69,7 +68,7 @@ fn with_a_bad_second(breaks: fn(&mut World), heals: fn(&mut World)) -> Explanati
 #[test]
 fn a_picture_that_stood_still_for_loss_on_the_way_down_is_blamed_on_the_receivers_downlink() {
     let explanation =
-        with_a_bad_second(|world| world.loses_down = |_| true, |world| world.loses_down = |_| false);
+        with_a_bad_second(two(), |world| world.loses_down = |_| true, |world| world.loses_down = |_| false);
     let ben = &explanation.participants[1];
     let [camera] = ben.watches.iter().filter(|watched| watched.source == Camera).collect::<Vec<_>>()[..]
     else {
@@ -99,11 +98,17 @@ fn a_picture_that_stood_still_for_loss_on_the_way_down_is_blamed_on_the_receiver
 
 #[test]
 fn a_picture_that_stood_still_for_loss_on_the_way_up_is_blamed_on_the_publishers_uplink() {
+    let mut world = two();
+    let cleo = world.join("standup", "Cleo");
+    world.publish(cleo, 2, &[]);
+    crate::connected(&mut world);
     let explanation =
-        with_a_bad_second(|world| world.loses_up = |_| true, |world| world.loses_up = |_| false);
-    let [anna, ben] = &explanation.participants[..] else { panic!("{explanation:?}") };
+        with_a_bad_second(world, |world| world.loses_up = |_| true, |world| world.loses_up = |_| false);
+    let [anna, ben, _] = &explanation.participants[..] else { panic!("{explanation:?}") };
     let freezes: Vec<_> = ben.watches.iter().flat_map(|watched| &watched.freezes).collect();
     assert!(freezes.len() == 1 && freezes[0].blame == Blame::PublisherUplink, "{freezes:?}");
+    let text = text::render(&explanation, None);
+    assert!(text.contains("Ben, Cleo saw Anna's camera stand still, 1 time and 1.0"), "{text}");
     assert_says(ben, "lost on the way from Anna to the server, restored by retransmission");
     assert_says(ben, "To blame: Anna's uplink");
     assert_says(anna, "loss-up: 25 packets of the camera lost on the way to the server");

@@ -55,7 +55,7 @@ pub fn render(explanation: &Explanation) -> String {
         escaped(&explanation.build),
     );
     let line = |line: &String| {
-        let class = if line.contains("stand still ") { " class=\"trouble\"" } else { "" };
+        let class = if line.contains("stand still") { " class=\"trouble\"" } else { "" };
         format!("<li{class}>{}</li>\n", escaped(line))
     };
     let short: String = short(explanation).iter().map(line).collect();

@@ -13,6 +13,8 @@ const AROUND: Duration = Duration::from_secs(5);
 
 /// How many pictures that stood still are told of in short.
 const STOOD_MAX: usize = 12;
+/// How many of those who saw it are named.
+const VIEWERS_NAMED: usize = 4;
 
 /// A moment of the call: minutes, seconds, milliseconds.
 pub fn clock(at: Time) -> String {
@@ -42,9 +44,44 @@ fn head(explanation: &Explanation, out: &mut String) -> std::fmt::Result {
     writeln!(out, "The trace's end: {}", explanation.ending)
 }
 
-/// What went wrong, at a glance: the pictures that stood still for longest first.
-pub fn short(explanation: &Explanation) -> Vec<String> {
-    let mut stood = Vec::new();
+/// A track that stood still for some in the same way.
+#[derive(Default)]
+struct Stood<'a> {
+    viewers: Vec<&'a str>,
+    /// For whom it stood still for longest: how often, how long, and by whose fault for how long.
+    times: usize,
+    lasted: Time,
+    blames: BTreeMap<String, Duration>,
+}
+
+impl Stood<'_> {
+    fn line(&self, of: &str, source: &str) -> String {
+        let times = words::count(self.times as u64, "time", "times");
+        if let [viewer] = self.viewers[..] {
+            let by = self.blames.iter().map(|(who, lasted)| format!("{who} {}", Time(*lasted)));
+            let by = by.collect::<Vec<_>>().join(", ");
+            return format!(
+                "{viewer} saw {of}'s {source} stand still {times}, {} in all; to blame: {by}",
+                self.lasted
+            );
+        }
+        let (named, more) = self.viewers.split_at(self.viewers.len().min(VIEWERS_NAMED));
+        let more = match more.len() as u64 {
+            0 => String::new(),
+            more => format!(" and {}", words::count(more, "other", "others")),
+        };
+        let by = self.blames.keys().cloned().collect::<Vec<_>>().join(", ");
+        let named = named.join(", ");
+        format!(
+            "{named}{more} saw {of}'s {source} stand still, {times} and {} at most; to blame: {by}",
+            self.lasted
+        )
+    }
+}
+
+/// Pictures that stood still: whose, what, by whose fault.
+fn stood(explanation: &Explanation) -> Vec<String> {
+    let mut groups: BTreeMap<(&str, &str, Vec<String>), Stood<'_>> = BTreeMap::new();
     for person in &explanation.participants {
         for watched in person.watches.iter().filter(|watched| !watched.freezes.is_empty()) {
             let mut blames: BTreeMap<String, Duration> = BTreeMap::new();
@@ -52,27 +89,28 @@ pub fn short(explanation: &Explanation) -> Vec<String> {
                 *blames.entry(blamed(freeze.blame, &watched.of, &person.name)).or_default() +=
                     freeze.span.length().0;
             }
-            let by: Vec<String> =
-                blames.iter().map(|(who, lasted)| format!("{who} {}", Time(*lasted))).collect();
-            let line = format!(
-                "{} saw {}'s {} stand still {}, {} in all; to blame: {}",
-                person.name,
-                watched.of,
-                words::source(watched.source),
-                words::count(watched.freezes.len() as u64, "time", "times"),
-                still(watched),
-                by.join(", ")
-            );
-            stood.push((still(watched), line));
+            let names = blames.keys().cloned().collect();
+            let group = groups.entry((&watched.of, words::source(watched.source), names)).or_default();
+            group.viewers.push(&person.name);
+            if still(watched) > group.lasted {
+                (group.times, group.lasted, group.blames) = (watched.freezes.len(), still(watched), blames);
+            }
         }
     }
-    // The order of joining among equals.
-    stood.sort_by_key(|(lasted, _)| std::cmp::Reverse(*lasted));
-    let more = stood.len().saturating_sub(STOOD_MAX);
-    let mut lines: Vec<String> = stood.into_iter().take(STOOD_MAX).map(|(_, line)| line).collect();
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.lasted));
+    let more = groups.len().saturating_sub(STOOD_MAX);
+    let mut lines: Vec<String> =
+        groups.iter().take(STOOD_MAX).map(|((of, source, _), group)| group.line(of, source)).collect();
     if more > 0 {
         lines.push(format!("{} stood still too, for shorter.", words::count(more as u64, "other", "others")));
     }
+    lines
+}
+
+/// What went wrong, at a glance: the pictures that stood still for longest first.
+pub fn short(explanation: &Explanation) -> Vec<String> {
+    let mut lines = stood(explanation);
     if lines.is_empty() {
         lines.push("No picture stood still.".to_owned());
     }
