@@ -78,7 +78,9 @@ impl Drop for Server {
 
 #[test]
 fn help_and_version_are_fine() {
-    for arguments in [&["--help"][..], &["-h"], &["serve", "--help"], &["config", "--help"]] {
+    for arguments in
+        [&["--help"][..], &["-h"], &["serve", "--help"], &["config", "--help"], &["explain", "--help"]]
+    {
         let ran = run(arguments, &[]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{arguments:?}");
         for words in [

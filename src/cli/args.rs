@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use clap::builder::styling::{Style, Styles};
 use clap::{Parser, Subcommand};
 
+use super::explain::ExplainArgs;
 use super::failure::Failure;
 use super::load::LoadArgs;
 use super::replay::ReplayArgs;
 use super::stats::StatsArgs;
+use super::trace::TraceCommand;
 use crate::config::{Flag, Sources};
 
 const EXAMPLES: &str = "\
@@ -55,6 +57,14 @@ pub(super) enum Command {
     Stats(StatsArgs),
     /// Replay a recorded room, and check that it does the same (docs/determinism.md)
     Replay(ReplayArgs),
+    /// Tell what happened in a recorded room and why (docs/determinism.md)
+    Explain(ExplainArgs),
+    /// Make a trace that can be shared (docs/determinism.md)
+    Trace {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: TraceCommand,
+    },
 }
 
 /// What all subcommands take.

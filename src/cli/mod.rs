@@ -4,12 +4,14 @@
 //! 1 anything else.
 
 mod args;
+mod explain;
 mod failure;
 mod load;
 pub mod log;
 mod replay;
 pub mod serve;
 mod stats;
+mod trace;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -52,6 +54,12 @@ fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
     }
     if let Some(Command::Replay(replay)) = &args.command {
         return replay::run(replay);
+    }
+    if let Some(Command::Explain(explain)) = &args.command {
+        return explain::run(explain);
+    }
+    if let Some(Command::Trace { command }) = &args.command {
+        return trace::run(command);
     }
     let variables: Vec<_> = variables.into_iter().collect();
     let own_directory = data_directory(&variables);

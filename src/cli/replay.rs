@@ -54,8 +54,9 @@ pub(super) fn bad_trace(path: &Path, error: &BadTrace) -> Failure {
     Failure::usage(format!("{}: {error}", path.display()))
 }
 
+/// Some point of the clock.
 #[expect(clippy::disallowed_methods, reason = "how long the replay takes; what it does depends on no clock")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
@@ -68,6 +69,9 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
             .map_err(|error| Failure::other(format!("cannot log: {error}")))?;
     }
     let mut trace = open(&args.trace, args.identity.as_deref())?;
+    if trace.header().is_stripped() {
+        return Err(bad_trace(&args.trace, &BadTrace::Stripped));
+    }
     let cannot_write = |path: &Path, error: io::Error| {
         Failure::other(format!("{} cannot be written: {error}", path.display()))
     };
@@ -137,7 +141,8 @@ fn verdict(replayed: &Replayed, took: Duration, trace: &Trace<'_>) -> String {
     text
 }
 
-fn advice(parted: &Parted, trace: &Trace<'_>) -> String {
+/// What to do about outputs that part.
+pub(super) fn advice(parted: &Parted, trace: &Trace<'_>) -> String {
     let recorded_by = &trace.header().build;
     let own = env!("CARGO_PKG_VERSION");
     if recorded_by == own {

@@ -13,7 +13,7 @@ mod subscribe;
 mod totals;
 
 pub use membership::unknown_participant;
-pub use snapshot::{IncomingStreamInfo, PayloadForm};
+pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -17,6 +17,9 @@ pub const BLOCK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes in front of a block's content: kind, length of the content, length before compression, checksum.
 pub const BLOCK_HEADER_BYTES: usize = 13;
 
+/// Longer than anything that can be meant: a trace cannot make time overflow.
+pub const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
 /// What a block holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -27,12 +30,14 @@ pub enum BlockKind {
     Records = 2,
     /// The [`EndOfTrace`], JSON; last.
     End = 3,
+    /// [Facts](super::facts), whole ones: what a stripped trace has in place of records.
+    Facts = 4,
 }
 
 impl BlockKind {
     /// The kind of that number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Header, Self::Records, Self::End].into_iter().find(|kind| *kind as u8 == number)
+        [Self::Header, Self::Records, Self::End, Self::Facts].into_iter().find(|kind| *kind as u8 == number)
     }
 }
 
@@ -44,6 +49,9 @@ pub struct Header {
     pub build: String,
     /// How records are encoded.
     pub records_version: u16,
+    /// How facts are encoded, if the trace is stripped: it holds them in place of records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts_version: Option<u16>,
     /// What the room was made with.
     pub room: RoomHeader,
 }
@@ -51,7 +59,17 @@ pub struct Header {
 impl Header {
     /// The header of a trace that this build records.
     pub fn new(room: RoomHeader) -> Self {
-        Self { build: env!("CARGO_PKG_VERSION").to_owned(), records_version: RECORDS_VERSION, room }
+        Self {
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            records_version: RECORDS_VERSION,
+            facts_version: None,
+            room,
+        }
+    }
+
+    /// Whether it holds neither media nor keys, and can be explained but not replayed.
+    pub fn is_stripped(&self) -> bool {
+        self.facts_version.is_some()
     }
 
     /// When the room was made, since 1970.

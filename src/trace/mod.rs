@@ -6,13 +6,17 @@
 //!
 //! **A trace is as sensitive as a recording of the call: it contains media and keys.**
 
+pub mod explain;
+pub mod facts;
 pub mod format;
 pub mod media;
 pub mod pcap;
 pub mod reader;
 pub mod recipient;
 pub mod replay;
+pub mod strip;
 pub mod wiretap;
+pub mod witness;
 pub mod words;
 
 pub use format::{EndOfTrace, Header, TraceWriter};

@@ -4,8 +4,10 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use super::facts::FACTS_VERSION;
 use super::format::{
-    BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockKind, EndOfTrace, FILE_VERSION, Header, MAGIC, checksum,
+    BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockKind, EndOfTrace, FILE_VERSION, Header, MAGIC, TIME_MAX,
+    checksum,
 };
 use crate::core::record::{RECORDS_VERSION, Record};
 
@@ -36,6 +38,8 @@ pub enum BadTrace {
     },
     /// There is not even a whole header.
     NoHeader,
+    /// It is stripped, and was to be replayed.
+    Stripped,
     /// A record makes no sense, although the checksum of its block is right.
     BadRecord {
         /// How many steps there are in front of it.
@@ -70,6 +74,10 @@ impl fmt::Display for BadTrace {
             Self::NoHeader => {
                 f.write_str("it was cut or damaged in its first block; nothing of it can be read")
             }
+            Self::Stripped => f.write_str(
+                "it is stripped of media and keys and cannot be replayed; `strait explain` reads it, and the trace that \
+                 it was made from can be replayed",
+            ),
             Self::BadRecord { step } => {
                 write!(
                     f,
@@ -165,16 +173,20 @@ impl<'r> Trace<'r> {
         struct Versions {
             build: String,
             records_version: u16,
+            facts_version: Option<u16>,
         }
         let versions: Versions = serde_json::from_slice(&header).map_err(|_| BadTrace::NoHeader)?;
-        if versions.records_version != RECORDS_VERSION {
-            return Err(BadTrace::Version {
-                found: versions.records_version,
-                known: RECORDS_VERSION,
-                build: Some(versions.build),
-            });
+        let (found, known) = match versions.facts_version {
+            Some(found) => (found, FACTS_VERSION),
+            None => (versions.records_version, RECORDS_VERSION),
+        };
+        if found != known {
+            return Err(BadTrace::Version { found, known, build: Some(versions.build) });
         }
-        let header = serde_json::from_slice(&header).map_err(|_| BadTrace::NoHeader)?;
+        let header: Header = serde_json::from_slice(&header).map_err(|_| BadTrace::NoHeader)?;
+        if header.room.created >= TIME_MAX || header.room.epoch_unix >= TIME_MAX {
+            return Err(BadTrace::NoHeader);
+        }
         Ok(Self { input, header, offset, ending: None })
     }
 

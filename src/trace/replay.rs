@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::format::BlockKind;
+use super::format::{BlockKind, TIME_MAX};
 use super::reader::{BadTrace, Ending, Trace, records};
 use super::words;
 use crate::core::input::Path;
@@ -15,9 +15,6 @@ use crate::core::output::TrafficClass;
 use crate::core::record::{PathIndex, Record, RecordedInput, SentDatagram, sent_hash};
 use crate::core::recorder::Recorder;
 use crate::core::room::{Room, RoomInput};
-
-/// Longer than anything that can be meant: a trace cannot make time overflow.
-const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// One step of a replayed room, after it was taken.
 #[derive(Debug)]
@@ -36,6 +33,8 @@ pub struct Step<'a> {
     pub room: &'a Room,
     /// The time after it, for [`Room::snapshot`].
     pub now: Instant,
+    /// When the room wants to be called next, since it was made.
+    pub deadline: Option<Duration>,
     outbox: &'a Outbox,
 }
 
@@ -93,6 +92,9 @@ pub fn replay(
     observers: &mut [&mut dyn Observer],
 ) -> Result<Replayed, BadTrace> {
     let header = trace.header();
+    if header.is_stripped() {
+        return Err(BadTrace::Stripped);
+    }
     let times = [
         header.room.created,
         header.room.epoch_unix,
@@ -258,7 +260,7 @@ impl Replayer {
             self.room.handle(now, room_input, &mut self.outbox);
             self.result.inputs += 1;
         }
-        self.room.deadline();
+        let deadline = self.room.deadline().map(|at| at.saturating_duration_since(self.made));
         self.recorder.note_outputs(&self.outbox, 0);
         self.recorder.take();
         self.scratch = scratch;
@@ -267,7 +269,7 @@ impl Replayer {
         self.came_by = path;
         let (number, at) = (self.step, self.at);
         let Self { room, outbox, .. } = self;
-        let step = Step { number, at, input, path, outputs: &outbox.outputs, room, now, outbox };
+        let step = Step { number, at, input, path, outputs: &outbox.outputs, room, now, deadline, outbox };
         for observer in observers {
             observer.on_step(&step);
         }

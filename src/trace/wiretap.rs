@@ -62,6 +62,11 @@ pub struct Plain<'a> {
 
 /// Takes decrypted packets.
 pub trait PlainObserver {
+    /// A step was taken; its packets follow.
+    fn on_step(&mut self, step: &Step<'_>) {
+        let _ = step;
+    }
+
     /// A packet came or went.
     fn on_packet(&mut self, packet: &Plain<'_>, room: &Room);
 }
@@ -155,6 +160,9 @@ impl<'o> Wiretap<'o> {
 
 impl Observer for Wiretap<'_> {
     fn on_step(&mut self, step: &Step<'_>) {
+        for observer in &mut self.observers {
+            observer.on_step(step);
+        }
         match step.input {
             RecordedInput::Datagram { from, bytes, .. } => {
                 if let Some(path) = step.path {

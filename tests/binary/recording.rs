@@ -61,8 +61,12 @@ impl Drop for Folder {
 
 /// What `strait replay` said, and its exit code.
 fn replay(trace: &Path, more: &[&str]) -> (Option<i32>, String) {
+    run("replay", trace, more)
+}
+
+fn run(command: &str, trace: &Path, more: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_strait"))
-        .arg("replay")
+        .arg(command)
         .arg(trace)
         .args(more)
         .output()
@@ -141,6 +145,19 @@ fn each_room_of_a_server_is_a_trace_that_replays_bit_for_bit() {
         assert_eq!(mode & 0o777, 0o600, "nobody else may read it");
         let said = assert_exact(&trace, &[]);
         assert!(said.contains("the room ended"), "nothing is lost when a server ends: {said}");
+    }
+    let (code, said) = run("explain", &folder.trace("standup"), &[]);
+    assert_eq!(code, Some(0), "{said}");
+    for told in [
+        "connected by UDP, 127.0.0.1",
+        "publishes the camera",
+        "muted the microphone",
+        "signalling broke; media goes on",
+        "signalling is back",
+        "sees Anna's camera",
+        "left",
+    ] {
+        assert!(said.contains(told), "no '{told}' in {said}");
     }
 }
 

@@ -1,10 +1,12 @@
 //! The core without a socket: whole str0m clients and the core connect, publish and receive under virtual time.
 
+mod explaining;
 mod forwarding;
 mod membership;
 mod repair;
 mod replaying;
 mod slots;
+mod stripping;
 mod traces;
 mod world;
 

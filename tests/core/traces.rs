@@ -50,7 +50,7 @@ impl Traces {
 }
 
 /// A world whose rooms of these names are recorded.
-fn recorded(pattern: &str) -> World {
+pub fn recorded(pattern: &str) -> World {
     let mut world = World::new();
     let pattern = pattern.parse().expect("a pattern");
     world.sfu.handle_input(world.now, Input::Admin(AdminCommand::RecordRooms(pattern)));
@@ -58,7 +58,7 @@ fn recorded(pattern: &str) -> World {
 }
 
 /// The traces of all rooms that were recorded, after everyone has gone.
-fn traces(mut world: World) -> BTreeMap<RoomId, Vec<u8>> {
+pub fn traces(mut world: World) -> BTreeMap<RoomId, Vec<u8>> {
     world.input(crate::world::Recorded::Admin(AdminCommand::Shutdown));
     world.settle();
     let mut traces = Traces::default();
@@ -68,7 +68,7 @@ fn traces(mut world: World) -> BTreeMap<RoomId, Vec<u8>> {
 }
 
 /// A call with all that can happen in one.
-fn eventful(world: &mut World, room: &str) {
+pub fn eventful(world: &mut World, room: &str) {
     let anna = world.clients.len();
     call_in(world, room, &["Anna", "Ben"], &[Microphone, Camera]);
     let ben = anna + 1;
@@ -101,12 +101,12 @@ fn replayed(trace: &[u8], shift: Duration) -> Replayed {
 }
 
 /// Runs the program on a file.
-fn strait(arguments: &[&str]) -> ProcessOutput {
+pub fn strait(arguments: &[&str]) -> ProcessOutput {
     Process::new(env!("CARGO_BIN_EXE_strait")).args(arguments).output().expect("it runs")
 }
 
 /// A file in the tests' own folder.
-fn file(name: &str, content: &[u8]) -> PathBuf {
+pub fn file(name: &str, content: &[u8]) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
     fs::write(&path, content).expect("written");
     path
@@ -152,6 +152,35 @@ fn one_room_of_several_replays_alone_and_rooms_that_nobody_asked_for_are_not_rec
 }
 
 #[test]
+fn one_room_out_of_a_server_that_holds_fifty_replays_alone() {
+    let mut world = recorded("room-17");
+    for room in 0..50 {
+        call_in(&mut world, &format!("room-{room}"), &["Anna", "Ben"], &[Microphone]);
+    }
+    world.loses_down = |sequence| sequence % 7 == 3;
+    for packet in 0..20 {
+        // Rooms take turns, so that their packets come between those of the one that is recorded.
+        for person in 0..world.clients.len() {
+            if (person + packet) % 4 == 0 || (34..36).contains(&person) {
+                world.send(person, Microphone, false);
+            }
+        }
+        world.run(Duration::from_millis(20));
+    }
+    world.restart_ice(34);
+    world.run(Duration::from_millis(500));
+    assert_eq!(world.sfu.snapshot(world.now).rooms.len(), 50);
+    let traces = traces(world);
+    let rooms: Vec<&str> = traces.keys().map(RoomId::as_str).collect();
+    assert_eq!(rooms, ["room-17"]);
+    for trace in traces.values() {
+        let replayed = replayed(trace, Duration::from_secs(1000));
+        assert_eq!(replayed.parted, None);
+        assert!(replayed.inputs > 60 && replayed.outputs > 60, "{replayed:?}");
+    }
+}
+
+#[test]
 fn another_process_replays_the_same() {
     let mut world = recorded("*");
     eventful(&mut world, "standup");
@@ -166,7 +195,7 @@ fn another_process_replays_the_same() {
 }
 
 /// A trace with its records changed by `change`, which gets them with their numbers.
-fn changed(trace: &[u8], mut change: impl FnMut(usize, Record<'_>) -> Vec<u8>) -> Vec<u8> {
+pub fn changed(trace: &[u8], mut change: impl FnMut(usize, Record<'_>) -> Vec<u8>) -> Vec<u8> {
     let mut trace = Trace::open(trace, None).expect("a trace");
     let mut writer = TraceWriter::new(Vec::new(), trace.header()).expect("memory");
     let mut number = 0;
@@ -185,7 +214,7 @@ fn encoded(record: &Record<'_>) -> Vec<u8> {
     postcard::to_stdvec(record).expect("it can be encoded")
 }
 
-fn short_call() -> Vec<u8> {
+pub fn short_call() -> Vec<u8> {
     let mut world = recorded("*");
     call_in(&mut world, "standup", &["Anna", "Ben"], &[Microphone, Camera]);
     for frame in 0..40 {

@@ -1,10 +1,11 @@
 //! A picture of a room for people and dashboards.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{ParticipantKey, Room};
 use crate::core::command::Source;
-use crate::core::ids::{Ssrc, TrackId};
+use crate::core::ids::{Mid, Ssrc, TrackId};
+use crate::core::input::Path;
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
 use crate::core::stats::{
@@ -36,9 +37,55 @@ pub struct IncomingStreamInfo {
     pub codec: Codec,
     /// The form.
     pub form: PayloadForm,
+    /// Whether it is the encoding that is forwarded.
+    pub is_followed: bool,
+}
+
+/// What a packet to a participant belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutgoingStreamInfo {
+    /// The slot's section.
+    pub mid: Mid,
+    /// The slot's stream: of a retransmission, the stream that it repairs.
+    pub main: Ssrc,
+    /// Whether it is a retransmission.
+    pub is_retransmission: bool,
+    /// The track that the slot shows.
+    pub track: Option<TrackId>,
+    /// The codec that goes out.
+    pub codec: Option<Codec>,
+}
+
+/// How a participant is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// Where media goes; `None`: nowhere.
+    pub path: Option<Path>,
+    /// The round trip, from their reports on our sender reports.
+    pub round_trip: Option<Duration>,
 }
 
 impl Room {
+    /// How a participant is reached, for those who look on in a replay.
+    pub fn reach(&self, of: ParticipantKey) -> Option<Reach> {
+        let participant = self.participants.get(of.0)?;
+        let round_trip = participant.media.as_ref().and_then(|media| media.round_trip);
+        Some(Reach { path: participant.path, round_trip })
+    }
+
+    /// What a packet of this SSRC to a participant belongs to, for those who look on in a replay.
+    pub fn outgoing_stream(&self, to: ParticipantKey, ssrc: Ssrc) -> Option<OutgoingStreamInfo> {
+        let slots = &self.participants.get(to.0)?.slots;
+        let slot = slots.iter().find(|slot| slot.ssrc == ssrc || slot.rtx_ssrc == Some(ssrc))?;
+        Some(OutgoingStreamInfo {
+            mid: slot.mid,
+            main: slot.ssrc,
+            is_retransmission: slot.ssrc != ssrc,
+            track: slot.shown.map(|shown| shown.track),
+            codec: slot.codec.map(|params| params.codec),
+        })
+    }
+
     /// What a participant's packet of this SSRC and payload type belongs to, for those who look on in a replay.
     pub fn incoming_stream(
         &self,
@@ -61,7 +108,8 @@ impl Room {
         };
         let publication = self.publications.get(media.stream(main)?.publication.0)?;
         let info = publication.info();
-        Some(IncomingStreamInfo { track: info.track, source: info.source, codec, form })
+        let is_followed = publication.ssrc() == Some(main);
+        Some(IncomingStreamInfo { track: info.track, source: info.source, codec, form, is_followed })
     }
 
     /// What is going on.
@@ -99,7 +147,7 @@ impl Room {
         let of = |key: &crate::core::forward::publication::PublicationKey| {
             let publication = &self.publications[key.0];
             let mut counters: StreamCounters = publication.counters;
-            let mut jitter = std::time::Duration::ZERO;
+            let mut jitter = Duration::ZERO;
             let streams = participant.media.iter().flat_map(super::super::media::half::MediaHalf::streams);
             for (ssrc, stream) in streams.filter(|(_, stream)| stream.publication == *key) {
                 counters.lost += stream.counters.lost;

@@ -1,0 +1,40 @@
+//! Explain: what happened in a recorded call and why, participant by participant, in words that need no knowledge of
+//! the code.
+//!
+//! A `Story` takes [facts](super::facts), from a replay or from a stripped trace, and comes to an
+//! [`Explanation`], which [`text`], [`json`] and [`html`] draw. A later capability that decides something adds a fact,
+//! and here what it means: an [`Entry`](model::Entry) of somebody's timeline.
+
+mod blame;
+pub mod html;
+mod incoming;
+pub mod json;
+mod keyframes;
+pub mod model;
+mod outgoing;
+mod story;
+pub mod text;
+mod timeline;
+mod tracks;
+mod words;
+
+use std::time::Instant;
+
+use super::reader::{BadTrace, Trace};
+use super::replay::Parted;
+use super::strip::tell_facts;
+pub use model::Explanation;
+
+/// Explains a trace, stripped or not; and where its replay parts, if it does: the explanation ends there. `epoch` is
+/// any point of the clock.
+pub fn explain(trace: &mut Trace<'_>, epoch: Instant) -> Result<(Explanation, Option<Parted>), BadTrace> {
+    let mut story = story::Story::default();
+    let told = tell_facts(trace, epoch, &mut story)?;
+    let ending = match (&told.parted, &told.ending) {
+        (Some(parted), _) => format!("the replay parts from what was recorded at step {}", parted.step),
+        (None, Some(ending)) => ending.to_string(),
+        (None, None) => "it was not read to its end".to_owned(),
+    };
+    let explanation = story.finish(trace.header(), told.call_time, ending);
+    Ok((explanation, told.parted))
+}

@@ -1,0 +1,72 @@
+//! Whose fault it was that a picture stood still.
+
+use super::model::Blame;
+use super::outgoing::Stood;
+use super::story::Someone;
+use super::words::{packets, restored};
+
+/// All that is known of a picture that stood still.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// What the receiver got.
+    pub stood: &'a Stood,
+    /// Who watched.
+    pub receiver: &'a Someone,
+    /// Whom.
+    pub publisher: &'a Someone,
+    /// What, in words.
+    pub source: &'a str,
+    /// Packets of the track that came to the server meanwhile.
+    pub came: u64,
+    /// Packets of all of the publisher's tracks.
+    pub came_of_any: u64,
+}
+
+/// Who is to blame, and why, in words; and whether the publisher just sent nothing.
+pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
+    let Case { stood, receiver, publisher, source, came, came_of_any } = case;
+    let between = stood.between;
+    let upstream = between.missing + between.overtaken;
+    let unrestored = between.lost > between.restored || between.missing > 0;
+    let end = if stood.ended && between.keyframe && unrestored { "; a key frame ended it" } else { "" };
+    if between.lost > 0 && between.lost >= upstream {
+        let restored = restored(between.lost, between.restored);
+        let lost = packets(between.lost);
+        let why = format!("{lost} lost on the way from the server to {}, {restored}{end}", receiver.name);
+        return (Blame::SubscriberDownlink, why, false);
+    }
+    if upstream > 0 {
+        let (lost, restored) = (packets(upstream), restored(upstream, between.overtaken));
+        let why = format!("{lost} lost on the way from {} to the server, {restored}{end}", publisher.name);
+        return (Blame::PublisherUplink, why, false);
+    }
+    if receiver.was_cut_off(stood.from, stood.until) {
+        let why = format!("there was no way to {}: no connectivity check had come", receiver.name);
+        return (Blame::SubscriberDownlink, why, false);
+    }
+    if *came > 0 {
+        let came = packets(*came);
+        let why = format!("{came} of it came to the server meanwhile and waited there for a key frame{end}");
+        return (Blame::Server, why, false);
+    }
+    if !stood.ended && publisher.had_left(stood.until) {
+        let why = format!("{} sent nothing more before leaving", publisher.name);
+        return (Blame::Publisher, why, true);
+    }
+    let was_heard = publisher.was_heard(stood.from, stood.until);
+    let publisher = &publisher.name;
+    if !stood.ended && *came_of_any == 0 && !was_heard {
+        return (Blame::PublisherUplink, format!("nothing came from {publisher} any more"), true);
+    }
+    // What was made before and came late was on its way.
+    if stood.ended && stood.media < stood.until.since(stood.from).0 / 2 {
+        let why = format!("what {publisher} sent meanwhile came to the server late, all at once");
+        return (Blame::PublisherUplink, why, false);
+    }
+    let why = if *came_of_any == 0 {
+        format!("{publisher} sent no media meanwhile")
+    } else {
+        format!("{publisher}'s {source} sent nothing meanwhile, while other media of theirs came")
+    };
+    (Blame::Publisher, why, true)
+}

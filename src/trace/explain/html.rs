@@ -1,0 +1,117 @@
+//! The explanation as one page that needs nothing else: a lane for everything that a participant sent and received,
+//! over one axis of time. No scripts, nothing is loaded; light or dark, as the reader's system is.
+
+mod lanes;
+
+use super::model::{Explanation, Person, Weight};
+use super::text::{clock, received, sent, short};
+use super::words;
+
+const STYLE: &str = include_str!("html/page.css");
+
+/// What the colours mean: class of the colour's variable, words.
+const LEGEND: [(&str, &str); 10] = [
+    ("--udp", "reached by UDP"),
+    ("--tcp", "by TCP"),
+    ("--turn", "by TURN"),
+    ("--media", "pictures, by their bit rate"),
+    ("--sound", "sound"),
+    ("--muted", "muted or paused"),
+    ("--loss", "packets lost, hanging from the top"),
+    ("--publisher", "stood still: the publisher's side"),
+    ("--server", "stood still: the server"),
+    ("--downlink", "stood still: the receiver's side"),
+];
+
+/// Text as it can stand in a page, in an attribute too.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            // Would be no XML, and means nothing to a reader.
+            c if c.is_control() => safe.push(' '),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Draws it.
+pub fn render(explanation: &Explanation) -> String {
+    let room = escaped(&explanation.room);
+    let stripped = if explanation.stripped { " · stripped of media and keys" } else { "" };
+    let people = explanation.participants.len() as u64;
+    let about = format!(
+        "{} · {} long · {} · the trace's end: {} · recorded by Strait {}{stripped}",
+        words::date(explanation.began),
+        clock(explanation.call_time),
+        words::count(people, "participant", "participants"),
+        escaped(&explanation.ending),
+        escaped(&explanation.build),
+    );
+    let line = |line: &String| {
+        let class = if line.contains("stand still") { " class=\"trouble\"" } else { "" };
+        format!("<li{class}>{}</li>\n", escaped(line))
+    };
+    let short: String = short(explanation).iter().map(line).collect();
+    let legend: String = LEGEND
+        .iter()
+        .map(|(colour, means)| format!("<li><i style=\"background:var({colour})\"></i>{means}</li>\n"))
+        .collect();
+    let stories: String = explanation.participants.iter().map(story).collect();
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{room} – what happened</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <h1>Room {room}</h1>\n<p class=\"about\">{about}</p>\n<ul class=\"short\">\n{short}</ul>\n\
+         <h2>Who sent and saw what</h2>\n<ul class=\"legend\">\n{legend}</ul>\n<div class=\"lanes\">\n{}</div>\n\
+         <h2>Step by step</h2>\n{stories}</body>\n</html>\n",
+        lanes::draw(explanation)
+    )
+}
+
+/// One participant's timeline.
+fn story(person: &Person) -> String {
+    let facts: String = person
+        .publishes
+        .iter()
+        .map(|published| format!("sent: {}", sent(published)))
+        .chain(person.watches.iter().map(|watched| format!("received: {}", received(watched))))
+        .map(|line| format!("<li>{}</li>\n", escaped(&line)))
+        .collect();
+    let rows: String = person
+        .timeline
+        .iter()
+        .map(|entry| {
+            let class = match entry.weight {
+                Weight::Plain => "plain",
+                Weight::Notable => "notable",
+                Weight::Trouble => "trouble",
+            };
+            let (at, text) = (clock(entry.at), escaped(&entry.text));
+            format!("<tr class=\"{class}\"><td>{at}</td><td>{text}</td></tr>\n")
+        })
+        .collect();
+    let has_trouble = person.timeline.iter().any(|entry| entry.weight == Weight::Trouble);
+    let open = if has_trouble { " open" } else { "" };
+    format!(
+        "<details{open}><summary>{} <span>{}</span></summary>\n<ul>\n{facts}</ul>\n<table>\n{rows}</table></details>\n",
+        escaped(&person.name),
+        escaped(&person.id)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn a_name_cannot_become_markup() {
+        assert_eq!(escaped("<b title='\"x\"'>&\u{7}"), "&lt;b title=&#39;&quot;x&quot;&#39;&gt;&amp; ");
+    }
+}

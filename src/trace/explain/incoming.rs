@@ -1,0 +1,156 @@
+//! What came in on one stream: which packets were lost on the way to the server, and which of these came again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::model::{Hop, Time};
+use crate::trace::facts::PacketFacts;
+
+/// After so long a missing packet is lost for good.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// A larger jump of sequence numbers is a new beginning.
+const JUMP_MAX: u64 = 3000;
+
+/// A packet that did not come in its turn.
+#[derive(Debug, Clone, Copy)]
+struct Missing {
+    /// When that showed.
+    noted: Time,
+    /// When it should have come, about.
+    due: Time,
+}
+
+/// One incoming stream.
+#[derive(Debug, Default)]
+pub struct Incoming {
+    highest: Option<u64>,
+    /// When the newest came.
+    newest: Time,
+    /// What is missing.
+    missing: BTreeMap<u64, Missing>,
+    /// What went over the hop.
+    pub hop: Hop,
+}
+
+/// What a packet turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// New.
+    New,
+    /// A retransmission of one that should have come then.
+    Restored(Time),
+    /// One that had come, or counts as never sent.
+    Again,
+}
+
+/// The index nearest to the highest so far (RFC 3550, appendix A.1).
+pub fn index_of(highest: u64, sequence: u16) -> u64 {
+    let ahead = sequence.wrapping_sub(highest as u16);
+    if ahead < 0x8000 {
+        highest + u64::from(ahead)
+    } else {
+        highest.saturating_sub(u64::from(ahead.wrapping_neg()))
+    }
+}
+
+impl Incoming {
+    /// A packet came.
+    pub fn came(&mut self, at: Time, packet: &PacketFacts) -> Arrival {
+        let Some(highest) = self.highest else {
+            self.highest = Some(u64::from(packet.sequence) + (1 << 16));
+            self.newest = at;
+            self.hop.packets += 1;
+            return Arrival::New;
+        };
+        let index = index_of(highest, packet.sequence);
+        if index > highest {
+            if index - highest <= JUMP_MAX {
+                let (gap, steps) = (at.since(self.newest).0, (index - highest) as u32);
+                for missing in highest + 1..index {
+                    let due = Time(self.newest.0 + gap / steps * (missing - highest) as u32);
+                    self.missing.insert(missing, Missing { noted: at, due });
+                }
+                self.hop.packets += index - highest;
+            } else {
+                self.hop.packets += 1;
+            }
+            self.highest = Some(index);
+            self.newest = at;
+            // One whose retransmission comes first of all was lost too.
+            if packet.is_retransmission {
+                self.hop.lost += 1;
+                self.hop.restored += 1;
+                return Arrival::Restored(at);
+            }
+            return Arrival::New;
+        }
+        match self.missing.remove(&index) {
+            Some(missing) if packet.is_retransmission => {
+                self.hop.lost += 1;
+                self.hop.restored += 1;
+                Arrival::Restored(missing.due)
+            }
+            // Merely overtaken by others.
+            Some(_) => Arrival::New,
+            None => Arrival::Again,
+        }
+    }
+
+    /// Counts what has been missing for long. When each should have come.
+    pub fn give_up(&mut self, now: Time) -> Vec<Time> {
+        let old = |missing: &Missing| now.since(missing.noted).0 > PATIENCE;
+        let lost: Vec<Time> =
+            self.missing.values().filter(|missing| old(missing)).map(|missing| missing.due).collect();
+        if !lost.is_empty() {
+            self.missing.retain(|_, missing| !old(missing));
+            self.hop.lost += lost.len() as u64;
+        }
+        lost
+    }
+
+    /// How many are missing now.
+    pub fn missing(&self) -> u64 {
+        self.missing.len() as u64
+    }
+
+    /// Counts all that is missing: nothing more comes.
+    pub fn end(&mut self) -> Vec<Time> {
+        self.hop.lost += self.missing.len() as u64;
+        std::mem::take(&mut self.missing).into_values().map(|missing| missing.due).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(sequence: u16, is_retransmission: bool) -> PacketFacts {
+        PacketFacts {
+            stream: 0,
+            sequence,
+            timestamp: 0,
+            length: 100,
+            marker: true,
+            starts_keyframe: false,
+            is_retransmission,
+        }
+    }
+
+    fn at(millis: u64) -> Time {
+        Time(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn what_is_overtaken_is_not_lost_what_comes_again_was_and_the_rest_is_lost_for_good() {
+        let mut incoming = Incoming::default();
+        for (sequence, again) in [(65_534, false), (1, false), (65_535, false), (0, true), (4, false)] {
+            incoming.came(at(10), &packet(sequence, again));
+        }
+        assert_eq!((incoming.hop.packets, incoming.hop.lost, incoming.hop.restored), (7, 1, 1));
+        assert_eq!(incoming.missing(), 2);
+        assert_eq!(incoming.give_up(at(3000)), []);
+        assert_eq!(incoming.give_up(at(3011)), [at(10), at(10)]);
+        assert_eq!((incoming.hop.lost, incoming.hop.restored), (3, 1));
+        assert_eq!(incoming.came(at(3020), &packet(3, true)), Arrival::Again, "too late to matter");
+    }
+}

@@ -1,0 +1,390 @@
+//! What one slot's receiver must have got: from what was sent, what it asked for again, and what it reported lost. From
+//! that, for pictures, when each could be decoded, and when the picture stood still.
+//!
+//! Every packet is taken to travel equally long, so that only differences count. A picture can be decoded once all of
+//! it and everything since the last key frame is there. That is strict where an encoder has pictures that no other
+//! depends on (temporal layers): there a browser may have shown more.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::incoming::index_of;
+use super::model::Time;
+use crate::trace::facts::PacketFacts;
+
+/// What a packet becomes is known after this long: nobody asks for it any more.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Between two reports of a receiver that is reached, longest; they are sent each second, or more often.
+const SILENCE: Duration = Duration::from_millis(2500);
+/// How much longer than the round trip a packet may be on its way before it counts as lost.
+const SLACK: Duration = Duration::from_millis(200);
+const ROUND_TRIP_UNKNOWN: Duration = Duration::from_millis(100);
+
+/// How many intervals between pictures are averaged, and how many there must be: as WebRTC's statistics do it.
+const INTERVALS_MAX: usize = 30;
+const INTERVALS_MIN: usize = 5;
+/// A picture stands still if the next one takes this much longer than the average, or three times as long.
+const FREEZE_MORE: Duration = Duration::from_millis(150);
+const FREEZE_TIMES: u32 = 3;
+
+/// One packet that was sent.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    at: Time,
+    timestamp: u32,
+    showing: usize,
+    marker: bool,
+    starts_keyframe: bool,
+    /// When it arrived, less what a packet takes; `None`: not yet, or never.
+    arrived: Option<Time>,
+    /// It did not arrive on the first try.
+    lost: bool,
+    /// The receiver asked for it.
+    asked: bool,
+    /// It was sent again.
+    repeated: bool,
+    /// It went out behind others that follow it: it had been lost before it came to us.
+    overtaken: bool,
+}
+
+/// What happened between two pictures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Between {
+    /// Packets lost on the way to the receiver.
+    pub lost: u64,
+    /// Of these such that came again.
+    pub restored: u64,
+    /// Packets that never came to the server.
+    pub missing: u64,
+    /// Packets that came to the server as retransmissions.
+    pub overtaken: u64,
+    /// The picture that ended it began with a key frame.
+    pub keyframe: bool,
+}
+
+impl Between {
+    fn has_loss(&self) -> bool {
+        self.lost + self.missing + self.overtaken > 0
+    }
+
+    fn add(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.restored += other.restored;
+        self.missing += other.missing;
+        self.overtaken += other.overtaken;
+    }
+}
+
+/// A picture took too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stood {
+    /// Which showing: the number given with the packets.
+    pub showing: usize,
+    /// Since this picture …
+    pub from: Time,
+    /// … until the next one, or until it was no longer shown.
+    pub until: Time,
+    /// Whether another one came.
+    pub ended: bool,
+    /// How much time lay between the two where they were made.
+    pub media: Duration,
+    /// What happened meanwhile.
+    pub between: Between,
+}
+
+/// What was found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The first picture of what is shown was there.
+    First {
+        /// Which showing.
+        showing: usize,
+        /// When.
+        at: Time,
+    },
+    /// A picture took too long.
+    Stood(Stood),
+    /// A packet that was sent then was lost on the first try.
+    Lost {
+        /// Which showing.
+        showing: usize,
+        /// When it was sent.
+        at: Time,
+        /// Whether it came again.
+        restored: bool,
+    },
+}
+
+/// The pictures that a receiver could show.
+#[derive(Debug, Default)]
+struct Pictures {
+    showing: Option<usize>,
+    /// Everything since the last key frame is there.
+    intact: bool,
+    ready: Time,
+    /// The last picture that was shown: when, and its timestamp.
+    last: Option<(Time, u32)>,
+    /// A picture that stood still. Of what was lost meanwhile more may come to light.
+    stood: Option<Stood>,
+    intervals: VecDeque<Duration>,
+    between: Between,
+    /// When what was shown ended.
+    ends: BTreeMap<usize, Time>,
+}
+
+/// One slot's stream.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    is_video: bool,
+    highest: Option<u64>,
+    sent: BTreeMap<u64, Sent>,
+    /// The next index to be settled.
+    next: Option<u64>,
+    pictures: Pictures,
+    reported: Option<(u64, i32)>,
+    heard: Time,
+    round_trip: Option<Duration>,
+    /// Asked for by the receiver, and never sent.
+    pub missed_upstream: u64,
+    /// Asked for, sent once, and not sent again.
+    pub not_repeated: u64,
+}
+
+impl Outgoing {
+    /// A stream of pictures or of sound.
+    pub fn new(is_video: bool) -> Self {
+        Self { is_video, ..Self::default() }
+    }
+
+    /// A packet went. `showing` is a number for what the slot shows without interruption. Whether it is a new packet.
+    pub fn went(&mut self, at: Time, showing: usize, packet: &PacketFacts) -> bool {
+        let highest = self.highest.unwrap_or_else(|| u64::from(packet.sequence) + (1 << 16));
+        let index = index_of(highest, packet.sequence);
+        if packet.is_retransmission {
+            if let Some(sent) = self.sent.get_mut(&index) {
+                sent.repeated = true;
+                sent.arrived = sent.arrived.or(Some(at));
+            }
+            return false;
+        }
+        self.highest = Some(highest.max(index));
+        self.next.get_or_insert(index);
+        self.sent.insert(
+            index,
+            Sent {
+                at,
+                timestamp: packet.timestamp,
+                showing,
+                marker: packet.marker,
+                starts_keyframe: packet.starts_keyframe,
+                arrived: Some(at),
+                lost: false,
+                asked: false,
+                repeated: false,
+                overtaken: index < highest,
+            },
+        );
+        true
+    }
+
+    /// The receiver asked for packets again: they had not come.
+    pub fn wanted_again(&mut self, at: Time, sequences: &[u16]) {
+        self.heard = at;
+        let Some(highest) = self.highest else { return };
+        let round_trip = self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN);
+        for sequence in sequences {
+            let index = index_of(highest, *sequence);
+            match self.sent.get_mut(&index) {
+                Some(sent) => {
+                    sent.asked = true;
+                    sent.lost = true;
+                    // A retransmission may still have been on its way.
+                    if sent.arrived.is_some_and(|arrived| !sent.repeated || at.since(arrived).0 > round_trip)
+                    {
+                        sent.arrived = None;
+                    }
+                }
+                None if self.next.is_some_and(|next| next <= index) => self.missed_upstream += 1,
+                None => {}
+            }
+        }
+    }
+
+    /// The receiver asked for a key frame.
+    pub fn heard(&mut self, at: Time) {
+        self.heard = at;
+    }
+
+    /// The receiver reported what it has.
+    pub fn reported(&mut self, at: Time, lost: i32, highest: u16, round_trip: Option<Duration>) {
+        let silent_since = (at.since(self.heard).0 > SILENCE).then_some(self.heard);
+        self.heard = at;
+        self.round_trip = round_trip.or(self.round_trip);
+        let Some(newest) = self.highest else { return };
+        let highest = index_of(newest, highest);
+        let round_trip = self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN);
+        let long_ago = Time(at.0.saturating_sub(round_trip + SLACK));
+        // It stands still although more was sent long ago: that did not arrive.
+        for (_, sent) in self.sent.range_mut(highest + 1..).filter(|(_, sent)| sent.at < long_ago) {
+            sent.lost = true;
+            if !sent.repeated {
+                sent.arrived = None;
+            }
+        }
+        if let Some((before, lost_before)) = self.reported.replace((highest, lost)) {
+            let newly = u64::try_from(lost.saturating_sub(lost_before)).unwrap_or(0);
+            self.account(before, highest, newly, at, silent_since);
+        }
+    }
+
+    /// Makes what is known to be lost of a range fit the number that the receiver gives.
+    fn account(&mut self, before: u64, highest: u64, lost: u64, now: Time, silent_since: Option<Time>) {
+        if highest <= before || highest - before > 1 << 15 {
+            return;
+        }
+        let within = self.sent.range(before + 1..=highest);
+        let (mut there, mut known) = (0, 0);
+        for (_, sent) in within {
+            there += 1;
+            known += u64::from(sent.lost);
+        }
+        known += (highest - before).saturating_sub(there);
+        if known > lost {
+            // What was only late has come after all, unless it was asked for.
+            let late = self.sent.range_mut(before + 1..=highest);
+            let late = late.filter(|(_, sent)| sent.lost && !sent.asked && sent.arrived.is_none());
+            for (_, sent) in late.take((known - lost) as usize) {
+                sent.lost = false;
+                sent.arrived = Some(now);
+            }
+        } else if let Some(since) = silent_since {
+            // Nothing was heard of it for a while, and it says that more is lost than it asked for: that was then.
+            let dark = self.sent.range_mut(before + 1..=highest);
+            let dark = dark.filter(|(_, sent)| !sent.lost && sent.at >= since);
+            for (_, sent) in dark.take((lost - known) as usize) {
+                sent.lost = true;
+                sent.arrived = None;
+            }
+        }
+    }
+
+    /// Says what became of packets that were sent long enough ago, or (`None`) of all.
+    pub fn settle(&mut self, now: Option<Time>, found: &mut Vec<Found>) {
+        while let (Some(next), Some((first, sent))) = (self.next, self.sent.first_key_value()) {
+            let is_due = now.is_none_or(|now| now.since(sent.at).0 > PATIENCE);
+            if !is_due {
+                return;
+            }
+            let (first, sent) = (*first, *sent);
+            self.sent.remove(&first);
+            if first < next {
+                continue;
+            }
+            self.next = Some(first + 1);
+            self.pictures.between.missing += first - next;
+            if first > next {
+                self.pictures.intact = false;
+            }
+            if sent.lost {
+                let restored = sent.arrived.is_some();
+                found.push(Found::Lost { showing: sent.showing, at: sent.at, restored });
+                self.not_repeated += u64::from(sent.asked && !sent.repeated);
+            }
+            if self.is_video {
+                self.pictures.take(&sent, found);
+            } else if self.pictures.showing != Some(sent.showing) {
+                self.pictures.showing = Some(sent.showing);
+                found.push(Found::First { showing: sent.showing, at: sent.at });
+            }
+        }
+    }
+
+    /// Nothing more of what was shown comes: it was taken out of the slot, paused or muted then.
+    pub fn interrupted(&mut self, showing: usize, at: Time) {
+        self.pictures.ends.entry(showing).or_insert(at);
+    }
+
+    /// Nothing more happens.
+    pub fn finish(&mut self, at: Time, found: &mut Vec<Found>) {
+        self.settle(None, found);
+        self.pictures.end(at, found);
+    }
+}
+
+impl Pictures {
+    fn take(&mut self, sent: &Sent, found: &mut Vec<Found>) {
+        if self.showing != Some(sent.showing) {
+            self.end(sent.at, found);
+            self.showing = Some(sent.showing);
+        }
+        self.between.lost += u64::from(sent.lost);
+        self.between.restored += u64::from(sent.lost && sent.arrived.is_some());
+        self.between.overtaken += u64::from(sent.overtaken);
+        match sent.arrived {
+            Some(arrived) if sent.starts_keyframe => {
+                // What was lost in front of it is no longer waited for.
+                self.between.keyframe = true;
+                self.ready = if self.intact { self.ready.max(arrived) } else { arrived };
+                self.intact = true;
+            }
+            Some(arrived) => self.ready = self.ready.max(arrived),
+            None => self.intact = false,
+        }
+        if sent.marker && self.intact {
+            self.show(sent.timestamp, found);
+        }
+    }
+
+    /// A picture can be shown.
+    fn show(&mut self, timestamp: u32, found: &mut Vec<Found>) {
+        let Some(showing) = self.showing else { return };
+        let at = self.ready;
+        let between = std::mem::take(&mut self.between);
+        let Some((last, last_timestamp)) = self.last.replace((at, timestamp)) else {
+            found.push(Found::First { showing, at });
+            return;
+        };
+        let interval = at.since(last).0;
+        if self.is_too_long(interval) {
+            found.extend(self.stood.take().map(Found::Stood));
+            let ticks = timestamp.wrapping_sub(last_timestamp);
+            let media = Duration::from_micros(u64::from(ticks) * 100 / 9);
+            self.stood = Some(Stood { showing, from: last, until: at, ended: true, media, between });
+            return;
+        }
+        if let Some(stood) = &mut self.stood {
+            if at.since(stood.until).0 < FREEZE_MORE && between.has_loss() {
+                stood.between.add(between);
+            } else {
+                found.extend(self.stood.take().map(Found::Stood));
+            }
+        }
+        if self.intervals.len() >= INTERVALS_MAX {
+            self.intervals.pop_front();
+        }
+        self.intervals.push_back(interval);
+    }
+
+    fn is_too_long(&self, interval: Duration) -> bool {
+        let Ok(count) = u32::try_from(self.intervals.len()) else { return false };
+        if self.intervals.len() < INTERVALS_MIN {
+            return false;
+        }
+        let average = self.intervals.iter().sum::<Duration>() / count;
+        interval > (average * FREEZE_TIMES).max(average + FREEZE_MORE)
+    }
+
+    /// No more pictures of what is shown come.
+    fn end(&mut self, at: Time, found: &mut Vec<Found>) {
+        let at = self.showing.and_then(|showing| self.ends.remove(&showing)).unwrap_or(at);
+        found.extend(self.stood.take().map(Found::Stood));
+        if let (Some(showing), Some((last, _))) = (self.showing, self.last)
+            && self.is_too_long(at.since(last).0)
+        {
+            let (from, media, between) = (last, Duration::ZERO, self.between);
+            let stood = Stood { showing, from, until: at, ended: false, media, between };
+            found.push(Found::Stood(stood));
+        }
+        *self = Self { ends: std::mem::take(&mut self.ends), ..Self::default() };
+    }
+}

@@ -1,0 +1,247 @@
+//! What is known so far of a track, and of somebody who watches it.
+
+use super::incoming::Incoming;
+use super::keyframes::KeyframeRequests;
+use super::model::{Freeze, Hop, Published, Second, Span, Time, Watched};
+use crate::core::command::Source;
+use crate::core::ids::TrackId;
+use crate::trace::facts::{PacketFacts, StreamNumber};
+
+/// Arrivals are counted by tenths of a second, to tell later whether anything came in a stretch of time.
+const TENTHS_MAX: usize = 10 * 3600 * 48;
+
+/// Counts by seconds of the call, from the first one on.
+#[derive(Debug, Default)]
+pub struct Seconds {
+    first: usize,
+    seconds: Vec<Second>,
+}
+
+impl Seconds {
+    /// From that moment on.
+    pub fn from(at: Time) -> Self {
+        Self { first: at.0.as_secs() as usize, seconds: Vec::new() }
+    }
+
+    /// The second that a moment is in; `None`: it is before the first, or so late that the trace must be wrong.
+    pub fn at(&mut self, at: Time) -> Option<&mut Second> {
+        let index = (at.0.as_secs() as usize).checked_sub(self.first)?;
+        if index >= self.seconds.len() && index < TENTHS_MAX / 10 {
+            self.seconds.resize(index + 1, Second::default());
+        }
+        self.seconds.get_mut(index)
+    }
+
+    /// A packet passed.
+    pub fn packet(&mut self, at: Time, length: u16) {
+        if let Some(second) = self.at(at) {
+            second.packets += 1;
+            second.bytes += u32::from(length);
+        }
+    }
+
+    /// A packet was lost.
+    pub fn lost(&mut self, at: Time) {
+        if let Some(second) = self.at(at) {
+            second.lost += 1;
+        }
+    }
+}
+
+/// Stretches of time that begin and end.
+#[derive(Debug, Default)]
+pub struct Spans {
+    done: Vec<Span>,
+    since: Option<Time>,
+}
+
+impl Spans {
+    /// One begins or ends. Whether that is new.
+    pub fn set(&mut self, at: Time, on: bool) -> bool {
+        match (self.since, on) {
+            (None, true) => self.since = Some(at),
+            (Some(from), false) => {
+                self.done.push(Span { from, to: at });
+                self.since = None;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// All of them.
+    pub fn finish(mut self, at: Time) -> Vec<Span> {
+        self.set(at, false);
+        self.done
+    }
+}
+
+/// A published track.
+#[derive(Debug)]
+pub struct Track {
+    /// Whose, by number.
+    pub person: usize,
+    /// Its id.
+    pub id: TrackId,
+    /// What it shows.
+    pub source: Source,
+    /// The codec that came last.
+    pub codec: Option<String>,
+    /// Since when.
+    pub published: Time,
+    /// Until when.
+    pub gone: Option<Time>,
+    /// When it was muted.
+    pub muted: Spans,
+    /// Key frames of it.
+    pub keyframes: KeyframeRequests,
+    /// What came.
+    pub seconds: Seconds,
+    /// The encoding that is forwarded.
+    pub followed: Option<StreamNumber>,
+    /// What went over the hop, of streams that are over.
+    pub hop: Hop,
+    tenths: Vec<u16>,
+}
+
+impl Track {
+    /// One that was published then.
+    pub fn new(at: Time, person: usize, id: TrackId, source: Source, muted: bool) -> Self {
+        let mut spans = Spans::default();
+        spans.set(at, muted);
+        Self {
+            person,
+            id,
+            source,
+            codec: None,
+            published: at,
+            gone: None,
+            muted: spans,
+            keyframes: KeyframeRequests::default(),
+            seconds: Seconds::from(at),
+            followed: None,
+            hop: Hop::default(),
+            tenths: Vec::new(),
+        }
+    }
+
+    /// A packet of it came.
+    pub fn came(&mut self, at: Time, packet: &PacketFacts) {
+        self.seconds.packet(at, packet.length);
+        let tenth = usize::try_from(at.0.as_millis() / 100).unwrap_or(usize::MAX);
+        if tenth < TENTHS_MAX {
+            if tenth >= self.tenths.len() {
+                self.tenths.resize(tenth + 1, 0);
+            }
+            self.tenths[tenth] = self.tenths[tenth].saturating_add(1);
+        }
+        if packet.starts_keyframe && self.is_video() {
+            self.keyframes.came(at, packet.timestamp);
+        }
+    }
+
+    /// Whether it is pictures.
+    pub fn is_video(&self) -> bool {
+        matches!(self.source, Source::Camera | Source::Screen)
+    }
+
+    /// How many packets came well within a stretch of time.
+    pub fn came_within(&self, from: Time, to: Time) -> u64 {
+        let (from, to) = (from.0.as_millis() / 100 + 1, to.0.as_millis() / 100);
+        let range = usize::try_from(from).unwrap_or(usize::MAX)..usize::try_from(to).unwrap_or(usize::MAX);
+        let end = range.end.min(self.tenths.len());
+        self.tenths.get(range.start..end).unwrap_or_default().iter().map(|count| u64::from(*count)).sum()
+    }
+
+    /// A stream of it is over, or everything is.
+    pub fn take_stream(&mut self, incoming: &mut Incoming) {
+        for since in incoming.end() {
+            self.seconds.lost(since);
+        }
+        self.hop.add(std::mem::take(&mut incoming.hop));
+    }
+
+    /// All that is known.
+    pub fn finish(self, at: Time) -> Published {
+        let to = self.gone.unwrap_or(at);
+        Published {
+            track: self.id.to_string(),
+            source: self.source,
+            codec: self.codec,
+            published: Span { from: self.published, to },
+            muted: self.muted.finish(to),
+            hop: self.hop,
+            keyframes: self.keyframes.keyframes,
+            keyframe_requests: self.keyframes.requests,
+            seconds: self.seconds.seconds,
+        }
+    }
+}
+
+/// A track in somebody's slot.
+#[derive(Debug)]
+pub struct Watching {
+    /// Who, by number.
+    pub person: usize,
+    /// What, by number.
+    pub track: usize,
+    /// In which slot.
+    pub mid: String,
+    /// Since when.
+    pub shown: Time,
+    /// Until when.
+    pub hidden: Option<Time>,
+    /// When it was paused.
+    pub paused: Spans,
+    /// When the first picture or sound was there.
+    pub first_after: Option<Time>,
+    /// What went over the hop.
+    pub hop: Hop,
+    /// Asked for again, and never had.
+    pub missed_upstream: u64,
+    /// When it stood still.
+    pub freezes: Vec<Freeze>,
+    /// What went.
+    pub seconds: Seconds,
+    /// A number for what is shown without interruption.
+    pub showing: usize,
+}
+
+impl Watching {
+    /// One that begins.
+    pub fn new(at: Time, person: usize, track: usize, mid: String, showing: usize) -> Self {
+        Self {
+            person,
+            track,
+            mid,
+            shown: at,
+            hidden: None,
+            paused: Spans::default(),
+            first_after: None,
+            hop: Hop::default(),
+            missed_upstream: 0,
+            freezes: Vec::new(),
+            seconds: Seconds::from(at),
+            showing,
+        }
+    }
+
+    /// All that is known.
+    pub fn finish(mut self, at: Time, of: String, track: &Track) -> Watched {
+        let to = self.hidden.unwrap_or(at);
+        self.freezes.sort_by_key(|freeze| freeze.span.from);
+        Watched {
+            of,
+            track: track.id.to_string(),
+            source: track.source,
+            mid: self.mid,
+            shown: Span { from: self.shown, to },
+            paused: self.paused.finish(to),
+            first_after: self.first_after,
+            hop: self.hop,
+            missed_upstream: self.missed_upstream,
+            freezes: self.freezes,
+            seconds: self.seconds.seconds,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Facts: what happened in a call, without what was said and shown in it: who came and went, what the server decided,
+//! the headers of packets, and what reports said of them. No payload, no keys, no passwords, no session descriptions.
+//!
+//! [Witness](super::witness) makes them from a replay; a stripped trace holds them; [explain](super::explain) tells a
+//! story from them. A later capability that decides something adds a fact of its own at the end of [`Fact`].
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::command::Source;
+use crate::core::event::{ClosingReason, LeaveReason, WaitingReason};
+use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::input::{Path, Transport};
+
+/// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
+pub const FACTS_VERSION: u16 = 1;
+
+/// A participant, in the order of joining, from 0.
+pub type PersonNumber = u32;
+/// A track, in the order of publishing, from 0.
+pub type TrackNumber = u32;
+/// A stream of packets, in the order of their first ones, from 0.
+pub type StreamNumber = u32;
+
+/// How packets get to a participant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Carrier {
+    /// UDP.
+    Udp,
+    /// ICE-TCP.
+    Tcp,
+    /// The embedded TURN server.
+    Turn,
+}
+
+/// A way to a participant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// How.
+    pub carrier: Carrier,
+    /// Their address; behind TURN a made-up one.
+    pub remote: SocketAddr,
+}
+
+/// Whether the embedded TURN server gave the address out: they are of the networks for documentation (RFC 5737).
+fn is_relayed(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V4(ip) if ip.is_documentation())
+}
+
+impl From<Path> for Route {
+    fn from(path: Path) -> Self {
+        let carrier = match path.transport {
+            Transport::Udp if is_relayed(path.remote.ip()) => Carrier::Turn,
+            Transport::Udp => Carrier::Udp,
+            Transport::Tcp => Carrier::Tcp,
+        };
+        Self { carrier, remote: path.remote }
+    }
+}
+
+/// Why somebody is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Departure {
+    /// As the others were told.
+    Left(LeaveReason),
+    /// As they were told.
+    Closed(ClosingReason),
+    /// Nobody was told anything.
+    Unknown,
+}
+
+/// The header of an RTP packet, and what the server made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PacketFacts {
+    /// Its stream; of a retransmission the stream that it repairs.
+    pub stream: StreamNumber,
+    /// Its sequence number; of a retransmission that of the original.
+    pub sequence: u16,
+    /// Its timestamp.
+    pub timestamp: u32,
+    /// Bytes of payload.
+    pub length: u16,
+    /// The marker bit: the last packet of a picture.
+    pub marker: bool,
+    /// A decoder can begin here.
+    pub starts_keyframe: bool,
+    /// It is a retransmission.
+    pub is_retransmission: bool,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fact {
+    /// Somebody entered. The first is person 0.
+    Joined {
+        /// Their id.
+        id: ParticipantId,
+        /// Their name.
+        name: String,
+    },
+    /// Somebody's signalling broke.
+    SignallingLost(PersonNumber),
+    /// They are back.
+    SignallingBack(PersonNumber),
+    /// The handshake is done: media can flow.
+    Connected(PersonNumber),
+    /// Somebody restarted ICE.
+    IceRestarted(PersonNumber),
+    /// Where somebody's media goes from now on; `None`: nowhere, no connectivity check came for too long.
+    Routed(PersonNumber, Option<Route>),
+    /// Somebody is gone.
+    Gone(PersonNumber, Departure),
+    /// Somebody publishes a track. The first is track 0.
+    Published {
+        /// Who.
+        person: PersonNumber,
+        /// The track.
+        id: TrackId,
+        /// What it shows.
+        source: Source,
+        /// Whether it starts muted.
+        muted: bool,
+    },
+    /// A track is gone.
+    Unpublished(TrackNumber),
+    /// A track was muted, or unmuted.
+    Muted(TrackNumber, bool),
+    /// A slot shows a track from now on.
+    Shown {
+        /// Whose slot.
+        person: PersonNumber,
+        /// The slot.
+        mid: String,
+        /// The track.
+        track: TrackNumber,
+    },
+    /// A slot shows nothing any more.
+    Hidden {
+        /// Whose slot.
+        person: PersonNumber,
+        /// The slot.
+        mid: String,
+    },
+    /// A track that somebody is subscribed to has no slot.
+    Waits(PersonNumber, TrackNumber, WaitingReason),
+    /// Somebody cannot decode a track.
+    CannotReceive(PersonNumber, TrackNumber),
+    /// A subscription was paused, or resumed.
+    Paused(PersonNumber, TrackNumber, bool),
+    /// A stream of packets from somebody began. The first stream of all is number 0.
+    Incoming {
+        /// Whose.
+        person: PersonNumber,
+        /// Of which track.
+        track: TrackNumber,
+        /// The codec's name.
+        codec: String,
+    },
+    /// A stream of packets to somebody began. The first stream of all is number 0.
+    Outgoing {
+        /// To whom.
+        person: PersonNumber,
+        /// The slot that it fills.
+        mid: String,
+        /// Whether it is pictures.
+        is_video: bool,
+    },
+    /// A stream is the encoding of its track that is forwarded.
+    Followed(StreamNumber),
+    /// A packet came.
+    Came(PacketFacts),
+    /// A packet went.
+    Went(PacketFacts),
+    /// We asked a publisher for packets again.
+    AskedAgain(StreamNumber, Vec<u16>),
+    /// We asked a publisher for a key frame.
+    AskedKeyframe(StreamNumber),
+    /// A receiver asked us for packets again.
+    WantedAgain(StreamNumber, Vec<u16>),
+    /// A receiver asked us for a key frame.
+    WantedKeyframe(StreamNumber),
+    /// A receiver reported on a stream (RFC 3550 §6.4.1).
+    Reported {
+        /// Which.
+        stream: StreamNumber,
+        /// Lost since the beginning.
+        lost: i32,
+        /// The highest sequence number that came.
+        highest: u16,
+        /// The round trip, as far as known.
+        round_trip: Option<Duration>,
+    },
+    /// Packets of a track were forwarded so long after the first of them had come.
+    Held(TrackNumber, Duration),
+    /// A deadline was served so much too late: the server, or its machine, was busy.
+    Late(Duration),
+}
+
+/// A fact with its time, as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Nanoseconds since the line before, of the first line: since the room was made.
+    pub after: u64,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// Takes facts, in their order.
+pub trait FactSink {
+    /// Something happened, so long after the room was made.
+    fn fact(&mut self, at: Duration, fact: &Fact);
+}

@@ -1,0 +1,479 @@
+//! Witness: looks on while a room is replayed, and says what happened as [facts](super::facts).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::facts::{Departure, Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber};
+use super::replay::Step;
+use super::wiretap::{Plain, PlainObserver, Way};
+use crate::core::command::Command;
+use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
+use crate::core::forward::descriptor::describe;
+use crate::core::forward::extensions::PassedExtensions;
+use crate::core::ids::{ParticipantId, Ssrc, TrackId};
+use crate::core::input::DtlsEvent;
+use crate::core::media::rtcp::{self, RtcpItem};
+use crate::core::negotiated::Codec;
+use crate::core::outbox::RoomOutput;
+use crate::core::record::RecordedInput;
+use crate::core::room::{ParticipantKey, PayloadForm, Room};
+use crate::wire::red;
+use crate::wire::rtp::RtpHeader;
+
+/// What is served later than this after its deadline is worth telling. Clocks of systems are that coarse.
+const LATE_MIN: Duration = Duration::from_millis(5);
+/// The same of packets that waited to be forwarded.
+const HELD_MIN: Duration = Duration::from_millis(1);
+
+/// Somebody who is in the room.
+#[derive(Debug)]
+struct Member {
+    number: PersonNumber,
+    id: ParticipantId,
+    route: Option<Route>,
+    departure: Departure,
+    slots: BTreeMap<String, TrackId>,
+    waiting: BTreeMap<TrackId, WaitingReason>,
+}
+
+#[derive(Debug)]
+struct KnownTrack {
+    number: TrackNumber,
+    owner: ParticipantKey,
+    muted: bool,
+    followed: Option<StreamNumber>,
+}
+
+/// Says what happened in a replayed room. It has to be given to a [`Wiretap`](super::wiretap::Wiretap).
+pub struct Witness<'s> {
+    sink: &'s mut dyn FactSink,
+    at: Duration,
+    people: u32,
+    tracks_made: u32,
+    streams: u32,
+    members: BTreeMap<ParticipantKey, Member>,
+    /// How many ufrags somebody had: each after the first is an ICE restart.
+    ufrags: BTreeMap<ParticipantKey, u32>,
+    tracks: BTreeMap<TrackId, KnownTrack>,
+    incoming: BTreeMap<(ParticipantKey, Ssrc), StreamNumber>,
+    outgoing: BTreeMap<(ParticipantKey, Ssrc), StreamNumber>,
+    /// Tracks whose packets have not been forwarded yet, with the first one's time.
+    pending: BTreeMap<TrackId, Duration>,
+    /// The same while they are being forwarded.
+    flushing: BTreeMap<TrackId, Duration>,
+    deadline: Option<Duration>,
+}
+
+impl fmt::Debug for Witness<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Witness").field("members", &self.members).finish_non_exhaustive()
+    }
+}
+
+impl<'s> Witness<'s> {
+    /// One that tells this sink.
+    pub fn new(sink: &'s mut dyn FactSink) -> Self {
+        Self {
+            sink,
+            at: Duration::ZERO,
+            people: 0,
+            tracks_made: 0,
+            streams: 0,
+            members: BTreeMap::new(),
+            ufrags: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            flushing: BTreeMap::new(),
+            deadline: None,
+        }
+    }
+
+    fn tell(&mut self, fact: &Fact) {
+        self.sink.fact(self.at, fact);
+    }
+
+    fn number(&self, key: ParticipantKey) -> Option<PersonNumber> {
+        self.members.get(&key).map(|member| member.number)
+    }
+
+    fn note_input(&mut self, step: &Step<'_>) {
+        match step.input {
+            RecordedInput::ConnectionLost(from) => {
+                if let Some(number) = self.number(*from) {
+                    self.tell(&Fact::SignallingLost(number));
+                }
+            }
+            RecordedInput::Dtls(of, event) if matches!(**event, DtlsEvent::Connected) => {
+                if let Some(number) = self.number(*of) {
+                    self.tell(&Fact::Connected(number));
+                }
+            }
+            RecordedInput::Command(from, _, command) => {
+                let is_done = |output: &RoomOutput| matches!(output, RoomOutput::Event(to, Event::Done(_)) if to == from);
+                if step.outputs.iter().any(is_done) {
+                    self.note_command(*from, command);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_command(&mut self, from: ParticipantKey, command: &Command) {
+        match command {
+            Command::Mute { track, muted } => self.mute(*track, *muted),
+            Command::Pause { track, paused } => {
+                let track = self.tracks.get(track).map(|track| track.number);
+                if let (Some(number), Some(track)) = (self.number(from), track) {
+                    self.tell(&Fact::Paused(number, track, *paused));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn mute(&mut self, track: TrackId, muted: bool) {
+        let Some(track) = self.tracks.get_mut(&track).filter(|track| track.muted != muted) else { return };
+        track.muted = muted;
+        let fact = Fact::Muted(track.number, muted);
+        self.tell(&fact);
+    }
+
+    fn note_output(&mut self, output: &RoomOutput) {
+        match output {
+            RoomOutput::Event(to, event) => self.note_event(*to, event),
+            RoomOutput::BindUfrag(of, _) => {
+                let ufrags = self.ufrags.entry(*of).or_default();
+                *ufrags += 1;
+                if let (Some(number), true) = (self.number(*of), self.ufrags.get(of) > Some(&1)) {
+                    self.tell(&Fact::IceRestarted(number));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_event(&mut self, to: ParticipantKey, event: &Event) {
+        match event {
+            Event::Joined(_, joined) => {
+                let member = Member {
+                    number: self.people,
+                    id: joined.participant,
+                    route: None,
+                    departure: Departure::Unknown,
+                    slots: BTreeMap::new(),
+                    waiting: BTreeMap::new(),
+                };
+                self.people += 1;
+                self.members.insert(to, member);
+                self.tell(&Fact::Joined { id: joined.participant, name: joined.name.clone() });
+            }
+            Event::Resumed(_, resumed) => {
+                if let Some(number) = self.number(to) {
+                    self.tell(&Fact::SignallingBack(number));
+                    self.note_slots(to, &resumed.slot_map);
+                }
+            }
+            Event::Answer { publications, .. } => self.note_publications(to, publications),
+            Event::SlotMap(map) => self.note_slots(to, map),
+            Event::CannotReceive { track, .. } => {
+                let track = self.tracks.get(track).map(|track| track.number);
+                if let (Some(number), Some(track)) = (self.number(to), track) {
+                    self.tell(&Fact::CannotReceive(number, track));
+                }
+            }
+            Event::Closing(reason) => self.departs(to, Departure::Closed(*reason)),
+            Event::Left(_) => self.departs(to, Departure::Left(crate::core::event::LeaveReason::Left)),
+            Event::ParticipantLeft(id, reason) => {
+                let key = self.members.iter().find(|(_, member)| member.id == *id).map(|(key, _)| *key);
+                if let Some(key) = key {
+                    self.departs(key, Departure::Left(*reason));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The first that anybody was told of a departure counts.
+    fn departs(&mut self, key: ParticipantKey, departure: Departure) {
+        if let Some(member) = self.members.get_mut(&key)
+            && member.departure == Departure::Unknown
+        {
+            member.departure = departure;
+        }
+    }
+
+    fn note_publications(&mut self, of: ParticipantKey, publications: &[PublicationInfo]) {
+        let Some(person) = self.number(of) else { return };
+        for PublicationInfo { info, .. } in publications {
+            if self.tracks.contains_key(&info.track) {
+                self.mute(info.track, info.muted);
+                continue;
+            }
+            let track = KnownTrack { number: self.tracks_made, owner: of, muted: info.muted, followed: None };
+            self.tracks_made += 1;
+            self.tracks.insert(info.track, track);
+            let (id, source, muted) = (info.track, info.source, info.muted);
+            self.tell(&Fact::Published { person, id, source, muted });
+        }
+        let is_gone = |id: &TrackId| !publications.iter().any(|publication| publication.info.track == *id);
+        self.forget_tracks(of, is_gone);
+    }
+
+    fn forget_tracks(&mut self, of: ParticipantKey, is_gone: impl Fn(&TrackId) -> bool) {
+        let gone = self.tracks.iter().filter(|(id, track)| track.owner == of && is_gone(id));
+        let gone: Vec<(TrackId, TrackNumber)> = gone.map(|(id, track)| (*id, track.number)).collect();
+        for (id, number) in gone {
+            self.tracks.remove(&id);
+            self.pending.remove(&id);
+            self.tell(&Fact::Unpublished(number));
+        }
+    }
+
+    fn note_slots(&mut self, of: ParticipantKey, map: &SlotMap) {
+        let Some(member) = self.members.get_mut(&of) else { return };
+        let person = member.number;
+        let shown = map.slots.iter().filter_map(|slot| Some((slot.mid.to_string(), slot.track?.0)));
+        let slots: BTreeMap<String, TrackId> = shown.collect();
+        let before = std::mem::replace(&mut member.slots, slots.clone());
+        let waiting: BTreeMap<TrackId, WaitingReason> = map.waiting.iter().copied().collect();
+        let waited = std::mem::replace(&mut member.waiting, waiting.clone());
+        for (mid, track) in &before {
+            if slots.get(mid) != Some(track) {
+                self.tell(&Fact::Hidden { person, mid: mid.clone() });
+            }
+        }
+        for (mid, id) in slots {
+            let track = self.tracks.get(&id).map(|track| track.number);
+            if let Some(track) = track.filter(|_| before.get(&mid) != Some(&id)) {
+                self.tell(&Fact::Shown { person, mid, track });
+            }
+        }
+        for (id, reason) in waiting {
+            let track = self.tracks.get(&id).map(|track| track.number);
+            if let Some(track) = track.filter(|_| waited.get(&id) != Some(&reason)) {
+                self.tell(&Fact::Waits(person, track, reason));
+            }
+        }
+    }
+
+    fn note_departures(&mut self, outputs: &[RoomOutput]) {
+        for output in outputs {
+            let RoomOutput::Gone(who) = output else { continue };
+            self.ufrags.remove(who);
+            self.incoming.retain(|(key, _), _| key != who);
+            self.outgoing.retain(|(key, _), _| key != who);
+            if let Some(member) = self.members.remove(who) {
+                self.tell(&Fact::Gone(member.number, member.departure));
+            }
+            self.forget_tracks(*who, |_| true);
+        }
+    }
+
+    fn note_routes(&mut self, step: &Step<'_>) {
+        let only = match step.input {
+            RecordedInput::Datagram { from, .. } => Some(*from),
+            _ => None,
+        };
+        let mut changed = Vec::new();
+        for (key, member) in &mut self.members {
+            if only.is_some_and(|only| only != *key) {
+                continue;
+            }
+            let Some(reach) = step.room.reach(*key) else { continue };
+            let route = reach.path.map(Route::from);
+            if route != member.route {
+                member.route = route;
+                changed.push(Fact::Routed(member.number, route));
+            }
+        }
+        for fact in changed {
+            self.tell(&fact);
+        }
+    }
+
+    fn stream(&mut self, fact: &Fact) -> StreamNumber {
+        let number = self.streams;
+        self.streams += 1;
+        self.tell(fact);
+        number
+    }
+
+    fn came(&mut self, packet: &Plain<'_>, room: &Room) -> Option<()> {
+        let person = self.number(packet.key)?;
+        let header = RtpHeader::parse(packet.bytes).ok()?;
+        let payload = header.payload(packet.bytes).ok()?;
+        let info = room.incoming_stream(packet.key, Ssrc(header.ssrc), header.payload_type)?;
+        let (ssrc, sequence, payload) = match info.form {
+            PayloadForm::Media => (Ssrc(header.ssrc), header.sequence, payload),
+            PayloadForm::Redundant => {
+                let (_, range) = red::primary(payload).ok()?;
+                (Ssrc(header.ssrc), header.sequence, payload.get(range)?)
+            }
+            PayloadForm::Retransmission { of } => {
+                let (sequence, original) = payload.split_first_chunk::<2>()?;
+                (of, u16::from_be_bytes(*sequence), original)
+            }
+        };
+        let track = self.tracks.get(&info.track)?.number;
+        let stream = match self.incoming.get(&(packet.key, ssrc)) {
+            Some(stream) => *stream,
+            None => {
+                let codec = info.codec.name().to_owned();
+                let stream = self.stream(&Fact::Incoming { person, track, codec });
+                self.incoming.insert((packet.key, ssrc), stream);
+                stream
+            }
+        };
+        if let Some(track) = self.tracks.get_mut(&info.track)
+            && info.is_followed
+            && track.followed != Some(stream)
+        {
+            track.followed = Some(stream);
+            self.tell(&Fact::Followed(stream));
+        }
+        if info.is_followed {
+            self.pending.entry(info.track).or_insert(packet.at);
+        }
+        let is_retransmission = matches!(info.form, PayloadForm::Retransmission { .. });
+        let fact = packet_facts(stream, sequence, &header, Some(info.codec), payload, is_retransmission)?;
+        self.tell(&Fact::Came(fact));
+        Some(())
+    }
+
+    fn went(&mut self, packet: &Plain<'_>, room: &Room) -> Option<()> {
+        let person = self.number(packet.key)?;
+        let header = RtpHeader::parse(packet.bytes).ok()?;
+        let payload = header.payload(packet.bytes).ok()?;
+        let info = room.outgoing_stream(packet.key, Ssrc(header.ssrc))?;
+        let (sequence, payload) = if info.is_retransmission {
+            let (sequence, original) = payload.split_first_chunk::<2>()?;
+            (u16::from_be_bytes(*sequence), original)
+        } else {
+            (header.sequence, payload)
+        };
+        if let Some((track, since)) = info.track.and_then(|id| Some((id, self.flushing.remove(&id)?))) {
+            let held = packet.at.saturating_sub(since);
+            let track = self.tracks.get(&track).map(|track| track.number);
+            if let Some(track) = track.filter(|_| held >= HELD_MIN) {
+                self.tell(&Fact::Held(track, held));
+            }
+        }
+        let stream = match self.outgoing.get(&(packet.key, info.main)) {
+            Some(stream) => *stream,
+            None => {
+                let is_video = info.codec.is_some_and(|codec| codec != Codec::Opus);
+                let stream = self.stream(&Fact::Outgoing { person, mid: info.mid.to_string(), is_video });
+                self.outgoing.insert((packet.key, info.main), stream);
+                stream
+            }
+        };
+        let fact = packet_facts(stream, sequence, &header, info.codec, payload, info.is_retransmission)?;
+        self.tell(&Fact::Went(fact));
+        Some(())
+    }
+
+    /// What a receiver said of what it gets.
+    fn heard(&mut self, packet: &Plain<'_>, room: &Room) {
+        let key = packet.key;
+        let round_trip = room.reach(key).and_then(|reach| reach.round_trip);
+        rtcp::parse(packet.bytes, &mut |item| {
+            let of = |ssrc: Ssrc| self.outgoing.get(&(key, ssrc)).copied();
+            let fact = match item {
+                RtcpItem::ReportBlock { block, .. } => of(block.ssrc).map(|stream| Fact::Reported {
+                    stream,
+                    lost: block.cumulative_lost,
+                    highest: block.highest_sequence as u16,
+                    round_trip,
+                }),
+                RtcpItem::Nack { media, lost } => {
+                    of(media).map(|stream| Fact::WantedAgain(stream, lost.collect()))
+                }
+                RtcpItem::Pli { media } | RtcpItem::Fir { media, .. } => of(media).map(Fact::WantedKeyframe),
+                _ => None,
+            };
+            if let Some(fact) = fact {
+                self.tell(&fact);
+            }
+        });
+    }
+
+    /// What we said to a publisher.
+    fn said(&mut self, packet: &Plain<'_>) {
+        let key = packet.key;
+        rtcp::parse(packet.bytes, &mut |item| {
+            let of = |ssrc: Ssrc| self.incoming.get(&(key, ssrc)).copied();
+            let fact = match item {
+                RtcpItem::Nack { media, lost } => {
+                    of(media).map(|stream| Fact::AskedAgain(stream, lost.collect()))
+                }
+                RtcpItem::Pli { media } | RtcpItem::Fir { media, .. } => of(media).map(Fact::AskedKeyframe),
+                _ => None,
+            };
+            if let Some(fact) = fact {
+                self.tell(&fact);
+            }
+        });
+    }
+}
+
+/// `None`: there is nothing in it, as in bandwidth probes.
+fn packet_facts(
+    stream: StreamNumber,
+    sequence: u16,
+    header: &RtpHeader,
+    codec: Option<Codec>,
+    payload: &[u8],
+    is_retransmission: bool,
+) -> Option<PacketFacts> {
+    if payload.is_empty() {
+        return None;
+    }
+    let described = codec.map(|codec| describe(codec, payload, &PassedExtensions::default()));
+    Some(PacketFacts {
+        stream,
+        sequence,
+        timestamp: header.timestamp,
+        length: u16::try_from(payload.len()).unwrap_or(u16::MAX),
+        marker: header.marker,
+        starts_keyframe: described.is_some_and(|described| described.starts_keyframe),
+        is_retransmission,
+    })
+}
+
+impl PlainObserver for Witness<'_> {
+    fn on_step(&mut self, step: &Step<'_>) {
+        self.at = step.at;
+        if let Some(late) = self.deadline.and_then(|deadline| step.at.checked_sub(deadline))
+            && late >= LATE_MIN
+        {
+            self.tell(&Fact::Late(late));
+        }
+        self.deadline = step.deadline;
+        self.flushing.clear();
+        if matches!(step.input, RecordedInput::Flush) {
+            self.flushing = std::mem::take(&mut self.pending);
+        }
+        for output in step.outputs {
+            self.note_output(output);
+        }
+        self.note_input(step);
+        self.note_routes(step);
+        self.note_departures(step.outputs);
+    }
+
+    fn on_packet(&mut self, packet: &Plain<'_>, room: &Room) {
+        match (packet.way, packet.is_rtcp) {
+            (Way::In, false) => {
+                self.came(packet, room);
+            }
+            (Way::Out, false) => {
+                self.went(packet, room);
+            }
+            (Way::In, true) => self.heard(packet, room),
+            (Way::Out, true) => self.said(packet),
+        }
+    }
+}
