@@ -1,11 +1,11 @@
 //! Story: a tape told in a world, step by step.
 
+use strait::core::command::Join;
 use strait::core::command::{Command, Lifeline, Source};
 use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId};
 use strait::core::input::{AdminCommand, DtlsEvent, Input, SrtpProfile, Transport};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
 use strait::core::record::RecordingId;
-use strait::core::command::Join;
 use strait::signal::native::{ClientMessage, encode_refusal, parse};
 use strait::sim::client::{Endpoint, Signal};
 use strait::sim::codec::VIDEO_CODECS;
@@ -23,8 +23,13 @@ const SOURCES: [Source; 4] = [Source::Microphone, Source::Camera, Source::Screen
 
 /// `core`: joins, offers, datagrams, time, faults and the operator, in any order.
 pub fn core(data: &[u8]) {
+    let _ = tell_core(data);
+}
+
+/// The same, and the traces of rooms that were recorded.
+pub fn tell_core(data: &[u8]) -> Vec<Vec<u8>> {
     let mut tape = Tape::new(data);
-    let (Some(seed), Some(options)) = (tape.byte(), tape.byte()) else { return };
+    let (Some(seed), Some(options)) = (tape.byte(), tape.byte()) else { return Vec::new() };
     let mut story = Story { world: World::new(seed), rounds: 0 };
     if options & 1 != 0 {
         story.world.record();
@@ -34,6 +39,7 @@ pub fn core(data: &[u8]) {
         story.tell(step);
     }
     story.world.end();
+    story.world.traced
 }
 
 /// `datagrams`: two people in a call, and then any datagrams from them, from strangers, and from whoever has their keys.
@@ -44,7 +50,7 @@ pub fn datagrams(data: &[u8]) {
     for who in 0..2 {
         story.tell(Step::Arrive { who, other_room: false, by_media: false });
     }
-    story.tell(Step::Live { rounds: 25 });
+    story.tell(Step::Live { rounds: 12 });
     for _ in 0..STEPS_MAX {
         let Some(kind) = tape.byte() else { break };
         let (who, Some(bytes)) = (kind >> 4, tape.bytes()) else { break };
@@ -90,7 +96,9 @@ impl Story {
                 world.with(somebody(who), |one, now, post| act(one, now.micros, post, what, of));
             }
             Step::Lose { who, up, down } => world.people[somebody(who)].loss = (up, down),
-            Step::Deliver { which, again, at, xor } => self.deliver(usize::from(which), again, usize::from(at), xor),
+            Step::Deliver { which, again, at, xor } => {
+                self.deliver(usize::from(which), again, usize::from(at), xor)
+            }
             Step::Say { at, cut, insert } => self.say(usize::from(at), usize::from(cut), &insert),
             Step::Datagram { from, bytes } => {
                 let remote = match world.people.get(usize::from(from.who)) {

@@ -96,6 +96,8 @@ pub struct World {
     /// Keys were made up: nobody knows whether clients can open what they get.
     pub keys_made_up: bool,
     traces: BTreeMap<u64, TraceWriter<Vec<u8>>>,
+    /// Traces of rooms that have ended.
+    pub traced: Vec<Vec<u8>>,
     entropy: Dice,
 }
 
@@ -161,6 +163,7 @@ impl World {
             deadline: None,
             keys_made_up: false,
             traces: BTreeMap::new(),
+            traced: Vec::new(),
             entropy: Dice::of(u64::from(seed), "entropy", 0),
         }
     }
@@ -208,7 +211,10 @@ impl World {
         let (mut events, mut requests, mut datagrams) = (Vec::new(), Vec::new(), Vec::new());
         let bound = OUTPUTS_MAX.min(fed * 2000);
         let deadline = loop {
-            assert!(events.len() + requests.len() + datagrams.len() < bound, "{fed} inputs, outputs without end");
+            assert!(
+                events.len() + requests.len() + datagrams.len() < bound,
+                "{fed} inputs, outputs without end"
+            );
             match self.sfu.poll_output() {
                 Output::Timeout(at) => break at,
                 Output::Event { connection, event } => events.push((connection, event)),
@@ -453,7 +459,9 @@ impl World {
                 RecordingOutput::End(id) => {
                     let writer = self.traces.remove(&id.0).expect("a recording begins first");
                     let end = EndOfTrace { complete: true, reason: "the room ended".to_owned() };
-                    self.replay(&writer.end(&end).expect("memory"));
+                    let trace = writer.end(&end).expect("memory");
+                    self.replay(&trace);
+                    self.traced.push(trace);
                 }
             }
         }
@@ -468,7 +476,7 @@ impl World {
     }
 
     /// Everybody goes without a word, and nothing is left.
-    pub fn end(mut self) {
+    pub fn end(&mut self) {
         self.batch = false;
         self.drain();
         for person in &mut self.people {

@@ -1,17 +1,97 @@
-//! The fuzz targets on stable Rust.
+//! The fuzz targets on stable Rust: every seed through its target's body, and changed a little, always in the same way.
+
+mod mutate;
+mod seeds;
+
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
+}
+
+/// The seeds of a target in the tree, in the order of their names.
+fn seeds_of(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder("seeds").join(target))
+        .unwrap_or_else(|error| panic!("{target} has no seeds ({error}); see fuzz/README.md"))
+        .map(|entry| entry.expect("a file").path())
+        .collect();
+    files.sort();
+    let read = |path: PathBuf| (path.clone(), fs::read(path).expect("a file"));
+    files.into_iter().map(read).collect()
+}
+
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+/// A room catches what goes wrong in it; here that is a fault, too.
+fn count_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        print(panic);
+    }));
+}
+
 #[test]
-fn smoke() {
-    use fuzz::step::Step;
-    let mut tape = vec![3, 1];
-    for who in 0..3 { Step::Arrive { who, other_room: false, by_media: false }.write(&mut tape); }
-    Step::Live { rounds: 60 }.write(&mut tape);
-    let at = std::time::Instant::now();
-    for _ in 0..1 { fuzz::story::core(&tape); }
-    println!("{:?}", at.elapsed() / 20);
-    let at = std::time::Instant::now();
-    for _ in 0..1 { fuzz::story::datagrams(&[std::env::var("SEED").unwrap().parse().unwrap()]); }
-    println!("{:?}", at.elapsed() / 20);
+fn every_seed_and_what_it_may_become_holds_what_its_target_asks() {
+    count_panics();
+    for (target, body) in fuzz::TARGETS {
+        let seeds = seeds_of(target);
+        assert!(!seeds.is_empty(), "{target} has no seeds");
+        for (path, seed) in seeds {
+            let run = |what: &str, bytes: &[u8]| {
+                let caught = std::panic::catch_unwind(|| body(bytes));
+                let file = path.display();
+                assert!(
+                    caught.is_ok() && PANICS.load(Ordering::Relaxed) == 0,
+                    "{target} fails with {what} of {file}: {bytes:02x?}"
+                );
+            };
+            run("the whole", &seed);
+            for number in 0..mutate::count(target) {
+                run(&format!("change {number}"), &mutate::change(&seed, number));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_target_has_its_file_and_is_named_in_the_manifest_and_in_the_readme() {
+    let manifest = fs::read_to_string(folder("Cargo.toml")).expect("a manifest");
+    let readme = fs::read_to_string(folder("README.md")).expect("a readme");
+    for (target, _) in fuzz::TARGETS {
+        let file = folder("fuzz_targets").join(format!("{target}.rs"));
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert!(text.contains(&format!("run(\"{target}\"")), "{} runs another target", file.display());
+        assert!(manifest.contains(&format!("name = \"{target}\"")), "add {target} to fuzz/Cargo.toml");
+        assert!(readme.contains(&format!("`{target}`")), "say in fuzz/README.md what {target} checks");
+    }
+}
+
+#[test]
+fn a_story_is_read_as_it_was_written() {
+    for (_, seed) in seeds_of("core") {
+        let mut tape = fuzz::tape::Tape::new(&seed[2..]);
+        let mut written = seed[..2].to_vec();
+        while let Some(step) = fuzz::step::Step::read(&mut tape) {
+            step.write(&mut written);
+        }
+        assert_eq!(written, seed);
+        assert!(tape.rest().is_empty());
+    }
+}
+
+/// Writes `fuzz/seeds/` anew: `cargo test --test corpus -- --ignored`.
+#[test]
+#[ignore = "it writes into the tree"]
+fn write_the_seeds() {
+    for (target, name, content) in seeds::all() {
+        let folder = folder("seeds").join(target);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(name), content).expect("a file");
+    }
 }
