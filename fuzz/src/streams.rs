@@ -75,14 +75,17 @@ pub fn munger(data: &[u8]) {
     }
 }
 
+/// Packets that wait to be reported, by number: the number extended, and when they came, in units of 250 µs.
+type Pending = BTreeMap<u16, Vec<(u64, u64)>>;
+
 /// `twcc`: every packet that came is reported, with its time, as somebody else's parser reads it.
 pub fn twcc(data: &[u8]) {
     let mut tape = Tape::new(data);
     let (Some(start), Some(sequence)) = (tape.short(), tape.short()) else { return };
     let epoch = Instant::now();
     let mut recorder = TransportFeedbackRecorder::new(epoch);
-    let (mut micros, mut sequence, mut pending) = (u64::from(start) * 1000, sequence, BTreeMap::new());
-    let mut newest = None;
+    let (mut micros, mut sequence, mut pending) = (u64::from(start) * 1000, sequence, Pending::new());
+    let (mut newest, mut noted) = (None, 0);
     while let Some(kind) = tape.byte() {
         match kind & 3 {
             0 => sequence = sequence.wrapping_add(1),
@@ -104,20 +107,21 @@ pub fn twcc(data: &[u8]) {
             }
         }
         micros += u64::from(kind >> 2) * 50;
-        if pending.len() >= PENDING_MAX {
+        noted += 1;
+        if noted > PENDING_MAX {
             break;
         }
-        // Two packets half the numbers apart have no order.
-        let newest = newest.get_or_insert(sequence);
-        let ahead = sequence.wrapping_sub(*newest);
-        if ahead == 0x8000 {
-            continue;
-        }
-        if ahead < 0x8000 {
-            *newest = sequence;
-        }
+        // Numbers go round: what is half of them away or more is told apart by what came before.
+        let newest = newest.get_or_insert(1_u64 << 32 | u64::from(sequence));
+        let ahead = sequence.wrapping_sub(*newest as u16).cast_signed();
+        let extended = newest.wrapping_add_signed(i64::from(ahead));
+        *newest = extended.max(*newest);
         recorder.on_packet(epoch + Duration::from_micros(micros), sequence);
-        pending.entry(sequence).or_insert_with(Vec::new).push(micros / 250);
+        let waiting = pending.entry(sequence).or_insert_with(Vec::new);
+        // Of two with one number the first counts.
+        if !waiting.iter().any(|(other, _)| *other == extended) {
+            waiting.push((extended, micros / 250));
+        }
     }
     micros += 200_000;
     report(&mut recorder, epoch + Duration::from_micros(micros), &mut pending);
@@ -126,7 +130,7 @@ pub fn twcc(data: &[u8]) {
 }
 
 /// Writes all that is due, and strikes it off.
-fn report(recorder: &mut TransportFeedbackRecorder, now: Instant, pending: &mut BTreeMap<u16, Vec<u64>>) {
+fn report(recorder: &mut TransportFeedbackRecorder, now: Instant, pending: &mut Pending) {
     let mut out = Vec::new();
     while recorder.write(now, Ssrc(1), Ssrc(2), &mut out) {
         assert!(out.len() <= FEEDBACK_BYTES_MAX && !out.is_empty());
@@ -141,7 +145,7 @@ fn report(recorder: &mut TransportFeedbackRecorder, now: Instant, pending: &mut 
     }
 }
 
-fn strike_off(packet: &[u8], pending: &mut BTreeMap<u16, Vec<u64>>) {
+fn strike_off(packet: &[u8], pending: &mut Pending) {
     let packet = Packet::parse(packet).expect("an RTCP packet");
     let feedback = packet.try_as::<TransportFeedback<'_>>().expect("transport feedback");
     let twcc = feedback.parse_fci::<rtcp_types::Twcc<'_>>().expect("transport-wide");
@@ -150,10 +154,14 @@ fn strike_off(packet: &[u8], pending: &mut BTreeMap<u16, Vec<u64>>) {
         let (sequence, status) = packet.expect("whole");
         if let TwccPacketStatus::Received { delta } = status {
             time += i64::from(delta);
-            let times = pending.remove(&sequence).expect("a packet that came, and is reported once");
             // The reference time has 24 bits of 64 ms.
             let told = time.rem_euclid(256 << 24) as u64;
-            assert!(times.contains(&(told % (256 << 24))), "{sequence}: {told} is none of {times:?}");
+            let waiting = pending.get_mut(&sequence).expect("a packet that came, and is reported once");
+            let found = waiting.iter().position(|(_, came)| *came == told);
+            waiting.remove(found.unwrap_or_else(|| panic!("{sequence}: {told} is none of {waiting:?}")));
+            if waiting.is_empty() {
+                pending.remove(&sequence);
+            }
         }
     }
 }

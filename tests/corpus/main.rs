@@ -6,9 +6,9 @@ mod seeds;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
@@ -25,13 +25,15 @@ fn seeds_of(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(read).collect()
 }
 
-static PANICS: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static PANICS: Cell<u32> = const { Cell::new(0) };
+}
 
 /// A room catches what goes wrong in it; here that is a fault, too.
 fn count_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        PANICS.fetch_add(1, Ordering::Relaxed);
+        PANICS.set(PANICS.get() + 1);
         print(panic);
     }));
 }
@@ -47,7 +49,7 @@ fn every_seed_and_what_it_may_become_holds_what_its_target_asks() {
                 let caught = std::panic::catch_unwind(|| body(bytes));
                 let file = path.display();
                 assert!(
-                    caught.is_ok() && PANICS.load(Ordering::Relaxed) == 0,
+                    caught.is_ok() && PANICS.get() == 0,
                     "{target} fails with {what} of {file}: {bytes:02x?}"
                 );
             };

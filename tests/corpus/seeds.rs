@@ -458,7 +458,7 @@ const MESSAGES: [(&str, &str); 11] = [
     ),
     (
         "offer",
-        r#"{"type":"offer","id":-7,"data":{"sdp":"v=0\r\n","publications":[{"mid":"0","source":"microphone","muted":true},{"mid":"x_1","source":"screen-audio"}]}}"#,
+        r#"{"type":"offer","id":-7,"data":{"sdp":"v=0","publications":[{"mid":"0","source":"camera","muted":true},{"mid":"x_","source":"screen"}]}}"#,
     ),
     ("mute", r#"{"type":"mute","data":{"trackId":"t-0123456789abc","muted":true}}"#),
     ("subscribe", r#"{"type":"subscribe","id":2,"data":{"trackId":"t-0123456789abc"}}"#),
@@ -483,7 +483,8 @@ const REQUESTS: [(&str, &str); 9] = [
     ),
     (
         "whip",
-        "POST /whip/standup HTTP/1.1\nHost: a\nContent-Type: application/sdp\nAuthorization: Bearer t\nContent-Length: 5\n\nv=0\r",
+        "POST /whip/standup HTTP/1.1\nHost: a\nContent-Type: application/sdp\n\
+         Content-Length: 5\n\nv=0\r",
     ),
     (
         "whep",
