@@ -458,7 +458,7 @@ const MESSAGES: [(&str, &str); 11] = [
     ),
     (
         "offer",
-        r#"{"type":"offer","id":-7,"data":{"sdp":"v=0","publications":[{"mid":"0","source":"camera","muted":true},{"mid":"x_","source":"screen"}]}}"#,
+        r#"{"type":"offer","data":{"sdp":"v=0","publications":[{"mid":"0","source":"camera","muted":true},{"mid":"x_","source":"screen"}]}}"#,
     ),
     ("mute", r#"{"type":"mute","data":{"trackId":"t-0123456789abc","muted":true}}"#),
     ("subscribe", r#"{"type":"subscribe","id":2,"data":{"trackId":"t-0123456789abc"}}"#),
