@@ -458,7 +458,7 @@ const MESSAGES: [(&str, &str); 11] = [
     ),
     (
         "offer",
-        r#"{"type":"offer","data":{"sdp":"v=0","publications":[{"mid":"0","source":"camera","muted":true},{"mid":"x_","source":"screen"}]}}"#,
+        r#"{"type":"offer","id":-7,"data":{"sdp":"v=0","publications":[{"mid":"0","source":"camera","muted":true}]}}"#,
     ),
     ("mute", r#"{"type":"mute","data":{"trackId":"t-0123456789abc","muted":true}}"#),
     ("subscribe", r#"{"type":"subscribe","id":2,"data":{"trackId":"t-0123456789abc"}}"#),
@@ -497,7 +497,7 @@ const REQUESTS: [(&str, &str); 9] = [
     ),
     (
         "proxied",
-        "GET / HTTP/1.1\nHost: a:1\nX-Forwarded-For: 192.0.2.1, [2001:db8::1]:5\nX-Forwarded-Proto: http, https\nX-Forwarded-Host: b\nVia: x\n\n",
+        "GET / HTTP/1.1\nHost: a:1\nX-Forwarded-For: 192.0.2.1, [2001:db8::1]:5\nX-Forwarded-Proto: http, https\nVia: x\n\n",
     ),
     ("expecting", "POST /admin/v1/recordings HTTP/1.1\nHost: a\nExpect: 100-continue\nContent-Length: 9\n\n"),
     (
