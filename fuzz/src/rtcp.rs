@@ -65,7 +65,7 @@ fn write(items: &[Item]) -> Vec<u8> {
                 writer.sender_report(*ssrc, *ntp, *rtp_timestamp, *packets, *octets, &[]);
             }
             Item::Plain(RtcpItem::ReportBlock { sender, block }) => {
-                writer.receiver_report(*sender, &[*block])
+                writer.receiver_report(*sender, &[*block]);
             }
             Item::Plain(RtcpItem::Pli { media }) => writer.pli(Ssrc(1), *media),
             Item::Plain(RtcpItem::Fir { media, command }) => writer.fir(Ssrc(1), *media, *command),
@@ -83,7 +83,7 @@ fn normal(items: Vec<Item>) -> Vec<Item> {
         match (all.last_mut(), item) {
             (_, Item::Nack(_, lost)) if lost.is_empty() => {}
             (Some(Item::Nack(media, before)), Item::Nack(other, lost)) if *media == other => {
-                before.extend(lost)
+                before.extend(lost);
             }
             (_, item) => all.push(item),
         }

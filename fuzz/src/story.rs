@@ -97,7 +97,7 @@ impl Story {
             }
             Step::Lose { who, up, down } => world.people[somebody(who)].loss = (up, down),
             Step::Deliver { which, again, at, xor } => {
-                self.deliver(usize::from(which), again, usize::from(at), xor)
+                self.deliver(usize::from(which), again, usize::from(at), xor);
             }
             Step::Say { at, cut, insert } => self.say(usize::from(at), usize::from(cut), &insert),
             Step::Datagram { from, bytes } => {

@@ -70,7 +70,7 @@ impl World {
         let kind = tape.byte()?;
         let who = kind >> 4;
         match kind & 0x0f {
-            0..=3 => self.send(who, &tape.bytes()?.to_vec()),
+            0..=3 => self.send(who, tape.bytes()?),
             4..=9 => {
                 let method = [1, 3, 4, 6, 7, 8, 9, 0xfff][usize::from(tape.byte()?) % 8];
                 let attributes = tape.bytes()?;
@@ -129,7 +129,10 @@ impl World {
         let mut request = Message::builder_request(Method::new(method), MessageWriteVec::new());
         let mut rest = Tape::new(attributes);
         while let (Some(kind), Some(value)) = (rest.short(), rest.bytes()) {
-            request.add_attribute(&RawAttribute::new(kind.into(), value)).ok()?;
+            // Signatures have a place of their own.
+            if ![0x0008, 0x001c, 0x8028].contains(&kind) {
+                request.add_attribute(&RawAttribute::new(kind.into(), value)).ok()?;
+            }
         }
         if let Some((realm, nonce)) = &self.challenge {
             request.add_attribute(&Username::new(&self.username).ok()?).ok()?;

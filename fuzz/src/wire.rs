@@ -79,7 +79,7 @@ pub fn stun(data: &[u8]) {
         assert!(!words::datagram(&data[..length], data.len()).is_empty());
     }
     if let Some(message) = stun::peek(data) {
-        assert!(data.len() >= 20 && data.len() % 4 == 0 && message.method <= 0xfff);
+        assert!(data.len() >= 20 && data.len().is_multiple_of(4) && message.method <= 0xfff);
         assert!(kind == Kind::Stun || data[0] > 3);
         if let Some(ufrag) = message.local_ufrag() {
             let username = message.username.expect("a ufrag is of a user name");

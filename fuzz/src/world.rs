@@ -498,14 +498,14 @@ impl World {
 
 /// Whether it is a reply to a request that no client of ours made.
 fn is_foreign(event: &Event) -> bool {
-    let request = match event {
-        Event::Joined(request, _)
-        | Event::Resumed(request, _)
-        | Event::Answer { request, .. }
-        | Event::Done(request)
-        | Event::Refused(request, _)
-        | Event::Left(request) => request,
-        _ => return false,
+    let (Event::Joined(request, _)
+    | Event::Resumed(request, _)
+    | Event::Answer { request, .. }
+    | Event::Done(request)
+    | Event::Refused(request, _)
+    | Event::Left(request)) = event
+    else {
+        return false;
     };
     request.as_ref().is_some_and(|request| &*request.0 == FOREIGN)
 }
