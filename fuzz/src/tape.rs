@@ -13,11 +13,6 @@ impl<'a> Tape<'a> {
         Self { rest: bytes }
     }
 
-    /// What has not been read.
-    pub fn rest(self) -> &'a [u8] {
-        self.rest
-    }
-
     /// One byte.
     pub fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.rest.split_first()?;
