@@ -77,6 +77,17 @@ impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
         Some(key)
     }
 
+    /// Moves all keys whose deadline is due to `due`, in the order of the keys. They have none from then on.
+    ///
+    /// Not in the order of their times: what a key is woken for may have been due for long or be a false alarm, and
+    /// in which order things happen must not depend on that.
+    pub fn take_due(&mut self, now: Instant, due: &mut Vec<K>) {
+        while let Some(key) = self.pop_due(now) {
+            due.push(key);
+        }
+        due.sort_unstable();
+    }
+
     /// How many keys have a deadline.
     pub fn len(&self) -> usize {
         self.armed.len()

@@ -38,6 +38,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// All header fields in order, names in lower case.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The first header field of that name (in lower case).
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())

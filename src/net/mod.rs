@@ -22,6 +22,8 @@ pub(crate) mod dtls;
 mod entropy;
 mod event_loop;
 mod frame_queue;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod http_connection;
 mod ice_tcp;

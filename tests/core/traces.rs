@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::process::{Command as Process, Output as ProcessOutput};
 use std::time::{Duration, Instant};
 
-use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone};
+use strait::core::command::{Command, Kind};
 use strait::core::ids::RoomId;
 use strait::core::input::AdminCommand;
 use strait::core::record::Record;
 use strait::core::recordings::RecordingOutput;
-use strait::core::{Input, Sfu};
+use strait::core::{Input, Output, Sfu};
+use strait::sim::codec::CodecName;
+use strait::sim::sdp::{self, Numbering, Role, Section};
 use strait::trace::reader::records;
 use strait::trace::{EndOfTrace, Header, Replayed, Trace, TraceWriter, replay};
 
@@ -178,6 +180,38 @@ fn one_room_out_of_a_server_that_holds_fifty_replays_alone() {
         assert_eq!(replayed.parted, None);
         assert!(replayed.inputs > 60 && replayed.outputs > 60, "{replayed:?}");
     }
+}
+
+#[test]
+fn people_who_expire_at_one_moment_do_so_in_one_order_however_long_the_process_has_run() {
+    let mut world = recorded("*");
+    for name in ["Anna", "Ben"] {
+        world.join("standup", name);
+    }
+    let connections = [0, 1].map(|person| world.clients[person].connection);
+    // The engine wakes whoever declares a stream, once, some hours after the process began: in the shifted replay.
+    let section = |role| Section { kind: Kind::Audio, role, codecs: vec![CodecName::Opus] };
+    let sections = [section(Role::Slot), section(Role::Publish { declared: Some((1, 2)) })];
+    let fingerprint = vec!["AB"; 32].join(":");
+    let sdp = sdp::offer(1, Numbering(0), ("ufrag", "0123456789012345678901"), &fingerprint, &sections);
+    let command = Command::Offer { sdp, publications: Vec::new() };
+    let ben = connections[1];
+    world.sfu.handle_input(world.now, Input::Command { connection: ben, request: None, command });
+    for connection in connections {
+        world.sfu.handle_input(world.now, Input::ConnectionLost(connection));
+    }
+    // Nobody is there to be told anything.
+    while !matches!(world.sfu.poll_output(), Output::Timeout(_)) {}
+    world.now += Duration::from_secs(60);
+    world.sfu.handle_input(world.now, Input::Timeout);
+    let mut collected = Traces::default();
+    collected.collect(&mut world.sfu);
+    for trace in collected.done.values() {
+        for shift in [Duration::ZERO, Duration::from_secs(100_000)] {
+            assert_eq!(replayed(trace, shift).parted, None);
+        }
+    }
+    assert_eq!(collected.done.len(), 1);
 }
 
 #[test]

@@ -1,0 +1,4 @@
+//! Signalling messages.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| strait_fuzz::run("signalling", data));

@@ -1,0 +1,42 @@
+//! What the fuzz targets do with their bytes, and what must hold then. The targets themselves are one line each, in
+//! `fuzz_targets/`; `tests/corpus` runs the same bodies on stable Rust.
+
+pub mod http;
+pub mod rtcp;
+pub mod step;
+pub mod story;
+pub mod streams;
+pub mod tape;
+pub mod text;
+pub mod trace;
+pub mod turn;
+pub mod wire;
+pub mod world;
+
+/// What a target does.
+pub type Body = fn(&[u8]);
+
+/// All targets, by name.
+pub const TARGETS: [(&str, Body); 13] = [
+    ("core", story::core),
+    ("datagrams", story::datagrams),
+    ("sdp_offer", text::sdp_offer),
+    ("trace", trace::trace),
+    ("rtp", wire::rtp),
+    ("munger", streams::munger),
+    ("rtcp", rtcp::rtcp),
+    ("twcc", streams::twcc),
+    ("turn", turn::turn),
+    ("signalling", text::signalling),
+    ("http", http::http),
+    ("stun", wire::stun),
+    ("tcp_stream", wire::tcp_stream),
+];
+
+/// Runs the target of that name.
+#[allow(dead_code, reason = "the stable tests walk the table")]
+pub fn run(name: &str, data: &[u8]) {
+    let target = TARGETS.iter().find(|(known, _)| *known == name);
+    let (_, body) = target.expect("targets stand in TARGETS");
+    body(data);
+}

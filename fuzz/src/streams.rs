@@ -1,0 +1,167 @@
+//! What keeps state between packets: the munger, and the recorder of transport-wide feedback.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rtcp_types::{Packet, RtcpPacketParser, TransportFeedback, TwccPacketStatus};
+use strait::core::forward::descriptor::FrameCounters;
+use strait::core::forward::munger::{Incoming, Munger, Stretch};
+use strait::core::forward::publication::PublicationKey;
+use strait::core::ids::{Ssrc, TrackId};
+use strait::core::media::twcc::{FEEDBACK_BYTES_MAX, PENDING_MAX, TransportFeedbackRecorder};
+
+use super::tape::Tape;
+
+/// `munger`: packets of sources that come and go become one stream. No number is ever given to two packets (it would be
+/// sealed twice with one nonce), what was apart by so much stays so, and a number of ours leads back to its packet.
+pub fn munger(data: &[u8]) {
+    let mut tape = Tape::new(data);
+    let (Some(flags), Some(sequence)) = (tape.byte(), tape.short()) else { return };
+    let key = PublicationKey(0);
+    let mut now = Instant::now();
+    // Streams begin where roll-over counters cannot be mistaken.
+    let mut munger = Munger::new(now, 90_000, flags & 1 != 0, sequence & 0x7fff, 7);
+    let mut stretch = Stretch { track: TrackId(1), publication: key, generation: 0 };
+    let mut index: u64 = 65_000;
+    let mut given: BTreeMap<u64, (Stretch, u64)> = BTreeMap::new();
+    let (mut highest, mut last) = (None, None);
+    while let (Some(kind), Some(by)) = (tape.byte(), tape.short()) {
+        match kind & 7 {
+            0 => {
+                stretch.generation += 1;
+                last = None;
+            }
+            1 => {
+                stretch.track = TrackId(u64::from(by & 3));
+                stretch.generation += 1;
+                last = None;
+            }
+            2 => {
+                munger.promise(now);
+                last = None;
+            }
+            3 => {
+                munger.desynchronise();
+                last = None;
+            }
+            4 => index = index.saturating_add(u64::from(by)),
+            5 => index = index.saturating_sub(u64::from(by)),
+            _ => index += 1,
+        }
+        now += Duration::from_millis(u64::from(kind >> 3));
+        let counters = FrameCounters {
+            picture_id: Some(by & 0x7fff),
+            picture_id_is_short: false,
+            tl0_picture_index: Some(by as u8),
+            frame_number: Some(by),
+        };
+        let starts_keyframe = kind & 8 != 0;
+        let incoming = Incoming { index, timestamp: u32::from(by) << 16, starts_keyframe, counters };
+        let Some(rewrite) = munger.forward(now, stretch, &incoming) else { continue };
+        let packet = (stretch, index);
+        let owner = *given.entry(rewrite.index).or_insert(packet);
+        assert_eq!(owner, packet, "two packets got the number {}", rewrite.index);
+        if let Some((before_in, before_out)) = last.filter(|_| !rewrite.first) {
+            let (before_in, before_out): (u64, u64) = (before_in, before_out);
+            assert_eq!(index.wrapping_sub(before_in), rewrite.index.wrapping_sub(before_out));
+        }
+        last = Some((index, rewrite.index));
+        highest = highest.max(Some(rewrite.index));
+        if highest.is_some_and(|highest| highest - rewrite.index < 0x8000) {
+            assert_eq!(munger.origin(rewrite.index as u16), Some(packet));
+            let again = munger.again(stretch, &incoming).expect("it has just been sent");
+            assert!(given.get(&again.index) == Some(&packet), "sent again under a number of another packet");
+        }
+    }
+}
+
+/// Packets that wait to be reported, by number: the number extended, and when they came, in units of 250 µs.
+type Pending = BTreeMap<u16, Vec<(u64, u64)>>;
+
+/// `twcc`: every packet that came is reported, with its time, as somebody else's parser reads it.
+pub fn twcc(data: &[u8]) {
+    let mut tape = Tape::new(data);
+    let (Some(start), Some(sequence)) = (tape.short(), tape.short()) else { return };
+    let epoch = Instant::now();
+    let mut recorder = TransportFeedbackRecorder::new(epoch);
+    let (mut micros, mut sequence, mut pending) = (u64::from(start) * 1000, sequence, Pending::new());
+    let (mut newest, mut noted) = (None, 0);
+    while let Some(kind) = tape.byte() {
+        match kind & 3 {
+            0 => sequence = sequence.wrapping_add(1),
+            1 => sequence = sequence.wrapping_add(u16::from(kind >> 2)),
+            2 => sequence = sequence.wrapping_sub(u16::from(kind >> 2)),
+            _ => {
+                let Some(by) = tape.short() else { break };
+                match kind >> 2 & 3 {
+                    0 => sequence = sequence.wrapping_add(by),
+                    1 => micros += u64::from(by) * 100,
+                    2 => micros += u64::from(by) * 1_000,
+                    _ => {
+                        let due = recorder.deadline();
+                        micros = due.map_or(micros, |due| micros.max((due - epoch).as_micros() as u64));
+                        report(&mut recorder, epoch + Duration::from_micros(micros), &mut pending);
+                    }
+                }
+                continue;
+            }
+        }
+        micros += u64::from(kind >> 2) * 50;
+        noted += 1;
+        if noted > PENDING_MAX {
+            break;
+        }
+        // Numbers go round: what is half of them away or more is told apart by what came before.
+        let newest = newest.get_or_insert(1_u64 << 32 | u64::from(sequence));
+        let ahead = sequence.wrapping_sub(*newest as u16).cast_signed();
+        let extended = newest.wrapping_add_signed(i64::from(ahead));
+        *newest = extended.max(*newest);
+        recorder.on_packet(epoch + Duration::from_micros(micros), sequence);
+        let waiting = pending.entry(sequence).or_insert_with(Vec::new);
+        // Of two with one number the first counts.
+        if !waiting.iter().any(|(other, _)| *other == extended) {
+            waiting.push((extended, micros / 250));
+        }
+    }
+    micros += 200_000;
+    report(&mut recorder, epoch + Duration::from_micros(micros), &mut pending);
+    assert!(pending.is_empty(), "{pending:?} were never reported");
+    assert_eq!(recorder.deadline(), None);
+}
+
+/// Writes all that is due, and strikes it off.
+fn report(recorder: &mut TransportFeedbackRecorder, now: Instant, pending: &mut Pending) {
+    let mut out = Vec::new();
+    while recorder.write(now, Ssrc(1), Ssrc(2), &mut out) {
+        assert!(out.len() <= FEEDBACK_BYTES_MAX && !out.is_empty());
+        let mut rest = out.as_slice();
+        while !rest.is_empty() {
+            let words = usize::from(u16::from_be_bytes([rest[2], rest[3]]));
+            let (packet, behind) = rest.split_at(4 * words + 4);
+            rest = behind;
+            strike_off(packet, pending);
+        }
+        out.clear();
+    }
+}
+
+fn strike_off(packet: &[u8], pending: &mut Pending) {
+    let packet = Packet::parse(packet).expect("an RTCP packet");
+    let feedback = packet.try_as::<TransportFeedback<'_>>().expect("transport feedback");
+    let twcc = feedback.parse_fci::<rtcp_types::Twcc<'_>>().expect("transport-wide");
+    let mut time = i64::from(twcc.reference_time()) * 256;
+    for packet in twcc.packets() {
+        let (sequence, status) = packet.expect("whole");
+        if let TwccPacketStatus::Received { delta } = status {
+            time += i64::from(delta);
+            // The reference time has 24 bits of 64 ms.
+            let told = time.rem_euclid(256 << 24) as u64;
+            let waiting = pending.get_mut(&sequence).expect("a packet that came, and is reported once");
+            let found = waiting.iter().position(|(_, came)| *came == told);
+            waiting.remove(found.unwrap_or_else(|| panic!("{sequence}: {told} is none of {waiting:?}")));
+            if waiting.is_empty() {
+                pending.remove(&sequence);
+            }
+        }
+    }
+}

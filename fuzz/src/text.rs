@@ -1,0 +1,188 @@
+//! What people's programs write as text: signalling messages, offers, fragments.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use serde_json::{Map, Value, json};
+use strait::core::command::{Command, Source};
+use strait::core::input::{LocalCandidate, Transport};
+use strait::core::rng::Rng;
+use strait::core::sdp::Offer;
+use strait::core::session::{Session, check_offer};
+use strait::signal::native::{ClientMessage, encode_refusal, is_fatal, parse};
+use strait::signal::whip;
+
+/// `signalling`: a message that was understood, written again, is understood alike; a refusal is JSON and says what to do.
+pub fn signalling(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match parse(text) {
+        Ok(message) => assert_eq!(parse(&write(&message)), Ok(message)),
+        Err((request, refusal)) => {
+            assert!(!refusal.message.is_empty() && !refusal.action.is_empty());
+            assert!(refusal.message.len() < 2000 && refusal.action.len() < 2000, "it repeats too much");
+            let text = encode_refusal(request.as_ref(), &refusal, is_fatal(refusal.code));
+            let value: Value = serde_json::from_str(&text).expect("what we write is JSON");
+            assert_eq!(value["type"], "error");
+        }
+    }
+}
+
+/// A message as a client would send it.
+fn write(message: &ClientMessage) -> String {
+    let (kind, request, data) = match message {
+        ClientMessage::Join { request, room, name, auto_subscribe } => {
+            let mut data = json!({"version": 1, "name": name, "autoSubscribe": auto_subscribe});
+            if let Some(room) = room {
+                data["room"] = json!(room.as_str());
+            }
+            ("join", request, data)
+        }
+        ClientMessage::Resume { request, resume } => {
+            let participant = resume.participant.to_string();
+            let secret = &resume.secret;
+            let data = json!({"version": 1, "room": resume.room.as_str(), "participantId": participant, "secret": secret});
+            ("resume", request, data)
+        }
+        ClientMessage::Ping { request } => ("ping", request, json!({})),
+        ClientMessage::Command { request, command } => {
+            let (kind, data) = write_command(command);
+            (kind, request, data)
+        }
+    };
+    let mut out = format!("{{\"type\":\"{kind}\"");
+    if let Some(request) = request {
+        let _ = write!(out, ",\"id\":{}", request.0);
+    }
+    // A payload is any JSON, kept as it came: numbers keep their digits.
+    match message {
+        ClientMessage::Command { command: Command::Data { payload, .. }, .. } => {
+            let data = data.to_string();
+            let _ = write!(
+                out,
+                ",\"data\":{},\"payload\":{payload}}}}}",
+                data.strip_suffix('}').expect("an object")
+            );
+        }
+        _ => {
+            let _ = write!(out, ",\"data\":{data}}}");
+        }
+    }
+    out
+}
+
+fn write_command(command: &Command) -> (&'static str, Value) {
+    match command {
+        Command::Offer { sdp, publications } => {
+            let publications: Vec<Value> = publications
+                .iter()
+                .map(|one| {
+                    let source = match one.source {
+                        Source::Microphone => "microphone",
+                        Source::Camera => "camera",
+                        Source::Screen => "screen",
+                        Source::ScreenAudio => "screen-audio",
+                    };
+                    json!({"mid": &*one.mid, "source": source, "muted": one.muted})
+                })
+                .collect();
+            ("offer", json!({"sdp": sdp, "publications": publications}))
+        }
+        Command::Mute { track, muted } => ("mute", json!({"trackId": track.to_string(), "muted": muted})),
+        Command::Subscribe(track) => ("subscribe", json!({"trackId": track.to_string()})),
+        Command::Unsubscribe(track) => ("unsubscribe", json!({"trackId": track.to_string()})),
+        Command::Pause { track, paused } => {
+            ("pause", json!({"trackId": track.to_string(), "paused": paused}))
+        }
+        Command::Data { to, topic, payload: _ } => {
+            let mut data = Map::new();
+            if let Some(to) = to {
+                data.insert("to".into(), to.iter().map(ToString::to_string).collect());
+            }
+            data.insert("topic".into(), json!(topic));
+            ("data", Value::Object(data))
+        }
+        Command::Leave => ("leave", json!({})),
+    }
+}
+
+/// `sdp_offer`: what was taken out of an offer stays out; an answer has a section for each of the offer's, in its order
+/// and with nothing that was not offered; the same offer again restarts nothing.
+pub fn sdp_offer(data: &[u8]) {
+    fragments(data);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for side in [whip::Side::Publish, whip::Side::View] {
+        if let Ok(offer) = whip::Offer::read(side, data) {
+            let again = whip::Offer::read(side, offer.sdp.as_bytes());
+            assert_eq!(again.as_ref(), Ok(&offer), "an offer that was read can be read again");
+            let _ = offer.restarted("abcd", "0123456789012345678901");
+        }
+    }
+    let offer = match Offer::read(text) {
+        Ok(offer) => offer,
+        Err(why) => {
+            assert!(!why.is_empty());
+            return;
+        }
+    };
+    let again = Offer::read(&offer.text).expect("what the engine may see is an offer");
+    assert_eq!((&again.text, &again.sections), (&offer.text, &offer.sections));
+    answer(text, &offer);
+}
+
+fn answer(text: &str, offer: &Offer) {
+    let now = Instant::now();
+    let mut rng = Rng::new([7; 32]);
+    let mut session = Session::new(now, "aaaa", &[0x30; 64], &mut rng);
+    let address = ([192, 0, 2, 7], 7443).into();
+    let candidates = [LocalCandidate { transport: Transport::Udp, address }];
+    let answer = match session.accept_offer(now, offer, &candidates, &mut rng, |_| Vec::new()) {
+        Ok(answer) => answer,
+        Err(why) => {
+            let elsewhere = check_offer(&offer.clone());
+            assert!(
+                elsewhere.is_ok() || elsewhere == Err(why),
+                "what is said depends on more than the offer"
+            );
+            return;
+        }
+    };
+    let offered: Vec<&str> = media_lines(text).collect();
+    let answered: Vec<&str> = media_lines(&answer.sdp).collect();
+    assert_eq!(answered.len(), offered.len(), "{}\nanswered by\n{}", text, answer.sdp);
+    for (one, other) in answered.iter().zip(&offered) {
+        assert_eq!(one.split(' ').next(), other.split(' ').next(), "sections keep their order");
+        if one.starts_with("m=audio ") || one.starts_with("m=video ") {
+            let offered: Vec<&str> = other.split_whitespace().skip(3).collect();
+            for pt in one.split_whitespace().skip(3) {
+                let known = offered.iter().any(|offered| offered.parse() == pt.parse::<u8>());
+                assert!(known || pt == "0", "{one} answers {other}");
+            }
+        }
+    }
+    assert!(answer.sdp.contains(session.ufrag()));
+    if !answer.restarted
+        && let Ok(second) = session.accept_offer(now, offer, &candidates, &mut rng, |_| Vec::new())
+    {
+        assert!(!second.restarted, "the same offer restarts nothing");
+        assert_eq!(without_origin(&second.sdp), without_origin(&answer.sdp));
+    }
+}
+
+fn media_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').map(|line| line.trim_end_matches('\r')).filter(|line| line.starts_with("m="))
+}
+
+/// Everything but the line that counts versions.
+fn without_origin(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| !line.starts_with("o=")).collect()
+}
+
+fn fragments(data: &[u8]) {
+    if let Ok(fragment) = whip::Fragment::read(data) {
+        assert!(fragment.credentials.is_some() || fragment.candidates > 0 || !data.is_empty());
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        let fragment = whip::answer_fragment(text);
+        assert_eq!(whip::answer_fragment(&fragment), fragment, "a fragment's fragment is itself");
+    }
+}

@@ -1,0 +1,227 @@
+//! What reads bytes that anybody can send: openings of TCP connections, framing, STUN, RTP and payload descriptors.
+
+use strait::core::forward::descriptor::{Descriptor, FrameCounters, describe};
+use strait::core::forward::extensions::{KeptExtensions, PassedExtensions};
+use strait::core::negotiated::{Codec, ExtensionIds};
+use strait::trace::words;
+use strait::wire::classify::{Kind, classify};
+use strait::wire::rtp::{RTP_HEADER_WRITE_MAX, RtpFields, RtpHeader, write_header};
+use strait::wire::rtp_extensions::ExtensionBlock;
+use strait::wire::sniff::{Opening, SNIFF_LEN, sniff};
+use strait::wire::stun_check::{self, Credentials};
+use strait::wire::tcp_frame::{self, Frame};
+use strait::wire::turn_frame::{self, TurnFrame};
+use strait::wire::{dependency_descriptor, red, stun};
+
+/// `tcp_stream`: what was decided of a prefix stays decided; frames lie one behind the other and are the same however
+/// the stream was cut.
+pub fn tcp_stream(data: &[u8]) {
+    let mut decided = Opening::Undecided;
+    for length in 0..=data.len().min(2 * SNIFF_LEN) {
+        let opening = sniff(&data[..length]);
+        assert!(length < SNIFF_LEN || opening != Opening::Undecided);
+        assert!(decided == Opening::Undecided || opening == decided, "{decided:?} became {opening:?}");
+        decided = opening;
+    }
+    datagram_frames(data);
+    turn_frames(data);
+}
+
+fn datagram_frames(data: &[u8]) {
+    let mut rest = data;
+    let mut written = Vec::new();
+    while let Frame::Complete { datagram, consumed } = tcp_frame::next(rest) {
+        for cut in cuts(consumed) {
+            assert_eq!(tcp_frame::next(&rest[..cut]), Frame::Incomplete);
+        }
+        written.extend(tcp_frame::header(datagram.len()).expect("it came with one"));
+        written.extend(datagram);
+        rest = &rest[consumed..];
+    }
+    assert_eq!([written.as_slice(), rest].concat(), data);
+}
+
+fn turn_frames(data: &[u8]) {
+    let mut rest = data;
+    loop {
+        match turn_frame::next(rest) {
+            TurnFrame::Complete { length, consumed } => {
+                assert!(length >= turn_frame::CHANNEL_HEADER_LEN && consumed <= rest.len());
+                assert_eq!(length + turn_frame::padding(length).len(), consumed);
+                for cut in cuts(consumed) {
+                    let TurnFrame::Incomplete(wanted) = turn_frame::next(&rest[..cut]) else {
+                        panic!("a message is whole although {cut} of {consumed} bytes are there");
+                    };
+                    assert!(cut < wanted && wanted <= consumed);
+                }
+                rest = &rest[consumed..];
+            }
+            TurnFrame::Incomplete(wanted) => {
+                assert!(wanted > rest.len());
+                break;
+            }
+            TurnFrame::Malformed => break,
+        }
+    }
+}
+
+/// Some lengths shorter than this one.
+fn cuts(length: usize) -> impl Iterator<Item = usize> {
+    [0, 1, 2, 3, 4, 7, 19, 20, length / 2, length.saturating_sub(1)]
+        .into_iter()
+        .filter(move |cut| *cut < length)
+}
+
+/// `stun`: kinds of datagrams; what a STUN message says of itself; a check that we write is one.
+pub fn stun(data: &[u8]) {
+    let kind = classify(data);
+    for length in [data.len(), data.len() / 2, 48.min(data.len())] {
+        assert!(!words::datagram(&data[..length], data.len()).is_empty());
+    }
+    if let Some(message) = stun::peek(data) {
+        assert!(data.len() >= 20 && data.len().is_multiple_of(4) && message.method <= 0xfff);
+        assert!(kind == Kind::Stun || data[0] > 3);
+        if let Some(ufrag) = message.local_ufrag() {
+            let username = message.username.expect("a ufrag is of a user name");
+            assert!(username.starts_with(ufrag) && username[ufrag.len()] == b':' && !ufrag.contains(&b':'));
+        }
+        assert_eq!(stun_check::grants(data, message.transaction), message.is_binding_success());
+        assert!(!(message.is_binding_success() && message.is_binding_request()));
+    }
+    let Some((transaction, text)) = data.split_first_chunk::<12>() else { return };
+    let username = String::from_utf8_lossy(&text[..text.len().min(300)]).into_owned();
+    let credentials = Credentials { username, password: "password".into(), tie_breaker: 1 };
+    let mut check = Vec::new();
+    stun_check::write_check(&mut check, *transaction, &credentials);
+    assert_eq!(classify(&check), Kind::Stun);
+    let peek = stun::peek(&check).expect("we write what we can read");
+    assert!(peek.is_binding_request() && peek.use_candidate && peek.has_integrity);
+    assert_eq!((peek.username, peek.transaction), (Some(credentials.username.as_bytes()), *transaction));
+}
+
+/// `rtp`: a header written again says the same; counters written over a payload's are read back, and nothing else has
+/// changed; written twice they change nothing more.
+pub fn rtp(data: &[u8]) {
+    let Ok(header) = RtpHeader::parse(data) else {
+        describe_payload(data, &PassedExtensions::default());
+        return;
+    };
+    assert!(header.header_len <= data.len());
+    let block = collect(&header, data);
+    if let Some(block) = &block {
+        write_again(&header, data, block);
+    }
+    let passed = PassedExtensions::read(&header, data, &ids(0));
+    pass_on(&passed);
+    if let Ok(payload) = header.payload(data) {
+        assert_eq!(&data[header.header_len..header.header_len + payload.len()], payload);
+        describe_payload(payload, &passed);
+    }
+}
+
+/// The header's extensions, if a block holds them all.
+fn collect(header: &RtpHeader, packet: &[u8]) -> Option<ExtensionBlock> {
+    let mut block = ExtensionBlock::new();
+    for (id, data) in header.extensions(packet) {
+        assert!(header.extension(packet, id).is_some());
+        if !block.push(id, data) {
+            return None;
+        }
+    }
+    Some(block)
+}
+
+fn write_again(header: &RtpHeader, packet: &[u8], block: &ExtensionBlock) {
+    let RtpHeader { marker, payload_type, sequence, timestamp, ssrc, .. } = *header;
+    let fields = RtpFields { marker, payload_type, sequence, timestamp, ssrc };
+    let mut out = [0xaa; RTP_HEADER_WRITE_MAX];
+    let length = write_header(&mut out, &fields, block).expect("it fits");
+    assert_eq!(length, 12 + block.encoded_len());
+    let again = RtpHeader::parse(&out[..length]).expect("we write what we can read");
+    assert_eq!((again.marker, again.payload_type, again.sequence), (marker, payload_type, sequence));
+    assert_eq!((again.timestamp, again.ssrc, again.has_padding), (timestamp, ssrc, false));
+    assert_eq!(again.header_len, length);
+    let extensions: Vec<_> = header.extensions(packet).collect();
+    assert_eq!(again.extensions(&out).collect::<Vec<_>>(), extensions);
+    let block = collect(&again, &out).expect("it fitted before");
+    let mut twice = [0x55; RTP_HEADER_WRITE_MAX];
+    assert_eq!(write_header(&mut twice, &fields, &block), Some(length));
+    assert_eq!(twice[..length], out[..length]);
+    assert_eq!(write_header(&mut out[..length - 1], &fields, &block), None, "there is no room");
+}
+
+/// What somebody has negotiated.
+fn ids(base: u8) -> ExtensionIds {
+    ExtensionIds {
+        audio_level: Some(base + 1),
+        video_orientation: Some(base + 2),
+        playout_delay: Some(base + 3),
+        content_type: Some(base + 4),
+        color_space: Some(base + 5),
+        dependency_descriptor: Some(base + 6),
+        ..ExtensionIds::default()
+    }
+}
+
+/// Extensions get other ids on the way, and stay what they were.
+fn pass_on(passed: &PassedExtensions) {
+    let mut block = ExtensionBlock::new();
+    KeptExtensions(passed.as_bytes()).write(&ids(8), Some(0x1234), &mut block);
+    let mut out = [0; RTP_HEADER_WRITE_MAX];
+    let fields = RtpFields { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3 };
+    let length = write_header(&mut out, &fields, &block).expect("it fits");
+    let header = RtpHeader::parse(&out[..length]).expect("we write what we can read");
+    let there = PassedExtensions::read(&header, &out, &ids(8));
+    let mut wanted = passed.as_bytes().to_vec();
+    // Each stands there as a number, a length and its bytes.
+    let mut at = 0;
+    while at < wanted.len() {
+        let (which, end) = (wanted[at], at + 2 + usize::from(wanted[at + 1]));
+        if which == 5 {
+            dependency_descriptor::patch_frame_number(&mut wanted[at + 2..end], 0x1234);
+        }
+        at = end;
+    }
+    assert_eq!(there.as_bytes(), wanted);
+}
+
+fn describe_payload(payload: &[u8], passed: &PassedExtensions) {
+    let codecs = [
+        Codec::Opus,
+        Codec::Vp8,
+        Codec::Vp9 { profile: 0 },
+        Codec::H264 { profile: 66, constrained: true, packetization_mode: 1 },
+        Codec::Av1 { profile: 0 },
+    ];
+    for codec in codecs {
+        let described = describe(codec, payload, passed);
+        let mut copy = payload.to_vec();
+        described.descriptor.patch(&mut copy, described.counters);
+        assert_eq!(copy, payload, "its own counters change nothing");
+        let others = FrameCounters {
+            picture_id: Some(0x7abc),
+            picture_id_is_short: described.counters.picture_id_is_short,
+            tl0_picture_index: Some(0xde),
+            frame_number: None,
+        };
+        described.descriptor.patch(&mut copy, others);
+        let patched = copy.clone();
+        described.descriptor.patch(&mut copy, others);
+        assert_eq!(copy, patched, "written twice is written once");
+        let again = describe(codec, &copy, passed);
+        assert_eq!(again.starts_keyframe, described.starts_keyframe);
+        let mask = if described.counters.picture_id_is_short { 0x7f } else { 0x7fff };
+        assert_eq!(again.counters.picture_id, described.counters.picture_id.map(|_| 0x7abc & mask));
+        assert_eq!(again.counters.tl0_picture_index, described.counters.tl0_picture_index.map(|_| 0xde));
+        let behind = match described.descriptor {
+            Descriptor::Plain => 0,
+            Descriptor::Vp8(vp8) => vp8.descriptor_len,
+            Descriptor::Vp9(vp9) => vp9.descriptor_len,
+        };
+        assert!(behind < payload.len() || behind == 0);
+        assert_eq!(copy[behind..], payload[behind..]);
+    }
+    if let Ok((payload_type, range)) = red::primary(payload) {
+        assert!(payload_type < 0x80 && payload.get(range).is_some());
+    }
+}
