@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use super::failure::Failure;
 use super::load::LoadArgs;
 use super::replay::ReplayArgs;
+use super::sim::SimArgs;
 use super::stats::StatsArgs;
 use crate::config::{Flag, Sources};
 
@@ -55,6 +56,8 @@ pub(super) enum Command {
     Stats(StatsArgs),
     /// Replay a recorded room, and check that it does the same (docs/determinism.md)
     Replay(ReplayArgs),
+    /// Play simulated rooms, and look for what goes wrong (docs/determinism.md)
+    Sim(Box<SimArgs>),
 }
 
 /// What all subcommands take.

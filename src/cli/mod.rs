@@ -9,6 +9,7 @@ mod load;
 pub mod log;
 mod replay;
 pub mod serve;
+mod sim;
 mod stats;
 
 use std::ffi::OsString;
@@ -52,6 +53,9 @@ fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
     }
     if let Some(Command::Replay(replay)) = &args.command {
         return replay::run(replay);
+    }
+    if let Some(Command::Sim(sim)) = &args.command {
+        return sim::run(sim);
     }
     let variables: Vec<_> = variables.into_iter().collect();
     let own_directory = data_directory(&variables);

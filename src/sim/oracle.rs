@@ -145,7 +145,7 @@ pub struct Oracle {
     streams: BTreeMap<u32, Stream>,
     ufrags: BTreeMap<String, u64>,
     owners: BTreeMap<SocketAddr, u64>,
-    checks: Vec<([u8; 12], u64)>,
+    checks: Vec<([u8; 12], u64, SocketAddr)>,
     /// Transactions of all checks that ever came.
     transactions: BTreeSet<[u8; 12]>,
     dues: Vec<Due>,

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{CONSENT, Due, Oracle, track_of};
+use super::{CONSENT, Due, Oracle, Stream, track_of};
 use crate::core::command::Kind;
 use crate::core::ids::TrackId;
 use crate::sim::client::{Sent, StreamInfo};
@@ -29,13 +29,13 @@ const REPEAT_AGE: Micros = 850_000;
 
 impl Oracle {
     /// A connectivity check reached the server.
-    pub fn fed_check(&mut self, ufrag: &str, transaction: [u8; 12]) {
+    pub fn fed_check(&mut self, ufrag: &str, transaction: [u8; 12], from: SocketAddr) {
         let server = ufrag.split(':').next().unwrap_or_default();
         // A check that comes again, or is replayed, is answered, and changes nothing.
         if let Some(&session) = self.ufrags.get(server)
             && self.transactions.insert(transaction)
         {
-            self.checks.push((transaction, session));
+            self.checks.push((transaction, session, from));
         }
     }
 
@@ -55,10 +55,20 @@ impl Oracle {
         copy: bool,
         streams: &[StreamInfo],
     ) {
-        if copy || !self.is_heard(session, from) {
+        if copy {
             return;
         }
         let stamp = sent.stamp;
+        if !self.is_heard(session, from) {
+            // Behind a check of the same turn, whose answer is not known yet: it may be taken.
+            let checks = |(_, of, by): &(_, u64, SocketAddr)| *of == session && *by == from;
+            if self.checks.iter().any(checks) {
+                let stream = self.streams.entry(stamp.stream).or_default();
+                stream.arrived.insert(stamp.index);
+                stream.holes.remove(&stamp.index);
+            }
+            return;
+        }
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let Some((id, _)) = track_of(&self.members, &self.tracks, info) else { return };
         if let Some(member) = self.members.get_mut(&session) {
@@ -80,10 +90,13 @@ impl Oracle {
         };
         if !sent.recovered && stamp.index > highest {
             let missing = highest + 1..stamp.index;
-            if missing.len() as u32 > GAP || stream.holes.len() as u32 > GAP {
-                stream.holes.clear();
+            let Stream { holes, arrived, .. } = stream;
+            if missing.len() as u32 > GAP || holes.len() as u32 > GAP {
+                holes.clear();
             } else if info.source.kind() == Kind::Video {
-                stream.holes.extend(missing.map(|index| (index, now)));
+                // What has come by retransmission is not missing.
+                let missing = missing.filter(|index| !arrived.contains(index));
+                holes.extend(missing.map(|index| (index, now)));
             }
             stream.highest = Some(stamp.index);
         }
@@ -334,11 +347,12 @@ impl Oracle {
         }
         for session in found {
             // Who publishes nothing at present has no streams to report on.
-            if self
-                .tracks
-                .values()
-                .any(|track| track.owner == session && track.alive && now < track.fed_at + SECOND)
-            {
+            if self.tracks.values().any(|track| {
+                track.owner == session
+                    && track.alive
+                    && now < track.fed_at + SECOND
+                    && now > track.run_since + REPORT_WITHIN + self.slack
+            }) {
                 let who = self.who(session);
                 self.complain(now, format!("{who} sends, and got no report for longer than a second"));
             }

@@ -22,6 +22,9 @@ const REMEMBERED: usize = 1200;
 /// How far a new source's timestamp may be from where the clock is, µs.
 const CLOCK_TOLERANCE: i64 = 5_000;
 
+/// Key frames are asked for that seldom at most, µs.
+const KEYFRAME_REQUESTS_APART: Micros = 199_000;
+
 /// A packet of a slot, opened.
 struct Packet<'a> {
     header: RtpHeader,
@@ -68,7 +71,7 @@ impl Oracle {
 
     fn answered(&mut self, now: Micros, to: SocketAddr, bytes: &[u8]) {
         let Some(message) = stun::peek(bytes).filter(stun::StunPeek::is_binding_success) else { return };
-        let Some((_, session)) = self.checks.iter().find(|(one, _)| *one == message.transaction) else {
+        let Some((_, session, _)) = self.checks.iter().find(|(one, ..)| *one == message.transaction) else {
             return;
         };
         let session = *session;
@@ -263,7 +266,7 @@ impl Oracle {
             if let Some(track) = track.and_then(|(id, _)| self.tracks.get_mut(&id)) {
                 let since = now.saturating_sub(track.asked_at);
                 track.asked_at = now;
-                if since < 490_000 && since != now {
+                if since < KEYFRAME_REQUESTS_APART && since != now {
                     self.complain(
                         now,
                         format!("{who} is asked for a key frame {since} µs after the last time"),
