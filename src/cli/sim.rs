@@ -35,7 +35,7 @@ pub(super) struct SimArgs {
     /// Record the world's room as a trace, for strait replay
     #[arg(long, value_name = "FILE", requires = "seed")]
     trace: Option<PathBuf>,
-    /// Play with this bug put in (a build with --features mutations)
+    /// Play with this bug put in until a world fails (needs a build with --features mutations)
     #[arg(long, value_name = "NAME")]
     mutation: Option<String>,
     /// Measure instead: simulated seconds in a second, for rooms of 2, 5 and 50

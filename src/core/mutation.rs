@@ -126,8 +126,6 @@ mod chosen {
         ConsentIgnored "consent-ignored",
         /// A check that is replayed from elsewhere takes the media along.
         ReplayedCheckBelieved "replayed-check-believed",
-        /// Media stays on the old way when packets come by a new one.
-        PathNotFollowed "path-not-followed",
         /// A lost packet is never asked for.
         LossNotNoticed "loss-not-noticed",
         /// Who receives all is not subscribed to what is published later.

@@ -405,9 +405,6 @@ impl Room {
                 );
             }
         }
-        if mutated!(DeadlineSpins) && !participant.is_connected() {
-            at = Some(now);
-        }
         self.timers.set(Timer::Participant(key), at);
     }
 

@@ -68,7 +68,13 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Failure> {
         let interval = if terminal { PROGRESS } else { PROGRESS_IN_LOG };
         loop {
             match told.recv_timeout(interval) {
-                Ok((seed, outcome)) => tally.take(args, seed, &outcome, stop.load(Ordering::Relaxed)),
+                Ok((seed, outcome)) => {
+                    tally.take(args, seed, &outcome, stop.load(Ordering::Relaxed));
+                    // A bug that was put in is to be found once.
+                    if args.mutation.is_some() && !tally.failed.is_empty() {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -235,6 +235,7 @@ impl Slot {
         let payload = buffer.get_mut(payload_start..end)?;
         payload.copy_from_slice(outgoing.payload);
         outgoing.packet.meta.extra.descriptor.patch(payload, counters);
+        let index = if mutated!(RollOverForgotten) { index & 0xffff } else { index };
         sealer.seal_rtp(buffer, header_length, end, index)
     }
 

@@ -21,7 +21,6 @@ use replay::ReplayWindow;
 use crate::core::ids::Ssrc;
 use crate::core::input::SrtpProfile;
 use crate::core::media::fixed_hash::FixedMap;
-use crate::core::mutation::mutated;
 use crate::limits::SRTP_STREAMS_PER_PARTICIPANT_MAX;
 
 /// The fixed part of an RTP header, bytes.
@@ -185,7 +184,6 @@ impl SrtpSender {
             return None;
         }
         let ssrc = read_u32(buffer, 8)?;
-        let index = if mutated!(RollOverForgotten) { index & 0xffff } else { index };
         self.rtp.seal_rtp(buffer, header_len, plain_len, ssrc, index)
     }
 

@@ -305,9 +305,7 @@ impl Room {
 
 /// Where the newest authentic packet came from is where ours go. Once consent has lapsed, only a check brings it back.
 fn follow(own: &mut Option<Path>, path: Path) {
-    if let Some(own) = own
-        && !mutated!(PathNotFollowed)
-    {
+    if let Some(own) = own {
         *own = path;
     }
 }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{CONSENT, Due, Oracle, Stream, track_of};
+use super::{CONSENT, Due, Oracle, Stream, feedback, track_of};
 use crate::core::command::Kind;
 use crate::core::ids::TrackId;
 use crate::sim::client::{Sent, StreamInfo};
@@ -12,6 +12,8 @@ use crate::sim::plan::{SECOND, name};
 
 /// A packet that far behind the newest may be dropped.
 const LATE: u32 = 450;
+/// A packet that far behind the newest is not opened, so that nothing is told of it.
+const OPENED: u32 = 1000;
 /// A gap that large is an outage.
 const GAP: u32 = 800;
 /// A pause in a track that long ends its run, µs.
@@ -63,11 +65,20 @@ impl Oracle {
             // Behind a check of the same turn, whose answer is not known yet: it may be taken.
             let checks = |(_, of, by): &(_, u64, SocketAddr)| *of == session && *by == from;
             if self.checks.iter().any(checks) {
+                if let Some(member) = self.members.get_mut(&session) {
+                    feedback::note(&mut member.arrivals, sent.transport, now, false);
+                }
                 let stream = self.streams.entry(stamp.stream).or_default();
                 stream.arrived.insert(stamp.index);
                 stream.holes.remove(&stamp.index);
             }
             return;
+        }
+        if let Some(member) = self.members.get_mut(&session) {
+            // What is far behind the newest is not opened.
+            let highest = self.streams.get(&stamp.stream).and_then(|stream| stream.highest).unwrap_or(0);
+            let sure = sent.recovered || stamp.index + OPENED >= highest;
+            feedback::note(&mut member.arrivals, sent.transport, now, sure);
         }
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let Some((id, _)) = track_of(&self.members, &self.tracks, info) else { return };
@@ -196,6 +207,13 @@ impl Oracle {
         }
         self.check_requests(now);
         self.check_reports(now);
+        self.check_told(now);
+        let stays =
+            |(session, member): (&u64, &super::Member)| (member.left && !member.gone).then_some(*session);
+        if let Some(session) = self.members.iter().find_map(stays) {
+            let who = self.who(session);
+            self.complain(now, format!("{who} has left, and is still there"));
+        }
         self.observed.clear();
         self.gone_now.clear();
         self.checks.clear();

@@ -25,6 +25,9 @@ const CLOCK_TOLERANCE: i64 = 5_000;
 /// Key frames are asked for that seldom at most, µs.
 const KEYFRAME_REQUESTS_APART: Micros = 199_000;
 
+/// So much later than it lapses consent may be taken for lapsed, µs.
+const CONSENT_LATE: Micros = 110_000;
+
 /// A packet of a slot, opened.
 struct Packet<'a> {
     header: RtpHeader,
@@ -61,6 +64,11 @@ impl Oracle {
         if !member.ways.contains(&to) {
             let (who, ways) = (self.who(session), member.ways.clone());
             self.complain(now, format!("media to {who} at {to}, who is at {ways:?}"));
+        }
+        let lapsed = |at: Micros| now > at + CONSENT + CONSENT_LATE + self.slack;
+        if self.members.get(&session).and_then(|member| member.checked_at).is_none_or(lapsed) {
+            let who = self.who(session);
+            self.complain(now, format!("media to {who}, who has not passed a check for long"));
         }
         match kind {
             Bytes::Rtp => self.rtp_leaves(now, session, bytes, streams),
@@ -241,12 +249,17 @@ impl Oracle {
         let mut asked = Vec::new();
         let mut lost = Vec::new();
         let mut reports = 0;
+        let (mut clocks, mut feedback) = (Vec::new(), Vec::new());
         rtcp::parse(bytes.get(..length).unwrap_or_default(), &mut |item| match item {
             RtcpItem::Pli { media } => asked.push(media.0),
             RtcpItem::Nack { media, lost: sequences } => {
                 lost.push((media.0, sequences.collect::<Vec<u16>>()));
             }
             RtcpItem::ReportBlock { .. } => reports += 1,
+            RtcpItem::SenderReport { ssrc, ntp, rtp_timestamp, .. } => {
+                clocks.push((ssrc.0, ntp, rtp_timestamp));
+            }
+            RtcpItem::TransportFeedback { bytes } => feedback.push(bytes.to_vec()),
             _ => {}
         });
         if reports > 0 {
@@ -260,6 +273,12 @@ impl Oracle {
                 .rev()
                 .find(|(_, info)| info.ssrc == ssrc && info.person == person && info.life == life)
         };
+        for (ssrc, ntp, timestamp) in clocks {
+            self.check_sender_report(now, session, ssrc, ntp, timestamp, streams);
+        }
+        for bytes in feedback {
+            self.check_feedback(now, session, &bytes);
+        }
         for ssrc in asked {
             self.keyframes_asked += 1;
             let track = own(ssrc).and_then(|(_, info)| track_of(&self.members, &self.tracks, info));
