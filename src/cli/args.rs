@@ -10,6 +10,7 @@ use super::explain::ExplainArgs;
 use super::failure::Failure;
 use super::load::LoadArgs;
 use super::replay::ReplayArgs;
+use super::sim::SimArgs;
 use super::stats::StatsArgs;
 use super::trace::TraceCommand;
 use crate::config::{Flag, Sources};
@@ -65,6 +66,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: TraceCommand,
     },
+    /// Play simulated rooms, and look for what goes wrong (docs/determinism.md)
+    Sim(Box<SimArgs>),
 }
 
 /// What all subcommands take.

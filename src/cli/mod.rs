@@ -10,6 +10,7 @@ mod load;
 pub mod log;
 mod replay;
 pub mod serve;
+mod sim;
 mod stats;
 mod trace;
 
@@ -60,6 +61,9 @@ fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
     }
     if let Some(Command::Trace { command }) = &args.command {
         return trace::run(command);
+    }
+    if let Some(Command::Sim(sim)) = &args.command {
+        return sim::run(sim);
     }
     let variables: Vec<_> = variables.into_iter().collect();
     let own_directory = data_directory(&variables);

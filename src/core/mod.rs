@@ -14,6 +14,7 @@ pub mod handshake;
 pub mod ids;
 pub mod input;
 pub mod media;
+pub mod mutation;
 pub mod negotiated;
 pub mod outbox;
 pub mod output;

@@ -8,7 +8,7 @@ use str0m::rtp::Extension;
 use super::command::Kind;
 use super::ids::{Mid, PayloadType, Ssrc};
 use super::sdp::{Direction, Offer};
-use super::session::{egress_ssrcs, ingress_ssrcs};
+use super::session::egress_ssrcs;
 
 /// Dependency descriptor for AV1 and VP9 (AV1 RTP payload format, appendix A).
 pub const DEPENDENCY_DESCRIPTOR_URI: &str =
@@ -198,10 +198,7 @@ impl Negotiated {
                 kind: section.kind,
                 payload_types,
                 extensions,
-                ingress: sends.then(|| Ingress {
-                    declared: ingress_ssrcs(rtc, section.mid),
-                    rids: section.rids.clone(),
-                }),
+                ingress: sends.then(|| Ingress { declared: section.declared, rids: section.rids.clone() }),
                 egress: if receives { egress_ssrcs(rtc, section.mid) } else { None },
             });
         }

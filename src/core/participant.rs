@@ -13,6 +13,7 @@ use super::ids::{ParticipantId, Ssrc, TrackId};
 use super::input::{LocalCandidate, Path};
 use super::media::fixed_hash::FixedMap;
 use super::media::half::{MediaHalf, PublishedSections};
+use super::mutation::mutated;
 use super::negotiated::Negotiated;
 use super::outbox::Outbox;
 use super::output::TrafficClass;
@@ -198,7 +199,7 @@ impl Participant {
     /// pass and would have our media.
     pub fn may_check(&self, path: Path, transaction: [u8; 12]) -> bool {
         let replayed = |(seen, from): &([u8; 12], SocketAddr)| *seen == transaction && *from != path.remote;
-        if self.transactions.iter().any(replayed) {
+        if self.transactions.iter().any(replayed) && !mutated!(ReplayedCheckBelieved) {
             return false;
         }
         self.addresses_checked < CHECKED_ADDRESSES_MAX
@@ -207,11 +208,15 @@ impl Participant {
 
     /// Whether that check came before.
     pub fn has_checked(&self, transaction: [u8; 12]) -> bool {
-        self.transactions.iter().any(|(seen, _)| *seen == transaction)
+        self.transactions.iter().any(|(seen, _)| *seen == transaction) && !mutated!(ReplayedCheckBelieved)
     }
 
     /// Nothing is sent any more until a check comes; then every slot begins anew.
     pub fn lose_path(&mut self) {
+        if mutated!(ConsentIgnored) {
+            self.last_check = self.last_check.map(|at| at + Duration::from_secs(60));
+            return;
+        }
         self.path = None;
         for slot in &mut self.slots {
             slot.interrupt();
@@ -281,9 +286,14 @@ impl Participant {
 
     /// The slot map as it is.
     pub fn slot_map(&self, reason: impl Fn(TrackId) -> WaitingReason) -> SlotMap {
+        let other_of = |slot: &Slot| {
+            let is_other = |other: &&Slot| other.kind == slot.kind && other.mid != slot.mid;
+            self.slots.iter().filter(is_other).find_map(|other| other.shown)
+        };
         let slots = self.slots.iter().filter(|slot| slot.open).map(|slot| SlotInfo {
             mid: slot.mid,
-            track: slot.shown.map(|shown| (shown.track, shown.from_timestamp)),
+            track: if mutated!(WrongTrackInSlotMap) { other_of(slot).or(slot.shown) } else { slot.shown }
+                .map(|shown| (shown.track, shown.from_timestamp)),
         });
         SlotMap {
             revision: self.revision,

@@ -31,6 +31,7 @@ use super::ids::{ParticipantId, RequestId, RoomId, TrackId};
 use super::input::{Admission, DtlsEvent, Path};
 use super::media::half::earliest;
 use super::media::rtcp::ReportBlock;
+use super::mutation::mutated;
 use super::outbox::{Outbox, RoomOutput};
 use super::participant::{Participant, Signalling};
 use super::session::Effect;
@@ -264,6 +265,9 @@ impl Room {
             }
             Command::Leave => {
                 outbox.event(from, Event::Left(request));
+                if mutated!(LeaverStays) {
+                    return;
+                }
                 self.remove(now, from, LeaveReason::Left, outbox);
                 return;
             }
@@ -410,7 +414,9 @@ impl Room {
         let mut at = earliest(participant.session.deadline(), self.expiry(participant));
         at = earliest(at, participant.consent_ends(self.settings.media_timeout));
         at = earliest(at, participant.report_at).map(|at| unhurried(self.settings.epoch, now, at));
-        if let Some(media) = &participant.media {
+        if let Some(media) = &participant.media
+            && !mutated!(FeedbackTimerDropped)
+        {
             at = earliest(at, media.deadline());
             for publication in &participant.publications {
                 at = earliest(

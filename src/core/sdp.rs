@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 
 use super::command::Kind;
-use super::ids::Mid;
+use super::ids::{Mid, Ssrc};
 use super::input::{LocalCandidate, Transport};
 use crate::limits::{SDP_BYTES_MAX, SDP_SECTIONS_MAX};
 
@@ -40,6 +40,9 @@ pub struct Section {
     pub rids: Vec<String>,
     /// The payload types that it offers, most wanted first.
     pub payload_types: Vec<u8>,
+    /// The SSRCs that it declares for what it sends, main and retransmission. The engine knows them, too, but of a
+    /// section that sends anew it still has the old ones, in the order of a hash.
+    pub declared: Option<(Ssrc, Option<Ssrc>)>,
 }
 
 /// An offer, read once.
@@ -181,7 +184,19 @@ fn read_section(kind: Kind, lines: &[&str]) -> Result<Section, BadOffer> {
         None => Vec::new(),
     };
     let payload_types = lines[0].split_whitespace().skip(3).filter_map(|pt| pt.parse().ok()).collect();
-    Ok(Section { mid: Mid::from(text), kind, direction, stopped, rids, payload_types })
+    let declared = if rids.is_empty() { declared_ssrcs(lines) } else { None };
+    Ok(Section { mid: Mid::from(text), kind, direction, stopped, rids, payload_types, declared })
+}
+
+/// The SSRCs of a section's stream: main and retransmission (RFC 5576).
+fn declared_ssrcs(lines: &[&str]) -> Option<(Ssrc, Option<Ssrc>)> {
+    let number = |word: &str| word.parse().ok().map(Ssrc);
+    if let Some(group) = attribute(lines, "ssrc-group").and_then(|value| value.strip_prefix("FID ")) {
+        let mut words = group.split_whitespace();
+        return Some((number(words.next()?)?, words.next().and_then(number)));
+    }
+    let first = attribute(lines, "ssrc")?.split_whitespace().next()?;
+    Some((number(first)?, None))
 }
 
 /// What is put into the engine's answer.

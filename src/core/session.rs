@@ -28,8 +28,9 @@ use crate::wire::classify::{Kind, classify};
 const UFRAG_RANDOM_CHARS: usize = 12;
 /// Characters of an ICE password, 5 bits each (RFC 8445 §5.3 asks for 128 bits).
 const PASSWORD_CHARS: usize = 26;
-/// The engine's reports are never sent; this keeps it from writing any.
-const NO_REPORTS: Duration = Duration::from_secs(36_000);
+/// The engine's reports are never sent; this keeps it from writing any. It counts from an hour before the process began,
+/// so this is longer than any process lives: else a trace of a server that had run for longer would not replay.
+const NO_REPORTS: Duration = Duration::from_secs(50 * 365 * 86_400);
 /// The engine reads certificates into a buffer of this size.
 const CERTIFICATE_BYTES_MAX: usize = 2000;
 
@@ -413,13 +414,6 @@ impl ExtensionSerializer for PassThrough {
 pub fn egress_ssrcs(rtc: &mut Rtc, mid: Mid) -> Option<(Ssrc, Option<Ssrc>)> {
     let mut api = rtc.direct_api();
     let stream = api.stream_tx_by_mid(mid, None)?;
-    Some((Ssrc(*stream.ssrc()), stream.rtx().map(|ssrc| Ssrc(*ssrc))))
-}
-
-/// SSRCs that the client declared for a section it sends on.
-pub fn ingress_ssrcs(rtc: &mut Rtc, mid: Mid) -> Option<(Ssrc, Option<Ssrc>)> {
-    let mut api = rtc.direct_api();
-    let stream = api.stream_rx_by_mid(mid, None)?;
     Some((Ssrc(*stream.ssrc()), stream.rtx().map(|ssrc| Ssrc(*ssrc))))
 }
 

@@ -15,6 +15,7 @@ use super::event::{ClosingReason, Event, Refusal, RefusalCode};
 use super::ids::{ConnectionId, DtlsSession, RequestId, RoomId};
 use super::input::{AdminCommand, Input, Path};
 use super::media::fixed_hash::FixedMap;
+use super::mutation::mutated;
 use super::outbox::{Outbox, RoomOutput};
 use super::output::{DtlsRequest, Output, Transmit};
 use super::recordings::{Recording, RecordingOutput, Recordings};
@@ -172,7 +173,8 @@ impl Sfu {
         }
         if self.outbox.is_drained() {
             self.outbox.reset();
-            return Output::Timeout(self.deadlines.earliest());
+            let at = if mutated!(DeadlineSpins) { Some(self.now) } else { self.deadlines.earliest() };
+            return Output::Timeout(at);
         }
         match self.outbox.next_transmit() {
             Some((path, class, bytes)) => Output::Transmit(Transmit { path, class, bytes }),

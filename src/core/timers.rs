@@ -9,6 +9,7 @@ use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use super::media::fixed_hash::FixedMap;
+use super::mutation::mutated;
 
 /// What is in no hurry happens at multiples of this, so that many wake-ups become one.
 const GRID: Duration = Duration::from_millis(100);
@@ -74,6 +75,12 @@ impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
         }
         let Reverse((_, key)) = self.heap.pop()?;
         self.armed.remove(&key);
+        if mutated!(TimerDropped)
+            && let Some(Reverse((at, beside))) = self.heap.peek()
+            && *at <= now
+        {
+            self.armed.remove(beside);
+        }
         Some(key)
     }
 

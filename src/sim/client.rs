@@ -42,6 +42,8 @@ pub struct Sent {
     pub recovered: bool,
     /// Its stream's name on the wire.
     pub ssrc: u32,
+    /// Its transport-wide number.
+    pub transport: u16,
 }
 
 /// What a datagram on its way to the server is, for the checks to know.
@@ -135,7 +137,7 @@ pub fn keying_material(seed: u64, person: usize, life: u32, profile: SrtpProfile
 pub struct KnownTrack {
     /// As told.
     pub info: TrackInfo,
-    /// Whose, by number; 99 if they are not known.
+    /// Whose, by number; 999 if they are not known.
     pub person: usize,
 }
 

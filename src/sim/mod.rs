@@ -5,13 +5,16 @@
 
 pub mod client;
 pub mod codec;
+pub mod cut;
 pub mod deed;
 pub mod dice;
 pub mod network;
 pub mod oracle;
 pub mod plan;
 pub mod sdp;
+pub mod shrink;
 mod world;
 
-pub use plan::{Cut, Plan};
-pub use world::{Outcome, run};
+pub use cut::Cut;
+pub use plan::Plan;
+pub use world::{Outcome, Recorded, run, run_recorded, run_twice};

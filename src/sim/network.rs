@@ -123,6 +123,11 @@ impl Link {
         self.cut_until = self.cut_until.max(until);
     }
 
+    /// Whether nothing gets through.
+    pub fn is_cut(&self, now: Micros) -> bool {
+        now < self.cut_until
+    }
+
     /// Sends a packet of that many bytes.
     pub fn send(&mut self, now: Micros, bytes: usize) -> Arrivals {
         // Drawn for every packet alike, so that one packet's luck does not change the next one's.
@@ -130,7 +135,7 @@ impl Link {
         let (twice, late) = (self.dice.ppm(self.plan.duplicate), self.dice.ppm(self.plan.reorder));
         let jitter = self.dice.among(0..self.plan.jitter.max(1));
         let extra = self.dice.among(1_000..60_000);
-        if now < self.cut_until {
+        if self.is_cut(now) {
             return [None, None];
         }
         if now >= self.heals_at {

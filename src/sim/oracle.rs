@@ -6,6 +6,7 @@
 
 mod due;
 mod egress;
+mod feedback;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -99,6 +100,9 @@ struct Member {
     incoming_since: Option<Micros>,
     /// Something but media happened to them in this turn.
     touched: bool,
+    /// They were told that they have left.
+    left: bool,
+    arrivals: feedback::Arrivals,
 }
 
 /// A published track.
@@ -127,8 +131,6 @@ struct Stream {
     arrived: BTreeSet<u32>,
     /// What is missing, and since when it is known.
     holes: BTreeMap<u32, Micros>,
-    /// Which packets were asked for, or may have been taken, and when last.
-    settled: BTreeMap<u16, Micros>,
 }
 
 /// A packet that came in this turn and may have to go out.
@@ -147,7 +149,7 @@ pub struct Oracle {
     streams: BTreeMap<u32, Stream>,
     ufrags: BTreeMap<String, u64>,
     owners: BTreeMap<SocketAddr, u64>,
-    checks: Vec<([u8; 12], u64)>,
+    checks: Vec<([u8; 12], u64, SocketAddr)>,
     /// Transactions of all checks that ever came.
     transactions: BTreeSet<[u8; 12]>,
     dues: Vec<Due>,
@@ -155,6 +157,8 @@ pub struct Oracle {
     /// Packets forwarded in this turn.
     observed: BTreeSet<(u64, u32, u32, u32)>,
     gone_now: BTreeSet<u64>,
+    /// What moves each publisher's capture times to the server's wall clock, µs, as their first report had it.
+    clocks: BTreeMap<u64, i64>,
     /// How much later than it should something may be.
     slack: Micros,
     /// Packets forwarded in all.
@@ -187,6 +191,7 @@ impl Oracle {
             due_repeats: BTreeSet::new(),
             observed: BTreeSet::new(),
             gone_now: BTreeSet::new(),
+            clocks: BTreeMap::new(),
             slack,
             forwarded: 0,
             repeated: 0,
@@ -234,6 +239,8 @@ impl Oracle {
             reported_at: now,
             incoming_since: None,
             touched: true,
+            left: false,
+            arrivals: feedback::Arrivals::new(),
         };
         self.members.insert(session, member);
     }
@@ -268,13 +275,6 @@ impl Oracle {
     pub fn fed_command(&mut self, now: Micros, session: u64, command: &Command) {
         let Some(member) = self.members.get_mut(&session) else { return };
         member.touched = true;
-        let is_subscribed = |member: &Member, track: &TrackId| {
-            if member.plan.auto_subscribe {
-                !member.unsubscribed.contains(track)
-            } else {
-                member.subscribed.contains(track)
-            }
-        };
         match command {
             Command::Mute { track, muted } => {
                 let Some(track_model) = self.tracks.get_mut(track) else { return };
@@ -285,7 +285,7 @@ impl Oracle {
                 self.lose_sync_of(now, *track);
             }
             Command::Pause { track, paused } => {
-                if !is_subscribed(member, track) {
+                if !member.wants(*track) {
                     return;
                 }
                 if *paused {
@@ -304,7 +304,7 @@ impl Oracle {
                 }
             }
             Command::Subscribe(track) => {
-                if !is_subscribed(member, track) {
+                if !member.wants(*track) {
                     member.paused.remove(track);
                 }
                 member.unsubscribed.remove(track);
@@ -370,6 +370,11 @@ impl Oracle {
                 self.mapped(now, session, &resumed.slot_map);
                 self.touch(session);
             }
+            Event::Left(_) => {
+                if let Some(member) = self.members.get_mut(&session) {
+                    member.left = true;
+                }
+            }
             _ => {}
         }
     }
@@ -394,11 +399,27 @@ impl Oracle {
         let mut sorted = shown.clone();
         sorted.sort_unstable();
         sorted.dedup();
+        let unwanted = shown.iter().any(|track| !member.wants(*track));
         member.map = new;
+        if unwanted {
+            let who = self.who(session);
+            self.complain(now, format!("{who} is shown a track that they do not want"));
+        }
         let own = shown.iter().any(|id| self.tracks.get(id).is_some_and(|track| track.owner == session));
         if sorted.len() != shown.len() || own {
             let who = self.who(session);
             self.complain(now, format!("{who} is shown a track twice, or an own one"));
+        }
+    }
+}
+
+impl Member {
+    /// Whether they are subscribed to a track.
+    fn wants(&self, track: TrackId) -> bool {
+        if self.plan.auto_subscribe {
+            !self.unsubscribed.contains(&track)
+        } else {
+            self.subscribed.contains(&track)
         }
     }
 }

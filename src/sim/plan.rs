@@ -1,7 +1,5 @@
 //! Plan: a whole world as data, drawn from a seed: who comes when, what they send, how their networks are, what they
-//! do, and what goes wrong. A [`Cut`] leaves parts of it out; what stays does as it would have done.
-
-use std::collections::BTreeSet;
+//! do, and what goes wrong. A [`Cut`](super::Cut) leaves parts of it out.
 
 use super::codec::{CodecName, VIDEO_CODECS};
 use super::deed::{Deed, Step};
@@ -13,8 +11,9 @@ use crate::core::input::SrtpProfile;
 
 /// One second.
 pub const SECOND: Micros = 1_000_000;
-/// After the network has healed and nobody does anything any more, the world goes on so long.
-pub const CALM: Micros = 6 * SECOND;
+/// After the network has healed and nobody does anything any more, the world goes on so long: who has vanished is given
+/// up after six seconds, and what then gets their slots has to flow for two.
+pub const CALM: Micros = 9 * SECOND;
 
 /// A track that somebody publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,17 +82,6 @@ pub struct Plan {
     pub empty_timeout: Micros,
 }
 
-/// What is left out of a world.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Cut {
-    /// Only these people; `None`: all.
-    pub people: Option<BTreeSet<usize>>,
-    /// Only these steps; `None`: all.
-    pub steps: Option<BTreeSet<usize>>,
-    /// All networks are perfect, and the server's clock is exact.
-    pub calm: bool,
-}
-
 impl Plan {
     /// The world of that seed.
     pub fn of(seed: u64) -> Self {
@@ -142,31 +130,6 @@ impl Plan {
     /// When everybody leaves.
     pub fn ends_at(&self) -> Micros {
         self.heals_at + CALM
-    }
-
-    /// Without what a cut leaves out.
-    pub fn cut(&self, cut: &Cut) -> Self {
-        let mut plan = self.clone();
-        if let Some(kept) = &cut.people {
-            for (index, person) in plan.people.iter_mut().enumerate() {
-                if !kept.contains(&index) {
-                    *person = None;
-                }
-            }
-        }
-        let people = &plan.people;
-        plan.steps.retain(|(number, step)| {
-            people[step.who].is_some()
-                && step.deed.of().is_none_or(|of| people[of].is_some())
-                && cut.steps.as_ref().is_none_or(|kept| kept.contains(number))
-        });
-        if cut.calm {
-            (plan.turn, plan.lateness, plan.early_calls) = (0, 0, false);
-            for person in plan.people.iter_mut().flatten() {
-                (person.up, person.down) = (LinkPlan::PERFECT, LinkPlan::PERFECT);
-            }
-        }
-        plan
     }
 
     /// The world in words.

@@ -19,15 +19,21 @@ use super::client::{Endpoint, Now, Out, Post};
 use super::dice::Dice;
 use super::network::{Link, Micros};
 use super::oracle::{CONSENT, Oracle};
-use super::plan::{Plan, SECOND};
+use super::plan::{Plan, SECOND, seconds};
 use crate::core::ids::RoomId;
-use crate::core::{Settings, Sfu};
+use crate::core::input::AdminCommand;
+use crate::core::record::{RecordingId, RoomHeader};
+use crate::core::recordings::RecordingOutput;
+use crate::core::{Input, Settings, Sfu};
 
 /// How long somebody whose signalling broke can come back, µs.
 const RESUME_WITHIN: Micros = 6 * SECOND;
 
+/// How far ahead the clock is when a world is run again.
+const SHIFT: Duration = Duration::from_secs(100_000);
+
 /// What came of a world.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outcome {
     /// Of all outputs of the server, with their times.
     pub digest: u64,
@@ -45,6 +51,19 @@ pub struct Outcome {
     pub keyframes_asked: u64,
     /// Virtual time, µs.
     pub lasted: Micros,
+}
+
+/// What the core's own recorder wrote of one room of a world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Which recording.
+    id: RecordingId,
+    /// What the room was made with.
+    pub header: RoomHeader,
+    /// All records.
+    pub records: Vec<u8>,
+    /// Whether the room has ended.
+    pub complete: bool,
 }
 
 /// Somebody's place in the world.
@@ -98,6 +117,7 @@ pub struct World<'a> {
     /// Inputs of this turn.
     fed: u64,
     spins: u32,
+    recorded: Vec<Recorded>,
 }
 
 impl std::fmt::Debug for World<'_> {
@@ -111,6 +131,33 @@ pub fn run(plan: &Plan, base: Instant) -> Outcome {
     let mut world = World::new(plan, base);
     world.run();
     world.outcome()
+}
+
+/// Runs a world, and records its rooms: there are several if all left and somebody came again.
+pub fn run_recorded(plan: &Plan, base: Instant) -> (Outcome, Vec<Recorded>) {
+    let mut world = World::new(plan, base);
+    if let Ok(all) = "*".parse() {
+        world.sfu.handle_input(base, Input::Admin(AdminCommand::RecordRooms(all)));
+    }
+    world.run();
+    world.sfu.hand_out_records();
+    world.keep_records();
+    let recorded = std::mem::take(&mut world.recorded);
+    (world.outcome(), recorded)
+}
+
+/// Runs a world twice, the second time with a clock that is a day ahead, and complains if it did not do the same.
+pub fn run_twice(plan: &Plan, base: Instant) -> Outcome {
+    let mut outcome = run(plan, base);
+    let again = run(plan, base + SHIFT);
+    if again != outcome {
+        let (first, second) = (outcome.digest, again.digest);
+        outcome.complaints.push(format!(
+            "{}: the same world did something else the second time: digest {first:016x}, then {second:016x}",
+            seconds(outcome.lasted)
+        ));
+    }
+    outcome
 }
 
 fn settings(plan: &Plan, base: Instant) -> Settings {
@@ -176,6 +223,7 @@ impl<'a> World<'a> {
             outputs: 0,
             fed: 0,
             spins: 0,
+            recorded: Vec::new(),
         };
         for (index, person) in plan.people.iter().enumerate() {
             if let Some(person) = person {
@@ -241,6 +289,26 @@ impl<'a> World<'a> {
             repeated: self.oracle.repeated,
             keyframes_asked: self.oracle.keyframes_asked,
             lasted: self.now,
+        }
+    }
+
+    /// Takes what the recorders wrote.
+    fn keep_records(&mut self) {
+        while let Some(output) = self.sfu.poll_recording() {
+            match output {
+                RecordingOutput::Begin(id, header) => {
+                    let records = Vec::new();
+                    self.recorded.push(Recorded { id, header: *header, records, complete: false });
+                }
+                RecordingOutput::Records(id, records) => {
+                    let recorded = self.recorded.iter_mut().find(|one| one.id == id);
+                    recorded.into_iter().for_each(|one| one.records.extend(&records));
+                }
+                RecordingOutput::End(id) => {
+                    let recorded = self.recorded.iter_mut().find(|one| one.id == id);
+                    recorded.into_iter().for_each(|one| one.complete = true);
+                }
+            }
         }
     }
 

@@ -13,8 +13,6 @@ use crate::wire::{av1, dependency_descriptor, h264, vp8, vp9};
 pub struct FrameCounters {
     /// VP8 and VP9, 7 or 15 bits.
     pub picture_id: Option<u16>,
-    /// It has 7 bits.
-    pub picture_id_is_short: bool,
     /// VP8 and VP9: index of the temporal base layer.
     pub tl0_picture_index: Option<u8>,
     /// Dependency descriptor.
@@ -24,7 +22,6 @@ pub struct FrameCounters {
 impl FrameCounters {
     fn number(&mut self, id: Option<PictureId>) {
         self.picture_id = id.map(|id| id.value);
-        self.picture_id_is_short = id.is_some_and(|id| id.mask() == 0x7f);
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::core::mutation::mutated;
+
 /// Shortest and longest time between two requests. The shortest is how long a viewer who comes late may wait in vain:
 /// browsers ignore requests within 300 ms of their last key frame, so a longer one would cost such a viewer up to twice
 /// that, and a shorter one would have other encoders make key frames of most pictures.
@@ -43,7 +45,8 @@ impl KeyframeRequests {
 
     /// When [`KeyframeRequests::due`] may say yes.
     pub fn deadline(&self, now: Instant, round_trip: Duration) -> Option<Instant> {
-        if !self.wanted || self.is_silent(now) {
+        let asked_for_good = mutated!(KeyframeThrottleNeverEnds) && self.last_sent.is_some();
+        if !self.wanted || self.is_silent(now) || asked_for_good {
             return None;
         }
         Some(self.last_sent.map_or(now, |sent| sent + window(round_trip)))

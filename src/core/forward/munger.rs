@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::descriptor::FrameCounters;
 use super::publication::PublicationKey;
 use crate::core::ids::TrackId;
+use crate::core::mutation::mutated;
 
 /// How many past synchronisations can still be asked about (NACK).
 const EPOCHS: usize = 4;
@@ -77,7 +78,6 @@ impl Epoch {
             timestamp: incoming.timestamp.wrapping_add(self.timestamp_offset),
             counters: FrameCounters {
                 picture_id: counters.picture_id.map(|id| id.wrapping_add(self.picture_id_offset)),
-                picture_id_is_short: counters.picture_id_is_short,
                 tl0_picture_index: counters.tl0_picture_index.map(|id| id.wrapping_add(self.tl0_offset)),
                 frame_number: counters.frame_number.map(|id| id.wrapping_add(self.frame_number_offset)),
             },
@@ -115,11 +115,6 @@ fn ticks(clock_rate: u32, elapsed: Duration) -> u32 {
     let ticks = elapsed.as_micros() * u128::from(clock_rate) / 1_000_000;
     // Wraps as timestamps do.
     ticks as u32
-}
-
-/// Whether `a` is newer than `b` in sequence arithmetic on 16 bits.
-fn newer(a: u16, b: u16) -> bool {
-    a != b && a.wrapping_sub(b) < 0x8000
 }
 
 impl Munger {
@@ -174,7 +169,7 @@ impl Munger {
         let jumped = incoming.index.abs_diff(self.highest_in) > jump;
         let first = !self.is_synchronised(stretch) || jumped;
         if first {
-            if self.needs_keyframe && !incoming.starts_keyframe {
+            if self.needs_keyframe && !incoming.starts_keyframe && !mutated!(KeyframeNotAwaited) {
                 self.synced = false;
                 return None;
             }
@@ -193,6 +188,7 @@ impl Munger {
         // The newest index with these 16 bits that is not newer than what was sent.
         let back = (last as u16).wrapping_sub(sequence);
         let index = last.checked_sub(u64::from(back))?;
+        let index = if mutated!(RepeatOfWrongPacket) { index.checked_sub(1)? } else { index };
         let epoch = self.epochs.iter().flatten().find(|epoch| epoch.first_out <= index)?;
         Some((epoch.stretch, epoch.first_in + (index - epoch.first_out)))
     }
@@ -211,8 +207,9 @@ impl Munger {
             Some((from, at)) => from.wrapping_add(ticks(self.clock_rate, now - at)),
             None => latest.timestamp.wrapping_add(ticks(self.clock_rate, now - latest.at).max(1)),
         };
+        let timestamp = if mutated!(TimestampNotMoved) { incoming.timestamp } else { timestamp };
         let counters = incoming.counters;
-        let epoch = Epoch {
+        let mut epoch = Epoch {
             stretch,
             first_in: incoming.index,
             first_out: latest.next_index,
@@ -224,6 +221,15 @@ impl Munger {
             frame_number_offset: (latest.frame_number.wrapping_add(1))
                 .wrapping_sub(counters.frame_number.unwrap_or(0)),
         };
+        if mutated!(SequenceOffByOne) {
+            epoch.first_out += 1;
+        }
+        if mutated!(PictureIdNotContinued) {
+            epoch.picture_id_offset = 0;
+        }
+        if mutated!(FrameNumberNotContinued) {
+            epoch.frame_number_offset = 0;
+        }
         self.epochs.rotate_right(1);
         self.epochs[0] = Some(epoch);
         self.highest_in = incoming.index;
@@ -240,19 +246,14 @@ impl Munger {
         if rewrite.timestamp.wrapping_sub(latest.timestamp) < 0x8000_0000 {
             latest.timestamp = rewrite.timestamp;
         }
-        // Picture ids have 15 bits, or 7: shifted up so that they wrap at 16.
-        let shift = if rewrite.counters.picture_id_is_short { 9 } else { 1 };
-        if let Some(id) = rewrite.counters.picture_id
-            && newer(id << shift, latest.picture_id << shift)
-        {
+        // The newest packet has the newest counters, also behind a gap of half their range.
+        if let Some(id) = rewrite.counters.picture_id {
             latest.picture_id = id & 0x7fff;
         }
         if let Some(id) = rewrite.counters.tl0_picture_index {
             latest.tl0_picture_index = id;
         }
-        if let Some(id) = rewrite.counters.frame_number
-            && newer(id, latest.frame_number)
-        {
+        if let Some(id) = rewrite.counters.frame_number {
             latest.frame_number = id;
         }
     }

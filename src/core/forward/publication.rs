@@ -10,6 +10,7 @@ use crate::core::event::TrackInfo;
 use crate::core::ids::{Mid, ParticipantId, Ssrc, TrackId};
 use crate::core::media::cache::{CachedPacket, PacketCache, PacketMeta};
 use crate::core::media::half::Arrival;
+use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
 use crate::core::room::ParticipantKey;
 use crate::core::stats::StreamCounters;
@@ -107,6 +108,8 @@ pub struct Publication {
     pub noted: StreamCounters,
     cache: PacketCache<Kept>,
     generation: u64,
+    /// The stretch that the codec began with. Packets before it cannot be sent any more: viewers take another codec now.
+    codec_generation: u64,
     highest: u64,
     active: Option<Active>,
 }
@@ -160,6 +163,7 @@ impl Publication {
             noted: StreamCounters::default(),
             cache,
             generation: 0,
+            codec_generation: 0,
             highest: 0,
             active: None,
         }
@@ -211,13 +215,14 @@ impl Publication {
 
     /// A packet came; walk: called by `Room::handle_rtp`.
     pub fn arrive(&mut self, now: Instant, arrival: &Arrival<'_>) -> Arrived {
-        if self.muted {
+        if self.muted && !mutated!(MuteIgnored) {
             self.counters.dropped += 1;
             return Arrived::Dropped;
         }
         let Some(base) = self.follow(now, arrival) else { return Arrived::Dropped };
         let index = base + arrival.index;
-        if index + LATE < self.highest || (index <= self.highest && self.cache.get(index).is_some()) {
+        let came_before = index <= self.highest && self.cache.get(index).is_some();
+        if index + LATE < self.highest || (came_before && !mutated!(DuplicateForwarded)) {
             self.counters.dropped += 1;
             return Arrived::Dropped;
         }
@@ -232,6 +237,7 @@ impl Publication {
             if self.codec.is_some() && self.highest > 0 {
                 self.generation += 1;
             }
+            self.codec_generation = self.generation;
             self.codec = Some(arrival.codec);
         }
         let described = describe(arrival.codec.codec, arrival.payload, &arrival.extensions);
@@ -252,7 +258,8 @@ impl Publication {
             },
         };
         self.highest = self.highest.max(index);
-        if !self.cache.insert(meta, arrival.extensions.as_bytes(), arrival.payload) {
+        let kept = self.cache.insert(meta, arrival.extensions.as_bytes(), arrival.payload);
+        if !kept && !mutated!(DuplicateForwarded) {
             return Arrived::Dropped;
         }
         let first = self.pending.is_empty();
@@ -296,14 +303,15 @@ impl Publication {
         base
     }
 
-    /// A packet that is still kept.
+    /// A packet of the present codec that is still kept.
     pub fn packet(&self, index: u64) -> Option<CachedPacket<'_, Kept>> {
-        self.cache.get(index)
+        self.cache.get(index).filter(|packet| packet.meta.extra.generation >= self.codec_generation)
     }
 
-    /// A packet that is still kept and worth sending again.
+    /// A packet of the present codec that is still kept and worth sending again.
     pub fn fresh_packet(&self, now: Instant, index: u64) -> Option<CachedPacket<'_, Kept>> {
-        self.cache.get_fresh(now, index)
+        let packet = self.cache.get_fresh(now, index)?;
+        (packet.meta.extra.generation >= self.codec_generation).then_some(packet)
     }
 }
 

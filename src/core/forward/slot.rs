@@ -10,6 +10,7 @@ use crate::core::command::Kind;
 use crate::core::ids::{Mid, Ssrc, TrackId};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, VIDEO_ENTRIES};
 use crate::core::media::srtp::SrtpSender;
+use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
 use crate::core::rng::Rng;
 use crate::core::stats::StreamCounters;
@@ -183,10 +184,12 @@ impl Slot {
         packet: CachedPacket<'a, Kept>,
         source_codec: CodecParams,
     ) -> Option<Outgoing<'a>> {
-        if self.paused || !self.announced || !self.open {
+        let is_paused = self.paused && !mutated!(PauseIgnored);
+        let is_announced = self.announced || mutated!(SlotNotAnnounced);
+        if is_paused || !is_announced || !self.open {
             return None;
         }
-        let codec = self.codec?;
+        let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };
         let stretch = Stretch { generation: packet.meta.extra.generation, ..stretch };
         let rewrite = self.munger.forward(now, stretch, &incoming(packet.meta))?;
         let outgoing = outgoing(rewrite, packet, codec, source_codec);
@@ -232,6 +235,7 @@ impl Slot {
         let payload = buffer.get_mut(payload_start..end)?;
         payload.copy_from_slice(outgoing.payload);
         outgoing.packet.meta.extra.descriptor.patch(payload, counters);
+        let index = if mutated!(RollOverForgotten) { index & 0xffff } else { index };
         sealer.seal_rtp(buffer, header_length, end, index)
     }
 
@@ -270,7 +274,9 @@ impl Slot {
         sealer: &mut SrtpSender,
         buffer: &mut [u8],
     ) -> Option<usize> {
-        let (rtx_ssrc, codec) = (self.rtx_ssrc?, self.codec?);
+        // The slot may show another track by now, in another codec, whose payload type would be wrong.
+        let codec = self.codec.filter(|codec| codec.codec == source_codec.codec)?;
+        let rtx_ssrc = self.rtx_ssrc?;
         let rewrite = self.munger.again(stretch, &incoming(packet.meta))?;
         let outgoing = outgoing(rewrite, packet, codec, source_codec);
         let index = self.rtx_index;
@@ -281,7 +287,8 @@ impl Slot {
             timestamp: rewrite.timestamp,
             ssrc: rtx_ssrc.0,
         };
-        let original = (rewrite.index as u16).to_be_bytes();
+        let original = rewrite.index + u64::from(mutated!(RepeatWithWrongOriginal));
+        let original = (original as u16).to_be_bytes();
         let length = self.write_packet(&fields, &outgoing, &original, index, sealer, buffer)?;
         self.rtx_index += 1;
         self.counters.retransmitted += 1;

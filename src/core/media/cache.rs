@@ -20,6 +20,9 @@ pub const AGE_MAX: Duration = Duration::from_secs(1);
 
 /// Both begin with this part of their limits.
 const FIRST_PART: usize = 8;
+/// In so many parts it is known when the ring was written: what is younger than [`AGE_MAX`] is not overwritten while it
+/// can grow.
+const PARTS: usize = 8;
 
 /// What is kept of a packet besides its bytes. `D` is what else the caller keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +76,8 @@ pub struct PacketCache<D: Copy> {
     entries_max: usize,
     /// Bytes ever written, with those left out at the ring's end.
     written: u64,
-    /// Where the ring began to be overwritten last, and when.
-    lap: (u64, Option<Instant>),
+    /// When each part of the ring was written last.
+    written_at: [Option<Instant>; PARTS],
     /// No packet up to this index is taken any more: one of them had to give way.
     given_way: Option<u64>,
 }
@@ -89,7 +92,7 @@ impl<D: Copy> PacketCache<D> {
             entries: vec![None; (entries_max / FIRST_PART).max(1)],
             entries_max,
             written: 0,
-            lap: (0, None),
+            written_at: [None; PARTS],
             given_way: None,
         }
     }
@@ -197,27 +200,47 @@ impl<D: Copy> PacketCache<D> {
         true
     }
 
-    /// Sees to it that `len` bytes can be written at once. A ring that was gone round in less than [`AGE_MAX`] is doubled,
-    /// if it may grow.
+    /// Sees to it that `len` bytes can be written at once. A ring that would lose what is younger than [`AGE_MAX`] is
+    /// doubled, if it may grow: all that comes in one batch must still be there when the batch is forwarded.
     fn make_room(&mut self, now: Instant, len: usize) {
-        loop {
-            let offset = self.offset(self.written);
-            let lap_ends = self.written + len as u64 > self.lap.0 + self.arena.len() as u64;
-            let quick = self.lap.1.is_some_and(|began| now.saturating_duration_since(began) <= AGE_MAX);
-            let may_grow = self.arena.len() < self.arena_bytes_max;
-            if may_grow && (len > self.arena.len() || (lap_ends && quick)) {
-                self.grow_arena();
-                continue;
-            }
-            if offset + len > self.arena.len() {
-                // A packet is never cut in two: what is left at the end stays unused.
-                self.written += (self.arena.len() - offset) as u64;
-            }
-            if lap_ends || self.lap.1.is_none() {
-                self.lap = (self.written, Some(now));
-            }
-            return;
+        let may_grow = |cache: &Self| cache.arena.len() < cache.arena_bytes_max;
+        while may_grow(self) && (len > self.arena.len() || self.overwrites_fresh(now, len)) {
+            self.grow_arena();
         }
+        let offset = self.offset(self.written);
+        if offset + len > self.arena.len() {
+            // A packet is never cut in two: what is left at the end stays unused.
+            self.written += (self.arena.len() - offset) as u64;
+        }
+        let offset = self.offset(self.written);
+        self.note_written(now, offset, len);
+    }
+
+    /// Bytes of a part of the ring.
+    fn part_bytes(&self) -> usize {
+        self.arena.len().div_ceil(PARTS).max(1)
+    }
+
+    /// Notes that these bytes are written now.
+    fn note_written(&mut self, now: Instant, offset: usize, len: usize) {
+        let bytes = self.part_bytes();
+        let parts = offset / bytes..=(offset + len.max(1) - 1) / bytes;
+        self.written_at.get_mut(parts).into_iter().flatten().for_each(|at| *at = Some(now));
+    }
+
+    /// Whether the next packet begins to overwrite a part of the ring that was written less than [`AGE_MAX`] ago.
+    fn overwrites_fresh(&self, now: Instant, len: usize) -> bool {
+        let (bytes, offset) = (self.part_bytes(), self.offset(self.written));
+        let wraps = offset + len > self.arena.len();
+        let end = if wraps { len } else { offset + len };
+        (0..PARTS)
+            .filter(|part| {
+                self.written_at[*part].is_some_and(|at| now.saturating_duration_since(at) <= AGE_MAX)
+            })
+            .any(|part| {
+                let start = part * bytes;
+                if wraps { start >= offset || start < end } else { start >= offset && start < end }
+            })
     }
 
     /// Doubles the ring, and moves what is whole to its beginning.
@@ -231,16 +254,21 @@ impl<D: Copy> PacketCache<D> {
         // Positions go on from a multiple of the new size above all earlier ones, so that what is gone stays gone.
         let base = (self.written / size as u64 + 2) * size as u64;
         let mut used = 0;
+        let mut moved = Vec::new();
         for place in whole {
             let Some(entry) = self.entries[place] else { continue };
             let from = self.offset(entry.position);
             larger[used..used + entry.len()].copy_from_slice(&self.arena[from..from + entry.len()]);
             self.entries[place] = Some(Entry { position: base + used as u64, ..entry });
+            moved.push((entry.meta.arrival, used, entry.len()));
             used += entry.len();
         }
         self.arena = larger;
         self.written = base + used as u64;
-        self.lap.0 = base;
+        self.written_at = [None; PARTS];
+        for (arrival, offset, len) in moved {
+            self.note_written(arrival, offset, len);
+        }
     }
 }
 
@@ -370,6 +398,21 @@ mod tests {
         }
         assert!((0..195).all(|back| fast.get(999 - back).is_some()), "a second of them");
         assert!(fast.memory() >= VIDEO_ARENA_BYTES);
+    }
+
+    #[test]
+    fn a_burst_behind_a_quiet_while_does_not_push_itself_out() {
+        let start = Instant::now();
+        let mut cache = PacketCache::video();
+        for n in 0..20 {
+            assert!(put(&mut cache, n, start + Duration::from_millis(n * 200), &[1; 1100]));
+        }
+        // All that was lost in an outage comes again at once.
+        let now = start + Duration::from_secs(5);
+        for n in 20..60 {
+            assert!(put(&mut cache, n, now, &[2; 1100]));
+        }
+        assert!((20..60).all(|index| cache.get(index).is_some()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::rtcp::{FORMAT_TWCC, TRANSPORT_FEEDBACK};
 use crate::core::ids::Ssrc;
+use crate::core::mutation::mutated;
 
 /// Most bytes that one call writes: a datagram with room for SRTCP.
 pub const FEEDBACK_BYTES_MAX: usize = 1000;
@@ -202,7 +203,8 @@ impl TransportFeedbackRecorder {
         out.extend_from_slice(&[0x80 | FORMAT_TWCC, TRANSPORT_FEEDBACK, 0, 0]);
         out.extend_from_slice(&sender.0.to_be_bytes());
         out.extend_from_slice(&media.0.to_be_bytes());
-        out.extend_from_slice(&(base as u16).to_be_bytes());
+        let named = base + u64::from(mutated!(FeedbackBaseOffByOne));
+        out.extend_from_slice(&(named as u16).to_be_bytes());
         out.extend_from_slice(&(self.statuses.len() as u16).to_be_bytes());
         out.extend_from_slice(&((reference as u32) << 8 | u32::from(self.count)).to_be_bytes());
         write_chunks(&self.statuses, out);

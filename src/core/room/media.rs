@@ -13,6 +13,7 @@ use crate::core::input::{Path, SrtpProfile};
 use crate::core::media::half::{MediaHalf, Received};
 use crate::core::media::rtcp::{self, LostSequences, ReportBlock, RtcpItem};
 use crate::core::media::srtp;
+use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::output::TrafficClass;
 use crate::core::participant::Participant;
@@ -264,6 +265,7 @@ impl Room {
         };
         let class = class_of(slot.kind);
         let stretch = publication.stretch();
+        assert!(!mutated!(Panics) || publication.pending.len() < 4, "a bug put in on purpose");
         for index in &publication.pending {
             let Some(packet) = publication.packet(*index) else { continue };
             let Some(outgoing) = slot.forward(now, stretch, packet, codec) else { continue };

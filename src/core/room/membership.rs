@@ -12,6 +12,7 @@ use crate::core::event::{
 use crate::core::forward::publication::PublicationKey;
 use crate::core::ids::{ParticipantId, RequestId, TrackId};
 use crate::core::input::Admission;
+use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::output::DtlsRequest;
 use crate::core::participant::{Participant, Signalling};
@@ -197,7 +198,9 @@ impl Room {
         }
         let participant = self.participants.remove(key.0);
         for subscription in participant.slots.iter().filter_map(|slot| slot.shown) {
-            if let Some(publication) = self.publications.get_mut(subscription.publication.0) {
+            if let Some(publication) = self.publications.get_mut(subscription.publication.0)
+                && !mutated!(ViewerNotRemoved)
+            {
                 publication.viewers.retain(|viewer| viewer.participant != key);
             }
         }
@@ -206,7 +209,7 @@ impl Room {
         self.slot_maps.retain(|other| *other != key);
         self.timers.set(Timer::Participant(key), None);
         outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget));
-        for ufrag in participant.ufrags {
+        for ufrag in participant.ufrags.into_iter().filter(|_| !mutated!(UfragLeaked)) {
             outbox.outputs.push(RoomOutput::UnbindUfrag(ufrag));
         }
         for path in participant.paths {
@@ -215,7 +218,7 @@ impl Room {
         outbox.outputs.push(RoomOutput::Gone(key));
         self.tell_others(key, &Event::ParticipantLeft(participant.id, reason), outbox);
         info!(room = %self.id, participant = %participant.id, ?reason, participants = self.order.len(), "left");
-        if self.participants.is_empty() {
+        if self.participants.is_empty() && !mutated!(EmptyRoomKept) {
             self.empty_since = Some(now);
             self.timers.set(Timer::Empty, Some(now + self.settings.empty_timeout));
             self.ended = self.settings.empty_timeout.is_zero();

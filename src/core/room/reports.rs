@@ -7,6 +7,7 @@ use super::{ParticipantKey, Room, ntp_of};
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::media::rtcp::RtcpWriter;
+use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
 use crate::core::timers::unhurried;
@@ -76,7 +77,7 @@ impl Room {
         let blocks = &mut self.report_blocks;
         blocks.clear();
         media.report_blocks(now, blocks);
-        if !blocks.is_empty() {
+        if !blocks.is_empty() && !mutated!(ReceiverReportForgotten) {
             let mut writer = RtcpWriter::new(compound);
             writer.receiver_report(media.rtcp_ssrc, blocks);
             writer.sdes_cname(media.rtcp_ssrc, CNAME);
@@ -96,7 +97,9 @@ impl Room {
         let Some(publication) = self.publications.get(shown.publication.0) else { return };
         let owner = &self.participants[publication.owner.0];
         let Some((ntp, timestamp)) = self.translated_clock(now, publication, owner, slot) else { return };
-        let (ssrc, counters) = (slot.ssrc, slot.counters);
+        let beside = participant.slots.iter().find(|other| other.kind == slot.kind && other.mid != slot.mid);
+        let named = if mutated!(ReportOfWrongSlot) { beside.unwrap_or(slot) } else { slot };
+        let (ssrc, counters) = (named.ssrc, slot.counters);
         let mut writer = RtcpWriter::new(compound);
         // Counts wrap, as RFC 3550 §6.4.1 has it.
         writer.sender_report(ssrc, ntp, timestamp, counters.packets as u32, counters.bytes as u32, &[]);
@@ -118,7 +121,8 @@ impl Room {
         let timestamp_offset = slot.timestamp_offset(publication.stretch())?;
         let clock_rate = publication.codec()?.clock_rate();
         let since = now.saturating_duration_since(report.at);
-        let ticks = (since.as_micros() * u128::from(clock_rate) / 1_000_000) as u32;
+        let moved = if mutated!(ReportNotMoved) { Duration::ZERO } else { since };
+        let ticks = (moved.as_micros() * u128::from(clock_rate) / 1_000_000) as u32;
         let timestamp = report.timestamp.wrapping_add(ticks).wrapping_add(timestamp_offset);
         let ntp = report.ntp.wrapping_add(ntp_of(since)).wrapping_add(owner.clock_offset?);
         Some((ntp, timestamp))

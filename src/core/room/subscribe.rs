@@ -9,6 +9,7 @@ use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, Waiti
 use crate::core::forward::publication::{Publication, PublicationKey, Viewer};
 use crate::core::forward::slot::Slot;
 use crate::core::ids::TrackId;
+use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::participant::{Participant, Subscription, SubscriptionState};
 
@@ -54,7 +55,9 @@ impl Room {
         let participant = &mut self.participants[from.0];
         participant.unsubscribed.insert(track);
         if let Some(subscription) = participant.subscriptions.remove(&track) {
-            if let SubscriptionState::Slot(slot) = subscription.state {
+            if let SubscriptionState::Slot(slot) = subscription.state
+                && !mutated!(SlotLeaked)
+            {
                 self.release_slot(from, slot);
                 self.assign_slots(now, from, outbox);
             }
@@ -97,7 +100,7 @@ impl Room {
         let (track, owner) = (self.publications[key.0].track, self.publications[key.0].owner);
         for other in self.order.clone() {
             let participant = &mut self.participants[other.0];
-            if other != owner && participant.auto_subscribe {
+            if other != owner && participant.auto_subscribe && !mutated!(LateTrackNotOffered) {
                 participant.subscribe(track);
                 self.assign_slots(now, other, outbox);
                 self.slot_maps.push(other);
@@ -366,7 +369,7 @@ impl Room {
     /// Somebody needs a key frame of that track.
     pub(super) fn want_keyframe(&mut self, now: Instant, key: PublicationKey) {
         let publication = &mut self.publications[key.0];
-        if publication.kind() == Kind::Video {
+        if publication.kind() == Kind::Video && !mutated!(KeyframeRequestForgotten) {
             publication.keyframes.want();
             let owner = publication.owner;
             self.arm(now, owner);

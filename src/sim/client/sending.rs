@@ -255,6 +255,7 @@ impl Sender {
     ) {
         let numbering = wire.numbering;
         let mut block = ExtensionBlock::new();
+        let transport = *wire.transport_sequence;
         block.push(numbering.transport_cc(), &wire.transport_sequence.to_be_bytes());
         *wire.transport_sequence = wire.transport_sequence.wrapping_add(1);
         if repeats.is_some()
@@ -286,7 +287,7 @@ impl Sender {
         end += payload.len();
         let Some(length) = wire.srtp.seal_rtp(&mut buffer, header, end, u64::from(index)) else { return };
         buffer.truncate(length);
-        let sent = Sent { stamp: *stamp, recovered: repeats.is_some(), ssrc: fields.ssrc };
+        let sent = Sent { stamp: *stamp, recovered: repeats.is_some(), ssrc: fields.ssrc, transport };
         post.out.push(Out::Datagram { bytes: buffer, what: What::Rtp(sent) });
     }
 

@@ -3,7 +3,7 @@
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Resume, Source};
 use crate::core::event::{
-    Event, Joined, ParticipantInfo, RefusalCode, Resumed, SlotCounts, SlotMap, TrackInfo,
+    ClosingReason, Event, Joined, ParticipantInfo, RefusalCode, Resumed, SlotCounts, SlotMap, TrackInfo,
 };
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;
@@ -13,9 +13,12 @@ use crate::sim::sdp::{self, Answer, Role, Section};
 use crate::wire::stun_check::Credentials;
 
 /// Somebody whose name is not known.
-const NOBODY: usize = 99;
+const NOBODY: usize = 999;
 
 fn person_of(name: &str) -> usize {
+    if let Some(number) = name.strip_prefix('#') {
+        return number.parse().unwrap_or(NOBODY);
+    }
     name.bytes().next().map_or(NOBODY, |letter| usize::from(letter.wrapping_sub(b'A')))
 }
 
@@ -292,7 +295,13 @@ impl Endpoint {
                 self.room.cannot.insert(track);
             }
             Event::Data { .. } => {}
-            Event::Closing(_) | Event::Left(_) => self.closed = true,
+            Event::Closing(reason) => {
+                if reason == ClosingReason::Error {
+                    post.complain(format!("{} was removed because of a panic", name(self.person)));
+                }
+                self.closed = true;
+            }
+            Event::Left(_) => self.closed = true,
         }
     }
 

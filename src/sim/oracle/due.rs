@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{CONSENT, Due, Oracle, track_of};
+use super::{CONSENT, Due, Oracle, Stream, feedback, track_of};
 use crate::core::command::Kind;
 use crate::core::ids::TrackId;
 use crate::sim::client::{Sent, StreamInfo};
@@ -12,6 +12,8 @@ use crate::sim::plan::{SECOND, name};
 
 /// A packet that far behind the newest may be dropped.
 const LATE: u32 = 450;
+/// A packet that far behind the newest is not opened, so that nothing is told of it.
+const OPENED: u32 = 1000;
 /// A gap that large is an outage.
 const GAP: u32 = 800;
 /// A pause in a track that long ends its run, µs.
@@ -29,13 +31,13 @@ const REPEAT_AGE: Micros = 850_000;
 
 impl Oracle {
     /// A connectivity check reached the server.
-    pub fn fed_check(&mut self, ufrag: &str, transaction: [u8; 12]) {
+    pub fn fed_check(&mut self, ufrag: &str, transaction: [u8; 12], from: SocketAddr) {
         let server = ufrag.split(':').next().unwrap_or_default();
         // A check that comes again, or is replayed, is answered, and changes nothing.
         if let Some(&session) = self.ufrags.get(server)
             && self.transactions.insert(transaction)
         {
-            self.checks.push((transaction, session));
+            self.checks.push((transaction, session, from));
         }
     }
 
@@ -55,14 +57,28 @@ impl Oracle {
         copy: bool,
         streams: &[StreamInfo],
     ) {
-        let stamp = sent.stamp;
         if copy {
             return;
         }
+        let stamp = sent.stamp;
         if !self.is_heard(session, from) {
-            // A check just before it, not answered yet, may have had it taken.
-            self.streams.entry(stamp.stream).or_default().settled.insert(stamp.index as u16, now);
+            // Behind a check of the same turn, whose answer is not known yet: it may be taken.
+            let checks = |(_, of, by): &(_, u64, SocketAddr)| *of == session && *by == from;
+            if self.checks.iter().any(checks) {
+                if let Some(member) = self.members.get_mut(&session) {
+                    feedback::note(&mut member.arrivals, sent.transport, now, false);
+                }
+                let stream = self.streams.entry(stamp.stream).or_default();
+                stream.arrived.insert(stamp.index);
+                stream.holes.remove(&stamp.index);
+            }
             return;
+        }
+        if let Some(member) = self.members.get_mut(&session) {
+            // What is far behind the newest is not opened.
+            let highest = self.streams.get(&stamp.stream).and_then(|stream| stream.highest).unwrap_or(0);
+            let sure = sent.recovered || stamp.index + OPENED >= highest;
+            feedback::note(&mut member.arrivals, sent.transport, now, sure);
         }
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let Some((id, _)) = track_of(&self.members, &self.tracks, info) else { return };
@@ -85,15 +101,13 @@ impl Oracle {
         };
         if !sent.recovered && stamp.index > highest {
             let missing = highest + 1..stamp.index;
-            if missing.len() as u32 > GAP || stream.holes.len() as u32 > GAP {
-                stream.holes.clear();
+            let Stream { holes, arrived, .. } = stream;
+            if missing.len() as u32 > GAP || holes.len() as u32 > GAP {
+                holes.clear();
             } else if info.source.kind() == Kind::Video {
-                // Behind a packet that was asked for is one that was taken.
-                let settled = &stream.settled;
-                let is_settled =
-                    |index: u32| settled.get(&(index as u16)).is_some_and(|at| now < at + SECOND);
-                let open = missing.filter(|index| !is_settled(*index) && !is_settled(index.wrapping_sub(1)));
-                stream.holes.extend(open.map(|index| (index, now)));
+                // What has come by retransmission is not missing.
+                let missing = missing.filter(|index| !arrived.contains(index));
+                holes.extend(missing.map(|index| (index, now)));
             }
             stream.highest = Some(stamp.index);
         }
@@ -193,6 +207,13 @@ impl Oracle {
         }
         self.check_requests(now);
         self.check_reports(now);
+        self.check_told(now);
+        let stays =
+            |(session, member): (&u64, &super::Member)| (member.left && !member.gone).then_some(*session);
+        if let Some(session) = self.members.iter().find_map(stays) {
+            let who = self.who(session);
+            self.complain(now, format!("{who} has left, and is still there"));
+        }
         self.observed.clear();
         self.gone_now.clear();
         self.checks.clear();
@@ -344,12 +365,12 @@ impl Oracle {
         }
         for session in found {
             // Who publishes nothing at present has no streams to report on.
-            if self
-                .tracks
-                .values()
-                .filter(|track| track.owner == session && track.alive && now < track.fed_at + SECOND)
-                .any(|track| now > track.run_since + REPORT_WITHIN + self.slack)
-            {
+            if self.tracks.values().any(|track| {
+                track.owner == session
+                    && track.alive
+                    && now < track.fed_at + SECOND
+                    && now > track.run_since + REPORT_WITHIN + self.slack
+            }) {
                 let who = self.who(session);
                 self.complain(now, format!("{who} sends, and got no report for longer than a second"));
             }

@@ -22,6 +22,12 @@ const REMEMBERED: usize = 1200;
 /// How far a new source's timestamp may be from where the clock is, µs.
 const CLOCK_TOLERANCE: i64 = 5_000;
 
+/// Key frames are asked for that seldom at most, µs.
+const KEYFRAME_REQUESTS_APART: Micros = 199_000;
+
+/// So much later than it lapses consent may be taken for lapsed, µs.
+const CONSENT_LATE: Micros = 110_000;
+
 /// A packet of a slot, opened.
 struct Packet<'a> {
     header: RtpHeader,
@@ -59,6 +65,11 @@ impl Oracle {
             let (who, ways) = (self.who(session), member.ways.clone());
             self.complain(now, format!("media to {who} at {to}, who is at {ways:?}"));
         }
+        let lapsed = |at: Micros| now > at + CONSENT + CONSENT_LATE + self.slack;
+        if self.members.get(&session).and_then(|member| member.checked_at).is_none_or(lapsed) {
+            let who = self.who(session);
+            self.complain(now, format!("media to {who}, who has not passed a check for long"));
+        }
         match kind {
             Bytes::Rtp => self.rtp_leaves(now, session, bytes, streams),
             Bytes::Rtcp => self.rtcp_leaves(now, session, bytes, streams),
@@ -68,7 +79,7 @@ impl Oracle {
 
     fn answered(&mut self, now: Micros, to: SocketAddr, bytes: &[u8]) {
         let Some(message) = stun::peek(bytes).filter(stun::StunPeek::is_binding_success) else { return };
-        let Some((_, session)) = self.checks.iter().find(|(one, _)| *one == message.transaction) else {
+        let Some((_, session, _)) = self.checks.iter().find(|(one, ..)| *one == message.transaction) else {
             return;
         };
         let session = *session;
@@ -238,12 +249,17 @@ impl Oracle {
         let mut asked = Vec::new();
         let mut lost = Vec::new();
         let mut reports = 0;
+        let (mut clocks, mut feedback) = (Vec::new(), Vec::new());
         rtcp::parse(bytes.get(..length).unwrap_or_default(), &mut |item| match item {
             RtcpItem::Pli { media } => asked.push(media.0),
             RtcpItem::Nack { media, lost: sequences } => {
                 lost.push((media.0, sequences.collect::<Vec<u16>>()));
             }
             RtcpItem::ReportBlock { .. } => reports += 1,
+            RtcpItem::SenderReport { ssrc, ntp, rtp_timestamp, .. } => {
+                clocks.push((ssrc.0, ntp, rtp_timestamp));
+            }
+            RtcpItem::TransportFeedback { bytes } => feedback.push(bytes.to_vec()),
             _ => {}
         });
         if reports > 0 {
@@ -257,13 +273,19 @@ impl Oracle {
                 .rev()
                 .find(|(_, info)| info.ssrc == ssrc && info.person == person && info.life == life)
         };
+        for (ssrc, ntp, timestamp) in clocks {
+            self.check_sender_report(now, session, ssrc, ntp, timestamp, streams);
+        }
+        for bytes in feedback {
+            self.check_feedback(now, session, &bytes);
+        }
         for ssrc in asked {
             self.keyframes_asked += 1;
             let track = own(ssrc).and_then(|(_, info)| track_of(&self.members, &self.tracks, info));
             if let Some(track) = track.and_then(|(id, _)| self.tracks.get_mut(&id)) {
                 let since = now.saturating_sub(track.asked_at);
                 track.asked_at = now;
-                if since < 195_000 && since != now {
+                if since < KEYFRAME_REQUESTS_APART && since != now {
                     self.complain(
                         now,
                         format!("{who} is asked for a key frame {since} µs after the last time"),
@@ -281,7 +303,6 @@ impl Oracle {
             if let Some(stream) = self.streams.get_mut(&(number as u32)) {
                 for sequence in sequences {
                     stream.holes.retain(|index, _| *index as u16 != sequence);
-                    stream.settled.insert(sequence, now);
                 }
             }
         }

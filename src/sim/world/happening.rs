@@ -187,7 +187,7 @@ impl World<'_> {
         match (what, session) {
             (What::Check { ufrag }, _) => {
                 if let Some(message) = stun::peek(&bytes) {
-                    self.oracle.fed_check(ufrag, message.transaction);
+                    self.oracle.fed_check(ufrag, message.transaction, from);
                 }
             }
             (What::Rtp(sent), Some(session)) => {
@@ -230,6 +230,8 @@ impl World<'_> {
             }
             Deed::RestartIce => self.with(index, |one, _, post| one.restart_ice(post)),
             Deed::Renegotiate => self.with(index, |one, _, post| one.offer(post)),
+            // Whoever hears nothing for 2^15 numbers can open no packet any more: nobody leaps while somebody is cut off.
+            Deed::Leap(..) if self.people.iter().flatten().any(|one| one.down.is_cut(self.now)) => {}
             Deed::Leap(..) | Deed::NewStream(_) | Deed::SwitchCodec(..) | Deed::Pausing(..) => {
                 self.with(index, |one, now, _| change_sender(one, now.micros, deed));
             }
@@ -256,7 +258,8 @@ impl World<'_> {
     }
 
     fn vanish(&mut self, index: usize) {
-        let at = self.now + self.dice.among(0..3 * SECOND);
+        // Noticed before the network heals: else it would take longer than the calm until they are given up.
+        let at = (self.now + self.dice.among(0..3 * SECOND)).min(self.plan.heals_at);
         let Some(person) = self.person(index) else { return };
         person.off = true;
         person.lost_at = Some(at);

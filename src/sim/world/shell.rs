@@ -54,6 +54,7 @@ impl World<'_> {
             self.drain_once(fed);
         }
         self.oracle.drained(self.now, &self.post.streams);
+        self.keep_records();
     }
 
     fn drain_once(&mut self, fed: u64) {
@@ -295,6 +296,9 @@ impl World<'_> {
     pub(super) fn everybody_goes(&mut self) {
         for index in 0..self.people.len() {
             let leaves = self.dice.percent(70);
+            if let Some(person) = self.person(index) {
+                person.breaks = None;
+            }
             if leaves {
                 self.with(index, |endpoint: &mut Endpoint, _, post| endpoint.leave(post));
             }

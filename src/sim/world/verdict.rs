@@ -97,7 +97,8 @@ impl World<'_> {
             };
             let slot = map.slots.iter().find(|slot| slot.track.is_some_and(|(shown, _)| shown == track));
             if viewer.room.cannot.contains(&track) {
-                if viewer.receives_everywhere(sender.plan.codec) && slot.is_none() {
+                let waits = map.waiting.iter().any(|(waits, _)| *waits == track);
+                if viewer.receives_everywhere(sender.plan.codec) && slot.is_none() && !waits {
                     complaints.push(format!("{who} was told that {what} cannot be received"));
                 }
                 continue;

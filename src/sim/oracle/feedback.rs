@@ -1,0 +1,157 @@
+//! What reports tell: sender reports tie a slot's clock to the publisher's, the same for all their tracks; transport-wide
+//! feedback tells of each packet that came when it came, once.
+
+use std::collections::BTreeMap;
+
+use super::{Oracle, track_of};
+use crate::sim::client::StreamInfo;
+use crate::sim::network::Micros;
+
+/// How exactly a sender report's two clocks belong together, µs: a millisecond, of which rounding takes a part.
+const REPORT_TOLERANCE: i64 = 1_000;
+/// So soon a packet that came is told of in transport-wide feedback, µs.
+const TOLD_WITHIN: Micros = 300_000;
+/// Units of transport-wide feedback, µs.
+const TICK: Micros = 250;
+
+/// A packet with a transport-wide number that came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came {
+    at: Micros,
+    /// Whether the server has taken it, without doubt.
+    sure: bool,
+    told: bool,
+}
+
+/// Packets of one participant that came, by transport-wide number.
+pub(super) type Arrivals = BTreeMap<u16, Came>;
+
+/// Notes a packet.
+pub(super) fn note(arrivals: &mut Arrivals, number: u16, at: Micros, sure: bool) {
+    arrivals.entry(number).or_insert(Came { at, sure, told: false });
+}
+
+impl Oracle {
+    /// A sender report leaves: `ntp` and `timestamp` are one moment on two clocks.
+    pub(super) fn check_sender_report(
+        &mut self,
+        now: Micros,
+        session: u64,
+        ssrc: u32,
+        ntp: u64,
+        timestamp: u32,
+        streams: &[StreamInfo],
+    ) {
+        let who = self.who(session);
+        let slot = self.members.get(&session).and_then(|member| member.slots.get(&ssrc));
+        let Some(epoch) = slot.and_then(|slot| slot.epoch) else {
+            self.complain(now, format!("a report to {who} of a stream that has sent nothing"));
+            return;
+        };
+        let Some(info) = streams.get(epoch.stream as usize) else { return };
+        let Some((_, owner)) = track_of(&self.members, &self.tracks, info) else { return };
+        let ticks = timestamp.wrapping_sub(epoch.timestamp_offset).wrapping_sub(info.timestamp_base);
+        let captured = info.began.cast_signed()
+            + i64::from(ticks.cast_signed()) * 1_000_000 / i64::from(info.clock_rate);
+        let wall = (ntp >> 32) * 1_000_000 + (((ntp & 0xffff_ffff) * 1_000_000) >> 32);
+        let offset = wall.cast_signed() - captured;
+        let known = *self.clocks.entry(owner).or_insert(offset);
+        if (offset - known).abs() > REPORT_TOLERANCE {
+            let of = format!("{}'s {:?}", super::name(info.person), info.source);
+            let off = offset - known;
+            self.complain(now, format!("a report to {who} shows the clock of {of} off by {off} µs"));
+        }
+    }
+
+    /// Transport-wide feedback leaves.
+    pub(super) fn check_feedback(&mut self, now: Micros, session: u64, bytes: &[u8]) {
+        let who = self.who(session);
+        let Some(member) = self.members.get_mut(&session) else { return };
+        let Some(statuses) = read(bytes) else {
+            self.complain(now, format!("transport-wide feedback to {who} that cannot be read"));
+            return;
+        };
+        let mut wrong = Vec::new();
+        for (number, tick) in statuses {
+            match (member.arrivals.get_mut(&number), tick) {
+                (None, Some(_)) => wrong.push(format!("came, which never did: {number}")),
+                (Some(came), Some(_)) if came.told => wrong.push(format!("came, a second time: {number}")),
+                (Some(came), Some(tick)) => {
+                    came.told = true;
+                    if came.sure && (came.at / TICK).abs_diff(tick) > 1 {
+                        wrong.push(format!("came at another time than it did: {number}"));
+                    }
+                }
+                (Some(came), None) if came.sure && !came.told => {
+                    wrong.push(format!("did not come, though it did: {number}"));
+                }
+                (_, None) => {}
+            }
+        }
+        if let Some(what) = wrong.first() {
+            self.complain(now, format!("transport-wide feedback tells {who} that a packet {what}"));
+        }
+    }
+
+    /// Is everything told of that came a while ago?
+    pub(super) fn check_told(&mut self, now: Micros) {
+        let slack = self.slack;
+        let mut found = Vec::new();
+        for (session, member) in &mut self.members {
+            let reachable = member.is_reachable(now);
+            let untold = |came: &Came| came.sure && !came.told;
+            if reachable
+                && member.arrivals.values().any(|came| untold(came) && now > came.at + TOLD_WITHIN + slack)
+            {
+                found.push(*session);
+            }
+            // What was told to who could not be reached is not told again.
+            if !reachable || found.last() == Some(session) {
+                member.arrivals.values_mut().for_each(|came| came.sure = false);
+            }
+            // So many are waited for at most; numbers come again after 2^16.
+            while member.arrivals.len() > 20_000 {
+                member.arrivals.pop_first();
+            }
+        }
+        for session in found {
+            let who = self.who(session);
+            self.complain(now, format!("{who} was not told by transport-wide feedback of what came"));
+        }
+    }
+}
+
+/// Numbers and times, in ticks, of a feedback packet (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1); no time:
+/// not received.
+fn read(bytes: &[u8]) -> Option<Vec<(u16, Option<Micros>)>> {
+    let half = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+    let (base, count) = (half(12)?, usize::from(half(14)?));
+    let reference = u32::from_be_bytes(bytes.get(16..20)?.try_into().ok()?) >> 8;
+    let mut at = 20;
+    let mut kinds = Vec::new();
+    while kinds.len() < count {
+        let chunk = half(at)?;
+        at += 2;
+        if chunk & 0x8000 == 0 {
+            kinds.extend(std::iter::repeat_n(chunk >> 13 & 3, usize::from(chunk & 0x1fff)));
+        } else if chunk & 0x4000 == 0 {
+            kinds.extend((0..14).map(|n| chunk >> (13 - n) & 1));
+        } else {
+            kinds.extend((0..7).map(|n| chunk >> (12 - 2 * n) & 3));
+        }
+    }
+    kinds.truncate(count);
+    let mut tick = i64::from(reference) * 256;
+    let mut statuses = Vec::new();
+    for (n, kind) in kinds.into_iter().enumerate() {
+        let delta = match kind {
+            0 => None,
+            1 => Some(i64::from(*bytes.get(at)?)),
+            _ => Some(i64::from(half(at)?.cast_signed())),
+        };
+        at += usize::from(kind);
+        tick += delta.unwrap_or(0);
+        statuses.push((base.wrapping_add(n as u16), delta.map(|_| tick.cast_unsigned())));
+    }
+    Some(statuses)
+}
