@@ -51,7 +51,6 @@ pub fn munger(data: &[u8]) {
         now += Duration::from_millis(u64::from(kind >> 3));
         let counters = FrameCounters {
             picture_id: Some(by & 0x7fff),
-            picture_id_is_short: false,
             tl0_picture_index: Some(by as u8),
             frame_number: Some(by),
         };

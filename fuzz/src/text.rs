@@ -151,7 +151,7 @@ fn answer(text: &str, offer: &Offer) {
     assert_eq!(answered.len(), offered.len(), "{}\nanswered by\n{}", text, answer.sdp);
     for (one, other) in answered.iter().zip(&offered) {
         assert_eq!(one.split(' ').next(), other.split(' ').next(), "sections keep their order");
-        if one.starts_with("m=audio ") || one.starts_with("m=video ") {
+        if other.starts_with("m=audio ") || other.starts_with("m=video ") {
             let offered: Vec<&str> = other.split_whitespace().skip(3).collect();
             for pt in one.split_whitespace().skip(3) {
                 let known = offered.iter().any(|offered| offered.parse() == pt.parse::<u8>());

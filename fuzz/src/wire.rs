@@ -5,6 +5,7 @@ use strait::core::forward::extensions::{KeptExtensions, PassedExtensions};
 use strait::core::negotiated::{Codec, ExtensionIds};
 use strait::trace::words;
 use strait::wire::classify::{Kind, classify};
+use strait::wire::picture_id::PictureId;
 use strait::wire::rtp::{RTP_HEADER_WRITE_MAX, RtpFields, RtpHeader, write_header};
 use strait::wire::rtp_extensions::ExtensionBlock;
 use strait::wire::sniff::{Opening, SNIFF_LEN, sniff};
@@ -198,19 +199,20 @@ fn describe_payload(payload: &[u8], passed: &PassedExtensions) {
         let mut copy = payload.to_vec();
         described.descriptor.patch(&mut copy, described.counters);
         assert_eq!(copy, payload, "its own counters change nothing");
-        let others = FrameCounters {
-            picture_id: Some(0x7abc),
-            picture_id_is_short: described.counters.picture_id_is_short,
-            tl0_picture_index: Some(0xde),
-            frame_number: None,
-        };
+        let others =
+            FrameCounters { picture_id: Some(0x7abc), tl0_picture_index: Some(0xde), frame_number: None };
         described.descriptor.patch(&mut copy, others);
         let patched = copy.clone();
         described.descriptor.patch(&mut copy, others);
         assert_eq!(copy, patched, "written twice is written once");
         let again = describe(codec, &copy, passed);
         assert_eq!(again.starts_keyframe, described.starts_keyframe);
-        let mask = if described.counters.picture_id_is_short { 0x7f } else { 0x7fff };
+        let picture_id = match described.descriptor {
+            Descriptor::Plain => None,
+            Descriptor::Vp8(vp8) => vp8.picture_id,
+            Descriptor::Vp9(vp9) => vp9.picture_id,
+        };
+        let mask = picture_id.map_or(0x7fff, PictureId::mask);
         assert_eq!(again.counters.picture_id, described.counters.picture_id.map(|_| 0x7abc & mask));
         assert_eq!(again.counters.tl0_picture_index, described.counters.tl0_picture_index.map(|_| 0xde));
         let behind = match described.descriptor {

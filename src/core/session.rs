@@ -372,11 +372,17 @@ pub fn check_offer(offer: &Offer) -> Result<(), BadOffer> {
 
 /// The engine says where a description breaks by an address in memory: nobody's business, and another in each process.
 fn parse_offer(offer: &Offer) -> Result<SdpOffer, BadOffer> {
-    SdpOffer::from_sdp_string(&offer.text).map_err(|error| {
+    let parsed = SdpOffer::from_sdp_string(&offer.text).map_err(|error| {
         let error = error.to_string();
         let words: Vec<&str> = error.lines().filter(|line| !line.contains("PointerOffset")).collect();
         format!("the SDP does not parse: {}", words.join(", "))
-    })
+    })?;
+    // It stops without a word where it understands nothing; an answer must have all sections (RFC 3264 §6).
+    let read = parsed.to_sdp_string().lines().filter(|line| line.starts_with("m=")).count();
+    if read != offer.sections.len() {
+        return Err(format!("the SDP does not parse behind section {read} of {}", offer.sections.len()));
+    }
+    Ok(parsed)
 }
 
 /// Header extensions beyond the engine's standard ones, ids free there.
@@ -420,6 +426,21 @@ pub fn egress_ssrcs(rtc: &mut Rtc, mid: Mid) -> Option<(Ssrc, Option<Ssrc>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_of_the_engines_is_due_because_the_process_has_run_for_long() {
+        let now = Instant::now() + Duration::from_secs(100_000);
+        let mut rng = Rng::new([7; 32]);
+        let mut session = Session::new(now, "aaaa", &[0x30; 64], &mut rng);
+        let text = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+            m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+            a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 AB\r\na=setup:actpass\r\na=mid:0\r\n\
+            a=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=msid:s t\r\na=ssrc:5 cname:c\r\n";
+        let offer = Offer::read(text).expect("an offer");
+        session.accept_offer(now, &offer, &[], &mut rng, |_| Vec::new()).expect("an answer");
+        let deadline = session.deadline().expect("the engine always has one");
+        assert!(deadline > now + Duration::from_secs(24 * 3600), "{:?}", deadline - now);
+    }
 
     #[test]
     fn a_refused_offer_is_told_what_is_wrong_and_no_address_in_memory() {
