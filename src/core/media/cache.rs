@@ -231,16 +231,20 @@ impl<D: Copy> PacketCache<D> {
     /// Whether the next packet begins to overwrite a part of the ring that was written less than [`AGE_MAX`] ago.
     fn overwrites_fresh(&self, now: Instant, len: usize) -> bool {
         let (bytes, offset) = (self.part_bytes(), self.offset(self.written));
-        let wraps = offset + len > self.arena.len();
-        let end = if wraps { len } else { offset + len };
-        (0..PARTS)
-            .filter(|part| {
-                self.written_at[*part].is_some_and(|at| now.saturating_duration_since(at) <= AGE_MAX)
-            })
-            .any(|part| {
-                let start = part * bytes;
-                if wraps { start >= offset || start < end } else { start >= offset && start < end }
-            })
+        // Most packets begin no part.
+        let begins = |from: usize, to: usize| {
+            let first = from.div_ceil(bytes);
+            let is_fresh =
+                |at: &Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) <= AGE_MAX);
+            first * bytes < to
+                && self.written_at.get(first..=(to - 1) / bytes).into_iter().flatten().any(is_fresh)
+        };
+        let room = self.arena.len();
+        if offset + len > room {
+            begins(offset, room) || begins(0, len)
+        } else {
+            begins(offset, offset + len)
+        }
     }
 
     /// Doubles the ring, and moves what is whole to its beginning.
