@@ -29,7 +29,7 @@ const KNOWN: &[(&str, u64)] = &[
     ("wrong-track-in-slot-map", 0),
     ("viewer-not-removed", 2),
     ("leaver-stays", 0),
-    ("roll-over-forgotten", 4),
+    ("roll-over-forgotten", 72),
     ("roll-over-not-guessed", 0),
     ("feedback-timer-dropped", 0),
     ("timer-dropped", 0),
@@ -50,6 +50,7 @@ const KNOWN: &[(&str, u64)] = &[
 #[test]
 fn each_bug_that_is_put_in_is_found() {
     // A panic that is put in is caught by the core; nobody has to read of it.
+    let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let names: Vec<&str> = Mutation::ALL.iter().map(|mutation| mutation.name()).collect();
     let known: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
@@ -61,6 +62,7 @@ fn each_bug_that_is_put_in_is_found() {
         })
     });
     let faults: Vec<String> = halves.into_iter().flat_map(|half| half.join().unwrap()).collect();
+    std::panic::set_hook(hook);
     assert!(faults.is_empty(), "{} of {}:\n  {}", faults.len(), KNOWN.len(), faults.join("\n  "));
 }
 

@@ -117,6 +117,8 @@ pub struct World<'a> {
     /// Inputs of this turn.
     fed: u64,
     spins: u32,
+    /// Whether the server was called for a deadline since the last look at it.
+    called: bool,
     recorded: Vec<Recorded>,
 }
 
@@ -223,6 +225,7 @@ impl<'a> World<'a> {
             outputs: 0,
             fed: 0,
             spins: 0,
+            called: false,
             recorded: Vec::new(),
         };
         for (index, person) in plan.people.iter().enumerate() {

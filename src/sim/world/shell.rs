@@ -30,6 +30,7 @@ impl World<'_> {
         self.inputs += 1;
         self.fed += 1;
         let now = self.base + Duration::from_micros(self.now);
+        self.called |= matches!(input, Input::Timeout);
         self.sfu.handle_input(now, input);
     }
 
@@ -128,7 +129,8 @@ impl World<'_> {
     fn note_deadline(&mut self, at: Option<Duration>) {
         // Up to the next whole microsecond: our clock must not wake it before its time.
         let at = at.map(|at| at.as_nanos().div_ceil(1000) as Micros);
-        self.spins = if at.is_some_and(|at| at <= self.now) { self.spins + 1 } else { 0 };
+        let called = std::mem::take(&mut self.called);
+        self.spins = if at.is_some_and(|at| at <= self.now) { self.spins + u32::from(called) } else { 0 };
         if self.spins > SPINS_MAX {
             self.oracle
                 .complain(self.now, "the server wants to be called again and again, and nothing comes of it");
