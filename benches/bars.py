@@ -47,6 +47,8 @@ def server():
             **os.environ,
             "STRAIT_SERVER_DATA_DIR": data,
             "STRAIT_ROOMS_MAX_PARTICIPANTS": "1000",
+            # Two crowds at once come from the same addresses.
+            "STRAIT_SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS": "1000",
             "STRAIT_LOG_LEVEL": "warn",
         }
         command = ["taskset", "-c", SERVER_CORE, STRAIT, "serve", "--listen", f"127.0.0.1:{port}"]
