@@ -52,6 +52,7 @@ impl Peers {
         let reader = thread::spawn({
             let stop = Arc::clone(&stop);
             move || {
+                pin(1);
                 let mut buffer = vec![0; 65_536];
                 // It never sleeps: waking it would be charged to the sender.
                 while !stop.load(Ordering::Relaxed) {
@@ -72,6 +73,18 @@ impl Drop for Peers {
             let _ = reader.join();
         }
     }
+}
+
+/// Keeps this thread on a core, so that neither moves to the other's; where that cannot be, it goes where it likes.
+fn pin(core: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        let mut cores = rustix::thread::CpuSet::new();
+        cores.set(core);
+        let _ = rustix::thread::sched_setaffinity(None, &cores);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = core;
 }
 
 /// Processor time of this thread.
@@ -170,6 +183,7 @@ fn main() -> io::Result<()> {
     // On a thread of its own, so that its time is told apart from the readers'.
     let (report, reported) = mpsc::channel();
     let worker = thread::spawn(move || -> io::Result<()> {
+        pin(0);
         for row in rows {
             let micros = measure(row, Duration::from_secs_f64(seconds))?;
             if report.send((row, micros)).is_err() {

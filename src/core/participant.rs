@@ -314,6 +314,11 @@ impl Participant {
         });
     }
 
+    /// The next reports go out no later than then, once any go out.
+    pub fn report_by(&mut self, at: Instant) {
+        self.report_at = self.report_at.map(|planned| planned.min(at));
+    }
+
     /// Remembers a sender report, so that the round trip can be told from the answer to it.
     pub fn remember_report(&mut self, now: Instant, ntp: u64) {
         let middle = (ntp >> 16) as u32;

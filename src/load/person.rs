@@ -30,8 +30,6 @@ use crate::wire::stun_check::{self as stun, Credentials};
 const CHECK_AGAIN: u64 = 50_000_000;
 /// Consent, as browsers renew it (RFC 7675).
 const CHECK_INTERVAL: u64 = 2_500_000_000;
-/// Between reports.
-const REPORT_INTERVAL: u64 = 1_000_000_000;
 /// Bytes to ask of the kernel for what a person receives.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
@@ -429,7 +427,7 @@ impl Person {
                 self.stage = Stage::Ready;
                 self.ready = now;
                 shared.meters.ready.record(now - self.offered);
-                shared.timers.push(now + REPORT_INTERVAL, Timer::Report(self.index));
+                shared.timers.push(now + shared.report_interval(), Timer::Report(self.index));
                 for (place, sender) in self.senders.iter_mut().enumerate() {
                     sender.begin(now + shared.phase(sender.stream, sender.period()));
                     let first = sender.schedule.map_or(now, |schedule| schedule.next());
@@ -461,7 +459,7 @@ impl Person {
         writer.sdes_cname(own, "load");
         self.seal_and_send(&mut plain);
         shared.reports = plain;
-        shared.timers.push(now + REPORT_INTERVAL, Timer::Report(self.index));
+        shared.timers.push(now + shared.report_interval(), Timer::Report(self.index));
     }
 
     fn send_rtcp(&mut self, shared: &mut Shared, write: impl FnOnce(Ssrc, &mut RtcpWriter<'_>)) {

@@ -19,6 +19,10 @@ use crate::core::input::SrtpProfile;
 use crate::core::output::DtlsRequest;
 use crate::net::dtls::{DtlsEvents, Handshakes};
 
+/// Between reports, as browsers have it.
+const VIDEO_REPORT_INTERVAL: u64 = 1_000_000_000;
+/// The same where there is sound alone.
+const AUDIO_REPORT_INTERVAL: u64 = 5_000_000_000;
 /// People that share a loopback address: a server counts connections by address, and a test is not an attack.
 const PEOPLE_PER_ADDRESS: usize = 40;
 /// Characters of identifiers: ICE takes letters and digits.
@@ -156,6 +160,11 @@ impl Shared {
     /// Where in its period a stream begins.
     pub(super) fn phase(&self, stream: u32, period: u64) -> u64 {
         schedule::phase(u64::from(stream), self.options.seed, period)
+    }
+
+    /// How often everybody reports, nanoseconds.
+    pub(super) fn report_interval(&self) -> u64 {
+        if self.has_video { VIDEO_REPORT_INTERVAL } else { AUDIO_REPORT_INTERVAL }
     }
 
     /// The address that somebody comes from; `None`: the system chooses.

@@ -1,15 +1,15 @@
 //! The bytes of one connection, between the stream and the protocol on it.
 //!
 //! The stream (TCP, or TLS over it: `stream`) fills the input and empties the output; the protocols read the one and
-//! write the other, and never see a socket. An idle connection holds no buffer at all.
+//! write the other, and never see a socket. An idle connection holds next to no buffer.
 
 use std::io::{self, Read, Write};
 
 /// Unread input over which the stream is not read: more than any request head and body, or WebSocket frame header.
 pub const INPUT_BYTES_MAX: usize = 128 * 1024;
 
-/// Capacity that an empty buffer keeps.
-const IDLE_CAPACITY: usize = 1024;
+/// Capacity that an empty buffer keeps: a candidate, a ping or a mute.
+const IDLE_CAPACITY: usize = 256;
 
 /// Input and output of a connection.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tracing::debug;
 
+use super::reports::VIDEO_INTERVAL;
 use super::{ParticipantKey, Room};
 use crate::core::command::{Kind, PublicationRequest};
 use crate::core::event::{Event, Refusal, RefusalCode};
@@ -135,7 +136,7 @@ impl Room {
             let publication = match existing {
                 Some(publication) => publication,
                 None => {
-                    let publication = self.publish(key, request);
+                    let publication = self.publish(now, key, request);
                     added.push(publication);
                     publication
                 }
@@ -149,7 +150,7 @@ impl Room {
         added
     }
 
-    fn publish(&mut self, key: ParticipantKey, request: &PublicationRequest) -> PublicationKey {
+    fn publish(&mut self, now: Instant, key: ParticipantKey, request: &PublicationRequest) -> PublicationKey {
         let participant = &mut self.participants[key.0];
         let track = TrackId(participant.rng.u64());
         let codec = expected_codec(&participant.negotiated, request.mid);
@@ -165,6 +166,9 @@ impl Room {
             codec,
         ));
         participant.publications.push(publication);
+        if self.publications[publication.0].kind() == Kind::Video {
+            participant.report_by(now + VIDEO_INTERVAL);
+        }
         self.by_track.insert(track, publication);
         debug!(room = %self.id, participant = %participant.id, %track, source = ?request.source, "published");
         publication
@@ -204,6 +208,9 @@ impl Room {
     fn take_slots(&mut self, now: Instant, key: ParticipantKey) {
         let Participant { negotiated, slots, slot_by_ssrc, rng, subscriptions, .. } =
             &mut self.participants[key.0];
+        // Slots are many and large, and an offer names all that there will be for a while.
+        let receiving = negotiated.sections.iter().filter(|section| section.egress.is_some()).count();
+        slots.reserve_exact(receiving.saturating_sub(slots.len()));
         for section in &negotiated.sections {
             match slots.iter_mut().find(|slot| slot.mid == section.mid) {
                 Some(slot) => {

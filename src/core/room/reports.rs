@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::{ParticipantKey, Room, ntp_of};
+use crate::core::command::Kind;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::media::rtcp::RtcpWriter;
@@ -12,9 +13,12 @@ use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
 use crate::core::timers::unhurried;
 
-/// Reports go out about this often: RFC 3550's rule for a few participants on a fast path is below it, browsers' own is
-/// 1 s. A little is taken off before they are aligned, so that who wakes a moment late does not skip a step of the grid.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// Reports go out about this often to who sends or receives pictures, as browsers do it. A little is taken off before
+/// they are aligned, so that who wakes a moment late does not skip a step of the grid.
+pub(super) const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
+/// The same where there is sound alone: RFC 3550 §6.2's minimum, and browsers' own. Everybody's reports are packets that
+/// wake the server, and a hundred quiet people have no need of more.
+pub(super) const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
 /// A compound is sent when it is larger than this, so that it fits any path.
 const COMPOUND_BYTES: usize = 1000;
 /// Our streams all have this canonical name (RFC 3550 §6.5.1).
@@ -56,8 +60,9 @@ impl Room {
         if self.participants[key.0].report_at.is_none_or(|at| at > now) {
             return;
         }
+        let interval = if self.has_video(key) { VIDEO_INTERVAL } else { AUDIO_INTERVAL };
         self.participants[key.0].report_at =
-            Some(unhurried(self.settings.epoch, now, now + INTERVAL - INTERVAL / 20));
+            Some(unhurried(self.settings.epoch, now, now + interval - VIDEO_INTERVAL / 20));
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
         self.write_receiver_report(now, key, &mut compound);
@@ -70,6 +75,15 @@ impl Room {
         }
         self.participants[key.0].send_rtcp(outbox, &compound);
         self.rtcp = compound;
+    }
+
+    /// Whether somebody publishes pictures or is shown any.
+    fn has_video(&self, key: ParticipantKey) -> bool {
+        let participant = &self.participants[key.0];
+        participant.slots.iter().any(|slot| slot.kind == Kind::Video && slot.shown.is_some())
+            || participant.publications.iter().any(|key| {
+                self.publications.get(key.0).is_some_and(|publication| publication.kind() == Kind::Video)
+            })
     }
 
     fn write_receiver_report(&mut self, now: Instant, key: ParticipantKey, compound: &mut Vec<u8>) {

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::reports::VIDEO_INTERVAL;
 use super::{ParticipantKey, Room};
 use crate::core::command::{Kind, Source};
 use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
@@ -153,7 +154,11 @@ impl Room {
             subscription.state = SubscriptionState::Slot(index);
             slot.paused = subscription.paused;
         }
+        if kind == Kind::Video {
+            participant.report_by(now + VIDEO_INTERVAL);
+        }
         self.publications[publication_key.0].viewers.push(Viewer { participant: key, slot: index });
+        self.arm(now, key);
         self.want_keyframe(now, publication_key);
     }
 

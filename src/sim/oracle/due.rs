@@ -22,8 +22,10 @@ const PAUSE: Micros = 700_000;
 const KEYFRAME_WITHIN: Micros = 1_200_000;
 /// So soon a lost packet is asked for, µs.
 const LOST_WITHIN: Micros = 90_000;
-/// So often somebody who sends is reported to, µs.
-const REPORT_WITHIN: Micros = 1_300_000;
+/// So often somebody who sends pictures is reported to, µs.
+const VIDEO_REPORT_WITHIN: Micros = 1_300_000;
+/// So often somebody who sends sound is, µs.
+const AUDIO_REPORT_WITHIN: Micros = 5_400_000;
 /// After a change of stream or codec nobody can say for so long what is due, µs.
 const SETTLED: Micros = 2_200_000;
 /// A packet that was sent longer ago may be forgotten, µs.
@@ -350,7 +352,7 @@ impl Oracle {
     }
 
     fn check_reports(&mut self, now: Micros) {
-        let mut found = Vec::new();
+        let mut late = Vec::new();
         for (session, member) in &mut self.members {
             let Some(since) = member.incoming_since else { continue };
             if !member.is_reachable(now) {
@@ -358,22 +360,22 @@ impl Oracle {
                 continue;
             }
             let since = since.max(member.reported_at).max(member.checked_since).max(member.keyed_at);
-            if now > since + REPORT_WITHIN + self.slack {
-                member.reported_at = now;
-                found.push(*session);
-            }
-        }
-        for session in found {
             // Who publishes nothing at present has no streams to report on.
-            if self.tracks.values().any(|track| {
-                track.owner == session
+            let is_late = self.tracks.values().any(|track| {
+                let is_video = track.source.kind() == Kind::Video;
+                let within = if is_video { VIDEO_REPORT_WITHIN } else { AUDIO_REPORT_WITHIN } + self.slack;
+                track.owner == *session
                     && track.alive
                     && now < track.fed_at + SECOND
-                    && now > track.run_since + REPORT_WITHIN + self.slack
-            }) {
-                let who = self.who(session);
-                self.complain(now, format!("{who} sends, and got no report for longer than a second"));
+                    && now > since.max(track.run_since) + within
+            });
+            if is_late {
+                member.reported_at = now;
+                late.push(member.person);
             }
+        }
+        for person in late {
+            self.complain(now, format!("{} sends, and got no report for longer than agreed", name(person)));
         }
     }
 }
