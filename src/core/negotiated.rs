@@ -154,11 +154,16 @@ pub struct NegotiatedSection {
     pub egress: Option<(Ssrc, Option<Ssrc>)>,
 }
 
+/// No place in [`Negotiated::meanings`]: there are at most 128.
+const NOWHERE: u8 = u8::MAX;
+
 /// What was agreed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
-    /// What each payload type means, by its number.
-    payloads: Vec<Option<Payload>>,
+    /// Where in `meanings` a payload type is, by its number.
+    places: [u8; 128],
+    /// What the payload types mean that mean something: few of the 128.
+    meanings: Vec<Payload>,
     /// Ids of extensions in incoming packets: the same in all sections (RFC 8843 §9.1).
     pub extensions: ExtensionIds,
     /// The sections, in order.
@@ -168,12 +173,18 @@ pub struct Negotiated {
 impl Negotiated {
     /// Nothing, as before the first offer.
     pub fn none() -> Self {
-        Self { payloads: vec![None; 128], extensions: ExtensionIds::default(), sections: Vec::new() }
+        Self {
+            places: [NOWHERE; 128],
+            meanings: Vec::new(),
+            extensions: ExtensionIds::default(),
+            sections: Vec::new(),
+        }
     }
 
     /// Reads what the engine has agreed to.
     pub fn read(rtc: &mut Rtc, offer: &Offer) -> Self {
         let mut negotiated = Self::none();
+        negotiated.sections.reserve_exact(offer.sections.len());
         let (mut used, mut offered) = ([false; 128], [false; 128]);
         for section in &offer.sections {
             let Some(media) = rtc.media(section.mid) else { continue };
@@ -213,18 +224,25 @@ impl Negotiated {
                 negotiated.set(params.rtx, Payload::Retransmission(params));
             }
         }
+        negotiated.meanings.shrink_to_fit();
         negotiated
     }
 
     fn set(&mut self, pt: Option<PayloadType>, payload: Payload) {
-        if let Some(entry) = pt.and_then(|pt| self.payloads.get_mut(usize::from(pt.0))) {
-            *entry = Some(payload);
+        let Some(place) = pt.and_then(|pt| self.places.get_mut(usize::from(pt.0))) else { return };
+        match self.meanings.get_mut(usize::from(*place)) {
+            Some(meaning) => *meaning = payload,
+            None => {
+                *place = self.meanings.len() as u8;
+                self.meanings.push(payload);
+            }
         }
     }
 
     /// What a payload type means.
     pub fn payload(&self, pt: u8) -> Option<Payload> {
-        self.payloads.get(usize::from(pt)).copied().flatten()
+        let place = self.places.get(usize::from(pt))?;
+        self.meanings.get(usize::from(*place)).copied()
     }
 
     /// How a section's client takes a codec: its own payload types for it. An exact match before a merely decodable one.
