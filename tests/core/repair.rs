@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use strait::core::command::Source::Camera;
+use strait::core::command::Source::{self, Camera, Microphone};
 
+use crate::world::World;
 use crate::{call, show};
 
 #[test]
@@ -46,4 +47,28 @@ fn what_is_lost_on_the_way_to_the_server_comes_again() {
         "{:?}",
         publication.counters
     );
+}
+
+/// Receiver reports that the first client got while it sent for ten seconds.
+fn reports(world: &mut World, source: Source) -> usize {
+    world.run(Duration::from_secs(1));
+    let address = format!("remote: {}", world.clients[0].address);
+    let before = world.outputs.len();
+    for _ in 0..100 {
+        world.send(0, source, true);
+        world.run(Duration::from_millis(100));
+    }
+    let is_report = |output: &&Vec<u8>| {
+        let header = output.windows(2).position(|pair| pair == [0x81, 201]);
+        header.is_some_and(|at| String::from_utf8_lossy(&output[..at]).contains(&address))
+    };
+    world.outputs[before..].iter().filter(is_report).count()
+}
+
+#[test]
+fn who_sends_hears_every_second_what_came_and_of_sound_alone_every_five() {
+    let seen = reports(&mut call(&["Anna", "Ben"], &[Camera]), Camera);
+    assert!((9..=11).contains(&seen), "{seen} reports on pictures in ten seconds");
+    let seen = reports(&mut call(&["Anna", "Ben"], &[Microphone]), Microphone);
+    assert!((2..=3).contains(&seen), "{seen} reports on sound in ten seconds");
 }
