@@ -104,6 +104,7 @@ impl Offer {
                 media.len()
             ));
         }
+        check_extension_ids(text)?;
         let mut sections = Vec::new();
         let mut rejected = Vec::new();
         let mut body = String::with_capacity(text.len());
@@ -152,6 +153,24 @@ impl Offer {
     pub fn section(&self, mid: Mid) -> Option<&Section> {
         self.sections.iter().find(|section| section.mid == mid)
     }
+}
+
+/// All sections share one transport, so an id of a header extension has one meaning (RFC 8285 §5, RFC 9143 §9.1). The
+/// engine would keep one of two, and another one when the offer comes again.
+fn check_extension_ids(text: &str) -> Result<(), BadOffer> {
+    let mut names = [None; 256];
+    for value in lines(text).filter_map(|line| line.strip_prefix("a=extmap:")) {
+        let mut words = value.split_whitespace();
+        let id = words.next().and_then(|word| word.split('/').next()?.parse::<u8>().ok());
+        let (Some(id), Some(name)) = (id, words.next()) else { continue };
+        let known = names[usize::from(id)].get_or_insert(name);
+        if *known != name {
+            return Err(format!(
+                "a=extmap gives the id {id} to two header extensions: each needs an id of its own"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn read_section(kind: Kind, lines: &[&str]) -> Result<Section, BadOffer> {
@@ -332,6 +351,19 @@ mod tests {
         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=candidate:1 1 udp 1 10.0.0.1 5 typ host\r\na=mid:0\r\na=recvonly\r\n\
         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:1\r\n\
         m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:2\r\na=sendonly\r\na=simulcast:send low;~medium;high,h2\r\n";
+
+    #[test]
+    fn an_id_of_a_header_extension_has_one_meaning() {
+        let extmap = |lines: &str| Offer::read(&OFFER.replace("a=mid:2", &format!("{lines}a=mid:2")));
+        let mid = "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\r\n";
+        assert!(extmap(&format!("{mid}a=extmap:2/sendonly urn:other\r\n{mid}")).is_ok());
+        let why = extmap(&format!("{mid}a=extmap:1/sendonly urn:other\r\n")).expect_err("two meanings");
+        assert!(why.contains("id 1 "), "{why}");
+        let session = OFFER
+            .replace("t=0 0", "t=0 0\r\na=extmap:1 urn:other")
+            .replace("a=mid:2", &format!("{mid}a=mid:2"));
+        assert!(Offer::read(&session).is_err(), "also between sections");
+    }
 
     #[test]
     fn the_engine_sees_neither_candidates_nor_data_channels() {
