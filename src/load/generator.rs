@@ -14,6 +14,7 @@ use super::meters::{Phase, Times};
 use super::options::LoadOptions;
 use super::person::{Person, Stage};
 use super::process::{self, Usage};
+use super::report::Percentiles;
 use super::sender::{Identity, Sender};
 use super::shared::{Shared, StreamInfo, Timer};
 
@@ -43,6 +44,9 @@ pub(super) struct Interval {
     pub latency: Times,
 }
 
+/// Seconds that are kept for the report: an hour.
+const SECONDS_MAX: usize = 3600;
+
 /// What the operating system told of both sides.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Usages {
@@ -66,6 +70,8 @@ pub(super) struct Generator {
     pub server_pid: Option<u32>,
     /// Seconds of the measurement.
     pub intervals: Vec<Interval>,
+    /// The same for the report: latency of packets that were read in each.
+    pub seconds: Vec<Percentiles>,
     /// What this process had nothing to do in, and the whole time, nanoseconds, both of the measurement.
     pub idle: (u64, u64),
     /// Why nothing was measured, or not all.
@@ -104,6 +110,7 @@ impl Generator {
             usages: Usages { server_idle: server_pid.and_then(process::usage), ..Usages::default() },
             server_pid,
             intervals: Vec::new(),
+            seconds: Vec::new(),
             idle: (0, 0),
             problems: Vec::new(),
             interrupted: false,
@@ -292,6 +299,9 @@ impl Generator {
         progress(&line);
         let meters = &mut self.shared.meters;
         self.second_packets = (meters.sent, meters.received);
+        if meters.is_measuring() && self.seconds.len() < SECONDS_MAX {
+            self.seconds.push(Percentiles::of(&meters.second));
+        }
         if self.shared.options.intervals && meters.is_measuring() {
             let start = Duration::from_nanos(now.saturating_sub(SECOND).saturating_sub(meters.from));
             self.intervals.push(Interval { start, latency: meters.second.clone() });

@@ -33,7 +33,7 @@ mod url;
 use std::io;
 
 pub use options::{LoadOptions, Profile};
-pub use report::{Joins, Own, Packets, Percentiles, Report, ServerUse, Viewing};
+pub use report::{InTenth, Joins, OfKind, Own, Packets, Percentiles, Report, ServerUse, Viewing};
 pub use url::{Target, parse as parse_url};
 
 use generator::Generator;

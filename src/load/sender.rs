@@ -119,6 +119,9 @@ impl Sender {
                     counted += 1;
                     meters.sent += 1;
                     meters.sent_bytes += length as u64;
+                    if let Some(tenth) = meters.tenth(now) {
+                        tenth.sent += 1;
+                    }
                 }
             } else {
                 meters.unsent += 1;
