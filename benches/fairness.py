@@ -3,11 +3,12 @@
 500, a burst of joins, and more load than a core can carry. A Markdown table goes to standard output, progress to
 standard error.
 
-    benches/fairness.py [--runs N] [--only TEXT] [--json FILE]
+    benches/fairness.py [--runs N] [--only TEXT] [--json FILE] [--urgent]
 
 The server is on core 0; the call, the crowds and the floods are on core 1. There the call has the right of way (as root
 by real-time priority, else by nice values), so that its figures are the server's. What another program takes from core 0
-is measured, too: the machine should have nothing else to do. docs/performance.md says what the figures are.
+is measured, too: the machine should have nothing else to do. If it has, --urgent gives the server real-time priority as
+well (then never more than 95 % of the core, with pauses of 50 ms when it wants all of it). docs/performance.md says what the figures are.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import sys
 import time
 import zlib
 
-from measuring import LOAD_CORE, Load, prepare, say, server
+from measuring import LOAD_CORE, Load, dropped, prepare, say, server
 
 # The call that is listened to: 1,000 packets/s out. It is measured this long before anything happens, and after.
 CALL = "--rooms 1 --publishers 5 --subscribers 0 --profile conference-audio --duration 90s --seed 7"
@@ -101,7 +102,7 @@ class Flood:
         self.kind, self.runs = kind, runs
 
     def run(self, port, _pid):
-        command = ["taskset", "-c", LOAD_CORE, "nice", "-n", "10", sys.executable, os.path.abspath(__file__)]
+        command = ["taskset", "-c", LOAD_CORE, "nice", "-n", "5", sys.executable, os.path.abspath(__file__)]
         command += ["--flood", self.kind, "--port", str(port)] + (["--in-runs"] if self.runs else [])
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         process.stdout.readline()
@@ -116,10 +117,10 @@ class Flood:
 
 
 class Crowd:
-    """Another load as a disturbance. What counts as beside it: its measurement, or its joining."""
+    """Another load as a disturbance. What counts as beside it: its measurement, its joining, or its leaving."""
 
-    def __init__(self, arguments, joining=False, kinds=False):
-        self.arguments, self.joining, self.kinds = arguments, joining, kinds
+    def __init__(self, arguments, joining=False, leaving=False, kinds=False):
+        self.arguments, self.joining, self.leaving, self.kinds = arguments, joining, leaving, kinds
 
     def run(self, port, pid):
         # Ended by hand: how long joining takes is not known.
@@ -128,12 +129,16 @@ class Crowd:
             other.wait_for("measuring", 1)
             times = {"from": other.started + 0.2, "to": other.phases.get("measuring", time.monotonic())}
         else:
-            other.wait_for("measuring", BESIDE_SECONDS + 1)
+            other.wait_for("measuring", 1 if self.leaving else BESIDE_SECONDS + 1)
             times = {"from": other.phases.get("measuring", other.started)}
         other.stop()
         stopped = time.monotonic()
-        times = {"began": other.started, "to": stopped, "ended": stopped, **times}
         figure = other.figures()
+        # It drains for a second, and then all leave.
+        left = max(other.phases["over"] - 0.1, stopped)
+        times = {"began": other.started, "to": stopped, "ended": stopped, "until": left, **times}
+        if self.leaving:
+            return {**times, "from": left, "to": time.monotonic() + 0.5, "ended": time.monotonic() + 0.5}, f"{figure['joined']} people", figure
         packets, use = figure["packets"], figure["server"] or {"cpuPercent": 0}
         if self.joining:
             ready = figure["joins"]["offerToReady"]["p95"] / 1000
@@ -161,11 +166,12 @@ class Scenario:
         self.name, self.disturbance, self.full = name, disturbance, full
         self.results = []
 
-    def run(self, before):
-        with server() as (port, pid):
+    def run(self, before, urgent):
+        with server(before if urgent else ()) as (port, pid):
             call = Load(port, CALL, spin=False, before=before)
             call.wait_for("measuring", ALONE_SECONDS)
             times, detail, other = self.disturbance.run(port, pid)
+            in_queue = dropped(port)
             at_end = len(call.seconds)
             call.wait_for("measuring", at_end + AFTER_SECONDS + 1)
             call.stop()
@@ -174,6 +180,8 @@ class Scenario:
         if zero is None:
             sys.exit(f"fairness: the call did not begin: {figure['problems']}")
         result = self.judge(figure, {name: at - zero for name, at in times.items()})
+        if self.full or in_queue:
+            detail += f"; {in_queue:,} datagrams did not fit the server's queue"
         result.update(detail=detail, trusted=figure["generator"]["readLag"]["p99"] < 2000, other=other)
         self.results.append(result)
         say(f"  alone     {show(result['alone'])}\n  beside    {show(result['beside'])}\n  after     {show(result['after'])}")
@@ -187,6 +195,7 @@ class Scenario:
 
         def phase(start, end):
             whole = [second for number, second in enumerate(seconds) if start <= number and number + 1 <= end]
+            whole = whole or [second for number, second in enumerate(seconds) if number < end and number + 1 > start]
             sent = [tenth for number, tenth in enumerate(tenths) if start <= number / 10 and (number + 1) / 10 <= end]
             return {
                 "p50": statistics.median(second["p50"] for second in whole) / 1000 if whole else 0,
@@ -202,12 +211,12 @@ class Scenario:
         bad = [
             number
             for number, tenth in enumerate(tenths[:-2])
-            if number / 10 >= at["ended"] and (tenth["longest"] > limit or tenth["received"] < 4 * tenth["sent"])
+            if at["ended"] <= number / 10 < at.get("until", len(tenths)) and (tenth["longest"] > limit or tenth["received"] < 4 * tenth["sent"])
         ]
         return {
             "alone": alone,
             "beside": phase(at["from"], at["to"]),
-            "after": phase(at["ended"], len(seconds) - 1),
+            "after": phase(at["ended"], max(at.get("until", 0), at["ended"] + 2)),
             "lost": figure["packets"]["lost"],
             "expected": figure["packets"]["expected"],
             "normalAfter": (bad[-1] + 1) / 10 - at["ended"] if bad else 0,
@@ -244,14 +253,16 @@ SCENARIOS = [
     Scenario("a flood of RTP from an unknown address", Flood("RTP")),
     Scenario("a room of 500, video", Crowd("--publishers 1 --subscribers 499 --profile video --decrypt-every 10")),
     Scenario("200 joins a second", Crowd("--rooms 100 --publishers 1 --subscribers 9 --ramp 200", joining=True)),
+    Scenario("500 leave a room at once", Crowd("--publishers 1 --subscribers 499 --profile audio", leaving=True)),
+    Scenario("1,000 leave 100 rooms at once", Crowd("--rooms 100 --publishers 1 --subscribers 9 --profile audio", leaving=True)),
     Scenario(
-        "beyond a full core: one video to 300",
-        Crowd("--publishers 1 --subscribers 300 --profile video --rate 1400 --decrypt-every 100", kinds=True),
+        "beyond a full core: one video to 400",
+        Crowd("--publishers 1 --subscribers 400 --profile video --rate 3000 --decrypt-every 100", kinds=True),
         full=True,
     ),
     Scenario(
-        "beyond a full core: three conferences of 20",
-        Crowd("--rooms 3 --publishers 20 --subscribers 0 --profile conference --decrypt-every 100 --patience 20s", kinds=True),
+        "beyond a full core: six conferences of 20",
+        Crowd("--rooms 6 --publishers 20 --subscribers 0 --profile conference --decrypt-every 100 --patience 20s", kinds=True),
         full=True,
     ),
 ]
@@ -262,6 +273,7 @@ def main():
     parser.add_argument("--runs", type=int, default=1, help="how often (1)")
     parser.add_argument("--only", default="", help="only what has this in its name")
     parser.add_argument("--json", help="write all values to this file")
+    parser.add_argument("--urgent", action="store_true", help="real-time priority for the server, too")
     parser.add_argument("--flood", choices=list(FLOODS), help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--in-runs", action="store_true", help=argparse.SUPPRESS)
@@ -276,7 +288,7 @@ def main():
     for number in range(options.runs):
         for scenario in scenarios:
             say(f"round {number + 1} of {options.runs}: {scenario.name}")
-            scenario.run(before)
+            scenario.run(before, options.urgent)
     print("| beside | how much | p50, ms | p99, ms | longest, ms | lost | normal again | fair |")
     print("|---|---|---|---|---|---|---|---|")
     for scenario in scenarios:

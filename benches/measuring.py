@@ -42,8 +42,8 @@ def free_port():
 
 
 @contextlib.contextmanager
-def server():
-    """A server of its own for each measurement: memory and caches begin anew."""
+def server(before=()):
+    """A server of its own for each measurement: memory and caches begin anew. `before`: what its command is put behind."""
     port = free_port()
     with tempfile.TemporaryDirectory() as data:
         environment = {
@@ -54,7 +54,7 @@ def server():
             "STRAIT_SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS": "1000",
             "STRAIT_LOG_LEVEL": "warn",
         }
-        command = ["taskset", "-c", SERVER_CORE, STRAIT, "serve", "--listen", f"127.0.0.1:{port}"]
+        command = [*before, "taskset", "-c", SERVER_CORE, STRAIT, "serve", "--listen", f"127.0.0.1:{port}"]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         try:
             for _ in range(200):
@@ -129,6 +129,17 @@ class Load:
         with contextlib.suppress(OSError):
             os.unlink(self.file)
         sys.exit(f"strait load ended with {self.process.returncode} and left no figures: {self.last_words}")
+
+
+def dropped(port):
+    """Datagrams that the kernel dropped because the queue of the socket on that port was full."""
+    count = 0
+    for table in ("/proc/net/udp", "/proc/net/udp6"):
+        with contextlib.suppress(OSError), open(table) as text:
+            for words in (line.split() for line in list(text)[1:]):
+                if int(words[1].rsplit(":", 1)[1], 16) == port:
+                    count += int(words[-1])
+    return count
 
 
 def load(arguments, spin=True):

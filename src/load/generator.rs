@@ -34,6 +34,8 @@ const SLEEP_SLACK_NANOS: u64 = 150_000;
 /// How long packets that are under way have, at the end.
 const DRAIN_NANOS: u64 = 1_000_000_000;
 const SECOND: u64 = 1_000_000_000;
+/// Until somebody who came too early is looked at again.
+const LOOK_AGAIN_NANOS: u64 = 10_000_000;
 
 /// A second of a run, for a log.
 #[derive(Debug)]
@@ -258,6 +260,10 @@ impl Generator {
                 Timer::Send(person, place) => send(people, shared, person, place, now),
                 Timer::Join(index) => {
                     let Some(person) = people.get_mut(index) else { continue };
+                    if shared.is_too_early(person.plan) {
+                        shared.timers.push(now + LOOK_AGAIN_NANOS, Timer::Join(index));
+                        continue;
+                    }
                     let token = Token(PEOPLE_FROM + 2 * index);
                     if let Err(why) = person.begin(now, poll.registry(), token, shared) {
                         person.stage = Stage::Failed(why);
@@ -266,6 +272,13 @@ impl Generator {
                 Timer::Check(index) => {
                     if let Some(person) = people.get_mut(index) {
                         person.check(now, shared);
+                    }
+                }
+                Timer::Again(index) => {
+                    if let Some(person) = people.get_mut(index)
+                        && let Err(why) = person.ask_again()
+                    {
+                        person.stage = Stage::Failed(why);
                     }
                 }
                 Timer::Report(index) => {

@@ -12,6 +12,7 @@
 )]
 
 mod clock;
+mod dialogue;
 mod frames;
 mod generator;
 mod incoming;
@@ -32,7 +33,7 @@ mod url;
 
 use std::io;
 
-pub use options::{LoadOptions, Profile};
+pub use options::{LoadOptions, Profile, Speaks};
 pub use report::{InTenth, Joins, OfKind, Own, Packets, Percentiles, Report, ServerUse, Viewing};
 pub use url::{Target, parse as parse_url};
 

@@ -34,8 +34,12 @@ use crate::core::{Input, Output, Settings, Sfu};
 /// Readiness events taken from the kernel at a time.
 const EVENTS_PER_TURN: usize = 1024;
 
-/// Datagrams after which a turn reads no further batch: a few milliseconds of work.
+/// Datagrams after which a turn reads no further batch.
 const DATAGRAMS_PER_TURN: u64 = 2048;
+
+/// After this, a turn reads no further batch of datagrams, and hears no further connection: what came first is sent
+/// first, and a crowd that comes or goes does not keep media waiting. One datagram can be work for hundreds.
+const READING_PER_TURN: Duration = Duration::from_millis(2);
 
 /// Requests or messages of one connection handled in one turn.
 const MESSAGES_PER_TURN: usize = 32;
@@ -302,13 +306,24 @@ impl EventLoop {
             *udp_readable = received.more;
             // An interrupted call counts too: nothing here may go on for ever.
             datagrams += received.datagrams.max(1);
+            // A batch that is not full is the last one: then nobody asks for the time.
+            if *udp_readable && clock::now() >= now + READING_PER_TURN {
+                break;
+            }
         }
     }
 
     fn read_connections(&mut self, now: Instant) {
+        if self.connections.ready_len() == 0 {
+            return;
+        }
+        let until = clock::now() + READING_PER_TURN;
         for _ in 0..self.connections.ready_len() {
             let Some(place) = self.connections.next_ready() else { return };
             self.read_connection(now, place);
+            if clock::now() >= until {
+                return;
+            }
         }
     }
 
