@@ -17,7 +17,8 @@ import time
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-STRAIT = os.path.join(ROOT, "target/release/strait")
+# Another program can be measured instead.
+STRAIT = os.environ.get("STRAIT_BIN") or os.path.join(ROOT, "target/release/strait")
 SERVER_CORE, LOAD_CORE = "0", "1"
 
 
@@ -31,20 +32,21 @@ def prepare(name):
         sys.exit(f"{name}: two cores are needed, one for the server and one for the generator")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    say("building")
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT, check=True)
+    if "STRAIT_BIN" not in os.environ:
+        say("building")
+        subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT, check=True)
 
 
-def free_port():
+def free_port(address="127.0.0.1"):
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
+        one.bind((address, 0))
         return one.getsockname()[1]
 
 
 @contextlib.contextmanager
-def server(before=()):
+def server(before=(), address="127.0.0.1"):
     """A server of its own for each measurement: memory and caches begin anew. `before`: what its command is put behind."""
-    port = free_port()
+    port = free_port(address)
     with tempfile.TemporaryDirectory() as data:
         environment = {
             **os.environ,
@@ -54,12 +56,12 @@ def server(before=()):
             "STRAIT_SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS": "1000",
             "STRAIT_LOG_LEVEL": "warn",
         }
-        command = [*before, "taskset", "-c", SERVER_CORE, STRAIT, "serve", "--listen", f"127.0.0.1:{port}"]
+        command = [*before, "taskset", "-c", SERVER_CORE, STRAIT, "serve", "--listen", f"{address}:{port}"]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         try:
             for _ in range(200):
                 with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).read()
+                    urllib.request.urlopen(f"http://{address}:{port}/health", timeout=1).read()
                     break
                 time.sleep(0.05)
             # Memory before anybody joined is what growth is counted from.

@@ -29,6 +29,7 @@ mod sender;
 mod shared;
 mod signalling;
 mod table;
+mod udp_end;
 mod url;
 
 use std::io;

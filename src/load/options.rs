@@ -233,6 +233,11 @@ impl LoadOptions {
         }
     }
 
+    /// Entries of [`people`](Self::people) that are one person.
+    pub(super) fn connections_of_each(&self) -> usize {
+        if self.speaks == Speaks::Janus && self.profile.is_mesh() { 2 } else { 1 }
+    }
+
     /// Who publishes in each room.
     pub(super) fn publishers_in_room(&self) -> usize {
         if self.profile.is_mesh() { self.publishers + self.subscribers } else { self.publishers }
@@ -327,7 +332,7 @@ pub(super) mod tests {
         assert_eq!(options(Profile::Conference).received_tracks(), 10);
         assert_eq!(options(Profile::Video).received_tracks(), 2);
         let janus = LoadOptions { speaks: Speaks::Janus, ..options(Profile::Conference) }.people();
-        assert_eq!(janus.len(), 36);
+        assert_eq!(janus.len(), 36, "18 people, of whom each is two");
         assert!(janus[..18].iter().all(|one| one.publishes && !one.receives && one.publishes_as.is_some()));
         assert!(janus[18..].iter().all(|one| !one.publishes && one.receives && one.publishes_as.is_some()));
     }

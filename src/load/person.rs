@@ -1,13 +1,10 @@
 //! One person: joins over a WebSocket, checks connectivity, shakes hands, sends and receives. What each step leads to
 //! is here; when it happens, and which sockets there are to wait for, is the generator's.
 
-use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use mio::net::UdpSocket;
-use mio::{Interest, Registry, Token};
-use quinn_udp::{RecvMeta, UdpSocketState};
+use mio::{Registry, Token};
 use serde_json::Value;
 
 use super::dialogue::{Dialogue, Step};
@@ -17,6 +14,7 @@ use super::sdp::{self, Answer, Offer, Published, Us};
 use super::sender::Sender;
 use super::shared::{Shared, Timer};
 use super::signalling::Signalling;
+use super::udp_end::UdpEnd;
 use crate::core::command::Kind;
 use crate::core::ids::{DtlsSession, Ssrc};
 use crate::core::input::DtlsEvent;
@@ -36,8 +34,6 @@ const CHECK_INTERVAL: u64 = 2_500_000_000;
 const ASK_AGAIN: u64 = 20_000_000;
 /// Between reports.
 const REPORT_INTERVAL: u64 = 1_000_000_000;
-/// Bytes to ask of the kernel for what a person receives.
-const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
 /// How far somebody is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,39 +54,6 @@ pub(super) enum Stage {
     Ready,
     /// It went wrong.
     Failed(String),
-}
-
-/// A UDP socket that talks to the server alone.
-pub(super) struct UdpEnd {
-    socket: UdpSocket,
-    state: UdpSocketState,
-    to: SocketAddr,
-}
-
-impl UdpEnd {
-    fn open(from: IpAddr, to: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
-        let mut socket = UdpSocket::bind(SocketAddr::new(from, 0))?;
-        socket.connect(to)?;
-        registry.register(&mut socket, token, Interest::READABLE)?;
-        let state = UdpSocketState::new((&socket).into())?;
-        // More is better, less is what it was before.
-        let _ = state.set_recv_buffer_size((&socket).into(), RECEIVE_BUFFER_BYTES);
-        Ok(Self { socket, state, to })
-    }
-
-    fn address(&self) -> Option<SocketAddr> {
-        self.socket.local_addr().ok()
-    }
-
-    /// Whether the kernel took it.
-    pub(super) fn send(&self, bytes: &[u8]) -> bool {
-        self.socket.send(bytes).is_ok()
-    }
-
-    /// Reads a batch; how many messages, each perhaps of several datagrams.
-    pub(super) fn receive(&self, slices: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> usize {
-        self.state.recv((&self.socket).into(), slices, metas).unwrap_or(0)
-    }
 }
 
 /// One person.

@@ -240,7 +240,8 @@ impl Report {
         let meters = &run.shared.meters;
         let options: &LoadOptions = &run.shared.options;
         let seconds = meters.until.saturating_sub(meters.from) as f64 / 1e9;
-        let joined = run.people.iter().filter(|person| person.sealer.is_some()).count();
+        let each = options.connections_of_each();
+        let joined = run.people.iter().filter(|person| person.sealer.is_some()).count() / each;
         let mut problems = run.problems.clone();
         let packets = packets(run, seconds);
         if problems.is_empty() && packets.received == 0 {
@@ -254,7 +255,7 @@ impl Report {
             interrupted: run.interrupted,
             profile: options.profile.name(),
             rooms: options.rooms,
-            people: run.people.len(),
+            people: run.people.len() / each,
             joined,
             subscriptions: run.people.iter().map(Person::flowing).sum(),
             seconds,
