@@ -30,7 +30,6 @@ CALL = "--rooms 1 --publishers 5 --subscribers 0 --profile conference-audio --du
 ALONE_SECONDS, BESIDE_SECONDS, AFTER_SECONDS = 3, 4, 3
 # What is promised, and what "normal again" means: no packet takes this much longer than the call's worst one alone.
 LIMIT_MS = 5
-# Not looked at: a phase's edges, because what is read in one second was partly sent in the one before.
 FLOOD_BYTES = 172
 
 
@@ -102,6 +101,7 @@ class Flood:
         self.kind, self.runs = kind, runs
 
     def run(self, port, _pid):
+        # Below the call, should that have no real-time priority.
         command = ["taskset", "-c", LOAD_CORE, "nice", "-n", "5", sys.executable, os.path.abspath(__file__)]
         command += ["--flood", self.kind, "--port", str(port)] + (["--in-runs"] if self.runs else [])
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -162,7 +162,7 @@ def worst(values):
 
 class Scenario:
     def __init__(self, name, disturbance, full=False):
-        """`full`: more than a core carries, where loss is judged by its order and not by the limit."""
+        """`full`: more than a core carries. Then sound is to come late rather than be lost, and all to be well at once."""
         self.name, self.disturbance, self.full = name, disturbance, full
         self.results = []
 
@@ -216,7 +216,8 @@ class Scenario:
         return {
             "alone": alone,
             "beside": phase(at["from"], at["to"]),
-            "after": phase(at["ended"], max(at.get("until", 0), at["ended"] + 2)),
+            # Of crowds only until they leave, which is another matter.
+            "after": phase(at["ended"], at.get("until", at["ended"] + 2)),
             "lost": figure["packets"]["lost"],
             "expected": figure["packets"]["expected"],
             "normalAfter": (bad[-1] + 1) / 10 - at["ended"] if bad else 0,
@@ -228,11 +229,11 @@ class Scenario:
 
         beyond = middle("beside", "p99") - middle("alone", "p99")
         lost = statistics.median(100 * result["beside"]["lost"] / max(result["beside"]["sent"], 1) for result in self.results)
-        fair = beyond <= LIMIT_MS and lost == 0
+        again_after = statistics.median(result["normalAfter"] for result in self.results)
+        fair = lost == 0 and (again_after <= 0.5 if self.full else beyond <= LIMIT_MS)
         star = "" if all(result["trusted"] for result in self.results) else "\\*"
         ms = " | ".join(f"{middle('alone', name):.2f} → {middle('beside', name):.2f}" for name in ("p50", "p99", "max"))
         verdict = "yes" if fair else "**no**"
-        again_after = statistics.median(result["normalAfter"] for result in self.results)
         return (
             f"| {self.name} | {self.results[-1]['detail']} | {ms} | {lost:.2f} % | {again(again_after)} | {verdict}{star} |"
         )
@@ -261,8 +262,8 @@ SCENARIOS = [
         full=True,
     ),
     Scenario(
-        "beyond a full core: six conferences of 20",
-        Crowd("--rooms 6 --publishers 20 --subscribers 0 --profile conference --decrypt-every 100 --patience 20s", kinds=True),
+        "beyond a full core: eight conferences of 20",
+        Crowd("--rooms 8 --publishers 20 --subscribers 0 --profile conference --decrypt-every 100 --patience 20s", kinds=True),
         full=True,
     ),
 ]

@@ -321,6 +321,10 @@ impl EventLoop {
         for _ in 0..self.connections.ready_len() {
             let Some(place) = self.connections.next_ready() else { return };
             self.read_connection(now, place);
+            if self.fed {
+                // What a message leads to is part of its cost: news for hundreds, perhaps.
+                self.drain(now);
+            }
             if clock::now() >= until {
                 return;
             }
