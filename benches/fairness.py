@@ -131,14 +131,16 @@ class Crowd:
         else:
             other.wait_for("measuring", 1 if self.leaving else BESIDE_SECONDS + 1)
             times = {"from": other.phases.get("measuring", other.started)}
+        _, unread = dropped(port)
         other.stop()
         stopped = time.monotonic()
         figure = other.figures()
         # It drains for a second, and then all leave.
-        left = max(other.phases["over"] - 0.1, stopped)
+        left = stopped + 0.95
         times = {"began": other.started, "to": stopped, "ended": stopped, "until": left, **times}
         if self.leaving:
-            return {**times, "from": left, "to": time.monotonic() + 0.5, "ended": time.monotonic() + 0.5}, f"{figure['joined']} people", figure
+            over = time.monotonic() + 0.5
+            return {"began": other.started, "from": left, "to": over, "ended": over}, f"{figure['joined']} people", figure
         packets, use = figure["packets"], figure["server"] or {"cpuPercent": 0}
         if self.joining:
             ready = figure["joins"]["offerToReady"]["p95"] / 1000
@@ -148,6 +150,8 @@ class Crowd:
         if self.kinds:
             lost = [f"{packets[kind]['lostPercent']:.1f} % of its {kind}" for kind in ("audio", "video") if packets[kind]["expected"]]
             detail += f"; it lost {', '.join(lost)}, p99 {figure['latency']['p99'] / 1000:.0f} ms"
+            if unread:
+                detail += f"; of that, {unread:,} packets because it read too late itself"
         if packets["unsent"] + packets["skipped"]:
             detail += f"; {packets['unsent'] + packets['skipped']} were not sent"
         return times, detail, figure
@@ -171,7 +175,7 @@ class Scenario:
             call = Load(port, CALL, spin=False, before=before)
             call.wait_for("measuring", ALONE_SECONDS)
             times, detail, other = self.disturbance.run(port, pid)
-            in_queue = dropped(port)
+            in_queue, _ = dropped(port)
             at_end = len(call.seconds)
             call.wait_for("measuring", at_end + AFTER_SECONDS + 1)
             call.stop()

@@ -135,14 +135,16 @@ class Load:
 
 
 def dropped(port):
-    """Datagrams that the kernel dropped because the queue of the socket on that port was full."""
-    count = 0
+    """Datagrams that the kernel dropped because a socket's queue was full: of the socket on that port, and of all others."""
+    there, elsewhere = 0, 0
     for table in ("/proc/net/udp", "/proc/net/udp6"):
         with contextlib.suppress(OSError), open(table) as text:
             for words in (line.split() for line in list(text)[1:]):
                 if int(words[1].rsplit(":", 1)[1], 16) == port:
-                    count += int(words[-1])
-    return count
+                    there += int(words[-1])
+                else:
+                    elsewhere += int(words[-1])
+    return there, elsewhere
 
 
 def load(arguments, spin=True):
