@@ -10,95 +10,13 @@ cannot be trusted is shown with a star.
 """
 
 import argparse
-import contextlib
 import json
-import os
-import resource
-import signal
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-STRAIT = os.path.join(ROOT, "target/release/strait")
-SERVER_CORE, LOAD_CORE = "0", "1"
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@contextlib.contextmanager
-def server():
-    """A server of its own for each measurement: memory and caches begin anew."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as data:
-        environment = {
-            **os.environ,
-            "STRAIT_SERVER_DATA_DIR": data,
-            "STRAIT_ROOMS_MAX_PARTICIPANTS": "1000",
-            # Two crowds at once come from the same addresses.
-            "STRAIT_SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS": "1000",
-            "STRAIT_LOG_LEVEL": "warn",
-        }
-        command = ["taskset", "-c", SERVER_CORE, STRAIT, "serve", "--listen", f"127.0.0.1:{port}"]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-        try:
-            for _ in range(200):
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).read()
-                    break
-                time.sleep(0.05)
-            # Memory before anybody joined is what growth is counted from.
-            time.sleep(1)
-            yield port, process.pid
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(20)
-
-
-def start_load(port, arguments, spin=True):
-    """`strait load`, and the file that its figures will be in."""
-    file = tempfile.NamedTemporaryFile(suffix=".json", delete=False).name
-    command = ["taskset", "-c", LOAD_CORE, STRAIT, "load", "--url", f"ws://127.0.0.1:{port}", "--json", file]
-    command += arguments.split() + (["--spin"] if spin else [])
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), file
-
-
-def figures(process, file):
-    process.wait(600)
-    with contextlib.suppress(ValueError), open(file) as text:
-        found = json.load(text)
-        os.unlink(file)
-        return found
-    sys.exit(f"bars: strait load ended with {process.returncode} and left no figures")
-
-
-def load(arguments, spin=True):
-    with server() as (port, _):
-        return figures(*start_load(port, arguments, spin))
-
-
-def floor():
-    file = tempfile.NamedTemporaryFile(suffix=".json", delete=False).name
-    command = ["cargo", "bench", "--quiet", "--bench", "floor", "--", "--json", file]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    with open(file) as text:
-        return json.load(text)
-
-
-def cost(figure):
-    return figure["server"]["cpuMicrosPerPacket"]
+from measuring import ROOT, Load, cost, floor, load, prepare, say, server
 
 
 class Bar:
@@ -225,11 +143,11 @@ def join_time(_):
 def joining(_):
     """A call that runs while 200 a second join elsewhere."""
     with server() as (port, _):
-        call = start_load(port, "--rooms 10 --publishers 5 --subscribers 0 --profile conference-audio --duration 10s", False)
+        call = Load(port, "--rooms 10 --publishers 5 --subscribers 0 --profile conference-audio --duration 10s", False)
         time.sleep(4)
-        crowd = start_load(port, "--rooms 100 --publishers 1 --subscribers 9 --ramp 200 --duration 1s", False)
-        joined = figures(*crowd)
-        figure = figures(*call)
+        crowd = Load(port, "--rooms 100 --publishers 1 --subscribers 9 --ramp 200 --duration 1s", False)
+        joined = crowd.figures()
+        figure = call.figures()
     p95 = joined["joins"]["offerToReady"]["p95"] / 1000
     return figure["latencyToSocket"]["p99"] / 1000, None, f"{joined['joined']} of {joined['people']} joined, ready p95 {p95:.1f} ms"
 
@@ -263,15 +181,10 @@ def main():
     parser.add_argument("--only", default="", help="only bars whose name contains this")
     parser.add_argument("--json", help="write all values to this file")
     options = parser.parse_args()
-    if os.cpu_count() < 2:
-        sys.exit("bars: two cores are needed, one for the server and one for the generator")
     bars = [bar for bar in BARS if options.only in bar.name]
     if not bars:
         sys.exit(f"bars: no bar's name contains {options.only!r}")
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    say("building")
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT, check=True)
+    prepare("bars")
     subprocess.run(["cargo", "bench", "--locked", "--quiet", "--no-run", "--bench", "floor"], cwd=ROOT, check=True)
     floors = []
     for number in range(options.runs):

@@ -3,7 +3,7 @@
 use strait::core::command::Join;
 use strait::core::command::{Command, Lifeline, Source};
 use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId};
-use strait::core::input::{AdminCommand, DtlsEvent, Input, SrtpProfile, Transport};
+use strait::core::input::{AdminCommand, DtlsEvent, Input, SrtpProfile, Transport, Withheld};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
 use strait::core::record::RecordingId;
 use strait::signal::native::{ClientMessage, encode_refusal, parse};
@@ -301,11 +301,14 @@ impl Story {
     }
 
     fn operate(&mut self, what: u8, who: u8) {
+        if what % 8 == 1 {
+            return self.world.feed(Input::Withhold(Withheld::sixteenths(who % 20)));
+        }
         let other = who & 1 != 0;
         let id = self.world.people[usize::from(who) % PEOPLE].endpoint.as_ref();
         let id = id.and_then(|endpoint| Some(endpoint.joined.as_ref()?.participant));
         let command = match what % 8 {
-            0 | 1 => AdminCommand::Remove(room(other), id.unwrap_or(ParticipantId(u64::from(who)))),
+            0 => AdminCommand::Remove(room(other), id.unwrap_or(ParticipantId(u64::from(who)))),
             2 => AdminCommand::CloseRoom(room(other)),
             3 => AdminCommand::RecordNext(room(other)),
             4 => AdminCommand::RecordNextNot(room(other)),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::failure::Failure;
-use crate::load::{self, LoadOptions, Profile};
+use crate::load::{self, LoadOptions, Profile, Speaks};
 
 /// What `strait load` takes.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -14,6 +14,9 @@ pub(super) struct LoadArgs {
     /// The server's address
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:7443")]
     url: String,
+    /// Whose signalling the server has: strait, or janus (its VideoRoom, over WebSockets)
+    #[arg(long, value_name = "SERVER", default_value = "strait")]
+    server: Speaks,
     /// How many rooms
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rooms: u32,
@@ -95,8 +98,12 @@ impl LoadArgs {
         if self.publishers + self.subscribers == 0 {
             return Err(Failure::usage("nobody is to join; use --publishers and --subscribers"));
         }
+        if self.server == Speaks::Janus && self.profile == Profile::Simulcast {
+            return Err(Failure::usage("Janus is loaded without simulcast; use --profile video"));
+        }
         Ok(LoadOptions {
             server: target.address,
+            speaks: self.server,
             host: target.host,
             rooms: self.rooms as usize,
             publishers: self.publishers as usize,

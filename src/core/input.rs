@@ -98,8 +98,37 @@ pub enum Input<'a> {
     },
     /// The operator, through `/admin/v1` or a signal.
     Admin(AdminCommand),
+    /// The machine cannot carry everything (or can again): so much of the pictures is not forwarded, in all rooms.
+    Withhold(Withheld),
     /// The time that [`Output::Timeout`](super::Output::Timeout) named has come (or any other: early is harmless).
     Timeout,
+}
+
+/// How many sixteenths of all tracks of pictures are not forwarded, because there is no time for them: sound comes
+/// first. At most 16.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Withheld(u8);
+
+impl Withheld {
+    /// Everything is forwarded.
+    pub const NOTHING: Self = Self(0);
+    /// Sound alone is forwarded.
+    pub const ALL: Self = Self(16);
+
+    /// So many sixteenths, or all.
+    pub fn sixteenths(count: u8) -> Self {
+        Self(count.min(Self::ALL.0))
+    }
+
+    /// How many sixteenths.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+
+    /// The same, from 0 to 1.
+    pub fn share(self) -> f64 {
+        f64::from(self.0) / f64::from(Self::ALL.0)
+    }
 }
 
 /// What an operator can do to running rooms.

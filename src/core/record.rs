@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, SlotCounts};
 use super::ids::{ParticipantId, RequestId, RoomId};
-use super::input::{Admission, DtlsEvent, Path};
+use super::input::{Admission, DtlsEvent, Path, Withheld};
 use super::outbox::RoomOutput;
 use super::output::TrafficClass;
 use super::room::ParticipantKey;
@@ -182,6 +182,8 @@ pub enum RecordedInput<'a> {
     Timeout,
     /// No input: the packets that came are forwarded.
     Flush,
+    /// So much of the pictures is not forwarded from now on.
+    Withhold(Withheld),
 }
 
 /// A datagram that the room sent. What it was can be told from its head; whether it is the same, from its hash.

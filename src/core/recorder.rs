@@ -58,6 +58,7 @@ impl Recorder {
             RoomInput::Remove(id) => RecordedInput::Remove(*id),
             RoomInput::Close(reason) => RecordedInput::Close(*reason),
             RoomInput::Timeout => RecordedInput::Timeout,
+            RoomInput::Withhold(withheld) => RecordedInput::Withhold(*withheld),
         };
         self.step(now, input);
     }

@@ -28,7 +28,7 @@ use super::command::{Command, Join, Lifeline, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
 use super::forward::publication::{Publication, PublicationKey};
 use super::ids::{ParticipantId, RequestId, RoomId, TrackId};
-use super::input::{Admission, DtlsEvent, Path};
+use super::input::{Admission, DtlsEvent, Path, Withheld};
 use super::media::half::earliest;
 use super::media::rtcp::ReportBlock;
 use super::mutation::mutated;
@@ -83,6 +83,8 @@ pub enum RoomInput<'a> {
     Close(ClosingReason),
     /// A deadline has come.
     Timeout,
+    /// So much of the pictures is not forwarded from now on.
+    Withhold(Withheld),
 }
 
 /// A conversation.
@@ -106,6 +108,8 @@ pub struct Room {
     timers: DeadlineHeap<Timer>,
     /// Kept for its memory.
     due: Vec<Timer>,
+    /// How much of the pictures is not forwarded.
+    withheld: Withheld,
     ended: bool,
     /// Since when nobody is in it; a new room waits for who made it.
     empty_since: Option<Instant>,
@@ -132,6 +136,7 @@ impl Room {
             slot_maps: Vec::new(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
+            withheld: Withheld::NOTHING,
             ended: false,
             empty_since: None,
             totals: Totals { rooms: 1, ..Totals::default() },
@@ -163,6 +168,11 @@ impl Room {
     /// How many are in it.
     pub fn participants(&self) -> usize {
         self.participants.len()
+    }
+
+    /// How much of the pictures is not forwarded.
+    pub fn withheld(&self) -> Withheld {
+        self.withheld
     }
 
     /// When it wants a [`RoomInput::Timeout`].
@@ -216,6 +226,7 @@ impl Room {
             }
             RoomInput::Close(reason) => self.close(now, reason, outbox),
             RoomInput::Timeout => self.handle_timers(now, outbox),
+            RoomInput::Withhold(withheld) => self.withhold(now, withheld),
         }
         self.send_slot_maps(outbox);
     }
@@ -419,10 +430,8 @@ impl Room {
         {
             at = earliest(at, media.deadline());
             for publication in &participant.publications {
-                at = earliest(
-                    at,
-                    self.publications[publication.0].keyframes.deadline(now, media.round_trip()),
-                );
+                at =
+                    earliest(at, self.publications[publication.0].keyframe_deadline(now, media.round_trip()));
             }
         }
         self.timers.set(Timer::Participant(key), at);

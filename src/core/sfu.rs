@@ -151,6 +151,14 @@ impl Sfu {
                 }
             }
             Input::Admin(command) => self.handle_admin(command),
+            Input::Withhold(withheld) => {
+                let differs = |room: &&RoomKey| {
+                    self.rooms.get(room.0).is_some_and(|entry| entry.room.withheld() != withheld)
+                };
+                for room in self.rooms_by_id.values().filter(differs).copied().collect::<Vec<_>>() {
+                    self.handle_room(room, RoomInput::Withhold(withheld), None);
+                }
+            }
             Input::Timeout => {
                 while let Some(room) = self.deadlines.pop_due(self.now) {
                     self.handle_room(room, RoomInput::Timeout, None);

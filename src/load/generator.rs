@@ -14,6 +14,7 @@ use super::meters::{Phase, Times};
 use super::options::LoadOptions;
 use super::person::{Person, Stage};
 use super::process::{self, Usage};
+use super::report::Percentiles;
 use super::sender::{Identity, Sender};
 use super::shared::{Shared, StreamInfo, Timer};
 
@@ -33,6 +34,8 @@ const SLEEP_SLACK_NANOS: u64 = 150_000;
 /// How long packets that are under way have, at the end.
 const DRAIN_NANOS: u64 = 1_000_000_000;
 const SECOND: u64 = 1_000_000_000;
+/// Until somebody who came too early is looked at again.
+const LOOK_AGAIN_NANOS: u64 = 10_000_000;
 
 /// A second of a run, for a log.
 #[derive(Debug)]
@@ -42,6 +45,9 @@ pub(super) struct Interval {
     /// Latency of packets that were read in it.
     pub latency: Times,
 }
+
+/// Seconds that are kept for the report: an hour.
+const SECONDS_MAX: usize = 3600;
 
 /// What the operating system told of both sides.
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,6 +72,8 @@ pub(super) struct Generator {
     pub server_pid: Option<u32>,
     /// Seconds of the measurement.
     pub intervals: Vec<Interval>,
+    /// The same for the report: latency of packets that were read in each.
+    pub seconds: Vec<Percentiles>,
     /// What this process had nothing to do in, and the whole time, nanoseconds, both of the measurement.
     pub idle: (u64, u64),
     /// Why nothing was measured, or not all.
@@ -104,6 +112,7 @@ impl Generator {
             usages: Usages { server_idle: server_pid.and_then(process::usage), ..Usages::default() },
             server_pid,
             intervals: Vec::new(),
+            seconds: Vec::new(),
             idle: (0, 0),
             problems: Vec::new(),
             interrupted: false,
@@ -251,6 +260,10 @@ impl Generator {
                 Timer::Send(person, place) => send(people, shared, person, place, now),
                 Timer::Join(index) => {
                     let Some(person) = people.get_mut(index) else { continue };
+                    if shared.is_too_early(person.plan) {
+                        shared.timers.push(now + LOOK_AGAIN_NANOS, Timer::Join(index));
+                        continue;
+                    }
                     let token = Token(PEOPLE_FROM + 2 * index);
                     if let Err(why) = person.begin(now, poll.registry(), token, shared) {
                         person.stage = Stage::Failed(why);
@@ -259,6 +272,13 @@ impl Generator {
                 Timer::Check(index) => {
                     if let Some(person) = people.get_mut(index) {
                         person.check(now, shared);
+                    }
+                }
+                Timer::Again(index) => {
+                    if let Some(person) = people.get_mut(index)
+                        && let Err(why) = person.ask_again()
+                    {
+                        person.stage = Stage::Failed(why);
                     }
                 }
                 Timer::Report(index) => {
@@ -292,6 +312,9 @@ impl Generator {
         progress(&line);
         let meters = &mut self.shared.meters;
         self.second_packets = (meters.sent, meters.received);
+        if meters.is_measuring() && self.seconds.len() < SECONDS_MAX {
+            self.seconds.push(Percentiles::of(&meters.second));
+        }
         if self.shared.options.intervals && meters.is_measuring() {
             let start = Duration::from_nanos(now.saturating_sub(SECOND).saturating_sub(meters.from));
             self.intervals.push(Interval { start, latency: meters.second.clone() });

@@ -119,6 +119,10 @@ impl Incoming {
             let latency = arrived.now.saturating_sub(stamp.sent);
             meters.latency.record(latency);
             meters.second.record(latency);
+            if let Some(tenth) = meters.tenth(stamp.sent) {
+                tenth.received += 1;
+                tenth.longest = tenth.longest.max(latency);
+            }
             if let Some(at) = arrived.in_socket {
                 meters.latency_to_socket.record(at.saturating_sub(stamp.sent));
             }

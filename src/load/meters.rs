@@ -1,4 +1,4 @@
-//! Everything that is counted. Recording allocates nothing.
+//! Everything that is counted. Recording allocates nothing but room for tenths of seconds, now and then.
 
 use hdrhistogram::Histogram;
 
@@ -54,6 +54,22 @@ impl Times {
     }
 }
 
+/// A tenth of a second, nanoseconds.
+const TENTH: u64 = 100_000_000;
+/// Tenths that are kept: an hour.
+const TENTHS_MAX: usize = 36_000;
+
+/// What became of the packets that were sent in one tenth of a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tenth {
+    /// Packets sent.
+    pub sent: u64,
+    /// How often they were received.
+    pub received: u64,
+    /// The longest that one took, nanoseconds.
+    pub longest: u64,
+}
+
 /// Which part of a run it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -82,6 +98,8 @@ pub(super) struct Meters {
     pub latency_to_socket: Times,
     /// The latency of the second under way.
     pub second: Times,
+    /// The measurement in tenths of a second, by when packets were sent.
+    pub tenths: Vec<Tenth>,
     /// From being due to being sent.
     pub tick_lag: Times,
     /// From the socket to having been read.
@@ -128,6 +146,7 @@ impl Meters {
             latency: Times::new(),
             latency_to_socket: Times::new(),
             second: Times::new(),
+            tenths: Vec::new(),
             tick_lag: Times::new(),
             read_lag: Times::new(),
             signalling: Times::new(),
@@ -153,8 +172,38 @@ impl Meters {
         stamped >= self.from && stamped < self.until
     }
 
+    /// The tenth of a second in which something was stamped that counts; `None` after an hour.
+    pub(super) fn tenth(&mut self, stamped: u64) -> Option<&mut Tenth> {
+        let place = usize::try_from(stamped.checked_sub(self.from)? / TENTH).ok()?;
+        if place >= TENTHS_MAX {
+            return None;
+        }
+        if place >= self.tenths.len() {
+            self.tenths.resize(place + 1, Tenth::default());
+        }
+        self.tenths.get_mut(place)
+    }
+
     /// Whether what happens now counts.
     pub(super) fn is_measuring(&self) -> bool {
         self.phase == Phase::Measuring
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_count_in_the_tenth_that_they_were_sent_in() {
+        let mut meters = Meters::new();
+        assert!(meters.tenth(5).is_none(), "nothing is measured yet");
+        meters.from = 1_000;
+        for stamped in [1_000, 1_000 + 2 * TENTH, 999 + 3 * TENTH] {
+            meters.tenth(stamped).expect("one").sent += 1;
+        }
+        assert_eq!(meters.tenths.iter().map(|tenth| tenth.sent).collect::<Vec<_>>(), [1, 0, 2]);
+        assert!(meters.tenth(999).is_none());
+        assert!(meters.tenth(1_000 + 36_000 * TENTH).is_none(), "an hour is enough");
     }
 }

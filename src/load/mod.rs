@@ -12,6 +12,7 @@
 )]
 
 mod clock;
+mod dialogue;
 mod frames;
 mod generator;
 mod incoming;
@@ -28,12 +29,13 @@ mod sender;
 mod shared;
 mod signalling;
 mod table;
+mod udp_end;
 mod url;
 
 use std::io;
 
-pub use options::{LoadOptions, Profile};
-pub use report::{Joins, Own, Packets, Percentiles, Report, ServerUse, Viewing};
+pub use options::{LoadOptions, Profile, Speaks};
+pub use report::{InTenth, Joins, OfKind, Own, Packets, Percentiles, Report, ServerUse, Viewing};
 pub use url::{Target, parse as parse_url};
 
 use generator::Generator;

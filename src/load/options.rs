@@ -59,11 +59,34 @@ impl FromStr for Profile {
     }
 }
 
+/// Whose signalling the server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// Strait's.
+    Strait,
+    /// That of Janus' VideoRoom.
+    Janus,
+}
+
+impl FromStr for Speaks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "strait" => Ok(Speaks::Strait),
+            "janus" => Ok(Speaks::Janus),
+            _ => Err("the servers are strait and janus".into()),
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadOptions {
     /// The server's signalling.
     pub server: SocketAddr,
+    /// Whose signalling that is.
+    pub speaks: Speaks,
     /// The value of the Host field.
     pub host: String,
     /// How many rooms.
@@ -184,28 +207,45 @@ impl LoadOptions {
         }
     }
 
-    /// Everyone, in the order of joining: first all who publish, so that who only receives finds media.
+    /// Everyone, in the order of joining: first all who publish, so that who only receives finds media. With Janus it
+    /// is a PeerConnection each: who publishes and receives is two of them.
     pub(super) fn people(&self) -> Vec<PersonPlan> {
-        let mesh = self.profile.is_mesh();
-        let of_room = |publishes: bool, count: usize| {
-            (0..self.rooms).flat_map(move |room| {
-                (0..count).map(move |_| PersonPlan {
+        let everywhere = |members: std::ops::Range<usize>, publishes: bool, receives: bool, named: bool| {
+            let of_room = move |room| {
+                members.clone().map(move |member| PersonPlan {
                     room,
-                    publishes: publishes || mesh,
-                    receives: !publishes || mesh,
+                    publishes,
+                    receives,
+                    publishes_as: named.then_some(member),
                 })
-            })
+            };
+            (0..self.rooms).flat_map(of_room)
         };
-        of_room(true, self.publishers).chain(of_room(false, self.subscribers)).collect()
+        let (publishing, all) = (self.publishers_in_room(), self.publishers + self.subscribers);
+        match (self.profile.is_mesh(), self.speaks) {
+            (true, Speaks::Strait) => everywhere(0..all, true, true, true).collect(),
+            (true, Speaks::Janus) => {
+                everywhere(0..all, true, false, true).chain(everywhere(0..all, false, true, true)).collect()
+            }
+            (false, _) => everywhere(0..publishing, true, false, true)
+                .chain(everywhere(publishing..all, false, true, false))
+                .collect(),
+        }
+    }
+
+    /// Entries of [`people`](Self::people) that are one person.
+    pub(super) fn connections_of_each(&self) -> usize {
+        if self.speaks == Speaks::Janus && self.profile.is_mesh() { 2 } else { 1 }
+    }
+
+    /// Who publishes in each room.
+    pub(super) fn publishers_in_room(&self) -> usize {
+        if self.profile.is_mesh() { self.publishers + self.subscribers } else { self.publishers }
     }
 
     /// Tracks that each person who receives has to receive.
     pub(super) fn received_tracks(&self) -> usize {
-        let publishers = if self.profile.is_mesh() {
-            (self.publishers + self.subscribers).saturating_sub(1)
-        } else {
-            self.publishers
-        };
+        let publishers = self.publishers_in_room().saturating_sub(usize::from(self.profile.is_mesh()));
         publishers * self.tracks().len()
     }
 }
@@ -219,6 +259,8 @@ pub(super) struct PersonPlan {
     pub publishes: bool,
     /// Whether they receive.
     pub receives: bool,
+    /// The number, in the room, of what they publish; or of what they do not want to hear, because it is their own.
+    pub publishes_as: Option<usize>,
 }
 
 #[cfg(test)]
@@ -228,6 +270,7 @@ pub(super) mod tests {
     pub(in crate::load) fn options(profile: Profile) -> LoadOptions {
         LoadOptions {
             server: ([127, 0, 0, 1], 7443).into(),
+            speaks: Speaks::Strait,
             host: "127.0.0.1:7443".into(),
             rooms: 3,
             publishers: 2,
@@ -288,5 +331,9 @@ pub(super) mod tests {
         );
         assert_eq!(options(Profile::Conference).received_tracks(), 10);
         assert_eq!(options(Profile::Video).received_tracks(), 2);
+        let janus = LoadOptions { speaks: Speaks::Janus, ..options(Profile::Conference) }.people();
+        assert_eq!(janus.len(), 36, "18 people, of whom each is two");
+        assert!(janus[..18].iter().all(|one| one.publishes && !one.receives && one.publishes_as.is_some()));
+        assert!(janus[18..].iter().all(|one| !one.publishes && one.receives && one.publishes_as.is_some()));
     }
 }

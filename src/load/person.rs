@@ -1,21 +1,20 @@
 //! One person: joins over a WebSocket, checks connectivity, shakes hands, sends and receives. What each step leads to
 //! is here; when it happens, and which sockets there are to wait for, is the generator's.
 
-use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use mio::net::UdpSocket;
-use mio::{Interest, Registry, Token};
-use quinn_udp::{RecvMeta, UdpSocketState};
-use serde_json::{Value, json};
+use mio::{Registry, Token};
+use serde_json::Value;
 
+use super::dialogue::{Dialogue, Step};
 use super::incoming::{Arrived, Incoming};
-use super::options::PersonPlan;
-use super::sdp::{Answer, Offer, Published};
+use super::options::{PersonPlan, Speaks};
+use super::sdp::{self, Answer, Offer, Published, Us};
 use super::sender::Sender;
 use super::shared::{Shared, Timer};
 use super::signalling::Signalling;
+use super::udp_end::UdpEnd;
 use crate::core::command::Kind;
 use crate::core::ids::{DtlsSession, Ssrc};
 use crate::core::input::DtlsEvent;
@@ -24,14 +23,15 @@ use crate::core::media::srtp::{RTCP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, cont
 use crate::core::output::DtlsRequest;
 use crate::wire::classify::{Kind as Bytes, classify};
 use crate::wire::rtp::RtpHeader;
+use crate::wire::stun::{StunPeek, peek as stun_peek};
 use crate::wire::stun_check::{self as stun, Credentials};
 
 /// The first check is repeated after this, then after twice as long, and so on.
 const CHECK_AGAIN: u64 = 50_000_000;
 /// Consent, as browsers renew it (RFC 7675).
 const CHECK_INTERVAL: u64 = 2_500_000_000;
-/// Bytes to ask of the kernel for what a person receives.
-const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
+/// Until something is asked again that came too early.
+const ASK_AGAIN: u64 = 20_000_000;
 
 /// How far somebody is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,34 +52,6 @@ pub(super) enum Stage {
     Ready,
     /// It went wrong.
     Failed(String),
-}
-
-/// A UDP socket that talks to the server alone.
-pub(super) struct UdpEnd {
-    socket: UdpSocket,
-    state: UdpSocketState,
-}
-
-impl UdpEnd {
-    fn open(from: IpAddr, to: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
-        let mut socket = UdpSocket::bind(SocketAddr::new(from, 0))?;
-        socket.connect(to)?;
-        registry.register(&mut socket, token, Interest::READABLE)?;
-        let state = UdpSocketState::new((&socket).into())?;
-        // More is better, less is what it was before.
-        let _ = state.set_recv_buffer_size((&socket).into(), RECEIVE_BUFFER_BYTES);
-        Ok(Self { socket, state })
-    }
-
-    /// Whether the kernel took it.
-    pub(super) fn send(&self, bytes: &[u8]) -> bool {
-        self.socket.send(bytes).is_ok()
-    }
-
-    /// Reads a batch; how many messages, each perhaps of several datagrams.
-    pub(super) fn receive(&self, slices: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> usize {
-        self.state.recv((&self.socket).into(), slices, metas).unwrap_or(0)
-    }
 }
 
 /// One person.
@@ -104,11 +76,15 @@ pub(super) struct Person {
     pub slots: usize,
     opener: Option<SrtpReceiver>,
     signalling: Option<Signalling>,
+    dialogue: Dialogue,
+    /// What is to be asked again.
+    pending: Option<Value>,
     answer: Option<Answer>,
+    /// Whether they begin the handshake.
+    is_active: bool,
     credentials: Option<Credentials>,
     transaction: [u8; 12],
     check_after: u64,
-    reply_to: u64,
     ufrag: String,
     password: String,
     begun: u64,
@@ -124,6 +100,7 @@ pub(super) struct Person {
 impl Person {
     /// Somebody who has not begun.
     pub(super) fn new(index: usize, plan: PersonPlan, senders: Vec<Sender>, shared: &mut Shared) -> Self {
+        let room = (shared.room_name(plan.room), shared.room_number(plan.room));
         Self {
             index,
             plan,
@@ -136,11 +113,13 @@ impl Person {
             slots: 0,
             opener: None,
             signalling: None,
+            dialogue: Dialogue::new(&shared.options, index, plan, &room),
+            pending: None,
             answer: None,
+            is_active: true,
             credentials: None,
             transaction: [0; 12],
             check_after: CHECK_AGAIN,
-            reply_to: 0,
             ufrag: shared.text(8),
             password: shared.text(24),
             begun: 0,
@@ -189,27 +168,27 @@ impl Person {
         shared.messages = messages;
         outcome?;
         if result? {
-            let data = json!({
-                "version": 1,
-                "room": shared.room_name(self.plan.room),
-                "name": format!("load {}", self.index),
-                "autoSubscribe": self.plan.receives,
-            });
-            self.ask("join", &data)?;
+            let hello = self.dialogue.open();
+            self.say(&hello)?;
             self.stage = Stage::Joining;
         }
         Ok(())
     }
 
-    fn ask(&mut self, kind: &str, data: &Value) -> Result<(), String> {
-        let Some(signalling) = &mut self.signalling else { return Ok(()) };
-        self.reply_to = signalling.request(kind, data)?;
-        Ok(())
+    fn say(&mut self, message: &Value) -> Result<(), String> {
+        self.signalling.as_mut().map_or(Ok(()), |signalling| signalling.send(message))
+    }
+
+    /// Asks what was to be asked later.
+    pub(super) fn ask_again(&mut self) -> Result<(), String> {
+        self.pending.take().map_or(Ok(()), |message| self.say(&message))
     }
 
     /// Says goodbye, as well as it can be said now.
     pub(super) fn leave(&mut self) {
-        let _ = self.ask("leave", &json!({}));
+        for message in self.dialogue.leave() {
+            let _ = self.say(&message);
+        }
     }
 
     fn on_message(
@@ -219,27 +198,43 @@ impl Person {
         udp_token: Token,
         shared: &mut Shared,
     ) -> Result<(), String> {
-        let data = &message["data"];
-        let text = |field: &str| data[field].as_str().unwrap_or_default().to_owned();
-        match message["type"].as_str().unwrap_or_default() {
-            "error" => Err(format!("the server said {}: {}", text("code"), text("message"))),
-            "closing" => Err(format!("the server sent them away: {}", text("reason"))),
-            "joined" if self.stage == Stage::Joining => self.offer(data, shared),
-            "answer" if self.stage == Stage::Offering && message["id"] == self.reply_to => {
-                let now = shared.clock.now();
-                shared.meters.signalling.record(now - self.begun);
-                let answer = Answer::read(data["sdp"].as_str().unwrap_or_default())?;
-                self.check_first(now, answer, registry, udp_token, shared)
+        let step = self.dialogue.hear(message)?;
+        let now = shared.clock.now();
+        match step {
+            Step::Nothing => Ok(()),
+            Step::Send(next) => {
+                self.offered = now;
+                self.say(&next)
             }
-            _ => Ok(()),
+            Step::Later(next) => {
+                self.pending = Some(next);
+                shared.timers.push(now + ASK_AGAIN, Timer::Again(self.index));
+                Ok(())
+            }
+            Step::MayOffer(audio, video) => self.offer((audio, video), shared),
+            Step::Answered(sdp) => {
+                shared.meters.signalling.record(now - self.begun);
+                self.check_first(now, Answer::read(&sdp)?, registry, udp_token, shared)
+            }
+            Step::Offered(sdp) => {
+                shared.meters.signalling.record(now - self.begun);
+                let mut theirs = Answer::read(&sdp)?;
+                theirs.is_active = true;
+                self.slots = theirs.media.len();
+                let us =
+                    Us { ufrag: &self.ufrag, password: &self.password, fingerprint: &shared.fingerprint };
+                let answer = self.dialogue.answer(&sdp::answer(&sdp, us));
+                self.say(&answer)?;
+                self.check_first(now, theirs, registry, udp_token, shared)
+            }
         }
     }
 
-    fn offer(&mut self, joined: &Value, shared: &mut Shared) -> Result<(), String> {
-        let most = |kind: &str| joined["maxSlots"][kind].as_u64().unwrap_or(1) as usize;
+    /// Offers, with so many slots at most.
+    fn offer(&mut self, most: (usize, usize), shared: &mut Shared) -> Result<(), String> {
         let wanted = |kind: Kind| if self.plan.receives { shared.wanted_slots(kind) } else { 0 };
-        let audio = wanted(Kind::Audio).min(most("audio"));
-        let video = wanted(Kind::Video).min(most("video"));
+        let audio = wanted(Kind::Audio).min(most.0);
+        let video = wanted(Kind::Video).min(most.1);
         self.slots = audio + video;
         let tracks = if self.plan.publishes { shared.tracks.clone() } else { Vec::new() };
         let mut senders = self.senders.iter_mut();
@@ -260,22 +255,21 @@ impl Person {
             ufrag: &self.ufrag,
             password: &self.password,
             fingerprint: &shared.fingerprint,
-            // The first section must be an audio slot: it carries the transport of all.
-            slots: (audio.max(1), video),
+            // With Strait the first section must be an audio slot: it carries the transport of all.
+            slots: (audio.max(usize::from(shared.options.speaks == Speaks::Strait)), video),
             published: &published,
             transport_cc: shared.options.transport_cc,
         };
         let mut publications = Vec::new();
         for (index, (published, senders)) in published.iter().zip(of_track).enumerate() {
             let mid = offer.published_mid(index);
-            let source = if published.kind == Kind::Audio { "microphone" } else { "camera" };
-            publications.push(json!({"mid": mid, "source": source}));
             senders.into_iter().for_each(|sender| sender.set_mid(mid.clone()));
+            publications.push((mid, published.kind));
         }
-        let data = json!({"sdp": offer.text(), "publications": publications});
+        let offer = self.dialogue.offer(&offer.text(), &publications);
         self.offered = shared.clock.now();
         self.stage = Stage::Offering;
-        self.ask("offer", &data)
+        self.say(&offer)
     }
 
     fn check_first(
@@ -291,15 +285,26 @@ impl Person {
         let from = shared.source_address(self.index).filter(|_| server.ip().is_loopback()).unwrap_or(any);
         let udp = UdpEnd::open(from, server, registry, udp_token)
             .map_err(|error| format!("cannot open a UDP socket to {server}: {error}"))?;
+        if let Some(message) = udp.address().and_then(|ours| self.dialogue.candidate(ours)) {
+            self.say(&message)?;
+        }
         self.udp = Some(udp);
         self.credentials = Some(Credentials {
             username: format!("{}:{}", answer.ufrag, self.ufrag),
             password: answer.password.clone(),
-            tie_breaker: shared.random.u64(..),
+            // The greatest: we control, also where the server makes the offer.
+            tie_breaker: u64::MAX,
         });
-        self.incoming = answer.media.iter().map(|(ssrc, kind)| Incoming::new(*ssrc, *kind)).collect();
+        let received = if self.plan.receives { answer.media.as_slice() } else { &[] };
+        self.incoming = received.iter().map(|(ssrc, kind)| Incoming::new(*ssrc, *kind)).collect();
+        self.is_active = !answer.is_active;
         self.answer = Some(answer);
         self.stage = Stage::Checking;
+        if !self.is_active {
+            // It may begin before our check is granted.
+            let instant = shared.clock.instant(now);
+            shared.handshake(instant, self.session(), DtlsRequest::Start { active: false });
+        }
         self.check(now, shared);
         Ok(())
     }
@@ -328,7 +333,18 @@ impl Person {
             Bytes::Rtcp => self.on_rtcp(arrived, bytes, shared),
             Bytes::Stun if self.stage == Stage::Checking && stun::grants(bytes, self.transaction) => {
                 self.stage = Stage::Handshaking;
-                shared.handshake(arrived.instant, self.session(), DtlsRequest::Start { active: true });
+                if self.is_active {
+                    shared.handshake(arrived.instant, self.session(), DtlsRequest::Start { active: true });
+                }
+            }
+            // A server that is not lite checks, too.
+            Bytes::Stun => {
+                if let Some(request) = stun_peek(bytes).filter(StunPeek::is_binding_request)
+                    && let Some(udp) = &self.udp
+                {
+                    stun::write_grant(&mut shared.buffer, request.transaction, udp.to, &self.password);
+                    udp.send(&shared.buffer);
+                }
             }
             Bytes::Dtls => {
                 shared.handshake(arrived.instant, self.session(), DtlsRequest::Packet(bytes.to_vec()));
@@ -413,17 +429,17 @@ impl Person {
             }
             DtlsEvent::PeerCertificate(certificate) => {
                 let expected = self.answer.as_ref().map(|answer| answer.fingerprint.as_str());
-                if expected != Some(super::sdp::fingerprint(&certificate).as_str()) {
+                if expected != Some(sdp::fingerprint(&certificate).as_str()) {
                     return Err("the server's certificate is not that of its answer".into());
                 }
             }
             DtlsEvent::KeyingMaterial { profile, material } => {
-                let pair = contexts(profile, &material, true);
+                let pair = contexts(profile, &material, self.is_active);
                 let (opener, sealer) = pair.map_err(|_| "the keys have the wrong length")?;
                 (self.opener, self.sealer) = (Some(opener), Some(sealer));
                 shared.srtp_profile = Some(profile);
             }
-            DtlsEvent::Connected if self.stage == Stage::Handshaking => {
+            DtlsEvent::Connected if matches!(self.stage, Stage::Checking | Stage::Handshaking) => {
                 self.stage = Stage::Ready;
                 self.ready = now;
                 shared.meters.ready.record(now - self.offered);
@@ -445,6 +461,10 @@ impl Person {
 
     /// Sends reports, and sees to the next.
     pub(super) fn report(&mut self, now: u64, shared: &mut Shared) {
+        if let Some(message) = self.dialogue.keep_alive() {
+            // If it cannot be said, the socket tells why.
+            let _ = self.say(&message);
+        }
         let instant = shared.clock.instant(now);
         let ntp = shared.clock.ntp(now);
         let Self { senders, incoming, .. } = self;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::generator::Generator;
-use super::meters::Times;
+use super::meters::{Tenth, Times};
 use super::options::LoadOptions;
 use super::person::{Person, Stage};
 use super::process::Usage;
@@ -57,6 +57,30 @@ impl Percentiles {
     }
 }
 
+/// Packets of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OfKind {
+    /// What subscribers should have received.
+    pub expected: u64,
+    /// What they received.
+    pub received: u64,
+    /// What they did not, as a share.
+    pub lost_percent: f64,
+}
+
+/// Packets that were sent in a tenth of a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InTenth {
+    /// Packets sent.
+    pub sent: u64,
+    /// How often they were received.
+    pub received: u64,
+    /// The longest that one took, microseconds.
+    pub longest: f64,
+}
+
 /// Packets of the measurement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,6 +95,10 @@ pub struct Packets {
     pub lost: u64,
     /// The same as a share.
     pub lost_percent: f64,
+    /// Sound among them.
+    pub audio: OfKind,
+    /// Pictures among them.
+    pub video: OfKind,
     /// Came after a packet of a higher number.
     pub reordered: u64,
     /// Came more than once.
@@ -193,6 +221,10 @@ pub struct Report {
     pub latency: Percentiles,
     /// From stamp to the receiver's socket, microseconds: without the generator's own delay in reading.
     pub latency_to_socket: Percentiles,
+    /// The latency of each second, by when packets were read; of the first hour.
+    pub each_second: Vec<Percentiles>,
+    /// Each tenth of a second, by when packets were sent; of the first hour. Unopened packets are not in it.
+    pub each_tenth: Vec<InTenth>,
     /// Joining.
     pub joins: Joins,
     /// What viewers saw.
@@ -208,7 +240,8 @@ impl Report {
         let meters = &run.shared.meters;
         let options: &LoadOptions = &run.shared.options;
         let seconds = meters.until.saturating_sub(meters.from) as f64 / 1e9;
-        let joined = run.people.iter().filter(|person| person.sealer.is_some()).count();
+        let each = options.connections_of_each();
+        let joined = run.people.iter().filter(|person| person.sealer.is_some()).count() / each;
         let mut problems = run.problems.clone();
         let packets = packets(run, seconds);
         if problems.is_empty() && packets.received == 0 {
@@ -222,7 +255,7 @@ impl Report {
             interrupted: run.interrupted,
             profile: options.profile.name(),
             rooms: options.rooms,
-            people: run.people.len(),
+            people: run.people.len() / each,
             joined,
             subscriptions: run.people.iter().map(Person::flowing).sum(),
             seconds,
@@ -230,6 +263,8 @@ impl Report {
             packets,
             latency,
             latency_to_socket: Percentiles::of(&meters.latency_to_socket),
+            each_second: run.seconds.clone(),
+            each_tenth: meters.tenths.iter().map(in_tenth).collect(),
             joins: Joins {
                 connect_to_answer: Percentiles::of(&meters.signalling),
                 offer_to_ready: Percentiles::of(&meters.ready),
@@ -243,19 +278,34 @@ impl Report {
     }
 }
 
+fn in_tenth(tenth: &Tenth) -> InTenth {
+    InTenth { sent: tenth.sent, received: tenth.received, longest: tenth.longest as f64 / 1000.0 }
+}
+
+fn lost_percent(expected: u64, received: u64) -> f64 {
+    if expected > 0 { 100.0 * expected.saturating_sub(received) as f64 / expected as f64 } else { 0.0 }
+}
+
 fn packets(run: &Generator, seconds: f64) -> Packets {
     let meters = &run.shared.meters;
     let by_number = run.shared.options.decrypt_every > 1;
-    let mut expected = 0;
+    let (mut audio, mut video) = (OfKind::default(), OfKind::default());
     for incoming in run.people.iter().flat_map(|person| &person.incoming) {
         let source = incoming.source.and_then(|stream| run.shared.streams.get(stream as usize));
-        expected += match source {
+        let expected = match source {
             // What was sent is known, also what the stream's own numbers could not tell: its tail.
             Some(stream) if !stream.layered && !incoming.switched && !by_number => stream.sent,
             Some(_) => incoming.counted + incoming.lost_by_number(),
             None => 0,
         };
+        let of_kind = if incoming.is_video() { &mut video } else { &mut audio };
+        of_kind.expected += expected;
+        of_kind.received += incoming.counted;
     }
+    for of_kind in [&mut audio, &mut video] {
+        of_kind.lost_percent = lost_percent(of_kind.expected, of_kind.received);
+    }
+    let expected = audio.expected + video.expected;
     let lost = expected.saturating_sub(meters.received);
     let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
     Packets {
@@ -263,7 +313,9 @@ fn packets(run: &Generator, seconds: f64) -> Packets {
         expected,
         received: meters.received,
         lost,
-        lost_percent: if expected > 0 { 100.0 * lost as f64 / expected as f64 } else { 0.0 },
+        lost_percent: lost_percent(expected, meters.received),
+        audio,
+        video,
         reordered: meters.reordered,
         duplicates: meters.duplicates,
         unopened: meters.unopened,

@@ -1,4 +1,4 @@
-//! The generator's offer, written from a template, and what it needs of the answer.
+//! The generator's offer, written from a template, what it needs of the answer, and its own answer to an offer.
 //!
 //! A real offer with little in it: Opus, VP8 with retransmission, BUNDLE, and the feedback that browsers ask for.
 
@@ -42,7 +42,7 @@ pub struct Offer<'a> {
     pub password: &'a str,
     /// SHA-256 of our certificate, as SDP has it.
     pub fingerprint: &'a str,
-    /// Slots for audio, at least one, and for video.
+    /// Slots for audio (Strait wants at least one), and for video.
     pub slots: (usize, usize),
     /// What is published, behind the slots.
     pub published: &'a [Published],
@@ -126,7 +126,52 @@ impl Offer<'_> {
     }
 }
 
-/// What the generator needs of an answer.
+/// Who we are, as every section has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Us<'a> {
+    /// Our ICE credentials.
+    pub ufrag: &'a str,
+    /// The password to it.
+    pub password: &'a str,
+    /// SHA-256 of our certificate, as SDP has it.
+    pub fingerprint: &'a str,
+}
+
+/// Answers an offer that only sends: takes every section, with the first of its codecs. The server is to begin the DTLS
+/// handshake: it knows when it can.
+pub fn answer(offer: &str, us: Us<'_>) -> String {
+    let mut out = String::with_capacity(offer.len());
+    out.push_str("v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n");
+    // The payload type of the section at hand.
+    let mut codec = None;
+    for line in offer.lines() {
+        if let Some(media) = line.strip_prefix("m=") {
+            let words: Vec<&str> = media.split_whitespace().collect();
+            let (kind, protocol) = (words.first().unwrap_or(&""), words.get(2).unwrap_or(&""));
+            codec = words.get(3).copied();
+            let _ = write!(
+                out,
+                "m={kind} 9 {protocol} {}\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n\
+                 a=fingerprint:sha-256 {}\r\na=setup:passive\r\na=recvonly\r\na=rtcp-mux\r\n",
+                codec.unwrap_or_default(),
+                us.ufrag,
+                us.password,
+                us.fingerprint
+            );
+        } else if line.starts_with("a=group:BUNDLE") || (codec.is_some() && line.starts_with("a=mid:")) {
+            let _ = write!(out, "{line}\r\n");
+        } else if let Some(codec) = codec {
+            let about =
+                ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().find_map(|name| line.strip_prefix(name));
+            if about.and_then(|about| about.split_whitespace().next()) == Some(codec) {
+                let _ = write!(out, "{line}\r\n");
+            }
+        }
+    }
+    out
+}
+
+/// What the generator needs of a server's answer, or of its offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The server's ICE credentials.
@@ -139,6 +184,8 @@ pub struct Answer {
     pub candidates: Vec<SocketAddr>,
     /// Streams that it sends media on.
     pub media: Vec<(u32, Kind)>,
+    /// Whether it begins the DTLS handshake.
+    pub is_active: bool,
 }
 
 impl Answer {
@@ -150,6 +197,7 @@ impl Answer {
             fingerprint: String::new(),
             candidates: Vec::new(),
             media: Vec::new(),
+            is_active: false,
         };
         let mut kind = Kind::Audio;
         let mut taken = false;
@@ -157,6 +205,8 @@ impl Answer {
             if let Some(media) = line.strip_prefix("m=") {
                 kind = if media.starts_with("audio") { Kind::Audio } else { Kind::Video };
                 taken = false;
+            } else if let Some(value) = line.strip_prefix("a=setup:") {
+                answer.is_active = value == "active";
             } else if let Some(value) = line.strip_prefix("a=ice-ufrag:") {
                 answer.ufrag = value.to_owned();
             } else if let Some(value) = line.strip_prefix("a=ice-pwd:") {
@@ -256,10 +306,31 @@ mod tests {
         let answer = Answer::read(text).expect("whole");
         assert_eq!((answer.ufrag.as_str(), answer.password.as_str()), ("abc", "def"));
         assert_eq!(answer.fingerprint, "AB:01");
+        assert!(!answer.is_active);
+        assert!(Answer::read(&format!("{text}a=setup:active\r\n")).expect("whole").is_active);
         assert_eq!(answer.media, [(5, Kind::Audio), (6, Kind::Video)]);
         let near = |ip: &str| answer.candidate_near(ip.parse().expect("an address")).expect("one").port();
         assert_eq!((near("10.0.0.1"), near("::2"), near("192.0.2.1")), (2, 3, 2));
         let without = text.replace("a=fingerprint", "a=nothing");
         assert!(Answer::read(&without).expect_err("lacks").contains("fingerprint"));
+    }
+
+    #[test]
+    fn an_offer_is_answered_section_by_section() {
+        let offer = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=x\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=ice-lite\r\n\
+            m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=sendonly\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\n\
+            a=ice-ufrag:abc\r\na=ice-pwd:def\r\na=setup:actpass\r\na=fingerprint:sha-256 01\r\na=ssrc:5 cname:j\r\n\
+            a=candidate:1 1 udp 9 10.0.0.1 2 typ host\r\n\
+            m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\n\
+            a=rtpmap:97 rtx/90000\r\na=ssrc:6 cname:j\r\n";
+        let theirs = Answer::read(offer).expect("whole");
+        assert_eq!(theirs.media, [(5, Kind::Audio), (6, Kind::Video)]);
+        let text = answer(offer, Us { ufrag: "four", password: "a password", fingerprint: "AB:01" });
+        assert!(text.contains("a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"), "{text}");
+        assert!(text.contains("m=video 9 UDP/TLS/RTP/SAVPF 96\r\n"), "{text}");
+        assert!(text.contains("a=mid:1\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\n"), "{text}");
+        assert_eq!(text.matches("a=setup:passive").count(), 2);
+        assert!(!text.contains("candidate") && !text.contains("ssrc") && !text.contains("rtx"), "{text}");
+        assert!(str0m::change::SdpAnswer::from_sdp_string(&text).is_ok(), "{text}");
     }
 }

@@ -5,7 +5,7 @@ use super::options::{Encoding, Track};
 use super::packet::{self, Stamp};
 use super::schedule::Schedule;
 use super::sdp::{EXTENSION_MID, EXTENSION_RID, EXTENSION_TRANSPORT_CC, OPUS, VP8};
-use super::{frames::FramePart, person::UdpEnd};
+use super::{frames::FramePart, udp_end::UdpEnd};
 use crate::core::command::Kind;
 use crate::core::ids::Ssrc;
 use crate::core::media::rtcp::RtcpWriter;
@@ -119,6 +119,9 @@ impl Sender {
                     counted += 1;
                     meters.sent += 1;
                     meters.sent_bytes += length as u64;
+                    if let Some(tenth) = meters.tenth(now) {
+                        tenth.sent += 1;
+                    }
                 }
             } else {
                 meters.unsent += 1;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::clock::Clock;
 use super::meters::Meters;
-use super::options::{LoadOptions, Track};
+use super::options::{LoadOptions, PersonPlan, Speaks, Track};
 use super::schedule;
 use super::sdp;
 use crate::core::command::Kind;
@@ -39,6 +39,8 @@ pub(super) enum Timer {
     Check(usize),
     /// A person's report is due.
     Report(usize),
+    /// A person asks again.
+    Again(usize),
 }
 
 /// Timers of all, by time.
@@ -149,6 +151,19 @@ impl Shared {
     /// The name of a room, the same for every run of one seed.
     pub(super) fn room_name(&self, room: usize) -> String {
         format!("load-{}-{room}", self.run)
+    }
+
+    /// The same as a number.
+    pub(super) fn room_number(&self, room: usize) -> u64 {
+        let digits = self.run.bytes().fold(0, |number, byte| number * 36 + u64::from(byte % 36));
+        1_000_000 + digits % 1_000_000_000 * 1000 + room as u64
+    }
+
+    /// Whether somebody is not to come yet: what they ask Janus for must be there.
+    pub(super) fn is_too_early(&self, plan: PersonPlan) -> bool {
+        let wanted = self.options.publishers_in_room() * self.tracks.len();
+        let live = self.live.get(plan.room).copied().unwrap_or_default() as usize;
+        self.options.speaks == Speaks::Janus && !plan.publishes && live < wanted
     }
 
     /// Slots that somebody who receives needs.

@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use serde_json::{Value, json};
+use serde_json::Value;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::MidHandshake;
-use tungstenite::handshake::client::ClientHandshake;
+use tungstenite::handshake::client::{ClientHandshake, Request};
+use tungstenite::http::HeaderValue;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{HandshakeError, Message, WebSocket};
 
-use super::options::LoadOptions;
+use super::options::{LoadOptions, Speaks};
 
 /// Bytes of a WebSocket's read buffer: thousands of them are open at a time.
 const READ_BUFFER_BYTES: usize = 4096;
@@ -28,7 +30,8 @@ enum State {
 pub(super) struct Signalling {
     state: State,
     url: String,
-    requests: u64,
+    /// The WebSocket's subprotocol.
+    protocol: Option<&'static str>,
 }
 
 impl Signalling {
@@ -54,8 +57,12 @@ impl Signalling {
         }
         let mut stream = TcpStream::from_std(socket.into());
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let url = format!("ws://{}/ws", options.host);
-        Ok(Self { state: State::Connecting(stream), url, requests: 0 })
+        let (path, protocol) = match options.speaks {
+            Speaks::Strait => ("/ws", None),
+            Speaks::Janus => ("/", Some("janus-protocol")),
+        };
+        let url = format!("ws://{}{path}", options.host);
+        Ok(Self { state: State::Connecting(stream), url, protocol })
     }
 
     /// Something is ready. What was received, and whether the connection has just been opened.
@@ -87,8 +94,16 @@ impl Signalling {
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
             .max_message_size(Some(4 << 20));
-        let url = self.url.clone();
-        self.upgraded(tungstenite::client::client_with_config(url, stream, Some(config)))
+        let request = self.request().map_err(|error| format!("cannot ask for a WebSocket: {error}"))?;
+        self.upgraded(tungstenite::client::client_with_config(request, stream, Some(config)))
+    }
+
+    fn request(&self) -> Result<Request, tungstenite::Error> {
+        let mut request = self.url.as_str().into_client_request()?;
+        if let Some(protocol) = self.protocol {
+            request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(protocol));
+        }
+        Ok(request)
     }
 
     fn upgraded<R>(
@@ -108,14 +123,13 @@ impl Signalling {
         }
     }
 
-    /// Sends a request; which number its reply will have.
-    pub(super) fn request(&mut self, kind: &str, data: &Value) -> Result<u64, String> {
-        self.requests += 1;
-        let text = json!({"type": kind, "id": self.requests, "data": data}).to_string();
+    /// Sends a message.
+    pub(super) fn send(&mut self, message: &Value) -> Result<(), String> {
+        let text = message.to_string();
         let State::Open(socket) = &mut self.state else { return Err("signalling is not open".into()) };
         match socket.send(Message::text(text)) {
-            Ok(()) => Ok(self.requests),
-            Err(error) if would_block(&error) => Ok(self.requests),
+            Ok(()) => Ok(()),
+            Err(error) if would_block(&error) => Ok(()),
             Err(error) => Err(format!("signalling broke: {error}")),
         }
     }

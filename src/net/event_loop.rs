@@ -15,6 +15,7 @@ use super::assets::Assets;
 use super::bind::{UdpBuffers, bind};
 use super::connection::{Next, Standing};
 use super::dtls::{DtlsEvents, Handshakes};
+use super::overload::Overload;
 use super::process::raise_open_files;
 use super::recording::TraceKeeper;
 use super::relaying::send_relayed;
@@ -34,8 +35,12 @@ use crate::core::{Input, Output, Settings, Sfu};
 /// Readiness events taken from the kernel at a time.
 const EVENTS_PER_TURN: usize = 1024;
 
-/// Datagrams after which a turn reads no further batch: a few milliseconds of work.
+/// Datagrams after which a turn reads no further batch.
 const DATAGRAMS_PER_TURN: u64 = 2048;
+
+/// After this, a turn reads no further batch of datagrams, and hears no further connection: what came first is sent
+/// first, and a crowd that comes or goes does not keep media waiting. One datagram can be work for hundreds.
+const READING_PER_TURN: Duration = Duration::from_millis(2);
 
 /// Requests or messages of one connection handled in one turn.
 const MESSAGES_PER_TURN: usize = 32;
@@ -73,6 +78,7 @@ pub struct EventLoop {
     pub(super) traces: TraceKeeper,
     pub(super) assets: Assets,
     pub(super) set_log_level: SetLogLevel,
+    pub(super) overload: Overload,
     pub(super) shutdown: ShutdownWatch,
     pub(super) counters: ShellCounters,
     scratch: Vec<u8>,
@@ -153,6 +159,7 @@ impl EventLoop {
             traces,
             assets: Assets::new(),
             set_log_level,
+            overload: Overload::new(now),
             shutdown,
             counters: ShellCounters::new(clock::unix()),
             scratch: vec![0; SCRATCH_BYTES],
@@ -200,13 +207,18 @@ impl EventLoop {
 
     fn turn(&mut self, events: &mut Events) -> io::Result<Option<ExitReason>> {
         // Handling took time: what is left until a deadline is counted from here, not from the last turn's `now`.
-        let timeout = self.sleep(clock::now());
+        let before = clock::now();
+        let timeout = self.sleep(before);
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             result => result?,
         }
         self.turns += 1;
         let now = clock::now();
+        self.overload.slept(now.saturating_duration_since(before));
+        if let Some(withheld) = self.overload.decide(now) {
+            self.feed(now, Input::Withhold(withheld));
+        }
         let asked_to_stop = self.note_readiness(events);
         if asked_to_stop {
             self.stop_was_asked_for(now);
@@ -218,7 +230,9 @@ impl EventLoop {
         self.write_all(now);
         self.end_draining(now);
         self.keep_records(now);
-        self.udp.handed_over(now);
+        if let Some(time) = self.udp.handed_over(now) {
+            self.overload.held(time);
+        }
         Ok(self.shutdown.exit(now, self.connections.len()))
     }
 
@@ -302,13 +316,28 @@ impl EventLoop {
             *udp_readable = received.more;
             // An interrupted call counts too: nothing here may go on for ever.
             datagrams += received.datagrams.max(1);
+            // A batch that is not full is the last one: then nobody asks for the time.
+            if *udp_readable && clock::now() >= now + READING_PER_TURN {
+                break;
+            }
         }
     }
 
     fn read_connections(&mut self, now: Instant) {
+        if self.connections.ready_len() == 0 {
+            return;
+        }
+        let until = clock::now() + READING_PER_TURN;
         for _ in 0..self.connections.ready_len() {
             let Some(place) = self.connections.next_ready() else { return };
             self.read_connection(now, place);
+            if self.fed {
+                // What a message leads to is part of its cost: news for hundreds, perhaps.
+                self.drain(now);
+            }
+            if clock::now() >= until {
+                return;
+            }
         }
     }
 

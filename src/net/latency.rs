@@ -54,23 +54,27 @@ impl Latency {
         }
     }
 
-    /// What the turn's datagrams led to has been handed to the kernel.
-    pub fn handed_over(&mut self, now: Instant) {
+    /// What the turn's datagrams led to has been handed to the kernel. How long the first of them was here, if any of
+    /// them was media; at most ten seconds.
+    pub fn handed_over(&mut self, now: Instant) -> Option<Duration> {
         if self.pending.is_empty() {
-            return;
+            return None;
         }
         self.rotate(now);
-        self.record(clock::unix());
+        Some(self.record(clock::unix()))
     }
 
-    fn record(&mut self, wall: Duration) {
+    fn record(&mut self, wall: Duration) -> Duration {
+        let mut longest = 0;
         for (at, datagrams) in self.pending.drain(..) {
             // A clock that was set back shows nothing.
             let nanos = wall.saturating_sub(at).as_nanos().clamp(1, u128::from(NANOS_MAX)) as u64;
+            longest = longest.max(nanos);
             for histogram in [&mut self.total, &mut self.current] {
                 let _ = histogram.record_n(nanos, u64::from(datagrams));
             }
         }
+        Duration::from_nanos(longest)
     }
 
     fn rotate(&mut self, now: Instant) {
@@ -121,7 +125,8 @@ mod tests {
         latency.received(Some(wall + Duration::from_micros(400)), 1);
         latency.received(None, 5);
         assert_eq!(latency.json(start)["total"]["packets"], 0);
-        latency.record(wall + Duration::from_micros(500));
+        let longest = latency.record(wall + Duration::from_micros(500));
+        assert_eq!(longest, Duration::from_micros(500));
         let json = latency.json(start);
         assert_eq!((&json["total"]["packets"], &json["recent"]["packets"]), (&4.into(), &0.into()));
         let p50 = json["total"]["p50Micros"].as_f64().expect("a number");

@@ -32,6 +32,7 @@ mod metrics;
 mod metrics_page;
 mod network;
 mod origin;
+mod overload;
 mod pipe;
 mod plain_http;
 mod process;

@@ -151,6 +151,7 @@ impl EventLoop {
             },
             "shell": {
                 "turns": self.turns,
+                "picturesWithheld": self.overload.withheld().share(),
                 "connections": self.connections.len(),
                 "connectionsRefused": self.connections.refused(),
                 "dtlsSessions": self.handshakes.len(),

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
@@ -141,9 +141,10 @@ impl Udp {
         self.counters
     }
 
-    /// The turn is over: all that its datagrams led to has been handed to the kernel, or waits for room there.
-    pub fn handed_over(&mut self, now: Instant) {
-        self.latency.handed_over(now);
+    /// The turn is over: all that its datagrams led to has been handed to the kernel, or waits for room there. How long
+    /// the first of its media was here, if there was any and the system tells.
+    pub fn handed_over(&mut self, now: Instant) -> Option<Duration> {
+        self.latency.handed_over(now)
     }
 
     /// How long media stays in here, as JSON.
@@ -311,8 +312,6 @@ fn send(
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
     use crate::net::bind::{UdpBuffers, bind};
 

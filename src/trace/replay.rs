@@ -250,6 +250,7 @@ impl Replayer {
             RecordedInput::Remove(id) => RoomInput::Remove(*id),
             RecordedInput::Close(reason) => RoomInput::Close(*reason),
             RecordedInput::Timeout | RecordedInput::Flush => RoomInput::Timeout,
+            RecordedInput::Withhold(withheld) => RoomInput::Withhold(*withheld),
         };
         // The same in the same order as the `Sfu` does it, the look at the next deadline included.
         if matches!(input, RecordedInput::Flush) {

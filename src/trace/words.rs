@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::core::event::Event;
-use crate::core::input::{DtlsEvent, Path, Transport};
+use crate::core::input::{DtlsEvent, Path, Transport, Withheld};
 use crate::core::outbox::RoomOutput;
 use crate::core::output::{DtlsRequest, TrafficClass};
 use crate::core::record::RecordedInput;
@@ -35,6 +35,12 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
         RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
         RecordedInput::Timeout => "a deadline has come".to_owned(),
         RecordedInput::Flush => "the packets that came are forwarded".to_owned(),
+        RecordedInput::Withhold(Withheld::NOTHING) => {
+            "there is time to forward all pictures again".to_owned()
+        }
+        RecordedInput::Withhold(withheld) => {
+            format!("there is no time to forward all pictures: {} of 16 tracks are left out", withheld.get())
+        }
     }
 }
 

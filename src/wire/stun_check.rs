@@ -1,8 +1,11 @@
 //! The client's side of a connectivity check, for clients of our own: what a full ICE agent needs who has one
-//! candidate pair. The check, written, and the answer to it, recognised.
+//! candidate pair. The check, written, and the answer to it, recognised; and the answer to a check of the server's, if
+//! that is not lite.
 //!
 //! RFC 8489 §5 and §14 (message, integrity, fingerprint), RFC 8445 §7.1 (the attributes of a check). The pair is
 //! nominated with the first check, as every WebRTC client may against an ICE-lite server.
+
+use std::net::{IpAddr, SocketAddr};
 
 use aws_lc_rs::hmac;
 
@@ -10,8 +13,10 @@ use super::classify::STUN_MAGIC_COOKIE;
 use super::stun;
 
 const BINDING_REQUEST: u16 = 0x0001;
+const BINDING_SUCCESS: u16 = 0x0101;
 const USERNAME: u16 = 0x0006;
 const MESSAGE_INTEGRITY: u16 = 0x0008;
+const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 const PRIORITY: u16 = 0x0024;
 const USE_CANDIDATE: u16 = 0x0025;
 const FINGERPRINT: u16 = 0x8028;
@@ -39,18 +44,51 @@ pub struct Credentials {
 
 /// Writes a connectivity check that nominates its pair.
 pub fn write_check(out: &mut Vec<u8>, transaction: [u8; 12], credentials: &Credentials) {
-    out.clear();
-    out.extend_from_slice(&BINDING_REQUEST.to_be_bytes());
-    out.extend_from_slice(&[0, 0]);
-    out.extend_from_slice(&STUN_MAGIC_COOKIE);
-    out.extend_from_slice(&transaction);
+    header(out, BINDING_REQUEST, transaction);
     attribute(out, USERNAME, credentials.username.as_bytes());
     attribute(out, PRIORITY, &CHECK_PRIORITY.to_be_bytes());
     attribute(out, ICE_CONTROLLING, &credentials.tie_breaker.to_be_bytes());
     attribute(out, USE_CANDIDATE, &[]);
+    sign(out, &credentials.password);
+}
+
+/// Grants a check that came from that address; `password` is ours.
+pub fn write_grant(out: &mut Vec<u8>, transaction: [u8; 12], from: SocketAddr, password: &str) {
+    header(out, BINDING_SUCCESS, transaction);
+    let [port_high, port_low] = from.port().to_be_bytes();
+    let mut plain = vec![port_high, port_low];
+    let (family, mask_of_address) = match from.ip() {
+        IpAddr::V4(ip) => {
+            plain.extend_from_slice(&ip.octets());
+            (1, STUN_MAGIC_COOKIE.to_vec())
+        }
+        IpAddr::V6(ip) => {
+            plain.extend_from_slice(&ip.octets());
+            (2, [&STUN_MAGIC_COOKIE[..], &transaction].concat())
+        }
+    };
+    // RFC 8489 §14.2: the port against the cookie's first half, the address against the cookie and the transaction.
+    let mask = STUN_MAGIC_COOKIE[..2].iter().chain(&mask_of_address);
+    let mut value = vec![0, family];
+    value.extend(plain.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
+    attribute(out, XOR_MAPPED_ADDRESS, &value);
+    sign(out, password);
+}
+
+/// Begins a message.
+fn header(out: &mut Vec<u8>, kind: u16, transaction: [u8; 12]) {
+    out.clear();
+    out.extend_from_slice(&kind.to_be_bytes());
+    out.extend_from_slice(&[0, 0]);
+    out.extend_from_slice(&STUN_MAGIC_COOKIE);
+    out.extend_from_slice(&transaction);
+}
+
+/// Ends a message with its integrity and its fingerprint.
+fn sign(out: &mut Vec<u8>, password: &str) {
     // Each of the two covers what is before it, with a length that counts it already.
     set_length(out, ATTRIBUTE_HEADER_BYTES + 20);
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, credentials.password.as_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes());
     let integrity = hmac::sign(&key, out);
     attribute(out, MESSAGE_INTEGRITY, integrity.as_ref());
     set_length(out, ATTRIBUTE_HEADER_BYTES + 4);
@@ -107,6 +145,21 @@ mod tests {
             assert!(message.use_candidate());
             assert!(message.verify(b"a good password", sha1));
             assert!(!message.verify(b"another password", sha1));
+        }
+    }
+
+    #[test]
+    fn the_engine_reads_our_grants_and_finds_itself_in_them() {
+        let provider = from_feature_flags();
+        let sha1 = |key: &[u8], parts: &[&[u8]]| provider.sha1_hmac_provider.sha1_hmac(key, parts);
+        for address in ["192.0.2.7:40000", "[2001:db8::5]:7"] {
+            let from = address.parse().expect("an address");
+            let mut out = Vec::new();
+            write_grant(&mut out, [9; 12], from, "our password");
+            assert!(grants(&out, [9; 12]));
+            let message = StunMessage::parse(&out).expect("a message");
+            assert_eq!(message.mapped_address(), Some(from));
+            assert!(message.verify(b"our password", sha1));
         }
     }
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use strait::core::command::Command;
-use strait::core::command::Source::{Camera, Microphone};
+use strait::core::command::Source::{Camera, Microphone, Screen};
 use strait::core::event::Event;
+use strait::core::input::Withheld;
 
+use crate::world::Recorded;
 use crate::{call, connected, show};
 
 #[test]
@@ -171,4 +173,51 @@ fn messages_reach_whom_they_name() {
     assert_eq!([got(&world, 0), got(&world, 1), got(&world, 2)], [0, 2, 1]);
     world.command(0, data(Some(vec![ben; 1000])));
     assert_eq!(got(&world, 1), 3, "named a thousand times is told once");
+}
+
+#[test]
+fn pictures_that_there_is_no_time_for_are_left_out_and_sound_goes_on() {
+    let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
+    show(&mut world, 0, Camera, 3);
+    let (camera, microphone) = (world.clients[0].track(Camera), world.clients[0].track(Microphone));
+    world.input(Recorded::Withhold(Withheld::ALL));
+    let asked = world.clients[0].keyframe_requests;
+    for _ in 0..50 {
+        world.send(0, Microphone, false);
+        world.send(0, Camera, false);
+        world.ask_keyframe(1, camera);
+        world.run(Duration::from_millis(20));
+    }
+    assert_eq!(world.clients[1].received_of(microphone).len(), 50);
+    assert_eq!(world.clients[1].received_of(camera).len(), 3);
+    assert_eq!(world.clients[0].keyframe_requests, asked, "nobody is asked for what nobody would get");
+
+    world.input(Recorded::Withhold(Withheld::NOTHING));
+    world.send(0, Camera, false);
+    world.run(Duration::from_millis(600));
+    assert!(world.clients[0].keyframe_requests > asked, "Anna is asked for a key frame");
+    assert_eq!(world.clients[1].received_of(camera).len(), 3, "and nothing is shown before it");
+    show(&mut world, 0, Camera, 3);
+    let received = world.clients[1].received_of(camera);
+    let sequences: Vec<u64> = received.iter().map(|packet| *packet.seq_no).collect();
+    assert_eq!(sequences.len(), 6);
+    assert!(sequences.windows(2).all(|pair| pair[1] == pair[0] + 1), "one continuous stream: {sequences:?}");
+    assert_eq!(received[3].payload[1] & 1, 0, "that goes on with a key frame");
+    assert_eq!(world.replay(Duration::from_secs(77)), world.outputs);
+}
+
+#[test]
+fn screens_are_the_last_pictures_to_be_left_out() {
+    let mut world = call(&["Anna", "Ben"], &[Camera, Screen]);
+    for sixteenths in 0..=16 {
+        world.input(Recorded::Withhold(Withheld::sixteenths(sixteenths)));
+        let screen = world.clients[0].track(Screen);
+        let before = world.clients[1].received_of(screen).len();
+        show(&mut world, 0, Screen, 2);
+        assert_eq!(world.clients[1].received_of(screen).len() > before, sixteenths < 16, "{sixteenths}");
+    }
+    let camera = world.clients[0].track(Camera);
+    let before = world.clients[1].received_of(camera).len();
+    show(&mut world, 0, Camera, 2);
+    assert_eq!(world.clients[1].received_of(camera).len(), before);
 }

@@ -14,7 +14,9 @@ use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as Eng
 use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Resume, Source};
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
-use strait::core::input::{AdminCommand, Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport};
+use strait::core::input::{
+    AdminCommand, Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport, Withheld,
+};
 use strait::core::output::DtlsRequest;
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::wire::classify::{Kind, classify};
@@ -124,6 +126,7 @@ pub enum Recorded {
     ConnectionLost(ConnectionId),
     Dtls(DtlsSession, DtlsEvent),
     Admin(AdminCommand),
+    Withhold(Withheld),
     Timeout,
     /// The outputs were drained here.
     Drained,
@@ -173,6 +176,7 @@ fn feed(sfu: &mut Sfu, now: Instant, input: Recorded) {
         Recorded::ConnectionLost(connection) => sfu.handle_input(now, Input::ConnectionLost(connection)),
         Recorded::Dtls(session, event) => sfu.handle_input(now, Input::Dtls { session, event }),
         Recorded::Admin(command) => sfu.handle_input(now, Input::Admin(command)),
+        Recorded::Withhold(withheld) => sfu.handle_input(now, Input::Withhold(withheld)),
         Recorded::Timeout => sfu.handle_input(now, Input::Timeout),
         Recorded::Drained => {}
     }

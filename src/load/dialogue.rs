@@ -1,0 +1,106 @@
+//! What one person and a server say to each other over a WebSocket until media can flow, and at the end. State machines
+//! of values in and values out: sockets are `signalling.rs`, and what a step leads to is `person.rs`.
+
+mod janus;
+mod strait;
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use super::options::{LoadOptions, PersonPlan, Speaks};
+use crate::core::command::Kind;
+use janus::Janus;
+use strait::Strait;
+
+/// What a message leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    /// Nothing.
+    Nothing,
+    /// This is to be sent.
+    Send(Value),
+    /// An offer may be made, with at most so many slots for audio and for video.
+    MayOffer(usize, usize),
+    /// The answer to our offer.
+    Answered(String),
+    /// An offer of the server's.
+    Offered(String),
+    /// The same is to be asked again, a little later.
+    Later(Value),
+}
+
+/// A conversation with a server of either kind.
+pub(super) enum Dialogue {
+    /// With Strait.
+    Strait(Strait),
+    /// With a Janus that has the VideoRoom.
+    Janus(Janus),
+}
+
+impl Dialogue {
+    /// Nothing has been said. `room` is its name and its number.
+    pub(super) fn new(options: &LoadOptions, index: usize, plan: PersonPlan, room: &(String, u64)) -> Self {
+        match options.speaks {
+            Speaks::Strait => Self::Strait(Strait::new(room.0.clone(), index, plan.receives)),
+            Speaks::Janus => Self::Janus(Janus::new(room.1, plan, options)),
+        }
+    }
+
+    /// What is said first.
+    pub(super) fn open(&mut self) -> Value {
+        match self {
+            Self::Strait(strait) => strait.open(),
+            Self::Janus(janus) => janus.open(),
+        }
+    }
+
+    /// Takes a message of the server's.
+    pub(super) fn hear(&mut self, message: &Value) -> Result<Step, String> {
+        match self {
+            Self::Strait(strait) => strait.hear(message),
+            Self::Janus(janus) => janus.hear(message),
+        }
+    }
+
+    /// Our offer; `published` is each section's mid and kind.
+    pub(super) fn offer(&mut self, sdp: &str, published: &[(String, Kind)]) -> Value {
+        match self {
+            Self::Strait(strait) => strait.offer(sdp, published),
+            Self::Janus(janus) => janus.offer(sdp),
+        }
+    }
+
+    /// Our answer to an offer of the server's.
+    pub(super) fn answer(&mut self, sdp: &str) -> Value {
+        match self {
+            // It never offers.
+            Self::Strait(_) => Value::Null,
+            Self::Janus(janus) => janus.answer(sdp),
+        }
+    }
+
+    /// Tells where we are, if the server wants to know.
+    pub(super) fn candidate(&mut self, ours: SocketAddr) -> Option<Value> {
+        match self {
+            Self::Strait(_) => None,
+            Self::Janus(janus) => Some(janus.candidate(ours)),
+        }
+    }
+
+    /// What has to be said every so often; asked once a second.
+    pub(super) fn keep_alive(&mut self) -> Option<Value> {
+        match self {
+            Self::Strait(_) => None,
+            Self::Janus(janus) => janus.keep_alive(),
+        }
+    }
+
+    /// Goodbye.
+    pub(super) fn leave(&mut self) -> Vec<Value> {
+        match self {
+            Self::Strait(strait) => vec![strait.leave()],
+            Self::Janus(janus) => janus.leave(),
+        }
+    }
+}
