@@ -91,6 +91,9 @@ fn two_rooms_of_four_join_and_lose_nothing() {
         "video",
         "--duration",
         "1500ms",
+        // Slowly enough that publishers are there before viewers, also on a busy machine.
+        "--ramp",
+        "20",
         "--json",
         json.path(),
         "--hdr",
