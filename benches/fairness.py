@@ -215,7 +215,7 @@ class Scenario:
         bad = [
             number
             for number, tenth in enumerate(tenths[:-2])
-            if at["ended"] <= number / 10 < at.get("until", len(tenths)) and (tenth["longest"] > limit or tenth["received"] < 4 * tenth["sent"])
+            if at["ended"] <= number / 10 and (number + 1) / 10 <= at.get("until", len(tenths)) and (tenth["longest"] > limit or tenth["received"] < 4 * tenth["sent"])
         ]
         return {
             "alone": alone,
