@@ -140,7 +140,7 @@ class Crowd:
         times = {"began": other.started, "to": stopped, "ended": stopped, "until": left, **times}
         if self.leaving:
             over = time.monotonic() + 0.5
-            return {"began": other.started, "from": left, "to": over, "ended": over}, f"{figure['joined']} people", figure
+            return {"began": other.started, "from": left - 0.15, "to": over, "ended": over}, f"{figure['joined']} people", figure
         packets, use = figure["packets"], figure["server"] or {"cpuPercent": 0}
         if self.joining:
             ready = figure["joins"]["offerToReady"]["p95"] / 1000
@@ -215,7 +215,7 @@ class Scenario:
         bad = [
             number
             for number, tenth in enumerate(tenths[:-2])
-            if at["ended"] <= number / 10 < at.get("until", len(tenths)) and (tenth["longest"] > limit or tenth["received"] < 4 * tenth["sent"])
+            if at["ended"] <= number / 10 and (number + 1) / 10 <= at.get("until", len(tenths)) and (tenth["longest"] > limit or tenth["received"] < 4 * tenth["sent"])
         ]
         return {
             "alone": alone,

@@ -91,6 +91,9 @@ fn two_rooms_of_four_join_and_lose_nothing() {
         "video",
         "--duration",
         "1500ms",
+        // Slowly enough that publishers are there before viewers, also on a busy machine.
+        "--ramp",
+        "20",
         "--json",
         json.path(),
         "--hdr",
@@ -111,6 +114,15 @@ fn two_rooms_of_four_join_and_lose_nothing() {
     assert!((1300..=1510).contains(&sent), "{packets}");
     assert_eq!(packets["received"], 2 * sent);
     assert_eq!(figures["latency"]["count"], 2 * sent);
+    // The same in tenths of a second, and by kind.
+    let tenths = figures["eachTenth"].as_array().expect("a list");
+    let sum = |field: &str| tenths.iter().filter_map(|tenth| tenth[field].as_u64()).sum::<u64>();
+    assert_eq!((sum("sent"), sum("received")), (sent, 2 * sent), "{tenths:?}");
+    assert_eq!(figures["eachSecond"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (&packets["video"]["expected"], &packets["audio"]["expected"]),
+        (&(2 * sent).into(), &0.into())
+    );
     assert!(figures["latency"]["p99.9"].as_f64().expect("a number") > 0.0);
     assert_eq!(figures["joins"]["offerToReady"]["count"], 8);
     assert_eq!(figures["joins"]["readyToFirstPacket"]["count"], 4);

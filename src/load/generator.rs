@@ -160,11 +160,12 @@ impl Generator {
         }
         let now = self.shared.clock.now();
         self.run_handshakes(now);
-        self.change_phase(now);
+        // Before the phase changes: the last second of the measurement is one of it.
         if now >= self.second_at {
             self.second_at += SECOND;
             self.on_second(now, progress);
         }
+        self.change_phase(now);
         if self.shared.meters.is_measuring() {
             let until = if worked { woke } else { self.shared.clock.now() };
             // A poll that had something at once was work, not waiting.

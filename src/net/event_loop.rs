@@ -342,6 +342,9 @@ impl EventLoop {
     }
 
     fn read_connection(&mut self, now: Instant, place: usize) {
+        if let Some(why) = self.connections.ending(place) {
+            return self.end_connection(now, place, why);
+        }
         self.connections.touch(place);
         let Some(connection) = self.connections.at(place) else { return };
         if let Err(error) = connection.fill(now, &mut self.scratch) {
@@ -468,7 +471,8 @@ impl EventLoop {
                 self.connections.arm(place, &self.config);
                 self.resume_pipelined(place);
             }
-            Standing::Over(why) => self.end_connection(now, place, why),
+            // In the next turn, within what a turn may hear: its end may be news for hundreds, and many may end at once.
+            Standing::Over(why) => self.connections.end_soon(place, why),
         }
     }
 

@@ -39,6 +39,8 @@ struct Entry {
     ready: bool,
     /// Whether it is in `touched`, or in `touched_media`.
     touched: bool,
+    /// Why it is to be ended.
+    ending: Option<&'static str>,
     /// Which client it is counted for; `None`: a trusted proxy's, whose client is not known yet.
     counted: Option<IpAddr>,
 }
@@ -200,7 +202,7 @@ impl Connections {
         let id = ConnectionId((self.serial << PLACE_BITS) | place as u64);
         let connection = Connection::new(id, stream, peer, local, now);
         let alarm = Alarm::default();
-        vacant.insert(Entry { connection, alarm, ready: false, touched: false, counted });
+        vacant.insert(Entry { connection, alarm, ready: false, touched: false, ending: None, counted });
         if let Some(host) = counted {
             *self.by_address.entry(host).or_insert(0) += 1;
         }
@@ -352,6 +354,19 @@ impl Connections {
             }
         }
         None
+    }
+
+    /// It is over, and is to be ended when it has its turn.
+    pub fn end_soon(&mut self, place: usize, why: &'static str) {
+        if let Some(entry) = self.slab.get_mut(place) {
+            entry.ending = Some(why);
+            self.make_ready(place);
+        }
+    }
+
+    /// Why it is to be ended, if it is.
+    pub fn ending(&self, place: usize) -> Option<&'static str> {
+        self.slab.get(place).and_then(|entry| entry.ending)
     }
 
     /// Notes when a connection wants to be looked at again.
