@@ -104,8 +104,8 @@ pub enum Input<'a> {
     Timeout,
 }
 
-/// How many sixteenths of all tracks of pictures are not forwarded, because there is no time for them: sound comes
-/// first. At most 16.
+/// How many sixteenths of all pictures are not forwarded, because there is no time for them: sound comes first. At most
+/// 16. Each track is left out for some of its viewers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Withheld(u8);
 

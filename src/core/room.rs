@@ -430,8 +430,10 @@ impl Room {
         {
             at = earliest(at, media.deadline());
             for publication in &participant.publications {
-                at =
-                    earliest(at, self.publications[publication.0].keyframe_deadline(now, media.round_trip()));
+                at = earliest(
+                    at,
+                    self.publications[publication.0].keyframes.deadline(now, media.round_trip()),
+                );
             }
         }
         self.timers.set(Timer::Participant(key), at);

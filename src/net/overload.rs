@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::core::input::Withheld;
 
 /// From decision to decision.
-const PERIOD: Duration = Duration::from_millis(100);
+const PERIOD: Duration = Duration::from_millis(50);
 /// A packet that was here for longer is late: two frames of sound.
 const LATE: Duration = Duration::from_millis(40);
 /// What is left out more at each decision while packets are late.
@@ -95,8 +95,8 @@ impl Overload {
         match (before == Withheld::NOTHING, self.withheld == Withheld::NOTHING) {
             (true, true) => return None,
             (true, false) => warn!(
-                "the processor is full: pictures of some tracks are not forwarded, so that sound is; fewer or smaller \
-                 calls fit on this machine"
+                "the processor is full: some pictures are not forwarded, so that sound is; this machine carries \
+                 fewer or smaller calls"
             ),
             (false, true) => info!("the processor has time again: all pictures are forwarded"),
             (false, false) => {}
@@ -164,10 +164,10 @@ mod tests {
         assert_eq!(overload.withheld().get(), 8);
         periods(&mut overload, &mut now, 3, 0.68, 2);
         assert_eq!(overload.withheld().get(), 8, "not at once");
-        periods(&mut overload, &mut now, 10, 0.68, 2);
+        periods(&mut overload, &mut now, 20, 0.68, 2);
         assert_eq!(overload.withheld().get(), 0, "each decision finds time for more");
         periods(&mut overload, &mut now, 3, 1.0, 60);
-        periods(&mut overload, &mut now, 10, 0.8, 2);
+        periods(&mut overload, &mut now, 20, 0.85, 2);
         assert_eq!(overload.withheld().get(), 8, "a full machine takes nothing back");
     }
 
@@ -177,7 +177,7 @@ mod tests {
         let mut overload = Overload::new(now);
         periods(&mut overload, &mut now, 20, 1.0, 60);
         assert_eq!(overload.withheld(), Withheld::ALL);
-        periods(&mut overload, &mut now, 6, 0.05, 1);
+        periods(&mut overload, &mut now, 12, 0.05, 1);
         assert_eq!(overload.withheld(), Withheld::NOTHING);
     }
 }

@@ -39,7 +39,7 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
             "there is time to forward all pictures again".to_owned()
         }
         RecordedInput::Withhold(withheld) => {
-            format!("there is no time to forward all pictures: {} of 16 tracks are left out", withheld.get())
+            format!("there is no time to forward all pictures: {} of 16 are left out", withheld.get())
         }
     }
 }

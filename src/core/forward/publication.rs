@@ -8,7 +8,6 @@ use super::munger::{Incoming, Stretch};
 use crate::core::command::{Kind, Source};
 use crate::core::event::TrackInfo;
 use crate::core::ids::{Mid, ParticipantId, Ssrc, TrackId};
-use crate::core::input::Withheld;
 use crate::core::media::cache::{CachedPacket, PacketCache, PacketMeta};
 use crate::core::media::half::Arrival;
 use crate::core::mutation::mutated;
@@ -92,8 +91,6 @@ pub struct Publication {
     pub source: Source,
     /// Whether its owner has muted it.
     pub muted: bool,
-    /// Whether it is not forwarded because the machine has no time for it.
-    withheld: bool,
     /// Its codec: what the answer lets expect, then what comes.
     pub codec: Option<CodecParams>,
     codec_changed: Option<Instant>,
@@ -156,7 +153,6 @@ impl Publication {
             mid,
             source,
             muted,
-            withheld: false,
             codec,
             codec_changed: None,
             keyframes: KeyframeRequests::default(),
@@ -210,39 +206,6 @@ impl Publication {
         self.muted = muted;
     }
 
-    /// Whether it is not forwarded because the machine has no time for it.
-    pub fn is_withheld(&self) -> bool {
-        self.withheld
-    }
-
-    /// Of pictures, so many sixteenths are not forwarded from now on: cameras, and what a screen shows last of all. Which
-    /// ones, their ids decide: the same for as long as it lasts.
-    pub fn withhold(&mut self, withheld: Withheld) {
-        let spared = match self.source {
-            Source::Camera => self.track.0 % u64::from(Withheld::ALL.get()) >= u64::from(withheld.get()),
-            Source::Screen => withheld < Withheld::ALL,
-            Source::Microphone | Source::ScreenAudio => true,
-        };
-        if self.withheld && spared {
-            self.generation += 1;
-            self.keyframes.want();
-        }
-        if !spared {
-            self.pending.clear();
-        }
-        self.withheld = !spared;
-    }
-
-    /// When [`Publication::asks_for_keyframe`] may say yes.
-    pub fn keyframe_deadline(&self, now: Instant, round_trip: Duration) -> Option<Instant> {
-        if self.withheld { None } else { self.keyframes.deadline(now, round_trip) }
-    }
-
-    /// Whether to send a request for a key frame now, to an owner at that round trip.
-    pub fn asks_for_keyframe(&mut self, now: Instant, round_trip: Duration) -> bool {
-        !self.withheld && self.keyframes.due(now, round_trip)
-    }
-
     /// A sender report of the encoding `ssrc` came.
     pub fn on_sender_report(&mut self, now: Instant, ssrc: Ssrc, ntp: u64, timestamp: u32) {
         if self.ssrc() == Some(ssrc) {
@@ -252,7 +215,7 @@ impl Publication {
 
     /// A packet came; walk: called by `Room::handle_rtp`.
     pub fn arrive(&mut self, now: Instant, arrival: &Arrival<'_>) -> Arrived {
-        if (self.muted && !mutated!(MuteIgnored)) || self.withheld {
+        if self.muted && !mutated!(MuteIgnored) {
             self.counters.dropped += 1;
             return Arrived::Dropped;
         }

@@ -71,6 +71,8 @@ pub struct Slot {
     pub announced: bool,
     /// The subscription is paused.
     pub paused: bool,
+    /// The track is left out because the machine has no time for it.
+    pub withheld: bool,
     /// The client still has the section.
     pub open: bool,
     /// What went out.
@@ -117,6 +119,7 @@ impl Slot {
             codec: None,
             announced: false,
             paused: false,
+            withheld: false,
             open: true,
             counters: StreamCounters::default(),
             noted: StreamCounters::default(),
@@ -146,6 +149,7 @@ impl Slot {
         self.codec = codec;
         self.announced = false;
         self.paused = false;
+        self.withheld = false;
     }
 
     /// Shows nothing.
@@ -166,9 +170,17 @@ impl Slot {
         self.munger.desynchronise();
     }
 
+    /// Leaves the track out, because the machine has no time for it, or no longer.
+    pub fn set_withheld(&mut self, withheld: bool) {
+        if self.withheld != withheld {
+            self.withheld = withheld;
+            self.munger.desynchronise();
+        }
+    }
+
     /// Whether it waits for a key frame of that stretch.
     pub fn wants_keyframe(&self, stretch: Stretch) -> bool {
-        self.kind == Kind::Video && !self.paused && !self.munger.is_synchronised(stretch)
+        self.kind == Kind::Video && !self.paused && !self.withheld && !self.munger.is_synchronised(stretch)
     }
 
     /// What is added to the source's timestamps, if that stretch flows.
@@ -186,7 +198,7 @@ impl Slot {
     ) -> Option<Outgoing<'a>> {
         let is_paused = self.paused && !mutated!(PauseIgnored);
         let is_announced = self.announced || mutated!(SlotNotAnnounced);
-        if is_paused || !is_announced || !self.open {
+        if is_paused || self.withheld || !is_announced || !self.open {
             return None;
         }
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };

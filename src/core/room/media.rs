@@ -140,7 +140,7 @@ impl Room {
                 let Some(&index) = participant.slot_by_ssrc.get(&media) else { return };
                 let slot = &mut participant.slots[index];
                 slot.counters.keyframe_requests += 1;
-                if let Some(shown) = slot.shown {
+                if let Some(shown) = slot.shown.filter(|_| !slot.withheld) {
                     self.want_keyframe(now, shown.publication);
                 }
             }

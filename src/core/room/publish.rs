@@ -11,7 +11,6 @@ use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::{Publication, PublicationKey};
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, RequestId, TrackId};
-use crate::core::input::Withheld;
 use crate::core::media::half::PublishedSection;
 use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection, Payload};
 use crate::core::outbox::{Outbox, RoomOutput};
@@ -166,7 +165,6 @@ impl Room {
             request.muted,
             codec,
         ));
-        self.publications[publication.0].withhold(self.withheld);
         participant.publications.push(publication);
         if self.publications[publication.0].kind() == Kind::Video {
             participant.report_by(now + VIDEO_INTERVAL);
@@ -174,20 +172,6 @@ impl Room {
         self.by_track.insert(track, publication);
         debug!(room = %self.id, participant = %participant.id, %track, source = ?request.source, "published");
         publication
-    }
-
-    /// So much of the pictures is not forwarded from now on. Who watches one that is forwarded again waits for a key
-    /// frame, as after a mute.
-    pub(super) fn withhold(&mut self, now: Instant, withheld: Withheld) {
-        self.withheld = withheld;
-        let mut owners = Vec::with_capacity(self.publications.len());
-        for (_, publication) in &mut self.publications {
-            publication.withhold(withheld);
-            owners.push(publication.owner);
-        }
-        for owner in owners {
-            self.arm(now, owner);
-        }
     }
 
     /// Ends a track: its slots are free, and everyone is told.

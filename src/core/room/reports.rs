@@ -39,7 +39,7 @@ impl Room {
             for key in &participant.publications {
                 let publication = &mut self.publications[key.0];
                 if let Some(ssrc) = publication.ssrc()
-                    && publication.asks_for_keyframe(now, media.round_trip())
+                    && publication.keyframes.due(now, media.round_trip())
                 {
                     publication.counters.keyframe_requests += 1;
                     RtcpWriter::new(&mut compound).pli(media.rtcp_ssrc, ssrc);

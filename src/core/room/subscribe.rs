@@ -9,7 +9,8 @@ use crate::core::command::{Kind, Source};
 use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
 use crate::core::forward::publication::{Publication, PublicationKey, Viewer};
 use crate::core::forward::slot::Slot;
-use crate::core::ids::TrackId;
+use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::input::Withheld;
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::participant::{Participant, Subscription, SubscriptionState};
@@ -96,6 +97,29 @@ impl Room {
         Ok(())
     }
 
+    /// So much of the pictures is not forwarded from now on. Who gets one again waits for a key frame, as after a pause.
+    pub(super) fn withhold(&mut self, now: Instant, withheld: Withheld) {
+        self.withheld = withheld;
+        let mut wanted = Vec::new();
+        for key in &self.order {
+            let Participant { id, slots, .. } = &mut self.participants[key.0];
+            for slot in slots {
+                let Some(shown) = slot.shown else { continue };
+                let Some(publication) = self.publications.get(shown.publication.0) else { continue };
+                let was_withheld = slot.withheld;
+                slot.set_withheld(is_left_out(withheld, publication, *id));
+                if was_withheld && !slot.withheld {
+                    wanted.push(shown.publication);
+                }
+            }
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        for publication in wanted {
+            self.want_keyframe(now, publication);
+        }
+    }
+
     /// A new track is there: whoever receives all is subscribed to it.
     pub(super) fn offer_to_subscribers(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         let (track, owner) = (self.publications[key.0].track, self.publications[key.0].owner);
@@ -150,6 +174,7 @@ impl Room {
             .zip(publication.codec())
             .and_then(|(section, codec)| participant.negotiated.codec_for(section, codec));
         slot.assign(now, track, publication_key, codec);
+        slot.set_withheld(is_left_out(self.withheld, publication, participant.id));
         if let Some(subscription) = participant.subscriptions.get_mut(&track) {
             subscription.state = SubscriptionState::Slot(index);
             slot.paused = subscription.paused;
@@ -392,5 +417,16 @@ impl Room {
         for publication in shown {
             self.want_keyframe(now, publication);
         }
+    }
+}
+
+/// Whether somebody does not get a track when so much is left out: cameras, and what a screen shows last of all. Which
+/// ones, the ids decide: the same for as long as it lasts, and some of each track's viewers.
+fn is_left_out(withheld: Withheld, publication: &Publication, viewer: ParticipantId) -> bool {
+    let place = (publication.track.0 ^ viewer.0) % u64::from(Withheld::ALL.get());
+    match publication.source {
+        Source::Camera => place < u64::from(withheld.get()),
+        Source::Screen => withheld == Withheld::ALL,
+        Source::Microphone | Source::ScreenAudio => false,
     }
 }
