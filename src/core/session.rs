@@ -448,4 +448,18 @@ mod tests {
         let said = check_offer(&Offer::read(text).expect("it has a section")).expect_err("nonsense");
         assert!(said.contains("Unexpected `n`") && !said.contains("0x") && !said.contains('\n'), "{said}");
     }
+
+    #[test]
+    fn an_offer_of_which_the_engine_would_read_a_part_is_refused() {
+        let section = |mid, more| format!("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:{mid}\r\n{more}");
+        let text = format!(
+            "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{}{}",
+            section("0", ""),
+            section("1", "")
+        );
+        assert_eq!(check_offer(&Offer::read(&text).expect("two sections")), Ok(()));
+        let broken = text.replacen("a=mid:0\r\n", "a=mid:0\r\nx=?\r\n", 1);
+        let said = check_offer(&Offer::read(&broken).expect("two sections")).expect_err("one is read");
+        assert!(said.contains("does not parse behind section"), "{said}");
+    }
 }

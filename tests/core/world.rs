@@ -27,17 +27,10 @@ pub fn server_address() -> SocketAddr {
 /// Settings that suit most tests.
 pub fn settings(epoch: Instant, certificate: Vec<u8>) -> Settings {
     Settings {
-        rooms_max: 100,
         participants_per_room_max: 50,
-        tracks_per_participant_max: 8,
         slots: SlotCounts { audio: 2, video: 2 },
-        slots_max: SlotCounts { audio: 8, video: 8 },
-        empty_timeout: Duration::ZERO,
-        resume_timeout: Duration::from_secs(30),
-        media_timeout: Duration::from_secs(15),
         certificate,
-        epoch,
-        epoch_unix: Duration::from_secs(1_800_000_000),
+        ..Settings::for_trying(epoch)
     }
 }
 
