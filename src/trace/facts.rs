@@ -44,15 +44,21 @@ pub struct Route {
     pub remote: SocketAddr,
 }
 
-/// Whether the embedded TURN server gave the address out: they are of the networks for documentation (RFC 5737).
-fn is_relayed(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V4(ip) if ip.is_documentation())
+/// The port of the peer that stands for the server in the network of relayed addresses.
+const FICTITIOUS_PORT: u16 = 9999;
+
+/// Whether the embedded TURN server gave the remote address out: they are of a network for documentation (RFC 5737) in
+/// which the server's machine has no address of its own.
+fn is_relayed(path: Path) -> bool {
+    let (IpAddr::V4(remote), local) = (path.remote.ip(), path.local) else { return false };
+    let is_neighbour = matches!(local.ip(), IpAddr::V4(local) if local.octets()[..3] == remote.octets()[..3]);
+    remote.is_documentation() && (!is_neighbour || local.port() == FICTITIOUS_PORT)
 }
 
 impl From<Path> for Route {
     fn from(path: Path) -> Self {
         let carrier = match path.transport {
-            Transport::Udp if is_relayed(path.remote.ip()) => Carrier::Turn,
+            Transport::Udp if is_relayed(path) => Carrier::Turn,
             Transport::Udp => Carrier::Udp,
             Transport::Tcp => Carrier::Tcp,
         };
@@ -211,4 +217,24 @@ pub struct Line {
 pub trait FactSink {
     /// Something happened, so long after the room was made.
     fn fact(&mut self, at: Duration, fact: &Fact);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_relayed_if_its_address_can_be_nobodys_but_the_servers_own() {
+        let carrier = |local: &str, remote: &str| {
+            let address = |text: &str| text.parse().expect("an address");
+            Route::from(Path { transport: Transport::Udp, local: address(local), remote: address(remote) })
+                .carrier
+        };
+        assert_eq!(carrier("10.0.0.1:7443", "10.0.0.2:5000"), Carrier::Udp);
+        assert_eq!(carrier("10.0.0.1:7443", "192.0.2.1:5000"), Carrier::Turn);
+        // Some machines number their interfaces from such a network: then relayed addresses are of another.
+        assert_eq!(carrier("192.0.2.2:7443", "192.0.2.2:5000"), Carrier::Udp);
+        assert_eq!(carrier("192.0.2.2:7443", "198.51.100.1:5000"), Carrier::Turn);
+        assert_eq!(carrier("198.51.100.254:9999", "198.51.100.1:5000"), Carrier::Turn);
+    }
 }

@@ -451,7 +451,8 @@ impl PlainObserver for Witness<'_> {
         {
             self.tell(&Fact::Late(late));
         }
-        self.deadline = step.deadline;
+        // What is named when it is past already, is due from then on.
+        self.deadline = step.deadline.map(|deadline| deadline.max(step.at));
         self.flushing.clear();
         if matches!(step.input, RecordedInput::Flush) {
             self.flushing = std::mem::take(&mut self.pending);

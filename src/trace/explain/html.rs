@@ -55,7 +55,8 @@ pub fn render(explanation: &Explanation) -> String {
         escaped(&explanation.build),
     );
     let line = |line: &String| {
-        let class = if line.contains("stand still") { " class=\"trouble\"" } else { "" };
+        let is_trouble = ["stand still", "could not be reached"].iter().any(|what| line.contains(what));
+        let class = if is_trouble { " class=\"trouble\"" } else { "" };
         format!("<li{class}>{}</li>\n", escaped(line))
     };
     let short: String = short(explanation).iter().map(line).collect();

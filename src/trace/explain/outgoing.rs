@@ -14,6 +14,8 @@ use crate::trace::facts::PacketFacts;
 
 /// What a packet becomes is known after this long: nobody asks for it any more.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// What was sent to somebody who is not heard of waits so long for their next report, which tells what became of it.
+const UNHEARD_MAX: Duration = Duration::from_secs(60);
 /// Between two reports of a receiver that is reached, longest; they are sent each second, or more often.
 const SILENCE: Duration = Duration::from_millis(2500);
 /// How much longer than the round trip a packet may be on its way before it counts as lost.
@@ -271,11 +273,14 @@ impl Outgoing {
     /// Says what became of packets that were sent long enough ago, or (`None`) of all.
     pub fn settle(&mut self, now: Option<Time>, found: &mut Vec<Found>) {
         while let (Some(next), Some((first, sent))) = (self.next, self.sent.first_key_value()) {
-            let is_due = now.is_none_or(|now| now.since(sent.at).0 > PATIENCE);
-            if !is_due {
+            let (first, sent) = (*first, *sent);
+            let is_due = |now: Time| {
+                let is_unheard = sent.at > self.heard && now.since(self.heard).0 > SILENCE;
+                now.since(sent.at).0 > if is_unheard { UNHEARD_MAX } else { PATIENCE }
+            };
+            if !now.is_none_or(is_due) {
                 return;
             }
-            let (first, sent) = (*first, *sent);
             self.sent.remove(&first);
             if first < next {
                 continue;
