@@ -141,6 +141,41 @@ fn whoever_was_not_heard_of_for_a_while_saw_nothing_move_meanwhile() {
 }
 
 #[test]
+fn a_server_that_stands_still_is_told_of_with_what_it_held_and_is_to_blame() {
+    let mut world = two();
+    talk(&mut world, 4 * SECOND);
+    // It has read what came, and does not go on.
+    world.is_stalled = true;
+    for _ in 0..15 {
+        world.send(0, Microphone, false);
+        world.send(0, Camera, false);
+        world.run(Duration::from_millis(40));
+    }
+    world.is_stalled = false;
+    world.run(Duration::ZERO);
+    talk(&mut world, 4 * SECOND);
+    let explanation = explained(&trace_of(world));
+    let server = &explanation.server;
+    let [longest, ..] = &server.held[..] else { panic!("{server:?}") };
+    assert_eq!(longest.lasted.0, Duration::from_millis(600), "{server:?}");
+    assert!(longest.what.contains("packets of Anna's"), "{server:?}");
+    assert!(server.late.first().is_some_and(|late| late.lasted.0 > Duration::from_millis(300)), "{server:?}");
+    let ben = &explanation.participants[1];
+    let freezes: Vec<_> = ben.watches.iter().flat_map(|watched| &watched.freezes).collect();
+    let [freeze] = freezes[..] else { panic!("{freezes:?}") };
+    assert_eq!(freeze.blame, Blame::Server, "{freeze:?}");
+    assert_says(
+        ben,
+        "15 packets of it came to the server meanwhile and were held there. To blame: the server",
+    );
+    let text = text::render(&explanation, None);
+    assert!(
+        text.contains("waited to be forwarded for 600 ms") && text.contains("most late for a deadline"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_camera_that_sends_nothing_is_blamed_on_its_owner_and_a_muted_one_on_nobody() {
     let mut world = two();
     talk(&mut world, 3 * SECOND);

@@ -136,6 +136,8 @@ pub struct World {
     to_sfu: VecDeque<(SocketAddr, Vec<u8>)>,
     to_clients: VecDeque<(SocketAddr, Vec<u8>)>,
     deadline: Option<Instant>,
+    /// While true, what comes is read, and nothing comes of it: the machine is busy.
+    pub is_stalled: bool,
     requests: u64,
     settings: Settings,
     /// Every input with its time, from the start.
@@ -234,6 +236,7 @@ impl World {
             to_sfu: VecDeque::new(),
             to_clients: VecDeque::new(),
             deadline: None,
+            is_stalled: false,
             requests: 0,
         }
     }
@@ -430,6 +433,11 @@ impl World {
     /// Lets time pass, stopping at every deadline on the way.
     pub fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
+        if self.is_stalled {
+            self.settle();
+            self.now = end;
+            return;
+        }
         loop {
             self.settle();
             let clients = self.clients.iter().map(|client| client.deadline).min();
@@ -469,7 +477,7 @@ impl World {
     /// Carries everything that is on its way to its end, without letting time pass.
     pub fn settle(&mut self) {
         loop {
-            let busy_sfu = self.drain_sfu();
+            let busy_sfu = !self.is_stalled && self.drain_sfu();
             let mut busy_clients = false;
             for index in 0..self.clients.len() {
                 busy_clients |= self.drain_client(index);

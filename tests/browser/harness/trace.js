@@ -15,9 +15,9 @@ export async function strait(words, { program = straitPath() } = {}) {
   return stdout;
 }
 
-/** The same where the monotonic clock shows another time. Needs root. */
-export async function straitInAnotherTime(words, { program = straitPath() } = {}) {
-  const elsewhere = ["--time", "--monotonic", SHIFT, "--boottime", SHIFT, program];
+/** The same where the monotonic clock shows another time, and without any network. Needs root. */
+export async function straitElsewhere(words, { program = straitPath() } = {}) {
+  const elsewhere = ["--net", "--time", "--monotonic", SHIFT, "--boottime", SHIFT, program];
   const { stdout } = await run(unsharePath(), [...elsewhere, ...words], ROOM_FOR_WORDS);
   return stdout;
 }
