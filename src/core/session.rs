@@ -451,14 +451,16 @@ mod tests {
 
     #[test]
     fn an_offer_of_which_the_engine_would_read_a_part_is_refused() {
-        let section = |mid, more| format!("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:{mid}\r\n{more}");
-        let text = format!(
-            "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{}{}",
-            section("0", ""),
-            section("1", "")
-        );
+        let section = |mid| {
+            format!(
+                "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+                a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 AB\r\na=setup:actpass\r\n\
+                a=mid:{mid}\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n"
+            )
+        };
+        let text = format!("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{}{}", section(0), section(1));
         assert_eq!(check_offer(&Offer::read(&text).expect("two sections")), Ok(()));
-        let broken = text.replacen("a=mid:0\r\n", "a=mid:0\r\nx=?\r\n", 1);
+        let broken = text.replacen("sha-256 AB", "sha-256 AB:x:AB", 1);
         let said = check_offer(&Offer::read(&broken).expect("two sections")).expect_err("one is read");
         assert!(said.contains("does not parse behind section"), "{said}");
     }

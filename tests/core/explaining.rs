@@ -152,7 +152,7 @@ fn a_server_that_stands_still_is_told_of_with_what_it_held_and_is_to_blame() {
         world.run(Duration::from_millis(40));
     }
     world.is_stalled = false;
-    world.run(Duration::ZERO);
+    world.settle();
     talk(&mut world, 4 * SECOND);
     let explanation = explained(&trace_of(world));
     let server = &explanation.server;

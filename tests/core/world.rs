@@ -434,8 +434,9 @@ impl World {
     pub fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         if self.is_stalled {
-            self.settle();
             self.now = end;
+            self.wake_clients();
+            self.settle();
             return;
         }
         loop {
@@ -456,6 +457,10 @@ impl World {
 
     fn wake(&mut self) {
         self.input(Recorded::Timeout);
+        self.wake_clients();
+    }
+
+    fn wake_clients(&mut self) {
         for client in &mut self.clients {
             if client.deadline <= self.now {
                 let _ = client.rtc.handle_input(EngineInput::Timeout(self.now));

@@ -145,6 +145,9 @@ pub struct Outgoing {
     pictures: Pictures,
     reported: Option<(u64, i32)>,
     heard: Time,
+    /// Since when nothing had been heard, if what was heard first after that was no report.
+    silent_since: Option<Time>,
+    reported_at: Time,
     round_trip: Option<Duration>,
     /// Asked for by the receiver, and never sent.
     pub missed_upstream: u64,
@@ -191,7 +194,7 @@ impl Outgoing {
 
     /// The receiver asked for packets again: they had not come.
     pub fn wanted_again(&mut self, at: Time, sequences: &[u16]) {
-        self.heard = at;
+        self.heard(at);
         let Some(highest) = self.highest else { return };
         let round_trip = self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN);
         for sequence in sequences {
@@ -212,15 +215,19 @@ impl Outgoing {
         }
     }
 
-    /// The receiver asked for a key frame.
+    /// The receiver said something, such as that it needs a key frame.
     pub fn heard(&mut self, at: Time) {
+        if at.since(self.heard).0 > SILENCE {
+            self.silent_since.get_or_insert(self.heard);
+        }
         self.heard = at;
     }
 
     /// The receiver reported what it has.
     pub fn reported(&mut self, at: Time, lost: i32, highest: u16, round_trip: Option<Duration>) {
-        let silent_since = (at.since(self.heard).0 > SILENCE).then_some(self.heard);
-        self.heard = at;
+        self.heard(at);
+        self.reported_at = at;
+        let silent_since = self.silent_since.take();
         self.round_trip = round_trip.or(self.round_trip);
         let Some(newest) = self.highest else { return };
         let highest = index_of(newest, highest);
@@ -275,7 +282,7 @@ impl Outgoing {
         while let (Some(next), Some((first, sent))) = (self.next, self.sent.first_key_value()) {
             let (first, sent) = (*first, *sent);
             let is_due = |now: Time| {
-                let is_unheard = sent.at > self.heard && now.since(self.heard).0 > SILENCE;
+                let is_unheard = sent.at > self.reported_at && now.since(self.reported_at).0 > SILENCE;
                 now.since(sent.at).0 > if is_unheard { UNHEARD_MAX } else { PATIENCE }
             };
             if !now.is_none_or(is_due) {

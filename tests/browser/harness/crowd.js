@@ -11,8 +11,9 @@ export class Crowd {
   /** In each of `rooms` one talks and one listens. */
   static async enters(server, rooms) {
     const crowd = new Crowd();
-    const size = ["--rooms", `${rooms}`, "--publishers", "1", "--subscribers", "1", "--rate", "5"];
-    const words = ["load", "--url", server.origin.replace("http:", "ws:"), ...size, "--ramp", "30", "--duration", "10m"];
+    const size = ["--rooms", `${rooms}`, "--publishers", "1", "--subscribers", "1"];
+    const pace = ["--rate", "5", "--ramp", "30", "--duration", "10m"];
+    const words = ["load", "--url", server.origin.replace("http:", "ws:"), ...size, ...pace];
     const child = spawn(straitPath(), words, { stdio: "ignore" });
     endWithUs(child);
     crowd.#process = child;

@@ -32,7 +32,8 @@ export function captured(capture, { port, filter, fields }) {
   const decode = ["-d", `udp.port==${port},rtp`, "-o", "rtp.heuristic_rtp:TRUE"];
   const wanted = fields.flatMap((field) => ["-e", field]);
   const words = ["-r", capture, ...decode, "-Y", filter, "-T", "fields", "-E", "separator=/t", ...wanted];
-  const lines = execFileSync(tsharkPath(), words, { encoding: "utf8", ...ROOM_FOR_WORDS, stdio: ["ignore", "pipe", "ignore"] });
+  const quietly = { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], ...ROOM_FOR_WORDS };
+  const lines = execFileSync(tsharkPath(), words, quietly);
   const packets = lines.split("\n").filter(Boolean).map((line) => line.split("\t"));
   return packets.map((values) => Object.fromEntries(fields.map((field, index) => [field, values[index]])));
 }
