@@ -62,7 +62,8 @@ pub struct Witness<'s> {
     pending: BTreeMap<TrackId, Duration>,
     /// The same while they are being forwarded.
     flushing: BTreeMap<TrackId, Duration>,
-    deadline: Option<Duration>,
+    /// The room's next deadline as it was named, and since when it is due.
+    deadline: Option<(Duration, Duration)>,
 }
 
 impl fmt::Debug for Witness<'_> {
@@ -446,13 +447,15 @@ fn packet_facts(
 impl PlainObserver for Witness<'_> {
     fn on_step(&mut self, step: &Step<'_>) {
         self.at = step.at;
-        if let Some(late) = self.deadline.and_then(|deadline| step.at.checked_sub(deadline))
-            && late >= LATE_MIN
-        {
-            self.tell(&Fact::Late(late));
+        if self.deadline.map(|(named, _)| named) != step.deadline {
+            if let Some(late) = self.deadline.and_then(|(_, due)| step.at.checked_sub(due))
+                && late >= LATE_MIN
+            {
+                self.tell(&Fact::Late(late));
+            }
+            // What is past when it is named is due from then on.
+            self.deadline = step.deadline.map(|named| (named, named.max(step.at)));
         }
-        // What is named when it is past already, is due from then on.
-        self.deadline = step.deadline.map(|deadline| deadline.max(step.at));
         self.flushing.clear();
         if matches!(step.input, RecordedInput::Flush) {
             self.flushing = std::mem::take(&mut self.pending);
