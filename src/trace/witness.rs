@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::facts::{Departure, Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber};
+use super::facts::{
+    Departure, Fact, FactSink, OwnNetworks, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
+};
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::command::Command;
@@ -64,6 +66,7 @@ pub struct Witness<'s> {
     flushing: BTreeMap<TrackId, Duration>,
     /// The room's next deadline as it was named, and since when it is due.
     deadline: Option<(Duration, Duration)>,
+    own_networks: OwnNetworks,
 }
 
 impl fmt::Debug for Witness<'_> {
@@ -89,6 +92,7 @@ impl<'s> Witness<'s> {
             pending: BTreeMap::new(),
             flushing: BTreeMap::new(),
             deadline: None,
+            own_networks: OwnNetworks::default(),
         }
     }
 
@@ -102,6 +106,9 @@ impl<'s> Witness<'s> {
 
     fn note_input(&mut self, step: &Step<'_>) {
         match step.input {
+            RecordedInput::Join(_, admission, _) => {
+                admission.candidates.iter().for_each(|own| self.own_networks.add(own.address));
+            }
             RecordedInput::ConnectionLost(from) => {
                 if let Some(number) = self.number(*from) {
                     self.tell(&Fact::SignallingLost(number));
@@ -284,7 +291,7 @@ impl<'s> Witness<'s> {
                 continue;
             }
             let Some(reach) = step.room.reach(*key) else { continue };
-            let route = reach.path.map(Route::from);
+            let route = reach.path.map(|path| self.own_networks.route(path));
             if route != member.route {
                 member.route = route;
                 changed.push(Fact::Routed(member.number, route));
