@@ -12,7 +12,7 @@ import { allSeeAndHearAll, scenario } from "../harness/scenario.js";
 import { captured, explained, strait, straitElsewhere } from "../harness/trace.js";
 
 const folder = mkdtempSync(join(tmpdir(), "strait-traces-"));
-if (!process.env.KEEP) process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 const OTHER_ROOMS = 49;
 const LOSS_PERCENT = 12;
@@ -102,9 +102,10 @@ async function tellsItsStory(trace) {
     assert.ok(found, `no ${kind} of ${person.name} in ${log()}`);
     return found.at;
   };
+  // To the second: loss is told by seconds.
   const inOrder = (...moments) => {
-    const sorted = moments.toSorted((a, b) => a - b);
-    assert.deepEqual(moments, sorted, log());
+    const seconds = moments.map(Math.floor);
+    assert.deepEqual(seconds, seconds.toSorted((a, b) => a - b), log());
   };
   for (const person of participants) {
     assert.equal(person.routes[0].by, "UDP");
@@ -154,7 +155,6 @@ async function tellsItsStory(trace) {
   for (const told of ["restarted ICE", "muted the camera", "sees Ben's camera", "lost on the way from the server"]) {
     assert.ok(words.includes(told), `no "${told}" in ${words}`);
   }
-  console.log(words);
 }
 
 /** The page opens in a browser, says nothing on its console, and has a lane for each. */
