@@ -458,10 +458,11 @@ mod tests {
                 a=mid:{mid}\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n"
             )
         };
-        let text = format!("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{}{}", section(0), section(1));
-        assert_eq!(check_offer(&Offer::read(&text).expect("two sections")), Ok(()));
-        let broken = text.replacen("sha-256 AB", "sha-256 AB:x:AB", 1);
-        let said = check_offer(&Offer::read(&broken).expect("two sections")).expect_err("one is read");
-        assert!(said.contains("does not parse behind section"), "{said}");
+        let head = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n";
+        let whole = format!("{head}{}{}", section(0), section(1));
+        assert_eq!(check_offer(&Offer::read(&whole).expect("two sections")), Ok(()));
+        let strange = format!("{head}{}{}", section(0), section(1).replace("UDP/TLS/RTP/SAVPF", "X"));
+        let said = check_offer(&Offer::read(&strange).expect("two sections")).expect_err("one is read");
+        assert!(said.contains("does not parse behind section 1 of 2"), "{said}");
     }
 }

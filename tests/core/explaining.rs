@@ -167,7 +167,7 @@ fn a_server_that_stands_still_is_told_of_with_what_it_held_and_is_to_blame() {
     assert_eq!(freeze.blame, Blame::Server, "{freeze:?}");
     assert_says(
         ben,
-        "15 packets of it came to the server meanwhile and were held there. To blame: the server",
+        "14 packets of it came to the server meanwhile and were held there. To blame: the server",
     );
     let text = text::render(&explanation, None);
     assert!(
