@@ -200,6 +200,8 @@ impl Outgoing {
         for sequence in sequences {
             let index = index_of(highest, *sequence);
             match self.sent.get_mut(&index) {
+                // It came to us late itself, and crossed the request.
+                Some(sent) if sent.overtaken && at.since(sent.at).0 < round_trip + SLACK => {}
                 Some(sent) => {
                     sent.asked = true;
                     sent.lost = true;
@@ -398,5 +400,36 @@ impl Pictures {
             found.push(Found::Stood(stood));
         }
         *self = Self { ends: std::mem::take(&mut self.ends), ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_late_itself_and_crossed_the_request_for_it_was_not_lost_on_the_way_down() {
+        let at = |millis| Time(Duration::from_millis(millis));
+        let lost = |asked: u64| {
+            let mut outgoing = Outgoing::new(true);
+            for (millis, sequence) in [(0, 1), (20, 3), (100, 2), (120, 4)] {
+                let packet = PacketFacts {
+                    stream: 0,
+                    sequence,
+                    timestamp: 0,
+                    length: 100,
+                    marker: true,
+                    starts_keyframe: sequence == 1,
+                    is_retransmission: false,
+                };
+                outgoing.went(at(millis), 0, &packet);
+            }
+            outgoing.wanted_again(at(asked), &[2]);
+            let mut found = Vec::new();
+            outgoing.finish(at(10_000), &mut found);
+            found.iter().filter(|found| matches!(found, Found::Lost { .. })).count()
+        };
+        assert_eq!(lost(110), 0, "the request left before the packet was there");
+        assert_eq!(lost(1000), 1);
     }
 }
