@@ -17,6 +17,7 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const OTHER_ROOMS = 49;
 const LOSS_PERCENT = 12;
 const LOST_AT_LEAST = 40;
+const PICTURES = 24;
 const IS_EXACT = /^room story: bit-exact: \d{4,} inputs, \d{4,} outputs, [\d.]+ s of call time in [\d.]+ s$/m;
 
 scenario(
@@ -59,6 +60,10 @@ async function call(world) {
   await anna.seesNothingNewOf(ben);
   await ben.unmutes("camera");
   await anna.sees(ben);
+  // What stands still has to have moved for a while.
+  const shown = async () => (await anna.receptionOf(ben)).framesDecoded;
+  const before = await shown();
+  await eventually("Ben's camera goes on", async () => (await shown()) >= before + PICTURES || (await shown()));
 
   firewall.dropsAll();
   await ben.isToldOf(anna, "reconnecting");
