@@ -140,6 +140,22 @@ fn flags_may_stand_before_and_behind_the_subcommand() {
 }
 
 #[test]
+fn what_is_recorded_and_for_whom_is_set_by_flags() {
+    let key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let rooms = ["--record-rooms", "team-*", "--record-rooms", "demo"];
+    let words = [&["config", "--record", "/var/traces"], &rooms[..], &["--record-to", key]].concat();
+    let said = run(&words, &[]).stdout;
+    for (flag, line) in [
+        ("--record", "dir = \"/var/traces\"".to_owned()),
+        ("--record-rooms", "rooms = [\"team-*\", \"demo\"]".to_owned()),
+        ("--record-to", format!("recipient = \"{key}\"")),
+    ] {
+        let is_it = |found: &str| found.starts_with(&line) && found.ends_with(&format!("# flag {flag}"));
+        assert!(said.lines().any(is_it), "no {line} in {said}");
+    }
+}
+
+#[test]
 fn the_file_can_be_named_by_a_variable() {
     let file = TemporaryFile::new("named", "[rooms]\nmax_rooms = 5\n");
     let ran = run(&["config"], &[("STRAIT_CONFIG", file.path())]);

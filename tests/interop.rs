@@ -1,5 +1,5 @@
-//! Clients that we did not write: aiortc publishes by WHIP and views by WHEP, and what it decodes is what was sent;
-//! coturn's `turnutils_uclient` uses the TURN server.
+//! Clients that we did not write: aiortc publishes by WHIP and views by WHEP, and what it decodes is what was sent, as is
+//! what players read from the call's trace; coturn's `turnutils_uclient` uses the TURN server.
 //!
 //! `tests/run` makes the Python environment under `target/aiortc`; Debian's package `coturn` has the other. What is missing
 //! is not checked, unless `CI` is set.
@@ -15,7 +15,7 @@ use serde_json::Value;
 use shell_support::people::Person;
 use shell_support::turn::Login;
 use shell_support::{PATIENCE, Server, config};
-use strait::net::{RelayedNetwork, ShellConfig, TurnConfig};
+use strait::net::{RecordConfig, RelayedNetwork, ShellConfig, TurnConfig};
 
 /// The Python with aiortc.
 fn python() -> Option<PathBuf> {
@@ -69,25 +69,73 @@ impl Drop for Script {
     }
 }
 
+/// aiortc's camera is red, and its microphone plays a tone.
+fn assert_is_the_camera(seen: &Value) {
+    assert_eq!((&seen["width"], &seen["height"]), (&320.into(), &240.into()), "{seen}");
+    let rgb: Vec<i64> = seen["rgb"].as_array().expect("three").iter().filter_map(Value::as_i64).collect();
+    let is_red = matches!(rgb[..], [r, g, b] if (r - 200).abs() < 40 && g < 50 && b < 50);
+    assert!(is_red, "{seen}");
+}
+
+fn assert_is_the_tone(heard: &Value) {
+    let hz = heard["hz"].as_i64().expect("a frequency");
+    assert!((hz - 440).abs() <= 10 && heard["loudest"].as_f64() > Some(1000.0), "{heard}");
+}
+
 #[test]
-fn aiortc_publishes_by_whip_and_decodes_by_whep() {
+fn aiortc_publishes_by_whip_and_decodes_by_whep_and_players_open_the_tracks_of_the_trace() {
     let Some(python) = python() else { return };
-    let server = Server::start(config());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("interop-{}", std::process::id()));
+    let record = RecordConfig {
+        directory: folder.clone(),
+        rooms: vec!["studio".parse().expect("a pattern")],
+        recipient: None,
+        trace_bytes_max: u64::MAX,
+        queue_bytes_max: usize::MAX,
+    };
+    let mut server = Server::start(ShellConfig { record: Some(record), ..config() });
     let url = |side: &str| format!("http://{}/{side}/studio", server.address);
     let mut publisher = Script::start(&python, "aiortc_publish.py", &url("whip"));
     publisher.line();
     let mut viewer = Script::start(&python, "aiortc_view.py", &url("whep"));
     let seen = viewer.line();
-    assert_eq!((&seen["picture"]["width"], &seen["picture"]["height"]), (&320.into(), &240.into()), "{seen}");
-    let rgb: Vec<i64> =
-        seen["picture"]["rgb"].as_array().expect("three").iter().filter_map(Value::as_i64).collect();
-    let red = matches!(rgb[..], [r, g, b] if (r - 200).abs() < 40 && g < 50 && b < 50);
-    assert!(red, "{seen}");
-    let hz = seen["sound"]["hz"].as_i64().expect("a frequency");
-    assert!((hz - 440).abs() <= 10 && seen["sound"]["loudest"].as_f64() > Some(1000.0), "{seen}");
+    assert_is_the_camera(&seen["picture"]);
+    assert_is_the_tone(&seen["sound"]);
     viewer.finish();
     publisher.finish();
     assert_eq!(server.get("/admin/v1/rooms").json()["rooms"], Value::Array(Vec::new()), "both have left");
+    server.stop.stop();
+    server.join();
+
+    let files = |folder: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).collect()
+    };
+    let [trace] = &files(&folder)[..] else { panic!("{:?}", files(&folder)) };
+    let media = folder.join("media");
+    let replay = Command::new(env!("CARGO_BIN_EXE_strait"))
+        .arg("replay")
+        .arg(trace)
+        .arg("--media")
+        .arg(&media)
+        .output();
+    let replay = replay.expect("it runs");
+    assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
+    let tracks = files(&media);
+    assert_eq!(tracks.len(), 2, "{tracks:?}");
+    for track in tracks {
+        let mut decoder = Script::start(&python, "decode.py", track.to_str().expect("UTF-8"));
+        let decoded = decoder.line();
+        decoder.finish();
+        assert!(
+            decoded["frames"].as_u64() > Some(20) && decoded["seconds"].as_f64() > Some(0.5),
+            "{decoded}"
+        );
+        match track.extension().and_then(|extension| extension.to_str()) {
+            Some("ogg") => assert_is_the_tone(&decoded),
+            _ => assert_is_the_camera(&decoded),
+        }
+    }
+    let _ = std::fs::remove_dir_all(&folder);
 }
 
 /// What coturn's client prints, for messages of 20 packets; `None` if it is not there.

@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 
 use strait::core::event::{ClosingReason, Event, SlotCounts};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, RoomId};
-use strait::core::input::{
-    AdminCommand, Admission, DtlsEvent, Input, LocalCandidate, Path, SrtpProfile, Transport,
-};
+use strait::core::input::{AdminCommand, Admission, Input, LocalCandidate, Path, SrtpProfile, Transport};
 use strait::core::media::srtp::{self, SrtpSender};
 use strait::core::output::{DtlsRequest, Output};
 use strait::core::recordings::RecordingOutput;
@@ -19,7 +17,7 @@ use strait::core::{Settings, Sfu};
 use strait::limits::DATAGRAM_BYTES_MAX;
 use strait::signal::native::{ServerFacts, encode_event};
 use strait::sim::Plan;
-use strait::sim::client::{self, Endpoint, FLIGHT, HELLO, Now, Out, Post, REPLY, Signal};
+use strait::sim::client::{self, Endpoint, Now, Out, Post, Signal};
 use strait::sim::dice::Dice;
 use strait::sim::plan::PersonPlan;
 use strait::trace::{EndOfTrace, Header, Trace, TraceWriter, replay};
@@ -135,14 +133,11 @@ impl World {
             rooms_max: 2,
             participants_per_room_max: 3,
             tracks_per_participant_max: 3,
-            slots: both(1),
             slots_max: both(if seed & 1 == 0 { 2 } else { 4 }),
             empty_timeout: Duration::from_secs(if seed & 2 == 0 { 0 } else { 2 }),
             resume_timeout: Duration::from_secs(6),
             media_timeout: Duration::from_secs(8),
-            certificate: vec![0x30; 64],
-            epoch: base,
-            epoch_unix: Duration::from_secs(1_800_000_000),
+            ..Settings::for_trying(base)
         };
         Self {
             seed: u64::from(seed),
@@ -283,25 +278,15 @@ impl World {
         let DtlsRequest::Packet(bytes) = request else { return };
         let life = self.sessions.get((session.0 - 1) as usize).copied().flatten();
         let Some((person, life)) = life else { return };
-        let whose = bytes.get(5..9).and_then(|life| life.try_into().ok()).map(u32::from_be_bytes);
-        let hello = [FLIGHT[0], FLIGHT[1], FLIGHT[2], HELLO, person as u8];
-        if bytes.get(..5) != Some(&hello[..]) || whose != Some(life) {
+        let profile = self.people[person].plan.profile;
+        let Some((reply, outcome)) = client::shake_hands(self.seed, (person, life), profile, bytes) else {
             return;
-        }
-        let mut reply = FLIGHT.to_vec();
-        reply.extend([REPLY, person as u8]);
-        reply.resize(50, 0);
-        self.feed(Input::Dtls { session, event: DtlsEvent::Packet(reply) });
+        };
+        self.feed(Input::Dtls { session, event: reply });
         if !self.keyed.insert(session.0) {
             return;
         }
-        let profile = self.people[person].plan.profile;
-        let material = client::keying_material(self.seed, person, life, profile);
-        for event in [
-            DtlsEvent::PeerCertificate(client::certificate(person, life)),
-            DtlsEvent::KeyingMaterial { profile, material },
-            DtlsEvent::Connected,
-        ] {
+        for event in outcome {
             self.feed(Input::Dtls { session, event });
         }
     }

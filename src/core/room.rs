@@ -483,23 +483,9 @@ fn send(outbox: &mut Outbox, path: Option<Path>, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::SlotCounts;
 
     fn room(now: Instant) -> Room {
-        let settings = Settings {
-            rooms_max: 1,
-            participants_per_room_max: 9,
-            tracks_per_participant_max: 9,
-            slots: SlotCounts { audio: 1, video: 1 },
-            slots_max: SlotCounts { audio: 1, video: 1 },
-            empty_timeout: Duration::ZERO,
-            resume_timeout: Duration::from_secs(30),
-            media_timeout: Duration::from_secs(15),
-            certificate: vec![0; 16],
-            epoch: now,
-            epoch_unix: Duration::ZERO,
-        };
-        Room::new(now, "standup".parse().unwrap(), "aaaa".into(), Rc::new(settings))
+        Room::new(now, "standup".parse().unwrap(), "aaaa".into(), Settings::for_trying(now).into())
     }
 
     #[test]

@@ -404,6 +404,22 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_is_known_by_the_ssrcs_that_its_section_declares_now() {
+        let declared = |lines: &str| {
+            let text = format!("v=0\r\nm=video 9 X 96\r\na=mid:0\r\na=sendonly\r\n{lines}");
+            Offer::read(&text).expect("an offer").sections[0].declared
+        };
+        let both = Some((Ssrc(7), Some(Ssrc(8))));
+        assert_eq!(declared("a=ssrc-group:FID 7 8\r\na=ssrc:7 cname:c\r\na=ssrc:8 cname:c\r\n"), both);
+        assert_eq!(declared("a=ssrc:8 cname:c\r\na=ssrc:7 cname:c\r\na=ssrc-group:FID 7 8\r\n"), both);
+        assert_eq!(declared("a=ssrc:7 cname:c\r\n"), Some((Ssrc(7), None)));
+        assert_eq!(declared(""), None);
+        assert_eq!(declared("a=ssrc-group:FID seven 8\r\n"), None);
+        // Encodings have names instead.
+        assert_eq!(declared("a=simulcast:send low;high\r\na=ssrc:7 cname:c\r\n"), None);
+    }
+
+    #[test]
     fn broken_offers_say_what_is_wrong() {
         for (text, word) in [
             ("", "no media section"),

@@ -448,4 +448,21 @@ mod tests {
         let said = check_offer(&Offer::read(text).expect("it has a section")).expect_err("nonsense");
         assert!(said.contains("Unexpected `n`") && !said.contains("0x") && !said.contains('\n'), "{said}");
     }
+
+    #[test]
+    fn an_offer_of_which_the_engine_would_read_a_part_is_refused() {
+        let section = |mid| {
+            format!(
+                "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+                a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 AB\r\na=setup:actpass\r\n\
+                a=mid:{mid}\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n"
+            )
+        };
+        let head = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n";
+        let whole = format!("{head}{}{}", section(0), section(1));
+        assert_eq!(check_offer(&Offer::read(&whole).expect("two sections")), Ok(()));
+        let strange = format!("{head}{}{}", section(0), section(1).replace("UDP/TLS/RTP/SAVPF", "X"));
+        let said = check_offer(&Offer::read(&strange).expect("two sections")).expect_err("one is read");
+        assert!(said.contains("does not parse behind section 1 of 2"), "{said}");
+    }
 }

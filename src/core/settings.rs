@@ -31,3 +31,24 @@ pub struct Settings {
     /// … and what the wall clock showed then, since 1970. Sender reports are stamped by these.
     pub epoch_unix: Duration,
 }
+
+impl Settings {
+    /// Settings for tests, simulated worlds and benches, which change what matters to them: roomy, with a certificate
+    /// that proves nothing.
+    pub fn for_trying(epoch: Instant) -> Self {
+        let both = |count| SlotCounts { audio: count, video: count };
+        Self {
+            rooms_max: 100,
+            participants_per_room_max: 100,
+            tracks_per_participant_max: 8,
+            slots: both(1),
+            slots_max: both(8),
+            empty_timeout: Duration::ZERO,
+            resume_timeout: Duration::from_secs(30),
+            media_timeout: Duration::from_secs(15),
+            certificate: vec![0x30; 64],
+            epoch,
+            epoch_unix: Duration::from_secs(1_800_000_000),
+        }
+    }
+}

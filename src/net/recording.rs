@@ -273,6 +273,40 @@ fn utc(since_1970: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::trace_files::tests::{Disk, PATIENCE, files, header, read};
+    use crate::trace::reader::Ending;
+
+    #[test]
+    fn a_disk_that_stands_still_costs_the_trace_once_so_much_waits_for_it_and_the_trace_says_so() {
+        let disk = Disk::default();
+        let mut keeper = TraceKeeper {
+            files: Some(files(&disk, u64::MAX)),
+            queue_bytes_max: 10_000,
+            ..TraceKeeper::default()
+        };
+        let id = RecordingId(1);
+        let held = disk.held.lock().expect("nobody panicked");
+        assert_eq!(keeper.keep(RecordingOutput::Begin(id, header())), None);
+        for _ in 0..10 {
+            assert_eq!(keeper.keep(RecordingOutput::Records(id, vec![7; 1000])), None, "so much may wait");
+        }
+        assert_eq!(
+            keeper.keep(RecordingOutput::Records(id, vec![7; 1000])),
+            Some(id),
+            "it has to be stopped"
+        );
+        // What comes until it is: nothing more is kept, and nobody is told again.
+        assert_eq!(keeper.keep(RecordingOutput::Records(id, vec![7; 1000])), None);
+        assert_eq!(keeper.keep(RecordingOutput::End(id)), None);
+        let files = keeper.files.as_mut().expect("it was started");
+        assert_eq!(files.queued(), 10_000, "never more than the bound");
+        drop(held);
+        files.finish(PATIENCE);
+        let (blocks, ending) = read(&disk);
+        let Some(Ending::Said(end)) = ending else { panic!("{ending:?}") };
+        assert!(!end.complete && end.reason.contains("record.max_queue_bytes"), "{end:?}");
+        assert_eq!((blocks, keeper.ended_early, keeper.ended_whole), (10, 1, 0), "all that waited is there");
+    }
 
     #[test]
     fn file_names_carry_a_time_that_people_can_read() {

@@ -242,40 +242,29 @@ fn open(directory: &Path, name: &str) -> io::Result<File> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Mutex;
     use std::time::Instant;
 
     use super::*;
     use crate::core::Settings;
-    use crate::core::event::SlotCounts;
     use crate::trace::Trace;
     use crate::trace::reader::Ending;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    /// A thread that is not there for so long never will be.
+    pub const PATIENCE: Duration = Duration::from_secs(20);
 
-    fn header() -> Box<RoomHeader> {
+    /// The header of a room that was just made.
+    pub fn header() -> Box<RoomHeader> {
         let now = Instant::now();
-        let settings = Settings {
-            rooms_max: 1,
-            participants_per_room_max: 9,
-            tracks_per_participant_max: 9,
-            slots: SlotCounts { audio: 1, video: 1 },
-            slots_max: SlotCounts { audio: 1, video: 1 },
-            empty_timeout: Duration::ZERO,
-            resume_timeout: Duration::ZERO,
-            media_timeout: Duration::ZERO,
-            certificate: Vec::new(),
-            epoch: now,
-            epoch_unix: Duration::ZERO,
-        };
+        let settings = Settings::for_trying(now);
         Box::new(RoomHeader::new(now, "standup".parse().unwrap(), "aaaa".to_owned(), &settings))
     }
 
     /// A disk that takes nothing while it is held.
     #[derive(Clone, Default)]
-    struct Disk {
-        held: Arc<Mutex<()>>,
+    pub struct Disk {
+        pub held: Arc<Mutex<()>>,
         content: Arc<Mutex<Vec<u8>>>,
         /// How much fits; `None`: any amount.
         space: Option<usize>,
@@ -297,13 +286,14 @@ mod tests {
         }
     }
 
-    fn files(disk: &Disk, bytes_max: u64) -> TraceFiles {
+    /// The thread, with that disk alone.
+    pub fn files(disk: &Disk, bytes_max: u64) -> TraceFiles {
         let disk = disk.clone();
         TraceFiles::start_with(move |_| Ok(disk.clone()), None, bytes_max).unwrap()
     }
 
-    /// How often its one block was read again, and how it ended.
-    fn read(disk: &Disk) -> (usize, Option<Ending>) {
+    /// How many blocks of its one trace can be read again, and how that ended.
+    pub fn read(disk: &Disk) -> (usize, Option<Ending>) {
         let content = disk.content.lock().unwrap();
         let mut trace = Trace::open(content.as_slice(), None).expect("a trace");
         let blocks = std::iter::from_fn(|| trace.next_block()).count();

@@ -20,7 +20,7 @@ use super::sdp::{Numbering, Section};
 use crate::core::command::{Command, Join, Kind, Resume, Source};
 use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
-use crate::core::input::SrtpProfile;
+use crate::core::input::{DtlsEvent, SrtpProfile};
 use crate::core::media::srtp::{SrtpReceiver, SrtpSender, contexts};
 use crate::wire::stun_check::Credentials;
 
@@ -110,12 +110,12 @@ impl Post {
 /// The first bytes of every flight of the stand-in: a DTLS handshake record.
 pub const FLIGHT: [u8; 3] = [22, 0xfe, 0xfd];
 /// A flight to the server; behind it the person and their life.
-pub const HELLO: u8 = 1;
+const HELLO: u8 = 1;
 /// A flight back.
-pub const REPLY: u8 = 2;
+const REPLY: u8 = 2;
 
 /// The certificate of somebody's endpoint. It proves nothing here; its fingerprint is in the offer.
-pub fn certificate(person: usize, life: u32) -> Vec<u8> {
+fn certificate(person: usize, life: u32) -> Vec<u8> {
     let mut bytes = vec![0x30; 40];
     bytes.extend((person as u32).to_be_bytes());
     bytes.extend(life.to_be_bytes());
@@ -130,6 +130,29 @@ pub fn keying_material(seed: u64, person: usize, life: u32, profile: SrtpProfile
         SrtpProfile::AeadAes256Gcm => 88,
     };
     Dice::of(seed, "keys", (person as u64) << 32 | u64::from(life)).bytes(length)
+}
+
+/// The server's half of a handshake that takes no time: the flight that answers a hello, and what the handshake has led
+/// to once the first one is answered. `None`: the flight is no hello of this life.
+pub fn shake_hands(
+    seed: u64,
+    (person, life): (usize, u32),
+    profile: SrtpProfile,
+    flight: &[u8],
+) -> Option<(DtlsEvent, [DtlsEvent; 3])> {
+    let hello = [FLIGHT[0], FLIGHT[1], FLIGHT[2], HELLO, person as u8];
+    if flight.strip_prefix(&hello)?.first_chunk() != Some(&life.to_be_bytes()) {
+        return None;
+    }
+    let mut reply = FLIGHT.to_vec();
+    reply.extend([REPLY, person as u8]);
+    reply.resize(50, 0);
+    let outcome = [
+        DtlsEvent::PeerCertificate(certificate(person, life)),
+        DtlsEvent::KeyingMaterial { profile, material: keying_material(seed, person, life, profile) },
+        DtlsEvent::Connected,
+    ];
+    Some((DtlsEvent::Packet(reply), outcome))
 }
 
 /// A track as the room showed it to somebody.

@@ -4,7 +4,8 @@
 //! [Witness](super::witness) makes them from a replay; a stripped trace holds them; [explain](super::explain) tells a
 //! story from them. A later capability that decides something adds a fact of its own at the end of [`Fact`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -44,20 +45,38 @@ pub struct Route {
     pub remote: SocketAddr,
 }
 
-/// Whether the embedded TURN server gave the address out: they are of the networks for documentation (RFC 5737).
-fn is_relayed(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V4(ip) if ip.is_documentation())
-}
+/// The networks of 24 bits in which the server's machine has addresses of its own, as participants were told of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnNetworks(BTreeSet<[u8; 3]>);
 
-impl From<Path> for Route {
-    fn from(path: Path) -> Self {
+/// The port of the peer that stands for the server in the network of relayed addresses.
+const FICTITIOUS_PORT: u16 = 9999;
+
+impl OwnNetworks {
+    /// Participants were told of an address of the server.
+    pub fn add(&mut self, own: SocketAddr) {
+        if let (IpAddr::V4(ip), true) = (own.ip(), own.port() != FICTITIOUS_PORT) {
+            self.0.insert(network_of(ip));
+        }
+    }
+
+    /// How packets go, and where to. Addresses that the embedded TURN server gives out are of a network for documentation
+    /// (RFC 5737) in which its machine has none.
+    pub fn route(&self, path: Path) -> Route {
+        let is_relayed =
+            |ip| matches!(ip, IpAddr::V4(ip) if ip.is_documentation() && !self.0.contains(&network_of(ip)));
         let carrier = match path.transport {
             Transport::Udp if is_relayed(path.remote.ip()) => Carrier::Turn,
             Transport::Udp => Carrier::Udp,
             Transport::Tcp => Carrier::Tcp,
         };
-        Self { carrier, remote: path.remote }
+        Route { carrier, remote: path.remote }
     }
+}
+
+fn network_of(ip: Ipv4Addr) -> [u8; 3] {
+    let [a, b, c, _] = ip.octets();
+    [a, b, c]
 }
 
 /// Why somebody is gone.
@@ -211,4 +230,27 @@ pub struct Line {
 pub trait FactSink {
     /// Something happened, so long after the room was made.
     fn fact(&mut self, at: Duration, fact: &Fact);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_relayed_if_its_address_can_be_nobodys_but_the_servers_own() {
+        let address = |text: &str| text.parse().expect("an address");
+        let carrier = |own: &[&str], remote: &str| {
+            let mut networks = OwnNetworks::default();
+            own.iter().for_each(|own| networks.add(address(own)));
+            let local = address("127.0.0.1:7443");
+            networks.route(Path { transport: Transport::Udp, local, remote: address(remote) }).carrier
+        };
+        let ordinary = ["10.0.0.1:7443", "[2001:db8::1]:7443", "192.0.2.254:9999"];
+        assert_eq!(carrier(&ordinary, "10.0.0.2:5000"), Carrier::Udp);
+        assert_eq!(carrier(&ordinary, "192.0.2.1:5000"), Carrier::Turn);
+        // Some machines number their interfaces from such a network: then relayed addresses are of another.
+        let strange = ["192.0.2.2:7443", "198.51.100.254:9999"];
+        assert_eq!(carrier(&strange, "192.0.2.2:5000"), Carrier::Udp);
+        assert_eq!(carrier(&strange, "198.51.100.1:5000"), Carrier::Turn);
+    }
 }

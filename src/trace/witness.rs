@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::facts::{Departure, Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber};
+use super::facts::{
+    Departure, Fact, FactSink, OwnNetworks, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
+};
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::command::Command;
@@ -62,7 +64,9 @@ pub struct Witness<'s> {
     pending: BTreeMap<TrackId, Duration>,
     /// The same while they are being forwarded.
     flushing: BTreeMap<TrackId, Duration>,
-    deadline: Option<Duration>,
+    /// The room's next deadline as it was named, and since when it is due.
+    deadline: Option<(Duration, Duration)>,
+    own_networks: OwnNetworks,
 }
 
 impl fmt::Debug for Witness<'_> {
@@ -88,6 +92,7 @@ impl<'s> Witness<'s> {
             pending: BTreeMap::new(),
             flushing: BTreeMap::new(),
             deadline: None,
+            own_networks: OwnNetworks::default(),
         }
     }
 
@@ -101,6 +106,9 @@ impl<'s> Witness<'s> {
 
     fn note_input(&mut self, step: &Step<'_>) {
         match step.input {
+            RecordedInput::Join(_, admission, _) => {
+                admission.candidates.iter().for_each(|own| self.own_networks.add(own.address));
+            }
             RecordedInput::ConnectionLost(from) => {
                 if let Some(number) = self.number(*from) {
                     self.tell(&Fact::SignallingLost(number));
@@ -283,7 +291,7 @@ impl<'s> Witness<'s> {
                 continue;
             }
             let Some(reach) = step.room.reach(*key) else { continue };
-            let route = reach.path.map(Route::from);
+            let route = reach.path.map(|path| self.own_networks.route(path));
             if route != member.route {
                 member.route = route;
                 changed.push(Fact::Routed(member.number, route));
@@ -446,12 +454,15 @@ fn packet_facts(
 impl PlainObserver for Witness<'_> {
     fn on_step(&mut self, step: &Step<'_>) {
         self.at = step.at;
-        if let Some(late) = self.deadline.and_then(|deadline| step.at.checked_sub(deadline))
-            && late >= LATE_MIN
-        {
-            self.tell(&Fact::Late(late));
+        if self.deadline.map(|(named, _)| named) != step.deadline {
+            if let Some(late) = self.deadline.and_then(|(_, due)| step.at.checked_sub(due))
+                && late >= LATE_MIN
+            {
+                self.tell(&Fact::Late(late));
+            }
+            // What is past when it is named is due from then on.
+            self.deadline = step.deadline.map(|named| (named, named.max(step.at)));
         }
-        self.deadline = step.deadline;
         self.flushing.clear();
         if matches!(step.input, RecordedInput::Flush) {
             self.flushing = std::mem::take(&mut self.pending);

@@ -211,3 +211,46 @@ fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::datagram;
+
+    /// A datagram that begins so.
+    fn begins(head: &[u8]) -> Vec<u8> {
+        let mut bytes = head.to_vec();
+        bytes.resize(60, 7);
+        bytes
+    }
+
+    #[test]
+    fn every_kind_of_datagram_is_told_in_words_also_if_only_its_beginning_is_known() {
+        let flight =
+            |content, epoch, message| [content, 0xfe, 0xfd, 0, epoch, 0, 0, 0, 0, 0, 1, 0, 47, message];
+        for (bytes, words) in [
+            (begins(&[0, 1, 0, 40, 0x21, 0x12, 0xa4, 0x42, 9]), "STUN binding request 09070707"),
+            (begins(&[1, 1, 0, 40, 0x21, 0x12, 0xa4, 0x42, 9]), "STUN binding success 09070707"),
+            (begins(&flight(22, 0, 1)), "DTLS handshake ClientHello"),
+            (begins(&flight(22, 1, 1)), "DTLS handshake (encrypted)"),
+            (begins(&flight(21, 0, 1)), "DTLS alert"),
+            (
+                begins(&[0x90, 0xe0, 0, 5, 0, 0, 0, 6]),
+                "RTP payload type 96 sequence 5 timestamp 6 SSRC 07070707 marker",
+            ),
+            (begins(&[0x81, 201, 0, 7]), "RTCP receiver report of SSRC 07070707 (encrypted)"),
+            (begins(&[0x81, 206, 0, 7]), "RTCP payload feedback of SSRC 07070707 (encrypted)"),
+            (begins(&[0xff]), "bytes of no known kind"),
+        ] {
+            for known in [60, 48] {
+                let said = datagram(&bytes[..known], 60);
+                assert!(said.starts_with(words) && said.ends_with(", 60 bytes"), "{said}");
+            }
+        }
+        // Of media less is kept.
+        let media = begins(&[0x90, 0x60, 0, 5, 0, 0, 0, 6]);
+        assert_eq!(
+            datagram(&media[..12], 1000),
+            "RTP payload type 96 sequence 5 timestamp 6 SSRC 07070707, 1000 bytes"
+        );
+    }
+}

@@ -118,23 +118,62 @@ fn a_picture_that_stood_still_for_loss_on_the_way_up_is_blamed_on_the_publishers
 
 #[test]
 fn whoever_was_not_heard_of_for_a_while_saw_nothing_move_meanwhile() {
+    for length in [4, 12] {
+        let mut world = two();
+        talk(&mut world, 4 * SECOND);
+        world.clients[1].unplugged = true;
+        for _ in 0..25 * length {
+            world.send(0, Microphone, false);
+            world.send(0, Camera, false);
+            world.run(Duration::from_millis(40));
+        }
+        world.clients[1].unplugged = false;
+        talk(&mut world, 4 * SECOND);
+        let explanation = explained(&trace_of(world));
+        let ben = &explanation.participants[1];
+        let freezes: Vec<_> = ben.watches.iter().flat_map(|watched| &watched.freezes).collect();
+        let [freeze] = freezes[..] else { panic!("{freezes:?}") };
+        assert_eq!(freeze.blame, Blame::SubscriberDownlink, "{freeze:?}");
+        let lasted = freeze.span.length().seconds();
+        assert!((f64::from(length) - 1.0..f64::from(length) + 1.0).contains(&lasted), "{length}: {freeze:?}");
+        assert_eq!(explanation.server.late, [], "nobody called the server late");
+    }
+}
+
+#[test]
+fn a_server_that_stands_still_is_told_of_with_what_it_held_and_is_to_blame() {
     let mut world = two();
     talk(&mut world, 4 * SECOND);
-    world.clients[1].unplugged = true;
-    for _ in 0..100 {
+    // It has read what came, and does not go on.
+    world.is_stalled = true;
+    for _ in 0..15 {
         world.send(0, Microphone, false);
         world.send(0, Camera, false);
         world.run(Duration::from_millis(40));
     }
-    world.clients[1].unplugged = false;
+    world.is_stalled = false;
+    world.settle();
     talk(&mut world, 4 * SECOND);
     let explanation = explained(&trace_of(world));
+    let server = &explanation.server;
+    let [longest, ..] = &server.held[..] else { panic!("{server:?}") };
+    // From the first packet to the last, with which the turn's time ends.
+    assert_eq!(longest.lasted.0, Duration::from_millis(14 * 40), "{server:?}");
+    assert!(longest.what.contains("packets of Anna's"), "{server:?}");
+    assert!(server.late.first().is_some_and(|late| late.lasted.0 > Duration::from_millis(300)), "{server:?}");
     let ben = &explanation.participants[1];
     let freezes: Vec<_> = ben.watches.iter().flat_map(|watched| &watched.freezes).collect();
     let [freeze] = freezes[..] else { panic!("{freezes:?}") };
-    assert_eq!(freeze.blame, Blame::SubscriberDownlink, "{freeze:?}");
-    let lasted = freeze.span.length().seconds();
-    assert!((3.0..5.0).contains(&lasted), "{freeze:?}");
+    assert_eq!(freeze.blame, Blame::Server, "{freeze:?}");
+    assert_says(
+        ben,
+        "14 packets of it came to the server meanwhile and were held there. To blame: the server",
+    );
+    let text = text::render(&explanation, None);
+    assert!(
+        text.contains("waited to be forwarded for 560 ms") && text.contains("most late for a deadline"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -380,6 +380,39 @@ fn a_replay_writes_a_capture_and_tracks_that_can_be_played() {
     }
 }
 
+#[test]
+fn a_replay_stops_where_it_is_told_to_logs_what_was_not_logged_and_writes_of_one_person() {
+    let mut world = recorded("*");
+    eventful(&mut world, "standup");
+    let trace = file("options.trace", &traces(world).into_values().next().expect("one trace"));
+    let pcap = trace.with_extension("pcap");
+    let [trace, pcap] = [&trace, &pcap].map(|path| path.to_str().expect("UTF-8"));
+    let run = |more: &[&str]| {
+        let done = strait(&[&["replay", trace], more].concat());
+        let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+        assert!(done.status.success() && said.contains("bit-exact"), "{said}");
+        said
+    };
+    let inputs = |said: &str| -> u64 {
+        let count = said.split("bit-exact: ").nth(1).and_then(|rest| rest.split(' ').next());
+        count.and_then(|count| count.parse().ok()).expect("a number")
+    };
+    let whole = run(&[]);
+    assert!(whole.contains("the room ended") && !whole.contains("strait::core"), "{whole}");
+    let part = run(&["--until", "2s"]);
+    assert!(inputs(&part) > 50 && inputs(&part) < inputs(&whole), "{part}");
+    assert!(!part.contains("the room ended"), "{part}");
+    let logged = run(&["--log", "debug"]);
+    assert!(logged.contains(" INFO strait::core") && logged.contains("left room=standup"), "{logged}");
+    run(&["--pcap", pcap, "--participant", "ben"]);
+    let packets = captured(&fs::read(pcap).expect("a capture"));
+    let is_bens = |(source, destination, _): &(u16, u16, Vec<u8>)| *source == 5000 || *destination == 5000;
+    assert!(packets.len() > 50 && packets.iter().all(is_bens));
+    for path in [trace, pcap] {
+        let _ = fs::remove_file(path);
+    }
+}
+
 /// A capture's packets: ports, and what UDP carries.
 fn captured(pcap: &[u8]) -> Vec<(u16, u16, Vec<u8>)> {
     assert_eq!(pcap[..4], 0xa1b2_3c4d_u32.to_le_bytes());

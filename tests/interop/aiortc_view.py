@@ -8,33 +8,25 @@ import json
 import sys
 
 import aiohttp
-import numpy
 from aiortc import RTCPeerConnection, RTCSessionDescription
+
+from senses import heard, seen
 
 PICTURES = 20
 SOUNDS = 50
 
 
 async def see(track):
-    """The mean colour of the last of many pictures."""
+    """The last of many pictures."""
     for _ in range(PICTURES):
         frame = await track.recv()
-    picture = frame.to_ndarray(format="rgb24")
-    below = picture[picture.shape[0] // 2 :]
-    return {"width": frame.width, "height": frame.height, "rgb": [round(c) for c in below.mean(axis=(0, 1))]}
+    return seen(frame)
 
 
 async def hear(track):
-    """The loudest frequency in a second of sound."""
-    samples = []
-    for _ in range(SOUNDS):
-        frame = await track.recv()
-        channels = len(frame.layout.channels)
-        samples.append(frame.to_ndarray().reshape(-1, channels)[:, 0])
-    wave = numpy.concatenate(samples[5:]).astype(float)
-    spectrum = numpy.abs(numpy.fft.rfft(wave * numpy.hanning(len(wave))))
-    hz = numpy.fft.rfftfreq(len(wave), 1 / frame.sample_rate)[spectrum.argmax()]
-    return {"hz": round(float(hz)), "loudest": float(numpy.abs(wave).max())}
+    """A second of sound."""
+    frames = [await track.recv() for _ in range(SOUNDS)]
+    return heard(frames[5:])
 
 
 async def main(url):

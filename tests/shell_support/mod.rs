@@ -39,17 +39,12 @@ pub fn config() -> ShellConfig {
 /// Settings of the core that allow everything a test does.
 pub fn settings(seed: CoreSeed) -> Settings {
     Settings {
-        rooms_max: 100,
-        participants_per_room_max: 100,
-        tracks_per_participant_max: 8,
         slots: SlotCounts { audio: 4, video: 4 },
         slots_max: SlotCounts { audio: 16, video: 16 },
-        empty_timeout: Duration::ZERO,
-        resume_timeout: Duration::from_secs(30),
         media_timeout: Duration::from_secs(30),
         certificate: seed.certificate,
-        epoch: seed.epoch,
         epoch_unix: seed.epoch_unix,
+        ..Settings::for_trying(seed.epoch)
     }
 }
 

@@ -388,6 +388,24 @@ mod tests {
     }
 
     #[test]
+    fn packets_of_the_codec_before_are_not_sent_again_under_the_number_of_the_new_one() {
+        let now = Instant::now();
+        let mut publication = publication();
+        assert!(arrive(&mut publication, now, 1, 1, VP8).is_some());
+        let before = publication.highest;
+        let later = now + CODEC_STAYS / 2;
+        assert!(arrive(&mut publication, later, 1, 2, VP8).is_some());
+        assert!(publication.packet(before).is_some() && publication.fresh_packet(later, before).is_some());
+        let changed = now + CODEC_STAYS;
+        assert_eq!(arrive(&mut publication, changed, 1, 3, AV1), Some(true));
+        for index in [before, before + 1] {
+            assert!(publication.packet(index).is_none(), "viewers take another codec now");
+            assert!(publication.fresh_packet(changed, index).is_none());
+        }
+        assert!(publication.packet(publication.highest).is_some());
+    }
+
+    #[test]
     fn late_packets_of_the_stream_before_do_not_take_a_new_stream_back() {
         let now = Instant::now();
         let mut publication = publication();

@@ -439,24 +439,4 @@ fn nearest_index(highest: u64, sequence: u16) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_middle_encoding_is_preferred_then_those_below() {
-        let section = PublishedSection {
-            publication: PublicationKey(0),
-            rids: ["low", "medium", "high"].map(str::to_owned).to_vec(),
-            declared: None,
-        };
-        assert_eq!([b"medium" as &[u8], b"low", b"high"].map(|rid| section.rank(Some(rid))), [0, 1, 2]);
-        assert_eq!(section.rank(None), 0);
-    }
-
-    #[test]
-    fn a_sequence_number_finds_its_nearest_index() {
-        assert_eq!(nearest_index(65_536, 65_535), Some(65_535));
-        assert_eq!(nearest_index(65_535, 0), Some(65_536));
-        assert_eq!(nearest_index(5, 65_535), None);
-    }
-}
+mod tests;

@@ -6,10 +6,10 @@ use super::happening::Happening;
 use super::{Person, World};
 use crate::core::event::{ClosingReason, Event};
 use crate::core::ids::{ConnectionId, DtlsSession, RequestId};
-use crate::core::input::{Admission, DtlsEvent, Input, LocalCandidate, Transport};
+use crate::core::input::{Admission, Input, LocalCandidate, Transport};
 use crate::core::media::srtp;
 use crate::core::output::{DtlsRequest, Output};
-use crate::sim::client::{self, Endpoint, FLIGHT, HELLO, REPLY, Signal};
+use crate::sim::client::{self, Endpoint, Signal};
 use crate::sim::dice::Dice;
 use crate::sim::network::Micros;
 use crate::sim::plan::SECOND;
@@ -267,29 +267,20 @@ impl World<'_> {
     fn shake_hands(&mut self, session: DtlsSession, request: DtlsRequest) {
         let DtlsRequest::Packet(bytes) = request else { return };
         let Some(&(person, life)) = self.sessions.get((session.0 - 1) as usize) else { return };
-        let hello = [FLIGHT[0], FLIGHT[1], FLIGHT[2], HELLO, person as u8];
-        let whose = bytes.get(5..9).and_then(|life| life.try_into().ok()).map(u32::from_be_bytes);
-        if bytes.get(..5) != Some(&hello[..]) || whose != Some(life) {
+        let Some(Some(plan)) = self.plan.people.get(person) else { return };
+        let (seed, profile) = (self.plan.seed, plan.profile);
+        let Some((reply, outcome)) = client::shake_hands(seed, (person, life), profile, &bytes) else {
             return;
-        }
-        let mut reply = FLIGHT.to_vec();
-        reply.extend([REPLY, person as u8]);
-        reply.resize(50, 0);
-        self.feed(Input::Dtls { session, event: DtlsEvent::Packet(reply) });
+        };
+        self.feed(Input::Dtls { session, event: reply });
         if !self.keyed.insert(session.0) {
             return;
         }
-        let Some(Some(plan)) = self.plan.people.get(person) else { return };
-        let profile = plan.profile;
-        let material = client::keying_material(self.plan.seed, person, life, profile);
+        let material = client::keying_material(seed, person, life, profile);
         if let Ok((tap, _)) = srtp::contexts(profile, &material, true) {
             self.oracle.keyed(self.now, session.0, tap);
         }
-        for event in [
-            DtlsEvent::PeerCertificate(client::certificate(person, life)),
-            DtlsEvent::KeyingMaterial { profile, material },
-            DtlsEvent::Connected,
-        ] {
+        for event in outcome {
             self.feed(Input::Dtls { session, event });
         }
     }

@@ -46,7 +46,8 @@ pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
     }
     if *came > 0 {
         let came = packets(*came);
-        let why = format!("{came} of it came to the server meanwhile and waited there for a key frame{end}");
+        let what = if between.keyframe { "waited there for a key frame" } else { "were held there" };
+        let why = format!("{came} of it came to the server meanwhile and {what}{end}");
         return (Blame::Server, why, false);
     }
     if !stood.ended && publisher.had_left(stood.until) {

@@ -3,17 +3,18 @@
 
 mod lanes;
 
-use super::model::{Explanation, Person, Weight};
+use super::model::{Explanation, Person, Time, Weight};
 use super::text::{clock, received, sent, short};
 use super::words;
 
 const STYLE: &str = include_str!("html/page.css");
 
-/// What the colours mean: class of the colour's variable, words.
-const LEGEND: [(&str, &str); 10] = [
+/// What the colours mean: the colour's variable, words.
+const LEGEND: [(&str, &str); 11] = [
     ("--udp", "reached by UDP"),
     ("--tcp", "by TCP"),
     ("--turn", "by TURN"),
+    ("--cut", "could not be reached"),
     ("--media", "pictures, by their bit rate"),
     ("--sound", "sound"),
     ("--muted", "muted or paused"),
@@ -22,6 +23,10 @@ const LEGEND: [(&str, &str); 10] = [
     ("--server", "stood still: the server"),
     ("--downlink", "stood still: the receiver's side"),
 ];
+
+/// What the signs mean.
+const SIGNS: [(&str, &str); 2] =
+    [("●", "the way, or signalling, broke, came back or changed"), ("▲", "a key frame was asked for")];
 
 /// Text as it can stand in a page, in an attribute too.
 fn escaped(text: &str) -> String {
@@ -55,15 +60,18 @@ pub fn render(explanation: &Explanation) -> String {
         escaped(&explanation.build),
     );
     let line = |line: &String| {
-        let class = if line.contains("stand still") { " class=\"trouble\"" } else { "" };
+        let is_trouble = ["stand still", "could not be reached"].iter().any(|what| line.contains(what));
+        let class = if is_trouble { " class=\"trouble\"" } else { "" };
         format!("<li{class}>{}</li>\n", escaped(line))
     };
     let short: String = short(explanation).iter().map(line).collect();
     let legend: String = LEGEND
         .iter()
         .map(|(colour, means)| format!("<li><i style=\"background:var({colour})\"></i>{means}</li>\n"))
+        .chain(SIGNS.iter().map(|(sign, means)| format!("<li><b>{sign}</b> {means}</li>\n")))
         .collect();
-    let stories: String = explanation.participants.iter().map(story).collect();
+    let stories: String =
+        explanation.participants.iter().map(|person| story(person, explanation.began)).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -75,8 +83,8 @@ pub fn render(explanation: &Explanation) -> String {
     )
 }
 
-/// One participant's timeline.
-fn story(person: &Person) -> String {
+/// One participant's timeline. Whoever points at a time reads it as logs have it.
+fn story(person: &Person, began: Time) -> String {
     let facts: String = person
         .publishes
         .iter()
@@ -94,7 +102,8 @@ fn story(person: &Person) -> String {
                 Weight::Trouble => "trouble",
             };
             let (at, text) = (clock(entry.at), escaped(&entry.text));
-            format!("<tr class=\"{class}\"><td>{at}</td><td>{text}</td></tr>\n")
+            let date = words::date(Time(began.0 + entry.at.0));
+            format!("<tr class=\"{class}\"><td title=\"{date}\">{at}</td><td>{text}</td></tr>\n")
         })
         .collect();
     let has_trouble = person.timeline.iter().any(|entry| entry.weight == Weight::Trouble);

@@ -14,6 +14,8 @@ use crate::trace::facts::PacketFacts;
 
 /// What a packet becomes is known after this long: nobody asks for it any more.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// What was sent to somebody who is not heard of waits so long for their next report, which tells what became of it.
+const UNHEARD_MAX: Duration = Duration::from_secs(60);
 /// Between two reports of a receiver that is reached, longest; they are sent each second, or more often.
 const SILENCE: Duration = Duration::from_millis(2500);
 /// How much longer than the round trip a packet may be on its way before it counts as lost.
@@ -143,6 +145,9 @@ pub struct Outgoing {
     pictures: Pictures,
     reported: Option<(u64, i32)>,
     heard: Time,
+    /// Since when nothing had been heard, if what was heard first after that was no report.
+    silent_since: Option<Time>,
+    reported_at: Time,
     round_trip: Option<Duration>,
     /// Asked for by the receiver, and never sent.
     pub missed_upstream: u64,
@@ -189,12 +194,14 @@ impl Outgoing {
 
     /// The receiver asked for packets again: they had not come.
     pub fn wanted_again(&mut self, at: Time, sequences: &[u16]) {
-        self.heard = at;
+        self.heard(at);
         let Some(highest) = self.highest else { return };
         let round_trip = self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN);
         for sequence in sequences {
             let index = index_of(highest, *sequence);
             match self.sent.get_mut(&index) {
+                // It came to us late itself, and crossed the request.
+                Some(sent) if sent.overtaken && at.since(sent.at).0 < round_trip + SLACK => {}
                 Some(sent) => {
                     sent.asked = true;
                     sent.lost = true;
@@ -210,15 +217,19 @@ impl Outgoing {
         }
     }
 
-    /// The receiver asked for a key frame.
+    /// The receiver said something, such as that it needs a key frame.
     pub fn heard(&mut self, at: Time) {
+        if at.since(self.heard).0 > SILENCE {
+            self.silent_since.get_or_insert(self.heard);
+        }
         self.heard = at;
     }
 
     /// The receiver reported what it has.
     pub fn reported(&mut self, at: Time, lost: i32, highest: u16, round_trip: Option<Duration>) {
-        let silent_since = (at.since(self.heard).0 > SILENCE).then_some(self.heard);
-        self.heard = at;
+        self.heard(at);
+        self.reported_at = at;
+        let silent_since = self.silent_since.take();
         self.round_trip = round_trip.or(self.round_trip);
         let Some(newest) = self.highest else { return };
         let highest = index_of(newest, highest);
@@ -271,11 +282,14 @@ impl Outgoing {
     /// Says what became of packets that were sent long enough ago, or (`None`) of all.
     pub fn settle(&mut self, now: Option<Time>, found: &mut Vec<Found>) {
         while let (Some(next), Some((first, sent))) = (self.next, self.sent.first_key_value()) {
-            let is_due = now.is_none_or(|now| now.since(sent.at).0 > PATIENCE);
-            if !is_due {
+            let (first, sent) = (*first, *sent);
+            let is_due = |now: Time| {
+                let is_unheard = sent.at > self.reported_at && now.since(self.reported_at).0 > SILENCE;
+                now.since(sent.at).0 > if is_unheard { UNHEARD_MAX } else { PATIENCE }
+            };
+            if !now.is_none_or(is_due) {
                 return;
             }
-            let (first, sent) = (*first, *sent);
             self.sent.remove(&first);
             if first < next {
                 continue;
@@ -386,5 +400,36 @@ impl Pictures {
             found.push(Found::Stood(stood));
         }
         *self = Self { ends: std::mem::take(&mut self.ends), ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_late_itself_and_crossed_the_request_for_it_was_not_lost_on_the_way_down() {
+        let at = |millis| Time(Duration::from_millis(millis));
+        let lost = |asked: u64| {
+            let mut outgoing = Outgoing::new(true);
+            for (millis, sequence) in [(0, 1), (20, 3), (100, 2), (120, 4)] {
+                let packet = PacketFacts {
+                    stream: 0,
+                    sequence,
+                    timestamp: 0,
+                    length: 100,
+                    marker: true,
+                    starts_keyframe: sequence == 1,
+                    is_retransmission: false,
+                };
+                outgoing.went(at(millis), 0, &packet);
+            }
+            outgoing.wanted_again(at(asked), &[2]);
+            let mut found = Vec::new();
+            outgoing.finish(at(10_000), &mut found);
+            found.iter().filter(|found| matches!(found, Found::Lost { .. })).count()
+        };
+        assert_eq!(lost(110), 0, "the request left before the packet was there");
+        assert_eq!(lost(1000), 1);
     }
 }

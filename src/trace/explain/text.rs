@@ -115,6 +115,7 @@ pub fn short(explanation: &Explanation) -> Vec<String> {
         lines.push("No picture stood still.".to_owned());
     }
     for person in &explanation.participants {
+        lines.extend(unreached(person));
         for (hop, way) in [(&person.uplink, "to the server"), (&person.downlink, "from the server")] {
             if hop.lost > 0 {
                 lines.push(format!("{}, on the way {way}: {}", person.name, words::hop(hop)));
@@ -123,6 +124,14 @@ pub fn short(explanation: &Explanation) -> Vec<String> {
     }
     lines.extend(server(explanation));
     lines
+}
+
+/// When nothing could be sent to somebody.
+fn unreached(person: &Person) -> Option<String> {
+    let gaps = person.routes.iter().filter(|route| route.by.is_none());
+    let gaps: Vec<String> =
+        gaps.map(|gap| format!("{} to {}", clock(gap.span.from), clock(gap.span.to))).collect();
+    (!gaps.is_empty()).then(|| format!("{} could not be reached: {}", person.name, gaps.join(", ")))
 }
 
 fn server(explanation: &Explanation) -> Vec<String> {

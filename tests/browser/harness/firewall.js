@@ -88,6 +88,21 @@ export class Firewall {
     this.lets([]);
   }
 
+  /** Loses so many of a hundred UDP packets one way: those that come from a port of the server, or go to it. */
+  losesFrom(port, percent) {
+    this.lets([`udp sport ${port} numgen random mod 100 < ${percent} counter ${SILENT}`]);
+  }
+
+  losesTo(port, percent) {
+    this.lets([`udp dport ${port} numgen random mod 100 < ${percent} counter ${SILENT}`]);
+  }
+
+  /** How often the present rule has lost something. */
+  lost() {
+    const words = ["netns", "exec", this.#router, nftPath(), "list", "chain", "inet", "strait", "forward"];
+    return Number(/counter packets (\d+)/.exec(execFileSync(ipPath(), words, { encoding: "utf8" }))?.[1] ?? 0);
+  }
+
   dropsUdp() {
     this.lets([`meta l4proto udp ${SILENT}`]);
   }

@@ -80,9 +80,44 @@ export const certutilPath = () =>
     advice: "install it (Debian: apt-get install libnss3-tools)",
   });
 
+export const unsharePath = () =>
+  find({
+    variable: "UNSHARE_BIN",
+    names: ["unshare"],
+    fallback: [],
+    advice: "install it (Debian: apt-get install util-linux)",
+  });
+
+export const tsharkPath = () =>
+  find({
+    variable: "TSHARK_BIN",
+    names: ["tshark"],
+    fallback: [],
+    advice: "install it (Debian: apt-get install --no-install-recommends tshark)",
+  });
+
+/** The program under test. */
 export const straitPath = () =>
   find({
     variable: "STRAIT_BIN",
+    names: [],
+    fallback: [resolve(import.meta.dirname, "../../../target/release/strait")],
+    advice: "build it with `cargo build --release`",
+  });
+
+/** The program with debug assertions and checks for overflow. */
+export const debugPath = () =>
+  find({
+    variable: "STRAIT_DEBUG_BIN",
+    names: [],
+    fallback: [resolve(import.meta.dirname, "../../../target/debug/strait")],
+    advice: "build it with `cargo build`",
+  });
+
+/** The program as it is released. */
+export const releasePath = () =>
+  find({
+    variable: "STRAIT_RELEASE_BIN",
     names: [],
     fallback: [resolve(import.meta.dirname, "../../../target/release/strait")],
     advice: "build it with `cargo build --release`",

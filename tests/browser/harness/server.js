@@ -80,6 +80,12 @@ export class Server {
     });
   }
 
+  /** All rooms, as the administration interface tells of them. */
+  async rooms() {
+    const response = await fetch(`${this.origin}/admin/v1/rooms`, { headers: { connection: "close" } });
+    return (await response.json()).rooms;
+  }
+
   get pid() {
     return this.#process.pid;
   }

@@ -1,5 +1,6 @@
 // Where a story plays: a server of its own, and people who come and go.
 import { Authority } from "./authority.js";
+import { Crowd } from "./crowd.js";
 import { Firewall } from "./firewall.js";
 import { IDENTITIES } from "./palette.js";
 import { Person } from "./person.js";
@@ -13,6 +14,7 @@ export class World {
   #people = [];
   #relays = [];
   #firewalls = [];
+  #crowds = [];
   #authority = null;
 
   /**
@@ -65,6 +67,11 @@ export class World {
     return relay;
   }
 
+  /** So many other rooms, with people who talk. */
+  async fills(rooms) {
+    this.#crowds.push(await Crowd.enters(this.server, rooms));
+  }
+
   /** A network of its own; the server must listen on all addresses. */
   firewall() {
     // There is one already whose address the certificate names.
@@ -86,6 +93,7 @@ export class World {
 
   async close() {
     for (const { page } of this.#people) await page.close();
+    for (const crowd of this.#crowds) await crowd.close();
     for (const relay of this.#relays) await relay.close();
     for (const firewall of this.#firewalls) await firewall.close();
     await this.server?.kill();

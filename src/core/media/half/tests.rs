@@ -1,0 +1,131 @@
+//! Which stream a packet belongs to, and what is known of it.
+
+use super::*;
+use crate::core::input::SrtpProfile;
+use crate::core::media::srtp::{RTP_OVERHEAD_MAX, contexts};
+use crate::core::rng::Rng;
+use crate::core::sdp::Offer;
+use crate::core::session::Session;
+
+const MAIN: Ssrc = Ssrc(7);
+const REPAIRS: Ssrc = Ssrc(8);
+const UNDECLARED: Ssrc = Ssrc(70);
+const UNDECLARED_REPAIRS: Ssrc = Ssrc(80);
+const VP8: u8 = 96;
+const RTX: u8 = 97;
+
+/// What comes of packets of somebody whose camera is section 1, of the SSRCs above.
+struct Incoming {
+    half: MediaHalf,
+    client: SrtpSender,
+    negotiated: Negotiated,
+    published: PublishedSections,
+    now: Instant,
+}
+
+impl Incoming {
+    fn new() -> Self {
+        let now = Instant::now();
+        let text = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 1\r\n\
+            m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+            a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 AB\r\na=setup:actpass\r\na=mid:1\r\n\
+            a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=sendonly\r\na=rtcp-mux\r\n\
+            a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\n\
+            a=fmtp:97 apt=96\r\na=msid:s t\r\na=ssrc-group:FID 7 8\r\na=ssrc:7 cname:c\r\na=ssrc:8 cname:c\r\n";
+        let offer = Offer::read(text).expect("an offer");
+        let mut rng = Rng::new([7; 32]);
+        let mut session = Session::new(now, "aaaa", &[0x30; 64], &mut rng);
+        let answer = session.accept_offer(now, &offer, &[], &mut rng, |_| Vec::new()).expect("an answer");
+        let declared = offer.sections[0].declared;
+        assert_eq!(declared, Some((MAIN, Some(REPAIRS))));
+        let section = PublishedSection { publication: PublicationKey(3), rids: Vec::new(), declared };
+        let keys = [5; 60];
+        let profile = SrtpProfile::Aes128CmSha1_80;
+        let (receiver, sender) = contexts(profile, &keys, false).expect("keys");
+        let (_, client) = contexts(profile, &keys, true).expect("keys");
+        Self {
+            half: MediaHalf::new(receiver, sender, Ssrc(1), now),
+            client,
+            negotiated: answer.negotiated,
+            published: [(Mid::from("1"), section)].into(),
+            now,
+        }
+    }
+
+    /// A packet comes. The stream, publication and number under which it counts, if it does.
+    fn packet(
+        &mut self,
+        ssrc: Ssrc,
+        payload_type: u8,
+        sequence: u16,
+        mid: Option<u8>,
+    ) -> Option<(Ssrc, usize, u64)> {
+        let mut bytes = vec![if mid.is_some() { 0x90 } else { 0x80 }, payload_type];
+        bytes.extend(sequence.to_be_bytes());
+        bytes.extend([0, 0, 0, 9]);
+        bytes.extend(ssrc.0.to_be_bytes());
+        if let Some(mid) = mid {
+            bytes.extend([0xbe, 0xde, 0, 1, 0x40, mid, 0, 0]);
+        }
+        let header_len = bytes.len();
+        // Of a retransmission this begins with the number of what it repairs.
+        bytes.extend([0, 100, 0x10, 0, 7]);
+        let plain_len = bytes.len();
+        bytes.resize(plain_len + RTP_OVERHEAD_MAX, 0);
+        let sealed = self.client.seal_rtp(&mut bytes, header_len, plain_len, u64::from(sequence));
+        bytes.truncate(sealed.expect("there is room"));
+        let Self { half, negotiated, published, now, .. } = self;
+        match half.receive(*now, &mut bytes, negotiated, published) {
+            Received::Media(arrival) => Some((arrival.ssrc, arrival.publication.0, arrival.index)),
+            Received::Nothing | Received::Dropped => None,
+        }
+    }
+}
+
+#[test]
+fn a_stream_whose_ssrc_was_not_declared_is_known_by_its_packets_mid_from_then_on() {
+    let mut incoming = Incoming::new();
+    assert_eq!(incoming.packet(UNDECLARED, VP8, 99, None), None, "nobody knows whose it is");
+    assert_eq!(incoming.packet(UNDECLARED, VP8, 100, Some(b'2')), None, "there is no such section");
+    assert_eq!(incoming.half.dropped, 2);
+    assert_eq!(incoming.packet(UNDECLARED, VP8, 101, Some(b'1')), Some((UNDECLARED, 3, 101)));
+    assert_eq!(incoming.packet(UNDECLARED, VP8, 102, None), Some((UNDECLARED, 3, 102)), "senders stop it");
+    assert_eq!(incoming.packet(UNDECLARED_REPAIRS, RTX, 1, Some(b'1')), Some((UNDECLARED, 3, 100)));
+    assert_eq!(incoming.half.repaired_by(UNDECLARED_REPAIRS), Some(UNDECLARED));
+}
+
+#[test]
+fn a_stream_whose_ssrc_was_declared_needs_no_mid() {
+    let mut incoming = Incoming::new();
+    assert_eq!(incoming.packet(REPAIRS, RTX, 1, None), None, "there is nothing yet that it could repair");
+    assert_eq!(incoming.packet(MAIN, VP8, 101, None), Some((MAIN, 3, 101)));
+    assert_eq!(incoming.packet(REPAIRS, RTX, 2, None), Some((MAIN, 3, 100)));
+    assert_eq!(incoming.packet(MAIN, 98, 102, None), None, "a payload type that was not agreed on");
+}
+
+#[test]
+fn a_client_cannot_have_more_streams_known_than_it_may() {
+    let mut incoming = Incoming::new();
+    for number in 0..2 * INGRESS_STREAMS_PER_PARTICIPANT_MAX as u32 {
+        let _ = incoming.packet(Ssrc(1000 + number), VP8, 1, Some(b'1'));
+    }
+    assert_eq!(incoming.half.streams().count(), INGRESS_STREAMS_PER_PARTICIPANT_MAX);
+}
+
+#[test]
+fn the_middle_encoding_is_preferred_then_those_below() {
+    let section = PublishedSection {
+        publication: PublicationKey(0),
+        rids: ["low", "medium", "high"].map(str::to_owned).to_vec(),
+        declared: None,
+    };
+    assert_eq!([b"medium" as &[u8], b"low", b"high"].map(|rid| section.rank(Some(rid))), [0, 1, 2]);
+    assert_eq!(section.rank(None), 0);
+}
+
+#[test]
+fn a_sequence_number_finds_its_nearest_index() {
+    assert_eq!(nearest_index(65_536, 65_535), Some(65_535));
+    assert_eq!(nearest_index(65_535, 0), Some(65_536));
+    assert_eq!(nearest_index(5, 65_535), None);
+}
