@@ -215,6 +215,8 @@ pub enum Fact {
     Held(TrackNumber, Duration),
     /// A deadline was served so much too late: the server, or its machine, was busy.
     Late(Duration),
+    /// The processor is full: some pictures are not forwarded from now on; or all are again.
+    Withheld(bool),
 }
 
 /// A fact with its time, as it is written down.

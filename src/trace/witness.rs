@@ -14,7 +14,7 @@ use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
 use crate::core::forward::descriptor::describe;
 use crate::core::forward::extensions::PassedExtensions;
 use crate::core::ids::{ParticipantId, Ssrc, TrackId};
-use crate::core::input::DtlsEvent;
+use crate::core::input::{DtlsEvent, Withheld};
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::negotiated::Codec;
 use crate::core::outbox::RoomOutput;
@@ -66,6 +66,8 @@ pub struct Witness<'s> {
     flushing: BTreeMap<TrackId, Duration>,
     /// The room's next deadline as it was named, and since when it is due.
     deadline: Option<(Duration, Duration)>,
+    /// Whether pictures are left out for want of time.
+    is_withheld: bool,
     own_networks: OwnNetworks,
 }
 
@@ -92,6 +94,7 @@ impl<'s> Witness<'s> {
             pending: BTreeMap::new(),
             flushing: BTreeMap::new(),
             deadline: None,
+            is_withheld: false,
             own_networks: OwnNetworks::default(),
         }
     }
@@ -112,6 +115,13 @@ impl<'s> Witness<'s> {
             RecordedInput::ConnectionLost(from) => {
                 if let Some(number) = self.number(*from) {
                     self.tell(&Fact::SignallingLost(number));
+                }
+            }
+            RecordedInput::Withhold(withheld) => {
+                let is_withheld = *withheld != Withheld::NOTHING;
+                if self.is_withheld != is_withheld {
+                    self.is_withheld = is_withheld;
+                    self.tell(&Fact::Withheld(is_withheld));
                 }
             }
             RecordedInput::Dtls(of, event) if matches!(**event, DtlsEvent::Connected) => {

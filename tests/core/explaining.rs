@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone};
+use strait::core::input::Withheld;
 use strait::trace::explain::model::{Blame, Person};
 use strait::trace::explain::{Explanation, explain, html, json, text};
 use strait::trace::strip::strip;
@@ -11,7 +12,7 @@ use strait::trace::{Trace, TraceWriter};
 
 use crate::call_in;
 use crate::traces::{eventful, file, recorded, strait, traces};
-use crate::world::World;
+use crate::world::{Recorded, World};
 
 /// Anna and Ben in a recorded room, each with a microphone and a camera.
 fn two() -> World {
@@ -174,6 +175,21 @@ fn a_server_that_stands_still_is_told_of_with_what_it_held_and_is_to_blame() {
         text.contains("waited to be forwarded for 560 ms") && text.contains("most late for a deadline"),
         "{text}"
     );
+}
+
+#[test]
+fn pictures_that_there_was_no_time_for_stand_still_by_the_servers_fault() {
+    let explanation = with_a_bad_second(
+        two(),
+        |world| world.input(Recorded::Withhold(Withheld::ALL)),
+        |world| world.input(Recorded::Withhold(Withheld::NOTHING)),
+    );
+    let ben = &explanation.participants[1];
+    assert_says(ben, "pictures-withheld: the server's processor was full: some pictures were not forwarded");
+    assert_says(ben, "pictures-withheld: the server had time again");
+    let freezes: Vec<_> = ben.watches.iter().flat_map(|watched| &watched.freezes).collect();
+    let [freeze] = freezes[..] else { panic!("{freezes:?}") };
+    assert_eq!(freeze.blame, Blame::Server, "{freeze:?}");
 }
 
 #[test]

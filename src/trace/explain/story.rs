@@ -207,6 +207,18 @@ impl Story {
                 let what = "the server was late for a deadline: it, or its machine, was busy".to_owned();
                 note_gap(&mut self.server.late, Gap { at, lasted: Time(*late), what });
             }
+            Fact::Withheld(is_withheld) => {
+                let (weight, text) = if *is_withheld {
+                    (Weight::Trouble, "the server's processor was full: some pictures were not forwarded")
+                } else {
+                    (Weight::Notable, "the server had time again: all pictures were forwarded")
+                };
+                for person in 0..self.people.len() {
+                    if self.people[person].left.is_none() {
+                        self.tell(at, person, "pictures-withheld", weight, text.to_owned());
+                    }
+                }
+            }
         }
         Some(())
     }
