@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use happening::{Happening, Queue};
+use happening::{Happening, Overheard, Queue};
 
 use super::client::{Endpoint, Now, Out, Post};
 use super::dice::Dice;
@@ -84,7 +84,7 @@ struct Person {
     /// When the server learns, or learned, that they were.
     lost_at: Option<Micros>,
     /// Datagrams that reached the server lately, for somebody to replay.
-    overheard: Vec<(SocketAddr, Vec<u8>)>,
+    overheard: Vec<Overheard>,
 }
 
 /// A plan at work.
@@ -110,7 +110,7 @@ pub struct World<'a> {
     /// When the deadline is served: a little late, in some worlds.
     served_at: Option<Micros>,
     datagrams_sent: u64,
-    /// Numbers of datagrams that have reached the server.
+    /// Numbers of datagrams that the server has heard, or may have.
     reached: BTreeSet<u64>,
     inputs: u64,
     outputs: u64,

@@ -98,7 +98,7 @@ pub struct Publication {
     pub keyframes: KeyframeRequests,
     /// Who shows it where.
     pub viewers: Vec<Viewer>,
-    /// Packets of this batch, by index, not yet forwarded.
+    /// Packets of this batch, by index and in its order, not yet forwarded.
     pub pending: Vec<u64>,
     /// The last sender report.
     pub report: Option<SourceReport>,
@@ -263,7 +263,10 @@ impl Publication {
             return Arrived::Dropped;
         }
         let first = self.pending.is_empty();
-        self.pending.push(index);
+        // In the stream's order, whatever order the batch was read in: what follows a key frame that came late can then be
+        // shown with it, and the network's reordering ends here as far as that costs no time.
+        let place = self.pending.iter().rposition(|other| *other < index).map_or(0, |before| before + 1);
+        self.pending.insert(place, index);
         Arrived::Pending { first, codec_changed }
     }
 
@@ -385,6 +388,17 @@ mod tests {
             assert_eq!(arrive(&mut publication, now, 1, index, AV1), None);
         }
         assert_eq!(arrive(&mut publication, now + CODEC_STAYS, 1, 100, AV1), Some(true));
+    }
+
+    #[test]
+    fn what_comes_out_of_order_in_one_batch_is_forwarded_in_order() {
+        let now = Instant::now();
+        let mut publication = publication();
+        for index in [3, 1, 4, 2] {
+            assert!(arrive(&mut publication, now, 1, index, VP8).is_some());
+        }
+        let pending: Vec<u64> = publication.pending.iter().map(|index| index % STRETCH_GAP).collect();
+        assert_eq!(pending, [1, 2, 3, 4]);
     }
 
     #[test]

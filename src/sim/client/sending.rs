@@ -84,6 +84,8 @@ pub struct Sender {
     began: Micros,
     index: u32,
     first_index: u32,
+    /// Numbers have leapt since the last frame.
+    leapt: bool,
     frame: u32,
     key_at: Option<Micros>,
     counters: Counters,
@@ -113,6 +115,7 @@ impl Sender {
             began: 0,
             index: first_index,
             first_index,
+            leapt: false,
             frame: 0,
             key_at: None,
             counters: Counters::default(),
@@ -148,10 +151,12 @@ impl Sender {
         (self.published && !self.muted).then_some(self.next_at.max(self.pauses_until))
     }
 
-    /// Sequence numbers leap.
+    /// Sequence numbers leap: once behind what was sent. Leaps that add up in silence to 2^15 would lose the roll-over
+    /// counter, and no receiver could open anything any more.
     pub fn leap(&mut self, by: u16) {
-        if self.stream.is_some() {
+        if self.stream.is_some() && !self.leapt {
             self.index += u32::from(by);
+            self.leapt = true;
         }
     }
 
@@ -184,6 +189,7 @@ impl Sender {
         post: &mut Post,
     ) {
         self.next_at = now + self.plan.interval;
+        self.leapt = false;
         let stream = *self.stream.get_or_insert_with(|| {
             (self.began, self.first_index) = (now, self.index);
             post.streams.push(StreamInfo {

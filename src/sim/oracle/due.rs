@@ -47,24 +47,25 @@ impl Oracle {
             && self.members.get(&session).is_some_and(|member| !member.gone && member.tap.is_some())
     }
 
-    /// A media packet reached the server. `copy`: it had come before.
+    /// Whether the server may take what comes from there for theirs: behind a check of the same turn, whose answer is not
+    /// known yet.
+    fn may_be_heard(&self, session: u64, from: SocketAddr) -> bool {
+        self.checks.iter().any(|(_, of, by)| *of == session && *by == from)
+    }
+
+    /// A media packet reached the server, and had not been heard before. Whether the server hears it, or may.
     pub fn fed_rtp(
         &mut self,
         now: Micros,
         session: u64,
         from: SocketAddr,
         sent: &Sent,
-        copy: bool,
         streams: &[StreamInfo],
-    ) {
-        if copy {
-            return;
-        }
+    ) -> bool {
         let stamp = sent.stamp;
         if !self.is_heard(session, from) {
-            // Behind a check of the same turn, whose answer is not known yet: it may be taken.
-            let checks = |(_, of, by): &(_, u64, SocketAddr)| *of == session && *by == from;
-            if self.checks.iter().any(checks) {
+            let may_be_heard = self.may_be_heard(session, from);
+            if may_be_heard {
                 if let Some(member) = self.members.get_mut(&session) {
                     feedback::note(&mut member.arrivals, sent.transport, now, false);
                 }
@@ -72,8 +73,21 @@ impl Oracle {
                 stream.arrived.insert(stamp.index);
                 stream.holes.remove(&stamp.index);
             }
-            return;
+            return may_be_heard;
         }
+        self.hears_rtp(now, session, from, sent, streams);
+        true
+    }
+
+    fn hears_rtp(
+        &mut self,
+        now: Micros,
+        session: u64,
+        from: SocketAddr,
+        sent: &Sent,
+        streams: &[StreamInfo],
+    ) {
+        let stamp = sent.stamp;
         if let Some(member) = self.members.get_mut(&session) {
             // What is far behind the newest is not opened.
             let highest = self.streams.get(&stamp.stream).and_then(|stream| stream.highest).unwrap_or(0);
@@ -151,22 +165,21 @@ impl Oracle {
         self.dues.push(Due { track: id, stamp });
     }
 
-    /// Reports and requests reached the server. `copy`: they had come before.
+    /// Reports and requests reached the server, and had not been heard before. Whether the server hears them, or may.
     pub fn fed_rtcp(
         &mut self,
         now: Micros,
         session: u64,
         from: SocketAddr,
         lost: &[(u32, Vec<u16>)],
-        copy: bool,
-    ) {
-        if copy || !self.is_heard(session, from) {
-            return;
+    ) -> bool {
+        if !self.is_heard(session, from) {
+            return self.may_be_heard(session, from);
         }
-        let Some(member) = self.members.get_mut(&session) else { return };
+        let Some(member) = self.members.get_mut(&session) else { return false };
         if member.checked_at.is_none_or(|at| now >= at + CONSENT - super::CONSENT_MARGIN) {
             member.ways.insert(from);
-            return;
+            return true;
         }
         member.ways = [from].into();
         for (ssrc, sequences) in lost {
@@ -189,6 +202,7 @@ impl Oracle {
                 }
             }
         }
+        true
     }
 
     /// The server has done all that it wanted to in this turn.

@@ -38,6 +38,16 @@ pub(super) enum Happening {
     EarlyCall,
 }
 
+/// A datagram that reached the server, for somebody to replay.
+#[derive(Debug)]
+pub(super) struct Overheard {
+    from: SocketAddr,
+    life: u32,
+    number: u64,
+    bytes: Vec<u8>,
+    what: What,
+}
+
 struct Entry {
     at: Micros,
     order: u64,
@@ -178,11 +188,12 @@ impl World<'_> {
         mut bytes: Vec<u8>,
         what: &What,
     ) {
-        let copy = !self.reached.insert(number);
+        let copy = self.reached.contains(&number);
         let session = self.session_of(person, life);
         if let Some(person) = self.person(person) {
             person.overheard.truncate(7);
-            person.overheard.insert(0, (from, bytes.clone()));
+            let (bytes, what) = (bytes.clone(), what.clone());
+            person.overheard.insert(0, Overheard { from, life, number, bytes, what });
         }
         match (what, session) {
             (What::Check { ufrag }, _) => {
@@ -190,10 +201,18 @@ impl World<'_> {
                     self.oracle.fed_check(ufrag, message.transaction, from);
                 }
             }
-            (What::Rtp(sent), Some(session)) => {
-                self.oracle.fed_rtp(self.now, session, from, sent, copy, &self.post.streams);
+            // Of what the network brings twice, the first that the server hears counts: one may come from an address that
+            // has not passed a check, the other after it has.
+            (What::Rtp(sent), Some(session)) if !copy => {
+                if self.oracle.fed_rtp(self.now, session, from, sent, &self.post.streams) {
+                    self.reached.insert(number);
+                }
             }
-            (What::Rtcp(lost), Some(session)) => self.oracle.fed_rtcp(self.now, session, from, lost, copy),
+            (What::Rtcp(lost), Some(session)) if !copy => {
+                if self.oracle.fed_rtcp(self.now, session, from, lost) {
+                    self.reached.insert(number);
+                }
+            }
             _ => {}
         }
         let path = Path { transport: Transport::Udp, local: super::server_address(), remote: from };
@@ -231,7 +250,7 @@ impl World<'_> {
             Deed::RestartIce => self.with(index, |one, _, post| one.restart_ice(post)),
             Deed::Renegotiate => self.with(index, |one, _, post| one.offer(post)),
             // Whoever hears nothing for 2^15 numbers can open no packet any more: nobody leaps while somebody is cut off.
-            Deed::Leap(..) if self.people.iter().flatten().any(|one| one.down.is_cut(self.now)) => {}
+            Deed::Leap(..) if self.is_anybody_cut_off() => {}
             Deed::Leap(..) | Deed::NewStream(_) | Deed::SwitchCodec(..) | Deed::Pausing(..) => {
                 self.with(index, |one, now, _| change_sender(one, now.micros, deed));
             }
@@ -255,6 +274,10 @@ impl World<'_> {
                 }
             }),
         }
+    }
+
+    fn is_anybody_cut_off(&self) -> bool {
+        self.people.iter().flatten().any(|one| one.up.is_cut(self.now) || one.down.is_cut(self.now))
     }
 
     fn vanish(&mut self, index: usize) {
@@ -293,12 +316,10 @@ impl World<'_> {
         let Some(overheard) = self.person(index).map(|person| std::mem::take(&mut person.overheard)) else {
             return;
         };
-        for (from, bytes) in overheard {
+        for Overheard { from, life, number, bytes, what } in overheard {
             for from in [elsewhere, from] {
-                self.datagrams_sent += 1;
-                let (number, bytes) = (self.datagrams_sent, bytes.clone());
-                let up =
-                    Happening::Up { from, person: index, life: u32::MAX, number, bytes, what: What::Garbage };
+                let (bytes, what) = (bytes.clone(), what.clone());
+                let up = Happening::Up { from, person: index, life, number, bytes, what };
                 self.queue.push(self.now + 1, up);
             }
         }
