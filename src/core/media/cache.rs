@@ -168,6 +168,12 @@ impl<D: Copy> PacketCache<D> {
         self.get(index).filter(|packet| now.saturating_duration_since(packet.meta.arrival) <= AGE_MAX)
     }
 
+    /// Whether so many packets of so many bytes are as much as half of what may be held, or more. Up to then those that
+    /// come one after the other do not push each other out.
+    pub fn is_half_of_it(&self, packets: usize, bytes: usize) -> bool {
+        packets >= self.entries_max / 2 || bytes >= self.arena_bytes_max / 2
+    }
+
     /// Memory held, bytes.
     pub fn memory(&self) -> usize {
         self.arena.len() + size_of_val(self.entries.as_slice())

@@ -330,6 +330,8 @@ impl Slot {
         // What begins anew looks like going on if nothing was sent in between.
         let continues = epoch.filter(|_| self.synced || (self.doubtful && !stamp.starts_key()));
         if let Some(epoch) = continues {
+            // It does go on: nothing else could without a key frame.
+            (self.synced, self.doubtful) = (true, false);
             if place.timestamp != stamp.timestamp.wrapping_add(epoch.timestamp_offset) {
                 faults.push("its timestamp does not continue".to_owned());
             }
