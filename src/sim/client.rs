@@ -1,10 +1,12 @@
 //! Client: somebody in a world, as the server meets them: signalling, connectivity checks, a stand-in for the DTLS
 //! handshake, SRTP both ways. One [`Endpoint`] is one life: whoever joins again is a new participant.
 
+mod engine;
 mod media;
 mod sending;
 mod signalling;
 mod viewing;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -12,10 +14,13 @@ use std::time::Instant;
 pub use sending::{Sender, StreamInfo};
 pub use viewing::Viewing;
 
+use engine::Engine;
+
 use super::codec::{CodecName, Stamp};
 use super::dice::Dice;
+use super::mark::Mark;
 use super::network::Micros;
-use super::plan::{PersonPlan, SECOND};
+use super::plan::{Endpoints, PersonPlan, SECOND};
 use super::sdp::{Numbering, Section};
 use crate::core::command::{Command, Join, Kind, Resume, Source};
 use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
@@ -60,6 +65,8 @@ pub enum What {
     Rtp(Sent),
     /// Reports and requests: lost packets by stream.
     Rtcp(Vec<(u32, Vec<u16>)>),
+    /// What only a whole endpoint and the server can read.
+    Sealed,
     /// Noise.
     Garbage,
 }
@@ -89,6 +96,15 @@ pub enum Out {
     Signal(u64, Signal),
 }
 
+/// A frame that a whole endpoint put together.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// In which section.
+    pub mid: String,
+    /// Which it is.
+    pub mark: Mark,
+}
+
 /// What clients leave for their world to carry out.
 #[derive(Debug, Default)]
 pub struct Post {
@@ -96,6 +112,8 @@ pub struct Post {
     pub streams: Vec<StreamInfo>,
     /// What is to be sent.
     pub out: Vec<Out>,
+    /// What whole endpoints put together.
+    pub seen: Vec<Seen>,
     /// What must not be.
     pub complaints: Vec<String>,
 }
@@ -196,6 +214,8 @@ pub struct Endpoint {
     seed: u64,
     plan: PersonPlan,
     dice: Dice,
+    /// Their media, if it is a whole endpoint of somebody else's making.
+    engine: Option<Box<Engine>>,
     requests: u64,
     sections: Vec<Section>,
     slots_wanted: SlotCounts,
@@ -230,7 +250,13 @@ impl std::fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// A new life.
-    pub fn new(seed: u64, person: usize, life: u32, plan: &PersonPlan) -> Self {
+    pub fn new(
+        seed: u64,
+        now: Now,
+        (person, life): (usize, u32),
+        plan: &PersonPlan,
+        endpoints: Endpoints,
+    ) -> Self {
         let mut dice = Dice::of(seed, "endpoint", (person as u64) << 32 | u64::from(life));
         let numbering = Numbering((person as u8).wrapping_add(dice.among(0..2) as u8));
         let muted = plan.sources.iter().filter(|source| source.muted).map(|source| source.source).collect();
@@ -250,6 +276,7 @@ impl Endpoint {
             numbering,
             seed,
             plan: plan.clone(),
+            engine: (endpoints == Endpoints::Engine).then(|| Box::new(Engine::new(now, plan))),
             requests: 0,
             sections: Vec::new(),
             slots_wanted: SlotCounts { audio: 1, video: 1 },
@@ -299,6 +326,10 @@ impl Endpoint {
         if self.closed {
             return None;
         }
+        if let Some(engine) = &self.engine {
+            let media = self.senders.iter().filter_map(Sender::due).filter(|_| self.connected);
+            return media.chain([engine.deadline()]).min();
+        }
         let mut at = self.check_at.into_iter().chain(self.hello_at).min();
         if self.connected {
             let media = self.senders.iter().filter_map(Sender::due);
@@ -312,6 +343,9 @@ impl Endpoint {
     pub fn wake(&mut self, now: Now, post: &mut Post) {
         if self.closed {
             return;
+        }
+        if self.engine.is_some() {
+            return self.engine_wakes(now, post);
         }
         if self.check_at.is_some_and(|at| at <= now.micros) {
             self.check(now.micros, post);

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod cut;
 pub mod deed;
 pub mod dice;
+pub mod mark;
 pub mod network;
 pub mod oracle;
 pub mod plan;

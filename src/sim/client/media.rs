@@ -33,6 +33,9 @@ impl Endpoint {
 
     /// A datagram came.
     pub fn on_datagram(&mut self, now: Now, bytes: &mut [u8], post: &mut Post) {
+        if self.engine.is_some() {
+            return self.engine_receives(now, bytes, post);
+        }
         match classify(bytes) {
             Bytes::Stun => {
                 if self.transactions.iter().any(|one| stun_check::grants(bytes, *one)) {

@@ -9,6 +9,7 @@ use crate::core::media::rtcp::RtcpWriter;
 use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender};
 use crate::sim::codec::{self, CodecName, Counters, PictureIds, Stamp};
 use crate::sim::dice::Dice;
+use crate::sim::mark::Mark;
 use crate::sim::network::Micros;
 use crate::sim::plan::SourcePlan;
 use crate::sim::sdp::Numbering;
@@ -188,30 +189,8 @@ impl Sender {
         wire: &mut Wire<'_>,
         post: &mut Post,
     ) {
-        self.next_at = now + self.plan.interval;
-        self.leapt = false;
-        let stream = *self.stream.get_or_insert_with(|| {
-            (self.began, self.first_index) = (now, self.index);
-            post.streams.push(StreamInfo {
-                person,
-                life,
-                source: self.plan.source,
-                ssrc: self.ssrcs.0,
-                rtx_ssrc: self.ssrcs.1,
-                clock_rate: self.plan.codec.clock_rate(),
-                timestamp_base: self.timestamp_base,
-                began: now,
-                first_index: self.index,
-            });
-            post.streams.len() as u32 - 1
-        });
+        let (stream, key) = self.begin_frame(now, life, person, post);
         let video = self.plan.codec.kind() == Kind::Video;
-        let may_key = self.key_at.is_none_or(|at| now >= at + KEY_INTERVAL);
-        let key = !video || (self.wants_key && may_key);
-        if key {
-            self.wants_key = false;
-            self.key_at = Some(now);
-        }
         let parts = if video { self.dice.among(1..u64::from(self.plan.parts) + 1) as u8 } else { 1 };
         let timestamp = self.timestamp_at(now);
         for part in 0..parts {
@@ -242,6 +221,51 @@ impl Sender {
         next.picture_id = next.picture_id.map(|id| id.wrapping_add(1) & mask);
         next.tl0 = next.tl0.map(|tl0| tl0.wrapping_add(1));
         next.frame_number = next.frame_number.map(|number| number.wrapping_add(1));
+    }
+
+    /// What a whole endpoint packetizes: which frame is due, its timestamp, and how long it is.
+    pub fn next_mark(
+        &mut self,
+        now: Micros,
+        life: u32,
+        person: usize,
+        post: &mut Post,
+    ) -> (Mark, u32, usize) {
+        let (stream, key) = self.begin_frame(now, life, person, post);
+        let video = self.plan.codec.kind() == Kind::Video;
+        let parts = if video { self.dice.among(1..u64::from(self.plan.parts) + 1) as usize } else { 1 };
+        let mark = Mark { stream, frame: self.frame, key, sent_at: now };
+        self.frame += 1;
+        (mark, self.timestamp_at(now), parts * self.plan.bytes)
+    }
+
+    /// A frame is due. Which stream it belongs to, and whether it is a key frame.
+    fn begin_frame(&mut self, now: Micros, life: u32, person: usize, post: &mut Post) -> (u32, bool) {
+        self.next_at = now + self.plan.interval;
+        self.leapt = false;
+        let stream = *self.stream.get_or_insert_with(|| {
+            (self.began, self.first_index) = (now, self.index);
+            post.streams.push(StreamInfo {
+                person,
+                life,
+                source: self.plan.source,
+                ssrc: self.ssrcs.0,
+                rtx_ssrc: self.ssrcs.1,
+                clock_rate: self.plan.codec.clock_rate(),
+                timestamp_base: self.timestamp_base,
+                began: now,
+                first_index: self.index,
+            });
+            post.streams.len() as u32 - 1
+        });
+        let video = self.plan.codec.kind() == Kind::Video;
+        let may_key = self.key_at.is_none_or(|at| now >= at + KEY_INTERVAL);
+        let key = !video || (self.wants_key && may_key);
+        if key {
+            self.wants_key = false;
+            self.key_at = Some(now);
+        }
+        (stream, key)
     }
 
     fn timestamp_at(&self, now: Micros) -> u32 {

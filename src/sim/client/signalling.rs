@@ -1,6 +1,6 @@
 //! What an endpoint says and hears over signalling: joining, offers and answers, subscriptions, coming back.
 
-use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
+use super::{Asked, Endpoint, KnownTrack, Now, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Resume, Source};
 use crate::core::event::{
     ClosingReason, Event, Joined, ParticipantInfo, RefusalCode, Resumed, SlotCounts, SlotMap, TrackInfo,
@@ -156,6 +156,7 @@ impl Endpoint {
     pub fn restart_ice(&mut self, post: &mut Post) {
         if self.version > 0 {
             self.credentials = (self.dice.text(8), self.dice.text(24));
+            self.engine_restarts();
             self.offer(post);
         }
     }
@@ -171,22 +172,39 @@ impl Endpoint {
         }
         self.offer_again = false;
         self.add_slots();
-        self.version += 1;
-        let digest =
-            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate(self.person, self.life));
-        let pairs: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-        let credentials = (self.credentials.0.as_str(), self.credentials.1.as_str());
-        let sdp = sdp::offer(self.version, self.numbering, credentials, &pairs.join(":"), &self.sections);
-        let publishing = self.senders.iter().filter(|sender| {
-            self.sections.get(sender.mid).is_some_and(|section| matches!(section.role, Role::Publish { .. }))
+        let Some(sdp) = self.write_offer() else { return };
+        let publishing = self.senders.iter().filter_map(|sender| {
+            let section = self.sections.get(sender.mid)?;
+            matches!(section.role, Role::Publish { .. }).then_some((sender, self.mid_of(sender.mid)?))
         });
-        let publications = publishing.map(|sender| PublicationRequest {
-            mid: Mid::from(sender.mid.to_string().as_str()),
+        let publications = publishing.map(|(sender, mid)| PublicationRequest {
+            mid,
             source: sender.plan.source,
             muted: self.is_muted(sender.plan.source),
         });
         let command = Command::Offer { sdp, publications: publications.collect() };
         self.ask(Asked::Offer, Signal::Command(command), post);
+    }
+
+    /// What a section is called.
+    fn mid_of(&self, section: usize) -> Option<Mid> {
+        match &self.engine {
+            Some(engine) => engine.mid(section),
+            None => Some(Mid::from(section.to_string().as_str())),
+        }
+    }
+
+    /// The next offer; `None`: there is nothing to negotiate.
+    fn write_offer(&mut self) -> Option<String> {
+        self.version += 1;
+        if self.engine.is_some() {
+            return self.engine_offer();
+        }
+        let digest =
+            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate(self.person, self.life));
+        let pairs: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        let credentials = (self.credentials.0.as_str(), self.credentials.1.as_str());
+        Some(sdp::offer(self.version, self.numbering, credentials, &pairs.join(":"), &self.sections))
     }
 
     fn slots_of(&self, kind: Kind) -> usize {
@@ -225,7 +243,7 @@ impl Endpoint {
     }
 
     /// Something was said to them.
-    pub fn on_event(&mut self, now: Micros, event: Event, post: &mut Post) {
+    pub fn on_event(&mut self, now: Now, event: Event, post: &mut Post) {
         match event {
             Event::Joined(request, joined) => {
                 self.replied(request.as_ref(), post);
@@ -246,7 +264,11 @@ impl Endpoint {
                     .iter()
                     .map(|publication| (publication.info.source, publication.info.track))
                     .collect();
-                self.on_answer(now, &sdp);
+                if self.engine.is_some() {
+                    self.engine_answered(now, &sdp, post);
+                } else {
+                    self.on_answer(now.micros, &sdp);
+                }
                 if self.offer_again {
                     self.offer(post);
                 }

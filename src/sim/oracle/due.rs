@@ -26,8 +26,10 @@ const LOST_WITHIN: Micros = 90_000;
 const REPORT_WITHIN: Micros = 1_300_000;
 /// After a change of stream or codec nobody can say for so long what is due, µs.
 const SETTLED: Micros = 2_200_000;
-/// A packet that was sent longer ago may be forgotten, µs.
+/// A packet that was sent longer ago may be forgotten, µs,
 const REPEAT_AGE: Micros = 850_000;
+/// or before so many others: of large ones no more are kept, and what an outage lost comes all at once.
+const REPEAT_PACKETS: usize = 200;
 
 impl Oracle {
     /// A connectivity check reached the server.
@@ -196,7 +198,8 @@ impl Oracle {
                     && track.codec == Some(left.stamp.codec)
                     && slot.epoch.is_some_and(|epoch| epoch.number == left.epoch)
                     && now < left.at + REPEAT_AGE
-                    && left.stamp.index + 300 > newest;
+                    && left.stamp.index + 300 > newest
+                    && slot.sent.values().filter(|other| other.at >= left.at).count() <= REPEAT_PACKETS;
                 if due {
                     self.due_repeats.insert((session, *ssrc, *sequence));
                 }

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 
 use super::World;
 use crate::core::event::Event;
+use crate::core::ids::DtlsSession;
 use crate::core::input::{Input, Path, Transport};
 use crate::sim::client::{Endpoint, FLIGHT, Signal, What};
 use crate::sim::deed::Deed;
-use crate::sim::network::Micros;
+use crate::sim::network::{Micros, server_address};
 use crate::sim::plan::SECOND;
 use crate::wire::stun;
 
@@ -34,6 +35,8 @@ pub(super) enum Happening {
     Lost(u64),
     /// Somebody connects again.
     Returns(usize),
+    /// A real handshake wants to go on.
+    Shakes(DtlsSession),
     /// The server is called though nothing is due.
     EarlyCall,
 }
@@ -124,13 +127,15 @@ impl World<'_> {
             Happening::Hears { person, connection, event } => self.hears(person, connection, *event),
             Happening::Lost(connection) => self.lost(connection),
             Happening::Returns(index) => self.returns(index),
+            Happening::Shakes(session) => self.go_on_shaking(session),
             Happening::EarlyCall => self.feed(Input::Timeout),
         }
     }
 
     /// Somebody joins, unless they are there.
     pub(super) fn arrives(&mut self, index: usize) {
-        let (seed, room) = (self.plan.seed, self.room.clone());
+        let (seed, endpoints, now, room) =
+            (self.plan.seed, self.plan.endpoints, self.moment(), self.room.clone());
         let Some(Some(plan)) = self.plan.people.get(index) else { return };
         let Some(person) = self.person(index) else { return };
         if person.endpoint.is_some() && !person.off {
@@ -142,7 +147,7 @@ impl World<'_> {
         person.breaks = None;
         person.woken_at = None;
         person.connection = Some(index as u64 * 1000 + person.connections);
-        person.endpoint = Some(Endpoint::new(seed, index, person.lives, plan));
+        person.endpoint = Some(Endpoint::new(seed, now, (index, person.lives), plan, endpoints));
         self.relocate(index);
         self.with(index, |endpoint, _, post| endpoint.join(&room, post));
     }
@@ -215,7 +220,7 @@ impl World<'_> {
             }
             _ => {}
         }
-        let path = Path { transport: Transport::Udp, local: super::server_address(), remote: from };
+        let path = Path { transport: Transport::Udp, local: server_address(), remote: from };
         self.feed(Input::Datagram { path, bytes: &mut bytes });
     }
 

@@ -150,6 +150,9 @@ impl World<'_> {
             let what =
                 format!("no room is left, but {entries} entries of the demux and {deadlines} deadlines");
             self.oracle.complain(self.now, what);
+        } else if let Some(handshakes) = self.handshakes.as_ref().filter(|handshakes| handshakes.len() > 0) {
+            let what = format!("no room is left, but {} handshakes", handshakes.len());
+            self.oracle.complain(self.now, what);
         }
     }
 }
