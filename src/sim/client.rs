@@ -22,7 +22,7 @@ use super::mark::Mark;
 use super::network::Micros;
 use super::plan::{Endpoints, PersonPlan, SECOND};
 use super::sdp::{Numbering, Section};
-use crate::core::command::{Command, Join, Kind, Resume, Source};
+use crate::core::command::{Command, Join, Kind, PublicationRequest, Resume, Source};
 use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::input::SrtpProfile;
@@ -221,6 +221,8 @@ pub struct Endpoint {
     slots_wanted: SlotCounts,
     version: u64,
     offer_again: bool,
+    /// What the last offer was to publish.
+    offered: Vec<PublicationRequest>,
     muted: BTreeSet<Source>,
     /// They go on sending while muted: a client that does not keep its word.
     stubborn: bool,
@@ -282,6 +284,7 @@ impl Endpoint {
             slots_wanted: SlotCounts { audio: 1, video: 1 },
             version: 0,
             offer_again: false,
+            offered: Vec::new(),
             muted,
             stubborn: dice.percent(30),
             own_tracks: BTreeMap::new(),

@@ -12,7 +12,7 @@ use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, MediaTi
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
-use super::watching::Watching;
+use super::watching::{Place, Watching};
 use super::{Endpoint, Now, Out, Post, Seen, Viewing, What};
 use crate::core::command::Kind;
 use crate::sim::codec::CodecName;
@@ -86,6 +86,11 @@ impl Engine {
     pub fn deadline(&self) -> Micros {
         let asks = self.watching.values().filter_map(Watching::deadline).min();
         self.deadline.min(asks.unwrap_or(Micros::MAX))
+    }
+
+    /// Whether an offer of its waits for its answer.
+    pub fn is_waiting(&self) -> bool {
+        self.pending.is_some()
     }
 
     /// What a section is called.
@@ -164,7 +169,9 @@ impl Endpoint {
         }
         for sender in &mut self.senders {
             let role = self.sections.get(sender.mid).map(|section| &section.role);
-            sender.published = matches!(role, Some(Role::Publish { .. }));
+            let offered = engine.sections.get(sender.mid).copied().flatten().map(|(_, direction)| direction);
+            sender.published =
+                matches!(role, Some(Role::Publish { .. })) && offered == Some(Direction::SendOnly);
         }
         self.engine_steps(now, Input::Timeout(now.instant), post);
     }
@@ -275,7 +282,12 @@ impl Endpoint {
                         continue;
                     };
                     post.seen.push(Seen { mid: data.mid.to_string(), mark });
-                    match watching.on_frame(now.micros, &mark, data.contiguous) {
+                    let place = Place {
+                        numbers: **data.seq_range.start()..=**data.seq_range.end(),
+                        payload_type: *data.pt,
+                        contiguous: data.contiguous,
+                    };
+                    match watching.on_frame(now.micros, &mark, &place) {
                         Ok(shown) => {
                             if let Some(slot) = slots.get_mut(&watching.slot).filter(|_| shown) {
                                 slot.note_shown(now.micros, mark.stream);

@@ -147,6 +147,11 @@ impl Sender {
         };
     }
 
+    /// Whether anything was ever sent.
+    pub fn has_begun(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// When the next frame is due; `None`: nothing is sent at present.
     pub fn due(&self) -> Option<Micros> {
         (self.published && !self.muted).then_some(self.next_at.max(self.pauses_until))

@@ -170,20 +170,30 @@ impl Endpoint {
             self.offer_again = true;
             return;
         }
-        self.offer_again = false;
         self.add_slots();
+        // An engine's offer whose answer was not heard is made again as it was, and what has changed since comes after it.
+        let again = self.engine.as_ref().is_some_and(|engine| engine.is_waiting());
+        self.offer_again = again;
         let Some(sdp) = self.write_offer() else { return };
+        if !again {
+            self.offered = self.publications();
+        }
+        let command = Command::Offer { sdp, publications: self.offered.clone() };
+        self.ask(Asked::Offer, Signal::Command(command), post);
+    }
+
+    /// What they want to publish.
+    fn publications(&self) -> Vec<PublicationRequest> {
         let publishing = self.senders.iter().filter_map(|sender| {
             let section = self.sections.get(sender.mid)?;
             matches!(section.role, Role::Publish { .. }).then_some((sender, self.mid_of(sender.mid)?))
         });
-        let publications = publishing.map(|(sender, mid)| PublicationRequest {
+        let request = |(sender, mid): (&Sender, Mid)| PublicationRequest {
             mid,
             source: sender.plan.source,
             muted: self.is_muted(sender.plan.source),
-        });
-        let command = Command::Offer { sdp, publications: publications.collect() };
-        self.ask(Asked::Offer, Signal::Command(command), post);
+        };
+        publishing.map(request).collect()
     }
 
     /// What a section is called.

@@ -2,6 +2,7 @@
 //! together, and says of each whether anything is missing before it.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::core::command::Kind;
 use crate::sim::mark::Mark;
@@ -11,6 +12,17 @@ use crate::sim::network::Micros;
 const STUCK_AFTER: Micros = 250_000;
 const ASK_INTERVAL: Micros = 400_000;
 
+/// Where a frame stands in its section's stream, as the endpoint tells it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Extended sequence numbers of its packets.
+    pub numbers: RangeInclusive<u64>,
+    /// As which codec it came.
+    pub payload_type: u8,
+    /// Whether the endpoint takes it for the one that follows, by the codec's own counters where it has some.
+    pub contiguous: bool,
+}
+
 /// One section.
 #[derive(Debug)]
 pub struct Watching {
@@ -19,6 +31,8 @@ pub struct Watching {
     kind: Kind,
     /// The newest frame of each stream.
     newest: BTreeMap<u32, u32>,
+    /// The last packet of the last frame, and its payload type.
+    end: Option<(u64, u8)>,
     /// The last frame that was decoded, unless something is missing behind it.
     last: Option<Mark>,
     stuck_since: Option<Micros>,
@@ -28,11 +42,14 @@ pub struct Watching {
 impl Watching {
     /// Nothing has come.
     pub fn new(slot: u32, kind: Kind) -> Self {
-        Self { slot, kind, newest: BTreeMap::new(), last: None, stuck_since: None, asked_at: None }
+        let newest = BTreeMap::new();
+        Self { slot, kind, newest, end: None, last: None, stuck_since: None, asked_at: None }
     }
 
-    /// A frame came, with nothing missing before it, or something. Whether it can be shown, or what is wrong with it.
-    pub fn on_frame(&mut self, now: Micros, mark: &Mark, contiguous: bool) -> Result<bool, String> {
+    /// A frame came. Whether it can be shown, or what is wrong with it.
+    pub fn on_frame(&mut self, now: Micros, mark: &Mark, place: &Place) -> Result<bool, String> {
+        let end = self.end.replace((*place.numbers.end(), place.payload_type));
+        let contiguous = end.is_some_and(|(number, _)| number + 1 == *place.numbers.start());
         if let Some(newest) = self.newest.insert(mark.stream, mark.frame)
             && newest >= mark.frame
         {
@@ -46,6 +63,11 @@ impl Watching {
         let shown = mark.key || (contiguous && self.last.as_ref().is_some_and(follows));
         let before = if shown { self.last.replace(*mark) } else { self.last.take() };
         self.stuck_since = if shown { None } else { self.stuck_since.or(Some(now)) };
+        // With another codec the endpoint begins to count anew.
+        let same_codec = end.is_some_and(|(_, payload_type)| payload_type == place.payload_type);
+        if contiguous && same_codec && !place.contiguous {
+            return Err(format!("nothing is missing before {mark:?}, but its counters do not continue"));
+        }
         if spliced {
             return Err(format!("{mark:?} was spliced behind {before:?}: it cannot be decoded"));
         }
@@ -76,17 +98,32 @@ mod tests {
         Mark { stream, frame, key, sent_at: 0 }
     }
 
+    /// A frame of one packet comes with that number.
+    fn comes(watching: &mut Watching, number: u64, mark: &Mark) -> Result<bool, String> {
+        let place = Place { numbers: number..=number, payload_type: 96, contiguous: true };
+        watching.on_frame(0, mark, &place)
+    }
+
     #[test]
     fn what_follows_is_shown_and_what_was_spliced_is_told() {
         let mut watching = Watching::new(0, Kind::Video);
-        assert_eq!(watching.on_frame(0, &mark(1, 0, false), true), Ok(false), "it begins with a key frame");
-        assert_eq!(watching.on_frame(0, &mark(1, 1, true), true), Ok(true));
-        assert_eq!(watching.on_frame(0, &mark(1, 2, false), true), Ok(true));
-        assert_eq!(watching.on_frame(0, &mark(1, 4, false), false), Ok(false));
-        assert_eq!(watching.on_frame(0, &mark(1, 5, false), true), Ok(false), "until a key frame");
+        let mut comes = |number, mark| comes(&mut watching, number, &mark);
+        assert_eq!(comes(1, mark(1, 0, false)), Ok(false), "it begins with a key frame");
+        assert_eq!(comes(2, mark(1, 1, true)), Ok(true));
+        assert_eq!(comes(3, mark(1, 2, false)), Ok(true));
+        assert_eq!(comes(5, mark(1, 4, false)), Ok(false), "something is missing");
+        assert_eq!(comes(6, mark(1, 5, false)), Ok(false), "until a key frame");
+        assert_eq!(comes(7, mark(1, 6, true)), Ok(true));
+        assert!(comes(8, mark(1, 8, false)).is_err(), "something was left out");
+        assert!(comes(9, mark(1, 7, true)).is_err(), "it is old");
         assert!(watching.asks(STUCK_AFTER) && !watching.asks(STUCK_AFTER));
-        assert_eq!(watching.on_frame(0, &mark(1, 6, true), true), Ok(true));
-        assert!(watching.on_frame(0, &mark(1, 8, false), true).is_err(), "something was left out");
-        assert!(watching.on_frame(0, &mark(1, 7, true), true).is_err(), "it is old");
+    }
+
+    #[test]
+    fn counters_that_do_not_continue_are_told() {
+        let mut watching = Watching::new(0, Kind::Video);
+        let place = |number, contiguous| Place { numbers: number..=number, payload_type: 98, contiguous };
+        assert_eq!(watching.on_frame(0, &mark(1, 0, true), &place(1, true)), Ok(true));
+        assert!(watching.on_frame(0, &mark(1, 1, false), &place(2, false)).is_err());
     }
 }

@@ -51,11 +51,18 @@ impl Oracle {
         let who = super::name(member.person);
         let of = format!("{}'s {:?}", super::name(info.person), info.source);
         let track = track_of(&self.members, &self.tracks, info).map(|(track, _)| track);
+        // Also one that has ended: who leaves is not told of it any more.
+        let is_of = |shown: &TrackId| {
+            let track = self.tracks.get(shown);
+            let owner = track.and_then(|track| self.members.get(&track.owner));
+            track.is_some_and(|track| track.source == info.source)
+                && owner.is_some_and(|owner| (owner.person, owner.life) == (info.person, info.life))
+        };
         let mut complaints = Vec::new();
         match member.showing.slots.get(mid) {
             None => complaints.push(format!("{who} gets {of} in section {mid}, which shows nothing")),
             Some((shown, since)) => {
-                if *shown != track && mark.sent_at > *since {
+                if !shown.as_ref().is_some_and(is_of) && mark.sent_at > *since {
                     complaints.push(format!("{who} gets {of} in section {mid}, which does not show it"));
                 }
             }
