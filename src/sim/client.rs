@@ -20,7 +20,7 @@ use super::codec::{CodecName, Stamp};
 use super::dice::Dice;
 use super::mark::Mark;
 use super::network::Micros;
-use super::plan::{Endpoints, PersonPlan, SECOND};
+use super::plan::{PersonPlan, SECOND};
 use super::sdp::{Numbering, Section};
 use crate::core::command::{Command, Join, Kind, PublicationRequest, Resume, Source};
 use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
@@ -252,13 +252,7 @@ impl std::fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// A new life.
-    pub fn new(
-        seed: u64,
-        now: Now,
-        (person, life): (usize, u32),
-        plan: &PersonPlan,
-        endpoints: Endpoints,
-    ) -> Self {
+    pub fn new(seed: u64, person: usize, life: u32, plan: &PersonPlan) -> Self {
         let mut dice = Dice::of(seed, "endpoint", (person as u64) << 32 | u64::from(life));
         let numbering = Numbering((person as u8).wrapping_add(dice.among(0..2) as u8));
         let muted = plan.sources.iter().filter(|source| source.muted).map(|source| source.source).collect();
@@ -278,7 +272,7 @@ impl Endpoint {
             numbering,
             seed,
             plan: plan.clone(),
-            engine: (endpoints == Endpoints::Engine).then(|| Box::new(Engine::new(now, plan))),
+            engine: None,
             requests: 0,
             sections: Vec::new(),
             slots_wanted: SlotCounts { audio: 1, video: 1 },
@@ -302,6 +296,13 @@ impl Endpoint {
             wall_offset: dice.u64() >> 2,
             dice,
         }
+    }
+
+    /// The same with a whole endpoint for their media, which begins at that moment.
+    #[must_use]
+    pub fn with_engine(mut self, now: Now) -> Self {
+        self.engine = Some(Box::new(Engine::new(now, &self.plan)));
+        self
     }
 
     /// Whether they mean a source of theirs to be muted.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::format::Codec;
+use str0m::format::{Codec, PayloadParams};
 use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
@@ -148,7 +148,7 @@ impl Endpoint {
     }
 
     /// The server's answer.
-    pub(super) fn engine_answered(&mut self, now: Now, sdp: &str, post: &mut Post) {
+    pub(super) fn engine_answered(&mut self, now: Micros, sdp: &str, post: &mut Post) {
         let who = name(self.person);
         let Some(engine) = &mut self.engine else { return };
         let Some((_, pending)) = engine.pending.take() else { return };
@@ -173,7 +173,8 @@ impl Endpoint {
             sender.published =
                 matches!(role, Some(Role::Publish { .. })) && offered == Some(Direction::SendOnly);
         }
-        self.engine_steps(now, Input::Timeout(now.instant), post);
+        // It has something to do at once.
+        engine.deadline = now;
     }
 
     /// A datagram came.
@@ -210,10 +211,8 @@ impl Endpoint {
             let writer = writer.and_then(|(mid, _)| engine.rtc.writer(mid));
             let (Some(writer), Some(frequency)) = (writer, frequency) else { continue };
             let wanted = codec_of(codec);
-            let pt = writer
-                .payload_params()
-                .find(|params| params.spec().codec == wanted)
-                .map(|params| params.pt());
+            let pt =
+                writer.payload_params().find(|params| params.spec().codec == wanted).map(PayloadParams::pt);
             let Some(pt) = pt else { continue };
             let time = MediaTime::new(u64::from(timestamp), frequency);
             if let Err(error) = writer.write(pt, now.instant, time, mark.write(codec, length)) {

@@ -1,6 +1,6 @@
 //! What an endpoint says and hears over signalling: joining, offers and answers, subscriptions, coming back.
 
-use super::{Asked, Endpoint, KnownTrack, Now, Out, Post, Sender, Signal, Viewing, certificate};
+use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Resume, Source};
 use crate::core::event::{
     ClosingReason, Event, Joined, ParticipantInfo, RefusalCode, Resumed, SlotCounts, SlotMap, TrackInfo,
@@ -253,7 +253,7 @@ impl Endpoint {
     }
 
     /// Something was said to them.
-    pub fn on_event(&mut self, now: Now, event: Event, post: &mut Post) {
+    pub fn on_event(&mut self, now: Micros, event: Event, post: &mut Post) {
         match event {
             Event::Joined(request, joined) => {
                 self.replied(request.as_ref(), post);
@@ -277,7 +277,7 @@ impl Endpoint {
                 if self.engine.is_some() {
                     self.engine_answered(now, &sdp, post);
                 } else {
-                    self.on_answer(now.micros, &sdp);
+                    self.on_answer(now, &sdp);
                 }
                 if self.offer_again {
                     self.offer(post);

@@ -11,7 +11,7 @@ use crate::core::input::{Input, Path, Transport};
 use crate::sim::client::{Endpoint, FLIGHT, Signal, What};
 use crate::sim::deed::Deed;
 use crate::sim::network::{Micros, server_address};
-use crate::sim::plan::SECOND;
+use crate::sim::plan::{Endpoints, SECOND};
 use crate::wire::stun;
 
 /// Something that happens.
@@ -147,7 +147,9 @@ impl World<'_> {
         person.breaks = None;
         person.woken_at = None;
         person.connection = Some(index as u64 * 1000 + person.connections);
-        person.endpoint = Some(Endpoint::new(seed, now, (index, person.lives), plan, endpoints));
+        let endpoint = Endpoint::new(seed, index, person.lives, plan);
+        let whole = endpoints == Endpoints::Engine;
+        person.endpoint = Some(if whole { endpoint.with_engine(now) } else { endpoint });
         self.relocate(index);
         self.with(index, |endpoint, _, post| endpoint.join(&room, post));
     }
@@ -200,25 +202,23 @@ impl World<'_> {
             let (bytes, what) = (bytes.clone(), what.clone());
             person.overheard.insert(0, Overheard { from, life, number, bytes, what });
         }
-        match (what, session) {
+        // Of what the network brings twice, the first that the server hears counts: one may come from an address that has
+        // not passed a check, the other after it has.
+        let heard = match (what, session) {
             (What::Check { ufrag }, _) => {
                 if let Some(message) = stun::peek(&bytes) {
                     self.oracle.fed_check(ufrag, message.transaction, from);
                 }
+                false
             }
-            // Of what the network brings twice, the first that the server hears counts: one may come from an address that
-            // has not passed a check, the other after it has.
             (What::Rtp(sent), Some(session)) if !copy => {
-                if self.oracle.fed_rtp(self.now, session, from, sent, &self.post.streams) {
-                    self.reached.insert(number);
-                }
+                self.oracle.fed_rtp(self.now, session, from, sent, &self.post.streams)
             }
-            (What::Rtcp(lost), Some(session)) if !copy => {
-                if self.oracle.fed_rtcp(self.now, session, from, lost) {
-                    self.reached.insert(number);
-                }
-            }
-            _ => {}
+            (What::Rtcp(lost), Some(session)) if !copy => self.oracle.fed_rtcp(self.now, session, from, lost),
+            _ => false,
+        };
+        if heard {
+            self.reached.insert(number);
         }
         let path = Path { transport: Transport::Udp, local: server_address(), remote: from };
         self.feed(Input::Datagram { path, bytes: &mut bytes });

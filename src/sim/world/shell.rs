@@ -197,7 +197,7 @@ impl World<'_> {
             self.oracle.complain(self.now, "the newer of two connections was closed");
             return;
         }
-        self.with(index, |endpoint, now, post| endpoint.on_event(now, event, post));
+        self.with(index, |endpoint, now, post| endpoint.on_event(now.micros, event, post));
         let now = self.now;
         let Some(person) = self.person(index) else { return };
         if person.endpoint.as_ref().is_some_and(|endpoint| endpoint.closed) {

@@ -98,8 +98,9 @@ impl World<'_> {
             let slot = map.slots.iter().find(|slot| slot.track.is_some_and(|(shown, _)| shown == track));
             if viewer.room.cannot.contains(&track) {
                 let waits = map.waiting.iter().any(|(waits, _)| *waits == track);
-                // Before anything came, the first codec of the offer is expected: an engine has an order of its own.
-                let known = self.plan.endpoints == Endpoints::Own || sender.has_begun();
+                // Before anything was heard, the first codec of the offer is expected: an engine has an order of its own.
+                let heard = sender.has_begun() && !publisher.is_muted(source);
+                let known = self.plan.endpoints == Endpoints::Own || heard;
                 if known && viewer.receives_everywhere(sender.plan.codec) && slot.is_none() && !waits {
                     complaints.push(format!("{who} was told that {what} cannot be received"));
                 }
