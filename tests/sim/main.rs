@@ -39,10 +39,11 @@ fn with_engines(seed: u64) -> Plan {
 
 #[test]
 fn with_whole_endpoints_of_others_nothing_goes_wrong_either() {
-    let halves = [0..20, 20..40].map(|seeds| {
+    // 334 and 542: a check was not noted where a flight of the handshake left with its answer, and could be replayed.
+    let halves = [[0..20, 334..335], [20..40, 542..543]].map(|seeds| {
         thread::spawn(move || {
             let base = Instant::now();
-            let played = seeds.map(|seed| (seed, run(&with_engines(seed), base)));
+            let played = seeds.into_iter().flatten().map(|seed| (seed, run(&with_engines(seed), base)));
             let faults = played.filter(|(_, outcome)| !outcome.complaints.is_empty());
             let told = faults.map(|(seed, outcome)| {
                 let again =

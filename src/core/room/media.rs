@@ -70,8 +70,9 @@ impl Room {
         let before = outbox.transmits();
         self.participants[from.0].session.handle_stun(now, path.transport, path.remote, bytes);
         self.carry_out_effects(now, from, Some(path), outbox);
-        // The engine answers a check only if its credentials are right.
-        let answered = outbox.transmits() > before && outbox.last_is_binding_success(path);
+        // The engine answers a check only if its credentials are right. Flights of the handshake may follow the answer, if
+        // they have waited for a way.
+        let answered = outbox.answers_check(before, path, transaction);
         if is_check && answered && !is_repeated {
             outbox.outputs.push(RoomOutput::BindPath(from, path));
             let Some(participant) = self.participants.get_mut(from.0) else { return };
