@@ -116,6 +116,8 @@ struct Track {
     alive: bool,
     stream: Option<u32>,
     codec: Option<CodecName>,
+    /// The first packet in that codec.
+    codec_from: u32,
     /// When its stream, codec or mute changed last.
     changed_at: Micros,
     fed_at: Micros,
@@ -295,10 +297,11 @@ impl Oracle {
                     return;
                 }
                 member.showing.paused(now, *track, *paused);
-                if *paused {
-                    member.paused.insert(*track);
-                } else {
-                    member.paused.remove(track);
+                let changed =
+                    if *paused { member.paused.insert(*track) } else { member.paused.remove(track) };
+                // Who lost the message before may ask for what is so already.
+                if !changed {
+                    return;
                 }
                 let mids: Vec<String> = member
                     .map
@@ -443,6 +446,7 @@ impl Track {
             alive: true,
             stream: None,
             codec: None,
+            codec_from: 0,
             changed_at: now,
             fed_at: 0,
             run_since: now,

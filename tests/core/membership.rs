@@ -197,7 +197,7 @@ fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
         Recorded::Datagram(path, bytes) if path.remote == bens && bytes[0] == 0 => Some(bytes.clone()),
         _ => None,
     });
-    let path = strait::core::input::Path {
+    let path = Path {
         transport: strait::core::input::Transport::Udp,
         local: crate::world::server_address(),
         remote: "10.66.6.6:666".parse().expect("address"),
@@ -298,7 +298,7 @@ fn garbage_from_strangers_and_from_a_participants_own_address_changes_nothing() 
         }
         let remote =
             if round % 2 == 0 { world.clients[0].address } else { "10.7.7.7:7".parse().expect("address") };
-        let path = strait::core::input::Path {
+        let path = Path {
             transport: strait::core::input::Transport::Udp,
             local: crate::world::server_address(),
             remote,

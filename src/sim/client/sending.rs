@@ -20,7 +20,7 @@ use crate::wire::rtp_extensions::ExtensionBlock;
 const KEPT: usize = 400;
 /// An encoder makes no two key frames within this time, µs.
 const KEY_INTERVAL: Micros = 300_000;
-/// Packets that name their section, at least; browsers do it until the first receiver report.
+/// Packets that name their section, at least; and all, as browsers do it, until the first receiver report.
 const NAMED_PACKETS: u32 = 60;
 
 /// What everybody knows of a stream in a world; for the checks, not for the server.
@@ -80,6 +80,8 @@ pub struct Sender {
     pub wants_key: bool,
     /// Nothing is sent until then.
     pub pauses_until: Micros,
+    /// The server has reported on the stream: it knows whose it is.
+    pub reported: bool,
     stream: Option<u32>,
     next_at: Micros,
     began: Micros,
@@ -111,6 +113,7 @@ impl Sender {
             published: false,
             wants_key: true,
             pauses_until: 0,
+            reported: false,
             stream: None,
             next_at: 0,
             began: 0,
@@ -171,6 +174,7 @@ impl Sender {
         self.ssrcs = (self.dice.u32(), self.dice.u32());
         self.index = self.dice.among(0..0x8000) as u32;
         self.stream = None;
+        self.reported = false;
         self.kept.clear();
         self.choose_counters();
         self.wants_key = true;
@@ -214,7 +218,7 @@ impl Sender {
             self.index += 1;
             let payload = codec::write_payload(self.ids, &stamp, self.plan.bytes);
             self.octets = self.octets.wrapping_add(payload.len() as u32);
-            self.write(now, &stamp, &payload, None, wire, post);
+            self.write(&stamp, &payload, None, wire, post);
             self.kept.push_back(Kept { stamp, payload });
         }
         while self.kept.len() > KEPT {
@@ -281,7 +285,6 @@ impl Sender {
     /// Writes one packet, or as `repeats` its retransmission.
     fn write(
         &self,
-        now: Micros,
         stamp: &Stamp,
         payload: &[u8],
         repeats: Option<u32>,
@@ -293,10 +296,7 @@ impl Sender {
         let transport = *wire.transport_sequence;
         block.push(numbering.transport_cc(), &wire.transport_sequence.to_be_bytes());
         *wire.transport_sequence = wire.transport_sequence.wrapping_add(1);
-        if repeats.is_some()
-            || stamp.index.wrapping_sub(self.first_index) < NAMED_PACKETS
-            || now < self.began + 3_000_000
-        {
+        if repeats.is_some() || stamp.index.wrapping_sub(self.first_index) < NAMED_PACKETS || !self.reported {
             block.push(numbering.mid(), self.mid.to_string().as_bytes());
         }
         if let Some(descriptor) = codec::dependency_descriptor(stamp) {
@@ -327,7 +327,7 @@ impl Sender {
     }
 
     /// Sends again what is asked for.
-    pub fn repeat(&mut self, now: Micros, lost: &[u16], wire: &mut Wire<'_>, post: &mut Post) {
+    pub fn repeat(&mut self, lost: &[u16], wire: &mut Wire<'_>, post: &mut Post) {
         if self.plan.codec == CodecName::Opus || !self.published {
             return;
         }
@@ -335,7 +335,7 @@ impl Sender {
             let Some(kept) = self.kept.iter().rev().find(|kept| kept.stamp.index as u16 == *sequence) else {
                 continue;
             };
-            self.write(now, &kept.stamp, &kept.payload, Some(self.rtx_index), wire, post);
+            self.write(&kept.stamp, &kept.payload, Some(self.rtx_index), wire, post);
             self.rtx_index += 1;
         }
     }

@@ -154,10 +154,16 @@ impl Oracle {
                 return;
             }
             (track.stream, track.changed_at, track.run_since) = (Some(stamp.stream), now, now);
+            track.codec_from = 0;
             self.lose_sync_of(now, id);
         }
         let Some(track) = self.tracks.get_mut(&id) else { return };
         if track.codec != Some(stamp.codec) {
+            // What comes late of the codec before does not bring it back.
+            if track.codec.is_some() && (sent.recovered || stamp.index < track.codec_from) {
+                return;
+            }
+            track.codec_from = stamp.index;
             (track.codec, track.changed_at, track.run_since) = (Some(stamp.codec), now, now);
             track.touched = true;
         }
