@@ -47,38 +47,6 @@ const KNOWN: &[(&str, u64)] = &[
     ("panics", 2),
 ];
 
-/// Which world with whole endpoints shows which bug: those that whoever gets the packets can see. Such worlds are not
-/// exact: in these nothing depends on it.
-const KNOWN_WITH_ENGINES: &[(&str, u64)] = &[
-    ("sequence-off-by-one", 4),
-    ("keyframe-not-awaited", 4),
-    ("keyframe-request-forgotten", 0),
-    ("mute-ignored", 2),
-    ("pause-ignored", 16),
-    ("wrong-track-in-slot-map", 0),
-    ("timer-dropped", 0),
-];
-
-#[test]
-fn whole_endpoints_show_what_they_can_see() {
-    let mut missed = Vec::new();
-    for (name, seed) in KNOWN_WITH_ENGINES {
-        let mutation = Mutation::ALL.iter().find(|mutation| mutation.name() == *name);
-        let plan = Plan::of(*seed).with_engines();
-        choose(Some(*mutation.expect("a bug of that name")));
-        let ill = run(&plan, Instant::now()).complaints;
-        choose(None);
-        if ill.is_empty() {
-            missed.push(format!("{name} with seed {seed}"));
-        }
-    }
-    assert!(
-        missed.is_empty(),
-        "not found: {}; search with strait sim --endpoints engine --mutation",
-        missed.join(", ")
-    );
-}
-
 #[test]
 fn each_bug_that_is_put_in_is_found() {
     // A panic that is put in is caught by the core; nobody has to read of it.

@@ -160,7 +160,7 @@ impl Oracle {
         let Some(track) = self.tracks.get_mut(&id) else { return };
         if track.codec != Some(stamp.codec) {
             // What comes late of the codec before does not bring it back.
-            if track.codec.is_some() && (sent.recovered || stamp.index < track.codec_from) {
+            if track.codec.is_some() && stamp.index < track.codec_from {
                 return;
             }
             track.codec_from = stamp.index;
