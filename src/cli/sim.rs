@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::failure::Failure;
+use crate::sim::plan::Endpoints;
 use crate::sim::shrink::{kind_of, shrink};
 use crate::sim::{Cut, Outcome, Plan, Recorded, run_recorded, run_twice};
 use crate::trace::{EndOfTrace, Header, TraceWriter};
@@ -23,6 +24,9 @@ pub(super) struct SimArgs {
     /// Play the world of this seed, and describe it
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// What people's endpoints are made of: own, which is exact, or engine: whole str0m endpoints
+    #[arg(long, value_name = "WHICH", default_value = "own", value_parser = endpoints)]
+    endpoints: Endpoints,
     /// Leave parts out of the world, as --shrink says it
     #[arg(long, value_name = "CUT", requires = "seed")]
     cut: Option<Cut>,
@@ -39,8 +43,24 @@ pub(super) struct SimArgs {
     #[arg(long, value_name = "NAME")]
     mutation: Option<String>,
     /// Measure instead: simulated seconds in a second, for rooms of 2, 5 and 50
-    #[arg(long, conflicts_with_all = ["seed", "seeds", "shrink", "mutation", "jobs"])]
+    #[arg(long, conflicts_with_all = ["seed", "seeds", "shrink", "mutation", "jobs", "endpoints"])]
     measure: bool,
+}
+
+impl SimArgs {
+    /// The world of a seed.
+    fn plan(&self, seed: u64) -> Plan {
+        let plan = Plan::of(seed);
+        if self.endpoints == Endpoints::Engine { plan.with_engines() } else { plan }
+    }
+}
+
+fn endpoints(text: &str) -> Result<Endpoints, String> {
+    match text {
+        "own" => Ok(Endpoints::Own),
+        "engine" => Ok(Endpoints::Engine),
+        _ => Err("use own or engine".to_owned()),
+    }
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
@@ -98,7 +118,7 @@ fn mutate(name: Option<&str>) -> Result<(), Failure> {
 
 /// One world, in full.
 fn one(args: &SimArgs, seed: u64) -> Result<(), Failure> {
-    let whole = Plan::of(seed);
+    let whole = args.plan(seed);
     let mut cut = args.cut.clone().unwrap_or_default();
     let mut plan = cut.of(&whole);
     let mut outcome = play(&plan);
@@ -114,7 +134,7 @@ fn one(args: &SimArgs, seed: u64) -> Result<(), Failure> {
     } else {
         let mut message = format!("the world of seed {seed} fails");
         if args.trace.is_none() {
-            let again = command(seed, &cut, args.mutation.as_deref());
+            let again = command(args, seed, &cut);
             message += &format!("; {again}");
         }
         Err(Failure::other(message))
@@ -148,10 +168,13 @@ fn smaller(plan: &Plan, outcome: &Outcome) -> (Cut, Plan, Outcome) {
 }
 
 /// How to play a world again and look into it.
-fn command(seed: u64, cut: &Cut, mutation: Option<&str>) -> String {
+fn command(args: &SimArgs, seed: u64, cut: &Cut) -> String {
+    let endpoints = if args.endpoints == Endpoints::Engine { " --endpoints engine" } else { "" };
     let cut = if cut.is_empty() { String::new() } else { format!(" --cut {cut}") };
-    let mutation = mutation.map(|name| format!(" --mutation {name}")).unwrap_or_default();
-    format!("play it again, with a trace: strait sim --seed {seed}{cut}{mutation} --trace {seed}.trace")
+    let mutation = args.mutation.as_ref().map(|name| format!(" --mutation {name}")).unwrap_or_default();
+    format!(
+        "play it again, with a trace: strait sim --seed {seed}{endpoints}{cut}{mutation} --trace {seed}.trace"
+    )
 }
 
 /// A world, and what came of it, for a person.
@@ -221,12 +244,24 @@ mod tests {
 
     #[test]
     fn the_command_that_plays_a_world_again_names_all_that_makes_it() {
+        let mut args = SimArgs {
+            seeds: 0..1,
+            seed: Some(42),
+            endpoints: Endpoints::Engine,
+            cut: None,
+            jobs: 1,
+            shrink: false,
+            trace: None,
+            mutation: Some("mute-ignored".to_owned()),
+            measure: false,
+        };
         let cut: Cut = "people=A,exact".parse().unwrap();
         assert_eq!(
-            command(42, &cut, Some("mute-ignored")),
-            "play it again, with a trace: strait sim --seed 42 --cut people=A,exact --mutation mute-ignored \
-             --trace 42.trace"
+            command(&args, 42, &cut),
+            "play it again, with a trace: strait sim --seed 42 --endpoints engine --cut people=A,exact \
+             --mutation mute-ignored --trace 42.trace"
         );
-        assert!(command(42, &Cut::default(), None).ends_with("strait sim --seed 42 --trace 42.trace"));
+        (args.endpoints, args.mutation) = (Endpoints::Own, None);
+        assert!(command(&args, 42, &Cut::default()).ends_with("strait sim --seed 42 --trace 42.trace"));
     }
 }

@@ -91,12 +91,11 @@ impl Outbox {
         self.entries.len()
     }
 
-    /// Whether the datagram written last answers a connectivity check that came by that path.
-    pub fn last_is_binding_success(&self, path: Path) -> bool {
-        self.entries.last().is_some_and(|entry| {
-            entry.path == path
-                && stun::peek(&self.arena[entry.range.clone()])
-                    .is_some_and(|message| message.is_binding_success())
+    /// Whether one of the datagrams from the `first` on answers that connectivity check, by the path that it came by.
+    pub fn answers_check(&self, first: usize, path: Path, transaction: [u8; 12]) -> bool {
+        self.transmits_from(first).any(|(to, _, bytes)| {
+            let answer = stun::peek(bytes).filter(stun::StunPeek::is_binding_success);
+            to == path && answer.is_some_and(|answer| answer.transaction == transaction)
         })
     }
 

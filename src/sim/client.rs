@@ -1,10 +1,12 @@
 //! Client: somebody in a world, as the server meets them: signalling, connectivity checks, a stand-in for the DTLS
 //! handshake, SRTP both ways. One [`Endpoint`] is one life: whoever joins again is a new participant.
 
+mod engine;
 mod media;
 mod sending;
 mod signalling;
 mod viewing;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -12,12 +14,15 @@ use std::time::Instant;
 pub use sending::{Sender, StreamInfo};
 pub use viewing::Viewing;
 
+use engine::Engine;
+
 use super::codec::{CodecName, Stamp};
 use super::dice::Dice;
+use super::mark::Mark;
 use super::network::Micros;
 use super::plan::{PersonPlan, SECOND};
 use super::sdp::{Numbering, Section};
-use crate::core::command::{Command, Join, Kind, Resume, Source};
+use crate::core::command::{Command, Join, Kind, PublicationRequest, Resume, Source};
 use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::input::{DtlsEvent, SrtpProfile};
@@ -60,6 +65,8 @@ pub enum What {
     Rtp(Sent),
     /// Reports and requests: lost packets by stream.
     Rtcp(Vec<(u32, Vec<u16>)>),
+    /// What only a whole endpoint and the server can read.
+    Sealed,
     /// Noise.
     Garbage,
 }
@@ -89,6 +96,15 @@ pub enum Out {
     Signal(u64, Signal),
 }
 
+/// A frame that a whole endpoint put together.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// In which section.
+    pub mid: String,
+    /// Which it is.
+    pub mark: Mark,
+}
+
 /// What clients leave for their world to carry out.
 #[derive(Debug, Default)]
 pub struct Post {
@@ -96,6 +112,8 @@ pub struct Post {
     pub streams: Vec<StreamInfo>,
     /// What is to be sent.
     pub out: Vec<Out>,
+    /// What whole endpoints put together.
+    pub seen: Vec<Seen>,
     /// What must not be.
     pub complaints: Vec<String>,
 }
@@ -219,11 +237,15 @@ pub struct Endpoint {
     seed: u64,
     plan: PersonPlan,
     dice: Dice,
+    /// Their media, if it is a whole endpoint of somebody else's making.
+    engine: Option<Box<Engine>>,
     requests: u64,
     sections: Vec<Section>,
     slots_wanted: SlotCounts,
     version: u64,
     offer_again: bool,
+    /// What the last offer was to publish.
+    offered: Vec<PublicationRequest>,
     muted: BTreeSet<Source>,
     /// They go on sending while muted: a client that does not keep its word.
     stubborn: bool,
@@ -273,11 +295,13 @@ impl Endpoint {
             numbering,
             seed,
             plan: plan.clone(),
+            engine: None,
             requests: 0,
             sections: Vec::new(),
             slots_wanted: SlotCounts { audio: 1, video: 1 },
             version: 0,
             offer_again: false,
+            offered: Vec::new(),
             muted,
             stubborn: dice.percent(30),
             own_tracks: BTreeMap::new(),
@@ -295,6 +319,13 @@ impl Endpoint {
             wall_offset: dice.u64() >> 2,
             dice,
         }
+    }
+
+    /// The same with a whole endpoint for their media, which begins at that moment.
+    #[must_use]
+    pub fn with_engine(mut self, now: Now) -> Self {
+        self.engine = Some(Box::new(Engine::new(now, &self.plan)));
+        self
     }
 
     /// Whether they mean a source of theirs to be muted.
@@ -322,6 +353,10 @@ impl Endpoint {
         if self.closed {
             return None;
         }
+        if let Some(engine) = &self.engine {
+            let media = self.senders.iter().filter_map(Sender::due).filter(|_| self.connected);
+            return media.chain([engine.deadline()]).min();
+        }
         let mut at = self.check_at.into_iter().chain(self.hello_at).min();
         if self.connected {
             let media = self.senders.iter().filter_map(Sender::due);
@@ -335,6 +370,9 @@ impl Endpoint {
     pub fn wake(&mut self, now: Now, post: &mut Post) {
         if self.closed {
             return;
+        }
+        if self.engine.is_some() {
+            return self.engine_wakes(now, post);
         }
         if self.check_at.is_some_and(|at| at <= now.micros) {
             self.check(now.micros, post);

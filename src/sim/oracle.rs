@@ -7,6 +7,7 @@
 mod due;
 mod egress;
 mod feedback;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use std::net::SocketAddr;
 use super::client::StreamInfo;
 use super::codec::{CodecName, Counters, Stamp};
 use super::network::Micros;
-use super::plan::{PersonPlan, SECOND, name, seconds};
+use super::plan::{Endpoints, PersonPlan, SECOND, name, seconds};
 use super::sdp::{Answer, Numbering};
 use crate::core::command::{Command, Kind, Source};
 use crate::core::event::{Event, SlotMap};
@@ -103,6 +104,7 @@ struct Member {
     /// They were told that they have left.
     left: bool,
     arrivals: feedback::Arrivals,
+    showing: whole::Showing,
 }
 
 /// A published track.
@@ -114,6 +116,8 @@ struct Track {
     alive: bool,
     stream: Option<u32>,
     codec: Option<CodecName>,
+    /// The first packet in that codec.
+    codec_from: u32,
     /// When its stream, codec or mute changed last.
     changed_at: Micros,
     fed_at: Micros,
@@ -161,6 +165,8 @@ pub struct Oracle {
     clocks: BTreeMap<u64, i64>,
     /// How much later than it should something may be.
     slack: Micros,
+    /// Of packets of whole endpoints only their ways are seen.
+    endpoints: Endpoints,
     /// Packets forwarded in all.
     pub forwarded: u64,
     /// Packets repeated in all.
@@ -177,7 +183,7 @@ impl std::fmt::Debug for Oracle {
 
 impl Oracle {
     /// Of a world whose server is that much late at most.
-    pub fn new(slack: Micros) -> Self {
+    pub fn new(slack: Micros, endpoints: Endpoints) -> Self {
         Self {
             complaints: Vec::new(),
             members: BTreeMap::new(),
@@ -193,6 +199,7 @@ impl Oracle {
             gone_now: BTreeSet::new(),
             clocks: BTreeMap::new(),
             slack,
+            endpoints,
             forwarded: 0,
             repeated: 0,
             keyframes_asked: 0,
@@ -241,6 +248,7 @@ impl Oracle {
             touched: true,
             left: false,
             arrivals: feedback::Arrivals::new(),
+            showing: whole::Showing::default(),
         };
         self.members.insert(session, member);
     }
@@ -288,10 +296,12 @@ impl Oracle {
                 if !member.wants(*track) {
                     return;
                 }
-                if *paused {
-                    member.paused.insert(*track);
-                } else {
-                    member.paused.remove(track);
+                member.showing.paused(now, *track, *paused);
+                let changed =
+                    if *paused { member.paused.insert(*track) } else { member.paused.remove(track) };
+                // Who lost the message before may ask for what is so already.
+                if !changed {
+                    return;
                 }
                 let mids: Vec<String> = member
                     .map
@@ -306,6 +316,7 @@ impl Oracle {
             Command::Subscribe(track) => {
                 if !member.wants(*track) {
                     member.paused.remove(track);
+                    member.showing.paused(now, *track, false);
                 }
                 member.unsubscribed.remove(track);
                 member.subscribed.insert(*track);
@@ -314,6 +325,7 @@ impl Oracle {
                 member.subscribed.remove(track);
                 member.unsubscribed.insert(*track);
                 member.paused.remove(track);
+                member.showing.paused(now, *track, false);
                 member.map.retain(|_, shown| shown.0 != *track);
             }
             Command::Offer { .. } | Command::Data { .. } | Command::Leave => {}
@@ -381,6 +393,7 @@ impl Oracle {
 
     fn mapped(&mut self, now: Micros, session: u64, map: &SlotMap) {
         let Some(member) = self.members.get_mut(&session) else { return };
+        member.showing.mapped(now, map);
         let mut new = BTreeMap::new();
         for slot in &map.slots {
             if let Some(shown) = slot.track {
@@ -433,6 +446,7 @@ impl Track {
             alive: true,
             stream: None,
             codec: None,
+            codec_from: 0,
             changed_at: now,
             fed_at: 0,
             run_since: now,

@@ -15,6 +15,19 @@ pub const SECOND: Micros = 1_000_000;
 /// up after six seconds, and what then gets their slots has to flow for two.
 pub const CALM: Micros = 9 * SECOND;
 
+/// After the same with whole endpoints: their handshakes take seconds to come again.
+pub const CALM_OF_ENGINES: Micros = 20 * SECOND;
+
+/// What people's endpoints are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Endpoints {
+    /// A small one of our own, exact to the bit.
+    #[default]
+    Own,
+    /// Whole str0m endpoints, which know nothing of our media code.
+    Engine,
+}
+
 /// A track that somebody publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePlan {
@@ -80,6 +93,8 @@ pub struct Plan {
     pub heals_at: Micros,
     /// How long a room outlives its last participant, µs.
     pub empty_timeout: Micros,
+    /// What everybody's endpoint is made of.
+    pub endpoints: Endpoints,
 }
 
 impl Plan {
@@ -102,9 +117,37 @@ impl Plan {
             early_calls: dice.percent(20),
             heals_at,
             empty_timeout: dice.pick(&[0, 0, 2 * SECOND]),
+            endpoints: Endpoints::Own,
         };
         plan.steps = Deed::draw_all(&mut dice, &plan).into_iter().enumerate().collect();
         plan
+    }
+
+    /// The same world with whole endpoints, and without what these cannot be made to do.
+    pub fn with_engines(mut self) -> Self {
+        self.endpoints = Endpoints::Engine;
+        // What makes a frame of AV1 look like one is more than a mark can bear.
+        let known = |codec: &mut CodecName| {
+            if *codec == CodecName::Av1 {
+                *codec = CodecName::Vp8;
+            }
+        };
+        for person in self.people.iter_mut().flatten() {
+            person.uneven_sections = false;
+            person.receives.retain(|codec| *codec != CodecName::Av1);
+            for source in &mut person.sources {
+                known(&mut source.codec);
+                // Whoever can send a codec can receive it.
+                if source.codec != CodecName::Opus && !person.receives.contains(&source.codec) {
+                    person.receives.push(source.codec);
+                }
+            }
+        }
+        let is_done = |deed: &Deed| {
+            !matches!(deed, Deed::Leap(..) | Deed::NewStream(_) | Deed::SwitchCodec(..) | Deed::HelloAgain)
+        };
+        self.steps.retain(|(_, step)| is_done(&step.deed));
+        self
     }
 
     /// A room of that many people who send sound and pictures over good networks, and do nothing else.
@@ -129,7 +172,8 @@ impl Plan {
 
     /// When everybody leaves.
     pub fn ends_at(&self) -> Micros {
-        self.heals_at + CALM
+        let calm = if self.endpoints == Endpoints::Engine { CALM_OF_ENGINES } else { CALM };
+        self.heals_at + calm
     }
 
     /// The world in words.

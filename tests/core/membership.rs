@@ -6,7 +6,8 @@ use strait::core::command::Source::{Camera, Microphone};
 use strait::core::command::{Command, Lifeline};
 use strait::core::event::{ClosingReason, Event, LeaveReason, RefusalCode};
 use strait::core::ids::ConnectionId;
-use strait::core::input::AdminCommand;
+use strait::core::input::{AdminCommand, Path};
+use strait::wire::stun::peek;
 
 use crate::world::{Recorded, World};
 use crate::{call, show};
@@ -196,7 +197,7 @@ fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
         Recorded::Datagram(path, bytes) if path.remote == bens && bytes[0] == 0 => Some(bytes.clone()),
         _ => None,
     });
-    let path = strait::core::input::Path {
+    let path = Path {
         transport: strait::core::input::Transport::Udp,
         local: crate::world::server_address(),
         remote: "10.66.6.6:666".parse().expect("address"),
@@ -297,7 +298,7 @@ fn garbage_from_strangers_and_from_a_participants_own_address_changes_nothing() 
         }
         let remote =
             if round % 2 == 0 { world.clients[0].address } else { "10.7.7.7:7".parse().expect("address") };
-        let path = strait::core::input::Path {
+        let path = Path {
             transport: strait::core::input::Transport::Udp,
             local: crate::world::server_address(),
             remote,
@@ -333,4 +334,30 @@ fn who_lives_by_their_media_path_stays_while_it_does_and_no_longer() {
     world.clients[studio].unplugged = true;
     world.run(Duration::from_secs(60));
     assert_eq!(left(&world, 0), [LeaveReason::Timeout]);
+}
+
+#[test]
+fn a_check_that_somebody_saw_pass_and_sends_again_from_elsewhere_changes_nothing() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let elsewhere = "10.66.6.6:666".parse().expect("an address");
+    let again = world.record.iter().filter_map(|(_, input)| match input {
+        Recorded::Datagram(path, bytes)
+            if peek(bytes).is_some_and(|message| message.is_binding_request()) =>
+        {
+            Some(Recorded::Datagram(Path { remote: elsewhere, ..*path }, bytes.clone()))
+        }
+        _ => None,
+    });
+    let again: Vec<Recorded> = again.collect();
+    assert!(again.len() >= 4, "{} checks", again.len());
+    let before = world.outputs.len();
+    for check in again {
+        world.input(check);
+        world.settle();
+    }
+    show(&mut world, 0, Camera, 5);
+    let strayed = |output: &&Vec<u8>| String::from_utf8_lossy(output).contains("10.66.6.6");
+    assert_eq!(world.outputs[before..].iter().filter(strayed).count(), 0, "nothing goes there");
+    let camera = world.clients[0].track(Camera);
+    assert_eq!(world.clients[1].received_of(camera).len(), 5);
 }

@@ -12,8 +12,8 @@ use signal_hook::flag;
 
 use super::{SimArgs, command, mutate, now, play, print, report, smaller};
 use crate::cli::failure::Failure;
+use crate::sim::Outcome;
 use crate::sim::plan::SECOND;
-use crate::sim::{Outcome, Plan};
 
 /// How often progress is shown on a terminal, and elsewhere.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Failure> {
                 let _ = mutate(args.mutation.as_deref());
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= args.seeds.end || tell.send((seed, play(&Plan::of(seed)))).is_err() {
+                    if seed >= args.seeds.end || tell.send((seed, play(&args.plan(seed)))).is_err() {
                         break;
                     }
                 }
@@ -109,18 +109,14 @@ impl Tally {
         if self.failed.len() > SHOWN_MAX {
             return;
         }
-        let plan = Plan::of(seed);
+        let plan = args.plan(seed);
         let (cut, plan, outcome) = if args.shrink && !in_a_hurry {
             // Made smaller with the same bug put in.
             smaller(&plan, outcome)
         } else {
             (crate::sim::Cut::default(), plan, outcome.clone())
         };
-        print(&format!(
-            "{}  {}\n\n",
-            report(seed, &cut, &plan, &outcome),
-            command(seed, &cut, args.mutation.as_deref())
-        ));
+        print(&format!("{}  {}\n\n", report(seed, &cut, &plan, &outcome), command(args, seed, &cut)));
     }
 }
 

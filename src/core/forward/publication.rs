@@ -98,8 +98,9 @@ pub struct Publication {
     pub keyframes: KeyframeRequests,
     /// Who shows it where.
     pub viewers: Vec<Viewer>,
-    /// Packets of this batch, by index, not yet forwarded.
+    /// Packets of this batch, by index and in its order, not yet forwarded.
     pub pending: Vec<u64>,
+    pending_bytes: usize,
     /// The last sender report.
     pub report: Option<SourceReport>,
     /// What came in.
@@ -158,6 +159,7 @@ impl Publication {
             keyframes: KeyframeRequests::default(),
             viewers: Vec::new(),
             pending: Vec::new(),
+            pending_bytes: 0,
             report: None,
             counters: StreamCounters::default(),
             noted: StreamCounters::default(),
@@ -201,7 +203,7 @@ impl Publication {
             self.keyframes.want();
         }
         if muted {
-            self.pending.clear();
+            self.clear_pending();
         }
         self.muted = muted;
     }
@@ -263,8 +265,23 @@ impl Publication {
             return Arrived::Dropped;
         }
         let first = self.pending.is_empty();
-        self.pending.push(index);
+        // In the stream's order, whatever order the batch was read in: what follows a key frame that came late can then be
+        // shown with it, and the network's reordering ends here as far as that costs no time.
+        let place = self.pending.iter().rposition(|other| *other < index).map_or(0, |before| before + 1);
+        self.pending.insert(place, index);
+        self.pending_bytes += arrival.extensions.as_bytes().len() + arrival.payload.len();
         Arrived::Pending { first, codec_changed }
+    }
+
+    /// Whether what is pending must be forwarded before more comes, which might push it out of the cache.
+    pub fn is_brimful(&self) -> bool {
+        self.cache.is_half_of_it(self.pending.len(), self.pending_bytes)
+    }
+
+    /// What was pending is not to be forwarded any more.
+    pub fn clear_pending(&mut self) {
+        self.pending.clear();
+        self.pending_bytes = 0;
     }
 
     /// Follows one encoding of a simulcast: the middle one, or while that is silent another. Gives the base that makes
@@ -403,6 +420,31 @@ mod tests {
             assert!(publication.fresh_packet(changed, index).is_none());
         }
         assert!(publication.packet(publication.highest).is_some());
+    }
+
+    #[test]
+    fn what_comes_out_of_order_in_one_batch_is_forwarded_in_order() {
+        let now = Instant::now();
+        let mut publication = publication();
+        for index in [3, 1, 4, 2] {
+            assert!(arrive(&mut publication, now, 1, index, VP8).is_some());
+        }
+        let pending: Vec<u64> = publication.pending.iter().map(|index| index % STRETCH_GAP).collect();
+        assert_eq!(pending, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_batch_is_forwarded_before_it_pushes_itself_out_of_the_cache() {
+        let now = Instant::now();
+        let mut publication = publication();
+        for index in 1..5000 {
+            assert!(arrive(&mut publication, now, 1, index, VP8).is_some());
+            let pending = publication.pending.clone();
+            assert!(pending.iter().all(|index| publication.packet(*index).is_some()), "{index}");
+            if publication.is_brimful() {
+                publication.clear_pending();
+            }
+        }
     }
 
     #[test]

@@ -129,7 +129,9 @@ impl<D: Copy> PacketCache<D> {
                 Some(entry) if entry.meta.index == meta.index => return false,
                 Some(entry) => {
                     let fresh = meta.arrival.saturating_duration_since(entry.meta.arrival) <= AGE_MAX;
-                    if !(fresh && self.grow_entries()) {
+                    // What is repaired behind a long gap is older by its number, and newer by its time.
+                    let late = entry.meta.index > meta.index;
+                    if !((fresh || late) && self.grow_entries()) {
                         break place;
                     }
                 }
@@ -166,6 +168,12 @@ impl<D: Copy> PacketCache<D> {
     /// The packet with this ingress index, if it is still there and not older than [`AGE_MAX`].
     pub fn get_fresh(&self, now: Instant, index: u64) -> Option<CachedPacket<'_, D>> {
         self.get(index).filter(|packet| now.saturating_duration_since(packet.meta.arrival) <= AGE_MAX)
+    }
+
+    /// Whether so many packets of so many bytes are as much as half of what may be held, or more. Up to then those that
+    /// come one after the other do not push each other out.
+    pub fn is_half_of_it(&self, packets: usize, bytes: usize) -> bool {
+        packets >= self.entries_max / 2 || bytes >= self.arena_bytes_max / 2
     }
 
     /// Memory held, bytes.
@@ -290,6 +298,16 @@ mod tests {
 
     fn payload(index: u64, len: usize) -> Vec<u8> {
         (0..len).map(|n| (index as usize * 7 + n) as u8).collect()
+    }
+
+    #[test]
+    fn what_is_repaired_behind_a_gap_is_kept_beside_what_came_long_before() {
+        let now = Instant::now();
+        let mut cache = PacketCache::new(10_000, 64);
+        assert!(put(&mut cache, 100, now, b"behind the gap"));
+        let later = now + 2 * AGE_MAX;
+        assert!((92..100).all(|index| put(&mut cache, index, later, b"repaired")));
+        assert!((92..=100).all(|index| cache.get(index).is_some()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tracing::{debug, trace, warn};
 
 use super::{ParticipantKey, Room, RoomInput};
 use crate::core::command::Kind;
-use crate::core::forward::publication::{Arrived, PublicationKey, Viewer};
+use crate::core::forward::publication::{Arrived, Publication, PublicationKey, Viewer};
 use crate::core::ids::Ssrc;
 use crate::core::input::{Path, SrtpProfile};
 use crate::core::media::half::{MediaHalf, Received};
@@ -20,7 +20,8 @@ use crate::core::participant::Participant;
 use crate::wire::classify::{self, classify};
 use crate::wire::stun;
 
-/// How many lost packets of one report are answered: what a receiver can miss in a second at 8 Mbit/s.
+/// How many packets follow from one report of lost ones: what a receiver can miss in a second at 8 Mbit/s. Who could not
+/// be reached for longer asks for more, the oldest first, which are not sent any more.
 const RETRANSMISSIONS_MAX: usize = 256;
 /// After the keys are there, the first reports go out this soon.
 const FIRST_REPORT: std::time::Duration = std::time::Duration::from_millis(200);
@@ -69,8 +70,9 @@ impl Room {
         let before = outbox.transmits();
         self.participants[from.0].session.handle_stun(now, path.transport, path.remote, bytes);
         self.carry_out_effects(now, from, Some(path), outbox);
-        // The engine answers a check only if its credentials are right.
-        let answered = outbox.transmits() > before && outbox.last_is_binding_success(path);
+        // The engine answers a check only if its credentials are right. Flights of the handshake may follow the answer, if
+        // they have waited for a way.
+        let answered = outbox.answers_check(before, path, transaction);
         if is_check && answered && !is_repeated {
             outbox.outputs.push(RoomOutput::BindPath(from, path));
             let Some(participant) = self.participants.get_mut(from.0) else { return };
@@ -108,6 +110,10 @@ impl Room {
         }
         if codec_changed {
             self.codec_changed(now, key, outbox);
+        }
+        // More than the cache holds can come at once, when what was lost in an outage is repaired.
+        if self.publications.get(key.0).is_some_and(Publication::is_brimful) {
+            self.forward(now, key, outbox);
         }
     }
 
@@ -193,7 +199,11 @@ impl Room {
         let Participant { slots, slot_by_ssrc, media, path, .. } = &mut self.participants[key.0];
         let (Some(&index), Some(media), Some(path)) = (slot_by_ssrc.get(&ssrc), media, *path) else { return };
         let slot = &mut slots[index];
-        for sequence in lost.take(RETRANSMISSIONS_MAX) {
+        let mut repeated = 0;
+        for sequence in lost {
+            if repeated == RETRANSMISSIONS_MAX {
+                break;
+            }
             slot.counters.nacked += 1;
             let Some((stretch, index)) = slot.origin(sequence) else { continue };
             let Some(publication) = self.publications.get(stretch.publication.0) else { continue };
@@ -205,6 +215,7 @@ impl Room {
             if !slot.may_repeat(now, sequence) {
                 continue;
             }
+            repeated += 1;
             outbox.transmit(path, class_of(slot.kind), |buffer| {
                 slot.write_retransmission(stretch, packet, codec, &mut media.sender, buffer)
             });
@@ -247,7 +258,7 @@ impl Room {
                 return;
             }
         }
-        self.publications[key.0].pending.clear();
+        self.publications[key.0].clear_pending();
         if wanted {
             self.want_keyframe(now, key);
         }

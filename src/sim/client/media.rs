@@ -33,6 +33,9 @@ impl Endpoint {
 
     /// A datagram came.
     pub fn on_datagram(&mut self, now: Now, bytes: &mut [u8], post: &mut Post) {
+        if self.engine.is_some() {
+            return self.engine_receives(now, bytes, post);
+        }
         match classify(bytes) {
             Bytes::Stun => {
                 if self.transactions.iter().any(|one| stun_check::grants(bytes, *one)) {
@@ -96,6 +99,10 @@ impl Endpoint {
                     sender.wants_key = true;
                 }
             }
+            RtcpItem::ReportBlock { block, .. } => {
+                let sender = senders.iter_mut().find(|sender| sender.ssrcs.0 == block.ssrc.0);
+                sender.into_iter().for_each(|sender| sender.reported = true);
+            }
             RtcpItem::SenderReport { ssrc, ntp, .. } => {
                 if let Some(slot) = slots.get_mut(&ssrc.0) {
                     slot.on_sender_report(now.instant, ntp);
@@ -108,7 +115,7 @@ impl Endpoint {
         let mut wire = Wire { numbering: *numbering, srtp, transport_sequence };
         for (ssrc, sequences) in lost {
             if let Some(sender) = senders.iter_mut().find(|sender| sender.ssrcs.0 == ssrc) {
-                sender.repeat(now.micros, &sequences, &mut wire, post);
+                sender.repeat(&sequences, &mut wire, post);
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::core::media::rtcp::RtcpWriter;
 use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender};
 use crate::sim::codec::{self, CodecName, Counters, PictureIds, Stamp};
 use crate::sim::dice::Dice;
+use crate::sim::mark::Mark;
 use crate::sim::network::Micros;
 use crate::sim::plan::SourcePlan;
 use crate::sim::sdp::Numbering;
@@ -19,7 +20,7 @@ use crate::wire::rtp_extensions::ExtensionBlock;
 const KEPT: usize = 400;
 /// An encoder makes no two key frames within this time, µs.
 const KEY_INTERVAL: Micros = 300_000;
-/// Packets that name their section, at least; browsers do it until the first receiver report.
+/// Packets that name their section, at least; and all, as browsers do it, until the first receiver report.
 const NAMED_PACKETS: u32 = 60;
 
 /// What everybody knows of a stream in a world; for the checks, not for the server.
@@ -79,11 +80,15 @@ pub struct Sender {
     pub wants_key: bool,
     /// Nothing is sent until then.
     pub pauses_until: Micros,
+    /// The server has reported on the stream: it knows whose it is.
+    pub reported: bool,
     stream: Option<u32>,
     next_at: Micros,
     began: Micros,
     index: u32,
     first_index: u32,
+    /// Numbers have leapt since the last frame.
+    leapt: bool,
     frame: u32,
     key_at: Option<Micros>,
     counters: Counters,
@@ -108,11 +113,13 @@ impl Sender {
             published: false,
             wants_key: true,
             pauses_until: 0,
+            reported: false,
             stream: None,
             next_at: 0,
             began: 0,
             index: first_index,
             first_index,
+            leapt: false,
             frame: 0,
             key_at: None,
             counters: Counters::default(),
@@ -143,15 +150,22 @@ impl Sender {
         };
     }
 
+    /// Whether anything was ever sent.
+    pub fn has_begun(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// When the next frame is due; `None`: nothing is sent at present.
     pub fn due(&self) -> Option<Micros> {
         (self.published && !self.muted).then_some(self.next_at.max(self.pauses_until))
     }
 
-    /// Sequence numbers leap.
+    /// Sequence numbers leap: once behind what was sent. Leaps that add up in silence to 2^15 would lose the roll-over
+    /// counter, and no receiver could open anything any more.
     pub fn leap(&mut self, by: u16) {
-        if self.stream.is_some() {
+        if self.stream.is_some() && !self.leapt {
             self.index += u32::from(by);
+            self.leapt = true;
         }
     }
 
@@ -160,6 +174,7 @@ impl Sender {
         self.ssrcs = (self.dice.u32(), self.dice.u32());
         self.index = self.dice.among(0..0x8000) as u32;
         self.stream = None;
+        self.reported = false;
         self.kept.clear();
         self.choose_counters();
         self.wants_key = true;
@@ -183,7 +198,60 @@ impl Sender {
         wire: &mut Wire<'_>,
         post: &mut Post,
     ) {
+        let (stream, key) = self.begin_frame(now, life, person, post);
+        let video = self.plan.codec.kind() == Kind::Video;
+        let parts = if video { self.dice.among(1..u64::from(self.plan.parts) + 1) as u8 } else { 1 };
+        let timestamp = self.timestamp_at(now);
+        for part in 0..parts {
+            let stamp = Stamp {
+                stream,
+                index: self.index,
+                timestamp,
+                frame: self.frame,
+                part,
+                parts,
+                key,
+                counters: self.counters,
+                codec: self.plan.codec,
+                short_ids: self.ids == PictureIds::Short,
+            };
+            self.index += 1;
+            let payload = codec::write_payload(self.ids, &stamp, self.plan.bytes);
+            self.octets = self.octets.wrapping_add(payload.len() as u32);
+            self.write(&stamp, &payload, None, wire, post);
+            self.kept.push_back(Kept { stamp, payload });
+        }
+        while self.kept.len() > KEPT {
+            self.kept.pop_front();
+        }
+        self.frame += 1;
+        let next = &mut self.counters;
+        let mask = if self.ids == PictureIds::Short { 0x7f } else { 0x7fff };
+        next.picture_id = next.picture_id.map(|id| id.wrapping_add(1) & mask);
+        next.tl0 = next.tl0.map(|tl0| tl0.wrapping_add(1));
+        next.frame_number = next.frame_number.map(|number| number.wrapping_add(1));
+    }
+
+    /// What a whole endpoint packetizes: which frame is due, its timestamp, and how long it is.
+    pub fn next_mark(
+        &mut self,
+        now: Micros,
+        life: u32,
+        person: usize,
+        post: &mut Post,
+    ) -> (Mark, u32, usize) {
+        let (stream, key) = self.begin_frame(now, life, person, post);
+        let video = self.plan.codec.kind() == Kind::Video;
+        let parts = if video { self.dice.among(1..u64::from(self.plan.parts) + 1) as usize } else { 1 };
+        let mark = Mark { stream, frame: self.frame, key, sent_at: now };
+        self.frame += 1;
+        (mark, self.timestamp_at(now), parts * self.plan.bytes)
+    }
+
+    /// A frame is due. Which stream it belongs to, and whether it is a key frame.
+    fn begin_frame(&mut self, now: Micros, life: u32, person: usize, post: &mut Post) -> (u32, bool) {
         self.next_at = now + self.plan.interval;
+        self.leapt = false;
         let stream = *self.stream.get_or_insert_with(|| {
             (self.began, self.first_index) = (now, self.index);
             post.streams.push(StreamInfo {
@@ -206,36 +274,7 @@ impl Sender {
             self.wants_key = false;
             self.key_at = Some(now);
         }
-        let parts = if video { self.dice.among(1..u64::from(self.plan.parts) + 1) as u8 } else { 1 };
-        let timestamp = self.timestamp_at(now);
-        for part in 0..parts {
-            let stamp = Stamp {
-                stream,
-                index: self.index,
-                timestamp,
-                frame: self.frame,
-                part,
-                parts,
-                key,
-                counters: self.counters,
-                codec: self.plan.codec,
-                short_ids: self.ids == PictureIds::Short,
-            };
-            self.index += 1;
-            let payload = codec::write_payload(self.ids, &stamp, self.plan.bytes);
-            self.octets = self.octets.wrapping_add(payload.len() as u32);
-            self.write(now, &stamp, &payload, None, wire, post);
-            self.kept.push_back(Kept { stamp, payload });
-        }
-        while self.kept.len() > KEPT {
-            self.kept.pop_front();
-        }
-        self.frame += 1;
-        let next = &mut self.counters;
-        let mask = if self.ids == PictureIds::Short { 0x7f } else { 0x7fff };
-        next.picture_id = next.picture_id.map(|id| id.wrapping_add(1) & mask);
-        next.tl0 = next.tl0.map(|tl0| tl0.wrapping_add(1));
-        next.frame_number = next.frame_number.map(|number| number.wrapping_add(1));
+        (stream, key)
     }
 
     fn timestamp_at(&self, now: Micros) -> u32 {
@@ -246,7 +285,6 @@ impl Sender {
     /// Writes one packet, or as `repeats` its retransmission.
     fn write(
         &self,
-        now: Micros,
         stamp: &Stamp,
         payload: &[u8],
         repeats: Option<u32>,
@@ -258,10 +296,7 @@ impl Sender {
         let transport = *wire.transport_sequence;
         block.push(numbering.transport_cc(), &wire.transport_sequence.to_be_bytes());
         *wire.transport_sequence = wire.transport_sequence.wrapping_add(1);
-        if repeats.is_some()
-            || stamp.index.wrapping_sub(self.first_index) < NAMED_PACKETS
-            || now < self.began + 3_000_000
-        {
+        if repeats.is_some() || stamp.index.wrapping_sub(self.first_index) < NAMED_PACKETS || !self.reported {
             block.push(numbering.mid(), self.mid.to_string().as_bytes());
         }
         if let Some(descriptor) = codec::dependency_descriptor(stamp) {
@@ -292,7 +327,7 @@ impl Sender {
     }
 
     /// Sends again what is asked for.
-    pub fn repeat(&mut self, now: Micros, lost: &[u16], wire: &mut Wire<'_>, post: &mut Post) {
+    pub fn repeat(&mut self, lost: &[u16], wire: &mut Wire<'_>, post: &mut Post) {
         if self.plan.codec == CodecName::Opus || !self.published {
             return;
         }
@@ -300,7 +335,7 @@ impl Sender {
             let Some(kept) = self.kept.iter().rev().find(|kept| kept.stamp.index as u16 == *sequence) else {
                 continue;
             };
-            self.write(now, &kept.stamp, &kept.payload, Some(self.rtx_index), wire, post);
+            self.write(&kept.stamp, &kept.payload, Some(self.rtx_index), wire, post);
             self.rtx_index += 1;
         }
     }

@@ -156,6 +156,7 @@ impl Endpoint {
     pub fn restart_ice(&mut self, post: &mut Post) {
         if self.version > 0 {
             self.credentials = (self.dice.text(8), self.dice.text(24));
+            self.engine_restarts();
             self.offer(post);
         }
     }
@@ -169,24 +170,51 @@ impl Endpoint {
             self.offer_again = true;
             return;
         }
-        self.offer_again = false;
         self.add_slots();
+        // An engine's offer whose answer was not heard is made again as it was, and what has changed since comes after it.
+        let again = self.engine.as_ref().is_some_and(|engine| engine.is_waiting());
+        self.offer_again = again;
+        let Some(sdp) = self.write_offer() else { return };
+        if !again {
+            self.offered = self.publications();
+        }
+        let command = Command::Offer { sdp, publications: self.offered.clone() };
+        self.ask(Asked::Offer, Signal::Command(command), post);
+    }
+
+    /// What they want to publish.
+    fn publications(&self) -> Vec<PublicationRequest> {
+        let publishing = self.senders.iter().filter_map(|sender| {
+            let section = self.sections.get(sender.mid)?;
+            matches!(section.role, Role::Publish { .. }).then_some((sender, self.mid_of(sender.mid)?))
+        });
+        let request = |(sender, mid): (&Sender, Mid)| PublicationRequest {
+            mid,
+            source: sender.plan.source,
+            muted: self.is_muted(sender.plan.source),
+        };
+        publishing.map(request).collect()
+    }
+
+    /// What a section is called.
+    fn mid_of(&self, section: usize) -> Option<Mid> {
+        match &self.engine {
+            Some(engine) => engine.mid(section),
+            None => Some(Mid::from(section.to_string().as_str())),
+        }
+    }
+
+    /// The next offer; `None`: there is nothing to negotiate.
+    fn write_offer(&mut self) -> Option<String> {
         self.version += 1;
+        if self.engine.is_some() {
+            return self.engine_offer();
+        }
         let digest =
             aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate(self.person, self.life));
         let pairs: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
         let credentials = (self.credentials.0.as_str(), self.credentials.1.as_str());
-        let sdp = sdp::offer(self.version, self.numbering, credentials, &pairs.join(":"), &self.sections);
-        let publishing = self.senders.iter().filter(|sender| {
-            self.sections.get(sender.mid).is_some_and(|section| matches!(section.role, Role::Publish { .. }))
-        });
-        let publications = publishing.map(|sender| PublicationRequest {
-            mid: Mid::from(sender.mid.to_string().as_str()),
-            source: sender.plan.source,
-            muted: self.is_muted(sender.plan.source),
-        });
-        let command = Command::Offer { sdp, publications: publications.collect() };
-        self.ask(Asked::Offer, Signal::Command(command), post);
+        Some(sdp::offer(self.version, self.numbering, credentials, &pairs.join(":"), &self.sections))
     }
 
     fn slots_of(&self, kind: Kind) -> usize {
@@ -246,7 +274,11 @@ impl Endpoint {
                     .iter()
                     .map(|publication| (publication.info.source, publication.info.track))
                     .collect();
-                self.on_answer(now, &sdp);
+                if self.engine.is_some() {
+                    self.engine_answered(now, &sdp, post);
+                } else {
+                    self.on_answer(now, &sdp);
+                }
                 if self.offer_again {
                     self.offer(post);
                 }

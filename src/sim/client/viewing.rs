@@ -169,7 +169,12 @@ impl Viewing {
     }
 
     fn note(&mut self, now: Micros, stamp: &Stamp) {
-        self.decoded.push_back((now, stamp.stream));
+        self.note_shown(now, stamp.stream);
+    }
+
+    /// A frame of that stream was shown.
+    pub fn note_shown(&mut self, now: Micros, stream: u32) {
+        self.decoded.push_back((now, stream));
         while self.decoded.front().is_some_and(|(at, _)| at + 10_000_000 < now) {
             self.decoded.pop_front();
         }

@@ -28,8 +28,10 @@ const VIDEO_REPORT_WITHIN: Micros = 1_300_000;
 const AUDIO_REPORT_WITHIN: Micros = 5_400_000;
 /// After a change of stream or codec nobody can say for so long what is due, µs.
 const SETTLED: Micros = 2_200_000;
-/// A packet that was sent longer ago may be forgotten, µs.
+/// A packet that was sent longer ago may be forgotten, µs,
 const REPEAT_AGE: Micros = 850_000;
+/// or before so many others: of large ones no more are kept, and what an outage lost comes all at once.
+const REPEAT_PACKETS: usize = 200;
 
 impl Oracle {
     /// A connectivity check reached the server.
@@ -49,24 +51,25 @@ impl Oracle {
             && self.members.get(&session).is_some_and(|member| !member.gone && member.tap.is_some())
     }
 
-    /// A media packet reached the server. `copy`: it had come before.
+    /// Whether the server may take what comes from there for theirs: behind a check of the same turn, whose answer is not
+    /// known yet.
+    fn may_be_heard(&self, session: u64, from: SocketAddr) -> bool {
+        self.checks.iter().any(|(_, of, by)| *of == session && *by == from)
+    }
+
+    /// A media packet reached the server, and had not been heard before. Whether the server hears it, or may.
     pub fn fed_rtp(
         &mut self,
         now: Micros,
         session: u64,
         from: SocketAddr,
         sent: &Sent,
-        copy: bool,
         streams: &[StreamInfo],
-    ) {
-        if copy {
-            return;
-        }
+    ) -> bool {
         let stamp = sent.stamp;
         if !self.is_heard(session, from) {
-            // Behind a check of the same turn, whose answer is not known yet: it may be taken.
-            let checks = |(_, of, by): &(_, u64, SocketAddr)| *of == session && *by == from;
-            if self.checks.iter().any(checks) {
+            let may_be_heard = self.may_be_heard(session, from);
+            if may_be_heard {
                 if let Some(member) = self.members.get_mut(&session) {
                     feedback::note(&mut member.arrivals, sent.transport, now, false);
                 }
@@ -74,8 +77,21 @@ impl Oracle {
                 stream.arrived.insert(stamp.index);
                 stream.holes.remove(&stamp.index);
             }
-            return;
+            return may_be_heard;
         }
+        self.hears_rtp(now, session, from, sent, streams);
+        true
+    }
+
+    fn hears_rtp(
+        &mut self,
+        now: Micros,
+        session: u64,
+        from: SocketAddr,
+        sent: &Sent,
+        streams: &[StreamInfo],
+    ) {
+        let stamp = sent.stamp;
         if let Some(member) = self.members.get_mut(&session) {
             // What is far behind the newest is not opened.
             let highest = self.streams.get(&stamp.stream).and_then(|stream| stream.highest).unwrap_or(0);
@@ -140,10 +156,16 @@ impl Oracle {
                 return;
             }
             (track.stream, track.changed_at, track.run_since) = (Some(stamp.stream), now, now);
+            track.codec_from = 0;
             self.lose_sync_of(now, id);
         }
         let Some(track) = self.tracks.get_mut(&id) else { return };
         if track.codec != Some(stamp.codec) {
+            // What comes late of the codec before does not bring it back.
+            if track.codec.is_some() && stamp.index < track.codec_from {
+                return;
+            }
+            track.codec_from = stamp.index;
             (track.codec, track.changed_at, track.run_since) = (Some(stamp.codec), now, now);
             track.touched = true;
         }
@@ -153,22 +175,21 @@ impl Oracle {
         self.dues.push(Due { track: id, stamp });
     }
 
-    /// Reports and requests reached the server. `copy`: they had come before.
+    /// Reports and requests reached the server, and had not been heard before. Whether the server hears them, or may.
     pub fn fed_rtcp(
         &mut self,
         now: Micros,
         session: u64,
         from: SocketAddr,
         lost: &[(u32, Vec<u16>)],
-        copy: bool,
-    ) {
-        if copy || !self.is_heard(session, from) {
-            return;
+    ) -> bool {
+        if !self.is_heard(session, from) {
+            return self.may_be_heard(session, from);
         }
-        let Some(member) = self.members.get_mut(&session) else { return };
+        let Some(member) = self.members.get_mut(&session) else { return false };
         if member.checked_at.is_none_or(|at| now >= at + CONSENT - super::CONSENT_MARGIN) {
             member.ways.insert(from);
-            return;
+            return true;
         }
         member.ways = [from].into();
         for (ssrc, sequences) in lost {
@@ -185,12 +206,14 @@ impl Oracle {
                     && track.codec == Some(left.stamp.codec)
                     && slot.epoch.is_some_and(|epoch| epoch.number == left.epoch)
                     && now < left.at + REPEAT_AGE
-                    && left.stamp.index + 300 > newest;
+                    && left.stamp.index + 300 > newest
+                    && slot.sent.values().filter(|other| other.at >= left.at).count() <= REPEAT_PACKETS;
                 if due {
                     self.due_repeats.insert((session, *ssrc, *sequence));
                 }
             }
         }
+        true
     }
 
     /// The server has done all that it wanted to in this turn.

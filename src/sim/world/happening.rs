@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 
 use super::World;
 use crate::core::event::Event;
+use crate::core::ids::DtlsSession;
 use crate::core::input::{Input, Path, Transport};
 use crate::sim::client::{Endpoint, FLIGHT, Signal, What};
 use crate::sim::deed::Deed;
-use crate::sim::network::Micros;
-use crate::sim::plan::SECOND;
+use crate::sim::network::{Micros, server_address};
+use crate::sim::plan::{Endpoints, SECOND};
 use crate::wire::stun;
 
 /// Something that happens.
@@ -34,8 +35,20 @@ pub(super) enum Happening {
     Lost(u64),
     /// Somebody connects again.
     Returns(usize),
+    /// A real handshake wants to go on.
+    Shakes(DtlsSession),
     /// The server is called though nothing is due.
     EarlyCall,
+}
+
+/// A datagram that reached the server, for somebody to replay.
+#[derive(Debug)]
+pub(super) struct Overheard {
+    from: SocketAddr,
+    life: u32,
+    number: u64,
+    bytes: Vec<u8>,
+    what: What,
 }
 
 struct Entry {
@@ -114,13 +127,15 @@ impl World<'_> {
             Happening::Hears { person, connection, event } => self.hears(person, connection, *event),
             Happening::Lost(connection) => self.lost(connection),
             Happening::Returns(index) => self.returns(index),
+            Happening::Shakes(session) => self.go_on_shaking(session),
             Happening::EarlyCall => self.feed(Input::Timeout),
         }
     }
 
     /// Somebody joins, unless they are there.
     pub(super) fn arrives(&mut self, index: usize) {
-        let (seed, room) = (self.plan.seed, self.room.clone());
+        let (seed, endpoints, now, room) =
+            (self.plan.seed, self.plan.endpoints, self.moment(), self.room.clone());
         let Some(Some(plan)) = self.plan.people.get(index) else { return };
         let Some(person) = self.person(index) else { return };
         if person.endpoint.is_some() && !person.off {
@@ -132,7 +147,9 @@ impl World<'_> {
         person.breaks = None;
         person.woken_at = None;
         person.connection = Some(index as u64 * 1000 + person.connections);
-        person.endpoint = Some(Endpoint::new(seed, index, person.lives, plan));
+        let endpoint = Endpoint::new(seed, index, person.lives, plan);
+        let whole = endpoints == Endpoints::Engine;
+        person.endpoint = Some(if whole { endpoint.with_engine(now) } else { endpoint });
         self.relocate(index);
         self.with(index, |endpoint, _, post| endpoint.join(&room, post));
     }
@@ -178,25 +195,32 @@ impl World<'_> {
         mut bytes: Vec<u8>,
         what: &What,
     ) {
-        let copy = !self.reached.insert(number);
+        let copy = self.reached.contains(&number);
         let session = self.session_of(person, life);
         if let Some(person) = self.person(person) {
             person.overheard.truncate(7);
-            person.overheard.insert(0, (from, bytes.clone()));
+            let (bytes, what) = (bytes.clone(), what.clone());
+            person.overheard.insert(0, Overheard { from, life, number, bytes, what });
         }
-        match (what, session) {
+        // Of what the network brings twice, the first that the server hears counts: one may come from an address that has
+        // not passed a check, the other after it has.
+        let heard = match (what, session) {
             (What::Check { ufrag }, _) => {
                 if let Some(message) = stun::peek(&bytes) {
                     self.oracle.fed_check(ufrag, message.transaction, from);
                 }
+                false
             }
-            (What::Rtp(sent), Some(session)) => {
-                self.oracle.fed_rtp(self.now, session, from, sent, copy, &self.post.streams);
+            (What::Rtp(sent), Some(session)) if !copy => {
+                self.oracle.fed_rtp(self.now, session, from, sent, &self.post.streams)
             }
-            (What::Rtcp(lost), Some(session)) => self.oracle.fed_rtcp(self.now, session, from, lost, copy),
-            _ => {}
+            (What::Rtcp(lost), Some(session)) if !copy => self.oracle.fed_rtcp(self.now, session, from, lost),
+            _ => false,
+        };
+        if heard {
+            self.reached.insert(number);
         }
-        let path = Path { transport: Transport::Udp, local: super::server_address(), remote: from };
+        let path = Path { transport: Transport::Udp, local: server_address(), remote: from };
         self.feed(Input::Datagram { path, bytes: &mut bytes });
     }
 
@@ -231,7 +255,7 @@ impl World<'_> {
             Deed::RestartIce => self.with(index, |one, _, post| one.restart_ice(post)),
             Deed::Renegotiate => self.with(index, |one, _, post| one.offer(post)),
             // Whoever hears nothing for 2^15 numbers can open no packet any more: nobody leaps while somebody is cut off.
-            Deed::Leap(..) if self.people.iter().flatten().any(|one| one.down.is_cut(self.now)) => {}
+            Deed::Leap(..) if self.is_anybody_cut_off() => {}
             Deed::Leap(..) | Deed::NewStream(_) | Deed::SwitchCodec(..) | Deed::Pausing(..) => {
                 self.with(index, |one, now, _| change_sender(one, now.micros, deed));
             }
@@ -255,6 +279,10 @@ impl World<'_> {
                 }
             }),
         }
+    }
+
+    fn is_anybody_cut_off(&self) -> bool {
+        self.people.iter().flatten().any(|one| one.up.is_cut(self.now) || one.down.is_cut(self.now))
     }
 
     fn vanish(&mut self, index: usize) {
@@ -293,12 +321,10 @@ impl World<'_> {
         let Some(overheard) = self.person(index).map(|person| std::mem::take(&mut person.overheard)) else {
             return;
         };
-        for (from, bytes) in overheard {
+        for Overheard { from, life, number, bytes, what } in overheard {
             for from in [elsewhere, from] {
-                self.datagrams_sent += 1;
-                let (number, bytes) = (self.datagrams_sent, bytes.clone());
-                let up =
-                    Happening::Up { from, person: index, life: u32::MAX, number, bytes, what: What::Garbage };
+                let (bytes, what) = (bytes.clone(), what.clone());
+                let up = Happening::Up { from, person: index, life, number, bytes, what };
                 self.queue.push(self.now + 1, up);
             }
         }

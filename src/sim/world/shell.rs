@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::handshakes::DtlsEvents;
 use super::happening::Happening;
 use super::{Person, World};
 use crate::core::event::{ClosingReason, Event};
@@ -11,7 +12,7 @@ use crate::core::media::srtp;
 use crate::core::output::{DtlsRequest, Output};
 use crate::sim::client::{self, Endpoint, Signal};
 use crate::sim::dice::Dice;
-use crate::sim::network::Micros;
+use crate::sim::network::{Micros, server_address};
 use crate::sim::plan::SECOND;
 
 /// So often a server may ask to be called at once, one time after the other.
@@ -157,10 +158,14 @@ impl World<'_> {
 
     /// A message passes on a connection, unless that breaks with it.
     fn passes(&mut self, index: usize, connection: u64) -> bool {
+        let calm = self.now >= self.plan.heals_at;
         let Some(person) = self.person(index).filter(|person| person.connection == Some(connection)) else {
             return false;
         };
         match &mut person.breaks {
+            // A break that waits for messages may wait for those that follow when somebody is given up, long after the
+            // network has healed: then nothing breaks any more.
+            _ if calm => true,
             Some((0, ..)) => {
                 self.break_now(index);
                 false
@@ -217,7 +222,7 @@ impl World<'_> {
                 let mut entropy = [0; 32];
                 let name = (index as u64) << 32 | u64::from(life);
                 entropy.copy_from_slice(&Dice::of(self.plan.seed, "entropy", name).bytes(32));
-                let address = super::server_address();
+                let address = server_address();
                 let candidates = vec![LocalCandidate { transport: Transport::Udp, address }];
                 let admission = Admission { entropy, candidates };
                 self.feed(Input::Join { connection: id, request, admission, join });
@@ -263,8 +268,35 @@ impl World<'_> {
         }
     }
 
-    /// The server's half of a handshake that takes no time.
+    /// Real handshakes did something.
+    fn feed_handshakes(&mut self, session: DtlsSession, events: DtlsEvents) {
+        for (session, event) in events {
+            self.feed(Input::Dtls { session, event });
+        }
+        let deadline = self.handshakes.as_ref().and_then(|handshakes| handshakes.deadline(session));
+        if let Some(at) = deadline {
+            let at = at.saturating_duration_since(self.base).as_nanos().div_ceil(1000) as Micros;
+            self.queue.push(at.max(self.now + 1), Happening::Shakes(session));
+        }
+    }
+
+    /// A real handshake's deadline may have come.
+    pub(super) fn go_on_shaking(&mut self, session: DtlsSession) {
+        let now = self.moment().instant;
+        let Some(handshakes) = &mut self.handshakes else { return };
+        if handshakes.deadline(session).is_some_and(|at| at <= now) {
+            let events = handshakes.wake(now, session);
+            self.feed_handshakes(session, events);
+        }
+    }
+
+    /// The server's half of a handshake: a real one with a whole endpoint, else one that takes no time.
     fn shake_hands(&mut self, session: DtlsSession, request: DtlsRequest) {
+        let now = self.moment().instant;
+        if let Some(handshakes) = &mut self.handshakes {
+            let events = handshakes.request(now, session, request);
+            return self.feed_handshakes(session, events);
+        }
         let DtlsRequest::Packet(bytes) = request else { return };
         let Some(&(person, life)) = self.sessions.get((session.0 - 1) as usize) else { return };
         let Some(Some(plan)) = self.plan.people.get(person) else { return };

@@ -8,7 +8,7 @@ use crate::core::command::Kind;
 use crate::core::event::WaitingReason;
 use crate::sim::client::Endpoint;
 use crate::sim::network::Micros;
-use crate::sim::plan::{SECOND, name};
+use crate::sim::plan::{Endpoints, SECOND, name};
 
 /// Media must have come within this time, µs.
 const LATELY: Micros = 2 * SECOND;
@@ -98,7 +98,10 @@ impl World<'_> {
             let slot = map.slots.iter().find(|slot| slot.track.is_some_and(|(shown, _)| shown == track));
             if viewer.room.cannot.contains(&track) {
                 let waits = map.waiting.iter().any(|(waits, _)| *waits == track);
-                if viewer.receives_everywhere(sender.plan.codec) && slot.is_none() && !waits {
+                // Before anything was heard, the first codec of the offer is expected: an engine has an order of its own.
+                let heard = sender.has_begun() && !publisher.is_muted(source);
+                let known = self.plan.endpoints == Endpoints::Own || heard;
+                if known && viewer.receives_everywhere(sender.plan.codec) && slot.is_none() && !waits {
                     complaints.push(format!("{who} was told that {what} cannot be received"));
                 }
                 continue;
@@ -149,6 +152,9 @@ impl World<'_> {
             let (entries, deadlines) = (snapshot.demux_entries, snapshot.deadlines);
             let what =
                 format!("no room is left, but {entries} entries of the demux and {deadlines} deadlines");
+            self.oracle.complain(self.now, what);
+        } else if let Some(handshakes) = self.handshakes.as_ref().filter(|handshakes| handshakes.len() > 0) {
+            let what = format!("no room is left, but {} handshakes", handshakes.len());
             self.oracle.complain(self.now, what);
         }
     }
