@@ -242,9 +242,12 @@ fn with_few_files_connections_are_refused_at_once_and_not_left_waiting() {
     let server = Server::start_within(&wrapper, &[("SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS", "1000")]);
     let health = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert!(http(server.address, health).starts_with("HTTP/1.1 200"));
-    let mut idle: Vec<_> = (0..64).map(|_| connect(server.address)).collect();
-    let answer = http(server.address, health);
-    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    let mut idle = Vec::new();
+    // Connections that are being closed still have their places.
+    while !http(server.address, health).starts_with("HTTP/1.1 503") {
+        assert!(idle.len() < 64, "many more than there is room for");
+        idle.push(connect(server.address));
+    }
     idle.clear();
     let started = std::time::Instant::now();
     while !http(server.address, health).starts_with("HTTP/1.1 200") {
