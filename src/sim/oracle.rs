@@ -132,7 +132,8 @@ struct Track {
 #[derive(Debug, Default)]
 struct Stream {
     highest: Option<u32>,
-    arrived: BTreeSet<u32>,
+    /// What came, and when.
+    arrived: BTreeMap<u32, Micros>,
     /// What is missing, and since when it is known.
     holes: BTreeMap<u32, Micros>,
 }

@@ -74,7 +74,7 @@ impl Oracle {
                     feedback::note(&mut member.arrivals, sent.transport, now, false);
                 }
                 let stream = self.streams.entry(stamp.stream).or_default();
-                stream.arrived.insert(stamp.index);
+                stream.arrived.insert(stamp.index, now);
                 stream.holes.remove(&stamp.index);
             }
             return may_be_heard;
@@ -113,7 +113,7 @@ impl Oracle {
                 return;
             }
             stream.highest = Some(stamp.index);
-            stream.arrived.insert(stamp.index);
+            stream.arrived.insert(stamp.index, now);
             self.arrives(now, id, sent);
             return;
         };
@@ -124,7 +124,7 @@ impl Oracle {
                 holes.clear();
             } else if info.source.kind() == Kind::Video {
                 // What has come by retransmission is not missing.
-                let missing = missing.filter(|index| !arrived.contains(index));
+                let missing = missing.filter(|index| !arrived.contains_key(index));
                 holes.extend(missing.map(|index| (index, now)));
             }
             stream.highest = Some(stamp.index);
@@ -132,7 +132,10 @@ impl Oracle {
         stream.holes.remove(&stamp.index);
         let muted = self.tracks.get(&id).is_some_and(|track| track.muted);
         let late = stamp.index + LATE < highest;
-        if !muted && stream.arrived.insert(stamp.index) && !late {
+        // A repair that takes so long comes when what was sent after it has given way to newer packets.
+        let next = stream.arrived.range(stamp.index + 1..).next();
+        let forgotten = next.is_some_and(|(_, at)| now >= at + REPEAT_AGE);
+        if !muted && stream.arrived.insert(stamp.index, now).is_none() && !late && !forgotten {
             while stream.arrived.len() > 3000 {
                 stream.arrived.pop_first();
             }
