@@ -32,7 +32,7 @@ const KNOWN: &[(&str, u64)] = &[
     ("roll-over-forgotten", 72),
     ("roll-over-not-guessed", 0),
     ("feedback-timer-dropped", 0),
-    ("timer-dropped", 0),
+    ("timer-dropped", 1),
     ("deadline-spins", 0),
     ("report-not-moved", 0),
     ("report-of-wrong-slot", 0),
