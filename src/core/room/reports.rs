@@ -18,7 +18,7 @@ use crate::core::timers::unhurried;
 pub(super) const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
 /// The same where there is sound alone: RFC 3550 §6.2's minimum, and browsers' own. Everybody's reports are packets that
 /// wake the server, and a hundred quiet people have no need of more.
-pub(super) const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
+const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
 /// A compound is sent when it is larger than this, so that it fits any path.
 const COMPOUND_BYTES: usize = 1000;
 /// Our streams all have this canonical name (RFC 3550 §6.5.1).

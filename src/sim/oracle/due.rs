@@ -28,9 +28,10 @@ const VIDEO_REPORT_WITHIN: Micros = 1_300_000;
 const AUDIO_REPORT_WITHIN: Micros = 5_400_000;
 /// After a change of stream or codec nobody can say for so long what is due, µs.
 const SETTLED: Micros = 2_200_000;
-/// A packet that was sent longer ago may be forgotten, µs,
+/// A packet that was sent longer ago may be forgotten, µs.
 const REPEAT_AGE: Micros = 850_000;
-/// or before so many others: of large ones no more are kept, and what an outage lost comes all at once.
+/// So may one that was sent before so many others: of large ones no more are kept, and what an outage lost comes all at
+/// once.
 const REPEAT_PACKETS: usize = 200;
 
 impl Oracle {

@@ -96,29 +96,20 @@ export const tsharkPath = () =>
     advice: "install it (Debian: apt-get install --no-install-recommends tshark)",
   });
 
-/** The program under test. */
-export const straitPath = () =>
+/** The program as a profile of cargo's builds it, unless the variable names another. */
+const built = (variable, profile, command) =>
   find({
-    variable: "STRAIT_BIN",
+    variable,
     names: [],
-    fallback: [resolve(import.meta.dirname, "../../../target/release/strait")],
-    advice: "build it with `cargo build --release`",
+    fallback: [resolve(import.meta.dirname, "../../../target", profile, "strait")],
+    advice: `build it with \`${command}\``,
   });
+
+/** The program under test. */
+export const straitPath = () => built("STRAIT_BIN", "release", "cargo build --release");
 
 /** The program with debug assertions and checks for overflow. */
-export const debugPath = () =>
-  find({
-    variable: "STRAIT_DEBUG_BIN",
-    names: [],
-    fallback: [resolve(import.meta.dirname, "../../../target/debug/strait")],
-    advice: "build it with `cargo build`",
-  });
+export const debugPath = () => built("STRAIT_DEBUG_BIN", "debug", "cargo build");
 
 /** The program as it is released. */
-export const releasePath = () =>
-  find({
-    variable: "STRAIT_RELEASE_BIN",
-    names: [],
-    fallback: [resolve(import.meta.dirname, "../../../target/release/strait")],
-    advice: "build it with `cargo build --release`",
-  });
+export const releasePath = () => built("STRAIT_RELEASE_BIN", "release", "cargo build --release");
