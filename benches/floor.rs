@@ -6,13 +6,17 @@
 //!
 //! | row | |
 //! |---|---|
-//! | `single` | one `sendmsg` for each packet, as when pictures come packet by packet |
-//! | `paced` | the same in bursts of one packet to each peer every 20 ms, asleep in between, as sound comes |
-//! | `gso N` | runs of N packets to one peer |
+//! | `single` | one `sendmsg` for each packet, to 50 peers in turn without a pause |
+//! | `gso N` | the same with runs of N packets to one peer |
+//! | `A of B, N a second` | asleep until a packet comes, N times a second, which leads to one for each of A of B peers |
+//! | the same `by ten` | asleep until ten packets come at once, which lead to a run of ten for each of A of B peers |
+//!
+//! The last two have the shape of what the bars measure: what comes after a sleep is slower than what follows without a
+//! pause, and a packet to one of many peers slower than one to a few, in a program that does nothing else too.
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -21,13 +25,22 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 use strait::core::input::{Path, SrtpProfile, Transport};
-use strait::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender, contexts};
-use strait::core::output::TrafficClass;
+use strait::core::media::srtp::{SrtpSender, contexts};
+use strait::core::output::{MediaSink, TrafficClass};
 use strait::net::udp::{Udp, UdpOptions};
 
 /// As many as the rooms that the figures are compared with have viewers.
 const PEERS: usize = 50;
 const HEADER: usize = 12;
+
+/// What wakes the sender: so many packets at once, so often.
+#[derive(Debug, Clone, Copy)]
+struct Waking {
+    packets: usize,
+    bytes: usize,
+    every: Duration,
+    to: SocketAddr,
+}
 
 /// Sockets that another thread reads.
 struct Peers {
@@ -37,9 +50,9 @@ struct Peers {
 }
 
 impl Peers {
-    fn open(local: std::net::SocketAddr) -> io::Result<Self> {
+    fn open(local: SocketAddr, count: usize, waking: Option<Waking>) -> io::Result<Self> {
         let sockets: Vec<UdpSocket> =
-            (0..PEERS).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
+            (0..count).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
         let mut paths = Vec::new();
         for socket in &sockets {
             socket.set_nonblocking(true)?;
@@ -53,16 +66,29 @@ impl Peers {
             let stop = Arc::clone(&stop);
             move || {
                 pin(1);
-                let mut buffer = vec![0; 65_536];
-                // It never sleeps: waking it would be charged to the sender.
-                while !stop.load(Ordering::Relaxed) {
-                    for socket in &sockets {
-                        while socket.recv(&mut buffer).is_ok() {}
-                    }
-                }
+                read(&sockets, waking, &stop);
             }
         });
         Ok(Self { paths, stop, reader: Some(reader) })
+    }
+}
+
+/// Reads them all, and wakes the sender when it is time. It never sleeps: waking it would be charged to the sender.
+fn read(sockets: &[UdpSocket], waking: Option<Waking>, stop: &AtomicBool) {
+    let mut buffer = vec![0; 65_536];
+    let began = Instant::now();
+    let mut wakes = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for socket in sockets {
+            while socket.recv(&mut buffer).is_ok() {}
+            let Some(waking) = waking else { continue };
+            if began.elapsed() >= waking.every * wakes {
+                wakes += 1;
+                for _ in 0..waking.packets {
+                    let _ = sockets[0].send_to(&buffer[..waking.bytes], waking.to);
+                }
+            }
+        }
     }
 }
 
@@ -87,6 +113,16 @@ fn pin(core: usize) {
     let _ = core;
 }
 
+/// As many sockets as the system lets us have.
+fn raise_open_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+}
+
 /// Processor time of this thread.
 fn thread_time() -> Duration {
     // Nanoseconds on a processor come first; see proc(5).
@@ -99,16 +135,30 @@ fn thread_time() -> Duration {
 #[derive(Debug, Clone, Copy)]
 struct Row {
     payload: usize,
+    /// Packets to one peer that leave as one.
     run: usize,
-    paced: bool,
+    peers: usize,
+    /// How many of the peers are sent to after how many wake-ups a second; `None`: all without a pause.
+    woken: Option<(usize, u32)>,
 }
 
 impl Row {
+    fn busy(payload: usize, run: usize) -> Self {
+        Self { payload, run, peers: PEERS, woken: None }
+    }
+
+    fn woken(payload: usize, run: usize, (at_once, peers): (usize, usize), a_second: u32) -> Self {
+        Self { payload, run, peers, woken: Some((at_once, a_second)) }
+    }
+
     fn name(self) -> String {
-        match (self.paced, self.run) {
-            (true, _) => "paced".to_owned(),
-            (false, 1) => "single".to_owned(),
-            (false, run) => format!("gso {run}"),
+        let by_ten = if self.run > 1 { " by ten" } else { "" };
+        match (self.woken, self.run) {
+            (Some((at_once, a_second)), _) => {
+                format!("{at_once} of {}, {a_second} a second{by_ten}", self.peers)
+            }
+            (None, 1) => "single".to_owned(),
+            (None, run) => format!("gso {run}"),
         }
     }
 }
@@ -125,9 +175,15 @@ fn measure(row: Row, time: Duration) -> io::Result<f64> {
         UdpOptions { dscp: true, ..UdpOptions::default() },
         local.ip(),
     )?;
-    let peers = Peers::open(local)?;
+    let waking = row.woken.map(|(_, a_second)| Waking {
+        packets: row.run,
+        bytes: HEADER + row.payload,
+        every: Duration::from_secs(1) / a_second,
+        to: local,
+    });
+    let peers = Peers::open(local, row.peers, waking)?;
     let material: Vec<u8> = (0..88).collect();
-    let senders: Vec<SrtpSender> = (0..PEERS)
+    let senders: Vec<SrtpSender> = (0..row.peers)
         .map(|_| contexts(SrtpProfile::AeadAes256Gcm, &material, true).map(|(_, sender)| sender))
         .collect::<Result<_, _>>()
         .map_err(|_| io::Error::other("keying material of the wrong length"))?;
@@ -135,24 +191,28 @@ fn measure(row: Row, time: Duration) -> io::Result<f64> {
     let mut events = Events::with_capacity(8);
     poll.registry().register(udp.source(), Token(0), Interest::READABLE)?;
 
-    let mut buffer = vec![0; HEADER + row.payload + RTP_OVERHEAD_MAX];
+    let (header, end) = ([0x80; HEADER], HEADER + row.payload);
     let mut index = 0u64;
     let (mut packets, began, before) = (0u64, Instant::now(), thread_time());
+    let mut all = peers.paths.iter().zip(&senders).cycle();
     while began.elapsed() < time {
-        for (path, sender) in peers.paths.iter().zip(&senders) {
+        if row.woken.is_some() {
+            poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+            while udp.receive(|_, _| ()).more {}
+        }
+        for (path, sender) in all.by_ref().take(row.woken.map_or(row.peers, |(at_once, _)| at_once)) {
+            udp.to(*path, TrafficClass::Video);
             for _ in 0..row.run {
                 index += 1;
+                let buffer = udp.buffer();
+                buffer[..HEADER].copy_from_slice(&header);
                 buffer[2..4].copy_from_slice(&(index as u16).to_be_bytes());
-                let end = HEADER + row.payload;
-                let length = sender.seal_rtp(&mut buffer, HEADER, end, index).unwrap_or(end);
-                udp.push(*path, TrafficClass::Video, &buffer[..length]);
+                let length = sender.seal_rtp(buffer, HEADER, end, index).unwrap_or(end);
+                udp.sent(length);
                 packets += 1;
             }
         }
         udp.flush();
-        if row.paced {
-            poll.poll(&mut events, Some(Duration::from_millis(20)))?;
-        }
     }
     let used = thread_time().saturating_sub(before);
     let taken = udp.counters();
@@ -174,12 +234,20 @@ fn main() -> io::Result<()> {
             _ => {}
         }
     }
+    raise_open_files();
     let mut rows = Vec::new();
     for payload in [1100, 80] {
-        rows.push(Row { payload, run: 1, paced: false });
-        rows.extend([2, 4, 10, 32].map(|run| Row { payload, run, paced: false }));
-        rows.push(Row { payload, run: 1, paced: true });
+        rows.extend([1, 2, 4, 10, 32].map(|run| Row::busy(payload, run)));
     }
+    rows.extend([
+        Row::woken(1100, 1, (50, 50), 250),
+        Row::woken(1100, 1, (400, 400), 250),
+        Row::woken(1100, 10, (50, 50), 25),
+        Row::woken(80, 1, (50, 50), 50),
+        Row::woken(80, 1, (4, 50), 2500),
+        Row::woken(80, 1, (4, 20), 4000),
+        Row::woken(80, 1, (4, 2000), 4000),
+    ]);
     // On a thread of its own, so that its time is told apart from the readers'.
     let (report, reported) = mpsc::channel();
     let worker = thread::spawn(move || -> io::Result<()> {
@@ -193,9 +261,9 @@ fn main() -> io::Result<()> {
         Ok(())
     });
     let mut text = String::from("{");
-    println!("{:>8}  {:<8} {:>10}", "payload", "row", "µs/packet");
+    println!("{:>8}  {:<28} {:>10}", "payload", "row", "µs/packet");
     for (row, micros) in reported {
-        println!("{:>8}  {:<8} {micros:>10.2}", row.payload, row.name());
+        println!("{:>8}  {:<28} {micros:>10.2}", row.payload, row.name());
         let comma = if text.len() > 1 { "," } else { "" };
         let _ = write!(text, "{comma}\"{} {}\":{micros:.3}", row.payload, row.name());
     }

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use strait::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Source};
+use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, SlotCounts};
 use strait::core::ids::{ConnectionId, DtlsSession, Mid, RequestId, Ssrc};
 use strait::core::input::{Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport};
@@ -53,6 +54,7 @@ pub struct Person {
 /// The core and everyone in it.
 pub struct Crowd {
     pub sfu: Sfu,
+    media: Datagrams,
     pub now: Instant,
     pub people: Vec<Person>,
     buffer: Vec<u8>,
@@ -89,7 +91,14 @@ impl Crowd {
             certificate: CERTIFICATE.to_vec(),
             ..Settings::for_trying(now)
         };
-        Self { sfu: Sfu::new(settings), now, people: Vec::new(), buffer: vec![0; 2048], plain: Vec::new() }
+        Self {
+            sfu: Sfu::new(settings),
+            media: Datagrams::default(),
+            now,
+            people: Vec::new(),
+            buffer: vec![0; 2048],
+            plain: Vec::new(),
+        }
     }
 
     /// Rooms of so many people who all publish and receive a kind.
@@ -203,6 +212,7 @@ impl Crowd {
                     answer = Some(Answer::read(&sdp).expect("a whole answer"));
                 }
                 Output::Event { event: Event::Refused(_, refusal), .. } => panic!("refused: {refusal:?}"),
+                Output::Media => self.sfu.forward(&mut self.media),
                 _ => {}
             }
         }
@@ -317,6 +327,14 @@ impl Crowd {
                     drained.packets += 1;
                     drained.bytes += transmit.bytes.len() as u64;
                     on_transmit(&transmit);
+                }
+                Output::Media => {
+                    self.sfu.forward(&mut self.media);
+                    while let Some(transmit) = self.media.take_next() {
+                        drained.packets += 1;
+                        drained.bytes += transmit.bytes.len() as u64;
+                        on_transmit(&transmit);
+                    }
                 }
                 Output::Event { .. } | Output::Dtls { .. } => {}
             }

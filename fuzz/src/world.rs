@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use strait::core::datagrams::Datagrams;
 use strait::core::event::{ClosingReason, Event, SlotCounts};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, RoomId};
 use strait::core::input::{AdminCommand, Admission, Input, LocalCandidate, Path, SrtpProfile, Transport};
 use strait::core::media::srtp::{self, SrtpSender};
-use strait::core::output::{DtlsRequest, Output};
+use strait::core::output::{DtlsRequest, Output, Transmit};
 use strait::core::recordings::RecordingOutput;
 use strait::core::{Settings, Sfu};
 use strait::limits::DATAGRAM_BYTES_MAX;
@@ -214,14 +215,13 @@ impl World {
                 Output::Timeout(at) => break at,
                 Output::Event { connection, event } => events.push((connection, event)),
                 Output::Dtls { session, request } => requests.push((session, request)),
-                Output::Transmit(transmit) => {
-                    assert!(transmit.bytes.len() <= DATAGRAM_BYTES_MAX, "{} bytes", transmit.bytes.len());
-                    let kind = classify(transmit.bytes);
-                    assert!(!matches!(kind, Kind::Unknown | Kind::TurnChannel), "a datagram of no kind");
-                    let to = transmit.path.remote;
-                    assert!(self.heard.contains(&to), "a datagram to {to}, of whom nobody has heard");
-                    assert_eq!(transmit.path.local, server_address());
-                    datagrams.push((to, transmit.bytes.to_vec()));
+                Output::Transmit(transmit) => datagrams.push(checked(&self.heard, &transmit)),
+                Output::Media => {
+                    let mut media = Datagrams::default();
+                    self.sfu.forward(&mut media);
+                    while let Some(transmit) = media.take_next() {
+                        datagrams.push(checked(&self.heard, &transmit));
+                    }
                 }
             }
         };
@@ -498,4 +498,15 @@ fn is_foreign(event: &Event) -> bool {
 /// A room by number.
 pub fn room(other: bool) -> RoomId {
     if other { "b" } else { "a" }.parse().expect("a good name")
+}
+
+/// A datagram that leaves is one that may.
+fn checked(heard: &BTreeSet<SocketAddr>, transmit: &Transmit<'_>) -> (SocketAddr, Vec<u8>) {
+    assert!(transmit.bytes.len() <= DATAGRAM_BYTES_MAX, "{} bytes", transmit.bytes.len());
+    let kind = classify(transmit.bytes);
+    assert!(!matches!(kind, Kind::Unknown | Kind::TurnChannel), "a datagram of no kind");
+    let to = transmit.path.remote;
+    assert!(heard.contains(&to), "a datagram to {to}, of whom nobody has heard");
+    assert_eq!(transmit.path.local, server_address());
+    (to, transmit.bytes.to_vec())
 }

@@ -7,6 +7,7 @@
 //! iteration order depends on a seed. `.clippy.toml` and `tests/tidy.rs` see to it.
 
 pub mod command;
+pub mod datagrams;
 pub mod demux;
 pub mod event;
 pub mod forward;

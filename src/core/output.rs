@@ -30,6 +30,19 @@ pub struct Transmit<'a> {
     pub bytes: &'a [u8],
 }
 
+/// Bytes that a sink has ready for the next packet: more than the longest takes.
+pub const SINK_BUFFER_BYTES: usize = 2048;
+
+/// Where forwarded media goes: each packet is written and sealed where it is sent from, and not copied again.
+pub trait MediaSink {
+    /// The packets that follow go there, until the next call.
+    fn to(&mut self, path: Path, class: TrafficClass);
+    /// At least [`SINK_BUFFER_BYTES`] bytes to write the next packet into.
+    fn buffer(&mut self) -> &mut [u8];
+    /// So many bytes at the beginning of the buffer are a packet.
+    fn sent(&mut self, length: usize);
+}
+
 /// What the core wants done.
 #[derive(Debug)]
 pub enum Output<'a> {
@@ -50,6 +63,8 @@ pub enum Output<'a> {
     },
     /// Send a datagram.
     Transmit(Transmit<'a>),
+    /// Media waits: take it with [`Sfu::forward`](super::Sfu::forward), and poll on.
+    Media,
     /// Nothing more to do until then (`None`: until the next input).
     Timeout(Option<Instant>),
 }

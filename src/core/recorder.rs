@@ -76,7 +76,7 @@ impl Recorder {
         for output in &outbox.outputs {
             self.output(output);
         }
-        for (path, class, bytes) in outbox.transmits_from(first) {
+        for (path, class, bytes) in outbox.datagrams.from(first) {
             self.sent(path, class, bytes);
         }
         self.write(&Record::Digest(self.digest()));

@@ -101,8 +101,10 @@ pub struct Room {
     order: Vec<ParticipantKey>,
     publications: Slab<Publication>,
     by_track: BTreeMap<TrackId, PublicationKey>,
-    /// Publications with packets to be forwarded, in the order of their first packet.
-    pending: Vec<PublicationKey>,
+    /// Publications of sound with packets to be forwarded, in the order of their first packet.
+    pending_sound: Vec<PublicationKey>,
+    /// Such of pictures.
+    pending_pictures: Vec<PublicationKey>,
     /// Participants who are to be told a new slot map.
     slot_maps: Vec<ParticipantKey>,
     timers: DeadlineHeap<Timer>,
@@ -132,7 +134,8 @@ impl Room {
             order: Vec::new(),
             publications: Slab::new(),
             by_track: BTreeMap::new(),
-            pending: Vec::new(),
+            pending_sound: Vec::new(),
+            pending_pictures: Vec::new(),
             slot_maps: Vec::new(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
@@ -178,6 +181,16 @@ impl Room {
     /// When it wants a [`RoomInput::Timeout`].
     pub fn deadline(&mut self) -> Option<Instant> {
         self.timers.earliest()
+    }
+
+    /// Whether there is anything for [`flush`](Self::flush) to forward.
+    pub fn has_pending(&self) -> bool {
+        self.has_sound_pending() || !self.pending_pictures.is_empty()
+    }
+
+    /// Whether there is sound for it.
+    pub fn has_sound_pending(&self) -> bool {
+        !self.pending_sound.is_empty()
     }
 
     /// How many deadlines are armed.

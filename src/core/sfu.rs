@@ -17,7 +17,7 @@ use super::input::{AdminCommand, Input, Path};
 use super::media::fixed_hash::FixedMap;
 use super::mutation::mutated;
 use super::outbox::{Outbox, RoomOutput};
-use super::output::{DtlsRequest, Output, Transmit};
+use super::output::{DtlsRequest, MediaSink, Output};
 use super::recordings::{Recording, RecordingOutput, Recordings};
 use super::room::{ParticipantKey, Room, RoomInput, unknown_participant};
 use super::settings::Settings;
@@ -169,25 +169,39 @@ impl Sfu {
 
     /// The next thing to do, until [`Output::Timeout`].
     pub fn poll_output(&mut self) -> Output<'_> {
-        // What was forwarded may make somebody speak, and what is due may make something to forward.
-        while let Some(room) = self.dirty.pop() {
-            self.flush(room);
-        }
         if let Some(queued) = self.queued.pop_front() {
             return match queued {
                 Queued::Event(connection, event) => Output::Event { connection, event },
                 Queued::Dtls(session, request) => Output::Dtls { session, request },
             };
         }
-        if self.outbox.is_drained() {
-            self.outbox.reset();
-            let at = if mutated!(DeadlineSpins) { Some(self.now) } else { self.deadlines.earliest() };
-            return Output::Timeout(at);
+        // What was forwarded may make somebody speak, and what is due may make something to forward.
+        let (media_waits, now) = (!self.dirty.is_empty(), self.now);
+        let earliest = self.deadlines.earliest();
+        match self.outbox.datagrams.take_next() {
+            Some(transmit) => Output::Transmit(transmit),
+            None if media_waits => Output::Media,
+            None if mutated!(DeadlineSpins) => Output::Timeout(Some(now)),
+            None => Output::Timeout(earliest),
         }
-        match self.outbox.next_transmit() {
-            Some((path, class, bytes)) => Output::Transmit(Transmit { path, class, bytes }),
-            None => Output::Timeout(None),
+    }
+
+    /// Forwards the media that waits, sound of every room before pictures of any: called when [`Output::Media`] says so.
+    /// Media of a room that is recorded comes by way of [`poll_output`](Self::poll_output), as a copy of it is kept.
+    pub fn forward(&mut self, sink: &mut dyn MediaSink) {
+        let mut rooms = std::mem::take(&mut self.dirty);
+        for room in &rooms {
+            if self.rooms.get(room.0).is_some_and(|entry| entry.room.has_sound_pending()) {
+                self.flush(*room, sink);
+            }
         }
+        for room in rooms.drain(..) {
+            if self.rooms.get(room.0).is_some_and(|entry| entry.dirty) {
+                self.flush(room, sink);
+            }
+        }
+        // Nothing was added meanwhile: its memory is used again.
+        self.dirty = rooms;
     }
 
     /// A picture of everything, for people.
@@ -350,17 +364,17 @@ impl Sfu {
         self.settle(key, entering);
     }
 
-    fn flush(&mut self, key: RoomKey) {
+    fn flush(&mut self, key: RoomKey, sink: &mut dyn MediaSink) {
         let Some(entry) = self.rooms.get_mut(key.0) else { return };
-        entry.dirty = false;
-        let first = self.outbox.transmits();
         if let Some(recording) = &mut entry.recording {
+            let first = self.outbox.transmits();
             recording.recorder.note_flush(self.now);
-        }
-        entry.room.flush(self.now, &mut self.outbox);
-        if let Some(recording) = &mut entry.recording {
+            entry.room.flush(self.now, &mut self.outbox, None);
             self.recordings.note_outputs(recording, &self.outbox, first);
+        } else {
+            entry.room.flush(self.now, &mut self.outbox, Some(sink));
         }
+        entry.dirty = entry.room.has_pending();
         self.settle(key, None);
     }
 

@@ -15,10 +15,10 @@ use super::assets::Assets;
 use super::bind::{UdpBuffers, bind};
 use super::connection::{Next, Standing};
 use super::dtls::{DtlsEvents, Handshakes};
+use super::egress::Egress;
 use super::overload::Overload;
 use super::process::raise_open_files;
 use super::recording::TraceKeeper;
-use super::relaying::send_relayed;
 use super::self_signed::SelfSigned;
 use super::shell_counters::ShellCounters;
 use super::shutdown::{ExitReason, ShutdownWatch};
@@ -48,9 +48,6 @@ const MESSAGES_PER_TURN: usize = 32;
 /// Datagrams of one ICE-TCP connection handled at a time; it gets [`MESSAGES_PER_TURN`] such helpings in a turn.
 const FRAMES_AT_ONCE: usize = 64;
 
-/// What is gathered for sending before it is sent in the middle of a drain.
-const SEND_BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-
 /// What all streams are read by way of.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
@@ -64,6 +61,8 @@ pub struct EventLoop {
     pub(super) sfu: Sfu,
     /// Whether the core was given something since it was last drained.
     pub(super) fed: bool,
+    /// Whether the core has media to forward.
+    media_waits: bool,
     core_deadline: Option<Instant>,
     pub(super) udp: Udp,
     udp_readable: bool,
@@ -145,6 +144,7 @@ impl EventLoop {
             poll,
             sfu,
             fed: true,
+            media_waits: false,
             core_deadline: None,
             udp,
             udp_readable: true,
@@ -236,8 +236,8 @@ impl EventLoop {
         Ok(self.shutdown.exit(now, self.connections.len()))
     }
 
-    /// Carries out and sends all there is. Writing can end a connection, which the core must hear of, which can make it
-    /// say something.
+    /// Carries out and sends all there is. Forwarding can make the core say something, and so can the end of a connection
+    /// that cannot be written to.
     pub(super) fn write_all(&mut self, now: Instant) {
         loop {
             self.drain(now);
@@ -398,7 +398,7 @@ impl EventLoop {
         }
     }
 
-    /// Takes everything out of the core, and carries handshakes on for as long as that makes something happen.
+    /// Takes everything but media out of the core, and carries handshakes on for as long as that makes something happen.
     pub(super) fn drain(&mut self, now: Instant) {
         self.settle_turn(now);
         loop {
@@ -409,21 +409,18 @@ impl EventLoop {
                     Output::Dtls { session, request } => {
                         self.handshakes.request(now, session, request, &mut self.dtls_events);
                     }
-                    Output::Transmit(transmit) => match transmit.path.transport {
-                        Transport::Udp if self.turn.network().contains(transmit.path.remote.ip()) => {
-                            let Self { turn, udp, connections, .. } = self;
-                            send_relayed(now, turn, udp, connections, &transmit);
-                        }
-                        Transport::Udp => self.udp.push(transmit.path, transmit.class, transmit.bytes),
-                        Transport::Tcp => self.connections.send(now, &transmit),
-                    },
+                    Output::Transmit(transmit) => {
+                        let Self { turn, udp, connections, scratch, .. } = self;
+                        Egress::new(now, udp, turn, connections, scratch).transmit(&transmit);
+                    }
+                    Output::Media => {
+                        self.media_waits = true;
+                        break;
+                    }
                     Output::Timeout(at) => {
                         self.core_deadline = at;
                         break;
                     }
-                }
-                if self.udp.batch_bytes() > SEND_BATCH_BYTES_MAX {
-                    self.write(now);
                 }
             }
             let whip = self.whip.take_commands();
@@ -446,6 +443,12 @@ impl EventLoop {
     fn write(&mut self, now: Instant) {
         while let Some(place) = self.connections.next_touched() {
             self.settle(now, place);
+        }
+        if std::mem::take(&mut self.media_waits) {
+            let Self { sfu, udp, turn, connections, scratch, .. } = self;
+            sfu.forward(&mut Egress::new(now, udp, turn, connections, scratch));
+            // Its next deadline is to be asked for, and what forwarding led to.
+            self.fed = true;
         }
         let blocked = self.udp.flush();
         if blocked != self.udp_blocked {

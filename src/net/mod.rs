@@ -19,6 +19,7 @@ mod connection;
 mod deadlines;
 mod draining;
 pub(crate) mod dtls;
+mod egress;
 mod entropy;
 mod event_loop;
 mod frame_queue;

@@ -20,11 +20,14 @@ use super::turn::relayed::RelayedNetwork;
 use super::udp_batch::{Backlog, Run, SendBatch};
 use super::udp_send::Sending;
 use crate::core::input::{Path, Transport};
-use crate::core::output::TrafficClass;
+use crate::core::output::{MediaSink, TrafficClass};
 use crate::wire::classify::{Kind, classify};
 
 /// Largest datagram, or sequence of datagrams that the kernel joined (GRO).
 const RECEIVE_BYTES: usize = 65_535;
+
+/// What is gathered before it is sent without waiting for the end of the turn.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What may wait for the kernel: a tenth of a second at 80 Mbit/s. Later it would be of no use.
 const BACKLOG_BYTES_MAX: usize = 1024 * 1024;
@@ -197,34 +200,61 @@ impl Udp {
         }
     }
 
-    /// Adds a datagram to the turn's batch.
+    /// Adds a copy of a datagram to the turn's batch.
     pub fn push(&mut self, path: Path, class: TrafficClass, bytes: &[u8]) {
+        self.relieve();
         self.batch.push(path, class, bytes);
     }
 
-    /// How many bytes wait for [`flush`](Self::flush).
-    pub fn batch_bytes(&self) -> usize {
-        self.batch.bytes()
+    /// Sends what has been gathered if that is much.
+    fn relieve(&mut self) {
+        if self.batch.bytes() > BATCH_BYTES_MAX {
+            self.flush();
+        }
     }
 
     /// Sends what waits. Whether the kernel is full: then call [`writable`](Self::writable) when it is not.
     pub fn flush(&mut self) -> bool {
         self.writable();
+        self.send_batch(|batch, segments_max, send| batch.drain(segments_max, send));
+        !self.backlog.is_empty()
+    }
+
+    /// Sends what `take` takes from the batch, or keeps it until the kernel takes more.
+    fn send_batch(&mut self, take: impl FnOnce(&mut SendBatch, usize, &mut dyn FnMut(Run<'_>))) {
         let Self { socket, fast, bound, batch, backlog, counters, .. } = self;
         let segments_max = fast.as_ref().map_or(1, |(_, sending)| sending.segments_max);
-        batch.drain(segments_max, |run| {
+        take(batch, segments_max, &mut |run| {
             let blocked = !backlog.is_empty() || !send(socket, fast, *bound, counters, run);
             if blocked && !backlog.push(run) {
                 counters.dropped_full += run.packets();
             }
         });
-        !self.backlog.is_empty()
     }
 
     /// Sends what the kernel did not take before.
     pub fn writable(&mut self) {
         let Self { socket, fast, bound, backlog, counters, .. } = self;
         backlog.drain(|run| send(socket, fast, *bound, counters, run));
+    }
+}
+
+/// Media is written where it is sent from.
+impl MediaSink for Udp {
+    fn to(&mut self, path: Path, class: TrafficClass) {
+        if self.batch.is_run_long() {
+            self.send_batch(|batch, segments_max, send| batch.end_run(segments_max, send));
+        }
+        self.relieve();
+        self.batch.to(path, class);
+    }
+
+    fn buffer(&mut self) -> &mut [u8] {
+        self.batch.buffer()
+    }
+
+    fn sent(&mut self, length: usize) {
+        self.batch.sent(length);
     }
 }
 

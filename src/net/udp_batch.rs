@@ -4,10 +4,13 @@
 //! is the only large lever on the cost of sending. Sound leaves before pictures, whatever room they are of. Packets of
 //! one path and class never overtake each other: sequence numbers would look like loss to the receiver. No allocation
 //! once the buffers have grown to a turn's size.
+//!
+//! A packet is written where it is sent from ([`SendBatch::buffer`]). A run that is long already leaves at once
+//! ([`SendBatch::end_run`]), and its place is used again: a fan-out of whole frames stays in the processor's cache.
 
 use crate::core::input::Path;
 use crate::core::media::fixed_hash::FixedMap;
-use crate::core::output::TrafficClass;
+use crate::core::output::{SINK_BUFFER_BYTES, TrafficClass};
 
 /// Largest segment that may be sent as part of a run: fits every path (IPv6's least MTU of 1280), so that a small
 /// MTU somewhere never makes the kernel refuse a run.
@@ -15,6 +18,11 @@ const SEGMENT_BYTES_MAX: usize = 1232;
 
 /// Largest run: what one IP datagram can hold, with room for headers.
 const RUN_BYTES_MAX: usize = 64_000;
+
+/// A run of so many packets does not wait for more of another track's: what is left to gain is little.
+const LONG_RUN_PACKETS: usize = 8;
+
+const CLASSES: [TrafficClass; 3] = [TrafficClass::Control, TrafficClass::Audio, TrafficClass::Video];
 
 const NONE: u32 = u32::MAX;
 
@@ -32,11 +40,17 @@ struct Chain {
     class: TrafficClass,
     head: u32,
     tail: u32,
+    packets: usize,
 }
 
 impl Chain {
     fn is_of(&self, path: Path, class: TrafficClass) -> bool {
         self.class == class && self.path == path
+    }
+
+    /// What it holds has been sent.
+    fn clear(&mut self) {
+        (self.head, self.tail, self.packets) = (NONE, NONE, 0);
     }
 }
 
@@ -74,10 +88,12 @@ impl<'a> Run<'a> {
 #[derive(Debug, Default)]
 pub struct SendBatch {
     arena: Vec<u8>,
+    used: usize,
     packets: Vec<Packet>,
     chains: Vec<Chain>,
     chain_of: FixedMap<(Path, TrafficClass), u32>,
-    last: Option<u32>,
+    /// The chain of the packets that are added now.
+    current: Option<u32>,
     /// Where the packets of a run are put side by side if they are not already.
     staging: Vec<u8>,
 }
@@ -85,49 +101,113 @@ pub struct SendBatch {
 impl SendBatch {
     /// How many bytes wait.
     pub fn bytes(&self) -> usize {
-        self.arena.len()
+        self.used
     }
 
-    /// Adds a packet. Empty ones are not sent.
-    pub fn push(&mut self, path: Path, class: TrafficClass, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
+    /// The packets that follow go there.
+    pub fn to(&mut self, path: Path, class: TrafficClass) {
+        match self.current {
+            Some(current) if self.chains[current as usize].is_of(path, class) => {}
+            _ => {
+                self.current = Some(*self.chain_of.entry((path, class)).or_insert_with(|| {
+                    self.chains.push(Chain { path, class, head: NONE, tail: NONE, packets: 0 });
+                    self.chains.len() as u32 - 1
+                }));
+            }
         }
+    }
+
+    /// At least [`SINK_BUFFER_BYTES`] bytes to write the next packet into.
+    pub fn buffer(&mut self) -> &mut [u8] {
+        self.buffer_of(SINK_BUFFER_BYTES)
+    }
+
+    fn buffer_of(&mut self, length: usize) -> &mut [u8] {
+        let end = self.used + length;
+        if self.arena.len() < end {
+            self.arena.resize(end.max(2 * self.arena.len()), 0);
+        }
+        &mut self.arena[self.used..end]
+    }
+
+    /// So many bytes at the beginning of the buffer are a packet. Empty ones are not sent.
+    pub fn sent(&mut self, length: usize) {
+        let Some(current) = self.current.filter(|_| length > 0) else { return };
         let index = self.packets.len() as u32;
-        self.packets.push(Packet { start: self.arena.len(), len: bytes.len(), next: NONE });
-        self.arena.extend_from_slice(bytes);
-        let chain = match self.last {
-            Some(last) if self.chains[last as usize].is_of(path, class) => last,
-            _ => *self.chain_of.entry((path, class)).or_insert_with(|| {
-                self.chains.push(Chain { path, class, head: NONE, tail: NONE });
-                self.chains.len() as u32 - 1
-            }),
-        };
-        self.last = Some(chain);
-        let chain = &mut self.chains[chain as usize];
+        self.packets.push(Packet { start: self.used, len: length, next: NONE });
+        self.used += length;
+        let chain = &mut self.chains[current as usize];
         match chain.tail {
             NONE => chain.head = index,
             tail => self.packets[tail as usize].next = index,
         }
         chain.tail = index;
+        chain.packets += 1;
+    }
+
+    /// Adds a copy of a packet.
+    pub fn push(&mut self, path: Path, class: TrafficClass, bytes: &[u8]) {
+        self.to(path, class);
+        self.buffer_of(bytes.len()).copy_from_slice(bytes);
+        self.sent(bytes.len());
+    }
+
+    /// Whether the run that was added last is so long that it can leave: then call [`end_run`](Self::end_run).
+    pub fn is_run_long(&self) -> bool {
+        self.current.is_some_and(|current| self.chains[current as usize].packets >= LONG_RUN_PACKETS)
+    }
+
+    /// Hands out the chain that was added to last, behind what must leave before it.
+    pub fn end_run(&mut self, segments_max: usize, mut send: impl FnMut(Run<'_>)) {
+        let Some(current) = self.current.take() else { return };
+        let class = self.chains[current as usize].class;
+        for earlier in CLASSES.into_iter().filter(|earlier| *earlier < class) {
+            self.drain_class(earlier, segments_max, &mut send);
+        }
+        let from = (self.packets.as_slice(), self.arena.as_slice());
+        let chain = &mut self.chains[current as usize];
+        one_chain(from, &mut self.staging, chain, segments_max, &mut send);
+        // If nothing else was added since it began, its place is free.
+        let first = chain.head as usize;
+        if self.packets.len() == first + chain.packets {
+            self.used = self.packets.get(first).map_or(self.used, |packet| packet.start);
+            self.packets.truncate(first);
+        }
+        chain.clear();
     }
 
     /// Hands out everything as runs of at most `segments_max` packets, and is empty afterwards.
     pub fn drain(&mut self, segments_max: usize, mut send: impl FnMut(Run<'_>)) {
-        for class in [TrafficClass::Control, TrafficClass::Audio, TrafficClass::Video] {
-            for chain in self.chains.iter().filter(|chain| chain.class == class) {
-                let mut at = chain.head;
-                while at != NONE {
-                    let from = (self.packets.as_slice(), self.arena.as_slice());
-                    at = one_run(from, &mut self.staging, chain, at, segments_max, &mut send);
-                }
-            }
+        for class in CLASSES {
+            self.drain_class(class, segments_max, &mut send);
         }
-        self.arena.clear();
+        self.used = 0;
         self.packets.clear();
         self.chains.clear();
         self.chain_of.clear();
-        self.last = None;
+        self.current = None;
+    }
+
+    fn drain_class(&mut self, class: TrafficClass, segments_max: usize, send: &mut impl FnMut(Run<'_>)) {
+        let from = (self.packets.as_slice(), self.arena.as_slice());
+        for chain in self.chains.iter_mut().filter(|chain| chain.class == class) {
+            one_chain(from, &mut self.staging, chain, segments_max, send);
+            chain.clear();
+        }
+    }
+}
+
+/// Sends all packets of a chain.
+fn one_chain(
+    from: (&[Packet], &[u8]),
+    staging: &mut Vec<u8>,
+    chain: &Chain,
+    segments_max: usize,
+    send: &mut impl FnMut(Run<'_>),
+) {
+    let mut at = chain.head;
+    while at != NONE {
+        at = one_run(from, staging, chain, at, segments_max, send);
     }
 }
 
@@ -272,6 +352,44 @@ mod tests {
         let order: Vec<_> =
             runs(&mut batch, 64).into_iter().map(|(port, bytes, _)| (port, bytes[0])).collect();
         assert_eq!(order, [(20, 3), (10, 2), (10, 1), (20, 1)]);
+    }
+
+    #[test]
+    fn a_long_run_leaves_at_once_behind_the_sound_and_its_place_is_used_again() {
+        let mut batch = SendBatch::default();
+        let mut seen = Vec::new();
+        batch.push(path(20), TrafficClass::Audio, &[9; 3]);
+        let before = batch.bytes();
+        for peer in 10..13 {
+            batch.to(path(peer), TrafficClass::Video);
+            for value in 0..LONG_RUN_PACKETS as u8 {
+                assert!(!batch.is_run_long());
+                batch.buffer()[..4].fill(value);
+                batch.sent(4);
+            }
+            assert!(batch.is_run_long());
+            batch.end_run(64, |run| seen.push((run.path.remote.port(), run.packets())));
+            assert_eq!(batch.bytes(), before, "its place is free");
+        }
+        assert_eq!(seen, [(20, 1), (10, 8), (11, 8), (12, 8)]);
+        batch.push(path(10), TrafficClass::Video, &[1; 4]);
+        batch.push(path(20), TrafficClass::Audio, &[2; 4]);
+        assert_eq!(runs(&mut batch, 64), [(20, vec![2; 4], 4), (10, vec![1; 4], 4)]);
+    }
+
+    #[test]
+    fn a_long_run_that_began_among_others_keeps_its_order_and_harms_none() {
+        let mut batch = SendBatch::default();
+        batch.push(path(10), TrafficClass::Video, &[0; 4]);
+        batch.push(path(20), TrafficClass::Video, &[50; 4]);
+        for value in 1..LONG_RUN_PACKETS as u8 {
+            batch.push(path(10), TrafficClass::Video, &[value; 4]);
+        }
+        let mut seen = Vec::new();
+        batch.end_run(64, |run| seen.push(run.bytes.to_vec()));
+        let expected: Vec<u8> = (0..LONG_RUN_PACKETS as u8).flat_map(|value| [value; 4]).collect();
+        assert_eq!(seen, [expected]);
+        assert_eq!(runs(&mut batch, 64), [(20, vec![50; 4], 4)]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::dice::Dice;
 use super::network::{Link, Micros};
 use super::oracle::{CONSENT, Oracle};
 use super::plan::{Endpoints, Plan, SECOND, seconds};
+use crate::core::datagrams::Datagrams;
 use crate::core::ids::RoomId;
 use crate::core::input::AdminCommand;
 use crate::core::record::{RecordingId, RoomHeader};
@@ -96,6 +97,8 @@ pub struct World<'a> {
     now: Micros,
     room: RoomId,
     sfu: Sfu,
+    /// Kept for its memory.
+    media: Datagrams,
     people: Vec<Option<Person>>,
     queue: Queue,
     post: Post,
@@ -216,6 +219,7 @@ impl<'a> World<'a> {
             now: 0,
             room: "sim".parse().unwrap_or_else(|_| unreachable!("a good name")),
             sfu: Sfu::new(settings),
+            media: Datagrams::default(),
             people: people.collect(),
             queue: Queue::default(),
             post: Post::default(),

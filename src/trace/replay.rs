@@ -41,7 +41,7 @@ pub struct Step<'a> {
 impl<'a> Step<'a> {
     /// The datagrams that came of it.
     pub fn transmits(&self) -> impl Iterator<Item = (Path, TrafficClass, &'a [u8])> + use<'a> {
-        self.outbox.transmits_from(0)
+        self.outbox.datagrams.from(0)
     }
 }
 
@@ -255,7 +255,7 @@ impl Replayer {
         // The same in the same order as the `Sfu` does it, the look at the next deadline included.
         if matches!(input, RecordedInput::Flush) {
             self.recorder.note_flush(now);
-            self.room.flush(now, &mut self.outbox);
+            self.room.flush(now, &mut self.outbox, None);
         } else {
             self.recorder.note_input(now, &room_input);
             self.room.handle(now, room_input, &mut self.outbox);
@@ -295,7 +295,7 @@ impl Replayer {
 
     fn next_transmit(&self) -> Option<(Path, TrafficClass, &[u8])> {
         let index = self.compared.checked_sub(self.outbox.outputs.len())?;
-        self.outbox.transmits_from(index).next()
+        self.outbox.datagrams.from(index).next()
     }
 
     /// The output of ours that comes next, in words.

@@ -473,9 +473,11 @@ impl PlainObserver for Witness<'_> {
             // What is past when it is named is due from then on.
             self.deadline = step.deadline.map(|named| (named, named.max(step.at)));
         }
-        self.flushing.clear();
         if matches!(step.input, RecordedInput::Flush) {
-            self.flushing = std::mem::take(&mut self.pending);
+            // Sound first: pictures that came with it follow in a second such step.
+            self.flushing.append(&mut self.pending);
+        } else {
+            self.flushing.clear();
         }
         for output in step.outputs {
             self.note_output(output);

@@ -12,6 +12,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
 use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Resume, Source};
+use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
 use strait::core::input::{
@@ -186,7 +187,7 @@ fn as_bytes(output: &Output<'_>) -> Option<Vec<u8>> {
             Some(bytes)
         }
         // Deadlines are no part of what must be equal.
-        Output::Timeout(_) => None,
+        Output::Timeout(_) | Output::Media => None,
         other => Some(format!("{other:?}").into_bytes()),
     }
 }
@@ -200,8 +201,17 @@ pub fn replay(settings: &Settings, shift: Duration, record: &[(Duration, Recorde
         if matches!(input, Recorded::Drained) {
             loop {
                 let output = sfu.poll_output();
-                let Some(bytes) = as_bytes(&output) else { break };
-                outputs.push(bytes);
+                match output {
+                    Output::Timeout(_) => break,
+                    Output::Media => {
+                        let mut media = Datagrams::default();
+                        sfu.forward(&mut media);
+                        while let Some(transmit) = media.take_next() {
+                            outputs.extend(as_bytes(&Output::Transmit(transmit)));
+                        }
+                    }
+                    other => outputs.extend(as_bytes(&other)),
+                }
             }
         } else {
             feed(&mut sfu, start + *at, input.clone());
@@ -528,6 +538,14 @@ impl World {
                 Output::Transmit(transmit) => {
                     let to = transmit.path.remote;
                     self.to_clients.push_back((to, transmit.bytes.to_vec()));
+                }
+                Output::Media => {
+                    let mut media = Datagrams::default();
+                    self.sfu.forward(&mut media);
+                    while let Some(transmit) = media.take_next() {
+                        self.to_clients.push_back((transmit.path.remote, transmit.bytes.to_vec()));
+                        self.outputs.extend(as_bytes(&Output::Transmit(transmit)));
+                    }
                 }
             }
             busy = true;

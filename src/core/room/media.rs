@@ -15,7 +15,7 @@ use crate::core::media::rtcp::{self, LostSequences, ReportBlock, RtcpItem};
 use crate::core::media::srtp;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
-use crate::core::output::TrafficClass;
+use crate::core::output::{MediaSink, TrafficClass};
 use crate::core::participant::Participant;
 use crate::wire::classify::{self, classify};
 use crate::wire::stun;
@@ -104,16 +104,24 @@ impl Room {
         let Received::Media(arrival) = received else { return };
         let key = arrival.publication;
         let Some(publication) = self.publications.get_mut(key.0) else { return };
+        let publication_kind = publication.kind();
         let Arrived::Pending { first, codec_changed } = publication.arrive(now, &arrival) else { return };
         if first {
-            self.pending.push(key);
+            self.pending_of(publication_kind).push(key);
         }
         if codec_changed {
             self.codec_changed(now, key, outbox);
         }
         // More than the cache holds can come at once, when what was lost in an outage is repaired.
         if self.publications.get(key.0).is_some_and(Publication::is_brimful) {
-            self.forward(now, key, outbox);
+            self.forward(now, key, outbox, &mut None);
+        }
+    }
+
+    fn pending_of(&mut self, kind: Kind) -> &mut Vec<PublicationKey> {
+        match kind {
+            Kind::Audio => &mut self.pending_sound,
+            Kind::Video => &mut self.pending_pictures,
         }
     }
 
@@ -222,19 +230,18 @@ impl Room {
         }
     }
 
-    /// Forwards everything that came in this batch, sound before pictures; walk: called by `Sfu::poll_output`.
-    pub fn flush(&mut self, now: Instant, outbox: &mut Outbox) {
-        let mut pending = std::mem::take(&mut self.pending);
-        for kind in [Kind::Audio, Kind::Video] {
-            for key in &pending {
-                if self.publications.get(key.0).is_some_and(|publication| publication.kind() == kind) {
-                    self.forward(now, *key, outbox);
-                }
+    /// Forwards what came in this batch: sound, or if none waits, pictures. Media goes to `sink`, or with none into the
+    /// outbox. Walk: called by `Sfu::forward`, until nothing is pending.
+    pub fn flush(&mut self, now: Instant, outbox: &mut Outbox, mut sink: Option<&mut dyn MediaSink>) {
+        let kind = if self.has_sound_pending() { Kind::Audio } else { Kind::Video };
+        let mut pending = std::mem::take(self.pending_of(kind));
+        for key in pending.drain(..) {
+            if self.publications.contains(key.0) {
+                self.forward(now, key, outbox, &mut sink);
             }
         }
-        pending.clear();
-        self.pending = pending;
-        if self.deadline().is_some_and(|at| at <= now) {
+        *self.pending_of(kind) = pending;
+        if !self.has_pending() && self.deadline().is_some_and(|at| at <= now) {
             self.handle(now, RoomInput::Timeout, outbox);
         }
     }
@@ -242,12 +249,22 @@ impl Room {
     /// Forwards one track's pending packets to all who show it: all packets to one viewer, then all to the next, so that
     /// runs to one peer leave together. Forwarding moves no deadline of a viewer's, so none is armed anew; a panic ends
     /// the viewer at whom it happened, as in `Room::step`.
-    fn forward(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
+    fn forward(
+        &mut self,
+        now: Instant,
+        key: PublicationKey,
+        outbox: &mut Outbox,
+        sink: &mut Option<&mut dyn MediaSink>,
+    ) {
         let mut next = 0;
         let mut wanted = false;
         while let Err(_panic) = catch_unwind(AssertUnwindSafe(|| {
+            let sink = match sink {
+                Some(sink) => &mut **sink,
+                None => &mut outbox.datagrams as &mut dyn MediaSink,
+            };
             while let Some(&viewer) = self.publications[key.0].viewers.get(next) {
-                wanted |= self.forward_to(now, key, viewer, outbox);
+                wanted |= self.forward_to(now, key, viewer, sink);
                 next += 1;
             }
         })) {
@@ -265,7 +282,13 @@ impl Room {
     }
 
     /// Forwards to one viewer. Whether they wait for a key frame.
-    fn forward_to(&mut self, now: Instant, key: PublicationKey, viewer: Viewer, outbox: &mut Outbox) -> bool {
+    fn forward_to(
+        &mut self,
+        now: Instant,
+        key: PublicationKey,
+        viewer: Viewer,
+        sink: &mut dyn MediaSink,
+    ) -> bool {
         let publication = &self.publications[key.0];
         let Some(participant) = self.participants.get_mut(viewer.participant.0) else { return false };
         let Participant { slots, media, path, .. } = participant;
@@ -274,13 +297,15 @@ impl Room {
         else {
             return false;
         };
-        let class = class_of(slot.kind);
         let stretch = publication.stretch();
         assert!(!mutated!(Panics) || publication.pending.len() < 4, "a bug put in on purpose");
+        sink.to(path, class_of(slot.kind));
         for index in &publication.pending {
             let Some(packet) = publication.packet(*index) else { continue };
             let Some(outgoing) = slot.forward(now, stretch, packet, codec) else { continue };
-            outbox.transmit(path, class, |buffer| slot.write(&outgoing, &mut media.sender, buffer));
+            if let Some(length) = slot.write(&outgoing, &mut media.sender, sink.buffer()) {
+                sink.sent(length);
+            }
         }
         slot.announced && slot.wants_keyframe(stretch)
     }

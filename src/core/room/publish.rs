@@ -179,7 +179,8 @@ impl Room {
         self.settle_totals(self.publications[key.0].owner);
         let publication = self.publications.remove(key.0);
         self.by_track.remove(&publication.track);
-        self.pending.retain(|other| *other != key);
+        self.pending_sound.retain(|other| *other != key);
+        self.pending_pictures.retain(|other| *other != key);
         let owner = &mut self.participants[publication.owner.0];
         owner.publications.retain(|other| *other != key);
         owner.published.remove(&publication.mid);

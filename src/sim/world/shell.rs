@@ -9,7 +9,7 @@ use crate::core::event::{ClosingReason, Event};
 use crate::core::ids::{ConnectionId, DtlsSession, RequestId};
 use crate::core::input::{Admission, Input, LocalCandidate, Transport};
 use crate::core::media::srtp;
-use crate::core::output::{DtlsRequest, Output};
+use crate::core::output::{DtlsRequest, Output, Transmit};
 use crate::sim::client::{self, Endpoint, Signal};
 use crate::sim::dice::Dice;
 use crate::sim::network::{Micros, server_address};
@@ -98,19 +98,12 @@ impl World<'_> {
                     taken.push(Taken::Dtls(session, request));
                 }
                 Output::Transmit(transmit) => {
-                    datagrams += 1;
-                    self.outputs += 1;
-                    self.digest.update(format!("{:?} {:?}", transmit.path, transmit.class).as_bytes());
-                    self.digest.update(transmit.bytes);
-                    let to = transmit.path.remote;
-                    self.oracle.leaves(self.now, to, transmit.bytes, &self.post.streams);
-                    if let Some(&index) = self.at.get(&to)
-                        && let Some(Some(person)) = self.people.get_mut(index)
-                    {
-                        for at in person.down.send(self.now, transmit.bytes.len()).into_iter().flatten() {
-                            self.queue.push(at, Happening::Down { to, bytes: transmit.bytes.to_vec() });
-                        }
-                    }
+                    self.media.push(&transmit);
+                    datagrams += self.datagrams_leave();
+                }
+                Output::Media => {
+                    self.sfu.forward(&mut self.media);
+                    datagrams += self.datagrams_leave();
                 }
             }
         };
@@ -125,6 +118,27 @@ impl World<'_> {
                 Taken::Dtls(session, request) => self.shake_hands(session, request),
             }
         }
+    }
+
+    /// Datagrams leave for people. How many.
+    fn datagrams_leave(&mut self) -> u64 {
+        let mut datagrams = 0;
+        while let Some(Transmit { path, class, bytes }) = self.media.take_next() {
+            datagrams += 1;
+            self.outputs += 1;
+            self.digest.update(format!("{path:?} {class:?}").as_bytes());
+            self.digest.update(bytes);
+            let to = path.remote;
+            self.oracle.leaves(self.now, to, bytes, &self.post.streams);
+            if let Some(&index) = self.at.get(&to)
+                && let Some(Some(person)) = self.people.get_mut(index)
+            {
+                for at in person.down.send(self.now, bytes.len()).into_iter().flatten() {
+                    self.queue.push(at, Happening::Down { to, bytes: bytes.to_vec() });
+                }
+            }
+        }
+        datagrams
     }
 
     fn note_deadline(&mut self, at: Option<Duration>) {

@@ -1,0 +1,89 @@
+//! Datagrams: those that wait to be sent, one after the other in one arena that is reused, so that sending allocates
+//! nothing.
+
+use std::ops::Range;
+
+use super::input::Path;
+use super::output::{MediaSink, SINK_BUFFER_BYTES, TrafficClass, Transmit};
+
+/// One datagram in the arena.
+#[derive(Debug, Clone)]
+struct Entry {
+    path: Path,
+    class: TrafficClass,
+    range: Range<usize>,
+}
+
+/// Datagrams in the order that they were written in.
+#[derive(Debug, Default)]
+pub struct Datagrams {
+    arena: Vec<u8>,
+    used: usize,
+    entries: Vec<Entry>,
+    next: usize,
+    to: Option<(Path, TrafficClass)>,
+}
+
+impl Datagrams {
+    /// Adds a copy of one.
+    pub fn push(&mut self, transmit: &Transmit<'_>) {
+        self.to(transmit.path, transmit.class);
+        let length = transmit.bytes.len().min(SINK_BUFFER_BYTES);
+        self.buffer()[..length].copy_from_slice(&transmit.bytes[..length]);
+        self.sent(length);
+    }
+
+    /// How many were written since all were taken or forgotten.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Those from the `first` on, taken or not.
+    pub fn from(&self, first: usize) -> impl Iterator<Item = (Path, TrafficClass, &[u8])> {
+        let entries = self.entries.get(first..).unwrap_or_default().iter();
+        entries.map(|entry| (entry.path, entry.class, &self.arena[entry.range.clone()]))
+    }
+
+    /// Takes the next one; after the last, all are forgotten.
+    pub fn take_next(&mut self) -> Option<Transmit<'_>> {
+        let Some(entry) = self.entries.get(self.next) else {
+            self.clear();
+            return None;
+        };
+        self.next += 1;
+        Some(Transmit { path: entry.path, class: entry.class, bytes: &self.arena[entry.range.clone()] })
+    }
+
+    /// Forgets all, keeping the memory.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.next = 0;
+        self.used = 0;
+    }
+}
+
+impl MediaSink for Datagrams {
+    fn to(&mut self, path: Path, class: TrafficClass) {
+        self.to = Some((path, class));
+    }
+
+    fn buffer(&mut self) -> &mut [u8] {
+        if self.arena.len() < self.used + SINK_BUFFER_BYTES {
+            let grown = (self.arena.len() * 2).max(self.used + 16 * SINK_BUFFER_BYTES);
+            self.arena.resize(grown, 0);
+        }
+        &mut self.arena[self.used..self.used + SINK_BUFFER_BYTES]
+    }
+
+    fn sent(&mut self, length: usize) {
+        let Some((path, class)) = self.to else { return };
+        let range = self.used..self.used + length.min(SINK_BUFFER_BYTES);
+        self.used = range.end;
+        self.entries.push(Entry { path, class, range });
+    }
+}
