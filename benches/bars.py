@@ -48,21 +48,27 @@ class Bar:
         )
 
 
-def ratio(arguments, row):
+def beside(figure, floors, woken):
+    """The same against a floor of its shape, if there is one."""
+    return f"; {cost(figure) / floors[woken]:.2f} × {floors[woken]:.2f} µs, woken as often" if woken else ""
+
+
+def ratio(arguments, row, woken=None):
     """Cost of a packet against a row of the floor."""
 
     def measure(floors):
         figure = load(arguments)
-        return cost(figure) / floors[row], figure, f"{cost(figure):.2f} µs against {floors[row]:.2f} µs"
+        text = f"{cost(figure):.2f} µs against {floors[row]:.2f} µs{beside(figure, floors, woken)}"
+        return cost(figure) / floors[row], figure, text
 
     return measure
 
 
-def absolute(arguments):
-    def measure(_):
+def absolute(arguments, woken):
+    def measure(floors):
         figure = load(arguments)
-        rate = figure["packets"]["receivedPerSecond"]
-        return cost(figure), figure, f"{rate:,.0f} packets/s, {figure['server']['cpuPercent']:.0f} % of the core"
+        rate, busy = figure["packets"]["receivedPerSecond"], figure["server"]["cpuPercent"]
+        return cost(figure), figure, f"{rate:,.0f} packets/s, {busy:.0f} % of the core{beside(figure, floors, woken)}"
 
     return measure
 
@@ -99,10 +105,12 @@ def saturation(arguments, rates):
     return measure
 
 
-def flat(_):
+def flat(floors):
     many = load("--rooms 400 --publishers 5 --subscribers 0 --profile conference-audio --rate 2 --duration 8s --patience 60s")
     few = load("--rooms 4 --publishers 5 --subscribers 0 --profile conference-audio --rate 200 --duration 8s")
-    return cost(many) / cost(few), many, f"{cost(many):.2f} µs with 2,000 people, {cost(few):.2f} µs with 20"
+    floor_of = [floors[f"80 4 of {people}, 4000 a second"] for people in (2000, 20)]
+    text = f"{cost(many):.2f} µs with 2,000 people, {cost(few):.2f} µs with 20; the floor {floor_of[0]:.2f} and {floor_of[1]:.2f} µs"
+    return cost(many) / cost(few), many, text
 
 
 def latency(quantile):
@@ -153,14 +161,14 @@ def joining(_):
 
 
 BARS = [
-    Bar("video 1 to 50, packet by packet: cost", 1.3, "× floor", ratio("--subscribers 50 --profile video --duration 8s", "1100 single")),
-    Bar("video 1 to 400, packet by packet: cost", 1.3, "× floor", ratio("--subscribers 400 --profile video --duration 8s --decrypt-every 10", "1100 single")),
+    Bar("video 1 to 50, packet by packet: cost", 1.3, "× floor", ratio("--subscribers 50 --profile video --duration 8s", "1100 single", "1100 50 of 50, 250 a second")),
+    Bar("video 1 to 400, packet by packet: cost", 1.3, "× floor", ratio("--subscribers 400 --profile video --duration 8s --decrypt-every 10", "1100 single", "1100 400 of 400, 250 a second")),
     Bar("audio at saturation: cost", 1.3, "× floor", ratio("--subscribers 400 --profile audio --rate 450 --duration 8s --decrypt-every 50", "80 single")),
-    Bar("frames of ten to 50: cost", 2.0, "× GSO floor", ratio("--subscribers 50 --profile frames --duration 8s", "1100 gso 10")),
-    Bar("frames of ten to 50: cost", 2.8, "µs", absolute("--subscribers 50 --profile frames --duration 8s")),
+    Bar("frames of ten to 50: cost", 2.0, "× GSO floor", ratio("--subscribers 50 --profile frames --duration 8s", "1100 gso 10", "1100 50 of 50, 25 a second by ten")),
+    Bar("frames of ten to 50: cost", 2.8, "µs", absolute("--subscribers 50 --profile frames --duration 8s", "1100 50 of 50, 25 a second by ten")),
     Bar("frames of ten to 50: p99 latency", 1.0, "× allowed", fan_out("--subscribers 50 --profile frames --duration 8s", "1100 gso 10", 500, 1.3, 0.5)),
-    Bar("audio 1 to 50: cost", 5.0, "µs", absolute("--subscribers 50 --profile audio --duration 8s")),
-    Bar("ten rooms of five, audio: cost", 6.5, "µs", absolute("--rooms 10 --publishers 5 --subscribers 0 --profile conference-audio --duration 8s")),
+    Bar("audio 1 to 50: cost", 5.0, "µs", absolute("--subscribers 50 --profile audio --duration 8s", "80 50 of 50, 50 a second")),
+    Bar("ten rooms of five, audio: cost", 6.5, "µs", absolute("--rooms 10 --publishers 5 --subscribers 0 --profile conference-audio --duration 8s", "80 4 of 50, 2500 a second")),
     Bar("saturation, singly", 220, "thousand packets/s", saturation("--subscribers 200 --profile video --duration 5s --decrypt-every 100", range(700, 1500, 100)), True),
     Bar("saturation, frames of ten", 350, "thousand packets/s", saturation("--subscribers 200 --profile frames --duration 5s --decrypt-every 100", range(1000, 2600, 200)), True),
     Bar("2,000 people against 20 at one rate: cost", 1.3, "×", flat),
