@@ -73,14 +73,15 @@ def absolute(arguments, woken):
     return measure
 
 
-def fan_out(arguments, row, packets, factor, extra_millis):
+def fan_out(arguments, row, packets, factor, extra_millis, woken):
     """p99 latency against what the floor needs for everything that is sent at once."""
 
     def measure(floors):
         figure = load(arguments)
         p99 = figure["latency"]["p99"] / 1000
         allowed = factor * packets * floors[row] / 1000 + extra_millis
-        return p99 / allowed, figure, f"p99 {p99:.2f} ms, allowed {allowed:.2f} ms"
+        own = floors[f"{woken}: p99"] / 1000
+        return p99 / allowed, figure, f"p99 {p99:.2f} ms, allowed {allowed:.2f} ms; the floor's own {own:.2f} ms"
 
     return measure
 
@@ -114,12 +115,18 @@ def flat(floors):
 
 
 def latency(quantile):
-    """Rooms of 20 at about 60 % of the core."""
+    """Rooms of 20, as many as take about 60 % of the core: the machine's speed decides how many that are."""
 
-    def measure(_):
-        figure = load("--rooms 8 --publishers 20 --subscribers 0 --profile conference-audio --duration 10s --decrypt-every 10")
-        busy = figure["server"]["cpuPercent"]
-        return figure["latencyToSocket"][quantile] / 1000, figure, f"{busy:.0f} % of the core"
+    def measure(floors):
+        for rooms in range(8, 3, -1):
+            crowd = f"--rooms {rooms} --publishers 20 --subscribers 0 --profile conference-audio"
+            figure = load(f"{crowd} --duration 10s --decrypt-every 10")
+            busy = figure["server"]["cpuPercent"]
+            if busy <= 65:
+                break
+        own = floors[f"80 19 of 120, 6000 a second: {quantile}"] / 1000
+        text = f"{rooms} rooms, {busy:.0f} % of the core; the floor of such packets {own:.2f} ms"
+        return figure["latencyToSocket"][quantile] / 1000, figure, text
 
     return measure
 
@@ -166,7 +173,7 @@ BARS = [
     Bar("audio at saturation: cost", 1.3, "× floor", ratio("--subscribers 400 --profile audio --rate 450 --duration 8s --decrypt-every 50", "80 single")),
     Bar("frames of ten to 50: cost", 2.0, "× GSO floor", ratio("--subscribers 50 --profile frames --duration 8s", "1100 gso 10", "1100 50 of 50, 25 a second by ten")),
     Bar("frames of ten to 50: cost", 2.8, "µs", absolute("--subscribers 50 --profile frames --duration 8s", "1100 50 of 50, 25 a second by ten")),
-    Bar("frames of ten to 50: p99 latency", 1.0, "× allowed", fan_out("--subscribers 50 --profile frames --duration 8s", "1100 gso 10", 500, 1.3, 0.5)),
+    Bar("frames of ten to 50: p99 latency", 1.0, "× allowed", fan_out("--subscribers 50 --profile frames --duration 8s", "1100 gso 10", 500, 1.3, 0.5, "1100 50 of 50, 25 a second by ten")),
     Bar("audio 1 to 50: cost", 5.0, "µs", absolute("--subscribers 50 --profile audio --duration 8s", "80 50 of 50, 50 a second")),
     Bar("ten rooms of five, audio: cost", 6.5, "µs", absolute("--rooms 10 --publishers 5 --subscribers 0 --profile conference-audio --duration 8s", "80 4 of 50, 2500 a second")),
     Bar("saturation, singly", 220, "thousand packets/s", saturation("--subscribers 200 --profile video --duration 5s --decrypt-every 100", range(700, 1500, 100)), True),
@@ -174,7 +181,7 @@ BARS = [
     Bar("2,000 people against 20 at one rate: cost", 1.3, "×", flat),
     Bar("rooms of 20 at about 60 %: p99 latency", 1.0, "ms", latency("p99")),
     Bar("rooms of 20 at about 60 %: p99.9 latency", 5.0, "ms", latency("p99.9")),
-    Bar("video 1 to 50: p99 latency", 1.0, "× allowed", fan_out("--subscribers 50 --profile video --duration 8s", "1100 single", 50, 1.3, 0)),
+    Bar("video 1 to 50: p99 latency", 1.0, "× allowed", fan_out("--subscribers 50 --profile video --duration 8s", "1100 single", 50, 1.3, 0, "1100 50 of 50, 250 a second")),
     Bar("a participant, idle: memory", 60, "KiB", idle_memory),
     Bar("a video subscription: memory", 16, "KiB", subscription_memory),
     Bar("1,000 people in 100 rooms, ten packets/s each: memory", 400, "MiB", crowd_memory),
@@ -204,7 +211,7 @@ def main():
     print("| bar | limit | median | from–to | met | of the median run |\n|---|---|---|---|---|---|")
     for bar in bars:
         print(bar.row())
-    print("\n| floor, µs per packet | median |\n|---|---|")
+    print("\n| floor, µs per packet, or where it says so of latency | median |\n|---|---|")
     for row in floors[0]:
         print(f"| {row} | {statistics.median(one[row] for one in floors):.2f} |")
     if options.json:

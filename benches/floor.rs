@@ -12,9 +12,9 @@
 //! | the same `by ten` | asleep until ten packets come at once, which lead to a run of ten for each of A of B peers |
 //!
 //! The last two have the shape of what the bars measure: what comes after a sleep is slower than what follows without a
-//! pause, and a packet to one of many peers slower than one to a few, in a program that does nothing else too.
+//! pause, and a packet to one of many peers slower than one to a few, in a program that does nothing else too. They also
+//! tell how long after the waking packet the others arrived, as a receiver sees it.
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -23,6 +23,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
 use strait::core::input::{Path, SrtpProfile, Transport};
 use strait::core::media::srtp::{SrtpSender, contexts};
@@ -32,6 +33,8 @@ use strait::net::udp::{Udp, UdpOptions};
 /// As many as the rooms that the figures are compared with have viewers.
 const PEERS: usize = 50;
 const HEADER: usize = 12;
+/// Where in the header the time stands at which the waking packet was sent.
+const TIME: std::ops::Range<usize> = 4..12;
 
 /// What wakes the sender: so many packets at once, so often.
 #[derive(Debug, Clone, Copy)]
@@ -66,38 +69,50 @@ impl Peers {
             let stop = Arc::clone(&stop);
             move || {
                 pin(1);
-                read(&sockets, waking, &stop);
+                read(&sockets, waking, &stop)
             }
         });
         Ok(Self { paths, stop, reader: Some(reader) })
     }
+
+    /// Ends the reading. How many microseconds packets took, if they were awaited.
+    fn finish(&mut self) -> Option<Histogram<u64>> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.reader.take()?.join().ok()
+    }
 }
 
 /// Reads them all, and wakes the sender when it is time. It never sleeps: waking it would be charged to the sender.
-fn read(sockets: &[UdpSocket], waking: Option<Waking>, stop: &AtomicBool) {
+fn read(sockets: &[UdpSocket], waking: Option<Waking>, stop: &AtomicBool) -> Histogram<u64> {
+    let mut latency = Histogram::new(3).expect("three digits are a precision");
     let mut buffer = vec![0; 65_536];
     let began = Instant::now();
     let mut wakes = 0;
     while !stop.load(Ordering::Relaxed) {
         for socket in sockets {
-            while socket.recv(&mut buffer).is_ok() {}
+            while let Ok(length) = socket.recv(&mut buffer) {
+                if let (Some(_), Some(Ok(sent))) = (waking, buffer[..length].get(TIME).map(TryInto::try_into)) {
+                    let took = began.elapsed().saturating_sub(Duration::from_nanos(u64::from_be_bytes(sent)));
+                    latency.saturating_record(took.as_micros() as u64);
+                }
+            }
             let Some(waking) = waking else { continue };
-            if began.elapsed() >= waking.every * wakes {
+            let now = began.elapsed();
+            if now >= waking.every * wakes {
                 wakes += 1;
+                buffer[TIME].copy_from_slice(&(now.as_nanos() as u64).to_be_bytes());
                 for _ in 0..waking.packets {
                     let _ = sockets[0].send_to(&buffer[..waking.bytes], waking.to);
                 }
             }
         }
     }
+    latency
 }
 
 impl Drop for Peers {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
-        }
+        self.finish();
     }
 }
 
@@ -163,8 +178,15 @@ impl Row {
     }
 }
 
-/// Microseconds of processor time for each packet.
-fn measure(row: Row, time: Duration) -> io::Result<f64> {
+/// What a row measured.
+struct Measured {
+    /// Microseconds of processor time for each packet.
+    cost: f64,
+    /// Microseconds that packets took, if they were awaited.
+    latency: Option<Histogram<u64>>,
+}
+
+fn measure(row: Row, time: Duration) -> io::Result<Measured> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_nonblocking(true)?;
     socket2::SockRef::from(&socket.as_fd()).set_send_buffer_size(4 << 20)?;
@@ -181,7 +203,7 @@ fn measure(row: Row, time: Duration) -> io::Result<f64> {
         every: Duration::from_secs(1) / a_second,
         to: local,
     });
-    let peers = Peers::open(local, row.peers, waking)?;
+    let mut peers = Peers::open(local, row.peers, waking)?;
     let material: Vec<u8> = (0..88).collect();
     let senders: Vec<SrtpSender> = (0..row.peers)
         .map(|_| contexts(SrtpProfile::AeadAes256Gcm, &material, true).map(|(_, sender)| sender))
@@ -191,14 +213,16 @@ fn measure(row: Row, time: Duration) -> io::Result<f64> {
     let mut events = Events::with_capacity(8);
     poll.registry().register(udp.source(), Token(0), Interest::READABLE)?;
 
-    let (header, end) = ([0x80; HEADER], HEADER + row.payload);
+    let (mut header, end) = ([0x80; HEADER], HEADER + row.payload);
     let mut index = 0u64;
     let (mut packets, began, before) = (0u64, Instant::now(), thread_time());
-    let mut all = peers.paths.iter().zip(&senders).cycle();
+    let paths = std::mem::take(&mut peers.paths);
+    let mut all = paths.iter().zip(&senders).cycle();
     while began.elapsed() < time {
         if row.woken.is_some() {
             poll.poll(&mut events, Some(Duration::from_millis(100)))?;
-            while udp.receive(|_, _| ()).more {}
+            let mut note = |came: &[u8]| header[TIME].copy_from_slice(&came[TIME]);
+            while udp.receive(|_, came| note(came)).more {}
         }
         for (path, sender) in all.by_ref().take(row.woken.map_or(row.peers, |(at_once, _)| at_once)) {
             udp.to(*path, TrafficClass::Video);
@@ -219,7 +243,8 @@ fn measure(row: Row, time: Duration) -> io::Result<f64> {
     if taken.sent + taken.dropped_full < packets {
         eprintln!("floor: {} of {packets} packets were refused", taken.dropped_refused);
     }
-    Ok(used.as_secs_f64() * 1e6 / packets as f64)
+    let latency = peers.finish().filter(|_| row.woken.is_some());
+    Ok(Measured { cost: used.as_secs_f64() * 1e6 / packets as f64, latency })
 }
 
 fn main() -> io::Result<()> {
@@ -247,30 +272,36 @@ fn main() -> io::Result<()> {
         Row::woken(80, 1, (4, 50), 2500),
         Row::woken(80, 1, (4, 20), 4000),
         Row::woken(80, 1, (4, 2000), 4000),
+        Row::woken(80, 1, (19, 120), 6000),
     ]);
     // On a thread of its own, so that its time is told apart from the readers'.
     let (report, reported) = mpsc::channel();
     let worker = thread::spawn(move || -> io::Result<()> {
         pin(0);
         for row in rows {
-            let micros = measure(row, Duration::from_secs_f64(seconds))?;
-            if report.send((row, micros)).is_err() {
+            let measured = measure(row, Duration::from_secs_f64(seconds))?;
+            if report.send((row, measured)).is_err() {
                 break;
             }
         }
         Ok(())
     });
-    let mut text = String::from("{");
-    println!("{:>8}  {:<28} {:>10}", "payload", "row", "µs/packet");
-    for (row, micros) in reported {
-        println!("{:>8}  {:<28} {micros:>10.2}", row.payload, row.name());
-        let comma = if text.len() > 1 { "," } else { "" };
-        let _ = write!(text, "{comma}\"{} {}\":{micros:.3}", row.payload, row.name());
+    let mut figures = serde_json::Map::new();
+    println!("{:>8}  {:<32} {:>10} {:>9} {:>9} {:>9}", "payload", "row", "µs/packet", "p50, µs", "p99, µs", "p99.9, µs");
+    for (row, Measured { cost, latency }) in reported {
+        let name = format!("{} {}", row.payload, row.name());
+        let quantiles = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
+        let took = quantiles.map(|(_, quantile)| latency.as_ref().map(|all| all.value_at_quantile(quantile)));
+        let told = took.map(|micros| micros.map_or_else(String::new, |micros| micros.to_string()));
+        println!("{:>8}  {:<32} {cost:>10.2} {:>9} {:>9} {:>9}", row.payload, row.name(), told[0], told[1], told[2]);
+        for ((quantile, _), micros) in quantiles.iter().zip(took) {
+            figures.extend(micros.map(|micros| (format!("{name}: {quantile}"), micros.into())));
+        }
+        figures.insert(name, ((cost * 1000.0).round() / 1000.0).into());
     }
-    text.push('}');
     worker.join().map_err(|_| io::Error::other("the measurement panicked"))??;
     match json {
-        Some(file) => std::fs::write(file, text),
+        Some(file) => std::fs::write(file, serde_json::Value::from(figures).to_string()),
         None => Ok(()),
     }
 }

@@ -12,11 +12,11 @@
 //! | 6 | [`core::room`] | `Room::handle` sequences what follows |
 //! | 7 | [`core::media::half`] | open in place, find the stream, count, note what is missing |
 //! | 8 | [`core::forward::publication`] | `arrive`: which track; keep the packet once for all |
-//! | 9 | [`core::room`]`/media.rs` | `flush`, when the batch has been read: who shows this track |
+//! | 9 | [`core::sfu`] | `forward`, when the batch has been read; [`core::room`]`/media.rs`, `flush`: who shows this track |
 //! | 10 | [`core::forward::slot`] | `forward`: for this slot? rewritten how? |
-//! | 11 | [`core::media::srtp`] | write the header, seal into the transmit arena |
-//! | 12 | [`core::sfu`] | `poll_output` until `Output::Timeout` |
-//! | 13 | [`net`]`/udp.rs` | runs to one peer together, one system call each |
+//! | 11 | [`core::media::srtp`] | write the header, seal, where the packet is sent from: a [`core::output::MediaSink`] |
+//! | 12 | [`net`]`/udp_batch.rs` | runs to one peer together, one system call each |
+//! | 13 | [`core::sfu`] | `poll_output` until `Output::Timeout` |
 //!
 //! What goes the other way (key frames wanted, packets lost, reports) comes to the room as RTCP and is dispatched there.
 //! Dependencies point one way: `cli` → `net` → `signal` → `core` → `wire`. [`load`] is a client, beside `net`.
@@ -24,6 +24,7 @@
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod dtls;
 pub mod limits;
 pub mod load;
 pub mod net;

@@ -196,7 +196,7 @@ impl Sfu {
             }
         }
         for room in rooms.drain(..) {
-            if self.rooms.get(room.0).is_some_and(|entry| entry.dirty) {
+            while self.rooms.get(room.0).is_some_and(|entry| entry.dirty) {
                 self.flush(room, sink);
             }
         }

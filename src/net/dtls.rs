@@ -1,67 +1,50 @@
 //! The live DTLS handshakes, which are effects of the core: it posts [`DtlsRequest`]s, and what the handshakes do
-//! comes back to it as [`DtlsEvent`]s, so that a replay needs no DTLS code at all.
+//! comes back to it as [`DtlsEvent`](crate::core::input::DtlsEvent)s, so that a replay needs no DTLS code at all.
 //!
 //! Owns the process's certificate and private key. Must never touch a socket: flights travel through the core.
-//! DTLS 1.2 only: with 1.3 the library negotiates the dearer SRTP profile (`docs/architecture.md`).
 
 use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use dimpl::{Config, Dtls, DtlsCertificate};
-use tracing::{debug, error, trace, warn};
+use tracing::{debug, error, trace};
 
 use super::deadlines::{Alarm, Deadlines};
 use crate::core::ids::DtlsSession;
-use crate::core::input::{DtlsEvent, SrtpProfile};
+use crate::core::input::DtlsEvent;
 use crate::core::output::DtlsRequest;
-
-/// Largest flight datagram: leaves room for any tunnel on the way.
-const MTU: usize = 1200;
-
-/// Room for any single output of the library: a certificate or a datagram.
-const OUTPUT_BYTES: usize = 4096;
-
-/// What handshakes did, in order; the event loop feeds it to the core.
-pub type DtlsEvents = Vec<(DtlsSession, DtlsEvent)>;
+pub use crate::dtls::DtlsEvents;
+use crate::dtls::{Call, Identity, Scratch, Standing};
 
 struct Handshake {
-    dtls: Dtls,
+    dtls: crate::dtls::Handshake,
     alarm: Alarm,
 }
 
 /// All handshakes of the process.
 pub struct Handshakes {
-    config: Arc<Config>,
-    certificate: DtlsCertificate,
+    identity: Identity,
     /// Boxed: one is some kilobytes, and the table never shrinks.
     sessions: HashMap<DtlsSession, Box<Handshake>>,
     deadlines: Deadlines<DtlsSession>,
-    output: Vec<u8>,
+    scratch: Scratch,
 }
 
 impl Handshakes {
-    /// Makes the process's certificate and the configuration that all handshakes share: building that anew for
-    /// each would cost more than the handshake.
+    /// Makes the process's certificate.
     pub fn new() -> io::Result<Self> {
-        let certificate = dimpl::certificate::generate_self_signed_certificate().map_err(io::Error::other)?;
-        let config = Config::builder().mtu(MTU).use_server_cookie(false).build().map_err(|error| {
-            io::Error::other(format!("the DTLS library refuses its configuration: {error}"))
-        })?;
         Ok(Self {
-            config: Arc::new(config),
-            certificate,
+            identity: Identity::new().map_err(io::Error::other)?,
             sessions: HashMap::new(),
             deadlines: Deadlines::new(),
-            output: vec![0; OUTPUT_BYTES],
+            scratch: Scratch::default(),
         })
     }
 
     /// The certificate, DER; its fingerprint goes into answers.
     pub fn certificate(&self) -> &[u8] {
-        &self.certificate.certificate
+        self.identity.certificate()
     }
 
     /// How many there are.
@@ -79,18 +62,13 @@ impl Handshakes {
     ) {
         match request {
             DtlsRequest::Start { active } => {
-                let mut dtls = Dtls::new_12(self.config.clone(), self.certificate.clone(), now);
-                dtls.set_active(active);
+                let dtls = crate::dtls::Handshake::new(&self.identity, now, active);
                 self.sessions.insert(session, Box::new(Handshake { dtls, alarm: Alarm::default() }));
-                // An active handshake sends its first flight when its clock first moves.
-                self.step(now, session, events, |dtls| dtls.handle_timeout(now));
+                self.step(now, session, Call::Time, events);
             }
-            DtlsRequest::Packet(bytes) => self.step(now, session, events, |dtls| {
-                dtls.handle_timeout(now)?;
-                dtls.handle_packet(&bytes)
-            }),
+            DtlsRequest::Packet(bytes) => self.step(now, session, Call::Packet(&bytes), events),
             DtlsRequest::Close => {
-                self.step(now, session, events, Dtls::close);
+                self.step(now, session, Call::Close, events);
                 if self.sessions.contains_key(&session) {
                     self.end(session, events);
                 }
@@ -106,7 +84,7 @@ impl Handshakes {
         while let Some((at, session)) = self.deadlines.pop(now) {
             let Some(handshake) = self.sessions.get_mut(&session) else { continue };
             if self.deadlines.rang(&mut handshake.alarm, session, at, now) {
-                self.step(now, session, events, |dtls| dtls.handle_timeout(now));
+                self.step(now, session, Call::Time, events);
             }
         }
     }
@@ -122,39 +100,31 @@ impl Handshakes {
         deadlines.compact(sessions.len(), |key| sessions.get(&key).and_then(|left| left.alarm.queued()));
     }
 
-    /// One call into the library, and everything that it says afterwards. An error is final: the handshake ends.
-    fn step(
-        &mut self,
-        now: Instant,
-        session: DtlsSession,
-        events: &mut DtlsEvents,
-        call: impl FnOnce(&mut Dtls) -> Result<(), dimpl::Error>,
-    ) {
+    /// One call, and what came of it. An error is final: the handshake ends.
+    fn step(&mut self, now: Instant, session: DtlsSession, call: Call<'_>, events: &mut DtlsEvents) {
         let Some(handshake) = self.sessions.get_mut(&session) else {
             trace!(session = session.0, "request for a DTLS handshake that is no more");
             return;
         };
         // The library parses what anybody may send. Should it panic, that handshake ends, and is never touched again.
-        let output = &mut self.output;
+        let scratch = &mut self.scratch;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let result = call(&mut handshake.dtls);
-            // Also after an error: an alert may be waiting to be sent.
-            (result, poll(&mut handshake.dtls, output, session, events))
+            handshake.dtls.carry_out(now, call, session, scratch, events)
         }));
-        let Ok((result, polled)) = outcome else {
-            error!(session = session.0, "the DTLS library panicked; its handshake ends, the others go on");
-            return self.end(session, events);
-        };
-        if let Err(error) = result {
-            debug!(session = session.0, %error, "DTLS handshake failed");
-            self.end(session, events);
-        } else if polled.goodbye {
-            debug!(session = session.0, "DTLS association closed by the peer");
-            self.end(session, events);
-        } else {
-            // A deadline that has passed already would spin; the library means "soon".
-            let due = polled.deadline.max(now + Duration::from_millis(1));
-            self.deadlines.set(&mut handshake.alarm, session, Some(due));
+        match outcome {
+            Ok(Standing::Until(due)) => self.deadlines.set(&mut handshake.alarm, session, Some(due)),
+            Ok(Standing::Goodbye) => {
+                debug!(session = session.0, "DTLS association closed by the peer");
+                self.end(session, events);
+            }
+            Ok(Standing::Failed(error)) => {
+                debug!(session = session.0, %error, "DTLS handshake failed");
+                self.end(session, events);
+            }
+            Err(_panic) => {
+                error!(session = session.0, "the DTLS library panicked; its handshake ends, the others go on");
+                self.end(session, events);
+            }
         }
     }
 
@@ -164,62 +134,10 @@ impl Handshakes {
     }
 }
 
-/// What the library said besides events.
-struct Polled {
-    /// Whether the peer closed the association.
-    goodbye: bool,
-    /// When it wants to be called again.
-    deadline: Instant,
-}
-
-/// Drains the library until it names its deadline.
-fn poll(dtls: &mut Dtls, output: &mut Vec<u8>, session: DtlsSession, events: &mut DtlsEvents) -> Polled {
-    let mut goodbye = false;
-    loop {
-        let event = match dtls.poll_output(output) {
-            dimpl::Output::Packet(bytes) => DtlsEvent::Packet(bytes.to_vec()),
-            dimpl::Output::PeerCert(der) => DtlsEvent::PeerCertificate(der.to_vec()),
-            dimpl::Output::KeyingMaterial(material, profile) => {
-                let Some(profile) = srtp_profile(profile) else {
-                    warn!(session = session.0, ?profile, "an SRTP profile that is not served was negotiated");
-                    continue;
-                };
-                DtlsEvent::KeyingMaterial { profile, material: material.to_vec() }
-            }
-            dimpl::Output::Connected => {
-                debug!(session = session.0, "DTLS connected");
-                DtlsEvent::Connected
-            }
-            dimpl::Output::CloseNotify => {
-                goodbye = true;
-                continue;
-            }
-            dimpl::Output::BufferTooSmall { needed } => {
-                output.resize(needed, 0);
-                continue;
-            }
-            dimpl::Output::Timeout(deadline) => return Polled { goodbye, deadline },
-            // No data channels: application data has no reader.
-            _ => continue,
-        };
-        events.push((session, event));
-    }
-}
-
-/// `None` for a profile that the library learnt after this was written; without keys the media path stays dead, and
-/// the participant is given up by its time-out.
-fn srtp_profile(profile: dimpl::SrtpProfile) -> Option<SrtpProfile> {
-    match profile {
-        dimpl::SrtpProfile::AES128_CM_SHA1_80 => Some(SrtpProfile::Aes128CmSha1_80),
-        dimpl::SrtpProfile::AEAD_AES_128_GCM => Some(SrtpProfile::AeadAes128Gcm),
-        dimpl::SrtpProfile::AEAD_AES_256_GCM => Some(SrtpProfile::AeadAes256Gcm),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dtls::MTU;
 
     const A: DtlsSession = DtlsSession(1);
     const B: DtlsSession = DtlsSession(2);

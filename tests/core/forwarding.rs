@@ -7,8 +7,8 @@ use strait::core::command::Source::{Camera, Microphone, Screen};
 use strait::core::event::Event;
 use strait::core::input::Withheld;
 
-use crate::world::Recorded;
-use crate::{call, connected, show};
+use crate::world::{Recorded, World};
+use crate::{call, call_in, connected, show};
 
 #[test]
 fn who_comes_late_begins_with_a_key_frame_that_was_asked_for() {
@@ -91,6 +91,27 @@ fn nothing_of_a_muted_track_is_heard_whatever_arrives() {
         sequences.windows(2).all(|pair| pair[1] == pair[0] + 1),
         "no gap of the pause's making: {sequences:?}"
     );
+}
+
+#[test]
+fn sound_of_every_room_leaves_before_pictures_of_any() {
+    let mut world = World::new();
+    call_in(&mut world, "one", &["Anna", "Ben"], &[Camera]);
+    call_in(&mut world, "two", &["Cleo", "Dan"], &[Microphone]);
+    connected(&mut world);
+    show(&mut world, 0, Camera, 2);
+    show(&mut world, 2, Microphone, 2);
+    let before = world.outputs.len();
+    world.is_stalled = true;
+    world.send(0, Camera, false);
+    world.send(2, Microphone, false);
+    world.is_stalled = false;
+    world.settle();
+    let at = |class: &str| {
+        let is_of = |output: &&[u8]| String::from_utf8_lossy(output).contains(&format!("}} {class} "));
+        world.outputs[before..].iter().position(|output| is_of(&output.as_slice())).expect(class)
+    };
+    assert!(at("Audio") < at("Video"), "the camera's packet came first");
 }
 
 #[test]

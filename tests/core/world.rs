@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
@@ -16,10 +15,11 @@ use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
 use strait::core::input::{
-    AdminCommand, Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport, Withheld,
+    AdminCommand, Admission, DtlsEvent, LocalCandidate, Path, Transport, Withheld,
 };
 use strait::core::output::DtlsRequest;
 use strait::core::{Input, Output, Settings, Sfu};
+use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
 use strait::wire::classify::{Kind, classify};
 
 /// Where the server is, as the clients see it.
@@ -106,10 +106,6 @@ impl Client {
     }
 }
 
-struct Handshake {
-    dtls: dimpl::Dtls,
-}
-
 /// One input as it was, so that it can be fed again.
 #[derive(Clone)]
 pub enum Recorded {
@@ -134,8 +130,8 @@ pub struct World {
     pub clients: Vec<Client>,
     /// What keeps those in their rooms who join from now on.
     pub lifeline: Lifeline,
-    certificate: dimpl::DtlsCertificate,
-    config: Arc<dimpl::Config>,
+    identity: Identity,
+    scratch: Scratch,
     handshakes: BTreeMap<DtlsSession, Handshake>,
     to_sfu: VecDeque<(SocketAddr, Vec<u8>)>,
     to_clients: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -229,9 +225,8 @@ impl World {
     /// A server with other settings.
     pub fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let start = Instant::now();
-        let certificate = dimpl::certificate::generate_self_signed_certificate().expect("a certificate");
-        let config = dimpl::Config::builder().use_server_cookie(false).build().expect("a DTLS configuration");
-        let mut settings = settings(start, certificate.certificate.clone());
+        let identity = Identity::new().expect("a certificate");
+        let mut settings = settings(start, identity.certificate().to_vec());
         change(&mut settings);
         Self {
             sfu: Sfu::new(settings.clone()),
@@ -244,8 +239,8 @@ impl World {
             now: start,
             clients: Vec::new(),
             lifeline: Lifeline::Signalling,
-            certificate,
-            config: Arc::new(config),
+            identity,
+            scratch: Scratch::default(),
             handshakes: BTreeMap::new(),
             to_sfu: VecDeque::new(),
             to_clients: VecDeque::new(),
@@ -571,46 +566,25 @@ impl World {
 
     fn handshake(&mut self, session: DtlsSession, request: DtlsRequest) {
         let now = self.now;
-        let handshake = self.handshakes.entry(session).or_insert_with(|| Handshake {
-            dtls: dimpl::Dtls::new_12(Arc::clone(&self.config), self.certificate.clone(), now),
-        });
-        match request {
+        let call = match &request {
             DtlsRequest::Start { active } => {
-                handshake.dtls.set_active(active);
-                let _ = handshake.dtls.handle_timeout(now);
+                self.handshakes.insert(session, Handshake::new(&self.identity, now, *active));
+                Call::Time
             }
-            DtlsRequest::Packet(packet) => {
-                let _ = handshake.dtls.handle_packet(&packet);
-            }
-            DtlsRequest::Close => {
-                let _ = handshake.dtls.close();
-            }
+            DtlsRequest::Packet(packet) => Call::Packet(packet),
+            DtlsRequest::Close => Call::Close,
             DtlsRequest::Forget => {
                 self.handshakes.remove(&session);
                 return;
             }
+        };
+        let mut events = DtlsEvents::new();
+        let Some(handshake) = self.handshakes.get_mut(&session) else { return };
+        let standing = handshake.carry_out(now, call, session, &mut self.scratch, &mut events);
+        if !matches!(standing, Standing::Until(_)) {
+            events.push((session, DtlsEvent::Closed));
         }
-        let mut buffer = vec![0; 4096];
-        let mut events = Vec::new();
-        loop {
-            match handshake.dtls.poll_output(&mut buffer) {
-                dimpl::Output::Packet(packet) => events.push(DtlsEvent::Packet(packet.to_vec())),
-                dimpl::Output::PeerCert(der) => events.push(DtlsEvent::PeerCertificate(der.to_vec())),
-                dimpl::Output::Connected => events.push(DtlsEvent::Connected),
-                dimpl::Output::KeyingMaterial(material, profile) => {
-                    let profile = match profile {
-                        dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
-                        dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
-                        _ => SrtpProfile::Aes128CmSha1_80,
-                    };
-                    events.push(DtlsEvent::KeyingMaterial { profile, material: material.to_vec() });
-                }
-                dimpl::Output::CloseNotify => events.push(DtlsEvent::Closed),
-                dimpl::Output::Timeout(_) => break,
-                _ => {}
-            }
-        }
-        for event in events {
+        for (session, event) in events {
             self.input(Recorded::Dtls(session, event));
         }
     }

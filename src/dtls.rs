@@ -1,0 +1,173 @@
+//! One DTLS handshake, carried out by the library: what the core asks of it goes in, what it did comes out as
+//! [`DtlsEvent`]s. Who keeps many, their deadlines and their ends is the shell's business, and the simulator's.
+//!
+//! DTLS 1.2 only: with 1.3 the library negotiates the dearer SRTP profile (`docs/architecture.md`).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dimpl::{Config, Dtls, DtlsCertificate};
+use tracing::{debug, warn};
+
+use crate::core::ids::DtlsSession;
+use crate::core::input::{DtlsEvent, SrtpProfile};
+
+/// Largest flight datagram: leaves room for any tunnel on the way.
+pub const MTU: usize = 1200;
+
+/// Room for any single output of the library: a certificate or a datagram. It grows where that is not enough.
+const OUTPUT_BYTES: usize = 4096;
+
+/// What handshakes did, in order.
+pub type DtlsEvents = Vec<(DtlsSession, DtlsEvent)>;
+
+/// A server's certificate with its key, and the configuration that all its handshakes share: building that anew for each
+/// would cost more than the handshake.
+#[derive(Clone)]
+pub struct Identity {
+    config: Arc<Config>,
+    certificate: DtlsCertificate,
+}
+
+impl Identity {
+    /// A new one. The error says what the library refuses.
+    pub fn new() -> Result<Self, String> {
+        let certificate =
+            dimpl::certificate::generate_self_signed_certificate().map_err(|error| error.to_string())?;
+        let config = Config::builder().mtu(MTU).use_server_cookie(false).build();
+        let config =
+            config.map_err(|error| format!("the DTLS library refuses its configuration: {error}"))?;
+        Ok(Self { config: Arc::new(config), certificate })
+    }
+
+    /// The certificate, DER; its fingerprint goes into answers.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate.certificate
+    }
+}
+
+/// What happens to a handshake.
+#[derive(Debug, Clone, Copy)]
+pub enum Call<'a> {
+    /// Time passes. An active handshake sends its first flight when it does for the first time.
+    Time,
+    /// A datagram from the peer.
+    Packet(&'a [u8]),
+    /// We say goodbye.
+    Close,
+}
+
+/// How a handshake stands after a call.
+#[derive(Debug)]
+pub enum Standing {
+    /// It goes on, and wants to be called then: later than now.
+    Until(Instant),
+    /// The peer closed the association.
+    Goodbye,
+    /// It cannot go on.
+    Failed(dimpl::Error),
+}
+
+/// Where the library writes what it says; one serves any number of handshakes.
+pub struct Scratch(Vec<u8>);
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self(vec![0; OUTPUT_BYTES])
+    }
+}
+
+/// One handshake.
+pub struct Handshake(Dtls);
+
+impl Handshake {
+    /// One that has said nothing yet. `active`: we are the client.
+    pub fn new(identity: &Identity, now: Instant, active: bool) -> Self {
+        let mut dtls = Dtls::new_12(identity.config.clone(), identity.certificate.clone(), now);
+        dtls.set_active(active);
+        Self(dtls)
+    }
+
+    /// One call into the library, and everything that it says afterwards.
+    pub fn carry_out(
+        &mut self,
+        now: Instant,
+        call: Call<'_>,
+        session: DtlsSession,
+        scratch: &mut Scratch,
+        events: &mut DtlsEvents,
+    ) -> Standing {
+        let Self(dtls) = self;
+        let result = match call {
+            Call::Time => dtls.handle_timeout(now),
+            Call::Packet(bytes) => dtls.handle_timeout(now).and_then(|()| dtls.handle_packet(bytes)),
+            Call::Close => dtls.close(),
+        };
+        // Also after an error: an alert may be waiting to be sent.
+        let polled = poll(dtls, scratch, session, events);
+        match result {
+            Err(error) => Standing::Failed(error),
+            Ok(()) if polled.goodbye => Standing::Goodbye,
+            // A deadline that has passed already would spin; the library means "soon".
+            Ok(()) => Standing::Until(polled.deadline.max(now + Duration::from_millis(1))),
+        }
+    }
+}
+
+/// What the library said besides events.
+struct Polled {
+    /// Whether the peer closed the association.
+    goodbye: bool,
+    /// When it wants to be called again.
+    deadline: Instant,
+}
+
+/// Drains the library until it names its deadline.
+fn poll(
+    dtls: &mut Dtls,
+    Scratch(scratch): &mut Scratch,
+    session: DtlsSession,
+    events: &mut DtlsEvents,
+) -> Polled {
+    let mut goodbye = false;
+    loop {
+        let event = match dtls.poll_output(scratch) {
+            dimpl::Output::Packet(bytes) => DtlsEvent::Packet(bytes.to_vec()),
+            dimpl::Output::PeerCert(der) => DtlsEvent::PeerCertificate(der.to_vec()),
+            dimpl::Output::KeyingMaterial(material, profile) => {
+                let Some(profile) = srtp_profile(profile) else {
+                    warn!(session = session.0, ?profile, "an SRTP profile that is not served was negotiated");
+                    continue;
+                };
+                DtlsEvent::KeyingMaterial { profile, material: material.to_vec() }
+            }
+            dimpl::Output::Connected => {
+                debug!(session = session.0, "DTLS connected");
+                DtlsEvent::Connected
+            }
+            dimpl::Output::CloseNotify => {
+                goodbye = true;
+                continue;
+            }
+            dimpl::Output::BufferTooSmall { needed } => {
+                scratch.resize(needed, 0);
+                continue;
+            }
+            dimpl::Output::Timeout(deadline) => return Polled { goodbye, deadline },
+            // No data channels: application data has no reader.
+            _ => continue,
+        };
+        events.push((session, event));
+    }
+}
+
+/// `None` for a profile that the library learnt after this was written; without keys the media path stays dead, and
+/// the participant is given up by its time-out.
+fn srtp_profile(profile: dimpl::SrtpProfile) -> Option<SrtpProfile> {
+    match profile {
+        dimpl::SrtpProfile::AES128_CM_SHA1_80 => Some(SrtpProfile::Aes128CmSha1_80),
+        dimpl::SrtpProfile::AEAD_AES_128_GCM => Some(SrtpProfile::AeadAes128Gcm),
+        dimpl::SrtpProfile::AEAD_AES_256_GCM => Some(SrtpProfile::AeadAes256Gcm),
+        _ => None,
+    }
+}
