@@ -91,7 +91,8 @@ fn read(sockets: &[UdpSocket], waking: Option<Waking>, stop: &AtomicBool) -> His
     while !stop.load(Ordering::Relaxed) {
         for socket in sockets {
             while let Ok(length) = socket.recv(&mut buffer) {
-                if let (Some(_), Some(Ok(sent))) = (waking, buffer[..length].get(TIME).map(TryInto::try_into)) {
+                if let (Some(_), Some(Ok(sent))) = (waking, buffer[..length].get(TIME).map(TryInto::try_into))
+                {
                     let took = began.elapsed().saturating_sub(Duration::from_nanos(u64::from_be_bytes(sent)));
                     latency.saturating_record(took.as_micros() as u64);
                 }
@@ -287,13 +288,23 @@ fn main() -> io::Result<()> {
         Ok(())
     });
     let mut figures = serde_json::Map::new();
-    println!("{:>8}  {:<32} {:>10} {:>9} {:>9} {:>9}", "payload", "row", "µs/packet", "p50, µs", "p99, µs", "p99.9, µs");
+    println!(
+        "{:>8}  {:<32} {:>10} {:>9} {:>9} {:>9}",
+        "payload", "row", "µs/packet", "p50, µs", "p99, µs", "p99.9, µs"
+    );
     for (row, Measured { cost, latency }) in reported {
         let name = format!("{} {}", row.payload, row.name());
         let quantiles = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
         let took = quantiles.map(|(_, quantile)| latency.as_ref().map(|all| all.value_at_quantile(quantile)));
         let told = took.map(|micros| micros.map_or_else(String::new, |micros| micros.to_string()));
-        println!("{:>8}  {:<32} {cost:>10.2} {:>9} {:>9} {:>9}", row.payload, row.name(), told[0], told[1], told[2]);
+        println!(
+            "{:>8}  {:<32} {cost:>10.2} {:>9} {:>9} {:>9}",
+            row.payload,
+            row.name(),
+            told[0],
+            told[1],
+            told[2]
+        );
         for ((quantile, _), micros) in quantiles.iter().zip(took) {
             figures.extend(micros.map(|micros| (format!("{name}: {quantile}"), micros.into())));
         }

@@ -108,9 +108,8 @@ impl Handshakes {
         };
         // The library parses what anybody may send. Should it panic, that handshake ends, and is never touched again.
         let scratch = &mut self.scratch;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            handshake.dtls.carry_out(now, call, session, scratch, events)
-        }));
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| handshake.dtls.carry_out(now, call, session, scratch, events)));
         match outcome {
             Ok(Standing::Until(due)) => self.deadlines.set(&mut handshake.alarm, session, Some(due)),
             Ok(Standing::Goodbye) => {
@@ -122,7 +121,10 @@ impl Handshakes {
                 self.end(session, events);
             }
             Err(_panic) => {
-                error!(session = session.0, "the DTLS library panicked; its handshake ends, the others go on");
+                error!(
+                    session = session.0,
+                    "the DTLS library panicked; its handshake ends, the others go on"
+                );
                 self.end(session, events);
             }
         }

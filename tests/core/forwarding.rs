@@ -188,7 +188,7 @@ fn messages_reach_whom_they_name() {
     let data = |to| Command::Data { to, topic: "chat".into(), payload: "\"hello\"".into() };
     world.command(0, data(Some(vec![ben])));
     world.command(0, data(None));
-    let got = |world: &crate::World, who: usize| {
+    let got = |world: &World, who: usize| {
         world.clients[who].events.iter().filter(|event| matches!(event, Event::Data { .. })).count()
     };
     assert_eq!([got(&world, 0), got(&world, 1), got(&world, 2)], [0, 2, 1]);
