@@ -49,7 +49,7 @@ struct Waking {
 struct Peers {
     paths: Vec<Path>,
     stop: Arc<AtomicBool>,
-    reader: Option<thread::JoinHandle<()>>,
+    reader: Option<thread::JoinHandle<Histogram<u64>>>,
 }
 
 impl Peers {

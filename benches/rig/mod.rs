@@ -212,7 +212,7 @@ impl Crowd {
                     answer = Some(Answer::read(&sdp).expect("a whole answer"));
                 }
                 Output::Event { event: Event::Refused(_, refusal), .. } => panic!("refused: {refusal:?}"),
-                Output::Media => self.sfu.forward(&mut self.media),
+                Output::Media(_) => self.sfu.forward(&mut self.media),
                 _ => {}
             }
         }
@@ -328,7 +328,7 @@ impl Crowd {
                     drained.bytes += transmit.bytes.len() as u64;
                     on_transmit(&transmit);
                 }
-                Output::Media => {
+                Output::Media(_) => {
                     self.sfu.forward(&mut self.media);
                     while let Some(transmit) = self.media.take_next() {
                         drained.packets += 1;

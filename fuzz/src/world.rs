@@ -216,7 +216,7 @@ impl World {
                 Output::Event { connection, event } => events.push((connection, event)),
                 Output::Dtls { session, request } => requests.push((session, request)),
                 Output::Transmit(transmit) => datagrams.push(checked(&self.heard, &transmit)),
-                Output::Media => {
+                Output::Media(_) => {
                     let mut media = Datagrams::default();
                     self.sfu.forward(&mut media);
                     while let Some(transmit) = media.take_next() {

@@ -10,6 +10,7 @@ use super::log::{self, LogControl};
 use crate::config::Config;
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
+use crate::core::settings::PACKETS_AT_ONCE;
 use crate::net::{
     self, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig, TlsFiles, TurnConfig,
 };
@@ -43,6 +44,7 @@ pub fn core_settings(
         empty_timeout: rooms.empty_timeout,
         resume_timeout: signalling.resume_timeout,
         media_timeout: media.media_timeout,
+        packets_at_once: PACKETS_AT_ONCE,
         certificate,
         epoch,
         epoch_unix,

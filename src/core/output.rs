@@ -63,8 +63,10 @@ pub enum Output<'a> {
     },
     /// Send a datagram.
     Transmit(Transmit<'a>),
-    /// Media waits: take it with [`Sfu::forward`](super::Sfu::forward), and poll on.
-    Media,
+    /// Media waits: take a share of it with [`Sfu::forward`](super::Sfu::forward), and poll on. Before the next share is
+    /// the time to read what has come, so that nobody's sound waits for another room's pictures. With it comes when the
+    /// core wants to be called, as in [`Timeout`](Self::Timeout).
+    Media(Option<Instant>),
     /// Nothing more to do until then (`None`: until the next input).
     Timeout(Option<Instant>),
 }

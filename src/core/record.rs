@@ -58,6 +58,8 @@ pub struct RoomHeader {
     pub resume_timeout: Duration,
     /// How long a media path may be silent.
     pub media_timeout: Duration,
+    /// Packets that the room forwards at once.
+    pub packets_at_once: usize,
     /// The server's DTLS certificate, DER.
     pub certificate: Vec<u8>,
 }
@@ -75,6 +77,7 @@ impl RoomHeader {
             empty_timeout,
             resume_timeout,
             media_timeout,
+            packets_at_once,
             certificate,
             epoch,
             epoch_unix,
@@ -91,6 +94,7 @@ impl RoomHeader {
             empty_timeout,
             resume_timeout,
             media_timeout,
+            packets_at_once,
             certificate,
         }
     }
@@ -106,6 +110,7 @@ impl RoomHeader {
             empty_timeout: self.empty_timeout,
             resume_timeout: self.resume_timeout,
             media_timeout: self.media_timeout,
+            packets_at_once: self.packets_at_once,
             certificate: self.certificate.clone(),
             epoch,
             epoch_unix: self.epoch_unix,

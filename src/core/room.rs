@@ -15,7 +15,7 @@ mod totals;
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -102,9 +102,9 @@ pub struct Room {
     publications: Slab<Publication>,
     by_track: BTreeMap<TrackId, PublicationKey>,
     /// Publications of sound with packets to be forwarded, in the order of their first packet.
-    pending_sound: Vec<PublicationKey>,
+    pending_sound: VecDeque<PublicationKey>,
     /// Such of pictures.
-    pending_pictures: Vec<PublicationKey>,
+    pending_pictures: VecDeque<PublicationKey>,
     /// Participants who are to be told a new slot map.
     slot_maps: Vec<ParticipantKey>,
     timers: DeadlineHeap<Timer>,
@@ -134,8 +134,8 @@ impl Room {
             order: Vec::new(),
             publications: Slab::new(),
             by_track: BTreeMap::new(),
-            pending_sound: Vec::new(),
-            pending_pictures: Vec::new(),
+            pending_sound: VecDeque::new(),
+            pending_pictures: VecDeque::new(),
             slot_maps: Vec::new(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
@@ -191,6 +191,12 @@ impl Room {
     /// Whether there is sound for it.
     pub fn has_sound_pending(&self) -> bool {
         !self.pending_sound.is_empty()
+    }
+
+    /// Whether packets of a track are still to be forwarded.
+    pub fn is_forwarding(&self, track: TrackId) -> bool {
+        let publication = self.by_track.get(&track).and_then(|key| self.publications.get(key.0));
+        publication.is_some_and(Publication::has_pending)
     }
 
     /// How many deadlines are armed.

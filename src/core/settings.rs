@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::event::SlotCounts;
 
+/// Half a millisecond of sending, one by one: that long a room of any size keeps the sound of others waiting.
+pub const PACKETS_AT_ONCE: usize = 128;
+
 /// The core's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -24,6 +27,8 @@ pub struct Settings {
     /// Whoever has lost the signalling connection and passed no connectivity check for this long is removed without
     /// waiting for `resume_timeout`.
     pub media_timeout: Duration,
+    /// So many packets a room forwards at once; then others have their turn, and what has come meanwhile is read.
+    pub packets_at_once: usize,
     /// The server's DTLS certificate, DER. Its private key stays with the shell.
     pub certificate: Vec<u8>,
     /// A point of the monotonic clock …
@@ -46,6 +51,7 @@ impl Settings {
             empty_timeout: Duration::ZERO,
             resume_timeout: Duration::from_secs(30),
             media_timeout: Duration::from_secs(15),
+            packets_at_once: PACKETS_AT_ONCE,
             certificate: vec![0x30; 64],
             epoch,
             epoch_unix: Duration::from_secs(1_800_000_000),

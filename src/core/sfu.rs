@@ -38,8 +38,12 @@ struct Member {
 struct Entry {
     room: Room,
     members: FixedMap<ParticipantKey, Member>,
-    /// Packets wait to be forwarded.
+    /// Something has happened since it was flushed last: it stands in `Sfu::dirty`.
     dirty: bool,
+    /// Sound waits to be forwarded: it stands in `Sfu::sounding`.
+    sounding: bool,
+    /// When it wants to be called.
+    deadline: Option<Instant>,
     /// Boxed, so that a room that is not recorded pays for a pointer.
     recording: Option<Box<Recording>>,
 }
@@ -61,7 +65,10 @@ pub struct Sfu {
     handshakes: FixedMap<DtlsSession, Owner>,
     demux: Demux,
     deadlines: DeadlineHeap<RoomKey>,
-    dirty: Vec<RoomKey>,
+    /// Rooms in which something has happened.
+    dirty: VecDeque<RoomKey>,
+    /// Those of them in which somebody has spoken.
+    sounding: VecDeque<RoomKey>,
     outbox: Outbox,
     queued: VecDeque<Queued>,
     now: Instant,
@@ -95,7 +102,8 @@ impl Sfu {
             handshakes: FixedMap::default(),
             demux: Demux::default(),
             deadlines: DeadlineHeap::new(),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
+            sounding: VecDeque::new(),
             outbox: Outbox::default(),
             queued: VecDeque::new(),
             now,
@@ -180,28 +188,40 @@ impl Sfu {
         let earliest = self.deadlines.earliest();
         match self.outbox.datagrams.take_next() {
             Some(transmit) => Output::Transmit(transmit),
-            None if media_waits => Output::Media,
+            None if media_waits => Output::Media(earliest),
             None if mutated!(DeadlineSpins) => Output::Timeout(Some(now)),
             None => Output::Timeout(earliest),
         }
     }
 
-    /// Forwards the media that waits, sound of every room before pictures of any: called when [`Output::Media`] says so.
-    /// Media of a room that is recorded comes by way of [`poll_output`](Self::poll_output), as a copy of it is kept.
+    /// Forwards a share of the media that waits, sound of every room before pictures of any, rooms in turn: called when
+    /// [`Output::Media`] says so. Media of a room that is recorded comes by way of [`poll_output`](Self::poll_output), as
+    /// a copy of it is kept.
     pub fn forward(&mut self, sink: &mut dyn MediaSink) {
-        let mut rooms = std::mem::take(&mut self.dirty);
-        for room in &rooms {
-            if self.rooms.get(room.0).is_some_and(|entry| entry.room.has_sound_pending()) {
-                self.flush(*room, sink);
+        let mut left = self.settings.packets_at_once;
+        while left > 0
+            && let Some(room) = self.sounding.pop_front()
+        {
+            left = left.saturating_sub(self.flush(room, sink));
+            let Some(entry) = self.rooms.get_mut(room.0) else { continue };
+            entry.sounding = entry.room.has_sound_pending();
+            if entry.sounding {
+                self.sounding.push_back(room);
             }
         }
-        for room in rooms.drain(..) {
-            while self.rooms.get(room.0).is_some_and(|entry| entry.dirty) {
-                self.flush(room, sink);
+        while left > 0
+            && let Some(room) = self.dirty.pop_front()
+        {
+            let Some(entry) = self.rooms.get(room.0) else { continue };
+            if entry.room.has_pending() || entry.deadline.is_some_and(|at| at <= self.now) {
+                left = left.saturating_sub(self.flush(room, sink));
+            }
+            let Some(entry) = self.rooms.get_mut(room.0) else { continue };
+            entry.dirty = entry.room.has_pending();
+            if entry.dirty {
+                self.dirty.push_back(room);
             }
         }
-        // Nothing was added meanwhile: its memory is used again.
-        self.dirty = rooms;
     }
 
     /// A picture of everything, for people.
@@ -301,7 +321,14 @@ impl Sfu {
         let key = RoomKey(self.rooms.vacant_key());
         let recording = self.recordings.begin(self.now, key, id, &tag, &self.settings);
         let room = Room::new(self.now, id.clone(), tag, Rc::clone(&self.settings));
-        self.rooms.insert(Entry { room, members: FixedMap::default(), dirty: false, recording });
+        self.rooms.insert(Entry {
+            room,
+            members: FixedMap::default(),
+            dirty: false,
+            sounding: false,
+            deadline: None,
+            recording,
+        });
         self.rooms_by_id.insert(id.clone(), key);
         debug!(room = %id, "room made");
         Ok(key)
@@ -359,23 +386,29 @@ impl Sfu {
         }
         if !entry.dirty {
             entry.dirty = true;
-            self.dirty.push(key);
+            self.dirty.push_back(key);
+        }
+        if !entry.sounding && entry.room.has_sound_pending() {
+            entry.sounding = true;
+            self.sounding.push_back(key);
         }
         self.settle(key, entering);
     }
 
-    fn flush(&mut self, key: RoomKey, sink: &mut dyn MediaSink) {
-        let Some(entry) = self.rooms.get_mut(key.0) else { return };
-        if let Some(recording) = &mut entry.recording {
+    /// Lets a room forward a share. How many packets it was, about.
+    fn flush(&mut self, key: RoomKey, sink: &mut dyn MediaSink) -> usize {
+        let Some(entry) = self.rooms.get_mut(key.0) else { return 0 };
+        let packets = if let Some(recording) = &mut entry.recording {
             let first = self.outbox.transmits();
             recording.recorder.note_flush(self.now);
-            entry.room.flush(self.now, &mut self.outbox, None);
+            let packets = entry.room.flush(self.now, &mut self.outbox, None);
             self.recordings.note_outputs(recording, &self.outbox, first);
+            packets
         } else {
-            entry.room.flush(self.now, &mut self.outbox, Some(sink));
-        }
-        entry.dirty = entry.room.has_pending();
+            entry.room.flush(self.now, &mut self.outbox, Some(sink))
+        };
         self.settle(key, None);
+        packets
     }
 
     /// Takes what a room wants of us, and its next deadline; drops it when it has ended.
@@ -395,10 +428,11 @@ impl Sfu {
             self.rooms_by_id.remove(entry.room.id());
             self.deadlines.set(key, None);
             self.dirty.retain(|other| *other != key);
+            self.sounding.retain(|other| *other != key);
             debug!(room = %entry.room.id(), "room ended");
         } else {
-            let at = entry.room.deadline();
-            self.deadlines.set(key, at);
+            entry.deadline = entry.room.deadline();
+            self.deadlines.set(key, entry.deadline);
         }
     }
 

@@ -228,16 +228,28 @@ impl EventLoop {
         self.read_connections(now);
         self.run_deadlines(now);
         self.write_all(now);
+        self.forward(now);
         self.end_draining(now);
         self.keep_records(now);
-        if let Some(time) = self.udp.handed_over(now) {
+        let held = if self.media_waits { self.udp.held() } else { self.udp.handed_over(now) };
+        if let Some(time) = held {
             self.overload.held(time);
         }
         Ok(self.shutdown.exit(now, self.connections.len()))
     }
 
-    /// Carries out and sends all there is. Forwarding can make the core say something, and so can the end of a connection
-    /// that cannot be written to.
+    /// Forwards a share of the media that waits; the rest has its turn when what has come meanwhile is read. Signalling has
+    /// been written before: a client must hear whose media follows before it does.
+    fn forward(&mut self, now: Instant) {
+        if std::mem::take(&mut self.media_waits) {
+            let Self { sfu, udp, turn, connections, scratch, .. } = self;
+            sfu.forward(&mut Egress::new(now, udp, turn, connections, scratch));
+            self.write_all(now);
+        }
+    }
+
+    /// Carries out and sends all there is but media. Writing can end a connection, which the core must hear of, which can
+    /// make it say something.
     pub(super) fn write_all(&mut self, now: Instant) {
         loop {
             self.drain(now);
@@ -250,7 +262,7 @@ impl EventLoop {
 
     /// How long there is nothing to do; `None`: until something comes.
     fn sleep(&self, now: Instant) -> Option<Duration> {
-        if self.udp_readable {
+        if self.udp_readable || self.media_waits {
             return Some(Duration::ZERO);
         }
         [
@@ -413,7 +425,8 @@ impl EventLoop {
                         let Self { turn, udp, connections, scratch, .. } = self;
                         Egress::new(now, udp, turn, connections, scratch).transmit(&transmit);
                     }
-                    Output::Media => {
+                    Output::Media(at) => {
+                        self.core_deadline = at;
                         self.media_waits = true;
                         break;
                     }
@@ -439,16 +452,10 @@ impl EventLoop {
         }
     }
 
-    /// Signalling first: a client must hear whose media follows before it does.
+    /// Signalling first.
     fn write(&mut self, now: Instant) {
         while let Some(place) = self.connections.next_touched() {
             self.settle(now, place);
-        }
-        if std::mem::take(&mut self.media_waits) {
-            let Self { sfu, udp, turn, connections, scratch, .. } = self;
-            sfu.forward(&mut Egress::new(now, udp, turn, connections, scratch));
-            // Its next deadline is to be asked for, and what forwarding led to.
-            self.fed = true;
         }
         let blocked = self.udp.flush();
         if blocked != self.udp_blocked {

@@ -22,7 +22,7 @@ const RECENT: Duration = Duration::from_secs(1);
 /// Times of media in here.
 #[derive(Debug)]
 pub struct Latency {
-    /// Of this turn: when the kernel received a message, and how many media datagrams it was.
+    /// Not handed over yet: when the kernel received a message, and how many media datagrams it was.
     pending: Vec<(Duration, u32)>,
     total: Histogram<u64>,
     /// The interval under way, and the one before it.
@@ -62,6 +62,12 @@ impl Latency {
         }
         self.rotate(now);
         Some(self.record(clock::unix()))
+    }
+
+    /// How long the first media of what has not been handed over has been here.
+    pub fn held(&self) -> Option<Duration> {
+        let (first, _) = self.pending.first()?;
+        Some(clock::unix().saturating_sub(*first))
     }
 
     fn record(&mut self, wall: Duration) -> Duration {

@@ -150,6 +150,11 @@ impl Udp {
         self.latency.handed_over(now)
     }
 
+    /// How long the first media of what has not been handed over has been here.
+    pub fn held(&self) -> Option<Duration> {
+        self.latency.held()
+    }
+
     /// How long media stays in here, as JSON.
     pub fn latency(&mut self, now: Instant) -> Value {
         self.latency.json(now)

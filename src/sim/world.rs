@@ -181,6 +181,8 @@ fn settings(plan: &Plan, base: Instant) -> Settings {
         empty_timeout: Duration::from_micros(plan.empty_timeout),
         resume_timeout: Duration::from_micros(RESUME_WITHIN),
         media_timeout: Duration::from_micros(CONSENT),
+        // Small ones, so that a few people are already too many for one share.
+        packets_at_once: [1, 3, 128][(plan.seed % 3) as usize],
         ..Settings::for_trying(base)
     }
 }

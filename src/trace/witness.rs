@@ -474,10 +474,12 @@ impl PlainObserver for Witness<'_> {
             self.deadline = step.deadline.map(|named| (named, named.max(step.at)));
         }
         if matches!(step.input, RecordedInput::Flush) {
-            // Sound first: pictures that came with it follow in a second such step.
-            self.flushing.append(&mut self.pending);
+            for (track, since) in std::mem::take(&mut self.pending) {
+                self.flushing.entry(track).or_insert(since);
+            }
         } else {
-            self.flushing.clear();
+            // A step forwards a share; others may happen before the next one.
+            self.flushing.retain(|track, _| step.room.is_forwarding(*track));
         }
         for output in step.outputs {
             self.note_output(output);

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use strait::core::Output;
 use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone, Screen};
+use strait::core::datagrams::Datagrams;
 use strait::core::event::Event;
 use strait::core::input::Withheld;
+use strait::core::output::TrafficClass;
 
 use crate::world::{Recorded, World};
 use crate::{call, call_in, connected, show};
@@ -103,12 +106,14 @@ fn sound_of_every_room_leaves_before_pictures_of_any() {
     show(&mut world, 2, Microphone, 2);
     let before = world.outputs.len();
     world.is_stalled = true;
-    world.send(0, Camera, false);
-    world.send(2, Microphone, false);
+    for (person, source) in [(0, Camera), (2, Microphone)] {
+        world.send(person, source, false);
+        world.run(Duration::from_millis(1));
+    }
     world.is_stalled = false;
     world.settle();
     let at = |class: &str| {
-        let is_of = |output: &&[u8]| String::from_utf8_lossy(output).contains(&format!("}} {class} "));
+        let is_of = |output: &&[u8]| String::from_utf8_lossy(output).contains(&format!(" {class} "));
         world.outputs[before..].iter().position(|output| is_of(&output.as_slice())).expect(class)
     };
     assert!(at("Audio") < at("Video"), "the camera's packet came first");
@@ -241,4 +246,44 @@ fn screens_are_the_last_pictures_to_be_left_out() {
     let before = world.clients[1].received_of(camera).len();
     show(&mut world, 0, Camera, 2);
     assert_eq!(world.clients[1].received_of(camera).len(), before);
+}
+
+#[test]
+fn a_large_rooms_pictures_do_not_keep_the_sound_of_another_waiting() {
+    let mut world = World::with(|settings| settings.packets_at_once = 2);
+    call_in(&mut world, "large", &["Anna", "Ben", "Cleo", "Dan", "Eva"], &[Camera]);
+    call_in(&mut world, "small", &["Fay", "Gil"], &[Microphone]);
+    show(&mut world, 0, Camera, 2);
+    show(&mut world, 5, Microphone, 2);
+    // The camera's packet has come, and the shell has begun to forward it.
+    world.is_stalled = true;
+    let send = |world: &mut World, person, source| {
+        world.send(person, source, false);
+        world.run(Duration::from_millis(1));
+    };
+    send(&mut world, 0, Camera);
+    send(&mut world, 5, Microphone);
+    let mut classes = Vec::new();
+    let mut media = Datagrams::default();
+    let mut forwarded = |world: &mut World| {
+        loop {
+            match world.sfu.poll_output() {
+                Output::Media(_) => break,
+                Output::Timeout(_) => panic!("no media waits"),
+                // Reports and feedback.
+                _ => {}
+            }
+        }
+        world.sfu.forward(&mut media);
+        while let Some(transmit) = media.take_next() {
+            classes.push(transmit.class);
+        }
+    };
+    forwarded(&mut world);
+    // Meanwhile somebody speaks again.
+    send(&mut world, 5, Microphone);
+    forwarded(&mut world);
+    let (sound, pictures) = (TrafficClass::Audio, TrafficClass::Video);
+    assert_eq!(classes, [sound, pictures, pictures, sound, pictures, pictures]);
+    assert!(matches!(world.sfu.poll_output(), Output::Timeout(_)), "everybody has everything");
 }

@@ -181,7 +181,7 @@ fn as_bytes(output: &Output<'_>) -> Option<Vec<u8>> {
             Some(bytes)
         }
         // Deadlines are no part of what must be equal.
-        Output::Timeout(_) | Output::Media => None,
+        Output::Timeout(_) | Output::Media(_) => None,
         other => Some(format!("{other:?}").into_bytes()),
     }
 }
@@ -197,7 +197,7 @@ pub fn replay(settings: &Settings, shift: Duration, record: &[(Duration, Recorde
                 let output = sfu.poll_output();
                 match output {
                     Output::Timeout(_) => break,
-                    Output::Media => {
+                    Output::Media(_) => {
                         let mut media = Datagrams::default();
                         sfu.forward(&mut media);
                         while let Some(transmit) = media.take_next() {
@@ -532,7 +532,7 @@ impl World {
                     let to = transmit.path.remote;
                     self.to_clients.push_back((to, transmit.bytes.to_vec()));
                 }
-                Output::Media => {
+                Output::Media(_) => {
                     let mut media = Datagrams::default();
                     self.sfu.forward(&mut media);
                     while let Some(transmit) = media.take_next() {

@@ -101,6 +101,11 @@ pub struct Publication {
     /// Packets of this batch, by index and in its order, not yet forwarded.
     pub pending: Vec<u64>,
     pending_bytes: usize,
+    /// Packets that are being forwarded, in their order: some of the viewers have them.
+    leaving: Vec<u64>,
+    leaving_bytes: usize,
+    /// How many of the viewers.
+    served: usize,
     /// The last sender report.
     pub report: Option<SourceReport>,
     /// What came in.
@@ -160,6 +165,9 @@ impl Publication {
             viewers: Vec::new(),
             pending: Vec::new(),
             pending_bytes: 0,
+            leaving: Vec::new(),
+            leaving_bytes: 0,
+            served: 0,
             report: None,
             counters: StreamCounters::default(),
             noted: StreamCounters::default(),
@@ -264,7 +272,7 @@ impl Publication {
         if !kept && !mutated!(DuplicateForwarded) {
             return Arrived::Dropped;
         }
-        let first = self.pending.is_empty();
+        let first = !self.has_pending();
         // In the stream's order, whatever order the batch was read in: what follows a key frame that came late can then be
         // shown with it, and the network's reordering ends here as far as that costs no time.
         let place = self.pending.iter().rposition(|other| *other < index).map_or(0, |before| before + 1);
@@ -275,13 +283,63 @@ impl Publication {
 
     /// Whether what is pending must be forwarded before more comes, which might push it out of the cache.
     pub fn is_brimful(&self) -> bool {
-        self.cache.is_half_of_it(self.pending.len(), self.pending_bytes)
+        let packets = self.pending.len() + self.leaving.len();
+        self.cache.is_half_of_it(packets, self.pending_bytes + self.leaving_bytes)
+    }
+
+    /// Whether anything is to be forwarded.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty() || !self.leaving.is_empty()
     }
 
     /// What was pending is not to be forwarded any more.
     pub fn clear_pending(&mut self) {
         self.pending.clear();
         self.pending_bytes = 0;
+        self.end_pass();
+    }
+
+    fn end_pass(&mut self) {
+        self.leaving.clear();
+        self.leaving_bytes = 0;
+        self.served = 0;
+    }
+
+    /// The packets that are being forwarded, in their order.
+    pub fn leaving(&self) -> &[u64] {
+        &self.leaving
+    }
+
+    /// Who is to get [`leaving`](Self::leaving) next. When all viewers have them, those that came meanwhile follow.
+    pub fn next_viewer(&mut self) -> Option<Viewer> {
+        loop {
+            if self.leaving.is_empty() {
+                if self.pending.is_empty() {
+                    return None;
+                }
+                std::mem::swap(&mut self.leaving, &mut self.pending);
+                self.leaving_bytes = std::mem::take(&mut self.pending_bytes);
+            }
+            match self.viewers.get(self.served) {
+                Some(viewer) => return Some(*viewer),
+                None => self.end_pass(),
+            }
+        }
+    }
+
+    /// The [`next_viewer`](Self::next_viewer) has got them.
+    pub fn viewer_served(&mut self) {
+        self.served += 1;
+        if self.served >= self.viewers.len() {
+            self.end_pass();
+        }
+    }
+
+    /// Some do not show the track any more.
+    pub fn remove_viewers(&mut self, is_gone: impl Fn(&Viewer) -> bool) {
+        let served = self.viewers.iter().take(self.served);
+        self.served -= served.filter(|viewer| is_gone(viewer)).count();
+        self.viewers.retain(|viewer| !is_gone(viewer));
     }
 
     /// Follows one encoding of a simulcast: the middle one, or while that is silent another. Gives the base that makes

@@ -1,5 +1,6 @@
 //! A room's media path: what comes in is opened, placed and kept; what is pending goes out when the batch ends.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -107,18 +108,19 @@ impl Room {
         let publication_kind = publication.kind();
         let Arrived::Pending { first, codec_changed } = publication.arrive(now, &arrival) else { return };
         if first {
-            self.pending_of(publication_kind).push(key);
+            self.pending_of(publication_kind).push_back(key);
         }
         if codec_changed {
             self.codec_changed(now, key, outbox);
         }
         // More than the cache holds can come at once, when what was lost in an outage is repaired.
         if self.publications.get(key.0).is_some_and(Publication::is_brimful) {
-            self.forward(now, key, outbox, &mut None);
+            let mut all = usize::MAX;
+            self.forward(now, key, &mut all, outbox, &mut None);
         }
     }
 
-    fn pending_of(&mut self, kind: Kind) -> &mut Vec<PublicationKey> {
+    fn pending_of(&mut self, kind: Kind) -> &mut VecDeque<PublicationKey> {
         match kind {
             Kind::Audio => &mut self.pending_sound,
             Kind::Video => &mut self.pending_pictures,
@@ -230,52 +232,66 @@ impl Room {
         }
     }
 
-    /// Forwards what came in this batch: sound, or if none waits, pictures. Media goes to `sink`, or with none into the
-    /// outbox. Walk: called by `Sfu::forward`, until nothing is pending.
-    pub fn flush(&mut self, now: Instant, outbox: &mut Outbox, mut sink: Option<&mut dyn MediaSink>) {
+    /// Forwards one share of what came: of sound, or if none waits, of pictures. Media goes to `sink`, or with none into
+    /// the outbox. How many packets it was, about. Walk: called by `Sfu::forward`, until nothing is pending.
+    pub fn flush(
+        &mut self,
+        now: Instant,
+        outbox: &mut Outbox,
+        mut sink: Option<&mut dyn MediaSink>,
+    ) -> usize {
         let kind = if self.has_sound_pending() { Kind::Audio } else { Kind::Video };
-        let mut pending = std::mem::take(self.pending_of(kind));
-        for key in pending.drain(..) {
+        let share = self.settings.packets_at_once;
+        let mut left = share;
+        while left > 0
+            && let Some(&key) = self.pending_of(kind).front()
+        {
             if self.publications.contains(key.0) {
-                self.forward(now, key, outbox, &mut sink);
+                self.forward(now, key, &mut left, outbox, &mut sink);
+            }
+            if self.publications.get(key.0).is_none_or(|publication| !publication.has_pending()) {
+                self.pending_of(kind).retain(|other| *other != key);
             }
         }
-        *self.pending_of(kind) = pending;
-        if !self.has_pending() && self.deadline().is_some_and(|at| at <= now) {
+        if self.deadline().is_some_and(|at| at <= now) {
             self.handle(now, RoomInput::Timeout, outbox);
         }
+        share - left
     }
 
-    /// Forwards one track's pending packets to all who show it: all packets to one viewer, then all to the next, so that
-    /// runs to one peer leave together. Forwarding moves no deadline of a viewer's, so none is armed anew; a panic ends
-    /// the viewer at whom it happened, as in `Room::step`.
+    /// Forwards one track's pending packets to all who show it, or to as many as there are packets `left` for: all packets
+    /// to one viewer, then all to the next, so that runs to one peer leave together. Forwarding moves no deadline of a
+    /// viewer's, so none is armed anew; a panic ends the viewer at whom it happened, as in `Room::step`.
     fn forward(
         &mut self,
         now: Instant,
         key: PublicationKey,
+        left: &mut usize,
         outbox: &mut Outbox,
         sink: &mut Option<&mut dyn MediaSink>,
     ) {
-        let mut next = 0;
         let mut wanted = false;
         while let Err(_panic) = catch_unwind(AssertUnwindSafe(|| {
             let sink = match sink {
                 Some(sink) => &mut **sink,
                 None => &mut outbox.datagrams as &mut dyn MediaSink,
             };
-            while let Some(&viewer) = self.publications[key.0].viewers.get(next) {
+            while *left > 0
+                && let Some(viewer) = self.publications[key.0].next_viewer()
+            {
                 wanted |= self.forward_to(now, key, viewer, sink);
-                next += 1;
+                let publication = &mut self.publications[key.0];
+                *left = left.saturating_sub(publication.leaving().len());
+                publication.viewer_served();
             }
         })) {
-            let Some(&Viewer { participant, .. }) = self.publications[key.0].viewers.get(next) else { break };
+            let Some(Viewer { participant, .. }) = self.publications[key.0].next_viewer() else { break };
             self.end_after_panic(now, participant, outbox);
             // Whoever was removed is no longer in the list, and may have been the publisher of the track.
             if !self.publications.contains(key.0) {
                 return;
             }
         }
-        self.publications[key.0].clear_pending();
         if wanted {
             self.want_keyframe(now, key);
         }
@@ -298,9 +314,9 @@ impl Room {
             return false;
         };
         let stretch = publication.stretch();
-        assert!(!mutated!(Panics) || publication.pending.len() < 4, "a bug put in on purpose");
+        assert!(!mutated!(Panics) || publication.leaving().len() < 4, "a bug put in on purpose");
         sink.to(path, class_of(slot.kind));
-        for index in &publication.pending {
+        for index in publication.leaving() {
             let Some(packet) = publication.packet(*index) else { continue };
             let Some(outgoing) = slot.forward(now, stretch, packet, codec) else { continue };
             if let Some(length) = slot.write(&outgoing, &mut media.sender, sink.buffer()) {

@@ -206,7 +206,7 @@ impl Room {
             if let Some(publication) = self.publications.get_mut(subscription.publication.0)
                 && !mutated!(ViewerNotRemoved)
             {
-                publication.viewers.retain(|viewer| viewer.participant != key);
+                publication.remove_viewers(|viewer| viewer.participant == key);
             }
         }
         self.by_id.remove(&participant.id);

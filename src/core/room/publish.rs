@@ -230,7 +230,7 @@ impl Room {
             let Some(shown) = slot.shown else { continue };
             slot.release();
             if let Some(publication) = self.publications.get_mut(shown.publication.0) {
-                publication.viewers.retain(|viewer| viewer.participant != key || viewer.slot != index);
+                publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
             }
             if let Some(subscription) = subscriptions.get_mut(&shown.track) {
                 subscription.state = SubscriptionState::Waiting;

@@ -302,7 +302,7 @@ impl Room {
         let Some(shown) = slot.shown else { return };
         slot.release();
         if let Some(publication) = self.publications.get_mut(shown.publication.0) {
-            publication.viewers.retain(|viewer| viewer.participant != key || viewer.slot != index);
+            publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
         }
     }
 

@@ -101,7 +101,7 @@ impl World<'_> {
                     self.media.push(&transmit);
                     datagrams += self.datagrams_leave();
                 }
-                Output::Media => {
+                Output::Media(_) => {
                     self.sfu.forward(&mut self.media);
                     datagrams += self.datagrams_leave();
                 }
