@@ -193,6 +193,12 @@ impl Room {
         !self.pending_sound.is_empty()
     }
 
+    /// When the first of what is to be forwarded came.
+    pub fn waits_since(&self) -> Option<Instant> {
+        let pending = self.pending_sound.iter().chain(&self.pending_pictures);
+        pending.filter_map(|key| self.publications.get(key.0)?.waits_since()).min()
+    }
+
     /// Whether packets of a track are still to be forwarded.
     pub fn is_forwarding(&self, track: TrackId) -> bool {
         let publication = self.by_track.get(&track).and_then(|key| self.publications.get(key.0));

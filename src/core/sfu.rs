@@ -224,6 +224,11 @@ impl Sfu {
         }
     }
 
+    /// When the first of the media came that waits to be forwarded, if any does.
+    pub fn media_waits_since(&self) -> Option<Instant> {
+        self.dirty.iter().filter_map(|room| self.rooms.get(room.0)?.room.waits_since()).min()
+    }
+
     /// A picture of everything, for people.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let rooms = self.rooms_by_id.values().map(|key| &self.rooms[key.0].room);

@@ -231,8 +231,8 @@ impl EventLoop {
         self.forward(now);
         self.end_draining(now);
         self.keep_records(now);
-        let held = if self.media_waits { self.udp.held() } else { self.udp.handed_over(now) };
-        if let Some(time) = held {
+        let waits_since = self.sfu.media_waits_since();
+        if let Some(time) = self.udp.handed_over(now, waits_since) {
             self.overload.held(time);
         }
         Ok(self.shutdown.exit(now, self.connections.len()))

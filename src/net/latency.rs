@@ -1,7 +1,7 @@
 //! How long media stays in here: from the kernel's receiving a datagram to our handing the kernel what it led to.
 //!
 //! The kernel stamps each message (`SO_TIMESTAMPNS`) with wall time, so the end is read from the same clock, once for
-//! each turn that brought media, when everything it led to has been handed over. Recording allocates nothing.
+//! each turn, of what has led to all that it leads to: the rest of a large fan-out waits for the next turns. Recording allocates nothing.
 
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,22 @@ const DIGITS: u8 = 2;
 /// How long "just now" is.
 const RECENT: Duration = Duration::from_secs(1);
 
+/// What the kernel received at once.
+#[derive(Debug)]
+struct Message {
+    /// Wall time.
+    at: Duration,
+    /// How many media datagrams it was.
+    datagrams: u32,
+    /// The `now` of the turn in which it was read, once that is over.
+    turn: Option<Instant>,
+}
+
 /// Times of media in here.
 #[derive(Debug)]
 pub struct Latency {
-    /// Not handed over yet: when the kernel received a message, and how many media datagrams it was.
-    pending: Vec<(Duration, u32)>,
+    /// What has not been handed over yet.
+    pending: Vec<Message>,
     total: Histogram<u64>,
     /// The interval under way, and the one before it.
     current: Histogram<u64>,
@@ -50,36 +61,36 @@ impl Latency {
             && datagrams > 0
             && self.pending.len() < PENDING_MAX
         {
-            self.pending.push((at, datagrams));
+            self.pending.push(Message { at, datagrams, turn: None });
         }
     }
 
-    /// What the turn's datagrams led to has been handed to the kernel. How long the first of them was here, if any of
-    /// them was media; at most ten seconds.
-    pub fn handed_over(&mut self, now: Instant) -> Option<Duration> {
+    /// The turn of that `now` is over. What came in turns before `waits_since` has led to what it leads to, which has been
+    /// handed to the kernel; with `None`, everything. How long the first of it was here, or of the rest is still, if any of
+    /// it was media; at most ten seconds.
+    pub fn handed_over(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
         if self.pending.is_empty() {
             return None;
         }
         self.rotate(now);
-        Some(self.record(clock::unix()))
+        Some(self.record(clock::unix(), now, waits_since))
     }
 
-    /// How long the first media of what has not been handed over has been here.
-    pub fn held(&self) -> Option<Duration> {
-        let (first, _) = self.pending.first()?;
-        Some(clock::unix().saturating_sub(*first))
-    }
-
-    fn record(&mut self, wall: Duration) -> Duration {
+    fn record(&mut self, wall: Duration, now: Instant, waits_since: Option<Instant>) -> Duration {
         let mut longest = 0;
-        for (at, datagrams) in self.pending.drain(..) {
-            // A clock that was set back shows nothing.
-            let nanos = wall.saturating_sub(at).as_nanos().clamp(1, u128::from(NANOS_MAX)) as u64;
-            longest = longest.max(nanos);
-            for histogram in [&mut self.total, &mut self.current] {
-                let _ = histogram.record_n(nanos, u64::from(datagrams));
+        // A clock that was set back shows nothing.
+        let nanos_since = |at| wall.saturating_sub(at).as_nanos().clamp(1, u128::from(NANOS_MAX)) as u64;
+        for message in &mut self.pending {
+            longest = longest.max(nanos_since(message.at));
+            let turn = *message.turn.get_or_insert(now);
+            if waits_since.is_none_or(|since| turn < since) {
+                for histogram in [&mut self.total, &mut self.current] {
+                    let _ = histogram.record_n(nanos_since(message.at), u64::from(message.datagrams));
+                }
+                message.datagrams = 0;
             }
         }
+        self.pending.retain(|message| message.datagrams > 0);
         Duration::from_nanos(longest)
     }
 
@@ -131,7 +142,7 @@ mod tests {
         latency.received(Some(wall + Duration::from_micros(400)), 1);
         latency.received(None, 5);
         assert_eq!(latency.json(start)["total"]["packets"], 0);
-        let longest = latency.record(wall + Duration::from_micros(500));
+        let longest = latency.record(wall + Duration::from_micros(500), start, None);
         assert_eq!(longest, Duration::from_micros(500));
         let json = latency.json(start);
         assert_eq!((&json["total"]["packets"], &json["recent"]["packets"]), (&4.into(), &0.into()));
@@ -141,6 +152,22 @@ mod tests {
         assert_eq!(json["recent"]["packets"], 4);
         let json = latency.json(start + 3 * RECENT);
         assert_eq!((&json["total"]["packets"], &json["recent"]["packets"]), (&4.into(), &0.into()));
+    }
+
+    #[test]
+    fn what_waits_for_its_turn_counts_when_it_has_had_it() {
+        let start = clock::now();
+        let mut latency = Latency::new(start);
+        let (wall, millis) = (Duration::from_secs(1000), Duration::from_millis);
+        latency.received(Some(wall), 1);
+        assert_eq!(latency.record(wall + millis(1), start, Some(start)), millis(1));
+        assert_eq!(latency.json(start)["total"]["packets"], 0, "it waits");
+        let later = start + millis(3);
+        latency.received(Some(wall + millis(3)), 2);
+        assert_eq!(latency.record(wall + millis(4), later, Some(later)), millis(4));
+        assert_eq!(latency.json(start)["total"]["packets"], 1, "what came later waits");
+        assert_eq!(latency.record(wall + millis(5), later + millis(1), None), millis(2));
+        assert_eq!(latency.json(start)["total"]["packets"], 3);
     }
 
     #[test]

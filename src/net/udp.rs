@@ -144,15 +144,11 @@ impl Udp {
         self.counters
     }
 
-    /// The turn is over: all that its datagrams led to has been handed to the kernel, or waits for room there. How long
-    /// the first of its media was here, if there was any and the system tells.
-    pub fn handed_over(&mut self, now: Instant) -> Option<Duration> {
-        self.latency.handed_over(now)
-    }
-
-    /// How long the first media of what has not been handed over has been here.
-    pub fn held(&self) -> Option<Duration> {
-        self.latency.held()
+    /// The turn of that `now` is over, and all has been handed to the kernel, or waits for room there, that media led to
+    /// which came before `waits_since`; with `None`, all of it. How long the first of it was here, or is still, if there
+    /// was any and the system tells.
+    pub fn handed_over(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
+        self.latency.handed_over(now, waits_since)
     }
 
     /// How long media stays in here, as JSON.

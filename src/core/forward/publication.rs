@@ -305,6 +305,12 @@ impl Publication {
         self.served = 0;
     }
 
+    /// When the first of what is to be forwarded came.
+    pub fn waits_since(&self) -> Option<Instant> {
+        let first = self.leaving.first().or(self.pending.first())?;
+        self.cache.get(*first).map(|packet| packet.meta.arrival)
+    }
+
     /// The packets that are being forwarded, in their order.
     pub fn leaving(&self) -> &[u64] {
         &self.leaving
