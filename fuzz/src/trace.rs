@@ -36,6 +36,7 @@ pub fn file(content: &[u8]) -> Vec<u8> {
         empty_timeout: Duration::ZERO,
         resume_timeout: Duration::from_secs(6),
         media_timeout: Duration::from_secs(8),
+        packets_at_once: 128,
         certificate: vec![0x30; 64],
     };
     let mut writer = TraceWriter::new(Vec::new(), &Header::new(room)).expect("memory");

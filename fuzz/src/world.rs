@@ -138,6 +138,7 @@ impl World {
             empty_timeout: Duration::from_secs(if seed & 2 == 0 { 0 } else { 2 }),
             resume_timeout: Duration::from_secs(6),
             media_timeout: Duration::from_secs(8),
+            packets_at_once: if seed & 4 == 0 { 1 } else { 128 },
             ..Settings::for_trying(base)
         };
         Self {

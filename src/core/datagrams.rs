@@ -59,6 +59,19 @@ impl Datagrams {
         Some(Transmit { path: entry.path, class: entry.class, bytes: &self.arena[entry.range.clone()] })
     }
 
+    /// Copies those from the `first` on to a sink, and forgets them.
+    pub fn hand_over(&mut self, first: usize, sink: &mut dyn MediaSink) {
+        for (path, class, bytes) in self.from(first) {
+            sink.to(path, class);
+            if let Some(buffer) = sink.buffer().get_mut(..bytes.len()) {
+                buffer.copy_from_slice(bytes);
+                sink.sent(bytes.len());
+            }
+        }
+        self.used = self.entries.get(first).map_or(self.used, |entry| entry.range.start);
+        self.entries.truncate(first);
+    }
+
     /// Forgets all, keeping the memory.
     pub fn clear(&mut self) {
         self.entries.clear();

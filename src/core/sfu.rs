@@ -195,8 +195,7 @@ impl Sfu {
     }
 
     /// Forwards a share of the media that waits, sound of every room before pictures of any, rooms in turn: called when
-    /// [`Output::Media`] says so. Media of a room that is recorded comes by way of [`poll_output`](Self::poll_output), as
-    /// a copy of it is kept.
+    /// [`Output::Media`] says so.
     pub fn forward(&mut self, sink: &mut dyn MediaSink) {
         let mut left = self.settings.packets_at_once;
         while left > 0
@@ -212,14 +211,18 @@ impl Sfu {
         while left > 0
             && let Some(room) = self.dirty.pop_front()
         {
-            let Some(entry) = self.rooms.get(room.0) else { continue };
-            if entry.room.has_pending() || entry.deadline.is_some_and(|at| at <= self.now) {
+            if self.rooms.get(room.0).is_some_and(|entry| entry.room.has_pending()) {
                 left = left.saturating_sub(self.flush(room, sink));
             }
             let Some(entry) = self.rooms.get_mut(room.0) else { continue };
             entry.dirty = entry.room.has_pending();
             if entry.dirty {
                 self.dirty.push_back(room);
+            }
+            // Somebody who was forwarded to may want a key frame, at once.
+            if entry.deadline.is_some_and(|at| at <= self.now) {
+                left -= 1.min(left);
+                self.handle_room(room, RoomInput::Timeout, None);
             }
         }
     }
@@ -408,6 +411,7 @@ impl Sfu {
             recording.recorder.note_flush(self.now);
             let packets = entry.room.flush(self.now, &mut self.outbox, None);
             self.recordings.note_outputs(recording, &self.outbox, first);
+            self.outbox.datagrams.hand_over(first, sink);
             packets
         } else {
             entry.room.flush(self.now, &mut self.outbox, Some(sink))

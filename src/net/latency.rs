@@ -1,7 +1,8 @@
 //! How long media stays in here: from the kernel's receiving a datagram to our handing the kernel what it led to.
 //!
 //! The kernel stamps each message (`SO_TIMESTAMPNS`) with wall time, so the end is read from the same clock, once for
-//! each turn, of what has led to all that it leads to: the rest of a large fan-out waits for the next turns. Recording allocates nothing.
+//! each turn, of what has led to all that it leads to: the rest of a large fan-out waits for the next turns. Recording
+//! allocates nothing.
 
 use std::time::{Duration, Instant};
 

@@ -265,11 +265,12 @@ fn a_large_rooms_pictures_do_not_keep_the_sound_of_another_waiting() {
     send(&mut world, 5, Microphone);
     let mut classes = Vec::new();
     let mut media = Datagrams::default();
+    // A share, if any media waits.
     let mut forwarded = |world: &mut World| {
         loop {
             match world.sfu.poll_output() {
                 Output::Media(_) => break,
-                Output::Timeout(_) => panic!("no media waits"),
+                Output::Timeout(_) => return false,
                 // Reports and feedback.
                 _ => {}
             }
@@ -278,12 +279,12 @@ fn a_large_rooms_pictures_do_not_keep_the_sound_of_another_waiting() {
         while let Some(transmit) = media.take_next() {
             classes.push(transmit.class);
         }
+        true
     };
-    forwarded(&mut world);
+    assert!(forwarded(&mut world));
     // Meanwhile somebody speaks again.
     send(&mut world, 5, Microphone);
-    forwarded(&mut world);
+    while forwarded(&mut world) {}
     let (sound, pictures) = (TrafficClass::Audio, TrafficClass::Video);
     assert_eq!(classes, [sound, pictures, pictures, sound, pictures, pictures]);
-    assert!(matches!(world.sfu.poll_output(), Output::Timeout(_)), "everybody has everything");
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tracing::{debug, trace, warn};
 
-use super::{ParticipantKey, Room, RoomInput};
+use super::{ParticipantKey, Room};
 use crate::core::command::Kind;
 use crate::core::forward::publication::{Arrived, Publication, PublicationKey, Viewer};
 use crate::core::ids::Ssrc;
@@ -252,9 +252,6 @@ impl Room {
             if self.publications.get(key.0).is_none_or(|publication| !publication.has_pending()) {
                 self.pending_of(kind).retain(|other| *other != key);
             }
-        }
-        if self.deadline().is_some_and(|at| at <= now) {
-            self.handle(now, RoomInput::Timeout, outbox);
         }
         share - left
     }
