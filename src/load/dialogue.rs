@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::options::{LoadOptions, PersonPlan, Speaks};
+use super::options::{LoadOptions, PersonPlan, ServerKind};
 use crate::core::command::Kind;
 use janus::Janus;
 use strait::Strait;
@@ -41,9 +41,9 @@ pub(super) enum Dialogue {
 impl Dialogue {
     /// Nothing has been said. `room` is its name and its number.
     pub(super) fn new(options: &LoadOptions, index: usize, plan: PersonPlan, room: &(String, u64)) -> Self {
-        match options.speaks {
-            Speaks::Strait => Self::Strait(Strait::new(room.0.clone(), index, plan.receives)),
-            Speaks::Janus => Self::Janus(Janus::new(room.1, plan, options)),
+        match options.server_kind {
+            ServerKind::Strait => Self::Strait(Strait::new(room.0.clone(), index, plan.receives)),
+            ServerKind::Janus => Self::Janus(Janus::new(room.1, plan, options)),
         }
     }
 

@@ -60,12 +60,23 @@ pub(super) struct Usages {
     pub own: Option<(Usage, Usage)>,
 }
 
+/// How many tracks reach somebody, and how many should.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Subscriptions {
+    /// Those that flowed when it was last looked.
+    pub flowing: usize,
+    /// Those that the profile makes necessary.
+    pub wanted: usize,
+}
+
 /// The state of a run.
 pub(super) struct Generator {
     /// Everyone.
     pub people: Vec<Person>,
     /// What they share.
     pub shared: Shared,
+    /// Who receives what, as last counted.
+    pub subscriptions: Subscriptions,
     /// What the operating system told.
     pub usages: Usages,
     /// The server's process.
@@ -94,7 +105,7 @@ impl Generator {
         let poll = Poll::new()?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let server_pid = options.server_pid.or_else(|| process::find_server(options.server));
+        let server_pid = options.server_pid.or_else(|| process::find_server(options.address));
         let ramp = u64::from(options.ramp.max(1));
         let plans = options.people();
         let mut shared = Shared::new(options)?;
@@ -109,6 +120,7 @@ impl Generator {
         Ok(Self {
             people,
             shared,
+            subscriptions: Subscriptions::default(),
             usages: Usages { server_idle: server_pid.and_then(process::usage), ..Usages::default() },
             server_pid,
             intervals: Vec::new(),
@@ -369,13 +381,15 @@ impl Generator {
         }
     }
 
+    /// Returns how many tracks somebody should receive.
     fn wanted_flows(&self, person: &Person) -> usize {
-        if person.plan.receives { person.slots.min(self.shared.options.received_tracks()) } else { 0 }
+        if person.plan.receives { self.shared.options.received_tracks() } else { 0 }
     }
 
     fn everyone_is_settled(&self) -> bool {
         self.people.iter().rev().all(|person| match person.stage {
-            Stage::Ready => person.flowing() >= self.wanted_flows(person),
+            // Waiting longer brings no track for which the server allows no slot.
+            Stage::Ready => person.flowing() >= self.wanted_flows(person).min(person.slots),
             Stage::Failed(_) => true,
             _ => false,
         })
@@ -399,15 +413,7 @@ impl Generator {
     fn begin_measuring(&mut self, now: u64) {
         let joined = self.people.iter().filter(|person| person.stage == Stage::Ready).count();
         self.note_failures();
-        let missing: usize = self
-            .people
-            .iter()
-            .filter(|person| person.stage == Stage::Ready)
-            .map(|person| self.wanted_flows(person).saturating_sub(person.flowing()))
-            .sum();
-        if missing > 0 {
-            self.problems.push(format!("{missing} tracks that should be received do not flow"));
-        }
+        self.note_missing("when the measurement began", None);
         if joined == 0 {
             self.shared.meters.phase = Phase::Over;
             return;
@@ -445,6 +451,31 @@ impl Generator {
         if self.problems.len() > before {
             self.problems.push("not everyone was there to the end".to_owned());
         }
+        self.note_missing("at the end", Some(self.shared.meters.until));
+    }
+
+    /// Counts subscriptions, and notes it as a problem if some are missing. One counts if it flows at `at`, or, with
+    /// `None`, if it has brought anything.
+    fn note_missing(&mut self, when: &str, at: Option<u64>) {
+        let wanted: usize = self.people.iter().map(|person| self.wanted_flows(person)).sum();
+        let of_person = |person: &Person| {
+            let flowing = at.map_or_else(|| person.flowing(), |at| person.flowing_at(at, &self.shared));
+            flowing.min(self.wanted_flows(person))
+        };
+        let flowing: usize = self.people.iter().map(of_person).sum();
+        self.subscriptions = Subscriptions { flowing, wanted };
+        if flowing == wanted {
+            return;
+        }
+        let missing = wanted - flowing;
+        let denied: usize = self.people.iter().map(|person| person.denied_slots).sum();
+        let reason = match denied {
+            0 => String::new(),
+            _ => format!(
+                "; for {denied} the server allows no slot, which media.max_audio_slots and media.max_video_slots change"
+            ),
+        };
+        self.problems.push(format!("{missing} of {wanted} subscriptions were missing {when}{reason}"));
     }
 
     fn note_failures(&mut self) {

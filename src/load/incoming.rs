@@ -14,6 +14,11 @@ use crate::wire::rtp::RtpHeader;
 
 /// Between requests for key frames, nanoseconds.
 const KEYFRAME_INTERVAL: u64 = 500_000_000;
+/// A stream that brings nothing for longer than this, and for longer than [`SILENT_FRAMES`], has stopped; nanoseconds.
+/// A busy machine keeps packets back for a good part of a second without having lost the stream.
+const SILENT_NANOS: u64 = 2_000_000_000;
+/// Slow streams may be silent for this many of their frames.
+const SILENT_FRAMES: u64 = 3;
 
 /// One stream.
 pub(super) struct Incoming {
@@ -31,6 +36,8 @@ pub(super) struct Incoming {
     pub frames: Option<FrameTracker>,
     /// Packets that count.
     pub counted: u64,
+    /// When the last packet came.
+    last_at: u64,
     lost_before: u64,
     asked_at: Option<u64>,
 }
@@ -71,6 +78,7 @@ impl Incoming {
             switched: false,
             frames: None,
             counted: 0,
+            last_at: 0,
             lost_before: 0,
             asked_at: None,
         }
@@ -91,6 +99,7 @@ impl Incoming {
         meters: &mut Meters,
         intervals: impl Fn(u32) -> Option<u64>,
     ) -> Brought {
+        self.last_at = arrived.now;
         if self.until_opened > 0 {
             self.until_opened -= 1;
             return self.count_unopened(arrived, header, bytes.len(), meters);
@@ -194,6 +203,12 @@ impl Incoming {
         if let Some(frames) = &mut self.frames {
             frames.begin(now);
         }
+    }
+
+    /// Returns whether the stream flows at `now`, or did until shortly before. `interval` is from frame to frame.
+    pub(super) fn flows_at(&self, now: u64, interval: u64) -> bool {
+        let silent = now.saturating_sub(self.last_at);
+        self.source.is_some() && silent <= SILENT_NANOS.max(SILENT_FRAMES.saturating_mul(interval))
     }
 
     /// Packets that the stream's own numbers show to be missing.

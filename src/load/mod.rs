@@ -34,7 +34,7 @@ mod url;
 
 use std::io;
 
-pub use options::{LoadOptions, Profile, Speaks};
+pub use options::{LoadOptions, Profile, ServerKind};
 pub use report::{InTenth, Joins, OfKind, Own, Packets, Percentiles, Report, ServerUse, Viewing};
 pub use url::{Target, parse as parse_url};
 

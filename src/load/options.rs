@@ -59,22 +59,22 @@ impl FromStr for Profile {
     }
 }
 
-/// Whose signalling the server has.
+/// Which server is loaded, by the signalling that it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaks {
-    /// Strait's.
+pub enum ServerKind {
+    /// Strait, with its native protocol.
     Strait,
-    /// That of Janus' VideoRoom.
+    /// Janus, with its VideoRoom plugin.
     Janus,
 }
 
-impl FromStr for Speaks {
+impl FromStr for ServerKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "strait" => Ok(Speaks::Strait),
-            "janus" => Ok(Speaks::Janus),
+            "strait" => Ok(ServerKind::Strait),
+            "janus" => Ok(ServerKind::Janus),
             _ => Err("the servers are strait and janus".into()),
         }
     }
@@ -83,10 +83,10 @@ impl FromStr for Speaks {
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadOptions {
-    /// The server's signalling.
-    pub server: SocketAddr,
-    /// Whose signalling that is.
-    pub speaks: Speaks,
+    /// Where the server's signalling is reached.
+    pub address: SocketAddr,
+    /// Which server's signalling is spoken there.
+    pub server_kind: ServerKind,
     /// The value of the Host field.
     pub host: String,
     /// How many rooms.
@@ -222,9 +222,9 @@ impl LoadOptions {
             (0..self.rooms).flat_map(of_room)
         };
         let (publishing, all) = (self.publishers_in_room(), self.publishers + self.subscribers);
-        match (self.profile.is_mesh(), self.speaks) {
-            (true, Speaks::Strait) => everywhere(0..all, true, true, true).collect(),
-            (true, Speaks::Janus) => {
+        match (self.profile.is_mesh(), self.server_kind) {
+            (true, ServerKind::Strait) => everywhere(0..all, true, true, true).collect(),
+            (true, ServerKind::Janus) => {
                 everywhere(0..all, true, false, true).chain(everywhere(0..all, false, true, true)).collect()
             }
             (false, _) => everywhere(0..publishing, true, false, true)
@@ -235,7 +235,7 @@ impl LoadOptions {
 
     /// Entries of [`people`](Self::people) that are one person.
     pub(super) fn connections_of_each(&self) -> usize {
-        if self.speaks == Speaks::Janus && self.profile.is_mesh() { 2 } else { 1 }
+        if self.server_kind == ServerKind::Janus && self.profile.is_mesh() { 2 } else { 1 }
     }
 
     /// Who publishes in each room.
@@ -269,8 +269,8 @@ pub(super) mod tests {
 
     pub(in crate::load) fn options(profile: Profile) -> LoadOptions {
         LoadOptions {
-            server: ([127, 0, 0, 1], 7443).into(),
-            speaks: Speaks::Strait,
+            address: ([127, 0, 0, 1], 7443).into(),
+            server_kind: ServerKind::Strait,
             host: "127.0.0.1:7443".into(),
             rooms: 3,
             publishers: 2,
@@ -331,7 +331,7 @@ pub(super) mod tests {
         );
         assert_eq!(options(Profile::Conference).received_tracks(), 10);
         assert_eq!(options(Profile::Video).received_tracks(), 2);
-        let janus = LoadOptions { speaks: Speaks::Janus, ..options(Profile::Conference) }.people();
+        let janus = LoadOptions { server_kind: ServerKind::Janus, ..options(Profile::Conference) }.people();
         assert_eq!(janus.len(), 36, "18 people, of whom each is two");
         assert!(janus[..18].iter().all(|one| one.publishes && !one.receives && one.publishes_as.is_some()));
         assert!(janus[18..].iter().all(|one| !one.publishes && one.receives && one.publishes_as.is_some()));

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::dialogue::{Dialogue, Step};
 use super::incoming::{Arrived, Incoming};
-use super::options::{PersonPlan, Speaks};
+use super::options::{PersonPlan, ServerKind};
 use super::sdp::{self, Answer, Offer, Published, Us};
 use super::sender::Sender;
 use super::shared::{Shared, Timer};
@@ -74,6 +74,8 @@ pub(super) struct Person {
     pub transport_sequence: Option<u16>,
     /// How many tracks they have room for.
     pub slots: usize,
+    /// How many more they would need, which the server does not allow.
+    pub denied_slots: usize,
     opener: Option<SrtpReceiver>,
     signalling: Option<Signalling>,
     dialogue: Dialogue,
@@ -111,6 +113,7 @@ impl Person {
             sealer: None,
             transport_sequence: shared.options.transport_cc.then_some(0),
             slots: 0,
+            denied_slots: 0,
             opener: None,
             signalling: None,
             dialogue: Dialogue::new(&shared.options, index, plan, &room),
@@ -145,7 +148,7 @@ impl Person {
         self.stage = Stage::Connecting;
         let from = shared.source_address(self.index).map(|ip| SocketAddr::new(ip, 0));
         let signalling = Signalling::connect(&shared.options, from, registry, token)
-            .map_err(|error| format!("cannot connect to {}: {error}", shared.options.server))?;
+            .map_err(|error| format!("cannot connect to {}: {error}", shared.options.address))?;
         self.signalling = Some(signalling);
         Ok(())
     }
@@ -236,6 +239,7 @@ impl Person {
         let audio = wanted(Kind::Audio).min(most.0);
         let video = wanted(Kind::Video).min(most.1);
         self.slots = audio + video;
+        self.denied_slots = wanted(Kind::Audio) + wanted(Kind::Video) - self.slots;
         let tracks = if self.plan.publishes { shared.tracks.clone() } else { Vec::new() };
         let mut senders = self.senders.iter_mut();
         let mut of_track = Vec::new();
@@ -256,7 +260,7 @@ impl Person {
             password: &self.password,
             fingerprint: &shared.fingerprint,
             // With Strait the first section must be an audio slot: it carries the transport of all.
-            slots: (audio.max(usize::from(shared.options.speaks == Speaks::Strait)), video),
+            slots: (audio.max(usize::from(shared.options.server_kind == ServerKind::Strait)), video),
             published: &published,
             transport_cc: shared.options.transport_cc,
         };
@@ -280,7 +284,7 @@ impl Person {
         udp_token: Token,
         shared: &mut Shared,
     ) -> Result<(), String> {
-        let server = answer.candidate_near(shared.options.server.ip()).ok_or("no candidate")?;
+        let server = answer.candidate_near(shared.options.address.ip()).ok_or("no candidate")?;
         let any: IpAddr = if server.is_ipv4() { [0u8; 4].into() } else { [0u8; 16].into() };
         let from = shared.source_address(self.index).filter(|_| server.ip().is_loopback()).unwrap_or(any);
         let udp = UdpEnd::open(from, server, registry, udp_token)
@@ -502,9 +506,21 @@ impl Person {
         plain.clear();
     }
 
-    /// Tracks that flow.
+    /// Returns how many tracks have brought something.
     pub(super) fn flowing(&self) -> usize {
         self.incoming.iter().filter(|incoming| incoming.source.is_some()).count()
+    }
+
+    /// Returns how many tracks flow at `now`. Whoever has failed receives nothing any more.
+    pub(super) fn flowing_at(&self, now: u64, shared: &Shared) -> usize {
+        if matches!(self.stage, Stage::Failed(_)) {
+            return 0;
+        }
+        let interval = |stream: u32| shared.streams.get(stream as usize).map_or(0, |stream| stream.interval);
+        let flows = |incoming: &&Incoming| {
+            incoming.flows_at(now, incoming.source.map_or(0, interval))
+        };
+        self.incoming.iter().filter(flows).count()
     }
 
     /// How long somebody who is not there yet has been trying.

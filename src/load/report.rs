@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::generator::Generator;
 use super::meters::{Tenth, Times};
 use super::options::LoadOptions;
-use super::person::{Person, Stage};
+use super::person::Stage;
 use super::process::Usage;
 
 /// Own lag above this share of the latency makes the latency doubtful.
@@ -209,8 +209,10 @@ pub struct Report {
     pub people: usize,
     /// People that joined.
     pub joined: usize,
-    /// Tracks that flowed to somebody.
+    /// Tracks that flowed to somebody at the end.
     pub subscriptions: usize,
+    /// Tracks that should have.
+    pub subscriptions_wanted: usize,
     /// Seconds measured.
     pub seconds: f64,
     /// The SRTP profile that was negotiated.
@@ -257,7 +259,8 @@ impl Report {
             rooms: options.rooms,
             people: run.people.len() / each,
             joined,
-            subscriptions: run.people.iter().map(Person::flowing).sum(),
+            subscriptions: run.subscriptions.flowing,
+            subscriptions_wanted: run.subscriptions.wanted,
             seconds,
             srtp: run.shared.srtp_profile.map(|profile| format!("{profile:?}")),
             packets,

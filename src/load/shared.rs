@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::clock::Clock;
 use super::meters::Meters;
-use super::options::{LoadOptions, PersonPlan, Speaks, Track};
+use super::options::{LoadOptions, PersonPlan, ServerKind, Track};
 use super::schedule;
 use super::sdp;
 use crate::core::command::Kind;
@@ -163,7 +163,7 @@ impl Shared {
     pub(super) fn is_too_early(&self, plan: PersonPlan) -> bool {
         let wanted = self.options.publishers_in_room() * self.tracks.len();
         let live = self.live.get(plan.room).copied().unwrap_or_default() as usize;
-        self.options.speaks == Speaks::Janus && !plan.publishes && live < wanted
+        self.options.server_kind == ServerKind::Janus && !plan.publishes && live < wanted
     }
 
     /// Slots that somebody who receives needs.
@@ -184,7 +184,7 @@ impl Shared {
 
     /// The address that somebody comes from; `None`: the system chooses.
     pub(super) fn source_address(&self, person: usize) -> Option<IpAddr> {
-        let IpAddr::V4(server) = self.options.server.ip() else { return None };
+        let IpAddr::V4(server) = self.options.address.ip() else { return None };
         if !server.is_loopback() || !cfg!(target_os = "linux") {
             return None;
         }
