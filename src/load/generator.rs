@@ -10,11 +10,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use super::incoming::Arrived;
-use super::meters::{Phase, Times};
+use super::meters::{Percentiles, Phase, Times};
 use super::options::LoadOptions;
 use super::person::{Person, Stage};
 use super::process::{self, Usage};
-use super::report::Percentiles;
 use super::sender::{Identity, Sender};
 use super::shared::{Shared, StreamInfo, Timer};
 

@@ -1,6 +1,7 @@
 //! Everything that is counted. Recording allocates nothing but room for tenths of seconds, now and then.
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 /// Longest time that is told apart: a minute.
 const NANOS_MAX: u64 = 60_000_000_000;
@@ -51,6 +52,48 @@ impl Times {
     /// For writing it to a log.
     pub(super) fn histogram(&self) -> &Histogram<u64> {
         &self.0
+    }
+}
+
+/// Times in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Percentiles {
+    /// How many there were.
+    pub count: u64,
+    /// The mean.
+    pub mean: f64,
+    /// Half are no longer.
+    pub p50: f64,
+    /// 90 % are no longer.
+    pub p90: f64,
+    /// 95 % are no longer.
+    pub p95: f64,
+    /// 99 % are no longer.
+    pub p99: f64,
+    /// 99.9 % are no longer.
+    #[serde(rename = "p99.9")]
+    pub p99_9: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl Percentiles {
+    pub(super) fn of(times: &Times) -> Self {
+        let micros = |percent: f64| times.percentile(percent) as f64 / 1000.0;
+        if times.count() == 0 {
+            return Self::default();
+        }
+        Self {
+            count: times.count(),
+            mean: times.mean() / 1000.0,
+            p50: micros(50.0),
+            p90: micros(90.0),
+            p95: micros(95.0),
+            p99: micros(99.0),
+            p99_9: micros(99.9),
+            max: times.max() as f64 / 1000.0,
+        }
     }
 }
 
@@ -205,5 +248,14 @@ mod tests {
         assert_eq!(meters.tenths.iter().map(|tenth| tenth.sent).collect::<Vec<_>>(), [1, 0, 2]);
         assert!(meters.tenth(999).is_none());
         assert!(meters.tenth(1_000 + 36_000 * TENTH).is_none(), "an hour is enough");
+    }
+    #[test]
+    fn percentiles_are_microseconds() {
+        let mut times = Times::new();
+        (1..=1000u64).for_each(|micros| times.record(micros * 1000));
+        let percentiles = Percentiles::of(&times);
+        assert!((percentiles.p50 - 500.0).abs() < 1.0, "{percentiles:?}");
+        assert!((percentiles.max - 1000.0).abs() < 1.0, "{percentiles:?}");
+        assert_eq!(Percentiles::of(&Times::new()), Percentiles::default());
     }
 }

@@ -34,8 +34,9 @@ mod url;
 
 use std::io;
 
+pub use meters::Percentiles;
 pub use options::{LoadOptions, Profile, ServerKind};
-pub use report::{InTenth, Joins, OfKind, Own, Packets, Percentiles, Report, ServerUse, Viewing};
+pub use report::{InTenth, Joins, OfKind, Own, Packets, Report, ServerUse, Viewing};
 pub use url::{Target, parse as parse_url};
 
 use generator::Generator;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::generator::Generator;
-use super::meters::{Tenth, Times};
+use super::meters::{Percentiles, Tenth};
 use super::options::LoadOptions;
 use super::person::Stage;
 use super::process::Usage;
@@ -14,48 +14,6 @@ const LAG_SHARE_MAX: f64 = 0.20;
 const BUSY_PERCENT_MAX: f64 = 85.0;
 /// Waiting for a processor for a larger share of the time does, too: other programs are measured as well.
 const WAITED_PERCENT_MAX: f64 = 5.0;
-
-/// Times in microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Percentiles {
-    /// How many there were.
-    pub count: u64,
-    /// The mean.
-    pub mean: f64,
-    /// Half are no longer.
-    pub p50: f64,
-    /// 90 % are no longer.
-    pub p90: f64,
-    /// 95 % are no longer.
-    pub p95: f64,
-    /// 99 % are no longer.
-    pub p99: f64,
-    /// 99.9 % are no longer.
-    #[serde(rename = "p99.9")]
-    pub p99_9: f64,
-    /// The longest.
-    pub max: f64,
-}
-
-impl Percentiles {
-    pub(super) fn of(times: &Times) -> Self {
-        let micros = |percent: f64| times.percentile(percent) as f64 / 1000.0;
-        if times.count() == 0 {
-            return Self::default();
-        }
-        Self {
-            count: times.count(),
-            mean: times.mean() / 1000.0,
-            p50: micros(50.0),
-            p90: micros(90.0),
-            p95: micros(95.0),
-            p99: micros(99.0),
-            p99_9: micros(99.9),
-            max: times.max() as f64 / 1000.0,
-        }
-    }
-}
 
 /// Packets of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -426,15 +384,5 @@ mod tests {
         assert!(doubts(1000.0, 210.0, 0.0, 80.0)[0].contains("sent packets late"));
         assert!(doubts(1000.0, 0.0, 0.0, 86.0)[0].contains("busy 86 %"));
         assert_eq!(doubts(100.0, 90.0, 90.0, 99.0).len(), 3);
-    }
-
-    #[test]
-    fn percentiles_are_microseconds() {
-        let mut times = Times::new();
-        (1..=1000u64).for_each(|micros| times.record(micros * 1000));
-        let percentiles = Percentiles::of(&times);
-        assert!((percentiles.p50 - 500.0).abs() < 1.0, "{percentiles:?}");
-        assert!((percentiles.max - 1000.0).abs() < 1.0, "{percentiles:?}");
-        assert_eq!(Percentiles::of(&Times::new()), Percentiles::default());
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::report::{Percentiles, Report};
+use super::meters::Percentiles;
+use super::report::Report;
 
 /// Columns of percentiles.
 const HEADINGS: [&str; 7] = ["p50", "p90", "p95", "p99", "p99.9", "max", "count"];

@@ -2,8 +2,7 @@
 
 use super::codec::{CodecName, VIDEO_CODECS};
 use super::dice::Dice;
-use super::network::Micros;
-use super::plan::{Plan, SECOND, name};
+use super::network::{Micros, SECOND, name};
 use crate::core::command::Source;
 
 /// Something at a time.
@@ -82,18 +81,18 @@ impl Deed {
         }
     }
 
-    /// Everything that is done in a world.
-    pub fn draw_all(dice: &mut Dice, plan: &Plan) -> Vec<Step> {
+    /// Draws everything that is done in a world of so many people, before `until`, in order of time.
+    pub fn draw_all(dice: &mut Dice, people: usize, until: Micros) -> Vec<Step> {
         let mut steps = Vec::new();
-        let count = dice.among(0..4 + 3 * plan.people.len() as u64);
+        let count = dice.among(0..4 + 3 * people as u64);
         for _ in 0..count {
-            let at = dice.among(200_000..plan.heals_at);
-            let who = dice.among(0..plan.people.len() as u64) as usize;
-            let other = dice.among(0..plan.people.len() as u64) as usize;
+            let at = dice.among(200_000..until);
+            let who = dice.among(0..people as u64) as usize;
+            let other = dice.among(0..people as u64) as usize;
             Self::draw(dice, at, who, other, &mut steps);
         }
         steps.sort_by_key(|step| step.at);
-        steps.retain(|step| step.at < plan.heals_at);
+        steps.retain(|step| step.at < until);
         steps
     }
 

@@ -8,6 +8,21 @@ use super::dice::Dice;
 /// Microseconds of virtual time since the world began.
 pub type Micros = u64;
 
+/// One second.
+pub const SECOND: Micros = 1_000_000;
+
+/// What people are called: A, B, C …
+pub fn name(index: usize) -> String {
+    char::from_u32('A' as u32 + index as u32)
+        .filter(char::is_ascii_uppercase)
+        .map_or(format!("#{index}"), String::from)
+}
+
+/// A time, to read.
+pub fn seconds(at: Micros) -> String {
+    format!("{}.{:03}s", at / SECOND, at / 1000 % 1000)
+}
+
 /// Where the server is.
 pub fn server_address() -> SocketAddr {
     SocketAddr::from(([10, 9, 9, 9], 7443))

@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 
 use super::client::StreamInfo;
 use super::codec::{CodecName, Counters, Stamp};
-use super::network::Micros;
-use super::plan::{Endpoints, PersonPlan, SECOND, name, seconds};
+use super::network::{Micros, SECOND, name, seconds};
+use super::plan::{Endpoints, PersonPlan};
 use super::sdp::{Answer, Numbering};
 use crate::core::command::{Command, Kind, Source};
 use crate::core::event::{Event, SlotMap};

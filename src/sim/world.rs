@@ -19,9 +19,9 @@ use happening::{Happening, Overheard, Queue};
 
 use super::client::{Endpoint, Now, Out, Post};
 use super::dice::Dice;
-use super::network::{Link, Micros};
+use super::network::{Link, Micros, SECOND, seconds};
 use super::oracle::{CONSENT, Oracle};
-use super::plan::{Endpoints, Plan, SECOND, seconds};
+use super::plan::{Endpoints, Plan};
 use crate::core::datagrams::Datagrams;
 use crate::core::ids::RoomId;
 use crate::core::input::AdminCommand;

@@ -17,8 +17,8 @@ use super::{Endpoint, Now, Out, Post, Seen, Viewing, What};
 use crate::core::command::Kind;
 use crate::sim::codec::CodecName;
 use crate::sim::mark::Mark;
-use crate::sim::network::{Micros, server_address};
-use crate::sim::plan::{PersonPlan, name};
+use crate::sim::network::{Micros, name, server_address};
+use crate::sim::plan::PersonPlan;
 use crate::sim::sdp::Role;
 use crate::wire::stun;
 

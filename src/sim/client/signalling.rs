@@ -7,8 +7,7 @@ use crate::core::event::{
 };
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;
-use crate::sim::network::Micros;
-use crate::sim::plan::name;
+use crate::sim::network::{Micros, name};
 use crate::sim::sdp::{self, Answer, Role, Section};
 use crate::wire::stun_check::Credentials;
 

@@ -7,8 +7,7 @@ use super::{CONSENT, Due, Oracle, Stream, feedback, track_of};
 use crate::core::command::Kind;
 use crate::core::ids::TrackId;
 use crate::sim::client::{Sent, StreamInfo};
-use crate::sim::network::Micros;
-use crate::sim::plan::{SECOND, name};
+use crate::sim::network::{Micros, SECOND, name};
 
 /// A packet that far behind the newest may be dropped.
 const LATE: u32 = 450;

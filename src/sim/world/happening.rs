@@ -10,8 +10,8 @@ use crate::core::ids::DtlsSession;
 use crate::core::input::{Input, Path, Transport};
 use crate::sim::client::{Endpoint, FLIGHT, Signal, What};
 use crate::sim::deed::Deed;
-use crate::sim::network::{Micros, server_address};
-use crate::sim::plan::{Endpoints, SECOND};
+use crate::sim::network::{Micros, SECOND, server_address};
+use crate::sim::plan::Endpoints;
 use crate::wire::stun;
 
 /// Something that happens.

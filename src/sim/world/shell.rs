@@ -12,8 +12,7 @@ use crate::core::media::srtp;
 use crate::core::output::{DtlsRequest, Output, Transmit};
 use crate::sim::client::{self, Endpoint, Signal};
 use crate::sim::dice::Dice;
-use crate::sim::network::{Micros, server_address};
-use crate::sim::plan::SECOND;
+use crate::sim::network::{Micros, SECOND, server_address};
 
 /// So often a server may ask to be called at once, one time after the other.
 const SPINS_MAX: u32 = 50;
