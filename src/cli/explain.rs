@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::load::duration;
 use super::replay::{advice, bad_trace, now, open};
-use crate::trace::explain::model::Time;
+use crate::trace::explain::time::Time;
 use crate::trace::explain::{Explanation, explain, html, json, text};
 use crate::trace::media::private_file;
 

@@ -2,7 +2,7 @@
 
 use super::model::Blame;
 use super::outgoing::Stood;
-use super::story::Someone;
+use super::someone::Someone;
 use super::words::{packets, restored};
 
 /// All that is known of a picture that stood still.

@@ -3,7 +3,8 @@
 
 mod lanes;
 
-use super::model::{Explanation, Person, Time, Weight};
+use super::model::{Explanation, Person, Weight};
+use super::time::Time;
 use super::text::{clock, received, sent, short};
 use super::words;
 

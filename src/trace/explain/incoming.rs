@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::model::{Hop, Time};
+use super::model::Hop;
+use super::time::Time;
 use crate::trace::facts::PacketFacts;
 
 /// After so long a missing packet is lost for good.

@@ -1,6 +1,7 @@
 //! Why a publisher was asked for a key frame, told from what happened to those who watch.
 
-use super::model::{KeyframeRequest, Time};
+use super::model::KeyframeRequest;
+use super::time::Time;
 use super::words;
 
 /// Something for which a key frame is needed.

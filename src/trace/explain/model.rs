@@ -1,68 +1,11 @@
 //! The explanation as data: what the renderers draw, and what `--json` gives. Times are since the room was made.
 
-use std::fmt;
-use std::time::Duration;
-
 use serde::{Serialize, Serializer};
 
+use super::time::{Span, Time};
+use super::words;
 use crate::core::command::Source;
 use crate::trace::facts::Carrier;
-
-/// A moment of the call, or a length of time; in JSON seconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Time(pub Duration);
-
-impl Time {
-    /// Seconds.
-    pub fn seconds(self) -> f64 {
-        self.0.as_secs_f64()
-    }
-
-    /// From an earlier moment to this one.
-    pub fn since(self, earlier: Self) -> Self {
-        Self(self.0.saturating_sub(earlier.0))
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Microseconds: finer than that nothing is meant, and a float would show its own errors.
-        serializer.serialize_f64(self.0.as_micros() as f64 / 1e6)
-    }
-}
-
-/// A length of time in words, such as `80 ms` or `1.25 s`.
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        match millis {
-            0..1000 => write!(f, "{millis} ms"),
-            1000..100_000 => write!(f, "{:.2} s", self.seconds()),
-            _ => write!(f, "{:.0} s", self.seconds()),
-        }
-    }
-}
-
-/// From one moment to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Span {
-    /// When it begins.
-    pub from: Time,
-    /// When it ends.
-    pub to: Time,
-}
-
-impl Span {
-    /// How long it is.
-    pub fn length(&self) -> Time {
-        self.to.since(self.from)
-    }
-
-    /// Whether a moment is in it.
-    pub fn holds(&self, at: Time) -> bool {
-        self.from <= at && at < self.to
-    }
-}
 
 /// A whole call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -157,13 +100,13 @@ pub struct RouteSpan {
 
 fn carrier<S: Serializer>(by: &Option<Carrier>, serializer: S) -> Result<S::Ok, S::Error> {
     match by {
-        Some(by) => serializer.serialize_str(super::words::carrier(*by)),
+        Some(by) => serializer.serialize_str(words::carrier(*by)),
         None => serializer.serialize_none(),
     }
 }
 
 fn source<S: Serializer>(source: &Source, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(super::words::source(*source))
+    serializer.serialize_str(words::source(*source))
 }
 
 /// What went over a hop within one second.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::incoming::index_of;
-use super::model::Time;
+use super::time::Time;
 use crate::trace::facts::PacketFacts;
 
 /// What a packet becomes is known after this long: nobody asks for it any more.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::blame::{Case, judge};
 use super::incoming::{Arrival, Incoming};
 use super::keyframes::Reason;
-use super::model::{Entry, Explanation, Freeze, Gap, Hop, Person, RouteSpan, Server, Span, Time, Weight};
+use super::model::{Entry, Explanation, Freeze, Gap, Hop, Person, RouteSpan, Server, Weight};
+use super::time::{Span, Time};
 use super::outgoing::{Found, Outgoing, Stood};
 use super::timeline;
 use super::tracks::{Track, Watching};
@@ -22,26 +23,6 @@ use crate::trace::format::Header;
 const GAPS_MAX: usize = 5;
 /// How often it is looked at what packets have become.
 const TICK: Duration = Duration::from_secs(1);
-
-/// Somebody who is or was there.
-#[derive(Debug)]
-pub struct Someone {
-    /// Their id.
-    pub id: String,
-    /// Their name.
-    pub name: String,
-    joined: Time,
-    left: Option<Time>,
-    is_connected: bool,
-    route: Option<Route>,
-    /// How they were reached; the last one goes on.
-    pub routes: Vec<RouteSpan>,
-    timeline: Vec<Entry>,
-    /// Tenths of seconds of the call in which reports of theirs came.
-    heard: BTreeSet<u128>,
-    /// They said goodbye.
-    said_goodbye: bool,
-}
 
 /// Packets of one source.
 #[derive(Debug)]
@@ -533,46 +514,6 @@ impl Story {
             participants,
             server,
         }
-    }
-}
-
-impl Someone {
-    fn finish(mut self, end: Time) -> Person {
-        let left = self.left.unwrap_or(end);
-        if let Some(open) = self.routes.last_mut().filter(|_| self.left.is_none()) {
-            open.span.to = end;
-        }
-        Person {
-            id: self.id,
-            name: self.name,
-            present: Span { from: self.joined, to: left },
-            timeline: self.timeline,
-            routes: self.routes,
-            publishes: Vec::new(),
-            watches: Vec::new(),
-            uplink: Hop::default(),
-            downlink: Hop::default(),
-        }
-    }
-
-    /// Whether reports of theirs came well within that.
-    pub fn was_heard(&self, from: Time, to: Time) -> bool {
-        let (from, to) = (from.0.as_millis() / 100 + 1, to.0.as_millis() / 100);
-        from < to && self.heard.range(from..to).next().is_some()
-    }
-
-    /// Whether they had left by then, and said so.
-    pub fn had_left(&self, at: Time) -> bool {
-        self.said_goodbye && self.left.is_some_and(|left| left <= at)
-    }
-
-    /// Whether they could not be reached at some time within that.
-    pub fn was_cut_off(&self, from: Time, to: Time) -> bool {
-        let last = self.routes.len().saturating_sub(1);
-        self.routes.iter().enumerate().any(|(index, route)| {
-            let goes_on = index == last && self.left.is_none();
-            route.by.is_none() && route.span.from < to && (goes_on || route.span.to > from)
-        })
     }
 }
 

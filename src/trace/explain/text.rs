@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::model::{Entry, Explanation, Person, Published, Time, Watched, Weight};
+use super::model::{Entry, Explanation, Hop, Person, Published, Watched, Weight};
+use super::time::{Time, date};
 use super::timeline::blamed;
 use super::words;
 
@@ -22,6 +23,15 @@ pub fn clock(at: Time) -> String {
     format!("{}:{:02}.{:03}", millis / 60_000, millis / 1000 % 60, millis % 1000)
 }
 
+/// What became of packets on a hop.
+fn hop(hop: &Hop) -> String {
+    if hop.lost == 0 {
+        return format!("{}, none lost", words::packets(hop.packets));
+    }
+    let restored = words::restored(hop.lost, hop.restored);
+    format!("{}, {} lost ({:.1} %), {restored}", words::packets(hop.packets), hop.lost, hop.percent())
+}
+
 /// Draws all of it, or around one moment.
 pub fn render(explanation: &Explanation, moment: Option<Time>) -> String {
     let mut out = String::new();
@@ -36,7 +46,7 @@ pub fn render(explanation: &Explanation, moment: Option<Time>) -> String {
 
 fn head(explanation: &Explanation, out: &mut String) -> std::fmt::Result {
     let Explanation { room, build, call_time, .. } = explanation;
-    let began = words::date(explanation.began);
+    let began = date(explanation.began);
     writeln!(out, "Room {room}, from {began}, for {}; recorded by Strait {build}", clock(*call_time))?;
     if explanation.stripped {
         writeln!(out, "The trace is stripped of media and keys.")?;
@@ -118,7 +128,7 @@ pub fn short(explanation: &Explanation) -> Vec<String> {
         lines.extend(unreached(person));
         for (hop, way) in [(&person.uplink, "to the server"), (&person.downlink, "from the server")] {
             if hop.lost > 0 {
-                lines.push(format!("{}, on the way {way}: {}", person.name, words::hop(hop)));
+                lines.push(format!("{}, on the way {way}: {}", person.name, hop(hop)));
             }
         }
     }
@@ -176,7 +186,7 @@ fn still(watched: &Watched) -> Time {
 /// A published track in words.
 pub fn sent(published: &Published) -> String {
     let codec = published.codec.as_deref().unwrap_or("nothing came");
-    let mut text = format!("{} ({codec}): {}", words::source(published.source), words::hop(&published.hop));
+    let mut text = format!("{} ({codec}): {}", words::source(published.source), hop(&published.hop));
     if published.keyframes > 0 {
         let keyframes = words::count(published.keyframes, "key frame", "key frames");
         let _ = write!(text, "; {keyframes}, {} asked for", published.keyframe_requests.len());
@@ -187,7 +197,7 @@ pub fn sent(published: &Published) -> String {
 /// A watched track in words.
 pub fn received(watched: &Watched) -> String {
     let what = format!("{}'s {}", watched.of, words::source(watched.source));
-    let mut text = format!("{what}: {}", words::hop(&watched.hop));
+    let mut text = format!("{what}: {}", hop(&watched.hop));
     if watched.missed_upstream > 0 {
         let missed = words::packets(watched.missed_upstream);
         let _ = write!(text, "; {missed} asked for that had not come to the server either");

@@ -1,6 +1,7 @@
 //! What a timeline gets when all is known: key frames with their answers, pictures that stood still, seconds with loss.
 
-use super::model::{Entry, KeyframeRequest, Person, Second, Time, Weight};
+use super::model::{Entry, KeyframeRequest, Person, Second, Weight};
+use super::time::Time;
 use super::words;
 
 /// Seconds with less loss than this are not worth a line, in packets and in parts of all.

@@ -2,7 +2,8 @@
 
 use super::incoming::Incoming;
 use super::keyframes::KeyframeRequests;
-use super::model::{Freeze, Hop, Published, Second, Span, Time, Watched};
+use super::model::{Freeze, Hop, Published, Second, Watched};
+use super::time::{Span, Time};
 use crate::core::command::Source;
 use crate::core::ids::TrackId;
 use crate::trace::facts::{PacketFacts, StreamNumber};

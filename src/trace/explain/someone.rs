@@ -1,0 +1,67 @@
+//! Somebody in a call: when they were there, how they were reached, and what happened to them.
+
+use std::collections::BTreeSet;
+
+use super::model::{Entry, Hop, Person, RouteSpan};
+use super::time::{Span, Time};
+use crate::trace::facts::Route;
+
+/// Somebody who is or was there.
+#[derive(Debug)]
+pub struct Someone {
+    /// Their id.
+    pub id: String,
+    /// Their name.
+    pub name: String,
+    pub joined: Time,
+    pub left: Option<Time>,
+    pub is_connected: bool,
+    pub route: Option<Route>,
+    /// How they were reached; the last one goes on.
+    pub routes: Vec<RouteSpan>,
+    pub timeline: Vec<Entry>,
+    /// Tenths of seconds of the call in which reports of theirs came.
+    pub heard: BTreeSet<u128>,
+    /// They said goodbye.
+    pub said_goodbye: bool,
+}
+
+impl Someone {
+    pub fn finish(mut self, end: Time) -> Person {
+        let left = self.left.unwrap_or(end);
+        if let Some(open) = self.routes.last_mut().filter(|_| self.left.is_none()) {
+            open.span.to = end;
+        }
+        Person {
+            id: self.id,
+            name: self.name,
+            present: Span { from: self.joined, to: left },
+            timeline: self.timeline,
+            routes: self.routes,
+            publishes: Vec::new(),
+            watches: Vec::new(),
+            uplink: Hop::default(),
+            downlink: Hop::default(),
+        }
+    }
+
+    /// Whether reports of theirs came well within that.
+    pub fn was_heard(&self, from: Time, to: Time) -> bool {
+        let (from, to) = (from.0.as_millis() / 100 + 1, to.0.as_millis() / 100);
+        from < to && self.heard.range(from..to).next().is_some()
+    }
+
+    /// Whether they had left by then, and said so.
+    pub fn had_left(&self, at: Time) -> bool {
+        self.said_goodbye && self.left.is_some_and(|left| left <= at)
+    }
+
+    /// Whether they could not be reached at some time within that.
+    pub fn was_cut_off(&self, from: Time, to: Time) -> bool {
+        let last = self.routes.len().saturating_sub(1);
+        self.routes.iter().enumerate().any(|(index, route)| {
+            let goes_on = index == last && self.left.is_none();
+            route.by.is_none() && route.span.from < to && (goes_on || route.span.to > from)
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! Moments of a call, lengths of time, and dates: what they are, and how people read them.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+/// A moment of the call, or a length of time; in JSON seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub Duration);
+
+impl Time {
+    /// Seconds.
+    pub fn seconds(self) -> f64 {
+        self.0.as_secs_f64()
+    }
+
+    /// From an earlier moment to this one.
+    pub fn since(self, earlier: Self) -> Self {
+        Self(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Microseconds: finer than that nothing is meant, and a float would show its own errors.
+        serializer.serialize_f64(self.0.as_micros() as f64 / 1e6)
+    }
+}
+
+/// A length of time in words, such as `80 ms` or `1.25 s`.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        match millis {
+            0..1000 => write!(f, "{millis} ms"),
+            1000..100_000 => write!(f, "{:.2} s", self.seconds()),
+            _ => write!(f, "{:.0} s", self.seconds()),
+        }
+    }
+}
+
+/// From one moment to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Span {
+    /// When it begins.
+    pub from: Time,
+    /// When it ends.
+    pub to: Time,
+}
+
+impl Span {
+    /// How long it is.
+    pub fn length(&self) -> Time {
+        self.to.since(self.from)
+    }
+
+    /// Whether a moment is in it.
+    pub fn holds(&self, at: Time) -> bool {
+        self.from <= at && at < self.to
+    }
+}
+
+/// A moment since 1970 as date and time, UTC.
+pub fn date(at: Time) -> String {
+    let seconds = at.0.as_secs();
+    let (mut day, rest) = (seconds / 86_400, seconds % 86_400);
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    // A trace cannot be of a time so far away that counting takes long: a reader refuses it.
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 0;
+    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    while let Some(length) = lengths.get(month).filter(|length| day >= **length) {
+        day -= length;
+        month += 1;
+    }
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year}-{:02}-{:02} {hour:02}:{minute:02}:{second:02} UTC", month + 1, day + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, expected) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_800_000_000, "2027-01-15 08:00:00 UTC"),
+        ] {
+            assert_eq!(date(Time(Duration::from_secs(seconds))), expected);
+        }
+    }
+}
