@@ -4,7 +4,7 @@
 mod lanes;
 
 use super::model::{Explanation, Person, Weight};
-use super::time::Time;
+use super::time::{Time, date};
 use super::text::{clock, received, sent, short};
 use super::words;
 
@@ -54,7 +54,7 @@ pub fn render(explanation: &Explanation) -> String {
     let people = explanation.participants.len() as u64;
     let about = format!(
         "{} · {} long · {} · the trace's end: {} · recorded by Strait {}{stripped}",
-        words::date(explanation.began),
+        date(explanation.began),
         clock(explanation.call_time),
         words::count(people, "participant", "participants"),
         escaped(&explanation.ending),
@@ -103,8 +103,8 @@ fn story(person: &Person, began: Time) -> String {
                 Weight::Trouble => "trouble",
             };
             let (at, text) = (clock(entry.at), escaped(&entry.text));
-            let date = words::date(Time(began.0 + entry.at.0));
-            format!("<tr class=\"{class}\"><td title=\"{date}\">{at}</td><td>{text}</td></tr>\n")
+            let read_as = date(Time(began.0 + entry.at.0));
+            format!("<tr class=\"{class}\"><td title=\"{read_as}\">{at}</td><td>{text}</td></tr>\n")
         })
         .collect();
     let has_trouble = person.timeline.iter().any(|entry| entry.weight == Weight::Trouble);
