@@ -26,25 +26,21 @@ use tracing::error;
 
 use super::command::{Command, Join, Lifeline, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
-use super::forward::publication::{Publication, PublicationKey};
-use super::ids::{ParticipantId, RequestId, RoomId, TrackId};
-use super::input::{Admission, DtlsEvent, Path, Withheld};
-use super::media::half::earliest;
+use super::forward::publication::Publication;
+use super::ids::{ParticipantId, PublicationKey, RequestId, RoomId, TrackId};
+use super::input::{Admission, DtlsEvent, Withheld};
 use super::media::rtcp::ReportBlock;
 use super::mutation::mutated;
 use super::outbox::{Outbox, RoomOutput};
 use super::participant::{Participant, Signalling};
+use super::path::Path;
 use super::session::Effect;
 use super::settings::Settings;
-use super::timers::{DeadlineHeap, unhurried};
+use super::timers::{DeadlineHeap, earliest, unhurried};
 use super::totals::Totals;
 
 /// Somebody whose signalling broke has at least this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// A participant's place in their room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ParticipantKey(pub usize);
 
 /// Who wants to be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

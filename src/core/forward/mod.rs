@@ -8,7 +8,6 @@
 //! slot that shows the track writes its own header and seals the payload into the transmit arena.
 
 pub mod descriptor;
-pub mod extensions;
 pub mod keyframes;
 pub mod munger;
 pub mod publication;

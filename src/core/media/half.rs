@@ -4,15 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::fixed_hash::FixedMap;
 use super::nack::{NackGenerator, ROUND_TRIP_UNKNOWN};
 use super::receive::ReceiveStatistics;
 use super::rtcp::{ReportBlock, RtcpWriter};
 use super::srtp::{OpenError, SrtpReceiver, SrtpSender};
 use super::twcc::TransportFeedbackRecorder;
-use crate::core::forward::extensions::PassedExtensions;
-use crate::core::forward::publication::PublicationKey;
-use crate::core::ids::{Mid, Ssrc};
+use crate::core::fixed_hash::FixedMap;
+use crate::core::ids::{Mid, PublicationKey, Ssrc};
+use crate::core::media::extensions::PassedExtensions;
 use crate::core::negotiated::{CodecParams, Negotiated, Payload};
 use crate::core::stats::StreamCounters;
 use crate::limits::INGRESS_STREAMS_PER_PARTICIPANT_MAX;
@@ -417,14 +416,6 @@ impl MediaHalf {
     pub fn write_feedback(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         let media = self.order.first().copied().unwrap_or(Ssrc(0));
         self.feedback.write(now, self.rtcp_ssrc, media, out)
-    }
-}
-
-/// The earlier of two deadlines.
-pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }
 

@@ -4,7 +4,7 @@
 //! slices. They know nothing of rooms or of each other; what joins them lies above.
 
 pub mod cache;
-pub mod fixed_hash;
+pub mod extensions;
 pub mod half;
 pub mod nack;
 pub mod receive;

@@ -6,18 +6,19 @@ use std::time::Instant;
 
 use tracing::{debug, trace, warn};
 
-use super::{ParticipantKey, Room};
+use super::Room;
 use crate::core::command::Kind;
-use crate::core::forward::publication::{Arrived, Publication, PublicationKey, Viewer};
-use crate::core::ids::Ssrc;
-use crate::core::input::{Path, SrtpProfile};
+use crate::core::forward::publication::{Arrived, Publication, Viewer};
+use crate::core::ids::{ParticipantKey, PublicationKey, Ssrc};
+use crate::core::input::SrtpProfile;
 use crate::core::media::half::{MediaHalf, Received};
 use crate::core::media::rtcp::{self, LostSequences, ReportBlock, RtcpItem};
 use crate::core::media::srtp;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
-use crate::core::output::{MediaSink, TrafficClass};
+use crate::core::output::MediaSink;
 use crate::core::participant::Participant;
+use crate::core::path::{Path, TrafficClass};
 use crate::wire::classify::{self, classify};
 use crate::wire::stun;
 

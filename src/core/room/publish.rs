@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use tracing::debug;
 
+use super::Room;
 use super::reports::VIDEO_INTERVAL;
-use super::{ParticipantKey, Room};
 use crate::core::command::{Kind, PublicationRequest};
 use crate::core::event::{Event, Refusal, RefusalCode};
-use crate::core::forward::publication::{Publication, PublicationKey};
+use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
-use crate::core::ids::{Mid, RequestId, TrackId};
+use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId};
 use crate::core::media::half::PublishedSection;
 use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection, Payload};
 use crate::core::outbox::{Outbox, RoomOutput};

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ParticipantKey, Room, ntp_of};
+use super::{Room, ntp_of};
 use crate::core::command::Kind;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
+use crate::core::ids::ParticipantKey;
 use crate::core::media::rtcp::RtcpWriter;
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;

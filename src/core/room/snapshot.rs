@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ParticipantKey, Room};
+use super::Room;
 use crate::core::command::Source;
-use crate::core::ids::{Mid, Ssrc, TrackId};
-use crate::core::input::Path;
+use crate::core::ids::{Mid, ParticipantKey, Ssrc, TrackId};
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
+use crate::core::path::Path;
 use crate::core::stats::{
     ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamCounters,
 };
@@ -144,7 +144,7 @@ impl Room {
     }
 
     fn publication_snapshots(&self, participant: &Participant) -> Vec<PublicationSnapshot> {
-        let of = |key: &crate::core::forward::publication::PublicationKey| {
+        let of = |key: &crate::core::ids::PublicationKey| {
             let publication = &self.publications[key.0];
             let mut counters: StreamCounters = publication.counters;
             let mut jitter = Duration::ZERO;

@@ -3,13 +3,13 @@
 
 use std::time::Instant;
 
+use super::Room;
 use super::reports::VIDEO_INTERVAL;
-use super::{ParticipantKey, Room};
 use crate::core::command::{Kind, Source};
 use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
-use crate::core::forward::publication::{Publication, PublicationKey, Viewer};
+use crate::core::forward::publication::{Publication, Viewer};
 use crate::core::forward::slot::Slot;
-use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::ids::{ParticipantId, ParticipantKey, PublicationKey, TrackId};
 use crate::core::input::Withheld;
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;

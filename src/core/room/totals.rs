@@ -1,6 +1,7 @@
 //! What a room's streams have counted, moved into its totals: when somebody asks, and before a stream ends.
 
-use super::{ParticipantKey, Room};
+use super::Room;
+use crate::core::ids::ParticipantKey;
 use crate::core::media::half::MediaHalf;
 use crate::core::negotiated::Codec;
 use crate::core::participant::Participant;
