@@ -97,7 +97,7 @@ mod tests {
             write(&mut payload, Kind::Video, &stamp(index, key));
             let descriptor = vp8::parse(&payload).expect("VP8");
             assert_eq!((descriptor.starts_frame, descriptor.keyframe), (starts, keyframe));
-            assert_eq!(descriptor.picture_id.expect("one").value, (70_000 & 0x7fff) as u16);
+            assert_eq!(descriptor.counters.picture_id.expect("one").value, (70_000 & 0x7fff) as u16);
         }
     }
 }

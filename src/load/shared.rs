@@ -14,7 +14,7 @@ use super::options::{LoadOptions, PersonPlan, ServerKind, Track};
 use super::schedule;
 use super::sdp;
 use crate::core::command::Kind;
-use crate::core::ids::DtlsSession;
+use crate::core::ids::{BASE32, DtlsSession};
 use crate::core::input::SrtpProfile;
 use crate::core::output::DtlsRequest;
 use crate::net::dtls::{DtlsEvents, Handshakes};
@@ -25,9 +25,6 @@ const VIDEO_REPORT_INTERVAL: u64 = 1_000_000_000;
 const AUDIO_REPORT_INTERVAL: u64 = 5_000_000_000;
 /// People that share a loopback address: a server counts connections by address, and a test is not an attack.
 const PEOPLE_PER_ADDRESS: usize = 40;
-/// Characters of identifiers: ICE takes letters and digits.
-const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
 /// What happens at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
@@ -145,7 +142,7 @@ impl Shared {
 
     /// So many random letters and digits.
     pub(super) fn text(&mut self, characters: usize) -> String {
-        (0..characters).map(|_| char::from(ALPHABET[self.random.usize(..ALPHABET.len())])).collect()
+        (0..characters).map(|_| char::from(BASE32[self.random.usize(..BASE32.len())])).collect()
     }
 
     /// The name of a room, the same for every run of one seed.

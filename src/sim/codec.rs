@@ -249,21 +249,16 @@ pub fn dependency_descriptor(stamp: &Stamp) -> Option<Vec<u8>> {
 
 /// Counters as they stand in a payload that came; `Err` if it is not of that codec.
 pub fn read_counters(codec: CodecName, payload: &[u8]) -> Result<Counters, crate::wire::Malformed> {
-    let mut counters = Counters::default();
-    match codec {
-        CodecName::Vp8 => {
-            let vp8 = vp8::parse(payload)?;
-            counters.picture_id = vp8.picture_id.map(|id| id.value);
-            counters.tl0 = vp8.tl0_picture_index;
-        }
-        CodecName::Vp9 => {
-            let vp9 = vp9::parse(payload)?;
-            counters.picture_id = vp9.picture_id.map(|id| id.value);
-            counters.tl0 = vp9.tl0_picture_index;
-        }
-        _ => {}
-    }
-    Ok(counters)
+    let found = match codec {
+        CodecName::Vp8 => vp8::parse(payload)?.counters,
+        CodecName::Vp9 => vp9::parse(payload)?.counters,
+        _ => return Ok(Counters::default()),
+    };
+    Ok(Counters {
+        picture_id: found.picture_id.map(|id| id.value),
+        tl0: found.tl0_picture_index,
+        ..Counters::default()
+    })
 }
 
 #[cfg(test)]

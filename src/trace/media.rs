@@ -175,16 +175,10 @@ pub fn private_file(path: &Path) -> io::Result<File> {
 fn file_name(person: &str, source: Source, ssrc: Ssrc, codec: Codec) -> String {
     let plain = |c: char| if c.is_alphanumeric() { c } else { '_' };
     let person: String = person.chars().map(plain).collect();
-    let source = match source {
-        Source::Microphone => "microphone",
-        Source::Camera => "camera",
-        Source::Screen => "screen",
-        Source::ScreenAudio => "screen-audio",
-    };
     let extension = match codec {
         Codec::Opus => "ogg",
         Codec::H264 { .. } => "h264",
         _ => "ivf",
     };
-    format!("{person}-{source}-{ssrc}.{extension}")
+    format!("{person}-{}-{ssrc}.{extension}", source.as_str())
 }

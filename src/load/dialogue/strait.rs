@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Step;
-use crate::core::command::Kind;
+use crate::core::command::{Kind, Source};
 
 /// One person's conversation.
 pub(in crate::load) struct Strait {
@@ -54,8 +54,8 @@ impl Strait {
     /// The offer, and what its sections publish.
     pub(super) fn offer(&mut self, sdp: &str, published: &[(String, Kind)]) -> Value {
         let publication = |(mid, kind): &(String, Kind)| {
-            let source = if *kind == Kind::Audio { "microphone" } else { "camera" };
-            json!({"mid": mid, "source": source})
+            let source = if *kind == Kind::Audio { Source::Microphone } else { Source::Camera };
+            json!({"mid": mid, "source": source.as_str()})
         };
         let publications: Vec<Value> = published.iter().map(publication).collect();
         let offer = self.request("offer", &json!({"sdp": sdp, "publications": publications}));
