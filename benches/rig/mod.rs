@@ -26,14 +26,14 @@ use strait::wire::stun_check::{Credentials, write_check};
 
 /// What the people say their certificate is. Nobody looks into it.
 const CERTIFICATE: &[u8] = b"a certificate";
-/// What Chromium negotiates.
+/// The SRTP profile that Chromium negotiates.
 const PROFILE: SrtpProfile = SrtpProfile::AeadAes256Gcm;
 /// Bytes of keying material that the profile takes.
 const MATERIAL_BYTES: u8 = 88;
 /// Packets are sent like this, so that ten are a frame: every so many one begins, and the first is a key frame.
 const FRAME: u64 = 10;
 
-/// One published track.
+/// One published track of a person.
 pub struct Track {
     kind: Kind,
     ssrc: u32,
@@ -41,7 +41,7 @@ pub struct Track {
     timestamp: u32,
 }
 
-/// One person.
+/// One person in the room.
 pub struct Person {
     pub path: Path,
     connection: ConnectionId,

@@ -42,7 +42,7 @@ pub(super) struct ReplayArgs {
     log: Option<String>,
 }
 
-/// Opens a trace.
+/// Opens a trace. `identity` is the file of the key that opens an encrypted one.
 pub(super) fn open(path: &Path, identity: Option<&Path>) -> Result<Trace<'static>, Failure> {
     let unreadable =
         |path: &Path, error: io::Error| Failure::usage(format!("{} cannot be read: {error}", path.display()));

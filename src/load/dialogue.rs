@@ -16,7 +16,7 @@ use strait::Strait;
 /// What a message leads to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Step {
-    /// Nothing.
+    /// Nothing is to be done.
     Nothing,
     /// This is to be sent.
     Send(Value),
@@ -32,7 +32,7 @@ pub(super) enum Step {
 
 /// A conversation with a server of either kind.
 pub(super) enum Dialogue {
-    /// With Strait.
+    /// The server is a Strait.
     Strait(Strait),
     /// With a Janus that has the VideoRoom.
     Janus(Janus),
@@ -96,7 +96,7 @@ impl Dialogue {
         }
     }
 
-    /// Goodbye.
+    /// Returns the messages that say goodbye.
     pub(super) fn leave(&mut self) -> Vec<Value> {
         match self {
             Self::Strait(strait) => vec![strait.leave()],

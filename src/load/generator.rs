@@ -70,15 +70,13 @@ pub(super) struct Subscriptions {
 
 /// The state of a run.
 pub(super) struct Generator {
-    /// Everyone.
     pub people: Vec<Person>,
-    /// What they share.
     pub shared: Shared,
     /// Who receives what, as last counted.
     pub subscriptions: Subscriptions,
     /// What the operating system told.
     pub usages: Usages,
-    /// The server's process.
+    /// The server's process, if it is known.
     pub server_pid: Option<u32>,
     /// Seconds of the measurement.
     pub intervals: Vec<Interval>,
@@ -99,7 +97,7 @@ pub(super) struct Generator {
 }
 
 impl Generator {
-    /// Plans everyone's joining.
+    /// Makes everyone, and plans when each of them joins.
     pub(super) fn new(options: LoadOptions) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;

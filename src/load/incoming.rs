@@ -20,7 +20,7 @@ const SILENT_NANOS: u64 = 2_000_000_000;
 /// Slow streams may be silent for this many of their frames.
 const SILENT_FRAMES: u64 = 3;
 
-/// One stream.
+/// One stream that a person receives.
 pub(super) struct Incoming {
     ssrc: u32,
     kind: Kind,
@@ -34,7 +34,7 @@ pub(super) struct Incoming {
     pub switched: bool,
     /// What a viewer sees; of video, once something came.
     pub frames: Option<FrameTracker>,
-    /// Packets that count.
+    /// How many packets arrived that belong to the measurement.
     pub counted: u64,
     /// When the last packet came.
     last_at: u64,
@@ -65,7 +65,7 @@ pub(super) struct Arrived {
 }
 
 impl Incoming {
-    /// Nothing has come.
+    /// Returns a stream of which nothing has come yet.
     pub(super) fn new(ssrc: u32, kind: Kind) -> Self {
         let clock_rate = if kind == Kind::Audio { 48_000 } else { 90_000 };
         Self {
@@ -84,7 +84,6 @@ impl Incoming {
         }
     }
 
-    /// The stream's name.
     pub(super) fn ssrc(&self) -> u32 {
         self.ssrc
     }

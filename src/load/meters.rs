@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// Longest time that is told apart: a minute.
 const NANOS_MAX: u64 = 60_000_000_000;
-/// Significant digits.
+/// Significant decimal digits of a recorded time.
 const DIGITS: u8 = 3;
 
 /// A histogram of times in nanoseconds.
@@ -13,13 +13,11 @@ const DIGITS: u8 = 3;
 pub(super) struct Times(Histogram<u64>);
 
 impl Times {
-    /// An empty one.
     pub(super) fn new() -> Self {
         let histogram = Histogram::new_with_bounds(1, NANOS_MAX, DIGITS);
         Self(histogram.expect("constant bounds are good"))
     }
 
-    /// Counts one.
     pub(super) fn record(&mut self, nanos: u64) {
         self.0.saturating_record(nanos);
     }
@@ -34,17 +32,16 @@ impl Times {
         if self.0.is_empty() { 0 } else { self.0.value_at_percentile(percent) }
     }
 
-    /// The mean, nanoseconds.
+    /// Returns the mean in nanoseconds.
     pub(super) fn mean(&self) -> f64 {
         self.0.mean()
     }
 
-    /// The largest, nanoseconds.
+    /// Returns the largest time in nanoseconds.
     pub(super) fn max(&self) -> u64 {
         self.0.max()
     }
 
-    /// Empties it.
     pub(super) fn clear(&mut self) {
         self.0.reset();
     }
@@ -55,13 +52,13 @@ impl Times {
     }
 }
 
-/// Times in microseconds.
+/// What a histogram comes to, in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Percentiles {
     /// How many there were.
     pub count: u64,
-    /// The mean.
+    /// The arithmetic mean of all.
     pub mean: f64,
     /// Half are no longer.
     pub p50: f64,
@@ -74,7 +71,7 @@ pub struct Percentiles {
     /// 99.9 % are no longer.
     #[serde(rename = "p99.9")]
     pub p99_9: f64,
-    /// The longest.
+    /// The longest of all.
     pub max: f64,
 }
 
@@ -105,7 +102,7 @@ const TENTHS_MAX: usize = 36_000;
 /// What became of the packets that were sent in one tenth of a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tenth {
-    /// Packets sent.
+    /// Packets sent in it.
     pub sent: u64,
     /// How often they were received.
     pub received: u64,
@@ -118,11 +115,11 @@ pub(super) struct Tenth {
 pub(super) enum Phase {
     /// People join, and media begins to flow.
     Joining,
-    /// What happens counts.
+    /// Everyone is there, and what happens counts.
     Measuring,
     /// Packets that are under way may still come.
     Draining,
-    /// The end.
+    /// The run has ended.
     Over,
 }
 
@@ -180,7 +177,7 @@ pub(super) struct Meters {
 }
 
 impl Meters {
-    /// All at zero.
+    /// Returns counters at zero, for a run whose people still join.
     pub(super) fn new() -> Self {
         Self {
             phase: Phase::Joining,

@@ -44,7 +44,7 @@ use generator::Generator;
 /// What a run leaves behind.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The figures.
+    /// The figures of the run.
     pub report: Report,
     /// An HdrHistogram log of the latency, second by second, if [`LoadOptions::intervals`] asked for it.
     pub log: Option<Vec<u8>>,

@@ -8,7 +8,7 @@ use super::frames::PACKETS_PER_FRAME_MAX;
 use super::packet::PAYLOAD_BYTES_MIN;
 use crate::core::command::Kind;
 
-/// What publishers send.
+/// What publishers send, by the name that `--profile` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// 50 packets a second of 80 bytes.
@@ -80,7 +80,7 @@ impl FromStr for ServerKind {
     }
 }
 
-/// What to do.
+/// What a run is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadOptions {
     /// Where the server's signalling is reached.
@@ -89,13 +89,13 @@ pub struct LoadOptions {
     pub server_kind: ServerKind,
     /// The value of the Host field.
     pub host: String,
-    /// How many rooms.
+    /// How many rooms there are.
     pub rooms: usize,
-    /// Publishers in each.
+    /// How many publishers each room has.
     pub publishers: usize,
-    /// Subscribers in each.
+    /// How many subscribers each room has.
     pub subscribers: usize,
-    /// What is published.
+    /// What each publisher publishes.
     pub profile: Profile,
     /// How long to measure, once everyone is there.
     pub duration: Duration,
@@ -103,9 +103,9 @@ pub struct LoadOptions {
     pub server_pid: Option<u32>,
     /// Makes phases and identifiers repeatable.
     pub seed: u64,
-    /// Joins a second.
+    /// How many people join in a second.
     pub ramp: u32,
-    /// Never sleep.
+    /// Never sleep between packets, which takes a whole core.
     pub spin: bool,
     /// Of the packets of a stream, open one in so many.
     pub decrypt_every: u32,
@@ -135,7 +135,6 @@ pub(super) struct Encoding {
 /// One track of each publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Track {
-    /// Audio or video.
     pub kind: Kind,
     /// Whether the packets of a frame leave at once.
     pub at_once: bool,
@@ -143,7 +142,7 @@ pub(super) struct Track {
     pub interval: u64,
     /// From frame to frame, on the RTP clock.
     pub ticks: u32,
-    /// Its encodings.
+    /// Its encodings, one unless it is a simulcast.
     pub encodings: Vec<Encoding>,
 }
 
@@ -253,11 +252,9 @@ impl LoadOptions {
 /// What one person does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PersonPlan {
-    /// In which room.
     pub room: usize,
     /// Whether they publish the profile's tracks.
     pub publishes: bool,
-    /// Whether they receive.
     pub receives: bool,
     /// The number, in the room, of what they publish; or of what they do not want to hear, because it is their own.
     pub publishes_as: Option<usize>,

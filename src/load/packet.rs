@@ -7,7 +7,7 @@
 use super::frames::FramePart;
 use crate::core::command::Kind;
 
-/// Opens a stamp.
+/// What a stamp begins with, so that other payloads are not taken for one.
 const MAGIC: u32 = 0x5354_4c44;
 /// Bytes of a stamp.
 const STAMP_BYTES: usize = 24;

@@ -36,35 +36,34 @@ const ASK_AGAIN: u64 = 20_000_000;
 /// How far somebody is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Not begun.
+    /// They have not begun to join.
     Waiting,
     /// The WebSocket is being opened.
     Connecting,
-    /// `join` is sent.
+    /// `join` is sent, and not answered yet.
     Joining,
-    /// `offer` is sent.
+    /// `offer` is sent, and not answered yet.
     Offering,
-    /// Checks are sent.
+    /// Connectivity checks are sent, and none is granted yet.
     Checking,
-    /// DTLS.
+    /// The DTLS handshake is under way.
     Handshaking,
-    /// Media may flow.
+    /// The handshake is done, and media may flow.
     Ready,
-    /// It went wrong.
+    /// They gave up, for this reason.
     Failed(String),
 }
 
-/// One person.
+/// One person: a WebSocket, a UDP socket, and the state of both.
 pub(super) struct Person {
-    /// Which one.
+    /// Their place among all people of the run.
     pub index: usize,
-    /// What they do.
     pub plan: PersonPlan,
     /// How far they are.
     pub stage: Stage,
-    /// What they send.
+    /// The streams that they send.
     pub senders: Vec<Sender>,
-    /// What they receive.
+    /// The streams that they receive, as the server's answer announced them.
     pub incoming: Vec<Incoming>,
     /// Their socket for media.
     pub udp: Option<UdpEnd>,
@@ -135,7 +134,7 @@ impl Person {
         }
     }
 
-    /// Begins to join.
+    /// Opens the WebSocket, with which joining begins.
     pub(super) fn begin(
         &mut self,
         now: u64,
@@ -330,7 +329,7 @@ impl Person {
         shared.timers.push(now + again.min(CHECK_INTERVAL), Timer::Check(self.index));
     }
 
-    /// A datagram came.
+    /// Takes a datagram that came, whatever its protocol.
     pub(super) fn on_datagram(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
         match classify(bytes) {
             Bytes::Rtp => self.on_rtp(arrived, bytes, shared),

@@ -21,7 +21,7 @@ const WAITED_PERCENT_MAX: f64 = 5.0;
 pub struct OfKind {
     /// What subscribers should have received.
     pub expected: u64,
-    /// What they received.
+    /// What subscribers received of these.
     pub received: u64,
     /// What they did not, as a share.
     pub lost_percent: f64,
@@ -31,7 +31,7 @@ pub struct OfKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InTenth {
-    /// Packets sent.
+    /// Packets sent in it.
     pub sent: u64,
     /// How often they were received.
     pub received: u64,
@@ -43,19 +43,19 @@ pub struct InTenth {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Packets {
-    /// Sent by publishers.
+    /// What publishers sent.
     pub sent: u64,
     /// What subscribers should have received of these.
     pub expected: u64,
-    /// What they received.
+    /// What subscribers received of these.
     pub received: u64,
     /// What they did not.
     pub lost: u64,
     /// The same as a share.
     pub lost_percent: f64,
-    /// Sound among them.
+    /// The audio packets among them.
     pub audio: OfKind,
-    /// Pictures among them.
+    /// The video packets among them.
     pub video: OfKind,
     /// Came after a packet of a higher number.
     pub reordered: u64,
@@ -91,7 +91,7 @@ pub struct Joins {
     pub connect_to_first_frame: Percentiles,
 }
 
-/// What viewers saw.
+/// What viewers saw and heard: frames, freezes and gaps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Viewing {
@@ -113,7 +113,7 @@ pub struct Viewing {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerUse {
-    /// Its process.
+    /// The id of its process.
     pub pid: u32,
     /// Processor time, as a share of one core.
     pub cpu_percent: f64,
@@ -143,39 +143,39 @@ pub struct Own {
     pub waited_percent: f64,
     /// Whether latency and loss can be taken for the server's.
     pub trusted: bool,
-    /// Why not.
+    /// Why they cannot be trusted; empty if they can.
     pub doubts: Vec<String>,
 }
 
-/// A run's result.
+/// Everything that a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// This program's version.
+    /// The version of this program.
     pub version: &'static str,
     /// Whether everyone joined and media flowed to everyone.
     pub ok: bool,
-    /// What went wrong.
+    /// What went wrong, a sentence each; empty if nothing did.
     pub problems: Vec<String>,
     /// Whether somebody ended it early.
     pub interrupted: bool,
-    /// The profile's name.
+    /// The profile, as `--profile` names it.
     pub profile: &'static str,
-    /// Rooms.
+    /// How many rooms there were.
     pub rooms: usize,
     /// People that were to join.
     pub people: usize,
-    /// People that joined.
+    /// People that joined, even if they failed later.
     pub joined: usize,
     /// Tracks that flowed to somebody at the end.
     pub subscriptions: usize,
     /// Tracks that should have.
     pub subscriptions_wanted: usize,
-    /// Seconds measured.
+    /// How long the measurement lasted, in seconds.
     pub seconds: f64,
     /// The SRTP profile that was negotiated.
     pub srtp: Option<String>,
-    /// Packets.
+    /// Packets of the measurement.
     pub packets: Packets,
     /// From stamp to having been read, microseconds.
     pub latency: Percentiles,
@@ -185,9 +185,9 @@ pub struct Report {
     pub each_second: Vec<Percentiles>,
     /// Each tenth of a second, by when packets were sent; of the first hour. Unopened packets are not in it.
     pub each_tenth: Vec<InTenth>,
-    /// Joining.
+    /// How long joining took.
     pub joins: Joins,
-    /// What viewers saw.
+    /// What viewers saw and heard.
     pub viewing: Viewing,
     /// What the server used, if its process is known.
     pub server: Option<ServerUse>,

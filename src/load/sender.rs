@@ -15,7 +15,7 @@ use crate::wire::rtp::{ExtensionBlock, RTP_HEADER_WRITE_MAX, RtpFields, write_he
 /// Packets that name their section; browsers do it until the first receiver report.
 const NAMED_PACKETS: u64 = 100;
 
-/// One stream.
+/// One stream that a person sends.
 pub(super) struct Sender {
     /// Its number in this run.
     pub stream: u32,
@@ -50,7 +50,7 @@ pub(super) struct Identity {
     pub ssrc: u32,
     /// Its first sequence number, below 2^15.
     pub sequence: u16,
-    /// Its first timestamp.
+    /// The RTP timestamp of its first frame.
     pub timestamp: u32,
 }
 
@@ -89,7 +89,7 @@ impl Sender {
         if self.at_once { self.interval } else { self.interval / u64::from(self.encoding.packets.max(1)) }
     }
 
-    /// Begins.
+    /// Begins to send, with the first packet due at `at`.
     pub(super) fn begin(&mut self, at: u64) {
         self.began = at;
         self.schedule = Some(Schedule::new(at, self.period()));

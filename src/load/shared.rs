@@ -30,7 +30,7 @@ const PEOPLE_PER_ADDRESS: usize = 40;
 pub(super) enum Timer {
     /// A packet of a person's stream is due.
     Send(usize, usize),
-    /// A person joins.
+    /// A person's turn to join has come.
     Join(usize),
     /// A person's connectivity check is due.
     Check(usize),
@@ -45,7 +45,6 @@ pub(super) enum Timer {
 pub(super) struct Timers(BinaryHeap<Reverse<(u64, Timer)>>);
 
 impl Timers {
-    /// Sets one.
     pub(super) fn push(&mut self, at: u64, timer: Timer) {
         self.0.push(Reverse((at, timer)));
     }
@@ -72,19 +71,14 @@ pub(super) struct StreamInfo {
     pub sent: u64,
 }
 
-/// What all share.
 pub(super) struct Shared {
-    /// What to do.
     pub options: LoadOptions,
     /// What each publisher publishes.
     pub tracks: Vec<Track>,
     /// Whether there is any video.
     pub has_video: bool,
-    /// The clock.
     pub clock: Clock,
-    /// The counters.
     pub meters: Meters,
-    /// Timers.
     pub timers: Timers,
     /// All streams that are sent, by number.
     pub streams: Vec<StreamInfo>,
@@ -96,15 +90,14 @@ pub(super) struct Shared {
     pub fingerprint: String,
     /// The profile that was negotiated.
     pub srtp_profile: Option<SrtpProfile>,
-    /// What handshakes did.
+    /// What handshakes did that their people have not heard of yet.
     pub dtls_events: DtlsEvents,
-    /// Handshakes.
     pub handshakes: Handshakes,
     /// A packet under construction.
     pub buffer: Vec<u8>,
     /// A report under construction.
     pub reports: Vec<u8>,
-    /// Messages just received.
+    /// Messages just received; kept here so that reading allocates nothing.
     pub messages: Vec<Value>,
     run: String,
 }

@@ -26,11 +26,11 @@ enum State {
     Closed,
 }
 
-/// The connection.
+/// One WebSocket to the server.
 pub(super) struct Signalling {
     state: State,
     url: String,
-    /// The WebSocket's subprotocol.
+    /// The subprotocol that is asked for, if the server wants one.
     protocol: Option<&'static str>,
 }
 
@@ -123,7 +123,7 @@ impl Signalling {
         }
     }
 
-    /// Sends a message.
+    /// Sends a message, or queues it until the socket takes it.
     pub(super) fn send(&mut self, message: &Value) -> Result<(), String> {
         let text = message.to_string();
         let State::Open(socket) = &mut self.state else { return Err("signalling is not open".into()) };

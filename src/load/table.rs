@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::meters::Percentiles;
 use super::report::Report;
 
-/// Columns of percentiles.
+/// The columns behind a row's name.
 const HEADINGS: [&str; 7] = ["p50", "p90", "p95", "p99", "p99.9", "max", "count"];
 
 impl Display for Report {

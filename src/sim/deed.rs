@@ -8,11 +8,11 @@ use crate::core::command::Source;
 /// Something at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// When, µs.
+    /// When it is done, µs.
     pub at: Micros,
-    /// Who.
+    /// The number of the person who does it.
     pub who: usize,
-    /// What.
+    /// What is done.
     pub deed: Deed,
 }
 
@@ -27,7 +27,7 @@ pub enum Deed {
     Subscribe(usize, Source, bool),
     /// They publish a track, or no longer.
     Publish(Source, bool),
-    /// They leave.
+    /// They leave by saying so.
     Leave,
     /// Their computer is switched off.
     Vanish,
@@ -35,7 +35,7 @@ pub enum Deed {
     Join,
     /// Their signalling breaks when so many more messages have passed.
     Break {
-        /// Messages either way.
+        /// How many messages pass before, in both directions together.
         after: u8,
         /// The server notices so much later, µs.
         noticed: Micros,
@@ -46,7 +46,7 @@ pub enum Deed {
     Rebind,
     /// Their address changes, and they know.
     Move,
-    /// They restart ICE.
+    /// They restart ICE on the same network.
     RestartIce,
     /// They offer again what they offered.
     Renegotiate,
@@ -164,7 +164,7 @@ impl Deed {
         }
     }
 
-    /// In words.
+    /// Returns the deed in words that follow the person's name.
     pub fn describe(&self) -> String {
         let ms = |at: &Micros| format!("{} ms", at / 1000);
         match self {

@@ -29,9 +29,9 @@ pub enum Endpoints {
 /// A track that somebody publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePlan {
-    /// What it shows.
+    /// What the track shows.
     pub source: Source,
-    /// In which codec.
+    /// The codec that it is sent in.
     pub codec: CodecName,
     /// From frame to frame, µs.
     pub interval: Micros,
@@ -45,7 +45,7 @@ pub struct SourcePlan {
     pub muted: bool,
 }
 
-/// Somebody.
+/// Somebody who takes part, and how their network is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonPlan {
     /// When they join first, µs.
@@ -70,7 +70,7 @@ pub struct PersonPlan {
     pub signalling: Micros,
 }
 
-/// A whole world.
+/// A whole world: who is in it, and what happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// What it was drawn from.
@@ -168,7 +168,7 @@ impl Plan {
         plan
     }
 
-    /// When everybody leaves.
+    /// Returns when everybody leaves, µs.
     pub fn ends_at(&self) -> Micros {
         let calm = if self.endpoints == Endpoints::Engine { CALM_OF_ENGINES } else { CALM };
         self.heals_at + calm

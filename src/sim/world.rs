@@ -52,18 +52,18 @@ pub struct Outcome {
     pub repeated: u64,
     /// Key frames that it asked for.
     pub keyframes_asked: u64,
-    /// Virtual time, µs.
+    /// How long the world lasted, µs of virtual time.
     pub lasted: Micros,
 }
 
 /// What the core's own recorder wrote of one room of a world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// Which recording.
+    /// The recording's id in the core.
     id: RecordingId,
     /// What the room was made with.
     pub header: RoomHeader,
-    /// All records.
+    /// All records, in the form of a trace's blocks.
     pub records: Vec<u8>,
     /// Whether the room has ended.
     pub complete: bool,
@@ -103,7 +103,7 @@ pub struct World<'a> {
     queue: Queue,
     post: Post,
     oracle: Oracle,
-    /// With whole endpoints.
+    /// The server's side of real handshakes, with whole endpoints.
     handshakes: Option<Handshakes>,
     dice: Dice,
     digest: Xxh3,

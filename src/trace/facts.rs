@@ -28,9 +28,9 @@ pub type StreamNumber = u32;
 /// How packets get to a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Carrier {
-    /// UDP.
+    /// UDP, straight to the participant.
     Udp,
-    /// ICE-TCP.
+    /// TCP, framed as in RFC 4571 (ICE-TCP).
     Tcp,
     /// The embedded TURN server.
     Turn,
@@ -39,7 +39,7 @@ pub enum Carrier {
 /// A way to a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// How.
+    /// The transport that carries packets.
     pub carrier: Carrier,
     /// Their address; behind TURN a made-up one.
     pub remote: SocketAddr,
@@ -97,9 +97,9 @@ pub struct PacketFacts {
     pub stream: StreamNumber,
     /// Its sequence number; of a retransmission that of the original.
     pub sequence: u16,
-    /// Its timestamp.
+    /// Its RTP timestamp.
     pub timestamp: u32,
-    /// Bytes of payload.
+    /// Bytes of payload, without header and authentication tag.
     pub length: u16,
     /// The marker bit: the last packet of a picture.
     pub marker: bool,
@@ -114,30 +114,30 @@ pub struct PacketFacts {
 pub enum Fact {
     /// Somebody entered. The first is person 0.
     Joined {
-        /// Their id.
+        /// The id that the protocol has for them.
         id: ParticipantId,
-        /// Their name.
+        /// The name that others see.
         name: String,
     },
-    /// Somebody's signalling broke.
+    /// Somebody's signalling connection broke.
     SignallingLost(PersonNumber),
-    /// They are back.
+    /// Somebody's signalling is back: they resumed on a new connection.
     SignallingBack(PersonNumber),
     /// The handshake is done: media can flow.
     Connected(PersonNumber),
-    /// Somebody restarted ICE.
+    /// Somebody restarted ICE: their client looks for a way anew.
     IceRestarted(PersonNumber),
     /// Where somebody's media goes from now on; `None`: nowhere, no connectivity check came for too long.
     Routed(PersonNumber, Option<Route>),
-    /// Somebody is gone.
+    /// Somebody is gone, for this reason.
     Gone(PersonNumber, Departure),
     /// Somebody publishes a track. The first is track 0.
     Published {
-        /// Who.
+        /// The participant who publishes it.
         person: PersonNumber,
-        /// The track.
+        /// The id that the protocol has for it.
         id: TrackId,
-        /// What it shows.
+        /// What the track shows.
         source: Source,
         /// Whether it starts muted.
         muted: bool,
@@ -148,18 +148,18 @@ pub enum Fact {
     Muted(TrackNumber, bool),
     /// A slot shows a track from now on.
     Shown {
-        /// Whose slot.
+        /// The participant whose slot it is.
         person: PersonNumber,
-        /// The slot.
+        /// The MID of the slot.
         mid: String,
-        /// The track.
+        /// The track that it shows.
         track: TrackNumber,
     },
     /// A slot shows nothing any more.
     Hidden {
-        /// Whose slot.
+        /// The participant whose slot it is.
         person: PersonNumber,
-        /// The slot.
+        /// The MID of the slot.
         mid: String,
     },
     /// A track that somebody is subscribed to has no slot.
@@ -170,16 +170,16 @@ pub enum Fact {
     Paused(PersonNumber, TrackNumber, bool),
     /// A stream of packets from somebody began. The first stream of all is number 0.
     Incoming {
-        /// Whose.
+        /// The participant who sends it.
         person: PersonNumber,
-        /// Of which track.
+        /// The track that it is an encoding of.
         track: TrackNumber,
-        /// The codec's name.
+        /// The codec's name as in SDP.
         codec: String,
     },
     /// A stream of packets to somebody began. The first stream of all is number 0.
     Outgoing {
-        /// To whom.
+        /// The participant whom it goes to.
         person: PersonNumber,
         /// The slot that it fills.
         mid: String,
@@ -188,9 +188,9 @@ pub enum Fact {
     },
     /// A stream is the encoding of its track that is forwarded.
     Followed(StreamNumber),
-    /// A packet came.
+    /// A packet came from a publisher.
     Came(PacketFacts),
-    /// A packet went.
+    /// A packet went to a receiver.
     Went(PacketFacts),
     /// We asked a publisher for packets again.
     AskedAgain(StreamNumber, Vec<u16>),
@@ -202,7 +202,7 @@ pub enum Fact {
     WantedKeyframe(StreamNumber),
     /// A receiver reported on a stream (RFC 3550 §6.4.1).
     Reported {
-        /// Which.
+        /// The stream that it reports on.
         stream: StreamNumber,
         /// Lost since the beginning.
         lost: i32,
@@ -224,7 +224,7 @@ pub enum Fact {
 pub struct Line {
     /// Nanoseconds since the line before, of the first line: since the room was made.
     pub after: u64,
-    /// What happened.
+    /// The fact that is told.
     pub fact: Fact,
 }
 

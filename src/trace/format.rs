@@ -26,7 +26,7 @@ pub const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 pub enum BlockKind {
     /// The [`Header`], JSON; first, and once.
     Header = 1,
-    /// Records, whole ones.
+    /// Records, of which none is cut by the block's end.
     Records = 2,
     /// The [`EndOfTrace`], JSON; last.
     End = 3,
@@ -88,7 +88,7 @@ pub struct EndOfTrace {
     pub reason: String,
 }
 
-/// Writes a trace.
+/// Writes a trace block by block.
 #[derive(Debug)]
 pub struct TraceWriter<W> {
     out: W,
@@ -107,12 +107,12 @@ impl<W: Write> TraceWriter<W> {
         Ok(writer)
     }
 
-    /// Appends whole records.
+    /// Appends records, which must be whole ones.
     pub fn records(&mut self, records: &[u8]) -> io::Result<()> {
         self.block(BlockKind::Records, records)
     }
 
-    /// Appends a block.
+    /// Appends one block of that kind.
     pub fn block(&mut self, kind: BlockKind, content: &[u8]) -> io::Result<()> {
         if content.len() > BLOCK_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a block of a trace is too large"));

@@ -40,7 +40,7 @@ enum Track {
     Picture(VideoWriter<BufWriter<File>>),
 }
 
-/// One incoming stream.
+/// One incoming stream, and the file that it goes into.
 struct Stream {
     track: Track,
     highest: u64,

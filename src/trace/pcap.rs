@@ -19,7 +19,7 @@ const UDP_HEADER_BYTES: u16 = 8;
 pub struct PcapWriter<W> {
     out: W,
     created_unix: Duration,
-    /// Packets so far.
+    /// How many packets were written so far.
     pub packets: u64,
     /// What went wrong first; nothing is written after it.
     pub failed: Option<io::Error>,

@@ -22,7 +22,7 @@ pub struct Step<'a> {
     pub number: u64,
     /// When, since the room was made.
     pub at: Duration,
-    /// What happened.
+    /// The input that the core was given.
     pub input: &'a RecordedInput<'a>,
     /// Which way a datagram came.
     pub path: Option<Path>,

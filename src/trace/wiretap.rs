@@ -29,9 +29,9 @@ pub enum Way {
 /// A participant of a replayed room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Their id.
+    /// The id that the protocol has for them.
     pub id: ParticipantId,
-    /// Their name.
+    /// The name that others see.
     pub name: String,
 }
 
@@ -53,7 +53,7 @@ pub struct Plain<'a> {
     pub person: &'a Person,
     /// Which way it goes.
     pub way: Way,
-    /// By which path.
+    /// The path by which it came or went.
     pub path: Path,
     /// Whether it is RTCP.
     pub is_rtcp: bool,
@@ -61,7 +61,7 @@ pub struct Plain<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Takes decrypted packets.
+/// Takes packets as they were before encryption.
 pub trait PlainObserver {
     /// A step was taken; its packets follow.
     fn on_step(&mut self, step: &Step<'_>) {
@@ -72,7 +72,7 @@ pub trait PlainObserver {
     fn on_packet(&mut self, packet: &Plain<'_>, room: &Room);
 }
 
-/// One participant's keys.
+/// The keys and streams of one participant.
 struct Tap {
     incoming: SrtpReceiver,
     outgoing: SrtpReceiver,

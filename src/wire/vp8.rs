@@ -14,7 +14,7 @@ pub struct Vp8Descriptor {
     pub starts_frame: bool,
     /// Whether it begins a key frame.
     pub keyframe: bool,
-    /// The frame's counters.
+    /// The frame's counters, as far as the sender writes them.
     pub counters: PictureCounters,
     /// TID, the temporal layer, 0–3; 0 is the base.
     pub temporal_id: Option<u8>,

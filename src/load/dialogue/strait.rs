@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Step;
 use crate::core::command::{Kind, Source};
 
-/// One person's conversation.
+/// The conversation of one person with Strait.
 pub(in crate::load) struct Strait {
     room: String,
     name: String,
@@ -26,14 +26,14 @@ impl Strait {
         json!({"type": kind, "id": self.requests, "data": data})
     }
 
-    /// Asks to join.
+    /// Returns the request to join.
     pub(super) fn open(&mut self) -> Value {
         let data =
             json!({"version": 1, "room": self.room, "name": self.name, "autoSubscribe": self.receives});
         self.request("join", &data)
     }
 
-    /// Takes a message.
+    /// Takes a message, and returns what it leads to.
     pub(super) fn hear(&mut self, message: &Value) -> Result<Step, String> {
         let data = &message["data"];
         let text = |field: &str| data[field].as_str().unwrap_or_default().to_owned();
@@ -63,7 +63,7 @@ impl Strait {
         offer
     }
 
-    /// Goodbye.
+    /// Returns the request to leave.
     pub(super) fn leave(&mut self) -> Value {
         self.request("leave", &json!({}))
     }

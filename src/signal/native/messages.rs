@@ -26,10 +26,10 @@ pub struct ServerFacts<'a> {
 pub struct IceServer {
     /// `turn:` or `stun:` addresses.
     pub urls: Vec<String>,
-    /// For TURN.
+    /// The user name, which only TURN needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// For TURN.
+    /// The password, which only TURN needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
 }

@@ -25,7 +25,7 @@ use crate::wire::stun;
 /// Some deadlines of the engine have passed already; it means "soon", µs.
 const SOON: Micros = 1_000;
 
-/// A whole endpoint.
+/// A whole str0m endpoint with its DTLS, SRTP, RTP, RTCP, NACK and RTX.
 pub struct Engine {
     rtc: Rtc,
     /// When it wants to go on.
@@ -147,7 +147,7 @@ impl Endpoint {
         }
     }
 
-    /// The server's answer.
+    /// Takes the server's answer to the endpoint's offer.
     pub(super) fn engine_answered(&mut self, now: Micros, sdp: &str, post: &mut Post) {
         let who = name(self.person);
         let Some(engine) = &mut self.engine else { return };
@@ -177,7 +177,7 @@ impl Endpoint {
         engine.deadline = now;
     }
 
-    /// A datagram came.
+    /// Takes a datagram that came for the endpoint.
     pub(super) fn engine_receives(&mut self, now: Now, bytes: &[u8], post: &mut Post) {
         match Receive::new(Protocol::Udp, server_address(), own_address(), bytes) {
             Ok(receive) => self.engine_steps(now, Input::Receive(now.instant, receive), post),

@@ -30,7 +30,7 @@ impl Endpoint {
         post.out.push(Out::Datagram { bytes, what: What::Check { ufrag: remote.username.clone() } });
     }
 
-    /// A datagram came.
+    /// Takes a datagram that came, whatever its protocol.
     pub fn on_datagram(&mut self, now: Now, bytes: &mut [u8], post: &mut Post) {
         if self.engine.is_some() {
             return self.engine_receives(now, bytes, post);

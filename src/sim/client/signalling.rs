@@ -116,7 +116,7 @@ impl Endpoint {
         self.ask(Asked::Other("data"), Signal::Command(data), post);
     }
 
-    /// Goes.
+    /// Leaves the room by saying so.
     pub fn leave(&mut self, post: &mut Post) {
         self.leaves = true;
         self.ask(Asked::Other("leave"), Signal::Command(Command::Leave), post);
@@ -151,7 +151,7 @@ impl Endpoint {
         self.senders.iter().find(|sender| sender.plan.source == source).map(|sender| sender.mid)
     }
 
-    /// Restarts ICE.
+    /// Restarts ICE by an offer with new credentials.
     pub fn restart_ice(&mut self, post: &mut Post) {
         if self.version > 0 {
             self.credentials = (self.dice.text(8), self.dice.text(24));

@@ -15,10 +15,10 @@ use crate::sim::network::{Micros, SECOND, server_address};
 use crate::sim::plan::Endpoints;
 use crate::wire::stun;
 
-/// Something that happens.
+/// Something that happens at a moment of virtual time.
 #[derive(Debug)]
 pub(super) enum Happening {
-    /// Somebody comes.
+    /// Somebody comes for the first time or again.
     Arrives(usize),
     /// A step of the plan.
     Step(usize),
@@ -34,7 +34,7 @@ pub(super) enum Happening {
     Hears { person: usize, connection: u64, event: Box<Event> },
     /// The server notices that a connection is gone.
     Lost(u64),
-    /// Somebody connects again.
+    /// Somebody whose signalling broke connects again.
     Returns(usize),
     /// A real handshake wants to go on.
     Shakes(DtlsSession),

@@ -192,7 +192,7 @@ impl World<'_> {
         }
     }
 
-    /// Somebody's connection breaks.
+    /// Breaks somebody's signalling connection now.
     pub(super) fn break_now(&mut self, index: usize) {
         let now = self.now;
         let Some(person) = self.person(index) else { return };

@@ -10,11 +10,11 @@ use super::words::{packets, restored};
 pub struct Case<'a> {
     /// What the receiver got.
     pub stood: &'a Stood,
-    /// Who watched.
+    /// The person who watched.
     pub receiver: &'a Someone,
-    /// Whom.
+    /// The person who was watched.
     pub publisher: &'a Someone,
-    /// What, in words.
+    /// What the track shows, in words.
     pub source: &'a str,
     /// Packets of the track that came to the server meanwhile.
     pub came: u64,

@@ -47,7 +47,7 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// Draws it.
+/// Returns the explanation as a page of HTML that needs nothing else.
 pub fn render(explanation: &Explanation) -> String {
     let room = escaped(&explanation.room);
     let stripped = if explanation.stripped { " · stripped of media and keys" } else { "" };

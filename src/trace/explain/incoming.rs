@@ -15,19 +15,19 @@ const JUMP_MAX: u64 = 3000;
 /// A packet that did not come in its turn.
 #[derive(Debug, Clone, Copy)]
 struct Missing {
-    /// When that showed.
+    /// When the gap showed, because a later packet came.
     noted: Time,
     /// When it should have come, about.
     due: Time,
 }
 
-/// One incoming stream.
+/// One stream from a publisher to the server.
 #[derive(Debug, Default)]
 pub struct Incoming {
     highest: Option<u64>,
     /// When the newest came.
     newest: Time,
-    /// What is missing.
+    /// Packets that later ones have overtaken, by extended sequence number.
     missing: BTreeMap<u64, Missing>,
     /// What went over the hop.
     pub hop: Hop,
@@ -36,7 +36,7 @@ pub struct Incoming {
 /// What a packet turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
-    /// New.
+    /// It was not expected any more or for the first time: a new packet.
     New,
     /// A retransmission of one that should have come then.
     Restored(Time),
@@ -55,7 +55,7 @@ pub fn index_of(highest: u64, sequence: u16) -> u64 {
 }
 
 impl Incoming {
-    /// A packet came.
+    /// Takes a packet that came, and returns what it was.
     pub fn came(&mut self, at: Time, packet: &PacketFacts) -> Arrival {
         let Some(highest) = self.highest else {
             self.highest = Some(u64::from(packet.sequence) + (1 << 16));

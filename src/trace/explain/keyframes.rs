@@ -19,7 +19,7 @@ pub enum Reason {
     Resumed(String),
     /// Packets are lost on the way from the publisher.
     Gap(u64),
-    /// The publisher unmuted.
+    /// The publisher unmuted the track.
     Unmuted,
     /// Another encoding is forwarded from now on.
     Encoding,
@@ -48,7 +48,7 @@ pub struct KeyframeRequests {
     reasons: Vec<Reason>,
     /// Requests without a key frame yet begin here.
     unanswered: usize,
-    /// All requests.
+    /// All requests that were made, in order.
     pub requests: Vec<KeyframeRequest>,
     /// Key frames that came.
     pub keyframes: u64,

@@ -7,11 +7,11 @@ use super::words;
 use crate::core::command::Source;
 use crate::trace::facts::Carrier;
 
-/// A whole call.
+/// What happened in a whole call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// The room's name.
+    /// The room's name as people typed it.
     pub room: String,
     /// The version of Strait that recorded.
     pub build: String,
@@ -33,9 +33,9 @@ pub struct Explanation {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Person {
-    /// Their id.
+    /// The participant's id, as the protocol has it.
     pub id: String,
-    /// Their name.
+    /// The name that others saw.
     pub name: String,
     /// When they joined, and left or the trace ended.
     pub present: Span,
@@ -43,9 +43,9 @@ pub struct Person {
     pub timeline: Vec<Entry>,
     /// How they were reached, and when.
     pub routes: Vec<RouteSpan>,
-    /// What they sent.
+    /// The tracks that they published, in order of time.
     pub publishes: Vec<Published>,
-    /// What they received.
+    /// The tracks that they were shown, in order of time.
     pub watches: Vec<Watched>,
     /// From them to the server.
     pub uplink: Hop,
@@ -75,26 +75,26 @@ pub enum Weight {
 /// One thing that happened to somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// When.
+    /// When it happened.
     pub at: Time,
     /// Of what sort, in one word that programs can look for.
     pub kind: &'static str,
     /// How much it matters.
     pub weight: Weight,
-    /// In words.
+    /// What happened, in words.
     pub text: String,
 }
 
 /// How somebody was reached for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteSpan {
-    /// When.
+    /// The stretch of time.
     #[serde(flatten)]
     pub span: Span,
     /// By what; `null`: not at all.
     #[serde(serialize_with = "carrier")]
     pub by: Option<Carrier>,
-    /// Their address.
+    /// The address to which their media went.
     pub address: Option<String>,
 }
 
@@ -132,7 +132,7 @@ pub struct Hop {
 }
 
 impl Hop {
-    /// Together with another.
+    /// Adds the packets of another hop.
     pub fn add(&mut self, other: Self) {
         self.packets += other.packets;
         self.lost += other.lost;
@@ -148,21 +148,21 @@ impl Hop {
 /// A key frame that a publisher was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeyframeRequest {
-    /// When.
+    /// When it was asked for.
     pub at: Time,
-    /// Why, in words.
+    /// Why it was needed, in words.
     pub why: String,
     /// How long after it a key frame began; `null`: none did.
     pub answered: Option<Time>,
 }
 
-/// What somebody sent.
+/// A track as its publisher sent it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
-    /// The track's id.
+    /// The track's id, as the protocol has it.
     pub track: String,
-    /// What it shows.
+    /// What the track shows.
     #[serde(serialize_with = "source")]
     pub source: Source,
     /// The codec that came last.
@@ -189,7 +189,7 @@ pub enum Blame {
     Publisher,
     /// The way from the publisher to the server.
     PublisherUplink,
-    /// The server.
+    /// The server, which held packets back.
     Server,
     /// The way from the server to the receiver.
     SubscriberDownlink,
@@ -198,29 +198,29 @@ pub enum Blame {
 /// A picture stood still, as the receiver must have seen it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Freeze {
-    /// When.
+    /// The stretch of time.
     #[serde(flatten)]
     pub span: Span,
     /// Whether another picture followed.
     pub ended: bool,
     /// Whose fault it was.
     pub blame: Blame,
-    /// Why, in words.
+    /// Why it stood still, in words.
     pub why: String,
 }
 
-/// What somebody received.
+/// A track as one receiver was shown it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Watched {
-    /// Whose it is.
+    /// The name of the publisher.
     pub of: String,
-    /// The track's id.
+    /// The track's id, as the protocol has it.
     pub track: String,
-    /// What it shows.
+    /// What the track shows.
     #[serde(serialize_with = "source")]
     pub source: Source,
-    /// The slot's section.
+    /// The MID of the slot that showed it.
     pub mid: String,
     /// When it was in the slot.
     pub shown: Span,
@@ -241,7 +241,7 @@ pub struct Watched {
 /// Something that took too long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Gap {
-    /// When it ended.
+    /// When the wait ended.
     pub at: Time,
     /// How long it was.
     pub lasted: Time,

@@ -90,7 +90,7 @@ pub struct Stood {
     pub ended: bool,
     /// How much time lay between the two where they were made.
     pub media: Duration,
-    /// What happened meanwhile.
+    /// What became of the packets meanwhile.
     pub between: Between,
 }
 
@@ -99,16 +99,16 @@ pub struct Stood {
 pub enum Found {
     /// The first picture of what is shown was there.
     First {
-        /// Which showing.
+        /// The showing that it belongs to.
         showing: usize,
-        /// When.
+        /// When it was there.
         at: Time,
     },
     /// A picture took too long.
     Stood(Stood),
     /// A packet that was sent then was lost on the first try.
     Lost {
-        /// Which showing.
+        /// The showing that it belongs to.
         showing: usize,
         /// When it was sent.
         at: Time,
@@ -134,7 +134,7 @@ struct Pictures {
     ends: BTreeMap<usize, Time>,
 }
 
-/// One slot's stream.
+/// The stream of one slot, from the server to a receiver.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     is_video: bool,
@@ -318,7 +318,7 @@ impl Outgoing {
         self.pictures.ends.entry(showing).or_insert(at);
     }
 
-    /// Nothing more happens.
+    /// Ends the stream, and notes what is left to find in it.
     pub fn finish(&mut self, at: Time, found: &mut Vec<Found>) {
         self.settle(None, found);
         self.pictures.end(at, found);

@@ -9,9 +9,7 @@ use crate::trace::facts::Route;
 /// Somebody who is or was there.
 #[derive(Debug)]
 pub struct Someone {
-    /// Their id.
     pub id: String,
-    /// Their name.
     pub name: String,
     pub joined: Time,
     pub left: Option<Time>,
@@ -22,7 +20,7 @@ pub struct Someone {
     pub timeline: Vec<Entry>,
     /// Tenths of seconds of the call in which reports of theirs came.
     pub heard: BTreeSet<u128>,
-    /// They said goodbye.
+    /// Whether they left by saying so.
     pub said_goodbye: bool,
 }
 

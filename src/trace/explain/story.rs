@@ -150,7 +150,7 @@ impl Story {
         Some((self.slots.get(&(*person, mid.clone())).copied(), outgoing))
     }
 
-    /// Everything was told.
+    /// Returns the explanation, once every fact was told.
     pub fn finish(mut self, header: &Header, call_time: Duration, ending: String) -> Explanation {
         let end = Time(call_time);
         let mut found = Vec::new();

@@ -12,7 +12,7 @@ use crate::trace::calendar::DateTime;
 pub struct Time(pub Duration);
 
 impl Time {
-    /// Seconds.
+    /// Returns the time in seconds.
     pub fn seconds(self) -> f64 {
         self.0.as_secs_f64()
     }
@@ -45,9 +45,9 @@ impl fmt::Display for Time {
 /// From one moment to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Span {
-    /// When it begins.
+    /// The first moment that is in it.
     pub from: Time,
-    /// When it ends.
+    /// The first moment that is not.
     pub to: Time,
 }
 

@@ -8,7 +8,7 @@ use super::words;
 const LOSS_PACKETS_MIN: u32 = 3;
 const LOSS_PART: u32 = 20;
 
-/// Adds it.
+/// Adds to a timeline what only the whole call shows, and puts it in order.
 pub fn complete(person: &mut Person) {
     let mut entries = Vec::new();
     for published in &person.publishes {

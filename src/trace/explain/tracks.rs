@@ -33,7 +33,7 @@ impl Seconds {
         self.seconds.get_mut(index)
     }
 
-    /// A packet passed.
+    /// Counts a packet that passed.
     pub fn packet(&mut self, at: Time, length: u16) {
         if let Some(second) = self.at(at) {
             second.packets += 1;
@@ -70,33 +70,31 @@ impl Spans {
         true
     }
 
-    /// All of them.
+    /// Returns all stretches; one that goes on ends at `at`.
     pub fn finish(mut self, at: Time) -> Vec<Span> {
         self.set(at, false);
         self.done
     }
 }
 
-/// A published track.
+/// What is known of a published track.
 #[derive(Debug)]
 pub struct Track {
-    /// Whose, by number.
+    /// The number of its publisher.
     pub person: usize,
-    /// Its id.
     pub id: TrackId,
-    /// What it shows.
     pub source: Source,
     /// The codec that came last.
     pub codec: Option<String>,
-    /// Since when.
+    /// When it was published.
     pub published: Time,
-    /// Until when.
+    /// When it was withdrawn, if it was.
     pub gone: Option<Time>,
     /// When it was muted.
     pub muted: Spans,
     /// Key frames of it.
     pub keyframes: KeyframeRequests,
-    /// What came.
+    /// Packets that came, second by second.
     pub seconds: Seconds,
     /// The encoding that is forwarded.
     pub followed: Option<StreamNumber>,
@@ -182,15 +180,15 @@ impl Track {
 /// A track in somebody's slot.
 #[derive(Debug)]
 pub struct Watching {
-    /// Who, by number.
+    /// The number of the receiver.
     pub person: usize,
-    /// What, by number.
+    /// The number of the track.
     pub track: usize,
-    /// In which slot.
+    /// The MID of the slot that shows it.
     pub mid: String,
-    /// Since when.
+    /// When it was put into the slot.
     pub shown: Time,
-    /// Until when.
+    /// When it was taken out of the slot, if it was.
     pub hidden: Option<Time>,
     /// When it was paused.
     pub paused: Spans,
@@ -202,14 +200,14 @@ pub struct Watching {
     pub missed_upstream: u64,
     /// When it stood still.
     pub freezes: Vec<Freeze>,
-    /// What went.
+    /// Packets that went, second by second.
     pub seconds: Seconds,
     /// A number for what is shown without interruption.
     pub showing: usize,
 }
 
 impl Watching {
-    /// One that begins.
+    /// Returns a watching that begins at `at`.
     pub fn new(at: Time, person: usize, track: usize, mid: String, showing: usize) -> Self {
         Self {
             person,

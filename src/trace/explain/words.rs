@@ -14,7 +14,7 @@ pub fn source(source: Source) -> &'static str {
     }
 }
 
-/// How packets go.
+/// Returns what a way for packets is called.
 pub fn carrier(carrier: Carrier) -> &'static str {
     match carrier {
         Carrier::Udp => "UDP",
@@ -23,7 +23,7 @@ pub fn carrier(carrier: Carrier) -> &'static str {
     }
 }
 
-/// A way.
+/// Returns a way and its address in words.
 pub fn route(route: &Route) -> String {
     match route.carrier {
         Carrier::Turn => "TURN, relayed by the server itself".to_owned(),
@@ -58,7 +58,7 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
     }
 }
 
-/// So many packets.
+/// Returns a number of packets in words.
 pub fn packets(number: u64) -> String {
     count(number, "packet", "packets")
 }

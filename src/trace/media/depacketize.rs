@@ -17,11 +17,11 @@ const AV1_HAS_SIZE: u8 = 0x02;
 /// Puts one stream's frames together.
 #[derive(Debug)]
 pub enum Depacketizer {
-    /// VP8.
+    /// VP8 (RFC 7741).
     Vp8,
-    /// VP9.
+    /// VP9 (RFC 9628).
     Vp9,
-    /// H.264.
+    /// H.264 (RFC 6184).
     H264,
     /// AV1, with the part of an OBU that goes on in the next packet.
     Av1 {

@@ -24,7 +24,7 @@ pub struct OggWriter<W> {
 }
 
 impl<W: Write> OggWriter<W> {
-    /// Begins a file.
+    /// Begins a file with the headers of Ogg Opus (RFC 7845 §5).
     pub fn new(out: W, serial: u32) -> io::Result<Self> {
         let mut writer = Self { out, serial, page: 0, last: None, waiting: None };
         let mut head = b"OpusHead\x01\x02".to_vec();
@@ -61,7 +61,7 @@ impl<W: Write> OggWriter<W> {
         Ok(())
     }
 
-    /// Ends the file.
+    /// Ends the file with the last page.
     pub fn finish(mut self) -> io::Result<()> {
         let (payload, end) = self.waiting.take().unwrap_or_default();
         self.write_page(ENDS_STREAM, end, &payload)?;

@@ -27,7 +27,7 @@ pub struct VideoWriter<W> {
 }
 
 impl<W: Write + Seek> VideoWriter<W> {
-    /// Begins a file.
+    /// Begins a file in the form that the codec's players know.
     pub fn new(mut out: W, codec: Codec) -> io::Result<Self> {
         let four = match codec {
             Codec::Vp9 { .. } => b"VP90",
@@ -76,7 +76,7 @@ impl<W: Write + Seek> VideoWriter<W> {
         if packet.marker { self.end_frame() } else { Ok(()) }
     }
 
-    /// Ends the file.
+    /// Ends the file with the frame that is still open.
     pub fn finish(mut self) -> io::Result<()> {
         self.end_frame()?;
         if self.is_ivf {
