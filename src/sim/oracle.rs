@@ -41,7 +41,7 @@ struct Epoch {
     counters_in: Counters,
     counters_out: Counters,
     first_index: u32,
-    /// The number of the newest epoch.
+    /// Which epoch of its slot it is.
     number: u32,
 }
 
