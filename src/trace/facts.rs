@@ -2,7 +2,7 @@
 //! the headers of packets, and what reports said of them. No payload, no keys, no passwords, no session descriptions.
 //!
 //! [Witness](super::witness) makes them from a replay; a stripped trace holds them; [explain](super::explain) tells a
-//! story from them. A later capability that decides something adds a fact of its own at the end of [`Fact`].
+//! story from them. Whatever decides something in the core adds a fact of its own at the end of [`Fact`].
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,12 +36,12 @@ pub enum Carrier {
     Turn,
 }
 
-/// A way to a participant.
+/// The way that packets take to a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The transport that carries packets.
     pub carrier: Carrier,
-    /// Their address; behind TURN a made-up one.
+    /// Their address; behind TURN one that the server made up.
     pub remote: SocketAddr,
 }
 
@@ -53,15 +53,15 @@ pub struct OwnNetworks(BTreeSet<[u8; 3]>);
 const FICTITIOUS_PORT: u16 = 9999;
 
 impl OwnNetworks {
-    /// Participants were told of an address of the server.
+    /// Notes an address of the server that participants were told of.
     pub fn add(&mut self, own: SocketAddr) {
         if let (IpAddr::V4(ip), true) = (own.ip(), own.port() != FICTITIOUS_PORT) {
             self.0.insert(network_of(ip));
         }
     }
 
-    /// How packets go, and where to. Addresses that the embedded TURN server gives out are of a network for documentation
-    /// (RFC 5737) in which its machine has none.
+    /// Returns how packets go, and where to. Addresses that the embedded TURN server gives out are of a network for
+    /// documentation (RFC 5737) in which its machine has none, which tells them from all others.
     pub fn route(&self, path: Path) -> Route {
         let is_relayed =
             |ip| matches!(ip, IpAddr::V4(ip) if ip.is_documentation() && !self.0.contains(&network_of(ip)));
@@ -82,9 +82,9 @@ fn network_of(ip: Ipv4Addr) -> [u8; 3] {
 /// Why somebody is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Departure {
-    /// As the others were told.
+    /// They left or were removed, as the others were told.
     Left(LeaveReason),
-    /// As they were told.
+    /// Their connection was closed, as they were told.
     Closed(ClosingReason),
     /// Nobody was told anything.
     Unknown,
@@ -103,9 +103,9 @@ pub struct PacketFacts {
     pub length: u16,
     /// The marker bit: the last packet of a picture.
     pub marker: bool,
-    /// A decoder can begin here.
+    /// Whether a decoder can begin here.
     pub starts_keyframe: bool,
-    /// It is a retransmission.
+    /// Whether it is a retransmission (RFC 4588).
     pub is_retransmission: bool,
 }
 
@@ -183,7 +183,7 @@ pub enum Fact {
         person: PersonNumber,
         /// The slot that it fills.
         mid: String,
-        /// Whether it is pictures.
+        /// Whether it is video.
         is_video: bool,
     },
     /// A stream is the encoding of its track that is forwarded.
@@ -192,13 +192,13 @@ pub enum Fact {
     Came(PacketFacts),
     /// A packet went to a receiver.
     Went(PacketFacts),
-    /// We asked a publisher for packets again.
+    /// The server asked a publisher for packets again.
     AskedAgain(StreamNumber, Vec<u16>),
-    /// We asked a publisher for a key frame.
+    /// The server asked a publisher for a key frame.
     AskedKeyframe(StreamNumber),
-    /// A receiver asked us for packets again.
+    /// A receiver asked for packets again.
     WantedAgain(StreamNumber, Vec<u16>),
-    /// A receiver asked us for a key frame.
+    /// A receiver asked for a key frame.
     WantedKeyframe(StreamNumber),
     /// A receiver reported on a stream (RFC 3550 §6.4.1).
     Reported {
@@ -211,11 +211,11 @@ pub enum Fact {
         /// The round trip, as far as known.
         round_trip: Option<Duration>,
     },
-    /// Packets of a track were forwarded so long after the first of them had come.
+    /// Packets of a track were forwarded, this long after the first of them had come.
     Held(TrackNumber, Duration),
-    /// A deadline was served so much too late: the server, or its machine, was busy.
+    /// A deadline was served too late, by this long: the server, or its machine, was busy.
     Late(Duration),
-    /// The processor is full: some pictures are not forwarded from now on; or all are again.
+    /// From now on the server sheds load, and does not forward some of the video; or forwards all again.
     Withheld(bool),
 }
 
@@ -230,7 +230,7 @@ pub struct Line {
 
 /// Takes facts, in their order.
 pub trait FactSink {
-    /// Something happened, so long after the room was made.
+    /// Takes something that happened this long after the room was made.
     fn fact(&mut self, at: Duration, fact: &Fact);
 }
 

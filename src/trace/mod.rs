@@ -11,6 +11,7 @@ pub mod explain;
 pub mod facts;
 pub mod format;
 pub mod media;
+mod original;
 pub mod pcap;
 pub mod reader;
 pub mod recipient;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::model::Hop;
 use super::time::Time;
 use crate::trace::facts::PacketFacts;
+use crate::trace::original::{first_index, index_of};
 
 /// A packet that is missing for longer than this is lost for good.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -44,22 +45,11 @@ pub enum Arrival {
     Again,
 }
 
-/// Returns the extended sequence number that is nearest to the highest so far (RFC 3550, appendix A.1).
-pub fn index_of(highest: u64, sequence: u16) -> u64 {
-    let ahead = sequence.wrapping_sub(highest as u16);
-    if ahead < 0x8000 {
-        highest + u64::from(ahead)
-    } else {
-        highest.saturating_sub(u64::from(ahead.wrapping_neg()))
-    }
-}
-
 impl Incoming {
     /// Takes a packet that came, and returns what it was.
     pub fn came(&mut self, at: Time, packet: &PacketFacts) -> Arrival {
         let Some(highest) = self.highest else {
-            // One round above zero, so that a packet that the first one has overtaken has a number too.
-            self.highest = Some(u64::from(packet.sequence) + (1 << 16));
+            self.highest = Some(first_index(packet.sequence));
             self.newest = at;
             self.hop.packets += 1;
             return Arrival::New;

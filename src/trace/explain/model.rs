@@ -1,4 +1,4 @@
-//! The explanation as data: what the renderers draw, and what `--json` gives. Times are since the room was made.
+//! The explanation as data: what text and page are drawn from, and what `--json` prints. Times are since the room was made.
 
 use serde::{Serialize, Serializer};
 
@@ -17,7 +17,7 @@ pub struct Explanation {
     pub build: String,
     /// When the room was made, since 1970.
     pub began: Time,
-    /// How long the trace goes.
+    /// How long a time the trace covers.
     pub call_time: Time,
     /// Whether the trace is stripped of media and keys.
     pub stripped: bool,
@@ -25,7 +25,7 @@ pub struct Explanation {
     pub ending: String,
     /// Everyone who was there, in the order of joining.
     pub participants: Vec<Person>,
-    /// What the server itself has to answer for.
+    /// What the server itself has to answer for, in the whole room.
     pub server: Server,
 }
 
@@ -54,7 +54,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// Whether this text means them: their id, or their name in any case.
+    /// Returns whether this text means them: their id, or their name in any case.
     pub fn is_called(&self, text: &str) -> bool {
         self.id == text || self.name.to_lowercase() == text.to_lowercase()
     }
@@ -77,7 +77,7 @@ pub enum Weight {
 pub struct Entry {
     /// When it happened.
     pub at: Time,
-    /// Of what sort, in one word that programs can look for.
+    /// What sort of thing it is, in a word that programs can look for.
     pub kind: &'static str,
     /// How much it matters.
     pub weight: Weight,
@@ -91,7 +91,7 @@ pub struct RouteSpan {
     /// The stretch of time.
     #[serde(flatten)]
     pub span: Span,
-    /// By what; `null`: not at all.
+    /// What carried their media; `null` if they could not be reached.
     #[serde(serialize_with = "carrier")]
     pub by: Option<Carrier>,
     /// The address to which their media went.
@@ -112,7 +112,7 @@ fn source<S: Serializer>(source: &Source, serializer: S) -> Result<S::Ok, S::Err
 /// What went over a hop within one second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Second {
-    /// Packets: on the way to the server those that came, from the server those that were sent.
+    /// How many packets came, on the way to the server, or were sent, on the way from it.
     pub packets: u32,
     /// Their bytes of payload.
     pub bytes: u32,
@@ -123,11 +123,11 @@ pub struct Second {
 /// Packets over one hop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Hop {
-    /// Packets that were sent into it, retransmissions apart.
+    /// Packets that were sent into it; retransmissions do not count.
     pub packets: u64,
-    /// Of these lost on the first try.
+    /// How many of these were lost on the first try.
     pub lost: u64,
-    /// Of the lost ones those that came as retransmissions.
+    /// How many of the lost ones came as retransmissions.
     pub restored: u64,
 }
 
@@ -139,7 +139,7 @@ impl Hop {
         self.restored += other.restored;
     }
 
-    /// How much was lost on the first try, percent.
+    /// Returns how much was lost on the first try, in percent.
     pub fn percent(&self) -> f64 {
         if self.packets == 0 { 0.0 } else { self.lost as f64 * 100.0 / self.packets as f64 }
     }
@@ -152,7 +152,7 @@ pub struct KeyframeRequest {
     pub at: Time,
     /// Why it was needed, in words.
     pub why: String,
-    /// How long after it a key frame began; `null`: none did.
+    /// How long after the request a key frame began; `null` if none did.
     pub answered: Option<Time>,
 }
 
@@ -177,7 +177,7 @@ pub struct Published {
     pub keyframes: u64,
     /// Key frames that were asked for.
     pub keyframe_requests: Vec<KeyframeRequest>,
-    /// What came, second by second of the call, from the second in which it was published on.
+    /// What came in each second of the call, from the one in which the track was published.
     pub seconds: Vec<Second>,
 }
 
@@ -226,7 +226,7 @@ pub struct Watched {
     pub shown: Span,
     /// When the receiver had paused it.
     pub paused: Vec<Span>,
-    /// How long after it was put into the slot the first picture was there or the first sound was sent.
+    /// How long after it was put into the slot the first picture was complete, or the first audio was sent.
     pub first_after: Option<Time>,
     /// Packets from the server to the receiver.
     pub hop: Hop,
@@ -234,7 +234,7 @@ pub struct Watched {
     pub missed_upstream: u64,
     /// When the picture stood still.
     pub freezes: Vec<Freeze>,
-    /// What went, second by second of the call, from the second in which it was put into the slot on.
+    /// What went in each second of the call, from the one in which the track was put into the slot.
     pub seconds: Vec<Second>,
 }
 

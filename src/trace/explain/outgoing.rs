@@ -9,9 +9,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::incoming::index_of;
 use super::time::Time;
 use crate::trace::facts::PacketFacts;
+use crate::trace::original::{first_index, index_of};
 
 /// After this long it is known what became of a packet, because nobody asks for it any more.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -168,7 +168,7 @@ impl Outgoing {
     /// Takes a packet that went, and returns whether it is no retransmission. `showing` is the number of what the slot shows
     /// without interruption.
     pub fn went(&mut self, at: Time, showing: usize, packet: &PacketFacts) -> bool {
-        let highest = self.highest.unwrap_or_else(|| u64::from(packet.sequence) + (1 << 16));
+        let highest = self.highest.unwrap_or_else(|| first_index(packet.sequence));
         let index = index_of(highest, packet.sequence);
         if packet.is_retransmission {
             if let Some(sent) = self.sent.get_mut(&index) {

@@ -15,10 +15,10 @@ pub struct Someone {
     pub left: Option<Time>,
     pub is_connected: bool,
     pub route: Option<Route>,
-    /// How they were reached; the last one goes on.
+    /// How they have been reached; the last of these goes on.
     pub routes: Vec<RouteSpan>,
     pub timeline: Vec<Entry>,
-    /// Tenths of seconds of the call in which reports of theirs came.
+    /// The tenths of seconds of the call in which reports of theirs came.
     pub heard: BTreeSet<u128>,
     /// Whether they left by saying so.
     pub said_goodbye: bool,
@@ -43,18 +43,18 @@ impl Someone {
         }
     }
 
-    /// Whether reports of theirs came well within that.
+    /// Returns whether reports of theirs came well within a stretch of time.
     pub fn was_heard(&self, from: Time, to: Time) -> bool {
         let (from, to) = (from.0.as_millis() / 100 + 1, to.0.as_millis() / 100);
         from < to && self.heard.range(from..to).next().is_some()
     }
 
-    /// Whether they had left by then, and said so.
+    /// Returns whether they had left by then, and had said so.
     pub fn had_left(&self, at: Time) -> bool {
         self.said_goodbye && self.left.is_some_and(|left| left <= at)
     }
 
-    /// Whether they could not be reached at some time within that.
+    /// Returns whether they could not be reached at some time within a stretch.
     pub fn was_cut_off(&self, from: Time, to: Time) -> bool {
         let last = self.routes.len().saturating_sub(1);
         self.routes.iter().enumerate().any(|(index, route)| {

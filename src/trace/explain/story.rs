@@ -1,4 +1,4 @@
-//! Story: takes facts one by one and comes to the explanation.
+//! Story: takes facts one by one, and comes to the explanation. What each fact means is told by topic, in the files below.
 
 mod packets;
 mod presence;
@@ -20,7 +20,7 @@ use crate::trace::format::Header;
 
 /// How many of the longest gaps are told.
 const GAPS_MAX: usize = 5;
-/// How often it is looked at what packets have become.
+/// How often the story looks at what has become of packets.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Packets of one source.
@@ -37,9 +37,9 @@ pub struct Story {
     tracks: Vec<Track>,
     streams: Vec<Stream>,
     watchings: Vec<Watching>,
-    /// What each slot shows now.
+    /// Which watching each slot, by person and MID, shows now.
     slots: BTreeMap<(usize, String), usize>,
-    /// Which watching each showing is of.
+    /// Which watching each showing belongs to. A showing is what a slot shows without interruption.
     showings: Vec<usize>,
     ticked: Time,
     server: Server,
@@ -52,7 +52,7 @@ impl FactSink for Story {
             self.ticked = at;
             self.tick(at);
         }
-        // A trace that names what it never told of is wrong; what it says of that is left out.
+        // A trace that names what it never told of is wrong. What it says of that is left out.
         let _ = self.take(at, fact);
     }
 }
@@ -115,9 +115,9 @@ impl Story {
 
     fn withheld(&mut self, at: Time, is_withheld: bool) {
         let (weight, text) = if is_withheld {
-            (Weight::Trouble, "the server's processor was full: some pictures were not forwarded")
+            (Weight::Trouble, "the server's processor was full: some video was not forwarded")
         } else {
-            (Weight::Notable, "the server had time again: all pictures were forwarded")
+            (Weight::Notable, "the server had time again: all video was forwarded")
         };
         for person in 0..self.people.len() {
             if self.people[person].left.is_none() {
@@ -132,14 +132,14 @@ impl Story {
         }
     }
 
-    /// A track in words, such as "Anna's camera".
+    /// Returns a track in words, such as "Anna's camera".
     fn name_of(&self, track: usize) -> Option<String> {
         let track = self.tracks.get(track)?;
         let owner = &self.people.get(track.person)?.name;
         Some(format!("{owner}'s {}", words::source(track.source)))
     }
 
-    /// A stream to somebody who was heard of, and what its slot shows.
+    /// Returns a stream to somebody, and what its slot shows. They said something of the stream, so they were heard.
     fn outgoing(&mut self, at: Time, stream: StreamNumber) -> Option<(Option<usize>, &mut Outgoing)> {
         let Some(Stream::Out { person, mid, outgoing }) = self.streams.get_mut(stream as usize) else {
             return None;

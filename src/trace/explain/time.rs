@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::trace::calendar::DateTime;
 
-/// A moment of the call, or a length of time; in JSON seconds.
+/// A moment of the call, or a length of time. In JSON it is a number of seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub Duration);
 
@@ -17,7 +17,7 @@ impl Time {
         self.0.as_secs_f64()
     }
 
-    /// From an earlier moment to this one.
+    /// Returns how long this moment is after an earlier one; zero if it is not later.
     pub fn since(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))
     }
@@ -25,7 +25,7 @@ impl Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Microseconds: finer than that nothing is meant, and a float would show its own errors.
+        // Nothing is meant finer than a microsecond, and more digits of a float would show its own errors.
         serializer.serialize_f64(self.0.as_micros() as f64 / 1e6)
     }
 }
@@ -52,12 +52,12 @@ pub struct Span {
 }
 
 impl Span {
-    /// How long it is.
+    /// Returns how long the stretch is.
     pub fn length(&self) -> Time {
         self.to.since(self.from)
     }
 
-    /// Whether a moment is in it.
+    /// Returns whether a moment is in the stretch.
     pub fn holds(&self, at: Time) -> bool {
         self.from <= at && at < self.to
     }

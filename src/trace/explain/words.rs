@@ -1,10 +1,10 @@
-//! Words for what facts name.
+//! Words for what facts name, as people say them. They are not the names that protocols have.
 
 use crate::core::command::Source;
 use crate::core::event::{ClosingReason, LeaveReason};
 use crate::trace::facts::{Carrier, Departure, Route};
 
-/// What a track shows.
+/// Returns what a track shows, as people say it.
 pub fn source(source: Source) -> &'static str {
     match source {
         Source::Microphone => "microphone",
@@ -31,7 +31,7 @@ pub fn route(route: &Route) -> String {
     }
 }
 
-/// Why somebody is gone.
+/// Returns why somebody is gone, in words that follow their name.
 pub fn departure(departure: Departure) -> &'static str {
     match departure {
         Departure::Left(LeaveReason::Left) => "left",
@@ -50,7 +50,7 @@ pub fn departure(departure: Departure) -> &'static str {
     }
 }
 
-/// So many of something.
+/// Returns a number and what is counted, in the singular or the plural.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     match number {
         1 => format!("1 {one}"),
@@ -63,7 +63,7 @@ pub fn packets(number: u64) -> String {
     count(number, "packet", "packets")
 }
 
-/// How many of the lost packets came again.
+/// Returns how many of the lost packets came again, in words.
 pub fn restored(lost: u64, restored: u64) -> String {
     match restored {
         0 => "not restored".to_owned(),

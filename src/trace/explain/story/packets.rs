@@ -88,7 +88,7 @@ impl Story {
         Some(())
     }
 
-    /// Looks at what packets have become.
+    /// Looks at what has become of packets that were sent long enough ago.
     pub(super) fn tick(&mut self, now: Time) {
         let mut found = Vec::new();
         for stream in &mut self.streams {

@@ -112,7 +112,7 @@ impl Story {
         }
     }
 
-    /// Somebody needs key frames of all that they watch.
+    /// Notes that somebody needs key frames of all the video that they watch.
     fn need_keyframes(&mut self, person: usize, reason: fn(String) -> Reason) -> Option<()> {
         let name = self.people.get(person)?.name.clone();
         let watched = self.slots.iter().filter(|((of, _), _)| *of == person).map(|(_, watching)| *watching);

@@ -107,7 +107,7 @@ impl Story {
         Some(())
     }
 
-    /// What a slot shows does not go on: what comes later is another showing.
+    /// Interrupts what a slot shows: what comes later belongs to another showing, and the time between is no freeze.
     fn interrupt(&mut self, at: Time, watching: usize) {
         let Some(state) = self.watchings.get_mut(watching) else { return };
         let ended = std::mem::replace(&mut state.showing, self.showings.len());
