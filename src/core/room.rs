@@ -4,6 +4,8 @@
 //! Everything that happens to a room comes through [`Room::handle`]; packets that came are forwarded by
 //! [`Room::flush`], once a batch. A panic in one participant's step ends that participant; the rest go on.
 
+mod fanout;
+mod feedback;
 mod media;
 mod membership;
 mod publish;
@@ -449,11 +451,11 @@ impl Room {
         if let Some(media) = &participant.media
             && !mutated!(FeedbackTimerDropped)
         {
-            at = earliest(at, media.deadline());
+            at = earliest(at, media.ingress.deadline());
             for publication in &participant.publications {
                 at = earliest(
                     at,
-                    self.publications[publication.0].keyframes.deadline(now, media.round_trip()),
+                    self.publications[publication.0].keyframes.deadline(now, media.egress.round_trip()),
                 );
             }
         }
