@@ -6,6 +6,8 @@
 
 mod commands;
 mod deadlines;
+mod fanout;
+mod feedback;
 mod keyframes;
 mod media;
 mod membership;

@@ -66,11 +66,11 @@ impl Room {
         if let Some(media) = &participant.media
             && !mutated!(FeedbackTimerDropped)
         {
-            at = earliest(at, media.deadline());
+            at = earliest(at, media.ingress.deadline());
             for publication in &participant.publications {
                 at = earliest(
                     at,
-                    self.publications[publication.0].keyframes.deadline(now, media.round_trip()),
+                    self.publications[publication.0].keyframes.deadline(now, media.egress.round_trip()),
                 );
             }
         }
