@@ -214,7 +214,7 @@ impl World {
                 "{fed} inputs, outputs without end"
             );
             match self.sfu.poll_output() {
-                Output::Timeout(at) => break at,
+                Output::Timeout(deadline) => break deadline.map(|deadline| deadline.at),
                 Output::Event { connection, event } => events.push((connection, event)),
                 Output::Dtls { session, request } => requests.push((session, request)),
                 Output::Transmit(transmit) => datagrams.push(checked(&self.heard, &transmit)),

@@ -23,7 +23,7 @@ use super::recordings::{Recording, RecordingOutput, Recordings};
 use super::room::{Room, RoomInput, unknown_participant};
 use super::settings::Settings;
 use super::stats::{RoomSnapshot, Snapshot};
-use super::timers::DeadlineHeap;
+use super::timers::{Deadline, DeadlineHeap, Timer};
 use super::totals::Totals;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::stun;
@@ -39,8 +39,8 @@ struct Entry {
     dirty: bool,
     /// Sound waits to be forwarded: it stands in `Sfu::sounding`.
     sounding: bool,
-    /// When it wants to be called.
-    deadline: Option<Instant>,
+    /// When it wants to be called, and why.
+    deadline: Option<Deadline>,
     /// Boxed, so that a room that is not recorded pays for a pointer.
     recording: Option<Box<Recording>>,
 }
@@ -186,7 +186,9 @@ impl Sfu {
         match self.outbox.datagrams.take_next() {
             Some(transmit) => Output::Transmit(transmit),
             None if media_waits => Output::Media(earliest),
-            None if mutated!(DeadlineSpins) => Output::Timeout(Some(now)),
+            None if mutated!(DeadlineSpins) => {
+                Output::Timeout(Some(Deadline { at: now, timer: Timer::Engine }))
+            }
             None => Output::Timeout(earliest),
         }
     }
@@ -217,7 +219,7 @@ impl Sfu {
                 self.dirty.push_back(room);
             }
             // Somebody who was forwarded to may want a key frame, at once.
-            if entry.deadline.is_some_and(|at| at <= self.now) {
+            if entry.deadline.is_some_and(|deadline| deadline.at <= self.now) {
                 left -= 1.min(left);
                 self.handle_room(room, RoomInput::Timeout, None);
             }

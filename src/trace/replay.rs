@@ -14,6 +14,7 @@ use crate::core::path::{Path, TrafficClass};
 use crate::core::record::{PathIndex, Record, RecordedInput, SentDatagram, sent_hash};
 use crate::core::recorder::Recorder;
 use crate::core::room::{Room, RoomInput};
+use crate::core::timers::Timer;
 
 /// One step of a replayed room, after it was taken.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Step<'a> {
     pub now: Instant,
     /// When the room wants to be called next, since it was made.
     pub deadline: Option<Duration>,
+    /// What for.
+    pub timer: Option<Timer>,
     outbox: &'a Outbox,
 }
 
@@ -260,7 +263,9 @@ impl Replayer {
             self.room.handle(now, room_input, &mut self.outbox);
             self.result.inputs += 1;
         }
-        let deadline = self.room.deadline().map(|at| at.saturating_duration_since(self.made));
+        let deadline = self.room.deadline();
+        let timer = deadline.map(|deadline| deadline.timer);
+        let deadline = deadline.map(|deadline| deadline.at.saturating_duration_since(self.made));
         self.recorder.note_outputs(&self.outbox, 0);
         self.recorder.take();
         self.scratch = scratch;
@@ -269,7 +274,8 @@ impl Replayer {
         self.came_by = path;
         let (number, at) = (self.step, self.at);
         let Self { room, outbox, .. } = self;
-        let step = Step { number, at, input, path, outputs: &outbox.outputs, room, now, deadline, outbox };
+        let outputs = &outbox.outputs;
+        let step = Step { number, at, input, path, outputs, room, now, deadline, timer, outbox };
         for observer in observers {
             observer.on_step(&step);
         }

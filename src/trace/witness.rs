@@ -21,6 +21,7 @@ use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
 use crate::core::record::RecordedInput;
 use crate::core::room::{PayloadForm, Room};
+use crate::core::timers::Timer;
 use crate::wire::red;
 use crate::wire::rtp::RtpHeader;
 
@@ -69,6 +70,8 @@ pub struct Witness<'s> {
     flushing: BTreeMap<TrackId, Duration>,
     /// The room's next deadline as it was named, and since when it is due.
     deadline: Option<(Duration, Duration)>,
+    /// What the room's next deadline is for.
+    timer: Option<Timer>,
     /// Whether pictures are left out for want of time.
     is_withheld: bool,
     own_networks: OwnNetworks,
@@ -98,6 +101,7 @@ impl<'s> Witness<'s> {
             pending: BTreeMap::new(),
             flushing: BTreeMap::new(),
             deadline: None,
+            timer: None,
             is_withheld: false,
             own_networks: OwnNetworks::default(),
         }
@@ -109,6 +113,22 @@ impl<'s> Witness<'s> {
 
     fn number(&self, key: ParticipantKey) -> Option<PersonNumber> {
         self.members.get(&key).map(|member| member.number)
+    }
+
+    /// Says why the room was woken, and whose time was up.
+    fn note_wake_up(&mut self, step: &Step<'_>) {
+        let fired = step.room.fired();
+        if let (RecordedInput::Timeout, Some(timer)) = (step.input, self.timer) {
+            self.tell(&Fact::Woken { timer, was_due: !fired.is_empty() });
+        }
+        for fired in fired {
+            let number = fired.member.and_then(|member| self.number(member));
+            let gives_up = matches!(fired.timer, Timer::Resume | Timer::MediaTimeout);
+            if let Some(number) = number.filter(|_| gives_up) {
+                self.tell(&Fact::TimedOut(number, fired.timer));
+            }
+        }
+        self.timer = step.timer;
     }
 
     fn note_input(&mut self, step: &Step<'_>) {
@@ -485,6 +505,7 @@ impl PlainObserver for Witness<'_> {
             // What is past when it is named is due from then on.
             self.deadline = step.deadline.map(|named| (named, named.max(step.at)));
         }
+        self.note_wake_up(step);
         if matches!(step.input, RecordedInput::Flush) {
             for (track, since) in std::mem::take(&mut self.pending) {
                 self.flushing.entry(track).or_insert(since);

@@ -517,8 +517,8 @@ impl World {
             let output = self.sfu.poll_output();
             self.outputs.extend(as_bytes(&output));
             match output {
-                Output::Timeout(at) => {
-                    self.deadline = at;
+                Output::Timeout(deadline) => {
+                    self.deadline = deadline.map(|deadline| deadline.at);
                     break;
                 }
                 Output::Event { connection, event } => {

@@ -377,9 +377,14 @@ impl IngressHalf {
         }
     }
 
-    /// When feedback wants to go out: [`IngressHalf::write_nacks`] and [`IngressHalf::write_feedback`].
-    pub fn deadline(&self) -> Option<Instant> {
-        earliest(self.nack_at, self.feedback.deadline())
+    /// When [`write_nacks`](Self::write_nacks) has something to write; `None` while nothing is missing.
+    pub fn nack_deadline(&self) -> Option<Instant> {
+        self.nack_at
+    }
+
+    /// When [`write_feedback`](Self::write_feedback) has something to write.
+    pub fn feedback_deadline(&self) -> Option<Instant> {
+        self.feedback.deadline()
     }
 
     /// Writes what is due of requests for lost packets. Gives the publications that have lost something for good.

@@ -17,8 +17,8 @@ use crate::core::transport::Transport;
 impl Room {
     pub(super) fn pending_of(&mut self, kind: Kind) -> &mut VecDeque<PublicationKey> {
         match kind {
-            Kind::Audio => &mut self.pending_sound,
-            Kind::Video => &mut self.pending_pictures,
+            Kind::Audio => &mut self.pending_audio,
+            Kind::Video => &mut self.pending_video,
         }
     }
 

@@ -77,6 +77,7 @@ impl Room {
         let Some(media) = &mut self.transports[on.0].media else { return };
         if let Some(round_trip) = media.egress.round_trip_of(now, block.last_sr, block.delay_since_last_sr) {
             media.egress.round_trip = Some(round_trip);
+            self.set_keyframe_timer(now, on);
         }
     }
 

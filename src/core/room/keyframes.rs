@@ -13,7 +13,8 @@ impl Room {
         let publication = &mut self.publications[key.0];
         if publication.kind() == Kind::Video && !mutated!(KeyframeRequestForgotten) {
             publication.keyframes.want();
-            let owner = publication.owner;
+            let (owner, on) = (publication.owner, publication.transport);
+            self.set_keyframe_timer(now, on);
             self.arm(now, Owner::Member(owner));
         }
     }

@@ -25,6 +25,7 @@ impl Room {
         let Transport { media, negotiated, published, .. } = transport;
         let Some(media) = media else { return };
         let received = media.ingress.receive(now, media.egress.round_trip(), bytes, negotiated, published);
+        transport.set_feedback();
         if !matches!(received, Received::Dropped) {
             transport.adopt_path(path);
         }
@@ -32,7 +33,13 @@ impl Room {
         let key = arrival.publication;
         let Some(publication) = self.publications.get_mut(key.0) else { return };
         let publication_kind = publication.kind();
-        let Arrived::Pending { first, codec_changed } = publication.arrive(now, &arrival) else { return };
+        let was_wanted = publication.keyframes.is_wanted();
+        let arrived = publication.arrive(now, &arrival);
+        // One that was waited for has perhaps come; or another encoding is forwarded now, which has to begin with one.
+        if was_wanted || publication.keyframes.is_wanted() {
+            self.set_keyframe_timer(now, on);
+        }
+        let Arrived::Pending { first, codec_changed } = arrived else { return };
         if first {
             self.pending_of(publication_kind).push_back(key);
         }

@@ -6,13 +6,16 @@ use std::time::Duration;
 use super::blame::{Case, judge};
 use super::incoming::{Arrival, Incoming};
 use super::keyframes::Reason;
-use super::model::{Entry, Explanation, Freeze, Gap, Hop, Person, RouteSpan, Server, Span, Time, Weight};
+use super::model::{
+    Entry, Explanation, Freeze, Gap, Hop, Person, RouteSpan, Server, Span, Time, Weight, WokenFor,
+};
 use super::outgoing::{Found, Outgoing, Stood};
 use super::timeline;
 use super::tracks::{Track, Watching};
 use super::words;
 use crate::core::command::Source;
 use crate::core::event::{LeaveReason, WaitingReason};
+use crate::core::timers::Timer;
 use crate::trace::facts::{
     Departure, Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
 };
@@ -41,6 +44,8 @@ pub struct Someone {
     heard: BTreeSet<u128>,
     /// They said goodbye.
     said_goodbye: bool,
+    /// The time-out that they were given up for.
+    timed_out: Option<Timer>,
 }
 
 /// Packets of one source.
@@ -62,6 +67,8 @@ pub struct Story {
     /// Which watching each showing is of.
     showings: Vec<usize>,
     ticked: Time,
+    /// How often the server was woken for what, and how often of these in vain.
+    woken: BTreeMap<Timer, (u64, u64)>,
     server: Server,
 }
 
@@ -93,6 +100,7 @@ impl Story {
                     timeline: Vec::new(),
                     heard: BTreeSet::new(),
                     said_goodbye: false,
+                    timed_out: None,
                 });
                 self.tell(at, self.people.len() - 1, "joined", Weight::Plain, "joined".to_owned());
             }
@@ -116,8 +124,9 @@ impl Story {
                 let someone = self.people.get_mut(person)?;
                 someone.left = Some(at);
                 someone.said_goodbye = *departure == Departure::Left(LeaveReason::Left);
+                let text = words::departure(*departure, someone.timed_out);
                 self.close_route(at, person);
-                self.tell(at, person, "left", Weight::Plain, words::departure(*departure).to_owned());
+                self.tell(at, person, "left", Weight::Plain, text.to_owned());
                 let mids = self.slots.keys().filter(|(of, _)| *of == person).cloned().collect::<Vec<_>>();
                 for key in mids {
                     self.hide(at, &key);
@@ -206,6 +215,14 @@ impl Story {
             Fact::Late(late) => {
                 let what = "the server was late for a deadline: it, or its machine, was busy".to_owned();
                 note_gap(&mut self.server.late, Gap { at, lasted: Time(*late), what });
+            }
+            Fact::Woken { timer, was_due } => {
+                let (times, in_vain) = self.woken.entry(*timer).or_default();
+                *times += 1;
+                *in_vain += u64::from(!was_due);
+            }
+            Fact::TimedOut(person, timer) => {
+                self.people.get_mut(*person as usize)?.timed_out = Some(*timer);
             }
             Fact::Withheld(is_withheld) => {
                 let (weight, text) = if *is_withheld {
@@ -499,6 +516,11 @@ impl Story {
             }
         }
         self.note(found);
+        let woken = self.woken.iter();
+        self.server.woken = woken
+            .map(|(timer, (times, in_vain))| WokenFor { what: timer.as_str(), times: *times, in_vain: *in_vain })
+            .collect();
+        self.server.woken.sort_by_key(|woken| std::cmp::Reverse(woken.times));
         let Self { people, tracks, watchings, server, .. } = self;
         let names: Vec<String> = people.iter().map(|someone| someone.name.clone()).collect();
         let mut participants: Vec<Person> = people.into_iter().map(|someone| someone.finish(end)).collect();

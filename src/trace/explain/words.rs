@@ -3,6 +3,7 @@
 use super::model::Hop;
 use crate::core::command::Source;
 use crate::core::event::{ClosingReason, LeaveReason};
+use crate::core::timers::Timer;
 use crate::trace::facts::{Carrier, Departure, Route};
 
 /// What a track shows.
@@ -32,9 +33,19 @@ pub fn route(route: &Route) -> String {
     }
 }
 
-/// Why somebody is gone.
-pub fn departure(departure: Departure) -> &'static str {
+/// Why somebody is gone, and which time-out it was due to, if to one.
+pub fn departure(departure: Departure, timed_out: Option<Timer>) -> &'static str {
     match departure {
+        Departure::Left(LeaveReason::Timeout) | Departure::Closed(ClosingReason::Expired)
+            if timed_out == Some(Timer::Resume) =>
+        {
+            "was removed: their signalling broke, and they were not back in time"
+        }
+        Departure::Left(LeaveReason::Timeout) | Departure::Closed(ClosingReason::Expired)
+            if timed_out == Some(Timer::MediaTimeout) =>
+        {
+            "was removed: no connectivity check of theirs came for too long"
+        }
         Departure::Left(LeaveReason::Left) => "left",
         Departure::Left(LeaveReason::Timeout) => "was not heard of for too long, and was removed",
         Departure::Left(LeaveReason::Removed) | Departure::Closed(ClosingReason::Removed) => {
