@@ -102,6 +102,7 @@ impl Recorder {
     }
 
     fn step(&mut self, now: Instant, input: RecordedInput<'_>) {
+        debug_assert!(now >= self.last, "a room's time never goes back");
         let after = now.saturating_duration_since(self.last);
         self.last = now.max(self.last);
         // 584 years.

@@ -337,6 +337,7 @@ impl Sfu {
             deadline: None,
             recording,
         });
+        debug_assert!(!self.rooms_by_id.contains_key(id), "two rooms never have one id");
         self.rooms_by_id.insert(id.clone(), key);
         debug!(room = %id, "room made");
         Ok(key)
@@ -434,6 +435,15 @@ impl Sfu {
             if let Some(recording) = entry.recording.take() {
                 self.recordings.end(recording);
             }
+            debug_assert_eq!(
+                self.rooms_by_id.get(entry.room.id()),
+                Some(&key),
+                "a room is found by its own id"
+            );
+            debug_assert!(
+                entry.members.is_empty() && entry.handshakes.is_empty(),
+                "a room ends when all are gone"
+            );
             self.rooms_by_id.remove(entry.room.id());
             self.deadlines.set(key, None);
             self.dirty.retain(|other| *other != key);

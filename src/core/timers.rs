@@ -93,7 +93,9 @@ pub fn coalesce(epoch: Instant, now: Instant, at: Instant) -> Instant {
 
 fn on_grid(epoch: Instant, at: Instant) -> Instant {
     let beyond = at.saturating_duration_since(epoch).as_nanos() % GRID.as_nanos();
-    if beyond == 0 { at } else { at + (GRID - Duration::from_nanos(beyond as u64)) }
+    let next = if beyond == 0 { at } else { at + (GRID - Duration::from_nanos(beyond as u64)) };
+    debug_assert!(at <= next && next < at + GRID, "the grid's next moment is within one step");
+    next
 }
 
 /// Returns the earlier of two deadlines.
@@ -168,6 +170,7 @@ impl Deadlines {
                 next = Some(Deadline { at, timer });
             }
         }
+        debug_assert_eq!(next.is_none(), self.is_empty(), "whoever waits for something names a deadline");
         next
     }
 
@@ -209,6 +212,7 @@ impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
                 self.heap.push(Reverse((deadline.at, key)));
             }
         }
+        debug_assert!(self.armed.len() <= self.heap.len(), "each armed deadline has its entry in the heap");
     }
 
     /// Returns the earliest deadline of all.
@@ -228,7 +232,11 @@ impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
             return None;
         }
         let Reverse((_, key)) = self.heap.pop()?;
-        self.armed.remove(&key);
+        let armed = self.armed.remove(&key);
+        debug_assert!(
+            armed.is_some_and(|deadline| deadline.at <= now),
+            "only what is armed and due is taken"
+        );
         if mutated!(TimerDropped)
             && let Some(Reverse((at, beside))) = self.heap.peek()
             && *at <= now

@@ -179,6 +179,7 @@ impl Transport {
             let unused = self.paths.iter().position(|path| Some(*path) != self.path)?;
             return Some(self.paths.remove(unused));
         }
+        debug_assert!(self.path.is_some_and(|path| self.paths.iter().any(|known| same_remote(known, &path))));
         None
     }
 

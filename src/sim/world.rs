@@ -10,6 +10,7 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;

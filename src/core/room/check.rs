@@ -19,7 +19,8 @@ impl Room {
     pub(super) fn check(&self) {
         let from = self.checked.get();
         self.checked.set(from.wrapping_add(1));
-        let turn = |places: usize| (0..places.min(AT_ONCE)).map(move |place| (from * AT_ONCE + place) % places);
+        let turn =
+            |places: usize| (0..places.min(AT_ONCE)).map(move |place| (from * AT_ONCE + place) % places);
         for place in turn(self.order.len()) {
             self.check_member(self.order[place]);
         }
@@ -33,7 +34,11 @@ impl Room {
 
     /// One member: everything of theirs exists and answers to them.
     fn check_member(&self, key: ParticipantKey) {
-        assert!(self.participants.contains(key.0), "the order of joining names member {}, who is gone", key.0);
+        assert!(
+            self.participants.contains(key.0),
+            "the order of joining names member {}, who is gone",
+            key.0
+        );
         let participant = &self.participants[key.0];
         assert_eq!(
             self.by_id.get(&participant.id),
@@ -46,7 +51,12 @@ impl Room {
         }
         for publication in &participant.publications {
             let owner = self.publications.get(publication.0).map(|publication| publication.owner);
-            assert_eq!(owner, Some(key), "member {} lists a publication that is gone or somebody else's", key.0);
+            assert_eq!(
+                owner,
+                Some(key),
+                "member {} lists a publication that is gone or somebody else's",
+                key.0
+            );
         }
         self.check_slots(key, participant);
         self.check_timers(Owner::Member(key));
@@ -61,7 +71,12 @@ impl Room {
                 key.0
             );
             let by_ssrc = self.transports[slot.transport.0].slot_by_ssrc.get(&slot.ssrc);
-            assert_eq!(by_ssrc, Some(&index), "slot_by_ssrc does not lead to slot {index} of member {}", key.0);
+            assert_eq!(
+                by_ssrc,
+                Some(&index),
+                "slot_by_ssrc does not lead to slot {index} of member {}",
+                key.0
+            );
             let Some(shown) = slot.shown else { continue };
             let publication = self.publications.get(shown.publication.0);
             let publication = publication.filter(|publication| publication.track == shown.track);
@@ -88,7 +103,12 @@ impl Room {
 
     /// A transport is its owner's, and so is everything that comes in on it.
     fn check_transport(&self, owner: ParticipantKey, key: TransportKey, participant: &Participant) {
-        assert!(self.transports.contains(key.0), "member {} lists transport {}, which is gone", owner.0, key.0);
+        assert!(
+            self.transports.contains(key.0),
+            "member {} lists transport {}, which is gone",
+            owner.0,
+            key.0
+        );
         let transport = &self.transports[key.0];
         assert_eq!(transport.owner, Some(owner), "transport {} does not know its owner", key.0);
         for section in transport.published.values() {
@@ -125,7 +145,11 @@ impl Room {
         assert_eq!(self.by_id.len(), self.participants.len(), "by_id is not complete");
         assert_eq!(self.by_track.len(), self.publications.len(), "by_track is not complete");
         for key in &self.slot_maps {
-            assert!(self.participants.contains(key.0), "member {}, who is gone, is to be told a slot map", key.0);
+            assert!(
+                self.participants.contains(key.0),
+                "member {}, who is gone, is to be told a slot map",
+                key.0
+            );
         }
         for owner in self.timers.keys() {
             let lives = match owner {
@@ -157,6 +181,9 @@ impl Room {
         }
         let pending = self.pending_audio.contains(&key) || self.pending_video.contains(&key);
         // It may be listed without packets: those of a track that is muted are not forwarded any more.
-        assert!(pending || !publication.has_pending(), "{track} has packets to be forwarded, and nobody will do it");
+        assert!(
+            pending || !publication.has_pending(),
+            "{track} has packets to be forwarded, and nobody will do it"
+        );
     }
 }

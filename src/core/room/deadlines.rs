@@ -116,11 +116,13 @@ impl Room {
     /// Sets when a publisher on that transport is asked for a key frame. To be called when one is wanted or has come, and
     /// when the round trip changes, by which repeated requests are spaced.
     pub(super) fn set_keyframe_timer(&mut self, now: Instant, on: TransportKey) {
-        let Some(media) = self.transports.get(on.0).and_then(|transport| transport.media.as_ref()) else { return };
+        let Some(media) = self.transports.get(on.0).and_then(|transport| transport.media.as_ref()) else {
+            return;
+        };
         let round_trip = media.egress.round_trip();
-        let at = self.published_on(on).fold(None, |at, key| {
-            earliest(at, self.publications[key.0].keyframes.deadline(now, round_trip))
-        });
+        let at = self
+            .published_on(on)
+            .fold(None, |at, key| earliest(at, self.publications[key.0].keyframes.deadline(now, round_trip)));
         if !mutated!(FeedbackTimerDropped) {
             self.transports[on.0].deadlines.set(Timer::Keyframe, at);
         }
@@ -137,9 +139,7 @@ impl Room {
         let transports = participant.transports.iter();
         let last_check = transports.filter_map(|key| self.transports[key.0].last_check).max();
         let (resume, media) = match (participant.lifeline, participant.signalling) {
-            (Lifeline::Media, _) => {
-                (None, Some(last_check.unwrap_or(participant.joined_at) + media_timeout))
-            }
+            (Lifeline::Media, _) => (None, Some(last_check.unwrap_or(participant.joined_at) + media_timeout)),
             (Lifeline::Signalling, Signalling::Connected) => (None, None),
             (Lifeline::Signalling, Signalling::Lost { since }) => {
                 // Not at once if the path had been dead for longer: a change of networks breaks both at a time.

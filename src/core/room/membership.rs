@@ -65,7 +65,8 @@ impl Room {
             return;
         }
         let rng = Rng::new(admission.entropy);
-        let mut participant = Participant::new(now, self.settings.epoch, rng, join.name, join.auto_subscribe, join.lifeline);
+        let mut participant =
+            Participant::new(now, self.settings.epoch, rng, join.name, join.auto_subscribe, join.lifeline);
         let id = participant.id;
         if self.by_id.contains_key(&id) {
             let refusal = Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again");
@@ -94,7 +95,8 @@ impl Room {
         self.by_id.insert(id, key);
         outbox.outputs.push(RoomOutput::Admitted(key));
         if let Some(session) = session {
-            let transport = Transport::new(now, self.settings.epoch, Some(key), None, admission.candidates, session);
+            let transport =
+                Transport::new(now, self.settings.epoch, Some(key), None, admission.candidates, session);
             self.insert_transport(transport, outbox);
         }
         let joined = self.joined(key);
@@ -222,6 +224,7 @@ impl Room {
                 publication.remove_viewers(|viewer| viewer.participant == key);
             }
         }
+        debug_assert!(participant.publications.is_empty(), "whoever leaves has unpublished everything");
         self.by_id.remove(&participant.id);
         self.order.retain(|other| *other != key);
         self.slot_maps.retain(|other| *other != key);

@@ -72,6 +72,7 @@ impl Room {
         let codec = section
             .zip(publication.codec())
             .and_then(|(section, codec)| negotiated.codec_for(section, codec));
+        debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
         slot.set_withheld(is_left_out(self.withheld, publication, participant.id));
         if let Some(subscription) = participant.subscriptions.get_mut(&track) {

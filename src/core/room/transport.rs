@@ -56,7 +56,8 @@ impl Room {
         }
         let mut rng = Rng::new(admission.entropy);
         let session = Session::new(now, &self.tag, &self.settings.certificate, &mut rng);
-        let transport = Transport::new(now, self.settings.epoch, owner, Some(rng), admission.candidates, session);
+        let transport =
+            Transport::new(now, self.settings.epoch, owner, Some(rng), admission.candidates, session);
         let key = self.insert_transport(transport, outbox);
         self.step_on(now, key, outbox, |room, outbox| room.carry_out_effects(now, key, None, outbox));
         Some(key)
@@ -69,6 +70,7 @@ impl Room {
         if self.transports.len() == places {
             self.transports.reserve_exact((places / 4).max(2));
         }
+        debug_assert!(transport.owner.is_none_or(|owner| self.participants.contains(owner.0)));
         let (owner, ufrag) = (transport.owner, transport.session().ufrag().to_owned());
         let key = TransportKey(self.transports.insert(transport));
         if let Some(participant) = owner.and_then(|owner| self.participants.get_mut(owner.0)) {
@@ -139,6 +141,10 @@ impl Room {
     /// Forgets a transport and everything that leads to it.
     pub(super) fn drop_transport(&mut self, key: TransportKey, outbox: &mut Outbox) {
         let transport = self.transports.remove(key.0);
+        debug_assert!(
+            self.publications.iter().all(|(_, publication)| publication.transport != key),
+            "what came in on a transport is unpublished before it ends"
+        );
         outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget));
         for ufrag in transport.ufrags.into_iter().filter(|_| !mutated!(UfragLeaked)) {
             outbox.outputs.push(RoomOutput::UnbindUfrag(ufrag));

@@ -518,7 +518,11 @@ impl Story {
         self.note(found);
         let woken = self.woken.iter();
         self.server.woken = woken
-            .map(|(timer, (times, in_vain))| WokenFor { what: timer.as_str(), times: *times, in_vain: *in_vain })
+            .map(|(timer, (times, in_vain))| WokenFor {
+                what: timer.as_str(),
+                times: *times,
+                in_vain: *in_vain,
+            })
             .collect();
         self.server.woken.sort_by_key(|woken| std::cmp::Reverse(woken.times));
         let Self { people, tracks, watchings, server, .. } = self;
