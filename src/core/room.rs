@@ -2,7 +2,7 @@
 //! rooms share nothing, so that one can be recorded, replayed or placed alone.
 //!
 //! Everything that happens to a room comes through [`Room::handle`]; packets that came are forwarded by
-//! [`Room::flush`], once a batch. A panic in one participant's step ends that participant; the rest go on.
+//! [`Room::forward_share`], once a batch. A panic in one participant's step ends that participant; the rest go on.
 
 mod fanout;
 mod feedback;
@@ -181,7 +181,7 @@ impl Room {
         self.timers.earliest()
     }
 
-    /// Whether there is anything for [`flush`](Self::flush) to forward.
+    /// Whether there is anything for [`forward_share`](Self::forward_share) to forward.
     pub fn has_pending(&self) -> bool {
         self.has_sound_pending() || !self.pending_pictures.is_empty()
     }
@@ -453,10 +453,8 @@ impl Room {
         {
             at = earliest(at, media.ingress.deadline());
             for publication in &participant.publications {
-                at = earliest(
-                    at,
-                    self.publications[publication.0].keyframes.deadline(now, media.egress.round_trip()),
-                );
+                let publication = &self.publications[publication.0];
+                at = earliest(at, publication.keyframe_deadline(now, media.egress.round_trip()));
             }
         }
         self.timers.set(Timer::Participant(key), at);

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::Room;
 use super::fanout::class_of;
-use super::media::follow;
-use crate::core::ids::{ParticipantKey, Ssrc};
+use super::media::adopt_path;
+use crate::core::ids::{ParticipantKey, PublicationKey, Ssrc};
 use crate::core::media::rtcp::{self, LostSequences, ReportBlock, RtcpItem};
 use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
@@ -30,7 +30,7 @@ impl Room {
         let Some(length) = participant.media.as_mut().and_then(|media| media.ingress.open_rtcp(bytes)) else {
             return;
         };
-        follow(&mut participant.path, path);
+        adopt_path(&mut participant.path, path);
         let Some(compound) = bytes.get(..length) else { return };
         rtcp::parse(compound, &mut |item| self.take_feedback(now, from, item, outbox));
     }
@@ -48,13 +48,20 @@ impl Room {
                 let slot = &mut participant.slots[index];
                 slot.counters.keyframe_requests += 1;
                 if let Some(shown) = slot.shown.filter(|_| !slot.withheld) {
-                    self.want_keyframe(now, shown.publication);
+                    self.want_keyframe_for(now, shown.publication, from, index);
                 }
             }
-            RtcpItem::TransportFeedback { .. }
-            | RtcpItem::Remb { .. }
-            | RtcpItem::Bye { .. }
-            | RtcpItem::Other => {}
+            RtcpItem::TransportFeedback { bytes } => {
+                if let Some(media) = &mut self.participants[from.0].media {
+                    media.egress.on_transport_feedback(bytes);
+                }
+            }
+            RtcpItem::Remb { bitrate_bps } => {
+                if let Some(media) = &mut self.participants[from.0].media {
+                    media.egress.on_remb(bitrate_bps);
+                }
+            }
+            RtcpItem::Bye { .. } | RtcpItem::Other => {}
         }
     }
 
@@ -88,7 +95,21 @@ impl Room {
         }
     }
 
-    /// Answers a NACK from the track's cache (RFC 4588).
+    /// Somebody who watches a track in one of their slots needs a key frame of what they are shown.
+    fn want_keyframe_for(
+        &mut self,
+        now: Instant,
+        key: PublicationKey,
+        participant: ParticipantKey,
+        slot: usize,
+    ) {
+        let publication = &mut self.publications[key.0];
+        publication.want_keyframe_for(participant, slot);
+        let owner = publication.owner;
+        self.arm(now, owner);
+    }
+
+    /// Answers a NACK (RFC 4588) from the cache of the encoding that each lost packet was of.
     fn retransmit(
         &mut self,
         now: Instant,
@@ -112,7 +133,8 @@ impl Room {
                 continue;
             }
             let Some(codec) = publication.codec else { continue };
-            let Some(packet) = publication.fresh_packet(now, index) else { continue };
+            let Some(encoding) = publication.encoding(stretch.encoding) else { continue };
+            let Some(packet) = encoding.fresh_packet(now, index) else { continue };
             if !slot.may_repeat(now, sequence) {
                 continue;
             }

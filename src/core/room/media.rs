@@ -6,12 +6,11 @@ use std::time::Instant;
 use tracing::{debug, trace, warn};
 
 use super::Room;
-use crate::core::forward::publication::{Arrived, Publication};
 use crate::core::ids::{ParticipantKey, Ssrc};
 use crate::core::input::SrtpProfile;
 use crate::core::media::egress::EgressHalf;
 use crate::core::media::halves::MediaHalves;
-use crate::core::media::ingress::{IngressHalf, Received};
+use crate::core::media::ingress::IngressHalf;
 use crate::core::media::srtp;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::participant::Participant;
@@ -93,25 +92,26 @@ impl Room {
     ) {
         let Participant { media, negotiated, published, path: own_path, .. } = &mut self.participants[from.0];
         let Some(media) = media else { return };
-        let received = media.ingress.receive(now, media.egress.round_trip(), bytes, negotiated, published);
-        if !matches!(received, Received::Dropped) {
-            follow(own_path, path);
-        }
-        let Received::Media(arrival) = received else { return };
-        let key = arrival.publication;
+        let round_trip = media.egress.round_trip();
+        let Ok(received) = media.ingress.receive(now, round_trip, bytes, negotiated, published) else {
+            return;
+        };
+        adopt_path(own_path, path);
+        let Some(packet) = received else { return };
+        let key = packet.publication;
         let Some(publication) = self.publications.get_mut(key.0) else { return };
-        let publication_kind = publication.kind();
-        let Arrived::Pending { first, codec_changed } = publication.arrive(now, &arrival) else { return };
-        if first {
-            self.pending_of(publication_kind).push_back(key);
+        let kind = publication.kind();
+        let placement = publication.arrive(now, &packet);
+        if placement.begins_to_wait {
+            self.pending_of(kind).push_back(key);
         }
-        if codec_changed {
+        if placement.codec_changed {
             self.codec_changed(now, key, outbox);
         }
         // More than the cache holds can come at once, when what was lost in an outage is repaired.
-        if self.publications.get(key.0).is_some_and(Publication::is_brimful) {
+        if placement.is_brimful {
             let mut all = usize::MAX;
-            self.forward(now, key, &mut all, outbox, &mut None);
+            self.forward_track(now, key, &mut all, outbox, None);
         }
     }
 
@@ -148,7 +148,7 @@ impl Room {
 }
 
 /// Where the newest authentic packet came from is where ours go. Once consent has lapsed, only a check brings it back.
-pub(super) fn follow(own: &mut Option<Path>, path: Path) {
+pub(super) fn adopt_path(own: &mut Option<Path>, path: Path) {
     if let Some(own) = own {
         *own = path;
     }

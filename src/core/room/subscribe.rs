@@ -7,8 +7,8 @@ use super::Room;
 use super::reports::VIDEO_INTERVAL;
 use crate::core::command::{Kind, Source};
 use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
-use crate::core::forward::publication::{Publication, Viewer};
 use crate::core::forward::slot::Slot;
+use crate::core::forward::{backlog::Viewer, publication::Publication};
 use crate::core::ids::{ParticipantId, ParticipantKey, PublicationKey, TrackId};
 use crate::core::input::Withheld;
 use crate::core::mutation::mutated;
@@ -182,7 +182,7 @@ impl Room {
         if kind == Kind::Video {
             participant.report_by(now + VIDEO_INTERVAL);
         }
-        self.publications[publication_key.0].viewers.push(Viewer { participant: key, slot: index });
+        self.publications[publication_key.0].add_viewer(key, index);
         self.arm(now, key);
         self.want_keyframe(now, publication_key);
     }
@@ -250,7 +250,8 @@ impl Room {
     pub(super) fn codec_changed(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         let Some(codec) = self.publications[key.0].codec() else { return };
         let track = self.publications[key.0].track;
-        for viewer in self.publications[key.0].viewers.clone() {
+        let viewers: Vec<Viewer> = self.publications[key.0].viewers().copied().collect();
+        for viewer in viewers {
             self.settle_totals(viewer.participant);
             let participant = &mut self.participants[viewer.participant.0];
             let slot = &mut participant.slots[viewer.slot];
@@ -399,8 +400,8 @@ impl Room {
     /// Somebody needs a key frame of that track.
     pub(super) fn want_keyframe(&mut self, now: Instant, key: PublicationKey) {
         let publication = &mut self.publications[key.0];
-        if publication.kind() == Kind::Video && !mutated!(KeyframeRequestForgotten) {
-            publication.keyframes.want();
+        if publication.kind() == Kind::Video {
+            publication.want_keyframes();
             let owner = publication.owner;
             self.arm(now, owner);
         }

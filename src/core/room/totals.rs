@@ -24,11 +24,11 @@ impl Room {
         for slot in slots {
             let codec = slot.codec_last.map(Codec::name);
             let class = StreamClass { direction: Direction::Out, kind: slot.kind, codec, transport };
-            self.totals.note_stream(class, slot.counters, &mut slot.noted);
+            self.totals.note_stream(class, slot.counters, &mut slot.reported);
         }
         for publication_key in publications {
             let Some(publication) = self.publications.get_mut(publication_key.0) else { continue };
-            let mut counted: StreamCounters = publication.counters;
+            let mut counted: StreamCounters = publication.counters();
             let streams = media.iter().flat_map(|media| media.ingress.streams());
             for (_, stream) in streams.filter(|(_, stream)| stream.publication == *publication_key) {
                 counted.lost += stream.counters.lost;
@@ -37,12 +37,12 @@ impl Room {
             }
             let codec = publication.codec().map(Codec::name);
             let class = StreamClass { direction: Direction::In, kind: publication.kind(), codec, transport };
-            self.totals.note_stream(class, counted, &mut publication.noted);
+            self.totals.note_stream(class, counted, &mut publication.reported);
         }
         if let Some(media) = media {
             let ingress = &mut media.ingress;
-            self.totals.unusable += ingress.dropped.saturating_sub(ingress.dropped_noted);
-            ingress.dropped_noted = ingress.dropped;
+            self.totals.unusable += ingress.dropped.saturating_sub(ingress.dropped_reported);
+            ingress.dropped_reported = ingress.dropped;
         }
     }
 }
