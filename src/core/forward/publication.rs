@@ -12,7 +12,9 @@ use super::encoding::{Encoding, SourceReport};
 use super::munger::Stretch;
 use crate::core::command::{Kind, Source};
 use crate::core::event::TrackInfo;
-use crate::core::ids::{EncodingIndex, Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId};
+use crate::core::ids::{
+    EncodingIndex, Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportKey,
+};
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
@@ -35,6 +37,8 @@ pub struct Publication {
     pub owner: ParticipantKey,
     /// The public id of its owner.
     pub owner_id: ParticipantId,
+    /// The transport that it comes in on.
+    pub transport: TransportKey,
     /// The section that it comes by.
     pub mid: Mid,
     /// What the track shows.
@@ -73,6 +77,7 @@ impl Publication {
         key: PublicationKey,
         owner: ParticipantKey,
         owner_id: ParticipantId,
+        transport: TransportKey,
         mid: Mid,
         source: Source,
         muted: bool,
@@ -83,6 +88,7 @@ impl Publication {
             key,
             owner,
             owner_id,
+            transport,
             mid,
             source,
             muted,
@@ -280,6 +286,15 @@ impl Publication {
     pub fn remove_viewers(&mut self, is_gone: impl Fn(&Viewer) -> bool) {
         for encoding in &mut self.encodings {
             encoding.backlog.remove_viewers(&is_gone);
+        }
+    }
+
+    /// One of a participant's slots is gone, which did not show this track. Those behind it have moved up.
+    pub fn on_slot_removed(&mut self, participant: ParticipantKey, slot: usize) {
+        let viewers = self.encodings.iter_mut().flat_map(|encoding| encoding.backlog.viewers_mut());
+        for viewer in viewers.filter(|viewer| viewer.participant == participant) {
+            debug_assert_ne!(viewer.slot, slot, "whoever showed it there was removed first");
+            viewer.slot -= usize::from(viewer.slot > slot);
         }
     }
 
@@ -490,6 +505,7 @@ mod tests {
             key,
             ParticipantKey(0),
             ParticipantId(1),
+            TransportKey(0),
             mid,
             Source::Camera,
             false,

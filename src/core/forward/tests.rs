@@ -8,6 +8,7 @@ use super::slot::Slot;
 use crate::core::command::{Kind, Source};
 use crate::core::ids::{
     EncodingIndex, Mid, ParticipantId, ParticipantKey, PayloadType, PublicationKey, Ssrc, TrackId,
+    TransportKey,
 };
 use crate::core::input::SrtpProfile;
 use crate::core::media::cache::AGE_MAX;
@@ -58,9 +59,9 @@ impl Simulcast {
     fn new() -> Self {
         let now = Instant::now();
         let (key, mid) = (PublicationKey(0), Mid::from("0"));
-        let (owner, id) = (ParticipantKey(9), ParticipantId(9));
+        let (owner, id, transport) = (ParticipantKey(9), ParticipantId(9), TransportKey(0));
         let mut publication =
-            Publication::new(TrackId(1), key, owner, id, mid, Source::Camera, false, Some(VP8));
+            Publication::new(TrackId(1), key, owner, id, transport, mid, Source::Camera, false, Some(VP8));
         let mut watching = Vec::new();
         for number in 0..SIZES {
             let section = NegotiatedSection {
@@ -71,8 +72,8 @@ impl Simulcast {
                 ingress: None,
                 egress: Some((Ssrc(100), Some(Ssrc(101)))),
             };
-            let mut slot =
-                Slot::new(now, &section, 0, &mut Rng::new([number as u8; 32])).expect("it receives");
+            let mut slot = Slot::new(now, TransportKey(0), &section, 0, &mut Rng::new([number as u8; 32]))
+                .expect("it receives");
             slot.assign(now, TrackId(1), key, Some(VP8));
             slot.announced = true;
             publication.add_viewer(ParticipantKey(number), 0);

@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::Room;
+use super::{Owner, Room};
 use crate::core::command::Kind;
 use crate::core::forward::backlog::Run;
 use crate::core::ids::{EncodingIndex, PublicationKey};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::output::MediaSink;
-use crate::core::participant::Participant;
 use crate::core::path::TrafficClass;
+use crate::core::transport::Transport;
 
 impl Room {
     pub(super) fn pending_of(&mut self, kind: Kind) -> &mut VecDeque<PublicationKey> {
@@ -78,7 +78,7 @@ impl Room {
         })) {
             // The run was not ended: it still says whose it is.
             let Some((_, Run { participant, .. })) = self.publications[key.0].next_run() else { break };
-            self.end_after_panic(now, participant, outbox);
+            self.end_after_panic(now, Owner::Member(participant), outbox);
             // Whoever was removed is no longer in the list, and may have been the publisher of the track.
             if !self.publications.contains(key.0) {
                 return;
@@ -86,7 +86,7 @@ impl Room {
         }
         if wanted {
             let owner = self.publications[key.0].owner;
-            self.arm(now, owner);
+            self.arm(now, Owner::Member(owner));
         }
     }
 
@@ -101,12 +101,11 @@ impl Room {
     ) -> bool {
         let publication = &self.publications[key.0];
         let Some(participant) = self.participants.get_mut(run.participant.0) else { return false };
-        let Participant { slots, media, path, .. } = participant;
-        let (Some(slot), Some(media), Some(path), Some(codec)) =
-            (slots.get_mut(run.slot), media, *path, publication.codec)
-        else {
+        let Some(slot) = participant.slots.get_mut(run.slot) else { return false };
+        let Some(Transport { media, path, .. }) = self.transports.get_mut(slot.transport.0) else {
             return false;
         };
+        let (Some(media), Some(path), Some(codec)) = (media, *path, publication.codec) else { return false };
         let (Some(encoding), Some(stretch)) = (publication.encoding(index), publication.stretch(index))
         else {
             return false;

@@ -5,59 +5,57 @@ use std::time::Instant;
 
 use super::Room;
 use super::fanout::class_of;
-use super::media::adopt_path;
-use crate::core::ids::{ParticipantKey, PublicationKey, Ssrc};
+use crate::core::ids::{ParticipantKey, Ssrc, TransportKey};
 use crate::core::media::rtcp::{self, LostSequences, ReportBlock, RtcpItem};
 use crate::core::outbox::Outbox;
-use crate::core::participant::Participant;
 use crate::core::path::Path;
+use crate::core::transport::Transport;
 
 /// How many packets follow from one report of lost ones: what a receiver can miss in a second at 8 Mbit/s. Who could not
 /// be reached for longer asks for more, the oldest first, which are not sent any more.
 const RETRANSMISSIONS_MAX: usize = 256;
 
 impl Room {
-    /// An RTCP packet from a participant; walk: called by `Room::handle_datagram`.
+    /// An RTCP packet came on a transport; walk: called by `Room::handle_datagram`.
     pub(super) fn handle_rtcp(
         &mut self,
         now: Instant,
-        from: ParticipantKey,
+        on: TransportKey,
         path: Path,
         bytes: &mut [u8],
         outbox: &mut Outbox,
     ) {
-        let participant = &mut self.participants[from.0];
-        let Some(length) = participant.media.as_mut().and_then(|media| media.ingress.open_rtcp(bytes)) else {
+        let transport = &mut self.transports[on.0];
+        let Some(length) = transport.media.as_mut().and_then(|media| media.ingress.open_rtcp(bytes)) else {
             return;
         };
-        adopt_path(&mut participant.path, path);
+        transport.adopt_path(path);
         let Some(compound) = bytes.get(..length) else { return };
-        rtcp::parse(compound, &mut |item| self.take_feedback(now, from, item, outbox));
+        rtcp::parse(compound, &mut |item| self.take_feedback(now, on, item, outbox));
     }
 
-    fn take_feedback(&mut self, now: Instant, from: ParticipantKey, item: RtcpItem<'_>, outbox: &mut Outbox) {
+    fn take_feedback(&mut self, now: Instant, on: TransportKey, item: RtcpItem<'_>, outbox: &mut Outbox) {
         match item {
             RtcpItem::SenderReport { ssrc, ntp, rtp_timestamp, .. } => {
-                self.take_sender_report(now, from, ssrc, ntp, rtp_timestamp);
+                self.take_sender_report(now, on, ssrc, ntp, rtp_timestamp);
             }
-            RtcpItem::ReportBlock { block, .. } => self.take_report_block(now, from, &block),
-            RtcpItem::Nack { media, lost } => self.retransmit(now, from, media, lost, outbox),
+            RtcpItem::ReportBlock { block, .. } => self.take_report_block(now, on, &block),
+            RtcpItem::Nack { media, lost } => self.retransmit(now, on, media, lost, outbox),
             RtcpItem::Pli { media } | RtcpItem::Fir { media, .. } => {
-                let participant = &mut self.participants[from.0];
-                let Some(&index) = participant.slot_by_ssrc.get(&media) else { return };
-                let slot = &mut participant.slots[index];
+                let Some(viewer) = self.viewer_of_stream(on, media) else { return };
+                let slot = &mut self.participants[viewer.0.0].slots[viewer.1];
                 slot.counters.keyframe_requests += 1;
                 if let Some(shown) = slot.shown.filter(|_| !slot.withheld) {
-                    self.want_keyframe_for(now, shown.publication, from, index);
+                    self.want_keyframe_for(now, shown.publication, viewer);
                 }
             }
             RtcpItem::TransportFeedback { bytes } => {
-                if let Some(media) = &mut self.participants[from.0].media {
+                if let Some(media) = &mut self.transports[on.0].media {
                     media.egress.on_transport_feedback(bytes);
                 }
             }
             RtcpItem::Remb { bitrate_bps } => {
-                if let Some(media) = &mut self.participants[from.0].media {
+                if let Some(media) = &mut self.transports[on.0].media {
                     media.egress.on_remb(bitrate_bps);
                 }
             }
@@ -65,62 +63,52 @@ impl Room {
         }
     }
 
-    fn take_sender_report(
-        &mut self,
-        now: Instant,
-        from: ParticipantKey,
-        ssrc: Ssrc,
-        ntp: u64,
-        timestamp: u32,
-    ) {
+    fn take_sender_report(&mut self, now: Instant, on: TransportKey, ssrc: Ssrc, ntp: u64, timestamp: u32) {
         let our_ntp = self.ntp(now);
-        let participant = &mut self.participants[from.0];
-        let Some(stream) = participant.media.as_mut().and_then(|media| media.ingress.stream_mut(ssrc)) else {
+        let transport = &mut self.transports[on.0];
+        let Some(stream) = transport.media.as_mut().and_then(|media| media.ingress.stream_mut(ssrc)) else {
             return;
         };
         stream.statistics.on_sender_report(now, ntp);
-        participant.clock_offset.get_or_insert(our_ntp.wrapping_sub(ntp));
+        if let Some(owner) = transport.owner.and_then(|owner| self.participants.get_mut(owner.0)) {
+            owner.clock_offset.get_or_insert(our_ntp.wrapping_sub(ntp));
+        }
         if let Some(publication) = self.publications.get_mut(stream.publication.0) {
             publication.on_sender_report(now, ssrc, ntp, timestamp);
         }
     }
 
-    fn take_report_block(&mut self, now: Instant, from: ParticipantKey, block: &ReportBlock) {
-        let participant = &mut self.participants[from.0];
-        let Some(&index) = participant.slot_by_ssrc.get(&block.ssrc) else { return };
-        participant.slots[index].counters.lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
-        let Some(media) = &mut participant.media else { return };
+    fn take_report_block(&mut self, now: Instant, on: TransportKey, block: &ReportBlock) {
+        let Some((participant, slot)) = self.viewer_of_stream(on, block.ssrc) else { return };
+        let slot = &mut self.participants[participant.0].slots[slot];
+        slot.counters.lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
+        let Some(media) = &mut self.transports[on.0].media else { return };
         if let Some(round_trip) = media.egress.round_trip_of(now, block.last_sr, block.delay_since_last_sr) {
             media.egress.round_trip = Some(round_trip);
         }
     }
 
-    /// Somebody who watches a track in one of their slots needs a key frame of what they are shown.
-    fn want_keyframe_for(
-        &mut self,
-        now: Instant,
-        key: PublicationKey,
-        participant: ParticipantKey,
-        slot: usize,
-    ) {
-        let publication = &mut self.publications[key.0];
-        publication.want_keyframe_for(participant, slot);
-        let owner = publication.owner;
-        self.arm(now, owner);
+    /// Returns to whom one of our streams on that transport goes, and in which of their slots.
+    fn viewer_of_stream(&self, on: TransportKey, ssrc: Ssrc) -> Option<(ParticipantKey, usize)> {
+        let transport = &self.transports[on.0];
+        let (owner, index) = (transport.owner?, *transport.slot_by_ssrc.get(&ssrc)?);
+        let has_slot = index < self.participants.get(owner.0)?.slots.len();
+        has_slot.then_some((owner, index))
     }
 
     /// Answers a NACK (RFC 4588) from the cache of the encoding that each lost packet was of.
     fn retransmit(
         &mut self,
         now: Instant,
-        key: ParticipantKey,
+        on: TransportKey,
         ssrc: Ssrc,
         lost: LostSequences<'_>,
         outbox: &mut Outbox,
     ) {
-        let Participant { slots, slot_by_ssrc, media, path, .. } = &mut self.participants[key.0];
+        let Transport { owner, slot_by_ssrc, media, path, .. } = &mut self.transports[on.0];
         let (Some(&index), Some(media), Some(path)) = (slot_by_ssrc.get(&ssrc), media, *path) else { return };
-        let slot = &mut slots[index];
+        let Some(owner) = owner.and_then(|owner| self.participants.get_mut(owner.0)) else { return };
+        let slot = &mut owner.slots[index];
         let mut repeated = 0;
         for sequence in lost {
             if repeated == RETRANSMISSIONS_MAX {

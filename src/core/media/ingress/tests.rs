@@ -45,7 +45,7 @@ impl Incoming {
         let (receiver, _) = contexts(profile, &keys, false).expect("keys");
         let (_, client) = contexts(profile, &keys, true).expect("keys");
         Self {
-            half: IngressHalf::new(receiver, sender, Ssrc(1), now),
+            half: IngressHalf::new(receiver, Ssrc(1), now),
             client,
             negotiated: answer.negotiated,
             published: [(Mid::from("1"), section)].into(),
