@@ -220,7 +220,7 @@ impl World {
                 Output::Transmit(transmit) => datagrams.push(checked(&self.heard, &transmit)),
                 Output::Media(_) => {
                     let mut media = Datagrams::default();
-                    self.sfu.forward(&mut media);
+                    self.sfu.forward_share(&mut media);
                     while let Some(transmit) = media.take_next() {
                         datagrams.push(checked(&self.heard, &transmit));
                     }

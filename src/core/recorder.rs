@@ -63,8 +63,8 @@ impl Recorder {
     }
 
     /// Notes that the room is about to forward what came.
-    pub fn note_flush(&mut self, now: Instant) {
-        self.step(now, RecordedInput::Flush);
+    pub fn note_share(&mut self, now: Instant) {
+        self.step(now, RecordedInput::Share);
     }
 
     /// Notes what a step led to: all that the outbox holds but datagrams, and the datagrams from the `first` on.

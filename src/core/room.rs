@@ -2,7 +2,7 @@
 //! rooms share nothing, so that one can be recorded, replayed or placed alone.
 //!
 //! Everything that happens to a room comes through [`Room::handle`]; packets that came are forwarded by
-//! [`Room::flush`], once a batch. A panic in one participant's step ends that participant; the rest go on.
+//! [`Room::forward_share`], once a batch. A panic in one participant's step ends that participant; the rest go on.
 
 mod check;
 mod commands;
@@ -32,7 +32,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use slab::Slab;
 use tracing::error;
 
@@ -116,9 +115,9 @@ pub struct Room {
     transports: Slab<Transport>,
     publications: Slab<Publication>,
     by_track: BTreeMap<TrackId, PublicationKey>,
-    /// Publications of sound with packets to be forwarded, in the order of their first packet.
+    /// Publications of audio with packets to be forwarded, in the order of their first packet.
     pending_audio: VecDeque<PublicationKey>,
-    /// Such of pictures.
+    /// The same for video.
     pending_video: VecDeque<PublicationKey>,
     /// Participants who are to be told a new slot map.
     slot_maps: Vec<ParticipantKey>,
@@ -205,13 +204,13 @@ impl Room {
         self.timers.earliest()
     }
 
-    /// Whether there is anything for [`flush`](Self::flush) to forward.
+    /// Whether there is anything for [`forward_share`](Self::forward_share) to forward.
     pub fn has_pending(&self) -> bool {
-        self.has_sound_pending() || !self.pending_video.is_empty()
+        self.has_audio_pending() || !self.pending_video.is_empty()
     }
 
-    /// Whether there is sound for it.
-    pub fn has_sound_pending(&self) -> bool {
+    /// Whether there is audio for it to forward.
+    pub fn has_audio_pending(&self) -> bool {
         !self.pending_audio.is_empty()
     }
 

@@ -245,7 +245,7 @@ impl EventLoop {
     fn forward(&mut self, now: Instant) {
         if std::mem::take(&mut self.media_waits) {
             let Self { sfu, udp, turn, connections, scratch, .. } = self;
-            sfu.forward(&mut Egress::new(now, udp, turn, connections, scratch));
+            sfu.forward_share(&mut Egress::new(now, udp, turn, connections, scratch));
             self.write_all(now);
         }
     }

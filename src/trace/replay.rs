@@ -251,13 +251,13 @@ impl Replayer {
             RecordedInput::Dtls(on, event) => RoomInput::Dtls(*on, event.clone().into_owned()),
             RecordedInput::Remove(id) => RoomInput::Remove(*id),
             RecordedInput::Close(reason) => RoomInput::Close(*reason),
-            RecordedInput::Timeout | RecordedInput::Flush => RoomInput::Timeout,
+            RecordedInput::Timeout | RecordedInput::Share => RoomInput::Timeout,
             RecordedInput::Withhold(withheld) => RoomInput::Withhold(*withheld),
         };
         // The same in the same order as the `Sfu` does it, the look at the next deadline included.
-        if matches!(input, RecordedInput::Flush) {
-            self.recorder.note_flush(now);
-            self.room.flush(now, &mut self.outbox, None);
+        if matches!(input, RecordedInput::Share) {
+            self.recorder.note_share(now);
+            self.room.forward_share(now, &mut self.outbox, None);
         } else {
             self.recorder.note_input(now, &room_input);
             self.room.handle(now, room_input, &mut self.outbox);

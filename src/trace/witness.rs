@@ -506,7 +506,7 @@ impl PlainObserver for Witness<'_> {
             self.deadline = step.deadline.map(|named| (named, named.max(step.at)));
         }
         self.note_wake_up(step);
-        if matches!(step.input, RecordedInput::Flush) {
+        if matches!(step.input, RecordedInput::Share) {
             for (track, since) in std::mem::take(&mut self.pending) {
                 self.flushing.entry(track).or_insert(since);
             }

@@ -204,7 +204,8 @@ impl Hall {
     fn settle(&mut self) {
         loop {
             while self.room.has_pending() {
-                self.room.forward_share(self.now, &mut self.outbox, None);
+                let Self { room, outbox, now, .. } = self;
+                outbox.with_sink(|outbox, sink| room.forward_share(*now, outbox, sink));
             }
             let outputs = std::mem::take(&mut self.outbox.outputs);
             let mut busy = !outputs.is_empty();

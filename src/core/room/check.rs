@@ -81,7 +81,7 @@ impl Room {
             let publication = self.publications.get(shown.publication.0);
             let publication = publication.filter(|publication| publication.track == shown.track);
             assert!(publication.is_some(), "slot {index} of member {} shows a track that is gone", key.0);
-            let mut viewers = publication.iter().flat_map(|publication| &publication.viewers);
+            let mut viewers = publication.iter().flat_map(|publication| publication.viewers());
             assert!(
                 viewers.any(|viewer| viewer.participant == key && viewer.slot == index),
                 "slot {index} of member {} shows {}, which does not list it as a viewer",
@@ -168,7 +168,9 @@ impl Room {
         let owner = self.participants.get(publication.owner.0);
         let lists = owner.is_some_and(|owner| owner.publications.contains(&key));
         assert!(lists, "the owner of {track} is gone, or does not list it");
-        for viewer in &publication.viewers {
+        #[cfg(debug_assertions)]
+        publication.check();
+        for viewer in publication.viewers() {
             let participant = self.participants.get(viewer.participant.0);
             let slot = participant.and_then(|participant| participant.slots.get(viewer.slot));
             let shown = slot.and_then(|slot| slot.shown);

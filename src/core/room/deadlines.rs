@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Owner, Room};
 use crate::core::command::Lifeline;
 use crate::core::event::{ClosingReason, Event, LeaveReason};
-use crate::core::ids::{ParticipantKey, TransportKey};
+use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Signalling;
@@ -120,9 +120,8 @@ impl Room {
             return;
         };
         let round_trip = media.egress.round_trip();
-        let at = self
-            .published_on(on)
-            .fold(None, |at, key| earliest(at, self.publications[key.0].keyframes.deadline(now, round_trip)));
+        let deadline = |key: PublicationKey| self.publications[key.0].keyframe_deadline(now, round_trip);
+        let at = self.published_on(on).map(deadline).fold(None, earliest);
         if !mutated!(FeedbackTimerDropped) {
             self.transports[on.0].deadlines.set(Timer::Keyframe, at);
         }

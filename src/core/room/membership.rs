@@ -9,7 +9,7 @@ use crate::core::command::{Join, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
-use crate::core::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, TrackId};
+use crate::core::ids::{ParticipantKey, PublicationKey, RequestId, TrackId};
 use crate::core::input::Admission;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
@@ -210,7 +210,7 @@ impl Room {
         reason: LeaveReason,
         outbox: &mut Outbox,
     ) {
-        self.settle_totals(key);
+        self.collect_counters(key);
         self.totals.note_leaving(reason);
         let publications: Vec<PublicationKey> = self.participants[key.0].publications.clone();
         for publication in publications {

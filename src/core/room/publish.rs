@@ -219,7 +219,7 @@ impl Room {
 
     /// Ends a track: its slots are free, and everyone is told.
     pub(super) fn unpublish(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
-        self.settle_totals(self.publications[key.0].owner);
+        self.collect_counters(self.publications[key.0].owner);
         let publication = self.publications.remove(key.0);
         self.by_track.remove(&publication.track);
         self.pending_audio.retain(|other| *other != key);
@@ -234,7 +234,7 @@ impl Room {
         self.set_keyframe_timer(now, publication.transport);
         let removed = Event::TrackRemoved(publication.track, publication.owner_id);
         self.tell_others(publication.owner, &removed, outbox);
-        for viewer in publication.viewers {
+        for viewer in publication.viewers() {
             if let Some(participant) = self.participants.get_mut(viewer.participant.0) {
                 participant.slots[viewer.slot].release();
             }

@@ -86,7 +86,7 @@ impl Room {
         let Some(transport) = self.transports.get(key.0) else { return };
         let owner = transport.owner;
         if let Some(owner) = owner {
-            self.settle_totals(owner);
+            self.collect_counters(owner);
             let published = self.participants[owner.0].publications.iter().copied();
             let here: Vec<PublicationKey> =
                 published.filter(|publication| self.publications[publication.0].transport == key).collect();
@@ -131,9 +131,7 @@ impl Room {
             }
             for shown in slots.iter().filter_map(|slot| slot.shown) {
                 let Some(publication) = self.publications.get_mut(shown.publication.0) else { continue };
-                for viewer in publication.viewers.iter_mut().filter(|viewer| viewer.participant == owner) {
-                    viewer.slot -= usize::from(viewer.slot > index);
-                }
+                publication.on_slot_removed(owner, index);
             }
         }
     }

@@ -103,7 +103,7 @@ impl World<'_> {
                     datagrams += self.datagrams_leave();
                 }
                 Output::Media(_) => {
-                    self.sfu.forward(&mut self.media);
+                    self.sfu.forward_share(&mut self.media);
                     datagrams += self.datagrams_leave();
                 }
             }
