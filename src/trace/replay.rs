@@ -257,7 +257,8 @@ impl Replayer {
         // The same in the same order as the `Sfu` does it, the look at the next deadline included.
         if matches!(input, RecordedInput::Share) {
             self.recorder.note_share(now);
-            self.room.forward_share(now, &mut self.outbox, None);
+            let room = &mut self.room;
+            self.outbox.with_sink(|outbox, sink| room.forward_share(now, outbox, sink));
         } else {
             self.recorder.note_input(now, &room_input);
             self.room.handle(now, room_input, &mut self.outbox);
