@@ -219,7 +219,7 @@ impl Crowd {
                     answer = Some(Answer::read(&sdp).expect("a whole answer"));
                 }
                 Output::Event { event: Event::Refused(_, refusal), .. } => panic!("refused: {refusal:?}"),
-                Output::Media(_) => self.sfu.forward(&mut self.media),
+                Output::Media(_) => self.sfu.forward_share(&mut self.media),
                 _ => {}
             }
         }
@@ -336,7 +336,7 @@ impl Crowd {
                     on_transmit(&transmit);
                 }
                 Output::Media(_) => {
-                    self.sfu.forward(&mut self.media);
+                    self.sfu.forward_share(&mut self.media);
                     while let Some(transmit) = self.media.take_next() {
                         drained.packets += 1;
                         drained.bytes += transmit.bytes.len() as u64;

@@ -214,13 +214,13 @@ impl World {
                 "{fed} inputs, outputs without end"
             );
             match self.sfu.poll_output() {
-                Output::Timeout(at) => break at,
+                Output::Timeout(deadline) => break deadline.map(|deadline| deadline.at),
                 Output::Event { connection, event } => events.push((connection, event)),
                 Output::Dtls { session, request } => requests.push((session, request)),
                 Output::Transmit(transmit) => datagrams.push(checked(&self.heard, &transmit)),
                 Output::Media(_) => {
                     let mut media = Datagrams::default();
-                    self.sfu.forward(&mut media);
+                    self.sfu.forward_share(&mut media);
                     while let Some(transmit) = media.take_next() {
                         datagrams.push(checked(&self.heard, &transmit));
                     }

@@ -31,6 +31,7 @@ use super::ws::Close;
 use super::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel, ShellConfig, clock, token};
 use crate::core::input::AdminCommand;
 use crate::core::path::Transport;
+use crate::core::timers::Deadline;
 use crate::core::{Input, Output, Settings, Sfu};
 
 /// Readiness events taken from the kernel at a time.
@@ -64,7 +65,7 @@ pub struct EventLoop {
     pub(super) fed: bool,
     /// Whether the core has media to forward.
     media_waits: bool,
-    core_deadline: Option<Instant>,
+    core_deadline: Option<Deadline>,
     pub(super) udp: Udp,
     udp_readable: bool,
     udp_blocked: bool,
@@ -244,7 +245,7 @@ impl EventLoop {
     fn forward(&mut self, now: Instant) {
         if std::mem::take(&mut self.media_waits) {
             let Self { sfu, udp, turn, connections, scratch, .. } = self;
-            sfu.forward(&mut Egress::new(now, udp, turn, connections, scratch));
+            sfu.forward_share(&mut Egress::new(now, udp, turn, connections, scratch));
             self.write_all(now);
         }
     }
@@ -267,7 +268,7 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         [
-            self.core_deadline,
+            self.core_deadline.map(|deadline| deadline.at),
             self.handshakes.next_deadline(),
             self.connections.next_deadline(now),
             self.turn.next_deadline(),
@@ -406,7 +407,9 @@ impl EventLoop {
         self.turn.run_deadlines(now);
         self.certificates.run_deadline(now, clock::unix());
         self.handshakes.run_deadlines(now, &mut self.dtls_events);
-        if self.core_deadline.is_some_and(|at| at <= now) {
+        if let Some(deadline) = self.core_deadline.filter(|deadline| deadline.at <= now) {
+            let late = now.saturating_duration_since(deadline.at);
+            trace!(woken_for = deadline.timer.as_str(), ?late, "a deadline of the core");
             self.feed(now, Input::Timeout);
         }
     }
@@ -426,13 +429,13 @@ impl EventLoop {
                         let Self { turn, udp, connections, scratch, .. } = self;
                         Egress::new(now, udp, turn, connections, scratch).transmit(&transmit);
                     }
-                    Output::Media(at) => {
-                        self.core_deadline = at;
+                    Output::Media(deadline) => {
+                        self.core_deadline = deadline;
                         self.media_waits = true;
                         break;
                     }
-                    Output::Timeout(at) => {
-                        self.core_deadline = at;
+                    Output::Timeout(deadline) => {
+                        self.core_deadline = deadline;
                         break;
                     }
                 }

@@ -35,6 +35,11 @@ impl KeyframeRequests {
         self.wanted = true;
     }
 
+    /// Whether somebody waits for a key frame.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     /// The publisher sent something.
     pub fn on_packet(&mut self, now: Instant, starts_keyframe: bool) {
         self.last_packet = Some(now);

@@ -70,9 +70,9 @@ enum Stream {
     Retransmission { of: Ssrc },
 }
 
-/// A media packet that came in, opened.
+/// A media packet that a client has sent, opened.
 #[derive(Debug)]
-pub struct Arrival<'a> {
+pub struct MediaPacket<'a> {
     /// Its stream; of a retransmission, the original's.
     pub ssrc: Ssrc,
     /// What it belongs to.
@@ -97,16 +97,9 @@ pub struct Arrival<'a> {
     pub payload: &'a [u8],
 }
 
-/// What an incoming datagram was.
-#[derive(Debug)]
-pub enum Received<'a> {
-    /// Media, to be forwarded.
-    Media(Arrival<'a>),
-    /// Authentic, and nothing to be forwarded.
-    Nothing,
-    /// Not authentic, a replay, or not understood.
-    Dropped,
-}
+/// A packet that is not authentic, a replay, or not understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unusable;
 
 /// One participant's media.
 #[derive(Debug)]
@@ -122,8 +115,8 @@ pub struct IngressHalf {
     lost: Vec<u16>,
     /// Packets that could not be opened or placed.
     pub dropped: u64,
-    /// As far as the totals know.
-    pub dropped_noted: u64,
+    /// `dropped` as last added to the room's totals.
+    pub dropped_reported: u64,
 }
 
 impl IngressHalf {
@@ -138,11 +131,12 @@ impl IngressHalf {
             nack_at: None,
             lost: Vec::new(),
             dropped: 0,
-            dropped_noted: 0,
+            dropped_reported: 0,
         }
     }
 
-    /// Opens an RTP packet and finds out what it is; walk: called by `Room::handle_rtp`.
+    /// Opens an RTP packet and finds out what it belongs to. Returns `Ok(None)` if it is authentic and there is nothing in
+    /// it to be forwarded. `round_trip` is the newest one to the client. Walk: called by `Room::handle_rtp`.
     pub fn receive<'a>(
         &mut self,
         now: Instant,
@@ -150,8 +144,8 @@ impl IngressHalf {
         bytes: &'a mut [u8],
         negotiated: &Negotiated,
         published: &PublishedSections,
-    ) -> Received<'a> {
-        let Ok(header) = RtpHeader::parse(bytes) else { return self.drop_one() };
+    ) -> Result<Option<MediaPacket<'a>>, Unusable> {
+        let Ok(header) = RtpHeader::parse(bytes) else { return Err(self.drop_one()) };
         let opened = match self.receiver.open_rtp(bytes, header.header_len, header.sequence, header.ssrc) {
             Ok(opened) => opened,
             Err(error) => {
@@ -160,10 +154,10 @@ impl IngressHalf {
                 {
                     stream.counters.dropped += 1;
                 }
-                return self.drop_one();
+                return Err(self.drop_one());
             }
         };
-        let Some(packet) = bytes.get(..opened.len) else { return self.drop_one() };
+        let Some(packet) = bytes.get(..opened.len) else { return Err(self.drop_one()) };
         if let Some(sequence) = negotiated
             .extensions
             .transport_cc
@@ -172,21 +166,21 @@ impl IngressHalf {
         {
             self.feedback.on_packet(now, u16::from_be_bytes(sequence));
         }
-        let Some(payload_kind) = negotiated.payload(header.payload_type) else { return self.drop_one() };
+        let Some(payload_kind) = negotiated.payload(header.payload_type) else { return Err(self.drop_one()) };
         let ssrc = Ssrc(header.ssrc);
         if !self.streams.contains_key(&ssrc)
             && !self.learn(ssrc, &header, packet, payload_kind, negotiated, published)
         {
-            return self.drop_one();
+            return Err(self.drop_one());
         }
-        let Ok(payload) = header.payload(packet) else { return self.drop_one() };
+        let Ok(payload) = header.payload(packet) else { return Err(self.drop_one()) };
         let extensions = PassedExtensions::read(&header, packet, &negotiated.extensions);
-        self.place(now, round_trip, ssrc, &header, opened.index, payload_kind, extensions, payload)
+        Ok(self.place(now, round_trip, ssrc, &header, opened.index, payload_kind, extensions, payload))
     }
 
-    fn drop_one<'a>(&mut self) -> Received<'a> {
+    fn drop_one(&mut self) -> Unusable {
         self.dropped += 1;
-        Received::Dropped
+        Unusable
     }
 
     #[expect(clippy::too_many_arguments, reason = "a packet's parts, taken apart once by the only caller")]
@@ -200,24 +194,24 @@ impl IngressHalf {
         payload_kind: Payload,
         extensions: PassedExtensions,
         payload: &'a [u8],
-    ) -> Received<'a> {
+    ) -> Option<MediaPacket<'a>> {
         let (ssrc, recovered, payload) = match self.streams.get(&ssrc) {
             Some(Stream::Retransmission { of }) => {
                 // Without an original inside, it only probes for bandwidth.
                 if payload.len() <= ORIGINAL_SEQUENCE_BYTES {
-                    return Received::Nothing;
+                    return None;
                 }
                 let (original, payload) = payload.split_at(ORIGINAL_SEQUENCE_BYTES);
                 (*of, Some(u16::from_be_bytes([original[0], original[1]])), payload)
             }
             _ => (ssrc, None, payload),
         };
-        let Some(Stream::Media(stream)) = self.streams.get_mut(&ssrc) else { return Received::Nothing };
+        let Some(Stream::Media(stream)) = self.streams.get_mut(&ssrc) else { return None };
         let (codec, redundant) = match (payload_kind, recovered) {
             (Payload::Media(codec), None) => (codec, false),
             (Payload::Redundant(codec), None) => (codec, true),
             (Payload::Retransmission(codec), Some(_)) => (codec, false),
-            _ => return Received::Nothing,
+            _ => return None,
         };
         let index = match recovered {
             None => {
@@ -231,7 +225,7 @@ impl IngressHalf {
                 stream.counters.retransmitted += 1;
                 match nearest_index(stream.highest, sequence) {
                     Some(index) => index,
-                    None => return Received::Nothing,
+                    None => return None,
                 }
             }
         };
@@ -243,7 +237,7 @@ impl IngressHalf {
             }
             self.nack_at = earliest(self.nack_at, nack.deadline());
         }
-        Received::Media(Arrival {
+        Some(MediaPacket {
             ssrc,
             publication: stream.publication,
             rank: stream.rank,
@@ -378,18 +372,24 @@ impl IngressHalf {
         }
     }
 
-    /// When feedback wants to go out: [`IngressHalf::write_nacks`] and [`IngressHalf::write_feedback`].
-    pub fn deadline(&self) -> Option<Instant> {
-        earliest(self.nack_at, self.feedback.deadline())
+    /// When [`write_nacks`](Self::write_nacks) has something to write; `None` while nothing is missing.
+    pub fn nack_deadline(&self) -> Option<Instant> {
+        self.nack_at
     }
 
-    /// Writes what is due of requests for lost packets. Gives the publications that have lost something for good.
+    /// When [`write_feedback`](Self::write_feedback) has something to write.
+    pub fn feedback_deadline(&self) -> Option<Instant> {
+        self.feedback.deadline()
+    }
+
+    /// Writes what is due of requests for lost packets. Returns the streams, with their publications,
+    /// that have lost something for good.
     pub fn write_nacks(
         &mut self,
         now: Instant,
         round_trip: Duration,
         out: &mut Vec<u8>,
-    ) -> Vec<PublicationKey> {
+    ) -> Vec<(PublicationKey, Ssrc)> {
         let mut given_up = Vec::new();
         if self.nack_at.is_none_or(|at| at > now) {
             return given_up;
@@ -405,7 +405,7 @@ impl IngressHalf {
                 RtcpWriter::new(out).nack(self.rtcp_ssrc, *ssrc, &self.lost);
             }
             if nack.take_given_up() {
-                given_up.push(stream.publication);
+                given_up.push((stream.publication, *ssrc));
             }
             self.nack_at = earliest(self.nack_at, nack.deadline());
         }

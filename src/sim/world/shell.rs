@@ -65,7 +65,7 @@ impl World<'_> {
         self.digest.update(&self.now.to_be_bytes());
         let deadline = loop {
             match self.sfu.poll_output() {
-                Output::Timeout(at) => break at,
+                Output::Timeout(deadline) => break deadline,
                 Output::Event { connection, event } => {
                     self.digest.update(format!("{connection:?} {event:?}").as_bytes());
                     // The oracle hears of it in its place among the datagrams.
@@ -102,7 +102,7 @@ impl World<'_> {
                     datagrams += self.datagrams_leave();
                 }
                 Output::Media(_) => {
-                    self.sfu.forward(&mut self.media);
+                    self.sfu.forward_share(&mut self.media);
                     datagrams += self.datagrams_leave();
                 }
             }
@@ -111,7 +111,7 @@ impl World<'_> {
         if datagrams > fed * (OUTPUTS_PER_INPUT_MAX + 2 * people) {
             self.oracle.complain(self.now, format!("{fed} inputs made {datagrams} datagrams"));
         }
-        self.note_deadline(deadline.map(|at| at.saturating_duration_since(self.base)));
+        self.note_deadline(deadline.map(|deadline| deadline.at.saturating_duration_since(self.base)));
         for one in taken {
             match one {
                 Taken::Event(connection, event) => self.tell(connection, event),
