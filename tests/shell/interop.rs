@@ -4,18 +4,17 @@
 //! `tests/run` makes the Python environment under `target/aiortc`; Debian's package `coturn` has the other. What is missing
 //! is not checked, unless `CI` is set.
 
-mod shell_support;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use shell_support::people::Person;
-use shell_support::turn::Login;
-use shell_support::{PATIENCE, Server, config};
 use strait::net::{RecordConfig, RelayedNetwork, ShellConfig, TurnConfig};
+
+use crate::support::people::Person;
+use crate::support::turn::Login;
+use crate::support::{PATIENCE, Server, config};
 
 /// The Python with aiortc.
 fn python() -> Option<PathBuf> {

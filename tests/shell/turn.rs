@@ -1,22 +1,21 @@
 //! The embedded TURN server through the whole shell: who may use it, what it relays, and above all what it does not.
 
-mod shell_support;
-
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shell_support::people::Person;
-use shell_support::relayed::{RelayedEndpoint, heard};
-use shell_support::turn::{Answer, FICTITIOUS_PEER, Login, Relayed, TurnClient};
-use shell_support::{PATIENCE, Server, config, connect};
 use strait::net::{RelayedNetwork, ShellConfig, TurnConfig};
 use strait::signal::native::IceServer;
 use tungstenite::Message;
 use turn_server_proto::types::stun::attribute::ErrorCode;
 use turn_server_proto::types::stun::message::BINDING;
+
+use crate::support::people::Person;
+use crate::support::relayed::{RelayedEndpoint, heard};
+use crate::support::turn::{Answer, FICTITIOUS_PEER, Login, Relayed, TurnClient};
+use crate::support::{PATIENCE, Server, config, connect};
 
 /// A peer that sends everything back; the tests' own.
 const ECHO: &str = "192.0.2.9:3480";
