@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use strait::net::{RecordConfig, RelayedNetwork, ShellConfig, TurnConfig};
 
+use crate::program::strait;
 use crate::support::people::Person;
 use crate::support::turn::Login;
 use crate::support::{PATIENCE, Server, config};
@@ -111,12 +112,7 @@ fn aiortc_publishes_by_whip_and_decodes_by_whep_and_players_open_the_tracks_of_t
     };
     let [trace] = &files(&folder)[..] else { panic!("{:?}", files(&folder)) };
     let media = folder.join("media");
-    let replay = Command::new(env!("CARGO_BIN_EXE_strait"))
-        .arg("replay")
-        .arg(trace)
-        .arg("--media")
-        .arg(&media)
-        .output();
+    let replay = strait(&["replay"]).arg(trace).arg("--media").arg(&media).output();
     let replay = replay.expect("it runs");
     assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
     let tracks = files(&media);

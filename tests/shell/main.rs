@@ -8,6 +8,9 @@ mod call;
 mod interop;
 mod metrics;
 mod one_port;
+#[path = "../binary/program.rs"]
+#[allow(dead_code, reason = "tests/binary uses the rest")]
+mod program;
 mod serving;
 mod support;
 mod turn;

@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
+
+use super::program::strait;
 
 /// What a run of the program left behind.
 #[derive(Debug)]
@@ -14,22 +16,8 @@ struct Ran {
     stderr: String,
 }
 
-/// The program, with none of this process's `STRAIT_` variables.
-fn strait(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_strait"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("STRAIT_") {
-            command.env_remove(name);
-        }
-    }
-    // What it keeps, it keeps away from the user's own.
-    command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
-    command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
-    command
-}
-
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
-    let output = strait(arguments, variables).output().expect("the program starts");
+    let output = strait(arguments).envs(variables.iter().copied()).output().expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
@@ -62,17 +50,6 @@ impl TemporaryFile {
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// A server that is stopped after the test.
-#[derive(Debug)]
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -238,14 +215,14 @@ fn a_certificate_that_cannot_be_used_is_one_line_that_names_it() {
 #[test]
 fn start_up_prints_the_address_to_open_and_who_can_join() {
     for arguments in [&["--listen", "0.0.0.0:0"][..], &["serve", "--listen", "0.0.0.0:0"]] {
-        let mut child = strait(arguments, &[]).stdout(Stdio::piped()).spawn().expect("the program starts");
-        let stdout = child.stdout.take().expect("its output");
-        let _server = Server(child);
-        let greeting: Vec<String> = BufReader::new(stdout)
+        let mut child = strait(arguments).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let greeting: Vec<String> = BufReader::new(child.stdout.take().expect("its output"))
             .lines()
             .map_while(Result::ok)
             .take_while(|line| !line.contains("Ctrl-C"))
             .collect();
+        child.kill().expect("killed");
+        child.wait().expect("ended");
         let greeting = greeting.join("\n");
         assert!(greeting.contains(&format!("Strait {}", env!("CARGO_PKG_VERSION"))), "{greeting}");
         assert!(greeting.contains("http://localhost:") && !greeting.contains("localhost:0"), "{greeting}");
