@@ -106,14 +106,14 @@ fn two_rooms_of_four_join_and_lose_nothing() {
     assert_eq!(figures["joins"]["offerToReady"]["count"], 8);
     assert_eq!(figures["joins"]["readyToFirstPacket"]["count"], 4);
     if cfg!(target_os = "linux") {
-        assert_eq!(figures["server"]["pid"], server.child.id());
+        assert_eq!(figures["server"]["pid"], server.0.child.id());
         assert!(figures["server"]["cpuMicrosPerPacket"].as_f64().expect("a number") > 0.0);
     }
     let log = log.text();
     assert!(log.contains("#[StartTime") && log.contains("HIST"), "{log}");
 
     // What the server says of itself, with the same program.
-    let url = format!("http://127.0.0.1:{}", server.port);
+    let url = format!("http://{}", server.0.address);
     let said = strait(&["stats", "--url", &url]).output().expect("the program starts");
     let stats: serde_json::Value = serde_json::from_slice(&said.stdout).expect("JSON");
     let shell = &stats["shell"];
