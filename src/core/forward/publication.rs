@@ -26,7 +26,7 @@ const ENCODINGS_MAX: usize = 8;
 /// A codec stays this long at least: a change costs every viewer a key frame, and some of them messages.
 const CODEC_STAYS: Duration = Duration::from_secs(1);
 
-/// One published track.
+/// One published track, with all that comes of it and all who watch it.
 #[derive(Debug)]
 pub struct Publication {
     /// The track's public id.
