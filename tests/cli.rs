@@ -86,7 +86,10 @@ fn help(arguments: &[&str]) -> String {
 
 /// The flags that a text of help lists at the beginning of a line.
 fn flags(help: &str) -> Vec<String> {
-    let lines = help.lines().map(str::trim_start).map(|line| line.trim_start_matches("-h, ").trim_start_matches("-V, "));
+    let lines = help
+        .lines()
+        .map(str::trim_start)
+        .map(|line| line.trim_start_matches("-h, ").trim_start_matches("-V, "));
     let flags = lines.filter(|line| line.starts_with("--"));
     flags.filter_map(|line| line.split([' ', ',']).next().map(str::to_owned)).collect()
 }
@@ -105,13 +108,19 @@ const SERVE_FLAGS: [&str; 9] = [
 
 #[test]
 fn help_and_version_are_fine() {
-    for arguments in [&["--help"][..], &["-h"], &["serve", "--help"], &["serve", "-h"], &["config", "--help"]] {
+    for arguments in [&["--help"][..], &["-h"], &["serve", "--help"], &["serve", "-h"], &["config", "--help"]]
+    {
         let help = help(arguments);
         let flags = flags(&help);
         assert_eq!(flags[..SERVE_FLAGS.len()], SERVE_FLAGS, "{arguments:?}: {help}");
-        for words in
-            ["--listen <ADDR:PORT>", "--public-address <IP>", "Network:", "Certificate:", "Recording:", "Operation:"]
-        {
+        for words in [
+            "--listen <ADDR:PORT>",
+            "--public-address <IP>",
+            "Network:",
+            "Certificate:",
+            "Recording:",
+            "Operation:",
+        ] {
             assert!(help.contains(words), "{arguments:?}: {help}");
         }
     }
@@ -140,7 +149,11 @@ fn the_help_of_serve_tells_every_setting() {
 #[test]
 fn every_subcommand_lists_what_it_takes_and_nothing_else() {
     for (arguments, own, headings) in [
-        (&["load"][..], &["--url", "--rooms", "--profile", "--duration", "--json"][..], &["People:", "Media:"][..]),
+        (
+            &["load"][..],
+            &["--url", "--rooms", "--profile", "--duration", "--json"][..],
+            &["People:", "Media:"][..],
+        ),
         (&["sim"], &["--seeds", "--seed", "--cut", "--jobs", "--shrink"], &["Worlds:", "Playing:"]),
         (&["replay"], &["--until", "--pcap", "--media", "--log"], &["What to replay:", "What to write:"]),
         (&["explain"], &["--participant", "--at", "--json", "--html"], &["What to tell:", "Form:"]),
@@ -215,7 +228,8 @@ fn config_says_where_each_value_comes_from() {
 
 #[test]
 fn a_flag_that_may_be_repeated_makes_a_list() {
-    let said = run(&["config", "--public-address", "192.0.2.1", "--public-address", "2001:db8::1"], &[]).stdout;
+    let said =
+        run(&["config", "--public-address", "192.0.2.1", "--public-address", "2001:db8::1"], &[]).stdout;
     assert!(said.contains("public_addresses = [\"192.0.2.1\", \"2001:db8::1\"]"), "{said}");
 }
 

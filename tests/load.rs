@@ -192,16 +192,8 @@ fn subscriptions_that_are_missing_are_a_failure_with_its_reason() {
     // Two viewers want three voices each, and the server allows two.
     let server = Server::with(&[("STRAIT_MEDIA_AUDIO_SLOTS", "2"), ("STRAIT_MEDIA_MAX_AUDIO_SLOTS", "2")]);
     let json = TemporaryFile::new("missing.json");
-    let ran = server.load(&[
-        "--publishers",
-        "3",
-        "--subscribers",
-        "2",
-        "--duration",
-        "1s",
-        "--json",
-        json.path(),
-    ]);
+    let ran =
+        server.load(&["--publishers", "3", "--subscribers", "2", "--duration", "1s", "--json", json.path()]);
     let (stdout, stderr) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert_eq!(ran.status.code(), Some(1), "{stdout}\n{stderr}");
     let error = stderr.lines().rfind(|line| line.starts_with("error: ")).expect("an error");
