@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::{CONSENT, Epoch, Left, Member, Oracle, Slot, track_of};
 use crate::core::command::Kind;
+use crate::core::ids::TrackId;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::media::srtp::OpenError;
 use crate::sim::client::StreamInfo;
@@ -284,21 +285,8 @@ impl Oracle {
             self.check_feedback(now, session, &bytes);
         }
         for ssrc in asked {
-            self.keyframes_asked += 1;
             let track = own(ssrc).and_then(|(_, info)| track_of(&self.members, &self.tracks, info));
-            if let Some(track) = track.and_then(|(id, _)| self.tracks.get_mut(&id)) {
-                let since = now.saturating_sub(track.asked_at);
-                track.asked_at = now;
-                // `asked_at` is zero of a track that was never asked.
-                if since < KEYFRAME_REQUESTS_APART && since != now {
-                    self.complain(
-                        now,
-                        format!("{who} is asked for a key frame {since} µs after the last time"),
-                    );
-                }
-            } else {
-                self.complain(now, format!("{who} is asked for a key frame of what they do not publish"));
-            }
+            self.keyframe_asked(now, &who, track.map(|(id, _)| id));
         }
         for (ssrc, sequences) in lost {
             let Some((number, _)) = own(ssrc) else {
@@ -310,6 +298,21 @@ impl Oracle {
                     stream.holes.retain(|index, _| *index as u16 != sequence);
                 }
             }
+        }
+    }
+
+    /// Checks a request for a key frame of a track; `None` if it is not published by whoever is asked.
+    fn keyframe_asked(&mut self, now: Micros, who: &str, track: Option<TrackId>) {
+        self.keyframes_asked += 1;
+        let Some(track) = track.and_then(|id| self.tracks.get_mut(&id)) else {
+            self.complain(now, format!("{who} is asked for a key frame of what they do not publish"));
+            return;
+        };
+        let since = now.saturating_sub(track.asked_at);
+        track.asked_at = now;
+        // `asked_at` is zero of a track that was never asked for one.
+        if since < KEYFRAME_REQUESTS_APART && since != now {
+            self.complain(now, format!("{who} is asked for a key frame {since} µs after the last time"));
         }
     }
 }
