@@ -387,6 +387,10 @@ impl Slot {
         if self.kind == Kind::Video && !stamp.starts_key() {
             faults.push("a picture begins without a key frame".to_owned());
         }
+        // The packet itself is already among those that were forwarded.
+        if let Some(newest) = self.newest_of(stamp.stream).filter(|newest| stamp.index < *newest) {
+            faults.push(format!("it begins with packet {} behind packet {newest}", stamp.index));
+        }
         match self.highest_out {
             None => {
                 // A receiver that misses the first packets would guess another roll-over counter (RFC 3711 §3.3.1).
@@ -439,6 +443,13 @@ impl Slot {
         self.past.push_front(epoch);
         self.past.truncate(EPOCHS);
         self.synced = true;
+    }
+}
+
+impl Slot {
+    /// Returns the newest packet of a stream that the slot has shown, as far as is remembered.
+    pub(super) fn newest_of(&self, stream: u32) -> Option<u32> {
+        self.forwarded.range((stream, 0)..=(stream, u32::MAX)).next_back().map(|(_, index)| *index)
     }
 }
 
