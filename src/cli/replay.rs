@@ -51,18 +51,18 @@ pub(super) fn open(path: &Path, identity: Option<&Path>) -> Result<Trace<'static
     Trace::open(file, identity.transpose()?.as_deref()).map_err(|error| bad_trace(path, &error))
 }
 
-/// A trace that cannot be used, as a failure.
+/// Returns the failure for a trace that cannot be used.
 pub(super) fn bad_trace(path: &Path, error: &BadTrace) -> Failure {
     Failure::usage(format!("{}: {error}", path.display()))
 }
 
-/// Some point of the clock.
+/// Returns the time, which measures how long things take and nothing else.
 #[expect(clippy::disallowed_methods, reason = "how long the replay takes; what it does depends on no clock")]
 pub(super) fn now() -> Instant {
     Instant::now()
 }
 
-/// Replays, and says whether the room did the same.
+/// Replays a trace, and prints whether the room did the same.
 pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     if let Some(filter) = &args.log {
         let level = LogFilter::parse(filter)

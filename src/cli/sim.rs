@@ -94,12 +94,12 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Prints to the terminal. Nobody to tell when the reader of a pipe has gone.
+/// Prints to standard output. A failed write means that the reader of a pipe has gone, so there is nobody to tell.
 fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-/// Plays worlds, and fails if any of them does.
+/// Plays worlds, and fails if any of them fails.
 pub(super) fn run(args: &SimArgs) -> Result<(), Failure> {
     if args.measure {
         return measure::run();
@@ -131,7 +131,7 @@ fn mutate(name: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// One world, in full.
+/// Plays one world, and prints all of it.
 fn one(args: &SimArgs, seed: u64) -> Result<(), Failure> {
     let whole = args.plan(seed);
     let mut cut = args.cut.clone().unwrap_or_default();
@@ -156,7 +156,7 @@ fn one(args: &SimArgs, seed: u64) -> Result<(), Failure> {
     }
 }
 
-/// Plays a world twice; a panic in it is a complaint.
+/// Plays a world twice. A panic in it counts as a complaint, so that a hunt goes on.
 fn play(plan: &Plan) -> Outcome {
     let played = std::panic::catch_unwind(|| run_twice(plan, now()));
     played.unwrap_or_else(|panic| {
@@ -166,7 +166,7 @@ fn play(plan: &Plan) -> Outcome {
     })
 }
 
-/// A failing world, made smaller.
+/// Makes a failing world smaller. Returns the cut, what is left of the plan, and what comes of it.
 fn smaller(plan: &Plan, outcome: &Outcome) -> (Cut, Plan, Outcome) {
     let Some(kind) = outcome.complaints.first().map(|complaint| kind_of(complaint)) else {
         return (Cut::default(), plan.clone(), outcome.clone());
@@ -182,7 +182,7 @@ fn smaller(plan: &Plan, outcome: &Outcome) -> (Cut, Plan, Outcome) {
     (cut, small, outcome)
 }
 
-/// How to play a world again and look into it.
+/// Returns the command that plays a world again and records it.
 fn command(args: &SimArgs, seed: u64, cut: &Cut) -> String {
     let endpoints = if args.endpoints == Endpoints::Engine { " --endpoints engine" } else { "" };
     let cut = if cut.is_empty() { String::new() } else { format!(" --cut {cut}") };
@@ -192,7 +192,7 @@ fn command(args: &SimArgs, seed: u64, cut: &Cut) -> String {
     )
 }
 
-/// A world, and what came of it, for a person.
+/// Returns a world, and what came of it, in words.
 fn report(seed: u64, cut: &Cut, plan: &Plan, outcome: &Outcome) -> String {
     let verdict = if outcome.complaints.is_empty() { "all is well" } else { "fails" };
     let of = if cut.is_empty() { String::new() } else { format!(", cut to {cut}") };
