@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::dialogue::{Dialogue, Step};
 use super::incoming::{Arrived, Incoming};
 use super::options::{PersonPlan, ServerKind};
-use super::sdp::{self, Answer, Offer, Published, Us};
+use super::sdp::{self, ClientOffer, Published, ServerAnswer, Us};
 use super::sender::Sender;
 use super::shared::{Shared, Timer};
 use super::signalling::Signalling;
@@ -80,7 +80,7 @@ pub(super) struct Person {
     dialogue: Dialogue,
     /// The request that has to be sent again.
     pending: Option<Value>,
-    answer: Option<Answer>,
+    answer: Option<ServerAnswer>,
     /// Whether they are the DTLS client, who begins the handshake.
     is_active: bool,
     credentials: Option<Credentials>,
@@ -216,11 +216,11 @@ impl Person {
             Step::MayOffer(audio, video) => self.offer((audio, video), shared),
             Step::Answered(sdp) => {
                 shared.meters.signalling.record(now - self.begun);
-                self.check_first(now, Answer::read(&sdp)?, registry, udp_token, shared)
+                self.check_first(now, ServerAnswer::read(&sdp)?, registry, udp_token, shared)
             }
             Step::Offered(sdp) => {
                 shared.meters.signalling.record(now - self.begun);
-                let mut theirs = Answer::read(&sdp)?;
+                let mut theirs = ServerAnswer::read(&sdp)?;
                 theirs.is_active = true;
                 self.slots = theirs.media.len();
                 let us =
@@ -254,7 +254,7 @@ impl Person {
                 rids: track.encodings.iter().filter_map(|encoding| encoding.rid).collect(),
             })
             .collect();
-        let offer = Offer {
+        let offer = ClientOffer {
             ufrag: &self.ufrag,
             password: &self.password,
             fingerprint: &shared.fingerprint,
@@ -278,7 +278,7 @@ impl Person {
     fn check_first(
         &mut self,
         now: u64,
-        answer: Answer,
+        answer: ServerAnswer,
         registry: &Registry,
         udp_token: Token,
         shared: &mut Shared,

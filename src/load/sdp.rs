@@ -35,7 +35,7 @@ pub struct Published {
 
 /// What an offer of ours says.
 #[derive(Debug, Clone)]
-pub struct Offer<'a> {
+pub struct ClientOffer<'a> {
     /// The user name fragment of our ICE credentials.
     pub ufrag: &'a str,
     /// The password to it.
@@ -50,7 +50,7 @@ pub struct Offer<'a> {
     pub transport_cc: bool,
 }
 
-impl Offer<'_> {
+impl ClientOffer<'_> {
     /// The mid of a published section.
     pub fn published_mid(&self, index: usize) -> String {
         (self.slots.0 + self.slots.1 + index).to_string()
@@ -173,7 +173,7 @@ pub fn answer(offer: &str, us: Us<'_>) -> String {
 
 /// What the generator needs of a server's answer, or of its offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ServerAnswer {
     /// The server's ICE credentials.
     pub ufrag: String,
     /// The password to it.
@@ -188,7 +188,7 @@ pub struct Answer {
     pub is_active: bool,
 }
 
-impl Answer {
+impl ServerAnswer {
     /// Reads an answer, or says what it lacks.
     pub fn read(text: &str) -> Result<Self, String> {
         let mut answer = Self {
@@ -270,7 +270,7 @@ mod tests {
 
     fn offer(published: &[Published]) -> String {
         let fingerprint = fingerprint(b"a certificate");
-        Offer {
+        ClientOffer {
             ufrag: "four",
             password: "twenty-two characters!",
             fingerprint: &fingerprint,
@@ -303,16 +303,16 @@ mod tests {
             a=mid:0\r\na=ssrc:5 cname:x\r\na=ssrc:5 msid:a b\r\nm=video 9 X 96 97\r\na=ssrc-group:FID 6 7\r\n\
             a=ssrc:6 cname:x\r\na=ssrc:7 cname:x\r\na=candidate:1 1 tcp 9 127.0.0.1 1 typ host tcptype passive\r\n\
             a=candidate:2 1 udp 9 10.0.0.1 2 typ host\r\na=candidate:3 1 UDP 8 ::1 3 typ host\r\n";
-        let answer = Answer::read(text).expect("whole");
+        let answer = ServerAnswer::read(text).expect("whole");
         assert_eq!((answer.ufrag.as_str(), answer.password.as_str()), ("abc", "def"));
         assert_eq!(answer.fingerprint, "AB:01");
         assert!(!answer.is_active);
-        assert!(Answer::read(&format!("{text}a=setup:active\r\n")).expect("whole").is_active);
+        assert!(ServerAnswer::read(&format!("{text}a=setup:active\r\n")).expect("whole").is_active);
         assert_eq!(answer.media, [(5, Kind::Audio), (6, Kind::Video)]);
         let near = |ip: &str| answer.candidate_near(ip.parse().expect("an address")).expect("one").port();
         assert_eq!((near("10.0.0.1"), near("::2"), near("192.0.2.1")), (2, 3, 2));
         let without = text.replace("a=fingerprint", "a=nothing");
-        assert!(Answer::read(&without).expect_err("lacks").contains("fingerprint"));
+        assert!(ServerAnswer::read(&without).expect_err("lacks").contains("fingerprint"));
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
             a=candidate:1 1 udp 9 10.0.0.1 2 typ host\r\n\
             m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\n\
             a=rtpmap:97 rtx/90000\r\na=ssrc:6 cname:j\r\n";
-        let theirs = Answer::read(offer).expect("whole");
+        let theirs = ServerAnswer::read(offer).expect("whole");
         assert_eq!(theirs.media, [(5, Kind::Audio), (6, Kind::Video)]);
         let text = answer(offer, Us { ufrag: "four", password: "a password", fingerprint: "AB:01" });
         assert!(text.contains("a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"), "{text}");
