@@ -28,16 +28,16 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "What to replay")]
     until: Option<Duration>,
     /// Let --pcap and --media write this participant only, by name or id
-    #[arg(long, value_name = "PARTICIPANT", help_heading = "What to replay")]
+    #[arg(long, value_name = "NAME", help_heading = "What to replay")]
     participant: Option<String>,
 
     /// Write all RTP and RTCP, decrypted, as a capture file for Wireshark
     #[arg(long, value_name = "FILE", help_heading = "What to write")]
     pcap: Option<PathBuf>,
-    /// Write each track that came in as a file that players open: Ogg, IVF or H.264
+    /// Write each incoming track as a file for players: Ogg, IVF or H.264
     #[arg(long, value_name = "DIR", help_heading = "What to write")]
     media: Option<PathBuf>,
-    /// Log what the room did, by this filter: a level, or module=level after a comma
+    /// Log what the room did: a level, or module=level after a comma
     #[arg(long, value_name = "FILTER", help_heading = "What to write")]
     log: Option<String>,
 }

@@ -27,26 +27,24 @@ pub(super) struct SimArgs {
     seed: Option<u64>,
     /// What people's endpoints are made of: own, or engine
     ///
-    /// What people's endpoints are made of. With own they are Strait's own code, every packet is checked,
-    /// and a world always does the same. With engine they are whole str0m endpoints, whose handshakes
-    /// are random: a world that fails rarely may have to be played a few times.
+    /// With own they are Strait's own code, every packet is checked, and a world always does the
+    /// same. With engine they are whole str0m endpoints, whose handshakes are random: a world
+    /// that fails rarely may have to be played a few times.
     #[arg(long, value_name = "WHICH", default_value = "own", value_parser = endpoints)]
     #[arg(help_heading = "Worlds", verbatim_doc_comment)]
     endpoints: Endpoints,
     /// Leave parts out of the world, as --shrink says it
     ///
-    /// Leave parts out of the world, in the words that --shrink prints, such as
-    /// people=B+D,steps=0,calm=D,exact,until=3812. docs/determinism.md explains them.
+    /// Such as people=B+D,steps=0,calm=D,exact,until=3812; docs/determinism.md explains it.
     #[arg(long, value_name = "CUT", requires = "seed", help_heading = "Worlds", verbatim_doc_comment)]
     cut: Option<Cut>,
     /// Play with this bug put in, until a world fails
     ///
-    /// Play with this bug put in on purpose, until a world fails. Needs a build with
-    /// --features mutations; the name of no bug lists those that there are.
+    /// It needs a build with the feature `mutations`. A name that is not known lists all that are.
     #[arg(long, value_name = "NAME", help_heading = "Worlds", verbatim_doc_comment)]
     mutation: Option<String>,
 
-    /// How many worlds are played at a time, each on a thread of its own
+    /// How many worlds are played at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     #[arg(help_heading = "Playing")]
     jobs: u32,

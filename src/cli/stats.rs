@@ -24,7 +24,7 @@ pub(super) struct StatsArgs {
     /// A line each second, until stopped
     #[arg(long)]
     watch: bool,
-    /// The server's administration token, if it is not on this machine
+    /// The administration token, for a server elsewhere
     #[arg(long, value_name = "TOKEN", env = "STRAIT_ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
