@@ -70,6 +70,7 @@ impl ClientOffer<'_> {
             let kind = if mid < audio { Kind::Audio } else { Kind::Video };
             self.section(&mut out, mid, kind, "recvonly");
         }
+        // A simulcast declares no SSRCs, as in browsers: its packets name their encodings.
         for (index, published) in self.published.iter().enumerate() {
             self.section(&mut out, audio + video + index, published.kind, "sendonly");
             let _ = write!(out, "a=msid:load load-{index}\r\n");
@@ -126,7 +127,7 @@ impl ClientOffer<'_> {
     }
 }
 
-/// Who we are, as every section has it.
+/// Who we are, as every section of a description of ours says it.
 #[derive(Debug, Clone, Copy)]
 pub struct Us<'a> {
     /// The user name fragment of our ICE credentials.
@@ -137,8 +138,8 @@ pub struct Us<'a> {
     pub fingerprint: &'a str,
 }
 
-/// Answers an offer that only sends: takes every section, with the first of its codecs. The server is to begin the DTLS
-/// handshake: it knows when it can.
+/// Returns the answer to an offer that only sends. It takes every section, with the first of its codecs, and leaves it to
+/// the server to begin the DTLS handshake, for the server knows when it can.
 pub fn answer(offer: &str, us: Us<'_>) -> String {
     let mut out = String::with_capacity(offer.len());
     out.push_str("v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n");
@@ -161,6 +162,7 @@ pub fn answer(offer: &str, us: Us<'_>) -> String {
         } else if line.starts_with("a=group:BUNDLE") || (codec.is_some() && line.starts_with("a=mid:")) {
             let _ = write!(out, "{line}\r\n");
         } else if let Some(codec) = codec {
+            // Attributes of other payload types belong to codecs that are not taken.
             let about =
                 ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().find_map(|name| line.strip_prefix(name));
             if about.and_then(|about| about.split_whitespace().next()) == Some(codec) {
@@ -218,7 +220,7 @@ impl ServerAnswer {
             } else if let Some(value) = line.strip_prefix("a=ssrc:")
                 && !taken
             {
-                // The first of a section is the media; what follows are its other attributes and its retransmissions.
+                // The first SSRC of a section is its media. What follows are other attributes of it, and retransmissions.
                 let number = value.split_whitespace().next().and_then(|number| number.parse().ok());
                 answer.media.extend(number.map(|ssrc| (ssrc, kind)));
                 taken = true;
@@ -235,7 +237,8 @@ impl ServerAnswer {
         }
     }
 
-    /// The candidate to use: that of the address where signalling runs, else the first of its family, else the first.
+    /// Returns the candidate to use: the one at the address where signalling runs, or else the first of the same family, or
+    /// else the first.
     pub fn candidate_near(&self, signalling: IpAddr) -> Option<SocketAddr> {
         let same_address = self.candidates.iter().find(|candidate| candidate.ip() == signalling);
         let same_family =
@@ -244,7 +247,7 @@ impl ServerAnswer {
     }
 }
 
-/// The address of a candidate attribute (RFC 8839 §5.1), if it is one for UDP.
+/// Returns the address of a candidate attribute (RFC 8839 §5.1), if it is one for UDP.
 fn udp_candidate(value: &str) -> Option<SocketAddr> {
     let words: Vec<&str> = value.split_whitespace().collect();
     let &[_, _, transport, _, ip, port, ..] = words.as_slice() else { return None };
@@ -254,7 +257,7 @@ fn udp_candidate(value: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
 }
 
-/// SHA-256 of a certificate as SDP has it (RFC 8122 §5).
+/// Returns the SHA-256 fingerprint of a certificate as SDP has it (RFC 8122 §5).
 pub fn fingerprint(certificate: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
     let pairs: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
