@@ -134,7 +134,7 @@ pub struct Us<'a> {
     pub ufrag: &'a str,
     /// The password to it.
     pub password: &'a str,
-    /// SHA-256 of our certificate, as SDP has it.
+    /// The fingerprint of our certificate, as SDP has it.
     pub fingerprint: &'a str,
 }
 
