@@ -210,7 +210,7 @@ impl Connection {
         match &mut self.protocol {
             // TLS has just begun: what is in it shows when it is read.
             Protocol::Opening(_) => Next::Nothing,
-            Protocol::Http(http) => http.next(),
+            Protocol::Http(http) => http.next().map_or(Next::Nothing, Next::Request),
             Protocol::WebSocket(socket) => socket.next(now).map_or(Next::Nothing, Next::Socket),
             Protocol::IceTcp(ice) => match ice.waiting() {
                 Waiting::Nothing => Next::Nothing,

@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use super::ShellConfig;
-use super::connection::Next;
-use super::http::{self, Parsed};
+use super::http::{self, Parsed, Request};
 use super::pipe::Pipe;
 
 /// Unwritten answers over which no further pipelined request is looked at.
@@ -40,18 +39,18 @@ impl Http {
     }
 
     /// The next request, if there is one.
-    pub fn next(&mut self) -> Next {
+    pub fn next(&mut self) -> Option<Box<Request>> {
         if self.last {
             let unread = self.pipe.input().len();
             self.pipe.consume(unread);
-            return Next::Nothing;
+            return None;
         }
         if self.pipe.input().is_empty() {
-            return Next::Nothing;
+            return None;
         }
         self.held = self.pipe.output_bytes() > PIPELINED_OUTPUT_BYTES_MAX;
         if self.held {
-            return Next::Nothing;
+            return None;
         }
         match http::parse(self.pipe.input()) {
             parsed @ (Parsed::Incomplete | Parsed::Expecting) => {
@@ -59,7 +58,7 @@ impl Http {
                     self.pipe.send(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
                 self.last |= self.pipe.end_of_input();
-                Next::Nothing
+                None
             }
             Parsed::Request(request, bytes) => {
                 self.continued = false;
@@ -67,12 +66,12 @@ impl Http {
                 if self.pipe.input().is_empty() {
                     self.head_since = None;
                 }
-                Next::Request(request)
+                Some(request)
             }
             Parsed::Refused(response) => {
                 self.pipe.send(&response.encode(false, true));
                 self.last = true;
-                Next::Nothing
+                None
             }
         }
     }

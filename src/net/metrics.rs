@@ -12,9 +12,11 @@ use tracing::warn;
 use super::admin;
 use super::event_loop::EventLoop;
 use super::http::{Request, Response};
-use super::metrics_page::{OPEN_METRICS, PROMETHEUS_TEXT, Page, Sample, Value, prometheus_text};
+use super::metrics_page::{
+    OPEN_METRICS, PROMETHEUS_TEXT, Page, Value, counted, gauged, labelled, prometheus_text,
+};
 use super::process::Process;
-use super::relaying::path_name;
+use super::egress::path_name;
 use super::turn::Turn;
 use crate::core::command::Kind;
 use crate::core::input::Transport;
@@ -41,18 +43,6 @@ const STREAM_FAMILIES: [StreamFamily; 7] = [
     ),
     ("strait_keyframe_requests", None, "Key frames asked for", |counters| counters.keyframe_requests),
 ];
-
-fn labelled<const N: usize>(labels: [(&'static str, &str); N], value: Value) -> Sample {
-    (labels.map(|(name, value)| (name, value.to_owned())).to_vec(), value)
-}
-
-pub(super) fn counted<const N: usize>(name: &'static str, counts: [(&str, u64); N]) -> Vec<Sample> {
-    counts.map(|(label, count)| labelled([(name, label)], Value::Counter(count))).to_vec()
-}
-
-fn gauged<'a>(name: &'static str, counts: impl IntoIterator<Item = (&'a str, usize)>) -> Vec<Sample> {
-    counts.into_iter().map(|(label, count)| labelled([(name, label)], Value::Gauge(count as f64))).collect()
-}
 
 /// Ways of media, as `strait_media_paths` names them.
 const PATHS: [(Option<&str>, &str); 6] = [

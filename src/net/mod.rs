@@ -50,6 +50,7 @@ mod tcp;
 mod tls;
 mod token;
 mod trace_files;
+mod trace_keeper;
 mod turn;
 mod turn_tcp;
 pub mod udp;
@@ -68,9 +69,9 @@ use std::time::{Duration, Instant};
 use crate::signal::native::IceServer;
 
 pub use network::Network;
-pub use recording::RecordConfig;
 pub use shutdown::{ExitReason, StopHandle};
 pub use tls::TlsFiles;
+pub use trace_keeper::RecordConfig;
 pub use turn::relayed::RelayedNetwork;
 pub use turn::{Authority, TurnConfig};
 

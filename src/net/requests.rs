@@ -9,7 +9,7 @@ use super::admin::{self, AdminRequest};
 use super::event_loop::EventLoop;
 use super::http::{Request, Response};
 use super::network::Client;
-use super::relaying::path_name;
+use super::egress::path_name;
 use super::router::{self, Route};
 use super::{origin, plain_http, ws};
 use crate::core::Input;

@@ -2,7 +2,8 @@
 
 use super::admin::{self, AdminRequest};
 use super::http::{Request, Response};
-use super::whip::{self, WhipTarget};
+use crate::core::ids::RoomId;
+use crate::signal::whip::Side;
 
 /// Where a request goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +22,17 @@ pub enum Route {
     File,
     /// An answer that needs nothing else.
     Answer(Response),
+}
+
+/// What an address names.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WhipTarget {
+    /// Publishing or viewing.
+    pub side: Side,
+    /// The room.
+    pub room: RoomId,
+    /// The session, if the address is that of one.
+    pub session: Option<String>,
 }
 
 /// The route of a path, as the metrics name it: one of a few, whatever is asked for.
@@ -50,29 +62,67 @@ pub fn route(request: &Request) -> Route {
     let read_only = matches!(request.method.as_str(), "GET" | "HEAD");
     match request.path.as_str() {
         "/ws" if request.method == "GET" => Route::WebSocket,
-        "/ws" => Route::Answer(method_not_allowed("GET")),
+        "/ws" => Route::Answer(Response::method_not_allowed("GET")),
         "/health" if read_only => Route::Health,
         "/metrics" if read_only => Route::Metrics,
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),
             Err(response) => Route::Answer(response),
         },
-        path if whip::is_ours(path) => match whip::target(path) {
+        path if is_whip(path) => match whip_target(path) {
             Ok(target) => Route::Whip(target),
             Err(response) => Route::Answer(response),
         },
         _ if read_only => Route::File,
-        _ => Route::Answer(method_not_allowed("GET, HEAD")),
+        _ => Route::Answer(Response::method_not_allowed("GET, HEAD")),
     }
-}
-
-/// 405, naming what is allowed.
-pub fn method_not_allowed(allow: &'static str) -> Response {
-    Response::text(405, &format!("this address answers {allow} only")).with("Allow", allow)
 }
 
 /// 404.
 pub fn not_found(path: &str) -> Response {
     let shown: String = path.chars().take(200).collect();
     Response::text(404, &format!("there is nothing at {shown}; the page is at /, its socket at /ws"))
+}
+
+/// Whether an address is one of WHIP or WHEP.
+fn is_whip(path: &str) -> bool {
+    ["/whip/", "/whep/"].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// What such an address names.
+fn whip_target(path: &str) -> Result<WhipTarget, Response> {
+    let nowhere = || {
+        Response::problem(
+            404,
+            "there is no such endpoint",
+            "POST an offer to /whip/{room} to publish, to /whep/{room} to view; \
+             a room is 1–64 characters of A–Z a–z 0–9 _ - .",
+        )
+    };
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let (protocol, room, session) = match segments.as_slice() {
+        [protocol, room] => (*protocol, *room, None),
+        [protocol, room, session] if !session.is_empty() => (*protocol, *room, Some((*session).to_owned())),
+        _ => return Err(nowhere()),
+    };
+    let side = if protocol == Side::Publish.path() { Side::Publish } else { Side::View };
+    let room = room.parse().map_err(|_| nowhere())?;
+    Ok(WhipTarget { side, room, session })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_a_room_or_a_session_in_it() {
+        let room: RoomId = "standup".parse().expect("a room");
+        let of = |path: &str| whip_target(path).map(|target| (target.side, target.room, target.session));
+        assert_eq!(of("/whip/standup"), Ok((Side::Publish, room.clone(), None)));
+        assert_eq!(of("/whep/standup/abc"), Ok((Side::View, room, Some("abc".into()))));
+        for path in ["/whip/", "/whip/with%20space", "/whip/a/b/c", "/whep/a/"] {
+            assert_eq!(of(path).expect_err(path).status, 404);
+        }
+        assert!(!is_whip("/whip") && !is_whip("/sdk/whip/"));
+    }
 }
