@@ -10,13 +10,13 @@ use prometheus_client::registry::Unit;
 use tracing::warn;
 
 use super::admin;
+use super::egress::path_name;
 use super::event_loop::EventLoop;
 use super::http::{Request, Response};
 use super::metrics_page::{
     OPEN_METRICS, PROMETHEUS_TEXT, Page, Value, counted, gauged, labelled, prometheus_text,
 };
 use super::process::Process;
-use super::egress::path_name;
 use super::turn::Turn;
 use crate::core::command::Kind;
 use crate::core::input::Transport;

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use tracing::{debug, info};
 
 use super::admin::{self, AdminRequest};
+use super::egress::path_name;
 use super::event_loop::EventLoop;
 use super::http::{Request, Response};
 use super::network::Client;
-use super::egress::path_name;
 use super::router::{self, Route};
 use super::{origin, plain_http, ws};
 use crate::core::Input;
