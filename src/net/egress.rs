@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use super::frame_queue::Sent;
-use super::tcp::Connections;
+use super::tcp::connections::Connections;
+use super::tcp::frame_queue::Sent;
 use super::turn::{Carrier, Dropped, Link, Turn};
 use super::udp::Udp;
 use crate::core::input::{Path, Transport};

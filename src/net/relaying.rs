@@ -4,10 +4,10 @@
 use std::time::Instant;
 
 use super::clock;
-use super::connection::Connection;
 use super::egress::send;
 use super::event_loop::EventLoop;
-use super::frame_queue::Sent;
+use super::tcp::connection::Connection;
+use super::tcp::frame_queue::Sent;
 use super::turn::{Carrier, Dropped, ReachedBy};
 use crate::core::Input;
 use crate::core::ids::ParticipantId;

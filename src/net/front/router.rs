@@ -1,8 +1,8 @@
 //! Which answer a request's path and method lead to. A pure function: the event loop carries it out.
 
-use super::admin::{self, AdminRequest};
-use super::http::{Request, Response};
 use crate::core::ids::RoomId;
+use crate::net::http::message::{Request, Response};
+use crate::net::operator::admin::{self, AdminRequest};
 use crate::signal::whip::Side;
 
 /// Where a request goes.

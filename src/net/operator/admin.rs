@@ -7,12 +7,12 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::http::{Request, Response};
-use super::origin;
 use crate::core::command::{Kind, Source};
 use crate::core::ids::{ParticipantId, RoomId};
 use crate::core::input::Path;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
+use crate::net::http::message::{Request, Response};
+use crate::net::http::origin;
 
 /// What is asked.
 #[derive(Debug, PartialEq, Eq)]
@@ -242,7 +242,7 @@ fn source(source: Source) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::http::{Parsed, parse as parse_http};
+    use crate::net::http::message::{Parsed, parse as parse_http};
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));

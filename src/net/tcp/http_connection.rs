@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use super::ShellConfig;
-use super::http::{self, Parsed, Request};
 use super::pipe::Pipe;
+use crate::net::http::message as http;
+use crate::net::http::message::{Parsed, Request};
+use crate::net::shell_config::ShellConfig;
 
 /// Unwritten answers over which no further pipelined request is looked at.
 const PIPELINED_OUTPUT_BYTES_MAX: usize = 64 * 1024;

@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tracing::info;
 
-use super::event_loop::EventLoop;
-use super::http::Response;
-use super::trace_files::TraceFiles;
+use super::files::TraceFiles;
 use crate::core::Input;
 use crate::core::ids::RoomId;
 use crate::core::input::AdminCommand;
 use crate::core::recordings::RoomPattern;
+use crate::net::event_loop::EventLoop;
+use crate::net::http::message::Response;
 
 /// How often recorders hand out what they have: what a crash can cost at most.
 const HAND_OUT: Duration = Duration::from_secs(1);
 
 impl EventLoop {
     /// Carries what was recorded to the thread that keeps it.
-    pub(super) fn keep_records(&mut self, now: Instant) {
+    pub(in crate::net) fn keep_records(&mut self, now: Instant) {
         if self.traces.hand_out_at.is_some_and(|at| at <= now) {
             self.sfu.hand_out_records();
             self.traces.hand_out_at = None;
@@ -38,7 +38,7 @@ impl EventLoop {
     }
 
     /// `GET /admin/v1/recordings`.
-    pub(super) fn recordings(&self) -> Response {
+    pub(in crate::net) fn recordings(&self) -> Response {
         let recordings = self.traces.active.values().filter(|active| active.ending.is_none()).map(|active| {
             json!({
                 "room": active.room.as_str(),
@@ -59,7 +59,7 @@ impl EventLoop {
     }
 
     /// `PUT /admin/v1/recordings/{room}`: the next room of that name is recorded.
-    pub(super) fn record_next(&mut self, now: Instant, room: RoomId) -> Response {
+    pub(in crate::net) fn record_next(&mut self, now: Instant, room: RoomId) -> Response {
         if self.config.record.is_none() {
             return Response::problem(
                 409,
@@ -80,7 +80,7 @@ impl EventLoop {
     }
 
     /// `DELETE /admin/v1/recordings/{room}`: its recording ends here, or does not begin.
-    pub(super) fn stop_recording(&mut self, now: Instant, room: &RoomId) -> Response {
+    pub(in crate::net) fn stop_recording(&mut self, now: Instant, room: &RoomId) -> Response {
         // What was recorded up to here belongs into the trace.
         self.sfu.hand_out_records();
         self.keep_records(now);

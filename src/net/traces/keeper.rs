@@ -1,4 +1,4 @@
-//! What is recorded at present, and whether the thread that writes it keeps up (`trace_files`).
+//! What is recorded at present, and whether the thread that writes it keeps up (`files`).
 //!
 //! When that thread cannot keep up, or a trace is full, the trace ends early and says so. The call notices nothing.
 
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::metrics_page::{Page, Value, counted};
-use super::trace_files::{TraceFiles, TraceFilesConfig};
+use super::files::{TraceFiles, TraceFilesConfig};
 use crate::core::ids::RoomId;
 use crate::core::record::RecordingId;
 use crate::core::recordings::{RecordingOutput, RoomPattern};
+use crate::net::operator::metrics_page::{Page, Value, counted};
 use crate::trace::{EndOfTrace, Recipient};
 
 /// How long the end of the server waits for the disk.
@@ -174,7 +174,7 @@ fn utc(since_1970: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::trace_files::tests::{Disk, PATIENCE, files, header, read};
+    use crate::net::traces::files::tests::{Disk, PATIENCE, files, header, read};
     use crate::trace::reader::Ending;
 
     #[test]

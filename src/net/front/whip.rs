@@ -8,20 +8,20 @@ use std::time::Instant;
 
 use tracing::{debug, info, warn};
 
-use super::event_loop::EventLoop;
-use super::http::{Request, Response};
-use super::relaying::Came;
 use super::router::WhipTarget;
-use super::tcp::host_of;
 use super::whip_sessions::Session;
-use super::{entropy, origin};
-use crate::core::Input;
 use crate::core::command::{Command, Join, Kind, Lifeline};
 use crate::core::event::{Refusal, SlotCounts};
 use crate::core::ids::{ConnectionId, RoomId};
 use crate::core::input::Admission;
-use crate::core::sdp;
+use crate::core::{Input, sdp};
 use crate::limits::NAME_CHARS_MAX;
+use crate::net::entropy;
+use crate::net::event_loop::EventLoop;
+use crate::net::http::message::{Request, Response};
+use crate::net::http::origin;
+use crate::net::relaying::Came;
+use crate::net::tcp::connections::host_of;
 use crate::signal::whip::{self, Choice, Fragment, Offer, Side, Viewer};
 
 const SDP: &str = "application/sdp";
@@ -111,7 +111,7 @@ fn receiving(sdp: &str) -> SlotCounts {
 
 impl EventLoop {
     /// Answers a request to an endpoint or a session.
-    pub(super) fn answer_whip(
+    pub(in crate::net) fn answer_whip(
         &mut self,
         now: Instant,
         place: usize,
@@ -353,7 +353,7 @@ fn with_cors(response: Response, request: &Request, is_session: bool, preflight:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::http::{Parsed, parse};
+    use crate::net::http::message::{Parsed, parse};
 
     fn request(fields: &str) -> Request {
         let text = format!("POST /whip/a HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
