@@ -12,9 +12,9 @@
 
 mod address;
 mod bind;
+mod client_origin;
 mod clock;
 mod deadlines;
-mod draining;
 pub(crate) mod dtls;
 mod egress;
 mod entropy;
@@ -23,12 +23,12 @@ mod front;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod load_shedding;
 mod network;
 mod operator;
-mod overload;
 mod process;
 mod relayed_network;
-mod relaying;
+mod shard;
 mod shell_config;
 mod shell_counters;
 mod shutdown;
@@ -39,6 +39,7 @@ mod token;
 mod traces;
 mod turn;
 pub mod udp;
+mod whip_sessions;
 
 use std::io;
 

@@ -1,7 +1,7 @@
 //! What the operator chose, as far as the shell needs to know it. `cli/serve.rs` makes it from the configuration.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,40 +73,4 @@ pub struct ShellConfig {
     pub dscp: bool,
     /// Whether SIGINT and SIGTERM end [`serve`]; a test that runs several servers says no.
     pub handle_signals: bool,
-}
-
-impl Default for ShellConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 7443)),
-            public_addresses: Vec::new(),
-            tls_files: None,
-            data_dir: None,
-            allow_plain_http: false,
-            trusted_proxies: Vec::new(),
-            allowed_origins: Vec::new(),
-            message_bytes_max: 256 * 1024,
-            send_queue_bytes_max: 1024 * 1024,
-            connections_per_address_max: 64,
-            connections_max: 10_000,
-            handshake_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
-            websocket_ping_interval: Duration::from_secs(10),
-            websocket_timeout: Duration::from_secs(30),
-            messages_per_second: 50,
-            messages_burst: 200,
-            record: None,
-            whip_tokens: BTreeMap::new(),
-            ice_servers: Vec::new(),
-            turn: TurnConfig::default(),
-            metrics_public: false,
-            drain: Duration::ZERO,
-            admin_token: None,
-            udp_receive_buffer: 4 * 1024 * 1024,
-            udp_send_buffer: 4 * 1024 * 1024,
-            force_portable_udp: false,
-            dscp: true,
-            handle_signals: true,
-        }
-    }
 }

@@ -33,7 +33,7 @@ use turn_server_proto::api::{
 use turn_server_proto::types::{AddressFamily, TransportType};
 
 pub use authority::Authority;
-pub use client::{Carrier, Link};
+pub use client::{LinkKind, Link};
 pub use counters::{Dropped, TurnCounters};
 pub use ice_servers::ReachedBy;
 pub use settings::TurnConfig;
@@ -43,6 +43,7 @@ use super::deadlines::Deadlines;
 use super::relayed_network::RelayedNetwork;
 use crate::core::ids::ConnectionId;
 use crate::core::input::{Path, Transport};
+use crate::wire::classify::Kind;
 use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
 use client::{Allocation, Client};
 use credentials::Credentials;
@@ -82,7 +83,7 @@ pub struct Relayed {
 }
 
 /// The TURN server.
-pub struct Turn {
+pub struct TurnServer {
     config: TurnConfig,
     /// How long a client may be there without an allocation.
     patience: Duration,
@@ -107,7 +108,7 @@ pub struct Turn {
     pub counters: TurnCounters,
 }
 
-impl Turn {
+impl TurnServer {
     /// On a port, with relayed addresses of a network; `patience` is how long a client may be without an allocation.
     pub fn new(
         config: TurnConfig,
@@ -148,76 +149,76 @@ impl Turn {
         self.config.enabled
     }
 
-    /// A datagram of the socket.
+    /// Takes a datagram of the UDP socket, which is of this kind by its first bytes.
     pub fn receive_datagram(
         &mut self,
         now: Instant,
+        kind: Kind,
         path: Path,
         bytes: &[u8],
         candidates: &mut Candidates,
     ) -> Verdict {
-        let is_channel = match bytes.first() {
-            Some(0..=3) => false,
-            Some(0x40..=0x7f) => true,
+        let link = Link::Datagrams(path);
+        let key = match kind {
+            Kind::TurnChannel if self.config.enabled => self.by_link.get(&link).copied(),
+            Kind::Stun => match self.sort_stun(now, link, path, bytes) {
+                Ok(key) => key,
+                Err(verdict) => return verdict,
+            },
             _ => return Verdict::Core,
         };
-        let link = Link::Datagrams(path);
-        let is_stranger = !is_channel && self.is_stranger(link);
-        let key = if is_channel {
-            self.by_link.get(&link).copied()
-        } else {
-            let Some(message) = peek(bytes) else { return Verdict::Core };
-            if message.method == METHOD_BINDING {
-                // With a user name it is a connectivity check, and the core's.
-                if !message.is_binding_request() || message.username.is_some() {
-                    return Verdict::Core;
-                }
-                if is_stranger && !self.has_time_for_a_stranger(now) {
-                    return Verdict::Handled;
-                }
-                self.answer_binding(link, path.remote, bytes);
-                return Verdict::Handled;
-            }
-            if !self.config.enabled {
-                return Verdict::Core;
-            }
-            if is_stranger && !self.has_time_for_a_stranger(now) {
-                return Verdict::Handled;
-            }
-            let known = self.by_link.get(&link).copied();
-            if known.is_none() && message.class == StunClass::Request {
-                if message.method == METHOD_ALLOCATE {
-                    Some(self.add_client(now, link, Carrier::Udp, path.local, path.remote))
-                } else {
-                    self.refuse_stranger(link, bytes);
-                    return Verdict::Handled;
-                }
-            } else {
-                known
-            }
-        };
         let Some(key) = key else {
-            if is_channel && !self.config.enabled {
-                return Verdict::Core;
-            }
             self.counters.note_dropped(Dropped::NotAllowed);
             return Verdict::Handled;
         };
         self.receive(now, key, bytes, candidates).map_or(Verdict::Handled, Verdict::Relayed)
     }
 
+    /// Sorts a STUN message: whose client it is of, if it is one for the TURN server; otherwise what becomes of it.
+    fn sort_stun(
+        &mut self,
+        now: Instant,
+        link: Link,
+        path: Path,
+        bytes: &[u8],
+    ) -> Result<Option<usize>, Verdict> {
+        let message = peek(bytes).ok_or(Verdict::Core)?;
+        let is_binding = message.method == METHOD_BINDING;
+        // With a user name it is a connectivity check, and the core's.
+        let is_check = is_binding && (!message.is_binding_request() || message.username.is_some());
+        if is_check || (!is_binding && !self.config.enabled) {
+            return Err(Verdict::Core);
+        }
+        if self.is_stranger(link) && !self.has_time_for_a_stranger(now) {
+            return Err(Verdict::Handled);
+        }
+        if is_binding {
+            self.answer_binding(link, path.remote, bytes);
+            return Err(Verdict::Handled);
+        }
+        let known = self.by_link.get(&link).copied();
+        if known.is_some() || message.class != StunClass::Request {
+            return Ok(known);
+        }
+        if message.method == METHOD_ALLOCATE {
+            return Ok(Some(self.add_client(now, link, LinkKind::Udp, path.local, path.remote)));
+        }
+        self.refuse_stranger(link, bytes);
+        Err(Verdict::Handled)
+    }
+
     /// A message on a connection. `ends` are ours and the client's.
     pub fn receive_message(
         &mut self,
         now: Instant,
-        (connection, carrier): (ConnectionId, Carrier),
+        (connection, link_kind): (ConnectionId, LinkKind),
         (local, remote): (SocketAddr, SocketAddr),
         bytes: &[u8],
         candidates: &mut Candidates,
     ) -> Option<Relayed> {
         let link = Link::Connection(connection);
         let known = self.by_link.get(&link).copied();
-        let key = known.unwrap_or_else(|| self.add_client(now, link, carrier, local, remote));
+        let key = known.unwrap_or_else(|| self.add_client(now, link, link_kind, local, remote));
         self.receive(now, key, bytes, candidates)
     }
 
@@ -268,14 +269,14 @@ impl Turn {
     }
 
     /// How a client behind a relayed address is connected.
-    pub fn carrier_of(&self, relayed: SocketAddr) -> Option<Carrier> {
-        self.by_relayed.get(&relayed).and_then(|key| self.clients.get(*key)).map(|client| client.carrier)
+    pub fn link_kind_of(&self, relayed: SocketAddr) -> Option<LinkKind> {
+        self.by_relayed.get(&relayed).and_then(|key| self.clients.get(*key)).map(|client| client.link_kind)
     }
 
     /// How many allocations there are, by how their clients are connected.
     pub fn allocations(&self) -> [(&'static str, usize); 3] {
-        Carrier::ALL.map(|(carrier, name)| {
-            let of_it = |client: &&Client| client.carrier == carrier && client.allocation.is_some();
+        LinkKind::ALL.map(|(link_kind, name)| {
+            let of_it = |client: &&Client| client.link_kind == link_kind && client.allocation.is_some();
             (name, self.clients.iter().map(|(_, client)| client).filter(of_it).count())
         })
     }
@@ -304,7 +305,7 @@ impl Turn {
             self.carry_on(now, key);
             let Some(client) = self.clients.get(key) else { continue };
             let bare = client.allocation.is_none();
-            if unused || (bare && (had_allocation || client.carrier == Carrier::Udp)) {
+            if unused || (bare && (had_allocation || client.link_kind == LinkKind::Udp)) {
                 debug!(client = %client.remote, unused, had_allocation, "TURN client over");
                 if let Link::Connection(connection) = client.link {
                     self.ended.push(connection);
@@ -337,15 +338,15 @@ impl Turn {
         &mut self,
         now: Instant,
         link: Link,
-        carrier: Carrier,
+        link_kind: LinkKind,
         local: SocketAddr,
         remote: SocketAddr,
     ) -> usize {
-        if carrier == Carrier::Udp {
+        if link_kind == LinkKind::Udp {
             self.make_room();
             self.bare.push_back(link);
         }
-        let key = self.clients.insert(Client::new(now, link, carrier, local, remote));
+        let key = self.clients.insert(Client::new(now, link, link_kind, local, remote));
         self.by_link.insert(link, key);
         self.arm(now, key, None);
         key
@@ -508,7 +509,7 @@ impl Turn {
         let (permissions, channels) = (Vec::new(), Vec::new());
         client.allocation = Some(Allocation { relayed, quota, used: now, permissions, channels });
         self.counters.allocations += 1;
-        debug!(client = %client.remote, carrier = ?client.carrier, participant, %relayed, "TURN allocation");
+        debug!(client = %client.remote, link = ?client.link_kind, participant, %relayed, "TURN allocation");
         Ok(relayed)
     }
 
@@ -516,15 +517,15 @@ impl Turn {
     fn arm(&mut self, now: Instant, key: usize, wait: Option<Duration>) {
         let Self { clients, deadlines, patience, .. } = self;
         let Some(client) = clients.get_mut(key) else { return };
-        let due = match (&client.allocation, client.carrier) {
+        let due = match (&client.allocation, client.link_kind) {
             (Some(allocation), _) => {
                 // The library's times are over only when they have passed.
                 let wait = wait.unwrap_or_default().max(Duration::from_millis(1));
                 Some((now + wait).min(allocation.used + UNUSED_MAX))
             }
-            (None, Carrier::Udp) => Some(client.since + *patience),
+            (None, LinkKind::Udp) => Some(client.since + *patience),
             // The connection's own deadline ends it.
-            (None, Carrier::Tcp | Carrier::Tls) => None,
+            (None, LinkKind::Tcp | LinkKind::Tls) => None,
         };
         deadlines.set(&mut client.alarm, key, due);
     }

@@ -150,24 +150,24 @@ impl Udp {
         self.counters
     }
 
-    /// The turn of that `now` is over, and all has been handed to the kernel, or waits for room there, that media led to
-    /// which came before `waits_since`; with `None`, all of it. How long the first of it was here, or is still, if there
-    /// was any and the system tells.
-    pub fn handed_over(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
-        self.latency.handed_over(now, waits_since)
+    /// Ends the loop pass that began at `now`: everything caused by media that arrived before `waits_since` (`None`: all
+    /// media) has been sent or queued. Returns how long the oldest such packet has been in this process, or of the rest
+    /// still is, if there was one and the kernel timestamps packets.
+    pub fn end_pass(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
+        self.latency.end_pass(now, waits_since)
     }
 
-    /// How long media stays in here, as JSON.
-    pub fn latency(&mut self, now: Instant) -> Value {
+    /// Shows as JSON how long media stays in this process.
+    pub fn latency(&self, now: Instant) -> Value {
         self.latency.json(now)
     }
 
     /// Reads one batch and hands over each datagram.
-    pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> Received {
+    pub fn receive(&mut self, mut handle: impl FnMut(Kind, Path, &mut [u8])) -> Received {
         let relayed = self.relayed;
-        let mut handle = |path: Path, datagram: &mut [u8]| {
+        let mut handle = |kind: Kind, path: Path, datagram: &mut [u8]| {
             if !datagram.is_empty() && is_sane(path.remote, relayed) {
-                handle(path, datagram);
+                handle(kind, path, datagram);
             }
         };
         let result = match &self.fast {
@@ -271,7 +271,7 @@ fn receive_batch(
     arena: &mut [u8],
     (port, local_default): (u16, IpAddr),
     latency: &mut Latency,
-    handle: &mut impl FnMut(Path, &mut [u8]),
+    handle: &mut impl FnMut(Kind, Path, &mut [u8]),
 ) -> io::Result<Received> {
     let mut metas = [RecvMeta::default(); BATCH_SIZE];
     let mut chunks = arena.chunks_exact_mut(RECEIVE_BYTES);
@@ -288,8 +288,9 @@ fn receive_batch(
         let mut media = 0;
         for datagram in bytes.chunks_mut(meta.stride.max(1)) {
             datagrams += 1;
-            media += u32::from(classify(datagram) == Kind::Rtp);
-            handle(path, datagram);
+            let kind = classify(datagram);
+            media += u32::from(kind == Kind::Rtp);
+            handle(kind, path, datagram);
         }
         latency.received(meta.timestamp, media);
     }
@@ -301,11 +302,12 @@ fn receive_one(
     socket: &UdpSocket,
     arena: &mut [u8],
     local: SocketAddr,
-    handle: &mut impl FnMut(Path, &mut [u8]),
+    handle: &mut impl FnMut(Kind, Path, &mut [u8]),
 ) -> io::Result<Received> {
     let (len, remote) = socket.recv_from(arena)?;
     let remote = canonical(remote);
-    handle(Path { transport: Transport::Udp, local, remote }, &mut arena[..len]);
+    let datagram = &mut arena[..len];
+    handle(classify(datagram), Path { transport: Transport::Udp, local, remote }, datagram);
     Ok(Received { datagrams: 1, bytes: len as u64, more: true })
 }
 
@@ -363,7 +365,7 @@ mod tests {
     fn receive(udp: &mut Udp, count: usize) -> Vec<(Path, Vec<u8>)> {
         let (mut seen, started) = (Vec::new(), Instant::now());
         while seen.len() < count {
-            udp.receive(|path, bytes| seen.push((path, bytes.to_vec())));
+            udp.receive(|_, path, bytes| seen.push((path, bytes.to_vec())));
             assert!(started.elapsed() < Duration::from_secs(10), "{} of {count} arrived", seen.len());
         }
         seen

@@ -14,16 +14,16 @@ use socket2::SockRef;
 use tracing::{debug, trace};
 
 use super::frame_queue::{KERNEL_SEND_BYTES, Sent, Waiting};
-use super::http_connection::Http;
+use super::http_connection::{Http, Parked};
 use super::ice_tcp::IceTcp;
 use super::pipe::{INPUT_BYTES_MAX, Pipe};
 use super::stream::Stream;
 use super::turn_tcp::TurnTcp;
-use super::web_socket as ws;
-use super::web_socket::{Close, LINGER, Lapse};
+use super::web_socket::{self, LINGER, Lapse};
 use crate::core::ids::ConnectionId;
 use crate::core::input::{Path, Transport};
 use crate::core::output::TrafficClass;
+use crate::net::client_origin::ClientOrigin;
 use crate::net::http::message::{Request, Response};
 use crate::net::shell_config::ShellConfig;
 use crate::wire::sniff::{Opening, sniff};
@@ -39,7 +39,7 @@ pub enum Next {
     /// An answer: [`Connection::respond`] or [`Connection::upgrade`].
     Request(Box<Request>),
     /// Something said by a WebSocket.
-    Socket(ws::Incoming),
+    Socket(web_socket::Incoming),
     /// Datagrams: [`Connection::receive`].
     Datagrams,
     /// Messages to the TURN server: [`Connection::receive`].
@@ -53,6 +53,10 @@ pub enum Next {
 pub enum Standing {
     /// It goes on.
     Open,
+    /// Its client does not read what a WebSocket says.
+    TooSlow,
+    /// A parked request has waited for its answer for too long.
+    Unanswered,
     /// It is over, for this reason.
     Over(&'static str),
 }
@@ -61,7 +65,7 @@ enum Protocol {
     /// Not known yet.
     Opening(Undecided),
     Http(Http),
-    WebSocket(Box<ws::Socket>),
+    WebSocket(Box<web_socket::Socket>),
     IceTcp(Box<IceTcp>),
     Turn(Box<TurnTcp>),
     /// All is said: the rest is written, and what still comes is thrown away.
@@ -145,7 +149,7 @@ impl Connection {
     }
 
     /// The WebSocket, if it is one.
-    pub fn web_socket(&mut self) -> Option<&mut ws::Socket> {
+    pub fn web_socket(&mut self) -> Option<&mut web_socket::Socket> {
         match &mut self.protocol {
             Protocol::WebSocket(socket) => Some(socket),
             _ => None,
@@ -298,7 +302,34 @@ impl Connection {
         }
     }
 
-    /// Answers the request that [`next`](Self::next) gave.
+    /// Puts a request that [`next`](Self::next) gave aside until the session of that id has its answer. Requests behind
+    /// it on the connection wait with it, because HTTP/1.1 answers in order.
+    pub fn park(&mut self, now: Instant, request: Box<Request>, session: ConnectionId) {
+        if let Protocol::Http(http) = &mut self.protocol {
+            http.park(Parked { request, session, since: now });
+        }
+    }
+
+    /// Takes the parked request, if there is one, to be answered or given up.
+    pub fn unpark(&mut self) -> Option<Parked> {
+        match &mut self.protocol {
+            Protocol::Http(http) => http.unpark(),
+            _ => None,
+        }
+    }
+
+    /// Describes where a request comes from.
+    pub fn origin(&self, request: &Request) -> ClientOrigin {
+        ClientOrigin {
+            client: self.client,
+            local: self.local.ip(),
+            host: request.field("host").map(str::to_owned),
+            is_tls: self.is_tls(),
+            is_proxied: request.is_proxied(),
+        }
+    }
+
+    /// Answers the request that [`next`](Self::next) gave, or that was parked.
     pub fn respond(&mut self, request: &Request, response: &Response) {
         if let Protocol::Http(http) = &mut self.protocol {
             http.last |= !request.keep_alive;
@@ -326,10 +357,11 @@ impl Connection {
 
     /// Answers an upgrade request; a WebSocket from now on.
     pub fn upgrade(&mut self, request: &Request, response: &Response, config: &ShellConfig, now: Instant) {
+        let origin = self.origin(request);
         if let Protocol::Http(http) = &mut self.protocol {
             let mut pipe = std::mem::take(&mut http.pipe);
             pipe.send(&response.encode(true, true));
-            let socket = ws::Socket::new(pipe, config, now, request);
+            let socket = web_socket::Socket::new(pipe, config, now, origin);
             self.protocol = Protocol::WebSocket(Box::new(socket));
         }
     }
@@ -365,7 +397,7 @@ impl Connection {
     }
 
     /// Writes what the stream takes, and moves on to what follows from that.
-    pub fn settle(&mut self, now: Instant, config: &ShellConfig) -> Standing {
+    pub fn write(&mut self, now: Instant, config: &ShellConfig) -> Standing {
         let pipe = pipe(&mut self.protocol);
         match pipe.drain(&mut self.stream) {
             Ok(0) => {}
@@ -399,17 +431,15 @@ impl Connection {
                 if http.pipe.end_of_input() && http.pipe.input().is_empty() {
                     http.last = true;
                 }
-                if http.last && all_written {
+                // Whoever shuts down their half after the request still waits for the answer.
+                if http.last && all_written && !http.is_parked() {
                     self.close_after_writing(now);
-                    return self.settle(now, config);
+                    return self.write(now, config);
                 }
             }
             Protocol::WebSocket(socket) => {
                 if waiting > config.send_queue_bytes_max && !socket.is_closing() {
-                    // The code is best effort: it goes to the end of a queue that nobody reads.
-                    socket.close(now, Close::TooSlow);
-                    self.close_after_writing(now);
-                    return Standing::Open;
+                    return Standing::TooSlow;
                 }
             }
             Protocol::Closing(closing) => {
@@ -452,6 +482,9 @@ impl Connection {
             Protocol::Http(http) => {
                 if now < http.deadline(self.progress, config) {
                     return Standing::Open;
+                }
+                if http.is_parked() {
+                    return Standing::Unanswered;
                 }
                 let silent = http.pipe.input().is_empty() || http.last;
                 if silent || http.pipe.output_bytes() > 0 {

@@ -1,14 +1,32 @@
 //! HTTP on a connection: requests off its input, one after the other, and how long each may take.
+//!
+//! A request whose answer depends on the core is parked here until the core's events have brought it. Nothing behind it
+//! is read meanwhile: HTTP/1.1 answers in the order of the requests (RFC 9112 §9.3.2).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::pipe::Pipe;
-use crate::net::http::message as http;
-use crate::net::http::message::{Parsed, Request};
+use crate::core::ids::ConnectionId;
+use crate::net::http::message::{Parsed, Request, parse};
 use crate::net::shell_config::ShellConfig;
 
 /// Unwritten answers over which no further pipelined request is looked at.
 const PIPELINED_OUTPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a parked request waits for its answer. The core answers within the pass of the loop, so that only a fault
+/// takes longer; a client's own time-out is rarely shorter.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A request that waits for the core.
+#[derive(Debug)]
+pub struct Parked {
+    /// The request. Its body has been used already.
+    pub request: Box<Request>,
+    /// The session that will answer it, by the id that it has towards the core.
+    pub session: ConnectionId,
+    /// Since when it has waited.
+    pub since: Instant,
+}
 
 /// A connection that speaks HTTP.
 pub struct Http {
@@ -19,6 +37,7 @@ pub struct Http {
     held: bool,
     /// Whether the client was told to send the body of the request that is under way.
     continued: bool,
+    parked: Option<Parked>,
     /// Close once everything is written.
     pub(super) last: bool,
 }
@@ -26,7 +45,7 @@ pub struct Http {
 impl Http {
     /// The first request is under way from the start, at `since`: a silent connection is not worth waiting for.
     pub fn new(pipe: Pipe, since: Instant) -> Self {
-        Self { pipe, head_since: Some(since), held: false, continued: false, last: false }
+        Self { pipe, head_since: Some(since), held: false, continued: false, parked: None, last: false }
     }
 
     /// Notes that bytes came.
@@ -36,7 +55,7 @@ impl Http {
 
     /// Whether a request had to wait for answers that have been written by now.
     pub fn has_waiting_request(&self) -> bool {
-        !self.last && self.held && self.pipe.output_bytes() <= PIPELINED_OUTPUT_BYTES_MAX
+        !self.last && self.held && !self.is_parked() && self.pipe.output_bytes() <= PIPELINED_OUTPUT_BYTES_MAX
     }
 
     /// The next request, if there is one.
@@ -49,11 +68,11 @@ impl Http {
         if self.pipe.input().is_empty() {
             return None;
         }
-        self.held = self.pipe.output_bytes() > PIPELINED_OUTPUT_BYTES_MAX;
+        self.held = self.is_parked() || self.pipe.output_bytes() > PIPELINED_OUTPUT_BYTES_MAX;
         if self.held {
             return None;
         }
-        match http::parse(self.pipe.input()) {
+        match parse(self.pipe.input()) {
             parsed @ (Parsed::Incomplete | Parsed::Expecting) => {
                 if parsed == Parsed::Expecting && !std::mem::replace(&mut self.continued, true) {
                     self.pipe.send(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -77,8 +96,26 @@ impl Http {
         }
     }
 
-    /// Until when the peer has time.
+    /// Puts a request aside until its answer comes.
+    pub fn park(&mut self, parked: Parked) {
+        self.parked = Some(parked);
+    }
+
+    /// Takes the parked request.
+    pub fn unpark(&mut self) -> Option<Parked> {
+        self.parked.take()
+    }
+
+    /// Returns whether a request waits for its answer.
+    pub fn is_parked(&self) -> bool {
+        self.parked.is_some()
+    }
+
+    /// Returns until when the peer has time to say something, or the core to answer a parked request.
     pub fn deadline(&self, progress: Instant, config: &ShellConfig) -> Instant {
+        if let Some(parked) = &self.parked {
+            return parked.since + ANSWER_TIMEOUT;
+        }
         let idle = progress + config.idle_timeout;
         match self.head_since {
             // While an answer is being read, the next request has time.

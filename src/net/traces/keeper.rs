@@ -10,12 +10,16 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::files::{TraceFiles, TraceFilesConfig};
+use crate::core::Input;
+use crate::core::Sfu;
 use crate::core::ids::RoomId;
+use crate::core::input::AdminCommand;
 use crate::core::record::RecordingId;
 use crate::core::recordings::{RecordingOutput, RoomPattern};
-use crate::net::operator::metrics_page::{Page, Value, counted};
 use crate::trace::{EndOfTrace, Recipient};
 
+/// How often recorders hand out what they have: what a crash can cost at most.
+const HAND_OUT: Duration = Duration::from_secs(1);
 /// How long the end of the server waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -36,22 +40,41 @@ pub struct RecordConfig {
 
 /// One trace that is being written.
 #[derive(Debug)]
-pub(super) struct Active {
-    pub(super) room: RoomId,
-    pub(super) file: String,
-    pub(super) started_unix: Duration,
+pub struct ActiveTrace {
+    /// The room.
+    pub room: RoomId,
+    /// The file's name, without the directory.
+    pub file: String,
+    /// When the recording began, since 1970.
+    pub started_unix: Duration,
     /// Why it ends early, once it does.
-    pub(super) ending: Option<String>,
+    ending: Option<String>,
+}
+
+/// What an operator may want to know of the traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceFigures {
+    /// Rooms that are being recorded.
+    pub active: usize,
+    /// Traces that ended with their room, since the start.
+    pub ended_whole: u64,
+    /// Traces that ended before, since the start.
+    pub ended_early: u64,
+    /// What waits to be written, bytes.
+    pub queued_bytes: usize,
+    /// What was written since the start, bytes.
+    pub written_bytes: usize,
 }
 
 /// All that has to do with traces.
 #[derive(Default)]
 pub struct TraceKeeper {
-    pub(super) files: Option<TraceFiles>,
+    files: Option<TraceFiles>,
     queue_bytes_max: usize,
-    pub(super) is_encrypted: bool,
-    pub(super) active: BTreeMap<RecordingId, Active>,
-    pub(super) hand_out_at: Option<Instant>,
+    is_encrypted: bool,
+    active: BTreeMap<RecordingId, ActiveTrace>,
+    /// When recorders are asked next for what they have; `None` while nothing is recorded.
+    hand_out_at: Option<Instant>,
     ended_whole: u64,
     ended_early: u64,
 }
@@ -85,8 +108,42 @@ impl TraceKeeper {
         }
     }
 
-    /// Takes one thing from the core. A recording that has to be stopped.
-    pub(super) fn keep(&mut self, output: RecordingOutput) -> Option<RecordingId> {
+    /// Carries what was recorded to the thread that keeps it. Called by the event loop at the end of each pass.
+    pub fn collect(&mut self, now: Instant, sfu: &mut Sfu) {
+        if self.hand_out_at.is_some_and(|at| at <= now) {
+            sfu.hand_out_records();
+            self.hand_out_at = None;
+        }
+        while let Some(id) = self.given_up() {
+            stop(now, sfu, id);
+        }
+        while let Some(output) = sfu.poll_recording() {
+            if let Some(id) = self.keep(output) {
+                stop(now, sfu, id);
+            }
+        }
+        if self.hand_out_at.is_none() && !self.active.is_empty() {
+            self.hand_out_at = Some(now + HAND_OUT);
+        }
+    }
+
+    /// Ends the recordings of a room on the operator's request. What was recorded up to here belongs into the trace.
+    /// Returns what the core has to stop.
+    pub fn end_recordings_of(&mut self, now: Instant, room: &RoomId, sfu: &mut Sfu) -> Vec<RecordingId> {
+        sfu.hand_out_records();
+        self.collect(now, sfu);
+        let mut ids = Vec::new();
+        for (id, active) in &mut self.active {
+            if active.room == *room && active.ending.is_none() {
+                active.ending = Some("the operator stopped the recording".to_owned());
+                ids.push(*id);
+            }
+        }
+        ids
+    }
+
+    /// Takes one thing from the core. Returns a recording that has to be stopped.
+    fn keep(&mut self, output: RecordingOutput) -> Option<RecordingId> {
         let files = self.files.as_ref()?;
         match output {
             RecordingOutput::Begin(id, header) => {
@@ -94,7 +151,7 @@ impl TraceKeeper {
                 let suffix = if self.is_encrypted { "trace.age" } else { "trace" };
                 let file = format!("{}-{}-{}.{suffix}", header.room, utc(started_unix), id.0);
                 info!(room = %header.room, file, "recording");
-                let active = Active { room: header.room.clone(), file, started_unix, ending: None };
+                let active = ActiveTrace { room: header.room.clone(), file, started_unix, ending: None };
                 files.begin(id, active.file.clone(), header);
                 self.active.insert(id, active);
                 None
@@ -134,8 +191,8 @@ impl TraceKeeper {
         }
     }
 
-    /// A recording that the thread has given up, and that has to be stopped.
-    pub(super) fn given_up(&mut self) -> Option<RecordingId> {
+    /// Returns a recording that the thread has given up, and that has to be stopped.
+    fn given_up(&mut self) -> Option<RecordingId> {
         let given_up = self.files.as_ref()?.given_up()?;
         if let Some(active) = self.active.get_mut(&given_up.id) {
             active.ending.get_or_insert(given_up.why);
@@ -143,16 +200,31 @@ impl TraceKeeper {
         Some(given_up.id)
     }
 
-    /// Figures for Prometheus.
-    pub fn add_metrics(&self, page: &mut Page) {
-        let active = Value::Gauge(self.active.len() as f64);
-        page.one("strait_recordings", None, "Rooms that are being recorded", active);
-        let ended = [("complete", self.ended_whole), ("early", self.ended_early)];
-        page.add("strait_recordings_ended", None, "Traces that ended", counted("how", ended));
-        let written = self.files.as_ref().map_or(0, TraceFiles::written) as u64;
-        let unit = Some(prometheus_client::registry::Unit::Bytes);
-        page.one("strait_recording_written", unit, "Written to traces", Value::Counter(written));
+    /// Lists the traces that are being written and will go on.
+    pub fn active(&self) -> impl Iterator<Item = &ActiveTrace> {
+        self.active.values().filter(|active| active.ending.is_none())
     }
+
+    /// Returns whether traces are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
+    }
+
+    /// Returns the figures for an operator.
+    pub fn figures(&self) -> TraceFigures {
+        TraceFigures {
+            active: self.active.len(),
+            ended_whole: self.ended_whole,
+            ended_early: self.ended_early,
+            queued_bytes: self.files.as_ref().map_or(0, TraceFiles::queued),
+            written_bytes: self.files.as_ref().map_or(0, TraceFiles::written),
+        }
+    }
+}
+
+/// Ends a recording in the core. It answers with the recording's last output, which is polled like every other.
+fn stop(now: Instant, sfu: &mut Sfu, id: RecordingId) {
+    sfu.handle_input(now, Input::Admin(AdminCommand::StopRecording(id)));
 }
 
 /// A time since 1970 as ISO 8601 without what file names do not like: `20260102T030405Z`.

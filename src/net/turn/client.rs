@@ -23,7 +23,7 @@ pub const REALM: &str = "strait";
 
 /// How a client is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
+pub enum LinkKind {
     /// Datagrams.
     Udp,
     /// A TCP connection.
@@ -32,7 +32,7 @@ pub enum Carrier {
     Tls,
 }
 
-impl Carrier {
+impl LinkKind {
     /// All, with their names in the metrics.
     pub const ALL: [(Self, &'static str); 3] = [(Self::Udp, "udp"), (Self::Tcp, "tcp"), (Self::Tls, "tls")];
 }
@@ -92,7 +92,7 @@ pub struct Client {
     /// How to answer it.
     pub link: Link,
     /// How it is connected.
-    pub carrier: Carrier,
+    pub link_kind: LinkKind,
     /// Our end.
     pub local: SocketAddr,
     /// Its end.
@@ -111,10 +111,10 @@ pub struct Client {
 
 impl Client {
     /// Somebody who has said nothing yet.
-    pub fn new(now: Instant, link: Link, carrier: Carrier, local: SocketAddr, remote: SocketAddr) -> Self {
+    pub fn new(now: Instant, link: Link, link_kind: LinkKind, local: SocketAddr, remote: SocketAddr) -> Self {
         let server = TurnServer::new(TransportType::Udp, local, REALM.to_owned());
         let (user, allocation) = (None, None);
-        Self { link, carrier, local, remote, server, user, allocation, since: now, alarm: Alarm::default() }
+        Self { link, link_kind, local, remote, server, user, allocation, since: now, alarm: Alarm::default() }
     }
 
     /// Takes a user over who has shown to know the password.

@@ -1,9 +1,11 @@
 //! Where clients are told to find the TURN server, and by which credentials.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Authority, Turn};
+use super::{Authority, TurnServer};
+use crate::net::address::Candidates;
+use crate::net::client_origin::ClientOrigin;
 use crate::signal::native::IceServer;
 
 /// How a client's signalling came.
@@ -19,7 +21,31 @@ pub struct ReachedBy<'a> {
     pub candidate: SocketAddr,
 }
 
-impl Turn {
+impl TurnServer {
+    /// Lists what the client of a participant needs whose signalling comes from there. Empty also if no address is known at
+    /// which the client could reach us. `unix` is the time since 1970.
+    pub fn ice_servers_for(
+        &self,
+        now: Instant,
+        unix: Duration,
+        participant: &str,
+        origin: &ClientOrigin,
+        candidates: &mut Candidates,
+    ) -> Vec<IceServer> {
+        let relayed = self.network();
+        let given = candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
+        // The fictitious candidate is nobody's address.
+        let real = given.iter().find(|candidate| !relayed.contains(candidate.address.ip()));
+        let Some(first) = real else { return Vec::new() };
+        let reached = ReachedBy {
+            host: origin.host.as_deref(),
+            is_tls: origin.is_tls,
+            is_proxied: origin.is_proxied,
+            candidate: first.address,
+        };
+        self.ice_servers(participant, reached, unix)
+    }
+
     /// What a participant's client needs, as `RTCPeerConnection` takes it: empty if TURN is not served. `unix` is the time
     /// since 1970.
     ///

@@ -28,7 +28,7 @@ enum Decision {
     Answer(Option<Vec<u8>>),
 }
 
-impl Turn {
+impl TurnServer {
     /// Answers a request of a client's.
     pub(super) fn answer_request(
         &mut self,

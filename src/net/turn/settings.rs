@@ -31,20 +31,3 @@ pub struct TurnConfig {
     /// A peer that sends everything back, for tests of foreign clients. No flag, file or variable sets it.
     pub echo_peer: Option<IpAddr>,
 }
-
-impl Default for TurnConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            host: None,
-            credential_lifetime: Duration::from_secs(12 * 3600),
-            allocations_max: 10_000,
-            allocations_per_participant_max: 16,
-            permissions_max: 16,
-            channels_max: 16,
-            bits_per_second_max: 100_000_000,
-            network: None,
-            echo_peer: None,
-        }
-    }
-}

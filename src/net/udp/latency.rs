@@ -27,8 +27,8 @@ struct Message {
     at: Duration,
     /// How many media datagrams it was.
     datagrams: u32,
-    /// The `now` of the turn in which it was read, once that is over.
-    turn: Option<Instant>,
+    /// When the pass of the loop began in which it was read. `None` until that pass ends.
+    pass: Option<Instant>,
 }
 
 /// Times of media in here.
@@ -62,14 +62,14 @@ impl Latency {
             && datagrams > 0
             && self.pending.len() < PENDING_MAX
         {
-            self.pending.push(Message { at, datagrams, turn: None });
+            self.pending.push(Message { at, datagrams, pass: None });
         }
     }
 
     /// The turn of that `now` is over. What came in turns before `waits_since` has led to what it leads to, which has been
     /// handed to the kernel; with `None`, everything. How long the first of it was here, or of the rest is still, if any of
     /// it was media; at most ten seconds.
-    pub fn handed_over(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
+    pub fn end_pass(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
         if self.pending.is_empty() {
             return None;
         }
@@ -83,8 +83,8 @@ impl Latency {
         let nanos_since = |at| wall.saturating_sub(at).as_nanos().clamp(1, u128::from(NANOS_MAX)) as u64;
         for message in &mut self.pending {
             longest = longest.max(nanos_since(message.at));
-            let turn = *message.turn.get_or_insert(now);
-            if waits_since.is_none_or(|since| turn < since) {
+            let pass = *message.pass.get_or_insert(now);
+            if waits_since.is_none_or(|since| pass < since) {
                 for histogram in [&mut self.total, &mut self.current] {
                     let _ = histogram.record_n(nanos_since(message.at), u64::from(message.datagrams));
                 }
@@ -109,24 +109,32 @@ impl Latency {
         }
     }
 
-    /// As JSON: since the start, and of the last whole second.
-    pub fn json(&mut self, now: Instant) -> Value {
-        self.rotate(now);
-        json!({"total": percentiles(&self.total), "recent": percentiles(&self.recent)})
+    /// Shows the times as JSON: since the start, and of the last whole second.
+    pub fn json(&self, now: Instant) -> Value {
+        let elapsed = now.saturating_duration_since(self.began);
+        // The same interval that `rotate` would make the recent one.
+        let recent = match elapsed {
+            _ if elapsed < RECENT => Some(&self.recent),
+            _ if elapsed < 2 * RECENT => Some(&self.current),
+            _ => None,
+        };
+        json!({"total": percentiles(Some(&self.total)), "recent": percentiles(recent)})
     }
 }
 
-fn percentiles(of: &Histogram<u64>) -> Value {
+/// Shows a histogram; `None` stands for one that holds nothing.
+fn percentiles(of: Option<&Histogram<u64>>) -> Value {
+    let of = of.filter(|of| !of.is_empty());
     let micros = |nanos: u64| nanos as f64 / 1000.0;
-    let at = |percent: f64| if of.is_empty() { 0.0 } else { micros(of.value_at_percentile(percent)) };
+    let at = |percent: f64| of.map_or(0.0, |of| micros(of.value_at_percentile(percent)));
     json!({
-        "packets": of.len(),
+        "packets": of.map_or(0, Histogram::len),
         "p50Micros": at(50.0),
         "p90Micros": at(90.0),
         "p95Micros": at(95.0),
         "p99Micros": at(99.0),
         "p999Micros": at(99.9),
-        "maxMicros": micros(of.max()),
+        "maxMicros": of.map_or(0.0, |of| micros(of.max())),
     })
 }
 

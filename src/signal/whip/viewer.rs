@@ -36,7 +36,7 @@ impl Choice {
 
 /// One viewer.
 #[derive(Debug)]
-pub struct Viewer {
+pub struct WhepViewer {
     choice: Choice,
     /// How many tracks of each kind it can show.
     slots: SlotCounts,
@@ -45,14 +45,15 @@ pub struct Viewer {
     subscribed: Vec<TrackId>,
 }
 
-impl Viewer {
+impl WhepViewer {
     /// Somebody who has just joined a room with `others` in it, and has so many sections.
     pub fn new(choice: Choice, slots: SlotCounts, others: Vec<ParticipantInfo>) -> Self {
         Self { choice, slots, others, subscribed: Vec::new() }
     }
 
-    /// Takes an event of the room's, and says what follows.
-    pub fn on_event(&mut self, event: &Event) -> Vec<Command> {
+    /// Takes an event of the room's. Returns whether it may change what the viewer should see: then ask
+    /// [`choose`](Self::choose), once the viewer can be shown something.
+    pub fn note(&mut self, event: &Event) -> bool {
         match event {
             Event::ParticipantJoined(info) => self.others.push(info.clone()),
             Event::ParticipantLeft(id, _) => self.others.retain(|other| other.participant != *id),
@@ -70,9 +71,9 @@ impl Viewer {
                 // The core has ended the subscription by itself.
                 self.subscribed.retain(|subscribed| subscribed != track);
             }
-            _ => return Vec::new(),
+            _ => return false,
         }
-        self.choose()
+        true
     }
 
     /// What to subscribe to and what no more, as things are now.
@@ -131,8 +132,15 @@ mod tests {
         }
     }
 
-    fn viewer(choice: Choice, others: Vec<ParticipantInfo>) -> Viewer {
-        Viewer::new(choice, SlotCounts { audio: 1, video: 1 }, others)
+    fn viewer(choice: Choice, others: Vec<ParticipantInfo>) -> WhepViewer {
+        WhepViewer::new(choice, SlotCounts { audio: 1, video: 1 }, others)
+    }
+
+    impl WhepViewer {
+        /// What follows from an event of the room's.
+        fn on_event(&mut self, event: &Event) -> Vec<Command> {
+            if self.note(event) { self.choose() } else { Vec::new() }
+        }
     }
 
     fn subscribe(ids: &[u64]) -> Vec<Command> {

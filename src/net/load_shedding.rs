@@ -1,4 +1,4 @@
-//! Overload: notices that the machine cannot carry everything, and says how much of the pictures to leave out, so that
+//! LoadShedding: notices that the machine cannot carry everything, and says how much of the pictures to leave out, so that
 //! sound goes on as if nothing were. Called by the event loop, once a turn; knows no clock.
 //!
 //! Beyond a full core packets wait in the queue of the one UDP socket, sound behind pictures, until it is full and the
@@ -27,8 +27,8 @@ const BUSY_FULL: f64 = 0.95;
 
 /// What was seen since the last decision, and what was decided.
 #[derive(Debug)]
-pub struct Overload {
-    withheld: Withheld,
+pub struct LoadShedding {
+    shed: Withheld,
     /// When this period began.
     began: Instant,
     /// How long the loop slept in it.
@@ -41,11 +41,11 @@ pub struct Overload {
     stepped: Option<Instant>,
 }
 
-impl Overload {
+impl LoadShedding {
     /// All is well.
     pub fn new(now: Instant) -> Self {
         Self {
-            withheld: Withheld::NOTHING,
+            shed: Withheld::NOTHING,
             began: now,
             slept: Duration::ZERO,
             longest: Duration::ZERO,
@@ -55,8 +55,8 @@ impl Overload {
     }
 
     /// How much is left out at present.
-    pub fn withheld(&self) -> Withheld {
-        self.withheld
+    pub fn shed(&self) -> Withheld {
+        self.shed
     }
 
     /// The loop slept for so long.
@@ -77,22 +77,22 @@ impl Overload {
             return None;
         }
         let busy = 1.0 - self.slept.as_secs_f64() / elapsed.as_secs_f64();
-        let before = self.withheld;
+        let before = self.shed;
         // One late period may be a machine that stood still, and a queue that gets shorter needs time alone.
         let is_late = self.longest > LATE && self.longest_before > LATE;
         // Who is late and sleeps is kept from working by others: less work would not help.
         if is_late && busy > BUSY_FULL && self.longest >= self.longest_before.mul_f64(0.9) {
-            self.withheld = Withheld::sixteenths(before.get().saturating_add(STEP));
+            self.shed = Withheld::sixteenths(before.get().saturating_add(STEP));
             self.stepped = Some(now);
         } else if self.longest <= LATE
             && self.stepped.is_some_and(|at| now.saturating_duration_since(at) >= PATIENCE)
         {
-            self.withheld = affordable(before, busy);
+            self.shed = affordable(before, busy);
         }
         self.began = now;
         self.slept = Duration::ZERO;
         self.longest_before = std::mem::take(&mut self.longest);
-        match (before == Withheld::NOTHING, self.withheld == Withheld::NOTHING) {
+        match (before == Withheld::NOTHING, self.shed == Withheld::NOTHING) {
             (true, true) => return None,
             (true, false) => warn!(
                 "the processor is full: some pictures are not forwarded, so that sound is; this machine carries \
@@ -101,12 +101,12 @@ impl Overload {
             (false, true) => info!("the processor has time again: all pictures are forwarded"),
             (false, false) => {}
         }
-        Some(self.withheld)
+        Some(self.shed)
     }
 }
 
 /// What still has to be left out if the loop works that share of the time without it: what is forwarded makes the work.
-fn affordable(withheld: Withheld, busy: f64) -> Withheld {
+fn affordable(shed: Withheld, busy: f64) -> Withheld {
     let all = Withheld::ALL.get();
     let forwarded = all - withheld.get();
     // Of pictures that are all left out nobody knows what they cost: one part comes back at a time, or all if there is
@@ -122,62 +122,62 @@ mod tests {
     use crate::net::clock;
 
     /// Periods of a server that is that busy and holds packets for so long.
-    fn periods(overload: &mut Overload, now: &mut Instant, count: u32, busy: f64, held: u64) {
+    fn periods(shedding: &mut LoadShedding, now: &mut Instant, count: u32, busy: f64, held: u64) {
         for _ in 0..count {
-            overload.slept(PERIOD.mul_f64(1.0 - busy));
-            overload.held(Duration::from_millis(held));
+            shedding.slept(PERIOD.mul_f64(1.0 - busy));
+            shedding.held(Duration::from_millis(held));
             *now += PERIOD;
-            overload.decide(*now);
+            shedding.decide(*now);
         }
     }
 
     #[test]
     fn a_machine_that_stood_still_once_leaves_nothing_out() {
         let mut now = clock::now();
-        let mut overload = Overload::new(now);
-        periods(&mut overload, &mut now, 5, 0.5, 1);
-        periods(&mut overload, &mut now, 1, 1.0, 300);
-        periods(&mut overload, &mut now, 5, 0.5, 1);
-        assert_eq!(overload.withheld(), Withheld::NOTHING);
-        assert_eq!(overload.decide(now + PERIOD), None);
+        let mut shedding = LoadShedding::new(now);
+        periods(&mut shedding, &mut now, 5, 0.5, 1);
+        periods(&mut shedding, &mut now, 1, 1.0, 300);
+        periods(&mut shedding, &mut now, 5, 0.5, 1);
+        assert_eq!(shedding.shed(), Withheld::NOTHING);
+        assert_eq!(shedding.decide(now + PERIOD), None);
     }
 
     #[test]
     fn more_and_more_is_left_out_until_packets_are_late_no_longer_than_before() {
         let mut now = clock::now();
-        let mut overload = Overload::new(now);
-        periods(&mut overload, &mut now, 2, 1.0, 60);
-        assert_eq!(overload.withheld().get(), STEP);
-        periods(&mut overload, &mut now, 1, 1.0, 100);
-        assert_eq!(overload.withheld().get(), 2 * STEP);
-        periods(&mut overload, &mut now, 1, 1.0, 70);
-        assert_eq!(overload.withheld().get(), 2 * STEP, "the queue gets shorter");
-        periods(&mut overload, &mut now, 10, 1.0, 200);
-        assert_eq!(overload.withheld(), Withheld::ALL);
+        let mut shedding = LoadShedding::new(now);
+        periods(&mut shedding, &mut now, 2, 1.0, 60);
+        assert_eq!(shedding.shed().get(), STEP);
+        periods(&mut shedding, &mut now, 1, 1.0, 100);
+        assert_eq!(shedding.shed().get(), 2 * STEP);
+        periods(&mut shedding, &mut now, 1, 1.0, 70);
+        assert_eq!(shedding.shed().get(), 2 * STEP, "the queue gets shorter");
+        periods(&mut shedding, &mut now, 10, 1.0, 200);
+        assert_eq!(shedding.shed(), Withheld::ALL);
     }
 
     #[test]
     fn as_much_comes_back_as_there_is_time_for() {
         let mut now = clock::now();
-        let mut overload = Overload::new(now);
-        periods(&mut overload, &mut now, 3, 1.0, 60);
-        assert_eq!(overload.withheld().get(), 8);
-        periods(&mut overload, &mut now, 3, 0.68, 2);
-        assert_eq!(overload.withheld().get(), 8, "not at once");
-        periods(&mut overload, &mut now, 20, 0.68, 2);
-        assert_eq!(overload.withheld().get(), 0, "each decision finds time for more");
-        periods(&mut overload, &mut now, 3, 1.0, 60);
-        periods(&mut overload, &mut now, 20, 0.85, 2);
-        assert_eq!(overload.withheld().get(), 8, "a full machine takes nothing back");
+        let mut shedding = LoadShedding::new(now);
+        periods(&mut shedding, &mut now, 3, 1.0, 60);
+        assert_eq!(shedding.shed().get(), 8);
+        periods(&mut shedding, &mut now, 3, 0.68, 2);
+        assert_eq!(shedding.shed().get(), 8, "not at once");
+        periods(&mut shedding, &mut now, 20, 0.68, 2);
+        assert_eq!(shedding.shed().get(), 0, "each decision finds time for more");
+        periods(&mut shedding, &mut now, 3, 1.0, 60);
+        periods(&mut shedding, &mut now, 20, 0.85, 2);
+        assert_eq!(shedding.shed().get(), 8, "a full machine takes nothing back");
     }
 
     #[test]
     fn when_the_crowd_has_gone_everything_comes_back_within_a_second() {
         let mut now = clock::now();
-        let mut overload = Overload::new(now);
-        periods(&mut overload, &mut now, 20, 1.0, 60);
-        assert_eq!(overload.withheld(), Withheld::ALL);
-        periods(&mut overload, &mut now, 12, 0.05, 1);
-        assert_eq!(overload.withheld(), Withheld::NOTHING);
+        let mut shedding = LoadShedding::new(now);
+        periods(&mut shedding, &mut now, 20, 1.0, 60);
+        assert_eq!(shedding.shed(), Withheld::ALL);
+        periods(&mut shedding, &mut now, 12, 0.05, 1);
+        assert_eq!(shedding.shed(), Withheld::NOTHING);
     }
 }
