@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::log::{self, LogControl};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
 use crate::core::settings::PACKETS_AT_ONCE;

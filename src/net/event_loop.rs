@@ -332,12 +332,8 @@ impl EventLoop {
                 let Self { front, shard, .. } = self;
                 let Some(connection) = front.connections.at(place) else { return };
                 let (id, origin) = (connection.id, connection.origin(&request));
-                let mut requests = WhipRequests {
-                    now,
-                    config: &front.config,
-                    sessions: &mut front.whip,
-                    sfu: &shard.sfu,
-                };
+                let mut requests =
+                    WhipRequests { now, config: &front.config, sessions: &mut front.whip, sfu: &shard.sfu };
                 match requests.answer(&target, &request, id, &origin) {
                     WhipOutcome::Answer(response) => response,
                     WhipOutcome::Wait(session, demand) => {
@@ -434,8 +430,7 @@ impl EventLoop {
             })
             .ok()?;
         let origin = self.front.origin_of(connection)?;
-        let candidates =
-            self.candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
+        let candidates = self.candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
         trace!(connection = connection.0, client = %origin.client, %room, "join");
         Some((room, Admission { entropy, candidates }))
     }

@@ -104,12 +104,7 @@ impl Front {
     }
 
     /// Makes a WebSocket of the connection that a request came by, or says why not.
-    pub fn open_web_socket(
-        &mut self,
-        now: Instant,
-        place: usize,
-        request: &Request,
-    ) -> Result<(), Response> {
+    pub fn open_web_socket(&mut self, now: Instant, place: usize, request: &Request) -> Result<(), Response> {
         if !origin::allowed(request, &self.config.allowed_origins) {
             let origin = request.field("origin").unwrap_or_default();
             info!(origin, "a page of a foreign origin was refused; signalling.allowed_origins can let it in");

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 pub use super::address::Candidates;
 pub use super::http::message::{BODY_BYTES_MAX, HEAD_BYTES_MAX, Parsed, Request, Response, parse};
-pub use super::turn::{LinkKind, Link, ReachedBy, Relayed, TurnServer, Verdict};
+pub use super::turn::{Link, LinkKind, ReachedBy, Relayed, TurnServer, Verdict};
 
 use super::front::router::{Route, route};
 use super::http::client::Client;

@@ -19,7 +19,7 @@ use super::udp::Udp;
 use super::{clock, token};
 use crate::core::event::Event;
 use crate::core::ids::ConnectionId;
-use crate::core::output::TrafficClass;
+use crate::core::path::TrafficClass;
 use crate::core::{Input, Output, Sfu};
 
 /// Datagrams after which a pass reads no further batch.
@@ -221,12 +221,7 @@ impl Shard {
 
     /// Forwards a share of the media that waits, if any does; the rest has its turn in the next pass, when what has come
     /// meanwhile is read. Returns whether there was any.
-    pub fn forward_media(
-        &mut self,
-        now: Instant,
-        connections: &mut Connections,
-        scratch: &mut [u8],
-    ) -> bool {
+    pub fn forward_media(&mut self, now: Instant, connections: &mut Connections, scratch: &mut [u8]) -> bool {
         let media_waits = std::mem::take(&mut self.media_waits);
         if media_waits {
             let Self { sfu, udp, turn_server, .. } = self;

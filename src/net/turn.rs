@@ -33,7 +33,7 @@ use turn_server_proto::api::{
 use turn_server_proto::types::{AddressFamily, TransportType};
 
 pub use authority::Authority;
-pub use client::{LinkKind, Link};
+pub use client::{Link, LinkKind};
 pub use counters::{Dropped, TurnCounters};
 pub use ice_servers::ReachedBy;
 pub use settings::TurnConfig;
@@ -42,7 +42,7 @@ use super::address::Candidates;
 use super::deadlines::Deadlines;
 use super::relayed_network::RelayedNetwork;
 use crate::core::ids::ConnectionId;
-use crate::core::input::{Path, Transport};
+use crate::core::path::{Path, Transport};
 use crate::wire::classify::Kind;
 use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
 use client::{Allocation, Client};

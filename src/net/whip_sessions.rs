@@ -209,8 +209,7 @@ mod tests {
         let offer = WhipOffer::read(Side::Publish, body.as_bytes()).expect("a good offer");
         let room: RoomId = "standup".parse().expect("a room");
         let open = WhipSession::open(Side::Publish, room.clone(), "Studio".into(), offer, Choice::default());
-        let origin =
-            ClientOrigin { client: HOST, local: HOST, host: None, is_tls: false, is_proxied: false };
+        let origin = ClientOrigin { client: HOST, local: HOST, host: None, is_tls: false, is_proxied: false };
         let mut sessions = WhipSessions::default();
         let id = sessions.add(open.0, ("name".into(), room.clone()), (origin, HOST), HTTP);
         (sessions, id, room)

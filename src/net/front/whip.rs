@@ -189,9 +189,7 @@ impl WhipRequests<'_> {
         let id = self.sessions.find(target.side, &target.room, session);
         match request.method.as_str() {
             "OPTIONS" => Ok(WhipOutcome::Answer(
-                Response::empty(200)
-                    .with("Accept-Patch", FRAGMENT)
-                    .with("Allow", "PATCH, DELETE, OPTIONS"),
+                Response::empty(200).with("Accept-Patch", FRAGMENT).with("Allow", "PATCH, DELETE, OPTIONS"),
             )),
             "PATCH" => self.patch_session(id.ok_or_else(no_such_session)?, request, connection),
             "DELETE" => {
@@ -200,9 +198,7 @@ impl WhipRequests<'_> {
                 self.sessions.wait(id, connection);
                 Ok(WhipOutcome::Wait(id, demand))
             }
-            _ => {
-                Err(Response::method_not_allowed("PATCH, DELETE, OPTIONS").with("Accept-Patch", FRAGMENT))
-            }
+            _ => Err(Response::method_not_allowed("PATCH, DELETE, OPTIONS").with("Accept-Patch", FRAGMENT)),
         }
     }
 

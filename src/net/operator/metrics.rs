@@ -12,7 +12,7 @@ use super::metrics_page::{
 };
 use super::view::ServerView;
 use crate::core::command::Kind;
-use crate::core::input::Transport;
+use crate::core::path::Transport;
 use crate::core::stats::{Snapshot, StreamCounters};
 use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
 use crate::net::egress::path_name;
@@ -117,7 +117,8 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn_server: &TurnServer) 
     let mut slots = [[0_usize; 2]; 2];
     let mut subscribers = BTreeMap::from([("audio", 0), ("video", 0)]);
     for participant in participants() {
-        let name = participant.path.filter(|_| participant.connected).map(|path| path_name(&path, turn_server));
+        let name =
+            participant.path.filter(|_| participant.connected).map(|path| path_name(&path, turn_server));
         let label = PATHS.iter().find(|(path, _)| *path == name).map_or("none", |(_, label)| label);
         *paths.entry(label).or_insert(0) += 1;
         for publication in &participant.publications {

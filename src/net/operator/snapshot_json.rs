@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::core::command::{Kind, Source};
-use crate::core::input::Path;
+use crate::core::path::Path;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
 
 /// Shows all rooms in short.

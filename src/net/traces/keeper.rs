@@ -12,10 +12,11 @@ use tracing::{info, warn};
 use super::files::{TraceFiles, TraceFilesConfig};
 use crate::core::Input;
 use crate::core::Sfu;
+use crate::core::ids::RecordingId;
 use crate::core::ids::RoomId;
 use crate::core::input::AdminCommand;
-use crate::core::record::RecordingId;
-use crate::core::recordings::{RecordingOutput, RoomPattern};
+use crate::core::recordings::RecordingOutput;
+use crate::core::room_pattern::RoomPattern;
 use crate::trace::{EndOfTrace, Recipient};
 
 /// How often recorders hand out what they have: what a crash can cost at most.

@@ -71,7 +71,8 @@ impl Call {
             request.add_message_integrity(&credentials, IntegrityAlgorithm::Sha1).expect("room");
         }
         let request = request.finish();
-        let verdict = self.turn.receive_datagram(self.now, Kind::Stun, self.path, &request, &mut self.candidates);
+        let verdict =
+            self.turn.receive_datagram(self.now, Kind::Stun, self.path, &request, &mut self.candidates);
         assert_eq!(verdict, Verdict::Handled);
         let (link, answer) = self.turn.next_answer().expect("an answer");
         assert_eq!(link, Link::Datagrams(self.path));
@@ -110,7 +111,13 @@ impl Call {
     /// Where the core would see data come from.
     fn send(&mut self) -> Option<SocketAddr> {
         let message = [0x40, 0, 0, 3, 1, 2, 3];
-        match self.turn.receive_datagram(self.now, Kind::TurnChannel, self.path, &message, &mut self.candidates) {
+        match self.turn.receive_datagram(
+            self.now,
+            Kind::TurnChannel,
+            self.path,
+            &message,
+            &mut self.candidates,
+        ) {
             Verdict::Relayed(relayed) => {
                 assert_eq!((relayed.path.local, &message[relayed.range]), (self.path.local, &[1, 2, 3][..]));
                 Some(relayed.path.remote)

@@ -203,7 +203,9 @@ impl WhipSession {
         let reply = match self.state {
             State::Leaving => Some(WhipReply::Ended),
             State::Open => None,
-            State::Joining | State::Answering(_) | State::Restarting(_) => Some(WhipReply::Interrupted(reason)),
+            State::Joining | State::Answering(_) | State::Restarting(_) => {
+                Some(WhipReply::Interrupted(reason))
+            }
         };
         WhipReaction { demands: Vec::new(), reply, is_over: true }
     }
