@@ -1,9 +1,9 @@
-//! LoadShedding: notices that the machine cannot carry everything, and says how much of the pictures to leave out, so that
-//! sound goes on as if nothing were. Called by the event loop, once a turn; knows no clock.
+//! Load shedding: notices that the machine cannot carry everything, and decides how much of the video to drop, so that the
+//! audio goes on as if nothing were. The event loop asks once in each pass. Reads no clock.
 //!
-//! Beyond a full core packets wait in the queue of the one UDP socket, sound behind pictures, until it is full and the
-//! kernel drops either. Two things tell: how long packets were here when they left, and how much of the time the loop
-//! slept. The first says that there is too much; the second, how much could be carried again.
+//! Once a processor core is full, packets wait in the queue of the one UDP socket, audio behind video, until it is full and
+//! the kernel drops either. Two things tell: how long packets have been in the process when they leave, and how much of the
+//! time the loop sleeps. The first says that there is too much; the second, how much could be carried again.
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,14 @@ use crate::core::input::Withheld;
 
 /// From decision to decision.
 const PERIOD: Duration = Duration::from_millis(50);
-/// A packet that was here for longer is late: two frames of sound.
+/// A packet that stays for longer is late: two frames of audio.
 const LATE: Duration = Duration::from_millis(40);
-/// What is left out more at each decision while packets are late.
+/// How many sixteenths more are dropped at each decision while packets are late.
 const STEP: u8 = 4;
-/// So long after the last step nothing is taken back: what it did shows when the queue is empty.
+/// How long after the last step nothing is taken back: what it did shows when the queue is empty.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Pictures come back only while the loop works less than this share of the time, and as many as fit below it.
+/// Video comes back only while the loop works less than this share of the time, and as much as fits below it.
 const BUSY_MAX: f64 = 0.85;
-
 /// A loop that works for a larger share of the time has no time left.
 const BUSY_FULL: f64 = 0.95;
 
@@ -33,16 +32,16 @@ pub struct LoadShedding {
     began: Instant,
     /// How long the loop slept in it.
     slept: Duration,
-    /// The longest that a packet was here.
+    /// The longest that a packet stayed in it.
     longest: Duration,
-    /// The same of the period before.
+    /// The longest that a packet stayed in the period before.
     longest_before: Duration,
-    /// When more was left out, last.
+    /// When more was dropped, last.
     stepped: Option<Instant>,
 }
 
 impl LoadShedding {
-    /// All is well.
+    /// Begins with a machine that can carry everything.
     pub fn new(now: Instant) -> Self {
         Self {
             shed: Withheld::NOTHING,
@@ -54,22 +53,22 @@ impl LoadShedding {
         }
     }
 
-    /// How much is left out at present.
+    /// Returns how much of the video is dropped at present.
     pub fn shed(&self) -> Withheld {
         self.shed
     }
 
-    /// The loop slept for so long.
+    /// Notes how long the loop slept.
     pub fn slept(&mut self, time: Duration) {
         self.slept += time;
     }
 
-    /// A packet was here for so long, from the kernel's receiving it to our handing over what it led to.
+    /// Notes how long a packet stayed, from the kernel's receiving it to our handing over what it led to.
     pub fn held(&mut self, time: Duration) {
         self.longest = self.longest.max(time);
     }
 
-    /// What the core is to be told now, if anything: what is left out, again and again as long as it is something,
+    /// Returns what the core is to be told now, if anything. While something is dropped, the core is told again and again,
     /// because new rooms do not know of it.
     pub fn decide(&mut self, now: Instant) -> Option<Withheld> {
         let elapsed = now.saturating_duration_since(self.began);
@@ -80,7 +79,7 @@ impl LoadShedding {
         let before = self.shed;
         // One late period may be a machine that stood still, and a queue that gets shorter needs time alone.
         let is_late = self.longest > LATE && self.longest_before > LATE;
-        // Who is late and sleeps is kept from working by others: less work would not help.
+        // A loop that is late and sleeps is kept from working by others: less work would not help.
         if is_late && busy > BUSY_FULL && self.longest >= self.longest_before.mul_f64(0.9) {
             self.shed = Withheld::sixteenths(before.get().saturating_add(STEP));
             self.stepped = Some(now);
@@ -95,22 +94,22 @@ impl LoadShedding {
         match (before == Withheld::NOTHING, self.shed == Withheld::NOTHING) {
             (true, true) => return None,
             (true, false) => warn!(
-                "the processor is full: some pictures are not forwarded, so that sound is; this machine carries \
-                 fewer or smaller calls"
+                "the processor is full: some video is not forwarded, so that audio is; this machine carries fewer or \
+                 smaller calls"
             ),
-            (false, true) => info!("the processor has time again: all pictures are forwarded"),
+            (false, true) => info!("the processor has time again: all video is forwarded"),
             (false, false) => {}
         }
         Some(self.shed)
     }
 }
 
-/// What still has to be left out if the loop works that share of the time without it: what is forwarded makes the work.
+/// Returns what still has to be dropped if the loop works that share of the time now: what is forwarded makes the work.
 fn affordable(shed: Withheld, busy: f64) -> Withheld {
     let all = Withheld::ALL.get();
-    let forwarded = all - withheld.get();
-    // Of pictures that are all left out nobody knows what they cost: one part comes back at a time, or all if there is
-    // next to nothing to do.
+    let forwarded = all - shed.get();
+    // Nobody knows what video costs of which everything is dropped: one part comes back at a time, or all of it if there
+    // is next to nothing to do.
     let fits = f64::from(forwarded.max(1)) * BUSY_MAX / busy.max(0.01);
     let forwarded = forwarded.max(fits.min(f64::from(all)) as u8);
     Withheld::sixteenths(all - forwarded)
