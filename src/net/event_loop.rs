@@ -61,7 +61,7 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// Open files that are not for clients' connections: sockets, pipes, traces, what is read at times.
 const FILES_KEPT: usize = 64;
 
-/// The server.
+/// The whole server: one value, which one thread runs.
 pub struct EventLoop {
     poll: Poll,
     /// Clients' connections, and what they talk to.
@@ -489,7 +489,7 @@ impl EventLoop {
         front.deliver(now, id, event, &mut reach);
     }
 
-    /// Writes, signalling first.
+    /// Writes what waits on all connections and on the UDP socket, signalling first.
     fn write(&mut self, now: Instant) {
         while let Some(place) = self.front.connections.next_touched() {
             self.write_connection(now, place);

@@ -36,7 +36,7 @@ use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts};
 
 /// What goes into the addresses that a client is given.
 pub struct Reach<'a> {
-    /// The ways in.
+    /// The candidates that clients are given.
     pub candidates: &'a mut Candidates,
     /// The embedded TURN server, which makes the credentials for itself.
     pub turn_server: &'a TurnServer,
@@ -44,7 +44,7 @@ pub struct Reach<'a> {
 
 /// Clients' connections, and what they talk to.
 pub struct Front {
-    /// The operator's choices.
+    /// The operator's choices about clients.
     pub config: ShellConfig,
     /// All TCP connections, and the listener.
     pub connections: Connections,
@@ -77,6 +77,7 @@ impl Front {
         };
         let peer = connection.peer.ip();
         let client = Client::of(request, peer, connection.is_tls(), &self.config.trusted_proxies);
+        // Behind a trusted proxy, the client is known only from here on.
         if client.is_forwarded && !self.connections.count_for(place, client.ip, &self.config) {
             let text = "too many connections; close some, or ask the operator to raise signalling.max_connections_per_address";
             return Route::Answer(Response::text(503, text));
@@ -155,6 +156,7 @@ impl Front {
     pub fn end(&mut self, place: usize) -> Option<(ConnectionId, Demand)> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
+        // A connection of HTTP has no WebSocket.
         if let Some(parked) = connection.unpark() {
             return Some((parked.session, self.whip.abandon(parked.session, id)?));
         }
@@ -237,6 +239,7 @@ impl Front {
             .unwrap_or_default();
         for waiting in &answered.waiting {
             let Some(place) = self.connections.place_of(*waiting) else { continue };
+            // The wait may have been given up meanwhile.
             let Some(parked) = self.connections.at(place).and_then(|connection| connection.unpark()) else {
                 continue;
             };

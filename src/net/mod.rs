@@ -1,8 +1,9 @@
-//! The impure shell: sockets, clock, entropy. It moves bytes and time, and decides nothing about media or rooms.
+//! The shell: sockets, clock and entropy. It moves bytes and time, and decides nothing about media or rooms.
 //!
-//! One thread, one `mio::Poll`, one UDP socket and one TCP listener on the same port number. [`serve`] runs it; what
-//! happens in a turn is in `event_loop`. Whatever came from the network can at worst cost the peer its connection:
-//! nothing in here unwraps, and every buffer, queue and table has a cap in [`ShellConfig`] or beside it.
+//! One thread, one `mio::Poll`, one UDP socket and one TCP listener on the same port number. [`serve`] runs it;
+//! `event_loop` says what happens in a pass, `front` holds what belongs to clients, `shard` what belongs to the core.
+//! Whatever comes from the network can at worst cost the peer its connection: nothing in here unwraps, and every
+//! buffer, queue and table has a cap in [`ShellConfig`] or beside it.
 
 #![allow(
     clippy::disallowed_types,

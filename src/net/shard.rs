@@ -30,7 +30,7 @@ const FRAMES_AT_ONCE: usize = 64;
 
 /// The core, and what moves its datagrams.
 pub struct Shard {
-    /// The core itself.
+    /// The core, with all rooms.
     pub sfu: Sfu,
     /// The one UDP socket.
     pub udp: Udp,
@@ -243,6 +243,7 @@ impl Shard {
 
     /// Hands the gathered datagrams to the kernel, and watches for room to write while it takes no more.
     pub fn flush(&mut self, registry: &Registry) {
+        // Watching for room all the time would wake the loop in every pass.
         let blocked = self.udp.flush();
         if blocked == self.udp_blocked {
             return;

@@ -1,9 +1,9 @@
-//! The embedded TURN server (RFC 8656): for clients that reach the port by TCP or TLS alone and cannot do ICE-TCP.
+//! The embedded TURN server (RFC 8656), for clients that reach the port by TCP or TLS alone and cannot do ICE-TCP.
 //!
 //! It relays to Strait itself and to nobody else, inside the process. A relayed address is virtual ([`relayed`]): the
-//! core sees datagrams that come from it and sends datagrams to it, like any other. What the library does not do is done
-//! here, before it sees a request: credentials, quotas, which peers are allowed. No socket is touched: messages come in,
-//! and answers wait until the event loop takes them.
+//! core sees datagrams that come from it and sends datagrams to it, as to any other. Credentials, quotas and allowed
+//! peers are checked here, before the library sees a request. No socket is touched: messages come in, and answers wait
+//! until the event loop takes them.
 
 mod authority;
 mod client;
@@ -50,44 +50,44 @@ use credentials::Credentials;
 use quota::{Quotas, Way};
 use relayed::RelayedAddresses;
 
-/// Clients without an allocation that are kept track of, of those who send datagrams: their addresses may be forged.
+/// How many clients without an allocation are kept track of that send datagrams: their addresses may be forged.
 const BARE_DATAGRAM_CLIENTS_MAX: usize = 1024;
 
-/// After how long an allocation ends that the core has had nothing for.
+/// How long an allocation lasts for which the core has nothing.
 const UNUSED_MAX: Duration = Duration::from_secs(30);
 
-/// How many requests of datagrams without an allocation are answered in a second, all together. Their sources may be
-/// forged, and answers are up to five times as long.
+/// How many requests that come by datagrams, and without an allocation, are answered in a second, all together. Their
+/// sources may be forged, and answers are up to five times as long.
 const STRANGERS_PER_SECOND: u32 = 500;
 
 const METHOD_ALLOCATE: u16 = 0x003;
 
-/// What a datagram turned out to be.
+/// What a datagram has turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing of TURN: the core's.
+    /// Nothing of TURN: the datagram is for the core.
     Core,
-    /// Sent by way of an allocation.
+    /// Data that was sent by way of an allocation.
     Relayed(Relayed),
-    /// The TURN server's, and done with.
+    /// A message to the TURN server, which has been dealt with.
     Handled,
 }
 
 /// What a client sends to Strait.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Relayed {
-    /// The way that the core sees.
+    /// The path that the core sees.
     pub path: Path,
     /// Where the datagram lies in the message.
     pub range: Range<usize>,
 }
 
-/// The TURN server.
+/// The TURN server, with all clients and their allocations.
 pub struct TurnServer {
     config: TurnConfig,
     /// How long a client may be there without an allocation.
     patience: Duration,
-    /// The port of all our candidates.
+    /// The port that all our candidates have.
     port: u16,
     epoch: Instant,
     credentials: Credentials,
@@ -96,20 +96,21 @@ pub struct TurnServer {
     by_relayed: HashMap<SocketAddr, usize>,
     addresses: RelayedAddresses,
     quotas: Quotas,
-    /// Links of clients without an allocation that send datagrams, oldest first; some are gone.
+    /// Links of clients without an allocation that send datagrams, oldest first. Some of the clients may be gone.
     bare: VecDeque<Link>,
-    /// The second that is running, and how many strangers were answered in it.
+    /// When the second began that is running, and how many strangers have been answered in it.
     strangers: (Instant, u32),
     deadlines: Deadlines<usize>,
     answers: VecDeque<(Link, Vec<u8>)>,
     ended: Vec<ConnectionId>,
     scratch: Vec<u8>,
-    /// What happened so far.
+    /// What happened since the start of the server.
     pub counters: TurnCounters,
 }
 
 impl TurnServer {
-    /// On a port, with relayed addresses of a network; `patience` is how long a client may be without an allocation.
+    /// Makes a server for a port, with relayed addresses of a network. `patience` is how long a client may be without
+    /// an allocation.
     pub fn new(
         config: TurnConfig,
         network: RelayedNetwork,
@@ -139,12 +140,12 @@ impl TurnServer {
         })
     }
 
-    /// What the relayed addresses are of.
+    /// Returns the network of the relayed addresses.
     pub fn network(&self) -> RelayedNetwork {
         self.addresses.network()
     }
 
-    /// Whether TURN is served.
+    /// Returns whether TURN is served.
     pub fn is_enabled(&self) -> bool {
         self.config.enabled
     }
@@ -207,7 +208,8 @@ impl TurnServer {
         Err(Verdict::Handled)
     }
 
-    /// A message on a connection. `ends` are ours and the client's.
+    /// Takes a message on a connection with these ends, ours first. Returns the data that it holds for the core, if
+    /// any.
     pub fn receive_message(
         &mut self,
         now: Instant,
@@ -222,7 +224,8 @@ impl TurnServer {
         self.receive(now, key, bytes, candidates)
     }
 
-    /// What the core sends to a relayed address: the message to the client, and how it goes.
+    /// Takes what the core sends to a relayed address. Returns the message to the client and how it goes, or `None` if
+    /// it must not go.
     pub fn transmit(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<(Link, &[u8])> {
         let time = self.time(now);
         let client = self.by_relayed.get(&path.remote).and_then(|key| self.clients.get_mut(*key));
@@ -230,6 +233,7 @@ impl TurnServer {
             self.counters.note_dropped(Dropped::Gone);
             return None;
         };
+        // Before the library sees it: what may not go should cost nothing.
         if !self.quotas.take(now, allocation.quota, Way::Out, datagram.len()) {
             self.counters.note_dropped(Dropped::Bandwidth);
             return None;
@@ -245,35 +249,35 @@ impl TurnServer {
         Some((*link, &self.scratch))
     }
 
-    /// The next answer to be sent.
+    /// Takes the next answer to be sent.
     pub fn next_answer(&mut self) -> Option<(Link, Vec<u8>)> {
         self.answers.pop_front()
     }
 
-    /// A connection whose allocation has ended, so that it is good for nothing.
+    /// Takes a connection whose allocation has ended, so that it is of no more use.
     pub fn next_ended(&mut self) -> Option<ConnectionId> {
         self.ended.pop()
     }
 
-    /// A connection is over, and so is its allocation.
+    /// Ends the allocation of a connection that is over.
     pub fn connection_over(&mut self, connection: ConnectionId) {
         if let Some(&key) = self.by_link.get(&Link::Connection(connection)) {
             self.remove(key);
         }
     }
 
-    /// Whether a connection has an allocation.
+    /// Returns whether a connection has an allocation.
     pub fn has_allocation(&self, connection: ConnectionId) -> bool {
         let key = self.by_link.get(&Link::Connection(connection));
         key.and_then(|key| self.clients.get(*key)).is_some_and(|client| client.allocation.is_some())
     }
 
-    /// How a client behind a relayed address is connected.
+    /// Returns how the client behind a relayed address is connected.
     pub fn link_kind_of(&self, relayed: SocketAddr) -> Option<LinkKind> {
         self.by_relayed.get(&relayed).and_then(|key| self.clients.get(*key)).map(|client| client.link_kind)
     }
 
-    /// How many allocations there are, by how their clients are connected.
+    /// Returns how many allocations there are, by how their clients are connected.
     pub fn allocations(&self) -> [(&'static str, usize); 3] {
         LinkKind::ALL.map(|(link_kind, name)| {
             let of_it = |client: &&Client| client.link_kind == link_kind && client.allocation.is_some();
@@ -281,12 +285,12 @@ impl TurnServer {
         })
     }
 
-    /// How many clients there are, with and without an allocation.
+    /// Returns how many clients there are, with and without an allocation.
     pub fn clients(&self) -> usize {
         self.clients.len()
     }
 
-    /// When [`run_deadlines`](Self::run_deadlines) has something to do.
+    /// Returns when [`run_deadlines`](Self::run_deadlines) has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next()
     }
@@ -304,6 +308,7 @@ impl TurnServer {
                 client.allocation.as_ref().is_some_and(|allocation| now >= allocation.used + UNUSED_MAX);
             self.carry_on(now, key);
             let Some(client) = self.clients.get(key) else { continue };
+            // On a connection, a client that never had an allocation is ended by the connection's own deadline.
             let bare = client.allocation.is_none();
             if unused || (bare && (had_allocation || client.link_kind == LinkKind::Udp)) {
                 debug!(client = %client.remote, unused, had_allocation, "TURN client over");
@@ -315,7 +320,7 @@ impl TurnServer {
         }
     }
 
-    /// Whether a link has no allocation.
+    /// Returns whether the client on a link has no allocation.
     fn is_stranger(&self, link: Link) -> bool {
         let client = self.by_link.get(&link).and_then(|key| self.clients.get(*key));
         client.is_none_or(|client| client.allocation.is_none())
@@ -352,7 +357,7 @@ impl TurnServer {
         key
     }
 
-    /// Forgets the oldest clients without an allocation, if there are too many: whoever is real comes again.
+    /// Forgets the oldest clients without an allocation, if there are too many. Whoever is real comes again.
     fn make_room(&mut self) {
         let Self { bare, by_link, clients, .. } = self;
         if bare.len() >= BARE_DATAGRAM_CLIENTS_MAX {
@@ -378,7 +383,7 @@ impl TurnServer {
         deadlines.compact(clients.len(), |key| clients.get(key).and_then(|client| client.alarm.queued()));
     }
 
-    /// The client's allocation is over.
+    /// Ends a client's allocation.
     fn release(&mut self, key: usize) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(allocation) = client.allocation.take() else { return };
@@ -387,7 +392,7 @@ impl TurnServer {
         self.quotas.remove(allocation.quota);
     }
 
-    /// Something a client sent. Whatever it is can at worst end that client.
+    /// Takes something that a client sent. Whatever it is can at worst end that client.
     fn receive(
         &mut self,
         now: Instant,
@@ -414,7 +419,7 @@ impl TurnServer {
         })
     }
 
-    /// Data: a ChannelData message or a Send indication.
+    /// Takes data for the core: a ChannelData message or a Send indication.
     fn relay(&mut self, now: Instant, key: usize, bytes: &[u8]) -> Option<Relayed> {
         let time = self.time(now);
         let client = self.clients.get_mut(key)?;
@@ -424,6 +429,7 @@ impl TurnServer {
             self.counters.note_dropped(Dropped::NotAllowed);
             return None;
         };
+        // Anything else would be a copy, which the library does not make of data that comes in.
         let DelayedMessageOrChannelSend::Range(_, range) = built.data else { return None };
         let (peer, relayed, quota) = (built.to, allocation.relayed, allocation.quota);
         let fictitious = self.addresses.network().fictitious_peer();
@@ -513,7 +519,7 @@ impl TurnServer {
         Ok(relayed)
     }
 
-    /// Sets the time to look at a client again, the library's being `wait` away.
+    /// Sets the time to look at a client again. The library's own deadline is `wait` away.
     fn arm(&mut self, now: Instant, key: usize, wait: Option<Duration>) {
         let Self { clients, deadlines, patience, .. } = self;
         let Some(client) = clients.get_mut(key) else { return };
@@ -534,7 +540,7 @@ impl TurnServer {
         self.answers.push_back((link, message));
     }
 
-    /// The library's clock.
+    /// Returns `now` on the library's clock.
     fn time(&self, now: Instant) -> turn_server_proto::types::Instant {
         let nanos = now.saturating_duration_since(self.epoch).as_nanos();
         turn_server_proto::types::Instant::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))

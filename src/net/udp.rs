@@ -1,7 +1,7 @@
-//! The UDP socket: batches in, batches out. Steps 2 and 13 of a packet's walk; called by the event loop.
+//! The UDP socket: batches in, batches out.
 //!
-//! On Linux by quinn-udp: `recvmmsg` and GRO in, and the address that a packet came to, so that replies leave from
-//! there; `udp/send.rs` sends. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the
+//! On Linux quinn-udp receives with `recvmmsg` and GRO, and tells the address that a packet came to, so that replies
+//! leave from there; `send.rs` sends. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the
 //! kernel does not take goes to a bounded backlog, and what does not fit there is dropped and counted.
 
 pub mod batch;
@@ -30,55 +30,55 @@ use batch::SendBatch;
 use latency::Latency;
 use send::Sending;
 
-/// Largest datagram, or sequence of datagrams that the kernel joined (GRO).
+/// Size of the largest datagram, or sequence of datagrams that the kernel joined (GRO).
 const RECEIVE_BYTES: usize = 65_535;
 
-/// What is gathered before it is sent without waiting for the end of the turn.
+/// How much is gathered before it is sent without waiting for the end of the pass, bytes.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// What may wait for the kernel: a tenth of a second at 80 Mbit/s. Later it would be of no use.
+/// How much may wait for the kernel: a tenth of a second at 80 Mbit/s. Later it would be of no use.
 const BACKLOG_BYTES_MAX: usize = 1024 * 1024;
 
-/// What happened at the socket since start-up.
+/// What happened at the socket since the start of the server.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UdpCounters {
-    /// Datagrams received.
+    /// Datagrams that were received.
     pub received: u64,
     /// Their bytes.
     pub received_bytes: u64,
-    /// System calls for receiving that brought something.
+    /// System calls for receiving that brought at least one datagram.
     pub receive_calls: u64,
-    /// Datagrams sent.
+    /// Datagrams that the kernel took.
     pub sent: u64,
     /// Their bytes.
     pub sent_bytes: u64,
-    /// Runs of several datagrams that left as one (UDP GSO).
+    /// Runs of several datagrams that left by one system call (UDP GSO).
     pub runs: u64,
-    /// System calls for sending.
+    /// System calls for sending, whatever came of them.
     pub send_calls: u64,
-    /// Datagrams lost because the kernel and our backlog were full.
+    /// Datagrams that were lost because the kernel and the backlog were full.
     pub dropped_full: u64,
-    /// Datagrams that the kernel refused: no route, too long, filtered.
+    /// Datagrams that the kernel refused: no route, too long, or filtered.
     pub dropped_refused: u64,
-    /// Failed receives.
+    /// System calls for receiving that failed.
     pub receive_errors: u64,
 }
 
 /// How the socket is used.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UdpOptions {
-    /// One system call for each datagram.
+    /// Whether to use one plain system call for each datagram.
     pub portable: bool,
-    /// Packets are marked by their class.
+    /// Whether packets are marked by their class (DSCP).
     pub dscp: bool,
-    /// Where nobody's datagrams come from: the TURN server's relayed addresses.
+    /// The network of the TURN server's relayed addresses, from which nobody's datagrams come.
     pub relayed: RelayedNetwork,
 }
 
 /// What one batch brought.
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
-    /// How many datagrams.
+    /// How many datagrams it held.
     pub datagrams: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -86,13 +86,13 @@ pub struct Received {
     pub more: bool,
 }
 
-/// The socket and its buffers.
+/// The socket, its buffers and its counters.
 pub struct Udp {
     socket: UdpSocket,
-    /// `None`: the portable path.
+    /// `None` on the portable path.
     fast: Option<(UdpSocketState, Sending)>,
     bound: SocketAddr,
-    /// What stands for our address where the system does not tell.
+    /// The address that stands for ours where the system does not tell where a packet came to.
     local_default: IpAddr,
     relayed: RelayedNetwork,
     receive_arena: Vec<u8>,
@@ -103,7 +103,7 @@ pub struct Udp {
 }
 
 impl Udp {
-    /// Takes a bound, non-blocking socket.
+    /// Takes over a bound, non-blocking socket.
     pub fn new(
         socket: UdpSocket,
         bound: SocketAddr,
@@ -141,12 +141,12 @@ impl Udp {
         })
     }
 
-    /// For registration with mio.
+    /// Returns the socket for registration with mio.
     pub fn source(&mut self) -> &mut UdpSocket {
         &mut self.socket
     }
 
-    /// What happened so far.
+    /// Returns what happened so far.
     pub fn counters(&self) -> UdpCounters {
         self.counters
     }
@@ -163,7 +163,7 @@ impl Udp {
         self.latency.json(now)
     }
 
-    /// Reads one batch and hands over each datagram.
+    /// Reads one batch and hands over each datagram with its kind, which nobody behind this has to ask again.
     pub fn receive(&mut self, mut handle: impl FnMut(Kind, Path, &mut [u8])) -> Received {
         let relayed = self.relayed;
         let mut handle = |kind: Kind, path: Path, datagram: &mut [u8]| {
@@ -201,6 +201,7 @@ impl Udp {
                 Received { datagrams: 0, bytes: 0, more: true }
             }
             Err(error) => {
+                // Among them are errors of earlier sends (ICMP); the datagrams behind them still come.
                 self.counters.receive_errors += 1;
                 debug!(%error, "receiving from the UDP socket failed");
                 Received { datagrams: 0, bytes: 0, more: false }
@@ -208,31 +209,33 @@ impl Udp {
         }
     }
 
-    /// Adds a copy of a datagram to the turn's batch.
+    /// Adds a copy of a datagram to the pass's batch.
     pub fn push(&mut self, path: Path, class: TrafficClass, bytes: &[u8]) {
         self.relieve();
         self.batch.push(path, class, bytes);
     }
 
-    /// Sends what has been gathered if that is much.
+    /// Sends what has been gathered, if it is so much that it should not wait.
     fn relieve(&mut self) {
         if self.batch.bytes() > BATCH_BYTES_MAX {
             self.flush();
         }
     }
 
-    /// Sends what waits. Whether the kernel is full: then call [`writable`](Self::writable) when it is not.
+    /// Sends what waits. Returns whether the kernel is full: then [`writable`](Self::writable) is to be called when it
+    /// is not any more.
     pub fn flush(&mut self) -> bool {
         self.writable();
         self.send_batch(|batch, segments_max, send| batch.drain(segments_max, send));
         !self.backlog.is_empty()
     }
 
-    /// Sends what `take` takes from the batch, or keeps it until the kernel takes more.
+    /// Sends what `take` takes from the batch. What the kernel does not take is kept until it takes more.
     fn send_batch(&mut self, take: impl FnOnce(&mut SendBatch, usize, &mut dyn FnMut(Run<'_>))) {
         let Self { socket, fast, bound, batch, backlog, counters, .. } = self;
         let segments_max = fast.as_ref().map_or(1, |(_, sending)| sending.segments_max);
         take(batch, segments_max, &mut |run| {
+            // Nothing overtakes what waits already.
             let blocked = !backlog.is_empty() || !send(socket, fast, *bound, counters, run);
             if blocked && !backlog.push(run) {
                 counters.dropped_full += run.packets();
@@ -247,7 +250,7 @@ impl Udp {
     }
 }
 
-/// Media is written where it is sent from.
+/// Media is written where it is sent from: no copy lies between encryption and the kernel.
 impl MediaSink for Udp {
     fn to(&mut self, path: Path, class: TrafficClass) {
         if self.batch.is_run_long() {
@@ -312,14 +315,14 @@ fn receive_one(
     Ok(Received { datagrams: 1, bytes: len as u64, more: true })
 }
 
-/// Whether a reply can be sent at all. Port 0 can be forged but not answered; and the TURN server's relayed addresses are
-/// nobody's.
+/// Returns whether a reply could be sent to an address at all. Port 0 can be forged but not answered, and the TURN
+/// server's relayed addresses are nobody's.
 fn is_sane(remote: SocketAddr, relayed: RelayedNetwork) -> bool {
     let ip = remote.ip();
     remote.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !relayed.contains(ip)
 }
 
-/// Sends one run. `false` if the kernel is full; every other error loses the run and is counted.
+/// Sends one run. Returns `false` if the kernel is full. Every other error loses the run and is counted.
 fn send(
     socket: &UdpSocket,
     fast: &mut Option<(UdpSocketState, Sending)>,

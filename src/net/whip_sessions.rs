@@ -20,7 +20,7 @@ const ID_MARK: u64 = 1 << 63;
 
 /// One session, and what its holder knows about it.
 pub struct HeldSession {
-    /// The front end.
+    /// The front end of the session's client.
     pub session: WhipSession,
     /// The last part of its address; whoever knows it may end the session.
     pub name: String,
@@ -37,9 +37,9 @@ pub struct HeldSession {
 /// A reply, and everything that its HTTP response is made of.
 #[derive(Debug)]
 pub struct Answered {
-    /// The session's id.
+    /// The id of the session.
     pub id: ConnectionId,
-    /// Publishing or viewing.
+    /// Whether the session publishes or views.
     pub side: Side,
     /// The room that it is in.
     pub room: RoomId,
@@ -65,7 +65,7 @@ impl Answered {
     }
 }
 
-/// All sessions.
+/// All sessions, by their ids and by their names.
 #[derive(Default)]
 pub struct WhipSessions {
     made: u64,
@@ -136,6 +136,7 @@ impl WhipSessions {
     /// took too long. Returns what that means to the core.
     pub fn abandon(&mut self, id: ConnectionId, waiting: ConnectionId) -> Option<Demand> {
         let held = self.sessions.get_mut(&id)?;
+        // Others may still wait for the same session.
         held.waiting.retain(|other| *other != waiting);
         let demand = held.session.abandon()?;
         debug!(connection = id.0, room = %held.room, "nobody waits for the session that was asked for: it ends");

@@ -52,12 +52,12 @@ fn no_such_session() -> Response {
     problem(404, "there is no such session, or not any longer", "POST a new offer")
 }
 
-/// The tokens of a room: its own, or those of all rooms that have none. `None`: it is open.
+/// Returns the tokens of a room: its own, or those of all rooms that have none. `None` if the room is open.
 fn tokens_of<'a>(tokens: &'a BTreeMap<String, Vec<String>>, room: &RoomId) -> Option<&'a [String]> {
     tokens.get(room.as_str()).or_else(|| tokens.get("*")).map(Vec::as_slice)
 }
 
-/// Whether a request carries one of the tokens (RFC 6750 §2.1).
+/// Checks that a request carries one of the tokens (RFC 6750 §2.1).
 fn authorize(request: &Request, tokens: Option<&[String]>) -> Result<(), Response> {
     let Some(tokens) = tokens else { return Ok(()) };
     let unauthorized = |error: &str, challenge: &'static str| {
@@ -80,7 +80,7 @@ fn authorize(request: &Request, tokens: Option<&[String]>) -> Result<(), Respons
     }
 }
 
-/// Whether the client takes what it will be sent.
+/// Returns whether the client takes what it will be sent.
 fn accepts(request: &Request, media_type: &str) -> bool {
     let Some(accept) = request.field("accept") else { return true };
     let mut ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
@@ -121,7 +121,7 @@ pub struct WhipRequests<'a> {
     pub now: Instant,
     /// The operator's choices: tokens, origins and caps.
     pub config: &'a ShellConfig,
-    /// All sessions.
+    /// All sessions of WHIP and WHEP.
     pub sessions: &'a mut WhipSessions,
     /// The core, to be looked at.
     pub sfu: &'a Sfu,
@@ -333,7 +333,7 @@ pub fn unanswered(request: &Request) -> Response {
     with_cors(response.with("Retry-After", RETRY_AFTER), request, request.method != "POST", false)
 }
 
-/// What a browser must see to let a page of another origin have the answer.
+/// Adds what a browser must see to let a page of another origin have the answer.
 fn with_cors(response: Response, request: &Request, is_session: bool, preflight: bool) -> Response {
     let response = response.with("Vary", "Origin");
     let Some(origin) = request.field("origin") else { return response };

@@ -1,6 +1,7 @@
-//! The build script: makes a table of the files of `client/` that belong in the binary: `index.html`, `app/`, `sdk/`.
+//! The build script: makes a table of the files of `client/` that belong in the binary, which are `index.html`,
+//! `favicon.svg`, `app/` and `sdk/`.
 //!
-//! Never packages or tests of the client's. A client that is not there yet makes an empty table.
+//! The client's packages and tests are left out. A client that is not there makes an empty table.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

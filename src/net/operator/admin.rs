@@ -1,7 +1,7 @@
 //! `/admin/v1/…`: what an operator asks, who may ask it, and the answers.
 //!
-//! Open to this machine itself, or with the configured token. Never to a web page of someone else's that runs in a
-//! browser on this machine: see [`authorize`].
+//! It is open to this machine itself, and to whoever has the configured token, but never to somebody else's web page
+//! that runs in a browser on this machine: see [`authorize`].
 
 use std::net::IpAddr;
 
@@ -18,32 +18,32 @@ use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
 use crate::net::startup::SetLogLevel;
 
-/// What is asked.
+/// What an operator asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AdminRequest {
-    /// All rooms in short.
+    /// To list all rooms in short.
     Rooms,
-    /// One room in full.
+    /// To see one room in full.
     Room(RoomId),
-    /// End a room.
+    /// To end a room for everyone in it.
     CloseRoom(RoomId),
-    /// Remove one participant.
+    /// To remove one participant from a room.
     Remove(RoomId, ParticipantId),
-    /// Everything.
+    /// To see all statistics.
     Stats,
-    /// Everything but the rooms.
+    /// To see all statistics but those of the rooms.
     Summary,
-    /// What is being recorded.
+    /// To list what is being recorded.
     Recordings,
-    /// Record the next room of that name.
+    /// To have the next room of that name recorded.
     RecordNext(RoomId),
-    /// Stop recording it.
+    /// To have a room's recording stopped.
     StopRecording(RoomId),
-    /// Change what is logged.
+    /// To change what is logged.
     LogLevel(String),
 }
 
-/// Reads path, method and body.
+/// Reads what is asked from path, method and body.
 pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
     let segments: Vec<&str> = request.path.split('/').skip(1).collect();
     let read_only = matches!(request.method.as_str(), "GET" | "HEAD");
@@ -96,9 +96,9 @@ pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
     }
 }
 
-/// Who may: the holder of the token, from anywhere; and without it, this machine alone. A browser on this machine
-/// also runs other people's pages, so that a request without the token must not carry a foreign Origin, and must
-/// address us by number or as localhost (a name could have been pointed here).
+/// Checks who asks: the holder of the token may, from anywhere, and without it this machine alone. A browser on this
+/// machine also runs other people's pages, so that a request without the token must not carry a foreign `Origin`, and
+/// must address us by number or as localhost, since any other name could have been pointed here.
 pub fn authorize(request: &Request, peer: IpAddr, token: Option<&str>) -> Result<(), Response> {
     if let Some(given) = request.field("authorization") {
         let given = given.strip_prefix("Bearer ").unwrap_or_default().trim();
@@ -155,7 +155,7 @@ fn no_such_participant() -> Response {
 /// The answer to an operator, and what it means to the core.
 #[derive(Debug)]
 pub struct AdminAnswer {
-    /// The HTTP response.
+    /// The response to the request.
     pub response: Response,
     /// What the core has to carry out, in this order.
     pub commands: Vec<AdminCommand>,
@@ -168,12 +168,12 @@ impl AdminAnswer {
     }
 }
 
-/// Answers `GET /admin/v1/rooms`.
+/// Answers `GET /admin/v1/rooms`, with all rooms in short.
 pub fn list_rooms(view: ServerView<'_>) -> Response {
     Response::json(200, &snapshot_json::rooms(&view.sfu.snapshot(view.now)))
 }
 
-/// Answers `GET /admin/v1/rooms/{room}`.
+/// Answers `GET /admin/v1/rooms/{room}`, with one room in full.
 pub fn show_room(view: ServerView<'_>, room: &RoomId) -> Response {
     match view.sfu.room_snapshot(view.now, room) {
         Some(room) => Response::json(200, &room_json(view, &room)),
@@ -181,7 +181,7 @@ pub fn show_room(view: ServerView<'_>, room: &RoomId) -> Response {
     }
 }
 
-/// Answers `DELETE /admin/v1/rooms/{room}`.
+/// Answers `DELETE /admin/v1/rooms/{room}`, which ends a room.
 pub fn close_room(view: ServerView<'_>, room: RoomId) -> AdminAnswer {
     if view.sfu.room_snapshot(view.now, &room).is_none() {
         return AdminAnswer::of(no_such_room());
@@ -190,7 +190,7 @@ pub fn close_room(view: ServerView<'_>, room: RoomId) -> AdminAnswer {
     AdminAnswer { response: Response::empty(204), commands: vec![AdminCommand::CloseRoom(room)] }
 }
 
-/// Answers `DELETE /admin/v1/rooms/{room}/participants/{participant}`.
+/// Answers `DELETE /admin/v1/rooms/{room}/participants/{participant}`, which removes one participant.
 pub fn remove(view: ServerView<'_>, room: RoomId, participant: ParticipantId) -> AdminAnswer {
     let Some(found) = view.sfu.room_snapshot(view.now, &room) else {
         return AdminAnswer::of(no_such_room());
@@ -202,7 +202,7 @@ pub fn remove(view: ServerView<'_>, room: RoomId, participant: ParticipantId) ->
     AdminAnswer { response: Response::empty(204), commands: vec![AdminCommand::Remove(room, participant)] }
 }
 
-/// Answers `GET /admin/v1/stats`.
+/// Answers `GET /admin/v1/stats`, with everything.
 pub fn stats(view: ServerView<'_>) -> Response {
     let snapshot = view.sfu.snapshot(view.now);
     let mut stats = summary_json(view);
@@ -210,12 +210,12 @@ pub fn stats(view: ServerView<'_>) -> Response {
     Response::json(200, &stats)
 }
 
-/// Answers `GET /admin/v1/stats/summary`.
+/// Answers `GET /admin/v1/stats/summary`, with everything but the rooms.
 pub fn summary(view: ServerView<'_>) -> Response {
     Response::json(200, &summary_json(view))
 }
 
-/// Answers `PUT /admin/v1/log-level`.
+/// Answers `PUT /admin/v1/log-level`, which changes what is logged.
 pub fn set_log_level(level: &str, set: &SetLogLevel) -> Response {
     match set(level) {
         Ok(()) => {

@@ -1,6 +1,6 @@
 //! `/metrics`: gathers what the core and the shell have counted into a page for Prometheus. `docs/metrics.md` lists it.
 //!
-//! No label holds a room or a participant: the number of time series must not grow with who comes.
+//! No label holds a room or a participant, because the number of time series must not grow with the number of people.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,8 @@ use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
 use crate::net::egress::path_name;
 use crate::net::http::message::{Request, Response};
 use crate::net::process::Process;
-use crate::net::turn::Turn;
+use crate::net::traces::keeper::TraceFigures;
+use crate::net::turn::TurnServer;
 use crate::signal::whip::Side;
 
 /// A counter of streams: name, unit, help, and which of their counters it is.
@@ -41,7 +42,7 @@ const STREAM_FAMILIES: [StreamFamily; 7] = [
     ("strait_keyframe_requests", None, "Key frames asked for", |counters| counters.keyframe_requests),
 ];
 
-/// Ways of media, as `strait_media_paths` names them.
+/// The ways of media, with their names in `strait_media_paths`.
 const PATHS: [(Option<&str>, &str); 6] = [
     (None, "none"),
     (Some("UDP"), "udp"),
@@ -172,7 +173,7 @@ fn add_process(page: &mut Page, process: Process) {
     page.one("process_open_fds", None, "Open file descriptors", files);
 }
 
-/// Answers `GET /metrics`.
+/// Answers `GET /metrics`, in the format that the scraper names.
 pub fn answer(request: &Request, view: ServerView<'_>, totals: &Totals) -> Response {
     let text = match page(view, totals).open_metrics() {
         Ok(text) => text,

@@ -1,4 +1,4 @@
-//! Figures as text: OpenMetrics by `prometheus-client`, or the older text format of Prometheus made from it.
+//! Figures as text: OpenMetrics by `prometheus-client`, or the older text format of Prometheus, which is made from it.
 //!
 //! Nothing is registered beforehand: a page is a list of families that somebody has just filled with numbers.
 
@@ -11,40 +11,40 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-/// What OpenMetrics is sent as.
+/// The media type that OpenMetrics is sent as.
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// What the older format is sent as.
+/// The media type that the older format is sent as.
 pub const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// One number.
+/// One number, or a histogram of many.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// It only grows.
+    /// A number that only grows.
     Counter(u64),
-    /// It only grows, with a fraction.
+    /// A number that only grows, with a fraction.
     Seconds(f64),
-    /// It goes up and down.
+    /// A number that goes up and down.
     Gauge(f64),
-    /// Only its labels matter.
+    /// No number: only the labels matter.
     Info,
-    /// How many were at most so large (upper bound and count, not cumulated; the last bound is infinite), and their sum.
+    /// Buckets (upper bound and count, not cumulated; the last bound is infinite), and the sum of all values.
     Histogram(Vec<(f64, u64)>, f64),
 }
 
 /// Labels and a number.
 pub type Sample = (Vec<(&'static str, String)>, Value);
 
-/// A sample with these labels.
+/// Makes a sample with these labels.
 pub fn labelled<const N: usize>(labels: [(&'static str, &str); N], value: Value) -> Sample {
     (labels.map(|(name, value)| (name, value.to_owned())).to_vec(), value)
 }
 
-/// Counters that one label tells apart.
+/// Makes counters that one label tells apart.
 pub fn counted<const N: usize>(name: &'static str, counts: [(&str, u64); N]) -> Vec<Sample> {
     counts.map(|(label, count)| labelled([(name, label)], Value::Counter(count))).to_vec()
 }
 
-/// Gauges that one label tells apart.
+/// Makes gauges that one label tells apart.
 pub fn gauged<'a>(name: &'static str, counts: impl IntoIterator<Item = (&'a str, usize)>) -> Vec<Sample> {
     counts.into_iter().map(|(label, count)| labelled([(name, label)], Value::Gauge(count as f64))).collect()
 }
@@ -63,7 +63,7 @@ pub struct Family {
 pub struct Page(Vec<Family>);
 
 impl Page {
-    /// Adds a family. `name` is without its unit and without `_total`; all samples must be of one sort.
+    /// Adds a family. `name` lacks its unit and `_total`; all samples must be of one sort.
     pub fn add(
         &mut self,
         name: &'static str,
@@ -74,12 +74,12 @@ impl Page {
         self.0.push(Family { name, unit, help, samples: samples.into_iter().collect() });
     }
 
-    /// A single sample without labels.
+    /// Adds a family of a single sample without labels.
     pub fn one(&mut self, name: &'static str, unit: Option<Unit>, help: &'static str, value: Value) {
         self.add(name, unit, help, [(Vec::new(), value)]);
     }
 
-    /// As OpenMetrics text.
+    /// Writes the page as OpenMetrics text.
     pub fn open_metrics(self) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self));
@@ -130,8 +130,8 @@ fn encode(value: &Value, mut metric: MetricEncoder<'_>) -> Result<(), fmt::Error
     }
 }
 
-/// The same in the older format: counters are declared by the name that their samples have, an info is a gauge, and
-/// units and the end are not marked.
+/// Translates a page to the older format: counters are declared by the name that their samples have, an info is a
+/// gauge, and units and the end are not marked.
 pub fn prometheus_text(open_metrics: &str) -> String {
     let mut out = String::with_capacity(open_metrics.len());
     let mut help: Option<&str> = None;

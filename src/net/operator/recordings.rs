@@ -14,7 +14,7 @@ use crate::core::room_pattern::RoomPattern;
 use crate::net::http::message::Response;
 use crate::net::traces::keeper::{RecordConfig, TraceKeeper};
 
-/// Answers `GET /admin/v1/recordings`.
+/// Answers `GET /admin/v1/recordings`: what is recorded, and where it is kept.
 pub fn list(view: ServerView<'_>, config: Option<&RecordConfig>) -> Response {
     let recordings = view.traces.active().map(|active| {
         json!({

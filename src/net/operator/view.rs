@@ -24,15 +24,15 @@ pub struct ServerView<'a> {
     pub is_stopping: bool,
     /// Which share of the video is shed, from 0 to 1.
     pub shed_ratio: f64,
-    /// The core.
+    /// The core, with all rooms.
     pub sfu: &'a Sfu,
-    /// The UDP socket.
+    /// The UDP socket, for its counters and times.
     pub udp: &'a Udp,
-    /// The DTLS handshakes.
+    /// The DTLS handshakes and associations.
     pub handshakes: &'a Handshakes,
-    /// The embedded TURN server.
+    /// The embedded TURN server, for its clients and counters.
     pub turn_server: &'a TurnServer,
-    /// The TCP connections.
+    /// The TCP connections, for their kinds and counters.
     pub connections: &'a Connections,
     /// The sessions of WHIP and WHEP.
     pub whip: &'a WhipSessions,

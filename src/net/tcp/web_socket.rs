@@ -14,33 +14,33 @@ use crate::net::http::message::{Request, Response};
 use crate::net::shell_config::ShellConfig;
 use crate::signal::native::{Close, FrontEnd, Limits};
 
-/// What tungstenite reads at a time, and holds while idle.
+/// How much tungstenite reads at a time, and holds while idle, bytes.
 const READ_BUFFER_BYTES: usize = 1024;
 
-/// How long a goodbye may take.
+/// How long a goodbye may take before the connection is ended without it.
 pub const LINGER: Duration = Duration::from_secs(2);
 
 /// What came from the client.
 #[derive(Debug)]
 pub enum Incoming {
-    /// A text message.
+    /// A whole text message.
     Text(Utf8Bytes),
     /// A binary message, which the protocol does not have.
     Binary,
-    /// The client closes, with this code if it gave one.
+    /// The client says goodbye, with this close code if it gave one.
     Closing(Option<u16>),
-    /// A message over the limit. Nothing more can be read.
+    /// A message over the limit. Nothing more can be read after it.
     TooLarge,
-    /// Not the protocol. Nothing more can be read.
+    /// Something that is not the protocol. Nothing more can be read after it.
     Violation(Close),
-    /// All is said: only the output is left to be written.
+    /// Everything has been said: only the output is left to be written.
     Done,
 }
 
-/// One WebSocket.
+/// One WebSocket, and the front end of the client behind it.
 pub struct Socket {
     socket: WebSocket<Pipe>,
-    /// Since when a goodbye is under way, from either side.
+    /// Since when a goodbye of either side is under way.
     closing: Option<Instant>,
     next_ping: Instant,
     /// When the last byte came.
@@ -53,7 +53,7 @@ pub struct Socket {
     pub origin: ClientOrigin,
 }
 
-/// The answer to an upgrade request, or why not.
+/// Returns the answer that makes a WebSocket, or the one that says why not.
 pub fn upgrade(request: &Request) -> Result<Response, Response> {
     let upgrade = request.field_has("upgrade", "websocket") && request.field_has("connection", "upgrade");
     let key = request.field("sec-websocket-key").filter(|key| key.len() == 24 && key.ends_with("=="));
@@ -96,27 +96,27 @@ impl Socket {
         }
     }
 
-    /// The bytes below.
+    /// Returns the bytes below the WebSocket.
     pub fn pipe(&mut self) -> &mut Pipe {
         self.socket.get_mut()
     }
 
-    /// Gives the bytes back, for what is left to be written.
+    /// Gives the bytes back, so that what is left can be written.
     pub fn into_pipe(self) -> Pipe {
         self.socket.into_inner()
     }
 
-    /// Whether a goodbye is under way.
+    /// Returns whether a goodbye is under way.
     pub fn is_closing(&self) -> bool {
         self.closing.is_some()
     }
 
-    /// Notes that bytes came.
+    /// Notes that bytes have come.
     pub fn heard(&mut self, now: Instant) {
         self.heard = now;
     }
 
-    /// The next thing that the client said; `None` until more bytes come.
+    /// Returns the next thing that came. `None` until more bytes come.
     pub fn next(&mut self, now: Instant) -> Option<Incoming> {
         loop {
             return match self.socket.read() {
@@ -144,7 +144,7 @@ impl Socket {
         }
     }
 
-    /// Queues a text message. After a goodbye there is nothing to say.
+    /// Queues a text message. After a goodbye nothing is said any more.
     pub fn send(&mut self, text: String) {
         if self.closing.is_none() {
             // The pipe takes everything; an error can only mean that the socket is past use, which reading finds.
@@ -152,7 +152,7 @@ impl Socket {
         }
     }
 
-    /// Says goodbye.
+    /// Queues the goodbye, once.
     pub fn close(&mut self, now: Instant, close: Close) {
         if self.closing.is_none() {
             self.closing = Some(now);
@@ -161,7 +161,7 @@ impl Socket {
         }
     }
 
-    /// What time asks for: a ping is sent by itself; the rest is returned.
+    /// Lets time pass. A ping is queued here; what else is due is returned.
     pub fn run_deadline(&mut self, now: Instant, config: &ShellConfig) -> Lapse {
         if self.closing.is_some_and(|since| now >= since + LINGER) {
             return Lapse::Silent;
@@ -172,6 +172,7 @@ impl Socket {
         if !self.front_end.has_joined() && now >= self.last_message + config.idle_timeout {
             return Lapse::NeverJoined;
         }
+        // Also while a goodbye is under way, or the deadline would stay in the past.
         if now >= self.next_ping {
             self.next_ping = now + config.websocket_ping_interval;
             if self.closing.is_none() {
@@ -181,7 +182,7 @@ impl Socket {
         Lapse::None
     }
 
-    /// When [`run_deadline`](Self::run_deadline) has something to do.
+    /// Returns when [`run_deadline`](Self::run_deadline) has something to do.
     pub fn deadline(&self, config: &ShellConfig) -> Instant {
         let silent = self.heard + config.websocket_timeout;
         let joining = self.last_message + config.idle_timeout;
@@ -194,10 +195,10 @@ impl Socket {
 /// What has not happened in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lapse {
-    /// All is well.
+    /// Nothing has lapsed.
     None,
     /// Nothing was heard: the client or the network is gone.
     Silent,
-    /// Connected for long, and nobody joined.
+    /// The client has been connected for long, and nobody has joined.
     NeverJoined,
 }

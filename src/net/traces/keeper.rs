@@ -1,4 +1,4 @@
-//! What is recorded at present, and whether the thread that writes it keeps up (`files`).
+//! What is recorded at present, and whether the thread that writes it (`files`) keeps up.
 //!
 //! When that thread cannot keep up, or a trace is full, the trace ends early and says so. The call notices nothing.
 
@@ -27,22 +27,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What is recorded, and where it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordConfig {
-    /// Where traces are kept; made if it does not exist.
+    /// The directory in which traces are kept. It is made if it does not exist.
     pub directory: PathBuf,
-    /// Which rooms are recorded without asking.
+    /// The rooms that are recorded without anybody asking.
     pub rooms: Vec<RoomPattern>,
-    /// To whom traces are encrypted; `None`: they are not.
+    /// To whom traces are encrypted. `None` leaves them as they are.
     pub recipient: Option<Recipient>,
-    /// Largest trace, bytes. One piece more may be written.
+    /// Size of the largest trace, bytes. One piece more may be written.
     pub trace_bytes_max: u64,
-    /// What may wait for the disk before traces end early, bytes.
+    /// How much may wait for the disk before traces end early, bytes.
     pub queue_bytes_max: usize,
 }
 
 /// One trace that is being written.
 #[derive(Debug)]
 pub struct ActiveTrace {
-    /// The room.
+    /// The room that is recorded.
     pub room: RoomId,
     /// The file's name, without the directory.
     pub file: String,
@@ -81,7 +81,7 @@ pub struct TraceKeeper {
 }
 
 impl TraceKeeper {
-    /// Starts the thread if traces are wanted.
+    /// Starts the thread, if traces are wanted.
     pub fn new(config: Option<&RecordConfig>) -> io::Result<Self> {
         let Some(config) = config else { return Ok(Self::default()) };
         let files = TraceFiles::start(TraceFilesConfig {
@@ -97,19 +97,19 @@ impl TraceKeeper {
         })
     }
 
-    /// When recorders are asked next for what they have.
+    /// Returns when recorders are asked next for what they have.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.hand_out_at
     }
 
-    /// The end of the server: what was handed over is written.
+    /// Ends with the server: what was handed over is written.
     pub fn finish(&mut self) {
         if let Some(files) = &mut self.files {
             files.finish(PATIENCE);
         }
     }
 
-    /// Carries what was recorded to the thread that keeps it. Called by the event loop at the end of each pass.
+    /// Carries what was recorded to the thread that keeps it. Called by `EventLoop::pass` at its end.
     pub fn collect(&mut self, now: Instant, sfu: &mut Sfu) {
         if self.hand_out_at.is_some_and(|at| at <= now) {
             sfu.hand_out_records();
@@ -159,6 +159,7 @@ impl TraceKeeper {
             }
             RecordingOutput::Records(id, records) => {
                 let active = self.active.get_mut(&id)?;
+                // The core has been told to stop, but may have handed out more before it did.
                 if active.ending.is_some() {
                     return None;
                 }
@@ -196,6 +197,7 @@ impl TraceKeeper {
     fn given_up(&mut self) -> Option<RecordingId> {
         let given_up = self.files.as_ref()?.given_up()?;
         if let Some(active) = self.active.get_mut(&given_up.id) {
+            // The first reason is the one that the trace gives.
             active.ending.get_or_insert(given_up.why);
         }
         Some(given_up.id)
@@ -228,7 +230,7 @@ fn stop(now: Instant, sfu: &mut Sfu, id: RecordingId) {
     sfu.handle_input(now, Input::Admin(AdminCommand::StopRecording(id)));
 }
 
-/// A time since 1970 as ISO 8601 without what file names do not like: `20260102T030405Z`.
+/// Shows a time since 1970 as ISO 8601, without the characters that file names do not like: `20260102T030405Z`.
 fn utc(since_1970: Duration) -> String {
     let seconds = since_1970.as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);

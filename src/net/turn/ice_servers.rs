@@ -8,16 +8,16 @@ use crate::net::address::Candidates;
 use crate::net::client_origin::ClientOrigin;
 use crate::signal::native::IceServer;
 
-/// How a client's signalling came.
+/// How a client's signalling reaches the server.
 #[derive(Debug, Clone, Copy)]
 pub struct ReachedBy<'a> {
-    /// The `Host` header field of its request.
+    /// The `Host` header field of the client's request.
     pub host: Option<&'a str>,
-    /// Whether it came by TLS.
+    /// Whether the connection is TLS.
     pub is_tls: bool,
-    /// Whether a reverse proxy stands between, so that what it calls its host may not be us.
+    /// Whether a reverse proxy stands between, so that `host` may not name us.
     pub is_proxied: bool,
-    /// The best of its candidates.
+    /// The best of the client's candidates.
     pub candidate: SocketAddr,
 }
 
@@ -46,11 +46,11 @@ impl TurnServer {
         self.ice_servers(participant, reached, unix)
     }
 
-    /// What a participant's client needs, as `RTCPeerConnection` takes it: empty if TURN is not served. `unix` is the time
-    /// since 1970.
+    /// Lists what a participant's client needs, as `RTCPeerConnection` takes it. Empty if TURN is not served. `unix` is
+    /// the time since 1970.
     ///
-    /// TCP and TLS alone: a browser that is given our own UDP address as a TURN or STUN server cannot use it as a
-    /// candidate any more.
+    /// Only TCP and TLS are offered: a browser that is given our own UDP address as a TURN or STUN server cannot use it
+    /// as a candidate any more.
     pub fn ice_servers(&self, participant: &str, reached: ReachedBy<'_>, unix: Duration) -> Vec<IceServer> {
         if !self.config.enabled {
             return Vec::new();
@@ -66,8 +66,8 @@ impl TurnServer {
     }
 }
 
-/// Host and port: what is configured, or the name by which the client found us (so that the certificate fits), or our
-/// address.
+/// Returns host and port: what is configured, or the name by which the client found us (so that the certificate fits),
+/// or our address.
 fn place(configured: Option<&Authority>, reached: ReachedBy<'_>, port: u16) -> (String, u16) {
     if let Some(authority) = configured {
         return (authority.host.clone(), authority.port.unwrap_or(port));

@@ -1,8 +1,9 @@
-//! How long media stays in here: from the kernel's receiving a datagram to our handing the kernel what it led to.
+//! How long media stays in the process: from the kernel's receiving a datagram to our handing the kernel what it led
+//! to.
 //!
-//! The kernel stamps each message (`SO_TIMESTAMPNS`) with wall time, so the end is read from the same clock, once for
-//! each turn, of what has led to all that it leads to: the rest of a large fan-out waits for the next turns. Recording
-//! allocates nothing.
+//! The kernel stamps each message (`SO_TIMESTAMPNS`) with wall time, so that the end is read from the same clock, once
+//! in each pass. A datagram counts when everything that it leads to has been handed over: the rest of a large fan-out
+//! may wait for the next passes. Recording a time allocates nothing.
 
 use std::time::{Duration, Instant};
 
@@ -11,27 +12,27 @@ use serde_json::{Value, json};
 
 use crate::net::clock;
 
-/// Messages of one turn that are remembered; further ones do not count.
+/// How many messages are remembered until they count. Further ones never count.
 const PENDING_MAX: usize = 4096;
-/// Longest time that is told apart, nanoseconds.
+/// The longest time that is told apart from longer ones, nanoseconds.
 const NANOS_MAX: u64 = 10_000_000_000;
-/// Significant digits.
+/// How many significant digits of a time are kept.
 const DIGITS: u8 = 2;
-/// How long "just now" is.
+/// The length of an interval: the last whole one is shown as recent.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// What the kernel received at once.
+/// What the kernel received as one message.
 #[derive(Debug)]
 struct Message {
-    /// Wall time.
+    /// When the kernel received it, in wall time since 1970.
     at: Duration,
-    /// How many media datagrams it was.
+    /// How many media datagrams it held that have not counted yet.
     datagrams: u32,
     /// When the pass of the loop began in which it was read. `None` until that pass ends.
     pass: Option<Instant>,
 }
 
-/// Times of media in here.
+/// The times of all media, and what has not been handed over yet.
 #[derive(Debug)]
 pub struct Latency {
     /// What has not been handed over yet.
@@ -44,7 +45,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Nothing has come.
+    /// Begins with nothing received.
     pub fn new(now: Instant) -> Self {
         let empty = Histogram::new_with_bounds(1, NANOS_MAX, DIGITS).expect("constant bounds are good");
         Self {
@@ -56,7 +57,7 @@ impl Latency {
         }
     }
 
-    /// The kernel received so many media datagrams, in one message, at that wall time.
+    /// Notes that the kernel received media datagrams in one message, at that wall time.
     pub fn received(&mut self, at: Option<Duration>, datagrams: u32) {
         if let Some(at) = at
             && datagrams > 0
@@ -66,9 +67,9 @@ impl Latency {
         }
     }
 
-    /// The turn of that `now` is over. What came in turns before `waits_since` has led to what it leads to, which has been
-    /// handed to the kernel; with `None`, everything. How long the first of it was here, or of the rest is still, if any of
-    /// it was media; at most ten seconds.
+    /// Ends the pass that began at `now`: everything caused by media of passes before `waits_since` (`None`: of all
+    /// passes) has been handed to the kernel. Returns how long the oldest media has been in the process, whether it has
+    /// been handed over now or still waits; at most ten seconds. `None` if there was none.
     pub fn end_pass(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
         if self.pending.is_empty() {
             return None;

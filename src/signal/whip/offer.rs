@@ -153,7 +153,7 @@ fn one_way(side: Side, text: &str) -> String {
     out
 }
 
-/// The first sound is a voice and the first picture a face; what else there is belongs to a screen.
+/// Takes the first audio section for a voice and the first video section for a face; what else there is belongs to a screen.
 fn publications(description: &Description) -> Vec<PublicationRequest> {
     let mut seen = (false, false);
     let sending = description

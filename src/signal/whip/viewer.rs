@@ -1,6 +1,6 @@
-//! What a WHEP viewer sees. They cannot ask for anything once they have connected, so that this is decided for them:
-//! who joined first of those who publish, their camera before their screen, and their sound; and when they leave,
-//! the next. A pure value that is told the room's events and says what to subscribe to.
+//! What a WHEP viewer sees. Viewers cannot ask for anything once they have connected, so that this is decided for them.
+//! They see whoever joined first of those who publish: the camera rather than the screen, and the audio. When that person
+//! leaves, the next one is shown. A pure value that is told the room's events and says what to subscribe to.
 
 use crate::core::command::{Command, Kind, Source};
 use crate::core::event::{Event, ParticipantInfo, SlotCounts, TrackInfo};
@@ -155,7 +155,7 @@ mod tests {
             person(3, &[(30, Source::Screen)]),
         ];
         let mut viewer = viewer(Choice::default(), others);
-        assert_eq!(viewer.choose(), subscribe(&[22, 21]), "camera before screen, and the sound");
+        assert_eq!(viewer.choose(), subscribe(&[22, 21]), "camera before screen, and the audio");
         for id in [20, 21, 22] {
             viewer.on_event(&Event::TrackRemoved(TrackId(id), ParticipantId(2)));
         }
