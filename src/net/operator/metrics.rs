@@ -52,13 +52,6 @@ const PATHS: [(Option<&str>, &str); 6] = [
     (Some("TURN/TLS"), "turn_tls"),
 ];
 
-fn kind_text(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Audio => "audio",
-        Kind::Video => "video",
-    }
-}
-
 fn transport_text(transport: Option<Transport>) -> &'static str {
     match transport {
         Some(Transport::Udp) => "udp",
@@ -74,7 +67,7 @@ fn class_labels(class: &StreamClass) -> [(&'static str, &'static str); 4] {
     };
     [
         ("direction", direction),
-        ("kind", kind_text(class.kind)),
+        ("kind", class.kind.as_str()),
         ("codec", class.codec.unwrap_or("unknown")),
         ("transport", transport_text(class.transport)),
     ]
@@ -123,7 +116,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn_server: &TurnServer) 
         let label = PATHS.iter().find(|(path, _)| *path == name).map_or("none", |(_, label)| label);
         *paths.entry(label).or_insert(0) += 1;
         for publication in &participant.publications {
-            let kind = kind_text(publication.info.kind());
+            let kind = publication.info.kind().as_str();
             *publications.entry((kind, publication.codec.unwrap_or("unknown"))).or_insert(0) += 1;
             *subscribers.entry(kind).or_insert(0) += publication.subscribers;
         }
@@ -139,7 +132,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn_server: &TurnServer) 
     page.add("strait_subscriptions", None, "Tracks shown to somebody", gauged("kind", subscribers));
     let slots = [Kind::Audio, Kind::Video].into_iter().zip(slots).flat_map(|(kind, counts)| {
         ["free", "showing"].into_iter().zip(counts).map(move |(state, count)| {
-            labelled([("kind", kind_text(kind)), ("state", state)], Value::Gauge(count as f64))
+            labelled([("kind", kind.as_str()), ("state", state)], Value::Gauge(count as f64))
         })
     });
     page.add("strait_slots", None, "Receiving sections of all participants", slots);

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::core::command::{Kind, Source};
 use crate::core::path::Path;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
 
@@ -33,8 +32,8 @@ fn participant(participant: &ParticipantSnapshot, path_name: impl Fn(&Path) -> &
     let publications = participant.publications.iter().map(|publication| {
         json!({
             "trackId": publication.info.track.to_string(),
-            "kind": kind(publication.info.kind()),
-            "source": source(publication.info.source),
+            "kind": publication.info.kind().as_str(),
+            "source": publication.info.source.as_str(),
             "muted": publication.info.muted,
             "codec": publication.codec,
             "subscribers": publication.subscribers,
@@ -77,20 +76,4 @@ fn counters(counters: &StreamCounters) -> Value {
         "keyframeRequests": counters.keyframe_requests,
         "dropped": counters.dropped,
     })
-}
-
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Audio => "audio",
-        Kind::Video => "video",
-    }
-}
-
-fn source(source: Source) -> &'static str {
-    match source {
-        Source::Microphone => "microphone",
-        Source::Camera => "camera",
-        Source::Screen => "screen",
-        Source::ScreenAudio => "screen-audio",
-    }
 }
