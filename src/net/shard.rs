@@ -7,7 +7,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry};
-use tracing::warn;
+use tracing::{trace, warn};
 
 use super::address::Candidates;
 use super::dtls::{DtlsEvents, Handshakes};
@@ -20,6 +20,7 @@ use super::{clock, token};
 use crate::core::event::Event;
 use crate::core::ids::ConnectionId;
 use crate::core::path::TrafficClass;
+use crate::core::timers::Deadline;
 use crate::core::{Input, Output, Sfu};
 
 /// Datagrams after which a pass reads no further batch.
@@ -45,7 +46,7 @@ pub struct Shard {
     /// Whether the core has media to forward.
     media_waits: bool,
     /// When the core wants to be called again.
-    core_deadline: Option<Instant>,
+    core_deadline: Option<Deadline>,
     udp_readable: bool,
     /// Whether the kernel takes no more at present, so that the socket is watched for room to write.
     udp_blocked: bool,
@@ -87,7 +88,7 @@ impl Shard {
     /// Returns when [`run_deadlines`](Self::run_deadlines) has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         let deadlines =
-            [self.core_deadline, self.handshakes.next_deadline(), self.turn_server.next_deadline()];
+            [self.core_deadline.map(|deadline| deadline.at), self.handshakes.next_deadline(), self.turn_server.next_deadline()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -166,7 +167,9 @@ impl Shard {
     pub fn run_deadlines(&mut self, now: Instant) {
         self.turn_server.run_deadlines(now);
         self.handshakes.run_deadlines(now, &mut self.dtls_events);
-        if self.core_deadline.is_some_and(|at| at <= now) {
+        if let Some(deadline) = self.core_deadline.filter(|deadline| deadline.at <= now) {
+            let late = now.saturating_duration_since(deadline.at);
+            trace!(woken_for = deadline.timer.as_str(), ?late, "a deadline of the core");
             self.feed(now, Input::Timeout);
         }
     }
@@ -192,13 +195,13 @@ impl Shard {
                 Output::Transmit(transmit) => {
                     Egress::new(now, udp, turn_server, connections, scratch).transmit(&transmit);
                 }
-                Output::Media(at) => {
-                    self.core_deadline = at;
+                Output::Media(deadline) => {
+                    self.core_deadline = deadline;
                     self.media_waits = true;
                     return None;
                 }
-                Output::Timeout(at) => {
-                    self.core_deadline = at;
+                Output::Timeout(deadline) => {
+                    self.core_deadline = deadline;
                     return None;
                 }
             }
@@ -225,7 +228,7 @@ impl Shard {
         let media_waits = std::mem::take(&mut self.media_waits);
         if media_waits {
             let Self { sfu, udp, turn_server, .. } = self;
-            sfu.forward(&mut Egress::new(now, udp, turn_server, connections, scratch));
+            sfu.forward_share(&mut Egress::new(now, udp, turn_server, connections, scratch));
         }
         media_waits
     }

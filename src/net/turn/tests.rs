@@ -1,4 +1,4 @@
-//! The TURN server under a clock of the test's: what expires, and when. All else is tested from outside (`tests/turn.rs`).
+//! The TURN server under a clock of the test's: what expires, and when. All else is tested from outside (`tests/shell/turn.rs`).
 
 use turn_server_proto::types::attribute::{ChannelNumber, Lifetime, RequestedTransport, XorPeerAddress};
 use turn_server_proto::types::message::{ALLOCATE, CHANNEL_BIND, REFRESH};

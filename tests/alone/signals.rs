@@ -1,14 +1,15 @@
-//! A signal ends the server. In a binary of its own: a signal reaches every server of the process.
-
-mod shell_support;
+//! A signal ends the server. It reaches every server of the process.
 
 use std::time::{Duration, Instant};
 
-use shell_support::{Server, close_code, config};
 use strait::net::{ExitReason, ShellConfig};
+
+use crate::alone;
+use crate::support::{Server, close_code, config};
 
 #[test]
 fn a_signal_tells_everyone_and_ends_the_server() {
+    let _alone = alone();
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         let mut server = Server::start(ShellConfig { handle_signals: true, ..config() });
         let mut socket = server.web_socket();

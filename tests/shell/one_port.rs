@@ -1,8 +1,6 @@
 //! One TCP port for everything, through the whole shell: TLS, HTTP and ICE-TCP told apart by their first bytes, the
 //! rules on plain HTTP, and openings that mean no good.
 
-mod shell_support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -10,11 +8,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use shell_support::ice_tcp::{TcpEndpoint, heard};
-use shell_support::people::Person;
-use shell_support::{Answer, PATIENCE, Server, config, connect, tls};
 use strait::net::{ShellConfig, TlsFiles, TurnConfig};
 use tungstenite::Message;
+
+use crate::support::ice_tcp::{TcpEndpoint, heard};
+use crate::support::people::Person;
+use crate::support::{Answer, PATIENCE, Server, config, connect, tls};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -25,15 +24,10 @@ fn all(mut stream: impl Read) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn connections(server: &Server) -> u64 {
-    // Without the one that asks.
-    server.get("/admin/v1/stats").json()["shell"]["connections"].as_u64().expect("a number") - 1
-}
-
 fn until_closed(server: &Server, left: u64) {
     let started = Instant::now();
-    while connections(server) > left {
-        assert!(started.elapsed() < PATIENCE, "{} connections are never closed", connections(server));
+    while server.connections() > left {
+        assert!(started.elapsed() < PATIENCE, "{} connections are never closed", server.connections());
     }
 }
 
@@ -325,82 +319,6 @@ fn what_is_not_served_is_closed_without_a_word() {
         assert_eq!(bytes, b"", "{opening:?}");
     }
     until_closed(&server, 0);
-}
-
-/// Bytes of memory that this process, server included, has in use.
-fn resident() -> u64 {
-    let text = fs::read_to_string("/proc/self/statm").expect("Linux");
-    text.split(' ').nth(1).expect("a number").parse::<u64>().expect("a number") * 4096
-}
-
-/// How many files this process may have open once a server has raised the limit.
-fn open_files() -> usize {
-    let limits = fs::read_to_string("/proc/self/limits").expect("Linux");
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("it is listed");
-    let hard = line.split_whitespace().nth(4).expect("a limit");
-    hard.parse().unwrap_or(usize::MAX)
-}
-
-#[test]
-fn hostile_openings_cost_little_end_in_time_and_disturb_no_call() {
-    // Both ends are in this process: twice as many descriptors.
-    let idle = ((open_files() - 1000) / 2).min(9000);
-    let server = Server::start(ShellConfig {
-        handshake_timeout: Duration::from_secs(8),
-        connections_per_address_max: 20_000,
-        ..config()
-    });
-    let mut anna = Person::join(&server, Some("r"), "Anna");
-    let mut ben = Person::join(&server, Some("r"), "Ben");
-    let mut speaker = TcpEndpoint::connect(&server, &mut anna, true, usize::MAX);
-    let mut listener = TcpEndpoint::connect(&server, &mut ben, false, usize::MAX);
-    let mut sequence = 1000;
-    heard(&mut speaker, &mut listener, &mut sequence, 20);
-
-    let before = resident();
-    let mut most = before;
-    // Nothing at all; half a TLS hello; half a request; the beginning of a frame; and one that goes on too slowly.
-    let openings: [&[u8]; 5] =
-        [b"", &[0x16, 3, 1, 0x7f, 0xff, 1], b"GET / HT", &[0, 0x6c, 0, 1], b"\xff\xfe nonsense"];
-    let mut strangers: Vec<TcpStream> = Vec::with_capacity(idle);
-    for index in 0..idle {
-        let mut stranger = connect(server.address);
-        stranger.write_all(openings[index % openings.len()]).expect("written");
-        strangers.push(stranger);
-        if index % 50 == 0 {
-            heard(&mut speaker, &mut listener, &mut sequence, 1);
-            most = most.max(resident());
-        }
-    }
-    most = most.max(resident());
-    let mut slow = connect(server.address);
-    slow.set_nonblocking(true).expect("set");
-    let started = Instant::now();
-    let mut head = b"GET /slow HTTP/1.1\r\nHost: a\r\nX: ".iter().cycle();
-    let mut gone = false;
-    let mut last_byte = Instant::now();
-    while !gone {
-        heard(&mut speaker, &mut listener, &mut sequence, 5);
-        if last_byte.elapsed() > Duration::from_millis(500) {
-            last_byte = Instant::now();
-            let _ = slow.write(&[*head.next().expect("endless")]);
-        }
-        let mut answer = [0; 16];
-        gone =
-            matches!(slow.read(&mut answer), Ok(count) if count == 0 || answer.starts_with(b"HTTP/1.1 408"));
-        assert!(started.elapsed() < PATIENCE, "the slow one is never closed");
-    }
-    let grown = most - before;
-    println!("{idle} idle connections: {} bytes each, both ends' user space", grown / idle as u64);
-    assert!(grown < 16 * 1024 * idle as u64, "{grown} bytes for {idle} connections");
-    let started = Instant::now();
-    // The two of signalling, the two of media, and the slow one's goodbye.
-    while connections(&server) > 5 {
-        assert!(started.elapsed() < PATIENCE, "{} are never closed", connections(&server));
-        heard(&mut speaker, &mut listener, &mut sequence, 1);
-    }
-    drop(strangers);
-    heard(&mut speaker, &mut listener, &mut sequence, 50);
 }
 
 #[test]

@@ -1,19 +1,18 @@
 //! `/metrics` and `/health` through the whole shell: what is counted, that nothing ever goes back, who may read, and
 //! what happens between the signal and the exit.
 
-mod shell_support;
-
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use shell_support::people::{Endpoint, Person, until};
-use shell_support::whip::{Unanswered, post, publisher, request, viewer};
-use shell_support::{PATIENCE, Server, close_code, config};
 use str0m::media::{Direction, MediaKind};
 use strait::net::{ExitReason, ShellConfig};
+
+use crate::support::people::{Endpoint, Person, until};
+use crate::support::whip::{Unanswered, post, publisher, request, viewer};
+use crate::support::{PATIENCE, Server, close_code, config};
 
 /// A page, parsed: values by name and labels as they stand, and what each name was declared as.
 #[derive(Debug, Clone)]

@@ -1,40 +1,14 @@
-//! Coming and going leaves nothing behind. In a binary of its own: it counts this process's memory and descriptors.
+//! Coming and going leaves nothing behind, to the byte, as far as Rust allocates it. It counts this process's memory and
+//! descriptors. What C libraries allocate shows in the resident memory of the whole program: `tests/binary/soak.rs`.
 
-#![expect(unsafe_code, reason = "counting allocations takes an allocator, which is an unsafe trait")]
-
-mod shell_support;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use shell_support::people::{Endpoint, Person, until};
-use shell_support::{PATIENCE, Server, close_code, config};
 use strait::net::ShellConfig;
 
-/// Bytes that are allocated now.
-static ALLOCATED: AtomicI64 = AtomicI64::new(0);
-
-struct Counting;
-
-// SAFETY: everything is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.fetch_add(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        ALLOCATED.fetch_sub(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
+use crate::support::people::{Endpoint, Person, until};
+use crate::support::{PATIENCE, Server, close_code, config};
+use crate::{allocator, alone};
 
 /// What may not grow.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,13 +66,14 @@ fn visit(server: &Server, number: u32) {
 
 #[test]
 fn a_thousand_visits_leave_everything_as_it_was() {
+    let _alone = alone();
     let server = Server::start(ShellConfig { connections_per_address_max: 10_000, ..config() });
     (0..100).for_each(|number| visit(&server, number));
     let before = settled(&server, usize::MAX);
-    let bytes_before = ALLOCATED.load(Ordering::Relaxed);
+    let bytes_before = allocator::allocated();
     (0..1000).for_each(|number| visit(&server, number));
     let after = settled(&server, before.descriptors);
-    let bytes_after = ALLOCATED.load(Ordering::Relaxed);
+    let bytes_after = allocator::allocated();
     // When they were counted first, the connection that had asked may still have been closing: at most one fewer now.
     assert!(before.descriptors - after.descriptors <= 1, "{before:?}, then {after:?}");
     assert_eq!(Live { descriptors: after.descriptors, ..before }, after);

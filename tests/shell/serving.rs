@@ -1,17 +1,13 @@
-//! The shell over real sockets: what it serves, what it refuses, and that every limit holds.
-//!
-//! Each test runs a server of its own on a free port of 127.0.0.1. Nothing sleeps to synchronise: tests wait for the
-//! bytes, or the end of the stream, that they expect.
-
-mod shell_support;
+//! HTTP and WebSockets: what the shell serves, what it refuses, and that every limit holds.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use shell_support::{Server, close_code, config};
 use strait::net::ExitReason;
 use tungstenite::Message;
+
+use crate::support::{Server, close_code, config};
 
 fn ping(id: u32) -> Message {
     Message::text(format!(r#"{{"type":"ping","id":{id}}}"#))

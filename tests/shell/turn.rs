@@ -1,22 +1,21 @@
 //! The embedded TURN server through the whole shell: who may use it, what it relays, and above all what it does not.
 
-mod shell_support;
-
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shell_support::people::Person;
-use shell_support::relayed::{RelayedEndpoint, heard};
-use shell_support::turn::{Answer, FICTITIOUS_PEER, Login, Relayed, TurnClient};
-use shell_support::{PATIENCE, Server, config, connect};
 use strait::net::{RelayedNetwork, ShellConfig, TurnConfig};
 use strait::signal::native::IceServer;
 use tungstenite::Message;
 use turn_server_proto::types::stun::attribute::ErrorCode;
 use turn_server_proto::types::stun::message::BINDING;
+
+use crate::program::{self, Serving};
+use crate::support::people::Person;
+use crate::support::relayed::{RelayedEndpoint, heard};
+use crate::support::turn::{Answer, FICTITIOUS_PEER, Login, Relayed, TurnClient};
+use crate::support::{PATIENCE, Server, config, connect};
 
 /// A peer that sends everything back; the tests' own.
 const ECHO: &str = "192.0.2.9:3480";
@@ -474,17 +473,13 @@ fn a_stopping_server_does_not_wait_for_turn_clients() {
 fn memory_of_an_allocation() {
     const COUNT: usize = 1000;
     for over_tls in [false, true] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_strait"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut command = program::strait(&["serve", "--listen", "127.0.0.1:0"]);
         command.env("STRAIT_SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS", "100000");
         command.env("STRAIT_TURN_MAX_ALLOCATIONS_PER_PARTICIPANT", "10000");
-        command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
-        let mut child = command.spawn().expect("the program starts");
-        let mut greeting = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let port = greeting.find_map(|line| line.trim().strip_prefix("Open http://localhost:")?.parse().ok());
-        let at = SocketAddr::from(([127, 0, 0, 1], port.expect("a greeting")));
+        let serving = Serving::start(command.stderr(Stdio::null()));
+        let at = serving.address;
         let resident = || {
-            let text = std::fs::read_to_string(format!("/proc/{}/statm", child.id())).expect("Linux");
+            let text = std::fs::read_to_string(format!("/proc/{}/statm", serving.child.id())).expect("Linux");
             text.split(' ').nth(1).expect("a number").parse::<usize>().expect("a number") * 4096
         };
         let (mut socket, _) = tungstenite::client(format!("ws://{at}/ws"), connect(at)).expect("upgraded");
@@ -509,7 +504,5 @@ fn memory_of_an_allocation() {
         }
         let each = (resident() - before) / COUNT;
         println!("{each} bytes for an allocation with a channel, TLS: {over_tls}");
-        child.kill().expect("killed");
-        child.wait().expect("ended");
     }
 }

@@ -1,7 +1,5 @@
 //! A server of the shell on a thread of the test's, and a client for it.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 pub mod ice_tcp;
 pub mod people;
 pub mod relayed;
@@ -107,6 +105,11 @@ impl Server {
     /// GET of a path.
     pub fn get(&self, path: &str) -> Answer {
         self.request(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address))
+    }
+
+    /// How many connections it has, without the one that asks.
+    pub fn connections(&self) -> u64 {
+        self.get("/admin/v1/stats").json()["shell"]["connections"].as_u64().expect("a number") - 1
     }
 
     /// Sends these bytes on a connection of their own and reads one answer.

@@ -1,15 +1,14 @@
 //! People in a room, through the whole shell: a WebSocket for signalling, and str0m as the browser, over real UDP.
 
-mod shell_support;
-
 use std::io::Write;
 use std::net::UdpSocket;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use shell_support::people::{Endpoint, Person, until};
-use shell_support::{PATIENCE, Server, close_code, config};
 use strait::net::ShellConfig;
+
+use crate::support::people::{Endpoint, Person, until};
+use crate::support::{PATIENCE, Server, close_code, config};
 
 fn call(config: ShellConfig) {
     let server = Server::start(config);

@@ -1,32 +1,14 @@
-//! The source, read as text: rules that no compiler checks. Each says what to do instead.
+//! Text: what holds for every file of ours, whatever it is written in.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use crate::source::{complain, files};
 
 /// No file is longer.
 const LINES_MAX: usize = 1000;
 /// No line is longer, in characters. Comments and strings are not wrapped by rustfmt.
 const LINE_CHARS_MAX: usize = 130;
-
-fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut found = Vec::new();
-    let mut open = vec![root];
-    while let Some(folder) = open.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let name = entry.file_name();
-            if path.is_dir() && name != "node_modules" && name != "target" {
-                open.push(path);
-            } else if path.extension().is_some_and(|e| extensions.iter().any(|wanted| e == *wanted)) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
 
 fn sources() -> Vec<(PathBuf, String)> {
     let mut all = Vec::new();
@@ -36,10 +18,6 @@ fn sources() -> Vec<(PathBuf, String)> {
     all.into_iter()
         .map(|path| (path.clone(), fs::read_to_string(&path).expect("a source file is text")))
         .collect()
-}
-
-fn complain(what: &str, found: &[String]) {
-    assert!(found.is_empty(), "{what}:\n  {}", found.join("\n  "));
 }
 
 #[test]
@@ -130,7 +108,7 @@ fn the_top_level_is_as_agreed() {
         "LICENSE-MIT",
         "LICENSE-APACHE",
     ];
-    let entries = fs::read_dir(env!("CARGO_MANIFEST_DIR")).expect("the project's folder");
+    let entries = fs::read_dir(".").expect("the project's folder");
     let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     let strange = names.filter(|name| !name.starts_with('.') && !agreed.contains(&name.as_str()));
     complain("these belong under docs, tests or a dotfile", &strange.collect::<Vec<_>>());

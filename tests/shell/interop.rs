@@ -4,18 +4,18 @@
 //! `tests/run` makes the Python environment under `target/aiortc`; Debian's package `coturn` has the other. What is missing
 //! is not checked, unless `CI` is set.
 
-mod shell_support;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use shell_support::people::Person;
-use shell_support::turn::Login;
-use shell_support::{PATIENCE, Server, config};
 use strait::net::{RecordConfig, RelayedNetwork, ShellConfig, TurnConfig};
+
+use crate::program::strait;
+use crate::support::people::Person;
+use crate::support::turn::Login;
+use crate::support::{PATIENCE, Server, config};
 
 /// The Python with aiortc.
 fn python() -> Option<PathBuf> {
@@ -112,12 +112,7 @@ fn aiortc_publishes_by_whip_and_decodes_by_whep_and_players_open_the_tracks_of_t
     };
     let [trace] = &files(&folder)[..] else { panic!("{:?}", files(&folder)) };
     let media = folder.join("media");
-    let replay = Command::new(env!("CARGO_BIN_EXE_strait"))
-        .arg("replay")
-        .arg(trace)
-        .arg("--media")
-        .arg(&media)
-        .output();
+    let replay = strait(&["replay"]).arg(trace).arg("--media").arg(&media).output();
     let replay = replay.expect("it runs");
     assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
     let tracks = files(&media);

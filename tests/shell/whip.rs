@@ -1,19 +1,18 @@
 //! WHIP and WHEP through the whole shell: str0m clients over real UDP, and every answer that HTTP can give.
 
-mod shell_support;
-
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use shell_support::people::{Endpoint, Person, until};
-use shell_support::whip::{Client, Unanswered, patch, post, publisher, request, viewer};
-use shell_support::{PATIENCE, Server, config};
 use str0m::IceConnectionState;
 use str0m::media::{Direction, MediaKind};
 use strait::net::ShellConfig;
+
+use crate::support::people::{Endpoint, Person, until};
+use crate::support::whip::{Client, Unanswered, patch, post, publisher, request, viewer};
+use crate::support::{PATIENCE, Server, config};
 
 /// A speaker speaks until somebody has heard this many packets more.
 fn hears(speaker: &mut Endpoint, listener: &mut Endpoint, sequence: &mut u64, what: &str) {
