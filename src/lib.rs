@@ -4,7 +4,7 @@
 //!
 //! | # | file | step |
 //! |---|---|---|
-//! | 1 | [`net`]`/event_loop.rs` | the UDP socket is readable; one `now` for the whole turn |
+//! | 1 | [`net`]`/event_loop.rs` | the UDP socket is readable; one `now` for the whole pass of the loop |
 //! | 2 | [`net`]`/udp.rs` | read a batch |
 //! | 3 | [`core::sfu`] | `handle_input(now, Input::Datagram)`, once for each datagram |
 //! | 4 | [`wire::classify`] | what kind of bytes |

@@ -7,41 +7,33 @@
 //! loop carries demands one way and events the other, so that each could run on a thread of its own.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll};
-use tracing::{info, trace, warn};
+use mio::{Events, Poll};
+use tracing::{debug, info, trace, warn};
 
-use super::address::{Candidates, unused_network};
-use super::bind::{Bound, UdpBuffers, bind};
-use super::dtls::Handshakes;
+use super::address::Candidates;
 use super::front::router::Route;
 use super::front::{Front, Reach, WhipOutcome, WhipRequests};
 use super::http::message::{Request, Response};
 use super::load_shedding::LoadShedding;
+use super::opening::{Opened, bound_addresses, open};
 use super::operator::admin::{self, AdminAnswer, AdminRequest};
 use super::operator::view::ServerView;
 use super::operator::{health, metrics, recordings};
-use super::process::raise_open_files;
 use super::shard::Shard;
 use super::shell_config::ShellConfig;
 use super::shutdown::{Begin, ExitReason, ShutdownWatch};
-use super::startup::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel};
+use super::startup::{BoundAddresses, CoreSeed, SetLogLevel};
 use super::tcp::connection::{Next, Standing};
-use super::tcp::connections::Connections;
-use super::tls::certificates::{Certificates, Source};
-use super::tls::self_signed::SelfSigned;
 use super::traces::keeper::TraceKeeper;
-use super::turn::TurnServer;
-use super::udp::{Udp, UdpOptions};
 use super::{clock, entropy, token};
 use crate::core::command::Join;
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
-use crate::core::path::Transport;
-use crate::core::{Input, Settings, Sfu};
+use crate::core::{Input, Settings};
 use crate::signal::Demand;
 use crate::signal::native::Close;
 
@@ -57,9 +49,6 @@ const MESSAGES_PER_PASS: usize = 32;
 
 /// What all streams are read by way of, and what media is made in that does not leave by UDP.
 const SCRATCH_BYTES: usize = 64 * 1024;
-
-/// Open files that are not for clients' connections: sockets, pipes, traces, what is read at times.
-const FILES_KEPT: usize = 64;
 
 /// The whole server: one value, which one thread runs.
 pub struct EventLoop {
@@ -84,43 +73,14 @@ pub struct EventLoop {
 impl EventLoop {
     /// Opens the port and makes the core.
     pub fn new(
-        mut config: ShellConfig,
+        config: ShellConfig,
         settings: impl FnOnce(CoreSeed) -> Settings,
         set_log_level: SetLogLevel,
     ) -> io::Result<Self> {
-        config.connections_max = affordable(config.connections_max, raise_open_files());
-        let poll = Poll::new()?;
-        let buffers = UdpBuffers { receive: config.udp_receive_buffer, send: config.udp_send_buffer };
-        let Bound { udp, tcp, address: bound } = bind(config.listen, buffers)?;
-        let now = clock::now();
-        let relayed = config.turn.network;
-        let relayed = relayed.unwrap_or_else(|| unused_network(&config.public_addresses, bound));
-        let turn_network = config.turn.enabled.then_some(relayed);
-        let mut candidates = Candidates::new(config.public_addresses.clone(), bound, turn_network);
-        let local_default = default_local(&mut candidates, now, bound);
-        let certificates = certificates(&config, &mut candidates, now)?;
-        let options = UdpOptions { portable: config.force_portable_udp, dscp: config.dscp, relayed };
-        let udp = Udp::new(udp, bound, options, local_default)?;
-        let handshakes = Handshakes::new()?;
-        let certificate = handshakes.certificate().to_vec();
-        let (patience, port) = (config.handshake_timeout, bound.port());
-        let turn_server = TurnServer::new(config.turn.clone(), relayed, patience, port, now)?;
-        let mut sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
-        for rooms in config.record.iter().flat_map(|record| &record.rooms) {
-            sfu.handle_input(now, Input::Admin(AdminCommand::RecordRooms(rooms.clone())));
-        }
-        let registry = poll.registry();
-        let mut shard = Shard::new(sfu, udp, turn_server, handshakes);
-        shard.register(registry)?;
-        let mut connections = Connections::new(tcp);
-        if let Some(listener) = connections.listener() {
-            registry.register(listener, token::LISTENER, Interest::READABLE)?;
-        }
-        let shutdown = ShutdownWatch::new(registry, config.handle_signals, config.drain)?;
-        let traces = TraceKeeper::new(config.record.as_ref())?;
+        let Opened { poll, front, shard, candidates, traces, shutdown, bound, now } = open(config, settings)?;
         Ok(Self {
             poll,
-            front: Front::new(config, connections, certificates),
+            front,
             shard,
             candidates,
             traces,
@@ -135,24 +95,9 @@ impl EventLoop {
     }
 
     /// Tells what is open.
-    pub fn bound_addresses(&mut self) -> io::Result<BoundAddresses> {
-        let now = clock::now();
-        let local = default_local(&mut self.candidates, now, self.bound);
-        let reachable = self.candidates.for_client(now, Ipv4Addr::UNSPECIFIED.into(), local, true);
-        Ok(BoundAddresses {
-            listen: self.bound,
-            reachable: reachable
-                .into_iter()
-                .filter(|candidate| candidate.transport == Transport::Udp)
-                .map(|candidate| candidate.address)
-                .collect(),
-            is_public: self.candidates.is_public(now),
-            certificate: CertificateInfo {
-                is_self_signed: self.front.certificates.is_self_signed(),
-                fingerprint: self.front.certificates.fingerprint().to_owned(),
-            },
-            stop: self.shutdown.handle(),
-        })
+    pub fn bound_addresses(&mut self) -> BoundAddresses {
+        let stop = self.shutdown.handle();
+        bound_addresses(&mut self.candidates, self.bound, &self.front.certificates, stop)
     }
 
     /// Runs until something asks for the end.
@@ -431,7 +376,7 @@ impl EventLoop {
             .ok()?;
         let origin = self.front.origin_of(connection)?;
         let candidates = self.candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
-        trace!(connection = connection.0, client = %origin.client, %room, "join");
+        debug!(connection = connection.0, client = %origin.client, %room, "join");
         Some((room, Admission { entropy, candidates }))
     }
 
@@ -527,7 +472,7 @@ impl EventLoop {
         let last = self.front.end(place);
         self.front.connections.remove(place, self.poll.registry());
         if let Some((id, demand)) = last {
-            tracing::debug!(connection = id.0, %peer, why, "signalling connection lost");
+            debug!(connection = id.0, %peer, why, "signalling connection lost");
             self.feed_demand(now, id, demand);
         }
     }
@@ -577,43 +522,4 @@ impl EventLoop {
             self.front.connections.touch(place);
         }
     }
-}
-
-/// Returns how many connections there can be with so many open files.
-fn affordable(connections_max: usize, open_files: Option<u64>) -> usize {
-    let files = open_files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
-    let affordable = files.saturating_sub(FILES_KEPT).max(1);
-    if affordable < connections_max {
-        warn!(
-            open_files = files,
-            connections = affordable,
-            "fewer connections than signalling.max_connections fit in the limit of open files; raise it (ulimit -n, or \
-             LimitNOFILE= in the unit)"
-        );
-    }
-    connections_max.min(affordable)
-}
-
-/// Takes the certificate that the operator chose, or our own.
-fn certificates(config: &ShellConfig, candidates: &mut Candidates, now: Instant) -> io::Result<Certificates> {
-    let source = match &config.tls_files {
-        Some(files) => Source::Files(files.clone()),
-        None => Source::SelfSigned(SelfSigned {
-            directory: config.data_dir.clone(),
-            addresses: candidates.ips(now),
-            required: config.public_addresses.clone(),
-        }),
-    };
-    Certificates::new(source, now, clock::unix())
-}
-
-/// Returns an address of ours for packets of which the system does not say where they came to.
-fn default_local(candidates: &mut Candidates, now: Instant, bound: SocketAddr) -> IpAddr {
-    let ip = bound.ip().to_canonical();
-    if !ip.is_unspecified() {
-        return ip;
-    }
-    let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let first = candidates.for_client(now, Ipv4Addr::UNSPECIFIED.into(), loopback, true);
-    first.first().map_or(loopback, |candidate| candidate.address.ip())
 }

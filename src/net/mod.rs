@@ -26,6 +26,7 @@ pub mod fuzzing;
 mod http;
 mod load_shedding;
 mod network;
+mod opening;
 mod operator;
 mod process;
 mod relayed_network;
@@ -63,6 +64,6 @@ pub fn serve(
     on_ready: impl FnOnce(&BoundAddresses),
 ) -> io::Result<ExitReason> {
     let mut event_loop = event_loop::EventLoop::new(config, settings, set_log_level)?;
-    on_ready(&event_loop.bound_addresses()?);
+    on_ready(&event_loop.bound_addresses());
     event_loop.run()
 }
