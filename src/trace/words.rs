@@ -35,10 +35,8 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
         RecordedInput::Remove(id) => format!("the operator removes {id}"),
         RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
         RecordedInput::Timeout => "a deadline has come".to_owned(),
-        RecordedInput::Flush => "the packets that came are forwarded".to_owned(),
-        RecordedInput::Withhold(Withheld::NOTHING) => {
-            "there is time to forward all video again".to_owned()
-        }
+        RecordedInput::Share => "the packets that came are forwarded".to_owned(),
+        RecordedInput::Withhold(Withheld::NOTHING) => "there is time to forward all video again".to_owned(),
         RecordedInput::Withhold(withheld) => {
             format!("there is no time to forward all video: {} of 16 parts are shed", withheld.get())
         }

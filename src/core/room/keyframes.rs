@@ -5,17 +5,34 @@ use std::time::Instant;
 use super::{Owner, Room};
 use crate::core::command::Kind;
 use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
-use crate::core::mutation::mutated;
 
 impl Room {
     /// Somebody needs a key frame of that track.
     pub(super) fn want_keyframe(&mut self, now: Instant, key: PublicationKey) {
         let publication = &mut self.publications[key.0];
-        if publication.kind() == Kind::Video && !mutated!(KeyframeRequestForgotten) {
-            publication.keyframes.want();
-            let owner = publication.owner;
-            self.arm(now, Owner::Member(owner));
+        if publication.kind() == Kind::Video {
+            publication.want_keyframes();
+            self.keyframe_wanted(now, key);
         }
+    }
+
+    /// One viewer of a track, in one of their slots, needs a key frame of what they are shown.
+    pub(super) fn want_keyframe_for(
+        &mut self,
+        now: Instant,
+        key: PublicationKey,
+        viewer: (ParticipantKey, usize),
+    ) {
+        let publication = &mut self.publications[key.0];
+        publication.want_keyframe_for(viewer.0, viewer.1);
+        self.keyframe_wanted(now, key);
+    }
+
+    /// Makes sure that the owner of a track is woken to be asked for the key frames that are wanted of it.
+    pub(super) fn keyframe_wanted(&mut self, now: Instant, key: PublicationKey) {
+        let (owner, on) = (self.publications[key.0].owner, self.publications[key.0].transport);
+        self.set_keyframe_timer(now, on);
+        self.arm(now, Owner::Member(owner));
     }
 
     /// Everything that is shown on a transport needs a key frame.

@@ -8,12 +8,13 @@ use super::shedding::is_left_out;
 use super::{Owner, Room};
 use crate::core::command::{Kind, Source};
 use crate::core::event::{Event, SlotCounts};
-use crate::core::forward::publication::{Publication, Viewer};
+use crate::core::forward::backlog::Viewer;
+use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
 use crate::core::negotiated::Codec;
 use crate::core::outbox::Outbox;
-use crate::core::participant::{Participant, SubscriptionState};
+use crate::core::participant::SubscriptionState;
 
 /// Slots are asked for this many at a time, so that a room that fills up does not negotiate with every join.
 const SLOTS_STEP: usize = 4;
@@ -63,7 +64,7 @@ impl Room {
         }
         let Some(index) = self.choose_slot(key, publication) else { return };
         // What the slot has sent until now was of another codec, perhaps.
-        self.settle_totals(key);
+        self.collect_counters(key);
         let publication = &self.publications[publication_key.0];
         let participant = &mut self.participants[key.0];
         let slot = &mut participant.slots[index];
@@ -72,6 +73,7 @@ impl Room {
         let codec = section
             .zip(publication.codec())
             .and_then(|(section, codec)| negotiated.codec_for(section, codec));
+        debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
         slot.set_withheld(is_left_out(self.withheld, publication, participant.id));
         if let Some(subscription) = participant.subscriptions.get_mut(&track) {
@@ -81,7 +83,7 @@ impl Room {
         if kind == Kind::Video {
             self.transports[slot.transport.0].report_by(now + VIDEO_INTERVAL);
         }
-        self.publications[publication_key.0].viewers.push(Viewer { participant: key, slot: index });
+        self.publications[publication_key.0].add_viewer(key, index);
         self.arm(now, Owner::Member(key));
         self.want_keyframe(now, publication_key);
     }
@@ -155,8 +157,9 @@ impl Room {
     pub(super) fn codec_changed(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         let Some(codec) = self.publications[key.0].codec() else { return };
         let track = self.publications[key.0].track;
-        for viewer in self.publications[key.0].viewers.clone() {
-            self.settle_totals(viewer.participant);
+        let viewers: Vec<Viewer> = self.publications[key.0].viewers().copied().collect();
+        for viewer in viewers {
+            self.collect_counters(viewer.participant);
             let participant = &mut self.participants[viewer.participant.0];
             let slot = &mut participant.slots[viewer.slot];
             let negotiated = &self.transports[slot.transport.0].negotiated;
