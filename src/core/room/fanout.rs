@@ -24,7 +24,7 @@ impl Room {
     }
 
     /// Forwards one share of what came to `sink`: of audio, or if none waits, of video. Returns roughly how many packets
-    /// were sent. Walk: called by `Sfu::forward_share`, until nothing is pending.
+    /// were sent. Walk: called by `Sfu::forward_room`, until nothing is pending.
     pub fn forward_share(&mut self, now: Instant, outbox: &mut Outbox, sink: &mut dyn MediaSink) -> usize {
         let kind = if self.has_audio_pending() { Kind::Audio } else { Kind::Video };
         let share = self.settings.packets_at_once;
