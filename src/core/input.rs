@@ -67,7 +67,7 @@ pub enum Input<'a> {
     /// The operator, through `/admin/v1` or a signal.
     Admin(AdminCommand),
     /// The machine cannot carry everything (or can again): so much of the pictures is not forwarded, in all rooms.
-    Withhold(Withheld),
+    Shed(Shedding),
     /// The time that [`Output::Timeout`](super::Output::Timeout) named has come (or any other: early is harmless).
     Timeout,
 }
@@ -75,9 +75,9 @@ pub enum Input<'a> {
 /// How many sixteenths of all pictures are not forwarded, because there is no time for them: sound comes first. At most
 /// 16. Each track is left out for some of its viewers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Withheld(u8);
+pub struct Shedding(u8);
 
-impl Withheld {
+impl Shedding {
     /// Everything is forwarded.
     pub const NOTHING: Self = Self(0);
     /// Sound alone is forwarded.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, SlotCounts};
 use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey};
-use super::input::{Admission, DtlsEvent, Withheld};
+use super::input::{Admission, DtlsEvent, Shedding};
 use super::outbox::RoomOutput;
 use super::path::{Path, TrafficClass};
 use super::settings::Settings;
@@ -183,7 +183,7 @@ pub enum RecordedInput<'a> {
     /// No input: a share of the packets that came is forwarded.
     Share,
     /// So much of the pictures is not forwarded from now on.
-    Withhold(Withheld),
+    Shed(Shedding),
 }
 
 /// A datagram that the room sent. What it was can be told from its head; whether it is the same, from its hash.

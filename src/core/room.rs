@@ -39,7 +39,7 @@ use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
 use super::forward::publication::Publication;
 use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId, TransportKey};
-use super::input::{Admission, DtlsEvent, Withheld};
+use super::input::{Admission, DtlsEvent, Shedding};
 use super::media::rtcp::ReportBlock;
 use super::outbox::{Outbox, RoomOutput};
 use super::participant::Participant;
@@ -97,7 +97,7 @@ pub enum RoomInput<'a> {
     /// A deadline has come.
     Timeout,
     /// So much of the pictures is not forwarded from now on.
-    Withhold(Withheld),
+    Shed(Shedding),
 }
 
 /// A conversation.
@@ -127,7 +127,7 @@ pub struct Room {
     /// What the last time-out found due.
     fired: Vec<Fired>,
     /// How much of the pictures is not forwarded.
-    withheld: Withheld,
+    shedding: Shedding,
     ended: bool,
     /// Since when nobody is in it; a new room waits for who made it.
     empty_since: Option<Instant>,
@@ -159,7 +159,7 @@ impl Room {
             timers: DeadlineHeap::new(),
             due: Vec::new(),
             fired: Vec::new(),
-            withheld: Withheld::NOTHING,
+            shedding: Shedding::NONE,
             ended: false,
             empty_since: None,
             totals: Totals { rooms: 1, ..Totals::default() },
@@ -195,8 +195,8 @@ impl Room {
     }
 
     /// How much of the pictures is not forwarded.
-    pub fn withheld(&self) -> Withheld {
-        self.withheld
+    pub fn shedding(&self) -> Shedding {
+        self.shedding
     }
 
     /// When it wants a [`RoomInput::Timeout`], and why.
@@ -275,7 +275,7 @@ impl Room {
             }
             RoomInput::Close(reason) => self.close(now, reason, outbox),
             RoomInput::Timeout => self.handle_timers(now, outbox),
-            RoomInput::Withhold(withheld) => self.withhold(now, withheld),
+            RoomInput::Shed(shedding) => self.shed(now, shedding),
         }
         self.send_slot_maps(outbox);
         if cfg!(debug_assertions) {

@@ -156,12 +156,12 @@ impl Sfu {
                 }
             }
             Input::Admin(command) => self.handle_admin(command),
-            Input::Withhold(withheld) => {
+            Input::Shed(shedding) => {
                 let differs = |room: &&RoomKey| {
-                    self.rooms.get(room.0).is_some_and(|entry| entry.room.withheld() != withheld)
+                    self.rooms.get(room.0).is_some_and(|entry| entry.room.shedding() != shedding)
                 };
                 for room in self.rooms_by_id.values().filter(differs).copied().collect::<Vec<_>>() {
-                    self.handle_room(room, RoomInput::Withhold(withheld), None);
+                    self.handle_room(room, RoomInput::Shed(shedding), None);
                 }
             }
             Input::Timeout => {

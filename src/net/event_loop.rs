@@ -218,8 +218,8 @@ impl EventLoop {
         self.turns += 1;
         let now = clock::now();
         self.overload.slept(now.saturating_duration_since(before));
-        if let Some(withheld) = self.overload.decide(now) {
-            self.feed(now, Input::Withhold(withheld));
+        if let Some(shedding) = self.overload.decide(now) {
+            self.feed(now, Input::Shed(shedding));
         }
         let asked_to_stop = self.note_readiness(events);
         if asked_to_stop {

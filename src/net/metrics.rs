@@ -271,8 +271,8 @@ impl EventLoop {
         let messages =
             [("in", self.counters.websocket_messages_in), ("out", self.counters.websocket_messages_out)];
         page.add("strait_websocket_messages", None, "Signalling messages", counted("direction", messages));
-        let withheld = Value::Gauge(self.overload.withheld().share());
-        page.one("strait_pictures_withheld_ratio", None, "Pictures left out for want of time", withheld);
+        let share = Value::Gauge(self.overload.shedding().share());
+        page.one("strait_pictures_withheld_ratio", None, "Pictures left out for want of time", share);
         page.one("strait_event_loop_turns", None, "Turns of the event loop", Value::Counter(self.turns));
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use crate::core::input::Withheld;
+use crate::core::input::Shedding;
 
 /// From decision to decision.
 const PERIOD: Duration = Duration::from_millis(50);
@@ -28,7 +28,7 @@ const BUSY_FULL: f64 = 0.95;
 /// What was seen since the last decision, and what was decided.
 #[derive(Debug)]
 pub struct Overload {
-    withheld: Withheld,
+    shedding: Shedding,
     /// When this period began.
     began: Instant,
     /// How long the loop slept in it.
@@ -45,7 +45,7 @@ impl Overload {
     /// All is well.
     pub fn new(now: Instant) -> Self {
         Self {
-            withheld: Withheld::NOTHING,
+            shedding: Shedding::NONE,
             began: now,
             slept: Duration::ZERO,
             longest: Duration::ZERO,
@@ -55,8 +55,8 @@ impl Overload {
     }
 
     /// How much is left out at present.
-    pub fn withheld(&self) -> Withheld {
-        self.withheld
+    pub fn shedding(&self) -> Shedding {
+        self.shedding
     }
 
     /// The loop slept for so long.
@@ -71,28 +71,28 @@ impl Overload {
 
     /// What the core is to be told now, if anything: what is left out, again and again as long as it is something,
     /// because new rooms do not know of it.
-    pub fn decide(&mut self, now: Instant) -> Option<Withheld> {
+    pub fn decide(&mut self, now: Instant) -> Option<Shedding> {
         let elapsed = now.saturating_duration_since(self.began);
         if elapsed < PERIOD {
             return None;
         }
         let busy = 1.0 - self.slept.as_secs_f64() / elapsed.as_secs_f64();
-        let before = self.withheld;
+        let before = self.shedding;
         // One late period may be a machine that stood still, and a queue that gets shorter needs time alone.
         let is_late = self.longest > LATE && self.longest_before > LATE;
         // Who is late and sleeps is kept from working by others: less work would not help.
         if is_late && busy > BUSY_FULL && self.longest >= self.longest_before.mul_f64(0.9) {
-            self.withheld = Withheld::sixteenths(before.get().saturating_add(STEP));
+            self.shedding = Shedding::sixteenths(before.get().saturating_add(STEP));
             self.stepped = Some(now);
         } else if self.longest <= LATE
             && self.stepped.is_some_and(|at| now.saturating_duration_since(at) >= PATIENCE)
         {
-            self.withheld = affordable(before, busy);
+            self.shedding = affordable(before, busy);
         }
         self.began = now;
         self.slept = Duration::ZERO;
         self.longest_before = std::mem::take(&mut self.longest);
-        match (before == Withheld::NOTHING, self.withheld == Withheld::NOTHING) {
+        match (before == Shedding::NONE, self.shedding == Shedding::NONE) {
             (true, true) => return None,
             (true, false) => warn!(
                 "the processor is full: some pictures are not forwarded, so that sound is; this machine carries \
@@ -101,19 +101,19 @@ impl Overload {
             (false, true) => info!("the processor has time again: all pictures are forwarded"),
             (false, false) => {}
         }
-        Some(self.withheld)
+        Some(self.shedding)
     }
 }
 
 /// What still has to be left out if the loop works that share of the time without it: what is forwarded makes the work.
-fn affordable(withheld: Withheld, busy: f64) -> Withheld {
-    let all = Withheld::ALL.get();
-    let forwarded = all - withheld.get();
+fn affordable(shedding: Shedding, busy: f64) -> Shedding {
+    let all = Shedding::ALL.get();
+    let forwarded = all - shedding.get();
     // Of pictures that are all left out nobody knows what they cost: one part comes back at a time, or all if there is
     // next to nothing to do.
     let fits = f64::from(forwarded.max(1)) * BUSY_MAX / busy.max(0.01);
     let forwarded = forwarded.max(fits.min(f64::from(all)) as u8);
-    Withheld::sixteenths(all - forwarded)
+    Shedding::sixteenths(all - forwarded)
 }
 
 #[cfg(test)]
@@ -138,22 +138,22 @@ mod tests {
         periods(&mut overload, &mut now, 5, 0.5, 1);
         periods(&mut overload, &mut now, 1, 1.0, 300);
         periods(&mut overload, &mut now, 5, 0.5, 1);
-        assert_eq!(overload.withheld(), Withheld::NOTHING);
+        assert_eq!(overload.shedding(), Shedding::NONE);
         assert_eq!(overload.decide(now + PERIOD), None);
     }
 
     #[test]
-    fn more_and_more_is_left_out_until_packets_are_late_no_longer_than_before() {
+    fn more_and_more_is_shed_until_packets_are_late_no_longer_than_before() {
         let mut now = clock::now();
         let mut overload = Overload::new(now);
         periods(&mut overload, &mut now, 2, 1.0, 60);
-        assert_eq!(overload.withheld().get(), STEP);
+        assert_eq!(overload.shedding().get(), STEP);
         periods(&mut overload, &mut now, 1, 1.0, 100);
-        assert_eq!(overload.withheld().get(), 2 * STEP);
+        assert_eq!(overload.shedding().get(), 2 * STEP);
         periods(&mut overload, &mut now, 1, 1.0, 70);
-        assert_eq!(overload.withheld().get(), 2 * STEP, "the queue gets shorter");
+        assert_eq!(overload.shedding().get(), 2 * STEP, "the queue gets shorter");
         periods(&mut overload, &mut now, 10, 1.0, 200);
-        assert_eq!(overload.withheld(), Withheld::ALL);
+        assert_eq!(overload.shedding(), Shedding::ALL);
     }
 
     #[test]
@@ -161,14 +161,14 @@ mod tests {
         let mut now = clock::now();
         let mut overload = Overload::new(now);
         periods(&mut overload, &mut now, 3, 1.0, 60);
-        assert_eq!(overload.withheld().get(), 8);
+        assert_eq!(overload.shedding().get(), 8);
         periods(&mut overload, &mut now, 3, 0.68, 2);
-        assert_eq!(overload.withheld().get(), 8, "not at once");
+        assert_eq!(overload.shedding().get(), 8, "not at once");
         periods(&mut overload, &mut now, 20, 0.68, 2);
-        assert_eq!(overload.withheld().get(), 0, "each decision finds time for more");
+        assert_eq!(overload.shedding().get(), 0, "each decision finds time for more");
         periods(&mut overload, &mut now, 3, 1.0, 60);
         periods(&mut overload, &mut now, 20, 0.85, 2);
-        assert_eq!(overload.withheld().get(), 8, "a full machine takes nothing back");
+        assert_eq!(overload.shedding().get(), 8, "a full machine takes nothing back");
     }
 
     #[test]
@@ -176,8 +176,8 @@ mod tests {
         let mut now = clock::now();
         let mut overload = Overload::new(now);
         periods(&mut overload, &mut now, 20, 1.0, 60);
-        assert_eq!(overload.withheld(), Withheld::ALL);
+        assert_eq!(overload.shedding(), Shedding::ALL);
         periods(&mut overload, &mut now, 12, 0.05, 1);
-        assert_eq!(overload.withheld(), Withheld::NOTHING);
+        assert_eq!(overload.shedding(), Shedding::NONE);
     }
 }

@@ -151,7 +151,7 @@ impl EventLoop {
             },
             "shell": {
                 "turns": self.turns,
-                "picturesWithheld": self.overload.withheld().share(),
+                "picturesWithheld": self.overload.shedding().share(),
                 "connections": self.connections.len(),
                 "connectionsRefused": self.connections.refused(),
                 "dtlsSessions": self.handshakes.len(),

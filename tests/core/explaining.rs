@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone};
-use strait::core::input::Withheld;
+use strait::core::input::Shedding;
 use strait::trace::explain::model::{Blame, Person};
 use strait::trace::explain::{Explanation, explain, html, json, text};
 use strait::trace::strip::strip;
@@ -181,8 +181,8 @@ fn a_server_that_stands_still_is_told_of_with_what_it_held_and_is_to_blame() {
 fn pictures_that_there_was_no_time_for_stand_still_by_the_servers_fault() {
     let explanation = with_a_bad_second(
         two(),
-        |world| world.input(Recorded::Withhold(Withheld::ALL)),
-        |world| world.input(Recorded::Withhold(Withheld::NOTHING)),
+        |world| world.input(Recorded::Shed(Shedding::ALL)),
+        |world| world.input(Recorded::Shed(Shedding::NONE)),
     );
     let ben = &explanation.participants[1];
     assert_says(ben, "pictures-withheld: the server's processor was full: some video was not forwarded");

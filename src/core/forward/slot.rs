@@ -74,7 +74,7 @@ pub struct Slot {
     /// The subscription is paused.
     pub paused: bool,
     /// The track is left out because the machine has no time for it.
-    pub withheld: bool,
+    pub is_shed: bool,
     /// The client still has the section.
     pub open: bool,
     /// What went out.
@@ -128,7 +128,7 @@ impl Slot {
             codec: None,
             announced: false,
             paused: false,
-            withheld: false,
+            is_shed: false,
             open: true,
             counters: StreamCounters::default(),
             reported: StreamCounters::default(),
@@ -158,7 +158,7 @@ impl Slot {
         self.codec = codec;
         self.announced = false;
         self.paused = false;
-        self.withheld = false;
+        self.is_shed = false;
     }
 
     /// Shows nothing.
@@ -180,16 +180,16 @@ impl Slot {
     }
 
     /// Leaves the track out, because the machine has no time for it, or no longer.
-    pub fn set_withheld(&mut self, withheld: bool) {
-        if self.withheld != withheld {
-            self.withheld = withheld;
+    pub fn set_shed(&mut self, is_shed: bool) {
+        if self.is_shed != is_shed {
+            self.is_shed = is_shed;
             self.munger.desynchronise();
         }
     }
 
     /// Whether it waits for a key frame of that stretch.
     pub fn wants_keyframe(&self, stretch: Stretch) -> bool {
-        self.kind == Kind::Video && !self.paused && !self.withheld && !self.munger.is_synchronised(stretch)
+        self.kind == Kind::Video && !self.paused && !self.is_shed && !self.munger.is_synchronised(stretch)
     }
 
     /// The stretch that the slot shows just now, and what is added to its timestamps.
@@ -210,7 +210,7 @@ impl Slot {
     ) -> Option<Outgoing<'a>> {
         let is_paused = self.paused && !mutated!(PauseIgnored);
         let is_announced = self.announced || mutated!(SlotNotAnnounced);
-        if is_paused || self.withheld || !is_announced || !self.open {
+        if is_paused || self.is_shed || !is_announced || !self.open {
             return None;
         }
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::reports::VIDEO_INTERVAL;
-use super::shedding::is_left_out;
+use super::shedding::is_shed;
 use super::{Owner, Room};
 use crate::core::command::{Kind, Source};
 use crate::core::event::{Event, SlotCounts};
@@ -75,7 +75,7 @@ impl Room {
             .and_then(|(section, codec)| negotiated.codec_for(section, codec));
         debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
-        slot.set_withheld(is_left_out(self.withheld, publication, participant.id));
+        slot.set_shed(is_shed(self.shedding, publication, participant.id));
         if let Some(subscription) = participant.subscriptions.get_mut(&track) {
             subscription.state = SubscriptionState::Slot(index);
             slot.paused = subscription.paused;
