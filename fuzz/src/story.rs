@@ -2,7 +2,7 @@
 
 use strait::core::command::{Command, Join, Lifeline, Source};
 use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId};
-use strait::core::input::{AdminCommand, DtlsEvent, Input, SrtpProfile, Shedding};
+use strait::core::input::{AdminCommand, DtlsEvent, Input, Shedding, SrtpProfile};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
 use strait::core::path::Transport;
 use strait::signal::native::{ClientMessage, encode_refusal, parse};

@@ -17,7 +17,13 @@ pub(super) struct LoadArgs {
     /// Whose signalling the server has: strait, or janus
     ///
     /// Whose signalling the server has: strait, or janus (its VideoRoom plugin, over WebSockets).
-    #[arg(long, value_name = "SERVER", default_value = "strait", help_heading = "Server", verbatim_doc_comment)]
+    #[arg(
+        long,
+        value_name = "SERVER",
+        default_value = "strait",
+        help_heading = "Server",
+        verbatim_doc_comment
+    )]
     server: ServerKind,
     /// The server's process, for its processor time and memory
     ///
@@ -61,7 +67,13 @@ pub(super) struct LoadArgs {
     ///   simulcast         that video in three encodings
     ///   conference        audio and video; everybody publishes, and receives all others
     ///   conference-audio  audio; everybody publishes, and receives all others
-    #[arg(long, value_name = "PROFILE", default_value = "audio", help_heading = "Media", verbatim_doc_comment)]
+    #[arg(
+        long,
+        value_name = "PROFILE",
+        default_value = "audio",
+        help_heading = "Media",
+        verbatim_doc_comment
+    )]
     profile: Profile,
     /// Packets a second of each stream, instead of the profile's
     #[arg(long, value_name = "N", help_heading = "Media")]

@@ -516,9 +516,7 @@ impl Person {
             return 0;
         }
         let interval = |stream: u32| shared.streams.get(stream as usize).map_or(0, |stream| stream.interval);
-        let flows = |incoming: &&Incoming| {
-            incoming.flows_at(now, incoming.source.map_or(0, interval))
-        };
+        let flows = |incoming: &&Incoming| incoming.flows_at(now, incoming.source.map_or(0, interval));
         self.incoming.iter().filter(flows).count()
     }
 

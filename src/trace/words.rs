@@ -36,9 +36,7 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
         RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
         RecordedInput::Timeout => "a deadline has come".to_owned(),
         RecordedInput::Share => "the packets that came are forwarded".to_owned(),
-        RecordedInput::Shed(Shedding::NONE) => {
-            "there is time to forward all video again".to_owned()
-        }
+        RecordedInput::Shed(Shedding::NONE) => "there is time to forward all video again".to_owned(),
         RecordedInput::Shed(shedding) => {
             format!("there is no time to forward all video: {} of 16 parts are shed", shedding.get())
         }

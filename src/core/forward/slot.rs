@@ -73,7 +73,7 @@ pub struct Slot {
     pub announced: bool,
     /// The subscription is paused.
     pub paused: bool,
-    /// The track is left out because the machine has no time for it.
+    /// Whether the track is dropped here, because the machine has no time for it.
     pub is_shed: bool,
     /// The client still has the section.
     pub open: bool,
@@ -179,7 +179,7 @@ impl Slot {
         self.munger.desynchronise();
     }
 
-    /// Leaves the track out, because the machine has no time for it, or no longer.
+    /// Drops the track here because the machine has no time for it, or shows it again.
     pub fn set_shed(&mut self, is_shed: bool) {
         if self.is_shed != is_shed {
             self.is_shed = is_shed;

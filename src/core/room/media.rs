@@ -10,7 +10,7 @@ use crate::core::path::Path;
 use crate::core::transport::Transport;
 
 impl Room {
-    /// A media packet: opened, placed, kept; walk: called by `Room::handle_datagram`.
+    /// Takes an RTP packet: it is opened, placed and kept. Walk: called by `Room::handle_datagram`.
     pub(super) fn handle_rtp(
         &mut self,
         now: Instant,

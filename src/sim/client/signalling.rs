@@ -3,7 +3,8 @@
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Resume, Source};
 use crate::core::event::{
-    ClosingReason, Event, Joined, ParticipantInfo, PublicationInfo, RefusalCode, Resumed, SlotCounts, SlotMap, TrackInfo,
+    ClosingReason, Event, Joined, ParticipantInfo, PublicationInfo, RefusalCode, Resumed, SlotCounts,
+    SlotMap, TrackInfo,
 };
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;

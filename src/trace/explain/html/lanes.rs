@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::super::model::{Blame, Explanation, Person, Published, Second, Watched};
-use super::super::time::{Span, Time};
 use super::super::text::clock;
+use super::super::time::{Span, Time};
 use super::super::words;
 use super::escaped;
 use crate::core::command::{Kind, Source};
