@@ -271,6 +271,29 @@ fn who_comes_and_goes_how_they_are_reached_and_why_key_frames_are_asked_for_is_t
 }
 
 #[test]
+fn why_the_server_was_woken_and_whose_time_was_up_is_told() {
+    let mut world = two();
+    talk(&mut world, 2 * SECOND);
+    world.break_signalling(1);
+    // He goes on answering checks, so it is not his media path that is dead.
+    world.run(40 * SECOND);
+    let explanation = explained(&trace_of(world));
+    assert_says(
+        &explanation.participants[1],
+        "left: was removed: their signalling broke, and they were not back in time",
+    );
+    let woken = &explanation.server.woken;
+    let times = |what: &str| woken.iter().find(|woken| woken.what == what).map_or(0, |woken| woken.times);
+    // Video was shown for most of the 42 seconds, and reports go out about once a second while it is.
+    assert!(times("reports") >= 30, "{woken:?}");
+    assert!(woken.iter().all(|woken| woken.in_vain <= woken.times), "{woken:?}");
+    let summary = text::short(&explanation).join("\n");
+    let total: u64 = woken.iter().map(|woken| woken.times).sum();
+    assert!(summary.contains(&format!("The server was woken {total} times for this room: ")), "{summary}");
+    assert!(summary.contains(&format!("{} for reports", times("reports"))), "{summary}");
+}
+
+#[test]
 fn a_stripped_trace_tells_the_same_story() {
     let mut world = recorded("*");
     eventful(&mut world, "standup");
