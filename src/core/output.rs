@@ -51,8 +51,8 @@ pub enum Output<'a> {
     },
     /// Send this datagram.
     Transmit(Transmit<'a>),
-    /// Media is ready. Call [`Sfu::forward_share`](super::Sfu::forward_share) once, then keep polling; read the sockets before calling
-    /// it again, so that one room's video never delays another's audio. Carries the next deadline, like
+    /// Media is ready. Call [`Sfu::forward_share`](super::Sfu::forward_share) once, then keep polling; read the sockets
+    /// before calling it again, so that one room's video never delays another's audio. Carries the next deadline, like
     /// [`Timeout`](Self::Timeout).
     Media(Option<Deadline>),
     /// Nothing more to do before that deadline; `None`: before the next input. The deadline says what the wake-up is for.

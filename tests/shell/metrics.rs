@@ -260,7 +260,7 @@ fn draining_ends_when_its_time_is_up_or_the_operator_asks_again() {
 
 #[test]
 fn the_document_lists_every_metric() {
-    let document = include_str!("../docs/metrics.md");
+    let document = include_str!("../../docs/metrics.md");
     let server = Server::start(config());
     let mut studio = publisher(&server, "/whip/r");
     until(&mut [&mut studio.endpoint], "connected", |all| all[0].rtc.is_connected());

@@ -1,6 +1,8 @@
 //! WHIP and WHEP through the whole shell: str0m clients over real UDP, and every answer that HTTP can give.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -260,6 +262,29 @@ fn every_wrong_request_gets_the_status_that_the_texts_name() {
     for elsewhere in [format!("/whep/r/{name}"), format!("/whip/other/{name}")] {
         assert_eq!(request(&server, "DELETE", &elsewhere, "", "").status, 404, "{elsewhere}");
     }
+}
+
+#[test]
+fn requests_behind_one_that_waits_for_the_core_are_answered_in_their_order() {
+    let server = Server::start(config());
+    let offer = Unanswered::new(&[MediaKind::Audio], Direction::SendOnly).offer;
+    let head = format!("HTTP/1.1\r\nHost: {}\r\n", server.address);
+    let post = |path: &str| {
+        let length = offer.len();
+        format!("POST {path} {head}Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{offer}")
+    };
+    let mut stream = server.connect();
+    let all = format!("{}GET /health {head}\r\n{}GET /health {head}\r\n", post("/whip/a"), post("/whip/b"));
+    stream.write_all(all.as_bytes()).expect("the server takes it");
+    // Whoever says no more still waits for the answers.
+    stream.shutdown(Shutdown::Write).expect("the stream is open");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("the server answers, and closes");
+    let answers: Vec<&str> = text.lines().filter(|line| line.starts_with("HTTP/1.1 ")).collect();
+    assert_eq!(answers, ["HTTP/1.1 201 Created", "HTTP/1.1 200 OK"].repeat(2), "{text}");
+    let locations = text.lines().filter(|line| line.starts_with("Location: /whip/"));
+    let rooms: Vec<&str> = locations.filter_map(|line| line.split('/').nth(2)).collect();
+    assert_eq!(rooms, ["a", "b"]);
 }
 
 #[test]

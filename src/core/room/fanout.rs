@@ -1,4 +1,4 @@
-//! A room's media path, the way out: what is pending of each track is forwarded to all who show it, a share at a time.
+//! Media out: what waits of each track is forwarded to all who watch it, a share at a time.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +15,7 @@ use crate::core::path::TrafficClass;
 use crate::core::transport::Transport;
 
 impl Room {
+    /// The publications of a kind that have something to be forwarded, in the order of their first packets.
     pub(super) fn pending_of(&mut self, kind: Kind) -> &mut VecDeque<PublicationKey> {
         match kind {
             Kind::Audio => &mut self.pending_audio,
@@ -23,7 +24,7 @@ impl Room {
     }
 
     /// Forwards one share of what came to `sink`: of audio, or if none waits, of video. Returns roughly how many packets
-    /// were sent. Walk: called by `Sfu::forward_share`, until nothing is pending.
+    /// were sent. Walk: called by `Sfu::forward_room`, until nothing is pending.
     pub fn forward_share(&mut self, now: Instant, outbox: &mut Outbox, sink: &mut dyn MediaSink) -> usize {
         let kind = if self.has_audio_pending() { Kind::Audio } else { Kind::Video };
         let share = self.settings.packets_at_once;
@@ -121,6 +122,7 @@ impl Room {
     }
 }
 
+/// How the network is to treat media of a kind.
 pub(super) fn class_of(kind: Kind) -> TrafficClass {
     match kind {
         Kind::Audio => TrafficClass::Audio,

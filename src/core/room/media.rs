@@ -10,7 +10,8 @@ use crate::core::path::Path;
 use crate::core::transport::Transport;
 
 impl Room {
-    /// Takes an RTP packet: it is opened, placed and kept. Walk: called by `Room::handle_datagram`.
+    /// A media packet came on a transport. It is opened, finds its publication, and is kept there. Walk: called by
+    /// `Room::handle_datagram`.
     pub(super) fn handle_rtp(
         &mut self,
         now: Instant,
