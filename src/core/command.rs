@@ -32,7 +32,7 @@ pub enum Lifeline {
 pub struct Resume {
     /// The room they were in.
     pub room: RoomId,
-    /// Who they were.
+    /// By which the others still know them.
     pub participant: ParticipantId,
     /// What `Joined` gave them.
     pub secret: String,
@@ -51,7 +51,7 @@ pub enum Source {
     ScreenAudio,
 }
 
-/// Audio or video.
+/// Whether something is heard or seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// What is heard: voices, music.
@@ -61,7 +61,7 @@ pub enum Kind {
 }
 
 impl Source {
-    /// All sources.
+    /// All the sources that there are.
     pub const ALL: [Self; 4] = [Self::Microphone, Self::Camera, Self::Screen, Self::ScreenAudio];
 
     /// Returns the kind of media that this source always is.
@@ -142,6 +142,6 @@ pub enum Command {
         /// What is said, as JSON text.
         payload: Box<str>,
     },
-    /// Leave the room.
+    /// Leave the room, and end everything that is published.
     Leave,
 }

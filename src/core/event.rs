@@ -90,13 +90,13 @@ pub struct SlotMap {
 /// What somebody who enters is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
-    /// Their own id.
+    /// The id by which the others know them from now on.
     pub participant: ParticipantId,
     /// Whoever shows it can resume them: for the client alone.
     pub secret: String,
     /// The room that they are in now.
     pub room: RoomId,
-    /// Their name, trimmed.
+    /// Their name, without space at its ends.
     pub name: String,
     /// How many slots the first offer should hold.
     pub slots: SlotCounts,
@@ -160,13 +160,13 @@ pub enum RefusalCode {
     BadMessage,
     /// No such message type.
     UnknownType,
-    /// Over the limit.
+    /// A message is larger than the limit.
     MessageTooLarge,
     /// The protocol version is not served.
     UnsupportedVersion,
     /// A request before `join`.
     NotJoined,
-    /// A second `join`.
+    /// A `join` or `resume` on a connection that has joined.
     AlreadyJoined,
     /// A name is empty or too long.
     BadName,
@@ -238,7 +238,7 @@ pub enum Event {
     Refused(Option<RequestId>, Refusal),
     /// Somebody has joined the room.
     ParticipantJoined(ParticipantInfo),
-    /// Somebody's signalling broke.
+    /// Somebody's signalling broke; they may come back.
     ParticipantReconnecting(ParticipantId),
     /// Somebody whose signalling broke is back.
     ParticipantResumed(ParticipantId),
@@ -265,7 +265,7 @@ pub enum Event {
     CannotReceive {
         /// The track that cannot be shown.
         track: TrackId,
-        /// Why, in words.
+        /// Why it cannot be shown, in words.
         reason: String,
     },
     /// A message from somebody in the room.

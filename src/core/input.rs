@@ -52,7 +52,7 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// Repeated in the reply.
         request: Option<RequestId>,
-        /// The request itself.
+        /// What the participant asks for.
         command: Command,
     },
     /// A signalling connection is gone without a goodbye.
@@ -123,11 +123,11 @@ pub enum AdminCommand {
 /// SRTP protection profiles (RFC 5764 §4.1.2, RFC 7714 §14.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SrtpProfile {
-    /// AES_CM_128_HMAC_SHA1_80
+    /// SRTP_AES128_CM_HMAC_SHA1_80 (RFC 5764 §4.1.2).
     Aes128CmSha1_80,
-    /// AEAD_AES_128_GCM
+    /// SRTP_AEAD_AES_128_GCM (RFC 7714 §14.2).
     AeadAes128Gcm,
-    /// AEAD_AES_256_GCM
+    /// SRTP_AEAD_AES_256_GCM (RFC 7714 §14.2).
     AeadAes256Gcm,
 }
 

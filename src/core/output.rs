@@ -49,7 +49,7 @@ pub enum Output<'a> {
         /// What the handshake is to do.
         request: DtlsRequest,
     },
-    /// Send this datagram.
+    /// Send this datagram, as soon as the socket takes it.
     Transmit(Transmit<'a>),
     /// Media is ready. Call [`Sfu::forward_share`](super::Sfu::forward_share) once, then keep polling; read the sockets
     /// before calling it again, so that one room's video never delays another's audio. Carries the next deadline, like

@@ -19,7 +19,7 @@ pub enum Signalling {
     Connected,
     /// Their connection broke, and they may come back.
     Lost {
-        /// When it broke.
+        /// When the connection broke.
         since: Instant,
     },
 }
@@ -57,7 +57,7 @@ pub struct Participant {
     pub secret: String,
     /// All that is random about them is drawn from this.
     pub rng: Rng,
-    /// When they joined.
+    /// When they joined the room.
     pub joined_at: Instant,
     /// Whether they can be told anything.
     pub signalling: Signalling,

@@ -57,7 +57,7 @@ enum Owner {
     Member(ParticipantKey),
     /// A transport that belongs to nobody.
     Transport(TransportKey),
-    /// The room itself.
+    /// The room itself, which ends some time after its last member.
     Room,
 }
 
@@ -71,7 +71,7 @@ impl Owner {
 /// Everything that can happen to a room.
 #[derive(Debug)]
 pub enum RoomInput<'a> {
-    /// A datagram came.
+    /// A datagram came that is for one of the transports.
     Datagram {
         /// The transport that it is for.
         on: TransportKey,

@@ -10,7 +10,7 @@ use super::path::Path;
 /// Counters of packets, bytes (payload and header, without SRTP's tag), and what went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StreamCounters {
-    /// How many packets.
+    /// How many packets were counted.
     pub packets: u64,
     /// How many bytes of payload.
     pub bytes: u64,
@@ -80,7 +80,7 @@ pub struct ParticipantSnapshot {
 /// One room, and who is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSnapshot {
-    /// The room's name.
+    /// The name that people join it by.
     pub room: RoomId,
     /// How long ago it was made.
     pub age: Duration,

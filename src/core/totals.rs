@@ -17,9 +17,9 @@ pub const SETUP_BUCKETS_MS: [u64; 8] = [100, 250, 500, 1000, 2500, 5000, 10_000,
 /// Which way a stream goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
-    /// From a client.
+    /// From a client to the server.
     In,
-    /// To a client.
+    /// From the server to a client.
     Out,
 }
 

@@ -19,7 +19,7 @@ use crate::core::session::Session;
 use crate::core::timers::{Deadline, Timer};
 use crate::core::transport::Transport;
 
-/// How somebody enters.
+/// Whether somebody enters with a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Connection {
     /// With a transport that waits for their offer.

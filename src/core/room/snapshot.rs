@@ -45,7 +45,7 @@ pub struct IncomingStreamInfo {
 /// What a packet to a participant belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutgoingStreamInfo {
-    /// The slot's section.
+    /// The media section that is the slot.
     pub mid: Mid,
     /// The slot's stream: of a retransmission, the stream that it repairs.
     pub main: Ssrc,
