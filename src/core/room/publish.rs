@@ -1,4 +1,4 @@
-//! What participants publish: offers and answers, tracks that come and go, muting.
+//! What members publish: offers are answered, tracks come and go, and are muted.
 
 use std::time::Instant;
 
@@ -217,7 +217,7 @@ impl Room {
         publication
     }
 
-    /// Ends a track: its slots are free, and everyone is told.
+    /// Ends a track: its slots become free for others, and everyone is told.
     pub(super) fn unpublish(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         self.collect_counters(self.publications[key.0].owner);
         let publication = self.publications.remove(key.0);
@@ -313,8 +313,9 @@ impl Room {
     }
 }
 
-/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync. Slots that exist
-/// keep their numbers; new ones are counted on from there, as `Room::take_slots` does.
+/// Names the msid stream of each slot: one for each pair of an audio and a video slot, because browsers keep the audio and
+/// the video of one stream in sync. Slots that exist keep their numbers; new ones are counted on from there, as
+/// `Room::take_slots` does.
 fn streams(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<(Mid, String)> {
     let of_kind = |kind: Kind| slots.iter().filter(|slot| slot.kind == kind).count();
     let (mut audio, mut video) = (of_kind(Kind::Audio), of_kind(Kind::Video));
@@ -334,7 +335,7 @@ fn streams(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<(Mi
     streams
 }
 
-/// What a publisher will most likely send: the first codec of its section.
+/// Returns the codec that a publisher will most likely send: the first of its section.
 fn expected_codec(negotiated: &Negotiated, mid: Mid) -> Option<CodecParams> {
     let section: &NegotiatedSection = negotiated.section(mid)?;
     section.payload_types.iter().find_map(|pt| match negotiated.payload(pt.0) {
