@@ -176,7 +176,9 @@ impl Transport {
         self.addresses_checked += 1;
         self.paths.push(path);
         if self.paths.len() > PATHS_PER_PARTICIPANT_MAX {
-            let unused = self.paths.iter().position(|path| Some(*path) != self.path)?;
+            // Our own address may differ: the peer is reached from wherever its last packet came to.
+            let in_use = |path: &Path| self.path.is_some_and(|own| same_remote(&own, path));
+            let unused = self.paths.iter().position(|path| !in_use(path))?;
             return Some(self.paths.remove(unused));
         }
         debug_assert!(self.path.is_some_and(|path| self.paths.iter().any(|known| same_remote(known, &path))));

@@ -120,8 +120,12 @@ impl Room {
             let Participant { slots, subscriptions, transports, .. } = &mut self.participants[owner.0];
             slots.remove(index);
             for subscription in subscriptions.values_mut() {
-                if let SubscriptionState::Slot(slot) = &mut subscription.state {
-                    *slot -= usize::from(*slot > index);
+                match &mut subscription.state {
+                    SubscriptionState::Slot(slot) if *slot == index => {
+                        subscription.state = SubscriptionState::Waiting;
+                    }
+                    SubscriptionState::Slot(slot) => *slot -= usize::from(*slot > index),
+                    SubscriptionState::Waiting | SubscriptionState::CannotReceive => {}
                 }
             }
             for other in transports.iter() {
