@@ -24,6 +24,7 @@ use super::http::{origin, plain_http};
 use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
+use super::tcp::connection::Connection;
 use super::tcp::connections::Connections;
 use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
@@ -240,7 +241,7 @@ impl Front {
         for waiting in &answered.waiting {
             let Some(place) = self.connections.place_of(*waiting) else { continue };
             // The wait may have been given up meanwhile.
-            let Some(parked) = self.connections.at(place).and_then(|connection| connection.unpark()) else {
+            let Some(parked) = self.connections.at(place).and_then(Connection::unpark) else {
                 continue;
             };
             let response = whip::response(&parked.request, answered, &ice_servers);
