@@ -14,7 +14,14 @@ import { StraitError, worstQuality } from '../sdk/strait.js';
 
 const STATISTICS_EVERY = 2000;
 
-const LEFT_BECAUSE = { timeout: 'lost the connection', removed: 'was removed', error: 'left after an error' };
+const LEFT_BECAUSE = {
+  'media-timeout': 'lost the connection',
+  'resume-timeout': 'lost the connection and did not come back',
+  'handshake-failed': 'could not connect securely',
+  'fingerprint-mismatch': 'was refused: the connection could not be verified',
+  removed: 'was removed',
+  error: 'left after an error',
+};
 
 /**
  * @typedef {object} Panel

@@ -6,7 +6,8 @@ export const PROTOCOL_VERSION = 1;
  * @typedef {'audio' | 'video'} Kind
  * @typedef {'microphone' | 'camera' | 'screen' | 'screen-audio'} Source
  * @typedef {'connected' | 'reconnecting'} ParticipantState
- * @typedef {'left' | 'timeout' | 'removed' | 'error'} LeaveReason
+ * @typedef {'left' | 'transport-closed' | 'fingerprint-mismatch' | 'handshake-failed' | 'media-timeout'
+ *   | 'resume-timeout' | 'removed' | 'room-closed' | 'shutdown' | 'error'} LeaveReason
  *
  * @typedef {object} TrackInfo
  * @property {string} trackId
@@ -74,7 +75,7 @@ export const PROTOCOL_VERSION = 1;
  * @property {PublicationInfo[]} publications
  *
  * @typedef {object} Closing
- * @property {'shutdown' | 'room-closed' | 'removed' | 'replaced' | 'expired'} reason
+ * @property {LeaveReason | 'replaced'} reason
  * @property {string} message
  * @property {boolean} rejoin
  *

@@ -299,12 +299,14 @@ export class Session {
 
 /** @param {Closing} closing */
 function closingError({ reason, message }) {
+  /** @type {Partial<Record<Closing['reason'], string>>} */
   const actions = {
     shutdown: 'Join again in a moment.',
     'room-closed': 'Create a new room, or ask whoever closed it.',
     removed: 'Ask the host if you think this was a mistake.',
     replaced: 'Go on in the other window, or join again here.',
-    expired: 'Join again.',
+    'fingerprint-mismatch':
+      'Join again. If it happens again, something on the way may be tampering with the connection: try another network.',
   };
   return new StraitError(reason, message || 'The server ended the session.', actions[reason] ?? 'Join again.', {
     fatal: true,

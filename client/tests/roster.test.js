@@ -36,8 +36,8 @@ test('people come and go', () => {
   assert.equal(roster.participants.get('p-ben').state, 'reconnecting');
   roster.news('participant-resumed', { participantId: 'p-ben' });
   assert.equal(roster.participants.get('p-ben').state, 'connected');
-  roster.news('participant-left', { participantId: 'p-ben', reason: 'timeout' });
-  assert.deepEqual(events, ['joined Ben', 'added t-cam', 'removed t-cam', 'left Ben timeout']);
+  roster.news('participant-left', { participantId: 'p-ben', reason: 'media-timeout' });
+  assert.deepEqual(events, ['joined Ben', 'added t-cam', 'removed t-cam', 'left Ben media-timeout']);
   assert.equal(roster.track('t-cam'), null);
 });
 

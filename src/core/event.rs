@@ -123,34 +123,72 @@ pub struct Resumed {
     pub unsubscribed: Vec<TrackId>,
 }
 
-/// Why somebody is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why somebody is no longer in a room. Each ending has its own: clients, logs, metrics and `strait explain` all tell it
+/// by the same word, [`LeaveReason::as_str`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LeaveReason {
     /// They said so, or closed the page.
     Left,
-    /// They were not heard of for too long.
-    Timeout,
+    /// Their client closed its peer connection (close_notify, RFC 8446 §6.1), but did not say that they leave.
+    TransportClosed,
+    /// The certificate of the handshake is not the one whose fingerprint the offer names (RFC 8122 §5): a faulty client, or
+    /// somebody who stands between the two.
+    FingerprintMismatch,
+    /// The DTLS handshake failed, or was never completed.
+    HandshakeFailed,
+    /// No connectivity check of theirs came for too long: consent to send has lapsed (RFC 7675).
+    MediaTimeout,
+    /// Their signalling connection broke, and they were not back in time.
+    ResumeTimeout,
     /// The operator removed them.
     Removed,
-    /// Something broke; the log has it.
+    /// The operator closed the room.
+    RoomClosed,
+    /// The server stopped.
+    Shutdown,
+    /// Something broke in the server; its log has it.
     Error,
+}
+
+impl LeaveReason {
+    /// All of them, in the order in which they are declared.
+    pub const ALL: [Self; 10] = [
+        Self::Left,
+        Self::TransportClosed,
+        Self::FingerprintMismatch,
+        Self::HandshakeFailed,
+        Self::MediaTimeout,
+        Self::ResumeTimeout,
+        Self::Removed,
+        Self::RoomClosed,
+        Self::Shutdown,
+        Self::Error,
+    ];
+
+    /// Returns its name in messages, metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::TransportClosed => "transport-closed",
+            Self::FingerprintMismatch => "fingerprint-mismatch",
+            Self::HandshakeFailed => "handshake-failed",
+            Self::MediaTimeout => "media-timeout",
+            Self::ResumeTimeout => "resume-timeout",
+            Self::Removed => "removed",
+            Self::RoomClosed => "room-closed",
+            Self::Shutdown => "shutdown",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// Why the server ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClosingReason {
-    /// The server stops, and everybody should join again shortly.
-    Shutdown,
-    /// The operator closed the room.
-    RoomClosed,
-    /// The operator removed this participant.
-    Removed,
-    /// Another connection resumed this participant.
+    /// The participant is no longer in the room.
+    Gone(LeaveReason),
+    /// Another connection resumed this participant, who goes on there.
     Replaced,
-    /// The media path was dead for too long.
-    Expired,
-    /// An internal error ended this participant.
-    Error,
 }
 
 /// Why a request was refused. The protocol's error codes, see `docs/protocol.md`.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::datagrams::Datagrams;
-use super::event::{Event, Refusal};
+use super::event::{Event, LeaveReason, Refusal};
 use super::ids::{ParticipantKey, RequestId, TransportKey};
 use super::output::{DtlsRequest, MediaSink};
 use super::path::{Path, TrafficClass};
@@ -29,7 +29,7 @@ pub enum RoomOutput {
     /// Whoever asked to enter or to come back may not, and why.
     Refused(Option<RequestId>, Refusal),
     /// The member is gone, after their transports.
-    Gone(ParticipantKey),
+    Gone(ParticipantKey, LeaveReason),
 }
 
 /// What a room has put out and nobody has taken yet.

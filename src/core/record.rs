@@ -12,7 +12,7 @@ use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::command::{Command, Join, Resume};
-use super::event::{ClosingReason, SlotCounts};
+use super::event::{LeaveReason, SlotCounts};
 use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey};
 use super::input::{Admission, DtlsEvent, Shedding};
 use super::outbox::RoomOutput;
@@ -20,7 +20,7 @@ use super::path::{Path, TrafficClass};
 use super::settings::Settings;
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
-pub const RECORDS_VERSION: u16 = 2;
+pub const RECORDS_VERSION: u16 = 3;
 
 /// Bytes of a sent media packet that are kept: the fixed part of an RTP header (RFC 3550 §5.1).
 pub const MEDIA_HEAD_BYTES: usize = 12;
@@ -177,7 +177,7 @@ pub enum RecordedInput<'a> {
     /// The operator removes somebody.
     Remove(ParticipantId),
     /// The room ended for everybody, and why.
-    Close(ClosingReason),
+    Close(LeaveReason),
     /// A deadline has come.
     Timeout,
     /// No input: a share of the packets that came is forwarded.

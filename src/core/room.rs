@@ -36,7 +36,7 @@ use slab::Slab;
 use tracing::error;
 
 use super::command::{Command, Join, Resume};
-use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
+use super::event::{Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
 use super::forward::publication::Publication;
 use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId, TransportKey};
 use super::input::{Admission, DtlsEvent, Shedding};
@@ -93,7 +93,7 @@ pub enum RoomInput<'a> {
     /// The operator removes a member.
     Remove(ParticipantId),
     /// The room ends for everybody, and why.
-    Close(ClosingReason),
+    Close(LeaveReason),
     /// The time that [`Room::deadline`] named has come. Any other time does no harm.
     Timeout,
     /// Load shedding: from now on this share of the video is dropped.
@@ -271,8 +271,7 @@ impl Room {
             RoomInput::Resume(request, resume) => self.resume(now, request, &resume, outbox),
             RoomInput::Remove(id) => {
                 if let Some(&key) = self.by_id.get(&id) {
-                    outbox.event(key, Event::Closing(ClosingReason::Removed));
-                    self.remove(now, key, LeaveReason::Removed, outbox);
+                    self.expel(now, key, LeaveReason::Removed, outbox);
                 }
             }
             RoomInput::Close(reason) => self.close(now, reason, outbox),
@@ -329,8 +328,7 @@ impl Room {
             Owner::Member(key) => {
                 let Some(participant) = self.participants.get(key.0) else { return };
                 error!(room = %self.id, participant = %participant.id, "a participant's step panicked; they are removed");
-                outbox.event(key, Event::Closing(ClosingReason::Error));
-                self.remove(now, key, LeaveReason::Error, outbox);
+                self.expel(now, key, LeaveReason::Error, outbox);
             }
             Owner::Transport(key) => {
                 error!(room = %self.id, transport = key.0, "a transport's step panicked; it is removed");

@@ -61,8 +61,21 @@ pub enum Effect {
         /// The exported keying material.
         material: Vec<u8>,
     },
-    /// The transport is gone: the peer closed it, or is not who the offer said.
-    Closed(String),
+    /// The transport is gone, and why.
+    Closed(SessionEnd),
+}
+
+/// Why a session is over. It cannot be taken up again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The peer closed it after the handshake.
+    ClosedByPeer,
+    /// The peer's certificate is not the one whose fingerprint the offer names; in words, how.
+    FingerprintMismatch(String),
+    /// The handshake failed; in words, how.
+    HandshakeFailed(String),
+    /// The engine reported an error after the handshake.
+    Broken(String),
 }
 
 /// An answer, and what was agreed.
@@ -272,7 +285,7 @@ impl Session {
     pub fn handle_handshake(&mut self, now: Instant, event: DtlsEvent) {
         match &event {
             DtlsEvent::PeerCertificate(der) if der.len() > CERTIFICATE_BYTES_MAX => {
-                self.close("the peer's certificate is too large");
+                self.close(SessionEnd::HandshakeFailed("the peer's certificate is too large".to_owned()));
                 return;
             }
             DtlsEvent::PeerCertificate(_) => self.certificate_seen = true,
@@ -299,10 +312,22 @@ impl Session {
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
     }
 
-    fn close(&mut self, why: &str) {
+    fn close(&mut self, end: SessionEnd) {
         if self.alive {
             self.alive = false;
-            self.effects.push(Effect::Closed(why.to_owned()));
+            self.effects.push(Effect::Closed(end));
+        }
+    }
+
+    /// What it means that the engine is through, by the error that it reported, if any.
+    fn end_of(&self, error: Option<RtcError>) -> SessionEnd {
+        match error {
+            // While it is polled, the engine finds fault with a description only when it compares fingerprints.
+            Some(RtcError::RemoteSdp(detail)) => SessionEnd::FingerprintMismatch(detail),
+            Some(error) if self.handshake_done => SessionEnd::Broken(error.to_string()),
+            Some(error) => SessionEnd::HandshakeFailed(error.to_string()),
+            None if self.handshake_done => SessionEnd::ClosedByPeer,
+            None => SessionEnd::HandshakeFailed("it ended before it was complete".to_owned()),
         }
     }
 
@@ -313,7 +338,7 @@ impl Session {
         mutation: impl FnOnce(&mut Rtc) -> Result<R, RtcError>,
     ) -> Result<R, RtcError> {
         let Self { rtc, engine_rng, .. } = self;
-        let mut closed = None;
+        let (mut closed, mut failure) = (false, None);
         let mut datagrams = Vec::new();
         let (result, deadline) = engine_rng.within(|| {
             let result = mutation(rtc);
@@ -323,12 +348,10 @@ impl Session {
                     Ok(Output::Transmit(transmit)) => {
                         datagrams.push((transmit.destination, transmit.contents.to_vec()));
                     }
-                    Ok(Output::Event(str0m::Event::Closed)) => {
-                        closed = Some("the peer closed the transport".to_owned());
-                    }
+                    Ok(Output::Event(str0m::Event::Closed)) => closed = true,
                     Ok(Output::Event(_)) => {}
                     Err(error) => {
-                        closed = Some(error.to_string());
+                        failure = Some(error);
                         break None;
                     }
                 }
@@ -349,8 +372,9 @@ impl Session {
         while let Some(request) = self.mailbox.take_request() {
             self.effects.push(Effect::Handshake(request));
         }
-        if closed.is_some() || !alive {
-            self.close(&closed.unwrap_or_else(|| "the session ended".to_owned()));
+        if closed || failure.is_some() || !alive {
+            let end = self.end_of(failure);
+            self.close(end);
             self.deadline = None;
         }
         result

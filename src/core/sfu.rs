@@ -11,7 +11,7 @@ use slab::Slab;
 use tracing::{debug, info, trace};
 
 use super::demux::{Demux, Owner};
-use super::event::{ClosingReason, Event, Refusal, RefusalCode};
+use super::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use super::fixed_hash::FixedMap;
 use super::ids::{ConnectionId, DtlsSession, ParticipantKey, RequestId, RoomId, RoomKey, TransportKey};
 use super::input::{AdminCommand, Input};
@@ -357,7 +357,7 @@ impl Sfu {
     fn end_longest_empty(&mut self) {
         let empty = self.rooms.iter().filter_map(|(key, entry)| Some((entry.room.empty_since()?, key)));
         if let Some((_, key)) = empty.min() {
-            self.handle_room(RoomKey(key), RoomInput::Close(ClosingReason::RoomClosed), None);
+            self.handle_room(RoomKey(key), RoomInput::Close(LeaveReason::RoomClosed), None);
         }
     }
 
@@ -365,7 +365,7 @@ impl Sfu {
         match command {
             AdminCommand::CloseRoom(id) => {
                 if let Some(&room) = self.rooms_by_id.get(&id) {
-                    self.handle_room(room, RoomInput::Close(ClosingReason::RoomClosed), None);
+                    self.handle_room(room, RoomInput::Close(LeaveReason::RoomClosed), None);
                 }
             }
             AdminCommand::Remove(id, participant) => {
@@ -378,7 +378,7 @@ impl Sfu {
                 // Before the rooms end, so that nobody who is sent away gets in again here.
                 self.stopping = true;
                 for room in self.rooms_by_id.values().copied().collect::<Vec<_>>() {
-                    self.handle_room(room, RoomInput::Close(ClosingReason::Shutdown), None);
+                    self.handle_room(room, RoomInput::Close(LeaveReason::Shutdown), None);
                 }
             }
             AdminCommand::RecordRooms(pattern) => self.recordings.record_rooms(pattern),
@@ -500,7 +500,7 @@ impl Sfu {
                     self.refuse(connection, request, refusal);
                 }
             }
-            RoomOutput::Gone(who) => {
+            RoomOutput::Gone(who, _) => {
                 if let Some(connection) = self.rooms[room.0].members.remove(&who).flatten() {
                     self.connections.remove(&connection);
                 }

@@ -63,18 +63,14 @@ pub struct Totals {
     pub joins: u64,
     /// How many people came back after their signalling had broken.
     pub resumes: u64,
-    /// People who left because they said so.
-    pub left: u64,
-    /// People who left because they were not heard of.
-    pub timed_out: u64,
-    /// People whom the operator removed, or the end of a room.
-    pub removed: u64,
-    /// People who left because something broke.
-    pub broken: u64,
+    /// How many people left for each reason, in the order of [`LeaveReason::ALL`].
+    pub leaves: [u64; LeaveReason::ALL.len()],
     /// Handshakes that led to keys.
     pub handshakes_done: u64,
-    /// Handshakes that failed, or whose client closed the transport before there were keys.
+    /// Handshakes that failed, or that the client ended before there were keys.
     pub handshakes_failed: u64,
+    /// Handshakes that were refused because the certificate was not the one that the offer names.
+    pub fingerprints_refused: u64,
     /// How long it took from joining until media could flow.
     pub setup_times: SetupTimes,
     /// Incoming packets that could not be opened or belong to no stream.
@@ -86,12 +82,7 @@ pub struct Totals {
 impl Totals {
     /// Notes that somebody left.
     pub fn note_leaving(&mut self, reason: LeaveReason) {
-        *match reason {
-            LeaveReason::Left => &mut self.left,
-            LeaveReason::Timeout => &mut self.timed_out,
-            LeaveReason::Removed => &mut self.removed,
-            LeaveReason::Error => &mut self.broken,
-        } += 1;
+        self.leaves[reason as usize] += 1;
     }
 
     /// Moves what a stream has counted since it was `noted` last.
@@ -109,12 +100,12 @@ impl Totals {
         self.rooms += other.rooms;
         self.joins += other.joins;
         self.resumes += other.resumes;
-        self.left += other.left;
-        self.timed_out += other.timed_out;
-        self.removed += other.removed;
-        self.broken += other.broken;
+        for (own, other) in self.leaves.iter_mut().zip(other.leaves) {
+            *own += other;
+        }
         self.handshakes_done += other.handshakes_done;
         self.handshakes_failed += other.handshakes_failed;
+        self.fingerprints_refused += other.fingerprints_refused;
         for (own, other) in self.setup_times.buckets.iter_mut().zip(other.setup_times.buckets) {
             *own += other;
         }

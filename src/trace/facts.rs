@@ -11,13 +11,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::core::command::Source;
-use crate::core::event::{ClosingReason, LeaveReason, WaitingReason};
+use crate::core::event::{LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::path::{Path, Transport};
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 2;
+pub const FACTS_VERSION: u16 = 3;
 
 /// A participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -80,17 +80,6 @@ fn network_of(ip: Ipv4Addr) -> [u8; 3] {
     [a, b, c]
 }
 
-/// Why somebody is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Departure {
-    /// They left or were removed, as the others were told.
-    Left(LeaveReason),
-    /// Their connection was closed, as they were told.
-    Closed(ClosingReason),
-    /// Nobody was told anything.
-    Unknown,
-}
-
 /// The header of an RTP packet, and what the server made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PacketFacts {
@@ -131,7 +120,7 @@ pub enum Fact {
     /// Where somebody's media goes from now on; `None`: nowhere, no connectivity check came for too long.
     Routed(PersonNumber, Option<Route>),
     /// Somebody is gone, for this reason.
-    Gone(PersonNumber, Departure),
+    Gone(PersonNumber, LeaveReason),
     /// Somebody publishes a track. The first is track 0.
     Published {
         /// The participant who publishes it.
@@ -226,8 +215,6 @@ pub enum Fact {
         /// Whether anything was due.
         was_due: bool,
     },
-    /// Somebody is given up, because that time-out has come.
-    TimedOut(PersonNumber, Timer),
 }
 
 /// A fact with its time, as it is written down.

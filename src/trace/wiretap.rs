@@ -129,7 +129,7 @@ impl<'o> Wiretap<'o> {
                 RoomOutput::BindPath(on, path) => {
                     self.paths.insert(*path, *on);
                 }
-                RoomOutput::Gone(who) => {
+                RoomOutput::Gone(who, _) => {
                     self.people.remove(who);
                 }
                 _ => {}

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::facts::{
-    Departure, Fact, FactSink, OwnNetworks, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
+    Fact, FactSink, OwnNetworks, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
 };
 use super::original::Original;
 use super::replay::Step;
@@ -13,7 +13,7 @@ use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::command::Command;
 use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
 use crate::core::forward::descriptor::describe;
-use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
+use crate::core::ids::{ParticipantKey, Ssrc, TrackId, TransportKey};
 use crate::core::input::{DtlsEvent, Shedding};
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::rtcp::{self, RtcpItem};
@@ -34,9 +34,7 @@ const HELD_MIN: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 struct Member {
     number: PersonNumber,
-    id: ParticipantId,
     route: Option<Route>,
-    departure: Departure,
     slots: BTreeMap<String, TrackId>,
     waiting: BTreeMap<TrackId, WaitingReason>,
 }
@@ -116,18 +114,11 @@ impl<'s> Witness<'s> {
         self.members.get(&key).map(|member| member.number)
     }
 
-    /// Says why the room was woken, and whose time was up.
+    /// Says why the room was woken, and whether anything was due.
     fn note_wake_up(&mut self, step: &Step<'_>) {
         let fired = step.room.fired();
         if let (RecordedInput::Timeout, Some(timer)) = (step.input, self.timer) {
             self.tell(&Fact::Woken { timer, was_due: !fired.is_empty() });
-        }
-        for fired in fired {
-            let number = fired.member.and_then(|member| self.number(member));
-            let gives_up = matches!(fired.timer, Timer::Resume | Timer::MediaTimeout);
-            if let Some(number) = number.filter(|_| gives_up) {
-                self.tell(&Fact::TimedOut(number, fired.timer));
-            }
         }
         self.timer = step.timer;
     }
@@ -209,9 +200,7 @@ impl<'s> Witness<'s> {
             Event::Joined(_, joined) => {
                 let member = Member {
                     number: self.people,
-                    id: joined.participant,
                     route: None,
-                    departure: Departure::Unknown,
                     slots: BTreeMap::new(),
                     waiting: BTreeMap::new(),
                 };
@@ -233,24 +222,7 @@ impl<'s> Witness<'s> {
                     self.tell(&Fact::CannotReceive(number, track));
                 }
             }
-            Event::Closing(reason) => self.departs(to, Departure::Closed(*reason)),
-            Event::Left(_) => self.departs(to, Departure::Left(crate::core::event::LeaveReason::Left)),
-            Event::ParticipantLeft(id, reason) => {
-                let key = self.members.iter().find(|(_, member)| member.id == *id).map(|(key, _)| *key);
-                if let Some(key) = key {
-                    self.departs(key, Departure::Left(*reason));
-                }
-            }
             _ => {}
-        }
-    }
-
-    /// Notes why somebody is going. Several are told of it, and what the first of them was told counts.
-    fn departs(&mut self, key: ParticipantKey, departure: Departure) {
-        if let Some(member) = self.members.get_mut(&key)
-            && member.departure == Departure::Unknown
-        {
-            member.departure = departure;
         }
     }
 
@@ -316,11 +288,11 @@ impl<'s> Witness<'s> {
                 self.owners.remove(on);
                 self.ufrags.remove(on);
             }
-            let RoomOutput::Gone(who) = output else { continue };
+            let RoomOutput::Gone(who, reason) = output else { continue };
             self.incoming.retain(|(key, _), _| key != who);
             self.outgoing.retain(|(key, _), _| key != who);
             if let Some(member) = self.members.remove(who) {
-                self.tell(&Fact::Gone(member.number, member.departure));
+                self.tell(&Fact::Gone(member.number, *reason));
             }
             self.forget_tracks(*who, |_| true);
         }

@@ -63,7 +63,7 @@ pub fn output(output: &RoomOutput) -> String {
         }
         RoomOutput::Admitted(who) => format!("admitted as participant {}", who.0),
         RoomOutput::Refused(_, refusal) => format!("refused: {}", refusal.message),
-        RoomOutput::Gone(who) => format!("participant {} is gone", who.0),
+        RoomOutput::Gone(who, reason) => format!("participant {} is gone: {}", who.0, reason.as_str()),
     }
 }
 

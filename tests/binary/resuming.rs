@@ -109,7 +109,7 @@ fn who_comes_back_too_late_is_unknown_and_joins_again() {
     let left = call.until_told(BEN, "participant-left");
     assert_eq!(
         (&left["participantId"], &left["reason"]),
-        (&call.clients[ANNA].id().into(), &"timeout".into())
+        (&call.clients[ANNA].id().into(), &"resume-timeout".into())
     );
     let data = resume_data(&call.clients[ANNA].joined);
     call.clients[ANNA].connect();
@@ -129,7 +129,7 @@ fn who_loses_media_too_is_gone_sooner() {
     let ben = 0;
     assert_eq!(call.until_told(ben, "participant-reconnecting")["participantId"], id.as_str());
     let left = call.until_told(ben, "participant-left");
-    assert_eq!((&left["participantId"], &left["reason"]), (&id.into(), &"timeout".into()));
+    assert_eq!((&left["participantId"], &left["reason"]), (&id.into(), &"media-timeout".into()));
 }
 
 #[test]

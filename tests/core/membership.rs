@@ -6,7 +6,7 @@ use strait::core::command::Source::{Camera, Microphone};
 use strait::core::command::{Command, Lifeline};
 use strait::core::event::{ClosingReason, Event, LeaveReason, RefusalCode};
 use strait::core::ids::ConnectionId;
-use strait::core::input::AdminCommand;
+use strait::core::input::{AdminCommand, DtlsEvent};
 use strait::core::path::Path;
 use strait::wire::stun::peek;
 
@@ -132,7 +132,7 @@ fn who_vanishes_is_gone_when_the_media_path_has_died_as_well() {
     world.run(Duration::from_secs(14));
     assert_eq!(left(&world, 0), []);
     world.run(Duration::from_secs(3));
-    assert_eq!(left(&world, 0), [LeaveReason::Timeout]);
+    assert_eq!(left(&world, 0), [LeaveReason::MediaTimeout]);
     world.resume(1, None);
     assert_eq!(world.clients[1].refusals(), [RefusalCode::UnknownParticipant]);
 }
@@ -170,7 +170,37 @@ fn who_does_not_come_back_in_time_is_gone_although_media_flows() {
     world.run(Duration::from_secs(29));
     assert_eq!(left(&world, 0), []);
     world.run(Duration::from_secs(2));
-    assert_eq!(left(&world, 0), [LeaveReason::Timeout]);
+    assert_eq!(left(&world, 0), [LeaveReason::ResumeTimeout]);
+}
+
+#[test]
+fn each_end_of_a_media_connection_has_its_own_reason_and_everyone_is_told_the_same() {
+    let somebody_else = DtlsEvent::PeerCertificate(b"not the certificate that was announced".to_vec());
+    let ends = [
+        (true, DtlsEvent::Closed, LeaveReason::TransportClosed),
+        (false, DtlsEvent::Closed, LeaveReason::HandshakeFailed),
+        (false, somebody_else, LeaveReason::FingerprintMismatch),
+    ];
+    for (is_connected, event, reason) in ends {
+        let mut world = call(&["Anna"], &[Microphone]);
+        let ben = world.join("standup", "Ben");
+        world.clients[ben].unplugged = !is_connected;
+        world.publish(ben, 1, &[Microphone]);
+        if is_connected {
+            world.until("connected", |world| world.clients[ben].rtc.is_connected());
+        }
+        let handshake = world.newest_handshake();
+        world.input(Recorded::Dtls(handshake, event));
+        world.settle();
+        assert_eq!(closing(&world, ben), Some(ClosingReason::Gone(reason)));
+        assert_eq!(left(&world, 0), [reason]);
+        let totals = world.sfu.totals();
+        let counted = LeaveReason::ALL.into_iter().zip(totals.leaves).filter(|(_, count)| *count > 0);
+        assert_eq!(counted.collect::<Vec<_>>(), [(reason, 1)]);
+        let refused = u64::from(reason == LeaveReason::FingerprintMismatch);
+        let failed = u64::from(reason == LeaveReason::HandshakeFailed);
+        assert_eq!((totals.fingerprints_refused, totals.handshakes_failed), (refused, failed));
+    }
 }
 
 #[test]
@@ -273,15 +303,15 @@ fn the_operator_removes_people_closes_rooms_and_stops_the_server() {
     let anna = world.clients[0].joined.as_ref().expect("joined").participant;
     world.input(Recorded::Admin(AdminCommand::Remove(room.clone(), anna)));
     world.settle();
-    assert_eq!(closing(&world, 0), Some(ClosingReason::Removed));
+    assert_eq!(closing(&world, 0), Some(ClosingReason::Gone(LeaveReason::Removed)));
     assert_eq!(left(&world, 1), [LeaveReason::Removed]);
     world.input(Recorded::Admin(AdminCommand::CloseRoom(room)));
     world.settle();
-    assert_eq!(closing(&world, 1), Some(ClosingReason::RoomClosed));
+    assert_eq!(closing(&world, 1), Some(ClosingReason::Gone(LeaveReason::RoomClosed)));
     let dan = world.join("other", "Dan");
     world.input(Recorded::Admin(AdminCommand::Shutdown));
     world.settle();
-    assert_eq!(closing(&world, dan), Some(ClosingReason::Shutdown));
+    assert_eq!(closing(&world, dan), Some(ClosingReason::Gone(LeaveReason::Shutdown)));
     let late = world.join("other", "Late");
     assert_eq!(world.clients[late].refusals(), [RefusalCode::ShuttingDown]);
     assert_eq!(world.sfu.snapshot(world.now).demux_entries, 0);
@@ -322,8 +352,8 @@ fn who_lives_by_their_media_path_stays_while_it_does_and_no_longer() {
     world.run(Duration::from_secs(19));
     assert!(left(&world, 0).is_empty());
     world.run(Duration::from_secs(2));
-    assert_eq!(left(&world, 0), [LeaveReason::Timeout], "they never connected");
-    assert_eq!(closing(&world, 1), Some(ClosingReason::Expired));
+    assert_eq!(left(&world, 0), [LeaveReason::MediaTimeout], "they never connected");
+    assert_eq!(closing(&world, 1), Some(ClosingReason::Gone(LeaveReason::MediaTimeout)));
 
     let mut world = call(&["Anna", "Ben"], &[Camera]);
     world.lifeline = Lifeline::Media;
@@ -334,7 +364,7 @@ fn who_lives_by_their_media_path_stays_while_it_does_and_no_longer() {
     assert!(left(&world, 0).is_empty(), "checks keep them");
     world.clients[studio].unplugged = true;
     world.run(Duration::from_secs(60));
-    assert_eq!(left(&world, 0), [LeaveReason::Timeout]);
+    assert_eq!(left(&world, 0), [LeaveReason::MediaTimeout]);
 }
 
 #[test]

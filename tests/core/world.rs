@@ -321,6 +321,11 @@ impl World {
         feed(&mut self.sfu, self.now, input);
     }
 
+    /// The handshake that was begun last, of those that go on.
+    pub fn newest_handshake(&self) -> DtlsSession {
+        *self.handshakes.keys().last().expect("a handshake was begun")
+    }
+
     /// A client's signalling breaks.
     pub fn break_signalling(&mut self, client: usize) {
         self.input(Recorded::ConnectionLost(self.clients[client].connection));

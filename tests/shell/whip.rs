@@ -361,11 +361,11 @@ fn who_sends_no_check_any_more_is_gone_after_the_media_timeout() {
     let mut studio = publisher(&server, "/whip/r");
     connected(&mut [&mut studio.endpoint]);
     // The client stops dead, and Anna, who has not even connected, stays: her WebSocket lives.
-    assert_eq!(anna.news("participant-left")["reason"], "timeout");
+    assert_eq!(anna.news("participant-left")["reason"], "media-timeout");
     assert_eq!(request(&server, "DELETE", &studio.location, "", "").status, 404);
     // Somebody who never comes by UDP either.
     let never = publisher(&server, "/whip/r");
-    assert_eq!(anna.news("participant-left")["reason"], "timeout");
+    assert_eq!(anna.news("participant-left")["reason"], "media-timeout");
     assert_eq!(request(&server, "DELETE", &never.location, "", "").status, 404);
     assert_eq!(participants(&server, "r").len(), 1);
 }

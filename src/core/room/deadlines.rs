@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Owner, Room};
 use crate::core::command::Lifeline;
-use crate::core::event::{ClosingReason, Event, LeaveReason};
+use crate::core::event::LeaveReason;
 use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
@@ -64,9 +64,10 @@ impl Room {
     fn serve_member(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
         let deadlines = &self.participants[key.0].deadlines;
         self.fired.extend(deadlines.due(now).map(|timer| Fired { timer, member: Some(key) }));
-        if deadlines.is_due(Timer::Resume, now) || deadlines.is_due(Timer::MediaTimeout, now) {
-            outbox.event(key, Event::Closing(ClosingReason::Expired));
-            self.remove(now, key, LeaveReason::Timeout, outbox);
+        let given_up =
+            [(Timer::Resume, LeaveReason::ResumeTimeout), (Timer::MediaTimeout, LeaveReason::MediaTimeout)];
+        if let Some((_, reason)) = given_up.into_iter().find(|(timer, _)| deadlines.is_due(*timer, now)) {
+            self.expel(now, key, reason, outbox);
             return;
         }
         for place in 0.. {

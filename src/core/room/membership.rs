@@ -238,9 +238,9 @@ impl Room {
             self.drop_transport(transport, outbox);
         }
         // After everything else of theirs: nobody can be told by this key from here on.
-        outbox.outputs.push(RoomOutput::Gone(key));
+        outbox.outputs.push(RoomOutput::Gone(key, reason));
         self.tell_others(key, &Event::ParticipantLeft(participant.id, reason), outbox);
-        info!(room = %self.id, participant = %participant.id, ?reason, participants = self.order.len(), "left");
+        info!(room = %self.id, participant = %participant.id, reason = reason.as_str(), participants = self.order.len(), "left");
         if self.participants.is_empty() && !mutated!(EmptyRoomKept) {
             self.empty_since = Some(now);
             let at = now + self.settings.empty_timeout;
@@ -250,11 +250,22 @@ impl Room {
         }
     }
 
-    pub(super) fn close(&mut self, now: Instant, reason: ClosingReason, outbox: &mut Outbox) {
+    /// Takes a member out of the room who has not asked for it, and tells them why.
+    pub(super) fn expel(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        reason: LeaveReason,
+        outbox: &mut Outbox,
+    ) {
+        outbox.event(key, Event::Closing(ClosingReason::Gone(reason)));
+        self.remove(now, key, reason, outbox);
+    }
+
+    pub(super) fn close(&mut self, now: Instant, reason: LeaveReason, outbox: &mut Outbox) {
         // Everyone goes, so nobody is told that another one does.
         for key in std::mem::take(&mut self.order) {
-            outbox.event(key, Event::Closing(reason));
-            self.remove(now, key, LeaveReason::Removed, outbox);
+            self.expel(now, key, reason, outbox);
         }
         self.ended = true;
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::command::Lifeline;
+use crate::core::event::ClosingReason;
 
 fn room(now: Instant) -> Room {
     Room::new(now, "standup".parse().unwrap(), "aaaa".into(), Settings::for_trying(now).into())
@@ -31,6 +32,6 @@ fn a_panic_in_one_participants_step_ends_that_participant_alone() {
             .iter()
             .any(|output| matches!(output, RoomOutput::Event(key, event) if *key == to && wanted(event)))
     };
-    assert!(told(anna, |event| matches!(event, Event::Closing(ClosingReason::Error))));
+    assert!(told(anna, |event| matches!(event, Event::Closing(ClosingReason::Gone(LeaveReason::Error)))));
     assert!(told(ben, |event| matches!(event, Event::ParticipantLeft(_, LeaveReason::Error))));
 }

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::{debug, trace, warn};
+use tracing::{debug, info, trace, warn};
 
 use super::{Owner, Room};
-use crate::core::event::{ClosingReason, Event, LeaveReason};
+use crate::core::event::LeaveReason;
 use crate::core::ids::{ParticipantKey, PublicationKey, Ssrc, TransportKey};
 use crate::core::input::{Admission, SrtpProfile};
 use crate::core::media::egress::EgressHalf;
@@ -19,7 +19,7 @@ use crate::core::output::DtlsRequest;
 use crate::core::participant::{Participant, SubscriptionState};
 use crate::core::path::{Path, TrafficClass};
 use crate::core::rng::Rng;
-use crate::core::session::{Effect, Session};
+use crate::core::session::{Effect, Session, SessionEnd};
 use crate::core::timers::Timer;
 use crate::core::transport::Transport;
 use crate::wire::classify::{Kind, classify};
@@ -248,8 +248,8 @@ impl Room {
                 Effect::Connected { profile, material } => {
                     self.start_media(now, key, profile, &material, outbox);
                 }
-                Effect::Closed(why) => {
-                    self.transport_closed(now, key, &why, outbox);
+                Effect::Closed(end) => {
+                    self.transport_closed(now, key, &end, outbox);
                     return;
                 }
             }
@@ -270,7 +270,8 @@ impl Room {
         let active = transport.session().is_dtls_client();
         let Ok((receiver, sender)) = srtp::contexts(profile, material, active) else {
             warn!(room = %self.id, transport = key.0, ?profile, "keying material of the wrong length");
-            self.transport_closed(now, key, "bad keying material", outbox);
+            let end = SessionEnd::HandshakeFailed("bad keying material".to_owned());
+            self.transport_closed(now, key, &end, outbox);
             return;
         };
         let owner = transport.owner.and_then(|owner| self.participants.get_mut(owner.0));
@@ -290,16 +291,36 @@ impl Room {
 
     /// A transport was closed by the client, or by a failed handshake. There is no second handshake on the same session:
     /// a member ends with their last transport, and whoever wants to go on joins again.
-    fn transport_closed(&mut self, now: Instant, key: TransportKey, why: &str, outbox: &mut Outbox) {
-        let transport = &self.transports[key.0];
-        if transport.media.is_none() {
-            self.totals.handshakes_failed += 1;
-        }
-        debug!(room = %self.id, transport = key.0, why, "transport closed");
-        match transport.owner {
+    fn transport_closed(&mut self, now: Instant, key: TransportKey, end: &SessionEnd, outbox: &mut Outbox) {
+        let owner = self.transports[key.0].owner;
+        let participant = owner.map(|owner| self.participants[owner.0].id.to_string()).unwrap_or_default();
+        let (room, transport) = (&self.id, key.0);
+        let reason = match end {
+            SessionEnd::ClosedByPeer => {
+                debug!(%room, %participant, transport, "the client closed its transport");
+                LeaveReason::TransportClosed
+            }
+            SessionEnd::FingerprintMismatch(detail) => {
+                self.totals.fingerprints_refused += 1;
+                warn!(
+                    %room, %participant, transport, detail,
+                    "the certificate is not the one that the offer names; the transport is refused"
+                );
+                LeaveReason::FingerprintMismatch
+            }
+            SessionEnd::HandshakeFailed(detail) => {
+                self.totals.handshakes_failed += 1;
+                info!(%room, %participant, transport, detail, "the DTLS handshake failed");
+                LeaveReason::HandshakeFailed
+            }
+            SessionEnd::Broken(detail) => {
+                warn!(%room, %participant, transport, detail, "the transport's engine gave up");
+                LeaveReason::Error
+            }
+        };
+        match owner {
             Some(owner) if self.participants[owner.0].transports.len() == 1 => {
-                outbox.event(owner, Event::Closing(ClosingReason::Expired));
-                self.remove(now, owner, LeaveReason::Left, outbox);
+                self.expel(now, owner, reason, outbox);
             }
             _ => self.remove_transport(now, key, outbox),
         }

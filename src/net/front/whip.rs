@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::router::WhipTarget;
 use crate::core::Sfu;
-use crate::core::event::{ClosingReason, Refusal};
+use crate::core::event::{ClosingReason, LeaveReason, Refusal};
 use crate::core::ids::{ConnectionId, RoomId};
 use crate::limits::NAME_CHARS_MAX;
 use crate::net::client_origin::ClientOrigin;
@@ -315,7 +315,7 @@ pub fn response(request: &Request, answered: &Answered, ice_servers: &[IceServer
         WhipReply::Refused(refusal) => refused(refusal),
         WhipReply::Interrupted(reason) if request.method == "POST" => {
             let error = match reason {
-                Some(ClosingReason::Shutdown) => "the server stops",
+                Some(ClosingReason::Gone(LeaveReason::Shutdown)) => "the server stops",
                 _ => "the session was ended before it was answered",
             };
             problem(503, error, "POST the offer again in a few seconds").with("Retry-After", RETRY_AFTER)

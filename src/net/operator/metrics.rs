@@ -12,6 +12,7 @@ use super::metrics_page::{
 };
 use super::view::ServerView;
 use crate::core::command::Kind;
+use crate::core::event::LeaveReason;
 use crate::core::path::Transport;
 use crate::core::stats::{Snapshot, StreamCounters};
 use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
@@ -77,14 +78,13 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     page.one("strait_rooms_made", None, "Rooms made", Value::Counter(totals.rooms));
     page.one("strait_joins", None, "Participants who entered a room", Value::Counter(totals.joins));
     page.one("strait_resumes", None, "Participants who came back", Value::Counter(totals.resumes));
-    let leaves = [
-        ("left", totals.left),
-        ("timeout", totals.timed_out),
-        ("removed", totals.removed),
-        ("error", totals.broken),
-    ];
+    let leaves = LeaveReason::ALL.map(|reason| (reason.as_str(), totals.leaves[reason as usize]));
     page.add("strait_leaves", None, "Participants who left a room", counted("reason", leaves));
-    let handshakes = [("done", totals.handshakes_done), ("failed", totals.handshakes_failed)];
+    let handshakes = [
+        ("done", totals.handshakes_done),
+        ("failed", totals.handshakes_failed),
+        ("fingerprint_mismatch", totals.fingerprints_refused),
+    ];
     page.add("strait_dtls_handshakes", None, "DTLS handshakes that ended", counted("result", handshakes));
     let bounds = SETUP_BUCKETS_MS.iter().map(|ms| *ms as f64 / 1000.0).chain([f64::INFINITY]);
     let buckets = bounds.zip(totals.setup_times.buckets).collect();

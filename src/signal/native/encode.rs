@@ -6,9 +6,9 @@ use super::code::{code_text, is_fatal};
 use super::messages::{
     AnswerData, CannotReceiveData, ClosingData, CountsData, Envelope, ErrorData, JoinedData, Json, LeftData,
     MutedData, Nothing, ParticipantData, ParticipantIdData, RelayedData, RemovedData, ResumedData,
-    ServerFacts, SlotMapData, Text, TrackData, leave_text, own_publications,
+    ServerFacts, SlotMapData, Text, TrackData, own_publications,
 };
-use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
+use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
 
 /// The message for an event. `server` goes into `joined` and `resumed` and is ignored otherwise.
@@ -25,7 +25,7 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::ParticipantReconnecting(id) => news("participant-reconnecting", ParticipantIdData::new(id)),
         Event::ParticipantResumed(id) => news("participant-resumed", ParticipantIdData::new(id)),
         Event::ParticipantLeft(id, reason) => {
-            news("participant-left", LeftData { participant_id: Text(id), reason: leave_text(*reason) })
+            news("participant-left", LeftData { participant_id: Text(id), reason: reason.as_str() })
         }
         Event::TrackAdded(info) => news("track-added", TrackData::new(info)),
         Event::TrackRemoved(track, participant) => {
@@ -59,14 +59,28 @@ pub fn encode_pong(request: Option<&RequestId>) -> String {
 }
 
 fn encode_closing(reason: ClosingReason) -> String {
-    let (reason, message, rejoin) = match reason {
-        ClosingReason::Shutdown => ("shutdown", "The server is stopping.", true),
-        ClosingReason::RoomClosed => ("room-closed", "The room was closed by the operator.", false),
-        ClosingReason::Removed => ("removed", "You were removed from the room by the operator.", false),
-        ClosingReason::Replaced => ("replaced", "You came back through another connection.", false),
-        ClosingReason::Expired => ("expired", "No media connection for too long.", true),
-        // The protocol has `closing` for what somebody decided; what broke is an error.
-        ClosingReason::Error => {
+    let gone = match reason {
+        ClosingReason::Gone(gone) => gone,
+        ClosingReason::Replaced => {
+            let message = "You came back through another connection.";
+            return news("closing", ClosingData { reason: "replaced", message, rejoin: false });
+        }
+    };
+    let (message, rejoin) = match gone {
+        LeaveReason::Left => ("You have left the room.", false),
+        LeaveReason::TransportClosed => ("Your media connection was closed.", true),
+        // Not by itself: the same would come of it again, and a person should know.
+        LeaveReason::FingerprintMismatch => {
+            ("Your media connection was refused: its certificate is not the one that was announced.", false)
+        }
+        LeaveReason::HandshakeFailed => ("Your media connection could not be secured.", true),
+        LeaveReason::MediaTimeout => ("No media connection for too long.", true),
+        LeaveReason::ResumeTimeout => ("You were away for too long.", true),
+        LeaveReason::Removed => ("You were removed from the room by the operator.", false),
+        LeaveReason::RoomClosed => ("The room was closed by the operator.", false),
+        LeaveReason::Shutdown => ("The server is stopping.", true),
+        // The protocol has `closing` for what somebody decided or waited for; what broke is an error.
+        LeaveReason::Error => {
             let refusal = Refusal::new(
                 RefusalCode::Internal,
                 "something broke in the server and ended this participant; its log says what",
@@ -75,6 +89,7 @@ fn encode_closing(reason: ClosingReason) -> String {
             return encode_refusal(None, &refusal, true);
         }
     };
+    let reason = gone.as_str();
     news("closing", ClosingData { reason, message, rejoin })
 }
 

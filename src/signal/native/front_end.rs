@@ -7,7 +7,7 @@ use super::{
     ClientMessage, Close, ServerFacts, encode_event, encode_pong, encode_refusal, is_fatal, parse, refusals,
 };
 use crate::core::command::{Command, Lifeline};
-use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
+use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantId, RequestId};
 use crate::signal::Demand;
 
@@ -98,8 +98,8 @@ impl FrontEnd {
         self.has_joined |= entered(event).is_some();
         let close = match event {
             Event::Refused(_, refusal) => is_fatal(refusal.code).then(|| close_of(refusal.code)),
-            Event::Closing(ClosingReason::Shutdown) => Some(Close::GoingAway),
-            Event::Closing(ClosingReason::Error) => Some(Close::Refused),
+            Event::Closing(ClosingReason::Gone(LeaveReason::Shutdown)) => Some(Close::GoingAway),
+            Event::Closing(ClosingReason::Gone(LeaveReason::Error)) => Some(Close::Refused),
             Event::Closing(_) | Event::Left(_) => Some(Close::Normal),
             _ => None,
         };
@@ -177,7 +177,6 @@ impl Allowance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::LeaveReason;
 
     const LIMITS: Limits = Limits { message_bytes_max: 1000, messages_per_second: 10, messages_burst: 3 };
     const JOIN: &str = r#"{"type":"join","id":1,"data":{"version":1,"name":"Anna","room":"standup"}}"#;
@@ -236,7 +235,8 @@ mod tests {
         anna.receive(now, JOIN);
         let news = Event::ParticipantLeft(ParticipantId(7), LeaveReason::Left);
         assert_eq!(anna.event(&news, ServerFacts::default()).close, None);
-        let closing = anna.event(&Event::Closing(ClosingReason::Shutdown), ServerFacts::default());
+        let closing =
+            anna.event(&Event::Closing(ClosingReason::Gone(LeaveReason::Shutdown)), ServerFacts::default());
         assert_eq!((closing.close, anna.lost()), (Some(Close::GoingAway), None));
 
         let (mut ben, _) = start();

@@ -7,8 +7,7 @@ use serde_json::value::RawValue;
 
 use super::SERVED_VERSIONS;
 use crate::core::event::{
-    Joined, LeaveReason, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, TrackInfo,
-    WaitingReason,
+    Joined, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, TrackInfo, WaitingReason,
 };
 use crate::core::ids::{ParticipantId, TrackId};
 
@@ -32,15 +31,6 @@ pub struct IceServer {
     /// The password, which only TURN needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
-}
-
-pub(super) fn leave_text(reason: LeaveReason) -> &'static str {
-    match reason {
-        LeaveReason::Left => "left",
-        LeaveReason::Timeout => "timeout",
-        LeaveReason::Removed => "removed",
-        LeaveReason::Error => "error",
-    }
 }
 
 pub(super) fn waiting_text(reason: WaitingReason) -> &'static str {

@@ -335,8 +335,14 @@ fn events() -> Vec<(Event, Value)> {
     ];
     for (reason, text) in [
         (LeaveReason::Left, "left"),
-        (LeaveReason::Timeout, "timeout"),
+        (LeaveReason::TransportClosed, "transport-closed"),
+        (LeaveReason::FingerprintMismatch, "fingerprint-mismatch"),
+        (LeaveReason::HandshakeFailed, "handshake-failed"),
+        (LeaveReason::MediaTimeout, "media-timeout"),
+        (LeaveReason::ResumeTimeout, "resume-timeout"),
         (LeaveReason::Removed, "removed"),
+        (LeaveReason::RoomClosed, "room-closed"),
+        (LeaveReason::Shutdown, "shutdown"),
         (LeaveReason::Error, "error"),
     ] {
         let json = json!({"participantId": P, "reason": text});
@@ -345,12 +351,16 @@ fn events() -> Vec<(Event, Value)> {
     events
 }
 
-const CLOSINGS: [(ClosingReason, &str, bool); 5] = [
-    (ClosingReason::Shutdown, "shutdown", true),
-    (ClosingReason::RoomClosed, "room-closed", false),
-    (ClosingReason::Removed, "removed", false),
+const CLOSINGS: [(ClosingReason, &str, bool); 9] = [
+    (ClosingReason::Gone(LeaveReason::Shutdown), "shutdown", true),
+    (ClosingReason::Gone(LeaveReason::RoomClosed), "room-closed", false),
+    (ClosingReason::Gone(LeaveReason::Removed), "removed", false),
+    (ClosingReason::Gone(LeaveReason::TransportClosed), "transport-closed", true),
+    (ClosingReason::Gone(LeaveReason::FingerprintMismatch), "fingerprint-mismatch", false),
+    (ClosingReason::Gone(LeaveReason::HandshakeFailed), "handshake-failed", true),
+    (ClosingReason::Gone(LeaveReason::MediaTimeout), "media-timeout", true),
+    (ClosingReason::Gone(LeaveReason::ResumeTimeout), "resume-timeout", true),
     (ClosingReason::Replaced, "replaced", false),
-    (ClosingReason::Expired, "expired", true),
 ];
 
 fn encoded(event: &Event) -> Value {
@@ -371,7 +381,7 @@ fn every_event_becomes_its_message() {
         assert_eq!((&message["type"], &message["data"]["reason"]), (&json!("closing"), &json!(text)));
         assert_eq!(message["data"]["rejoin"], json!(rejoin));
     }
-    let broken = encoded(&Event::Closing(ClosingReason::Error));
+    let broken = encoded(&Event::Closing(ClosingReason::Gone(LeaveReason::Error)));
     assert_eq!((&broken["data"]["code"], &broken["data"]["fatal"]), (&json!("internal"), &json!(true)));
     assert_eq!(encode_pong(request("\"a\"").as_ref()), r#"{"type":"pong","id":"a","data":{}}"#);
 }

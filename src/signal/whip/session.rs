@@ -243,6 +243,7 @@ fn commands(commands: Vec<Command>) -> Vec<Demand> {
 mod tests {
     use super::*;
     use crate::core::command::Source;
+    use crate::core::event::LeaveReason;
     use crate::core::event::{Joined, ParticipantInfo, RefusalCode, SlotCounts, TrackInfo};
     use crate::core::ids::TrackId;
 
@@ -367,9 +368,12 @@ mod tests {
     #[test]
     fn an_end_from_elsewhere_answers_whoever_waits() {
         let mut session = opened(Side::Publish);
-        let closing = Event::Closing(ClosingReason::Shutdown);
+        let closing = Event::Closing(ClosingReason::Gone(LeaveReason::Shutdown));
         let interrupted = session.event(&closing);
-        assert_eq!(interrupted.reply, Some(WhipReply::Interrupted(Some(ClosingReason::Shutdown))));
+        assert_eq!(
+            interrupted.reply,
+            Some(WhipReply::Interrupted(Some(ClosingReason::Gone(LeaveReason::Shutdown))))
+        );
         let mut session = open(Side::Publish);
         assert_eq!(session.event(&closing), WhipReaction { is_over: true, ..WhipReaction::default() });
     }

@@ -3,8 +3,8 @@
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Resume, Source};
 use crate::core::event::{
-    ClosingReason, Event, Joined, ParticipantInfo, PublicationInfo, RefusalCode, Resumed, SlotCounts,
-    SlotMap, TrackInfo,
+    ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
+    SlotCounts, SlotMap, TrackInfo,
 };
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;
@@ -295,7 +295,7 @@ impl Endpoint {
             }
             Event::Data { .. } => {}
             Event::Closing(reason) => {
-                if reason == ClosingReason::Error {
+                if reason == ClosingReason::Gone(LeaveReason::Error) {
                     post.complain(format!("{} was removed because of a panic", name(self.person)));
                 }
                 self.closed = true;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::model::{Entry, Hop, Person, RouteSpan};
 use super::time::{Span, Time};
-use crate::core::timers::Timer;
 use crate::trace::facts::Route;
 
 /// Somebody who is or was there.
@@ -23,8 +22,6 @@ pub struct Someone {
     pub heard: BTreeSet<u128>,
     /// Whether they left by saying so.
     pub said_goodbye: bool,
-    /// The time-out that they were given up for, if they were.
-    pub timed_out: Option<Timer>,
 }
 
 impl Someone {

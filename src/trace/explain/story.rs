@@ -105,9 +105,6 @@ impl Story {
                 *times += 1;
                 *in_vain += u64::from(!was_due);
             }
-            Fact::TimedOut(person, timer) => {
-                self.people.get_mut(index(person))?.timed_out = Some(*timer);
-            }
             Fact::Shedding(is_shedding) => self.shedding(at, *is_shedding),
         }
         Some(())

@@ -1,9 +1,8 @@
 //! Words for what facts name, as people say them. They are not the names that protocols have.
 
 use crate::core::command::Source;
-use crate::core::event::{ClosingReason, LeaveReason};
-use crate::core::timers::Timer;
-use crate::trace::facts::{Carrier, Departure, Route};
+use crate::core::event::LeaveReason;
+use crate::trace::facts::{Carrier, Route};
 
 /// Returns what a track shows, as people say it.
 pub fn source(source: Source) -> &'static str {
@@ -32,32 +31,21 @@ pub fn route(route: &Route) -> String {
     }
 }
 
-/// Returns why somebody is gone, in words that follow their name, and to which time-out that was due, if to one.
-pub fn departure(departure: Departure, timed_out: Option<Timer>) -> &'static str {
-    match departure {
-        Departure::Left(LeaveReason::Timeout) | Departure::Closed(ClosingReason::Expired)
-            if timed_out == Some(Timer::Resume) =>
-        {
-            "was removed: their signalling broke, and they were not back in time"
+/// Returns why somebody is gone, in words that follow their name.
+pub fn departure(reason: LeaveReason) -> &'static str {
+    match reason {
+        LeaveReason::Left => "left",
+        LeaveReason::TransportClosed => "was removed: their client closed its media connection",
+        LeaveReason::FingerprintMismatch => {
+            "was refused: the certificate of their handshake is not the one that their offer names"
         }
-        Departure::Left(LeaveReason::Timeout) | Departure::Closed(ClosingReason::Expired)
-            if timed_out == Some(Timer::MediaTimeout) =>
-        {
-            "was removed: no connectivity check of theirs came for too long"
-        }
-        Departure::Left(LeaveReason::Left) => "left",
-        Departure::Left(LeaveReason::Timeout) => "was not heard of for too long, and was removed",
-        Departure::Left(LeaveReason::Removed) | Departure::Closed(ClosingReason::Removed) => {
-            "was removed by the operator"
-        }
-        Departure::Left(LeaveReason::Error) | Departure::Closed(ClosingReason::Error) => {
-            "was removed after an error of the server's; its log has it"
-        }
-        Departure::Closed(ClosingReason::Shutdown) => "was told that the server stops",
-        Departure::Closed(ClosingReason::RoomClosed) => "was told that the operator closed the room",
-        Departure::Closed(ClosingReason::Replaced) => "was taken over by another connection",
-        Departure::Closed(ClosingReason::Expired) => "was removed: their media path was dead for too long",
-        Departure::Unknown => "is gone",
+        LeaveReason::HandshakeFailed => "was removed: their DTLS handshake failed",
+        LeaveReason::MediaTimeout => "was removed: no connectivity check of theirs came for too long",
+        LeaveReason::ResumeTimeout => "was removed: their signalling broke, and they were not back in time",
+        LeaveReason::Removed => "was removed by the operator",
+        LeaveReason::RoomClosed => "was removed: the operator closed the room",
+        LeaveReason::Shutdown => "was removed: the server stops",
+        LeaveReason::Error => "was removed after an error of the server's; its log has it",
     }
 }
 

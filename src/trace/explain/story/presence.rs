@@ -9,7 +9,7 @@ use crate::trace::explain::model::{RouteSpan, Weight};
 use crate::trace::explain::someone::Someone;
 use crate::trace::explain::time::{Span, Time};
 use crate::trace::explain::words;
-use crate::trace::facts::{Departure, Route};
+use crate::trace::facts::Route;
 
 impl Story {
     pub(super) fn joined(&mut self, at: Time, id: String, name: String) {
@@ -24,7 +24,6 @@ impl Story {
             timeline: Vec::new(),
             heard: BTreeSet::new(),
             said_goodbye: false,
-            timed_out: None,
         });
         self.tell(at, self.people.len() - 1, "joined", Weight::Plain, "joined".to_owned());
     }
@@ -92,11 +91,11 @@ impl Story {
         Some(())
     }
 
-    pub(super) fn gone(&mut self, at: Time, person: usize, departure: Departure) -> Option<()> {
+    pub(super) fn gone(&mut self, at: Time, person: usize, reason: LeaveReason) -> Option<()> {
         let someone = self.people.get_mut(person)?;
         someone.left = Some(at);
-        someone.said_goodbye = departure == Departure::Left(LeaveReason::Left);
-        let text = words::departure(departure, someone.timed_out);
+        someone.said_goodbye = reason == LeaveReason::Left;
+        let text = words::departure(reason);
         self.close_route(at, person);
         self.tell(at, person, "left", Weight::Plain, text.to_owned());
         let slots = self.slots.keys().filter(|(of, _)| *of == person).cloned().collect::<Vec<_>>();
