@@ -27,7 +27,7 @@ use mio::{Events, Interest, Poll, Token};
 use strait::core::input::SrtpProfile;
 use strait::core::media::srtp::{SrtpSender, contexts};
 use strait::core::output::MediaSink;
-use strait::core::path::{Path, TrafficClass, Transport};
+use strait::core::path::{Carrier, Path, TrafficClass};
 use strait::net::udp::{Udp, UdpOptions};
 
 /// As many as the rooms that the figures are compared with have viewers.
@@ -62,7 +62,7 @@ impl Peers {
             // As load generators do: without it many packets would wait for one reader.
             let _ = socket2::SockRef::from(socket).set_recv_buffer_size(1 << 20);
             let _ = quinn_udp::UdpSocketState::new(socket.into());
-            paths.push(Path { transport: Transport::Udp, local, remote: socket.local_addr()? });
+            paths.push(Path { carrier: Carrier::Udp, local, remote: socket.local_addr()? });
         }
         let stop = Arc::new(AtomicBool::new(false));
         let reader = thread::spawn({

@@ -16,7 +16,7 @@ use strait::core::forward::munger::{Munger, SourcePacket, Stretch};
 use strait::core::ids::{EncodingIndex, PublicationKey, RoomKey, TrackId, TransportKey};
 use strait::core::input::SrtpProfile;
 use strait::core::media::srtp::{RTP_OVERHEAD_MAX, contexts};
-use strait::core::path::{Path, TrafficClass, Transport};
+use strait::core::path::{Carrier, Path, TrafficClass};
 use strait::net::udp::batch::SendBatch;
 use strait::net::udp::{Udp, UdpOptions};
 use strait::wire::classify::classify;
@@ -28,7 +28,7 @@ const VIDEO_BYTES: usize = 1100;
 
 fn path(number: u32) -> Path {
     let remote = SocketAddr::from(([10, 1, (number >> 8) as u8, number as u8], 5000));
-    Path { transport: Transport::Udp, local: SocketAddr::from(([10, 0, 0, 1], 7443)), remote }
+    Path { carrier: Carrier::Udp, local: SocketAddr::from(([10, 0, 0, 1], 7443)), remote }
 }
 
 /// One look-up among so many participants.
@@ -155,7 +155,7 @@ fn batch(criterion: &mut Criterion) {
         let socket = mio::net::UdpSocket::from_std(socket);
         let options = UdpOptions { dscp: true, ..UdpOptions::default() };
         let mut udp = Udp::new(socket, local, options, local.ip()).expect("a socket for batches");
-        let to = Path { transport: Transport::Udp, local, remote };
+        let to = Path { carrier: Carrier::Udp, local, remote };
         // Nobody reads: beyond its buffer the kernel drops at the receiver, which costs the sender no more.
         group.bench_function(BenchmarkId::new("send", each), |bencher| {
             bencher.iter(|| {

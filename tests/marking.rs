@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use socket2::{MaybeUninitSlice, MsgHdrMut, SockRef};
-use strait::core::path::{Path, TrafficClass, Transport};
+use strait::core::path::{Carrier, Path, TrafficClass};
 use strait::net::udp::{Udp, UdpOptions};
 
 /// A receiver that is told the traffic class of what comes.
@@ -58,7 +58,7 @@ fn sound_and_pictures_are_marked_and_the_rest_is_not() -> io::Result<()> {
             let receiver = Receiver::open(reached_at)?;
             let remote = receiver.0.local_addr()?;
             let path =
-                Path { transport: Transport::Udp, local: SocketAddr::new(remote.ip(), bound.port()), remote };
+                Path { carrier: Carrier::Udp, local: SocketAddr::new(remote.ip(), bound.port()), remote };
             // In the order in which they leave.
             for (byte, class) in
                 [(1, TrafficClass::Control), (2, TrafficClass::Audio), (3, TrafficClass::Video)]

@@ -17,7 +17,7 @@ use strait::core::input::{Admission, DtlsEvent, SrtpProfile};
 use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, contexts};
 use strait::core::output::Transmit;
-use strait::core::path::{LocalCandidate, Path, Transport};
+use strait::core::path::{Carrier, LocalCandidate, Path, Transport};
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::load::sdp::{ClientOffer, OPUS, Published, ServerAnswer, VP8, fingerprint};
 use strait::wire::rtp::{RtpFields, write_header};
@@ -130,7 +130,7 @@ impl Crowd {
         let index = self.people.len();
         let connection = ConnectionId(index as u64 + 1);
         let remote = SocketAddr::from(([10, 0, (index >> 8) as u8, index as u8], 5000));
-        let path = Path { transport: Transport::Udp, local: server(), remote };
+        let path = Path { carrier: Carrier::Udp, local: server(), remote };
         let mut entropy = [7; 32];
         entropy[..8].copy_from_slice(&(index as u64).to_le_bytes());
         let candidates = vec![LocalCandidate { transport: Transport::Udp, address: server() }];

@@ -4,7 +4,7 @@ use strait::core::command::{Command, Join, Lifeline, Source};
 use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId};
 use strait::core::input::{AdminCommand, DtlsEvent, Input, Shedding, SrtpProfile};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
-use strait::core::path::Transport;
+use strait::core::path::Carrier;
 use strait::signal::native::{ClientMessage, encode_refusal, parse};
 use strait::sim::client::{Endpoint, Signal};
 use strait::sim::codec::VIDEO_CODECS;
@@ -104,8 +104,8 @@ impl Story {
                     Some(person) => person.address,
                     None => ([10, 66, 6, from.who], 666).into(),
                 };
-                let transport = if from.tcp { Transport::Tcp } else { Transport::Udp };
-                world.feed_datagram(remote, transport, bytes);
+                let carrier = if from.tcp { Carrier::Tcp } else { Carrier::Udp };
+                world.feed_datagram(remote, carrier, bytes);
             }
             Step::Rtp { who, stream, bytes } => self.forge_rtp(somebody(who), stream, bytes),
             Step::Rtcp { who, stream, bytes } => self.forge_rtcp(somebody(who), stream, bytes),
@@ -147,7 +147,7 @@ impl Story {
             world.ask(connection, Some(number), signal);
         }
         while let Some((from, bytes)) = world.up.pop_front() {
-            world.feed_datagram(from, Transport::Udp, bytes);
+            world.feed_datagram(from, Carrier::Udp, bytes);
         }
         world.drain();
         world.now += ROUND;
@@ -177,7 +177,7 @@ impl Story {
             let at = at % bytes.len();
             bytes[at] ^= xor;
         }
-        world.feed_datagram(from, Transport::Udp, bytes);
+        world.feed_datagram(from, Carrier::Udp, bytes);
     }
 
     /// Brings one request to the server; of an offer some bytes are replaced.
@@ -241,7 +241,7 @@ impl Story {
     fn send_forged(&mut self, who: usize, sealed: Option<usize>, mut bytes: Vec<u8>) {
         if let Some(length) = sealed {
             bytes.truncate(length);
-            self.world.feed_datagram(self.world.people[who].address, Transport::Udp, bytes);
+            self.world.feed_datagram(self.world.people[who].address, Carrier::Udp, bytes);
         }
     }
 

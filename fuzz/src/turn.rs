@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use strait::core::ids::ConnectionId;
-use strait::core::path::{Path, Transport};
+use strait::core::path::{Carrier, Path};
 use strait::net::fuzzing::{Candidates, Link, LinkKind, ReachedBy, Relayed, TurnServer, Verdict};
 use strait::net::{RelayedNetwork, TurnConfig};
 use strait::wire::classify::{Kind, classify};
@@ -86,7 +86,7 @@ impl World {
                 let bytes = tape.bytes()?;
                 let to = self.relayed.get(usize::from(who)).copied();
                 let remote = to.unwrap_or(([192, 0, 2, 1], 1024).into());
-                let path = Path { transport: Transport::Udp, local: server(), remote };
+                let path = Path { carrier: Carrier::Udp, local: server(), remote };
                 if let Some((_, message)) = self.turn.transmit(self.now, path, bytes) {
                     assert!(message.len() >= bytes.len());
                 }
@@ -99,7 +99,7 @@ impl World {
     /// A message from somebody: by datagrams, or on a connection.
     fn send(&mut self, who: u8, bytes: &[u8]) {
         let remote = SocketAddr::from(([10, 0, 0, who & 7], 5000));
-        let path = Path { transport: Transport::Udp, local: server(), remote };
+        let path = Path { carrier: Carrier::Udp, local: server(), remote };
         let relayed = if who & 8 == 0 {
             match self.turn.receive_datagram(self.now, classify(bytes), path, bytes, &mut self.candidates) {
                 Verdict::Relayed(relayed) => Some(relayed),

@@ -13,7 +13,7 @@ use strait::core::ids::{ConnectionId, DtlsSession, RequestId, RoomId};
 use strait::core::input::{AdminCommand, Admission, Input, SrtpProfile};
 use strait::core::media::srtp::{self, SrtpSender};
 use strait::core::output::{DtlsRequest, Output, Transmit};
-use strait::core::path::{LocalCandidate, Path, Transport};
+use strait::core::path::{Carrier, LocalCandidate, Path, Transport};
 use strait::core::recordings::RecordingOutput;
 use strait::core::{Settings, Sfu};
 use strait::limits::DATAGRAM_BYTES_MAX;
@@ -185,7 +185,7 @@ impl World {
         }
     }
 
-    pub fn feed_datagram(&mut self, remote: SocketAddr, transport: Transport, mut bytes: Vec<u8>) {
+    pub fn feed_datagram(&mut self, remote: SocketAddr, carrier: Carrier, mut bytes: Vec<u8>) {
         self.heard.insert(remote);
         let path = Path { transport, local: server_address(), remote };
         self.feed(Input::Datagram { path, bytes: &mut bytes });

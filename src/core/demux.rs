@@ -20,7 +20,7 @@ pub struct Demux {
 impl Demux {
     /// The transport that has been reached from that address.
     pub fn by_path(&self, path: Path) -> Option<Owner> {
-        self.by_remote.get(&(path.transport, path.remote)).copied()
+        self.by_remote.get(&(path.transport(), path.remote)).copied()
     }
 
     /// The transport that has that ufrag.
@@ -30,12 +30,12 @@ impl Demux {
 
     /// From now on datagrams by that path are for that transport, whichever the address led to before.
     pub fn bind_path(&mut self, path: Path, owner: Owner) {
-        self.by_remote.insert((path.transport, path.remote), owner);
+        self.by_remote.insert((path.transport(), path.remote), owner);
     }
 
     /// Datagrams by that path are no longer for that transport. Changes nothing if the address leads to another by now.
     pub fn unbind_path(&mut self, path: Path, owner: Owner) {
-        let key = (path.transport, path.remote);
+        let key = (path.transport(), path.remote);
         if self.by_remote.get(&key) == Some(&owner) {
             self.by_remote.remove(&key);
         }

@@ -13,16 +13,78 @@ pub enum Transport {
     Tcp,
 }
 
-/// A way to a peer: from which of our addresses, to which of its, by which transport.
+/// What carries the datagrams of a path. The shell knows it and hands it in with every path, so that nobody has to guess
+/// it from addresses, and so that it stands in traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Carrier {
+    /// UDP, straight between the server and the participant.
+    Udp,
+    /// A TCP connection, framed as in RFC 4571 (ICE-TCP).
+    Tcp,
+    /// The same, inside TLS.
+    Tls,
+    /// The embedded TURN server, whose client is connected by UDP.
+    TurnUdp,
+    /// The embedded TURN server, whose client is connected by TCP.
+    TurnTcp,
+    /// The embedded TURN server, whose client is connected by TLS.
+    TurnTls,
+}
+
+impl Carrier {
+    /// All of them, with their names in the metrics.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Udp, "udp"),
+        (Self::Tcp, "tcp"),
+        (Self::Tls, "tls"),
+        (Self::TurnUdp, "turn_udp"),
+        (Self::TurnTcp, "turn_tcp"),
+        (Self::TurnTls, "turn_tls"),
+    ];
+
+    /// Returns its name as people read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::TurnUdp => "TURN/UDP",
+            Self::TurnTcp => "TURN/TCP",
+            Self::TurnTls => "TURN/TLS",
+        }
+    }
+
+    /// Whether the embedded TURN server relays.
+    pub fn is_relayed(self) -> bool {
+        matches!(self, Self::TurnUdp | Self::TurnTcp | Self::TurnTls)
+    }
+
+    /// Returns the transport of the candidate pair: what the TURN server relays is UDP to ICE.
+    pub fn transport(self) -> Transport {
+        match self {
+            Self::Tcp | Self::Tls => Transport::Tcp,
+            Self::Udp | Self::TurnUdp | Self::TurnTcp | Self::TurnTls => Transport::Udp,
+        }
+    }
+}
+
+/// A way to a peer: from which of our addresses, to which of its, and what carries it.
 /// Addresses are canonical: never IPv4-mapped IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Path {
-    /// Whether datagrams go by UDP or in a TCP connection.
-    pub transport: Transport,
+    /// What carries its datagrams.
+    pub carrier: Carrier,
     /// Our address: where the peer's packets come to, where replies leave from.
     pub local: SocketAddr,
     /// The address of the peer: where its packets come from, and where ours go to.
     pub remote: SocketAddr,
+}
+
+impl Path {
+    /// Returns by which transport ICE sees it go.
+    pub fn transport(&self) -> Transport {
+        self.carrier.transport()
+    }
 }
 
 /// One address at which clients can reach us, to be written into answers.

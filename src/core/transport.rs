@@ -172,7 +172,7 @@ impl Transport {
         self.set_consent(media_timeout);
         let known = self.paths.iter_mut().find(|known| same_remote(known, &path));
         if let Some(known) = known {
-            known.local = path.local;
+            *known = path;
             return None;
         }
         // Counted, though the oldest is forgotten: somebody could check from new addresses for ever.
@@ -216,5 +216,5 @@ impl Transport {
 }
 
 fn same_remote(a: &Path, b: &Path) -> bool {
-    a.remote == b.remote && a.transport == b.transport
+    a.remote == b.remote && a.transport() == b.transport()
 }

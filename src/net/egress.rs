@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use super::tcp::connections::Connections;
 use super::tcp::frame_queue::Sent;
-use super::turn::{Dropped, Link, LinkKind, TurnServer};
+use super::turn::{Dropped, Link, TurnServer};
 use super::udp::Udp;
 use crate::core::output::{MediaSink, SINK_BUFFER_BYTES, Transmit};
-use crate::core::path::{Path, TrafficClass, Transport};
+use crate::core::path::{Carrier, Path, TrafficClass};
 
 /// Everything that datagrams leave by.
 pub struct Egress<'a> {
@@ -37,13 +37,11 @@ impl<'a> Egress<'a> {
 
     /// Sends one datagram, or queues it.
     pub fn transmit(&mut self, transmit: &Transmit<'_>) {
-        match transmit.path.transport {
+        match transmit.path.carrier {
             // Nothing is ever sent to a relayed address itself: it is virtual.
-            Transport::Udp if self.turn_server.network().contains(transmit.path.remote.ip()) => {
-                self.transmit_relayed(transmit);
-            }
-            Transport::Udp => self.udp.push(transmit.path, transmit.class, transmit.bytes),
-            Transport::Tcp => self.connections.send(self.now, transmit),
+            Carrier::TurnUdp | Carrier::TurnTcp | Carrier::TurnTls => self.transmit_relayed(transmit),
+            Carrier::Udp => self.udp.push(transmit.path, transmit.class, transmit.bytes),
+            Carrier::Tcp | Carrier::Tls => self.connections.send(self.now, transmit),
         }
     }
 
@@ -61,8 +59,7 @@ impl<'a> Egress<'a> {
 
 impl MediaSink for Egress<'_> {
     fn to(&mut self, path: Path, class: TrafficClass) {
-        let is_relayed = self.turn_server.network().contains(path.remote.ip());
-        let is_wrapped = path.transport == Transport::Tcp || is_relayed;
+        let is_wrapped = path.carrier != Carrier::Udp;
         self.wrapped = is_wrapped.then_some((path, class));
         if !is_wrapped {
             self.udp.to(path, class);
@@ -99,19 +96,5 @@ pub fn send_on_link(
             Some(Sent::Queued)
         }
         Link::Connection(id) => connections.send_turn(id, class, message),
-    }
-}
-
-/// Names a way of media as people read it.
-pub fn path_name(path: &Path, turn_server: &TurnServer) -> &'static str {
-    match path.transport {
-        Transport::Tcp => "TCP",
-        Transport::Udp if !turn_server.network().contains(path.remote.ip()) => "UDP",
-        Transport::Udp => match turn_server.link_kind_of(path.remote) {
-            Some(LinkKind::Udp) => "TURN/UDP",
-            Some(LinkKind::Tcp) => "TURN/TCP",
-            Some(LinkKind::Tls) => "TURN/TLS",
-            None => "TURN",
-        },
     }
 }

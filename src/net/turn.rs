@@ -42,7 +42,7 @@ use super::address::Candidates;
 use super::deadlines::Deadlines;
 use super::relayed_network::RelayedNetwork;
 use crate::core::ids::ConnectionId;
-use crate::core::path::{Path, Transport};
+use crate::core::path::Path;
 use crate::wire::classify::Kind;
 use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
 use client::{Allocation, Client};
@@ -272,11 +272,6 @@ impl TurnServer {
         key.and_then(|key| self.clients.get(*key)).is_some_and(|client| client.allocation.is_some())
     }
 
-    /// Returns how the client behind a relayed address is connected.
-    pub fn link_kind_of(&self, relayed: SocketAddr) -> Option<LinkKind> {
-        self.by_relayed.get(&relayed).and_then(|key| self.clients.get(*key)).map(|client| client.link_kind)
-    }
-
     /// Returns how many allocations there are, by how their clients are connected.
     pub fn allocations(&self) -> [(&'static str, usize); 3] {
         LinkKind::ALL.map(|(link_kind, name)| {
@@ -444,7 +439,7 @@ impl TurnServer {
             return None;
         }
         self.counters.note_relayed(Way::In, range.len());
-        let path = Path { transport: Transport::Udp, local: peer, remote: relayed };
+        let path = Path { carrier: client.link_kind.carrier(), local: peer, remote: relayed };
         if is_echo {
             let echo = bytes.get(range).unwrap_or_default();
             let echoed = self.transmit(now, path, echo).map(|(link, message)| (link, message.to_vec()));

@@ -22,7 +22,7 @@ use super::clock;
 use super::relayed_network::RelayedNetwork;
 use crate::core::output::MediaSink;
 use crate::core::path::TrafficClass;
-use crate::core::path::{Path, Transport};
+use crate::core::path::{Carrier, Path};
 use crate::wire::classify::{Kind, classify};
 use batch::Backlog;
 use batch::Run;
@@ -286,7 +286,7 @@ fn receive_batch(
     for (meta, slice) in metas.iter().zip(slices.iter_mut()).take(count) {
         let remote = canonical(meta.addr);
         let local_ip = meta.dst_ip.map_or(local_default, |ip| ip.to_canonical());
-        let path = Path { transport: Transport::Udp, local: SocketAddr::new(local_ip, port), remote };
+        let path = Path { carrier: Carrier::Udp, local: SocketAddr::new(local_ip, port), remote };
         let Some(bytes) = slice.get_mut(..meta.len) else { continue };
         total += bytes.len() as u64;
         let mut media = 0;
@@ -311,7 +311,7 @@ fn receive_one(
     let (len, remote) = socket.recv_from(arena)?;
     let remote = canonical(remote);
     let datagram = &mut arena[..len];
-    handle(classify(datagram), Path { transport: Transport::Udp, local, remote }, datagram);
+    handle(classify(datagram), Path { carrier: Carrier::Udp, local, remote }, datagram);
     Ok(Received { datagrams: 1, bytes: len as u64, more: true })
 }
 
@@ -411,7 +411,7 @@ mod tests {
         for portable in [false, true] {
             let (mut sender, mut receiver) = (udp("127.0.0.1:0", portable)?, udp("127.0.0.1:0", portable)?);
             let (other, other_address) = client()?;
-            let path = |remote| Path { transport: Transport::Udp, local: sender.bound, remote };
+            let path = |remote| Path { carrier: Carrier::Udp, local: sender.bound, remote };
             let (to, aside) = (path(receiver.bound), path(other_address));
             let sizes = [1200, 1200, 1200, 300, 80, 1200, 1400, 1400, 1];
             for (index, size) in sizes.into_iter().enumerate() {
@@ -451,7 +451,7 @@ mod tests {
         let before = segments_max(&udp);
         let (client, remote) = client()?;
         let ours = SocketAddr::from(([127, 0, 0, 1], udp.bound.port()));
-        let path = |local, remote| Path { transport: Transport::Udp, local, remote };
+        let path = |local, remote| Path { carrier: Carrier::Udp, local, remote };
         let not_ours = SocketAddr::from(([192, 0, 2, 1], udp.bound.port()));
         udp.push(path(not_ours, remote), TrafficClass::Control, b"from nowhere");
         for _ in 0..2 {

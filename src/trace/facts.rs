@@ -4,8 +4,7 @@
 //! [Witness](super::witness) makes them from a replay; a stripped trace holds them; [explain](super::explain) tells a
 //! story from them. Whatever decides something in the core adds a fact of its own at the end of [`Fact`].
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::command::Source;
 use crate::core::event::{LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
-use crate::core::path::{Path, Transport};
+use crate::core::path::Carrier;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
@@ -26,17 +25,6 @@ pub type TrackNumber = u32;
 /// A stream of packets, in the order of their first ones, from 0.
 pub type StreamNumber = u32;
 
-/// How packets get to a participant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Carrier {
-    /// UDP, straight to the participant.
-    Udp,
-    /// TCP, framed as in RFC 4571 (ICE-TCP).
-    Tcp,
-    /// The embedded TURN server.
-    Turn,
-}
-
 /// The way that packets take to a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
@@ -44,40 +32,6 @@ pub struct Route {
     pub carrier: Carrier,
     /// Their address; behind TURN one that the server made up.
     pub remote: SocketAddr,
-}
-
-/// The networks of 24 bits in which the server's machine has addresses of its own, as participants were told of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OwnNetworks(BTreeSet<[u8; 3]>);
-
-/// The port of the peer that stands for the server in the network of relayed addresses.
-const FICTITIOUS_PORT: u16 = 9999;
-
-impl OwnNetworks {
-    /// Notes an address of the server that participants were told of.
-    pub fn add(&mut self, own: SocketAddr) {
-        if let (IpAddr::V4(ip), true) = (own.ip(), own.port() != FICTITIOUS_PORT) {
-            self.0.insert(network_of(ip));
-        }
-    }
-
-    /// Returns how packets go, and where to. Addresses that the embedded TURN server gives out are of a network for
-    /// documentation (RFC 5737) in which its machine has none, which tells them from all others.
-    pub fn route(&self, path: Path) -> Route {
-        let is_relayed =
-            |ip| matches!(ip, IpAddr::V4(ip) if ip.is_documentation() && !self.0.contains(&network_of(ip)));
-        let carrier = match path.transport {
-            Transport::Udp if is_relayed(path.remote.ip()) => Carrier::Turn,
-            Transport::Udp => Carrier::Udp,
-            Transport::Tcp => Carrier::Tcp,
-        };
-        Route { carrier, remote: path.remote }
-    }
-}
-
-fn network_of(ip: Ipv4Addr) -> [u8; 3] {
-    let [a, b, c, _] = ip.octets();
-    [a, b, c]
 }
 
 /// The header of an RTP packet, and what the server made of it.
@@ -230,27 +184,4 @@ pub struct Line {
 pub trait FactSink {
     /// Takes something that happened this long after the room was made.
     fn fact(&mut self, at: Duration, fact: &Fact);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_relayed_if_its_address_can_be_nobodys_but_the_servers_own() {
-        let address = |text: &str| text.parse().expect("an address");
-        let carrier = |own: &[&str], remote: &str| {
-            let mut networks = OwnNetworks::default();
-            own.iter().for_each(|own| networks.add(address(own)));
-            let local = address("127.0.0.1:7443");
-            networks.route(Path { transport: Transport::Udp, local, remote: address(remote) }).carrier
-        };
-        let ordinary = ["10.0.0.1:7443", "[2001:db8::1]:7443", "192.0.2.254:9999"];
-        assert_eq!(carrier(&ordinary, "10.0.0.2:5000"), Carrier::Udp);
-        assert_eq!(carrier(&ordinary, "192.0.2.1:5000"), Carrier::Turn);
-        // Some machines number their interfaces from such a network: then relayed addresses are of another.
-        let strange = ["192.0.2.2:7443", "198.51.100.254:9999"];
-        assert_eq!(carrier(&strange, "192.0.2.2:5000"), Carrier::Udp);
-        assert_eq!(carrier(&strange, "198.51.100.1:5000"), Carrier::Turn);
-    }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use super::facts::{Carrier, FACTS_VERSION, Fact, FactSink, Line};
+use super::facts::{FACTS_VERSION, Fact, FactSink, Line};
 use super::format::{BlockKind, EndOfTrace, Header, TIME_MAX, TraceWriter};
 use super::reader::{BadTrace, Ending, Trace};
 use super::replay::{Parted, replay};
@@ -144,7 +144,7 @@ impl Masks {
                 *name = format!("Person {}", self.people);
             }
             // Addresses of TURN are made up already.
-            Fact::Routed(_, Some(route)) if route.carrier != Carrier::Turn => {
+            Fact::Routed(_, Some(route)) if !route.carrier.is_relayed() => {
                 let next = self.addresses.len() as u32 + 1;
                 let number = *self.addresses.entry(route.remote.ip()).or_insert(next);
                 route.remote.set_ip(Ipv4Addr::from(0x0a00_0000 | number & 0x00ff_ffff).into());

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::facts::{
-    Fact, FactSink, OwnNetworks, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
-};
+use super::facts::{Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber};
 use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
@@ -73,7 +71,6 @@ pub struct Witness<'s> {
     timer: Option<Timer>,
     /// Whether the server sheds load: some video is not forwarded.
     is_shedding: bool,
-    own_networks: OwnNetworks,
 }
 
 impl fmt::Debug for Witness<'_> {
@@ -102,7 +99,6 @@ impl<'s> Witness<'s> {
             deadline: None,
             timer: None,
             is_shedding: false,
-            own_networks: OwnNetworks::default(),
         }
     }
 
@@ -125,9 +121,6 @@ impl<'s> Witness<'s> {
 
     fn note_input(&mut self, step: &Step<'_>) {
         match step.input {
-            RecordedInput::Join(_, admission, _) => {
-                admission.candidates.iter().for_each(|own| self.own_networks.add(own.address));
-            }
             RecordedInput::ConnectionLost(from) => {
                 if let Some(number) = self.number(*from) {
                     self.tell(&Fact::SignallingLost(number));
@@ -140,7 +133,10 @@ impl<'s> Witness<'s> {
                     self.tell(&Fact::Shedding(is_shedding));
                 }
             }
-            RecordedInput::Dtls(on, event) if matches!(**event, DtlsEvent::Connected) => {
+            // A handshake may end well and lead to nothing, because of somebody else's certificate.
+            RecordedInput::Dtls(on, event)
+                if matches!(**event, DtlsEvent::Connected) && step.room.has_media(*on) =>
+            {
                 if let Some(number) = self.owners.get(on).and_then(|owner| self.number(*owner)) {
                     self.tell(&Fact::Connected(number));
                 }
@@ -310,7 +306,7 @@ impl<'s> Witness<'s> {
                 continue;
             }
             let Some(reach) = step.room.reach(*key) else { continue };
-            let route = reach.path.map(|path| self.own_networks.route(path));
+            let route = reach.path.map(|path| Route { carrier: path.carrier, remote: path.remote });
             if route != member.route {
                 member.route = route;
                 changed.push(Fact::Routed(member.number, route));

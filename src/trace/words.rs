@@ -6,7 +6,7 @@ use crate::core::event::Event;
 use crate::core::input::{DtlsEvent, Shedding};
 use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
-use crate::core::path::{Path, TrafficClass, Transport};
+use crate::core::path::{Path, TrafficClass};
 use crate::core::record::RecordedInput;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::rtp::RtpHeader;
@@ -19,8 +19,8 @@ const TEXT_CHARS_MAX: usize = 400;
 pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
     match input {
         RecordedInput::Datagram { on, bytes, .. } => {
-            let way =
-                path.map_or_else(String::new, |path| format!(" from {} {}", transport(path), path.remote));
+            let way = path
+                .map_or_else(String::new, |path| format!(" from {} {}", path.carrier.as_str(), path.remote));
             format!("a datagram{way} on transport {}: {}", on.0, datagram(bytes.0, bytes.0.len()))
         }
         RecordedInput::Join(_, _, join) => format!("{} joins", join.name),
@@ -56,10 +56,10 @@ pub fn output(output: &RoomOutput) -> String {
         RoomOutput::BindUfrag(of, ufrag) => format!("ufrag {ufrag} leads to transport {}", of.0),
         RoomOutput::UnbindUfrag(ufrag) => format!("ufrag {ufrag} leads nowhere any more"),
         RoomOutput::BindPath(of, path) => {
-            format!("{} {} leads to transport {}", transport(*path), path.remote, of.0)
+            format!("{} {} leads to transport {}", path.carrier.as_str(), path.remote, of.0)
         }
         RoomOutput::UnbindPath(of, path) => {
-            format!("{} {} leads to transport {} no longer", transport(*path), path.remote, of.0)
+            format!("{} {} leads to transport {} no longer", path.carrier.as_str(), path.remote, of.0)
         }
         RoomOutput::Admitted(who) => format!("admitted as participant {}", who.0),
         RoomOutput::Refused(_, refusal) => format!("refused: {}", refusal.message),
@@ -69,7 +69,7 @@ pub fn output(output: &RoomOutput) -> String {
 
 /// Returns a datagram that a room sent, in words, from its first bytes and its length.
 pub fn sent(path: Path, class: TrafficClass, head: &[u8], length: usize) -> String {
-    format!("{class:?} to {} {}: {}", transport(path), path.remote, datagram(head, length))
+    format!("{class:?} to {} {}: {}", path.carrier.as_str(), path.remote, datagram(head, length))
 }
 
 /// Returns a datagram in words. Of a recorded one perhaps only the beginning is known.
@@ -84,13 +84,6 @@ pub fn datagram(head: &[u8], length: usize) -> String {
     };
     let _ = write!(text, ", {length} bytes");
     text
-}
-
-fn transport(path: Path) -> &'static str {
-    match path.transport {
-        Transport::Udp => "UDP",
-        Transport::Tcp => "TCP",
-    }
 }
 
 fn stun_words(head: &[u8]) -> String {

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone};
-use strait::core::input::Shedding;
+use strait::core::input::{DtlsEvent, Shedding};
+use strait::core::path::Carrier;
 use strait::trace::explain::model::{Blame, Person};
 use strait::trace::explain::{Explanation, explain, html, json, text};
 use strait::trace::strip::strip;
@@ -448,4 +449,39 @@ fn the_program_explains_in_words_as_json_and_as_a_page() {
     for path in [trace, page] {
         let _ = std::fs::remove_file(path);
     }
+}
+
+#[test]
+fn how_somebody_is_reached_is_told_as_the_server_knew_it_and_not_guessed_from_their_address() {
+    // An interface of a network for documentation, from which the TURN server takes addresses, too.
+    for (carrier, told) in [
+        (Carrier::Udp, "is reached by UDP, 192.0.2.1:5000"),
+        (Carrier::TurnTls, "is reached by TURN over TLS, relayed by the server itself"),
+        (Carrier::Tls, "is reached by TLS over TCP, 192.0.2.1:5000"),
+    ] {
+        let mut world = recorded("*");
+        (world.network, world.carrier) = (Some("192.0.2"), carrier);
+        call_in(&mut world, "standup", &["Anna"], &[Microphone]);
+        assert_says(&explained(&trace_of(world)).participants[0], told);
+    }
+}
+
+#[test]
+fn whoever_shows_another_certificate_is_not_told_to_be_connected() {
+    let mut world = two();
+    let mallory = world.join("standup", "Mallory");
+    world.clients[mallory].unplugged = true;
+    world.publish(mallory, 1, &[Microphone]);
+    let handshake = world.newest_handshake();
+    for event in [DtlsEvent::PeerCertificate(b"another certificate".to_vec()), DtlsEvent::Connected] {
+        world.input(Recorded::Dtls(handshake, event));
+    }
+    world.settle();
+    let explanation = explained(&trace_of(world));
+    let person = &explanation.participants[mallory];
+    assert_says(
+        person,
+        "was refused: the certificate of their handshake is not the one that their offer names",
+    );
+    assert!(!said(person).contains("connected"), "{}", said(person));
 }

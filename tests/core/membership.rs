@@ -229,7 +229,7 @@ fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
         _ => None,
     });
     let path = Path {
-        transport: strait::core::path::Transport::Udp,
+        carrier: strait::core::path::Carrier::Udp,
         local: crate::world::server_address(),
         remote: "10.66.6.6:666".parse().expect("address"),
     };
@@ -329,11 +329,8 @@ fn garbage_from_strangers_and_from_a_participants_own_address_changes_nothing() 
         }
         let remote =
             if round % 2 == 0 { world.clients[0].address } else { "10.7.7.7:7".parse().expect("address") };
-        let path = Path {
-            transport: strait::core::path::Transport::Udp,
-            local: crate::world::server_address(),
-            remote,
-        };
+        let path =
+            Path { carrier: strait::core::path::Carrier::Udp, local: crate::world::server_address(), remote };
         world.input(Recorded::Datagram(path, bytes));
     }
     world.settle();

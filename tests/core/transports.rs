@@ -18,7 +18,7 @@ use strait::core::ids::{DtlsSession, ParticipantKey, TransportKey};
 use strait::core::input::{Admission, DtlsEvent};
 use strait::core::outbox::{Outbox, RoomOutput};
 use strait::core::output::DtlsRequest;
-use strait::core::path::{LocalCandidate, Path, Transport};
+use strait::core::path::{Carrier, LocalCandidate, Path, Transport};
 use strait::core::room::{Room, RoomInput};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
 use strait::wire::classify::{Kind, classify};
@@ -304,7 +304,7 @@ impl Hall {
         };
         let checked = if classify(bytes) == Kind::Stun { by_ufrag() } else { None };
         let Some(on) = checked.or_else(|| self.paths.get(&from).copied()) else { return };
-        let path = Path { transport: Transport::Udp, local: server_address(), remote: from };
+        let path = Path { carrier: Carrier::Udp, local: server_address(), remote: from };
         self.room.handle(self.now, RoomInput::Datagram { on, path, bytes }, &mut self.outbox);
     }
 

@@ -16,7 +16,7 @@ use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCount
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
 use strait::core::input::{AdminCommand, Admission, DtlsEvent, Shedding};
 use strait::core::output::DtlsRequest;
-use strait::core::path::{LocalCandidate, Path, Transport};
+use strait::core::path::{Carrier, LocalCandidate, Path, Transport};
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
 use strait::wire::classify::{Kind, classify};
@@ -129,6 +129,10 @@ pub struct World {
     pub clients: Vec<Client>,
     /// What keeps those in their rooms who join from now on.
     pub lifeline: Lifeline,
+    /// What carries everyone's datagrams.
+    pub carrier: Carrier,
+    /// The network of those who come, three numbers of it; `None` for a private one.
+    pub network: Option<&'static str>,
     identity: Identity,
     scratch: Scratch,
     handshakes: BTreeMap<DtlsSession, Handshake>,
@@ -238,6 +242,8 @@ impl World {
             now: start,
             clients: Vec::new(),
             lifeline: Lifeline::Signalling,
+            carrier: Carrier::Udp,
+            network: None,
             identity,
             scratch: Scratch::default(),
             handshakes: BTreeMap::new(),
@@ -259,8 +265,8 @@ impl World {
     pub fn join_with(&mut self, room: &str, name: &str, mut rtc: Rtc) -> usize {
         let index = self.clients.len();
         let connection = ConnectionId(index as u64 + 1);
-        let address: SocketAddr =
-            format!("10.0.{}.{}:5000", index / 200, index % 200 + 1).parse().expect("address");
+        let network = self.network.map_or_else(|| format!("10.0.{}", index / 200), str::to_owned);
+        let address: SocketAddr = format!("{network}.{}:5000", index % 200 + 1).parse().expect("address");
         rtc.add_local_candidate(Candidate::host(address, "udp").expect("a candidate"));
         self.clients.push(Client {
             connection,
@@ -504,7 +510,7 @@ impl World {
                 if is_lost(self.loses_up, &bytes) {
                     continue;
                 }
-                let path = Path { transport: Transport::Udp, local: server_address(), remote: from };
+                let path = Path { carrier: self.carrier, local: server_address(), remote: from };
                 self.input(Recorded::Datagram(path, bytes));
                 busy_clients = true;
             }

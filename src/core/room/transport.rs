@@ -34,6 +34,11 @@ impl Room {
         self.transports.get(key.0)?.owner
     }
 
+    /// Whether a transport has keys, so that media can flow on it.
+    pub fn has_media(&self, key: TransportKey) -> bool {
+        self.transports.get(key.0).is_some_and(|transport| transport.media.is_some())
+    }
+
     /// The transports of a member, in the order in which they were made.
     pub fn transports_of(&self, of: ParticipantKey) -> &[TransportKey] {
         self.participants.get(of.0).map_or(&[], |participant| &participant.transports)
@@ -192,7 +197,7 @@ impl Room {
         // nothing.
         let is_repeated = transport.has_checked(transaction);
         let before = outbox.transmits();
-        transport.with_session(|session| session.handle_stun(now, path.transport, path.remote, bytes));
+        transport.with_session(|session| session.handle_stun(now, path.transport(), path.remote, bytes));
         self.carry_out_effects(now, on, Some(path), outbox);
         // The engine answers a check only if its credentials are right. Flights of the handshake may follow the answer, if
         // they have waited for a path.

@@ -12,8 +12,6 @@ use super::snapshot_json;
 use super::view::ServerView;
 use crate::core::ids::{ParticipantId, RoomId};
 use crate::core::input::AdminCommand;
-use crate::core::stats::RoomSnapshot;
-use crate::net::egress::path_name;
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
 use crate::net::startup::SetLogLevel;
@@ -176,7 +174,7 @@ pub fn list_rooms(view: ServerView<'_>) -> Response {
 /// Answers `GET /admin/v1/rooms/{room}`, with one room in full.
 pub fn show_room(view: ServerView<'_>, room: &RoomId) -> Response {
     match view.sfu.room_snapshot(view.now, room) {
-        Some(room) => Response::json(200, &room_json(view, &room)),
+        Some(room) => Response::json(200, &snapshot_json::room(&room)),
         None => no_such_room(),
     }
 }
@@ -206,7 +204,7 @@ pub fn remove(view: ServerView<'_>, room: RoomId, participant: ParticipantId) ->
 pub fn stats(view: ServerView<'_>) -> Response {
     let snapshot = view.sfu.snapshot(view.now);
     let mut stats = summary_json(view);
-    stats["rooms"] = snapshot.rooms.iter().map(|room| room_json(view, room)).collect();
+    stats["rooms"] = snapshot.rooms.iter().map(snapshot_json::room).collect();
     Response::json(200, &stats)
 }
 
@@ -228,10 +226,6 @@ pub fn set_log_level(level: &str, set: &SetLogLevel) -> Response {
             "send a level (error, warn, info, debug, trace) or a filter like strait=debug,str0m=info",
         ),
     }
-}
-
-fn room_json(view: ServerView<'_>, room: &RoomSnapshot) -> Value {
-    snapshot_json::room(room, |path| path_name(path, view.turn_server))
 }
 
 /// Everything of the statistics but the rooms, which cost as much as there are participants.

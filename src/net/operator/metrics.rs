@@ -13,10 +13,9 @@ use super::metrics_page::{
 use super::view::ServerView;
 use crate::core::command::Kind;
 use crate::core::event::LeaveReason;
-use crate::core::path::Transport;
+use crate::core::path::{Carrier, Transport};
 use crate::core::stats::{Snapshot, StreamCounters};
 use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
-use crate::net::egress::path_name;
 use crate::net::http::message::{Request, Response};
 use crate::net::process::Process;
 use crate::net::traces::keeper::TraceFigures;
@@ -41,16 +40,6 @@ const STREAM_FAMILIES: [StreamFamily; 7] = [
         |counters| counters.dropped,
     ),
     ("strait_keyframe_requests", None, "Key frames asked for", |counters| counters.keyframe_requests),
-];
-
-/// The ways of media, with their names in `strait_media_paths`.
-const PATHS: [(Option<&str>, &str); 6] = [
-    (None, "none"),
-    (Some("UDP"), "udp"),
-    (Some("TCP"), "tcp"),
-    (Some("TURN/UDP"), "turn_udp"),
-    (Some("TURN/TCP"), "turn_tcp"),
-    (Some("TURN/TLS"), "turn_tls"),
 ];
 
 fn transport_text(transport: Option<Transport>) -> &'static str {
@@ -99,21 +88,22 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     }
 }
 
-fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn_server: &TurnServer) {
+fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     let participants = || snapshot.rooms.iter().flat_map(|room| &room.participants);
     page.one("strait_rooms", None, "Rooms that exist", Value::Gauge(snapshot.rooms.len() as f64));
     let reconnecting = participants().filter(|participant| participant.reconnecting).count();
     let connected = participants().count() - reconnecting;
     let states = gauged("state", [("connected", connected), ("reconnecting", reconnecting)]);
     page.add("strait_participants", None, "Participants in all rooms", states);
-    let mut paths = BTreeMap::from(PATHS.map(|(_, label)| (label, 0)));
+    let mut paths = BTreeMap::from(Carrier::ALL.map(|(_, label)| (label, 0)));
+    paths.insert("none", 0);
     let mut publications: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut slots = [[0_usize; 2]; 2];
     let mut subscribers = BTreeMap::from([("audio", 0), ("video", 0)]);
     for participant in participants() {
-        let name =
-            participant.path.filter(|_| participant.connected).map(|path| path_name(&path, turn_server));
-        let label = PATHS.iter().find(|(path, _)| *path == name).map_or("none", |(_, label)| label);
+        let carrier = participant.path.filter(|_| participant.connected).map(|path| path.carrier);
+        let label =
+            Carrier::ALL.iter().find(|(known, _)| Some(*known) == carrier).map_or("none", |(_, label)| label);
         *paths.entry(label).or_insert(0) += 1;
         for publication in &participant.publications {
             let kind = publication.info.kind().as_str();
@@ -198,7 +188,7 @@ fn page(view: ServerView<'_>, totals: &Totals) -> Page {
     if let Some(process) = Process::read() {
         add_process(&mut page, process);
     }
-    add_snapshot(&mut page, &view.sfu.snapshot(view.now), view.turn_server);
+    add_snapshot(&mut page, &view.sfu.snapshot(view.now));
     add_totals(&mut page, totals);
     add_datagrams(&mut page, view, totals.unusable);
     add_connections(&mut page, view);

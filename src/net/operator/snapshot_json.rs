@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::core::path::Path;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
 
 /// Shows all rooms in short.
@@ -18,9 +17,9 @@ pub fn rooms(snapshot: &Snapshot) -> Value {
     json!({"rooms": rooms.collect::<Vec<_>>()})
 }
 
-/// Shows one room in full. `path_name` names a way of media.
-pub fn room(room: &RoomSnapshot, path_name: impl Fn(&Path) -> &'static str) -> Value {
-    let participants = room.participants.iter().map(|member| participant(member, &path_name));
+/// Shows one room in full.
+pub fn room(room: &RoomSnapshot) -> Value {
+    let participants = room.participants.iter().map(participant);
     json!({
         "room": room.room.as_str(),
         "ageSeconds": room.age.as_secs(),
@@ -28,7 +27,7 @@ pub fn room(room: &RoomSnapshot, path_name: impl Fn(&Path) -> &'static str) -> V
     })
 }
 
-fn participant(participant: &ParticipantSnapshot, path_name: impl Fn(&Path) -> &'static str) -> Value {
+fn participant(participant: &ParticipantSnapshot) -> Value {
     let publications = participant.publications.iter().map(|publication| {
         json!({
             "trackId": publication.info.track.to_string(),
@@ -54,8 +53,8 @@ fn participant(participant: &ParticipantSnapshot, path_name: impl Fn(&Path) -> &
         "state": if participant.reconnecting { "reconnecting" } else { "connected" },
         "mediaConnected": participant.connected,
         "path": participant.path.map(|path| json!({
-            "name": path_name(&path),
-            "transport": format!("{:?}", path.transport).to_lowercase(),
+            "name": path.carrier.as_str(),
+            "transport": format!("{:?}", path.transport()).to_lowercase(),
             "local": path.local.to_string(),
             "remote": path.remote.to_string(),
         })),

@@ -22,7 +22,7 @@ use super::turn_tcp::TurnTcp;
 use super::web_socket::{self, LINGER, Lapse};
 use crate::core::ids::ConnectionId;
 use crate::core::path::TrafficClass;
-use crate::core::path::{Path, Transport};
+use crate::core::path::{Carrier, Path};
 use crate::net::client_origin::ClientOrigin;
 use crate::net::http::message::{Request, Response};
 use crate::net::shell_config::ShellConfig;
@@ -146,7 +146,8 @@ impl Connection {
 
     /// Returns the path of the datagrams that the connection carries.
     pub fn path(&self) -> Path {
-        Path { transport: Transport::Tcp, local: self.local, remote: self.peer }
+        let carrier = if self.is_tls() { Carrier::Tls } else { Carrier::Tcp };
+        Path { carrier, local: self.local, remote: self.peer }
     }
 
     /// Returns the WebSocket, if the connection is one.

@@ -16,7 +16,7 @@ use turn_server_proto::types::stun::message::{
 
 use super::quota::QuotaKey;
 use crate::core::ids::ConnectionId;
-use crate::core::path::Path;
+use crate::core::path::{Carrier, Path};
 use crate::net::deadlines::Alarm;
 
 /// The realm that clients are told their credentials are for.
@@ -36,6 +36,15 @@ pub enum LinkKind {
 impl LinkKind {
     /// All kinds, with their names in the metrics.
     pub const ALL: [(Self, &'static str); 3] = [(Self::Udp, "udp"), (Self::Tcp, "tcp"), (Self::Tls, "tls")];
+
+    /// Returns what carries the datagrams that are relayed for such a client.
+    pub fn carrier(self) -> Carrier {
+        match self {
+            Self::Udp => Carrier::TurnUdp,
+            Self::Tcp => Carrier::TurnTcp,
+            Self::Tls => Carrier::TurnTls,
+        }
+    }
 }
 
 /// How a client is answered.

@@ -11,6 +11,7 @@ use turn_server_proto::types::stun::prelude::{MessageWrite, MessageWriteExt};
 
 use super::messages::error_code;
 use super::*;
+use crate::core::path::Carrier;
 use crate::net::clock;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,7 +43,7 @@ impl Call {
             turn,
             candidates: Candidates::new(Vec::new(), ours, Some(RelayedNetwork::FIRST)),
             now,
-            path: Path { transport: Transport::Udp, local: ours, remote: theirs },
+            path: Path { carrier: Carrier::Udp, local: ours, remote: theirs },
             username: issued.username,
             password: issued.password,
             nonce: None,
@@ -128,7 +129,7 @@ impl Call {
 
     /// Whether what the core sends reaches the client.
     fn hears(&mut self, from: SocketAddr) -> bool {
-        let path = Path { transport: Transport::Udp, local: self.path.local, remote: from };
+        let path = Path { carrier: Carrier::Udp, local: self.path.local, remote: from };
         self.turn.transmit(self.now, path, b"media").is_some_and(|(link, message)| {
             link == Link::Datagrams(self.path) && message == b"\x40\0\0\x05media"
         })

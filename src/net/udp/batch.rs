@@ -303,11 +303,11 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::path::Transport;
+    use crate::core::path::Carrier;
 
     fn path(port: u16) -> Path {
         let at = |port| ([127, 0, 0, 1], port).into();
-        Path { transport: Transport::Udp, local: at(1), remote: at(port) }
+        Path { carrier: Carrier::Udp, local: at(1), remote: at(port) }
     }
 
     fn runs(batch: &mut SendBatch, segments_max: usize) -> Vec<(u16, Vec<u8>, usize)> {

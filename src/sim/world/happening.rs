@@ -8,7 +8,7 @@ use super::World;
 use crate::core::event::Event;
 use crate::core::ids::DtlsSession;
 use crate::core::input::Input;
-use crate::core::path::{Path, Transport};
+use crate::core::path::{Carrier, Path};
 use crate::sim::client::{Endpoint, FLIGHT, Signal, What};
 use crate::sim::deed::Deed;
 use crate::sim::network::{Micros, SECOND, server_address};
@@ -222,7 +222,7 @@ impl World<'_> {
         if heard {
             self.reached.insert(number);
         }
-        let path = Path { transport: Transport::Udp, local: server_address(), remote: from };
+        let path = Path { carrier: Carrier::Udp, local: server_address(), remote: from };
         self.feed(Input::Datagram { path, bytes: &mut bytes });
     }
 

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use super::time::{Span, Time};
 use super::words;
 use crate::core::command::Source;
-use crate::trace::facts::Carrier;
+use crate::core::path::Carrier;
 
 /// What happened in a whole call.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -2,7 +2,8 @@
 
 use crate::core::command::Source;
 use crate::core::event::LeaveReason;
-use crate::trace::facts::{Carrier, Route};
+use crate::core::path::Carrier;
+use crate::trace::facts::Route;
 
 /// Returns what a track shows, as people say it.
 pub fn source(source: Source) -> &'static str {
@@ -19,15 +20,20 @@ pub fn carrier(carrier: Carrier) -> &'static str {
     match carrier {
         Carrier::Udp => "UDP",
         Carrier::Tcp => "TCP",
-        Carrier::Turn => "TURN",
+        Carrier::Tls => "TLS over TCP",
+        Carrier::TurnUdp => "TURN over UDP",
+        Carrier::TurnTcp => "TURN over TCP",
+        Carrier::TurnTls => "TURN over TLS",
     }
 }
 
 /// Returns a way and its address in words.
 pub fn route(route: &Route) -> String {
-    match route.carrier {
-        Carrier::Turn => "TURN, relayed by the server itself".to_owned(),
-        other => format!("{}, {}", carrier(other), route.remote),
+    let name = carrier(route.carrier);
+    if route.carrier.is_relayed() {
+        format!("{name}, relayed by the server itself")
+    } else {
+        format!("{name}, {}", route.remote)
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::time::{Span, Time};
 use super::super::words;
 use super::escaped;
 use crate::core::command::{Kind, Source};
-use crate::trace::facts::Carrier;
+use crate::core::path::Carrier;
 
 /// Widths of the column of labels, of the drawing, and of the column behind it.
 const LEFT: f64 = 210.0;
@@ -170,11 +170,15 @@ impl Drawing {
     fn routes(&mut self, person: &Person, y: f64) {
         self.bar("track", &person.present, (y, ROUTE), &format!("{} was there", person.name));
         for route in &person.routes {
-            let (class, how) = match route.by {
-                Some(Carrier::Udp) => ("udp", "reached by UDP"),
-                Some(Carrier::Tcp) => ("tcp", "reached by TCP"),
-                Some(Carrier::Turn) => ("turn", "reached by TURN"),
-                None => ("cut", "could not be reached"),
+            let class = match route.by {
+                Some(Carrier::Udp) => "udp",
+                Some(Carrier::Tcp | Carrier::Tls) => "tcp",
+                Some(Carrier::TurnUdp | Carrier::TurnTcp | Carrier::TurnTls) => "turn",
+                None => "cut",
+            };
+            let how = match route.by {
+                Some(by) => format!("reached by {}", words::carrier(by)),
+                None => "could not be reached".to_owned(),
             };
             let address = route.address.as_deref().unwrap_or_default();
             let span = route.span;
