@@ -60,7 +60,7 @@ pub(super) enum Command {
     Replay(ReplayArgs),
     /// Tell what happened in a recorded room and why (docs/determinism.md)
     Explain(ExplainArgs),
-    /// Make a trace that can be shared (docs/determinism.md)
+    /// Make a trace that can be shared, or a key for traces (docs/determinism.md)
     Trace {
         /// What to do with it.
         #[command(subcommand)]
@@ -103,7 +103,7 @@ pub(super) struct Options {
     #[arg(help = "Record rooms of this name, such as team-*; repeatable [default: *]")]
     record_rooms: Vec<String>,
 
-    /// Encrypt traces to this public key, which age-keygen prints
+    /// Encrypt traces to this public key, which `strait trace keygen` prints
     #[arg(long = "record-to", global = true, value_name = "age1…")]
     record_to: Option<String>,
 

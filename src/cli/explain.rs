@@ -29,7 +29,7 @@ pub(super) struct ExplainArgs {
     /// Write a page with a lane for each participant
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// The key that opens an encrypted trace: a file that age-keygen wrote
+    /// The key that opens an encrypted trace: a file that `strait trace keygen` wrote
     #[arg(long, value_name = "KEYFILE")]
     identity: Option<PathBuf>,
 }

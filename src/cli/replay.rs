@@ -35,7 +35,7 @@ pub(super) struct ReplayArgs {
     /// Log what the room did, by this filter: a level, or module=level after a comma
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
-    /// The key that opens an encrypted trace: a file that age-keygen wrote
+    /// The key that opens an encrypted trace: a file that `strait trace keygen` wrote
     #[arg(long, value_name = "KEYFILE")]
     identity: Option<PathBuf>,
 }
