@@ -15,7 +15,7 @@
 //! | 9 | [`core::sfu`] | `forward`, when the batch has been read; [`core::room`]`/media.rs`, `flush`: who shows this track |
 //! | 10 | [`core::forward::slot`] | `forward`: for this slot? rewritten how? |
 //! | 11 | [`core::media::srtp`] | write the header, seal, where the packet is sent from: a [`core::output::MediaSink`] |
-//! | 12 | [`net`]`/udp_batch.rs` | runs to one peer together, one system call each |
+//! | 12 | [`net`]`/udp/batch.rs` | runs to one peer together, one system call each |
 //! | 13 | [`core::sfu`] | `poll_output` until `Output::Timeout` |
 //!
 //! What goes the other way (key frames wanted, packets lost, reports) comes to the room as RTCP and is dispatched there.

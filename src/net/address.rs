@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
-use super::turn::relayed::RelayedNetwork;
+use super::relayed_network::RelayedNetwork;
 use crate::core::input::{LocalCandidate, Transport};
 
 /// How long a list of the machine's interfaces is good for: reading it costs a few system calls, and a laptop
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn configured_addresses_are_the_only_candidates() {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let public = vec!["203.0.113.5".parse().expect("an address")];
         let mut candidates = Candidates::new(public.clone(), address("[::]:7443"), TURN);
         let loopback = IpAddr::from([127, 0, 0, 1]);
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_peer_to_relay_to_is_made_up_only_where_browsers_refuse_the_real_ones() {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let has_fictitious = |ip: &str, port: u16, turn: bool| {
             let public: Vec<IpAddr> = ip.split(' ').map(|ip| ip.parse().expect("an address")).collect();
             let bound = SocketAddr::new(IpAddr::from([0; 16]), port);
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn loopback_is_offered_to_loopback_alone_and_first() {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let mut candidates = Candidates::new(Vec::new(), address("[::]:7443"), TURN);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         let near = ips(&candidates.for_client(now, loopback, loopback, false));
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_server_bound_to_loopback_still_has_a_candidate() {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let mut candidates = Candidates::new(Vec::new(), address("127.0.0.1:7443"), TURN);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         assert_eq!(ips(&candidates.for_client(now, loopback, loopback, false)), [loopback]);

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_alarm_that_is_put_off_forever_keeps_one_entry_and_rings_once() {
-        let start = super::super::clock::now();
+        let start = crate::net::clock::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let mut deadlines = Deadlines::new();
         let mut alarm = Alarm::default();
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn things_that_come_and_go_leave_no_entries() {
-        let start = super::super::clock::now();
+        let start = crate::net::clock::now();
         let mut deadlines = Deadlines::new();
         let mut stays = Alarm::default();
         deadlines.set(&mut stays, 0, Some(start + Duration::from_secs(50)));

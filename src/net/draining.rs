@@ -6,7 +6,7 @@ use serde_json::json;
 use tracing::info;
 
 use super::event_loop::EventLoop;
-use super::http::Response;
+use super::http::message::Response;
 use super::shutdown::Begin;
 use crate::core::Input;
 use crate::core::input::AdminCommand;

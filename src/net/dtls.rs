@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn two_handshakes_agree_on_keys_and_part_with_a_goodbye() -> io::Result<()> {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let (mut client, mut server) = (Handshakes::new()?, Handshakes::new()?);
         let (mut from_client, mut from_server) = (DtlsEvents::new(), DtlsEvents::new());
         server.request(now, B, DtlsRequest::Start { active: false }, &mut from_server);
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_silent_peer_is_retransmitted_to_and_then_given_up() -> io::Result<()> {
-        let mut now = super::super::clock::now();
+        let mut now = crate::net::clock::now();
         let mut client = Handshakes::new()?;
         let mut events = DtlsEvents::new();
         client.request(now, A, DtlsRequest::Start { active: true }, &mut events);
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_says_nothing_more() -> io::Result<()> {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let mut client = Handshakes::new()?;
         let mut events = DtlsEvents::new();
         client.request(now, A, DtlsRequest::Start { active: true }, &mut events);

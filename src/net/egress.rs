@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use super::relaying::send_relayed;
-use super::tcp::Connections;
-use super::turn::Turn;
+use super::tcp::connections::Connections;
+use super::tcp::frame_queue::Sent;
+use super::turn::{Carrier, Dropped, Link, Turn};
 use super::udp::Udp;
 use crate::core::input::{Path, Transport};
 use crate::core::output::{MediaSink, SINK_BUFFER_BYTES, TrafficClass, Transmit};
@@ -68,5 +68,52 @@ impl MediaSink for Egress<'_> {
         let scratch = std::mem::take(&mut self.scratch);
         self.transmit(&Transmit { path, class, bytes: scratch.get(..length).unwrap_or_default() });
         self.scratch = scratch;
+    }
+}
+
+/// Sends what the core says to a client behind a relayed address.
+fn send_relayed(
+    now: Instant,
+    turn: &mut Turn,
+    udp: &mut Udp,
+    connections: &mut Connections,
+    transmit: &Transmit<'_>,
+) {
+    let Some((link, message)) = turn.transmit(now, transmit.path, transmit.bytes) else { return };
+    match send(udp, connections, link, transmit.class, message) {
+        Some(Sent::Queued) => {}
+        Some(Sent::Dropped) => turn.counters.note_dropped(Dropped::QueueFull),
+        None => turn.counters.note_dropped(Dropped::Gone),
+    }
+}
+
+/// Sends a message of the TURN server's by the way that its client is connected.
+pub fn send(
+    udp: &mut Udp,
+    connections: &mut Connections,
+    link: Link,
+    class: TrafficClass,
+    message: &[u8],
+) -> Option<Sent> {
+    match link {
+        Link::Datagrams(path) => {
+            udp.push(path, class, message);
+            Some(Sent::Queued)
+        }
+        Link::Connection(id) => connections.send_turn(id, class, message),
+    }
+}
+
+/// A way of media as people read it.
+pub fn path_name(path: &Path, turn: &Turn) -> &'static str {
+    match path.transport {
+        Transport::Tcp => "TCP",
+        Transport::Udp if !turn.network().contains(path.remote.ip()) => "UDP",
+        Transport::Udp => match turn.carrier_of(path.remote) {
+            Some(Carrier::Udp) => "TURN/UDP",
+            Some(Carrier::Tcp) => "TURN/TCP",
+            Some(Carrier::Tls) => "TURN/TLS",
+            None => "TURN",
+        },
     }
 }

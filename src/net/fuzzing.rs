@@ -3,12 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 pub use super::address::Candidates;
-pub use super::http::{BODY_BYTES_MAX, HEAD_BYTES_MAX, Parsed, Request, Response, parse};
+pub use super::http::message::{BODY_BYTES_MAX, HEAD_BYTES_MAX, Parsed, Request, Response, parse};
 pub use super::turn::{Carrier, Link, ReachedBy, Relayed, Turn, Verdict};
 
-use super::network::Client;
-use super::router::{Route, route};
-use super::{admin, origin, plain_http, ws};
+use super::front::router::{Route, route};
+use super::http::client::Client;
+use super::http::{origin, plain_http};
+use super::operator::admin;
+use super::tcp::web_socket as ws;
 
 /// All answers that a request can get before anything of the server's state is looked at.
 pub fn answers(request: &Request) -> Vec<Response> {

@@ -4,16 +4,14 @@
 use std::time::Instant;
 
 use super::clock;
-use super::connection::Connection;
+use super::egress::send;
 use super::event_loop::EventLoop;
-use super::frame_queue::Sent;
-use super::tcp::Connections;
-use super::turn::{Carrier, Dropped, Link, ReachedBy, Turn};
-use super::udp::Udp;
+use super::tcp::connection::Connection;
+use super::tcp::frame_queue::Sent;
+use super::turn::{Carrier, Dropped, ReachedBy};
 use crate::core::Input;
 use crate::core::ids::ParticipantId;
-use crate::core::input::{Path, Transport};
-use crate::core::output::{TrafficClass, Transmit};
+use crate::core::output::TrafficClass;
 use crate::signal::native::IceServer;
 
 impl EventLoop {
@@ -86,51 +84,5 @@ impl<'a> Came<'a> {
     pub fn by(connection: &Connection, host: Option<&'a str>, is_proxied: bool) -> Self {
         let (client, local) = (connection.client, connection.local.ip());
         Self { client, local, host, is_tls: connection.is_tls(), is_proxied }
-    }
-}
-
-/// Sends what the core says to a client behind a relayed address.
-pub fn send_relayed(
-    now: Instant,
-    turn: &mut Turn,
-    udp: &mut Udp,
-    connections: &mut Connections,
-    transmit: &Transmit<'_>,
-) {
-    let Some((link, message)) = turn.transmit(now, transmit.path, transmit.bytes) else { return };
-    match send(udp, connections, link, transmit.class, message) {
-        Some(Sent::Queued) => {}
-        Some(Sent::Dropped) => turn.counters.note_dropped(Dropped::QueueFull),
-        None => turn.counters.note_dropped(Dropped::Gone),
-    }
-}
-
-fn send(
-    udp: &mut Udp,
-    connections: &mut Connections,
-    link: Link,
-    class: TrafficClass,
-    message: &[u8],
-) -> Option<Sent> {
-    match link {
-        Link::Datagrams(path) => {
-            udp.push(path, class, message);
-            Some(Sent::Queued)
-        }
-        Link::Connection(id) => connections.send_turn(id, class, message),
-    }
-}
-
-/// A way of media as people read it.
-pub fn path_name(path: &Path, turn: &Turn) -> &'static str {
-    match path.transport {
-        Transport::Tcp => "TCP",
-        Transport::Udp if !turn.network().contains(path.remote.ip()) => "UDP",
-        Transport::Udp => match turn.carrier_of(path.remote) {
-            Some(Carrier::Udp) => "TURN/UDP",
-            Some(Carrier::Tcp) => "TURN/TCP",
-            Some(Carrier::Tls) => "TURN/TLS",
-            None => "TURN",
-        },
     }
 }

@@ -11,7 +11,7 @@ pub const UDP: Token = Token(0);
 pub const LISTENER: Token = Token(1);
 /// The pipe that signals arrive by.
 pub const SIGNALS: Token = Token(2);
-/// A [`StopHandle`](super::StopHandle) was used.
+/// A [`StopHandle`](super::shutdown::StopHandle) was used.
 pub const STOP: Token = Token(3);
 
 const CONNECTIONS_FROM: usize = 8;

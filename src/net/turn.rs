@@ -12,7 +12,7 @@ mod credentials;
 mod ice_servers;
 mod messages;
 mod quota;
-pub mod relayed;
+mod relayed;
 mod requests;
 mod settings;
 #[cfg(test)]
@@ -40,13 +40,14 @@ pub use settings::TurnConfig;
 
 use super::address::Candidates;
 use super::deadlines::Deadlines;
+use super::relayed_network::RelayedNetwork;
 use crate::core::ids::ConnectionId;
 use crate::core::input::{Path, Transport};
 use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
 use client::{Allocation, Client};
 use credentials::Credentials;
 use quota::{Quotas, Way};
-use relayed::{RelayedAddresses, RelayedNetwork};
+use relayed::RelayedAddresses;
 
 /// Clients without an allocation that are kept track of, of those who send datagrams: their addresses may be forged.
 const BARE_DATAGRAM_CLIENTS_MAX: usize = 1024;

@@ -1,8 +1,12 @@
 //! The UDP socket: batches in, batches out. Steps 2 and 13 of a packet's walk; called by the event loop.
 //!
 //! On Linux by quinn-udp: `recvmmsg` and GRO in, and the address that a packet came to, so that replies leave from
-//! there; `udp_send.rs` sends. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the
+//! there; `udp/send.rs` sends. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the
 //! kernel does not take goes to a bounded backlog, and what does not fit there is dropped and counted.
+
+pub mod batch;
+mod latency;
+mod send;
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -15,13 +19,15 @@ use tracing::{debug, info, trace};
 
 use super::address::{canonical, for_socket};
 use super::clock;
-use super::latency::Latency;
-use super::turn::relayed::RelayedNetwork;
-use super::udp_batch::{Backlog, Run, SendBatch};
-use super::udp_send::Sending;
+use super::relayed_network::RelayedNetwork;
 use crate::core::input::{Path, Transport};
 use crate::core::output::{MediaSink, TrafficClass};
 use crate::wire::classify::{Kind, classify};
+use batch::Backlog;
+use batch::Run;
+use batch::SendBatch;
+use latency::Latency;
+use send::Sending;
 
 /// Largest datagram, or sequence of datagrams that the kernel joined (GRO).
 const RECEIVE_BYTES: usize = 65_535;

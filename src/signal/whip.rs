@@ -1,5 +1,5 @@
 //! WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): session descriptions over HTTP, made into the core's commands.
-//! Pure functions from texts to commands and back; called by the shell's `net/whip.rs`, which speaks HTTP.
+//! Pure functions from texts to commands and back; called by the shell's `net/front/whip.rs`, which speaks HTTP.
 //!
 //! The core answers whole offers only. An ICE restart, which comes as a fragment (RFC 8840), is therefore made into the
 //! offer before with other credentials, and its answer is made into a fragment again.

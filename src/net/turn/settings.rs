@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Authority;
-use super::relayed::RelayedNetwork;
+use crate::net::relayed_network::RelayedNetwork;
 
 /// The TURN server's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("client");
     let mut files = Vec::new();
-    println!("cargo::rerun-if-changed=src/net/build_assets.rs");
+    println!("cargo::rerun-if-changed=src/net/http/build_assets.rs");
     for part in ["index.html", "favicon.svg", "app", "sdk"] {
         let path = root.join(part);
         if path.exists() {

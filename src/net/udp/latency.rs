@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use super::clock;
+use crate::net::clock;
 
 /// Messages of one turn that are remembered; further ones do not count.
 const PENDING_MAX: usize = 4096;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::http::Request;
+use super::message::Request;
 
 /// Whether the page that asks is our own, a listed one, or no page at all (native clients send no Origin).
 pub fn allowed(request: &Request, also: &[String]) -> bool {
@@ -47,7 +47,7 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::http::{Parsed, parse};
+    use crate::net::http::message::{Parsed, parse};
 
     fn request(host: &str, origin: &str) -> Request {
         let text = format!("GET /ws HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");

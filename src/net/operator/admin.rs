@@ -7,13 +7,12 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::http::{Request, Response};
-use super::origin;
-use super::router::method_not_allowed;
 use crate::core::command::{Kind, Source};
 use crate::core::ids::{ParticipantId, RoomId};
 use crate::core::input::Path;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
+use crate::net::http::message::{Request, Response};
+use crate::net::http::origin;
 
 /// What is asked.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,18 +46,18 @@ pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
     let method = request.method.as_str();
     match segments.as_slice() {
         ["admin", "v1", "rooms"] if read_only => Ok(AdminRequest::Rooms),
-        ["admin", "v1", "rooms"] => Err(method_not_allowed("GET, HEAD")),
+        ["admin", "v1", "rooms"] => Err(Response::method_not_allowed("GET, HEAD")),
         ["admin", "v1", "rooms", room] => {
             let room = room.parse().map_err(|_| no_such_room())?;
             match method {
                 "GET" | "HEAD" => Ok(AdminRequest::Room(room)),
                 "DELETE" => Ok(AdminRequest::CloseRoom(room)),
-                _ => Err(method_not_allowed("GET, HEAD, DELETE")),
+                _ => Err(Response::method_not_allowed("GET, HEAD, DELETE")),
             }
         }
         ["admin", "v1", "rooms", room, "participants", participant] => {
             if method != "DELETE" {
-                return Err(method_not_allowed("DELETE"));
+                return Err(Response::method_not_allowed("DELETE"));
             }
             let room = room.parse().map_err(|_| no_such_room())?;
             let participant = participant.parse().map_err(|_| no_such_participant())?;
@@ -67,23 +66,23 @@ pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
         ["admin", "v1", "stats"] if read_only => Ok(AdminRequest::Stats),
         ["admin", "v1", "stats", "summary"] if read_only => Ok(AdminRequest::Summary),
         ["admin", "v1", "stats"] | ["admin", "v1", "stats", "summary"] => {
-            Err(method_not_allowed("GET, HEAD"))
+            Err(Response::method_not_allowed("GET, HEAD"))
         }
         ["admin", "v1", "recordings"] if read_only => Ok(AdminRequest::Recordings),
-        ["admin", "v1", "recordings"] => Err(method_not_allowed("GET, HEAD")),
+        ["admin", "v1", "recordings"] => Err(Response::method_not_allowed("GET, HEAD")),
         ["admin", "v1", "recordings", room] => {
             let room = room.parse().map_err(|_| no_such_room())?;
             match method {
                 "PUT" => Ok(AdminRequest::RecordNext(room)),
                 "DELETE" => Ok(AdminRequest::StopRecording(room)),
-                _ => Err(method_not_allowed("PUT, DELETE")),
+                _ => Err(Response::method_not_allowed("PUT, DELETE")),
             }
         }
         ["admin", "v1", "log-level"] if method == "PUT" => {
             let text = String::from_utf8_lossy(&request.body).trim().trim_matches('"').to_string();
             Ok(AdminRequest::LogLevel(text))
         }
-        ["admin", "v1", "log-level"] => Err(method_not_allowed("PUT")),
+        ["admin", "v1", "log-level"] => Err(Response::method_not_allowed("PUT")),
         _ => Err(Response::problem(
             404,
             "no such administration endpoint",
@@ -243,7 +242,7 @@ fn source(source: Source) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::http::{Parsed, parse as parse_http};
+    use crate::net::http::message::{Parsed, parse as parse_http};
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));

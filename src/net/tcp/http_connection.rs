@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::ShellConfig;
-use super::connection::Next;
-use super::http::{self, Parsed};
 use super::pipe::Pipe;
+use crate::net::http::message as http;
+use crate::net::http::message::{Parsed, Request};
+use crate::net::shell_config::ShellConfig;
 
 /// Unwritten answers over which no further pipelined request is looked at.
 const PIPELINED_OUTPUT_BYTES_MAX: usize = 64 * 1024;
@@ -40,18 +40,18 @@ impl Http {
     }
 
     /// The next request, if there is one.
-    pub fn next(&mut self) -> Next {
+    pub fn next(&mut self) -> Option<Box<Request>> {
         if self.last {
             let unread = self.pipe.input().len();
             self.pipe.consume(unread);
-            return Next::Nothing;
+            return None;
         }
         if self.pipe.input().is_empty() {
-            return Next::Nothing;
+            return None;
         }
         self.held = self.pipe.output_bytes() > PIPELINED_OUTPUT_BYTES_MAX;
         if self.held {
-            return Next::Nothing;
+            return None;
         }
         match http::parse(self.pipe.input()) {
             parsed @ (Parsed::Incomplete | Parsed::Expecting) => {
@@ -59,7 +59,7 @@ impl Http {
                     self.pipe.send(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
                 self.last |= self.pipe.end_of_input();
-                Next::Nothing
+                None
             }
             Parsed::Request(request, bytes) => {
                 self.continued = false;
@@ -67,12 +67,12 @@ impl Http {
                 if self.pipe.input().is_empty() {
                     self.head_since = None;
                 }
-                Next::Request(request)
+                Some(request)
             }
             Parsed::Refused(response) => {
                 self.pipe.send(&response.encode(false, true));
                 self.last = true;
-                Next::Nothing
+                None
             }
         }
     }

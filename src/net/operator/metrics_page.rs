@@ -34,6 +34,21 @@ pub enum Value {
 /// Labels and a number.
 pub type Sample = (Vec<(&'static str, String)>, Value);
 
+/// A sample with these labels.
+pub fn labelled<const N: usize>(labels: [(&'static str, &str); N], value: Value) -> Sample {
+    (labels.map(|(name, value)| (name, value.to_owned())).to_vec(), value)
+}
+
+/// Counters that one label tells apart.
+pub fn counted<const N: usize>(name: &'static str, counts: [(&str, u64); N]) -> Vec<Sample> {
+    counts.map(|(label, count)| labelled([(name, label)], Value::Counter(count))).to_vec()
+}
+
+/// Gauges that one label tells apart.
+pub fn gauged<'a>(name: &'static str, counts: impl IntoIterator<Item = (&'a str, usize)>) -> Vec<Sample> {
+    counts.into_iter().map(|(label, count)| labelled([(name, label)], Value::Gauge(count as f64))).collect()
+}
+
 /// Samples of one name.
 #[derive(Debug)]
 pub struct Family {

@@ -9,9 +9,9 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes, WebSocket};
 
-use super::ShellConfig;
-use super::http::{Request, Response};
 use super::pipe::Pipe;
+use crate::net::http::message::{Request, Response};
+use crate::net::shell_config::ShellConfig;
 
 /// What tungstenite reads at a time, and holds while idle.
 const READ_BUFFER_BYTES: usize = 1024;
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn an_allowance_is_used_up_and_refills() {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let mut allowance = Allowance::new(10, 3, now);
         assert_eq!((0..5).filter(|_| allowance.take(now)).count(), 3);
         assert!(allowance.take(now + Duration::from_millis(101)));

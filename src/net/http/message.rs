@@ -233,6 +233,11 @@ impl Response {
         Self::json(status, &serde_json::json!({"error": error, "action": action}))
     }
 
+    /// 405, naming what is allowed.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        Self::text(405, &format!("this address answers {allow} only")).with("Allow", allow)
+    }
+
     /// No body at all.
     pub fn empty(status: u16) -> Self {
         Self::new(status, "", Vec::new())

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::http::{Request, Response};
+use super::message::{Request, Response};
 
 mod table {
     include!(concat!(env!("OUT_DIR"), "/client_files.rs"));

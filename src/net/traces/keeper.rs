@@ -1,4 +1,4 @@
-//! Recording rooms: takes from the core what its recorders wrote, and hands it to the thread that keeps it.
+//! What is recorded at present, and whether the thread that writes it keeps up (`files`).
 //!
 //! When that thread cannot keep up, or a trace is full, the trace ends early and says so. The call notices nothing.
 
@@ -7,22 +7,15 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use super::event_loop::EventLoop;
-use super::http::Response;
-use super::metrics_page::{Page, Value as Figure};
-use super::trace_files::{TraceFiles, TraceFilesConfig};
-use crate::core::Input;
+use super::files::{TraceFiles, TraceFilesConfig};
 use crate::core::ids::RoomId;
-use crate::core::input::AdminCommand;
 use crate::core::record::RecordingId;
 use crate::core::recordings::{RecordingOutput, RoomPattern};
+use crate::net::operator::metrics_page::{Page, Value, counted};
 use crate::trace::{EndOfTrace, Recipient};
 
-/// How often recorders hand out what they have: what a crash can cost at most.
-const HAND_OUT: Duration = Duration::from_secs(1);
 /// How long the end of the server waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -43,22 +36,22 @@ pub struct RecordConfig {
 
 /// One trace that is being written.
 #[derive(Debug)]
-struct Active {
-    room: RoomId,
-    file: String,
-    started_unix: Duration,
+pub(super) struct Active {
+    pub(super) room: RoomId,
+    pub(super) file: String,
+    pub(super) started_unix: Duration,
     /// Why it ends early, once it does.
-    ending: Option<String>,
+    pub(super) ending: Option<String>,
 }
 
 /// All that has to do with traces.
 #[derive(Default)]
 pub struct TraceKeeper {
-    files: Option<TraceFiles>,
+    pub(super) files: Option<TraceFiles>,
     queue_bytes_max: usize,
-    is_encrypted: bool,
-    active: BTreeMap<RecordingId, Active>,
-    hand_out_at: Option<Instant>,
+    pub(super) is_encrypted: bool,
+    pub(super) active: BTreeMap<RecordingId, Active>,
+    pub(super) hand_out_at: Option<Instant>,
     ended_whole: u64,
     ended_early: u64,
 }
@@ -93,7 +86,7 @@ impl TraceKeeper {
     }
 
     /// Takes one thing from the core. A recording that has to be stopped.
-    fn keep(&mut self, output: RecordingOutput) -> Option<RecordingId> {
+    pub(super) fn keep(&mut self, output: RecordingOutput) -> Option<RecordingId> {
         let files = self.files.as_ref()?;
         match output {
             RecordingOutput::Begin(id, header) => {
@@ -142,7 +135,7 @@ impl TraceKeeper {
     }
 
     /// A recording that the thread has given up, and that has to be stopped.
-    fn given_up(&mut self) -> Option<RecordingId> {
+    pub(super) fn given_up(&mut self) -> Option<RecordingId> {
         let given_up = self.files.as_ref()?.given_up()?;
         if let Some(active) = self.active.get_mut(&given_up.id) {
             active.ending.get_or_insert(given_up.why);
@@ -152,105 +145,13 @@ impl TraceKeeper {
 
     /// Figures for Prometheus.
     pub fn add_metrics(&self, page: &mut Page) {
-        let active = Figure::Gauge(self.active.len() as f64);
+        let active = Value::Gauge(self.active.len() as f64);
         page.one("strait_recordings", None, "Rooms that are being recorded", active);
         let ended = [("complete", self.ended_whole), ("early", self.ended_early)];
-        page.add("strait_recordings_ended", None, "Traces that ended", super::metrics::counted("how", ended));
+        page.add("strait_recordings_ended", None, "Traces that ended", counted("how", ended));
         let written = self.files.as_ref().map_or(0, TraceFiles::written) as u64;
         let unit = Some(prometheus_client::registry::Unit::Bytes);
-        page.one("strait_recording_written", unit, "Written to traces", Figure::Counter(written));
-    }
-}
-
-impl EventLoop {
-    /// Carries what was recorded to the thread that keeps it.
-    pub(super) fn keep_records(&mut self, now: Instant) {
-        if self.traces.hand_out_at.is_some_and(|at| at <= now) {
-            self.sfu.hand_out_records();
-            self.traces.hand_out_at = None;
-        }
-        while let Some(id) = self.traces.given_up() {
-            self.sfu.handle_input(now, Input::Admin(AdminCommand::StopRecording(id)));
-        }
-        while let Some(output) = self.sfu.poll_recording() {
-            if let Some(id) = self.traces.keep(output) {
-                self.sfu.handle_input(now, Input::Admin(AdminCommand::StopRecording(id)));
-            }
-        }
-        if self.traces.hand_out_at.is_none() && !self.traces.active.is_empty() {
-            self.traces.hand_out_at = Some(now + HAND_OUT);
-        }
-    }
-
-    /// `GET /admin/v1/recordings`.
-    pub(super) fn recordings(&self) -> Response {
-        let recordings = self.traces.active.values().filter(|active| active.ending.is_none()).map(|active| {
-            json!({
-                "room": active.room.as_str(),
-                "file": active.file,
-                "startedUnix": active.started_unix.as_secs(),
-            })
-        });
-        let config = self.config.record.as_ref();
-        let value = json!({
-            "directory": config.map(|config| config.directory.display().to_string()),
-            "rooms": config.map(|config| config.rooms.iter().map(RoomPattern::as_str).collect::<Vec<_>>()),
-            "encrypted": self.traces.is_encrypted,
-            "recordings": recordings.collect::<Value>(),
-            "next": self.sfu.rooms_to_record().map(RoomId::as_str).collect::<Vec<_>>(),
-            "queuedBytes": self.traces.files.as_ref().map_or(0, TraceFiles::queued),
-        });
-        Response::json(200, &value)
-    }
-
-    /// `PUT /admin/v1/recordings/{room}`: the next room of that name is recorded.
-    pub(super) fn record_next(&mut self, now: Instant, room: RoomId) -> Response {
-        if self.config.record.is_none() {
-            return Response::problem(
-                409,
-                "the server has no place for traces",
-                "start it with --record DIR, or set record.dir in the configuration",
-            );
-        }
-        if self.sfu.room_snapshot(now, &room).is_some() {
-            return Response::problem(
-                409,
-                "the room has begun, and a trace is of use only from a room's first moment on",
-                "ask before anybody joins, or close the room with DELETE /admin/v1/rooms/{room} first",
-            );
-        }
-        info!(%room, "the operator asks for a recording of the next room of this name");
-        self.feed(now, Input::Admin(AdminCommand::RecordNext(room)));
-        Response::empty(204)
-    }
-
-    /// `DELETE /admin/v1/recordings/{room}`: its recording ends here, or does not begin.
-    pub(super) fn stop_recording(&mut self, now: Instant, room: &RoomId) -> Response {
-        // What was recorded up to here belongs into the trace.
-        self.sfu.hand_out_records();
-        self.keep_records(now);
-        let mut found = self.sfu.rooms_to_record().any(|other| other == room);
-        let mut ids = Vec::new();
-        for (id, active) in &mut self.traces.active {
-            if active.room == *room && active.ending.is_none() {
-                active.ending = Some("the operator stopped the recording".to_owned());
-                ids.push(*id);
-            }
-        }
-        found |= !ids.is_empty();
-        if !found {
-            return Response::problem(
-                404,
-                "no room of this name is recorded, or waits for it",
-                "GET /admin/v1/recordings lists them",
-            );
-        }
-        info!(%room, "the operator stops a recording");
-        for id in ids {
-            self.feed(now, Input::Admin(AdminCommand::StopRecording(id)));
-        }
-        self.feed(now, Input::Admin(AdminCommand::RecordNextNot(room.clone())));
-        Response::empty(204)
+        page.one("strait_recording_written", unit, "Written to traces", Value::Counter(written));
     }
 }
 
@@ -273,7 +174,7 @@ fn utc(since_1970: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::trace_files::tests::{Disk, PATIENCE, files, header, read};
+    use crate::net::traces::files::tests::{Disk, PATIENCE, files, header, read};
     use crate::trace::reader::Ending;
 
     #[test]

@@ -210,7 +210,7 @@ mod tests {
         };
         let (first, second) = (made()?, made()?);
         write(&first, &first)?;
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let mut certificates = Certificates::new(Source::Files(files.clone()), now, UNIX)?;
         let mut checks = 0;
         let mut checked = |certificates: &mut Certificates| {

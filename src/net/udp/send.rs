@@ -12,9 +12,9 @@ use mio::net::UdpSocket;
 use quinn_udp::UdpSocketState;
 use tracing::info;
 
-use super::address::for_socket;
-use super::udp_batch::Run;
+use super::batch::Run;
 use crate::core::output::TrafficClass;
+use crate::net::address::for_socket;
 
 /// "I/O error": what some network cards answer to GSO.
 const EIO: i32 = 5;

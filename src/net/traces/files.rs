@@ -1,6 +1,6 @@
 //! TraceFiles: a helper thread that writes traces, so that a slow disk costs traces and never the call.
 //!
-//! The queue to it is bounded in bytes. Whoever fills it loses the trace, not the media: see `recording`.
+//! The queue to it is bounded in bytes. Whoever fills it loses the trace, not the media: see `keeper`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -13,18 +13,19 @@ use rustls::ServerConfig;
 use socket2::SockRef;
 use tracing::{debug, trace};
 
-use super::ShellConfig;
 use super::frame_queue::{KERNEL_SEND_BYTES, Sent, Waiting};
-use super::http::{Request, Response};
 use super::http_connection::Http;
 use super::ice_tcp::IceTcp;
 use super::pipe::{INPUT_BYTES_MAX, Pipe};
 use super::stream::Stream;
 use super::turn_tcp::TurnTcp;
-use super::ws::{self, Close, LINGER, Lapse};
+use super::web_socket as ws;
+use super::web_socket::{Close, LINGER, Lapse};
 use crate::core::ids::ConnectionId;
 use crate::core::input::{Path, Transport};
 use crate::core::output::TrafficClass;
+use crate::net::http::message::{Request, Response};
+use crate::net::shell_config::ShellConfig;
 use crate::wire::sniff::{Opening, sniff};
 
 /// What one connection may read in a turn, so that none starves the others.
@@ -210,7 +211,7 @@ impl Connection {
         match &mut self.protocol {
             // TLS has just begun: what is in it shows when it is read.
             Protocol::Opening(_) => Next::Nothing,
-            Protocol::Http(http) => http.next(),
+            Protocol::Http(http) => http.next().map_or(Next::Nothing, Next::Request),
             Protocol::WebSocket(socket) => socket.next(now).map_or(Next::Nothing, Next::Socket),
             Protocol::IceTcp(ice) => match ice.waiting() {
                 Waiting::Nothing => Next::Nothing,

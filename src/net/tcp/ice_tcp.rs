@@ -6,11 +6,11 @@
 use std::io::Write;
 use std::time::Instant;
 
-use super::ShellConfig;
 use super::frame_queue::{FrameQueue, Sent, Waiting};
 use super::pipe::Pipe;
 use crate::core::output::TrafficClass;
 use crate::limits::DATAGRAM_BYTES_MAX;
+use crate::net::shell_config::ShellConfig;
 use crate::wire::tcp_frame::{self, FRAME_HEADER_LEN, Frame};
 
 /// Datagrams on a TCP connection.
@@ -83,7 +83,7 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::net::frame_queue::{QUEUE_BYTES_MAX, VIDEO_QUEUE_BYTES_MAX};
+    use crate::net::tcp::frame_queue::{QUEUE_BYTES_MAX, VIDEO_QUEUE_BYTES_MAX};
 
     /// A stream that takes nothing.
     struct Deaf;
@@ -101,7 +101,7 @@ mod tests {
     fn over(bytes: &[u8], at_a_time: usize) -> io::Result<IceTcp> {
         let mut pipe = Pipe::default();
         pipe.fill(&mut &bytes[..], &mut vec![0; at_a_time], usize::MAX)?;
-        Ok(IceTcp::new(pipe, super::super::clock::now()))
+        Ok(IceTcp::new(pipe, crate::net::clock::now()))
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
     fn whoever_passed_no_check_cannot_make_us_hold_a_long_frame() -> io::Result<()> {
         let mut ice = over(&[0xff, 0xff, 1], 64)?;
         assert!(matches!(ice.waiting(), Waiting::Refused(_)));
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         ice.send(now, TrafficClass::Control, b"answer", &mut Deaf);
         assert_eq!(ice.waiting(), Waiting::Nothing);
         Ok(())
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_read_loses_whole_frames_and_pictures_first() -> io::Result<()> {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let mut ice = over(&[], 64)?;
         let (mut pictures, mut sounds) = (0, 0);
         while ice.send(now, TrafficClass::Video, &[1; 1000], &mut Deaf) == Sent::Queued {

@@ -8,21 +8,20 @@ use std::time::Instant;
 
 use tracing::{debug, info, warn};
 
-use super::event_loop::EventLoop;
-use super::http::{Request, Response};
-use super::relaying::Came;
-use super::router::method_not_allowed;
-use super::tcp::host_of;
+use super::router::WhipTarget;
 use super::whip_sessions::Session;
-pub use super::whip_sessions::WhipSessions;
-use super::{entropy, origin};
-use crate::core::Input;
 use crate::core::command::{Command, Join, Kind, Lifeline};
 use crate::core::event::{Refusal, SlotCounts};
 use crate::core::ids::{ConnectionId, RoomId};
 use crate::core::input::Admission;
-use crate::core::sdp;
+use crate::core::{Input, sdp};
 use crate::limits::NAME_CHARS_MAX;
+use crate::net::entropy;
+use crate::net::event_loop::EventLoop;
+use crate::net::http::message::{Request, Response};
+use crate::net::http::origin;
+use crate::net::relaying::Came;
+use crate::net::tcp::connections::host_of;
 use crate::signal::whip::{self, Choice, Fragment, Offer, Side, Viewer};
 
 const SDP: &str = "application/sdp";
@@ -32,41 +31,6 @@ const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 const RETRY_AFTER: &str = "5";
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_MAX_AGE: &str = "7200";
-
-/// What an address names.
-#[derive(Debug, PartialEq, Eq)]
-pub struct WhipTarget {
-    side: Side,
-    room: RoomId,
-    /// The session, if the address is that of one.
-    session: Option<String>,
-}
-
-/// Whether an address is one of WHIP or WHEP.
-pub fn is_ours(path: &str) -> bool {
-    ["/whip/", "/whep/"].iter().any(|prefix| path.starts_with(prefix))
-}
-
-/// What such an address names.
-pub fn target(path: &str) -> Result<WhipTarget, Response> {
-    let nowhere = || {
-        Response::problem(
-            404,
-            "there is no such endpoint",
-            "POST an offer to /whip/{room} to publish, to /whep/{room} to view; \
-             a room is 1–64 characters of A–Z a–z 0–9 _ - .",
-        )
-    };
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    let (protocol, room, session) = match segments.as_slice() {
-        [protocol, room] => (*protocol, *room, None),
-        [protocol, room, session] if !session.is_empty() => (*protocol, *room, Some((*session).to_owned())),
-        _ => return Err(nowhere()),
-    };
-    let side = if protocol == Side::Publish.path() { Side::Publish } else { Side::View };
-    let room = room.parse().map_err(|_| nowhere())?;
-    Ok(WhipTarget { side, room, session })
-}
 
 fn problem(status: u16, error: &str, action: &str) -> Response {
     Response::problem(status, error, action)
@@ -147,7 +111,7 @@ fn receiving(sdp: &str) -> SlotCounts {
 
 impl EventLoop {
     /// Answers a request to an endpoint or a session.
-    pub(super) fn answer_whip(
+    pub(in crate::net) fn answer_whip(
         &mut self,
         now: Instant,
         place: usize,
@@ -186,7 +150,7 @@ impl EventLoop {
         match request.method.as_str() {
             "OPTIONS" => Ok(Response::empty(200).with("Accept-Post", SDP).with("Allow", "POST, OPTIONS")),
             "POST" => self.open_session(now, place, target, request),
-            _ => Err(method_not_allowed("POST, OPTIONS").with("Accept-Post", SDP)),
+            _ => Err(Response::method_not_allowed("POST, OPTIONS").with("Accept-Post", SDP)),
         }
     }
 
@@ -208,7 +172,7 @@ impl EventLoop {
                 self.leave(now, id);
                 Ok(Response::empty(200))
             }
-            _ => Err(method_not_allowed("PATCH, DELETE, OPTIONS").with("Accept-Patch", FRAGMENT)),
+            _ => Err(Response::method_not_allowed("PATCH, DELETE, OPTIONS").with("Accept-Patch", FRAGMENT)),
         }
     }
 
@@ -389,24 +353,12 @@ fn with_cors(response: Response, request: &Request, is_session: bool, preflight:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::http::{Parsed, parse};
+    use crate::net::http::message::{Parsed, parse};
 
     fn request(fields: &str) -> Request {
         let text = format!("POST /whip/a HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         let Parsed::Request(request, _) = parse(text.as_bytes()) else { panic!("{text}") };
         *request
-    }
-
-    #[test]
-    fn an_address_names_a_room_or_a_session_in_it() {
-        let room: RoomId = "standup".parse().expect("a room");
-        let of = |path: &str| target(path).map(|target| (target.side, target.room, target.session));
-        assert_eq!(of("/whip/standup"), Ok((Side::Publish, room.clone(), None)));
-        assert_eq!(of("/whep/standup/abc"), Ok((Side::View, room, Some("abc".into()))));
-        for path in ["/whip/", "/whip/with%20space", "/whip/a/b/c", "/whep/a/"] {
-            assert_eq!(of(path).expect_err(path).status, 404);
-        }
-        assert!(!is_ours("/whip") && !is_ours("/sdk/whip/"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What is served without TLS, and to whom: browsers give camera and microphone to secure pages alone, and passwords
 //! and rooms' names should not cross a network in the clear. Pure rules; `requests` asks before anything else.
 
-use super::http::{Request, Response};
-use super::network::Client;
+use super::client::Client;
+use super::message::{Request, Response};
 
 /// Paths that tools ask for over plain HTTP everywhere.
 const OPEN_PATHS: [&str; 2] = ["/health", "/metrics"];
@@ -69,7 +69,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::net::http::{Parsed, parse};
+    use crate::net::http::message::{Parsed, parse};
 
     const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -6,10 +6,10 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::ShellConfig;
 use super::frame_queue::{FrameQueue, Sent, Waiting};
 use super::pipe::Pipe;
 use crate::core::output::TrafficClass;
+use crate::net::shell_config::ShellConfig;
 use crate::wire::turn_frame::{self, TurnFrame};
 
 /// Longest message of a client, bytes: a datagram that fits any path, in a Send indication.
@@ -97,7 +97,7 @@ mod tests {
     fn over(bytes: &[u8]) -> io::Result<TurnTcp> {
         let mut pipe = Pipe::default();
         pipe.fill(&mut &bytes[..], &mut [0; 64], usize::MAX)?;
-        Ok(TurnTcp::new(pipe, super::super::clock::now()))
+        Ok(TurnTcp::new(pipe, crate::net::clock::now()))
     }
 
     #[test]

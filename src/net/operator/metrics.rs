@@ -10,16 +10,18 @@ use prometheus_client::registry::Unit;
 use tracing::warn;
 
 use super::admin;
-use super::event_loop::EventLoop;
-use super::http::{Request, Response};
-use super::metrics_page::{OPEN_METRICS, PROMETHEUS_TEXT, Page, Sample, Value, prometheus_text};
-use super::process::Process;
-use super::relaying::path_name;
-use super::turn::Turn;
+use super::metrics_page::{
+    OPEN_METRICS, PROMETHEUS_TEXT, Page, Value, counted, gauged, labelled, prometheus_text,
+};
 use crate::core::command::Kind;
 use crate::core::input::Transport;
 use crate::core::stats::{Snapshot, StreamCounters};
 use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
+use crate::net::egress::path_name;
+use crate::net::event_loop::EventLoop;
+use crate::net::http::message::{Request, Response};
+use crate::net::process::Process;
+use crate::net::turn::Turn;
 use crate::signal::whip::Side;
 
 /// A counter of streams: name, unit, help, and which of their counters it is.
@@ -41,18 +43,6 @@ const STREAM_FAMILIES: [StreamFamily; 7] = [
     ),
     ("strait_keyframe_requests", None, "Key frames asked for", |counters| counters.keyframe_requests),
 ];
-
-fn labelled<const N: usize>(labels: [(&'static str, &str); N], value: Value) -> Sample {
-    (labels.map(|(name, value)| (name, value.to_owned())).to_vec(), value)
-}
-
-pub(super) fn counted<const N: usize>(name: &'static str, counts: [(&str, u64); N]) -> Vec<Sample> {
-    counts.map(|(label, count)| labelled([(name, label)], Value::Counter(count))).to_vec()
-}
-
-fn gauged<'a>(name: &'static str, counts: impl IntoIterator<Item = (&'a str, usize)>) -> Vec<Sample> {
-    counts.into_iter().map(|(label, count)| labelled([(name, label)], Value::Gauge(count as f64))).collect()
-}
 
 /// Ways of media, as `strait_media_paths` names them.
 const PATHS: [(Option<&str>, &str); 6] = [
@@ -186,7 +176,7 @@ fn add_process(page: &mut Page, process: Process) {
 
 impl EventLoop {
     /// `GET /metrics`, for those who may.
-    pub(super) fn metrics(&mut self, now: Instant, request: &Request, peer: IpAddr) -> Response {
+    pub(in crate::net) fn metrics(&mut self, now: Instant, request: &Request, peer: IpAddr) -> Response {
         if !self.config.metrics_public
             && let Err(refused) = admin::authorize(request, peer, self.config.admin_token.as_deref())
         {

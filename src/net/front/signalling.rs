@@ -6,20 +6,20 @@ use std::time::Instant;
 
 use tracing::{debug, warn};
 
-use super::entropy;
-use super::event_loop::EventLoop;
-use super::relaying::Came;
-use super::ws::{Close, Incoming};
 use crate::core::Input;
 use crate::core::command::{Command, Join, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::Admission;
+use crate::net::entropy;
+use crate::net::event_loop::EventLoop;
+use crate::net::relaying::Came;
+use crate::net::tcp::web_socket::{Close, Incoming};
 use crate::signal::native::{self, ClientMessage, ServerFacts, refusals};
 
 impl EventLoop {
     /// Something of a WebSocket.
-    pub(super) fn on_socket(&mut self, now: Instant, place: usize, incoming: Incoming) {
+    pub(in crate::net) fn on_socket(&mut self, now: Instant, place: usize, incoming: Incoming) {
         match incoming {
             Incoming::Text(text) => self.on_text(now, place, text.as_str()),
             Incoming::Binary => self.refuse(now, place, None, &refusals::binary_message()),
@@ -148,7 +148,7 @@ impl EventLoop {
     }
 
     /// An event of the core's, to its connection. Connections that are gone are no error: the core hears of it.
-    pub(super) fn deliver(&mut self, now: Instant, id: ConnectionId, event: &Event) {
+    pub(in crate::net) fn deliver(&mut self, now: Instant, id: ConnectionId, event: &Event) {
         if self.whip.owns(id) {
             self.whip.on_event(id, event);
             return;

@@ -5,19 +5,20 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
-use super::admin::{self, AdminRequest};
-use super::event_loop::EventLoop;
-use super::http::{Request, Response};
-use super::network::Client;
-use super::relaying::path_name;
 use super::router::{self, Route};
-use super::{origin, plain_http, ws};
 use crate::core::Input;
 use crate::core::input::AdminCommand;
+use crate::net::egress::path_name;
+use crate::net::event_loop::EventLoop;
+use crate::net::http::client::Client;
+use crate::net::http::message::{Request, Response};
+use crate::net::http::{origin, plain_http};
+use crate::net::operator::admin::{self, AdminRequest};
+use crate::net::tcp::web_socket as ws;
 
 impl EventLoop {
     /// Answers a request of the connection at a place.
-    pub(super) fn answer(&mut self, now: Instant, place: usize, request: &Request) {
+    pub(in crate::net) fn answer(&mut self, now: Instant, place: usize, request: &Request) {
         let Some(connection) = self.connections.at(place) else { return };
         let (id, peer) = (connection.id.0, connection.peer);
         let client = Client::of(request, peer.ip(), connection.is_tls(), &self.config.trusted_proxies);
