@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::styling::{Style, Styles};
 use clap::{Parser, Subcommand};
 
 use super::explain::ExplainArgs;
@@ -31,11 +30,9 @@ Examples:
 Every key of the file is also a variable, STRAIT_<SECTION>_<KEY>, such as STRAIT_ROOMS_MAX_ROOMS.
 A flag goes before a variable, a variable before the file. docs/configuration.md lists them all.";
 
-const STYLES: Styles = Styles::styled().header(Style::new().bold()).usage(Style::new().bold());
-
 /// A WebRTC server for calls: one program, one port.
 #[derive(Debug, Parser)]
-#[command(name = "strait", version, after_help = EXAMPLES, styles = STYLES)]
+#[command(name = "strait", version, after_help = EXAMPLES)]
 #[command(disable_help_subcommand = true)]
 pub(super) struct Args {
     /// What to do; without one, serve.
@@ -68,6 +65,8 @@ pub(super) enum Command {
     },
     /// Play simulated rooms, and look for what goes wrong (docs/determinism.md)
     Sim(Box<SimArgs>),
+    /// Print the licences of all that is in this program
+    Licences,
 }
 
 /// What all subcommands take.

@@ -46,6 +46,9 @@ pub fn run(
     }
 }
 
+/// What a copy of this program has to be accompanied by; `tests/dependencies` writes it.
+const LICENCES: &str = include_str!("../../docs/NOTICE");
+
 fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), Failure> {
     if let Some(Command::Load(load)) = &args.command {
         return load::load(load);
@@ -64,6 +67,11 @@ fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
     }
     if let Some(Command::Sim(sim)) = &args.command {
         return sim::run(sim);
+    }
+    if let Some(Command::Licences) = &args.command {
+        // Nobody to tell when the reader of a pipe has gone.
+        let _ = io::stdout().write_all(LICENCES.as_bytes());
+        return Ok(());
     }
     let variables: Vec<_> = variables.into_iter().collect();
     let own_directory = data_directory(&variables);

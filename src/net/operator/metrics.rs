@@ -6,13 +6,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use prometheus_client::registry::Unit;
-use tracing::warn;
-
 use super::admin;
-use super::metrics_page::{
-    OPEN_METRICS, PROMETHEUS_TEXT, Page, Value, counted, gauged, labelled, prometheus_text,
-};
+use super::metrics_page::{Format, Page, Sample, Unit, Value, counted, gauged, labelled};
 use crate::core::command::Kind;
 use crate::core::input::Transport;
 use crate::core::stats::{Snapshot, StreamCounters};
@@ -182,22 +177,14 @@ impl EventLoop {
         {
             return refused;
         }
-        let text = match self.metrics_page(now).open_metrics() {
-            Ok(text) => text,
-            Err(error) => {
-                warn!(%error, "the metrics cannot be written");
-                return Response::problem(500, "the metrics cannot be written", "look into the server's log");
-            }
-        };
         // As other exporters do: the newer format for those who name it.
         let newer =
             request.field("accept").is_some_and(|accept| accept.contains("application/openmetrics-text"));
-        let response = if newer {
-            Response::new(200, OPEN_METRICS, text.into_bytes())
-        } else {
-            Response::new(200, PROMETHEUS_TEXT, prometheus_text(&text).into_bytes())
-        };
-        response.with("Cache-Control", "no-store").with("Vary", "Accept")
+        let format = if newer { Format::OpenMetrics } else { Format::PrometheusText };
+        let text = self.metrics_page(now).text(format);
+        Response::new(200, format.media_type(), text.into_bytes())
+            .with("Cache-Control", "no-store")
+            .with("Vary", "Accept")
     }
 
     fn metrics_page(&mut self, now: Instant) -> Page {

@@ -13,7 +13,7 @@ use super::files::{TraceFiles, TraceFilesConfig};
 use crate::core::ids::RoomId;
 use crate::core::record::RecordingId;
 use crate::core::recordings::{RecordingOutput, RoomPattern};
-use crate::net::operator::metrics_page::{Page, Value, counted};
+use crate::net::operator::metrics_page::{Page, Unit, Value, counted};
 use crate::trace::{EndOfTrace, Recipient};
 
 /// How long the end of the server waits for the disk.
@@ -150,7 +150,7 @@ impl TraceKeeper {
         let ended = [("complete", self.ended_whole), ("early", self.ended_early)];
         page.add("strait_recordings_ended", None, "Traces that ended", counted("how", ended));
         let written = self.files.as_ref().map_or(0, TraceFiles::written) as u64;
-        let unit = Some(prometheus_client::registry::Unit::Bytes);
+        let unit = Some(Unit::Bytes);
         page.one("strait_recording_written", unit, "Written to traces", Value::Counter(written));
     }
 }
