@@ -234,7 +234,8 @@ impl Response {
     }
 
     /// 405, naming what is allowed.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
+    pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
+        let allow = allow.into();
         Self::text(405, &format!("this address answers {allow} only")).with("Allow", allow)
     }
 
