@@ -162,3 +162,39 @@ fn who_may_not_ask_is_told_as_the_reference_says() {
         }
     }
 }
+
+#[test]
+fn every_error_of_http_is_json_that_says_what_to_do() {
+    let reference = reference();
+    let server = Server::start(config());
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(20_000));
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    for (request, status) in [
+        ("nonsense\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
+        (&format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}Sec-WebSocket-Version: 13\r\n\r\n"), 400),
+        ("GET /nothing.html HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        ("GET /admin/v1/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        ("POST /whip/a/b/c HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        ("POST /ws HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        ("PATCH /admin/v1/rooms HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n", 413),
+        ("GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n", 426),
+        (&format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}Sec-WebSocket-Version: 8\r\n\r\n"), 426),
+        (&long, 431),
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+    ] {
+        let answer = server.request(request);
+        let shown: String = request.chars().take(60).collect();
+        assert_eq!(answer.status, status, "{shown:?}: {}", answer.text());
+        let mut found = Vec::new();
+        let problem = &reference["components"]["schemas"]["Problem"];
+        let value =
+            serde_json::from_str(&answer.text()).unwrap_or_else(|_| panic!("{shown:?}: {}", answer.text()));
+        faults(&reference, problem, &value, "the answer", &mut found);
+        assert!(found.is_empty(), "{shown:?}: {found:?}");
+    }
+}

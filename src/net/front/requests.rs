@@ -60,8 +60,7 @@ impl EventLoop {
     /// What a request leads to, unless its client may not ask for it in this way.
     fn route(&mut self, place: usize, request: &Request, client: &Client) -> Route {
         if client.is_forwarded && !self.connections.count_for(place, client.ip, &self.config) {
-            let text = "too many connections; close some, or ask the operator to raise signalling.max_connections_per_address";
-            return Route::Answer(Response::text(503, text));
+            return Route::Answer(Response::too_many_connections());
         }
         plain_http::answer(request, client, self.config.allow_plain_http)
             .map_or_else(|| router::route(request), Route::Answer)

@@ -81,7 +81,7 @@ pub fn route(request: &Request) -> Route {
 /// 404.
 pub fn not_found(path: &str) -> Response {
     let shown: String = path.chars().take(200).collect();
-    Response::text(404, &format!("there is nothing at {shown}; the page is at /, its socket at /ws"))
+    Response::problem(404, &format!("there is nothing at {shown}"), "the page is at /, its socket at /ws")
 }
 
 /// Whether an address is one of WHIP or WHEP.
