@@ -23,7 +23,7 @@ pub use setting::{LogFilter, LogFormat, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
 
-use crate::core::recordings::RoomPattern;
+use crate::core::room_pattern::RoomPattern;
 use crate::net::{Authority, Network};
 use crate::trace::Recipient;
 

@@ -13,10 +13,11 @@ use strait::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, S
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, SlotCounts};
 use strait::core::ids::{ConnectionId, DtlsSession, Mid, RequestId, Ssrc};
-use strait::core::input::{Admission, DtlsEvent, LocalCandidate, Path, SrtpProfile, Transport};
+use strait::core::input::{Admission, DtlsEvent, SrtpProfile};
 use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, contexts};
 use strait::core::output::Transmit;
+use strait::core::path::{LocalCandidate, Path, Transport};
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::load::sdp::{Answer, OPUS, Offer, Published, VP8, fingerprint};
 use strait::wire::rtp::{RtpFields, write_header};

@@ -1,7 +1,7 @@
 //! What reads bytes that anybody can send: openings of TCP connections, framing, STUN, RTP and payload descriptors.
 
 use strait::core::forward::descriptor::{Descriptor, FrameCounters, describe};
-use strait::core::forward::extensions::{KeptExtensions, PassedExtensions};
+use strait::core::media::extensions::{KeptExtensions, PassedExtensions};
 use strait::core::negotiated::{Codec, ExtensionIds};
 use strait::trace::words;
 use strait::wire::classify::{Kind, classify};

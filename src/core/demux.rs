@@ -3,13 +3,9 @@
 
 use std::net::SocketAddr;
 
-use super::input::{Path, Transport};
-use super::media::fixed_hash::FixedMap;
-use super::room::ParticipantKey;
-
-/// A room's place among the `Sfu`'s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RoomKey(pub usize);
+use super::fixed_hash::FixedMap;
+use super::ids::ParticipantKey;
+use super::path::{Path, Transport};
 
 /// Whose a datagram is.
 pub type Owner = (RoomKey, ParticipantKey);

@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::datagrams::Datagrams;
 use super::event::{Event, Refusal};
-use super::ids::RequestId;
-use super::input::Path;
-use super::output::{DtlsRequest, MediaSink, TrafficClass};
-use super::room::ParticipantKey;
+use super::ids::{ParticipantKey, RequestId};
+use super::output::{DtlsRequest, MediaSink};
+use super::path::{Path, TrafficClass};
 use crate::wire::stun;
 
 /// Something that a room wants of the `Sfu` or, through it, of the shell.

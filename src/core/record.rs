@@ -13,11 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, SlotCounts};
-use super::ids::{ParticipantId, RequestId, RoomId};
-use super::input::{Admission, DtlsEvent, Path, Withheld};
+use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId};
+use super::input::{Admission, DtlsEvent, Withheld};
 use super::outbox::RoomOutput;
-use super::output::TrafficClass;
-use super::room::ParticipantKey;
+use super::path::{Path, TrafficClass};
 use super::settings::Settings;
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
@@ -27,10 +26,6 @@ pub const RECORDS_VERSION: u16 = 2;
 pub const MEDIA_HEAD_BYTES: usize = 12;
 /// Bytes of a sent STUN, DTLS or RTCP datagram that are kept.
 pub const CONTROL_HEAD_BYTES: usize = 48;
-
-/// A recording of one room. Never used twice by a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordingId(pub u64);
 
 /// Everything that a fresh room must be made with to do the same again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,10 +8,9 @@ use std::time::Instant;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::input::Path;
-use super::media::fixed_hash::FixedMap;
+use super::fixed_hash::FixedMap;
 use super::outbox::{Outbox, RoomOutput};
-use super::output::TrafficClass;
+use super::path::{Path, TrafficClass};
 use super::record::{
     Bytes, CONTROL_HEAD_BYTES, MEDIA_HEAD_BYTES, PathIndex, Record, RecordedInput, SentDatagram, sent_hash,
 };

@@ -7,8 +7,8 @@ use super::tcp::connections::Connections;
 use super::tcp::frame_queue::Sent;
 use super::turn::{Carrier, Dropped, Link, Turn};
 use super::udp::Udp;
-use crate::core::input::{Path, Transport};
-use crate::core::output::{MediaSink, SINK_BUFFER_BYTES, TrafficClass, Transmit};
+use crate::core::output::{MediaSink, SINK_BUFFER_BYTES, Transmit};
+use crate::core::path::{Path, TrafficClass, Transport};
 
 /// Everything that datagrams leave by.
 pub struct Egress<'a> {

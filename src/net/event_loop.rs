@@ -31,7 +31,8 @@ use super::traces::keeper::TraceKeeper;
 use super::turn::{Turn, Verdict};
 use super::udp::{Udp, UdpOptions};
 use super::{clock, token};
-use crate::core::input::{AdminCommand, Transport};
+use crate::core::input::AdminCommand;
+use crate::core::path::Transport;
 use crate::core::{Input, Output, Settings, Sfu};
 
 /// Readiness events taken from the kernel at a time.

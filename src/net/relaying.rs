@@ -11,7 +11,7 @@ use super::tcp::frame_queue::Sent;
 use super::turn::{Carrier, Dropped, ReachedBy};
 use crate::core::Input;
 use crate::core::ids::ParticipantId;
-use crate::core::output::TrafficClass;
+use crate::core::path::TrafficClass;
 use crate::signal::native::IceServer;
 
 impl EventLoop {

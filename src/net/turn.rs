@@ -42,7 +42,7 @@ use super::address::Candidates;
 use super::deadlines::Deadlines;
 use super::relayed_network::RelayedNetwork;
 use crate::core::ids::ConnectionId;
-use crate::core::input::{Path, Transport};
+use crate::core::path::{Path, Transport};
 use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
 use client::{Allocation, Client};
 use credentials::Credentials;

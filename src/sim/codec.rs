@@ -270,7 +270,7 @@ pub fn read_counters(codec: CodecName, payload: &[u8]) -> Result<Counters, crate
 mod tests {
     use super::*;
     use crate::core::forward::descriptor::describe;
-    use crate::core::forward::extensions::PassedExtensions;
+    use crate::core::media::extensions::PassedExtensions;
     use crate::core::negotiated::Codec;
 
     #[test]

@@ -23,9 +23,9 @@ use super::network::{Link, Micros};
 use super::oracle::{CONSENT, Oracle};
 use super::plan::{Endpoints, Plan, SECOND, seconds};
 use crate::core::datagrams::Datagrams;
-use crate::core::ids::RoomId;
+use crate::core::ids::{RecordingId, RoomId};
 use crate::core::input::AdminCommand;
-use crate::core::record::{RecordingId, RoomHeader};
+use crate::core::record::RoomHeader;
 use crate::core::recordings::RecordingOutput;
 use crate::core::{Input, Settings, Sfu};
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::command::Source;
 use crate::core::event::{ClosingReason, LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
-use crate::core::input::{Path, Transport};
+use crate::core::path::{Path, Transport};
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
 pub const FACTS_VERSION: u16 = 1;

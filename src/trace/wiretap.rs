@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::replay::{Observer, Step};
 use crate::core::event::Event;
-use crate::core::ids::ParticipantId;
-use crate::core::input::{DtlsEvent, Path};
+use crate::core::ids::{ParticipantId, ParticipantKey};
+use crate::core::input::DtlsEvent;
 use crate::core::media::srtp::{self, SrtpReceiver};
 use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
+use crate::core::path::Path;
 use crate::core::record::RecordedInput;
-use crate::core::room::{ParticipantKey, Room};
+use crate::core::room::Room;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::rtp::RtpHeader;
 

@@ -12,14 +12,14 @@ use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::command::Command;
 use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
 use crate::core::forward::descriptor::describe;
-use crate::core::forward::extensions::PassedExtensions;
-use crate::core::ids::{ParticipantId, Ssrc, TrackId};
+use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId};
 use crate::core::input::{DtlsEvent, Withheld};
+use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::negotiated::Codec;
 use crate::core::outbox::RoomOutput;
 use crate::core::record::RecordedInput;
-use crate::core::room::{ParticipantKey, PayloadForm, Room};
+use crate::core::room::{PayloadForm, Room};
 use crate::wire::red;
 use crate::wire::rtp::RtpHeader;
 

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::core::event::Event;
-use crate::core::input::{DtlsEvent, Path, Transport, Withheld};
+use crate::core::input::{DtlsEvent, Withheld};
 use crate::core::outbox::RoomOutput;
-use crate::core::output::{DtlsRequest, TrafficClass};
+use crate::core::output::DtlsRequest;
+use crate::core::path::{Path, TrafficClass, Transport};
 use crate::core::record::RecordedInput;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::rtp::RtpHeader;

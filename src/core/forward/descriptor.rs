@@ -1,7 +1,7 @@
 //! What a payload says of itself, codec by codec: does a key frame start here, and which counters must stay
 //! continuous when a slot's source changes.
 
-use super::extensions::{KeptExtensions, PassedExtensions};
+use crate::core::media::extensions::{KeptExtensions, PassedExtensions};
 use crate::core::negotiated::Codec;
 use crate::wire::picture_id::PictureId;
 use crate::wire::vp8::Vp8Descriptor;

@@ -7,17 +7,12 @@ use super::keyframes::KeyframeRequests;
 use super::munger::{Incoming, Stretch};
 use crate::core::command::{Kind, Source};
 use crate::core::event::TrackInfo;
-use crate::core::ids::{Mid, ParticipantId, Ssrc, TrackId};
+use crate::core::ids::{Mid, ParticipantId, ParticipantKey, Ssrc, TrackId};
 use crate::core::media::cache::{CachedPacket, PacketCache, PacketMeta};
-use crate::core::media::half::Arrival;
+use crate::core::media::ingress::Arrival;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
-use crate::core::room::ParticipantKey;
 use crate::core::stats::StreamCounters;
-
-/// A publication's place in its room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PublicationKey(pub usize);
 
 /// How far behind the newest a packet may be and still be forwarded.
 const LATE: u64 = 512;
@@ -409,8 +404,8 @@ pub fn incoming(meta: &PacketMeta<Kept>) -> Incoming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::forward::extensions::PassedExtensions;
     use crate::core::ids::PayloadType;
+    use crate::core::media::extensions::PassedExtensions;
 
     const VP8: Codec = Codec::Vp8;
     const AV1: Codec = Codec::Av1 { profile: 0 };

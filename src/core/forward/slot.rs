@@ -3,12 +3,12 @@
 
 use std::time::Instant;
 
-use super::extensions::KeptExtensions;
 use super::munger::{Munger, Rewrite, Stretch};
-use super::publication::{Kept, PublicationKey, incoming};
+use super::publication::{Kept, incoming};
 use crate::core::command::Kind;
-use crate::core::ids::{Mid, Ssrc, TrackId};
+use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, VIDEO_ENTRIES};
+use crate::core::media::extensions::KeptExtensions;
 use crate::core::media::srtp::SrtpSender;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};

@@ -4,13 +4,12 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
-use super::{ParticipantKey, Room, Timer};
+use super::{Room, Timer};
 use crate::core::command::{Join, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
-use crate::core::forward::publication::PublicationKey;
-use crate::core::ids::{ParticipantId, RequestId, TrackId};
+use crate::core::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, TrackId};
 use crate::core::input::Admission;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};

@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use tracing::debug;
 
+use super::Room;
 use super::reports::VIDEO_INTERVAL;
-use super::{ParticipantKey, Room};
 use crate::core::command::{Kind, PublicationRequest};
 use crate::core::event::{Event, Refusal, RefusalCode};
-use crate::core::forward::publication::{Publication, PublicationKey};
+use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
-use crate::core::ids::{Mid, RequestId, TrackId};
-use crate::core::media::half::PublishedSection;
+use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId};
+use crate::core::media::ingress::PublishedSection;
 use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection, Payload};
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::participant::{Participant, SubscriptionState};
@@ -185,7 +185,7 @@ impl Room {
         owner.publications.retain(|other| *other != key);
         owner.published.remove(&publication.mid);
         if let Some(media) = &mut owner.media {
-            media.forget(key);
+            media.ingress.forget(key);
         }
         let removed = Event::TrackRemoved(publication.track, publication.owner_id);
         self.tell_others(publication.owner, &removed, outbox);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::core::command::{Kind, Source};
 use crate::core::ids::{ParticipantId, RoomId};
-use crate::core::input::Path;
+use crate::core::path::Path;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;

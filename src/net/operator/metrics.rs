@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::admin;
 use super::metrics_page::{Format, Page, Sample, Unit, Value, counted, gauged, labelled};
 use crate::core::command::Kind;
-use crate::core::input::Transport;
+use crate::core::path::Transport;
 use crate::core::stats::{Snapshot, StreamCounters};
 use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
 use crate::net::egress::path_name;

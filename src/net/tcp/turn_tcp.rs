@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::frame_queue::{FrameQueue, Sent, Waiting};
 use super::pipe::Pipe;
-use crate::core::output::TrafficClass;
+use crate::core::path::TrafficClass;
 use crate::net::shell_config::ShellConfig;
 use crate::wire::turn_frame::{self, TurnFrame};
 

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::files::{TraceFiles, TraceFilesConfig};
+use crate::core::ids::RecordingId;
 use crate::core::ids::RoomId;
-use crate::core::record::RecordingId;
-use crate::core::recordings::{RecordingOutput, RoomPattern};
+use crate::core::recordings::RecordingOutput;
+use crate::core::room_pattern::RoomPattern;
 use crate::net::operator::metrics_page::{Page, Unit, Value, counted};
 use crate::trace::{EndOfTrace, Recipient};
 

@@ -10,7 +10,7 @@ use super::files::TraceFiles;
 use crate::core::Input;
 use crate::core::ids::RoomId;
 use crate::core::input::AdminCommand;
-use crate::core::recordings::RoomPattern;
+use crate::core::room_pattern::RoomPattern;
 use crate::net::event_loop::EventLoop;
 use crate::net::http::message::Response;
 

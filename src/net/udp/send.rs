@@ -13,7 +13,7 @@ use quinn_udp::UdpSocketState;
 use tracing::info;
 
 use super::batch::Run;
-use crate::core::output::TrafficClass;
+use crate::core::path::TrafficClass;
 use crate::net::address::for_socket;
 
 /// "I/O error": what some network cards answer to GSO.
