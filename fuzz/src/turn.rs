@@ -20,7 +20,7 @@ use super::tape::Tape;
 
 /// How long a client may be there without an allocation.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Most messages.
+/// Most messages that one input becomes.
 const STEPS_MAX: usize = 64;
 
 struct World {

@@ -55,7 +55,7 @@ const COMPLAINTS: [&str; 8] = [
     "a stranger's connection",
 ];
 
-/// Somebody.
+/// Somebody with a connection and an endpoint.
 pub struct Person {
     pub plan: PersonPlan,
     pub endpoint: Option<Endpoint>,
@@ -69,7 +69,7 @@ pub struct Person {
     pub loss: (u8, u8),
 }
 
-/// The world.
+/// The core with everybody who uses it.
 pub struct World {
     seed: u64,
     base: Instant,
@@ -338,7 +338,7 @@ impl World {
         self.connections_made
     }
 
-    /// Somebody's connection breaks.
+    /// Breaks somebody's connection, as a network does.
     pub fn disconnect(&mut self, who: usize) {
         let Some(connection) = self.people[who].connection else { return };
         self.hang_up(connection);
@@ -411,7 +411,7 @@ impl World {
         }
     }
 
-    /// Calls the core.
+    /// Calls the core when it wants to be called.
     pub fn call(&mut self) {
         self.feed(Input::Timeout);
         self.drain();

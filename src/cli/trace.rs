@@ -46,7 +46,7 @@ pub(super) struct StripArgs {
     identity: Option<PathBuf>,
 }
 
-/// Does it.
+/// Does what was asked for with a trace.
 pub(super) fn run(command: &TraceCommand) -> Result<(), Failure> {
     match command {
         TraceCommand::Strip(args) => run_strip(args),

@@ -14,6 +14,7 @@ use crate::core::ids::{Mid, PublicationKey, Ssrc};
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::negotiated::{CodecParams, Negotiated, Payload};
 use crate::core::stats::StreamCounters;
+use crate::core::timers::earliest;
 use crate::limits::INGRESS_STREAMS_PER_PARTICIPANT_MAX;
 use crate::wire::rtp::RtpHeader;
 
@@ -315,6 +316,11 @@ impl IngressHalf {
             Stream::Media(_) => None,
             Stream::Retransmission { of } => Some(*of),
         }
+    }
+
+    /// Whether packets of that SSRC have come, of media or of retransmissions.
+    pub fn has_stream(&self, ssrc: Ssrc) -> bool {
+        self.streams.contains_key(&ssrc)
     }
 
     /// One media stream.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::super::model::{Blame, Explanation, Person, Published, Second, Span, Time, Watched};
+use super::super::model::{Blame, Explanation, Person, Published, Second, Watched};
 use super::super::text::clock;
+use super::super::time::{Span, Time};
 use super::super::words;
 use super::escaped;
 use crate::core::command::{Kind, Source};
