@@ -17,7 +17,10 @@ use crate::trace::strip::{StripError, strip};
 pub(super) enum TraceCommand {
     /// Write what of a trace can be shared: headers and decisions, no media, no keys
     Strip(StripArgs),
-    /// Make a key pair: the public half encrypts traces (--record-to), the private half opens them (--identity)
+    /// Make a key pair: the public half encrypts traces, the private half opens them
+    ///
+    /// Writes the private half into a new file, for --identity, and prints the public half, for --record-to of the
+    /// server. Do it on another machine than the server, and keep the file: without it nobody can open the traces.
     Keygen(KeygenArgs),
 }
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::admin;
-use super::metrics_page::{Format, Page, Sample, Unit, Value, counted, gauged, labelled};
+use super::metrics_page::{Format, Page, Unit, Value, counted, gauged, labelled};
 use crate::core::command::Kind;
 use crate::core::path::Transport;
 use crate::core::stats::{Snapshot, StreamCounters};
