@@ -1,8 +1,9 @@
-//! The impure shell: sockets, clock, entropy. It moves bytes and time, and decides nothing about media or rooms.
+//! The shell: sockets, clock and entropy. It moves bytes and time, and decides nothing about media or rooms.
 //!
-//! One thread, one `mio::Poll`, one UDP socket and one TCP listener on the same port number. [`serve`] runs it; what
-//! happens in a turn is in `event_loop`. Whatever came from the network can at worst cost the peer its connection:
-//! nothing in here unwraps, and every buffer, queue and table has a cap in [`ShellConfig`] or beside it.
+//! One thread, one `mio::Poll`, one UDP socket and one TCP listener on the same port number. [`serve`] runs it;
+//! `event_loop` says what happens in a pass, `front` holds what belongs to clients, `shard` what belongs to the core.
+//! Whatever comes from the network can at worst cost the peer its connection: nothing in here unwraps, and every
+//! buffer, queue and table has a cap in [`ShellConfig`] or beside it.
 
 #![allow(
     clippy::disallowed_types,
@@ -12,9 +13,9 @@
 
 mod address;
 mod bind;
+mod client_origin;
 mod clock;
 mod deadlines;
-mod draining;
 pub(crate) mod dtls;
 mod egress;
 mod entropy;
@@ -23,12 +24,13 @@ mod front;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod load_shedding;
 mod network;
+mod opening;
 mod operator;
-mod overload;
 mod process;
 mod relayed_network;
-mod relaying;
+mod shard;
 mod shell_config;
 mod shell_counters;
 mod shutdown;
@@ -39,6 +41,7 @@ mod token;
 mod traces;
 mod turn;
 pub mod udp;
+mod whip_sessions;
 
 use std::io;
 
@@ -61,6 +64,6 @@ pub fn serve(
     on_ready: impl FnOnce(&BoundAddresses),
 ) -> io::Result<ExitReason> {
     let mut event_loop = event_loop::EventLoop::new(config, settings, set_log_level)?;
-    on_ready(&event_loop.bound_addresses()?);
+    on_ready(&event_loop.bound_addresses());
     event_loop.run()
 }

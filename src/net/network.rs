@@ -1,10 +1,10 @@
-//! A network by its address and prefix length.
+//! Networks by their address and prefix length, as configuration names reverse proxies.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// One address, or all that share its first bits (CIDR), such as `10.0.0.0/8`.
+/// One address, or all addresses that share its first bits (CIDR), such as `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -12,7 +12,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether an address is in it.
+    /// Returns whether an address is in the network.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let mask = |bits: u8| u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
         match (self.address, ip.to_canonical()) {

@@ -6,36 +6,36 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The network that the addresses are of: 24 bits.
+/// A network of relayed addresses, by its first 24 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayedNetwork([u8; 3]);
 
 impl RelayedNetwork {
-    /// TEST-NET-1.
+    /// TEST-NET-1, which is taken if nothing speaks against it.
     pub const FIRST: Self = Self([192, 0, 2]);
 
-    /// What there is to choose from: TEST-NET-1 to 3.
+    /// The networks to choose from: TEST-NET-1 to 3.
     const ALL: [Self; 3] = [Self::FIRST, Self([198, 51, 100]), Self([203, 0, 113])];
 
-    /// The first that none of these addresses is in; the first of all if each has one.
+    /// Returns the first network that holds none of these addresses, or TEST-NET-1 if each holds one.
     pub fn without(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let addresses: Vec<IpAddr> = addresses.into_iter().map(|ip| ip.to_canonical()).collect();
         let is_free = |network: &&Self| !addresses.iter().any(|ip| network.contains(*ip));
         Self::ALL.iter().find(is_free).copied().unwrap_or(Self::FIRST)
     }
 
-    /// Whether an address, in its canonical form, can only be one of ours.
+    /// Returns whether an address, in its canonical form, can only be a relayed one.
     pub fn contains(self, ip: IpAddr) -> bool {
         matches!(ip, IpAddr::V4(v4) if v4.octets()[..3] == self.0)
     }
 
-    /// A peer that stands for the server where a browser refuses the real candidates, or has no use for them: browsers
-    /// relay to it, and it never leaves the process.
+    /// Returns the peer that stands for the server where a browser refuses the real candidates, or has no use for them.
+    /// Browsers relay to it, and what they relay never leaves the process.
     pub fn fictitious_peer(self) -> SocketAddr {
         self.address(254, 9999)
     }
 
-    /// One of its addresses.
+    /// Returns one of the network's addresses.
     pub fn address(self, host: u8, port: u16) -> SocketAddr {
         let [a, b, c] = self.0;
         SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, c, host)), port)

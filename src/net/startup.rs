@@ -5,29 +5,29 @@ use std::time::{Duration, Instant};
 
 use super::shutdown::StopHandle;
 
-/// What the shell adds to the core's [`Settings`].
+/// What the shell adds to the core's [`Settings`](crate::core::Settings).
 #[derive(Debug, Clone)]
 pub struct CoreSeed {
-    /// The process's DTLS certificate, DER.
+    /// The process's DTLS certificate, in DER.
     pub certificate: Vec<u8>,
-    /// A point of the monotonic clock …
+    /// One moment on the monotonic clock.
     pub epoch: Instant,
-    /// … and what the wall clock showed then.
+    /// What the wall clock showed at `epoch`, since 1970.
     pub epoch_unix: Duration,
 }
 
-/// What is open, once it is.
+/// What the server has opened, and how people reach it.
 #[derive(Debug, Clone)]
 pub struct BoundAddresses {
-    /// What is listened on, UDP and TCP alike.
+    /// The address that UDP and TCP listen on.
     pub listen: SocketAddr,
-    /// Where clients that are not on this machine reach us.
+    /// The addresses at which clients on other machines reach us.
     pub reachable: Vec<SocketAddr>,
-    /// Whether the whole internet can.
+    /// Whether one of them is reachable from the whole internet.
     pub is_public: bool,
-    /// What shows that it is us.
+    /// The certificate by which clients know us.
     pub certificate: CertificateInfo,
-    /// Ends [`serve`] from another thread.
+    /// The handle that ends [`serve`](super::serve) from another thread.
     pub stop: StopHandle,
 }
 
@@ -36,9 +36,9 @@ pub struct BoundAddresses {
 pub struct CertificateInfo {
     /// Whether nobody but the server itself has signed it.
     pub is_self_signed: bool,
-    /// Its SHA-256, as browsers show it.
+    /// Its SHA-256 fingerprint, as browsers show it.
     pub fingerprint: String,
 }
 
-/// Changes what is logged, or says why not.
+/// Changes what is logged, or says why it cannot.
 pub type SetLogLevel = Box<dyn Fn(&str) -> Result<(), String>>;

@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::program::strait;
 use super::server::{Server, eventually, http};
 
 /// A folder for one test's traces, gone with it.
@@ -64,13 +65,9 @@ fn replay(trace: &Path, more: &[&str]) -> (Option<i32>, String) {
 }
 
 fn run(command: &str, trace: &Path, more: &[&str]) -> (Option<i32>, String) {
-    let output = strait(&[&[command, trace.to_str().expect("UTF-8")], more].concat());
+    let output = strait(&[command]).arg(trace).args(more).output().expect("the program runs");
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
-}
-
-fn strait(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_strait")).args(arguments).output().expect("the program runs")
 }
 
 /// The trace is the room, to the byte.
@@ -162,7 +159,7 @@ fn each_room_of_a_server_is_a_trace_that_replays_bit_for_bit() {
 /// A key pair: its file, and its public half.
 fn keygen(folder: &Folder, name: &str) -> (PathBuf, String) {
     let path = Path::new(folder.text()).join(name);
-    let made = strait(&["trace", "keygen", path.to_str().expect("UTF-8")]);
+    let made = strait(&["trace", "keygen"]).arg(&path).output().expect("the program runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     (path, String::from_utf8(made.stdout).expect("UTF-8").trim().to_owned())
 }
@@ -201,7 +198,7 @@ fn a_key_is_for_its_owner_alone_and_no_file_is_overwritten() {
     let text = fs::read_to_string(&own).expect("read");
     assert!(text.contains(&public) && text.contains("\nAGE-SECRET-KEY-1"), "the public half is beside it");
     assert_eq!(fs::metadata(&own).expect("a file").permissions().mode() & 0o777, 0o600);
-    let again = strait(&["trace", "keygen", own.to_str().expect("UTF-8")]);
+    let again = strait(&["trace", "keygen"]).arg(&own).output().expect("the program runs");
     let said = String::from_utf8_lossy(&again.stderr);
     assert!(again.status.code() == Some(2) && said.contains("exists"), "{said}");
     assert_eq!(fs::read_to_string(&own).expect("read"), text);

@@ -1,4 +1,4 @@
-//! Which answer a request's path and method lead to. A pure function: the event loop carries it out.
+//! Which answer a request's path and method lead to. Pure functions: the event loop carries out what they find.
 
 use crate::core::ids::RoomId;
 use crate::net::http::message::{Request, Response};
@@ -8,34 +8,34 @@ use crate::signal::whip::Side;
 /// Where a request goes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The signalling WebSocket.
+    /// To the signalling WebSocket.
     WebSocket,
-    /// Is the server alive?
+    /// To the server's health.
     Health,
-    /// Figures for Prometheus; who may is still to be asked.
+    /// To the figures for Prometheus, for those who may see them.
     Metrics,
-    /// Administration; who may is still to be asked.
+    /// To administration, for those who may administer.
     Admin(AdminRequest),
-    /// WHIP or WHEP; who may is still to be asked.
+    /// To WHIP or WHEP, for those who may use the room.
     Whip(WhipTarget),
-    /// A file of the browser client, if there is one.
+    /// To a file of the browser client, if there is one of that name.
     File,
-    /// An answer that needs nothing else.
+    /// To an answer that needs nothing else.
     Answer(Response),
 }
 
-/// What an address names.
+/// What an address of WHIP or WHEP names.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WhipTarget {
-    /// Publishing or viewing.
+    /// Whether it is for publishing or for viewing.
     pub side: Side,
-    /// The room.
+    /// The room that it is in.
     pub room: RoomId,
-    /// The session, if the address is that of one.
+    /// The session's name, if the address is that of a session.
     pub session: Option<String>,
 }
 
-/// The route of a path, as the metrics name it: one of a few, whatever is asked for.
+/// Returns the route of a path as the metrics name it: one of a few, whatever is asked for.
 pub fn label(path: &str) -> &'static str {
     match path {
         "/ws" => "/ws",
@@ -48,7 +48,7 @@ pub fn label(path: &str) -> &'static str {
     }
 }
 
-/// A path as the log may have it: who knows the whole path of a WHIP or WHEP session can end it.
+/// Returns a path as the log may have it. Whoever knows the whole path of a WHIP or WHEP session can end it.
 pub fn loggable(path: &str) -> &str {
     let is_session = path.starts_with("/whip/") || path.starts_with("/whep/");
     match path.rmatch_indices('/').next() {
@@ -57,7 +57,7 @@ pub fn loggable(path: &str) -> &str {
     }
 }
 
-/// Finds the route.
+/// Finds where a request goes.
 pub fn route(request: &Request) -> Route {
     let read_only = matches!(request.method.as_str(), "GET" | "HEAD");
     match request.path.as_str() {
@@ -78,18 +78,18 @@ pub fn route(request: &Request) -> Route {
     }
 }
 
-/// 404.
+/// Makes the answer for a path at which there is nothing.
 pub fn not_found(path: &str) -> Response {
     let shown: String = path.chars().take(200).collect();
     Response::problem(404, &format!("there is nothing at {shown}"), "the page is at /, its socket at /ws")
 }
 
-/// Whether an address is one of WHIP or WHEP.
+/// Returns whether an address is one of WHIP or WHEP.
 fn is_whip(path: &str) -> bool {
     ["/whip/", "/whep/"].iter().any(|prefix| path.starts_with(prefix))
 }
 
-/// What such an address names.
+/// Returns what an address of WHIP or WHEP names, or the answer to one that names nothing.
 fn whip_target(path: &str) -> Result<WhipTarget, Response> {
     let nowhere = || {
         Response::problem(

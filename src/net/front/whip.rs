@@ -1,7 +1,9 @@
 //! WHIP and WHEP over HTTP: `/whip/{room}`, `/whep/{room}` and the sessions below them. Methods, types, tokens,
-//! preconditions and CORS are decided here; what descriptions mean is the adapter's business (`signal::whip`).
+//! preconditions and CORS are decided here; what descriptions mean, and what a session asks of the core, is the business
+//! of its front end (`signal::whip`).
 //!
-//! A request is answered within its turn: the core is fed and drained until it has replied.
+//! A request that the core has to answer waits: its connection keeps it, and [`response`] makes the answer of what the
+//! session's front end says later.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -9,20 +11,20 @@ use std::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::router::WhipTarget;
-use super::whip_sessions::Session;
-use crate::core::command::{Command, Join, Kind, Lifeline};
-use crate::core::event::{Refusal, SlotCounts};
+use crate::core::Sfu;
+use crate::core::event::{ClosingReason, Refusal};
 use crate::core::ids::{ConnectionId, RoomId};
-use crate::core::input::Admission;
-use crate::core::{Input, sdp};
 use crate::limits::NAME_CHARS_MAX;
+use crate::net::client_origin::ClientOrigin;
 use crate::net::entropy;
-use crate::net::event_loop::EventLoop;
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
-use crate::net::relaying::Came;
+use crate::net::shell_config::ShellConfig;
 use crate::net::tcp::connections::host_of;
-use crate::signal::whip::{self, Choice, Fragment, Offer, Side, Viewer};
+use crate::net::whip_sessions::{Answered, WhipSessions};
+use crate::signal::Demand;
+use crate::signal::native::IceServer;
+use crate::signal::whip::{self, Choice, Problem, Side, WhipOffer, WhipReply, WhipSession};
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -36,6 +38,10 @@ fn problem(status: u16, error: &str, action: &str) -> Response {
     Response::problem(status, error, action)
 }
 
+fn problem_of(wrong: &Problem) -> Response {
+    problem(wrong.status, &wrong.message, wrong.action)
+}
+
 fn refused(refusal: &Refusal) -> Response {
     let status = whip::status(refusal);
     let response = problem(status, &refusal.message, &refusal.action);
@@ -46,12 +52,12 @@ fn no_such_session() -> Response {
     problem(404, "there is no such session, or not any longer", "POST a new offer")
 }
 
-/// The tokens of a room: its own, or those of all rooms that have none. `None`: it is open.
+/// Returns the tokens of a room: its own, or those of all rooms that have none. `None` if the room is open.
 fn tokens_of<'a>(tokens: &'a BTreeMap<String, Vec<String>>, room: &RoomId) -> Option<&'a [String]> {
     tokens.get(room.as_str()).or_else(|| tokens.get("*")).map(Vec::as_slice)
 }
 
-/// Whether a request carries one of the tokens (RFC 6750 §2.1).
+/// Checks that a request carries one of the tokens (RFC 6750 §2.1).
 fn authorize(request: &Request, tokens: Option<&[String]>) -> Result<(), Response> {
     let Some(tokens) = tokens else { return Ok(()) };
     let unauthorized = |error: &str, challenge: &'static str| {
@@ -74,13 +80,14 @@ fn authorize(request: &Request, tokens: Option<&[String]>) -> Result<(), Respons
     }
 }
 
-/// Whether the client takes what it will be sent.
+/// Returns whether the client takes what it will be sent.
 fn accepts(request: &Request, media_type: &str) -> bool {
     let Some(accept) = request.field("accept") else { return true };
     let mut ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
     ranges.any(|range| range == "*/*" || range == "application/*" || range.eq_ignore_ascii_case(media_type))
 }
 
+/// Returns the display name that a request asks for, or the protocol's.
 fn name_of(side: Side, request: &Request) -> Result<String, Response> {
     let Some(given) = request.parameters("name").next() else { return Ok(side.name().to_owned()) };
     let name = given.trim();
@@ -99,91 +106,110 @@ fn choice_of(request: &Request) -> Result<Choice, Response> {
     Ok(Choice { participant, tracks: tracks.collect::<Result<_, _>>()? })
 }
 
-/// How many sections receive.
-fn receiving(sdp: &str) -> SlotCounts {
-    let sections = sdp::Offer::read(sdp).map(|offer| offer.sections).unwrap_or_default();
-    let of_kind = |kind: Kind| {
-        let live = sections.iter().filter(|section| section.kind == kind && !section.stopped);
-        live.filter(|section| section.direction == sdp::Direction::RecvOnly).count()
-    };
-    SlotCounts { audio: of_kind(Kind::Audio), video: of_kind(Kind::Video) }
+/// What a request leads to.
+#[derive(Debug)]
+pub enum WhipOutcome {
+    /// This answer, at once.
+    Answer(Response),
+    /// The answer comes from this session, once the core has done what is demanded.
+    Wait(ConnectionId, Demand),
 }
 
-impl EventLoop {
-    /// Answers a request to an endpoint or a session.
-    pub(in crate::net) fn answer_whip(
+/// What WHIP and WHEP requests need of the server.
+pub struct WhipRequests<'a> {
+    /// The time of this pass of the loop.
+    pub now: Instant,
+    /// The operator's choices: tokens, origins and caps.
+    pub config: &'a ShellConfig,
+    /// All sessions of WHIP and WHEP.
+    pub sessions: &'a mut WhipSessions,
+    /// The core, to be looked at.
+    pub sfu: &'a Sfu,
+}
+
+impl WhipRequests<'_> {
+    /// Answers a request to an endpoint or a session. It came on this HTTP connection.
+    pub fn answer(
         &mut self,
-        now: Instant,
-        place: usize,
         target: &WhipTarget,
         request: &Request,
-    ) -> Response {
+        connection: ConnectionId,
+        came_from: &ClientOrigin,
+    ) -> WhipOutcome {
         let tokens = tokens_of(&self.config.whip_tokens, &target.room);
         // A page of a foreign origin may come where a token decides; where none does, as little as it may join.
-        let allowed = tokens.is_some() || origin::allowed(request, &self.config.allowed_origins);
-        if !allowed {
+        let is_allowed = tokens.is_some() || origin::allowed(request, &self.config.allowed_origins);
+        if !is_allowed {
             let origin = request.field("origin").unwrap_or_default();
             info!(origin, room = %target.room, "WHIP or WHEP of a foreign origin's page was refused");
-            return problem(
+            return WhipOutcome::Answer(problem(
                 403,
                 "pages of this origin may not connect",
                 "give the room a token in whip.tokens, or add the origin to signalling.allowed_origins",
-            );
+            ));
         }
-        let preflight = request.method == "OPTIONS";
-        let authorized = if preflight { Ok(()) } else { authorize(request, tokens) };
-        let response = authorized.and_then(|()| match &target.session {
-            None => self.answer_endpoint(now, place, target, request),
-            Some(session) => self.answer_session(now, target, session, request),
+        let is_preflight = request.method == "OPTIONS";
+        let authorized = if is_preflight { Ok(()) } else { authorize(request, tokens) };
+        let outcome = authorized.and_then(|()| match &target.session {
+            None => self.answer_endpoint(target, request, connection, came_from),
+            Some(session) => self.answer_session(target, session, request, connection),
         });
-        let response = response.unwrap_or_else(|response| response);
-        with_cors(response, request, target.session.is_some(), preflight)
+        match outcome {
+            Ok(WhipOutcome::Answer(response)) | Err(response) => {
+                WhipOutcome::Answer(with_cors(response, request, target.session.is_some(), is_preflight))
+            }
+            Ok(wait) => wait,
+        }
     }
 
     fn answer_endpoint(
         &mut self,
-        now: Instant,
-        place: usize,
         target: &WhipTarget,
         request: &Request,
-    ) -> Result<Response, Response> {
+        connection: ConnectionId,
+        came_from: &ClientOrigin,
+    ) -> Result<WhipOutcome, Response> {
         match request.method.as_str() {
-            "OPTIONS" => Ok(Response::empty(200).with("Accept-Post", SDP).with("Allow", "POST, OPTIONS")),
-            "POST" => self.open_session(now, place, target, request),
+            "OPTIONS" => {
+                let response = Response::empty(200).with("Accept-Post", SDP).with("Allow", "POST, OPTIONS");
+                Ok(WhipOutcome::Answer(response))
+            }
+            "POST" => self.open_session(target, request, connection, came_from),
             _ => Err(Response::method_not_allowed("POST, OPTIONS").with("Accept-Post", SDP)),
         }
     }
 
     fn answer_session(
         &mut self,
-        now: Instant,
         target: &WhipTarget,
         session: &str,
         request: &Request,
-    ) -> Result<Response, Response> {
-        let id = self.whip.find(target.side, &target.room, session);
+        connection: ConnectionId,
+    ) -> Result<WhipOutcome, Response> {
+        let id = self.sessions.find(target.side, &target.room, session);
         match request.method.as_str() {
-            "OPTIONS" => Ok(Response::empty(200)
-                .with("Accept-Patch", FRAGMENT)
-                .with("Allow", "PATCH, DELETE, OPTIONS")),
-            "PATCH" => self.patch_session(now, id.ok_or_else(no_such_session)?, request),
+            "OPTIONS" => Ok(WhipOutcome::Answer(
+                Response::empty(200).with("Accept-Patch", FRAGMENT).with("Allow", "PATCH, DELETE, OPTIONS"),
+            )),
+            "PATCH" => self.patch_session(id.ok_or_else(no_such_session)?, request, connection),
             "DELETE" => {
                 let id = id.ok_or_else(no_such_session)?;
-                self.leave(now, id);
-                Ok(Response::empty(200))
+                let demand = self.sessions.leave(id).ok_or_else(no_such_session)?;
+                self.sessions.wait(id, connection);
+                Ok(WhipOutcome::Wait(id, demand))
             }
             _ => Err(Response::method_not_allowed("PATCH, DELETE, OPTIONS").with("Accept-Patch", FRAGMENT)),
         }
     }
 
-    /// POST of an offer: joins, negotiates, and answers 201 with the session's address.
+    /// POST of an offer: begins to join. What follows, up to 201 with the session's address, is in [`response`].
     fn open_session(
         &mut self,
-        now: Instant,
-        place: usize,
         target: &WhipTarget,
         request: &Request,
-    ) -> Result<Response, Response> {
+        connection: ConnectionId,
+        came_from: &ClientOrigin,
+    ) -> Result<WhipOutcome, Response> {
         let WhipTarget { side, room, .. } = target;
         if request.content_type() != SDP {
             return Err(problem(415, "the body must be an SDP offer", "send it as application/sdp")
@@ -192,67 +218,36 @@ impl EventLoop {
         if !accepts(request, SDP) {
             return Err(problem(406, "the answer is application/sdp, which Accept excludes", "accept it"));
         }
-        let offer = Offer::read(*side, &request.body)
-            .map_err(|wrong| problem(wrong.status, &wrong.message, "correct the offer and send it again"))?;
+        let offer = WhipOffer::read(*side, &request.body).map_err(|wrong| problem_of(&wrong))?;
         let name = name_of(*side, request)?;
         let choice = match side {
             Side::Publish => Choice::default(),
             Side::View => choice_of(request)?,
         };
-        self.check_choice(now, room, &choice)?;
-        let host = self.connections.at(place).map(|connection| host_of(connection.client));
-        let host = host.ok_or_else(no_such_session)?;
-        if self.whip.of_host(host) >= self.config.connections_per_address_max {
+        self.check_choice(room, &choice)?;
+        let host = host_of(came_from.client);
+        if self.sessions.of_host(host) >= self.config.connections_per_address_max {
             let what = "too many sessions from this address";
             let action = "end some, or ask the operator to raise signalling.max_connections_per_address";
             return Err(problem(429, what, action).with("Retry-After", RETRY_AFTER));
         }
-        let (entropy, resource) =
-            entropy::participant().and_then(|entropy| Ok((entropy, entropy::name()?))).map_err(|error| {
-                warn!(%error, "the operating system gives no randomness: nobody can join");
-                problem(500, "the server has no randomness", "try again later")
-            })?;
-        let Some(connection) = self.connections.at(place) else { return Err(no_such_session()) };
-        let (peer, client, local) = (connection.peer, connection.client, connection.local);
-        let candidates = self.candidates.for_client(now, client, local.ip(), request.is_proxied());
-        let id = self.whip.add(Session::new(resource.clone(), *side, room.clone(), host, offer.clone()));
-        debug!(connection = id.0, %peer, %room, protocol = side.name(), "session asked for");
-        let join = Join { room: room.clone(), name, auto_subscribe: false, lifeline: Lifeline::Media };
-        let admission = Admission { entropy, candidates };
-        self.feed(now, Input::Join { connection: id, request: None, admission, join });
-        self.drain(now);
-        let replies = self.whip.take_replies(id);
-        let Some(joined) = replies.joined else {
-            self.whip.remove(id);
-            return Err(replies.refused.map_or_else(no_reply, |refusal| refused(&refusal)));
-        };
-        let participant = joined.participant;
-        let came = self.connections.at(place);
-        let came = came.map(|connection| Came::by(connection, request.field("host"), request.is_proxied()));
-        let ice_servers = came.map(|came| self.ice_servers(now, participant, &came)).unwrap_or_default();
-        let answer = self.negotiate(now, id, &offer).inspect_err(|_| self.leave(now, id))?;
-        if *side == Side::View {
-            let viewer = Viewer::new(choice, receiving(&offer.sdp), joined.participants);
-            self.whip.start_viewing(id, viewer);
-            self.drain(now);
-        }
-        info!(connection = id.0, %peer, %room, %participant, protocol = side.name(), "session opened");
-        let etag = self.whip.get(id).map(|session| session.etag()).unwrap_or_default();
-        let location = format!("/{}/{room}/{resource}", side.path());
-        let mut response =
-            Response::new(201, SDP, answer.into_bytes()).with("Location", location).with("ETag", etag);
-        for link in whip::links(&ice_servers) {
-            response = response.with("Link", link);
-        }
-        Ok(response.with("Accept-Patch", FRAGMENT).with("Cache-Control", "no-store"))
+        let resource = entropy::name().map_err(|error| {
+            warn!(%error, "the operating system gives no randomness: nobody can join");
+            problem(500, "the server has no randomness", "try again later")
+        })?;
+        let (session, demand) = WhipSession::open(*side, room.clone(), name, offer, choice);
+        let address = (resource, room.clone());
+        let id = self.sessions.add(session, address, (came_from.clone(), host), connection);
+        debug!(connection = id.0, client = %came_from.client, %room, protocol = side.name(), "session asked for");
+        Ok(WhipOutcome::Wait(id, demand))
     }
 
-    /// Nobody is let in to be shown what is not there.
-    fn check_choice(&self, now: Instant, room: &RoomId, choice: &Choice) -> Result<(), Response> {
+    /// Refuses to let a viewer in who asks for somebody or something that is not there.
+    fn check_choice(&self, room: &RoomId, choice: &Choice) -> Result<(), Response> {
         if *choice == Choice::default() {
             return Ok(());
         }
-        let snapshot = self.sfu.room_snapshot(now, room);
+        let snapshot = self.sfu.room_snapshot(self.now, room);
         let members: Vec<_> = snapshot
             .iter()
             .flat_map(|room| &room.participants)
@@ -271,30 +266,13 @@ impl EventLoop {
         ))
     }
 
-    /// Hands an offer to the core and gives its answer.
-    fn negotiate(&mut self, now: Instant, id: ConnectionId, offer: &Offer) -> Result<String, Response> {
-        // What came to a viewer in between is no reply to this.
-        self.whip.take_replies(id);
-        let command = Command::Offer { sdp: offer.sdp.clone(), publications: offer.publications.clone() };
-        self.feed(now, Input::Command { connection: id, request: None, command });
-        self.drain(now);
-        let replies = self.whip.take_replies(id);
-        replies.answer.ok_or_else(|| replies.refused.map_or_else(no_reply, |refusal| refused(&refusal)))
-    }
-
-    fn leave(&mut self, now: Instant, id: ConnectionId) {
-        self.feed(now, Input::Command { connection: id, request: None, command: Command::Leave });
-        self.drain(now);
-        self.whip.remove(id);
-    }
-
     /// PATCH: candidates, which need nothing, or an ICE restart.
     fn patch_session(
         &mut self,
-        now: Instant,
         id: ConnectionId,
         request: &Request,
-    ) -> Result<Response, Response> {
+        connection: ConnectionId,
+    ) -> Result<WhipOutcome, Response> {
         if request.content_type() != FRAGMENT {
             return Err(problem(
                 415,
@@ -303,36 +281,59 @@ impl EventLoop {
             )
             .with("Accept-Patch", FRAGMENT));
         }
-        let session = self.whip.get(id).ok_or_else(no_such_session)?;
-        whip::precondition(request.field("if-match"), &session.etag()).map_err(|status| {
-            let error = match status {
-                428 => "If-Match is missing",
-                _ => "the ICE session is another one by now",
-            };
-            problem(status, error, "send If-Match with the newest ETag, or * to restart ICE")
-        })?;
-        let fragment = Fragment::read(&request.body)
-            .map_err(|error| problem(400, &error, "correct the fragment and send it again"))?;
-        let Some((ufrag, password)) = session.offer.new_credentials(&fragment) else {
-            // The server learns addresses from checks: candidates are good for nothing else.
-            return Ok(Response::empty(204));
-        };
-        let restarted = session.offer.restarted(ufrag, password);
-        let answer = self.negotiate(now, id, &restarted)?;
-        let session = self.whip.get(id).ok_or_else(no_such_session)?;
-        session.offer = restarted;
-        session.restarts += 1;
-        debug!(connection = id.0, room = %session.room, restarts = session.restarts, "ICE restarted");
-        let etag = session.etag();
-        Ok(Response::new(200, FRAGMENT, whip::answer_fragment(&answer).into_bytes()).with("ETag", etag))
+        let held = self.sessions.get(id).ok_or_else(no_such_session)?;
+        let received = held.session.receive_fragment(request.field("if-match"), &request.body);
+        match received.map_err(|wrong| problem_of(&wrong))? {
+            None => Ok(WhipOutcome::Answer(Response::empty(204))),
+            Some(demand) => {
+                self.sessions.wait(id, connection);
+                Ok(WhipOutcome::Wait(id, demand))
+            }
+        }
     }
 }
 
-fn no_reply() -> Response {
-    problem(500, "the server did not answer itself; its log says why", "try again")
+/// Makes the response to a parked request of what its session says. `ice_servers` go into the answer to a POST.
+pub fn response(request: &Request, answered: &Answered, ice_servers: &[IceServer]) -> Response {
+    let Answered { id, side, room, name, etag, origin, reply, .. } = answered;
+    let response = match reply {
+        WhipReply::Opened { participant, answer } => {
+            let (client, protocol) = (origin.client, side.name());
+            info!(connection = id.0, %client, %room, %participant, protocol, "session opened");
+            let response = Response::new(201, SDP, answer.clone().into_bytes())
+                .with("Location", format!("/{}/{room}/{name}", side.path()))
+                .with("ETag", etag.clone());
+            let links = whip::links(ice_servers).into_iter();
+            let response = links.fold(response, |response, link| response.with("Link", link));
+            response.with("Accept-Patch", FRAGMENT).with("Cache-Control", "no-store")
+        }
+        WhipReply::Restarted(fragment) => {
+            debug!(connection = id.0, %room, etag, "ICE restarted");
+            Response::new(200, FRAGMENT, fragment.clone().into_bytes()).with("ETag", etag.clone())
+        }
+        WhipReply::Ended if request.method == "DELETE" => Response::empty(200),
+        WhipReply::Refused(refusal) => refused(refusal),
+        WhipReply::Interrupted(reason) if request.method == "POST" => {
+            let error = match reason {
+                Some(ClosingReason::Shutdown) => "the server stops",
+                _ => "the session was ended before it was answered",
+            };
+            problem(503, error, "POST the offer again in a few seconds").with("Retry-After", RETRY_AFTER)
+        }
+        // A PATCH whose session was ended meanwhile.
+        WhipReply::Ended | WhipReply::Interrupted(_) => no_such_session(),
+    };
+    with_cors(response, request, request.method != "POST", false)
 }
 
-/// What a browser must see to let a page of another origin have the answer.
+/// Makes the response to a parked request that the core has not answered in time.
+pub fn unanswered(request: &Request) -> Response {
+    let error = "the server has not answered in time; its log may say why";
+    let response = problem(503, error, "send the request again in a few seconds");
+    with_cors(response.with("Retry-After", RETRY_AFTER), request, request.method != "POST", false)
+}
+
+/// Adds what a browser must see to let a page of another origin have the answer.
 fn with_cors(response: Response, request: &Request, is_session: bool, preflight: bool) -> Response {
     let response = response.with("Vary", "Origin");
     let Some(origin) = request.field("origin") else { return response };

@@ -1,6 +1,6 @@
 //! The browser client's files, embedded in the binary when it was built (`build_assets.rs` makes the table).
 //!
-//! Everything is revalidated by its ETag: a new binary's page and SDK always belong together.
+//! Everything is revalidated by its ETag, so that the page and the SDK of a new binary always belong together.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ mod table {
     include!(concat!(env!("OUT_DIR"), "/client_files.rs"));
 }
 
-/// Shown at `/` by a binary that was built without the client.
+/// The page that a binary shows at `/` if it was built without the client.
 const NO_CLIENT: &str = "<!doctype html><meta charset=utf-8><title>Strait</title>\
     <p>This binary was built without the browser client: build it where client/ is.";
 
@@ -20,13 +20,13 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-/// All files by their path.
+/// All files of the client by their path.
 pub struct Assets {
     by_path: HashMap<&'static str, Asset>,
 }
 
 impl Assets {
-    /// The table, with a tag for each file's contents.
+    /// Loads the table, and makes an entity tag of each file's contents.
     pub fn new() -> Self {
         let mut by_path = HashMap::new();
         for &(path, bytes) in table::FILES {
@@ -36,10 +36,11 @@ impl Assets {
         Self { by_path }
     }
 
-    /// The answer to a GET or HEAD for a file; `None` if there is no such file.
+    /// Returns the answer to a GET or HEAD for a file. `None` if there is no such file.
     pub fn response(&self, request: &Request) -> Option<Response> {
         let path = if request.path == "/" { "/index.html" } else { request.path.as_str() };
         let asset = self.by_path.get(path)?;
+        // A proxy that compresses makes the tag a weak one.
         let fresh = request.field_has("if-none-match", &asset.etag)
             || request.field_has("if-none-match", &format!("W/{}", asset.etag))
             || request.field_has("if-none-match", "*");

@@ -1,7 +1,8 @@
-//! The build script: makes a table of the files of `client/` that belong in the binary: `index.html`, `app/`, `sdk/`.
+//! The build script: makes a table of the files of `client/` that belong in the binary, which are `index.html`,
+//! `favicon.svg`, `app/` and `sdk/`.
 //!
-//! Never packages or tests of the client's. A client that is not there yet makes an empty table. It also tells the linker
-//! of a release how to keep the binary small, because a profile cannot.
+//! The client's packages and tests are left out. A client that is not there makes an empty table. The script also tells the
+//! linker how to keep the binary of a release small, because a profile cannot.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -5,19 +5,19 @@ use std::net::IpAddr;
 use super::message::Request;
 use crate::net::network::Network;
 
-/// Who asks.
+/// The client that sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// Its address, as far as we can know it.
+    /// The client's address, as far as the server can know it.
     pub ip: IpAddr,
-    /// Whether nobody between could read along: TLS here, or at a proxy that we trust.
+    /// Whether nobody between could read along, because there is TLS here or at a trusted proxy.
     pub is_secure: bool,
-    /// Whether a proxy that we trust speaks for it.
+    /// Whether a trusted proxy speaks for the client.
     pub is_forwarded: bool,
 }
 
 impl Client {
-    /// By the connection's other end, and, if that is a trusted proxy, by what it says.
+    /// Finds the client by the connection's other end, and, if that is a trusted proxy, by what the proxy says.
     pub fn of(request: &Request, peer: IpAddr, is_tls: bool, trusted: &[Network]) -> Self {
         let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(ip));
         let is_forwarded = is_trusted(peer) && request.is_proxied();
@@ -33,13 +33,14 @@ impl Client {
                 break;
             }
         }
+        // The last one is what the proxy next to us says; whatever stands before it, the client may have written.
         let scheme = request.field_items("x-forwarded-proto").next_back();
         let is_secure = is_tls || scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
         Self { ip, is_secure, is_forwarded }
     }
 }
 
-/// An address as proxies write it: bare, or with a port.
+/// Reads an address as proxies write it: bare, or with a port.
 fn address_of(text: &str) -> Option<IpAddr> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     let ip: Option<IpAddr> = bare.parse().ok();

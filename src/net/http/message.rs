@@ -1,17 +1,18 @@
-//! HTTP/1.1, as much of it as a page, an API and a WebSocket upgrade need: heads and bounded bodies from bytes,
-//! responses to bytes. Pure: no socket, no clock, no routes (see `router`).
+//! HTTP/1.1, as much of it as a page, an API and a WebSocket upgrade need: requests from bytes, with bounded heads and
+//! bodies, and responses to bytes. Pure functions, without socket, clock or routes.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Largest request head.
+/// Size of the largest request head, bytes.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Most header fields.
+/// How many header fields a request may have.
 const FIELDS_MAX: usize = 64;
-/// Largest request body.
+/// Size of the largest request body, bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// Sent with everything. Scripts, styles and sockets only from here, no frames around us, no sniffing, no referrer.
+/// The fields that are sent with every response: scripts, styles and sockets only from here, no frames around our
+/// pages, no sniffing, no referrer.
 const SECURITY_HEADERS: &str = "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob: mediastream:; font-src 'self'; \
     manifest-src 'self'; worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n\
@@ -20,35 +21,35 @@ const SECURITY_HEADERS: &str = "Content-Security-Policy: default-src 'none'; scr
     Permissions-Policy: camera=(self), microphone=(self), display-capture=(self), autoplay=(self)\r\n\
     Cross-Origin-Opener-Policy: same-origin\r\n";
 
-/// One request.
+/// One request, read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// `GET` and so on.
+    /// The method, such as `GET`.
     pub method: String,
-    /// What comes before `?`.
+    /// The path: what comes before `?`, still encoded.
     pub path: String,
-    /// What comes behind it; `None` without a `?`.
+    /// The query: what comes behind `?`. `None` without one.
     pub query: Option<String>,
-    /// Names in lower case.
+    /// The header fields, names in lower case.
     fields: Vec<(String, String)>,
-    /// The body, empty for most.
+    /// The body. It is empty for most requests.
     pub body: Vec<u8>,
     /// Whether the client wants to ask more on this connection.
     pub keep_alive: bool,
 }
 
 impl Request {
-    /// All header fields in order, names in lower case.
+    /// Returns all header fields in order, names in lower case.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The first header field of that name (in lower case).
+    /// Returns the value of the first header field of that name, which must be in lower case.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// The values of a parameter of the query, decoded.
+    /// Returns the values of a parameter of the query, decoded.
     pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
         self.query.as_deref().unwrap_or_default().split('&').filter_map(move |pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -56,13 +57,13 @@ impl Request {
         })
     }
 
-    /// The type of the body, without parameters, in lower case.
+    /// Returns the media type of the body, without parameters, in lower case.
     pub fn content_type(&self) -> String {
         let value = self.field("content-type").unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// The items of a comma-separated field, in order.
+    /// Returns the items of a comma-separated field, in order.
     pub fn field_items(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
         self.fields
             .iter()
@@ -71,12 +72,12 @@ impl Request {
             .map(str::trim)
     }
 
-    /// Whether a comma-separated field holds a word, whatever its case.
+    /// Returns whether a comma-separated field holds a word, whatever its case.
     pub fn field_has(&self, name: &str, word: &str) -> bool {
         self.field_items(name).any(|item| item.eq_ignore_ascii_case(word))
     }
 
-    /// Path and query, as they were asked for.
+    /// Returns path and query, as they were asked for.
     pub fn target(&self) -> Cow<'_, str> {
         match &self.query {
             Some(query) => format!("{}?{query}", self.path).into(),
@@ -84,13 +85,14 @@ impl Request {
         }
     }
 
-    /// Whether a reverse proxy passed this on: then the connection's address says nothing about the client.
+    /// Returns whether a reverse proxy passed the request on. Then the connection's address says nothing about the
+    /// client.
     pub fn is_proxied(&self) -> bool {
         ["x-forwarded-for", "forwarded", "x-real-ip", "via"].iter().any(|name| self.field(name).is_some())
     }
 }
 
-/// Text as a query has it: `+` for a space, `%` and two digits for a byte. `None` if that is no UTF-8.
+/// Decodes text of a query: `+` is a space, `%` and two digits are a byte. Returns `None` if the result is not UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -110,13 +112,13 @@ fn percent_decoded(text: &str) -> Option<String> {
 /// What the input holds so far.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// Not all of a request yet.
+    /// The input does not hold all of a request yet.
     Incomplete,
     /// The head of a request whose client sends the body once it is told to go on (RFC 9110 §10.1.1).
     Expecting,
     /// A request, and how many bytes it took.
     Request(Box<Request>, usize),
-    /// Something that is answered with this and the end of the connection.
+    /// The input is answered with this, and with the end of the connection.
     Refused(Response),
 }
 
@@ -150,7 +152,7 @@ pub fn parse(input: &[u8]) -> Parsed {
     }
 }
 
-/// The rest of parsing, once the head is there.
+/// Parses the rest, once the head is there.
 fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) -> Result<Parsed, Parsed> {
     let mut fields = Vec::with_capacity(head.headers.len());
     for field in head.headers.iter() {
@@ -163,6 +165,7 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
     if !target.starts_with('/') {
         return Err(refuse(400, "the request's target is not a path", "ask for a path, which begins with /"));
     }
+    // A fragment is the browser's own affair, and does not belong in a request.
     let target = target.split('#').next().unwrap_or_default();
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let mut request = Request {
@@ -174,6 +177,7 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
         keep_alive: false,
     };
     let http_1_1 = head.version == Some(1);
+    // HTTP/1.1 keeps a connection unless told otherwise; HTTP/1.0 closes it unless told otherwise.
     request.keep_alive = if http_1_1 {
         !request.field_has("connection", "close")
     } else {
@@ -193,6 +197,7 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
     let length = content_length(&request)?;
     let Some(body) = input.get(head_bytes..head_bytes + length) else {
         let expects = http_1_1 && request.field_has("expect", "100-continue");
+        // A client of HTTP/1.0 does not know the interim answer.
         return Ok(if expects { Parsed::Expecting } else { Parsed::Incomplete });
     };
     request.body = body.to_vec();
@@ -217,10 +222,10 @@ fn refuse(status: u16, error: &str, action: &str) -> Parsed {
     Parsed::Refused(Response::problem(status, error, action))
 }
 
-/// One response.
+/// One response, to be encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// The status code.
+    /// The status code of the response.
     pub status: u16,
     content_type: &'static str,
     fields: Vec<(&'static str, Cow<'static, str>)>,
@@ -228,60 +233,60 @@ pub struct Response {
 }
 
 impl Response {
-    /// With a body of a type.
+    /// Makes a response with a body of a media type.
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Self {
         Self { status, content_type, fields: Vec::new(), body: body.into() }
     }
 
-    /// One line for a person to read. Errors are [problems](Self::problem).
+    /// Makes a response of one line for a person to read.
     pub fn text(status: u16, text: &str) -> Self {
         Self::new(status, "text/plain; charset=utf-8", format!("{text}\n").into_bytes())
     }
 
-    /// JSON, never cached.
+    /// Makes a response of JSON, which is never cached.
     pub fn json(status: u16, value: &serde_json::Value) -> Self {
         let mut body = value.to_string().into_bytes();
         body.push(b'\n');
         Self::new(status, "application/json", body).with("Cache-Control", "no-store")
     }
 
-    /// What is wrong and what to do, as JSON.
+    /// Makes a response that says what is wrong and what to do, as JSON.
     pub fn problem(status: u16, error: &str, action: &str) -> Self {
         Self::json(status, &serde_json::json!({"error": error, "action": action}))
     }
 
-    /// 405, naming what is allowed.
+    /// Makes a response with status 405 that names the allowed methods.
     pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
         let allow = allow.into();
         let action = format!("use {allow}");
         Self::problem(405, "this address does not answer this method", &action).with("Allow", allow)
     }
 
-    /// 503, for a client that has too many connections, or when all together are too many.
+    /// Makes the 503 for a client that has too many connections, or for anyone when all together are too many.
     pub fn too_many_connections() -> Self {
         let action = "close some, or ask the operator to raise signalling.max_connections_per_address";
         Self::problem(503, "too many connections", action)
     }
 
-    /// No body at all.
+    /// Makes a response without any body.
     pub fn empty(status: u16) -> Self {
         Self::new(status, "", Vec::new())
     }
 
-    /// With a header field more.
+    /// Adds a header field.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.fields.push((name, value.into()));
         self
     }
 
-    /// A header field that was added.
+    /// Returns the value of a header field that was added.
     #[cfg(test)]
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_ref())
     }
 
-    /// The bytes to send. `body` is false in answers to HEAD, which say how long it would be.
+    /// Returns the bytes to send. `body` is false in answers to HEAD, which say how long the body would be.
     pub fn encode(&self, keep_alive: bool, body: bool) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         if !matches!(self.status, 101 | 204 | 304) {

@@ -1,10 +1,10 @@
-//! Whose page is asking: the rules on `Origin` and `Host` that keep other sites' scripts out.
+//! The rules on `Origin` and `Host` that keep the scripts of other sites out.
 
 use std::net::IpAddr;
 
 use super::message::Request;
 
-/// Whether the page that asks is our own, a listed one, or no page at all (native clients send no Origin).
+/// Returns whether the page that asks is our own, is listed, or is no page at all: native clients send no `Origin`.
 pub fn allowed(request: &Request, also: &[String]) -> bool {
     let Some(origin) = request.field("origin") else { return true };
     same_host(request, origin)
@@ -13,8 +13,8 @@ pub fn allowed(request: &Request, also: &[String]) -> bool {
             .any(|listed| listed == "*" || listed.trim_end_matches('/').eq_ignore_ascii_case(origin))
 }
 
-/// Whether an origin is this server as the request itself addresses it. The scheme is not compared: a proxy in front
-/// may speak TLS for us.
+/// Returns whether an origin is this server as the request itself addresses it. The scheme is not compared, because a
+/// proxy in front may speak TLS for us.
 pub fn same_host(request: &Request, origin: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let Some(host) = request.field("host") else { return false };
@@ -25,12 +25,13 @@ pub fn same_host(request: &Request, origin: &str) -> bool {
     };
     let (origin_name, origin_port) = split_port(authority);
     let (name, port) = split_port(host);
+    // A port that is left out is the one that the scheme implies.
     origin_name.eq_ignore_ascii_case(name)
         && origin_port.unwrap_or(default_port) == port.unwrap_or(default_port)
 }
 
-/// Whether the request addresses us by an IP address or as localhost: a name could have been pointed here by someone
-/// else (DNS rebinding).
+/// Returns whether the request addresses us by an IP address or as localhost. Somebody else could have pointed any
+/// other name here (DNS rebinding).
 pub fn host_is_literal(request: &Request) -> bool {
     let (name, _) = split_port(request.field("host").unwrap_or_default());
     let bare = name.trim_start_matches('[').trim_end_matches(']');

@@ -1,5 +1,5 @@
-//! What is served without TLS, and to whom: browsers give camera and microphone to secure pages alone, and passwords
-//! and rooms' names should not cross a network in the clear. Pure rules; `requests` asks before anything else.
+//! What is served without TLS, and to whom. Browsers give camera and microphone to secure pages alone, and tokens and
+//! names of rooms should not cross a network in the clear. The rules are pure, and asked before all others.
 
 use super::client::Client;
 use super::message::{Request, Response};
@@ -7,10 +7,10 @@ use super::message::{Request, Response};
 /// Paths that tools ask for over plain HTTP everywhere.
 const OPEN_PATHS: [&str; 2] = ["/health", "/metrics"];
 
-/// First parts of the paths that programs use: they are told what to do instead of being sent elsewhere.
+/// First parts of the paths that programs use. Programs are told what to do instead of being sent elsewhere.
 const PROGRAM_PATHS: [&str; 5] = ["ws", "whip", "whep", "api", "admin"];
 
-/// The answer to a request that needs TLS and came without; `None`: go on.
+/// Returns the answer to a request that needs TLS and came without. `None` lets the request go on.
 pub fn answer(request: &Request, client: &Client, is_allowed: bool) -> Option<Response> {
     if is_allowed || client.is_secure || client.ip.is_loopback() {
         return None;
@@ -56,8 +56,8 @@ pub fn answer(request: &Request, client: &Client, is_allowed: bool) -> Option<Re
     )
 }
 
-/// Host and port to come back to. Plain HTTP and TLS have the same port here, so that one which a browser leaves out
-/// because it is HTTP's own must be named. A proxy has ports of its own.
+/// Returns host and port to come back to. Plain HTTP and TLS have the same port here, so that a port which a browser
+/// leaves out because it is HTTP's own must be named. A proxy has ports of its own.
 fn authority(request: &Request, is_forwarded: bool) -> Option<String> {
     let host = request.field("host")?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);

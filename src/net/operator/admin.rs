@@ -1,41 +1,45 @@
-//! `/admin/v1/…`: what an operator asks, who may ask it, and the core's snapshot as JSON.
+//! `/admin/v1/…`: what an operator asks, who may ask it, and the answers.
 //!
-//! Open to this machine itself, or with the configured token. Never to a web page of someone else's that runs in a
-//! browser on this machine: see [`authorize`].
+//! It is open to this machine itself, and to whoever has the configured token, but never to somebody else's web page
+//! that runs in a browser on this machine: see [`authorize`].
 
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
+use tracing::info;
 
-use crate::core::command::{Kind, Source};
+use super::snapshot_json;
+use super::view::ServerView;
 use crate::core::ids::{ParticipantId, RoomId};
-use crate::core::path::Path;
-use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
+use crate::core::input::AdminCommand;
+use crate::core::stats::RoomSnapshot;
+use crate::net::egress::path_name;
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
+use crate::net::startup::SetLogLevel;
 
-/// What is asked.
+/// What an operator asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AdminRequest {
-    /// All rooms in short.
+    /// To list all rooms in short.
     Rooms,
-    /// One room in full.
+    /// To see one room in full.
     Room(RoomId),
-    /// End a room.
+    /// To end a room for everyone in it.
     CloseRoom(RoomId),
-    /// Remove one participant.
+    /// To remove one participant from a room.
     Remove(RoomId, ParticipantId),
-    /// Everything.
+    /// To see all statistics.
     Stats,
-    /// Everything but the rooms.
+    /// To see all statistics but those of the rooms.
     Summary,
-    /// What is being recorded.
+    /// To list what is being recorded.
     Recordings,
-    /// Record the next room of that name.
+    /// To have the next room of that name recorded.
     RecordNext(RoomId),
-    /// Stop recording it.
+    /// To have a room's recording stopped.
     StopRecording(RoomId),
-    /// Change what is logged.
+    /// To change what is logged.
     LogLevel(String),
 }
 
@@ -63,7 +67,7 @@ const ROUTES: [(&str, &str, Asks); 10] = [
     }),
 ];
 
-/// Reads path, method and body.
+/// Reads what is asked from path, method and body.
 pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
     let method = if request.method == "HEAD" { "GET" } else { request.method.as_str() };
     let mut allowed = Vec::new();
@@ -85,7 +89,7 @@ pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
     ))
 }
 
-/// What stands in a path for each `{…}` of a pattern; `None` if the path is another one.
+/// Returns what stands in a path for each `{…}` of a pattern; `None` if the path is another one.
 fn names<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
     if pattern.split('/').count() != path.split('/').count() {
         return None;
@@ -105,9 +109,9 @@ fn room_named(names: &[&str]) -> Result<RoomId, Response> {
     names.first().and_then(|name| name.parse().ok()).ok_or_else(no_such_room)
 }
 
-/// Who may: the holder of the token, from anywhere; and without it, this machine alone. A browser on this machine
-/// also runs other people's pages, so that a request without the token must not carry a foreign Origin, and must
-/// address us by number or as localhost (a name could have been pointed here).
+/// Checks who asks: the holder of the token may, from anywhere, and without it this machine alone. A browser on this
+/// machine also runs other people's pages, so that a request without the token must not carry a foreign `Origin`, and
+/// must address us by number or as localhost, since any other name could have been pointed here.
 pub fn authorize(request: &Request, peer: IpAddr, token: Option<&str>) -> Result<(), Response> {
     if let Some(given) = request.field("authorization") {
         let given = given.strip_prefix("Bearer ").unwrap_or_default().trim();
@@ -153,103 +157,143 @@ fn unauthorized(error: &str) -> Response {
         .with("WWW-Authenticate", "Bearer")
 }
 
-/// 404 for a room.
-pub fn no_such_room() -> Response {
+fn no_such_room() -> Response {
     Response::problem(404, "no such room", "GET /admin/v1/rooms lists them")
 }
 
-/// 404 for a participant.
-pub fn no_such_participant() -> Response {
+fn no_such_participant() -> Response {
     Response::problem(404, "no such participant in this room", "GET /admin/v1/rooms/{room} lists them")
 }
 
-/// All rooms in short.
-pub fn rooms(snapshot: &Snapshot) -> Value {
-    let rooms = snapshot.rooms.iter().map(|room| {
-        json!({
-            "room": room.room.as_str(),
-            "ageSeconds": room.age.as_secs(),
-            "participants": room.participants.len(),
-            "tracks": room.participants.iter().map(|participant| participant.publications.len()).sum::<usize>(),
-        })
-    });
-    json!({"rooms": rooms.collect::<Vec<_>>()})
+/// The answer to an operator, and what it means to the core.
+#[derive(Debug)]
+pub struct AdminAnswer {
+    /// The response to the request.
+    pub response: Response,
+    /// What the core has to carry out, in this order.
+    pub commands: Vec<AdminCommand>,
 }
 
-/// One room in full. `path_name` gives a way of media its name.
-pub fn room(room: &RoomSnapshot, path_name: impl Fn(&Path) -> &'static str) -> Value {
-    let participants = room.participants.iter().map(|member| participant(member, &path_name));
-    json!({
-        "room": room.room.as_str(),
-        "ageSeconds": room.age.as_secs(),
-        "participants": participants.collect::<Vec<_>>(),
-    })
-}
-
-fn participant(participant: &ParticipantSnapshot, path_name: impl Fn(&Path) -> &'static str) -> Value {
-    let publications = participant.publications.iter().map(|publication| {
-        json!({
-            "trackId": publication.info.track.to_string(),
-            "kind": kind(publication.info.kind()),
-            "source": source(publication.info.source),
-            "muted": publication.info.muted,
-            "codec": publication.codec,
-            "subscribers": publication.subscribers,
-            "jitterMs": publication.jitter.as_secs_f64() * 1000.0,
-            "counters": counters(&publication.counters),
-        })
-    });
-    let slots = participant.slots.iter().map(|slot| {
-        json!({
-            "mid": slot.mid.to_string(),
-            "trackId": slot.track.map(|track| track.to_string()),
-            "counters": counters(&slot.counters),
-        })
-    });
-    json!({
-        "participantId": participant.participant.to_string(),
-        "name": participant.name,
-        "state": if participant.reconnecting { "reconnecting" } else { "connected" },
-        "mediaConnected": participant.connected,
-        "path": participant.path.map(|path| json!({
-            "name": path_name(&path),
-            "transport": format!("{:?}", path.transport).to_lowercase(),
-            "local": path.local.to_string(),
-            "remote": path.remote.to_string(),
-        })),
-        "roundTripMs": participant.round_trip.map(|time| time.as_secs_f64() * 1000.0),
-        "ageSeconds": participant.age.as_secs(),
-        "publications": publications.collect::<Vec<_>>(),
-        "slots": slots.collect::<Vec<_>>(),
-    })
-}
-
-fn counters(counters: &StreamCounters) -> Value {
-    json!({
-        "packets": counters.packets,
-        "bytes": counters.bytes,
-        "lost": counters.lost,
-        "retransmitted": counters.retransmitted,
-        "nacked": counters.nacked,
-        "keyframeRequests": counters.keyframe_requests,
-        "dropped": counters.dropped,
-    })
-}
-
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Audio => "audio",
-        Kind::Video => "video",
+impl AdminAnswer {
+    /// Makes an answer that changes nothing.
+    pub fn of(response: Response) -> Self {
+        Self { response, commands: Vec::new() }
     }
 }
 
-fn source(source: Source) -> &'static str {
-    match source {
-        Source::Microphone => "microphone",
-        Source::Camera => "camera",
-        Source::Screen => "screen",
-        Source::ScreenAudio => "screen-audio",
+/// Answers `GET /admin/v1/rooms`, with all rooms in short.
+pub fn list_rooms(view: ServerView<'_>) -> Response {
+    Response::json(200, &snapshot_json::rooms(&view.sfu.snapshot(view.now)))
+}
+
+/// Answers `GET /admin/v1/rooms/{room}`, with one room in full.
+pub fn show_room(view: ServerView<'_>, room: &RoomId) -> Response {
+    match view.sfu.room_snapshot(view.now, room) {
+        Some(room) => Response::json(200, &room_json(view, &room)),
+        None => no_such_room(),
     }
+}
+
+/// Answers `DELETE /admin/v1/rooms/{room}`, which ends a room.
+pub fn close_room(view: ServerView<'_>, room: RoomId) -> AdminAnswer {
+    if view.sfu.room_snapshot(view.now, &room).is_none() {
+        return AdminAnswer::of(no_such_room());
+    }
+    info!(%room, "the operator closes a room");
+    AdminAnswer { response: Response::empty(204), commands: vec![AdminCommand::CloseRoom(room)] }
+}
+
+/// Answers `DELETE /admin/v1/rooms/{room}/participants/{participant}`, which removes one participant.
+pub fn remove(view: ServerView<'_>, room: RoomId, participant: ParticipantId) -> AdminAnswer {
+    let Some(found) = view.sfu.room_snapshot(view.now, &room) else {
+        return AdminAnswer::of(no_such_room());
+    };
+    if !found.participants.iter().any(|member| member.participant == participant) {
+        return AdminAnswer::of(no_such_participant());
+    }
+    info!(%room, %participant, "the operator removes a participant");
+    AdminAnswer { response: Response::empty(204), commands: vec![AdminCommand::Remove(room, participant)] }
+}
+
+/// Answers `GET /admin/v1/stats`, with everything.
+pub fn stats(view: ServerView<'_>) -> Response {
+    let snapshot = view.sfu.snapshot(view.now);
+    let mut stats = summary_json(view);
+    stats["rooms"] = snapshot.rooms.iter().map(|room| room_json(view, room)).collect();
+    Response::json(200, &stats)
+}
+
+/// Answers `GET /admin/v1/stats/summary`, with everything but the rooms.
+pub fn summary(view: ServerView<'_>) -> Response {
+    Response::json(200, &summary_json(view))
+}
+
+/// Answers `PUT /admin/v1/log-level`, which changes what is logged.
+pub fn set_log_level(level: &str, set: &SetLogLevel) -> Response {
+    match set(level) {
+        Ok(()) => {
+            info!(level, "the operator changed the log level");
+            Response::empty(204)
+        }
+        Err(error) => Response::problem(
+            400,
+            &error,
+            "send a level (error, warn, info, debug, trace) or a filter like strait=debug,str0m=info",
+        ),
+    }
+}
+
+fn room_json(view: ServerView<'_>, room: &RoomSnapshot) -> Value {
+    snapshot_json::room(room, |path| path_name(path, view.turn_server))
+}
+
+/// Everything of the statistics but the rooms, which cost as much as there are participants.
+fn summary_json(view: ServerView<'_>) -> Value {
+    let (rooms, participants) = view.sfu.counts();
+    let core = view.sfu.summary();
+    let udp = view.udp.counters();
+    let frames = view.connections.frames;
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptimeSeconds": view.now.saturating_duration_since(view.started).as_secs(),
+        "participants": participants,
+        "roomCount": rooms,
+        "core": {
+            "datagramsUnknown": core.datagrams_unknown,
+            "demuxEntries": core.demux_entries,
+            "deadlines": core.deadlines,
+        },
+        "shell": {
+            "turns": view.passes,
+            "picturesWithheld": view.shed_ratio,
+            "connections": view.connections.len(),
+            "connectionsRefused": view.connections.refused(),
+            "dtlsSessions": view.handshakes.len(),
+            "iceTcp": {
+                "received": frames.received,
+                "sent": frames.sent,
+                "droppedFull": frames.dropped_full,
+                "undeliverable": frames.undeliverable,
+            },
+            "turn": {
+                "clients": view.turn_server.clients(),
+                "allocations": view.turn_server.allocations().map(|(_, count)| count).iter().sum::<usize>(),
+            },
+            "udp": {
+                "received": udp.received,
+                "receivedBytes": udp.received_bytes,
+                "receiveCalls": udp.receive_calls,
+                "sent": udp.sent,
+                "sentBytes": udp.sent_bytes,
+                "runs": udp.runs,
+                "sendCalls": udp.send_calls,
+                "droppedFull": udp.dropped_full,
+                "droppedRefused": udp.dropped_refused,
+                "receiveErrors": udp.receive_errors,
+            },
+            "latency": view.udp.latency(view.now),
+        },
+    })
 }
 
 #[cfg(test)]

@@ -1,22 +1,20 @@
 //! `/metrics`: gathers what the core and the shell have counted into a page for Prometheus. `docs/metrics.md` lists it.
 //!
-//! No label holds a room or a participant: the number of time series must not grow with who comes.
+//! No label holds a room or a participant, because the number of time series must not grow with the number of people.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::time::Instant;
 
-use super::admin;
 use super::metrics_page::{Format, Page, Unit, Value, counted, gauged, labelled};
+use super::view::ServerView;
 use crate::core::command::Kind;
 use crate::core::path::Transport;
 use crate::core::stats::{Snapshot, StreamCounters};
 use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
 use crate::net::egress::path_name;
-use crate::net::event_loop::EventLoop;
 use crate::net::http::message::{Request, Response};
 use crate::net::process::Process;
-use crate::net::turn::Turn;
+use crate::net::traces::keeper::TraceFigures;
+use crate::net::turn::TurnServer;
 use crate::signal::whip::Side;
 
 /// A counter of streams: name, unit, help, and which of their counters it is.
@@ -39,7 +37,7 @@ const STREAM_FAMILIES: [StreamFamily; 7] = [
     ("strait_keyframe_requests", None, "Key frames asked for", |counters| counters.keyframe_requests),
 ];
 
-/// Ways of media, as `strait_media_paths` names them.
+/// The ways of media, with their names in `strait_media_paths`.
 const PATHS: [(Option<&str>, &str); 6] = [
     (None, "none"),
     (Some("UDP"), "udp"),
@@ -48,13 +46,6 @@ const PATHS: [(Option<&str>, &str); 6] = [
     (Some("TURN/TCP"), "turn_tcp"),
     (Some("TURN/TLS"), "turn_tls"),
 ];
-
-fn kind_text(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Audio => "audio",
-        Kind::Video => "video",
-    }
-}
 
 fn transport_text(transport: Option<Transport>) -> &'static str {
     match transport {
@@ -71,7 +62,7 @@ fn class_labels(class: &StreamClass) -> [(&'static str, &'static str); 4] {
     };
     [
         ("direction", direction),
-        ("kind", kind_text(class.kind)),
+        ("kind", class.kind.as_str()),
         ("codec", class.codec.unwrap_or("unknown")),
         ("transport", transport_text(class.transport)),
     ]
@@ -103,7 +94,7 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     }
 }
 
-fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn: &Turn) {
+fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn_server: &TurnServer) {
     let participants = || snapshot.rooms.iter().flat_map(|room| &room.participants);
     page.one("strait_rooms", None, "Rooms that exist", Value::Gauge(snapshot.rooms.len() as f64));
     let reconnecting = participants().filter(|participant| participant.reconnecting).count();
@@ -115,11 +106,12 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn: &Turn) {
     let mut slots = [[0_usize; 2]; 2];
     let mut subscribers = BTreeMap::from([("audio", 0), ("video", 0)]);
     for participant in participants() {
-        let name = participant.path.filter(|_| participant.connected).map(|path| path_name(&path, turn));
+        let name =
+            participant.path.filter(|_| participant.connected).map(|path| path_name(&path, turn_server));
         let label = PATHS.iter().find(|(path, _)| *path == name).map_or("none", |(_, label)| label);
         *paths.entry(label).or_insert(0) += 1;
         for publication in &participant.publications {
-            let kind = kind_text(publication.info.kind());
+            let kind = publication.info.kind().as_str();
             *publications.entry((kind, publication.codec.unwrap_or("unknown"))).or_insert(0) += 1;
             *subscribers.entry(kind).or_insert(0) += publication.subscribers;
         }
@@ -135,7 +127,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn: &Turn) {
     page.add("strait_subscriptions", None, "Tracks shown to somebody", gauged("kind", subscribers));
     let slots = [Kind::Audio, Kind::Video].into_iter().zip(slots).flat_map(|(kind, counts)| {
         ["free", "showing"].into_iter().zip(counts).map(move |(state, count)| {
-            labelled([("kind", kind_text(kind)), ("state", state)], Value::Gauge(count as f64))
+            labelled([("kind", kind.as_str()), ("state", state)], Value::Gauge(count as f64))
         })
     });
     page.add("strait_slots", None, "Receiving sections of all participants", slots);
@@ -143,10 +135,10 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn: &Turn) {
     page.one("strait_datagrams_unknown", None, "Datagrams that belong to nobody", unknown);
 }
 
-fn add_turn(page: &mut Page, turn: &Turn) {
-    let allocations = gauged("transport", turn.allocations());
+fn add_turn(page: &mut Page, turn_server: &TurnServer) {
+    let allocations = gauged("transport", turn_server.allocations());
     page.add("strait_turn_allocations", None, "Allocations of the TURN server", allocations);
-    let counters = &turn.counters;
+    let counters = &turn_server.counters;
     let made = Value::Counter(counters.allocations);
     page.one("strait_turn_allocations_made", None, "Allocations made", made);
     let refused = counted("reason", counters.refused());
@@ -169,87 +161,91 @@ fn add_process(page: &mut Page, process: Process) {
     page.one("process_open_fds", None, "Open file descriptors", files);
 }
 
-impl EventLoop {
-    /// `GET /metrics`, for those who may.
-    pub(in crate::net) fn metrics(&mut self, now: Instant, request: &Request, peer: IpAddr) -> Response {
-        if !self.config.metrics_public
-            && let Err(refused) = admin::authorize(request, peer, self.config.admin_token.as_deref())
-        {
-            return refused;
-        }
-        // As other exporters do: the newer format for those who name it.
-        let newer =
-            request.field("accept").is_some_and(|accept| accept.contains("application/openmetrics-text"));
-        let format = if newer { Format::OpenMetrics } else { Format::PrometheusText };
-        let text = self.metrics_page(now).text(format);
-        Response::new(200, format.media_type(), text.into_bytes())
-            .with("Cache-Control", "no-store")
-            .with("Vary", "Accept")
-    }
+/// Answers `GET /metrics`, in the format that the scraper names.
+pub fn answer(request: &Request, view: ServerView<'_>, totals: &Totals) -> Response {
+    // As other exporters do: the newer format for those who name it.
+    let newer = request.field("accept").is_some_and(|accept| accept.contains("application/openmetrics-text"));
+    let format = if newer { Format::OpenMetrics } else { Format::PrometheusText };
+    let text = page(view, totals).text(format);
+    Response::new(200, format.media_type(), text.into_bytes())
+        .with("Cache-Control", "no-store")
+        .with("Vary", "Accept")
+}
 
-    fn metrics_page(&mut self, now: Instant) -> Page {
-        let mut page = Page::default();
-        let version = labelled([("version", env!("CARGO_PKG_VERSION"))], Value::Info);
-        page.add("strait_build", None, "The version that runs", [version]);
-        let uptime = now.saturating_duration_since(self.started).as_secs_f64();
-        page.one("strait_uptime", Some(Unit::Seconds), "Since start-up", Value::Gauge(uptime));
-        let draining = Value::Gauge(f64::from(u8::from(self.shutdown.is_stopping())));
-        page.one("strait_draining", None, "1 from the signal to the exit", draining);
-        let started = Value::Gauge(self.counters.started_unix.as_secs_f64());
-        page.one("process_start_time", Some(Unit::Seconds), "Start-up, since 1970", started);
-        if let Some(process) = Process::read() {
-            add_process(&mut page, process);
-        }
-        add_snapshot(&mut page, &self.sfu.snapshot(now), &self.turn);
-        add_totals(&mut page, self.sfu.totals());
-        self.add_shell(&mut page);
-        add_turn(&mut page, &self.turn);
-        page
+fn page(view: ServerView<'_>, totals: &Totals) -> Page {
+    let mut page = Page::default();
+    let version = labelled([("version", env!("CARGO_PKG_VERSION"))], Value::Info);
+    page.add("strait_build", None, "The version that runs", [version]);
+    let uptime = view.now.saturating_duration_since(view.started).as_secs_f64();
+    page.one("strait_uptime", Some(Unit::Seconds), "Since start-up", Value::Gauge(uptime));
+    let draining = Value::Gauge(f64::from(u8::from(view.is_stopping)));
+    page.one("strait_draining", None, "1 from the signal to the exit", draining);
+    let started = Value::Gauge(view.counters.started_unix.as_secs_f64());
+    page.one("process_start_time", Some(Unit::Seconds), "Start-up, since 1970", started);
+    if let Some(process) = Process::read() {
+        add_process(&mut page, process);
     }
+    add_snapshot(&mut page, &view.sfu.snapshot(view.now), view.turn_server);
+    add_totals(&mut page, totals);
+    add_datagrams(&mut page, view, totals.unusable);
+    add_connections(&mut page, view);
+    add_traces(&mut page, view.traces.figures());
+    add_signalling(&mut page, view);
+    let shed = Value::Gauge(view.shed_ratio);
+    page.one("strait_pictures_withheld_ratio", None, "Pictures left out for want of time", shed);
+    page.one("strait_event_loop_turns", None, "Turns of the event loop", Value::Counter(view.passes));
+    add_turn(&mut page, view.turn_server);
+    page
+}
 
-    fn add_shell(&mut self, page: &mut Page) {
-        let udp = self.udp.counters();
-        let dropped = [
-            ("in", "unusable", self.sfu.totals().unusable),
-            ("out", "queue_full", udp.dropped_full),
-            ("out", "refused_by_system", udp.dropped_refused),
-            ("out", "connection_gone", self.connections.frames.undeliverable),
-        ];
-        let dropped = dropped.map(|(direction, reason, count)| {
-            labelled([("direction", direction), ("reason", reason)], Value::Counter(count))
-        });
-        page.add("strait_datagrams_dropped", None, "Datagrams thrown away", dropped);
-        let datagrams = counted("direction", [("in", udp.received), ("out", udp.sent)]);
-        page.add("strait_udp_datagrams", None, "Datagrams of the UDP socket", datagrams);
-        page.one("strait_udp_send_calls", None, "System calls for sending", Value::Counter(udp.send_calls));
-        let errors = Value::Counter(udp.receive_errors);
-        page.one("strait_udp_receive_errors", None, "Failed receives", errors);
-        let mut connections = BTreeMap::from([
-            ("opening", 0),
-            ("http", 0),
-            ("websocket", 0),
-            ("ice_tcp", 0),
-            ("turn", 0),
-            ("closing", 0),
-        ]);
-        for kind in self.connections.kinds() {
-            *connections.entry(kind).or_insert(0) += 1;
-        }
-        page.add("strait_connections", None, "TCP connections", gauged("kind", connections));
-        let refused = Value::Counter(self.connections.refused());
-        page.one("strait_connections_refused", None, "TCP connections over a limit", refused);
-        let sessions = [Side::Publish, Side::View].map(|side| (side.path(), self.whip.count(side)));
-        page.add("strait_whip_sessions", None, "Sessions of WHIP and WHEP", gauged("protocol", sessions));
-        self.traces.add_metrics(page);
-        let requests = self.counters.requests.iter().map(|((route, status), count)| {
-            labelled([("route", *route), ("status", &status.to_string())], Value::Counter(*count))
-        });
-        page.add("strait_http_requests", None, "Answered requests", requests);
-        let messages =
-            [("in", self.counters.websocket_messages_in), ("out", self.counters.websocket_messages_out)];
-        page.add("strait_websocket_messages", None, "Signalling messages", counted("direction", messages));
-        let withheld = Value::Gauge(self.overload.withheld().share());
-        page.one("strait_pictures_withheld_ratio", None, "Pictures left out for want of time", withheld);
-        page.one("strait_event_loop_turns", None, "Turns of the event loop", Value::Counter(self.turns));
+fn add_datagrams(page: &mut Page, view: ServerView<'_>, unusable: u64) {
+    let udp = view.udp.counters();
+    let dropped = [
+        ("in", "unusable", unusable),
+        ("out", "queue_full", udp.dropped_full),
+        ("out", "refused_by_system", udp.dropped_refused),
+        ("out", "connection_gone", view.connections.frames.undeliverable),
+    ];
+    let dropped = dropped.map(|(direction, reason, count)| {
+        labelled([("direction", direction), ("reason", reason)], Value::Counter(count))
+    });
+    page.add("strait_datagrams_dropped", None, "Datagrams thrown away", dropped);
+    let datagrams = counted("direction", [("in", udp.received), ("out", udp.sent)]);
+    page.add("strait_udp_datagrams", None, "Datagrams of the UDP socket", datagrams);
+    page.one("strait_udp_send_calls", None, "System calls for sending", Value::Counter(udp.send_calls));
+    let errors = Value::Counter(udp.receive_errors);
+    page.one("strait_udp_receive_errors", None, "Failed receives", errors);
+}
+
+fn add_connections(page: &mut Page, view: ServerView<'_>) {
+    // Every kind is named even while there is none, so that no time series comes and goes.
+    let kinds = ["opening", "http", "websocket", "ice_tcp", "turn", "closing"];
+    let mut connections = BTreeMap::from(kinds.map(|kind| (kind, 0)));
+    for kind in view.connections.kinds() {
+        *connections.entry(kind).or_insert(0) += 1;
     }
+    page.add("strait_connections", None, "TCP connections", gauged("kind", connections));
+    let refused = Value::Counter(view.connections.refused());
+    page.one("strait_connections_refused", None, "TCP connections over a limit", refused);
+    let sessions = [Side::Publish, Side::View].map(|side| (side.path(), view.whip.count(side)));
+    page.add("strait_whip_sessions", None, "Sessions of WHIP and WHEP", gauged("protocol", sessions));
+}
+
+fn add_traces(page: &mut Page, figures: TraceFigures) {
+    let active = Value::Gauge(figures.active as f64);
+    page.one("strait_recordings", None, "Rooms that are being recorded", active);
+    let ended = [("complete", figures.ended_whole), ("early", figures.ended_early)];
+    page.add("strait_recordings_ended", None, "Traces that ended", counted("how", ended));
+    let written = Value::Counter(figures.written_bytes as u64);
+    page.one("strait_recording_written", Some(Unit::Bytes), "Written to traces", written);
+}
+
+fn add_signalling(page: &mut Page, view: ServerView<'_>) {
+    let requests = view.counters.requests.iter().map(|((route, status), count)| {
+        labelled([("route", *route), ("status", &status.to_string())], Value::Counter(*count))
+    });
+    page.add("strait_http_requests", None, "Answered requests", requests);
+    let messages =
+        [("in", view.counters.websocket_messages_in), ("out", view.counters.websocket_messages_out)];
+    page.add("strait_websocket_messages", None, "Signalling messages", counted("direction", messages));
 }

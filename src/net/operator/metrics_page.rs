@@ -41,35 +41,35 @@ impl Unit {
     }
 }
 
-/// One number.
+/// One number, or a histogram of many.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// It only grows.
+    /// A number that only grows.
     Counter(u64),
-    /// It only grows, with a fraction.
+    /// A number that only grows, with a fraction.
     Seconds(f64),
-    /// It goes up and down.
+    /// A number that goes up and down.
     Gauge(f64),
-    /// Only its labels matter.
+    /// No number: only the labels matter.
     Info,
-    /// How many were at most so large (upper bound and count, not cumulated; the last bound is infinite), and their sum.
+    /// Buckets (upper bound and count, not cumulated; the last bound is infinite), and the sum of all values.
     Histogram(Vec<(f64, u64)>, f64),
 }
 
 /// Labels and a number.
 pub type Sample = (Vec<(&'static str, String)>, Value);
 
-/// A sample with these labels.
+/// Makes a sample with these labels.
 pub fn labelled<const N: usize>(labels: [(&'static str, &str); N], value: Value) -> Sample {
     (labels.map(|(name, value)| (name, value.to_owned())).to_vec(), value)
 }
 
-/// Counters that one label tells apart.
+/// Makes counters that one label tells apart.
 pub fn counted<const N: usize>(name: &'static str, counts: [(&str, u64); N]) -> Vec<Sample> {
     counts.map(|(label, count)| labelled([(name, label)], Value::Counter(count))).to_vec()
 }
 
-/// Gauges that one label tells apart.
+/// Makes gauges that one label tells apart.
 pub fn gauged<'a>(name: &'static str, counts: impl IntoIterator<Item = (&'a str, usize)>) -> Vec<Sample> {
     counts.into_iter().map(|(label, count)| labelled([(name, label)], Value::Gauge(count as f64))).collect()
 }
@@ -88,7 +88,7 @@ pub struct Family {
 pub struct Page(Vec<Family>);
 
 impl Page {
-    /// Adds a family. `name` is without its unit and without `_total`; all samples must be of one sort.
+    /// Adds a family. `name` lacks its unit and `_total`; all samples must be of one sort.
     pub fn add(
         &mut self,
         name: &'static str,
@@ -99,12 +99,12 @@ impl Page {
         self.0.push(Family { name, unit, help, samples: samples.into_iter().collect() });
     }
 
-    /// A single sample without labels.
+    /// Adds a family of a single sample without labels.
     pub fn one(&mut self, name: &'static str, unit: Option<Unit>, help: &'static str, value: Value) {
         self.add(name, unit, help, [(Vec::new(), value)]);
     }
 
-    /// The page as text.
+    /// Writes the page as text.
     pub fn text(&self, format: Format) -> String {
         let mut out = String::new();
         for family in &self.0 {

@@ -1,7 +1,7 @@
 //! One TCP connection: its bytes, the protocol on them, and what becomes of it.
 //!
-//! What a request or a message means is decided elsewhere (`requests`, `signalling`). Which protocol a connection
-//! carries shows in its first bytes, and, if that is TLS, in the first bytes within.
+//! Which protocol a connection carries shows in its first bytes, and, if that is TLS, in the first bytes within. What a
+//! request or a message means is decided elsewhere.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -14,62 +14,68 @@ use socket2::SockRef;
 use tracing::{debug, trace};
 
 use super::frame_queue::{KERNEL_SEND_BYTES, Sent, Waiting};
-use super::http_connection::Http;
+use super::http_connection::{Http, Parked};
 use super::ice_tcp::IceTcp;
 use super::pipe::{INPUT_BYTES_MAX, Pipe};
 use super::stream::Stream;
 use super::turn_tcp::TurnTcp;
-use super::web_socket as ws;
-use super::web_socket::{Close, LINGER, Lapse};
+use super::web_socket::{self, LINGER, Lapse};
 use crate::core::ids::ConnectionId;
-use crate::core::path::{Path, TrafficClass, Transport};
+use crate::core::path::TrafficClass;
+use crate::core::path::{Path, Transport};
+use crate::net::client_origin::ClientOrigin;
 use crate::net::http::message::{Request, Response};
 use crate::net::shell_config::ShellConfig;
+use crate::signal::native;
 use crate::wire::sniff::{Opening, sniff};
 
-/// What one connection may read in a turn, so that none starves the others.
+/// How much one connection may read in a pass, so that none starves the others, bytes.
 const READ_BUDGET_BYTES: usize = 64 * 1024;
 
-/// What the peer wants of somebody else.
+/// What the peer wants of somebody outside this file.
 #[derive(Debug)]
 pub enum Next {
-    /// Nothing until more bytes come or go.
+    /// Nothing, until more bytes come or go.
     Nothing,
-    /// An answer: [`Connection::respond`] or [`Connection::upgrade`].
+    /// An answer, by [`Connection::respond`] or [`Connection::upgrade`], or a place to wait, by [`Connection::park`].
     Request(Box<Request>),
-    /// Something said by a WebSocket.
-    Socket(ws::Incoming),
-    /// Datagrams: [`Connection::receive`].
+    /// A reaction to something that came on a WebSocket.
+    Socket(web_socket::Incoming),
+    /// To have datagrams taken by [`Connection::receive`].
     Datagrams,
-    /// Messages to the TURN server: [`Connection::receive`].
+    /// To have messages to the TURN server taken by [`Connection::receive`].
     Turn,
-    /// Nothing that is served here: end it, for this reason.
+    /// Something that is not served here: end the connection, for this reason.
     Refused(&'static str),
 }
 
-/// How a connection stands.
+/// How a connection stands after it was written to, or after time has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// It goes on.
+    /// The connection goes on.
     Open,
-    /// It is over, for this reason.
+    /// Its client does not read what a WebSocket says.
+    TooSlow,
+    /// A parked request has waited for its answer for too long.
+    Unanswered,
+    /// The connection is over, for this reason.
     Over(&'static str),
 }
 
 enum Protocol {
-    /// Not known yet.
+    /// Too few bytes have come to tell what it is.
     Opening(Undecided),
     Http(Http),
-    WebSocket(Box<ws::Socket>),
+    WebSocket(Box<web_socket::Socket>),
     IceTcp(Box<IceTcp>),
     Turn(Box<TurnTcp>),
-    /// All is said: the rest is written, and what still comes is thrown away.
+    /// Everything has been said: the rest is written, and what still comes is thrown away.
     Closing(Closing),
 }
 
 struct Undecided {
     pipe: Pipe,
-    /// Since when the connection is there.
+    /// When the connection was accepted.
     since: Instant,
 }
 
@@ -79,26 +85,26 @@ struct Closing {
     half_closed: bool,
 }
 
-/// One TCP connection.
+/// One TCP connection, from its accepting to its end.
 pub struct Connection {
-    /// Its name; never used twice.
+    /// The name of the connection, which is never used twice.
     pub id: ConnectionId,
-    /// The other end, canonical.
+    /// The address of the other end, canonical.
     pub peer: SocketAddr,
-    /// Our end, canonical.
+    /// The address of our end, canonical.
     pub local: SocketAddr,
-    /// Who is served: the other end, or whom a trusted proxy there speaks for.
+    /// The address of the client: the other end, or whom a trusted proxy there speaks for.
     pub client: IpAddr,
     stream: Stream,
     protocol: Protocol,
-    /// Whether the stream may have bytes for us.
+    /// Whether the stream may have bytes to read.
     readable: bool,
-    /// When a byte last moved, either way.
+    /// When a byte last moved, in either direction.
     progress: Instant,
 }
 
 impl Connection {
-    /// A connection that was just accepted.
+    /// Begins with a stream that was just accepted.
     pub fn new(
         id: ConnectionId,
         stream: TcpStream,
@@ -111,47 +117,47 @@ impl Connection {
         Self { id, peer, local, client: peer.ip(), stream, protocol, readable: true, progress: now }
     }
 
-    /// For registration with mio.
+    /// Returns the stream for registration with mio.
     pub fn source(&mut self) -> &mut TcpStream {
         self.stream.tcp()
     }
 
-    /// Whether it is TLS.
+    /// Returns whether the connection is TLS.
     pub fn is_tls(&self) -> bool {
         self.stream.is_tls()
     }
 
-    /// Whether it carries media.
+    /// Returns whether the connection carries media.
     pub fn is_media(&self) -> bool {
         matches!(self.protocol, Protocol::IceTcp(_) | Protocol::Turn(_))
     }
 
-    /// Whether a client of the TURN server is at the other end.
+    /// Returns whether a client of the TURN server is at the other end.
     pub fn is_turn(&self) -> bool {
         matches!(self.protocol, Protocol::Turn(_))
     }
 
-    /// Notes whether that client has an allocation.
+    /// Notes whether the TURN client at the other end has an allocation.
     pub fn set_turn_allocated(&mut self, now: Instant, allocated: bool) {
         if let Protocol::Turn(turn) = &mut self.protocol {
             turn.set_allocated(now, allocated);
         }
     }
 
-    /// The way that its datagrams take.
+    /// Returns the path of the datagrams that the connection carries.
     pub fn path(&self) -> Path {
         Path { transport: Transport::Tcp, local: self.local, remote: self.peer }
     }
 
-    /// The WebSocket, if it is one.
-    pub fn web_socket(&mut self) -> Option<&mut ws::Socket> {
+    /// Returns the WebSocket, if the connection is one.
+    pub fn web_socket(&mut self) -> Option<&mut web_socket::Socket> {
         match &mut self.protocol {
             Protocol::WebSocket(socket) => Some(socket),
             _ => None,
         }
     }
 
-    /// What it is, as the metrics name it.
+    /// Returns what the connection is, as the metrics name it.
     pub fn kind(&self) -> &'static str {
         match &self.protocol {
             Protocol::Opening(_) => "opening",
@@ -163,17 +169,17 @@ impl Connection {
         }
     }
 
-    /// The stream has something for us.
+    /// Notes that the stream has something to read.
     pub fn set_readable(&mut self) {
         self.readable = true;
     }
 
-    /// Whether reading again would find more, and there is room for it.
+    /// Returns whether reading again would find more, and whether there is room for it.
     pub fn wants_reading(&mut self) -> bool {
         self.readable && pipe(&mut self.protocol).input().len() < INPUT_BYTES_MAX
     }
 
-    /// Reads what there is, within the budget.
+    /// Reads what there is, within the pass's budget.
     pub fn fill(&mut self, now: Instant, scratch: &mut [u8]) -> io::Result<()> {
         if !self.readable {
             return Ok(());
@@ -192,8 +198,8 @@ impl Connection {
         Ok(())
     }
 
-    /// The next thing that the peer wants. `tls` is for a connection that turns out to be TLS, `turn` says whether there
-    /// is a TURN server.
+    /// Returns the next thing that the peer wants. `tls` is for a connection that turns out to be TLS; `turn` says
+    /// whether there is a TURN server.
     pub fn next(&mut self, now: Instant, tls: &Arc<ServerConfig>, turn: bool) -> Next {
         if let Protocol::Opening(undecided) = &mut self.protocol {
             let opening = sniff(undecided.pipe.input());
@@ -222,6 +228,7 @@ impl Connection {
                 Waiting::Frames => Next::Turn,
                 Waiting::Refused(why) => Next::Refused(why),
             },
+            // What still comes is of no interest, but unread bytes would make the kernel reset the stream.
             Protocol::Closing(closing) => {
                 let unread = closing.pipe.input().len();
                 closing.pipe.consume(unread);
@@ -230,7 +237,7 @@ impl Connection {
         }
     }
 
-    /// Becomes what the first bytes say. `since` is when the connection came.
+    /// Becomes what the first bytes say. `since` is when the connection was accepted.
     fn open(
         &mut self,
         opening: Opening,
@@ -265,14 +272,15 @@ impl Connection {
         Ok(())
     }
 
-    /// Late media is of no use: the kernel shall not hold much of it.
+    /// Has the kernel hold little: late media is of no use.
     fn shorten_kernel_queue(&mut self) {
         if let Err(error) = SockRef::from(&*self.stream.tcp()).set_send_buffer_size(KERNEL_SEND_BYTES) {
             trace!(connection = self.id.0, %error, "the send buffer stays as it is");
         }
     }
 
-    /// Hands over up to `frames_max` datagrams of an ICE-TCP connection, or messages of a TURN client.
+    /// Hands over up to `frames_max` datagrams of an ICE-TCP connection, or messages of a TURN client. Returns how many
+    /// frames there were.
     pub fn receive(&mut self, frames_max: usize, handle: impl FnMut(&mut [u8])) -> usize {
         match &mut self.protocol {
             Protocol::IceTcp(ice) => ice.receive(frames_max, handle),
@@ -281,7 +289,7 @@ impl Connection {
         }
     }
 
-    /// Queues a message to a TURN client; `None` if the connection is not one's.
+    /// Queues a message to a TURN client. Returns `None` if there is none at the other end.
     pub fn send_turn(&mut self, class: TrafficClass, message: &[u8]) -> Option<Sent> {
         match &mut self.protocol {
             Protocol::Turn(turn) => Some(turn.send(class, message, &mut self.stream)),
@@ -289,7 +297,7 @@ impl Connection {
         }
     }
 
-    /// Queues a datagram; `None` if the connection does not carry any.
+    /// Queues a datagram. Returns `None` if the connection does not carry datagrams.
     pub fn send(&mut self, now: Instant, class: TrafficClass, datagram: &[u8]) -> Option<Sent> {
         match &mut self.protocol {
             Protocol::IceTcp(ice) => Some(ice.send(now, class, datagram, &mut self.stream)),
@@ -297,7 +305,34 @@ impl Connection {
         }
     }
 
-    /// Answers the request that [`next`](Self::next) gave.
+    /// Puts a request that [`next`](Self::next) gave aside until the session of that id has its answer. Requests behind
+    /// it on the connection wait with it, because HTTP/1.1 answers in order.
+    pub fn park(&mut self, now: Instant, request: Box<Request>, session: ConnectionId) {
+        if let Protocol::Http(http) = &mut self.protocol {
+            http.park(Parked { request, session, since: now });
+        }
+    }
+
+    /// Takes the parked request, if there is one, to be answered or given up.
+    pub fn unpark(&mut self) -> Option<Parked> {
+        match &mut self.protocol {
+            Protocol::Http(http) => http.unpark(),
+            _ => None,
+        }
+    }
+
+    /// Describes where a request comes from.
+    pub fn origin(&self, request: &Request) -> ClientOrigin {
+        ClientOrigin {
+            client: self.client,
+            local: self.local.ip(),
+            host: request.field("host").map(str::to_owned),
+            is_tls: self.is_tls(),
+            is_proxied: request.is_proxied(),
+        }
+    }
+
+    /// Answers the request that [`next`](Self::next) gave, or that was parked.
     pub fn respond(&mut self, request: &Request, response: &Response) {
         if let Protocol::Http(http) = &mut self.protocol {
             http.last |= !request.keep_alive;
@@ -305,7 +340,7 @@ impl Connection {
         }
     }
 
-    /// Ends HTTP after what is queued, and what nothing is known of.
+    /// Ends HTTP after the answers that are queued or parked, and ends a connection of which nothing is known yet.
     pub fn finish_http(&mut self, now: Instant) {
         match &mut self.protocol {
             Protocol::Http(http) => http.last = true,
@@ -314,7 +349,7 @@ impl Connection {
         }
     }
 
-    /// Ends a TURN client's connection after what is queued. Whether it was one.
+    /// Ends a TURN client's connection after what is queued. Returns whether it was one.
     pub fn finish_turn(&mut self, now: Instant) -> bool {
         let is_turn = self.is_turn();
         if is_turn {
@@ -323,17 +358,18 @@ impl Connection {
         is_turn
     }
 
-    /// Answers an upgrade request; a WebSocket from now on.
+    /// Answers an upgrade request. The connection is a WebSocket from now on.
     pub fn upgrade(&mut self, request: &Request, response: &Response, config: &ShellConfig, now: Instant) {
+        let origin = self.origin(request);
         if let Protocol::Http(http) = &mut self.protocol {
             let mut pipe = std::mem::take(&mut http.pipe);
             pipe.send(&response.encode(true, true));
-            let socket = ws::Socket::new(pipe, config, now, request);
+            let socket = web_socket::Socket::new(pipe, config, now, origin);
             self.protocol = Protocol::WebSocket(Box::new(socket));
         }
     }
 
-    /// Ends a WebSocket that needs no more reading: writes the rest, then closes the stream.
+    /// Ends a WebSocket from which nothing more is read: writes the rest, then closes the stream.
     pub fn finish_web_socket(&mut self, now: Instant) {
         if let Protocol::WebSocket(_) = self.protocol {
             self.close_after_writing(now);
@@ -349,6 +385,7 @@ impl Connection {
             Protocol::IceTcp(ice) => ice.queue.pipe,
             Protocol::Turn(turn) => turn.queue.pipe,
             Protocol::Closing(closing) => {
+                // A goodbye that is under way keeps its time.
                 self.protocol = Protocol::Closing(closing);
                 return;
             }
@@ -358,13 +395,13 @@ impl Connection {
         }
     }
 
-    /// Whether a request can be read from what has come already.
+    /// Returns whether a request can be read from what has come already.
     pub fn has_waiting_request(&self) -> bool {
         matches!(&self.protocol, Protocol::Http(http) if http.has_waiting_request())
     }
 
-    /// Writes what the stream takes, and moves on to what follows from that.
-    pub fn settle(&mut self, now: Instant, config: &ShellConfig) -> Standing {
+    /// Writes what the stream takes, and moves on to what follows from that, such as closing after the last answer.
+    pub fn write(&mut self, now: Instant, config: &ShellConfig) -> Standing {
         let pipe = pipe(&mut self.protocol);
         match pipe.drain(&mut self.stream) {
             Ok(0) => {}
@@ -383,6 +420,7 @@ impl Connection {
                 }
             }
             Protocol::IceTcp(ice) => {
+                // A frame may have come just before the end.
                 ice.queue.blocked = waiting > 0;
                 if ice.queue.pipe.end_of_input() && ice.waiting() != Waiting::Frames {
                     return Standing::Over("closed by the peer");
@@ -398,17 +436,15 @@ impl Connection {
                 if http.pipe.end_of_input() && http.pipe.input().is_empty() {
                     http.last = true;
                 }
-                if http.last && all_written {
+                // Whoever shuts down their half after the request still waits for the answer.
+                if http.last && all_written && !http.is_parked() {
                     self.close_after_writing(now);
-                    return self.settle(now, config);
+                    return self.write(now, config);
                 }
             }
             Protocol::WebSocket(socket) => {
                 if waiting > config.send_queue_bytes_max && !socket.is_closing() {
-                    // The code is best effort: it goes to the end of a queue that nobody reads.
-                    socket.close(now, Close::TooSlow);
-                    self.close_after_writing(now);
-                    return Standing::Open;
+                    return Standing::TooSlow;
                 }
             }
             Protocol::Closing(closing) => {
@@ -426,7 +462,7 @@ impl Connection {
         Standing::Open
     }
 
-    /// Lets time pass.
+    /// Lets time pass: ends what has taken too long.
     pub fn run_deadline(&mut self, now: Instant, config: &ShellConfig) -> Standing {
         match &mut self.protocol {
             Protocol::Opening(undecided) => {
@@ -452,6 +488,10 @@ impl Connection {
                 if now < http.deadline(self.progress, config) {
                     return Standing::Open;
                 }
+                if http.is_parked() {
+                    return Standing::Unanswered;
+                }
+                // Whoever has begun a request, and reads, is told; everybody else is just left.
                 let silent = http.pipe.input().is_empty() || http.last;
                 if silent || http.pipe.output_bytes() > 0 {
                     return Standing::Over("idle");
@@ -469,7 +509,7 @@ impl Connection {
                 Lapse::None => Standing::Open,
                 Lapse::Silent => Standing::Over("nothing was heard for too long"),
                 Lapse::NeverJoined => {
-                    socket.close(now, Close::Normal);
+                    socket.close(now, native::Close::Normal);
                     Standing::Open
                 }
             },
@@ -478,7 +518,7 @@ impl Connection {
         }
     }
 
-    /// When [`run_deadline`](Self::run_deadline) has something to do.
+    /// Returns when [`run_deadline`](Self::run_deadline) has something to do.
     pub fn deadline(&self, config: &ShellConfig) -> Instant {
         match &self.protocol {
             Protocol::Opening(undecided) => undecided.deadline(self.progress, config),

@@ -1,4 +1,5 @@
-//! All TCP connections: accepting within the caps, one slab, whose turn it is, and whose time is up.
+//! All TCP connections in one slab: accepting them within the caps, and finding the one that is next to be read, to be
+//! written, or to be ended because its time is up.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -21,45 +22,45 @@ use crate::net::http::message::Response;
 use crate::net::shell_config::ShellConfig;
 use crate::net::token;
 
-/// Connections accepted in one turn.
-const ACCEPTS_PER_TURN: usize = 64;
+/// How many connections are accepted in one pass.
+const ACCEPTS_PER_PASS: usize = 64;
 
-/// How long to leave the listener alone after it failed: out of descriptors, most likely.
+/// How long to leave the listener alone after it failed, most likely because there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A failing listener is told of once in this time.
+/// How often the log may say that the listener fails.
 const ACCEPT_WARNING_EVERY: Duration = Duration::from_secs(60);
 
-/// Bits of a connection's id that are its place in the slab; the rest counts up.
+/// How many bits of a connection's id are its place in the slab. The rest counts up.
 const PLACE_BITS: u32 = 20;
 
 struct Entry {
     connection: Connection,
     alarm: Alarm,
-    /// Whether it is in `ready`.
+    /// Whether its place is in `ready`.
     ready: bool,
-    /// Whether it is in `touched`, or in `touched_media`.
+    /// Whether its place is in `touched` or in `touched_media`.
     touched: bool,
-    /// Why it is to be ended.
+    /// Why it is to be ended, if it is.
     ending: Option<&'static str>,
-    /// Which client it is counted for; `None`: a trusted proxy's, whose client is not known yet.
+    /// The client that it counts for. `None` for a trusted proxy's connection whose client is not known yet.
     counted: Option<IpAddr>,
 }
 
-/// What happened on ICE-TCP connections since start-up.
+/// What happened on ICE-TCP connections since the start of the server.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FrameCounters {
-    /// Datagrams received.
+    /// Datagrams that came on such connections.
     pub received: u64,
-    /// Datagrams queued for writing.
+    /// Datagrams that were queued for writing.
     pub sent: u64,
-    /// Datagrams dropped because the peer does not read fast enough.
+    /// Datagrams that were dropped because the peer does not read fast enough.
     pub dropped_full: u64,
-    /// Datagrams for a connection that is gone.
+    /// Datagrams to a connection that was gone.
     pub undeliverable: u64,
 }
 
-/// The listener and every connection it gave.
+/// The listener, and every connection that it gave.
 pub struct Connections {
     listener: Option<TcpListener>,
     /// Whether there may be connections to accept.
@@ -70,13 +71,13 @@ pub struct Connections {
     slab: Slab<Entry>,
     serial: u64,
     by_address: HashMap<IpAddr, usize>,
-    /// Places by our end and the other: how a datagram finds its ICE-TCP connection.
+    /// Places by both ends, by which a datagram finds its ICE-TCP connection.
     by_ends: HashMap<(SocketAddr, SocketAddr), usize>,
     /// Connections that have something to read.
     ready: VecDeque<usize>,
-    /// Connections to be settled at the end of the turn.
+    /// Connections to be written to at the end of the pass.
     touched: Vec<usize>,
-    /// The same for those that carry media.
+    /// The same for connections that carry media.
     touched_media: Vec<usize>,
     deadlines: Deadlines<usize>,
     refused: u64,
@@ -85,7 +86,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// None yet.
+    /// Begins with a listener and no connection.
     pub fn new(listener: TcpListener) -> Self {
         Self {
             listener: Some(listener),
@@ -105,27 +106,27 @@ impl Connections {
         }
     }
 
-    /// For registration with mio.
+    /// Returns the listener for registration with mio. `None` once nobody is accepted any more.
     pub fn listener(&mut self) -> Option<&mut TcpListener> {
         self.listener.as_mut()
     }
 
-    /// How many connections there are.
+    /// Returns how many connections there are.
     pub fn len(&self) -> usize {
         self.slab.len()
     }
 
-    /// How many were refused because of a cap.
+    /// Returns how many connections were refused because of a cap.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// The listener has something for us.
+    /// Notes that connections wait at the listener.
     pub fn set_acceptable(&mut self) {
         self.acceptable = true;
     }
 
-    /// Accepts no more.
+    /// Closes the listener: nobody is accepted any more.
     pub fn stop_listening(&mut self, registry: &Registry) {
         if let Some(mut listener) = self.listener.take() {
             let _ = registry.deregister(&mut listener);
@@ -134,13 +135,14 @@ impl Connections {
         self.paused_until = None;
     }
 
-    /// Accepts what waits, within the budget and the caps.
+    /// Accepts what waits at the listener, within the pass's budget and the caps.
     pub fn accept(&mut self, now: Instant, registry: &Registry, config: &ShellConfig) {
         if !self.acceptable || self.paused_until.is_some_and(|until| now < until) {
             return;
         }
+        // The time is up, or was never set.
         self.paused_until = None;
-        for _ in 0..ACCEPTS_PER_TURN {
+        for _ in 0..ACCEPTS_PER_PASS {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, peer)) => self.admit(now, registry, config, stream, canonical(peer)),
@@ -179,6 +181,7 @@ impl Connections {
         let is_proxy = config.trusted_proxies.iter().any(|network| network.contains(peer.ip()));
         let counted = (!is_proxy).then(|| host_of(peer.ip()));
         let of_host = counted.and_then(|host| self.by_address.get(&host).copied()).unwrap_or(0);
+        // A place has to fit into its bits of the id.
         let places = config.connections_max.min(1 << PLACE_BITS);
         if of_host >= config.connections_per_address_max || self.slab.len() >= places {
             self.refused += 1;
@@ -220,6 +223,7 @@ impl Connections {
             self.uncount(host);
         }
         let ends = (entry.connection.local, entry.connection.peer);
+        // A newer connection may have the same ends already.
         if self.by_ends.get(&ends) == Some(&place) {
             self.by_ends.remove(&ends);
         }
@@ -236,7 +240,8 @@ impl Connections {
         }
     }
 
-    /// Counts a connection for whom it serves. `false` if that client has too many others; it stays counted.
+    /// Counts a connection for the client that it serves. Returns `false` if that client has too many; the connection
+    /// stays counted.
     pub fn count_for(&mut self, place: usize, client: IpAddr, config: &ShellConfig) -> bool {
         let Some(entry) = self.slab.get_mut(place) else { return false };
         entry.connection.client = client;
@@ -268,7 +273,7 @@ impl Connections {
         }
     }
 
-    /// Queues a message to a TURN client; `None` if its connection is gone.
+    /// Queues a message to a TURN client. Returns `None` if its connection is gone.
     pub fn send_turn(&mut self, id: ConnectionId, class: TrafficClass, message: &[u8]) -> Option<Sent> {
         let place = self.place_of(id)?;
         let sent = self.at(place)?.send_turn(class, message)?;
@@ -276,28 +281,28 @@ impl Connections {
         Some(sent)
     }
 
-    /// The connection at a place.
+    /// Returns the connection at a place.
     pub fn at(&mut self, place: usize) -> Option<&mut Connection> {
         self.slab.get_mut(place).map(|entry| &mut entry.connection)
     }
 
-    /// The place of the connection with that name, if it is still there.
+    /// Returns the place of the connection of that id, if it is still there.
     pub fn place_of(&self, id: ConnectionId) -> Option<usize> {
         let place = (id.0 & ((1 << PLACE_BITS) - 1)) as usize;
         self.slab.get(place).filter(|entry| entry.connection.id == id).map(|_| place)
     }
 
-    /// What all of them are, for counting.
+    /// Returns what each of them is, for counting.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.slab.iter().map(|(_, entry)| entry.connection.kind())
     }
 
-    /// All places that are taken.
+    /// Returns all places that are taken.
     pub fn places(&self) -> Vec<usize> {
         self.slab.iter().map(|(place, _)| place).collect()
     }
 
-    /// mio saw something on a connection.
+    /// Notes that mio saw something on a connection.
     pub fn woke(&mut self, place: usize, readable: bool) {
         if let Some(entry) = self.slab.get_mut(place) {
             if readable {
@@ -308,7 +313,7 @@ impl Connections {
         }
     }
 
-    /// Gives a connection a turn at reading.
+    /// Queues a connection for reading.
     pub fn make_ready(&mut self, place: usize) {
         if let Some(entry) = self.slab.get_mut(place)
             && !std::mem::replace(&mut entry.ready, true)
@@ -317,12 +322,12 @@ impl Connections {
         }
     }
 
-    /// How many wait for a turn at reading.
+    /// Returns how many connections wait to be read.
     pub fn ready_len(&self) -> usize {
         self.ready.len()
     }
 
-    /// Whose turn it is.
+    /// Takes the connection that is next to be read.
     pub fn next_ready(&mut self) -> Option<usize> {
         while let Some(place) = self.ready.pop_front() {
             if let Some(entry) = self.slab.get_mut(place)
@@ -334,17 +339,20 @@ impl Connections {
         None
     }
 
-    /// Something was queued on a connection, or its state changed: settle it before the turn ends.
+    /// Notes that something was queued on a connection or that its state changed, so that it is written to before the
+    /// pass ends.
     pub fn touch(&mut self, place: usize) {
         if let Some(entry) = self.slab.get_mut(place)
             && !std::mem::replace(&mut entry.touched, true)
         {
+            // Two lists keep the order that `next_touched` promises, without sorting.
             let media = entry.connection.is_media();
             if media { self.touched_media.push(place) } else { self.touched.push(place) }
         }
     }
 
-    /// The next connection to settle. Media last: a client must hear whose media follows before it does.
+    /// Takes the connection that is next to be written to. Those that carry media come last: a client must hear whose
+    /// media follows before the media does.
     pub fn next_touched(&mut self) -> Option<usize> {
         while let Some(place) = self.touched.pop().or_else(|| self.touched_media.pop()) {
             if let Some(entry) = self.slab.get_mut(place)
@@ -356,7 +364,7 @@ impl Connections {
         None
     }
 
-    /// It is over, and is to be ended when it has its turn.
+    /// Notes that a connection is over, so that it is ended when it would be read next.
     pub fn end_soon(&mut self, place: usize, why: &'static str) {
         if let Some(entry) = self.slab.get_mut(place) {
             entry.ending = Some(why);
@@ -364,7 +372,7 @@ impl Connections {
         }
     }
 
-    /// Why it is to be ended, if it is.
+    /// Returns why a connection is to be ended, if it is.
     pub fn ending(&self, place: usize) -> Option<&'static str> {
         self.slab.get(place).and_then(|entry| entry.ending)
     }
@@ -377,7 +385,7 @@ impl Connections {
         }
     }
 
-    /// The next connection whose time has come.
+    /// Takes the next connection whose deadline has come.
     pub fn next_due(&mut self, now: Instant) -> Option<usize> {
         while let Some((at, place)) = self.deadlines.pop(now) {
             if let Some(entry) = self.slab.get_mut(place)
@@ -389,7 +397,7 @@ impl Connections {
         None
     }
 
-    /// When there is something to do without any readiness; `now` if at once.
+    /// Returns when there is something to do without any readiness: `now` if at once.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         if !self.ready.is_empty() || (self.acceptable && self.paused_until.is_none()) {
             return Some(now);
@@ -398,7 +406,7 @@ impl Connections {
     }
 }
 
-/// What counts as one client: an IPv4 address, or the /64 that an IPv6 host is given whole.
+/// Returns what counts as one client: an IPv4 address, or the /64 that an IPv6 host is given whole.
 pub fn host_of(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,

@@ -1,53 +1,53 @@
-//! What waits to be written to a TCP peer that takes datagrams: ICE-TCP and TURN alike.
+//! What waits to be written to a TCP peer that takes datagrams, by ICE-TCP or TURN.
 //!
-//! A peer that does not read loses whole frames, pictures first, never a part of one: the queue is short, since what
-//! is late is of no use.
+//! A peer that does not read loses whole frames, video first, and never a part of one. The queue is short, since late
+//! media is of no use.
 
 use std::io::Write;
 
 use super::pipe::Pipe;
 use crate::core::path::TrafficClass;
 
-/// What may wait for a peer that does not read: a second at 2 Mbit/s.
+/// How much may wait for a peer that does not read, bytes: a second at 2 Mbit/s.
 pub const QUEUE_BYTES_MAX: usize = 256 * 1024;
 
-/// Over this, pictures are dropped, so that sound and control go on.
+/// The length of the queue over which video is dropped, so that audio and control go on.
 pub const VIDEO_QUEUE_BYTES_MAX: usize = QUEUE_BYTES_MAX / 2;
 
-/// What the kernel may hold for such a peer: let alone, it buffers seconds of media.
+/// How much the kernel may hold for such a peer, bytes. Left alone, it buffers seconds of media.
 pub const KERNEL_SEND_BYTES: usize = 256 * 1024;
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
-    /// It waits to be written.
+    /// The frame waits to be written.
     Queued,
-    /// The queue is full.
+    /// The queue is full: the frame is lost.
     Dropped,
 }
 
-/// What the input holds.
+/// What the input of a connection holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// No whole frame.
+    /// No whole frame has come yet.
     Nothing,
-    /// At least one.
+    /// At least one whole frame has come.
     Frames,
-    /// What no peer that means well would send, in words.
+    /// Not a valid frame; why, for the log.
     Refused(&'static str),
 }
 
 /// A pipe whose output is frames.
 #[derive(Debug)]
 pub struct FrameQueue {
-    /// Both directions.
+    /// The bytes of both directions.
     pub pipe: Pipe,
-    /// Whether the stream took less than there was.
+    /// Whether the stream has taken less than there was.
     pub blocked: bool,
 }
 
 impl FrameQueue {
-    /// Over a pipe that holds the first frame, or its beginning.
+    /// Begins with a pipe that holds the first frame, or its beginning.
     pub fn new(pipe: Pipe) -> Self {
         Self { pipe, blocked: false }
     }
@@ -57,7 +57,7 @@ impl FrameQueue {
         let max = if class == TrafficClass::Video { VIDEO_QUEUE_BYTES_MAX } else { QUEUE_BYTES_MAX };
         let needed: usize = frame.iter().map(|piece| piece.len()).sum();
         if self.pipe.output_bytes() + needed > max && !self.blocked {
-            // Much came in one turn, and nothing of it has been written yet. An error is found when settling.
+            // Much came in one pass, and nothing of it has been written yet. `Connection::write` finds an error.
             let _ = self.pipe.drain(stream);
             self.blocked = self.pipe.output_bytes() > 0;
         }

@@ -1,7 +1,7 @@
 //! ICE-TCP: one peer's datagrams, framed by RFC 4571, on a TCP connection (RFC 6544).
 //!
-//! What shows that a peer may be here is that the core answers it: connectivity checks with the right credentials are
-//! the only thing that an unknown address gets an answer to.
+//! A peer is believed once the core has answered it: a connectivity check with the right credentials is the only thing
+//! to which an unknown address gets an answer.
 
 use std::io::Write;
 use std::time::Instant;
@@ -13,24 +13,25 @@ use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::net::shell_config::ShellConfig;
 use crate::wire::tcp_frame::{self, FRAME_HEADER_LEN, Frame};
 
-/// Datagrams on a TCP connection.
+/// A TCP connection that carries datagrams.
 pub struct IceTcp {
     pub(super) queue: FrameQueue,
-    /// Since when the connection is there.
+    /// When the connection was accepted.
     since: Instant,
     /// When the core last had something for the peer.
     answered: Option<Instant>,
 }
 
 impl IceTcp {
-    /// Over a pipe that holds the first frame, or its beginning.
+    /// Begins with a pipe that holds the first frame, or its beginning.
     pub fn new(pipe: Pipe, since: Instant) -> Self {
         Self { queue: FrameQueue::new(pipe), since, answered: None }
     }
 
-    /// What there is to be read.
+    /// Returns what there is to be read.
     pub fn waiting(&self) -> Waiting {
         let input = self.queue.pipe.input();
+        // Until a check has passed, nobody can make us hold 64 KiB.
         let length = input.first_chunk::<FRAME_HEADER_LEN>().map_or(0, |head| u16::from_be_bytes(*head));
         if self.answered.is_none() && usize::from(length) > DATAGRAM_BYTES_MAX {
             return Waiting::Refused("a long frame before any check");
@@ -41,7 +42,7 @@ impl IceTcp {
         }
     }
 
-    /// Hands over up to `frames_max` datagrams. How many frames there were.
+    /// Hands over up to `frames_max` datagrams. Returns how many frames there were.
     pub fn receive(&mut self, frames_max: usize, mut handle: impl FnMut(&mut [u8])) -> usize {
         for count in 0..frames_max {
             let input = self.queue.pipe.input_mut();
@@ -68,8 +69,8 @@ impl IceTcp {
         self.queue.send(class, [&header, datagram, &[]], stream)
     }
 
-    /// When the peer is given up: it never passed a check, or the core has had nothing for it for long. (A peer that
-    /// is there checks every few seconds, and each check is answered.)
+    /// Returns when the peer is given up, because it never passed a check or the core has long had nothing for it. A
+    /// peer that is there checks every few seconds, and each check is answered.
     pub fn deadline(&self, config: &ShellConfig) -> Instant {
         match self.answered {
             None => self.since + config.handshake_timeout,
@@ -127,18 +128,18 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_does_not_read_loses_whole_frames_and_pictures_first() -> io::Result<()> {
+    fn a_peer_that_does_not_read_loses_whole_frames_and_video_first() -> io::Result<()> {
         let now = crate::net::clock::now();
         let mut ice = over(&[], 64)?;
-        let (mut pictures, mut sounds) = (0, 0);
+        let (mut video, mut audio) = (0, 0);
         while ice.send(now, TrafficClass::Video, &[1; 1000], &mut Deaf) == Sent::Queued {
-            pictures += 1;
+            video += 1;
         }
         while ice.send(now, TrafficClass::Audio, &[2; 100], &mut Deaf) == Sent::Queued {
-            sounds += 1;
+            audio += 1;
         }
-        assert_eq!(pictures, VIDEO_QUEUE_BYTES_MAX / 1002);
-        assert!(sounds > 1000, "{sounds}");
+        assert_eq!(video, VIDEO_QUEUE_BYTES_MAX / 1002);
+        assert!(audio > 1000, "{audio}");
         assert!(ice.queue.pipe.output_bytes() <= QUEUE_BYTES_MAX);
         let mut written = Vec::new();
         ice.queue.pipe.drain(&mut written)?;
@@ -148,7 +149,7 @@ mod tests {
             frames += 1;
             rest = &rest[consumed..];
         }
-        assert_eq!((frames, rest.len()), (pictures + sounds, 0));
+        assert_eq!((frames, rest.len()), (video + audio, 0));
         Ok(())
     }
 }

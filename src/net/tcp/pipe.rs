@@ -1,14 +1,15 @@
 //! The bytes of one connection, between the stream and the protocol on it.
 //!
-//! The stream (TCP, or TLS over it: `stream`) fills the input and empties the output; the protocols read the one and
+//! The stream (`stream`: TCP, or TLS over it) fills the input and empties the output. The protocols read the one and
 //! write the other, and never see a socket. An idle connection holds next to no buffer.
 
 use std::io::{self, Read, Write};
 
-/// Unread input over which the stream is not read: more than any request head and body, or WebSocket frame header.
+/// How much input may be unread while the stream is read, bytes: more than any request's head and body, or a WebSocket
+/// frame's head.
 pub const INPUT_BYTES_MAX: usize = 128 * 1024;
 
-/// Capacity that an empty buffer keeps: a candidate, a ping or a mute.
+/// The capacity that an empty buffer keeps, bytes: enough for a ping or a mute.
 const IDLE_CAPACITY: usize = 256;
 
 /// Input and output of a connection.
@@ -21,22 +22,22 @@ pub struct Pipe {
     written: usize,
 }
 
-/// What reading from the stream came to.
+/// What one reading of the stream came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Filled {
-    /// How much came.
+    /// How many bytes came.
     pub bytes: usize,
     /// Whether there may be more.
     pub more: bool,
 }
 
 impl Pipe {
-    /// What has come and not been consumed.
+    /// Returns what has come and has not been consumed.
     pub fn input(&self) -> &[u8] {
         self.input.get(self.consumed..).unwrap_or_default()
     }
 
-    /// The same, to be decrypted in place.
+    /// Returns the same, to be decrypted in place.
     pub fn input_mut(&mut self) -> &mut [u8] {
         self.input.get_mut(self.consumed..).unwrap_or_default()
     }
@@ -58,12 +59,12 @@ impl Pipe {
         }
     }
 
-    /// Whether the peer will send no more.
+    /// Returns whether the peer will send no more.
     pub fn end_of_input(&self) -> bool {
         self.end_of_input
     }
 
-    /// How much waits to be written.
+    /// Returns how many bytes wait to be written.
     pub fn output_bytes(&self) -> usize {
         self.output.len() - self.written
     }
@@ -73,7 +74,7 @@ impl Pipe {
         self.output.extend_from_slice(bytes);
     }
 
-    /// Reads from the stream by way of `scratch`, until it has no more, the budget is used, or the input is full.
+    /// Reads from the stream by way of `scratch`, until it has no more, the budget is used up, or the input is full.
     pub fn fill(&mut self, stream: &mut impl Read, scratch: &mut [u8], budget: usize) -> io::Result<Filled> {
         let mut bytes = 0;
         while bytes < budget && self.input().len() < INPUT_BYTES_MAX {
@@ -84,6 +85,7 @@ impl Pipe {
                 }
                 Ok(count) => {
                     bytes += count;
+                    // Room is made at the front before the buffer grows.
                     self.input.drain(..self.consumed);
                     self.consumed = 0;
                     self.input.extend_from_slice(&scratch[..count]);
@@ -98,7 +100,7 @@ impl Pipe {
         Ok(Filled { bytes, more: true })
     }
 
-    /// Writes to the stream what it takes. How much that was.
+    /// Writes to the stream what it takes. Returns how many bytes that was.
     pub fn drain(&mut self, stream: &mut impl Write) -> io::Result<usize> {
         let before = self.written;
         while self.written < self.output.len() {
@@ -115,6 +117,7 @@ impl Pipe {
             self.output.clear();
             self.written = 0;
             self.output.shrink_to(IDLE_CAPACITY);
+        // Moved only when half is written, so that a slow peer does not make us move the rest again and again.
         } else if self.written > self.output.len() / 2 {
             self.output.drain(..self.written);
             self.written = 0;

@@ -1,4 +1,4 @@
-//! The stream below a connection: TCP as it is, or TLS over it. Both read and write plain bytes and never wait.
+//! The stream below a connection: TCP as it is, or TLS over it. Both read and write plain bytes, and never wait.
 //!
 //! The TLS half is driven by the same readiness as the TCP stream: reading pulls records through the session, and
 //! whatever the session wants to say (handshake, alerts) is written on the way. What the network sends can at worst
@@ -11,13 +11,14 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use rustls::{ServerConfig, ServerConnection};
 
-/// Reads of the TCP stream in a row that yield no plain byte: more than the largest handshake takes.
+/// How many reads of the TCP stream in a row may yield no plain byte: more than the largest handshake takes.
 const FRUITLESS_READS_MAX: usize = 256;
 
-/// Plain bytes that a TLS session holds before it has encrypted them, and encrypted ones before they are written.
+/// How many plain bytes a TLS session holds before it has encrypted them, and how many encrypted ones before they are
+/// written.
 const TLS_BUFFER_BYTES: usize = 64 * 1024;
 
-/// TCP, with or without TLS.
+/// A TCP stream, with or without TLS on it.
 pub struct Stream {
     tcp: TcpStream,
     tls: Option<Box<Tls>>,
@@ -25,14 +26,14 @@ pub struct Stream {
 
 struct Tls {
     session: ServerConnection,
-    /// What was read before it was known to be TLS.
+    /// What was read before the stream was known to be TLS.
     before: Vec<u8>,
-    /// How much of it the session has taken.
+    /// How many bytes of `before` the session has taken.
     taken: usize,
 }
 
 impl Stream {
-    /// Plain TCP.
+    /// Begins with TCP as it is.
     pub fn new(tcp: TcpStream) -> Self {
         Self { tcp, tls: None }
     }
@@ -45,22 +46,22 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether nobody between can read it.
+    /// Returns whether TLS keeps others from reading.
     pub fn is_tls(&self) -> bool {
         self.tls.is_some()
     }
 
-    /// For registration with mio, and for socket options.
+    /// Returns the TCP stream, for registration with mio and for socket options.
     pub fn tcp(&mut self) -> &mut TcpStream {
         &mut self.tcp
     }
 
-    /// Whether TLS has bytes that the TCP stream did not take yet.
+    /// Returns whether TLS has bytes that the TCP stream did not take yet.
     pub fn has_pending(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.session.wants_write())
     }
 
-    /// Says that nothing more follows. Best effort: the peer may be gone.
+    /// Says that nothing more follows. An error means nothing: the peer may be gone.
     pub fn finish(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.session.send_close_notify();
@@ -91,13 +92,14 @@ impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Self { tcp, tls } = self;
         let Some(tls) = tls else { return tcp.write(bytes) };
+        // What is encrypted already goes first, or the session would have no room.
         tls.write_records(tcp)?;
         let count = tls.session.writer().write(bytes)?;
         tls.write_records(tcp)?;
         if count == 0 && !bytes.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
     }
 
-    /// Writes what TLS has and the TCP stream takes; what is left is no error, see [`Stream::has_pending`].
+    /// Writes what TLS has and the TCP stream takes. What is left is no error: see [`Stream::has_pending`].
     fn flush(&mut self) -> io::Result<()> {
         let Self { tcp, tls } = self;
         tls.as_mut().map_or(Ok(()), |tls| tls.write_records(tcp))

@@ -1,7 +1,6 @@
 //! A client of the embedded TURN server on a TCP connection, or within TLS: its messages, one by one.
 //!
-//! Which of them are served is decided in `turn`. A connection is here for its allocation: without one, it is closed
-//! in time.
+//! `turn` decides which of them are served. A connection exists for its allocation: one without is closed in time.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -12,28 +11,28 @@ use crate::core::path::TrafficClass;
 use crate::net::shell_config::ShellConfig;
 use crate::wire::turn_frame::{self, TurnFrame};
 
-/// Longest message of a client, bytes: a datagram that fits any path, in a Send indication.
+/// Size of a client's longest message, bytes: a datagram that fits any path, in a Send indication.
 const MESSAGE_BYTES_MAX: usize = 2048;
 
-/// How often a connection with an allocation is looked at; the allocation's end is what ends it.
+/// How often a connection with an allocation is looked at. The end of the allocation is what ends it.
 const ALLOCATED_LOOK: Duration = Duration::from_secs(3600);
 
 /// A TURN client's connection.
 pub struct TurnTcp {
     pub(super) queue: FrameQueue,
-    /// Since when it has had no allocation; `None`: it has one.
+    /// Since when it has had no allocation. `None` while it has one.
     bare_since: Option<Instant>,
     /// When it was last looked at while it had one.
     looked: Instant,
 }
 
 impl TurnTcp {
-    /// Over a pipe that holds the first message, or its beginning.
+    /// Begins with a pipe that holds the first message, or its beginning.
     pub fn new(pipe: Pipe, since: Instant) -> Self {
         Self { queue: FrameQueue::new(pipe), bare_since: Some(since), looked: since }
     }
 
-    /// What there is to be read.
+    /// Returns what there is to be read.
     pub fn waiting(&self) -> Waiting {
         match turn_frame::next(self.queue.pipe.input()) {
             TurnFrame::Complete { length, .. } if length <= MESSAGE_BYTES_MAX => Waiting::Frames,
@@ -43,13 +42,14 @@ impl TurnTcp {
         }
     }
 
-    /// Hands over up to `frames_max` messages, without padding. How many there were.
+    /// Hands over up to `frames_max` messages, without padding. Returns how many there were.
     pub fn receive(&mut self, frames_max: usize, mut handle: impl FnMut(&mut [u8])) -> usize {
         for count in 0..frames_max {
             let pipe = &mut self.queue.pipe;
             let TurnFrame::Complete { length, consumed } = turn_frame::next(pipe.input()) else {
                 return count;
             };
+            // `waiting` refuses it.
             if length > MESSAGE_BYTES_MAX {
                 return count;
             }
@@ -72,17 +72,17 @@ impl TurnTcp {
         self.bare_since = if allocated { None } else { self.bare_since.or(Some(now)) };
     }
 
-    /// Whether the client has an allocation.
+    /// Returns whether the client has an allocation.
     pub fn is_allocated(&self) -> bool {
         self.bare_since.is_none()
     }
 
-    /// Whether it is time to close the connection.
+    /// Returns whether it is time to close the connection.
     pub fn is_overdue(&self, now: Instant, config: &ShellConfig) -> bool {
         self.bare_since.is_some_and(|since| now >= since + config.handshake_timeout)
     }
 
-    /// When to ask [`is_overdue`](Self::is_overdue).
+    /// Returns when to ask [`is_overdue`](Self::is_overdue).
     pub fn deadline(&self, config: &ShellConfig) -> Instant {
         self.bare_since.map_or(self.looked + ALLOCATED_LOOK, |since| since + config.handshake_timeout)
     }

@@ -1,7 +1,7 @@
 //! The server's certificate: given as files, which are read again when they change, or self-signed.
 //!
-//! Connections keep the configuration that they began with; a new certificate is for new ones, and drops nobody.
-//! A changed file that cannot be used leaves everything as it was, and says so once.
+//! Connections keep the configuration that they began with, so that a new certificate drops nobody. A changed file that
+//! cannot be used leaves everything as it was, and the log says so once.
 
 use std::fs;
 use std::io;
@@ -16,35 +16,35 @@ use tracing::{info, warn};
 
 use super::self_signed::SelfSigned;
 
-/// How often files are looked at for changes.
+/// How often the files are looked at for changes.
 const FILES_CHECKED_EVERY: Duration = Duration::from_secs(2);
 
 /// How often a self-signed certificate is looked at for its age.
 const AGE_CHECKED_EVERY: Duration = Duration::from_secs(3600);
 
-/// What clients may ask for by ALPN. It never decides the protocol: first bytes do, since clients ask for the one and
-/// speak the other (and a client that asks for something that is not listed is turned away).
+/// What clients may ask for by ALPN. It never decides the protocol: the first bytes do, since clients ask for one and
+/// speak another. A client that asks for something that is not listed is turned away.
 const ALPN: [&[u8]; 2] = [b"http/1.1", b"stun.turn"];
 
-/// A certificate chain and its private key, PEM.
+/// The files of a certificate chain and its private key, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The chain, the server's own certificate first.
+    /// The file of the chain, with the server's own certificate first.
     pub cert: PathBuf,
-    /// The key.
+    /// The file of the private key.
     pub key: PathBuf,
 }
 
 /// Where the certificate comes from.
 #[derive(Debug)]
 pub enum Source {
-    /// From files.
+    /// Files that the operator has named.
     Files(TlsFiles),
-    /// From ourselves.
+    /// The server itself, which signs its own.
     SelfSigned(SelfSigned),
 }
 
-/// What tells whether a file has changed.
+/// What tells whether a file has changed: its time and its length. `None` if it cannot be read.
 type Stamp = Option<(SystemTime, u64)>;
 
 /// The certificate in use.
@@ -56,14 +56,14 @@ pub struct Certificates {
     next_check: Instant,
 }
 
-/// Ready for use.
+/// A certificate that was found fit for use.
 struct Usable {
     config: Arc<ServerConfig>,
     fingerprint: String,
 }
 
 impl Certificates {
-    /// Reads or makes the certificate. `unix` is the time of day.
+    /// Reads or makes the certificate. `unix` is the time since 1970.
     pub fn new(source: Source, now: Instant, unix: Duration) -> io::Result<Self> {
         // Before reading: what changes meanwhile is read again.
         let stamps = source.stamps();
@@ -72,27 +72,27 @@ impl Certificates {
         Ok(Self { source, config, fingerprint, stamps, next_check })
     }
 
-    /// For a new connection.
+    /// Returns the TLS configuration for a new connection.
     pub fn config(&self) -> &Arc<ServerConfig> {
         &self.config
     }
 
-    /// SHA-256 of the server's certificate, as browsers show it.
+    /// Returns the SHA-256 fingerprint of the server's certificate, as browsers show it.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Whether nobody but ourselves has signed it.
+    /// Returns whether nobody but the server itself has signed the certificate.
     pub fn is_self_signed(&self) -> bool {
         matches!(self.source, Source::SelfSigned(_))
     }
 
-    /// When [`run_deadline`](Self::run_deadline) has something to do.
+    /// Returns when [`run_deadline`](Self::run_deadline) has something to do.
     pub fn next_deadline(&self) -> Instant {
         self.next_check
     }
 
-    /// Looks whether there is a new certificate.
+    /// Looks whether there is a new certificate, if it is time.
     pub fn run_deadline(&mut self, now: Instant, unix: Duration) {
         if now < self.next_check {
             return;
@@ -102,6 +102,7 @@ impl Certificates {
         if matches!(self.source, Source::Files(_)) && stamps == self.stamps {
             return;
         }
+        // Noted before it is known whether the files can be used, so that the log says it once for each change.
         self.stamps = stamps;
         match self.source.load(unix) {
             Ok(usable) if usable.fingerprint == self.fingerprint => {}
@@ -161,7 +162,7 @@ fn read(path: &Path, key: &str) -> io::Result<Vec<u8>> {
     fs::read(path).map_err(|error| unfit(format!("cannot read {key} ({}): {error}", path.display())))
 }
 
-/// Marked as what the operator has to change.
+/// Makes an error of the kind that says that the operator has to change something.
 fn unfit(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }

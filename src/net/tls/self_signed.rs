@@ -1,8 +1,8 @@
 //! The certificate of a server that was given none: made here, signed by itself, and kept in the data directory, so
 //! that whoever has accepted it need not do so again after every restart.
 //!
-//! One file holds the private key and the certificate, so that no half of it can be missing; only its owner can read
-//! it. In front stands what a later start must know about it, as text that PEM readers skip.
+//! One file holds the private key and the certificate, so that neither half can be missing, and only its owner can read
+//! it. What a later start must know about the certificate stands in front, as text that PEM readers skip.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -14,16 +14,16 @@ use base64ct::{Base64, Encoding};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
 use tracing::{info, warn};
 
-/// The file in the data directory.
+/// The name of the file in the data directory.
 const FILE_NAME: &str = "self-signed.pem";
 
-/// How long it is good for: Apple's systems accept no more than 825 days.
+/// How long a certificate is good for. Apple's systems accept no more than 825 days.
 const VALIDITY: Duration = Duration::from_secs(800 * 86_400);
 
-/// How long before its end another is made.
+/// How long before its end another certificate is made.
 const RENEWED_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 
-/// Clocks of clients may be behind.
+/// How long before now a certificate is good already: clocks of clients may be behind.
 const VALID_BEFORE: Duration = Duration::from_secs(86_400);
 
 /// What stands in front of the file's list of names.
@@ -32,20 +32,20 @@ const NAMES: &str = "names:";
 /// What stands in front of the file's time of expiry, seconds since 1970.
 const EXPIRES: &str = "expires:";
 
-/// Where it is kept, and what must be in it.
+/// Where the certificate is kept, and what must be in it.
 #[derive(Debug, Clone)]
 pub struct SelfSigned {
-    /// The data directory; `None`: it is made anew at every start.
+    /// The data directory. `None` means that the certificate is made anew at every start.
     pub directory: Option<PathBuf>,
-    /// Addresses to be in it if it is made now.
+    /// The addresses that are to be in a certificate that is made now.
     pub addresses: Vec<IpAddr>,
-    /// Addresses without which a kept one is replaced. Those of interfaces come and go; that costs nobody the
-    /// certificate that they have accepted.
+    /// The addresses without which a kept certificate is replaced. Those of interfaces are not among them: they come
+    /// and go, and that must cost nobody the certificate that they have accepted.
     pub required: Vec<IpAddr>,
 }
 
 impl SelfSigned {
-    /// The kept one, or a new one, as PEM: certificate and private key. `unix` is the time of day.
+    /// Returns the kept certificate or a new one, with its private key, as PEM. `unix` is the time since 1970.
     pub fn load_or_make(&self, unix: Duration) -> io::Result<String> {
         let path = self.directory.as_deref().map(|directory| directory.join(FILE_NAME));
         if let Some(path) = &path
@@ -115,19 +115,15 @@ impl SelfSigned {
     }
 }
 
-/// A key or certificate as text (RFC 7468).
+/// Writes a key or certificate as text (RFC 7468).
 fn pem(label: &str, der: &[u8]) -> String {
     let text = Base64::encode_string(der);
-    let lines: String = text
-        .as_bytes()
-        .chunks(64)
-        .flat_map(|line| line.iter().copied().chain([b'\n']))
-        .map(char::from)
-        .collect();
+    let lines = text.as_bytes().chunks(64).flat_map(|line| line.iter().copied().chain([b'\n']));
+    let lines: String = lines.map(char::from).collect();
     format!("-----BEGIN {label}-----\n{lines}-----END {label}-----\n")
 }
 
-/// Writes the file beside its place, for its owner alone, and moves it there: no reader sees half of it.
+/// Writes the file beside its place, for its owner alone, and moves it there, so that no reader sees half of it.
 fn keep(path: &Path, text: &str) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         let mut builder = DirBuilder::new();
@@ -137,6 +133,7 @@ fn keep(path: &Path, text: &str) -> io::Result<()> {
         builder.create(directory)?;
     }
     let beside = path.with_extension(format!("{}.new", std::process::id()));
+    // Left by a start that was killed, perhaps.
     let _ = fs::remove_file(&beside);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

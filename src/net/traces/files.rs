@@ -1,4 +1,4 @@
-//! TraceFiles: a helper thread that writes traces, so that a slow disk costs traces and never the call.
+//! The thread that writes traces, so that a slow disk costs traces and never the call.
 //!
 //! The queue to it is bounded in bytes. Whoever fills it loses the trace, not the media: see `keeper`.
 
@@ -29,20 +29,20 @@ enum Job {
 /// Where and how traces are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceFilesConfig {
-    /// The directory; made if it does not exist.
+    /// The directory. It is made if it does not exist.
     pub directory: PathBuf,
-    /// To whom traces are encrypted; `None`: they are not.
+    /// To whom traces are encrypted. `None` leaves them as they are.
     pub recipient: Option<Recipient>,
-    /// Largest trace, bytes.
+    /// Size of the largest trace, bytes.
     pub trace_bytes_max: u64,
 }
 
 /// A trace that the thread has given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenUp {
-    /// Which.
+    /// The recording that it is of.
     pub id: RecordingId,
-    /// Why, in words.
+    /// Why it was given up, in words.
     pub why: String,
 }
 
@@ -57,7 +57,7 @@ pub struct TraceFiles {
 }
 
 impl TraceFiles {
-    /// Starts the thread, with the directory.
+    /// Makes the directory and starts the thread.
     pub fn start(config: TraceFilesConfig) -> io::Result<Self> {
         make_directory(&config.directory)?;
         let TraceFilesConfig { directory, recipient, trace_bytes_max } = config;
@@ -95,39 +95,40 @@ impl TraceFiles {
         Ok(Self { jobs: Some(jobs), given_up, queued, written, over, thread: Some(thread) })
     }
 
-    /// A trace begins.
+    /// Has a trace begun in a file of that name.
     pub fn begin(&self, id: RecordingId, name: String, header: Box<RoomHeader>) {
         self.send(Job::Begin { id, name, header });
     }
 
-    /// Whole records for a trace.
+    /// Has whole records appended to a trace.
     pub fn records(&self, id: RecordingId, records: Vec<u8>) {
         self.queued.fetch_add(records.len(), Ordering::Relaxed);
         self.send(Job::Records { id, records });
     }
 
-    /// A trace is over.
+    /// Has a trace ended.
     pub fn end(&self, id: RecordingId, end: EndOfTrace) {
         self.send(Job::End { id, end });
     }
 
-    /// How much waits to be written, bytes.
+    /// Returns how much waits to be written, bytes.
     pub fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
 
-    /// How much was written since the start, bytes.
+    /// Returns how much was written since the start, bytes.
     pub fn written(&self) -> usize {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// The next trace that was given up.
+    /// Takes the next trace that the thread has given up.
     pub fn given_up(&self) -> Option<GivenUp> {
         self.given_up.try_recv().ok()
     }
 
-    /// Waits until all that was handed over is written, or patience is at its end.
+    /// Waits until everything that was handed over is written, or until patience is at its end.
     pub fn finish(&mut self, patience: Duration) {
+        // The thread ends when nobody can send to it any more.
         self.jobs = None;
         match self.over.recv_timeout(patience) {
             Err(mpsc::RecvTimeoutError::Timeout) => {

@@ -1,4 +1,4 @@
-//! What is recorded at present, and whether the thread that writes it keeps up (`files`).
+//! What is recorded at present, and whether the thread that writes it (`files`) keeps up.
 //!
 //! When that thread cannot keep up, or a trace is full, the trace ends early and says so. The call notices nothing.
 
@@ -10,55 +10,78 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::files::{TraceFiles, TraceFilesConfig};
+use crate::core::Input;
+use crate::core::Sfu;
 use crate::core::ids::RecordingId;
 use crate::core::ids::RoomId;
+use crate::core::input::AdminCommand;
 use crate::core::recordings::RecordingOutput;
 use crate::core::room_pattern::RoomPattern;
-use crate::net::operator::metrics_page::{Page, Unit, Value, counted};
 use crate::trace::{EndOfTrace, Recipient};
 
+/// How often recorders hand out what they have: what a crash can cost at most.
+const HAND_OUT: Duration = Duration::from_secs(1);
 /// How long the end of the server waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is recorded, and where it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordConfig {
-    /// Where traces are kept; made if it does not exist.
+    /// The directory in which traces are kept. It is made if it does not exist.
     pub directory: PathBuf,
-    /// Which rooms are recorded without asking.
+    /// The rooms that are recorded without anybody asking.
     pub rooms: Vec<RoomPattern>,
-    /// To whom traces are encrypted; `None`: they are not.
+    /// To whom traces are encrypted. `None` leaves them as they are.
     pub recipient: Option<Recipient>,
-    /// Largest trace, bytes. One piece more may be written.
+    /// Size of the largest trace, bytes. One piece more may be written.
     pub trace_bytes_max: u64,
-    /// What may wait for the disk before traces end early, bytes.
+    /// How much may wait for the disk before traces end early, bytes.
     pub queue_bytes_max: usize,
 }
 
 /// One trace that is being written.
 #[derive(Debug)]
-pub(super) struct Active {
-    pub(super) room: RoomId,
-    pub(super) file: String,
-    pub(super) started_unix: Duration,
+pub struct ActiveTrace {
+    /// The room that is recorded.
+    pub room: RoomId,
+    /// The file's name, without the directory.
+    pub file: String,
+    /// When the recording began, since 1970.
+    pub started_unix: Duration,
     /// Why it ends early, once it does.
-    pub(super) ending: Option<String>,
+    ending: Option<String>,
+}
+
+/// What an operator may want to know of the traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceFigures {
+    /// Rooms that are being recorded.
+    pub active: usize,
+    /// Traces that ended with their room, since the start.
+    pub ended_whole: u64,
+    /// Traces that ended before, since the start.
+    pub ended_early: u64,
+    /// What waits to be written, bytes.
+    pub queued_bytes: usize,
+    /// What was written since the start, bytes.
+    pub written_bytes: usize,
 }
 
 /// All that has to do with traces.
 #[derive(Default)]
 pub struct TraceKeeper {
-    pub(super) files: Option<TraceFiles>,
+    files: Option<TraceFiles>,
     queue_bytes_max: usize,
-    pub(super) is_encrypted: bool,
-    pub(super) active: BTreeMap<RecordingId, Active>,
-    pub(super) hand_out_at: Option<Instant>,
+    is_encrypted: bool,
+    active: BTreeMap<RecordingId, ActiveTrace>,
+    /// When recorders are asked next for what they have; `None` while nothing is recorded.
+    hand_out_at: Option<Instant>,
     ended_whole: u64,
     ended_early: u64,
 }
 
 impl TraceKeeper {
-    /// Starts the thread if traces are wanted.
+    /// Starts the thread, if traces are wanted.
     pub fn new(config: Option<&RecordConfig>) -> io::Result<Self> {
         let Some(config) = config else { return Ok(Self::default()) };
         let files = TraceFiles::start(TraceFilesConfig {
@@ -74,20 +97,54 @@ impl TraceKeeper {
         })
     }
 
-    /// When recorders are asked next for what they have.
+    /// Returns when recorders are asked next for what they have.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.hand_out_at
     }
 
-    /// The end of the server: what was handed over is written.
+    /// Ends with the server: what was handed over is written.
     pub fn finish(&mut self) {
         if let Some(files) = &mut self.files {
             files.finish(PATIENCE);
         }
     }
 
-    /// Takes one thing from the core. A recording that has to be stopped.
-    pub(super) fn keep(&mut self, output: RecordingOutput) -> Option<RecordingId> {
+    /// Carries what was recorded to the thread that keeps it. Called by `EventLoop::pass` at its end.
+    pub fn collect(&mut self, now: Instant, sfu: &mut Sfu) {
+        if self.hand_out_at.is_some_and(|at| at <= now) {
+            sfu.hand_out_records();
+            self.hand_out_at = None;
+        }
+        while let Some(id) = self.given_up() {
+            stop(now, sfu, id);
+        }
+        while let Some(output) = sfu.poll_recording() {
+            if let Some(id) = self.keep(output) {
+                stop(now, sfu, id);
+            }
+        }
+        if self.hand_out_at.is_none() && !self.active.is_empty() {
+            self.hand_out_at = Some(now + HAND_OUT);
+        }
+    }
+
+    /// Ends the recordings of a room on the operator's request. What was recorded up to here belongs into the trace.
+    /// Returns what the core has to stop.
+    pub fn end_recordings_of(&mut self, now: Instant, room: &RoomId, sfu: &mut Sfu) -> Vec<RecordingId> {
+        sfu.hand_out_records();
+        self.collect(now, sfu);
+        let mut ids = Vec::new();
+        for (id, active) in &mut self.active {
+            if active.room == *room && active.ending.is_none() {
+                active.ending = Some("the operator stopped the recording".to_owned());
+                ids.push(*id);
+            }
+        }
+        ids
+    }
+
+    /// Takes one thing from the core. Returns a recording that has to be stopped.
+    fn keep(&mut self, output: RecordingOutput) -> Option<RecordingId> {
         let files = self.files.as_ref()?;
         match output {
             RecordingOutput::Begin(id, header) => {
@@ -95,13 +152,14 @@ impl TraceKeeper {
                 let suffix = if self.is_encrypted { "trace.age" } else { "trace" };
                 let file = format!("{}-{}-{}.{suffix}", header.room, utc(started_unix), id.0);
                 info!(room = %header.room, file, "recording");
-                let active = Active { room: header.room.clone(), file, started_unix, ending: None };
+                let active = ActiveTrace { room: header.room.clone(), file, started_unix, ending: None };
                 files.begin(id, active.file.clone(), header);
                 self.active.insert(id, active);
                 None
             }
             RecordingOutput::Records(id, records) => {
                 let active = self.active.get_mut(&id)?;
+                // The core has been told to stop, but may have handed out more before it did.
                 if active.ending.is_some() {
                     return None;
                 }
@@ -135,28 +193,44 @@ impl TraceKeeper {
         }
     }
 
-    /// A recording that the thread has given up, and that has to be stopped.
-    pub(super) fn given_up(&mut self) -> Option<RecordingId> {
+    /// Returns a recording that the thread has given up, and that has to be stopped.
+    fn given_up(&mut self) -> Option<RecordingId> {
         let given_up = self.files.as_ref()?.given_up()?;
         if let Some(active) = self.active.get_mut(&given_up.id) {
+            // The first reason is the one that the trace gives.
             active.ending.get_or_insert(given_up.why);
         }
         Some(given_up.id)
     }
 
-    /// Figures for Prometheus.
-    pub fn add_metrics(&self, page: &mut Page) {
-        let active = Value::Gauge(self.active.len() as f64);
-        page.one("strait_recordings", None, "Rooms that are being recorded", active);
-        let ended = [("complete", self.ended_whole), ("early", self.ended_early)];
-        page.add("strait_recordings_ended", None, "Traces that ended", counted("how", ended));
-        let written = self.files.as_ref().map_or(0, TraceFiles::written) as u64;
-        let unit = Some(Unit::Bytes);
-        page.one("strait_recording_written", unit, "Written to traces", Value::Counter(written));
+    /// Lists the traces that are being written and will go on.
+    pub fn active(&self) -> impl Iterator<Item = &ActiveTrace> {
+        self.active.values().filter(|active| active.ending.is_none())
+    }
+
+    /// Returns whether traces are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
+    }
+
+    /// Returns the figures for an operator.
+    pub fn figures(&self) -> TraceFigures {
+        TraceFigures {
+            active: self.active.len(),
+            ended_whole: self.ended_whole,
+            ended_early: self.ended_early,
+            queued_bytes: self.files.as_ref().map_or(0, TraceFiles::queued),
+            written_bytes: self.files.as_ref().map_or(0, TraceFiles::written),
+        }
     }
 }
 
-/// A time since 1970 as ISO 8601 without what file names do not like: `20260102T030405Z`.
+/// Ends a recording in the core. It answers with the recording's last output, which is polled like every other.
+fn stop(now: Instant, sfu: &mut Sfu, id: RecordingId) {
+    sfu.handle_input(now, Input::Admin(AdminCommand::StopRecording(id)));
+}
+
+/// Shows a time since 1970 as ISO 8601, without the characters that file names do not like: `20260102T030405Z`.
 fn utc(since_1970: Duration) -> String {
     let seconds = since_1970.as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);

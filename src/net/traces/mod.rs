@@ -2,4 +2,3 @@
 
 mod files;
 pub mod keeper;
-mod recording;

@@ -1,20 +1,17 @@
 //! The virtual relayed addresses: what the core sees as the address of somebody behind the TURN server.
-//!
-//! They are of a network for documentation (RFC 5737), which nobody's packets should come from: a datagram that claims to
-//! is dropped at the socket, and what is sent there goes to the TURN server alone. So one look-up tells whose a packet
-//! is. Some machines number their own interfaces from such a network all the same: another one is taken there.
+//! `relayed_network` says why they can be told from all others.
 
 use std::net::SocketAddr;
 
 use crate::net::relayed_network::RelayedNetwork;
 
-/// How many addresses of the network are used.
+/// How many hosts of the network are used.
 const ADDRESSES: u32 = 8;
 
-/// The ports of each that are used.
+/// The ports of each host that are used.
 const PORTS: std::ops::RangeInclusive<u16> = 1024..=u16::MAX;
 
-/// Gives the addresses out one after the other, so that one comes again as late as possible.
+/// Gives the addresses out one after the other, so that each comes again as late as possible.
 #[derive(Debug)]
 pub struct RelayedAddresses {
     network: RelayedNetwork,
@@ -22,20 +19,21 @@ pub struct RelayedAddresses {
 }
 
 impl RelayedAddresses {
-    /// All of a network's.
+    /// Begins with all addresses of a network.
     pub fn of(network: RelayedNetwork) -> Self {
         Self { network, given: 0 }
     }
 
-    /// Theirs.
+    /// Returns the network that they are of.
     pub fn network(&self) -> RelayedNetwork {
         self.network
     }
 
-    /// One that is not taken; `None` if all are.
+    /// Returns an address that is not taken, or `None` if all are.
     pub fn next(&mut self, is_taken: impl Fn(SocketAddr) -> bool) -> Option<SocketAddr> {
         let ports = u32::from(PORTS.end() - PORTS.start()) + 1;
         for _ in 0..ADDRESSES * ports {
+            // Hosts change slowest, so that ports of one host are used up first.
             let index = self.given % (ADDRESSES * ports);
             self.given = index + 1;
             // Both are within their ranges.

@@ -1,25 +1,26 @@
-//! What a turn wants to send, gathered so that packets to one peer are neighbours.
+//! What a pass wants to send, gathered so that packets to one peer are neighbours.
 //!
-//! A run of equally long packets on one path (the last may be shorter) leaves as one system call (UDP GSO), which
-//! is the only large lever on the cost of sending. Sound leaves before pictures, whatever room they are of. Packets of
-//! one path and class never overtake each other: sequence numbers would look like loss to the receiver. No allocation
-//! once the buffers have grown to a turn's size.
+//! A run of equally long packets on one path (the last may be shorter) leaves by one system call (UDP GSO), which is
+//! the only large lever on the cost of sending. Audio leaves before video, whatever room they are of. Packets of one
+//! path and class never overtake each other, because their sequence numbers would look like loss to the receiver.
+//! Nothing is allocated once the buffers have grown to a pass's size.
 //!
 //! A packet is written where it is sent from ([`SendBatch::buffer`]). A run that is long already leaves at once
-//! ([`SendBatch::end_run`]), and its place is used again: a fan-out of whole frames stays in the processor's cache.
+//! ([`SendBatch::end_run`]), and its place is used again, so that a fan-out of whole frames stays in the processor's
+//! cache.
 
 use crate::core::fixed_hash::FixedMap;
 use crate::core::output::SINK_BUFFER_BYTES;
 use crate::core::path::{Path, TrafficClass};
 
-/// Largest segment that may be sent as part of a run: fits every path (IPv6's least MTU of 1280), so that a small
-/// MTU somewhere never makes the kernel refuse a run.
+/// Size of the largest segment that may be sent as part of a run. It fits every path (IPv6's least MTU is 1280), so
+/// that a small MTU somewhere never makes the kernel refuse a run.
 const SEGMENT_BYTES_MAX: usize = 1232;
 
-/// Largest run: what one IP datagram can hold, with room for headers.
+/// Size of the largest run: what one IP datagram can hold, with room for headers.
 const RUN_BYTES_MAX: usize = 64_000;
 
-/// A run of so many packets does not wait for more of another track's: what is left to gain is little.
+/// How long a run has to be not to wait for packets of another track: there is little left to gain.
 const LONG_RUN_PACKETS: usize = 8;
 
 const CLASSES: [TrafficClass; 3] = [TrafficClass::Control, TrafficClass::Audio, TrafficClass::Video];
@@ -48,7 +49,7 @@ impl Chain {
         self.class == class && self.path == path
     }
 
-    /// What it holds has been sent.
+    /// Forgets the packets, which have been sent.
     fn clear(&mut self) {
         (self.head, self.tail, self.packets) = (NONE, NONE, 0);
     }
@@ -57,23 +58,23 @@ impl Chain {
 /// Packets to one peer that leave together.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
-    /// From where to where.
+    /// The path that they take.
     pub path: Path,
     /// What they are for.
     pub class: TrafficClass,
     /// The packets, one after the other.
     pub bytes: &'a [u8],
-    /// How long each is; the last may be shorter.
+    /// The length of each packet. The last may be shorter.
     pub segment: usize,
 }
 
 impl<'a> Run<'a> {
-    /// How many packets there are.
+    /// Returns how many packets there are.
     pub fn packets(&self) -> u64 {
         self.bytes.len().div_ceil(self.segment.max(1)) as u64
     }
 
-    /// The packets one by one.
+    /// Returns the packets one by one, each as a run.
     pub fn singles(self) -> impl Iterator<Item = Run<'a>> {
         self.bytes.chunks(self.segment.max(1)).map(move |bytes| Run {
             path: self.path,
@@ -84,7 +85,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The packets of a turn.
+/// The packets of one pass.
 #[derive(Debug, Default)]
 pub struct SendBatch {
     arena: Vec<u8>,
@@ -94,17 +95,17 @@ pub struct SendBatch {
     chain_of: FixedMap<(Path, TrafficClass), u32>,
     /// The chain of the packets that are added now.
     current: Option<u32>,
-    /// Where the packets of a run are put side by side if they are not already.
+    /// Where the packets of a run are put side by side, if they are not already.
     staging: Vec<u8>,
 }
 
 impl SendBatch {
-    /// How many bytes wait.
+    /// Returns how many bytes wait.
     pub fn bytes(&self) -> usize {
         self.used
     }
 
-    /// The packets that follow go there.
+    /// Sets the path and the class of the packets that follow.
     pub fn to(&mut self, path: Path, class: TrafficClass) {
         match self.current {
             Some(current) if self.chains[current as usize].is_of(path, class) => {}
@@ -117,7 +118,7 @@ impl SendBatch {
         }
     }
 
-    /// At least [`SINK_BUFFER_BYTES`] bytes to write the next packet into.
+    /// Returns at least [`SINK_BUFFER_BYTES`] bytes to write the next packet into.
     pub fn buffer(&mut self) -> &mut [u8] {
         self.buffer_of(SINK_BUFFER_BYTES)
     }
@@ -130,7 +131,7 @@ impl SendBatch {
         &mut self.arena[self.used..end]
     }
 
-    /// So many bytes at the beginning of the buffer are a packet. Empty ones are not sent.
+    /// Takes the first `length` bytes of the buffer as a packet. An empty packet is not sent.
     pub fn sent(&mut self, length: usize) {
         let Some(current) = self.current.filter(|_| length > 0) else { return };
         let index = self.packets.len() as u32;
@@ -152,12 +153,12 @@ impl SendBatch {
         self.sent(bytes.len());
     }
 
-    /// Whether the run that was added last is so long that it can leave: then call [`end_run`](Self::end_run).
+    /// Returns whether the run that was added to last is so long that it can leave, by [`end_run`](Self::end_run).
     pub fn is_run_long(&self) -> bool {
         self.current.is_some_and(|current| self.chains[current as usize].packets >= LONG_RUN_PACKETS)
     }
 
-    /// Hands out the chain that was added to last, behind what must leave before it.
+    /// Hands out the chain that was added to last, after everything that must leave before it.
     pub fn end_run(&mut self, segments_max: usize, mut send: impl FnMut(Run<'_>)) {
         let Some(current) = self.current.take() else { return };
         let class = self.chains[current as usize].class;
@@ -176,7 +177,7 @@ impl SendBatch {
         chain.clear();
     }
 
-    /// Hands out everything as runs of at most `segments_max` packets, and is empty afterwards.
+    /// Hands out everything as runs of at most `segments_max` packets. The batch is empty afterwards.
     pub fn drain(&mut self, segments_max: usize, mut send: impl FnMut(Run<'_>)) {
         for class in CLASSES {
             self.drain_class(class, segments_max, &mut send);
@@ -211,7 +212,7 @@ fn one_chain(
     }
 }
 
-/// Sends the run that starts at packet `first`; returns the packet after it.
+/// Sends the run that starts at packet `first`. Returns the packet after it.
 fn one_run(
     (packets, arena): (&[Packet], &[u8]),
     staging: &mut Vec<u8>,
@@ -233,6 +234,7 @@ fn one_run(
         total += packet.len;
         count += 1;
         next = packet.next;
+        // A shorter packet can only be the last of a run.
         if packet.len < segment {
             break;
         }
@@ -252,7 +254,8 @@ fn one_run(
     next
 }
 
-/// Runs that the kernel did not take, until it does. Bounded: what does not fit is lost, as on any full link.
+/// Runs that the kernel did not take, until it does. The backlog is bounded: what does not fit is lost, as on any full
+/// link.
 #[derive(Debug)]
 pub struct Backlog {
     arena: Vec<u8>,
@@ -263,17 +266,17 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// An empty one that holds at most so many bytes.
+    /// Makes an empty backlog that holds at most `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Self {
         Self { arena: Vec::new(), runs: Vec::new(), first: 0, bytes_max }
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits in it.
     pub fn is_empty(&self) -> bool {
         self.first == self.runs.len()
     }
 
-    /// Keeps a run; `false` if it is lost.
+    /// Keeps a run. Returns `false` if it is lost because the backlog is full.
     pub fn push(&mut self, run: Run<'_>) -> bool {
         if self.arena.len() + run.bytes.len() > self.bytes_max {
             return false;
@@ -283,7 +286,7 @@ impl Backlog {
         true
     }
 
-    /// Sends from the front for as long as `send` says that the kernel takes more.
+    /// Sends from the front, for as long as `send` says that the kernel takes more.
     pub fn drain(&mut self, mut send: impl FnMut(Run<'_>) -> bool) {
         while let Some(&(path, class, start, len, segment)) = self.runs.get(self.first) {
             if !send(Run { path, class, bytes: &self.arena[start..start + len], segment }) {
@@ -343,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_leaves_before_pictures() {
+    fn audio_leaves_before_video() {
         let mut batch = SendBatch::default();
         batch.push(path(10), TrafficClass::Video, &[1; 4]);
         batch.push(path(20), TrafficClass::Video, &[1; 4]);
@@ -355,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_run_leaves_at_once_behind_the_sound_and_its_place_is_used_again() {
+    fn a_long_run_leaves_at_once_behind_the_audio_and_its_place_is_used_again() {
         let mut batch = SendBatch::default();
         let mut seen = Vec::new();
         batch.push(path(20), TrafficClass::Audio, &[9; 3]);

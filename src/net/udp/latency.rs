@@ -1,8 +1,9 @@
-//! How long media stays in here: from the kernel's receiving a datagram to our handing the kernel what it led to.
+//! How long media stays in the process: from the kernel's receiving a datagram to our handing the kernel what it led
+//! to.
 //!
-//! The kernel stamps each message (`SO_TIMESTAMPNS`) with wall time, so the end is read from the same clock, once for
-//! each turn, of what has led to all that it leads to: the rest of a large fan-out waits for the next turns. Recording
-//! allocates nothing.
+//! The kernel stamps each message (`SO_TIMESTAMPNS`) with wall time, so that the end is read from the same clock, once
+//! in each pass. A datagram counts when everything that it leads to has been handed over: the rest of a large fan-out
+//! may wait for the next passes. Recording a time allocates nothing.
 
 use std::time::{Duration, Instant};
 
@@ -11,27 +12,27 @@ use serde_json::{Value, json};
 
 use crate::net::clock;
 
-/// Messages of one turn that are remembered; further ones do not count.
+/// How many messages are remembered until they count. Further ones never count.
 const PENDING_MAX: usize = 4096;
-/// Longest time that is told apart, nanoseconds.
+/// The longest time that is told apart from longer ones, nanoseconds.
 const NANOS_MAX: u64 = 10_000_000_000;
-/// Significant digits.
+/// How many significant digits of a time are kept.
 const DIGITS: u8 = 2;
-/// How long "just now" is.
+/// The length of an interval: the last whole one is shown as recent.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// What the kernel received at once.
+/// What the kernel received as one message.
 #[derive(Debug)]
 struct Message {
-    /// Wall time.
+    /// When the kernel received it, in wall time since 1970.
     at: Duration,
-    /// How many media datagrams it was.
+    /// How many media datagrams it held that have not counted yet.
     datagrams: u32,
-    /// The `now` of the turn in which it was read, once that is over.
-    turn: Option<Instant>,
+    /// When the pass of the loop began in which it was read. `None` until that pass ends.
+    pass: Option<Instant>,
 }
 
-/// Times of media in here.
+/// The times of all media, and what has not been handed over yet.
 #[derive(Debug)]
 pub struct Latency {
     /// What has not been handed over yet.
@@ -44,7 +45,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Nothing has come.
+    /// Begins with nothing received.
     pub fn new(now: Instant) -> Self {
         let empty = Histogram::new_with_bounds(1, NANOS_MAX, DIGITS).expect("constant bounds are good");
         Self {
@@ -56,20 +57,20 @@ impl Latency {
         }
     }
 
-    /// The kernel received so many media datagrams, in one message, at that wall time.
+    /// Notes that the kernel received media datagrams in one message, at that wall time.
     pub fn received(&mut self, at: Option<Duration>, datagrams: u32) {
         if let Some(at) = at
             && datagrams > 0
             && self.pending.len() < PENDING_MAX
         {
-            self.pending.push(Message { at, datagrams, turn: None });
+            self.pending.push(Message { at, datagrams, pass: None });
         }
     }
 
-    /// The turn of that `now` is over. What came in turns before `waits_since` has led to what it leads to, which has been
-    /// handed to the kernel; with `None`, everything. How long the first of it was here, or of the rest is still, if any of
-    /// it was media; at most ten seconds.
-    pub fn handed_over(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
+    /// Ends the pass that began at `now`: everything caused by media of passes before `waits_since` (`None`: of all
+    /// passes) has been handed to the kernel. Returns how long the oldest media has been in the process, whether it has
+    /// been handed over now or still waits; at most ten seconds. `None` if there was none.
+    pub fn end_pass(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
         if self.pending.is_empty() {
             return None;
         }
@@ -83,8 +84,8 @@ impl Latency {
         let nanos_since = |at| wall.saturating_sub(at).as_nanos().clamp(1, u128::from(NANOS_MAX)) as u64;
         for message in &mut self.pending {
             longest = longest.max(nanos_since(message.at));
-            let turn = *message.turn.get_or_insert(now);
-            if waits_since.is_none_or(|since| turn < since) {
+            let pass = *message.pass.get_or_insert(now);
+            if waits_since.is_none_or(|since| pass < since) {
                 for histogram in [&mut self.total, &mut self.current] {
                     let _ = histogram.record_n(nanos_since(message.at), u64::from(message.datagrams));
                 }
@@ -109,24 +110,32 @@ impl Latency {
         }
     }
 
-    /// As JSON: since the start, and of the last whole second.
-    pub fn json(&mut self, now: Instant) -> Value {
-        self.rotate(now);
-        json!({"total": percentiles(&self.total), "recent": percentiles(&self.recent)})
+    /// Shows the times as JSON: since the start, and of the last whole second.
+    pub fn json(&self, now: Instant) -> Value {
+        let elapsed = now.saturating_duration_since(self.began);
+        // The same interval that `rotate` would make the recent one.
+        let recent = match elapsed {
+            _ if elapsed < RECENT => Some(&self.recent),
+            _ if elapsed < 2 * RECENT => Some(&self.current),
+            _ => None,
+        };
+        json!({"total": percentiles(Some(&self.total)), "recent": percentiles(recent)})
     }
 }
 
-fn percentiles(of: &Histogram<u64>) -> Value {
+/// Shows a histogram; `None` stands for one that holds nothing.
+fn percentiles(of: Option<&Histogram<u64>>) -> Value {
+    let of = of.filter(|of| !of.is_empty());
     let micros = |nanos: u64| nanos as f64 / 1000.0;
-    let at = |percent: f64| if of.is_empty() { 0.0 } else { micros(of.value_at_percentile(percent)) };
+    let at = |percent: f64| of.map_or(0.0, |of| micros(of.value_at_percentile(percent)));
     json!({
-        "packets": of.len(),
+        "packets": of.map_or(0, Histogram::len),
         "p50Micros": at(50.0),
         "p90Micros": at(90.0),
         "p95Micros": at(95.0),
         "p99Micros": at(99.0),
         "p999Micros": at(99.9),
-        "maxMicros": micros(of.max()),
+        "maxMicros": of.map_or(0.0, |of| micros(of.max())),
     })
 }
 

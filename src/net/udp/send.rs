@@ -1,9 +1,9 @@
-//! The system call that sends: one datagram, or a run of equally long ones (UDP GSO), with what the kernel is told
-//! beside the bytes: where one ends, from which of our addresses they leave, and how routers may prefer them (DSCP,
-//! RFC 8837). Called by `udp.rs`.
+//! The system call that sends one datagram, or a run of equally long ones (UDP GSO). Beside the bytes, the kernel is
+//! told where each datagram ends, from which of our addresses they leave, and how routers may prefer them (DSCP, RFC
+//! 8837).
 //!
 //! On Linux the message is put together here, because quinn-udp always sets the whole traffic class byte and knows only
-//! its two ECN bits. Elsewhere quinn-udp sends, unmarked.
+//! its two ECN bits. Elsewhere quinn-udp sends, and nothing is marked.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,27 +16,27 @@ use super::batch::Run;
 use crate::core::path::TrafficClass;
 use crate::net::address::for_socket;
 
-/// "I/O error": what some network cards answer to GSO.
+/// "I/O error", which is what some network cards answer to GSO.
 const EIO: i32 = 5;
 
 /// How to send on a socket.
 #[derive(Debug)]
 pub struct Sending {
     bound: SocketAddr,
-    /// Longest run in packets; 1 where the system cannot send runs.
+    /// Length of the longest run in packets; 1 where the system cannot send runs.
     pub segments_max: usize,
     /// Whether packets are marked by their class.
     marks: bool,
 }
 
 impl Sending {
-    /// On a socket that is bound there.
+    /// Prepares to send on a socket that is bound to that address.
     pub fn new(bound: SocketAddr, state: &UdpSocketState, marks: bool) -> Self {
         Self { bound, segments_max: state.max_gso_segments(), marks }
     }
 
-    /// Sends one run. If this system turns out not to send runs, its packets go one by one, and there are none from then
-    /// on.
+    /// Sends one run. If this system turns out not to send runs, the packets go one by one, and there are no runs from
+    /// then on.
     pub fn send(&mut self, socket: &UdpSocket, state: &UdpSocketState, run: Run<'_>) -> io::Result<()> {
         let result = self.try_send(socket, state, run);
         let Err(error) = &result else { return result };
@@ -55,7 +55,7 @@ impl Sending {
         outcome
     }
 
-    /// From where, where the socket does not say.
+    /// Returns the address to send from, if the socket does not imply it.
     fn source(&self, run: &Run<'_>) -> Option<IpAddr> {
         // A socket that is bound to one address sends from there anyway.
         let source = self.bound.ip().is_unspecified().then(|| run.path.local.ip());
@@ -99,8 +99,9 @@ impl Sending {
     }
 }
 
-/// The byte that routers read: the code point in the upper six bits (RFC 2474). Sound is "expedited forwarding" (RFC
-/// 3246), pictures are "assured forwarding" 4.1 (RFC 2597), as RFC 8837 §5 has it for interactive calls.
+/// Returns the byte that routers read, with the code point in the upper six bits (RFC 2474). Audio is "expedited
+/// forwarding" (RFC 3246) and video "assured forwarding" 4.1 (RFC 2597), as RFC 8837 §5 recommends for interactive
+/// calls.
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "packets are marked on Linux alone"))]
 fn traffic_class(class: TrafficClass) -> Option<u8> {
     match class {
@@ -110,7 +111,7 @@ fn traffic_class(class: TrafficClass) -> Option<u8> {
     }
 }
 
-/// Control messages (`cmsg(3)`) as bytes.
+/// Control messages (`cmsg(3)`), put together as bytes.
 #[cfg(target_os = "linux")]
 mod control {
     use std::net::IpAddr;
@@ -124,12 +125,12 @@ mod control {
     const IPV6_TCLASS: i32 = 67;
     const UDP_SEGMENT: i32 = 103;
 
-    /// A message's length, level and type.
+    /// Size of a message's head: its length, level and type.
     const HEADER: usize = size_of::<usize>() + 2 * size_of::<i32>();
-    /// What a traffic class, a segment size and an IPv6 source take together on 64 bits.
+    /// What a traffic class, a segment size and an IPv6 source take together on a system of 64 bits.
     const BYTES_MAX: usize = 88;
 
-    /// Messages, one after the other, each aligned to a word.
+    /// Control messages, one after the other, each aligned to a word.
     pub struct Messages {
         bytes: [u8; BYTES_MAX],
         used: usize,
@@ -157,7 +158,8 @@ mod control {
             self.push(SOL_UDP, UDP_SEGMENT, &bytes.to_ne_bytes());
         }
 
-        /// `in_pktinfo` and `in6_pktinfo`: interface, address to send from, and for IPv4 one that is not used.
+        /// Adds `in_pktinfo` or `in6_pktinfo`: the interface, the address to send from, and for IPv4 one that is not
+        /// used.
         pub fn source(&mut self, ip: IpAddr) {
             match ip {
                 IpAddr::V4(ip) => {
