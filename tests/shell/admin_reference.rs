@@ -1,15 +1,7 @@
 //! The reference of the administration interface, held against what a server answers: each answer has exactly the fields
 //! that `docs/admin-v1.openapi.json` lists, of the types that it lists. That no path is missing is tested beside the routes.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::panic,
-    reason = "tests over real sockets"
-)]
-
 use serde_json::Value;
-
 use strait::net::ShellConfig;
 
 use crate::support::people::until;
