@@ -127,6 +127,13 @@ export class Call {
       this.#people.updateLevels();
     });
     this.#on('audio-blocked', ({ blocked }) => (byId('audio-prompt').hidden = !blocked));
+    this.#on('draining', ({ draining }) =>
+      notify(
+        draining
+          ? 'The server is about to be restarted. This call goes on, but nobody else can join it.'
+          : 'People can join this call again.',
+      ),
+    );
     this.#on('error', ({ error }) => notifyError(error));
   }
 

@@ -48,6 +48,7 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {{participant: Participant, track: Track}} track-removed
  * @property {{participant: Participant, track: Track}} track-changed
  * @property {{from: string, participant: Participant | null, topic: string, payload: unknown}} data
+ * @property {{draining: boolean}} draining the server lets nobody in any more, or does so again; the call goes on
  * @property {{participants: Participant[]}} levels every participant's `level` is fresh
  * @property {{blocked: boolean}} audio-blocked call `startAudio()` from a click
  * @property {{error: StraitError}} error something failed that nobody was waiting for
@@ -312,6 +313,8 @@ export class Room extends Emitter {
     } else if (type === 'data') {
       const { from, topic, payload } = data;
       this.emit('data', { from, participant: this.participants.get(from) ?? null, topic, payload });
+    } else if (type === 'draining') {
+      this.emit('draining', { draining: data.draining });
     } else if (type === 'error') {
       this.emit('error', { error: StraitError.fromServer(data) });
     }

@@ -316,7 +316,7 @@ impl Story {
             3 => AdminCommand::RecordNext(room(other)),
             4 => AdminCommand::RecordNextNot(room(other)),
             5 => AdminCommand::StopRecording(RecordingId(u64::from(who))),
-            6 => AdminCommand::Drain,
+            6 => AdminCommand::Drain(true),
             _ => AdminCommand::Shutdown,
         };
         self.world.feed(Input::Admin(command));

@@ -315,6 +315,8 @@ pub enum Event {
         /// What was sent, as JSON text.
         payload: Box<str>,
     },
+    /// The server lets nobody in any more, or does so again. Calls go on.
+    Draining(bool),
     /// The last event of a connection; the shell closes it after delivery.
     Closing(ClosingReason),
     /// The participant has left as asked; the shell closes the connection after delivery.

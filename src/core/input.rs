@@ -106,8 +106,8 @@ pub enum AdminCommand {
     CloseRoom(RoomId),
     /// Tell one participant, and remove them.
     Remove(RoomId, ParticipantId),
-    /// Joins are refused from now on; calls go on.
-    Drain,
+    /// Joins are refused from now on, or let in again. Calls go on, and everybody in one is told.
+    Drain(bool),
     /// Tell everyone that the server stops, and end all rooms. Joins are refused from now on.
     Shutdown,
     /// Record every room of a matching name that is made from now on.

@@ -76,6 +76,8 @@ pub struct Sfu {
     recordings: Recordings,
     /// Whether the server stops, and lets nobody in any more.
     stopping: bool,
+    /// Whether it lets nobody in until it is told otherwise.
+    draining: bool,
 }
 
 /// Letters of a room's tag, which opens its ufrags: 32 to the power of this many rooms before one repeats.
@@ -110,6 +112,7 @@ impl Sfu {
             totals: Totals::default(),
             recordings: Recordings::default(),
             stopping: false,
+            draining: false,
         }
     }
 
@@ -259,6 +262,11 @@ impl Sfu {
         (self.rooms.len(), self.rooms.iter().map(|(_, entry)| entry.room.participants()).sum())
     }
 
+    /// Whether nobody is let in until that is taken back.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// Returns the next thing of a recording to keep; `None` if there is nothing for now. To be polled after
     /// [`poll_output`](Self::poll_output), in every pass of the loop.
     pub fn poll_recording(&mut self) -> Option<RecordingOutput> {
@@ -308,10 +316,10 @@ impl Sfu {
     }
 
     fn room_for(&mut self, connection: ConnectionId, id: &RoomId) -> Result<RoomKey, Refusal> {
-        if self.stopping {
+        if self.stopping || self.draining {
             return Err(Refusal::new(
                 RefusalCode::ShuttingDown,
-                "the server is stopping",
+                "the server lets nobody in: it is about to stop",
                 "join again shortly",
             ));
         }
@@ -373,7 +381,7 @@ impl Sfu {
                     self.handle_room(room, RoomInput::Remove(participant), None);
                 }
             }
-            AdminCommand::Drain => self.stopping = true,
+            AdminCommand::Drain(draining) => self.set_draining(draining),
             AdminCommand::Shutdown => {
                 // Before the rooms end, so that nobody who is sent away gets in again here.
                 self.stopping = true;
@@ -391,6 +399,17 @@ impl Sfu {
                 }
             }
         }
+    }
+
+    /// Lets nobody in from now on, or does so again, and tells everybody who is in a call.
+    fn set_draining(&mut self, draining: bool) {
+        if std::mem::replace(&mut self.draining, draining) == draining {
+            return;
+        }
+        let mut connections: Vec<ConnectionId> = self.connections.keys().copied().collect();
+        connections.sort_unstable();
+        let events = connections.into_iter().map(|to| Queued::Event(to, Event::Draining(draining)));
+        self.queued.extend(events);
     }
 
     /// Hands an input to its room and does what follows. `entering` is the connection that is told whether somebody may
@@ -475,7 +494,12 @@ impl Sfu {
         match output {
             RoomOutput::Event(to, event) => {
                 if let Some(connection) = self.rooms[room.0].members.get(&to).copied().flatten() {
+                    // Whoever was away did not hear of it.
+                    let is_back = matches!(event, Event::Resumed(..));
                     self.queued.push_back(Queued::Event(connection, event));
+                    if is_back && self.draining {
+                        self.queued.push_back(Queued::Event(connection, Event::Draining(true)));
+                    }
                 }
             }
             RoomOutput::Dtls(of, request) => {

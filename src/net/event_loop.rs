@@ -268,6 +268,8 @@ impl EventLoop {
                 Err(response) => response,
             },
             Route::Health => health::answer(self.view(now)),
+            Route::Live => health::live(),
+            Route::Ready => health::ready(self.view(now)),
             Route::Metrics => {
                 let totals = self.shard.sfu.totals().clone();
                 metrics::answer(&request, self.view(now), &totals)
@@ -304,6 +306,7 @@ impl EventLoop {
             AdminRequest::Recordings => return recordings::list(view, record),
             AdminRequest::LogLevel(level) => return admin::set_log_level(&level, &self.set_log_level),
             AdminRequest::CloseRoom(room) => admin::close_room(view, room),
+            AdminRequest::Drain(draining) => admin::drain(view, draining),
             AdminRequest::Remove(room, participant) => admin::remove(view, room, participant),
             AdminRequest::RecordNext(room) => recordings::record_next(view, record, room),
             AdminRequest::StopRecording(room) => {
@@ -484,7 +487,7 @@ impl EventLoop {
                 let (rooms, participants) = self.shard.sfu.counts();
                 let drain = self.front.config.drain;
                 info!(?reason, rooms, participants, ?drain, "draining: nobody is let in");
-                self.shard.feed(now, Input::Admin(AdminCommand::Drain));
+                self.shard.feed(now, Input::Admin(AdminCommand::Drain(true)));
             }
             Some(Begin::Closing(reason)) => self.begin_shutdown(now, reason),
             None => {}

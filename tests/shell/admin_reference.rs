@@ -106,6 +106,11 @@ fn what_a_server_answers_is_what_the_reference_says() {
     let participant = participant.as_str().expect("somebody is there").to_owned();
     let asked = [
         ("GET", "/health", "/health", "", 200),
+        ("GET", "/livez", "/livez", "", 200),
+        ("GET", "/readyz", "/readyz", "", 200),
+        ("PUT", "/admin/v1/drain", "/admin/v1/drain", "", 204),
+        ("GET", "/readyz", "/readyz", "", 503),
+        ("DELETE", "/admin/v1/drain", "/admin/v1/drain", "", 204),
         ("GET", "/metrics", "/metrics", "", 200),
         ("GET", "/admin/v1/rooms", "/admin/v1/rooms", "", 200),
         ("GET", "/admin/v1/rooms/{room}", "/admin/v1/rooms/standup", "", 200),

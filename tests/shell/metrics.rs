@@ -243,6 +243,31 @@ fn a_draining_server_lets_nobody_in_and_ends_when_the_last_one_leaves() {
 }
 
 #[test]
+fn the_operator_orders_a_server_to_drain_and_takes_it_back() {
+    let mut server = Server::start(ShellConfig { drain: Duration::from_secs(3600), ..config() });
+    let mut anna = Person::join(&server, Some("r"), "Anna");
+    let join = json!({"version": 1, "room": "r", "name": "Ben"});
+    let probes = || ["/livez", "/readyz"].map(|path| server.get(path).status);
+    assert_eq!(probes(), [200, 200]);
+    assert_eq!(request(&server, "PUT", "/admin/v1/drain", "", "").status, 204);
+    assert_eq!(anna.news("draining")["draining"], true);
+    assert_eq!(probes(), [200, 503]);
+    assert_eq!(Metrics::read(&server).get("strait_draining"), 1.0);
+    let refused = Person::new(&server).ask("join", join.clone());
+    assert_eq!(refused["data"]["code"], "shutting-down", "{refused}");
+    assert_eq!(request(&server, "DELETE", "/admin/v1/drain", "", "").status, 204);
+    assert_eq!(anna.news("draining")["draining"], false);
+    assert_eq!(probes(), [200, 200]);
+    assert_eq!(Person::new(&server).ask("join", join)["type"], "joined");
+    // The end itself cannot be taken back.
+    server.stop.stop();
+    draining(&server);
+    assert_eq!(request(&server, "DELETE", "/admin/v1/drain", "", "").status, 409);
+    server.stop.stop();
+    assert_eq!(server.join(), ExitReason::Stopped);
+}
+
+#[test]
 fn draining_ends_when_its_time_is_up_or_the_operator_asks_again() {
     for (drain, again) in [(Duration::from_millis(200), false), (Duration::from_secs(3600), true)] {
         let mut server = Server::start(ShellConfig { drain, ..config() });

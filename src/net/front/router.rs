@@ -12,6 +12,10 @@ pub enum Route {
     WebSocket,
     /// To the server's health.
     Health,
+    /// To whether the server is alive.
+    Live,
+    /// To whether people may come.
+    Ready,
     /// To the figures for Prometheus, for those who may see them.
     Metrics,
     /// To administration, for those who may administer.
@@ -40,6 +44,8 @@ pub fn label(path: &str) -> &'static str {
     match path {
         "/ws" => "/ws",
         "/health" => "/health",
+        "/livez" => "/livez",
+        "/readyz" => "/readyz",
         "/metrics" => "/metrics",
         _ if path.starts_with("/admin/") => "/admin",
         _ if path.starts_with("/whip/") => "/whip",
@@ -64,6 +70,8 @@ pub fn route(request: &Request) -> Route {
         "/ws" if request.method == "GET" => Route::WebSocket,
         "/ws" => Route::Answer(Response::method_not_allowed("GET")),
         "/health" if read_only => Route::Health,
+        "/livez" if read_only => Route::Live,
+        "/readyz" if read_only => Route::Ready,
         "/metrics" if read_only => Route::Metrics,
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),

@@ -5,7 +5,7 @@ use super::client::Client;
 use super::message::{Request, Response};
 
 /// Paths that tools ask for over plain HTTP everywhere.
-const OPEN_PATHS: [&str; 2] = ["/health", "/metrics"];
+const OPEN_PATHS: [&str; 4] = ["/health", "/livez", "/readyz", "/metrics"];
 
 /// First parts of the paths that programs use. Programs are told what to do instead of being sent elsewhere.
 const PROGRAM_PATHS: [&str; 5] = ["ws", "whip", "whep", "api", "admin"];

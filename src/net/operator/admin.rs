@@ -27,6 +27,8 @@ pub enum AdminRequest {
     CloseRoom(RoomId),
     /// To remove one participant from a room.
     Remove(RoomId, ParticipantId),
+    /// To let nobody in any more, or to do so again.
+    Drain(bool),
     /// To see all statistics.
     Stats,
     /// To see all statistics but those of the rooms.
@@ -46,7 +48,7 @@ type Asks = fn(&[&str], &Request) -> Result<AdminRequest, Response>;
 
 /// All that is served: the path, in which `{…}` stands for any one part, the method, and what is asked. Where GET is
 /// served, so is HEAD. `docs/admin-v1.openapi.json` describes each, which a test compares.
-const ROUTES: [(&str, &str, Asks); 10] = [
+const ROUTES: [(&str, &str, Asks); 12] = [
     ("/admin/v1/rooms", "GET", |_, _| Ok(AdminRequest::Rooms)),
     ("/admin/v1/rooms/{room}", "GET", |names, _| Ok(AdminRequest::Room(room_named(names)?))),
     ("/admin/v1/rooms/{room}", "DELETE", |names, _| Ok(AdminRequest::CloseRoom(room_named(names)?))),
@@ -54,6 +56,8 @@ const ROUTES: [(&str, &str, Asks); 10] = [
         let participant = names.get(1).and_then(|name| name.parse().ok()).ok_or_else(no_such_participant)?;
         Ok(AdminRequest::Remove(room_named(names)?, participant))
     }),
+    ("/admin/v1/drain", "PUT", |_, _| Ok(AdminRequest::Drain(true))),
+    ("/admin/v1/drain", "DELETE", |_, _| Ok(AdminRequest::Drain(false))),
     ("/admin/v1/stats", "GET", |_, _| Ok(AdminRequest::Stats)),
     ("/admin/v1/stats/summary", "GET", |_, _| Ok(AdminRequest::Summary)),
     ("/admin/v1/recordings", "GET", |_, _| Ok(AdminRequest::Recordings)),
@@ -82,8 +86,8 @@ pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
     Err(Response::problem(
         404,
         "no such administration endpoint",
-        "try /admin/v1/rooms, /admin/v1/rooms/{room}, /admin/v1/stats, /admin/v1/recordings or \
-         PUT /admin/v1/log-level",
+        "try /admin/v1/rooms, /admin/v1/rooms/{room}, /admin/v1/stats, /admin/v1/recordings, \
+         PUT /admin/v1/drain or PUT /admin/v1/log-level",
     ))
 }
 
@@ -213,6 +217,18 @@ pub fn remove(view: ServerView<'_>, room: RoomId, participant: ParticipantId) ->
     AdminAnswer { response: Response::empty(204), commands: vec![AdminCommand::Remove(room, participant)] }
 }
 
+/// Answers `PUT` and `DELETE` of `/admin/v1/drain`, which order the server to let nobody in, and to do so again. Once the
+/// end was asked for, there is nothing to order any more.
+pub fn drain(view: ServerView<'_>, draining: bool) -> AdminAnswer {
+    if view.is_stopping {
+        let error = "the server was told to end, and lets nobody in";
+        return AdminAnswer::of(Response::problem(409, error, "start it again to let people in"));
+    }
+    let (rooms, participants) = view.sfu.counts();
+    info!(draining, rooms, participants, "the operator orders whether people are let in");
+    AdminAnswer { response: Response::empty(204), commands: vec![AdminCommand::Drain(draining)] }
+}
+
 /// Answers `GET /admin/v1/stats`, with everything.
 pub fn stats(view: ServerView<'_>) -> Response {
     let snapshot = view.sfu.snapshot(view.now);
@@ -299,7 +315,8 @@ mod tests {
     use crate::net::http::message::{Parsed, parse as parse_http};
 
     /// Beside the administration interface: what monitors ask for.
-    const MONITORED: [(&str, &str); 2] = [("/health", "GET"), ("/metrics", "GET")];
+    const MONITORED: [(&str, &str); 4] =
+        [("/health", "GET"), ("/livez", "GET"), ("/readyz", "GET"), ("/metrics", "GET")];
 
     /// Every path and method of the reference.
     fn described() -> BTreeSet<(String, String)> {
@@ -332,7 +349,7 @@ mod tests {
                 let as_get = if method == "HEAD" { "GET" } else { method };
                 let is_described = described.contains(&(path.clone(), as_get.to_owned()));
                 match route(&request) {
-                    Route::Admin(_) | Route::Health | Route::Metrics => {
+                    Route::Admin(_) | Route::Health | Route::Live | Route::Ready | Route::Metrics => {
                         assert!(is_described, "{method} {real}")
                     }
                     Route::Answer(response) => {

@@ -1,13 +1,13 @@
-//! `GET /health`: for load balancers and supervisors.
+//! `GET /health`, `/livez` and `/readyz`: for load balancers and supervisors.
 
 use serde_json::json;
 
 use super::view::ServerView;
 use crate::net::http::message::Response;
 
-/// Answers with 200 while people may come, and with 503 once the end was asked for.
+/// Answers `GET /health` with 200 while people may come, and with 503 while the server drains.
 pub fn answer(view: ServerView<'_>) -> Response {
-    let is_ready = !view.is_stopping;
+    let is_ready = !view.is_draining();
     let (rooms, participants) = view.sfu.counts();
     let health = json!({
         "status": if is_ready { "ok" } else { "draining" },
@@ -19,4 +19,19 @@ pub fn answer(view: ServerView<'_>) -> Response {
         "participants": participants,
     });
     Response::json(if is_ready { 200 } else { 503 }, &health)
+}
+
+/// Answers `GET /livez`: whoever gets an answer knows that the event loop turns.
+pub fn live() -> Response {
+    probe(true)
+}
+
+/// Answers `GET /readyz` with 200 while people may come, and with 503 while the server drains.
+pub fn ready(view: ServerView<'_>) -> Response {
+    probe(!view.is_draining())
+}
+
+fn probe(is_well: bool) -> Response {
+    let (status, word) = if is_well { (200, "ok") } else { (503, "draining") };
+    Response::json(status, &json!({"status": word})).with("Cache-Control", "no-store")
 }

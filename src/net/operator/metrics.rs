@@ -168,8 +168,8 @@ fn page(view: ServerView<'_>, totals: &Totals) -> Page {
     page.add("strait_build", None, "The version that runs", [version]);
     let uptime = view.now.saturating_duration_since(view.started).as_secs_f64();
     page.one("strait_uptime", Some(Unit::Seconds), "Since start-up", Value::Gauge(uptime));
-    let draining = Value::Gauge(f64::from(u8::from(view.is_stopping)));
-    page.one("strait_draining", None, "1 from the signal to the exit", draining);
+    let draining = Value::Gauge(f64::from(u8::from(view.is_draining())));
+    page.one("strait_draining", None, "1 while nobody is let in", draining);
     let started = Value::Gauge(view.counters.started_unix.as_secs_f64());
     page.one("process_start_time", Some(Unit::Seconds), "Start-up, since 1970", started);
     if let Some(process) = Process::read() {

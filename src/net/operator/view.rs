@@ -41,3 +41,10 @@ pub struct ServerView<'a> {
     /// What was counted of requests and messages.
     pub counters: &'a ShellCounters,
 }
+
+impl ServerView<'_> {
+    /// Whether nobody is let in: because the end was asked for, or because the operator ordered it.
+    pub fn is_draining(&self) -> bool {
+        self.is_stopping || self.sfu.is_draining()
+    }
+}

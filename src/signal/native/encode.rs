@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::code::{code_text, is_fatal};
 use super::messages::{
-    AnswerData, CannotReceiveData, ClosingData, CountsData, Envelope, ErrorData, JoinedData, Json, LeftData,
-    MutedData, Nothing, ParticipantData, ParticipantIdData, RelayedData, RemovedData, ResumedData,
-    ServerFacts, SlotMapData, Text, TrackData, own_publications,
+    AnswerData, CannotReceiveData, ClosingData, CountsData, DrainingData, Envelope, ErrorData, JoinedData,
+    Json, LeftData, MutedData, Nothing, ParticipantData, ParticipantIdData, RelayedData, RemovedData,
+    ResumedData, ServerFacts, SlotMapData, Text, TrackData, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
@@ -43,6 +43,7 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::Data { from, topic, payload } => {
             news("data", RelayedData { from: Text(from), topic, payload: Json(payload) })
         }
+        Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),
         Event::Closing(reason) => encode_closing(*reason),
     }
 }

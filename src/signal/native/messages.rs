@@ -320,6 +320,11 @@ pub(super) struct RelayedData<'a> {
 }
 
 #[derive(Serialize)]
+pub(super) struct DrainingData {
+    pub(super) draining: bool,
+}
+
+#[derive(Serialize)]
 pub(super) struct ClosingData {
     pub(super) reason: &'static str,
     pub(super) message: &'static str,

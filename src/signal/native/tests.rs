@@ -324,6 +324,7 @@ fn events() -> Vec<(Event, Value)> {
             Event::MoreSlots(SlotCounts { audio: 8, video: 9 }),
             news("more-slots", json!({"audio": 8, "video": 9})),
         ),
+        (Event::Draining(true), news("draining", json!({"draining": true}))),
         (
             Event::CannotReceive { track: TRACK, reason: "no AV1".into() },
             news("cannot-receive", json!({"trackId": T, "reason": "no AV1"})),
