@@ -30,6 +30,7 @@ use super::whip::WhipSessions;
 use super::ws::Close;
 use super::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel, ShellConfig, clock, token};
 use crate::core::input::{AdminCommand, Transport};
+use crate::core::output::{TrafficClass, Transmit};
 use crate::core::{Input, Output, Settings, Sfu};
 
 /// Readiness events taken from the kernel at a time.
@@ -419,7 +420,11 @@ impl EventLoop {
                 match self.sfu.poll_output() {
                     Output::Event { connection, event } => self.deliver(now, connection, &event),
                     Output::Dtls { session, request } => {
-                        self.handshakes.request(now, session, request, &mut self.dtls_events);
+                        let Self { handshakes, dtls_events, turn, udp, connections, scratch, .. } = self;
+                        if let Some((path, bytes)) = handshakes.request(now, session, request, dtls_events) {
+                            let goodbye = Transmit { path, class: TrafficClass::Control, bytes: &bytes };
+                            Egress::new(now, udp, turn, connections, scratch).transmit(&goodbye);
+                        }
                     }
                     Output::Transmit(transmit) => {
                         let Self { turn, udp, connections, scratch, .. } = self;

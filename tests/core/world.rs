@@ -571,8 +571,10 @@ impl World {
             }
             DtlsRequest::Packet(packet) => Call::Packet(packet),
             DtlsRequest::Close => Call::Close,
-            DtlsRequest::Forget => {
-                self.handshakes.remove(&session);
+            DtlsRequest::Forget { goodbye } => {
+                let Some(handshake) = self.handshakes.remove(&session) else { return };
+                let last = goodbye.zip(handshake.goodbye(now, session, &mut self.scratch));
+                self.to_clients.extend(last.map(|(path, bytes)| (path.remote, bytes)));
                 return;
             }
         };

@@ -213,7 +213,9 @@ impl Room {
         self.order.retain(|other| *other != key);
         self.slot_maps.retain(|other| *other != key);
         self.timers.set(Timer::Participant(key), None);
-        outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget));
+        // A client that is nothing but a media path learns only so that it is over, if the operator ended it.
+        let goodbye = participant.path;
+        outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget { goodbye }));
         for ufrag in participant.ufrags.into_iter().filter(|_| !mutated!(UfragLeaked)) {
             outbox.outputs.push(RoomOutput::UnbindUfrag(ufrag));
         }
