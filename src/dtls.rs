@@ -20,8 +20,13 @@ use crate::core::input::{DtlsEvent, SrtpProfile};
 /// Largest flight datagram: leaves room for any tunnel on the way.
 pub const MTU: usize = 1200;
 
-/// Room for any single output of the library: a certificate or a datagram. It grows where that is not enough.
-const OUTPUT_BYTES: usize = 4096;
+/// Room for any single output of the library: a datagram, or a certificate, for which it must suffice: the library
+/// panics where it does not.
+const OUTPUT_BYTES: usize = 1 << 16;
+
+/// "handshake_failure", fatal, as a record in plaintext (RFC 5246, section 7.2). Its number, 2^32, is above those of all
+/// records that a handshake takes.
+const REFUSAL: [u8; 15] = [record::ALERT, 254, 253, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 2, 40];
 
 /// What handshakes did, in order.
 pub type DtlsEvents = Vec<(DtlsSession, DtlsEvent)>;
@@ -131,7 +136,13 @@ impl Handshake {
         let polled = self.poll(scratch, session, events);
         let doubted_until = if self.is_connected { None } else { self.doubt.ends() };
         match result {
-            Err(error) => Standing::Failed(error),
+            Err(error) => {
+                if !self.is_connected && !polled.spoke {
+                    // The library says why it gives up in some cases only; in the others the peer would try on.
+                    events.push((session, DtlsEvent::Packet(REFUSAL.to_vec())));
+                }
+                Standing::Failed(error)
+            }
             Ok(()) if polled.goodbye => Standing::Goodbye,
             Ok(()) => match doubted_until {
                 Some((ends, error)) if ends <= now => Standing::Failed(error),
@@ -144,9 +155,12 @@ impl Handshake {
         }
     }
 
-    /// The last datagram to the peer, which ends the association; `None` if there is none, as long as the handshake is
-    /// not done.
+    /// Ends it for good. Returns the last datagram to the peer, if there is one: what ends the association, or the
+    /// handshake, as long as that is not done.
     pub fn goodbye(mut self, now: Instant, session: DtlsSession, scratch: &mut Scratch) -> Option<Vec<u8>> {
+        if !self.is_connected {
+            return Some(REFUSAL.to_vec());
+        }
         let mut events = DtlsEvents::new();
         self.carry_out(now, Call::Close, session, scratch, &mut events);
         events.into_iter().find_map(|(_, event)| match event {
@@ -162,7 +176,7 @@ impl Handshake {
         session: DtlsSession,
         events: &mut DtlsEvents,
     ) -> Polled {
-        let mut goodbye = false;
+        let (mut spoke, mut goodbye) = (false, false);
         loop {
             let event = match self.dtls.poll_output(scratch) {
                 dimpl::Output::Packet(bytes) if self.is_server => DtlsEvent::Packet(rsa::widened_datagram(bytes)),
@@ -188,10 +202,11 @@ impl Handshake {
                     scratch.resize(needed, 0);
                     continue;
                 }
-                dimpl::Output::Timeout(deadline) => return Polled { goodbye, deadline },
+                dimpl::Output::Timeout(deadline) => return Polled { spoke, goodbye, deadline },
                 // No data channels: application data has no reader.
                 _ => continue,
             };
+            spoke |= matches!(event, DtlsEvent::Packet(_));
             events.push((session, event));
         }
     }
@@ -199,6 +214,8 @@ impl Handshake {
 
 /// What the library said besides events.
 struct Polled {
+    /// Whether there was a datagram for the peer.
+    spoke: bool,
     /// Whether the peer closed the association.
     goodbye: bool,
     /// When it wants to be called again.

@@ -281,6 +281,9 @@ fn a_signature_with_a_wrong_bit_ends_the_handshake() {
         world.run(NOTHING);
         assert!(matches!(world.standing, Standing::Failed(_)), "{:?}", world.standing);
         assert_eq!(world.server_keys(), None);
+        let Some((_, DtlsEvent::Packet(last))) = world.events.last() else { panic!("{:?}", world.events) };
+        let failure = world.client.dtls.handle_packet(last).expect_err("the client hears that it is over");
+        assert!(failure.to_string().contains("40"), "{failure}");
     }
 }
 
@@ -334,4 +337,23 @@ fn what_is_forged_after_the_handshake_changes_nothing() {
         assert!(matches!(world.standing, Standing::Until(_)), "{forged:?}: {:?}", world.standing);
     }
     assert_eq!(world.events.len(), events);
+}
+
+#[test]
+fn who_is_sent_away_hears_it_before_the_handshake_and_after_it() {
+    let mut world = World::of(&rsa(RsaKeySize::_2048));
+    world.run(NOTHING);
+    let World { now, server, mut scratch, mut client, .. } = world;
+    let goodbye = server.goodbye(now, SERVER, &mut scratch).expect("it has keys");
+    client.dtls.handle_packet(&goodbye).expect("it is an end, not a failure");
+    client.poll();
+    assert!(client.dtls.is_closed() || client.dtls.is_closing());
+
+    let mut world = World::of(&rsa(RsaKeySize::_2048));
+    let hello = world.client.poll();
+    world.serve(Call::Packet(&hello[0]));
+    let World { now, server, mut scratch, mut client, .. } = world;
+    let goodbye = server.goodbye(now, SERVER, &mut scratch).expect("an alert");
+    let failure = client.dtls.handle_packet(&goodbye).expect_err("it is over");
+    assert!(failure.to_string().contains("40"), "{failure}");
 }

@@ -9,7 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use tracing::{debug, error, trace};
+use tracing::{debug, error, info, trace};
 
 use super::deadlines::{Alarm, Deadlines};
 use crate::core::ids::DtlsSession;
@@ -124,7 +124,7 @@ impl Handshakes {
                 self.end(session, events);
             }
             Ok(Standing::Failed(error)) => {
-                debug!(session = session.0, %error, "DTLS handshake failed");
+                info!(session = session.0, %error, "DTLS failed");
                 self.end(session, events);
             }
             Err(_panic) => {

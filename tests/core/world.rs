@@ -51,6 +51,8 @@ pub struct Client {
     pub sending: Vec<(Mid, Source)>,
     /// While true, nothing of this client's gets through, in either direction.
     pub unplugged: bool,
+    /// The server has ended the media path.
+    pub hung_up: bool,
     pending: Option<SdpPendingOffer>,
     deadline: Instant,
     sequences: BTreeMap<Source, u64>,
@@ -274,6 +276,7 @@ impl World {
             slots: Vec::new(),
             sending: Vec::new(),
             unplugged: false,
+            hung_up: false,
             pending: None,
             deadline: self.now,
             sequences: BTreeMap::new(),
@@ -605,6 +608,7 @@ impl World {
                 }
                 EngineOutput::Event(EngineEvent::RtpPacket(packet)) => client.received.push(packet),
                 EngineOutput::Event(EngineEvent::KeyframeRequest(_)) => client.keyframe_requests += 1,
+                EngineOutput::Event(EngineEvent::Closed) => client.hung_up = true,
                 EngineOutput::Event(_) => {}
             }
             busy = true;

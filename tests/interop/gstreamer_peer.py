@@ -1,4 +1,7 @@
-"""A `webrtcbin` of GStreamer that speaks WHIP or WHEP, with what Debian's Python has: what whipsink and whepsrc do."""
+"""A `webrtcbin` of GStreamer that speaks WHIP or WHEP, with what Debian's Python has: what whipsink and whepsrc do.
+
+Usage, to ask whether it can: gstreamer_peer.py ELEMENT.... Fails if one is missing.
+"""
 
 import json
 import sys
@@ -95,3 +98,7 @@ class Peer:
                 assert response.status == 200, response.status
         self.pipeline.set_state(Gst.State.NULL)
         assert self.failure is None, self.failure
+
+
+if __name__ == "__main__":
+    sys.exit(not all(map(Gst.ElementFactory.find, sys.argv[1:])))
