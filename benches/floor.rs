@@ -15,19 +15,19 @@
 //! pause, and a packet to one of many peers slower than one to a few, in a program that does nothing else too. They also
 //! tell how long after the waking packet the others arrived, as a receiver sees it.
 
-use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
-use strait::core::input::{Path, SrtpProfile, Transport};
+use strait::core::input::SrtpProfile;
 use strait::core::media::srtp::{SrtpSender, contexts};
-use strait::core::output::{MediaSink, TrafficClass};
+use strait::core::output::MediaSink;
+use strait::core::path::{Path, TrafficClass, Transport};
 use strait::net::udp::{Udp, UdpOptions};
 
 /// As many as the rooms that the figures are compared with have viewers.

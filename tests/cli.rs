@@ -76,28 +76,114 @@ impl Drop for Server {
     }
 }
 
+/// Asks for help, and expects nothing but help that fits a screen of a hundred characters.
+fn help(arguments: &[&str]) -> String {
+    let ran = run(arguments, &[]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 100), "{}", ran.stdout);
+    ran.stdout
+}
+
+/// The flags that a text of help lists at the beginning of a line.
+fn flags(help: &str) -> Vec<String> {
+    let lines = help.lines().map(str::trim_start).map(|line| line.trim_start_matches("-h, ").trim_start_matches("-V, "));
+    let flags = lines.filter(|line| line.starts_with("--"));
+    flags.filter_map(|line| line.split([' ', ',']).next().map(str::to_owned)).collect()
+}
+
+const SERVE_FLAGS: [&str; 9] = [
+    "--listen",
+    "--public-address",
+    "--tls-cert",
+    "--tls-key",
+    "--record",
+    "--record-rooms",
+    "--record-to",
+    "--drain",
+    "--config",
+];
+
 #[test]
 fn help_and_version_are_fine() {
-    for arguments in
-        [&["--help"][..], &["-h"], &["serve", "--help"], &["config", "--help"], &["explain", "--help"]]
-    {
-        let ran = run(arguments, &[]);
-        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{arguments:?}");
-        for words in [
-            "--listen <ADDR:PORT>",
-            "--public-address <IP>",
-            "--config <FILE>",
-            "--tls-cert <FILE>",
-            "--tls-key <FILE>",
-        ] {
-            assert!(ran.stdout.contains(words), "{arguments:?}: {}", ran.stdout);
+    for arguments in [&["--help"][..], &["-h"], &["serve", "--help"], &["serve", "-h"], &["config", "--help"]] {
+        let help = help(arguments);
+        let flags = flags(&help);
+        assert_eq!(flags[..SERVE_FLAGS.len()], SERVE_FLAGS, "{arguments:?}: {help}");
+        for words in
+            ["--listen <ADDR:PORT>", "--public-address <IP>", "Network:", "Certificate:", "Recording:", "Operation:"]
+        {
+            assert!(help.contains(words), "{arguments:?}: {help}");
         }
-        assert!(ran.stdout.lines().all(|line| line.chars().count() <= 100), "{}", ran.stdout);
     }
-    let help = run(&["--help"], &[]).stdout;
-    assert!(help.contains("Examples:") && help.contains("STRAIT_<SECTION>_<KEY>"), "{help}");
+    let overview = help(&["--help"]);
+    assert!(overview.contains("Examples:") && overview.contains("STRAIT_<SECTION>_<KEY>"), "{overview}");
     let version = run(&["--version"], &[]);
     assert_eq!(version.stdout, format!("strait {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_help_of_serve_tells_every_setting() {
+    for command in ["serve", "config"] {
+        let help = help(&[command, "--help"]);
+        for setting in [
+            "STRAIT_SERVER_LISTEN [default: \"[::]:7443\"]",
+            "STRAIT_ROOMS_MAX_ROOMS [default: 1000]",
+            "STRAIT_LOG_FORMAT [default: \"text\"]",
+        ] {
+            assert!(help.contains(setting), "{command}: no {setting} in {help}");
+        }
+        assert!(!run(&[command, "-h"], &[]).stdout.contains("STRAIT_ROOMS_MAX_ROOMS"));
+    }
+    assert!(help(&["serve", "--help"]).contains("Exit codes:"));
+}
+
+#[test]
+fn every_subcommand_lists_what_it_takes_and_nothing_else() {
+    for (arguments, own, headings) in [
+        (&["load"][..], &["--url", "--rooms", "--profile", "--duration", "--json"][..], &["People:", "Media:"][..]),
+        (&["sim"], &["--seeds", "--seed", "--cut", "--jobs", "--shrink"], &["Worlds:", "Playing:"]),
+        (&["replay"], &["--until", "--pcap", "--media", "--log"], &["What to replay:", "What to write:"]),
+        (&["explain"], &["--participant", "--at", "--json", "--html"], &["What to tell:", "Form:"]),
+        (&["stats"], &["--url", "--watch", "--token"], &[]),
+        (&["trace", "strip"], &["--anonymous", "--identity"], &[]),
+        (&["trace"], &[], &[]),
+    ] {
+        for how in ["-h", "--help"] {
+            let help = help(&[arguments, &[how]].concat());
+            let flags = flags(&help);
+            for flag in own {
+                assert!(flags.iter().any(|listed| listed == flag), "{arguments:?}: no {flag} in {help}");
+            }
+            let foreign = flags.iter().find(|listed| SERVE_FLAGS.contains(&listed.as_str()));
+            assert_eq!(foreign, None, "{arguments:?}: {help}");
+            for heading in headings {
+                assert!(help.contains(heading), "{arguments:?}: no {heading} in {help}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flag_in_the_wrong_place_is_one_line_that_says_where_it_belongs() {
+    for (arguments, words) in [
+        (
+            &["--listen", "127.0.0.1:1", "serve"][..],
+            "--listen stands before the subcommand; write it behind: strait serve --listen",
+        ),
+        (&["--config", "/nowhere.toml", "config"], "write it behind: strait config --config"),
+        (&["--listen", "127.0.0.1:1", "sim"], "--listen is a flag of strait serve; leave it out"),
+        (
+            &["sim", "--listen", "127.0.0.1:1"],
+            "--listen is a flag of strait serve and strait config, which strait sim does not take",
+        ),
+        (&["load", "--record", "/traces"], "strait load --help lists what it takes"),
+        (&["trace", "strip", "A", "B", "--tls-key", "x"], "which strait trace does not take"),
+        (&["serve", "--rooms", "2"], "--rooms is a flag of strait load, which strait serve does not take"),
+        (&["--seeds", "0..5"], "--seeds is a flag of strait sim, which strait does not take"),
+    ] {
+        let error = refused(arguments, &[]);
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
 }
 
 #[test]
@@ -128,15 +214,9 @@ fn config_says_where_each_value_comes_from() {
 }
 
 #[test]
-fn flags_may_stand_before_and_behind_the_subcommand() {
-    let before = run(&["--public-address", "192.0.2.1", "--public-address", "2001:db8::1", "config"], &[]);
-    let behind = run(&["config", "--public-address", "192.0.2.1", "--public-address", "2001:db8::1"], &[]);
-    assert_eq!(before.stdout, behind.stdout);
-    assert!(
-        before.stdout.contains("public_addresses = [\"192.0.2.1\", \"2001:db8::1\"]"),
-        "{}",
-        before.stdout
-    );
+fn a_flag_that_may_be_repeated_makes_a_list() {
+    let said = run(&["config", "--public-address", "192.0.2.1", "--public-address", "2001:db8::1"], &[]).stdout;
+    assert!(said.contains("public_addresses = [\"192.0.2.1\", \"2001:db8::1\"]"), "{said}");
 }
 
 #[test]

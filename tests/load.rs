@@ -25,7 +25,13 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// A server with these settings, as variables.
+    fn with(variables: &[(&str, &str)]) -> Self {
         let mut child = strait(&["serve", "--listen", "127.0.0.1:0"])
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -179,6 +185,34 @@ fn the_middle_of_three_encodings_reaches_the_subscribers() {
     let count = |field: &str| figures["packets"][field].as_u64().expect("a number");
     assert!(count("received") > 0 && count("received") < count("sent"), "{figures}");
     assert_eq!(count("lost"), 0, "{figures}");
+}
+
+#[test]
+fn subscriptions_that_are_missing_are_a_failure_with_its_reason() {
+    // Two viewers want three voices each, and the server allows two.
+    let server = Server::with(&[("STRAIT_MEDIA_AUDIO_SLOTS", "2"), ("STRAIT_MEDIA_MAX_AUDIO_SLOTS", "2")]);
+    let json = TemporaryFile::new("missing.json");
+    let ran = server.load(&[
+        "--publishers",
+        "3",
+        "--subscribers",
+        "2",
+        "--duration",
+        "1s",
+        "--json",
+        json.path(),
+    ]);
+    let (stdout, stderr) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(1), "{stdout}\n{stderr}");
+    let error = stderr.lines().rfind(|line| line.starts_with("error: ")).expect("an error");
+    assert!(error.contains("2 of 6 subscriptions were missing at the end"), "{error}");
+    assert!(error.contains("for 2 the server allows no slot"), "{error}");
+    assert!(stdout.contains("4 of 6 subscriptions"), "{stdout}");
+    let figures: serde_json::Value = serde_json::from_str(&json.text()).expect("JSON");
+    assert_eq!(
+        (&figures["ok"], &figures["subscriptions"], &figures["subscriptionsWanted"]),
+        (&false.into(), &4.into(), &6.into())
+    );
 }
 
 #[test]

@@ -8,8 +8,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use socket2::{MaybeUninitSlice, MsgHdrMut, SockRef};
-use strait::core::input::{Path, Transport};
-use strait::core::output::TrafficClass;
+use strait::core::path::{Path, TrafficClass, Transport};
 use strait::net::udp::{Udp, UdpOptions};
 
 /// A receiver that is told the traffic class of what comes.

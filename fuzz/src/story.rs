@@ -1,11 +1,10 @@
 //! Story: a tape told in a world, step by step.
 
-use strait::core::command::Join;
-use strait::core::command::{Command, Lifeline, Source};
-use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId};
-use strait::core::input::{AdminCommand, DtlsEvent, Input, SrtpProfile, Transport, Withheld};
+use strait::core::command::{Command, Join, Lifeline, Source};
+use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId};
+use strait::core::input::{AdminCommand, DtlsEvent, Input, SrtpProfile, Withheld};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
-use strait::core::record::RecordingId;
+use strait::core::path::Transport;
 use strait::signal::native::{ClientMessage, encode_refusal, parse};
 use strait::sim::client::{Endpoint, Signal};
 use strait::sim::codec::VIDEO_CODECS;

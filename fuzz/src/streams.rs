@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use rtcp_types::{Packet, RtcpPacketParser, TransportFeedback, TwccPacketStatus};
 use strait::core::forward::descriptor::FrameCounters;
 use strait::core::forward::munger::{Incoming, Munger, Stretch};
-use strait::core::forward::publication::PublicationKey;
-use strait::core::ids::{Ssrc, TrackId};
+use strait::core::ids::{PublicationKey, Ssrc, TrackId};
 use strait::core::media::twcc::{FEEDBACK_BYTES_MAX, PENDING_MAX, TransportFeedbackRecorder};
 
 use super::tape::Tape;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 use strait::core::command::{Command, Source};
-use strait::core::input::{LocalCandidate, Transport};
+use strait::core::path::{LocalCandidate, Transport};
 use strait::core::rng::Rng;
 use strait::core::sdp::Offer;
 use strait::core::session::{Session, check_offer};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use strait::core::ids::ConnectionId;
-use strait::core::input::{Path, Transport};
+use strait::core::path::{Path, Transport};
 use strait::net::fuzzing::{Candidates, Carrier, Link, ReachedBy, Relayed, Turn, Verdict};
 use strait::net::{RelayedNetwork, TurnConfig};
 use strait::wire::classify::{Kind, classify};
@@ -20,7 +20,7 @@ use super::tape::Tape;
 
 /// How long a client may be there without an allocation.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Most messages.
+/// Most messages that one input becomes.
 const STEPS_MAX: usize = 64;
 
 struct World {

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{ClosingReason, Event, SlotCounts};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, RoomId};
-use strait::core::input::{AdminCommand, Admission, Input, LocalCandidate, Path, SrtpProfile, Transport};
+use strait::core::input::{AdminCommand, Admission, Input, SrtpProfile};
 use strait::core::media::srtp::{self, SrtpSender};
 use strait::core::output::{DtlsRequest, Output, Transmit};
+use strait::core::path::{LocalCandidate, Path, Transport};
 use strait::core::recordings::RecordingOutput;
 use strait::core::{Settings, Sfu};
 use strait::limits::DATAGRAM_BYTES_MAX;
@@ -54,7 +55,7 @@ const COMPLAINTS: [&str; 8] = [
     "a stranger's connection",
 ];
 
-/// Somebody.
+/// Somebody with a connection and an endpoint.
 pub struct Person {
     pub plan: PersonPlan,
     pub endpoint: Option<Endpoint>,
@@ -68,7 +69,7 @@ pub struct Person {
     pub loss: (u8, u8),
 }
 
-/// The world.
+/// The core with everybody who uses it.
 pub struct World {
     seed: u64,
     base: Instant,
@@ -337,7 +338,7 @@ impl World {
         self.connections_made
     }
 
-    /// Somebody's connection breaks.
+    /// Breaks somebody's connection, as a network does.
     pub fn disconnect(&mut self, who: usize) {
         let Some(connection) = self.people[who].connection else { return };
         self.hang_up(connection);
@@ -410,7 +411,7 @@ impl World {
         }
     }
 
-    /// Calls the core.
+    /// Calls the core when it wants to be called.
     pub fn call(&mut self) {
         self.feed(Input::Timeout);
         self.drain();

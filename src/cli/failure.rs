@@ -18,7 +18,7 @@ impl Failure {
         Self { code: 2, message: message.into() }
     }
 
-    /// Anything else.
+    /// A failure that is nobody's mistake: exit code 1.
     pub(super) fn other(message: impl Into<String>) -> Self {
         Self { code: 1, message: message.into() }
     }

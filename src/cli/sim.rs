@@ -20,30 +20,45 @@ use crate::trace::{EndOfTrace, Header, TraceWriter};
 pub(super) struct SimArgs {
     /// Play the worlds of these seeds, the last one excluded
     #[arg(long, value_name = "A..B", default_value = "0..1000", value_parser = seeds, conflicts_with = "seed")]
+    #[arg(help_heading = "Worlds")]
     seeds: Range<u64>,
     /// Play the world of this seed, and describe it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Worlds")]
     seed: Option<u64>,
-    /// What people's endpoints are made of: own, which is exact, or engine: whole str0m endpoints
+    /// What people's endpoints are made of: own, or engine
+    ///
+    /// What people's endpoints are made of. With own they are Strait's own code, every packet is checked,
+    /// and a world always does the same. With engine they are whole str0m endpoints, whose handshakes
+    /// are random: a world that fails rarely may have to be played a few times.
     #[arg(long, value_name = "WHICH", default_value = "own", value_parser = endpoints)]
+    #[arg(help_heading = "Worlds", verbatim_doc_comment)]
     endpoints: Endpoints,
     /// Leave parts out of the world, as --shrink says it
-    #[arg(long, value_name = "CUT", requires = "seed")]
+    ///
+    /// Leave parts out of the world, in the words that --shrink prints, such as
+    /// people=B+D,steps=0,calm=D,exact,until=3812. docs/determinism.md explains them.
+    #[arg(long, value_name = "CUT", requires = "seed", help_heading = "Worlds", verbatim_doc_comment)]
     cut: Option<Cut>,
-    /// How many worlds are played at a time
+    /// Play with this bug put in, until a world fails
+    ///
+    /// Play with this bug put in on purpose, until a world fails. Needs a build with
+    /// --features mutations; the name of no bug lists those that there are.
+    #[arg(long, value_name = "NAME", help_heading = "Worlds", verbatim_doc_comment)]
+    mutation: Option<String>,
+
+    /// How many worlds are played at a time, each on a thread of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(help_heading = "Playing")]
     jobs: u32,
     /// Make a failing world smaller while it still fails in the same way
-    #[arg(long)]
+    #[arg(long, help_heading = "Playing")]
     shrink: bool,
     /// Record the world's room as a trace, for strait replay
-    #[arg(long, value_name = "FILE", requires = "seed")]
+    #[arg(long, value_name = "FILE", requires = "seed", help_heading = "Playing")]
     trace: Option<PathBuf>,
-    /// Play with this bug put in until a world fails (needs a build with --features mutations)
-    #[arg(long, value_name = "NAME")]
-    mutation: Option<String>,
     /// Measure instead: simulated seconds in a second, for rooms of 2, 5 and 50
     #[arg(long, conflicts_with_all = ["seed", "seeds", "shrink", "mutation", "jobs", "endpoints"])]
+    #[arg(help_heading = "Playing")]
     measure: bool,
 }
 

@@ -12,7 +12,7 @@ use crate::load::{Target, parse_url};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// From line to line.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Lines between headings.
+/// Lines between two headings of `--watch`.
 const LINES_PER_HEADING: usize = 20;
 
 /// What `strait stats` takes.
@@ -112,7 +112,7 @@ fn row(before: &Value, after: &Value, elapsed: Duration) -> String {
     values.iter().map(|(value, digits)| format!("{value:>11.digits$}")).collect()
 }
 
-/// Asks once.
+/// Asks the server for one document. Fails unless it answers with 200.
 fn ask(target: &Target, token: Option<&str>, path: &str) -> Result<Value, Failure> {
     let unreachable = |error: io::Error| {
         Failure::other(format!("the server at {} does not answer: {error}; --url names another", target.host))

@@ -19,13 +19,13 @@ const SLIPS_MAX: usize = 3;
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody chose it.
+    /// The default, because nobody chose another.
     Default,
     /// A line of the configuration file.
     File(PathBuf, usize),
-    /// An environment variable.
+    /// An environment variable of this name.
     Variable(String),
-    /// A flag.
+    /// A flag, as it is typed.
     Flag(&'static str),
 }
 
@@ -70,14 +70,14 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// The environment; what does not begin with `STRAIT_` is ignored.
     pub variables: Vec<(String, String)>,
-    /// The flags.
+    /// The flags that were given.
     pub flags: Vec<Flag>,
 }
 
 /// A configuration and where each of its values came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// The values.
+    /// The values, checked.
     pub config: Config,
     /// For each of [`KEYS`], in order.
     pub(super) origins: Vec<Origin>,
@@ -107,7 +107,7 @@ impl Loaded {
     }
 }
 
-/// The effective configuration.
+/// Makes the effective configuration from all its sources.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let origins = vec![Origin::Default; KEYS.len()];
     let mut loaded = Loaded { config: Config::default(), origins };

@@ -1,7 +1,7 @@
 //! Types of `[record]`: which rooms are recorded, and to whom traces are encrypted.
 
 use super::setting::{Raw, Rule, Setting, list, quoted};
-use crate::core::recordings::RoomPattern;
+use crate::core::room_pattern::RoomPattern;
 use crate::trace::Recipient;
 
 impl Setting for Vec<RoomPattern> {

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::input::Path;
-use super::output::{MediaSink, SINK_BUFFER_BYTES, TrafficClass, Transmit};
+use super::output::{MediaSink, SINK_BUFFER_BYTES, Transmit};
+use super::path::{Path, TrafficClass};
 
 /// One datagram in the arena.
 #[derive(Debug, Clone)]

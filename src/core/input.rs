@@ -1,43 +1,11 @@
 //! Everything that can happen to the core, as one enum. What is not in here cannot change what the core does.
 
-use std::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Join, Resume};
-use super::ids::{ConnectionId, DtlsSession, ParticipantId, RequestId, RoomId};
-use super::record::RecordingId;
-use super::recordings::RoomPattern;
-
-/// Which transport a datagram came by or goes by. A TCP peer's datagrams are deframed by the shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Transport {
-    /// A datagram of the UDP socket, or relayed to it by the embedded TURN server.
-    Udp,
-    /// One RFC 4571 frame of an ICE-TCP connection.
-    Tcp,
-}
-
-/// A way to a peer: from which of our addresses, to which of its, by which transport.
-/// Addresses are canonical: never IPv4-mapped IPv6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Path {
-    /// The transport.
-    pub transport: Transport,
-    /// Our address: where the peer's packets come to, where replies leave from.
-    pub local: SocketAddr,
-    /// The peer's address.
-    pub remote: SocketAddr,
-}
-
-/// One address at which clients can reach us, to be written into answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct LocalCandidate {
-    /// By which transport.
-    pub transport: Transport,
-    /// The address as clients see it (behind a 1:1 NAT: the public one).
-    pub address: SocketAddr,
-}
+use super::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId, RequestId, RoomId};
+use super::path::{LocalCandidate, Path};
+use super::room_pattern::RoomPattern;
 
 /// What the shell hands in with everyone who joins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,14 +1,8 @@
 //! What an offer and its answer agreed on, read from the engine once per answer: codecs by payload type, header
 //! extensions by id, and which sections publish, which are slots.
 
-use str0m::Rtc;
-use str0m::format::{Codec as EngineCodec, PayloadParams};
-use str0m::rtp::Extension;
-
 use super::command::Kind;
 use super::ids::{Mid, PayloadType, Ssrc};
-use super::sdp::{Direction, Offer};
-use super::session::egress_ssrcs;
 
 /// Dependency descriptor for AV1 and VP9 (AV1 RTP payload format, appendix A).
 pub const DEPENDENCY_DESCRIPTOR_URI: &str =
@@ -181,54 +175,8 @@ impl Negotiated {
         }
     }
 
-    /// Reads what the engine has agreed to.
-    pub fn read(rtc: &mut Rtc, offer: &Offer) -> Self {
-        let mut negotiated = Self::none();
-        negotiated.sections.reserve_exact(offer.sections.len());
-        let (mut used, mut offered) = ([false; 128], [false; 128]);
-        for section in &offer.sections {
-            let Some(media) = rtc.media(section.mid) else { continue };
-            // In the offer's order. A number alone means nothing: the engine's own numbers for codecs that were
-            // not agreed on may be the client's for something else.
-            let agreed = |pt: &&u8| media.remote_pts().iter().any(|other| **other == **pt);
-            let payload_types: Vec<PayloadType> =
-                section.payload_types.iter().filter(agreed).map(|pt| PayloadType(*pt & 127)).collect();
-            for pt in &payload_types {
-                used[usize::from(pt.0)] = true;
-            }
-            for pt in &section.payload_types {
-                offered[usize::from(*pt & 127)] = true;
-            }
-            let extensions = read_extensions(|extension| media.remote_extmap().id_of(extension));
-            negotiated.extensions.merge(extensions);
-            let stopped = section.stopped || media.stopped();
-            let sends = matches!(section.direction, Direction::SendOnly | Direction::SendRecv) && !stopped;
-            let receives = matches!(section.direction, Direction::RecvOnly | Direction::SendRecv) && !stopped;
-            negotiated.sections.push(NegotiatedSection {
-                mid: section.mid,
-                kind: section.kind,
-                payload_types,
-                extensions,
-                ingress: sends.then(|| Ingress { declared: section.declared, rids: section.rids.clone() }),
-                egress: if receives { egress_ssrcs(rtc, section.mid) } else { None },
-            });
-        }
-        for params in rtc.codec_config().params() {
-            if let Some(params) = read_codec(params).filter(|params| used[usize::from(params.pt.0)]) {
-                let is_offered = |pt: &PayloadType| offered[usize::from(pt.0)];
-                let rtx = params.rtx.filter(is_offered);
-                let red = params.red.filter(is_offered);
-                let params = CodecParams { rtx, red, ..params };
-                negotiated.set(Some(params.pt), Payload::Media(params));
-                negotiated.set(params.red, Payload::Redundant(params));
-                negotiated.set(params.rtx, Payload::Retransmission(params));
-            }
-        }
-        negotiated.meanings.shrink_to_fit();
-        negotiated
-    }
-
-    fn set(&mut self, pt: Option<PayloadType>, payload: Payload) {
+    /// Says what a payload type means; `None` stands for a type that was not agreed on.
+    pub(super) fn set(&mut self, pt: Option<PayloadType>, payload: Payload) {
         let Some(place) = pt.and_then(|pt| self.places.get_mut(usize::from(pt.0))) else { return };
         match self.meanings.get_mut(usize::from(*place)) {
             Some(meaning) => *meaning = payload,
@@ -237,6 +185,11 @@ impl Negotiated {
                 self.meanings.push(payload);
             }
         }
+    }
+
+    /// Gives back memory that was reserved for more payload types than were agreed on.
+    pub(super) fn shrink(&mut self) {
+        self.meanings.shrink_to_fit();
     }
 
     /// What a payload type means.
@@ -272,7 +225,8 @@ impl Negotiated {
 }
 
 impl ExtensionIds {
-    fn merge(&mut self, other: Self) {
+    /// Takes over the ids that `self` lacks.
+    pub(super) fn merge(&mut self, other: Self) {
         let pairs = [
             (&mut self.mid, other.mid),
             (&mut self.rid, other.rid),
@@ -289,52 +243,4 @@ impl ExtensionIds {
             *own = own.or(other);
         }
     }
-}
-
-fn read_extensions(id_of: impl Fn(Extension) -> Option<u8>) -> ExtensionIds {
-    ExtensionIds {
-        mid: id_of(Extension::RtpMid),
-        rid: id_of(Extension::RtpStreamId),
-        repaired_rid: id_of(Extension::RepairedRtpStreamId),
-        transport_cc: id_of(Extension::TransportSequenceNumber),
-        audio_level: id_of(Extension::AudioLevel),
-        video_orientation: id_of(Extension::VideoOrientation),
-        playout_delay: id_of(Extension::PlayoutDelay),
-        content_type: id_of(Extension::VideoContentType),
-        color_space: id_of(Extension::ColorSpace),
-        dependency_descriptor: id_of(Extension::with_serializer(
-            DEPENDENCY_DESCRIPTOR_URI,
-            super::session::PassThrough,
-        )),
-    }
-}
-
-fn read_codec(params: &PayloadParams) -> Option<CodecParams> {
-    let spec = params.spec();
-    let format = spec.format;
-    let small = |value: Option<u32>| u8::try_from(value.unwrap_or(0)).unwrap_or(u8::MAX);
-    let codec = match spec.codec {
-        EngineCodec::Opus => Codec::Opus,
-        EngineCodec::Vp8 => Codec::Vp8,
-        EngineCodec::Vp9 => Codec::Vp9 { profile: small(format.profile_id) },
-        EngineCodec::Av1 => Codec::Av1 { profile: format.profile.unwrap_or(0) },
-        EngineCodec::H264 => {
-            // RFC 6184 §8.1: without the parameter, baseline at level 1.
-            let [_, profile, constraints, _] = format.profile_level_id.unwrap_or(0x42_000a).to_be_bytes();
-            Codec::H264 {
-                profile,
-                constrained: constraints & 0x40 != 0,
-                packetization_mode: format.packetization_mode.unwrap_or(0),
-            }
-        }
-        _ => return None,
-    };
-    let pt = |pt: str0m::media::Pt| PayloadType(*pt & 127);
-    Some(CodecParams {
-        codec,
-        pt: pt(params.pt()),
-        rtx: params.resend().map(pt),
-        red: params.red().map(pt),
-        nack: params.fb_nack(),
-    })
 }

@@ -6,18 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::ids::{ConnectionId, DtlsSession};
-use super::input::Path;
-
-/// What a datagram is for; the shell marks packets by it (DSCP) and may order by it within a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum TrafficClass {
-    /// STUN, DTLS and RTCP.
-    Control,
-    /// Sound.
-    Audio,
-    /// Pictures.
-    Video,
-}
+use super::path::{Path, TrafficClass};
 
 /// One datagram to send. The bytes stay valid until the next call into the core.
 #[derive(Debug)]

@@ -1,25 +1,15 @@
-//! Participant: one member of a room: a [`Session`] that negotiates, a [`MediaHalf`] that carries media once the
-//! handshake is done, slots that they receive by, and where to send.
+//! Participant: one member of a room: who they are, what they publish and want to see, and the slots that show it to
+//! them. How packets get to them is the business of their [transports](super::transport).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use super::command::{Kind, Lifeline};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
-use super::forward::publication::PublicationKey;
 use super::forward::slot::Slot;
-use super::ids::{ParticipantId, Ssrc, TrackId};
-use super::input::{LocalCandidate, Path};
-use super::media::fixed_hash::FixedMap;
-use super::media::half::{MediaHalf, PublishedSections};
+use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::mutation::mutated;
-use super::negotiated::Negotiated;
-use super::outbox::Outbox;
-use super::output::TrafficClass;
 use super::rng::Rng;
-use super::session::Session;
-use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
 
 /// Whether a participant can be told anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,18 +45,6 @@ pub struct Subscription {
     pub state: SubscriptionState,
 }
 
-/// A sender report of ours that a receiver report may refer to.
-#[derive(Debug, Clone, Copy)]
-struct SentReport {
-    middle: u32,
-    at: Instant,
-}
-
-/// How many checks are remembered: minutes of them.
-const TRANSACTIONS: usize = 128;
-/// How many sender reports a receiver report may refer to.
-const SENT_REPORTS: usize = 64;
-
 /// One member of a room.
 #[derive(Debug)]
 pub struct Participant {
@@ -82,34 +60,12 @@ pub struct Participant {
     pub joined_at: Instant,
     /// Whether they can be told anything.
     pub signalling: Signalling,
-    /// Where they can reach us.
-    pub candidates: Vec<LocalCandidate>,
-    /// SDP, ICE, DTLS.
-    pub session: Session,
-    /// Ufrags that lead here.
-    pub ufrags: Vec<String>,
-    /// Media, once there are keys.
-    pub media: Option<MediaHalf>,
-    /// Where media goes: the newest authenticated packet's way, or the newest nomination's.
-    pub path: Option<Path>,
-    /// Ways by which a connectivity check came, oldest first.
-    pub paths: Vec<Path>,
-    /// How many addresses have passed a check since ICE (re)started.
-    pub addresses_checked: usize,
-    /// Transactions of the last checks, and from where they came.
-    transactions: VecDeque<([u8; 12], SocketAddr)>,
-    /// When the last check came.
-    pub last_check: Option<Instant>,
-    /// What was agreed.
-    pub negotiated: Negotiated,
-    /// Sections that publish.
-    pub published: PublishedSections,
+    /// Their connections, in the order in which these were made. The first one answers their offers.
+    pub transports: Vec<TransportKey>,
     /// What they publish, in the order of publishing.
     pub publications: Vec<PublicationKey>,
     /// What they receive by, in the order of sections.
     pub slots: Vec<Slot>,
-    /// Slots by their streams.
-    pub slot_by_ssrc: FixedMap<Ssrc, usize>,
     /// Whether they receive every track without asking.
     pub auto_subscribe: bool,
     /// What keeps them in the room.
@@ -122,30 +78,16 @@ pub struct Participant {
     pub asked: SlotCounts,
     /// What moves their wall clock, NTP format, to ours: one offset for all their tracks keeps these in sync.
     pub clock_offset: Option<u64>,
-    /// When the next reports go out.
-    pub report_at: Option<Instant>,
     subscriptions_made: u64,
     revision: u64,
-    sent_reports: VecDeque<SentReport>,
 }
 
 impl Participant {
-    /// Somebody who has just joined.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a different type; they are what a join consists of"
-    )]
-    pub fn new(
-        now: Instant,
-        id: ParticipantId,
-        name: String,
-        secret: String,
-        rng: Rng,
-        candidates: Vec<LocalCandidate>,
-        session: Session,
-        auto_subscribe: bool,
-        lifeline: Lifeline,
-    ) -> Self {
+    /// A member who has just joined, without a transport. Their id and their secret are the first that is drawn from
+    /// `rng`.
+    pub fn new(now: Instant, mut rng: Rng, name: String, auto_subscribe: bool, lifeline: Lifeline) -> Self {
+        let id = ParticipantId(rng.u64());
+        let secret = rng.secret();
         Self {
             id,
             name,
@@ -153,30 +95,17 @@ impl Participant {
             rng,
             joined_at: now,
             signalling: Signalling::Connected,
-            candidates,
-            session,
-            ufrags: Vec::new(),
-            media: None,
-            path: None,
-            paths: Vec::new(),
-            addresses_checked: 0,
-            transactions: VecDeque::new(),
-            last_check: None,
-            negotiated: Negotiated::none(),
-            published: PublishedSections::new(),
+            transports: Vec::new(),
             publications: Vec::new(),
             slots: Vec::new(),
-            slot_by_ssrc: FixedMap::default(),
             auto_subscribe,
             lifeline,
             subscriptions: BTreeMap::new(),
             unsubscribed: BTreeSet::new(),
             asked: SlotCounts { audio: 0, video: 0 },
             clock_offset: None,
-            report_at: None,
             subscriptions_made: 0,
             revision: 0,
-            sent_reports: VecDeque::new(),
         }
     }
 
@@ -188,67 +117,6 @@ impl Participant {
     /// How many slots of a kind are open.
     pub fn open_slots(&self, kind: Kind) -> usize {
         self.slots.iter().filter(|slot| slot.kind == kind && slot.open).count()
-    }
-
-    /// When we may send no longer: so long after the last connectivity check (RFC 7675 §5.1).
-    pub fn consent_ends(&self, media_timeout: Duration) -> Option<Instant> {
-        self.path.and(self.last_check).map(|at| at + media_timeout)
-    }
-
-    /// Whether the engine may see a check that came by that path. The same check from elsewhere is somebody's who saw it
-    /// pass and would have our media.
-    pub fn may_check(&self, path: Path, transaction: [u8; 12]) -> bool {
-        let replayed = |(seen, from): &([u8; 12], SocketAddr)| *seen == transaction && *from != path.remote;
-        if self.transactions.iter().any(replayed) && !mutated!(ReplayedCheckBelieved) {
-            return false;
-        }
-        self.addresses_checked < CHECKED_ADDRESSES_MAX
-            || self.paths.iter().any(|known| same_remote(known, &path))
-    }
-
-    /// Whether that check came before.
-    pub fn has_checked(&self, transaction: [u8; 12]) -> bool {
-        self.transactions.iter().any(|(seen, _)| *seen == transaction) && !mutated!(ReplayedCheckBelieved)
-    }
-
-    /// Nothing is sent any more until a check comes; then every slot begins anew.
-    pub fn lose_path(&mut self) {
-        if mutated!(ConsentIgnored) {
-            self.last_check = self.last_check.map(|at| at + Duration::from_secs(60));
-            return;
-        }
-        self.path = None;
-        for slot in &mut self.slots {
-            slot.interrupt();
-        }
-    }
-
-    /// A check with the right credentials came by that path. Gives a path that is forgotten for it.
-    pub fn on_check(
-        &mut self,
-        now: Instant,
-        path: Path,
-        nominated: bool,
-        transaction: [u8; 12],
-    ) -> Option<Path> {
-        self.last_check = Some(now);
-        self.transactions.truncate(TRANSACTIONS - 1);
-        self.transactions.push_front((transaction, path.remote));
-        if nominated || self.path.is_none() {
-            self.path = Some(path);
-        }
-        let known = self.paths.iter_mut().find(|known| same_remote(known, &path));
-        if let Some(known) = known {
-            known.local = path.local;
-            return None;
-        }
-        self.addresses_checked += 1;
-        self.paths.push(path);
-        if self.paths.len() > PATHS_PER_PARTICIPANT_MAX {
-            let unused = self.paths.iter().position(|path| Some(*path) != self.path)?;
-            return Some(self.paths.remove(unused));
-        }
-        None
     }
 
     /// Adds a subscription, if there is none.
@@ -301,41 +169,4 @@ impl Participant {
             waiting: self.waiting().into_iter().map(|track| (track, reason(track))).collect(),
         }
     }
-
-    /// Seals and sends an RTCP compound. Nothing happens before there are keys and a way.
-    pub fn send_rtcp(&mut self, outbox: &mut Outbox, compound: &[u8]) {
-        let (Some(media), Some(path)) = (&mut self.media, self.path) else { return };
-        if compound.is_empty() {
-            return;
-        }
-        outbox.transmit(path, TrafficClass::Control, |buffer| {
-            buffer.get_mut(..compound.len())?.copy_from_slice(compound);
-            media.sender.seal_rtcp(buffer, compound.len())
-        });
-    }
-
-    /// The next reports go out no later than then, once any go out.
-    pub fn report_by(&mut self, at: Instant) {
-        self.report_at = self.report_at.map(|planned| planned.min(at));
-    }
-
-    /// Remembers a sender report, so that the round trip can be told from the answer to it.
-    pub fn remember_report(&mut self, now: Instant, ntp: u64) {
-        let middle = (ntp >> 16) as u32;
-        if self.sent_reports.len() >= SENT_REPORTS {
-            self.sent_reports.pop_front();
-        }
-        self.sent_reports.push_back(SentReport { middle, at: now });
-    }
-
-    /// The round trip that a report block tells of (RFC 3550 §6.4.1).
-    pub fn round_trip_of(&self, now: Instant, last_sr: u32, delay: u32) -> Option<Duration> {
-        let sent = self.sent_reports.iter().find(|sent| sent.middle == last_sr)?;
-        let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);
-        now.checked_duration_since(sent.at)?.checked_sub(delay)
-    }
-}
-
-fn same_remote(a: &Path, b: &Path) -> bool {
-    a.remote == b.remote && a.transport == b.transport
 }

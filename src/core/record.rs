@@ -13,11 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, SlotCounts};
-use super::ids::{ParticipantId, RequestId, RoomId};
-use super::input::{Admission, DtlsEvent, Path, Withheld};
+use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey};
+use super::input::{Admission, DtlsEvent, Withheld};
 use super::outbox::RoomOutput;
-use super::output::TrafficClass;
-use super::room::ParticipantKey;
+use super::path::{Path, TrafficClass};
 use super::settings::Settings;
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
@@ -27,10 +26,6 @@ pub const RECORDS_VERSION: u16 = 2;
 pub const MEDIA_HEAD_BYTES: usize = 12;
 /// Bytes of a sent STUN, DTLS or RTCP datagram that are kept.
 pub const CONTROL_HEAD_BYTES: usize = 48;
-
-/// A recording of one room. Never used twice by a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordingId(pub u64);
 
 /// Everything that a fresh room must be made with to do the same again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,10 +154,10 @@ pub struct PathIndex(pub u32);
 /// What happened to the room: [`RoomInput`](super::room::RoomInput) as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecordedInput<'a> {
-    /// A datagram from a participant, as it came.
+    /// A datagram, as it came.
     Datagram {
-        /// From whom.
-        from: ParticipantKey,
+        /// The transport that it was for.
+        on: TransportKey,
         /// The way it came.
         path: PathIndex,
         /// What it holds.
@@ -177,8 +172,8 @@ pub enum RecordedInput<'a> {
     Command(ParticipantKey, Cow<'a, Option<RequestId>>, Cow<'a, Command>),
     /// Somebody's signalling broke.
     ConnectionLost(ParticipantKey),
-    /// Somebody's handshake did something.
-    Dtls(ParticipantKey, Cow<'a, DtlsEvent>),
+    /// The handshake of a transport did something.
+    Dtls(TransportKey, Cow<'a, DtlsEvent>),
     /// The operator removes somebody.
     Remove(ParticipantId),
     /// The room ends.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::command::Kind;
 use super::ids::{Mid, Ssrc};
-use super::input::{LocalCandidate, Transport};
+use super::path::{LocalCandidate, Transport};
 use crate::limits::{SDP_BYTES_MAX, SDP_SECTIONS_MAX};
 
 /// Which way media flows in a section, seen from who wrote it.

@@ -12,14 +12,15 @@ use std::time::{Duration, Instant};
 use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
 use str0m::net::{Protocol, Receive, TcpType};
-use str0m::rtp::{Extension, ExtensionSerializer, ExtensionValues};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
+use super::engine::{egress_ssrcs, engine_address, read_negotiated, with_extensions};
 use super::handshake::{self, Mailbox};
 use super::ids::{Mid, Ssrc};
-use super::input::{DtlsEvent, LocalCandidate, SrtpProfile, Transport};
-use super::negotiated::{DEPENDENCY_DESCRIPTOR_URI, Negotiated};
+use super::input::{DtlsEvent, SrtpProfile};
+use super::negotiated::Negotiated;
 use super::output::DtlsRequest;
+use super::path::{LocalCandidate, Transport};
 use super::rng::{EngineRng, Rng};
 use super::sdp::{AnswerPatch, BadOffer, Offer, patch_answer};
 use crate::wire::classify::{Kind, classify};
@@ -33,15 +34,6 @@ const PASSWORD_CHARS: usize = 26;
 const NO_REPORTS: Duration = Duration::from_secs(50 * 365 * 86_400);
 /// The engine reads certificates into a buffer of this size.
 const CERTIFICATE_BYTES_MAX: usize = 2000;
-
-/// The engine believes that it listens here. Our real addresses are written into answers and never reach it: it
-/// would drop a packet that came to one it does not know.
-fn engine_address(remote: SocketAddr) -> SocketAddr {
-    match remote.ip() {
-        IpAddr::V4(_) => SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 200)), 9),
-        IpAddr::V6(_) => SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 200)), 9),
-    }
-}
 
 /// What the engine wants done after a mutation.
 #[derive(Debug)]
@@ -217,7 +209,7 @@ impl Session {
         }
         let answer = answer.map_err(|e| format!("the offer cannot be answered: {e}"))?.to_sdp_string();
         let negotiated = self
-            .mutate(now, |rtc| Ok(Negotiated::read(rtc, offer)))
+            .mutate(now, |rtc| Ok(read_negotiated(rtc, offer)))
             .map_err(|e| format!("the session is closed: {e}"))?;
         self.take_streams(now, &negotiated);
         let streams = streams(&negotiated);
@@ -383,44 +375,6 @@ fn parse_offer(offer: &Offer) -> Result<SdpOffer, BadOffer> {
         return Err(format!("the SDP does not parse behind section {read} of {}", offer.sections.len()));
     }
     Ok(parsed)
-}
-
-/// Header extensions beyond the engine's standard ones, ids free there.
-fn with_extensions(config: RtcConfig) -> RtcConfig {
-    config
-        .set_extension(5, Extension::PlayoutDelay)
-        .set_extension(6, Extension::VideoContentType)
-        .set_extension(7, Extension::ColorSpace)
-        .set_extension(8, Extension::with_serializer(DEPENDENCY_DESCRIPTOR_URI, PassThrough))
-}
-
-/// An extension that the engine negotiates and never reads or writes.
-#[derive(Debug)]
-pub struct PassThrough;
-
-impl ExtensionSerializer for PassThrough {
-    fn write_to(&self, _buf: &mut [u8], _values: &ExtensionValues) -> usize {
-        0
-    }
-
-    fn parse_value(&self, _buf: &[u8], _values: &mut ExtensionValues) -> bool {
-        false
-    }
-
-    fn is_video(&self) -> bool {
-        true
-    }
-
-    fn is_audio(&self) -> bool {
-        false
-    }
-}
-
-/// SSRCs that the engine gave a sending section: main and retransmission.
-pub fn egress_ssrcs(rtc: &mut Rtc, mid: Mid) -> Option<(Ssrc, Option<Ssrc>)> {
-    let mut api = rtc.direct_api();
-    let stream = api.stream_tx_by_mid(mid, None)?;
-    Some((Ssrc(*stream.ssrc()), stream.rtx().map(|ssrc| Ssrc(*ssrc))))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::command::Kind;
 use super::event::TrackInfo;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
-use super::input::Path;
+use super::path::Path;
 
 /// Counters of packets, bytes (payload and header, without SRTP's tag), and what went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use super::media::fixed_hash::FixedMap;
+use super::fixed_hash::FixedMap;
 use super::mutation::mutated;
 
 /// What is in no hurry happens at multiples of this, so that many wake-ups become one.
@@ -24,6 +24,14 @@ pub fn unhurried(epoch: Instant, now: Instant, at: Instant) -> Instant {
     }
     let beyond = at.saturating_duration_since(epoch).as_nanos() % GRID.as_nanos();
     if beyond == 0 { at } else { at + (GRID - Duration::from_nanos(beyond as u64)) }
+}
+
+/// The earlier of two deadlines.
+pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
 }
 
 /// Deadlines by key.

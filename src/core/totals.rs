@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::command::Kind;
 use super::event::LeaveReason;
-use super::input::Transport;
+use super::path::Transport;
 use super::stats::StreamCounters;
 
 /// Upper bounds of the buckets of [`SetupTimes`], milliseconds.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::dialogue::{Dialogue, Step};
 use super::incoming::{Arrived, Incoming};
-use super::options::{PersonPlan, Speaks};
+use super::options::{PersonPlan, ServerKind};
 use super::sdp::{self, Answer, Offer, Published, Us};
 use super::sender::Sender;
 use super::shared::{Shared, Timer};
@@ -36,35 +36,34 @@ const ASK_AGAIN: u64 = 20_000_000;
 /// How far somebody is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Not begun.
+    /// They have not begun to join.
     Waiting,
     /// The WebSocket is being opened.
     Connecting,
-    /// `join` is sent.
+    /// `join` is sent, and not answered yet.
     Joining,
-    /// `offer` is sent.
+    /// `offer` is sent, and not answered yet.
     Offering,
-    /// Checks are sent.
+    /// Connectivity checks are sent, and none is granted yet.
     Checking,
-    /// DTLS.
+    /// The DTLS handshake is under way.
     Handshaking,
-    /// Media may flow.
+    /// The handshake is done, and media may flow.
     Ready,
-    /// It went wrong.
+    /// They gave up, for this reason.
     Failed(String),
 }
 
-/// One person.
+/// One person: a WebSocket, a UDP socket, and the state of both.
 pub(super) struct Person {
-    /// Which one.
+    /// Their place among all people of the run.
     pub index: usize,
-    /// What they do.
     pub plan: PersonPlan,
     /// How far they are.
     pub stage: Stage,
-    /// What they send.
+    /// The streams that they send.
     pub senders: Vec<Sender>,
-    /// What they receive.
+    /// The streams that they receive, as the server's answer announced them.
     pub incoming: Vec<Incoming>,
     /// Their socket for media.
     pub udp: Option<UdpEnd>,
@@ -74,6 +73,8 @@ pub(super) struct Person {
     pub transport_sequence: Option<u16>,
     /// How many tracks they have room for.
     pub slots: usize,
+    /// How many more they would need, which the server does not allow.
+    pub denied_slots: usize,
     opener: Option<SrtpReceiver>,
     signalling: Option<Signalling>,
     dialogue: Dialogue,
@@ -111,6 +112,7 @@ impl Person {
             sealer: None,
             transport_sequence: shared.options.transport_cc.then_some(0),
             slots: 0,
+            denied_slots: 0,
             opener: None,
             signalling: None,
             dialogue: Dialogue::new(&shared.options, index, plan, &room),
@@ -132,7 +134,7 @@ impl Person {
         }
     }
 
-    /// Begins to join.
+    /// Opens the WebSocket, with which joining begins.
     pub(super) fn begin(
         &mut self,
         now: u64,
@@ -145,7 +147,7 @@ impl Person {
         self.stage = Stage::Connecting;
         let from = shared.source_address(self.index).map(|ip| SocketAddr::new(ip, 0));
         let signalling = Signalling::connect(&shared.options, from, registry, token)
-            .map_err(|error| format!("cannot connect to {}: {error}", shared.options.server))?;
+            .map_err(|error| format!("cannot connect to {}: {error}", shared.options.address))?;
         self.signalling = Some(signalling);
         Ok(())
     }
@@ -236,6 +238,7 @@ impl Person {
         let audio = wanted(Kind::Audio).min(most.0);
         let video = wanted(Kind::Video).min(most.1);
         self.slots = audio + video;
+        self.denied_slots = wanted(Kind::Audio) + wanted(Kind::Video) - self.slots;
         let tracks = if self.plan.publishes { shared.tracks.clone() } else { Vec::new() };
         let mut senders = self.senders.iter_mut();
         let mut of_track = Vec::new();
@@ -256,7 +259,7 @@ impl Person {
             password: &self.password,
             fingerprint: &shared.fingerprint,
             // With Strait the first section must be an audio slot: it carries the transport of all.
-            slots: (audio.max(usize::from(shared.options.speaks == Speaks::Strait)), video),
+            slots: (audio.max(usize::from(shared.options.server_kind == ServerKind::Strait)), video),
             published: &published,
             transport_cc: shared.options.transport_cc,
         };
@@ -280,7 +283,7 @@ impl Person {
         udp_token: Token,
         shared: &mut Shared,
     ) -> Result<(), String> {
-        let server = answer.candidate_near(shared.options.server.ip()).ok_or("no candidate")?;
+        let server = answer.candidate_near(shared.options.address.ip()).ok_or("no candidate")?;
         let any: IpAddr = if server.is_ipv4() { [0u8; 4].into() } else { [0u8; 16].into() };
         let from = shared.source_address(self.index).filter(|_| server.ip().is_loopback()).unwrap_or(any);
         let udp = UdpEnd::open(from, server, registry, udp_token)
@@ -326,7 +329,7 @@ impl Person {
         shared.timers.push(now + again.min(CHECK_INTERVAL), Timer::Check(self.index));
     }
 
-    /// A datagram came.
+    /// Takes a datagram that came, whatever its protocol.
     pub(super) fn on_datagram(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
         match classify(bytes) {
             Bytes::Rtp => self.on_rtp(arrived, bytes, shared),
@@ -502,9 +505,21 @@ impl Person {
         plain.clear();
     }
 
-    /// Tracks that flow.
+    /// Returns how many tracks have brought something.
     pub(super) fn flowing(&self) -> usize {
         self.incoming.iter().filter(|incoming| incoming.source.is_some()).count()
+    }
+
+    /// Returns how many tracks flow at `now`. Whoever has failed receives nothing any more.
+    pub(super) fn flowing_at(&self, now: u64, shared: &Shared) -> usize {
+        if matches!(self.stage, Stage::Failed(_)) {
+            return 0;
+        }
+        let interval = |stream: u32| shared.streams.get(stream as usize).map_or(0, |stream| stream.interval);
+        let flows = |incoming: &&Incoming| {
+            incoming.flows_at(now, incoming.source.map_or(0, interval))
+        };
+        self.incoming.iter().filter(flows).count()
     }
 
     /// How long somebody who is not there yet has been trying.

@@ -15,9 +15,9 @@ pub const VP8: u8 = 96;
 const VP8_RTX: u8 = 97;
 /// Header extension ids: MID (RFC 8843), RID (RFC 8852), transport-wide sequence numbers.
 pub const EXTENSION_MID: u8 = 4;
-/// See [`EXTENSION_MID`].
+/// The id of the RID extension in our offers; see [`EXTENSION_MID`].
 pub const EXTENSION_RID: u8 = 10;
-/// See [`EXTENSION_MID`].
+/// The id of the transport-wide sequence number; see [`EXTENSION_MID`].
 pub const EXTENSION_TRANSPORT_CC: u8 = 3;
 
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
@@ -25,7 +25,7 @@ const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transp
 /// A section that publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// Audio or video.
+    /// Whether the section is audio or video.
     pub kind: Kind,
     /// The stream, unless it is a simulcast.
     pub ssrc: u32,
@@ -33,10 +33,10 @@ pub struct Published {
     pub rids: Vec<&'static str>,
 }
 
-/// An offer.
+/// What an offer of ours says.
 #[derive(Debug, Clone)]
 pub struct Offer<'a> {
-    /// Our ICE credentials.
+    /// The user name fragment of our ICE credentials.
     pub ufrag: &'a str,
     /// The password to it.
     pub password: &'a str,
@@ -56,7 +56,7 @@ impl Offer<'_> {
         (self.slots.0 + self.slots.1 + index).to_string()
     }
 
-    /// The text.
+    /// Returns the offer as SDP.
     pub fn text(&self) -> String {
         let (audio, video) = self.slots;
         let sections = audio + video + self.published.len();
@@ -129,7 +129,7 @@ impl Offer<'_> {
 /// Who we are, as every section has it.
 #[derive(Debug, Clone, Copy)]
 pub struct Us<'a> {
-    /// Our ICE credentials.
+    /// The user name fragment of our ICE credentials.
     pub ufrag: &'a str,
     /// The password to it.
     pub password: &'a str,

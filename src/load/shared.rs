@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::clock::Clock;
 use super::meters::Meters;
-use super::options::{LoadOptions, PersonPlan, Speaks, Track};
+use super::options::{LoadOptions, PersonPlan, ServerKind, Track};
 use super::schedule;
 use super::sdp;
 use crate::core::command::Kind;
-use crate::core::ids::DtlsSession;
+use crate::core::ids::{BASE32, DtlsSession};
 use crate::core::input::SrtpProfile;
 use crate::core::output::DtlsRequest;
 use crate::net::dtls::{DtlsEvents, Handshakes};
@@ -25,15 +25,12 @@ const VIDEO_REPORT_INTERVAL: u64 = 1_000_000_000;
 const AUDIO_REPORT_INTERVAL: u64 = 5_000_000_000;
 /// People that share a loopback address: a server counts connections by address, and a test is not an attack.
 const PEOPLE_PER_ADDRESS: usize = 40;
-/// Characters of identifiers: ICE takes letters and digits.
-const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
 /// What happens at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// A packet of a person's stream is due.
     Send(usize, usize),
-    /// A person joins.
+    /// A person's turn to join has come.
     Join(usize),
     /// A person's connectivity check is due.
     Check(usize),
@@ -48,7 +45,6 @@ pub(super) enum Timer {
 pub(super) struct Timers(BinaryHeap<Reverse<(u64, Timer)>>);
 
 impl Timers {
-    /// Sets one.
     pub(super) fn push(&mut self, at: u64, timer: Timer) {
         self.0.push(Reverse((at, timer)));
     }
@@ -75,19 +71,14 @@ pub(super) struct StreamInfo {
     pub sent: u64,
 }
 
-/// What all share.
 pub(super) struct Shared {
-    /// What to do.
     pub options: LoadOptions,
     /// What each publisher publishes.
     pub tracks: Vec<Track>,
     /// Whether there is any video.
     pub has_video: bool,
-    /// The clock.
     pub clock: Clock,
-    /// The counters.
     pub meters: Meters,
-    /// Timers.
     pub timers: Timers,
     /// All streams that are sent, by number.
     pub streams: Vec<StreamInfo>,
@@ -99,15 +90,14 @@ pub(super) struct Shared {
     pub fingerprint: String,
     /// The profile that was negotiated.
     pub srtp_profile: Option<SrtpProfile>,
-    /// What handshakes did.
+    /// What handshakes did that their people have not heard of yet.
     pub dtls_events: DtlsEvents,
-    /// Handshakes.
     pub handshakes: Handshakes,
     /// A packet under construction.
     pub buffer: Vec<u8>,
     /// A report under construction.
     pub reports: Vec<u8>,
-    /// Messages just received.
+    /// Messages just received; kept here so that reading allocates nothing.
     pub messages: Vec<Value>,
     run: String,
 }
@@ -145,7 +135,7 @@ impl Shared {
 
     /// So many random letters and digits.
     pub(super) fn text(&mut self, characters: usize) -> String {
-        (0..characters).map(|_| char::from(ALPHABET[self.random.usize(..ALPHABET.len())])).collect()
+        (0..characters).map(|_| char::from(BASE32[self.random.usize(..BASE32.len())])).collect()
     }
 
     /// The name of a room, the same for every run of one seed.
@@ -163,7 +153,7 @@ impl Shared {
     pub(super) fn is_too_early(&self, plan: PersonPlan) -> bool {
         let wanted = self.options.publishers_in_room() * self.tracks.len();
         let live = self.live.get(plan.room).copied().unwrap_or_default() as usize;
-        self.options.speaks == Speaks::Janus && !plan.publishes && live < wanted
+        self.options.server_kind == ServerKind::Janus && !plan.publishes && live < wanted
     }
 
     /// Slots that somebody who receives needs.
@@ -184,7 +174,7 @@ impl Shared {
 
     /// The address that somebody comes from; `None`: the system chooses.
     pub(super) fn source_address(&self, person: usize) -> Option<IpAddr> {
-        let IpAddr::V4(server) = self.options.server.ip() else { return None };
+        let IpAddr::V4(server) = self.options.address.ip() else { return None };
         if !server.is_loopback() || !cfg!(target_os = "linux") {
             return None;
         }

@@ -14,7 +14,7 @@ use tungstenite::http::HeaderValue;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{HandshakeError, Message, WebSocket};
 
-use super::options::{LoadOptions, Speaks};
+use super::options::{LoadOptions, ServerKind};
 
 /// Bytes of a WebSocket's read buffer: thousands of them are open at a time.
 const READ_BUFFER_BYTES: usize = 4096;
@@ -26,11 +26,11 @@ enum State {
     Closed,
 }
 
-/// The connection.
+/// One WebSocket to the server.
 pub(super) struct Signalling {
     state: State,
     url: String,
-    /// The WebSocket's subprotocol.
+    /// The subprotocol that is asked for, if the server wants one.
     protocol: Option<&'static str>,
 }
 
@@ -42,7 +42,7 @@ impl Signalling {
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
-        let server = options.server;
+        let server = options.address;
         let socket = Socket::new(Domain::for_address(server), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -57,9 +57,9 @@ impl Signalling {
         }
         let mut stream = TcpStream::from_std(socket.into());
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let (path, protocol) = match options.speaks {
-            Speaks::Strait => ("/ws", None),
-            Speaks::Janus => ("/", Some("janus-protocol")),
+        let (path, protocol) = match options.server_kind {
+            ServerKind::Strait => ("/ws", None),
+            ServerKind::Janus => ("/", Some("janus-protocol")),
         };
         let url = format!("ws://{}{path}", options.host);
         Ok(Self { state: State::Connecting(stream), url, protocol })
@@ -123,7 +123,7 @@ impl Signalling {
         }
     }
 
-    /// Sends a message.
+    /// Sends a message, or queues it until the socket takes it.
     pub(super) fn send(&mut self, message: &Value) -> Result<(), String> {
         let text = message.to_string();
         let State::Open(socket) = &mut self.state else { return Err("signalling is not open".into()) };

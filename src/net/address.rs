@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
 use super::turn::relayed::RelayedNetwork;
-use crate::core::input::{LocalCandidate, Transport};
+use crate::core::path::{LocalCandidate, Transport};
 
 /// How long a list of the machine's interfaces is good for: reading it costs a few system calls, and a laptop
 /// changes networks while the server runs.

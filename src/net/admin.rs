@@ -12,7 +12,7 @@ use super::origin;
 use super::router::method_not_allowed;
 use crate::core::command::{Kind, Source};
 use crate::core::ids::{ParticipantId, RoomId};
-use crate::core::input::Path;
+use crate::core::path::Path;
 use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
 
 /// What is asked.

@@ -23,8 +23,7 @@ use super::stream::Stream;
 use super::turn_tcp::TurnTcp;
 use super::ws::{self, Close, LINGER, Lapse};
 use crate::core::ids::ConnectionId;
-use crate::core::input::{Path, Transport};
-use crate::core::output::TrafficClass;
+use crate::core::path::{Path, TrafficClass, Transport};
 use crate::wire::sniff::{Opening, sniff};
 
 /// What one connection may read in a turn, so that none starves the others.

@@ -13,8 +13,9 @@ use tracing::{debug, error, info, trace};
 
 use super::deadlines::{Alarm, Deadlines};
 use crate::core::ids::DtlsSession;
-use crate::core::input::{DtlsEvent, Path};
+use crate::core::input::DtlsEvent;
 use crate::core::output::DtlsRequest;
+use crate::core::path::Path;
 pub use crate::dtls::DtlsEvents;
 use crate::dtls::{Call, Identity, Scratch, Standing};
 

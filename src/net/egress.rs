@@ -7,8 +7,8 @@ use super::relaying::send_relayed;
 use super::tcp::Connections;
 use super::turn::Turn;
 use super::udp::Udp;
-use crate::core::input::{Path, Transport};
-use crate::core::output::{MediaSink, SINK_BUFFER_BYTES, TrafficClass, Transmit};
+use crate::core::output::{MediaSink, SINK_BUFFER_BYTES, Transmit};
+use crate::core::path::{Path, TrafficClass, Transport};
 
 /// Everything that datagrams leave by.
 pub struct Egress<'a> {

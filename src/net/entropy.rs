@@ -3,10 +3,7 @@
 
 use std::io;
 
-use crate::core::ids::RoomId;
-
-/// Crockford's base 32 in lower case, as the core's ids use it.
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+use crate::core::ids::{BASE32, RoomId};
 
 /// Characters of an unguessable room id: 110 bits.
 const ROOM_ID_CHARS: usize = 22;
@@ -32,7 +29,7 @@ pub fn room_id() -> io::Result<RoomId> {
 pub fn name() -> io::Result<String> {
     let mut bytes = [0; ROOM_ID_CHARS];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect())
+    Ok(bytes.iter().map(|byte| char::from(BASE32[usize::from(byte & 31)])).collect())
 }
 
 #[cfg(test)]

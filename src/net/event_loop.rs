@@ -29,8 +29,9 @@ use super::udp::{Udp, UdpOptions};
 use super::whip::WhipSessions;
 use super::ws::Close;
 use super::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel, ShellConfig, clock, token};
-use crate::core::input::{AdminCommand, Transport};
-use crate::core::output::{TrafficClass, Transmit};
+use crate::core::input::AdminCommand;
+use crate::core::output::Transmit;
+use crate::core::path::{TrafficClass, Transport};
 use crate::core::{Input, Output, Settings, Sfu};
 
 /// Readiness events taken from the kernel at a time.

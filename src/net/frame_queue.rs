@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use super::pipe::Pipe;
-use crate::core::output::TrafficClass;
+use crate::core::path::TrafficClass;
 
 /// What may wait for a peer that does not read: a second at 2 Mbit/s.
 pub const QUEUE_BYTES_MAX: usize = 256 * 1024;

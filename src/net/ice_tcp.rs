@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::ShellConfig;
 use super::frame_queue::{FrameQueue, Sent, Waiting};
 use super::pipe::Pipe;
-use crate::core::output::TrafficClass;
+use crate::core::path::TrafficClass;
 use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::wire::tcp_frame::{self, FRAME_HEADER_LEN, Frame};
 

@@ -17,7 +17,7 @@ use super::process::Process;
 use super::relaying::path_name;
 use super::turn::Turn;
 use crate::core::command::Kind;
-use crate::core::input::Transport;
+use crate::core::path::Transport;
 use crate::core::stats::{Snapshot, StreamCounters};
 use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
 use crate::signal::whip::Side;

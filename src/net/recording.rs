@@ -15,10 +15,10 @@ use super::http::Response;
 use super::metrics_page::{Page, Value as Figure};
 use super::trace_files::{TraceFiles, TraceFilesConfig};
 use crate::core::Input;
-use crate::core::ids::RoomId;
+use crate::core::ids::{RecordingId, RoomId};
 use crate::core::input::AdminCommand;
-use crate::core::record::RecordingId;
-use crate::core::recordings::{RecordingOutput, RoomPattern};
+use crate::core::recordings::RecordingOutput;
+use crate::core::room_pattern::RoomPattern;
 use crate::trace::{EndOfTrace, Recipient};
 
 /// How often recorders hand out what they have: what a crash can cost at most.

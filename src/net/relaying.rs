@@ -12,8 +12,8 @@ use super::turn::{Carrier, Dropped, Link, ReachedBy, Turn};
 use super::udp::Udp;
 use crate::core::Input;
 use crate::core::ids::ParticipantId;
-use crate::core::input::{Path, Transport};
-use crate::core::output::{TrafficClass, Transmit};
+use crate::core::output::Transmit;
+use crate::core::path::{Path, TrafficClass, Transport};
 use crate::signal::native::IceServer;
 
 impl EventLoop {

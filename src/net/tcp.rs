@@ -10,15 +10,15 @@ use mio::{Interest, Registry};
 use slab::Slab;
 use tracing::{debug, trace, warn};
 
-use super::ShellConfig;
 use super::address::canonical;
 use super::connection::Connection;
 use super::deadlines::{Alarm, Deadlines};
 use super::frame_queue::Sent;
 use super::http::Response;
-use super::token;
+use super::{ShellConfig, token};
 use crate::core::ids::ConnectionId;
-use crate::core::output::{TrafficClass, Transmit};
+use crate::core::output::Transmit;
+use crate::core::path::TrafficClass;
 
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN: usize = 64;

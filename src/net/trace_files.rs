@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::core::record::{RecordingId, RoomHeader};
+use crate::core::ids::RecordingId;
+use crate::core::record::RoomHeader;
 use crate::trace::recipient::Sink;
 use crate::trace::{EndOfTrace, Header, Recipient, TraceWriter};
 

@@ -41,7 +41,7 @@ pub use settings::TurnConfig;
 use super::address::Candidates;
 use super::deadlines::Deadlines;
 use crate::core::ids::ConnectionId;
-use crate::core::input::{Path, Transport};
+use crate::core::path::{Path, Transport};
 use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
 use client::{Allocation, Client};
 use credentials::Credentials;

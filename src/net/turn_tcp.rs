@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::ShellConfig;
 use super::frame_queue::{FrameQueue, Sent, Waiting};
 use super::pipe::Pipe;
-use crate::core::output::TrafficClass;
+use crate::core::path::TrafficClass;
 use crate::wire::turn_frame::{self, TurnFrame};
 
 /// Longest message of a client, bytes: a datagram that fits any path, in a Send indication.

@@ -19,8 +19,8 @@ use super::latency::Latency;
 use super::turn::relayed::RelayedNetwork;
 use super::udp_batch::{Backlog, Run, SendBatch};
 use super::udp_send::Sending;
-use crate::core::input::{Path, Transport};
-use crate::core::output::{MediaSink, TrafficClass};
+use crate::core::output::MediaSink;
+use crate::core::path::{Path, TrafficClass, Transport};
 use crate::wire::classify::{Kind, classify};
 
 /// Largest datagram, or sequence of datagrams that the kernel joined (GRO).

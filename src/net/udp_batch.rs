@@ -8,9 +8,9 @@
 //! A packet is written where it is sent from ([`SendBatch::buffer`]). A run that is long already leaves at once
 //! ([`SendBatch::end_run`]), and its place is used again: a fan-out of whole frames stays in the processor's cache.
 
-use crate::core::input::Path;
-use crate::core::media::fixed_hash::FixedMap;
-use crate::core::output::{SINK_BUFFER_BYTES, TrafficClass};
+use crate::core::fixed_hash::FixedMap;
+use crate::core::output::SINK_BUFFER_BYTES;
+use crate::core::path::{Path, TrafficClass};
 
 /// Largest segment that may be sent as part of a run: fits every path (IPv6's least MTU of 1280), so that a small
 /// MTU somewhere never makes the kernel refuse a run.
@@ -300,7 +300,7 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::input::Transport;
+    use crate::core::path::Transport;
 
     fn path(port: u16) -> Path {
         let at = |port| ([127, 0, 0, 1], port).into();

@@ -14,7 +14,7 @@ use tracing::info;
 
 use super::address::for_socket;
 use super::udp_batch::Run;
-use crate::core::output::TrafficClass;
+use crate::core::path::TrafficClass;
 
 /// "I/O error": what some network cards answer to GSO.
 const EIO: i32 = 5;

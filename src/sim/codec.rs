@@ -7,13 +7,13 @@ use crate::wire::{vp8, vp9};
 /// A codec as people know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CodecName {
-    /// RFC 7587.
+    /// Opus (RFC 7587).
     Opus,
-    /// RFC 7741.
+    /// VP8 (RFC 7741).
     Vp8,
-    /// RFC 9628.
+    /// VP9 (RFC 9628).
     Vp9,
-    /// RFC 6184.
+    /// H.264 (RFC 6184).
     H264,
     /// AV1 RTP payload format.
     Av1,
@@ -26,7 +26,7 @@ const ALL: [CodecName; 5] =
     [CodecName::Opus, CodecName::Vp8, CodecName::Vp9, CodecName::H264, CodecName::Av1];
 
 impl CodecName {
-    /// Audio or video.
+    /// Returns whether the codec is for audio or for video.
     pub fn kind(self) -> Kind {
         if self == Self::Opus { Kind::Audio } else { Kind::Video }
     }
@@ -40,22 +40,22 @@ impl CodecName {
 /// Bits of a stream's picture ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PictureIds {
-    /// None.
+    /// Frames carry no picture id.
     None,
-    /// 7 bits.
+    /// Picture ids have 7 bits.
     Short,
-    /// 15 bits.
+    /// Picture ids have 15 bits.
     Long,
 }
 
 /// Counters that a frame has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// VP8 and VP9.
+    /// The picture id of VP8 and VP9.
     pub picture_id: Option<u16>,
     /// VP8 and VP9 with temporal layers.
     pub tl0: Option<u8>,
-    /// The dependency descriptor's.
+    /// The frame number of the dependency descriptor.
     pub frame_number: Option<u16>,
 }
 
@@ -66,7 +66,7 @@ pub struct Stamp {
     pub stream: u32,
     /// Its number in the stream: extended sequence number.
     pub index: u32,
-    /// Its RTP timestamp.
+    /// The frame's RTP timestamp.
     pub timestamp: u32,
     /// Which frame, counted from 0.
     pub frame: u32,
@@ -89,7 +89,7 @@ const MAGIC: [u8; 4] = *b"SiMs";
 const STAMP_BYTES: usize = 4 + 16 + 3 + 7;
 /// Within so many bytes of the payload's beginning the stamp begins.
 const DESCRIPTOR_BYTES_MAX: usize = 12;
-/// The shortest payload.
+/// Bytes of the shortest payload that a stamp fits into.
 pub const PAYLOAD_BYTES_MIN: usize = DESCRIPTOR_BYTES_MAX + STAMP_BYTES;
 
 impl Stamp {
@@ -249,28 +249,23 @@ pub fn dependency_descriptor(stamp: &Stamp) -> Option<Vec<u8>> {
 
 /// Counters as they stand in a payload that came; `Err` if it is not of that codec.
 pub fn read_counters(codec: CodecName, payload: &[u8]) -> Result<Counters, crate::wire::Malformed> {
-    let mut counters = Counters::default();
-    match codec {
-        CodecName::Vp8 => {
-            let vp8 = vp8::parse(payload)?;
-            counters.picture_id = vp8.picture_id.map(|id| id.value);
-            counters.tl0 = vp8.tl0_picture_index;
-        }
-        CodecName::Vp9 => {
-            let vp9 = vp9::parse(payload)?;
-            counters.picture_id = vp9.picture_id.map(|id| id.value);
-            counters.tl0 = vp9.tl0_picture_index;
-        }
-        _ => {}
-    }
-    Ok(counters)
+    let found = match codec {
+        CodecName::Vp8 => vp8::parse(payload)?.counters,
+        CodecName::Vp9 => vp9::parse(payload)?.counters,
+        _ => return Ok(Counters::default()),
+    };
+    Ok(Counters {
+        picture_id: found.picture_id.map(|id| id.value),
+        tl0: found.tl0_picture_index,
+        ..Counters::default()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::forward::descriptor::describe;
-    use crate::core::forward::extensions::PassedExtensions;
+    use crate::core::media::extensions::PassedExtensions;
     use crate::core::negotiated::Codec;
 
     #[test]

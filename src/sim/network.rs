@@ -8,6 +8,21 @@ use super::dice::Dice;
 /// Microseconds of virtual time since the world began.
 pub type Micros = u64;
 
+/// One second in microseconds.
+pub const SECOND: Micros = 1_000_000;
+
+/// What people are called: A, B, C …
+pub fn name(index: usize) -> String {
+    char::from_u32('A' as u32 + index as u32)
+        .filter(char::is_ascii_uppercase)
+        .map_or(format!("#{index}"), String::from)
+}
+
+/// A time, to read.
+pub fn seconds(at: Micros) -> String {
+    format!("{}.{:03}s", at / SECOND, at / 1000 % 1000)
+}
+
 /// Where the server is.
 pub fn server_address() -> SocketAddr {
     SocketAddr::from(([10, 9, 9, 9], 7443))
@@ -16,7 +31,7 @@ pub fn server_address() -> SocketAddr {
 /// How good one direction of somebody's access is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkPlan {
-    /// Shortest way, µs.
+    /// The shortest time that a packet takes, µs.
     pub delay: Micros,
     /// Up to this much more, packet by packet, µs.
     pub jitter: Micros,
@@ -50,7 +65,7 @@ impl LinkPlan {
         queue: 0,
     };
 
-    /// Some link.
+    /// Draws a link, good or bad.
     pub fn draw(dice: &mut Dice) -> Self {
         let mut plan = Self { delay: dice.among(500..80_000), ..Self::PERFECT };
         if dice.percent(35) {
@@ -79,7 +94,7 @@ impl LinkPlan {
         plan
     }
 
-    /// In words.
+    /// Returns what is wrong with the link, in words.
     pub fn describe(&self) -> String {
         let mut text = format!("{} ms", self.delay / 1000);
         if self.jitter > 0 {

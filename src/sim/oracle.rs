@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 
 use super::client::StreamInfo;
 use super::codec::{CodecName, Counters, Stamp};
-use super::network::Micros;
-use super::plan::{Endpoints, PersonPlan, SECOND, name, seconds};
+use super::network::{Micros, SECOND, name, seconds};
+use super::plan::{Endpoints, PersonPlan};
 use super::sdp::{Answer, Numbering};
 use crate::core::command::{Command, Kind, Source};
 use crate::core::event::{Event, SlotMap};
@@ -41,7 +41,7 @@ struct Epoch {
     counters_in: Counters,
     counters_out: Counters,
     first_index: u32,
-    /// Counts epochs.
+    /// Which epoch of its slot it is.
     number: u32,
 }
 
@@ -107,7 +107,7 @@ struct Member {
     showing: whole::Showing,
 }
 
-/// A published track.
+/// What the oracle knows of a published track.
 #[derive(Debug)]
 struct Track {
     owner: u64,
@@ -145,9 +145,9 @@ struct Due {
     stamp: Stamp,
 }
 
-/// The checks.
+/// Everything that is checked, and what is known for it.
 pub struct Oracle {
-    /// What was found.
+    /// What was found to be wrong, a line each.
     pub complaints: Vec<String>,
     members: BTreeMap<u64, Member>,
     tracks: BTreeMap<TrackId, Track>,

@@ -1,4 +1,4 @@
-//! Wiretap: the media of a replayed room, decrypted with the keys in its trace. For looking into a call afterwards.
+//! Wiretap: decrypts the media of a replayed room with the keys in its trace, to look into a call afterwards.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::replay::{Observer, Step};
 use crate::core::event::Event;
-use crate::core::ids::ParticipantId;
-use crate::core::input::{DtlsEvent, Path};
+use crate::core::ids::{ParticipantId, ParticipantKey, TransportKey};
+use crate::core::input::DtlsEvent;
 use crate::core::media::srtp::{self, SrtpReceiver};
 use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
+use crate::core::path::Path;
 use crate::core::record::RecordedInput;
-use crate::core::room::{ParticipantKey, Room};
+use crate::core::room::Room;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::rtp::RtpHeader;
 
@@ -28,14 +29,14 @@ pub enum Way {
 /// A participant of a replayed room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Their id.
+    /// The id that the protocol has for them.
     pub id: ParticipantId,
-    /// Their name.
+    /// The name that others see.
     pub name: String,
 }
 
 impl Person {
-    /// Whether this text means them: their id, or their name in any case.
+    /// Returns whether this text means them: their id, or their name in any case.
     pub fn is_called(&self, text: &str) -> bool {
         self.id.to_string() == text || self.name.to_lowercase() == text.to_lowercase()
     }
@@ -44,15 +45,15 @@ impl Person {
 /// An RTP packet or RTCP compound, decrypted.
 #[derive(Debug, Clone, Copy)]
 pub struct Plain<'a> {
-    /// When, since the room was made.
+    /// When it came or went, since the room was made.
     pub at: Duration,
-    /// Whose it is, or who it is for.
+    /// The participant who sent it or whom it is for.
     pub key: ParticipantKey,
-    /// The same, in words.
+    /// The same participant as people know them.
     pub person: &'a Person,
-    /// Which way it goes.
+    /// Whether it came from them or went to them.
     pub way: Way,
-    /// By which path.
+    /// The path by which it came or went.
     pub path: Path,
     /// Whether it is RTCP.
     pub is_rtcp: bool,
@@ -60,7 +61,7 @@ pub struct Plain<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Takes decrypted packets.
+/// Takes packets as they were before encryption.
 pub trait PlainObserver {
     /// A step was taken; its packets follow.
     fn on_step(&mut self, step: &Step<'_>) {
@@ -71,7 +72,7 @@ pub trait PlainObserver {
     fn on_packet(&mut self, packet: &Plain<'_>, room: &Room);
 }
 
-/// One participant's keys.
+/// The keys of one transport, for both directions.
 struct Tap {
     incoming: SrtpReceiver,
     outgoing: SrtpReceiver,
@@ -83,10 +84,12 @@ pub struct Wiretap<'o> {
     only: Option<String>,
     observers: Vec<&'o mut dyn PlainObserver>,
     people: BTreeMap<ParticipantKey, Person>,
-    /// Whether we are the DTLS client of somebody's handshake.
-    active: BTreeMap<ParticipantKey, bool>,
-    taps: BTreeMap<ParticipantKey, Tap>,
-    owners: BTreeMap<Path, ParticipantKey>,
+    /// The participant that each transport belongs to.
+    owners: BTreeMap<TransportKey, ParticipantKey>,
+    /// Whether the server is the DTLS client of a transport's handshake.
+    active: BTreeMap<TransportKey, bool>,
+    taps: BTreeMap<TransportKey, Tap>,
+    paths: BTreeMap<Path, TransportKey>,
     scratch: Vec<u8>,
 }
 
@@ -97,38 +100,47 @@ impl fmt::Debug for Wiretap<'_> {
 }
 
 impl<'o> Wiretap<'o> {
-    /// Opens packets for these, of one participant (by id or name) or of all.
+    /// Returns a wiretap that opens packets for these observers, of one participant (by id or name) or of all.
     pub fn new(only: Option<String>, observers: Vec<&'o mut dyn PlainObserver>) -> Self {
         Self { only, observers, ..Self::default() }
     }
 
-    fn note_outputs(&mut self, outputs: &[RoomOutput]) {
+    fn note_outputs(&mut self, outputs: &[RoomOutput], room: &Room) {
         for output in outputs {
             match output {
                 RoomOutput::Event(to, Event::Joined(_, joined)) => {
                     let person = Person { id: joined.participant, name: joined.name.clone() };
                     self.people.insert(*to, person);
                 }
-                RoomOutput::Dtls(of, DtlsRequest::Start { active }) => {
-                    self.active.insert(*of, *active);
+                RoomOutput::BindUfrag(on, _) => {
+                    if let Some(owner) = room.owner_of(*on) {
+                        self.owners.insert(*on, owner);
+                    }
                 }
-                RoomOutput::BindPath(of, path) => {
-                    self.owners.insert(*path, *of);
+                RoomOutput::Dtls(on, DtlsRequest::Start { active }) => {
+                    self.active.insert(*on, *active);
+                }
+                RoomOutput::Dtls(on, DtlsRequest::Forget { .. }) => {
+                    self.owners.remove(on);
+                    self.taps.remove(on);
+                    self.active.remove(on);
+                    self.paths.retain(|_, transport| transport != on);
+                }
+                RoomOutput::BindPath(on, path) => {
+                    self.paths.insert(*path, *on);
                 }
                 RoomOutput::Gone(who) => {
-                    self.taps.remove(who);
-                    self.active.remove(who);
                     self.people.remove(who);
-                    self.owners.retain(|_, owner| owner != who);
                 }
                 _ => {}
             }
         }
     }
 
-    fn open(&mut self, at: Duration, way: Way, key: ParticipantKey, path: Path, bytes: &[u8], room: &Room) {
+    fn open(&mut self, at: Duration, way: Way, on: TransportKey, path: Path, bytes: &[u8], room: &Room) {
         let kind = classify(bytes);
-        let (Some(tap), Some(person)) = (self.taps.get_mut(&key), self.people.get(&key)) else { return };
+        let Some(&key) = self.owners.get(&on) else { return };
+        let (Some(tap), Some(person)) = (self.taps.get_mut(&on), self.people.get(&key)) else { return };
         if !matches!(kind, Kind::Rtp | Kind::Rtcp)
             || self.only.as_ref().is_some_and(|only| !person.is_called(only))
         {
@@ -138,6 +150,7 @@ impl<'o> Wiretap<'o> {
             Way::In => &mut tap.incoming,
             Way::Out => &mut tap.outgoing,
         };
+        // Packets are opened in place, and the step's own bytes must stay as they were.
         self.scratch.clear();
         self.scratch.extend_from_slice(bytes);
         let is_rtcp = kind == Kind::Rtcp;
@@ -164,30 +177,30 @@ impl Observer for Wiretap<'_> {
             observer.on_step(step);
         }
         match step.input {
-            RecordedInput::Datagram { from, bytes, .. } => {
+            RecordedInput::Datagram { on, bytes, .. } => {
                 if let Some(path) = step.path {
-                    self.owners.insert(path, *from);
-                    self.open(step.at, Way::In, *from, path, bytes.0, step.room);
+                    self.paths.insert(path, *on);
+                    self.open(step.at, Way::In, *on, path, bytes.0, step.room);
                 }
             }
-            RecordedInput::Dtls(of, event) => {
+            RecordedInput::Dtls(on, event) => {
                 if let DtlsEvent::KeyingMaterial { profile, material } = &**event {
-                    let active = self.active.get(of).copied().unwrap_or_default();
-                    // What they open is what we seal.
+                    let active = self.active.get(on).copied().unwrap_or_default();
+                    // SRTP has a key for each direction. Whoever opens what the server seals needs the client's side.
                     let ours = srtp::contexts(*profile, material, active);
                     let theirs = srtp::contexts(*profile, material, !active);
                     if let (Ok((incoming, _)), Ok((outgoing, _))) = (ours, theirs) {
-                        self.taps.insert(*of, Tap { incoming, outgoing });
+                        self.taps.insert(*on, Tap { incoming, outgoing });
                     }
                 }
             }
             _ => {}
         }
         for (path, _, bytes) in step.transmits() {
-            if let Some(owner) = self.owners.get(&path).copied() {
-                self.open(step.at, Way::Out, owner, path, bytes, step.room);
+            if let Some(on) = self.paths.get(&path).copied() {
+                self.open(step.at, Way::Out, on, path, bytes, step.room);
             }
         }
-        self.note_outputs(step.outputs);
+        self.note_outputs(step.outputs, step.room);
     }
 }

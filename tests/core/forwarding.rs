@@ -8,7 +8,7 @@ use strait::core::command::Source::{Camera, Microphone, Screen};
 use strait::core::datagrams::Datagrams;
 use strait::core::event::Event;
 use strait::core::input::Withheld;
-use strait::core::output::TrafficClass;
+use strait::core::path::TrafficClass;
 
 use crate::world::{Recorded, World};
 use crate::{call, call_in, connected, show};

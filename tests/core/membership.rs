@@ -6,7 +6,8 @@ use strait::core::command::Source::{Camera, Microphone};
 use strait::core::command::{Command, Lifeline};
 use strait::core::event::{ClosingReason, Event, LeaveReason, RefusalCode};
 use strait::core::ids::ConnectionId;
-use strait::core::input::{AdminCommand, Path};
+use strait::core::input::AdminCommand;
+use strait::core::path::Path;
 use strait::wire::stun::peek;
 
 use crate::world::{Recorded, World};
@@ -198,7 +199,7 @@ fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
         _ => None,
     });
     let path = Path {
-        transport: strait::core::input::Transport::Udp,
+        transport: strait::core::path::Transport::Udp,
         local: crate::world::server_address(),
         remote: "10.66.6.6:666".parse().expect("address"),
     };
@@ -303,7 +304,7 @@ fn garbage_from_strangers_and_from_a_participants_own_address_changes_nothing() 
         let remote =
             if round % 2 == 0 { world.clients[0].address } else { "10.7.7.7:7".parse().expect("address") };
         let path = Path {
-            transport: strait::core::input::Transport::Udp,
+            transport: strait::core::path::Transport::Udp,
             local: crate::world::server_address(),
             remote,
         };

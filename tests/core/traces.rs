@@ -273,7 +273,7 @@ fn where_the_outputs_part_both_are_shown_in_words() {
     let mut videos = 0;
     let other = changed(&trace, |_, mut record| {
         if let Record::Sent(sent) = &mut record
-            && sent.class == strait::core::output::TrafficClass::Video
+            && sent.class == strait::core::path::TrafficClass::Video
         {
             videos += 1;
             sent.hash ^= u32::from(videos == 17);

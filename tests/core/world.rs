@@ -14,8 +14,9 @@ use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Resume,
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
-use strait::core::input::{AdminCommand, Admission, DtlsEvent, LocalCandidate, Path, Transport, Withheld};
+use strait::core::input::{AdminCommand, Admission, DtlsEvent, Withheld};
 use strait::core::output::DtlsRequest;
+use strait::core::path::{LocalCandidate, Path, Transport};
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
 use strait::wire::classify::{Kind, classify};

@@ -13,7 +13,7 @@ use signal_hook::flag;
 use super::{SimArgs, command, mutate, now, play, print, report, smaller};
 use crate::cli::failure::Failure;
 use crate::sim::Outcome;
-use crate::sim::plan::SECOND;
+use crate::sim::network::SECOND;
 
 /// How often progress is shown on a terminal, and elsewhere.
 const PROGRESS: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! What a payload says of itself, codec by codec: does a key frame start here, and which counters must stay
 //! continuous when a slot's source changes.
 
-use super::extensions::{KeptExtensions, PassedExtensions};
+use crate::core::media::extensions::{KeptExtensions, PassedExtensions};
 use crate::core::negotiated::Codec;
 use crate::wire::picture_id::PictureId;
 use crate::wire::vp8::Vp8Descriptor;
@@ -62,16 +62,16 @@ pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> 
         Codec::Vp8 => {
             if let Ok(vp8) = vp8::parse(payload) {
                 described.starts_keyframe = vp8.keyframe;
-                described.counters.number(vp8.picture_id);
-                described.counters.tl0_picture_index = vp8.tl0_picture_index;
+                described.counters.number(vp8.counters.picture_id);
+                described.counters.tl0_picture_index = vp8.counters.tl0_picture_index;
                 described.descriptor = Descriptor::Vp8(vp8);
             }
         }
         Codec::Vp9 { .. } => {
             if let Ok(vp9) = vp9::parse(payload) {
                 described.starts_keyframe = vp9.keyframe;
-                described.counters.number(vp9.picture_id);
-                described.counters.tl0_picture_index = vp9.tl0_picture_index;
+                described.counters.number(vp9.counters.picture_id);
+                described.counters.tl0_picture_index = vp9.counters.tl0_picture_index;
                 described.descriptor = Descriptor::Vp9(vp9);
             }
         }
@@ -91,8 +91,8 @@ impl Descriptor {
         let tl0_picture_index = counters.tl0_picture_index.unwrap_or(0);
         match self {
             Descriptor::Plain => {}
-            Descriptor::Vp8(vp8) => vp8.patch(payload, picture_id, tl0_picture_index),
-            Descriptor::Vp9(vp9) => vp9.patch(payload, picture_id, tl0_picture_index),
+            Descriptor::Vp8(vp8) => vp8.counters.patch(payload, picture_id, tl0_picture_index),
+            Descriptor::Vp9(vp9) => vp9.counters.patch(payload, picture_id, tl0_picture_index),
         }
     }
 }

@@ -7,8 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::descriptor::FrameCounters;
-use super::publication::PublicationKey;
-use crate::core::ids::TrackId;
+use crate::core::ids::{PublicationKey, TrackId};
 use crate::core::mutation::mutated;
 
 /// How many past synchronisations can still be asked about (NACK).

@@ -7,17 +7,12 @@ use super::keyframes::KeyframeRequests;
 use super::munger::{Incoming, Stretch};
 use crate::core::command::{Kind, Source};
 use crate::core::event::TrackInfo;
-use crate::core::ids::{Mid, ParticipantId, Ssrc, TrackId};
+use crate::core::ids::{Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{CachedPacket, PacketCache, PacketMeta};
-use crate::core::media::half::Arrival;
+use crate::core::media::ingress::Arrival;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
-use crate::core::room::ParticipantKey;
 use crate::core::stats::StreamCounters;
-
-/// A publication's place in its room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PublicationKey(pub usize);
 
 /// How far behind the newest a packet may be and still be forwarded.
 const LATE: u64 = 512;
@@ -85,6 +80,8 @@ pub struct Publication {
     pub owner: ParticipantKey,
     /// Their public id.
     pub owner_id: ParticipantId,
+    /// The transport that it comes in on.
+    pub transport: TransportKey,
     /// The section it comes by.
     pub mid: Mid,
     /// What it shows.
@@ -142,6 +139,7 @@ impl Publication {
         key: PublicationKey,
         owner: ParticipantKey,
         owner_id: ParticipantId,
+        transport: TransportKey,
         mid: Mid,
         source: Source,
         muted: bool,
@@ -156,6 +154,7 @@ impl Publication {
             key,
             owner,
             owner_id,
+            transport,
             mid,
             source,
             muted,
@@ -409,8 +408,8 @@ pub fn incoming(meta: &PacketMeta<Kept>) -> Incoming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::forward::extensions::PassedExtensions;
     use crate::core::ids::PayloadType;
+    use crate::core::media::extensions::PassedExtensions;
 
     const VP8: Codec = Codec::Vp8;
     const AV1: Codec = Codec::Av1 { profile: 0 };
@@ -422,6 +421,7 @@ mod tests {
             key,
             ParticipantKey(0),
             ParticipantId(1),
+            TransportKey(0),
             mid,
             Source::Camera,
             false,

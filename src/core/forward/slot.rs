@@ -3,12 +3,12 @@
 
 use std::time::Instant;
 
-use super::extensions::KeptExtensions;
 use super::munger::{Munger, Rewrite, Stretch};
-use super::publication::{Kept, PublicationKey, incoming};
+use super::publication::{Kept, incoming};
 use crate::core::command::Kind;
-use crate::core::ids::{Mid, Ssrc, TrackId};
+use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, VIDEO_ENTRIES};
+use crate::core::media::extensions::KeptExtensions;
 use crate::core::media::srtp::SrtpSender;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
@@ -51,6 +51,8 @@ struct Repeat {
 /// One egress stream.
 #[derive(Debug)]
 pub struct Slot {
+    /// The transport that it goes out on.
+    pub transport: TransportKey,
     /// Its section.
     pub mid: Mid,
     /// Audio or video.
@@ -101,7 +103,13 @@ pub struct Outgoing<'a> {
 
 impl Slot {
     /// A slot that has never sent.
-    pub fn new(now: Instant, section: &NegotiatedSection, number: usize, rng: &mut Rng) -> Option<Self> {
+    pub fn new(
+        now: Instant,
+        transport: TransportKey,
+        section: &NegotiatedSection,
+        number: usize,
+        rng: &mut Rng,
+    ) -> Option<Self> {
         let (ssrc, rtx_ssrc) = section.egress?;
         let clock_rate = match section.kind {
             Kind::Audio => 48_000,
@@ -109,6 +117,7 @@ impl Slot {
         };
         let needs_keyframe = section.kind == Kind::Video;
         Some(Self {
+            transport,
             mid: section.mid,
             kind: section.kind,
             number,
@@ -348,7 +357,7 @@ mod tests {
             ingress: None,
             egress: Some((Ssrc(1), Some(Ssrc(2)))),
         };
-        Slot::new(now, &section, 0, &mut Rng::new([1; 32])).unwrap()
+        Slot::new(now, TransportKey(0), &section, 0, &mut Rng::new([1; 32])).unwrap()
     }
 
     #[test]

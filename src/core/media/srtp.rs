@@ -9,18 +9,20 @@
 //! senders should begin below 32768, as browsers do, and as our own slots must.
 
 mod cipher;
+mod error;
 mod keys;
 mod replay;
 
 pub use cipher::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
+pub use error::{BadKeyingMaterial, OpenError};
 
 use cipher::{SessionCipher, read_u32};
 use keys::{Use, split};
 use replay::ReplayWindow;
 
+use crate::core::fixed_hash::FixedMap;
 use crate::core::ids::Ssrc;
 use crate::core::input::SrtpProfile;
-use crate::core::media::fixed_hash::FixedMap;
 use crate::limits::SRTP_STREAMS_PER_PARTICIPANT_MAX;
 
 /// The fixed part of an RTP header, bytes.
@@ -29,25 +31,6 @@ const RTP_HEADER_MIN: usize = 12;
 const RTP_INDEX_END: u64 = 1 << 48;
 /// RTCP indices have 31 bits.
 const RTCP_INDEX_END: u32 = 1 << 31;
-
-/// Keying material of the wrong length for its profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadKeyingMaterial;
-
-/// Why a packet was not opened. Nothing has changed but the bytes of the packet itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenError {
-    /// Opened before.
-    Replayed,
-    /// So far behind the newest that it cannot be known whether it was opened before.
-    TooOld,
-    /// Not from who holds the key, or damaged.
-    Forged,
-    /// Not even the shape of a packet, or RTCP in the clear.
-    Malformed,
-    /// A new stream beyond the cap.
-    TooManyStreams,
-}
 
 /// An opened RTP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,19 +5,20 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::reports::VIDEO_INTERVAL;
-use super::{ParticipantKey, Room};
+use super::{Owner, Room};
 use crate::core::command::{Kind, PublicationRequest};
 use crate::core::event::{Event, Refusal, RefusalCode};
-use crate::core::forward::publication::{Publication, PublicationKey};
+use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
-use crate::core::ids::{Mid, RequestId, TrackId};
-use crate::core::media::half::PublishedSection;
+use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
+use crate::core::media::ingress::PublishedSection;
 use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection, Payload};
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::participant::{Participant, SubscriptionState};
 use crate::core::sdp::{Direction, Offer};
+use crate::core::transport::Transport;
 
-/// How many ufrags lead to a participant: the current one and those before the last ICE restarts, whose checks may
+/// How many ufrags lead to a transport: the current one and those before the last ICE restarts, whose checks may
 /// still be on their way.
 const UFRAGS: usize = 3;
 
@@ -34,11 +35,33 @@ fn unknown_track() -> Refusal {
 }
 
 impl Room {
-    /// Answers an offer and takes its publications and slots.
-    pub(super) fn offer(
+    /// Negotiates one transport of a member: answers the offer and makes the publications and slots on it what the offer
+    /// says, or refuses it and changes nothing. The member is told which. Does nothing for a transport that belongs to
+    /// nobody.
+    ///
+    /// Front ends whose clients have several peer connections call this for each; an ordinary
+    /// [`Command::Offer`](crate::core::command::Command::Offer) is for the first.
+    pub fn negotiate(
+        &mut self,
+        now: Instant,
+        on: TransportKey,
+        request: Option<RequestId>,
+        sdp: &str,
+        publications: &[PublicationRequest],
+        outbox: &mut Outbox,
+    ) {
+        let Some(key) = self.owner_of(on) else { return };
+        if let Err(refusal) = self.offer(now, key, on, request.clone(), sdp, publications, outbox) {
+            outbox.event(key, Event::Refused(request, refusal));
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an offer's parts, whose it is, and the surroundings")]
+    fn offer(
         &mut self,
         now: Instant,
         key: ParticipantKey,
+        on: TransportKey,
         request: Option<RequestId>,
         sdp: &str,
         publications: &[PublicationRequest],
@@ -50,26 +73,25 @@ impl Room {
             return Err(bad_offer("the first section is stopped, and it carries the transport of all"));
         }
         let participant = &mut self.participants[key.0];
-        let candidates = participant.candidates.clone();
-        let numbered: Vec<(Mid, Kind, usize)> =
-            participant.slots.iter().map(|slot| (slot.mid, slot.kind, slot.number)).collect();
-        let streams = |negotiated: &Negotiated| streams(negotiated, &numbered);
-        let answer = participant
-            .session
-            .accept_offer(now, &offer, &candidates, &mut participant.rng, streams)
-            .map_err(bad_offer)?;
+        let transport = &mut self.transports[on.0];
+        let candidates = transport.candidates.clone();
+        let slots = &participant.slots;
+        let streams = |negotiated: &Negotiated| streams(negotiated, slots, on);
+        let rng = transport.rng.as_mut().unwrap_or(&mut participant.rng);
+        let answer =
+            transport.session.accept_offer(now, &offer, &candidates, rng, streams).map_err(bad_offer)?;
         if answer.restarted {
-            participant.addresses_checked = 0;
-            let ufrag = participant.session.ufrag().to_owned();
-            participant.ufrags.push(ufrag.clone());
-            outbox.outputs.push(RoomOutput::BindUfrag(key, ufrag));
-            if participant.ufrags.len() > UFRAGS {
-                outbox.outputs.push(RoomOutput::UnbindUfrag(participant.ufrags.remove(0)));
+            transport.addresses_checked = 0;
+            let ufrag = transport.session.ufrag().to_owned();
+            transport.ufrags.push(ufrag.clone());
+            outbox.outputs.push(RoomOutput::BindUfrag(on, ufrag));
+            if transport.ufrags.len() > UFRAGS {
+                outbox.outputs.push(RoomOutput::UnbindUfrag(transport.ufrags.remove(0)));
             }
         }
-        participant.negotiated = answer.negotiated;
-        let added = self.take_publications(now, key, publications, outbox);
-        self.take_slots(now, key);
+        transport.negotiated = answer.negotiated;
+        let added = self.take_publications(now, key, on, publications, outbox);
+        self.take_slots(now, key, on);
         let event = Event::Answer { request, sdp: answer.sdp, publications: self.publications_of(key) };
         outbox.event(key, event);
         for publication in added {
@@ -80,7 +102,7 @@ impl Room {
         self.reconsider(key);
         self.assign_slots(now, key, outbox);
         self.slot_maps.push(key);
-        self.carry_out_effects(now, key, None, outbox);
+        self.carry_out_effects(now, on, None, outbox);
         Ok(())
     }
 
@@ -115,15 +137,16 @@ impl Room {
         Ok(())
     }
 
-    /// Makes the publications what the offer lists. Gives those that are new.
+    /// Makes the publications on a transport what its offer lists. Returns those that are new.
     fn take_publications(
         &mut self,
         now: Instant,
         key: ParticipantKey,
+        on: TransportKey,
         requests: &[PublicationRequest],
         outbox: &mut Outbox,
     ) -> Vec<PublicationKey> {
-        for publication in self.participants[key.0].publications.clone() {
+        for publication in self.published_on(on).collect::<Vec<_>>() {
             let (mid, source) =
                 (self.publications[publication.0].mid, self.publications[publication.0].source);
             if !requests.iter().any(|request| request.mid == mid && request.source == source) {
@@ -132,34 +155,49 @@ impl Room {
         }
         let mut added = Vec::new();
         for request in requests {
-            let existing = self.participants[key.0].published.get(&request.mid).map(|s| s.publication);
+            let existing = self.transports[on.0].published.get(&request.mid).map(|s| s.publication);
             let publication = match existing {
                 Some(publication) => publication,
                 None => {
-                    let publication = self.publish(now, key, request);
+                    let publication = self.publish(now, key, on, request);
                     added.push(publication);
                     publication
                 }
             };
-            let participant = &mut self.participants[key.0];
-            let section = participant.negotiated.section(request.mid);
+            let transport = &mut self.transports[on.0];
+            let section = transport.negotiated.section(request.mid);
             let Ingress { declared, rids } =
                 section.and_then(|section| section.ingress.clone()).unwrap_or_default();
-            participant.published.insert(request.mid, PublishedSection { publication, rids, declared });
+            transport.published.insert(request.mid, PublishedSection { publication, rids, declared });
         }
         added
     }
 
-    fn publish(&mut self, now: Instant, key: ParticipantKey, request: &PublicationRequest) -> PublicationKey {
+    /// The publications that come in on a transport, in the order of publishing.
+    pub(super) fn published_on(&self, on: TransportKey) -> impl Iterator<Item = PublicationKey> {
+        let owner = self.owner_of(on).and_then(|owner| self.participants.get(owner.0));
+        let publications = owner.into_iter().flat_map(|owner| owner.publications.iter().copied());
+        publications.filter(move |key| self.publications[key.0].transport == on)
+    }
+
+    fn publish(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        on: TransportKey,
+        request: &PublicationRequest,
+    ) -> PublicationKey {
         let participant = &mut self.participants[key.0];
+        let transport = &mut self.transports[on.0];
         let track = TrackId(participant.rng.u64());
-        let codec = expected_codec(&participant.negotiated, request.mid);
+        let codec = expected_codec(&transport.negotiated, request.mid);
         let publication = PublicationKey(self.publications.vacant_key());
         self.publications.insert(Publication::new(
             track,
             publication,
             key,
             participant.id,
+            on,
             request.mid,
             request.source,
             request.muted,
@@ -167,7 +205,7 @@ impl Room {
         ));
         participant.publications.push(publication);
         if self.publications[publication.0].kind() == Kind::Video {
-            participant.report_by(now + VIDEO_INTERVAL);
+            transport.report_by(now + VIDEO_INTERVAL);
         }
         self.by_track.insert(track, publication);
         debug!(room = %self.id, participant = %participant.id, %track, source = ?request.source, "published");
@@ -183,9 +221,10 @@ impl Room {
         self.pending_pictures.retain(|other| *other != key);
         let owner = &mut self.participants[publication.owner.0];
         owner.publications.retain(|other| *other != key);
-        owner.published.remove(&publication.mid);
-        if let Some(media) = &mut owner.media {
-            media.forget(key);
+        let transport = &mut self.transports[publication.transport.0];
+        transport.published.remove(&publication.mid);
+        if let Some(media) = &mut transport.media {
+            media.ingress.forget(key);
         }
         let removed = Event::TrackRemoved(publication.track, publication.owner_id);
         self.tell_others(publication.owner, &removed, outbox);
@@ -205,22 +244,24 @@ impl Room {
         debug!(room = %self.id, track = %publication.track, "unpublished");
     }
 
-    /// Makes the slots what the answer agreed on.
-    fn take_slots(&mut self, now: Instant, key: ParticipantKey) {
-        let Participant { negotiated, slots, slot_by_ssrc, rng, subscriptions, .. } =
-            &mut self.participants[key.0];
+    /// Makes the slots on a transport what the answer agreed on.
+    fn take_slots(&mut self, now: Instant, key: ParticipantKey, on: TransportKey) {
+        let Participant { slots, rng, subscriptions, .. } = &mut self.participants[key.0];
+        let Transport { negotiated, slot_by_ssrc, rng: own_rng, .. } = &mut self.transports[on.0];
+        let rng = own_rng.as_mut().unwrap_or(rng);
         // Slots are many and large, and an offer names all that there will be for a while.
         let receiving = negotiated.sections.iter().filter(|section| section.egress.is_some()).count();
-        slots.reserve_exact(receiving.saturating_sub(slots.len()));
+        let here = slots.iter().filter(|slot| slot.transport == on).count();
+        slots.reserve_exact(receiving.saturating_sub(here));
         for section in &negotiated.sections {
-            match slots.iter_mut().find(|slot| slot.mid == section.mid) {
+            match slots.iter_mut().find(|slot| slot.transport == on && slot.mid == section.mid) {
                 Some(slot) => {
                     slot.open = section.egress.is_some();
                     slot.extensions = section.extensions;
                 }
                 None => {
                     let number = slots.iter().filter(|slot| slot.kind == section.kind).count();
-                    let Some(slot) = Slot::new(now, section, number, rng) else { continue };
+                    let Some(slot) = Slot::new(now, on, section, number, rng) else { continue };
                     slot_by_ssrc.insert(slot.ssrc, slots.len());
                     slots.push(slot);
                 }
@@ -257,20 +298,20 @@ impl Room {
         publication.set_muted(muted);
         let event = Event::TrackMuted { track, participant: publication.owner_id, muted };
         self.tell_others(from, &event, outbox);
-        self.arm(now, from);
+        self.arm(now, Owner::Member(from));
         Ok(())
     }
 }
 
 /// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync. Slots that exist
 /// keep their numbers; new ones are counted on from there, as `Room::take_slots` does.
-fn streams(negotiated: &Negotiated, numbered: &[(Mid, Kind, usize)]) -> Vec<(Mid, String)> {
-    let of_kind = |kind: Kind| numbered.iter().filter(|(_, other, _)| *other == kind).count();
+fn streams(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<(Mid, String)> {
+    let of_kind = |kind: Kind| slots.iter().filter(|slot| slot.kind == kind).count();
     let (mut audio, mut video) = (of_kind(Kind::Audio), of_kind(Kind::Video));
     let mut streams = Vec::new();
     for section in negotiated.sections.iter().filter(|section| section.egress.is_some()) {
-        let known = numbered.iter().find(|(mid, _, _)| *mid == section.mid).map(|(_, _, number)| *number);
-        let number = known.unwrap_or_else(|| {
+        let known = slots.iter().find(|slot| slot.transport == on && slot.mid == section.mid);
+        let number = known.map(|slot| slot.number).unwrap_or_else(|| {
             let next = match section.kind {
                 Kind::Audio => &mut audio,
                 Kind::Video => &mut video,

@@ -15,7 +15,7 @@ use crate::load::options::{LoadOptions, PersonPlan};
 const ROOM_EXISTS: u64 = 427;
 /// There is no such room yet, or no such feed: Janus knows of a publisher only once its own side is ready.
 const NO_SUCH_ROOM: u64 = 426;
-/// See [`NO_SUCH_ROOM`].
+/// The plugin's error when a publisher is not there; see [`NO_SUCH_ROOM`].
 const NO_SUCH_FEED: u64 = 428;
 /// Seconds after which a session that says nothing is told to live on; Janus ends it after 60.
 const KEEP_ALIVE_SECONDS: u32 = 25;
@@ -29,7 +29,7 @@ enum Waits {
     Nothing,
 }
 
-/// One PeerConnection's conversation.
+/// The conversation of one PeerConnection with Janus.
 pub(in crate::load) struct Janus {
     waits: Waits,
     room: u64,
@@ -90,7 +90,7 @@ impl Janus {
         self.say("create")
     }
 
-    /// Takes a message.
+    /// Takes a message, and returns what it leads to.
     pub(super) fn hear(&mut self, message: &Value) -> Result<Step, String> {
         let data = &message["plugindata"]["data"];
         match message["janus"].as_str().unwrap_or_default() {
@@ -194,7 +194,7 @@ impl Janus {
         message
     }
 
-    /// Begins to receive.
+    /// Returns the request that begins receiving, with the answer to Janus' offer.
     pub(super) fn answer(&mut self, sdp: &str) -> Value {
         let mut message = self.ask_room(json!({"request": "start"}));
         message["jsep"] = json!({"type": "answer", "sdp": sdp});

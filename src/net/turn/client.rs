@@ -15,7 +15,7 @@ use turn_server_proto::types::stun::message::{
 
 use super::quota::QuotaKey;
 use crate::core::ids::ConnectionId;
-use crate::core::input::Path;
+use crate::core::path::Path;
 use crate::net::deadlines::Alarm;
 
 /// What clients are told that their credentials are for.

@@ -155,13 +155,9 @@ fn publication(item: &Field<'_>) -> Result<PublicationRequest, Refusal> {
     let fields = item.object()?;
     let mid = mid(&fields.required("mid", MID_FORM)?)?;
     let source_field = fields.required("source", SOURCE_FORM)?;
-    let source = match source_field.string(SOURCE_FORM)?.as_str() {
-        "microphone" => Source::Microphone,
-        "camera" => Source::Camera,
-        "screen" => Source::Screen,
-        "screen-audio" => Source::ScreenAudio,
-        _ => return Err(source_field.wrong(SOURCE_FORM)),
-    };
+    let name = source_field.string(SOURCE_FORM)?;
+    let source = Source::ALL.into_iter().find(|source| source.as_str() == name);
+    let source = source.ok_or_else(|| source_field.wrong(SOURCE_FORM))?;
     let muted = fields.optional("muted").map_or(Ok(false), |field| field.boolean())?;
     Ok(PublicationRequest { mid, source, muted })
 }

@@ -6,8 +6,7 @@ use crate::core::ids::Ssrc;
 use crate::core::media::rtcp::{self, RtcpItem, RtcpWriter};
 use crate::core::media::srtp::{OpenError, RTCP_OVERHEAD_MAX};
 use crate::sim::codec::Stamp;
-use crate::sim::network::Micros;
-use crate::sim::plan::SECOND;
+use crate::sim::network::{Micros, SECOND};
 use crate::wire::classify::{Kind as Bytes, classify};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun_check;
@@ -31,7 +30,7 @@ impl Endpoint {
         post.out.push(Out::Datagram { bytes, what: What::Check { ufrag: remote.username.clone() } });
     }
 
-    /// A datagram came.
+    /// Takes a datagram that came, whatever its protocol.
     pub fn on_datagram(&mut self, now: Now, bytes: &mut [u8], post: &mut Post) {
         if self.engine.is_some() {
             return self.engine_receives(now, bytes, post);
@@ -68,7 +67,7 @@ impl Endpoint {
             // The network may send twice and late; that the server does not is seen where it sends.
             Err(OpenError::Replayed | OpenError::TooOld) => return,
             Err(error) => {
-                let who = super::super::plan::name(self.person);
+                let who = super::super::network::name(self.person);
                 post.complain(format!("{who} cannot open a packet of {:08x}: {error:?}", header.ssrc));
                 return;
             }

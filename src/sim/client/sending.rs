@@ -26,17 +26,17 @@ const NAMED_PACKETS: u32 = 60;
 /// What everybody knows of a stream in a world; for the checks, not for the server.
 #[derive(Debug, Clone)]
 pub struct StreamInfo {
-    /// Whose.
+    /// The number of the person who sends.
     pub person: usize,
     /// Which of their lives.
     pub life: u32,
-    /// What it shows.
+    /// What the track shows.
     pub source: Source,
     /// Its name on the wire.
     pub ssrc: u32,
     /// The name of its retransmissions.
     pub rtx_ssrc: u32,
-    /// Ticks a second.
+    /// Ticks of the RTP clock in a second.
     pub clock_rate: u32,
     /// Its timestamp at `began`.
     pub timestamp_base: u32,
@@ -49,9 +49,9 @@ pub struct StreamInfo {
 /// What a sender needs of its endpoint.
 #[derive(Debug)]
 pub struct Wire<'a> {
-    /// Their numbers.
+    /// The ids of their header extensions.
     pub numbering: Numbering,
-    /// Seals.
+    /// The keys that seal packets.
     pub srtp: &'a SrtpSender,
     /// The next transport-wide sequence number.
     pub transport_sequence: &'a mut u16,
@@ -63,10 +63,10 @@ struct Kept {
     payload: Vec<u8>,
 }
 
-/// One stream.
+/// One stream that somebody sends.
 #[derive(Debug)]
 pub struct Sender {
-    /// What is sent.
+    /// What the stream carries, and how often.
     pub plan: SourcePlan,
     /// The number of its section.
     pub mid: usize,
@@ -74,7 +74,7 @@ pub struct Sender {
     pub ssrcs: (u32, u32),
     /// Its track is muted: nothing is sent.
     pub muted: bool,
-    /// It is published.
+    /// Whether the newest offer publishes it.
     pub published: bool,
     /// Its next frame is to be a key frame.
     pub wants_key: bool,
@@ -189,7 +189,7 @@ impl Sender {
         }
     }
 
-    /// Sends a frame.
+    /// Sends one frame, in as many packets as it has parts.
     pub fn send_frame(
         &mut self,
         now: Micros,

@@ -3,12 +3,11 @@
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Resume, Source};
 use crate::core::event::{
-    ClosingReason, Event, Joined, ParticipantInfo, RefusalCode, Resumed, SlotCounts, SlotMap, TrackInfo,
+    ClosingReason, Event, Joined, ParticipantInfo, PublicationInfo, RefusalCode, Resumed, SlotCounts, SlotMap, TrackInfo,
 };
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;
-use crate::sim::network::Micros;
-use crate::sim::plan::name;
+use crate::sim::network::{Micros, name};
 use crate::sim::sdp::{self, Answer, Role, Section};
 use crate::wire::stun_check::Credentials;
 
@@ -117,7 +116,7 @@ impl Endpoint {
         self.ask(Asked::Other("data"), Signal::Command(data), post);
     }
 
-    /// Goes.
+    /// Leaves the room by saying so.
     pub fn leave(&mut self, post: &mut Post) {
         self.leaves = true;
         self.ask(Asked::Other("leave"), Signal::Command(Command::Leave), post);
@@ -152,7 +151,7 @@ impl Endpoint {
         self.senders.iter().find(|sender| sender.plan.source == source).map(|sender| sender.mid)
     }
 
-    /// Restarts ICE.
+    /// Restarts ICE by an offer with new credentials.
     pub fn restart_ice(&mut self, post: &mut Post) {
         if self.version > 0 {
             self.credentials = (self.dice.text(8), self.dice.text(24));
@@ -252,7 +251,7 @@ impl Endpoint {
         }
     }
 
-    /// Something was said to them.
+    /// Takes something that the server said to them.
     pub fn on_event(&mut self, now: Micros, event: Event, post: &mut Post) {
         match event {
             Event::Joined(request, joined) => {
@@ -270,18 +269,7 @@ impl Endpoint {
             }
             Event::Answer { request, sdp, publications } => {
                 self.replied(request.as_ref(), post);
-                self.own_tracks = publications
-                    .iter()
-                    .map(|publication| (publication.info.source, publication.info.track))
-                    .collect();
-                if self.engine.is_some() {
-                    self.engine_answered(now, &sdp, post);
-                } else {
-                    self.on_answer(now, &sdp);
-                }
-                if self.offer_again {
-                    self.offer(post);
-                }
+                self.answered(now, &sdp, &publications, post);
             }
             Event::Done(request) => self.replied(request.as_ref(), post),
             Event::Refused(request, refusal) => {
@@ -292,6 +280,32 @@ impl Endpoint {
                 }
                 self.closed |= refusal.code == RefusalCode::UnknownParticipant;
             }
+            Event::SlotMap(map) => self.on_slot_map(map, post),
+            Event::MoreSlots(wanted) => {
+                self.slots_wanted = SlotCounts {
+                    audio: wanted.audio.max(self.slots_wanted.audio),
+                    video: wanted.video.max(self.slots_wanted.video),
+                };
+                self.offer(post);
+            }
+            Event::CannotReceive { track, .. } => {
+                self.room.cannot.insert(track);
+            }
+            Event::Data { .. } => {}
+            Event::Closing(reason) => {
+                if reason == ClosingReason::Error {
+                    post.complain(format!("{} was removed because of a panic", name(self.person)));
+                }
+                self.closed = true;
+            }
+            Event::Left(_) => self.closed = true,
+            of_others => self.on_event_of_others(of_others, post),
+        }
+    }
+
+    /// Takes what was said of the others in the room, and of their tracks.
+    fn on_event_of_others(&mut self, event: Event, post: &mut Post) {
+        match event {
             Event::ParticipantJoined(info) => self.meet(&info, post),
             Event::ParticipantReconnecting(who) => self.set_reconnecting(who, true, post),
             Event::ParticipantResumed(who) => self.set_reconnecting(who, false, post),
@@ -315,25 +329,21 @@ impl Endpoint {
                     post.complain(format!("{} was told that an unknown track is muted", name(self.person)));
                 }
             },
-            Event::SlotMap(map) => self.on_slot_map(map, post),
-            Event::MoreSlots(wanted) => {
-                self.slots_wanted = SlotCounts {
-                    audio: wanted.audio.max(self.slots_wanted.audio),
-                    video: wanted.video.max(self.slots_wanted.video),
-                };
-                self.offer(post);
-            }
-            Event::CannotReceive { track, .. } => {
-                self.room.cannot.insert(track);
-            }
-            Event::Data { .. } => {}
-            Event::Closing(reason) => {
-                if reason == ClosingReason::Error {
-                    post.complain(format!("{} was removed because of a panic", name(self.person)));
-                }
-                self.closed = true;
-            }
-            Event::Left(_) => self.closed = true,
+            other => post.complain(format!("{} was told what nobody expects: {other:?}", name(self.person))),
+        }
+    }
+
+    /// Takes the answer to an offer, and offers again if something has changed since that offer.
+    fn answered(&mut self, now: Micros, sdp: &str, publications: &[PublicationInfo], post: &mut Post) {
+        let tracks = publications.iter().map(|publication| &publication.info);
+        self.own_tracks = tracks.map(|info| (info.source, info.track)).collect();
+        if self.engine.is_some() {
+            self.engine_answered(now, sdp, post);
+        } else {
+            self.on_answer(now, sdp);
+        }
+        if self.offer_again {
+            self.offer(post);
         }
     }
 

@@ -31,16 +31,16 @@ struct Hole {
 /// What a slot asks of the server.
 #[derive(Debug, Default)]
 pub struct Asks {
-    /// Lost packets.
+    /// Sequence numbers that were lost, to be asked for.
     pub lost: Vec<u16>,
-    /// A key frame.
+    /// Whether a key frame is to be asked for.
     pub keyframe: bool,
 }
 
-/// One slot.
+/// What a viewer makes of one slot.
 #[derive(Debug)]
 pub struct Viewing {
-    /// Its section.
+    /// The MID of its section.
     pub mid: String,
     kind: Kind,
     statistics: ReceiveStatistics,
@@ -57,7 +57,7 @@ pub struct Viewing {
 }
 
 impl Viewing {
-    /// Nothing has come.
+    /// Returns a slot in which nothing has come yet.
     pub fn new(mid: String, kind: Kind) -> Self {
         let rate = if kind == Kind::Audio { 48_000 } else { 90_000 };
         Self {

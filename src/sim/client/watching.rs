@@ -23,10 +23,10 @@ pub struct Place {
     pub contiguous: bool,
 }
 
-/// One section.
+/// What a whole endpoint puts together in one section.
 #[derive(Debug)]
 pub struct Watching {
-    /// Its number.
+    /// The slot's number, as the oracle has it.
     pub slot: u32,
     kind: Kind,
     /// The newest frame of each stream.
@@ -40,7 +40,7 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// Nothing has come.
+    /// Returns a section in which nothing has come yet.
     pub fn new(slot: u32, kind: Kind) -> Self {
         let newest = BTreeMap::new();
         Self { slot, kind, newest, end: None, last: None, stuck_since: None, asked_at: None }

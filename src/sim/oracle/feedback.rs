@@ -26,7 +26,7 @@ pub(super) struct Came {
 /// Packets of one participant that came, by transport-wide number.
 pub(super) type Arrivals = BTreeMap<u16, Came>;
 
-/// Notes a packet.
+/// Notes when a numbered packet arrived at the server.
 pub(super) fn note(arrivals: &mut Arrivals, number: u16, at: Micros, sure: bool) {
     arrivals.entry(number).or_insert(Came { at, sure, told: false });
 }
@@ -63,7 +63,7 @@ impl Oracle {
         }
     }
 
-    /// Transport-wide feedback leaves.
+    /// Checks transport-wide feedback that leaves the server.
     pub(super) fn check_feedback(&mut self, now: Micros, session: u64, bytes: &[u8]) {
         let who = self.who(session);
         let Some(member) = self.members.get_mut(&session) else { return };

@@ -7,13 +7,13 @@ use super::happening::Happening;
 use super::{Person, World};
 use crate::core::event::{ClosingReason, Event};
 use crate::core::ids::{ConnectionId, DtlsSession, RequestId};
-use crate::core::input::{Admission, Input, LocalCandidate, Transport};
+use crate::core::input::{Admission, Input};
 use crate::core::media::srtp;
-use crate::core::output::{DtlsRequest, Output, TrafficClass, Transmit};
+use crate::core::output::{DtlsRequest, Output, Transmit};
+use crate::core::path::{LocalCandidate, TrafficClass, Transport};
 use crate::sim::client::{self, Endpoint, Signal};
 use crate::sim::dice::Dice;
-use crate::sim::network::{Micros, server_address};
-use crate::sim::plan::SECOND;
+use crate::sim::network::{Micros, SECOND, server_address};
 
 /// So often a server may ask to be called at once, one time after the other.
 const SPINS_MAX: u32 = 50;
@@ -192,7 +192,7 @@ impl World<'_> {
         }
     }
 
-    /// Somebody's connection breaks.
+    /// Breaks somebody's signalling connection now.
     pub(super) fn break_now(&mut self, index: usize) {
         let now = self.now;
         let Some(person) = self.person(index) else { return };

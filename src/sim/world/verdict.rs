@@ -7,8 +7,8 @@ use super::{RESUME_WITHIN, World};
 use crate::core::command::Kind;
 use crate::core::event::WaitingReason;
 use crate::sim::client::Endpoint;
-use crate::sim::network::Micros;
-use crate::sim::plan::{Endpoints, SECOND, name};
+use crate::sim::network::{Micros, SECOND, name};
+use crate::sim::plan::Endpoints;
 
 /// Media must have come within this time, µs.
 const LATELY: Micros = 2 * SECOND;

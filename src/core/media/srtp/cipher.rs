@@ -8,8 +8,8 @@ use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipher
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::{constant_time, hmac};
 
+use super::error::{BadKeyingMaterial, OpenError};
 use super::keys::{MasterKey, SALT_BYTES_MAX, SessionKeys, Use};
-use super::{BadKeyingMaterial, OpenError};
 use crate::core::input::SrtpProfile;
 
 const GCM_TAG: usize = 16;

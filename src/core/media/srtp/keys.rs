@@ -7,7 +7,7 @@
 use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
 
-use super::BadKeyingMaterial;
+use super::error::BadKeyingMaterial;
 use crate::core::input::SrtpProfile;
 
 /// Longest master or session key, bytes.

@@ -1,6 +1,6 @@
 //! Which packet indices have been seen: RFC 3711 §3.3.1 (guessing the index) and §3.3.2 (the replay list).
 
-use super::OpenError;
+use super::error::OpenError;
 use crate::core::mutation::mutated;
 
 /// How far behind the newest a packet may come and still be accepted, packets. RFC 3711 asks for 64 at least;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::super::model::{Blame, Explanation, Person, Published, Second, Span, Time, Watched};
+use super::super::model::{Blame, Explanation, Person, Published, Second, Watched};
+use super::super::time::{Span, Time};
 use super::super::text::clock;
 use super::super::words;
 use super::escaped;

@@ -1,20 +1,20 @@
-//! MediaHalf: the half of a participant that carries media: opens what comes in, knows which stream belongs to which
+//! IngressHalf: the half of a participant's media that comes in. It opens packets, knows which stream belongs to which
 //! publication, keeps receive statistics, asks again for what was lost, and reports.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::fixed_hash::FixedMap;
-use super::nack::{NackGenerator, ROUND_TRIP_UNKNOWN};
+use super::nack::NackGenerator;
 use super::receive::ReceiveStatistics;
 use super::rtcp::{ReportBlock, RtcpWriter};
-use super::srtp::{OpenError, SrtpReceiver, SrtpSender};
+use super::srtp::{OpenError, SrtpReceiver};
 use super::twcc::TransportFeedbackRecorder;
-use crate::core::forward::extensions::PassedExtensions;
-use crate::core::forward::publication::PublicationKey;
-use crate::core::ids::{Mid, Ssrc};
+use crate::core::fixed_hash::FixedMap;
+use crate::core::ids::{Mid, PublicationKey, Ssrc};
+use crate::core::media::extensions::PassedExtensions;
 use crate::core::negotiated::{CodecParams, Negotiated, Payload};
 use crate::core::stats::StreamCounters;
+use crate::core::timers::earliest;
 use crate::limits::INGRESS_STREAMS_PER_PARTICIPANT_MAX;
 use crate::wire::rtp::RtpHeader;
 
@@ -110,9 +110,7 @@ pub enum Received<'a> {
 
 /// One participant's media.
 #[derive(Debug)]
-pub struct MediaHalf {
-    /// Seals what goes out.
-    pub sender: SrtpSender,
+pub struct IngressHalf {
     receiver: SrtpReceiver,
     streams: FixedMap<Ssrc, Stream>,
     /// Media streams in the order of their first packets: what is iterated.
@@ -120,8 +118,6 @@ pub struct MediaHalf {
     feedback: TransportFeedbackRecorder,
     /// Who our feedback is from.
     pub rtcp_ssrc: Ssrc,
-    /// Round trip to the client, from its receiver reports.
-    pub round_trip: Option<Duration>,
     nack_at: Option<Instant>,
     lost: Vec<u16>,
     /// Packets that could not be opened or placed.
@@ -130,17 +126,15 @@ pub struct MediaHalf {
     pub dropped_noted: u64,
 }
 
-impl MediaHalf {
+impl IngressHalf {
     /// Media under those keys.
-    pub fn new(receiver: SrtpReceiver, sender: SrtpSender, rtcp_ssrc: Ssrc, epoch: Instant) -> Self {
+    pub fn new(receiver: SrtpReceiver, rtcp_ssrc: Ssrc, epoch: Instant) -> Self {
         Self {
-            sender,
             receiver,
             streams: FixedMap::default(),
             order: Vec::new(),
             feedback: TransportFeedbackRecorder::new(epoch),
             rtcp_ssrc,
-            round_trip: None,
             nack_at: None,
             lost: Vec::new(),
             dropped: 0,
@@ -152,6 +146,7 @@ impl MediaHalf {
     pub fn receive<'a>(
         &mut self,
         now: Instant,
+        round_trip: Duration,
         bytes: &'a mut [u8],
         negotiated: &Negotiated,
         published: &PublishedSections,
@@ -186,7 +181,7 @@ impl MediaHalf {
         }
         let Ok(payload) = header.payload(packet) else { return self.drop_one() };
         let extensions = PassedExtensions::read(&header, packet, &negotiated.extensions);
-        self.place(now, ssrc, &header, opened.index, payload_kind, extensions, payload)
+        self.place(now, round_trip, ssrc, &header, opened.index, payload_kind, extensions, payload)
     }
 
     fn drop_one<'a>(&mut self) -> Received<'a> {
@@ -198,6 +193,7 @@ impl MediaHalf {
     fn place<'a>(
         &mut self,
         now: Instant,
+        round_trip: Duration,
         ssrc: Ssrc,
         header: &RtpHeader,
         index: u64,
@@ -205,7 +201,6 @@ impl MediaHalf {
         extensions: PassedExtensions,
         payload: &'a [u8],
     ) -> Received<'a> {
-        let round_trip = self.round_trip();
         let (ssrc, recovered, payload) = match self.streams.get(&ssrc) {
             Some(Stream::Retransmission { of }) => {
                 // Without an original inside, it only probes for bandwidth.
@@ -323,6 +318,11 @@ impl MediaHalf {
         }
     }
 
+    /// Whether packets of that SSRC have come, of media or of retransmissions.
+    pub fn has_stream(&self, ssrc: Ssrc) -> bool {
+        self.streams.contains_key(&ssrc)
+    }
+
     /// One media stream.
     pub fn stream(&self, ssrc: Ssrc) -> Option<&IncomingStream> {
         match self.streams.get(&ssrc)? {
@@ -378,24 +378,23 @@ impl MediaHalf {
         }
     }
 
-    /// The round trip, or a guess.
-    pub fn round_trip(&self) -> Duration {
-        self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN)
-    }
-
-    /// When feedback wants to go out: [`MediaHalf::write_nacks`] and [`MediaHalf::write_feedback`].
+    /// When feedback wants to go out: [`IngressHalf::write_nacks`] and [`IngressHalf::write_feedback`].
     pub fn deadline(&self) -> Option<Instant> {
         earliest(self.nack_at, self.feedback.deadline())
     }
 
     /// Writes what is due of requests for lost packets. Gives the publications that have lost something for good.
-    pub fn write_nacks(&mut self, now: Instant, out: &mut Vec<u8>) -> Vec<PublicationKey> {
+    pub fn write_nacks(
+        &mut self,
+        now: Instant,
+        round_trip: Duration,
+        out: &mut Vec<u8>,
+    ) -> Vec<PublicationKey> {
         let mut given_up = Vec::new();
         if self.nack_at.is_none_or(|at| at > now) {
             return given_up;
         }
         self.nack_at = None;
-        let round_trip = self.round_trip();
         for ssrc in &self.order {
             let Some(Stream::Media(stream)) = self.streams.get_mut(ssrc) else { continue };
             let Some(nack) = &mut stream.nack else { continue };
@@ -417,14 +416,6 @@ impl MediaHalf {
     pub fn write_feedback(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         let media = self.order.first().copied().unwrap_or(Ssrc(0));
         self.feedback.write(now, self.rtcp_ssrc, media, out)
-    }
-}
-
-/// The earlier of two deadlines.
-pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }
 

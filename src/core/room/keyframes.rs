@@ -1,0 +1,47 @@
+//! Who needs a key frame: requests of viewers, handed to the publications that they watch.
+
+use std::time::Instant;
+
+use super::{Owner, Room};
+use crate::core::command::Kind;
+use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
+use crate::core::mutation::mutated;
+
+impl Room {
+    /// Somebody needs a key frame of that track.
+    pub(super) fn want_keyframe(&mut self, now: Instant, key: PublicationKey) {
+        let publication = &mut self.publications[key.0];
+        if publication.kind() == Kind::Video && !mutated!(KeyframeRequestForgotten) {
+            publication.keyframes.want();
+            let owner = publication.owner;
+            self.arm(now, Owner::Member(owner));
+        }
+    }
+
+    /// Everything that is shown on a transport needs a key frame.
+    pub(super) fn want_keyframes_on(&mut self, now: Instant, on: TransportKey) {
+        let shown: Vec<PublicationKey> = self
+            .slots_of_owner(on)
+            .iter()
+            .filter(|slot| slot.transport == on)
+            .filter_map(|slot| slot.shown)
+            .map(|shown| shown.publication)
+            .collect();
+        for publication in shown {
+            self.want_keyframe(now, publication);
+        }
+    }
+
+    /// Everything that a participant sees needs a key frame.
+    pub(super) fn want_keyframes_for(&mut self, now: Instant, key: ParticipantKey) {
+        let shown: Vec<PublicationKey> = self.participants[key.0]
+            .slots
+            .iter()
+            .filter_map(|slot| slot.shown)
+            .map(|s| s.publication)
+            .collect();
+        for publication in shown {
+            self.want_keyframe(now, publication);
+        }
+    }
+}
