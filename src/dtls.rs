@@ -234,4 +234,6 @@ fn srtp_profile(profile: dimpl::SrtpProfile) -> Option<SrtpProfile> {
 }
 
 #[cfg(test)]
+mod rsa_client;
+#[cfg(test)]
 mod tests;
