@@ -19,7 +19,7 @@ use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX, SrtpReceive
 use strait::core::output::Transmit;
 use strait::core::path::{LocalCandidate, Path, Transport};
 use strait::core::{Input, Output, Settings, Sfu};
-use strait::load::sdp::{Answer, OPUS, Offer, Published, VP8, fingerprint};
+use strait::load::sdp::{ClientOffer, OPUS, Published, ServerAnswer, VP8, fingerprint};
 use strait::wire::rtp::{RtpFields, write_header};
 use strait::wire::rtp_extensions::ExtensionBlock;
 use strait::wire::stun_check::{Credentials, write_check};
@@ -156,13 +156,18 @@ impl Crowd {
         index
     }
 
-    fn negotiate(&mut self, connection: ConnectionId, tracks: &[Track], slots: (usize, usize)) -> Answer {
+    fn negotiate(
+        &mut self,
+        connection: ConnectionId,
+        tracks: &[Track],
+        slots: (usize, usize),
+    ) -> ServerAnswer {
         let published: Vec<Published> = tracks
             .iter()
             .map(|track| Published { kind: track.kind, ssrc: track.ssrc, rids: Vec::new() })
             .collect();
         let fingerprint = fingerprint(CERTIFICATE);
-        let offer = Offer {
+        let offer = ClientOffer {
             ufrag: "four",
             password: "twenty-two characters!",
             fingerprint: &fingerprint,
@@ -181,7 +186,7 @@ impl Crowd {
         self.answer(connection)
     }
 
-    fn check(&mut self, number: u64, path: Path, answer: &Answer) {
+    fn check(&mut self, number: u64, path: Path, answer: &ServerAnswer) {
         let credentials = Credentials {
             username: format!("{}:four", answer.ufrag),
             password: answer.password.clone(),
@@ -210,16 +215,16 @@ impl Crowd {
         contexts(PROFILE, &material, true).expect("the length is right")
     }
 
-    fn answer(&mut self, connection: ConnectionId) -> Answer {
+    fn answer(&mut self, connection: ConnectionId) -> ServerAnswer {
         let mut answer = None;
         loop {
             match self.sfu.poll_output() {
                 Output::Timeout(_) => return answer.expect("the offer is answered"),
                 Output::Event { connection: to, event: Event::Answer { sdp, .. } } if to == connection => {
-                    answer = Some(Answer::read(&sdp).expect("a whole answer"));
+                    answer = Some(ServerAnswer::read(&sdp).expect("a whole answer"));
                 }
                 Output::Event { event: Event::Refused(_, refusal), .. } => panic!("refused: {refusal:?}"),
-                Output::Media(_) => self.sfu.forward(&mut self.media),
+                Output::Media(_) => self.sfu.forward_share(&mut self.media),
                 _ => {}
             }
         }
@@ -336,7 +341,7 @@ impl Crowd {
                     on_transmit(&transmit);
                 }
                 Output::Media(_) => {
-                    self.sfu.forward(&mut self.media);
+                    self.sfu.forward_share(&mut self.media);
                     while let Some(transmit) = self.media.take_next() {
                         drained.packets += 1;
                         drained.bytes += transmit.bytes.len() as u64;

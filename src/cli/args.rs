@@ -41,13 +41,13 @@ pub(super) enum Command {
     #[command(long_about = help::LOAD, after_help = help::SHORT, after_long_help = help::LOAD_EXAMPLES)]
     Load(Box<LoadArgs>),
     /// Print what a running server does
-    #[command(long_about = help::STATS, after_long_help = help::STATS_EXAMPLES)]
+    #[command(long_about = help::STATS, after_help = help::SHORT, after_long_help = help::STATS_EXAMPLES)]
     Stats(StatsArgs),
     /// Replay a recorded room, and check that it does the same
-    #[command(long_about = help::REPLAY, after_long_help = help::REPLAY_EXAMPLES)]
+    #[command(long_about = help::REPLAY, after_help = help::SHORT, after_long_help = help::REPLAY_EXAMPLES)]
     Replay(ReplayArgs),
     /// Tell what happened in a recorded room and why
-    #[command(long_about = help::EXPLAIN, after_long_help = help::EXPLAIN_EXAMPLES)]
+    #[command(long_about = help::EXPLAIN, after_help = help::SHORT, after_long_help = help::EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
     /// Make a trace that can be shared
     Trace {

@@ -24,7 +24,7 @@ pub(super) struct ExplainArgs {
     /// Tell of this participant only, by name or id
     #[arg(long, value_name = "NAME", help_heading = "What to tell")]
     participant: Option<String>,
-    /// Tell how things were at this time, such as 90s, and what happened around it
+    /// Tell how things were at this time, such as 90s or 2m
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "What to tell")]
     at: Option<Duration>,
 

@@ -181,7 +181,10 @@ mod tests {
     #[test]
     fn every_setting_is_listed_with_its_variable() {
         let text = settings();
-        assert!(KEYS.iter().all(|key| text.contains(&format!("\n  {} [default: ", key.variable()))), "{text}");
+        assert!(
+            KEYS.iter().all(|key| text.contains(&format!("\n  {} [default: ", key.variable()))),
+            "{text}"
+        );
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     }
 }

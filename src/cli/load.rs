@@ -16,13 +16,18 @@ pub(super) struct LoadArgs {
     url: String,
     /// Whose signalling the server has: strait, or janus
     ///
-    /// Whose signalling the server has: strait, or janus (its VideoRoom plugin, over WebSockets).
-    #[arg(long, value_name = "SERVER", default_value = "strait", help_heading = "Server", verbatim_doc_comment)]
+    /// Janus is loaded by its VideoRoom plugin, over WebSockets.
+    #[arg(
+        long,
+        value_name = "SERVER",
+        default_value = "strait",
+        help_heading = "Server",
+        verbatim_doc_comment
+    )]
     server: ServerKind,
     /// The server's process, for its processor time and memory
     ///
-    /// The id of the server's process, of which processor time and memory are measured. A server on
-    /// this machine is found by its port.
+    /// By default a server on this machine is found by its port.
     #[arg(long, value_name = "PID", help_heading = "Server", verbatim_doc_comment)]
     server_pid: Option<u32>,
 
@@ -34,8 +39,10 @@ pub(super) struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "People")]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=100_000))]
     publishers: u32,
-    /// How many subscribers in each room; in conferences they publish too
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "People")]
+    /// How many subscribers in each room
+    ///
+    /// In conferences they publish too.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "People", verbatim_doc_comment)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=100_000))]
     subscribers: u32,
     /// How many people join in a second
@@ -43,8 +50,8 @@ pub(super) struct LoadArgs {
     ramp: u32,
     /// How long everybody may take to be there
     ///
-    /// How long everybody may take to be there, and every track to flow, after the last one has
-    /// begun to join. What is missing then is reported, and the rest is measured.
+    /// The time runs from when the last one has begun to join. What is missing at its end is
+    /// reported, and the rest is measured.
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
     #[arg(help_heading = "People", verbatim_doc_comment)]
     patience: Duration,
@@ -52,16 +59,17 @@ pub(super) struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "People")]
     seed: u64,
 
-    /// audio, video, frames, simulcast, conference or conference-audio
-    ///
-    /// What is published:
-    ///   audio             50 packets a second of 80 bytes
-    ///   video             250 packets a second of 1100 bytes, evenly spaced
-    ///   frames            the same, the ten packets of each frame at once
-    ///   simulcast         that video in three encodings
-    ///   conference        audio and video; everybody publishes, and receives all others
-    ///   conference-audio  audio; everybody publishes, and receives all others
-    #[arg(long, value_name = "PROFILE", default_value = "audio", help_heading = "Media", verbatim_doc_comment)]
+    #[arg(long, value_name = "PROFILE", default_value = "audio", help_heading = "Media")]
+    #[arg(help = "What is published; --help lists the profiles")]
+    #[arg(long_help = "\
+What is published:
+  audio             50 packets a second of 80 bytes
+  video             250 packets a second of 1100 bytes, evenly spaced
+  frames            the same, the ten packets of each frame at once
+  simulcast         that video in three encodings
+  conference        audio and video; everybody publishes, and receives all others
+  conference-audio  audio; everybody publishes, and receives all others
+")]
     profile: Profile,
     /// Packets a second of each stream, instead of the profile's
     #[arg(long, value_name = "N", help_heading = "Media")]
@@ -75,20 +83,20 @@ pub(super) struct LoadArgs {
     #[arg(long, help_heading = "Media")]
     transport_cc: bool,
 
-    /// How long to measure once everybody is there, such as 10s, 500ms or 2m
+    /// How long to measure, such as 10s, 500ms or 2m
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Measurement")]
     duration: Duration,
-    /// Open only one packet in N of each stream; loss is then by sequence number
+    /// Open only one packet in N of each stream
     ///
-    /// Open only one packet in N of each stream, which is cheaper. Latency is then of those that are
-    /// opened, loss is counted by sequence number, and freezes are not told.
+    /// Opening fewer packets is cheaper. Latency is then of those that are opened, loss is
+    /// counted by sequence number, and freezes are not told.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Measurement", verbatim_doc_comment)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     decrypt_every: u32,
     /// Never sleep, which takes a whole core
     ///
-    /// Never sleep, which takes a whole core: on loopback the kernel charges the waking of a sleeping
-    /// receiver to whoever sends, which is the server. Use it to compare servers.
+    /// On loopback the kernel charges the waking of a sleeping receiver to whoever sends, which
+    /// is the server. Use it to compare servers.
     #[arg(long, help_heading = "Measurement", verbatim_doc_comment)]
     spin: bool,
 

@@ -15,45 +15,43 @@ pub(super) struct ServeFlags {
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
     #[arg(help = "Listen here, on UDP and TCP [default: [::]:7443, all addresses]")]
     #[arg(long_help = "\
-Listen on this IP address and port, on UDP and TCP alike. The web page, signalling, media, WHIP,
-WHEP and TURN all come through it, so it is the one port to open in a firewall.
+Listen on this IP address and port, on UDP and TCP alike. The web page, signalling, media,
+WHIP, WHEP and TURN all come through it, so it is the one port to open in a firewall.
 
 [default: [::]:7443, which is every address of this machine, IPv4 and IPv6]")]
     listen: Option<String>,
 
     /// Tell clients this address of the server; repeatable
     ///
-    /// Tell clients that the server is reached at this IP address. Give it where the address of the
-    /// machine is not the one that clients see: behind a NAT, in a container, in most clouds. The
-    /// port has to be forwarded unchanged, for UDP and TCP. May be given several times, such as
-    /// once for IPv4 and once for IPv6. Without it, clients are told the addresses of this
-    /// machine's network interfaces.
+    /// Give it where the address of the machine is not the one that clients see: behind a NAT,
+    /// in a container, in most clouds. The port has to be forwarded unchanged, for UDP and TCP.
+    /// May be given several times, such as once for IPv4 and once for IPv6.
+    ///
+    /// By default clients are told the addresses of this machine's network interfaces.
     #[arg(long = "public-address", value_name = "IP", help_heading = "Network", verbatim_doc_comment)]
     public_addresses: Vec<String>,
 
     #[arg(long = "tls-cert", value_name = "FILE", help_heading = "Certificate")]
     #[arg(help = "The certificate chain for HTTPS, a PEM file [default: self-signed]")]
     #[arg(long_help = "\
-Use the certificate chain in this PEM file for everything over TLS; --tls-key is needed too.
-The file is read again when it changes, so that a renewed certificate needs no restart.
+Use the certificate chain in this PEM file for everything over TLS; --tls-key is needed
+too. The file is read again when it changes, so that a renewed certificate needs no restart.
 
 [default: a self-signed certificate, of which browsers warn]")]
     tls_cert: Option<String>,
 
-    /// The private key to it, a PEM file
-    ///
-    /// The private key that belongs to --tls-cert, a PEM file.
-    #[arg(long = "tls-key", value_name = "FILE", help_heading = "Certificate", verbatim_doc_comment)]
+    /// The private key that belongs to --tls-cert, a PEM file
+    #[arg(long = "tls-key", value_name = "FILE", help_heading = "Certificate")]
     tls_key: Option<String>,
 
     #[arg(long, value_name = "DIR", help_heading = "Recording")]
     #[arg(help = "Record rooms here as traces, which contain media and keys")]
     #[arg(long_help = "\
-Record rooms as traces in this directory, which is made if it does not exist. Each room is a file
-of its own. A trace can be replayed (strait replay) and explained (strait explain).
+Record rooms as traces in this directory, which is made if it does not exist. Each room is
+a file of its own. A trace can be replayed (strait replay) and explained (strait explain).
 
-A trace contains media and keys: whoever has it can see and hear the call. Ask those who are in
-it, and use --record-to.
+A trace contains media and keys: whoever has it can see and hear the call. Ask those who
+are in it, and use --record-to.
 
 [default: nothing is recorded]")]
     record: Option<String>,
@@ -61,35 +59,34 @@ it, and use --record-to.
     #[arg(long = "record-rooms", value_name = "PATTERN", help_heading = "Recording")]
     #[arg(help = "Record rooms of this name, such as team-*; repeatable [default: *]")]
     #[arg(long_help = "\
-With --record, record only rooms whose name is this, where * stands for any characters, such as
-team-*. May be given several times.
+With --record, record only rooms whose name is this, where * stands for any characters,
+such as team-*. May be given several times.
 
 [default: *, which is every room]")]
     record_rooms: Vec<String>,
 
     /// Encrypt traces to this public key, which age-keygen prints
     ///
-    /// With --record, encrypt traces to this public key of age, so that what lies on the server's
-    /// disk is of use to nobody who lacks the private half. `age-keygen -o key.txt` makes a key and
-    /// prints its public half; keep key.txt on another machine.
+    /// What lies on the server's disk is then of use to nobody who lacks the private half.
+    /// `age-keygen -o key.txt` makes a key and prints its public half; keep key.txt on another
+    /// machine.
     #[arg(long = "record-to", value_name = "age1…", help_heading = "Recording", verbatim_doc_comment)]
     record_to: Option<String>,
 
     /// After a signal, go on this long without letting anybody in
     ///
-    /// After SIGINT (Ctrl-C) or SIGTERM, let running calls go on for this many seconds but nobody
-    /// in, so that a new server can take over. It stops earlier when everybody has left, or on a
-    /// second signal.
+    /// The signals are SIGINT (Ctrl-C) and SIGTERM. Running calls go on meanwhile, and end at
+    /// once on a second signal. The server also stops as soon as everybody has left.
     ///
-    /// By default the server stops at the first signal.
+    /// By default it stops at the first signal.
     #[arg(long, value_name = "SECONDS", help_heading = "Operation", verbatim_doc_comment)]
     drain: Option<String>,
 
     #[arg(long, value_name = "FILE", help_heading = "Operation")]
     #[arg(help = "Read this configuration file (TOML) [env: STRAIT_CONFIG]")]
     #[arg(long_help = "\
-Read settings from this TOML file. `strait config` prints one with every key and its value, which
-can be used as a start.
+Read settings from this TOML file. `strait config` prints one with every key and its value,
+which can be used as a start.
 
 [env: STRAIT_CONFIG, which names the file where this flag does not]")]
     config: Option<PathBuf>,

@@ -27,26 +27,24 @@ pub(super) struct SimArgs {
     seed: Option<u64>,
     /// What people's endpoints are made of: own, or engine
     ///
-    /// What people's endpoints are made of. With own they are Strait's own code, every packet is checked,
-    /// and a world always does the same. With engine they are whole str0m endpoints, whose handshakes
-    /// are random: a world that fails rarely may have to be played a few times.
+    /// With own they are Strait's own code, every packet is checked, and a world always does the
+    /// same. With engine they are whole str0m endpoints, whose handshakes are random: a world
+    /// that fails rarely may have to be played a few times.
     #[arg(long, value_name = "WHICH", default_value = "own", value_parser = endpoints)]
     #[arg(help_heading = "Worlds", verbatim_doc_comment)]
     endpoints: Endpoints,
     /// Leave parts out of the world, as --shrink says it
     ///
-    /// Leave parts out of the world, in the words that --shrink prints, such as
-    /// people=B+D,steps=0,calm=D,exact,until=3812. docs/determinism.md explains them.
+    /// Such as people=B+D,steps=0,calm=D,exact,until=3812; docs/determinism.md explains it.
     #[arg(long, value_name = "CUT", requires = "seed", help_heading = "Worlds", verbatim_doc_comment)]
     cut: Option<Cut>,
     /// Play with this bug put in, until a world fails
     ///
-    /// Play with this bug put in on purpose, until a world fails. Needs a build with
-    /// --features mutations; the name of no bug lists those that there are.
+    /// It needs a build with the feature `mutations`. A name that is not known lists all that are.
     #[arg(long, value_name = "NAME", help_heading = "Worlds", verbatim_doc_comment)]
     mutation: Option<String>,
 
-    /// How many worlds are played at a time, each on a thread of its own
+    /// How many worlds are played at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     #[arg(help_heading = "Playing")]
     jobs: u32,
@@ -94,12 +92,12 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Prints to the terminal. Nobody to tell when the reader of a pipe has gone.
+/// Prints to standard output. A failed write means that the reader of a pipe has gone, so there is nobody to tell.
 fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-/// Plays worlds, and fails if any of them does.
+/// Plays worlds, and fails if any of them fails.
 pub(super) fn run(args: &SimArgs) -> Result<(), Failure> {
     if args.measure {
         return measure::run();
@@ -131,7 +129,7 @@ fn mutate(name: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// One world, in full.
+/// Plays one world, and prints all of it.
 fn one(args: &SimArgs, seed: u64) -> Result<(), Failure> {
     let whole = args.plan(seed);
     let mut cut = args.cut.clone().unwrap_or_default();
@@ -156,7 +154,7 @@ fn one(args: &SimArgs, seed: u64) -> Result<(), Failure> {
     }
 }
 
-/// Plays a world twice; a panic in it is a complaint.
+/// Plays a world twice. A panic in it counts as a complaint, so that a hunt goes on.
 fn play(plan: &Plan) -> Outcome {
     let played = std::panic::catch_unwind(|| run_twice(plan, now()));
     played.unwrap_or_else(|panic| {
@@ -166,7 +164,7 @@ fn play(plan: &Plan) -> Outcome {
     })
 }
 
-/// A failing world, made smaller.
+/// Makes a failing world smaller. Returns the cut, what is left of the plan, and what comes of it.
 fn smaller(plan: &Plan, outcome: &Outcome) -> (Cut, Plan, Outcome) {
     let Some(kind) = outcome.complaints.first().map(|complaint| kind_of(complaint)) else {
         return (Cut::default(), plan.clone(), outcome.clone());
@@ -182,7 +180,7 @@ fn smaller(plan: &Plan, outcome: &Outcome) -> (Cut, Plan, Outcome) {
     (cut, small, outcome)
 }
 
-/// How to play a world again and look into it.
+/// Returns the command that plays a world again and records it.
 fn command(args: &SimArgs, seed: u64, cut: &Cut) -> String {
     let endpoints = if args.endpoints == Endpoints::Engine { " --endpoints engine" } else { "" };
     let cut = if cut.is_empty() { String::new() } else { format!(" --cut {cut}") };
@@ -192,7 +190,7 @@ fn command(args: &SimArgs, seed: u64, cut: &Cut) -> String {
     )
 }
 
-/// A world, and what came of it, for a person.
+/// Returns a world, and what came of it, in words.
 fn report(seed: u64, cut: &Cut, plan: &Plan, outcome: &Outcome) -> String {
     let verdict = if outcome.complaints.is_empty() { "all is well" } else { "fails" };
     let of = if cut.is_empty() { String::new() } else { format!(", cut to {cut}") };

@@ -10,7 +10,7 @@ use crate::load::{Target, parse_url};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// From line to line.
+/// The time from line to line of `--watch`.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Lines between two headings of `--watch`.
 const LINES_PER_HEADING: usize = 20;
@@ -24,7 +24,7 @@ pub(super) struct StatsArgs {
     /// A line each second, until stopped
     #[arg(long)]
     watch: bool,
-    /// The server's administration token, if it is not on this machine
+    /// The administration token, for a server elsewhere
     #[arg(long, value_name = "TOKEN", env = "STRAIT_ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
@@ -51,7 +51,7 @@ pub(super) fn stats(args: &StatsArgs) -> Result<(), Failure> {
             text += &row(before, &stats, now.saturating_duration_since(*at));
             text.push('\n');
         }
-        // The reader of a pipe may go.
+        // A failed write means that the reader of a pipe has gone, which ends the watch.
         if io::stdout().write_all(text.as_bytes()).is_err() {
             return Ok(());
         }
@@ -89,7 +89,7 @@ fn heading() -> String {
     COLUMNS.iter().map(|column| format!("{column:>11}")).collect()
 }
 
-/// One line: what changed between two answers.
+/// Returns a line with what changed between two answers of the server.
 fn row(before: &Value, after: &Value, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(0.001);
     let udp = |stats: &Value, field: &str| stats["shell"]["udp"][field].as_u64().unwrap_or(0);

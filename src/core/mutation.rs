@@ -43,14 +43,14 @@ mod chosen {
 
     macro_rules! mutations {
         ($($(#[$doc:meta])* $name:ident $text:literal,)*) => {
-            /// A bug.
+            /// A bug that is put in on purpose.
             #[derive(Debug, Clone, Copy, PartialEq, Eq)]
             pub enum Mutation {
                 $($(#[$doc])* $name,)*
             }
 
             impl Mutation {
-                /// All of them.
+                /// All bugs, in the order of this list.
                 pub const ALL: &[Self] = &[$(Self::$name,)*];
 
                 /// What `strait sim --mutation` calls it.
@@ -132,5 +132,9 @@ mod chosen {
         LateTrackNotOffered "late-track-not-offered",
         /// A panic in forwarding.
         Panics "panics",
+        /// Whoever leaves is still to be woken.
+        TimerOfTheGoneKept "timer-of-the-gone-kept",
+        /// A slot's stream does not lead to the slot, so that what is said of it is not heard.
+        SlotStreamForgotten "slot-stream-forgotten",
     }
 }

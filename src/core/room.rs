@@ -2,8 +2,9 @@
 //! rooms share nothing, so that one can be recorded, replayed or placed alone.
 //!
 //! Everything that happens to a room comes through [`Room::handle`]; packets that came are forwarded by
-//! [`Room::flush`], once a batch. A panic in one participant's step ends that participant; the rest go on.
+//! [`Room::forward_share`], once a batch. A panic in one participant's step ends that participant; the rest go on.
 
+mod check;
 mod commands;
 mod deadlines;
 mod fanout;
@@ -20,16 +21,17 @@ mod subscriptions;
 mod totals;
 mod transport;
 
+pub use deadlines::Fired;
 use membership::Connection;
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use slab::Slab;
 use tracing::error;
 
@@ -37,13 +39,13 @@ use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
 use super::forward::publication::Publication;
 use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId, TransportKey};
-use super::input::{Admission, DtlsEvent, Withheld};
+use super::input::{Admission, DtlsEvent, Shedding};
 use super::media::rtcp::ReportBlock;
 use super::outbox::{Outbox, RoomOutput};
 use super::participant::Participant;
 use super::path::Path;
 use super::settings::Settings;
-use super::timers::DeadlineHeap;
+use super::timers::{Deadline, DeadlineHeap};
 use super::totals::Totals;
 use super::transport::Transport;
 
@@ -55,7 +57,7 @@ enum Owner {
     Member(ParticipantKey),
     /// A transport that belongs to nobody.
     Transport(TransportKey),
-    /// The room itself.
+    /// The room itself, which ends some time after its last member.
     Room,
 }
 
@@ -69,40 +71,40 @@ impl Owner {
 /// Everything that can happen to a room.
 #[derive(Debug)]
 pub enum RoomInput<'a> {
-    /// A datagram came.
+    /// A datagram came that is for one of the transports.
     Datagram {
         /// The transport that it is for.
         on: TransportKey,
-        /// The way it came.
+        /// The path by which it came.
         path: Path,
-        /// What it holds.
+        /// The bytes of the datagram, which may be decrypted in place.
         bytes: &'a mut [u8],
     },
-    /// Somebody enters.
+    /// Somebody asks to enter, with a transport.
     Join(Option<RequestId>, Admission, Join),
-    /// Somebody is back.
+    /// Somebody whose signalling broke asks to go on.
     Resume(Option<RequestId>, Resume),
-    /// Somebody asks for something.
+    /// A member asks for something.
     Command(ParticipantKey, Option<RequestId>, Command),
-    /// Somebody's signalling broke.
+    /// The signalling connection of a member broke.
     ConnectionLost(ParticipantKey),
     /// The handshake of a transport did something.
     Dtls(TransportKey, DtlsEvent),
-    /// The operator removes somebody.
+    /// The operator removes a member.
     Remove(ParticipantId),
-    /// The room ends.
+    /// The room ends for everybody, and why.
     Close(ClosingReason),
-    /// A deadline has come.
+    /// The time that [`Room::deadline`] named has come. Any other time does no harm.
     Timeout,
-    /// So much of the pictures is not forwarded from now on.
-    Withhold(Withheld),
+    /// Load shedding: from now on this share of the video is dropped.
+    Shed(Shedding),
 }
 
-/// A conversation.
+/// One conversation: its members, their transports, and what they publish.
 #[derive(Debug)]
 pub struct Room {
     id: RoomId,
-    /// What its ufrags begin with.
+    /// What the ufrags of its transports begin with.
     tag: String,
     settings: Rc<Settings>,
     created: Instant,
@@ -113,21 +115,25 @@ pub struct Room {
     transports: Slab<Transport>,
     publications: Slab<Publication>,
     by_track: BTreeMap<TrackId, PublicationKey>,
-    /// Publications of sound with packets to be forwarded, in the order of their first packet.
-    pending_sound: VecDeque<PublicationKey>,
-    /// Such of pictures.
-    pending_pictures: VecDeque<PublicationKey>,
-    /// Participants who are to be told a new slot map.
+    /// Publications of audio with packets to be forwarded, in the order of their first packet.
+    pending_audio: VecDeque<PublicationKey>,
+    /// The same for video.
+    pending_video: VecDeque<PublicationKey>,
+    /// Members who are to be told a new slot map at the end of the input.
     slot_maps: Vec<ParticipantKey>,
     timers: DeadlineHeap<Owner>,
     /// Kept for its memory.
     due: Vec<Owner>,
-    /// How much of the pictures is not forwarded.
-    withheld: Withheld,
+    /// What the last time-out found due.
+    fired: Vec<Fired>,
+    /// Which share of the video is dropped for want of time.
+    shedding: Shedding,
     ended: bool,
-    /// Since when nobody is in it; a new room waits for who made it.
+    /// Since when nobody has been in it. `None` for a new room, which waits for whoever made it.
     empty_since: Option<Instant>,
     totals: Totals,
+    /// How often the room has been checked: which of its members are next.
+    checked: Cell<usize>,
     /// Kept for their memory.
     rtcp: Vec<u8>,
     report_blocks: Vec<ReportBlock>,
@@ -147,31 +153,33 @@ impl Room {
             transports: Slab::new(),
             publications: Slab::new(),
             by_track: BTreeMap::new(),
-            pending_sound: VecDeque::new(),
-            pending_pictures: VecDeque::new(),
+            pending_audio: VecDeque::new(),
+            pending_video: VecDeque::new(),
             slot_maps: Vec::new(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
-            withheld: Withheld::NOTHING,
+            fired: Vec::new(),
+            shedding: Shedding::NONE,
             ended: false,
             empty_since: None,
             totals: Totals { rooms: 1, ..Totals::default() },
+            checked: Cell::new(0),
             rtcp: Vec::new(),
             report_blocks: Vec::new(),
         }
     }
 
-    /// Its id.
+    /// The name that people join it by.
     pub fn id(&self) -> &RoomId {
         &self.id
     }
 
-    /// Since when everybody is gone, if they are.
+    /// Returns since when nobody has been in it; `None` if somebody is, or if nobody has ever been.
     pub fn empty_since(&self) -> Option<Instant> {
         self.empty_since
     }
 
-    /// Who stands behind a key.
+    /// Returns the public id of a member; `None` if they are gone.
     pub fn participant_id(&self, key: ParticipantKey) -> Option<ParticipantId> {
         self.participants.get(key.0).map(|participant| participant.id)
     }
@@ -181,34 +189,34 @@ impl Room {
         self.ended
     }
 
-    /// How many are in it.
+    /// Returns how many members are in it.
     pub fn participants(&self) -> usize {
         self.participants.len()
     }
 
-    /// How much of the pictures is not forwarded.
-    pub fn withheld(&self) -> Withheld {
-        self.withheld
+    /// Returns which share of the video is dropped for want of time.
+    pub fn shedding(&self) -> Shedding {
+        self.shedding
     }
 
-    /// When it wants a [`RoomInput::Timeout`].
-    pub fn deadline(&mut self) -> Option<Instant> {
+    /// When it wants a [`RoomInput::Timeout`], and why.
+    pub fn deadline(&mut self) -> Option<Deadline> {
         self.timers.earliest()
     }
 
-    /// Whether there is anything for [`flush`](Self::flush) to forward.
+    /// Whether there is anything for [`forward_share`](Self::forward_share) to forward.
     pub fn has_pending(&self) -> bool {
-        self.has_sound_pending() || !self.pending_pictures.is_empty()
+        self.has_audio_pending() || !self.pending_video.is_empty()
     }
 
-    /// Whether there is sound for it.
-    pub fn has_sound_pending(&self) -> bool {
-        !self.pending_sound.is_empty()
+    /// Whether there is audio for it to forward.
+    pub fn has_audio_pending(&self) -> bool {
+        !self.pending_audio.is_empty()
     }
 
-    /// When the first of what is to be forwarded came.
+    /// Returns when the first of the packets came that are still to be forwarded.
     pub fn waits_since(&self) -> Option<Instant> {
-        let pending = self.pending_sound.iter().chain(&self.pending_pictures);
+        let pending = self.pending_audio.iter().chain(&self.pending_video);
         pending.filter_map(|key| self.publications.get(key.0)?.waits_since()).min()
     }
 
@@ -218,13 +226,14 @@ impl Room {
         publication.is_some_and(Publication::has_pending)
     }
 
-    /// How many deadlines are armed.
+    /// Returns how many members, transports and rooms are to be woken.
     pub fn deadlines(&self) -> usize {
         self.timers.len()
     }
 
-    /// Takes one input; walk: called by `Sfu::handle_input`.
+    /// Takes one input; walk: called by `Sfu::handle_room`.
     pub fn handle(&mut self, now: Instant, input: RoomInput<'_>, outbox: &mut Outbox) {
+        self.fired.clear();
         match input {
             RoomInput::Datagram { on, path, bytes } => {
                 self.step_on(now, on, outbox, |room, outbox| {
@@ -238,7 +247,7 @@ impl Room {
             }
             RoomInput::Dtls(on, event) => {
                 self.step_on(now, on, outbox, |room, outbox| {
-                    room.transports[on.0].session.handle_handshake(now, event);
+                    room.transports[on.0].with_session(|session| session.handle_handshake(now, event));
                     room.carry_out_effects(now, on, None, outbox);
                 });
             }
@@ -266,9 +275,12 @@ impl Room {
             }
             RoomInput::Close(reason) => self.close(now, reason, outbox),
             RoomInput::Timeout => self.handle_timers(now, outbox),
-            RoomInput::Withhold(withheld) => self.withhold(now, withheld),
+            RoomInput::Shed(shedding) => self.shed(now, shedding),
         }
         self.send_slot_maps(outbox);
+        if cfg!(debug_assertions) {
+            self.check();
+        }
     }
 
     /// Runs a step of whoever owns a transport, if it is still there.
@@ -325,7 +337,7 @@ impl Room {
         }
     }
 
-    /// Tells everyone but one.
+    /// Tells everyone except one member.
     fn tell_others(&self, except: ParticipantKey, event: &Event, outbox: &mut Outbox) {
         for key in self.order.iter().filter(|key| **key != except) {
             outbox.event(*key, event.clone());
@@ -356,39 +368,4 @@ fn ntp_of(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::command::Lifeline;
-
-    fn room(now: Instant) -> Room {
-        Room::new(now, "standup".parse().unwrap(), "aaaa".into(), Settings::for_trying(now).into())
-    }
-
-    #[test]
-    fn a_panic_in_one_participants_step_ends_that_participant_alone() {
-        let now = Instant::now();
-        let (mut room, mut outbox) = (room(now), Outbox::default());
-        for name in ["Anna", "Ben"] {
-            let admission = Admission { entropy: [name.len() as u8; 32], candidates: Vec::new() };
-            let join = Join {
-                room: room.id.clone(),
-                name: name.to_owned(),
-                auto_subscribe: true,
-                lifeline: Lifeline::Signalling,
-            };
-            room.handle(now, RoomInput::Join(None, admission, join), &mut outbox);
-        }
-        let (anna, ben) = (room.order[0], room.order[1]);
-        outbox.outputs.clear();
-        room.step(now, Owner::Member(anna), &mut outbox, |_, _| panic!("a bug"));
-        assert_eq!(room.order, [ben]);
-        let told = |to: ParticipantKey, wanted: fn(&Event) -> bool| {
-            outbox
-                .outputs
-                .iter()
-                .any(|output| matches!(output, RoomOutput::Event(key, event) if *key == to && wanted(event)))
-        };
-        assert!(told(anna, |event| matches!(event, Event::Closing(ClosingReason::Error))));
-        assert!(told(ben, |event| matches!(event, Event::ParticipantLeft(_, LeaveReason::Error))));
-    }
-}
+mod tests;

@@ -23,7 +23,7 @@ use super::recordings::{Recording, RecordingOutput, Recordings};
 use super::room::{Room, RoomInput, unknown_participant};
 use super::settings::Settings;
 use super::stats::{RoomSnapshot, Snapshot};
-use super::timers::DeadlineHeap;
+use super::timers::{Deadline, DeadlineHeap, Timer};
 use super::totals::Totals;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::stun;
@@ -35,17 +35,17 @@ struct Entry {
     members: FixedMap<ParticipantKey, Option<ConnectionId>>,
     /// The handshake of each transport.
     handshakes: FixedMap<TransportKey, DtlsSession>,
-    /// Something has happened since it was flushed last: it stands in `Sfu::dirty`.
+    /// Something has happened since media was forwarded last: the room stands in `Sfu::dirty`.
     dirty: bool,
-    /// Sound waits to be forwarded: it stands in `Sfu::sounding`.
-    sounding: bool,
-    /// When it wants to be called.
-    deadline: Option<Instant>,
+    /// Audio waits to be forwarded: the room stands in `Sfu::with_audio`.
+    has_audio: bool,
+    /// When it wants to be called, and why.
+    deadline: Option<Deadline>,
     /// Boxed, so that a room that is not recorded pays for a pointer.
     recording: Option<Box<Recording>>,
 }
 
-/// Outputs that are no datagrams.
+/// An output that is no datagram.
 #[derive(Debug)]
 enum Queued {
     Event(ConnectionId, Event),
@@ -64,8 +64,8 @@ pub struct Sfu {
     deadlines: DeadlineHeap<RoomKey>,
     /// Rooms in which something has happened.
     dirty: VecDeque<RoomKey>,
-    /// Those of them in which somebody has spoken.
-    sounding: VecDeque<RoomKey>,
+    /// Those of them in which audio waits.
+    with_audio: VecDeque<RoomKey>,
     outbox: Outbox,
     queued: VecDeque<Queued>,
     now: Instant,
@@ -74,7 +74,7 @@ pub struct Sfu {
     datagrams_unknown: u64,
     totals: Totals,
     recordings: Recordings,
-    /// Nobody is let in any more.
+    /// Whether the server stops, and lets nobody in any more.
     stopping: bool,
 }
 
@@ -88,7 +88,7 @@ fn tag(number: u32) -> String {
 }
 
 impl Sfu {
-    /// An SFU without rooms.
+    /// Makes an SFU without rooms.
     pub fn new(settings: Settings) -> Self {
         let now = settings.epoch;
         Self {
@@ -100,7 +100,7 @@ impl Sfu {
             demux: Demux::default(),
             deadlines: DeadlineHeap::new(),
             dirty: VecDeque::new(),
-            sounding: VecDeque::new(),
+            with_audio: VecDeque::new(),
             outbox: Outbox::default(),
             queued: VecDeque::new(),
             now,
@@ -156,12 +156,12 @@ impl Sfu {
                 }
             }
             Input::Admin(command) => self.handle_admin(command),
-            Input::Withhold(withheld) => {
+            Input::Shed(shedding) => {
                 let differs = |room: &&RoomKey| {
-                    self.rooms.get(room.0).is_some_and(|entry| entry.room.withheld() != withheld)
+                    self.rooms.get(room.0).is_some_and(|entry| entry.room.shedding() != shedding)
                 };
                 for room in self.rooms_by_id.values().filter(differs).copied().collect::<Vec<_>>() {
-                    self.handle_room(room, RoomInput::Withhold(withheld), None);
+                    self.handle_room(room, RoomInput::Shed(shedding), None);
                 }
             }
             Input::Timeout => {
@@ -172,7 +172,7 @@ impl Sfu {
         }
     }
 
-    /// The next thing to do, until [`Output::Timeout`].
+    /// Returns the next thing to do. Call it again until it returns [`Output::Timeout`].
     pub fn poll_output(&mut self) -> Output<'_> {
         if let Some(queued) = self.queued.pop_front() {
             return match queued {
@@ -186,30 +186,32 @@ impl Sfu {
         match self.outbox.datagrams.take_next() {
             Some(transmit) => Output::Transmit(transmit),
             None if media_waits => Output::Media(earliest),
-            None if mutated!(DeadlineSpins) => Output::Timeout(Some(now)),
+            None if mutated!(DeadlineSpins) => {
+                Output::Timeout(Some(Deadline { at: now, timer: Timer::Engine }))
+            }
             None => Output::Timeout(earliest),
         }
     }
 
-    /// Forwards a share of the media that waits, sound of every room before pictures of any, rooms in turn: called when
-    /// [`Output::Media`] says so.
-    pub fn forward(&mut self, sink: &mut dyn MediaSink) {
+    /// Forwards a share of the media that waits: audio of every room before video of any, and one room after the other.
+    /// To be called when [`Output::Media`] says so.
+    pub fn forward_share(&mut self, sink: &mut dyn MediaSink) {
         let mut left = self.settings.packets_at_once;
         while left > 0
-            && let Some(room) = self.sounding.pop_front()
+            && let Some(room) = self.with_audio.pop_front()
         {
-            left = left.saturating_sub(self.flush(room, sink));
+            left = left.saturating_sub(self.forward_room(room, sink));
             let Some(entry) = self.rooms.get_mut(room.0) else { continue };
-            entry.sounding = entry.room.has_sound_pending();
-            if entry.sounding {
-                self.sounding.push_back(room);
+            entry.has_audio = entry.room.has_audio_pending();
+            if entry.has_audio {
+                self.with_audio.push_back(room);
             }
         }
         while left > 0
             && let Some(room) = self.dirty.pop_front()
         {
             if self.rooms.get(room.0).is_some_and(|entry| entry.room.has_pending()) {
-                left = left.saturating_sub(self.flush(room, sink));
+                left = left.saturating_sub(self.forward_room(room, sink));
             }
             let Some(entry) = self.rooms.get_mut(room.0) else { continue };
             entry.dirty = entry.room.has_pending();
@@ -217,46 +219,52 @@ impl Sfu {
                 self.dirty.push_back(room);
             }
             // Somebody who was forwarded to may want a key frame, at once.
-            if entry.deadline.is_some_and(|at| at <= self.now) {
+            if entry.deadline.is_some_and(|deadline| deadline.at <= self.now) {
                 left -= 1.min(left);
                 self.handle_room(room, RoomInput::Timeout, None);
             }
         }
     }
 
-    /// When the first of the media came that waits to be forwarded, if any does.
+    /// Returns when the first of the media came that still waits to be forwarded; `None` if none does.
     pub fn media_waits_since(&self) -> Option<Instant> {
         self.dirty.iter().filter_map(|room| self.rooms.get(room.0)?.room.waits_since()).min()
     }
 
-    /// A picture of everything, for people.
+    /// Returns the state of everything, for people and dashboards.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let rooms = self.rooms_by_id.values().map(|key| &self.rooms[key.0].room);
+        Snapshot { rooms: rooms.map(|room| room.snapshot(now)).collect(), ..self.summary() }
+    }
+
+    /// Returns the snapshot without any room, which costs little however many participants there are.
+    pub fn summary(&self) -> Snapshot {
         Snapshot {
-            rooms: rooms.clone().map(|room| room.snapshot(now)).collect(),
+            rooms: Vec::new(),
             datagrams_unknown: self.datagrams_unknown,
             demux_entries: self.demux.len(),
-            deadlines: rooms.map(Room::deadlines).sum(),
+            deadlines: self.rooms.iter().map(|(_, entry)| entry.room.deadlines()).sum(),
         }
     }
 
-    /// A picture of one room; `None` if there is none of that name.
+    /// Returns the state of one room; `None` if there is none of that name.
     pub fn room_snapshot(&self, now: Instant, id: &RoomId) -> Option<RoomSnapshot> {
         let key = self.rooms_by_id.get(id)?;
         self.rooms.get(key.0).map(|entry| entry.room.snapshot(now))
     }
 
-    /// How many rooms and how many participants there are.
+    /// Returns how many rooms and how many participants there are.
     pub fn counts(&self) -> (usize, usize) {
         (self.rooms.len(), self.rooms.iter().map(|(_, entry)| entry.room.participants()).sum())
     }
 
-    /// The next thing of a recording to keep; `None`: nothing for now. Poll it after `poll_output`, in every turn.
+    /// Returns the next thing of a recording to keep; `None` if there is nothing for now. To be polled after
+    /// [`poll_output`](Self::poll_output), in every pass of the loop.
     pub fn poll_recording(&mut self) -> Option<RecordingOutput> {
         self.recordings.poll()
     }
 
-    /// Hands out what recorders have written since they last did, however little that is.
+    /// Makes [`poll_recording`](Self::poll_recording) return what recorders have written so far, however little that is.
     pub fn hand_out_records(&mut self) {
         for room in self.recordings.rooms() {
             if let Some(recording) = self.rooms.get_mut(room.0).and_then(|entry| entry.recording.as_mut()) {
@@ -265,12 +273,12 @@ impl Sfu {
         }
     }
 
-    /// Names of rooms that are recorded as soon as they are made.
+    /// Returns the names of rooms that are recorded as soon as they are made.
     pub fn rooms_to_record(&self) -> impl Iterator<Item = &RoomId> {
         self.recordings.next()
     }
 
-    /// What was counted since the start.
+    /// Returns what has been counted since the start.
     pub fn totals(&mut self) -> &Totals {
         for (_, entry) in &mut self.rooms {
             entry.room.collect_totals(&mut self.totals);
@@ -331,16 +339,18 @@ impl Sfu {
             members: FixedMap::default(),
             handshakes: FixedMap::default(),
             dirty: false,
-            sounding: false,
+            has_audio: false,
             deadline: None,
             recording,
         });
+        debug_assert!(!self.rooms_by_id.contains_key(id), "two rooms never have one id");
         self.rooms_by_id.insert(id.clone(), key);
         debug!(room = %id, "room made");
         Ok(key)
     }
 
-    /// A room that only waits for somebody to come back makes place for one that somebody is in.
+    /// Ends the room that has been empty for longest: it only waits for somebody to come back, and makes way for a room
+    /// that somebody wants to be in now.
     fn end_longest_empty(&mut self) {
         let empty = self.rooms.iter().filter_map(|(key, entry)| Some((entry.room.empty_since()?, key)));
         if let Some((_, key)) = empty.min() {
@@ -379,7 +389,8 @@ impl Sfu {
         }
     }
 
-    /// Hands an input to its room and does what follows. `entering` is who is told whether they were admitted.
+    /// Hands an input to its room and does what follows. `entering` is the connection that is told whether somebody may
+    /// enter.
     fn handle_room(&mut self, key: RoomKey, input: RoomInput<'_>, entering: Option<ConnectionId>) {
         let Some(entry) = self.rooms.get_mut(key.0) else { return };
         let first = self.outbox.transmits();
@@ -394,32 +405,34 @@ impl Sfu {
             entry.dirty = true;
             self.dirty.push_back(key);
         }
-        if !entry.sounding && entry.room.has_sound_pending() {
-            entry.sounding = true;
-            self.sounding.push_back(key);
+        if !entry.has_audio && entry.room.has_audio_pending() {
+            entry.has_audio = true;
+            self.with_audio.push_back(key);
         }
-        self.settle(key, entering);
+        self.take_outputs(key, entering);
     }
 
-    /// Lets a room forward a share. How many packets it was, about.
-    fn flush(&mut self, key: RoomKey, sink: &mut dyn MediaSink) -> usize {
+    /// Lets a room forward a share. Returns roughly how many packets were sent.
+    fn forward_room(&mut self, key: RoomKey, sink: &mut dyn MediaSink) -> usize {
         let Some(entry) = self.rooms.get_mut(key.0) else { return 0 };
         let packets = if let Some(recording) = &mut entry.recording {
             let first = self.outbox.transmits();
-            recording.recorder.note_flush(self.now);
-            let packets = entry.room.flush(self.now, &mut self.outbox, None);
+            recording.recorder.note_share(self.now);
+            // The recorder looks at the packets before they leave: they take the way through the outbox.
+            let (room, now) = (&mut entry.room, self.now);
+            let packets = self.outbox.with_sink(|outbox, sink| room.forward_share(now, outbox, sink));
             self.recordings.note_outputs(recording, &self.outbox, first);
             self.outbox.datagrams.hand_over(first, sink);
             packets
         } else {
-            entry.room.flush(self.now, &mut self.outbox, Some(sink))
+            entry.room.forward_share(self.now, &mut self.outbox, sink)
         };
-        self.settle(key, None);
+        self.take_outputs(key, None);
         packets
     }
 
     /// Takes what a room wants of us, and its next deadline; drops it when it has ended.
-    fn settle(&mut self, key: RoomKey, entering: Option<ConnectionId>) {
+    fn take_outputs(&mut self, key: RoomKey, entering: Option<ConnectionId>) {
         let mut outputs = std::mem::take(&mut self.outbox.outputs);
         for output in outputs.drain(..) {
             self.take_room_output(key, output, entering);
@@ -432,10 +445,19 @@ impl Sfu {
             if let Some(recording) = entry.recording.take() {
                 self.recordings.end(recording);
             }
+            debug_assert_eq!(
+                self.rooms_by_id.get(entry.room.id()),
+                Some(&key),
+                "a room is found by its own id"
+            );
+            debug_assert!(
+                entry.members.is_empty() && entry.handshakes.is_empty(),
+                "a room ends when all are gone"
+            );
             self.rooms_by_id.remove(entry.room.id());
             self.deadlines.set(key, None);
             self.dirty.retain(|other| *other != key);
-            self.sounding.retain(|other| *other != key);
+            self.with_audio.retain(|other| *other != key);
             debug!(room = %entry.room.id(), "room ended");
         } else {
             entry.deadline = entry.room.deadline();

@@ -139,7 +139,7 @@ impl Generator {
         let mut events = Events::with_capacity(EVENTS);
         self.second_at = self.shared.clock.now() + SECOND;
         while self.shared.meters.phase != Phase::Over {
-            self.turn(&mut events, progress)?;
+            self.pass(&mut events, progress)?;
         }
         for person in &mut self.people {
             person.leave();
@@ -147,7 +147,8 @@ impl Generator {
         Ok(())
     }
 
-    fn turn(&mut self, events: &mut Events, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
+    /// One pass of the loop: sleeps until something is due or ready, and does it.
+    fn pass(&mut self, events: &mut Events, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
         let before = self.shared.clock.now();
         let sleep = self.sleep(before);
         match self.poll.poll(events, Some(sleep)) {

@@ -1,5 +1,5 @@
 //! One person: joins over a WebSocket, checks connectivity, shakes hands, sends and receives. What each step leads to
-//! is here; when it happens, and which sockets there are to wait for, is the generator's.
+//! is decided here; when it happens, and which sockets there are to wait for, is for the generator to know.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::dialogue::{Dialogue, Step};
 use super::incoming::{Arrived, Incoming};
 use super::options::{PersonPlan, ServerKind};
-use super::sdp::{self, Answer, Offer, Published, Us};
+use super::sdp::{self, ClientOffer, Published, ServerAnswer, Us};
 use super::sender::Sender;
 use super::shared::{Shared, Timer};
 use super::signalling::Signalling;
@@ -26,14 +26,14 @@ use crate::wire::rtp::RtpHeader;
 use crate::wire::stun::{StunPeek, peek as stun_peek};
 use crate::wire::stun_check::{self as stun, Credentials};
 
-/// The first check is repeated after this, then after twice as long, and so on.
+/// The first check is repeated after this time, then after twice as long, and so on.
 const CHECK_AGAIN: u64 = 50_000_000;
-/// Consent, as browsers renew it (RFC 7675).
+/// The time between checks that renew consent, as browsers do it (RFC 7675).
 const CHECK_INTERVAL: u64 = 2_500_000_000;
-/// Until something is asked again that came too early.
+/// How long to wait before asking again for what is not there yet.
 const ASK_AGAIN: u64 = 20_000_000;
 
-/// How far somebody is.
+/// How far somebody has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stage {
     /// They have not begun to join.
@@ -78,10 +78,10 @@ pub(super) struct Person {
     opener: Option<SrtpReceiver>,
     signalling: Option<Signalling>,
     dialogue: Dialogue,
-    /// What is to be asked again.
+    /// The request that has to be sent again.
     pending: Option<Value>,
-    answer: Option<Answer>,
-    /// Whether they begin the handshake.
+    answer: Option<ServerAnswer>,
+    /// Whether they are the DTLS client, who begins the handshake.
     is_active: bool,
     credentials: Option<Credentials>,
     transaction: [u8; 12],
@@ -91,7 +91,7 @@ pub(super) struct Person {
     begun: u64,
     offered: u64,
     ready: u64,
-    /// Whether somebody was sending in the room when they came.
+    /// Whether somebody was sending in the room when they came; only then does the time to the first packet count.
     found_media: bool,
     had_packet: bool,
     had_frame: bool,
@@ -99,7 +99,7 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// Somebody who has not begun.
+    /// Returns somebody who has not begun to join.
     pub(super) fn new(index: usize, plan: PersonPlan, senders: Vec<Sender>, shared: &mut Shared) -> Self {
         let room = (shared.room_name(plan.room), shared.room_number(plan.room));
         Self {
@@ -152,7 +152,7 @@ impl Person {
         Ok(())
     }
 
-    /// The WebSocket is ready for something.
+    /// Goes on with the WebSocket, which is ready for something.
     pub(super) fn on_signalling(
         &mut self,
         registry: &Registry,
@@ -162,7 +162,7 @@ impl Person {
         let Some(signalling) = &mut self.signalling else { return Ok(()) };
         let mut messages = std::mem::take(&mut shared.messages);
         let result = signalling.ready(&mut messages);
-        // What came before an error may be its reason.
+        // Messages that came before an error may hold its reason, so they are heard first.
         let mut outcome = Ok(());
         for message in messages.drain(..) {
             outcome = outcome.and_then(|()| self.on_message(&message, registry, udp_token, shared));
@@ -181,12 +181,12 @@ impl Person {
         self.signalling.as_mut().map_or(Ok(()), |signalling| signalling.send(message))
     }
 
-    /// Asks what was to be asked later.
+    /// Sends the request that has to be sent again.
     pub(super) fn ask_again(&mut self) -> Result<(), String> {
         self.pending.take().map_or(Ok(()), |message| self.say(&message))
     }
 
-    /// Says goodbye, as well as it can be said now.
+    /// Says goodbye, if that can still be said.
     pub(super) fn leave(&mut self) {
         for message in self.dialogue.leave() {
             let _ = self.say(&message);
@@ -216,11 +216,11 @@ impl Person {
             Step::MayOffer(audio, video) => self.offer((audio, video), shared),
             Step::Answered(sdp) => {
                 shared.meters.signalling.record(now - self.begun);
-                self.check_first(now, Answer::read(&sdp)?, registry, udp_token, shared)
+                self.check_first(now, ServerAnswer::read(&sdp)?, registry, udp_token, shared)
             }
             Step::Offered(sdp) => {
                 shared.meters.signalling.record(now - self.begun);
-                let mut theirs = Answer::read(&sdp)?;
+                let mut theirs = ServerAnswer::read(&sdp)?;
                 theirs.is_active = true;
                 self.slots = theirs.media.len();
                 let us =
@@ -232,7 +232,7 @@ impl Person {
         }
     }
 
-    /// Offers, with so many slots at most.
+    /// Makes an offer, with at most so many slots for audio and for video.
     fn offer(&mut self, most: (usize, usize), shared: &mut Shared) -> Result<(), String> {
         let wanted = |kind: Kind| if self.plan.receives { shared.wanted_slots(kind) } else { 0 };
         let audio = wanted(Kind::Audio).min(most.0);
@@ -254,7 +254,7 @@ impl Person {
                 rids: track.encodings.iter().filter_map(|encoding| encoding.rid).collect(),
             })
             .collect();
-        let offer = Offer {
+        let offer = ClientOffer {
             ufrag: &self.ufrag,
             password: &self.password,
             fingerprint: &shared.fingerprint,
@@ -278,7 +278,7 @@ impl Person {
     fn check_first(
         &mut self,
         now: u64,
-        answer: Answer,
+        answer: ServerAnswer,
         registry: &Registry,
         udp_token: Token,
         shared: &mut Shared,
@@ -312,10 +312,10 @@ impl Person {
         Ok(())
     }
 
-    /// Sends a check, and sees to the next.
+    /// Sends a connectivity check, and sets the timer for the next.
     pub(super) fn check(&mut self, now: u64, shared: &mut Shared) {
         let (Some(udp), Some(credentials)) = (&self.udp, &self.credentials) else { return };
-        // The same until it is granted: whichever copy is answered counts.
+        // The transaction stays the same until it is granted, so that whichever copy is answered counts.
         if self.transaction == [0; 12] || self.stage == Stage::Ready {
             self.transaction = std::array::from_fn(|_| shared.random.u8(..));
         }
@@ -340,7 +340,7 @@ impl Person {
                     shared.handshake(arrived.instant, self.session(), DtlsRequest::Start { active: true });
                 }
             }
-            // A server that is not lite checks, too.
+            // A server that is not ICE-lite sends checks, too.
             Bytes::Stun => {
                 if let Some(request) = stun_peek(bytes).filter(StunPeek::is_binding_request)
                     && let Some(udp) = &self.udp
@@ -363,6 +363,7 @@ impl Person {
     fn on_rtp(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
         let Some(opener) = &mut self.opener else { return };
         let Ok(header) = RtpHeader::parse(bytes) else { return };
+        // Packets of one stream come in runs, so that the stream of the last one is tried first.
         let found = match self.incoming.get(self.last_found) {
             Some(incoming) if incoming.ssrc() == header.ssrc => Some(self.last_found),
             _ => self.incoming.iter().position(|incoming| incoming.ssrc() == header.ssrc),
@@ -417,7 +418,7 @@ impl Person {
         });
     }
 
-    /// What the handshake did.
+    /// Takes what the handshake did.
     pub(super) fn on_handshake(
         &mut self,
         now: u64,
@@ -431,6 +432,7 @@ impl Person {
                 }
             }
             DtlsEvent::PeerCertificate(certificate) => {
+                // As a browser does: media is only encrypted to whom signalling has named.
                 let expected = self.answer.as_ref().map(|answer| answer.fingerprint.as_str());
                 if expected != Some(sdp::fingerprint(&certificate).as_str()) {
                     return Err("the server's certificate is not that of its answer".into());
@@ -462,10 +464,10 @@ impl Person {
         Ok(())
     }
 
-    /// Sends reports, and sees to the next.
+    /// Sends reports, and sets the timer for the next.
     pub(super) fn report(&mut self, now: u64, shared: &mut Shared) {
         if let Some(message) = self.dialogue.keep_alive() {
-            // If it cannot be said, the socket tells why.
+            // If this fails, the socket will tell why.
             let _ = self.say(&message);
         }
         let instant = shared.clock.instant(now);
@@ -493,7 +495,7 @@ impl Person {
         shared.reports = plain;
     }
 
-    /// Sends a compound, and empties its buffer.
+    /// Seals and sends an RTCP compound, and empties its buffer.
     fn seal_and_send(&mut self, plain: &mut Vec<u8>) {
         let length = plain.len();
         plain.resize(length + RTCP_OVERHEAD_MAX, 0);
@@ -516,13 +518,11 @@ impl Person {
             return 0;
         }
         let interval = |stream: u32| shared.streams.get(stream as usize).map_or(0, |stream| stream.interval);
-        let flows = |incoming: &&Incoming| {
-            incoming.flows_at(now, incoming.source.map_or(0, interval))
-        };
+        let flows = |incoming: &&Incoming| incoming.flows_at(now, incoming.source.map_or(0, interval));
         self.incoming.iter().filter(flows).count()
     }
 
-    /// How long somebody who is not there yet has been trying.
+    /// Returns how long somebody who is not there yet has been trying.
     pub(super) fn waiting_for(&self, now: u64) -> Duration {
         Duration::from_nanos(now.saturating_sub(self.begun))
     }

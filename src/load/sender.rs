@@ -44,9 +44,9 @@ pub(super) struct Sender {
 /// The numbers that a stream begins with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Identity {
-    /// Its number in this run.
+    /// The stream's number in this run.
     pub stream: u32,
-    /// Its name on the wire.
+    /// Its SSRC, which is its name on the wire.
     pub ssrc: u32,
     /// Its first sequence number, below 2^15.
     pub sequence: u16,

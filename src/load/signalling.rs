@@ -35,7 +35,7 @@ pub(super) struct Signalling {
 }
 
 impl Signalling {
-    /// Begins to connect, from that address if there is one.
+    /// Begins to connect, from a given address if there is one.
     pub(super) fn connect(
         options: &LoadOptions,
         from: Option<SocketAddr>,
@@ -65,7 +65,8 @@ impl Signalling {
         Ok(Self { state: State::Connecting(stream), url, protocol })
     }
 
-    /// Something is ready. What was received, and whether the connection has just been opened.
+    /// Goes on with a connection that is ready. Received messages are appended; returns whether the WebSocket has just been
+    /// opened.
     pub(super) fn ready(&mut self, messages: &mut Vec<Value>) -> Result<bool, String> {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Connecting(stream) => self.connected(stream),
@@ -83,6 +84,7 @@ impl Signalling {
         if let Ok(Some(error)) | Err(error) = stream.take_error() {
             return Err(format!("cannot connect: {error}"));
         }
+        // A socket that is neither connected nor broken was ready for something else.
         if let Err(error) = stream.peer_addr() {
             if error.kind() == io::ErrorKind::NotConnected {
                 self.state = State::Connecting(stream);
@@ -129,6 +131,7 @@ impl Signalling {
         let State::Open(socket) = &mut self.state else { return Err("signalling is not open".into()) };
         match socket.send(Message::text(text)) {
             Ok(()) => Ok(()),
+            // The library keeps what did not fit, and sends it with the next flush.
             Err(error) if would_block(&error) => Ok(()),
             Err(error) => Err(format!("signalling broke: {error}")),
         }
@@ -155,7 +158,7 @@ fn read(socket: &mut WebSocket<TcpStream>, messages: &mut Vec<Value>) -> Result<
             Err(error) => return Err(format!("signalling broke: {error}")),
         }
     }
-    // Answers to pings, and requests that did not fit before.
+    // Reading queues answers to pings; requests that did not fit before may wait, too.
     match socket.flush() {
         Ok(()) => Ok(()),
         Err(error) if would_block(&error) => Ok(()),

@@ -93,12 +93,12 @@ const DESCRIPTOR_BYTES_MAX: usize = 12;
 pub const PAYLOAD_BYTES_MIN: usize = DESCRIPTOR_BYTES_MAX + STAMP_BYTES;
 
 impl Stamp {
-    /// Whether a decoder can begin with this very packet.
+    /// Returns whether a decoder can begin with this very packet.
     pub fn starts_key(&self) -> bool {
         self.key && self.part == 0
     }
 
-    /// Whether it is the frame's last packet.
+    /// Returns whether it is the last packet of its frame.
     pub fn ends_frame(&self) -> bool {
         self.part + 1 == self.parts
     }
@@ -121,8 +121,9 @@ impl Stamp {
         out.extend(frame_number.unwrap_or(0).to_be_bytes());
     }
 
-    /// Finds the stamp in a payload.
+    /// Finds the stamp in a payload; `None` if there is none.
     pub fn find(payload: &[u8]) -> Option<Self> {
+        // Descriptors have several lengths, and the server may have changed what stands in them.
         let head = payload.get(..payload.len().min(DESCRIPTOR_BYTES_MAX + MAGIC.len()))?;
         let at = head.windows(MAGIC.len()).position(|window| window == MAGIC)?;
         let bytes = payload.get(at + MAGIC.len()..at + STAMP_BYTES)?;
@@ -186,7 +187,7 @@ fn write_picture_id(out: &mut Vec<u8>, ids: PictureIds, id: u16) {
     }
 }
 
-/// RFC 7741 §4.2 and §4.3.
+/// Writes VP8's payload descriptor and the first byte of its header (RFC 7741 §4.2 and §4.3).
 fn write_vp8(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
     let start = if first { 0x10 } else { 0 };
     let Counters { picture_id, tl0, .. } = stamp.counters;
@@ -203,7 +204,7 @@ fn write_vp8(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
     out.push(u8::from(!stamp.key));
 }
 
-/// RFC 9628 §4.2, non-flexible mode.
+/// Writes VP9's payload descriptor in non-flexible mode (RFC 9628 §4.2).
 fn write_vp9(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
     let Counters { picture_id, tl0, .. } = stamp.counters;
     let mut flags = 0;
@@ -223,7 +224,7 @@ fn write_vp9(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
     }
 }
 
-/// RFC 6184 §5.4 (a single NAL unit) and §5.8 (FU-A).
+/// Writes H.264's headers: of a single NAL unit (RFC 6184 §5.4), or of a fragment (FU-A, §5.8).
 fn write_h264(out: &mut Vec<u8>, stamp: &Stamp, first: bool) {
     let kind = if stamp.key { 5 } else { 1 };
     if stamp.parts == 1 {
@@ -235,7 +236,7 @@ fn write_h264(out: &mut Vec<u8>, stamp: &Stamp, first: bool) {
     }
 }
 
-/// The dependency descriptor of a packet (AV1 RTP payload format, appendix A): a key frame brings a structure.
+/// Returns the dependency descriptor of a packet (AV1 RTP payload format, appendix A). A key frame brings a structure.
 pub fn dependency_descriptor(stamp: &Stamp) -> Option<Vec<u8>> {
     let [high, low] = stamp.counters.frame_number?.to_be_bytes();
     let start = if stamp.part == 0 { 0x80 } else { 0 };
@@ -247,7 +248,7 @@ pub fn dependency_descriptor(stamp: &Stamp) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Counters as they stand in a payload that came; `Err` if it is not of that codec.
+/// Returns the counters that stand in a payload. Fails if it is not of that codec.
 pub fn read_counters(codec: CodecName, payload: &[u8]) -> Result<Counters, crate::wire::Malformed> {
     let found = match codec {
         CodecName::Vp8 => vp8::parse(payload)?.counters,

@@ -10,6 +10,7 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;
@@ -138,7 +139,7 @@ impl std::fmt::Debug for World<'_> {
 /// Runs a world to its end. `base` is the moment at which its clock begins; nothing depends on which.
 pub fn run(plan: &Plan, base: Instant) -> Outcome {
     let mut world = World::new(plan, base);
-    world.run();
+    world.play();
     world.outcome()
 }
 
@@ -148,7 +149,7 @@ pub fn run_recorded(plan: &Plan, base: Instant) -> (Outcome, Vec<Recorded>) {
     if let Ok(all) = "*".parse() {
         world.sfu.handle_input(base, Input::Admin(AdminCommand::RecordRooms(all)));
     }
-    world.run();
+    world.play();
     world.sfu.hand_out_records();
     world.keep_records();
     let recorded = std::mem::take(&mut world.recorded);
@@ -269,6 +270,16 @@ impl<'a> World<'a> {
 
     fn moment(&self) -> Now {
         Now { micros: self.now, instant: self.base + Duration::from_micros(self.now) }
+    }
+
+    /// Plays the world to its end. A panic that the core does not catch is a complaint: debug builds have rooms check
+    /// themselves after each input, and what they find must not end the hunt.
+    fn play(&mut self) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run())) {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
+            self.oracle.complain(self.now, format!("the core panicked: {text}"));
+        }
     }
 
     fn run(&mut self) {

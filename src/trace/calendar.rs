@@ -59,7 +59,8 @@ mod tests {
             (1_800_000_000, (2027, 1, 15, 8, 0, 0)),
             (4_107_542_400, (2100, 3, 1, 0, 0, 0)),
         ] {
-            let DateTime { year, month, day, hour, minute, second } = DateTime::of(Duration::from_secs(seconds));
+            let DateTime { year, month, day, hour, minute, second } =
+                DateTime::of(Duration::from_secs(seconds));
             assert_eq!((year, month, day, hour, minute, second), expected);
         }
     }

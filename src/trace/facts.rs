@@ -14,9 +14,10 @@ use crate::core::command::Source;
 use crate::core::event::{ClosingReason, LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::path::{Path, Transport};
+use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 1;
+pub const FACTS_VERSION: u16 = 2;
 
 /// A participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -216,7 +217,17 @@ pub enum Fact {
     /// A deadline was served too late, by this long: the server, or its machine, was busy.
     Late(Duration),
     /// From now on the server sheds load, and does not forward some of the video; or forwards all again.
-    Withheld(bool),
+    Shedding(bool),
+    /// The room was woken for a deadline of this name. It was not due any more if what it waited for had moved to a later
+    /// time.
+    Woken {
+        /// Why.
+        timer: Timer,
+        /// Whether anything was due.
+        was_due: bool,
+    },
+    /// Somebody is given up, because that time-out has come.
+    TimedOut(PersonNumber, Timer),
 }
 
 /// A fact with its time, as it is written down.

@@ -14,6 +14,7 @@ use crate::core::path::{Path, TrafficClass};
 use crate::core::record::{PathIndex, Record, RecordedInput, SentDatagram, sent_hash};
 use crate::core::recorder::Recorder;
 use crate::core::room::{Room, RoomInput};
+use crate::core::timers::Timer;
 
 /// One step of a replayed room, after it was taken.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Step<'a> {
     pub now: Instant,
     /// When the room wants to be called next, since it was made.
     pub deadline: Option<Duration>,
+    /// What for.
+    pub timer: Option<Timer>,
     outbox: &'a Outbox,
 }
 
@@ -253,20 +256,23 @@ impl Replayer {
             RecordedInput::Dtls(on, event) => RoomInput::Dtls(*on, event.clone().into_owned()),
             RecordedInput::Remove(id) => RoomInput::Remove(*id),
             RecordedInput::Close(reason) => RoomInput::Close(*reason),
-            RecordedInput::Timeout | RecordedInput::Flush => RoomInput::Timeout,
-            RecordedInput::Withhold(withheld) => RoomInput::Withhold(*withheld),
+            RecordedInput::Timeout | RecordedInput::Share => RoomInput::Timeout,
+            RecordedInput::Shed(shedding) => RoomInput::Shed(*shedding),
         };
         // The same calls in the same order as in the `Sfu`. Asking for the next deadline is one of them, because it tidies
         // up the room's timers.
-        if matches!(input, RecordedInput::Flush) {
-            self.recorder.note_flush(now);
-            self.room.flush(now, &mut self.outbox, None);
+        if matches!(input, RecordedInput::Share) {
+            self.recorder.note_share(now);
+            let room = &mut self.room;
+            self.outbox.with_sink(|outbox, sink| room.forward_share(now, outbox, sink));
         } else {
             self.recorder.note_input(now, &room_input);
             self.room.handle(now, room_input, &mut self.outbox);
             self.result.inputs += 1;
         }
-        let deadline = self.room.deadline().map(|at| at.saturating_duration_since(self.made));
+        let deadline = self.room.deadline();
+        let timer = deadline.map(|deadline| deadline.timer);
+        let deadline = deadline.map(|deadline| deadline.at.saturating_duration_since(self.made));
         self.recorder.note_outputs(&self.outbox, 0);
         self.recorder.take();
         self.scratch = scratch;
@@ -275,7 +281,8 @@ impl Replayer {
         self.came_by = path;
         let (number, at) = (self.step, self.at);
         let Self { room, outbox, .. } = self;
-        let step = Step { number, at, input, path, outputs: &outbox.outputs, room, now, deadline, outbox };
+        let outputs = &outbox.outputs;
+        let step = Step { number, at, input, path, outputs, room, now, deadline, timer, outbox };
         for observer in observers {
             observer.on_step(&step);
         }

@@ -14,7 +14,7 @@ use crate::core::command::Command;
 use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
 use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
-use crate::core::input::{DtlsEvent, Withheld};
+use crate::core::input::{DtlsEvent, Shedding};
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::negotiated::Codec;
@@ -22,6 +22,7 @@ use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
 use crate::core::record::RecordedInput;
 use crate::core::room::{PayloadForm, Room};
+use crate::core::timers::Timer;
 use crate::wire::rtp::RtpHeader;
 
 /// A deadline that is served later than this is worth telling. Less is the coarseness of systems' timers.
@@ -70,8 +71,10 @@ pub struct Witness<'s> {
     flushing: BTreeMap<TrackId, Duration>,
     /// The room's next deadline as it was named, and since when it is due.
     deadline: Option<(Duration, Duration)>,
+    /// What the room's next deadline is for.
+    timer: Option<Timer>,
     /// Whether the server sheds load: some video is not forwarded.
-    is_withheld: bool,
+    is_shedding: bool,
     own_networks: OwnNetworks,
 }
 
@@ -99,7 +102,8 @@ impl<'s> Witness<'s> {
             pending: BTreeMap::new(),
             flushing: BTreeMap::new(),
             deadline: None,
-            is_withheld: false,
+            timer: None,
+            is_shedding: false,
             own_networks: OwnNetworks::default(),
         }
     }
@@ -112,6 +116,22 @@ impl<'s> Witness<'s> {
         self.members.get(&key).map(|member| member.number)
     }
 
+    /// Says why the room was woken, and whose time was up.
+    fn note_wake_up(&mut self, step: &Step<'_>) {
+        let fired = step.room.fired();
+        if let (RecordedInput::Timeout, Some(timer)) = (step.input, self.timer) {
+            self.tell(&Fact::Woken { timer, was_due: !fired.is_empty() });
+        }
+        for fired in fired {
+            let number = fired.member.and_then(|member| self.number(member));
+            let gives_up = matches!(fired.timer, Timer::Resume | Timer::MediaTimeout);
+            if let Some(number) = number.filter(|_| gives_up) {
+                self.tell(&Fact::TimedOut(number, fired.timer));
+            }
+        }
+        self.timer = step.timer;
+    }
+
     fn note_input(&mut self, step: &Step<'_>) {
         match step.input {
             RecordedInput::Join(_, admission, _) => {
@@ -122,11 +142,11 @@ impl<'s> Witness<'s> {
                     self.tell(&Fact::SignallingLost(number));
                 }
             }
-            RecordedInput::Withhold(withheld) => {
-                let is_withheld = *withheld != Withheld::NOTHING;
-                if self.is_withheld != is_withheld {
-                    self.is_withheld = is_withheld;
-                    self.tell(&Fact::Withheld(is_withheld));
+            RecordedInput::Shed(shedding) => {
+                let is_shedding = *shedding != Shedding::NONE;
+                if self.is_shedding != is_shedding {
+                    self.is_shedding = is_shedding;
+                    self.tell(&Fact::Shedding(is_shedding));
                 }
             }
             RecordedInput::Dtls(on, event) if matches!(**event, DtlsEvent::Connected) => {
@@ -482,7 +502,8 @@ impl PlainObserver for Witness<'_> {
             // A deadline that is past when it is named is due from then on, not from before anybody could know of it.
             self.deadline = step.deadline.map(|named| (named, named.max(step.at)));
         }
-        if matches!(step.input, RecordedInput::Flush) {
+        self.note_wake_up(step);
+        if matches!(step.input, RecordedInput::Share) {
             for (track, since) in std::mem::take(&mut self.pending) {
                 self.flushing.entry(track).or_insert(since);
             }

@@ -8,6 +8,7 @@ mod replaying;
 mod slots;
 mod stripping;
 mod traces;
+mod transports;
 mod world;
 
 use std::time::Duration;

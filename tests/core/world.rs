@@ -14,7 +14,7 @@ use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Resume,
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
-use strait::core::input::{AdminCommand, Admission, DtlsEvent, Withheld};
+use strait::core::input::{AdminCommand, Admission, DtlsEvent, Shedding};
 use strait::core::output::DtlsRequest;
 use strait::core::path::{LocalCandidate, Path, Transport};
 use strait::core::{Input, Output, Settings, Sfu};
@@ -117,7 +117,7 @@ pub enum Recorded {
     ConnectionLost(ConnectionId),
     Dtls(DtlsSession, DtlsEvent),
     Admin(AdminCommand),
-    Withhold(Withheld),
+    Shed(Shedding),
     Timeout,
     /// The outputs were drained here.
     Drained,
@@ -169,7 +169,7 @@ fn feed(sfu: &mut Sfu, now: Instant, input: Recorded) {
         Recorded::ConnectionLost(connection) => sfu.handle_input(now, Input::ConnectionLost(connection)),
         Recorded::Dtls(session, event) => sfu.handle_input(now, Input::Dtls { session, event }),
         Recorded::Admin(command) => sfu.handle_input(now, Input::Admin(command)),
-        Recorded::Withhold(withheld) => sfu.handle_input(now, Input::Withhold(withheld)),
+        Recorded::Shed(shedding) => sfu.handle_input(now, Input::Shed(shedding)),
         Recorded::Timeout => sfu.handle_input(now, Input::Timeout),
         Recorded::Drained => {}
     }
@@ -202,7 +202,7 @@ pub fn replay(settings: &Settings, shift: Duration, record: &[(Duration, Recorde
                     Output::Timeout(_) => break,
                     Output::Media(_) => {
                         let mut media = Datagrams::default();
-                        sfu.forward(&mut media);
+                        sfu.forward_share(&mut media);
                         while let Some(transmit) = media.take_next() {
                             outputs.extend(as_bytes(&Output::Transmit(transmit)));
                         }
@@ -520,8 +520,8 @@ impl World {
             let output = self.sfu.poll_output();
             self.outputs.extend(as_bytes(&output));
             match output {
-                Output::Timeout(at) => {
-                    self.deadline = at;
+                Output::Timeout(deadline) => {
+                    self.deadline = deadline.map(|deadline| deadline.at);
                     break;
                 }
                 Output::Event { connection, event } => {
@@ -538,7 +538,7 @@ impl World {
                 }
                 Output::Media(_) => {
                     let mut media = Datagrams::default();
-                    self.sfu.forward(&mut media);
+                    self.sfu.forward_share(&mut media);
                     while let Some(transmit) = media.take_next() {
                         self.to_clients.push_back((transmit.path.remote, transmit.bytes.to_vec()));
                         self.outputs.extend(as_bytes(&Output::Transmit(transmit)));

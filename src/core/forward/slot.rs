@@ -1,13 +1,13 @@
-//! Slot: one continuous egress stream whose source may change. It holds a track's name, never the track: who publishes
-//! may one day be on another node.
+//! Slot: one continuous egress stream whose source may change. It holds a track's name, never the track itself, because
+//! the publisher may one day be on another node.
 
 use std::time::Instant;
 
-use super::munger::{Munger, Rewrite, Stretch};
-use super::publication::{Kept, incoming};
+use super::encoding::PacketInfo;
+use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
 use crate::core::command::Kind;
 use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId, TransportKey};
-use crate::core::media::cache::{AGE_MAX, CachedPacket, VIDEO_ENTRIES};
+use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketMeta, VIDEO_ENTRIES};
 use crate::core::media::extensions::KeptExtensions;
 use crate::core::media::srtp::SrtpSender;
 use crate::core::mutation::mutated;
@@ -18,12 +18,12 @@ use crate::wire::red;
 use crate::wire::rtp::{RtpFields, write_header};
 use crate::wire::rtp_extensions::ExtensionBlock;
 
-/// Remembers when packets were last retransmitted: this many at a time, as many as a track keeps. With fewer, a
+/// A slot remembers of this many packets when they were last retransmitted: as many as an encoding keeps. With fewer, a
 /// receiver could make it forget by asking for others, and have everything again with each request.
 const REPEATS: usize = VIDEO_ENTRIES;
 /// A packet asked for again within this time is on its way already.
 const REPEAT_MILLIS_MIN: u32 = 15;
-/// [`AGE_MAX`] in milliseconds.
+/// [`AGE_MAX`] as a number of milliseconds.
 const AGE_MILLIS_MAX: u32 = AGE_MAX.as_millis() as u32;
 /// A packet is sent again this often at most.
 const REPEATS_MAX: u8 = 8;
@@ -31,70 +31,71 @@ const REPEATS_MAX: u8 = 8;
 /// What a slot shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
-    /// The track.
+    /// The track that is shown.
     pub track: TrackId,
-    /// Where it is kept.
+    /// The publication that keeps it.
     pub publication: PublicationKey,
-    /// From this timestamp on.
+    /// All packets of it have this timestamp of the slot's clock or a later one.
     pub from_timestamp: u32,
 }
 
-/// One retransmission remembered.
+/// When and how often one packet was sent again.
 #[derive(Debug, Clone, Copy, Default)]
 struct Repeat {
-    /// Since the slot was made, milliseconds. Wraps after seven weeks, when all that it was compared with is forgotten.
+    /// Milliseconds since the slot was made. They wrap after seven weeks, when all that they are compared with is
+    /// forgotten.
     at_millis: u32,
     sequence: u16,
     times: u8,
 }
 
-/// One egress stream.
+/// One egress stream, which shows one track after another.
 #[derive(Debug)]
 pub struct Slot {
     /// The transport that it goes out on.
     pub transport: TransportKey,
-    /// Its section.
+    /// The section that negotiated it.
     pub mid: Mid,
-    /// Audio or video.
+    /// Whether it takes audio or video.
     pub kind: Kind,
-    /// Which of the slots of its kind: slots of equal number share an msid stream.
+    /// The number of the slot among those of its kind. Slots of equal number share an msid stream.
     pub number: usize,
-    /// Its stream.
+    /// The SSRC of its stream.
     pub ssrc: Ssrc,
-    /// Its retransmissions.
+    /// The SSRC of its retransmissions, if the client takes any.
     pub rtx_ssrc: Option<Ssrc>,
-    /// Header extensions of its section.
+    /// The ids of header extensions in its section.
     pub extensions: ExtensionIds,
-    /// What it shows.
+    /// The track that it shows, if any.
     pub shown: Option<Shown>,
-    /// How the client takes the track's codec.
+    /// How the client takes the track's codec; `None` if it cannot, or nothing is shown.
     pub codec: Option<CodecParams>,
-    /// The client has been told what it shows; media may flow.
+    /// Whether the client has been told what it shows, so that media may flow.
     pub announced: bool,
-    /// The subscription is paused.
+    /// Whether the subscription is paused.
     pub paused: bool,
-    /// The track is left out because the machine has no time for it.
-    pub withheld: bool,
-    /// The client still has the section.
+    /// Whether the track is left out because the machine has no time for it.
+    pub is_shed: bool,
+    /// Whether the client still has the section.
     pub open: bool,
-    /// What went out.
+    /// What was counted of packets that went out.
     pub counters: StreamCounters,
-    /// As far as the totals know.
-    pub noted: StreamCounters,
+    /// `counters` as last added to the room's totals.
+    pub reported: StreamCounters,
     /// The codec that went out last.
     pub codec_last: Option<Codec>,
     munger: Munger,
     rtx_index: u64,
-    /// Empty until something is asked for again.
+    /// By sequence number. Empty until something is asked for again.
     repeats: Vec<Repeat>,
     made: Instant,
 }
 
-/// How a packet left, for the caller to fill a buffer with.
+/// A packet that goes out, as [`Slot::write`] is to write it.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     rewrite: Rewrite,
-    packet: CachedPacket<'a, Kept>,
+    packet: CachedPacket<'a, PacketInfo>,
     /// What of the packet's payload goes out.
     payload: &'a [u8],
     codec: CodecParams,
@@ -102,7 +103,7 @@ pub struct Outgoing<'a> {
 }
 
 impl Slot {
-    /// A slot that has never sent.
+    /// A slot that has never sent. Returns `None` if the section sends nothing to the client.
     pub fn new(
         now: Instant,
         transport: TransportKey,
@@ -128,10 +129,10 @@ impl Slot {
             codec: None,
             announced: false,
             paused: false,
-            withheld: false,
+            is_shed: false,
             open: true,
             counters: StreamCounters::default(),
-            noted: StreamCounters::default(),
+            reported: StreamCounters::default(),
             codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
             rtx_index: u64::from(first_sequence(rng)),
@@ -140,12 +141,12 @@ impl Slot {
         })
     }
 
-    /// Whether a track can be put in.
+    /// Returns whether a track can be put in.
     pub fn is_free(&self) -> bool {
         self.open && self.shown.is_none()
     }
 
-    /// Shows a track from now on.
+    /// Shows a track from now on, as soon as the client has been told so.
     pub fn assign(
         &mut self,
         now: Instant,
@@ -158,61 +159,64 @@ impl Slot {
         self.codec = codec;
         self.announced = false;
         self.paused = false;
-        self.withheld = false;
+        self.is_shed = false;
     }
 
-    /// Shows nothing.
+    /// Shows nothing from now on.
     pub fn release(&mut self) {
         self.shown = None;
         self.codec = None;
         self.munger.desynchronise();
     }
 
-    /// What follows does not continue what was sent.
+    /// Notes that what follows does not continue what was sent: it begins anew, with a key frame.
     pub fn interrupt(&mut self) {
         self.munger.desynchronise();
     }
 
-    /// Stops or resumes.
+    /// Stops or resumes forwarding for the subscriber.
     pub fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
         self.munger.desynchronise();
     }
 
-    /// Leaves the track out, because the machine has no time for it, or no longer.
-    pub fn set_withheld(&mut self, withheld: bool) {
-        if self.withheld != withheld {
-            self.withheld = withheld;
+    /// Leaves the track out because the machine has no time for it, or shows it again.
+    pub fn set_shed(&mut self, is_shed: bool) {
+        if self.is_shed != is_shed {
+            self.is_shed = is_shed;
             self.munger.desynchronise();
         }
     }
 
-    /// Whether it waits for a key frame of that stretch.
+    /// Returns whether nothing of that stretch can be shown before a key frame comes.
     pub fn wants_keyframe(&self, stretch: Stretch) -> bool {
-        self.kind == Kind::Video && !self.paused && !self.withheld && !self.munger.is_synchronised(stretch)
+        self.kind == Kind::Video && !self.paused && !self.is_shed && !self.munger.is_synchronised(stretch)
     }
 
-    /// What is added to the source's timestamps, if that stretch flows.
-    pub fn timestamp_offset(&self, stretch: Stretch) -> Option<u32> {
-        if self.munger.is_synchronised(stretch) { self.munger.timestamp_offset() } else { None }
+    /// The stretch that the slot shows just now, and what is added to its timestamps.
+    pub fn flowing(&self) -> Option<(Stretch, u32)> {
+        self.munger.flowing()
     }
 
-    /// Decides whether and how a packet goes out; walk: called by `Room::flush`.
-    pub fn forward<'a>(
+    /// Decides whether and how a packet goes out. `stretch` names its encoding, and `clock_offset` what to add to the
+    /// timestamps of that one to have those of the encoding that the slot has shown until now. Walk: called by
+    /// `Room::forward_to`.
+    pub fn prepare<'a>(
         &mut self,
         now: Instant,
         stretch: Stretch,
-        packet: CachedPacket<'a, Kept>,
+        clock_offset: Option<u32>,
+        packet: CachedPacket<'a, PacketInfo>,
         source_codec: CodecParams,
     ) -> Option<Outgoing<'a>> {
         let is_paused = self.paused && !mutated!(PauseIgnored);
         let is_announced = self.announced || mutated!(SlotNotAnnounced);
-        if is_paused || self.withheld || !is_announced || !self.open {
+        if is_paused || self.is_shed || !is_announced || !self.open {
             return None;
         }
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };
         let stretch = Stretch { generation: packet.meta.extra.generation, ..stretch };
-        let rewrite = self.munger.forward(now, stretch, &incoming(packet.meta))?;
+        let rewrite = self.munger.rewrite(now, stretch, clock_offset, &source_packet(packet.meta))?;
         let outgoing = outgoing(rewrite, packet, codec, source_codec);
         self.codec_last = Some(codec.codec);
         self.counters.packets += 1;
@@ -220,7 +224,7 @@ impl Slot {
         Some(outgoing)
     }
 
-    /// Writes a packet and seals it: header, payload, tag.
+    /// Writes a packet into `buffer` and seals it: header, payload, tag. Returns its length; `None` if it does not fit.
     pub fn write(
         &self,
         outgoing: &Outgoing<'_>,
@@ -260,12 +264,12 @@ impl Slot {
         sealer.seal_rtp(buffer, header_length, end, index)
     }
 
-    /// Which packet one of our sequence numbers stands for.
+    /// Returns which packet one of our sequence numbers stands for: its stretch, and its index there.
     pub fn origin(&self, sequence: u16) -> Option<(Stretch, u64)> {
         self.munger.origin(sequence)
     }
 
-    /// Whether a packet may be retransmitted once more now.
+    /// Returns whether a packet may be retransmitted once more now, and notes that it is.
     pub fn may_repeat(&mut self, now: Instant, sequence: u16) -> bool {
         if self.repeats.is_empty() {
             self.repeats = vec![Repeat::default(); REPEATS];
@@ -286,11 +290,12 @@ impl Slot {
         true
     }
 
-    /// Writes a retransmission (RFC 4588) of a packet that was sent before.
+    /// Writes a retransmission (RFC 4588) of a packet that was sent before. Returns its length; `None` if the client takes
+    /// no retransmissions, or the packet is of another codec than the slot has now.
     pub fn write_retransmission(
         &mut self,
         stretch: Stretch,
-        packet: CachedPacket<'_, Kept>,
+        packet: CachedPacket<'_, PacketInfo>,
         source_codec: CodecParams,
         sealer: &mut SrtpSender,
         buffer: &mut [u8],
@@ -298,7 +303,7 @@ impl Slot {
         // The slot may show another track by now, in another codec, whose payload type would be wrong.
         let codec = self.codec.filter(|codec| codec.codec == source_codec.codec)?;
         let rtx_ssrc = self.rtx_ssrc?;
-        let rewrite = self.munger.again(stretch, &incoming(packet.meta))?;
+        let rewrite = self.munger.again(stretch, &source_packet(packet.meta))?;
         let outgoing = outgoing(rewrite, packet, codec, source_codec);
         let index = self.rtx_index;
         let fields = RtpFields {
@@ -317,7 +322,17 @@ impl Slot {
     }
 }
 
-/// A first sequence number below 2^15: a receiver that misses the first packets around a wrap could not know the
+/// What the munger looks at in a cached packet.
+fn source_packet(meta: &PacketMeta<PacketInfo>) -> SourcePacket {
+    SourcePacket {
+        index: meta.index,
+        timestamp: meta.timestamp,
+        starts_keyframe: meta.keyframe_start,
+        counters: meta.extra.counters,
+    }
+}
+
+/// Draws a first sequence number below 2^15. A receiver that missed the first packets around a wrap could not know the
 /// roll-over counter (RFC 3711 §3.3.1).
 fn first_sequence(rng: &mut Rng) -> u16 {
     rng.u16() & 0x7fff
@@ -327,7 +342,7 @@ fn first_sequence(rng: &mut Rng) -> u16 {
 /// same to both, and its primary block alone.
 fn outgoing<'a>(
     rewrite: Rewrite,
-    packet: CachedPacket<'a, Kept>,
+    packet: CachedPacket<'a, PacketInfo>,
     codec: CodecParams,
     source_codec: CodecParams,
 ) -> Outgoing<'a> {

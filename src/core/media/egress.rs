@@ -1,5 +1,6 @@
-//! EgressHalf: what leaves towards one transport. It owns the cipher for outgoing packets, the round trip, and the
-//! memory of our sender reports; whatever else is decided about a whole transport's outgoing media belongs here, too.
+//! EgressHalf: what leaves towards one transport. It owns the cipher for outgoing packets, the round trip, and the memory
+//! of our sender reports, and hears what the client says of the way: transport-wide feedback and estimates end here. What
+//! concerns all that leaves by a transport, whichever slot it is of, has its place here.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,11 +14,12 @@ const SENT_REPORTS: usize = 64;
 /// A sender report of ours that a receiver report may refer to.
 #[derive(Debug, Clone, Copy)]
 struct SentReport {
+    /// The middle 32 bits of the NTP time in it, by which a receiver report names it.
     middle: u32,
     at: Instant,
 }
 
-/// What goes out to one client.
+/// The outgoing half of a transport's media.
 #[derive(Debug)]
 pub struct EgressHalf {
     /// Seals what goes out.
@@ -25,15 +27,25 @@ pub struct EgressHalf {
     /// Round trip to the client, from its receiver reports.
     pub round_trip: Option<Duration>,
     sent_reports: VecDeque<SentReport>,
+    /// How many packets of transport-wide feedback have come.
+    pub feedback_received: u64,
+    /// How many estimates of the client's have come (REMB).
+    pub remb_received: u64,
 }
 
 impl EgressHalf {
     /// A half that has sent nothing yet, under the keys of `sender`.
     pub fn new(sender: SrtpSender) -> Self {
-        Self { sender, round_trip: None, sent_reports: VecDeque::new() }
+        Self {
+            sender,
+            round_trip: None,
+            sent_reports: VecDeque::new(),
+            feedback_received: 0,
+            remb_received: 0,
+        }
     }
 
-    /// The round trip, or a guess.
+    /// The round trip, or a guess while it is unknown.
     pub fn round_trip(&self) -> Duration {
         self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN)
     }
@@ -47,10 +59,24 @@ impl EgressHalf {
         self.sent_reports.push_back(SentReport { middle, at: now });
     }
 
-    /// The round trip that a report block tells of (RFC 3550 §6.4.1).
+    /// Returns the round trip that a report block tells of (RFC 3550 §6.4.1); `None` if it refers to none of our reports.
+    /// `delay` counts units of 1/65,536 s.
     pub fn round_trip_of(&self, now: Instant, last_sr: u32, delay: u32) -> Option<Duration> {
         let sent = self.sent_reports.iter().find(|sent| sent.middle == last_sr)?;
         let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);
         now.checked_duration_since(sent.at)?.checked_sub(delay)
+    }
+
+    /// Takes a packet of transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01, §3.1), header
+    /// included. We give outgoing packets no transport-wide numbers, so that there is nothing yet that it could be about:
+    /// it is counted.
+    pub fn on_transport_feedback(&mut self, _bytes: &[u8]) {
+        self.feedback_received += 1;
+    }
+
+    /// Takes the client's own estimate of what it can receive, in bits per second
+    /// (draft-alvestrand-rmcat-remb-03). Nothing is decided by it yet: it is counted.
+    pub fn on_remb(&mut self, _bitrate_bps: u64) {
+        self.remb_received += 1;
     }
 }

@@ -1,5 +1,5 @@
-//! IngressHalf: the half of a participant's media that comes in. It opens packets, knows which stream belongs to which
-//! publication, keeps receive statistics, asks again for what was lost, and reports.
+//! IngressHalf: what comes in on one transport. It opens packets, knows which stream belongs to which publication, keeps
+//! receive statistics, asks again for what was lost, and reports.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,19 +21,19 @@ use crate::wire::rtp::RtpHeader;
 /// Bytes of a retransmission's original sequence number (RFC 4588 §4).
 const ORIGINAL_SEQUENCE_BYTES: usize = 2;
 
-/// A section that publishes.
+/// A section by which a client publishes a track.
 #[derive(Debug, Clone)]
 pub struct PublishedSection {
-    /// What it publishes.
+    /// The publication that the section feeds.
     pub publication: PublicationKey,
-    /// Rids of a simulcast, in the client's order.
+    /// The rids of a simulcast, in the client's order.
     pub rids: Vec<String>,
-    /// SSRCs that the offer declared: main and retransmission.
+    /// The SSRCs that the offer declared: those of media and of retransmissions.
     pub declared: Option<(Ssrc, Option<Ssrc>)>,
 }
 
 impl PublishedSection {
-    /// How much an encoding is preferred, 0 most: the middle one first, then those below it, then those above.
+    /// Returns how much an encoding is preferred, 0 most: the middle one first, then those below it, then those above.
     fn rank(&self, rid: Option<&[u8]>) -> usize {
         let Some(position) = rid.and_then(|rid| self.rids.iter().position(|other| other.as_bytes() == rid))
         else {
@@ -44,21 +44,21 @@ impl PublishedSection {
     }
 }
 
-/// Sections that publish, by mid.
+/// The sections that publish, by mid.
 pub type PublishedSections = BTreeMap<Mid, PublishedSection>;
 
-/// One incoming stream of media.
+/// One incoming stream of media, by its SSRC.
 #[derive(Debug)]
 pub struct IncomingStream {
-    /// What it belongs to.
+    /// The publication that it belongs to.
     pub publication: PublicationKey,
-    /// How much it is preferred among the encodings of its track.
+    /// How much its encoding is preferred among those of its track, 0 most.
     pub rank: usize,
-    /// Counts, jitter, loss.
+    /// What a receiver report says of it: counts, jitter, loss.
     pub statistics: ReceiveStatistics,
-    /// What was lost and asked for.
+    /// Which packets are missing and asked for again; `None` if the codec was negotiated without NACK.
     pub nack: Option<NackGenerator>,
-    /// What came.
+    /// What was counted of its packets.
     pub counters: StreamCounters,
     highest: u64,
 }
@@ -70,45 +70,38 @@ enum Stream {
     Retransmission { of: Ssrc },
 }
 
-/// A media packet that came in, opened.
+/// A media packet that a client has sent, opened.
 #[derive(Debug)]
-pub struct Arrival<'a> {
-    /// Its stream; of a retransmission, the original's.
+pub struct MediaPacket<'a> {
+    /// The SSRC of its stream; for a retransmission, that of the original.
     pub ssrc: Ssrc,
-    /// What it belongs to.
+    /// The publication that it belongs to.
     pub publication: PublicationKey,
-    /// How much its encoding is preferred.
+    /// How much its encoding is preferred, 0 most.
     pub rank: usize,
-    /// Extended sequence number.
+    /// The extended sequence number: roll-over counter and 16 bits.
     pub index: u64,
-    /// RTP timestamp.
+    /// The sender's RTP timestamp.
     pub timestamp: u32,
-    /// The marker bit.
+    /// The marker bit: with video, the last packet of a frame.
     pub marker: bool,
-    /// How its sender calls the codec.
+    /// The codec, by the payload type that its sender uses.
     pub codec: CodecParams,
-    /// The payload is in RFC 2198's redundant form.
+    /// Whether the payload is in RFC 2198's redundant form.
     pub redundant: bool,
-    /// It came as a retransmission.
+    /// Whether it came as a retransmission.
     pub recovered: bool,
-    /// Header extensions that pass through.
+    /// The header extensions that pass through.
     pub extensions: PassedExtensions,
     /// The payload, without padding.
     pub payload: &'a [u8],
 }
 
-/// What an incoming datagram was.
-#[derive(Debug)]
-pub enum Received<'a> {
-    /// Media, to be forwarded.
-    Media(Arrival<'a>),
-    /// Authentic, and nothing to be forwarded.
-    Nothing,
-    /// Not authentic, a replay, or not understood.
-    Dropped,
-}
+/// A packet that is not authentic, a replay, or not understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unusable;
 
-/// One participant's media.
+/// The incoming half of a transport's media.
 #[derive(Debug)]
 pub struct IngressHalf {
     receiver: SrtpReceiver,
@@ -116,18 +109,18 @@ pub struct IngressHalf {
     /// Media streams in the order of their first packets: what is iterated.
     order: Vec<Ssrc>,
     feedback: TransportFeedbackRecorder,
-    /// Who our feedback is from.
+    /// The SSRC that our RTCP is from.
     pub rtcp_ssrc: Ssrc,
     nack_at: Option<Instant>,
     lost: Vec<u16>,
     /// Packets that could not be opened or placed.
     pub dropped: u64,
-    /// As far as the totals know.
-    pub dropped_noted: u64,
+    /// `dropped` as last added to the room's totals.
+    pub dropped_reported: u64,
 }
 
 impl IngressHalf {
-    /// Media under those keys.
+    /// A half that has received nothing yet, under the keys of `receiver`.
     pub fn new(receiver: SrtpReceiver, rtcp_ssrc: Ssrc, epoch: Instant) -> Self {
         Self {
             receiver,
@@ -138,11 +131,12 @@ impl IngressHalf {
             nack_at: None,
             lost: Vec::new(),
             dropped: 0,
-            dropped_noted: 0,
+            dropped_reported: 0,
         }
     }
 
-    /// Opens an RTP packet and finds out what it is; walk: called by `Room::handle_rtp`.
+    /// Opens an RTP packet and finds out what it belongs to. Returns `Ok(None)` if it is authentic and there is nothing in
+    /// it to be forwarded. `round_trip` is the newest one to the client. Walk: called by `Room::handle_rtp`.
     pub fn receive<'a>(
         &mut self,
         now: Instant,
@@ -150,8 +144,8 @@ impl IngressHalf {
         bytes: &'a mut [u8],
         negotiated: &Negotiated,
         published: &PublishedSections,
-    ) -> Received<'a> {
-        let Ok(header) = RtpHeader::parse(bytes) else { return self.drop_one() };
+    ) -> Result<Option<MediaPacket<'a>>, Unusable> {
+        let Ok(header) = RtpHeader::parse(bytes) else { return Err(self.drop_one()) };
         let opened = match self.receiver.open_rtp(bytes, header.header_len, header.sequence, header.ssrc) {
             Ok(opened) => opened,
             Err(error) => {
@@ -160,10 +154,10 @@ impl IngressHalf {
                 {
                     stream.counters.dropped += 1;
                 }
-                return self.drop_one();
+                return Err(self.drop_one());
             }
         };
-        let Some(packet) = bytes.get(..opened.len) else { return self.drop_one() };
+        let Some(packet) = bytes.get(..opened.len) else { return Err(self.drop_one()) };
         if let Some(sequence) = negotiated
             .extensions
             .transport_cc
@@ -172,21 +166,21 @@ impl IngressHalf {
         {
             self.feedback.on_packet(now, u16::from_be_bytes(sequence));
         }
-        let Some(payload_kind) = negotiated.payload(header.payload_type) else { return self.drop_one() };
+        let Some(payload_kind) = negotiated.payload(header.payload_type) else { return Err(self.drop_one()) };
         let ssrc = Ssrc(header.ssrc);
         if !self.streams.contains_key(&ssrc)
             && !self.learn(ssrc, &header, packet, payload_kind, negotiated, published)
         {
-            return self.drop_one();
+            return Err(self.drop_one());
         }
-        let Ok(payload) = header.payload(packet) else { return self.drop_one() };
+        let Ok(payload) = header.payload(packet) else { return Err(self.drop_one()) };
         let extensions = PassedExtensions::read(&header, packet, &negotiated.extensions);
-        self.place(now, round_trip, ssrc, &header, opened.index, payload_kind, extensions, payload)
+        Ok(self.place(now, round_trip, ssrc, &header, opened.index, payload_kind, extensions, payload))
     }
 
-    fn drop_one<'a>(&mut self) -> Received<'a> {
+    fn drop_one(&mut self) -> Unusable {
         self.dropped += 1;
-        Received::Dropped
+        Unusable
     }
 
     #[expect(clippy::too_many_arguments, reason = "a packet's parts, taken apart once by the only caller")]
@@ -200,24 +194,24 @@ impl IngressHalf {
         payload_kind: Payload,
         extensions: PassedExtensions,
         payload: &'a [u8],
-    ) -> Received<'a> {
+    ) -> Option<MediaPacket<'a>> {
         let (ssrc, recovered, payload) = match self.streams.get(&ssrc) {
             Some(Stream::Retransmission { of }) => {
                 // Without an original inside, it only probes for bandwidth.
                 if payload.len() <= ORIGINAL_SEQUENCE_BYTES {
-                    return Received::Nothing;
+                    return None;
                 }
                 let (original, payload) = payload.split_at(ORIGINAL_SEQUENCE_BYTES);
                 (*of, Some(u16::from_be_bytes([original[0], original[1]])), payload)
             }
             _ => (ssrc, None, payload),
         };
-        let Some(Stream::Media(stream)) = self.streams.get_mut(&ssrc) else { return Received::Nothing };
+        let Some(Stream::Media(stream)) = self.streams.get_mut(&ssrc) else { return None };
         let (codec, redundant) = match (payload_kind, recovered) {
             (Payload::Media(codec), None) => (codec, false),
             (Payload::Redundant(codec), None) => (codec, true),
             (Payload::Retransmission(codec), Some(_)) => (codec, false),
-            _ => return Received::Nothing,
+            _ => return None,
         };
         let index = match recovered {
             None => {
@@ -231,7 +225,7 @@ impl IngressHalf {
                 stream.counters.retransmitted += 1;
                 match nearest_index(stream.highest, sequence) {
                     Some(index) => index,
-                    None => return Received::Nothing,
+                    None => return None,
                 }
             }
         };
@@ -243,7 +237,7 @@ impl IngressHalf {
             }
             self.nack_at = earliest(self.nack_at, nack.deadline());
         }
-        Received::Media(Arrival {
+        Some(MediaPacket {
             ssrc,
             publication: stream.publication,
             rank: stream.rank,
@@ -258,7 +252,8 @@ impl IngressHalf {
         })
     }
 
-    /// Finds out which section an SSRC belongs to: by the packet's MID (RFC 8843 §9.2), or by what the offer declared.
+    /// Finds out which section an SSRC belongs to, by the packet's MID (RFC 8843 §9.2) or by what the offer declared, and
+    /// remembers it. Returns `false` if it belongs to none.
     fn learn(
         &mut self,
         ssrc: Ssrc,
@@ -310,7 +305,7 @@ impl IngressHalf {
         })
     }
 
-    /// The media stream that an SSRC repairs, if that is what it does.
+    /// Returns the media stream that an SSRC repairs, if that is what it does.
     pub fn repaired_by(&self, ssrc: Ssrc) -> Option<Ssrc> {
         match self.streams.get(&ssrc)? {
             Stream::Media(_) => None,
@@ -323,7 +318,7 @@ impl IngressHalf {
         self.streams.contains_key(&ssrc)
     }
 
-    /// One media stream.
+    /// Returns the media stream with that SSRC.
     pub fn stream(&self, ssrc: Ssrc) -> Option<&IncomingStream> {
         match self.streams.get(&ssrc)? {
             Stream::Media(stream) => Some(stream),
@@ -331,7 +326,7 @@ impl IngressHalf {
         }
     }
 
-    /// One media stream.
+    /// Returns the media stream with that SSRC, to count in it.
     pub fn stream_mut(&mut self, ssrc: Ssrc) -> Option<&mut IncomingStream> {
         match self.streams.get_mut(&ssrc)? {
             Stream::Media(stream) => Some(stream),
@@ -344,7 +339,8 @@ impl IngressHalf {
         self.order.iter().filter_map(|ssrc| Some((*ssrc, self.stream(*ssrc)?)))
     }
 
-    /// What to report of all media streams, in the order of their first packets. Loss is counted from here to the next.
+    /// Adds what to report of all media streams, in the order of their first packets. The fraction lost is counted from one
+    /// call to the next.
     pub fn report_blocks(&mut self, now: Instant, out: &mut Vec<ReportBlock>) {
         for ssrc in &self.order {
             let Some(Stream::Media(stream)) = self.streams.get_mut(ssrc) else { continue };
@@ -367,7 +363,7 @@ impl IngressHalf {
         });
     }
 
-    /// Opens an RTCP packet; how long it is then.
+    /// Opens an RTCP packet in place. Returns how long it is then; `None` if it is not authentic.
     pub fn open_rtcp(&mut self, bytes: &mut [u8]) -> Option<usize> {
         match self.receiver.open_rtcp(bytes) {
             Ok(length) => Some(length),
@@ -378,18 +374,24 @@ impl IngressHalf {
         }
     }
 
-    /// When feedback wants to go out: [`IngressHalf::write_nacks`] and [`IngressHalf::write_feedback`].
-    pub fn deadline(&self) -> Option<Instant> {
-        earliest(self.nack_at, self.feedback.deadline())
+    /// When [`write_nacks`](Self::write_nacks) has something to write; `None` while nothing is missing.
+    pub fn nack_deadline(&self) -> Option<Instant> {
+        self.nack_at
     }
 
-    /// Writes what is due of requests for lost packets. Gives the publications that have lost something for good.
+    /// When [`write_feedback`](Self::write_feedback) has something to write.
+    pub fn feedback_deadline(&self) -> Option<Instant> {
+        self.feedback.deadline()
+    }
+
+    /// Writes the requests for lost packets that are due. Returns the streams, with their publications,
+    /// that have lost something for good.
     pub fn write_nacks(
         &mut self,
         now: Instant,
         round_trip: Duration,
         out: &mut Vec<u8>,
-    ) -> Vec<PublicationKey> {
+    ) -> Vec<(PublicationKey, Ssrc)> {
         let mut given_up = Vec::new();
         if self.nack_at.is_none_or(|at| at > now) {
             return given_up;
@@ -405,21 +407,22 @@ impl IngressHalf {
                 RtcpWriter::new(out).nack(self.rtcp_ssrc, *ssrc, &self.lost);
             }
             if nack.take_given_up() {
-                given_up.push(stream.publication);
+                given_up.push((stream.publication, *ssrc));
             }
             self.nack_at = earliest(self.nack_at, nack.deadline());
         }
         given_up
     }
 
-    /// Writes one datagram of transport-wide feedback, if any is due.
+    /// Writes one datagram of transport-wide feedback. Returns `false` if none is due.
     pub fn write_feedback(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         let media = self.order.first().copied().unwrap_or(Ssrc(0));
         self.feedback.write(now, self.rtcp_ssrc, media, out)
     }
 }
 
-/// The extended sequence number with those low 16 bits that is nearest to the highest seen.
+/// Returns the extended sequence number with those low 16 bits that is nearest to the highest seen; `None` if it would be
+/// negative.
 fn nearest_index(highest: u64, sequence: u16) -> Option<u64> {
     let ahead = sequence.wrapping_sub(highest as u16);
     if ahead < 0x8000 {

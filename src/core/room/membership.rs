@@ -1,4 +1,4 @@
-//! Who is in the room: entering, coming back, losing the connection, leaving.
+//! Who is in the room: members enter, come back after their signalling broke, and leave.
 
 use std::time::Instant;
 
@@ -9,16 +9,17 @@ use crate::core::command::{Join, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
-use crate::core::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, TrackId};
+use crate::core::ids::{ParticipantKey, PublicationKey, RequestId, TrackId};
 use crate::core::input::Admission;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::participant::{Participant, Signalling};
 use crate::core::rng::Rng;
 use crate::core::session::Session;
+use crate::core::timers::{Deadline, Timer};
 use crate::core::transport::Transport;
 
-/// How somebody enters.
+/// Whether somebody enters with a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Connection {
     /// With a transport that waits for their offer.
@@ -64,7 +65,8 @@ impl Room {
             return;
         }
         let rng = Rng::new(admission.entropy);
-        let mut participant = Participant::new(now, rng, join.name, join.auto_subscribe, join.lifeline);
+        let mut participant =
+            Participant::new(now, self.settings.epoch, rng, join.name, join.auto_subscribe, join.lifeline);
         let id = participant.id;
         if self.by_id.contains_key(&id) {
             let refusal = Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again");
@@ -93,7 +95,8 @@ impl Room {
         self.by_id.insert(id, key);
         outbox.outputs.push(RoomOutput::Admitted(key));
         if let Some(session) = session {
-            let transport = Transport::new(now, Some(key), None, admission.candidates, session);
+            let transport =
+                Transport::new(now, self.settings.epoch, Some(key), None, admission.candidates, session);
             self.insert_transport(transport, outbox);
         }
         let joined = self.joined(key);
@@ -102,6 +105,7 @@ impl Room {
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
         self.empty_since = None;
+        self.set_expiry(key);
         self.timers.set(Owner::Room, None);
         debug!(room = %self.id, participant = %id, participants = self.order.len(), "let in");
         self.step(now, Owner::Member(key), outbox, |room, outbox| {
@@ -111,7 +115,7 @@ impl Room {
         });
     }
 
-    /// All tracks, in the order of joining and publishing.
+    /// Returns all tracks, in the order of joining and publishing.
     fn tracks_in_order(&self) -> Vec<TrackId> {
         let publications = self.order.iter().flat_map(|key| &self.participants[key.0].publications);
         publications.map(|key| self.publications[key.0].track).collect()
@@ -154,6 +158,8 @@ impl Room {
             return;
         }
         participant.signalling = Signalling::Connected;
+        self.set_expiry(key);
+        let participant = &mut self.participants[key.0];
         self.totals.resumes += 1;
         let id = participant.id;
         outbox.outputs.push(RoomOutput::Admitted(key));
@@ -191,11 +197,12 @@ impl Room {
         }
         participant.signalling = Signalling::Lost { since: now };
         let id = participant.id;
+        self.set_expiry(key);
         debug!(room = %self.id, participant = %id, "signalling lost");
         self.tell_others(key, &Event::ParticipantReconnecting(id), outbox);
     }
 
-    /// Takes somebody out, with everything that is theirs.
+    /// Takes a member out of the room, with everything that is theirs.
     pub(super) fn remove(
         &mut self,
         now: Instant,
@@ -203,7 +210,7 @@ impl Room {
         reason: LeaveReason,
         outbox: &mut Outbox,
     ) {
-        self.settle_totals(key);
+        self.collect_counters(key);
         self.totals.note_leaving(reason);
         let publications: Vec<PublicationKey> = self.participants[key.0].publications.clone();
         for publication in publications {
@@ -217,10 +224,13 @@ impl Room {
                 publication.remove_viewers(|viewer| viewer.participant == key);
             }
         }
+        debug_assert!(participant.publications.is_empty(), "whoever leaves has unpublished everything");
         self.by_id.remove(&participant.id);
         self.order.retain(|other| *other != key);
         self.slot_maps.retain(|other| *other != key);
-        self.timers.set(Owner::Member(key), None);
+        if !mutated!(TimerOfTheGoneKept) {
+            self.timers.set(Owner::Member(key), None);
+        }
         for transport in participant.transports {
             self.drop_transport(transport, outbox);
         }
@@ -229,7 +239,8 @@ impl Room {
         info!(room = %self.id, participant = %participant.id, ?reason, participants = self.order.len(), "left");
         if self.participants.is_empty() && !mutated!(EmptyRoomKept) {
             self.empty_since = Some(now);
-            self.timers.set(Owner::Room, Some(now + self.settings.empty_timeout));
+            let at = now + self.settings.empty_timeout;
+            self.timers.set(Owner::Room, Some(Deadline { at, timer: Timer::RoomEmpty }));
             self.ended = self.settings.empty_timeout.is_zero();
         }
     }
@@ -244,7 +255,7 @@ impl Room {
     }
 }
 
-/// The refusal of a resume that has nobody to resume.
+/// The refusal of a resume that names nobody who is in the room.
 pub fn unknown_participant() -> Refusal {
     Refusal::new(
         RefusalCode::UnknownParticipant,
@@ -253,7 +264,7 @@ pub fn unknown_participant() -> Refusal {
     )
 }
 
-/// Compares without telling by its time how much was right.
+/// Compares two secrets in a time that does not tell how much of them is equal.
 fn same_secret(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

@@ -1,4 +1,4 @@
-//! What participants publish: offers and answers, tracks that come and go, muting.
+//! What members publish: offers are answered, tracks come and go, and are muted.
 
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
 use crate::core::media::ingress::PublishedSection;
+use crate::core::mutation::mutated;
 use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection, Payload};
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::participant::{Participant, SubscriptionState};
@@ -77,12 +78,16 @@ impl Room {
         let candidates = transport.candidates.clone();
         let slots = &participant.slots;
         let streams = |negotiated: &Negotiated| streams(negotiated, slots, on);
-        let rng = transport.rng.as_mut().unwrap_or(&mut participant.rng);
-        let answer =
-            transport.session.accept_offer(now, &offer, &candidates, rng, streams).map_err(bad_offer)?;
+        let mut own_rng = transport.rng.take();
+        let rng = own_rng.as_mut().unwrap_or(&mut participant.rng);
+        let answer = transport
+            .with_session(|session| session.accept_offer(now, &offer, &candidates, rng, streams))
+            .map_err(bad_offer);
+        transport.rng = own_rng;
+        let answer = answer?;
         if answer.restarted {
             transport.addresses_checked = 0;
-            let ufrag = transport.session.ufrag().to_owned();
+            let ufrag = transport.session().ufrag().to_owned();
             transport.ufrags.push(ufrag.clone());
             outbox.outputs.push(RoomOutput::BindUfrag(on, ufrag));
             if transport.ufrags.len() > UFRAGS {
@@ -212,13 +217,13 @@ impl Room {
         publication
     }
 
-    /// Ends a track: its slots are free, and everyone is told.
+    /// Ends a track: its slots become free for others, and everyone is told.
     pub(super) fn unpublish(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
-        self.settle_totals(self.publications[key.0].owner);
+        self.collect_counters(self.publications[key.0].owner);
         let publication = self.publications.remove(key.0);
         self.by_track.remove(&publication.track);
-        self.pending_sound.retain(|other| *other != key);
-        self.pending_pictures.retain(|other| *other != key);
+        self.pending_audio.retain(|other| *other != key);
+        self.pending_video.retain(|other| *other != key);
         let owner = &mut self.participants[publication.owner.0];
         owner.publications.retain(|other| *other != key);
         let transport = &mut self.transports[publication.transport.0];
@@ -226,9 +231,10 @@ impl Room {
         if let Some(media) = &mut transport.media {
             media.ingress.forget(key);
         }
+        self.set_keyframe_timer(now, publication.transport);
         let removed = Event::TrackRemoved(publication.track, publication.owner_id);
         self.tell_others(publication.owner, &removed, outbox);
-        for viewer in publication.viewers {
+        for viewer in publication.viewers() {
             if let Some(participant) = self.participants.get_mut(viewer.participant.0) {
                 participant.slots[viewer.slot].release();
             }
@@ -262,7 +268,9 @@ impl Room {
                 None => {
                     let number = slots.iter().filter(|slot| slot.kind == section.kind).count();
                     let Some(slot) = Slot::new(now, on, section, number, rng) else { continue };
-                    slot_by_ssrc.insert(slot.ssrc, slots.len());
+                    if !mutated!(SlotStreamForgotten) {
+                        slot_by_ssrc.insert(slot.ssrc, slots.len());
+                    }
                     slots.push(slot);
                 }
             }
@@ -297,14 +305,17 @@ impl Room {
         }
         publication.set_muted(muted);
         let event = Event::TrackMuted { track, participant: publication.owner_id, muted };
+        let on = publication.transport;
+        self.set_keyframe_timer(now, on);
         self.tell_others(from, &event, outbox);
         self.arm(now, Owner::Member(from));
         Ok(())
     }
 }
 
-/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync. Slots that exist
-/// keep their numbers; new ones are counted on from there, as `Room::take_slots` does.
+/// Names the msid stream of each slot: one for each pair of an audio and a video slot, because browsers keep the audio and
+/// the video of one stream in sync. Slots that exist keep their numbers; new ones are counted on from there, as
+/// `Room::take_slots` does.
 fn streams(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<(Mid, String)> {
     let of_kind = |kind: Kind| slots.iter().filter(|slot| slot.kind == kind).count();
     let (mut audio, mut video) = (of_kind(Kind::Audio), of_kind(Kind::Video));
@@ -324,7 +335,7 @@ fn streams(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<(Mi
     streams
 }
 
-/// What a publisher will most likely send: the first codec of its section.
+/// Returns the codec that a publisher will most likely send: the first of its section.
 fn expected_codec(negotiated: &Negotiated, mid: Mid) -> Option<CodecParams> {
     let section: &NegotiatedSection = negotiated.section(mid)?;
     section.payload_types.iter().find_map(|pt| match negotiated.payload(pt.0) {

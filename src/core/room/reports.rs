@@ -1,5 +1,5 @@
-//! RTCP towards the clients: what was lost, what came, key frames wanted, and sender reports: a source's clock,
-//! translated to the slot that shows it, so that one person's sound and picture play together.
+//! RTCP to the clients: what was lost, what has come, which key frames are wanted; and sender reports, which translate the
+//! clock of a source to the slot that shows it, so that one person's audio and video play together.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use crate::core::media::rtcp::RtcpWriter;
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
-use crate::core::timers::unhurried;
+use crate::core::timers::{Timer, coalesce};
 
-/// Reports go out about this often to who sends or receives pictures, as browsers do it. A little is taken off before
-/// they are aligned, so that who wakes a moment late does not skip a step of the grid.
+/// Reports go out about this often to peers that send or receive video, as browsers do it. A little is taken off before
+/// they are aligned, so that a peer that is served a moment late does not skip a step of the grid.
 pub(super) const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
-/// The same where there is sound alone: RFC 3550 §6.2's minimum, and browsers' own. Everybody's reports are packets that
-/// wake the server, and a hundred quiet people have no need of more.
+/// The same where there is audio alone: the minimum of RFC 3550 §6.2, which browsers use, too. Everybody's reports are
+/// packets that wake the server, and a hundred quiet people have no need of more.
 const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
 /// A compound is sent when it is larger than this, so that it fits any path.
 const COMPOUND_BYTES: usize = 1000;
@@ -26,26 +26,25 @@ const COMPOUND_BYTES: usize = 1000;
 const CNAME: &str = "strait";
 
 impl Room {
-    /// Sends what is due of requests for packets, for key frames, and of transport-wide feedback.
+    /// Sends what is due on a transport: requests for lost packets and for key frames, and transport-wide feedback.
     pub(super) fn send_feedback(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
         let transport = &mut self.transports[on.0];
         let owner = transport.owner.and_then(|owner| self.participants.get(owner.0));
         if let Some(media) = &mut transport.media {
-            for publication in media.ingress.write_nacks(now, media.egress.round_trip(), &mut compound) {
+            let round_trip = media.egress.round_trip();
+            for (publication, ssrc) in media.ingress.write_nacks(now, round_trip, &mut compound) {
                 if let Some(publication) = self.publications.get_mut(publication.0) {
-                    publication.keyframes.want();
+                    publication.on_loss(ssrc);
                 }
             }
             for key in owner.into_iter().flat_map(|owner| &owner.publications) {
                 let publication = &mut self.publications[key.0];
-                if publication.transport == on
-                    && let Some(ssrc) = publication.ssrc()
-                    && publication.keyframes.due(now, media.egress.round_trip())
-                {
-                    publication.counters.keyframe_requests += 1;
-                    RtcpWriter::new(&mut compound).pli(media.ingress.rtcp_ssrc, ssrc);
+                if publication.transport == on {
+                    publication.due_keyframes(now, round_trip, |ssrc| {
+                        RtcpWriter::new(&mut compound).pli(media.ingress.rtcp_ssrc, ssrc);
+                    });
                 }
             }
         }
@@ -56,16 +55,18 @@ impl Room {
             compound.clear();
         }
         self.rtcp = compound;
+        transport.set_feedback();
+        self.set_keyframe_timer(now, on);
     }
 
-    /// Sends sender and receiver reports, if it is time.
+    /// Sends sender and receiver reports on a transport, if they are due.
     pub(super) fn send_reports(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
-        if self.transports[on.0].report_at.is_none_or(|at| at > now) {
+        if !self.transports[on.0].deadlines.is_due(Timer::Reports, now) {
             return;
         }
         let interval = if self.has_video(on) { VIDEO_INTERVAL } else { AUDIO_INTERVAL };
-        self.transports[on.0].report_at =
-            Some(unhurried(self.settings.epoch, now, now + interval - VIDEO_INTERVAL / 20));
+        let next = coalesce(self.settings.epoch, now, now + interval - VIDEO_INTERVAL / 20);
+        self.transports[on.0].deadlines.set(Timer::Reports, Some(next));
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
         self.write_receiver_report(now, on, &mut compound);
@@ -133,9 +134,8 @@ impl Room {
         owner: &Participant,
         slot: &Slot,
     ) -> Option<(u64, u32)> {
-        let report =
-            publication.report.filter(|report| report.generation == publication.stretch().generation)?;
-        let timestamp_offset = slot.timestamp_offset(publication.stretch())?;
+        let (stretch, timestamp_offset) = slot.flowing()?;
+        let report = publication.report(stretch)?;
         let clock_rate = publication.codec()?.clock_rate();
         let since = now.saturating_duration_since(report.at);
         let moved = if mutated!(ReportNotMoved) { Duration::ZERO } else { since };

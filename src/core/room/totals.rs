@@ -1,4 +1,4 @@
-//! What a room's streams have counted, moved into its totals: when somebody asks, and before a stream ends.
+//! Counters: what the streams of a room have counted is moved into its totals when somebody asks, and before a stream ends.
 
 use slab::Slab;
 
@@ -11,16 +11,16 @@ use crate::core::totals::{Direction, StreamClass, Totals};
 use crate::core::transport::Transport;
 
 impl Room {
-    /// Moves everything that was counted here to `totals`.
+    /// Moves everything that was counted in this room to `totals`.
     pub fn collect_totals(&mut self, totals: &mut Totals) {
         for key in self.order.clone() {
-            self.settle_totals(key);
+            self.collect_counters(key);
         }
         totals.absorb(&mut self.totals);
     }
 
-    /// Moves what one participant's streams have counted to the room's totals.
-    pub(super) fn settle_totals(&mut self, key: ParticipantKey) {
+    /// Moves what the streams of one member have counted to the totals of the room.
+    pub(super) fn collect_counters(&mut self, key: ParticipantKey) {
         let Some(participant) = self.participants.get_mut(key.0) else { return };
         let Participant { slots, publications, transports, .. } = participant;
         let by = |transport: TransportKey, all: &Slab<Transport>| Some(all.get(transport.0)?.path?.transport);
@@ -28,11 +28,11 @@ impl Room {
             let transport = by(slot.transport, &self.transports);
             let codec = slot.codec_last.map(Codec::name);
             let class = StreamClass { direction: Direction::Out, kind: slot.kind, codec, transport };
-            self.totals.note_stream(class, slot.counters, &mut slot.noted);
+            self.totals.note_stream(class, slot.counters, &mut slot.reported);
         }
         for publication_key in publications {
             let Some(publication) = self.publications.get_mut(publication_key.0) else { continue };
-            let mut counted: StreamCounters = publication.counters;
+            let mut counted: StreamCounters = publication.counters();
             let transport = self.transports.get(publication.transport.0);
             let media = transport.and_then(|transport| transport.media.as_ref());
             let streams = media.into_iter().flat_map(|media| media.ingress.streams());
@@ -44,13 +44,13 @@ impl Room {
             let codec = publication.codec().map(Codec::name);
             let transport = by(publication.transport, &self.transports);
             let class = StreamClass { direction: Direction::In, kind: publication.kind(), codec, transport };
-            self.totals.note_stream(class, counted, &mut publication.noted);
+            self.totals.note_stream(class, counted, &mut publication.reported);
         }
         for transport in transports {
             let Some(media) = &mut self.transports[transport.0].media else { continue };
             let ingress = &mut media.ingress;
-            self.totals.unusable += ingress.dropped.saturating_sub(ingress.dropped_noted);
-            ingress.dropped_noted = ingress.dropped;
+            self.totals.unusable += ingress.dropped.saturating_sub(ingress.dropped_reported);
+            ingress.dropped_reported = ingress.dropped;
         }
     }
 }

@@ -3,21 +3,34 @@
 use super::fragment::Fragment;
 use super::{Side, lines};
 use crate::core::command::{Kind, PublicationRequest, Source};
+use crate::core::event::SlotCounts;
 use crate::core::sdp::{Direction, Offer as Description};
 use crate::core::session::check_offer;
 
-/// Why an offer is refused.
+/// Why a request is refused before the core hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// 400 for what is no session description, 422 for one that this protocol has no use for.
+    /// The HTTP status code.
     pub status: u16,
-    /// In words for a developer.
+    /// What is wrong, in words for a developer.
     pub message: String,
+    /// What to do about it.
+    pub action: &'static str,
 }
+
+impl Problem {
+    /// Makes a problem of its parts.
+    pub fn new(status: u16, message: impl Into<String>, action: &'static str) -> Self {
+        Self { status, message: message.into(), action }
+    }
+}
+
+/// What to do about an offer that is refused.
+const CORRECT_IT: &str = "correct the offer and send it again";
 
 /// An offer that can be handed to the core.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct WhipOffer {
     /// The session description, each section one-way as the protocol has it.
     pub sdp: String,
     /// What it publishes: all sections that send.
@@ -26,10 +39,11 @@ pub struct Offer {
     pub ufrag: String,
 }
 
-impl Offer {
-    /// Reads what a client has posted.
+impl WhipOffer {
+    /// Reads what a client has posted. Refuses with 400 what is no session description, and with 422 one that this protocol
+    /// has no use for.
     pub fn read(side: Side, body: &[u8]) -> Result<Self, Problem> {
-        let malformed = |message: String| Problem { status: 400, message };
+        let malformed = |message: String| Problem::new(400, message, CORRECT_IT);
         let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8".into()))?;
         let sdp = one_way(side, text);
         let description = Description::read(&sdp).map_err(malformed)?;
@@ -41,7 +55,7 @@ impl Offer {
             Side::Publish => (Direction::SendOnly, Direction::RecvOnly),
             Side::View => (Direction::RecvOnly, Direction::SendOnly),
         };
-        let useless = |message: String| Problem { status: 422, message };
+        let useless = |message: String| Problem::new(422, message, CORRECT_IT);
         let live = || description.sections.iter().filter(|section| !section.stopped);
         if let Some(section) = live().find(|section| section.direction == opposite) {
             let mid: &str = &section.mid;
@@ -61,6 +75,16 @@ impl Offer {
         };
         let ufrag = ufrag.to_owned();
         Ok(Self { sdp, publications, ufrag })
+    }
+
+    /// Returns how many sections of each kind receive.
+    pub fn receiving(&self) -> SlotCounts {
+        let sections = Description::read(&self.sdp).map(|offer| offer.sections).unwrap_or_default();
+        let of_kind = |kind: Kind| {
+            let live = sections.iter().filter(|section| section.kind == kind && !section.stopped);
+            live.filter(|section| section.direction == Direction::RecvOnly).count()
+        };
+        SlotCounts { audio: of_kind(Kind::Audio), video: of_kind(Kind::Video) }
     }
 
     /// The same offer with the credentials of a fragment: an ICE restart.
@@ -129,7 +153,7 @@ fn one_way(side: Side, text: &str) -> String {
     out
 }
 
-/// The first sound is a voice and the first picture a face; what else there is belongs to a screen.
+/// Takes the first audio section for a voice and the first video section for a face; what else there is belongs to a screen.
 fn publications(description: &Description) -> Vec<PublicationRequest> {
     let mut seen = (false, false);
     let sending = description
@@ -171,8 +195,8 @@ mod tests {
         text
     }
 
-    fn read(side: Side, text: &str) -> Result<Offer, Problem> {
-        Offer::read(side, text.as_bytes())
+    fn read(side: Side, text: &str) -> Result<WhipOffer, Problem> {
+        WhipOffer::read(side, text.as_bytes())
     }
 
     #[test]
@@ -204,7 +228,7 @@ mod tests {
         assert_eq!(status(Side::Publish, ""), 400);
         assert_eq!(status(Side::Publish, "hello"), 400);
         assert_eq!(status(Side::Publish, "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"), 400);
-        assert_eq!(Offer::read(Side::View, &[0xff, 0xfe]).expect_err("no text").status, 400);
+        assert_eq!(WhipOffer::read(Side::View, &[0xff, 0xfe]).expect_err("no text").status, 400);
         let recv = offer(&[("audio", "a=recvonly\r\n")]);
         assert_eq!(status(Side::Publish, &recv), 422);
         assert_eq!(status(Side::View, &recv.replace("recvonly", "sendonly")), 422);

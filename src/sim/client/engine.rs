@@ -1,6 +1,6 @@
-//! Engine: somebody whose media is not ours: a whole str0m endpoint, which does its own DTLS, SRTP, RTP, RTCP, NACK and
-//! RTX, packetizes frames and puts them together again. What both ends of our own code would misunderstand alike shows
-//! here. Signalling, and what is published when, is as with everybody else.
+//! Engine: somebody whose media is not our code: a whole str0m endpoint, which does its own DTLS, SRTP, RTP, RTCP, NACK
+//! and RTX, packetizes frames and puts them together again. What both ends of our own code would misunderstand alike shows
+//! here. Signalling, and what is published when, are as with everybody else.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use crate::sim::plan::PersonPlan;
 use crate::sim::sdp::Role;
 use crate::wire::stun;
 
-/// Some deadlines of the engine have passed already; it means "soon", µs.
+/// The engine names some deadlines that have passed already. It means "soon", which is this long, µs.
 const SOON: Micros = 1_000;
 
 /// A whole str0m endpoint with its DTLS, SRTP, RTP, RTCP, NACK and RTX.
@@ -288,7 +288,7 @@ impl Endpoint {
             engine.deadline = Micros::MAX;
         }
         if lost {
-            // As a browser's page does.
+            // A browser's page does the same.
             self.restart_ice(post);
         }
     }

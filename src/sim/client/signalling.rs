@@ -3,7 +3,8 @@
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Resume, Source};
 use crate::core::event::{
-    ClosingReason, Event, Joined, ParticipantInfo, PublicationInfo, RefusalCode, Resumed, SlotCounts, SlotMap, TrackInfo,
+    ClosingReason, Event, Joined, ParticipantInfo, PublicationInfo, RefusalCode, Resumed, SlotCounts,
+    SlotMap, TrackInfo,
 };
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;
@@ -11,7 +12,7 @@ use crate::sim::network::{Micros, name};
 use crate::sim::sdp::{self, Answer, Role, Section};
 use crate::wire::stun_check::Credentials;
 
-/// Somebody whose name is not known.
+/// The number of somebody whose name tells nothing.
 const NOBODY: usize = 999;
 
 fn person_of(name: &str) -> usize {
@@ -83,7 +84,7 @@ impl Endpoint {
             .map(|(track, _)| *track)
     }
 
-    /// Receives somebody's track, or no longer.
+    /// Subscribes to somebody's track, or unsubscribes from it.
     pub fn subscribe(&mut self, of: usize, source: Source, wanted: bool, post: &mut Post) {
         let Some(track) = self.track_of(of, source) else { return };
         if wanted {
@@ -91,6 +92,7 @@ impl Endpoint {
             self.ask(Asked::Other("subscribe"), Signal::Command(Command::Subscribe(track)), post);
         } else {
             self.unwanted.insert(track);
+            // A pause belongs to a subscription, and ends with it.
             self.paused.remove(&track);
             self.ask(Asked::Other("unsubscribe"), Signal::Command(Command::Unsubscribe(track)), post);
         }
@@ -122,7 +124,7 @@ impl Endpoint {
         self.ask(Asked::Other("leave"), Signal::Command(Command::Leave), post);
     }
 
-    /// Publishes a source, or no longer.
+    /// Publishes a source, or publishes it no longer.
     pub fn publish(&mut self, source: Source, yes: bool, post: &mut Post) {
         let Some(number) = self.sections_of_source(source) else { return };
         let is_published = matches!(self.sections[number].role, Role::Publish { .. });
@@ -134,7 +136,7 @@ impl Endpoint {
         let Some(sender) = sender else { return };
         sender.published = false;
         if yes {
-            // A sender that begins anew begins a stream.
+            // Whoever publishes anew begins another stream, with an SSRC of its own.
             let dice = Dice::of(self.seed, "again", life << 8 | self.person as u64);
             *sender = Sender::new(sender.plan.clone(), number, dice);
             sender.muted = self.muted.contains(&source) && !self.stubborn;
@@ -160,7 +162,7 @@ impl Endpoint {
         }
     }
 
-    /// Offers what is to be negotiated; behind an offer under way.
+    /// Offers what has to be negotiated, as soon as no other offer is under way.
     pub fn offer(&mut self, post: &mut Post) {
         if self.joined.is_none() {
             return;
@@ -170,7 +172,7 @@ impl Endpoint {
             return;
         }
         self.add_slots();
-        // An engine's offer whose answer was not heard is made again as it was, and what has changed since comes after it.
+        // An engine's offer whose answer was not heard is made again as it was. What has changed since is offered after it.
         let again = self.engine.as_ref().is_some_and(|engine| engine.is_waiting());
         self.offer_again = again;
         let Some(sdp) = self.write_offer() else { return };
@@ -181,7 +183,7 @@ impl Endpoint {
         self.ask(Asked::Offer, Signal::Command(command), post);
     }
 
-    /// What they want to publish.
+    /// Returns what they want to publish, as an offer says it.
     fn publications(&self) -> Vec<PublicationRequest> {
         let publishing = self.senders.iter().filter_map(|sender| {
             let section = self.sections.get(sender.mid)?;
@@ -195,7 +197,7 @@ impl Endpoint {
         publishing.map(request).collect()
     }
 
-    /// What a section is called.
+    /// Returns the MID of a section; `None` if an engine has not named it yet.
     fn mid_of(&self, section: usize) -> Option<Mid> {
         match &self.engine {
             Some(engine) => engine.mid(section),
@@ -203,7 +205,7 @@ impl Endpoint {
         }
     }
 
-    /// The next offer; `None`: there is nothing to negotiate.
+    /// Returns the next offer as SDP; `None` if there is nothing to negotiate.
     fn write_offer(&mut self) -> Option<String> {
         self.version += 1;
         if self.engine.is_some() {

@@ -289,7 +289,9 @@ impl Oracle {
                         && epoch.codec == due.stamp.codec
                         && due.stamp.index >= epoch.first_index
                 });
+            // Whoever has seen something newer of the stream is not taken back to an older key frame.
             let begins = !slot.synced
+                && slot.newest_of(due.stamp.stream).is_none_or(|newest| due.stamp.index > newest)
                 && due.stamp.starts_key()
                 && now > track.changed_at + SETTLED
                 && now > slot.unsynced_since + SECOND / 10;

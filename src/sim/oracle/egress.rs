@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::{CONSENT, Epoch, Left, Member, Oracle, Slot, track_of};
 use crate::core::command::Kind;
+use crate::core::ids::TrackId;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::media::srtp::OpenError;
 use crate::sim::client::StreamInfo;
@@ -284,21 +285,8 @@ impl Oracle {
             self.check_feedback(now, session, &bytes);
         }
         for ssrc in asked {
-            self.keyframes_asked += 1;
             let track = own(ssrc).and_then(|(_, info)| track_of(&self.members, &self.tracks, info));
-            if let Some(track) = track.and_then(|(id, _)| self.tracks.get_mut(&id)) {
-                let since = now.saturating_sub(track.asked_at);
-                track.asked_at = now;
-                // `asked_at` is zero of a track that was never asked.
-                if since < KEYFRAME_REQUESTS_APART && since != now {
-                    self.complain(
-                        now,
-                        format!("{who} is asked for a key frame {since} µs after the last time"),
-                    );
-                }
-            } else {
-                self.complain(now, format!("{who} is asked for a key frame of what they do not publish"));
-            }
+            self.keyframe_asked(now, &who, track.map(|(id, _)| id));
         }
         for (ssrc, sequences) in lost {
             let Some((number, _)) = own(ssrc) else {
@@ -310,6 +298,21 @@ impl Oracle {
                     stream.holes.retain(|index, _| *index as u16 != sequence);
                 }
             }
+        }
+    }
+
+    /// Checks a request for a key frame of a track; `None` if it is not published by whoever is asked.
+    fn keyframe_asked(&mut self, now: Micros, who: &str, track: Option<TrackId>) {
+        self.keyframes_asked += 1;
+        let Some(track) = track.and_then(|id| self.tracks.get_mut(&id)) else {
+            self.complain(now, format!("{who} is asked for a key frame of what they do not publish"));
+            return;
+        };
+        let since = now.saturating_sub(track.asked_at);
+        track.asked_at = now;
+        // `asked_at` is zero of a track that was never asked for one.
+        if since < KEYFRAME_REQUESTS_APART && since != now {
+            self.complain(now, format!("{who} is asked for a key frame {since} µs after the last time"));
         }
     }
 }
@@ -384,6 +387,10 @@ impl Slot {
         if self.kind == Kind::Video && !stamp.starts_key() {
             faults.push("a picture begins without a key frame".to_owned());
         }
+        // The packet itself is already among those that were forwarded.
+        if let Some(newest) = self.newest_of(stamp.stream).filter(|newest| stamp.index < *newest) {
+            faults.push(format!("it begins with packet {} behind packet {newest}", stamp.index));
+        }
         match self.highest_out {
             None => {
                 // A receiver that misses the first packets would guess another roll-over counter (RFC 3711 §3.3.1).
@@ -436,6 +443,13 @@ impl Slot {
         self.past.push_front(epoch);
         self.past.truncate(EPOCHS);
         self.synced = true;
+    }
+}
+
+impl Slot {
+    /// Returns the newest packet of a stream that the slot has shown, as far as is remembered.
+    pub(super) fn newest_of(&self, stream: u32) -> Option<u32> {
+        self.forwarded.range((stream, 0)..=(stream, u32::MAX)).next_back().map(|(_, index)| *index)
     }
 }
 

@@ -4,8 +4,8 @@
 mod lanes;
 
 use super::model::{Explanation, Person, Weight};
-use super::time::{Time, date};
 use super::text::{clock, received, sent, short};
+use super::time::{Time, date};
 use super::words;
 
 const STYLE: &str = include_str!("html/page.css");

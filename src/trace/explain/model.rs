@@ -259,4 +259,18 @@ pub struct Server {
     pub late: Vec<Gap>,
     /// Packets that receivers asked for again, that had been sent, and that were not sent again.
     pub not_repeated: u64,
+    /// How often it was woken for this room, and for what: the most frequent first.
+    pub woken: Vec<WokenFor>,
+}
+
+/// How often the server was woken for one purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WokenFor {
+    /// For what, in words.
+    pub what: &'static str,
+    /// How often.
+    pub times: u64,
+    /// How often of these in vain: what was to happen had moved to a later time.
+    pub in_vain: u64,
 }

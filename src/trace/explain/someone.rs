@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::model::{Entry, Hop, Person, RouteSpan};
 use super::time::{Span, Time};
+use crate::core::timers::Timer;
 use crate::trace::facts::Route;
 
 /// Somebody who is or was there.
@@ -22,6 +23,8 @@ pub struct Someone {
     pub heard: BTreeSet<u128>,
     /// Whether they left by saying so.
     pub said_goodbye: bool,
+    /// The time-out that they were given up for, if they were.
+    pub timed_out: Option<Timer>,
 }
 
 impl Someone {

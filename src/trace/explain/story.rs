@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::incoming::Incoming;
-use super::model::{Entry, Explanation, Gap, Person, Server, Weight};
+use super::model::{Entry, Explanation, Gap, Person, Server, Weight, WokenFor};
 use super::outgoing::Outgoing;
 use super::someone::Someone;
 use super::time::Time;
 use super::timeline;
 use super::tracks::{Track, Watching};
 use super::words;
+use crate::core::timers::Timer;
 use crate::trace::facts::{Fact, FactSink, StreamNumber};
 use crate::trace::format::Header;
 
@@ -42,6 +43,8 @@ pub struct Story {
     /// Which watching each showing belongs to. A showing is what a slot shows without interruption.
     showings: Vec<usize>,
     ticked: Time,
+    /// How often the server was woken for what, and how often of these in vain.
+    woken: BTreeMap<Timer, (u64, u64)>,
     server: Server,
 }
 
@@ -97,7 +100,15 @@ impl Story {
 
             Fact::Held(track, held) => self.held(at, index(track), *held)?,
             Fact::Late(late) => self.late(at, *late),
-            Fact::Withheld(is_withheld) => self.withheld(at, *is_withheld),
+            Fact::Woken { timer, was_due } => {
+                let (times, in_vain) = self.woken.entry(*timer).or_default();
+                *times += 1;
+                *in_vain += u64::from(!was_due);
+            }
+            Fact::TimedOut(person, timer) => {
+                self.people.get_mut(index(person))?.timed_out = Some(*timer);
+            }
+            Fact::Shedding(is_shedding) => self.shedding(at, *is_shedding),
         }
         Some(())
     }
@@ -113,8 +124,8 @@ impl Story {
         note_gap(&mut self.server.late, Gap { at, lasted: Time(late), what });
     }
 
-    fn withheld(&mut self, at: Time, is_withheld: bool) {
-        let (weight, text) = if is_withheld {
+    fn shedding(&mut self, at: Time, is_shedding: bool) {
+        let (weight, text) = if is_shedding {
             (Weight::Trouble, "the server's processor was full: some video was not forwarded")
         } else {
             (Weight::Notable, "the server had time again: all video was forwarded")
@@ -164,6 +175,15 @@ impl Story {
             }
         }
         self.note(found);
+        let woken = self.woken.iter();
+        self.server.woken = woken
+            .map(|(timer, (times, in_vain))| WokenFor {
+                what: timer.as_str(),
+                times: *times,
+                in_vain: *in_vain,
+            })
+            .collect();
+        self.server.woken.sort_by_key(|woken| std::cmp::Reverse(woken.times));
         let Self { people, tracks, watchings, server, .. } = self;
         let names: Vec<String> = people.iter().map(|someone| someone.name.clone()).collect();
         let mut participants: Vec<Person> = people.into_iter().map(|someone| someone.finish(end)).collect();

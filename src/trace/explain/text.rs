@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::model::{Entry, Explanation, Hop, Person, Published, Watched, Weight};
+use super::model::{Entry, Explanation, Hop, Person, Published, Server, Watched, Weight};
 use super::time::{Time, date};
 use super::timeline::blamed;
 use super::words;
@@ -171,6 +171,9 @@ fn server(explanation: &Explanation) -> Vec<String> {
             ));
         }
     }
+    if !server.woken.is_empty() {
+        lines.push(woken(server));
+    }
     if server.not_repeated > 0 {
         let packets = words::packets(server.not_repeated);
         lines.push(format!(
@@ -178,6 +181,22 @@ fn server(explanation: &Explanation) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// How often the server was woken for this room, and for what.
+fn woken(server: &Server) -> String {
+    let times: u64 = server.woken.iter().map(|woken| woken.times).sum();
+    let in_vain: u64 = server.woken.iter().map(|woken| woken.in_vain).sum();
+    let reasons = server.woken.iter().map(|woken| format!("{} for {}", woken.times, woken.what));
+    let mut line = format!(
+        "The server was woken {} for this room: {}",
+        words::count(times, "time", "times"),
+        reasons.collect::<Vec<_>>().join(", ")
+    );
+    if in_vain > 0 {
+        let _ = write!(line, "; {in_vain} of these in vain, because what was to happen had been put off");
+    }
+    line
 }
 
 fn summary(explanation: &Explanation, out: &mut String) -> std::fmt::Result {

@@ -2,6 +2,7 @@
 
 use crate::core::command::Source;
 use crate::core::event::{ClosingReason, LeaveReason};
+use crate::core::timers::Timer;
 use crate::trace::facts::{Carrier, Departure, Route};
 
 /// Returns what a track shows, as people say it.
@@ -31,9 +32,19 @@ pub fn route(route: &Route) -> String {
     }
 }
 
-/// Returns why somebody is gone, in words that follow their name.
-pub fn departure(departure: Departure) -> &'static str {
+/// Returns why somebody is gone, in words that follow their name, and to which time-out that was due, if to one.
+pub fn departure(departure: Departure, timed_out: Option<Timer>) -> &'static str {
     match departure {
+        Departure::Left(LeaveReason::Timeout) | Departure::Closed(ClosingReason::Expired)
+            if timed_out == Some(Timer::Resume) =>
+        {
+            "was removed: their signalling broke, and they were not back in time"
+        }
+        Departure::Left(LeaveReason::Timeout) | Departure::Closed(ClosingReason::Expired)
+            if timed_out == Some(Timer::MediaTimeout) =>
+        {
+            "was removed: no connectivity check of theirs came for too long"
+        }
         Departure::Left(LeaveReason::Left) => "left",
         Departure::Left(LeaveReason::Timeout) => "was not heard of for too long, and was removed",
         Departure::Left(LeaveReason::Removed) | Departure::Closed(ClosingReason::Removed) => {

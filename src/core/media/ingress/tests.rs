@@ -45,7 +45,7 @@ impl Incoming {
         let (receiver, _) = contexts(profile, &keys, false).expect("keys");
         let (_, client) = contexts(profile, &keys, true).expect("keys");
         Self {
-            half: IngressHalf::new(receiver, sender, Ssrc(1), now),
+            half: IngressHalf::new(receiver, Ssrc(1), now),
             client,
             negotiated: answer.negotiated,
             published: [(Mid::from("1"), section)].into(),
@@ -77,8 +77,8 @@ impl Incoming {
         bytes.truncate(sealed.expect("there is room"));
         let Self { half, negotiated, published, now, .. } = self;
         match half.receive(*now, ROUND_TRIP_UNKNOWN, &mut bytes, negotiated, published) {
-            Received::Media(arrival) => Some((arrival.ssrc, arrival.publication.0, arrival.index)),
-            Received::Nothing | Received::Dropped => None,
+            Ok(Some(packet)) => Some((packet.ssrc, packet.publication.0, packet.index)),
+            Ok(None) | Err(Unusable) => None,
         }
     }
 }

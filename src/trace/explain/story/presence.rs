@@ -24,6 +24,7 @@ impl Story {
             timeline: Vec::new(),
             heard: BTreeSet::new(),
             said_goodbye: false,
+            timed_out: None,
         });
         self.tell(at, self.people.len() - 1, "joined", Weight::Plain, "joined".to_owned());
     }
@@ -95,8 +96,9 @@ impl Story {
         let someone = self.people.get_mut(person)?;
         someone.left = Some(at);
         someone.said_goodbye = departure == Departure::Left(LeaveReason::Left);
+        let text = words::departure(departure, someone.timed_out);
         self.close_route(at, person);
-        self.tell(at, person, "left", Weight::Plain, words::departure(departure).to_owned());
+        self.tell(at, person, "left", Weight::Plain, text.to_owned());
         let slots = self.slots.keys().filter(|(of, _)| *of == person).cloned().collect::<Vec<_>>();
         for slot in slots {
             self.hide(at, &slot);

@@ -73,7 +73,13 @@ impl Story {
         self.watchings[watching].hidden = Some(at);
     }
 
-    pub(super) fn waits(&mut self, at: Time, person: usize, track: usize, reason: WaitingReason) -> Option<()> {
+    pub(super) fn waits(
+        &mut self,
+        at: Time,
+        person: usize,
+        track: usize,
+        reason: WaitingReason,
+    ) -> Option<()> {
         let what = self.name_of(track)?;
         let why = match reason {
             WaitingReason::NoSlotYet => "no slot is free; more were asked for",
