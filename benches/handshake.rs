@@ -1,6 +1,9 @@
-//! What a client's DTLS handshake costs the server: processor time, and memory for as long as the session lasts.
-//! `cargo bench --bench handshake`; Linux only, since it reads `/proc`. The figures are in `docs/performance.md`.
+//! What a client's DTLS handshake costs the server: processor time, and memory for as long as the session lasts, without
+//! what AWS-LC allocates by itself. `cargo bench --bench handshake`; Linux only, since it reads `/proc`. The figures are in
+//! `docs/performance.md`.
 
+#[path = "../tests/alone/allocator.rs"]
+mod allocator;
 #[path = "../src/dtls/rsa_client.rs"]
 mod rsa_client;
 
@@ -19,13 +22,6 @@ const SESSIONS: usize = 1000;
 fn processor() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     Duration::from_nanos(text.split(' ').next().and_then(|first| first.parse().ok()).expect("a number"))
-}
-
-/// Memory that this process has of the system, bytes.
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages: usize = text.split(' ').nth(1).and_then(|second| second.parse().ok()).expect("a number");
-    pages * 4096
 }
 
 /// A session that the server keeps, and what it has for the client.
@@ -49,8 +45,9 @@ impl Session {
     }
 }
 
-/// Makes everybody's handshake, and returns the server's ends with the processor time that they took.
-fn shake_hands(now: Instant, identity: &Identity, key: &KeyPair) -> (Vec<Session>, Duration) {
+/// Makes everybody's handshake, and returns the server's ends with the processor time that they took. The third is the
+/// size of a client's certificate.
+fn shake_hands(now: Instant, identity: &Identity, key: &KeyPair) -> (Vec<Session>, Duration, usize) {
     let mut scratch = Scratch::default();
     let mut clients: Vec<Client> =
         (0..SESSIONS).map(|_| Client::new(now, key, &Keys { lies: false }, MTU)).collect();
@@ -76,30 +73,27 @@ fn shake_hands(now: Instant, identity: &Identity, key: &KeyPair) -> (Vec<Session
             }
         }
     }
-    (sessions, spent)
+    assert!(clients.iter().all(|client| !client.failed && client.keys.is_some()));
+    (sessions, spent, clients[0].certificate.len())
 }
 
 fn run(name: &str, key: &KeyPair) {
-    let now = Instant::now();
     let identity = Identity::new().expect("a certificate");
-    let (mut sessions, _) = shake_hands(now, &identity, key);
-    // The next clients live where the first ones did: what is added is the server's.
-    let memory = resident();
-    let (more, spent) = shake_hands(now, &identity, key);
-    sessions.extend(more);
-    let kept = resident().saturating_sub(memory) / SESSIONS;
-    let began = processor();
-    let count = sessions.len() as u32;
+    let (sessions, spent, certificate) = shake_hands(Instant::now(), &identity, key);
+    let (memory, began) = (allocator::allocated(), processor());
     drop(sessions);
-    let drops = (processor() - began) / count;
-    println!("{name}: {:?} a handshake, {kept} bytes a session, {drops:?} to drop it", spent / SESSIONS as u32);
+    let (drops, kept) = (processor() - began, memory - allocator::allocated());
+    let count = SESSIONS as u32;
+    println!(
+        "{name}, {certificate} bytes: {:?} a handshake, {} bytes a session, {:?} to drop it",
+        spent / count,
+        kept / u64::from(count),
+        drops / count
+    );
 }
 
 fn main() {
-    let ecdsa = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
-    // The first memory that a process gets is laid out less densely than the rest.
-    drop(shake_hands(Instant::now(), &Identity::new().expect("a certificate"), &ecdsa));
-    run("ECDSA P-256", &ecdsa);
+    run("ECDSA P-256", &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key"));
     run("RSA-2048", &rsa(RsaKeySize::_2048));
     run("RSA-4096", &rsa(RsaKeySize::_4096));
 }

@@ -147,7 +147,8 @@ impl Handshake {
             Ok(()) => match doubted_until {
                 Some((ends, error)) if ends <= now => Standing::Failed(error),
                 doubted_until => {
-                    let deadline = doubted_until.map_or(polled.deadline, |(ends, _)| ends.min(polled.deadline));
+                    let deadline =
+                        doubted_until.map_or(polled.deadline, |(ends, _)| ends.min(polled.deadline));
                     // A deadline that has passed already would spin; the library means "soon".
                     Standing::Until(deadline.max(now + Duration::from_millis(1)))
                 }
@@ -179,12 +180,18 @@ impl Handshake {
         let (mut spoke, mut goodbye) = (false, false);
         loop {
             let event = match self.dtls.poll_output(scratch) {
-                dimpl::Output::Packet(bytes) if self.is_server => DtlsEvent::Packet(rsa::widened_datagram(bytes)),
+                dimpl::Output::Packet(bytes) if self.is_server => {
+                    DtlsEvent::Packet(rsa::widened_datagram(bytes))
+                }
                 dimpl::Output::Packet(bytes) => DtlsEvent::Packet(bytes.to_vec()),
                 dimpl::Output::PeerCert(der) => DtlsEvent::PeerCertificate(der.to_vec()),
                 dimpl::Output::KeyingMaterial(material, profile) => {
                     let Some(profile) = srtp_profile(profile) else {
-                        warn!(session = session.0, ?profile, "an SRTP profile that is not served was negotiated");
+                        warn!(
+                            session = session.0,
+                            ?profile,
+                            "an SRTP profile that is not served was negotiated"
+                        );
                         continue;
                     };
                     DtlsEvent::KeyingMaterial { profile, material: material.to_vec() }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use super::record::{ALERT, Records};
+use super::record::{ALERT, Record, Records};
 
 /// How long the client has time to go on: it repeats a lost flight after a second.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -47,7 +47,7 @@ impl Doubt {
         if sifted == datagram.len() {
             return Cow::Borrowed(datagram);
         }
-        Cow::Owned(rest.iter().flat_map(|record| record.bytes()).copied().collect())
+        Cow::Owned(rest.iter().flat_map(Record::bytes).copied().collect())
     }
 
     /// When the handshake ends, and why; `None` without a doubt.

@@ -156,7 +156,8 @@ fn aiortc_publishes_by_whip_and_decodes_by_whep_and_players_open_the_tracks_of_t
 fn assert_is_seen_by_aiortc(server: &Server, room: &str, mut publisher: Script) {
     let Some(python) = python() else { return };
     publisher.line();
-    let mut viewer = Script::start(&python, "aiortc_view.py", &format!("http://{}/whep/{room}", server.address));
+    let mut viewer =
+        Script::start(&python, "aiortc_view.py", &format!("http://{}/whep/{room}", server.address));
     let seen = viewer.line();
     assert_is_the_camera(&seen["picture"]);
     assert_is_the_tone(&seen["sound"]);
