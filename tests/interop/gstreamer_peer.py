@@ -39,8 +39,9 @@ class Peer:
 
     def offer(self, webrtc):
         def made(promise):
-            done = Gst.Promise.new()
-            webrtc.emit("set-local-description", promise.get_reply().get_value("offer"), done)
+            # The offer lives as long as the reply does.
+            reply = promise.get_reply()
+            webrtc.emit("set-local-description", reply.get_value("offer"), Gst.Promise.new())
 
         webrtc.emit("create-offer", None, Gst.Promise.new_with_change_func(made))
 

@@ -25,7 +25,7 @@ class Viewer(Peer):
     """Looks and listens."""
 
     def __init__(self, url):
-        super().__init__(url, "webrtcbin name=peer bundle-policy=max-bundle")
+        super().__init__(url, "pipeline. ( webrtcbin name=peer bundle-policy=max-bundle )")
         self.pictures, self.wave, self.picture, self.sound = 0, [], None, None
         for caps in RECEIVE.values():
             direction = GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY
