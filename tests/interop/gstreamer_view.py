@@ -11,8 +11,8 @@ PICTURES = 20
 SAMPLES = 48_000
 
 RECEIVE = {
+    "audio": "application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,encoding-params=(string)2",
     "video": "application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000",
-    "audio": "application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000",
 }
 DECODE = {
     "video": "rtpvp8depay ! vp8dec ! videoconvert ! video/x-raw,format=RGB ! appsink name=sink emit-signals=true sync=false",
