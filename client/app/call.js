@@ -127,6 +127,9 @@ export class Call {
       this.#people.updateLevels();
     });
     this.#on('audio-blocked', ({ blocked }) => (byId('audio-prompt').hidden = !blocked));
+    this.#on('participant-changed', ({ participant }) => {
+      if (participant.isLocal) this.#renderState();
+    });
     this.#on('draining', ({ draining }) =>
       notify(
         draining
@@ -242,7 +245,8 @@ export class Call {
 
   #renderState() {
     const { state, mediaState } = this.#room;
-    const mediaBroken = mediaState === 'disconnected' || mediaState === 'failed';
+    const { mediaLost } = this.#room.localParticipant;
+    const mediaBroken = mediaState === 'disconnected' || mediaState === 'failed' || mediaLost;
     const [text, shown] =
       state === 'reconnecting'
         ? ['Reconnecting', 'reconnecting']

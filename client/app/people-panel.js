@@ -57,7 +57,8 @@ export class PeoplePanel {
       }
       row.element.dataset.testid = `person-${participant.participantId}`;
       const you = participant.isLocal ? ' (you)' : '';
-      const away = participant.state === 'reconnecting' ? ' – reconnecting' : '';
+      const lost = participant.mediaLost ? ' – sound and picture interrupted' : '';
+      const away = participant.state === 'reconnecting' ? ' – reconnecting' : lost;
       row.name.textContent = `${participant.name}${you}${away}`;
       const signature = marksOf(participant).join(' ');
       if (row.marks.dataset.marks !== signature) {

@@ -74,8 +74,9 @@ export class Tile {
     this.#mutedIcon.hidden = source === 'screen' || !silent;
     this.#level.hidden = source === 'screen' || silent;
     this.#avatarMessage.textContent = messageFor(track, microphone);
-    this.#badge.hidden = participant.state !== 'reconnecting';
-    this.#badge.textContent = 'Reconnecting…';
+    const away = participant.state === 'reconnecting';
+    this.#badge.hidden = !away && !participant.mediaLost;
+    this.#badge.textContent = away ? 'Reconnecting…' : 'Sound and picture interrupted';
   }
 
   updateLevel() {

@@ -21,13 +21,15 @@ export class Participant extends Emitter {
   #volume = 1;
 
   /**
-   * @param {{participantId: string, name: string, state?: ParticipantState, isLocal?: boolean}} info
+   * @param {{participantId: string, name: string, state?: ParticipantState, mediaLost?: boolean, isLocal?: boolean}} info
    */
-  constructor({ participantId, name, state = 'connected', isLocal = false }) {
+  constructor({ participantId, name, state = 'connected', mediaLost = false, isLocal = false }) {
     super();
     this.participantId = participantId;
     this.name = name;
     this.state = state;
+    /** Whether the server gets nothing from their media path, although their signalling may be well. */
+    this.mediaLost = mediaLost;
     this.isLocal = isLocal;
   }
 

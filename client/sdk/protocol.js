@@ -20,6 +20,7 @@ export const PROTOCOL_VERSION = 1;
  * @property {string} participantId
  * @property {string} name
  * @property {ParticipantState} state
+ * @property {boolean} [mediaLost] nothing has come on their media path for some seconds
  * @property {TrackInfo[]} tracks
  *
  * @typedef {object} SlotInfo

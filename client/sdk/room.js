@@ -297,6 +297,8 @@ export class Room extends Emitter {
     this.#selfSigned = joined.selfSigned;
     this.localParticipant.participantId = joined.participantId;
     this.localParticipant.name = joined.name;
+    // If it holds, the server says so again.
+    this.localParticipant.mediaLost = false;
     this.localParticipant.changed();
   }
 
@@ -313,6 +315,10 @@ export class Room extends Emitter {
     } else if (type === 'data') {
       const { from, topic, payload } = data;
       this.emit('data', { from, participant: this.participants.get(from) ?? null, topic, payload });
+    } else if (type === 'participant-media-lost' || type === 'participant-media-back') {
+      if (data.participantId !== this.localParticipant.participantId) return;
+      this.localParticipant.mediaLost = type === 'participant-media-lost';
+      this.localParticipant.changed();
     } else if (type === 'draining') {
       this.emit('draining', { draining: data.draining });
     } else if (type === 'error') {

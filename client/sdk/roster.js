@@ -90,6 +90,10 @@ export class Roster {
       case 'participant-resumed':
         this.#setState(data.participantId, 'connected');
         return true;
+      case 'participant-media-lost':
+        return this.#setMediaLost(data.participantId, true);
+      case 'participant-media-back':
+        return this.#setMediaLost(data.participantId, false);
       case 'participant-left':
         this.#drop(data.participantId, data.reason);
         return true;
@@ -134,6 +138,7 @@ export class Roster {
     }
     participant.name = info.name;
     participant.state = info.state;
+    participant.mediaLost = info.mediaLost ?? false;
     const published = new Set(info.tracks.map(({ trackId }) => trackId));
     for (const { trackId } of [...participant.tracks]) {
       if (trackId !== null && !published.has(trackId)) this.#removeTrack(trackId);
@@ -151,6 +156,19 @@ export class Roster {
     if (!participant) return;
     participant.state = state;
     participant.changed();
+  }
+
+  /**
+   * @param {string} participantId
+   * @param {boolean} mediaLost
+   * @returns {boolean} whether it is about one of the others
+   */
+  #setMediaLost(participantId, mediaLost) {
+    const participant = this.participants.get(participantId);
+    if (!participant) return false;
+    participant.mediaLost = mediaLost;
+    participant.changed();
+    return true;
   }
 
   /**

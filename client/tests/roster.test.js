@@ -36,6 +36,11 @@ test('people come and go', () => {
   assert.equal(roster.participants.get('p-ben').state, 'reconnecting');
   roster.news('participant-resumed', { participantId: 'p-ben' });
   assert.equal(roster.participants.get('p-ben').state, 'connected');
+  assert.ok(roster.news('participant-media-lost', { participantId: 'p-ben' }));
+  assert.equal(roster.participants.get('p-ben').mediaLost, true);
+  assert.ok(roster.news('participant-media-back', { participantId: 'p-ben' }));
+  assert.equal(roster.participants.get('p-ben').mediaLost, false);
+  assert.equal(roster.news('participant-media-lost', { participantId: 'p-me' }), false, 'not one of the others');
   roster.news('participant-left', { participantId: 'p-ben', reason: 'media-timeout' });
   assert.deepEqual(events, ['joined Ben', 'added t-cam', 'removed t-cam', 'left Ben media-timeout']);
   assert.equal(roster.track('t-cam'), null);

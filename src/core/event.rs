@@ -34,6 +34,8 @@ pub struct ParticipantInfo {
     pub name: String,
     /// Whether their signalling connection is lost just now.
     pub reconnecting: bool,
+    /// Whether nothing comes on their media path just now, although it was open before.
+    pub media_lost: bool,
     /// The tracks that they publish, in the order of publishing.
     pub tracks: Vec<TrackInfo>,
 }
@@ -280,6 +282,10 @@ pub enum Event {
     ParticipantReconnecting(ParticipantId),
     /// Somebody whose signalling broke is back.
     ParticipantResumed(ParticipantId),
+    /// Nothing has come on somebody's media path for too long. They themselves are told, too.
+    ParticipantMediaLost(ParticipantId),
+    /// Something comes on that path again, or on another one.
+    ParticipantMediaBack(ParticipantId),
     /// Somebody has left the room, and why.
     ParticipantLeft(ParticipantId, LeaveReason),
     /// Somebody publishes a track from now on.

@@ -61,6 +61,8 @@ pub struct Participant {
     pub joined_at: Instant,
     /// Whether they can be told anything.
     pub signalling: Signalling,
+    /// Whether nothing comes on any of their media paths, as everybody was told.
+    pub media_lost: bool,
     /// Their connections, in the order in which these were made. The first one answers their offers.
     pub transports: Vec<TransportKey>,
     /// What they publish, in the order of publishing.
@@ -106,6 +108,7 @@ impl Participant {
             rng,
             joined_at: now,
             signalling: Signalling::Connected,
+            media_lost: false,
             transports: Vec::new(),
             publications: Vec::new(),
             slots: Vec::new(),

@@ -350,6 +350,7 @@ impl Room {
             participant: participant.id,
             name: participant.name.clone(),
             reconnecting: !participant.is_connected(),
+            media_lost: participant.media_lost,
             tracks: participant.publications.iter().map(|key| self.publications[key.0].info()).collect(),
         }
     }

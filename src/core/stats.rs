@@ -65,6 +65,8 @@ pub struct ParticipantSnapshot {
     pub reconnecting: bool,
     /// Whether media can flow.
     pub connected: bool,
+    /// Whether nothing has come on their media path for too long.
+    pub media_lost: bool,
     /// Where media goes, of their first transport that sends any; `None`: nowhere.
     pub path: Option<Path>,
     /// Round trip to the client, from its reports on our sender reports.

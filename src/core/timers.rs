@@ -25,6 +25,8 @@ pub enum Timer {
     MediaTimeout,
     /// When to stop sending to a peer that has not renewed its consent by a connectivity check (RFC 7675).
     Consent,
+    /// When to look whether anything has come on a transport lately, and to say so if nothing has.
+    Silence,
     /// When to let the engine do what ICE and DTLS have put off.
     Engine,
     /// When to ask a publisher for lost packets, for the first time or again.
@@ -41,10 +43,11 @@ pub enum Timer {
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
+        Self::Silence,
         Self::Engine,
         Self::Nack,
         Self::TransportFeedback,
@@ -59,6 +62,7 @@ impl Timer {
             Self::Resume => "the time to come back",
             Self::MediaTimeout => "the media time-out",
             Self::Consent => "consent",
+            Self::Silence => "silent media paths",
             Self::Engine => "the ICE and DTLS engine",
             Self::Nack => "lost packets",
             Self::TransportFeedback => "transport-wide feedback",

@@ -26,6 +26,10 @@ use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
 /// How many connectivity checks are remembered: minutes of them.
 const TRANSACTIONS: usize = 128;
 
+/// A media path on which neither an authenticated packet nor a connectivity check has come for this long is taken for
+/// dead. Browsers check every 2.5 seconds, so that one lost check is no reason to.
+pub const SILENCE: Duration = Duration::from_secs(5);
+
 /// One peer connection, as the server sees it.
 #[derive(Debug)]
 pub struct Transport {
@@ -50,6 +54,10 @@ pub struct Transport {
     pub addresses_checked: usize,
     /// When the last connectivity check came.
     pub last_check: Option<Instant>,
+    /// When the last authenticated packet or check came.
+    pub last_heard: Instant,
+    /// Whether nothing has come for [`SILENCE`] since there were keys.
+    pub is_silent: bool,
     /// What offer and answer agreed on; empty before the first offer.
     pub negotiated: Negotiated,
     /// The sections that publish, by mid.
@@ -89,6 +97,8 @@ impl Transport {
             paths: Vec::new(),
             addresses_checked: 0,
             last_check: None,
+            last_heard: now,
+            is_silent: false,
             negotiated: Negotiated::none(),
             published: PublishedSections::new(),
             slot_by_ssrc: FixedMap::default(),
@@ -186,6 +196,20 @@ impl Transport {
         }
         debug_assert!(self.path.is_some_and(|path| self.paths.iter().any(|known| same_remote(known, &path))));
         None
+    }
+
+    /// Notes that an authenticated packet or a check has come. Returns whether that ends a silence.
+    pub fn hear(&mut self, now: Instant) -> bool {
+        self.last_heard = now;
+        std::mem::take(&mut self.is_silent)
+    }
+
+    /// Looks whether the transport is silent, and notes when to look again: not with each packet, but when the time from
+    /// the last one that was seen on looking is up.
+    pub fn look_for_silence(&mut self, now: Instant) {
+        self.is_silent = self.media.is_some() && now >= self.last_heard + SILENCE;
+        let again = self.media.is_some() && !self.is_silent;
+        self.deadlines.set(Timer::Silence, again.then(|| self.last_heard + SILENCE));
     }
 
     /// Sends to where the newest authentic packet came from. Once consent has lapsed, only a check brings a path back.

@@ -138,6 +138,42 @@ fn who_vanishes_is_gone_when_the_media_path_has_died_as_well() {
 }
 
 #[test]
+fn a_dead_media_path_is_told_to_all_within_seconds_although_the_signalling_lives() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let ben = world.clients[1].joined.as_ref().expect("joined").participant;
+    let told = |world: &World, who: usize| {
+        let events = world.clients[who].events.iter();
+        let told = events.filter_map(|event| match event {
+            Event::ParticipantMediaLost(id) => Some((*id, true)),
+            Event::ParticipantMediaBack(id) => Some((*id, false)),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    world.run(Duration::from_secs(60));
+    assert!(told(&world, 0).is_empty(), "checks are enough, without any media: {:?}", told(&world, 0));
+    world.clients[1].unplugged = true;
+    world.run(Duration::from_millis(5200));
+    for who in [0, 1] {
+        assert_eq!(told(&world, who), [(ben, true)]);
+    }
+    let lost = |world: &World| {
+        let snapshot = world.sfu.snapshot(world.now);
+        snapshot.rooms[0].participants.iter().map(|person| person.media_lost).collect::<Vec<_>>()
+    };
+    assert_eq!(lost(&world), [false, true]);
+    let late = world.join("standup", "Cleo");
+    let joined = world.clients[late].joined.as_ref().expect("joined");
+    assert_eq!(joined.participants.iter().filter(|person| person.media_lost).count(), 1);
+    world.clients[1].unplugged = false;
+    world.until("he is heard again", |world| told(world, 0).len() == 2);
+    for who in [0, 1] {
+        assert_eq!(told(&world, who), [(ben, true), (ben, false)]);
+    }
+    assert_eq!(lost(&world), [false, false, false]);
+}
+
+#[test]
 fn nothing_is_sent_to_who_is_unreachable_and_pictures_go_on_when_they_are_back() {
     let mut world = call(&["Anna", "Ben"], &[Camera]);
     show(&mut world, 0, Camera, 5);

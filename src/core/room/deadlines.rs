@@ -87,6 +87,10 @@ impl Room {
             // roll-over counter: after 2^15 of them it could open none any more.
             self.lose_path(key);
         }
+        if self.transports[key.0].deadlines.is_due(Timer::Silence, now) {
+            self.transports[key.0].look_for_silence(now);
+            self.review_media(now, key, outbox);
+        }
         if self.transports[key.0].deadlines.is_due(Timer::Engine, now) {
             self.transports[key.0].with_session(|session| session.handle_timeout(now));
             self.carry_out_effects(now, key, None, outbox);

@@ -29,6 +29,9 @@ impl Room {
         transport.set_feedback();
         let Ok(received) = received else { return };
         transport.adopt_path(path);
+        if transport.hear(now) {
+            self.review_media(now, on, outbox);
+        }
         let Some(packet) = received else { return };
         let key = packet.publication;
         let Some(publication) = self.publications.get_mut(key.0) else { return };

@@ -178,6 +178,9 @@ impl Room {
         self.slot_maps.retain(|other| *other != key);
         outbox.event(key, Event::Resumed(request, Box::new(resumed)));
         self.remind(key, outbox);
+        if self.participants[key.0].media_lost {
+            outbox.event(key, Event::ParticipantMediaLost(id));
+        }
         self.tell_others(key, &Event::ParticipantResumed(id), outbox);
         debug!(room = %self.id, participant = %id, "taken up again");
         self.arm(now, Owner::Member(key));

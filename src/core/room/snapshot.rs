@@ -153,6 +153,7 @@ impl Room {
             participant: participant.id,
             name: participant.name.clone(),
             reconnecting: !participant.is_connected(),
+            media_lost: participant.media_lost,
             connected: transports.clone().any(|transport| transport.media.is_some()),
             path: reach.path,
             round_trip: reach.round_trip,

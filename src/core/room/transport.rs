@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, trace, warn};
 
 use super::{Owner, Room};
-use crate::core::event::LeaveReason;
+use crate::core::event::{Event, LeaveReason};
 use crate::core::ids::{ParticipantKey, PublicationKey, Ssrc, TransportKey};
 use crate::core::input::{Admission, SrtpProfile};
 use crate::core::media::egress::EgressHalf;
@@ -106,6 +106,7 @@ impl Room {
         self.drop_transport(key, outbox);
         match owner {
             Some(owner) => {
+                self.review_media_of(owner, outbox);
                 self.slot_maps.push(owner);
                 self.assign_slots(now, owner, outbox);
                 self.set_expiry(owner);
@@ -213,8 +214,12 @@ impl Room {
             if let Some(forgotten) = transport.on_check(now, path, nominated, transaction, lets_send) {
                 outbox.outputs.push(RoomOutput::UnbindPath(on, forgotten));
             }
+            let is_heard_again = transport.hear(now);
             if let Some(owner) = self.owner_of(on) {
                 self.set_expiry(owner);
+            }
+            if is_heard_again {
+                self.review_media(now, on, outbox);
             }
             if is_back {
                 self.want_keyframes_on(now, on);
@@ -229,6 +234,34 @@ impl Room {
         let Some(owner) = transport.owner.filter(|_| transport.path.is_none()) else { return };
         for slot in self.participants[owner.0].slots.iter_mut().filter(|slot| slot.transport == key) {
             slot.interrupt();
+        }
+    }
+
+    /// Tells everybody, if somebody's media is lost or back by what has become of one of their transports: it is lost when
+    /// all that have keys are silent.
+    pub(super) fn review_media(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
+        let transport = &mut self.transports[on.0];
+        if !transport.is_silent {
+            transport.look_for_silence(now);
+        }
+        if let Some(owner) = transport.owner {
+            self.review_media_of(owner, outbox);
+        }
+    }
+
+    fn review_media_of(&mut self, owner: ParticipantKey, outbox: &mut Outbox) {
+        let participant = &mut self.participants[owner.0];
+        let transports = participant.transports.iter().map(|key| &self.transports[key.0]);
+        let mut with_keys = transports.filter(|transport| transport.media.is_some()).peekable();
+        let is_lost = with_keys.peek().is_some() && with_keys.all(|transport| transport.is_silent);
+        if std::mem::replace(&mut participant.media_lost, is_lost) == is_lost {
+            return;
+        }
+        let id = participant.id;
+        let event = if is_lost { Event::ParticipantMediaLost(id) } else { Event::ParticipantMediaBack(id) };
+        debug!(room = %self.id, participant = %id, is_lost, "whether media comes has changed");
+        for key in &self.order {
+            outbox.event(*key, event.clone());
         }
     }
 
@@ -290,10 +323,13 @@ impl Room {
             ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
             egress: EgressHalf::new(sender),
         });
+        transport.hear(now);
+        transport.look_for_silence(now);
         transport.deadlines.set(Timer::Reports, Some(now + FIRST_REPORT));
         self.totals.handshakes_done += 1;
         self.totals.setup_times.note(now.saturating_duration_since(transport.made_at));
         debug!(room = %self.id, transport = key.0, ?profile, "media can flow");
+        self.review_media(now, key, outbox);
         self.want_keyframes_on(now, key);
     }
 

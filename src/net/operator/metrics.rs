@@ -90,6 +90,9 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     let connected = participants().count() - reconnecting;
     let states = gauged("state", [("connected", connected), ("reconnecting", reconnecting)]);
     page.add("strait_participants", None, "Participants in all rooms", states);
+    let lost = participants().filter(|participant| participant.media_lost).count();
+    let lost = Value::Gauge(lost as f64);
+    page.one("strait_participants_media_lost", None, "Participants on whose media path nothing comes", lost);
     let mut paths = BTreeMap::from(Carrier::ALL.map(|(_, label)| (label, 0)));
     paths.insert("none", 0);
     let mut publications: BTreeMap<(&str, &str), usize> = BTreeMap::new();

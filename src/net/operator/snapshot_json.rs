@@ -52,6 +52,7 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
         "name": participant.name,
         "state": if participant.reconnecting { "reconnecting" } else { "connected" },
         "mediaConnected": participant.connected,
+        "mediaLost": participant.media_lost,
         "path": participant.path.map(|path| json!({
             "name": path.carrier.as_str(),
             "transport": format!("{:?}", path.transport()).to_lowercase(),

@@ -24,6 +24,8 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::ParticipantJoined(info) => news("participant-joined", ParticipantData::new(info)),
         Event::ParticipantReconnecting(id) => news("participant-reconnecting", ParticipantIdData::new(id)),
         Event::ParticipantResumed(id) => news("participant-resumed", ParticipantIdData::new(id)),
+        Event::ParticipantMediaLost(id) => news("participant-media-lost", ParticipantIdData::new(id)),
+        Event::ParticipantMediaBack(id) => news("participant-media-back", ParticipantIdData::new(id)),
         Event::ParticipantLeft(id, reason) => {
             news("participant-left", LeftData { participant_id: Text(id), reason: reason.as_str() })
         }

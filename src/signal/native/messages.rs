@@ -174,6 +174,7 @@ pub(super) struct ParticipantData<'a> {
     pub(super) participant_id: Text<ParticipantId>,
     pub(super) name: &'a str,
     pub(super) state: &'static str,
+    pub(super) media_lost: bool,
     pub(super) tracks: Vec<TrackData>,
 }
 
@@ -183,6 +184,7 @@ impl<'a> ParticipantData<'a> {
             participant_id: Text(info.participant),
             name: &info.name,
             state: if info.reconnecting { "reconnecting" } else { "connected" },
+            media_lost: info.media_lost,
             tracks: info.tracks.iter().map(TrackData::new).collect(),
         }
     }

@@ -234,6 +234,7 @@ fn joined() -> Joined {
             participant: PARTICIPANT,
             name: "Ben \"B\"".into(),
             reconnecting: true,
+            media_lost: true,
             tracks: vec![track_info()],
         }],
     }
@@ -258,8 +259,7 @@ fn events() -> Vec<(Event, Value)> {
         json!([{"mid": "8", "trackId": T, "source": "screen-audio", "kind": "audio", "muted": true}]);
     let track_json =
         json!({"trackId": T, "participantId": P, "kind": "audio", "source": "screen-audio", "muted": true});
-    let participant_json =
-        json!({"participantId": P, "name": "Ben \"B\"", "state": "reconnecting", "tracks": [track_json]});
+    let participant_json = json!({"participantId": P, "name": "Ben \"B\"", "state": "reconnecting", "mediaLost": true, "tracks": [track_json]});
     let slot_map_json = json!({
         "revision": 3,
         "slots": [
@@ -323,6 +323,14 @@ fn events() -> Vec<(Event, Value)> {
         (
             Event::MoreSlots(SlotCounts { audio: 8, video: 9 }),
             news("more-slots", json!({"audio": 8, "video": 9})),
+        ),
+        (
+            Event::ParticipantMediaLost(PARTICIPANT),
+            news("participant-media-lost", json!({"participantId": P})),
+        ),
+        (
+            Event::ParticipantMediaBack(PARTICIPANT),
+            news("participant-media-back", json!({"participantId": P})),
         ),
         (Event::Draining(true), news("draining", json!({"draining": true}))),
         (

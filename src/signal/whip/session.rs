@@ -270,7 +270,13 @@ mod tests {
     fn joined() -> Event {
         let tracks =
             vec![TrackInfo { track: CAMERA, participant: ANNA, source: Source::Camera, muted: false }];
-        let anna = ParticipantInfo { participant: ANNA, name: "Anna".into(), reconnecting: false, tracks };
+        let anna = ParticipantInfo {
+            participant: ANNA,
+            name: "Anna".into(),
+            reconnecting: false,
+            media_lost: false,
+            tracks,
+        };
         let slots = SlotCounts { audio: 4, video: 4 };
         let joined = Joined {
             participant: ParticipantId(2),

@@ -128,6 +128,7 @@ mod tests {
             participant: ParticipantId(id),
             name: "Anna".into(),
             reconnecting: false,
+            media_lost: false,
             tracks: tracks.iter().map(|(track_id, source)| track(*track_id, id, *source)).collect(),
         }
     }

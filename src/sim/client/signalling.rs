@@ -311,6 +311,7 @@ impl Endpoint {
             Event::ParticipantJoined(info) => self.meet(&info, post),
             Event::ParticipantReconnecting(who) => self.set_reconnecting(who, true, post),
             Event::ParticipantResumed(who) => self.set_reconnecting(who, false, post),
+            Event::ParticipantMediaLost(_) | Event::ParticipantMediaBack(_) => {}
             Event::ParticipantLeft(who, _) => {
                 if self.room.people.remove(&who).is_none() {
                     post.complain(format!(
