@@ -16,13 +16,13 @@ pub struct StreamCounters {
     pub bytes: u64,
     /// Packets that never came (incoming), or that the receiver reported lost (outgoing).
     pub lost: u64,
-    /// Retransmitted packets received or sent.
+    /// Retransmitted packets sent, or received for one that had not come: a repeat of another probes for bandwidth.
     pub retransmitted: u64,
     /// Packets asked for again (incoming: by us; outgoing: by the receiver).
     pub nacked: u64,
     /// Key frames asked for (incoming: by us; outgoing: by the receiver).
     pub keyframe_requests: u64,
-    /// Dropped: duplicates, too old, or not decryptable.
+    /// Dropped: duplicates, too old, or not decryptable. Probes for bandwidth are not among them.
     pub dropped: u64,
 }
 
@@ -50,8 +50,10 @@ pub struct SlotSnapshot {
     pub kind: Kind,
     /// The track that it shows; `None` if it is free.
     pub track: Option<TrackId>,
-    /// What has gone out in it, of all tracks that it has shown.
+    /// What has gone out in it, of the track that it shows, or showed last.
     pub counters: StreamCounters,
+    /// Interarrival jitter at the client, as it reported it last (RFC 3550 §6.4.1).
+    pub jitter: Duration,
 }
 
 /// One participant, and how they are connected.

@@ -132,7 +132,7 @@ impl StreamCounters {
     }
 
     /// What was counted since `before`. A count that a client reports may go back; that is nothing.
-    fn since(&self, before: &Self) -> Self {
+    pub fn since(&self, before: &Self) -> Self {
         let (mut since, mut before) = (*self, *before);
         for (own, before) in since.fields().into_iter().zip(before.fields()) {
             *own = own.saturating_sub(*before);

@@ -379,7 +379,7 @@ impl EventLoop {
             .ok()?;
         let origin = self.front.origin_of(connection)?;
         let candidates = self.candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
-        debug!(connection = connection.0, client = %origin.client, %room, "join");
+        debug!(connection = connection.0, client = %origin.client, %room, ?candidates, "join");
         Some((room, Admission { entropy, candidates }))
     }
 

@@ -15,6 +15,8 @@ pub struct Process {
     pub virtual_bytes: u64,
     /// Processor time, user and system, seconds.
     pub cpu_seconds: f64,
+    /// How many threads it has.
+    pub threads: u64,
     /// How many file descriptors are open.
     pub open_files: u64,
 }
@@ -29,14 +31,18 @@ impl Process {
             resident_bytes: kilobytes(&status, "VmRSS:")? * 1024,
             virtual_bytes: kilobytes(&status, "VmSize:")? * 1024,
             cpu_seconds: cpu_seconds(&stat)?,
+            threads: field(&status, "Threads:")?.parse().ok()?,
             open_files,
         })
     }
 }
 
 fn kilobytes(status: &str, name: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    field(status, name)?.strip_suffix(" kB")?.trim().parse().ok()
+}
+
+fn field<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 /// Adds fields 14 and 15 of `/proc/self/stat`. The second field may hold spaces, and ends with the last parenthesis.

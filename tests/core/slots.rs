@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone, Screen};
+use strait::core::command::{Command, Kind};
 use strait::core::event::{Event, RefusalCode, WaitingReason};
 
 use crate::world::World;
@@ -229,4 +229,25 @@ fn a_slot_that_unsubscribing_frees_goes_to_who_waits() {
     let waiting = world.clients[0].slot_map.clone().expect("a map").waiting[0].0;
     world.command(0, Command::Unsubscribe(shown));
     assert_eq!(world.clients[0].shown(), [waiting]);
+}
+
+#[test]
+fn what_a_slot_counts_begins_anew_with_each_track() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let sent = |world: &World| {
+        let people = &world.sfu.snapshot(world.now).rooms[0].participants;
+        let ben = people.iter().find(|person| person.name == "Ben").expect("he is there");
+        let video =
+            |slot: &&strait::core::stats::SlotSnapshot| slot.kind == Kind::Video && slot.track.is_some();
+        ben.slots.iter().find(video).map(|slot| slot.counters.packets)
+    };
+    show(&mut world, 0, Camera, 5);
+    assert_eq!(sent(&world), Some(5));
+    world.command(0, Command::Leave);
+    assert_eq!(sent(&world), None);
+    let cleo = world.join("standup", "Cleo");
+    world.publish(cleo, 1, &[Camera]);
+    world.until("connected", |world| world.clients[cleo].rtc.is_connected());
+    show(&mut world, cleo, Camera, 2);
+    assert_eq!(sent(&world), Some(2), "of Cleo's camera, in the slot that was Anna's");
 }

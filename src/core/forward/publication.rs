@@ -185,9 +185,11 @@ impl Publication {
             self.encodings[number].keyframes.want();
         }
         if self.encodings[number].is_useless(index) {
-            self.encodings[number].counters.dropped += 1;
+            // Senders repeat what has arrived to find out how much the way carries.
+            self.encodings[number].counters.dropped += u64::from(!packet.recovered);
             return placement;
         }
+        self.encodings[number].counters.retransmitted += u64::from(packet.recovered);
         // An encoding that nobody is shown does not decide what codec everybody takes.
         if is_shown && self.codec() != Some(packet.codec.codec) {
             if !self.change_codec(now, packet.codec) {

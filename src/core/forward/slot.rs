@@ -1,7 +1,7 @@
 //! Slot: one continuous egress stream whose source may change. It holds a track's name, never the track itself, because
 //! the publisher may one day be on another node.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::encoding::PacketInfo;
 use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
@@ -80,6 +80,10 @@ pub struct Slot {
     pub open: bool,
     /// What was counted of packets that went out.
     pub counters: StreamCounters,
+    /// `counters` when the track was put in.
+    before: StreamCounters,
+    /// The interarrival jitter that the client reported last.
+    pub jitter: Duration,
     /// `counters` as last added to the room's totals.
     pub reported: StreamCounters,
     /// The codec that went out last.
@@ -102,6 +106,14 @@ pub struct Outgoing<'a> {
     redundant: bool,
 }
 
+/// How many units of a stream's RTP clock make a second.
+fn clock_rate(kind: Kind) -> u32 {
+    match kind {
+        Kind::Audio => 48_000,
+        Kind::Video => 90_000,
+    }
+}
+
 impl Slot {
     /// A slot that has never sent. Returns `None` if the section sends nothing to the client.
     pub fn new(
@@ -112,10 +124,7 @@ impl Slot {
         rng: &mut Rng,
     ) -> Option<Self> {
         let (ssrc, rtx_ssrc) = section.egress?;
-        let clock_rate = match section.kind {
-            Kind::Audio => 48_000,
-            Kind::Video => 90_000,
-        };
+        let clock_rate = clock_rate(section.kind);
         let needs_keyframe = section.kind == Kind::Video;
         Some(Self {
             transport,
@@ -132,6 +141,8 @@ impl Slot {
             is_shed: false,
             open: true,
             counters: StreamCounters::default(),
+            before: StreamCounters::default(),
+            jitter: Duration::ZERO,
             reported: StreamCounters::default(),
             codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
@@ -139,6 +150,12 @@ impl Slot {
             repeats: Vec::new(),
             made: now,
         })
+    }
+
+    /// Notes the interarrival jitter that the client reports, in units of the stream's RTP clock.
+    pub fn note_jitter(&mut self, jitter: u32) {
+        let nanos = u64::from(jitter) * 1_000_000_000 / u64::from(clock_rate(self.kind));
+        self.jitter = Duration::from_nanos(nanos);
     }
 
     /// Returns whether a track can be put in.
@@ -155,11 +172,18 @@ impl Slot {
         codec: Option<CodecParams>,
     ) {
         let from_timestamp = self.munger.promise(now);
+        self.before = self.counters;
         self.shown = Some(Shown { track, publication, from_timestamp });
         self.codec = codec;
         self.announced = false;
         self.paused = false;
         self.is_shed = false;
+    }
+
+    /// Returns what was counted of the track that it shows, or showed last. The stream goes on from track to track, and so
+    /// do `counters`, of which sender reports are made.
+    pub fn counters_of_track(&self) -> StreamCounters {
+        self.counters.since(&self.before)
     }
 
     /// Shows nothing from now on.

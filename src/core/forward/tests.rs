@@ -52,6 +52,8 @@ struct Simulcast {
     now: Instant,
     publication: Publication,
     frame: u8,
+    /// Whether what is sent repeats something on the retransmission stream.
+    is_repeat: bool,
     watching: Vec<Watching>,
 }
 
@@ -83,7 +85,7 @@ impl Simulcast {
             let (receiver, _) = contexts(profile, &keys, true).expect("keys");
             watching.push(Watching { slot, sender, receiver, got: BTreeMap::new() });
         }
-        Self { now, publication, frame: 0, watching }
+        Self { now, publication, frame: 0, is_repeat: false, watching }
     }
 
     fn timestamp(&self, size: usize) -> u32 {
@@ -132,7 +134,7 @@ impl Simulcast {
             marker: number + 1 == PACKETS_PER_FRAME,
             codec: VP8,
             redundant: false,
-            recovered: false,
+            recovered: self.is_repeat,
             extensions: PassedExtensions::default(),
             payload: &payload,
         };
@@ -308,4 +310,29 @@ fn what_was_sent_before_a_change_is_repaired_even_if_nobody_is_shown_it_any_more
     }
     let smallest = camera.publication.encoding(EncodingIndex(0)).expect("it is sent");
     assert!(!smallest.has_cache() && !smallest.is_followed(), "it is not kept for nobody");
+}
+
+#[test]
+fn a_repeat_of_what_has_come_probes_for_bandwidth_and_counts_neither_as_repair_nor_as_waste() {
+    let mut camera = Simulcast::new();
+    camera.show(true, |_, _| false);
+    let counted = |camera: &Simulcast| {
+        let counters = camera.publication.counters();
+        (counters.packets, counters.retransmitted, counters.dropped)
+    };
+    let before = counted(&camera);
+    assert_eq!((before.1, before.2), (0, 0));
+    camera.is_repeat = true;
+    camera.send(0, 1, true);
+    assert_eq!(counted(&camera), before);
+    // The same on the stream itself is a duplicate.
+    camera.is_repeat = false;
+    camera.send(0, 1, true);
+    assert_eq!(counted(&camera), (before.0, 0, 1));
+    camera.frame += 1;
+    camera.send(0, 0, false);
+    camera.send(0, 2, false);
+    camera.is_repeat = true;
+    camera.send(0, 1, false);
+    assert_eq!(counted(&camera), (before.0 + 3, 1, 1), "one was missing, and came again");
 }

@@ -221,13 +221,7 @@ impl IngressHalf {
                 stream.counters.bytes += payload.len() as u64;
                 index
             }
-            Some(sequence) => {
-                stream.counters.retransmitted += 1;
-                match nearest_index(stream.highest, sequence) {
-                    Some(index) => index,
-                    None => return None,
-                }
-            }
+            Some(sequence) => nearest_index(stream.highest, sequence)?,
         };
         if let Some(nack) = &mut stream.nack {
             if recovered.is_some() {

@@ -145,7 +145,8 @@ impl Room {
             mid: slot.mid,
             kind: slot.kind,
             track: slot.shown.map(|shown| shown.track),
-            counters: slot.counters,
+            counters: slot.counters_of_track(),
+            jitter: slot.jitter,
         });
         let transports = participant.transports.iter().map(|key| &self.transports[key.0]);
         let reach = self.reach_of(participant);
@@ -172,7 +173,6 @@ impl Room {
             let streams = media.into_iter().flat_map(|media| media.ingress.streams());
             for (ssrc, stream) in streams.filter(|(_, stream)| stream.publication == *key) {
                 counters.lost += stream.counters.lost;
-                counters.retransmitted += stream.counters.retransmitted;
                 counters.nacked += stream.counters.nacked;
                 counters.dropped += stream.counters.dropped;
                 if publication.ssrc() == Some(ssrc) {

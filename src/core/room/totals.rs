@@ -40,7 +40,6 @@ impl Room {
             let streams = media.into_iter().flat_map(|media| media.ingress.streams());
             for (_, stream) in streams.filter(|(_, stream)| stream.publication == *publication_key) {
                 counted.lost += stream.counters.lost;
-                counted.retransmitted += stream.counters.retransmitted;
                 counted.nacked += stream.counters.nacked;
             }
             let codec = publication.codec().map(Codec::name);

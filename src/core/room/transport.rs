@@ -209,10 +209,17 @@ impl Room {
         if is_check && answered && !is_repeated {
             outbox.outputs.push(RoomOutput::BindPath(on, path));
             let Some(transport) = self.transports.get_mut(on.0) else { return };
-            let is_back = transport.path.is_none() && transport.media.is_some();
+            let before = transport.path;
+            let is_back = before.is_none() && transport.media.is_some();
             let lets_send = self.settings.media_timeout;
             if let Some(forgotten) = transport.on_check(now, path, nominated, transaction, lets_send) {
                 outbox.outputs.push(RoomOutput::UnbindPath(on, forgotten));
+            }
+            if let Some(path) = transport.path.filter(|path| Some(*path) != before) {
+                debug!(
+                    room = %self.id, transport = on.0, carrier = path.carrier.as_str(), local = %path.local,
+                    remote = %path.remote, nominated, "media goes by this path"
+                );
             }
             let is_heard_again = transport.hear(now);
             if let Some(owner) = self.owner_of(on) {

@@ -93,6 +93,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     let lost = participants().filter(|participant| participant.media_lost).count();
     let lost = Value::Gauge(lost as f64);
     page.one("strait_participants_media_lost", None, "Participants on whose media path nothing comes", lost);
+    add_delays(page, snapshot);
     let mut paths = BTreeMap::from(Carrier::ALL.map(|(_, label)| (label, 0)));
     paths.insert("none", 0);
     let mut publications: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -128,6 +129,31 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     page.one("strait_datagrams_unknown", None, "Datagrams that belong to nobody", unknown);
 }
 
+/// Round trips and jitter as they are now: the mean and the worst, because one bad way drowns in a mean.
+fn add_delays(page: &mut Page, snapshot: &Snapshot) {
+    let participants = || snapshot.rooms.iter().flat_map(|room| &room.participants);
+    let of = |times: Vec<f64>| {
+        let mean = times.iter().sum::<f64>() / times.len().max(1) as f64;
+        [("mean", mean), ("worst", times.into_iter().fold(0.0, f64::max))]
+    };
+    let round_trips = participants().filter_map(|participant| participant.round_trip);
+    let samples = of(round_trips.map(|time| time.as_secs_f64()).collect())
+        .map(|(which, seconds)| labelled([("of_all", which)], Value::Gauge(seconds)));
+    page.add("strait_round_trip", Some(Unit::Seconds), "Round trips to participants", samples);
+    let coming = participants().flat_map(|participant| &participant.publications);
+    let going = participants().flat_map(|participant| &participant.slots).filter(|slot| slot.track.is_some());
+    let jitter = [
+        ("in", coming.map(|publication| publication.jitter.as_secs_f64()).collect()),
+        ("out", going.map(|slot| slot.jitter.as_secs_f64()).collect()),
+    ];
+    let samples = jitter.into_iter().flat_map(|(direction, times)| {
+        of(times).map(|(which, seconds)| {
+            labelled([("direction", direction), ("of_all", which)], Value::Gauge(seconds))
+        })
+    });
+    page.add("strait_rtp_jitter", Some(Unit::Seconds), "Interarrival jitter of streams", samples);
+}
+
 fn add_turn(page: &mut Page, turn_server: &TurnServer) {
     let allocations = gauged("transport", turn_server.allocations());
     page.add("strait_turn_allocations", None, "Allocations of the TURN server", allocations);
@@ -151,6 +177,8 @@ fn add_process(page: &mut Page, process: Process) {
     let virtual_bytes = Value::Gauge(process.virtual_bytes as f64);
     page.one("process_virtual_memory", Some(Unit::Bytes), "Address space in use", virtual_bytes);
     let files = Value::Gauge(process.open_files as f64);
+    let threads = Value::Gauge(process.threads as f64);
+    page.one("process_threads", None, "Threads", threads);
     page.one("process_open_fds", None, "Open file descriptors", files);
 }
 

@@ -44,6 +44,7 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
         json!({
             "mid": slot.mid.to_string(),
             "trackId": slot.track.map(|track| track.to_string()),
+            "jitterMs": slot.jitter.as_secs_f64() * 1000.0,
             "counters": counters(&slot.counters),
         })
     });
