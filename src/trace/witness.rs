@@ -1,6 +1,6 @@
 //! Witness: looks on while a room is replayed, and tells what happens as [facts](super::facts).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::facts::{Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumbe
 use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
-use crate::core::command::Command;
+use crate::core::command::{Command, Kind};
 use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
 use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantKey, Ssrc, TrackId, TransportKey};
-use crate::core::input::{DtlsEvent, Shedding};
+use crate::core::input::Shedding;
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::negotiated::Codec;
@@ -56,6 +56,8 @@ pub struct Witness<'s> {
     members: BTreeMap<ParticipantKey, Member>,
     /// The participant that each transport belongs to.
     owners: BTreeMap<TransportKey, ParticipantKey>,
+    /// The transports that have keys.
+    connected: BTreeSet<TransportKey>,
     /// How many user name fragments each transport has had: each after the first is an ICE restart.
     ufrags: BTreeMap<TransportKey, u32>,
     tracks: BTreeMap<TrackId, KnownTrack>,
@@ -90,6 +92,7 @@ impl<'s> Witness<'s> {
             streams: 0,
             members: BTreeMap::new(),
             owners: BTreeMap::new(),
+            connected: BTreeSet::new(),
             ufrags: BTreeMap::new(),
             tracks: BTreeMap::new(),
             incoming: BTreeMap::new(),
@@ -134,9 +137,7 @@ impl<'s> Witness<'s> {
                 }
             }
             // A handshake may end well and lead to nothing, because of somebody else's certificate.
-            RecordedInput::Dtls(on, event)
-                if matches!(**event, DtlsEvent::Connected) && step.room.has_media(*on) =>
-            {
+            RecordedInput::Dtls(on, _) if step.room.has_media(*on) && self.connected.insert(*on) => {
                 if let Some(number) = self.owners.get(on).and_then(|owner| self.number(*owner)) {
                     self.tell(&Fact::Connected(number));
                 }
@@ -283,6 +284,7 @@ impl<'s> Witness<'s> {
             if let RoomOutput::Dtls(on, DtlsRequest::Forget { .. }) = output {
                 self.owners.remove(on);
                 self.ufrags.remove(on);
+                self.connected.remove(on);
             }
             let RoomOutput::Gone(who, reason) = output else { continue };
             self.incoming.retain(|(key, _), _| key != who);
@@ -379,7 +381,7 @@ impl<'s> Witness<'s> {
         let stream = match self.outgoing.get(&(packet.key, info.main)) {
             Some(stream) => *stream,
             None => {
-                let is_video = info.codec.is_some_and(|codec| codec != Codec::Opus);
+                let is_video = info.kind == Kind::Video;
                 let stream = self.stream(&Fact::Outgoing { person, mid: info.mid.to_string(), is_video });
                 self.outgoing.insert((packet.key, info.main), stream);
                 stream

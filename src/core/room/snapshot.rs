@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Room;
-use crate::core::command::Source;
+use crate::core::command::{Kind, Source};
 use crate::core::ids::{Mid, ParticipantKey, Ssrc, TrackId};
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
@@ -49,6 +49,8 @@ pub struct OutgoingStreamInfo {
     pub mid: Mid,
     /// The slot's stream: of a retransmission, the stream that it repairs.
     pub main: Ssrc,
+    /// Whether the slot takes audio or video.
+    pub kind: Kind,
     /// Whether it is a retransmission.
     pub is_retransmission: bool,
     /// The track that the slot shows.
@@ -90,6 +92,7 @@ impl Room {
         Some(OutgoingStreamInfo {
             mid: slot.mid,
             main: slot.ssrc,
+            kind: slot.kind,
             is_retransmission: slot.ssrc != ssrc,
             track: slot.shown.map(|shown| shown.track),
             codec: slot.codec.map(|params| params.codec),

@@ -49,8 +49,8 @@ pub fn departure(reason: LeaveReason) -> &'static str {
         LeaveReason::MediaTimeout => "was removed: no connectivity check of theirs came for too long",
         LeaveReason::ResumeTimeout => "was removed: their signalling broke, and they were not back in time",
         LeaveReason::Removed => "was removed by the operator",
-        LeaveReason::RoomClosed => "was removed: the operator closed the room",
-        LeaveReason::Shutdown => "was removed: the server stops",
+        LeaveReason::RoomClosed => "was told that the operator closed the room",
+        LeaveReason::Shutdown => "was told that the server stops",
         LeaveReason::Error => "was removed after an error of the server's; its log has it",
     }
 }
