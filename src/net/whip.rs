@@ -21,7 +21,7 @@ use crate::core::command::{Command, Join, Kind, Lifeline};
 use crate::core::event::{Refusal, SlotCounts};
 use crate::core::ids::{ConnectionId, RoomId};
 use crate::core::input::Admission;
-use crate::core::sdp;
+use crate::core::negotiation::offer::Offer as Description;
 use crate::limits::NAME_CHARS_MAX;
 use crate::signal::whip::{self, Choice, Fragment, Offer, Side, Viewer};
 
@@ -137,10 +137,9 @@ fn choice_of(request: &Request) -> Result<Choice, Response> {
 
 /// How many sections receive.
 fn receiving(sdp: &str) -> SlotCounts {
-    let sections = sdp::Offer::read(sdp).map(|offer| offer.sections).unwrap_or_default();
+    let Ok(offer) = Description::read(sdp) else { return SlotCounts { audio: 0, video: 0 } };
     let of_kind = |kind: Kind| {
-        let live = sections.iter().filter(|section| section.kind == kind && !section.stopped);
-        live.filter(|section| section.direction == sdp::Direction::RecvOnly).count()
+        offer.served().filter(|section| section.kind == Some(kind) && section.receives()).count()
     };
     SlotCounts { audio: of_kind(Kind::Audio), video: of_kind(Kind::Video) }
 }

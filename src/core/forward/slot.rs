@@ -51,8 +51,10 @@ struct Repeat {
 /// One egress stream.
 #[derive(Debug)]
 pub struct Slot {
-    /// Its section.
+    /// Its section; [`Mid::NONE`] once that is gone, until another takes the slot's place.
     pub mid: Mid,
+    /// Where its section is among those that can be served.
+    pub order: usize,
     /// Audio or video.
     pub kind: Kind,
     /// Which of the slots of its kind: slots of equal number share an msid stream.
@@ -101,7 +103,13 @@ pub struct Outgoing<'a> {
 
 impl Slot {
     /// A slot that has never sent.
-    pub fn new(now: Instant, section: &NegotiatedSection, number: usize, rng: &mut Rng) -> Option<Self> {
+    pub fn new(
+        now: Instant,
+        section: &NegotiatedSection,
+        order: usize,
+        number: usize,
+        rng: &mut Rng,
+    ) -> Option<Self> {
         let (ssrc, rtx_ssrc) = section.egress?;
         let clock_rate = match section.kind {
             Kind::Audio => 48_000,
@@ -110,6 +118,7 @@ impl Slot {
         let needs_keyframe = section.kind == Kind::Video;
         Some(Self {
             mid: section.mid,
+            order,
             kind: section.kind,
             number,
             ssrc,
@@ -129,6 +138,14 @@ impl Slot {
             repeats: Vec::new(),
             made: now,
         })
+    }
+
+    /// Takes over what a new answer says of the slot's section, which is at that place among the others.
+    pub fn take_section(&mut self, section: &NegotiatedSection, order: usize) {
+        self.order = order;
+        self.open = section.egress.is_some();
+        self.extensions = section.extensions;
+        self.rtx_ssrc = section.egress.map_or(self.rtx_ssrc, |(_, rtx)| rtx);
     }
 
     /// Whether a track can be put in.
@@ -344,11 +361,12 @@ mod tests {
             mid: Mid::from("0"),
             kind: Kind::Video,
             payload_types: Vec::new(),
+            codecs: Vec::new(),
             extensions: ExtensionIds::default(),
             ingress: None,
             egress: Some((Ssrc(1), Some(Ssrc(2)))),
         };
-        Slot::new(now, &section, 0, &mut Rng::new([1; 32])).unwrap()
+        Slot::new(now, &section, 0, 0, &mut Rng::new([1; 32])).unwrap()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What participants publish: offers and answers, tracks that come and go, muting.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use tracing::debug;
@@ -12,10 +13,11 @@ use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId};
 use crate::core::media::half::PublishedSection;
-use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection, Payload};
+use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection};
+use crate::core::negotiation::answer::Msid;
+use crate::core::negotiation::offer::Offer;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::participant::{Participant, SubscriptionState};
-use crate::core::sdp::{Direction, Offer};
 
 /// How many ufrags lead to a participant: the current one and those before the last ICE restarts, whose checks may
 /// still be on their way.
@@ -44,20 +46,17 @@ impl Room {
         publications: &[PublicationRequest],
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
-        let offer = Offer::read(sdp).map_err(bad_offer)?;
+        let offer = Offer::read(sdp).map_err(|refused| bad_offer(refused.message))?;
         self.check_publications(&offer, publications)?;
-        if offer.sections.first().is_some_and(|section| section.stopped) {
-            return Err(bad_offer("the first section is stopped, and it carries the transport of all"));
-        }
+        // What slots that make way have sent is counted before they do.
+        self.settle_totals(key);
         let participant = &mut self.participants[key.0];
         let candidates = participant.candidates.clone();
-        let numbered: Vec<(Mid, Kind, usize)> =
-            participant.slots.iter().map(|slot| (slot.mid, slot.kind, slot.number)).collect();
-        let streams = |negotiated: &Negotiated| streams(negotiated, &numbered);
-        let answer = participant
-            .session
-            .accept_offer(now, &offer, &candidates, &mut participant.rng, streams)
-            .map_err(bad_offer)?;
+        let Participant { slots, session, rng, .. } = participant;
+        let start_kbps = self.settings.video_start_kbps;
+        let answer = session
+            .accept_offer(now, &offer, &candidates, rng, start_kbps, |negotiated| msids(negotiated, slots))
+            .map_err(|refused| bad_offer(refused.message))?;
         if answer.restarted {
             participant.addresses_checked = 0;
             let ufrag = participant.session.ufrag().to_owned();
@@ -68,10 +67,16 @@ impl Room {
             }
         }
         participant.negotiated = answer.negotiated;
-        let added = self.take_publications(now, key, publications, outbox);
+        let (served, rejected): (Vec<_>, Vec<_>) =
+            publications.iter().partition(|request| why_not(&offer, request.mid).is_none());
+        let added = self.take_publications(now, key, &served, outbox);
         self.take_slots(now, key);
         let event = Event::Answer { request, sdp: answer.sdp, publications: self.publications_of(key) };
         outbox.event(key, event);
+        for request in rejected {
+            let reason = why_not(&offer, request.mid).unwrap_or_default().to_owned();
+            outbox.event(key, Event::CannotPublish { mid: request.mid, reason });
+        }
         for publication in added {
             let info = self.publications[publication.0].info();
             self.tell_others(key, &Event::TrackAdded(info), outbox);
@@ -84,7 +89,11 @@ impl Room {
         Ok(())
     }
 
-    fn check_publications(&self, offer: &Offer, publications: &[PublicationRequest]) -> Result<(), Refusal> {
+    fn check_publications(
+        &self,
+        offer: &Offer<'_>,
+        publications: &[PublicationRequest],
+    ) -> Result<(), Refusal> {
         let most = self.settings.tracks_per_participant_max;
         if publications.len() > most {
             return Err(Refusal::new(
@@ -98,14 +107,13 @@ impl Room {
             let section = offer.section(publication.mid).ok_or_else(|| {
                 bad_offer(format!("publication {index} names mid {mid:?}, which the SDP has not"))
             })?;
-            if section.kind != publication.source.kind() {
+            if section.kind != Some(publication.source.kind()) {
                 return Err(bad_offer(format!(
-                    "mid {mid:?} is {:?}, and its source is {:?}",
-                    section.kind, publication.source
+                    "mid {mid:?} is m={}, and its source is {:?}",
+                    section.media, publication.source
                 )));
             }
-            let sends = matches!(section.direction, Direction::SendOnly | Direction::SendRecv);
-            if !sends || section.stopped {
+            if !section.direction.sends() || section.stopped {
                 return Err(bad_offer(format!("mid {mid:?} is published, and its section does not send")));
             }
             if publications[..index].iter().any(|other| other.mid == publication.mid) {
@@ -115,12 +123,12 @@ impl Room {
         Ok(())
     }
 
-    /// Makes the publications what the offer lists. Gives those that are new.
+    /// Makes the publications what the offer lists and can be served. Returns those that are new.
     fn take_publications(
         &mut self,
         now: Instant,
         key: ParticipantKey,
-        requests: &[PublicationRequest],
+        requests: &[&PublicationRequest],
         outbox: &mut Outbox,
     ) -> Vec<PublicationKey> {
         for publication in self.participants[key.0].publications.clone() {
@@ -205,36 +213,63 @@ impl Room {
         debug!(room = %self.id, track = %publication.track, "unpublished");
     }
 
-    /// Makes the slots what the answer agreed on.
+    /// Makes the slots what the answer agreed on. Those whose sections are gone make room for new ones, so that there are
+    /// never more than an offer has sections.
     fn take_slots(&mut self, now: Instant, key: ParticipantKey) {
-        let Participant { negotiated, slots, slot_by_ssrc, rng, subscriptions, .. } =
-            &mut self.participants[key.0];
-        // Slots are many and large, and an offer names all that there will be for a while.
+        let Participant { negotiated, slots, .. } = &mut self.participants[key.0];
+        let numbers = slot_numbers(negotiated, slots);
         let receiving = negotiated.sections.iter().filter(|section| section.egress.is_some()).count();
+        // Slots are many and large, and an offer names all that there will be for a while.
         slots.reserve_exact(receiving.saturating_sub(slots.len()));
-        for section in &negotiated.sections {
-            match slots.iter_mut().find(|slot| slot.mid == section.mid) {
-                Some(slot) => {
-                    slot.open = section.egress.is_some();
-                    slot.extensions = section.extensions;
-                }
-                None => {
-                    let number = slots.iter().filter(|slot| slot.kind == section.kind).count();
-                    let Some(slot) = Slot::new(now, section, number, rng) else { continue };
-                    slot_by_ssrc.insert(slot.ssrc, slots.len());
-                    slots.push(slot);
-                }
+        let present: BTreeSet<Mid> = negotiated.sections.iter().map(|section| section.mid).collect();
+        let closing = |slot: &Slot| negotiated.section(slot.mid).is_none_or(|section| section.egress.is_none());
+        let closed: Vec<usize> =
+            (0..slots.len()).filter(|index| slots[*index].open && closing(&slots[*index])).collect();
+        for index in closed {
+            slots[index].open = false;
+            self.empty_slot(key, index);
+        }
+        let Participant { negotiated, slots, slot_by_ssrc, rng, .. } = &mut self.participants[key.0];
+        let mut known = BTreeMap::new();
+        let mut free = Vec::new();
+        for (index, slot) in slots.iter_mut().enumerate() {
+            if present.contains(&slot.mid) {
+                known.insert(slot.mid, index);
+                continue;
+            }
+            if slot.mid != Mid::NONE {
+                slot_by_ssrc.remove(&slot.ssrc);
+                slot.mid = Mid::NONE;
+            }
+            free.push(index);
+        }
+        free.reverse();
+        for (order, section) in negotiated.sections.iter().enumerate() {
+            if let Some(slot) = known.get(&section.mid).and_then(|index| slots.get_mut(*index)) {
+                slot.take_section(section, order);
+                continue;
+            }
+            let number = numbers.get(&section.mid).copied().unwrap_or_default();
+            let Some(slot) = Slot::new(now, section, order, number, rng) else { continue };
+            let index = free.pop().unwrap_or(slots.len());
+            slot_by_ssrc.insert(slot.ssrc, index);
+            match slots.get_mut(index) {
+                Some(place) => *place = slot,
+                None => slots.push(slot),
             }
         }
-        for (index, slot) in slots.iter_mut().enumerate().filter(|(_, slot)| !slot.open) {
-            let Some(shown) = slot.shown else { continue };
-            slot.release();
-            if let Some(publication) = self.publications.get_mut(shown.publication.0) {
-                publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
-            }
-            if let Some(subscription) = subscriptions.get_mut(&shown.track) {
-                subscription.state = SubscriptionState::Waiting;
-            }
+    }
+
+    /// Takes the track out of a slot; who wanted it waits for another.
+    fn empty_slot(&mut self, key: ParticipantKey, index: usize) {
+        let Participant { slots, subscriptions, .. } = &mut self.participants[key.0];
+        let Some(shown) = slots[index].shown else { return };
+        slots[index].release();
+        if let Some(publication) = self.publications.get_mut(shown.publication.0) {
+            publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
+        }
+        if let Some(subscription) = subscriptions.get_mut(&shown.track) {
+            subscription.state = SubscriptionState::Waiting;
         }
     }
 
@@ -262,32 +297,52 @@ impl Room {
     }
 }
 
-/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync. Slots that exist
-/// keep their numbers; new ones are counted on from there, as `Room::take_slots` does.
-fn streams(negotiated: &Negotiated, numbered: &[(Mid, Kind, usize)]) -> Vec<(Mid, String)> {
-    let of_kind = |kind: Kind| numbered.iter().filter(|(_, other, _)| *other == kind).count();
-    let (mut audio, mut video) = (of_kind(Kind::Audio), of_kind(Kind::Video));
-    let mut streams = Vec::new();
+/// Why a section that was to publish cannot be served.
+fn why_not<'a>(offer: &'a Offer<'_>, mid: Mid) -> Option<&'a str> {
+    offer.section(mid)?.rejected.as_deref()
+}
+
+/// Which of the slots of its kind each receiving section is. Slots that exist keep their numbers; a new one takes the
+/// lowest that no other has.
+fn slot_numbers(negotiated: &Negotiated, slots: &[Slot]) -> BTreeMap<Mid, usize> {
+    let known: BTreeMap<Mid, (Kind, usize)> =
+        slots.iter().map(|slot| (slot.mid, (slot.kind, slot.number))).collect();
+    let mut taken: BTreeSet<(Kind, usize)> =
+        negotiated.sections.iter().filter_map(|section| known.get(&section.mid).copied()).collect();
+    let mut next = BTreeMap::new();
+    let mut numbers = BTreeMap::new();
     for section in negotiated.sections.iter().filter(|section| section.egress.is_some()) {
-        let known = numbered.iter().find(|(mid, _, _)| *mid == section.mid).map(|(_, _, number)| *number);
-        let number = known.unwrap_or_else(|| {
-            let next = match section.kind {
-                Kind::Audio => &mut audio,
-                Kind::Video => &mut video,
-            };
-            *next += 1;
-            *next - 1
-        });
-        streams.push((section.mid, format!("slot-{number}")));
+        let number = match known.get(&section.mid) {
+            Some((_, number)) => *number,
+            None => {
+                let next: &mut usize = next.entry(section.kind).or_default();
+                while !taken.insert((section.kind, *next)) {
+                    *next += 1;
+                }
+                *next
+            }
+        };
+        numbers.insert(section.mid, number);
     }
-    streams
+    numbers
+}
+
+/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync.
+fn msids(negotiated: &Negotiated, slots: &[Slot]) -> Vec<Msid> {
+    let numbers = slot_numbers(negotiated, slots);
+    let receiving = negotiated.sections.iter().filter(|section| section.egress.is_some());
+    let msid = |section: &NegotiatedSection| {
+        let number = numbers.get(&section.mid).copied().unwrap_or_default();
+        let kind = match section.kind {
+            Kind::Audio => "audio",
+            Kind::Video => "video",
+        };
+        Msid { mid: section.mid, stream: format!("slot-{number}"), track: format!("{kind}-{number}") }
+    };
+    receiving.map(msid).collect()
 }
 
 /// What a publisher will most likely send: the first codec of its section.
 fn expected_codec(negotiated: &Negotiated, mid: Mid) -> Option<CodecParams> {
-    let section: &NegotiatedSection = negotiated.section(mid)?;
-    section.payload_types.iter().find_map(|pt| match negotiated.payload(pt.0) {
-        Some(Payload::Media(params)) => Some(params),
-        _ => None,
-    })
+    negotiated.section(mid)?.codecs.first().copied()
 }

@@ -172,7 +172,7 @@ impl Room {
         let section = participant.negotiated.section(slot.mid);
         let codec = section
             .zip(publication.codec())
-            .and_then(|(section, codec)| participant.negotiated.codec_for(section, codec));
+            .and_then(|(section, codec)| section.codec_for(codec));
         slot.assign(now, track, publication_key, codec);
         slot.set_withheld(is_left_out(self.withheld, publication, participant.id));
         if let Some(subscription) = participant.subscriptions.get_mut(&track) {
@@ -195,7 +195,7 @@ impl Room {
         let takes = |slot: &Slot| {
             publication.codec().is_none_or(|codec| {
                 let section = negotiated.section(slot.mid);
-                section.is_some_and(|section| negotiated.codec_for(section, codec).is_some())
+                section.is_some_and(|section| section.codec_for(codec).is_some())
             })
         };
         let of_number = |kind: Kind, number: usize| {
@@ -255,7 +255,7 @@ impl Room {
             let participant = &mut self.participants[viewer.participant.0];
             let slot = &mut participant.slots[viewer.slot];
             let section = participant.negotiated.section(slot.mid);
-            slot.codec = section.and_then(|section| participant.negotiated.codec_for(section, codec));
+            slot.codec = section.and_then(|section| section.codec_for(codec));
             if slot.codec.is_none() {
                 // Another slot may take it.
                 let can = participant.negotiated.can_receive(codec);

@@ -3,13 +3,15 @@
 use super::fragment::Fragment;
 use super::{Side, lines};
 use crate::core::command::{Kind, PublicationRequest, Source};
-use crate::core::sdp::{Direction, Offer as Description};
-use crate::core::session::check_offer;
+use crate::core::negotiation::limits;
+use crate::core::negotiation::offer::Offer as Description;
+use crate::core::negotiation::refusal::{Fault, Refused};
+use crate::core::negotiation::section::{Direction, Section};
 
 /// Why an offer is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// 400 for what is no session description, 422 for one that this protocol has no use for.
+    /// 400 for what is no session description, 413 for one that is too large, 422 for one of which nothing can be served.
     pub status: u16,
     /// In words for a developer.
     pub message: String,
@@ -31,35 +33,31 @@ impl Offer {
     pub fn read(side: Side, body: &[u8]) -> Result<Self, Problem> {
         let malformed = |message: String| Problem { status: 400, message };
         let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8".into()))?;
+        limits::check(text)?;
         let sdp = one_way(side, text);
-        let description = Description::read(&sdp).map_err(malformed)?;
-        check_offer(&description).map_err(malformed)?;
-        let ufrag = lines(&sdp)
-            .find_map(|line| line.strip_prefix("a=ice-ufrag:"))
-            .ok_or_else(|| malformed("the SDP has no a=ice-ufrag".into()))?;
+        let description = Description::read(&sdp)?;
         let (wanted, opposite) = match side {
             Side::Publish => (Direction::SendOnly, Direction::RecvOnly),
             Side::View => (Direction::RecvOnly, Direction::SendOnly),
         };
         let useless = |message: String| Problem { status: 422, message };
-        let live = || description.sections.iter().filter(|section| !section.stopped);
-        if let Some(section) = live().find(|section| section.direction == opposite) {
-            let mid: &str = &section.mid;
+        if let Some(section) = description.served().find(|section| section.direction == opposite) {
             return Err(useless(format!(
-                "section {mid:?} is {}; {} takes {} sections only",
-                attribute(opposite),
+                "{} is {}; {} takes {} sections only",
+                section.place(),
+                opposite.name(),
                 side.name(),
-                attribute(wanted)
+                wanted.name()
             )));
         }
-        if !live().any(|section| section.direction == wanted) {
-            return Err(useless(format!("no section is {}", attribute(wanted))));
+        if !description.served().any(|section| section.direction == wanted) {
+            return Err(useless(format!("no section that can be served is {}", wanted.name())));
         }
         let publications = match side {
             Side::Publish => publications(&description),
             Side::View => Vec::new(),
         };
-        let ufrag = ufrag.to_owned();
+        let ufrag = description.transport.ufrag;
         Ok(Self { sdp, publications, ufrag })
     }
 
@@ -87,12 +85,14 @@ impl Offer {
     }
 }
 
-fn attribute(direction: Direction) -> &'static str {
-    match direction {
-        Direction::SendRecv => "sendrecv",
-        Direction::SendOnly => "sendonly",
-        Direction::RecvOnly => "recvonly",
-        Direction::Inactive => "inactive",
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let status = match refused.fault {
+            Fault::Malformed => 400,
+            Fault::TooLarge => 413,
+            Fault::Unserved => 422,
+        };
+        Self { status, message: refused.message }
     }
 }
 
@@ -130,23 +130,18 @@ fn one_way(side: Side, text: &str) -> String {
 }
 
 /// The first sound is a voice and the first picture a face; what else there is belongs to a screen.
-fn publications(description: &Description) -> Vec<PublicationRequest> {
+fn publications(description: &Description<'_>) -> Vec<PublicationRequest> {
     let mut seen = (false, false);
-    let sending = description
-        .sections
-        .iter()
-        .filter(|section| section.direction == Direction::SendOnly && !section.stopped);
-    sending
-        .map(|section| {
-            let source = match section.kind {
-                Kind::Audio if std::mem::replace(&mut seen.0, true) => Source::ScreenAudio,
-                Kind::Audio => Source::Microphone,
-                Kind::Video if std::mem::replace(&mut seen.1, true) => Source::Screen,
-                Kind::Video => Source::Camera,
-            };
-            PublicationRequest { mid: section.mid, source, muted: false }
-        })
-        .collect()
+    let request = |section: &Section<'_>| {
+        let source = match section.kind? {
+            Kind::Audio if std::mem::replace(&mut seen.0, true) => Source::ScreenAudio,
+            Kind::Audio => Source::Microphone,
+            Kind::Video if std::mem::replace(&mut seen.1, true) => Source::Screen,
+            Kind::Video => Source::Camera,
+        };
+        Some(PublicationRequest { mid: section.mid, source, muted: false })
+    };
+    description.served().filter(|section| section.sends()).filter_map(request).collect()
 }
 
 #[cfg(test)]

@@ -326,6 +326,9 @@ impl Endpoint {
             Event::CannotReceive { track, .. } => {
                 self.room.cannot.insert(track);
             }
+            Event::CannotPublish { mid, reason } => {
+                post.complain(format!("{} cannot publish {mid}: {reason}", name(self.person)));
+            }
             Event::Data { .. } => {}
             Event::Closing(reason) => {
                 if reason == ClosingReason::Error {
