@@ -10,9 +10,9 @@
 //! | 4 | [`wire::classify`] | what kind of bytes |
 //! | 5 | [`core::demux`] | whose: room and participant, by one look-up |
 //! | 6 | [`core::room`] | `Room::handle` sequences what follows |
-//! | 7 | [`core::media::half`] | open in place, find the stream, count, note what is missing |
+//! | 7 | [`core::media::ingress`] | open in place, find the stream, count, note what is missing |
 //! | 8 | [`core::forward::publication`] | `arrive`: which track; keep the packet once for all |
-//! | 9 | [`core::sfu`] | `forward`, when the batch has been read; [`core::room`]`/media.rs`, `flush`: who shows this track |
+//! | 9 | [`core::sfu`] | `forward`, when the batch has been read; [`core::room`]`/fanout.rs`, `flush`: who shows this track |
 //! | 10 | [`core::forward::slot`] | `forward`: for this slot? rewritten how? |
 //! | 11 | [`core::media::srtp`] | write the header, seal, where the packet is sent from: a [`core::output::MediaSink`] |
 //! | 12 | [`net`]`/udp_batch.rs` | runs to one peer together, one system call each |

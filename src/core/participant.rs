@@ -10,7 +10,8 @@ use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::fixed_hash::FixedMap;
 use super::forward::slot::Slot;
 use super::ids::{ParticipantId, PublicationKey, Ssrc, TrackId};
-use super::media::half::{MediaHalf, PublishedSections};
+use super::media::halves::MediaHalves;
+use super::media::ingress::PublishedSections;
 use super::mutation::mutated;
 use super::negotiated::Negotiated;
 use super::outbox::Outbox;
@@ -53,18 +54,8 @@ pub struct Subscription {
     pub state: SubscriptionState,
 }
 
-/// A sender report of ours that a receiver report may refer to.
-#[derive(Debug, Clone, Copy)]
-struct SentReport {
-    middle: u32,
-    at: Instant,
-}
-
 /// How many checks are remembered: minutes of them.
 const TRANSACTIONS: usize = 128;
-/// How many sender reports a receiver report may refer to.
-const SENT_REPORTS: usize = 64;
-
 /// One member of a room.
 #[derive(Debug)]
 pub struct Participant {
@@ -87,7 +78,7 @@ pub struct Participant {
     /// Ufrags that lead here.
     pub ufrags: Vec<String>,
     /// Media, once there are keys.
-    pub media: Option<MediaHalf>,
+    pub media: Option<MediaHalves>,
     /// Where media goes: the newest authenticated packet's way, or the newest nomination's.
     pub path: Option<Path>,
     /// Ways by which a connectivity check came, oldest first.
@@ -124,7 +115,6 @@ pub struct Participant {
     pub report_at: Option<Instant>,
     subscriptions_made: u64,
     revision: u64,
-    sent_reports: VecDeque<SentReport>,
 }
 
 impl Participant {
@@ -174,7 +164,6 @@ impl Participant {
             report_at: None,
             subscriptions_made: 0,
             revision: 0,
-            sent_reports: VecDeque::new(),
         }
     }
 
@@ -310,29 +299,13 @@ impl Participant {
         }
         outbox.transmit(path, TrafficClass::Control, |buffer| {
             buffer.get_mut(..compound.len())?.copy_from_slice(compound);
-            media.sender.seal_rtcp(buffer, compound.len())
+            media.egress.sender.seal_rtcp(buffer, compound.len())
         });
     }
 
     /// The next reports go out no later than then, once any go out.
     pub fn report_by(&mut self, at: Instant) {
         self.report_at = self.report_at.map(|planned| planned.min(at));
-    }
-
-    /// Remembers a sender report, so that the round trip can be told from the answer to it.
-    pub fn remember_report(&mut self, now: Instant, ntp: u64) {
-        let middle = (ntp >> 16) as u32;
-        if self.sent_reports.len() >= SENT_REPORTS {
-            self.sent_reports.pop_front();
-        }
-        self.sent_reports.push_back(SentReport { middle, at: now });
-    }
-
-    /// The round trip that a report block tells of (RFC 3550 §6.4.1).
-    pub fn round_trip_of(&self, now: Instant, last_sr: u32, delay: u32) -> Option<Duration> {
-        let sent = self.sent_reports.iter().find(|sent| sent.middle == last_sr)?;
-        let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);
-        now.checked_duration_since(sent.at)?.checked_sub(delay)
     }
 }
 

@@ -4,13 +4,21 @@
 //! Everything that happens to a room comes through [`Room::handle`]; packets that came are forwarded by
 //! [`Room::flush`], once a batch. A panic in one participant's step ends that participant; the rest go on.
 
+mod commands;
+mod deadlines;
+mod fanout;
+mod feedback;
+mod keyframes;
 mod media;
 mod membership;
 mod publish;
 mod reports;
+mod shedding;
+mod slots;
 mod snapshot;
-mod subscribe;
+mod subscriptions;
 mod totals;
+mod transport;
 
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
@@ -24,23 +32,18 @@ use serde::{Deserialize, Serialize};
 use slab::Slab;
 use tracing::error;
 
-use super::command::{Command, Join, Lifeline, Resume};
+use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
 use super::forward::publication::Publication;
-use super::ids::{ParticipantId, PublicationKey, RequestId, RoomId, TrackId};
+use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId};
 use super::input::{Admission, DtlsEvent, Withheld};
 use super::media::rtcp::ReportBlock;
-use super::mutation::mutated;
 use super::outbox::{Outbox, RoomOutput};
-use super::participant::{Participant, Signalling};
+use super::participant::Participant;
 use super::path::Path;
-use super::session::Effect;
 use super::settings::Settings;
-use super::timers::{DeadlineHeap, earliest, unhurried};
+use super::timers::DeadlineHeap;
 use super::totals::Totals;
-
-/// Somebody whose signalling broke has at least this long to come back.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Who wants to be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -279,77 +282,6 @@ impl Room {
         }
     }
 
-    fn handle_command(
-        &mut self,
-        now: Instant,
-        from: ParticipantKey,
-        request: Option<RequestId>,
-        command: Command,
-        outbox: &mut Outbox,
-    ) {
-        let done = match command {
-            Command::Offer { sdp, publications } => {
-                let answered = self.offer(now, from, request.clone(), &sdp, &publications, outbox);
-                if let Err(refusal) = answered {
-                    outbox.event(from, Event::Refused(request, refusal));
-                }
-                return;
-            }
-            Command::Leave => {
-                outbox.event(from, Event::Left(request));
-                if mutated!(LeaverStays) {
-                    return;
-                }
-                self.remove(now, from, LeaveReason::Left, outbox);
-                return;
-            }
-            Command::Mute { track, muted } => self.mute(now, from, track, muted, outbox),
-            Command::Subscribe(track) => self.subscribe(now, from, track, outbox),
-            Command::Unsubscribe(track) => self.unsubscribe(now, from, track, outbox),
-            Command::Pause { track, paused } => self.pause(now, from, track, paused),
-            Command::Data { to, topic, payload } => {
-                self.pass_data(from, to.as_deref(), &topic, &payload, outbox)
-            }
-        };
-        match done {
-            Ok(()) => outbox.event(from, Event::Done(request)),
-            Err(refusal) => outbox.event(from, Event::Refused(request, refusal)),
-        }
-    }
-
-    fn pass_data(
-        &mut self,
-        from: ParticipantKey,
-        to: Option<&[ParticipantId]>,
-        topic: &str,
-        payload: &str,
-        outbox: &mut Outbox,
-    ) -> Result<(), Refusal> {
-        let sender = self.participants[from.0].id;
-        let recipients: Vec<ParticipantKey> = match to {
-            None => self.order.iter().copied().filter(|key| *key != from).collect(),
-            Some(ids) => {
-                let known: Option<Vec<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
-                let mut known = known.ok_or_else(|| {
-                    Refusal::new(
-                        RefusalCode::UnknownRecipient,
-                        "`to` names somebody who is not in the room",
-                        "send to the participants that the room lists",
-                    )
-                })?;
-                // Named twice is told once: else one request could fill somebody's connection.
-                known.sort_unstable();
-                known.dedup();
-                known
-            }
-        };
-        for recipient in recipients {
-            let event = Event::Data { from: sender, topic: topic.to_owned(), payload: payload.into() };
-            outbox.event(recipient, event);
-        }
-        Ok(())
-    }
-
     /// Tells everyone but one.
     fn tell_others(&self, except: ParticipantKey, event: &Event, outbox: &mut Outbox) {
         for key in self.order.iter().filter(|key| **key != except) {
@@ -366,119 +298,6 @@ impl Room {
         }
     }
 
-    /// Does what a participant's engine asked for. `came_by` is the way of the datagram that made it ask.
-    fn carry_out_effects(
-        &mut self,
-        now: Instant,
-        key: ParticipantKey,
-        came_by: Option<Path>,
-        outbox: &mut Outbox,
-    ) {
-        for effect in self.participants[key.0].session.take_effects() {
-            let participant = &mut self.participants[key.0];
-            match effect {
-                Effect::Stun { to, bytes } => {
-                    let known = participant.paths.iter().copied().find(|path| path.remote == to);
-                    let path = came_by.filter(|path| path.remote == to).or(known);
-                    send(outbox, path, &bytes);
-                }
-                Effect::Dtls { to, bytes } => {
-                    let known = participant.paths.iter().copied().find(|path| path.remote == to);
-                    send(outbox, participant.path.or(known), &bytes);
-                }
-                Effect::Handshake(request) => outbox.outputs.push(RoomOutput::Dtls(key, request)),
-                Effect::Connected { profile, material } => {
-                    self.start_media(now, key, profile, &material, outbox);
-                }
-                Effect::Closed(why) => {
-                    self.transport_closed(now, key, &why, outbox);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn handle_timers(&mut self, now: Instant, outbox: &mut Outbox) {
-        // The engine's own deadlines depend on how long the process has run: an order by time would, too.
-        let mut due = std::mem::take(&mut self.due);
-        loop {
-            self.timers.take_due(now, &mut due);
-            if due.is_empty() {
-                break;
-            }
-            for timer in due.drain(..) {
-                match timer {
-                    Timer::Participant(key) => {
-                        self.step(now, key, outbox, |room, outbox| room.serve(now, key, outbox));
-                    }
-                    Timer::Empty => self.ended = self.participants.is_empty(),
-                }
-            }
-        }
-        self.due = due;
-    }
-
-    /// Does what is due for one participant.
-    fn serve(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
-        if self.has_expired(now, key) {
-            outbox.event(key, Event::Closing(ClosingReason::Expired));
-            self.remove(now, key, LeaveReason::Timeout, outbox);
-            return;
-        }
-        if self.participants[key.0].consent_ends(self.settings.media_timeout).is_some_and(|at| at <= now) {
-            // Packets to who is not there would be sent for nothing, and would let the receiver lose the roll-over
-            // counter: after 2^15 of them it could open none any more.
-            self.participants[key.0].lose_path();
-        }
-        if self.participants[key.0].session.deadline().is_some_and(|at| at <= now) {
-            self.participants[key.0].session.handle_timeout(now);
-            self.carry_out_effects(now, key, None, outbox);
-        }
-        if self.participants.contains(key.0) {
-            self.send_feedback(now, key, outbox);
-            self.send_reports(now, key, outbox);
-        }
-    }
-
-    /// Sets a participant's next deadline from all that they wait for.
-    fn arm(&mut self, now: Instant, key: ParticipantKey) {
-        let Some(participant) = self.participants.get(key.0) else { return };
-        let mut at = earliest(participant.session.deadline(), self.expiry(participant));
-        at = earliest(at, participant.consent_ends(self.settings.media_timeout));
-        at = earliest(at, participant.report_at).map(|at| unhurried(self.settings.epoch, now, at));
-        if let Some(media) = &participant.media
-            && !mutated!(FeedbackTimerDropped)
-        {
-            at = earliest(at, media.deadline());
-            for publication in &participant.publications {
-                at = earliest(
-                    at,
-                    self.publications[publication.0].keyframes.deadline(now, media.round_trip()),
-                );
-            }
-        }
-        self.timers.set(Timer::Participant(key), at);
-    }
-
-    /// When somebody whose signalling broke is given up: after the time to come back, or as soon as the media path is
-    /// dead as well. Somebody without signalling: when the media path is dead, or has never come to life.
-    fn expiry(&self, participant: &Participant) -> Option<Instant> {
-        if participant.lifeline == Lifeline::Media {
-            return Some(
-                participant.last_check.unwrap_or(participant.joined_at) + self.settings.media_timeout,
-            );
-        }
-        let Signalling::Lost { since } = participant.signalling else { return None };
-        let back_by = since + self.settings.resume_timeout;
-        // Not at once, if the path had been dead for longer: a change of networks breaks both at a time.
-        let dead = participant.last_check.map(|at| (at + self.settings.media_timeout).max(since + GRACE));
-        earliest(Some(back_by), dead)
-    }
-
-    fn has_expired(&self, now: Instant, key: ParticipantKey) -> bool {
-        self.expiry(&self.participants[key.0]).is_some_and(|at| at <= now)
-    }
-
     /// The room's clock as NTP shows it (RFC 3550 §4): seconds since 1900 in the upper half.
     fn ntp(&self, now: Instant) -> u64 {
         const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
@@ -493,17 +312,10 @@ fn ntp_of(duration: Duration) -> u64 {
     (duration.as_secs() << 32) | ((u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000)
 }
 
-fn send(outbox: &mut Outbox, path: Option<Path>, bytes: &[u8]) {
-    let Some(path) = path else { return };
-    outbox.transmit(path, super::output::TrafficClass::Control, |buffer| {
-        buffer.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(bytes.len())
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::command::Lifeline;
 
     fn room(now: Instant) -> Room {
         Room::new(now, "standup".parse().unwrap(), "aaaa".into(), Settings::for_trying(now).into())

@@ -1,7 +1,7 @@
 //! The media path inside a room, in the order a packet meets it:
 //!
 //! ```text
-//! MediaHalf::receive → Publication::arrive → (end of the batch) → Slot::forward → SrtpSender::seal_rtp
+//! IngressHalf::receive → Publication::arrive → (end of the batch) → Slot::forward → SrtpSender::seal_rtp
 //! ```
 //!
 //! A packet is opened in its receive buffer and kept once, in its track's cache. When the shell drains the core, each

@@ -9,7 +9,7 @@ use crate::core::command::{Kind, Source};
 use crate::core::event::TrackInfo;
 use crate::core::ids::{Mid, ParticipantId, ParticipantKey, Ssrc, TrackId};
 use crate::core::media::cache::{CachedPacket, PacketCache, PacketMeta};
-use crate::core::media::half::Arrival;
+use crate::core::media::ingress::Arrival;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
 use crate::core::stats::StreamCounters;

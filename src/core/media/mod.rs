@@ -4,8 +4,10 @@
 //! slices. They know nothing of rooms or of each other; what joins them lies above.
 
 pub mod cache;
+pub mod egress;
 pub mod extensions;
-pub mod half;
+pub mod halves;
+pub mod ingress;
 pub mod nack;
 pub mod receive;
 pub mod rtcp;

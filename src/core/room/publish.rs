@@ -12,7 +12,7 @@ use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId};
-use crate::core::media::half::PublishedSection;
+use crate::core::media::ingress::PublishedSection;
 use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection};
 use crate::core::negotiation::answer::Msid;
 use crate::core::negotiation::offer::Offer;
@@ -193,7 +193,7 @@ impl Room {
         owner.publications.retain(|other| *other != key);
         owner.published.remove(&publication.mid);
         if let Some(media) = &mut owner.media {
-            media.forget(key);
+            media.ingress.forget(key);
         }
         let removed = Event::TrackRemoved(publication.track, publication.owner_id);
         self.tell_others(publication.owner, &removed, outbox);

@@ -31,7 +31,7 @@ impl Room {
         compound.clear();
         let participant = &mut self.participants[key.0];
         if let Some(media) = &mut participant.media {
-            for publication in media.write_nacks(now, &mut compound) {
+            for publication in media.ingress.write_nacks(now, media.egress.round_trip(), &mut compound) {
                 if let Some(publication) = self.publications.get_mut(publication.0) {
                     publication.keyframes.want();
                 }
@@ -39,16 +39,17 @@ impl Room {
             for key in &participant.publications {
                 let publication = &mut self.publications[key.0];
                 if let Some(ssrc) = publication.ssrc()
-                    && publication.keyframes.due(now, media.round_trip())
+                    && publication.keyframes.due(now, media.egress.round_trip())
                 {
                     publication.counters.keyframe_requests += 1;
-                    RtcpWriter::new(&mut compound).pli(media.rtcp_ssrc, ssrc);
+                    RtcpWriter::new(&mut compound).pli(media.ingress.rtcp_ssrc, ssrc);
                 }
             }
         }
         participant.send_rtcp(outbox, &compound);
         compound.clear();
-        while participant.media.as_mut().is_some_and(|media| media.write_feedback(now, &mut compound)) {
+        while participant.media.as_mut().is_some_and(|media| media.ingress.write_feedback(now, &mut compound))
+        {
             participant.send_rtcp(outbox, &compound);
             compound.clear();
         }
@@ -90,11 +91,11 @@ impl Room {
         let Some(media) = &mut self.participants[key.0].media else { return };
         let blocks = &mut self.report_blocks;
         blocks.clear();
-        media.report_blocks(now, blocks);
+        media.ingress.report_blocks(now, blocks);
         if !blocks.is_empty() && !mutated!(ReceiverReportForgotten) {
             let mut writer = RtcpWriter::new(compound);
-            writer.receiver_report(media.rtcp_ssrc, blocks);
-            writer.sdes_cname(media.rtcp_ssrc, CNAME);
+            writer.receiver_report(media.ingress.rtcp_ssrc, blocks);
+            writer.sdes_cname(media.ingress.rtcp_ssrc, CNAME);
         }
     }
 
@@ -118,7 +119,9 @@ impl Room {
         // Counts wrap, as RFC 3550 §6.4.1 has it.
         writer.sender_report(ssrc, ntp, timestamp, counters.packets as u32, counters.bytes as u32, &[]);
         writer.sdes_cname(ssrc, CNAME);
-        self.participants[key.0].remember_report(now, ntp);
+        if let Some(media) = &mut self.participants[key.0].media {
+            media.egress.remember_report(now, ntp);
+        }
     }
 
     /// What the source's two clocks show now: its wall clock moved to ours by one offset for all its tracks, and the

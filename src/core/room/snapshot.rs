@@ -69,7 +69,7 @@ impl Room {
     /// How a participant is reached, for those who look on in a replay.
     pub fn reach(&self, of: ParticipantKey) -> Option<Reach> {
         let participant = self.participants.get(of.0)?;
-        let round_trip = participant.media.as_ref().and_then(|media| media.round_trip);
+        let round_trip = participant.media.as_ref().and_then(|media| media.egress.round_trip);
         Some(Reach { path: participant.path, round_trip })
     }
 
@@ -99,14 +99,14 @@ impl Room {
             Payload::Media(params) => (params.codec, PayloadForm::Media),
             Payload::Redundant(params) => (params.codec, PayloadForm::Redundant),
             Payload::Retransmission(params) => {
-                (params.codec, PayloadForm::Retransmission { of: media.repaired_by(ssrc)? })
+                (params.codec, PayloadForm::Retransmission { of: media.ingress.repaired_by(ssrc)? })
             }
         };
         let main = match form {
             PayloadForm::Retransmission { of } => of,
             PayloadForm::Media | PayloadForm::Redundant => ssrc,
         };
-        let publication = self.publications.get(media.stream(main)?.publication.0)?;
+        let publication = self.publications.get(media.ingress.stream(main)?.publication.0)?;
         let info = publication.info();
         let is_followed = publication.ssrc() == Some(main);
         Some(IncomingStreamInfo { track: info.track, source: info.source, codec, form, is_followed })
@@ -137,7 +137,7 @@ impl Room {
             reconnecting: !participant.is_connected(),
             connected: participant.media.is_some(),
             path: participant.path,
-            round_trip: participant.media.as_ref().and_then(|media| media.round_trip),
+            round_trip: participant.media.as_ref().and_then(|media| media.egress.round_trip),
             age: now.saturating_duration_since(participant.joined_at),
             publications: self.publication_snapshots(participant),
             slots: slots.collect(),
@@ -149,7 +149,7 @@ impl Room {
             let publication = &self.publications[key.0];
             let mut counters: StreamCounters = publication.counters;
             let mut jitter = Duration::ZERO;
-            let streams = participant.media.iter().flat_map(super::super::media::half::MediaHalf::streams);
+            let streams = participant.media.iter().flat_map(|media| media.ingress.streams());
             for (ssrc, stream) in streams.filter(|(_, stream)| stream.publication == *key) {
                 counters.lost += stream.counters.lost;
                 counters.retransmitted += stream.counters.retransmitted;

@@ -2,7 +2,6 @@
 
 use super::Room;
 use crate::core::ids::ParticipantKey;
-use crate::core::media::half::MediaHalf;
 use crate::core::negotiated::Codec;
 use crate::core::participant::Participant;
 use crate::core::stats::StreamCounters;
@@ -30,7 +29,7 @@ impl Room {
         for publication_key in publications {
             let Some(publication) = self.publications.get_mut(publication_key.0) else { continue };
             let mut counted: StreamCounters = publication.counters;
-            let streams = media.iter().flat_map(MediaHalf::streams);
+            let streams = media.iter().flat_map(|media| media.ingress.streams());
             for (_, stream) in streams.filter(|(_, stream)| stream.publication == *publication_key) {
                 counted.lost += stream.counters.lost;
                 counted.retransmitted += stream.counters.retransmitted;
@@ -41,8 +40,9 @@ impl Room {
             self.totals.note_stream(class, counted, &mut publication.noted);
         }
         if let Some(media) = media {
-            self.totals.unusable += media.dropped.saturating_sub(media.dropped_noted);
-            media.dropped_noted = media.dropped;
+            let ingress = &mut media.ingress;
+            self.totals.unusable += ingress.dropped.saturating_sub(ingress.dropped_noted);
+            ingress.dropped_noted = ingress.dropped;
         }
     }
 }

@@ -1,13 +1,13 @@
-//! MediaHalf: the half of a participant that carries media: opens what comes in, knows which stream belongs to which
+//! IngressHalf: the half of a participant's media that comes in. It opens packets, knows which stream belongs to which
 //! publication, keeps receive statistics, asks again for what was lost, and reports.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::nack::{NackGenerator, ROUND_TRIP_UNKNOWN};
+use super::nack::NackGenerator;
 use super::receive::ReceiveStatistics;
 use super::rtcp::{ReportBlock, RtcpWriter};
-use super::srtp::{OpenError, SrtpReceiver, SrtpSender};
+use super::srtp::{OpenError, SrtpReceiver};
 use super::twcc::TransportFeedbackRecorder;
 use crate::core::fixed_hash::FixedMap;
 use crate::core::ids::{Mid, PublicationKey, Ssrc};
@@ -123,9 +123,7 @@ pub enum Received<'a> {
 
 /// One participant's media.
 #[derive(Debug)]
-pub struct MediaHalf {
-    /// Seals what goes out.
-    pub sender: SrtpSender,
+pub struct IngressHalf {
     receiver: SrtpReceiver,
     streams: FixedMap<Ssrc, Stream>,
     /// Media streams in the order of their first packets: what is iterated.
@@ -133,8 +131,6 @@ pub struct MediaHalf {
     feedback: TransportFeedbackRecorder,
     /// Who our feedback is from.
     pub rtcp_ssrc: Ssrc,
-    /// Round trip to the client, from its receiver reports.
-    pub round_trip: Option<Duration>,
     nack_at: Option<Instant>,
     lost: Vec<u16>,
     /// Packets that could not be opened or placed.
@@ -143,17 +139,15 @@ pub struct MediaHalf {
     pub dropped_noted: u64,
 }
 
-impl MediaHalf {
+impl IngressHalf {
     /// Media under those keys.
-    pub fn new(receiver: SrtpReceiver, sender: SrtpSender, rtcp_ssrc: Ssrc, epoch: Instant) -> Self {
+    pub fn new(receiver: SrtpReceiver, rtcp_ssrc: Ssrc, epoch: Instant) -> Self {
         Self {
-            sender,
             receiver,
             streams: FixedMap::default(),
             order: Vec::new(),
             feedback: TransportFeedbackRecorder::new(epoch),
             rtcp_ssrc,
-            round_trip: None,
             nack_at: None,
             lost: Vec::new(),
             dropped: 0,
@@ -165,6 +159,7 @@ impl MediaHalf {
     pub fn receive<'a>(
         &mut self,
         now: Instant,
+        round_trip: Duration,
         bytes: &'a mut [u8],
         negotiated: &Negotiated,
         published: &PublishedSections,
@@ -194,7 +189,7 @@ impl MediaHalf {
             return self.drop_one();
         }
         let Ok(payload) = header.payload(packet) else { return self.drop_one() };
-        self.place(now, ssrc, &header, opened.index, payload_kind, extensions.passed, payload)
+        self.place(now, round_trip, ssrc, &header, opened.index, payload_kind, extensions.passed, payload)
     }
 
     fn drop_one<'a>(&mut self) -> Received<'a> {
@@ -206,6 +201,7 @@ impl MediaHalf {
     fn place<'a>(
         &mut self,
         now: Instant,
+        round_trip: Duration,
         ssrc: Ssrc,
         header: &RtpHeader,
         index: u64,
@@ -213,7 +209,6 @@ impl MediaHalf {
         extensions: PassedExtensions,
         payload: &'a [u8],
     ) -> Received<'a> {
-        let round_trip = self.round_trip();
         let (ssrc, recovered, payload) = match self.streams.get(&ssrc) {
             Some(Stream::Retransmission { of }) => {
                 // Without an original inside, it only probes for bandwidth.
@@ -386,24 +381,23 @@ impl MediaHalf {
         }
     }
 
-    /// The round trip, or a guess.
-    pub fn round_trip(&self) -> Duration {
-        self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN)
-    }
-
-    /// When feedback wants to go out: [`MediaHalf::write_nacks`] and [`MediaHalf::write_feedback`].
+    /// When feedback wants to go out: [`IngressHalf::write_nacks`] and [`IngressHalf::write_feedback`].
     pub fn deadline(&self) -> Option<Instant> {
         earliest(self.nack_at, self.feedback.deadline())
     }
 
     /// Writes what is due of requests for lost packets. Gives the publications that have lost something for good.
-    pub fn write_nacks(&mut self, now: Instant, out: &mut Vec<u8>) -> Vec<PublicationKey> {
+    pub fn write_nacks(
+        &mut self,
+        now: Instant,
+        round_trip: Duration,
+        out: &mut Vec<u8>,
+    ) -> Vec<PublicationKey> {
         let mut given_up = Vec::new();
         if self.nack_at.is_none_or(|at| at > now) {
             return given_up;
         }
         self.nack_at = None;
-        let round_trip = self.round_trip();
         for ssrc in &self.order {
             let Some(Stream::Media(stream)) = self.streams.get_mut(ssrc) else { continue };
             let Some(nack) = &mut stream.nack else { continue };

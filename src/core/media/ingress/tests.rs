@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::core::input::SrtpProfile;
-use crate::core::media::srtp::{RTP_OVERHEAD_MAX, contexts};
+use crate::core::media::nack::ROUND_TRIP_UNKNOWN;
+use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender, contexts};
 use crate::core::rng::Rng;
 use crate::core::sdp::Offer;
 use crate::core::session::Session;
@@ -16,7 +17,7 @@ const RTX: u8 = 97;
 
 /// What comes of packets of somebody whose camera is section 1, of the SSRCs above.
 struct Incoming {
-    half: MediaHalf,
+    half: IngressHalf,
     client: SrtpSender,
     negotiated: Negotiated,
     published: PublishedSections,
@@ -41,10 +42,10 @@ impl Incoming {
         let section = PublishedSection { publication: PublicationKey(3), rids: Vec::new(), declared };
         let keys = [5; 60];
         let profile = SrtpProfile::Aes128CmSha1_80;
-        let (receiver, sender) = contexts(profile, &keys, false).expect("keys");
+        let (receiver, _) = contexts(profile, &keys, false).expect("keys");
         let (_, client) = contexts(profile, &keys, true).expect("keys");
         Self {
-            half: MediaHalf::new(receiver, sender, Ssrc(1), now),
+            half: IngressHalf::new(receiver, sender, Ssrc(1), now),
             client,
             negotiated: answer.negotiated,
             published: [(Mid::from("1"), section)].into(),
@@ -75,7 +76,7 @@ impl Incoming {
         let sealed = self.client.seal_rtp(&mut bytes, header_len, plain_len, u64::from(sequence));
         bytes.truncate(sealed.expect("there is room"));
         let Self { half, negotiated, published, now, .. } = self;
-        match half.receive(*now, &mut bytes, negotiated, published) {
+        match half.receive(*now, ROUND_TRIP_UNKNOWN, &mut bytes, negotiated, published) {
             Received::Media(arrival) => Some((arrival.ssrc, arrival.publication.0, arrival.index)),
             Received::Nothing | Received::Dropped => None,
         }

@@ -1,0 +1,56 @@
+//! EgressHalf: what leaves towards one transport. It owns the cipher for outgoing packets, the round trip, and the
+//! memory of our sender reports; whatever else is decided about a whole transport's outgoing media belongs here, too.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::nack::ROUND_TRIP_UNKNOWN;
+use super::srtp::SrtpSender;
+
+/// How many sender reports a receiver report may refer to.
+const SENT_REPORTS: usize = 64;
+
+/// A sender report of ours that a receiver report may refer to.
+#[derive(Debug, Clone, Copy)]
+struct SentReport {
+    middle: u32,
+    at: Instant,
+}
+
+/// What goes out to one client.
+#[derive(Debug)]
+pub struct EgressHalf {
+    /// Seals what goes out.
+    pub sender: SrtpSender,
+    /// Round trip to the client, from its receiver reports.
+    pub round_trip: Option<Duration>,
+    sent_reports: VecDeque<SentReport>,
+}
+
+impl EgressHalf {
+    /// A half that has sent nothing yet, under the keys of `sender`.
+    pub fn new(sender: SrtpSender) -> Self {
+        Self { sender, round_trip: None, sent_reports: VecDeque::new() }
+    }
+
+    /// The round trip, or a guess.
+    pub fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN)
+    }
+
+    /// Remembers a sender report, so that the round trip can be told from the answer to it.
+    pub fn remember_report(&mut self, now: Instant, ntp: u64) {
+        let middle = (ntp >> 16) as u32;
+        if self.sent_reports.len() >= SENT_REPORTS {
+            self.sent_reports.pop_front();
+        }
+        self.sent_reports.push_back(SentReport { middle, at: now });
+    }
+
+    /// The round trip that a report block tells of (RFC 3550 §6.4.1).
+    pub fn round_trip_of(&self, now: Instant, last_sr: u32, delay: u32) -> Option<Duration> {
+        let sent = self.sent_reports.iter().find(|sent| sent.middle == last_sr)?;
+        let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);
+        now.checked_duration_since(sent.at)?.checked_sub(delay)
+    }
+}

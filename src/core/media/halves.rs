@@ -1,0 +1,14 @@
+//! MediaHalves: the two directions of one transport's media. Keying material comes for both at once, so there are both
+//! halves or none.
+
+use super::egress::EgressHalf;
+use super::ingress::IngressHalf;
+
+/// One participant's media, in both directions.
+#[derive(Debug)]
+pub struct MediaHalves {
+    /// What comes from the client.
+    pub ingress: IngressHalf,
+    /// What goes to the client.
+    pub egress: EgressHalf,
+}

@@ -1,0 +1,83 @@
+//! What participants ask for: each command is handed to the part of the room that carries it out, and answered.
+
+use std::time::Instant;
+
+use super::Room;
+use crate::core::command::Command;
+use crate::core::event::{Event, LeaveReason, Refusal, RefusalCode};
+use crate::core::ids::{ParticipantId, ParticipantKey, RequestId};
+use crate::core::mutation::mutated;
+use crate::core::outbox::Outbox;
+
+impl Room {
+    pub(super) fn handle_command(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        request: Option<RequestId>,
+        command: Command,
+        outbox: &mut Outbox,
+    ) {
+        let done = match command {
+            Command::Offer { sdp, publications } => {
+                let answered = self.offer(now, from, request.clone(), &sdp, &publications, outbox);
+                if let Err(refusal) = answered {
+                    outbox.event(from, Event::Refused(request, refusal));
+                }
+                return;
+            }
+            Command::Leave => {
+                outbox.event(from, Event::Left(request));
+                if mutated!(LeaverStays) {
+                    return;
+                }
+                self.remove(now, from, LeaveReason::Left, outbox);
+                return;
+            }
+            Command::Mute { track, muted } => self.mute(now, from, track, muted, outbox),
+            Command::Subscribe(track) => self.subscribe(now, from, track, outbox),
+            Command::Unsubscribe(track) => self.unsubscribe(now, from, track, outbox),
+            Command::Pause { track, paused } => self.pause(now, from, track, paused),
+            Command::Data { to, topic, payload } => {
+                self.pass_data(from, to.as_deref(), &topic, &payload, outbox)
+            }
+        };
+        match done {
+            Ok(()) => outbox.event(from, Event::Done(request)),
+            Err(refusal) => outbox.event(from, Event::Refused(request, refusal)),
+        }
+    }
+
+    fn pass_data(
+        &mut self,
+        from: ParticipantKey,
+        to: Option<&[ParticipantId]>,
+        topic: &str,
+        payload: &str,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let sender = self.participants[from.0].id;
+        let recipients: Vec<ParticipantKey> = match to {
+            None => self.order.iter().copied().filter(|key| *key != from).collect(),
+            Some(ids) => {
+                let known: Option<Vec<_>> = ids.iter().map(|id| self.by_id.get(id).copied()).collect();
+                let mut known = known.ok_or_else(|| {
+                    Refusal::new(
+                        RefusalCode::UnknownRecipient,
+                        "`to` names somebody who is not in the room",
+                        "send to the participants that the room lists",
+                    )
+                })?;
+                // Named twice is told once: else one request could fill somebody's connection.
+                known.sort_unstable();
+                known.dedup();
+                known
+            }
+        };
+        for recipient in recipients {
+            let event = Event::Data { from: sender, topic: topic.to_owned(), payload: payload.into() };
+            outbox.event(recipient, event);
+        }
+        Ok(())
+    }
+}

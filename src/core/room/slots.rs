@@ -1,0 +1,214 @@
+//! Which track is shown in which slot. The server alone assigns; a track keeps its slot while it is subscribed; a
+//! participant's microphone and camera get slots of one number where possible, so that they play in sync.
+
+use std::time::Instant;
+
+use super::Room;
+use super::reports::VIDEO_INTERVAL;
+use super::shedding::is_left_out;
+use crate::core::command::{Kind, Source};
+use crate::core::event::{Event, SlotCounts};
+use crate::core::forward::publication::{Publication, Viewer};
+use crate::core::forward::slot::Slot;
+use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
+use crate::core::outbox::Outbox;
+use crate::core::participant::{Participant, SubscriptionState};
+
+/// Slots are asked for this many at a time, so that a room that fills up does not negotiate with every join.
+const SLOTS_STEP: usize = 4;
+
+impl Room {
+    /// Puts waiting tracks into free slots, and asks for more where they do not suffice.
+    pub(super) fn assign_slots(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        if self.participants[key.0].negotiated.sections.is_empty() {
+            return;
+        }
+        for track in self.participants[key.0].waiting() {
+            let Some(&publication) = self.by_track.get(&track) else { continue };
+            self.assign_slot(now, key, publication, outbox);
+        }
+        self.ask_for_slots(key, outbox);
+    }
+
+    fn assign_slot(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        publication_key: PublicationKey,
+        outbox: &mut Outbox,
+    ) {
+        let publication = &self.publications[publication_key.0];
+        let (track, kind) = (publication.track, publication.kind());
+        if self.participants[key.0].open_slots(kind) == 0 {
+            return;
+        }
+        if let Some(codec) = publication.codec()
+            && !self.participants[key.0].negotiated.can_receive(codec)
+        {
+            self.cannot_receive(key, publication_key, outbox);
+            return;
+        }
+        let Some(index) = self.choose_slot(key, publication) else { return };
+        // What the slot has sent until now was of another codec, perhaps.
+        self.settle_totals(key);
+        let publication = &self.publications[publication_key.0];
+        let participant = &mut self.participants[key.0];
+        let slot = &mut participant.slots[index];
+        let section = participant.negotiated.section(slot.mid);
+        let codec = section
+            .zip(publication.codec())
+            .and_then(|(section, codec)| section.codec_for(codec));
+        slot.assign(now, track, publication_key, codec);
+        slot.set_withheld(is_left_out(self.withheld, publication, participant.id));
+        if let Some(subscription) = participant.subscriptions.get_mut(&track) {
+            subscription.state = SubscriptionState::Slot(index);
+            slot.paused = subscription.paused;
+        }
+        if kind == Kind::Video {
+            participant.report_by(now + VIDEO_INTERVAL);
+        }
+        self.publications[publication_key.0].viewers.push(Viewer { participant: key, slot: index });
+        self.arm(now, key);
+        self.want_keyframe(now, publication_key);
+    }
+
+    /// The slot of the number that the same participant's other half has; else one whose pair is free, too; else any:
+    /// of those whose sections take the codec.
+    fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
+        let Participant { slots, negotiated, .. } = &self.participants[key.0];
+        let kind = publication.kind();
+        let takes = |slot: &Slot| {
+            publication.codec().is_none_or(|codec| {
+                let section = negotiated.section(slot.mid);
+                section.is_some_and(|section| section.codec_for(codec).is_some())
+            })
+        };
+        let of_number = |kind: Kind, number: usize| {
+            slots.iter().position(|slot| slot.kind == kind && slot.number == number)
+        };
+        let other_kind = match kind {
+            Kind::Audio => Kind::Video,
+            Kind::Video => Kind::Audio,
+        };
+        let partner = self.partner(publication);
+        let beside_partner = slots
+            .iter()
+            .filter(|slot| slot.kind == other_kind)
+            .find(|slot| slot.shown.is_some_and(|shown| Some(shown.track) == partner))
+            .and_then(|slot| of_number(kind, slot.number))
+            .filter(|index| slots[*index].is_free() && takes(&slots[*index]));
+        let is_free = |slot: &Slot| slot.kind == kind && slot.is_free() && takes(slot);
+        let free = || slots.iter().enumerate().filter(|(_, slot)| is_free(slot));
+        let pair_is_free = |number: usize| {
+            of_number(other_kind, number).is_none_or(|index| slots[index].is_free() || !slots[index].open)
+        };
+        beside_partner
+            .or_else(|| free().find(|(_, slot)| pair_is_free(slot.number)).map(|(index, _)| index))
+            .or_else(|| free().next().map(|(index, _)| index))
+    }
+
+    /// The track that plays together with this one: the camera of a microphone, the sound of a screen.
+    fn partner(&self, publication: &Publication) -> Option<TrackId> {
+        let wanted = match publication.source {
+            Source::Microphone => Source::Camera,
+            Source::Camera => Source::Microphone,
+            Source::Screen => Source::ScreenAudio,
+            Source::ScreenAudio => Source::Screen,
+        };
+        let owner = &self.participants[publication.owner.0];
+        let mut own = owner.publications.iter().map(|key| &self.publications[key.0]);
+        own.find(|other| other.source == wanted).map(|other| other.track)
+    }
+
+    pub(super) fn cannot_receive(
+        &mut self,
+        key: ParticipantKey,
+        publication: PublicationKey,
+        outbox: &mut Outbox,
+    ) {
+        let publication = &self.publications[publication.0];
+        let name = publication.codec().map_or("an unknown codec", |codec| codec.name());
+        let participant = &mut self.participants[key.0];
+        if let Some(subscription) = participant.subscriptions.get_mut(&publication.track) {
+            subscription.state = SubscriptionState::CannotReceive;
+        }
+        let reason = format!("it is sent as {name}, which this client has not offered to receive");
+        outbox.event(key, Event::CannotReceive { track: publication.track, reason });
+    }
+
+    /// A track's codec is known, or another one: slots that cannot take it give it up, others may take it now.
+    pub(super) fn codec_changed(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
+        let Some(codec) = self.publications[key.0].codec() else { return };
+        let track = self.publications[key.0].track;
+        for viewer in self.publications[key.0].viewers.clone() {
+            self.settle_totals(viewer.participant);
+            let participant = &mut self.participants[viewer.participant.0];
+            let slot = &mut participant.slots[viewer.slot];
+            let section = participant.negotiated.section(slot.mid);
+            slot.codec = section.and_then(|section| section.codec_for(codec));
+            if slot.codec.is_none() {
+                // Another slot may take it.
+                let can = participant.negotiated.can_receive(codec);
+                if let Some(subscription) = participant.subscriptions.get_mut(&track) {
+                    subscription.state = SubscriptionState::Waiting;
+                }
+                self.release_slot(viewer.participant, viewer.slot);
+                if !can {
+                    self.cannot_receive(viewer.participant, key, outbox);
+                }
+                self.assign_slots(now, viewer.participant, outbox);
+                self.slot_maps.push(viewer.participant);
+            }
+        }
+        for other in self.order.clone() {
+            let participant = &mut self.participants[other.0];
+            if let Some(subscription) = participant.subscriptions.get_mut(&track) {
+                let hopeless = subscription.state == SubscriptionState::CannotReceive;
+                if hopeless && participant.negotiated.can_receive(codec) {
+                    subscription.state = SubscriptionState::Waiting;
+                    self.assign_slots(now, other, outbox);
+                    self.slot_maps.push(other);
+                }
+            }
+        }
+        self.want_keyframe(now, key);
+    }
+
+    pub(super) fn release_slot(&mut self, key: ParticipantKey, index: usize) {
+        let slot = &mut self.participants[key.0].slots[index];
+        let Some(shown) = slot.shown else { return };
+        slot.release();
+        if let Some(publication) = self.publications.get_mut(shown.publication.0) {
+            publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
+        }
+    }
+
+    pub(super) fn ask_for_slots(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        let participant = &self.participants[key.0];
+        let waiting = |kind: Kind| {
+            let tracks = participant.waiting();
+            let of_kind =
+                |track: &TrackId| self.by_track.get(track).map(|key| self.publications[key.0].kind());
+            tracks.iter().filter(|track| of_kind(track) == Some(kind)).count()
+        };
+        let (audio, video) = (waiting(Kind::Audio), waiting(Kind::Video));
+        if audio + video == 0 {
+            return;
+        }
+        let need = |kind: Kind, waiting: usize| participant.open_slots(kind) + waiting;
+        // As many of one kind as of the other: slots of one number are a pair.
+        let most = need(Kind::Audio, audio).max(need(Kind::Video, video)).next_multiple_of(SLOTS_STEP);
+        let wanted = SlotCounts {
+            audio: most.min(self.settings.slots_max.audio).max(participant.open_slots(Kind::Audio)),
+            video: most.min(self.settings.slots_max.video).max(participant.open_slots(Kind::Video)),
+        };
+        let has = SlotCounts {
+            audio: participant.open_slots(Kind::Audio),
+            video: participant.open_slots(Kind::Video),
+        };
+        if wanted != has && wanted != participant.asked {
+            self.participants[key.0].asked = wanted;
+            outbox.event(key, Event::MoreSlots(wanted));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Who wants which track, and what they are told of it: subscribing, pausing, slot maps.
+
+use std::time::Instant;
+
+use super::Room;
+use crate::core::command::Kind;
+use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
+use crate::core::forward::publication::Publication;
+use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
+use crate::core::mutation::mutated;
+use crate::core::outbox::Outbox;
+use crate::core::participant::{Participant, Subscription, SubscriptionState};
+
+fn unknown_track() -> Refusal {
+    Refusal::new(
+        RefusalCode::UnknownTrack,
+        "there is no such track in this room, or it is your own",
+        "use a track id that `joined` or `track-added` told of",
+    )
+}
+
+impl Room {
+    fn others_track(&self, from: ParticipantKey, track: TrackId) -> Result<PublicationKey, Refusal> {
+        let key = *self.by_track.get(&track).ok_or_else(unknown_track)?;
+        if self.publications[key.0].owner == from { Err(unknown_track()) } else { Ok(key) }
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        self.others_track(from, track)?;
+        self.participants[from.0].subscribe(track);
+        self.assign_slots(now, from, outbox);
+        self.slot_maps.push(from);
+        Ok(())
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        self.others_track(from, track)?;
+        let participant = &mut self.participants[from.0];
+        participant.unsubscribed.insert(track);
+        if let Some(subscription) = participant.subscriptions.remove(&track) {
+            if let SubscriptionState::Slot(slot) = subscription.state
+                && !mutated!(SlotLeaked)
+            {
+                self.release_slot(from, slot);
+                self.assign_slots(now, from, outbox);
+            }
+            self.slot_maps.push(from);
+        }
+        Ok(())
+    }
+
+    pub(super) fn pause(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        paused: bool,
+    ) -> Result<(), Refusal> {
+        let key = self.others_track(from, track)?;
+        let participant = &mut self.participants[from.0];
+        let subscription = participant.subscriptions.get_mut(&track).ok_or_else(|| {
+            Refusal::new(
+                RefusalCode::UnknownTrack,
+                "you are not subscribed to this track",
+                "subscribe to it first",
+            )
+        })?;
+        if subscription.paused == paused {
+            return Ok(());
+        }
+        subscription.paused = paused;
+        if let SubscriptionState::Slot(slot) = subscription.state {
+            participant.slots[slot].set_paused(paused);
+            if !paused {
+                self.want_keyframe(now, key);
+            }
+        }
+        Ok(())
+    }
+
+    /// A new track is there: whoever receives all is subscribed to it.
+    pub(super) fn offer_to_subscribers(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
+        let (track, owner) = (self.publications[key.0].track, self.publications[key.0].owner);
+        for other in self.order.clone() {
+            let participant = &mut self.participants[other.0];
+            if other != owner && participant.auto_subscribe && !mutated!(LateTrackNotOffered) {
+                participant.subscribe(track);
+                self.assign_slots(now, other, outbox);
+                self.slot_maps.push(other);
+            }
+        }
+    }
+
+    /// Tracks that could not be decoded may be now that more codecs were offered.
+    pub(super) fn reconsider(&mut self, key: ParticipantKey) {
+        let Participant { subscriptions, negotiated, .. } = &mut self.participants[key.0];
+        for (track, subscription) in subscriptions {
+            let publication = self.by_track.get(track).map(|key| &self.publications[key.0]);
+            let codec = publication.and_then(Publication::codec);
+            let hopeless = subscription.state == SubscriptionState::CannotReceive;
+            if hopeless && codec.is_some_and(|codec| negotiated.can_receive(codec)) {
+                subscription.state = SubscriptionState::Waiting;
+            }
+        }
+    }
+
+    /// Says again what the snapshot of a resume does not hold and nobody may have heard: how many slots are wanted, and
+    /// what cannot be received.
+    pub(super) fn remind(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        let participant = &mut self.participants[key.0];
+        if participant.negotiated.sections.is_empty() {
+            return;
+        }
+        participant.asked = SlotCounts { audio: 0, video: 0 };
+        let hopeless = |(track, subscription): (&TrackId, &Subscription)| {
+            let hopeless = subscription.state == SubscriptionState::CannotReceive;
+            if hopeless { self.by_track.get(track).copied() } else { None }
+        };
+        let hopeless: Vec<PublicationKey> = participant.subscriptions.iter().filter_map(hopeless).collect();
+        for publication in hopeless {
+            self.cannot_receive(key, publication, outbox);
+        }
+        self.ask_for_slots(key, outbox);
+    }
+
+    fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {
+        let kind = self.by_track.get(&track).map(|key| self.publications[key.0].kind());
+        let full = match kind {
+            Some(Kind::Audio) => participant.open_slots(Kind::Audio) >= self.settings.slots_max.audio,
+            Some(Kind::Video) => participant.open_slots(Kind::Video) >= self.settings.slots_max.video,
+            None => false,
+        };
+        if full { WaitingReason::SlotLimit } else { WaitingReason::NoSlotYet }
+    }
+
+    /// The next slot map of a participant; from now on they know it.
+    pub(super) fn next_slot_map(&mut self, key: ParticipantKey) -> SlotMap {
+        let participant = &self.participants[key.0];
+        let waiting = participant.waiting();
+        let reasons: Vec<(TrackId, WaitingReason)> =
+            waiting.into_iter().map(|track| (track, self.waiting_reason(participant, track))).collect();
+        let reason = |track: TrackId| {
+            reasons
+                .iter()
+                .find(|(of, _)| *of == track)
+                .map_or(WaitingReason::NoSlotYet, |(_, reason)| *reason)
+        };
+        self.participants[key.0].next_slot_map(reason)
+    }
+
+    /// Tells new slot maps to those whose slots changed. Somebody who cannot be told gets theirs when they are back,
+    /// and no media of a new source until then.
+    pub(super) fn send_slot_maps(&mut self, outbox: &mut Outbox) {
+        let mut keys = std::mem::take(&mut self.slot_maps);
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys.drain(..) {
+            let connected = self.participants.get(key.0).is_some_and(Participant::is_connected);
+            let negotiated = connected && !self.participants[key.0].slots.is_empty();
+            if negotiated {
+                let map = self.next_slot_map(key);
+                outbox.event(key, Event::SlotMap(map));
+            }
+        }
+        self.slot_maps = keys;
+    }
+}
