@@ -4,13 +4,13 @@
 use std::net::SocketAddr;
 
 use super::fixed_hash::FixedMap;
-use super::ids::ParticipantKey;
+use super::ids::{RoomKey, TransportKey};
 use super::path::{Path, Transport};
 
-/// Whose a datagram is.
-pub type Owner = (RoomKey, ParticipantKey);
+/// Which transport a datagram is for.
+pub type Owner = (RoomKey, TransportKey);
 
-/// Addresses and ufrags. Entries come and go with their participants; each has a few.
+/// Addresses and ufrags. Entries come and go with their transports; each has a few.
 #[derive(Debug, Default)]
 pub struct Demux {
     by_remote: FixedMap<(Transport, SocketAddr), Owner>,
@@ -18,22 +18,22 @@ pub struct Demux {
 }
 
 impl Demux {
-    /// Who sends from that address.
+    /// The transport that has been reached from that address.
     pub fn by_path(&self, path: Path) -> Option<Owner> {
         self.by_remote.get(&(path.transport, path.remote)).copied()
     }
 
-    /// Who has that ufrag.
+    /// The transport that has that ufrag.
     pub fn by_ufrag(&self, ufrag: &[u8]) -> Option<Owner> {
         self.by_ufrag.get(ufrag).copied()
     }
 
-    /// Datagrams by that path are that participant's, whoever had the address before.
+    /// From now on datagrams by that path are for that transport, whichever the address led to before.
     pub fn bind_path(&mut self, path: Path, owner: Owner) {
         self.by_remote.insert((path.transport, path.remote), owner);
     }
 
-    /// Datagrams by that path are no longer that participant's.
+    /// Datagrams by that path are no longer for that transport. Changes nothing if the address leads to another by now.
     pub fn unbind_path(&mut self, path: Path, owner: Owner) {
         let key = (path.transport, path.remote);
         if self.by_remote.get(&key) == Some(&owner) {
@@ -41,7 +41,7 @@ impl Demux {
         }
     }
 
-    /// Checks with that ufrag are that participant's.
+    /// Checks with that ufrag are for that transport.
     pub fn bind_ufrag(&mut self, ufrag: &str, owner: Owner) {
         self.by_ufrag.insert(ufrag.as_bytes().into(), owner);
     }

@@ -36,6 +36,7 @@ pub mod sfu;
 pub mod stats;
 pub mod timers;
 pub mod totals;
+pub mod transport;
 
 pub use input::Input;
 pub use output::Output;

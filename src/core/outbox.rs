@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::datagrams::Datagrams;
 use super::event::{Event, Refusal};
-use super::ids::{ParticipantKey, RequestId};
+use super::ids::{ParticipantKey, RequestId, TransportKey};
 use super::output::{DtlsRequest, MediaSink};
 use super::path::{Path, TrafficClass};
 use crate::wire::stun;
@@ -14,14 +14,14 @@ use crate::wire::stun;
 pub enum RoomOutput {
     /// Tell a participant something.
     Event(ParticipantKey, Event),
-    /// Something for a participant's handshake.
-    Dtls(ParticipantKey, DtlsRequest),
-    /// Datagrams with this ufrag are the participant's.
-    BindUfrag(ParticipantKey, String),
-    /// A connectivity check came by this path: datagrams from there are the participant's.
-    BindPath(ParticipantKey, Path),
-    /// Another address of the participant's is used instead.
-    UnbindPath(ParticipantKey, Path),
+    /// Something for the handshake of a transport.
+    Dtls(TransportKey, DtlsRequest),
+    /// Connectivity checks with this ufrag are for that transport.
+    BindUfrag(TransportKey, String),
+    /// A connectivity check came by this path: datagrams from there are for that transport.
+    BindPath(TransportKey, Path),
+    /// The transport uses other addresses instead: datagrams from there are no longer for it.
+    UnbindPath(TransportKey, Path),
     /// A ufrag is not used any more.
     UnbindUfrag(String),
     /// Whoever asked to enter or to come back is that participant now.

@@ -1,24 +1,15 @@
-//! Participant: one member of a room: a [`Session`] that negotiates, a [`MediaHalf`] that carries media once the
-//! handshake is done, slots that they receive by, and where to send.
+//! Participant: one member of a room: who they are, what they publish and want to see, and the slots that show it to
+//! them. How packets get to them is the business of their [transports](super::transport).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use super::command::{Kind, Lifeline};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
-use super::fixed_hash::FixedMap;
 use super::forward::slot::Slot;
-use super::ids::{ParticipantId, PublicationKey, Ssrc, TrackId};
-use super::media::halves::MediaHalves;
-use super::media::ingress::PublishedSections;
+use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::mutation::mutated;
-use super::negotiated::Negotiated;
-use super::outbox::Outbox;
-use super::path::{LocalCandidate, Path, TrafficClass};
 use super::rng::Rng;
-use super::session::Session;
-use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
 
 /// Whether a participant can be told anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +45,6 @@ pub struct Subscription {
     pub state: SubscriptionState,
 }
 
-/// How many checks are remembered: minutes of them.
-const TRANSACTIONS: usize = 128;
 /// One member of a room.
 #[derive(Debug)]
 pub struct Participant {
@@ -71,34 +60,12 @@ pub struct Participant {
     pub joined_at: Instant,
     /// Whether they can be told anything.
     pub signalling: Signalling,
-    /// Where they can reach us.
-    pub candidates: Vec<LocalCandidate>,
-    /// SDP, ICE, DTLS.
-    pub session: Session,
-    /// Ufrags that lead here.
-    pub ufrags: Vec<String>,
-    /// Media, once there are keys.
-    pub media: Option<MediaHalves>,
-    /// Where media goes: the newest authenticated packet's way, or the newest nomination's.
-    pub path: Option<Path>,
-    /// Ways by which a connectivity check came, oldest first.
-    pub paths: Vec<Path>,
-    /// How many addresses have passed a check since ICE (re)started.
-    pub addresses_checked: usize,
-    /// Transactions of the last checks, and from where they came.
-    transactions: VecDeque<([u8; 12], SocketAddr)>,
-    /// When the last check came.
-    pub last_check: Option<Instant>,
-    /// What was agreed.
-    pub negotiated: Negotiated,
-    /// Sections that publish.
-    pub published: PublishedSections,
+    /// Their connections, in the order in which these were made. The first one answers their offers.
+    pub transports: Vec<TransportKey>,
     /// What they publish, in the order of publishing.
     pub publications: Vec<PublicationKey>,
     /// What they receive by. A slot whose section is gone leaves its place to the next new one.
     pub slots: Vec<Slot>,
-    /// Slots by their streams.
-    pub slot_by_ssrc: FixedMap<Ssrc, usize>,
     /// Whether they receive every track without asking.
     pub auto_subscribe: bool,
     /// What keeps them in the room.
@@ -111,29 +78,16 @@ pub struct Participant {
     pub asked: SlotCounts,
     /// What moves their wall clock, NTP format, to ours: one offset for all their tracks keeps these in sync.
     pub clock_offset: Option<u64>,
-    /// When the next reports go out.
-    pub report_at: Option<Instant>,
     subscriptions_made: u64,
     revision: u64,
 }
 
 impl Participant {
-    /// Somebody who has just joined.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a different type; they are what a join consists of"
-    )]
-    pub fn new(
-        now: Instant,
-        id: ParticipantId,
-        name: String,
-        secret: String,
-        rng: Rng,
-        candidates: Vec<LocalCandidate>,
-        session: Session,
-        auto_subscribe: bool,
-        lifeline: Lifeline,
-    ) -> Self {
+    /// A member who has just joined, without a transport. Their id and their secret are the first that is drawn from
+    /// `rng`.
+    pub fn new(now: Instant, mut rng: Rng, name: String, auto_subscribe: bool, lifeline: Lifeline) -> Self {
+        let id = ParticipantId(rng.u64());
+        let secret = rng.secret();
         Self {
             id,
             name,
@@ -141,27 +95,15 @@ impl Participant {
             rng,
             joined_at: now,
             signalling: Signalling::Connected,
-            candidates,
-            session,
-            ufrags: Vec::new(),
-            media: None,
-            path: None,
-            paths: Vec::new(),
-            addresses_checked: 0,
-            transactions: VecDeque::new(),
-            last_check: None,
-            negotiated: Negotiated::none(),
-            published: PublishedSections::new(),
+            transports: Vec::new(),
             publications: Vec::new(),
             slots: Vec::new(),
-            slot_by_ssrc: FixedMap::default(),
             auto_subscribe,
             lifeline,
             subscriptions: BTreeMap::new(),
             unsubscribed: BTreeSet::new(),
             asked: SlotCounts { audio: 0, video: 0 },
             clock_offset: None,
-            report_at: None,
             subscriptions_made: 0,
             revision: 0,
         }
@@ -175,67 +117,6 @@ impl Participant {
     /// How many slots of a kind are open.
     pub fn open_slots(&self, kind: Kind) -> usize {
         self.slots.iter().filter(|slot| slot.kind == kind && slot.open).count()
-    }
-
-    /// When we may send no longer: so long after the last connectivity check (RFC 7675 §5.1).
-    pub fn consent_ends(&self, media_timeout: Duration) -> Option<Instant> {
-        self.path.and(self.last_check).map(|at| at + media_timeout)
-    }
-
-    /// Whether the engine may see a check that came by that path. The same check from elsewhere is somebody's who saw it
-    /// pass and would have our media.
-    pub fn may_check(&self, path: Path, transaction: [u8; 12]) -> bool {
-        let replayed = |(seen, from): &([u8; 12], SocketAddr)| *seen == transaction && *from != path.remote;
-        if self.transactions.iter().any(replayed) && !mutated!(ReplayedCheckBelieved) {
-            return false;
-        }
-        self.addresses_checked < CHECKED_ADDRESSES_MAX
-            || self.paths.iter().any(|known| same_remote(known, &path))
-    }
-
-    /// Whether that check came before.
-    pub fn has_checked(&self, transaction: [u8; 12]) -> bool {
-        self.transactions.iter().any(|(seen, _)| *seen == transaction) && !mutated!(ReplayedCheckBelieved)
-    }
-
-    /// Nothing is sent any more until a check comes; then every slot begins anew.
-    pub fn lose_path(&mut self) {
-        if mutated!(ConsentIgnored) {
-            self.last_check = self.last_check.map(|at| at + Duration::from_secs(60));
-            return;
-        }
-        self.path = None;
-        for slot in &mut self.slots {
-            slot.interrupt();
-        }
-    }
-
-    /// A check with the right credentials came by that path. Gives a path that is forgotten for it.
-    pub fn on_check(
-        &mut self,
-        now: Instant,
-        path: Path,
-        nominated: bool,
-        transaction: [u8; 12],
-    ) -> Option<Path> {
-        self.last_check = Some(now);
-        self.transactions.truncate(TRANSACTIONS - 1);
-        self.transactions.push_front((transaction, path.remote));
-        if nominated || self.path.is_none() {
-            self.path = Some(path);
-        }
-        let known = self.paths.iter_mut().find(|known| same_remote(known, &path));
-        if let Some(known) = known {
-            known.local = path.local;
-            return None;
-        }
-        self.addresses_checked += 1;
-        self.paths.push(path);
-        if self.paths.len() > PATHS_PER_PARTICIPANT_MAX {
-            let unused = self.paths.iter().position(|path| Some(*path) != self.path)?;
-            return Some(self.paths.remove(unused));
-        }
-        None
     }
 
     /// Adds a subscription, if there is none.
@@ -290,25 +171,4 @@ impl Participant {
             waiting: self.waiting().into_iter().map(|track| (track, reason(track))).collect(),
         }
     }
-
-    /// Seals and sends an RTCP compound. Nothing happens before there are keys and a way.
-    pub fn send_rtcp(&mut self, outbox: &mut Outbox, compound: &[u8]) {
-        let (Some(media), Some(path)) = (&mut self.media, self.path) else { return };
-        if compound.is_empty() {
-            return;
-        }
-        outbox.transmit(path, TrafficClass::Control, |buffer| {
-            buffer.get_mut(..compound.len())?.copy_from_slice(compound);
-            media.egress.sender.seal_rtcp(buffer, compound.len())
-        });
-    }
-
-    /// The next reports go out no later than then, once any go out.
-    pub fn report_by(&mut self, at: Instant) {
-        self.report_at = self.report_at.map(|planned| planned.min(at));
-    }
-}
-
-fn same_remote(a: &Path, b: &Path) -> bool {
-    a.remote == b.remote && a.transport == b.transport
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, SlotCounts};
-use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId};
+use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey};
 use super::input::{Admission, DtlsEvent, Withheld};
 use super::outbox::RoomOutput;
 use super::path::{Path, TrafficClass};
@@ -159,10 +159,10 @@ pub struct PathIndex(pub u32);
 /// What happened to the room: [`RoomInput`](super::room::RoomInput) as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecordedInput<'a> {
-    /// A datagram from a participant, as it came.
+    /// A datagram, as it came.
     Datagram {
-        /// From whom.
-        from: ParticipantKey,
+        /// The transport that it was for.
+        on: TransportKey,
         /// The way it came.
         path: PathIndex,
         /// What it holds.
@@ -177,8 +177,8 @@ pub enum RecordedInput<'a> {
     Command(ParticipantKey, Cow<'a, Option<RequestId>>, Cow<'a, Command>),
     /// Somebody's signalling broke.
     ConnectionLost(ParticipantKey),
-    /// Somebody's handshake did something.
-    Dtls(ParticipantKey, Cow<'a, DtlsEvent>),
+    /// The handshake of a transport did something.
+    Dtls(TransportKey, Cow<'a, DtlsEvent>),
     /// The operator removes somebody.
     Remove(ParticipantId),
     /// The room ends.

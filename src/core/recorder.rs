@@ -39,9 +39,9 @@ impl Recorder {
     /// Notes what is about to be handed to the room, before the room changes the bytes by decrypting them.
     pub fn note_input(&mut self, now: Instant, input: &RoomInput<'_>) {
         let input = match input {
-            RoomInput::Datagram { from, path, bytes } => {
+            RoomInput::Datagram { on, path, bytes } => {
                 let path = self.path(*path);
-                RecordedInput::Datagram { from: *from, path, bytes: Bytes(bytes) }
+                RecordedInput::Datagram { on: *on, path, bytes: Bytes(bytes) }
             }
             RoomInput::Join(request, admission, join) => {
                 RecordedInput::Join(Cow::Borrowed(request), Cow::Borrowed(admission), Cow::Borrowed(join))
@@ -53,7 +53,7 @@ impl Recorder {
                 RecordedInput::Command(*from, Cow::Borrowed(request), Cow::Borrowed(command))
             }
             RoomInput::ConnectionLost(from) => RecordedInput::ConnectionLost(*from),
-            RoomInput::Dtls(from, event) => RecordedInput::Dtls(*from, Cow::Borrowed(event)),
+            RoomInput::Dtls(on, event) => RecordedInput::Dtls(*on, Cow::Borrowed(event)),
             RoomInput::Remove(id) => RecordedInput::Remove(*id),
             RoomInput::Close(reason) => RecordedInput::Close(*reason),
             RoomInput::Timeout => RecordedInput::Timeout,

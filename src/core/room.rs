@@ -20,6 +20,7 @@ mod subscriptions;
 mod totals;
 mod transport;
 
+use membership::Connection;
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 
@@ -35,7 +36,7 @@ use tracing::error;
 use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
 use super::forward::publication::Publication;
-use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId};
+use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId, TransportKey};
 use super::input::{Admission, DtlsEvent, Withheld};
 use super::media::rtcp::ReportBlock;
 use super::outbox::{Outbox, RoomOutput};
@@ -44,23 +45,34 @@ use super::path::Path;
 use super::settings::Settings;
 use super::timers::DeadlineHeap;
 use super::totals::Totals;
+use super::transport::Transport;
 
-/// Who wants to be woken.
+/// Whose a deadline is, and whose step can panic. What is due at one moment is done in the order of these: member by
+/// member, whatever it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Timer {
-    /// A participant, for one of their deadlines.
-    Participant(ParticipantKey),
-    /// The room, to end when it has been empty for long enough.
-    Empty,
+enum Owner {
+    /// A member, with all their transports.
+    Member(ParticipantKey),
+    /// A transport that belongs to nobody.
+    Transport(TransportKey),
+    /// The room itself.
+    Room,
+}
+
+impl Owner {
+    /// The owner of what happens on a transport that belongs to `member`, if to anybody.
+    fn of(member: Option<ParticipantKey>, transport: TransportKey) -> Self {
+        member.map_or(Self::Transport(transport), Self::Member)
+    }
 }
 
 /// Everything that can happen to a room.
 #[derive(Debug)]
 pub enum RoomInput<'a> {
-    /// A datagram from a participant.
+    /// A datagram came.
     Datagram {
-        /// From whom.
-        from: ParticipantKey,
+        /// The transport that it is for.
+        on: TransportKey,
         /// The way it came.
         path: Path,
         /// What it holds.
@@ -74,8 +86,8 @@ pub enum RoomInput<'a> {
     Command(ParticipantKey, Option<RequestId>, Command),
     /// Somebody's signalling broke.
     ConnectionLost(ParticipantKey),
-    /// Somebody's handshake did something.
-    Dtls(ParticipantKey, DtlsEvent),
+    /// The handshake of a transport did something.
+    Dtls(TransportKey, DtlsEvent),
     /// The operator removes somebody.
     Remove(ParticipantId),
     /// The room ends.
@@ -98,6 +110,7 @@ pub struct Room {
     by_id: BTreeMap<ParticipantId, ParticipantKey>,
     /// In the order of joining.
     order: Vec<ParticipantKey>,
+    transports: Slab<Transport>,
     publications: Slab<Publication>,
     by_track: BTreeMap<TrackId, PublicationKey>,
     /// Publications of sound with packets to be forwarded, in the order of their first packet.
@@ -106,9 +119,9 @@ pub struct Room {
     pending_pictures: VecDeque<PublicationKey>,
     /// Participants who are to be told a new slot map.
     slot_maps: Vec<ParticipantKey>,
-    timers: DeadlineHeap<Timer>,
+    timers: DeadlineHeap<Owner>,
     /// Kept for its memory.
-    due: Vec<Timer>,
+    due: Vec<Owner>,
     /// How much of the pictures is not forwarded.
     withheld: Withheld,
     ended: bool,
@@ -131,6 +144,7 @@ impl Room {
             participants: Slab::new(),
             by_id: BTreeMap::new(),
             order: Vec::new(),
+            transports: Slab::new(),
             publications: Slab::new(),
             by_track: BTreeMap::new(),
             pending_sound: VecDeque::new(),
@@ -212,28 +226,30 @@ impl Room {
     /// Takes one input; walk: called by `Sfu::handle_input`.
     pub fn handle(&mut self, now: Instant, input: RoomInput<'_>, outbox: &mut Outbox) {
         match input {
-            RoomInput::Datagram { from, path, bytes } => {
-                self.step(now, from, outbox, |room, outbox| {
-                    room.handle_datagram(now, from, path, bytes, outbox);
+            RoomInput::Datagram { on, path, bytes } => {
+                self.step_on(now, on, outbox, |room, outbox| {
+                    room.handle_datagram(now, on, path, bytes, outbox);
                 });
             }
             RoomInput::Command(from, request, command) => {
-                self.step(now, from, outbox, |room, outbox| {
+                self.step(now, Owner::Member(from), outbox, |room, outbox| {
                     room.handle_command(now, from, request, command, outbox);
                 });
             }
-            RoomInput::Dtls(from, event) => {
-                self.step(now, from, outbox, |room, outbox| {
-                    room.participants[from.0].session.handle_handshake(now, event);
-                    room.carry_out_effects(now, from, None, outbox);
+            RoomInput::Dtls(on, event) => {
+                self.step_on(now, on, outbox, |room, outbox| {
+                    room.transports[on.0].session.handle_handshake(now, event);
+                    room.carry_out_effects(now, on, None, outbox);
                 });
             }
             RoomInput::ConnectionLost(from) => {
-                self.step(now, from, outbox, |room, outbox| room.lose_connection(now, from, outbox));
+                self.step(now, Owner::Member(from), outbox, |room, outbox| {
+                    room.lose_connection(now, from, outbox);
+                });
             }
             RoomInput::Join(request, admission, join) => {
                 let entered = catch_unwind(AssertUnwindSafe(|| {
-                    self.join(now, request.clone(), admission, join, outbox);
+                    self.join(now, request.clone(), admission, join, Connection::Transport, outbox);
                 }));
                 if entered.is_err() {
                     error!(room = %self.id, "a join panicked; it is refused");
@@ -255,30 +271,57 @@ impl Room {
         self.send_slot_maps(outbox);
     }
 
-    /// Runs one participant's step. If it panics, that participant ends, and nobody else.
-    fn step(
+    /// Runs a step of whoever owns a transport, if it is still there.
+    fn step_on(
         &mut self,
         now: Instant,
-        key: ParticipantKey,
+        on: TransportKey,
         outbox: &mut Outbox,
         step: impl FnOnce(&mut Self, &mut Outbox),
     ) {
-        if !self.participants.contains(key.0) {
+        if let Some(transport) = self.transports.get(on.0) {
+            self.step(now, Owner::of(transport.owner, on), outbox, step);
+        }
+    }
+
+    /// Runs a step of one member, or of a transport without one. If it panics, whoever's step it was ends, and nobody
+    /// else.
+    fn step(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        outbox: &mut Outbox,
+        step: impl FnOnce(&mut Self, &mut Outbox),
+    ) {
+        let is_here = match owner {
+            Owner::Member(key) => self.participants.contains(key.0),
+            Owner::Transport(key) => self.transports.contains(key.0),
+            Owner::Room => false,
+        };
+        if !is_here {
             return;
         }
         let panicked = catch_unwind(AssertUnwindSafe(|| step(self, outbox))).is_err();
         if panicked {
-            self.end_after_panic(now, key, outbox);
+            self.end_after_panic(now, owner, outbox);
         } else {
-            self.arm(now, key);
+            self.arm(now, owner);
         }
     }
 
-    fn end_after_panic(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
-        if let Some(participant) = self.participants.get(key.0) {
-            error!(room = %self.id, participant = %participant.id, "a participant's step panicked; they are removed");
-            outbox.event(key, Event::Closing(ClosingReason::Error));
-            self.remove(now, key, LeaveReason::Error, outbox);
+    fn end_after_panic(&mut self, now: Instant, owner: Owner, outbox: &mut Outbox) {
+        match owner {
+            Owner::Member(key) => {
+                let Some(participant) = self.participants.get(key.0) else { return };
+                error!(room = %self.id, participant = %participant.id, "a participant's step panicked; they are removed");
+                outbox.event(key, Event::Closing(ClosingReason::Error));
+                self.remove(now, key, LeaveReason::Error, outbox);
+            }
+            Owner::Transport(key) => {
+                error!(room = %self.id, transport = key.0, "a transport's step panicked; it is removed");
+                self.remove_transport(now, key, outbox);
+            }
+            Owner::Room => {}
         }
     }
 
@@ -337,7 +380,7 @@ mod tests {
         }
         let (anna, ben) = (room.order[0], room.order[1]);
         outbox.outputs.clear();
-        room.step(now, anna, &mut outbox, |_, _| panic!("a bug"));
+        room.step(now, Owner::Member(anna), &mut outbox, |_, _| panic!("a bug"));
         assert_eq!(room.order, [ben]);
         let told = |to: ParticipantKey, wanted: fn(&Event) -> bool| {
             outbox

@@ -13,7 +13,7 @@ use tracing::{debug, info, trace};
 use super::demux::{Demux, Owner};
 use super::event::{ClosingReason, Event, Refusal, RefusalCode};
 use super::fixed_hash::FixedMap;
-use super::ids::{ConnectionId, DtlsSession, ParticipantKey, RequestId, RoomId, RoomKey};
+use super::ids::{ConnectionId, DtlsSession, ParticipantKey, RequestId, RoomId, RoomKey, TransportKey};
 use super::input::{AdminCommand, Input};
 use super::mutation::mutated;
 use super::outbox::{Outbox, RoomOutput};
@@ -28,17 +28,13 @@ use super::totals::Totals;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::stun;
 
-/// A participant as the shell knows them.
-#[derive(Debug)]
-struct Member {
-    connection: Option<ConnectionId>,
-    dtls: DtlsSession,
-}
-
 #[derive(Debug)]
 struct Entry {
     room: Room,
-    members: FixedMap<ParticipantKey, Member>,
+    /// The signalling connection of each member; `None` while it is broken.
+    members: FixedMap<ParticipantKey, Option<ConnectionId>>,
+    /// The handshake of each transport.
+    handshakes: FixedMap<TransportKey, DtlsSession>,
     /// Something has happened since it was flushed last: it stands in `Sfu::dirty`.
     dirty: bool,
     /// Sound waits to be forwarded: it stands in `Sfu::sounding`.
@@ -62,7 +58,7 @@ pub struct Sfu {
     settings: Rc<Settings>,
     rooms: Slab<Entry>,
     rooms_by_id: BTreeMap<RoomId, RoomKey>,
-    connections: FixedMap<ConnectionId, Owner>,
+    connections: FixedMap<ConnectionId, (RoomKey, ParticipantKey)>,
     handshakes: FixedMap<DtlsSession, Owner>,
     demux: Demux,
     deadlines: DeadlineHeap<RoomKey>,
@@ -148,15 +144,15 @@ impl Sfu {
             },
             Input::ConnectionLost(connection) => {
                 if let Some((room, from)) = self.connections.remove(&connection) {
-                    if let Some(member) = self.rooms[room.0].members.get_mut(&from) {
-                        member.connection = None;
+                    if let Some(connection) = self.rooms[room.0].members.get_mut(&from) {
+                        *connection = None;
                     }
                     self.handle_room(room, RoomInput::ConnectionLost(from), None);
                 }
             }
             Input::Dtls { session, event } => {
-                if let Some(&(room, from)) = self.handshakes.get(&session) {
-                    self.handle_room(room, RoomInput::Dtls(from, event), None);
+                if let Some(&(room, on)) = self.handshakes.get(&session) {
+                    self.handle_room(room, RoomInput::Dtls(on, event), None);
                 }
             }
             Input::Admin(command) => self.handle_admin(command),
@@ -293,7 +289,7 @@ impl Sfu {
             _ => owner,
         };
         match owner {
-            Some((room, from)) => self.handle_room(room, RoomInput::Datagram { from, path, bytes }, None),
+            Some((room, on)) => self.handle_room(room, RoomInput::Datagram { on, path, bytes }, None),
             None => {
                 self.datagrams_unknown += 1;
                 trace!(?path, "datagram from nobody");
@@ -333,6 +329,7 @@ impl Sfu {
         self.rooms.insert(Entry {
             room,
             members: FixedMap::default(),
+            handshakes: FixedMap::default(),
             dirty: false,
             sounding: false,
             deadline: None,
@@ -447,50 +444,28 @@ impl Sfu {
     }
 
     fn take_room_output(&mut self, room: RoomKey, output: RoomOutput, entering: Option<ConnectionId>) {
-        let Entry { room: home, members, .. } = &mut self.rooms[room.0];
         match output {
             RoomOutput::Event(to, event) => {
-                if let Some(connection) = members.get(&to).and_then(|member| member.connection) {
+                if let Some(connection) = self.rooms[room.0].members.get(&to).copied().flatten() {
                     self.queued.push_back(Queued::Event(connection, event));
                 }
             }
             RoomOutput::Dtls(of, request) => {
-                if let Some(member) = members.get(&of) {
-                    self.queued.push_back(Queued::Dtls(member.dtls, request));
+                let session = self.handshake_of(room, of);
+                if request == DtlsRequest::Forget {
+                    self.handshakes.remove(&session);
+                    self.rooms[room.0].handshakes.remove(&of);
                 }
+                self.queued.push_back(Queued::Dtls(session, request));
             }
             RoomOutput::BindUfrag(of, ufrag) => self.demux.bind_ufrag(&ufrag, (room, of)),
             RoomOutput::UnbindUfrag(ufrag) => self.demux.unbind_ufrag(&ufrag),
             RoomOutput::BindPath(of, path) => self.demux.bind_path(path, (room, of)),
             RoomOutput::UnbindPath(of, path) => self.demux.unbind_path(path, (room, of)),
             RoomOutput::Admitted(who) => {
-                let Some(connection) = entering else { return };
-                let is_back = members.contains_key(&who);
-                let handshakes_made = &mut self.handshakes_made;
-                let handshakes = &mut self.handshakes;
-                let member = members.entry(who).or_insert_with(|| {
-                    *handshakes_made += 1;
-                    let dtls = DtlsSession(*handshakes_made);
-                    handshakes.insert(dtls, (room, who));
-                    Member { connection: None, dtls }
-                });
-                if let Some(participant) = home.participant_id(who) {
-                    // The one line that holds all names of theirs: whatever a line of the log has, leads here.
-                    info!(
-                        room = %home.id(),
-                        %participant,
-                        connection = connection.0,
-                        session = member.dtls.0,
-                        participants = home.participants(),
-                        "{}",
-                        if is_back { "resumed" } else { "joined" },
-                    );
+                if let Some(connection) = entering {
+                    self.admit(room, who, connection);
                 }
-                if let Some(old) = member.connection.replace(connection) {
-                    self.connections.remove(&old);
-                    self.queued.push_back(Queued::Event(old, Event::Closing(ClosingReason::Replaced)));
-                }
-                self.connections.insert(connection, (room, who));
             }
             RoomOutput::Refused(request, refusal) => {
                 if let Some(connection) = entering {
@@ -498,14 +473,46 @@ impl Sfu {
                 }
             }
             RoomOutput::Gone(who) => {
-                if let Some(member) = members.remove(&who) {
-                    self.handshakes.remove(&member.dtls);
-                    if let Some(connection) = member.connection {
-                        self.connections.remove(&connection);
-                    }
+                if let Some(connection) = self.rooms[room.0].members.remove(&who).flatten() {
+                    self.connections.remove(&connection);
                 }
             }
         }
+    }
+
+    /// Notes that somebody has entered a room on that connection, or is back on it.
+    fn admit(&mut self, room: RoomKey, who: ParticipantKey, connection: ConnectionId) {
+        let transport = self.rooms[room.0].room.transports_of(who).first().copied();
+        let session = transport.map(|transport| self.handshake_of(room, transport));
+        let Entry { room: home, members, .. } = &mut self.rooms[room.0];
+        let before = members.insert(who, Some(connection));
+        if let Some(participant) = home.participant_id(who) {
+            // This one line holds all their names: whatever name another line of the log has, it leads here.
+            info!(
+                room = %home.id(),
+                %participant,
+                connection = connection.0,
+                session = session.map(|session| session.0),
+                participants = home.participants(),
+                "{}",
+                if before.is_some() { "resumed" } else { "joined" },
+            );
+        }
+        if let Some(old) = before.flatten() {
+            self.connections.remove(&old);
+            self.queued.push_back(Queued::Event(old, Event::Closing(ClosingReason::Replaced)));
+        }
+        self.connections.insert(connection, (room, who));
+    }
+
+    /// The shell's name for the handshake of a transport. It gets one when the room first speaks of it.
+    fn handshake_of(&mut self, room: RoomKey, of: TransportKey) -> DtlsSession {
+        *self.rooms[room.0].handshakes.entry(of).or_insert_with(|| {
+            self.handshakes_made += 1;
+            let session = DtlsSession(self.handshakes_made);
+            self.handshakes.insert(session, (room, of));
+            session
+        })
     }
 
     fn refuse(&mut self, connection: ConnectionId, request: Option<RequestId>, refusal: Refusal) {

@@ -226,12 +226,12 @@ impl Replayer {
         let mut path = None;
         let mut scratch = std::mem::take(&mut self.scratch);
         let room_input = match input {
-            RecordedInput::Datagram { from, path: index, bytes } => {
+            RecordedInput::Datagram { on, path: index, bytes } => {
                 scratch.clear();
                 scratch.extend_from_slice(bytes.0);
                 let way = self.path(*index)?;
                 path = Some(way);
-                RoomInput::Datagram { from: *from, path: way, bytes: &mut scratch }
+                RoomInput::Datagram { on: *on, path: way, bytes: &mut scratch }
             }
             RecordedInput::Join(request, admission, join) => RoomInput::Join(
                 request.clone().into_owned(),
@@ -245,7 +245,7 @@ impl Replayer {
                 RoomInput::Command(*from, request.clone().into_owned(), command.clone().into_owned())
             }
             RecordedInput::ConnectionLost(from) => RoomInput::ConnectionLost(*from),
-            RecordedInput::Dtls(from, event) => RoomInput::Dtls(*from, event.clone().into_owned()),
+            RecordedInput::Dtls(on, event) => RoomInput::Dtls(*on, event.clone().into_owned()),
             RecordedInput::Remove(id) => RoomInput::Remove(*id),
             RecordedInput::Close(reason) => RoomInput::Close(*reason),
             RecordedInput::Timeout | RecordedInput::Flush => RoomInput::Timeout,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::replay::{Observer, Step};
 use crate::core::event::Event;
-use crate::core::ids::{ParticipantId, ParticipantKey};
+use crate::core::ids::{ParticipantId, ParticipantKey, TransportKey};
 use crate::core::input::DtlsEvent;
 use crate::core::media::srtp::{self, SrtpReceiver};
 use crate::core::outbox::RoomOutput;
@@ -72,7 +72,7 @@ pub trait PlainObserver {
     fn on_packet(&mut self, packet: &Plain<'_>, room: &Room);
 }
 
-/// One participant's keys.
+/// The keys of one transport.
 struct Tap {
     incoming: SrtpReceiver,
     outgoing: SrtpReceiver,
@@ -84,10 +84,12 @@ pub struct Wiretap<'o> {
     only: Option<String>,
     observers: Vec<&'o mut dyn PlainObserver>,
     people: BTreeMap<ParticipantKey, Person>,
-    /// Whether we are the DTLS client of somebody's handshake.
-    active: BTreeMap<ParticipantKey, bool>,
-    taps: BTreeMap<ParticipantKey, Tap>,
-    owners: BTreeMap<Path, ParticipantKey>,
+    /// Whose each transport is.
+    owners: BTreeMap<TransportKey, ParticipantKey>,
+    /// Whether we are the DTLS client of a transport's handshake.
+    active: BTreeMap<TransportKey, bool>,
+    taps: BTreeMap<TransportKey, Tap>,
+    paths: BTreeMap<Path, TransportKey>,
     scratch: Vec<u8>,
 }
 
@@ -103,33 +105,42 @@ impl<'o> Wiretap<'o> {
         Self { only, observers, ..Self::default() }
     }
 
-    fn note_outputs(&mut self, outputs: &[RoomOutput]) {
+    fn note_outputs(&mut self, outputs: &[RoomOutput], room: &Room) {
         for output in outputs {
             match output {
                 RoomOutput::Event(to, Event::Joined(_, joined)) => {
                     let person = Person { id: joined.participant, name: joined.name.clone() };
                     self.people.insert(*to, person);
                 }
-                RoomOutput::Dtls(of, DtlsRequest::Start { active }) => {
-                    self.active.insert(*of, *active);
+                RoomOutput::BindUfrag(on, _) => {
+                    if let Some(owner) = room.owner_of(*on) {
+                        self.owners.insert(*on, owner);
+                    }
                 }
-                RoomOutput::BindPath(of, path) => {
-                    self.owners.insert(*path, *of);
+                RoomOutput::Dtls(on, DtlsRequest::Start { active }) => {
+                    self.active.insert(*on, *active);
+                }
+                RoomOutput::Dtls(on, DtlsRequest::Forget) => {
+                    self.owners.remove(on);
+                    self.taps.remove(on);
+                    self.active.remove(on);
+                    self.paths.retain(|_, transport| transport != on);
+                }
+                RoomOutput::BindPath(on, path) => {
+                    self.paths.insert(*path, *on);
                 }
                 RoomOutput::Gone(who) => {
-                    self.taps.remove(who);
-                    self.active.remove(who);
                     self.people.remove(who);
-                    self.owners.retain(|_, owner| owner != who);
                 }
                 _ => {}
             }
         }
     }
 
-    fn open(&mut self, at: Duration, way: Way, key: ParticipantKey, path: Path, bytes: &[u8], room: &Room) {
+    fn open(&mut self, at: Duration, way: Way, on: TransportKey, path: Path, bytes: &[u8], room: &Room) {
         let kind = classify(bytes);
-        let (Some(tap), Some(person)) = (self.taps.get_mut(&key), self.people.get(&key)) else { return };
+        let Some(&key) = self.owners.get(&on) else { return };
+        let (Some(tap), Some(person)) = (self.taps.get_mut(&on), self.people.get(&key)) else { return };
         if !matches!(kind, Kind::Rtp | Kind::Rtcp)
             || self.only.as_ref().is_some_and(|only| !person.is_called(only))
         {
@@ -165,30 +176,30 @@ impl Observer for Wiretap<'_> {
             observer.on_step(step);
         }
         match step.input {
-            RecordedInput::Datagram { from, bytes, .. } => {
+            RecordedInput::Datagram { on, bytes, .. } => {
                 if let Some(path) = step.path {
-                    self.owners.insert(path, *from);
-                    self.open(step.at, Way::In, *from, path, bytes.0, step.room);
+                    self.paths.insert(path, *on);
+                    self.open(step.at, Way::In, *on, path, bytes.0, step.room);
                 }
             }
-            RecordedInput::Dtls(of, event) => {
+            RecordedInput::Dtls(on, event) => {
                 if let DtlsEvent::KeyingMaterial { profile, material } = &**event {
-                    let active = self.active.get(of).copied().unwrap_or_default();
+                    let active = self.active.get(on).copied().unwrap_or_default();
                     // What they open is what we seal.
                     let ours = srtp::contexts(*profile, material, active);
                     let theirs = srtp::contexts(*profile, material, !active);
                     if let (Ok((incoming, _)), Ok((outgoing, _))) = (ours, theirs) {
-                        self.taps.insert(*of, Tap { incoming, outgoing });
+                        self.taps.insert(*on, Tap { incoming, outgoing });
                     }
                 }
             }
             _ => {}
         }
         for (path, _, bytes) in step.transmits() {
-            if let Some(owner) = self.owners.get(&path).copied() {
-                self.open(step.at, Way::Out, owner, path, bytes, step.room);
+            if let Some(on) = self.paths.get(&path).copied() {
+                self.open(step.at, Way::Out, on, path, bytes, step.room);
             }
         }
-        self.note_outputs(step.outputs);
+        self.note_outputs(step.outputs, step.room);
     }
 }

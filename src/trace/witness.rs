@@ -12,12 +12,13 @@ use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::command::Command;
 use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
 use crate::core::forward::descriptor::describe;
-use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId};
+use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
 use crate::core::input::{DtlsEvent, Withheld};
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::negotiated::Codec;
 use crate::core::outbox::RoomOutput;
+use crate::core::output::DtlsRequest;
 use crate::core::record::RecordedInput;
 use crate::core::room::{PayloadForm, Room};
 use crate::wire::red;
@@ -55,8 +56,10 @@ pub struct Witness<'s> {
     tracks_made: u32,
     streams: u32,
     members: BTreeMap<ParticipantKey, Member>,
-    /// How many ufrags somebody had: each after the first is an ICE restart.
-    ufrags: BTreeMap<ParticipantKey, u32>,
+    /// Whose each transport is.
+    owners: BTreeMap<TransportKey, ParticipantKey>,
+    /// How many ufrags a transport had: each after the first is an ICE restart.
+    ufrags: BTreeMap<TransportKey, u32>,
     tracks: BTreeMap<TrackId, KnownTrack>,
     incoming: BTreeMap<(ParticipantKey, Ssrc), StreamNumber>,
     outgoing: BTreeMap<(ParticipantKey, Ssrc), StreamNumber>,
@@ -87,6 +90,7 @@ impl<'s> Witness<'s> {
             tracks_made: 0,
             streams: 0,
             members: BTreeMap::new(),
+            owners: BTreeMap::new(),
             ufrags: BTreeMap::new(),
             tracks: BTreeMap::new(),
             incoming: BTreeMap::new(),
@@ -124,8 +128,8 @@ impl<'s> Witness<'s> {
                     self.tell(&Fact::Withheld(is_withheld));
                 }
             }
-            RecordedInput::Dtls(of, event) if matches!(**event, DtlsEvent::Connected) => {
-                if let Some(number) = self.number(*of) {
+            RecordedInput::Dtls(on, event) if matches!(**event, DtlsEvent::Connected) => {
+                if let Some(number) = self.owners.get(on).and_then(|owner| self.number(*owner)) {
                     self.tell(&Fact::Connected(number));
                 }
             }
@@ -159,13 +163,18 @@ impl<'s> Witness<'s> {
         self.tell(&fact);
     }
 
-    fn note_output(&mut self, output: &RoomOutput) {
+    fn note_output(&mut self, output: &RoomOutput, room: &Room) {
         match output {
             RoomOutput::Event(to, event) => self.note_event(*to, event),
-            RoomOutput::BindUfrag(of, _) => {
-                let ufrags = self.ufrags.entry(*of).or_default();
+            RoomOutput::BindUfrag(on, _) => {
+                if let Some(owner) = room.owner_of(*on) {
+                    self.owners.insert(*on, owner);
+                }
+                let ufrags = self.ufrags.entry(*on).or_default();
                 *ufrags += 1;
-                if let (Some(number), true) = (self.number(*of), self.ufrags.get(of) > Some(&1)) {
+                let is_another = *ufrags > 1;
+                let owner = self.owners.get(on).filter(|_| is_another);
+                if let Some(number) = owner.and_then(|owner| self.number(*owner)) {
                     self.tell(&Fact::IceRestarted(number));
                 }
             }
@@ -279,8 +288,11 @@ impl<'s> Witness<'s> {
 
     fn note_departures(&mut self, outputs: &[RoomOutput]) {
         for output in outputs {
+            if let RoomOutput::Dtls(on, DtlsRequest::Forget) = output {
+                self.owners.remove(on);
+                self.ufrags.remove(on);
+            }
             let RoomOutput::Gone(who) = output else { continue };
-            self.ufrags.remove(who);
             self.incoming.retain(|(key, _), _| key != who);
             self.outgoing.retain(|(key, _), _| key != who);
             if let Some(member) = self.members.remove(who) {
@@ -292,7 +304,7 @@ impl<'s> Witness<'s> {
 
     fn note_routes(&mut self, step: &Step<'_>) {
         let only = match step.input {
-            RecordedInput::Datagram { from, .. } => Some(*from),
+            RecordedInput::Datagram { on, .. } => self.owners.get(on).copied(),
             _ => None,
         };
         let mut changed = Vec::new();
@@ -482,7 +494,7 @@ impl PlainObserver for Witness<'_> {
             self.flushing.retain(|track, _| step.room.is_forwarding(*track));
         }
         for output in step.outputs {
-            self.note_output(output);
+            self.note_output(output, step.room);
         }
         self.note_input(step);
         self.note_routes(step);

@@ -18,10 +18,10 @@ const TEXT_CHARS_MAX: usize = 400;
 /// What happened to a room.
 pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
     match input {
-        RecordedInput::Datagram { from, bytes, .. } => {
+        RecordedInput::Datagram { on, bytes, .. } => {
             let way =
                 path.map_or_else(String::new, |path| format!(" from {} {}", transport(path), path.remote));
-            format!("participant {}'s datagram{way}: {}", from.0, datagram(bytes.0, bytes.0.len()))
+            format!("a datagram{way} on transport {}: {}", on.0, datagram(bytes.0, bytes.0.len()))
         }
         RecordedInput::Join(_, _, join) => format!("{} joins", join.name),
         RecordedInput::Resume(_, resume) => format!("{} is back", resume.participant),
@@ -29,8 +29,8 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
             format!("participant {} asks: {}", from.0, shortened(&format!("{command:?}")))
         }
         RecordedInput::ConnectionLost(from) => format!("participant {}'s signalling breaks", from.0),
-        RecordedInput::Dtls(from, event) => {
-            format!("participant {}'s handshake: {}", from.0, dtls_event(event))
+        RecordedInput::Dtls(on, event) => {
+            format!("transport {}'s handshake: {}", on.0, dtls_event(event))
         }
         RecordedInput::Remove(id) => format!("the operator removes {id}"),
         RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
@@ -51,17 +51,17 @@ pub fn output(output: &RoomOutput) -> String {
         RoomOutput::Event(to, event) => format!("to participant {}: {}", to.0, self::event(event)),
         RoomOutput::Dtls(of, request) => match request {
             DtlsRequest::Packet(bytes) => {
-                format!("to participant {}'s handshake: {}", of.0, datagram(bytes, bytes.len()))
+                format!("to transport {}'s handshake: {}", of.0, datagram(bytes, bytes.len()))
             }
-            other => format!("to participant {}'s handshake: {other:?}", of.0),
+            other => format!("to transport {}'s handshake: {other:?}", of.0),
         },
-        RoomOutput::BindUfrag(of, ufrag) => format!("ufrag {ufrag} is participant {}'s", of.0),
-        RoomOutput::UnbindUfrag(ufrag) => format!("ufrag {ufrag} is nobody's any more"),
+        RoomOutput::BindUfrag(of, ufrag) => format!("ufrag {ufrag} leads to transport {}", of.0),
+        RoomOutput::UnbindUfrag(ufrag) => format!("ufrag {ufrag} leads nowhere any more"),
         RoomOutput::BindPath(of, path) => {
-            format!("{} {} is participant {}'s", transport(*path), path.remote, of.0)
+            format!("{} {} leads to transport {}", transport(*path), path.remote, of.0)
         }
         RoomOutput::UnbindPath(of, path) => {
-            format!("{} {} is participant {}'s no longer", transport(*path), path.remote, of.0)
+            format!("{} {} leads to transport {} no longer", transport(*path), path.remote, of.0)
         }
         RoomOutput::Admitted(who) => format!("admitted as participant {}", who.0),
         RoomOutput::Refused(_, refusal) => format!("refused: {}", refusal.message),

@@ -7,7 +7,7 @@ use super::keyframes::KeyframeRequests;
 use super::munger::{Incoming, Stretch};
 use crate::core::command::{Kind, Source};
 use crate::core::event::TrackInfo;
-use crate::core::ids::{Mid, ParticipantId, ParticipantKey, Ssrc, TrackId};
+use crate::core::ids::{Mid, ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{CachedPacket, PacketCache, PacketMeta};
 use crate::core::media::ingress::Arrival;
 use crate::core::mutation::mutated;
@@ -80,6 +80,8 @@ pub struct Publication {
     pub owner: ParticipantKey,
     /// Their public id.
     pub owner_id: ParticipantId,
+    /// The transport that it comes in on.
+    pub transport: TransportKey,
     /// The section it comes by.
     pub mid: Mid,
     /// What it shows.
@@ -137,6 +139,7 @@ impl Publication {
         key: PublicationKey,
         owner: ParticipantKey,
         owner_id: ParticipantId,
+        transport: TransportKey,
         mid: Mid,
         source: Source,
         muted: bool,
@@ -151,6 +154,7 @@ impl Publication {
             key,
             owner,
             owner_id,
+            transport,
             mid,
             source,
             muted,
@@ -417,6 +421,7 @@ mod tests {
             key,
             ParticipantKey(0),
             ParticipantId(1),
+            TransportKey(0),
             mid,
             Source::Camera,
             false,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::munger::{Munger, Rewrite, Stretch};
 use super::publication::{Kept, incoming};
 use crate::core::command::Kind;
-use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId};
+use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, VIDEO_ENTRIES};
 use crate::core::media::extensions::KeptExtensions;
 use crate::core::media::srtp::SrtpSender;
@@ -51,6 +51,8 @@ struct Repeat {
 /// One egress stream.
 #[derive(Debug)]
 pub struct Slot {
+    /// The transport that it goes out on.
+    pub transport: TransportKey,
     /// Its section; [`Mid::NONE`] once that is gone, until another takes the slot's place.
     pub mid: Mid,
     /// Where its section is among those that can be served.
@@ -105,6 +107,7 @@ impl Slot {
     /// A slot that has never sent.
     pub fn new(
         now: Instant,
+        transport: TransportKey,
         section: &NegotiatedSection,
         order: usize,
         number: usize,
@@ -117,6 +120,7 @@ impl Slot {
         };
         let needs_keyframe = section.kind == Kind::Video;
         Some(Self {
+            transport,
             mid: section.mid,
             order,
             kind: section.kind,
@@ -366,7 +370,7 @@ mod tests {
             ingress: None,
             egress: Some((Ssrc(1), Some(Ssrc(2)))),
         };
-        Slot::new(now, &section, 0, 0, &mut Rng::new([1; 32])).unwrap()
+        Slot::new(now, TransportKey(0), &section, 0, 0, &mut Rng::new([1; 32])).unwrap()
     }
 
     #[test]

@@ -326,6 +326,11 @@ impl IngressHalf {
         }
     }
 
+    /// Whether packets of that SSRC have come, of media or of retransmissions.
+    pub fn has_stream(&self, ssrc: Ssrc) -> bool {
+        self.streams.contains_key(&ssrc)
+    }
+
     /// One media stream.
     pub fn stream(&self, ssrc: Ssrc) -> Option<&IncomingStream> {
         match self.streams.get(&ssrc)? {

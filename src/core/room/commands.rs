@@ -9,6 +9,14 @@ use crate::core::ids::{ParticipantId, ParticipantKey, RequestId};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 
+fn no_transport() -> Refusal {
+    Refusal::new(
+        RefusalCode::BadOffer,
+        "you have no transport to negotiate",
+        "join with one, or have one added first",
+    )
+}
+
 impl Room {
     pub(super) fn handle_command(
         &mut self,
@@ -20,9 +28,9 @@ impl Room {
     ) {
         let done = match command {
             Command::Offer { sdp, publications } => {
-                let answered = self.offer(now, from, request.clone(), &sdp, &publications, outbox);
-                if let Err(refusal) = answered {
-                    outbox.event(from, Event::Refused(request, refusal));
+                match self.transports_of(from).first() {
+                    Some(&transport) => self.negotiate(now, transport, request, &sdp, &publications, outbox),
+                    None => outbox.event(from, Event::Refused(request, no_transport())),
                 }
                 return;
             }

@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::Room;
+use super::{Owner, Room};
 use crate::core::command::Kind;
 use crate::core::forward::publication::Viewer;
-use crate::core::ids::{ParticipantKey, PublicationKey};
+use crate::core::ids::PublicationKey;
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::output::MediaSink;
-use crate::core::participant::Participant;
 use crate::core::path::TrafficClass;
+use crate::core::transport::Transport;
 
 impl Room {
     pub(super) fn pending_of(&mut self, kind: Kind) -> &mut VecDeque<PublicationKey> {
@@ -73,7 +73,7 @@ impl Room {
             }
         })) {
             let Some(Viewer { participant, .. }) = self.publications[key.0].next_viewer() else { break };
-            self.end_after_panic(now, participant, outbox);
+            self.end_after_panic(now, Owner::Member(participant), outbox);
             // Whoever was removed is no longer in the list, and may have been the publisher of the track.
             if !self.publications.contains(key.0) {
                 return;
@@ -94,12 +94,11 @@ impl Room {
     ) -> bool {
         let publication = &self.publications[key.0];
         let Some(participant) = self.participants.get_mut(viewer.participant.0) else { return false };
-        let Participant { slots, media, path, .. } = participant;
-        let (Some(slot), Some(media), Some(path), Some(codec)) =
-            (slots.get_mut(viewer.slot), media, *path, publication.codec)
-        else {
+        let Some(slot) = participant.slots.get_mut(viewer.slot) else { return false };
+        let Some(Transport { media, path, .. }) = self.transports.get_mut(slot.transport.0) else {
             return false;
         };
+        let (Some(media), Some(path), Some(codec)) = (media, *path, publication.codec) else { return false };
         let stretch = publication.stretch();
         assert!(!mutated!(Panics) || publication.leaving().len() < 4, "a bug put in on purpose");
         sink.to(path, class_of(slot.kind));

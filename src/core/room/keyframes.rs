@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::Room;
+use super::{Owner, Room};
 use crate::core::command::Kind;
-use crate::core::ids::{ParticipantKey, PublicationKey};
+use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 use crate::core::mutation::mutated;
 
 impl Room {
@@ -14,7 +14,21 @@ impl Room {
         if publication.kind() == Kind::Video && !mutated!(KeyframeRequestForgotten) {
             publication.keyframes.want();
             let owner = publication.owner;
-            self.arm(now, owner);
+            self.arm(now, Owner::Member(owner));
+        }
+    }
+
+    /// Everything that is shown on a transport needs a key frame.
+    pub(super) fn want_keyframes_on(&mut self, now: Instant, on: TransportKey) {
+        let shown: Vec<PublicationKey> = self
+            .slots_of_owner(on)
+            .iter()
+            .filter(|slot| slot.transport == on)
+            .filter_map(|slot| slot.shown)
+            .map(|shown| shown.publication)
+            .collect();
+        for publication in shown {
+            self.want_keyframe(now, publication);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
-use super::{Room, Timer};
+use super::{Owner, Room};
 use crate::core::command::{Join, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
@@ -13,18 +13,45 @@ use crate::core::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId,
 use crate::core::input::Admission;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
-use crate::core::output::DtlsRequest;
 use crate::core::participant::{Participant, Signalling};
 use crate::core::rng::Rng;
 use crate::core::session::Session;
+use crate::core::transport::Transport;
+
+/// How somebody enters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// With a transport that waits for their offer.
+    Transport,
+    /// With none: they are told of and can be given transports later.
+    None,
+}
 
 impl Room {
+    /// Lets a member in who has no transport: a recorder, or somebody whose transports are added one by one, by
+    /// [`add_transport`](Self::add_transport). The answer and the news for the others are in the outbox, as after
+    /// [`RoomInput::Join`](super::RoomInput::Join).
+    ///
+    /// A recorder does not write it down yet, so it is not for rooms that are recorded.
+    pub fn join_without_transport(
+        &mut self,
+        now: Instant,
+        request: Option<RequestId>,
+        admission: Admission,
+        join: Join,
+        outbox: &mut Outbox,
+    ) {
+        self.join(now, request, admission, join, Connection::None, outbox);
+        self.send_slot_maps(outbox);
+    }
+
     pub(super) fn join(
         &mut self,
         now: Instant,
         request: Option<RequestId>,
         admission: Admission,
         join: Join,
+        connection: Connection,
         outbox: &mut Outbox,
     ) {
         if self.participants.len() >= self.settings.participants_per_room_max {
@@ -36,28 +63,21 @@ impl Room {
             outbox.outputs.push(RoomOutput::Refused(request, refusal));
             return;
         }
-        let mut rng = Rng::new(admission.entropy);
-        let id = ParticipantId(rng.u64());
+        let rng = Rng::new(admission.entropy);
+        let mut participant = Participant::new(now, rng, join.name, join.auto_subscribe, join.lifeline);
+        let id = participant.id;
         if self.by_id.contains_key(&id) {
             let refusal = Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again");
             outbox.outputs.push(RoomOutput::Refused(request, refusal));
             return;
         }
-        let secret = rng.secret();
-        let session = Session::new(now, &self.tag, &self.settings.certificate, &mut rng);
-        let ufrag = session.ufrag().to_owned();
-        let mut participant = Participant::new(
-            now,
-            id,
-            join.name,
-            secret,
-            rng,
-            admission.candidates,
-            session,
-            join.auto_subscribe,
-            join.lifeline,
-        );
-        participant.ufrags.push(ufrag.clone());
+        // Made before anything is changed: if making it panics, nobody has joined.
+        let session = match connection {
+            Connection::Transport => {
+                Some(Session::new(now, &self.tag, &self.settings.certificate, &mut participant.rng))
+            }
+            Connection::None => None,
+        };
         if participant.auto_subscribe {
             for track in self.tracks_in_order() {
                 participant.subscribe(track);
@@ -72,16 +92,23 @@ impl Room {
         let key = ParticipantKey(self.participants.insert(participant));
         self.by_id.insert(id, key);
         outbox.outputs.push(RoomOutput::Admitted(key));
-        outbox.outputs.push(RoomOutput::BindUfrag(key, ufrag));
+        if let Some(session) = session {
+            let transport = Transport::new(now, Some(key), None, admission.candidates, session);
+            self.insert_transport(transport, outbox);
+        }
         let joined = self.joined(key);
         outbox.event(key, Event::Joined(request, Box::new(joined)));
         self.order.push(key);
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
         self.empty_since = None;
-        self.timers.set(Timer::Empty, None);
+        self.timers.set(Owner::Room, None);
         debug!(room = %self.id, participant = %id, participants = self.order.len(), "let in");
-        self.step(now, key, outbox, |room, outbox| room.carry_out_effects(now, key, None, outbox));
+        self.step(now, Owner::Member(key), outbox, |room, outbox| {
+            if let Some(&transport) = room.transports_of(key).first() {
+                room.carry_out_effects(now, transport, None, outbox);
+            }
+        });
     }
 
     /// All tracks, in the order of joining and publishing.
@@ -145,7 +172,7 @@ impl Room {
         self.remind(key, outbox);
         self.tell_others(key, &Event::ParticipantResumed(id), outbox);
         debug!(room = %self.id, participant = %id, "taken up again");
-        self.arm(now, key);
+        self.arm(now, Owner::Member(key));
         // A change that was held back because nobody could be told of it shows from a key frame on.
         self.want_keyframes_for(now, key);
     }
@@ -166,24 +193,6 @@ impl Room {
         let id = participant.id;
         debug!(room = %self.id, participant = %id, "signalling lost");
         self.tell_others(key, &Event::ParticipantReconnecting(id), outbox);
-    }
-
-    /// The media path was closed by the client, or by a failed handshake. There is no second one on the same session:
-    /// the participant ends, and whoever wants to go on joins again.
-    pub(super) fn transport_closed(
-        &mut self,
-        now: Instant,
-        key: ParticipantKey,
-        why: &str,
-        outbox: &mut Outbox,
-    ) {
-        let id = self.participants[key.0].id;
-        if self.participants[key.0].media.is_none() {
-            self.totals.handshakes_failed += 1;
-        }
-        debug!(room = %self.id, participant = %id, why, "transport closed");
-        outbox.event(key, Event::Closing(ClosingReason::Expired));
-        self.remove(now, key, LeaveReason::Left, outbox);
     }
 
     /// Takes somebody out, with everything that is theirs.
@@ -211,20 +220,16 @@ impl Room {
         self.by_id.remove(&participant.id);
         self.order.retain(|other| *other != key);
         self.slot_maps.retain(|other| *other != key);
-        self.timers.set(Timer::Participant(key), None);
-        outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget));
-        for ufrag in participant.ufrags.into_iter().filter(|_| !mutated!(UfragLeaked)) {
-            outbox.outputs.push(RoomOutput::UnbindUfrag(ufrag));
-        }
-        for path in participant.paths {
-            outbox.outputs.push(RoomOutput::UnbindPath(key, path));
+        self.timers.set(Owner::Member(key), None);
+        for transport in participant.transports {
+            self.drop_transport(transport, outbox);
         }
         outbox.outputs.push(RoomOutput::Gone(key));
         self.tell_others(key, &Event::ParticipantLeft(participant.id, reason), outbox);
         info!(room = %self.id, participant = %participant.id, ?reason, participants = self.order.len(), "left");
         if self.participants.is_empty() && !mutated!(EmptyRoomKept) {
             self.empty_since = Some(now);
-            self.timers.set(Timer::Empty, Some(now + self.settings.empty_timeout));
+            self.timers.set(Owner::Room, Some(now + self.settings.empty_timeout));
             self.ended = self.settings.empty_timeout.is_zero();
         }
     }

@@ -5,21 +5,22 @@ use std::time::Instant;
 
 use tracing::debug;
 
-use super::Room;
 use super::reports::VIDEO_INTERVAL;
+use super::{Owner, Room};
 use crate::core::command::{Kind, PublicationRequest};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
-use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId};
+use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
 use crate::core::media::ingress::PublishedSection;
 use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection};
 use crate::core::negotiation::answer::Msid;
 use crate::core::negotiation::offer::Offer;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::participant::{Participant, SubscriptionState};
+use crate::core::transport::Transport;
 
-/// How many ufrags lead to a participant: the current one and those before the last ICE restarts, whose checks may
+/// How many ufrags lead to a transport: the current one and those before the last ICE restarts, whose checks may
 /// still be on their way.
 const UFRAGS: usize = 3;
 
@@ -36,11 +37,33 @@ fn unknown_track() -> Refusal {
 }
 
 impl Room {
-    /// Answers an offer and takes its publications and slots.
-    pub(super) fn offer(
+    /// Negotiates one transport of a member: answers the offer and makes the publications and slots on it what the offer
+    /// says, or refuses it and changes nothing. The member is told which. Does nothing for a transport that belongs to
+    /// nobody.
+    ///
+    /// Front ends whose clients have several peer connections call this for each; an ordinary
+    /// [`Command::Offer`](crate::core::command::Command::Offer) is for the first.
+    pub fn negotiate(
+        &mut self,
+        now: Instant,
+        on: TransportKey,
+        request: Option<RequestId>,
+        sdp: &str,
+        publications: &[PublicationRequest],
+        outbox: &mut Outbox,
+    ) {
+        let Some(key) = self.owner_of(on) else { return };
+        if let Err(refusal) = self.offer(now, key, on, request.clone(), sdp, publications, outbox) {
+            outbox.event(key, Event::Refused(request, refusal));
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an offer's parts, whose it is, and the surroundings")]
+    fn offer(
         &mut self,
         now: Instant,
         key: ParticipantKey,
+        on: TransportKey,
         request: Option<RequestId>,
         sdp: &str,
         publications: &[PublicationRequest],
@@ -51,26 +74,30 @@ impl Room {
         // What slots that make way have sent is counted before they do.
         self.settle_totals(key);
         let participant = &mut self.participants[key.0];
-        let candidates = participant.candidates.clone();
-        let Participant { slots, session, rng, .. } = participant;
+        let transport = &mut self.transports[on.0];
+        let candidates = transport.candidates.clone();
+        let slots = &participant.slots;
+        let msids = |negotiated: &Negotiated| msids(negotiated, slots, on);
+        let rng = transport.rng.as_mut().unwrap_or(&mut participant.rng);
         let start_kbps = self.settings.video_start_kbps;
-        let answer = session
-            .accept_offer(now, &offer, &candidates, rng, start_kbps, |negotiated| msids(negotiated, slots))
+        let answer = transport
+            .session
+            .accept_offer(now, &offer, &candidates, rng, start_kbps, msids)
             .map_err(|refused| bad_offer(refused.message))?;
         if answer.restarted {
-            participant.addresses_checked = 0;
-            let ufrag = participant.session.ufrag().to_owned();
-            participant.ufrags.push(ufrag.clone());
-            outbox.outputs.push(RoomOutput::BindUfrag(key, ufrag));
-            if participant.ufrags.len() > UFRAGS {
-                outbox.outputs.push(RoomOutput::UnbindUfrag(participant.ufrags.remove(0)));
+            transport.addresses_checked = 0;
+            let ufrag = transport.session.ufrag().to_owned();
+            transport.ufrags.push(ufrag.clone());
+            outbox.outputs.push(RoomOutput::BindUfrag(on, ufrag));
+            if transport.ufrags.len() > UFRAGS {
+                outbox.outputs.push(RoomOutput::UnbindUfrag(transport.ufrags.remove(0)));
             }
         }
-        participant.negotiated = answer.negotiated;
+        transport.negotiated = answer.negotiated;
         let (served, rejected): (Vec<_>, Vec<_>) =
             publications.iter().partition(|request| why_not(&offer, request.mid).is_none());
-        let added = self.take_publications(now, key, &served, outbox);
-        self.take_slots(now, key);
+        let added = self.take_publications(now, key, on, &served, outbox);
+        self.take_slots(now, key, on);
         let event = Event::Answer { request, sdp: answer.sdp, publications: self.publications_of(key) };
         outbox.event(key, event);
         for request in rejected {
@@ -85,7 +112,7 @@ impl Room {
         self.reconsider(key);
         self.assign_slots(now, key, outbox);
         self.slot_maps.push(key);
-        self.carry_out_effects(now, key, None, outbox);
+        self.carry_out_effects(now, on, None, outbox);
         Ok(())
     }
 
@@ -123,15 +150,16 @@ impl Room {
         Ok(())
     }
 
-    /// Makes the publications what the offer lists and can be served. Returns those that are new.
+    /// Makes the publications on a transport what its offer lists and can be served. Returns those that are new.
     fn take_publications(
         &mut self,
         now: Instant,
         key: ParticipantKey,
+        on: TransportKey,
         requests: &[&PublicationRequest],
         outbox: &mut Outbox,
     ) -> Vec<PublicationKey> {
-        for publication in self.participants[key.0].publications.clone() {
+        for publication in self.published_on(on).collect::<Vec<_>>() {
             let (mid, source) =
                 (self.publications[publication.0].mid, self.publications[publication.0].source);
             if !requests.iter().any(|request| request.mid == mid && request.source == source) {
@@ -140,34 +168,49 @@ impl Room {
         }
         let mut added = Vec::new();
         for request in requests {
-            let existing = self.participants[key.0].published.get(&request.mid).map(|s| s.publication);
+            let existing = self.transports[on.0].published.get(&request.mid).map(|s| s.publication);
             let publication = match existing {
                 Some(publication) => publication,
                 None => {
-                    let publication = self.publish(now, key, request);
+                    let publication = self.publish(now, key, on, request);
                     added.push(publication);
                     publication
                 }
             };
-            let participant = &mut self.participants[key.0];
-            let section = participant.negotiated.section(request.mid);
+            let transport = &mut self.transports[on.0];
+            let section = transport.negotiated.section(request.mid);
             let Ingress { declared, rids } =
                 section.and_then(|section| section.ingress.clone()).unwrap_or_default();
-            participant.published.insert(request.mid, PublishedSection { publication, rids, declared });
+            transport.published.insert(request.mid, PublishedSection { publication, rids, declared });
         }
         added
     }
 
-    fn publish(&mut self, now: Instant, key: ParticipantKey, request: &PublicationRequest) -> PublicationKey {
+    /// The publications that come in on a transport, in the order of publishing.
+    pub(super) fn published_on(&self, on: TransportKey) -> impl Iterator<Item = PublicationKey> {
+        let owner = self.owner_of(on).and_then(|owner| self.participants.get(owner.0));
+        let publications = owner.into_iter().flat_map(|owner| owner.publications.iter().copied());
+        publications.filter(move |key| self.publications[key.0].transport == on)
+    }
+
+    fn publish(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        on: TransportKey,
+        request: &PublicationRequest,
+    ) -> PublicationKey {
         let participant = &mut self.participants[key.0];
+        let transport = &mut self.transports[on.0];
         let track = TrackId(participant.rng.u64());
-        let codec = expected_codec(&participant.negotiated, request.mid);
+        let codec = expected_codec(&transport.negotiated, request.mid);
         let publication = PublicationKey(self.publications.vacant_key());
         self.publications.insert(Publication::new(
             track,
             publication,
             key,
             participant.id,
+            on,
             request.mid,
             request.source,
             request.muted,
@@ -175,7 +218,7 @@ impl Room {
         ));
         participant.publications.push(publication);
         if self.publications[publication.0].kind() == Kind::Video {
-            participant.report_by(now + VIDEO_INTERVAL);
+            transport.report_by(now + VIDEO_INTERVAL);
         }
         self.by_track.insert(track, publication);
         debug!(room = %self.id, participant = %participant.id, %track, source = ?request.source, "published");
@@ -191,8 +234,9 @@ impl Room {
         self.pending_pictures.retain(|other| *other != key);
         let owner = &mut self.participants[publication.owner.0];
         owner.publications.retain(|other| *other != key);
-        owner.published.remove(&publication.mid);
-        if let Some(media) = &mut owner.media {
+        let transport = &mut self.transports[publication.transport.0];
+        transport.published.remove(&publication.mid);
+        if let Some(media) = &mut transport.media {
             media.ingress.forget(key);
         }
         let removed = Event::TrackRemoved(publication.track, publication.owner_id);
@@ -213,44 +257,42 @@ impl Room {
         debug!(room = %self.id, track = %publication.track, "unpublished");
     }
 
-    /// Makes the slots what the answer agreed on. Those whose sections are gone make room for new ones, so that there are
-    /// never more than an offer has sections.
-    fn take_slots(&mut self, now: Instant, key: ParticipantKey) {
-        let Participant { negotiated, slots, .. } = &mut self.participants[key.0];
-        let numbers = slot_numbers(negotiated, slots);
-        let receiving = negotiated.sections.iter().filter(|section| section.egress.is_some()).count();
-        // Slots are many and large, and an offer names all that there will be for a while.
-        slots.reserve_exact(receiving.saturating_sub(slots.len()));
-        let present: BTreeSet<Mid> = negotiated.sections.iter().map(|section| section.mid).collect();
-        let closing = |slot: &Slot| negotiated.section(slot.mid).is_none_or(|section| section.egress.is_none());
-        let closed: Vec<usize> =
-            (0..slots.len()).filter(|index| slots[*index].open && closing(&slots[*index])).collect();
+    /// Makes the slots on a transport what the answer agreed on. Those whose sections are gone make room for new ones, so
+    /// that there are never more than an offer has sections.
+    fn take_slots(&mut self, now: Instant, key: ParticipantKey, on: TransportKey) {
+        let negotiated = &self.transports[on.0].negotiated;
+        let slots = &mut self.participants[key.0].slots;
+        let numbers = slot_numbers(negotiated, slots, on);
+        let receiving: BTreeSet<Mid> = receiving(negotiated).map(|section| section.mid).collect();
+        let closes = |slot: &Slot| slot.transport == on && slot.open && !receiving.contains(&slot.mid);
+        let closed: Vec<usize> = (0..slots.len()).filter(|index| closes(&slots[*index])).collect();
         for index in closed {
-            slots[index].open = false;
+            self.participants[key.0].slots[index].open = false;
             self.empty_slot(key, index);
         }
-        let Participant { negotiated, slots, slot_by_ssrc, rng, .. } = &mut self.participants[key.0];
-        let mut known = BTreeMap::new();
-        let mut free = Vec::new();
-        for (index, slot) in slots.iter_mut().enumerate() {
-            if present.contains(&slot.mid) {
+        let Participant { slots, rng, .. } = &mut self.participants[key.0];
+        let Transport { negotiated, slot_by_ssrc, rng: own_rng, .. } = &mut self.transports[on.0];
+        let rng = own_rng.as_mut().unwrap_or(rng);
+        let present: BTreeSet<Mid> = negotiated.sections.iter().map(|section| section.mid).collect();
+        let (mut known, mut free) = (BTreeMap::new(), Vec::new());
+        for (index, slot) in slots.iter_mut().enumerate().rev() {
+            if slot.transport == on && present.contains(&slot.mid) {
                 known.insert(slot.mid, index);
-                continue;
-            }
-            if slot.mid != Mid::NONE {
+            } else if slot.transport == on {
                 slot_by_ssrc.remove(&slot.ssrc);
                 slot.mid = Mid::NONE;
+                free.push(index);
             }
-            free.push(index);
         }
-        free.reverse();
+        // Slots are many and large, and an offer names all that there will be for a while.
+        slots.reserve_exact(receiving.len().saturating_sub(known.len() + free.len()));
         for (order, section) in negotiated.sections.iter().enumerate() {
             if let Some(slot) = known.get(&section.mid).and_then(|index| slots.get_mut(*index)) {
                 slot.take_section(section, order);
                 continue;
             }
             let number = numbers.get(&section.mid).copied().unwrap_or_default();
-            let Some(slot) = Slot::new(now, section, order, number, rng) else { continue };
+            let Some(slot) = Slot::new(now, on, section, order, number, rng) else { continue };
             let index = free.pop().unwrap_or(slots.len());
             slot_by_ssrc.insert(slot.ssrc, index);
             match slots.get_mut(index) {
@@ -292,7 +334,7 @@ impl Room {
         publication.set_muted(muted);
         let event = Event::TrackMuted { track, participant: publication.owner_id, muted };
         self.tell_others(from, &event, outbox);
-        self.arm(now, from);
+        self.arm(now, Owner::Member(from));
         Ok(())
     }
 }
@@ -302,35 +344,41 @@ fn why_not<'a>(offer: &'a Offer<'_>, mid: Mid) -> Option<&'a str> {
     offer.section(mid)?.rejected.as_deref()
 }
 
-/// Which of the slots of its kind each receiving section is. Slots that exist keep their numbers; a new one takes the
-/// lowest that no other has.
-fn slot_numbers(negotiated: &Negotiated, slots: &[Slot]) -> BTreeMap<Mid, usize> {
+/// The sections in which we send.
+fn receiving(negotiated: &Negotiated) -> impl Iterator<Item = &NegotiatedSection> {
+    negotiated.sections.iter().filter(|section| section.egress.is_some())
+}
+
+/// Which of the slots of its kind each receiving section of a transport is. Slots that exist keep their numbers; a new one
+/// takes the lowest that no other has.
+fn slot_numbers(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> BTreeMap<Mid, usize> {
+    let here = slots.iter().filter(|slot| slot.transport == on);
     let known: BTreeMap<Mid, (Kind, usize)> =
-        slots.iter().map(|slot| (slot.mid, (slot.kind, slot.number))).collect();
-    let mut taken: BTreeSet<(Kind, usize)> =
-        negotiated.sections.iter().filter_map(|section| known.get(&section.mid).copied()).collect();
+        here.map(|slot| (slot.mid, (slot.kind, slot.number))).collect();
+    let elsewhere = slots.iter().filter(|slot| slot.transport != on && slot.mid != Mid::NONE);
+    let mut taken: BTreeSet<(Kind, usize)> = elsewhere.map(|slot| (slot.kind, slot.number)).collect();
+    taken.extend(negotiated.sections.iter().filter_map(|section| known.get(&section.mid).copied()));
     let mut next = BTreeMap::new();
     let mut numbers = BTreeMap::new();
-    for section in negotiated.sections.iter().filter(|section| section.egress.is_some()) {
-        let number = match known.get(&section.mid) {
-            Some((_, number)) => *number,
-            None => {
+    for section in receiving(negotiated) {
+        let number = known.get(&section.mid).map_or_else(
+            || {
                 let next: &mut usize = next.entry(section.kind).or_default();
                 while !taken.insert((section.kind, *next)) {
                     *next += 1;
                 }
                 *next
-            }
-        };
+            },
+            |(_, number)| *number,
+        );
         numbers.insert(section.mid, number);
     }
     numbers
 }
 
 /// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync.
-fn msids(negotiated: &Negotiated, slots: &[Slot]) -> Vec<Msid> {
-    let numbers = slot_numbers(negotiated, slots);
-    let receiving = negotiated.sections.iter().filter(|section| section.egress.is_some());
+fn msids(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<Msid> {
+    let numbers = slot_numbers(negotiated, slots, on);
     let msid = |section: &NegotiatedSection| {
         let number = numbers.get(&section.mid).copied().unwrap_or_default();
         let kind = match section.kind {
@@ -339,7 +387,7 @@ fn msids(negotiated: &Negotiated, slots: &[Slot]) -> Vec<Msid> {
         };
         Msid { mid: section.mid, stream: format!("slot-{number}"), track: format!("{kind}-{number}") }
     };
-    receiving.map(msid).collect()
+    receiving(negotiated).map(msid).collect()
 }
 
 /// What a publisher will most likely send: the first codec of its section.

@@ -7,7 +7,7 @@ use super::{Room, ntp_of};
 use crate::core::command::Kind;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
-use crate::core::ids::ParticipantKey;
+use crate::core::ids::TransportKey;
 use crate::core::media::rtcp::RtcpWriter;
 use crate::core::mutation::mutated;
 use crate::core::negotiation::answer::CNAME;
@@ -26,19 +26,21 @@ const COMPOUND_BYTES: usize = 1000;
 
 impl Room {
     /// Sends what is due of requests for packets, for key frames, and of transport-wide feedback.
-    pub(super) fn send_feedback(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+    pub(super) fn send_feedback(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
-        let participant = &mut self.participants[key.0];
-        if let Some(media) = &mut participant.media {
+        let transport = &mut self.transports[on.0];
+        let owner = transport.owner.and_then(|owner| self.participants.get(owner.0));
+        if let Some(media) = &mut transport.media {
             for publication in media.ingress.write_nacks(now, media.egress.round_trip(), &mut compound) {
                 if let Some(publication) = self.publications.get_mut(publication.0) {
                     publication.keyframes.want();
                 }
             }
-            for key in &participant.publications {
+            for key in owner.into_iter().flat_map(|owner| &owner.publications) {
                 let publication = &mut self.publications[key.0];
-                if let Some(ssrc) = publication.ssrc()
+                if publication.transport == on
+                    && let Some(ssrc) = publication.ssrc()
                     && publication.keyframes.due(now, media.egress.round_trip())
                 {
                     publication.counters.keyframe_requests += 1;
@@ -46,49 +48,52 @@ impl Room {
                 }
             }
         }
-        participant.send_rtcp(outbox, &compound);
+        transport.send_rtcp(outbox, &compound);
         compound.clear();
-        while participant.media.as_mut().is_some_and(|media| media.ingress.write_feedback(now, &mut compound))
-        {
-            participant.send_rtcp(outbox, &compound);
+        while transport.media.as_mut().is_some_and(|media| media.ingress.write_feedback(now, &mut compound)) {
+            transport.send_rtcp(outbox, &compound);
             compound.clear();
         }
         self.rtcp = compound;
     }
 
     /// Sends sender and receiver reports, if it is time.
-    pub(super) fn send_reports(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
-        if self.participants[key.0].report_at.is_none_or(|at| at > now) {
+    pub(super) fn send_reports(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
+        if self.transports[on.0].report_at.is_none_or(|at| at > now) {
             return;
         }
-        let interval = if self.has_video(key) { VIDEO_INTERVAL } else { AUDIO_INTERVAL };
-        self.participants[key.0].report_at =
+        let interval = if self.has_video(on) { VIDEO_INTERVAL } else { AUDIO_INTERVAL };
+        self.transports[on.0].report_at =
             Some(unhurried(self.settings.epoch, now, now + interval - VIDEO_INTERVAL / 20));
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
-        self.write_receiver_report(now, key, &mut compound);
-        for index in 0..self.participants[key.0].slots.len() {
-            self.write_sender_report(now, key, index, &mut compound);
+        self.write_receiver_report(now, on, &mut compound);
+        for index in 0..self.slots_of_owner(on).len() {
+            self.write_sender_report(now, on, index, &mut compound);
             if compound.len() > COMPOUND_BYTES {
-                self.participants[key.0].send_rtcp(outbox, &compound);
+                self.transports[on.0].send_rtcp(outbox, &compound);
                 compound.clear();
             }
         }
-        self.participants[key.0].send_rtcp(outbox, &compound);
+        self.transports[on.0].send_rtcp(outbox, &compound);
         self.rtcp = compound;
     }
 
-    /// Whether somebody publishes pictures or is shown any.
-    fn has_video(&self, key: ParticipantKey) -> bool {
-        let participant = &self.participants[key.0];
-        participant.slots.iter().any(|slot| slot.kind == Kind::Video && slot.shown.is_some())
-            || participant.publications.iter().any(|key| {
-                self.publications.get(key.0).is_some_and(|publication| publication.kind() == Kind::Video)
-            })
+    /// All slots of the member that a transport belongs to, on whichever of their transports.
+    pub(super) fn slots_of_owner(&self, on: TransportKey) -> &[Slot] {
+        let owner = self.owner_of(on).and_then(|owner| self.participants.get(owner.0));
+        owner.map_or(&[], |owner| &owner.slots)
     }
 
-    fn write_receiver_report(&mut self, now: Instant, key: ParticipantKey, compound: &mut Vec<u8>) {
-        let Some(media) = &mut self.participants[key.0].media else { return };
+    /// Whether video comes in on a transport, or goes out on it.
+    fn has_video(&self, on: TransportKey) -> bool {
+        let shows = |slot: &Slot| slot.transport == on && slot.kind == Kind::Video && slot.shown.is_some();
+        self.slots_of_owner(on).iter().any(shows)
+            || self.published_on(on).any(|key| self.publications[key.0].kind() == Kind::Video)
+    }
+
+    fn write_receiver_report(&mut self, now: Instant, on: TransportKey, compound: &mut Vec<u8>) {
+        let Some(media) = &mut self.transports[on.0].media else { return };
         let blocks = &mut self.report_blocks;
         blocks.clear();
         media.ingress.report_blocks(now, blocks);
@@ -99,27 +104,21 @@ impl Room {
         }
     }
 
-    fn write_sender_report(
-        &mut self,
-        now: Instant,
-        key: ParticipantKey,
-        index: usize,
-        compound: &mut Vec<u8>,
-    ) {
-        let participant = &self.participants[key.0];
-        let slot = &participant.slots[index];
+    fn write_sender_report(&mut self, now: Instant, on: TransportKey, index: usize, compound: &mut Vec<u8>) {
+        let slots = self.slots_of_owner(on);
+        let Some(slot) = slots.get(index).filter(|slot| slot.transport == on) else { return };
         let Some(shown) = slot.shown else { return };
         let Some(publication) = self.publications.get(shown.publication.0) else { return };
         let owner = &self.participants[publication.owner.0];
         let Some((ntp, timestamp)) = self.translated_clock(now, publication, owner, slot) else { return };
-        let beside = participant.slots.iter().find(|other| other.kind == slot.kind && other.mid != slot.mid);
+        let beside = slots.iter().find(|other| other.kind == slot.kind && other.mid != slot.mid);
         let named = if mutated!(ReportOfWrongSlot) { beside.unwrap_or(slot) } else { slot };
         let (ssrc, counters) = (named.ssrc, slot.counters);
         let mut writer = RtcpWriter::new(compound);
         // Counts wrap, as RFC 3550 §6.4.1 has it.
         writer.sender_report(ssrc, ntp, timestamp, counters.packets as u32, counters.bytes as u32, &[]);
         writer.sdes_cname(ssrc, CNAME);
-        if let Some(media) = &mut self.participants[key.0].media {
+        if let Some(media) = &mut self.transports[on.0].media {
             media.egress.remember_report(now, ntp);
         }
     }

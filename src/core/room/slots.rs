@@ -3,14 +3,15 @@
 
 use std::time::Instant;
 
-use super::Room;
 use super::reports::VIDEO_INTERVAL;
 use super::shedding::is_left_out;
+use super::{Owner, Room};
 use crate::core::command::{Kind, Source};
 use crate::core::event::{Event, SlotCounts};
 use crate::core::forward::publication::{Publication, Viewer};
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
+use crate::core::negotiated::Codec;
 use crate::core::outbox::Outbox;
 use crate::core::participant::{Participant, SubscriptionState};
 
@@ -18,9 +19,21 @@ use crate::core::participant::{Participant, SubscriptionState};
 const SLOTS_STEP: usize = 4;
 
 impl Room {
+    /// Whether any transport of a member has been negotiated.
+    pub(super) fn has_negotiated(&self, key: ParticipantKey) -> bool {
+        let mut transports = self.transports_of(key).iter().map(|key| &self.transports[key.0]);
+        transports.any(|transport| !transport.negotiated.sections.is_empty())
+    }
+
+    /// Whether a member has offered to receive a codec, on any transport.
+    pub(super) fn can_receive(&self, key: ParticipantKey, codec: Codec) -> bool {
+        let mut transports = self.transports_of(key).iter().map(|key| &self.transports[key.0]);
+        transports.any(|transport| transport.negotiated.can_receive(codec))
+    }
+
     /// Puts waiting tracks into free slots, and asks for more where they do not suffice.
     pub(super) fn assign_slots(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
-        if self.participants[key.0].negotiated.sections.is_empty() {
+        if !self.has_negotiated(key) {
             return;
         }
         for track in self.participants[key.0].waiting() {
@@ -43,7 +56,7 @@ impl Room {
             return;
         }
         if let Some(codec) = publication.codec()
-            && !self.participants[key.0].negotiated.can_receive(codec)
+            && !self.can_receive(key, codec)
         {
             self.cannot_receive(key, publication_key, outbox);
             return;
@@ -54,7 +67,8 @@ impl Room {
         let publication = &self.publications[publication_key.0];
         let participant = &mut self.participants[key.0];
         let slot = &mut participant.slots[index];
-        let section = participant.negotiated.section(slot.mid);
+        let negotiated = &self.transports[slot.transport.0].negotiated;
+        let section = negotiated.section(slot.mid);
         let codec = section
             .zip(publication.codec())
             .and_then(|(section, codec)| section.codec_for(codec));
@@ -65,20 +79,21 @@ impl Room {
             slot.paused = subscription.paused;
         }
         if kind == Kind::Video {
-            participant.report_by(now + VIDEO_INTERVAL);
+            self.transports[slot.transport.0].report_by(now + VIDEO_INTERVAL);
         }
         self.publications[publication_key.0].viewers.push(Viewer { participant: key, slot: index });
-        self.arm(now, key);
+        self.arm(now, Owner::Member(key));
         self.want_keyframe(now, publication_key);
     }
 
     /// The slot of the number that the same participant's other half has; else one whose pair is free, too; else any:
     /// of those whose sections take the codec.
     fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
-        let Participant { slots, negotiated, .. } = &self.participants[key.0];
+        let slots = &self.participants[key.0].slots;
         let kind = publication.kind();
         let takes = |slot: &Slot| {
             publication.codec().is_none_or(|codec| {
+                let negotiated = &self.transports[slot.transport.0].negotiated;
                 let section = negotiated.section(slot.mid);
                 section.is_some_and(|section| section.codec_for(codec).is_some())
             })
@@ -144,16 +159,15 @@ impl Room {
             self.settle_totals(viewer.participant);
             let participant = &mut self.participants[viewer.participant.0];
             let slot = &mut participant.slots[viewer.slot];
-            let section = participant.negotiated.section(slot.mid);
-            slot.codec = section.and_then(|section| section.codec_for(codec));
+            let negotiated = &self.transports[slot.transport.0].negotiated;
+            slot.codec = negotiated.section(slot.mid).and_then(|section| section.codec_for(codec));
             if slot.codec.is_none() {
                 // Another slot may take it.
-                let can = participant.negotiated.can_receive(codec);
                 if let Some(subscription) = participant.subscriptions.get_mut(&track) {
                     subscription.state = SubscriptionState::Waiting;
                 }
                 self.release_slot(viewer.participant, viewer.slot);
-                if !can {
+                if !self.can_receive(viewer.participant, codec) {
                     self.cannot_receive(viewer.participant, key, outbox);
                 }
                 self.assign_slots(now, viewer.participant, outbox);
@@ -161,10 +175,11 @@ impl Room {
             }
         }
         for other in self.order.clone() {
+            let can = self.can_receive(other, codec);
             let participant = &mut self.participants[other.0];
             if let Some(subscription) = participant.subscriptions.get_mut(&track) {
                 let hopeless = subscription.state == SubscriptionState::CannotReceive;
-                if hopeless && participant.negotiated.can_receive(codec) {
+                if hopeless && can {
                     subscription.state = SubscriptionState::Waiting;
                     self.assign_slots(now, other, outbox);
                     self.slot_maps.push(other);

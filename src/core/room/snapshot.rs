@@ -11,6 +11,7 @@ use crate::core::path::Path;
 use crate::core::stats::{
     ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamCounters,
 };
+use crate::core::transport::Transport;
 
 /// In which form a packet carries its codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +70,17 @@ impl Room {
     /// How a participant is reached, for those who look on in a replay.
     pub fn reach(&self, of: ParticipantKey) -> Option<Reach> {
         let participant = self.participants.get(of.0)?;
-        let round_trip = participant.media.as_ref().and_then(|media| media.egress.round_trip);
-        Some(Reach { path: participant.path, round_trip })
+        Some(self.reach_of(participant))
+    }
+
+    /// The path and the round trip of the first transport that has one.
+    fn reach_of(&self, participant: &Participant) -> Reach {
+        let transports = || participant.transports.iter().map(|key| &self.transports[key.0]);
+        let round_trip = |transport: &Transport| transport.media.as_ref()?.egress.round_trip;
+        Reach {
+            path: transports().find_map(|transport| transport.path),
+            round_trip: transports().find_map(round_trip),
+        }
     }
 
     /// What a packet of this SSRC to a participant belongs to, for those who look on in a replay.
@@ -94,8 +104,13 @@ impl Room {
         payload_type: u8,
     ) -> Option<IncomingStreamInfo> {
         let participant = self.participants.get(from.0)?;
-        let media = participant.media.as_ref()?;
-        let (codec, form) = match participant.negotiated.payload(payload_type)? {
+        let mut transports = participant.transports.iter().map(|key| &self.transports[key.0]);
+        let has_stream = |transport: &&Transport| {
+            transport.media.as_ref().is_some_and(|media| media.ingress.has_stream(ssrc))
+        };
+        let transport = transports.find(has_stream)?;
+        let media = transport.media.as_ref()?;
+        let (codec, form) = match transport.negotiated.payload(payload_type)? {
             Payload::Media(params) => (params.codec, PayloadForm::Media),
             Payload::Redundant(params) => (params.codec, PayloadForm::Redundant),
             Payload::Retransmission(params) => {
@@ -131,13 +146,15 @@ impl Room {
             track: slot.shown.map(|shown| shown.track),
             counters: slot.counters,
         });
+        let transports = participant.transports.iter().map(|key| &self.transports[key.0]);
+        let reach = self.reach_of(participant);
         ParticipantSnapshot {
             participant: participant.id,
             name: participant.name.clone(),
             reconnecting: !participant.is_connected(),
-            connected: participant.media.is_some(),
-            path: participant.path,
-            round_trip: participant.media.as_ref().and_then(|media| media.egress.round_trip),
+            connected: transports.clone().any(|transport| transport.media.is_some()),
+            path: reach.path,
+            round_trip: reach.round_trip,
             age: now.saturating_duration_since(participant.joined_at),
             publications: self.publication_snapshots(participant),
             slots: slots.collect(),
@@ -149,7 +166,8 @@ impl Room {
             let publication = &self.publications[key.0];
             let mut counters: StreamCounters = publication.counters;
             let mut jitter = Duration::ZERO;
-            let streams = participant.media.iter().flat_map(|media| media.ingress.streams());
+            let media = self.transports.get(publication.transport.0).and_then(|own| own.media.as_ref());
+            let streams = media.into_iter().flat_map(|media| media.ingress.streams());
             for (ssrc, stream) in streams.filter(|(_, stream)| stream.publication == *key) {
                 counters.lost += stream.counters.lost;
                 counters.retransmitted += stream.counters.retransmitted;

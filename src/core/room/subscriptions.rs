@@ -105,12 +105,12 @@ impl Room {
 
     /// Tracks that could not be decoded may be now that more codecs were offered.
     pub(super) fn reconsider(&mut self, key: ParticipantKey) {
-        let Participant { subscriptions, negotiated, .. } = &mut self.participants[key.0];
+        let Participant { subscriptions, transports, .. } = &mut self.participants[key.0];
         for (track, subscription) in subscriptions {
             let publication = self.by_track.get(track).map(|key| &self.publications[key.0]);
-            let codec = publication.and_then(Publication::codec);
             let hopeless = subscription.state == SubscriptionState::CannotReceive;
-            if hopeless && codec.is_some_and(|codec| negotiated.can_receive(codec)) {
+            let Some(codec) = publication.and_then(Publication::codec).filter(|_| hopeless) else { continue };
+            if transports.iter().any(|key| self.transports[key.0].negotiated.can_receive(codec)) {
                 subscription.state = SubscriptionState::Waiting;
             }
         }
@@ -119,10 +119,10 @@ impl Room {
     /// Says again what the snapshot of a resume does not hold and nobody may have heard: how many slots are wanted, and
     /// what cannot be received.
     pub(super) fn remind(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
-        let participant = &mut self.participants[key.0];
-        if participant.negotiated.sections.is_empty() {
+        if !self.has_negotiated(key) {
             return;
         }
+        let participant = &mut self.participants[key.0];
         participant.asked = SlotCounts { audio: 0, video: 0 };
         let hopeless = |(track, subscription): (&TrackId, &Subscription)| {
             let hopeless = subscription.state == SubscriptionState::CannotReceive;

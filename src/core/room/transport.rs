@@ -1,33 +1,235 @@
-//! The way to a participant: what their engine asks for, carried out.
+//! The transports of a room: which of them there are, datagrams in, connectivity checks, handshakes, and the start and
+//! the end of media.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::Room;
-use crate::core::ids::ParticipantKey;
+use tracing::{debug, trace, warn};
+
+use super::{Owner, Room};
+use crate::core::event::{ClosingReason, Event, LeaveReason};
+use crate::core::ids::{ParticipantKey, PublicationKey, Ssrc, TransportKey};
+use crate::core::input::{Admission, SrtpProfile};
+use crate::core::media::egress::EgressHalf;
+use crate::core::media::halves::MediaHalves;
+use crate::core::media::ingress::IngressHalf;
+use crate::core::media::srtp;
+use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
+use crate::core::output::DtlsRequest;
+use crate::core::participant::{Participant, SubscriptionState};
 use crate::core::path::{Path, TrafficClass};
-use crate::core::session::Effect;
+use crate::core::rng::Rng;
+use crate::core::session::{Effect, Session};
+use crate::core::transport::Transport;
+use crate::wire::classify::{Kind, classify};
+use crate::wire::stun;
+
+/// After the keys are there, the first reports go out this soon.
+const FIRST_REPORT: Duration = Duration::from_millis(200);
 
 impl Room {
-    /// Does what a participant's engine asked for. `came_by` is the way of the datagram that made it ask.
+    /// The member that a transport belongs to; `None` if there is no such transport, or if it belongs to nobody.
+    pub fn owner_of(&self, key: TransportKey) -> Option<ParticipantKey> {
+        self.transports.get(key.0)?.owner
+    }
+
+    /// The transports of a member, in the order in which they were made.
+    pub fn transports_of(&self, of: ParticipantKey) -> &[TransportKey] {
+        self.participants.get(of.0).map_or(&[], |participant| &participant.transports)
+    }
+
+    /// Adds a transport, to a member or as a link that belongs to nobody. It draws on the admission's entropy. Returns
+    /// `None` if there is no such member.
+    ///
+    /// Front ends whose clients have several peer connections call this. A recorder does not write it down yet, so it is
+    /// not for rooms that are recorded.
+    pub fn add_transport(
+        &mut self,
+        now: Instant,
+        owner: Option<ParticipantKey>,
+        admission: Admission,
+        outbox: &mut Outbox,
+    ) -> Option<TransportKey> {
+        if owner.is_some_and(|owner| !self.participants.contains(owner.0)) {
+            return None;
+        }
+        let mut rng = Rng::new(admission.entropy);
+        let session = Session::new(now, &self.tag, &self.settings.certificate, &mut rng);
+        let transport = Transport::new(now, owner, Some(rng), admission.candidates, session);
+        let key = self.insert_transport(transport, outbox);
+        self.step_on(now, key, outbox, |room, outbox| room.carry_out_effects(now, key, None, outbox));
+        Some(key)
+    }
+
+    /// Gives a transport its place, and makes its ufrag lead to it.
+    pub(super) fn insert_transport(&mut self, transport: Transport, outbox: &mut Outbox) -> TransportKey {
+        // By a quarter, not by half as vectors do: a transport is large.
+        let places = self.transports.capacity();
+        if self.transports.len() == places {
+            self.transports.reserve_exact((places / 4).max(2));
+        }
+        let (owner, ufrag) = (transport.owner, transport.session.ufrag().to_owned());
+        let key = TransportKey(self.transports.insert(transport));
+        if let Some(participant) = owner.and_then(|owner| self.participants.get_mut(owner.0)) {
+            participant.transports.push(key);
+        }
+        outbox.outputs.push(RoomOutput::BindUfrag(key, ufrag));
+        key
+    }
+
+    /// Ends one transport of several, with what was published on it and the slots that it filled. A member whose last
+    /// transport ends stays in the room.
+    pub fn remove_transport(&mut self, now: Instant, key: TransportKey, outbox: &mut Outbox) {
+        let Some(transport) = self.transports.get(key.0) else { return };
+        let owner = transport.owner;
+        if let Some(owner) = owner {
+            self.settle_totals(owner);
+            let published = self.participants[owner.0].publications.iter().copied();
+            let here: Vec<PublicationKey> =
+                published.filter(|publication| self.publications[publication.0].transport == key).collect();
+            for publication in here {
+                self.unpublish(now, publication, outbox);
+            }
+            self.remove_slots(owner, key);
+            self.participants[owner.0].transports.retain(|other| *other != key);
+        }
+        self.drop_transport(key, outbox);
+        match owner {
+            Some(owner) => {
+                self.slot_maps.push(owner);
+                self.assign_slots(now, owner, outbox);
+                self.arm(now, Owner::Member(owner));
+            }
+            None => self.timers.set(Owner::Transport(key), None),
+        }
+        self.send_slot_maps(outbox);
+    }
+
+    /// Takes away the slots of a transport that ends. Those behind them move up, and everything that names a slot by its
+    /// number is told the new one.
+    fn remove_slots(&mut self, owner: ParticipantKey, transport: TransportKey) {
+        for index in (0..self.participants[owner.0].slots.len()).rev() {
+            if self.participants[owner.0].slots[index].transport != transport {
+                continue;
+            }
+            self.release_slot(owner, index);
+            let Participant { slots, subscriptions, transports, .. } = &mut self.participants[owner.0];
+            slots.remove(index);
+            for subscription in subscriptions.values_mut() {
+                if let SubscriptionState::Slot(slot) = &mut subscription.state {
+                    *slot -= usize::from(*slot > index);
+                }
+            }
+            for other in transports.iter() {
+                for slot in self.transports[other.0].slot_by_ssrc.values_mut() {
+                    *slot -= usize::from(*slot > index);
+                }
+            }
+            for shown in slots.iter().filter_map(|slot| slot.shown) {
+                let Some(publication) = self.publications.get_mut(shown.publication.0) else { continue };
+                for viewer in publication.viewers.iter_mut().filter(|viewer| viewer.participant == owner) {
+                    viewer.slot -= usize::from(viewer.slot > index);
+                }
+            }
+        }
+    }
+
+    /// Forgets a transport and everything that leads to it.
+    pub(super) fn drop_transport(&mut self, key: TransportKey, outbox: &mut Outbox) {
+        let transport = self.transports.remove(key.0);
+        outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget));
+        for ufrag in transport.ufrags.into_iter().filter(|_| !mutated!(UfragLeaked)) {
+            outbox.outputs.push(RoomOutput::UnbindUfrag(ufrag));
+        }
+        for path in transport.paths {
+            outbox.outputs.push(RoomOutput::UnbindPath(key, path));
+        }
+    }
+
+    /// A datagram came on a transport; walk: called by `Room::handle`.
+    pub(super) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        on: TransportKey,
+        path: Path,
+        bytes: &mut [u8],
+        outbox: &mut Outbox,
+    ) {
+        match classify(bytes) {
+            Kind::Rtp => self.handle_rtp(now, on, path, bytes, outbox),
+            Kind::Rtcp => self.handle_rtcp(now, on, path, bytes, outbox),
+            Kind::Stun => self.handle_stun(now, on, path, bytes, outbox),
+            Kind::Dtls => {
+                self.transports[on.0].session.handle_dtls(now, path.remote, bytes);
+                self.carry_out_effects(now, on, Some(path), outbox);
+            }
+            Kind::TurnChannel | Kind::Unknown => trace!(?path, "datagram of no known kind"),
+        }
+    }
+
+    fn handle_stun(&mut self, now: Instant, on: TransportKey, path: Path, bytes: &[u8], outbox: &mut Outbox) {
+        let Some(message) = stun::peek(bytes) else { return };
+        let transaction = message.transaction;
+        let transport = &mut self.transports[on.0];
+        if !transport.may_check(path, transaction) {
+            return;
+        }
+        let (is_check, nominated) = (message.is_binding_request(), message.use_candidate);
+        // A check that comes again may have been replayed by somebody who forges addresses: it is answered, and changes
+        // nothing.
+        let is_repeated = transport.has_checked(transaction);
+        let before = outbox.transmits();
+        transport.session.handle_stun(now, path.transport, path.remote, bytes);
+        self.carry_out_effects(now, on, Some(path), outbox);
+        // The engine answers a check only if its credentials are right. Flights of the handshake may follow the answer, if
+        // they have waited for a path.
+        let answered = outbox.answers_check(before, path, transaction);
+        if is_check && answered && !is_repeated {
+            outbox.outputs.push(RoomOutput::BindPath(on, path));
+            let Some(transport) = self.transports.get_mut(on.0) else { return };
+            let is_back = transport.path.is_none() && transport.media.is_some();
+            if let Some(forgotten) = transport.on_check(now, path, nominated, transaction) {
+                outbox.outputs.push(RoomOutput::UnbindPath(on, forgotten));
+            }
+            if is_back {
+                self.want_keyframes_on(now, on);
+            }
+        }
+    }
+
+    /// Sends nothing on a transport until another check comes. Then every slot begins anew.
+    pub(super) fn lose_path(&mut self, key: TransportKey) {
+        let transport = &mut self.transports[key.0];
+        if mutated!(ConsentIgnored) {
+            transport.last_check = transport.last_check.map(|at| at + Duration::from_secs(60));
+            return;
+        }
+        transport.path = None;
+        let Some(owner) = transport.owner else { return };
+        for slot in self.participants[owner.0].slots.iter_mut().filter(|slot| slot.transport == key) {
+            slot.interrupt();
+        }
+    }
+
+    /// Does what a transport's engine has asked for. `came_by` is the way of the datagram that made it ask.
     pub(super) fn carry_out_effects(
         &mut self,
         now: Instant,
-        key: ParticipantKey,
+        key: TransportKey,
         came_by: Option<Path>,
         outbox: &mut Outbox,
     ) {
-        for effect in self.participants[key.0].session.take_effects() {
-            let participant = &mut self.participants[key.0];
+        for effect in self.transports[key.0].session.take_effects() {
+            let transport = &mut self.transports[key.0];
             match effect {
                 Effect::Stun { to, bytes } => {
-                    let known = participant.paths.iter().copied().find(|path| path.remote == to);
+                    let known = transport.paths.iter().copied().find(|path| path.remote == to);
                     let path = came_by.filter(|path| path.remote == to).or(known);
                     send(outbox, path, &bytes);
                 }
                 Effect::Dtls { to, bytes } => {
-                    let known = participant.paths.iter().copied().find(|path| path.remote == to);
-                    send(outbox, participant.path.or(known), &bytes);
+                    let known = transport.paths.iter().copied().find(|path| path.remote == to);
+                    send(outbox, transport.path.or(known), &bytes);
                 }
                 Effect::Handshake(request) => outbox.outputs.push(RoomOutput::Dtls(key, request)),
                 Effect::Connected { profile, material } => {
@@ -38,6 +240,54 @@ impl Room {
                     return;
                 }
             }
+        }
+    }
+
+    /// The handshake is done: media can flow.
+    fn start_media(
+        &mut self,
+        now: Instant,
+        key: TransportKey,
+        profile: SrtpProfile,
+        material: &[u8],
+        outbox: &mut Outbox,
+    ) {
+        let transport = &mut self.transports[key.0];
+        let active = transport.session.is_dtls_client();
+        let Ok((receiver, sender)) = srtp::contexts(profile, material, active) else {
+            warn!(room = %self.id, transport = key.0, ?profile, "keying material of the wrong length");
+            self.transport_closed(now, key, "bad keying material", outbox);
+            return;
+        };
+        let owner = transport.owner.and_then(|owner| self.participants.get_mut(owner.0));
+        let own = transport.rng.as_mut();
+        let Some(rng) = own.or_else(|| owner.map(|participant| &mut participant.rng)) else { return };
+        let rtcp_ssrc = Ssrc(rng.u32());
+        transport.media = Some(MediaHalves {
+            ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
+            egress: EgressHalf::new(sender),
+        });
+        transport.report_at = Some(now + FIRST_REPORT);
+        self.totals.handshakes_done += 1;
+        self.totals.setup_times.note(now.saturating_duration_since(transport.made_at));
+        debug!(room = %self.id, transport = key.0, ?profile, "media can flow");
+        self.want_keyframes_on(now, key);
+    }
+
+    /// A transport was closed by the client, or by a failed handshake. There is no second handshake on the same session:
+    /// a member ends with their last transport, and whoever wants to go on joins again.
+    fn transport_closed(&mut self, now: Instant, key: TransportKey, why: &str, outbox: &mut Outbox) {
+        let transport = &self.transports[key.0];
+        if transport.media.is_none() {
+            self.totals.handshakes_failed += 1;
+        }
+        debug!(room = %self.id, transport = key.0, why, "transport closed");
+        match transport.owner {
+            Some(owner) if self.participants[owner.0].transports.len() == 1 => {
+                outbox.event(owner, Event::Closing(ClosingReason::Expired));
+                self.remove(now, owner, LeaveReason::Left, outbox);
+            }
+            _ => self.remove_transport(now, key, outbox),
         }
     }
 }

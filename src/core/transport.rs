@@ -1,0 +1,172 @@
+//! Transport: one peer connection of a room: the [`Session`] that negotiates it, its media once the handshake is done,
+//! and the paths that lead to the peer.
+//!
+//! A member of a room usually owns one transport. Some protocols have two, one to publish and one to receive; a member
+//! that only exists inside the server (a recorder) has none; and a transport without an owner can link two servers. That
+//! is why everything that belongs to a connection stands here, and everything that belongs to a person in
+//! [`Participant`](super::participant::Participant).
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::fixed_hash::FixedMap;
+use super::ids::{ParticipantKey, Ssrc};
+use super::media::halves::MediaHalves;
+use super::media::ingress::PublishedSections;
+use super::mutation::mutated;
+use super::negotiated::Negotiated;
+use super::outbox::Outbox;
+use super::path::{LocalCandidate, Path, TrafficClass};
+use super::rng::Rng;
+use super::session::Session;
+use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
+
+/// How many connectivity checks are remembered: minutes of them.
+const TRANSACTIONS: usize = 128;
+
+/// One peer connection.
+#[derive(Debug)]
+pub struct Transport {
+    /// The member that it belongs to; `None` for a link that belongs to nobody in the room.
+    pub owner: Option<ParticipantKey>,
+    /// Its own randomness. `None` for the transport that a member joined with, which draws on the member's.
+    pub rng: Option<Rng>,
+    /// When it was made. The time from then to the keys is the call's setup time.
+    pub made_at: Instant,
+    /// The addresses of ours that its answers name.
+    pub candidates: Vec<LocalCandidate>,
+    /// SDP, ICE and DTLS.
+    pub session: Session,
+    /// The ufrags that lead here, oldest first: the current one, and those of before the last ICE restarts.
+    pub ufrags: Vec<String>,
+    /// Media in both directions, once there are keys.
+    pub media: Option<MediaHalves>,
+    /// Where media goes: the way of the newest authenticated packet or of the newest nomination. `None` before the first
+    /// check, and again when consent has lapsed.
+    pub path: Option<Path>,
+    /// The ways by which a connectivity check came, oldest first.
+    pub paths: Vec<Path>,
+    /// How many addresses have passed a check since ICE (re)started.
+    pub addresses_checked: usize,
+    /// When the last connectivity check came.
+    pub last_check: Option<Instant>,
+    /// What offer and answer agreed on; empty before the first offer.
+    pub negotiated: Negotiated,
+    /// The sections that publish, by mid.
+    pub published: PublishedSections,
+    /// Which of the owner's slots an egress stream of ours is.
+    pub slot_by_ssrc: FixedMap<Ssrc, usize>,
+    /// When the next sender and receiver reports go out; `None` before there are keys.
+    pub report_at: Option<Instant>,
+    /// The transactions of the last checks, newest first, and from where they came.
+    transactions: VecDeque<([u8; 12], SocketAddr)>,
+}
+
+impl Transport {
+    /// A transport that waits for an offer.
+    pub fn new(
+        now: Instant,
+        owner: Option<ParticipantKey>,
+        rng: Option<Rng>,
+        candidates: Vec<LocalCandidate>,
+        session: Session,
+    ) -> Self {
+        let ufrag = session.ufrag().to_owned();
+        Self {
+            owner,
+            rng,
+            made_at: now,
+            candidates,
+            session,
+            ufrags: vec![ufrag],
+            media: None,
+            path: None,
+            paths: Vec::new(),
+            addresses_checked: 0,
+            last_check: None,
+            negotiated: Negotiated::none(),
+            published: PublishedSections::new(),
+            slot_by_ssrc: FixedMap::default(),
+            report_at: None,
+            transactions: VecDeque::new(),
+        }
+    }
+
+    /// When we have to stop sending unless another connectivity check comes (RFC 7675 §5.1).
+    pub fn consent_ends(&self, media_timeout: Duration) -> Option<Instant> {
+        self.path.and(self.last_check).map(|at| at + media_timeout)
+    }
+
+    /// Whether the engine may see a check that came by that path. The same check from elsewhere is from somebody who saw
+    /// it pass, and who would get our media by repeating it.
+    pub fn may_check(&self, path: Path, transaction: [u8; 12]) -> bool {
+        let replayed = |(seen, from): &([u8; 12], SocketAddr)| *seen == transaction && *from != path.remote;
+        if self.transactions.iter().any(replayed) && !mutated!(ReplayedCheckBelieved) {
+            return false;
+        }
+        self.addresses_checked < CHECKED_ADDRESSES_MAX
+            || self.paths.iter().any(|known| same_remote(known, &path))
+    }
+
+    /// Whether that check came before.
+    pub fn has_checked(&self, transaction: [u8; 12]) -> bool {
+        self.transactions.iter().any(|(seen, _)| *seen == transaction) && !mutated!(ReplayedCheckBelieved)
+    }
+
+    /// Takes a check with the right credentials that came by that path. Returns a path that is forgotten for it.
+    pub fn on_check(
+        &mut self,
+        now: Instant,
+        path: Path,
+        nominated: bool,
+        transaction: [u8; 12],
+    ) -> Option<Path> {
+        self.last_check = Some(now);
+        self.transactions.truncate(TRANSACTIONS - 1);
+        self.transactions.push_front((transaction, path.remote));
+        if nominated || self.path.is_none() {
+            self.path = Some(path);
+        }
+        let known = self.paths.iter_mut().find(|known| same_remote(known, &path));
+        if let Some(known) = known {
+            known.local = path.local;
+            return None;
+        }
+        self.addresses_checked += 1;
+        self.paths.push(path);
+        if self.paths.len() > PATHS_PER_PARTICIPANT_MAX {
+            let unused = self.paths.iter().position(|path| Some(*path) != self.path)?;
+            return Some(self.paths.remove(unused));
+        }
+        None
+    }
+
+    /// Sends to where the newest authentic packet came from. Once consent has lapsed, only a check brings a path back.
+    pub fn adopt_path(&mut self, path: Path) {
+        if let Some(own) = &mut self.path {
+            *own = path;
+        }
+    }
+
+    /// Seals and sends an RTCP compound. Does nothing before there are keys and a path, or if the compound is empty.
+    pub fn send_rtcp(&mut self, outbox: &mut Outbox, compound: &[u8]) {
+        let (Some(media), Some(path)) = (&mut self.media, self.path) else { return };
+        if compound.is_empty() {
+            return;
+        }
+        outbox.transmit(path, TrafficClass::Control, |buffer| {
+            buffer.get_mut(..compound.len())?.copy_from_slice(compound);
+            media.egress.sender.seal_rtcp(buffer, compound.len())
+        });
+    }
+
+    /// Makes the next reports go out no later than `at`, if any go out at all.
+    pub fn report_by(&mut self, at: Instant) {
+        self.report_at = self.report_at.map(|planned| planned.min(at));
+    }
+}
+
+fn same_remote(a: &Path, b: &Path) -> bool {
+    a.remote == b.remote && a.transport == b.transport
+}
