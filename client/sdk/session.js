@@ -31,6 +31,8 @@ const FINAL = new Set(['unsupported-version', 'bad-name', 'bad-room', 'room-full
 
 /** Media that fails again and again makes a new participant each time: not more often than this. */
 const LONGEST_MEDIA_DELAY = 30_000;
+/** Until an offer that came too soon after others is sent again, milliseconds. */
+const OFFER_RETRY_DELAY = 1000;
 
 export class Session {
   #url;
@@ -103,7 +105,10 @@ export class Session {
       try {
         return await this.request('offer', offer);
       } catch (error) {
-        if (StraitError.from(error).code !== 'connection-lost') throw error;
+        const { code } = StraitError.from(error);
+        // Offers have an allowance of their own: many people who come at once can use it up.
+        if (code === 'rate-limited') await this.#sleep(OFFER_RETRY_DELAY);
+        else if (code !== 'connection-lost') throw error;
       }
     }
   }

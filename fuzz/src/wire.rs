@@ -2,7 +2,7 @@
 
 use strait::core::forward::descriptor::{Descriptor, FrameCounters, describe};
 use strait::core::media::extensions::{KeptExtensions, PassedExtensions};
-use strait::core::negotiated::{Codec, ExtensionIds};
+use strait::core::negotiated::{Codec, ExtensionIds, H264Profile};
 use strait::trace::words;
 use strait::wire::classify::{Kind, classify};
 use strait::wire::picture_id::PictureId;
@@ -191,7 +191,7 @@ fn describe_payload(payload: &[u8], passed: &PassedExtensions) {
         Codec::Opus,
         Codec::Vp8,
         Codec::Vp9 { profile: 0 },
-        Codec::H264 { profile: 66, constrained: true, packetization_mode: 1 },
+        Codec::H264 { profile: H264Profile::ConstrainedBaseline, packetization_mode: 1 },
         Codec::Av1 { profile: 0 },
     ];
     for codec in codecs {

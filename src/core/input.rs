@@ -1,11 +1,10 @@
 //! Everything that can happen to the core, as one enum. What is not in here cannot change what the core does.
 
-use std::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Join, Resume};
 use super::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId, RequestId, RoomId};
+use super::path::{LocalCandidate, Path};
 use super::room_pattern::RoomPattern;
 
 /// What the shell hands in with everyone who joins.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::ids::{ConnectionId, DtlsSession};
-use super::path::Path;
+use super::path::{Path, TrafficClass};
 
 /// One datagram to send. The bytes stay valid until the next call into the core.
 #[derive(Debug)]

@@ -4,16 +4,14 @@
 //! replayed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
-use std::str::FromStr;
 use std::time::Instant;
 
 use super::ids::{RecordingId, RoomId, RoomKey};
 use super::outbox::Outbox;
 use super::record::RoomHeader;
 use super::recorder::Recorder;
+use super::room_pattern::RoomPattern;
 use super::settings::Settings;
-use crate::limits::ROOM_ID_BYTES_MAX;
 
 /// What a recorder has written is handed out in pieces of this size, or a step more.
 const PIECE_BYTES: usize = 64 * 1024;

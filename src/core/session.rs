@@ -452,44 +452,168 @@ fn remote_credentials(transport: &OfferedTransport) -> IceCreds {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::digest::{SHA384, digest};
+
     use super::*;
+
+    const CERTIFICATE: &[u8] = b"the client's certificate";
+
+    /// An offer of audio sections, mid and direction of each, with those credentials and that role.
+    fn offer(ufrag: &str, setup: &str, sections: &[(&str, &str)]) -> String {
+        let bytes = digest(&SHA384, CERTIFICATE);
+        let hex: Vec<String> = bytes.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        let mids: Vec<&str> = sections.iter().map(|(mid, _)| *mid).collect();
+        let mut text = format!("v=0\r\na=group:BUNDLE {}\r\n", mids.join(" "));
+        for (mid, direction) in sections {
+            text += &format!(
+                "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\n\
+                 a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-384 {}\r\na=setup:{setup}\r\n\
+                 a=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n",
+                hex.join(":")
+            );
+        }
+        text
+    }
+
+    struct Negotiating {
+        session: Session,
+        rng: Rng,
+        now: Instant,
+    }
+
+    impl Negotiating {
+        fn new() -> Self {
+            let now = Instant::now() + Duration::from_secs(100_000);
+            let mut rng = Rng::new([7; 32]);
+            Self { session: Session::new(now, "aaaa", &[0x30; 64], &mut rng), rng, now }
+        }
+
+        fn offer(&mut self, text: &str) -> Result<Answer, Refused> {
+            let offer = Offer::read(text)?;
+            self.session.accept_offer(self.now, &offer, &[], &mut self.rng, None, |_| Vec::new())
+        }
+
+        fn handshake(&mut self, event: DtlsEvent) -> Vec<Effect> {
+            self.session.handle_handshake(self.now, event);
+            self.session.take_effects()
+        }
+
+        fn shows(&mut self, certificate: &[u8]) -> Vec<Effect> {
+            let profile = SrtpProfile::AeadAes128Gcm;
+            self.handshake(DtlsEvent::KeyingMaterial { profile, material: vec![1; 56] });
+            let mut effects = self.handshake(DtlsEvent::PeerCertificate(certificate.to_vec()));
+            effects.extend(self.handshake(DtlsEvent::Connected));
+            effects
+        }
+    }
+
+    fn egress(answer: &Answer, mid: &str) -> Option<Ssrc> {
+        answer.negotiated.section(Mid::from(mid))?.egress.map(|(main, _)| main)
+    }
 
     #[test]
     fn nothing_of_the_engines_is_due_because_the_process_has_run_for_long() {
-        let now = Instant::now() + Duration::from_secs(100_000);
-        let mut rng = Rng::new([7; 32]);
-        let mut session = Session::new(now, "aaaa", &[0x30; 64], &mut rng);
-        let text = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
-            m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
-            a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 AB\r\na=setup:actpass\r\na=mid:0\r\n\
-            a=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=msid:s t\r\na=ssrc:5 cname:c\r\n";
-        let offer = Offer::read(text).expect("an offer");
-        session.accept_offer(now, &offer, &[], &mut rng, |_| Vec::new()).expect("an answer");
-        let deadline = session.deadline().expect("the engine always has one");
-        assert!(deadline > now + Duration::from_secs(24 * 3600), "{:?}", deadline - now);
+        let mut us = Negotiating::new();
+        us.offer(&offer("abcd", "actpass", &[("0", "sendonly")])).expect("an answer");
+        let deadline = us.session.deadline().expect("the engine always has one");
+        assert!(deadline > us.now + Duration::from_secs(24 * 3600), "{:?}", deadline - us.now);
     }
 
     #[test]
-    fn a_refused_offer_is_told_what_is_wrong_and_no_address_in_memory() {
-        let text = "v=0\r\nnonsense\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
-        let said = check_offer(&Offer::read(text).expect("it has a section")).expect_err("nonsense");
-        assert!(said.contains("Unexpected `n`") && !said.contains("0x") && !said.contains('\n'), "{said}");
+    fn who_shows_the_promised_certificate_is_connected_and_nobody_else() {
+        for (certificate, connects) in [(CERTIFICATE, true), (b"another certificate".as_slice(), false)] {
+            let mut us = Negotiating::new();
+            us.offer(&offer("abcd", "actpass", &[("0", "sendonly")])).expect("an answer");
+            let effects = us.shows(certificate);
+            let connected = effects.iter().any(|effect| matches!(effect, Effect::Connected { .. }));
+            let closed = effects.iter().any(|effect| matches!(effect, Effect::Closed(_)));
+            assert_eq!((connected, closed), (connects, !connects), "{effects:?}");
+        }
     }
 
     #[test]
-    fn an_offer_of_which_the_engine_would_read_a_part_is_refused() {
-        let section = |mid| {
-            format!(
-                "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
-                a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 AB\r\na=setup:actpass\r\n\
-                a=mid:{mid}\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n"
-            )
-        };
-        let head = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n";
-        let whole = format!("{head}{}{}", section(0), section(1));
-        assert_eq!(check_offer(&Offer::read(&whole).expect("two sections")), Ok(()));
-        let strange = format!("{head}{}{}", section(0), section(1).replace("UDP/TLS/RTP/SAVPF", "X"));
-        let said = check_offer(&Offer::read(&strange).expect("two sections")).expect_err("one is read");
-        assert!(said.contains("does not parse behind section 1 of 2"), "{said}");
+    fn a_passive_client_is_called() {
+        let mut us = Negotiating::new();
+        let answer = us.offer(&offer("abcd", "passive", &[("0", "sendonly")])).expect("an answer");
+        assert!(us.session.is_dtls_client() && answer.sdp.contains("a=setup:active"));
+        let said = us.offer(&offer("abcd", "active", &[("0", "sendonly")])).expect_err("other roles");
+        assert!(said.message.contains("a=setup"), "{said}");
+        us.offer(&offer("abcd", "actpass", &[("0", "sendonly")])).expect("the roles stay");
+    }
+
+    #[test]
+    fn new_credentials_of_the_client_begin_ice_anew() {
+        let mut us = Negotiating::new();
+        let first = us.offer(&offer("abcd", "actpass", &[("0", "sendonly")])).expect("an answer");
+        let ufrag = us.session.ufrag().to_owned();
+        let again = us.offer(&offer("abcd", "actpass", &[("0", "sendonly")])).expect("an answer");
+        assert!(!first.restarted && !again.restarted && us.session.ufrag() == ufrag);
+        let restarted = us.offer(&offer("efgh", "actpass", &[("0", "sendonly")])).expect("an answer");
+        assert!(restarted.restarted && us.session.ufrag() != ufrag);
+        assert!(restarted.sdp.contains(us.session.ufrag()), "{}", restarted.sdp);
+        assert_eq!(us.mutated_ufrag(), us.session.ufrag(), "the engine knows, too");
+    }
+
+    impl Negotiating {
+        fn mutated_ufrag(&mut self) -> String {
+            let now = self.now;
+            let credentials = self.session.mutate(now, |rtc| Ok(rtc.direct_api().local_ice_credentials()));
+            credentials.expect("it lives").ufrag
+        }
+    }
+
+    #[test]
+    fn streams_outlive_a_direction_and_go_with_their_section() {
+        let mut us = Negotiating::new();
+        let first = us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        let kept = egress(&first, "1").expect("a stream");
+        let paused = us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "inactive")])).expect("an answer");
+        assert_eq!(egress(&paused, "1"), None);
+        let back = us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        assert_eq!(egress(&back, "1"), Some(kept));
+        us.offer(&offer("u", "actpass", &[("0", "recvonly")])).expect("an answer");
+        assert_eq!(us.session.egress.len(), 1, "nothing is kept of a section that is gone");
+        let anew = us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        assert_ne!(egress(&anew, "1"), Some(kept));
+    }
+
+    #[test]
+    fn the_section_that_carries_the_transport_stays() {
+        let mut us = Negotiating::new();
+        us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        let said = us.offer(&offer("u", "actpass", &[("1", "recvonly")])).expect_err("0 is gone");
+        assert!(said.message.contains("mid \"0\"") && said.message.contains("transport"), "{said}");
+    }
+
+    #[test]
+    fn nobody_makes_sections_for_ever() {
+        let mut us = Negotiating::new();
+        let mut made = 1;
+        for round in 0.. {
+            let mids: Vec<String> = (0..150).map(|n| format!("{round}-{n}")).collect();
+            let mut sections = vec![("0", "recvonly")];
+            sections.extend(mids.iter().map(|mid| (mid.as_str(), "inactive")));
+            match us.offer(&offer("u", "actpass", &sections)) {
+                Ok(_) => made += 150,
+                Err(said) => {
+                    assert!(said.message.contains("sections"), "{said}");
+                    break;
+                }
+            }
+        }
+        assert!(made <= SDP_SECTIONS_EVER_MAX && made > SDP_SECTIONS_EVER_MAX - 150, "{made}");
+    }
+
+    #[test]
+    fn another_certificate_cannot_be_promised_once_one_was_shown() {
+        let mut us = Negotiating::new();
+        let text = offer("u", "actpass", &[("0", "recvonly")]);
+        us.offer(&text).expect("an answer");
+        us.shows(CERTIFICATE);
+        us.offer(&text).expect("the same");
+        let (head, tail) = text.split_once("sha-384 ").expect("a fingerprint");
+        let other = format!("{head}sha-384 00{}", &tail[2..]);
+        let said = us.offer(&other).expect_err("another");
+        assert!(said.message.contains("a=fingerprint"), "{said}");
     }
 }

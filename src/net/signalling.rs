@@ -97,6 +97,11 @@ impl EventLoop {
                 socket.known_to_core = true;
                 self.feed(now, Input::Resume { connection: id, request, resume });
             }
+            ClientMessage::Command { request, command: Command::Offer { .. } }
+                if !socket.take_offer_allowance(now) =>
+            {
+                self.refuse(now, place, request.as_ref(), &refusals::offers_limited());
+            }
             ClientMessage::Command { request, command } => {
                 socket.known_to_core = true;
                 self.feed(now, Input::Command { connection: id, request, command });

@@ -227,6 +227,14 @@ impl EventLoop {
         if !accepts(request, SDP) {
             return Err(problem(406, "the answer is application/sdp, which Accept excludes", "accept it"));
         }
+        // Before the offer is read, which costs more than everything else here.
+        let host = self.connections.at(place).map(|connection| host_of(connection.client));
+        let host = host.ok_or_else(no_such_session)?;
+        if self.whip.of_host(host) >= self.config.connections_per_address_max {
+            let what = "too many sessions from this address";
+            let action = "end some, or ask the operator to raise signalling.max_connections_per_address";
+            return Err(problem(429, what, action).with("Retry-After", RETRY_AFTER));
+        }
         let offer = Offer::read(*side, &request.body)
             .map_err(|wrong| problem(wrong.status, &wrong.message, "correct the offer and send it again"))?;
         let name = name_of(*side, request)?;
@@ -235,13 +243,6 @@ impl EventLoop {
             Side::View => choice_of(request)?,
         };
         self.check_choice(now, room, &choice)?;
-        let host = self.connections.at(place).map(|connection| host_of(connection.client));
-        let host = host.ok_or_else(no_such_session)?;
-        if self.whip.of_host(host) >= self.config.connections_per_address_max {
-            let what = "too many sessions from this address";
-            let action = "end some, or ask the operator to raise signalling.max_connections_per_address";
-            return Err(problem(429, what, action).with("Retry-After", RETRY_AFTER));
-        }
         let (entropy, resource) =
             entropy::participant().and_then(|entropy| Ok((entropy, entropy::name()?))).map_err(|error| {
                 warn!(%error, "the operating system gives no randomness: nobody can join");
@@ -250,7 +251,7 @@ impl EventLoop {
         let Some(connection) = self.connections.at(place) else { return Err(no_such_session()) };
         let (peer, client, local) = (connection.peer, connection.client, connection.local);
         let candidates = self.candidates.for_client(now, client, local.ip(), request.is_proxied());
-        let id = self.whip.add(Session::new(resource.clone(), *side, room.clone(), host, offer.clone()));
+        let id = self.whip.add(Session::new(now, resource.clone(), *side, room.clone(), host, offer.clone()));
         debug!(connection = id.0, %peer, %room, protocol = side.name(), "session asked for");
         let join = Join { room: room.clone(), name, auto_subscribe: false, lifeline: Lifeline::Media };
         let admission = Admission { entropy, candidates };
@@ -353,6 +354,10 @@ impl EventLoop {
             return Ok(Response::empty(204));
         };
         let restarted = session.offer.restarted(ufrag, password);
+        if !session.take_offer_allowance(now) {
+            let action = "wait a second, and restart ICE when the network has changed";
+            return Err(problem(429, "ICE was restarted too often", action).with("Retry-After", RETRY_AFTER));
+        }
         let answer = self.negotiate(now, id, &restarted)?;
         let session = self.whip.get(id).ok_or_else(no_such_session)?;
         session.offer = restarted;

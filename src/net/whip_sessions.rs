@@ -5,12 +5,15 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use tracing::debug;
 
+use super::ws::Allowance;
 use crate::core::command::Command;
 use crate::core::event::{Event, Joined, Refusal};
 use crate::core::ids::{ConnectionId, RoomId};
+use crate::limits::{OFFERS_BURST, OFFERS_PER_SECOND};
 use crate::signal::whip::{Offer, Side, Viewer};
 
 /// Sets the ids of sessions apart from those of TCP connections.
@@ -32,6 +35,8 @@ pub struct Session {
     pub viewer: Option<Viewer>,
     /// How often ICE was restarted: what the entity tag is made of.
     pub restarts: u64,
+    /// How often it may restart ICE, which is an offer.
+    offers: Allowance,
     /// Replies that a request waits for.
     replies: Replies,
 }
@@ -49,8 +54,15 @@ pub struct Replies {
 
 impl Session {
     /// One that has not joined yet.
-    pub fn new(name: String, side: Side, room: RoomId, host: IpAddr, offer: Offer) -> Self {
-        Self { name, side, room, host, offer, viewer: None, restarts: 0, replies: Replies::default() }
+    pub fn new(now: Instant, name: String, side: Side, room: RoomId, host: IpAddr, offer: Offer) -> Self {
+        let offers = Allowance::new(OFFERS_PER_SECOND, OFFERS_BURST, now);
+        let replies = Replies::default();
+        Self { name, side, room, host, offer, viewer: None, restarts: 0, offers, replies }
+    }
+
+    /// Takes one offer from what the client may send; `false` if none is left.
+    pub fn take_offer_allowance(&mut self, now: Instant) -> bool {
+        self.offers.take(now)
     }
 
     /// The strong entity tag of its ICE session.

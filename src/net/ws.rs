@@ -12,6 +12,7 @@ use tungstenite::{Message, Utf8Bytes, WebSocket};
 use super::ShellConfig;
 use super::http::{Request, Response};
 use super::pipe::Pipe;
+use crate::limits::{OFFERS_BURST, OFFERS_PER_SECOND};
 
 /// What tungstenite reads at a time, and holds while idle.
 const READ_BUFFER_BYTES: usize = 1024;
@@ -81,6 +82,8 @@ pub struct Socket {
     /// When the last message came.
     last_message: Instant,
     allowance: Allowance,
+    /// Of offers alone, which cost more than other messages.
+    offers: Allowance,
     /// Whether the core has heard of this connection, and must hear of its end.
     pub known_to_core: bool,
     /// Whether somebody has joined by it.
@@ -125,6 +128,7 @@ impl Socket {
             heard: now,
             last_message: now,
             allowance: Allowance::new(config.messages_per_second, config.messages_burst, now),
+            offers: Allowance::new(OFFERS_PER_SECOND, OFFERS_BURST, now),
             known_to_core: false,
             joined: false,
             proxied: upgrade.is_proxied(),
@@ -185,6 +189,11 @@ impl Socket {
         self.allowance.take(now)
     }
 
+    /// The same for one offer.
+    pub fn take_offer_allowance(&mut self, now: Instant) -> bool {
+        self.offers.take(now)
+    }
+
     /// Queues a text message. After a goodbye there is nothing to say.
     pub fn send(&mut self, text: String) {
         if self.closing.is_none() {
@@ -243,7 +252,7 @@ pub enum Lapse {
 
 /// A bucket of messages that refills with time.
 #[derive(Debug)]
-struct Allowance {
+pub struct Allowance {
     messages: f64,
     burst: f64,
     per_second: f64,
@@ -251,12 +260,14 @@ struct Allowance {
 }
 
 impl Allowance {
-    fn new(per_second: u32, burst: u32, now: Instant) -> Self {
+    /// A full bucket of `burst` that gains `per_second`.
+    pub fn new(per_second: u32, burst: u32, now: Instant) -> Self {
         let burst = f64::from(burst.max(1));
         Self { messages: burst, burst, per_second: f64::from(per_second), at: now }
     }
 
-    fn take(&mut self, now: Instant) -> bool {
+    /// Takes one from it; `false` if it is empty.
+    pub fn take(&mut self, now: Instant) -> bool {
         let elapsed: Duration = now.saturating_duration_since(self.at);
         self.at = now;
         self.messages = (self.messages + elapsed.as_secs_f64() * self.per_second).min(self.burst);

@@ -7,7 +7,7 @@ use super::keyframes::KeyframeRequests;
 use super::munger::{Incoming, Stretch};
 use crate::core::command::{Kind, Source};
 use crate::core::event::TrackInfo;
-use crate::core::ids::{Mid, ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
+use crate::core::ids::{Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{CachedPacket, PacketCache, PacketMeta};
 use crate::core::media::ingress::Arrival;
 use crate::core::mutation::mutated;

@@ -14,6 +14,7 @@ use crate::core::ids::{Mid, PublicationKey, Ssrc};
 use crate::core::media::extensions::{IncomingExtensions, PassedExtensions};
 use crate::core::negotiated::{CodecParams, Negotiated, Payload};
 use crate::core::stats::StreamCounters;
+use crate::core::timers::earliest;
 use crate::limits::INGRESS_STREAMS_PER_PARTICIPANT_MAX;
 use crate::wire::rtp::RtpHeader;
 

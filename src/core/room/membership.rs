@@ -9,7 +9,7 @@ use crate::core::command::{Join, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
-use crate::core::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, TrackId};
+use crate::core::ids::{ParticipantKey, PublicationKey, RequestId, TrackId};
 use crate::core::input::Admission;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};

@@ -281,6 +281,7 @@ impl Room {
             } else if slot.transport == on {
                 slot_by_ssrc.remove(&slot.ssrc);
                 slot.mid = Mid::NONE;
+                slot.number = usize::MAX;
                 free.push(index);
             }
         }

@@ -13,7 +13,7 @@ use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
 use crate::core::negotiated::Codec;
 use crate::core::outbox::Outbox;
-use crate::core::participant::{Participant, SubscriptionState};
+use crate::core::participant::SubscriptionState;
 
 /// Slots are asked for this many at a time, so that a room that fills up does not negotiate with every join.
 const SLOTS_STEP: usize = 4;

@@ -204,6 +204,9 @@ mod tests {
         assert_eq!(status(Side::Publish, &recv), 422);
         assert_eq!(status(Side::View, &recv.replace("recvonly", "sendonly")), 422);
         assert_eq!(status(Side::View, &recv.replace("recvonly", "inactive")), 422);
+        assert_eq!(status(Side::View, &recv.replace("opus", "speex")), 422);
+        assert_eq!(status(Side::View, &recv.replace("s=-", "s=-\r\na=ice-lite")), 422);
+        assert_eq!(status(Side::View, &format!("{recv}{}", "a=ssrc:1 x\r\n".repeat(1000))), 413);
         assert_eq!(status(Side::View, &recv.replace("a=ice-ufrag:abcd\r\n", "")), 400);
     }
 

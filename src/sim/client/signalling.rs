@@ -199,7 +199,7 @@ impl Endpoint {
     /// What a section is called.
     fn mid_of(&self, section: usize) -> Option<Mid> {
         match &self.engine {
-            Some(engine) => engine.mid(section),
+            Some(engine) => engine.mid(section).map(|mid| Mid::from(&*mid)),
             None => Some(Mid::from(section.to_string().as_str())),
         }
     }
