@@ -12,8 +12,8 @@ use rig::Crowd;
 use strait::core::command::Kind;
 use strait::core::demux::Demux;
 use strait::core::forward::descriptor::FrameCounters;
-use strait::core::forward::munger::{Incoming, Munger, Stretch};
-use strait::core::ids::{ParticipantKey, PublicationKey, RoomKey, TrackId};
+use strait::core::forward::munger::{Munger, SourcePacket, Stretch};
+use strait::core::ids::{EncodingIndex, ParticipantKey, PublicationKey, RoomKey, TrackId};
 use strait::core::input::SrtpProfile;
 use strait::core::media::srtp::{RTP_OVERHEAD_MAX, contexts};
 use strait::core::path::{Path, TrafficClass, Transport};
@@ -55,15 +55,20 @@ fn demux(criterion: &mut Criterion) {
 fn rewrite(criterion: &mut Criterion) {
     let now = Instant::now();
     let mut munger = Munger::new(now, 90_000, true, 1, 1);
-    let stretch = Stretch { track: TrackId(1), publication: PublicationKey(0), generation: 0 };
+    let stretch = Stretch {
+        track: TrackId(1),
+        publication: PublicationKey(0),
+        encoding: EncodingIndex(0),
+        generation: 0,
+    };
     let mut index = 0;
     let mut buffer = [0; 200];
     criterion.bench_function("rewrite", |bencher| {
         bencher.iter(|| {
             index += 1;
             let counters = FrameCounters { picture_id: Some(index as u16), ..FrameCounters::default() };
-            let incoming = Incoming { index, timestamp: 0, starts_keyframe: index == 1, counters };
-            let rewrite = munger.forward(now, stretch, black_box(&incoming))?;
+            let source = SourcePacket { index, timestamp: 0, starts_keyframe: index == 1, counters };
+            let rewrite = munger.rewrite(now, stretch, None, black_box(&source))?;
             let fields = RtpFields {
                 marker: false,
                 payload_type: 96,

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use rtcp_types::{Packet, RtcpPacketParser, TransportFeedback, TwccPacketStatus};
 use strait::core::forward::descriptor::FrameCounters;
-use strait::core::forward::munger::{Incoming, Munger, Stretch};
-use strait::core::ids::{PublicationKey, Ssrc, TrackId};
+use strait::core::forward::munger::{Munger, SourcePacket, Stretch};
+use strait::core::ids::{EncodingIndex, PublicationKey, Ssrc, TrackId};
 use strait::core::media::twcc::{FEEDBACK_BYTES_MAX, PENDING_MAX, TransportFeedbackRecorder};
 
 use super::tape::Tape;
@@ -20,13 +20,15 @@ pub fn munger(data: &[u8]) {
     let mut now = Instant::now();
     // Streams begin where roll-over counters cannot be mistaken.
     let mut munger = Munger::new(now, 90_000, flags & 1 != 0, sequence & 0x7fff, 7);
-    let mut stretch = Stretch { track: TrackId(1), publication: key, generation: 0 };
+    let mut stretch =
+        Stretch { track: TrackId(1), publication: key, encoding: EncodingIndex(0), generation: 0 };
     let mut index: u64 = 65_000;
     let mut given: BTreeMap<u64, (Stretch, u64)> = BTreeMap::new();
     let (mut highest, mut last) = (None, None);
     while let (Some(kind), Some(by)) = (tape.byte(), tape.short()) {
         match kind & 7 {
             0 => {
+                stretch.encoding = EncodingIndex(by as u8 & 3);
                 stretch.generation += 1;
                 last = None;
             }
@@ -54,8 +56,9 @@ pub fn munger(data: &[u8]) {
             frame_number: Some(by),
         };
         let starts_keyframe = kind & 8 != 0;
-        let incoming = Incoming { index, timestamp: u32::from(by) << 16, starts_keyframe, counters };
-        let Some(rewrite) = munger.forward(now, stretch, &incoming) else { continue };
+        let source = SourcePacket { index, timestamp: u32::from(by) << 16, starts_keyframe, counters };
+        let clock_offset = (kind & 16 != 0).then_some(u32::from(by) << 8);
+        let Some(rewrite) = munger.rewrite(now, stretch, clock_offset, &source) else { continue };
         let packet = (stretch, index);
         let owner = *given.entry(rewrite.index).or_insert(packet);
         assert_eq!(owner, packet, "two packets got the number {}", rewrite.index);
@@ -67,7 +70,7 @@ pub fn munger(data: &[u8]) {
         highest = highest.max(Some(rewrite.index));
         if highest.is_some_and(|highest| highest - rewrite.index < 0x8000) {
             assert_eq!(munger.origin(rewrite.index as u16), Some(packet));
-            let again = munger.again(stretch, &incoming).expect("it has just been sent");
+            let again = munger.again(stretch, &source).expect("it has just been sent");
             assert!(given.get(&again.index) == Some(&packet), "sent again under a number of another packet");
         }
     }

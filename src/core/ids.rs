@@ -152,6 +152,10 @@ pub struct TransportKey(pub usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicationKey(pub usize);
 
+/// Which of a publication's encodings, counted in the order in which they began to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EncodingIndex(pub u8);
+
 /// A recording of one room. Never used twice by a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordingId(pub u64);

@@ -2,7 +2,7 @@
 //! rooms share nothing, so that one can be recorded, replayed or placed alone.
 //!
 //! Everything that happens to a room comes through [`Room::handle`]; packets that came are forwarded by
-//! [`Room::flush`], once a batch. A panic in one participant's step ends that participant; the rest go on.
+//! [`Room::forward_share`], once a batch. A panic in one participant's step ends that participant; the rest go on.
 
 mod commands;
 mod deadlines;
@@ -29,7 +29,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use slab::Slab;
 use tracing::error;
 
@@ -196,7 +195,7 @@ impl Room {
         self.timers.earliest()
     }
 
-    /// Whether there is anything for [`flush`](Self::flush) to forward.
+    /// Whether there is anything for [`forward_share`](Self::forward_share) to forward.
     pub fn has_pending(&self) -> bool {
         self.has_sound_pending() || !self.pending_pictures.is_empty()
     }

@@ -407,12 +407,12 @@ impl Sfu {
         let packets = if let Some(recording) = &mut entry.recording {
             let first = self.outbox.transmits();
             recording.recorder.note_flush(self.now);
-            let packets = entry.room.flush(self.now, &mut self.outbox, None);
+            let packets = entry.room.forward_share(self.now, &mut self.outbox, None);
             self.recordings.note_outputs(recording, &self.outbox, first);
             self.outbox.datagrams.hand_over(first, sink);
             packets
         } else {
-            entry.room.flush(self.now, &mut self.outbox, Some(sink))
+            entry.room.forward_share(self.now, &mut self.outbox, Some(sink))
         };
         self.settle(key, None);
         packets

@@ -254,7 +254,7 @@ impl Replayer {
         // The same in the same order as the `Sfu` does it, the look at the next deadline included.
         if matches!(input, RecordedInput::Flush) {
             self.recorder.note_flush(now);
-            self.room.flush(now, &mut self.outbox, None);
+            self.room.forward_share(now, &mut self.outbox, None);
         } else {
             self.recorder.note_input(now, &room_input);
             self.room.handle(now, room_input, &mut self.outbox);

@@ -1,14 +1,20 @@
-//! The media path inside a room, in the order a packet meets it:
+//! The media path inside a room, in the order in which a packet meets it:
 //!
 //! ```text
-//! IngressHalf::receive → Publication::arrive → (end of the batch) → Slot::forward → SrtpSender::seal_rtp
+//! IngressHalf::receive → Publication::arrive → (end of the batch) → Slot::prepare → Slot::write → SrtpSender::seal_rtp
 //! ```
 //!
-//! A packet is opened in its receive buffer and kept once, in its track's cache. When the shell drains the core, each
-//! slot that shows the track writes its own header and seals the payload into the transmit arena.
+//! A packet is opened in its receive buffer and kept once, in its encoding's cache. When the shell takes the media out of
+//! the core, each slot that shows the encoding writes its own header and seals the payload into the buffer that the packet
+//! is sent from, which the shell lends as a [`MediaSink`](crate::core::output::MediaSink).
 
+pub mod backlog;
 pub mod descriptor;
+pub mod encoding;
 pub mod keyframes;
 pub mod munger;
 pub mod publication;
 pub mod slot;
+
+#[cfg(test)]
+mod tests;

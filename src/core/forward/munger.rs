@@ -1,13 +1,18 @@
-//! Munger: one continuous stream out of sources that come and go. Sequence numbers without a gap of our making,
-//! timestamps that go on with the clock, picture ids, TL0PICIDX and frame numbers that count on.
+//! Munger: makes one continuous stream out of sources that come and go. Sequence numbers have no gap of our making,
+//! timestamps go on with the clock, and picture ids, TL0PICIDX and frame numbers count on.
 //!
-//! Between two synchronisations all of these are a constant offset, so a packet that was lost, late or reordered before
-//! it came here is so after it, too, and a sequence number of ours leads back to the packet it stands for.
+//! A packet gets its numbers when it is selected for the slot. Between two synchronisations all numbers are moved by a
+//! constant offset. A packet that was lost, late or out of order before it came here is so afterwards, too, and a sequence
+//! number of ours leads back to the packet that it stands for.
+//!
+//! **A switch to another encoding** of the same track is a synchronisation at a key frame. The encodings of a simulcast
+//! count time from random values, so the caller says how far apart their clocks are, if it knows; then the timestamps go
+//! on as if there were one clock. Otherwise, and for another track, they go on by the time that has passed here.
 
 use std::time::{Duration, Instant};
 
 use super::descriptor::FrameCounters;
-use crate::core::ids::{PublicationKey, TrackId};
+use crate::core::ids::{EncodingIndex, PublicationKey, TrackId};
 use crate::core::mutation::mutated;
 
 /// How many past synchronisations can still be asked about (NACK).
@@ -18,28 +23,30 @@ const JUMP: u64 = 8192;
 /// The same where a new start costs nothing. Jumps add up while a receiver cannot be reached.
 const JUMP_WITHOUT_KEYFRAME: u64 = 1024;
 
-/// Which stretch of which track a packet belongs to. A new stretch begins whenever what came before cannot be
-/// continued: another layer, a mute, a new SSRC.
+/// Which stretch of which encoding a packet belongs to. A new stretch begins whenever what came before cannot be
+/// continued: after a mute, with a new SSRC or another codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
-    /// The track.
+    /// The track that it is of.
     pub track: TrackId,
-    /// Where it is kept.
+    /// The publication that keeps it.
     pub publication: PublicationKey,
-    /// Counts the track's stretches.
-    pub generation: u64,
+    /// The encoding of the track.
+    pub encoding: EncodingIndex,
+    /// Counts the encoding's stretches.
+    pub generation: u32,
 }
 
-/// What of a cached packet the munger looks at.
+/// What the munger looks at in a packet of the source.
 #[derive(Debug, Clone, Copy)]
-pub struct Incoming {
-    /// Extended sequence number within the publication.
+pub struct SourcePacket {
+    /// The packet's number in its encoding's receive index space.
     pub index: u64,
-    /// RTP timestamp.
+    /// The publisher's RTP timestamp.
     pub timestamp: u32,
     /// Whether a decoder can begin here.
     pub starts_keyframe: bool,
-    /// The payload's counters.
+    /// The counters in the payload.
     pub counters: FrameCounters,
 }
 
@@ -48,9 +55,9 @@ pub struct Incoming {
 pub struct Rewrite {
     /// SRTP index: roll-over counter and sequence number.
     pub index: u64,
-    /// RTP timestamp.
+    /// The slot's RTP timestamp.
     pub timestamp: u32,
-    /// The payload's counters.
+    /// The counters to write into the payload.
     pub counters: FrameCounters,
     /// Whether this is the first packet after a synchronisation.
     pub first: bool,
@@ -69,12 +76,12 @@ struct Epoch {
 }
 
 impl Epoch {
-    fn rewrite(&self, incoming: &Incoming) -> Option<Rewrite> {
-        let since = incoming.index.checked_sub(self.first_in)?;
-        let counters = incoming.counters;
+    fn rewrite(&self, packet: &SourcePacket) -> Option<Rewrite> {
+        let since = packet.index.checked_sub(self.first_in)?;
+        let counters = packet.counters;
         Some(Rewrite {
             index: self.first_out + since,
-            timestamp: incoming.timestamp.wrapping_add(self.timestamp_offset),
+            timestamp: packet.timestamp.wrapping_add(self.timestamp_offset),
             counters: FrameCounters {
                 picture_id: counters.picture_id.map(|id| id.wrapping_add(self.picture_id_offset)),
                 tl0_picture_index: counters.tl0_picture_index.map(|id| id.wrapping_add(self.tl0_offset)),
@@ -152,36 +159,46 @@ impl Munger {
         self.synced = false;
     }
 
-    /// Whether packets of that stretch flow.
+    /// Returns whether packets of that stretch flow.
     pub fn is_synchronised(&self, stretch: Stretch) -> bool {
         self.synced && self.epochs[0].is_some_and(|epoch| epoch.stretch == stretch)
     }
 
-    /// What is added to the source's timestamps just now.
-    pub fn timestamp_offset(&self) -> Option<u32> {
-        if self.synced { self.epochs[0].map(|epoch| epoch.timestamp_offset) } else { None }
+    /// The stretch whose packets flow just now, and what is added to its timestamps.
+    pub fn flowing(&self) -> Option<(Stretch, u32)> {
+        let epoch = self.epochs[0].filter(|_| self.synced)?;
+        Some((epoch.stretch, epoch.timestamp_offset))
     }
 
-    /// Where a packet goes in the slot's stream; `None`: it cannot be shown.
-    pub fn forward(&mut self, now: Instant, stretch: Stretch, incoming: &Incoming) -> Option<Rewrite> {
+    /// Finds a packet's place in the slot's stream; `None` if it cannot be shown. `clock_offset` is what to add to its
+    /// timestamp to tell time by the clock of the encoding that flows, if the packet is of another one and the offset is
+    /// known.
+    pub fn rewrite(
+        &mut self,
+        now: Instant,
+        stretch: Stretch,
+        clock_offset: Option<u32>,
+        packet: &SourcePacket,
+    ) -> Option<Rewrite> {
         let jump = if self.needs_keyframe { JUMP } else { JUMP_WITHOUT_KEYFRAME };
-        let jumped = incoming.index.abs_diff(self.highest_in) > jump;
+        let jumped = packet.index.abs_diff(self.highest_in) > jump;
         let first = !self.is_synchronised(stretch) || jumped;
         if first {
-            if self.needs_keyframe && !incoming.starts_keyframe && !mutated!(KeyframeNotAwaited) {
+            if self.needs_keyframe && !packet.starts_keyframe && !mutated!(KeyframeNotAwaited) {
                 self.synced = false;
                 return None;
             }
-            self.synchronise(now, stretch, incoming);
+            self.synchronise(now, stretch, clock_offset, packet);
         }
-        let mut rewrite = self.epochs[0]?.rewrite(incoming)?;
+        let mut rewrite = self.epochs[0]?.rewrite(packet)?;
         rewrite.first = first;
-        self.highest_in = self.highest_in.max(incoming.index);
+        self.highest_in = self.highest_in.max(packet.index);
         self.remember(now, &rewrite);
         Some(rewrite)
     }
 
-    /// Which packet one of our sequence numbers stands for, and how it looked.
+    /// Returns which packet one of our sequence numbers stands for: its stretch, and its index there. `None` if it is too
+    /// long ago.
     pub fn origin(&self, sequence: u16) -> Option<(Stretch, u64)> {
         let last = self.latest.next_index.checked_sub(1)?;
         // The newest index with these 16 bits that is not newer than what was sent.
@@ -192,27 +209,35 @@ impl Munger {
         Some((epoch.stretch, epoch.first_in + (index - epoch.first_out)))
     }
 
-    /// How a packet that was sent before looked then.
-    pub fn again(&self, stretch: Stretch, incoming: &Incoming) -> Option<Rewrite> {
+    /// Returns how a packet that was sent before looked then.
+    pub fn again(&self, stretch: Stretch, packet: &SourcePacket) -> Option<Rewrite> {
         self.epochs.iter().flatten().filter(|epoch| epoch.stretch == stretch).find_map(|epoch| {
-            let rewrite = epoch.rewrite(incoming)?;
+            let rewrite = epoch.rewrite(packet)?;
             (rewrite.index < self.latest.next_index).then_some(rewrite)
         })
     }
 
-    fn synchronise(&mut self, now: Instant, stretch: Stretch, incoming: &Incoming) {
+    fn synchronise(
+        &mut self,
+        now: Instant,
+        stretch: Stretch,
+        clock_offset: Option<u32>,
+        packet: &SourcePacket,
+    ) {
         let latest = &self.latest;
         let timestamp = match self.promised.take() {
             Some((from, at)) => from.wrapping_add(ticks(self.clock_rate, now - at)),
-            None => latest.timestamp.wrapping_add(ticks(self.clock_rate, now - latest.at).max(1)),
+            None => self
+                .timestamp_by_source(now, stretch, clock_offset, packet)
+                .unwrap_or_else(|| latest.timestamp.wrapping_add(self.ticks_since_latest(now))),
         };
-        let timestamp = if mutated!(TimestampNotMoved) { incoming.timestamp } else { timestamp };
-        let counters = incoming.counters;
+        let timestamp = if mutated!(TimestampNotMoved) { packet.timestamp } else { timestamp };
+        let counters = packet.counters;
         let mut epoch = Epoch {
             stretch,
-            first_in: incoming.index,
+            first_in: packet.index,
             first_out: latest.next_index,
-            timestamp_offset: timestamp.wrapping_sub(incoming.timestamp),
+            timestamp_offset: timestamp.wrapping_sub(packet.timestamp),
             picture_id_offset: (latest.picture_id.wrapping_add(1))
                 .wrapping_sub(counters.picture_id.unwrap_or(0)),
             tl0_offset: (latest.tl0_picture_index.wrapping_add(1))
@@ -231,8 +256,36 @@ impl Munger {
         }
         self.epochs.rotate_right(1);
         self.epochs[0] = Some(epoch);
-        self.highest_in = incoming.index;
+        self.highest_in = packet.index;
         self.synced = true;
+    }
+
+    /// The timestamp that continues the slot's stream when it changes between two encodings of one track whose clocks are
+    /// known to differ by `clock_offset`.
+    fn timestamp_by_source(
+        &self,
+        now: Instant,
+        stretch: Stretch,
+        clock_offset: Option<u32>,
+        packet: &SourcePacket,
+    ) -> Option<u32> {
+        let (flowing, timestamp_offset) = self.flowing()?;
+        let same_track = (flowing.track, flowing.publication) == (stretch.track, stretch.publication);
+        if !same_track || flowing.encoding == stretch.encoding {
+            return None;
+        }
+        let timestamp = packet.timestamp.wrapping_add(clock_offset?).wrapping_add(timestamp_offset);
+        // The key frame may show the same moment as the last picture of the old encoding, or an earlier one. It must have
+        // a timestamp of its own all the same: one tick later is enough, and nobody sees it.
+        let ahead = i64::from(timestamp.wrapping_sub(self.latest.timestamp) as i32).max(1);
+        // A sender that reports nonsense must not send the slot's clock away.
+        let off = ahead.abs_diff(i64::from(self.ticks_since_latest(now)));
+        (off <= u64::from(self.clock_rate)).then(|| self.latest.timestamp.wrapping_add(ahead as u32))
+    }
+
+    /// How far the slot's clock has gone on since the last packet, one tick at least.
+    fn ticks_since_latest(&self, now: Instant) -> u32 {
+        ticks(self.clock_rate, now - self.latest.at).max(1)
     }
 
     fn remember(&mut self, now: Instant, rewrite: &Rewrite) {

@@ -1,134 +1,72 @@
-//! Publication: one published track: what comes in, kept once for all who watch, and who they are.
+//! Publication: one published track: its encodings, whoever watches it, and which encoding each viewer is shown.
+//!
+//! Of a simulcast, **the preferred encoding is chosen for everybody**, or while that is silent another one that sends. A
+//! viewer may also have a choice of their own. Whoever is to be shown another encoding than until now goes on with the old
+//! one until a key frame of the new one comes, so that their picture neither stops nor breaks.
 
 use std::time::{Duration, Instant};
 
-use super::descriptor::{Descriptor, describe};
-use super::keyframes::KeyframeRequests;
-use super::munger::{Incoming, Stretch};
+use super::backlog::{Run, Viewer};
+use super::descriptor::{Described, describe};
+use super::encoding::{Encoding, SourceReport};
+use super::munger::Stretch;
 use crate::core::command::{Kind, Source};
 use crate::core::event::TrackInfo;
-use crate::core::ids::{Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportKey};
-use crate::core::media::cache::{CachedPacket, PacketCache, PacketMeta};
-use crate::core::media::ingress::Arrival;
+use crate::core::ids::{
+    EncodingIndex, Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportKey,
+};
+use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
 use crate::core::stats::StreamCounters;
+use crate::core::timers::earliest;
 
-/// How far behind the newest a packet may be and still be forwarded.
-const LATE: u64 = 512;
-/// An encoding that has been silent this long gives way to another one that sends.
-const ENCODING_SILENCE_MS: u128 = 1000;
+/// A track has no more encodings than this. Browsers send three at most.
+const ENCODINGS_MAX: usize = 8;
 /// A codec stays this long at least: a change costs every viewer a key frame, and some of them messages.
 const CODEC_STAYS: Duration = Duration::from_secs(1);
-/// What separates the indices of two stretches of a track.
-const STRETCH_GAP: u64 = 1 << 32;
-
-/// What is kept beside a cached payload.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Kept {
-    /// The payload's own description.
-    pub descriptor: Descriptor,
-    /// Counters of the frame.
-    pub counters: super::descriptor::FrameCounters,
-    /// Which stretch of the track it belongs to.
-    pub generation: u64,
-    /// The payload is in RFC 2198's redundant form.
-    pub redundant: bool,
-}
-
-/// Where a participant shows the track.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Viewer {
-    /// Who.
-    pub participant: ParticipantKey,
-    /// In which of their slots.
-    pub slot: usize,
-}
-
-/// The sender report that came last (RFC 3550 §6.4.1).
-#[derive(Debug, Clone, Copy)]
-pub struct SourceReport {
-    /// The sender's clock, NTP format.
-    pub ntp: u64,
-    /// The same moment on the track's RTP clock.
-    pub timestamp: u32,
-    /// When it came.
-    pub at: Instant,
-    /// Of which stretch.
-    pub generation: u64,
-}
-
-/// The encoding that is forwarded.
-#[derive(Debug, Clone, Copy)]
-struct Active {
-    ssrc: Ssrc,
-    rank: usize,
-    base: u64,
-    last: Instant,
-    /// What it took the place of. Packets of that which come late do not take it back.
-    before: Option<Ssrc>,
-}
 
 /// One published track.
 #[derive(Debug)]
 pub struct Publication {
-    /// Its id.
+    /// The track's public id.
     pub track: TrackId,
-    /// Its place in the room.
+    /// The publication's place in the room.
     pub key: PublicationKey,
-    /// Whose it is.
+    /// The participant who publishes it.
     pub owner: ParticipantKey,
-    /// Their public id.
+    /// The public id of its owner.
     pub owner_id: ParticipantId,
     /// The transport that it comes in on.
     pub transport: TransportKey,
-    /// The section it comes by.
+    /// The section that it comes by.
     pub mid: Mid,
-    /// What it shows.
+    /// What the track shows.
     pub source: Source,
-    /// Whether its owner has muted it.
+    /// Whether its owner has muted it. Nothing of a muted track is forwarded, whatever arrives.
     pub muted: bool,
-    /// Its codec: what the answer lets expect, then what comes.
+    /// Its codec: at first the one that the answer lets expect, then the one that comes.
     pub codec: Option<CodecParams>,
     codec_changed: Option<Instant>,
-    /// Requests for key frames, towards the owner.
-    pub keyframes: KeyframeRequests,
-    /// Who shows it where.
-    pub viewers: Vec<Viewer>,
-    /// Packets of this batch, by index and in its order, not yet forwarded.
-    pub pending: Vec<u64>,
-    pending_bytes: usize,
-    /// Packets that are being forwarded, in their order: some of the viewers have them.
-    leaving: Vec<u64>,
-    leaving_bytes: usize,
-    /// How many of the viewers.
-    served: usize,
-    /// The last sender report.
-    pub report: Option<SourceReport>,
-    /// What came in.
-    pub counters: StreamCounters,
-    /// As far as the totals know.
-    pub noted: StreamCounters,
-    cache: PacketCache<Kept>,
-    generation: u64,
-    /// The stretch that the codec began with. Packets before it cannot be sent any more: viewers take another codec now.
-    codec_generation: u64,
-    highest: u64,
-    active: Option<Active>,
+    /// Its counters as last added to the room's totals.
+    pub reported: StreamCounters,
+    /// In the order in which they began to send. There is always one, so that viewers have a place before anything comes.
+    encodings: Vec<Encoding>,
+    /// The encoding that is shown to everybody who has no choice of their own.
+    chosen: EncodingIndex,
+    /// The encoding whose viewers are being served.
+    serving: usize,
 }
 
-/// What became of an arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrived {
-    /// Kept, and to be forwarded.
-    Pending {
-        /// Whether it is the first of its batch.
-        first: bool,
-        /// Whether the codec is another one than before.
-        codec_changed: bool,
-    },
-    /// Not to be forwarded.
-    Dropped,
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// The packet waits to be forwarded, and before it none of the track did.
+    pub begins_to_wait: bool,
+    /// The packet is of another codec than those before it.
+    pub codec_changed: bool,
+    /// What waits must be forwarded before more comes, which might push it out of the cache.
+    pub is_brimful: bool,
 }
 
 impl Publication {
@@ -145,10 +83,6 @@ impl Publication {
         muted: bool,
         codec: Option<CodecParams>,
     ) -> Self {
-        let cache = match source.kind() {
-            Kind::Audio => PacketCache::audio(),
-            Kind::Video => PacketCache::video(),
-        };
         Self {
             track,
             key,
@@ -160,54 +94,73 @@ impl Publication {
             muted,
             codec,
             codec_changed: None,
-            keyframes: KeyframeRequests::default(),
-            viewers: Vec::new(),
-            pending: Vec::new(),
-            pending_bytes: 0,
-            leaving: Vec::new(),
-            leaving_bytes: 0,
-            served: 0,
-            report: None,
-            counters: StreamCounters::default(),
-            noted: StreamCounters::default(),
-            cache,
-            generation: 0,
-            codec_generation: 0,
-            highest: 0,
-            active: None,
+            reported: StreamCounters::default(),
+            encodings: vec![Encoding::new(0)],
+            chosen: EncodingIndex(0),
+            serving: 0,
         }
     }
 
-    /// As others see it.
+    /// The track as others see it.
     pub fn info(&self) -> TrackInfo {
         TrackInfo { track: self.track, participant: self.owner_id, source: self.source, muted: self.muted }
     }
 
-    /// Audio or video.
+    /// Returns whether it is audio or video.
     pub fn kind(&self) -> Kind {
         self.source.kind()
     }
 
-    /// The codec, if known.
+    /// The codec, if it is known.
     pub fn codec(&self) -> Option<Codec> {
         self.codec.map(|params| params.codec)
     }
 
-    /// The encoding that is forwarded, to ask it for key frames.
+    /// One of the encodings; `None` if there is no such one.
+    pub fn encoding(&self, index: EncodingIndex) -> Option<&Encoding> {
+        self.encodings.get(at(index))
+    }
+
+    /// The SSRC of the encoding that is chosen for everybody; `None` before its first packet.
     pub fn ssrc(&self) -> Option<Ssrc> {
-        self.active.map(|active| active.ssrc)
+        self.encodings[at(self.chosen)].ssrc()
     }
 
-    /// The stretch that packets belong to just now.
-    pub fn stretch(&self) -> Stretch {
-        Stretch { track: self.track, publication: self.key, generation: self.generation }
+    /// Returns whether what comes by this SSRC is forwarded to whoever watches.
+    pub fn forwards(&self, ssrc: Ssrc) -> bool {
+        let number = self.encodings.iter().position(|encoding| encoding.ssrc() == Some(ssrc));
+        number.is_some_and(|number| self.is_shown(number))
     }
 
-    /// The owner mutes or unmutes.
+    /// The stretch that packets of an encoding belong to just now.
+    pub fn stretch(&self, index: EncodingIndex) -> Option<Stretch> {
+        let generation = self.encoding(index)?.generation();
+        Some(Stretch { track: self.track, publication: self.key, encoding: index, generation })
+    }
+
+    /// What was counted of all encodings together.
+    pub fn counters(&self) -> StreamCounters {
+        let mut sum = StreamCounters::default();
+        for encoding in &self.encodings {
+            sum.add(&encoding.counters);
+        }
+        sum
+    }
+
+    /// Returns whether somebody is shown an encoding, or would be as soon as they watched.
+    fn is_shown(&self, number: usize) -> bool {
+        number == at(self.chosen) || self.encodings[number].is_followed()
+    }
+
+    /// The owner mutes or unmutes the track. What they show after a pause does not continue what they showed before.
     pub fn set_muted(&mut self, muted: bool) {
         if self.muted && !muted {
-            self.generation += 1;
-            self.keyframes.want();
+            self.encodings.iter_mut().for_each(Encoding::begin_stretch);
+            for number in 0..self.encodings.len() {
+                if self.is_shown(number) {
+                    self.encodings[number].keyframes.want();
+                }
+            }
         }
         if muted {
             self.clear_pending();
@@ -215,194 +168,322 @@ impl Publication {
         self.muted = muted;
     }
 
-    /// A sender report of the encoding `ssrc` came.
-    pub fn on_sender_report(&mut self, now: Instant, ssrc: Ssrc, ntp: u64, timestamp: u32) {
-        if self.ssrc() == Some(ssrc) {
-            self.report = Some(SourceReport { ntp, timestamp, at: now, generation: self.generation });
-        }
-    }
-
-    /// A packet came; walk: called by `Room::handle_rtp`.
-    pub fn arrive(&mut self, now: Instant, arrival: &Arrival<'_>) -> Arrived {
+    /// Takes a packet of one of the encodings: counts it, keeps it once for all who watch, and lists it for them. Walk:
+    /// called by `Room::handle_rtp`.
+    pub fn arrive(&mut self, now: Instant, packet: &MediaPacket<'_>) -> Placement {
+        let mut placement = Placement::default();
+        let Some(number) = self.encoding_of_rank(packet.rank) else { return placement };
         if self.muted && !mutated!(MuteIgnored) {
-            self.counters.dropped += 1;
-            return Arrived::Dropped;
+            self.encodings[number].counters.dropped += 1;
+            return placement;
         }
-        let Some(base) = self.follow(now, arrival) else { return Arrived::Dropped };
-        let index = base + arrival.index;
-        let came_before = index <= self.highest && self.cache.get(index).is_some();
-        if index + LATE < self.highest || (came_before && !mutated!(DuplicateForwarded)) {
-            self.counters.dropped += 1;
-            return Arrived::Dropped;
+        let generation = self.encodings[number].generation();
+        let Some(index) = self.encodings[number].place(now, packet) else { return placement };
+        self.choose_for_everybody(now, number, packet);
+        let is_shown = self.is_shown(number);
+        if is_shown && self.encodings[number].generation() != generation {
+            self.encodings[number].keyframes.want();
         }
-        let codec_changed = self.codec() != Some(arrival.codec.codec);
-        if codec_changed {
-            let stays = |at: Instant| now.saturating_duration_since(at) < CODEC_STAYS;
-            if self.codec_changed.is_some_and(stays) {
-                self.counters.dropped += 1;
-                return Arrived::Dropped;
+        if self.encodings[number].is_useless(index) {
+            self.encodings[number].counters.dropped += 1;
+            return placement;
+        }
+        // An encoding that nobody is shown does not decide what codec everybody takes.
+        if is_shown && self.codec() != Some(packet.codec.codec) {
+            if !self.change_codec(now, packet.codec) {
+                self.encodings[number].counters.dropped += 1;
+                return placement;
             }
-            self.codec_changed = Some(now);
-            if self.codec.is_some() && self.highest > 0 {
-                self.generation += 1;
-            }
-            self.codec_generation = self.generation;
-            self.codec = Some(arrival.codec);
+            placement.codec_changed = true;
         }
-        let described = describe(arrival.codec.codec, arrival.payload, &arrival.extensions);
-        self.keyframes.on_packet(now, described.starts_keyframe);
-        self.counters.packets += 1;
-        self.counters.bytes += arrival.payload.len() as u64;
-        let meta = PacketMeta {
-            index,
-            timestamp: arrival.timestamp,
-            marker: arrival.marker,
-            keyframe_start: described.starts_keyframe,
-            arrival: now,
-            extra: Kept {
-                descriptor: described.descriptor,
-                counters: described.counters,
-                generation: self.generation,
-                redundant: arrival.redundant,
-            },
+        let described = describe(packet.codec.codec, packet.payload, &packet.extensions);
+        // Whoever could not take the codec before may be about to be shown the track, from this packet on.
+        if self.encodings[number].is_followed() || placement.codec_changed {
+            placement.begins_to_wait = self.keep(now, number, index, packet, &described);
+            placement.is_brimful = self.encodings[number].is_brimful();
+        }
+        self.encodings[number].meter(now, index, packet, &described);
+        placement
+    }
+
+    /// Keeps a packet, and shows the encoding from it on to whoever waits for its key frame. Returns whether something
+    /// waits to be forwarded that did not before.
+    fn keep(
+        &mut self,
+        now: Instant,
+        number: usize,
+        index: u64,
+        packet: &MediaPacket<'_>,
+        described: &Described,
+    ) -> bool {
+        let nothing_waited = !self.has_pending();
+        let kind = self.kind();
+        let Some(position) = self.encodings[number].keep(now, index, packet, described, kind) else {
+            return false;
         };
-        self.highest = self.highest.max(index);
-        let kept = self.cache.insert(meta, arrival.extensions.as_bytes(), arrival.payload);
-        if !kept && !mutated!(DuplicateForwarded) {
-            return Arrived::Dropped;
+        if described.starts_keyframe && self.encodings[number].awaited {
+            self.switch_viewers(number, position);
         }
-        let first = !self.has_pending();
-        // In the stream's order, whatever order the batch was read in: what follows a key frame that came late can then be
-        // shown with it, and the network's reordering ends here as far as that costs no time.
-        let place = self.pending.iter().rposition(|other| *other < index).map_or(0, |before| before + 1);
-        self.pending.insert(place, index);
-        self.pending_bytes += arrival.extensions.as_bytes().len() + arrival.payload.len();
-        Arrived::Pending { first, codec_changed }
+        nothing_waited
     }
 
-    /// Whether what is pending must be forwarded before more comes, which might push it out of the cache.
-    pub fn is_brimful(&self) -> bool {
-        let packets = self.pending.len() + self.leaving.len();
-        self.cache.is_half_of_it(packets, self.pending_bytes + self.leaving_bytes)
+    /// Finds the encoding of a rank, or makes it. Returns `None` if there are too many.
+    fn encoding_of_rank(&mut self, rank: usize) -> Option<usize> {
+        let known = self.encodings.iter().position(|encoding| encoding.rank() == rank);
+        if known.is_some() {
+            return known;
+        }
+        if self.encodings.len() == 1 && self.encodings[0].ssrc().is_none() {
+            self.encodings[0].set_rank(rank);
+            return Some(0);
+        }
+        if self.encodings.len() == ENCODINGS_MAX {
+            return None;
+        }
+        self.encodings.push(Encoding::new(rank));
+        Some(self.encodings.len() - 1)
     }
 
-    /// Whether anything is to be forwarded.
+    /// Takes another codec. Returns `false` if it has changed only just now: the packet is dropped then.
+    fn change_codec(&mut self, now: Instant, codec: CodecParams) -> bool {
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) < CODEC_STAYS;
+        if self.codec_changed.is_some_and(is_fresh) {
+            return false;
+        }
+        self.codec_changed = Some(now);
+        let had_codec = self.codec.is_some();
+        for encoding in &mut self.encodings {
+            encoding.begin_codec(had_codec);
+        }
+        self.codec = Some(codec);
+        true
+    }
+
+    /// Chooses the encoding that a packet has come of, if it is preferred to the one that is chosen, or that one is silent.
+    fn choose_for_everybody(&mut self, now: Instant, number: usize, packet: &MediaPacket<'_>) {
+        let chosen = &self.encodings[at(self.chosen)];
+        // A retransmission repairs what was; it does not tell what is sent now.
+        if number == at(self.chosen) || packet.recovered {
+            return;
+        }
+        if self.encodings[number].rank() < chosen.rank() || chosen.is_silent(now) {
+            self.chosen = EncodingIndex(number as u8);
+            self.await_keyframes();
+        }
+    }
+
+    /// Everybody who watches the track.
+    pub fn viewers(&self) -> impl Iterator<Item = &Viewer> {
+        self.encodings.iter().flat_map(|encoding| encoding.backlog.viewers())
+    }
+
+    /// Shows the track in a slot from now on.
+    pub fn add_viewer(&mut self, participant: ParticipantKey, slot: usize) {
+        self.encodings[at(self.chosen)].backlog.add(participant, slot);
+    }
+
+    /// Forgets the viewers of whom `is_gone` says so.
+    pub fn remove_viewers(&mut self, is_gone: impl Fn(&Viewer) -> bool) {
+        for encoding in &mut self.encodings {
+            encoding.backlog.remove_viewers(&is_gone);
+        }
+    }
+
+    /// One of a participant's slots is gone, which did not show this track. Those behind it have moved up.
+    pub fn on_slot_removed(&mut self, participant: ParticipantKey, slot: usize) {
+        let viewers = self.encodings.iter_mut().flat_map(|encoding| encoding.backlog.viewers_mut());
+        for viewer in viewers.filter(|viewer| viewer.participant == participant) {
+            debug_assert_ne!(viewer.slot, slot, "whoever showed it there was removed first");
+            viewer.slot -= usize::from(viewer.slot > slot);
+        }
+    }
+
+    /// Chooses an encoding for one viewer alone; `None`: they are shown what is chosen for everybody. A choice that does
+    /// not exist changes nothing.
+    pub fn choose(&mut self, participant: ParticipantKey, slot: usize, choice: Option<EncodingIndex>) {
+        if choice.is_some_and(|choice| self.encoding(choice).is_none()) {
+            return;
+        }
+        for encoding in &mut self.encodings {
+            let mut viewers = encoding.backlog.viewers_mut().iter_mut();
+            if let Some(viewer) = viewers.find(|viewer| viewer.is(participant, slot)) {
+                viewer.choice = choice;
+            }
+        }
+        self.await_keyframes();
+    }
+
+    /// Asks for a key frame of every encoding that somebody is to be shown and is not yet.
+    fn await_keyframes(&mut self) {
+        let mut awaited = [false; ENCODINGS_MAX];
+        for (shown, encoding) in self.encodings.iter().enumerate() {
+            for viewer in encoding.backlog.viewers() {
+                let selected = at(select_encoding(viewer, self.chosen));
+                awaited[selected] |= selected != shown;
+            }
+        }
+        for (encoding, awaited) in self.encodings.iter_mut().zip(awaited) {
+            if awaited {
+                encoding.awaited = true;
+                encoding.keyframes.want();
+            }
+        }
+    }
+
+    /// A key frame of an encoding begins at `position` of its backlog. Whoever waits for it is shown it from there on. What
+    /// they have not got of their old encoding is left out: the new picture replaces it.
+    fn switch_viewers(&mut self, to: usize, position: u64) {
+        let chosen = self.chosen;
+        for from in (0..self.encodings.len()).filter(|from| *from != to) {
+            let waits = |viewer: &Viewer| at(select_encoding(viewer, chosen)) == to;
+            for viewer in self.encodings[from].backlog.take_viewers(waits) {
+                self.encodings[to].backlog.join(viewer, position);
+            }
+        }
+        self.encodings[to].awaited = false;
+    }
+
+    /// Returns whether anything is to be forwarded.
     pub fn has_pending(&self) -> bool {
-        !self.pending.is_empty() || !self.leaving.is_empty()
+        self.encodings.iter().any(|encoding| !encoding.backlog.is_empty())
     }
 
     /// What was pending is not to be forwarded any more.
     pub fn clear_pending(&mut self) {
-        self.pending.clear();
-        self.pending_bytes = 0;
-        self.end_pass();
-    }
-
-    fn end_pass(&mut self) {
-        self.leaving.clear();
-        self.leaving_bytes = 0;
-        self.served = 0;
+        self.encodings.iter_mut().for_each(|encoding| encoding.backlog.clear());
     }
 
     /// When the first of what is to be forwarded came.
     pub fn waits_since(&self) -> Option<Instant> {
-        let first = self.leaving.first().or(self.pending.first())?;
-        self.cache.get(*first).map(|packet| packet.meta.arrival)
+        self.encodings.iter().filter_map(Encoding::waits_since).min()
     }
 
-    /// The packets that are being forwarded, in their order.
-    pub fn leaving(&self) -> &[u64] {
-        &self.leaving
-    }
-
-    /// Who is to get [`leaving`](Self::leaving) next. When all viewers have them, those that came meanwhile follow.
-    pub fn next_viewer(&mut self) -> Option<Viewer> {
-        loop {
-            if self.leaving.is_empty() {
-                if self.pending.is_empty() {
-                    return None;
-                }
-                std::mem::swap(&mut self.leaving, &mut self.pending);
-                self.leaving_bytes = std::mem::take(&mut self.pending_bytes);
+    /// Returns which viewer is to be given what, and of which encoding; `None` if all have everything. The same is returned
+    /// until [`end_run`](Self::end_run) is called.
+    pub fn next_run(&mut self) -> Option<(EncodingIndex, Run)> {
+        for _ in 0..self.encodings.len() {
+            if let Some(run) = self.encodings[self.serving].backlog.next_run() {
+                return Some((EncodingIndex(self.serving as u8), run));
             }
-            match self.viewers.get(self.served) {
-                Some(viewer) => return Some(*viewer),
-                None => self.end_pass(),
+            self.serving = (self.serving + 1) % self.encodings.len();
+        }
+        None
+    }
+
+    /// Notes that the viewer of [`next_run`](Self::next_run) has been given it.
+    pub fn end_run(&mut self) {
+        self.encodings[self.serving].backlog.end_run();
+    }
+
+    /// Asks for a key frame of one encoding.
+    pub fn want_keyframe(&mut self, index: EncodingIndex) {
+        let is_video = self.kind() == Kind::Video;
+        if let Some(encoding) = self.encodings.get_mut(at(index))
+            && is_video
+            && !mutated!(KeyframeRequestForgotten)
+        {
+            encoding.keyframes.want();
+        }
+    }
+
+    /// Asks for a key frame of every encoding that is shown.
+    pub fn want_keyframes(&mut self) {
+        for number in (0..self.encodings.len()).filter(|number| self.is_shown(*number)).collect::<Vec<_>>() {
+            self.want_keyframe(EncodingIndex(number as u8));
+        }
+    }
+
+    /// Asks for key frames for one viewer: of the encoding that they are shown, and of the one that they wait for.
+    pub fn want_keyframe_for(&mut self, participant: ParticipantKey, slot: usize) {
+        let find = |encoding: &Encoding| {
+            let mut viewers = encoding.backlog.viewers().iter();
+            viewers.find(|viewer| viewer.is(participant, slot)).copied()
+        };
+        let found = self.encodings.iter().enumerate().find_map(|(number, e)| Some((number, find(e)?)));
+        let Some((shown, viewer)) = found else { return };
+        self.want_keyframe(EncodingIndex(shown as u8));
+        self.want_keyframe(select_encoding(&viewer, self.chosen));
+    }
+
+    /// Something of the stream `ssrc` is lost for good: if anybody is shown it, a key frame must make up for it.
+    pub fn on_loss(&mut self, ssrc: Ssrc) {
+        let of_ssrc = self.encodings.iter().position(|encoding| encoding.ssrc() == Some(ssrc));
+        let number = of_ssrc.unwrap_or(at(self.chosen));
+        if self.is_shown(number) {
+            self.encodings[number].keyframes.want();
+        }
+    }
+
+    /// When [`due_keyframes`](Self::due_keyframes) will name an encoding.
+    pub fn keyframe_deadline(&self, now: Instant, round_trip: Duration) -> Option<Instant> {
+        let deadlines = self.encodings.iter().map(|encoding| encoding.keyframes.deadline(now, round_trip));
+        deadlines.fold(None, earliest)
+    }
+
+    /// Calls `ask` with the SSRC of each encoding of which a key frame is to be asked for now, and counts the requests.
+    pub fn due_keyframes(&mut self, now: Instant, round_trip: Duration, mut ask: impl FnMut(Ssrc)) {
+        for encoding in &mut self.encodings {
+            if let Some(ssrc) = encoding.ssrc()
+                && encoding.keyframes.due(now, round_trip)
+            {
+                encoding.counters.keyframe_requests += 1;
+                ask(ssrc);
             }
         }
     }
 
-    /// The [`next_viewer`](Self::next_viewer) has got them.
-    pub fn viewer_served(&mut self) {
-        self.served += 1;
-        if self.served >= self.viewers.len() {
-            self.end_pass();
+    /// Notes a sender report of one of the encodings.
+    pub fn on_sender_report(&mut self, now: Instant, ssrc: Ssrc, ntp: u64, timestamp: u32) {
+        if let Some(encoding) = self.encodings.iter_mut().find(|encoding| encoding.ssrc() == Some(ssrc)) {
+            encoding.on_sender_report(now, ntp, timestamp);
         }
     }
 
-    /// Some do not show the track any more.
-    pub fn remove_viewers(&mut self, is_gone: impl Fn(&Viewer) -> bool) {
-        let served = self.viewers.iter().take(self.served);
-        self.served -= served.filter(|viewer| is_gone(viewer)).count();
-        self.viewers.retain(|viewer| !is_gone(viewer));
+    /// The last sender report on the clock of a stretch, if packets still belong to that one.
+    pub fn report(&self, stretch: Stretch) -> Option<SourceReport> {
+        let is_present = self.stretch(stretch.encoding) == Some(stretch);
+        self.encoding(stretch.encoding).filter(|_| is_present)?.report()
     }
 
-    /// Follows one encoding of a simulcast: the middle one, or while that is silent another. Gives the base that makes
-    /// its indices the track's.
-    fn follow(&mut self, now: Instant, arrival: &Arrival<'_>) -> Option<u64> {
-        match &mut self.active {
-            Some(active) if active.ssrc == arrival.ssrc => {
-                active.last = now;
-                Some(active.base)
+    /// What to add to timestamps of one encoding, so that they tell time by the clock of another one; `None` as long as
+    /// the sender has not reported on both. Their clocks start at random values and run at one rate.
+    pub fn clock_offset(&self, of: EncodingIndex, to: EncodingIndex) -> Option<u32> {
+        let (of, to) = (self.encoding(of)?.report()?, self.encoding(to)?.report()?);
+        let clock_rate = i128::from(self.codec()?.clock_rate());
+        // NTP counts units of 2^-32 seconds. How much later, on the wall clock, is the report on `of`?
+        let later = i128::from(of.ntp.wrapping_sub(to.ntp) as i64);
+        let ticks = (later * clock_rate) >> 32;
+        Some(to.timestamp.wrapping_add(ticks as u32).wrapping_sub(of.timestamp))
+    }
+
+    /// Panics if what must always be true is not: called after each input in debug builds.
+    #[cfg(debug_assertions)]
+    pub fn check(&self) {
+        assert!(self.encodings.len() <= ENCODINGS_MAX && at(self.chosen) < self.encodings.len());
+        for (number, encoding) in self.encodings.iter().enumerate() {
+            encoding.check();
+            let has_twin = self.encodings[..number].iter().any(|other| other.rank() == encoding.rank());
+            assert!(!has_twin, "each encoding has its rank");
+            for viewer in encoding.backlog.viewers() {
+                let selected = at(select_encoding(viewer, self.chosen));
+                assert!(selected < self.encodings.len(), "what a viewer is to be shown exists");
+                let waits = selected != number;
+                assert!(!waits || self.encodings[selected].awaited, "who waits is waited for");
+                let is_same = |other: &&Viewer| other.is(viewer.participant, viewer.slot);
+                assert_eq!(self.viewers().filter(is_same).count(), 1, "nobody watches twice in one slot");
             }
-            Some(active) => {
-                let silent = now.saturating_duration_since(active.last).as_millis() > ENCODING_SILENCE_MS;
-                let better = arrival.rank <= active.rank && active.before != Some(arrival.ssrc);
-                // A retransmission repairs what was; it does not tell what is sent now.
-                if (better || silent) && !arrival.recovered {
-                    Some(self.change_encoding(now, arrival))
-                } else {
-                    None
-                }
-            }
-            None => Some(self.change_encoding(now, arrival)),
         }
-    }
-
-    fn change_encoding(&mut self, now: Instant, arrival: &Arrival<'_>) -> u64 {
-        // Indices of a new stretch are above all earlier ones, with room below for packets that come late.
-        let base =
-            if self.active.is_none() { STRETCH_GAP } else { (self.highest / STRETCH_GAP + 1) * STRETCH_GAP };
-        if self.active.is_some() {
-            self.generation += 1;
-            self.keyframes.want();
-        }
-        // A better encoding that comes back is welcome; of two that are as good the newer one counts.
-        let before = self.active.filter(|active| active.rank == arrival.rank).map(|active| active.ssrc);
-        self.active = Some(Active { ssrc: arrival.ssrc, rank: arrival.rank, base, last: now, before });
-        base
-    }
-
-    /// A packet of the present codec that is still kept.
-    pub fn packet(&self, index: u64) -> Option<CachedPacket<'_, Kept>> {
-        self.cache.get(index).filter(|packet| packet.meta.extra.generation >= self.codec_generation)
-    }
-
-    /// A packet of the present codec that is still kept and worth sending again.
-    pub fn fresh_packet(&self, now: Instant, index: u64) -> Option<CachedPacket<'_, Kept>> {
-        let packet = self.cache.get_fresh(now, index)?;
-        (packet.meta.extra.generation >= self.codec_generation).then_some(packet)
+        assert!(!self.muted || !self.has_pending() || mutated!(MuteIgnored), "nothing muted waits");
     }
 }
 
-/// What the munger looks at.
-pub fn incoming(meta: &PacketMeta<Kept>) -> Incoming {
-    Incoming {
-        index: meta.index,
-        timestamp: meta.timestamp,
-        starts_keyframe: meta.keyframe_start,
-        counters: meta.extra.counters,
-    }
+/// The encoding that a viewer is to be shown: their own choice, or the one for everybody.
+fn select_encoding(viewer: &Viewer, chosen: EncodingIndex) -> EncodingIndex {
+    viewer.choice.unwrap_or(chosen)
+}
+
+fn at(index: EncodingIndex) -> usize {
+    usize::from(index.0)
 }
 
 #[cfg(test)]
@@ -413,8 +494,11 @@ mod tests {
 
     const VP8: Codec = Codec::Vp8;
     const AV1: Codec = Codec::Av1 { profile: 0 };
+    const KEY_FRAME: &[u8] = &[0x10, 0, 7];
+    const DELTA_FRAME: &[u8] = &[0x10, 1, 7];
 
-    fn publication() -> Publication {
+    /// A camera that nobody watches.
+    fn unwatched() -> Publication {
         let (key, mid) = (PublicationKey(0), Mid::from("0"));
         Publication::new(
             TrackId(1),
@@ -429,7 +513,30 @@ mod tests {
         )
     }
 
-    /// A packet of that stream comes. Whether the codec changed, if the packet counts.
+    /// A camera that somebody watches.
+    fn publication() -> Publication {
+        let mut publication = unwatched();
+        publication.add_viewer(ParticipantKey(1), 0);
+        publication
+    }
+
+    fn packet(ssrc: u32, rank: usize, index: u64, codec: Codec, payload: &[u8]) -> MediaPacket<'_> {
+        MediaPacket {
+            ssrc: Ssrc(ssrc),
+            publication: PublicationKey(0),
+            rank,
+            index,
+            timestamp: 0,
+            marker: true,
+            codec: CodecParams { codec, pt: PayloadType(96), rtx: None, red: None, nack: true },
+            redundant: false,
+            recovered: false,
+            extensions: PassedExtensions::default(),
+            payload,
+        }
+    }
+
+    /// A packet of the preferred encoding comes. Returns whether the codec changed, or `None` if the packet was dropped.
     fn arrive(
         publication: &mut Publication,
         now: Instant,
@@ -437,24 +544,15 @@ mod tests {
         index: u64,
         codec: Codec,
     ) -> Option<bool> {
-        let codec = CodecParams { codec, pt: PayloadType(96), rtx: None, red: None, nack: true };
-        let arrival = Arrival {
-            ssrc: Ssrc(ssrc),
-            publication: publication.key,
-            rank: 0,
-            index,
-            timestamp: 0,
-            marker: true,
-            codec,
-            redundant: false,
-            recovered: false,
-            extensions: PassedExtensions::default(),
-            payload: &[0x10, 0, 7],
-        };
-        match publication.arrive(now, &arrival) {
-            Arrived::Pending { codec_changed, .. } => Some(codec_changed),
-            Arrived::Dropped => None,
-        }
+        let before = publication.counters().packets;
+        let placement = publication.arrive(now, &packet(ssrc, 0, index, codec, KEY_FRAME));
+        publication.check();
+        (publication.counters().packets > before).then_some(placement.codec_changed)
+    }
+
+    /// Indices that are still to be forwarded of the encoding that is chosen.
+    fn waiting(publication: &Publication) -> Vec<u64> {
+        publication.encodings[at(publication.chosen)].waiting().iter().map(|packet| packet.index).collect()
     }
 
     #[test]
@@ -473,28 +571,21 @@ mod tests {
         let now = Instant::now();
         let mut publication = publication();
         assert!(arrive(&mut publication, now, 1, 1, VP8).is_some());
-        let before = publication.highest;
         let later = now + CODEC_STAYS / 2;
         assert!(arrive(&mut publication, later, 1, 2, VP8).is_some());
-        assert!(publication.packet(before).is_some() && publication.fresh_packet(later, before).is_some());
+        let encoding = &publication.encodings[0];
+        let before = waiting(&publication);
+        assert_eq!(before.len(), 2);
+        assert!(before.iter().all(|index| encoding.packet(*index).is_some()));
+        assert!(encoding.fresh_packet(later, before[0]).is_some());
         let changed = now + CODEC_STAYS;
         assert_eq!(arrive(&mut publication, changed, 1, 3, AV1), Some(true));
-        for index in [before, before + 1] {
-            assert!(publication.packet(index).is_none(), "viewers take another codec now");
-            assert!(publication.fresh_packet(changed, index).is_none());
+        let encoding = &publication.encodings[0];
+        for index in &before {
+            assert!(encoding.packet(*index).is_none(), "viewers take another codec now");
+            assert!(encoding.fresh_packet(changed, *index).is_none());
         }
-        assert!(publication.packet(publication.highest).is_some());
-    }
-
-    #[test]
-    fn what_comes_out_of_order_in_one_batch_is_forwarded_in_order() {
-        let now = Instant::now();
-        let mut publication = publication();
-        for index in [3, 1, 4, 2] {
-            assert!(arrive(&mut publication, now, 1, index, VP8).is_some());
-        }
-        let pending: Vec<u64> = publication.pending.iter().map(|index| index % STRETCH_GAP).collect();
-        assert_eq!(pending, [1, 2, 3, 4]);
+        assert!(encoding.packet(before[1] + 1).is_some());
     }
 
     #[test]
@@ -502,10 +593,10 @@ mod tests {
         let now = Instant::now();
         let mut publication = publication();
         for index in 1..5000 {
-            assert!(arrive(&mut publication, now, 1, index, VP8).is_some());
-            let pending = publication.pending.clone();
-            assert!(pending.iter().all(|index| publication.packet(*index).is_some()), "{index}");
-            if publication.is_brimful() {
+            let placement = publication.arrive(now, &packet(1, 0, index, VP8, KEY_FRAME));
+            let kept = |index: &u64| publication.encodings[0].packet(*index).is_some();
+            assert!(waiting(&publication).iter().all(kept), "{index}");
+            if placement.is_brimful {
                 publication.clear_pending();
             }
         }
@@ -517,14 +608,66 @@ mod tests {
         let mut publication = publication();
         assert!(arrive(&mut publication, now, 1, 10, VP8).is_some());
         assert!(arrive(&mut publication, now, 2, 500, VP8).is_some());
-        let stretch = publication.stretch();
+        let stretch = publication.stretch(publication.chosen);
         assert_eq!(arrive(&mut publication, now, 1, 9, VP8), None);
         assert!(arrive(&mut publication, now, 2, 501, VP8).is_some());
-        assert_eq!(publication.stretch(), stretch);
+        assert_eq!(publication.stretch(publication.chosen), stretch);
         let later = now + Duration::from_secs(2);
         assert!(
             arrive(&mut publication, later, 1, 11, VP8).is_some(),
             "unless the new one has fallen silent"
         );
+    }
+
+    #[test]
+    fn what_nobody_watches_is_counted_and_not_kept() {
+        let now = Instant::now();
+        let mut publication = unwatched();
+        publication.codec = Some(packet(1, 0, 1, VP8, KEY_FRAME).codec);
+        for index in 1..100 {
+            assert_eq!(arrive(&mut publication, now, 1, index, VP8), Some(false));
+        }
+        assert!(!publication.encodings[0].has_cache() && !publication.has_pending());
+        publication.add_viewer(ParticipantKey(1), 0);
+        assert!(arrive(&mut publication, now, 1, 100, VP8).is_some());
+        assert!(publication.encodings[0].has_cache());
+        assert_eq!(waiting(&publication).len(), 1);
+        let before = publication.encodings[0].counters.packets;
+        assert_eq!(arrive(&mut publication, now, 1, 99, VP8), Some(false), "it may have been here before");
+        assert_eq!((waiting(&publication).len(), publication.encodings[0].counters.packets), (1, before + 1));
+        publication.remove_viewers(|_| true);
+        assert_eq!(publication.next_run(), None);
+        let later = now + Duration::from_secs(2);
+        assert!(arrive(&mut publication, later, 1, 101, VP8).is_some());
+        assert!(!publication.encodings[0].has_cache(), "nobody can ask for any of it any more");
+    }
+
+    #[test]
+    fn the_preferred_encoding_is_chosen_or_while_it_is_silent_another_one() {
+        let start = Instant::now();
+        let mut publication = publication();
+        // Whether somebody is shown what comes.
+        let send = |publication: &mut Publication, ms: u64, ssrc: u32, rank: usize, frame: &[u8]| {
+            let now = start + Duration::from_millis(ms);
+            publication.arrive(now, &packet(ssrc, rank, 1000 + ms, VP8, frame));
+            publication.check();
+            let mut runs = 0;
+            while publication.next_run().is_some() {
+                publication.end_run();
+                runs += 1;
+            }
+            runs > 0
+        };
+        assert!(send(&mut publication, 0, 30, 2, KEY_FRAME), "the first that sends");
+        assert!(!send(&mut publication, 1, 20, 1, DELTA_FRAME), "the better one has no key frame yet");
+        assert_eq!(publication.ssrc(), Some(Ssrc(20)));
+        assert!(send(&mut publication, 2, 30, 2, DELTA_FRAME), "so the other one is still shown");
+        assert!(send(&mut publication, 3, 20, 1, KEY_FRAME));
+        assert!(!send(&mut publication, 4, 30, 2, DELTA_FRAME), "and now it is not");
+        assert!(send(&mut publication, 1000, 20, 1, DELTA_FRAME));
+        assert!(!send(&mut publication, 1900, 30, 2, KEY_FRAME), "the better one may just be slow");
+        assert!(send(&mut publication, 2100, 30, 2, KEY_FRAME), "it is silent");
+        assert_eq!(publication.ssrc(), Some(Ssrc(30)));
+        assert_eq!(publication.counters().packets, 8);
     }
 }

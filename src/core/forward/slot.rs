@@ -3,11 +3,11 @@
 
 use std::time::Instant;
 
-use super::munger::{Munger, Rewrite, Stretch};
-use super::publication::{Kept, incoming};
+use super::encoding::PacketInfo;
+use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
 use crate::core::command::Kind;
 use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId, TransportKey};
-use crate::core::media::cache::{AGE_MAX, CachedPacket, VIDEO_ENTRIES};
+use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketMeta, VIDEO_ENTRIES};
 use crate::core::media::extensions::KeptExtensions;
 use crate::core::media::srtp::SrtpSender;
 use crate::core::mutation::mutated;
@@ -81,8 +81,8 @@ pub struct Slot {
     pub open: bool,
     /// What went out.
     pub counters: StreamCounters,
-    /// As far as the totals know.
-    pub noted: StreamCounters,
+    /// `counters` as last added to the room's totals.
+    pub reported: StreamCounters,
     /// The codec that went out last.
     pub codec_last: Option<Codec>,
     munger: Munger,
@@ -96,7 +96,7 @@ pub struct Slot {
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     rewrite: Rewrite,
-    packet: CachedPacket<'a, Kept>,
+    packet: CachedPacket<'a, PacketInfo>,
     /// What of the packet's payload goes out.
     payload: &'a [u8],
     codec: CodecParams,
@@ -135,7 +135,7 @@ impl Slot {
             withheld: false,
             open: true,
             counters: StreamCounters::default(),
-            noted: StreamCounters::default(),
+            reported: StreamCounters::default(),
             codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
             rtx_index: u64::from(first_sequence(rng)),
@@ -204,17 +204,20 @@ impl Slot {
         self.kind == Kind::Video && !self.paused && !self.withheld && !self.munger.is_synchronised(stretch)
     }
 
-    /// What is added to the source's timestamps, if that stretch flows.
-    pub fn timestamp_offset(&self, stretch: Stretch) -> Option<u32> {
-        if self.munger.is_synchronised(stretch) { self.munger.timestamp_offset() } else { None }
+    /// The stretch that the slot shows just now, and what is added to its timestamps.
+    pub fn flowing(&self) -> Option<(Stretch, u32)> {
+        self.munger.flowing()
     }
 
-    /// Decides whether and how a packet goes out; walk: called by `Room::flush`.
-    pub fn forward<'a>(
+    /// Decides whether and how a packet goes out. `stretch` names its encoding, and `clock_offset` what to add to the
+    /// timestamps of that one to have those of the encoding that the slot has shown until now. Walk: called by
+    /// `Room::forward_to`.
+    pub fn prepare<'a>(
         &mut self,
         now: Instant,
         stretch: Stretch,
-        packet: CachedPacket<'a, Kept>,
+        clock_offset: Option<u32>,
+        packet: CachedPacket<'a, PacketInfo>,
         source_codec: CodecParams,
     ) -> Option<Outgoing<'a>> {
         let is_paused = self.paused && !mutated!(PauseIgnored);
@@ -224,7 +227,7 @@ impl Slot {
         }
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };
         let stretch = Stretch { generation: packet.meta.extra.generation, ..stretch };
-        let rewrite = self.munger.forward(now, stretch, &incoming(packet.meta))?;
+        let rewrite = self.munger.rewrite(now, stretch, clock_offset, &source_packet(packet.meta))?;
         let outgoing = outgoing(rewrite, packet, codec, source_codec);
         self.codec_last = Some(codec.codec);
         self.counters.packets += 1;
@@ -302,7 +305,7 @@ impl Slot {
     pub fn write_retransmission(
         &mut self,
         stretch: Stretch,
-        packet: CachedPacket<'_, Kept>,
+        packet: CachedPacket<'_, PacketInfo>,
         source_codec: CodecParams,
         sealer: &mut SrtpSender,
         buffer: &mut [u8],
@@ -310,7 +313,7 @@ impl Slot {
         // The slot may show another track by now, in another codec, whose payload type would be wrong.
         let codec = self.codec.filter(|codec| codec.codec == source_codec.codec)?;
         let rtx_ssrc = self.rtx_ssrc?;
-        let rewrite = self.munger.again(stretch, &incoming(packet.meta))?;
+        let rewrite = self.munger.again(stretch, &source_packet(packet.meta))?;
         let outgoing = outgoing(rewrite, packet, codec, source_codec);
         let index = self.rtx_index;
         let fields = RtpFields {
@@ -329,6 +332,16 @@ impl Slot {
     }
 }
 
+/// What the munger looks at in a cached packet.
+fn source_packet(meta: &PacketMeta<PacketInfo>) -> SourcePacket {
+    SourcePacket {
+        index: meta.index,
+        timestamp: meta.timestamp,
+        starts_keyframe: meta.keyframe_start,
+        counters: meta.extra.counters,
+    }
+}
+
 /// A first sequence number below 2^15: a receiver that misses the first packets around a wrap could not know the
 /// roll-over counter (RFC 3711 §3.3.1).
 fn first_sequence(rng: &mut Rng) -> u16 {
@@ -339,7 +352,7 @@ fn first_sequence(rng: &mut Rng) -> u16 {
 /// same to both, and its primary block alone.
 fn outgoing<'a>(
     rewrite: Rewrite,
-    packet: CachedPacket<'a, Kept>,
+    packet: CachedPacket<'a, PacketInfo>,
     codec: CodecParams,
     source_codec: CodecParams,
 ) -> Outgoing<'a> {

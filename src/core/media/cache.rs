@@ -107,6 +107,11 @@ impl<D: Copy> PacketCache<D> {
         Self::new(AUDIO_ARENA_BYTES, AUDIO_ENTRIES)
     }
 
+    /// From now on takes no packet up to this index: it may have been kept by a cache before this one.
+    pub fn refuse_up_to(&mut self, index: u64) {
+        self.given_way = self.given_way.max(Some(index));
+    }
+
     /// Keeps a packet. False if it has been there already, is so late that newer ones have its place, or is larger than
     /// the whole ring may be.
     ///

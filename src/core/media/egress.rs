@@ -25,12 +25,22 @@ pub struct EgressHalf {
     /// Round trip to the client, from its receiver reports.
     pub round_trip: Option<Duration>,
     sent_reports: VecDeque<SentReport>,
+    /// How many packets of transport-wide feedback have come.
+    pub feedback_received: u64,
+    /// How many estimates of the client's have come (REMB).
+    pub remb_received: u64,
 }
 
 impl EgressHalf {
     /// A half that has sent nothing yet, under the keys of `sender`.
     pub fn new(sender: SrtpSender) -> Self {
-        Self { sender, round_trip: None, sent_reports: VecDeque::new() }
+        Self {
+            sender,
+            round_trip: None,
+            sent_reports: VecDeque::new(),
+            feedback_received: 0,
+            remb_received: 0,
+        }
     }
 
     /// The round trip, or a guess.
@@ -52,5 +62,18 @@ impl EgressHalf {
         let sent = self.sent_reports.iter().find(|sent| sent.middle == last_sr)?;
         let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);
         now.checked_duration_since(sent.at)?.checked_sub(delay)
+    }
+
+    /// Takes a packet of transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01, §3.1), header
+    /// included. We give outgoing packets no transport-wide numbers, so that there is nothing yet that it could be about:
+    /// it is counted.
+    pub fn on_transport_feedback(&mut self, _bytes: &[u8]) {
+        self.feedback_received += 1;
+    }
+
+    /// Takes the client's own estimate of what it can receive, in bits per second
+    /// (draft-alvestrand-rmcat-remb-03). Nothing is decided by it yet: it is counted.
+    pub fn on_remb(&mut self, _bitrate_bps: u64) {
+        self.remb_received += 1;
     }
 }

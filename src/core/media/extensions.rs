@@ -1,6 +1,6 @@
 //! Header extensions that pass through: taken out by the publisher's ids, written with the subscriber's.
 
-use crate::core::negotiated::{Extension, ExtensionIds, Negotiated};
+use crate::core::negotiated::{Extension, ExtensionIds};
 use crate::wire::dependency_descriptor;
 use crate::wire::rtp::RtpHeader;
 use crate::wire::rtp_extensions::ExtensionBlock;
@@ -70,12 +70,16 @@ pub struct IncomingExtensions<'a> {
 }
 
 impl<'a> IncomingExtensions<'a> {
-    /// Reads them by what was agreed on.
-    pub fn read(header: &RtpHeader, packet: &'a [u8], negotiated: &Negotiated) -> Self {
+    /// Reads them; `meaning` says what an id stands for.
+    pub fn read(
+        header: &RtpHeader,
+        packet: &'a [u8],
+        meaning: impl Fn(u8) -> Option<Extension>,
+    ) -> Self {
         let passed = PassedExtensions::default();
         let mut read = Self { mid: None, rid: None, repaired_rid: None, transport_cc: None, passed };
         for (id, data) in header.extensions(packet) {
-            match negotiated.extension(id) {
+            match meaning(id) {
                 Some(Extension::Mid) => read.mid = Some(data),
                 Some(Extension::Rid) => read.rid = Some(data),
                 Some(Extension::RepairedRid) => read.repaired_rid = Some(data),

@@ -84,9 +84,9 @@ enum Stream {
     Retransmission { of: Ssrc },
 }
 
-/// A media packet that came in, opened.
+/// A media packet that a client has sent, opened.
 #[derive(Debug)]
-pub struct Arrival<'a> {
+pub struct MediaPacket<'a> {
     /// Its stream; of a retransmission, the original's.
     pub ssrc: Ssrc,
     /// What it belongs to.
@@ -111,16 +111,9 @@ pub struct Arrival<'a> {
     pub payload: &'a [u8],
 }
 
-/// What an incoming datagram was.
-#[derive(Debug)]
-pub enum Received<'a> {
-    /// Media, to be forwarded.
-    Media(Arrival<'a>),
-    /// Authentic, and nothing to be forwarded.
-    Nothing,
-    /// Not authentic, a replay, or not understood.
-    Dropped,
-}
+/// A packet that is not authentic, a replay, or not understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unusable;
 
 /// One participant's media.
 #[derive(Debug)]
@@ -136,8 +129,8 @@ pub struct IngressHalf {
     lost: Vec<u16>,
     /// Packets that could not be opened or placed.
     pub dropped: u64,
-    /// As far as the totals know.
-    pub dropped_noted: u64,
+    /// `dropped` as last added to the room's totals.
+    pub dropped_reported: u64,
 }
 
 impl IngressHalf {
@@ -152,11 +145,12 @@ impl IngressHalf {
             nack_at: None,
             lost: Vec::new(),
             dropped: 0,
-            dropped_noted: 0,
+            dropped_reported: 0,
         }
     }
 
-    /// Opens an RTP packet and finds out what it is; walk: called by `Room::handle_rtp`.
+    /// Opens an RTP packet and finds out what it belongs to. Returns `Ok(None)` if it is authentic and there is nothing in
+    /// it to be forwarded. `round_trip` is the newest one to the client. Walk: called by `Room::handle_rtp`.
     pub fn receive<'a>(
         &mut self,
         now: Instant,
@@ -164,8 +158,8 @@ impl IngressHalf {
         bytes: &'a mut [u8],
         negotiated: &Negotiated,
         published: &PublishedSections,
-    ) -> Received<'a> {
-        let Ok(header) = RtpHeader::parse(bytes) else { return self.drop_one() };
+    ) -> Result<Option<MediaPacket<'a>>, Unusable> {
+        let Ok(header) = RtpHeader::parse(bytes) else { return Err(self.drop_one()) };
         let opened = match self.receiver.open_rtp(bytes, header.header_len, header.sequence, header.ssrc) {
             Ok(opened) => opened,
             Err(error) => {
@@ -174,28 +168,29 @@ impl IngressHalf {
                 {
                     stream.counters.dropped += 1;
                 }
-                return self.drop_one();
+                return Err(self.drop_one());
             }
         };
-        let Some(packet) = bytes.get(..opened.len) else { return self.drop_one() };
-        let extensions = IncomingExtensions::read(&header, packet, negotiated);
+        let Some(packet) = bytes.get(..opened.len) else { return Err(self.drop_one()) };
+        let extensions = IncomingExtensions::read(&header, packet, |id| negotiated.extension(id));
         if let Some(sequence) = extensions.transport_cc {
             self.feedback.on_packet(now, sequence);
         }
-        let Some(payload_kind) = negotiated.payload(header.payload_type) else { return self.drop_one() };
+        let Some(payload_kind) = negotiated.payload(header.payload_type) else { return Err(self.drop_one()) };
         let ssrc = Ssrc(header.ssrc);
         if !self.streams.contains_key(&ssrc)
             && !self.learn(ssrc, header.payload_type, &extensions, payload_kind, negotiated, published)
         {
-            return self.drop_one();
+            return Err(self.drop_one());
         }
-        let Ok(payload) = header.payload(packet) else { return self.drop_one() };
-        self.place(now, round_trip, ssrc, &header, opened.index, payload_kind, extensions.passed, payload)
+        let Ok(payload) = header.payload(packet) else { return Err(self.drop_one()) };
+        let passed = extensions.passed;
+        Ok(self.place(now, round_trip, ssrc, &header, opened.index, payload_kind, passed, payload))
     }
 
-    fn drop_one<'a>(&mut self) -> Received<'a> {
+    fn drop_one(&mut self) -> Unusable {
         self.dropped += 1;
-        Received::Dropped
+        Unusable
     }
 
     #[expect(clippy::too_many_arguments, reason = "a packet's parts, taken apart once by the only caller")]
@@ -209,24 +204,24 @@ impl IngressHalf {
         payload_kind: Payload,
         extensions: PassedExtensions,
         payload: &'a [u8],
-    ) -> Received<'a> {
+    ) -> Option<MediaPacket<'a>> {
         let (ssrc, recovered, payload) = match self.streams.get(&ssrc) {
             Some(Stream::Retransmission { of }) => {
                 // Without an original inside, it only probes for bandwidth.
                 if payload.len() <= ORIGINAL_SEQUENCE_BYTES {
-                    return Received::Nothing;
+                    return None;
                 }
                 let (original, payload) = payload.split_at(ORIGINAL_SEQUENCE_BYTES);
                 (*of, Some(u16::from_be_bytes([original[0], original[1]])), payload)
             }
             _ => (ssrc, None, payload),
         };
-        let Some(Stream::Media(stream)) = self.streams.get_mut(&ssrc) else { return Received::Nothing };
+        let Some(Stream::Media(stream)) = self.streams.get_mut(&ssrc) else { return None };
         let (codec, redundant) = match (payload_kind, recovered) {
             (Payload::Media(codec), None) => (codec, false),
             (Payload::Redundant(codec), None) => (codec, true),
             (Payload::Retransmission(codec), Some(_)) => (codec, false),
-            _ => return Received::Nothing,
+            _ => return None,
         };
         let index = match recovered {
             None => {
@@ -240,7 +235,7 @@ impl IngressHalf {
                 stream.counters.retransmitted += 1;
                 match nearest_index(stream.highest, sequence) {
                     Some(index) => index,
-                    None => return Received::Nothing,
+                    None => return None,
                 }
             }
         };
@@ -252,7 +247,7 @@ impl IngressHalf {
             }
             self.nack_at = earliest(self.nack_at, nack.deadline());
         }
-        Received::Media(Arrival {
+        Some(MediaPacket {
             ssrc,
             publication: stream.publication,
             rank: stream.rank,
@@ -392,13 +387,14 @@ impl IngressHalf {
         earliest(self.nack_at, self.feedback.deadline())
     }
 
-    /// Writes what is due of requests for lost packets. Gives the publications that have lost something for good.
+    /// Writes what is due of requests for lost packets. Returns the streams, with their publications,
+    /// that have lost something for good.
     pub fn write_nacks(
         &mut self,
         now: Instant,
         round_trip: Duration,
         out: &mut Vec<u8>,
-    ) -> Vec<PublicationKey> {
+    ) -> Vec<(PublicationKey, Ssrc)> {
         let mut given_up = Vec::new();
         if self.nack_at.is_none_or(|at| at > now) {
             return given_up;
@@ -414,7 +410,7 @@ impl IngressHalf {
                 RtcpWriter::new(out).nack(self.rtcp_ssrc, *ssrc, &self.lost);
             }
             if nack.take_given_up() {
-                given_up.push(stream.publication);
+                given_up.push((stream.publication, *ssrc));
             }
             self.nack_at = earliest(self.nack_at, nack.deadline());
         }

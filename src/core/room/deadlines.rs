@@ -95,7 +95,7 @@ impl Room {
             at = earliest(at, media.ingress.deadline());
             let round_trip = media.egress.round_trip();
             for publication in self.published_on(key) {
-                at = earliest(at, self.publications[publication.0].keyframes.deadline(now, round_trip));
+                at = earliest(at, self.publications[publication.0].keyframe_deadline(now, round_trip));
             }
         }
         at

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::{Owner, Room};
 use crate::core::command::Kind;
-use crate::core::forward::publication::Viewer;
-use crate::core::ids::PublicationKey;
+use crate::core::forward::backlog::Run;
+use crate::core::ids::{EncodingIndex, PublicationKey};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::output::MediaSink;
@@ -22,9 +22,9 @@ impl Room {
         }
     }
 
-    /// Forwards one share of what came: of sound, or if none waits, of pictures. Media goes to `sink`, or with none into
-    /// the outbox. How many packets it was, about. Walk: called by `Sfu::forward`, until nothing is pending.
-    pub fn flush(
+    /// Forwards one share of what came: of audio, or if none waits, of video. Media goes to `sink`, or without one into the
+    /// outbox. Returns roughly how many packets were sent. Walk: called by `Sfu::forward`, until nothing is pending.
+    pub fn forward_share(
         &mut self,
         now: Instant,
         outbox: &mut Outbox,
@@ -37,7 +37,7 @@ impl Room {
             && let Some(&key) = self.pending_of(kind).front()
         {
             if self.publications.contains(key.0) {
-                self.forward(now, key, &mut left, outbox, &mut sink);
+                self.forward_track(now, key, &mut left, outbox, sink.as_deref_mut());
             }
             if self.publications.get(key.0).is_none_or(|publication| !publication.has_pending()) {
                 self.pending_of(kind).retain(|other| *other != key);
@@ -48,31 +48,36 @@ impl Room {
 
     /// Forwards one track's pending packets to all who show it, or to as many as there are packets `left` for: all packets
     /// to one viewer, then all to the next, so that runs to one peer leave together. Forwarding moves no deadline of a
-    /// viewer's, so none is armed anew; a panic ends the viewer at whom it happened, as in `Room::step`.
-    pub(super) fn forward(
+    /// viewer's, so none is armed anew. A panic ends the viewer at whom it happened, as in `Room::step`.
+    pub(super) fn forward_track(
         &mut self,
         now: Instant,
         key: PublicationKey,
         left: &mut usize,
         outbox: &mut Outbox,
-        sink: &mut Option<&mut dyn MediaSink>,
+        mut sink: Option<&mut (dyn MediaSink + '_)>,
     ) {
         let mut wanted = false;
         while let Err(_panic) = catch_unwind(AssertUnwindSafe(|| {
-            let sink = match sink {
-                Some(sink) => &mut **sink,
+            let sink = match sink.as_deref_mut() {
+                Some(sink) => sink,
                 None => &mut outbox.datagrams as &mut dyn MediaSink,
             };
             while *left > 0
-                && let Some(viewer) = self.publications[key.0].next_viewer()
+                && let Some((encoding, run)) = self.publications[key.0].next_run()
             {
-                wanted |= self.forward_to(now, key, viewer, sink);
+                let needs_keyframe = self.forward_to(now, key, encoding, &run, sink);
                 let publication = &mut self.publications[key.0];
-                *left = left.saturating_sub(publication.leaving().len());
-                publication.viewer_served();
+                if needs_keyframe {
+                    publication.want_keyframe(encoding);
+                    wanted = true;
+                }
+                *left = left.saturating_sub(run.packets.len());
+                publication.end_run();
             }
         })) {
-            let Some(Viewer { participant, .. }) = self.publications[key.0].next_viewer() else { break };
+            // The run was not ended: it still says whose it is.
+            let Some((_, Run { participant, .. })) = self.publications[key.0].next_run() else { break };
             self.end_after_panic(now, Owner::Member(participant), outbox);
             // Whoever was removed is no longer in the list, and may have been the publisher of the track.
             if !self.publications.contains(key.0) {
@@ -80,31 +85,41 @@ impl Room {
             }
         }
         if wanted {
-            self.want_keyframe(now, key);
+            let owner = self.publications[key.0].owner;
+            self.arm(now, Owner::Member(owner));
         }
     }
 
-    /// Forwards to one viewer. Whether they wait for a key frame.
+    /// Forwards a run of an encoding's packets to one viewer. Returns whether they need a key frame of it.
     fn forward_to(
         &mut self,
         now: Instant,
         key: PublicationKey,
-        viewer: Viewer,
+        index: EncodingIndex,
+        run: &Run,
         sink: &mut dyn MediaSink,
     ) -> bool {
         let publication = &self.publications[key.0];
-        let Some(participant) = self.participants.get_mut(viewer.participant.0) else { return false };
-        let Some(slot) = participant.slots.get_mut(viewer.slot) else { return false };
+        let Some(participant) = self.participants.get_mut(run.participant.0) else { return false };
+        let Some(slot) = participant.slots.get_mut(run.slot) else { return false };
         let Some(Transport { media, path, .. }) = self.transports.get_mut(slot.transport.0) else {
             return false;
         };
         let (Some(media), Some(path), Some(codec)) = (media, *path, publication.codec) else { return false };
-        let stretch = publication.stretch();
-        assert!(!mutated!(Panics) || publication.leaving().len() < 4, "a bug put in on purpose");
+        let (Some(encoding), Some(stretch)) = (publication.encoding(index), publication.stretch(index))
+        else {
+            return false;
+        };
+        // Only a run that begins with a switch needs to know how far apart the clocks are.
+        let flowing = slot.flowing().map(|(flowing, _)| flowing).filter(|flowing| flowing.encoding != index);
+        let clock_offset = flowing.and_then(|flowing| publication.clock_offset(index, flowing.encoding));
+        let waiting = encoding.waiting().get(run.packets.clone()).unwrap_or_default();
+        assert!(!mutated!(Panics) || waiting.len() < 4, "a bug put in on purpose");
         sink.to(path, class_of(slot.kind));
-        for index in publication.leaving() {
-            let Some(packet) = publication.packet(*index) else { continue };
-            let Some(outgoing) = slot.forward(now, stretch, packet, codec) else { continue };
+        for packet in waiting {
+            // What has become too old for the cache while it waited is not sent any more.
+            let Some(packet) = encoding.packet(packet.index) else { continue };
+            let Some(outgoing) = slot.prepare(now, stretch, clock_offset, packet, codec) else { continue };
             if let Some(length) = slot.write(&outgoing, &mut media.egress.sender, sink.buffer()) {
                 sink.sent(length);
             }

@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use super::Room;
 use super::fanout::class_of;
-use crate::core::forward::slot::Slot;
-use crate::core::ids::{Ssrc, TransportKey};
+use crate::core::ids::{ParticipantKey, Ssrc, TransportKey};
 use crate::core::media::rtcp::{self, LostSequences, ReportBlock, RtcpItem};
 use crate::core::outbox::Outbox;
 use crate::core::path::Path;
@@ -43,16 +42,24 @@ impl Room {
             RtcpItem::ReportBlock { block, .. } => self.take_report_block(now, on, &block),
             RtcpItem::Nack { media, lost } => self.retransmit(now, on, media, lost, outbox),
             RtcpItem::Pli { media } | RtcpItem::Fir { media, .. } => {
-                let Some(slot) = self.slot_of_stream(on, media) else { return };
+                let Some(viewer) = self.viewer_of_stream(on, media) else { return };
+                let slot = &mut self.participants[viewer.0.0].slots[viewer.1];
                 slot.counters.keyframe_requests += 1;
                 if let Some(shown) = slot.shown.filter(|_| !slot.withheld) {
-                    self.want_keyframe(now, shown.publication);
+                    self.want_keyframe_for(now, shown.publication, viewer);
                 }
             }
-            RtcpItem::TransportFeedback { .. }
-            | RtcpItem::Remb { .. }
-            | RtcpItem::Bye { .. }
-            | RtcpItem::Other => {}
+            RtcpItem::TransportFeedback { bytes } => {
+                if let Some(media) = &mut self.transports[on.0].media {
+                    media.egress.on_transport_feedback(bytes);
+                }
+            }
+            RtcpItem::Remb { bitrate_bps } => {
+                if let Some(media) = &mut self.transports[on.0].media {
+                    media.egress.on_remb(bitrate_bps);
+                }
+            }
+            RtcpItem::Bye { .. } | RtcpItem::Other => {}
         }
     }
 
@@ -72,7 +79,8 @@ impl Room {
     }
 
     fn take_report_block(&mut self, now: Instant, on: TransportKey, block: &ReportBlock) {
-        let Some(slot) = self.slot_of_stream(on, block.ssrc) else { return };
+        let Some((participant, slot)) = self.viewer_of_stream(on, block.ssrc) else { return };
+        let slot = &mut self.participants[participant.0].slots[slot];
         slot.counters.lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
         let Some(media) = &mut self.transports[on.0].media else { return };
         if let Some(round_trip) = media.egress.round_trip_of(now, block.last_sr, block.delay_since_last_sr) {
@@ -80,14 +88,15 @@ impl Room {
         }
     }
 
-    /// The slot of the owner whose stream on that transport this is.
-    fn slot_of_stream(&mut self, on: TransportKey, ssrc: Ssrc) -> Option<&mut Slot> {
+    /// Returns to whom one of our streams on that transport goes, and in which of their slots.
+    fn viewer_of_stream(&self, on: TransportKey, ssrc: Ssrc) -> Option<(ParticipantKey, usize)> {
         let transport = &self.transports[on.0];
-        let index = *transport.slot_by_ssrc.get(&ssrc)?;
-        self.participants.get_mut(transport.owner?.0)?.slots.get_mut(index)
+        let (owner, index) = (transport.owner?, *transport.slot_by_ssrc.get(&ssrc)?);
+        let has_slot = index < self.participants.get(owner.0)?.slots.len();
+        has_slot.then_some((owner, index))
     }
 
-    /// Answers a NACK from the track's cache (RFC 4588).
+    /// Answers a NACK (RFC 4588) from the cache of the encoding that each lost packet was of.
     fn retransmit(
         &mut self,
         now: Instant,
@@ -112,7 +121,8 @@ impl Room {
                 continue;
             }
             let Some(codec) = publication.codec else { continue };
-            let Some(packet) = publication.fresh_packet(now, index) else { continue };
+            let Some(encoding) = publication.encoding(stretch.encoding) else { continue };
+            let Some(packet) = encoding.fresh_packet(now, index) else { continue };
             if !slot.may_repeat(now, sequence) {
                 continue;
             }

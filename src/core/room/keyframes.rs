@@ -5,17 +5,29 @@ use std::time::Instant;
 use super::{Owner, Room};
 use crate::core::command::Kind;
 use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
-use crate::core::mutation::mutated;
 
 impl Room {
     /// Somebody needs a key frame of that track.
     pub(super) fn want_keyframe(&mut self, now: Instant, key: PublicationKey) {
         let publication = &mut self.publications[key.0];
-        if publication.kind() == Kind::Video && !mutated!(KeyframeRequestForgotten) {
-            publication.keyframes.want();
+        if publication.kind() == Kind::Video {
+            publication.want_keyframes();
             let owner = publication.owner;
             self.arm(now, Owner::Member(owner));
         }
+    }
+
+    /// One viewer of a track, in one of their slots, needs a key frame of what they are shown.
+    pub(super) fn want_keyframe_for(
+        &mut self,
+        now: Instant,
+        key: PublicationKey,
+        viewer: (ParticipantKey, usize),
+    ) {
+        let publication = &mut self.publications[key.0];
+        publication.want_keyframe_for(viewer.0, viewer.1);
+        let owner = publication.owner;
+        self.arm(now, Owner::Member(owner));
     }
 
     /// Everything that is shown on a transport needs a key frame.

@@ -4,9 +4,7 @@
 use std::time::Instant;
 
 use super::Room;
-use crate::core::forward::publication::{Arrived, Publication};
 use crate::core::ids::TransportKey;
-use crate::core::media::ingress::Received;
 use crate::core::outbox::Outbox;
 use crate::core::path::Path;
 use crate::core::transport::Transport;
@@ -24,25 +22,26 @@ impl Room {
         let transport = &mut self.transports[on.0];
         let Transport { media, negotiated, published, .. } = transport;
         let Some(media) = media else { return };
-        let received = media.ingress.receive(now, media.egress.round_trip(), bytes, negotiated, published);
-        if !matches!(received, Received::Dropped) {
-            transport.adopt_path(path);
-        }
-        let Received::Media(arrival) = received else { return };
-        let key = arrival.publication;
+        let round_trip = media.egress.round_trip();
+        let Ok(received) = media.ingress.receive(now, round_trip, bytes, negotiated, published) else {
+            return;
+        };
+        transport.adopt_path(path);
+        let Some(packet) = received else { return };
+        let key = packet.publication;
         let Some(publication) = self.publications.get_mut(key.0) else { return };
-        let publication_kind = publication.kind();
-        let Arrived::Pending { first, codec_changed } = publication.arrive(now, &arrival) else { return };
-        if first {
-            self.pending_of(publication_kind).push_back(key);
+        let kind = publication.kind();
+        let placement = publication.arrive(now, &packet);
+        if placement.begins_to_wait {
+            self.pending_of(kind).push_back(key);
         }
-        if codec_changed {
+        if placement.codec_changed {
             self.codec_changed(now, key, outbox);
         }
         // More than the cache holds can come at once, when what was lost in an outage is repaired.
-        if self.publications.get(key.0).is_some_and(Publication::is_brimful) {
+        if placement.is_brimful {
             let mut all = usize::MAX;
-            self.forward(now, key, &mut all, outbox, &mut None);
+            self.forward_track(now, key, &mut all, outbox, None);
         }
     }
 }

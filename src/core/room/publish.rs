@@ -241,7 +241,7 @@ impl Room {
         }
         let removed = Event::TrackRemoved(publication.track, publication.owner_id);
         self.tell_others(publication.owner, &removed, outbox);
-        for viewer in publication.viewers {
+        for viewer in publication.viewers() {
             if let Some(participant) = self.participants.get_mut(viewer.participant.0) {
                 participant.slots[viewer.slot].release();
             }

@@ -32,19 +32,18 @@ impl Room {
         let transport = &mut self.transports[on.0];
         let owner = transport.owner.and_then(|owner| self.participants.get(owner.0));
         if let Some(media) = &mut transport.media {
-            for publication in media.ingress.write_nacks(now, media.egress.round_trip(), &mut compound) {
+            let round_trip = media.egress.round_trip();
+            for (publication, ssrc) in media.ingress.write_nacks(now, round_trip, &mut compound) {
                 if let Some(publication) = self.publications.get_mut(publication.0) {
-                    publication.keyframes.want();
+                    publication.on_loss(ssrc);
                 }
             }
             for key in owner.into_iter().flat_map(|owner| &owner.publications) {
                 let publication = &mut self.publications[key.0];
-                if publication.transport == on
-                    && let Some(ssrc) = publication.ssrc()
-                    && publication.keyframes.due(now, media.egress.round_trip())
-                {
-                    publication.counters.keyframe_requests += 1;
-                    RtcpWriter::new(&mut compound).pli(media.ingress.rtcp_ssrc, ssrc);
+                if publication.transport == on {
+                    publication.due_keyframes(now, round_trip, |ssrc| {
+                        RtcpWriter::new(&mut compound).pli(media.ingress.rtcp_ssrc, ssrc);
+                    });
                 }
             }
         }
@@ -132,9 +131,8 @@ impl Room {
         owner: &Participant,
         slot: &Slot,
     ) -> Option<(u64, u32)> {
-        let report =
-            publication.report.filter(|report| report.generation == publication.stretch().generation)?;
-        let timestamp_offset = slot.timestamp_offset(publication.stretch())?;
+        let (stretch, timestamp_offset) = slot.flowing()?;
+        let report = publication.report(stretch)?;
         let clock_rate = publication.codec()?.clock_rate();
         let since = now.saturating_duration_since(report.at);
         let moved = if mutated!(ReportNotMoved) { Duration::ZERO } else { since };

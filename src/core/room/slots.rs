@@ -8,7 +8,8 @@ use super::shedding::is_left_out;
 use super::{Owner, Room};
 use crate::core::command::{Kind, Source};
 use crate::core::event::{Event, SlotCounts};
-use crate::core::forward::publication::{Publication, Viewer};
+use crate::core::forward::backlog::Viewer;
+use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
 use crate::core::negotiated::Codec;
@@ -81,7 +82,7 @@ impl Room {
         if kind == Kind::Video {
             self.transports[slot.transport.0].report_by(now + VIDEO_INTERVAL);
         }
-        self.publications[publication_key.0].viewers.push(Viewer { participant: key, slot: index });
+        self.publications[publication_key.0].add_viewer(key, index);
         self.arm(now, Owner::Member(key));
         self.want_keyframe(now, publication_key);
     }
@@ -155,7 +156,8 @@ impl Room {
     pub(super) fn codec_changed(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         let Some(codec) = self.publications[key.0].codec() else { return };
         let track = self.publications[key.0].track;
-        for viewer in self.publications[key.0].viewers.clone() {
+        let viewers: Vec<Viewer> = self.publications[key.0].viewers().copied().collect();
+        for viewer in viewers {
             self.settle_totals(viewer.participant);
             let participant = &mut self.participants[viewer.participant.0];
             let slot = &mut participant.slots[viewer.slot];

@@ -123,7 +123,7 @@ impl Room {
         };
         let publication = self.publications.get(media.ingress.stream(main)?.publication.0)?;
         let info = publication.info();
-        let is_followed = publication.ssrc() == Some(main);
+        let is_followed = publication.forwards(main);
         Some(IncomingStreamInfo { track: info.track, source: info.source, codec, form, is_followed })
     }
 
@@ -164,7 +164,7 @@ impl Room {
     fn publication_snapshots(&self, participant: &Participant) -> Vec<PublicationSnapshot> {
         let of = |key: &crate::core::ids::PublicationKey| {
             let publication = &self.publications[key.0];
-            let mut counters: StreamCounters = publication.counters;
+            let mut counters: StreamCounters = publication.counters();
             let mut jitter = Duration::ZERO;
             let media = self.transports.get(publication.transport.0).and_then(|own| own.media.as_ref());
             let streams = media.into_iter().flat_map(|media| media.ingress.streams());
@@ -180,7 +180,7 @@ impl Room {
             PublicationSnapshot {
                 info: publication.info(),
                 codec: publication.codec().map(Codec::name),
-                subscribers: publication.viewers.len(),
+                subscribers: publication.viewers().count(),
                 counters,
                 jitter,
             }

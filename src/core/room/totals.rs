@@ -28,11 +28,11 @@ impl Room {
             let transport = by(slot.transport, &self.transports);
             let codec = slot.codec_last.map(Codec::name);
             let class = StreamClass { direction: Direction::Out, kind: slot.kind, codec, transport };
-            self.totals.note_stream(class, slot.counters, &mut slot.noted);
+            self.totals.note_stream(class, slot.counters, &mut slot.reported);
         }
         for publication_key in publications {
             let Some(publication) = self.publications.get_mut(publication_key.0) else { continue };
-            let mut counted: StreamCounters = publication.counters;
+            let mut counted: StreamCounters = publication.counters();
             let transport = self.transports.get(publication.transport.0);
             let media = transport.and_then(|transport| transport.media.as_ref());
             let streams = media.into_iter().flat_map(|media| media.ingress.streams());
@@ -44,13 +44,13 @@ impl Room {
             let codec = publication.codec().map(Codec::name);
             let transport = by(publication.transport, &self.transports);
             let class = StreamClass { direction: Direction::In, kind: publication.kind(), codec, transport };
-            self.totals.note_stream(class, counted, &mut publication.noted);
+            self.totals.note_stream(class, counted, &mut publication.reported);
         }
         for transport in transports {
             let Some(media) = &mut self.transports[transport.0].media else { continue };
             let ingress = &mut media.ingress;
-            self.totals.unusable += ingress.dropped.saturating_sub(ingress.dropped_noted);
-            ingress.dropped_noted = ingress.dropped;
+            self.totals.unusable += ingress.dropped.saturating_sub(ingress.dropped_reported);
+            ingress.dropped_reported = ingress.dropped;
         }
     }
 }

@@ -127,9 +127,7 @@ impl Room {
             }
             for shown in slots.iter().filter_map(|slot| slot.shown) {
                 let Some(publication) = self.publications.get_mut(shown.publication.0) else { continue };
-                for viewer in publication.viewers.iter_mut().filter(|viewer| viewer.participant == owner) {
-                    viewer.slot -= usize::from(viewer.slot > index);
-                }
+                publication.on_slot_removed(owner, index);
             }
         }
     }

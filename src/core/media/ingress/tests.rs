@@ -80,8 +80,8 @@ impl Incoming {
         bytes.truncate(sealed.expect("there is room"));
         let Self { half, negotiated, published, now, .. } = self;
         match half.receive(*now, ROUND_TRIP_UNKNOWN, &mut bytes, negotiated, published) {
-            Received::Media(arrival) => Some((arrival.ssrc, arrival.publication.0, arrival.index)),
-            Received::Nothing | Received::Dropped => None,
+            Ok(Some(packet)) => Some((packet.ssrc, packet.publication.0, packet.index)),
+            Ok(None) | Err(Unusable) => None,
         }
     }
 }

@@ -1,0 +1,307 @@
+//! Encoding: one stream of a published track. A simulcast has a few of different sizes; any other track has one.
+//!
+//! An encoding numbers what it receives in an index space of its own, and keeps each packet once for all its viewers.
+//! It has a cache only while somebody follows it: of an encoding that nobody looks at, packets are counted and key frames
+//! noticed, and that is all.
+//!
+//! Its packets belong to **stretches**, which are numbered by `generation`. Within a stretch sequence numbers and
+//! timestamps go on; a new one begins when they do not: the sender has changed its SSRC, its codec, or was muted.
+
+use std::time::{Duration, Instant};
+
+use super::backlog::{Backlog, Waiting};
+use super::descriptor::{Described, Descriptor, FrameCounters};
+use super::keyframes::KeyframeRequests;
+use crate::core::command::Kind;
+use crate::core::ids::Ssrc;
+use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketCache, PacketMeta};
+use crate::core::media::ingress::MediaPacket;
+use crate::core::mutation::mutated;
+use crate::core::stats::StreamCounters;
+
+/// How far behind the newest a packet may be and still be forwarded.
+const LATE: u64 = 512;
+/// A stream that has been silent for longer gives way to another one that sends.
+const SILENCE: Duration = Duration::from_millis(1000);
+/// The distance between the indices of two SSRCs of one encoding: more than any stream has packets, so that a number
+/// leads to one packet only.
+const SSRC_GAP: u64 = 1 << 32;
+
+/// What is kept of a packet besides its bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PacketInfo {
+    /// The payload's own description of itself.
+    pub descriptor: Descriptor,
+    /// The counters of the frame that the packet belongs to.
+    pub counters: FrameCounters,
+    /// The stretch of the encoding that it belongs to.
+    pub generation: u32,
+    /// Whether the payload is in RFC 2198's redundant form.
+    pub redundant: bool,
+}
+
+/// The sender report that came last (RFC 3550 §6.4.1): one moment on two clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceReport {
+    /// The sender's wall clock, in NTP format.
+    pub ntp: u64,
+    /// The encoding's RTP clock.
+    pub timestamp: u32,
+    /// When the report arrived here.
+    pub at: Instant,
+    /// The stretch whose RTP clock it is.
+    pub generation: u32,
+}
+
+/// The SSRC by which an encoding comes.
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    ssrc: Ssrc,
+    /// What makes its sequence numbers the encoding's indices.
+    base: u64,
+    /// When its last packet came.
+    last: Instant,
+    /// The SSRC that it took the place of. Packets of that one which come late do not take it back.
+    before: Option<Ssrc>,
+}
+
+/// One stream of a published track.
+#[derive(Debug)]
+pub struct Encoding {
+    /// How much it is preferred among the encodings of its track, 0 most.
+    rank: usize,
+    source: Option<Source>,
+    /// The number of the stretch that packets belong to just now.
+    generation: u32,
+    /// The stretch that the codec began with. Packets before it cannot be sent any more: viewers take another codec now.
+    codec_generation: u32,
+    /// The highest index that has come.
+    highest: u64,
+    cache: Option<PacketCache<PacketInfo>>,
+    /// When something was put into the cache last.
+    kept_at: Option<Instant>,
+    report: Option<SourceReport>,
+    /// Requests for key frames of this encoding, towards the publisher.
+    pub keyframes: KeyframeRequests,
+    /// What came of it.
+    pub counters: StreamCounters,
+    /// What its viewers have still to get.
+    pub(super) backlog: Backlog,
+    /// Viewers of another encoding of the track wait for this one's next key frame. May be out of date: they may have
+    /// gone.
+    pub(super) awaited: bool,
+}
+
+impl Encoding {
+    /// An encoding of which nothing has come.
+    pub(super) fn new(rank: usize) -> Self {
+        Self {
+            rank,
+            source: None,
+            generation: 0,
+            codec_generation: 0,
+            highest: 0,
+            cache: None,
+            kept_at: None,
+            report: None,
+            keyframes: KeyframeRequests::default(),
+            counters: StreamCounters::default(),
+            backlog: Backlog::default(),
+            awaited: false,
+        }
+    }
+
+    /// How much it is preferred among the encodings of its track, 0 most.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// The SSRC by which it comes just now; `None` before its first packet.
+    pub fn ssrc(&self) -> Option<Ssrc> {
+        self.source.map(|source| source.ssrc)
+    }
+
+    /// The number of the stretch that packets belong to just now.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Returns whether anybody is served from it, or waits to be.
+    pub fn is_followed(&self) -> bool {
+        self.awaited || !self.backlog.viewers().is_empty()
+    }
+
+    /// Returns whether nothing of it has come for so long that it has probably stopped. One that has never sent is silent.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        self.source.is_none_or(|source| now.saturating_duration_since(source.last) > SILENCE)
+    }
+
+    /// Makes a new encoding that of a rank.
+    pub(super) fn set_rank(&mut self, rank: usize) {
+        debug_assert!(self.source.is_none(), "what has sent has its rank");
+        self.rank = rank;
+    }
+
+    /// Begins a new stretch: what follows does not continue what came before.
+    pub(super) fn begin_stretch(&mut self) {
+        self.generation += 1;
+    }
+
+    /// Notes that packets are of another codec from now on.
+    pub(super) fn begin_codec(&mut self, had_codec: bool) {
+        if had_codec && self.highest > 0 {
+            self.begin_stretch();
+        }
+        self.codec_generation = self.generation;
+    }
+
+    /// Finds the index of a packet. Returns `None` if it is of an SSRC that another one has replaced. A new SSRC begins a
+    /// new stretch: of two, the newer one counts.
+    pub(super) fn place(&mut self, now: Instant, packet: &MediaPacket<'_>) -> Option<u64> {
+        let before = match &mut self.source {
+            Some(source) if source.ssrc == packet.ssrc => {
+                source.last = now;
+                return Some(source.base + packet.index);
+            }
+            Some(Source { ssrc, before, .. }) => {
+                let (ssrc, was_replaced) = (*ssrc, *before == Some(packet.ssrc));
+                // A retransmission repairs what was; it does not tell what is sent now.
+                if packet.recovered || (was_replaced && !self.is_silent(now)) {
+                    return None;
+                }
+                self.begin_stretch();
+                Some(ssrc)
+            }
+            None => None,
+        };
+        // Above all earlier indices, with room below for packets that come late.
+        let base = (self.highest / SSRC_GAP + 1) * SSRC_GAP;
+        self.source = Some(Source { ssrc: packet.ssrc, base, last: now, before });
+        Some(base + packet.index)
+    }
+
+    /// Returns whether a packet of that index came before, or comes too late to be of use.
+    pub(super) fn is_useless(&self, index: u64) -> bool {
+        let came_before = index <= self.highest && self.cached(index).is_some();
+        index + LATE < self.highest || (came_before && !mutated!(DuplicateForwarded))
+    }
+
+    /// Counts a packet, after it has been kept if it is kept.
+    pub(super) fn meter(
+        &mut self,
+        now: Instant,
+        index: u64,
+        packet: &MediaPacket<'_>,
+        described: &Described,
+    ) {
+        self.keyframes.on_packet(now, described.starts_keyframe);
+        self.counters.packets += 1;
+        self.counters.bytes += packet.payload.len() as u64;
+        self.highest = self.highest.max(index);
+        // Who has left may ask again for what they got until then, for as long as it is of use.
+        let is_over = |at: Instant| now.saturating_duration_since(at) > AGE_MAX;
+        if !self.is_followed() && self.kept_at.is_some_and(is_over) {
+            (self.cache, self.kept_at) = (None, None);
+        }
+    }
+
+    /// Keeps a packet and lists it for the viewers. Returns its position in the backlog; `None` if it was kept before or
+    /// has no place any more.
+    pub(super) fn keep(
+        &mut self,
+        now: Instant,
+        index: u64,
+        packet: &MediaPacket<'_>,
+        described: &Described,
+        kind: Kind,
+    ) -> Option<u64> {
+        let meta = PacketMeta {
+            index,
+            timestamp: packet.timestamp,
+            marker: packet.marker,
+            keyframe_start: described.starts_keyframe,
+            arrival: now,
+            extra: PacketInfo {
+                descriptor: described.descriptor,
+                counters: described.counters,
+                generation: self.generation,
+                redundant: packet.redundant,
+            },
+        };
+        let newest = self.highest;
+        let cache = self.cache.get_or_insert_with(|| {
+            let mut cache = match kind {
+                Kind::Audio => PacketCache::audio(),
+                Kind::Video => PacketCache::video(),
+            };
+            // What came earlier may have been forwarded out of a cache that is gone: it must not be forwarded again.
+            cache.refuse_up_to(newest);
+            cache
+        });
+        let extensions = packet.extensions.as_bytes();
+        let kept = cache.insert(meta, extensions, packet.payload);
+        if !kept && !mutated!(DuplicateForwarded) {
+            return None;
+        }
+        self.kept_at = Some(now);
+        Some(self.backlog.push(Waiting { index, bytes: extensions.len() + packet.payload.len() }))
+    }
+
+    /// Returns whether what waits must be forwarded before more comes, which might push it out of the cache.
+    pub(super) fn is_brimful(&self) -> bool {
+        let (packets, bytes) = (self.backlog.packets().len(), self.backlog.bytes());
+        self.cache.as_ref().is_some_and(|cache| cache.is_half_of_it(packets, bytes))
+    }
+
+    /// When the first of what is to be forwarded came.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        let first = self.backlog.packets().first()?;
+        self.cached(first.index).map(|packet| packet.meta.arrival)
+    }
+
+    /// The packets that wait for a viewer, in the order of forwarding: [`Run::packets`](super::backlog::Run::packets)
+    /// says which part of them.
+    pub fn waiting(&self) -> &[Waiting] {
+        self.backlog.packets()
+    }
+
+    /// Returns a packet of the present codec that is still kept.
+    pub fn packet(&self, index: u64) -> Option<CachedPacket<'_, PacketInfo>> {
+        self.cached(index).filter(|packet| packet.meta.extra.generation >= self.codec_generation)
+    }
+
+    /// Returns a packet of the present codec that is still kept and worth sending again.
+    pub fn fresh_packet(&self, now: Instant, index: u64) -> Option<CachedPacket<'_, PacketInfo>> {
+        let packet = self.cache.as_ref()?.get_fresh(now, index)?;
+        (packet.meta.extra.generation >= self.codec_generation).then_some(packet)
+    }
+
+    /// Returns whether there is a cache.
+    #[cfg(test)]
+    pub(super) fn has_cache(&self) -> bool {
+        self.cache.is_some()
+    }
+
+    fn cached(&self, index: u64) -> Option<CachedPacket<'_, PacketInfo>> {
+        self.cache.as_ref()?.get(index)
+    }
+
+    /// Notes a sender report of the SSRC by which the encoding comes.
+    pub(super) fn on_sender_report(&mut self, now: Instant, ntp: u64, timestamp: u32) {
+        self.report = Some(SourceReport { ntp, timestamp, at: now, generation: self.generation });
+    }
+
+    /// The last sender report of the present stretch.
+    pub fn report(&self) -> Option<SourceReport> {
+        self.report.filter(|report| report.generation == self.generation)
+    }
+
+    /// Panics if what must always be true is not: called after each input in debug builds.
+    #[cfg(debug_assertions)]
+    pub fn check(&self) {
+        self.backlog.check();
+        assert!(self.codec_generation <= self.generation, "a codec begins with a stretch that has begun");
+        assert!(self.backlog.is_empty() || self.cache.is_some(), "what waits is kept");
+        assert!(self.source.is_some() || self.backlog.is_empty(), "what waits has come");
+    }
+}
