@@ -223,7 +223,7 @@ fn measure(row: Row, time: Duration) -> io::Result<Measured> {
         if row.woken.is_some() {
             poll.poll(&mut events, Some(Duration::from_millis(100)))?;
             let mut note = |came: &[u8]| header[TIME].copy_from_slice(&came[TIME]);
-            while udp.receive(|_, came| note(came)).more {}
+            while udp.receive(|_, _, came| note(came)).more {}
         }
         for (path, sender) in all.by_ref().take(row.woken.map_or(row.peers, |(at_once, _)| at_once)) {
             udp.to(*path, TrafficClass::Video);

@@ -17,8 +17,8 @@ use strait::core::ids::{EncodingIndex, ParticipantKey, PublicationKey, RoomKey, 
 use strait::core::input::SrtpProfile;
 use strait::core::media::srtp::{RTP_OVERHEAD_MAX, contexts};
 use strait::core::path::{Path, TrafficClass, Transport};
+use strait::net::udp::batch::SendBatch;
 use strait::net::udp::{Udp, UdpOptions};
-use strait::net::udp_batch::SendBatch;
 use strait::wire::classify::classify;
 use strait::wire::rtp::{RtpFields, write_header};
 use strait::wire::rtp_extensions::ExtensionBlock;

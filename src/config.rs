@@ -32,7 +32,7 @@ use crate::trace::Recipient;
 pub struct Key {
     /// The section that the key stands in.
     pub section: &'static str,
-    /// The key.
+    /// The key's name within its section.
     pub name: &'static str,
     /// What it does, in a sentence.
     pub help: &'static str,
@@ -171,7 +171,7 @@ sections! {
         /// How many it may send at once.
         message_burst: usize = 200, Rule::Count(1, 100_000);
     }
-    /// Sound and pictures.
+    /// Audio and video: slots, timeouts and sockets.
     media: Media {
         /// Receiving audio sections that a client offers at first. Not more than max_audio_slots.
         audio_slots: usize = 4, Rule::Count(1, 64);
@@ -243,7 +243,7 @@ sections! {
         /// How much may wait for the disk before traces end early, in bytes.
         max_queue_bytes: usize = 64 * MIB, Rule::Count(64 * KIB, 16 * 1024 * MIB);
     }
-    /// The administration interface.
+    /// The administration interface under `/admin/v1`.
     admin: Admin {
         /// What `Authorization: Bearer` must carry for administration from elsewhere than this machine. Empty: only
         /// from this machine.

@@ -1,56 +1,35 @@
-//! The load generator against a real server, both as the real binary.
+//! The load generator against a real server, both as the real binary. In a binary of its own: it counts what is lost, and
+//! other tests at the same time would make it lose something.
+
+#[path = "binary/program.rs"]
+#[allow(dead_code, reason = "tests/binary uses the rest")]
+mod program;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
-/// The program, with none of this process's `STRAIT_` variables.
-fn strait(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_strait"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("STRAIT_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
+use program::{Serving, strait};
 
 /// A server on a free port.
-struct Server {
-    child: Child,
-    port: u16,
-}
+struct Server(Serving);
 
 impl Server {
     fn start() -> Self {
-        let mut child = strait(&["serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let port = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| line.rsplit_once("localhost:")?.1.trim().parse().ok())
-            .expect("the greeting names the port");
-        // Whoever greets must not find the pipe closed.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, port }
+        Self::with(&[])
+    }
+
+    /// A server with these settings, as variables.
+    fn with(variables: &[(&str, &str)]) -> Self {
+        let mut command = strait(&["serve", "--listen", "127.0.0.1:0"]);
+        command.envs(variables.iter().copied()).stderr(Stdio::null());
+        Self(Serving::start(&mut command))
     }
 
     fn load(&self, arguments: &[&str]) -> Output {
-        let url = format!("ws://127.0.0.1:{}", self.port);
+        let url = format!("ws://{}", self.0.address);
         strait(&["load", "--url", &url]).args(arguments).output().expect("the program starts")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -127,14 +106,14 @@ fn two_rooms_of_four_join_and_lose_nothing() {
     assert_eq!(figures["joins"]["offerToReady"]["count"], 8);
     assert_eq!(figures["joins"]["readyToFirstPacket"]["count"], 4);
     if cfg!(target_os = "linux") {
-        assert_eq!(figures["server"]["pid"], server.child.id());
+        assert_eq!(figures["server"]["pid"], server.0.child.id());
         assert!(figures["server"]["cpuMicrosPerPacket"].as_f64().expect("a number") > 0.0);
     }
     let log = log.text();
     assert!(log.contains("#[StartTime") && log.contains("HIST"), "{log}");
 
     // What the server says of itself, with the same program.
-    let url = format!("http://127.0.0.1:{}", server.port);
+    let url = format!("http://{}", server.0.address);
     let said = strait(&["stats", "--url", &url]).output().expect("the program starts");
     let stats: serde_json::Value = serde_json::from_slice(&said.stdout).expect("JSON");
     let shell = &stats["shell"];
@@ -179,6 +158,26 @@ fn the_middle_of_three_encodings_reaches_the_subscribers() {
     let count = |field: &str| figures["packets"][field].as_u64().expect("a number");
     assert!(count("received") > 0 && count("received") < count("sent"), "{figures}");
     assert_eq!(count("lost"), 0, "{figures}");
+}
+
+#[test]
+fn subscriptions_that_are_missing_are_a_failure_with_its_reason() {
+    // Two viewers want three voices each, and the server allows two.
+    let server = Server::with(&[("STRAIT_MEDIA_AUDIO_SLOTS", "2"), ("STRAIT_MEDIA_MAX_AUDIO_SLOTS", "2")]);
+    let json = TemporaryFile::new("missing.json");
+    let ran =
+        server.load(&["--publishers", "3", "--subscribers", "2", "--duration", "1s", "--json", json.path()]);
+    let (stdout, stderr) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(1), "{stdout}\n{stderr}");
+    let error = stderr.lines().rfind(|line| line.starts_with("error: ")).expect("an error");
+    assert!(error.contains("2 of 6 subscriptions were missing at the end"), "{error}");
+    assert!(error.contains("for 2 the server allows no slot"), "{error}");
+    assert!(stdout.contains("4 of 6 subscriptions"), "{stdout}");
+    let figures: serde_json::Value = serde_json::from_str(&json.text()).expect("JSON");
+    assert_eq!(
+        (&figures["ok"], &figures["subscriptions"], &figures["subscriptionsWanted"]),
+        (&false.into(), &4.into(), &6.into())
+    );
 }
 
 #[test]

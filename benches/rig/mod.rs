@@ -19,21 +19,21 @@ use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX, SrtpReceive
 use strait::core::output::Transmit;
 use strait::core::path::{LocalCandidate, Path, Transport};
 use strait::core::{Input, Output, Settings, Sfu};
-use strait::load::sdp::{Answer, OPUS, Offer, Published, VP8, fingerprint};
+use strait::load::sdp::{ClientOffer, OPUS, Published, ServerAnswer, VP8, fingerprint};
 use strait::wire::rtp::{RtpFields, write_header};
 use strait::wire::rtp_extensions::ExtensionBlock;
 use strait::wire::stun_check::{Credentials, write_check};
 
 /// What the people say their certificate is. Nobody looks into it.
 const CERTIFICATE: &[u8] = b"a certificate";
-/// What Chromium negotiates.
+/// The SRTP profile that Chromium negotiates.
 const PROFILE: SrtpProfile = SrtpProfile::AeadAes256Gcm;
 /// Bytes of keying material that the profile takes.
 const MATERIAL_BYTES: u8 = 88;
 /// Packets are sent like this, so that ten are a frame: every so many one begins, and the first is a key frame.
 const FRAME: u64 = 10;
 
-/// One published track.
+/// One published track of a person.
 pub struct Track {
     kind: Kind,
     ssrc: u32,
@@ -41,7 +41,7 @@ pub struct Track {
     timestamp: u32,
 }
 
-/// One person.
+/// One person in the room.
 pub struct Person {
     pub path: Path,
     connection: ConnectionId,
@@ -125,7 +125,7 @@ impl Crowd {
         crowd
     }
 
-    /// Somebody joins, negotiates, is checked and has keys.
+    /// Lets somebody join, and takes them to where media flows: negotiated, checked, and with keys. Returns their index.
     pub fn join(&mut self, room: &str, publishes: &[Kind], slots: (usize, usize)) -> usize {
         let index = self.people.len();
         let connection = ConnectionId(index as u64 + 1);
@@ -142,25 +142,32 @@ impl Crowd {
         };
         let admission = Admission { entropy, candidates };
         self.sfu.handle_input(self.now, Input::Join { connection, request: None, admission, join });
-        // The core counts its handshakes from one, and everyone here has one.
-        let session = DtlsSession(index as u64 + 1);
+        let track = |(number, kind): (usize, &Kind)| Track {
+            kind: *kind,
+            ssrc: (index as u32 + 1) * 16 + number as u32,
+            index: 1000,
+            timestamp: 0,
+        };
+        let tracks: Vec<Track> = publishes.iter().enumerate().map(track).collect();
+        let answer = self.negotiate(connection, &tracks, slots);
+        self.check(index as u64, path, &answer);
+        let (receiver, sender) = self.exchange_keys(index);
+        self.people.push(Person { path, connection, sender, receiver, tracks, slots: answer.media });
+        index
+    }
 
-        let tracks: Vec<Track> = publishes
-            .iter()
-            .enumerate()
-            .map(|(number, kind)| Track {
-                kind: *kind,
-                ssrc: (index as u32 + 1) * 16 + number as u32,
-                index: 1000,
-                timestamp: 0,
-            })
-            .collect();
+    fn negotiate(
+        &mut self,
+        connection: ConnectionId,
+        tracks: &[Track],
+        slots: (usize, usize),
+    ) -> ServerAnswer {
         let published: Vec<Published> = tracks
             .iter()
             .map(|track| Published { kind: track.kind, ssrc: track.ssrc, rids: Vec::new() })
             .collect();
         let fingerprint = fingerprint(CERTIFICATE);
-        let offer = Offer {
+        let offer = ClientOffer {
             ufrag: "four",
             password: "twenty-two characters!",
             fingerprint: &fingerprint,
@@ -176,20 +183,26 @@ impl Crowd {
         let command = Command::Offer { sdp: offer.text(), publications: publications.collect() };
         let request = Some(RequestId("offer".into()));
         self.sfu.handle_input(self.now, Input::Command { connection, request, command });
-        let answer = self.answer(connection);
+        self.answer(connection)
+    }
 
-        let mut check = Vec::new();
+    fn check(&mut self, number: u64, path: Path, answer: &ServerAnswer) {
         let credentials = Credentials {
             username: format!("{}:four", answer.ufrag),
             password: answer.password.clone(),
-            tie_breaker: index as u64,
+            tie_breaker: number,
         };
         let mut transaction = [0; 12];
-        transaction[..8].copy_from_slice(&(index as u64).to_le_bytes());
+        transaction[..8].copy_from_slice(&number.to_le_bytes());
+        let mut check = Vec::new();
         write_check(&mut check, transaction, &credentials);
         self.sfu.handle_input(self.now, Input::Datagram { path, bytes: &mut check });
         assert_eq!(self.drain().packets, 1, "the check is granted");
+    }
 
+    fn exchange_keys(&mut self, index: usize) -> (SrtpReceiver, SrtpSender) {
+        // The core counts its handshakes from one, and everyone here has one.
+        let session = DtlsSession(index as u64 + 1);
         let material: Vec<u8> = (0..MATERIAL_BYTES).map(|byte| byte ^ index as u8).collect();
         for event in [
             DtlsEvent::PeerCertificate(CERTIFICATE.to_vec()),
@@ -199,21 +212,19 @@ impl Crowd {
             self.sfu.handle_input(self.now, Input::Dtls { session, event });
         }
         self.drain();
-        let (receiver, sender) = contexts(PROFILE, &material, true).expect("the length is right");
-        self.people.push(Person { path, connection, sender, receiver, tracks, slots: answer.media });
-        index
+        contexts(PROFILE, &material, true).expect("the length is right")
     }
 
-    fn answer(&mut self, connection: ConnectionId) -> Answer {
+    fn answer(&mut self, connection: ConnectionId) -> ServerAnswer {
         let mut answer = None;
         loop {
             match self.sfu.poll_output() {
                 Output::Timeout(_) => return answer.expect("the offer is answered"),
                 Output::Event { connection: to, event: Event::Answer { sdp, .. } } if to == connection => {
-                    answer = Some(Answer::read(&sdp).expect("a whole answer"));
+                    answer = Some(ServerAnswer::read(&sdp).expect("a whole answer"));
                 }
                 Output::Event { event: Event::Refused(_, refusal), .. } => panic!("refused: {refusal:?}"),
-                Output::Media(_) => self.sfu.forward(&mut self.media),
+                Output::Media(_) => self.sfu.forward_share(&mut self.media),
                 _ => {}
             }
         }
@@ -330,7 +341,7 @@ impl Crowd {
                     on_transmit(&transmit);
                 }
                 Output::Media(_) => {
-                    self.sfu.forward(&mut self.media);
+                    self.sfu.forward_share(&mut self.media);
                     while let Some(transmit) = self.media.take_next() {
                         drained.packets += 1;
                         drained.bytes += transmit.bytes.len() as u64;

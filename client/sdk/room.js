@@ -335,7 +335,11 @@ export class Room extends Emitter {
       // It was given up while there was no server to say so to.
       if (this.#media?.closed) void this.#session.rejoin();
     }
-    if (state === 'reconnecting') this.localParticipant.state = 'reconnecting';
+    if (state === 'reconnecting') {
+      this.localParticipant.state = 'reconnecting';
+      // The server ended a participant who never had media, as it did before: say so rather than try in silence.
+      if (previous === 'connected' && this.#media && !this.#media.closed) this.#reportNoMedia();
+    }
     if (state === 'disconnected') this.#release();
     this.localParticipant.changed();
     this.emit('state', { state, previous, error });
@@ -370,18 +374,22 @@ export class Room extends Emitter {
   /** @param {MediaConnection} media */
   #onMediaDead(media) {
     if (media !== this.#media) return;
-    if (this.#session.mediaFailures > 0) {
-      this.#report(
-        new StraitError(
-          'media-blocked',
-          'The server answers, but sound and picture do not get through.',
-          'Try another network, or ask whoever runs this one to allow the server’s port for UDP and TCP.' +
-            (this.#selfSigned ? ` ${NEEDS_TRUST}` : ''),
-        ),
-      );
-    }
+    this.#reportNoMedia();
     media.close();
     void this.#session.rejoin();
+  }
+
+  /** Tells the application when joining again and again does not lead to media. */
+  #reportNoMedia() {
+    if (this.#session.mediaFailures === 0) return;
+    this.#report(
+      new StraitError(
+        'media-blocked',
+        'The server answers, but sound and picture do not get through.',
+        'Try another network, or ask whoever runs this one to allow the server’s port for UDP and TCP.' +
+          (this.#selfSigned ? ` ${NEEDS_TRUST}` : ''),
+      ),
+    );
   }
 
   /** @param {MediaConnection} media */

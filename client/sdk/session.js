@@ -29,8 +29,8 @@ import { Signalling } from './signalling.js';
 /** Answers to a join that waiting will not change. */
 const FINAL = new Set(['unsupported-version', 'bad-name', 'bad-room', 'room-full', 'too-many-rooms', 'bad-reply']);
 
-/** Media that fails again and again makes a new participant each time: not more often than this. */
-const LONGEST_MEDIA_DELAY = 30_000;
+/** Joins that never lead to media make a new participant each time: in the end not more often than this. */
+const LONGEST_JOIN_DELAY = 30_000;
 /** Until an offer that came too soon after others is sent again, milliseconds. */
 const OFFER_RETRY_DELAY = 1000;
 
@@ -47,7 +47,8 @@ export class Session {
   #identity = null;
   /** Whether the current socket speaks for a participant. */
   #established = false;
-  #mediaFailures = 0;
+  /** Joins since media was connected last. */
+  #joinsWithoutMedia = 0;
   /** @type {{resolve: () => void, reject: (error: StraitError) => void}[]} */
   #waiting = [];
 
@@ -131,17 +132,16 @@ export class Session {
     this.#signalling?.request('leave').catch(() => {});
     this.#signalling?.close();
     this.#established = false;
-    const failures = this.#mediaFailures++;
-    const delay = failures === 0 ? 0 : Math.min(LONGEST_MEDIA_DELAY, 1000 * 2 ** failures);
-    await this.#reconnect(delay);
+    await this.#reconnect();
   }
 
   mediaConnected() {
-    this.#mediaFailures = 0;
+    this.#joinsWithoutMedia = 0;
   }
 
+  /** How many joins in a row, before the present one, have not led to media. */
   get mediaFailures() {
-    return this.#mediaFailures;
+    return Math.max(0, this.#joinsWithoutMedia - 1);
   }
 
   get #ended() {
@@ -157,7 +157,7 @@ export class Session {
       onClosed: () => {
         if (signalling !== this.#signalling) return;
         this.#established = false;
-        if (this.state === 'connected') void this.#reconnect(0);
+        if (this.state === 'connected') void this.#reconnect();
       },
     });
     this.#signalling = signalling;
@@ -172,7 +172,11 @@ export class Session {
       );
     }
     if (this.#ended) throw hasLeft();
-    if (this.#identity && (await this.#resume(signalling))) return;
+    if (this.#identity) {
+      if (await this.#resume(signalling)) return;
+      // Nothing is left to resume, and this socket would be idle for too long while a join has to wait.
+      if (this.#joinDelay() > 0) throw connectionLost();
+    }
     await this.#joinOn(signalling);
   }
 
@@ -207,6 +211,7 @@ export class Session {
       );
     }
     this.#remember(reply.data);
+    this.#joinsWithoutMedia++;
     this.#handlers.onJoined(reply.data);
   }
 
@@ -217,13 +222,13 @@ export class Session {
     this.#joinRequest = { ...this.#joinRequest, room: joined.room };
   }
 
-  /** @param {number} firstDelay */
-  async #reconnect(firstDelay) {
+  async #reconnect() {
     this.#setState('reconnecting');
     this.#backoff.reset();
-    await this.#sleep(firstDelay);
     for (;;) {
-      await this.#sleep(this.#backoff.next());
+      const delay = this.#backoff.next();
+      // Resuming is urgent. A join that will hardly lead to more than the joins before it is not.
+      await this.#sleep(this.#identity ? delay : Math.max(delay, this.#joinDelay()));
       if (this.#ended) return;
       try {
         await this.#establish();
@@ -239,6 +244,12 @@ export class Session {
       }
     }
     if (!this.#ended) this.#setState('connected');
+  }
+
+  /** Milliseconds to wait before another join: none at first, more with each that did not lead to media. */
+  #joinDelay() {
+    const failures = this.mediaFailures;
+    return failures === 0 ? 0 : Math.min(LONGEST_JOIN_DELAY, 1000 * 2 ** failures);
   }
 
   /** @param {number} milliseconds */

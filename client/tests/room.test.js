@@ -291,6 +291,29 @@ test('a restarting server is joined again, with back-off until it is there', asy
   assert.equal(fake.socket().count('join'), 1);
 });
 
+test('a server that ends every session before there is media is joined ever more seldom, and that is said', async () => {
+  const joining = room.join({ name: 'Anna', room: 'standup' });
+  joining.catch(() => {});
+  const joins = () => fake.sockets.reduce((sum, socket) => sum + socket.count('join'), 0);
+  const end = fake.clock.time + 60_000;
+  while (fake.clock.time < end) {
+    const socket = fake.socket();
+    if (!socket.closed) {
+      await socket.open();
+      if (socket.count('resume'))
+        await socket.reply('resume', 'error', { code: 'unknown-participant', message: 'Gone.', action: 'Join.' });
+      if (socket.count('join')) {
+        await socket.reply('join', 'joined', joinedMessage());
+        await answer();
+        await socket.break();
+      }
+    }
+    await fake.clock.advance(250);
+  }
+  assert.ok(joins() >= 4 && joins() <= 8, `${joins()} joins in a minute`);
+  assert.ok(errors.includes('media-blocked'), errors.join());
+});
+
 test('removed for good: disconnected, with the reason', async () => {
   await join();
   let detail;

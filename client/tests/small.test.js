@@ -7,7 +7,7 @@ import { Backoff } from '../sdk/backoff.js';
 import { captureError } from '../sdk/capture.js';
 import { isOfNewSource } from '../sdk/cover.js';
 import { meterLevel } from '../sdk/levels.js';
-import { audioCodecs, videoCodecs } from '../sdk/media.js';
+import { audioCodecs, videoCodecs } from '../sdk/codecs.js';
 import { isAtOrAfter } from '../sdk/rtp-time.js';
 import { withOpusDtx, withoutStrayAttributes } from '../sdk/sdp.js';
 import { StatsCollector, qualityOf, worstQuality } from '../sdk/stats.js';

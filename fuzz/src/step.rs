@@ -7,7 +7,7 @@ use super::tape::{Tape, push_bytes};
 pub struct Origin {
     /// Somebody by number; three and above: a stranger.
     pub who: u8,
-    /// By TCP.
+    /// Whether it comes by TCP.
     pub tcp: bool,
 }
 
@@ -34,21 +34,21 @@ pub enum Step {
     Deliver { which: u8, again: bool, at: u16, xor: u8 },
     /// The oldest request that is under way arrives; the text of an offer is changed.
     Say { at: u16, cut: u8, insert: Vec<u8> },
-    /// Any datagram.
+    /// Any bytes come as a datagram.
     Datagram { from: Origin, bytes: Vec<u8> },
     /// A whole RTP packet in the clear, to be sealed as its sender would.
     Rtp { who: u8, stream: u8, bytes: Vec<u8> },
     /// The same of an RTCP compound.
     Rtcp { who: u8, stream: u8, bytes: Vec<u8> },
-    /// A text message.
+    /// A text message comes over somebody's WebSocket.
     Text { who: u8, text: Vec<u8> },
     /// The handshake does something that a client had no part in.
     Handshake { session: u8, what: u8, bytes: Vec<u8> },
     /// Signalling breaks, or whoever it broke for comes back.
     Break { who: u8 },
-    /// Their address changes.
+    /// Somebody's address changes without notice.
     Move { who: u8 },
-    /// The operator.
+    /// The operator does something.
     Operate { what: u8, who: u8 },
 }
 

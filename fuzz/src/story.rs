@@ -135,10 +135,11 @@ impl Story {
         }
     }
 
-    /// A round in which nothing goes wrong.
+    /// Plays a round in which nothing goes wrong: everything under way arrives, and everybody does what is due.
     fn live(&mut self) {
         self.rounds += 1;
         let world = &mut self.world;
+        // A long story must not take longer than the fuzzer waits for one input.
         if self.rounds > ROUNDS_MAX {
             return;
         }
@@ -161,6 +162,7 @@ impl Story {
         }
     }
 
+    /// Brings one datagram to the server, out of order, perhaps twice, perhaps with a byte that was changed.
     fn deliver(&mut self, which: usize, again: bool, at: usize, xor: u8) {
         let world = &mut self.world;
         if world.up.is_empty() {
@@ -178,6 +180,7 @@ impl Story {
         world.feed_datagram(from, Transport::Udp, bytes);
     }
 
+    /// Brings one request to the server; of an offer some bytes are replaced.
     fn say(&mut self, at: usize, cut: usize, insert: &[u8]) {
         let Some((connection, number, mut signal)) = self.world.signals.pop_front() else { return };
         if let Signal::Command(Command::Offer { sdp, .. }) = &mut signal {
@@ -190,7 +193,7 @@ impl Story {
         self.world.ask(connection, Some(number), signal);
     }
 
-    /// An SSRC that the server knows or will know; `None`: as it stands in the packet.
+    /// Returns an SSRC that the server knows or will know; `None` leaves the one in the packet.
     fn stream(&self, who: usize, stream: u8) -> Option<u32> {
         let streams: Vec<u32> = self
             .world
@@ -210,6 +213,7 @@ impl Story {
             bytes[8..12].copy_from_slice(&ssrc.to_be_bytes());
             header.ssrc = ssrc;
         }
+        // Sealed with the right keys: what cannot be opened would never reach the code behind.
         let plain = bytes.len();
         bytes.resize(plain + RTP_OVERHEAD_MAX, 0);
         let Some(sender) = self.world.forge(who) else { return };
@@ -221,7 +225,7 @@ impl Story {
         if bytes.len() < 8 {
             return;
         }
-        // Requests are about streams of the server's, which the client knows.
+        // Requests are about the server's streams, which the client knows.
         let slots = self.world.people[who].endpoint.as_ref().map(|endpoint| endpoint.slots.keys().copied());
         let slot = slots.and_then(|mut slots| slots.nth(usize::from(stream)));
         if let (Some(ssrc), Some(place)) = (slot, bytes.get_mut(8..12)) {
@@ -241,7 +245,7 @@ impl Story {
         }
     }
 
-    /// A message as the shell reads it.
+    /// Brings a text message, which is read as the shell reads it.
     fn text(&mut self, who: usize, text: &[u8]) {
         let text = String::from_utf8_lossy(text);
         let world = &mut self.world;

@@ -8,12 +8,12 @@ pub struct Tape<'a> {
 }
 
 impl<'a> Tape<'a> {
-    /// From its beginning.
+    /// Returns a tape that is read from its beginning.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// One byte.
+    /// Returns the next byte; `None` at the end.
     pub fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.rest.split_first()?;
         self.rest = rest;

@@ -111,8 +111,8 @@ pub fn sdp_offer(data: &[u8]) {
     fragments(data);
     let Ok(text) = std::str::from_utf8(data) else { return };
     for side in [whip::Side::Publish, whip::Side::View] {
-        if let Ok(offer) = whip::Offer::read(side, data) {
-            let again = whip::Offer::read(side, offer.sdp.as_bytes());
+        if let Ok(offer) = whip::WhipOffer::read(side, data) {
+            let again = whip::WhipOffer::read(side, offer.sdp.as_bytes());
             assert_eq!(again.as_ref(), Ok(&offer), "an offer that was read can be read again");
             let _ = offer.restarted("abcd", "0123456789012345678901");
         }

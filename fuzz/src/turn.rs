@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use strait::core::ids::ConnectionId;
 use strait::core::path::{Path, Transport};
-use strait::net::fuzzing::{Candidates, Carrier, Link, ReachedBy, Relayed, Turn, Verdict};
+use strait::net::fuzzing::{Candidates, LinkKind, Link, ReachedBy, Relayed, TurnServer, Verdict};
 use strait::net::{RelayedNetwork, TurnConfig};
 use strait::wire::classify::{Kind, classify};
 use strait::wire::stun::peek;
@@ -20,11 +20,11 @@ use super::tape::Tape;
 
 /// How long a client may be there without an allocation.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Most messages.
+/// Most messages that one input becomes.
 const STEPS_MAX: usize = 64;
 
 struct World {
-    turn: Turn,
+    turn: TurnServer,
     candidates: Candidates,
     now: Instant,
     username: String,
@@ -41,7 +41,7 @@ fn server() -> SocketAddr {
 /// `turn`: nobody reaches anything but the server; answers are STUN; everything expires.
 pub fn turn(data: &[u8]) {
     let now = Instant::now();
-    let turn = Turn::new(TurnConfig::default(), RelayedNetwork::FIRST, PATIENCE, server().port(), now);
+    let turn = TurnServer::new(TurnConfig::default(), RelayedNetwork::FIRST, PATIENCE, server().port(), now);
     let turn = turn.expect("randomness");
     let reached = ReachedBy { host: None, is_tls: true, is_proxied: false, candidate: server() };
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
@@ -101,12 +101,12 @@ impl World {
         let remote = SocketAddr::from(([10, 0, 0, who & 7], 5000));
         let path = Path { transport: Transport::Udp, local: server(), remote };
         let relayed = if who & 8 == 0 {
-            match self.turn.receive_datagram(self.now, path, bytes, &mut self.candidates) {
+            match self.turn.receive_datagram(self.now, classify(bytes), path, bytes, &mut self.candidates) {
                 Verdict::Relayed(relayed) => Some(relayed),
                 Verdict::Core | Verdict::Handled => None,
             }
         } else {
-            let connection = (ConnectionId(u64::from(who)), Carrier::Tcp);
+            let connection = (ConnectionId(u64::from(who)), LinkKind::Tcp);
             self.turn.receive_message(self.now, connection, (server(), remote), bytes, &mut self.candidates)
         };
         if let Some(Relayed { path, range }) = relayed {

@@ -220,8 +220,8 @@ fn describe_payload(payload: &[u8], passed: &PassedExtensions) {
         assert_eq!(again.starts_keyframe, described.starts_keyframe);
         let picture_id = match described.descriptor {
             Descriptor::Plain => None,
-            Descriptor::Vp8(vp8) => vp8.picture_id,
-            Descriptor::Vp9(vp9) => vp9.picture_id,
+            Descriptor::Vp8(vp8) => vp8.counters.picture_id,
+            Descriptor::Vp9(vp9) => vp9.counters.picture_id,
         };
         let mask = picture_id.map_or(0x7fff, PictureId::mask);
         assert_eq!(again.counters.picture_id, described.counters.picture_id.map(|_| 0x7abc & mask));

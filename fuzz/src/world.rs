@@ -55,7 +55,7 @@ const COMPLAINTS: [&str; 8] = [
     "a stranger's connection",
 ];
 
-/// Somebody.
+/// Somebody with a connection and an endpoint.
 pub struct Person {
     pub plan: PersonPlan,
     pub endpoint: Option<Endpoint>,
@@ -65,11 +65,11 @@ pub struct Person {
     moves: u16,
     /// Seals what the fuzzer makes up, with the keys of this life.
     pub forger: Option<SrtpSender>,
-    /// Losses up and down, a bit each; they go round.
+    /// Which datagrams are lost on the way up and down: a bit for each, used again after eight.
     pub loss: (u8, u8),
 }
 
-/// The world.
+/// The core with everybody who uses it.
 pub struct World {
     seed: u64,
     base: Instant,
@@ -77,23 +77,23 @@ pub struct World {
     pub sfu: Sfu,
     pub people: Vec<Person>,
     pub post: Post,
-    /// Connections that are open: whose.
+    /// The connections that are open, and whose they are.
     connections: BTreeMap<u64, usize>,
     connections_made: u64,
-    /// Sessions by number: whose life.
+    /// Whose life each session belongs to, by the session's number.
     pub sessions: Vec<Option<(usize, u32)>>,
     keyed: BTreeSet<u64>,
     /// Datagrams on their way to the server.
     pub up: VecDeque<(SocketAddr, Vec<u8>)>,
     /// Requests on their way to the server, with their connections.
     pub signals: VecDeque<(u64, u64, Signal)>,
-    /// Whom the server has heard of.
+    /// The addresses from which the server has heard anything.
     heard: BTreeSet<SocketAddr>,
     fed: usize,
-    /// Inputs are handed in without outputs being taken.
+    /// Whether inputs are handed in without outputs being taken.
     pub batch: bool,
     deadline: Option<Micros>,
-    /// Keys were made up: nobody knows whether clients can open what they get.
+    /// Whether keys were made up, so that nobody knows whether clients can open what they get.
     pub keys_made_up: bool,
     traces: BTreeMap<u64, TraceWriter<Vec<u8>>>,
     /// Traces of rooms that have ended.
@@ -110,7 +110,7 @@ pub fn server_address() -> SocketAddr {
     SocketAddr::from(([10, 9, 9, 9], 7443))
 }
 
-/// What the clients are like: somebody of the simulator's worlds.
+/// Draws the clients from the simulator's worlds.
 fn people(seed: u64) -> Vec<Person> {
     let plans = (0..).flat_map(|n| Plan::of(seed * 64 + n).people).flatten();
     let person = |(who, plan)| Person {
@@ -127,7 +127,7 @@ fn people(seed: u64) -> Vec<Person> {
 }
 
 impl World {
-    /// The world that this byte stands for.
+    /// Returns the world that this byte stands for. Its limits are small, so that a few steps reach them.
     pub fn new(seed: u8) -> Self {
         let both = |count| SlotCounts { audio: count, video: count };
         let base = Instant::now();
@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    /// What its clients are drawn from.
+    /// Returns the number that the clients are drawn from.
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -207,6 +207,7 @@ impl World {
 
     fn drain_once(&mut self, fed: usize) {
         let (mut events, mut requests, mut datagrams) = (Vec::new(), Vec::new(), Vec::new());
+        // However bad the inputs, each may lead to a bounded number of outputs.
         let bound = OUTPUTS_MAX.min(fed * 2000);
         let deadline = loop {
             assert!(
@@ -214,13 +215,13 @@ impl World {
                 "{fed} inputs, outputs without end"
             );
             match self.sfu.poll_output() {
-                Output::Timeout(at) => break at,
+                Output::Timeout(deadline) => break deadline.map(|deadline| deadline.at),
                 Output::Event { connection, event } => events.push((connection, event)),
                 Output::Dtls { session, request } => requests.push((session, request)),
                 Output::Transmit(transmit) => datagrams.push(checked(&self.heard, &transmit)),
                 Output::Media(_) => {
                     let mut media = Datagrams::default();
-                    self.sfu.forward(&mut media);
+                    self.sfu.forward_share(&mut media);
                     while let Some(transmit) = media.take_next() {
                         datagrams.push(checked(&self.heard, &transmit));
                     }
@@ -228,6 +229,7 @@ impl World {
             }
         };
         let until = deadline.map(|at| at.saturating_duration_since(self.base));
+        // Rounded up: a call before the deadline would find nothing to do, and look like spinning.
         self.deadline = until.map(|at| at.as_nanos().div_ceil(1000) as Micros);
         self.collect_recordings();
         for (connection, event) in events {
@@ -242,6 +244,7 @@ impl World {
     }
 
     fn tell(&mut self, connection: ConnectionId, event: Event) {
+        // Every event can be written down for a client, whatever its texts hold.
         let text = encode_event(&event, ServerFacts { ice_servers: &[], is_self_signed: false });
         assert!(text.starts_with('{') && text.ends_with('}'), "{text}");
         let who = self.connections.get(&connection.0).copied();
@@ -275,7 +278,7 @@ impl World {
         }
     }
 
-    /// The server's half of a handshake that takes no time.
+    /// Does the server's half of a handshake, which takes no time.
     fn shake_hands(&mut self, session: DtlsSession, request: &DtlsRequest) {
         let DtlsRequest::Packet(bytes) = request else { return };
         let life = self.sessions.get((session.0 - 1) as usize).copied().flatten();
@@ -285,6 +288,7 @@ impl World {
             return;
         };
         self.feed(Input::Dtls { session, event: reply });
+        // A handshake ends once, even if its first flight comes again.
         if !self.keyed.insert(session.0) {
             return;
         }
@@ -293,7 +297,7 @@ impl World {
         }
     }
 
-    /// A datagram reaches whoever is at that address, unless it is lost.
+    /// Brings a datagram to whoever is at that address, unless it is lost.
     fn bring(&mut self, to: SocketAddr, mut bytes: Vec<u8>) {
         let Some(who) = self.people.iter().position(|person| person.address == to) else { return };
         let lost = &mut self.people[who].loss.1;
@@ -303,7 +307,7 @@ impl World {
         }
     }
 
-    /// Lets a client do something; what it sends is under way then.
+    /// Lets a client do something, and puts what it sends on its way.
     pub fn with(&mut self, who: usize, act: impl FnOnce(&mut Endpoint, Now, &mut Post)) {
         let now = self.moment();
         let Some(endpoint) = self.people[who].endpoint.as_mut() else { return };
@@ -329,7 +333,7 @@ impl World {
         }
     }
 
-    /// A connection for somebody, in place of the one they have.
+    /// Opens a connection for somebody, in place of the one they have. Returns its number.
     pub fn connect(&mut self, who: usize) -> u64 {
         self.disconnect(who);
         self.connections_made += 1;
@@ -338,7 +342,7 @@ impl World {
         self.connections_made
     }
 
-    /// Somebody's connection breaks.
+    /// Breaks somebody's connection, as a network does.
     pub fn disconnect(&mut self, who: usize) {
         let Some(connection) = self.people[who].connection else { return };
         self.hang_up(connection);
@@ -354,7 +358,7 @@ impl World {
         }
     }
 
-    /// A request arrives. `number` is `None` for one that no client of ours made.
+    /// Hands in a request that arrives. `number` is `None` for one that no client of ours made.
     pub fn ask(&mut self, connection: u64, number: Option<u64>, signal: Signal) {
         let connection = ConnectionId(connection);
         let id = number.map_or_else(|| FOREIGN.to_owned(), |number| number.to_string());
@@ -373,14 +377,14 @@ impl World {
         }
     }
 
-    /// Somebody's packets come from another address from now on.
+    /// From now on somebody's packets come from another address.
     pub fn relocate(&mut self, who: usize) {
         let person = &mut self.people[who];
         person.moves += 1;
         person.address = address(who, person.moves);
     }
 
-    /// What seals packets as somebody would, if they have keys.
+    /// Returns what seals packets as somebody would, if they have keys.
     pub fn forge(&mut self, who: usize) -> Option<&mut SrtpSender> {
         let (seed, person) = (self.seed, &mut self.people[who]);
         let life = person.endpoint.as_ref().filter(|endpoint| endpoint.connected)?.life;
@@ -411,7 +415,7 @@ impl World {
         }
     }
 
-    /// Calls the core.
+    /// Calls the core when it wants to be called.
     pub fn call(&mut self) {
         self.feed(Input::Timeout);
         self.drain();

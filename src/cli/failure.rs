@@ -13,17 +13,17 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Something that the person who started the program has to change.
+    /// Returns the failure for what the person who started the program has to change: exit code 2.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self { code: 2, message: message.into() }
     }
 
-    /// Anything else.
+    /// Returns a failure that is nobody's mistake: exit code 1.
     pub(super) fn other(message: impl Into<String>) -> Self {
         Self { code: 1, message: message.into() }
     }
 
-    /// The port could not be opened.
+    /// Returns the failure for a port that could not be opened, with what to do about it.
     pub(super) fn of_listening(listen: SocketAddr, error: &io::Error) -> Self {
         let port = listen.port();
         match error.kind() {
@@ -40,7 +40,7 @@ impl Failure {
                 "no permission to listen on port {port}; use --listen with a port above 1023, or grant \
                  CAP_NET_BIND_SERVICE"
             )),
-            // A certificate; the message says which and why.
+            // This is a certificate that cannot be used; the message says which and why.
             io::ErrorKind::InvalidData => Self::usage(error.to_string().replace('\n', " ")),
             _ => Self::other(format!("cannot listen on {listen}: {error}")),
         }

@@ -6,65 +6,106 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::failure::Failure;
-use crate::load::{self, LoadOptions, Profile, Speaks};
+use crate::load::{self, LoadOptions, Profile, ServerKind};
 
 /// What `strait load` takes.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub(super) struct LoadArgs {
     /// The server's address
-    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:7443")]
+    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:7443", help_heading = "Server")]
     url: String,
-    /// Whose signalling the server has: strait, or janus (its VideoRoom, over WebSockets)
-    #[arg(long, value_name = "SERVER", default_value = "strait")]
-    server: Speaks,
+    /// Whose signalling the server has: strait, or janus
+    ///
+    /// Janus is loaded by its VideoRoom plugin, over WebSockets.
+    #[arg(
+        long,
+        value_name = "SERVER",
+        default_value = "strait",
+        help_heading = "Server",
+        verbatim_doc_comment
+    )]
+    server: ServerKind,
+    /// The server's process, for its processor time and memory
+    ///
+    /// By default a server on this machine is found by its port.
+    #[arg(long, value_name = "PID", help_heading = "Server", verbatim_doc_comment)]
+    server_pid: Option<u32>,
+
     /// How many rooms
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "People")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rooms: u32,
     /// How many publishers in each room
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "People")]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=100_000))]
     publishers: u32,
-    /// How many subscribers in each room; in conferences they publish too
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    /// How many subscribers in each room
+    ///
+    /// In conferences they publish too.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "People", verbatim_doc_comment)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=100_000))]
     subscribers: u32,
-    /// What is published: audio, video, frames, simulcast, conference or conference-audio
-    #[arg(long, value_name = "PROFILE", default_value = "audio")]
-    profile: Profile,
-    /// How long to measure once everyone is there, such as 10s, 500ms or 2m
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    duration: Duration,
-    /// The server's process, for its processor time and memory; found by itself on this machine
-    #[arg(long, value_name = "PID")]
-    server_pid: Option<u32>,
-    /// Write the figures to this file as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the latency, second by second, to this file as an HdrHistogram log
-    #[arg(long, value_name = "FILE")]
-    hdr: Option<PathBuf>,
-    /// Makes phases and identifiers repeatable
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-    /// How many join in a second
-    #[arg(long, value_name = "N", default_value = "200", value_parser = ramp)]
+    /// How many people join in a second
+    #[arg(long, value_name = "N", default_value = "200", value_parser = ramp, help_heading = "People")]
     ramp: u32,
-    /// Never sleep: what wakes a receiver is charged to the sender on loopback
-    #[arg(long)]
-    spin: bool,
-    /// Open only one packet in so many of each stream; loss is then by sequence number
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    decrypt_every: u32,
+    /// How long everybody may take to be there
+    ///
+    /// The time runs from when the last one has begun to join. What is missing at its end is
+    /// reported, and the rest is measured.
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
+    #[arg(help_heading = "People", verbatim_doc_comment)]
+    patience: Duration,
+    /// Makes identifiers and the phases of streams repeatable
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "People")]
+    seed: u64,
+
+    #[arg(long, value_name = "PROFILE", default_value = "audio", help_heading = "Media")]
+    #[arg(help = "What is published; --help lists the profiles")]
+    #[arg(long_help = "\
+What is published:
+  audio             50 packets a second of 80 bytes
+  video             250 packets a second of 1100 bytes, evenly spaced
+  frames            the same, the ten packets of each frame at once
+  simulcast         that video in three encodings
+  conference        audio and video; everybody publishes, and receives all others
+  conference-audio  audio; everybody publishes, and receives all others
+")]
+    profile: Profile,
     /// Packets a second of each stream, instead of the profile's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", help_heading = "Media")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: Option<u32>,
     /// Bytes of each payload, instead of the profile's
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(32..=1200))]
+    #[arg(long, value_name = "BYTES", help_heading = "Media")]
+    #[arg(value_parser = clap::value_parser!(u32).range(32..=1200))]
     payload: Option<u32>,
     /// Negotiate transport-wide congestion control
-    #[arg(long)]
+    #[arg(long, help_heading = "Media")]
     transport_cc: bool,
-    /// How long everyone may take to be there
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
-    patience: Duration,
+
+    /// How long to measure, such as 10s, 500ms or 2m
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Measurement")]
+    duration: Duration,
+    /// Open only one packet in N of each stream
+    ///
+    /// Opening fewer packets is cheaper. Latency is then of those that are opened, loss is
+    /// counted by sequence number, and freezes are not told.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Measurement", verbatim_doc_comment)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    decrypt_every: u32,
+    /// Never sleep, which takes a whole core
+    ///
+    /// On loopback the kernel charges the waking of a sleeping receiver to whoever sends, which
+    /// is the server. Use it to compare servers.
+    #[arg(long, help_heading = "Measurement", verbatim_doc_comment)]
+    spin: bool,
+
+    /// Write the figures to this file as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    json: Option<PathBuf>,
+    /// Write the latency, second by second, to this file as an HdrHistogram log
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    hdr: Option<PathBuf>,
 }
 
 /// A time with its unit.
@@ -98,12 +139,12 @@ impl LoadArgs {
         if self.publishers + self.subscribers == 0 {
             return Err(Failure::usage("nobody is to join; use --publishers and --subscribers"));
         }
-        if self.server == Speaks::Janus && self.profile == Profile::Simulcast {
+        if self.server == ServerKind::Janus && self.profile == Profile::Simulcast {
             return Err(Failure::usage("Janus is loaded without simulcast; use --profile video"));
         }
         Ok(LoadOptions {
-            server: target.address,
-            speaks: self.server,
+            address: target.address,
+            server_kind: self.server,
             host: target.host,
             rooms: self.rooms as usize,
             publishers: self.publishers as usize,
@@ -127,7 +168,7 @@ impl LoadArgs {
 /// Generates load and reports on it.
 pub(super) fn load(args: &LoadArgs) -> Result<(), Failure> {
     let mut stderr = io::stderr();
-    // On a terminal each line takes the place of the one before.
+    // On a terminal each line takes the place of the one before it.
     let (start, end) = if stderr.is_terminal() { ("\r\x1b[K", "") } else { ("", "\n") };
     let mut progress = |line: &str| {
         let _ = write!(stderr, "{start}{line}{end}").and_then(|()| stderr.flush());
@@ -188,7 +229,7 @@ mod tests {
         assert_eq!((options.rooms, options.publishers, options.subscribers), (3, 1, 1));
         assert_eq!((options.profile, options.ramp, options.intervals), (Profile::Frames, 50, true));
         assert_eq!(options.duration, Duration::from_millis(1500));
-        assert_eq!(options.server, ([127, 0, 0, 1], 7443).into());
+        assert_eq!(options.address, ([127, 0, 0, 1], 7443).into());
     }
 
     #[test]

@@ -6,10 +6,13 @@
 mod args;
 mod explain;
 mod failure;
+mod help;
 mod load;
 pub mod log;
+mod misplaced;
 mod replay;
 pub mod serve;
+mod serve_flags;
 mod sim;
 mod stats;
 mod trace;
@@ -23,21 +26,26 @@ use clap::Parser;
 
 use args::{Args, Command};
 use failure::Failure;
+use serve_flags::ServeFlags;
 
 /// Runs the program with these arguments, the program's name first, and this environment.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
-    let args = match Args::try_parse_from(arguments) {
-        Ok(args) => args,
-        // Help and version come this way too; clap knows which stream and exit code each of them has.
-        Err(message) => {
-            let _ = message.print();
-            return ExitCode::from(if message.use_stderr() { 2 } else { 0 });
-        }
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let outcome = match Args::try_parse_from(&arguments) {
+        Ok(args) => args.check_places().and_then(|()| dispatch(&args, variables)),
+        Err(error) => match misplaced::explain(&error, &arguments) {
+            Some(failure) => Err(failure),
+            // Help and version come this way too; clap knows which stream and exit code each of them has.
+            None => {
+                let _ = error.print();
+                return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            }
+        },
     };
-    match dispatch(&args, variables) {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let _ = writeln!(io::stderr(), "error: {}", failure.message);
@@ -47,39 +55,36 @@ pub fn run(
 }
 
 fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), Failure> {
-    if let Some(Command::Load(load)) = &args.command {
-        return load::load(load);
-    }
-    if let Some(Command::Stats(stats)) = &args.command {
-        return stats::stats(stats);
-    }
-    if let Some(Command::Replay(replay)) = &args.command {
-        return replay::run(replay);
-    }
-    if let Some(Command::Explain(explain)) = &args.command {
-        return explain::run(explain);
-    }
-    if let Some(Command::Trace { command }) = &args.command {
-        return trace::run(command);
-    }
-    if let Some(Command::Sim(sim)) = &args.command {
-        return sim::run(sim);
-    }
-    let variables: Vec<_> = variables.into_iter().collect();
-    let own_directory = data_directory(&variables);
-    let sources = args.options.sources(variables)?;
-    let loaded = crate::config::load(&sources)?;
     match &args.command {
-        Some(Command::Config) => {
-            // Nobody to tell when the reader of a pipe has gone.
+        None => serve(&args.serve, variables),
+        Some(Command::Serve(flags)) => serve(flags, variables),
+        Some(Command::Config(flags)) => {
+            let loaded = crate::config::load(&flags.sources(variables)?)?;
+            // A failed write means that the reader of a pipe has gone, so there is nobody to tell.
             let _ = io::stdout().write_all(loaded.show().as_bytes());
             Ok(())
         }
-        _ => serve::serve(&loaded.config, own_directory),
+        Some(Command::Load(load)) => load::load(load),
+        Some(Command::Stats(stats)) => stats::stats(stats),
+        Some(Command::Replay(replay)) => replay::run(replay),
+        Some(Command::Explain(explain)) => explain::run(explain),
+        Some(Command::Trace { command }) => trace::run(command),
+        Some(Command::Sim(sim)) => sim::run(sim),
     }
 }
 
-/// Where a program of this user keeps its data, by the XDG base directory specification.
+fn serve(
+    flags: &ServeFlags,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(), Failure> {
+    let variables: Vec<_> = variables.into_iter().collect();
+    let own_directory = data_directory(&variables);
+    let loaded = crate::config::load(&flags.sources(variables)?)?;
+    serve::serve(&loaded.config, own_directory)
+}
+
+/// Returns where a program of this user keeps its data, by the XDG base directory specification; `None` if the
+/// environment names no home.
 fn data_directory(variables: &[(OsString, OsString)]) -> Option<PathBuf> {
     let absolute = |wanted: &str| {
         let (_, value) = variables.iter().find(|(name, _)| name.as_os_str() == wanted)?;

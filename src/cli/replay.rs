@@ -20,27 +20,29 @@ pub(super) struct ReplayArgs {
     /// The trace, a file that `strait serve --record` wrote
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
-    /// Stop at this time of the call, such as 90s or 2m
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    until: Option<Duration>,
-    /// Of this participant only, by name or id: what --pcap and --media write
-    #[arg(long, value_name = "PARTICIPANT")]
-    participant: Option<String>,
-    /// Write all RTP and RTCP, decrypted, as a capture file for Wireshark
-    #[arg(long, value_name = "FILE")]
-    pcap: Option<PathBuf>,
-    /// Write each track that came in as a file that players open: Ogg, IVF or H.264
-    #[arg(long, value_name = "DIR")]
-    media: Option<PathBuf>,
-    /// Log what the room did, by this filter: a level, or module=level after a comma
-    #[arg(long, value_name = "FILTER")]
-    log: Option<String>,
     /// The key that opens an encrypted trace: a file that age-keygen wrote
     #[arg(long, value_name = "KEYFILE")]
     identity: Option<PathBuf>,
+
+    /// Stop at this time of the call, such as 90s or 2m
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "What to replay")]
+    until: Option<Duration>,
+    /// Let --pcap and --media write this participant only, by name or id
+    #[arg(long, value_name = "NAME", help_heading = "What to replay")]
+    participant: Option<String>,
+
+    /// Write all RTP and RTCP, decrypted, as a capture file for Wireshark
+    #[arg(long, value_name = "FILE", help_heading = "What to write")]
+    pcap: Option<PathBuf>,
+    /// Write each incoming track as a file for players: Ogg, IVF or H.264
+    #[arg(long, value_name = "DIR", help_heading = "What to write")]
+    media: Option<PathBuf>,
+    /// Log what the room did: a level, or module=level after a comma
+    #[arg(long, value_name = "FILTER", help_heading = "What to write")]
+    log: Option<String>,
 }
 
-/// Opens a trace.
+/// Opens a trace. `identity` is the file of the key that opens an encrypted one.
 pub(super) fn open(path: &Path, identity: Option<&Path>) -> Result<Trace<'static>, Failure> {
     let unreadable =
         |path: &Path, error: io::Error| Failure::usage(format!("{} cannot be read: {error}", path.display()));
@@ -49,18 +51,18 @@ pub(super) fn open(path: &Path, identity: Option<&Path>) -> Result<Trace<'static
     Trace::open(file, identity.transpose()?.as_deref()).map_err(|error| bad_trace(path, &error))
 }
 
-/// A trace that cannot be used, as a failure.
+/// Returns the failure for a trace that cannot be used.
 pub(super) fn bad_trace(path: &Path, error: &BadTrace) -> Failure {
     Failure::usage(format!("{}: {error}", path.display()))
 }
 
-/// Some point of the clock.
+/// Returns the time, which measures how long things take and nothing else.
 #[expect(clippy::disallowed_methods, reason = "how long the replay takes; what it does depends on no clock")]
 pub(super) fn now() -> Instant {
     Instant::now()
 }
 
-/// Replays, and says whether the room did the same.
+/// Replays a trace, and prints whether the room did the same.
 pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     if let Some(filter) = &args.log {
         let level = LogFilter::parse(filter)

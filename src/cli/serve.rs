@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::log::{self, LogControl};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
 use crate::core::settings::PACKETS_AT_ONCE;
@@ -90,18 +90,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         }),
         whip_tokens: whip.tokens.reveal().clone(),
         ice_servers: ice.servers.reveal().to_vec(),
-        turn: TurnConfig {
-            enabled: turn.enabled,
-            host: turn.host.clone(),
-            credential_lifetime: turn.credential_lifetime,
-            allocations_max: turn.max_allocations,
-            allocations_per_participant_max: turn.max_allocations_per_participant,
-            permissions_max: turn.max_permissions,
-            channels_max: turn.max_channels,
-            bits_per_second_max: turn.max_bits_per_second,
-            network: None,
-            echo_peer: None,
-        },
+        turn: turn_config(turn),
         metrics_public: metrics.public,
         drain: server.drain,
         admin_token: admin.token.as_ref().map(|token| token.reveal().to_owned()),
@@ -111,6 +100,36 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         dscp: media.dscp,
         handle_signals: true,
     })
+}
+
+/// The TURN server's settings, of the operator's choice.
+fn turn_config(turn: &config::Turn) -> TurnConfig {
+    TurnConfig {
+        enabled: turn.enabled,
+        host: turn.host.clone(),
+        credential_lifetime: turn.credential_lifetime,
+        allocations_max: turn.max_allocations,
+        allocations_per_participant_max: turn.max_allocations_per_participant,
+        permissions_max: turn.max_permissions,
+        channels_max: turn.max_channels,
+        bits_per_second_max: turn.max_bits_per_second,
+        network: None,
+        echo_peer: None,
+    }
+}
+
+/// The product's defaults, as the configuration has them: there is no second list of them.
+impl Default for ShellConfig {
+    fn default() -> Self {
+        shell_config(&Config::default(), None).expect("the defaults name neither half of a certificate")
+    }
+}
+
+/// The product's defaults, as the configuration has them.
+impl Default for TurnConfig {
+    fn default() -> Self {
+        turn_config(&Config::default().turn)
+    }
 }
 
 /// Runs the shell, and calls `ready` with what is open once clients can come.

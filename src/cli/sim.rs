@@ -20,30 +20,43 @@ use crate::trace::{EndOfTrace, Header, TraceWriter};
 pub(super) struct SimArgs {
     /// Play the worlds of these seeds, the last one excluded
     #[arg(long, value_name = "A..B", default_value = "0..1000", value_parser = seeds, conflicts_with = "seed")]
+    #[arg(help_heading = "Worlds")]
     seeds: Range<u64>,
     /// Play the world of this seed, and describe it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Worlds")]
     seed: Option<u64>,
-    /// What people's endpoints are made of: own, which is exact, or engine: whole str0m endpoints
+    /// What people's endpoints are made of: own, or engine
+    ///
+    /// With own they are Strait's own code, every packet is checked, and a world always does the
+    /// same. With engine they are whole str0m endpoints, whose handshakes are random: a world
+    /// that fails rarely may have to be played a few times.
     #[arg(long, value_name = "WHICH", default_value = "own", value_parser = endpoints)]
+    #[arg(help_heading = "Worlds", verbatim_doc_comment)]
     endpoints: Endpoints,
     /// Leave parts out of the world, as --shrink says it
-    #[arg(long, value_name = "CUT", requires = "seed")]
+    ///
+    /// Such as people=B+D,steps=0,calm=D,exact,until=3812; docs/determinism.md explains it.
+    #[arg(long, value_name = "CUT", requires = "seed", help_heading = "Worlds", verbatim_doc_comment)]
     cut: Option<Cut>,
+    /// Play with this bug put in, until a world fails
+    ///
+    /// It needs a build with the feature `mutations`. A name that is not known lists all that are.
+    #[arg(long, value_name = "NAME", help_heading = "Worlds", verbatim_doc_comment)]
+    mutation: Option<String>,
+
     /// How many worlds are played at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(help_heading = "Playing")]
     jobs: u32,
     /// Make a failing world smaller while it still fails in the same way
-    #[arg(long)]
+    #[arg(long, help_heading = "Playing")]
     shrink: bool,
     /// Record the world's room as a trace, for strait replay
-    #[arg(long, value_name = "FILE", requires = "seed")]
+    #[arg(long, value_name = "FILE", requires = "seed", help_heading = "Playing")]
     trace: Option<PathBuf>,
-    /// Play with this bug put in until a world fails (needs a build with --features mutations)
-    #[arg(long, value_name = "NAME")]
-    mutation: Option<String>,
     /// Measure instead: simulated seconds in a second, for rooms of 2, 5 and 50
     #[arg(long, conflicts_with_all = ["seed", "seeds", "shrink", "mutation", "jobs", "endpoints"])]
+    #[arg(help_heading = "Playing")]
     measure: bool,
 }
 
@@ -79,12 +92,12 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Prints to the terminal. Nobody to tell when the reader of a pipe has gone.
+/// Prints to standard output. A failed write means that the reader of a pipe has gone, so there is nobody to tell.
 fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-/// Plays worlds, and fails if any of them does.
+/// Plays worlds, and fails if any of them fails.
 pub(super) fn run(args: &SimArgs) -> Result<(), Failure> {
     if args.measure {
         return measure::run();
@@ -116,7 +129,7 @@ fn mutate(name: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// One world, in full.
+/// Plays one world, and prints all of it.
 fn one(args: &SimArgs, seed: u64) -> Result<(), Failure> {
     let whole = args.plan(seed);
     let mut cut = args.cut.clone().unwrap_or_default();
@@ -141,7 +154,7 @@ fn one(args: &SimArgs, seed: u64) -> Result<(), Failure> {
     }
 }
 
-/// Plays a world twice; a panic in it is a complaint.
+/// Plays a world twice. A panic in it counts as a complaint, so that a hunt goes on.
 fn play(plan: &Plan) -> Outcome {
     let played = std::panic::catch_unwind(|| run_twice(plan, now()));
     played.unwrap_or_else(|panic| {
@@ -151,7 +164,7 @@ fn play(plan: &Plan) -> Outcome {
     })
 }
 
-/// A failing world, made smaller.
+/// Makes a failing world smaller. Returns the cut, what is left of the plan, and what comes of it.
 fn smaller(plan: &Plan, outcome: &Outcome) -> (Cut, Plan, Outcome) {
     let Some(kind) = outcome.complaints.first().map(|complaint| kind_of(complaint)) else {
         return (Cut::default(), plan.clone(), outcome.clone());
@@ -167,7 +180,7 @@ fn smaller(plan: &Plan, outcome: &Outcome) -> (Cut, Plan, Outcome) {
     (cut, small, outcome)
 }
 
-/// How to play a world again and look into it.
+/// Returns the command that plays a world again and records it.
 fn command(args: &SimArgs, seed: u64, cut: &Cut) -> String {
     let endpoints = if args.endpoints == Endpoints::Engine { " --endpoints engine" } else { "" };
     let cut = if cut.is_empty() { String::new() } else { format!(" --cut {cut}") };
@@ -177,7 +190,7 @@ fn command(args: &SimArgs, seed: u64, cut: &Cut) -> String {
     )
 }
 
-/// A world, and what came of it, for a person.
+/// Returns a world, and what came of it, in words.
 fn report(seed: u64, cut: &Cut, plan: &Plan, outcome: &Outcome) -> String {
     let verdict = if outcome.complaints.is_empty() { "all is well" } else { "fails" };
     let of = if cut.is_empty() { String::new() } else { format!(", cut to {cut}") };

@@ -10,9 +10,9 @@ use crate::load::{Target, parse_url};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// From line to line.
+/// The time from line to line of `--watch`.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Lines between headings.
+/// Lines between two headings of `--watch`.
 const LINES_PER_HEADING: usize = 20;
 
 /// What `strait stats` takes.
@@ -24,7 +24,7 @@ pub(super) struct StatsArgs {
     /// A line each second, until stopped
     #[arg(long)]
     watch: bool,
-    /// The server's administration token, if it is not on this machine
+    /// The administration token, for a server elsewhere
     #[arg(long, value_name = "TOKEN", env = "STRAIT_ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
@@ -51,7 +51,7 @@ pub(super) fn stats(args: &StatsArgs) -> Result<(), Failure> {
             text += &row(before, &stats, now.saturating_duration_since(*at));
             text.push('\n');
         }
-        // The reader of a pipe may go.
+        // A failed write means that the reader of a pipe has gone, which ends the watch.
         if io::stdout().write_all(text.as_bytes()).is_err() {
             return Ok(());
         }
@@ -89,7 +89,7 @@ fn heading() -> String {
     COLUMNS.iter().map(|column| format!("{column:>11}")).collect()
 }
 
-/// One line: what changed between two answers.
+/// Returns a line with what changed between two answers of the server.
 fn row(before: &Value, after: &Value, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(0.001);
     let udp = |stats: &Value, field: &str| stats["shell"]["udp"][field].as_u64().unwrap_or(0);
@@ -112,7 +112,7 @@ fn row(before: &Value, after: &Value, elapsed: Duration) -> String {
     values.iter().map(|(value, digits)| format!("{value:>11.digits$}")).collect()
 }
 
-/// Asks once.
+/// Asks the server for one document. Fails unless it answers with 200.
 fn ask(target: &Target, token: Option<&str>, path: &str) -> Result<Value, Failure> {
     let unreachable = |error: io::Error| {
         Failure::other(format!("the server at {} does not answer: {error}; --url names another", target.host))

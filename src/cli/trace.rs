@@ -35,7 +35,7 @@ pub(super) struct StripArgs {
     identity: Option<PathBuf>,
 }
 
-/// Does it.
+/// Does what was asked for with a trace.
 pub(super) fn run(command: &TraceCommand) -> Result<(), Failure> {
     let TraceCommand::Strip(args) = command;
     let mut trace = open(&args.trace, args.identity.as_deref())?;

@@ -19,13 +19,13 @@ const SLIPS_MAX: usize = 3;
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody chose it.
+    /// The default, because nobody chose another.
     Default,
     /// A line of the configuration file.
     File(PathBuf, usize),
-    /// An environment variable.
+    /// An environment variable of this name.
     Variable(String),
-    /// A flag.
+    /// A flag, as it is typed.
     Flag(&'static str),
 }
 
@@ -70,14 +70,14 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// The environment; what does not begin with `STRAIT_` is ignored.
     pub variables: Vec<(String, String)>,
-    /// The flags.
+    /// The flags that were given.
     pub flags: Vec<Flag>,
 }
 
 /// A configuration and where each of its values came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// The values.
+    /// The values, checked.
     pub config: Config,
     /// For each of [`KEYS`], in order.
     pub(super) origins: Vec<Origin>,
@@ -107,7 +107,7 @@ impl Loaded {
     }
 }
 
-/// The effective configuration.
+/// Makes the effective configuration from all its sources.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let origins = vec![Origin::Default; KEYS.len()];
     let mut loaded = Loaded { config: Config::default(), origins };
@@ -170,6 +170,7 @@ fn read_file(loaded: &mut Loaded, path: &Path, text: &str) -> Result<(), ConfigE
 fn raw(value: &DeValue<'_>) -> Raw {
     match value {
         DeValue::String(text) => Raw::String(text.to_string()),
+        // A number beyond 64 bits is no value of any key, but has to be named in the message.
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map_or(Raw::Other("a number that large"), Raw::Integer),
         DeValue::Float(number) => number.as_str().parse().map_or(Raw::Other("such a number"), Raw::Float),
@@ -201,8 +202,11 @@ fn unknown_key(section: &str, name: &str) -> String {
     format!("there is no key {name} in [{section}]; {}", hint(name, &names.collect::<Vec<_>>()))
 }
 
-/// The key that a variable sets; `None` for variables that are not ours to judge. Kubernetes, for one, sets
+/// Returns the key that a variable sets; `None` for variables that are not meant for us. Kubernetes, for one, sets
 /// `STRAIT_PORT` and `STRAIT_SERVICE_HOST` for a service named strait.
+///
+/// # Errors
+/// [`ConfigError`] for a variable that seems to be meant for a key and names none.
 fn key_of_variable(name: &str) -> Result<Option<usize>, ConfigError> {
     if !name.starts_with("STRAIT_") {
         return Ok(None);
@@ -213,7 +217,7 @@ fn key_of_variable(name: &str) -> Result<Option<usize>, ConfigError> {
     let of_section = |key: &&Key| name.starts_with(&format!("STRAIT_{}_", key.section.to_uppercase()));
     let siblings: Vec<String> = KEYS.iter().filter(of_section).map(Key::variable).collect();
     let hint = if siblings.is_empty() {
-        // A misspelt section is still our business.
+        // A variable may be ours with a section that is misspelt.
         let all: Vec<String> = KEYS.iter().map(Key::variable).collect();
         let Some(near) = nearest(name, &all) else { return Ok(None) };
         format!("did you mean {near}?")
@@ -223,7 +227,7 @@ fn key_of_variable(name: &str) -> Result<Option<usize>, ConfigError> {
     Err(ConfigError(format!("the variable {name} sets no known key; {hint}")))
 }
 
-/// Rules between two keys.
+/// Checks the rules between two keys, each of which is in its own range.
 fn check_together(loaded: &Loaded) -> Result<(), ConfigError> {
     let Config { signalling, media, .. } = &loaded.config;
     let rules = [
@@ -252,7 +256,7 @@ fn check_together(loaded: &Loaded) -> Result<(), ConfigError> {
     )))
 }
 
-/// What was meant, or else all that could have been.
+/// Returns a hint for a name that is not known: what was probably meant, or else everything that could be.
 fn hint(name: &str, known: &[String]) -> String {
     match nearest(name, known) {
         Some(near) => format!("did you mean {near}?"),
@@ -261,7 +265,7 @@ fn hint(name: &str, known: &[String]) -> String {
 }
 
 fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
-    // A short name may not differ in most of its letters.
+    // A short name must not differ in most of its letters.
     let slips = SLIPS_MAX.min(name.chars().count() / 3);
     let distances = known.iter().map(|known| (strsim::damerau_levenshtein(known, name), known));
     distances.filter(|(distance, _)| *distance <= slips).min().map(|(_, near)| near)

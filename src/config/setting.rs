@@ -335,7 +335,7 @@ pub struct LogFilter(String);
 impl LogFilter {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-    /// The default.
+    /// Returns the default: `info` for everything.
     pub fn info() -> Self {
         Self("info".to_owned())
     }
@@ -352,7 +352,7 @@ impl LogFilter {
         filter.then(|| Self(text.to_owned()))
     }
 
-    /// As text.
+    /// Returns the filter as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -400,7 +400,7 @@ impl Setting for LogFilter {
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines that people read.
     Text,
     /// One JSON object a line.
     Json,

@@ -61,11 +61,34 @@ pub enum Kind {
 }
 
 impl Source {
-    /// The kind that this source always has.
+    /// All sources.
+    pub const ALL: [Self; 4] = [Self::Microphone, Self::Camera, Self::Screen, Self::ScreenAudio];
+
+    /// Returns the kind of media that this source always is.
     pub fn kind(self) -> Kind {
         match self {
-            Source::Microphone | Source::ScreenAudio => Kind::Audio,
-            Source::Camera | Source::Screen => Kind::Video,
+            Self::Microphone | Self::ScreenAudio => Kind::Audio,
+            Self::Camera | Self::Screen => Kind::Video,
+        }
+    }
+
+    /// Returns the source's name in every protocol, file name and document, such as `screen-audio`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Microphone => "microphone",
+            Self::Camera => "camera",
+            Self::Screen => "screen",
+            Self::ScreenAudio => "screen-audio",
+        }
+    }
+}
+
+impl Kind {
+    /// Returns the kind's name in every protocol and document: `audio` or `video`, as in SDP's `m=` lines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Video => "video",
         }
     }
 }

@@ -61,6 +61,10 @@ impl Datagrams {
 
     /// Copies those from the `first` on to a sink, and forgets them.
     pub fn hand_over(&mut self, first: usize, sink: &mut dyn MediaSink) {
+        debug_assert!(
+            self.next <= first && first <= self.entries.len(),
+            "what was taken cannot be handed over"
+        );
         for (path, class, bytes) in self.from(first) {
             sink.to(path, class);
             if let Some(buffer) = sink.buffer().get_mut(..bytes.len()) {
@@ -94,6 +98,8 @@ impl MediaSink for Datagrams {
     }
 
     fn sent(&mut self, length: usize) {
+        debug_assert!(length <= SINK_BUFFER_BYTES, "a packet lies within the buffer that was given for it");
+        debug_assert!(self.to.is_some(), "`to` is called before the first packet");
         let Some((path, class)) = self.to else { return };
         let range = self.used..self.used + length.min(SINK_BUFFER_BYTES);
         self.used = range.end;

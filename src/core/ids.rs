@@ -63,8 +63,9 @@ impl fmt::Display for RoomId {
     }
 }
 
-/// Crockford's base 32 in lower case: no letter that is taken for another.
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Crockford's base 32 in lower case, which has no letter that is taken for another: the alphabet of everything random
+/// that is text.
+pub const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Digits of a 64-bit number in base 32.
 const DIGITS: usize = 13;
@@ -73,7 +74,7 @@ fn write_base32(f: &mut fmt::Formatter<'_>, prefix: &str, value: u64) -> fmt::Re
     f.write_str(prefix)?;
     for digit in (0..DIGITS).rev() {
         let index = (value >> (digit * 5)) & 31;
-        write!(f, "{}", ALPHABET[index as usize] as char)?;
+        write!(f, "{}", BASE32[index as usize] as char)?;
     }
     Ok(())
 }
@@ -85,7 +86,7 @@ fn parse_base32(text: &str, prefix: &str) -> Option<u64> {
     }
     let mut value: u64 = 0;
     for byte in digits.bytes() {
-        let index = ALPHABET.iter().position(|&letter| letter == byte)? as u64;
+        let index = BASE32.iter().position(|&letter| letter == byte)? as u64;
         value = value.checked_mul(32)?.checked_add(index)?;
     }
     Some(value)

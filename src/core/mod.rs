@@ -4,7 +4,7 @@
 //! `Timeout`; only then sleep.**
 //!
 //! Nothing in here touches a socket, a file, a clock, a thread, the operating system's randomness, or a map whose
-//! iteration order depends on a seed. `.clippy.toml` and `tests/tidy.rs` see to it.
+//! iteration order depends on a seed. `.clippy.toml` and `tests/tidy/` see to it.
 
 pub mod command;
 pub mod datagrams;

@@ -132,5 +132,9 @@ mod chosen {
         LateTrackNotOffered "late-track-not-offered",
         /// A panic in forwarding.
         Panics "panics",
+        /// Whoever leaves is still to be woken.
+        TimerOfTheGoneKept "timer-of-the-gone-kept",
+        /// A slot's stream does not lead to the slot, so that what is said of it is not heard.
+        SlotStreamForgotten "slot-stream-forgotten",
     }
 }

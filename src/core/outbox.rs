@@ -60,6 +60,15 @@ impl Outbox {
         true
     }
 
+    /// Does something that puts out media, with the datagrams of this outbox for the sink.
+    pub fn with_sink<R>(&mut self, act: impl FnOnce(&mut Self, &mut dyn MediaSink) -> R) -> R {
+        let mut datagrams = std::mem::take(&mut self.datagrams);
+        let result = act(self, &mut datagrams);
+        debug_assert!(self.datagrams.is_empty(), "while media goes to the sink, nothing else is sent");
+        self.datagrams = datagrams;
+        result
+    }
+
     /// How many datagrams wait.
     pub fn transmits(&self) -> usize {
         self.datagrams.len()

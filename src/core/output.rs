@@ -1,12 +1,11 @@
 //! Everything that the core can ask of the shell, as one enum.
 
-use std::time::Instant;
-
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::ids::{ConnectionId, DtlsSession};
 use super::path::{Path, TrafficClass};
+use super::timers::Deadline;
 
 /// One datagram to send. The bytes stay valid until the next call into the core.
 #[derive(Debug)]
@@ -52,12 +51,12 @@ pub enum Output<'a> {
     },
     /// Send a datagram.
     Transmit(Transmit<'a>),
-    /// Media waits: take a share of it with [`Sfu::forward`](super::Sfu::forward), and poll on. Before the next share is
-    /// the time to read what has come, so that nobody's sound waits for another room's pictures. With it comes when the
-    /// core wants to be called, as in [`Timeout`](Self::Timeout).
-    Media(Option<Instant>),
-    /// Nothing more to do until then (`None`: until the next input).
-    Timeout(Option<Instant>),
+    /// Media is ready. Call [`Sfu::forward_share`](super::Sfu::forward_share) once, then keep polling; read the sockets
+    /// before calling it again, so that one room's video never delays another's audio. Carries the next deadline, like
+    /// [`Timeout`](Self::Timeout).
+    Media(Option<Deadline>),
+    /// Nothing more to do before that deadline; `None`: before the next input. The deadline says what the wake-up is for.
+    Timeout(Option<Deadline>),
 }
 
 /// What the core asks of a DTLS handshake.

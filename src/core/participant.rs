@@ -10,6 +10,7 @@ use super::forward::slot::Slot;
 use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::mutation::mutated;
 use super::rng::Rng;
+use super::timers::Deadlines;
 
 /// Whether a participant can be told anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub struct Participant {
     pub asked: SlotCounts,
     /// What moves their wall clock, NTP format, to ours: one offset for all their tracks keeps these in sync.
     pub clock_offset: Option<u64>,
+    /// When they are given up, if nothing is heard of them.
+    pub deadlines: Deadlines,
     subscriptions_made: u64,
     revision: u64,
 }
@@ -85,7 +88,14 @@ pub struct Participant {
 impl Participant {
     /// A member who has just joined, without a transport. Their id and their secret are the first that is drawn from
     /// `rng`.
-    pub fn new(now: Instant, mut rng: Rng, name: String, auto_subscribe: bool, lifeline: Lifeline) -> Self {
+    pub fn new(
+        now: Instant,
+        epoch: Instant,
+        mut rng: Rng,
+        name: String,
+        auto_subscribe: bool,
+        lifeline: Lifeline,
+    ) -> Self {
         let id = ParticipantId(rng.u64());
         let secret = rng.secret();
         Self {
@@ -104,6 +114,7 @@ impl Participant {
             unsubscribed: BTreeSet::new(),
             asked: SlotCounts { audio: 0, video: 0 },
             clock_offset: None,
+            deadlines: Deadlines::new(epoch),
             subscriptions_made: 0,
             revision: 0,
         }

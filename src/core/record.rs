@@ -185,8 +185,8 @@ pub enum RecordedInput<'a> {
     Close(ClosingReason),
     /// A deadline has come.
     Timeout,
-    /// No input: the packets that came are forwarded.
-    Flush,
+    /// No input: a share of the packets that came is forwarded.
+    Share,
     /// So much of the pictures is not forwarded from now on.
     Withhold(Withheld),
 }

@@ -63,8 +63,8 @@ impl Recorder {
     }
 
     /// Notes that the room is about to forward what came.
-    pub fn note_flush(&mut self, now: Instant) {
-        self.step(now, RecordedInput::Flush);
+    pub fn note_share(&mut self, now: Instant) {
+        self.step(now, RecordedInput::Share);
     }
 
     /// Notes what a step led to: all that the outbox holds but datagrams, and the datagrams from the `first` on.
@@ -102,6 +102,7 @@ impl Recorder {
     }
 
     fn step(&mut self, now: Instant, input: RecordedInput<'_>) {
+        debug_assert!(now >= self.last, "a room's time never goes back");
         let after = now.saturating_duration_since(self.last);
         self.last = now.max(self.last);
         // 584 years.

@@ -4,6 +4,7 @@
 //! Everything that happens to a room comes through [`Room::handle`]; packets that came are forwarded by
 //! [`Room::forward_share`], once a batch. A panic in one participant's step ends that participant; the rest go on.
 
+mod check;
 mod commands;
 mod deadlines;
 mod fanout;
@@ -20,10 +21,12 @@ mod subscriptions;
 mod totals;
 mod transport;
 
+pub use deadlines::Fired;
 use membership::Connection;
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -42,7 +45,7 @@ use super::outbox::{Outbox, RoomOutput};
 use super::participant::Participant;
 use super::path::Path;
 use super::settings::Settings;
-use super::timers::DeadlineHeap;
+use super::timers::{Deadline, DeadlineHeap};
 use super::totals::Totals;
 use super::transport::Transport;
 
@@ -112,21 +115,25 @@ pub struct Room {
     transports: Slab<Transport>,
     publications: Slab<Publication>,
     by_track: BTreeMap<TrackId, PublicationKey>,
-    /// Publications of sound with packets to be forwarded, in the order of their first packet.
-    pending_sound: VecDeque<PublicationKey>,
-    /// Such of pictures.
-    pending_pictures: VecDeque<PublicationKey>,
+    /// Publications of audio with packets to be forwarded, in the order of their first packet.
+    pending_audio: VecDeque<PublicationKey>,
+    /// The same for video.
+    pending_video: VecDeque<PublicationKey>,
     /// Participants who are to be told a new slot map.
     slot_maps: Vec<ParticipantKey>,
     timers: DeadlineHeap<Owner>,
     /// Kept for its memory.
     due: Vec<Owner>,
+    /// What the last time-out found due.
+    fired: Vec<Fired>,
     /// How much of the pictures is not forwarded.
     withheld: Withheld,
     ended: bool,
     /// Since when nobody is in it; a new room waits for who made it.
     empty_since: Option<Instant>,
     totals: Totals,
+    /// How often the room has been checked: which of its members are next.
+    checked: Cell<usize>,
     /// Kept for their memory.
     rtcp: Vec<u8>,
     report_blocks: Vec<ReportBlock>,
@@ -146,15 +153,17 @@ impl Room {
             transports: Slab::new(),
             publications: Slab::new(),
             by_track: BTreeMap::new(),
-            pending_sound: VecDeque::new(),
-            pending_pictures: VecDeque::new(),
+            pending_audio: VecDeque::new(),
+            pending_video: VecDeque::new(),
             slot_maps: Vec::new(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
+            fired: Vec::new(),
             withheld: Withheld::NOTHING,
             ended: false,
             empty_since: None,
             totals: Totals { rooms: 1, ..Totals::default() },
+            checked: Cell::new(0),
             rtcp: Vec::new(),
             report_blocks: Vec::new(),
         }
@@ -190,24 +199,24 @@ impl Room {
         self.withheld
     }
 
-    /// When it wants a [`RoomInput::Timeout`].
-    pub fn deadline(&mut self) -> Option<Instant> {
+    /// When it wants a [`RoomInput::Timeout`], and why.
+    pub fn deadline(&mut self) -> Option<Deadline> {
         self.timers.earliest()
     }
 
     /// Whether there is anything for [`forward_share`](Self::forward_share) to forward.
     pub fn has_pending(&self) -> bool {
-        self.has_sound_pending() || !self.pending_pictures.is_empty()
+        self.has_audio_pending() || !self.pending_video.is_empty()
     }
 
-    /// Whether there is sound for it.
-    pub fn has_sound_pending(&self) -> bool {
-        !self.pending_sound.is_empty()
+    /// Whether there is audio for it to forward.
+    pub fn has_audio_pending(&self) -> bool {
+        !self.pending_audio.is_empty()
     }
 
     /// When the first of what is to be forwarded came.
     pub fn waits_since(&self) -> Option<Instant> {
-        let pending = self.pending_sound.iter().chain(&self.pending_pictures);
+        let pending = self.pending_audio.iter().chain(&self.pending_video);
         pending.filter_map(|key| self.publications.get(key.0)?.waits_since()).min()
     }
 
@@ -222,8 +231,9 @@ impl Room {
         self.timers.len()
     }
 
-    /// Takes one input; walk: called by `Sfu::handle_input`.
+    /// Takes one input; walk: called by `Sfu::handle_room`.
     pub fn handle(&mut self, now: Instant, input: RoomInput<'_>, outbox: &mut Outbox) {
+        self.fired.clear();
         match input {
             RoomInput::Datagram { on, path, bytes } => {
                 self.step_on(now, on, outbox, |room, outbox| {
@@ -237,7 +247,7 @@ impl Room {
             }
             RoomInput::Dtls(on, event) => {
                 self.step_on(now, on, outbox, |room, outbox| {
-                    room.transports[on.0].session.handle_handshake(now, event);
+                    room.transports[on.0].with_session(|session| session.handle_handshake(now, event));
                     room.carry_out_effects(now, on, None, outbox);
                 });
             }
@@ -268,6 +278,9 @@ impl Room {
             RoomInput::Withhold(withheld) => self.withhold(now, withheld),
         }
         self.send_slot_maps(outbox);
+        if cfg!(debug_assertions) {
+            self.check();
+        }
     }
 
     /// Runs a step of whoever owns a transport, if it is still there.
@@ -355,39 +368,4 @@ fn ntp_of(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::command::Lifeline;
-
-    fn room(now: Instant) -> Room {
-        Room::new(now, "standup".parse().unwrap(), "aaaa".into(), Settings::for_trying(now).into())
-    }
-
-    #[test]
-    fn a_panic_in_one_participants_step_ends_that_participant_alone() {
-        let now = Instant::now();
-        let (mut room, mut outbox) = (room(now), Outbox::default());
-        for name in ["Anna", "Ben"] {
-            let admission = Admission { entropy: [name.len() as u8; 32], candidates: Vec::new() };
-            let join = Join {
-                room: room.id.clone(),
-                name: name.to_owned(),
-                auto_subscribe: true,
-                lifeline: Lifeline::Signalling,
-            };
-            room.handle(now, RoomInput::Join(None, admission, join), &mut outbox);
-        }
-        let (anna, ben) = (room.order[0], room.order[1]);
-        outbox.outputs.clear();
-        room.step(now, Owner::Member(anna), &mut outbox, |_, _| panic!("a bug"));
-        assert_eq!(room.order, [ben]);
-        let told = |to: ParticipantKey, wanted: fn(&Event) -> bool| {
-            outbox
-                .outputs
-                .iter()
-                .any(|output| matches!(output, RoomOutput::Event(key, event) if *key == to && wanted(event)))
-        };
-        assert!(told(anna, |event| matches!(event, Event::Closing(ClosingReason::Error))));
-        assert!(told(ben, |event| matches!(event, Event::ParticipantLeft(_, LeaveReason::Error))));
-    }
-}
+mod tests;

@@ -23,7 +23,7 @@ use super::recordings::{Recording, RecordingOutput, Recordings};
 use super::room::{Room, RoomInput, unknown_participant};
 use super::settings::Settings;
 use super::stats::{RoomSnapshot, Snapshot};
-use super::timers::DeadlineHeap;
+use super::timers::{Deadline, DeadlineHeap, Timer};
 use super::totals::Totals;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::stun;
@@ -35,12 +35,12 @@ struct Entry {
     members: FixedMap<ParticipantKey, Option<ConnectionId>>,
     /// The handshake of each transport.
     handshakes: FixedMap<TransportKey, DtlsSession>,
-    /// Something has happened since it was flushed last: it stands in `Sfu::dirty`.
+    /// Something has happened since media was forwarded last: the room stands in `Sfu::dirty`.
     dirty: bool,
-    /// Sound waits to be forwarded: it stands in `Sfu::sounding`.
-    sounding: bool,
-    /// When it wants to be called.
-    deadline: Option<Instant>,
+    /// Audio waits to be forwarded: the room stands in `Sfu::with_audio`.
+    has_audio: bool,
+    /// When it wants to be called, and why.
+    deadline: Option<Deadline>,
     /// Boxed, so that a room that is not recorded pays for a pointer.
     recording: Option<Box<Recording>>,
 }
@@ -64,8 +64,8 @@ pub struct Sfu {
     deadlines: DeadlineHeap<RoomKey>,
     /// Rooms in which something has happened.
     dirty: VecDeque<RoomKey>,
-    /// Those of them in which somebody has spoken.
-    sounding: VecDeque<RoomKey>,
+    /// Those of them in which audio waits.
+    with_audio: VecDeque<RoomKey>,
     outbox: Outbox,
     queued: VecDeque<Queued>,
     now: Instant,
@@ -100,7 +100,7 @@ impl Sfu {
             demux: Demux::default(),
             deadlines: DeadlineHeap::new(),
             dirty: VecDeque::new(),
-            sounding: VecDeque::new(),
+            with_audio: VecDeque::new(),
             outbox: Outbox::default(),
             queued: VecDeque::new(),
             now,
@@ -186,30 +186,32 @@ impl Sfu {
         match self.outbox.datagrams.take_next() {
             Some(transmit) => Output::Transmit(transmit),
             None if media_waits => Output::Media(earliest),
-            None if mutated!(DeadlineSpins) => Output::Timeout(Some(now)),
+            None if mutated!(DeadlineSpins) => {
+                Output::Timeout(Some(Deadline { at: now, timer: Timer::Engine }))
+            }
             None => Output::Timeout(earliest),
         }
     }
 
-    /// Forwards a share of the media that waits, sound of every room before pictures of any, rooms in turn: called when
-    /// [`Output::Media`] says so.
-    pub fn forward(&mut self, sink: &mut dyn MediaSink) {
+    /// Forwards a share of the media that waits: audio of every room before video of any, and one room after the other.
+    /// To be called when [`Output::Media`] says so.
+    pub fn forward_share(&mut self, sink: &mut dyn MediaSink) {
         let mut left = self.settings.packets_at_once;
         while left > 0
-            && let Some(room) = self.sounding.pop_front()
+            && let Some(room) = self.with_audio.pop_front()
         {
-            left = left.saturating_sub(self.flush(room, sink));
+            left = left.saturating_sub(self.forward_room(room, sink));
             let Some(entry) = self.rooms.get_mut(room.0) else { continue };
-            entry.sounding = entry.room.has_sound_pending();
-            if entry.sounding {
-                self.sounding.push_back(room);
+            entry.has_audio = entry.room.has_audio_pending();
+            if entry.has_audio {
+                self.with_audio.push_back(room);
             }
         }
         while left > 0
             && let Some(room) = self.dirty.pop_front()
         {
             if self.rooms.get(room.0).is_some_and(|entry| entry.room.has_pending()) {
-                left = left.saturating_sub(self.flush(room, sink));
+                left = left.saturating_sub(self.forward_room(room, sink));
             }
             let Some(entry) = self.rooms.get_mut(room.0) else { continue };
             entry.dirty = entry.room.has_pending();
@@ -217,7 +219,7 @@ impl Sfu {
                 self.dirty.push_back(room);
             }
             // Somebody who was forwarded to may want a key frame, at once.
-            if entry.deadline.is_some_and(|at| at <= self.now) {
+            if entry.deadline.is_some_and(|deadline| deadline.at <= self.now) {
                 left -= 1.min(left);
                 self.handle_room(room, RoomInput::Timeout, None);
             }
@@ -232,11 +234,16 @@ impl Sfu {
     /// A picture of everything, for people.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let rooms = self.rooms_by_id.values().map(|key| &self.rooms[key.0].room);
+        Snapshot { rooms: rooms.map(|room| room.snapshot(now)).collect(), ..self.summary() }
+    }
+
+    /// Returns the snapshot without any room, which costs little however many participants there are.
+    pub fn summary(&self) -> Snapshot {
         Snapshot {
-            rooms: rooms.clone().map(|room| room.snapshot(now)).collect(),
+            rooms: Vec::new(),
             datagrams_unknown: self.datagrams_unknown,
             demux_entries: self.demux.len(),
-            deadlines: rooms.map(Room::deadlines).sum(),
+            deadlines: self.rooms.iter().map(|(_, entry)| entry.room.deadlines()).sum(),
         }
     }
 
@@ -331,10 +338,11 @@ impl Sfu {
             members: FixedMap::default(),
             handshakes: FixedMap::default(),
             dirty: false,
-            sounding: false,
+            has_audio: false,
             deadline: None,
             recording,
         });
+        debug_assert!(!self.rooms_by_id.contains_key(id), "two rooms never have one id");
         self.rooms_by_id.insert(id.clone(), key);
         debug!(room = %id, "room made");
         Ok(key)
@@ -394,32 +402,34 @@ impl Sfu {
             entry.dirty = true;
             self.dirty.push_back(key);
         }
-        if !entry.sounding && entry.room.has_sound_pending() {
-            entry.sounding = true;
-            self.sounding.push_back(key);
+        if !entry.has_audio && entry.room.has_audio_pending() {
+            entry.has_audio = true;
+            self.with_audio.push_back(key);
         }
-        self.settle(key, entering);
+        self.take_outputs(key, entering);
     }
 
-    /// Lets a room forward a share. How many packets it was, about.
-    fn flush(&mut self, key: RoomKey, sink: &mut dyn MediaSink) -> usize {
+    /// Lets a room forward a share. Returns roughly how many packets were sent.
+    fn forward_room(&mut self, key: RoomKey, sink: &mut dyn MediaSink) -> usize {
         let Some(entry) = self.rooms.get_mut(key.0) else { return 0 };
         let packets = if let Some(recording) = &mut entry.recording {
             let first = self.outbox.transmits();
-            recording.recorder.note_flush(self.now);
-            let packets = entry.room.forward_share(self.now, &mut self.outbox, None);
+            recording.recorder.note_share(self.now);
+            // The recorder looks at the packets before they leave: they take the way through the outbox.
+            let (room, now) = (&mut entry.room, self.now);
+            let packets = self.outbox.with_sink(|outbox, sink| room.forward_share(now, outbox, sink));
             self.recordings.note_outputs(recording, &self.outbox, first);
             self.outbox.datagrams.hand_over(first, sink);
             packets
         } else {
-            entry.room.forward_share(self.now, &mut self.outbox, Some(sink))
+            entry.room.forward_share(self.now, &mut self.outbox, sink)
         };
-        self.settle(key, None);
+        self.take_outputs(key, None);
         packets
     }
 
     /// Takes what a room wants of us, and its next deadline; drops it when it has ended.
-    fn settle(&mut self, key: RoomKey, entering: Option<ConnectionId>) {
+    fn take_outputs(&mut self, key: RoomKey, entering: Option<ConnectionId>) {
         let mut outputs = std::mem::take(&mut self.outbox.outputs);
         for output in outputs.drain(..) {
             self.take_room_output(key, output, entering);
@@ -432,10 +442,19 @@ impl Sfu {
             if let Some(recording) = entry.recording.take() {
                 self.recordings.end(recording);
             }
+            debug_assert_eq!(
+                self.rooms_by_id.get(entry.room.id()),
+                Some(&key),
+                "a room is found by its own id"
+            );
+            debug_assert!(
+                entry.members.is_empty() && entry.handshakes.is_empty(),
+                "a room ends when all are gone"
+            );
             self.rooms_by_id.remove(entry.room.id());
             self.deadlines.set(key, None);
             self.dirty.retain(|other| *other != key);
-            self.sounding.retain(|other| *other != key);
+            self.with_audio.retain(|other| *other != key);
             debug!(room = %entry.room.id(), "room ended");
         } else {
             entry.deadline = entry.room.deadline();

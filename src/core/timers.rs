@@ -1,12 +1,14 @@
-//! DeadlineHeap: who wants to be woken when. Every key has at most one deadline.
+//! Timers: what the core waits for, by name, and who wants to be woken when.
 //!
-//! Moving a deadline later costs nothing: the old, earlier one stays, its owner is woken early, finds nothing due and
-//! names the later time. That keeps a deadline that moves with every packet out of the heap.
+//! Everything that waits has a [`Timer`], which says why the process will be woken. The deadlines of one owner stand in
+//! [`Deadlines`] and are set where they change; the earliest deadline of each owner stands in a [`DeadlineHeap`].
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use super::fixed_hash::FixedMap;
 use super::mutation::mutated;
@@ -14,19 +16,89 @@ use super::mutation::mutated;
 /// What is in no hurry happens at multiples of this, so that many wake-ups become one.
 const GRID: Duration = Duration::from_millis(100);
 
-/// A moment for what is in no hurry: the first of a grid, the same for everyone, that is not before `at`. What is due
-/// within one step of the grid is due when it says.
-///
-/// A wake-up costs as much as sending a few packets, and a room of fifty has fifty reports to send each second.
-pub fn unhurried(epoch: Instant, now: Instant, at: Instant) -> Instant {
-    if at <= now + GRID {
-        return at;
-    }
-    let beyond = at.saturating_duration_since(epoch).as_nanos() % GRID.as_nanos();
-    if beyond == 0 { at } else { at + (GRID - Duration::from_nanos(beyond as u64)) }
+/// Why something happens at a certain time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Timer {
+    /// When to give up somebody whose signalling broke and who has not come back.
+    Resume,
+    /// When to give up somebody on whose transports no connectivity check has come for too long.
+    MediaTimeout,
+    /// When to stop sending to a peer that has not renewed its consent by a connectivity check (RFC 7675).
+    Consent,
+    /// When to let the engine do what ICE and DTLS have put off.
+    Engine,
+    /// When to ask a publisher for lost packets, for the first time or again.
+    Nack,
+    /// When to tell a publisher which of its packets have arrived, and when (transport-wide feedback).
+    TransportFeedback,
+    /// When to ask a publisher for a key frame that viewers wait for, for the first time or again.
+    Keyframe,
+    /// When to send sender and receiver reports.
+    Reports,
+    /// When to end a room that nobody has come back to.
+    RoomEmpty,
 }
 
-/// The earlier of two deadlines.
+impl Timer {
+    /// All of them, in the order in which they are served if they are due at the same time.
+    pub const ALL: [Self; 9] = [
+        Self::Resume,
+        Self::MediaTimeout,
+        Self::Consent,
+        Self::Engine,
+        Self::Nack,
+        Self::TransportFeedback,
+        Self::Keyframe,
+        Self::Reports,
+        Self::RoomEmpty,
+    ];
+
+    /// What it is for, as log lines and explanations say it: "woken for …".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resume => "the time to come back",
+            Self::MediaTimeout => "the media time-out",
+            Self::Consent => "consent",
+            Self::Engine => "the ICE and DTLS engine",
+            Self::Nack => "lost packets",
+            Self::TransportFeedback => "transport-wide feedback",
+            Self::Keyframe => "key frames",
+            Self::Reports => "reports",
+            Self::RoomEmpty => "the end of an empty room",
+        }
+    }
+
+    /// Whether it may come up to one step of the grid late. What a picture waits for may not.
+    fn can_wait(self) -> bool {
+        !matches!(self, Self::Nack | Self::TransportFeedback | Self::Keyframe)
+    }
+}
+
+/// A time at which the core wants to be called, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline {
+    /// When to call. Earlier is harmless.
+    pub at: Instant,
+    /// What for. If that has moved to a later time in the meantime, nothing will come of the call.
+    pub timer: Timer,
+}
+
+/// Puts off what can wait: returns the first moment of a grid, the same grid for everyone, that is not before `at`.
+/// Returns `at` itself if that is at most one step of the grid away.
+///
+/// A wake-up costs as much as sending a few packets, and a room of fifty has fifty reports to send each second.
+pub fn coalesce(epoch: Instant, now: Instant, at: Instant) -> Instant {
+    if at <= now + GRID { at } else { on_grid(epoch, at) }
+}
+
+fn on_grid(epoch: Instant, at: Instant) -> Instant {
+    let beyond = at.saturating_duration_since(epoch).as_nanos() % GRID.as_nanos();
+    let next = if beyond == 0 { at } else { at + (GRID - Duration::from_nanos(beyond as u64)) };
+    debug_assert!(at <= next && next < at + GRID, "the grid's next moment is within one step");
+    next
+}
+
+/// Returns the earlier of two deadlines.
 pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -34,55 +106,137 @@ pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     }
 }
 
-/// Deadlines by key.
+/// The deadlines of one owner, each by its name.
+#[derive(Debug)]
+pub struct Deadlines {
+    epoch: Instant,
+    at: [Option<Instant>; Timer::ALL.len()],
+    /// The earliest of those that can wait, and the moment of the grid that follows it. Kept, because these are many, and
+    /// they move seldom, while those that cannot wait move with every packet.
+    patient: Option<(Deadline, Instant)>,
+}
+
+impl Deadlines {
+    /// No deadlines. `epoch` is a point of the grid.
+    pub fn new(epoch: Instant) -> Self {
+        Self { epoch, at: [None; Timer::ALL.len()], patient: None }
+    }
+
+    /// Returns when a timer is due; `None` if it is not set.
+    pub fn get(&self, timer: Timer) -> Option<Instant> {
+        self.at[timer as usize]
+    }
+
+    /// Sets a timer, whether it was set before or not. `None` takes it away.
+    pub fn set(&mut self, timer: Timer, at: Option<Instant>) {
+        let place = &mut self.at[timer as usize];
+        if *place == at {
+            return;
+        }
+        *place = at;
+        if timer.can_wait() {
+            let patient = self.all().filter(|deadline| deadline.timer.can_wait());
+            let first = patient.min_by_key(|deadline| deadline.at);
+            self.patient = first.map(|first| (first, on_grid(self.epoch, first.at)));
+        }
+    }
+
+    /// Whether no timer is set.
+    pub fn is_empty(&self) -> bool {
+        self.at.iter().all(Option::is_none)
+    }
+
+    /// Whether a timer is due.
+    pub fn is_due(&self, timer: Timer, now: Instant) -> bool {
+        self.get(timer).is_some_and(|at| at <= now)
+    }
+
+    /// Returns the timers that are due, in the order in which they are served.
+    pub fn due(&self, now: Instant) -> impl Iterator<Item = Timer> {
+        self.all().filter(move |deadline| deadline.at <= now).map(|deadline| deadline.timer)
+    }
+
+    /// Returns when to wake the owner, and for what. Of several timers at one time, the one that is served first counts.
+    pub fn next(&self, now: Instant) -> Option<Deadline> {
+        // The same as `coalesce` does, without a division for each packet.
+        let mut next = self.patient.map(|(first, on_grid)| {
+            let at = if first.at <= now + GRID { first.at } else { on_grid };
+            Deadline { at, ..first }
+        });
+        for timer in [Timer::Nack, Timer::TransportFeedback, Timer::Keyframe] {
+            if let Some(at) = self.get(timer)
+                && next.is_none_or(|next| at < next.at)
+            {
+                next = Some(Deadline { at, timer });
+            }
+        }
+        debug_assert_eq!(next.is_none(), self.is_empty(), "whoever waits for something names a deadline");
+        next
+    }
+
+    fn all(&self) -> impl Iterator<Item = Deadline> {
+        let named = Timer::ALL.into_iter().zip(self.at);
+        named.filter_map(|(timer, at)| Some(Deadline { at: at?, timer }))
+    }
+}
+
+/// Who wants to be woken when. Every key has at most one deadline.
+///
+/// Moving a deadline later costs nothing: the old, earlier one stays, its owner is woken early, finds nothing due and
+/// names the later time. That keeps a deadline that moves with every packet out of the heap.
 #[derive(Debug)]
 pub struct DeadlineHeap<K> {
     heap: BinaryHeap<Reverse<(Instant, K)>>,
     /// The one entry of the heap that counts for a key; others of that key are leftovers.
-    armed: FixedMap<K, Instant>,
+    armed: FixedMap<K, Deadline>,
 }
 
 impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
-    /// No deadlines.
+    /// A heap without deadlines.
     pub fn new() -> Self {
         Self { heap: BinaryHeap::new(), armed: FixedMap::default() }
     }
 
-    /// Wakes `key` no later than `at`. `None`: takes its deadline away.
-    pub fn set(&mut self, key: K, at: Option<Instant>) {
-        match (at, self.armed.get(&key)) {
+    /// Wakes `key` no later than at that deadline. `None` takes its deadline away.
+    pub fn set(&mut self, key: K, deadline: Option<Deadline>) {
+        match (deadline, self.armed.get(&key)) {
             (None, _) => {
                 self.armed.remove(&key);
                 if self.armed.is_empty() {
                     self.heap.clear();
                 }
             }
-            (Some(at), Some(&armed)) if armed <= at => {}
-            (Some(at), _) => {
-                self.armed.insert(key, at);
-                self.heap.push(Reverse((at, key)));
+            (Some(deadline), Some(armed)) if armed.at <= deadline.at => {}
+            (Some(deadline), _) => {
+                self.armed.insert(key, deadline);
+                self.heap.push(Reverse((deadline.at, key)));
             }
         }
+        debug_assert!(self.armed.len() <= self.heap.len(), "each armed deadline has its entry in the heap");
     }
 
-    /// The earliest deadline.
-    pub fn earliest(&mut self) -> Option<Instant> {
+    /// Returns the earliest deadline of all.
+    pub fn earliest(&mut self) -> Option<Deadline> {
         while let Some(&Reverse((at, key))) = self.heap.peek() {
-            if self.armed.get(&key) == Some(&at) {
-                return Some(at);
+            if let Some(deadline) = self.armed.get(&key).filter(|deadline| deadline.at == at) {
+                return Some(*deadline);
             }
             self.heap.pop();
         }
         None
     }
 
-    /// A key whose deadline is due. It has none from then on.
+    /// Returns a key whose deadline is due. It has none from then on.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {
-        if self.earliest()? > now {
+        if self.earliest()?.at > now {
             return None;
         }
         let Reverse((_, key)) = self.heap.pop()?;
-        self.armed.remove(&key);
+        let armed = self.armed.remove(&key);
+        debug_assert!(
+            armed.is_some_and(|deadline| deadline.at <= now),
+            "only what is armed and due is taken"
+        );
         if mutated!(TimerDropped)
             && let Some(Reverse((at, beside))) = self.heap.peek()
             && *at <= now
@@ -103,12 +257,22 @@ impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
         due.sort_unstable();
     }
 
-    /// How many keys have a deadline.
+    /// Returns the deadline of a key.
+    pub fn get(&self, key: K) -> Option<Deadline> {
+        self.armed.get(&key).copied()
+    }
+
+    /// Returns the keys that have a deadline, in no particular order.
+    pub fn keys(&self) -> impl Iterator<Item = K> {
+        self.armed.keys().copied()
+    }
+
+    /// Returns how many keys have a deadline.
     pub fn len(&self) -> usize {
         self.armed.len()
     }
 
-    /// Whether nobody has a deadline.
+    /// Whether no key has a deadline.
     pub fn is_empty(&self) -> bool {
         self.armed.is_empty()
     }
@@ -122,42 +286,62 @@ impl<K: Copy + Ord + Hash> Default for DeadlineHeap<K> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    fn reports(at: Instant) -> Deadline {
+        Deadline { at, timer: Timer::Reports }
+    }
 
     #[test]
     fn a_later_deadline_wakes_early_and_an_earlier_one_replaces() {
         let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
+        let at = |ms| reports(start + Duration::from_millis(ms));
         let mut heap = DeadlineHeap::new();
         heap.set(1, Some(at(20)));
         heap.set(1, Some(at(30)));
         assert_eq!(heap.earliest(), Some(at(20)));
         heap.set(1, Some(at(10)));
         heap.set(2, Some(at(15)));
-        assert_eq!(heap.pop_due(at(9)), None);
-        assert_eq!(heap.pop_due(at(40)), Some(1));
-        assert_eq!(heap.pop_due(at(40)), Some(2));
-        assert_eq!(heap.pop_due(at(40)), None, "what the earlier one replaced is gone");
+        assert_eq!(heap.pop_due(at(9).at), None);
+        assert_eq!(heap.pop_due(at(40).at), Some(1));
+        assert_eq!(heap.pop_due(at(40).at), Some(2));
+        assert_eq!(heap.pop_due(at(40).at), None, "what the earlier one replaced is gone");
         assert!(heap.is_empty());
     }
 
     #[test]
-    fn what_is_in_no_hurry_waits_for_others() {
+    fn what_can_wait_waits_for_others() {
         let epoch = Instant::now();
         let at = |ms| epoch + Duration::from_millis(ms);
         for wanted in [701, 750, 800] {
-            assert_eq!(unhurried(epoch, at(0), at(wanted)), at(800));
+            assert_eq!(coalesce(epoch, at(0), at(wanted)), at(800));
         }
-        assert_eq!(unhurried(epoch, at(720), at(750)), at(750), "soon is soon");
+        assert_eq!(coalesce(epoch, at(720), at(750)), at(750), "soon is soon");
+    }
+
+    #[test]
+    fn the_first_timer_names_the_deadline() {
+        let epoch = Instant::now();
+        let at = |ms| epoch + Duration::from_millis(ms);
+        let mut deadlines = Deadlines::new(epoch);
+        assert_eq!(deadlines.next(at(0)), None);
+        deadlines.set(Timer::Reports, Some(at(950)));
+        deadlines.set(Timer::Consent, Some(at(15_000)));
+        assert_eq!(deadlines.next(at(0)), Some(reports(at(1000))), "reports can wait for the grid");
+        assert_eq!(deadlines.next(at(900)), Some(reports(at(950))), "soon is soon");
+        deadlines.set(Timer::Nack, Some(at(120)));
+        assert_eq!(deadlines.next(at(0)), Some(Deadline { at: at(120), timer: Timer::Nack }));
+        assert_eq!(deadlines.due(at(1000)).collect::<Vec<_>>(), [Timer::Nack, Timer::Reports]);
+        deadlines.set(Timer::Nack, None);
+        deadlines.set(Timer::Reports, None);
+        assert_eq!(deadlines.next(at(0)), Some(Deadline { at: at(15_000), timer: Timer::Consent }));
     }
 
     #[test]
     fn a_deadline_that_is_taken_away_does_not_come() {
         let start = Instant::now();
         let mut heap = DeadlineHeap::new();
-        heap.set('a', Some(start));
+        heap.set('a', Some(reports(start)));
         heap.set('a', None);
         assert_eq!(heap.earliest(), None);
         assert_eq!(heap.len(), 0);

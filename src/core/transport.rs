@@ -20,6 +20,7 @@ use super::outbox::Outbox;
 use super::path::{LocalCandidate, Path, TrafficClass};
 use super::rng::Rng;
 use super::session::Session;
+use super::timers::{Deadlines, Timer};
 use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
 
 /// How many connectivity checks are remembered: minutes of them.
@@ -36,8 +37,6 @@ pub struct Transport {
     pub made_at: Instant,
     /// The addresses of ours that its answers name.
     pub candidates: Vec<LocalCandidate>,
-    /// SDP, ICE and DTLS.
-    pub session: Session,
     /// The ufrags that lead here, oldest first: the current one, and those of before the last ICE restarts.
     pub ufrags: Vec<String>,
     /// Media in both directions, once there are keys.
@@ -57,8 +56,10 @@ pub struct Transport {
     pub published: PublishedSections,
     /// Which of the owner's slots an egress stream of ours is.
     pub slot_by_ssrc: FixedMap<Ssrc, usize>,
-    /// When the next sender and receiver reports go out; `None` before there are keys.
-    pub report_at: Option<Instant>,
+    /// What it waits for.
+    pub deadlines: Deadlines,
+    /// SDP, ICE and DTLS. Private, because whatever it is made to do can move the deadline that it names.
+    session: Session,
     /// The transactions of the last checks, newest first, and from where they came.
     transactions: VecDeque<([u8; 12], SocketAddr)>,
 }
@@ -67,12 +68,15 @@ impl Transport {
     /// A transport that waits for an offer.
     pub fn new(
         now: Instant,
+        epoch: Instant,
         owner: Option<ParticipantKey>,
         rng: Option<Rng>,
         candidates: Vec<LocalCandidate>,
         session: Session,
     ) -> Self {
         let ufrag = session.ufrag().to_owned();
+        let mut deadlines = Deadlines::new(epoch);
+        deadlines.set(Timer::Engine, session.deadline());
         Self {
             owner,
             rng,
@@ -88,14 +92,47 @@ impl Transport {
             negotiated: Negotiated::none(),
             published: PublishedSections::new(),
             slot_by_ssrc: FixedMap::default(),
-            report_at: None,
+            deadlines,
             transactions: VecDeque::new(),
         }
     }
 
-    /// When we have to stop sending unless another connectivity check comes (RFC 7675 §5.1).
-    pub fn consent_ends(&self, media_timeout: Duration) -> Option<Instant> {
-        self.path.and(self.last_check).map(|at| at + media_timeout)
+    /// SDP, ICE and DTLS, to look at.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Makes the session do something, and notes when it wants to be called again.
+    pub fn with_session<R>(&mut self, act: impl FnOnce(&mut Session) -> R) -> R {
+        let result = act(&mut self.session);
+        self.deadlines.set(Timer::Engine, self.session.deadline());
+        result
+    }
+
+    /// Makes nothing more be sent until another check comes. `media_timeout` is how long a check lets us send.
+    pub fn lose_path(&mut self, media_timeout: Duration) {
+        if mutated!(ConsentIgnored) {
+            self.last_check = self.last_check.map(|at| at + Duration::from_secs(60));
+        } else {
+            self.path = None;
+        }
+        self.set_consent(media_timeout);
+    }
+
+    /// Notes when we have to stop sending unless another connectivity check comes (RFC 7675 §5.1).
+    fn set_consent(&mut self, media_timeout: Duration) {
+        let at = self.path.and(self.last_check).map(|at| at + media_timeout);
+        self.deadlines.set(Timer::Consent, at);
+    }
+
+    /// Notes when requests for lost packets and transport-wide feedback are due: after a packet, and after sending some.
+    pub fn set_feedback(&mut self) {
+        if let Some(media) = &self.media
+            && !mutated!(FeedbackTimerDropped)
+        {
+            self.deadlines.set(Timer::Nack, media.ingress.nack_deadline());
+            self.deadlines.set(Timer::TransportFeedback, media.ingress.feedback_deadline());
+        }
     }
 
     /// Whether the engine may see a check that came by that path. The same check from elsewhere is from somebody who saw
@@ -114,13 +151,15 @@ impl Transport {
         self.transactions.iter().any(|(seen, _)| *seen == transaction) && !mutated!(ReplayedCheckBelieved)
     }
 
-    /// Takes a check with the right credentials that came by that path. Returns a path that is forgotten for it.
+    /// Takes a check with the right credentials that came by that path, which lets us send for `media_timeout`. Returns a
+    /// path that is forgotten for it.
     pub fn on_check(
         &mut self,
         now: Instant,
         path: Path,
         nominated: bool,
         transaction: [u8; 12],
+        media_timeout: Duration,
     ) -> Option<Path> {
         self.last_check = Some(now);
         self.transactions.truncate(TRANSACTIONS - 1);
@@ -128,6 +167,7 @@ impl Transport {
         if nominated || self.path.is_none() {
             self.path = Some(path);
         }
+        self.set_consent(media_timeout);
         let known = self.paths.iter_mut().find(|known| same_remote(known, &path));
         if let Some(known) = known {
             known.local = path.local;
@@ -139,6 +179,7 @@ impl Transport {
             let unused = self.paths.iter().position(|path| Some(*path) != self.path)?;
             return Some(self.paths.remove(unused));
         }
+        debug_assert!(self.path.is_some_and(|path| self.paths.iter().any(|known| same_remote(known, &path))));
         None
     }
 
@@ -163,7 +204,9 @@ impl Transport {
 
     /// Makes the next reports go out no later than `at`, if any go out at all.
     pub fn report_by(&mut self, at: Instant) {
-        self.report_at = self.report_at.map(|planned| planned.min(at));
+        if let Some(planned) = self.deadlines.get(Timer::Reports) {
+            self.deadlines.set(Timer::Reports, Some(planned.min(at)));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How often both clocks are read against each other; the closest pair counts.
 const TRIES: usize = 5;
 
-/// The clock.
+/// The clock of a run: monotonic, in nanoseconds since the run began.
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
     base: Instant,

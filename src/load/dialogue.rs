@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::options::{LoadOptions, PersonPlan, Speaks};
+use super::options::{LoadOptions, PersonPlan, ServerKind};
 use crate::core::command::Kind;
 use janus::Janus;
 use strait::Strait;
@@ -16,7 +16,7 @@ use strait::Strait;
 /// What a message leads to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Step {
-    /// Nothing.
+    /// Nothing is to be done.
     Nothing,
     /// This is to be sent.
     Send(Value),
@@ -32,7 +32,7 @@ pub(super) enum Step {
 
 /// A conversation with a server of either kind.
 pub(super) enum Dialogue {
-    /// With Strait.
+    /// The server is a Strait.
     Strait(Strait),
     /// With a Janus that has the VideoRoom.
     Janus(Janus),
@@ -41,9 +41,9 @@ pub(super) enum Dialogue {
 impl Dialogue {
     /// Nothing has been said. `room` is its name and its number.
     pub(super) fn new(options: &LoadOptions, index: usize, plan: PersonPlan, room: &(String, u64)) -> Self {
-        match options.speaks {
-            Speaks::Strait => Self::Strait(Strait::new(room.0.clone(), index, plan.receives)),
-            Speaks::Janus => Self::Janus(Janus::new(room.1, plan, options)),
+        match options.server_kind {
+            ServerKind::Strait => Self::Strait(Strait::new(room.0.clone(), index, plan.receives)),
+            ServerKind::Janus => Self::Janus(Janus::new(room.1, plan, options)),
         }
     }
 
@@ -96,7 +96,7 @@ impl Dialogue {
         }
     }
 
-    /// Goodbye.
+    /// Returns the messages that say goodbye.
     pub(super) fn leave(&mut self) -> Vec<Value> {
         match self {
             Self::Strait(strait) => vec![strait.leave()],

@@ -58,7 +58,7 @@ pub(super) struct FrameTracker {
 }
 
 impl FrameTracker {
-    /// Of a stream that sends a frame every `interval` nanoseconds.
+    /// Returns a tracker for a stream that sends a frame every `interval` nanoseconds.
     pub(super) fn new(interval: u64) -> Self {
         Self {
             interval,
@@ -72,18 +72,18 @@ impl FrameTracker {
         }
     }
 
-    /// Counts from now on.
+    /// Begins to count at `now`.
     pub(super) fn begin(&mut self, now: u64) {
         (self.decoded, self.freezes, self.frozen, self.longest) = (0, 0, 0, 0);
         self.shown_at = Some(now);
     }
 
-    /// Counts no longer: a picture that stands still counts too.
+    /// Ends counting at `now`. A picture that stands still at that moment counts too.
     pub(super) fn finish(&mut self, now: u64) {
         self.gap(now);
     }
 
-    /// A packet came; whether at least one frame could be decoded with it.
+    /// Takes a packet, and returns whether at least one frame could be decoded with it.
     pub(super) fn on_packet(&mut self, now: u64, part: FramePart) -> bool {
         if part.index >= PACKETS_PER_FRAME_MAX || self.is_behind(part.frame) {
             return false;
@@ -93,6 +93,7 @@ impl FrameTracker {
             Some(frame) if frame.part.frame == part.frame => frame.present |= 1 << part.index,
             _ => self.under_way.insert(place, Frame { part, present: 1 << part.index }),
         }
+        // The oldest frame has had its time: a decoder does not wait for ever either.
         if self.under_way.len() > FRAMES_UNDER_WAY {
             self.under_way.pop_front();
         }
@@ -101,7 +102,7 @@ impl FrameTracker {
         self.decoded_last != before
     }
 
-    /// Whether only a key frame helps: a newer frame is complete, and what is before it has had its time.
+    /// Returns whether only a key frame helps: two newer frames are complete, so what is missing before them is lost.
     pub(super) fn needs_keyframe(&self) -> bool {
         self.under_way.iter().filter(|frame| frame.is_complete()).count() >= 2
     }
@@ -112,6 +113,7 @@ impl FrameTracker {
 
     fn decode(&mut self, now: u64) {
         while let Some(place) = self.next_decodable() {
+            // Frames in front of a key frame are skipped, as a decoder skips them.
             self.decoded_last = self.under_way.get(place).map(|frame| frame.part.frame);
             self.under_way.drain(..=place);
             self.decoded += 1;
@@ -126,7 +128,7 @@ impl FrameTracker {
         })
     }
 
-    /// The time since the last frame was shown is over.
+    /// Ends the time since the last frame was shown, and counts it as a freeze if it was too long.
     fn gap(&mut self, now: u64) {
         if let Some(shown_at) = self.shown_at.replace(now) {
             let gap = now.saturating_sub(shown_at);
@@ -139,7 +141,7 @@ impl FrameTracker {
     }
 }
 
-/// Whether frame `a` comes before frame `b`, round the wrap.
+/// Returns whether frame `a` comes before frame `b`, also where numbers wrap around.
 fn is_before(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) < 0
 }

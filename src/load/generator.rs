@@ -1,5 +1,5 @@
-//! The loop: one thread, one poll. Sockets are read as they become ready, timers run in between, and a run goes through
-//! its phases: joining, measuring, draining.
+//! The loop of a run: one thread, one poll. Sockets are read as they become ready, timers run in between, and the run goes
+//! through its phases: joining, measuring, draining.
 
 use std::io::{self, IoSliceMut};
 use std::time::Duration;
@@ -10,75 +10,83 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use super::incoming::Arrived;
-use super::meters::{Phase, Times};
+use super::meters::{Percentiles, Phase, Times};
 use super::options::LoadOptions;
 use super::person::{Person, Stage};
 use super::process::{self, Usage};
-use super::report::Percentiles;
 use super::sender::{Identity, Sender};
 use super::shared::{Shared, StreamInfo, Timer};
 
 const SIGNALS: Token = Token(0);
-/// Two tokens for each person: signalling and media.
+/// The first token of people. Each has two: signalling and media.
 const PEOPLE_FROM: usize = 2;
-/// Readiness taken at a time.
+/// How many ready sockets are taken from the kernel at a time.
 const EVENTS: usize = 1024;
-/// Messages read from one socket at a time.
+/// How many messages are read from one socket at a time.
 const BATCH: usize = 4;
-/// Largest message: datagrams that the kernel joined.
+/// The size of the largest message, in which the kernel has joined several datagrams.
 const MESSAGE_BYTES: usize = 65_535;
-/// Sockets read before timers are looked at again.
+/// How many sockets are read before the timers are looked at again.
 const READS_BETWEEN_TIMERS: usize = 8;
-/// What a sleep may be too long by, and is made shorter by: the rest is spent looking.
+/// How much too long the kernel may sleep. Sleeps are made shorter by it, and the rest is spent looking at the clock.
 const SLEEP_SLACK_NANOS: u64 = 150_000;
-/// How long packets that are under way have, at the end.
+/// How long packets that are under way at the end have to arrive.
 const DRAIN_NANOS: u64 = 1_000_000_000;
 const SECOND: u64 = 1_000_000_000;
-/// Until somebody who came too early is looked at again.
+/// How long somebody who came too early waits before they try again.
 const LOOK_AGAIN_NANOS: u64 = 10_000_000;
 
-/// A second of a run, for a log.
+/// A second of the measurement, for the log of latency.
 #[derive(Debug)]
 pub(super) struct Interval {
-    /// Since the measurement began.
+    /// When it began, since the beginning of the measurement.
     pub start: Duration,
     /// Latency of packets that were read in it.
     pub latency: Times,
 }
 
-/// Seconds that are kept for the report: an hour.
+/// How many seconds are kept for the report: an hour.
 const SECONDS_MAX: usize = 3600;
 
-/// What the operating system told of both sides.
+/// What the operating system told of processor time and memory of both sides.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Usages {
-    /// The server before anybody joined.
+    /// The server's usage before anybody joined.
     pub server_idle: Option<Usage>,
-    /// The server when the measurement began, and when it ended.
+    /// The server's usage when the measurement began, and when it ended.
     pub server: Option<(Usage, Usage)>,
-    /// The same of this process.
+    /// The usage of this process at the same moments.
     pub own: Option<(Usage, Usage)>,
+}
+
+/// How many tracks reach somebody, and how many should.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Subscriptions {
+    /// Those that flowed when it was last looked.
+    pub flowing: usize,
+    /// Those that the profile makes necessary.
+    pub wanted: usize,
 }
 
 /// The state of a run.
 pub(super) struct Generator {
-    /// Everyone.
     pub people: Vec<Person>,
-    /// What they share.
     pub shared: Shared,
+    /// Who receives what, as last counted.
+    pub subscriptions: Subscriptions,
     /// What the operating system told.
     pub usages: Usages,
-    /// The server's process.
+    /// The server's process, if it is known.
     pub server_pid: Option<u32>,
-    /// Seconds of the measurement.
+    /// The seconds of the measurement, if the log is wanted.
     pub intervals: Vec<Interval>,
-    /// The same for the report: latency of packets that were read in each.
+    /// The latency of packets that were read in each second, for the report.
     pub seconds: Vec<Percentiles>,
-    /// What this process had nothing to do in, and the whole time, nanoseconds, both of the measurement.
+    /// How long this process had nothing to do during the measurement, and how long that was in all, in nanoseconds.
     pub idle: (u64, u64),
-    /// Why nothing was measured, or not all.
+    /// What went wrong, a sentence each.
     pub problems: Vec<String>,
-    /// Whether somebody asked for the end.
+    /// Whether a signal asked for an early end.
     pub interrupted: bool,
     poll: Poll,
     signals: Signals,
@@ -89,12 +97,12 @@ pub(super) struct Generator {
 }
 
 impl Generator {
-    /// Plans everyone's joining.
+    /// Makes everyone, and plans when each of them joins.
     pub(super) fn new(options: LoadOptions) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let server_pid = options.server_pid.or_else(|| process::find_server(options.server));
+        let server_pid = options.server_pid.or_else(|| process::find_server(options.address));
         let ramp = u64::from(options.ramp.max(1));
         let plans = options.people();
         let mut shared = Shared::new(options)?;
@@ -109,6 +117,7 @@ impl Generator {
         Ok(Self {
             people,
             shared,
+            subscriptions: Subscriptions::default(),
             usages: Usages { server_idle: server_pid.and_then(process::usage), ..Usages::default() },
             server_pid,
             intervals: Vec::new(),
@@ -130,7 +139,7 @@ impl Generator {
         let mut events = Events::with_capacity(EVENTS);
         self.second_at = self.shared.clock.now() + SECOND;
         while self.shared.meters.phase != Phase::Over {
-            self.turn(&mut events, progress)?;
+            self.pass(&mut events, progress)?;
         }
         for person in &mut self.people {
             person.leave();
@@ -138,7 +147,8 @@ impl Generator {
         Ok(())
     }
 
-    fn turn(&mut self, events: &mut Events, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
+    /// One pass of the loop: sleeps until something is due or ready, and does it.
+    fn pass(&mut self, events: &mut Events, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
         let before = self.shared.clock.now();
         let sleep = self.sleep(before);
         match self.poll.poll(events, Some(sleep)) {
@@ -160,7 +170,7 @@ impl Generator {
         }
         let now = self.shared.clock.now();
         self.run_handshakes(now);
-        // Before the phase changes: the last second of the measurement is one of it.
+        // This comes before the phase changes, because the last second of the measurement belongs to it.
         if now >= self.second_at {
             self.second_at += SECOND;
             self.on_second(now, progress);
@@ -168,15 +178,15 @@ impl Generator {
         self.change_phase(now);
         if self.shared.meters.is_measuring() {
             let until = if worked { woke } else { self.shared.clock.now() };
-            // A poll that had something at once was work, not waiting.
+            // A poll that found something at once was work, not waiting.
             self.idle.0 += if worked && sleep.is_zero() { 0 } else { until - before };
             self.idle.1 += self.shared.clock.now() - before;
         }
         Ok(())
     }
 
-    /// How long there is nothing to do. The kernel sleeps in milliseconds and a little longer than asked; what is left
-    /// of the time is spent looking.
+    /// Returns how long the loop may sleep. The kernel sleeps in milliseconds and a little longer than asked, so what is
+    /// left of the time is spent looking at the clock.
     fn sleep(&self, now: u64) -> Duration {
         if self.shared.options.spin {
             return Duration::ZERO;
@@ -204,7 +214,7 @@ impl Generator {
         self.interrupted = true;
     }
 
-    /// A socket is ready.
+    /// Reads a socket that is ready. Places count both sockets of each person.
     fn on_ready(&mut self, place: usize) {
         let (index, is_media) = (place / 2, place % 2 == 1);
         if is_media {
@@ -230,6 +240,7 @@ impl Generator {
             let mut chunks = arena.chunks_exact_mut(MESSAGE_BYTES);
             let mut slices: [IoSliceMut<'_>; BATCH] =
                 std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+            // One reading of the clock for a batch: they were all in the socket before it.
             let count = udp.receive(&mut slices, &mut metas);
             let now = shared.clock.now();
             let instant = shared.clock.instant(now);
@@ -249,7 +260,7 @@ impl Generator {
         }
     }
 
-    /// Whether there was anything to do.
+    /// Runs all timers that are due. Returns whether there was anything to do.
     fn run_timers(&mut self) -> bool {
         let mut worked = false;
         loop {
@@ -369,13 +380,16 @@ impl Generator {
         }
     }
 
+    /// Returns how many tracks somebody should receive.
     fn wanted_flows(&self, person: &Person) -> usize {
-        if person.plan.receives { person.slots.min(self.shared.options.received_tracks()) } else { 0 }
+        if person.plan.receives { self.shared.options.received_tracks() } else { 0 }
     }
 
     fn everyone_is_settled(&self) -> bool {
+        // Those who joined last are the likeliest not to be there, so that most looks end at once.
         self.people.iter().rev().all(|person| match person.stage {
-            Stage::Ready => person.flowing() >= self.wanted_flows(person),
+            // Waiting longer brings no track for which the server allows no slot.
+            Stage::Ready => person.flowing() >= self.wanted_flows(person).min(person.slots),
             Stage::Failed(_) => true,
             _ => false,
         })
@@ -399,15 +413,7 @@ impl Generator {
     fn begin_measuring(&mut self, now: u64) {
         let joined = self.people.iter().filter(|person| person.stage == Stage::Ready).count();
         self.note_failures();
-        let missing: usize = self
-            .people
-            .iter()
-            .filter(|person| person.stage == Stage::Ready)
-            .map(|person| self.wanted_flows(person).saturating_sub(person.flowing()))
-            .sum();
-        if missing > 0 {
-            self.problems.push(format!("{missing} tracks that should be received do not flow"));
-        }
+        self.note_missing("when the measurement began", None);
         if joined == 0 {
             self.shared.meters.phase = Phase::Over;
             return;
@@ -429,7 +435,7 @@ impl Generator {
 
     fn end_measuring(&mut self, now: u64) {
         self.shared.meters.phase = Phase::Draining;
-        // A signal or a busy turn may have come between.
+        // A signal may have ended it early.
         self.shared.meters.until = self.shared.meters.until.min(now);
         let own = process::usage(std::process::id());
         let server = self.server_pid.and_then(process::usage);
@@ -445,6 +451,31 @@ impl Generator {
         if self.problems.len() > before {
             self.problems.push("not everyone was there to the end".to_owned());
         }
+        self.note_missing("at the end", Some(self.shared.meters.until));
+    }
+
+    /// Counts subscriptions, and notes it as a problem if some are missing. One counts if it flows at `at`, or, with
+    /// `None`, if it has brought anything.
+    fn note_missing(&mut self, when: &str, at: Option<u64>) {
+        let wanted: usize = self.people.iter().map(|person| self.wanted_flows(person)).sum();
+        let of_person = |person: &Person| {
+            let flowing = at.map_or_else(|| person.flowing(), |at| person.flowing_at(at, &self.shared));
+            flowing.min(self.wanted_flows(person))
+        };
+        let flowing: usize = self.people.iter().map(of_person).sum();
+        self.subscriptions = Subscriptions { flowing, wanted };
+        if flowing == wanted {
+            return;
+        }
+        let missing = wanted - flowing;
+        let denied: usize = self.people.iter().map(|person| person.denied_slots).sum();
+        let reason = match denied {
+            0 => String::new(),
+            _ => format!(
+                "; for {denied} the server allows no slot, which media.max_audio_slots and media.max_video_slots change"
+            ),
+        };
+        self.problems.push(format!("{missing} of {wanted} subscriptions were missing {when}{reason}"));
     }
 
     fn note_failures(&mut self) {
@@ -465,7 +496,7 @@ impl Generator {
     }
 }
 
-/// A point of a stream's schedule has come.
+/// Sends what one point of a stream's schedule stands for, and arms the timer for the next.
 fn send(people: &mut [Person], shared: &mut Shared, person: usize, place: usize, now: u64) {
     if matches!(shared.meters.phase, Phase::Draining | Phase::Over) {
         return;
@@ -494,7 +525,7 @@ fn send(people: &mut [Person], shared: &mut Shared, person: usize, place: usize,
     shared.timers.push(next, Timer::Send(person, place));
 }
 
-/// The streams of one publisher.
+/// Makes the streams of one publisher, and numbers them.
 fn senders(shared: &mut Shared) -> Vec<Sender> {
     let mut senders = Vec::new();
     for track in shared.tracks.clone() {

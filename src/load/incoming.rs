@@ -1,4 +1,4 @@
-//! One stream that a person receives: what came, in which order, and what a viewer sees of it.
+//! One stream that a person receives: what came of it, in which order, and what a viewer sees.
 
 use std::time::Instant;
 
@@ -14,51 +14,58 @@ use crate::wire::rtp::RtpHeader;
 
 /// Between requests for key frames, nanoseconds.
 const KEYFRAME_INTERVAL: u64 = 500_000_000;
+/// A stream that brings nothing for longer than this, and for longer than [`SILENT_FRAMES`], has stopped; nanoseconds.
+/// A busy machine keeps packets back for a good part of a second without having lost the stream.
+const SILENT_NANOS: u64 = 2_000_000_000;
+/// Slow streams may be silent for this many of their frames.
+const SILENT_FRAMES: u64 = 3;
 
-/// One stream.
+/// One stream that a person receives.
 pub(super) struct Incoming {
     ssrc: u32,
     kind: Kind,
     statistics: ReceiveStatistics,
     highest: u64,
-    /// Packets until the next that is opened.
+    /// How many packets come before the next one that is opened.
     until_opened: u32,
-    /// Which sender it shows.
+    /// The number of the sender's stream that it shows; `None` before the first packet.
     pub source: Option<u32>,
     /// Whether it has shown another one during the measurement: then what was to be expected is not known.
     pub switched: bool,
     /// What a viewer sees; of video, once something came.
     pub frames: Option<FrameTracker>,
-    /// Packets that count.
+    /// How many packets arrived that belong to the measurement.
     pub counted: u64,
+    /// When the last packet came.
+    last_at: u64,
     lost_before: u64,
     asked_at: Option<u64>,
 }
 
-/// What a packet brought.
+/// What a packet brought to its receiver.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Brought {
-    /// It was opened and bears a stamp, or was counted unopened.
+    /// Whether it was media: it was opened and bears a stamp, or it was counted unopened.
     pub media: bool,
-    /// A frame could be decoded with it.
+    /// Whether a frame could be decoded with it.
     pub frame: bool,
-    /// A key frame is to be asked for.
+    /// Whether a key frame has to be asked for.
     pub wants_keyframe: bool,
 }
 
 /// When a packet came.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrived {
-    /// When it was read.
+    /// When it was read, by the clock of the run.
     pub now: u64,
-    /// The same for the rest of the program.
+    /// The same moment, for the rest of the program.
     pub instant: Instant,
     /// When the kernel had it, if the kernel tells.
     pub in_socket: Option<u64>,
 }
 
 impl Incoming {
-    /// Nothing has come.
+    /// Returns a stream of which nothing has come yet.
     pub(super) fn new(ssrc: u32, kind: Kind) -> Self {
         let clock_rate = if kind == Kind::Audio { 48_000 } else { 90_000 };
         Self {
@@ -71,17 +78,17 @@ impl Incoming {
             switched: false,
             frames: None,
             counted: 0,
+            last_at: 0,
             lost_before: 0,
             asked_at: None,
         }
     }
 
-    /// The stream's name.
     pub(super) fn ssrc(&self) -> u32 {
         self.ssrc
     }
 
-    /// Takes an RTP packet. `every`: of so many, one is opened. `intervals` tells the frame interval of a sender.
+    /// Takes an RTP packet. One packet in `every` is opened. `intervals` tells the frame interval of a sender's stream.
     pub(super) fn on_packet(
         &mut self,
         arrived: Arrived,
@@ -91,6 +98,7 @@ impl Incoming {
         meters: &mut Meters,
         intervals: impl Fn(u32) -> Option<u64>,
     ) -> Brought {
+        self.last_at = arrived.now;
         if self.until_opened > 0 {
             self.until_opened -= 1;
             return self.count_unopened(arrived, header, bytes.len(), meters);
@@ -127,7 +135,7 @@ impl Incoming {
                 meters.latency_to_socket.record(at.saturating_sub(stamp.sent));
             }
         }
-        self.follow(arrived.now, &stamp, every, meters, intervals)
+        self.view(arrived.now, &stamp, every, meters, intervals)
     }
 
     fn order(&mut self, now: Instant, index: u64, timestamp: u32, meters: &mut Meters) {
@@ -136,7 +144,7 @@ impl Incoming {
         self.highest = self.highest.max(index);
     }
 
-    /// A packet that is not opened counts by its number, and by when it came.
+    /// Counts a packet that is not opened, by its number and by when it came: its stamp is not known.
     fn count_unopened(
         &mut self,
         arrived: Arrived,
@@ -158,8 +166,8 @@ impl Incoming {
         Brought { media: true, ..Brought::default() }
     }
 
-    /// What a viewer makes of it.
-    fn follow(
+    /// Shows a packet to the viewer, who finds out whether a frame is complete and whether a key frame is needed.
+    fn view(
         &mut self,
         now: u64,
         stamp: &Stamp,
@@ -178,6 +186,7 @@ impl Incoming {
         let mut brought = Brought { media: true, ..Brought::default() };
         let Some(frames) = &mut self.frames else { return brought };
         brought.frame = frames.on_packet(now, stamp.part);
+        // A key frame takes a round trip, in which asking again would only make more of them.
         let patient = self.asked_at.is_some_and(|at| now < at + KEYFRAME_INTERVAL);
         if self.kind == Kind::Video && !patient && frames.needs_keyframe() {
             self.asked_at = Some(now);
@@ -186,7 +195,7 @@ impl Incoming {
         brought
     }
 
-    /// What happens from now on counts.
+    /// Begins the measurement: what happens from now on counts.
     pub(super) fn begin(&mut self, now: u64) {
         self.counted = 0;
         self.switched = false;
@@ -196,22 +205,28 @@ impl Incoming {
         }
     }
 
-    /// Packets that the stream's own numbers show to be missing.
+    /// Returns whether the stream flows at `now`, or did until shortly before. `interval` is from frame to frame.
+    pub(super) fn flows_at(&self, now: u64, interval: u64) -> bool {
+        let silent = now.saturating_sub(self.last_at);
+        self.source.is_some() && silent <= SILENT_NANOS.max(SILENT_FRAMES.saturating_mul(interval))
+    }
+
+    /// Returns how many packets of the measurement are missing by the stream's own numbers.
     pub(super) fn lost_by_number(&self) -> u64 {
         self.statistics.lost_total().saturating_sub(self.lost_before)
     }
 
-    /// Whether it is video.
+    /// Returns whether the stream is video.
     pub(super) fn is_video(&self) -> bool {
         self.kind == Kind::Video
     }
 
-    /// What a receiver report says of it.
+    /// Returns what a receiver report says of the stream; `None` before its first packet.
     pub(super) fn report_block(&mut self, now: Instant) -> Option<ReportBlock> {
         (self.statistics.packets() > 0).then(|| self.statistics.report_block(Ssrc(self.ssrc), now))
     }
 
-    /// Notes a sender report.
+    /// Notes a sender report, of which receiver reports tell how long ago it came.
     pub(super) fn on_sender_report(&mut self, now: Instant, ntp: u64) {
         self.statistics.on_sender_report(now, ntp);
     }

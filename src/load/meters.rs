@@ -1,10 +1,11 @@
 //! Everything that is counted. Recording allocates nothing but room for tenths of seconds, now and then.
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 /// Longest time that is told apart: a minute.
 const NANOS_MAX: u64 = 60_000_000_000;
-/// Significant digits.
+/// Significant decimal digits of a recorded time.
 const DIGITS: u8 = 3;
 
 /// A histogram of times in nanoseconds.
@@ -12,13 +13,11 @@ const DIGITS: u8 = 3;
 pub(super) struct Times(Histogram<u64>);
 
 impl Times {
-    /// An empty one.
     pub(super) fn new() -> Self {
         let histogram = Histogram::new_with_bounds(1, NANOS_MAX, DIGITS);
         Self(histogram.expect("constant bounds are good"))
     }
 
-    /// Counts one.
     pub(super) fn record(&mut self, nanos: u64) {
         self.0.saturating_record(nanos);
     }
@@ -33,17 +32,16 @@ impl Times {
         if self.0.is_empty() { 0 } else { self.0.value_at_percentile(percent) }
     }
 
-    /// The mean, nanoseconds.
+    /// Returns the mean in nanoseconds.
     pub(super) fn mean(&self) -> f64 {
         self.0.mean()
     }
 
-    /// The largest, nanoseconds.
+    /// Returns the largest time in nanoseconds.
     pub(super) fn max(&self) -> u64 {
         self.0.max()
     }
 
-    /// Empties it.
     pub(super) fn clear(&mut self) {
         self.0.reset();
     }
@@ -51,6 +49,48 @@ impl Times {
     /// For writing it to a log.
     pub(super) fn histogram(&self) -> &Histogram<u64> {
         &self.0
+    }
+}
+
+/// What a histogram comes to, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Percentiles {
+    /// How many there were.
+    pub count: u64,
+    /// The arithmetic mean of all.
+    pub mean: f64,
+    /// Half are no longer.
+    pub p50: f64,
+    /// 90 % are no longer.
+    pub p90: f64,
+    /// 95 % are no longer.
+    pub p95: f64,
+    /// 99 % are no longer.
+    pub p99: f64,
+    /// 99.9 % are no longer.
+    #[serde(rename = "p99.9")]
+    pub p99_9: f64,
+    /// The longest of all.
+    pub max: f64,
+}
+
+impl Percentiles {
+    pub(super) fn of(times: &Times) -> Self {
+        let micros = |percent: f64| times.percentile(percent) as f64 / 1000.0;
+        if times.count() == 0 {
+            return Self::default();
+        }
+        Self {
+            count: times.count(),
+            mean: times.mean() / 1000.0,
+            p50: micros(50.0),
+            p90: micros(90.0),
+            p95: micros(95.0),
+            p99: micros(99.0),
+            p99_9: micros(99.9),
+            max: times.max() as f64 / 1000.0,
+        }
     }
 }
 
@@ -62,7 +102,7 @@ const TENTHS_MAX: usize = 36_000;
 /// What became of the packets that were sent in one tenth of a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tenth {
-    /// Packets sent.
+    /// Packets sent in it.
     pub sent: u64,
     /// How often they were received.
     pub received: u64,
@@ -75,11 +115,11 @@ pub(super) struct Tenth {
 pub(super) enum Phase {
     /// People join, and media begins to flow.
     Joining,
-    /// What happens counts.
+    /// Everyone is there, and what happens counts.
     Measuring,
     /// Packets that are under way may still come.
     Draining,
-    /// The end.
+    /// The run has ended.
     Over,
 }
 
@@ -137,7 +177,7 @@ pub(super) struct Meters {
 }
 
 impl Meters {
-    /// All at zero.
+    /// Returns counters at zero, for a run whose people still join.
     pub(super) fn new() -> Self {
         Self {
             phase: Phase::Joining,
@@ -205,5 +245,14 @@ mod tests {
         assert_eq!(meters.tenths.iter().map(|tenth| tenth.sent).collect::<Vec<_>>(), [1, 0, 2]);
         assert!(meters.tenth(999).is_none());
         assert!(meters.tenth(1_000 + 36_000 * TENTH).is_none(), "an hour is enough");
+    }
+    #[test]
+    fn percentiles_are_microseconds() {
+        let mut times = Times::new();
+        (1..=1000u64).for_each(|micros| times.record(micros * 1000));
+        let percentiles = Percentiles::of(&times);
+        assert!((percentiles.p50 - 500.0).abs() < 1.0, "{percentiles:?}");
+        assert!((percentiles.max - 1000.0).abs() < 1.0, "{percentiles:?}");
+        assert_eq!(Percentiles::of(&Times::new()), Percentiles::default());
     }
 }

@@ -34,8 +34,9 @@ mod url;
 
 use std::io;
 
-pub use options::{LoadOptions, Profile, Speaks};
-pub use report::{InTenth, Joins, OfKind, Own, Packets, Percentiles, Report, ServerUse, Viewing};
+pub use meters::Percentiles;
+pub use options::{LoadOptions, Profile, ServerKind};
+pub use report::{InTenth, Joins, OfKind, Own, Packets, Report, ServerUse, Viewing};
 pub use url::{Target, parse as parse_url};
 
 use generator::Generator;
@@ -43,7 +44,7 @@ use generator::Generator;
 /// What a run leaves behind.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The figures.
+    /// The figures of the run.
     pub report: Report,
     /// An HdrHistogram log of the latency, second by second, if [`LoadOptions::intervals`] asked for it.
     pub log: Option<Vec<u8>>,

@@ -8,7 +8,7 @@ use super::frames::PACKETS_PER_FRAME_MAX;
 use super::packet::PAYLOAD_BYTES_MIN;
 use crate::core::command::Kind;
 
-/// What publishers send.
+/// What publishers send, by the name that `--profile` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// 50 packets a second of 80 bytes.
@@ -59,43 +59,43 @@ impl FromStr for Profile {
     }
 }
 
-/// Whose signalling the server has.
+/// Which server is loaded, by the signalling that it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaks {
-    /// Strait's.
+pub enum ServerKind {
+    /// Strait, with its native protocol.
     Strait,
-    /// That of Janus' VideoRoom.
+    /// Janus, with its VideoRoom plugin.
     Janus,
 }
 
-impl FromStr for Speaks {
+impl FromStr for ServerKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "strait" => Ok(Speaks::Strait),
-            "janus" => Ok(Speaks::Janus),
+            "strait" => Ok(ServerKind::Strait),
+            "janus" => Ok(ServerKind::Janus),
             _ => Err("the servers are strait and janus".into()),
         }
     }
 }
 
-/// What to do.
+/// What a run is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadOptions {
-    /// The server's signalling.
-    pub server: SocketAddr,
-    /// Whose signalling that is.
-    pub speaks: Speaks,
+    /// Where the server's signalling is reached.
+    pub address: SocketAddr,
+    /// Which server's signalling is spoken there.
+    pub server_kind: ServerKind,
     /// The value of the Host field.
     pub host: String,
-    /// How many rooms.
+    /// How many rooms there are.
     pub rooms: usize,
-    /// Publishers in each.
+    /// How many publishers each room has.
     pub publishers: usize,
-    /// Subscribers in each.
+    /// How many subscribers each room has.
     pub subscribers: usize,
-    /// What is published.
+    /// What each publisher publishes.
     pub profile: Profile,
     /// How long to measure, once everyone is there.
     pub duration: Duration,
@@ -103,9 +103,9 @@ pub struct LoadOptions {
     pub server_pid: Option<u32>,
     /// Makes phases and identifiers repeatable.
     pub seed: u64,
-    /// Joins a second.
+    /// How many people join in a second.
     pub ramp: u32,
-    /// Never sleep.
+    /// Never sleep between packets, which takes a whole core.
     pub spin: bool,
     /// Of the packets of a stream, open one in so many.
     pub decrypt_every: u32,
@@ -135,7 +135,6 @@ pub(super) struct Encoding {
 /// One track of each publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Track {
-    /// Audio or video.
     pub kind: Kind,
     /// Whether the packets of a frame leave at once.
     pub at_once: bool,
@@ -143,7 +142,7 @@ pub(super) struct Track {
     pub interval: u64,
     /// From frame to frame, on the RTP clock.
     pub ticks: u32,
-    /// Its encodings.
+    /// Its encodings, one unless it is a simulcast.
     pub encodings: Vec<Encoding>,
 }
 
@@ -222,9 +221,9 @@ impl LoadOptions {
             (0..self.rooms).flat_map(of_room)
         };
         let (publishing, all) = (self.publishers_in_room(), self.publishers + self.subscribers);
-        match (self.profile.is_mesh(), self.speaks) {
-            (true, Speaks::Strait) => everywhere(0..all, true, true, true).collect(),
-            (true, Speaks::Janus) => {
+        match (self.profile.is_mesh(), self.server_kind) {
+            (true, ServerKind::Strait) => everywhere(0..all, true, true, true).collect(),
+            (true, ServerKind::Janus) => {
                 everywhere(0..all, true, false, true).chain(everywhere(0..all, false, true, true)).collect()
             }
             (false, _) => everywhere(0..publishing, true, false, true)
@@ -235,7 +234,7 @@ impl LoadOptions {
 
     /// Entries of [`people`](Self::people) that are one person.
     pub(super) fn connections_of_each(&self) -> usize {
-        if self.speaks == Speaks::Janus && self.profile.is_mesh() { 2 } else { 1 }
+        if self.server_kind == ServerKind::Janus && self.profile.is_mesh() { 2 } else { 1 }
     }
 
     /// Who publishes in each room.
@@ -253,11 +252,9 @@ impl LoadOptions {
 /// What one person does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PersonPlan {
-    /// In which room.
     pub room: usize,
     /// Whether they publish the profile's tracks.
     pub publishes: bool,
-    /// Whether they receive.
     pub receives: bool,
     /// The number, in the room, of what they publish; or of what they do not want to hear, because it is their own.
     pub publishes_as: Option<usize>,
@@ -269,8 +266,8 @@ pub(super) mod tests {
 
     pub(in crate::load) fn options(profile: Profile) -> LoadOptions {
         LoadOptions {
-            server: ([127, 0, 0, 1], 7443).into(),
-            speaks: Speaks::Strait,
+            address: ([127, 0, 0, 1], 7443).into(),
+            server_kind: ServerKind::Strait,
             host: "127.0.0.1:7443".into(),
             rooms: 3,
             publishers: 2,
@@ -331,7 +328,7 @@ pub(super) mod tests {
         );
         assert_eq!(options(Profile::Conference).received_tracks(), 10);
         assert_eq!(options(Profile::Video).received_tracks(), 2);
-        let janus = LoadOptions { speaks: Speaks::Janus, ..options(Profile::Conference) }.people();
+        let janus = LoadOptions { server_kind: ServerKind::Janus, ..options(Profile::Conference) }.people();
         assert_eq!(janus.len(), 36, "18 people, of whom each is two");
         assert!(janus[..18].iter().all(|one| one.publishes && !one.receives && one.publishes_as.is_some()));
         assert!(janus[18..].iter().all(|one| !one.publishes && one.receives && one.publishes_as.is_some()));

@@ -7,7 +7,7 @@
 use super::frames::FramePart;
 use crate::core::command::Kind;
 
-/// Opens a stamp.
+/// What a stamp begins with, so that other payloads are not taken for one.
 const MAGIC: u32 = 0x5354_4c44;
 /// Bytes of a stamp.
 const STAMP_BYTES: usize = 24;
@@ -97,7 +97,7 @@ mod tests {
             write(&mut payload, Kind::Video, &stamp(index, key));
             let descriptor = vp8::parse(&payload).expect("VP8");
             assert_eq!((descriptor.starts_frame, descriptor.keyframe), (starts, keyframe));
-            assert_eq!(descriptor.picture_id.expect("one").value, (70_000 & 0x7fff) as u16);
+            assert_eq!(descriptor.counters.picture_id.expect("one").value, (70_000 & 0x7fff) as u16);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! One person: joins over a WebSocket, checks connectivity, shakes hands, sends and receives. What each step leads to
-//! is here; when it happens, and which sockets there are to wait for, is the generator's.
+//! is decided here; when it happens, and which sockets there are to wait for, is for the generator to know.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::dialogue::{Dialogue, Step};
 use super::incoming::{Arrived, Incoming};
-use super::options::{PersonPlan, Speaks};
-use super::sdp::{self, Answer, Offer, Published, Us};
+use super::options::{PersonPlan, ServerKind};
+use super::sdp::{self, ClientOffer, Published, ServerAnswer, Us};
 use super::sender::Sender;
 use super::shared::{Shared, Timer};
 use super::signalling::Signalling;
@@ -26,45 +26,44 @@ use crate::wire::rtp::RtpHeader;
 use crate::wire::stun::{StunPeek, peek as stun_peek};
 use crate::wire::stun_check::{self as stun, Credentials};
 
-/// The first check is repeated after this, then after twice as long, and so on.
+/// The first check is repeated after this time, then after twice as long, and so on.
 const CHECK_AGAIN: u64 = 50_000_000;
-/// Consent, as browsers renew it (RFC 7675).
+/// The time between checks that renew consent, as browsers do it (RFC 7675).
 const CHECK_INTERVAL: u64 = 2_500_000_000;
-/// Until something is asked again that came too early.
+/// How long to wait before asking again for what is not there yet.
 const ASK_AGAIN: u64 = 20_000_000;
 
-/// How far somebody is.
+/// How far somebody has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Not begun.
+    /// They have not begun to join.
     Waiting,
     /// The WebSocket is being opened.
     Connecting,
-    /// `join` is sent.
+    /// `join` is sent, and not answered yet.
     Joining,
-    /// `offer` is sent.
+    /// `offer` is sent, and not answered yet.
     Offering,
-    /// Checks are sent.
+    /// Connectivity checks are sent, and none is granted yet.
     Checking,
-    /// DTLS.
+    /// The DTLS handshake is under way.
     Handshaking,
-    /// Media may flow.
+    /// The handshake is done, and media may flow.
     Ready,
-    /// It went wrong.
+    /// They gave up, for this reason.
     Failed(String),
 }
 
-/// One person.
+/// One person: a WebSocket, a UDP socket, and the state of both.
 pub(super) struct Person {
-    /// Which one.
+    /// Their place among all people of the run.
     pub index: usize,
-    /// What they do.
     pub plan: PersonPlan,
     /// How far they are.
     pub stage: Stage,
-    /// What they send.
+    /// The streams that they send.
     pub senders: Vec<Sender>,
-    /// What they receive.
+    /// The streams that they receive, as the server's answer announced them.
     pub incoming: Vec<Incoming>,
     /// Their socket for media.
     pub udp: Option<UdpEnd>,
@@ -74,13 +73,15 @@ pub(super) struct Person {
     pub transport_sequence: Option<u16>,
     /// How many tracks they have room for.
     pub slots: usize,
+    /// How many more they would need, which the server does not allow.
+    pub denied_slots: usize,
     opener: Option<SrtpReceiver>,
     signalling: Option<Signalling>,
     dialogue: Dialogue,
-    /// What is to be asked again.
+    /// The request that has to be sent again.
     pending: Option<Value>,
-    answer: Option<Answer>,
-    /// Whether they begin the handshake.
+    answer: Option<ServerAnswer>,
+    /// Whether they are the DTLS client, who begins the handshake.
     is_active: bool,
     credentials: Option<Credentials>,
     transaction: [u8; 12],
@@ -90,7 +91,7 @@ pub(super) struct Person {
     begun: u64,
     offered: u64,
     ready: u64,
-    /// Whether somebody was sending in the room when they came.
+    /// Whether somebody was sending in the room when they came; only then does the time to the first packet count.
     found_media: bool,
     had_packet: bool,
     had_frame: bool,
@@ -98,7 +99,7 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// Somebody who has not begun.
+    /// Returns somebody who has not begun to join.
     pub(super) fn new(index: usize, plan: PersonPlan, senders: Vec<Sender>, shared: &mut Shared) -> Self {
         let room = (shared.room_name(plan.room), shared.room_number(plan.room));
         Self {
@@ -111,6 +112,7 @@ impl Person {
             sealer: None,
             transport_sequence: shared.options.transport_cc.then_some(0),
             slots: 0,
+            denied_slots: 0,
             opener: None,
             signalling: None,
             dialogue: Dialogue::new(&shared.options, index, plan, &room),
@@ -132,7 +134,7 @@ impl Person {
         }
     }
 
-    /// Begins to join.
+    /// Opens the WebSocket, with which joining begins.
     pub(super) fn begin(
         &mut self,
         now: u64,
@@ -145,12 +147,12 @@ impl Person {
         self.stage = Stage::Connecting;
         let from = shared.source_address(self.index).map(|ip| SocketAddr::new(ip, 0));
         let signalling = Signalling::connect(&shared.options, from, registry, token)
-            .map_err(|error| format!("cannot connect to {}: {error}", shared.options.server))?;
+            .map_err(|error| format!("cannot connect to {}: {error}", shared.options.address))?;
         self.signalling = Some(signalling);
         Ok(())
     }
 
-    /// The WebSocket is ready for something.
+    /// Goes on with the WebSocket, which is ready for something.
     pub(super) fn on_signalling(
         &mut self,
         registry: &Registry,
@@ -160,7 +162,7 @@ impl Person {
         let Some(signalling) = &mut self.signalling else { return Ok(()) };
         let mut messages = std::mem::take(&mut shared.messages);
         let result = signalling.ready(&mut messages);
-        // What came before an error may be its reason.
+        // Messages that came before an error may hold its reason, so they are heard first.
         let mut outcome = Ok(());
         for message in messages.drain(..) {
             outcome = outcome.and_then(|()| self.on_message(&message, registry, udp_token, shared));
@@ -179,12 +181,12 @@ impl Person {
         self.signalling.as_mut().map_or(Ok(()), |signalling| signalling.send(message))
     }
 
-    /// Asks what was to be asked later.
+    /// Sends the request that has to be sent again.
     pub(super) fn ask_again(&mut self) -> Result<(), String> {
         self.pending.take().map_or(Ok(()), |message| self.say(&message))
     }
 
-    /// Says goodbye, as well as it can be said now.
+    /// Says goodbye, if that can still be said.
     pub(super) fn leave(&mut self) {
         for message in self.dialogue.leave() {
             let _ = self.say(&message);
@@ -214,11 +216,11 @@ impl Person {
             Step::MayOffer(audio, video) => self.offer((audio, video), shared),
             Step::Answered(sdp) => {
                 shared.meters.signalling.record(now - self.begun);
-                self.check_first(now, Answer::read(&sdp)?, registry, udp_token, shared)
+                self.check_first(now, ServerAnswer::read(&sdp)?, registry, udp_token, shared)
             }
             Step::Offered(sdp) => {
                 shared.meters.signalling.record(now - self.begun);
-                let mut theirs = Answer::read(&sdp)?;
+                let mut theirs = ServerAnswer::read(&sdp)?;
                 theirs.is_active = true;
                 self.slots = theirs.media.len();
                 let us =
@@ -230,12 +232,13 @@ impl Person {
         }
     }
 
-    /// Offers, with so many slots at most.
+    /// Makes an offer, with at most so many slots for audio and for video.
     fn offer(&mut self, most: (usize, usize), shared: &mut Shared) -> Result<(), String> {
         let wanted = |kind: Kind| if self.plan.receives { shared.wanted_slots(kind) } else { 0 };
         let audio = wanted(Kind::Audio).min(most.0);
         let video = wanted(Kind::Video).min(most.1);
         self.slots = audio + video;
+        self.denied_slots = wanted(Kind::Audio) + wanted(Kind::Video) - self.slots;
         let tracks = if self.plan.publishes { shared.tracks.clone() } else { Vec::new() };
         let mut senders = self.senders.iter_mut();
         let mut of_track = Vec::new();
@@ -251,12 +254,12 @@ impl Person {
                 rids: track.encodings.iter().filter_map(|encoding| encoding.rid).collect(),
             })
             .collect();
-        let offer = Offer {
+        let offer = ClientOffer {
             ufrag: &self.ufrag,
             password: &self.password,
             fingerprint: &shared.fingerprint,
             // With Strait the first section must be an audio slot: it carries the transport of all.
-            slots: (audio.max(usize::from(shared.options.speaks == Speaks::Strait)), video),
+            slots: (audio.max(usize::from(shared.options.server_kind == ServerKind::Strait)), video),
             published: &published,
             transport_cc: shared.options.transport_cc,
         };
@@ -275,12 +278,12 @@ impl Person {
     fn check_first(
         &mut self,
         now: u64,
-        answer: Answer,
+        answer: ServerAnswer,
         registry: &Registry,
         udp_token: Token,
         shared: &mut Shared,
     ) -> Result<(), String> {
-        let server = answer.candidate_near(shared.options.server.ip()).ok_or("no candidate")?;
+        let server = answer.candidate_near(shared.options.address.ip()).ok_or("no candidate")?;
         let any: IpAddr = if server.is_ipv4() { [0u8; 4].into() } else { [0u8; 16].into() };
         let from = shared.source_address(self.index).filter(|_| server.ip().is_loopback()).unwrap_or(any);
         let udp = UdpEnd::open(from, server, registry, udp_token)
@@ -309,10 +312,10 @@ impl Person {
         Ok(())
     }
 
-    /// Sends a check, and sees to the next.
+    /// Sends a connectivity check, and sets the timer for the next.
     pub(super) fn check(&mut self, now: u64, shared: &mut Shared) {
         let (Some(udp), Some(credentials)) = (&self.udp, &self.credentials) else { return };
-        // The same until it is granted: whichever copy is answered counts.
+        // The transaction stays the same until it is granted, so that whichever copy is answered counts.
         if self.transaction == [0; 12] || self.stage == Stage::Ready {
             self.transaction = std::array::from_fn(|_| shared.random.u8(..));
         }
@@ -326,7 +329,7 @@ impl Person {
         shared.timers.push(now + again.min(CHECK_INTERVAL), Timer::Check(self.index));
     }
 
-    /// A datagram came.
+    /// Takes a datagram that came, whatever its protocol.
     pub(super) fn on_datagram(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
         match classify(bytes) {
             Bytes::Rtp => self.on_rtp(arrived, bytes, shared),
@@ -337,7 +340,7 @@ impl Person {
                     shared.handshake(arrived.instant, self.session(), DtlsRequest::Start { active: true });
                 }
             }
-            // A server that is not lite checks, too.
+            // A server that is not ICE-lite sends checks, too.
             Bytes::Stun => {
                 if let Some(request) = stun_peek(bytes).filter(StunPeek::is_binding_request)
                     && let Some(udp) = &self.udp
@@ -360,6 +363,7 @@ impl Person {
     fn on_rtp(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
         let Some(opener) = &mut self.opener else { return };
         let Ok(header) = RtpHeader::parse(bytes) else { return };
+        // Packets of one stream come in runs, so that the stream of the last one is tried first.
         let found = match self.incoming.get(self.last_found) {
             Some(incoming) if incoming.ssrc() == header.ssrc => Some(self.last_found),
             _ => self.incoming.iter().position(|incoming| incoming.ssrc() == header.ssrc),
@@ -414,7 +418,7 @@ impl Person {
         });
     }
 
-    /// What the handshake did.
+    /// Takes what the handshake did.
     pub(super) fn on_handshake(
         &mut self,
         now: u64,
@@ -428,6 +432,7 @@ impl Person {
                 }
             }
             DtlsEvent::PeerCertificate(certificate) => {
+                // As a browser does: media is only encrypted to whom signalling has named.
                 let expected = self.answer.as_ref().map(|answer| answer.fingerprint.as_str());
                 if expected != Some(sdp::fingerprint(&certificate).as_str()) {
                     return Err("the server's certificate is not that of its answer".into());
@@ -459,10 +464,10 @@ impl Person {
         Ok(())
     }
 
-    /// Sends reports, and sees to the next.
+    /// Sends reports, and sets the timer for the next.
     pub(super) fn report(&mut self, now: u64, shared: &mut Shared) {
         if let Some(message) = self.dialogue.keep_alive() {
-            // If it cannot be said, the socket tells why.
+            // If this fails, the socket will tell why.
             let _ = self.say(&message);
         }
         let instant = shared.clock.instant(now);
@@ -490,7 +495,7 @@ impl Person {
         shared.reports = plain;
     }
 
-    /// Sends a compound, and empties its buffer.
+    /// Seals and sends an RTCP compound, and empties its buffer.
     fn seal_and_send(&mut self, plain: &mut Vec<u8>) {
         let length = plain.len();
         plain.resize(length + RTCP_OVERHEAD_MAX, 0);
@@ -502,12 +507,22 @@ impl Person {
         plain.clear();
     }
 
-    /// Tracks that flow.
+    /// Returns how many tracks have brought something.
     pub(super) fn flowing(&self) -> usize {
         self.incoming.iter().filter(|incoming| incoming.source.is_some()).count()
     }
 
-    /// How long somebody who is not there yet has been trying.
+    /// Returns how many tracks flow at `now`. Whoever has failed receives nothing any more.
+    pub(super) fn flowing_at(&self, now: u64, shared: &Shared) -> usize {
+        if matches!(self.stage, Stage::Failed(_)) {
+            return 0;
+        }
+        let interval = |stream: u32| shared.streams.get(stream as usize).map_or(0, |stream| stream.interval);
+        let flows = |incoming: &&Incoming| incoming.flows_at(now, incoming.source.map_or(0, interval));
+        self.incoming.iter().filter(flows).count()
+    }
+
+    /// Returns how long somebody who is not there yet has been trying.
     pub(super) fn waiting_for(&self, now: u64) -> Duration {
         Duration::from_nanos(now.saturating_sub(self.begun))
     }

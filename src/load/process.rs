@@ -10,7 +10,7 @@ pub(super) struct Usage {
     pub cpu_nanos: u64,
     /// Time that they could have run and had no processor, nanoseconds.
     pub waited_nanos: u64,
-    /// Resident memory, KiB.
+    /// Resident memory in KiB.
     pub rss_kib: u64,
 }
 

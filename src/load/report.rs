@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::generator::Generator;
-use super::meters::{Tenth, Times};
+use super::meters::{Percentiles, Tenth};
 use super::options::LoadOptions;
-use super::person::{Person, Stage};
+use super::person::Stage;
 use super::process::Usage;
 
 /// Own lag above this share of the latency makes the latency doubtful.
@@ -15,55 +15,13 @@ const BUSY_PERCENT_MAX: f64 = 85.0;
 /// Waiting for a processor for a larger share of the time does, too: other programs are measured as well.
 const WAITED_PERCENT_MAX: f64 = 5.0;
 
-/// Times in microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Percentiles {
-    /// How many there were.
-    pub count: u64,
-    /// The mean.
-    pub mean: f64,
-    /// Half are no longer.
-    pub p50: f64,
-    /// 90 % are no longer.
-    pub p90: f64,
-    /// 95 % are no longer.
-    pub p95: f64,
-    /// 99 % are no longer.
-    pub p99: f64,
-    /// 99.9 % are no longer.
-    #[serde(rename = "p99.9")]
-    pub p99_9: f64,
-    /// The longest.
-    pub max: f64,
-}
-
-impl Percentiles {
-    pub(super) fn of(times: &Times) -> Self {
-        let micros = |percent: f64| times.percentile(percent) as f64 / 1000.0;
-        if times.count() == 0 {
-            return Self::default();
-        }
-        Self {
-            count: times.count(),
-            mean: times.mean() / 1000.0,
-            p50: micros(50.0),
-            p90: micros(90.0),
-            p95: micros(95.0),
-            p99: micros(99.0),
-            p99_9: micros(99.9),
-            max: times.max() as f64 / 1000.0,
-        }
-    }
-}
-
 /// Packets of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OfKind {
     /// What subscribers should have received.
     pub expected: u64,
-    /// What they received.
+    /// What subscribers received of these.
     pub received: u64,
     /// What they did not, as a share.
     pub lost_percent: f64,
@@ -73,7 +31,7 @@ pub struct OfKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InTenth {
-    /// Packets sent.
+    /// Packets sent in it.
     pub sent: u64,
     /// How often they were received.
     pub received: u64,
@@ -85,19 +43,19 @@ pub struct InTenth {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Packets {
-    /// Sent by publishers.
+    /// What publishers sent.
     pub sent: u64,
     /// What subscribers should have received of these.
     pub expected: u64,
-    /// What they received.
+    /// What subscribers received of these.
     pub received: u64,
     /// What they did not.
     pub lost: u64,
     /// The same as a share.
     pub lost_percent: f64,
-    /// Sound among them.
+    /// The audio packets among them.
     pub audio: OfKind,
-    /// Pictures among them.
+    /// The video packets among them.
     pub video: OfKind,
     /// Came after a packet of a higher number.
     pub reordered: u64,
@@ -133,7 +91,7 @@ pub struct Joins {
     pub connect_to_first_frame: Percentiles,
 }
 
-/// What viewers saw.
+/// What viewers saw and heard: frames, freezes and gaps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Viewing {
@@ -155,7 +113,7 @@ pub struct Viewing {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerUse {
-    /// Its process.
+    /// The id of its process.
     pub pid: u32,
     /// Processor time, as a share of one core.
     pub cpu_percent: f64,
@@ -185,37 +143,39 @@ pub struct Own {
     pub waited_percent: f64,
     /// Whether latency and loss can be taken for the server's.
     pub trusted: bool,
-    /// Why not.
+    /// Why they cannot be trusted; empty if they can.
     pub doubts: Vec<String>,
 }
 
-/// A run's result.
+/// Everything that a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// This program's version.
+    /// The version of this program.
     pub version: &'static str,
     /// Whether everyone joined and media flowed to everyone.
     pub ok: bool,
-    /// What went wrong.
+    /// What went wrong, a sentence each; empty if nothing did.
     pub problems: Vec<String>,
     /// Whether somebody ended it early.
     pub interrupted: bool,
-    /// The profile's name.
+    /// The profile, as `--profile` names it.
     pub profile: &'static str,
-    /// Rooms.
+    /// How many rooms there were.
     pub rooms: usize,
     /// People that were to join.
     pub people: usize,
-    /// People that joined.
+    /// People that joined, even if they failed later.
     pub joined: usize,
-    /// Tracks that flowed to somebody.
+    /// Tracks that flowed to somebody at the end.
     pub subscriptions: usize,
-    /// Seconds measured.
+    /// Tracks that should have.
+    pub subscriptions_wanted: usize,
+    /// How long the measurement lasted, in seconds.
     pub seconds: f64,
     /// The SRTP profile that was negotiated.
     pub srtp: Option<String>,
-    /// Packets.
+    /// Packets of the measurement.
     pub packets: Packets,
     /// From stamp to having been read, microseconds.
     pub latency: Percentiles,
@@ -225,9 +185,9 @@ pub struct Report {
     pub each_second: Vec<Percentiles>,
     /// Each tenth of a second, by when packets were sent; of the first hour. Unopened packets are not in it.
     pub each_tenth: Vec<InTenth>,
-    /// Joining.
+    /// How long joining took.
     pub joins: Joins,
-    /// What viewers saw.
+    /// What viewers saw and heard.
     pub viewing: Viewing,
     /// What the server used, if its process is known.
     pub server: Option<ServerUse>,
@@ -257,7 +217,8 @@ impl Report {
             rooms: options.rooms,
             people: run.people.len() / each,
             joined,
-            subscriptions: run.people.iter().map(Person::flowing).sum(),
+            subscriptions: run.subscriptions.flowing,
+            subscriptions_wanted: run.subscriptions.wanted,
             seconds,
             srtp: run.shared.srtp_profile.map(|profile| format!("{profile:?}")),
             packets,
@@ -423,15 +384,5 @@ mod tests {
         assert!(doubts(1000.0, 210.0, 0.0, 80.0)[0].contains("sent packets late"));
         assert!(doubts(1000.0, 0.0, 0.0, 86.0)[0].contains("busy 86 %"));
         assert_eq!(doubts(100.0, 90.0, 90.0, 99.0).len(), 3);
-    }
-
-    #[test]
-    fn percentiles_are_microseconds() {
-        let mut times = Times::new();
-        (1..=1000u64).for_each(|micros| times.record(micros * 1000));
-        let percentiles = Percentiles::of(&times);
-        assert!((percentiles.p50 - 500.0).abs() < 1.0, "{percentiles:?}");
-        assert!((percentiles.max - 1000.0).abs() < 1.0, "{percentiles:?}");
-        assert_eq!(Percentiles::of(&Times::new()), Percentiles::default());
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Due {
     pub skipped: u64,
 }
 
-/// Whoever is further behind does not catch up by a flood.
+/// Whoever is further behind than this gives points up, instead of catching up by a flood.
 const BEHIND_MAX_NANOS: u64 = 500_000_000;
 
 impl Schedule {
@@ -35,6 +35,7 @@ impl Schedule {
     pub(super) fn take(&mut self, now: u64) -> Option<Due> {
         let at = self.next();
         let late = now.checked_sub(at)?;
+        // The grid stays where it is, whatever is given up.
         let skipped = if late > BEHIND_MAX_NANOS { late / self.period } else { 0 };
         self.next += 1 + skipped;
         Some(Due { late, skipped })
@@ -45,6 +46,7 @@ impl Schedule {
 /// multiples of the golden ratio are spread evenly, however many there are. `seed` turns the whole pattern.
 pub(super) fn phase(index: u64, seed: u64, period: u64) -> u64 {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    // The fraction of a product with the golden ratio, in 64 bits, times the period.
     let turn = index.wrapping_add(1).wrapping_add(seed).wrapping_mul(GOLDEN);
     ((u128::from(turn) * u128::from(period)) >> 64) as u64
 }

@@ -15,9 +15,9 @@ pub const VP8: u8 = 96;
 const VP8_RTX: u8 = 97;
 /// Header extension ids: MID (RFC 8843), RID (RFC 8852), transport-wide sequence numbers.
 pub const EXTENSION_MID: u8 = 4;
-/// See [`EXTENSION_MID`].
+/// The id of the RID extension in our offers; see [`EXTENSION_MID`].
 pub const EXTENSION_RID: u8 = 10;
-/// See [`EXTENSION_MID`].
+/// The id of the transport-wide sequence number; see [`EXTENSION_MID`].
 pub const EXTENSION_TRANSPORT_CC: u8 = 3;
 
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
@@ -25,7 +25,7 @@ const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transp
 /// A section that publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// Audio or video.
+    /// Whether the section is audio or video.
     pub kind: Kind,
     /// The stream, unless it is a simulcast.
     pub ssrc: u32,
@@ -33,10 +33,10 @@ pub struct Published {
     pub rids: Vec<&'static str>,
 }
 
-/// An offer.
+/// What an offer of ours says.
 #[derive(Debug, Clone)]
-pub struct Offer<'a> {
-    /// Our ICE credentials.
+pub struct ClientOffer<'a> {
+    /// The user name fragment of our ICE credentials.
     pub ufrag: &'a str,
     /// The password to it.
     pub password: &'a str,
@@ -50,13 +50,13 @@ pub struct Offer<'a> {
     pub transport_cc: bool,
 }
 
-impl Offer<'_> {
+impl ClientOffer<'_> {
     /// The mid of a published section.
     pub fn published_mid(&self, index: usize) -> String {
         (self.slots.0 + self.slots.1 + index).to_string()
     }
 
-    /// The text.
+    /// Returns the offer as SDP.
     pub fn text(&self) -> String {
         let (audio, video) = self.slots;
         let sections = audio + video + self.published.len();
@@ -70,6 +70,7 @@ impl Offer<'_> {
             let kind = if mid < audio { Kind::Audio } else { Kind::Video };
             self.section(&mut out, mid, kind, "recvonly");
         }
+        // A simulcast declares no SSRCs, as in browsers: its packets name their encodings.
         for (index, published) in self.published.iter().enumerate() {
             self.section(&mut out, audio + video + index, published.kind, "sendonly");
             let _ = write!(out, "a=msid:load load-{index}\r\n");
@@ -126,19 +127,19 @@ impl Offer<'_> {
     }
 }
 
-/// Who we are, as every section has it.
+/// Who we are, as every section of a description of ours says it.
 #[derive(Debug, Clone, Copy)]
 pub struct Us<'a> {
-    /// Our ICE credentials.
+    /// The user name fragment of our ICE credentials.
     pub ufrag: &'a str,
     /// The password to it.
     pub password: &'a str,
-    /// SHA-256 of our certificate, as SDP has it.
+    /// The fingerprint of our certificate, as SDP has it.
     pub fingerprint: &'a str,
 }
 
-/// Answers an offer that only sends: takes every section, with the first of its codecs. The server is to begin the DTLS
-/// handshake: it knows when it can.
+/// Returns the answer to an offer that only sends. It takes every section, with the first of its codecs, and leaves it to
+/// the server to begin the DTLS handshake, for the server knows when it can.
 pub fn answer(offer: &str, us: Us<'_>) -> String {
     let mut out = String::with_capacity(offer.len());
     out.push_str("v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n");
@@ -161,6 +162,7 @@ pub fn answer(offer: &str, us: Us<'_>) -> String {
         } else if line.starts_with("a=group:BUNDLE") || (codec.is_some() && line.starts_with("a=mid:")) {
             let _ = write!(out, "{line}\r\n");
         } else if let Some(codec) = codec {
+            // Attributes of other payload types belong to codecs that are not taken.
             let about =
                 ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().find_map(|name| line.strip_prefix(name));
             if about.and_then(|about| about.split_whitespace().next()) == Some(codec) {
@@ -173,7 +175,7 @@ pub fn answer(offer: &str, us: Us<'_>) -> String {
 
 /// What the generator needs of a server's answer, or of its offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ServerAnswer {
     /// The server's ICE credentials.
     pub ufrag: String,
     /// The password to it.
@@ -188,7 +190,7 @@ pub struct Answer {
     pub is_active: bool,
 }
 
-impl Answer {
+impl ServerAnswer {
     /// Reads an answer, or says what it lacks.
     pub fn read(text: &str) -> Result<Self, String> {
         let mut answer = Self {
@@ -218,7 +220,7 @@ impl Answer {
             } else if let Some(value) = line.strip_prefix("a=ssrc:")
                 && !taken
             {
-                // The first of a section is the media; what follows are its other attributes and its retransmissions.
+                // The first SSRC of a section is its media. What follows are other attributes of it, and retransmissions.
                 let number = value.split_whitespace().next().and_then(|number| number.parse().ok());
                 answer.media.extend(number.map(|ssrc| (ssrc, kind)));
                 taken = true;
@@ -235,7 +237,8 @@ impl Answer {
         }
     }
 
-    /// The candidate to use: that of the address where signalling runs, else the first of its family, else the first.
+    /// Returns the candidate to use: the one at the address where signalling runs, or else the first of the same family, or
+    /// else the first.
     pub fn candidate_near(&self, signalling: IpAddr) -> Option<SocketAddr> {
         let same_address = self.candidates.iter().find(|candidate| candidate.ip() == signalling);
         let same_family =
@@ -244,7 +247,7 @@ impl Answer {
     }
 }
 
-/// The address of a candidate attribute (RFC 8839 §5.1), if it is one for UDP.
+/// Returns the address of a candidate attribute (RFC 8839 §5.1), if it is one for UDP.
 fn udp_candidate(value: &str) -> Option<SocketAddr> {
     let words: Vec<&str> = value.split_whitespace().collect();
     let &[_, _, transport, _, ip, port, ..] = words.as_slice() else { return None };
@@ -254,7 +257,7 @@ fn udp_candidate(value: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
 }
 
-/// SHA-256 of a certificate as SDP has it (RFC 8122 §5).
+/// Returns the SHA-256 fingerprint of a certificate as SDP has it (RFC 8122 §5).
 pub fn fingerprint(certificate: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
     let pairs: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
@@ -270,7 +273,7 @@ mod tests {
 
     fn offer(published: &[Published]) -> String {
         let fingerprint = fingerprint(b"a certificate");
-        Offer {
+        ClientOffer {
             ufrag: "four",
             password: "twenty-two characters!",
             fingerprint: &fingerprint,
@@ -303,16 +306,16 @@ mod tests {
             a=mid:0\r\na=ssrc:5 cname:x\r\na=ssrc:5 msid:a b\r\nm=video 9 X 96 97\r\na=ssrc-group:FID 6 7\r\n\
             a=ssrc:6 cname:x\r\na=ssrc:7 cname:x\r\na=candidate:1 1 tcp 9 127.0.0.1 1 typ host tcptype passive\r\n\
             a=candidate:2 1 udp 9 10.0.0.1 2 typ host\r\na=candidate:3 1 UDP 8 ::1 3 typ host\r\n";
-        let answer = Answer::read(text).expect("whole");
+        let answer = ServerAnswer::read(text).expect("whole");
         assert_eq!((answer.ufrag.as_str(), answer.password.as_str()), ("abc", "def"));
         assert_eq!(answer.fingerprint, "AB:01");
         assert!(!answer.is_active);
-        assert!(Answer::read(&format!("{text}a=setup:active\r\n")).expect("whole").is_active);
+        assert!(ServerAnswer::read(&format!("{text}a=setup:active\r\n")).expect("whole").is_active);
         assert_eq!(answer.media, [(5, Kind::Audio), (6, Kind::Video)]);
         let near = |ip: &str| answer.candidate_near(ip.parse().expect("an address")).expect("one").port();
         assert_eq!((near("10.0.0.1"), near("::2"), near("192.0.2.1")), (2, 3, 2));
         let without = text.replace("a=fingerprint", "a=nothing");
-        assert!(Answer::read(&without).expect_err("lacks").contains("fingerprint"));
+        assert!(ServerAnswer::read(&without).expect_err("lacks").contains("fingerprint"));
     }
 
     #[test]
@@ -323,7 +326,7 @@ mod tests {
             a=candidate:1 1 udp 9 10.0.0.1 2 typ host\r\n\
             m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\n\
             a=rtpmap:97 rtx/90000\r\na=ssrc:6 cname:j\r\n";
-        let theirs = Answer::read(offer).expect("whole");
+        let theirs = ServerAnswer::read(offer).expect("whole");
         assert_eq!(theirs.media, [(5, Kind::Audio), (6, Kind::Video)]);
         let text = answer(offer, Us { ufrag: "four", password: "a password", fingerprint: "AB:01" });
         assert!(text.contains("a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"), "{text}");

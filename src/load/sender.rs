@@ -15,7 +15,7 @@ use crate::wire::rtp::{ExtensionBlock, RTP_HEADER_WRITE_MAX, RtpFields, write_he
 /// Packets that name their section; browsers do it until the first receiver report.
 const NAMED_PACKETS: u64 = 100;
 
-/// One stream.
+/// One stream that a person sends.
 pub(super) struct Sender {
     /// Its number in this run.
     pub stream: u32,
@@ -41,21 +41,21 @@ pub(super) struct Sender {
     octets: u64,
 }
 
-/// How a stream is made.
+/// The numbers that a stream begins with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Identity {
-    /// Its number in this run.
+    /// The stream's number in this run.
     pub stream: u32,
-    /// Its name on the wire.
+    /// Its SSRC, which is its name on the wire.
     pub ssrc: u32,
     /// Its first sequence number, below 2^15.
     pub sequence: u16,
-    /// Its first timestamp.
+    /// The RTP timestamp of its first frame.
     pub timestamp: u32,
 }
 
 impl Sender {
-    /// A stream that has not begun.
+    /// Returns a stream that has not begun to send.
     pub(super) fn new(identity: Identity, track: &Track, encoding: Encoding) -> Self {
         Self {
             stream: identity.stream,
@@ -79,23 +79,24 @@ impl Sender {
         }
     }
 
-    /// Which section it goes by.
+    /// Sets the MID of the section that the stream is sent in.
     pub(super) fn set_mid(&mut self, mid: String) {
         self.mid = mid;
     }
 
-    /// From one point of the schedule to the next, nanoseconds.
+    /// Returns the time from one point of the schedule to the next, in nanoseconds.
     pub(super) fn period(&self) -> u64 {
         if self.at_once { self.interval } else { self.interval / u64::from(self.encoding.packets.max(1)) }
     }
 
-    /// Begins.
+    /// Begins to send, with the first packet due at `at`.
     pub(super) fn begin(&mut self, at: u64) {
         self.began = at;
         self.schedule = Some(Schedule::new(at, self.period()));
     }
 
-    /// Sends what one point of the schedule stands for; `clock` is read for each packet. How many were sent.
+    /// Sends what one point of the schedule stands for, and returns how many packets of it count. `clock` is read for each
+    /// packet, so that sealing the ones before it does not count as latency.
     pub(super) fn send(
         &mut self,
         clock: impl Fn() -> u64,
@@ -137,6 +138,7 @@ impl Sender {
         sealer: &SrtpSender,
         buffer: &mut Vec<u8>,
     ) -> Option<usize> {
+        // A request for a key frame takes effect with the next frame.
         if self.part == 0 {
             self.key = self.kind == Kind::Audio || std::mem::take(&mut self.wants_key);
         }
@@ -155,6 +157,7 @@ impl Sender {
             block.push(EXTENSION_TRANSPORT_CC, &sequence.to_be_bytes());
             *sequence = sequence.wrapping_add(1);
         }
+        // As browsers do, a stream says at its beginning which section it belongs to; encodings say it always.
         if self.index - self.first_index < NAMED_PACKETS || self.encoding.rid.is_some() {
             block.push(EXTENSION_MID, self.mid.as_bytes());
             if let Some(rid) = self.encoding.rid {
@@ -184,6 +187,7 @@ impl Sender {
         if packets == 0 {
             return;
         }
+        // Sender reports relate the RTP clock to wall time; 128 bits keep the product from overflowing.
         let elapsed = u128::from(now.saturating_sub(self.began));
         let ticks = (elapsed * u128::from(self.ticks) / u128::from(self.interval.max(1))) as u32;
         let timestamp = self.timestamp_base.wrapping_add(ticks);

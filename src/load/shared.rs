@@ -1,4 +1,4 @@
-//! What all people of a run share: the clock, the counters, timers, handshakes, and the plan.
+//! What all people of a run share: the clock, the counters, the timers, the handshakes and the plan.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,30 +10,27 @@ use serde_json::Value;
 
 use super::clock::Clock;
 use super::meters::Meters;
-use super::options::{LoadOptions, PersonPlan, Speaks, Track};
+use super::options::{LoadOptions, PersonPlan, ServerKind, Track};
 use super::schedule;
 use super::sdp;
 use crate::core::command::Kind;
-use crate::core::ids::DtlsSession;
+use crate::core::ids::{BASE32, DtlsSession};
 use crate::core::input::SrtpProfile;
 use crate::core::output::DtlsRequest;
 use crate::net::dtls::{DtlsEvents, Handshakes};
 
-/// Between reports, as browsers have it.
+/// The time between reports where there is video, as in browsers.
 const VIDEO_REPORT_INTERVAL: u64 = 1_000_000_000;
-/// The same where there is sound alone.
+/// The time between reports where there is only audio, as in browsers.
 const AUDIO_REPORT_INTERVAL: u64 = 5_000_000_000;
-/// People that share a loopback address: a server counts connections by address, and a test is not an attack.
+/// How many people share a loopback address. A server limits connections by address, which is meant against attacks.
 const PEOPLE_PER_ADDRESS: usize = 40;
-/// Characters of identifiers: ICE takes letters and digits.
-const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
-/// What happens at a time.
+/// What has to happen at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// A packet of a person's stream is due.
     Send(usize, usize),
-    /// A person joins.
+    /// A person's turn to join has come.
     Join(usize),
     /// A person's connectivity check is due.
     Check(usize),
@@ -43,77 +40,70 @@ pub(super) enum Timer {
     Again(usize),
 }
 
-/// Timers of all, by time.
+/// The timers of all people, the earliest first.
 #[derive(Debug, Default)]
 pub(super) struct Timers(BinaryHeap<Reverse<(u64, Timer)>>);
 
 impl Timers {
-    /// Sets one.
     pub(super) fn push(&mut self, at: u64, timer: Timer) {
         self.0.push(Reverse((at, timer)));
     }
 
-    /// When the next is due.
+    /// Returns when the next timer is due.
     pub(super) fn next(&self) -> Option<u64> {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes one that is due.
+    /// Takes a timer that is due by `now`; `None` if there is none.
     pub(super) fn pop(&mut self, now: u64) -> Option<Timer> {
         if self.next()? > now { None } else { self.0.pop().map(|Reverse((_, timer))| timer) }
     }
 }
 
-/// What is known of a stream that is sent.
+/// What everybody has to know of a stream that is sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StreamInfo {
     /// From frame to frame, nanoseconds.
     pub interval: u64,
-    /// Whether it is one of several encodings, of which the server chooses.
+    /// Whether it is one of several encodings, of which the server chooses one.
     pub layered: bool,
-    /// Packets sent that count.
+    /// How many packets were sent that belong to the measurement.
     pub sent: u64,
 }
 
-/// What all share.
 pub(super) struct Shared {
-    /// What to do.
     pub options: LoadOptions,
     /// What each publisher publishes.
     pub tracks: Vec<Track>,
     /// Whether there is any video.
     pub has_video: bool,
-    /// The clock.
     pub clock: Clock,
-    /// The counters.
     pub meters: Meters,
-    /// Timers.
     pub timers: Timers,
     /// All streams that are sent, by number.
     pub streams: Vec<StreamInfo>,
-    /// Streams that are being sent, by room.
+    /// How many streams are being sent in each room.
     pub live: Vec<u32>,
-    /// Random numbers of this run.
+    /// The random numbers of this run, which its seed makes repeatable.
     pub random: fastrand::Rng,
-    /// SHA-256 of the certificate that all use.
+    /// The fingerprint of the certificate that all people use.
     pub fingerprint: String,
-    /// The profile that was negotiated.
+    /// The SRTP profile that was negotiated last.
     pub srtp_profile: Option<SrtpProfile>,
-    /// What handshakes did.
+    /// What handshakes did that their people have not heard of yet.
     pub dtls_events: DtlsEvents,
-    /// Handshakes.
     pub handshakes: Handshakes,
-    /// A packet under construction.
+    /// A packet under construction; kept here so that sending allocates nothing.
     pub buffer: Vec<u8>,
-    /// A report under construction.
+    /// A report under construction; kept here for the same reason.
     pub reports: Vec<u8>,
-    /// Messages just received.
+    /// Messages just received; kept here so that reading allocates nothing.
     pub messages: Vec<Value>,
     run: String,
 }
 
 impl Shared {
-    /// Makes the certificate, and everything else empty.
+    /// Makes the certificate; everything else is empty at first.
     pub(super) fn new(options: LoadOptions) -> io::Result<Self> {
         let handshakes = Handshakes::new()?;
         let fingerprint = sdp::fingerprint(handshakes.certificate());
@@ -143,57 +133,57 @@ impl Shared {
         Ok(shared)
     }
 
-    /// So many random letters and digits.
+    /// Returns so many random letters and digits.
     pub(super) fn text(&mut self, characters: usize) -> String {
-        (0..characters).map(|_| char::from(ALPHABET[self.random.usize(..ALPHABET.len())])).collect()
+        (0..characters).map(|_| char::from(BASE32[self.random.usize(..BASE32.len())])).collect()
     }
 
-    /// The name of a room, the same for every run of one seed.
+    /// Returns the name of a room, which is the same for every run of one seed.
     pub(super) fn room_name(&self, room: usize) -> String {
         format!("load-{}-{room}", self.run)
     }
 
-    /// The same as a number.
+    /// Returns the name of a room as a number, for servers whose rooms have numbers.
     pub(super) fn room_number(&self, room: usize) -> u64 {
         let digits = self.run.bytes().fold(0, |number, byte| number * 36 + u64::from(byte % 36));
         1_000_000 + digits % 1_000_000_000 * 1000 + room as u64
     }
 
-    /// Whether somebody is not to come yet: what they ask Janus for must be there.
+    /// Returns whether it is too early for somebody to come: what they ask Janus for must be there.
     pub(super) fn is_too_early(&self, plan: PersonPlan) -> bool {
         let wanted = self.options.publishers_in_room() * self.tracks.len();
         let live = self.live.get(plan.room).copied().unwrap_or_default() as usize;
-        self.options.speaks == Speaks::Janus && !plan.publishes && live < wanted
+        self.options.server_kind == ServerKind::Janus && !plan.publishes && live < wanted
     }
 
-    /// Slots that somebody who receives needs.
+    /// Returns how many slots of a kind somebody who receives needs.
     pub(super) fn wanted_slots(&self, kind: Kind) -> usize {
         let of_kind = self.tracks.iter().filter(|track| track.kind == kind).count();
         self.options.received_tracks() / self.tracks.len().max(1) * of_kind
     }
 
-    /// Where in its period a stream begins.
+    /// Returns where in its period a stream begins.
     pub(super) fn phase(&self, stream: u32, period: u64) -> u64 {
         schedule::phase(u64::from(stream), self.options.seed, period)
     }
 
-    /// How often everybody reports, nanoseconds.
+    /// Returns the time between reports, in nanoseconds.
     pub(super) fn report_interval(&self) -> u64 {
         if self.has_video { VIDEO_REPORT_INTERVAL } else { AUDIO_REPORT_INTERVAL }
     }
 
-    /// The address that somebody comes from; `None`: the system chooses.
+    /// Returns the address that somebody comes from; `None` if the system may choose.
     pub(super) fn source_address(&self, person: usize) -> Option<IpAddr> {
-        let IpAddr::V4(server) = self.options.server.ip() else { return None };
+        let IpAddr::V4(server) = self.options.address.ip() else { return None };
         if !server.is_loopback() || !cfg!(target_os = "linux") {
             return None;
         }
-        // 127.1.0.1, 127.1.0.2, …
+        // The addresses are 127.1.0.1, 127.1.0.2 and so on, all of which are this machine on Linux.
         let number = (person / PEOPLE_PER_ADDRESS) as u32 + 1;
         Some(Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 0)) + (number & 0xffff)).into())
     }
 
-    /// Asks something of a handshake.
+    /// Asks something of a person's handshake.
     pub(super) fn handshake(&mut self, now: Instant, session: DtlsSession, request: DtlsRequest) {
         self.handshakes.request(now, session, request, &mut self.dtls_events);
     }

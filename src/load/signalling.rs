@@ -14,7 +14,7 @@ use tungstenite::http::HeaderValue;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{HandshakeError, Message, WebSocket};
 
-use super::options::{LoadOptions, Speaks};
+use super::options::{LoadOptions, ServerKind};
 
 /// Bytes of a WebSocket's read buffer: thousands of them are open at a time.
 const READ_BUFFER_BYTES: usize = 4096;
@@ -26,23 +26,23 @@ enum State {
     Closed,
 }
 
-/// The connection.
+/// One WebSocket to the server.
 pub(super) struct Signalling {
     state: State,
     url: String,
-    /// The WebSocket's subprotocol.
+    /// The subprotocol that is asked for, if the server wants one.
     protocol: Option<&'static str>,
 }
 
 impl Signalling {
-    /// Begins to connect, from that address if there is one.
+    /// Begins to connect, from a given address if there is one.
     pub(super) fn connect(
         options: &LoadOptions,
         from: Option<SocketAddr>,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
-        let server = options.server;
+        let server = options.address;
         let socket = Socket::new(Domain::for_address(server), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -57,15 +57,16 @@ impl Signalling {
         }
         let mut stream = TcpStream::from_std(socket.into());
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let (path, protocol) = match options.speaks {
-            Speaks::Strait => ("/ws", None),
-            Speaks::Janus => ("/", Some("janus-protocol")),
+        let (path, protocol) = match options.server_kind {
+            ServerKind::Strait => ("/ws", None),
+            ServerKind::Janus => ("/", Some("janus-protocol")),
         };
         let url = format!("ws://{}{path}", options.host);
         Ok(Self { state: State::Connecting(stream), url, protocol })
     }
 
-    /// Something is ready. What was received, and whether the connection has just been opened.
+    /// Goes on with a connection that is ready. Received messages are appended; returns whether the WebSocket has just been
+    /// opened.
     pub(super) fn ready(&mut self, messages: &mut Vec<Value>) -> Result<bool, String> {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Connecting(stream) => self.connected(stream),
@@ -83,6 +84,7 @@ impl Signalling {
         if let Ok(Some(error)) | Err(error) = stream.take_error() {
             return Err(format!("cannot connect: {error}"));
         }
+        // A socket that is neither connected nor broken was ready for something else.
         if let Err(error) = stream.peer_addr() {
             if error.kind() == io::ErrorKind::NotConnected {
                 self.state = State::Connecting(stream);
@@ -123,12 +125,13 @@ impl Signalling {
         }
     }
 
-    /// Sends a message.
+    /// Sends a message, or queues it until the socket takes it.
     pub(super) fn send(&mut self, message: &Value) -> Result<(), String> {
         let text = message.to_string();
         let State::Open(socket) = &mut self.state else { return Err("signalling is not open".into()) };
         match socket.send(Message::text(text)) {
             Ok(()) => Ok(()),
+            // The library keeps what did not fit, and sends it with the next flush.
             Err(error) if would_block(&error) => Ok(()),
             Err(error) => Err(format!("signalling broke: {error}")),
         }
@@ -155,7 +158,7 @@ fn read(socket: &mut WebSocket<TcpStream>, messages: &mut Vec<Value>) -> Result<
             Err(error) => return Err(format!("signalling broke: {error}")),
         }
     }
-    // Answers to pings, and requests that did not fit before.
+    // Reading queues answers to pings; requests that did not fit before may wait, too.
     match socket.flush() {
         Ok(()) => Ok(()),
         Err(error) if would_block(&error) => Ok(()),

@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::report::{Percentiles, Report};
+use super::meters::Percentiles;
+use super::report::Report;
 
-/// Columns of percentiles.
+/// The columns behind a row's name.
 const HEADINGS: [&str; 7] = ["p50", "p90", "p95", "p99", "p99.9", "max", "count"];
 
 impl Display for Report {
@@ -44,12 +45,16 @@ impl Report {
     fn summary(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let interrupted = if self.interrupted { ", ended early" } else { "" };
         let Self { packets, viewing, .. } = self;
+        let subscriptions = match self.subscriptions_wanted {
+            wanted if wanted == self.subscriptions => format!("{wanted}"),
+            wanted => format!("{} of {wanted}", self.subscriptions),
+        };
         line(
             f,
             self.profile,
             &format!(
-                "{} rooms, {} of {} people, {} subscriptions, {:.1} s{interrupted}",
-                self.rooms, self.joined, self.people, self.subscriptions, self.seconds
+                "{} rooms, {} of {} people, {subscriptions} subscriptions, {:.1} s{interrupted}",
+                self.rooms, self.joined, self.people, self.seconds
             ),
         )?;
         let rate = |packets: f64, megabits: f64| format!("{packets:.0} packets/s, {megabits:.2} Mbit/s");

@@ -14,7 +14,7 @@ const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 pub(super) struct UdpEnd {
     socket: UdpSocket,
     state: UdpSocketState,
-    /// The server.
+    /// The server's address for media.
     pub to: SocketAddr,
 }
 
@@ -30,7 +30,7 @@ impl UdpEnd {
         Ok(Self { socket, state, to })
     }
 
-    /// Where it is.
+    /// Returns our own address; `None` if the system does not tell.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()
     }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 /// A server's address, and what it is to be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Where to connect.
+    /// The address and port to connect to.
     pub address: SocketAddr,
     /// The value of the Host field.
     pub host: String,

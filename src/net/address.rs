@@ -1,19 +1,19 @@
-//! Addresses: one form for every peer, and the list of ways in that answers carry.
+//! Addresses: one form for every peer, and the list of candidates that answers carry.
 //!
-//! The core only ever sees canonical addresses: IPv4 as IPv4 (never mapped into IPv6), no flow labels, a scope only
+//! The core only ever sees canonical addresses: IPv4 as IPv4 (never mapped into IPv6), no flow labels, and a scope only
 //! where one is needed.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
-use super::turn::relayed::RelayedNetwork;
+use super::relayed_network::RelayedNetwork;
 use crate::core::path::{LocalCandidate, Transport};
 
-/// How long a list of the machine's interfaces is good for: reading it costs a few system calls, and a laptop
-/// changes networks while the server runs.
+/// How long a list of the machine's interfaces is good for. Reading it costs a few system calls, and a laptop changes
+/// networks while the server runs.
 const INTERFACES_FRESH_FOR: Duration = Duration::from_secs(5);
 
-/// The one form of an address.
+/// Returns the canonical form of an address.
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(_) => address,
@@ -27,7 +27,7 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// As the socket wants it: an IPv6 socket takes IPv4 mapped.
+/// Returns an address as the socket wants it: an IPv6 socket takes IPv4 addresses mapped.
 pub fn for_socket(address: SocketAddr, socket_is_v6: bool) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if socket_is_v6 => {
@@ -37,7 +37,8 @@ pub fn for_socket(address: SocketAddr, socket_is_v6: bool) -> SocketAddr {
     }
 }
 
-/// A network for the TURN server's relayed addresses that this machine has no address in, nor goes by one of.
+/// Chooses a network for the TURN server's relayed addresses: one in which this machine has no address, and from which
+/// it is known by none.
 pub fn unused_network(public: &[IpAddr], bound: SocketAddr) -> RelayedNetwork {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
         tracing::warn!(%error, "the machine's network interfaces cannot be read");
@@ -47,26 +48,26 @@ pub fn unused_network(public: &[IpAddr], bound: SocketAddr) -> RelayedNetwork {
     RelayedNetwork::without(known.chain(interfaces.iter().map(if_addrs::Interface::ip)))
 }
 
-/// Where clients can reach us.
+/// The addresses at which clients can reach us.
 #[derive(Debug)]
 pub struct Candidates {
     public: Vec<IpAddr>,
     bound: SocketAddr,
-    /// The relayed addresses of the TURN server, if there is one.
+    /// The network of the TURN server's relayed addresses, if there is a TURN server.
     turn: Option<RelayedNetwork>,
     interfaces: Vec<IpAddr>,
     read_at: Option<Instant>,
 }
 
 impl Candidates {
-    /// `bound` is the listener's address, `public` what the operator says clients see, `turn` what the TURN
-    /// server's relayed addresses are of, if there is one.
+    /// Makes the list. `bound` is the listener's address, `public` holds the addresses that clients see according to
+    /// the operator, and `turn` is the network of relayed addresses, if there is a TURN server.
     pub fn new(public: Vec<IpAddr>, bound: SocketAddr, turn: Option<RelayedNetwork>) -> Self {
         let public = public.into_iter().map(|ip| ip.to_canonical()).collect();
         Self { public, bound: canonical(bound), turn, interfaces: Vec::new(), read_at: None }
     }
 
-    /// Whether people beyond this machine's own networks can come in.
+    /// Returns whether people beyond this machine's own networks can come in.
     pub fn is_public(&mut self, now: Instant) -> bool {
         if !self.public.is_empty() {
             return self.public.iter().any(|ip| is_global(*ip));
@@ -75,14 +76,14 @@ impl Candidates {
         self.interfaces.iter().any(|ip| is_global(*ip))
     }
 
-    /// The addresses that others may know us by.
+    /// Returns all addresses by which others may know us.
     pub fn ips(&mut self, now: Instant) -> Vec<IpAddr> {
         self.refresh(now);
         self.public.iter().chain(&self.interfaces).copied().collect()
     }
 
-    /// The ways in for one client, best first, never empty. `remote` and `local` are its signalling connection's
-    /// ends; `proxied` that a reverse proxy stands at the other end of it.
+    /// Returns the candidates for one client, best first, never empty. `remote` and `local` are the ends of its
+    /// signalling connection; `proxied` says that a reverse proxy is at the other end of it.
     pub fn for_client(
         &mut self,
         now: Instant,
@@ -103,6 +104,7 @@ impl Candidates {
                 ips.extend(self.loopbacks().into_iter().filter(|ip| *ip != local));
             }
             ips.extend(self.interfaces.iter().filter(|ip| **ip != local));
+            // A client without any candidate could never connect.
             if ips.is_empty() {
                 ips.push(local);
             }
@@ -132,6 +134,7 @@ impl Candidates {
         if self.read_at.is_some_and(|at| now < at + INTERFACES_FRESH_FOR) {
             return;
         }
+        // Also if reading fails: a machine that cannot tell is not asked for every client.
         self.read_at = Some(now);
         let bound = self.bound.ip();
         if !bound.is_unspecified() {
@@ -157,8 +160,8 @@ impl Candidates {
     }
 }
 
-/// Whether Chromium takes a candidate, and relays to it: it asks TURN servers for IPv4 alone, ignores ports below 1024
-/// but those of the web, and takes these as well for an attack where the address is a private one.
+/// Returns whether Chromium takes a candidate and relays to it. It asks TURN servers for IPv4 alone, and ignores ports
+/// below 1024 except those of the web, which it takes for an attack where the address is a private one.
 fn is_relay_peer(ip: IpAddr, port: u16) -> bool {
     let IpAddr::V4(v4) = ip else { return false };
     let [a, b, ..] = v4.octets();
@@ -167,7 +170,7 @@ fn is_relay_peer(ip: IpAddr, port: u16) -> bool {
     port >= 1024 || (matches!(port, 80 | 443) && !is_private)
 }
 
-/// Whether an interface's address is of use to somebody else.
+/// Returns whether an interface's address is of use to other machines.
 fn reachable(ip: IpAddr) -> bool {
     let link_local = match ip {
         IpAddr::V4(v4) => v4.is_link_local(),
@@ -176,7 +179,8 @@ fn reachable(ip: IpAddr) -> bool {
     !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || link_local)
 }
 
-/// Whether an address is routed on the public internet (near enough: carrier NAT and test networks are rare).
+/// Returns whether an address is routed on the public internet. This is near enough: carrier NAT and test networks are
+/// rare.
 fn is_global(ip: IpAddr) -> bool {
     reachable(ip)
         && match ip {
@@ -221,7 +225,7 @@ mod tests {
 
     #[test]
     fn configured_addresses_are_the_only_candidates() {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let public = vec!["203.0.113.5".parse().expect("an address")];
         let mut candidates = Candidates::new(public.clone(), address("[::]:7443"), TURN);
         let loopback = IpAddr::from([127, 0, 0, 1]);
@@ -230,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_peer_to_relay_to_is_made_up_only_where_browsers_refuse_the_real_ones() {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let has_fictitious = |ip: &str, port: u16, turn: bool| {
             let public: Vec<IpAddr> = ip.split(' ').map(|ip| ip.parse().expect("an address")).collect();
             let bound = SocketAddr::new(IpAddr::from([0; 16]), port);
@@ -260,7 +264,7 @@ mod tests {
 
     #[test]
     fn loopback_is_offered_to_loopback_alone_and_first() {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let mut candidates = Candidates::new(Vec::new(), address("[::]:7443"), TURN);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         let near = ips(&candidates.for_client(now, loopback, loopback, false));
@@ -276,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_server_bound_to_loopback_still_has_a_candidate() {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let mut candidates = Candidates::new(Vec::new(), address("127.0.0.1:7443"), TURN);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         assert_eq!(ips(&candidates.for_client(now, loopback, loopback, false)), [loopback]);

@@ -1,7 +1,7 @@
-//! Binding: one UDP socket and one TCP listener on the same port number.
+//! Binding one UDP socket and one TCP listener to the same port number.
 //!
-//! `[::]` is opened dual stack, and becomes `0.0.0.0` where there is no IPv6. Errors say which half failed and what
-//! to do.
+//! `[::]` is opened dual stack, and becomes `0.0.0.0` where there is no IPv6. Errors say which half failed and what to
+//! do.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,18 +9,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{info, warn};
 
-/// Connections that the kernel holds for us between two turns.
+/// How many connections the kernel holds for us between two passes of the loop.
 const BACKLOG: i32 = 1024;
 
-/// With port 0: how often to look for a number that is free on both UDP and TCP.
+/// How often, with port 0, to look for a number that is free on both UDP and TCP.
 const ATTEMPTS_MAX: usize = 16;
 
-/// What UDP buffers to ask of the kernel, bytes.
+/// The UDP buffers to ask of the kernel, bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct UdpBuffers {
-    /// For what arrives between two turns.
+    /// The buffer for what arrives between two passes of the loop.
     pub receive: usize,
-    /// For what the network card has not taken yet.
+    /// The buffer for what the network card has not taken yet.
     pub send: usize,
 }
 
@@ -35,7 +35,7 @@ pub struct Bound {
     pub address: SocketAddr,
 }
 
-/// Opens the port.
+/// Opens both halves of the port.
 pub fn bind(listen: SocketAddr, buffers: UdpBuffers) -> io::Result<Bound> {
     let wildcard_v6 = listen.is_ipv6() && listen.ip().is_unspecified();
     match bind_pair(listen, buffers) {
@@ -60,6 +60,7 @@ fn bind_pair(listen: SocketAddr, buffers: UdpBuffers) -> io::Result<Bound> {
     let mut attempts = 0;
     loop {
         attempts += 1;
+        // TCP goes first: with port 0 it chooses the number that UDP then has to get as well.
         let tcp = open(listen, Type::STREAM).map_err(|error| explain(error, "TCP", listen))?;
         let address = local_address(&tcp)?;
         match open(address, Type::DGRAM) {

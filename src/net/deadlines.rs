@@ -1,22 +1,23 @@
-//! Deadlines of many things in one heap, so that a turn never scans all of them.
+//! Deadlines of many things in one heap, so that a pass never scans all of them.
 //!
-//! A thing's deadline moves all the time (with every byte that arrives, say), its place in the heap does not: an
-//! [`Alarm`] has at most two entries, is looked at when the earlier one comes, and goes back if it was put off since.
+//! A thing's deadline moves all the time (with every byte that arrives, for example), but its place in the heap does
+//! not: an [`Alarm`] has at most two entries. It is looked at when the earlier one comes, and goes back if it was put
+//! off since.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// Entries that are never worth dropping.
+/// How many stale entries are never worth dropping.
 const SLACK: usize = 64;
 
-/// The heap.
+/// The deadlines of all things of one kind, each named by a key.
 #[derive(Debug)]
 pub struct Deadlines<K> {
     heap: BinaryHeap<Reverse<(Instant, K)>>,
 }
 
-/// One thing's deadline.
+/// The deadline of one thing, kept beside the thing.
 #[derive(Debug, Default)]
 pub struct Alarm {
     due: Option<Instant>,
@@ -25,21 +26,22 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// When the heap will give this alarm; for [`Deadlines::compact`].
+    /// Returns when the heap will give this alarm, for [`Deadlines::compact`].
     pub fn queued(&self) -> Option<Instant> {
         self.queued
     }
 }
 
 impl<K: Ord + Copy> Deadlines<K> {
-    /// No deadlines.
+    /// Makes a heap without any deadline.
     pub fn new() -> Self {
         Self { heap: BinaryHeap::new() }
     }
 
-    /// Moves an alarm; `None` disarms it.
+    /// Moves an alarm. `None` disarms it.
     pub fn set(&mut self, alarm: &mut Alarm, key: K, due: Option<Instant>) {
         alarm.due = due;
+        // A later deadline needs no entry of its own: the one that is there comes earlier, and `rang` puts it back.
         if let Some(at) = due
             && alarm.queued.is_none_or(|queued| at < queued)
         {
@@ -48,13 +50,13 @@ impl<K: Ord + Copy> Deadlines<K> {
         }
     }
 
-    /// Takes the next entry whose time has come. Ask [`rang`](Self::rang) whether it means anything.
+    /// Takes the next entry whose time has come. [`rang`](Self::rang) says whether it means anything.
     pub fn pop(&mut self, now: Instant) -> Option<(Instant, K)> {
         let &Reverse((at, _)) = self.heap.peek()?;
         if at > now { None } else { self.heap.pop().map(|Reverse(entry)| entry) }
     }
 
-    /// Whether the alarm is really due, after `pop` gave an entry of its. If it was put off, it is queued again.
+    /// Returns whether an alarm whose entry `pop` gave is really due. If it was put off, it is queued again.
     pub fn rang(&mut self, alarm: &mut Alarm, key: K, at: Instant, now: Instant) -> bool {
         if alarm.queued == Some(at) {
             alarm.queued = None;
@@ -71,15 +73,15 @@ impl<K: Ord + Copy> Deadlines<K> {
         }
     }
 
-    /// Drops entries of things that are gone, once there are many more entries than the `live` things need. Without it
-    /// a heap would grow with how many come and go before their deadlines.
+    /// Drops entries of things that are gone, once there are many more entries than the `live` things need. Without
+    /// this, a heap would grow with the number of things that come and go before their deadlines.
     pub fn compact(&mut self, live: usize, mut alarm_of: impl FnMut(K) -> Option<Instant>) {
         if self.heap.len() > SLACK + 4 * live {
             self.heap.retain(|&Reverse((at, key))| alarm_of(key) == Some(at));
         }
     }
 
-    /// When to look again (or earlier than needed, never later).
+    /// Returns when to look again. This may be earlier than needed, but never later.
     pub fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|&Reverse((at, _))| at)
     }
@@ -93,7 +95,7 @@ mod tests {
 
     #[test]
     fn an_alarm_that_is_put_off_forever_keeps_one_entry_and_rings_once() {
-        let start = super::super::clock::now();
+        let start = crate::net::clock::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let mut deadlines = Deadlines::new();
         let mut alarm = Alarm::default();
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn things_that_come_and_go_leave_no_entries() {
-        let start = super::super::clock::now();
+        let start = crate::net::clock::now();
         let mut deadlines = Deadlines::new();
         let mut stays = Alarm::default();
         deadlines.set(&mut stays, 0, Some(start + Duration::from_secs(50)));

@@ -1,5 +1,5 @@
-//! The live DTLS handshakes, which are effects of the core: it posts [`DtlsRequest`]s, and what the handshakes do
-//! comes back to it as [`DtlsEvent`](crate::core::input::DtlsEvent)s, so that a replay needs no DTLS code at all.
+//! The live DTLS handshakes. They are effects of the core: it posts [`DtlsRequest`]s, and what the handshakes do comes
+//! back to it as [`DtlsEvent`](crate::core::input::DtlsEvent)s, so that a replay needs no DTLS code at all.
 //!
 //! Owns the process's certificate and private key. Must never touch a socket: flights travel through the core.
 
@@ -22,10 +22,10 @@ struct Handshake {
     alarm: Alarm,
 }
 
-/// All handshakes of the process.
+/// All DTLS handshakes and associations of the process.
 pub struct Handshakes {
     identity: Identity,
-    /// Boxed: one is some kilobytes, and the table never shrinks.
+    /// Boxed, because one takes some kilobytes and the table never shrinks.
     sessions: HashMap<DtlsSession, Box<Handshake>>,
     deadlines: Deadlines<DtlsSession>,
     scratch: Scratch,
@@ -42,17 +42,17 @@ impl Handshakes {
         })
     }
 
-    /// The certificate, DER; its fingerprint goes into answers.
+    /// Returns the certificate in DER. Its fingerprint goes into answers.
     pub fn certificate(&self) -> &[u8] {
         self.identity.certificate()
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.sessions.len()
     }
 
-    /// Carries out what the core asks; what came of it is appended to `events`.
+    /// Carries out what the core asks, and appends what came of it to `events`.
     pub fn request(
         &mut self,
         now: Instant,
@@ -69,6 +69,7 @@ impl Handshakes {
             DtlsRequest::Packet(bytes) => self.step(now, session, Call::Packet(&bytes), events),
             DtlsRequest::Close => {
                 self.step(now, session, Call::Close, events);
+                // An error in that step has ended it already.
                 if self.sessions.contains_key(&session) {
                     self.end(session, events);
                 }
@@ -89,7 +90,7 @@ impl Handshakes {
         }
     }
 
-    /// When [`run_deadlines`](Self::run_deadlines) has something to do.
+    /// Returns when [`run_deadlines`](Self::run_deadlines) has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next()
     }
@@ -100,7 +101,7 @@ impl Handshakes {
         deadlines.compact(sessions.len(), |key| sessions.get(&key).and_then(|left| left.alarm.queued()));
     }
 
-    /// One call, and what came of it. An error is final: the handshake ends.
+    /// Makes one call into the library and takes what came of it. An error is final: the handshake ends.
     fn step(&mut self, now: Instant, session: DtlsSession, call: Call<'_>, events: &mut DtlsEvents) {
         let Some(handshake) = self.sessions.get_mut(&session) else {
             trace!(session = session.0, "request for a DTLS handshake that is no more");
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn two_handshakes_agree_on_keys_and_part_with_a_goodbye() -> io::Result<()> {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let (mut client, mut server) = (Handshakes::new()?, Handshakes::new()?);
         let (mut from_client, mut from_server) = (DtlsEvents::new(), DtlsEvents::new());
         server.request(now, B, DtlsRequest::Start { active: false }, &mut from_server);
@@ -190,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_silent_peer_is_retransmitted_to_and_then_given_up() -> io::Result<()> {
-        let mut now = super::super::clock::now();
+        let mut now = crate::net::clock::now();
         let mut client = Handshakes::new()?;
         let mut events = DtlsEvents::new();
         client.request(now, A, DtlsRequest::Start { active: true }, &mut events);
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_says_nothing_more() -> io::Result<()> {
-        let now = super::super::clock::now();
+        let now = crate::net::clock::now();
         let mut client = Handshakes::new()?;
         let mut events = DtlsEvents::new();
         client.request(now, A, DtlsRequest::Start { active: true }, &mut events);

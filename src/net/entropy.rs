@@ -1,38 +1,35 @@
-//! The only reading of the operating system's randomness: 32 bytes per participant, the TURN server's secret, and room
-//! ids that nobody can guess. (The DTLS library draws its own, inside itself.)
+//! The only reading of the operating system's randomness: 32 bytes for each participant, the TURN server's secret, and
+//! names that nobody can guess. (The DTLS library draws its own.)
 
 use std::io;
 
-use crate::core::ids::RoomId;
-
-/// Crockford's base 32 in lower case, as the core's ids use it.
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+use crate::core::ids::{BASE32, RoomId};
 
 /// Characters of an unguessable room id: 110 bits.
 const ROOM_ID_CHARS: usize = 22;
 
-/// What everything random about one participant is expanded from.
+/// Draws the bytes from which everything random about one participant is expanded.
 pub fn participant() -> io::Result<[u8; 32]> {
     key()
 }
 
-/// A secret key.
+/// Draws a secret key of 256 bits.
 pub fn key() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     Ok(bytes)
 }
 
-/// A room id that cannot be guessed.
+/// Draws a room id that cannot be guessed.
 pub fn room_id() -> io::Result<RoomId> {
     name()?.parse().map_err(|_| io::Error::other("a generated room id broke the rules of room ids"))
 }
 
-/// A name of 110 random bits, for what may be used by whoever knows it.
+/// Draws a name of 110 random bits, for things that whoever knows the name may use.
 pub fn name() -> io::Result<String> {
     let mut bytes = [0; ROOM_ID_CHARS];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect())
+    Ok(bytes.iter().map(|byte| char::from(BASE32[usize::from(byte & 31)])).collect())
 }
 
 #[cfg(test)]

@@ -1,106 +1,73 @@
-//! The loop: steps 1 and 12 of a packet's walk. One `now` per turn; read all, handle, drain the core, write all, and
-//! sleep until the next deadline of the core, a handshake or a connection.
+//! The loop: reads what has come, hands it to the core, carries out what the core asks for, and writes. One `now` for each
+//! pass; then it sleeps until the next deadline of the core, a handshake or a connection.
 //!
-//! Every source has a budget per turn, so that a flood on one cannot starve the rest. Never blocks but in `poll`.
+//! Every source has a budget for each pass, so that a flood on one cannot starve the rest. Never blocks but in `poll`.
+//!
+//! What belongs to clients is in the [`Front`], what belongs to the core in the [`Shard`]. They never call each other: the
+//! loop carries demands one way and events the other, so that each could run on a thread of its own.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll};
+use mio::{Events, Poll};
 use tracing::{debug, info, trace, warn};
 
-use super::address::{Candidates, unused_network};
-use super::assets::Assets;
-use super::bind::{UdpBuffers, bind};
-use super::connection::{Next, Standing};
-use super::dtls::{DtlsEvents, Handshakes};
-use super::egress::Egress;
-use super::overload::Overload;
-use super::process::raise_open_files;
-use super::recording::TraceKeeper;
-use super::self_signed::SelfSigned;
-use super::shell_counters::ShellCounters;
-use super::shutdown::{ExitReason, ShutdownWatch};
-use super::tcp::Connections;
-use super::tls::{Certificates, Source};
-use super::turn::{Turn, Verdict};
-use super::udp::{Udp, UdpOptions};
-use super::whip::WhipSessions;
-use super::ws::Close;
-use super::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel, ShellConfig, clock, token};
-use crate::core::input::AdminCommand;
-use crate::core::path::Transport;
-use crate::core::{Input, Output, Settings, Sfu};
+use super::address::Candidates;
+use super::front::router::Route;
+use super::front::{Front, Reach, WhipOutcome, WhipRequests};
+use super::http::message::{Request, Response};
+use super::load_shedding::LoadShedding;
+use super::opening::{Opened, bound_addresses, open};
+use super::operator::admin::{self, AdminAnswer, AdminRequest};
+use super::operator::view::ServerView;
+use super::operator::{health, metrics, recordings};
+use super::shard::Shard;
+use super::shell_config::ShellConfig;
+use super::shutdown::{Begin, ExitReason, ShutdownWatch};
+use super::startup::{BoundAddresses, CoreSeed, SetLogLevel};
+use super::tcp::connection::{Next, Standing};
+use super::traces::keeper::TraceKeeper;
+use super::{clock, entropy, token};
+use crate::core::command::Join;
+use crate::core::event::{Event, Refusal, RefusalCode};
+use crate::core::ids::{ConnectionId, RoomId};
+use crate::core::input::{AdminCommand, Admission};
+use crate::core::{Input, Settings};
+use crate::signal::Demand;
+use crate::signal::native::Close;
 
 /// Readiness events taken from the kernel at a time.
-const EVENTS_PER_TURN: usize = 1024;
+const EVENTS_PER_PASS: usize = 1024;
 
-/// Datagrams after which a turn reads no further batch.
-const DATAGRAMS_PER_TURN: u64 = 2048;
-
-/// After this, a turn reads no further batch of datagrams, and hears no further connection: what came first is sent
+/// After this, a pass reads no further batch of datagrams, and hears no further connection: what came first is sent
 /// first, and a crowd that comes or goes does not keep media waiting. One datagram can be work for hundreds.
-const READING_PER_TURN: Duration = Duration::from_millis(2);
+const READING_PER_PASS: Duration = Duration::from_millis(2);
 
-/// Requests or messages of one connection handled in one turn.
-const MESSAGES_PER_TURN: usize = 32;
+/// Requests or messages of one connection handled in one pass. Of datagrams on a connection it is as many helpings.
+const MESSAGES_PER_PASS: usize = 32;
 
-/// Datagrams of one ICE-TCP connection handled at a time; it gets [`MESSAGES_PER_TURN`] such helpings in a turn.
-const FRAMES_AT_ONCE: usize = 64;
-
-/// What all streams are read by way of.
+/// What all streams are read by way of, and what media is made in that does not leave by UDP.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
-/// Open files that are not for clients' connections: sockets, pipes, traces, what is read at times.
-const FILES_KEPT: usize = 64;
-
-/// The shell's state. Answering requests is in `requests`, messages and events in `signalling`.
+/// The whole server: one value, which one thread runs.
 pub struct EventLoop {
-    pub(super) config: ShellConfig,
     poll: Poll,
-    pub(super) sfu: Sfu,
-    /// Whether the core was given something since it was last drained.
-    pub(super) fed: bool,
-    /// Whether the core has media to forward.
-    media_waits: bool,
-    core_deadline: Option<Instant>,
-    pub(super) udp: Udp,
-    udp_readable: bool,
-    udp_blocked: bool,
-    pub(super) connections: Connections,
-    pub(super) certificates: Certificates,
-    pub(super) handshakes: Handshakes,
-    dtls_events: DtlsEvents,
-    pub(super) candidates: Candidates,
-    pub(super) turn: Turn,
-    pub(super) whip: WhipSessions,
-    pub(super) traces: TraceKeeper,
-    pub(super) assets: Assets,
-    pub(super) set_log_level: SetLogLevel,
-    pub(super) overload: Overload,
-    pub(super) shutdown: ShutdownWatch,
-    pub(super) counters: ShellCounters,
+    /// Clients' connections, and what they talk to.
+    front: Front,
+    /// The core, and what moves its datagrams.
+    shard: Shard,
+    /// Where clients can reach us: both halves ask.
+    candidates: Candidates,
+    traces: TraceKeeper,
+    shedding: LoadShedding,
+    shutdown: ShutdownWatch,
+    set_log_level: SetLogLevel,
     scratch: Vec<u8>,
-    pub(super) started: Instant,
     bound: SocketAddr,
+    started: Instant,
     /// How often the loop went round.
-    pub(super) turns: u64,
-}
-
-/// How many connections there can be, with so many open files.
-fn affordable(connections_max: usize, open_files: Option<u64>) -> usize {
-    let files = open_files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
-    let affordable = files.saturating_sub(FILES_KEPT).max(1);
-    if affordable < connections_max {
-        warn!(
-            open_files = files,
-            connections = affordable,
-            "fewer connections than signalling.max_connections fit in the limit of open files; raise it (ulimit -n, or \
-             LimitNOFILE= in the unit)"
-        );
-    }
-    connections_max.min(affordable)
+    passes: u64,
 }
 
 impl EventLoop {
@@ -110,194 +77,125 @@ impl EventLoop {
         settings: impl FnOnce(CoreSeed) -> Settings,
         set_log_level: SetLogLevel,
     ) -> io::Result<Self> {
-        let mut config = config;
-        config.connections_max = affordable(config.connections_max, raise_open_files());
-        let poll = Poll::new()?;
-        let buffers = UdpBuffers { receive: config.udp_receive_buffer, send: config.udp_send_buffer };
-        let bound = bind(config.listen, buffers)?;
-        let now = clock::now();
-        let relayed = config.turn.network;
-        let relayed = relayed.unwrap_or_else(|| unused_network(&config.public_addresses, bound.address));
-        let turn_network = config.turn.enabled.then_some(relayed);
-        let mut candidates = Candidates::new(config.public_addresses.clone(), bound.address, turn_network);
-        let local_default = default_local(&mut candidates, now, bound.address);
-        let certificates = certificates(&config, &mut candidates, now)?;
-        let options = UdpOptions { portable: config.force_portable_udp, dscp: config.dscp, relayed };
-        let mut udp = Udp::new(bound.udp, bound.address, options, local_default)?;
-        let mut connections = Connections::new(bound.tcp);
-        let registry = poll.registry();
-        registry.register(udp.source(), token::UDP, Interest::READABLE)?;
-        if let Some(listener) = connections.listener() {
-            registry.register(listener, token::LISTENER, Interest::READABLE)?;
-        }
-        let shutdown = ShutdownWatch::new(registry, config.handle_signals, config.drain)?;
-        let handshakes = Handshakes::new()?;
-        let certificate = handshakes.certificate().to_vec();
-        let (patience, port) = (config.handshake_timeout, bound.address.port());
-        let turn = Turn::new(config.turn.clone(), relayed, patience, port, now)?;
-        let mut sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
-        let traces = TraceKeeper::new(config.record.as_ref())?;
-        for rooms in config.record.iter().flat_map(|record| &record.rooms) {
-            sfu.handle_input(now, Input::Admin(AdminCommand::RecordRooms(rooms.clone())));
-        }
+        let Opened { poll, front, shard, candidates, traces, shutdown, bound, now } = open(config, settings)?;
         Ok(Self {
-            config,
             poll,
-            sfu,
-            fed: true,
-            media_waits: false,
-            core_deadline: None,
-            udp,
-            udp_readable: true,
-            udp_blocked: false,
-            connections,
-            certificates,
-            handshakes,
-            dtls_events: DtlsEvents::new(),
+            front,
+            shard,
             candidates,
-            turn,
-            whip: WhipSessions::default(),
             traces,
-            assets: Assets::new(),
-            set_log_level,
-            overload: Overload::new(now),
+            shedding: LoadShedding::new(now),
             shutdown,
-            counters: ShellCounters::new(clock::unix()),
+            set_log_level,
             scratch: vec![0; SCRATCH_BYTES],
+            bound,
             started: now,
-            bound: bound.address,
-            turns: 0,
+            passes: 0,
         })
     }
 
-    /// What is open.
-    pub fn bound_addresses(&mut self) -> io::Result<BoundAddresses> {
-        let now = clock::now();
-        let local = default_local(&mut self.candidates, now, self.bound);
-        let reachable = self.candidates.for_client(now, Ipv4Addr::UNSPECIFIED.into(), local, true);
-        Ok(BoundAddresses {
-            listen: self.bound,
-            reachable: reachable
-                .into_iter()
-                .filter(|candidate| candidate.transport == Transport::Udp)
-                .map(|candidate| candidate.address)
-                .collect(),
-            is_public: self.candidates.is_public(now),
-            certificate: CertificateInfo {
-                is_self_signed: self.certificates.is_self_signed(),
-                fingerprint: self.certificates.fingerprint().to_owned(),
-            },
-            stop: self.shutdown.handle(),
-        })
+    /// Tells what is open.
+    pub fn bound_addresses(&mut self) -> BoundAddresses {
+        let stop = self.shutdown.handle();
+        bound_addresses(&mut self.candidates, self.bound, &self.front.certificates, stop)
     }
 
     /// Runs until something asks for the end.
     pub fn run(&mut self) -> io::Result<ExitReason> {
-        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        let mut events = Events::with_capacity(EVENTS_PER_PASS);
         loop {
-            let turn = self.turn(&mut events);
-            if !matches!(turn, Ok(None)) {
+            let pass = self.pass(&mut events);
+            // Also when the loop fails: what was recorded is to be kept.
+            if !matches!(pass, Ok(None)) {
                 self.traces.finish();
             }
-            if let Some(reason) = turn? {
+            if let Some(reason) = pass? {
                 info!(?reason, "stopped");
                 return Ok(reason);
             }
         }
     }
 
-    fn turn(&mut self, events: &mut Events) -> io::Result<Option<ExitReason>> {
-        // Handling took time: what is left until a deadline is counted from here, not from the last turn's `now`.
+    fn pass(&mut self, events: &mut Events) -> io::Result<Option<ExitReason>> {
+        // Handling took time: what is left until a deadline is counted from here, not from the last pass's `now`.
         let before = clock::now();
         let timeout = self.sleep(before);
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             result => result?,
         }
-        self.turns += 1;
+        self.passes += 1;
         let now = clock::now();
-        self.overload.slept(now.saturating_duration_since(before));
-        if let Some(withheld) = self.overload.decide(now) {
-            self.feed(now, Input::Withhold(withheld));
+        self.shedding.slept(now.saturating_duration_since(before));
+        if let Some(share) = self.shedding.decide(now) {
+            self.shard.feed(now, Input::Withhold(share));
         }
-        let asked_to_stop = self.note_readiness(events);
-        if asked_to_stop {
-            self.stop_was_asked_for(now);
+        if self.note_readiness(events) {
+            self.begin_ending(now);
         }
-        self.read_udp(now);
-        self.connections.accept(now, self.poll.registry(), &self.config);
+        self.shard.read_udp(now, now + READING_PER_PASS, &mut self.candidates);
+        self.front.connections.accept(now, self.poll.registry(), &self.front.config);
         self.read_connections(now);
         self.run_deadlines(now);
         self.write_all(now);
-        self.forward(now);
+        self.forward_media(now);
         self.end_draining(now);
-        self.keep_records(now);
-        let waits_since = self.sfu.media_waits_since();
-        if let Some(time) = self.udp.handed_over(now, waits_since) {
-            self.overload.held(time);
+        self.traces.collect(now, &mut self.shard.sfu);
+        if let Some(time) = self.shard.end_pass(now) {
+            self.shedding.held(time);
         }
-        Ok(self.shutdown.exit(now, self.connections.len()))
+        Ok(self.shutdown.exit(now, self.front.connections.len()))
     }
 
-    /// Forwards a share of the media that waits; the rest has its turn when what has come meanwhile is read. Signalling has
-    /// been written before: a client must hear whose media follows before it does.
-    fn forward(&mut self, now: Instant) {
-        if std::mem::take(&mut self.media_waits) {
-            let Self { sfu, udp, turn, connections, scratch, .. } = self;
-            sfu.forward(&mut Egress::new(now, udp, turn, connections, scratch));
+    /// Forwards a share of the media that waits. Signalling has been written before: a client must hear whose media
+    /// follows before it does.
+    fn forward_media(&mut self, now: Instant) {
+        let Self { shard, front, scratch, .. } = self;
+        if shard.forward_media(now, &mut front.connections, scratch) {
             self.write_all(now);
         }
     }
 
-    /// Carries out and sends all there is but media. Writing can end a connection, which the core must hear of, which can
-    /// make it say something.
-    pub(super) fn write_all(&mut self, now: Instant) {
+    /// Drains the core and writes everything except media. Loops, because a failed write ends a connection, and the core
+    /// may react to that.
+    fn write_all(&mut self, now: Instant) {
         loop {
             self.drain(now);
             self.write(now);
-            if !self.fed {
+            if !self.shard.is_fed() {
                 break;
             }
         }
     }
 
-    /// How long there is nothing to do; `None`: until something comes.
+    /// Returns how long there is nothing to do; `None` stands for "until something comes".
     fn sleep(&self, now: Instant) -> Option<Duration> {
-        if self.udp_readable || self.media_waits {
+        if self.shard.is_ready() {
             return Some(Duration::ZERO);
         }
-        [
-            self.core_deadline,
-            self.handshakes.next_deadline(),
-            self.connections.next_deadline(now),
-            self.turn.next_deadline(),
+        let deadlines = [
+            self.shard.next_deadline(),
+            self.front.connections.next_deadline(now),
             self.shutdown.until(),
             self.traces.next_deadline(),
-            Some(self.certificates.next_deadline()),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-        .map(|at| at.saturating_duration_since(now))
+            Some(self.front.certificates.next_deadline()),
+        ];
+        deadlines.into_iter().flatten().min().map(|at| at.saturating_duration_since(now))
     }
 
-    /// Marks what can be read. Whether somebody asks for the end.
+    /// Marks what can be read. Returns whether somebody asks for the end.
     fn note_readiness(&mut self, events: &Events) -> bool {
         let mut asked_to_stop = false;
         for event in events {
             match event.token() {
-                token::UDP => {
-                    self.udp_readable |= event.is_readable();
-                    if event.is_writable() {
-                        self.udp.writable();
-                    }
-                }
-                token::LISTENER => self.connections.set_acceptable(),
+                token::UDP => self.shard.woke(event.is_readable(), event.is_writable()),
+                token::LISTENER => self.front.connections.set_acceptable(),
                 token::SIGNALS | token::STOP => asked_to_stop = true,
                 other => {
                     if let Some(place) = token::connection(other) {
+                        // An end and an error are found by reading, too.
                         let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-                        self.connections.woke(place, readable);
+                        self.front.connections.woke(place, readable);
                     }
                 }
             }
@@ -305,46 +203,15 @@ impl EventLoop {
         asked_to_stop
     }
 
-    /// The one way into the core.
-    pub(super) fn feed(&mut self, now: Instant, input: Input<'_>) {
-        self.fed = true;
-        self.sfu.handle_input(now, input);
-    }
-
-    fn read_udp(&mut self, now: Instant) {
-        let Self { udp, sfu, fed, udp_readable, turn, candidates, .. } = self;
-        let mut datagrams = 0;
-        while *udp_readable && datagrams < DATAGRAMS_PER_TURN {
-            let received = udp.receive(|path, bytes| {
-                let (path, bytes) = match turn.receive_datagram(now, path, bytes, candidates) {
-                    Verdict::Core => (path, bytes),
-                    Verdict::Relayed(relayed) => {
-                        (relayed.path, bytes.get_mut(relayed.range).unwrap_or_default())
-                    }
-                    Verdict::Handled => return,
-                };
-                *fed = true;
-                sfu.handle_input(now, Input::Datagram { path, bytes });
-            });
-            *udp_readable = received.more;
-            // An interrupted call counts too: nothing here may go on for ever.
-            datagrams += received.datagrams.max(1);
-            // A batch that is not full is the last one: then nobody asks for the time.
-            if *udp_readable && clock::now() >= now + READING_PER_TURN {
-                break;
-            }
-        }
-    }
-
     fn read_connections(&mut self, now: Instant) {
-        if self.connections.ready_len() == 0 {
+        if self.front.connections.ready_len() == 0 {
             return;
         }
-        let until = clock::now() + READING_PER_TURN;
-        for _ in 0..self.connections.ready_len() {
-            let Some(place) = self.connections.next_ready() else { return };
+        let until = clock::now() + READING_PER_PASS;
+        for _ in 0..self.front.connections.ready_len() {
+            let Some(place) = self.front.connections.next_ready() else { return };
             self.read_connection(now, place);
-            if self.fed {
+            if self.shard.is_fed() {
                 // What a message leads to is part of its cost: news for hundreds, perhaps.
                 self.drain(now);
             }
@@ -355,202 +222,304 @@ impl EventLoop {
     }
 
     fn read_connection(&mut self, now: Instant, place: usize) {
-        if let Some(why) = self.connections.ending(place) {
+        if let Some(why) = self.front.connections.ending(place) {
             return self.end_connection(now, place, why);
         }
-        self.connections.touch(place);
-        let Some(connection) = self.connections.at(place) else { return };
+        self.front.connections.touch(place);
+        let Some(connection) = self.front.connections.at(place) else { return };
         if let Err(error) = connection.fill(now, &mut self.scratch) {
             trace!(connection = connection.id.0, %error, "reading failed");
             self.end_connection(now, place, "the stream broke while reading");
             return;
         }
-        for _ in 0..MESSAGES_PER_TURN {
-            let Some(connection) = self.connections.at(place) else { return };
-            match connection.next(now, self.certificates.config(), self.turn.is_enabled()) {
+        let serves_turn = self.shard.turn_server.is_enabled();
+        for _ in 0..MESSAGES_PER_PASS {
+            let Some(connection) = self.front.connections.at(place) else { return };
+            match connection.next(now, self.front.certificates.config(), serves_turn) {
                 Next::Nothing => {
                     if connection.wants_reading() {
-                        self.connections.make_ready(place);
+                        self.front.connections.make_ready(place);
                     }
                     return;
                 }
-                Next::Request(request) => self.answer(now, place, &request),
-                Next::Socket(incoming) => self.on_socket(now, place, incoming),
-                Next::Datagrams => self.read_datagrams(now, place),
-                Next::Turn => self.read_turn(now, place, FRAMES_AT_ONCE),
+                Next::Request(request) => self.answer(now, place, request),
+                Next::Socket(incoming) => {
+                    let id = connection.id;
+                    if let Some(demand) = self.front.receive(now, place, incoming) {
+                        self.feed_demand(now, id, demand);
+                    }
+                }
+                Next::Datagrams => self.shard.read_ice_tcp(now, &mut self.front.connections, place),
+                Next::Turn => {
+                    let Self { shard, front, candidates, .. } = self;
+                    shard.read_turn(now, &mut front.connections, place, candidates);
+                }
                 Next::Refused(why) => return self.end_connection(now, place, why),
             }
         }
-        self.connections.make_ready(place);
+        self.front.connections.make_ready(place);
     }
 
-    fn read_datagrams(&mut self, now: Instant, place: usize) {
-        let Self { connections, sfu, fed, .. } = self;
-        let Some(connection) = connections.at(place) else { return };
-        let path = connection.path();
-        let count = connection.receive(FRAMES_AT_ONCE, |bytes| {
-            *fed = true;
-            sfu.handle_input(now, Input::Datagram { path, bytes });
-        });
-        connections.frames.received += count as u64;
-    }
-
-    fn run_deadlines(&mut self, now: Instant) {
-        while let Some(place) = self.connections.next_due(now) {
-            let Some(connection) = self.connections.at(place) else { continue };
-            match connection.run_deadline(now, &self.config) {
-                Standing::Open => self.connections.touch(place),
-                Standing::Over(why) => self.end_connection(now, place, why),
+    /// Answers a request, or parks it until the core has answered.
+    fn answer(&mut self, now: Instant, place: usize, request: Box<Request>) {
+        let response = match self.front.route(place, &request) {
+            Route::WebSocket => match self.front.open_web_socket(now, place, &request) {
+                Ok(()) => return,
+                Err(response) => response,
+            },
+            Route::Health => health::answer(self.view(now)),
+            Route::Metrics => {
+                let totals = self.shard.sfu.totals().clone();
+                metrics::answer(&request, self.view(now), &totals)
             }
-        }
-        self.turn.run_deadlines(now);
-        self.certificates.run_deadline(now, clock::unix());
-        self.handshakes.run_deadlines(now, &mut self.dtls_events);
-        if self.core_deadline.is_some_and(|at| at <= now) {
-            self.feed(now, Input::Timeout);
-        }
-    }
-
-    /// Takes everything but media out of the core, and carries handshakes on for as long as that makes something happen.
-    pub(super) fn drain(&mut self, now: Instant) {
-        self.settle_turn(now);
-        loop {
-            self.fed = false;
-            loop {
-                match self.sfu.poll_output() {
-                    Output::Event { connection, event } => self.deliver(now, connection, &event),
-                    Output::Dtls { session, request } => {
-                        self.handshakes.request(now, session, request, &mut self.dtls_events);
-                    }
-                    Output::Transmit(transmit) => {
-                        let Self { turn, udp, connections, scratch, .. } = self;
-                        Egress::new(now, udp, turn, connections, scratch).transmit(&transmit);
-                    }
-                    Output::Media(at) => {
-                        self.core_deadline = at;
-                        self.media_waits = true;
-                        break;
-                    }
-                    Output::Timeout(at) => {
-                        self.core_deadline = at;
-                        break;
+            Route::Admin(asked) => self.administer(now, asked),
+            Route::Whip(target) => {
+                let Self { front, shard, .. } = self;
+                let Some(connection) = front.connections.at(place) else { return };
+                let (id, origin) = (connection.id, connection.origin(&request));
+                let mut requests =
+                    WhipRequests { now, config: &front.config, sessions: &mut front.whip, sfu: &shard.sfu };
+                match requests.answer(&target, &request, id, &origin) {
+                    WhipOutcome::Answer(response) => response,
+                    WhipOutcome::Wait(session, demand) => {
+                        connection.park(now, request, session);
+                        return self.feed_demand(now, session, demand);
                     }
                 }
             }
-            let whip = self.whip.take_commands();
-            if self.dtls_events.is_empty() && whip.is_empty() {
+            Route::File => self.front.file(&request),
+            Route::Answer(response) => response,
+        };
+        self.front.respond(place, &request, &response);
+    }
+
+    fn administer(&mut self, now: Instant, asked: AdminRequest) -> Response {
+        let view = self.view(now);
+        let record = self.front.config.record.as_ref();
+        let answer = match asked {
+            AdminRequest::Rooms => return admin::list_rooms(view),
+            AdminRequest::Room(room) => return admin::show_room(view, &room),
+            AdminRequest::Stats => return admin::stats(view),
+            AdminRequest::Summary => return admin::summary(view),
+            AdminRequest::Recordings => return recordings::list(view, record),
+            AdminRequest::LogLevel(level) => return admin::set_log_level(&level, &self.set_log_level),
+            AdminRequest::CloseRoom(room) => admin::close_room(view, room),
+            AdminRequest::Remove(room, participant) => admin::remove(view, room, participant),
+            AdminRequest::RecordNext(room) => recordings::record_next(view, record, room),
+            AdminRequest::StopRecording(room) => {
+                recordings::stop(now, &room, &mut self.traces, &mut self.shard.sfu)
+            }
+        };
+        let AdminAnswer { response, commands } = answer;
+        for command in commands {
+            self.shard.feed(now, Input::Admin(command));
+        }
+        response
+    }
+
+    /// Shows the server to the operator's pages.
+    fn view(&self, now: Instant) -> ServerView<'_> {
+        ServerView {
+            now,
+            started: self.started,
+            passes: self.passes,
+            is_stopping: self.shutdown.is_stopping(),
+            shed_ratio: self.shedding.shed().share(),
+            sfu: &self.shard.sfu,
+            udp: &self.shard.udp,
+            handshakes: &self.shard.handshakes,
+            turn_server: &self.shard.turn_server,
+            connections: &self.front.connections,
+            whip: &self.front.whip,
+            traces: &self.traces,
+            counters: &self.front.counters,
+        }
+    }
+
+    /// Hands to the core what a front end asks of it, with what only the shell has.
+    fn feed_demand(&mut self, now: Instant, connection: ConnectionId, demand: Demand) {
+        let input = match demand {
+            Demand::Join { request, room, name, auto_subscribe, lifeline } => {
+                let Some(admitted) = self.admit(now, connection, room) else {
+                    let refusal = Refusal::new(
+                        RefusalCode::Internal,
+                        "the server has no randomness",
+                        "try again later",
+                    );
+                    return self.deliver(now, connection, &Event::Refused(request, refusal));
+                };
+                let (room, admission) = admitted;
+                let join = Join { room, name, auto_subscribe, lifeline };
+                Input::Join { connection, request, admission, join }
+            }
+            Demand::Resume { request, resume } => Input::Resume { connection, request, resume },
+            Demand::Command { request, command } => Input::Command { connection, request, command },
+            Demand::ConnectionLost => Input::ConnectionLost(connection),
+        };
+        self.shard.feed(now, input);
+    }
+
+    /// Draws what is random about somebody who joins, and lists where they can reach us. `None` if the operating system
+    /// gives no randomness.
+    fn admit(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        room: Option<RoomId>,
+    ) -> Option<(RoomId, Admission)> {
+        let drawn =
+            room.map_or_else(entropy::room_id, Ok).and_then(|room| Ok((room, entropy::participant()?)));
+        let (room, entropy) = drawn
+            .inspect_err(|error| {
+                warn!(%error, "the operating system gives no randomness: nobody can join");
+            })
+            .ok()?;
+        let origin = self.front.origin_of(connection)?;
+        let candidates = self.candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
+        debug!(connection = connection.0, client = %origin.client, %room, "join");
+        Some((room, Admission { entropy, candidates }))
+    }
+
+    fn run_deadlines(&mut self, now: Instant) {
+        while let Some(place) = self.front.connections.next_due(now) {
+            let Some(connection) = self.front.connections.at(place) else { continue };
+            match connection.run_deadline(now, &self.front.config) {
+                Standing::Open => self.front.connections.touch(place),
+                Standing::Over(why) => self.end_connection(now, place, why),
+                Standing::Unanswered => {
+                    warn!("a request has waited in vain for the core to answer it");
+                    if let Some((id, demand)) = self.front.give_up_parked(place) {
+                        self.feed_demand(now, id, demand);
+                    }
+                }
+                // Only writing finds that.
+                Standing::TooSlow => {}
+            }
+        }
+        self.shard.run_deadlines(now);
+        self.front.certificates.run_deadline(now, clock::unix());
+    }
+
+    /// Takes everything but media out of the core, and goes on for as long as that makes front ends or handshakes ask for
+    /// more. Called by `write_all`, by `read_connections` and by `begin_shutdown`; never from within a request.
+    fn drain(&mut self, now: Instant) {
+        self.shard.send_turn_answers(&mut self.front.connections);
+        while let Some(id) = self.shard.turn_server.next_ended() {
+            if let Some(place) = self.front.connections.place_of(id) {
+                self.end_connection(now, place, "its allocation has ended");
+            }
+        }
+        loop {
+            self.shard.begin_drain();
+            loop {
+                let Self { shard, front, scratch, .. } = self;
+                let Some((id, event)) = shard.next_event(now, &mut front.connections, scratch) else { break };
+                self.deliver(now, id, &event);
+            }
+            let demands = self.front.whip.take_demands();
+            let is_quiet = demands.is_empty();
+            for (id, demand) in demands {
+                self.feed_demand(now, id, demand);
+            }
+            if !self.shard.feed_handshakes(now) && is_quiet {
                 return;
             }
-            for (connection, command) in whip {
-                self.feed(now, Input::Command { connection, request: None, command });
-            }
-            let mut events = std::mem::take(&mut self.dtls_events);
-            for (session, event) in events.drain(..) {
-                self.feed(now, Input::Dtls { session, event });
-            }
-            // Keeps the capacity; nothing was added meanwhile.
-            self.dtls_events = events;
         }
     }
 
-    /// Signalling first.
+    /// Brings an event to whoever is at a connection.
+    fn deliver(&mut self, now: Instant, id: ConnectionId, event: &Event) {
+        let Self { front, shard, candidates, .. } = self;
+        let mut reach = Reach { candidates, turn_server: &shard.turn_server };
+        front.deliver(now, id, event, &mut reach);
+    }
+
+    /// Writes what waits on all connections and on the UDP socket, signalling first.
     fn write(&mut self, now: Instant) {
-        while let Some(place) = self.connections.next_touched() {
-            self.settle(now, place);
+        while let Some(place) = self.front.connections.next_touched() {
+            self.write_connection(now, place);
         }
-        let blocked = self.udp.flush();
-        if blocked != self.udp_blocked {
-            self.udp_blocked = blocked;
-            let interest = if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-            if let Err(error) = self.poll.registry().reregister(self.udp.source(), token::UDP, interest) {
-                warn!(%error, "the UDP socket cannot be watched for room to write");
+        self.shard.flush(self.poll.registry());
+    }
+
+    fn write_connection(&mut self, now: Instant, place: usize) {
+        let Some(connection) = self.front.connections.at(place) else { return };
+        match connection.write(now, &self.front.config) {
+            // In the next pass, within what a pass may hear: its end may be news for hundreds, and many may end at once.
+            Standing::Over(why) => return self.front.connections.end_soon(place, why),
+            Standing::TooSlow => {
+                if let Some((id, demand)) = self.front.drop_slow(now, place) {
+                    self.feed_demand(now, id, demand);
+                }
             }
+            Standing::Open | Standing::Unanswered => {}
+        }
+        self.front.connections.arm(place, &self.front.config);
+        // Requests that had to wait until answers were written go on.
+        if self.front.connections.at(place).is_some_and(|connection| connection.has_waiting_request()) {
+            self.front.connections.make_ready(place);
         }
     }
 
-    fn settle(&mut self, now: Instant, place: usize) {
-        let Some(connection) = self.connections.at(place) else { return };
-        let known = connection.web_socket().is_some_and(|socket| socket.known_to_core);
-        let standing = connection.settle(now, &self.config);
-        if known && connection.web_socket().is_none() {
-            debug!(connection = connection.id.0, peer = %connection.peer, "the client does not read: dropped");
-            let id = connection.id;
-            self.feed(now, Input::ConnectionLost(id));
-        }
-        match standing {
-            Standing::Open => {
-                self.connections.arm(place, &self.config);
-                self.resume_pipelined(place);
-            }
-            // In the next turn, within what a turn may hear: its end may be news for hundreds, and many may end at once.
-            Standing::Over(why) => self.connections.end_soon(place, why),
-        }
-    }
-
-    /// Requests that had to wait until answers were written get their turn.
-    fn resume_pipelined(&mut self, place: usize) {
-        if self.connections.at(place).is_some_and(|connection| connection.has_waiting_request()) {
-            self.connections.make_ready(place);
-        }
-    }
-
-    /// A connection is over: the core hears of it if it ever heard of the connection.
-    pub(super) fn end_connection(&mut self, now: Instant, place: usize, why: &'static str) {
-        let Some(connection) = self.connections.at(place) else { return };
+    /// Ends a connection. The core hears of it if it ever heard of the connection.
+    fn end_connection(&mut self, now: Instant, place: usize, why: &'static str) {
+        let Some(connection) = self.front.connections.at(place) else { return };
         let (id, peer) = (connection.id, connection.peer);
-        let known = connection.web_socket().is_some_and(|socket| socket.known_to_core);
         trace!(connection = id.0, %peer, why, "connection over");
         if connection.is_turn() {
-            self.turn.connection_over(id);
+            self.shard.turn_server.connection_over(id);
         }
-        self.connections.remove(place, self.poll.registry());
-        if known {
+        let last = self.front.end(place);
+        self.front.connections.remove(place, self.poll.registry());
+        if let Some((id, demand)) = last {
             debug!(connection = id.0, %peer, why, "signalling connection lost");
-            self.feed(now, Input::ConnectionLost(id));
+            self.feed_demand(now, id, demand);
         }
     }
 
-    /// Everyone is told; whoever has not joined is just closed.
-    pub(super) fn begin_shutdown(&mut self, now: Instant, reason: ExitReason) {
-        info!(?reason, connections = self.connections.len(), "stopping");
-        self.connections.stop_listening(self.poll.registry());
-        self.feed(now, Input::Admin(AdminCommand::Shutdown));
+    /// Somebody asks for the end, perhaps not for the first time.
+    fn begin_ending(&mut self, now: Instant) {
+        match self.shutdown.begin(now) {
+            Some(Begin::Draining(reason)) => {
+                let (rooms, participants) = self.shard.sfu.counts();
+                let drain = self.front.config.drain;
+                info!(?reason, rooms, participants, ?drain, "draining: nobody is let in");
+                self.shard.feed(now, Input::Admin(AdminCommand::Drain));
+            }
+            Some(Begin::Closing(reason)) => self.begin_shutdown(now, reason),
+            None => {}
+        }
+    }
+
+    /// Goes on from draining to the end when everyone has left, or the time is up.
+    fn end_draining(&mut self, now: Instant) {
+        if !self.shutdown.is_stopping() {
+            return;
+        }
+        let (_, participants) = self.shard.sfu.counts();
+        if let Some(reason) = self.shutdown.drained(now, participants) {
+            self.begin_shutdown(now, reason);
+            self.write_all(now);
+        }
+    }
+
+    /// Tells everyone that the server stops; whoever has not joined is just closed.
+    fn begin_shutdown(&mut self, now: Instant, reason: ExitReason) {
+        info!(?reason, connections = self.front.connections.len(), "stopping");
+        self.front.connections.stop_listening(self.poll.registry());
+        self.shard.feed(now, Input::Admin(AdminCommand::Shutdown));
         self.drain(now);
-        for place in self.connections.places() {
-            if let Some(connection) = self.connections.at(place) {
+        for place in self.front.connections.places() {
+            if let Some(connection) = self.front.connections.at(place) {
                 connection.finish_http(now);
                 if connection.finish_turn(now) {
-                    self.turn.connection_over(connection.id);
+                    self.shard.turn_server.connection_over(connection.id);
                 }
                 if let Some(socket) = connection.web_socket() {
                     socket.close(now, Close::GoingAway);
                 }
             }
-            self.connections.touch(place);
+            self.front.connections.touch(place);
         }
     }
-}
-
-/// The certificate that the operator chose, or our own.
-fn certificates(config: &ShellConfig, candidates: &mut Candidates, now: Instant) -> io::Result<Certificates> {
-    let source = match &config.tls_files {
-        Some(files) => Source::Files(files.clone()),
-        None => Source::SelfSigned(SelfSigned {
-            directory: config.data_dir.clone(),
-            addresses: candidates.ips(now),
-            required: config.public_addresses.clone(),
-        }),
-    };
-    Certificates::new(source, now, clock::unix())
-}
-
-/// An address of ours, where the system does not say which one a packet came to.
-fn default_local(candidates: &mut Candidates, now: Instant, bound: SocketAddr) -> IpAddr {
-    let ip = bound.ip().to_canonical();
-    if !ip.is_unspecified() {
-        return ip;
-    }
-    let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let first = candidates.for_client(now, Ipv4Addr::UNSPECIFIED.into(), loopback, true);
-    first.first().map_or(loopback, |candidate| candidate.address.ip())
 }

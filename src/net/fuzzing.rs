@@ -1,16 +1,19 @@
-//! What the shell decides by bytes alone, for the fuzz targets: the modules behind it are private. Nothing else uses it.
+//! What the shell decides by bytes alone, for the fuzz targets, since the modules behind it are private. Nothing else
+//! uses this file.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 pub use super::address::Candidates;
-pub use super::http::{BODY_BYTES_MAX, HEAD_BYTES_MAX, Parsed, Request, Response, parse};
-pub use super::turn::{Carrier, Link, ReachedBy, Relayed, Turn, Verdict};
+pub use super::http::message::{BODY_BYTES_MAX, HEAD_BYTES_MAX, Parsed, Request, Response, parse};
+pub use super::turn::{Link, LinkKind, ReachedBy, Relayed, TurnServer, Verdict};
 
-use super::network::Client;
-use super::router::{Route, route};
-use super::{admin, origin, plain_http, ws};
+use super::front::router::{Route, route};
+use super::http::client::Client;
+use super::http::{origin, plain_http};
+use super::operator::admin;
+use super::tcp::web_socket as ws;
 
-/// All answers that a request can get before anything of the server's state is looked at.
+/// Returns all answers that a request can get before anything of the server's state is looked at.
 pub fn answers(request: &Request) -> Vec<Response> {
     let peers: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(203, 0, 113, 9).into()];
     let trusted: Vec<_> = ["203.0.113.0/24"].iter().filter_map(|text| text.parse().ok()).collect();

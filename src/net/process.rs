@@ -1,26 +1,26 @@
-//! What the system says of this process: memory, time on the processor, open files (Linux; elsewhere nothing); and how
-//! many files it may open.
+//! What the operating system says of this process: memory, processor time and open files (on Linux alone), and how many
+//! files it may open.
 
 use std::fs;
 
-/// Ticks of `/proc`'s times a second: fixed for user space on Linux (USER_HZ).
+/// How many ticks of the times in `/proc` make a second. Linux fixes it for user space (USER_HZ).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// One look at the process.
+/// What one look at the process shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Process {
-    /// Bytes of memory that are resident.
+    /// Resident memory, bytes.
     pub resident_bytes: u64,
-    /// Bytes of address space.
+    /// Address space, bytes.
     pub virtual_bytes: u64,
-    /// Seconds on a processor, user and system.
+    /// Processor time, user and system, seconds.
     pub cpu_seconds: f64,
-    /// Open file descriptors.
+    /// How many file descriptors are open.
     pub open_files: u64,
 }
 
 impl Process {
-    /// Looks. `None` where the system does not tell.
+    /// Looks at the process. Returns `None` where the system does not tell.
     pub fn read() -> Option<Self> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
@@ -39,7 +39,7 @@ fn kilobytes(status: &str, name: &str) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
-/// Fields 14 and 15 of `/proc/self/stat`; the second field may hold spaces, and ends with the last parenthesis.
+/// Adds fields 14 and 15 of `/proc/self/stat`. The second field may hold spaces, and ends with the last parenthesis.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
@@ -48,8 +48,8 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     Some((user + system) as f64 / TICKS_PER_SECOND)
 }
 
-/// Raises the limit of open files as far as the operating system lets this process, and tells it. `None`: no limit is
-/// known.
+/// Raises the limit of open files as far as the operating system lets this process. Returns the limit, or `None` if
+/// none is known.
 pub fn raise_open_files() -> Option<u64> {
     #[cfg(unix)]
     {

@@ -1,28 +1,28 @@
-//! What the shell counts for monitoring, besides what its parts count for themselves.
+//! What the shell counts for monitoring, apart from what its parts count themselves.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Counters since start-up.
+/// What was counted since the start of the server.
 #[derive(Debug)]
 pub struct ShellCounters {
-    /// What the wall clock showed at start-up, since 1970.
+    /// What the wall clock showed at the start, since 1970.
     pub started_unix: Duration,
-    /// Answered requests by route and status.
+    /// Answered HTTP requests by route and status.
     pub requests: BTreeMap<(&'static str, u16), u64>,
-    /// Text messages of clients.
+    /// Text messages that clients sent on WebSockets.
     pub websocket_messages_in: u64,
-    /// Messages to clients.
+    /// Messages that were sent to clients on WebSockets.
     pub websocket_messages_out: u64,
 }
 
 impl ShellCounters {
-    /// Nothing counted.
+    /// Begins with nothing counted.
     pub fn new(started_unix: Duration) -> Self {
         Self { started_unix, requests: BTreeMap::new(), websocket_messages_in: 0, websocket_messages_out: 0 }
     }
 
-    /// A request was answered.
+    /// Counts a request that was answered.
     pub fn note_request(&mut self, route: &'static str, status: u16) {
         *self.requests.entry((route, status)).or_insert(0) += 1;
     }

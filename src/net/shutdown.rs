@@ -1,4 +1,4 @@
-//! The end: what asks for it, and how long it may take. SIGINT, SIGTERM or a [`StopHandle`] lead here.
+//! The end of the server: what asks for it (SIGINT, SIGTERM or a [`StopHandle`]), and how long it may take.
 
 use std::io;
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use signal_hook_mio::v1_0::Signals;
 
 use super::token;
 
-/// How long clients have to hear that we go. With the turn it takes to notice, below the two seconds promised.
+/// How long clients have to hear that the server goes. Together with the pass that it takes to notice the signal, this
+/// is below the two seconds that are promised.
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// Why the server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitReason {
-    /// This signal came.
+    /// A signal of this number came.
     Signal(i32),
     /// A [`StopHandle`] was used.
     Stopped,
@@ -40,7 +41,7 @@ impl StopHandle {
     }
 }
 
-/// What may ask for the end, and whether it has.
+/// Everything that may ask for the end, and what has been asked for so far.
 pub struct ShutdownWatch {
     signals: Option<Signals>,
     handle: StopHandle,
@@ -53,14 +54,14 @@ pub struct ShutdownWatch {
 /// What to do now that somebody asked for the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
-    /// Let nobody in any more; calls go on.
+    /// Let nobody in any more, while calls go on.
     Draining(ExitReason),
-    /// Tell everyone.
+    /// Tell everyone that the server goes.
     Closing(ExitReason),
 }
 
 impl ShutdownWatch {
-    /// Starts watching.
+    /// Starts to watch for signals, if it is to, and makes the handle.
     pub fn new(registry: &Registry, handle_signals: bool, drain: Duration) -> io::Result<Self> {
         let waker = Arc::new(Waker::new(registry, token::STOP)?);
         let signals = if handle_signals {
@@ -74,15 +75,16 @@ impl ShutdownWatch {
         Ok(Self { signals, handle, drain, draining: None, under_way: None })
     }
 
-    /// For whoever may end the server.
+    /// Returns a handle for whoever may end the server.
     pub fn handle(&self) -> StopHandle {
         self.handle.clone()
     }
 
-    /// Whether the end was asked for just now. Each further time skips the rest of what is under way: first the
-    /// draining, then the time that clients have.
+    /// Returns what to do if the end was asked for just now. Each further time skips the rest of what is under way:
+    /// first the draining, then the time that clients have.
     pub fn begin(&mut self, now: Instant) -> Option<Begin> {
         let by_signal = self.signals.as_mut().and_then(|signals| signals.pending().last());
+        // Taken even if a signal came as well, or it would count as a second request.
         let stopped = self.handle.stop.swap(false, Ordering::AcqRel);
         let reason = by_signal.map(ExitReason::Signal).or(stopped.then_some(ExitReason::Stopped))?;
         match &mut self.under_way {
@@ -104,23 +106,23 @@ impl ShutdownWatch {
         reason
     }
 
-    /// Whether draining is over just now: everyone has left, or its time is up.
+    /// Returns why to close, if draining is over just now because everyone has left or its time is up.
     pub fn drained(&mut self, now: Instant, participants: usize) -> Option<ExitReason> {
         let (reason, until) = self.draining?;
         (participants == 0 || now >= until).then(|| self.close(now, reason))
     }
 
-    /// Whether the end was asked for.
+    /// Returns whether the end was asked for.
     pub fn is_stopping(&self) -> bool {
         self.draining.is_some() || self.under_way.is_some()
     }
 
-    /// When the next step of the end comes by itself, once it was asked for.
+    /// Returns when the next step of the end comes by itself, once it was asked for.
     pub fn until(&self) -> Option<Instant> {
         self.draining.or(self.under_way).map(|(_, until)| until)
     }
 
-    /// Why to exit now, if now is the time.
+    /// Returns why to exit, if now is the time.
     pub fn exit(&self, now: Instant, clients: usize) -> Option<ExitReason> {
         let (reason, until) = self.under_way?;
         (clients == 0 || now >= until).then_some(reason)

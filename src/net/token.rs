@@ -1,27 +1,27 @@
 //! Which source of readiness a mio token stands for.
 //!
-//! A connection's token is its place in the slab. A late event for a place that has been given to someone else is
-//! harmless: every read and write is non-blocking, and ids, not places, name connections everywhere else.
+//! A connection's token is its place in the slab. A late event for a place that has been given to another connection is
+//! harmless: every read and write is non-blocking, and everywhere else ids, not places, name connections.
 
 use mio::Token;
 
-/// The UDP socket.
+/// Readiness of the one UDP socket.
 pub const UDP: Token = Token(0);
-/// The TCP listener.
+/// Connections that wait at the TCP listener.
 pub const LISTENER: Token = Token(1);
-/// The pipe that signals arrive by.
+/// The pipe by which signals arrive.
 pub const SIGNALS: Token = Token(2);
-/// A [`StopHandle`](super::StopHandle) was used.
+/// A [`StopHandle`](super::shutdown::StopHandle) was used.
 pub const STOP: Token = Token(3);
 
 const CONNECTIONS_FROM: usize = 8;
 
-/// The token of the connection at a place in the slab.
+/// Returns the token of the connection at a place in the slab.
 pub fn of_connection(place: usize) -> Token {
     Token(place + CONNECTIONS_FROM)
 }
 
-/// The place in the slab, if the token is a connection's.
+/// Returns the place in the slab, or `None` if the token is not a connection's.
 pub fn connection(token: Token) -> Option<usize> {
     token.0.checked_sub(CONNECTIONS_FROM)
 }

@@ -1,9 +1,9 @@
-//! The embedded TURN server (RFC 8656): for clients that reach the port by TCP or TLS alone and cannot do ICE-TCP.
+//! The embedded TURN server (RFC 8656), for clients that reach the port by TCP or TLS alone and cannot do ICE-TCP.
 //!
 //! It relays to Strait itself and to nobody else, inside the process. A relayed address is virtual ([`relayed`]): the
-//! core sees datagrams that come from it and sends datagrams to it, like any other. What the library does not do is done
-//! here, before it sees a request: credentials, quotas, which peers are allowed. No socket is touched: messages come in,
-//! and answers wait until the event loop takes them.
+//! core sees datagrams that come from it and sends datagrams to it, as to any other. Credentials, quotas and allowed
+//! peers are checked here, before the library sees a request. No socket is touched: messages come in, and answers wait
+//! until the event loop takes them.
 
 mod authority;
 mod client;
@@ -12,7 +12,7 @@ mod credentials;
 mod ice_servers;
 mod messages;
 mod quota;
-pub mod relayed;
+mod relayed;
 mod requests;
 mod settings;
 #[cfg(test)]
@@ -33,59 +33,61 @@ use turn_server_proto::api::{
 use turn_server_proto::types::{AddressFamily, TransportType};
 
 pub use authority::Authority;
-pub use client::{Carrier, Link};
+pub use client::{Link, LinkKind};
 pub use counters::{Dropped, TurnCounters};
 pub use ice_servers::ReachedBy;
 pub use settings::TurnConfig;
 
 use super::address::Candidates;
 use super::deadlines::Deadlines;
+use super::relayed_network::RelayedNetwork;
 use crate::core::ids::ConnectionId;
 use crate::core::path::{Path, Transport};
+use crate::wire::classify::Kind;
 use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
 use client::{Allocation, Client};
 use credentials::Credentials;
 use quota::{Quotas, Way};
-use relayed::{RelayedAddresses, RelayedNetwork};
+use relayed::RelayedAddresses;
 
-/// Clients without an allocation that are kept track of, of those who send datagrams: their addresses may be forged.
+/// How many clients without an allocation are kept track of that send datagrams: their addresses may be forged.
 const BARE_DATAGRAM_CLIENTS_MAX: usize = 1024;
 
-/// After how long an allocation ends that the core has had nothing for.
+/// How long an allocation lasts for which the core has nothing.
 const UNUSED_MAX: Duration = Duration::from_secs(30);
 
-/// How many requests of datagrams without an allocation are answered in a second, all together. Their sources may be
-/// forged, and answers are up to five times as long.
+/// How many requests that come by datagrams, and without an allocation, are answered in a second, all together. Their
+/// sources may be forged, and answers are up to five times as long.
 const STRANGERS_PER_SECOND: u32 = 500;
 
 const METHOD_ALLOCATE: u16 = 0x003;
 
-/// What a datagram turned out to be.
+/// What a datagram has turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing of TURN: the core's.
+    /// Nothing of TURN: the datagram is for the core.
     Core,
-    /// Sent by way of an allocation.
+    /// Data that was sent by way of an allocation.
     Relayed(Relayed),
-    /// The TURN server's, and done with.
+    /// A message to the TURN server, which has been dealt with.
     Handled,
 }
 
 /// What a client sends to Strait.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Relayed {
-    /// The way that the core sees.
+    /// The path that the core sees.
     pub path: Path,
     /// Where the datagram lies in the message.
     pub range: Range<usize>,
 }
 
-/// The TURN server.
-pub struct Turn {
+/// The TURN server, with all clients and their allocations.
+pub struct TurnServer {
     config: TurnConfig,
     /// How long a client may be there without an allocation.
     patience: Duration,
-    /// The port of all our candidates.
+    /// The port that all our candidates have.
     port: u16,
     epoch: Instant,
     credentials: Credentials,
@@ -94,20 +96,21 @@ pub struct Turn {
     by_relayed: HashMap<SocketAddr, usize>,
     addresses: RelayedAddresses,
     quotas: Quotas,
-    /// Links of clients without an allocation that send datagrams, oldest first; some are gone.
+    /// Links of clients without an allocation that send datagrams, oldest first. Some of the clients may be gone.
     bare: VecDeque<Link>,
-    /// The second that is running, and how many strangers were answered in it.
+    /// When the second began that is running, and how many strangers have been answered in it.
     strangers: (Instant, u32),
     deadlines: Deadlines<usize>,
     answers: VecDeque<(Link, Vec<u8>)>,
     ended: Vec<ConnectionId>,
     scratch: Vec<u8>,
-    /// What happened so far.
+    /// What happened since the start of the server.
     pub counters: TurnCounters,
 }
 
-impl Turn {
-    /// On a port, with relayed addresses of a network; `patience` is how long a client may be without an allocation.
+impl TurnServer {
+    /// Makes a server for a port, with relayed addresses of a network. `patience` is how long a client may be without
+    /// an allocation.
     pub fn new(
         config: TurnConfig,
         network: RelayedNetwork,
@@ -137,90 +140,92 @@ impl Turn {
         })
     }
 
-    /// What the relayed addresses are of.
+    /// Returns the network of the relayed addresses.
     pub fn network(&self) -> RelayedNetwork {
         self.addresses.network()
     }
 
-    /// Whether TURN is served.
+    /// Returns whether TURN is served.
     pub fn is_enabled(&self) -> bool {
         self.config.enabled
     }
 
-    /// A datagram of the socket.
+    /// Takes a datagram of the UDP socket, which is of this kind by its first bytes.
     pub fn receive_datagram(
         &mut self,
         now: Instant,
+        kind: Kind,
         path: Path,
         bytes: &[u8],
         candidates: &mut Candidates,
     ) -> Verdict {
-        let is_channel = match bytes.first() {
-            Some(0..=3) => false,
-            Some(0x40..=0x7f) => true,
+        let link = Link::Datagrams(path);
+        let key = match kind {
+            Kind::TurnChannel if self.config.enabled => self.by_link.get(&link).copied(),
+            Kind::Stun => match self.sort_stun(now, link, path, bytes) {
+                Ok(key) => key,
+                Err(verdict) => return verdict,
+            },
             _ => return Verdict::Core,
         };
-        let link = Link::Datagrams(path);
-        let is_stranger = !is_channel && self.is_stranger(link);
-        let key = if is_channel {
-            self.by_link.get(&link).copied()
-        } else {
-            let Some(message) = peek(bytes) else { return Verdict::Core };
-            if message.method == METHOD_BINDING {
-                // With a user name it is a connectivity check, and the core's.
-                if !message.is_binding_request() || message.username.is_some() {
-                    return Verdict::Core;
-                }
-                if is_stranger && !self.has_time_for_a_stranger(now) {
-                    return Verdict::Handled;
-                }
-                self.answer_binding(link, path.remote, bytes);
-                return Verdict::Handled;
-            }
-            if !self.config.enabled {
-                return Verdict::Core;
-            }
-            if is_stranger && !self.has_time_for_a_stranger(now) {
-                return Verdict::Handled;
-            }
-            let known = self.by_link.get(&link).copied();
-            if known.is_none() && message.class == StunClass::Request {
-                if message.method == METHOD_ALLOCATE {
-                    Some(self.add_client(now, link, Carrier::Udp, path.local, path.remote))
-                } else {
-                    self.refuse_stranger(link, bytes);
-                    return Verdict::Handled;
-                }
-            } else {
-                known
-            }
-        };
         let Some(key) = key else {
-            if is_channel && !self.config.enabled {
-                return Verdict::Core;
-            }
             self.counters.note_dropped(Dropped::NotAllowed);
             return Verdict::Handled;
         };
         self.receive(now, key, bytes, candidates).map_or(Verdict::Handled, Verdict::Relayed)
     }
 
-    /// A message on a connection. `ends` are ours and the client's.
+    /// Sorts a STUN message: whose client it is of, if it is one for the TURN server; otherwise what becomes of it.
+    fn sort_stun(
+        &mut self,
+        now: Instant,
+        link: Link,
+        path: Path,
+        bytes: &[u8],
+    ) -> Result<Option<usize>, Verdict> {
+        let message = peek(bytes).ok_or(Verdict::Core)?;
+        let is_binding = message.method == METHOD_BINDING;
+        // With a user name it is a connectivity check, and the core's.
+        let is_check = is_binding && (!message.is_binding_request() || message.username.is_some());
+        if is_check || (!is_binding && !self.config.enabled) {
+            return Err(Verdict::Core);
+        }
+        if self.is_stranger(link) && !self.has_time_for_a_stranger(now) {
+            return Err(Verdict::Handled);
+        }
+        if is_binding {
+            self.answer_binding(link, path.remote, bytes);
+            return Err(Verdict::Handled);
+        }
+        let known = self.by_link.get(&link).copied();
+        if known.is_some() || message.class != StunClass::Request {
+            return Ok(known);
+        }
+        if message.method == METHOD_ALLOCATE {
+            return Ok(Some(self.add_client(now, link, LinkKind::Udp, path.local, path.remote)));
+        }
+        self.refuse_stranger(link, bytes);
+        Err(Verdict::Handled)
+    }
+
+    /// Takes a message on a connection with these ends, ours first. Returns the data that it holds for the core, if
+    /// any.
     pub fn receive_message(
         &mut self,
         now: Instant,
-        (connection, carrier): (ConnectionId, Carrier),
+        (connection, link_kind): (ConnectionId, LinkKind),
         (local, remote): (SocketAddr, SocketAddr),
         bytes: &[u8],
         candidates: &mut Candidates,
     ) -> Option<Relayed> {
         let link = Link::Connection(connection);
         let known = self.by_link.get(&link).copied();
-        let key = known.unwrap_or_else(|| self.add_client(now, link, carrier, local, remote));
+        let key = known.unwrap_or_else(|| self.add_client(now, link, link_kind, local, remote));
         self.receive(now, key, bytes, candidates)
     }
 
-    /// What the core sends to a relayed address: the message to the client, and how it goes.
+    /// Takes what the core sends to a relayed address. Returns the message to the client and how it goes, or `None` if
+    /// it must not go.
     pub fn transmit(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<(Link, &[u8])> {
         let time = self.time(now);
         let client = self.by_relayed.get(&path.remote).and_then(|key| self.clients.get_mut(*key));
@@ -228,6 +233,7 @@ impl Turn {
             self.counters.note_dropped(Dropped::Gone);
             return None;
         };
+        // Before the library sees it: what may not go should cost nothing.
         if !self.quotas.take(now, allocation.quota, Way::Out, datagram.len()) {
             self.counters.note_dropped(Dropped::Bandwidth);
             return None;
@@ -243,48 +249,48 @@ impl Turn {
         Some((*link, &self.scratch))
     }
 
-    /// The next answer to be sent.
+    /// Takes the next answer to be sent.
     pub fn next_answer(&mut self) -> Option<(Link, Vec<u8>)> {
         self.answers.pop_front()
     }
 
-    /// A connection whose allocation has ended, so that it is good for nothing.
+    /// Takes a connection whose allocation has ended, so that it is of no more use.
     pub fn next_ended(&mut self) -> Option<ConnectionId> {
         self.ended.pop()
     }
 
-    /// A connection is over, and so is its allocation.
+    /// Ends the allocation of a connection that is over.
     pub fn connection_over(&mut self, connection: ConnectionId) {
         if let Some(&key) = self.by_link.get(&Link::Connection(connection)) {
             self.remove(key);
         }
     }
 
-    /// Whether a connection has an allocation.
+    /// Returns whether a connection has an allocation.
     pub fn has_allocation(&self, connection: ConnectionId) -> bool {
         let key = self.by_link.get(&Link::Connection(connection));
         key.and_then(|key| self.clients.get(*key)).is_some_and(|client| client.allocation.is_some())
     }
 
-    /// How a client behind a relayed address is connected.
-    pub fn carrier_of(&self, relayed: SocketAddr) -> Option<Carrier> {
-        self.by_relayed.get(&relayed).and_then(|key| self.clients.get(*key)).map(|client| client.carrier)
+    /// Returns how the client behind a relayed address is connected.
+    pub fn link_kind_of(&self, relayed: SocketAddr) -> Option<LinkKind> {
+        self.by_relayed.get(&relayed).and_then(|key| self.clients.get(*key)).map(|client| client.link_kind)
     }
 
-    /// How many allocations there are, by how their clients are connected.
+    /// Returns how many allocations there are, by how their clients are connected.
     pub fn allocations(&self) -> [(&'static str, usize); 3] {
-        Carrier::ALL.map(|(carrier, name)| {
-            let of_it = |client: &&Client| client.carrier == carrier && client.allocation.is_some();
+        LinkKind::ALL.map(|(link_kind, name)| {
+            let of_it = |client: &&Client| client.link_kind == link_kind && client.allocation.is_some();
             (name, self.clients.iter().map(|(_, client)| client).filter(of_it).count())
         })
     }
 
-    /// How many clients there are, with and without an allocation.
+    /// Returns how many clients there are, with and without an allocation.
     pub fn clients(&self) -> usize {
         self.clients.len()
     }
 
-    /// When [`run_deadlines`](Self::run_deadlines) has something to do.
+    /// Returns when [`run_deadlines`](Self::run_deadlines) has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next()
     }
@@ -302,8 +308,9 @@ impl Turn {
                 client.allocation.as_ref().is_some_and(|allocation| now >= allocation.used + UNUSED_MAX);
             self.carry_on(now, key);
             let Some(client) = self.clients.get(key) else { continue };
+            // On a connection, a client that never had an allocation is ended by the connection's own deadline.
             let bare = client.allocation.is_none();
-            if unused || (bare && (had_allocation || client.carrier == Carrier::Udp)) {
+            if unused || (bare && (had_allocation || client.link_kind == LinkKind::Udp)) {
                 debug!(client = %client.remote, unused, had_allocation, "TURN client over");
                 if let Link::Connection(connection) = client.link {
                     self.ended.push(connection);
@@ -313,7 +320,7 @@ impl Turn {
         }
     }
 
-    /// Whether a link has no allocation.
+    /// Returns whether the client on a link has no allocation.
     fn is_stranger(&self, link: Link) -> bool {
         let client = self.by_link.get(&link).and_then(|key| self.clients.get(*key));
         client.is_none_or(|client| client.allocation.is_none())
@@ -336,21 +343,21 @@ impl Turn {
         &mut self,
         now: Instant,
         link: Link,
-        carrier: Carrier,
+        link_kind: LinkKind,
         local: SocketAddr,
         remote: SocketAddr,
     ) -> usize {
-        if carrier == Carrier::Udp {
+        if link_kind == LinkKind::Udp {
             self.make_room();
             self.bare.push_back(link);
         }
-        let key = self.clients.insert(Client::new(now, link, carrier, local, remote));
+        let key = self.clients.insert(Client::new(now, link, link_kind, local, remote));
         self.by_link.insert(link, key);
         self.arm(now, key, None);
         key
     }
 
-    /// Forgets the oldest clients without an allocation, if there are too many: whoever is real comes again.
+    /// Forgets the oldest clients without an allocation, if there are too many. Whoever is real comes again.
     fn make_room(&mut self) {
         let Self { bare, by_link, clients, .. } = self;
         if bare.len() >= BARE_DATAGRAM_CLIENTS_MAX {
@@ -376,7 +383,7 @@ impl Turn {
         deadlines.compact(clients.len(), |key| clients.get(key).and_then(|client| client.alarm.queued()));
     }
 
-    /// The client's allocation is over.
+    /// Ends a client's allocation.
     fn release(&mut self, key: usize) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(allocation) = client.allocation.take() else { return };
@@ -385,7 +392,7 @@ impl Turn {
         self.quotas.remove(allocation.quota);
     }
 
-    /// Something a client sent. Whatever it is can at worst end that client.
+    /// Takes something that a client sent. Whatever it is can at worst end that client.
     fn receive(
         &mut self,
         now: Instant,
@@ -412,7 +419,7 @@ impl Turn {
         })
     }
 
-    /// Data: a ChannelData message or a Send indication.
+    /// Takes data for the core: a ChannelData message or a Send indication.
     fn relay(&mut self, now: Instant, key: usize, bytes: &[u8]) -> Option<Relayed> {
         let time = self.time(now);
         let client = self.clients.get_mut(key)?;
@@ -422,6 +429,7 @@ impl Turn {
             self.counters.note_dropped(Dropped::NotAllowed);
             return None;
         };
+        // Anything else would be a copy, which the library does not make of data that comes in.
         let DelayedMessageOrChannelSend::Range(_, range) = built.data else { return None };
         let (peer, relayed, quota) = (built.to, allocation.relayed, allocation.quota);
         let fictitious = self.addresses.network().fictitious_peer();
@@ -507,23 +515,23 @@ impl Turn {
         let (permissions, channels) = (Vec::new(), Vec::new());
         client.allocation = Some(Allocation { relayed, quota, used: now, permissions, channels });
         self.counters.allocations += 1;
-        debug!(client = %client.remote, carrier = ?client.carrier, participant, %relayed, "TURN allocation");
+        debug!(client = %client.remote, link = ?client.link_kind, participant, %relayed, "TURN allocation");
         Ok(relayed)
     }
 
-    /// Sets the time to look at a client again, the library's being `wait` away.
+    /// Sets the time to look at a client again. The library's own deadline is `wait` away.
     fn arm(&mut self, now: Instant, key: usize, wait: Option<Duration>) {
         let Self { clients, deadlines, patience, .. } = self;
         let Some(client) = clients.get_mut(key) else { return };
-        let due = match (&client.allocation, client.carrier) {
+        let due = match (&client.allocation, client.link_kind) {
             (Some(allocation), _) => {
                 // The library's times are over only when they have passed.
                 let wait = wait.unwrap_or_default().max(Duration::from_millis(1));
                 Some((now + wait).min(allocation.used + UNUSED_MAX))
             }
-            (None, Carrier::Udp) => Some(client.since + *patience),
+            (None, LinkKind::Udp) => Some(client.since + *patience),
             // The connection's own deadline ends it.
-            (None, Carrier::Tcp | Carrier::Tls) => None,
+            (None, LinkKind::Tcp | LinkKind::Tls) => None,
         };
         deadlines.set(&mut client.alarm, key, due);
     }
@@ -532,7 +540,7 @@ impl Turn {
         self.answers.push_back((link, message));
     }
 
-    /// The library's clock.
+    /// Returns `now` on the library's clock.
     fn time(&self, now: Instant) -> turn_server_proto::types::Instant {
         let nanos = now.saturating_duration_since(self.epoch).as_nanos();
         turn_server_proto::types::Instant::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))

@@ -1,8 +1,12 @@
-//! The UDP socket: batches in, batches out. Steps 2 and 13 of a packet's walk; called by the event loop.
+//! The UDP socket: batches in, batches out.
 //!
-//! On Linux by quinn-udp: `recvmmsg` and GRO in, and the address that a packet came to, so that replies leave from
-//! there; `udp_send.rs` sends. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the
+//! On Linux quinn-udp receives with `recvmmsg` and GRO, and tells the address that a packet came to, so that replies
+//! leave from there; `send.rs` sends. A portable path of plain `recv_from` and `send_to` remains. Never waits: what the
 //! kernel does not take goes to a bounded backlog, and what does not fit there is dropped and counted.
+
+pub mod batch;
+mod latency;
+mod send;
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -15,63 +19,66 @@ use tracing::{debug, info, trace};
 
 use super::address::{canonical, for_socket};
 use super::clock;
-use super::latency::Latency;
-use super::turn::relayed::RelayedNetwork;
-use super::udp_batch::{Backlog, Run, SendBatch};
-use super::udp_send::Sending;
+use super::relayed_network::RelayedNetwork;
 use crate::core::output::MediaSink;
-use crate::core::path::{Path, TrafficClass, Transport};
+use crate::core::path::TrafficClass;
+use crate::core::path::{Path, Transport};
 use crate::wire::classify::{Kind, classify};
+use batch::Backlog;
+use batch::Run;
+use batch::SendBatch;
+use latency::Latency;
+use send::Sending;
 
-/// Largest datagram, or sequence of datagrams that the kernel joined (GRO).
+/// Size of the largest datagram, or sequence of datagrams that the kernel joined (GRO).
 const RECEIVE_BYTES: usize = 65_535;
 
-/// What is gathered before it is sent without waiting for the end of the turn.
+/// How much is gathered before it is sent without waiting for the end of the pass, bytes.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// What may wait for the kernel: a tenth of a second at 80 Mbit/s. Later it would be of no use.
+/// How much may wait for the kernel: a tenth of a second at 80 Mbit/s. Later it would be of no use.
 const BACKLOG_BYTES_MAX: usize = 1024 * 1024;
 
-/// What happened at the socket since start-up.
+/// What happened at the socket since the start of the server.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UdpCounters {
-    /// Datagrams received.
+    /// Datagrams that were received.
     pub received: u64,
     /// Their bytes.
     pub received_bytes: u64,
-    /// System calls for receiving that brought something.
+    /// System calls for receiving that brought at least one datagram.
     pub receive_calls: u64,
-    /// Datagrams sent.
+    /// Datagrams that the kernel took.
     pub sent: u64,
     /// Their bytes.
     pub sent_bytes: u64,
-    /// Runs of several datagrams that left as one (UDP GSO).
+    /// Runs of several datagrams that left by one system call (UDP GSO).
     pub runs: u64,
-    /// System calls for sending.
+    /// System calls for sending, whatever came of them.
     pub send_calls: u64,
-    /// Datagrams lost because the kernel and our backlog were full.
+    /// Datagrams that were lost because the kernel and the backlog were full.
     pub dropped_full: u64,
-    /// Datagrams that the kernel refused: no route, too long, filtered.
+    /// Datagrams that the kernel refused: no route, too long, or filtered.
     pub dropped_refused: u64,
-    /// Failed receives.
+    /// System calls for receiving that failed.
     pub receive_errors: u64,
 }
 
 /// How the socket is used.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UdpOptions {
-    /// One system call for each datagram.
+    /// Whether to use one plain system call for each datagram.
     pub portable: bool,
-    /// Packets are marked by their class.
+    /// Whether packets are marked by their class (DSCP).
     pub dscp: bool,
-    /// Where nobody's datagrams come from: the TURN server's relayed addresses.
+    /// The network of the TURN server's relayed addresses, from which nobody's datagrams come.
     pub relayed: RelayedNetwork,
 }
 
 /// What one batch brought.
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
-    /// How many datagrams.
+    /// How many datagrams it held.
     pub datagrams: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -79,13 +86,13 @@ pub struct Received {
     pub more: bool,
 }
 
-/// The socket and its buffers.
+/// The socket, its buffers and its counters.
 pub struct Udp {
     socket: UdpSocket,
-    /// `None`: the portable path.
+    /// `None` on the portable path.
     fast: Option<(UdpSocketState, Sending)>,
     bound: SocketAddr,
-    /// What stands for our address where the system does not tell.
+    /// The address that stands for ours where the system does not tell where a packet came to.
     local_default: IpAddr,
     relayed: RelayedNetwork,
     receive_arena: Vec<u8>,
@@ -96,7 +103,7 @@ pub struct Udp {
 }
 
 impl Udp {
-    /// Takes a bound, non-blocking socket.
+    /// Takes over a bound, non-blocking socket.
     pub fn new(
         socket: UdpSocket,
         bound: SocketAddr,
@@ -134,34 +141,34 @@ impl Udp {
         })
     }
 
-    /// For registration with mio.
+    /// Returns the socket for registration with mio.
     pub fn source(&mut self) -> &mut UdpSocket {
         &mut self.socket
     }
 
-    /// What happened so far.
+    /// Returns what happened so far.
     pub fn counters(&self) -> UdpCounters {
         self.counters
     }
 
-    /// The turn of that `now` is over, and all has been handed to the kernel, or waits for room there, that media led to
-    /// which came before `waits_since`; with `None`, all of it. How long the first of it was here, or is still, if there
-    /// was any and the system tells.
-    pub fn handed_over(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
-        self.latency.handed_over(now, waits_since)
+    /// Ends the loop pass that began at `now`: everything caused by media that arrived before `waits_since` (`None`: all
+    /// media) has been sent or queued. Returns how long the oldest such packet has been in this process, or of the rest
+    /// still is, if there was one and the kernel timestamps packets.
+    pub fn end_pass(&mut self, now: Instant, waits_since: Option<Instant>) -> Option<Duration> {
+        self.latency.end_pass(now, waits_since)
     }
 
-    /// How long media stays in here, as JSON.
-    pub fn latency(&mut self, now: Instant) -> Value {
+    /// Shows as JSON how long media stays in this process.
+    pub fn latency(&self, now: Instant) -> Value {
         self.latency.json(now)
     }
 
-    /// Reads one batch and hands over each datagram.
-    pub fn receive(&mut self, mut handle: impl FnMut(Path, &mut [u8])) -> Received {
+    /// Reads one batch and hands over each datagram with its kind, which nobody behind this has to ask again.
+    pub fn receive(&mut self, mut handle: impl FnMut(Kind, Path, &mut [u8])) -> Received {
         let relayed = self.relayed;
-        let mut handle = |path: Path, datagram: &mut [u8]| {
+        let mut handle = |kind: Kind, path: Path, datagram: &mut [u8]| {
             if !datagram.is_empty() && is_sane(path.remote, relayed) {
-                handle(path, datagram);
+                handle(kind, path, datagram);
             }
         };
         let result = match &self.fast {
@@ -194,6 +201,7 @@ impl Udp {
                 Received { datagrams: 0, bytes: 0, more: true }
             }
             Err(error) => {
+                // Among them are errors of earlier sends (ICMP); the datagrams behind them still come.
                 self.counters.receive_errors += 1;
                 debug!(%error, "receiving from the UDP socket failed");
                 Received { datagrams: 0, bytes: 0, more: false }
@@ -201,31 +209,33 @@ impl Udp {
         }
     }
 
-    /// Adds a copy of a datagram to the turn's batch.
+    /// Adds a copy of a datagram to the pass's batch.
     pub fn push(&mut self, path: Path, class: TrafficClass, bytes: &[u8]) {
         self.relieve();
         self.batch.push(path, class, bytes);
     }
 
-    /// Sends what has been gathered if that is much.
+    /// Sends what has been gathered, if it is so much that it should not wait.
     fn relieve(&mut self) {
         if self.batch.bytes() > BATCH_BYTES_MAX {
             self.flush();
         }
     }
 
-    /// Sends what waits. Whether the kernel is full: then call [`writable`](Self::writable) when it is not.
+    /// Sends what waits. Returns whether the kernel is full: then [`writable`](Self::writable) is to be called when it
+    /// is not any more.
     pub fn flush(&mut self) -> bool {
         self.writable();
         self.send_batch(|batch, segments_max, send| batch.drain(segments_max, send));
         !self.backlog.is_empty()
     }
 
-    /// Sends what `take` takes from the batch, or keeps it until the kernel takes more.
+    /// Sends what `take` takes from the batch. What the kernel does not take is kept until it takes more.
     fn send_batch(&mut self, take: impl FnOnce(&mut SendBatch, usize, &mut dyn FnMut(Run<'_>))) {
         let Self { socket, fast, bound, batch, backlog, counters, .. } = self;
         let segments_max = fast.as_ref().map_or(1, |(_, sending)| sending.segments_max);
         take(batch, segments_max, &mut |run| {
+            // Nothing overtakes what waits already.
             let blocked = !backlog.is_empty() || !send(socket, fast, *bound, counters, run);
             if blocked && !backlog.push(run) {
                 counters.dropped_full += run.packets();
@@ -240,7 +250,7 @@ impl Udp {
     }
 }
 
-/// Media is written where it is sent from.
+/// Media is written where it is sent from: no copy lies between encryption and the kernel.
 impl MediaSink for Udp {
     fn to(&mut self, path: Path, class: TrafficClass) {
         if self.batch.is_run_long() {
@@ -265,7 +275,7 @@ fn receive_batch(
     arena: &mut [u8],
     (port, local_default): (u16, IpAddr),
     latency: &mut Latency,
-    handle: &mut impl FnMut(Path, &mut [u8]),
+    handle: &mut impl FnMut(Kind, Path, &mut [u8]),
 ) -> io::Result<Received> {
     let mut metas = [RecvMeta::default(); BATCH_SIZE];
     let mut chunks = arena.chunks_exact_mut(RECEIVE_BYTES);
@@ -282,8 +292,9 @@ fn receive_batch(
         let mut media = 0;
         for datagram in bytes.chunks_mut(meta.stride.max(1)) {
             datagrams += 1;
-            media += u32::from(classify(datagram) == Kind::Rtp);
-            handle(path, datagram);
+            let kind = classify(datagram);
+            media += u32::from(kind == Kind::Rtp);
+            handle(kind, path, datagram);
         }
         latency.received(meta.timestamp, media);
     }
@@ -295,22 +306,23 @@ fn receive_one(
     socket: &UdpSocket,
     arena: &mut [u8],
     local: SocketAddr,
-    handle: &mut impl FnMut(Path, &mut [u8]),
+    handle: &mut impl FnMut(Kind, Path, &mut [u8]),
 ) -> io::Result<Received> {
     let (len, remote) = socket.recv_from(arena)?;
     let remote = canonical(remote);
-    handle(Path { transport: Transport::Udp, local, remote }, &mut arena[..len]);
+    let datagram = &mut arena[..len];
+    handle(classify(datagram), Path { transport: Transport::Udp, local, remote }, datagram);
     Ok(Received { datagrams: 1, bytes: len as u64, more: true })
 }
 
-/// Whether a reply can be sent at all. Port 0 can be forged but not answered; and the TURN server's relayed addresses are
-/// nobody's.
+/// Returns whether a reply could be sent to an address at all. Port 0 can be forged but not answered, and the TURN
+/// server's relayed addresses are nobody's.
 fn is_sane(remote: SocketAddr, relayed: RelayedNetwork) -> bool {
     let ip = remote.ip();
     remote.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !relayed.contains(ip)
 }
 
-/// Sends one run. `false` if the kernel is full; every other error loses the run and is counted.
+/// Sends one run. Returns `false` if the kernel is full. Every other error loses the run and is counted.
 fn send(
     socket: &UdpSocket,
     fast: &mut Option<(UdpSocketState, Sending)>,
@@ -357,7 +369,7 @@ mod tests {
     fn receive(udp: &mut Udp, count: usize) -> Vec<(Path, Vec<u8>)> {
         let (mut seen, started) = (Vec::new(), Instant::now());
         while seen.len() < count {
-            udp.receive(|path, bytes| seen.push((path, bytes.to_vec())));
+            udp.receive(|_, path, bytes| seen.push((path, bytes.to_vec())));
             assert!(started.elapsed() < Duration::from_secs(10), "{} of {count} arrived", seen.len());
         }
         seen

@@ -1,169 +1,240 @@
-//! The WHIP and WHEP sessions that are there: what each remembers between two requests, and what the core tells it.
+//! The WHIP and WHEP sessions that are there, and who waits for each.
 //!
-//! A session has no WebSocket; towards the core it is a connection with an id of its own. What a WHEP viewer does on
-//! an event waits here until the core has been drained.
+//! A session has no connection of its own: its requests come on whatever HTTP connection the client likes. Towards the
+//! core it is a connection all the same, with an id from here. What a session asks of the core on an event is kept here
+//! until the event loop takes it, so that nothing is fed into the core while it is being drained.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::Instant;
 
 use tracing::debug;
 
-use super::ws::Allowance;
-use crate::core::command::Command;
-use crate::core::event::{Event, Joined, Refusal};
-use crate::core::ids::{ConnectionId, RoomId};
-use crate::limits::{OFFERS_BURST, OFFERS_PER_SECOND};
-use crate::signal::whip::{Offer, Side, Viewer};
+use super::client_origin::ClientOrigin;
+use crate::core::event::Event;
+use crate::core::ids::{ConnectionId, ParticipantId, RoomId};
+use crate::signal::Demand;
+use crate::signal::whip::{Side, WhipReply, WhipSession};
 
 /// Sets the ids of sessions apart from those of TCP connections.
 const ID_MARK: u64 = 1 << 63;
 
-/// One session.
-pub struct Session {
+/// One session, and what its holder knows about it.
+pub struct HeldSession {
+    /// The front end of the session's client.
+    pub session: WhipSession,
     /// The last part of its address; whoever knows it may end the session.
     pub name: String,
-    /// Publishing or viewing.
-    pub side: Side,
-    /// The room it is in.
+    /// The room that it is in.
     pub room: RoomId,
+    /// Where its POST came from.
+    pub origin: ClientOrigin,
     /// Who asked for it, as limits count.
     host: IpAddr,
-    /// The offer that was answered last.
-    pub offer: Offer,
-    /// What a WHEP viewer sees.
-    pub viewer: Option<Viewer>,
-    /// How often ICE was restarted: what the entity tag is made of.
-    pub restarts: u64,
-    /// How often it may restart ICE, which is an offer.
-    offers: Allowance,
-    /// Replies that a request waits for.
-    replies: Replies,
+    /// The HTTP connections on which a request waits for it, oldest first.
+    waiting: Vec<ConnectionId>,
 }
 
-/// What came back from the core.
-#[derive(Debug, Default)]
-pub struct Replies {
-    /// To the join.
-    pub joined: Option<Joined>,
-    /// To the offer.
-    pub answer: Option<String>,
-    /// To either.
-    pub refused: Option<Refusal>,
+/// A reply, and everything that its HTTP response is made of.
+#[derive(Debug)]
+pub struct Answered {
+    /// The id of the session.
+    pub id: ConnectionId,
+    /// Whether the session publishes or views.
+    pub side: Side,
+    /// The room that it is in.
+    pub room: RoomId,
+    /// The last part of its address.
+    pub name: String,
+    /// The entity tag of its ICE session, as it is now.
+    pub etag: String,
+    /// Where its POST came from.
+    pub origin: ClientOrigin,
+    /// What the session says.
+    pub reply: WhipReply,
+    /// On which HTTP connections that is waited for. Empty if nobody waits any more.
+    pub waiting: Vec<ConnectionId>,
 }
 
-impl Session {
-    /// One that has not joined yet.
-    pub fn new(now: Instant, name: String, side: Side, room: RoomId, host: IpAddr, offer: Offer) -> Self {
-        let offers = Allowance::new(OFFERS_PER_SECOND, OFFERS_BURST, now);
-        let replies = Replies::default();
-        Self { name, side, room, host, offer, viewer: None, restarts: 0, offers, replies }
-    }
-
-    /// Takes one offer from what the client may send; `false` if none is left.
-    pub fn take_offer_allowance(&mut self, now: Instant) -> bool {
-        self.offers.take(now)
-    }
-
-    /// The strong entity tag of its ICE session.
-    pub fn etag(&self) -> String {
-        format!("\"ice-{}\"", self.restarts)
+impl Answered {
+    /// Returns who has just entered the room by this session, `None` if nobody has.
+    pub fn participant(&self) -> Option<ParticipantId> {
+        match self.reply {
+            WhipReply::Opened { participant, .. } => Some(participant),
+            _ => None,
+        }
     }
 }
 
-/// All sessions.
+/// All sessions, by their ids and by their names.
 #[derive(Default)]
 pub struct WhipSessions {
     made: u64,
-    sessions: HashMap<ConnectionId, Session>,
+    sessions: HashMap<ConnectionId, HeldSession>,
     by_name: HashMap<String, ConnectionId>,
-    commands: Vec<(ConnectionId, Command)>,
+    demands: Vec<(ConnectionId, Demand)>,
 }
 
 impl WhipSessions {
-    /// Whether an id is that of a session, now or once.
+    /// Returns whether an id is that of a session, now or once.
     pub fn owns(&self, id: ConnectionId) -> bool {
         id.0 & ID_MARK != 0
     }
 
-    /// How many there are of a protocol.
+    /// Counts the sessions of a protocol.
     pub fn count(&self, side: Side) -> usize {
-        self.sessions.values().filter(|session| session.side == side).count()
+        self.sessions.values().filter(|held| held.session.side() == side).count()
     }
 
-    /// Adds a session; its id from now on.
-    pub fn add(&mut self, session: Session) -> ConnectionId {
+    /// Counts the sessions that a host has asked for.
+    pub fn of_host(&self, host: IpAddr) -> usize {
+        self.sessions.values().filter(|held| held.host == host).count()
+    }
+
+    /// Adds a session that the POST on an HTTP connection opens. Returns the id that it has from now on.
+    pub fn add(
+        &mut self,
+        session: WhipSession,
+        (name, room): (String, RoomId),
+        (origin, host): (ClientOrigin, IpAddr),
+        waiting: ConnectionId,
+    ) -> ConnectionId {
         self.made += 1;
         let id = ConnectionId(ID_MARK | self.made);
-        self.by_name.insert(session.name.clone(), id);
-        self.sessions.insert(id, session);
+        self.by_name.insert(name.clone(), id);
+        let held = HeldSession { session, name, room, origin, host, waiting: vec![waiting] };
+        self.sessions.insert(id, held);
         id
     }
 
-    /// How many sessions a host has.
-    pub fn of_host(&self, host: IpAddr) -> usize {
-        self.sessions.values().filter(|session| session.host == host).count()
-    }
-
-    /// Forgets a session.
-    pub fn remove(&mut self, id: ConnectionId) {
-        if let Some(session) = self.sessions.remove(&id) {
-            self.by_name.remove(&session.name);
-        }
-        self.commands.retain(|(of, _)| *of != id);
-    }
-
-    /// The session at an address.
+    /// Finds the session at an address.
     pub fn find(&self, side: Side, room: &RoomId, name: &str) -> Option<ConnectionId> {
         let id = *self.by_name.get(name)?;
-        let session = self.sessions.get(&id)?;
-        (session.side == side && session.room == *room).then_some(id)
+        let held = self.sessions.get(&id)?;
+        (held.session.side() == side && held.room == *room).then_some(id)
     }
 
-    /// A session that is still there.
-    pub fn get(&mut self, id: ConnectionId) -> Option<&mut Session> {
+    /// Returns a session that is still there.
+    pub fn get(&mut self, id: ConnectionId) -> Option<&mut HeldSession> {
         self.sessions.get_mut(&id)
     }
 
-    /// What came back since this was asked last. Empty also for a session that has ended meanwhile.
-    pub fn take_replies(&mut self, id: ConnectionId) -> Replies {
-        self.sessions.get_mut(&id).map(|session| std::mem::take(&mut session.replies)).unwrap_or_default()
+    /// Notes that a request on an HTTP connection waits for a session.
+    pub fn wait(&mut self, id: ConnectionId, waiting: ConnectionId) {
+        if let Some(held) = self.sessions.get_mut(&id) {
+            held.waiting.push(waiting);
+        }
     }
 
-    /// An event of the core's.
-    pub fn on_event(&mut self, id: ConnectionId, event: &Event) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+    /// Ends a session by its client's DELETE. Its address is nobody's from now on.
+    pub fn leave(&mut self, id: ConnectionId) -> Option<Demand> {
+        let held = self.sessions.get_mut(&id)?;
+        self.by_name.remove(&held.name);
+        Some(held.session.leave())
+    }
+
+    /// Notes that the request on an HTTP connection waits for a session no longer: the connection is gone, or the wait
+    /// took too long. Returns what that means to the core.
+    pub fn abandon(&mut self, id: ConnectionId, waiting: ConnectionId) -> Option<Demand> {
+        let held = self.sessions.get_mut(&id)?;
+        // Others may still wait for the same session.
+        held.waiting.retain(|other| *other != waiting);
+        let demand = held.session.abandon()?;
+        debug!(connection = id.0, room = %held.room, "nobody waits for the session that was asked for: it ends");
+        self.by_name.remove(&held.name);
+        Some(demand)
+    }
+
+    /// Takes an event of the core's. Returns the reply, if the event brings one to a request that waits.
+    pub fn event(&mut self, id: ConnectionId, event: &Event) -> Option<Answered> {
+        let held = self.sessions.get_mut(&id)?;
         match event {
-            Event::Joined(_, joined) => session.replies.joined = Some((**joined).clone()),
-            Event::Answer { sdp, .. } => session.replies.answer = Some(sdp.clone()),
             Event::Refused(_, refusal) => {
-                debug!(connection = id.0, room = %session.room, code = ?refusal.code, message = refusal.message, "refused");
-                session.replies.refused = Some(refusal.clone());
+                let (code, message) = (refusal.code, &refusal.message);
+                debug!(connection = id.0, room = %held.room, ?code, message, "refused");
             }
             Event::Closing(reason) => {
-                debug!(connection = id.0, room = %session.room, ?reason, "WHIP or WHEP session over");
-                self.remove(id);
+                debug!(connection = id.0, room = %held.room, ?reason, "WHIP or WHEP session over");
             }
-            Event::Left(_) => self.remove(id),
-            other => {
-                let commands =
-                    session.viewer.as_mut().map(|viewer| viewer.on_event(other)).unwrap_or_default();
-                self.commands.extend(commands.into_iter().map(|command| (id, command)));
-            }
+            _ => {}
         }
+        let reaction = held.session.event(event);
+        let answered = reaction.reply.map(|reply| Answered {
+            id,
+            side: held.session.side(),
+            room: held.room.clone(),
+            name: held.name.clone(),
+            etag: held.session.etag(),
+            origin: held.origin.clone(),
+            reply,
+            waiting: std::mem::take(&mut held.waiting),
+        });
+        self.demands.extend(reaction.demands.into_iter().map(|demand| (id, demand)));
+        if reaction.is_over {
+            self.remove(id);
+        }
+        answered.filter(|answered| !answered.waiting.is_empty())
     }
 
-    /// A viewer chooses for the first time.
-    pub fn start_viewing(&mut self, id: ConnectionId, mut viewer: Viewer) {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            let commands = viewer.choose();
-            session.viewer = Some(viewer);
-            self.commands.extend(commands.into_iter().map(|command| (id, command)));
-        }
+    /// Takes what sessions ask of the core since this was called last.
+    pub fn take_demands(&mut self) -> Vec<(ConnectionId, Demand)> {
+        std::mem::take(&mut self.demands)
     }
 
-    /// What viewers ask of the core, once.
-    pub fn take_commands(&mut self) -> Vec<(ConnectionId, Command)> {
-        std::mem::take(&mut self.commands)
+    fn remove(&mut self, id: ConnectionId) {
+        if let Some(held) = self.sessions.remove(&id) {
+            self.by_name.remove(&held.name);
+        }
+        // The core has let go of the session, and would refuse these.
+        self.demands.retain(|(of, _)| *of != id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::core::command::Command;
+    use crate::signal::whip::{Choice, WhipOffer};
+
+    const HTTP: ConnectionId = ConnectionId(7);
+    const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn opened() -> (WhipSessions, ConnectionId, RoomId) {
+        let sdp = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+            m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=ice-ufrag:abcd\r\n\
+            a=ice-pwd:abcdefghijklmnopqrstuv\r\na=fingerprint:sha-256 ";
+        let fingerprint = ["AA"; 32].join(":");
+        let rest = "\r\na=setup:actpass\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=sendonly\r\n";
+        let body = format!("{sdp}{fingerprint}{rest}");
+        let offer = WhipOffer::read(Side::Publish, body.as_bytes()).expect("a good offer");
+        let room: RoomId = "standup".parse().expect("a room");
+        let open = WhipSession::open(Side::Publish, room.clone(), "Studio".into(), offer, Choice::default());
+        let origin = ClientOrigin { client: HOST, local: HOST, host: None, is_tls: false, is_proxied: false };
+        let mut sessions = WhipSessions::default();
+        let id = sessions.add(open.0, ("name".into(), room.clone()), (origin, HOST), HTTP);
+        (sessions, id, room)
+    }
+
+    #[test]
+    fn a_client_that_is_gone_before_its_answer_leaves_no_session_behind() {
+        let (mut sessions, id, room) = opened();
+        assert_eq!(sessions.find(Side::Publish, &room, "name"), Some(id));
+        let leave = Some(Demand::Command { request: None, command: Command::Leave });
+        assert_eq!(sessions.abandon(id, HTTP), leave);
+        assert_eq!(sessions.find(Side::Publish, &room, "name"), None);
+        assert!(sessions.event(id, &Event::Left(None)).is_none(), "nobody waits");
+        assert_eq!((sessions.count(Side::Publish), sessions.of_host(HOST)), (0, 0));
+    }
+
+    #[test]
+    fn everyone_who_waits_is_answered_when_a_session_ends() {
+        let (mut sessions, id, room) = opened();
+        assert!(sessions.leave(id).is_some());
+        sessions.wait(id, ConnectionId(8));
+        assert_eq!(sessions.find(Side::Publish, &room, "name"), None, "its address is nobody's at once");
+        let answered = sessions.event(id, &Event::Left(None)).expect("they wait");
+        assert_eq!((answered.reply, answered.waiting), (WhipReply::Ended, vec![HTTP, ConnectionId(8)]));
+        assert!(sessions.get(id).is_none());
     }
 }

@@ -1,6 +1,10 @@
-//! Adapters between a client's protocol and the core's commands and events. No media logic, no I/O, no state
-//! of their own: what has to be remembered about a connection is the shell's (a WHEP [`Viewer`](whip::Viewer) too),
-//! what has to be remembered about a participant is the core's.
+//! Adapters between a client's protocol and the core's commands and events. No media logic and no I/O: an adapter is a
+//! value that its connection holds. It takes what the client says, and returns a [`Demand`] or a refusal; it takes the
+//! core's events, and returns what to say to the client.
 
+mod allowance;
+mod demand;
 pub mod native;
 pub mod whip;
+
+pub use demand::Demand;

@@ -1,13 +1,14 @@
-//! The native protocol: JSON text over a WebSocket, as `docs/protocol.md` describes it. Pure functions from text
-//! to [`ClientMessage`] and from [`Event`](crate::core::event::Event) to text; called by the shell's WebSocket
-//! connections.
+//! The native protocol: JSON text over a WebSocket, as `docs/protocol.md` describes it. [`parse`] and [`encode_event`] are
+//! pure functions between text and [`ClientMessage`] or [`Event`](crate::core::event::Event).
 //!
-//! Nothing here remembers anything. What depends on the state of a connection (a request before `join`, too many
-//! messages) the shell decides, with the ready-made [`refusals`].
+//! A [`FrontEnd`] is the state of one client: it stands between these functions and the connection that holds it, and
+//! decides what depends on what happened before, such as too many messages, with the ready-made [`refusals`].
 
+mod close;
 mod code;
 mod encode;
 mod fields;
+mod front_end;
 mod messages;
 mod parse;
 pub mod refusals;
@@ -17,8 +18,10 @@ mod tests;
 use crate::core::command::{Command, Resume};
 use crate::core::ids::{RequestId, RoomId};
 
+pub use close::Close;
 pub use code::{CODES, code_from_text, code_text, is_fatal};
 pub use encode::{encode_event, encode_pong, encode_refusal};
+pub use front_end::{FrontEnd, Limits, Reaction, entered};
 pub use messages::{IceServer, ServerFacts};
 pub use parse::parse;
 
@@ -53,9 +56,21 @@ pub enum ClientMessage {
         /// What is asked for.
         command: Command,
     },
-    /// Is anybody there? The shell answers with [`encode_pong`].
+    /// Is anybody there? [`FrontEnd`] answers with [`encode_pong`] itself.
     Ping {
         /// Repeated in the reply.
         request: Option<RequestId>,
     },
+}
+
+impl ClientMessage {
+    /// Returns the id that the reply repeats, if the client gave one.
+    pub fn request(&self) -> Option<&RequestId> {
+        match self {
+            ClientMessage::Join { request, .. }
+            | ClientMessage::Resume { request, .. }
+            | ClientMessage::Command { request, .. }
+            | ClientMessage::Ping { request } => request.as_ref(),
+        }
+    }
 }

@@ -1,19 +1,22 @@
 //! WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): session descriptions over HTTP, made into the core's commands.
-//! Pure functions from texts to commands and back; called by the shell's `net/whip.rs`, which speaks HTTP.
+//! [`WhipSession`] is the front end; the rest are pure functions from texts to commands and back. HTTP itself is spoken by
+//! the shell.
 //!
 //! The core answers whole offers only. An ICE restart, which comes as a fragment (RFC 8840), is therefore made into the
 //! offer before with other credentials, and its answer is made into a fragment again.
 
 mod fragment;
 mod offer;
+mod session;
 mod viewer;
 
 use crate::core::event::{Refusal, RefusalCode};
 use crate::signal::native::IceServer;
 
 pub use fragment::{Fragment, answer_fragment};
-pub use offer::{Offer, Problem};
-pub use viewer::{Choice, Viewer};
+pub use offer::{Problem, WhipOffer};
+pub use session::{WhipReaction, WhipReply, WhipSession};
+pub use viewer::{Choice, WhepViewer};
 
 /// Which of the two protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use engine::Engine;
 use super::codec::{CodecName, Stamp};
 use super::dice::Dice;
 use super::mark::Mark;
-use super::network::Micros;
-use super::plan::{PersonPlan, SECOND};
+use super::network::{Micros, SECOND};
+use super::plan::PersonPlan;
 use super::sdp::{Numbering, Section};
 use crate::core::command::{Command, Join, Kind, PublicationRequest, Resume, Source};
 use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
@@ -34,51 +34,51 @@ use crate::wire::stun_check::Credentials;
 pub struct Now {
     /// µs since the world began.
     pub micros: Micros,
-    /// The same.
+    /// The same moment, for the core and the media code.
     pub instant: Instant,
 }
 
 /// A media packet on its way to the server, for the checks to know.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
-    /// What it is.
+    /// What it carries, and which packet of it this is.
     pub stamp: Stamp,
     /// It is a retransmission.
     pub recovered: bool,
     /// Its stream's name on the wire.
     pub ssrc: u32,
-    /// Its transport-wide number.
+    /// Its transport-wide sequence number.
     pub transport: u16,
 }
 
 /// What a datagram on its way to the server is, for the checks to know.
 #[derive(Debug, Clone)]
 pub enum What {
-    /// A connectivity check.
+    /// A connectivity check (RFC 8445 §7.2).
     Check {
-        /// With these credentials.
+        /// The user name fragment that it was made with.
         ufrag: String,
     },
     /// A flight of the handshake.
     Hello,
-    /// Media.
+    /// A media packet.
     Rtp(Sent),
     /// Reports and requests: lost packets by stream.
     Rtcp(Vec<(u32, Vec<u16>)>),
     /// What only a whole endpoint and the server can read.
     Sealed,
-    /// Noise.
+    /// Bytes that mean nothing.
     Garbage,
 }
 
 /// What a client sends over signalling.
 #[derive(Debug, Clone)]
 pub enum Signal {
-    /// Enter.
+    /// They enter the room.
     Join(Join),
-    /// Come back.
+    /// They come back after their signalling broke.
     Resume(Resume),
-    /// Ask for something.
+    /// They ask for something.
     Command(Command),
 }
 
@@ -87,9 +87,9 @@ pub enum Signal {
 pub enum Out {
     /// Send a datagram to the server.
     Datagram {
-        /// The bytes.
+        /// The bytes, as the network carries them.
         bytes: Vec<u8>,
-        /// What they are.
+        /// What the bytes are.
         what: What,
     },
     /// Send a request on the present connection, under that number.
@@ -99,9 +99,9 @@ pub enum Out {
 /// A frame that a whole endpoint put together.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// In which section.
+    /// The MID of the section that it came in.
     pub mid: String,
-    /// Which it is.
+    /// The mark that the publisher put into it.
     pub mark: Mark,
 }
 
@@ -129,7 +129,7 @@ impl Post {
 pub const FLIGHT: [u8; 3] = [22, 0xfe, 0xfd];
 /// A flight to the server; behind it the person and their life.
 const HELLO: u8 = 1;
-/// A flight back.
+/// The first byte of a flight back.
 const REPLY: u8 = 2;
 
 /// The certificate of somebody's endpoint. It proves nothing here; its fingerprint is in the offer.
@@ -176,7 +176,7 @@ pub fn shake_hands(
 /// A track as the room showed it to somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownTrack {
-    /// As told.
+    /// What the server said of it.
     pub info: TrackInfo,
     /// Whose, by number; 999 if they are not known.
     pub person: usize,
@@ -187,7 +187,7 @@ pub struct KnownTrack {
 pub struct RoomView {
     /// The others: their number, and whether they are reconnecting.
     pub people: BTreeMap<ParticipantId, (usize, bool)>,
-    /// Their tracks.
+    /// The others' tracks, by id.
     pub tracks: BTreeMap<TrackId, KnownTrack>,
     /// The newest slot map.
     pub slot_map: Option<SlotMap>,
@@ -198,19 +198,19 @@ pub struct RoomView {
 /// What somebody asked of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
-    /// Join or resume.
+    /// To join or to resume.
     Enter,
-    /// An offer.
+    /// To answer an offer.
     Offer,
-    /// A command.
+    /// To carry out another command, of this name.
     Other(&'static str),
 }
 
 /// One life of somebody.
 pub struct Endpoint {
-    /// Whose.
+    /// The number of the person whose life it is.
     pub person: usize,
-    /// Which life.
+    /// The number of the life: whoever comes again begins another.
     pub life: u32,
     /// What they were told on joining.
     pub joined: Option<Joined>,
@@ -218,13 +218,13 @@ pub struct Endpoint {
     pub room: RoomView,
     /// Requests without an answer.
     pub asked: BTreeMap<u64, Asked>,
-    /// What they send.
+    /// The streams that they send.
     pub senders: Vec<Sender>,
     /// What they receive, by SSRC.
     pub slots: BTreeMap<u32, Viewing>,
     /// Tracks that they do not want, and that they have paused.
     pub unwanted: BTreeSet<TrackId>,
-    /// See `unwanted`.
+    /// Tracks that they are subscribed to, and have paused.
     pub paused: BTreeSet<TrackId>,
     /// They have heard of the handshake's end.
     pub connected: bool,
@@ -274,7 +274,7 @@ impl std::fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// A new life.
+    /// Returns an endpoint that has not joined yet.
     pub fn new(seed: u64, person: usize, life: u32, plan: &PersonPlan) -> Self {
         let mut dice = Dice::of(seed, "endpoint", (person as u64) << 32 | u64::from(life));
         let numbering = Numbering((person as u8).wrapping_add(dice.among(0..2) as u8));

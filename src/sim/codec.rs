@@ -7,13 +7,13 @@ use crate::wire::{vp8, vp9};
 /// A codec as people know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CodecName {
-    /// RFC 7587.
+    /// Opus (RFC 7587).
     Opus,
-    /// RFC 7741.
+    /// VP8 (RFC 7741).
     Vp8,
-    /// RFC 9628.
+    /// VP9 (RFC 9628).
     Vp9,
-    /// RFC 6184.
+    /// H.264 (RFC 6184).
     H264,
     /// AV1 RTP payload format.
     Av1,
@@ -26,7 +26,7 @@ const ALL: [CodecName; 5] =
     [CodecName::Opus, CodecName::Vp8, CodecName::Vp9, CodecName::H264, CodecName::Av1];
 
 impl CodecName {
-    /// Audio or video.
+    /// Returns whether the codec is for audio or for video.
     pub fn kind(self) -> Kind {
         if self == Self::Opus { Kind::Audio } else { Kind::Video }
     }
@@ -40,22 +40,22 @@ impl CodecName {
 /// Bits of a stream's picture ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PictureIds {
-    /// None.
+    /// Frames carry no picture id.
     None,
-    /// 7 bits.
+    /// Picture ids have 7 bits.
     Short,
-    /// 15 bits.
+    /// Picture ids have 15 bits.
     Long,
 }
 
 /// Counters that a frame has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// VP8 and VP9.
+    /// The picture id of VP8 and VP9.
     pub picture_id: Option<u16>,
     /// VP8 and VP9 with temporal layers.
     pub tl0: Option<u8>,
-    /// The dependency descriptor's.
+    /// The frame number of the dependency descriptor.
     pub frame_number: Option<u16>,
 }
 
@@ -66,7 +66,7 @@ pub struct Stamp {
     pub stream: u32,
     /// Its number in the stream: extended sequence number.
     pub index: u32,
-    /// Its RTP timestamp.
+    /// The frame's RTP timestamp.
     pub timestamp: u32,
     /// Which frame, counted from 0.
     pub frame: u32,
@@ -89,16 +89,16 @@ const MAGIC: [u8; 4] = *b"SiMs";
 const STAMP_BYTES: usize = 4 + 16 + 3 + 7;
 /// Within so many bytes of the payload's beginning the stamp begins.
 const DESCRIPTOR_BYTES_MAX: usize = 12;
-/// The shortest payload.
+/// Bytes of the shortest payload that a stamp fits into.
 pub const PAYLOAD_BYTES_MIN: usize = DESCRIPTOR_BYTES_MAX + STAMP_BYTES;
 
 impl Stamp {
-    /// Whether a decoder can begin with this very packet.
+    /// Returns whether a decoder can begin with this very packet.
     pub fn starts_key(&self) -> bool {
         self.key && self.part == 0
     }
 
-    /// Whether it is the frame's last packet.
+    /// Returns whether it is the last packet of its frame.
     pub fn ends_frame(&self) -> bool {
         self.part + 1 == self.parts
     }
@@ -121,8 +121,9 @@ impl Stamp {
         out.extend(frame_number.unwrap_or(0).to_be_bytes());
     }
 
-    /// Finds the stamp in a payload.
+    /// Finds the stamp in a payload; `None` if there is none.
     pub fn find(payload: &[u8]) -> Option<Self> {
+        // Descriptors have several lengths, and the server may have changed what stands in them.
         let head = payload.get(..payload.len().min(DESCRIPTOR_BYTES_MAX + MAGIC.len()))?;
         let at = head.windows(MAGIC.len()).position(|window| window == MAGIC)?;
         let bytes = payload.get(at + MAGIC.len()..at + STAMP_BYTES)?;
@@ -186,7 +187,7 @@ fn write_picture_id(out: &mut Vec<u8>, ids: PictureIds, id: u16) {
     }
 }
 
-/// RFC 7741 §4.2 and §4.3.
+/// Writes VP8's payload descriptor and the first byte of its header (RFC 7741 §4.2 and §4.3).
 fn write_vp8(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
     let start = if first { 0x10 } else { 0 };
     let Counters { picture_id, tl0, .. } = stamp.counters;
@@ -203,7 +204,7 @@ fn write_vp8(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
     out.push(u8::from(!stamp.key));
 }
 
-/// RFC 9628 §4.2, non-flexible mode.
+/// Writes VP9's payload descriptor in non-flexible mode (RFC 9628 §4.2).
 fn write_vp9(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
     let Counters { picture_id, tl0, .. } = stamp.counters;
     let mut flags = 0;
@@ -223,7 +224,7 @@ fn write_vp9(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
     }
 }
 
-/// RFC 6184 §5.4 (a single NAL unit) and §5.8 (FU-A).
+/// Writes H.264's headers: of a single NAL unit (RFC 6184 §5.4), or of a fragment (FU-A, §5.8).
 fn write_h264(out: &mut Vec<u8>, stamp: &Stamp, first: bool) {
     let kind = if stamp.key { 5 } else { 1 };
     if stamp.parts == 1 {
@@ -235,7 +236,7 @@ fn write_h264(out: &mut Vec<u8>, stamp: &Stamp, first: bool) {
     }
 }
 
-/// The dependency descriptor of a packet (AV1 RTP payload format, appendix A): a key frame brings a structure.
+/// Returns the dependency descriptor of a packet (AV1 RTP payload format, appendix A). A key frame brings a structure.
 pub fn dependency_descriptor(stamp: &Stamp) -> Option<Vec<u8>> {
     let [high, low] = stamp.counters.frame_number?.to_be_bytes();
     let start = if stamp.part == 0 { 0x80 } else { 0 };
@@ -247,23 +248,18 @@ pub fn dependency_descriptor(stamp: &Stamp) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Counters as they stand in a payload that came; `Err` if it is not of that codec.
+/// Returns the counters that stand in a payload. Fails if it is not of that codec.
 pub fn read_counters(codec: CodecName, payload: &[u8]) -> Result<Counters, crate::wire::Malformed> {
-    let mut counters = Counters::default();
-    match codec {
-        CodecName::Vp8 => {
-            let vp8 = vp8::parse(payload)?;
-            counters.picture_id = vp8.picture_id.map(|id| id.value);
-            counters.tl0 = vp8.tl0_picture_index;
-        }
-        CodecName::Vp9 => {
-            let vp9 = vp9::parse(payload)?;
-            counters.picture_id = vp9.picture_id.map(|id| id.value);
-            counters.tl0 = vp9.tl0_picture_index;
-        }
-        _ => {}
-    }
-    Ok(counters)
+    let found = match codec {
+        CodecName::Vp8 => vp8::parse(payload)?.counters,
+        CodecName::Vp9 => vp9::parse(payload)?.counters,
+        _ => return Ok(Counters::default()),
+    };
+    Ok(Counters {
+        picture_id: found.picture_id.map(|id| id.value),
+        tl0: found.tl0_picture_index,
+        ..Counters::default()
+    })
 }
 
 #[cfg(test)]

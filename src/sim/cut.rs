@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::network::{LinkPlan, Micros};
-use super::plan::{Plan, name};
+use super::network::{LinkPlan, Micros, name};
+use super::plan::Plan;
 use crate::core::command::Source;
 
 const SOURCES: [Source; 4] = [Source::Microphone, Source::Camera, Source::Screen, Source::ScreenAudio];

@@ -2,18 +2,17 @@
 
 use super::codec::{CodecName, VIDEO_CODECS};
 use super::dice::Dice;
-use super::network::Micros;
-use super::plan::{Plan, SECOND, name};
+use super::network::{Micros, SECOND, name};
 use crate::core::command::Source;
 
 /// Something at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// When, µs.
+    /// When it is done, µs.
     pub at: Micros,
-    /// Who.
+    /// The number of the person who does it.
     pub who: usize,
-    /// What.
+    /// What is done.
     pub deed: Deed,
 }
 
@@ -28,7 +27,7 @@ pub enum Deed {
     Subscribe(usize, Source, bool),
     /// They publish a track, or no longer.
     Publish(Source, bool),
-    /// They leave.
+    /// They leave by saying so.
     Leave,
     /// Their computer is switched off.
     Vanish,
@@ -36,7 +35,7 @@ pub enum Deed {
     Join,
     /// Their signalling breaks when so many more messages have passed.
     Break {
-        /// Messages either way.
+        /// How many messages pass before, in both directions together.
         after: u8,
         /// The server notices so much later, µs.
         noticed: Micros,
@@ -47,7 +46,7 @@ pub enum Deed {
     Rebind,
     /// Their address changes, and they know.
     Move,
-    /// They restart ICE.
+    /// They restart ICE on the same network.
     RestartIce,
     /// They offer again what they offered.
     Renegotiate,
@@ -82,18 +81,18 @@ impl Deed {
         }
     }
 
-    /// Everything that is done in a world.
-    pub fn draw_all(dice: &mut Dice, plan: &Plan) -> Vec<Step> {
+    /// Draws everything that is done in a world of so many people, before `until`, in order of time.
+    pub fn draw_all(dice: &mut Dice, people: usize, until: Micros) -> Vec<Step> {
         let mut steps = Vec::new();
-        let count = dice.among(0..4 + 3 * plan.people.len() as u64);
+        let count = dice.among(0..4 + 3 * people as u64);
         for _ in 0..count {
-            let at = dice.among(200_000..plan.heals_at);
-            let who = dice.among(0..plan.people.len() as u64) as usize;
-            let other = dice.among(0..plan.people.len() as u64) as usize;
+            let at = dice.among(200_000..until);
+            let who = dice.among(0..people as u64) as usize;
+            let other = dice.among(0..people as u64) as usize;
             Self::draw(dice, at, who, other, &mut steps);
         }
         steps.sort_by_key(|step| step.at);
-        steps.retain(|step| step.at < plan.heals_at);
+        steps.retain(|step| step.at < until);
         steps
     }
 
@@ -165,7 +164,7 @@ impl Deed {
         }
     }
 
-    /// In words.
+    /// Returns the deed in words that follow the person's name.
     pub fn describe(&self) -> String {
         let ms = |at: &Micros| format!("{} ms", at / 1000);
         match self {

@@ -37,12 +37,12 @@ impl Dice {
         list[self.0.usize(..list.len())]
     }
 
-    /// Any 64 bits.
+    /// Draws any 64 bits.
     pub fn u64(&mut self) -> u64 {
         self.0.u64(..)
     }
 
-    /// Any 32 bits.
+    /// Draws any 32 bits.
     pub fn u32(&mut self) -> u32 {
         self.0.u32(..)
     }
@@ -54,7 +54,7 @@ impl Dice {
         value as u32
     }
 
-    /// Bytes.
+    /// Draws so many random bytes.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.0.u8(..)).collect()
     }

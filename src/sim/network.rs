@@ -1,5 +1,5 @@
-//! The way of datagrams from one end to the other: what is lost, late, twice, or out of order. Each direction of each
-//! person's access is a [`Link`] with dice of its own.
+//! The way of datagrams from one end to the other: what is lost, comes late, twice, or out of order. Each direction of
+//! each person's access is a [`Link`] with dice of its own.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,22 @@ use super::dice::Dice;
 /// Microseconds of virtual time since the world began.
 pub type Micros = u64;
 
-/// Where the server is.
+/// One second in microseconds.
+pub const SECOND: Micros = 1_000_000;
+
+/// What people are called: A, B, C …
+pub fn name(index: usize) -> String {
+    char::from_u32('A' as u32 + index as u32)
+        .filter(char::is_ascii_uppercase)
+        .map_or(format!("#{index}"), String::from)
+}
+
+/// A time, to read.
+pub fn seconds(at: Micros) -> String {
+    format!("{}.{:03}s", at / SECOND, at / 1000 % 1000)
+}
+
+/// Returns the server's address.
 pub fn server_address() -> SocketAddr {
     SocketAddr::from(([10, 9, 9, 9], 7443))
 }
@@ -16,23 +31,23 @@ pub fn server_address() -> SocketAddr {
 /// How good one direction of somebody's access is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkPlan {
-    /// Shortest way, µs.
+    /// The shortest time that a packet takes, µs.
     pub delay: Micros,
-    /// Up to this much more, packet by packet, µs.
+    /// How much longer than that a packet may take at most, µs. Each packet draws its own.
     pub jitter: Micros,
     /// Whether jitter keeps packets in order.
     pub ordered: bool,
-    /// Single losses in a million.
+    /// Packets that are lost one by one, in a million.
     pub loss: u32,
-    /// Beginnings of a burst of losses in a million packets.
+    /// Packets with which a burst of losses begins, in a million.
     pub bursts: u32,
     /// Packets that are overtaken by later ones, in a million.
     pub reorder: u32,
     /// Packets that come twice, in a million.
     pub duplicate: u32,
-    /// Bits a second; 0: more than enough.
+    /// Bits a second; with 0 there are always enough.
     pub bandwidth: u64,
-    /// How long the queue before a narrow link may get, µs.
+    /// How long a packet waits before a narrow link at most, before it is dropped, µs.
     pub queue: Micros,
 }
 
@@ -50,7 +65,7 @@ impl LinkPlan {
         queue: 0,
     };
 
-    /// Some link.
+    /// Draws a link, good or bad.
     pub fn draw(dice: &mut Dice) -> Self {
         let mut plan = Self { delay: dice.among(500..80_000), ..Self::PERFECT };
         if dice.percent(35) {
@@ -79,7 +94,7 @@ impl LinkPlan {
         plan
     }
 
-    /// In words.
+    /// Returns what is wrong with the link, in words.
     pub fn describe(&self) -> String {
         let mut text = format!("{} ms", self.delay / 1000);
         if self.jitter > 0 {
@@ -106,11 +121,11 @@ impl LinkPlan {
 pub struct Link {
     plan: LinkPlan,
     dice: Dice,
-    /// From then on it is perfect.
+    /// When it becomes perfect.
     heals_at: Micros,
-    /// Packets that a burst of losses still takes.
+    /// How many packets a burst of losses still takes.
     burst: u64,
-    /// Until when nothing gets through.
+    /// When a cut ends, through which nothing gets.
     cut_until: Micros,
     free_at: Micros,
     last: Micros,
@@ -120,24 +135,24 @@ pub struct Link {
 pub type Arrivals = [Option<Micros>; 2];
 
 impl Link {
-    /// A link of that quality.
+    /// Returns a link of that quality.
     pub fn new(plan: LinkPlan, heals_at: Micros, dice: Dice) -> Self {
         Self { plan, dice, heals_at, burst: 0, cut_until: 0, free_at: 0, last: 0 }
     }
 
-    /// Nothing gets through until then.
+    /// Cuts the link: nothing gets through before `until`.
     pub fn cut(&mut self, until: Micros) {
         self.cut_until = self.cut_until.max(until);
     }
 
-    /// Whether nothing gets through.
+    /// Returns whether the link is cut.
     pub fn is_cut(&self, now: Micros) -> bool {
         now < self.cut_until
     }
 
-    /// Sends a packet of that many bytes.
+    /// Sends a packet of so many bytes, and returns when its copies arrive.
     pub fn send(&mut self, now: Micros, bytes: usize) -> Arrivals {
-        // Drawn for every packet alike, so that one packet's luck does not change the next one's.
+        // Every packet draws the same numbers, so that one packet's luck does not change the next one's.
         let (lost, burst) = (self.dice.ppm(self.plan.loss), self.dice.ppm(self.plan.bursts));
         let (twice, late) = (self.dice.ppm(self.plan.duplicate), self.dice.ppm(self.plan.reorder));
         let jitter = self.dice.among(0..self.plan.jitter.max(1));
@@ -159,6 +174,7 @@ impl Link {
             return [None, None];
         }
         let Some(queued) = self.queue(now, bytes) else { return [None, None] };
+        // Jitter alone would let packets overtake each other; most networks keep them in order.
         let mut at = now + queued + self.plan.delay + jitter;
         if self.plan.ordered {
             at = self.in_order(at);

@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 
 use super::client::StreamInfo;
 use super::codec::{CodecName, Counters, Stamp};
-use super::network::Micros;
-use super::plan::{Endpoints, PersonPlan, SECOND, name, seconds};
+use super::network::{Micros, SECOND, name, seconds};
+use super::plan::{Endpoints, PersonPlan};
 use super::sdp::{Answer, Numbering};
 use crate::core::command::{Command, Kind, Source};
 use crate::core::event::{Event, SlotMap};
@@ -41,7 +41,7 @@ struct Epoch {
     counters_in: Counters,
     counters_out: Counters,
     first_index: u32,
-    /// Counts epochs.
+    /// Which epoch of its slot it is.
     number: u32,
 }
 
@@ -107,7 +107,7 @@ struct Member {
     showing: whole::Showing,
 }
 
-/// A published track.
+/// What the oracle knows of a published track.
 #[derive(Debug)]
 struct Track {
     owner: u64,
@@ -145,9 +145,9 @@ struct Due {
     stamp: Stamp,
 }
 
-/// The checks.
+/// Everything that is checked, and what is known for it.
 pub struct Oracle {
-    /// What was found.
+    /// What was found to be wrong, a line each.
     pub complaints: Vec<String>,
     members: BTreeMap<u64, Member>,
     tracks: BTreeMap<TrackId, Track>,
@@ -254,17 +254,18 @@ impl Oracle {
         self.members.insert(session, member);
     }
 
-    /// A handshake was done at the server.
+    /// Notes that a handshake was done at the server. `tap` opens what the server sends.
     pub fn keyed(&mut self, now: Micros, session: u64, tap: SrtpReceiver) {
         if let Some(member) = self.members.get_mut(&session) {
             (member.tap, member.keyed_at, member.touched) = (Some(tap), now, true);
+            // With new keys every stream begins anew for its receiver.
             for slot in member.slots.values_mut() {
                 slot.lose_sync(now);
             }
         }
     }
 
-    /// The server has forgotten somebody.
+    /// Notes that the server has forgotten somebody, and their tracks with them.
     pub fn gone(&mut self, session: u64) {
         if let Some(member) = self.members.get_mut(&session) {
             member.gone = true;
@@ -275,12 +276,12 @@ impl Oracle {
         }
     }
 
-    /// Whether the server has forgotten them.
+    /// Returns whether the server has forgotten somebody.
     pub fn is_gone(&self, session: u64) -> bool {
         self.members.get(&session).is_none_or(|member| member.gone)
     }
 
-    /// A command reached the server.
+    /// Notes a command that reached the server, and what it changes of what is due.
     pub fn fed_command(&mut self, now: Micros, session: u64, command: &Command) {
         let Some(member) = self.members.get_mut(&session) else { return };
         member.touched = true;
@@ -300,7 +301,7 @@ impl Oracle {
                 member.showing.paused(now, *track, *paused);
                 let changed =
                     if *paused { member.paused.insert(*track) } else { member.paused.remove(track) };
-                // Who lost the message before may ask for what is so already.
+                // Whoever lost the message before may ask for what is so already.
                 if !changed {
                     return;
                 }
@@ -315,6 +316,7 @@ impl Oracle {
                 }
             }
             Command::Subscribe(track) => {
+                // A new subscription begins unpaused; asking again for one that there is changes nothing.
                 if !member.wants(*track) {
                     member.paused.remove(track);
                     member.showing.paused(now, *track, false);
@@ -333,7 +335,7 @@ impl Oracle {
         }
     }
 
-    /// Something else than media happened to somebody.
+    /// Notes that something else than media happened to somebody, so that in this pass nothing is sure.
     pub fn touch(&mut self, session: u64) {
         if let Some(member) = self.members.get_mut(&session) {
             member.touched = true;
@@ -351,7 +353,7 @@ impl Oracle {
         }
     }
 
-    /// The server told somebody something.
+    /// Notes what the server told somebody.
     pub fn told(&mut self, now: Micros, session: u64, event: &Event) {
         match event {
             Event::Answer { sdp, publications, .. } => {
@@ -366,6 +368,7 @@ impl Oracle {
                     }
                 }
                 let listed: BTreeSet<TrackId> = publications.iter().map(|one| one.info.track).collect();
+                // An answer lists all that is published. What it does not list has ended.
                 for (id, track) in &mut self.tracks {
                     if track.owner == session && !listed.contains(id) {
                         track.alive = false;
@@ -409,6 +412,7 @@ impl Oracle {
         if member.map != new {
             member.touched = true;
         }
+        // No track in two slots, none of one's own, and none that was not asked for.
         let shown: Vec<TrackId> = new.values().map(|shown| shown.0).collect();
         let mut sorted = shown.clone();
         sorted.sort_unstable();
@@ -428,7 +432,7 @@ impl Oracle {
 }
 
 impl Member {
-    /// Whether they are subscribed to a track.
+    /// Returns whether they are subscribed to a track.
     fn wants(&self, track: TrackId) -> bool {
         if self.plan.auto_subscribe {
             !self.unsubscribed.contains(&track)

@@ -4,13 +4,11 @@
 use super::codec::{CodecName, VIDEO_CODECS};
 use super::deed::{Deed, Step};
 use super::dice::Dice;
-use super::network::{LinkPlan, Micros};
+use super::network::{LinkPlan, Micros, SECOND, name, seconds};
 use crate::core::command::Source;
 use crate::core::event::SlotCounts;
 use crate::core::input::SrtpProfile;
 
-/// One second.
-pub const SECOND: Micros = 1_000_000;
 /// After the network has healed and nobody does anything any more, the world goes on so long: who has vanished is given
 /// up after six seconds, and what then gets their slots has to flow for two.
 pub const CALM: Micros = 9 * SECOND;
@@ -31,9 +29,9 @@ pub enum Endpoints {
 /// A track that somebody publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePlan {
-    /// What it shows.
+    /// What the track shows.
     pub source: Source,
-    /// In which codec.
+    /// The codec that it is sent in.
     pub codec: CodecName,
     /// From frame to frame, µs.
     pub interval: Micros,
@@ -47,7 +45,7 @@ pub struct SourcePlan {
     pub muted: bool,
 }
 
-/// Somebody.
+/// Somebody who takes part, and how their network is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonPlan {
     /// When they join first, µs.
@@ -72,7 +70,7 @@ pub struct PersonPlan {
     pub signalling: Micros,
 }
 
-/// A whole world.
+/// A whole world: who is in it, and what happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// What it was drawn from.
@@ -119,7 +117,7 @@ impl Plan {
             empty_timeout: dice.pick(&[0, 0, 2 * SECOND]),
             endpoints: Endpoints::Own,
         };
-        plan.steps = Deed::draw_all(&mut dice, &plan).into_iter().enumerate().collect();
+        plan.steps = Deed::draw_all(&mut dice, count as usize, heals_at).into_iter().enumerate().collect();
         plan
     }
 
@@ -170,7 +168,7 @@ impl Plan {
         plan
     }
 
-    /// When everybody leaves.
+    /// Returns when everybody leaves, µs.
     pub fn ends_at(&self) -> Micros {
         let calm = if self.endpoints == Endpoints::Engine { CALM_OF_ENGINES } else { CALM };
         self.heals_at + calm
@@ -237,18 +235,6 @@ impl SourcePlan {
             if self.muted { ", muted" } else { "" },
         )
     }
-}
-
-/// What people are called: A, B, C …
-pub fn name(index: usize) -> String {
-    char::from_u32('A' as u32 + index as u32)
-        .filter(char::is_ascii_uppercase)
-        .map_or(format!("#{index}"), String::from)
-}
-
-/// A time, to read.
-pub fn seconds(at: Micros) -> String {
-    format!("{}.{:03}s", at / SECOND, at / 1000 % 1000)
 }
 
 fn person(seed: u64, number: u64, heals_at: Micros) -> PersonPlan {

@@ -35,17 +35,17 @@ impl Numbering {
         })
     }
 
-    /// MID (RFC 8843).
+    /// Returns the id of the MID extension (RFC 8843).
     pub fn mid(self) -> u8 {
         [4, 1, 9][usize::from(self.0 % 3)]
     }
 
-    /// Transport-wide sequence numbers.
+    /// Returns the id of the transport-wide sequence number.
     pub fn transport_cc(self) -> u8 {
         [3, 2, 5][usize::from(self.0 % 3)]
     }
 
-    /// The dependency descriptor.
+    /// Returns the id of the dependency descriptor.
     pub fn dependency_descriptor(self) -> u8 {
         [8, 12, 7][usize::from(self.0 % 3)]
     }
@@ -54,7 +54,7 @@ impl Numbering {
 /// What a section is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// The server sends.
+    /// The server sends in it.
     Slot,
     /// We send, under these SSRCs: main and retransmission.
     Publish {
@@ -68,9 +68,9 @@ pub enum Role {
 /// One section of an offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// Audio or video.
+    /// Whether the section is audio or video.
     pub kind: Kind,
-    /// What for.
+    /// What the section is for.
     pub role: Role,
     /// Which codecs, most wanted first.
     pub codecs: Vec<CodecName>,
@@ -168,7 +168,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads an answer.
+    /// Reads what is of use in an answer.
     pub fn read(text: &str) -> Self {
         let mut answer = Self::default();
         let mut mid = String::new();

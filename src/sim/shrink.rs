@@ -66,6 +66,7 @@ impl Shrinker<'_> {
                 let left_out = from..(from + size).min(numbers.len());
                 let kept = numbers.iter().enumerate().filter(|(place, _)| !left_out.contains(place));
                 let steps = Some(kept.map(|(_, number)| *number).collect());
+                // If the world still fails without these, what stood behind them has moved up to `from`.
                 if !self.takes(Cut { steps, ..self.cut.clone() }) {
                     from += size;
                 }
@@ -79,6 +80,7 @@ impl Shrinker<'_> {
         people.iter().enumerate().filter_map(|(index, person)| person.as_ref().map(|_| index)).collect()
     }
 
+    /// Leaves people out, one by one.
     fn fewer_people(&mut self) {
         for index in self.there() {
             let mut people = self.there();
@@ -87,6 +89,7 @@ impl Shrinker<'_> {
         }
     }
 
+    /// Lets the network heal as early as the world still fails.
     fn shorter(&mut self) {
         let heals_at = self.now().heals_at;
         for eighths in 1..8 {
@@ -113,6 +116,7 @@ impl Shrinker<'_> {
         }
     }
 
+    /// Makes networks perfect and the server punctual: of all at once if that goes, or else one by one.
     fn calmer(&mut self) {
         let everybody = self.there();
         if self.takes(Cut { exact: true, calm: everybody.clone(), ..self.cut.clone() }) {

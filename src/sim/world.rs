@@ -10,6 +10,7 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;
@@ -19,9 +20,9 @@ use happening::{Happening, Overheard, Queue};
 
 use super::client::{Endpoint, Now, Out, Post};
 use super::dice::Dice;
-use super::network::{Link, Micros};
+use super::network::{Link, Micros, SECOND, seconds};
 use super::oracle::{CONSENT, Oracle};
-use super::plan::{Endpoints, Plan, SECOND, seconds};
+use super::plan::{Endpoints, PersonPlan, Plan};
 use crate::core::datagrams::Datagrams;
 use crate::core::ids::{RecordingId, RoomId};
 use crate::core::input::AdminCommand;
@@ -52,18 +53,18 @@ pub struct Outcome {
     pub repeated: u64,
     /// Key frames that it asked for.
     pub keyframes_asked: u64,
-    /// Virtual time, µs.
+    /// How long the world lasted, µs of virtual time.
     pub lasted: Micros,
 }
 
 /// What the core's own recorder wrote of one room of a world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// Which recording.
+    /// The recording's id in the core.
     id: RecordingId,
     /// What the room was made with.
     pub header: RoomHeader,
-    /// All records.
+    /// All records, in the form of a trace's blocks.
     pub records: Vec<u8>,
     /// Whether the room has ended.
     pub complete: bool,
@@ -75,16 +76,16 @@ struct Person {
     lives: u32,
     connection: Option<u64>,
     connections: u64,
-    /// Messages until the connection breaks, and what follows.
+    /// How many messages pass until the connection breaks, when the server notices, and when they come back.
     breaks: Option<(u8, Micros, Micros)>,
     address: SocketAddr,
     addresses: u16,
     up: Link,
     down: Link,
     woken_at: Option<Micros>,
-    /// They are switched off.
+    /// Whether they are switched off.
     off: bool,
-    /// When the server learns, or learned, that they were.
+    /// When the server learns, or learned, that they were switched off.
     lost_at: Option<Micros>,
     /// Datagrams that reached the server lately, for somebody to replay.
     overheard: Vec<Overheard>,
@@ -103,7 +104,7 @@ pub struct World<'a> {
     queue: Queue,
     post: Post,
     oracle: Oracle,
-    /// With whole endpoints.
+    /// The server's side of real handshakes, with whole endpoints.
     handshakes: Option<Handshakes>,
     dice: Dice,
     digest: Xxh3,
@@ -135,20 +136,20 @@ impl std::fmt::Debug for World<'_> {
     }
 }
 
-/// Runs a world to its end. `base` is where its clock begins: any moment.
+/// Runs a world to its end. `base` is the moment at which its clock begins; nothing depends on which.
 pub fn run(plan: &Plan, base: Instant) -> Outcome {
     let mut world = World::new(plan, base);
-    world.run();
+    world.play();
     world.outcome()
 }
 
-/// Runs a world, and records its rooms: there are several if all left and somebody came again.
+/// Runs a world, and records its rooms. There are several if all left and somebody came again.
 pub fn run_recorded(plan: &Plan, base: Instant) -> (Outcome, Vec<Recorded>) {
     let mut world = World::new(plan, base);
     if let Ok(all) = "*".parse() {
         world.sfu.handle_input(base, Input::Admin(AdminCommand::RecordRooms(all)));
     }
-    world.run();
+    world.play();
     world.sfu.hand_out_records();
     world.keep_records();
     let recorded = std::mem::take(&mut world.recorded);
@@ -181,35 +182,40 @@ fn settings(plan: &Plan, base: Instant) -> Settings {
         empty_timeout: Duration::from_micros(plan.empty_timeout),
         resume_timeout: Duration::from_micros(RESUME_WITHIN),
         media_timeout: Duration::from_micros(CONSENT),
-        // Small ones, so that a few people are already too many for one share.
+        // Small shares in most worlds, so that a few people are already too many for one.
         packets_at_once: [1, 3, 128][(plan.seed % 3) as usize],
         ..Settings::for_trying(base)
     }
 }
 
+impl Person {
+    /// Returns somebody who has not come yet. Each direction of their network has dice of its own, so that what happens
+    /// on one does not change the other.
+    fn new(world: &Plan, index: usize, plan: &PersonPlan) -> Self {
+        let link = |which, of| Link::new(of, world.heals_at, Dice::of(world.seed, which, index as u64));
+        Self {
+            endpoint: None,
+            lives: 0,
+            connection: None,
+            connections: 0,
+            breaks: None,
+            address: address(index, 0),
+            addresses: 0,
+            up: link("up", plan.up),
+            down: link("down", plan.down),
+            woken_at: None,
+            off: false,
+            lost_at: None,
+            overheard: Vec::new(),
+        }
+    }
+}
+
 impl<'a> World<'a> {
     fn new(plan: &'a Plan, base: Instant) -> Self {
-        let people = plan.people.iter().enumerate().map(|(index, person)| {
-            let person = person.as_ref()?;
-            let link = |which, plan_of_link| {
-                Link::new(plan_of_link, plan.heals_at, Dice::of(plan.seed, which, index as u64))
-            };
-            Some(Person {
-                endpoint: None,
-                lives: 0,
-                connection: None,
-                connections: 0,
-                breaks: None,
-                address: address(index, 0),
-                addresses: 0,
-                up: link("up", person.up),
-                down: link("down", person.down),
-                woken_at: None,
-                off: false,
-                lost_at: None,
-                overheard: Vec::new(),
-            })
-        });
+        let people = plan.people.iter().enumerate();
+        let people =
+            people.map(|(index, person)| person.as_ref().map(|person| Person::new(plan, index, person)));
         let handshakes = if plan.endpoints == Endpoints::Engine { Handshakes::new() } else { None };
         let mut settings = settings(plan, base);
         if let Some(handshakes) = &handshakes {
@@ -253,6 +259,7 @@ impl<'a> World<'a> {
         for (number, step) in plan.steps.iter().enumerate() {
             world.queue.push(step.1.at, Happening::Step(number));
         }
+        // An interval that no other period divides, so that early calls fall between all other things.
         if plan.early_calls {
             for n in 0..plan.heals_at / 37_000 {
                 world.queue.push(n * 37_000, Happening::EarlyCall);
@@ -265,7 +272,18 @@ impl<'a> World<'a> {
         Now { micros: self.now, instant: self.base + Duration::from_micros(self.now) }
     }
 
+    /// Plays the world to its end. A panic that the core does not catch is a complaint: debug builds have rooms check
+    /// themselves after each input, and what they find must not end the hunt.
+    fn play(&mut self) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run())) {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
+            self.oracle.complain(self.now, format!("the core panicked: {text}"));
+        }
+    }
+
     fn run(&mut self) {
+        // By now the network has healed for so long that everybody must see and hear everybody.
         self.run_until(self.plan.ends_at());
         self.judge_calm();
         self.everybody_goes();
@@ -279,6 +297,7 @@ impl<'a> World<'a> {
             let next = self.queue.next_at().into_iter().chain(served_at).min();
             let Some(next) = next.filter(|next| *next <= end) else { break };
             self.now = self.now.max(next);
+            // Everything of one moment reaches the server before it forwards, as in one pass of a shell's loop.
             while let Some(happening) = self.queue.pop(self.now) {
                 self.happens(happening);
             }
@@ -292,7 +311,7 @@ impl<'a> World<'a> {
         self.now = self.now.max(end);
     }
 
-    /// Whether there is no use in going on: one fault leads to many.
+    /// Returns whether there is no use in going on: one fault leads to many.
     fn is_hopeless(&self) -> bool {
         self.oracle.complaints.len() + self.post.complaints.len() >= 8
     }
@@ -311,7 +330,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Takes what the recorders wrote.
+    /// Takes what the core's recorders wrote since the last time.
     fn keep_records(&mut self) {
         while let Some(output) = self.sfu.poll_recording() {
             match output {
@@ -373,6 +392,7 @@ impl<'a> World<'a> {
         let Some(endpoint) = person.endpoint.as_ref().filter(|_| !person.off) else { return };
         let Some(at) = endpoint.deadline() else { return };
         let at = at.max(now);
+        // An earlier waking that is still to come asks for the deadline again by itself.
         if person.woken_at.is_none_or(|woken| at < woken || woken < now) {
             person.woken_at = Some(at);
             self.queue.push(at, Happening::Wakes(index));
@@ -380,7 +400,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Somebody's address; each has many in the course of time.
+/// Returns an address of somebody. Each person has many in the course of time.
 fn address(person: usize, number: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, (person / 200) as u8, (person % 200) as u8 + 1], 5000 + number))
 }

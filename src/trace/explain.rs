@@ -1,9 +1,9 @@
-//! Explain: what happened in a recorded call and why, participant by participant, in words that need no knowledge of
-//! the code.
+//! Explain: tells what happened in a recorded call and why, participant by participant, in words that need no knowledge
+//! of the code.
 //!
-//! A `Story` takes [facts](super::facts), from a replay or from a stripped trace, and comes to an
-//! [`Explanation`], which [`text`], [`json`] and [`html`] draw. A later capability that decides something adds a fact,
-//! and here what it means: an [`Entry`](model::Entry) of somebody's timeline.
+//! A `Story` takes [facts](super::facts), from a replay or from a stripped trace, and comes to an [`Explanation`], which
+//! [`text`], [`json`] and [`html`] draw. Whatever decides something in the core adds a fact, and here what it means: an
+//! [`Entry`](model::Entry) of somebody's timeline.
 
 mod blame;
 pub mod html;
@@ -12,8 +12,10 @@ pub mod json;
 mod keyframes;
 pub mod model;
 mod outgoing;
+mod someone;
 mod story;
 pub mod text;
+pub mod time;
 mod timeline;
 mod tracks;
 mod words;
@@ -25,8 +27,11 @@ use super::replay::Parted;
 use super::strip::tell_facts;
 pub use model::Explanation;
 
-/// Explains a trace, stripped or not; and where its replay parts, if it does: the explanation ends there. `epoch` is
-/// any point of the clock.
+/// Explains a trace, stripped or not. Returns also where its replay parts, if it does: the explanation ends there. `epoch`
+/// is any point of the clock.
+///
+/// # Errors
+/// [`BadTrace`] if the trace cannot be used.
 pub fn explain(trace: &mut Trace<'_>, epoch: Instant) -> Result<(Explanation, Option<Parted>), BadTrace> {
     let mut story = story::Story::default();
     let told = tell_facts(trace, epoch, &mut story)?;

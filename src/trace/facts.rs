@@ -2,7 +2,7 @@
 //! the headers of packets, and what reports said of them. No payload, no keys, no passwords, no session descriptions.
 //!
 //! [Witness](super::witness) makes them from a replay; a stripped trace holds them; [explain](super::explain) tells a
-//! story from them. A later capability that decides something adds a fact of its own at the end of [`Fact`].
+//! story from them. Whatever decides something in the core adds a fact of its own at the end of [`Fact`].
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,9 +14,10 @@ use crate::core::command::Source;
 use crate::core::event::{ClosingReason, LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::path::{Path, Transport};
+use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 1;
+pub const FACTS_VERSION: u16 = 2;
 
 /// A participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -28,20 +29,20 @@ pub type StreamNumber = u32;
 /// How packets get to a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Carrier {
-    /// UDP.
+    /// UDP, straight to the participant.
     Udp,
-    /// ICE-TCP.
+    /// TCP, framed as in RFC 4571 (ICE-TCP).
     Tcp,
     /// The embedded TURN server.
     Turn,
 }
 
-/// A way to a participant.
+/// The way that packets take to a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// How.
+    /// The transport that carries packets.
     pub carrier: Carrier,
-    /// Their address; behind TURN a made-up one.
+    /// Their address; behind TURN one that the server made up.
     pub remote: SocketAddr,
 }
 
@@ -53,15 +54,15 @@ pub struct OwnNetworks(BTreeSet<[u8; 3]>);
 const FICTITIOUS_PORT: u16 = 9999;
 
 impl OwnNetworks {
-    /// Participants were told of an address of the server.
+    /// Notes an address of the server that participants were told of.
     pub fn add(&mut self, own: SocketAddr) {
         if let (IpAddr::V4(ip), true) = (own.ip(), own.port() != FICTITIOUS_PORT) {
             self.0.insert(network_of(ip));
         }
     }
 
-    /// How packets go, and where to. Addresses that the embedded TURN server gives out are of a network for documentation
-    /// (RFC 5737) in which its machine has none.
+    /// Returns how packets go, and where to. Addresses that the embedded TURN server gives out are of a network for
+    /// documentation (RFC 5737) in which its machine has none, which tells them from all others.
     pub fn route(&self, path: Path) -> Route {
         let is_relayed =
             |ip| matches!(ip, IpAddr::V4(ip) if ip.is_documentation() && !self.0.contains(&network_of(ip)));
@@ -82,9 +83,9 @@ fn network_of(ip: Ipv4Addr) -> [u8; 3] {
 /// Why somebody is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Departure {
-    /// As the others were told.
+    /// They left or were removed, as the others were told.
     Left(LeaveReason),
-    /// As they were told.
+    /// Their connection was closed, as they were told.
     Closed(ClosingReason),
     /// Nobody was told anything.
     Unknown,
@@ -97,15 +98,15 @@ pub struct PacketFacts {
     pub stream: StreamNumber,
     /// Its sequence number; of a retransmission that of the original.
     pub sequence: u16,
-    /// Its timestamp.
+    /// Its RTP timestamp.
     pub timestamp: u32,
-    /// Bytes of payload.
+    /// Bytes of payload, without header and authentication tag.
     pub length: u16,
     /// The marker bit: the last packet of a picture.
     pub marker: bool,
-    /// A decoder can begin here.
+    /// Whether a decoder can begin here.
     pub starts_keyframe: bool,
-    /// It is a retransmission.
+    /// Whether it is a retransmission (RFC 4588).
     pub is_retransmission: bool,
 }
 
@@ -114,30 +115,30 @@ pub struct PacketFacts {
 pub enum Fact {
     /// Somebody entered. The first is person 0.
     Joined {
-        /// Their id.
+        /// The id that the protocol has for them.
         id: ParticipantId,
-        /// Their name.
+        /// The name that others see.
         name: String,
     },
-    /// Somebody's signalling broke.
+    /// Somebody's signalling connection broke.
     SignallingLost(PersonNumber),
-    /// They are back.
+    /// Somebody's signalling is back: they resumed on a new connection.
     SignallingBack(PersonNumber),
     /// The handshake is done: media can flow.
     Connected(PersonNumber),
-    /// Somebody restarted ICE.
+    /// Somebody restarted ICE: their client looks for a way anew.
     IceRestarted(PersonNumber),
     /// Where somebody's media goes from now on; `None`: nowhere, no connectivity check came for too long.
     Routed(PersonNumber, Option<Route>),
-    /// Somebody is gone.
+    /// Somebody is gone, for this reason.
     Gone(PersonNumber, Departure),
     /// Somebody publishes a track. The first is track 0.
     Published {
-        /// Who.
+        /// The participant who publishes it.
         person: PersonNumber,
-        /// The track.
+        /// The id that the protocol has for it.
         id: TrackId,
-        /// What it shows.
+        /// What the track shows.
         source: Source,
         /// Whether it starts muted.
         muted: bool,
@@ -148,18 +149,18 @@ pub enum Fact {
     Muted(TrackNumber, bool),
     /// A slot shows a track from now on.
     Shown {
-        /// Whose slot.
+        /// The participant whose slot it is.
         person: PersonNumber,
-        /// The slot.
+        /// The MID of the slot.
         mid: String,
-        /// The track.
+        /// The track that it shows.
         track: TrackNumber,
     },
     /// A slot shows nothing any more.
     Hidden {
-        /// Whose slot.
+        /// The participant whose slot it is.
         person: PersonNumber,
-        /// The slot.
+        /// The MID of the slot.
         mid: String,
     },
     /// A track that somebody is subscribed to has no slot.
@@ -170,39 +171,39 @@ pub enum Fact {
     Paused(PersonNumber, TrackNumber, bool),
     /// A stream of packets from somebody began. The first stream of all is number 0.
     Incoming {
-        /// Whose.
+        /// The participant who sends it.
         person: PersonNumber,
-        /// Of which track.
+        /// The track that it is an encoding of.
         track: TrackNumber,
-        /// The codec's name.
+        /// The codec's name as in SDP.
         codec: String,
     },
     /// A stream of packets to somebody began. The first stream of all is number 0.
     Outgoing {
-        /// To whom.
+        /// The participant whom it goes to.
         person: PersonNumber,
         /// The slot that it fills.
         mid: String,
-        /// Whether it is pictures.
+        /// Whether it is video.
         is_video: bool,
     },
     /// A stream is the encoding of its track that is forwarded.
     Followed(StreamNumber),
-    /// A packet came.
+    /// A packet came from a publisher.
     Came(PacketFacts),
-    /// A packet went.
+    /// A packet went to a receiver.
     Went(PacketFacts),
-    /// We asked a publisher for packets again.
+    /// The server asked a publisher for packets again.
     AskedAgain(StreamNumber, Vec<u16>),
-    /// We asked a publisher for a key frame.
+    /// The server asked a publisher for a key frame.
     AskedKeyframe(StreamNumber),
-    /// A receiver asked us for packets again.
+    /// A receiver asked for packets again.
     WantedAgain(StreamNumber, Vec<u16>),
-    /// A receiver asked us for a key frame.
+    /// A receiver asked for a key frame.
     WantedKeyframe(StreamNumber),
     /// A receiver reported on a stream (RFC 3550 §6.4.1).
     Reported {
-        /// Which.
+        /// The stream that it reports on.
         stream: StreamNumber,
         /// Lost since the beginning.
         lost: i32,
@@ -211,12 +212,22 @@ pub enum Fact {
         /// The round trip, as far as known.
         round_trip: Option<Duration>,
     },
-    /// Packets of a track were forwarded so long after the first of them had come.
+    /// Packets of a track were forwarded, this long after the first of them had come.
     Held(TrackNumber, Duration),
-    /// A deadline was served so much too late: the server, or its machine, was busy.
+    /// A deadline was served too late, by this long: the server, or its machine, was busy.
     Late(Duration),
-    /// The processor is full: some pictures are not forwarded from now on; or all are again.
+    /// From now on the server sheds load, and does not forward some of the video; or forwards all again.
     Withheld(bool),
+    /// The room was woken for a deadline of this name. It was not due any more if what it waited for had moved to a later
+    /// time.
+    Woken {
+        /// Why.
+        timer: Timer,
+        /// Whether anything was due.
+        was_due: bool,
+    },
+    /// Somebody is given up, because that time-out has come.
+    TimedOut(PersonNumber, Timer),
 }
 
 /// A fact with its time, as it is written down.
@@ -224,13 +235,13 @@ pub enum Fact {
 pub struct Line {
     /// Nanoseconds since the line before, of the first line: since the room was made.
     pub after: u64,
-    /// What happened.
+    /// The fact that is told.
     pub fact: Fact,
 }
 
 /// Takes facts, in their order.
 pub trait FactSink {
-    /// Something happened, so long after the room was made.
+    /// Takes something that happened this long after the room was made.
     fn fact(&mut self, at: Duration, fact: &Fact);
 }
 

@@ -1,5 +1,5 @@
-//! The file: an opening, then blocks, each with its length and a checksum, so that a file that was cut can be read up
-//! to its last whole block. `docs/trace.md` describes it.
+//! The format of the file: an opening, then blocks, each with its length and a checksum, so that a file that was cut can
+//! be read up to its last whole block. `docs/trace.md` describes it.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -14,10 +14,10 @@ pub const MAGIC: [u8; 8] = *b"STRAITTR";
 pub const FILE_VERSION: u16 = 1;
 /// Largest block, bytes before compression. A larger one is a fault or an attack.
 pub const BLOCK_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Bytes in front of a block's content: kind, length of the content, length before compression, checksum.
+/// Bytes before a block's content: kind, length of the content, length before compression, checksum.
 pub const BLOCK_HEADER_BYTES: usize = 13;
 
-/// Longer than anything that can be meant: a trace cannot make time overflow.
+/// Longer than any call. Times of a trace have to be below it, so that a forged one cannot make them overflow.
 pub const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// What a block holds.
@@ -26,16 +26,16 @@ pub const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 pub enum BlockKind {
     /// The [`Header`], JSON; first, and once.
     Header = 1,
-    /// Records, whole ones.
+    /// Records, of which none is cut by the block's end.
     Records = 2,
     /// The [`EndOfTrace`], JSON; last.
     End = 3,
-    /// [Facts](super::facts), whole ones: what a stripped trace has in place of records.
+    /// [Facts](super::facts), of which none is cut: what a stripped trace has in place of records.
     Facts = 4,
 }
 
 impl BlockKind {
-    /// The kind of that number.
+    /// Returns the kind with this number; `None` if there is none.
     pub fn from_number(number: u8) -> Option<Self> {
         [Self::Header, Self::Records, Self::End, Self::Facts].into_iter().find(|kind| *kind as u8 == number)
     }
@@ -57,7 +57,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header of a trace that this build records.
+    /// Returns the header of a trace that this build records.
     pub fn new(room: RoomHeader) -> Self {
         Self {
             build: env!("CARGO_PKG_VERSION").to_owned(),
@@ -67,12 +67,12 @@ impl Header {
         }
     }
 
-    /// Whether it holds neither media nor keys, and can be explained but not replayed.
+    /// Returns whether the trace holds neither media nor keys, and can be explained but not replayed.
     pub fn is_stripped(&self) -> bool {
         self.facts_version.is_some()
     }
 
-    /// When the room was made, since 1970.
+    /// Returns when the room was made, since 1970.
     pub fn created_unix(&self) -> Duration {
         self.room.epoch_unix + self.room.created
     }
@@ -88,7 +88,7 @@ pub struct EndOfTrace {
     pub reason: String,
 }
 
-/// Writes a trace.
+/// Writes a trace block by block.
 #[derive(Debug)]
 pub struct TraceWriter<W> {
     out: W,
@@ -107,12 +107,12 @@ impl<W: Write> TraceWriter<W> {
         Ok(writer)
     }
 
-    /// Appends whole records.
+    /// Appends records, which must be whole ones.
     pub fn records(&mut self, records: &[u8]) -> io::Result<()> {
         self.block(BlockKind::Records, records)
     }
 
-    /// Appends a block.
+    /// Appends one block of that kind.
     pub fn block(&mut self, kind: BlockKind, content: &[u8]) -> io::Result<()> {
         if content.len() > BLOCK_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a block of a trace is too large"));
@@ -123,7 +123,7 @@ impl<W: Write> TraceWriter<W> {
         header.extend_from_slice(&u32::try_from(packed.len()).map_err(too_large)?.to_le_bytes());
         header.extend_from_slice(&u32::try_from(content.len()).map_err(too_large)?.to_le_bytes());
         header.extend_from_slice(&checksum(&header, &packed).to_le_bytes());
-        // At once, so that a file is rarely cut inside a block.
+        // One write, so that a file is rarely cut inside a block.
         header.extend_from_slice(&packed);
         self.out.write_all(&header)?;
         self.written += header.len() as u64;

@@ -12,17 +12,17 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
+use super::original::{Original, first_index, index_of};
 use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::command::Source;
 use crate::core::ids::Ssrc;
 use crate::core::negotiated::Codec;
-use crate::core::room::{PayloadForm, Room};
-use crate::wire::red;
+use crate::core::room::Room;
 use crate::wire::rtp::RtpHeader;
 use ogg::OggWriter;
 use video::VideoWriter;
 
-/// How many packets are kept back for late ones to find their places: a second of a large picture.
+/// How many packets are kept back for late ones to find their places: about a second of large video.
 const HELD_MAX: usize = 512;
 
 /// A packet's place in its stream, and what it carries.
@@ -34,18 +34,18 @@ struct Packet {
     payload: Vec<u8>,
 }
 
-/// Where one stream goes.
+/// The file that one stream goes into, by what its codec needs.
 enum Track {
-    Sound(OggWriter<BufWriter<File>>),
-    Picture(VideoWriter<BufWriter<File>>),
+    Audio(OggWriter<BufWriter<File>>),
+    Video(VideoWriter<BufWriter<File>>),
 }
 
-/// One incoming stream.
+/// One incoming stream, and the file that it goes into.
 struct Stream {
     track: Track,
     highest: u64,
     held: BTreeMap<u64, Packet>,
-    /// Up to which index packets were passed on.
+    /// The index up to which packets were passed on.
     passed: u64,
 }
 
@@ -60,13 +60,13 @@ pub struct MediaFiles {
 }
 
 impl MediaFiles {
-    /// Files in this directory, which is made if it does not exist.
+    /// Returns a writer of files in this directory, which is made if it does not exist.
     pub fn new(directory: PathBuf) -> io::Result<Self> {
         std::fs::create_dir_all(&directory)?;
         Ok(Self { directory, streams: BTreeMap::new(), files: Vec::new(), failed: None })
     }
 
-    /// Writes what is held back. The files.
+    /// Writes what is held back, and returns the paths of all files. Fails if anything could not be written.
     pub fn finish(mut self) -> io::Result<Vec<PathBuf>> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -74,8 +74,8 @@ impl MediaFiles {
         for (_, mut stream) in std::mem::take(&mut self.streams) {
             stream.pass_on(0)?;
             match stream.track {
-                Track::Sound(out) => out.finish()?,
-                Track::Picture(out) => out.finish()?,
+                Track::Audio(out) => out.finish()?,
+                Track::Video(out) => out.finish()?,
             }
         }
         Ok(self.files)
@@ -87,20 +87,8 @@ impl MediaFiles {
         let Some(stream) = room.incoming_stream(packet.key, Ssrc(header.ssrc), header.payload_type) else {
             return Ok(());
         };
-        let (ssrc, sequence, payload) = match stream.form {
-            PayloadForm::Media => (Ssrc(header.ssrc), header.sequence, payload),
-            PayloadForm::Redundant => {
-                let Some(primary) = red::primary(payload).ok().and_then(|(_, range)| payload.get(range))
-                else {
-                    return Ok(());
-                };
-                (Ssrc(header.ssrc), header.sequence, primary)
-            }
-            PayloadForm::Retransmission { of } => {
-                let Some((sequence, original)) = payload.split_first_chunk::<2>() else { return Ok(()) };
-                (of, u16::from_be_bytes(*sequence), original)
-            }
-        };
+        let Some(original) = Original::of(stream.form, &header, payload) else { return Ok(()) };
+        let Original { ssrc, sequence, payload } = original;
         if payload.is_empty() {
             return Ok(());
         }
@@ -110,20 +98,22 @@ impl MediaFiles {
             let path = self.directory.join(name);
             let out = BufWriter::new(private_file(&path)?);
             let track = match stream.codec {
-                Codec::Opus => Track::Sound(OggWriter::new(out, ssrc.0)?),
-                codec => Track::Picture(VideoWriter::new(out, codec)?),
+                Codec::Opus => Track::Audio(OggWriter::new(out, ssrc.0)?),
+                codec => Track::Video(VideoWriter::new(out, codec)?),
             };
             self.files.push(path);
-            let first = u64::from(sequence) + (1 << 16);
-            self.streams.insert(key, Stream { track, highest: first, held: BTreeMap::new(), passed: 0 });
+            let highest = first_index(sequence);
+            self.streams.insert(key, Stream { track, highest, held: BTreeMap::new(), passed: 0 });
         }
         let Some(stream) = self.streams.get_mut(&key) else { return Ok(()) };
-        let index = stream.index_of(sequence);
+        let index = index_of(stream.highest, sequence);
+        // It is too late: the file has gone on without it.
         if index <= stream.passed {
             return Ok(());
         }
         stream.highest = stream.highest.max(index);
         let (timestamp, marker, payload) = (header.timestamp, header.marker, payload.to_vec());
+        // A packet may come twice, as itself and as a retransmission.
         stream.held.entry(index).or_insert(Packet { index, timestamp, marker, payload });
         stream.pass_on(HELD_MAX)
     }
@@ -138,31 +128,21 @@ impl PlainObserver for MediaFiles {
 }
 
 impl Stream {
-    /// The index nearest to the highest so far (RFC 3550, appendix A.1).
-    fn index_of(&self, sequence: u16) -> u64 {
-        let ahead = sequence.wrapping_sub(self.highest as u16);
-        if ahead < 0x8000 {
-            self.highest + u64::from(ahead)
-        } else {
-            self.highest.saturating_sub(u64::from(ahead.wrapping_neg()))
-        }
-    }
-
-    /// Passes on all but the newest packets.
+    /// Passes on all packets but the newest `keep`, for which earlier ones may still come.
     fn pass_on(&mut self, keep: usize) -> io::Result<()> {
         while self.held.len() > keep {
             let Some((index, packet)) = self.held.pop_first() else { break };
             self.passed = index;
             match &mut self.track {
-                Track::Sound(out) => out.packet(&packet)?,
-                Track::Picture(out) => out.packet(&packet)?,
+                Track::Audio(out) => out.packet(&packet)?,
+                Track::Video(out) => out.packet(&packet)?,
             }
         }
         Ok(())
     }
 }
 
-/// A new file, or an old one's place, that nobody else may read: it holds what was said.
+/// Opens a file that nobody else may read, because it holds what was said. What an old file held is gone.
 pub fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -171,20 +151,15 @@ pub fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// A name that says what is in the file.
+/// Returns a name that says what is in the file, such as `Anna-camera-0000abcd.ivf`.
 fn file_name(person: &str, source: Source, ssrc: Ssrc, codec: Codec) -> String {
+    // People choose their names: a slash in one must not lead out of the directory.
     let plain = |c: char| if c.is_alphanumeric() { c } else { '_' };
     let person: String = person.chars().map(plain).collect();
-    let source = match source {
-        Source::Microphone => "microphone",
-        Source::Camera => "camera",
-        Source::Screen => "screen",
-        Source::ScreenAudio => "screen-audio",
-    };
     let extension = match codec {
         Codec::Opus => "ogg",
         Codec::H264 { .. } => "h264",
         _ => "ivf",
     };
-    format!("{person}-{source}-{ssrc}.{extension}")
+    format!("{person}-{}-{ssrc}.{extension}", source.as_str())
 }

@@ -6,10 +6,12 @@
 //!
 //! **A trace is as sensitive as a recording of the call: it contains media and keys.**
 
+pub mod calendar;
 pub mod explain;
 pub mod facts;
 pub mod format;
 pub mod media;
+mod original;
 pub mod pcap;
 pub mod reader;
 pub mod recipient;

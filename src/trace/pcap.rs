@@ -19,15 +19,16 @@ const UDP_HEADER_BYTES: u16 = 8;
 pub struct PcapWriter<W> {
     out: W,
     created_unix: Duration,
-    /// Packets so far.
+    /// How many packets were written so far.
     pub packets: u64,
     /// What went wrong first; nothing is written after it.
     pub failed: Option<io::Error>,
 }
 
 impl<W: Write> PcapWriter<W> {
-    /// A capture of a room that was made at this time, since 1970.
+    /// Begins a capture of a room that was made at this time, since 1970.
     pub fn new(mut out: W, created_unix: Duration) -> io::Result<Self> {
+        // Version 2.4, no time zone, no accuracy: everybody writes these.
         let mut header = Vec::new();
         header.extend_from_slice(&MAGIC_NANOSECONDS.to_le_bytes());
         header.extend_from_slice(&2_u16.to_le_bytes());
@@ -39,7 +40,7 @@ impl<W: Write> PcapWriter<W> {
         Ok(Self { out, created_unix, packets: 0, failed: None })
     }
 
-    /// Passes on what waits.
+    /// Ends the file, and returns how many packets are in it. Fails if anything could not be written.
     pub fn finish(mut self) -> io::Result<u64> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -64,6 +65,8 @@ impl<W: Write> PcapWriter<W> {
         match (source.ip(), destination.ip()) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let Some(total) = udp_len.checked_add(20) else { return Ok(()) };
+                // Version 4 with five words of header, no fragments, and a checksum that counts as zero at first. UDP may
+                // leave its own checksum zero over IPv4.
                 frame.extend_from_slice(&[0x45, 0]);
                 frame.extend_from_slice(&total.to_be_bytes());
                 frame.extend_from_slice(&[0, 0, 0x40, 0, 64, UDP, 0, 0]);
@@ -79,7 +82,8 @@ impl<W: Write> PcapWriter<W> {
                 frame.extend_from_slice(&[UDP, 64]);
                 frame.extend_from_slice(&source);
                 frame.extend_from_slice(&destination);
-                // Over IPv6, UDP must have a checksum (RFC 8200 §8.1), over a pseudo-header too.
+                // Over IPv6, UDP must have a checksum (RFC 8200 §8.1), which covers a pseudo-header too. Zero would say
+                // that there is none.
                 let pseudo = [&[0, 0], udp_len.to_be_bytes().as_slice(), &[0, 0, 0, UDP]].concat();
                 let sum = match internet_checksum(&[&source, &destination, &pseudo, &udp]) {
                     0 => 0xffff,
@@ -91,7 +95,7 @@ impl<W: Write> PcapWriter<W> {
         frame.extend_from_slice(&udp);
         let at = self.created_unix + packet.at;
         let length = u32::try_from(frame.len()).unwrap_or(SNAP_LENGTH);
-        // 2106 is when the seconds of this format run over.
+        // The seconds of this format run over in the year 2106.
         for field in [at.as_secs() as u32, at.subsec_nanos(), length, length] {
             self.out.write_all(&field.to_le_bytes())?;
         }

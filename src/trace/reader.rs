@@ -190,7 +190,7 @@ impl<'r> Trace<'r> {
         Ok(Self { input, header, offset, ending: None })
     }
 
-    /// What was recorded.
+    /// Returns what the trace says of itself and its room.
     pub fn header(&self) -> &Header {
         &self.header
     }

@@ -28,9 +28,9 @@ impl fmt::Display for Recipient {
 
 /// What a trace is written to: as it is, or encrypted.
 pub enum Sink<W: Write> {
-    /// As it is.
+    /// Bytes go out as they are.
     Plain(W),
-    /// Encrypted.
+    /// Bytes go out encrypted.
     Sealed(Box<age::stream::StreamWriter<W>>),
 }
 

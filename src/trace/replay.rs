@@ -1,4 +1,4 @@
-//! Replay: a trace fed to a fresh room. No socket is in reach: the keys that a replay uses must never reach a wire
+//! Replay: feeds a trace to a fresh room. No socket is in reach: the keys that a replay uses must never reach a wire
 //! again, where the same nonce would seal other bytes.
 //!
 //! Every output is compared with what was recorded, one by one and by the running digest; the first that differs ends
@@ -14,17 +14,18 @@ use crate::core::path::{Path, TrafficClass};
 use crate::core::record::{PathIndex, Record, RecordedInput, SentDatagram, sent_hash};
 use crate::core::recorder::Recorder;
 use crate::core::room::{Room, RoomInput};
+use crate::core::timers::Timer;
 
 /// One step of a replayed room, after it was taken.
 #[derive(Debug)]
 pub struct Step<'a> {
     /// Its number, from 1.
     pub number: u64,
-    /// When, since the room was made.
+    /// When it was taken, since the room was made.
     pub at: Duration,
-    /// What happened.
+    /// The input that the core was given.
     pub input: &'a RecordedInput<'a>,
-    /// Which way a datagram came.
+    /// The path by which a datagram came; `None` of other inputs.
     pub path: Option<Path>,
     /// What came of it, datagrams apart.
     pub outputs: &'a [RoomOutput],
@@ -34,11 +35,13 @@ pub struct Step<'a> {
     pub now: Instant,
     /// When the room wants to be called next, since it was made.
     pub deadline: Option<Duration>,
+    /// What for.
+    pub timer: Option<Timer>,
     outbox: &'a Outbox,
 }
 
 impl<'a> Step<'a> {
-    /// The datagrams that came of it.
+    /// Returns the datagrams that came of the step, in order.
     pub fn transmits(&self) -> impl Iterator<Item = (Path, TrafficClass, &'a [u8])> + use<'a> {
         self.outbox.datagrams.from(0)
     }
@@ -55,7 +58,7 @@ pub trait Observer {
 pub struct Parted {
     /// The number of the step, from 1.
     pub step: u64,
-    /// When, since the room was made.
+    /// When it was taken, since the room was made.
     pub at: Duration,
     /// What had happened, in words.
     pub input: String,
@@ -78,12 +81,15 @@ pub struct Replayed {
     pub call_time: Duration,
     /// How the trace ends; `None`: the replay was stopped before.
     pub ending: Option<Ending>,
-    /// Where the outputs part.
+    /// Where the outputs part from what was recorded; `None`: nowhere.
     pub parted: Option<Parted>,
 }
 
-/// Replays a trace up to `until` (since the room was made), from any point of the monotonic clock: nothing depends on
-/// which.
+/// Replays a trace up to `until` (since the room was made). `epoch` is any point of the monotonic clock: nothing depends
+/// on which.
+///
+/// # Errors
+/// [`BadTrace`] if the trace is stripped, or holds what no recorder writes.
 pub fn replay(
     trace: &mut Trace<'_>,
     epoch: Instant,
@@ -101,6 +107,7 @@ pub fn replay(
         header.room.resume_timeout,
         header.room.media_timeout,
     ];
+    // Sums of a few such times cannot overflow, whatever a forged trace says.
     let made = epoch.checked_add(header.room.created).filter(|_| times.iter().all(|time| *time < TIME_MAX));
     let Some(made) = made else { return Err(BadTrace::NoHeader) };
     let settings = header.room.settings(epoch);
@@ -123,7 +130,7 @@ pub fn replay(
         if kind != BlockKind::Records {
             continue;
         }
-        // What the step under way began with, to be told in words should its outputs part.
+        // The input of the step under way, which is told in words should its outputs part.
         let mut begun = None;
         for record in records(&block) {
             let step = replayer.step;
@@ -154,18 +161,18 @@ struct Replayer {
     recorder: Recorder,
     paths: Vec<Path>,
     step: u64,
-    /// Outputs of this step that were compared.
+    /// How many outputs of this step were compared.
     compared: usize,
-    /// Outputs came of this step that no digest has confirmed.
+    /// Whether this step has outputs that no digest has confirmed yet.
     awaits_digest: bool,
-    /// Which way this step's datagram came.
+    /// The path by which this step's datagram came.
     came_by: Option<Path>,
     scratch: Vec<u8>,
     result: Replayed,
 }
 
 impl Replayer {
-    /// Takes one record. Whether to go on; `None`: the record makes no sense here.
+    /// Takes one record. Returns whether to go on; `None` if the record makes no sense here.
     fn take(
         &mut self,
         record: &Record<'_>,
@@ -206,6 +213,7 @@ impl Replayer {
                 }
                 self.compared += 1;
             }
+            // The digest is of all outputs from the first one on, so it also shows what was compared in part.
             Record::Digest(digest) => {
                 if self.compared < self.outputs_of_step() || *digest != self.recorder.digest() {
                     let ours = self.next_output();
@@ -248,19 +256,23 @@ impl Replayer {
             RecordedInput::Dtls(on, event) => RoomInput::Dtls(*on, event.clone().into_owned()),
             RecordedInput::Remove(id) => RoomInput::Remove(*id),
             RecordedInput::Close(reason) => RoomInput::Close(*reason),
-            RecordedInput::Timeout | RecordedInput::Flush => RoomInput::Timeout,
+            RecordedInput::Timeout | RecordedInput::Share => RoomInput::Timeout,
             RecordedInput::Withhold(withheld) => RoomInput::Withhold(*withheld),
         };
-        // The same in the same order as the `Sfu` does it, the look at the next deadline included.
-        if matches!(input, RecordedInput::Flush) {
-            self.recorder.note_flush(now);
-            self.room.forward_share(now, &mut self.outbox, None);
+        // The same calls in the same order as in the `Sfu`. Asking for the next deadline is one of them, because it tidies
+        // up the room's timers.
+        if matches!(input, RecordedInput::Share) {
+            self.recorder.note_share(now);
+            let room = &mut self.room;
+            self.outbox.with_sink(|outbox, sink| room.forward_share(now, outbox, sink));
         } else {
             self.recorder.note_input(now, &room_input);
             self.room.handle(now, room_input, &mut self.outbox);
             self.result.inputs += 1;
         }
-        let deadline = self.room.deadline().map(|at| at.saturating_duration_since(self.made));
+        let deadline = self.room.deadline();
+        let timer = deadline.map(|deadline| deadline.timer);
+        let deadline = deadline.map(|deadline| deadline.at.saturating_duration_since(self.made));
         self.recorder.note_outputs(&self.outbox, 0);
         self.recorder.take();
         self.scratch = scratch;
@@ -269,14 +281,15 @@ impl Replayer {
         self.came_by = path;
         let (number, at) = (self.step, self.at);
         let Self { room, outbox, .. } = self;
-        let step = Step { number, at, input, path, outputs: &outbox.outputs, room, now, deadline, outbox };
+        let outputs = &outbox.outputs;
+        let step = Step { number, at, input, path, outputs, room, now, deadline, timer, outbox };
         for observer in observers {
             observer.on_step(&step);
         }
         Some(())
     }
 
-    /// What the trace knows of a step has been read. Whether that was all that the replay did.
+    /// Ends a step of which the trace says no more. Returns whether that was all that the replay did.
     fn end_step(&mut self) -> bool {
         if self.awaits_digest {
             let ours = self.next_output();
@@ -297,7 +310,7 @@ impl Replayer {
         self.outbox.datagrams.from(index).next()
     }
 
-    /// The output of ours that comes next, in words.
+    /// Returns the next output of the replay that was not compared yet, in words. Datagrams come behind all others.
     fn next_output(&self) -> Option<String> {
         match self.outbox.outputs.get(self.compared) {
             Some(output) => Some(words::output(output)),
@@ -311,7 +324,7 @@ impl Replayer {
         self.paths.get(index.0 as usize).copied()
     }
 
-    /// The result, with the input in words that the replay parted at.
+    /// Returns the result, with the input at which the replay parted in words.
     fn parted_at(mut self, begun: Option<&RecordedInput<'_>>) -> Replayed {
         if let (Some(parted), Some(input)) = (&mut self.result.parted, begun) {
             parted.input = words::input(input, self.came_by);

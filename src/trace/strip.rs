@@ -1,4 +1,4 @@
-//! Strip: a trace without media and keys, to be shared; and the facts of a trace, stripped or not.
+//! Strip: makes a trace without media and keys, which can be shared, and tells the facts of any trace.
 //!
 //! Stripping is a replay: what the room decided is written down beside the headers, because a stripped trace cannot be
 //! replayed to find it out again.
@@ -15,7 +15,7 @@ use super::replay::{Parted, replay};
 use super::wiretap::Wiretap;
 use super::witness::Witness;
 
-/// A block of facts is as large as this, or a fact more.
+/// A block of facts ends with the fact with which it reaches this size.
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// How far the facts of a trace go.
@@ -29,7 +29,8 @@ pub struct Told {
     pub parted: Option<Parted>,
 }
 
-/// Tells a sink the facts of a trace: by a replay, or of a stripped one what it holds. `epoch` is any point of the clock.
+/// Tells a sink the facts of a trace: those that a stripped one holds, or else what a replay shows. `epoch` is any point of
+/// the clock.
 pub fn tell_facts(trace: &mut Trace<'_>, epoch: Instant, sink: &mut dyn FactSink) -> Result<Told, BadTrace> {
     if !trace.header().is_stripped() {
         let mut witness = Witness::new(sink);
@@ -79,7 +80,7 @@ pub enum StripError {
     Write(io::Error),
 }
 
-/// Writes what of a trace can be shared. Anonymous: without names and addresses too.
+/// Writes what can be shared of a trace; with `is_anonymous`, names and addresses are left out too.
 pub fn strip(
     trace: &mut Trace<'_>,
     epoch: Instant,
@@ -116,7 +117,7 @@ pub fn strip(
     Ok(Stripped { told, facts, written })
 }
 
-/// The header of the stripped trace: nothing by which a datagram could be let in or a server be known.
+/// Returns the header of the stripped trace, with nothing by which a datagram could be let in or a server be recognised.
 fn stripped_header(header: &Header, is_anonymous: bool) -> Header {
     let mut header = header.clone();
     header.facts_version = Some(FACTS_VERSION);
@@ -128,7 +129,7 @@ fn stripped_header(header: &Header, is_anonymous: bool) -> Header {
     header
 }
 
-/// Names and addresses in place of those that were.
+/// Names and addresses that stand in place of the true ones, the same for the same person or address.
 #[derive(Debug, Default)]
 struct Masks {
     people: u32,
@@ -142,7 +143,7 @@ impl Masks {
                 self.people += 1;
                 *name = format!("Person {}", self.people);
             }
-            // Those of TURN are made up already, and tell that it is TURN.
+            // Addresses of TURN are made up already.
             Fact::Routed(_, Some(route)) if route.carrier != Carrier::Turn => {
                 let next = self.addresses.len() as u32 + 1;
                 let number = *self.addresses.entry(route.remote.ip()).or_insert(next);
@@ -180,7 +181,7 @@ impl<W: Write> FactSink for FactWriter<W> {
         if let Some(masks) = &mut self.masks {
             masks.mask(&mut fact);
         }
-        // 584 years.
+        // 64 bits of nanoseconds are 584 years.
         let line = Line { after: u64::try_from(after).unwrap_or(u64::MAX), fact };
         match postcard::to_extend(&line, std::mem::take(&mut self.buffer)) {
             Ok(buffer) => self.buffer = buffer,

@@ -1,4 +1,4 @@
-//! Wiretap: the media of a replayed room, decrypted with the keys in its trace. For looking into a call afterwards.
+//! Wiretap: decrypts the media of a replayed room with the keys in its trace, to look into a call afterwards.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,14 +29,14 @@ pub enum Way {
 /// A participant of a replayed room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Their id.
+    /// The id that the protocol has for them.
     pub id: ParticipantId,
-    /// Their name.
+    /// The name that others see.
     pub name: String,
 }
 
 impl Person {
-    /// Whether this text means them: their id, or their name in any case.
+    /// Returns whether this text means them: their id, or their name in any case.
     pub fn is_called(&self, text: &str) -> bool {
         self.id.to_string() == text || self.name.to_lowercase() == text.to_lowercase()
     }
@@ -45,15 +45,15 @@ impl Person {
 /// An RTP packet or RTCP compound, decrypted.
 #[derive(Debug, Clone, Copy)]
 pub struct Plain<'a> {
-    /// When, since the room was made.
+    /// When it came or went, since the room was made.
     pub at: Duration,
-    /// Whose it is, or who it is for.
+    /// The participant who sent it or whom it is for.
     pub key: ParticipantKey,
-    /// The same, in words.
+    /// The same participant as people know them.
     pub person: &'a Person,
-    /// Which way it goes.
+    /// Whether it came from them or went to them.
     pub way: Way,
-    /// By which path.
+    /// The path by which it came or went.
     pub path: Path,
     /// Whether it is RTCP.
     pub is_rtcp: bool,
@@ -61,7 +61,7 @@ pub struct Plain<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Takes decrypted packets.
+/// Takes packets as they were before encryption.
 pub trait PlainObserver {
     /// A step was taken; its packets follow.
     fn on_step(&mut self, step: &Step<'_>) {
@@ -72,7 +72,7 @@ pub trait PlainObserver {
     fn on_packet(&mut self, packet: &Plain<'_>, room: &Room);
 }
 
-/// The keys of one transport.
+/// The keys of one transport, for both directions.
 struct Tap {
     incoming: SrtpReceiver,
     outgoing: SrtpReceiver,
@@ -84,9 +84,9 @@ pub struct Wiretap<'o> {
     only: Option<String>,
     observers: Vec<&'o mut dyn PlainObserver>,
     people: BTreeMap<ParticipantKey, Person>,
-    /// Whose each transport is.
+    /// The participant that each transport belongs to.
     owners: BTreeMap<TransportKey, ParticipantKey>,
-    /// Whether we are the DTLS client of a transport's handshake.
+    /// Whether the server is the DTLS client of a transport's handshake.
     active: BTreeMap<TransportKey, bool>,
     taps: BTreeMap<TransportKey, Tap>,
     paths: BTreeMap<Path, TransportKey>,
@@ -100,7 +100,7 @@ impl fmt::Debug for Wiretap<'_> {
 }
 
 impl<'o> Wiretap<'o> {
-    /// Opens packets for these, of one participant (by id or name) or of all.
+    /// Returns a wiretap that opens packets for these observers, of one participant (by id or name) or of all.
     pub fn new(only: Option<String>, observers: Vec<&'o mut dyn PlainObserver>) -> Self {
         Self { only, observers, ..Self::default() }
     }
@@ -150,6 +150,7 @@ impl<'o> Wiretap<'o> {
             Way::In => &mut tap.incoming,
             Way::Out => &mut tap.outgoing,
         };
+        // Packets are opened in place, and the step's own bytes must stay as they were.
         self.scratch.clear();
         self.scratch.extend_from_slice(bytes);
         let is_rtcp = kind == Kind::Rtcp;
@@ -185,7 +186,7 @@ impl Observer for Wiretap<'_> {
             RecordedInput::Dtls(on, event) => {
                 if let DtlsEvent::KeyingMaterial { profile, material } = &**event {
                     let active = self.active.get(on).copied().unwrap_or_default();
-                    // What they open is what we seal.
+                    // SRTP has a key for each direction. Whoever opens what the server seals needs the client's side.
                     let ours = srtp::contexts(*profile, material, active);
                     let theirs = srtp::contexts(*profile, material, !active);
                     if let (Ok((incoming, _)), Ok((outgoing, _))) = (ours, theirs) {

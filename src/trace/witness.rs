@@ -1,4 +1,4 @@
-//! Witness: looks on while a room is replayed, and says what happened as [facts](super::facts).
+//! Witness: looks on while a room is replayed, and tells what happens as [facts](super::facts).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::facts::{
     Departure, Fact, FactSink, OwnNetworks, PacketFacts, PersonNumber, Route, StreamNumber, TrackNumber,
 };
+use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::command::Command;
@@ -21,12 +22,12 @@ use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
 use crate::core::record::RecordedInput;
 use crate::core::room::{PayloadForm, Room};
-use crate::wire::red;
+use crate::core::timers::Timer;
 use crate::wire::rtp::RtpHeader;
 
-/// What is served later than this after its deadline is worth telling. Clocks of systems are that coarse.
+/// A deadline that is served later than this is worth telling. Less is the coarseness of systems' timers.
 const LATE_MIN: Duration = Duration::from_millis(5);
-/// The same of packets that waited to be forwarded.
+/// Packets that waited longer than this to be forwarded are worth telling.
 const HELD_MIN: Duration = Duration::from_millis(1);
 
 /// Somebody who is in the room.
@@ -48,7 +49,8 @@ struct KnownTrack {
     followed: Option<StreamNumber>,
 }
 
-/// Says what happened in a replayed room. It has to be given to a [`Wiretap`](super::wiretap::Wiretap).
+/// Tells what happens in a replayed room. It has to be given to a [`Wiretap`](super::wiretap::Wiretap), which hands it
+/// decrypted packets.
 pub struct Witness<'s> {
     sink: &'s mut dyn FactSink,
     at: Duration,
@@ -56,20 +58,22 @@ pub struct Witness<'s> {
     tracks_made: u32,
     streams: u32,
     members: BTreeMap<ParticipantKey, Member>,
-    /// Whose each transport is.
+    /// The participant that each transport belongs to.
     owners: BTreeMap<TransportKey, ParticipantKey>,
-    /// How many ufrags a transport had: each after the first is an ICE restart.
+    /// How many user name fragments each transport has had: each after the first is an ICE restart.
     ufrags: BTreeMap<TransportKey, u32>,
     tracks: BTreeMap<TrackId, KnownTrack>,
     incoming: BTreeMap<(ParticipantKey, Ssrc), StreamNumber>,
     outgoing: BTreeMap<(ParticipantKey, Ssrc), StreamNumber>,
-    /// Tracks whose packets have not been forwarded yet, with the first one's time.
+    /// Tracks whose packets wait to be forwarded, and since when the first of them waits.
     pending: BTreeMap<TrackId, Duration>,
-    /// The same while they are being forwarded.
+    /// The same of tracks whose packets are being forwarded.
     flushing: BTreeMap<TrackId, Duration>,
     /// The room's next deadline as it was named, and since when it is due.
     deadline: Option<(Duration, Duration)>,
-    /// Whether pictures are left out for want of time.
+    /// What the room's next deadline is for.
+    timer: Option<Timer>,
+    /// Whether the server sheds load: some video is not forwarded.
     is_withheld: bool,
     own_networks: OwnNetworks,
 }
@@ -81,7 +85,7 @@ impl fmt::Debug for Witness<'_> {
 }
 
 impl<'s> Witness<'s> {
-    /// One that tells this sink.
+    /// Returns a witness that tells this sink.
     pub fn new(sink: &'s mut dyn FactSink) -> Self {
         Self {
             sink,
@@ -98,6 +102,7 @@ impl<'s> Witness<'s> {
             pending: BTreeMap::new(),
             flushing: BTreeMap::new(),
             deadline: None,
+            timer: None,
             is_withheld: false,
             own_networks: OwnNetworks::default(),
         }
@@ -109,6 +114,22 @@ impl<'s> Witness<'s> {
 
     fn number(&self, key: ParticipantKey) -> Option<PersonNumber> {
         self.members.get(&key).map(|member| member.number)
+    }
+
+    /// Says why the room was woken, and whose time was up.
+    fn note_wake_up(&mut self, step: &Step<'_>) {
+        let fired = step.room.fired();
+        if let (RecordedInput::Timeout, Some(timer)) = (step.input, self.timer) {
+            self.tell(&Fact::Woken { timer, was_due: !fired.is_empty() });
+        }
+        for fired in fired {
+            let number = fired.member.and_then(|member| self.number(member));
+            let gives_up = matches!(fired.timer, Timer::Resume | Timer::MediaTimeout);
+            if let Some(number) = number.filter(|_| gives_up) {
+                self.tell(&Fact::TimedOut(number, fired.timer));
+            }
+        }
+        self.timer = step.timer;
     }
 
     fn note_input(&mut self, step: &Step<'_>) {
@@ -134,6 +155,7 @@ impl<'s> Witness<'s> {
                 }
             }
             RecordedInput::Command(from, _, command) => {
+                // A command that was refused changed nothing.
                 let is_done = |output: &RoomOutput| matches!(output, RoomOutput::Event(to, Event::Done(_)) if to == from);
                 if step.outputs.iter().any(is_done) {
                     self.note_command(*from, command);
@@ -223,7 +245,7 @@ impl<'s> Witness<'s> {
         }
     }
 
-    /// The first that anybody was told of a departure counts.
+    /// Notes why somebody is going. Several are told of it, and what the first of them was told counts.
     fn departs(&mut self, key: ParticipantKey, departure: Departure) {
         if let Some(member) = self.members.get_mut(&key)
             && member.departure == Departure::Unknown
@@ -234,6 +256,7 @@ impl<'s> Witness<'s> {
 
     fn note_publications(&mut self, of: ParticipantKey, publications: &[PublicationInfo]) {
         let Some(person) = self.number(of) else { return };
+        // An answer lists everything that is published, so that what it does not list is gone.
         for PublicationInfo { info, .. } in publications {
             if self.tracks.contains_key(&info.track) {
                 self.mute(info.track, info.muted);
@@ -267,6 +290,7 @@ impl<'s> Witness<'s> {
         let before = std::mem::replace(&mut member.slots, slots.clone());
         let waiting: BTreeMap<TrackId, WaitingReason> = map.waiting.iter().copied().collect();
         let waited = std::mem::replace(&mut member.waiting, waiting.clone());
+        // What a slot showed before is hidden first: a slot never shows two tracks.
         for (mid, track) in &before {
             if slots.get(mid) != Some(track) {
                 self.tell(&Fact::Hidden { person, mid: mid.clone() });
@@ -303,6 +327,7 @@ impl<'s> Witness<'s> {
     }
 
     fn note_routes(&mut self, step: &Step<'_>) {
+        // A datagram changes at most the route of whoever sent it. Everything else is rare enough to look at everybody.
         let only = match step.input {
             RecordedInput::Datagram { on, .. } => self.owners.get(on).copied(),
             _ => None,
@@ -336,17 +361,7 @@ impl<'s> Witness<'s> {
         let header = RtpHeader::parse(packet.bytes).ok()?;
         let payload = header.payload(packet.bytes).ok()?;
         let info = room.incoming_stream(packet.key, Ssrc(header.ssrc), header.payload_type)?;
-        let (ssrc, sequence, payload) = match info.form {
-            PayloadForm::Media => (Ssrc(header.ssrc), header.sequence, payload),
-            PayloadForm::Redundant => {
-                let (_, range) = red::primary(payload).ok()?;
-                (Ssrc(header.ssrc), header.sequence, payload.get(range)?)
-            }
-            PayloadForm::Retransmission { of } => {
-                let (sequence, original) = payload.split_first_chunk::<2>()?;
-                (of, u16::from_be_bytes(*sequence), original)
-            }
-        };
+        let Original { ssrc, sequence, payload } = Original::of(info.form, &header, payload)?;
         let track = self.tracks.get(&info.track)?.number;
         let stream = match self.incoming.get(&(packet.key, ssrc)) {
             Some(stream) => *stream,
@@ -364,6 +379,7 @@ impl<'s> Witness<'s> {
             track.followed = Some(stream);
             self.tell(&Fact::Followed(stream));
         }
+        // Of several encodings only the one that is forwarded waits for that.
         if info.is_followed {
             self.pending.entry(info.track).or_insert(packet.at);
         }
@@ -379,11 +395,12 @@ impl<'s> Witness<'s> {
         let payload = header.payload(packet.bytes).ok()?;
         let info = room.outgoing_stream(packet.key, Ssrc(header.ssrc))?;
         let (sequence, payload) = if info.is_retransmission {
-            let (sequence, original) = payload.split_first_chunk::<2>()?;
-            (u16::from_be_bytes(*sequence), original)
+            let original = Original::repeated(info.main, payload)?;
+            (original.sequence, original.payload)
         } else {
             (header.sequence, payload)
         };
+        // The first packet of a track that leaves ends its wait, whoever it is for.
         if let Some((track, since)) = info.track.and_then(|id| Some((id, self.flushing.remove(&id)?))) {
             let held = packet.at.saturating_sub(since);
             let track = self.tracks.get(&track).map(|track| track.number);
@@ -405,7 +422,7 @@ impl<'s> Witness<'s> {
         Some(())
     }
 
-    /// What a receiver said of what it gets.
+    /// Takes RTCP from a receiver: what it says of the streams that it gets.
     fn heard(&mut self, packet: &Plain<'_>, room: &Room) {
         let key = packet.key;
         let round_trip = room.reach(key).and_then(|reach| reach.round_trip);
@@ -430,7 +447,7 @@ impl<'s> Witness<'s> {
         });
     }
 
-    /// What we said to a publisher.
+    /// Takes RTCP to a publisher: what the server asks for.
     fn said(&mut self, packet: &Plain<'_>) {
         let key = packet.key;
         rtcp::parse(packet.bytes, &mut |item| {
@@ -449,7 +466,7 @@ impl<'s> Witness<'s> {
     }
 }
 
-/// `None`: there is nothing in it, as in bandwidth probes.
+/// Returns the facts of a packet; `None` if nothing is in it, as in bandwidth probes.
 fn packet_facts(
     stream: StreamNumber,
     sequence: u16,
@@ -482,15 +499,16 @@ impl PlainObserver for Witness<'_> {
             {
                 self.tell(&Fact::Late(late));
             }
-            // What is past when it is named is due from then on.
+            // A deadline that is past when it is named is due from then on, not from before anybody could know of it.
             self.deadline = step.deadline.map(|named| (named, named.max(step.at)));
         }
-        if matches!(step.input, RecordedInput::Flush) {
+        self.note_wake_up(step);
+        if matches!(step.input, RecordedInput::Share) {
             for (track, since) in std::mem::take(&mut self.pending) {
                 self.flushing.entry(track).or_insert(since);
             }
         } else {
-            // A step forwards a share; others may happen before the next one.
+            // A step forwards a share, and other inputs may come before the next one.
             self.flushing.retain(|track, _| step.room.is_forwarding(*track));
         }
         for output in step.outputs {

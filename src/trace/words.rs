@@ -1,4 +1,4 @@
-//! Inputs and outputs in words: STUN, DTLS, RTP headers, RTCP, signalling.
+//! Inputs and outputs of a room in words, down to the headers of STUN, DTLS, RTP and RTCP.
 
 use std::fmt::Write as _;
 
@@ -12,10 +12,10 @@ use crate::wire::classify::{Kind, classify};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun::{self, StunClass};
 
-/// A longer text of somebody's is cut.
+/// A text of somebody's that is longer than this is cut.
 const TEXT_CHARS_MAX: usize = 400;
 
-/// What happened to a room.
+/// Returns what happened to a room, in words. `path` is that of a datagram.
 pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
     match input {
         RecordedInput::Datagram { on, bytes, .. } => {
@@ -35,17 +35,15 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
         RecordedInput::Remove(id) => format!("the operator removes {id}"),
         RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
         RecordedInput::Timeout => "a deadline has come".to_owned(),
-        RecordedInput::Flush => "the packets that came are forwarded".to_owned(),
-        RecordedInput::Withhold(Withheld::NOTHING) => {
-            "there is time to forward all pictures again".to_owned()
-        }
+        RecordedInput::Share => "the packets that came are forwarded".to_owned(),
+        RecordedInput::Withhold(Withheld::NOTHING) => "there is time to forward all video again".to_owned(),
         RecordedInput::Withhold(withheld) => {
-            format!("there is no time to forward all pictures: {} of 16 are left out", withheld.get())
+            format!("there is no time to forward all video: {} of 16 parts are shed", withheld.get())
         }
     }
 }
 
-/// What a room said, datagrams apart.
+/// Returns what a room said, in words. Datagrams are told by [`sent`].
 pub fn output(output: &RoomOutput) -> String {
     match output {
         RoomOutput::Event(to, event) => format!("to participant {}: {}", to.0, self::event(event)),
@@ -69,12 +67,12 @@ pub fn output(output: &RoomOutput) -> String {
     }
 }
 
-/// A datagram that a room sent: its first bytes, and how long it was.
+/// Returns a datagram that a room sent, in words, from its first bytes and its length.
 pub fn sent(path: Path, class: TrafficClass, head: &[u8], length: usize) -> String {
     format!("{class:?} to {} {}: {}", transport(path), path.remote, datagram(head, length))
 }
 
-/// A datagram, of which perhaps only the beginning is known.
+/// Returns a datagram in words. Of a recorded one perhaps only the beginning is known.
 pub fn datagram(head: &[u8], length: usize) -> String {
     let mut text = match classify(head) {
         Kind::Stun => stun_words(head),
@@ -97,7 +95,7 @@ fn transport(path: Path) -> &'static str {
 
 fn stun_words(head: &[u8]) -> String {
     let Some(peek) = stun::peek(head) else {
-        // Cut, so that its length does not fit: the fixed part still tells what it is (RFC 8489 §5).
+        // It was cut, so that its length does not fit. The fixed part still tells what it is (RFC 8489 §5).
         let kind = match head {
             [0x00, 0x01, ..] => "binding request",
             [0x01, 0x01, ..] => "binding success",
@@ -118,7 +116,7 @@ fn stun_words(head: &[u8]) -> String {
     format!("STUN {method} {class} {}{nominates}", hex(&peek.transaction))
 }
 
-/// The first record of a datagram (RFC 6347 §4.1), and of a handshake its message (§4.2.2).
+/// Returns the first record of a datagram (RFC 6347 §4.1) in words, and of a handshake its message (§4.2.2).
 fn dtls_words(head: &[u8]) -> String {
     let content = match head.first() {
         Some(20) => "change cipher spec",
@@ -128,6 +126,7 @@ fn dtls_words(head: &[u8]) -> String {
         _ => "record",
     };
     let epoch = head.get(3..5).map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
+    // From epoch 1 on messages are encrypted, and the byte that names the message means nothing.
     let message = match (head.first(), epoch, head.get(13)) {
         (Some(22), 0, Some(message)) => match message {
             1 => " ClientHello",
@@ -148,7 +147,7 @@ fn dtls_words(head: &[u8]) -> String {
 }
 
 fn rtp_words(head: &[u8]) -> String {
-    // The fixed part alone: extensions may have been cut off.
+    // Only the fixed part is parsed, with its counts of CSRCs and extensions set to zero: they may have been cut off.
     let mut fixed = head.get(..12).unwrap_or(head).to_vec();
     if let Some(first) = fixed.first_mut() {
         *first &= 0xc0;
@@ -166,7 +165,7 @@ fn rtp_words(head: &[u8]) -> String {
     }
 }
 
-/// The part of SRTCP that is in the clear (RFC 3711 §3.4): the first packet's kind, and who sends it.
+/// Returns the part of SRTCP that is in the clear (RFC 3711 §3.4) in words: the first packet's kind, and who sends it.
 fn rtcp_words(head: &[u8]) -> String {
     let kind = match head.get(1) {
         Some(200) => "sender report",

@@ -32,7 +32,7 @@ impl<'a> Cursor<'a> {
         self.bytes.get(self.position).copied().ok_or(Malformed)
     }
 
-    /// The next byte.
+    /// Takes the next byte.
     pub fn u8(&mut self) -> Result<u8, Malformed> {
         let byte = self.peek_u8()?;
         self.position += 1;

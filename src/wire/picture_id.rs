@@ -1,5 +1,5 @@
-//! The picture id VP8 (RFC 7741 §4.2) and VP9 (RFC 9628 §4.2) share: a frame counter of 7 or 15 bits that
-//! wraps.
+//! The counters that VP8 (RFC 7741 §4.2) and VP9 (RFC 9628 §4.2) share, and how to renumber them: the picture id, a frame
+//! counter of 7 or 15 bits that wraps, and TL0PICIDX.
 
 use super::Malformed;
 use super::cursor::Cursor;
@@ -17,14 +17,6 @@ impl PictureId {
     /// The largest value of this width; all lower values are below it.
     pub fn mask(self) -> u16 {
         if self.bits == 7 { 0x7f } else { 0x7fff }
-    }
-
-    /// How many frames `self` is after `other`, the short way around; negative if before. In -64..=63 or
-    /// -16384..=16383, by the width of `self`, to which `other` is cut.
-    pub fn offset_from(self, other: Self) -> i32 {
-        let (mask, half) = (i32::from(self.mask()), i32::from(self.mask() / 2));
-        let forward = (i32::from(self.value) - i32::from(other.value)) & mask;
-        if forward > half { forward - mask - 1 } else { forward }
     }
 
     /// The id `frames` later (earlier, if negative), of the same width.
@@ -55,6 +47,55 @@ impl PictureId {
     }
 }
 
+/// The counters of a VP8 or VP9 packet, and where in its payload they stand. A forwarder that leaves frames out has to
+/// close the gaps in them; [`patch`](Self::patch) does it without moving a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureCounters {
+    /// The frame's number, if the sender numbers frames. In VP9 all spatial layers of a picture share it.
+    pub picture_id: Option<PictureId>,
+    /// TL0PICIDX, the running number of base-layer frames modulo 256, if the sender counts them.
+    pub tl0_picture_index: Option<u8>,
+    pub(super) picture_id_offset: usize,
+    pub(super) tl0_offset: usize,
+}
+
+impl PictureCounters {
+    /// Writes new numbers over those of the `payload` that these were read from, or of a copy of it. Fields that are not
+    /// there are not added, and the picture id keeps its width: `picture_id` is cut to it.
+    pub fn patch(&self, payload: &mut [u8], picture_id: u16, tl0_picture_index: u8) {
+        if let Some(old) = self.picture_id {
+            old.overwrite(payload, self.picture_id_offset, picture_id);
+        }
+        if self.tl0_picture_index.is_some()
+            && let Some(place) = payload.get_mut(self.tl0_offset)
+        {
+            *place = tl0_picture_index;
+        }
+    }
+}
+
+/// What the tests of both codecs demand of [`PictureCounters::patch`], for random packets that begin like `sample`.
+#[cfg(test)]
+pub(super) fn patching_changes_counters_alone(
+    sample: &[u8],
+    parse: impl Fn(&[u8]) -> Option<(PictureCounters, usize)>,
+) {
+    super::noise::with_random_bytes(sample, |bytes| {
+        let Some((counters, descriptor_len)) = parse(bytes) else { return };
+        counters.patch(&mut [], 1, 1);
+        let original = bytes.to_vec();
+        let old = counters.picture_id.map_or(0, |id| id.value);
+        counters.patch(bytes, old, counters.tl0_picture_index.unwrap_or(0));
+        assert_eq!(bytes, original, "the old numbers change nothing");
+        counters.patch(bytes, 0x7abc, 0xde);
+        let (patched, patched_len) = parse(bytes).expect("it can be parsed as before");
+        assert_eq!(patched.picture_id.map(|id| id.value & 0x7f), counters.picture_id.map(|_| 0x3c));
+        assert_eq!(patched.tl0_picture_index, counters.tl0_picture_index.map(|_| 0xde));
+        assert_eq!(patched_len, descriptor_len);
+        assert_eq!(bytes[patched_len..], original[descriptor_len..]);
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,23 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn offsets_go_the_short_way_around() {
-        assert_eq!(short(1).offset_from(short(127)), 2);
-        assert_eq!(short(127).offset_from(short(1)), -2);
-        assert_eq!(short(64).offset_from(short(0)), -64);
-        assert_eq!(long(0).offset_from(long(0x7fff)), 1);
-        assert_eq!(long(0x3fff).offset_from(long(0)), 16383);
-        assert_eq!(long(0x4000).offset_from(long(0)), -16384);
-    }
-
-    #[test]
-    fn adding_an_offset_undoes_it() {
-        for (a, b) in [(0, 127), (127, 0), (5, 90), (63, 64)] {
-            assert_eq!(short(b).wrapping_add(short(a).offset_from(short(b))), short(a));
-        }
-        for (a, b) in [(0, 0x7fff), (0x7fff, 0), (300, 20_000)] {
-            assert_eq!(long(b).wrapping_add(long(a).offset_from(long(b))), long(a));
-        }
+    fn adding_wraps_around_the_width() {
+        assert_eq!(short(127).wrapping_add(2), short(1));
+        assert_eq!(short(1).wrapping_add(-2), short(127));
+        assert_eq!(long(0x7fff).wrapping_add(1), long(0));
+        assert_eq!(long(300).wrapping_add(-301), long(0x7fff));
         assert_eq!(long(3).wrapping_add(i32::MIN), long(3));
         assert_eq!(short(3).wrapping_add(i32::MAX), short(2));
     }

@@ -108,15 +108,15 @@ impl RtpHeader {
 /// What a header to be written says. There are no CSRCs and no padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RtpFields {
-    /// The marker bit.
+    /// The marker bit, whose meaning the codec defines.
     pub marker: bool,
     /// The payload type, 0–127.
     pub payload_type: u8,
-    /// The sequence number.
+    /// The sequence number, modulo 2^16.
     pub sequence: u16,
     /// The media timestamp in units of the codec's clock rate.
     pub timestamp: u32,
-    /// The synchronisation source.
+    /// SSRC, the stream's name.
     pub ssrc: u32,
 }
 

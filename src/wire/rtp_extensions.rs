@@ -101,7 +101,7 @@ impl ExtensionBlock {
         Self { elements: [0; EXTENSION_BLOCK_CAPACITY], used: 0, count: 0, fits_one_byte: true }
     }
 
-    /// Forgets all elements.
+    /// Forgets all elements, and keeps the buffer.
     pub fn clear(&mut self) {
         self.used = 0;
         self.count = 0;

@@ -24,7 +24,7 @@ const FIRST_FRAME_LEN: RangeInclusive<usize> = STUN_HEADER_LEN..=1500;
 /// What a TCP connection turns out to carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
-    /// A TLS ClientHello.
+    /// TLS: the connection begins with a ClientHello.
     Tls,
     /// An HTTP/1 request, so HTTP or WebSocket.
     Http,

@@ -9,9 +9,9 @@ use super::cursor::Cursor;
 /// The class of a STUN message (RFC 8489 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StunClass {
-    /// Wants an answer.
+    /// A request, which wants an answer.
     Request,
-    /// Wants none.
+    /// An indication, which wants none.
     Indication,
     /// An answer that grants.
     Success,

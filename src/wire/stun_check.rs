@@ -36,7 +36,7 @@ const CHECK_PRIORITY: u32 = 110 << 24 | 65_535 << 8 | 255;
 pub struct Credentials {
     /// Both ufrags, the server's first.
     pub username: String,
-    /// The server's password.
+    /// The server's ICE password, which signs checks.
     pub password: String,
     /// Decides who controls; never needed against a lite agent, yet required.
     pub tie_breaker: u64,
@@ -75,7 +75,7 @@ pub fn write_grant(out: &mut Vec<u8>, transaction: [u8; 12], from: SocketAddr, p
     sign(out, password);
 }
 
-/// Begins a message.
+/// Begins a message with a header of length zero.
 fn header(out: &mut Vec<u8>, kind: u16, transaction: [u8; 12]) {
     out.clear();
     out.extend_from_slice(&kind.to_be_bytes());

@@ -7,7 +7,7 @@ pub const FRAME_HEADER_LEN: usize = 2;
 /// What the front of a stream holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// A whole datagram.
+    /// The buffer begins with a whole datagram.
     Complete {
         /// Without its length; RFC 4571 lets it be empty, and then it means nothing.
         datagram: &'a [u8],

@@ -9,7 +9,7 @@ pub const CHANNEL_HEADER_LEN: usize = 4;
 /// What the front of a stream holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnFrame {
-    /// A whole message.
+    /// The buffer begins with a whole message.
     Complete {
         /// Bytes of the message, without padding.
         length: usize,

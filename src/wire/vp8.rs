@@ -1,11 +1,11 @@
-//! VP8's payload descriptor: where frames and their temporal layers begin, and how to renumber them.
+//! VP8's payload descriptor: where frames and their temporal layers begin, and where its counters stand.
 //!
-//! RFC 7741 §4.2 (descriptor) and §4.3 (the P bit of the payload header). A forwarder that leaves frames out
-//! has to close the gaps in PictureID and TL0PICIDX; [`Vp8Descriptor::patch`] does it without moving a byte.
+//! RFC 7741 §4.2 (descriptor) and §4.3 (the P bit of the payload header). Its counters are renumbered by
+//! [`PictureCounters::patch`].
 
 use super::Malformed;
 use super::cursor::Cursor;
-use super::picture_id::PictureId;
+use super::picture_id::{PictureCounters, PictureId};
 
 /// The descriptor of one VP8 packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,18 +14,14 @@ pub struct Vp8Descriptor {
     pub starts_frame: bool,
     /// Whether it begins a key frame.
     pub keyframe: bool,
-    /// The frame's number, if the sender numbers frames.
-    pub picture_id: Option<PictureId>,
-    /// TL0PICIDX, the running number of base-layer frames modulo 256.
-    pub tl0_picture_index: Option<u8>,
+    /// The frame's counters, as far as the sender writes them.
+    pub counters: PictureCounters,
     /// TID, the temporal layer, 0–3; 0 is the base.
     pub temporal_id: Option<u8>,
     /// Y: the frame refers to nothing but the base layer. False without a temporal layer.
     pub layer_sync: bool,
     /// Bytes of the descriptor, 1–6; the VP8 payload header or partition data follow.
     pub descriptor_len: usize,
-    picture_id_offset: usize,
-    tl0_offset: usize,
 }
 
 /// Parses the descriptor at the start of an RTP `payload`.
@@ -46,34 +42,16 @@ pub fn parse(payload: &[u8]) -> Result<Vp8Descriptor, Malformed> {
     Ok(Vp8Descriptor {
         starts_frame,
         keyframe: cursor.peek_u8()? & 0x01 == 0 && starts_frame,
-        picture_id,
-        tl0_picture_index,
+        counters: PictureCounters { picture_id, tl0_picture_index, picture_id_offset, tl0_offset },
         temporal_id: has_temporal_id.then_some(layer >> 6),
         layer_sync: has_temporal_id && layer & 0x20 != 0,
         descriptor_len: cursor.position(),
-        picture_id_offset,
-        tl0_offset,
     })
-}
-
-impl Vp8Descriptor {
-    /// Writes new numbers over those of the `payload` this descriptor was parsed from, or of a copy of it.
-    /// Fields that are not there are not added, and PictureID keeps its width: `picture_id` is cut to it.
-    pub fn patch(&self, payload: &mut [u8], picture_id: u16, tl0_picture_index: u8) {
-        if let Some(old) = self.picture_id {
-            old.overwrite(payload, self.picture_id_offset, picture_id);
-        }
-        if self.tl0_picture_index.is_some()
-            && let Some(place) = payload.get_mut(self.tl0_offset)
-        {
-            *place = tl0_picture_index;
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::noise::with_random_bytes;
+    use super::super::picture_id::patching_changes_counters_alone;
     use super::*;
 
     /// X S; I L T; 15-bit PictureID 0x1234, TL0PICIDX 0x56, TID 2 with Y; an interframe's payload header.
@@ -83,8 +61,8 @@ mod tests {
     fn a_full_descriptor_is_read() {
         let descriptor = parse(&FULL).unwrap();
         assert!(descriptor.starts_frame && !descriptor.keyframe && descriptor.layer_sync);
-        assert_eq!(descriptor.picture_id, Some(PictureId { value: 0x1234, bits: 15 }));
-        assert_eq!((descriptor.tl0_picture_index, descriptor.temporal_id), (Some(0x56), Some(2)));
+        assert_eq!(descriptor.counters.picture_id, Some(PictureId { value: 0x1234, bits: 15 }));
+        assert_eq!((descriptor.counters.tl0_picture_index, descriptor.temporal_id), (Some(0x56), Some(2)));
         assert_eq!(descriptor.descriptor_len, 6);
         for length in 0..FULL.len() {
             assert_eq!(parse(&FULL[..length]), Err(Malformed), "{length} bytes");
@@ -95,7 +73,7 @@ mod tests {
     fn the_shortest_descriptor_is_one_byte() {
         let descriptor = parse(&[0x10, 0x00]).unwrap();
         assert!(descriptor.starts_frame && descriptor.keyframe && !descriptor.layer_sync);
-        assert_eq!((descriptor.picture_id, descriptor.tl0_picture_index), (None, None));
+        assert_eq!((descriptor.counters.picture_id, descriptor.counters.tl0_picture_index), (None, None));
         assert_eq!((descriptor.temporal_id, descriptor.descriptor_len), (None, 1));
     }
 
@@ -117,31 +95,20 @@ mod tests {
     #[test]
     fn patching_changes_the_numbers_and_nothing_else() {
         let mut bytes = FULL;
-        parse(&FULL).unwrap().patch(&mut bytes, 0xffff, 0x01);
+        parse(&FULL).unwrap().counters.patch(&mut bytes, 0xffff, 0x01);
         assert_eq!(bytes, [0x90, 0xe0, 0xff, 0xff, 0x01, 0xa0, 0x01]);
         let mut short = [0x90, 0x80, 0x05, 0x01];
-        parse(&short).unwrap().patch(&mut short, 0x0181, 0xee);
+        parse(&short).unwrap().counters.patch(&mut short, 0x0181, 0xee);
         assert_eq!(short, [0x90, 0x80, 0x01, 0x01], "7 bits stay 7 bits, no TL0PICIDX appears");
         let mut none = [0x10, 0x00];
-        parse(&none).unwrap().patch(&mut none, 1, 1);
+        parse(&none).unwrap().counters.patch(&mut none, 1, 1);
         assert_eq!(none, [0x10, 0x00]);
     }
 
     #[test]
     fn patching_random_packets_is_idempotent_and_read_back() {
-        with_random_bytes(&FULL, |bytes| {
-            let Ok(descriptor) = parse(bytes) else { return };
-            descriptor.patch(&mut [], 1, 1);
-            let original = bytes.to_vec();
-            let old = descriptor.picture_id.map_or(0, |id| id.value);
-            descriptor.patch(bytes, old, descriptor.tl0_picture_index.unwrap_or(0));
-            assert_eq!(bytes, original, "the old numbers change nothing");
-            descriptor.patch(bytes, 0x7abc, 0xde);
-            let patched = parse(bytes).unwrap();
-            assert_eq!(patched.picture_id.map(|id| id.value & 0x7f), descriptor.picture_id.map(|_| 0x3c));
-            assert_eq!(patched.tl0_picture_index, descriptor.tl0_picture_index.map(|_| 0xde));
-            assert_eq!(patched.descriptor_len, descriptor.descriptor_len);
-            assert_eq!(bytes[patched.descriptor_len..], original[patched.descriptor_len..]);
+        patching_changes_counters_alone(&FULL, |bytes| {
+            parse(bytes).ok().map(|descriptor| (descriptor.counters, descriptor.descriptor_len))
         });
     }
 }

@@ -11,10 +11,12 @@
 )]
 
 mod call;
+mod cli;
 mod client;
 mod ending;
 mod junk;
 mod limits;
+mod program;
 mod recording;
 mod resuming;
 mod server;

@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::program::strait;
 use super::server::{Server, eventually, http};
 
 /// A folder for one test's traces, gone with it.
@@ -64,12 +64,7 @@ fn replay(trace: &Path, more: &[&str]) -> (Option<i32>, String) {
 }
 
 fn run(command: &str, trace: &Path, more: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_strait"))
-        .arg(command)
-        .arg(trace)
-        .args(more)
-        .output()
-        .expect("the program runs");
+    let output = strait(&[command]).arg(trace).args(more).output().expect("the program runs");
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }

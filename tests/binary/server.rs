@@ -1,19 +1,20 @@
 //! The real binary on a free port, seen from outside: its answers, its descriptors, its memory, its end.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::PATIENCE;
+use super::program::{Serving, strait_within};
 
 /// A running `strait serve`, killed when dropped.
 pub struct Server {
     /// Where it listens, UDP and TCP.
     pub address: SocketAddr,
-    child: Child,
+    serving: Serving,
 }
 
 impl Server {
@@ -24,27 +25,11 @@ impl Server {
 
     /// The same through another program, which takes the command as its last arguments.
     pub fn start_within(wrapper: &[&str], settings: &[(&str, &str)]) -> Self {
-        let words = [wrapper, &[env!("CARGO_BIN_EXE_strait")]].concat();
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("STRAIT_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = strait_within(wrapper, &["serve", "--listen", "127.0.0.1:0"]);
         command.env("STRAIT_LOG_LEVEL", "warn");
-        // What it keeps, it keeps away from the user's own.
-        command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
         command.envs(settings.iter().map(|(name, value)| (format!("STRAIT_{name}"), *value)));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("the program starts");
-        let mut greeting = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let port = greeting.find_map(|line| {
-            let line = line.expect("UTF-8");
-            line.trim().strip_prefix("Open http://localhost:").map(|port| port.parse().expect("a port"))
-        });
-        let port: u16 = port.expect("a greeting that says where to go");
-        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), child }
+        let serving = Serving::start(&mut command);
+        Self { address: serving.address, serving }
     }
 
     /// What the administration interface says about everything.
@@ -54,12 +39,13 @@ impl Server {
 
     /// How many descriptors it has open.
     pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs").count()
+        std::fs::read_dir(format!("/proc/{}/fd", self.serving.child.id())).expect("it runs").count()
     }
 
     /// Its resident memory, bytes.
     pub fn resident(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.serving.child.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
         let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kilobytes * 1024
@@ -67,20 +53,13 @@ impl Server {
 
     /// Sends it a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
+        let kill = format!("kill -{name} {}", self.serving.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
     }
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("it is our child")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.serving.child.try_wait().expect("it is our child")
     }
 }
 

@@ -185,7 +185,7 @@ fn pictures_that_there_was_no_time_for_stand_still_by_the_servers_fault() {
         |world| world.input(Recorded::Withhold(Withheld::NOTHING)),
     );
     let ben = &explanation.participants[1];
-    assert_says(ben, "pictures-withheld: the server's processor was full: some pictures were not forwarded");
+    assert_says(ben, "pictures-withheld: the server's processor was full: some video was not forwarded");
     assert_says(ben, "pictures-withheld: the server had time again");
     let freezes: Vec<_> = ben.watches.iter().flat_map(|watched| &watched.freezes).collect();
     let [freeze] = freezes[..] else { panic!("{freezes:?}") };

@@ -275,7 +275,7 @@ fn a_large_rooms_pictures_do_not_keep_the_sound_of_another_waiting() {
                 _ => {}
             }
         }
-        world.sfu.forward(&mut media);
+        world.sfu.forward_share(&mut media);
         while let Some(transmit) = media.take_next() {
             classes.push(transmit.class);
         }

@@ -9,6 +9,7 @@ mod replaying;
 mod slots;
 mod stripping;
 mod traces;
+mod transports;
 mod world;
 
 use std::time::Duration;

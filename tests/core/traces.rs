@@ -205,7 +205,7 @@ fn people_who_expire_at_one_moment_do_so_in_one_order_however_long_the_process_h
     loop {
         match world.sfu.poll_output() {
             Output::Timeout(_) => break,
-            Output::Media(_) => world.sfu.forward(&mut Datagrams::default()),
+            Output::Media(_) => world.sfu.forward_share(&mut Datagrams::default()),
             _ => {}
         }
     }

@@ -200,7 +200,7 @@ pub fn replay(settings: &Settings, shift: Duration, record: &[(Duration, Recorde
                     Output::Timeout(_) => break,
                     Output::Media(_) => {
                         let mut media = Datagrams::default();
-                        sfu.forward(&mut media);
+                        sfu.forward_share(&mut media);
                         while let Some(transmit) = media.take_next() {
                             outputs.extend(as_bytes(&Output::Transmit(transmit)));
                         }
@@ -517,8 +517,8 @@ impl World {
             let output = self.sfu.poll_output();
             self.outputs.extend(as_bytes(&output));
             match output {
-                Output::Timeout(at) => {
-                    self.deadline = at;
+                Output::Timeout(deadline) => {
+                    self.deadline = deadline.map(|deadline| deadline.at);
                     break;
                 }
                 Output::Event { connection, event } => {
@@ -535,7 +535,7 @@ impl World {
                 }
                 Output::Media(_) => {
                     let mut media = Datagrams::default();
-                    self.sfu.forward(&mut media);
+                    self.sfu.forward_share(&mut media);
                     while let Some(transmit) = media.take_next() {
                         self.to_clients.push_back((transmit.path.remote, transmit.bytes.to_vec()));
                         self.outputs.extend(as_bytes(&Output::Transmit(transmit)));

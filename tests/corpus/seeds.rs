@@ -365,7 +365,7 @@ fn offers() -> Vec<(String, String)> {
         load::Published { kind: Kind::Audio, ssrc: 7, rids: vec![] },
         load::Published { kind: Kind::Video, ssrc: 9, rids: vec!["q", "h", "f"] },
     ];
-    let load = load::Offer {
+    let load = load::ClientOffer {
         ufrag: "abcd",
         password: "0123456789012345678901",
         fingerprint: &fingerprint,

@@ -8,10 +8,11 @@ import fractions
 import json
 import sys
 
-import aiohttp
 import av
 import numpy
-from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import AudioStreamTrack, RTCPeerConnection, VideoStreamTrack
+
+from session import session
 
 WIDTH, HEIGHT = 320, 240
 TONE_HZ = 440
@@ -59,20 +60,10 @@ async def main(url):
 
     for track in (Tone(), Pattern()):
         peer.addTransceiver(track, direction="sendonly")
-    await peer.setLocalDescription(await peer.createOffer())
-    async with aiohttp.ClientSession() as http:
-        headers = {"Content-Type": "application/sdp"}
-        async with http.post(url, data=peer.localDescription.sdp, headers=headers) as response:
-            answer = await response.text()
-            assert response.status == 201, (response.status, answer)
-            session = response.url.join(response.url.__class__(response.headers["Location"]))
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+    async with session(peer, url) as location:
         await asyncio.wait_for(connected.wait(), 20)
-        print(json.dumps({"session": str(session)}), flush=True)
+        print(json.dumps({"session": str(location)}), flush=True)
         await asyncio.to_thread(sys.stdin.read)
-        async with http.delete(session) as response:
-            assert response.status == 200, response.status
-    await peer.close()
 
 
 asyncio.run(main(sys.argv[1]))

@@ -7,10 +7,10 @@ import asyncio
 import json
 import sys
 
-import aiohttp
-from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCPeerConnection
 
 from senses import heard, seen
+from session import session
 
 PICTURES = 20
 SOUNDS = 50
@@ -39,19 +39,9 @@ async def main(url):
 
     for kind in ("audio", "video"):
         peer.addTransceiver(kind, direction="recvonly")
-    await peer.setLocalDescription(await peer.createOffer())
-    async with aiohttp.ClientSession() as http:
-        headers = {"Content-Type": "application/sdp"}
-        async with http.post(url, data=peer.localDescription.sdp, headers=headers) as response:
-            answer = await response.text()
-            assert response.status == 201, (response.status, answer)
-            session = response.url.join(response.url.__class__(response.headers["Location"]))
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+    async with session(peer, url):
         picture, sound = await asyncio.wait_for(asyncio.gather(tasks["video"], tasks["audio"]), 40)
         print(json.dumps({"picture": picture, "sound": sound}), flush=True)
-        async with http.delete(session) as response:
-            assert response.status == 200, response.status
-    await peer.close()
 
 
 asyncio.run(main(sys.argv[1]))

@@ -5,7 +5,7 @@ mod traces;
 use std::thread;
 use std::time::Instant;
 
-use strait::sim::plan::SECOND;
+use strait::sim::network::SECOND;
 use strait::sim::shrink::{kind_of, shrink};
 use strait::sim::{Plan, run, run_twice};
 

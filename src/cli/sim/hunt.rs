@@ -1,4 +1,5 @@
-//! The hunt: many seeds, on as many threads as wanted. Each world is played on one thread; what it does depends on none.
+//! The hunt: plays many seeds on as many threads as wanted. Each world is played on one thread, and what it does depends on
+//! none.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -13,12 +14,13 @@ use signal_hook::flag;
 use super::{SimArgs, command, mutate, now, play, print, report, smaller};
 use crate::cli::failure::Failure;
 use crate::sim::Outcome;
-use crate::sim::plan::SECOND;
+use crate::sim::network::SECOND;
 
-/// How often progress is shown on a terminal, and elsewhere.
+/// How often progress is shown on a terminal.
 const PROGRESS: Duration = Duration::from_secs(1);
+/// How often progress is written elsewhere, such as into a log.
 const PROGRESS_IN_LOG: Duration = Duration::from_secs(30);
-/// So many failing worlds are shown in full; of more, the seeds alone.
+/// How many failing worlds are shown in full. Of more than these only the seeds are told.
 const SHOWN_MAX: usize = 10;
 
 /// What has been played until now.
@@ -53,7 +55,7 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Failure> {
         for _ in 0..args.jobs {
             let (tell, next, stop) = (tell.clone(), &next, &stop);
             scope.spawn(move || {
-                // Known to be a good name, and chosen for this thread alone.
+                // The name is known to be good. A mutation is chosen for one thread.
                 let _ = mutate(args.mutation.as_deref());
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -70,7 +72,7 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Failure> {
             match told.recv_timeout(interval) {
                 Ok((seed, outcome)) => {
                     tally.take(args, seed, &outcome, stop.load(Ordering::Relaxed));
-                    // A bug that was put in is to be found once.
+                    // A bug that was put in has been found with the first world that fails.
                     if args.mutation.is_some() && !tally.failed.is_empty() {
                         stop.store(true, Ordering::Relaxed);
                     }
@@ -98,7 +100,7 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Failure> {
 }
 
 impl Tally {
-    /// A seed was played.
+    /// Counts a seed that was played, and shows the world if it fails. In a hurry it is not made smaller.
     fn take(&mut self, args: &SimArgs, seed: u64, outcome: &Outcome, in_a_hurry: bool) {
         self.seeds += 1;
         self.simulated += outcome.lasted;
@@ -111,7 +113,6 @@ impl Tally {
         }
         let plan = args.plan(seed);
         let (cut, plan, outcome) = if args.shrink && !in_a_hurry {
-            // Made smaller with the same bug put in.
             smaller(&plan, outcome)
         } else {
             (crate::sim::Cut::default(), plan, outcome.clone())
@@ -120,7 +121,7 @@ impl Tally {
     }
 }
 
-/// Set by the first Ctrl-C; the second one ends the program at once.
+/// Returns a flag that the first Ctrl-C sets. The second one ends the program at once.
 fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

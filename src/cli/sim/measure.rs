@@ -3,7 +3,7 @@
 use super::{now, print};
 use crate::cli::failure::Failure;
 use crate::sim::Plan;
-use crate::sim::plan::SECOND;
+use crate::sim::network::SECOND;
 
 /// How many are in the room, and for how many seconds it is simulated.
 const ROOMS: [(usize, u64); 3] = [(2, 300), (5, 120), (50, 15)];

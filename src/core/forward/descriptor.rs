@@ -1,4 +1,4 @@
-//! What a payload says of itself, codec by codec: does a key frame start here, and which counters must stay
+//! What a payload says of itself, codec by codec: whether a key frame starts here, and which counters must stay
 //! continuous when a slot's source changes.
 
 use crate::core::media::extensions::{KeptExtensions, PassedExtensions};
@@ -15,7 +15,7 @@ pub struct FrameCounters {
     pub picture_id: Option<u16>,
     /// VP8 and VP9: index of the temporal base layer.
     pub tl0_picture_index: Option<u8>,
-    /// Dependency descriptor.
+    /// The frame number of the dependency descriptor, an AV1 header extension.
     pub frame_number: Option<u16>,
 }
 
@@ -31,9 +31,9 @@ pub enum Descriptor {
     /// Nothing in the payload counts.
     #[default]
     Plain,
-    /// RFC 7741.
+    /// A VP8 payload descriptor (RFC 7741 §4.2).
     Vp8(Vp8Descriptor),
-    /// RFC 9628.
+    /// A VP9 payload descriptor (RFC 9628 §4.2).
     Vp9(Vp9Descriptor),
 }
 
@@ -42,13 +42,13 @@ pub enum Descriptor {
 pub struct Described {
     /// Whether a decoder can begin here.
     pub starts_keyframe: bool,
-    /// The description.
+    /// What else the payload says of itself.
     pub descriptor: Descriptor,
-    /// Its counters, and those of the dependency descriptor.
+    /// The counters in the payload, and that of the dependency descriptor.
     pub counters: FrameCounters,
 }
 
-/// Reads a payload of that codec. Empty payloads (padding) describe nothing.
+/// Reads a payload of that codec. Empty payloads, which are padding, describe nothing.
 pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> Described {
     let mut described = Described {
         starts_keyframe: false,
@@ -62,16 +62,16 @@ pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> 
         Codec::Vp8 => {
             if let Ok(vp8) = vp8::parse(payload) {
                 described.starts_keyframe = vp8.keyframe;
-                described.counters.number(vp8.picture_id);
-                described.counters.tl0_picture_index = vp8.tl0_picture_index;
+                described.counters.number(vp8.counters.picture_id);
+                described.counters.tl0_picture_index = vp8.counters.tl0_picture_index;
                 described.descriptor = Descriptor::Vp8(vp8);
             }
         }
         Codec::Vp9 { .. } => {
             if let Ok(vp9) = vp9::parse(payload) {
                 described.starts_keyframe = vp9.keyframe;
-                described.counters.number(vp9.picture_id);
-                described.counters.tl0_picture_index = vp9.tl0_picture_index;
+                described.counters.number(vp9.counters.picture_id);
+                described.counters.tl0_picture_index = vp9.counters.tl0_picture_index;
                 described.descriptor = Descriptor::Vp9(vp9);
             }
         }
@@ -91,8 +91,8 @@ impl Descriptor {
         let tl0_picture_index = counters.tl0_picture_index.unwrap_or(0);
         match self {
             Descriptor::Plain => {}
-            Descriptor::Vp8(vp8) => vp8.patch(payload, picture_id, tl0_picture_index),
-            Descriptor::Vp9(vp9) => vp9.patch(payload, picture_id, tl0_picture_index),
+            Descriptor::Vp8(vp8) => vp8.counters.patch(payload, picture_id, tl0_picture_index),
+            Descriptor::Vp9(vp9) => vp9.counters.patch(payload, picture_id, tl0_picture_index),
         }
     }
 }

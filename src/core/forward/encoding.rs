@@ -200,7 +200,8 @@ impl Encoding {
         self.highest = self.highest.max(index);
         // Who has left may ask again for what they got until then, for as long as it is of use.
         let is_over = |at: Instant| now.saturating_duration_since(at) > AGE_MAX;
-        if !self.is_followed() && self.kept_at.is_some_and(is_over) {
+        let is_idle = !self.is_followed() && self.backlog.is_empty();
+        if is_idle && self.kept_at.is_some_and(is_over) {
             (self.cache, self.kept_at) = (None, None);
         }
     }

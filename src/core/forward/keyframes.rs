@@ -1,6 +1,6 @@
-//! KeyframeRequests: what subscribers ask of one publisher, put together and throttled. However many ask, at
-//! most one request leaves in a [`window`]; one that comes inside it is kept and sent at its end; and what was sent is
-//! repeated until a key frame starts, because encoders ignore requests shortly after a key frame.
+//! KeyframeRequests: what viewers ask of one encoding's publisher, put together and throttled. However many ask, at most
+//! one request leaves in a [`window`]. One that comes inside it is kept and sent at its end. What was sent is repeated
+//! until a key frame starts, because encoders ignore requests shortly after a key frame.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::core::mutation::mutated;
 const WINDOW_MIN: Duration = Duration::from_millis(200);
 const WINDOW_MAX: Duration = Duration::from_millis(500);
 
-/// At most one request in this time: what one takes to be answered by a publisher at that round trip.
+/// The time in which at most one request leaves: as long as a publisher at that round trip takes to answer one.
 pub fn window(round_trip: Duration) -> Duration {
     (round_trip + round_trip / 4).clamp(WINDOW_MIN, WINDOW_MAX)
 }
@@ -20,7 +20,7 @@ pub fn window(round_trip: Duration) -> Duration {
 /// A publisher that has not sent for this long is not asked: it is muted, or gone. It is asked when it sends again.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Requests towards one publisher.
+/// Requests for key frames of one encoding.
 #[derive(Debug, Default)]
 pub struct KeyframeRequests {
     wanted: bool,
@@ -30,12 +30,17 @@ pub struct KeyframeRequests {
 }
 
 impl KeyframeRequests {
-    /// Somebody needs a key frame.
+    /// Notes that somebody needs a key frame.
     pub fn want(&mut self) {
         self.wanted = true;
     }
 
-    /// The publisher sent something.
+    /// Returns whether somebody waits for a key frame.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Notes that a packet has come.
     pub fn on_packet(&mut self, now: Instant, starts_keyframe: bool) {
         self.last_packet = Some(now);
         if starts_keyframe {
@@ -43,7 +48,7 @@ impl KeyframeRequests {
         }
     }
 
-    /// When [`KeyframeRequests::due`] may say yes.
+    /// When [`due`](Self::due) will be true; `None` if no request is to leave.
     pub fn deadline(&self, now: Instant, round_trip: Duration) -> Option<Instant> {
         let asked_for_good = mutated!(KeyframeThrottleNeverEnds) && self.last_sent.is_some();
         if !self.wanted || self.is_silent(now) || asked_for_good {
@@ -52,7 +57,7 @@ impl KeyframeRequests {
         Some(self.last_sent.map_or(now, |sent| sent + window(round_trip)))
     }
 
-    /// Whether to send a request now, to a publisher at that round trip.
+    /// Returns whether to send a request now, to a publisher at that round trip, and notes that it is sent.
     pub fn due(&mut self, now: Instant, round_trip: Duration) -> bool {
         let due = self.deadline(now, round_trip).is_some_and(|at| at <= now);
         if due {
@@ -62,7 +67,7 @@ impl KeyframeRequests {
         due
     }
 
-    /// How many requests were sent.
+    /// Returns how many requests were sent.
     pub fn sent(&self) -> u64 {
         self.sent
     }

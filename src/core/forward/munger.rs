@@ -68,6 +68,8 @@ pub struct Rewrite {
 struct Epoch {
     stretch: Stretch,
     first_in: u64,
+    /// The highest index of the stretch that was forwarded.
+    highest_in: u64,
     first_out: u64,
     timestamp_offset: u32,
     picture_id_offset: u16,
@@ -113,7 +115,6 @@ pub struct Munger {
     /// The promise of a slot map: the next source begins at this timestamp, which stood for that moment.
     promised: Option<(u32, Instant)>,
     synced: bool,
-    highest_in: u64,
     epochs: [Option<Epoch>; EPOCHS],
 }
 
@@ -140,7 +141,6 @@ impl Munger {
             },
             promised: None,
             synced: false,
-            highest_in: 0,
             epochs: [None; EPOCHS],
         }
     }
@@ -181,20 +181,32 @@ impl Munger {
         packet: &SourcePacket,
     ) -> Option<Rewrite> {
         let jump = if self.needs_keyframe { JUMP } else { JUMP_WITHOUT_KEYFRAME };
-        let jumped = packet.index.abs_diff(self.highest_in) > jump;
+        let highest = self.highest_of(stretch);
+        let jumped = highest.is_some_and(|highest| packet.index.abs_diff(highest) > jump);
         let first = !self.is_synchronised(stretch) || jumped;
         if first {
+            // A key frame may have been lost or overtaken on its way here, and come behind frames that were shown before
+            // the interruption. Beginning with it would take the decoder back in time.
+            if !jumped && highest.is_some_and(|highest| packet.index <= highest) {
+                return None;
+            }
             if self.needs_keyframe && !packet.starts_keyframe && !mutated!(KeyframeNotAwaited) {
                 self.synced = false;
                 return None;
             }
             self.synchronise(now, stretch, clock_offset, packet);
         }
-        let mut rewrite = self.epochs[0]?.rewrite(packet)?;
+        let epoch = self.epochs[0].as_mut()?;
+        let mut rewrite = epoch.rewrite(packet)?;
         rewrite.first = first;
-        self.highest_in = self.highest_in.max(packet.index);
+        epoch.highest_in = epoch.highest_in.max(packet.index);
         self.remember(now, &rewrite);
         Some(rewrite)
+    }
+
+    /// Returns the highest index of a stretch that was forwarded; `None` if nothing of it was, as far as is remembered.
+    fn highest_of(&self, stretch: Stretch) -> Option<u64> {
+        self.epochs.iter().flatten().find(|epoch| epoch.stretch == stretch).map(|epoch| epoch.highest_in)
     }
 
     /// Returns which packet one of our sequence numbers stands for: its stretch, and its index there. `None` if it is too
@@ -236,6 +248,7 @@ impl Munger {
         let mut epoch = Epoch {
             stretch,
             first_in: packet.index,
+            highest_in: packet.index,
             first_out: latest.next_index,
             timestamp_offset: timestamp.wrapping_sub(packet.timestamp),
             picture_id_offset: (latest.picture_id.wrapping_add(1))
@@ -256,7 +269,6 @@ impl Munger {
         }
         self.epochs.rotate_right(1);
         self.epochs[0] = Some(epoch);
-        self.highest_in = packet.index;
         self.synced = true;
     }
 
@@ -308,5 +320,33 @@ impl Munger {
         if let Some(id) = rewrite.counters.frame_number {
             latest.frame_number = id;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_frame_that_comes_late_does_not_take_a_viewer_back() {
+        let now = Instant::now();
+        let stretch = Stretch { track: TrackId(1), publication: PublicationKey(0), generation: 0 };
+        let packet = |index: u64, starts_keyframe| Incoming {
+            index,
+            timestamp: index as u32 * 3000,
+            starts_keyframe,
+            counters: FrameCounters::default(),
+        };
+        let mut munger = Munger::new(now, 90_000, true, 100, 0);
+        let index_of = |rewrite: Option<Rewrite>| rewrite.map(|rewrite| rewrite.index);
+        assert_eq!(index_of(munger.forward(now, stretch, &packet(10, true))), Some(100));
+        // The key frame at 11 is lost on its way here. What follows it is forwarded, and then the viewer pauses.
+        assert_eq!(index_of(munger.forward(now, stretch, &packet(12, false))), Some(102));
+        munger.desynchronise();
+        // They resume, and the publisher sends the lost key frame again.
+        assert_eq!(index_of(munger.forward(now, stretch, &packet(11, true))), None);
+        // The next key frame is newer than all that was shown.
+        assert_eq!(index_of(munger.forward(now, stretch, &packet(13, false))), None);
+        assert_eq!(index_of(munger.forward(now, stretch, &packet(14, true))), Some(103));
     }
 }

@@ -1,5 +1,5 @@
-//! Slot: one continuous egress stream whose source may change. It holds a track's name, never the track: who publishes
-//! may one day be on another node.
+//! Slot: one continuous egress stream whose source may change. It holds a track's name, never the track itself, because
+//! the publisher may one day be on another node.
 
 use std::time::Instant;
 
@@ -18,12 +18,12 @@ use crate::wire::red;
 use crate::wire::rtp::{RtpFields, write_header};
 use crate::wire::rtp_extensions::ExtensionBlock;
 
-/// Remembers when packets were last retransmitted: this many at a time, as many as a track keeps. With fewer, a
+/// A slot remembers of this many packets when they were last retransmitted: as many as an encoding keeps. With fewer, a
 /// receiver could make it forget by asking for others, and have everything again with each request.
 const REPEATS: usize = VIDEO_ENTRIES;
 /// A packet asked for again within this time is on its way already.
 const REPEAT_MILLIS_MIN: u32 = 15;
-/// [`AGE_MAX`] in milliseconds.
+/// [`AGE_MAX`] as a number of milliseconds.
 const AGE_MILLIS_MAX: u32 = AGE_MAX.as_millis() as u32;
 /// A packet is sent again this often at most.
 const REPEATS_MAX: u8 = 8;
@@ -31,24 +31,25 @@ const REPEATS_MAX: u8 = 8;
 /// What a slot shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
-    /// The track.
+    /// The track that is shown.
     pub track: TrackId,
-    /// Where it is kept.
+    /// The publication that keeps it.
     pub publication: PublicationKey,
-    /// From this timestamp on.
+    /// All packets of it have this timestamp of the slot's clock or a later one.
     pub from_timestamp: u32,
 }
 
-/// One retransmission remembered.
+/// When and how often one packet was sent again.
 #[derive(Debug, Clone, Copy, Default)]
 struct Repeat {
-    /// Since the slot was made, milliseconds. Wraps after seven weeks, when all that it was compared with is forgotten.
+    /// Milliseconds since the slot was made. They wrap after seven weeks, when all that they are compared with is
+    /// forgotten.
     at_millis: u32,
     sequence: u16,
     times: u8,
 }
 
-/// One egress stream.
+/// One egress stream, which shows one track after another.
 #[derive(Debug)]
 pub struct Slot {
     /// The transport that it goes out on.
@@ -57,29 +58,29 @@ pub struct Slot {
     pub mid: Mid,
     /// Where its section is among those that can be served.
     pub order: usize,
-    /// Audio or video.
+    /// Whether it takes audio or video.
     pub kind: Kind,
-    /// Which of the slots of its kind: slots of equal number share an msid stream.
+    /// The number of the slot among those of its kind. Slots of equal number share an msid stream.
     pub number: usize,
-    /// Its stream.
+    /// The SSRC of its stream.
     pub ssrc: Ssrc,
-    /// Its retransmissions.
+    /// The SSRC of its retransmissions, if the client takes any.
     pub rtx_ssrc: Option<Ssrc>,
-    /// Header extensions of its section.
+    /// The ids of header extensions in its section.
     pub extensions: ExtensionIds,
-    /// What it shows.
+    /// The track that it shows, if any.
     pub shown: Option<Shown>,
-    /// How the client takes the track's codec.
+    /// How the client takes the track's codec; `None` if it cannot, or nothing is shown.
     pub codec: Option<CodecParams>,
-    /// The client has been told what it shows; media may flow.
+    /// Whether the client has been told what it shows, so that media may flow.
     pub announced: bool,
-    /// The subscription is paused.
+    /// Whether the subscription is paused.
     pub paused: bool,
-    /// The track is left out because the machine has no time for it.
+    /// Whether the track is left out because the machine has no time for it.
     pub withheld: bool,
-    /// The client still has the section.
+    /// Whether the client still has the section.
     pub open: bool,
-    /// What went out.
+    /// What was counted of packets that went out.
     pub counters: StreamCounters,
     /// `counters` as last added to the room's totals.
     pub reported: StreamCounters,
@@ -87,12 +88,12 @@ pub struct Slot {
     pub codec_last: Option<Codec>,
     munger: Munger,
     rtx_index: u64,
-    /// Empty until something is asked for again.
+    /// By sequence number. Empty until something is asked for again.
     repeats: Vec<Repeat>,
     made: Instant,
 }
 
-/// How a packet left, for the caller to fill a buffer with.
+/// A packet that goes out, as [`Slot::write`] is to write it.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     rewrite: Rewrite,
@@ -104,7 +105,7 @@ pub struct Outgoing<'a> {
 }
 
 impl Slot {
-    /// A slot that has never sent.
+    /// A slot that has never sent. Returns `None` if the section sends nothing to the client.
     pub fn new(
         now: Instant,
         transport: TransportKey,
@@ -152,12 +153,12 @@ impl Slot {
         self.rtx_ssrc = section.egress.map_or(self.rtx_ssrc, |(_, rtx)| rtx);
     }
 
-    /// Whether a track can be put in.
+    /// Returns whether a track can be put in.
     pub fn is_free(&self) -> bool {
         self.open && self.shown.is_none()
     }
 
-    /// Shows a track from now on.
+    /// Shows a track from now on, as soon as the client has been told so.
     pub fn assign(
         &mut self,
         now: Instant,
@@ -173,25 +174,25 @@ impl Slot {
         self.withheld = false;
     }
 
-    /// Shows nothing.
+    /// Shows nothing from now on.
     pub fn release(&mut self) {
         self.shown = None;
         self.codec = None;
         self.munger.desynchronise();
     }
 
-    /// What follows does not continue what was sent.
+    /// Notes that what follows does not continue what was sent: it begins anew, with a key frame.
     pub fn interrupt(&mut self) {
         self.munger.desynchronise();
     }
 
-    /// Stops or resumes.
+    /// Stops or resumes forwarding for the subscriber.
     pub fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
         self.munger.desynchronise();
     }
 
-    /// Leaves the track out, because the machine has no time for it, or no longer.
+    /// Leaves the track out because the machine has no time for it, or shows it again.
     pub fn set_withheld(&mut self, withheld: bool) {
         if self.withheld != withheld {
             self.withheld = withheld;
@@ -199,7 +200,7 @@ impl Slot {
         }
     }
 
-    /// Whether it waits for a key frame of that stretch.
+    /// Returns whether nothing of that stretch can be shown before a key frame comes.
     pub fn wants_keyframe(&self, stretch: Stretch) -> bool {
         self.kind == Kind::Video && !self.paused && !self.withheld && !self.munger.is_synchronised(stretch)
     }
@@ -235,7 +236,7 @@ impl Slot {
         Some(outgoing)
     }
 
-    /// Writes a packet and seals it: header, payload, tag.
+    /// Writes a packet into `buffer` and seals it: header, payload, tag. Returns its length; `None` if it does not fit.
     pub fn write(
         &self,
         outgoing: &Outgoing<'_>,
@@ -275,12 +276,12 @@ impl Slot {
         sealer.seal_rtp(buffer, header_length, end, index)
     }
 
-    /// Which packet one of our sequence numbers stands for.
+    /// Returns which packet one of our sequence numbers stands for: its stretch, and its index there.
     pub fn origin(&self, sequence: u16) -> Option<(Stretch, u64)> {
         self.munger.origin(sequence)
     }
 
-    /// Whether a packet may be retransmitted once more now.
+    /// Returns whether a packet may be retransmitted once more now, and notes that it is.
     pub fn may_repeat(&mut self, now: Instant, sequence: u16) -> bool {
         if self.repeats.is_empty() {
             self.repeats = vec![Repeat::default(); REPEATS];
@@ -301,7 +302,8 @@ impl Slot {
         true
     }
 
-    /// Writes a retransmission (RFC 4588) of a packet that was sent before.
+    /// Writes a retransmission (RFC 4588) of a packet that was sent before. Returns its length; `None` if the client takes
+    /// no retransmissions, or the packet is of another codec than the slot has now.
     pub fn write_retransmission(
         &mut self,
         stretch: Stretch,
@@ -342,7 +344,7 @@ fn source_packet(meta: &PacketMeta<PacketInfo>) -> SourcePacket {
     }
 }
 
-/// A first sequence number below 2^15: a receiver that misses the first packets around a wrap could not know the
+/// Draws a first sequence number below 2^15. A receiver that missed the first packets around a wrap could not know the
 /// roll-over counter (RFC 3711 §3.3.1).
 fn first_sequence(rng: &mut Rng) -> u16 {
     rng.u16() & 0x7fff

@@ -274,8 +274,8 @@ fn three_people_watch_three_sizes_and_one_changes_over_at_a_key_frame() {
     assert_eq!(camera.repair(1), 3);
     assert_eq!(camera.repair(2), 0);
     assert_eq!(camera.shown_of_sizes(0), [11, 0, 3]);
-    assert_eq!(camera.shown_of_sizes(1), [3, 10, 0]);
-    assert_eq!(camera.shown_of_sizes(2), [3, 0, 10]);
+    assert_eq!(camera.shown_of_sizes(1), [3, 11, 0]);
+    assert_eq!(camera.shown_of_sizes(2), [3, 0, 11]);
 
     // The key frame shows the same moment as the last small picture; otherwise time goes on as the camera's does.
     let frames = camera.shown(0);

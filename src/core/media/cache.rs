@@ -1,9 +1,9 @@
-//! The last second of a published track, for retransmission: one cache per track, whoever watches it.
+//! The last second of an encoding, for its viewers and for retransmission: one cache, however many watch.
 //!
-//! RFC 4588 leaves to the sender what it keeps. Here: bytes in a ring, metadata in a table of a power of two, found by
-//! the low bits of the packet's ingress index. Nothing is searched or freed: new bytes simply overwrite the oldest,
-//! and an entry whose bytes are overwritten is known by its position. Both begin small and double while they hold less
-//! than a second, up to their limits; after that nothing is allocated.
+//! RFC 4588 leaves to the sender what it keeps. Here bytes lie in a ring, and metadata in a table whose size is a power
+//! of two, found by the low bits of the packet's ingress index. Nothing is searched or freed: new bytes overwrite the
+//! oldest, and an entry whose bytes are overwritten is known by its position. Both begin small and double while they hold
+//! less than a second, up to their limits; after that nothing is allocated.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,13 @@ pub const VIDEO_ENTRIES: usize = 512;
 pub const AUDIO_ARENA_BYTES: usize = 32 * 1024;
 /// For audio, packets at most: one second of 10 ms frames.
 pub const AUDIO_ENTRIES: usize = 128;
-/// Older packets are of no use to any player.
+/// Packets that are older are of no use to any player.
 pub const AGE_MAX: Duration = Duration::from_secs(1);
 
-/// Both begin with this part of their limits.
+/// The ring and the table begin with one part in this many of their limits.
 const FIRST_PART: usize = 8;
-/// In so many parts it is known when the ring was written: what is younger than [`AGE_MAX`] is not overwritten while it
-/// can grow.
+/// The ring has this many parts of which it is known when they were written: what is younger than [`AGE_MAX`] is not
+/// overwritten while the ring can grow.
 const PARTS: usize = 8;
 
 /// What is kept of a packet besides its bytes. `D` is what else the caller keeps.
@@ -31,11 +31,11 @@ pub struct PacketMeta<D: Copy> {
     pub index: u64,
     /// The publisher's RTP timestamp.
     pub timestamp: u32,
-    /// The marker bit.
+    /// The marker bit: with video, the last packet of a frame.
     pub marker: bool,
     /// Whether a key frame begins with this packet.
     pub keyframe_start: bool,
-    /// When it came.
+    /// When the packet came.
     pub arrival: Instant,
     /// What else the caller keeps of it.
     pub extra: D,
@@ -48,7 +48,7 @@ pub struct CachedPacket<'a, D: Copy> {
     pub meta: &'a PacketMeta<D>,
     /// Its header extensions, in the caller's form.
     pub extensions: &'a [u8],
-    /// Its payload.
+    /// The payload, as it came.
     pub payload: &'a [u8],
 }
 
@@ -67,7 +67,7 @@ impl<D: Copy> Entry<D> {
     }
 }
 
-/// The newest packets of one track.
+/// The newest packets of one encoding.
 #[derive(Debug)]
 pub struct PacketCache<D: Copy> {
     arena: Vec<u8>,
@@ -112,8 +112,8 @@ impl<D: Copy> PacketCache<D> {
         self.given_way = self.given_way.max(Some(index));
     }
 
-    /// Keeps a packet. False if it has been there already, is so late that newer ones have its place, or is larger than
-    /// the whole ring may be.
+    /// Keeps a packet. Returns `false` if it has been there already, is so late that newer ones have its place, or is
+    /// larger than the whole ring may be.
     ///
     /// **No index is kept twice**, also when the bytes of the first are gone: what is kept is forwarded, and a packet
     /// forwarded twice would be sealed twice with one nonce.
@@ -158,7 +158,7 @@ impl<D: Copy> PacketCache<D> {
         true
     }
 
-    /// The packet with this ingress index, if it is still there.
+    /// Returns the packet with this ingress index, if it is still there.
     pub fn get(&self, index: u64) -> Option<CachedPacket<'_, D>> {
         let entry = self.entries[self.place(index)].as_ref()?;
         if entry.meta.index != index || !self.is_whole(entry) {
@@ -170,19 +170,20 @@ impl<D: Copy> PacketCache<D> {
         Some(CachedPacket { meta: &entry.meta, extensions, payload })
     }
 
-    /// The packet with this ingress index, if it is still there and not older than [`AGE_MAX`].
+    /// Returns the packet with this ingress index, if it is still there and not older than [`AGE_MAX`].
     pub fn get_fresh(&self, now: Instant, index: u64) -> Option<CachedPacket<'_, D>> {
         self.get(index).filter(|packet| now.saturating_duration_since(packet.meta.arrival) <= AGE_MAX)
     }
 
-    /// Whether so many packets of so many bytes are as much as half of what may be held, or more. Up to then those that
-    /// come one after the other do not push each other out.
+    /// Returns whether this many packets and bytes are half of what may be held, or more. Up to then packets that come one
+    /// after the other do not push each other out.
     pub fn is_half_of_it(&self, packets: usize, bytes: usize) -> bool {
         packets >= self.entries_max / 2 || bytes >= self.arena_bytes_max / 2
     }
 
-    /// Memory held, bytes.
-    pub fn memory(&self) -> usize {
+    /// The memory that is held, in bytes.
+    #[cfg(test)]
+    fn memory(&self) -> usize {
         self.arena.len() + size_of_val(self.entries.as_slice())
     }
 

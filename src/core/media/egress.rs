@@ -1,5 +1,6 @@
-//! EgressHalf: what leaves towards one transport. It owns the cipher for outgoing packets, the round trip, and the
-//! memory of our sender reports; whatever else is decided about a whole transport's outgoing media belongs here, too.
+//! EgressHalf: what leaves towards one transport. It owns the cipher for outgoing packets, the round trip, and the memory
+//! of our sender reports, and hears what the client says of the way: transport-wide feedback and estimates end here. What
+//! concerns all that leaves by a transport, whichever slot it is of, has its place here.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,11 +14,12 @@ const SENT_REPORTS: usize = 64;
 /// A sender report of ours that a receiver report may refer to.
 #[derive(Debug, Clone, Copy)]
 struct SentReport {
+    /// The middle 32 bits of the NTP time in it, by which a receiver report names it.
     middle: u32,
     at: Instant,
 }
 
-/// What goes out to one client.
+/// The outgoing half of a transport's media.
 #[derive(Debug)]
 pub struct EgressHalf {
     /// Seals what goes out.
@@ -43,7 +45,7 @@ impl EgressHalf {
         }
     }
 
-    /// The round trip, or a guess.
+    /// The round trip, or a guess while it is unknown.
     pub fn round_trip(&self) -> Duration {
         self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN)
     }
@@ -57,7 +59,8 @@ impl EgressHalf {
         self.sent_reports.push_back(SentReport { middle, at: now });
     }
 
-    /// The round trip that a report block tells of (RFC 3550 §6.4.1).
+    /// Returns the round trip that a report block tells of (RFC 3550 §6.4.1); `None` if it refers to none of our reports.
+    /// `delay` counts units of 1/65,536 s.
     pub fn round_trip_of(&self, now: Instant, last_sr: u32, delay: u32) -> Option<Duration> {
         let sent = self.sent_reports.iter().find(|sent| sent.middle == last_sr)?;
         let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);

@@ -1,11 +1,11 @@
-//! Header extensions that pass through: taken out by the publisher's ids, written with the subscriber's.
+//! Header extensions that pass through: they are read by the publisher's ids and written with the subscriber's.
 
 use crate::core::negotiated::{Extension, ExtensionIds};
 use crate::wire::dependency_descriptor;
 use crate::wire::rtp::RtpHeader;
 use crate::wire::rtp_extensions::ExtensionBlock;
 
-/// Bytes kept of a packet's extensions. A dependency descriptor with the structure of nine layers is about 90 bytes.
+/// How many bytes are kept of a packet's extensions. A dependency descriptor with the structure of nine layers is about 90 bytes.
 const BYTES_MAX: usize = 124;
 
 /// An extension that passes through.

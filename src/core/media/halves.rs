@@ -1,10 +1,10 @@
-//! MediaHalves: the two directions of one transport's media. Keying material comes for both at once, so there are both
-//! halves or none.
+//! MediaHalves: the two directions of one transport's media. Keying material comes for both at once, so that there are
+//! both halves or none.
 
 use super::egress::EgressHalf;
 use super::ingress::IngressHalf;
 
-/// One participant's media, in both directions.
+/// The media of one transport, in both directions.
 #[derive(Debug)]
 pub struct MediaHalves {
     /// What comes from the client.

@@ -1,5 +1,5 @@
-//! IngressHalf: the half of a participant's media that comes in. It opens packets, knows which stream belongs to which
-//! publication, keeps receive statistics, asks again for what was lost, and reports.
+//! IngressHalf: what comes in on one transport. It opens packets, knows which stream belongs to which publication, keeps
+//! receive statistics, asks again for what was lost, and reports.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,20 +21,20 @@ use crate::wire::rtp::RtpHeader;
 /// Bytes of a retransmission's original sequence number (RFC 4588 §4).
 const ORIGINAL_SEQUENCE_BYTES: usize = 2;
 
-/// A section that publishes.
+/// A section by which a client publishes a track.
 #[derive(Debug, Clone)]
 pub struct PublishedSection {
-    /// What it publishes.
+    /// The publication that the section feeds.
     pub publication: PublicationKey,
-    /// Rids of a simulcast, in the client's order.
+    /// The rids of a simulcast, in the client's order.
     pub rids: Vec<String>,
     /// SSRCs that the offer declared, main and retransmission: of a simulcast's encodings smallest first, else of one.
     pub declared: Vec<(Ssrc, Option<Ssrc>)>,
 }
 
 impl PublishedSection {
-    /// How much an encoding is preferred, 0 most: the middle one first, then those below it, then those above. It is
-    /// known by its rid, or by the SSRC that was declared for it.
+    /// Returns how much an encoding is preferred, 0 most: the middle one first, then those below it, then those above. An
+    /// encoding is known by its rid, or by the SSRC that was declared for it.
     fn rank(&self, ssrc: Ssrc, rid: Option<&[u8]>) -> usize {
         let by_rid = rid.and_then(|rid| self.rids.iter().position(|other| other.as_bytes() == rid));
         let (position, count) = match by_rid {
@@ -58,21 +58,21 @@ fn is_of((main, rtx): (Ssrc, Option<Ssrc>), ssrc: Ssrc) -> bool {
     main == ssrc || rtx == Some(ssrc)
 }
 
-/// Sections that publish, by mid.
+/// The sections that publish, by mid.
 pub type PublishedSections = BTreeMap<Mid, PublishedSection>;
 
-/// One incoming stream of media.
+/// One incoming stream of media, by its SSRC.
 #[derive(Debug)]
 pub struct IncomingStream {
-    /// What it belongs to.
+    /// The publication that it belongs to.
     pub publication: PublicationKey,
-    /// How much it is preferred among the encodings of its track.
+    /// How much its encoding is preferred among those of its track, 0 most.
     pub rank: usize,
-    /// Counts, jitter, loss.
+    /// What a receiver report says of it: counts, jitter, loss.
     pub statistics: ReceiveStatistics,
-    /// What was lost and asked for.
+    /// Which packets are missing and asked for again; `None` if the codec was negotiated without NACK.
     pub nack: Option<NackGenerator>,
-    /// What came.
+    /// What was counted of its packets.
     pub counters: StreamCounters,
     highest: u64,
 }
@@ -87,25 +87,25 @@ enum Stream {
 /// A media packet that a client has sent, opened.
 #[derive(Debug)]
 pub struct MediaPacket<'a> {
-    /// Its stream; of a retransmission, the original's.
+    /// The SSRC of its stream; for a retransmission, that of the original.
     pub ssrc: Ssrc,
-    /// What it belongs to.
+    /// The publication that it belongs to.
     pub publication: PublicationKey,
-    /// How much its encoding is preferred.
+    /// How much its encoding is preferred, 0 most.
     pub rank: usize,
-    /// Extended sequence number.
+    /// The extended sequence number: roll-over counter and 16 bits.
     pub index: u64,
-    /// RTP timestamp.
+    /// The sender's RTP timestamp.
     pub timestamp: u32,
-    /// The marker bit.
+    /// The marker bit: with video, the last packet of a frame.
     pub marker: bool,
-    /// How its sender calls the codec.
+    /// The codec, by the payload type that its sender uses.
     pub codec: CodecParams,
-    /// The payload is in RFC 2198's redundant form.
+    /// Whether the payload is in RFC 2198's redundant form.
     pub redundant: bool,
-    /// It came as a retransmission.
+    /// Whether it came as a retransmission.
     pub recovered: bool,
-    /// Header extensions that pass through.
+    /// The header extensions that pass through.
     pub extensions: PassedExtensions,
     /// The payload, without padding.
     pub payload: &'a [u8],
@@ -115,7 +115,7 @@ pub struct MediaPacket<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unusable;
 
-/// One participant's media.
+/// The incoming half of a transport's media.
 #[derive(Debug)]
 pub struct IngressHalf {
     receiver: SrtpReceiver,
@@ -123,7 +123,7 @@ pub struct IngressHalf {
     /// Media streams in the order of their first packets: what is iterated.
     order: Vec<Ssrc>,
     feedback: TransportFeedbackRecorder,
-    /// Who our feedback is from.
+    /// The SSRC that our RTCP is from.
     pub rtcp_ssrc: Ssrc,
     nack_at: Option<Instant>,
     lost: Vec<u16>,
@@ -134,7 +134,7 @@ pub struct IngressHalf {
 }
 
 impl IngressHalf {
-    /// Media under those keys.
+    /// A half that has received nothing yet, under the keys of `receiver`.
     pub fn new(receiver: SrtpReceiver, rtcp_ssrc: Ssrc, epoch: Instant) -> Self {
         Self {
             receiver,
@@ -263,7 +263,8 @@ impl IngressHalf {
     }
 
     /// Finds out which section an SSRC belongs to (RFC 9143 §9.2): by the packet's MID, by what the offer declared, or by
-    /// the payload type, if the client sends it in one section alone. An encoder that begins anew may take another SSRC.
+    /// the payload type, if the client sends it in one section alone, and remembers it. An encoder that begins anew may take
+    /// another SSRC. Returns `false` if it belongs to none.
     fn learn(
         &mut self,
         ssrc: Ssrc,
@@ -314,7 +315,7 @@ impl IngressHalf {
         })
     }
 
-    /// The media stream that an SSRC repairs, if that is what it does.
+    /// Returns the media stream that an SSRC repairs, if that is what it does.
     pub fn repaired_by(&self, ssrc: Ssrc) -> Option<Ssrc> {
         match self.streams.get(&ssrc)? {
             Stream::Media(_) => None,
@@ -327,7 +328,7 @@ impl IngressHalf {
         self.streams.contains_key(&ssrc)
     }
 
-    /// One media stream.
+    /// Returns the media stream with that SSRC.
     pub fn stream(&self, ssrc: Ssrc) -> Option<&IncomingStream> {
         match self.streams.get(&ssrc)? {
             Stream::Media(stream) => Some(stream),
@@ -335,7 +336,7 @@ impl IngressHalf {
         }
     }
 
-    /// One media stream.
+    /// Returns the media stream with that SSRC, to count in it.
     pub fn stream_mut(&mut self, ssrc: Ssrc) -> Option<&mut IncomingStream> {
         match self.streams.get_mut(&ssrc)? {
             Stream::Media(stream) => Some(stream),
@@ -348,7 +349,8 @@ impl IngressHalf {
         self.order.iter().filter_map(|ssrc| Some((*ssrc, self.stream(*ssrc)?)))
     }
 
-    /// What to report of all media streams, in the order of their first packets. Loss is counted from here to the next.
+    /// Adds what to report of all media streams, in the order of their first packets. The fraction lost is counted from one
+    /// call to the next.
     pub fn report_blocks(&mut self, now: Instant, out: &mut Vec<ReportBlock>) {
         for ssrc in &self.order {
             let Some(Stream::Media(stream)) = self.streams.get_mut(ssrc) else { continue };
@@ -371,7 +373,7 @@ impl IngressHalf {
         });
     }
 
-    /// Opens an RTCP packet; how long it is then.
+    /// Opens an RTCP packet in place. Returns how long it is then; `None` if it is not authentic.
     pub fn open_rtcp(&mut self, bytes: &mut [u8]) -> Option<usize> {
         match self.receiver.open_rtcp(bytes) {
             Ok(length) => Some(length),
@@ -382,12 +384,17 @@ impl IngressHalf {
         }
     }
 
-    /// When feedback wants to go out: [`IngressHalf::write_nacks`] and [`IngressHalf::write_feedback`].
-    pub fn deadline(&self) -> Option<Instant> {
-        earliest(self.nack_at, self.feedback.deadline())
+    /// When [`write_nacks`](Self::write_nacks) has something to write; `None` while nothing is missing.
+    pub fn nack_deadline(&self) -> Option<Instant> {
+        self.nack_at
     }
 
-    /// Writes what is due of requests for lost packets. Returns the streams, with their publications,
+    /// When [`write_feedback`](Self::write_feedback) has something to write.
+    pub fn feedback_deadline(&self) -> Option<Instant> {
+        self.feedback.deadline()
+    }
+
+    /// Writes the requests for lost packets that are due. Returns the streams, with their publications,
     /// that have lost something for good.
     pub fn write_nacks(
         &mut self,
@@ -417,14 +424,15 @@ impl IngressHalf {
         given_up
     }
 
-    /// Writes one datagram of transport-wide feedback, if any is due.
+    /// Writes one datagram of transport-wide feedback. Returns `false` if none is due.
     pub fn write_feedback(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         let media = self.order.first().copied().unwrap_or(Ssrc(0));
         self.feedback.write(now, self.rtcp_ssrc, media, out)
     }
 }
 
-/// The extended sequence number with those low 16 bits that is nearest to the highest seen.
+/// Returns the extended sequence number with those low 16 bits that is nearest to the highest seen; `None` if it would be
+/// negative.
 fn nearest_index(highest: u64, sequence: u16) -> Option<u64> {
     let ahead = sequence.wrapping_sub(highest as u16);
     if ahead < 0x8000 {

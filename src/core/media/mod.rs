@@ -1,7 +1,8 @@
-//! The media half of a participant: what goes over its wire.
+//! Media as it goes over the wire of one transport: SRTP, RTP and RTCP.
 //!
-//! Leaf state machines without clocks, sockets or randomness: time is a parameter, bytes go in and out through
-//! slices. They know nothing of rooms or of each other; what joins them lies above.
+//! These are state machines without clocks, sockets or randomness: time is a parameter, and bytes go in and out through
+//! slices. They know nothing of rooms or of who watches whom. Most of them stand alone; `ingress.rs` joins those of one
+//! direction, `egress.rs` those of the other, and `halves.rs` holds both.
 
 pub mod cache;
 pub mod egress;

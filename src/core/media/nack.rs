@@ -49,7 +49,7 @@ struct Hole {
 /// Watches one incoming stream for holes. Allocates only while there are some.
 #[derive(Debug, Clone, Default)]
 pub struct NackGenerator {
-    /// Newest index seen.
+    /// The newest index that has come.
     highest: Option<u64>,
     /// By index: requests go out in order.
     holes: BTreeMap<u64, Hole>,

@@ -30,7 +30,7 @@ const REPORT_BLOCK: usize = 24;
 /// What a receiver says of one stream (RFC 3550 §6.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportBlock {
-    /// The stream.
+    /// The stream that it is about.
     pub ssrc: Ssrc,
     /// Lost since the report before, in 1/256.
     pub fraction_lost: u8,
@@ -51,29 +51,29 @@ pub struct ReportBlock {
 pub enum RtcpItem<'a> {
     /// What a sender says of its stream's clock. Its report blocks follow as items of their own.
     SenderReport {
-        /// The stream.
+        /// The stream whose clock it is.
         ssrc: Ssrc,
         /// Wall time: seconds since 1900 in the upper 32 bits, fractions in the lower.
         ntp: u64,
         /// The same moment on the stream's RTP clock.
         rtp_timestamp: u32,
-        /// Packets sent.
+        /// How many packets its sender has sent.
         packets: u32,
-        /// Payload bytes sent.
+        /// How many payload bytes its sender has sent.
         octets: u32,
     },
     /// What the peer says of one of our streams.
     ReportBlock {
-        /// Who says it.
+        /// The SSRC of whoever says it.
         sender: Ssrc,
-        /// What.
+        /// What the peer has received of the stream.
         block: ReportBlock,
     },
     /// Packets the peer misses.
     Nack {
         /// Of which stream of ours.
         media: Ssrc,
-        /// Which ones.
+        /// The sequence numbers of the packets.
         lost: LostSequences<'a>,
     },
     /// The peer needs a key frame.
@@ -90,7 +90,7 @@ pub enum RtcpItem<'a> {
     },
     /// A whole transport-wide feedback packet, header included.
     TransportFeedback {
-        /// Its bytes.
+        /// The bytes of the whole RTCP packet.
         bytes: &'a [u8],
     },
     /// The peer's estimate of what it can receive.
@@ -100,7 +100,7 @@ pub enum RtcpItem<'a> {
     },
     /// A stream has ended; one item for each.
     Bye {
-        /// Which.
+        /// The stream that has ended.
         ssrc: Ssrc,
     },
     /// Something else (SDES, XR, an unknown or malformed packet).

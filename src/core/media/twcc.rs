@@ -57,7 +57,7 @@ enum Status {
 #[derive(Debug)]
 pub struct TransportFeedbackRecorder {
     epoch: Instant,
-    /// Highest number seen.
+    /// The highest number that has come, extended.
     highest: Option<u64>,
     /// What follows the last number that was reported, one way or the other.
     next: Option<u64>,

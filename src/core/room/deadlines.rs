@@ -1,20 +1,39 @@
-//! What is done because its time has come.
+//! What is done because its time has come, and when the room wants to be woken for it.
+//!
+//! Each moment has a name, a [`Timer`], and is set where it changes: by the transport, when its engine or its media has
+//! done something; by the functions below, when it depends on more than one transport knows. [`Room::arm`] then tells the
+//! room's heap the earliest one of an owner.
 
 use std::time::{Duration, Instant};
 
 use super::{Owner, Room};
 use crate::core::command::Lifeline;
 use crate::core::event::{ClosingReason, Event, LeaveReason};
-use crate::core::ids::{ParticipantKey, TransportKey};
+use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
-use crate::core::participant::{Participant, Signalling};
-use crate::core::timers::{earliest, unhurried};
+use crate::core::participant::Signalling;
+use crate::core::timers::{Deadline, Timer, earliest};
 
 /// Somebody whose signalling broke has at least this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// A timer whose moment has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fired {
+    /// Which.
+    pub timer: Timer,
+    /// The member whose it is; `None` for the room's own and for those of a transport that belongs to nobody.
+    pub member: Option<ParticipantKey>,
+}
+
 impl Room {
+    /// The timers that the last [`RoomInput::Timeout`](super::RoomInput::Timeout) found due, in the order in which they
+    /// were served. Empty after any other input, and if the room was woken for something that had moved.
+    pub fn fired(&self) -> &[Fired] {
+        &self.fired
+    }
+
     pub(super) fn handle_timers(&mut self, now: Instant, outbox: &mut Outbox) {
         // The engine's own deadlines depend on how long the process has run: an order by time would, too.
         let mut due = std::mem::take(&mut self.due);
@@ -31,7 +50,10 @@ impl Room {
                     Owner::Transport(key) => {
                         self.step(now, owner, outbox, |room, outbox| room.serve_transport(now, key, outbox));
                     }
-                    Owner::Room => self.ended = self.participants.is_empty(),
+                    Owner::Room => {
+                        self.fired.push(Fired { timer: Timer::RoomEmpty, member: None });
+                        self.ended = self.participants.is_empty();
+                    }
                 }
             }
         }
@@ -40,13 +62,15 @@ impl Room {
 
     /// Does what is due for one member, on each of their transports.
     fn serve_member(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
-        if self.has_expired(now, key) {
+        let deadlines = &self.participants[key.0].deadlines;
+        self.fired.extend(deadlines.due(now).map(|timer| Fired { timer, member: Some(key) }));
+        if deadlines.is_due(Timer::Resume, now) || deadlines.is_due(Timer::MediaTimeout, now) {
             outbox.event(key, Event::Closing(ClosingReason::Expired));
             self.remove(now, key, LeaveReason::Timeout, outbox);
             return;
         }
         for place in 0.. {
-            // What is due on one transport can end it, and the member with it.
+            // What is due on one transport can end it, and the member with it: each is looked up anew.
             let Some(&transport) = self.transports_of(key).get(place) else { break };
             self.serve_transport(now, transport, outbox);
         }
@@ -54,13 +78,16 @@ impl Room {
 
     /// Does what is due on one transport.
     fn serve_transport(&mut self, now: Instant, key: TransportKey, outbox: &mut Outbox) {
-        if self.transports[key.0].consent_ends(self.settings.media_timeout).is_some_and(|at| at <= now) {
-            // Packets to who is not there would be sent for nothing, and would let the receiver lose the roll-over
-            // counter: after 2^15 of them it could open none any more.
+        let transport = &self.transports[key.0];
+        let member = transport.owner;
+        self.fired.extend(transport.deadlines.due(now).map(|timer| Fired { timer, member }));
+        if transport.deadlines.is_due(Timer::Consent, now) {
+            // Packets to a peer that is not there would be sent for nothing, and would make the receiver lose the
+            // roll-over counter: after 2^15 of them it could open none any more.
             self.lose_path(key);
         }
-        if self.transports[key.0].session.deadline().is_some_and(|at| at <= now) {
-            self.transports[key.0].session.handle_timeout(now);
+        if self.transports[key.0].deadlines.is_due(Timer::Engine, now) {
+            self.transports[key.0].with_session(|session| session.handle_timeout(now));
             self.carry_out_effects(now, key, None, outbox);
         }
         if self.transports.contains(key.0) {
@@ -69,54 +96,65 @@ impl Room {
         }
     }
 
-    /// Sets the next deadline of a member or a transport from all that they wait for.
+    /// Makes sure that an owner is woken for the earliest of their timers.
     pub(super) fn arm(&mut self, now: Instant, owner: Owner) {
-        let at = match owner {
+        let next = match owner {
             Owner::Member(key) => {
                 let Some(participant) = self.participants.get(key.0) else { return };
-                let transports = participant.transports.iter();
-                let expiry = self.expiry(participant).map(|at| unhurried(self.settings.epoch, now, at));
-                transports.fold(expiry, |at, transport| earliest(at, self.deadline_of(now, *transport)))
+                let mut next = participant.deadlines.next(now);
+                for transport in &participant.transports {
+                    next = sooner(next, self.transports[transport.0].deadlines.next(now));
+                }
+                next
             }
-            Owner::Transport(key) => self.deadline_of(now, key),
+            Owner::Transport(key) => self.transports.get(key.0).and_then(|own| own.deadlines.next(now)),
             Owner::Room => return,
         };
-        self.timers.set(owner, at);
+        self.timers.set(owner, next);
     }
 
-    fn deadline_of(&self, now: Instant, key: TransportKey) -> Option<Instant> {
-        let transport = self.transports.get(key.0)?;
-        let mut at =
-            earliest(transport.session.deadline(), transport.consent_ends(self.settings.media_timeout));
-        at = earliest(at, transport.report_at).map(|at| unhurried(self.settings.epoch, now, at));
-        if let Some(media) = &transport.media
-            && !mutated!(FeedbackTimerDropped)
-        {
-            at = earliest(at, media.ingress.deadline());
-            let round_trip = media.egress.round_trip();
-            for publication in self.published_on(key) {
-                at = earliest(at, self.publications[publication.0].keyframe_deadline(now, round_trip));
+    /// Sets when a publisher on that transport is asked for a key frame. To be called when one is wanted or has come, and
+    /// when the round trip changes, by which repeated requests are spaced.
+    pub(super) fn set_keyframe_timer(&mut self, now: Instant, on: TransportKey) {
+        let Some(media) = self.transports.get(on.0).and_then(|transport| transport.media.as_ref()) else {
+            return;
+        };
+        let round_trip = media.egress.round_trip();
+        let deadline = |key: PublicationKey| self.publications[key.0].keyframe_deadline(now, round_trip);
+        let at = self.published_on(on).map(deadline).fold(None, earliest);
+        if !mutated!(FeedbackTimerDropped) {
+            self.transports[on.0].deadlines.set(Timer::Keyframe, at);
+        }
+    }
+
+    /// Sets when a member is given up. To be called when their signalling breaks or is back, and with each connectivity
+    /// check.
+    ///
+    /// Somebody whose signalling broke is given up after the time to come back, or as soon as their media path is dead as
+    /// well. Somebody without signalling: when the media path is dead, or has never come to life.
+    pub(super) fn set_expiry(&mut self, key: ParticipantKey) {
+        let Some(participant) = self.participants.get_mut(key.0) else { return };
+        let media_timeout = self.settings.media_timeout;
+        let transports = participant.transports.iter();
+        let last_check = transports.filter_map(|key| self.transports[key.0].last_check).max();
+        let (resume, media) = match (participant.lifeline, participant.signalling) {
+            (Lifeline::Media, _) => (None, Some(last_check.unwrap_or(participant.joined_at) + media_timeout)),
+            (Lifeline::Signalling, Signalling::Connected) => (None, None),
+            (Lifeline::Signalling, Signalling::Lost { since }) => {
+                // Not at once if the path had been dead for longer: a change of networks breaks both at a time.
+                let dead = last_check.map(|at| (at + media_timeout).max(since + GRACE));
+                (Some(since + self.settings.resume_timeout), dead)
             }
-        }
-        at
+        };
+        participant.deadlines.set(Timer::Resume, resume);
+        participant.deadlines.set(Timer::MediaTimeout, media);
     }
+}
 
-    /// When somebody whose signalling broke is given up: after the time to come back, or as soon as the media path is
-    /// dead as well. Somebody without signalling: when the media path is dead, or has never come to life.
-    fn expiry(&self, participant: &Participant) -> Option<Instant> {
-        let last_check =
-            participant.transports.iter().filter_map(|key| self.transports[key.0].last_check).max();
-        if participant.lifeline == Lifeline::Media {
-            return Some(last_check.unwrap_or(participant.joined_at) + self.settings.media_timeout);
-        }
-        let Signalling::Lost { since } = participant.signalling else { return None };
-        let back_by = since + self.settings.resume_timeout;
-        // Not at once, if the path had been dead for longer: a change of networks breaks both at a time.
-        let dead = last_check.map(|at| (at + self.settings.media_timeout).max(since + GRACE));
-        earliest(Some(back_by), dead)
-    }
-
-    fn has_expired(&self, now: Instant, key: ParticipantKey) -> bool {
-        self.expiry(&self.participants[key.0]).is_some_and(|at| at <= now)
+/// Returns the earlier of two deadlines, and of two at the same time the first.
+fn sooner(first: Option<Deadline>, second: Option<Deadline>) -> Option<Deadline> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(if second.at < first.at { second } else { first }),
+        (first, second) => first.or(second),
     }
 }

@@ -1,4 +1,4 @@
-//! A room's media path, the way out: what is pending of each track is forwarded to all who show it, a share at a time.
+//! Media out: what waits of each track is forwarded to all who watch it, a share at a time.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,33 +15,32 @@ use crate::core::path::TrafficClass;
 use crate::core::transport::Transport;
 
 impl Room {
+    /// The publications of a kind that have something to be forwarded, in the order of their first packets.
     pub(super) fn pending_of(&mut self, kind: Kind) -> &mut VecDeque<PublicationKey> {
         match kind {
-            Kind::Audio => &mut self.pending_sound,
-            Kind::Video => &mut self.pending_pictures,
+            Kind::Audio => &mut self.pending_audio,
+            Kind::Video => &mut self.pending_video,
         }
     }
 
-    /// Forwards one share of what came: of audio, or if none waits, of video. Media goes to `sink`, or without one into the
-    /// outbox. Returns roughly how many packets were sent. Walk: called by `Sfu::forward`, until nothing is pending.
-    pub fn forward_share(
-        &mut self,
-        now: Instant,
-        outbox: &mut Outbox,
-        mut sink: Option<&mut dyn MediaSink>,
-    ) -> usize {
-        let kind = if self.has_sound_pending() { Kind::Audio } else { Kind::Video };
+    /// Forwards one share of what came to `sink`: of audio, or if none waits, of video. Returns roughly how many packets
+    /// were sent. Walk: called by `Sfu::forward_room`, until nothing is pending.
+    pub fn forward_share(&mut self, now: Instant, outbox: &mut Outbox, sink: &mut dyn MediaSink) -> usize {
+        let kind = if self.has_audio_pending() { Kind::Audio } else { Kind::Video };
         let share = self.settings.packets_at_once;
         let mut left = share;
         while left > 0
             && let Some(&key) = self.pending_of(kind).front()
         {
             if self.publications.contains(key.0) {
-                self.forward_track(now, key, &mut left, outbox, sink.as_deref_mut());
+                self.forward_track(now, key, &mut left, outbox, sink);
             }
             if self.publications.get(key.0).is_none_or(|publication| !publication.has_pending()) {
                 self.pending_of(kind).retain(|other| *other != key);
             }
+        }
+        if cfg!(debug_assertions) {
+            self.check();
         }
         share - left
     }
@@ -55,14 +54,10 @@ impl Room {
         key: PublicationKey,
         left: &mut usize,
         outbox: &mut Outbox,
-        mut sink: Option<&mut (dyn MediaSink + '_)>,
+        sink: &mut dyn MediaSink,
     ) {
         let mut wanted = false;
         while let Err(_panic) = catch_unwind(AssertUnwindSafe(|| {
-            let sink = match sink.as_deref_mut() {
-                Some(sink) => sink,
-                None => &mut outbox.datagrams as &mut dyn MediaSink,
-            };
             while *left > 0
                 && let Some((encoding, run)) = self.publications[key.0].next_run()
             {
@@ -85,8 +80,7 @@ impl Room {
             }
         }
         if wanted {
-            let owner = self.publications[key.0].owner;
-            self.arm(now, Owner::Member(owner));
+            self.keyframe_wanted(now, key);
         }
     }
 
@@ -128,6 +122,7 @@ impl Room {
     }
 }
 
+/// How the network is to treat media of a kind.
 pub(super) fn class_of(kind: Kind) -> TrafficClass {
     match kind {
         Kind::Audio => TrafficClass::Audio,

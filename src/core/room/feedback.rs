@@ -1,5 +1,5 @@
-//! What clients say of the media they get, as RTCP: what was lost, which key frames they need, what arrived, and by which
-//! clock a source counts.
+//! RTCP in: what clients say of the media that they get (what was lost, which key frames they need, what arrived), and by
+//! which clocks their own media counts time.
 
 use std::time::Instant;
 
@@ -11,8 +11,8 @@ use crate::core::outbox::Outbox;
 use crate::core::path::Path;
 use crate::core::transport::Transport;
 
-/// How many packets follow from one report of lost ones: what a receiver can miss in a second at 8 Mbit/s. Who could not
-/// be reached for longer asks for more, the oldest first, which are not sent any more.
+/// At most this many packets follow from one report of lost ones: what a receiver can miss in a second at 8 Mbit/s. Whoever
+/// could not be reached for longer asks for more, the oldest first, which are not sent any more.
 const RETRANSMISSIONS_MAX: usize = 256;
 
 impl Room {
@@ -85,6 +85,7 @@ impl Room {
         let Some(media) = &mut self.transports[on.0].media else { return };
         if let Some(round_trip) = media.egress.round_trip_of(now, block.last_sr, block.delay_since_last_sr) {
             media.egress.round_trip = Some(round_trip);
+            self.set_keyframe_timer(now, on);
         }
     }
 

@@ -12,8 +12,7 @@ impl Room {
         let publication = &mut self.publications[key.0];
         if publication.kind() == Kind::Video {
             publication.want_keyframes();
-            let owner = publication.owner;
-            self.arm(now, Owner::Member(owner));
+            self.keyframe_wanted(now, key);
         }
     }
 
@@ -26,7 +25,13 @@ impl Room {
     ) {
         let publication = &mut self.publications[key.0];
         publication.want_keyframe_for(viewer.0, viewer.1);
-        let owner = publication.owner;
+        self.keyframe_wanted(now, key);
+    }
+
+    /// Makes sure that the owner of a track is woken to be asked for the key frames that are wanted of it.
+    pub(super) fn keyframe_wanted(&mut self, now: Instant, key: PublicationKey) {
+        let (owner, on) = (self.publications[key.0].owner, self.publications[key.0].transport);
+        self.set_keyframe_timer(now, on);
         self.arm(now, Owner::Member(owner));
     }
 

@@ -10,7 +10,8 @@ use crate::core::path::Path;
 use crate::core::transport::Transport;
 
 impl Room {
-    /// A media packet: opened, placed, kept; walk: called by `Room::handle_datagram`.
+    /// A media packet came on a transport. It is opened, finds its publication, and is kept there. Walk: called by
+    /// `Room::handle_datagram`.
     pub(super) fn handle_rtp(
         &mut self,
         now: Instant,
@@ -23,15 +24,21 @@ impl Room {
         let Transport { media, negotiated, published, .. } = transport;
         let Some(media) = media else { return };
         let round_trip = media.egress.round_trip();
-        let Ok(received) = media.ingress.receive(now, round_trip, bytes, negotiated, published) else {
-            return;
-        };
+        let received = media.ingress.receive(now, round_trip, bytes, negotiated, published);
+        // Feedback tells of packets, too, that are of no use otherwise.
+        transport.set_feedback();
+        let Ok(received) = received else { return };
         transport.adopt_path(path);
         let Some(packet) = received else { return };
         let key = packet.publication;
         let Some(publication) = self.publications.get_mut(key.0) else { return };
         let kind = publication.kind();
+        let was_wanted = publication.wants_keyframes();
         let placement = publication.arrive(now, &packet);
+        // One that was waited for may have come; or another encoding is shown from now on, which has to begin with one.
+        if was_wanted || publication.wants_keyframes() {
+            self.set_keyframe_timer(now, on);
+        }
         if placement.begins_to_wait {
             self.pending_of(kind).push_back(key);
         }
@@ -41,7 +48,7 @@ impl Room {
         // More than the cache holds can come at once, when what was lost in an outage is repaired.
         if placement.is_brimful {
             let mut all = usize::MAX;
-            self.forward_track(now, key, &mut all, outbox, None);
+            outbox.with_sink(|outbox, sink| self.forward_track(now, key, &mut all, outbox, sink));
         }
     }
 }

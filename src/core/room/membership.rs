@@ -16,6 +16,7 @@ use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::participant::{Participant, Signalling};
 use crate::core::rng::Rng;
 use crate::core::session::Session;
+use crate::core::timers::{Deadline, Timer};
 use crate::core::transport::Transport;
 
 /// How somebody enters.
@@ -64,7 +65,8 @@ impl Room {
             return;
         }
         let rng = Rng::new(admission.entropy);
-        let mut participant = Participant::new(now, rng, join.name, join.auto_subscribe, join.lifeline);
+        let mut participant =
+            Participant::new(now, self.settings.epoch, rng, join.name, join.auto_subscribe, join.lifeline);
         let id = participant.id;
         if self.by_id.contains_key(&id) {
             let refusal = Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again");
@@ -93,7 +95,8 @@ impl Room {
         self.by_id.insert(id, key);
         outbox.outputs.push(RoomOutput::Admitted(key));
         if let Some(session) = session {
-            let transport = Transport::new(now, Some(key), None, admission.candidates, session);
+            let transport =
+                Transport::new(now, self.settings.epoch, Some(key), None, admission.candidates, session);
             self.insert_transport(transport, outbox);
         }
         let joined = self.joined(key);
@@ -102,6 +105,7 @@ impl Room {
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
         self.empty_since = None;
+        self.set_expiry(key);
         self.timers.set(Owner::Room, None);
         debug!(room = %self.id, participant = %id, participants = self.order.len(), "let in");
         self.step(now, Owner::Member(key), outbox, |room, outbox| {
@@ -154,6 +158,8 @@ impl Room {
             return;
         }
         participant.signalling = Signalling::Connected;
+        self.set_expiry(key);
+        let participant = &mut self.participants[key.0];
         self.totals.resumes += 1;
         let id = participant.id;
         outbox.outputs.push(RoomOutput::Admitted(key));
@@ -191,6 +197,7 @@ impl Room {
         }
         participant.signalling = Signalling::Lost { since: now };
         let id = participant.id;
+        self.set_expiry(key);
         debug!(room = %self.id, participant = %id, "signalling lost");
         self.tell_others(key, &Event::ParticipantReconnecting(id), outbox);
     }
@@ -203,7 +210,7 @@ impl Room {
         reason: LeaveReason,
         outbox: &mut Outbox,
     ) {
-        self.settle_totals(key);
+        self.collect_counters(key);
         self.totals.note_leaving(reason);
         let publications: Vec<PublicationKey> = self.participants[key.0].publications.clone();
         for publication in publications {
@@ -217,10 +224,13 @@ impl Room {
                 publication.remove_viewers(|viewer| viewer.participant == key);
             }
         }
+        debug_assert!(participant.publications.is_empty(), "whoever leaves has unpublished everything");
         self.by_id.remove(&participant.id);
         self.order.retain(|other| *other != key);
         self.slot_maps.retain(|other| *other != key);
-        self.timers.set(Owner::Member(key), None);
+        if !mutated!(TimerOfTheGoneKept) {
+            self.timers.set(Owner::Member(key), None);
+        }
         for transport in participant.transports {
             self.drop_transport(transport, outbox);
         }
@@ -229,7 +239,8 @@ impl Room {
         info!(room = %self.id, participant = %participant.id, ?reason, participants = self.order.len(), "left");
         if self.participants.is_empty() && !mutated!(EmptyRoomKept) {
             self.empty_since = Some(now);
-            self.timers.set(Owner::Room, Some(now + self.settings.empty_timeout));
+            let at = now + self.settings.empty_timeout;
+            self.timers.set(Owner::Room, Some(Deadline { at, timer: Timer::RoomEmpty }));
             self.ended = self.settings.empty_timeout.is_zero();
         }
     }

@@ -13,6 +13,7 @@ use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
 use crate::core::media::ingress::PublishedSection;
+use crate::core::mutation::mutated;
 use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection};
 use crate::core::negotiation::answer::Msid;
 use crate::core::negotiation::offer::Offer;
@@ -78,15 +79,17 @@ impl Room {
         let candidates = transport.candidates.clone();
         let slots = &participant.slots;
         let msids = |negotiated: &Negotiated| msids(negotiated, slots, on);
-        let rng = transport.rng.as_mut().unwrap_or(&mut participant.rng);
         let start_kbps = self.settings.video_start_kbps;
+        let mut own_rng = transport.rng.take();
+        let rng = own_rng.as_mut().unwrap_or(&mut participant.rng);
         let answer = transport
-            .session
-            .accept_offer(now, &offer, &candidates, rng, start_kbps, msids)
-            .map_err(|refused| bad_offer(refused.message))?;
+            .with_session(|session| session.accept_offer(now, &offer, &candidates, rng, start_kbps, msids))
+            .map_err(|refused| bad_offer(refused.message));
+        transport.rng = own_rng;
+        let answer = answer?;
         if answer.restarted {
             transport.addresses_checked = 0;
-            let ufrag = transport.session.ufrag().to_owned();
+            let ufrag = transport.session().ufrag().to_owned();
             transport.ufrags.push(ufrag.clone());
             outbox.outputs.push(RoomOutput::BindUfrag(on, ufrag));
             if transport.ufrags.len() > UFRAGS {
@@ -227,11 +230,11 @@ impl Room {
 
     /// Ends a track: its slots are free, and everyone is told.
     pub(super) fn unpublish(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
-        self.settle_totals(self.publications[key.0].owner);
+        self.collect_counters(self.publications[key.0].owner);
         let publication = self.publications.remove(key.0);
         self.by_track.remove(&publication.track);
-        self.pending_sound.retain(|other| *other != key);
-        self.pending_pictures.retain(|other| *other != key);
+        self.pending_audio.retain(|other| *other != key);
+        self.pending_video.retain(|other| *other != key);
         let owner = &mut self.participants[publication.owner.0];
         owner.publications.retain(|other| *other != key);
         let transport = &mut self.transports[publication.transport.0];
@@ -239,6 +242,7 @@ impl Room {
         if let Some(media) = &mut transport.media {
             media.ingress.forget(key);
         }
+        self.set_keyframe_timer(now, publication.transport);
         let removed = Event::TrackRemoved(publication.track, publication.owner_id);
         self.tell_others(publication.owner, &removed, outbox);
         for viewer in publication.viewers() {
@@ -295,7 +299,9 @@ impl Room {
             let number = numbers.get(&section.mid).copied().unwrap_or_default();
             let Some(slot) = Slot::new(now, on, section, order, number, rng) else { continue };
             let index = free.pop().unwrap_or(slots.len());
-            slot_by_ssrc.insert(slot.ssrc, index);
+            if !mutated!(SlotStreamForgotten) {
+                slot_by_ssrc.insert(slot.ssrc, index);
+            }
             match slots.get_mut(index) {
                 Some(place) => *place = slot,
                 None => slots.push(slot),
@@ -334,6 +340,8 @@ impl Room {
         }
         publication.set_muted(muted);
         let event = Event::TrackMuted { track, participant: publication.owner_id, muted };
+        let on = publication.transport;
+        self.set_keyframe_timer(now, on);
         self.tell_others(from, &event, outbox);
         self.arm(now, Owner::Member(from));
         Ok(())

@@ -13,7 +13,7 @@ use crate::core::mutation::mutated;
 use crate::core::negotiation::answer::CNAME;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
-use crate::core::timers::unhurried;
+use crate::core::timers::{Timer, coalesce};
 
 /// Reports go out about this often to who sends or receives pictures, as browsers do it. A little is taken off before
 /// they are aligned, so that who wakes a moment late does not skip a step of the grid.
@@ -54,16 +54,18 @@ impl Room {
             compound.clear();
         }
         self.rtcp = compound;
+        transport.set_feedback();
+        self.set_keyframe_timer(now, on);
     }
 
     /// Sends sender and receiver reports, if it is time.
     pub(super) fn send_reports(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
-        if self.transports[on.0].report_at.is_none_or(|at| at > now) {
+        if !self.transports[on.0].deadlines.is_due(Timer::Reports, now) {
             return;
         }
         let interval = if self.has_video(on) { VIDEO_INTERVAL } else { AUDIO_INTERVAL };
-        self.transports[on.0].report_at =
-            Some(unhurried(self.settings.epoch, now, now + interval - VIDEO_INTERVAL / 20));
+        let next = coalesce(self.settings.epoch, now, now + interval - VIDEO_INTERVAL / 20);
+        self.transports[on.0].deadlines.set(Timer::Reports, Some(next));
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
         self.write_receiver_report(now, on, &mut compound);

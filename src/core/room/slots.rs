@@ -64,7 +64,7 @@ impl Room {
         }
         let Some(index) = self.choose_slot(key, publication) else { return };
         // What the slot has sent until now was of another codec, perhaps.
-        self.settle_totals(key);
+        self.collect_counters(key);
         let publication = &self.publications[publication_key.0];
         let participant = &mut self.participants[key.0];
         let slot = &mut participant.slots[index];
@@ -73,6 +73,7 @@ impl Room {
         let codec = section
             .zip(publication.codec())
             .and_then(|(section, codec)| section.codec_for(codec));
+        debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
         slot.set_withheld(is_left_out(self.withheld, publication, participant.id));
         if let Some(subscription) = participant.subscriptions.get_mut(&track) {
@@ -158,7 +159,7 @@ impl Room {
         let track = self.publications[key.0].track;
         let viewers: Vec<Viewer> = self.publications[key.0].viewers().copied().collect();
         for viewer in viewers {
-            self.settle_totals(viewer.participant);
+            self.collect_counters(viewer.participant);
             let participant = &mut self.participants[viewer.participant.0];
             let slot = &mut participant.slots[viewer.slot];
             let negotiated = &self.transports[slot.transport.0].negotiated;

@@ -14,13 +14,13 @@ impl Room {
     /// Moves everything that was counted here to `totals`.
     pub fn collect_totals(&mut self, totals: &mut Totals) {
         for key in self.order.clone() {
-            self.settle_totals(key);
+            self.collect_counters(key);
         }
         totals.absorb(&mut self.totals);
     }
 
     /// Moves what one participant's streams have counted to the room's totals.
-    pub(super) fn settle_totals(&mut self, key: ParticipantKey) {
+    pub(super) fn collect_counters(&mut self, key: ParticipantKey) {
         let Some(participant) = self.participants.get_mut(key.0) else { return };
         let Participant { slots, publications, transports, .. } = participant;
         let by = |transport: TransportKey, all: &Slab<Transport>| Some(all.get(transport.0)?.path?.transport);

@@ -20,6 +20,7 @@ use crate::core::participant::{Participant, SubscriptionState};
 use crate::core::path::{Path, TrafficClass};
 use crate::core::rng::Rng;
 use crate::core::session::{Effect, Session};
+use crate::core::timers::Timer;
 use crate::core::transport::Transport;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::stun;
@@ -55,7 +56,8 @@ impl Room {
         }
         let mut rng = Rng::new(admission.entropy);
         let session = Session::new(now, &self.tag, &self.settings.certificate, &mut rng);
-        let transport = Transport::new(now, owner, Some(rng), admission.candidates, session);
+        let transport =
+            Transport::new(now, self.settings.epoch, owner, Some(rng), admission.candidates, session);
         let key = self.insert_transport(transport, outbox);
         self.step_on(now, key, outbox, |room, outbox| room.carry_out_effects(now, key, None, outbox));
         Some(key)
@@ -68,7 +70,8 @@ impl Room {
         if self.transports.len() == places {
             self.transports.reserve_exact((places / 4).max(2));
         }
-        let (owner, ufrag) = (transport.owner, transport.session.ufrag().to_owned());
+        debug_assert!(transport.owner.is_none_or(|owner| self.participants.contains(owner.0)));
+        let (owner, ufrag) = (transport.owner, transport.session().ufrag().to_owned());
         let key = TransportKey(self.transports.insert(transport));
         if let Some(participant) = owner.and_then(|owner| self.participants.get_mut(owner.0)) {
             participant.transports.push(key);
@@ -83,7 +86,7 @@ impl Room {
         let Some(transport) = self.transports.get(key.0) else { return };
         let owner = transport.owner;
         if let Some(owner) = owner {
-            self.settle_totals(owner);
+            self.collect_counters(owner);
             let published = self.participants[owner.0].publications.iter().copied();
             let here: Vec<PublicationKey> =
                 published.filter(|publication| self.publications[publication.0].transport == key).collect();
@@ -98,6 +101,7 @@ impl Room {
             Some(owner) => {
                 self.slot_maps.push(owner);
                 self.assign_slots(now, owner, outbox);
+                self.set_expiry(owner);
                 self.arm(now, Owner::Member(owner));
             }
             None => self.timers.set(Owner::Transport(key), None),
@@ -135,6 +139,10 @@ impl Room {
     /// Forgets a transport and everything that leads to it.
     pub(super) fn drop_transport(&mut self, key: TransportKey, outbox: &mut Outbox) {
         let transport = self.transports.remove(key.0);
+        debug_assert!(
+            self.publications.iter().all(|(_, publication)| publication.transport != key),
+            "what came in on a transport is unpublished before it ends"
+        );
         outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget));
         for ufrag in transport.ufrags.into_iter().filter(|_| !mutated!(UfragLeaked)) {
             outbox.outputs.push(RoomOutput::UnbindUfrag(ufrag));
@@ -158,7 +166,7 @@ impl Room {
             Kind::Rtcp => self.handle_rtcp(now, on, path, bytes, outbox),
             Kind::Stun => self.handle_stun(now, on, path, bytes, outbox),
             Kind::Dtls => {
-                self.transports[on.0].session.handle_dtls(now, path.remote, bytes);
+                self.transports[on.0].with_session(|session| session.handle_dtls(now, path.remote, bytes));
                 self.carry_out_effects(now, on, Some(path), outbox);
             }
             Kind::TurnChannel | Kind::Unknown => trace!(?path, "datagram of no known kind"),
@@ -177,7 +185,7 @@ impl Room {
         // nothing.
         let is_repeated = transport.has_checked(transaction);
         let before = outbox.transmits();
-        transport.session.handle_stun(now, path.transport, path.remote, bytes);
+        transport.with_session(|session| session.handle_stun(now, path.transport, path.remote, bytes));
         self.carry_out_effects(now, on, Some(path), outbox);
         // The engine answers a check only if its credentials are right. Flights of the handshake may follow the answer, if
         // they have waited for a path.
@@ -186,8 +194,12 @@ impl Room {
             outbox.outputs.push(RoomOutput::BindPath(on, path));
             let Some(transport) = self.transports.get_mut(on.0) else { return };
             let is_back = transport.path.is_none() && transport.media.is_some();
-            if let Some(forgotten) = transport.on_check(now, path, nominated, transaction) {
+            let lets_send = self.settings.media_timeout;
+            if let Some(forgotten) = transport.on_check(now, path, nominated, transaction, lets_send) {
                 outbox.outputs.push(RoomOutput::UnbindPath(on, forgotten));
+            }
+            if let Some(owner) = self.owner_of(on) {
+                self.set_expiry(owner);
             }
             if is_back {
                 self.want_keyframes_on(now, on);
@@ -198,12 +210,8 @@ impl Room {
     /// Sends nothing on a transport until another check comes. Then every slot begins anew.
     pub(super) fn lose_path(&mut self, key: TransportKey) {
         let transport = &mut self.transports[key.0];
-        if mutated!(ConsentIgnored) {
-            transport.last_check = transport.last_check.map(|at| at + Duration::from_secs(60));
-            return;
-        }
-        transport.path = None;
-        let Some(owner) = transport.owner else { return };
+        transport.lose_path(self.settings.media_timeout);
+        let Some(owner) = transport.owner.filter(|_| transport.path.is_none()) else { return };
         for slot in self.participants[owner.0].slots.iter_mut().filter(|slot| slot.transport == key) {
             slot.interrupt();
         }
@@ -217,7 +225,7 @@ impl Room {
         came_by: Option<Path>,
         outbox: &mut Outbox,
     ) {
-        for effect in self.transports[key.0].session.take_effects() {
+        for effect in self.transports[key.0].with_session(Session::take_effects) {
             let transport = &mut self.transports[key.0];
             match effect {
                 Effect::Stun { to, bytes } => {
@@ -251,7 +259,7 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         let transport = &mut self.transports[key.0];
-        let active = transport.session.is_dtls_client();
+        let active = transport.session().is_dtls_client();
         let Ok((receiver, sender)) = srtp::contexts(profile, material, active) else {
             warn!(room = %self.id, transport = key.0, ?profile, "keying material of the wrong length");
             self.transport_closed(now, key, "bad keying material", outbox);
@@ -265,7 +273,7 @@ impl Room {
             ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
             egress: EgressHalf::new(sender),
         });
-        transport.report_at = Some(now + FIRST_REPORT);
+        transport.deadlines.set(Timer::Reports, Some(now + FIRST_REPORT));
         self.totals.handshakes_done += 1;
         self.totals.setup_times.note(now.saturating_duration_since(transport.made_at));
         debug!(room = %self.id, transport = key.0, ?profile, "media can flow");

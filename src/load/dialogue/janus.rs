@@ -15,9 +15,9 @@ use crate::load::options::{LoadOptions, PersonPlan};
 const ROOM_EXISTS: u64 = 427;
 /// There is no such room yet, or no such feed: Janus knows of a publisher only once its own side is ready.
 const NO_SUCH_ROOM: u64 = 426;
-/// See [`NO_SUCH_ROOM`].
+/// The plugin's error when a publisher is not there; see [`NO_SUCH_ROOM`].
 const NO_SUCH_FEED: u64 = 428;
-/// Seconds after which a session that says nothing is told to live on; Janus ends it after 60.
+/// After this many seconds a session that has said nothing is told to live on. Janus ends it after 60.
 const KEEP_ALIVE_SECONDS: u32 = 25;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +29,12 @@ enum Waits {
     Nothing,
 }
 
-/// One PeerConnection's conversation.
+/// The conversation of one PeerConnection with Janus.
 pub(in crate::load) struct Janus {
     waits: Waits,
     room: u64,
     plan: PersonPlan,
-    /// Of whom it receives.
+    /// The numbers of the feeds that it receives.
     feeds: Vec<u64>,
     publishers: usize,
     session: u64,
@@ -43,13 +43,13 @@ pub(in crate::load) struct Janus {
     silent_seconds: u32,
 }
 
-/// The number of somebody's feed.
+/// Returns the number of somebody's feed. Janus has none of number zero.
 fn feed(member: usize) -> u64 {
     member as u64 + 1
 }
 
 impl Janus {
-    /// Nothing has been said.
+    /// Returns a conversation in which nothing has been said yet.
     pub(super) fn new(room: u64, plan: PersonPlan, options: &LoadOptions) -> Self {
         let publishers = options.publishers_in_room();
         let feeds = (0..publishers).filter(|member| plan.publishes_as != Some(*member)).map(feed).collect();
@@ -66,7 +66,7 @@ impl Janus {
         }
     }
 
-    /// A message of the API; in a session, to a handle, as far as there is one.
+    /// Returns a message of the API. It names the session and the handle as far as there are any.
     fn say(&mut self, kind: &str) -> Value {
         self.transactions += 1;
         let mut message = json!({"janus": kind, "transaction": self.transactions.to_string()});
@@ -84,13 +84,13 @@ impl Janus {
         message
     }
 
-    /// Asks for a session.
+    /// Returns the request for a session, with which everything begins.
     pub(super) fn open(&mut self) -> Value {
         self.waits = Waits::Session;
         self.say("create")
     }
 
-    /// Takes a message.
+    /// Takes a message, and returns what it leads to.
     pub(super) fn hear(&mut self, message: &Value) -> Result<Step, String> {
         let data = &message["plugindata"]["data"];
         match message["janus"].as_str().unwrap_or_default() {
@@ -109,7 +109,7 @@ impl Janus {
         }
     }
 
-    /// A session or a handle was made.
+    /// Takes the number of a session or a handle that was made.
     fn on_number(&mut self, number: Option<u64>) -> Step {
         let Some(number) = number else { return Step::Nothing };
         match self.waits {
@@ -130,7 +130,7 @@ impl Janus {
 
     fn make_room(&mut self) -> Value {
         self.waits = Waits::Room;
-        // Forwarding as it comes: no limit of the bit rate, no key frames asked for by the clock.
+        // The room forwards as packets come: it limits no bit rate, and asks for no key frames by the clock.
         let room = json!({
             "request": "create",
             "room": self.room,
@@ -152,9 +152,10 @@ impl Janus {
         )
     }
 
-    /// The VideoRoom said something.
+    /// Takes what the VideoRoom said.
     fn on_room(&mut self, message: &Value, data: &Value) -> Result<Step, String> {
         match data["error_code"].as_u64() {
+            // Every publisher tries to make the room, for nobody knows who is first.
             Some(ROOM_EXISTS) => {}
             Some(NO_SUCH_FEED | NO_SUCH_ROOM) if self.waits == Waits::Description && !self.plan.publishes => {
                 return Ok(Step::Later(self.subscribe()));
@@ -179,7 +180,7 @@ impl Janus {
         }
     }
 
-    /// Joins as a publisher, with its offer.
+    /// Returns the request to join as a publisher, with its offer.
     pub(super) fn offer(&mut self, sdp: &str) -> Value {
         let member = self.plan.publishes_as.unwrap_or_default();
         let body = json!({
@@ -194,14 +195,14 @@ impl Janus {
         message
     }
 
-    /// Begins to receive.
+    /// Returns the request that begins receiving, with the answer to Janus' offer.
     pub(super) fn answer(&mut self, sdp: &str) -> Value {
         let mut message = self.ask_room(json!({"request": "start"}));
         message["jsep"] = json!({"type": "answer", "sdp": sdp});
         message
     }
 
-    /// Our one candidate: without any, Janus does not begin.
+    /// Returns our one candidate. Without any Janus does not begin.
     pub(super) fn candidate(&mut self, ours: SocketAddr) -> Value {
         let text = format!("candidate:1 1 udp 2130706431 {} {} typ host", ours.ip(), ours.port());
         let mut message = self.say("trickle");
@@ -210,7 +211,7 @@ impl Janus {
         message
     }
 
-    /// Asked once a second.
+    /// Returns a message that keeps the session alive, if it is time. It is asked once a second.
     pub(super) fn keep_alive(&mut self) -> Option<Value> {
         self.silent_seconds += 1;
         if self.silent_seconds < KEEP_ALIVE_SECONDS {
@@ -220,7 +221,7 @@ impl Janus {
         Some(self.say("keepalive"))
     }
 
-    /// The room goes with its first publisher, everyone with their session.
+    /// Returns the messages that end it all. The room goes with its first publisher, everyone with their session.
     pub(super) fn leave(&mut self) -> Vec<Value> {
         let mut messages = Vec::new();
         if self.session == 0 {

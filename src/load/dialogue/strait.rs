@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Step;
-use crate::core::command::Kind;
+use crate::core::command::{Kind, Source};
 
-/// One person's conversation.
+/// The conversation of one person with Strait.
 pub(in crate::load) struct Strait {
     room: String,
     name: String,
@@ -26,14 +26,14 @@ impl Strait {
         json!({"type": kind, "id": self.requests, "data": data})
     }
 
-    /// Asks to join.
+    /// Returns the request to join.
     pub(super) fn open(&mut self) -> Value {
         let data =
             json!({"version": 1, "room": self.room, "name": self.name, "autoSubscribe": self.receives});
         self.request("join", &data)
     }
 
-    /// Takes a message.
+    /// Takes a message, and returns what it leads to.
     pub(super) fn hear(&mut self, message: &Value) -> Result<Step, String> {
         let data = &message["data"];
         let text = |field: &str| data[field].as_str().unwrap_or_default().to_owned();
@@ -54,8 +54,8 @@ impl Strait {
     /// The offer, and what its sections publish.
     pub(super) fn offer(&mut self, sdp: &str, published: &[(String, Kind)]) -> Value {
         let publication = |(mid, kind): &(String, Kind)| {
-            let source = if *kind == Kind::Audio { "microphone" } else { "camera" };
-            json!({"mid": mid, "source": source})
+            let source = if *kind == Kind::Audio { Source::Microphone } else { Source::Camera };
+            json!({"mid": mid, "source": source.as_str()})
         };
         let publications: Vec<Value> = published.iter().map(publication).collect();
         let offer = self.request("offer", &json!({"sdp": sdp, "publications": publications}));
@@ -63,7 +63,7 @@ impl Strait {
         offer
     }
 
-    /// Goodbye.
+    /// Returns the request to leave.
     pub(super) fn leave(&mut self) -> Value {
         self.request("leave", &json!({}))
     }

@@ -1,18 +1,18 @@
-//! A host, with or without a port, as a `Host` header field and `turn.host` have it.
+//! A host with or without a port, as it stands in a `Host` header field and in `turn.host`.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-/// Longest name of a host (RFC 1035 §2.3.4).
+/// Length of the longest name of a host (RFC 1035 §2.3.4).
 const HOST_BYTES_MAX: usize = 253;
 
-/// Where something is reached.
+/// Where a service is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
-    /// A name or an address, IPv6 in brackets.
+    /// A name or an address. IPv6 stands in brackets.
     pub host: String,
-    /// The port, if it is not the usual one.
+    /// The port, if one is given.
     pub port: Option<u16>,
 }
 

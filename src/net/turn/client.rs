@@ -1,7 +1,8 @@
 //! One client of the TURN server: its connection (5-tuple), who it is, and its allocation.
 //!
-//! The library's server holds nonces, lifetimes, permissions and channels. Each client has one of its own, always in UDP
-//! mode: the library's framing of TCP lacks ChannelData's padding, and its tables are searched from end to end.
+//! The library's server holds nonces, lifetimes, permissions and channels. Each client has a server of its own, always
+//! in UDP mode, because the library's framing of TCP lacks ChannelData's padding and its tables are searched from end
+//! to end.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -18,106 +19,106 @@ use crate::core::ids::ConnectionId;
 use crate::core::path::Path;
 use crate::net::deadlines::Alarm;
 
-/// What clients are told that their credentials are for.
+/// The realm that clients are told their credentials are for.
 pub const REALM: &str = "strait";
 
-/// How a client is connected.
+/// How a client is connected to the TURN server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
-    /// Datagrams.
+pub enum LinkKind {
+    /// By UDP datagrams.
     Udp,
-    /// A TCP connection.
+    /// By a plain TCP connection.
     Tcp,
-    /// TLS.
+    /// By a TLS connection.
     Tls,
 }
 
-impl Carrier {
-    /// All, with their names in the metrics.
+impl LinkKind {
+    /// All kinds, with their names in the metrics.
     pub const ALL: [(Self, &'static str); 3] = [(Self::Udp, "udp"), (Self::Tcp, "tcp"), (Self::Tls, "tls")];
 }
 
-/// How to answer a client.
+/// How a client is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Link {
-    /// By a datagram.
+    /// By a datagram on this path.
     Datagrams(Path),
-    /// On a connection.
+    /// On the TCP connection of this id.
     Connection(ConnectionId),
 }
 
-/// Who has shown to know a password.
+/// Somebody who has shown that they know a password.
 pub struct User {
-    /// The user name.
+    /// The user name, as the credentials have it.
     pub username: String,
-    /// For checking and signing.
+    /// What messages are checked and signed with.
     pub credentials: MessageIntegrityCredentials,
 }
 
 impl User {
-    /// With a password that is still to be checked.
+    /// Makes a user of a name and the password that belongs to it, before the client has shown that it knows it.
     pub fn new(username: &str, password: String) -> Self {
         let credentials = LongTermKeyCredentials::new(username.to_owned(), password, REALM.to_owned());
         Self { username: username.to_owned(), credentials: credentials.into() }
     }
 
-    /// For whom the credentials were made.
+    /// Returns for which participant the credentials were made.
     pub fn participant(&self) -> &str {
         self.username.split_once(':').map_or("", |(_, participant)| participant)
     }
 
-    /// How a message is signed, if it is by this user.
+    /// Returns how a message is signed, if this user has signed it.
     pub fn has_signed(&self, message: &Message<'_>) -> Option<IntegrityAlgorithm> {
         message.validate_integrity(&self.credentials).ok()
     }
 }
 
-/// What a client has been given.
+/// What a client has been allocated.
 #[derive(Debug)]
 pub struct Allocation {
-    /// Where the core sees the client.
+    /// The relayed address, where the core sees the client.
     pub relayed: SocketAddr,
-    /// Whose bandwidth it uses.
+    /// Whose share of the bandwidth it uses.
     pub quota: QuotaKey,
-    /// When the core last had something for it.
+    /// When the core last had something for the client.
     pub used: Instant,
-    /// Peers with a permission, now or before.
+    /// The peers that have or had a permission.
     pub permissions: Vec<IpAddr>,
-    /// Peers with a channel, now or before.
+    /// The peers that have or had a channel.
     pub channels: Vec<SocketAddr>,
 }
 
-/// A client.
+/// One client of the TURN server.
 pub struct Client {
-    /// How to answer it.
+    /// How the client is answered.
     pub link: Link,
-    /// How it is connected.
-    pub carrier: Carrier,
-    /// Our end.
+    /// How the client is connected.
+    pub link_kind: LinkKind,
+    /// The address of our end.
     pub local: SocketAddr,
-    /// Its end.
+    /// The address of the client's end.
     pub remote: SocketAddr,
-    /// The library's part.
+    /// The library's server for this client.
     pub server: TurnServer,
-    /// Who it is, once it has shown that.
+    /// Who the client is, once it has shown that.
     pub user: Option<User>,
-    /// What it has.
+    /// What the client has been allocated.
     pub allocation: Option<Allocation>,
-    /// Since when it is there.
+    /// When the client was first heard of.
     pub since: Instant,
-    /// When to look at it.
+    /// When to look at the client again.
     pub alarm: Alarm,
 }
 
 impl Client {
-    /// Somebody who has said nothing yet.
-    pub fn new(now: Instant, link: Link, carrier: Carrier, local: SocketAddr, remote: SocketAddr) -> Self {
+    /// Begins with a client that has said nothing yet.
+    pub fn new(now: Instant, link: Link, link_kind: LinkKind, local: SocketAddr, remote: SocketAddr) -> Self {
         let server = TurnServer::new(TransportType::Udp, local, REALM.to_owned());
         let (user, allocation) = (None, None);
-        Self { link, carrier, local, remote, server, user, allocation, since: now, alarm: Alarm::default() }
+        Self { link, link_kind, local, remote, server, user, allocation, since: now, alarm: Alarm::default() }
     }
 
-    /// Takes a user over who has shown to know the password.
+    /// Takes a user who has shown that they know the password.
     pub fn set_user(&mut self, user: User) {
         if let MessageIntegrityCredentials::LongTerm(credentials) = &user.credentials {
             self.server.add_user(user.username.clone(), credentials.password().to_owned());
@@ -127,7 +128,7 @@ impl Client {
 }
 
 impl Allocation {
-    /// Whether peers can be added without passing a limit; if so, they are.
+    /// Adds peers with a permission. Returns `false`, and adds none, if that would pass the limit.
     pub fn permit(&mut self, peers: &[SocketAddr], max: usize) -> bool {
         let new: Vec<IpAddr> =
             peers.iter().map(SocketAddr::ip).filter(|ip| !self.permissions.contains(ip)).collect();
@@ -138,7 +139,7 @@ impl Allocation {
         fits
     }
 
-    /// The same for channels.
+    /// Adds peers with a channel. Returns `false`, and adds none, if that would pass the limit.
     pub fn bind(&mut self, peers: &[SocketAddr], max: usize) -> bool {
         let new: Vec<SocketAddr> =
             peers.iter().filter(|peer| !self.channels.contains(peer)).copied().collect();

@@ -1,11 +1,11 @@
-//! What happened at the TURN server since start-up.
+//! What happened at the TURN server since the start.
 
 use super::quota::Way;
 
 /// Why a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// The user name is not ours, or the password is wrong (401).
+    /// The user name is not of our making, or the password is wrong (401).
     Credentials,
     /// The credentials' time is over (401).
     Expired,
@@ -13,7 +13,7 @@ pub enum Refused {
     Quota,
     /// There are as many allocations, permissions or channels as there may be (508).
     Capacity,
-    /// The peer is not Strait (403).
+    /// The peer is not Strait itself (403).
     Peer,
     /// Anything else that was refused with an error.
     Other,
@@ -24,7 +24,7 @@ pub enum Refused {
 pub enum Dropped {
     /// There is no allocation, no permission or no channel for it.
     NotAllowed,
-    /// It was meant for somebody else than Strait.
+    /// It was meant for another peer than Strait.
     Peer,
     /// The participant is over the configured bandwidth.
     Bandwidth,
@@ -37,7 +37,7 @@ pub enum Dropped {
 }
 
 impl Refused {
-    /// All, with their names in the metrics.
+    /// All reasons, with their names in the metrics.
     pub const ALL: [(Self, &'static str); 6] = [
         (Self::Credentials, "credentials"),
         (Self::Expired, "expired"),
@@ -49,7 +49,7 @@ impl Refused {
 }
 
 impl Dropped {
-    /// All, with their names in the metrics.
+    /// All reasons, with their names in the metrics.
     pub const ALL: [(Self, &'static str); 6] = [
         (Self::NotAllowed, "not_allowed"),
         (Self::Peer, "peer"),
@@ -60,10 +60,10 @@ impl Dropped {
     ];
 }
 
-/// The counters.
+/// All counters of the TURN server.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TurnCounters {
-    /// Allocations made.
+    /// Allocations that were made.
     pub allocations: u64,
     refused: [u64; Refused::ALL.len()],
     dropped: [u64; Dropped::ALL.len()],
@@ -72,38 +72,38 @@ pub struct TurnCounters {
 }
 
 impl TurnCounters {
-    /// A request was refused.
+    /// Counts a request that was refused.
     pub fn note_refused(&mut self, why: Refused) {
         self.refused[why as usize] += 1;
     }
 
-    /// A datagram was thrown away.
+    /// Counts a datagram that was thrown away.
     pub fn note_dropped(&mut self, why: Dropped) {
         self.dropped[why as usize] += 1;
     }
 
-    /// A datagram of so many bytes was relayed.
+    /// Counts a datagram that was relayed, and its bytes.
     pub fn note_relayed(&mut self, way: Way, bytes: usize) {
         self.packets[way as usize] += 1;
         self.bytes[way as usize] += bytes as u64;
     }
 
-    /// Refused requests by reason.
+    /// Returns the refused requests by reason.
     pub fn refused(&self) -> [(&'static str, u64); Refused::ALL.len()] {
         Refused::ALL.map(|(why, name)| (name, self.refused[why as usize]))
     }
 
-    /// Datagrams thrown away by reason.
+    /// Returns the datagrams that were thrown away, by reason.
     pub fn dropped(&self) -> [(&'static str, u64); Dropped::ALL.len()] {
         Dropped::ALL.map(|(why, name)| (name, self.dropped[why as usize]))
     }
 
-    /// Relayed datagrams, in and out.
+    /// Returns the relayed datagrams, in and out.
     pub fn packets(&self) -> [(&'static str, u64); 2] {
         [("in", self.packets[Way::In as usize]), ("out", self.packets[Way::Out as usize])]
     }
 
-    /// Their payload, in and out.
+    /// Returns the payload of the relayed datagrams, in and out, bytes.
     pub fn bytes(&self) -> [(&'static str, u64); 2] {
         [("in", self.bytes[Way::In as usize]), ("out", self.bytes[Way::Out as usize])]
     }

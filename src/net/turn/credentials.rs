@@ -1,7 +1,7 @@
-//! Credentials for the TURN server: made for each participant, checked without remembering any.
+//! Credentials for the TURN server: made for each participant, and checked without remembering any.
 //!
-//! The user name says until when and for whom; the password is its MAC under a secret of this process. So nothing is
-//! stored, a restart makes all of them worthless, and nobody can change either half.
+//! The user name says until when and for whom it is good; the password is its MAC under a secret of this process. So
+//! nothing is stored, a restart makes all credentials worthless, and nobody can change either half.
 
 use std::fmt::Write;
 use std::io;
@@ -11,47 +11,47 @@ use aws_lc_rs::hmac;
 
 use crate::net::entropy;
 
-/// Longest user name that is looked at, bytes.
+/// Length of the longest user name that is looked at, bytes.
 const USERNAME_BYTES_MAX: usize = 128;
 
-/// What a client is given.
+/// Credentials as a client is given them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Issued {
-    /// Until when (seconds since 1970), a colon, and for whom.
+    /// The user name: until when (seconds since 1970), a colon, and for whom.
     pub username: String,
-    /// The secret half.
+    /// The password, which is the secret half.
     pub password: String,
 }
 
 /// Why credentials are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
-    /// Their time is over.
+    /// Their time has passed.
     Expired,
-    /// Not of this form.
+    /// They do not have the form of ours.
     Foreign,
 }
 
-/// What makes and checks them.
+/// What makes and checks credentials.
 pub struct Credentials {
     key: hmac::Key,
 }
 
 impl Credentials {
-    /// With a new secret from the operating system.
+    /// Draws a new secret from the operating system.
     pub fn new() -> io::Result<Self> {
         Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &entropy::key()?) })
     }
 
-    /// For a participant, good until `expires` (since 1970).
+    /// Makes credentials for a participant, good until `expires` (since 1970).
     pub fn issue(&self, participant: &str, expires: Duration) -> Issued {
         let username = format!("{}:{participant}", expires.as_secs());
         let password = self.password(&username);
         Issued { username, password }
     }
 
-    /// For whom a user name is, and its password; whoever uses it has yet to show that they know that. `unix` is the
-    /// time since 1970.
+    /// Returns for whom a user name was made, and its password. Whoever uses the name has yet to show that they know
+    /// the password. `unix` is the time since 1970.
     pub fn check<'a>(&self, username: &'a str, unix: Duration) -> Result<(&'a str, String), Unfit> {
         let (expires, participant) = username.split_once(':').ok_or(Unfit::Foreign)?;
         let expires: u64 = expires.parse().map_err(|_| Unfit::Foreign)?;

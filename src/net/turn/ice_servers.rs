@@ -1,30 +1,56 @@
 //! Where clients are told to find the TURN server, and by which credentials.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Authority, Turn};
+use super::{Authority, TurnServer};
+use crate::net::address::Candidates;
+use crate::net::client_origin::ClientOrigin;
 use crate::signal::native::IceServer;
 
-/// How a client's signalling came.
+/// How a client's signalling reaches the server.
 #[derive(Debug, Clone, Copy)]
 pub struct ReachedBy<'a> {
-    /// The `Host` header field of its request.
+    /// The `Host` header field of the client's request.
     pub host: Option<&'a str>,
-    /// Whether it came by TLS.
+    /// Whether the connection is TLS.
     pub is_tls: bool,
-    /// Whether a reverse proxy stands between, so that what it calls its host may not be us.
+    /// Whether a reverse proxy stands between, so that `host` may not name us.
     pub is_proxied: bool,
-    /// The best of its candidates.
+    /// The best of the client's candidates.
     pub candidate: SocketAddr,
 }
 
-impl Turn {
-    /// What a participant's client needs, as `RTCPeerConnection` takes it: empty if TURN is not served. `unix` is the time
-    /// since 1970.
+impl TurnServer {
+    /// Lists what the client of a participant needs whose signalling comes from there. Empty also if no address is known at
+    /// which the client could reach us. `unix` is the time since 1970.
+    pub fn ice_servers_for(
+        &self,
+        now: Instant,
+        unix: Duration,
+        participant: &str,
+        origin: &ClientOrigin,
+        candidates: &mut Candidates,
+    ) -> Vec<IceServer> {
+        let relayed = self.network();
+        let given = candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
+        // The fictitious candidate is nobody's address.
+        let real = given.iter().find(|candidate| !relayed.contains(candidate.address.ip()));
+        let Some(first) = real else { return Vec::new() };
+        let reached = ReachedBy {
+            host: origin.host.as_deref(),
+            is_tls: origin.is_tls,
+            is_proxied: origin.is_proxied,
+            candidate: first.address,
+        };
+        self.ice_servers(participant, reached, unix)
+    }
+
+    /// Lists what a participant's client needs, as `RTCPeerConnection` takes it. Empty if TURN is not served. `unix` is
+    /// the time since 1970.
     ///
-    /// TCP and TLS alone: a browser that is given our own UDP address as a TURN or STUN server cannot use it as a
-    /// candidate any more.
+    /// Only TCP and TLS are offered: a browser that is given our own UDP address as a TURN or STUN server cannot use it
+    /// as a candidate any more.
     pub fn ice_servers(&self, participant: &str, reached: ReachedBy<'_>, unix: Duration) -> Vec<IceServer> {
         if !self.config.enabled {
             return Vec::new();
@@ -40,8 +66,8 @@ impl Turn {
     }
 }
 
-/// Host and port: what is configured, or the name by which the client found us (so that the certificate fits), or our
-/// address.
+/// Returns host and port: what is configured, or the name by which the client found us (so that the certificate fits),
+/// or our address.
 fn place(configured: Option<&Authority>, reached: ReachedBy<'_>, port: u16) -> (String, u16) {
     if let Some(authority) = configured {
         return (authority.host.clone(), authority.port.unwrap_or(port));

@@ -1,5 +1,5 @@
-//! STUN messages as the TURN server answers them by itself, before or instead of the library: addresses for those who
-//! ask, and signed refusals.
+//! STUN messages that the TURN server answers itself, before or instead of the library: addresses for those who ask,
+//! and signed refusals.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ use turn_server_proto::types::stun::prelude::{Attribute, AttributeFromRaw, Messa
 /// How a refusal is signed, so that the client knows that it is ours.
 pub type Signature<'a> = (&'a MessageIntegrityCredentials, IntegrityAlgorithm);
 
-/// The answer to a Binding request: where it came from (RFC 8489 §7.3.1).
+/// Answers a Binding request with the address that it came from (RFC 8489 §7.3.1).
 pub fn binding_success(request: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
     let request = Message::from_bytes(request).ok()?;
     if !request.has_class(MessageClass::Request) {
@@ -28,7 +28,7 @@ pub fn binding_success(request: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
     Some(answer.finish())
 }
 
-/// A refusal of a request with an error code (RFC 8489 §14.8, RFC 8656 §19).
+/// Refuses a request with an error code (RFC 8489 §14.8, RFC 8656 §19). Returns `None` if it is not a request.
 pub fn refusal(request: &Message<'_>, code: u16, signature: Option<Signature<'_>>) -> Option<Vec<u8>> {
     if !request.has_class(MessageClass::Request) {
         return None;
@@ -43,20 +43,21 @@ pub fn refusal(request: &Message<'_>, code: u16, signature: Option<Signature<'_>
     Some(answer.finish())
 }
 
-/// The same request without anything in it: what the library answers with a challenge.
+/// Returns the same request without any attribute, which the library answers with a challenge.
 pub fn stripped(request: &[u8]) -> Option<[u8; 20]> {
     let mut header = *request.first_chunk::<20>()?;
+    // The length: no attribute is left.
     header[2..4].fill(0);
     Some(header)
 }
 
-/// The error code of an answer, if it is a refusal.
+/// Returns the error code of an answer, if it is a refusal.
 pub fn error_code(answer: &[u8]) -> Option<u16> {
     let answer = Message::from_bytes(answer).ok()?;
     answer.attribute::<ErrorCode>().ok().map(|error| error.code())
 }
 
-/// Writes data to a client into a buffer, instead of what is there.
+/// Writes a message with data for a client over what the buffer holds.
 pub fn write(data: DelayedMessageOrChannelSend<&[u8]>, buffer: &mut Vec<u8>) {
     buffer.clear();
     match data {
@@ -69,7 +70,7 @@ pub fn write(data: DelayedMessageOrChannelSend<&[u8]>, buffer: &mut Vec<u8>) {
     }
 }
 
-/// The peers that a request names, as far as they can be read.
+/// Returns the peers that a request names, as far as they can be read.
 pub fn peers(request: &Message<'_>) -> Vec<SocketAddr> {
     let transaction = request.transaction_id();
     request

@@ -1,20 +1,21 @@
-//! What one participant may use of the TURN server, over all of their allocations: how many, and how much a second.
+//! How much of the TURN server one participant may use: how many allocations, and over all of them how many bytes a
+//! second.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-/// For how long a participant may send what was not used before: a key frame is a burst.
+/// How long an unused rate adds up: a key frame is a burst.
 const BURST: Duration = Duration::from_millis(500);
 
-/// The least burst, bytes: some full packets at any rate.
+/// Size of the least burst, bytes: some full packets at any rate.
 const BURST_BYTES_MIN: u64 = 64 * 1024;
 
-/// Bytes that may go one way.
+/// How much may go one way, refilled with time.
 #[derive(Debug)]
 struct Bucket {
-    /// Bytes times the nanoseconds of a second, so that nothing is lost in rounding.
+    /// Bytes times the nanoseconds of a second, so that rounding loses nothing.
     level: u128,
     filled: Instant,
 }
@@ -33,6 +34,7 @@ impl Bucket {
 
     fn take(&mut self, now: Instant, bytes: usize, bytes_per_second: u64) -> bool {
         let more = now.saturating_duration_since(self.filled).as_nanos() * u128::from(bytes_per_second);
+        // The bucket is refilled only when somebody takes from it: nothing has to be done while nobody does.
         self.level = (self.level + more).min(Self::capacity(bytes_per_second));
         self.filled = now;
         let needed = bytes as u128 * SECOND;
@@ -44,7 +46,7 @@ impl Bucket {
     }
 }
 
-/// Which way data goes.
+/// The direction in which data goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// From the client to Strait.
@@ -53,7 +55,7 @@ pub enum Way {
     Out,
 }
 
-/// A participant's place in [`Quotas`], while they have an allocation.
+/// A participant's place in [`Quotas`] while they have an allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaKey(usize);
 
@@ -65,28 +67,28 @@ struct Quota {
     outward: Bucket,
 }
 
-/// Everyone who has an allocation.
+/// The quotas of everyone who has an allocation.
 #[derive(Debug, Default)]
 pub struct Quotas {
     slab: Slab<Quota>,
     by_participant: HashMap<Box<str>, usize>,
-    /// Bytes a second that one participant may send, and may be sent.
+    /// How many bytes a second one participant may send, and may be sent.
     bytes_per_second: u64,
 }
 
 impl Quotas {
-    /// Nobody yet.
+    /// Begins with nobody, and with the rate of each.
     pub fn new(bits_per_second: usize) -> Self {
         Self { bytes_per_second: bits_per_second as u64 / 8, ..Self::default() }
     }
 
-    /// How many allocations a participant has.
+    /// Returns how many allocations a participant has.
     pub fn allocations(&self, participant: &str) -> usize {
         let found = self.by_participant.get(participant).and_then(|key| self.slab.get(*key));
         found.map_or(0, |quota| quota.allocations)
     }
 
-    /// One more.
+    /// Counts one more allocation of a participant.
     pub fn add(&mut self, now: Instant, participant: &str) -> QuotaKey {
         if let Some(&key) = self.by_participant.get(participant) {
             if let Some(quota) = self.slab.get_mut(key) {
@@ -102,7 +104,7 @@ impl Quotas {
         QuotaKey(key)
     }
 
-    /// One fewer.
+    /// Counts one allocation fewer, and forgets whoever has none.
     pub fn remove(&mut self, key: QuotaKey) {
         let Some(quota) = self.slab.get_mut(key.0) else { return };
         quota.allocations = quota.allocations.saturating_sub(1);
@@ -112,7 +114,7 @@ impl Quotas {
         }
     }
 
-    /// Whether so many bytes more may go.
+    /// Takes bytes from a participant's rate. Returns `false`, and takes none, if they may not go.
     pub fn take(&mut self, now: Instant, key: QuotaKey, way: Way, bytes: usize) -> bool {
         let rate = self.bytes_per_second;
         let Some(quota) = self.slab.get_mut(key.0) else { return false };

@@ -1,59 +1,17 @@
 //! The virtual relayed addresses: what the core sees as the address of somebody behind the TURN server.
-//!
-//! They are of a network for documentation (RFC 5737), which nobody's packets should come from: a datagram that claims to
-//! is dropped at the socket, and what is sent there goes to the TURN server alone. So one look-up tells whose a packet
-//! is. Some machines number their own interfaces from such a network all the same: another one is taken there.
+//! `relayed_network` says why they can be told from all others.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-/// How many addresses of the network are used.
+use crate::net::relayed_network::RelayedNetwork;
+
+/// How many hosts of the network are used.
 const ADDRESSES: u32 = 8;
 
-/// The ports of each that are used.
+/// The ports of each host that are used.
 const PORTS: std::ops::RangeInclusive<u16> = 1024..=u16::MAX;
 
-/// The network that the addresses are of: 24 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RelayedNetwork([u8; 3]);
-
-impl RelayedNetwork {
-    /// TEST-NET-1.
-    pub const FIRST: Self = Self([192, 0, 2]);
-
-    /// What there is to choose from: TEST-NET-1 to 3.
-    const ALL: [Self; 3] = [Self::FIRST, Self([198, 51, 100]), Self([203, 0, 113])];
-
-    /// The first that none of these addresses is in; the first of all if each has one.
-    pub fn without(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        let addresses: Vec<IpAddr> = addresses.into_iter().map(|ip| ip.to_canonical()).collect();
-        let is_free = |network: &&Self| !addresses.iter().any(|ip| network.contains(*ip));
-        Self::ALL.iter().find(is_free).copied().unwrap_or(Self::FIRST)
-    }
-
-    /// Whether an address, in its canonical form, can only be one of ours.
-    pub fn contains(self, ip: IpAddr) -> bool {
-        matches!(ip, IpAddr::V4(v4) if v4.octets()[..3] == self.0)
-    }
-
-    /// A peer that stands for the server where a browser refuses the real candidates, or has no use for them: browsers
-    /// relay to it, and it never leaves the process.
-    pub fn fictitious_peer(self) -> SocketAddr {
-        self.address(254, 9999)
-    }
-
-    fn address(self, host: u8, port: u16) -> SocketAddr {
-        let [a, b, c] = self.0;
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, c, host)), port)
-    }
-}
-
-impl Default for RelayedNetwork {
-    fn default() -> Self {
-        Self::FIRST
-    }
-}
-
-/// Gives the addresses out one after the other, so that one comes again as late as possible.
+/// Gives the addresses out one after the other, so that each comes again as late as possible.
 #[derive(Debug)]
 pub struct RelayedAddresses {
     network: RelayedNetwork,
@@ -61,20 +19,21 @@ pub struct RelayedAddresses {
 }
 
 impl RelayedAddresses {
-    /// All of a network's.
+    /// Begins with all addresses of a network.
     pub fn of(network: RelayedNetwork) -> Self {
         Self { network, given: 0 }
     }
 
-    /// Theirs.
+    /// Returns the network that they are of.
     pub fn network(&self) -> RelayedNetwork {
         self.network
     }
 
-    /// One that is not taken; `None` if all are.
+    /// Returns an address that is not taken, or `None` if all are.
     pub fn next(&mut self, is_taken: impl Fn(SocketAddr) -> bool) -> Option<SocketAddr> {
         let ports = u32::from(PORTS.end() - PORTS.start()) + 1;
         for _ in 0..ADDRESSES * ports {
+            // Hosts change slowest, so that ports of one host are used up first.
             let index = self.given % (ADDRESSES * ports);
             self.given = index + 1;
             // Both are within their ranges.
@@ -107,18 +66,5 @@ mod tests {
         let freed = SocketAddr::from(([192, 0, 2, 3], 5000));
         taken.remove(&freed);
         assert_eq!(addresses.next(|address| taken.contains(&address)), Some(freed));
-    }
-
-    #[test]
-    fn a_network_is_taken_that_the_machine_has_no_address_in() {
-        let network = |addresses: &[&str]| {
-            let addresses = addresses.iter().map(|text| text.parse::<IpAddr>().expect(text));
-            RelayedNetwork::without(addresses).fictitious_peer().to_string()
-        };
-        let first = "192.0.2.254:9999";
-        assert_eq!(network(&["10.0.0.1", "192.0.3.1", "::1"]), first);
-        assert_eq!(network(&["192.0.2.2", "fd00::2"]), "198.51.100.254:9999");
-        assert_eq!(network(&["198.51.100.1", "::ffff:192.0.2.2"]), "203.0.113.254:9999");
-        assert_eq!(network(&["192.0.2.2", "198.51.100.1", "203.0.113.255"]), first, "there is no better one");
     }
 }

@@ -1,4 +1,5 @@
-//! Requests to the TURN server: what is refused before the library sees it, with a signed answer, and what is handed on.
+//! Requests to the TURN server: which are refused with a signed answer before the library sees them, and which are
+//! handed on.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -10,7 +11,7 @@ use turn_server_proto::types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSIO
 use turn_server_proto::types::stun::attribute::{ErrorCode, Username};
 use turn_server_proto::types::stun::message::{BINDING, Message};
 
-use super::Turn;
+use super::TurnServer;
 use super::client::{Client, Link, User};
 use super::counters::Refused;
 use super::credentials::Unfit;
@@ -22,14 +23,14 @@ use crate::net::clock;
 enum Decision {
     /// The library answers it.
     HandOn,
-    /// Whoever sent it has to show first who they are.
+    /// Whoever sent it has to show who they are first.
     Challenge,
     /// This is the answer.
     Answer(Option<Vec<u8>>),
 }
 
-impl Turn {
-    /// Answers a request of a client's.
+impl TurnServer {
+    /// Answers a request of a client.
     pub(super) fn answer_request(
         &mut self,
         now: Instant,
@@ -62,7 +63,7 @@ impl Turn {
         self.answer(link, answer);
     }
 
-    /// Tells somebody where they come from.
+    /// Tells somebody which address they come from.
     pub(super) fn answer_binding(&mut self, link: Link, remote: SocketAddr, bytes: &[u8]) {
         if let Some(answer) = binding_success(bytes, remote) {
             self.answer(link, answer);
@@ -117,6 +118,7 @@ impl Turn {
         };
         let refuse = |code| Decision::Answer(refusal(request, code, Some((&user.credentials, algorithm))));
         let Some(client) = self.clients.get_mut(key) else { return Decision::HandOn };
+        // An allocation stays with whoever made it (441 in RFC 8656 §19).
         if client.user.as_ref().is_some_and(|known| known.username != username) {
             return refuse(ErrorCode::WRONG_CREDENTIALS);
         }
@@ -134,7 +136,7 @@ impl Turn {
         Decision::HandOn
     }
 
-    /// Permissions and channels: for ourselves alone.
+    /// Decides about permissions and channels: they are for Strait itself alone.
     fn decide_peers(
         &mut self,
         now: Instant,
@@ -171,7 +173,7 @@ impl Turn {
     }
 }
 
-/// Whether an address is one that this client may have been given as a candidate.
+/// Returns whether an address is one that this client may have been given as a candidate.
 fn is_candidate(
     now: Instant,
     ip: IpAddr,

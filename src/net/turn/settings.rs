@@ -1,50 +1,33 @@
-//! What the operator chose about the TURN server.
+//! What the operator has chosen about the TURN server.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Authority;
-use super::relayed::RelayedNetwork;
+use crate::net::relayed_network::RelayedNetwork;
 
-/// The TURN server's settings.
+/// The settings of the TURN server. Their defaults are those of the configuration (`cli/serve.rs`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnConfig {
-    /// Whether there is one.
+    /// Whether TURN is served at all.
     pub enabled: bool,
-    /// Where clients reach it; `None`: where they reached us.
+    /// Where clients reach it. `None` means where they reach the server.
     pub host: Option<Authority>,
-    /// How long credentials can be used for a new allocation.
+    /// How long credentials are good for a new allocation.
     pub credential_lifetime: Duration,
-    /// Most allocations.
+    /// How many allocations there may be.
     pub allocations_max: usize,
-    /// Most allocations of one participant.
+    /// How many allocations one participant may have.
     pub allocations_per_participant_max: usize,
-    /// Most peer addresses with a permission, of one allocation.
+    /// How many peer addresses may have a permission of one allocation.
     pub permissions_max: usize,
-    /// Most channels of one allocation.
+    /// How many channels one allocation may have.
     pub channels_max: usize,
-    /// Most bits a second, each way, of one participant's payload.
+    /// How many bits of one participant's payload may go each way in a second.
     pub bits_per_second_max: usize,
-    /// The network of the relayed addresses; `None`: one that this machine has no address in. No flag, file or variable
-    /// sets it.
+    /// The network of the relayed addresses. `None` means one in which this machine has no address. No flag, file or
+    /// variable sets it.
     pub network: Option<RelayedNetwork>,
-    /// A peer that sends everything back, for tests of foreign clients. No flag, file or variable sets it.
+    /// A peer that sends everything back, for tests with foreign clients. No flag, file or variable sets it.
     pub echo_peer: Option<IpAddr>,
-}
-
-impl Default for TurnConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            host: None,
-            credential_lifetime: Duration::from_secs(12 * 3600),
-            allocations_max: 10_000,
-            allocations_per_participant_max: 16,
-            permissions_max: 16,
-            channels_max: 16,
-            bits_per_second_max: 100_000_000,
-            network: None,
-            echo_peer: None,
-        }
-    }
 }

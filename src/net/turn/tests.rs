@@ -1,4 +1,4 @@
-//! The TURN server under a clock of the test's: what expires, and when. All else is tested from outside (`tests/turn.rs`).
+//! The TURN server under a clock of the test's: what expires, and when. All else is tested from outside (`tests/shell/turn.rs`).
 
 use turn_server_proto::types::attribute::{ChannelNumber, Lifetime, RequestedTransport, XorPeerAddress};
 use turn_server_proto::types::message::{ALLOCATE, CHANNEL_BIND, REFRESH};
@@ -22,7 +22,7 @@ fn address(text: &str) -> SocketAddr {
 
 /// A client by datagrams, the server, and the time.
 struct Call {
-    turn: Turn,
+    turn: TurnServer,
     candidates: Candidates,
     now: Instant,
     path: Path,
@@ -35,7 +35,7 @@ impl Call {
     fn new() -> Self {
         let (ours, theirs) = (address("127.0.0.1:7443"), address("127.0.0.1:5000"));
         let now = clock::now();
-        let turn = Turn::new(TurnConfig::default(), RelayedNetwork::FIRST, PATIENCE, ours.port(), now)
+        let turn = TurnServer::new(TurnConfig::default(), RelayedNetwork::FIRST, PATIENCE, ours.port(), now)
             .expect("randomness");
         let issued = turn.credentials.issue("anna", clock::unix() + Duration::from_secs(60));
         Self {
@@ -71,7 +71,8 @@ impl Call {
             request.add_message_integrity(&credentials, IntegrityAlgorithm::Sha1).expect("room");
         }
         let request = request.finish();
-        let verdict = self.turn.receive_datagram(self.now, self.path, &request, &mut self.candidates);
+        let verdict =
+            self.turn.receive_datagram(self.now, Kind::Stun, self.path, &request, &mut self.candidates);
         assert_eq!(verdict, Verdict::Handled);
         let (link, answer) = self.turn.next_answer().expect("an answer");
         assert_eq!(link, Link::Datagrams(self.path));
@@ -110,7 +111,13 @@ impl Call {
     /// Where the core would see data come from.
     fn send(&mut self) -> Option<SocketAddr> {
         let message = [0x40, 0, 0, 3, 1, 2, 3];
-        match self.turn.receive_datagram(self.now, self.path, &message, &mut self.candidates) {
+        match self.turn.receive_datagram(
+            self.now,
+            Kind::TurnChannel,
+            self.path,
+            &message,
+            &mut self.candidates,
+        ) {
             Verdict::Relayed(relayed) => {
                 assert_eq!((relayed.path.local, &message[relayed.range]), (self.path.local, &[1, 2, 3][..]));
                 Some(relayed.path.remote)
@@ -196,14 +203,14 @@ fn a_flood_of_strangers_is_not_answered_and_disturbs_nobody_who_has_an_allocatio
     let mut answered = 0;
     for port in 1..=5000 {
         let forged = Path { remote: SocketAddr::new([203, 0, 113, 7].into(), port), ..call.path };
-        call.turn.receive_datagram(call.now, forged, &binding, &mut call.candidates);
+        call.turn.receive_datagram(call.now, Kind::Stun, forged, &binding, &mut call.candidates);
         answered += usize::from(call.turn.next_answer().is_some());
     }
     assert!((490..=500).contains(&answered), "{answered}");
     assert_eq!((call.bind(), call.refresh(600)), (None, None));
     call.wait(1);
     let forged = Path { remote: SocketAddr::new([203, 0, 113, 7].into(), 1), ..call.path };
-    call.turn.receive_datagram(call.now, forged, &binding, &mut call.candidates);
+    call.turn.receive_datagram(call.now, Kind::Stun, forged, &binding, &mut call.candidates);
     assert!(call.turn.next_answer().is_some(), "a second later others are answered again");
 }
 

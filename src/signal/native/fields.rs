@@ -27,10 +27,10 @@ pub(super) struct Field<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a whole message.
+    /// Reads the fields of a whole message.
     pub(super) fn of_message(text: &'a str) -> Result<Self, Refusal> {
         let action = "Send one JSON object with a `type`, such as {\"type\":\"ping\"}.";
-        // Told apart first: "not JSON" and "JSON, but no object" are different mistakes.
+        // It is parsed in two steps, because "not JSON" and "JSON, but no object" are different mistakes.
         let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
             Refusal::new(RefusalCode::BadMessage, format!("the message is not JSON: {error}"), action)
         })?;
@@ -41,12 +41,12 @@ impl<'a> Fields<'a> {
         Ok(Self { prefix: String::new(), values })
     }
 
-    /// An object without fields: what a left-out `data` stands for.
+    /// Returns an object without fields, which is what a left-out `data` stands for.
     pub(super) fn empty(prefix: &str) -> Self {
         Self { prefix: format!("{prefix}."), values: BTreeMap::new() }
     }
 
-    /// A field that must be there. `expected` says what it holds, for the refusal.
+    /// Returns a field that must be there. `expected` says what it holds, for the refusal.
     pub(super) fn required(&self, name: &str, expected: &str) -> Result<Field<'a>, Refusal> {
         self.any(name).ok_or_else(|| {
             let path = format!("{}{name}", self.prefix);
@@ -58,7 +58,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A field that may be left out; `null` counts as left out.
+    /// Returns a field that may be left out; `null` counts as left out.
     pub(super) fn optional(&self, name: &str) -> Option<Field<'a>> {
         self.any(name).filter(|field| field.raw != "null")
     }
@@ -70,12 +70,12 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// The value as the JSON text that came.
+    /// Returns the value as the JSON text that came.
     pub(super) fn json(&self) -> &'a str {
         self.raw
     }
 
-    /// A refusal of what this field holds.
+    /// Returns the refusal of what this field holds, with the value in it.
     pub(super) fn refuse(&self, code: RefusalCode, expected: &str) -> Refusal {
         Refusal::new(
             code,
@@ -84,34 +84,34 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// As [`Field::refuse`], for what breaks the protocol's form.
+    /// Returns the refusal of what breaks the protocol's form; see [`Field::refuse`].
     pub(super) fn wrong(&self, expected: &str) -> Refusal {
         self.refuse(RefusalCode::BadMessage, expected)
     }
 
-    /// The value as a string.
+    /// Returns the value as a string, or a refusal that says what was expected.
     pub(super) fn string(&self, expected: &str) -> Result<String, Refusal> {
         // A string can still fail here: half of a surrogate pair is JSON, but no text.
         serde_json::from_str(self.raw).map_err(|_| self.wrong(expected))
     }
 
-    /// The value as a boolean.
+    /// Returns the value as a boolean, or a refusal.
     pub(super) fn boolean(&self) -> Result<bool, Refusal> {
         serde_json::from_str(self.raw).map_err(|_| self.wrong("true or false"))
     }
 
-    /// The value as an integer.
+    /// Returns the value as an integer, or a refusal.
     pub(super) fn integer(&self) -> Result<i64, Refusal> {
         serde_json::from_str(self.raw).map_err(|_| self.wrong("an integer"))
     }
 
-    /// The value as an object.
+    /// Returns the value as an object, or a refusal. Its fields are named with the path to it.
     pub(super) fn object(&self) -> Result<Fields<'a>, Refusal> {
         let values = serde_json::from_str(self.raw).map_err(|_| self.wrong("an object"))?;
         Ok(Fields { prefix: format!("{}.", self.path), values })
     }
 
-    /// The value as a list.
+    /// Returns the value as a list, or a refusal. Its items are named with their places in it.
     pub(super) fn list(&self, expected: &str) -> Result<Vec<Field<'a>>, Refusal> {
         let values: Vec<&'a RawValue> = serde_json::from_str(self.raw).map_err(|_| self.wrong(expected))?;
         let item = |(index, value): (usize, &'a RawValue)| Field {
@@ -122,7 +122,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// What came, in as few words as tell it.
+/// Returns what came, in as few words as tell it.
 fn quote(raw: &str) -> String {
     match raw.bytes().next() {
         Some(b'{') => "an object".to_owned(),

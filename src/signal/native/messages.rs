@@ -6,7 +6,6 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::SERVED_VERSIONS;
-use crate::core::command::{Kind, Source};
 use crate::core::event::{
     Joined, LeaveReason, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, TrackInfo,
     WaitingReason,
@@ -27,28 +26,12 @@ pub struct ServerFacts<'a> {
 pub struct IceServer {
     /// `turn:` or `stun:` addresses.
     pub urls: Vec<String>,
-    /// For TURN.
+    /// The user name, which only TURN needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// For TURN.
+    /// The password, which only TURN needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
-}
-
-pub(super) fn source_text(source: Source) -> &'static str {
-    match source {
-        Source::Microphone => "microphone",
-        Source::Camera => "camera",
-        Source::Screen => "screen",
-        Source::ScreenAudio => "screen-audio",
-    }
-}
-
-pub(super) fn kind_text(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Audio => "audio",
-        Kind::Video => "video",
-    }
 }
 
 pub(super) fn leave_text(reason: LeaveReason) -> &'static str {
@@ -188,8 +171,8 @@ pub(super) fn own_publications<'a>(publications: &'a [PublicationInfo]) -> Vec<P
     let data = |PublicationInfo { mid, info }: &'a PublicationInfo| PublicationData {
         mid,
         track_id: Text(info.track),
-        source: source_text(info.source),
-        kind: kind_text(info.kind()),
+        source: info.source.as_str(),
+        kind: info.kind().as_str(),
         muted: info.muted,
     };
     publications.iter().map(data).collect()
@@ -230,8 +213,8 @@ impl TrackData {
         Self {
             track_id: Text(info.track),
             participant_id: Text(info.participant),
-            kind: kind_text(info.kind()),
-            source: source_text(info.source),
+            kind: info.kind().as_str(),
+            source: info.source.as_str(),
             muted: info.muted,
         }
     }

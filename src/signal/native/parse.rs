@@ -46,7 +46,7 @@ fn request_id(message: &Fields<'_>) -> Result<Option<RequestId>, Refusal> {
         if text.len() > REQUEST_ID_BYTES_MAX {
             return Err(field.wrong(ID_FORM));
         }
-        // Written anew, so that its length is bounded however it was escaped.
+        // It is written anew, because escapes can make a short text long, and it is sent back.
         return Ok(Some(RequestId(serde_json::Value::from(text).to_string().into())));
     }
     let number: i64 = serde_json::from_str(field.json()).map_err(|_| field.wrong(ID_FORM))?;
@@ -82,7 +82,7 @@ fn body(message: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessag
 fn unknown_type(field: &Field<'_>, kind: &str) -> Refusal {
     let mut refusal = field.refuse(RefusalCode::UnknownType, "a request's name");
     refusal.action = format!("Send one of {}.", REQUEST_TYPES.join(", "));
-    // Only short texts are compared: the time that it takes grows with their length.
+    // Only short texts are compared, because the time that comparing takes grows with their length.
     let distance = |known: &&str| strsim::damerau_levenshtein(known, kind);
     if kind.len() <= 2 * TYPE_DISTANCE_MAX + 16
         && let Some(near) = REQUEST_TYPES.iter().min_by_key(|known| distance(known))
@@ -93,7 +93,7 @@ fn unknown_type(field: &Field<'_>, kind: &str) -> Refusal {
     refusal
 }
 
-/// Checked before anything else of a message: a client of another version may well lack other fields.
+/// Checks the version before anything else of a message: a client of another version may well lack other fields.
 fn check_version(data: &Fields<'_>) -> Result<(), Refusal> {
     let version = data.required("version", "an integer, the protocol version")?.integer()?;
     if SERVED_VERSIONS.contains(&version) {
@@ -155,13 +155,9 @@ fn publication(item: &Field<'_>) -> Result<PublicationRequest, Refusal> {
     let fields = item.object()?;
     let mid = mid(&fields.required("mid", MID_FORM)?)?;
     let source_field = fields.required("source", SOURCE_FORM)?;
-    let source = match source_field.string(SOURCE_FORM)?.as_str() {
-        "microphone" => Source::Microphone,
-        "camera" => Source::Camera,
-        "screen" => Source::Screen,
-        "screen-audio" => Source::ScreenAudio,
-        _ => return Err(source_field.wrong(SOURCE_FORM)),
-    };
+    let name = source_field.string(SOURCE_FORM)?;
+    let source = Source::ALL.into_iter().find(|source| source.as_str() == name);
+    let source = source.ok_or_else(|| source_field.wrong(SOURCE_FORM))?;
     let muted = fields.optional("muted").map_or(Ok(false), |field| field.boolean())?;
     Ok(PublicationRequest { mid, source, muted })
 }

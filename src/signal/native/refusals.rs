@@ -1,4 +1,4 @@
-//! Refusals that depend on what the shell knows of a connection, worded once and here.
+//! Refusals that depend on what a front end knows of its connection, worded once and here.
 
 use crate::core::event::{Refusal, RefusalCode};
 use crate::limits::{OFFERS_BURST, OFFERS_PER_SECOND};
@@ -21,24 +21,6 @@ pub fn message_too_large(limit_bytes: usize) -> Refusal {
     )
 }
 
-/// A request came before `join` or `resume`.
-pub fn not_joined() -> Refusal {
-    Refusal::new(
-        RefusalCode::NotJoined,
-        "this connection has not joined a room yet",
-        "Send `join` or `resume` first, and wait for its reply.",
-    )
-}
-
-/// A second `join` or `resume` came on one connection.
-pub fn already_joined() -> Refusal {
-    Refusal::new(
-        RefusalCode::AlreadyJoined,
-        "this connection has joined a room already",
-        "Use one WebSocket for each participant; to change rooms, send `leave` and connect again.",
-    )
-}
-
 /// Messages came faster than configured.
 pub fn rate_limited(messages_per_second: usize) -> Refusal {
     Refusal::new(
@@ -57,14 +39,5 @@ pub fn offers_limited() -> Refusal {
              looked at"
         ),
         "Send it again after a second, and let one offer say what several did.",
-    )
-}
-
-/// The server is stopping.
-pub fn shutting_down() -> Refusal {
-    Refusal::new(
-        RefusalCode::ShuttingDown,
-        "the server is stopping and admits nobody",
-        "Connect again in a few seconds.",
     )
 }

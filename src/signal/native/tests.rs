@@ -392,10 +392,7 @@ fn the_shells_refusals_are_worded_and_fatal_where_documented() {
     for (refusal, fatal) in [
         (refusals::binary_message(), false),
         (refusals::message_too_large(262_144), true),
-        (refusals::not_joined(), false),
-        (refusals::already_joined(), false),
         (refusals::rate_limited(50), false),
-        (refusals::shutting_down(), true),
     ] {
         assert_eq!(is_fatal(refusal.code), fatal);
         let message: Value =

@@ -3,23 +3,36 @@
 use super::fragment::Fragment;
 use super::{Side, lines};
 use crate::core::command::{Kind, PublicationRequest, Source};
+use crate::core::event::SlotCounts;
 use crate::core::negotiation::limits;
 use crate::core::negotiation::offer::Offer as Description;
 use crate::core::negotiation::refusal::{Fault, Refused};
 use crate::core::negotiation::section::{Direction, Section};
 
-/// Why an offer is refused.
+/// Why a request is refused before the core hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// 400 for what is no session description, 413 for one that is too large, 422 for one of which nothing can be served.
+    /// The HTTP status code.
     pub status: u16,
-    /// In words for a developer.
+    /// What is wrong, in words for a developer.
     pub message: String,
+    /// What to do about it.
+    pub action: &'static str,
 }
+
+impl Problem {
+    /// Makes a problem of its parts.
+    pub fn new(status: u16, message: impl Into<String>, action: &'static str) -> Self {
+        Self { status, message: message.into(), action }
+    }
+}
+
+/// What to do about an offer that is refused.
+const CORRECT_IT: &str = "correct the offer and send it again";
 
 /// An offer that can be handed to the core.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct WhipOffer {
     /// The session description, each section one-way as the protocol has it.
     pub sdp: String,
     /// What it publishes: all sections that send.
@@ -28,10 +41,11 @@ pub struct Offer {
     pub ufrag: String,
 }
 
-impl Offer {
-    /// Reads what a client has posted.
+impl WhipOffer {
+    /// Reads what a client has posted. Refuses with 400 what is no session description, with 413 one that is too large,
+    /// and with 422 one that this protocol has no use for.
     pub fn read(side: Side, body: &[u8]) -> Result<Self, Problem> {
-        let malformed = |message: String| Problem { status: 400, message };
+        let malformed = |message: String| Problem::new(400, message, CORRECT_IT);
         let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8".into()))?;
         limits::check(text)?;
         let sdp = one_way(side, text);
@@ -40,7 +54,7 @@ impl Offer {
             Side::Publish => (Direction::SendOnly, Direction::RecvOnly),
             Side::View => (Direction::RecvOnly, Direction::SendOnly),
         };
-        let useless = |message: String| Problem { status: 422, message };
+        let useless = |message: String| Problem::new(422, message, CORRECT_IT);
         if let Some(section) = description.served().find(|section| section.direction == opposite) {
             return Err(useless(format!(
                 "{} is {}; {} takes {} sections only",
@@ -59,6 +73,15 @@ impl Offer {
         };
         let ufrag = description.transport.ufrag;
         Ok(Self { sdp, publications, ufrag })
+    }
+
+    /// Returns how many sections of each kind receive.
+    pub fn receiving(&self) -> SlotCounts {
+        let Ok(offer) = Description::read(&self.sdp) else { return SlotCounts { audio: 0, video: 0 } };
+        let of_kind = |kind: Kind| {
+            offer.served().filter(|section| section.kind == Some(kind) && section.receives()).count()
+        };
+        SlotCounts { audio: of_kind(Kind::Audio), video: of_kind(Kind::Video) }
     }
 
     /// The same offer with the credentials of a fragment: an ICE restart.
@@ -92,7 +115,7 @@ impl From<Refused> for Problem {
             Fault::TooLarge => 413,
             Fault::Unserved => 422,
         };
-        Self { status, message: refused.message }
+        Self::new(status, refused.message, CORRECT_IT)
     }
 }
 
@@ -129,7 +152,7 @@ fn one_way(side: Side, text: &str) -> String {
     out
 }
 
-/// The first sound is a voice and the first picture a face; what else there is belongs to a screen.
+/// Takes the first audio section for a voice and the first video section for a face; what else there is belongs to a screen.
 fn publications(description: &Description<'_>) -> Vec<PublicationRequest> {
     let mut seen = (false, false);
     let request = |section: &Section<'_>| {
@@ -166,8 +189,8 @@ mod tests {
         text
     }
 
-    fn read(side: Side, text: &str) -> Result<Offer, Problem> {
-        Offer::read(side, text.as_bytes())
+    fn read(side: Side, text: &str) -> Result<WhipOffer, Problem> {
+        WhipOffer::read(side, text.as_bytes())
     }
 
     #[test]
@@ -199,7 +222,7 @@ mod tests {
         assert_eq!(status(Side::Publish, ""), 400);
         assert_eq!(status(Side::Publish, "hello"), 400);
         assert_eq!(status(Side::Publish, "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"), 400);
-        assert_eq!(Offer::read(Side::View, &[0xff, 0xfe]).expect_err("no text").status, 400);
+        assert_eq!(WhipOffer::read(Side::View, &[0xff, 0xfe]).expect_err("no text").status, 400);
         let recv = offer(&[("audio", "a=recvonly\r\n")]);
         assert_eq!(status(Side::Publish, &recv), 422);
         assert_eq!(status(Side::View, &recv.replace("recvonly", "sendonly")), 422);

@@ -1,6 +1,6 @@
-//! What a WHEP viewer sees. They cannot ask for anything once they have connected, so that this is decided for them:
-//! who joined first of those who publish, their camera before their screen, and their sound; and when they leave,
-//! the next. A pure value that is told the room's events and says what to subscribe to.
+//! What a WHEP viewer sees. Viewers cannot ask for anything once they have connected, so that this is decided for them.
+//! They see whoever joined first of those who publish: the camera rather than the screen, and the audio. When that person
+//! leaves, the next one is shown. A pure value that is told the room's events and says what to subscribe to.
 
 use crate::core::command::{Command, Kind, Source};
 use crate::core::event::{Event, ParticipantInfo, SlotCounts, TrackInfo};
@@ -36,7 +36,7 @@ impl Choice {
 
 /// One viewer.
 #[derive(Debug)]
-pub struct Viewer {
+pub struct WhepViewer {
     choice: Choice,
     /// How many tracks of each kind it can show.
     slots: SlotCounts,
@@ -45,14 +45,15 @@ pub struct Viewer {
     subscribed: Vec<TrackId>,
 }
 
-impl Viewer {
+impl WhepViewer {
     /// Somebody who has just joined a room with `others` in it, and has so many sections.
     pub fn new(choice: Choice, slots: SlotCounts, others: Vec<ParticipantInfo>) -> Self {
         Self { choice, slots, others, subscribed: Vec::new() }
     }
 
-    /// Takes an event of the room's, and says what follows.
-    pub fn on_event(&mut self, event: &Event) -> Vec<Command> {
+    /// Takes an event of the room's. Returns whether it may change what the viewer should see: then ask
+    /// [`choose`](Self::choose), once the viewer can be shown something.
+    pub fn note(&mut self, event: &Event) -> bool {
         match event {
             Event::ParticipantJoined(info) => self.others.push(info.clone()),
             Event::ParticipantLeft(id, _) => self.others.retain(|other| other.participant != *id),
@@ -70,9 +71,9 @@ impl Viewer {
                 // The core has ended the subscription by itself.
                 self.subscribed.retain(|subscribed| subscribed != track);
             }
-            _ => return Vec::new(),
+            _ => return false,
         }
-        self.choose()
+        true
     }
 
     /// What to subscribe to and what no more, as things are now.
@@ -131,8 +132,15 @@ mod tests {
         }
     }
 
-    fn viewer(choice: Choice, others: Vec<ParticipantInfo>) -> Viewer {
-        Viewer::new(choice, SlotCounts { audio: 1, video: 1 }, others)
+    fn viewer(choice: Choice, others: Vec<ParticipantInfo>) -> WhepViewer {
+        WhepViewer::new(choice, SlotCounts { audio: 1, video: 1 }, others)
+    }
+
+    impl WhepViewer {
+        /// What follows from an event of the room's.
+        fn on_event(&mut self, event: &Event) -> Vec<Command> {
+            if self.note(event) { self.choose() } else { Vec::new() }
+        }
     }
 
     fn subscribe(ids: &[u64]) -> Vec<Command> {
@@ -147,7 +155,7 @@ mod tests {
             person(3, &[(30, Source::Screen)]),
         ];
         let mut viewer = viewer(Choice::default(), others);
-        assert_eq!(viewer.choose(), subscribe(&[22, 21]), "camera before screen, and the sound");
+        assert_eq!(viewer.choose(), subscribe(&[22, 21]), "camera before screen, and the audio");
         for id in [20, 21, 22] {
             viewer.on_event(&Event::TrackRemoved(TrackId(id), ParticipantId(2)));
         }

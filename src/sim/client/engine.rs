@@ -1,6 +1,6 @@
-//! Engine: somebody whose media is not ours: a whole str0m endpoint, which does its own DTLS, SRTP, RTP, RTCP, NACK and
-//! RTX, packetizes frames and puts them together again. What both ends of our own code would misunderstand alike shows
-//! here. Signalling, and what is published when, is as with everybody else.
+//! Engine: somebody whose media is not our code: a whole str0m endpoint, which does its own DTLS, SRTP, RTP, RTCP, NACK
+//! and RTX, packetizes frames and puts them together again. What both ends of our own code would misunderstand alike shows
+//! here. Signalling, and what is published when, are as with everybody else.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::{Codec, PayloadParams};
-use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, MediaTime, Mid};
+use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaData, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
@@ -17,15 +17,15 @@ use super::{Endpoint, Now, Out, Post, Seen, Viewing, What};
 use crate::core::command::Kind;
 use crate::sim::codec::CodecName;
 use crate::sim::mark::Mark;
-use crate::sim::network::{Micros, server_address};
-use crate::sim::plan::{PersonPlan, name};
+use crate::sim::network::{Micros, name, server_address};
+use crate::sim::plan::PersonPlan;
 use crate::sim::sdp::Role;
 use crate::wire::stun;
 
-/// Some deadlines of the engine have passed already; it means "soon", µs.
+/// The engine names some deadlines that have passed already. It means "soon", which is this long, µs.
 const SOON: Micros = 1_000;
 
-/// A whole endpoint.
+/// A whole str0m endpoint with its DTLS, SRTP, RTP, RTCP, NACK and RTX.
 pub struct Engine {
     rtc: Rtc,
     /// When it wants to go on.
@@ -147,7 +147,7 @@ impl Endpoint {
         }
     }
 
-    /// The server's answer.
+    /// Takes the server's answer to the endpoint's offer.
     pub(super) fn engine_answered(&mut self, now: Micros, sdp: &str, post: &mut Post) {
         let who = name(self.person);
         let Some(engine) = &mut self.engine else { return };
@@ -177,7 +177,7 @@ impl Endpoint {
         engine.deadline = now;
     }
 
-    /// A datagram came.
+    /// Takes a datagram that came for the endpoint.
     pub(super) fn engine_receives(&mut self, now: Now, bytes: &[u8], post: &mut Post) {
         match Receive::new(Protocol::Udp, server_address(), own_address(), bytes) {
             Ok(receive) => self.engine_steps(now, Input::Receive(now.instant, receive), post),
@@ -239,7 +239,7 @@ impl Endpoint {
         }
     }
 
-    /// One call into the engine, and all that comes of it.
+    /// Makes one call into the engine, and carries out all that comes of it.
     fn engine_steps(&mut self, now: Now, input: Input<'_>, post: &mut Post) {
         let Self { engine: Some(engine), senders, slots, person, .. } = self else { return };
         if engine.ended {
@@ -271,28 +271,8 @@ impl Endpoint {
                     asked.into_iter().for_each(|sender| sender.wants_key = true);
                 }
                 Ok(Output::Event(Event::MediaData(data))) => {
-                    let who = name(*person);
-                    let Some(watching) = engine.watching.get_mut(&data.mid) else {
-                        post.complain(format!("{who} gets media in {}, which receives nothing", data.mid));
-                        continue;
-                    };
-                    let Some(mark) = Mark::find(&data.data) else {
-                        post.complain(format!("{who} gets a frame without a mark in {}", data.mid));
-                        continue;
-                    };
-                    post.seen.push(Seen { mid: data.mid.to_string(), mark });
-                    let place = Place {
-                        numbers: **data.seq_range.start()..=**data.seq_range.end(),
-                        payload_type: *data.pt,
-                        contiguous: data.contiguous,
-                    };
-                    match watching.on_frame(now.micros, &mark, &place) {
-                        Ok(shown) => {
-                            if let Some(slot) = slots.get_mut(&watching.slot).filter(|_| shown) {
-                                slot.note_shown(now.micros, mark.stream);
-                            }
-                        }
-                        Err(fault) => post.complain(format!("{who}, section {}: {fault}", data.mid)),
+                    if let Err(fault) = engine.on_frame(now, &data, slots, post) {
+                        post.complain(format!("{}, section {}: {fault}", name(*person), data.mid));
                     }
                 }
                 Ok(Output::Event(Event::Closed)) => engine.ended = true,
@@ -308,9 +288,34 @@ impl Endpoint {
             engine.deadline = Micros::MAX;
         }
         if lost {
-            // As a browser's page does.
+            // A browser's page does the same.
             self.restart_ice(post);
         }
+    }
+}
+
+impl Engine {
+    /// Takes a frame that the engine put together. Fails with what is wrong with it, in words.
+    fn on_frame(
+        &mut self,
+        now: Now,
+        data: &MediaData,
+        slots: &mut BTreeMap<u32, Viewing>,
+        post: &mut Post,
+    ) -> Result<(), String> {
+        let watching = self.watching.get_mut(&data.mid).ok_or("media comes, but it receives nothing")?;
+        let mark = Mark::find(&data.data).ok_or("a frame comes without a mark")?;
+        post.seen.push(Seen { mid: data.mid.to_string(), mark });
+        let place = Place {
+            numbers: **data.seq_range.start()..=**data.seq_range.end(),
+            payload_type: *data.pt,
+            contiguous: data.contiguous,
+        };
+        let shown = watching.on_frame(now.micros, &mark, &place)?;
+        if let Some(slot) = slots.get_mut(&watching.slot).filter(|_| shown) {
+            slot.note_shown(now.micros, mark.stream);
+        }
+        Ok(())
     }
 }
 

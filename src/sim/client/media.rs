@@ -6,8 +6,7 @@ use crate::core::ids::Ssrc;
 use crate::core::media::rtcp::{self, RtcpItem, RtcpWriter};
 use crate::core::media::srtp::{OpenError, RTCP_OVERHEAD_MAX};
 use crate::sim::codec::Stamp;
-use crate::sim::network::Micros;
-use crate::sim::plan::SECOND;
+use crate::sim::network::{Micros, SECOND};
 use crate::wire::classify::{Kind as Bytes, classify};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun_check;
@@ -21,6 +20,7 @@ impl Endpoint {
     pub(super) fn check(&mut self, now: Micros, post: &mut Post) {
         let Some(remote) = &self.remote else { return };
         self.unanswered += 1;
+        // Without an answer each check comes later than the one before, up to eight tenths of a second.
         self.check_at = Some(now + (100_000 << self.unanswered.min(3)));
         let mut transaction = [0; 12];
         transaction.copy_from_slice(&self.dice.bytes(12));
@@ -31,7 +31,7 @@ impl Endpoint {
         post.out.push(Out::Datagram { bytes, what: What::Check { ufrag: remote.username.clone() } });
     }
 
-    /// A datagram came.
+    /// Takes a datagram that came, whatever its protocol.
     pub fn on_datagram(&mut self, now: Now, bytes: &mut [u8], post: &mut Post) {
         if self.engine.is_some() {
             return self.engine_receives(now, bytes, post);
@@ -65,10 +65,10 @@ impl Endpoint {
         };
         let opened = match receiver.open_rtp(bytes, header.header_len, header.sequence, header.ssrc) {
             Ok(opened) => opened,
-            // The network may send twice and late; that the server does not is seen where it sends.
+            // The network may bring packets twice and late. That the server does not is checked where it sends.
             Err(OpenError::Replayed | OpenError::TooOld) => return,
             Err(error) => {
-                let who = super::super::plan::name(self.person);
+                let who = super::super::network::name(self.person);
                 post.complain(format!("{who} cannot open a packet of {:08x}: {error:?}", header.ssrc));
                 return;
             }
@@ -110,6 +110,7 @@ impl Endpoint {
             }
             _ => {}
         });
+        // Only now is the receiver no longer in use, which shares its place with what seals.
         let Self { senders, srtp, numbering, transport_sequence, .. } = self;
         let Some((_, srtp)) = srtp else { return };
         let mut wire = Wire { numbering: *numbering, srtp, transport_sequence };
@@ -168,7 +169,7 @@ impl Endpoint {
         }
     }
 
-    /// Their own wall clock, NTP format: as wrong as clocks are.
+    /// Returns their own wall clock in NTP format, which is as wrong as clocks are.
     fn wall(&self, now: Micros) -> u64 {
         let fraction = ((now % SECOND) << 32) / SECOND;
         self.wall_offset.wrapping_add((now / SECOND) << 32).wrapping_add(fraction)

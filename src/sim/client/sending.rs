@@ -26,17 +26,17 @@ const NAMED_PACKETS: u32 = 60;
 /// What everybody knows of a stream in a world; for the checks, not for the server.
 #[derive(Debug, Clone)]
 pub struct StreamInfo {
-    /// Whose.
+    /// The number of the person who sends.
     pub person: usize,
     /// Which of their lives.
     pub life: u32,
-    /// What it shows.
+    /// What the track shows.
     pub source: Source,
     /// Its name on the wire.
     pub ssrc: u32,
     /// The name of its retransmissions.
     pub rtx_ssrc: u32,
-    /// Ticks a second.
+    /// Ticks of the RTP clock in a second.
     pub clock_rate: u32,
     /// Its timestamp at `began`.
     pub timestamp_base: u32,
@@ -49,9 +49,9 @@ pub struct StreamInfo {
 /// What a sender needs of its endpoint.
 #[derive(Debug)]
 pub struct Wire<'a> {
-    /// Their numbers.
+    /// The ids of their header extensions.
     pub numbering: Numbering,
-    /// Seals.
+    /// The keys that seal packets.
     pub srtp: &'a SrtpSender,
     /// The next transport-wide sequence number.
     pub transport_sequence: &'a mut u16,
@@ -63,31 +63,31 @@ struct Kept {
     payload: Vec<u8>,
 }
 
-/// One stream.
+/// One stream that somebody sends.
 #[derive(Debug)]
 pub struct Sender {
-    /// What is sent.
+    /// What the stream carries, and how often.
     pub plan: SourcePlan,
     /// The number of its section.
     pub mid: usize,
-    /// Its names on the wire: media and retransmission.
+    /// The SSRCs of its media and of its retransmissions.
     pub ssrcs: (u32, u32),
-    /// Its track is muted: nothing is sent.
+    /// Whether its track is muted, so that nothing is sent.
     pub muted: bool,
-    /// It is published.
+    /// Whether the newest offer publishes it.
     pub published: bool,
-    /// Its next frame is to be a key frame.
+    /// Whether its next frame has to be a key frame.
     pub wants_key: bool,
-    /// Nothing is sent until then.
+    /// When a pause ends in which nothing is sent.
     pub pauses_until: Micros,
-    /// The server has reported on the stream: it knows whose it is.
+    /// Whether the server has reported on the stream, and so knows whose it is.
     pub reported: bool,
     stream: Option<u32>,
     next_at: Micros,
     began: Micros,
     index: u32,
     first_index: u32,
-    /// Numbers have leapt since the last frame.
+    /// Whether numbers have leapt since the last frame.
     leapt: bool,
     frame: u32,
     key_at: Option<Micros>,
@@ -101,8 +101,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A stream that has not begun. Its sequence numbers often wrap before long, but never so soon that a receiver who
-    /// misses the first packets could not know the roll-over counter.
+    /// Returns a stream that has not begun. Its sequence numbers often wrap before long, but never so soon that a receiver
+    /// who misses the first packets could not know the roll-over counter.
     pub fn new(plan: SourcePlan, mid: usize, mut dice: Dice) -> Self {
         let first_index =
             if dice.percent(60) { dice.among(64_700..65_300) } else { dice.among(0..0x8000) } as u32;
@@ -137,6 +137,7 @@ impl Sender {
 
     fn choose_counters(&mut self) {
         let dice = &mut self.dice;
+        // All of it is drawn whatever the codec, so that the same seed goes on in the same way.
         let numbered = matches!(self.plan.codec, CodecName::Vp8 | CodecName::Vp9);
         self.ids = dice.pick(&[PictureIds::Long, PictureIds::Long, PictureIds::Short, PictureIds::None]);
         let bits = if self.ids == PictureIds::Short { 7 } else { 15 };
@@ -150,18 +151,18 @@ impl Sender {
         };
     }
 
-    /// Whether anything was ever sent.
+    /// Returns whether anything was ever sent.
     pub fn has_begun(&self) -> bool {
         self.stream.is_some()
     }
 
-    /// When the next frame is due; `None`: nothing is sent at present.
+    /// Returns when the next frame is due; `None` while nothing is sent.
     pub fn due(&self) -> Option<Micros> {
         (self.published && !self.muted).then_some(self.next_at.max(self.pauses_until))
     }
 
-    /// Sequence numbers leap: once behind what was sent. Leaps that add up in silence to 2^15 would lose the roll-over
-    /// counter, and no receiver could open anything any more.
+    /// Makes sequence numbers leap, but only once between two frames. Leaps that add up in silence to 2^15 would lose the
+    /// roll-over counter, and no receiver could open anything any more.
     pub fn leap(&mut self, by: u16) {
         if self.stream.is_some() && !self.leapt {
             self.index += u32::from(by);
@@ -169,7 +170,7 @@ impl Sender {
         }
     }
 
-    /// What follows is a new stream.
+    /// Makes what follows a new stream, with other SSRCs and numbers.
     pub fn renew(&mut self) {
         self.ssrcs = (self.dice.u32(), self.dice.u32());
         self.index = self.dice.among(0..0x8000) as u32;
@@ -180,7 +181,7 @@ impl Sender {
         self.wants_key = true;
     }
 
-    /// What follows is in another codec.
+    /// Makes what follows come in another codec, if that is one for the same kind of media.
     pub fn switch_codec(&mut self, codec: CodecName) {
         if codec.kind() == self.plan.codec.kind() && codec != self.plan.codec {
             self.plan.codec = codec;
@@ -189,7 +190,7 @@ impl Sender {
         }
     }
 
-    /// Sends a frame.
+    /// Sends one frame, in as many packets as it has parts.
     pub fn send_frame(
         &mut self,
         now: Micros,

@@ -3,16 +3,16 @@
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Resume, Source};
 use crate::core::event::{
-    ClosingReason, Event, Joined, ParticipantInfo, RefusalCode, Resumed, SlotCounts, SlotMap, TrackInfo,
+    ClosingReason, Event, Joined, ParticipantInfo, PublicationInfo, RefusalCode, Resumed, SlotCounts,
+    SlotMap, TrackInfo,
 };
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;
-use crate::sim::network::Micros;
-use crate::sim::plan::name;
+use crate::sim::network::{Micros, name};
 use crate::sim::sdp::{self, Answer, Role, Section};
 use crate::wire::stun_check::Credentials;
 
-/// Somebody whose name is not known.
+/// The number of somebody whose name tells nothing.
 const NOBODY: usize = 999;
 
 fn person_of(name: &str) -> usize {
@@ -84,7 +84,7 @@ impl Endpoint {
             .map(|(track, _)| *track)
     }
 
-    /// Receives somebody's track, or no longer.
+    /// Subscribes to somebody's track, or unsubscribes from it.
     pub fn subscribe(&mut self, of: usize, source: Source, wanted: bool, post: &mut Post) {
         let Some(track) = self.track_of(of, source) else { return };
         if wanted {
@@ -92,6 +92,7 @@ impl Endpoint {
             self.ask(Asked::Other("subscribe"), Signal::Command(Command::Subscribe(track)), post);
         } else {
             self.unwanted.insert(track);
+            // A pause belongs to a subscription, and ends with it.
             self.paused.remove(&track);
             self.ask(Asked::Other("unsubscribe"), Signal::Command(Command::Unsubscribe(track)), post);
         }
@@ -117,13 +118,13 @@ impl Endpoint {
         self.ask(Asked::Other("data"), Signal::Command(data), post);
     }
 
-    /// Goes.
+    /// Leaves the room by saying so.
     pub fn leave(&mut self, post: &mut Post) {
         self.leaves = true;
         self.ask(Asked::Other("leave"), Signal::Command(Command::Leave), post);
     }
 
-    /// Publishes a source, or no longer.
+    /// Publishes a source, or publishes it no longer.
     pub fn publish(&mut self, source: Source, yes: bool, post: &mut Post) {
         let Some(number) = self.sections_of_source(source) else { return };
         let is_published = matches!(self.sections[number].role, Role::Publish { .. });
@@ -135,7 +136,7 @@ impl Endpoint {
         let Some(sender) = sender else { return };
         sender.published = false;
         if yes {
-            // A sender that begins anew begins a stream.
+            // Whoever publishes anew begins another stream, with an SSRC of its own.
             let dice = Dice::of(self.seed, "again", life << 8 | self.person as u64);
             *sender = Sender::new(sender.plan.clone(), number, dice);
             sender.muted = self.muted.contains(&source) && !self.stubborn;
@@ -152,7 +153,7 @@ impl Endpoint {
         self.senders.iter().find(|sender| sender.plan.source == source).map(|sender| sender.mid)
     }
 
-    /// Restarts ICE.
+    /// Restarts ICE by an offer with new credentials.
     pub fn restart_ice(&mut self, post: &mut Post) {
         if self.version > 0 {
             self.credentials = (self.dice.text(8), self.dice.text(24));
@@ -161,7 +162,7 @@ impl Endpoint {
         }
     }
 
-    /// Offers what is to be negotiated; behind an offer under way.
+    /// Offers what has to be negotiated, as soon as no other offer is under way.
     pub fn offer(&mut self, post: &mut Post) {
         if self.joined.is_none() {
             return;
@@ -171,7 +172,7 @@ impl Endpoint {
             return;
         }
         self.add_slots();
-        // An engine's offer whose answer was not heard is made again as it was, and what has changed since comes after it.
+        // An engine's offer whose answer was not heard is made again as it was. What has changed since is offered after it.
         let again = self.engine.as_ref().is_some_and(|engine| engine.is_waiting());
         self.offer_again = again;
         let Some(sdp) = self.write_offer() else { return };
@@ -182,7 +183,7 @@ impl Endpoint {
         self.ask(Asked::Offer, Signal::Command(command), post);
     }
 
-    /// What they want to publish.
+    /// Returns what they want to publish, as an offer says it.
     fn publications(&self) -> Vec<PublicationRequest> {
         let publishing = self.senders.iter().filter_map(|sender| {
             let section = self.sections.get(sender.mid)?;
@@ -196,7 +197,7 @@ impl Endpoint {
         publishing.map(request).collect()
     }
 
-    /// What a section is called.
+    /// Returns the MID of a section; `None` if an engine has not named it yet.
     fn mid_of(&self, section: usize) -> Option<Mid> {
         match &self.engine {
             Some(engine) => engine.mid(section).map(|mid| Mid::from(&*mid)),
@@ -204,7 +205,7 @@ impl Endpoint {
         }
     }
 
-    /// The next offer; `None`: there is nothing to negotiate.
+    /// Returns the next offer as SDP; `None` if there is nothing to negotiate.
     fn write_offer(&mut self) -> Option<String> {
         self.version += 1;
         if self.engine.is_some() {
@@ -252,7 +253,7 @@ impl Endpoint {
         }
     }
 
-    /// Something was said to them.
+    /// Takes something that the server said to them.
     pub fn on_event(&mut self, now: Micros, event: Event, post: &mut Post) {
         match event {
             Event::Joined(request, joined) => {
@@ -270,18 +271,7 @@ impl Endpoint {
             }
             Event::Answer { request, sdp, publications } => {
                 self.replied(request.as_ref(), post);
-                self.own_tracks = publications
-                    .iter()
-                    .map(|publication| (publication.info.source, publication.info.track))
-                    .collect();
-                if self.engine.is_some() {
-                    self.engine_answered(now, &sdp, post);
-                } else {
-                    self.on_answer(now, &sdp);
-                }
-                if self.offer_again {
-                    self.offer(post);
-                }
+                self.answered(now, &sdp, &publications, post);
             }
             Event::Done(request) => self.replied(request.as_ref(), post),
             Event::Refused(request, refusal) => {
@@ -292,6 +282,32 @@ impl Endpoint {
                 }
                 self.closed |= refusal.code == RefusalCode::UnknownParticipant;
             }
+            Event::SlotMap(map) => self.on_slot_map(map, post),
+            Event::MoreSlots(wanted) => {
+                self.slots_wanted = SlotCounts {
+                    audio: wanted.audio.max(self.slots_wanted.audio),
+                    video: wanted.video.max(self.slots_wanted.video),
+                };
+                self.offer(post);
+            }
+            Event::CannotReceive { track, .. } => {
+                self.room.cannot.insert(track);
+            }
+            Event::Data { .. } => {}
+            Event::Closing(reason) => {
+                if reason == ClosingReason::Error {
+                    post.complain(format!("{} was removed because of a panic", name(self.person)));
+                }
+                self.closed = true;
+            }
+            Event::Left(_) => self.closed = true,
+            of_others => self.on_event_of_others(of_others, post),
+        }
+    }
+
+    /// Takes what was said of the others in the room, and of their tracks.
+    fn on_event_of_others(&mut self, event: Event, post: &mut Post) {
+        match event {
             Event::ParticipantJoined(info) => self.meet(&info, post),
             Event::ParticipantReconnecting(who) => self.set_reconnecting(who, true, post),
             Event::ParticipantResumed(who) => self.set_reconnecting(who, false, post),
@@ -315,28 +331,21 @@ impl Endpoint {
                     post.complain(format!("{} was told that an unknown track is muted", name(self.person)));
                 }
             },
-            Event::SlotMap(map) => self.on_slot_map(map, post),
-            Event::MoreSlots(wanted) => {
-                self.slots_wanted = SlotCounts {
-                    audio: wanted.audio.max(self.slots_wanted.audio),
-                    video: wanted.video.max(self.slots_wanted.video),
-                };
-                self.offer(post);
-            }
-            Event::CannotReceive { track, .. } => {
-                self.room.cannot.insert(track);
-            }
-            Event::CannotPublish { mid, reason } => {
-                post.complain(format!("{} cannot publish {mid}: {reason}", name(self.person)));
-            }
-            Event::Data { .. } => {}
-            Event::Closing(reason) => {
-                if reason == ClosingReason::Error {
-                    post.complain(format!("{} was removed because of a panic", name(self.person)));
-                }
-                self.closed = true;
-            }
-            Event::Left(_) => self.closed = true,
+            other => post.complain(format!("{} was told what nobody expects: {other:?}", name(self.person))),
+        }
+    }
+
+    /// Takes the answer to an offer, and offers again if something has changed since that offer.
+    fn answered(&mut self, now: Micros, sdp: &str, publications: &[PublicationInfo], post: &mut Post) {
+        let tracks = publications.iter().map(|publication| &publication.info);
+        self.own_tracks = tracks.map(|info| (info.source, info.track)).collect();
+        if self.engine.is_some() {
+            self.engine_answered(now, sdp, post);
+        } else {
+            self.on_answer(now, sdp);
+        }
+        if self.offer_again {
+            self.offer(post);
         }
     }
 

@@ -31,16 +31,16 @@ struct Hole {
 /// What a slot asks of the server.
 #[derive(Debug, Default)]
 pub struct Asks {
-    /// Lost packets.
+    /// Sequence numbers that were lost, to be asked for.
     pub lost: Vec<u16>,
-    /// A key frame.
+    /// Whether a key frame is to be asked for.
     pub keyframe: bool,
 }
 
-/// One slot.
+/// What a viewer makes of one slot.
 #[derive(Debug)]
 pub struct Viewing {
-    /// Its section.
+    /// The MID of its section.
     pub mid: String,
     kind: Kind,
     statistics: ReceiveStatistics,
@@ -57,7 +57,7 @@ pub struct Viewing {
 }
 
 impl Viewing {
-    /// Nothing has come.
+    /// Returns a slot in which nothing has come yet.
     pub fn new(mid: String, kind: Kind) -> Self {
         let rate = if kind == Kind::Audio { 48_000 } else { 90_000 };
         Self {
@@ -75,7 +75,7 @@ impl Viewing {
         }
     }
 
-    /// A packet came by the stream itself.
+    /// Takes a packet of the stream itself.
     pub fn on_packet(
         &mut self,
         now: (Micros, Instant),
@@ -87,6 +87,7 @@ impl Viewing {
         self.statistics.on_packet(now.1, index, timestamp);
         if self.kind == Kind::Video {
             let next = self.highest.map_or(index, |highest| highest + 1);
+            // So many at once are not loss: the stream has leapt, and nobody asks for what lies between.
             if index > next + 1000 {
                 self.holes.clear();
             } else {
@@ -99,7 +100,7 @@ impl Viewing {
         self.place(now.0, index, stamp, post);
     }
 
-    /// A packet came again; `sequence` is that of the original.
+    /// Takes a packet that came again; `sequence` is that of the original.
     pub fn on_repeated(&mut self, now: Micros, sequence: u16, stamp: Stamp, post: &mut Post) {
         let Some(highest) = self.highest else { return };
         let back = (highest as u16).wrapping_sub(sequence).cast_signed();
@@ -113,6 +114,7 @@ impl Viewing {
             self.note(now, &stamp);
             return;
         }
+        // Its frame was shown or given up.
         if self.next.is_some_and(|next| index < next) {
             return;
         }
@@ -127,6 +129,7 @@ impl Viewing {
 
     fn decode(&mut self, now: Micros, post: &mut Post) {
         loop {
+            // The next frame in order, or else a key frame, behind which everything before it is given up.
             let starts: Option<u64> = match self.next.filter(|next| self.is_whole(*next)) {
                 Some(next) => Some(next),
                 None => {
@@ -137,6 +140,7 @@ impl Viewing {
             };
             let Some(start) = starts else { return };
             let Some(stamp) = self.waiting.get(&start).copied() else { return };
+            // What looks as if it followed has to follow where it was made.
             if let Some(last) = self.last.filter(|_| Some(start) == self.next && !stamp.key) {
                 let continues =
                     last.stream == stamp.stream && stamp.frame == last.frame + 1 && stamp.codec == last.codec;
@@ -155,7 +159,7 @@ impl Viewing {
         }
     }
 
-    /// Whether all packets of the frame that begins there have come.
+    /// Returns whether all packets of the frame that begins at `start` have come.
     fn is_whole(&self, start: u64) -> bool {
         let Some(first) = self.waiting.get(&start) else { return false };
         first.part == 0
@@ -172,7 +176,7 @@ impl Viewing {
         self.note_shown(now, stamp.stream);
     }
 
-    /// A frame of that stream was shown.
+    /// Notes that a frame of that stream was shown.
     pub fn note_shown(&mut self, now: Micros, stream: u32) {
         self.decoded.push_back((now, stream));
         while self.decoded.front().is_some_and(|(at, _)| at + 10_000_000 < now) {
@@ -180,7 +184,7 @@ impl Viewing {
         }
     }
 
-    /// When something is to be asked for.
+    /// Returns when something has to be asked for.
     pub fn deadline(&self) -> Option<Micros> {
         let holes = self.holes.values().map(|hole| hole.ask_at).min();
         let stuck = self.stuck_since.map(|since| {
@@ -190,7 +194,7 @@ impl Viewing {
         holes.into_iter().chain(stuck).min()
     }
 
-    /// What is to be asked for now.
+    /// Returns what has to be asked for now, and counts it as asked.
     pub fn asks(&mut self, now: Micros) -> Asks {
         let mut asks = Asks::default();
         self.holes.retain(|index, hole| {

@@ -23,10 +23,10 @@ pub struct Place {
     pub contiguous: bool,
 }
 
-/// One section.
+/// What a whole endpoint puts together in one section.
 #[derive(Debug)]
 pub struct Watching {
-    /// Its number.
+    /// The slot's number, as the oracle has it.
     pub slot: u32,
     kind: Kind,
     /// The newest frame of each stream.
@@ -40,15 +40,16 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// Nothing has come.
+    /// Returns a section in which nothing has come yet.
     pub fn new(slot: u32, kind: Kind) -> Self {
         let newest = BTreeMap::new();
         Self { slot, kind, newest, end: None, last: None, stuck_since: None, asked_at: None }
     }
 
-    /// A frame came. Whether it can be shown, or what is wrong with it.
+    /// Takes a frame that the endpoint put together. Returns whether it can be shown, or fails with what is wrong with it.
     pub fn on_frame(&mut self, now: Micros, mark: &Mark, place: &Place) -> Result<bool, String> {
         let end = self.end.replace((*place.numbers.end(), place.payload_type));
+        // Whether a packet is missing between two frames is for their sequence numbers to tell, not for the endpoint.
         let contiguous = end.is_some_and(|(number, _)| number + 1 == *place.numbers.start());
         if let Some(newest) = self.newest.insert(mark.stream, mark.frame)
             && newest >= mark.frame
@@ -58,6 +59,7 @@ impl Watching {
         if self.kind == Kind::Audio {
             return Ok(true);
         }
+        // A frame that is contiguous with one that it does not follow was put there by the server.
         let follows = |last: &Mark| last.stream == mark.stream && last.frame + 1 == mark.frame;
         let spliced = !mark.key && contiguous && self.last.as_ref().is_some_and(|last| !follows(last));
         let shown = mark.key || (contiguous && self.last.as_ref().is_some_and(follows));
@@ -74,13 +76,13 @@ impl Watching {
         Ok(shown)
     }
 
-    /// When a key frame is to be asked for.
+    /// Returns when a key frame has to be asked for; `None` if everything is shown.
     pub fn deadline(&self) -> Option<Micros> {
         let at = self.stuck_since? + STUCK_AFTER;
         Some(self.asked_at.map_or(at, |asked| at.max(asked + ASK_INTERVAL)))
     }
 
-    /// Whether a key frame is to be asked for now.
+    /// Returns whether a key frame has to be asked for now, and counts it as asked.
     pub fn asks(&mut self, now: Micros) -> bool {
         let asks = self.deadline().is_some_and(|at| at <= now);
         if asks {

@@ -1,5 +1,5 @@
-//! What should leave the server, and does it: packets that came, repeats that were asked for, requests for key frames
-//! and for lost packets, reports.
+//! What has to leave the server, and whether it does: packets that came, repeats that were asked for, requests for key
+//! frames and for lost packets, reports. Where nobody can say whether something is due, nothing is demanded.
 
 use std::net::SocketAddr;
 
@@ -7,35 +7,34 @@ use super::{CONSENT, Due, Oracle, Stream, feedback, track_of};
 use crate::core::command::Kind;
 use crate::core::ids::TrackId;
 use crate::sim::client::{Sent, StreamInfo};
-use crate::sim::network::Micros;
-use crate::sim::plan::{SECOND, name};
+use crate::sim::network::{Micros, SECOND, name};
 
-/// A packet that far behind the newest may be dropped.
+/// A packet that is this far behind the newest may be dropped.
 const LATE: u32 = 450;
-/// A packet that far behind the newest is not opened, so that nothing is told of it.
+/// A packet that is this far behind the newest is not opened, so that feedback does not tell of it.
 const OPENED: u32 = 1000;
-/// A gap that large is an outage.
+/// A gap of this many packets is an outage, after which nothing is asked for again.
 const GAP: u32 = 800;
-/// A pause in a track that long ends its run, µs.
+/// A pause of this length in a track ends its run, µs.
 const PAUSE: Micros = 700_000;
-/// So soon a key frame is asked for, and asked for again, µs.
+/// Within this time a key frame is asked for, and asked for again, µs.
 const KEYFRAME_WITHIN: Micros = 1_200_000;
-/// So soon a lost packet is asked for, µs.
+/// Within this time a lost packet is asked for, µs.
 const LOST_WITHIN: Micros = 90_000;
-/// So often somebody who sends pictures is reported to, µs.
+/// The longest time between reports to somebody who sends video, µs.
 const VIDEO_REPORT_WITHIN: Micros = 1_300_000;
-/// So often somebody who sends sound is, µs.
+/// The longest time between reports to somebody who sends audio, µs.
 const AUDIO_REPORT_WITHIN: Micros = 5_400_000;
-/// After a change of stream or codec nobody can say for so long what is due, µs.
+/// For this long after a change of stream or codec nobody can say what is due, µs.
 const SETTLED: Micros = 2_200_000;
 /// A packet that was sent longer ago may be forgotten, µs.
 const REPEAT_AGE: Micros = 850_000;
-/// So may one that was sent before so many others: of large ones no more are kept, and what an outage lost comes all at
-/// once.
+/// A packet may also be forgotten once this many others were sent after it: of large packets no more are kept, and what an
+/// outage kept back comes all at once.
 const REPEAT_PACKETS: usize = 200;
 
 impl Oracle {
-    /// A connectivity check reached the server.
+    /// Notes a connectivity check that reached the server.
     pub fn fed_check(&mut self, ufrag: &str, transaction: [u8; 12], from: SocketAddr) {
         let server = ufrag.split(':').next().unwrap_or_default();
         // A check that comes again, or is replayed, is answered, and changes nothing.
@@ -46,19 +45,20 @@ impl Oracle {
         }
     }
 
-    /// Whether the server takes what comes from there for theirs.
+    /// Returns whether the server takes what comes from this address for theirs.
     fn is_heard(&self, session: u64, from: SocketAddr) -> bool {
         self.owners.get(&from) == Some(&session)
             && self.members.get(&session).is_some_and(|member| !member.gone && member.tap.is_some())
     }
 
-    /// Whether the server may take what comes from there for theirs: behind a check of the same turn, whose answer is not
-    /// known yet.
+    /// Returns whether the server may take what comes from this address for theirs: it comes behind a check of the same
+    /// pass, whose answer is not known yet.
     fn may_be_heard(&self, session: u64, from: SocketAddr) -> bool {
         self.checks.iter().any(|(_, of, by)| *of == session && *by == from)
     }
 
-    /// A media packet reached the server, and had not been heard before. Whether the server hears it, or may.
+    /// Notes a media packet that reached the server and had not been heard before. Returns whether the server hears it, or
+    /// may.
     pub fn fed_rtp(
         &mut self,
         now: Micros,
@@ -70,6 +70,7 @@ impl Oracle {
         let stamp = sent.stamp;
         if !self.is_heard(session, from) {
             let may_be_heard = self.may_be_heard(session, from);
+            // It may be fed back or not, and asked for or not: both are right.
             if may_be_heard {
                 if let Some(member) = self.members.get_mut(&session) {
                     feedback::note(&mut member.arrivals, sent.transport, now, false);
@@ -102,7 +103,8 @@ impl Oracle {
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let Some((id, _)) = track_of(&self.members, &self.tracks, info) else { return };
         if let Some(member) = self.members.get_mut(&session) {
-            // Whether such a packet is taken is not always sure; then it leads to a second way, but not off the first.
+            // Close to the end of consent it is not sure whether the packet is taken. It then adds a way on which the
+            // server may send, and takes none away.
             if member.checked_at.is_some_and(|at| now < at + CONSENT + self.slack) {
                 member.ways.insert(from);
             }
@@ -110,6 +112,7 @@ impl Oracle {
         }
         let stream = self.streams.entry(stamp.stream).or_default();
         let Some(highest) = stream.highest else {
+            // A retransmission alone does not tell the server that the stream has begun.
             if sent.recovered {
                 return;
             }
@@ -137,6 +140,7 @@ impl Oracle {
         let next = stream.arrived.range(stamp.index + 1..).next();
         let forgotten = next.is_some_and(|(_, at)| now >= at + REPEAT_AGE);
         if !muted && stream.arrived.insert(stamp.index, now).is_none() && !late && !forgotten {
+            // More than anybody looks back at.
             while stream.arrived.len() > 3000 {
                 stream.arrived.pop_first();
             }
@@ -156,7 +160,7 @@ impl Oracle {
         track.fed_at = now;
         if !sent.recovered && track.stream != Some(stamp.stream) {
             if track.stream.is_some_and(|old| old > stamp.stream) {
-                // Late, and of a stream that has ended.
+                // It comes late, and belongs to a stream that has ended.
                 return;
             }
             (track.stream, track.changed_at, track.run_since) = (Some(stamp.stream), now, now);
@@ -179,7 +183,8 @@ impl Oracle {
         self.dues.push(Due { track: id, stamp });
     }
 
-    /// Reports and requests reached the server, and had not been heard before. Whether the server hears them, or may.
+    /// Notes reports and requests that reached the server and had not been heard before. Returns whether the server hears
+    /// them, or may.
     pub fn fed_rtcp(
         &mut self,
         now: Micros,
@@ -195,6 +200,7 @@ impl Oracle {
             member.ways.insert(from);
             return true;
         }
+        // RTCP is certain to be taken here, so that the server sends to where it came from, and nowhere else.
         member.ways = [from].into();
         for (ssrc, sequences) in lost {
             let Some(slot) = member.slots.get(ssrc) else { continue };
@@ -205,6 +211,7 @@ impl Oracle {
             for sequence in sequences {
                 let Some(left) = slot.sent.get(sequence) else { continue };
                 let newest = track.stream.and_then(|stream| self.streams.get(&stream)?.highest).unwrap_or(0);
+                // Only what the slot still shows, in the epoch that goes on, and young enough to be kept, is due.
                 let due = slot.synced
                     && track.stream == Some(left.stamp.stream)
                     && track.codec == Some(left.stamp.codec)
@@ -220,7 +227,7 @@ impl Oracle {
         true
     }
 
-    /// The server has done all that it wanted to in this turn.
+    /// Checks a pass of the server, in which it has now done all that it wanted to.
     pub fn drained(&mut self, now: Micros, streams: &[StreamInfo]) {
         for due in std::mem::take(&mut self.dues) {
             self.check_forwarded(now, &due, streams);
@@ -254,6 +261,7 @@ impl Oracle {
         let Some(track) = self.tracks.get(&due.track).filter(|track| track.alive && !track.muted) else {
             return;
         };
+        // In the pass in which something changes, the packet may have come before the change or behind it.
         if track.touched || track.stream != Some(due.stamp.stream) {
             return;
         }
@@ -271,6 +279,7 @@ impl Oracle {
             if member.paused.contains(&due.track) || !can {
                 continue;
             }
+            // After a leap a slot may have to begin anew with a key frame.
             if due.stamp.index > slot.highest_in + 8000 && slot.synced {
                 slot.doubt_sync(now);
             }
@@ -280,7 +289,9 @@ impl Oracle {
                         && epoch.codec == due.stamp.codec
                         && due.stamp.index >= epoch.first_index
                 });
+            // Whoever has seen something newer of the stream is not taken back to an older key frame.
             let begins = !slot.synced
+                && slot.newest_of(due.stamp.stream).is_none_or(|newest| due.stamp.index > newest)
                 && due.stamp.starts_key()
                 && now > track.changed_at + SETTLED
                 && now > slot.unsynced_since + SECOND / 10;
@@ -325,6 +336,7 @@ impl Oracle {
                 if member.paused.contains(id) || !can || now > track.fed_at + PAUSE {
                     continue;
                 }
+                // From the last of these on the server knows that a key frame is needed, and can ask for it.
                 let since = [
                     slot.unsynced_since,
                     track.run_since,

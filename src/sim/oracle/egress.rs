@@ -1,9 +1,11 @@
-//! What leaves the server: is it for who gets it, may they have it, and does it continue what left before?
+//! Checks what leaves the server: whether it is meant for whoever gets it, whether they may have it, and whether it
+//! continues what left before.
 
 use std::net::SocketAddr;
 
 use super::{CONSENT, Epoch, Left, Member, Oracle, Slot, track_of};
 use crate::core::command::Kind;
+use crate::core::ids::TrackId;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::media::srtp::OpenError;
 use crate::sim::client::StreamInfo;
@@ -16,20 +18,20 @@ use crate::wire::{dependency_descriptor, stun};
 
 /// The largest datagram that fits any path: IPv6's least MTU without the headers of IPv6 and UDP.
 const DATAGRAM_BYTES_MAX: usize = 1280 - 40 - 8;
-/// Stretches of a slot that can still be asked about.
+/// How many past epochs of a slot a retransmission may still belong to.
 const EPOCHS: usize = 4;
-/// Packets remembered of a slot.
+/// How many packets of a slot are remembered.
 const REMEMBERED: usize = 1200;
 /// How far a new source's timestamp may be from where the clock is, µs.
 const CLOCK_TOLERANCE: i64 = 5_000;
 
-/// Key frames are asked for that seldom at most, µs.
+/// The shortest time between two requests for a key frame, µs.
 const KEYFRAME_REQUESTS_APART: Micros = 199_000;
 
-/// So much later than it lapses consent may be taken for lapsed, µs.
+/// How long after its end the server may notice that consent has lapsed, µs.
 const CONSENT_LATE: Micros = 110_000;
 
-/// A packet of a slot, opened.
+/// A decrypted packet of a slot.
 struct Packet<'a> {
     header: RtpHeader,
     index: u64,
@@ -39,7 +41,7 @@ struct Packet<'a> {
 }
 
 impl Oracle {
-    /// A datagram leaves the server.
+    /// Checks a datagram that leaves the server.
     pub fn leaves(&mut self, now: Micros, to: SocketAddr, bytes: &[u8], streams: &[StreamInfo]) {
         let kind = classify(bytes);
         if bytes.len() > DATAGRAM_BYTES_MAX {
@@ -105,6 +107,7 @@ impl Oracle {
             self.complain(now, format!("RTP without a header to {who}"));
             return;
         };
+        // The receiver's own state of SRTP is kept here, so that a number that is used twice shows.
         let mut bytes = bytes.to_vec();
         let opened = match member.tap.as_mut() {
             Some(tap) => tap.open_rtp(&mut bytes, header.header_len, header.sequence, header.ssrc),
@@ -218,7 +221,7 @@ impl Oracle {
         let timestamp = packet.header.timestamp;
         let same = match left {
             Some(left) => left.stamp == stamp && left.timestamp == timestamp,
-            // What came before the key frame's beginning was never sent, but has its place behind it.
+            // A packet in front of the key frame that began the epoch was never sent, but may be asked for by its number.
             None => slot
                 .is_some_and(|slot| slot.past.iter().any(|epoch| epoch.places(&stamp, sequence, timestamp))),
         };
@@ -267,6 +270,7 @@ impl Oracle {
             member.reported_at = now;
         }
         let (person, life) = (member.person, member.life);
+        // An SSRC may be used again by a later stream, and the newest one counts.
         let own = |ssrc: u32| {
             streams
                 .iter()
@@ -281,20 +285,8 @@ impl Oracle {
             self.check_feedback(now, session, &bytes);
         }
         for ssrc in asked {
-            self.keyframes_asked += 1;
             let track = own(ssrc).and_then(|(_, info)| track_of(&self.members, &self.tracks, info));
-            if let Some(track) = track.and_then(|(id, _)| self.tracks.get_mut(&id)) {
-                let since = now.saturating_sub(track.asked_at);
-                track.asked_at = now;
-                if since < KEYFRAME_REQUESTS_APART && since != now {
-                    self.complain(
-                        now,
-                        format!("{who} is asked for a key frame {since} µs after the last time"),
-                    );
-                }
-            } else {
-                self.complain(now, format!("{who} is asked for a key frame of what they do not publish"));
-            }
+            self.keyframe_asked(now, &who, track.map(|(id, _)| id));
         }
         for (ssrc, sequences) in lost {
             let Some((number, _)) = own(ssrc) else {
@@ -308,30 +300,45 @@ impl Oracle {
             }
         }
     }
+
+    /// Checks a request for a key frame of a track; `None` if it is not published by whoever is asked.
+    fn keyframe_asked(&mut self, now: Micros, who: &str, track: Option<TrackId>) {
+        self.keyframes_asked += 1;
+        let Some(track) = track.and_then(|id| self.tracks.get_mut(&id)) else {
+            self.complain(now, format!("{who} is asked for a key frame of what they do not publish"));
+            return;
+        };
+        let since = now.saturating_sub(track.asked_at);
+        track.asked_at = now;
+        // `asked_at` is zero of a track that was never asked for one.
+        if since < KEYFRAME_REQUESTS_APART && since != now {
+            self.complain(now, format!("{who} is asked for a key frame {since} µs after the last time"));
+        }
+    }
 }
 
-/// How a packet looks on the way out.
+/// What a packet says of itself on the way out.
 struct Place {
     now: Micros,
     index: u64,
     timestamp: u32,
     counters: Counters,
-    /// The slot map's promise.
+    /// The RTP timestamp from which on the slot shows its track, as the slot map says.
     from: u32,
 }
 
 impl Slot {
-    /// A packet leaves: what is wrong with it.
+    /// Takes a packet that leaves, and returns what is wrong with it.
     fn take(&mut self, place: &Place, stamp: &Stamp, info: &StreamInfo) -> Vec<String> {
         let mut faults = Vec::new();
         let base = place.index.cast_signed() - i64::from(stamp.index);
         let epoch = self
             .epoch
             .filter(|epoch| epoch.stream == stamp.stream && epoch.base == base && epoch.codec == stamp.codec);
-        // What begins anew looks like going on if nothing was sent in between.
+        // A source that begins anew looks as if it went on, if nothing was sent in between.
         let continues = epoch.filter(|_| self.synced || (self.doubtful && !stamp.starts_key()));
         if let Some(epoch) = continues {
-            // It does go on: nothing else could without a key frame.
+            // It does go on, because nothing could begin here without a key frame.
             (self.synced, self.doubtful) = (true, false);
             if place.timestamp != stamp.timestamp.wrapping_add(epoch.timestamp_offset) {
                 faults.push("its timestamp does not continue".to_owned());
@@ -358,6 +365,7 @@ impl Slot {
                 self.latest_timestamp = place.timestamp;
             }
         }
+        // Packets that fill gaps are remembered too, but say nothing of where the stream goes on.
         self.highest_in = self.highest_in.max(stamp.index);
         let left = Left { at: place.now, stamp: *stamp, timestamp: place.timestamp, epoch: self.epochs };
         self.sent.insert(place.index as u16, left);
@@ -367,7 +375,7 @@ impl Slot {
         faults
     }
 
-    /// A new source, or the same one after an interruption.
+    /// Begins an epoch: with a new source, or with the same one after an interruption.
     fn begin(
         &mut self,
         place: &Place,
@@ -379,8 +387,13 @@ impl Slot {
         if self.kind == Kind::Video && !stamp.starts_key() {
             faults.push("a picture begins without a key frame".to_owned());
         }
+        // The packet itself is already among those that were forwarded.
+        if let Some(newest) = self.newest_of(stamp.stream).filter(|newest| stamp.index < *newest) {
+            faults.push(format!("it begins with packet {} behind packet {newest}", stamp.index));
+        }
         match self.highest_out {
             None => {
+                // A receiver that misses the first packets would guess another roll-over counter (RFC 3711 §3.3.1).
                 if place.index >= 0x8000 {
                     faults.push("a stream begins where its roll-over counter cannot be known".to_owned());
                 }
@@ -389,12 +402,14 @@ impl Slot {
                 if place.index != highest + 1 {
                     faults.push(format!("the stream goes on at {} behind {highest}", place.index));
                 }
+                // A receiver's jitter buffer takes the difference of timestamps for time that has passed.
                 let moved = i64::from(place.timestamp.wrapping_sub(self.latest_timestamp).cast_signed());
                 let micros = moved * 1_000_000 / i64::from(info.clock_rate);
                 let elapsed = (place.now - self.latest_at).cast_signed();
                 if (micros - elapsed).abs() > CLOCK_TOLERANCE {
                     faults.push(format!("its clock moved {micros} µs in {elapsed} µs"));
                 }
+                // A decoder takes a gap in its counters for loss. Ids of 7 bits can only follow in their lower bits.
                 let mask = self.latest_ids & id_mask(stamp, &place.counters);
                 let follows = |new: Option<u16>, old: Option<u16>, mask: u16| match (new, old) {
                     (Some(new), Some(old)) => (new ^ old.wrapping_add(1)) & mask == 0,
@@ -431,14 +446,21 @@ impl Slot {
     }
 }
 
-/// Which bits of a picture id count: 7 or 15.
+impl Slot {
+    /// Returns the newest packet of a stream that the slot has shown, as far as is remembered.
+    pub(super) fn newest_of(&self, stream: u32) -> Option<u32> {
+        self.forwarded.range((stream, 0)..=(stream, u32::MAX)).next_back().map(|(_, index)| *index)
+    }
+}
+
+/// Returns the bits of a picture id that count: 7 or 15 of them.
 fn id_mask(stamp: &Stamp, counters: &Counters) -> u16 {
     let numbered = matches!(stamp.codec, CodecName::Vp8 | CodecName::Vp9) && counters.picture_id.is_some();
     if numbered && stamp.short_ids { 0x7f } else { 0x7fff }
 }
 
 impl Epoch {
-    /// Whether a packet that comes again has that number and timestamp in this stretch.
+    /// Returns whether a packet that comes again has this number and timestamp in this epoch.
     fn places(&self, stamp: &Stamp, sequence: u16, timestamp: u32) -> bool {
         self.stream == stamp.stream
             && stamp.index >= self.first_index
@@ -446,7 +468,7 @@ impl Epoch {
             && stamp.timestamp.wrapping_add(self.timestamp_offset) == timestamp
     }
 
-    /// Whether a packet's counters are as far from the first packet's as they were before they were rewritten.
+    /// Returns whether a packet's counters are as far from the first packet's as they were before they were rewritten.
     fn fits(&self, stamp: &Stamp, out: &Counters) -> bool {
         let same =
             |a: Option<u16>, b: Option<u16>, c: Option<u16>, d: Option<u16>, mask: u16| match (a, b, c, d) {
@@ -477,7 +499,7 @@ impl Epoch {
 }
 
 impl Member {
-    /// Whether media is to be sent to them now, without doubt.
+    /// Returns whether media has to be sent to them now, without doubt.
     pub(super) fn is_reachable(&self, now: Micros) -> bool {
         !self.gone
             && self.tap.is_some()

@@ -26,13 +26,13 @@ pub(super) struct Came {
 /// Packets of one participant that came, by transport-wide number.
 pub(super) type Arrivals = BTreeMap<u16, Came>;
 
-/// Notes a packet.
+/// Notes when a numbered packet arrived at the server.
 pub(super) fn note(arrivals: &mut Arrivals, number: u16, at: Micros, sure: bool) {
     arrivals.entry(number).or_insert(Came { at, sure, told: false });
 }
 
 impl Oracle {
-    /// A sender report leaves: `ntp` and `timestamp` are one moment on two clocks.
+    /// Checks a sender report that leaves. `ntp` and `timestamp` have to be one moment on two clocks.
     pub(super) fn check_sender_report(
         &mut self,
         now: Micros,
@@ -50,11 +50,13 @@ impl Oracle {
         };
         let Some(info) = streams.get(epoch.stream as usize) else { return };
         let Some((_, owner)) = track_of(&self.members, &self.tracks, info) else { return };
+        // Back from the slot's clock to the publisher's stream, and from there to when the frame was captured.
         let ticks = timestamp.wrapping_sub(epoch.timestamp_offset).wrapping_sub(info.timestamp_base);
         let captured = info.began.cast_signed()
             + i64::from(ticks.cast_signed()) * 1_000_000 / i64::from(info.clock_rate);
         let wall = (ntp >> 32) * 1_000_000 + (((ntp & 0xffff_ffff) * 1_000_000) >> 32);
         let offset = wall.cast_signed() - captured;
+        // Audio and video stay in sync if all of a publisher's reports agree on the time between the clocks.
         let known = *self.clocks.entry(owner).or_insert(offset);
         if (offset - known).abs() > REPORT_TOLERANCE {
             let of = format!("{}'s {:?}", super::name(info.person), info.source);
@@ -63,7 +65,7 @@ impl Oracle {
         }
     }
 
-    /// Transport-wide feedback leaves.
+    /// Checks transport-wide feedback that leaves the server.
     pub(super) fn check_feedback(&mut self, now: Micros, session: u64, bytes: &[u8]) {
         let who = self.who(session);
         let Some(member) = self.members.get_mut(&session) else { return };
@@ -82,7 +84,7 @@ impl Oracle {
                         wrong.push(format!("came at another time than it did: {number}"));
                     }
                 }
-                // In one turn the report may have been made before the packet was read.
+                // In the same pass the report may have been made before the packet was read.
                 (Some(came), None) if came.sure && !came.told && came.at < now => {
                     wrong.push(format!("did not come, though it did: {number}"));
                 }
@@ -94,7 +96,7 @@ impl Oracle {
         }
     }
 
-    /// Is everything told of that came a while ago?
+    /// Checks that feedback has told of everything that came a while ago.
     pub(super) fn check_told(&mut self, now: Micros) {
         let slack = self.slack;
         let mut found = Vec::new();
@@ -106,11 +108,11 @@ impl Oracle {
             {
                 found.push(*session);
             }
-            // What was told to who could not be reached is not told again.
+            // What was told while somebody could not be reached is not told again.
             if !reachable || found.last() == Some(session) {
                 member.arrivals.values_mut().for_each(|came| came.sure = false);
             }
-            // So many are waited for at most; numbers come again after 2^16.
+            // Numbers come again after 2^16, so old ones have to be forgotten long before.
             while member.arrivals.len() > 20_000 {
                 member.arrivals.pop_first();
             }
@@ -122,8 +124,8 @@ impl Oracle {
     }
 }
 
-/// Numbers and times, in ticks, of a feedback packet (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1); no time:
-/// not received.
+/// Returns the numbers and times, in ticks, of a feedback packet (draft-holmer-rmcat-transport-wide-cc-extensions-01
+/// §3.1). A packet without a time was not received.
 fn read(bytes: &[u8]) -> Option<Vec<(u16, Option<Micros>)>> {
     let half = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
     let (base, count) = (half(12)?, usize::from(half(14)?));
@@ -133,6 +135,7 @@ fn read(bytes: &[u8]) -> Option<Vec<(u16, Option<Micros>)>> {
     while kinds.len() < count {
         let chunk = half(at)?;
         at += 2;
+        // A chunk is a run of one status, or a list of 14 statuses of one bit, or of 7 of two bits.
         if chunk & 0x8000 == 0 {
             kinds.extend(std::iter::repeat_n(chunk >> 13 & 3, usize::from(chunk & 0x1fff)));
         } else if chunk & 0x4000 == 0 {
@@ -150,6 +153,7 @@ fn read(bytes: &[u8]) -> Option<Vec<(u16, Option<Micros>)>> {
             1 => Some(i64::from(*bytes.get(at)?)),
             _ => Some(i64::from(half(at)?.cast_signed())),
         };
+        // The status is also the number of bytes that its time takes.
         at += usize::from(kind);
         tick += delta.unwrap_or(0);
         statuses.push((base.wrapping_add(n as u16), delta.map(|_| tick.cast_unsigned())));

@@ -19,7 +19,7 @@ pub(super) struct Showing {
 }
 
 impl Showing {
-    /// A slot map left for them.
+    /// Notes a slot map that left for them.
     pub(super) fn mapped(&mut self, now: Micros, map: &SlotMap) {
         for slot in &map.slots {
             let shown = slot.track.map(|(track, _)| track);
@@ -30,7 +30,7 @@ impl Showing {
         }
     }
 
-    /// They stopped or resumed a track, or asked for it anew.
+    /// Notes that they paused or resumed a track, or asked for it anew.
     pub(super) fn paused(&mut self, now: Micros, track: TrackId, paused: bool) {
         if paused {
             self.paused.entry(track).or_insert(now);
@@ -41,7 +41,7 @@ impl Showing {
 }
 
 impl Oracle {
-    /// A frame was put together behind the server, in that section of somebody's.
+    /// Checks a frame that a whole endpoint has put together in one of its sections.
     pub fn frame_came(&mut self, now: Micros, session: u64, mid: &str, mark: &Mark, streams: &[StreamInfo]) {
         self.forwarded += 1;
         let Some(info) = streams.get(mark.stream as usize) else {
@@ -51,7 +51,7 @@ impl Oracle {
         let who = super::name(member.person);
         let of = format!("{}'s {:?}", super::name(info.person), info.source);
         let track = track_of(&self.members, &self.tracks, info).map(|(track, _)| track);
-        // Also one that has ended: who leaves is not told of it any more.
+        // A track that has ended counts too: whoever leaves is not told of it any more.
         let is_of = |shown: &TrackId| {
             let track = self.tracks.get(shown);
             let owner = track.and_then(|track| self.members.get(&track.owner));
@@ -59,6 +59,7 @@ impl Oracle {
                 && owner.is_some_and(|owner| (owner.person, owner.life) == (info.person, info.life))
         };
         let mut complaints = Vec::new();
+        // What was sent before a change may still be on its way, so that only frames of after it are wrong.
         match member.showing.slots.get(mid) {
             None => complaints.push(format!("{who} gets {of} in section {mid}, which shows nothing")),
             Some((shown, since)) => {

@@ -11,14 +11,14 @@ use crate::core::input::Input;
 use crate::core::path::{Path, Transport};
 use crate::sim::client::{Endpoint, FLIGHT, Signal, What};
 use crate::sim::deed::Deed;
-use crate::sim::network::{Micros, server_address};
-use crate::sim::plan::{Endpoints, SECOND};
+use crate::sim::network::{Micros, SECOND, server_address};
+use crate::sim::plan::Endpoints;
 use crate::wire::stun;
 
-/// Something that happens.
+/// Something that happens at a moment of virtual time.
 #[derive(Debug)]
 pub(super) enum Happening {
-    /// Somebody comes.
+    /// Somebody comes for the first time or again.
     Arrives(usize),
     /// A step of the plan.
     Step(usize),
@@ -34,7 +34,7 @@ pub(super) enum Happening {
     Hears { person: usize, connection: u64, event: Box<Event> },
     /// The server notices that a connection is gone.
     Lost(u64),
-    /// Somebody connects again.
+    /// Somebody whose signalling broke connects again.
     Returns(usize),
     /// A real handshake wants to go on.
     Shakes(DtlsSession),
@@ -78,7 +78,7 @@ impl Ord for Entry {
     }
 }
 
-/// What will happen, in order of time, then of being thought of.
+/// What will happen, in order of time; of the same moment, in the order in which it was pushed.
 #[derive(Default)]
 pub(super) struct Queue {
     heap: BinaryHeap<Reverse<Entry>>,
@@ -133,7 +133,7 @@ impl World<'_> {
         }
     }
 
-    /// Somebody joins, unless they are there.
+    /// Somebody joins, unless they are there already.
     pub(super) fn arrives(&mut self, index: usize) {
         let (seed, endpoints, now, room) =
             (self.plan.seed, self.plan.endpoints, self.moment(), self.room.clone());
@@ -155,7 +155,7 @@ impl World<'_> {
         self.with(index, |endpoint, _, post| endpoint.join(&room, post));
     }
 
-    /// Somebody's packets come from another address from now on.
+    /// From now on somebody's packets come from another address. What is still under way to the old one is lost.
     fn relocate(&mut self, index: usize) {
         let Some(person) = self.person(index) else { return };
         let old = person.address;
@@ -173,6 +173,7 @@ impl World<'_> {
         let Some(person) = self.person(index) else { return };
         let (from, life) = (person.address, person.lives);
         for at in person.up.send(now, bytes.len()).into_iter().flatten() {
+            // A server that reads in passes finds it at the beginning of the next one.
             let at = if turn > 0 { at.next_multiple_of(turn) } else { at };
             let (bytes, what) = (bytes.to_vec(), what.clone());
             self.queue.push(at, Happening::Up { from, person: index, life, number, bytes, what });
@@ -203,8 +204,8 @@ impl World<'_> {
             let (bytes, what) = (bytes.clone(), what.clone());
             person.overheard.insert(0, Overheard { from, life, number, bytes, what });
         }
-        // Of what the network brings twice, the first that the server hears counts: one may come from an address that has
-        // not passed a check, the other after it has.
+        // Of a datagram that the network brings twice, the first that the server hears counts: one copy may come from an
+        // address that has not passed a check, the other after the address has.
         let heard = match (what, session) {
             (What::Check { ufrag }, _) => {
                 if let Some(message) = stun::peek(&bytes) {
@@ -255,7 +256,7 @@ impl World<'_> {
             }
             Deed::RestartIce => self.with(index, |one, _, post| one.restart_ice(post)),
             Deed::Renegotiate => self.with(index, |one, _, post| one.offer(post)),
-            // Whoever hears nothing for 2^15 numbers can open no packet any more: nobody leaps while somebody is cut off.
+            // Whoever misses 2^15 numbers can open no packet any more, so nobody leaps while somebody is cut off.
             Deed::Leap(..) if self.is_anybody_cut_off() => {}
             Deed::Leap(..) | Deed::NewStream(_) | Deed::SwitchCodec(..) | Deed::Pausing(..) => {
                 self.with(index, |one, now, _| change_sender(one, now.micros, deed));
@@ -287,7 +288,7 @@ impl World<'_> {
     }
 
     fn vanish(&mut self, index: usize) {
-        // Noticed before the network heals: else it would take longer than the calm until they are given up.
+        // The server notices before the network heals. Otherwise giving them up would take longer than the calm.
         let at = (self.now + self.dice.among(0..3 * SECOND)).min(self.plan.heals_at);
         let Some(person) = self.person(index) else { return };
         person.off = true;
@@ -302,7 +303,7 @@ impl World<'_> {
         for n in 0..u64::from(count) {
             let length = self.dice.among(0..80) as usize;
             let mut bytes = self.dice.bytes(length);
-            // Most look like something at their beginning.
+            // Most of it begins like something, so that it gets past the first look.
             let head: &[u8] =
                 self.dice.pick(&[&[0x80, 111][..], &[0x80, 201, 0, 1], &[0, 1, 0, 0], &FLIGHT, &[]]);
             for (byte, wanted) in bytes.iter_mut().zip(head) {
@@ -316,7 +317,7 @@ impl World<'_> {
         }
     }
 
-    /// What was overheard comes once more, from elsewhere and from there.
+    /// Sends what was overheard once more, from elsewhere and from where it came.
     fn replay(&mut self, index: usize) {
         let elsewhere = SocketAddr::from(([10, 66, 6, 6], 666));
         let Some(overheard) = self.person(index).map(|person| std::mem::take(&mut person.overheard)) else {
@@ -343,7 +344,6 @@ fn change_sender(one: &mut Endpoint, now: Micros, deed: Deed) {
     let Some(sender) = one.senders.iter_mut().find(|sender| sender.plan.source == source) else { return };
     match deed {
         Deed::Leap(_, by) => sender.leap(by),
-        // A sender that has declared its SSRC keeps to it.
         Deed::NewStream(_) => sender.renew(),
         Deed::SwitchCodec(_, codec) => sender.switch_codec(codec),
         Deed::Pausing(_, long) => sender.pauses_until = now + long,

@@ -13,15 +13,14 @@ use crate::core::output::{DtlsRequest, Output, Transmit};
 use crate::core::path::{LocalCandidate, Transport};
 use crate::sim::client::{self, Endpoint, Signal};
 use crate::sim::dice::Dice;
-use crate::sim::network::{Micros, server_address};
-use crate::sim::plan::SECOND;
+use crate::sim::network::{Micros, SECOND, server_address};
 
-/// So often a server may ask to be called at once, one time after the other.
+/// How often in a row a server may ask to be called at once.
 const SPINS_MAX: u32 = 50;
-/// Datagrams that may follow from one input, beside those that are forwarded to each.
+/// How many datagrams may follow from one input, beside those that are forwarded to each person.
 const OUTPUTS_PER_INPUT_MAX: u64 = 300;
 
-/// What came out in a turn and concerns the shell.
+/// What came out of the core in a pass and concerns the shell.
 enum Taken {
     Event(ConnectionId, Event),
     Dtls(DtlsSession, DtlsRequest),
@@ -36,19 +35,20 @@ impl World<'_> {
         self.sfu.handle_input(now, input);
     }
 
-    /// The server's deadline has come.
+    /// Calls the server, because its deadline has come.
     pub(super) fn call_server(&mut self) {
         self.served_at = None;
         self.feed(Input::Timeout);
     }
 
-    /// The newest session of that life, if it has been let in.
+    /// Returns the session of a life, if it has been let in.
     pub(super) fn session_of(&self, person: usize, life: u32) -> Option<u64> {
         self.sessions.iter().position(|one| *one == (person, life)).map(|index| index as u64 + 1)
     }
 
     /// Takes all that the server wants, until it names its deadline.
     pub(super) fn drain_server(&mut self) {
+        // Handshakes take no time here, so that what the server says may be answered within the same pass.
         for _ in 0..10 {
             let fed = std::mem::take(&mut self.fed);
             if fed == 0 {
@@ -66,7 +66,7 @@ impl World<'_> {
         self.digest.update(&self.now.to_be_bytes());
         let deadline = loop {
             match self.sfu.poll_output() {
-                Output::Timeout(at) => break at,
+                Output::Timeout(deadline) => break deadline,
                 Output::Event { connection, event } => {
                     self.digest.update(format!("{connection:?} {event:?}").as_bytes());
                     // The oracle hears of it in its place among the datagrams.
@@ -103,7 +103,7 @@ impl World<'_> {
                     datagrams += self.datagrams_leave();
                 }
                 Output::Media(_) => {
-                    self.sfu.forward(&mut self.media);
+                    self.sfu.forward_share(&mut self.media);
                     datagrams += self.datagrams_leave();
                 }
             }
@@ -112,7 +112,7 @@ impl World<'_> {
         if datagrams > fed * (OUTPUTS_PER_INPUT_MAX + 2 * people) {
             self.oracle.complain(self.now, format!("{fed} inputs made {datagrams} datagrams"));
         }
-        self.note_deadline(deadline.map(|at| at.saturating_duration_since(self.base)));
+        self.note_deadline(deadline.map(|deadline| deadline.at.saturating_duration_since(self.base)));
         for one in taken {
             match one {
                 Taken::Event(connection, event) => self.tell(connection, event),
@@ -121,7 +121,7 @@ impl World<'_> {
         }
     }
 
-    /// Datagrams leave for people. How many.
+    /// Puts the datagrams that leave the server on their way, and returns how many they were.
     fn datagrams_leave(&mut self) -> u64 {
         let mut datagrams = 0;
         while let Some(Transmit { path, class, bytes }) = self.media.take_next() {
@@ -143,8 +143,9 @@ impl World<'_> {
     }
 
     fn note_deadline(&mut self, at: Option<Duration>) {
-        // Up to the next whole microsecond: our clock must not wake it before its time.
+        // Rounded up to a whole microsecond, because the server must not be woken before its time.
         let at = at.map(|at| at.as_nanos().div_ceil(1000) as Micros);
+        // A deadline that has passed is fine if something new made it; after a call for it, it is spinning.
         let called = std::mem::take(&mut self.called);
         self.spins = if at.is_some_and(|at| at <= self.now) { self.spins + u32::from(called) } else { 0 };
         if self.spins > SPINS_MAX {
@@ -162,7 +163,7 @@ impl World<'_> {
         }
     }
 
-    /// An event leaves for a connection.
+    /// Puts an event on its way to whoever has the connection.
     fn tell(&mut self, connection: ConnectionId, event: Event) {
         let index = (connection.0 / 1000) as usize;
         let Some(Some(plan)) = self.plan.people.get(index) else { return };
@@ -171,7 +172,7 @@ impl World<'_> {
         self.queue.push(at, hears);
     }
 
-    /// A message passes on a connection, unless that breaks with it.
+    /// Lets a message pass on a connection, unless that breaks with it. Returns whether it passed.
     fn passes(&mut self, index: usize, connection: u64) -> bool {
         let calm = self.now >= self.plan.heals_at;
         let Some(person) = self.person(index).filter(|person| person.connection == Some(connection)) else {
@@ -193,7 +194,7 @@ impl World<'_> {
         }
     }
 
-    /// Somebody's connection breaks.
+    /// Breaks somebody's signalling connection now.
     pub(super) fn break_now(&mut self, index: usize) {
         let now = self.now;
         let Some(person) = self.person(index) else { return };
@@ -218,7 +219,7 @@ impl World<'_> {
         if person.endpoint.as_ref().is_some_and(|endpoint| endpoint.closed) {
             let left = person.endpoint.take().is_some_and(|endpoint| endpoint.leaves);
             person.connection = None;
-            // Who did not mean to go comes again.
+            // Whoever did not mean to go comes again.
             if !left {
                 self.queue.push(now + SECOND / 2, Happening::Arrives(index));
             }
@@ -235,6 +236,7 @@ impl World<'_> {
         match signal {
             Signal::Join(join) => {
                 let mut entropy = [0; 32];
+                // Every life has entropy of its own, which no cut of the world changes.
                 let name = (index as u64) << 32 | u64::from(life);
                 entropy.copy_from_slice(&Dice::of(self.plan.seed, "entropy", name).bytes(32));
                 let address = server_address();
@@ -275,7 +277,7 @@ impl World<'_> {
         let mut resumed = false;
         self.with(index, |endpoint, _, post| resumed = endpoint.resume(post));
         if !resumed {
-            // They had not even been told that they are in: they begin anew.
+            // They had not even been told that they are in, so they have to begin anew.
             if let Some(person) = self.person(index) {
                 person.endpoint = None;
             }
@@ -283,7 +285,7 @@ impl World<'_> {
         }
     }
 
-    /// Real handshakes did something.
+    /// Hands in what real handshakes did, and sees to it that they go on.
     fn feed_handshakes(&mut self, session: DtlsSession, events: DtlsEvents) {
         for (session, event) in events {
             self.feed(Input::Dtls { session, event });
@@ -295,7 +297,7 @@ impl World<'_> {
         }
     }
 
-    /// A real handshake's deadline may have come.
+    /// Lets a real handshake go on, if its deadline has come.
     pub(super) fn go_on_shaking(&mut self, session: DtlsSession) {
         let now = self.moment().instant;
         let Some(handshakes) = &mut self.handshakes else { return };
@@ -305,7 +307,7 @@ impl World<'_> {
         }
     }
 
-    /// The server's half of a handshake: a real one with a whole endpoint, else one that takes no time.
+    /// Does the server's half of a handshake: a real one with a whole endpoint, and else one that takes no time.
     fn shake_hands(&mut self, session: DtlsSession, request: DtlsRequest) {
         let now = self.moment().instant;
         if let Some(handshakes) = &mut self.handshakes {
@@ -332,7 +334,7 @@ impl World<'_> {
         }
     }
 
-    /// Whoever is still there leaves, or is just gone.
+    /// Lets everybody who is still there leave, or vanish.
     pub(super) fn everybody_goes(&mut self) {
         for index in 0..self.people.len() {
             let leaves = self.dice.percent(70);

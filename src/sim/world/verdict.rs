@@ -7,14 +7,14 @@ use super::{RESUME_WITHIN, World};
 use crate::core::command::Kind;
 use crate::core::event::WaitingReason;
 use crate::sim::client::Endpoint;
-use crate::sim::network::Micros;
-use crate::sim::plan::{Endpoints, SECOND, name};
+use crate::sim::network::{Micros, SECOND, name};
+use crate::sim::plan::Endpoints;
 
 /// Media must have come within this time, µs.
 const LATELY: Micros = 2 * SECOND;
 
 impl World<'_> {
-    /// Media flows, and everybody knows the room.
+    /// Checks that media flows to everybody, and that everybody knows the room.
     pub(super) fn judge_calm(&mut self) {
         if self.is_hopeless() {
             return;
@@ -34,7 +34,7 @@ impl World<'_> {
         }
     }
 
-    /// Somebody who is there, and should be.
+    /// Returns somebody's endpoint, if they are there and not switched off.
     fn living(&self, index: usize) -> Option<&Endpoint> {
         let person = self.people.get(index)?.as_ref()?;
         person.endpoint.as_ref().filter(|_| !person.off)
@@ -55,7 +55,7 @@ impl World<'_> {
         known.sort_unstable();
         there.sort_unstable();
         let vanished: Vec<usize> = known.iter().copied().filter(|one| !there.contains(one)).collect();
-        // Who has just vanished may still be waited for, even if they are back as somebody else.
+        // Whoever has just vanished may still be waited for, even if they are back as somebody else.
         let lingers = |one: usize| {
             self.people.get(one).and_then(Option::as_ref).is_some_and(|person| {
                 let forgotten_at = person.lost_at.map(|at| at + RESUME_WITHIN + SECOND);
@@ -74,7 +74,7 @@ impl World<'_> {
         }
     }
 
-    /// Whether everything that one publishes reaches the other, if it should.
+    /// Checks that everything that one publishes reaches the other, if it should.
     fn judge_pair(&self, viewer: &Endpoint, publisher: &Endpoint, complaints: &mut Vec<String>) {
         let who = name(viewer.person);
         for sender in publisher.senders.iter().filter(|sender| sender.published) {
@@ -98,7 +98,8 @@ impl World<'_> {
             let slot = map.slots.iter().find(|slot| slot.track.is_some_and(|(shown, _)| shown == track));
             if viewer.room.cannot.contains(&track) {
                 let waits = map.waiting.iter().any(|(waits, _)| *waits == track);
-                // Before anything was heard, the first codec of the offer is expected: an engine has an order of its own.
+                // Before anything was heard of a track the server goes by the first codec of the offer, and an engine has
+                // an order of its own.
                 let heard = sender.has_begun() && !publisher.is_muted(source);
                 let known = self.plan.endpoints == Endpoints::Own || heard;
                 if known && viewer.receives_everywhere(sender.plan.codec) && slot.is_none() && !waits {
@@ -126,6 +127,7 @@ impl World<'_> {
                 *at + LATELY > self.now
                     && info.is_some_and(|info| info.person == publisher.person && info.source == source)
             });
+            // Half is enough: frames may be few where a decoder has just begun, but not nearly none.
             let (count, expected) = (lately.count() as u64, LATELY / sender.plan.interval.max(1));
             if count * 2 < expected {
                 let kind = if source.kind() == Kind::Audio { "sounds" } else { "frames" };
@@ -134,7 +136,7 @@ impl World<'_> {
         }
     }
 
-    /// Nothing is left when everybody has gone.
+    /// Checks that nothing is left when everybody has gone.
     pub(super) fn judge_end(&mut self) {
         if self.is_hopeless() {
             return;

@@ -1,34 +1,36 @@
-//! Whose fault it was that a picture stood still.
+//! Finds out whose fault it was that a picture stood still, from what is known of both ways and of the server.
 
 use super::model::Blame;
 use super::outgoing::Stood;
-use super::story::Someone;
+use super::someone::Someone;
 use super::words::{packets, restored};
 
-/// All that is known of a picture that stood still.
+/// All that is known of the case of a picture that stood still.
 #[derive(Debug)]
 pub struct Case<'a> {
     /// What the receiver got.
     pub stood: &'a Stood,
-    /// Who watched.
+    /// The person who watched.
     pub receiver: &'a Someone,
-    /// Whom.
+    /// The person who was watched.
     pub publisher: &'a Someone,
-    /// What, in words.
+    /// What the track shows, in words.
     pub source: &'a str,
-    /// Packets of the track that came to the server meanwhile.
+    /// How many packets of the track came to the server meanwhile.
     pub came: u64,
-    /// Packets of all of the publisher's tracks.
+    /// How many packets of all of the publisher's tracks came meanwhile.
     pub came_of_any: u64,
 }
 
-/// Who is to blame, and why, in words; and whether the publisher just sent nothing.
+/// Returns who is to blame, and why, in words; and whether the publisher just sent nothing, as a screen may on which
+/// nothing moves.
 pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
     let Case { stood, receiver, publisher, source, came, came_of_any } = case;
     let between = stood.between;
     let upstream = between.missing + between.overtaken;
     let unrestored = between.lost > between.restored || between.missing > 0;
     let end = if stood.ended && between.keyframe && unrestored { "; a key frame ended it" } else { "" };
+    // Loss explains most. Where both ways lost packets, the one that lost more is to blame.
     if between.lost > 0 && between.lost >= upstream {
         let restored = restored(between.lost, between.restored);
         let lost = packets(between.lost);
@@ -44,22 +46,25 @@ pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
         let why = format!("there was no way to {}: no connectivity check had come", receiver.name);
         return (Blame::SubscriberDownlink, why, false);
     }
+    // Nothing was lost, and packets came: the server did not pass them on.
     if *came > 0 {
         let came = packets(*came);
         let what = if between.keyframe { "waited there for a key frame" } else { "were held there" };
         let why = format!("{came} of it came to the server meanwhile and {what}{end}");
         return (Blame::Server, why, false);
     }
+    // Whoever closes a page stops sending before they say goodbye.
     if !stood.ended && publisher.had_left(stood.until) {
         let why = format!("{} sent nothing more before leaving", publisher.name);
         return (Blame::Publisher, why, true);
     }
+    // Reports show that the way was open although no media came.
     let was_heard = publisher.was_heard(stood.from, stood.until);
     let publisher = &publisher.name;
     if !stood.ended && *came_of_any == 0 && !was_heard {
         return (Blame::PublisherUplink, format!("nothing came from {publisher} any more"), true);
     }
-    // What was made before and came late was on its way.
+    // Pictures that were captured in quick succession and came late were held up on their way.
     if stood.ended && stood.media < stood.until.since(stood.from).0 / 2 {
         let why = format!("what {publisher} sent meanwhile came to the server late, all at once");
         return (Blame::PublisherUplink, why, false);

@@ -3,8 +3,9 @@
 
 mod lanes;
 
-use super::model::{Explanation, Person, Time, Weight};
+use super::model::{Explanation, Person, Weight};
 use super::text::{clock, received, sent, short};
+use super::time::{Time, date};
 use super::words;
 
 const STYLE: &str = include_str!("html/page.css");
@@ -46,14 +47,14 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// Draws it.
+/// Returns the explanation as a page of HTML that needs nothing else.
 pub fn render(explanation: &Explanation) -> String {
     let room = escaped(&explanation.room);
     let stripped = if explanation.stripped { " · stripped of media and keys" } else { "" };
     let people = explanation.participants.len() as u64;
     let about = format!(
         "{} · {} long · {} · the trace's end: {} · recorded by Strait {}{stripped}",
-        words::date(explanation.began),
+        date(explanation.began),
         clock(explanation.call_time),
         words::count(people, "participant", "participants"),
         escaped(&explanation.ending),
@@ -102,8 +103,8 @@ fn story(person: &Person, began: Time) -> String {
                 Weight::Trouble => "trouble",
             };
             let (at, text) = (clock(entry.at), escaped(&entry.text));
-            let date = words::date(Time(began.0 + entry.at.0));
-            format!("<tr class=\"{class}\"><td title=\"{date}\">{at}</td><td>{text}</td></tr>\n")
+            let read_as = date(Time(began.0 + entry.at.0));
+            format!("<tr class=\"{class}\"><td title=\"{read_as}\">{at}</td><td>{text}</td></tr>\n")
         })
         .collect();
     let has_trouble = person.timeline.iter().any(|entry| entry.weight == Weight::Trouble);

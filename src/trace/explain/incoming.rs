@@ -3,61 +3,53 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::model::{Hop, Time};
+use super::model::Hop;
+use super::time::Time;
 use crate::trace::facts::PacketFacts;
+use crate::trace::original::{first_index, index_of};
 
-/// After so long a missing packet is lost for good.
+/// A packet that is missing for longer than this is lost for good.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A larger jump of sequence numbers is a new beginning.
 const JUMP_MAX: u64 = 3000;
 
-/// A packet that did not come in its turn.
+/// A packet that later ones have overtaken, and that may still come.
 #[derive(Debug, Clone, Copy)]
 struct Missing {
-    /// When that showed.
+    /// When the gap showed, because a later packet came.
     noted: Time,
-    /// When it should have come, about.
+    /// Roughly when it should have come.
     due: Time,
 }
 
-/// One incoming stream.
+/// One stream from a publisher to the server.
 #[derive(Debug, Default)]
 pub struct Incoming {
     highest: Option<u64>,
     /// When the newest came.
     newest: Time,
-    /// What is missing.
+    /// Packets that later ones have overtaken, by extended sequence number.
     missing: BTreeMap<u64, Missing>,
-    /// What went over the hop.
+    /// Counts of the way from the publisher to the server.
     pub hop: Hop,
 }
 
 /// What a packet turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
-    /// New.
+    /// A packet that had not come before and is no retransmission.
     New,
-    /// A retransmission of one that should have come then.
+    /// A retransmission of a packet that should have come at this time.
     Restored(Time),
-    /// One that had come, or counts as never sent.
+    /// A packet that had come before, or one from before the stream began, which counts as never sent.
     Again,
 }
 
-/// The index nearest to the highest so far (RFC 3550, appendix A.1).
-pub fn index_of(highest: u64, sequence: u16) -> u64 {
-    let ahead = sequence.wrapping_sub(highest as u16);
-    if ahead < 0x8000 {
-        highest + u64::from(ahead)
-    } else {
-        highest.saturating_sub(u64::from(ahead.wrapping_neg()))
-    }
-}
-
 impl Incoming {
-    /// A packet came.
+    /// Takes a packet that came, and returns what it was.
     pub fn came(&mut self, at: Time, packet: &PacketFacts) -> Arrival {
         let Some(highest) = self.highest else {
-            self.highest = Some(u64::from(packet.sequence) + (1 << 16));
+            self.highest = Some(first_index(packet.sequence));
             self.newest = at;
             self.hop.packets += 1;
             return Arrival::New;
@@ -66,6 +58,7 @@ impl Incoming {
         if index > highest {
             if index - highest <= JUMP_MAX {
                 let (gap, steps) = (at.since(self.newest).0, (index - highest) as u32);
+                // Nobody knows when they were sent. Spread evenly over the gap they fall into the right seconds.
                 for missing in highest + 1..index {
                     let due = Time(self.newest.0 + gap / steps * (missing - highest) as u32);
                     self.missing.insert(missing, Missing { noted: at, due });
@@ -76,7 +69,7 @@ impl Incoming {
             }
             self.highest = Some(index);
             self.newest = at;
-            // One whose retransmission comes first of all was lost too.
+            // What comes first as a retransmission was lost as well, and no later packet has shown it.
             if packet.is_retransmission {
                 self.hop.lost += 1;
                 self.hop.restored += 1;
@@ -90,13 +83,13 @@ impl Incoming {
                 self.hop.restored += 1;
                 Arrival::Restored(missing.due)
             }
-            // Merely overtaken by others.
+            // The original came after all: others had only overtaken it.
             Some(_) => Arrival::New,
             None => Arrival::Again,
         }
     }
 
-    /// Counts what has been missing for long. When each should have come.
+    /// Counts what has been missing for too long as lost, and returns when each of these packets should have come.
     pub fn give_up(&mut self, now: Time) -> Vec<Time> {
         let old = |missing: &Missing| now.since(missing.noted).0 > PATIENCE;
         let lost: Vec<Time> =
@@ -108,12 +101,12 @@ impl Incoming {
         lost
     }
 
-    /// How many are missing now.
+    /// Returns how many packets are missing now.
     pub fn missing(&self) -> u64 {
         self.missing.len() as u64
     }
 
-    /// Counts all that is missing: nothing more comes.
+    /// Counts all that is missing as lost, because nothing more comes, and returns when each should have come.
     pub fn end(&mut self) -> Vec<Time> {
         self.hop.lost += self.missing.len() as u64;
         std::mem::take(&mut self.missing).into_values().map(|missing| missing.due).collect()

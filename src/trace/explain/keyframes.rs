@@ -1,6 +1,7 @@
 //! Why a publisher was asked for a key frame, told from what happened to those who watch.
 
-use super::model::{KeyframeRequest, Time};
+use super::model::KeyframeRequest;
+use super::time::Time;
 use super::words;
 
 /// Something for which a key frame is needed.
@@ -18,7 +19,7 @@ pub enum Reason {
     Resumed(String),
     /// Packets are lost on the way from the publisher.
     Gap(u64),
-    /// The publisher unmuted.
+    /// The publisher unmuted the track.
     Unmuted,
     /// Another encoding is forwarded from now on.
     Encoding,
@@ -43,11 +44,11 @@ impl Reason {
 /// Requests for key frames of one track.
 #[derive(Debug, Default)]
 pub struct KeyframeRequests {
-    /// Since the last request.
+    /// What has happened since the last request.
     reasons: Vec<Reason>,
-    /// Requests without a key frame yet begin here.
+    /// The index of the first request that no key frame has answered yet.
     unanswered: usize,
-    /// All requests.
+    /// All requests that were made, in order.
     pub requests: Vec<KeyframeRequest>,
     /// Key frames that came.
     pub keyframes: u64,
@@ -64,6 +65,7 @@ impl KeyframeRequests {
 
     /// The publisher was asked; `missing` packets of theirs are missing.
     pub fn asked(&mut self, at: Time, missing: u64) {
+        // A gap is only the reason where nothing else is: packets are missing often, and mostly come again.
         if missing > 0 && self.reasons.is_empty() && self.unanswered == self.requests.len() {
             self.reasons.push(Reason::Gap(missing));
         }
@@ -78,7 +80,7 @@ impl KeyframeRequests {
         self.requests.push(KeyframeRequest { at, why, answered: None });
     }
 
-    /// A packet came in which a key frame begins. Pictures of several packets begin once.
+    /// Notes a packet in which a key frame begins. Several packets of one picture count as one key frame.
     pub fn came(&mut self, at: Time, timestamp: u32) {
         if self.last_keyframe.is_some_and(|(_, last)| last == timestamp) {
             return;
@@ -86,6 +88,7 @@ impl KeyframeRequests {
         self.last_keyframe = Some((at, timestamp));
         self.keyframes += 1;
         self.reasons.clear();
+        // One key frame answers everybody who has asked, however often.
         let unanswered = self.requests.get_mut(self.unanswered..).unwrap_or_default();
         for request in unanswered {
             request.answered = Some(at.since(request.at));

@@ -1,80 +1,23 @@
-//! The explanation as data: what the renderers draw, and what `--json` gives. Times are since the room was made.
-
-use std::fmt;
-use std::time::Duration;
+//! The explanation as data: what text and page are drawn from, and what `--json` prints. Times are since the room was made.
 
 use serde::{Serialize, Serializer};
 
+use super::time::{Span, Time};
+use super::words;
 use crate::core::command::Source;
 use crate::trace::facts::Carrier;
 
-/// A moment of the call, or a length of time; in JSON seconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Time(pub Duration);
-
-impl Time {
-    /// Seconds.
-    pub fn seconds(self) -> f64 {
-        self.0.as_secs_f64()
-    }
-
-    /// From an earlier moment to this one.
-    pub fn since(self, earlier: Self) -> Self {
-        Self(self.0.saturating_sub(earlier.0))
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Microseconds: finer than that nothing is meant, and a float would show its own errors.
-        serializer.serialize_f64(self.0.as_micros() as f64 / 1e6)
-    }
-}
-
-/// A length of time in words, such as `80 ms` or `1.25 s`.
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        match millis {
-            0..1000 => write!(f, "{millis} ms"),
-            1000..100_000 => write!(f, "{:.2} s", self.seconds()),
-            _ => write!(f, "{:.0} s", self.seconds()),
-        }
-    }
-}
-
-/// From one moment to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Span {
-    /// When it begins.
-    pub from: Time,
-    /// When it ends.
-    pub to: Time,
-}
-
-impl Span {
-    /// How long it is.
-    pub fn length(&self) -> Time {
-        self.to.since(self.from)
-    }
-
-    /// Whether a moment is in it.
-    pub fn holds(&self, at: Time) -> bool {
-        self.from <= at && at < self.to
-    }
-}
-
-/// A whole call.
+/// What happened in a whole call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// The room's name.
+    /// The room's name as people typed it.
     pub room: String,
     /// The version of Strait that recorded.
     pub build: String,
     /// When the room was made, since 1970.
     pub began: Time,
-    /// How long the trace goes.
+    /// How long a time the trace covers.
     pub call_time: Time,
     /// Whether the trace is stripped of media and keys.
     pub stripped: bool,
@@ -82,7 +25,7 @@ pub struct Explanation {
     pub ending: String,
     /// Everyone who was there, in the order of joining.
     pub participants: Vec<Person>,
-    /// What the server itself has to answer for.
+    /// What the server itself has to answer for, in the whole room.
     pub server: Server,
 }
 
@@ -90,9 +33,9 @@ pub struct Explanation {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Person {
-    /// Their id.
+    /// The participant's id, as the protocol has it.
     pub id: String,
-    /// Their name.
+    /// The name that others saw.
     pub name: String,
     /// When they joined, and left or the trace ended.
     pub present: Span,
@@ -100,9 +43,9 @@ pub struct Person {
     pub timeline: Vec<Entry>,
     /// How they were reached, and when.
     pub routes: Vec<RouteSpan>,
-    /// What they sent.
+    /// The tracks that they published, in order of time.
     pub publishes: Vec<Published>,
-    /// What they received.
+    /// The tracks that they were shown, in order of time.
     pub watches: Vec<Watched>,
     /// From them to the server.
     pub uplink: Hop,
@@ -111,7 +54,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// Whether this text means them: their id, or their name in any case.
+    /// Returns whether this text means them: their id, or their name in any case.
     pub fn is_called(&self, text: &str) -> bool {
         self.id == text || self.name.to_lowercase() == text.to_lowercase()
     }
@@ -132,44 +75,44 @@ pub enum Weight {
 /// One thing that happened to somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// When.
+    /// When it happened.
     pub at: Time,
-    /// Of what sort, in one word that programs can look for.
+    /// What sort of thing it is, in a word that programs can look for.
     pub kind: &'static str,
     /// How much it matters.
     pub weight: Weight,
-    /// In words.
+    /// What happened, in words.
     pub text: String,
 }
 
 /// How somebody was reached for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteSpan {
-    /// When.
+    /// The stretch of time.
     #[serde(flatten)]
     pub span: Span,
-    /// By what; `null`: not at all.
+    /// What carried their media; `null` if they could not be reached.
     #[serde(serialize_with = "carrier")]
     pub by: Option<Carrier>,
-    /// Their address.
+    /// The address to which their media went.
     pub address: Option<String>,
 }
 
 fn carrier<S: Serializer>(by: &Option<Carrier>, serializer: S) -> Result<S::Ok, S::Error> {
     match by {
-        Some(by) => serializer.serialize_str(super::words::carrier(*by)),
+        Some(by) => serializer.serialize_str(words::carrier(*by)),
         None => serializer.serialize_none(),
     }
 }
 
 fn source<S: Serializer>(source: &Source, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(super::words::source(*source))
+    serializer.serialize_str(words::source(*source))
 }
 
 /// What went over a hop within one second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Second {
-    /// Packets: on the way to the server those that came, from the server those that were sent.
+    /// How many packets came, on the way to the server, or were sent, on the way from it.
     pub packets: u32,
     /// Their bytes of payload.
     pub bytes: u32,
@@ -180,23 +123,23 @@ pub struct Second {
 /// Packets over one hop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Hop {
-    /// Packets that were sent into it, retransmissions apart.
+    /// Packets that were sent into it; retransmissions do not count.
     pub packets: u64,
-    /// Of these lost on the first try.
+    /// How many of these were lost on the first try.
     pub lost: u64,
-    /// Of the lost ones those that came as retransmissions.
+    /// How many of the lost ones came as retransmissions.
     pub restored: u64,
 }
 
 impl Hop {
-    /// Together with another.
+    /// Adds the packets of another hop.
     pub fn add(&mut self, other: Self) {
         self.packets += other.packets;
         self.lost += other.lost;
         self.restored += other.restored;
     }
 
-    /// How much was lost on the first try, percent.
+    /// Returns how much was lost on the first try, in percent.
     pub fn percent(&self) -> f64 {
         if self.packets == 0 { 0.0 } else { self.lost as f64 * 100.0 / self.packets as f64 }
     }
@@ -205,21 +148,21 @@ impl Hop {
 /// A key frame that a publisher was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeyframeRequest {
-    /// When.
+    /// When it was asked for.
     pub at: Time,
-    /// Why, in words.
+    /// Why it was needed, in words.
     pub why: String,
-    /// How long after it a key frame began; `null`: none did.
+    /// How long after the request a key frame began; `null` if none did.
     pub answered: Option<Time>,
 }
 
-/// What somebody sent.
+/// A track as its publisher sent it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
-    /// The track's id.
+    /// The track's id, as the protocol has it.
     pub track: String,
-    /// What it shows.
+    /// What the track shows.
     #[serde(serialize_with = "source")]
     pub source: Source,
     /// The codec that came last.
@@ -234,7 +177,7 @@ pub struct Published {
     pub keyframes: u64,
     /// Key frames that were asked for.
     pub keyframe_requests: Vec<KeyframeRequest>,
-    /// What came, second by second of the call, from the second in which it was published on.
+    /// What came in each second of the call, from the one in which the track was published.
     pub seconds: Vec<Second>,
 }
 
@@ -246,7 +189,7 @@ pub enum Blame {
     Publisher,
     /// The way from the publisher to the server.
     PublisherUplink,
-    /// The server.
+    /// The server, which held packets back.
     Server,
     /// The way from the server to the receiver.
     SubscriberDownlink,
@@ -255,35 +198,35 @@ pub enum Blame {
 /// A picture stood still, as the receiver must have seen it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Freeze {
-    /// When.
+    /// The stretch of time.
     #[serde(flatten)]
     pub span: Span,
     /// Whether another picture followed.
     pub ended: bool,
     /// Whose fault it was.
     pub blame: Blame,
-    /// Why, in words.
+    /// Why it stood still, in words.
     pub why: String,
 }
 
-/// What somebody received.
+/// A track as one receiver was shown it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Watched {
-    /// Whose it is.
+    /// The name of the publisher.
     pub of: String,
-    /// The track's id.
+    /// The track's id, as the protocol has it.
     pub track: String,
-    /// What it shows.
+    /// What the track shows.
     #[serde(serialize_with = "source")]
     pub source: Source,
-    /// The slot's section.
+    /// The MID of the slot that showed it.
     pub mid: String,
     /// When it was in the slot.
     pub shown: Span,
     /// When the receiver had paused it.
     pub paused: Vec<Span>,
-    /// How long after it was put into the slot the first picture was there or the first sound was sent.
+    /// How long after it was put into the slot the first picture was complete, or the first audio was sent.
     pub first_after: Option<Time>,
     /// Packets from the server to the receiver.
     pub hop: Hop,
@@ -291,14 +234,14 @@ pub struct Watched {
     pub missed_upstream: u64,
     /// When the picture stood still.
     pub freezes: Vec<Freeze>,
-    /// What went, second by second of the call, from the second in which it was put into the slot on.
+    /// What went in each second of the call, from the one in which the track was put into the slot.
     pub seconds: Vec<Second>,
 }
 
 /// Something that took too long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Gap {
-    /// When it ended.
+    /// When the wait ended.
     pub at: Time,
     /// How long it was.
     pub lasted: Time,
@@ -316,4 +259,18 @@ pub struct Server {
     pub late: Vec<Gap>,
     /// Packets that receivers asked for again, that had been sent, and that were not sent again.
     pub not_repeated: u64,
+    /// How often it was woken for this room, and for what: the most frequent first.
+    pub woken: Vec<WokenFor>,
+}
+
+/// How often the server was woken for one purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WokenFor {
+    /// For what, in words.
+    pub what: &'static str,
+    /// How often.
+    pub times: u64,
+    /// How often of these in vain: what was to happen had moved to a later time.
+    pub in_vain: u64,
 }

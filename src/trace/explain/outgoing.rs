@@ -1,32 +1,36 @@
-//! What one slot's receiver must have got: from what was sent, what it asked for again, and what it reported lost. From
-//! that, for pictures, when each could be decoded, and when the picture stood still.
+//! What the receiver of one slot must have got. The trace does not say: it is concluded from what was sent, what the
+//! receiver asked for again, and what it reported lost. For video it follows when each picture could be decoded, and when
+//! the picture stood still.
 //!
 //! Every packet is taken to travel equally long, so that only differences count. A picture can be decoded once all of
-//! it and everything since the last key frame is there. That is strict where an encoder has pictures that no other
-//! depends on (temporal layers): there a browser may have shown more.
+//! it and everything since the last key frame is there. That is strict where an encoder has pictures on which no other
+//! depends (temporal layers): there a browser may have shown more.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::incoming::index_of;
-use super::model::Time;
+use super::time::Time;
 use crate::trace::facts::PacketFacts;
+use crate::trace::original::{first_index, index_of};
 
-/// What a packet becomes is known after this long: nobody asks for it any more.
+/// After this long it is known what became of a packet, because nobody asks for it any more.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// What was sent to somebody who is not heard of waits so long for their next report, which tells what became of it.
+/// Packets to somebody who is not heard of wait at most this long for the next report, which tells what became of them.
 const UNHEARD_MAX: Duration = Duration::from_secs(60);
-/// Between two reports of a receiver that is reached, longest; they are sent each second, or more often.
+/// The longest time between two reports of a receiver that can be reached. They are sent each second, or more often.
 const SILENCE: Duration = Duration::from_millis(2500);
 /// How much longer than the round trip a packet may be on its way before it counts as lost.
 const SLACK: Duration = Duration::from_millis(200);
+/// The round trip that is assumed until a report tells of one.
 const ROUND_TRIP_UNKNOWN: Duration = Duration::from_millis(100);
 
-/// How many intervals between pictures are averaged, and how many there must be: as WebRTC's statistics do it.
+/// How many intervals between pictures are averaged, as in WebRTC's statistics.
 const INTERVALS_MAX: usize = 30;
+/// With fewer intervals than this nobody can say what is too long.
 const INTERVALS_MIN: usize = 5;
-/// A picture stands still if the next one takes this much longer than the average, or three times as long.
+/// A picture stands still if the next one takes this much longer than the average, and also [`FREEZE_TIMES`] as long.
 const FREEZE_MORE: Duration = Duration::from_millis(150);
+/// See [`FREEZE_MORE`].
 const FREEZE_TIMES: u32 = 3;
 
 /// One packet that was sent.
@@ -39,13 +43,13 @@ struct Sent {
     starts_keyframe: bool,
     /// When it arrived, less what a packet takes; `None`: not yet, or never.
     arrived: Option<Time>,
-    /// It did not arrive on the first try.
+    /// Whether it was lost on the first try.
     lost: bool,
-    /// The receiver asked for it.
+    /// Whether the receiver asked for it again.
     asked: bool,
-    /// It was sent again.
+    /// Whether it was sent again.
     repeated: bool,
-    /// It went out behind others that follow it: it had been lost before it came to us.
+    /// Whether it went out behind packets that follow it, because it had been lost before it came to the server.
     overtaken: bool,
 }
 
@@ -54,13 +58,13 @@ struct Sent {
 pub struct Between {
     /// Packets lost on the way to the receiver.
     pub lost: u64,
-    /// Of these such that came again.
+    /// How many of these came again.
     pub restored: u64,
     /// Packets that never came to the server.
     pub missing: u64,
     /// Packets that came to the server as retransmissions.
     pub overtaken: u64,
-    /// The picture that ended it began with a key frame.
+    /// Whether the picture that ended it began with a key frame.
     pub keyframe: bool,
 }
 
@@ -77,7 +81,7 @@ impl Between {
     }
 }
 
-/// A picture took too long.
+/// A picture that took too long, as the receiver saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stood {
     /// Which showing: the number given with the packets.
@@ -88,9 +92,9 @@ pub struct Stood {
     pub until: Time,
     /// Whether another one came.
     pub ended: bool,
-    /// How much time lay between the two where they were made.
+    /// How much time lay between the two pictures where they were captured.
     pub media: Duration,
-    /// What happened meanwhile.
+    /// What became of the packets meanwhile.
     pub between: Between,
 }
 
@@ -99,16 +103,16 @@ pub struct Stood {
 pub enum Found {
     /// The first picture of what is shown was there.
     First {
-        /// Which showing.
+        /// The showing that it belongs to.
         showing: usize,
-        /// When.
+        /// When it was there.
         at: Time,
     },
     /// A picture took too long.
     Stood(Stood),
     /// A packet that was sent then was lost on the first try.
     Lost {
-        /// Which showing.
+        /// The showing that it belongs to.
         showing: usize,
         /// When it was sent.
         at: Time,
@@ -121,12 +125,12 @@ pub enum Found {
 #[derive(Debug, Default)]
 struct Pictures {
     showing: Option<usize>,
-    /// Everything since the last key frame is there.
+    /// Whether everything since the last key frame is there.
     intact: bool,
     ready: Time,
     /// The last picture that was shown: when, and its timestamp.
     last: Option<(Time, u32)>,
-    /// A picture that stood still. Of what was lost meanwhile more may come to light.
+    /// The newest picture that stood still. It is not told yet, because more may be found out of what was lost meanwhile.
     stood: Option<Stood>,
     intervals: VecDeque<Duration>,
     between: Between,
@@ -134,7 +138,7 @@ struct Pictures {
     ends: BTreeMap<usize, Time>,
 }
 
-/// One slot's stream.
+/// The stream of one slot, from the server to a receiver.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     is_video: bool,
@@ -145,29 +149,31 @@ pub struct Outgoing {
     pictures: Pictures,
     reported: Option<(u64, i32)>,
     heard: Time,
-    /// Since when nothing had been heard, if what was heard first after that was no report.
+    /// Since when nothing had been heard, if the receiver then asked for something before it reported.
     silent_since: Option<Time>,
     reported_at: Time,
     round_trip: Option<Duration>,
-    /// Asked for by the receiver, and never sent.
+    /// Packets that the receiver asked for and that were never sent.
     pub missed_upstream: u64,
-    /// Asked for, sent once, and not sent again.
+    /// Packets that the receiver asked for, that were sent once, and that were not sent again.
     pub not_repeated: u64,
 }
 
 impl Outgoing {
-    /// A stream of pictures or of sound.
+    /// Returns a stream of which nothing has been sent yet.
     pub fn new(is_video: bool) -> Self {
         Self { is_video, ..Self::default() }
     }
 
-    /// A packet went. `showing` is a number for what the slot shows without interruption. Whether it is a new packet.
+    /// Takes a packet that went, and returns whether it is no retransmission. `showing` is the number of what the slot shows
+    /// without interruption.
     pub fn went(&mut self, at: Time, showing: usize, packet: &PacketFacts) -> bool {
-        let highest = self.highest.unwrap_or_else(|| u64::from(packet.sequence) + (1 << 16));
+        let highest = self.highest.unwrap_or_else(|| first_index(packet.sequence));
         let index = index_of(highest, packet.sequence);
         if packet.is_retransmission {
             if let Some(sent) = self.sent.get_mut(&index) {
                 sent.repeated = true;
+                // Assumed until the receiver asks once more.
                 sent.arrived = sent.arrived.or(Some(at));
             }
             return false;
@@ -192,7 +198,7 @@ impl Outgoing {
         true
     }
 
-    /// The receiver asked for packets again: they had not come.
+    /// Takes a receiver's request for packets that had not come to it.
     pub fn wanted_again(&mut self, at: Time, sequences: &[u16]) {
         self.heard(at);
         let Some(highest) = self.highest else { return };
@@ -200,12 +206,12 @@ impl Outgoing {
         for sequence in sequences {
             let index = index_of(highest, *sequence);
             match self.sent.get_mut(&index) {
-                // It came to us late itself, and crossed the request.
+                // It came to the server late itself, and was on its way when the receiver asked.
                 Some(sent) if sent.overtaken && at.since(sent.at).0 < round_trip + SLACK => {}
                 Some(sent) => {
                     sent.asked = true;
                     sent.lost = true;
-                    // A retransmission may still have been on its way.
+                    // A retransmission that was sent within the last round trip may have been on its way.
                     if sent.arrived.is_some_and(|arrived| !sent.repeated || at.since(arrived).0 > round_trip)
                     {
                         sent.arrived = None;
@@ -225,7 +231,7 @@ impl Outgoing {
         self.heard = at;
     }
 
-    /// The receiver reported what it has.
+    /// Takes a receiver report: how much is lost in all, and the highest sequence number that came (RFC 3550 §6.4.1).
     pub fn reported(&mut self, at: Time, lost: i32, highest: u16, round_trip: Option<Duration>) {
         self.heard(at);
         self.reported_at = at;
@@ -235,7 +241,7 @@ impl Outgoing {
         let highest = index_of(newest, highest);
         let round_trip = self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN);
         let long_ago = Time(at.0.saturating_sub(round_trip + SLACK));
-        // It stands still although more was sent long ago: that did not arrive.
+        // If the highest number stands still although more was sent long ago, then that did not arrive.
         for (_, sent) in self.sent.range_mut(highest + 1..).filter(|(_, sent)| sent.at < long_ago) {
             sent.lost = true;
             if !sent.repeated {
@@ -248,7 +254,8 @@ impl Outgoing {
         }
     }
 
-    /// Makes what is known to be lost of a range fit the number that the receiver gives.
+    /// Makes the packets of a range that are known to be lost as many as the receiver says. Requests tell of lost packets
+    /// sooner and one by one, but not of those that nobody asked for.
     fn account(&mut self, before: u64, highest: u64, lost: u64, now: Time, silent_since: Option<Time>) {
         if highest <= before || highest - before > 1 << 15 {
             return;
@@ -259,9 +266,10 @@ impl Outgoing {
             there += 1;
             known += u64::from(sent.lost);
         }
+        // What never went out counts as lost for the receiver, too.
         known += (highest - before).saturating_sub(there);
         if known > lost {
-            // What was only late has come after all, unless it was asked for.
+            // Fewer are lost than it seemed: what was only late has come after all, unless it was asked for.
             let late = self.sent.range_mut(before + 1..=highest);
             let late = late.filter(|(_, sent)| sent.lost && !sent.asked && sent.arrived.is_none());
             for (_, sent) in late.take((known - lost) as usize) {
@@ -269,7 +277,7 @@ impl Outgoing {
                 sent.arrived = Some(now);
             }
         } else if let Some(since) = silent_since {
-            // Nothing was heard of it for a while, and it says that more is lost than it asked for: that was then.
+            // More are lost than it asked for, and for a while nothing was heard of it: they were lost in that while.
             let dark = self.sent.range_mut(before + 1..=highest);
             let dark = dark.filter(|(_, sent)| !sent.lost && sent.at >= since);
             for (_, sent) in dark.take((lost - known) as usize) {
@@ -279,7 +287,7 @@ impl Outgoing {
         }
     }
 
-    /// Says what became of packets that were sent long enough ago, or (`None`) of all.
+    /// Finds out what became of packets that were sent long enough before `now`, or, with `None`, of all.
     pub fn settle(&mut self, now: Option<Time>, found: &mut Vec<Found>) {
         while let (Some(next), Some((first, sent))) = (self.next, self.sent.first_key_value()) {
             let (first, sent) = (*first, *sent);
@@ -291,10 +299,12 @@ impl Outgoing {
                 return;
             }
             self.sent.remove(&first);
+            // It went out after its place had been given up.
             if first < next {
                 continue;
             }
             self.next = Some(first + 1);
+            // Numbers between two packets that went belong to packets that never came to the server.
             self.pictures.between.missing += first - next;
             if first > next {
                 self.pictures.intact = false;
@@ -318,7 +328,7 @@ impl Outgoing {
         self.pictures.ends.entry(showing).or_insert(at);
     }
 
-    /// Nothing more happens.
+    /// Ends the stream, and notes what is left to find in it.
     pub fn finish(&mut self, at: Time, found: &mut Vec<Found>) {
         self.settle(None, found);
         self.pictures.end(at, found);
@@ -336,7 +346,7 @@ impl Pictures {
         self.between.overtaken += u64::from(sent.overtaken);
         match sent.arrived {
             Some(arrived) if sent.starts_keyframe => {
-                // What was lost in front of it is no longer waited for.
+                // A decoder begins anew here, and no longer waits for what was lost before.
                 self.between.keyframe = true;
                 self.ready = if self.intact { self.ready.max(arrived) } else { arrived };
                 self.intact = true;
@@ -349,7 +359,7 @@ impl Pictures {
         }
     }
 
-    /// A picture can be shown.
+    /// The picture with this timestamp is complete and can be shown.
     fn show(&mut self, timestamp: u32, found: &mut Vec<Found>) {
         let Some(showing) = self.showing else { return };
         let at = self.ready;
@@ -362,10 +372,12 @@ impl Pictures {
         if self.is_too_long(interval) {
             found.extend(self.stood.take().map(Found::Stood));
             let ticks = timestamp.wrapping_sub(last_timestamp);
+            // Video has 90,000 ticks a second.
             let media = Duration::from_micros(u64::from(ticks) * 100 / 9);
             self.stood = Some(Stood { showing, from: last, until: at, ended: true, media, between });
             return;
         }
+        // Pictures that come close behind a freeze, and in spite of loss, belong to its cause.
         if let Some(stood) = &mut self.stood {
             if at.since(stood.until).0 < FREEZE_MORE && between.has_loss() {
                 stood.between.add(between);
@@ -388,7 +400,7 @@ impl Pictures {
         interval > (average * FREEZE_TIMES).max(average + FREEZE_MORE)
     }
 
-    /// No more pictures of what is shown come.
+    /// No more pictures of what is shown come after `at`.
     fn end(&mut self, at: Time, found: &mut Vec<Found>) {
         let at = self.showing.and_then(|showing| self.ends.remove(&showing)).unwrap_or(at);
         found.extend(self.stood.take().map(Found::Stood));

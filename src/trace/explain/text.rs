@@ -4,27 +4,38 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::model::{Entry, Explanation, Person, Published, Time, Watched, Weight};
+use super::model::{Entry, Explanation, Hop, Person, Published, Server, Watched, Weight};
+use super::time::{Time, date};
 use super::timeline::blamed;
 use super::words;
 
-/// How much in front of and behind a moment is shown with it.
+/// How much before and after a moment is shown with it.
 const AROUND: Duration = Duration::from_secs(5);
 
-/// How many pictures that stood still are told of in short.
+/// How many tracks that stood still the summary tells of.
 const STOOD_MAX: usize = 12;
 /// How many of those who saw it are named.
 const VIEWERS_NAMED: usize = 4;
 
-/// A moment of the call: minutes, seconds, milliseconds.
+/// Returns a moment of the call as minutes, seconds and milliseconds.
 pub fn clock(at: Time) -> String {
     let millis = at.0.as_millis();
     format!("{}:{:02}.{:03}", millis / 60_000, millis / 1000 % 60, millis % 1000)
 }
 
-/// Draws all of it, or around one moment.
+/// Returns what became of packets on a hop, in words.
+fn losses(hop: &Hop) -> String {
+    if hop.lost == 0 {
+        return format!("{}, none lost", words::packets(hop.packets));
+    }
+    let restored = words::restored(hop.lost, hop.restored);
+    format!("{}, {} lost ({:.1} %), {restored}", words::packets(hop.packets), hop.lost, hop.percent())
+}
+
+/// Returns the whole explanation as text, or what is known of one moment and happened around it.
 pub fn render(explanation: &Explanation, moment: Option<Time>) -> String {
     let mut out = String::new();
+    // Writing into a string cannot fail.
     let _ = head(explanation, &mut out);
     let _ = match moment {
         Some(moment) => explanation.participants.iter().try_for_each(|person| at(person, moment, &mut out)),
@@ -36,7 +47,7 @@ pub fn render(explanation: &Explanation, moment: Option<Time>) -> String {
 
 fn head(explanation: &Explanation, out: &mut String) -> std::fmt::Result {
     let Explanation { room, build, call_time, .. } = explanation;
-    let began = words::date(explanation.began);
+    let began = date(explanation.began);
     writeln!(out, "Room {room}, from {began}, for {}; recorded by Strait {build}", clock(*call_time))?;
     if explanation.stripped {
         writeln!(out, "The trace is stripped of media and keys.")?;
@@ -44,19 +55,22 @@ fn head(explanation: &Explanation, out: &mut String) -> std::fmt::Result {
     writeln!(out, "The trace's end: {}", explanation.ending)
 }
 
-/// A track that stood still for some in the same way.
+/// A track that stood still in the same way for several viewers, who share a line.
 #[derive(Default)]
 struct Stood<'a> {
     viewers: Vec<&'a str>,
-    /// For whom it stood still for longest: how often, how long, and by whose fault for how long.
+    /// How often it stood still for the viewer for whom it did so for longest.
     times: usize,
+    /// For how long in all, for that viewer.
     lasted: Time,
+    /// By whose fault, and for how long, for that viewer.
     blames: BTreeMap<String, Duration>,
 }
 
 impl Stood<'_> {
     fn line(&self, of: &str, source: &str) -> String {
         let times = words::count(self.times as u64, "time", "times");
+        // Only of a single viewer is it known by whose fault it was for how long.
         if let [viewer] = self.viewers[..] {
             let by = self.blames.iter().map(|(who, lasted)| format!("{who} {}", Time(*lasted)));
             let by = by.collect::<Vec<_>>().join(", ");
@@ -79,7 +93,7 @@ impl Stood<'_> {
     }
 }
 
-/// Pictures that stood still: whose, what, by whose fault.
+/// Returns a line for each track that stood still: whose it was, for whom, and by whose fault.
 fn stood(explanation: &Explanation) -> Vec<String> {
     let mut groups: BTreeMap<(&str, &str, Vec<String>), Stood<'_>> = BTreeMap::new();
     for person in &explanation.participants {
@@ -108,7 +122,7 @@ fn stood(explanation: &Explanation) -> Vec<String> {
     lines
 }
 
-/// What went wrong, at a glance: the pictures that stood still for longest first.
+/// Returns what went wrong, at a glance: first the pictures that stood still, and of these the longest first.
 pub fn short(explanation: &Explanation) -> Vec<String> {
     let mut lines = stood(explanation);
     if lines.is_empty() {
@@ -118,7 +132,7 @@ pub fn short(explanation: &Explanation) -> Vec<String> {
         lines.extend(unreached(person));
         for (hop, way) in [(&person.uplink, "to the server"), (&person.downlink, "from the server")] {
             if hop.lost > 0 {
-                lines.push(format!("{}, on the way {way}: {}", person.name, words::hop(hop)));
+                lines.push(format!("{}, on the way {way}: {}", person.name, losses(hop)));
             }
         }
     }
@@ -126,7 +140,7 @@ pub fn short(explanation: &Explanation) -> Vec<String> {
     lines
 }
 
-/// When nothing could be sent to somebody.
+/// Returns a line that says when nothing could be sent to somebody; `None` if they could always be reached.
 fn unreached(person: &Person) -> Option<String> {
     let gaps = person.routes.iter().filter(|route| route.by.is_none());
     let gaps: Vec<String> =
@@ -139,7 +153,7 @@ fn server(explanation: &Explanation) -> Vec<String> {
     let mut lines = Vec::new();
     match server.held.first() {
         None => lines
-            .push("The server forwarded every packet in the turn of its loop in which it came.".to_owned()),
+            .push("The server forwarded every packet in the pass of its loop in which it came.".to_owned()),
         Some(_) => lines.extend(
             server
                 .held
@@ -157,11 +171,32 @@ fn server(explanation: &Explanation) -> Vec<String> {
             ));
         }
     }
+    if !server.woken.is_empty() {
+        lines.push(woken(server));
+    }
     if server.not_repeated > 0 {
         let packets = words::packets(server.not_repeated);
-        lines.push(format!("The server did not send {packets} again that were asked for: no longer kept."));
+        lines.push(format!(
+            "The server did not send {packets} again that were asked for, because it no longer had them."
+        ));
     }
     lines
+}
+
+/// How often the server was woken for this room, and for what.
+fn woken(server: &Server) -> String {
+    let times: u64 = server.woken.iter().map(|woken| woken.times).sum();
+    let in_vain: u64 = server.woken.iter().map(|woken| woken.in_vain).sum();
+    let reasons = server.woken.iter().map(|woken| format!("{} for {}", woken.times, woken.what));
+    let mut line = format!(
+        "The server was woken {} for this room: {}",
+        words::count(times, "time", "times"),
+        reasons.collect::<Vec<_>>().join(", ")
+    );
+    if in_vain > 0 {
+        let _ = write!(line, "; {in_vain} of these in vain, because what was to happen had been put off");
+    }
+    line
 }
 
 fn summary(explanation: &Explanation, out: &mut String) -> std::fmt::Result {
@@ -173,10 +208,10 @@ fn still(watched: &Watched) -> Time {
     Time(watched.freezes.iter().map(|freeze| freeze.span.length().0).sum())
 }
 
-/// A published track in words.
+/// Returns a published track in words, with what became of its packets on their way to the server.
 pub fn sent(published: &Published) -> String {
     let codec = published.codec.as_deref().unwrap_or("nothing came");
-    let mut text = format!("{} ({codec}): {}", words::source(published.source), words::hop(&published.hop));
+    let mut text = format!("{} ({codec}): {}", words::source(published.source), losses(&published.hop));
     if published.keyframes > 0 {
         let keyframes = words::count(published.keyframes, "key frame", "key frames");
         let _ = write!(text, "; {keyframes}, {} asked for", published.keyframe_requests.len());
@@ -184,10 +219,10 @@ pub fn sent(published: &Published) -> String {
     text
 }
 
-/// A watched track in words.
+/// Returns a watched track in words, with what became of its packets on their way to the receiver.
 pub fn received(watched: &Watched) -> String {
     let what = format!("{}'s {}", watched.of, words::source(watched.source));
-    let mut text = format!("{what}: {}", words::hop(&watched.hop));
+    let mut text = format!("{what}: {}", losses(&watched.hop));
     if watched.missed_upstream > 0 {
         let missed = words::packets(watched.missed_upstream);
         let _ = write!(text, "; {missed} asked for that had not come to the server either");
@@ -219,7 +254,7 @@ fn whole(person: &Person, out: &mut String) -> std::fmt::Result {
     person.timeline.iter().try_for_each(|line| entry(line, out))
 }
 
-/// How somebody was at a moment, and what happened around it.
+/// Writes how somebody was at a moment, and what happened around it.
 fn at(person: &Person, moment: Time, out: &mut String) -> std::fmt::Result {
     title(person, out)?;
     if !person.present.holds(moment) && person.present.to != moment {

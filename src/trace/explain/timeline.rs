@@ -1,13 +1,17 @@
-//! What a timeline gets when all is known: key frames with their answers, pictures that stood still, seconds with loss.
+//! What is added to a timeline once all is known: key frames with their answers, pictures that stood still, seconds with
+//! loss.
 
-use super::model::{Entry, KeyframeRequest, Person, Second, Time, Weight};
+use super::model::{Blame, Entry, KeyframeRequest, Person, Second, Weight};
+use super::time::Time;
 use super::words;
+use crate::core::command::Kind;
 
-/// Seconds with less loss than this are not worth a line, in packets and in parts of all.
+/// Seconds in which fewer packets than this were lost are not worth a line.
 const LOSS_PACKETS_MIN: u32 = 3;
+/// Nor are seconds in which less than this part of all packets was lost: 20 is a twentieth.
 const LOSS_PART: u32 = 20;
 
-/// Adds it.
+/// Adds to a timeline what only the whole call shows, and puts it in order.
 pub fn complete(person: &mut Person) {
     let mut entries = Vec::new();
     for published in &person.publishes {
@@ -25,7 +29,7 @@ pub fn complete(person: &mut Person) {
         let what = format!("{}'s {}", watched.of, words::source(watched.source));
         if let Some(after) = watched.first_after {
             let at = Time(watched.shown.from.0 + after.0);
-            let first = if is_video(watched.source) { "sees" } else { "hears" };
+            let first = if watched.source.kind() == Kind::Video { "sees" } else { "hears" };
             let text = format!("{first} {what}, {after} after subscribing");
             entries.push(Entry { at, kind: "first", weight: Weight::Plain, text });
         }
@@ -51,9 +55,8 @@ pub fn complete(person: &mut Person) {
     person.timeline.sort_by_key(|entry| entry.at);
 }
 
-/// Whose fault something was, in words.
-pub fn blamed(blame: super::model::Blame, publisher: &str, receiver: &str) -> String {
-    use super::model::Blame;
+/// Returns whose fault something was, in words.
+pub fn blamed(blame: Blame, publisher: &str, receiver: &str) -> String {
     match blame {
         Blame::Publisher => format!("{publisher}'s sender"),
         Blame::PublisherUplink => format!("{publisher}'s uplink"),
@@ -62,11 +65,7 @@ pub fn blamed(blame: super::model::Blame, publisher: &str, receiver: &str) -> St
     }
 }
 
-fn is_video(source: crate::core::command::Source) -> bool {
-    source.kind() == crate::core::command::Kind::Video
-}
-
-/// Requests for key frames; those repeated for want of an answer in one line with their first.
+/// Adds requests for key frames. Those that were repeated for want of an answer share a line with the first.
 fn keyframes(source: &str, requests: &[KeyframeRequest], entries: &mut Vec<Entry>) {
     let mut rest = requests;
     while let Some((first, behind)) = rest.split_first() {
@@ -89,8 +88,8 @@ fn keyframes(source: &str, requests: &[KeyframeRequest], entries: &mut Vec<Entry
     }
 }
 
-/// Stretches of seconds with loss: when, how long, how many packets, how much of all in percent. What is counted may be
-/// what came, to which the lost ones have to be added.
+/// Returns the stretches of seconds with loss: when, how long, how many packets, how much of all in percent.
+/// `counts_arrivals`: the seconds count what came, so that lost packets have to be added for the sum of all.
 fn episodes(from: Time, seconds: &[Second], counts_arrivals: bool) -> Vec<(Time, Time, u64, f64)> {
     let first = from.0.as_secs();
     let all = |second: &Second| second.packets + if counts_arrivals { second.lost } else { 0 };

@@ -2,12 +2,14 @@
 
 use super::incoming::Incoming;
 use super::keyframes::KeyframeRequests;
-use super::model::{Freeze, Hop, Published, Second, Span, Time, Watched};
-use crate::core::command::Source;
+use super::model::{Freeze, Hop, Published, Second, Watched};
+use super::time::{Span, Time};
+use crate::core::command::{Kind, Source};
 use crate::core::ids::TrackId;
 use crate::trace::facts::{PacketFacts, StreamNumber};
 
-/// Arrivals are counted by tenths of a second, to tell later whether anything came in a stretch of time.
+/// Most tenths of a second in which arrivals are counted: two days. The counts tell later whether anything came in a
+/// stretch of time.
 const TENTHS_MAX: usize = 10 * 3600 * 48;
 
 /// Counts by seconds of the call, from the first one on.
@@ -18,12 +20,12 @@ pub struct Seconds {
 }
 
 impl Seconds {
-    /// From that moment on.
+    /// Returns empty counts that begin with the second of `at`.
     pub fn from(at: Time) -> Self {
         Self { first: at.0.as_secs() as usize, seconds: Vec::new() }
     }
 
-    /// The second that a moment is in; `None`: it is before the first, or so late that the trace must be wrong.
+    /// Returns the second that a moment is in; `None` if it is before the first, or so late that the trace must be wrong.
     pub fn at(&mut self, at: Time) -> Option<&mut Second> {
         let index = (at.0.as_secs() as usize).checked_sub(self.first)?;
         if index >= self.seconds.len() && index < TENTHS_MAX / 10 {
@@ -32,7 +34,7 @@ impl Seconds {
         self.seconds.get_mut(index)
     }
 
-    /// A packet passed.
+    /// Counts a packet that passed.
     pub fn packet(&mut self, at: Time, length: u16) {
         if let Some(second) = self.at(at) {
             second.packets += 1;
@@ -40,7 +42,7 @@ impl Seconds {
         }
     }
 
-    /// A packet was lost.
+    /// Counts a packet that was lost.
     pub fn lost(&mut self, at: Time) {
         if let Some(second) = self.at(at) {
             second.lost += 1;
@@ -56,7 +58,7 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// One begins or ends. Whether that is new.
+    /// Begins or ends a stretch. Returns whether that changed anything.
     pub fn set(&mut self, at: Time, on: bool) -> bool {
         match (self.since, on) {
             (None, true) => self.since = Some(at),
@@ -69,43 +71,41 @@ impl Spans {
         true
     }
 
-    /// All of them.
+    /// Returns all stretches; one that goes on ends at `at`.
     pub fn finish(mut self, at: Time) -> Vec<Span> {
         self.set(at, false);
         self.done
     }
 }
 
-/// A published track.
+/// What is known of a published track.
 #[derive(Debug)]
 pub struct Track {
-    /// Whose, by number.
+    /// The number of its publisher.
     pub person: usize,
-    /// Its id.
     pub id: TrackId,
-    /// What it shows.
     pub source: Source,
     /// The codec that came last.
     pub codec: Option<String>,
-    /// Since when.
+    /// When it was published.
     pub published: Time,
-    /// Until when.
+    /// When it was withdrawn, if it was.
     pub gone: Option<Time>,
     /// When it was muted.
     pub muted: Spans,
     /// Key frames of it.
     pub keyframes: KeyframeRequests,
-    /// What came.
+    /// Packets that came, second by second.
     pub seconds: Seconds,
     /// The encoding that is forwarded.
     pub followed: Option<StreamNumber>,
-    /// What went over the hop, of streams that are over.
+    /// Counts of the way to the server, of streams that have ended.
     pub hop: Hop,
     tenths: Vec<u16>,
 }
 
 impl Track {
-    /// One that was published then.
+    /// Returns a track that was published at `at`.
     pub fn new(at: Time, person: usize, id: TrackId, source: Source, muted: bool) -> Self {
         let mut spans = Spans::default();
         spans.set(at, muted);
@@ -125,7 +125,7 @@ impl Track {
         }
     }
 
-    /// A packet of it came.
+    /// Takes a packet of the track that came.
     pub fn came(&mut self, at: Time, packet: &PacketFacts) {
         self.seconds.packet(at, packet.length);
         let tenth = usize::try_from(at.0.as_millis() / 100).unwrap_or(usize::MAX);
@@ -140,20 +140,21 @@ impl Track {
         }
     }
 
-    /// Whether it is pictures.
+    /// Returns whether the track is video.
     pub fn is_video(&self) -> bool {
-        matches!(self.source, Source::Camera | Source::Screen)
+        self.source.kind() == Kind::Video
     }
 
-    /// How many packets came well within a stretch of time.
+    /// Returns how many packets came well within a stretch of time.
     pub fn came_within(&self, from: Time, to: Time) -> u64 {
+        // The tenths at both ends lie partly outside, so they do not count.
         let (from, to) = (from.0.as_millis() / 100 + 1, to.0.as_millis() / 100);
         let range = usize::try_from(from).unwrap_or(usize::MAX)..usize::try_from(to).unwrap_or(usize::MAX);
         let end = range.end.min(self.tenths.len());
         self.tenths.get(range.start..end).unwrap_or_default().iter().map(|count| u64::from(*count)).sum()
     }
 
-    /// A stream of it is over, or everything is.
+    /// Adds what is known of a stream that has ended.
     pub fn take_stream(&mut self, incoming: &mut Incoming) {
         for since in incoming.end() {
             self.seconds.lost(since);
@@ -161,7 +162,7 @@ impl Track {
         self.hop.add(std::mem::take(&mut incoming.hop));
     }
 
-    /// All that is known.
+    /// Returns all that is known of the track; what goes on ends at `at`.
     pub fn finish(self, at: Time) -> Published {
         let to = self.gone.unwrap_or(at);
         Published {
@@ -181,34 +182,34 @@ impl Track {
 /// A track in somebody's slot.
 #[derive(Debug)]
 pub struct Watching {
-    /// Who, by number.
+    /// The number of the receiver.
     pub person: usize,
-    /// What, by number.
+    /// The number of the track.
     pub track: usize,
-    /// In which slot.
+    /// The MID of the slot that shows it.
     pub mid: String,
-    /// Since when.
+    /// When it was put into the slot.
     pub shown: Time,
-    /// Until when.
+    /// When it was taken out of the slot, if it was.
     pub hidden: Option<Time>,
     /// When it was paused.
     pub paused: Spans,
     /// When the first picture or sound was there.
     pub first_after: Option<Time>,
-    /// What went over the hop.
+    /// Counts of the way to the receiver.
     pub hop: Hop,
-    /// Asked for again, and never had.
+    /// Packets that the receiver asked for again and the server never had.
     pub missed_upstream: u64,
     /// When it stood still.
     pub freezes: Vec<Freeze>,
-    /// What went.
+    /// Packets that went, second by second.
     pub seconds: Seconds,
-    /// A number for what is shown without interruption.
+    /// The number of what is shown without interruption just now.
     pub showing: usize,
 }
 
 impl Watching {
-    /// One that begins.
+    /// Returns a watching that begins at `at`.
     pub fn new(at: Time, person: usize, track: usize, mid: String, showing: usize) -> Self {
         Self {
             person,
@@ -226,7 +227,7 @@ impl Watching {
         }
     }
 
-    /// All that is known.
+    /// Returns all that is known of the watching; what goes on ends at `at`. `of` is the publisher's name.
     pub fn finish(mut self, at: Time, of: String, track: &Track) -> Watched {
         let to = self.hidden.unwrap_or(at);
         self.freezes.sort_by_key(|freeze| freeze.span.from);

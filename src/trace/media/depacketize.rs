@@ -3,7 +3,7 @@
 use crate::core::negotiated::Codec;
 use crate::wire::{vp8, vp9};
 
-/// A payload that is none of its codec's.
+/// A payload that is not of its codec's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -17,21 +17,21 @@ const AV1_HAS_SIZE: u8 = 0x02;
 /// Puts one stream's frames together.
 #[derive(Debug)]
 pub enum Depacketizer {
-    /// VP8.
+    /// VP8 (RFC 7741).
     Vp8,
-    /// VP9.
+    /// VP9 (RFC 9628).
     Vp9,
-    /// H.264.
+    /// H.264 (RFC 6184).
     H264,
     /// AV1, with the part of an OBU that goes on in the next packet.
     Av1 {
-        /// What there is of it.
+        /// What has come of the OBU so far.
         open: Vec<u8>,
     },
 }
 
 impl Depacketizer {
-    /// For a codec with pictures.
+    /// Returns a depacketizer for a video codec.
     pub fn new(codec: Codec) -> Self {
         match codec {
             Codec::Vp9 { .. } => Self::Vp9,
@@ -59,7 +59,7 @@ impl Depacketizer {
         }
     }
 
-    /// The frame is over.
+    /// Ends the frame, and appends an OBU that is still open.
     pub fn end_frame(&mut self, frame: &mut Vec<u8>) {
         if let Self::Av1 { open } = self
             && !open.is_empty()
@@ -83,6 +83,7 @@ fn push_h264(payload: &[u8], frame: &mut Vec<u8>) -> Option<()> {
                 rest = behind;
             }
         }
+        // The unit's own header travels in two halves: its flags with the fragment, its type behind that.
         H264_FU_A => {
             let (&header, fragment) = rest.split_first()?;
             if header & 0x80 != 0 {
@@ -104,6 +105,7 @@ fn push_h264(payload: &[u8], frame: &mut Vec<u8>) -> Option<()> {
 fn push_av1(payload: &[u8], open: &mut Vec<u8>, frame: &mut Vec<u8>) -> Option<()> {
     let (&header, mut rest) = payload.split_first()?;
     let (continues, goes_on, count) = (header & 0x80 != 0, header & 0x40 != 0, header >> 4 & 3);
+    // If this payload does not go on with the open OBU, then the packet with the rest of it was lost.
     if !continues {
         open.clear();
     }
@@ -124,9 +126,10 @@ fn push_av1(payload: &[u8], open: &mut Vec<u8>, frame: &mut Vec<u8>) -> Option<(
     Some(())
 }
 
-/// An OBU as files have it: with its size.
+/// Appends an OBU as files have it, with its size, which does not travel.
 fn push_obu(obu: &[u8], frame: &mut Vec<u8>) -> Option<()> {
     let (&header, rest) = obu.split_first()?;
+    // Each frame of a file begins with a delimiter.
     if frame.is_empty() {
         frame.extend_from_slice(&AV1_TEMPORAL_DELIMITER);
     }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::Packet;
 
-/// What a decoder throws away at the start, in samples at 48 kHz; a live stream has no such start.
+/// What a decoder has to drop at the start, in samples at 48 kHz. A live stream has no such start.
 const PRE_SKIP: u16 = 0;
 const SAMPLE_RATE: u32 = 48_000;
 const CONTINUES_NOTHING: u8 = 0;
@@ -24,7 +24,7 @@ pub struct OggWriter<W> {
 }
 
 impl<W: Write> OggWriter<W> {
-    /// Begins a file.
+    /// Begins a file with the headers of Ogg Opus (RFC 7845 §5).
     pub fn new(out: W, serial: u32) -> io::Result<Self> {
         let mut writer = Self { out, serial, page: 0, last: None, waiting: None };
         let mut head = b"OpusHead\x01\x02".to_vec();
@@ -42,11 +42,11 @@ impl<W: Write> OggWriter<W> {
         Ok(writer)
     }
 
-    /// Appends a packet. Where packets are missing, time goes on.
+    /// Appends a packet. Where packets are missing the position goes on, so that what follows plays in time.
     pub fn packet(&mut self, packet: &Packet) -> io::Result<()> {
         let position = match self.last {
             None => 0,
-            // A source that starts anew elsewhere does not make a gap of hours.
+            // Only steps of less than six minutes count: a source that starts anew elsewhere must not make a gap of hours.
             Some((last, position)) => match packet.timestamp.wrapping_sub(last) {
                 step @ 0..=0x00ff_ffff => position + u64::from(step),
                 _ => position,
@@ -61,7 +61,7 @@ impl<W: Write> OggWriter<W> {
         Ok(())
     }
 
-    /// Ends the file.
+    /// Ends the file with the last page.
     pub fn finish(mut self) -> io::Result<()> {
         let (payload, end) = self.waiting.take().unwrap_or_default();
         self.write_page(ENDS_STREAM, end, &payload)?;
@@ -74,8 +74,9 @@ impl<W: Write> OggWriter<W> {
         page.extend_from_slice(&position.to_le_bytes());
         page.extend_from_slice(&self.serial.to_le_bytes());
         page.extend_from_slice(&self.page.to_le_bytes());
+        // The checksum counts as zero while it is computed.
         page.extend_from_slice(&[0; 4]);
-        // Lengths of 255 go on in the next; a datagram's packet takes six or seven.
+        // A length of 255 goes on in the next segment. A packet from a datagram takes six or seven of at most 255.
         let segments = packet.len() / 255 + 1;
         page.push(u8::try_from(segments).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?);
         page.extend(std::iter::repeat_n(255, segments - 1));
@@ -88,9 +89,10 @@ impl<W: Write> OggWriter<W> {
     }
 }
 
-/// How long an Opus packet plays, in samples at 48 kHz (RFC 6716 §3.1).
+/// Returns how long an Opus packet plays, in samples at 48 kHz (RFC 6716 §3.1).
 fn samples(packet: &[u8]) -> u32 {
     let Some(&toc) = packet.first() else { return 0 };
+    // The upper five bits choose mode, bandwidth and length of frames: SILK, hybrid, CELT.
     let configuration = toc >> 3;
     let frame = match configuration {
         0..=11 => [480, 960, 1920, 2880][usize::from(configuration & 3)],
@@ -105,7 +107,7 @@ fn samples(packet: &[u8]) -> u32 {
     frame * frames
 }
 
-/// Ogg's own CRC-32: polynomial 0x04c11db7, not reflected, from zero.
+/// Returns Ogg's own CRC-32 (RFC 3533 §6): polynomial 0x04c11db7, not reflected, from zero.
 fn checksum(page: &[u8]) -> u32 {
     page.iter().fold(0, |crc: u32, &byte| {
         (0..8).fold(crc ^ u32::from(byte) << 24, |crc, _| {

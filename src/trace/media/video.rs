@@ -1,4 +1,4 @@
-//! Pictures: frames put together from packets, into IVF or Annex B.
+//! Video: frames put together from packets, written as IVF or Annex B.
 
 use std::io::{self, Seek, SeekFrom, Write};
 
@@ -27,7 +27,7 @@ pub struct VideoWriter<W> {
 }
 
 impl<W: Write + Seek> VideoWriter<W> {
-    /// Begins a file.
+    /// Begins a file in the form that the codec's players know.
     pub fn new(mut out: W, codec: Codec) -> io::Result<Self> {
         let four = match codec {
             Codec::Vp9 { .. } => b"VP90",
@@ -58,7 +58,7 @@ impl<W: Write + Seek> VideoWriter<W> {
         })
     }
 
-    /// Takes the next packet.
+    /// Takes the next packet in order. A frame of which a packet is missing is left out of the file.
     pub fn packet(&mut self, packet: &Packet) -> io::Result<()> {
         let gap = self.next.is_some_and(|next| next != packet.index);
         if self.timestamp != Some(packet.timestamp) {
@@ -76,9 +76,10 @@ impl<W: Write + Seek> VideoWriter<W> {
         if packet.marker { self.end_frame() } else { Ok(()) }
     }
 
-    /// Ends the file.
+    /// Ends the file with the frame that is still open.
     pub fn finish(mut self) -> io::Result<()> {
         self.end_frame()?;
+        // How many frames there are is only known now.
         if self.is_ivf {
             self.out.seek(SeekFrom::Start(IVF_FRAMES_OFFSET))?;
             self.out.write_all(&self.frames.to_le_bytes())?;

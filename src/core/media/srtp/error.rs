@@ -7,7 +7,7 @@ pub struct BadKeyingMaterial;
 /// Why a packet was not opened. Nothing has changed but the bytes of the packet itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
-    /// Opened before.
+    /// A packet of that index was opened before.
     Replayed,
     /// So far behind the newest that it cannot be known whether it was opened before.
     TooOld,

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::super::model::{Blame, Explanation, Person, Published, Second, Span, Time, Watched};
+use super::super::model::{Blame, Explanation, Person, Published, Second, Watched};
 use super::super::text::clock;
+use super::super::time::{Span, Time};
 use super::super::words;
 use super::escaped;
 use crate::core::command::{Kind, Source};
@@ -20,9 +21,9 @@ const NAME: f64 = 30.0;
 const ROUTE: f64 = 9.0;
 const LANE: f64 = 26.0;
 const GAP: f64 = 6.0;
-/// Bars are not drawn narrower than a bar of this many.
+/// Into how many bars a lane is divided at most; a bar stands for a second or for several.
 const BARS_MAX: usize = 500;
-/// Characters of a label; more would run into the drawing.
+/// Most characters of a label; more would run into the drawing.
 const LABEL_CHARS: usize = 30;
 const TICKS_MAX: u64 = 10;
 
@@ -32,7 +33,7 @@ struct Drawing {
     y: f64,
 }
 
-/// Draws all participants' lanes.
+/// Returns all participants' lanes as SVG.
 pub fn draw(explanation: &Explanation) -> String {
     let length = explanation.call_time.seconds().max(0.1);
     let mut drawing = Drawing { out: String::new(), length, y: AXIS };
@@ -51,7 +52,7 @@ pub fn draw(explanation: &Explanation) -> String {
     )
 }
 
-/// How far apart ticks are, seconds.
+/// Returns how many seconds lie between two ticks of the axis.
 fn tick_step(length: f64) -> u64 {
     let steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200];
     let fits = |step: &u64| length / *step as f64 <= TICKS_MAX as f64;
@@ -98,9 +99,10 @@ impl Drawing {
         let _ = writeln!(self.out, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>");
     }
 
-    /// A bar from one moment to another that says something when pointed at.
+    /// Draws a bar from one moment to another that says something when pointed at.
     fn bar(&mut self, class: &str, span: &Span, (y, height): (f64, f64), says: &str) {
         let (from, to) = (self.x(span.from), self.x(span.to));
+        // What lasts for a moment can still be seen, and pointed at.
         let width = (to - from).max(1.5);
         let says = escaped(says);
         let _ = writeln!(
@@ -143,6 +145,7 @@ impl Drawing {
         let lanes = (watched.len() + published.len()) as f64;
         let height = NAME + ROUTE + GAP + lanes * (LANE + GAP) + GAP;
         let _ = writeln!(self.out, "<g class=\"lane\" data-participant=\"{}\">", escaped(&person.id));
+        // Every other participant has a background, so that the eye finds the end of a row.
         if number.is_multiple_of(2) {
             let (y, width) = (self.y, LEFT + WIDTH + RIGHT);
             let _ = writeln!(
@@ -248,7 +251,7 @@ impl Drawing {
         self.y += LANE + GAP;
     }
 
-    /// What passed as bars that stand, and what was lost as bars that hang.
+    /// Draws what passed as bars that stand, and what was lost as bars that hang.
     fn area<'s>(
         &mut self,
         class: &str,
@@ -268,6 +271,7 @@ impl Drawing {
                 sum.2 += lost;
             }
         }
+        // Each lane has a scale of its own, which the rate behind it tells: audio would not show beside video.
         let most = sums.iter().map(|sum| sum.0).fold(0.0, f64::max);
         if most <= 0.0 {
             return;
@@ -282,6 +286,7 @@ impl Drawing {
                 let _ = write!(passed, "M{from:.1} {bottom:.1}v-{height:.1}h{width:.1}v{height:.1}z");
             }
             if *missing > 0.0 && width > 0.0 {
+                // Loss is drawn by its share, and never thinner than can be seen.
                 let height = (missing / packets.max(1.0)).clamp(0.0, 1.0) * LANE;
                 let (height, top) = (height.max(2.0), self.y);
                 let _ = write!(lost, "M{from:.1} {top:.1}v{height:.1}h{width:.1}v-{height:.1}z");

@@ -1,0 +1,191 @@
+//! What must be true of a room between two inputs. Debug builds check it after each; a release build does not contain it.
+//!
+//! Each part of a room keeps lists that other parts answer to: a slot shows a track, and the track lists the slot. A list
+//! that is forgotten shows later and elsewhere, as media that goes to the wrong person. Here it fails at once, with the
+//! name of what was forgotten.
+
+use super::{Owner, Room};
+use crate::core::forward::publication::Publication;
+use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
+use crate::core::participant::{Participant, SubscriptionState};
+use crate::core::timers::Timer;
+
+/// How many members, and how many publications, are checked after one input. Those of a larger room are checked in turn,
+/// so that a room of two hundred stays quick enough to be simulated.
+const AT_ONCE: usize = 4;
+
+impl Room {
+    /// Fails if the room contradicts itself. Called in debug builds after each input and each share of media.
+    pub(super) fn check(&self) {
+        let from = self.checked.get();
+        self.checked.set(from.wrapping_add(1));
+        let turn =
+            |places: usize| (0..places.min(AT_ONCE)).map(move |place| (from * AT_ONCE + place) % places);
+        for place in turn(self.order.len()) {
+            self.check_member(self.order[place]);
+        }
+        for place in turn(self.publications.capacity()) {
+            if let Some(publication) = self.publications.get(place) {
+                self.check_publication(PublicationKey(place), publication);
+            }
+        }
+        self.check_lists();
+    }
+
+    /// One member: everything of theirs exists and answers to them.
+    fn check_member(&self, key: ParticipantKey) {
+        assert!(
+            self.participants.contains(key.0),
+            "the order of joining names member {}, who is gone",
+            key.0
+        );
+        let participant = &self.participants[key.0];
+        assert_eq!(
+            self.by_id.get(&participant.id),
+            Some(&key),
+            "by_id leads from the id of member {} to somebody else",
+            key.0
+        );
+        for transport in &participant.transports {
+            self.check_transport(key, *transport, participant);
+        }
+        for publication in &participant.publications {
+            let owner = self.publications.get(publication.0).map(|publication| publication.owner);
+            assert_eq!(
+                owner,
+                Some(key),
+                "member {} lists a publication that is gone or somebody else's",
+                key.0
+            );
+        }
+        self.check_slots(key, participant);
+        self.check_timers(Owner::Member(key));
+    }
+
+    /// Every slot that shows a track is one of its viewers, and is what the subscription names.
+    fn check_slots(&self, key: ParticipantKey, participant: &Participant) {
+        for (index, slot) in participant.slots.iter().enumerate() {
+            assert!(
+                participant.transports.contains(&slot.transport),
+                "slot {index} of member {} goes out on a transport that is not theirs",
+                key.0
+            );
+            let by_ssrc = self.transports[slot.transport.0].slot_by_ssrc.get(&slot.ssrc);
+            assert_eq!(
+                by_ssrc,
+                Some(&index),
+                "slot_by_ssrc does not lead to slot {index} of member {}",
+                key.0
+            );
+            let Some(shown) = slot.shown else { continue };
+            let publication = self.publications.get(shown.publication.0);
+            let publication = publication.filter(|publication| publication.track == shown.track);
+            assert!(publication.is_some(), "slot {index} of member {} shows a track that is gone", key.0);
+            let mut viewers = publication.iter().flat_map(|publication| publication.viewers());
+            assert!(
+                viewers.any(|viewer| viewer.participant == key && viewer.slot == index),
+                "slot {index} of member {} shows {}, which does not list it as a viewer",
+                key.0,
+                shown.track
+            );
+        }
+        for (track, subscription) in &participant.subscriptions {
+            let SubscriptionState::Slot(index) = subscription.state else { continue };
+            let shown = participant.slots.get(index).and_then(|slot| slot.shown);
+            assert_eq!(
+                shown.map(|shown| shown.track),
+                Some(*track),
+                "member {} has subscribed to {track} in slot {index}, which shows something else",
+                key.0
+            );
+        }
+    }
+
+    /// A transport is its owner's, and so is everything that comes in on it.
+    fn check_transport(&self, owner: ParticipantKey, key: TransportKey, participant: &Participant) {
+        assert!(
+            self.transports.contains(key.0),
+            "member {} lists transport {}, which is gone",
+            owner.0,
+            key.0
+        );
+        let transport = &self.transports[key.0];
+        assert_eq!(transport.owner, Some(owner), "transport {} does not know its owner", key.0);
+        for section in transport.published.values() {
+            assert!(
+                participant.publications.contains(&section.publication),
+                "a section of transport {} publishes what its owner does not list",
+                key.0
+            );
+        }
+        assert_eq!(
+            transport.deadlines.get(Timer::Engine),
+            transport.session().deadline(),
+            "the engine of transport {} has moved its deadline without a word",
+            key.0
+        );
+    }
+
+    /// Whoever waits for something is to be woken no later than that.
+    fn check_timers(&self, owner: Owner) {
+        let Owner::Member(key) = owner else { return };
+        let participant = &self.participants[key.0];
+        let transports = participant.transports.iter().map(|key| &self.transports[key.0].deadlines);
+        let waits = transports.chain([&participant.deadlines]).any(|deadlines| !deadlines.is_empty());
+        assert!(
+            !waits || self.timers.get(owner).is_some(),
+            "member {} waits for something, and nobody will wake them",
+            key.0
+        );
+    }
+
+    /// Lists of the whole room: nobody and nothing that is gone stands in any of them.
+    fn check_lists(&self) {
+        assert_eq!(self.order.len(), self.participants.len(), "the order of joining is not complete");
+        assert_eq!(self.by_id.len(), self.participants.len(), "by_id is not complete");
+        assert_eq!(self.by_track.len(), self.publications.len(), "by_track is not complete");
+        for key in &self.slot_maps {
+            assert!(
+                self.participants.contains(key.0),
+                "member {}, who is gone, is to be told a slot map",
+                key.0
+            );
+        }
+        for owner in self.timers.keys() {
+            let lives = match owner {
+                Owner::Member(key) => self.participants.contains(key.0),
+                Owner::Transport(key) => self.transports.contains(key.0),
+                Owner::Room => true,
+            };
+            assert!(lives, "{owner:?} is gone and is still to be woken");
+        }
+    }
+
+    /// A publication can be found by its track, and whoever it lists as a viewer shows it.
+    fn check_publication(&self, key: PublicationKey, publication: &Publication) {
+        let track = publication.track;
+        assert_eq!(self.by_track.get(&track), Some(&key), "by_track does not lead to {track}");
+        let owner = self.participants.get(publication.owner.0);
+        let lists = owner.is_some_and(|owner| owner.publications.contains(&key));
+        assert!(lists, "the owner of {track} is gone, or does not list it");
+        #[cfg(debug_assertions)]
+        publication.check();
+        for viewer in publication.viewers() {
+            let participant = self.participants.get(viewer.participant.0);
+            let slot = participant.and_then(|participant| participant.slots.get(viewer.slot));
+            let shown = slot.and_then(|slot| slot.shown);
+            assert!(
+                shown.is_some_and(|shown| shown.publication == key),
+                "slot {} of member {} is a viewer of {track}, and is gone or shows something else",
+                viewer.slot,
+                viewer.participant.0
+            );
+        }
+        let pending = self.pending_audio.contains(&key) || self.pending_video.contains(&key);
+        // It may be listed without packets: those of a track that is muted are not forwarded any more.
+        assert!(
+            pending || !publication.has_pending(),
+            "{track} has packets to be forwarded, and nobody will do it"
+        );
+    }
+}

@@ -1,0 +1,305 @@
+//! The front: everything between clients' connections and the core. TCP and TLS, HTTP, WebSockets, and the front ends that
+//! their clients talk to.
+//!
+//! A front end takes what its client says, and returns a [`Demand`]; it takes an event of the core's, and returns what to
+//! say. The front holds the front ends and moves their bytes. It never calls the core: demands go to the event loop, which
+//! feeds them, and events come from there.
+
+pub mod router;
+mod whip;
+
+use std::time::Instant;
+
+use tracing::{debug, info};
+
+use self::router::Route;
+pub use self::whip::{WhipOutcome, WhipRequests};
+use super::address::Candidates;
+use super::client_origin::ClientOrigin;
+use super::clock;
+use super::http::assets::Assets;
+use super::http::client::Client;
+use super::http::message::{Request, Response};
+use super::http::{origin, plain_http};
+use super::operator::admin;
+use super::shell_config::ShellConfig;
+use super::shell_counters::ShellCounters;
+use super::tcp::connections::Connections;
+use super::tcp::web_socket::{self, Incoming};
+use super::tls::certificates::Certificates;
+use super::turn::TurnServer;
+use super::whip_sessions::{Answered, WhipSessions};
+use crate::core::event::Event;
+use crate::core::ids::{ConnectionId, ParticipantId};
+use crate::signal::Demand;
+use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts};
+
+/// What goes into the addresses that a client is given.
+pub struct Reach<'a> {
+    /// The candidates that clients are given.
+    pub candidates: &'a mut Candidates,
+    /// The embedded TURN server, which makes the credentials for itself.
+    pub turn_server: &'a TurnServer,
+}
+
+/// Clients' connections, and what they talk to.
+pub struct Front {
+    /// The operator's choices about clients.
+    pub config: ShellConfig,
+    /// All TCP connections, and the listener.
+    pub connections: Connections,
+    /// The TLS certificate in use.
+    pub certificates: Certificates,
+    /// The sessions of WHIP and WHEP.
+    pub whip: WhipSessions,
+    /// What was counted of requests and messages.
+    pub counters: ShellCounters,
+    assets: Assets,
+}
+
+impl Front {
+    /// Puts the parts together; nobody is connected yet.
+    pub fn new(config: ShellConfig, connections: Connections, certificates: Certificates) -> Self {
+        Self {
+            config,
+            connections,
+            certificates,
+            whip: WhipSessions::default(),
+            counters: ShellCounters::new(clock::unix()),
+            assets: Assets::new(),
+        }
+    }
+
+    /// Finds what a request leads to, unless its client may not ask for it in this way.
+    pub fn route(&mut self, place: usize, request: &Request) -> Route {
+        let Some(connection) = self.connections.at(place) else {
+            return Route::Answer(router::not_found(&request.path));
+        };
+        let peer = connection.peer.ip();
+        let client = Client::of(request, peer, connection.is_tls(), &self.config.trusted_proxies);
+        // Behind a trusted proxy, the client is known only from here on.
+        if client.is_forwarded && !self.connections.count_for(place, client.ip, &self.config) {
+            let text = "too many connections; close some, or ask the operator to raise signalling.max_connections_per_address";
+            return Route::Answer(Response::text(503, text));
+        }
+        if let Some(response) = plain_http::answer(request, &client, self.config.allow_plain_http) {
+            return Route::Answer(response);
+        }
+        let route = router::route(request);
+        let is_restricted = match route {
+            Route::Metrics => !self.config.metrics_public,
+            Route::Admin(_) => true,
+            _ => false,
+        };
+        if is_restricted
+            && let Err(refused) = admin::authorize(request, peer, self.config.admin_token.as_deref())
+        {
+            return Route::Answer(refused);
+        }
+        route
+    }
+
+    /// Answers a request for a file of the browser client.
+    pub fn file(&self, request: &Request) -> Response {
+        self.assets.response(request).unwrap_or_else(|| router::not_found(&request.path))
+    }
+
+    /// Makes a WebSocket of the connection that a request came by, or says why not.
+    pub fn open_web_socket(&mut self, now: Instant, place: usize, request: &Request) -> Result<(), Response> {
+        if !origin::allowed(request, &self.config.allowed_origins) {
+            let origin = request.field("origin").unwrap_or_default();
+            info!(origin, "a page of a foreign origin was refused; signalling.allowed_origins can let it in");
+            return Err(Response::problem(
+                403,
+                "pages of this origin may not connect",
+                "open the server's own page, or let the operator add the origin to signalling.allowed_origins",
+            ));
+        }
+        let response = web_socket::upgrade(request)?;
+        if let Some(connection) = self.connections.at(place) {
+            debug!(connection = connection.id.0, peer = %connection.peer, client = %connection.client, "WebSocket opened");
+            connection.upgrade(request, &response, &self.config, now);
+        }
+        self.counters.note_request(router::label(&request.path), 101);
+        Ok(())
+    }
+
+    /// Queues the answer to a request.
+    pub fn respond(&mut self, place: usize, request: &Request, response: &Response) {
+        self.counters.note_request(router::label(&request.path), response.status);
+        let Some(connection) = self.connections.at(place) else { return };
+        debug!(
+            connection = connection.id.0,
+            peer = %connection.peer,
+            client = %connection.client,
+            method = request.method,
+            path = router::loggable(&request.path),
+            status = response.status,
+            "request"
+        );
+        connection.respond(request, response);
+        self.connections.touch(place);
+    }
+
+    /// Answers a parked request with 503, because the core has not answered it in time. Returns the session that it waited
+    /// for, and what that session asks of the core now.
+    pub fn give_up_parked(&mut self, place: usize) -> Option<(ConnectionId, Demand)> {
+        let connection = self.connections.at(place)?;
+        let id = connection.id;
+        let parked = connection.unpark()?;
+        self.respond(place, &parked.request, &whip::unanswered(&parked.request));
+        Some((parked.session, self.whip.abandon(parked.session, id)?))
+    }
+
+    /// Ends the part of a connection that the core may know of: its WebSocket's front end, or the wait of its parked
+    /// request. Returns in whose name the core has to hear what.
+    pub fn end(&mut self, place: usize) -> Option<(ConnectionId, Demand)> {
+        let connection = self.connections.at(place)?;
+        let id = connection.id;
+        // A connection of HTTP has no WebSocket.
+        if let Some(parked) = connection.unpark() {
+            return Some((parked.session, self.whip.abandon(parked.session, id)?));
+        }
+        Some((id, connection.web_socket()?.front_end.lost()?))
+    }
+
+    /// Takes something that came on a WebSocket.
+    pub fn receive(&mut self, now: Instant, place: usize, incoming: Incoming) -> Option<Demand> {
+        let socket = self.connections.at(place)?.web_socket()?;
+        let reaction = match incoming {
+            Incoming::Text(text) => {
+                self.counters.websocket_messages_in += 1;
+                socket.front_end.receive(now, text.as_str())
+            }
+            Incoming::Binary => socket.front_end.refuse_binary(),
+            Incoming::TooLarge => {
+                let reaction = socket.front_end.refuse_too_large();
+                self.react(now, place, reaction);
+                return self.finish_web_socket(now, place);
+            }
+            Incoming::Violation(close) => {
+                socket.close(now, close);
+                return self.finish_web_socket(now, place);
+            }
+            Incoming::Closing(code) => return self.goodbye(place, code),
+            Incoming::Done => return self.finish_web_socket(now, place),
+        };
+        self.react(now, place, reaction)
+    }
+
+    /// Ends a WebSocket whose client does not read what is said. The close code is best effort: it goes to the end of a
+    /// queue that nobody reads.
+    pub fn drop_slow(&mut self, now: Instant, place: usize) -> Option<(ConnectionId, Demand)> {
+        let connection = self.connections.at(place)?;
+        debug!(connection = connection.id.0, peer = %connection.peer, "the client does not read: dropped");
+        let id = connection.id;
+        let socket = connection.web_socket()?;
+        let demand = socket.front_end.lost();
+        socket.close(now, Close::TooSlow);
+        connection.finish_web_socket(now);
+        Some((id, demand?))
+    }
+
+    /// Returns where the client of a connection, or of a session, comes from.
+    pub fn origin_of(&mut self, id: ConnectionId) -> Option<ClientOrigin> {
+        if self.whip.owns(id) {
+            return self.whip.get(id).map(|held| held.origin.clone());
+        }
+        let place = self.connections.place_of(id)?;
+        Some(self.connections.at(place)?.web_socket()?.origin.clone())
+    }
+
+    /// Brings an event of the core's to its connection. Connections that are gone are no error: the core hears of it.
+    pub fn deliver(&mut self, now: Instant, id: ConnectionId, event: &Event, reach: &mut Reach<'_>) {
+        if self.whip.owns(id) {
+            if let Some(answered) = self.whip.event(id, event) {
+                self.answer_parked(now, &answered, reach);
+            }
+            return;
+        }
+        let Some(place) = self.connections.place_of(id) else { return };
+        let Some(socket) = self.connections.at(place).and_then(|connection| connection.web_socket()) else {
+            return;
+        };
+        let ice_servers = native::entered(event)
+            .map(|participant| ice_servers(now, participant, &socket.origin, reach, &self.config))
+            .unwrap_or_default();
+        let is_self_signed = self.certificates.is_self_signed();
+        let server = ServerFacts { ice_servers: &ice_servers, is_self_signed };
+        let reaction = socket.front_end.event(event, server);
+        self.react(now, place, reaction);
+        self.connections.touch(place);
+    }
+
+    /// Answers the requests that wait for a session.
+    fn answer_parked(&mut self, now: Instant, answered: &Answered, reach: &mut Reach<'_>) {
+        let ice_servers = answered
+            .participant()
+            .map(|participant| ice_servers(now, participant, &answered.origin, reach, &self.config))
+            .unwrap_or_default();
+        for waiting in &answered.waiting {
+            let Some(place) = self.connections.place_of(*waiting) else { continue };
+            // The wait may have been given up meanwhile.
+            let Some(parked) = self.connections.at(place).and_then(|connection| connection.unpark()) else {
+                continue;
+            };
+            let response = whip::response(&parked.request, answered, &ice_servers);
+            self.respond(place, &parked.request, &response);
+        }
+    }
+
+    /// Carries out what a front end wants of its connection. Returns what it wants of the core.
+    fn react(&mut self, now: Instant, place: usize, reaction: Reaction) -> Option<Demand> {
+        let Reaction { demand, say, close, refused } = reaction;
+        let connection = self.connections.at(place)?;
+        if let Some(refusal) = refused {
+            debug!(connection = connection.id.0, code = ?refusal.code, message = refusal.message, "refused");
+        }
+        let socket = connection.web_socket()?;
+        if let Some(text) = say {
+            self.counters.websocket_messages_out += 1;
+            socket.send(text);
+        }
+        if let Some(close) = close {
+            socket.close(now, close);
+        }
+        demand
+    }
+
+    fn goodbye(&mut self, place: usize, code: Option<u16>) -> Option<Demand> {
+        let connection = self.connections.at(place)?;
+        debug!(connection = connection.id.0, peer = %connection.peer, ?code, "the client closes its WebSocket");
+        connection.web_socket()?.front_end.goodbye(code)
+    }
+
+    /// Reads nothing more from a WebSocket; what is queued is still written.
+    fn finish_web_socket(&mut self, now: Instant, place: usize) -> Option<Demand> {
+        let connection = self.connections.at(place)?;
+        let id = connection.id;
+        let demand = connection.web_socket().and_then(|socket| socket.front_end.lost());
+        connection.finish_web_socket(now);
+        if demand.is_some() {
+            debug!(connection = id.0, "signalling connection lost");
+        }
+        demand
+    }
+}
+
+/// Lists the STUN and TURN servers for a participant whose signalling comes from there: our own, then those that the
+/// operator has configured.
+fn ice_servers(
+    now: Instant,
+    participant: ParticipantId,
+    origin: &ClientOrigin,
+    reach: &mut Reach<'_>,
+    config: &ShellConfig,
+) -> Vec<IceServer> {
+    let own = reach.turn_server.ice_servers_for(
+        now,
+        clock::unix(),
+        &participant.to_string(),
+        origin,
+        reach.candidates,
+    );
+    own.into_iter().chain(config.ice_servers.iter().cloned()).collect()
+}

@@ -1,0 +1,128 @@
+//! Which answer a request's path and method lead to. Pure functions: the event loop carries out what they find.
+
+use crate::core::ids::RoomId;
+use crate::net::http::message::{Request, Response};
+use crate::net::operator::admin::{self, AdminRequest};
+use crate::signal::whip::Side;
+
+/// Where a request goes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To the signalling WebSocket.
+    WebSocket,
+    /// To the server's health.
+    Health,
+    /// To the figures for Prometheus, for those who may see them.
+    Metrics,
+    /// To administration, for those who may administer.
+    Admin(AdminRequest),
+    /// To WHIP or WHEP, for those who may use the room.
+    Whip(WhipTarget),
+    /// To a file of the browser client, if there is one of that name.
+    File,
+    /// To an answer that needs nothing else.
+    Answer(Response),
+}
+
+/// What an address of WHIP or WHEP names.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WhipTarget {
+    /// Whether it is for publishing or for viewing.
+    pub side: Side,
+    /// The room that it is in.
+    pub room: RoomId,
+    /// The session's name, if the address is that of a session.
+    pub session: Option<String>,
+}
+
+/// Returns the route of a path as the metrics name it: one of a few, whatever is asked for.
+pub fn label(path: &str) -> &'static str {
+    match path {
+        "/ws" => "/ws",
+        "/health" => "/health",
+        "/metrics" => "/metrics",
+        _ if path.starts_with("/admin/") => "/admin",
+        _ if path.starts_with("/whip/") => "/whip",
+        _ if path.starts_with("/whep/") => "/whep",
+        _ => "file",
+    }
+}
+
+/// Returns a path as the log may have it. Whoever knows the whole path of a WHIP or WHEP session can end it.
+pub fn loggable(path: &str) -> &str {
+    let is_session = path.starts_with("/whip/") || path.starts_with("/whep/");
+    match path.rmatch_indices('/').next() {
+        Some((last, _)) if is_session && path.matches('/').count() > 2 => &path[..=last],
+        _ => path,
+    }
+}
+
+/// Finds where a request goes.
+pub fn route(request: &Request) -> Route {
+    let read_only = matches!(request.method.as_str(), "GET" | "HEAD");
+    match request.path.as_str() {
+        "/ws" if request.method == "GET" => Route::WebSocket,
+        "/ws" => Route::Answer(Response::method_not_allowed("GET")),
+        "/health" if read_only => Route::Health,
+        "/metrics" if read_only => Route::Metrics,
+        path if path.starts_with("/admin/") => match admin::parse(request) {
+            Ok(admin) => Route::Admin(admin),
+            Err(response) => Route::Answer(response),
+        },
+        path if is_whip(path) => match whip_target(path) {
+            Ok(target) => Route::Whip(target),
+            Err(response) => Route::Answer(response),
+        },
+        _ if read_only => Route::File,
+        _ => Route::Answer(Response::method_not_allowed("GET, HEAD")),
+    }
+}
+
+/// Makes the answer for a path at which there is nothing.
+pub fn not_found(path: &str) -> Response {
+    let shown: String = path.chars().take(200).collect();
+    Response::text(404, &format!("there is nothing at {shown}; the page is at /, its socket at /ws"))
+}
+
+/// Returns whether an address is one of WHIP or WHEP.
+fn is_whip(path: &str) -> bool {
+    ["/whip/", "/whep/"].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// Returns what an address of WHIP or WHEP names, or the answer to one that names nothing.
+fn whip_target(path: &str) -> Result<WhipTarget, Response> {
+    let nowhere = || {
+        Response::problem(
+            404,
+            "there is no such endpoint",
+            "POST an offer to /whip/{room} to publish, to /whep/{room} to view; \
+             a room is 1–64 characters of A–Z a–z 0–9 _ - .",
+        )
+    };
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let (protocol, room, session) = match segments.as_slice() {
+        [protocol, room] => (*protocol, *room, None),
+        [protocol, room, session] if !session.is_empty() => (*protocol, *room, Some((*session).to_owned())),
+        _ => return Err(nowhere()),
+    };
+    let side = if protocol == Side::Publish.path() { Side::Publish } else { Side::View };
+    let room = room.parse().map_err(|_| nowhere())?;
+    Ok(WhipTarget { side, room, session })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_a_room_or_a_session_in_it() {
+        let room: RoomId = "standup".parse().expect("a room");
+        let of = |path: &str| whip_target(path).map(|target| (target.side, target.room, target.session));
+        assert_eq!(of("/whip/standup"), Ok((Side::Publish, room.clone(), None)));
+        assert_eq!(of("/whep/standup/abc"), Ok((Side::View, room, Some("abc".into()))));
+        for path in ["/whip/", "/whip/with%20space", "/whip/a/b/c", "/whep/a/"] {
+            assert_eq!(of(path).expect_err(path).status, 404);
+        }
+        assert!(!is_whip("/whip") && !is_whip("/sdk/whip/"));
+    }
+}

@@ -1,0 +1,48 @@
+//! The build script: makes a table of the files of `client/` that belong in the binary, which are `index.html`,
+//! `favicon.svg`, `app/` and `sdk/`.
+//!
+//! The client's packages and tests are left out. A client that is not there makes an empty table.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("client");
+    let mut files = Vec::new();
+    println!("cargo::rerun-if-changed=src/net/http/build_assets.rs");
+    for part in ["index.html", "favicon.svg", "app", "sdk"] {
+        let path = root.join(part);
+        if path.exists() {
+            println!("cargo::rerun-if-changed={}", path.display());
+            collect(&path, &mut files)?;
+        }
+    }
+    if files.is_empty() {
+        println!("cargo::rerun-if-changed=client");
+    }
+    files.sort();
+    let mut table = String::from("pub static FILES: &[(&str, &[u8])] = &[\n");
+    for file in &files {
+        let name = file.strip_prefix(&root).unwrap_or(file).to_string_lossy().replace('\\', "/");
+        let _ = writeln!(table, "    ({:?}, include_bytes!({:?})),", format!("/{name}"), file);
+    }
+    table.push_str("];\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("client_files.rs");
+    fs::write(out, table)
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with('.') || name == "node_modules" || name.contains(".test.") {
+        return Ok(());
+    }
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            collect(&entry?.path(), files)?;
+        }
+    } else {
+        files.push(path.to_path_buf());
+    }
+    Ok(())
+}

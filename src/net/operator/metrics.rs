@@ -1,0 +1,264 @@
+//! `/metrics`: gathers what the core and the shell have counted into a page for Prometheus. `docs/metrics.md` lists it.
+//!
+//! No label holds a room or a participant, because the number of time series must not grow with the number of people.
+
+use std::collections::BTreeMap;
+
+use prometheus_client::registry::Unit;
+use tracing::warn;
+
+use super::metrics_page::{
+    OPEN_METRICS, PROMETHEUS_TEXT, Page, Value, counted, gauged, labelled, prometheus_text,
+};
+use super::view::ServerView;
+use crate::core::command::Kind;
+use crate::core::path::Transport;
+use crate::core::stats::{Snapshot, StreamCounters};
+use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
+use crate::net::egress::path_name;
+use crate::net::http::message::{Request, Response};
+use crate::net::process::Process;
+use crate::net::traces::keeper::TraceFigures;
+use crate::net::turn::TurnServer;
+use crate::signal::whip::Side;
+
+/// A counter of streams: name, unit, help, and which of their counters it is.
+type StreamFamily = (&'static str, Option<Unit>, &'static str, fn(&StreamCounters) -> u64);
+
+const STREAM_FAMILIES: [StreamFamily; 7] = [
+    ("strait_rtp_packets", None, "Media packets, retransmissions apart", |counters| counters.packets),
+    ("strait_rtp_payload", Some(Unit::Bytes), "Payload of media packets", |counters| counters.bytes),
+    ("strait_rtp_packets_lost", None, "Media packets lost on the way", |counters| counters.lost),
+    ("strait_rtp_packets_nacked", None, "Media packets asked for again", |counters| counters.nacked),
+    ("strait_rtp_packets_retransmitted", None, "Retransmitted media packets", |counters| {
+        counters.retransmitted
+    }),
+    (
+        "strait_rtp_packets_unwanted",
+        None,
+        "Media packets that came late, twice, or while muted",
+        |counters| counters.dropped,
+    ),
+    ("strait_keyframe_requests", None, "Key frames asked for", |counters| counters.keyframe_requests),
+];
+
+/// The ways of media, with their names in `strait_media_paths`.
+const PATHS: [(Option<&str>, &str); 6] = [
+    (None, "none"),
+    (Some("UDP"), "udp"),
+    (Some("TCP"), "tcp"),
+    (Some("TURN/UDP"), "turn_udp"),
+    (Some("TURN/TCP"), "turn_tcp"),
+    (Some("TURN/TLS"), "turn_tls"),
+];
+
+fn transport_text(transport: Option<Transport>) -> &'static str {
+    match transport {
+        Some(Transport::Udp) => "udp",
+        Some(Transport::Tcp) => "tcp",
+        None => "none",
+    }
+}
+
+fn class_labels(class: &StreamClass) -> [(&'static str, &'static str); 4] {
+    let direction = match class.direction {
+        Direction::In => "in",
+        Direction::Out => "out",
+    };
+    [
+        ("direction", direction),
+        ("kind", class.kind.as_str()),
+        ("codec", class.codec.unwrap_or("unknown")),
+        ("transport", transport_text(class.transport)),
+    ]
+}
+
+fn add_totals(page: &mut Page, totals: &Totals) {
+    page.one("strait_rooms_made", None, "Rooms made", Value::Counter(totals.rooms));
+    page.one("strait_joins", None, "Participants who entered a room", Value::Counter(totals.joins));
+    page.one("strait_resumes", None, "Participants who came back", Value::Counter(totals.resumes));
+    let leaves = [
+        ("left", totals.left),
+        ("timeout", totals.timed_out),
+        ("removed", totals.removed),
+        ("error", totals.broken),
+    ];
+    page.add("strait_leaves", None, "Participants who left a room", counted("reason", leaves));
+    let handshakes = [("done", totals.handshakes_done), ("failed", totals.handshakes_failed)];
+    page.add("strait_dtls_handshakes", None, "DTLS handshakes that ended", counted("result", handshakes));
+    let bounds = SETUP_BUCKETS_MS.iter().map(|ms| *ms as f64 / 1000.0).chain([f64::INFINITY]);
+    let buckets = bounds.zip(totals.setup_times.buckets).collect();
+    let sum = totals.setup_times.sum.as_secs_f64();
+    let times = Value::Histogram(buckets, sum);
+    page.one("strait_media_setup", Some(Unit::Seconds), "From joining until media can flow", times);
+    for (name, unit, help, of) in STREAM_FAMILIES {
+        let samples = totals.streams.iter();
+        let samples =
+            samples.map(|(class, counters)| labelled(class_labels(class), Value::Counter(of(counters))));
+        page.add(name, unit, help, samples);
+    }
+}
+
+fn add_snapshot(page: &mut Page, snapshot: &Snapshot, turn_server: &TurnServer) {
+    let participants = || snapshot.rooms.iter().flat_map(|room| &room.participants);
+    page.one("strait_rooms", None, "Rooms that exist", Value::Gauge(snapshot.rooms.len() as f64));
+    let reconnecting = participants().filter(|participant| participant.reconnecting).count();
+    let connected = participants().count() - reconnecting;
+    let states = gauged("state", [("connected", connected), ("reconnecting", reconnecting)]);
+    page.add("strait_participants", None, "Participants in all rooms", states);
+    let mut paths = BTreeMap::from(PATHS.map(|(_, label)| (label, 0)));
+    let mut publications: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut slots = [[0_usize; 2]; 2];
+    let mut subscribers = BTreeMap::from([("audio", 0), ("video", 0)]);
+    for participant in participants() {
+        let name =
+            participant.path.filter(|_| participant.connected).map(|path| path_name(&path, turn_server));
+        let label = PATHS.iter().find(|(path, _)| *path == name).map_or("none", |(_, label)| label);
+        *paths.entry(label).or_insert(0) += 1;
+        for publication in &participant.publications {
+            let kind = publication.info.kind().as_str();
+            *publications.entry((kind, publication.codec.unwrap_or("unknown"))).or_insert(0) += 1;
+            *subscribers.entry(kind).or_insert(0) += publication.subscribers;
+        }
+        for slot in &participant.slots {
+            slots[usize::from(slot.kind == Kind::Video)][usize::from(slot.track.is_some())] += 1;
+        }
+    }
+    page.add("strait_media_paths", None, "Participants by how their media goes", gauged("transport", paths));
+    let publications = publications.into_iter().map(|((kind, codec), count)| {
+        labelled([("kind", kind), ("codec", codec)], Value::Gauge(count as f64))
+    });
+    page.add("strait_publications", None, "Published tracks", publications);
+    page.add("strait_subscriptions", None, "Tracks shown to somebody", gauged("kind", subscribers));
+    let slots = [Kind::Audio, Kind::Video].into_iter().zip(slots).flat_map(|(kind, counts)| {
+        ["free", "showing"].into_iter().zip(counts).map(move |(state, count)| {
+            labelled([("kind", kind.as_str()), ("state", state)], Value::Gauge(count as f64))
+        })
+    });
+    page.add("strait_slots", None, "Receiving sections of all participants", slots);
+    let unknown = Value::Counter(snapshot.datagrams_unknown);
+    page.one("strait_datagrams_unknown", None, "Datagrams that belong to nobody", unknown);
+}
+
+fn add_turn(page: &mut Page, turn_server: &TurnServer) {
+    let allocations = gauged("transport", turn_server.allocations());
+    page.add("strait_turn_allocations", None, "Allocations of the TURN server", allocations);
+    let counters = &turn_server.counters;
+    let made = Value::Counter(counters.allocations);
+    page.one("strait_turn_allocations_made", None, "Allocations made", made);
+    let refused = counted("reason", counters.refused());
+    page.add("strait_turn_requests_refused", None, "Requests to the TURN server that it refused", refused);
+    let packets = counted("direction", counters.packets());
+    page.add("strait_turn_datagrams", None, "Datagrams that the TURN server relayed", packets);
+    let bytes = counted("direction", counters.bytes());
+    page.add("strait_turn_payload", Some(Unit::Bytes), "Payload of these datagrams", bytes);
+    let dropped = counted("reason", counters.dropped());
+    page.add("strait_turn_datagrams_dropped", None, "Datagrams that the TURN server threw away", dropped);
+}
+
+fn add_process(page: &mut Page, process: Process) {
+    page.one("process_cpu", Some(Unit::Seconds), "Time on a processor", Value::Seconds(process.cpu_seconds));
+    let resident = Value::Gauge(process.resident_bytes as f64);
+    page.one("process_resident_memory", Some(Unit::Bytes), "Memory in use", resident);
+    let virtual_bytes = Value::Gauge(process.virtual_bytes as f64);
+    page.one("process_virtual_memory", Some(Unit::Bytes), "Address space in use", virtual_bytes);
+    let files = Value::Gauge(process.open_files as f64);
+    page.one("process_open_fds", None, "Open file descriptors", files);
+}
+
+/// Answers `GET /metrics`, in the format that the scraper names.
+pub fn answer(request: &Request, view: ServerView<'_>, totals: &Totals) -> Response {
+    let text = match page(view, totals).open_metrics() {
+        Ok(text) => text,
+        Err(error) => {
+            warn!(%error, "the metrics cannot be written");
+            return Response::problem(500, "the metrics cannot be written", "look into the server's log");
+        }
+    };
+    // As other exporters do: the newer format for those who name it.
+    let newer = request.field("accept").is_some_and(|accept| accept.contains("application/openmetrics-text"));
+    let response = if newer {
+        Response::new(200, OPEN_METRICS, text.into_bytes())
+    } else {
+        Response::new(200, PROMETHEUS_TEXT, prometheus_text(&text).into_bytes())
+    };
+    response.with("Cache-Control", "no-store").with("Vary", "Accept")
+}
+
+fn page(view: ServerView<'_>, totals: &Totals) -> Page {
+    let mut page = Page::default();
+    let version = labelled([("version", env!("CARGO_PKG_VERSION"))], Value::Info);
+    page.add("strait_build", None, "The version that runs", [version]);
+    let uptime = view.now.saturating_duration_since(view.started).as_secs_f64();
+    page.one("strait_uptime", Some(Unit::Seconds), "Since start-up", Value::Gauge(uptime));
+    let draining = Value::Gauge(f64::from(u8::from(view.is_stopping)));
+    page.one("strait_draining", None, "1 from the signal to the exit", draining);
+    let started = Value::Gauge(view.counters.started_unix.as_secs_f64());
+    page.one("process_start_time", Some(Unit::Seconds), "Start-up, since 1970", started);
+    if let Some(process) = Process::read() {
+        add_process(&mut page, process);
+    }
+    add_snapshot(&mut page, &view.sfu.snapshot(view.now), view.turn_server);
+    add_totals(&mut page, totals);
+    add_datagrams(&mut page, view, totals.unusable);
+    add_connections(&mut page, view);
+    add_traces(&mut page, view.traces.figures());
+    add_signalling(&mut page, view);
+    let shed = Value::Gauge(view.shed_ratio);
+    page.one("strait_pictures_withheld_ratio", None, "Pictures left out for want of time", shed);
+    page.one("strait_event_loop_turns", None, "Turns of the event loop", Value::Counter(view.passes));
+    add_turn(&mut page, view.turn_server);
+    page
+}
+
+fn add_datagrams(page: &mut Page, view: ServerView<'_>, unusable: u64) {
+    let udp = view.udp.counters();
+    let dropped = [
+        ("in", "unusable", unusable),
+        ("out", "queue_full", udp.dropped_full),
+        ("out", "refused_by_system", udp.dropped_refused),
+        ("out", "connection_gone", view.connections.frames.undeliverable),
+    ];
+    let dropped = dropped.map(|(direction, reason, count)| {
+        labelled([("direction", direction), ("reason", reason)], Value::Counter(count))
+    });
+    page.add("strait_datagrams_dropped", None, "Datagrams thrown away", dropped);
+    let datagrams = counted("direction", [("in", udp.received), ("out", udp.sent)]);
+    page.add("strait_udp_datagrams", None, "Datagrams of the UDP socket", datagrams);
+    page.one("strait_udp_send_calls", None, "System calls for sending", Value::Counter(udp.send_calls));
+    let errors = Value::Counter(udp.receive_errors);
+    page.one("strait_udp_receive_errors", None, "Failed receives", errors);
+}
+
+fn add_connections(page: &mut Page, view: ServerView<'_>) {
+    // Every kind is named even while there is none, so that no time series comes and goes.
+    let kinds = ["opening", "http", "websocket", "ice_tcp", "turn", "closing"];
+    let mut connections = BTreeMap::from(kinds.map(|kind| (kind, 0)));
+    for kind in view.connections.kinds() {
+        *connections.entry(kind).or_insert(0) += 1;
+    }
+    page.add("strait_connections", None, "TCP connections", gauged("kind", connections));
+    let refused = Value::Counter(view.connections.refused());
+    page.one("strait_connections_refused", None, "TCP connections over a limit", refused);
+    let sessions = [Side::Publish, Side::View].map(|side| (side.path(), view.whip.count(side)));
+    page.add("strait_whip_sessions", None, "Sessions of WHIP and WHEP", gauged("protocol", sessions));
+}
+
+fn add_traces(page: &mut Page, figures: TraceFigures) {
+    let active = Value::Gauge(figures.active as f64);
+    page.one("strait_recordings", None, "Rooms that are being recorded", active);
+    let ended = [("complete", figures.ended_whole), ("early", figures.ended_early)];
+    page.add("strait_recordings_ended", None, "Traces that ended", counted("how", ended));
+    let written = Value::Counter(figures.written_bytes as u64);
+    page.one("strait_recording_written", Some(Unit::Bytes), "Written to traces", written);
+}
+
+fn add_signalling(page: &mut Page, view: ServerView<'_>) {
+    let requests = view.counters.requests.iter().map(|((route, status), count)| {
+        labelled([("route", *route), ("status", &status.to_string())], Value::Counter(*count))
+    });
+    page.add("strait_http_requests", None, "Answered requests", requests);
+    let messages =
+        [("in", view.counters.websocket_messages_in), ("out", view.counters.websocket_messages_out)];
+    page.add("strait_websocket_messages", None, "Signalling messages", counted("direction", messages));
+}

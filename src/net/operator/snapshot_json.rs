@@ -1,0 +1,79 @@
+//! The core's snapshots as JSON, as `/admin/v1` shows them.
+
+use serde_json::{Value, json};
+
+use crate::core::path::Path;
+use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
+
+/// Shows all rooms in short.
+pub fn rooms(snapshot: &Snapshot) -> Value {
+    let rooms = snapshot.rooms.iter().map(|room| {
+        json!({
+            "room": room.room.as_str(),
+            "ageSeconds": room.age.as_secs(),
+            "participants": room.participants.len(),
+            "tracks": room.participants.iter().map(|participant| participant.publications.len()).sum::<usize>(),
+        })
+    });
+    json!({"rooms": rooms.collect::<Vec<_>>()})
+}
+
+/// Shows one room in full. `path_name` names a way of media.
+pub fn room(room: &RoomSnapshot, path_name: impl Fn(&Path) -> &'static str) -> Value {
+    let participants = room.participants.iter().map(|member| participant(member, &path_name));
+    json!({
+        "room": room.room.as_str(),
+        "ageSeconds": room.age.as_secs(),
+        "participants": participants.collect::<Vec<_>>(),
+    })
+}
+
+fn participant(participant: &ParticipantSnapshot, path_name: impl Fn(&Path) -> &'static str) -> Value {
+    let publications = participant.publications.iter().map(|publication| {
+        json!({
+            "trackId": publication.info.track.to_string(),
+            "kind": publication.info.kind().as_str(),
+            "source": publication.info.source.as_str(),
+            "muted": publication.info.muted,
+            "codec": publication.codec,
+            "subscribers": publication.subscribers,
+            "jitterMs": publication.jitter.as_secs_f64() * 1000.0,
+            "counters": counters(&publication.counters),
+        })
+    });
+    let slots = participant.slots.iter().map(|slot| {
+        json!({
+            "mid": slot.mid.to_string(),
+            "trackId": slot.track.map(|track| track.to_string()),
+            "counters": counters(&slot.counters),
+        })
+    });
+    json!({
+        "participantId": participant.participant.to_string(),
+        "name": participant.name,
+        "state": if participant.reconnecting { "reconnecting" } else { "connected" },
+        "mediaConnected": participant.connected,
+        "path": participant.path.map(|path| json!({
+            "name": path_name(&path),
+            "transport": format!("{:?}", path.transport).to_lowercase(),
+            "local": path.local.to_string(),
+            "remote": path.remote.to_string(),
+        })),
+        "roundTripMs": participant.round_trip.map(|time| time.as_secs_f64() * 1000.0),
+        "ageSeconds": participant.age.as_secs(),
+        "publications": publications.collect::<Vec<_>>(),
+        "slots": slots.collect::<Vec<_>>(),
+    })
+}
+
+fn counters(counters: &StreamCounters) -> Value {
+    json!({
+        "packets": counters.packets,
+        "bytes": counters.bytes,
+        "lost": counters.lost,
+        "retransmitted": counters.retransmitted,
+        "nacked": counters.nacked,
+        "keyframeRequests": counters.keyframe_requests,
+        "dropped": counters.dropped,
+    })
+}

@@ -1,0 +1,43 @@
+//! What the pages for operators are made from: the whole server, to be looked at.
+
+use std::time::Instant;
+
+use crate::core::Sfu;
+use crate::net::dtls::Handshakes;
+use crate::net::shell_counters::ShellCounters;
+use crate::net::tcp::connections::Connections;
+use crate::net::traces::keeper::TraceKeeper;
+use crate::net::turn::TurnServer;
+use crate::net::udp::Udp;
+use crate::net::whip_sessions::WhipSessions;
+
+/// The server at one moment.
+#[derive(Clone, Copy)]
+pub struct ServerView<'a> {
+    /// The time of this pass of the loop.
+    pub now: Instant,
+    /// When the server started.
+    pub started: Instant,
+    /// How often the loop went round since then.
+    pub passes: u64,
+    /// Whether the end was asked for.
+    pub is_stopping: bool,
+    /// Which share of the video is shed, from 0 to 1.
+    pub shed_ratio: f64,
+    /// The core, with all rooms.
+    pub sfu: &'a Sfu,
+    /// The UDP socket, for its counters and times.
+    pub udp: &'a Udp,
+    /// The DTLS handshakes and associations.
+    pub handshakes: &'a Handshakes,
+    /// The embedded TURN server, for its clients and counters.
+    pub turn_server: &'a TurnServer,
+    /// The TCP connections, for their kinds and counters.
+    pub connections: &'a Connections,
+    /// The sessions of WHIP and WHEP.
+    pub whip: &'a WhipSessions,
+    /// The traces of recorded rooms.
+    pub traces: &'a TraceKeeper,
+    /// What was counted of requests and messages.
+    pub counters: &'a ShellCounters,
+}

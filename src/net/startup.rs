@@ -1,0 +1,44 @@
+//! What goes into a server and what comes out of it when it starts.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::shutdown::StopHandle;
+
+/// What the shell adds to the core's [`Settings`](crate::core::Settings).
+#[derive(Debug, Clone)]
+pub struct CoreSeed {
+    /// The process's DTLS certificate, in DER.
+    pub certificate: Vec<u8>,
+    /// One moment on the monotonic clock.
+    pub epoch: Instant,
+    /// What the wall clock showed at `epoch`, since 1970.
+    pub epoch_unix: Duration,
+}
+
+/// What the server has opened, and how people reach it.
+#[derive(Debug, Clone)]
+pub struct BoundAddresses {
+    /// The address that UDP and TCP listen on.
+    pub listen: SocketAddr,
+    /// The addresses at which clients on other machines reach us.
+    pub reachable: Vec<SocketAddr>,
+    /// Whether one of them is reachable from the whole internet.
+    pub is_public: bool,
+    /// The certificate by which clients know us.
+    pub certificate: CertificateInfo,
+    /// The handle that ends [`serve`](super::serve) from another thread.
+    pub stop: StopHandle,
+}
+
+/// What a person may want to know of the certificate in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateInfo {
+    /// Whether nobody but the server itself has signed it.
+    pub is_self_signed: bool,
+    /// Its SHA-256 fingerprint, as browsers show it.
+    pub fingerprint: String,
+}
+
+/// Changes what is logged, or says why it cannot.
+pub type SetLogLevel = Box<dyn Fn(&str) -> Result<(), String>>;

@@ -1,0 +1,204 @@
+//! A signalling WebSocket: the upgrade of an HTTP connection, and the message pump over tungstenite.
+//!
+//! Reads and writes a [`Pipe`], never a socket. What messages mean is the business of the front end that a [`Socket`] holds.
+
+use std::time::{Duration, Instant};
+
+use tungstenite::error::{CapacityError, Error};
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tungstenite::{Message, Utf8Bytes, WebSocket};
+
+use super::pipe::Pipe;
+use crate::net::client_origin::ClientOrigin;
+use crate::net::http::message::{Request, Response};
+use crate::net::shell_config::ShellConfig;
+use crate::signal::native::{Close, FrontEnd, Limits};
+
+/// How much tungstenite reads at a time, and holds while idle, bytes.
+const READ_BUFFER_BYTES: usize = 1024;
+
+/// How long a goodbye may take before the connection is ended without it.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// What came from the client.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A whole text message.
+    Text(Utf8Bytes),
+    /// A binary message, which the protocol does not have.
+    Binary,
+    /// The client says goodbye, with this close code if it gave one.
+    Closing(Option<u16>),
+    /// A message over the limit. Nothing more can be read after it.
+    TooLarge,
+    /// Something that is not the protocol. Nothing more can be read after it.
+    Violation(Close),
+    /// Everything has been said: only the output is left to be written.
+    Done,
+}
+
+/// One WebSocket, and the front end of the client behind it.
+pub struct Socket {
+    socket: WebSocket<Pipe>,
+    /// Since when a goodbye of either side is under way.
+    closing: Option<Instant>,
+    next_ping: Instant,
+    /// When the last byte came.
+    heard: Instant,
+    /// When the last message came.
+    last_message: Instant,
+    /// What the client's messages mean, and what the core's events say to it.
+    pub front_end: FrontEnd,
+    /// Where the client's messages come from.
+    pub origin: ClientOrigin,
+}
+
+/// Returns the answer that makes a WebSocket, or the one that says why not.
+pub fn upgrade(request: &Request) -> Result<Response, Response> {
+    let upgrade = request.field_has("upgrade", "websocket") && request.field_has("connection", "upgrade");
+    let key = request.field("sec-websocket-key").filter(|key| key.len() == 24 && key.ends_with("=="));
+    match (upgrade, request.field("sec-websocket-version"), key) {
+        (true, Some("13"), Some(key)) => {
+            let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+            Ok(Response::empty(101)
+                .with("Upgrade", "websocket")
+                .with("Connection", "Upgrade")
+                .with("Sec-WebSocket-Accept", accept))
+        }
+        (true, Some("13"), None) => Err(Response::text(400, "Sec-WebSocket-Key must be 16 bytes in base 64")),
+        (true, ..) => Err(Response::text(426, "only WebSocket version 13 is spoken here")
+            .with("Sec-WebSocket-Version", "13")),
+        _ => Err(Response::text(426, "this address speaks WebSocket only").with("Upgrade", "websocket")),
+    }
+}
+
+impl Socket {
+    /// Takes over the pipe of an HTTP connection on which the upgrade was just answered.
+    pub fn new(pipe: Pipe, config: &ShellConfig, now: Instant, origin: ClientOrigin) -> Self {
+        let limits = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_message_size(Some(config.message_bytes_max))
+            .max_frame_size(Some(config.message_bytes_max));
+        let allowed = Limits {
+            message_bytes_max: config.message_bytes_max,
+            messages_per_second: config.messages_per_second,
+            messages_burst: config.messages_burst,
+        };
+        Self {
+            socket: WebSocket::from_raw_socket(pipe, Role::Server, Some(limits)),
+            closing: None,
+            next_ping: now + config.websocket_ping_interval,
+            heard: now,
+            last_message: now,
+            front_end: FrontEnd::new(allowed, now),
+            origin,
+        }
+    }
+
+    /// Returns the bytes below the WebSocket.
+    pub fn pipe(&mut self) -> &mut Pipe {
+        self.socket.get_mut()
+    }
+
+    /// Gives the bytes back, so that what is left can be written.
+    pub fn into_pipe(self) -> Pipe {
+        self.socket.into_inner()
+    }
+
+    /// Returns whether a goodbye is under way.
+    pub fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// Notes that bytes have come.
+    pub fn heard(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// Returns the next thing that came. `None` until more bytes come.
+    pub fn next(&mut self, now: Instant) -> Option<Incoming> {
+        loop {
+            return match self.socket.read() {
+                Ok(Message::Text(_) | Message::Binary(_)) if self.closing.is_some() => continue,
+                Ok(Message::Text(text)) => {
+                    self.last_message = now;
+                    Some(Incoming::Text(text))
+                }
+                Ok(Message::Binary(_)) => Some(Incoming::Binary),
+                Ok(Message::Close(_)) if self.closing.is_some() => continue,
+                Ok(Message::Close(frame)) => {
+                    self.closing = Some(now);
+                    Some(Incoming::Closing(frame.map(|frame| frame.code.into())))
+                }
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+                Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => None,
+                Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => Some(Incoming::TooLarge),
+                Err(Error::Utf8(_)) => Some(Incoming::Violation(Close::NotText)),
+                Err(Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake)) => {
+                    Some(Incoming::Done)
+                }
+                Err(Error::Protocol(_)) => Some(Incoming::Violation(Close::Protocol)),
+                Err(_) => Some(Incoming::Done),
+            };
+        }
+    }
+
+    /// Queues a text message. After a goodbye nothing is said any more.
+    pub fn send(&mut self, text: String) {
+        if self.closing.is_none() {
+            // The pipe takes everything; an error can only mean that the socket is past use, which reading finds.
+            let _ = self.socket.write(Message::text(text));
+        }
+    }
+
+    /// Queues the goodbye, once.
+    pub fn close(&mut self, now: Instant, close: Close) {
+        if self.closing.is_none() {
+            self.closing = Some(now);
+            let reason = Utf8Bytes::from_static(close.reason());
+            let _ = self.socket.close(Some(CloseFrame { code: close.code().into(), reason }));
+        }
+    }
+
+    /// Lets time pass. A ping is queued here; what else is due is returned.
+    pub fn run_deadline(&mut self, now: Instant, config: &ShellConfig) -> Lapse {
+        if self.closing.is_some_and(|since| now >= since + LINGER) {
+            return Lapse::Silent;
+        }
+        if now >= self.heard + config.websocket_timeout {
+            return Lapse::Silent;
+        }
+        if !self.front_end.has_joined() && now >= self.last_message + config.idle_timeout {
+            return Lapse::NeverJoined;
+        }
+        // Also while a goodbye is under way, or the deadline would stay in the past.
+        if now >= self.next_ping {
+            self.next_ping = now + config.websocket_ping_interval;
+            if self.closing.is_none() {
+                let _ = self.socket.write(Message::Ping(Vec::new().into()));
+            }
+        }
+        Lapse::None
+    }
+
+    /// Returns when [`run_deadline`](Self::run_deadline) has something to do.
+    pub fn deadline(&self, config: &ShellConfig) -> Instant {
+        let silent = self.heard + config.websocket_timeout;
+        let joining = self.last_message + config.idle_timeout;
+        let lapse = if self.front_end.has_joined() { silent } else { silent.min(joining) };
+        let goodbye = self.closing.map_or(lapse, |since| since + LINGER);
+        lapse.min(goodbye).min(self.next_ping)
+    }
+}
+
+/// What has not happened in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lapse {
+    /// Nothing has lapsed.
+    None,
+    /// Nothing was heard: the client or the network is gone.
+    Silent,
+    /// The client has been connected for long, and nobody has joined.
+    NeverJoined,
+}

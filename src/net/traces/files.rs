@@ -1,0 +1,358 @@
+//! The thread that writes traces, so that a slow disk costs traces and never the call.
+//!
+//! The queue to it is bounded in bytes. Whoever fills it loses the trace, not the media: see `keeper`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::core::ids::RecordingId;
+use crate::core::record::RoomHeader;
+use crate::trace::recipient::Sink;
+use crate::trace::{EndOfTrace, Header, Recipient, TraceWriter};
+
+/// What the thread is asked to do.
+enum Job {
+    Begin { id: RecordingId, name: String, header: Box<RoomHeader> },
+    Records { id: RecordingId, records: Vec<u8> },
+    End { id: RecordingId, end: EndOfTrace },
+}
+
+/// Where and how traces are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceFilesConfig {
+    /// The directory. It is made if it does not exist.
+    pub directory: PathBuf,
+    /// To whom traces are encrypted. `None` leaves them as they are.
+    pub recipient: Option<Recipient>,
+    /// Size of the largest trace, bytes.
+    pub trace_bytes_max: u64,
+}
+
+/// A trace that the thread has given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The recording that it is of.
+    pub id: RecordingId,
+    /// Why it was given up, in words.
+    pub why: String,
+}
+
+/// The thread, from outside.
+pub struct TraceFiles {
+    jobs: Option<Sender<Job>>,
+    given_up: Receiver<GivenUp>,
+    queued: Arc<AtomicUsize>,
+    written: Arc<AtomicUsize>,
+    over: Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TraceFiles {
+    /// Makes the directory and starts the thread.
+    pub fn start(config: TraceFilesConfig) -> io::Result<Self> {
+        make_directory(&config.directory)?;
+        let TraceFilesConfig { directory, recipient, trace_bytes_max } = config;
+        let open = move |name: &str| open(&directory, name);
+        Self::start_with(open, recipient, trace_bytes_max)
+    }
+
+    /// Starts the thread with another way of opening files.
+    fn start_with<W: Write>(
+        open: impl Fn(&str) -> io::Result<W> + Send + 'static,
+        recipient: Option<Recipient>,
+        trace_bytes_max: u64,
+    ) -> io::Result<Self> {
+        let (jobs, received) = mpsc::channel();
+        let (give_up, given_up) = mpsc::channel();
+        let (is_over, over) = mpsc::channel();
+        let queued = Arc::new(AtomicUsize::new(0));
+        let written = Arc::new(AtomicUsize::new(0));
+        let (own_queued, own_written) = (Arc::clone(&queued), Arc::clone(&written));
+        let thread = thread::Builder::new().name("traces".to_owned()).spawn(move || {
+            let mut writer = Writer {
+                open,
+                recipient,
+                trace_bytes_max,
+                traces: BTreeMap::new(),
+                give_up,
+                queued: own_queued,
+                written: own_written,
+            };
+            for job in received {
+                writer.carry_out(job);
+            }
+            drop(is_over);
+        })?;
+        Ok(Self { jobs: Some(jobs), given_up, queued, written, over, thread: Some(thread) })
+    }
+
+    /// Has a trace begun in a file of that name.
+    pub fn begin(&self, id: RecordingId, name: String, header: Box<RoomHeader>) {
+        self.send(Job::Begin { id, name, header });
+    }
+
+    /// Has whole records appended to a trace.
+    pub fn records(&self, id: RecordingId, records: Vec<u8>) {
+        self.queued.fetch_add(records.len(), Ordering::Relaxed);
+        self.send(Job::Records { id, records });
+    }
+
+    /// Has a trace ended.
+    pub fn end(&self, id: RecordingId, end: EndOfTrace) {
+        self.send(Job::End { id, end });
+    }
+
+    /// Returns how much waits to be written, bytes.
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Returns how much was written since the start, bytes.
+    pub fn written(&self) -> usize {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Takes the next trace that the thread has given up.
+    pub fn given_up(&self) -> Option<GivenUp> {
+        self.given_up.try_recv().ok()
+    }
+
+    /// Waits until everything that was handed over is written, or until patience is at its end.
+    pub fn finish(&mut self, patience: Duration) {
+        // The thread ends when nobody can send to it any more.
+        self.jobs = None;
+        match self.over.recv_timeout(patience) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                warn!(bytes = self.queued(), "the disk is too slow: the last part of the traces is lost");
+            }
+            _ => {
+                if let Some(thread) = self.thread.take() {
+                    let _ = thread.join();
+                }
+            }
+        }
+    }
+
+    fn send(&self, job: Job) {
+        // Nobody receives only after `finish`.
+        if let Some(jobs) = &self.jobs {
+            let _ = jobs.send(job);
+        }
+    }
+}
+
+/// The thread, from inside.
+struct Writer<W: Write, O: Fn(&str) -> io::Result<W>> {
+    open: O,
+    recipient: Option<Recipient>,
+    trace_bytes_max: u64,
+    traces: BTreeMap<RecordingId, (String, TraceWriter<Sink<W>>)>,
+    give_up: Sender<GivenUp>,
+    queued: Arc<AtomicUsize>,
+    written: Arc<AtomicUsize>,
+}
+
+impl<W: Write, O: Fn(&str) -> io::Result<W>> Writer<W, O> {
+    fn carry_out(&mut self, job: Job) {
+        match job {
+            Job::Begin { id, name, header } => match self.begin(&name, *header) {
+                Ok(writer) => {
+                    self.traces.insert(id, (name, writer));
+                }
+                Err(error) => self.give_up(id, &name, &error.to_string()),
+            },
+            Job::Records { id, records } => {
+                self.append(id, &records);
+                self.queued.fetch_sub(records.len(), Ordering::Relaxed);
+            }
+            Job::End { id, end } => self.end(id, &end),
+        }
+    }
+
+    fn begin(&self, name: &str, header: RoomHeader) -> io::Result<TraceWriter<Sink<W>>> {
+        let sink = Sink::new((self.open)(name)?, self.recipient.as_ref())?;
+        TraceWriter::new(sink, &Header::new(header))
+    }
+
+    fn append(&mut self, id: RecordingId, records: &[u8]) {
+        // Of a trace that was given up, something may still be under way.
+        let Some((name, writer)) = self.traces.get_mut(&id) else { return };
+        let before = writer.written();
+        let appended = writer.records(records);
+        let grown = usize::try_from(writer.written() - before).unwrap_or(usize::MAX);
+        self.written.fetch_add(grown, Ordering::Relaxed);
+        let is_full = writer.written() >= self.trace_bytes_max;
+        if let Err(error) = appended {
+            let name = name.clone();
+            self.traces.remove(&id);
+            self.give_up(id, &name, &format!("it cannot be written: {error}"));
+        } else if is_full {
+            let name = name.clone();
+            let reason = format!("the trace has reached record.max_bytes, {} bytes", self.trace_bytes_max);
+            self.end(id, &EndOfTrace { complete: false, reason: reason.clone() });
+            self.give_up(id, &name, &reason);
+        }
+    }
+
+    fn end(&mut self, id: RecordingId, end: &EndOfTrace) {
+        let Some((name, writer)) = self.traces.remove(&id) else { return };
+        let bytes = writer.written();
+        match writer.end(end).and_then(Sink::finish).and_then(|mut out| out.flush()) {
+            Ok(()) => {
+                info!(file = name, bytes, complete = end.complete, reason = end.reason, "trace written");
+            }
+            Err(error) => warn!(file = name, %error, "the end of a trace cannot be written"),
+        }
+    }
+
+    fn give_up(&self, id: RecordingId, name: &str, why: &str) {
+        warn!(file = name, why, "a trace ends early; the call goes on");
+        let _ = self.give_up.send(GivenUp { id, why: why.to_owned() });
+    }
+}
+
+fn make_directory(directory: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory).map_err(|error| {
+        let why = format!(
+            "traces cannot be kept in {}: {error}; name a directory that the server may write to with --record",
+            directory.display()
+        );
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    })
+}
+
+/// A new file that nobody else may read.
+fn open(directory: &Path, name: &str) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(directory.join(name))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Mutex;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::core::Settings;
+    use crate::trace::Trace;
+    use crate::trace::reader::Ending;
+
+    /// A thread that is not there for so long never will be.
+    pub const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// The header of a room that was just made.
+    pub fn header() -> Box<RoomHeader> {
+        let now = Instant::now();
+        let settings = Settings::for_trying(now);
+        Box::new(RoomHeader::new(now, "standup".parse().unwrap(), "aaaa".to_owned(), &settings))
+    }
+
+    /// A disk that takes nothing while it is held.
+    #[derive(Clone, Default)]
+    pub struct Disk {
+        pub held: Arc<Mutex<()>>,
+        content: Arc<Mutex<Vec<u8>>>,
+        /// How much fits; `None`: any amount.
+        space: Option<usize>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _free = self.held.lock().unwrap();
+            let mut content = self.content.lock().unwrap();
+            if self.space.is_some_and(|space| content.len() + bytes.len() > space) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            content.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The thread, with that disk alone.
+    pub fn files(disk: &Disk, bytes_max: u64) -> TraceFiles {
+        let disk = disk.clone();
+        TraceFiles::start_with(move |_| Ok(disk.clone()), None, bytes_max).unwrap()
+    }
+
+    /// How many blocks of its one trace can be read again, and how that ended.
+    pub fn read(disk: &Disk) -> (usize, Option<Ending>) {
+        let content = disk.content.lock().unwrap();
+        let mut trace = Trace::open(content.as_slice(), None).expect("a trace");
+        let blocks = std::iter::from_fn(|| trace.next_block()).count();
+        (blocks, trace.ending().cloned())
+    }
+
+    fn end() -> EndOfTrace {
+        EndOfTrace { complete: true, reason: "the room ended".to_owned() }
+    }
+
+    #[test]
+    fn a_slow_disk_keeps_nobody_waiting_and_gets_all_in_the_end() {
+        let disk = Disk::default();
+        let mut files = files(&disk, u64::MAX);
+        let held = disk.held.lock().unwrap();
+        files.begin(RecordingId(1), "a".to_owned(), header());
+        for _ in 0..10 {
+            files.records(RecordingId(1), vec![7; 1000]);
+        }
+        assert_eq!(files.queued(), 10_000, "nothing is written, and nobody has waited");
+        drop(held);
+        files.end(RecordingId(1), end());
+        files.finish(PATIENCE);
+        assert_eq!(files.queued(), 0);
+        assert_eq!(read(&disk), (10, Some(Ending::Said(end()))));
+    }
+
+    #[test]
+    fn a_full_disk_ends_a_trace_and_says_so() {
+        let disk = Disk { space: Some(1000), ..Disk::default() };
+        let mut files = files(&disk, u64::MAX);
+        files.begin(RecordingId(1), "a".to_owned(), header());
+        files.records(RecordingId(1), vec![7; 1000]);
+        files.records(RecordingId(1), (0..2000_u32).map(|n| ((n * n) >> 3) as u8).collect());
+        files.records(RecordingId(1), vec![7; 1000]);
+        files.end(RecordingId(1), end());
+        files.finish(PATIENCE);
+        let given_up = files.given_up().expect("it was given up");
+        assert_eq!(given_up.id, RecordingId(1));
+        assert!(given_up.why.contains("cannot be written"), "{}", given_up.why);
+        assert_eq!(files.given_up(), None, "and said so once");
+        assert_eq!(read(&disk), (1, Some(Ending::Cut)));
+    }
+
+    #[test]
+    fn a_trace_that_is_large_enough_ends_with_the_reason() {
+        let disk = Disk::default();
+        let mut files = files(&disk, 600);
+        files.begin(RecordingId(1), "a".to_owned(), header());
+        for _ in 0..100 {
+            files.records(RecordingId(1), vec![7; 1000]);
+        }
+        files.finish(PATIENCE);
+        assert!(files.given_up().is_some_and(|given_up| given_up.why.contains("record.max_bytes")));
+        let (blocks, ending) = read(&disk);
+        assert!(blocks < 100);
+        let Some(Ending::Said(end)) = ending else { panic!("{ending:?}") };
+        assert!(!end.complete && end.reason.contains("record.max_bytes"), "{end:?}");
+    }
+}

@@ -1,0 +1,40 @@
+//! What a front end wants of the core, whatever protocol its client speaks.
+
+use crate::core::command::{Command, Lifeline, Resume};
+use crate::core::ids::{RequestId, RoomId};
+
+/// One thing that a front end wants of the core. Whoever holds the front end turns it into an
+/// [`Input`](crate::core::Input), and adds what only the shell has: the connection's id, and for a join the entropy
+/// and the addresses at which the client can reach the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Demand {
+    /// Let somebody into a room. If the shell cannot, it answers with [`Event::Refused`](crate::core::event::Event).
+    Join {
+        /// Repeated in the reply.
+        request: Option<RequestId>,
+        /// Which room; `None` asks for one with an unguessable id.
+        room: Option<RoomId>,
+        /// The display name, trimmed.
+        name: String,
+        /// Whether every track of the room is subscribed to without asking.
+        auto_subscribe: bool,
+        /// What keeps the participant in the room.
+        lifeline: Lifeline,
+    },
+    /// Take up a participant again.
+    Resume {
+        /// Repeated in the reply.
+        request: Option<RequestId>,
+        /// Who it is, and the proof.
+        resume: Resume,
+    },
+    /// Carry out a request of somebody who has joined.
+    Command {
+        /// Repeated in the reply.
+        request: Option<RequestId>,
+        /// What is asked for.
+        command: Command,
+    },
+    /// The connection ended without a goodbye.
+    ConnectionLost,
+}

@@ -1,0 +1,234 @@
+//! The front end of the native protocol: what one WebSocket remembers, from its opening to its end. Its connection holds
+//! it, moves the bytes, and carries out what it returns.
+
+use std::time::Instant;
+
+use super::{
+    ClientMessage, Close, ServerFacts, encode_event, encode_pong, encode_refusal, is_fatal, parse, refusals,
+};
+use crate::core::command::{Command, Lifeline};
+use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
+use crate::core::ids::{ParticipantId, RequestId};
+use crate::limits::{OFFERS_BURST, OFFERS_PER_SECOND};
+use crate::signal::Demand;
+use crate::signal::allowance::Allowance;
+
+/// What one client may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest message, bytes. Whoever reads the messages enforces it.
+    pub message_bytes_max: usize,
+    /// Messages a second in the long run.
+    pub messages_per_second: u32,
+    /// Messages at once.
+    pub messages_burst: u32,
+}
+
+/// What follows from a client's message or from an event of the core's.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reaction {
+    /// Hand this to the core.
+    pub demand: Option<Demand>,
+    /// Send this text to the client.
+    pub say: Option<String>,
+    /// Close the connection for this reason, after the text.
+    pub close: Option<Close>,
+    /// Why the client's message was refused, for the log; the client reads it in `say`.
+    pub refused: Option<Refusal>,
+}
+
+/// One client of the native protocol.
+#[derive(Debug)]
+pub struct FrontEnd {
+    limits: Limits,
+    allowance: Allowance,
+    /// Of offers, each of which costs far more than another message.
+    offers: Allowance,
+    /// Whether the core has heard of this connection, and must hear of its end.
+    is_known_to_core: bool,
+    has_joined: bool,
+}
+
+impl FrontEnd {
+    /// Begins with a client that has said nothing yet.
+    pub fn new(limits: Limits, now: Instant) -> Self {
+        let allowance = Allowance::new(limits.messages_per_second, limits.messages_burst, now);
+        let offers = Allowance::new(OFFERS_PER_SECOND, OFFERS_BURST, now);
+        Self { limits, allowance, offers, is_known_to_core: false, has_joined: false }
+    }
+
+    /// Returns whether somebody has joined by this connection.
+    pub fn has_joined(&self) -> bool {
+        self.has_joined
+    }
+
+    /// Takes a text message of the client's.
+    pub fn receive(&mut self, now: Instant, text: &str) -> Reaction {
+        // A message that cannot be read counts as well: it costs as much as another.
+        let is_allowed = self.allowance.take(now);
+        let message = match parse(text) {
+            Ok(message) => message,
+            Err((request, refusal)) => return refuse(request.as_ref(), refusal),
+        };
+        if !is_allowed {
+            let refusal = refusals::rate_limited(self.limits.messages_per_second as usize);
+            return refuse(message.request(), refusal);
+        }
+        let demand = match message {
+            ClientMessage::Ping { request } => {
+                return Reaction { say: Some(encode_pong(request.as_ref())), ..Reaction::default() };
+            }
+            ClientMessage::Join { request, room, name, auto_subscribe } => {
+                Demand::Join { request, room, name, auto_subscribe, lifeline: Lifeline::Signalling }
+            }
+            ClientMessage::Resume { request, resume } => Demand::Resume { request, resume },
+            ClientMessage::Command { request, command: Command::Offer { .. } } if !self.offers.take(now) => {
+                return refuse(request.as_ref(), refusals::offers_limited());
+            }
+            ClientMessage::Command { request, command } => Demand::Command { request, command },
+        };
+        self.is_known_to_core = true;
+        Reaction { demand: Some(demand), ..Reaction::default() }
+    }
+
+    /// Refuses a binary message, which the protocol does not have.
+    pub fn refuse_binary(&self) -> Reaction {
+        refuse(None, refusals::binary_message())
+    }
+
+    /// Refuses a message over the limit, and ends the connection: its reader cannot find the next message.
+    pub fn refuse_too_large(&self) -> Reaction {
+        refuse(None, refusals::message_too_large(self.limits.message_bytes_max))
+    }
+
+    /// Takes an event of the core's. `server` goes into what somebody who enters is told.
+    pub fn event(&mut self, event: &Event, server: ServerFacts<'_>) -> Reaction {
+        self.has_joined |= entered(event).is_some();
+        let close = match event {
+            Event::Refused(_, refusal) => is_fatal(refusal.code).then(|| close_of(refusal.code)),
+            Event::Closing(ClosingReason::Shutdown) => Some(Close::GoingAway),
+            Event::Closing(ClosingReason::Error) => Some(Close::Refused),
+            Event::Closing(_) | Event::Left(_) => Some(Close::Normal),
+            _ => None,
+        };
+        // After `Closing` and `Left` the core has let go of the connection by itself; after a refusal it has not.
+        if close.is_some() && !matches!(event, Event::Refused(..)) {
+            self.is_known_to_core = false;
+        }
+        Reaction { say: Some(encode_event(event, server)), close, ..Reaction::default() }
+    }
+
+    /// Takes the client's goodbye with its close code: 1000 and 1001 mean that the person left.
+    pub fn goodbye(&mut self, code: Option<u16>) -> Option<Demand> {
+        let lost = self.lost()?;
+        let has_left = matches!(code, Some(1000 | 1001));
+        Some(if has_left { Demand::Command { request: None, command: Command::Leave } } else { lost })
+    }
+
+    /// Ends with its connection. Returns what the core must hear, if it ever heard of the connection.
+    pub fn lost(&mut self) -> Option<Demand> {
+        std::mem::take(&mut self.is_known_to_core).then_some(Demand::ConnectionLost)
+    }
+}
+
+/// Returns who enters a room by this event, `None` if nobody does. They are told of the server's TURN.
+pub fn entered(event: &Event) -> Option<ParticipantId> {
+    match event {
+        Event::Joined(_, joined) => Some(joined.participant),
+        Event::Resumed(_, resumed) => Some(resumed.joined.participant),
+        _ => None,
+    }
+}
+
+fn refuse(request: Option<&RequestId>, refusal: Refusal) -> Reaction {
+    let is_fatal = is_fatal(refusal.code);
+    let say = encode_refusal(request, &refusal, is_fatal);
+    let close = is_fatal.then(|| close_of(refusal.code));
+    Reaction { say: Some(say), close, refused: Some(refusal), demand: None }
+}
+
+fn close_of(code: RefusalCode) -> Close {
+    match code {
+        RefusalCode::MessageTooLarge => Close::TooLarge,
+        RefusalCode::ShuttingDown => Close::GoingAway,
+        _ => Close::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::core::event::LeaveReason;
+
+    const LIMITS: Limits = Limits { message_bytes_max: 1000, messages_per_second: 10, messages_burst: 3 };
+    const JOIN: &str = r#"{"type":"join","id":1,"data":{"version":1,"name":"Anna","room":"standup"}}"#;
+
+    fn start() -> (FrontEnd, Instant) {
+        let now = Instant::now();
+        (FrontEnd::new(LIMITS, now), now)
+    }
+
+    #[test]
+    fn offers_have_an_allowance_of_their_own() {
+        let now = Instant::now();
+        let mut anna = FrontEnd::new(Limits { messages_burst: 100, ..LIMITS }, now);
+        let offer = r#"{"type":"offer","id":2,"data":{"sdp":"v=0","publications":[]}}"#;
+        let taken = (0..20).filter(|_| anna.receive(now, offer).demand.is_some()).count();
+        assert_eq!(taken, OFFERS_BURST as usize);
+        let said = anna.receive(now, offer).say.expect("a refusal");
+        assert!(said.contains("rate-limited") && said.contains("offers"), "{said}");
+        assert!(anna.receive(now, JOIN).demand.is_some(), "other messages are still taken");
+        assert!(anna.receive(now + Duration::from_secs(1), offer).demand.is_some());
+    }
+
+    #[test]
+    fn a_join_becomes_a_demand_and_too_many_messages_a_refusal() {
+        let (mut anna, now) = start();
+        let Some(Demand::Join { room: Some(room), name, .. }) = anna.receive(now, JOIN).demand else {
+            panic!("she asks to be let in");
+        };
+        assert_eq!((room.as_str(), name.as_str()), ("standup", "Anna"));
+        let ping = r#"{"type":"ping","data":{}}"#;
+        assert!(anna.receive(now, ping).say.expect("an answer").contains("pong"));
+        let unreadable = anna.receive(now, "{");
+        assert_eq!(unreadable.refused.map(|refusal| refusal.code), Some(RefusalCode::BadMessage));
+        let refused = anna.receive(now, ping).refused.expect("the burst is used up");
+        assert_eq!(refused.code, RefusalCode::RateLimited);
+    }
+
+    #[test]
+    fn the_core_hears_of_an_end_once_and_only_of_connections_that_it_knows() {
+        let (mut stranger, now) = start();
+        assert_eq!(stranger.lost(), None);
+        let (mut anna, _) = start();
+        anna.receive(now, JOIN);
+        assert_eq!(anna.lost(), Some(Demand::ConnectionLost));
+        assert_eq!(anna.lost(), None);
+        let (mut ben, _) = start();
+        ben.receive(now, JOIN);
+        let leave = Some(Demand::Command { request: None, command: Command::Leave });
+        assert_eq!((ben.goodbye(Some(1001)), ben.goodbye(Some(1000))), (leave, None));
+        let (mut carl, _) = start();
+        carl.receive(now, JOIN);
+        assert_eq!(carl.goodbye(Some(1006)), Some(Demand::ConnectionLost));
+    }
+
+    #[test]
+    fn what_the_core_ends_is_closed_and_not_reported_back_to_it() {
+        let (mut anna, now) = start();
+        anna.receive(now, JOIN);
+        let news = Event::ParticipantLeft(ParticipantId(7), LeaveReason::Left);
+        assert_eq!(anna.event(&news, ServerFacts::default()).close, None);
+        let closing = anna.event(&Event::Closing(ClosingReason::Shutdown), ServerFacts::default());
+        assert_eq!((closing.close, anna.lost()), (Some(Close::GoingAway), None));
+
+        let (mut ben, _) = start();
+        ben.receive(now, JOIN);
+        let refusal = Refusal::new(RefusalCode::UnsupportedVersion, "no such version", "update the client");
+        let refused = ben.event(&Event::Refused(None, refusal), ServerFacts::default());
+        assert_eq!(refused.close.is_some(), is_fatal(RefusalCode::UnsupportedVersion));
+        assert_eq!(ben.lost(), Some(Demand::ConnectionLost), "after a refusal the core still knows it");
+    }
+}

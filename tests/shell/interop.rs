@@ -1,0 +1,186 @@
+//! Clients that we did not write: aiortc publishes by WHIP and views by WHEP, and what it decodes is what was sent, as is
+//! what players read from the call's trace; coturn's `turnutils_uclient` uses the TURN server.
+//!
+//! `tests/run` makes the Python environment under `target/aiortc`; Debian's package `coturn` has the other. What is missing
+//! is not checked, unless `CI` is set.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use strait::net::{RecordConfig, RelayedNetwork, ShellConfig, TurnConfig};
+
+use crate::program::strait;
+use crate::support::people::Person;
+use crate::support::turn::Login;
+use crate::support::{PATIENCE, Server, config};
+
+/// The Python with aiortc.
+fn python() -> Option<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/aiortc/bin/python");
+    let there = python.exists();
+    assert!(there || std::env::var_os("CI").is_none(), "{} is missing: tests/run makes it", python.display());
+    if !there {
+        eprintln!("{} is missing, so that nothing is checked: tests/run makes it", python.display());
+    }
+    there.then_some(python)
+}
+
+/// A script that is ended with the test.
+struct Script(Child);
+
+impl Script {
+    fn start(python: &Path, name: &str, url: &str) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name);
+        let mut command = Command::new(python);
+        command.arg(script).arg(url).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self(command.spawn().expect("Python starts"))
+    }
+
+    /// The one line that it prints.
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        let stdout = self.0.stdout.as_mut().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("text");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    /// Ends its input, and waits until it has ended well.
+    fn finish(mut self) {
+        drop(self.0.stdin.take());
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.0.try_wait().expect("it is our child") {
+                break status;
+            }
+            assert!(started.elapsed() < PATIENCE, "it never ends");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// aiortc's camera is red, and its microphone plays a tone.
+fn assert_is_the_camera(seen: &Value) {
+    assert_eq!((&seen["width"], &seen["height"]), (&320.into(), &240.into()), "{seen}");
+    let rgb: Vec<i64> = seen["rgb"].as_array().expect("three").iter().filter_map(Value::as_i64).collect();
+    let is_red = matches!(rgb[..], [r, g, b] if (r - 200).abs() < 40 && g < 50 && b < 50);
+    assert!(is_red, "{seen}");
+}
+
+fn assert_is_the_tone(heard: &Value) {
+    let hz = heard["hz"].as_i64().expect("a frequency");
+    assert!((hz - 440).abs() <= 10 && heard["loudest"].as_f64() > Some(1000.0), "{heard}");
+}
+
+#[test]
+fn aiortc_publishes_by_whip_and_decodes_by_whep_and_players_open_the_tracks_of_the_trace() {
+    let Some(python) = python() else { return };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("interop-{}", std::process::id()));
+    let record = RecordConfig {
+        directory: folder.clone(),
+        rooms: vec!["studio".parse().expect("a pattern")],
+        recipient: None,
+        trace_bytes_max: u64::MAX,
+        queue_bytes_max: usize::MAX,
+    };
+    let mut server = Server::start(ShellConfig { record: Some(record), ..config() });
+    let url = |side: &str| format!("http://{}/{side}/studio", server.address);
+    let mut publisher = Script::start(&python, "aiortc_publish.py", &url("whip"));
+    publisher.line();
+    let mut viewer = Script::start(&python, "aiortc_view.py", &url("whep"));
+    let seen = viewer.line();
+    assert_is_the_camera(&seen["picture"]);
+    assert_is_the_tone(&seen["sound"]);
+    viewer.finish();
+    publisher.finish();
+    assert_eq!(server.get("/admin/v1/rooms").json()["rooms"], Value::Array(Vec::new()), "both have left");
+    server.stop.stop();
+    server.join();
+
+    let files = |folder: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).collect()
+    };
+    let [trace] = &files(&folder)[..] else { panic!("{:?}", files(&folder)) };
+    let media = folder.join("media");
+    let replay = strait(&["replay"]).arg(trace).arg("--media").arg(&media).output();
+    let replay = replay.expect("it runs");
+    assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
+    let tracks = files(&media);
+    assert_eq!(tracks.len(), 2, "{tracks:?}");
+    for track in tracks {
+        let mut decoder = Script::start(&python, "decode.py", track.to_str().expect("UTF-8"));
+        let decoded = decoder.line();
+        decoder.finish();
+        assert!(
+            decoded["frames"].as_u64() > Some(20) && decoded["seconds"].as_f64() > Some(0.5),
+            "{decoded}"
+        );
+        match track.extension().and_then(|extension| extension.to_str()) {
+            Some("ogg") => assert_is_the_tone(&decoded),
+            _ => assert_is_the_camera(&decoded),
+        }
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// What coturn's client prints, for messages of 20 packets; `None` if it is not there.
+fn uclient(server: &Server, login: &Login, arguments: &[&str]) -> Option<String> {
+    let port = server.address.port().to_string();
+    let mut command = Command::new("turnutils_uclient");
+    command.args(["-u", &login.username, "-w", &login.password, "-p", &port, "-n", "20", "-z", "5"]);
+    match command.args(arguments).arg(server.address.ip().to_string()).output() {
+        Ok(output) => Some(format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )),
+        Err(error) => {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "turnutils_uclient is missing ({error}): apt-get install coturn"
+            );
+            eprintln!("turnutils_uclient is missing, so that this is not checked: apt-get install coturn");
+            None
+        }
+    }
+}
+
+/// A server with a peer that sends everything back, and somebody's credentials for it.
+fn turn_server() -> (Server, Login) {
+    let network = Some(RelayedNetwork::FIRST);
+    let turn = TurnConfig { network, echo_peer: Some([192, 0, 2, 9].into()), ..TurnConfig::default() };
+    let server = Server::start(ShellConfig { turn, ..config() });
+    let login = Login::of(&Person::join(&server, None, "Anna"));
+    (server, login)
+}
+
+#[test]
+fn coturns_client_loses_nothing() {
+    let (server, login) = turn_server();
+    for way in ["-c", "-c -t", "-c -t -S", "-c -s", "-c -t -s", "-c -t -l 101", "-c -l 101", "-t", "-c -x"] {
+        let mut arguments: Vec<&str> = way.split(' ').collect();
+        arguments.extend(["-e", "192.0.2.9"]);
+        let Some(said) = uclient(&server, &login, &arguments) else { return };
+        assert!(said.contains("Total lost packets 0 "), "{way}: {said}");
+    }
+}
+
+#[test]
+fn coturns_client_gets_nowhere_with_a_wrong_password_nor_to_another_client() {
+    let (server, login) = turn_server();
+    let wrong = Login { password: "wrong".to_owned(), ..login.clone() };
+    let Some(said) = uclient(&server, &wrong, &["-c", "-t", "-e", "192.0.2.9"]) else { return };
+    assert!(said.contains("Cannot complete Allocation"), "{said}");
+    let said = uclient(&server, &login, &["-c", "-t", "-y"]).expect("it is there");
+    assert!(said.contains("error 403 (Forbidden)"), "{said}");
+}

@@ -1,0 +1,9 @@
+//! The source, read as text: rules that no compiler checks. Each says what to do instead.
+
+mod functions;
+mod ladder;
+mod lexer;
+mod modules;
+mod paths;
+mod source;
+mod text;
