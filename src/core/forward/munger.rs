@@ -330,8 +330,8 @@ mod tests {
     #[test]
     fn a_key_frame_that_comes_late_does_not_take_a_viewer_back() {
         let now = Instant::now();
-        let stretch = Stretch { track: TrackId(1), publication: PublicationKey(0), generation: 0 };
-        let packet = |index: u64, starts_keyframe| Incoming {
+        let stretch = Stretch { track: TrackId(1), publication: PublicationKey(0), generation: 0, encoding: EncodingIndex(0) };
+        let packet = |index: u64, starts_keyframe| SourcePacket {
             index,
             timestamp: index as u32 * 3000,
             starts_keyframe,
@@ -339,14 +339,14 @@ mod tests {
         };
         let mut munger = Munger::new(now, 90_000, true, 100, 0);
         let index_of = |rewrite: Option<Rewrite>| rewrite.map(|rewrite| rewrite.index);
-        assert_eq!(index_of(munger.forward(now, stretch, &packet(10, true))), Some(100));
+        assert_eq!(index_of(munger.rewrite(now, stretch, None, &packet(10, true))), Some(100));
         // The key frame at 11 is lost on its way here. What follows it is forwarded, and then the viewer pauses.
-        assert_eq!(index_of(munger.forward(now, stretch, &packet(12, false))), Some(102));
+        assert_eq!(index_of(munger.rewrite(now, stretch, None, &packet(12, false))), Some(102));
         munger.desynchronise();
         // They resume, and the publisher sends the lost key frame again.
-        assert_eq!(index_of(munger.forward(now, stretch, &packet(11, true))), None);
+        assert_eq!(index_of(munger.rewrite(now, stretch, None, &packet(11, true))), None);
         // The next key frame is newer than all that was shown.
-        assert_eq!(index_of(munger.forward(now, stretch, &packet(13, false))), None);
-        assert_eq!(index_of(munger.forward(now, stretch, &packet(14, true))), Some(103));
+        assert_eq!(index_of(munger.rewrite(now, stretch, None, &packet(13, false))), None);
+        assert_eq!(index_of(munger.rewrite(now, stretch, None, &packet(14, true))), Some(103));
     }
 }
