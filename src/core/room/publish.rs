@@ -73,7 +73,7 @@ impl Room {
         let offer = Offer::read(sdp).map_err(|refused| bad_offer(refused.message))?;
         self.check_publications(&offer, publications)?;
         // What slots that make way have sent is counted before they do.
-        self.settle_totals(key);
+        self.collect_counters(key);
         let participant = &mut self.participants[key.0];
         let transport = &mut self.transports[on.0];
         let candidates = transport.candidates.clone();
