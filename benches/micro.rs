@@ -13,7 +13,7 @@ use strait::core::command::Kind;
 use strait::core::demux::Demux;
 use strait::core::forward::descriptor::FrameCounters;
 use strait::core::forward::munger::{Munger, SourcePacket, Stretch};
-use strait::core::ids::{EncodingIndex, ParticipantKey, PublicationKey, RoomKey, TrackId};
+use strait::core::ids::{EncodingIndex, PublicationKey, RoomKey, TrackId, TransportKey};
 use strait::core::input::SrtpProfile;
 use strait::core::media::srtp::{RTP_OVERHEAD_MAX, contexts};
 use strait::core::path::{Path, TrafficClass, Transport};
@@ -37,7 +37,7 @@ fn demux(criterion: &mut Criterion) {
     for participants in [10, 2000] {
         let mut demux = Demux::default();
         for number in 0..participants {
-            demux.bind_path(path(number), (RoomKey(number as usize / 5), ParticipantKey(number as usize)));
+            demux.bind_path(path(number), (RoomKey(number as usize / 5), TransportKey(number as usize)));
         }
         let packet = [0x80u8; 100];
         let mut number = 0;

@@ -2,7 +2,7 @@
 
 use strait::core::command::{Command, Join, Lifeline, Source};
 use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId};
-use strait::core::input::{AdminCommand, DtlsEvent, Input, SrtpProfile, Withheld};
+use strait::core::input::{AdminCommand, DtlsEvent, Input, Shedding, SrtpProfile};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
 use strait::core::path::Transport;
 use strait::signal::native::{ClientMessage, encode_refusal, parse};
@@ -305,7 +305,7 @@ impl Story {
 
     fn operate(&mut self, what: u8, who: u8) {
         if what % 8 == 1 {
-            return self.world.feed(Input::Withhold(Withheld::sixteenths(who % 20)));
+            return self.world.feed(Input::Shed(Shedding::sixteenths(who % 20)));
         }
         let other = who & 1 != 0;
         let id = self.world.people[usize::from(who) % PEOPLE].endpoint.as_ref();

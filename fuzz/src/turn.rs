@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use strait::core::ids::ConnectionId;
 use strait::core::path::{Path, Transport};
-use strait::net::fuzzing::{Candidates, LinkKind, Link, ReachedBy, Relayed, TurnServer, Verdict};
+use strait::net::fuzzing::{Candidates, Link, LinkKind, ReachedBy, Relayed, TurnServer, Verdict};
 use strait::net::{RelayedNetwork, TurnConfig};
 use strait::wire::classify::{Kind, classify};
 use strait::wire::stun::peek;

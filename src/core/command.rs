@@ -4,16 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 
-/// Enter a room.
+/// What somebody asks for who wants to enter a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
-    /// Which room; made if it does not exist.
+    /// The room, which is made if it does not exist.
     pub room: RoomId,
-    /// What others see: 1–64 characters, trimmed.
+    /// The name that others see: 1–64 characters, without space at its ends.
     pub name: String,
     /// Whether every track of the room is subscribed to without asking.
     pub auto_subscribe: bool,
-    /// What keeps them in the room.
+    /// What keeps them in the room from then on.
     pub lifeline: Lifeline,
 }
 
@@ -27,12 +27,12 @@ pub enum Lifeline {
     Media,
 }
 
-/// Take up a participant again after the signalling connection broke.
+/// What somebody asks for who wants to go on after their signalling connection broke.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
     /// The room they were in.
     pub room: RoomId,
-    /// Who they were.
+    /// By which the others still know them.
     pub participant: ParticipantId,
     /// What `Joined` gave them.
     pub secret: String,
@@ -41,27 +41,27 @@ pub struct Resume {
 /// What a track shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Source {
-    /// A voice.
+    /// The voice of the participant.
     Microphone,
-    /// A face.
+    /// The face of the participant, or whatever their camera sees.
     Camera,
-    /// A shared screen or window.
+    /// A screen or a window that they share.
     Screen,
-    /// The sound of a shared screen.
+    /// What is heard of a screen that they share.
     ScreenAudio,
 }
 
-/// Audio or video.
+/// Whether something is heard or seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
-    /// Sound.
+    /// What is heard: voices, music.
     Audio,
-    /// Pictures.
+    /// What is seen: cameras, screens.
     Video,
 }
 
 impl Source {
-    /// All sources.
+    /// All the sources that there are.
     pub const ALL: [Self; 4] = [Self::Microphone, Self::Camera, Self::Screen, Self::ScreenAudio];
 
     /// Returns the kind of media that this source always is.
@@ -96,52 +96,52 @@ impl Kind {
 /// One section of an offer that the client sends media on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicationRequest {
-    /// The section.
+    /// The media section that it is sent on.
     #[serde(with = "super::ids::mid_text")]
     pub mid: Mid,
     /// What it shows.
     pub source: Source,
-    /// Whether it starts muted.
+    /// Whether it is muted from the beginning.
     pub muted: bool,
 }
 
 /// A request from somebody who has joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Negotiate. `publications` is the whole list of what is published.
+    /// Negotiate the first transport. `publications` is the whole list of what is published on it.
     Offer {
-        /// The session description.
+        /// The offer, a session description.
         sdp: String,
-        /// The sections that publish.
+        /// The media sections that publish, and what each of them shows.
         publications: Vec<PublicationRequest>,
     },
     /// Mute or unmute an own track.
     Mute {
-        /// Whose state changes.
+        /// The track whose state changes.
         track: TrackId,
-        /// To what.
+        /// Whether it is muted from now on.
         muted: bool,
     },
-    /// Receive a track.
+    /// Receive a track from now on.
     Subscribe(TrackId),
     /// Receive a track no longer; its slot is free for another.
     Unsubscribe(TrackId),
     /// Stop or resume a subscription; it keeps its slot.
     Pause {
-        /// Which track.
+        /// The track, which is subscribed to.
         track: TrackId,
-        /// Stop, or resume.
+        /// Whether nothing of it is sent from now on.
         paused: bool,
     },
     /// Pass a small message on.
     Data {
-        /// To whom; `None`: to everyone else.
+        /// The recipients; `None` for everyone else in the room.
         to: Option<Vec<ParticipantId>>,
-        /// What it is about.
+        /// A word by which the recipients know what it is about.
         topic: String,
-        /// JSON text.
+        /// What is said, as JSON text.
         payload: Box<str>,
     },
-    /// Go.
+    /// Leave the room, and end everything that is published.
     Leave,
 }

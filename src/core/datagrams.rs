@@ -38,7 +38,7 @@ impl Datagrams {
         self.entries.len()
     }
 
-    /// Whether none was.
+    /// Returns whether none was written since then.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

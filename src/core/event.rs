@@ -8,9 +8,9 @@ use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 /// A track as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackInfo {
-    /// Its id.
+    /// By which everybody names the track.
     pub track: TrackId,
-    /// Whose it is.
+    /// The participant who publishes it.
     pub participant: ParticipantId,
     /// What it shows.
     pub source: Source,
@@ -28,39 +28,39 @@ impl TrackInfo {
 /// A participant as others see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParticipantInfo {
-    /// Their id.
+    /// By which everybody names them.
     pub participant: ParticipantId,
-    /// Their name.
+    /// The name that they joined with.
     pub name: String,
     /// Whether their signalling connection is lost just now.
     pub reconnecting: bool,
-    /// What they publish, in the order of publishing.
+    /// The tracks that they publish, in the order of publishing.
     pub tracks: Vec<TrackInfo>,
 }
 
 /// An own publication, as an answer lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicationInfo {
-    /// The section.
+    /// The media section that it is sent on.
     #[serde(with = "super::ids::mid_text")]
     pub mid: Mid,
-    /// The track.
+    /// The track as others see it.
     pub info: TrackInfo,
 }
 
-/// How many slots of each kind.
+/// A number of slots, of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotCounts {
-    /// Audio slots.
+    /// How many are for audio.
     pub audio: usize,
-    /// Video slots.
+    /// How many are for video.
     pub video: usize,
 }
 
 /// One line of a slot map.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotInfo {
-    /// The slot.
+    /// The media section that is the slot.
     #[serde(with = "super::ids::mid_text")]
     pub mid: Mid,
     /// The track in it, and the RTP timestamp from which on its packets are that track's.
@@ -76,10 +76,10 @@ pub enum WaitingReason {
     SlotLimit,
 }
 
-/// Which track is in which slot; always whole.
+/// Which track is in which slot. Always the whole map, never a difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotMap {
-    /// Higher is newer.
+    /// Counts up with every map: a client ignores one that is older than what it has.
     pub revision: u64,
     /// All slots, in the order of their sections.
     pub slots: Vec<SlotInfo>,
@@ -90,32 +90,32 @@ pub struct SlotMap {
 /// What somebody who enters is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
-    /// Their own id.
+    /// The id by which the others know them from now on.
     pub participant: ParticipantId,
-    /// What resumes them.
+    /// Whoever shows it can resume them: for the client alone.
     pub secret: String,
-    /// The room.
+    /// The room that they are in now.
     pub room: RoomId,
-    /// Their name, trimmed.
+    /// Their name, without space at its ends.
     pub name: String,
     /// How many slots the first offer should hold.
     pub slots: SlotCounts,
-    /// How many it can ever have.
+    /// The most slots that a client can have, of each kind.
     pub slots_max: SlotCounts,
     /// For how long they can be resumed.
     pub resume_seconds: u64,
-    /// Everyone else.
+    /// Everyone who was there before.
     pub participants: Vec<ParticipantInfo>,
 }
 
 /// The whole state of somebody who is back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {
-    /// As on joining.
+    /// The same that they were told on joining, as it is now.
     pub joined: Joined,
-    /// What they publish.
+    /// What they publish, with the sections of their last offer.
     pub publications: Vec<PublicationInfo>,
-    /// Their slots.
+    /// Which track each of their slots shows.
     pub slot_map: SlotMap,
     /// What they are subscribed to, and whether it is paused.
     pub subscriptions: Vec<(TrackId, bool)>,
@@ -139,7 +139,7 @@ pub enum LeaveReason {
 /// Why the server ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClosingReason {
-    /// The server stops.
+    /// The server stops, and everybody should join again shortly.
     Shutdown,
     /// The operator closed the room.
     RoomClosed,
@@ -160,25 +160,25 @@ pub enum RefusalCode {
     BadMessage,
     /// No such message type.
     UnknownType,
-    /// Over the limit.
+    /// A message is larger than the limit.
     MessageTooLarge,
     /// The protocol version is not served.
     UnsupportedVersion,
     /// A request before `join`.
     NotJoined,
-    /// A second `join`.
+    /// A `join` or `resume` on a connection that has joined.
     AlreadyJoined,
-    /// Empty or too long.
+    /// A name is empty or too long.
     BadName,
-    /// Malformed.
+    /// A room id breaks the rules for room ids.
     BadRoom,
     /// As many participants as allowed.
     RoomFull,
     /// As many rooms as allowed.
     TooManyRooms,
-    /// Nobody to resume.
+    /// There is nobody of that id to resume in that room.
     UnknownParticipant,
-    /// Wrong secret.
+    /// The secret is not that of the participant who is to be resumed.
     BadSecret,
     /// SDP that cannot be answered.
     BadOffer,
@@ -186,22 +186,22 @@ pub enum RefusalCode {
     TooManyTracks,
     /// No such track, or not one's own.
     UnknownTrack,
-    /// `data` to nobody.
+    /// `data` names a recipient who is not in the room.
     UnknownRecipient,
-    /// `data` over 16 KiB.
+    /// The payload of `data` is larger than 16 KiB.
     PayloadTooLarge,
-    /// Too many messages.
+    /// Too many messages came within a short time.
     RateLimited,
-    /// No joins any more.
+    /// The server is stopping, and lets nobody in any more.
     ShuttingDown,
-    /// Our fault.
+    /// Something broke in the server; its log has it.
     Internal,
 }
 
-/// A refused request.
+/// Why a request was not carried out. A refused request has changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Which rule.
+    /// The rule that it breaks, for programs.
     pub code: RefusalCode,
     /// What is wrong, for a developer to read.
     pub message: String,
@@ -210,7 +210,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal from its parts.
+    /// Makes a refusal: which rule is broken, how, and what to do about it.
     pub fn new(code: RefusalCode, message: impl Into<String>, action: impl Into<String>) -> Self {
         Self { code, message: message.into(), action: action.into() }
     }
@@ -219,15 +219,15 @@ impl Refusal {
 /// What a client is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// Reply to a join.
+    /// The reply to a join: the sender is a participant now.
     Joined(Option<RequestId>, Box<Joined>),
-    /// Reply to a resume.
+    /// The reply to a resume: the sender is the participant again.
     Resumed(Option<RequestId>, Box<Resumed>),
-    /// Reply to an offer.
+    /// The reply to an offer.
     Answer {
-        /// Of the offer.
+        /// The correlation value of the offer.
         request: Option<RequestId>,
-        /// The session description.
+        /// The answer, a session description.
         sdp: String,
         /// What is published now.
         publications: Vec<PublicationInfo>,
@@ -236,36 +236,36 @@ pub enum Event {
     Done(Option<RequestId>),
     /// A request was refused; nothing changed.
     Refused(Option<RequestId>, Refusal),
-    /// Somebody came.
+    /// Somebody has joined the room.
     ParticipantJoined(ParticipantInfo),
-    /// Somebody's signalling broke.
+    /// Somebody's signalling broke; they may come back.
     ParticipantReconnecting(ParticipantId),
-    /// They are back.
+    /// Somebody whose signalling broke is back.
     ParticipantResumed(ParticipantId),
-    /// They are gone.
+    /// Somebody has left the room, and why.
     ParticipantLeft(ParticipantId, LeaveReason),
-    /// A track came.
+    /// Somebody publishes a track from now on.
     TrackAdded(TrackInfo),
-    /// A track is gone.
+    /// A track is no longer published, and whose it was.
     TrackRemoved(TrackId, ParticipantId),
     /// A track was muted or unmuted by its owner.
     TrackMuted {
-        /// Which.
+        /// The track whose state changed.
         track: TrackId,
-        /// Whose.
+        /// The participant who publishes it.
         participant: ParticipantId,
-        /// How.
+        /// Whether it is muted now.
         muted: bool,
     },
-    /// Slots changed.
+    /// Some slots show something else: here is the whole map.
     SlotMap(SlotMap),
     /// The server wants this many slots in all.
     MoreSlots(SlotCounts),
     /// A track cannot be received by this client.
     CannotReceive {
-        /// Which.
+        /// The track that cannot be shown.
         track: TrackId,
-        /// Why, in words.
+        /// Why it cannot be shown, in words.
         reason: String,
     },
     /// A section of the offer was to publish, and cannot be served; the rest of the offer was taken.
@@ -278,11 +278,11 @@ pub enum Event {
     },
     /// A message from somebody in the room.
     Data {
-        /// From whom.
+        /// The participant who sent it.
         from: ParticipantId,
-        /// About what.
+        /// The topic, as the sender named it.
         topic: String,
-        /// JSON text.
+        /// What was sent, as JSON text.
         payload: Box<str>,
     },
     /// The last event of a connection; the shell closes it after delivery.

@@ -16,14 +16,14 @@ pub struct Admission {
     pub candidates: Vec<LocalCandidate>,
 }
 
-/// Everything that can happen.
+/// Everything that can happen to the core.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// A datagram arrived. The bytes may be decrypted in place; they are the core's until the call returns.
     Datagram {
-        /// The way it came.
+        /// The path by which it came.
         path: Path,
-        /// What it holds.
+        /// The bytes of the datagram.
         bytes: &'a mut [u8],
     },
     /// Someone asks to enter a room.
@@ -32,9 +32,9 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// Repeated in the reply.
         request: Option<RequestId>,
-        /// Entropy and candidates.
+        /// What the shell hands in with everyone who joins.
         admission: Admission,
-        /// What was asked for.
+        /// Which room is to be entered, and how.
         join: Join,
     },
     /// Someone whose signalling broke is back.
@@ -43,57 +43,57 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// Repeated in the reply.
         request: Option<RequestId>,
-        /// Who it is.
+        /// Who they were, and the secret that proves it.
         resume: Resume,
     },
     /// A request on a connection.
     Command {
-        /// From whom.
+        /// The signalling connection that it came on.
         connection: ConnectionId,
         /// Repeated in the reply.
         request: Option<RequestId>,
-        /// What was asked for.
+        /// What the participant asks for.
         command: Command,
     },
     /// A signalling connection is gone without a goodbye.
     ConnectionLost(ConnectionId),
     /// A DTLS handshake did something.
     Dtls {
-        /// Which handshake.
+        /// The handshake, as [`Output::Dtls`](super::Output::Dtls) named it.
         session: DtlsSession,
-        /// What it did.
+        /// What it has come to.
         event: DtlsEvent,
     },
     /// The operator, through `/admin/v1` or a signal.
     Admin(AdminCommand),
-    /// The machine cannot carry everything (or can again): so much of the pictures is not forwarded, in all rooms.
-    Withhold(Withheld),
-    /// The time that [`Output::Timeout`](super::Output::Timeout) named has come (or any other: early is harmless).
+    /// Load shedding: from now on drop this share of the video in every room.
+    Shed(Shedding),
+    /// The time that [`Output::Timeout`](super::Output::Timeout) named has come. Any other time does no harm.
     Timeout,
 }
 
-/// How many sixteenths of all pictures are not forwarded, because there is no time for them: sound comes first. At most
-/// 16. Each track is left out for some of its viewers.
+/// Which share of the video is dropped because the machine has no time for it, in sixteenths: audio comes first. Each
+/// track is dropped for some of its viewers, so that nobody loses everything while somebody has all of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Withheld(u8);
+pub struct Shedding(u8);
 
-impl Withheld {
-    /// Everything is forwarded.
+impl Shedding {
+    /// Nothing is dropped: everything is forwarded.
     pub const NOTHING: Self = Self(0);
-    /// Sound alone is forwarded.
+    /// All video is dropped, and audio alone is forwarded.
     pub const ALL: Self = Self(16);
 
-    /// So many sixteenths, or all.
+    /// This many sixteenths are dropped. More than sixteen are taken for all.
     pub fn sixteenths(count: u8) -> Self {
         Self(count.min(Self::ALL.0))
     }
 
-    /// How many sixteenths.
+    /// Returns how many sixteenths are dropped, 0–16.
     pub fn get(self) -> u8 {
         self.0
     }
 
-    /// The same, from 0 to 1.
+    /// Returns the share that is dropped, from 0 to 1.
     pub fn share(self) -> f64 {
         f64::from(self.0) / f64::from(Self::ALL.0)
     }
@@ -110,24 +110,24 @@ pub enum AdminCommand {
     Drain,
     /// Tell everyone that the server stops, and end all rooms. Joins are refused from now on.
     Shutdown,
-    /// Record rooms of these names that are made from now on.
+    /// Record every room of a matching name that is made from now on.
     RecordRooms(RoomPattern),
     /// Record the next room of this name that is made.
     RecordNext(RoomId),
-    /// Do not record it after all.
+    /// Do not record the next room of this name after all.
     RecordNextNot(RoomId),
-    /// Record on no longer.
+    /// End this recording. The room goes on.
     StopRecording(RecordingId),
 }
 
 /// SRTP protection profiles (RFC 5764 §4.1.2, RFC 7714 §14.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SrtpProfile {
-    /// AES_CM_128_HMAC_SHA1_80
+    /// SRTP_AES128_CM_HMAC_SHA1_80 (RFC 5764 §4.1.2).
     Aes128CmSha1_80,
-    /// AEAD_AES_128_GCM
+    /// SRTP_AEAD_AES_128_GCM (RFC 7714 §14.2).
     AeadAes128Gcm,
-    /// AEAD_AES_256_GCM
+    /// SRTP_AEAD_AES_256_GCM (RFC 7714 §14.2).
     AeadAes256Gcm,
 }
 
@@ -138,14 +138,14 @@ pub enum DtlsEvent {
     Packet(Vec<u8>),
     /// The peer's certificate, DER.
     PeerCertificate(Vec<u8>),
-    /// Exported keying material (RFC 5764 §4.2): client key, server key, client salt, server salt.
+    /// Exported keying material (RFC 5764 §4.2): client key, server key, client salt, server salt, in this order.
     KeyingMaterial {
-        /// The negotiated profile.
+        /// The protection profile that was negotiated.
         profile: SrtpProfile,
         /// The bytes, as long as the profile asks for.
         material: Vec<u8>,
     },
-    /// The handshake is complete.
+    /// The handshake is complete, and the peer has proved that it has the certificate's key.
     Connected,
     /// The peer said goodbye, or the handshake failed; nothing more comes.
     Closed,

@@ -43,14 +43,14 @@ mod chosen {
 
     macro_rules! mutations {
         ($($(#[$doc:meta])* $name:ident $text:literal,)*) => {
-            /// A bug.
+            /// A bug that is put in on purpose.
             #[derive(Debug, Clone, Copy, PartialEq, Eq)]
             pub enum Mutation {
                 $($(#[$doc])* $name,)*
             }
 
             impl Mutation {
-                /// All of them.
+                /// All bugs, in the order of this list.
                 pub const ALL: &[Self] = &[$(Self::$name,)*];
 
                 /// What `strait sim --mutation` calls it.

@@ -12,7 +12,7 @@ use crate::wire::stun;
 /// Something that a room wants of the `Sfu` or, through it, of the shell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoomOutput {
-    /// Tell a participant something.
+    /// Tell a member something.
     Event(ParticipantKey, Event),
     /// Something for the handshake of a transport.
     Dtls(TransportKey, DtlsRequest),
@@ -22,32 +22,33 @@ pub enum RoomOutput {
     BindPath(TransportKey, Path),
     /// The transport uses other addresses instead: datagrams from there are no longer for it.
     UnbindPath(TransportKey, Path),
-    /// A ufrag is not used any more.
+    /// No connectivity check with this ufrag is expected any more.
     UnbindUfrag(String),
-    /// Whoever asked to enter or to come back is that participant now.
+    /// Whoever asked to enter or to come back is that member from now on.
     Admitted(ParticipantKey),
-    /// Whoever asked to enter or to come back may not.
+    /// Whoever asked to enter or to come back may not, and why.
     Refused(Option<RequestId>, Refusal),
-    /// The participant is gone.
+    /// The member is gone, after their transports.
     Gone(ParticipantKey),
 }
 
-/// What waits for the shell.
+/// What a room has put out and nobody has taken yet.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// Everything but datagrams, in order.
+    /// Everything except datagrams, in the order in which it was said.
     pub outputs: Vec<RoomOutput>,
-    /// Datagrams, in order.
+    /// Datagrams, in the order in which they are to be sent.
     pub datagrams: Datagrams,
 }
 
 impl Outbox {
-    /// Tells a participant something.
+    /// Tells a member something.
     pub fn event(&mut self, to: ParticipantKey, event: Event) {
         self.outputs.push(RoomOutput::Event(to, event));
     }
 
-    /// Writes one datagram in place: `write` fills the buffer and returns how much of it, or `None` to send nothing.
+    /// Writes one datagram in place: `write` fills the buffer and returns how many bytes of it are to be sent, or `None` to
+    /// send nothing. Returns whether anything is sent.
     pub fn transmit(
         &mut self,
         path: Path,
@@ -69,7 +70,7 @@ impl Outbox {
         result
     }
 
-    /// How many datagrams wait.
+    /// Returns how many datagrams wait.
     pub fn transmits(&self) -> usize {
         self.datagrams.len()
     }

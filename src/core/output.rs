@@ -10,11 +10,11 @@ use super::timers::Deadline;
 /// One datagram to send. The bytes stay valid until the next call into the core.
 #[derive(Debug)]
 pub struct Transmit<'a> {
-    /// From where to where.
+    /// From which of our addresses, to which of the peer's.
     pub path: Path,
-    /// What it is for.
+    /// What it is for, by which packets are marked and ordered.
     pub class: TrafficClass,
-    /// What to send.
+    /// The bytes to send.
     pub bytes: &'a [u8],
 }
 
@@ -23,11 +23,11 @@ pub const SINK_BUFFER_BYTES: usize = 2048;
 
 /// Where forwarded media goes: each packet is written and sealed where it is sent from, and not copied again.
 pub trait MediaSink {
-    /// The packets that follow go there, until the next call.
+    /// Says where the packets that follow go, until the next call.
     fn to(&mut self, path: Path, class: TrafficClass);
-    /// At least [`SINK_BUFFER_BYTES`] bytes to write the next packet into.
+    /// Returns a buffer of at least [`SINK_BUFFER_BYTES`] bytes, to write the next packet into.
     fn buffer(&mut self) -> &mut [u8];
-    /// So many bytes at the beginning of the buffer are a packet.
+    /// Sends the first `length` bytes of the buffer as one packet.
     fn sent(&mut self, length: usize);
 }
 
@@ -37,19 +37,19 @@ pub enum Output<'a> {
     /// Tell a client something. Hand it to its connection before sending any [`Transmit`] that comes later:
     /// media of a slot's new source follows the slot map that announces it.
     Event {
-        /// To whom.
+        /// The signalling connection of the client.
         connection: ConnectionId,
-        /// What.
+        /// What it is told.
         event: Event,
     },
     /// Something for a DTLS handshake, which runs in the shell.
     Dtls {
-        /// Which handshake.
+        /// The handshake. A new value means a new one.
         session: DtlsSession,
-        /// What to do.
+        /// What the handshake is to do.
         request: DtlsRequest,
     },
-    /// Send a datagram.
+    /// Send this datagram, as soon as the socket takes it.
     Transmit(Transmit<'a>),
     /// Media is ready. Call [`Sfu::forward_share`](super::Sfu::forward_share) once, then keep polling; read the sockets
     /// before calling it again, so that one room's video never delays another's audio. Carries the next deadline, like
@@ -69,7 +69,7 @@ pub enum DtlsRequest {
     },
     /// A datagram from the peer.
     Packet(Vec<u8>),
-    /// Say goodbye to the peer.
+    /// Say goodbye to the peer: the connection is over.
     Close,
     /// The participant is gone: forget the handshake. Nothing is sent to the peer any more.
     Forget,

@@ -15,49 +15,49 @@ use super::timers::Deadlines;
 /// Whether a participant can be told anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signalling {
-    /// Yes.
+    /// They have a signalling connection.
     Connected,
-    /// Their connection broke.
+    /// Their connection broke, and they may come back.
     Lost {
-        /// When.
+        /// When the connection broke.
         since: Instant,
     },
 }
 
-/// What becomes of a subscription.
+/// How far a subscription has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubscriptionState {
-    /// In that slot.
+    /// It is shown in that one of the participant's slots.
     Slot(usize),
-    /// No slot is free.
+    /// It waits for a slot.
     Waiting,
     /// The client cannot decode it, and has been told.
     CannotReceive,
 }
 
-/// What somebody wants of one track.
+/// That somebody wants to receive one track, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscription {
-    /// Earlier ones get their slots first.
+    /// Counts up with each subscription: earlier ones get their slots first.
     pub order: u64,
-    /// Stopped for now.
+    /// Whether nothing is sent of it for now. It keeps its slot.
     pub paused: bool,
-    /// What became of it.
+    /// Where the track is shown, or why it is not.
     pub state: SubscriptionState,
 }
 
 /// One member of a room.
 #[derive(Debug)]
 pub struct Participant {
-    /// Their public id.
+    /// By which everybody in the room names them.
     pub id: ParticipantId,
-    /// What others see.
+    /// The name that others see, as it was given on joining.
     pub name: String,
     /// Whoever knows it can resume them.
     pub secret: String,
-    /// Their randomness.
+    /// All that is random about them is drawn from this.
     pub rng: Rng,
-    /// Since when they are here.
+    /// When they joined the room.
     pub joined_at: Instant,
     /// Whether they can be told anything.
     pub signalling: Signalling,
@@ -71,13 +71,14 @@ pub struct Participant {
     pub auto_subscribe: bool,
     /// What keeps them in the room.
     pub lifeline: Lifeline,
-    /// What they want.
+    /// What they want to receive.
     pub subscriptions: BTreeMap<TrackId, Subscription>,
-    /// What they said that they do not want.
+    /// Tracks that they have unsubscribed from, although they receive every track without asking.
     pub unsubscribed: BTreeSet<TrackId>,
-    /// How many slots they were asked for.
+    /// How many slots they were asked to offer last, so that they are not asked for the same again.
     pub asked: SlotCounts,
-    /// What moves their wall clock, NTP format, to ours: one offset for all their tracks keeps these in sync.
+    /// What to add to their wall clock, in NTP format, so that it shows our time. One offset for all their tracks keeps
+    /// these in sync.
     pub clock_offset: Option<u64>,
     /// When they are given up, if nothing is heard of them.
     pub deadlines: Deadlines,
@@ -125,12 +126,12 @@ impl Participant {
         self.signalling == Signalling::Connected
     }
 
-    /// How many slots of a kind are open.
+    /// Returns how many slots of a kind the client has open.
     pub fn open_slots(&self, kind: Kind) -> usize {
         self.slots.iter().filter(|slot| slot.kind == kind && slot.open).count()
     }
 
-    /// Adds a subscription, if there is none.
+    /// Adds a subscription to a track, if there is none.
     pub fn subscribe(&mut self, track: TrackId) {
         self.unsubscribed.remove(&track);
         self.subscriptions_made += 1;
@@ -142,7 +143,7 @@ impl Participant {
         });
     }
 
-    /// Subscribed tracks without a slot that still hope for one, oldest first.
+    /// Returns the subscribed tracks that wait for a slot, oldest subscription first.
     pub fn waiting(&self) -> Vec<TrackId> {
         let mut waiting: Vec<(u64, TrackId)> = self
             .subscriptions
@@ -154,7 +155,7 @@ impl Participant {
         waiting.into_iter().map(|(_, track)| track).collect()
     }
 
-    /// The next slot map.
+    /// Returns the next slot map. From then on media of what it names may flow.
     pub fn next_slot_map(&mut self, reason: impl Fn(TrackId) -> WaitingReason) -> SlotMap {
         self.revision += 1;
         for slot in &mut self.slots {
@@ -163,7 +164,7 @@ impl Participant {
         self.slot_map(reason)
     }
 
-    /// The slot map as it is.
+    /// Returns the slot map as it is. `reason` says why a track waits.
     pub fn slot_map(&self, reason: impl Fn(TrackId) -> WaitingReason) -> SlotMap {
         let other_of = |slot: &Slot| {
             let is_other = |other: &&Slot| other.kind == slot.kind && other.mid != slot.mid;

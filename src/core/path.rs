@@ -17,18 +17,18 @@ pub enum Transport {
 /// Addresses are canonical: never IPv4-mapped IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Path {
-    /// The transport.
+    /// Whether datagrams go by UDP or in a TCP connection.
     pub transport: Transport,
     /// Our address: where the peer's packets come to, where replies leave from.
     pub local: SocketAddr,
-    /// The peer's address.
+    /// The address of the peer: where its packets come from, and where ours go to.
     pub remote: SocketAddr,
 }
 
 /// One address at which clients can reach us, to be written into answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LocalCandidate {
-    /// By which transport.
+    /// Whether it is for UDP or for TCP.
     pub transport: Transport,
     /// The address as clients see it (behind a 1:1 NAT: the public one).
     pub address: SocketAddr,
@@ -39,8 +39,8 @@ pub struct LocalCandidate {
 pub enum TrafficClass {
     /// STUN, DTLS and RTCP.
     Control,
-    /// Sound.
+    /// Forwarded audio, which is never late on purpose.
     Audio,
-    /// Pictures.
+    /// Forwarded video.
     Video,
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, SlotCounts};
 use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey};
-use super::input::{Admission, DtlsEvent, Withheld};
+use super::input::{Admission, DtlsEvent, Shedding};
 use super::outbox::RoomOutput;
 use super::path::{Path, TrafficClass};
 use super::settings::Settings;
@@ -31,7 +31,7 @@ pub const CONTROL_HEAD_BYTES: usize = 48;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomHeader {
-    /// The room's name.
+    /// The name that people joined it by.
     pub room: RoomId,
     /// What its ufrags begin with.
     pub tag: String,
@@ -165,30 +165,30 @@ pub enum RecordedInput<'a> {
         on: TransportKey,
         /// The way it came.
         path: PathIndex,
-        /// What it holds.
+        /// The bytes of the datagram, before the room decrypted them.
         #[serde(borrow)]
         bytes: Bytes<'a>,
     },
-    /// Somebody enters.
+    /// Somebody asked to enter.
     Join(Cow<'a, Option<RequestId>>, Cow<'a, Admission>, Cow<'a, Join>),
-    /// Somebody is back.
+    /// Somebody whose signalling had broken asked to go on.
     Resume(Cow<'a, Option<RequestId>>, Cow<'a, Resume>),
     /// Somebody asks for something.
     Command(ParticipantKey, Cow<'a, Option<RequestId>>, Cow<'a, Command>),
-    /// Somebody's signalling broke.
+    /// The signalling connection of a member broke.
     ConnectionLost(ParticipantKey),
     /// The handshake of a transport did something.
     Dtls(TransportKey, Cow<'a, DtlsEvent>),
     /// The operator removes somebody.
     Remove(ParticipantId),
-    /// The room ends.
+    /// The room ended for everybody, and why.
     Close(ClosingReason),
     /// A deadline has come.
     Timeout,
     /// No input: a share of the packets that came is forwarded.
     Share,
     /// So much of the pictures is not forwarded from now on.
-    Withhold(Withheld),
+    Shed(Shedding),
 }
 
 /// A datagram that the room sent. What it was can be told from its head; whether it is the same, from its hash.
@@ -198,11 +198,11 @@ pub struct SentDatagram<'a> {
     pub path: PathIndex,
     /// What it was for.
     pub class: TrafficClass,
-    /// Its length, bytes.
+    /// The length of the whole datagram, in bytes.
     pub length: u16,
     /// The lower half of the XXH3-64 of its bytes.
     pub hash: u32,
-    /// Its first bytes.
+    /// The first bytes of the datagram, by which it can be told what it was.
     #[serde(borrow)]
     pub head: Bytes<'a>,
 }
@@ -219,11 +219,11 @@ pub enum Record<'a> {
     Path(Path),
     /// All paths are forgotten; the next is number 0 again.
     ForgetPaths,
-    /// A step begins.
+    /// A step of the room begins.
     Step {
         /// Nanoseconds since the step before, of the first step: since the room was made.
         after: u64,
-        /// What happened.
+        /// What happened to the room.
         #[serde(borrow)]
         input: RecordedInput<'a>,
     },

@@ -57,7 +57,7 @@ impl Recorder {
             RoomInput::Remove(id) => RecordedInput::Remove(*id),
             RoomInput::Close(reason) => RecordedInput::Close(*reason),
             RoomInput::Timeout => RecordedInput::Timeout,
-            RoomInput::Withhold(withheld) => RecordedInput::Withhold(*withheld),
+            RoomInput::Shed(shedding) => RecordedInput::Shed(*shedding),
         };
         self.step(now, input);
     }

@@ -27,15 +27,15 @@ pub enum RecordingOutput {
     End(RecordingId),
 }
 
-/// One room's recorder.
+/// The recording of one room that is under way.
 #[derive(Debug)]
 pub struct Recording {
     id: RecordingId,
-    /// Writes down.
+    /// Writes down what happens to the room.
     pub recorder: Recorder,
 }
 
-/// All recordings.
+/// All recordings that are under way, and what is to be recorded.
 #[derive(Debug, Default)]
 pub struct Recordings {
     patterns: BTreeSet<RoomPattern>,

@@ -21,17 +21,17 @@ impl Rng {
         Self(ChaCha20Rng::from_seed(entropy))
     }
 
-    /// Any 64 bits.
+    /// Draws 64 random bits.
     pub fn u64(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// Any 32 bits.
+    /// Draws 32 random bits.
     pub fn u32(&mut self) -> u32 {
         self.0.next_u32()
     }
 
-    /// Any 16 bits.
+    /// Draws 16 random bits.
     pub fn u16(&mut self) -> u16 {
         (self.0.next_u32() >> 16) as u16
     }

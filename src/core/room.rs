@@ -39,7 +39,7 @@ use super::command::{Command, Join, Resume};
 use super::event::{ClosingReason, Event, LeaveReason, ParticipantInfo, Refusal, RefusalCode};
 use super::forward::publication::Publication;
 use super::ids::{ParticipantId, ParticipantKey, PublicationKey, RequestId, RoomId, TrackId, TransportKey};
-use super::input::{Admission, DtlsEvent, Withheld};
+use super::input::{Admission, DtlsEvent, Shedding};
 use super::media::rtcp::ReportBlock;
 use super::outbox::{Outbox, RoomOutput};
 use super::participant::Participant;
@@ -57,7 +57,7 @@ enum Owner {
     Member(ParticipantKey),
     /// A transport that belongs to nobody.
     Transport(TransportKey),
-    /// The room itself.
+    /// The room itself, which ends some time after its last member.
     Room,
 }
 
@@ -71,40 +71,40 @@ impl Owner {
 /// Everything that can happen to a room.
 #[derive(Debug)]
 pub enum RoomInput<'a> {
-    /// A datagram came.
+    /// A datagram came that is for one of the transports.
     Datagram {
         /// The transport that it is for.
         on: TransportKey,
-        /// The way it came.
+        /// The path by which it came.
         path: Path,
-        /// What it holds.
+        /// The bytes of the datagram, which may be decrypted in place.
         bytes: &'a mut [u8],
     },
-    /// Somebody enters.
+    /// Somebody asks to enter, with a transport.
     Join(Option<RequestId>, Admission, Join),
-    /// Somebody is back.
+    /// Somebody whose signalling broke asks to go on.
     Resume(Option<RequestId>, Resume),
-    /// Somebody asks for something.
+    /// A member asks for something.
     Command(ParticipantKey, Option<RequestId>, Command),
-    /// Somebody's signalling broke.
+    /// The signalling connection of a member broke.
     ConnectionLost(ParticipantKey),
     /// The handshake of a transport did something.
     Dtls(TransportKey, DtlsEvent),
-    /// The operator removes somebody.
+    /// The operator removes a member.
     Remove(ParticipantId),
-    /// The room ends.
+    /// The room ends for everybody, and why.
     Close(ClosingReason),
-    /// A deadline has come.
+    /// The time that [`Room::deadline`] named has come. Any other time does no harm.
     Timeout,
-    /// So much of the pictures is not forwarded from now on.
-    Withhold(Withheld),
+    /// Load shedding: from now on this share of the video is dropped.
+    Shed(Shedding),
 }
 
-/// A conversation.
+/// One conversation: its members, their transports, and what they publish.
 #[derive(Debug)]
 pub struct Room {
     id: RoomId,
-    /// What its ufrags begin with.
+    /// What the ufrags of its transports begin with.
     tag: String,
     settings: Rc<Settings>,
     created: Instant,
@@ -119,17 +119,17 @@ pub struct Room {
     pending_audio: VecDeque<PublicationKey>,
     /// The same for video.
     pending_video: VecDeque<PublicationKey>,
-    /// Participants who are to be told a new slot map.
+    /// Members who are to be told a new slot map at the end of the input.
     slot_maps: Vec<ParticipantKey>,
     timers: DeadlineHeap<Owner>,
     /// Kept for its memory.
     due: Vec<Owner>,
     /// What the last time-out found due.
     fired: Vec<Fired>,
-    /// How much of the pictures is not forwarded.
-    withheld: Withheld,
+    /// Which share of the video is dropped for want of time.
+    shedding: Shedding,
     ended: bool,
-    /// Since when nobody is in it; a new room waits for who made it.
+    /// Since when nobody has been in it. `None` for a new room, which waits for whoever made it.
     empty_since: Option<Instant>,
     totals: Totals,
     /// How often the room has been checked: which of its members are next.
@@ -159,7 +159,7 @@ impl Room {
             timers: DeadlineHeap::new(),
             due: Vec::new(),
             fired: Vec::new(),
-            withheld: Withheld::NOTHING,
+            shedding: Shedding::NONE,
             ended: false,
             empty_since: None,
             totals: Totals { rooms: 1, ..Totals::default() },
@@ -169,17 +169,17 @@ impl Room {
         }
     }
 
-    /// Its id.
+    /// The name that people join it by.
     pub fn id(&self) -> &RoomId {
         &self.id
     }
 
-    /// Since when everybody is gone, if they are.
+    /// Returns since when nobody has been in it; `None` if somebody is, or if nobody has ever been.
     pub fn empty_since(&self) -> Option<Instant> {
         self.empty_since
     }
 
-    /// Who stands behind a key.
+    /// Returns the public id of a member; `None` if they are gone.
     pub fn participant_id(&self, key: ParticipantKey) -> Option<ParticipantId> {
         self.participants.get(key.0).map(|participant| participant.id)
     }
@@ -189,14 +189,14 @@ impl Room {
         self.ended
     }
 
-    /// How many are in it.
+    /// Returns how many members are in it.
     pub fn participants(&self) -> usize {
         self.participants.len()
     }
 
-    /// How much of the pictures is not forwarded.
-    pub fn withheld(&self) -> Withheld {
-        self.withheld
+    /// Returns which share of the video is dropped for want of time.
+    pub fn shedding(&self) -> Shedding {
+        self.shedding
     }
 
     /// When it wants a [`RoomInput::Timeout`], and why.
@@ -214,7 +214,7 @@ impl Room {
         !self.pending_audio.is_empty()
     }
 
-    /// When the first of what is to be forwarded came.
+    /// Returns when the first of the packets came that are still to be forwarded.
     pub fn waits_since(&self) -> Option<Instant> {
         let pending = self.pending_audio.iter().chain(&self.pending_video);
         pending.filter_map(|key| self.publications.get(key.0)?.waits_since()).min()
@@ -226,7 +226,7 @@ impl Room {
         publication.is_some_and(Publication::has_pending)
     }
 
-    /// How many deadlines are armed.
+    /// Returns how many members, transports and rooms are to be woken.
     pub fn deadlines(&self) -> usize {
         self.timers.len()
     }
@@ -275,7 +275,7 @@ impl Room {
             }
             RoomInput::Close(reason) => self.close(now, reason, outbox),
             RoomInput::Timeout => self.handle_timers(now, outbox),
-            RoomInput::Withhold(withheld) => self.withhold(now, withheld),
+            RoomInput::Shed(shedding) => self.shed(now, shedding),
         }
         self.send_slot_maps(outbox);
         if cfg!(debug_assertions) {
@@ -337,7 +337,7 @@ impl Room {
         }
     }
 
-    /// Tells everyone but one.
+    /// Tells everyone except one member.
     fn tell_others(&self, except: ParticipantKey, event: &Event, outbox: &mut Outbox) {
         for key in self.order.iter().filter(|key| **key != except) {
             outbox.event(*key, event.clone());

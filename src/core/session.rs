@@ -46,23 +46,23 @@ const CERTIFICATE_BYTES_MAX: usize = 2000;
 pub enum Effect {
     /// Send a STUN message.
     Stun {
-        /// To whom.
+        /// The address that asked.
         to: SocketAddr,
-        /// What.
+        /// The bytes of the message.
         bytes: Vec<u8>,
     },
     /// Send a DTLS datagram. The way is the participant's; `to` is the engine's guess.
     Dtls {
-        /// The engine's guess.
+        /// Where the engine believes the peer to be.
         to: SocketAddr,
-        /// What.
+        /// The bytes of the datagram.
         bytes: Vec<u8>,
     },
     /// Something for the handshake in the shell.
     Handshake(DtlsRequest),
     /// The peer is who the offer said it is, and here are the keys.
     Connected {
-        /// The negotiated profile.
+        /// The protection profile that was negotiated.
         profile: SrtpProfile,
         /// The exported keying material.
         material: Vec<u8>,
@@ -76,7 +76,7 @@ pub enum Effect {
 pub struct Answer {
     /// The text for the client.
     pub sdp: String,
-    /// What was agreed.
+    /// What offer and answer agree on.
     pub negotiated: Negotiated,
     /// Whether our ICE credentials changed (an ICE restart).
     pub restarted: bool,

@@ -7,7 +7,7 @@ use super::event::SlotCounts;
 /// Half a millisecond of sending, one by one: that long a room of any size keeps the sound of others waiting.
 pub const PACKETS_AT_ONCE: usize = 128;
 
-/// The core's settings.
+/// What the operator chose, and what the shell adds to it: the same for every room.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Most rooms at a time.

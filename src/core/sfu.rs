@@ -45,7 +45,7 @@ struct Entry {
     recording: Option<Box<Recording>>,
 }
 
-/// Outputs that are no datagrams.
+/// An output that is no datagram.
 #[derive(Debug)]
 enum Queued {
     Event(ConnectionId, Event),
@@ -74,7 +74,7 @@ pub struct Sfu {
     datagrams_unknown: u64,
     totals: Totals,
     recordings: Recordings,
-    /// Nobody is let in any more.
+    /// Whether the server stops, and lets nobody in any more.
     stopping: bool,
 }
 
@@ -88,7 +88,7 @@ fn tag(number: u32) -> String {
 }
 
 impl Sfu {
-    /// An SFU without rooms.
+    /// Makes an SFU without rooms.
     pub fn new(settings: Settings) -> Self {
         let now = settings.epoch;
         Self {
@@ -156,12 +156,12 @@ impl Sfu {
                 }
             }
             Input::Admin(command) => self.handle_admin(command),
-            Input::Withhold(withheld) => {
+            Input::Shed(shedding) => {
                 let differs = |room: &&RoomKey| {
-                    self.rooms.get(room.0).is_some_and(|entry| entry.room.withheld() != withheld)
+                    self.rooms.get(room.0).is_some_and(|entry| entry.room.shedding() != shedding)
                 };
                 for room in self.rooms_by_id.values().filter(differs).copied().collect::<Vec<_>>() {
-                    self.handle_room(room, RoomInput::Withhold(withheld), None);
+                    self.handle_room(room, RoomInput::Shed(shedding), None);
                 }
             }
             Input::Timeout => {
@@ -172,7 +172,7 @@ impl Sfu {
         }
     }
 
-    /// The next thing to do, until [`Output::Timeout`].
+    /// Returns the next thing to do. Call it again until it returns [`Output::Timeout`].
     pub fn poll_output(&mut self) -> Output<'_> {
         if let Some(queued) = self.queued.pop_front() {
             return match queued {
@@ -226,12 +226,12 @@ impl Sfu {
         }
     }
 
-    /// When the first of the media came that waits to be forwarded, if any does.
+    /// Returns when the first of the media came that still waits to be forwarded; `None` if none does.
     pub fn media_waits_since(&self) -> Option<Instant> {
         self.dirty.iter().filter_map(|room| self.rooms.get(room.0)?.room.waits_since()).min()
     }
 
-    /// A picture of everything, for people.
+    /// Returns the state of everything, for people and dashboards.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let rooms = self.rooms_by_id.values().map(|key| &self.rooms[key.0].room);
         Snapshot { rooms: rooms.map(|room| room.snapshot(now)).collect(), ..self.summary() }
@@ -247,23 +247,24 @@ impl Sfu {
         }
     }
 
-    /// A picture of one room; `None` if there is none of that name.
+    /// Returns the state of one room; `None` if there is none of that name.
     pub fn room_snapshot(&self, now: Instant, id: &RoomId) -> Option<RoomSnapshot> {
         let key = self.rooms_by_id.get(id)?;
         self.rooms.get(key.0).map(|entry| entry.room.snapshot(now))
     }
 
-    /// How many rooms and how many participants there are.
+    /// Returns how many rooms and how many participants there are.
     pub fn counts(&self) -> (usize, usize) {
         (self.rooms.len(), self.rooms.iter().map(|(_, entry)| entry.room.participants()).sum())
     }
 
-    /// The next thing of a recording to keep; `None`: nothing for now. Poll it after `poll_output`, in every turn.
+    /// Returns the next thing of a recording to keep; `None` if there is nothing for now. To be polled after
+    /// [`poll_output`](Self::poll_output), in every pass of the loop.
     pub fn poll_recording(&mut self) -> Option<RecordingOutput> {
         self.recordings.poll()
     }
 
-    /// Hands out what recorders have written since they last did, however little that is.
+    /// Makes [`poll_recording`](Self::poll_recording) return what recorders have written so far, however little that is.
     pub fn hand_out_records(&mut self) {
         for room in self.recordings.rooms() {
             if let Some(recording) = self.rooms.get_mut(room.0).and_then(|entry| entry.recording.as_mut()) {
@@ -272,12 +273,12 @@ impl Sfu {
         }
     }
 
-    /// Names of rooms that are recorded as soon as they are made.
+    /// Returns the names of rooms that are recorded as soon as they are made.
     pub fn rooms_to_record(&self) -> impl Iterator<Item = &RoomId> {
         self.recordings.next()
     }
 
-    /// What was counted since the start.
+    /// Returns what has been counted since the start.
     pub fn totals(&mut self) -> &Totals {
         for (_, entry) in &mut self.rooms {
             entry.room.collect_totals(&mut self.totals);
@@ -348,7 +349,8 @@ impl Sfu {
         Ok(key)
     }
 
-    /// A room that only waits for somebody to come back makes place for one that somebody is in.
+    /// Ends the room that has been empty for longest: it only waits for somebody to come back, and makes way for a room
+    /// that somebody wants to be in now.
     fn end_longest_empty(&mut self) {
         let empty = self.rooms.iter().filter_map(|(key, entry)| Some((entry.room.empty_since()?, key)));
         if let Some((_, key)) = empty.min() {
@@ -387,7 +389,8 @@ impl Sfu {
         }
     }
 
-    /// Hands an input to its room and does what follows. `entering` is who is told whether they were admitted.
+    /// Hands an input to its room and does what follows. `entering` is the connection that is told whether somebody may
+    /// enter.
     fn handle_room(&mut self, key: RoomKey, input: RoomInput<'_>, entering: Option<ConnectionId>) {
         let Some(entry) = self.rooms.get_mut(key.0) else { return };
         let first = self.outbox.transmits();

@@ -10,9 +10,9 @@ use super::path::Path;
 /// Counters of packets, bytes (payload and header, without SRTP's tag), and what went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StreamCounters {
-    /// Packets.
+    /// How many packets were counted.
     pub packets: u64,
-    /// Bytes.
+    /// How many bytes of payload.
     pub bytes: u64,
     /// Packets that never came (incoming), or that the receiver reported lost (outgoing).
     pub lost: u64,
@@ -26,69 +26,69 @@ pub struct StreamCounters {
     pub dropped: u64,
 }
 
-/// One published track.
+/// One published track, and what has come of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicationSnapshot {
-    /// The track.
+    /// The track as others see it.
     pub info: TrackInfo,
     /// Its codec's name, once a packet has come.
     pub codec: Option<&'static str>,
     /// How many participants have it in a slot.
     pub subscribers: usize,
-    /// What came in.
+    /// What has come in of all its encodings.
     pub counters: StreamCounters,
     /// Interarrival jitter (RFC 3550 §6.4.1).
     pub jitter: Duration,
 }
 
-/// One slot.
+/// One slot of a participant, and what has gone out in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotSnapshot {
-    /// Its section.
+    /// The media section that is the slot.
     pub mid: Mid,
-    /// Audio or video.
+    /// Whether it takes audio or video.
     pub kind: Kind,
-    /// What it shows.
+    /// The track that it shows; `None` if it is free.
     pub track: Option<TrackId>,
-    /// What went out.
+    /// What has gone out in it, of all tracks that it has shown.
     pub counters: StreamCounters,
 }
 
-/// One participant.
+/// One participant, and how they are connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParticipantSnapshot {
-    /// Their id.
+    /// By which everybody names them.
     pub participant: ParticipantId,
-    /// Their name.
+    /// The name that they joined with.
     pub name: String,
     /// Whether signalling is lost.
     pub reconnecting: bool,
     /// Whether media can flow.
     pub connected: bool,
-    /// Where media goes.
+    /// Where media goes, of their first transport that sends any; `None`: nowhere.
     pub path: Option<Path>,
     /// Round trip to the client, from its reports on our sender reports.
     pub round_trip: Option<Duration>,
-    /// Since joining.
+    /// How long ago they joined.
     pub age: Duration,
-    /// What they publish.
+    /// The tracks that they publish, in the order of publishing.
     pub publications: Vec<PublicationSnapshot>,
-    /// What they receive.
+    /// The slots that they receive by, in the order of sections.
     pub slots: Vec<SlotSnapshot>,
 }
 
-/// One room.
+/// One room, and who is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSnapshot {
-    /// Its id.
+    /// The name that people join it by.
     pub room: RoomId,
-    /// Since it was made.
+    /// How long ago it was made.
     pub age: Duration,
     /// Its members, in the order of joining.
     pub participants: Vec<ParticipantSnapshot>,
 }
 
-/// Everything.
+/// All rooms, and what the server holds beside them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// Rooms in the order of their ids.

@@ -17,18 +17,18 @@ pub const SETUP_BUCKETS_MS: [u64; 8] = [100, 250, 500, 1000, 2500, 5000, 10_000,
 /// Which way a stream goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
-    /// From a client.
+    /// From a client to the server.
     In,
-    /// To a client.
+    /// From the server to a client.
     Out,
 }
 
 /// What streams are told apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamClass {
-    /// Which way.
+    /// From clients, or to them.
     pub direction: Direction,
-    /// Audio or video.
+    /// Whether it carries audio or video.
     pub kind: Kind,
     /// The codec's name, once known.
     pub codec: Option<&'static str>,
@@ -41,12 +41,12 @@ pub struct StreamClass {
 pub struct SetupTimes {
     /// How many took at most so long as the bucket says, and more than the one before says; the last: longer.
     pub buckets: [u64; SETUP_BUCKETS_MS.len() + 1],
-    /// All together.
+    /// The sum of all times, of which an average can be made.
     pub sum: Duration,
 }
 
 impl SetupTimes {
-    /// Notes one.
+    /// Counts one that took this long.
     pub fn note(&mut self, time: Duration) {
         let bucket = SETUP_BUCKETS_MS.iter().position(|most| time <= Duration::from_millis(*most));
         self.buckets[bucket.unwrap_or(SETUP_BUCKETS_MS.len())] += 1;
@@ -57,11 +57,11 @@ impl SetupTimes {
 /// Everything that was counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Rooms made.
+    /// How many rooms were made.
     pub rooms: u64,
-    /// People who entered.
+    /// How many people entered a room.
     pub joins: u64,
-    /// People who came back.
+    /// How many people came back after their signalling had broken.
     pub resumes: u64,
     /// People who left because they said so.
     pub left: u64,
@@ -73,13 +73,13 @@ pub struct Totals {
     pub broken: u64,
     /// Handshakes that led to keys.
     pub handshakes_done: u64,
-    /// Handshakes that failed.
+    /// Handshakes that failed, or whose client closed the transport before there were keys.
     pub handshakes_failed: u64,
-    /// From joining to media.
+    /// How long it took from joining until media could flow.
     pub setup_times: SetupTimes,
     /// Incoming packets that could not be opened or belong to no stream.
     pub unusable: u64,
-    /// What streams counted.
+    /// What streams have counted, by class.
     pub streams: BTreeMap<StreamClass, StreamCounters>,
 }
 

@@ -26,7 +26,7 @@ use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
 /// How many connectivity checks are remembered: minutes of them.
 const TRANSACTIONS: usize = 128;
 
-/// One peer connection.
+/// One peer connection, as the server sees it.
 #[derive(Debug)]
 pub struct Transport {
     /// The member that it belongs to; `None` for a link that belongs to nobody in the room.

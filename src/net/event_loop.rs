@@ -128,7 +128,7 @@ impl EventLoop {
         let now = clock::now();
         self.shedding.slept(now.saturating_duration_since(before));
         if let Some(share) = self.shedding.decide(now) {
-            self.shard.feed(now, Input::Withhold(share));
+            self.shard.feed(now, Input::Shed(share));
         }
         if self.note_readiness(events) {
             self.begin_ending(now);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use crate::core::input::Withheld;
+use crate::core::input::Shedding;
 
 /// From decision to decision.
 const PERIOD: Duration = Duration::from_millis(50);
@@ -27,7 +27,7 @@ const BUSY_FULL: f64 = 0.95;
 /// What was seen since the last decision, and what was decided.
 #[derive(Debug)]
 pub struct LoadShedding {
-    shed: Withheld,
+    shed: Shedding,
     /// When this period began.
     began: Instant,
     /// How long the loop slept in it.
@@ -44,7 +44,7 @@ impl LoadShedding {
     /// Begins with a machine that can carry everything.
     pub fn new(now: Instant) -> Self {
         Self {
-            shed: Withheld::NOTHING,
+            shed: Shedding::NONE,
             began: now,
             slept: Duration::ZERO,
             longest: Duration::ZERO,
@@ -54,7 +54,7 @@ impl LoadShedding {
     }
 
     /// Returns how much of the video is dropped at present.
-    pub fn shed(&self) -> Withheld {
+    pub fn shed(&self) -> Shedding {
         self.shed
     }
 
@@ -70,7 +70,7 @@ impl LoadShedding {
 
     /// Returns what the core is to be told now, if anything. While something is dropped, the core is told again and again,
     /// because new rooms do not know of it.
-    pub fn decide(&mut self, now: Instant) -> Option<Withheld> {
+    pub fn decide(&mut self, now: Instant) -> Option<Shedding> {
         let elapsed = now.saturating_duration_since(self.began);
         if elapsed < PERIOD {
             return None;
@@ -81,7 +81,7 @@ impl LoadShedding {
         let is_late = self.longest > LATE && self.longest_before > LATE;
         // A loop that is late and sleeps is kept from working by others: less work would not help.
         if is_late && busy > BUSY_FULL && self.longest >= self.longest_before.mul_f64(0.9) {
-            self.shed = Withheld::sixteenths(before.get().saturating_add(STEP));
+            self.shed = Shedding::sixteenths(before.get().saturating_add(STEP));
             self.stepped = Some(now);
         } else if self.longest <= LATE
             && self.stepped.is_some_and(|at| now.saturating_duration_since(at) >= PATIENCE)
@@ -91,7 +91,7 @@ impl LoadShedding {
         self.began = now;
         self.slept = Duration::ZERO;
         self.longest_before = std::mem::take(&mut self.longest);
-        match (before == Withheld::NOTHING, self.shed == Withheld::NOTHING) {
+        match (before == Shedding::NONE, self.shed == Shedding::NONE) {
             (true, true) => return None,
             (true, false) => warn!(
                 "the processor is full: some video is not forwarded, so that audio is; this machine carries fewer or \
@@ -105,14 +105,14 @@ impl LoadShedding {
 }
 
 /// Returns what still has to be dropped if the loop works that share of the time now: what is forwarded makes the work.
-fn affordable(shed: Withheld, busy: f64) -> Withheld {
-    let all = Withheld::ALL.get();
+fn affordable(shed: Shedding, busy: f64) -> Shedding {
+    let all = Shedding::ALL.get();
     let forwarded = all - shed.get();
     // Nobody knows what video costs of which everything is dropped: one part comes back at a time, or all of it if there
     // is next to nothing to do.
     let fits = f64::from(forwarded.max(1)) * BUSY_MAX / busy.max(0.01);
     let forwarded = forwarded.max(fits.min(f64::from(all)) as u8);
-    Withheld::sixteenths(all - forwarded)
+    Shedding::sixteenths(all - forwarded)
 }
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ mod tests {
         periods(&mut shedding, &mut now, 5, 0.5, 1);
         periods(&mut shedding, &mut now, 1, 1.0, 300);
         periods(&mut shedding, &mut now, 5, 0.5, 1);
-        assert_eq!(shedding.shed(), Withheld::NOTHING);
+        assert_eq!(shedding.shed(), Shedding::NONE);
         assert_eq!(shedding.decide(now + PERIOD), None);
     }
 
@@ -152,7 +152,7 @@ mod tests {
         periods(&mut shedding, &mut now, 1, 1.0, 70);
         assert_eq!(shedding.shed().get(), 2 * STEP, "the queue gets shorter");
         periods(&mut shedding, &mut now, 10, 1.0, 200);
-        assert_eq!(shedding.shed(), Withheld::ALL);
+        assert_eq!(shedding.shed(), Shedding::ALL);
     }
 
     #[test]
@@ -175,8 +175,8 @@ mod tests {
         let mut now = clock::now();
         let mut shedding = LoadShedding::new(now);
         periods(&mut shedding, &mut now, 20, 1.0, 60);
-        assert_eq!(shedding.shed(), Withheld::ALL);
+        assert_eq!(shedding.shed(), Shedding::ALL);
         periods(&mut shedding, &mut now, 12, 0.05, 1);
-        assert_eq!(shedding.shed(), Withheld::NOTHING);
+        assert_eq!(shedding.shed(), Shedding::NONE);
     }
 }

@@ -87,8 +87,11 @@ impl Shard {
 
     /// Returns when [`run_deadlines`](Self::run_deadlines) has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let deadlines =
-            [self.core_deadline.map(|deadline| deadline.at), self.handshakes.next_deadline(), self.turn_server.next_deadline()];
+        let deadlines = [
+            self.core_deadline.map(|deadline| deadline.at),
+            self.handshakes.next_deadline(),
+            self.turn_server.next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 

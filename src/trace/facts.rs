@@ -217,7 +217,7 @@ pub enum Fact {
     /// A deadline was served too late, by this long: the server, or its machine, was busy.
     Late(Duration),
     /// From now on the server sheds load, and does not forward some of the video; or forwards all again.
-    Withheld(bool),
+    Shedding(bool),
     /// The room was woken for a deadline of this name. It was not due any more if what it waited for had moved to a later
     /// time.
     Woken {

@@ -257,7 +257,7 @@ impl Replayer {
             RecordedInput::Remove(id) => RoomInput::Remove(*id),
             RecordedInput::Close(reason) => RoomInput::Close(*reason),
             RecordedInput::Timeout | RecordedInput::Share => RoomInput::Timeout,
-            RecordedInput::Withhold(withheld) => RoomInput::Withhold(*withheld),
+            RecordedInput::Shed(shedding) => RoomInput::Shed(*shedding),
         };
         // The same calls in the same order as in the `Sfu`. Asking for the next deadline is one of them, because it tidies
         // up the room's timers.

@@ -14,7 +14,7 @@ use crate::core::command::Command;
 use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
 use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
-use crate::core::input::{DtlsEvent, Withheld};
+use crate::core::input::{DtlsEvent, Shedding};
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::negotiated::Codec;
@@ -74,7 +74,7 @@ pub struct Witness<'s> {
     /// What the room's next deadline is for.
     timer: Option<Timer>,
     /// Whether the server sheds load: some video is not forwarded.
-    is_withheld: bool,
+    is_shedding: bool,
     own_networks: OwnNetworks,
 }
 
@@ -103,7 +103,7 @@ impl<'s> Witness<'s> {
             flushing: BTreeMap::new(),
             deadline: None,
             timer: None,
-            is_withheld: false,
+            is_shedding: false,
             own_networks: OwnNetworks::default(),
         }
     }
@@ -142,11 +142,11 @@ impl<'s> Witness<'s> {
                     self.tell(&Fact::SignallingLost(number));
                 }
             }
-            RecordedInput::Withhold(withheld) => {
-                let is_withheld = *withheld != Withheld::NOTHING;
-                if self.is_withheld != is_withheld {
-                    self.is_withheld = is_withheld;
-                    self.tell(&Fact::Withheld(is_withheld));
+            RecordedInput::Shed(shedding) => {
+                let is_shedding = *shedding != Shedding::NONE;
+                if self.is_shedding != is_shedding {
+                    self.is_shedding = is_shedding;
+                    self.tell(&Fact::Shedding(is_shedding));
                 }
             }
             RecordedInput::Dtls(on, event) if matches!(**event, DtlsEvent::Connected) => {

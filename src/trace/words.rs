@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::core::event::Event;
-use crate::core::input::{DtlsEvent, Withheld};
+use crate::core::input::{DtlsEvent, Shedding};
 use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
 use crate::core::path::{Path, TrafficClass, Transport};
@@ -36,9 +36,9 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
         RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
         RecordedInput::Timeout => "a deadline has come".to_owned(),
         RecordedInput::Share => "the packets that came are forwarded".to_owned(),
-        RecordedInput::Withhold(Withheld::NOTHING) => "there is time to forward all video again".to_owned(),
-        RecordedInput::Withhold(withheld) => {
-            format!("there is no time to forward all video: {} of 16 parts are shed", withheld.get())
+        RecordedInput::Shed(Shedding::NONE) => "there is time to forward all video again".to_owned(),
+        RecordedInput::Shed(shedding) => {
+            format!("there is no time to forward all video: {} of 16 parts are shed", shedding.get())
         }
     }
 }

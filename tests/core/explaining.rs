@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone};
-use strait::core::input::Withheld;
+use strait::core::input::Shedding;
 use strait::trace::explain::model::{Blame, Person};
 use strait::trace::explain::{Explanation, explain, html, json, text};
 use strait::trace::strip::strip;
@@ -181,8 +181,8 @@ fn a_server_that_stands_still_is_told_of_with_what_it_held_and_is_to_blame() {
 fn pictures_that_there_was_no_time_for_stand_still_by_the_servers_fault() {
     let explanation = with_a_bad_second(
         two(),
-        |world| world.input(Recorded::Withhold(Withheld::ALL)),
-        |world| world.input(Recorded::Withhold(Withheld::NOTHING)),
+        |world| world.input(Recorded::Shed(Shedding::ALL)),
+        |world| world.input(Recorded::Shed(Shedding::NONE)),
     );
     let ben = &explanation.participants[1];
     assert_says(ben, "pictures-withheld: the server's processor was full: some video was not forwarded");
@@ -268,6 +268,29 @@ fn who_comes_and_goes_how_they_are_reached_and_why_key_frames_are_asked_for_is_t
     assert_says(cleo, "left: left");
     assert_says(ben, "left: was told that the server stops");
     assert!(cleo.present.to < ben.present.to, "{:?}", cleo.present);
+}
+
+#[test]
+fn why_the_server_was_woken_and_whose_time_was_up_is_told() {
+    let mut world = two();
+    talk(&mut world, 2 * SECOND);
+    world.break_signalling(1);
+    // He goes on answering checks, so it is not his media path that is dead.
+    world.run(40 * SECOND);
+    let explanation = explained(&trace_of(world));
+    assert_says(
+        &explanation.participants[1],
+        "left: was removed: their signalling broke, and they were not back in time",
+    );
+    let woken = &explanation.server.woken;
+    let times = |what: &str| woken.iter().find(|woken| woken.what == what).map_or(0, |woken| woken.times);
+    // Video was shown for most of the 42 seconds, and reports go out about once a second while it is.
+    assert!(times("reports") >= 30, "{woken:?}");
+    assert!(woken.iter().all(|woken| woken.in_vain <= woken.times), "{woken:?}");
+    let summary = text::short(&explanation).join("\n");
+    let total: u64 = woken.iter().map(|woken| woken.times).sum();
+    assert!(summary.contains(&format!("The server was woken {total} times for this room: ")), "{summary}");
+    assert!(summary.contains(&format!("{} for reports", times("reports"))), "{summary}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone, Screen};
 use strait::core::datagrams::Datagrams;
 use strait::core::event::Event;
-use strait::core::input::Withheld;
+use strait::core::input::Shedding;
 use strait::core::path::TrafficClass;
 
 use crate::world::{Recorded, World};
@@ -206,7 +206,7 @@ fn pictures_that_there_is_no_time_for_are_left_out_and_sound_goes_on() {
     let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
     show(&mut world, 0, Camera, 3);
     let (camera, microphone) = (world.clients[0].track(Camera), world.clients[0].track(Microphone));
-    world.input(Recorded::Withhold(Withheld::ALL));
+    world.input(Recorded::Shed(Shedding::ALL));
     let asked = world.clients[0].keyframe_requests;
     for _ in 0..50 {
         world.send(0, Microphone, false);
@@ -218,7 +218,7 @@ fn pictures_that_there_is_no_time_for_are_left_out_and_sound_goes_on() {
     assert_eq!(world.clients[1].received_of(camera).len(), 3);
     assert_eq!(world.clients[0].keyframe_requests, asked, "nobody is asked for what nobody would get");
 
-    world.input(Recorded::Withhold(Withheld::NOTHING));
+    world.input(Recorded::Shed(Shedding::NONE));
     world.send(0, Camera, false);
     world.run(Duration::from_millis(600));
     assert!(world.clients[0].keyframe_requests > asked, "Anna is asked for a key frame");
@@ -236,7 +236,7 @@ fn pictures_that_there_is_no_time_for_are_left_out_and_sound_goes_on() {
 fn screens_are_the_last_pictures_to_be_left_out() {
     let mut world = call(&["Anna", "Ben"], &[Camera, Screen]);
     for sixteenths in 0..=16 {
-        world.input(Recorded::Withhold(Withheld::sixteenths(sixteenths)));
+        world.input(Recorded::Shed(Shedding::sixteenths(sixteenths)));
         let screen = world.clients[0].track(Screen);
         let before = world.clients[1].received_of(screen).len();
         show(&mut world, 0, Screen, 2);

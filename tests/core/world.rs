@@ -14,7 +14,7 @@ use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Resume,
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
-use strait::core::input::{AdminCommand, Admission, DtlsEvent, Withheld};
+use strait::core::input::{AdminCommand, Admission, DtlsEvent, Shedding};
 use strait::core::output::DtlsRequest;
 use strait::core::path::{LocalCandidate, Path, Transport};
 use strait::core::{Input, Output, Settings, Sfu};
@@ -115,7 +115,7 @@ pub enum Recorded {
     ConnectionLost(ConnectionId),
     Dtls(DtlsSession, DtlsEvent),
     Admin(AdminCommand),
-    Withhold(Withheld),
+    Shed(Shedding),
     Timeout,
     /// The outputs were drained here.
     Drained,
@@ -167,7 +167,7 @@ fn feed(sfu: &mut Sfu, now: Instant, input: Recorded) {
         Recorded::ConnectionLost(connection) => sfu.handle_input(now, Input::ConnectionLost(connection)),
         Recorded::Dtls(session, event) => sfu.handle_input(now, Input::Dtls { session, event }),
         Recorded::Admin(command) => sfu.handle_input(now, Input::Admin(command)),
-        Recorded::Withhold(withheld) => sfu.handle_input(now, Input::Withhold(withheld)),
+        Recorded::Shed(shedding) => sfu.handle_input(now, Input::Shed(shedding)),
         Recorded::Timeout => sfu.handle_input(now, Input::Timeout),
         Recorded::Drained => {}
     }

@@ -22,6 +22,9 @@ const CORE: [&[&str]; 11] = [
 /// In how many files of the core the SDP, ICE and DTLS engine may be named, so that it can be replaced.
 const ENGINE_FILES_MAX: usize = 4;
 
+/// A file of `core/room` tells one thing that happens in a room.
+const ROOM_FILE_LINES_MAX: usize = 400;
+
 #[test]
 fn the_core_is_a_ladder() {
     let back = back_up(&Modules::of(&library()).arrows());
@@ -52,6 +55,30 @@ fn few_files_of_the_core_name_the_engine() {
 
 fn names_engine(source: &Source) -> bool {
     source.code().windows(2).any(|pair| pair[0].is("str0m") && pair[1].is("::"))
+}
+
+#[test]
+fn the_event_loop_stands_in_one_file() {
+    let sources = library();
+    let has_part =
+        |source: &&Source| source.code().windows(2).any(|pair| pair[0].is("impl") && pair[1].is("EventLoop"));
+    let files: Vec<String> = sources.iter().filter(has_part).map(|source| source.path.clone()).collect();
+    let scattered = if files.len() > 1 { files } else { Vec::new() };
+    complain("`impl EventLoop` stands in these; give what is not the loop a type of its own", &scattered);
+}
+
+#[test]
+fn a_file_of_the_room_tells_one_thing() {
+    let sources = library();
+    let room = sources
+        .iter()
+        .filter(|source| source.path == "core/room.rs" || source.path.starts_with("core/room/"));
+    let lines = room.map(|source| (&source.path, source.text.lines().count()));
+    let long = lines.filter(|(_, lines)| *lines > ROOM_FILE_LINES_MAX);
+    complain(
+        "split these",
+        &long.map(|(path, lines)| format!("src/{path}: {lines} lines")).collect::<Vec<_>>(),
+    );
 }
 
 #[cfg(test)]

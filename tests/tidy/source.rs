@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compiled_for_tests_is_left_out() {
+    fn what_is_compiled_for_tests_is_shed() {
         assert_eq!(kept("a; #[cfg(test)] mod tests { b { c } } d"), "a ; d");
         assert_eq!(kept("#[cfg(test)] #[path = \"x.rs\"] mod tests; d"), "d");
         assert_eq!(kept("#[cfg(test)] use x::{a, b}; d"), "d");

@@ -330,7 +330,12 @@ mod tests {
     #[test]
     fn a_key_frame_that_comes_late_does_not_take_a_viewer_back() {
         let now = Instant::now();
-        let stretch = Stretch { track: TrackId(1), publication: PublicationKey(0), generation: 0, encoding: EncodingIndex(0) };
+        let stretch = Stretch {
+            track: TrackId(1),
+            publication: PublicationKey(0),
+            generation: 0,
+            encoding: EncodingIndex(0),
+        };
         let packet = |index: u64, starts_keyframe| SourcePacket {
             index,
             timestamp: index as u32 * 3000,

@@ -77,7 +77,7 @@ pub struct Slot {
     /// Whether the subscription is paused.
     pub paused: bool,
     /// Whether the track is left out because the machine has no time for it.
-    pub withheld: bool,
+    pub is_shed: bool,
     /// Whether the client still has the section.
     pub open: bool,
     /// What was counted of packets that went out.
@@ -133,7 +133,7 @@ impl Slot {
             codec: None,
             announced: false,
             paused: false,
-            withheld: false,
+            is_shed: false,
             open: true,
             counters: StreamCounters::default(),
             reported: StreamCounters::default(),
@@ -171,7 +171,7 @@ impl Slot {
         self.codec = codec;
         self.announced = false;
         self.paused = false;
-        self.withheld = false;
+        self.is_shed = false;
     }
 
     /// Shows nothing from now on.
@@ -193,16 +193,16 @@ impl Slot {
     }
 
     /// Leaves the track out because the machine has no time for it, or shows it again.
-    pub fn set_withheld(&mut self, withheld: bool) {
-        if self.withheld != withheld {
-            self.withheld = withheld;
+    pub fn set_shed(&mut self, is_shed: bool) {
+        if self.is_shed != is_shed {
+            self.is_shed = is_shed;
             self.munger.desynchronise();
         }
     }
 
     /// Returns whether nothing of that stretch can be shown before a key frame comes.
     pub fn wants_keyframe(&self, stretch: Stretch) -> bool {
-        self.kind == Kind::Video && !self.paused && !self.withheld && !self.munger.is_synchronised(stretch)
+        self.kind == Kind::Video && !self.paused && !self.is_shed && !self.munger.is_synchronised(stretch)
     }
 
     /// The stretch that the slot shows just now, and what is added to its timestamps.
@@ -223,7 +223,7 @@ impl Slot {
     ) -> Option<Outgoing<'a>> {
         let is_paused = self.paused && !mutated!(PauseIgnored);
         let is_announced = self.announced || mutated!(SlotNotAnnounced);
-        if is_paused || self.withheld || !is_announced || !self.open {
+        if is_paused || self.is_shed || !is_announced || !self.open {
             return None;
         }
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };

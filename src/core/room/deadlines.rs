@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A timer whose moment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fired {
-    /// Which.
+    /// What it was set for.
     pub timer: Timer,
     /// The member whose it is; `None` for the room's own and for those of a transport that belongs to nobody.
     pub member: Option<ParticipantKey>,

@@ -45,7 +45,7 @@ impl Room {
                 let Some(viewer) = self.viewer_of_stream(on, media) else { return };
                 let slot = &mut self.participants[viewer.0.0].slots[viewer.1];
                 slot.counters.keyframe_requests += 1;
-                if let Some(shown) = slot.shown.filter(|_| !slot.withheld) {
+                if let Some(shown) = slot.shown.filter(|_| !slot.is_shed) {
                     self.want_keyframe_for(now, shown.publication, viewer);
                 }
             }

@@ -1,4 +1,4 @@
-//! Who needs a key frame: requests of viewers, handed to the publications that they watch.
+//! Who needs a key frame: what viewers ask for is handed to the publications that they watch.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::core::command::Kind;
 use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 
 impl Room {
-    /// Somebody needs a key frame of that track.
+    /// Asks for a key frame of everything that is shown of a track.
     pub(super) fn want_keyframe(&mut self, now: Instant, key: PublicationKey) {
         let publication = &mut self.publications[key.0];
         if publication.kind() == Kind::Video {
@@ -35,7 +35,7 @@ impl Room {
         self.arm(now, Owner::Member(owner));
     }
 
-    /// Everything that is shown on a transport needs a key frame.
+    /// Asks for a key frame of everything that is shown on a transport.
     pub(super) fn want_keyframes_on(&mut self, now: Instant, on: TransportKey) {
         let shown: Vec<PublicationKey> = self
             .slots_of_owner(on)
@@ -49,7 +49,7 @@ impl Room {
         }
     }
 
-    /// Everything that a participant sees needs a key frame.
+    /// Asks for a key frame of everything that a member is shown.
     pub(super) fn want_keyframes_for(&mut self, now: Instant, key: ParticipantKey) {
         let shown: Vec<PublicationKey> = self.participants[key.0]
             .slots

@@ -1,4 +1,4 @@
-//! Who is in the room: entering, coming back, losing the connection, leaving.
+//! Who is in the room: members enter, come back after their signalling broke, and leave.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use crate::core::session::Session;
 use crate::core::timers::{Deadline, Timer};
 use crate::core::transport::Transport;
 
-/// How somebody enters.
+/// Whether somebody enters with a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Connection {
     /// With a transport that waits for their offer.
@@ -115,7 +115,7 @@ impl Room {
         });
     }
 
-    /// All tracks, in the order of joining and publishing.
+    /// Returns all tracks, in the order of joining and publishing.
     fn tracks_in_order(&self) -> Vec<TrackId> {
         let publications = self.order.iter().flat_map(|key| &self.participants[key.0].publications);
         publications.map(|key| self.publications[key.0].track).collect()
@@ -202,7 +202,7 @@ impl Room {
         self.tell_others(key, &Event::ParticipantReconnecting(id), outbox);
     }
 
-    /// Takes somebody out, with everything that is theirs.
+    /// Takes a member out of the room, with everything that is theirs.
     pub(super) fn remove(
         &mut self,
         now: Instant,
@@ -255,7 +255,7 @@ impl Room {
     }
 }
 
-/// The refusal of a resume that has nobody to resume.
+/// The refusal of a resume that names nobody who is in the room.
 pub fn unknown_participant() -> Refusal {
     Refusal::new(
         RefusalCode::UnknownParticipant,
@@ -264,7 +264,7 @@ pub fn unknown_participant() -> Refusal {
     )
 }
 
-/// Compares without telling by its time how much was right.
+/// Compares two secrets in a time that does not tell how much of them is equal.
 fn same_secret(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

@@ -1,4 +1,4 @@
-//! What participants publish: offers and answers, tracks that come and go, muting.
+//! What members publish: offers are answered, tracks come and go, and are muted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -228,7 +228,7 @@ impl Room {
         publication
     }
 
-    /// Ends a track: its slots are free, and everyone is told.
+    /// Ends a track: its slots become free for others, and everyone is told.
     pub(super) fn unpublish(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         self.collect_counters(self.publications[key.0].owner);
         let publication = self.publications.remove(key.0);
@@ -348,7 +348,7 @@ impl Room {
     }
 }
 
-/// Why a section that was to publish cannot be served.
+/// Returns why a section that was to publish cannot be served; `None` if it can.
 fn why_not<'a>(offer: &'a Offer<'_>, mid: Mid) -> Option<&'a str> {
     offer.section(mid)?.rejected.as_deref()
 }
@@ -385,7 +385,8 @@ fn slot_numbers(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> BT
     numbers
 }
 
-/// One msid stream for each pair of slots: browsers keep the audio and the video of one stream in sync.
+/// Names the msid stream of each slot: one for each pair of an audio and a video slot, because browsers keep the audio and
+/// the video of one stream in sync.
 fn msids(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<Msid> {
     let numbers = slot_numbers(negotiated, slots, on);
     let msid = |section: &NegotiatedSection| {
@@ -399,7 +400,7 @@ fn msids(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<Msid>
     receiving(negotiated).map(msid).collect()
 }
 
-/// What a publisher will most likely send: the first codec of its section.
+/// Returns the codec that a publisher will most likely send: the first of its section.
 fn expected_codec(negotiated: &Negotiated, mid: Mid) -> Option<CodecParams> {
     negotiated.section(mid)?.codecs.first().copied()
 }

@@ -1,5 +1,5 @@
-//! RTCP towards the clients: what was lost, what came, key frames wanted, and sender reports: a source's clock,
-//! translated to the slot that shows it, so that one person's sound and picture play together.
+//! RTCP to the clients: what was lost, what has come, which key frames are wanted; and sender reports, which translate the
+//! clock of a source to the slot that shows it, so that one person's audio and video play together.
 
 use std::time::{Duration, Instant};
 
@@ -15,17 +15,17 @@ use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
 use crate::core::timers::{Timer, coalesce};
 
-/// Reports go out about this often to who sends or receives pictures, as browsers do it. A little is taken off before
-/// they are aligned, so that who wakes a moment late does not skip a step of the grid.
+/// Reports go out about this often to peers that send or receive video, as browsers do it. A little is taken off before
+/// they are aligned, so that a peer that is served a moment late does not skip a step of the grid.
 pub(super) const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
-/// The same where there is sound alone: RFC 3550 §6.2's minimum, and browsers' own. Everybody's reports are packets that
-/// wake the server, and a hundred quiet people have no need of more.
+/// The same where there is audio alone: the minimum of RFC 3550 §6.2, which browsers use, too. Everybody's reports are
+/// packets that wake the server, and a hundred quiet people have no need of more.
 const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
 /// A compound is sent when it is larger than this, so that it fits any path.
 const COMPOUND_BYTES: usize = 1000;
 
 impl Room {
-    /// Sends what is due of requests for packets, for key frames, and of transport-wide feedback.
+    /// Sends what is due on a transport: requests for lost packets and for key frames, and transport-wide feedback.
     pub(super) fn send_feedback(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
@@ -58,7 +58,7 @@ impl Room {
         self.set_keyframe_timer(now, on);
     }
 
-    /// Sends sender and receiver reports, if it is time.
+    /// Sends sender and receiver reports on a transport, if they are due.
     pub(super) fn send_reports(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
         if !self.transports[on.0].deadlines.is_due(Timer::Reports, now) {
             return;

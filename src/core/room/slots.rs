@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::reports::VIDEO_INTERVAL;
-use super::shedding::is_left_out;
+use super::shedding::is_shed;
 use super::{Owner, Room};
 use crate::core::command::{Kind, Source};
 use crate::core::event::{Event, SlotCounts};
@@ -32,7 +32,7 @@ impl Room {
         transports.any(|transport| transport.negotiated.can_receive(codec))
     }
 
-    /// Puts waiting tracks into free slots, and asks for more where they do not suffice.
+    /// Puts waiting tracks into free slots, and asks for more slots if there are not enough.
     pub(super) fn assign_slots(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
         if !self.has_negotiated(key) {
             return;
@@ -75,7 +75,7 @@ impl Room {
             .and_then(|(section, codec)| section.codec_for(codec));
         debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
-        slot.set_withheld(is_left_out(self.withheld, publication, participant.id));
+        slot.set_shed(is_shed(self.shedding, publication, participant.id));
         if let Some(subscription) = participant.subscriptions.get_mut(&track) {
             subscription.state = SubscriptionState::Slot(index);
             slot.paused = subscription.paused;
@@ -88,8 +88,8 @@ impl Room {
         self.want_keyframe(now, publication_key);
     }
 
-    /// The slot of the number that the same participant's other half has; else one whose pair is free, too; else any:
-    /// of those whose sections take the codec.
+    /// Chooses among the free slots whose sections take the codec. The best is the pair of the slot that shows the same
+    /// person's other track; the next best is one whose pair is free, too; else it is any.
     fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
         let slots = &self.participants[key.0].slots;
         let kind = publication.kind();
@@ -124,7 +124,7 @@ impl Room {
             .or_else(|| free().next().map(|(index, _)| index))
     }
 
-    /// The track that plays together with this one: the camera of a microphone, the sound of a screen.
+    /// Returns the track that plays together with this one: the camera for a microphone, the audio for a screen.
     fn partner(&self, publication: &Publication) -> Option<TrackId> {
         let wanted = match publication.source {
             Source::Microphone => Source::Camera,
@@ -153,7 +153,8 @@ impl Room {
         outbox.event(key, Event::CannotReceive { track: publication.track, reason });
     }
 
-    /// A track's codec is known, or another one: slots that cannot take it give it up, others may take it now.
+    /// Does what follows when a track is sent in another codec than before, or for the first time: slots that cannot take it
+    /// give it up, and others may take it now.
     pub(super) fn codec_changed(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         let Some(codec) = self.publications[key.0].codec() else { return };
         let track = self.publications[key.0].track;

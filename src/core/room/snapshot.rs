@@ -1,4 +1,4 @@
-//! A picture of a room for people and dashboards.
+//! The state of a room as plain values, for people and dashboards.
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,13 @@ use crate::core::transport::Transport;
 /// In which form a packet carries its codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayloadForm {
-    /// As it is.
+    /// The payload is the codec's own.
     Media,
-    /// With copies of earlier packets (RFC 2198).
+    /// The payload carries copies of earlier packets, too (RFC 2198).
     Redundant,
-    /// As a retransmission (RFC 4588).
+    /// The packet retransmits another one (RFC 4588).
     Retransmission {
-        /// Of this stream.
+        /// The stream that it repairs.
         of: Ssrc,
     },
 }
@@ -30,13 +30,13 @@ pub enum PayloadForm {
 /// What a packet of a participant belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IncomingStreamInfo {
-    /// The track.
+    /// The track that it is part of.
     pub track: TrackId,
-    /// What it shows.
+    /// What the track shows.
     pub source: Source,
-    /// Its codec.
+    /// The codec of its payload.
     pub codec: Codec,
-    /// The form.
+    /// In which form it carries the codec.
     pub form: PayloadForm,
     /// Whether it is the encoding that is forwarded.
     pub is_followed: bool,
@@ -45,7 +45,7 @@ pub struct IncomingStreamInfo {
 /// What a packet to a participant belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutgoingStreamInfo {
-    /// The slot's section.
+    /// The media section that is the slot.
     pub mid: Mid,
     /// The slot's stream: of a retransmission, the stream that it repairs.
     pub main: Ssrc,
@@ -127,7 +127,7 @@ impl Room {
         Some(IncomingStreamInfo { track: info.track, source: info.source, codec, form, is_followed })
     }
 
-    /// What is going on.
+    /// Returns the state of the room.
     pub fn snapshot(&self, now: Instant) -> RoomSnapshot {
         let participants = self.order.iter().map(|key| self.participant_snapshot(now, *key));
         RoomSnapshot {

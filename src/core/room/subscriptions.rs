@@ -1,4 +1,5 @@
-//! Who wants which track, and what they are told of it: subscribing, pausing, slot maps.
+//! Who wants which track, and what they are told of it: members subscribe and pause, and learn from slot maps what is
+//! shown where.
 
 use std::time::Instant;
 
@@ -90,7 +91,7 @@ impl Room {
         Ok(())
     }
 
-    /// A new track is there: whoever receives all is subscribed to it.
+    /// Subscribes everybody to a new track who receives all tracks without asking.
     pub(super) fn offer_to_subscribers(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         let (track, owner) = (self.publications[key.0].track, self.publications[key.0].owner);
         for other in self.order.clone() {
@@ -103,7 +104,7 @@ impl Room {
         }
     }
 
-    /// Tracks that could not be decoded may be now that more codecs were offered.
+    /// Gives tracks another chance that a member could not decode: more codecs may have been offered.
     pub(super) fn reconsider(&mut self, key: ParticipantKey) {
         let Participant { subscriptions, transports, .. } = &mut self.participants[key.0];
         for (track, subscription) in subscriptions {
@@ -116,8 +117,8 @@ impl Room {
         }
     }
 
-    /// Says again what the snapshot of a resume does not hold and nobody may have heard: how many slots are wanted, and
-    /// what cannot be received.
+    /// Tells a member again what the reply to a resume does not hold, and what they may never have heard: how many slots are
+    /// wanted, and what cannot be received.
     pub(super) fn remind(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
         if !self.has_negotiated(key) {
             return;
@@ -145,7 +146,7 @@ impl Room {
         if full { WaitingReason::SlotLimit } else { WaitingReason::NoSlotYet }
     }
 
-    /// The next slot map of a participant; from now on they know it.
+    /// Returns the next slot map of a member. From now on they count as knowing it.
     pub(super) fn next_slot_map(&mut self, key: ParticipantKey) -> SlotMap {
         let participant = &self.participants[key.0];
         let waiting = participant.waiting();
@@ -160,8 +161,8 @@ impl Room {
         self.participants[key.0].next_slot_map(reason)
     }
 
-    /// Tells new slot maps to those whose slots changed. Somebody who cannot be told gets theirs when they are back,
-    /// and no media of a new source until then.
+    /// Tells new slot maps to those whose slots have changed. Somebody who cannot be told now gets theirs when they are
+    /// back, and no media of a new source before that.
     pub(super) fn send_slot_maps(&mut self, outbox: &mut Outbox) {
         let mut keys = std::mem::take(&mut self.slot_maps);
         keys.sort_unstable();

@@ -1,4 +1,4 @@
-//! What a room's streams have counted, moved into its totals: when somebody asks, and before a stream ends.
+//! Counters: what the streams of a room have counted is moved into its totals when somebody asks, and before a stream ends.
 
 use slab::Slab;
 
@@ -11,7 +11,7 @@ use crate::core::totals::{Direction, StreamClass, Totals};
 use crate::core::transport::Transport;
 
 impl Room {
-    /// Moves everything that was counted here to `totals`.
+    /// Moves everything that was counted in this room to `totals`.
     pub fn collect_totals(&mut self, totals: &mut Totals) {
         for key in self.order.clone() {
             self.collect_counters(key);
@@ -19,7 +19,7 @@ impl Room {
         totals.absorb(&mut self.totals);
     }
 
-    /// Moves what one participant's streams have counted to the room's totals.
+    /// Moves what the streams of one member have counted to the totals of the room.
     pub(super) fn collect_counters(&mut self, key: ParticipantKey) {
         let Some(participant) = self.participants.get_mut(key.0) else { return };
         let Participant { slots, publications, transports, .. } = participant;

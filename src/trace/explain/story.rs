@@ -108,7 +108,7 @@ impl Story {
             Fact::TimedOut(person, timer) => {
                 self.people.get_mut(index(person))?.timed_out = Some(*timer);
             }
-            Fact::Withheld(is_withheld) => self.withheld(at, *is_withheld),
+            Fact::Shedding(is_shedding) => self.shedding(at, *is_shedding),
         }
         Some(())
     }
@@ -124,8 +124,8 @@ impl Story {
         note_gap(&mut self.server.late, Gap { at, lasted: Time(late), what });
     }
 
-    fn withheld(&mut self, at: Time, is_withheld: bool) {
-        let (weight, text) = if is_withheld {
+    fn shedding(&mut self, at: Time, is_shedding: bool) {
+        let (weight, text) = if is_shedding {
             (Weight::Trouble, "the server's processor was full: some video was not forwarded")
         } else {
             (Weight::Notable, "the server had time again: all video was forwarded")
