@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 use strait::core::command::{Command, Source};
-use strait::core::path::{LocalCandidate, Transport};
 use strait::core::negotiation::offer::Offer;
+use strait::core::path::{LocalCandidate, Transport};
 use strait::core::rng::Rng;
 use strait::core::session::Session;
 use strait::signal::native::{ClientMessage, encode_refusal, is_fatal, parse};
@@ -139,13 +139,15 @@ fn answer(text: &str, offer: &Offer<'_>) {
     let answered: Vec<&str> = media_lines(&answer.sdp).collect();
     assert_eq!(answered.len(), offered.len(), "{}\nanswered by\n{}", text, answer.sdp);
     for (one, other) in answered.iter().zip(&offered) {
-        let media = |line: &str| line.get(2..).and_then(|rest| rest.split_whitespace().next().map(str::to_owned));
+        let media =
+            |line: &str| line.get(2..).and_then(|rest| rest.split_whitespace().next().map(str::to_owned));
         assert_eq!(media(one), media(other), "sections keep their order");
         assert!(one.split(' ').count() > 3, "{one} has no format");
         if other.starts_with("m=audio ") || other.starts_with("m=video ") {
             let offered: Vec<&str> = other.split_whitespace().skip(3).collect();
             for pt in one.split_whitespace().skip(3) {
-                let known = offered.iter().any(|offered| *offered == pt || offered.parse() == pt.parse::<u8>());
+                let known =
+                    offered.iter().any(|offered| *offered == pt || offered.parse() == pt.parse::<u8>());
                 assert!(known || pt == "0", "{one} answers {other}");
             }
         }

@@ -79,7 +79,7 @@ pub struct Shedding(u8);
 
 impl Shedding {
     /// Nothing is dropped: everything is forwarded.
-    pub const NOTHING: Self = Self(0);
+    pub const NONE: Self = Self(0);
     /// All video is dropped, and audio alone is forwarded.
     pub const ALL: Self = Self(16);
 

@@ -283,12 +283,7 @@ pub struct Negotiated {
 impl Negotiated {
     /// Nothing, as before the first offer.
     pub fn none() -> Self {
-        Self {
-            places: [NOWHERE; 128],
-            meanings: Vec::new(),
-            extensions: [None; 256],
-            sections: Vec::new(),
-        }
+        Self { places: [NOWHERE; 128], meanings: Vec::new(), extensions: [None; 256], sections: Vec::new() }
     }
 
     /// Says what a payload type means; `None` stands for a type that was not agreed on.

@@ -227,8 +227,9 @@ impl Session {
         self.association = Some(Association { section, remote, fingerprints });
         let negotiated = self.agree(offer, rng);
         let msids = msids(&negotiated);
-        let fingerprint =
-            self.mutate(now, |rtc| Ok(rtc.direct_api().local_dtls_fingerprint().to_string())).unwrap_or_default();
+        let fingerprint = self
+            .mutate(now, |rtc| Ok(rtc.direct_api().local_dtls_fingerprint().to_string()))
+            .unwrap_or_default();
         self.answers += 1;
         let us = Us {
             session: self.id,
@@ -354,7 +355,8 @@ impl Session {
                 return;
             }
             DtlsEvent::PeerCertificate(der) => {
-                let promised = self.association.as_ref().map(|association| association.fingerprints.as_slice());
+                let promised =
+                    self.association.as_ref().map(|association| association.fingerprints.as_slice());
                 if !is_promised(promised.unwrap_or_default(), der) {
                     self.close("the peer's certificate is not the one whose fingerprint it offered");
                     return;
@@ -565,15 +567,19 @@ mod tests {
     #[test]
     fn streams_outlive_a_direction_and_go_with_their_section() {
         let mut us = Negotiating::new();
-        let first = us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        let first =
+            us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
         let kept = egress(&first, "1").expect("a stream");
-        let paused = us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "inactive")])).expect("an answer");
+        let paused =
+            us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "inactive")])).expect("an answer");
         assert_eq!(egress(&paused, "1"), None);
-        let back = us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        let back =
+            us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
         assert_eq!(egress(&back, "1"), Some(kept));
         us.offer(&offer("u", "actpass", &[("0", "recvonly")])).expect("an answer");
         assert_eq!(us.session.egress.len(), 1, "nothing is kept of a section that is gone");
-        let anew = us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        let anew =
+            us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
         assert_ne!(egress(&anew, "1"), Some(kept));
     }
 

@@ -275,7 +275,10 @@ mod tests {
             (CodecName::Opus, Codec::Opus),
             (CodecName::Vp8, Codec::Vp8),
             (CodecName::Vp9, Codec::Vp9 { profile: 0 }),
-            (CodecName::H264, Codec::H264 { profile: H264Profile::ConstrainedBaseline, packetization_mode: 1 }),
+            (
+                CodecName::H264,
+                Codec::H264 { profile: H264Profile::ConstrainedBaseline, packetization_mode: 1 },
+            ),
             (CodecName::Av1, Codec::Av1 { profile: 0 }),
         ];
         for (name, codec) in codecs {

@@ -199,7 +199,6 @@ mod tests {
     use super::*;
     use crate::core::negotiation::offer::Offer;
 
-
     #[test]
     fn the_server_reads_our_offers() {
         let sections = [
@@ -211,7 +210,8 @@ mod tests {
             },
         ];
         for numbering in 0..3 {
-            let text = offer(1, Numbering(numbering), ("ufrag", "password"), &["AA"; 32].join(":"), &sections);
+            let text =
+                offer(1, Numbering(numbering), ("ufrag", "password"), &["AA"; 32].join(":"), &sections);
             let offer = Offer::read(&text).expect("an offer");
             assert_eq!(offer.sections.len(), 2);
             let pt = Numbering(numbering).payload_type(CodecName::Vp8);

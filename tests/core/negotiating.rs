@@ -1,9 +1,9 @@
 //! Offers written by hand, and what people in the room and the client itself see of them.
 
 use strait::core::command::{Command, PublicationRequest, Source};
+use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, RefusalCode};
 use strait::core::ids::Mid;
-use strait::core::datagrams::Datagrams;
 use strait::core::{Input, Output};
 
 use super::world::World;
@@ -30,7 +30,12 @@ fn offer(sections: &[Written<'_>]) -> String {
 }
 
 /// Hands in an offer and returns what everybody is told of it, with the number of who is told.
-fn told(world: &mut World, person: usize, sdp: String, publications: &[(&str, Source)]) -> Vec<(usize, Event)> {
+fn told(
+    world: &mut World,
+    person: usize,
+    sdp: String,
+    publications: &[(&str, Source)],
+) -> Vec<(usize, Event)> {
     let publications = publications.iter().map(|(mid, source)| PublicationRequest {
         mid: Mid::from(*mid),
         source: *source,
@@ -116,7 +121,11 @@ fn a_refused_offer_says_where_it_is_wrong_and_changes_nothing() {
     told(&mut world, 0, offer(&good), &[]);
     let bad = [
         (AUDIO, "0".to_owned(), &*format!("{OPUS}{recvonly}")),
-        ("audio 9 UDP/TLS/RTP/SAVPF 111", "1".to_owned(), "a=rtpmap:111 opus/48000/2\r\na=extmap:1 urn:a\r\n"),
+        (
+            "audio 9 UDP/TLS/RTP/SAVPF 111",
+            "1".to_owned(),
+            "a=rtpmap:111 opus/48000/2\r\na=extmap:1 urn:a\r\n",
+        ),
         (VIDEO, "2".to_owned(), "a=rtpmap:96 VP8/90000\r\na=extmap:1 urn:b\r\n"),
     ];
     let events = told(&mut world, 0, offer(&bad), &[]);

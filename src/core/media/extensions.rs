@@ -71,11 +71,7 @@ pub struct IncomingExtensions<'a> {
 
 impl<'a> IncomingExtensions<'a> {
     /// Reads them; `meaning` says what an id stands for.
-    pub fn read(
-        header: &RtpHeader,
-        packet: &'a [u8],
-        meaning: impl Fn(u8) -> Option<Extension>,
-    ) -> Self {
+    pub fn read(header: &RtpHeader, packet: &'a [u8], meaning: impl Fn(u8) -> Option<Extension>) -> Self {
         let passed = PassedExtensions::default();
         let mut read = Self { mid: None, rid: None, repaired_rid: None, transport_cc: None, passed };
         for (id, data) in header.extensions(packet) {

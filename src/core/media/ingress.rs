@@ -278,7 +278,9 @@ impl IngressHalf {
             return false;
         }
         let section = match extensions.mid {
-            Some(mid) => std::str::from_utf8(mid).ok().and_then(Mid::parse).and_then(|mid| published.get(&mid)),
+            Some(mid) => {
+                std::str::from_utf8(mid).ok().and_then(Mid::parse).and_then(|mid| published.get(&mid))
+            }
             None => {
                 let declared = published.values().find(|section| section.declares(ssrc));
                 declared.or_else(|| published.get(&negotiated.only_section_of(payload_type)?))

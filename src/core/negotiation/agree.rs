@@ -6,9 +6,7 @@ use super::offer::Offer;
 use super::section::{Format, Section};
 use crate::core::command::Kind;
 use crate::core::ids::{Mid, PayloadType, Ssrc};
-use crate::core::negotiated::{
-    CodecParams, ExtensionIds, Ingress, Negotiated, NegotiatedSection, Payload,
-};
+use crate::core::negotiated::{CodecParams, ExtensionIds, Ingress, Negotiated, NegotiatedSection, Payload};
 
 /// Agrees to an offer. `ssrcs_of` gives the SSRCs of what we send in a section, main and retransmission: those that the
 /// section had before, else new ones.
@@ -81,7 +79,11 @@ fn codecs_of(section: &Section<'_>) -> Vec<CodecParams> {
             rtx: repairs.get(usize::from(format.pt)).copied().flatten(),
             red: redundancies.get(usize::from(format.pt)).copied().flatten(),
             nack: section.kind == Some(Kind::Video)
-                && format.feedback.iter().chain(&section.wildcard_feedback).any(|feedback| *feedback == "nack"),
+                && format
+                    .feedback
+                    .iter()
+                    .chain(&section.wildcard_feedback)
+                    .any(|feedback| *feedback == "nack"),
         }),
         _ => None,
     };

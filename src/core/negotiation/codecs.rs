@@ -118,7 +118,8 @@ pub fn answer_parameters(codec: Codec, offered: &Parameters<'_>, start_kbps: Opt
     let mut given: u32 = 0;
     for (name, value) in offered.iter() {
         let Some(index) = kept.iter().position(|kept| kept.eq_ignore_ascii_case(name)) else { continue };
-        let is_plain = value.len() <= VALUE_BYTES_MAX && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_plain =
+            value.len() <= VALUE_BYTES_MAX && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if is_plain && !value.is_empty() && given & (1 << index) == 0 {
             given |= 1 << index;
             pairs.push(format!("{}={value}", kept[index]));
@@ -164,11 +165,16 @@ mod tests {
     #[test]
     fn every_profile_that_clients_offer_is_served() {
         let h264 = |text: &str| match video_role("H264/90000", text) {
-            Some(Role::Media(Codec::H264 { profile, packetization_mode })) => Some((profile, packetization_mode)),
+            Some(Role::Media(Codec::H264 { profile, packetization_mode })) => {
+                Some((profile, packetization_mode))
+            }
             _ => None,
         };
         assert_eq!(h264(""), Some((H264Profile::Baseline, 0)));
-        assert_eq!(h264("profile-level-id=640c34;packetization-mode=1"), Some((H264Profile::ConstrainedHigh, 1)));
+        assert_eq!(
+            h264("profile-level-id=640c34;packetization-mode=1"),
+            Some((H264Profile::ConstrainedHigh, 1))
+        );
         assert_eq!(h264("packetization-mode=0;profile-level-id=640028"), Some((H264Profile::High, 0)));
         assert_eq!(h264("packetization-mode=2"), None, "interleaved");
         assert_eq!(h264("profile-level-id=x"), None);
@@ -200,7 +206,8 @@ mod tests {
     #[test]
     fn stereo_stays_stereo() {
         let answer = |text: &str| answer_parameters(Codec::Opus, &parameters(text), Some(800));
-        let all = "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1;usedtx=1;maxaveragebitrate=510000;cbr=1";
+        let all =
+            "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1;usedtx=1;maxaveragebitrate=510000;cbr=1";
         assert_eq!(answer(all).as_deref(), Some(all));
         assert_eq!(answer("sprop-stereo=1").as_deref(), Some("sprop-stereo=1;stereo=1"));
         assert_eq!(answer("stereo=0;sprop-stereo=1").as_deref(), Some("stereo=0;sprop-stereo=1"));

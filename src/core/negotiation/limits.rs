@@ -26,7 +26,12 @@ const COUNTED: [Counted; 8] = [
     Counted { prefixes: &["a=fingerprint:"], name: "a=fingerprint", per_section: 8, in_all: 512 },
     Counted { prefixes: &["a=extmap:"], name: "a=extmap", per_section: 64, in_all: 8192 },
     Counted { prefixes: &["a=group:"], name: "a=group", per_section: 16, in_all: 16 },
-    Counted { prefixes: &["a=rtpmap:", "a=fmtp:"], name: "a=rtpmap and a=fmtp", per_section: 256, in_all: 16_384 },
+    Counted {
+        prefixes: &["a=rtpmap:", "a=fmtp:"],
+        name: "a=rtpmap and a=fmtp",
+        per_section: 256,
+        in_all: 16_384,
+    },
 ];
 
 /// The section that is being counted.
@@ -60,7 +65,8 @@ pub fn check(text: &str) -> Result<(), Refused> {
         }
         section.lines += 1;
         total.lines += 1;
-        let place = if sections == 0 { "in front of the first section".into() } else { format_section(sections) };
+        let place =
+            if sections == 0 { "in front of the first section".into() } else { format_section(sections) };
         if section.lines > SDP_LINES_PER_SECTION_MAX {
             let most = SDP_LINES_PER_SECTION_MAX;
             return Err(Refused::too_large(format!("there are more than {most} lines {place}")));
@@ -122,7 +128,8 @@ mod tests {
     fn many_sections_lines_and_bytes_are_refused() {
         let said = refused(&format!("v=0\r\n{}", "m=audio 9 X 1\r\n".repeat(SDP_SECTIONS_MAX + 1)));
         assert!(said.contains("sections"), "{said}");
-        let said = refused(&format!("v=0\r\nm=audio 9 X 1\r\n{}", "a=x\r\n".repeat(SDP_LINES_PER_SECTION_MAX)));
+        let said =
+            refused(&format!("v=0\r\nm=audio 9 X 1\r\n{}", "a=x\r\n".repeat(SDP_LINES_PER_SECTION_MAX)));
         assert!(said.contains("lines in section 0"), "{said}");
         assert!(refused(&format!("v=0\r\na={}", "x".repeat(SDP_LINE_BYTES_MAX))).contains("line 2"));
         assert!(refused(&"x".repeat(SDP_BYTES_MAX + 1)).contains("bytes long"));

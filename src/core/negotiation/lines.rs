@@ -57,9 +57,7 @@ pub fn read_lines(text: &str) -> Result<Vec<Line<'_>>, Refused> {
 
 /// Whether a text is a token (RFC 8866 §9).
 pub fn is_token(text: &str) -> bool {
-    let allowed = |byte: u8| {
-        matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'~')
-    };
+    let allowed = |byte: u8| matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'~');
     !text.is_empty() && text.bytes().all(allowed)
 }
 

@@ -223,7 +223,10 @@ fn name_sections(sections: &mut [Section<'_>]) -> Result<(), Refused> {
         if let [(mid, one), (other, two)] = pair
             && mid == other
         {
-            return Err(Refused::malformed(format!("sections {one} and {two} have the same mid, {}", quoted(mid))));
+            return Err(Refused::malformed(format!(
+                "sections {one} and {two} have the same mid, {}",
+                quoted(mid)
+            )));
         }
     }
     Ok(())

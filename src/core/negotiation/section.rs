@@ -302,11 +302,15 @@ impl<'a> Reader<'a> {
     fn mid(&mut self, number: usize, text: &str) -> Result<(), Refused> {
         if !is_token(text) {
             let text = quoted(text);
-            return Err(Refused::malformed(format!("line {number}: the mid {text} is not a token (RFC 5888 §4)")));
+            return Err(Refused::malformed(format!(
+                "line {number}: the mid {text} is not a token (RFC 5888 §4)"
+            )));
         }
         let Some(mid) = Mid::parse(text) else {
             let text = quoted(text);
-            return Err(Refused::unserved(format!("line {number}: the mid {text} is longer than 16 characters")));
+            return Err(Refused::unserved(format!(
+                "line {number}: the mid {text} is longer than 16 characters"
+            )));
         };
         if !self.section.has_mid {
             self.section.mid = mid;

@@ -3,6 +3,9 @@
 
 use crate::core::ids::Ssrc;
 
+/// Encodings of one simulcast that are looked at; more rids than this may not be declared.
+const ENCODINGS_MAX: usize = 8;
+
 /// One rid that the client sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct SentRid<'a> {
@@ -70,7 +73,7 @@ impl<'a> StreamLines<'a> {
                 self.repairs.push((main, repair));
             }
         } else if semantics == "SIM" && self.simulcast_group.is_empty() {
-            self.simulcast_group = ssrcs.collect();
+            self.simulcast_group = ssrcs.take(ENCODINGS_MAX).collect();
         }
     }
 
@@ -82,7 +85,7 @@ impl<'a> StreamLines<'a> {
                 let first = |alternatives: &'a str| {
                     alternatives.split(',').next().unwrap_or_default().trim_start_matches('~')
                 };
-                self.simulcast = list.split(';').map(first).collect();
+                self.simulcast = list.split(';').map(first).take(ENCODINGS_MAX).collect();
             }
         }
     }
@@ -92,9 +95,9 @@ impl<'a> StreamLines<'a> {
     pub fn rids(&self, agreed: impl Fn(u8) -> bool) -> Vec<&'a str> {
         let is_usable = |rid: &SentRid<'_>| {
             let restrictions = rid.restrictions.split(';').map(str::trim);
-            restrictions.filter_map(|one| one.strip_prefix("pt=")).all(|list| {
-                list.split(',').any(|pt| pt.trim().parse().is_ok_and(&agreed))
-            })
+            restrictions
+                .filter_map(|one| one.strip_prefix("pt="))
+                .all(|list| list.split(',').any(|pt| pt.trim().parse().is_ok_and(&agreed)))
         };
         let mut taken: Vec<&str> = Vec::new();
         for name in &self.simulcast {
@@ -115,7 +118,8 @@ impl<'a> StreamLines<'a> {
     /// The streams that are declared by SSRCs, each with its retransmissions: the encodings of a simulcast smallest first,
     /// else one.
     pub fn declared(&self) -> Vec<(Ssrc, Option<Ssrc>)> {
-        let repair = |main: Ssrc| self.repairs.iter().find(|(other, _)| *other == main).map(|(_, repair)| *repair);
+        let repair =
+            |main: Ssrc| self.repairs.iter().find(|(other, _)| *other == main).map(|(_, repair)| *repair);
         if self.simulcast_group.len() > 1 {
             return self.simulcast_group.iter().map(|ssrc| (*ssrc, repair(*ssrc))).collect();
         }
@@ -150,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_group_of_ssrcs_is_a_simulcast_with_its_retransmissions() {
-        let declared = streams("a=ssrc-group:SIM 1 2 3\na=ssrc-group:FID 1 4\na=ssrc-group:FID 3 6\n").declared();
+        let declared =
+            streams("a=ssrc-group:SIM 1 2 3\na=ssrc-group:FID 1 4\na=ssrc-group:FID 3 6\n").declared();
         assert_eq!(declared, [(Ssrc(1), Some(Ssrc(4))), (Ssrc(2), None), (Ssrc(3), Some(Ssrc(6)))]);
     }
 

@@ -151,7 +151,8 @@ fn groups_stand_in_any_order() {
 #[test]
 fn lines_that_say_nothing_to_us_may_stand_anywhere_and_often() {
     let extra = "b=AS:1000\r\nb=TIAS:500\r\ni=a camera\r\ni=again\r\nk=clear:x\r\na=unknown:1\r\n";
-    let text = bundled("0", &[audio("0", extra)]).replace("t=0 0\r\n", "i=x\r\ne=a@b\r\nb=CT:1\r\nt=0 0\r\nr=1 2 3\r\n");
+    let text = bundled("0", &[audio("0", extra)])
+        .replace("t=0 0\r\n", "i=x\r\ne=a@b\r\nb=CT:1\r\nt=0 0\r\nr=1 2 3\r\n");
     assert_eq!(agreed(&text).negotiated.sections.len(), 1);
 }
 
@@ -183,7 +184,9 @@ fn numbers_may_differ_from_section_to_section() {
     let second = section(
         "video 9 UDP/TLS/RTP/SAVPF 98 99",
         "1",
-        &format!("a=rtpmap:98 VP8/90000\r\na=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=98\r\na=extmap:9 {mid}\r\n"),
+        &format!(
+            "a=rtpmap:98 VP8/90000\r\na=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=98\r\na=extmap:9 {mid}\r\n"
+        ),
     );
     let agreed = agreed(&bundled("0 1", &[video("0", &format!("a=extmap:4 {mid}\r\n")), second]));
     let negotiated = &agreed.negotiated;
@@ -192,10 +195,20 @@ fn numbers_may_differ_from_section_to_section() {
         _ => None,
     };
     assert_eq!((codec_of(96), codec_of(98)), (Some(Codec::Vp8), Some(Codec::Vp8)));
-    assert_eq!((negotiated.extension(4), negotiated.extension(9)), (Some(Extension::Mid), Some(Extension::Mid)));
-    let pts: Vec<_> = negotiated.sections.iter().map(|section| section.codec_for(Codec::Vp8).map(|p| (p.pt, p.rtx))).collect();
+    assert_eq!(
+        (negotiated.extension(4), negotiated.extension(9)),
+        (Some(Extension::Mid), Some(Extension::Mid))
+    );
+    let pts: Vec<_> = negotiated
+        .sections
+        .iter()
+        .map(|section| section.codec_for(Codec::Vp8).map(|p| (p.pt, p.rtx)))
+        .collect();
     assert_eq!(pts, [Some((PayloadType(96), None)), Some((PayloadType(98), Some(PayloadType(99))))]);
-    assert_eq!(negotiated.sections.iter().map(|section| section.extensions.mid).collect::<Vec<_>>(), [Some(4), Some(9)]);
+    assert_eq!(
+        negotiated.sections.iter().map(|section| section.extensions.mid).collect::<Vec<_>>(),
+        [Some(4), Some(9)]
+    );
 }
 
 #[test]
@@ -208,9 +221,10 @@ fn a_payload_type_that_stands_for_two_codecs_is_refused_whichever_way_it_points(
         assert!(said.message.contains("payload type 96") && said.message.contains("opus"), "{said}");
     }
     let said = refused(&bundled("0", &[video("0", "a=rtpmap:96 H264/90000\r\n")]));
-    assert!(said.message.contains("line 15: payload type 96 stands for two codecs"), "{said}");
+    assert!(said.message.contains("line 17: payload type 96 stands for two codecs"), "{said}");
     // The repairs of two codecs, too.
-    let repaired = |of: u8| format!("a=rtpmap:{of} VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt={of}\r\n");
+    let repaired =
+        |of: u8| format!("a=rtpmap:{of} VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt={of}\r\n");
     let one = section("video 9 UDP/TLS/RTP/SAVPF 98 97", "0", &repaired(98));
     let two = section("video 9 UDP/TLS/RTP/SAVPF 99 97", "1", &repaired(99));
     assert!(refused(&bundled("0 1", &[one, two])).message.contains("payload type 97"));
@@ -225,7 +239,11 @@ fn one_codec_with_other_parameters_keeps_its_payload_type() {
 
 #[test]
 fn a_payload_type_that_the_answer_does_not_take_collides_with_nothing() {
-    let tones = section("audio 9 UDP/TLS/RTP/SAVPF 111 96", "0", &format!("{OPUS}a=rtpmap:96 telephone-event/8000\r\n"));
+    let tones = section(
+        "audio 9 UDP/TLS/RTP/SAVPF 111 96",
+        "0",
+        &format!("{OPUS}a=rtpmap:96 telephone-event/8000\r\n"),
+    );
     let agreed = agreed(&bundled("0 1", &[tones, video("1", "")]));
     assert_eq!(agreed.lines("m="), ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=video 9 UDP/TLS/RTP/SAVPF 96"]);
 }
@@ -237,7 +255,8 @@ fn an_id_of_a_header_extension_has_one_meaning() {
         &[audio("0", "a=extmap:1 urn:one\r\n"), video("1", "a=extmap:1/sendonly urn:other\r\n")],
     ));
     assert!(said.message.contains("id 1 ") && said.message.contains("urn:other"), "{said}");
-    let session = bundled("0", &[audio("0", "a=extmap:1 urn:one\r\n")]).replace("t=0 0\r\n", "t=0 0\r\na=extmap:1 urn:other\r\n");
+    let session = bundled("0", &[audio("0", "a=extmap:1 urn:one\r\n")])
+        .replace("t=0 0\r\n", "t=0 0\r\na=extmap:1 urn:other\r\n");
     assert!(refused(&session).message.contains("id 1 "));
 }
 
@@ -247,7 +266,9 @@ fn port_0_means_stopped_unless_the_bundle_has_the_port() {
     let answered = agreed(&bundled("0 1", &[audio("0", ""), stopped]));
     assert_eq!(answered.lines("m=")[1], "m=video 0 UDP/TLS/RTP/SAVPF 96");
     assert_eq!(answered.lines("a=group"), ["a=group:BUNDLE 0"]);
-    let bundle_only = format!("m=video 0 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=bundle-only\r\na=rtcp-mux\r\n{VP8}");
+    let bundle_only = format!(
+        "m=video 0 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=bundle-only\r\na=rtcp-mux\r\n{VP8}"
+    );
     let answered = agreed(&bundled("0 1", &[audio("0", ""), bundle_only]));
     assert_eq!(answered.lines("m=")[1], "m=video 9 UDP/TLS/RTP/SAVPF 96");
     assert_eq!(answered.lines("a=group"), ["a=group:BUNDLE 0 1"]);
@@ -299,9 +320,11 @@ fn h264_is_answered_profile_by_profile_with_the_levels_offered() {
 
 #[test]
 fn an_answer_takes_no_feedback_and_no_mux_that_was_not_offered() {
-    let plain = agreed(&bundled("0", &[section("video 9 UDP/TLS/RTP/SAVPF 96", "0", "a=rtpmap:96 VP8/90000\r\n")]));
+    let plain =
+        agreed(&bundled("0", &[section("video 9 UDP/TLS/RTP/SAVPF 96", "0", "a=rtpmap:96 VP8/90000\r\n")]));
     assert!(plain.lines("a=rtcp-fb").is_empty());
-    let all = "a=rtcp-fb:96 goog-remb\r\na=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-rsize\r\n";
+    let all =
+        "a=rtcp-fb:96 goog-remb\r\na=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-rsize\r\n";
     let some = agreed(&bundled("0", &[video("0", all)]));
     assert_eq!(some.lines("a=rtcp-fb").len(), 4, "REMB is never sent, so it is not answered");
     assert!(some.has("a=rtcp-rsize") && !plain.has("a=rtcp-rsize") && plain.has("a=rtcp-mux"));
@@ -313,7 +336,8 @@ fn an_answer_takes_no_feedback_and_no_mux_that_was_not_offered() {
 
 #[test]
 fn a_simulcast_by_rids_is_answered_with_them() {
-    let rids = "a=rid:q send\r\na=rid:h send\r\na=rid:f send\r\na=simulcast:recv x send q;h;f\r\na=sendonly\r\n";
+    let rids =
+        "a=rid:q send\r\na=rid:h send\r\na=rid:f send\r\na=simulcast:recv x send q;h;f\r\na=sendonly\r\n";
     let answered = agreed(&bundled("0", &[video("0", rids)]));
     assert_eq!(answered.lines("a=rid"), ["a=rid:q recv", "a=rid:h recv", "a=rid:f recv"]);
     assert!(answered.has("a=simulcast:recv q;h;f"));
@@ -323,14 +347,18 @@ fn a_simulcast_by_rids_is_answered_with_them() {
 #[test]
 fn header_extensions_are_answered_in_the_direction_offered() {
     let level = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
-    let answer = |direction: &str| agreed(&bundled("0", &[audio("0", &format!("a=extmap:1{direction} {level}\r\n"))]));
+    let answer =
+        |direction: &str| agreed(&bundled("0", &[audio("0", &format!("a=extmap:1{direction} {level}\r\n"))]));
     assert_eq!(answer("").lines("a=extmap"), [format!("a=extmap:1 {level}")]);
     let sent = answer("/sendonly");
     assert_eq!(sent.lines("a=extmap"), [format!("a=extmap:1/recvonly {level}")]);
     assert_eq!(sent.negotiated.sections[0].extensions.audio_level, None, "we must not send it");
     assert_eq!(sent.negotiated.extension(1), Some(Extension::AudioLevel));
     assert!(answer("/inactive").lines("a=extmap").is_empty());
-    let unknown = agreed(&bundled("0", &[audio("0", "a=extmap:1 urn:unknown\r\na=extmap:4096 urn:x\r\na=extmap:15 urn:y\r\n")]));
+    let unknown = agreed(&bundled(
+        "0",
+        &[audio("0", "a=extmap:1 urn:unknown\r\na=extmap:4096 urn:x\r\na=extmap:15 urn:y\r\n")],
+    ));
     assert!(unknown.lines("a=extmap").is_empty());
 }
 
@@ -391,12 +419,35 @@ fn an_answer_is_an_answer_to_str0m() {
     assert_eq!(answered.negotiated.section(Mid::from("1")).map(|section| section.egress), Some(None));
 }
 
-/// Whatever the parts of an offer are, its answer has all sections in their order, reads as a description, and holds
-/// nothing that was not offered.
+/// What must hold of every answer: all sections in their order, each with a format, nothing that was not offered, and a
+/// description that reads.
+fn check_answer(text: &str, answer: &str) {
+    let media = |text: &str| -> Vec<String> {
+        let lines = text.split('\n').filter(|line| line.starts_with("m="));
+        lines.map(|line| line[2..].split_whitespace().next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(media(answer), media(text));
+    for prefix in
+        ["a=rtpmap:", "a=rtcp-fb:", "a=extmap:", "a=rid:", "a=simulcast", "a=rtcp-mux", "a=rtcp-rsize"]
+    {
+        for line in answer.lines().filter(|line| line.starts_with(prefix)) {
+            let is_offered = text.contains(prefix);
+            assert!(is_offered, "{line} was not offered in\n{text}");
+        }
+    }
+    for line in answer.lines().filter(|line| line.starts_with("m=")) {
+        assert!(line.split(' ').count() > 3, "{line}");
+    }
+    super::lines::read_lines(answer).expect("it reads as a description");
+}
+
 #[test]
 fn an_answer_holds_nothing_that_was_not_offered() {
     let parts = [
-        audio("0", "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=rtcp-fb:111 transport-cc\r\n"),
+        audio(
+            "0",
+            "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=rtcp-fb:111 transport-cc\r\n",
+        ),
         video("1", "a=rtcp-fb:96 goog-remb\r\na=extmap:2 urn:x\r\na=sendonly\r\na=ssrc:1 cname:c\r\n"),
         section("video 9 UDP/TLS/RTP/SAVPF 97", "2", "a=rtpmap:97 H265/90000\r\n"),
         "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:3\r\n".to_owned(),
@@ -405,28 +456,80 @@ fn an_answer_holds_nothing_that_was_not_offered() {
         section("audio 9 UDP/TLS/RTP/SAVPF 0 8", "6", "a=rtpmap:0 PCMU/8000\r\n"),
     ];
     for chosen in 1..1_u32 << parts.len() {
+        let is_chosen = |(index, _): &(usize, &String)| chosen & (1 << index) != 0;
         let sections: Vec<String> =
-            parts.iter().enumerate().filter(|(i, _)| chosen & (1 << i) != 0).map(|(_, s)| s.clone()).collect();
+            parts.iter().enumerate().filter(is_chosen).map(|(_, part)| part.clone()).collect();
         let text = bundled("6 5 4 3 2 1 0", &sections);
         let Ok(agreed) = Agreed::of(&text) else {
             assert_eq!(chosen & 0b10_0011, 0, "one of these can be served");
             continue;
         };
-        let media = |text: &str| -> Vec<String> {
-            let words = text.lines().filter(|line| line.starts_with("m="));
-            words.map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
-        };
-        assert_eq!(media(&agreed.answer), media(&text));
-        let mids = |text: &str| text.lines().filter(|line| line.starts_with("a=mid")).map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(mids(&agreed.answer), mids(&text));
-        for prefix in ["a=rtpmap:", "a=rtcp-fb:", "a=extmap:", "a=rid:", "a=simulcast", "a=rtcp-mux"] {
+        check_answer(&text, &agreed.answer);
+        for prefix in ["a=rtpmap:", "a=rtcp-fb:", "a=extmap:"] {
             for line in agreed.lines(prefix) {
                 assert!(text.contains(line), "{line} was not offered in\n{text}");
             }
         }
-        for line in agreed.lines("m=") {
-            assert!(line.split(' ').count() > 3, "{line}");
-        }
-        super::lines::read_lines(&agreed.answer).expect("it reads as a description");
+        let mids = |text: &str| {
+            text.lines().filter(|line| line.starts_with("a=mid")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(mids(&agreed.answer), mids(&text));
     }
+}
+
+#[test]
+fn whatever_comes_is_refused_in_words_or_answered_in_full() {
+    let rtx = "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rid:q send\r\na=rid:h send\r\na=simulcast:send q;h\r\n";
+    let seed = bundled(
+        "0 1 2",
+        &[
+            audio(
+                "0",
+                "a=fmtp:111 stereo=1\r\na=extmap:1/sendonly urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n",
+            ),
+            section("video 9 UDP/TLS/RTP/SAVPF 96 97", "1", &format!("{VP8}{rtx}")),
+            section(
+                "video 9 UDP/TLS/RTP/SAVPF 96",
+                "2",
+                &format!("{VP8}a=ssrc-group:SIM 1 2 3\r\na=recvonly\r\n"),
+            ),
+        ],
+    );
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap_or_default() % below.max(1)
+    };
+    let (mut answered, mut refused) = (0, 0);
+    for _ in 0..20_000 {
+        let mut bytes = seed.clone().into_bytes();
+        for _ in 0..=next(3) {
+            let (at, other) = (next(bytes.len()), next(bytes.len()));
+            let (from, to) = (at.min(other), at.max(other).min(at.min(other) + 40));
+            match next(5) {
+                0 => bytes[at] = b" 0:/;=a9\n\r\xc3-"[next(12)],
+                1 => drop(bytes.drain(from..to)),
+                2 => {
+                    let piece = bytes[from..to].to_vec();
+                    bytes.splice(other..other, piece);
+                }
+                3 => bytes.insert(at, b"0129 :/\n"[next(8)]),
+                _ => bytes.swap(at, other),
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        match Agreed::of(&text) {
+            Ok(agreed) => {
+                answered += 1;
+                check_answer(&text, &agreed.answer);
+            }
+            Err(said) => {
+                refused += 1;
+                assert!(!said.message.is_empty() && said.message.len() < 2000, "{said}");
+            }
+        }
+    }
+    assert!(answered > 1000 && refused > 1000, "{answered} answered, {refused} refused");
 }

@@ -64,7 +64,8 @@ impl Fingerprint {
         };
         let Some(hash) = Hash::from_name(name) else { return Ok(None) };
         let bytes: Option<Vec<u8>> = hex.split(':').map(read_byte).collect();
-        let bytes = bytes.ok_or_else(|| format!("a=fingerprint has no bytes with colons: {}", quoted(hex)))?;
+        let bytes =
+            bytes.ok_or_else(|| format!("a=fingerprint has no bytes with colons: {}", quoted(hex)))?;
         let expected = hash.algorithm().output_len();
         if bytes.len() != expected {
             return Err(format!("a=fingerprint:{name} has {} bytes instead of {expected}", bytes.len()));
@@ -156,7 +157,9 @@ impl<'a> TransportLines<'a> {
             Some(text) if (1..=ICE_TEXT_BYTES_MAX).contains(&text.len()) && !text.contains([' ', ':']) => {
                 Ok(text.to_owned())
             }
-            Some(text) => Err(Refused::malformed(format!("{place} has no usable a={name}: {}", quoted(text)))),
+            Some(text) => {
+                Err(Refused::malformed(format!("{place} has no usable a={name}: {}", quoted(text))))
+            }
             None => Err(Refused::malformed(format!("{place} has no a={name}, nor has the session"))),
         };
         let ufrag = ice(self.ufrag, "ice-ufrag")?;

@@ -362,8 +362,7 @@ fn receiving(negotiated: &Negotiated) -> impl Iterator<Item = &NegotiatedSection
 /// takes the lowest that no other has.
 fn slot_numbers(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> BTreeMap<Mid, usize> {
     let here = slots.iter().filter(|slot| slot.transport == on);
-    let known: BTreeMap<Mid, (Kind, usize)> =
-        here.map(|slot| (slot.mid, (slot.kind, slot.number))).collect();
+    let known: BTreeMap<Mid, (Kind, usize)> = here.map(|slot| (slot.mid, (slot.kind, slot.number))).collect();
     let elsewhere = slots.iter().filter(|slot| slot.transport != on && slot.mid != Mid::NONE);
     let mut taken: BTreeSet<(Kind, usize)> = elsewhere.map(|slot| (slot.kind, slot.number)).collect();
     taken.extend(negotiated.sections.iter().filter_map(|section| known.get(&section.mid).copied()));

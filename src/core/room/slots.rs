@@ -70,9 +70,7 @@ impl Room {
         let slot = &mut participant.slots[index];
         let negotiated = &self.transports[slot.transport.0].negotiated;
         let section = negotiated.section(slot.mid);
-        let codec = section
-            .zip(publication.codec())
-            .and_then(|(section, codec)| section.codec_for(codec));
+        let codec = section.zip(publication.codec()).and_then(|(section, codec)| section.codec_for(codec));
         debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
         slot.set_shed(is_shed(self.shedding, publication, participant.id));

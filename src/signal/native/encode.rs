@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::code::{code_text, is_fatal};
 use super::messages::{
-    AnswerData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, Envelope, ErrorData, JoinedData, Json, LeftData,
-    MutedData, Nothing, ParticipantData, ParticipantIdData, RelayedData, RemovedData, ResumedData,
-    ServerFacts, SlotMapData, Text, TrackData, leave_text, own_publications,
+    AnswerData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, Envelope, ErrorData,
+    JoinedData, Json, LeftData, MutedData, Nothing, ParticipantData, ParticipantIdData, RelayedData,
+    RemovedData, ResumedData, ServerFacts, SlotMapData, Text, TrackData, leave_text, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::RequestId;

@@ -327,16 +327,25 @@ mod tests {
         for side in [Side::Publish, Side::View] {
             let mut session = open(side);
             let tag = session.etag();
-            assert_eq!(session.receive_fragment(Instant::now(), Some(&tag), UFRAG.as_bytes()), Ok(None), "the same session");
-            let demand = session.receive_fragment(Instant::now(), Some(&tag), NEW_UFRAG).expect("it is the tag");
+            assert_eq!(
+                session.receive_fragment(Instant::now(), Some(&tag), UFRAG.as_bytes()),
+                Ok(None),
+                "the same session"
+            );
+            let demand =
+                session.receive_fragment(Instant::now(), Some(&tag), NEW_UFRAG).expect("it is the tag");
             assert!(demand.is_some());
-            let busy = session.receive_fragment(Instant::now(), Some("*"), NEW_UFRAG).expect_err("one at a time");
+            let busy =
+                session.receive_fragment(Instant::now(), Some("*"), NEW_UFRAG).expect_err("one at a time");
             assert_eq!(busy.status, 409);
             let restarted = session.event(&answer()).reply;
             let Some(WhipReply::Restarted(fragment)) = restarted else { panic!("{restarted:?}") };
             assert!(fragment.contains("a=ice-ufrag:abcd"), "{fragment}");
             assert_ne!(session.etag(), tag);
-            assert_eq!(session.receive_fragment(Instant::now(), Some(&tag), NEW_UFRAG).expect_err("stale").status, 412);
+            assert_eq!(
+                session.receive_fragment(Instant::now(), Some(&tag), NEW_UFRAG).expect_err("stale").status,
+                412
+            );
             session.leave();
             let left = session.event(&Event::Left(None));
             assert_eq!((left.reply, left.is_over), (Some(WhipReply::Ended), true));

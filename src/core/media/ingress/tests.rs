@@ -1,12 +1,12 @@
 //! Which stream a packet belongs to, and what is known of it.
 
 use super::*;
-use crate::core::negotiated::NegotiatedSection;
 use crate::core::input::SrtpProfile;
 use crate::core::media::nack::ROUND_TRIP_UNKNOWN;
 use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender, contexts};
-use crate::core::rng::Rng;
+use crate::core::negotiated::NegotiatedSection;
 use crate::core::negotiation::offer::Offer;
+use crate::core::rng::Rng;
 use crate::core::session::Session;
 
 const MAIN: Ssrc = Ssrc(7);
@@ -39,7 +39,8 @@ impl Incoming {
         let offer = Offer::read(&text).expect("an offer");
         let mut rng = Rng::new([7; 32]);
         let mut session = Session::new(now, "aaaa", &[0x30; 64], &mut rng);
-        let answer = session.accept_offer(now, &offer, &[], &mut rng, None, |_| Vec::new()).expect("an answer");
+        let answer =
+            session.accept_offer(now, &offer, &[], &mut rng, None, |_| Vec::new()).expect("an answer");
         let declared = offer.sections[0].streams.declared();
         assert_eq!(declared, [(MAIN, Some(REPAIRS))]);
         let section = PublishedSection { publication: PublicationKey(3), rids: Vec::new(), declared };
