@@ -151,6 +151,7 @@ impl Participant {
             .filter(|(_, subscription)| subscription.state == SubscriptionState::Waiting)
             .map(|(track, subscription)| (subscription.order, *track))
             .collect();
+        // By age, not by id: a map lists them by id.
         waiting.sort_unstable();
         waiting.into_iter().map(|(_, track)| track).collect()
     }
@@ -158,6 +159,7 @@ impl Participant {
     /// Returns the next slot map. From then on media of what it names may flow.
     pub fn next_slot_map(&mut self, reason: impl Fn(TrackId) -> WaitingReason) -> SlotMap {
         self.revision += 1;
+        // Media of a new source waits for this, so that nobody is seen under another's name.
         for slot in &mut self.slots {
             slot.announced = true;
         }

@@ -233,6 +233,7 @@ impl Room {
 
     /// Takes one input; walk: called by `Sfu::handle_room`.
     pub fn handle(&mut self, now: Instant, input: RoomInput<'_>, outbox: &mut Outbox) {
+        // It tells of the last time-out only.
         self.fired.clear();
         match input {
             RoomInput::Datagram { on, path, bytes } => {
@@ -257,6 +258,7 @@ impl Room {
                 });
             }
             RoomInput::Join(request, admission, join) => {
+                // There is no member yet who could be removed: whoever asks is refused.
                 let entered = catch_unwind(AssertUnwindSafe(|| {
                     self.join(now, request.clone(), admission, join, Connection::Transport, outbox);
                 }));
@@ -313,6 +315,7 @@ impl Room {
         if !is_here {
             return;
         }
+        // What a panic leaves half done is the owner's, and the owner is removed.
         let panicked = catch_unwind(AssertUnwindSafe(|| step(self, outbox))).is_err();
         if panicked {
             self.end_after_panic(now, owner, outbox);

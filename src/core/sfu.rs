@@ -116,6 +116,7 @@ impl Sfu {
     /// Takes one input. `now` never goes back. Walk: called by the shell for everything that happens.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         debug_assert!(now >= self.now, "time went back");
+        // A release build goes on with the later time rather than going back.
         self.now = now.max(self.now);
         match input {
             Input::Datagram { path, bytes } => self.handle_datagram(path, bytes),
@@ -287,6 +288,7 @@ impl Sfu {
     }
 
     fn handle_datagram(&mut self, path: Path, bytes: &mut [u8]) {
+        // By far most datagrams come from an address that is known.
         let owner = self.demux.by_path(path);
         // A check's ufrag counts for more than its address: behind a NAT an address can change hands.
         let owner = match classify(bytes) {
@@ -319,6 +321,7 @@ impl Sfu {
         if let Some(&room) = self.rooms_by_id.get(id) {
             return Ok(room);
         }
+        // An empty room only waits for somebody who may never come back.
         if self.rooms.len() >= self.settings.rooms_max {
             self.end_longest_empty();
         }
@@ -372,6 +375,7 @@ impl Sfu {
             }
             AdminCommand::Drain => self.stopping = true,
             AdminCommand::Shutdown => {
+                // Before the rooms end, so that nobody who is sent away gets in again here.
                 self.stopping = true;
                 for room in self.rooms_by_id.values().copied().collect::<Vec<_>>() {
                     self.handle_room(room, RoomInput::Close(ClosingReason::Shutdown), None);
@@ -433,6 +437,7 @@ impl Sfu {
 
     /// Takes what a room wants of us, and its next deadline; drops it when it has ended.
     fn take_outputs(&mut self, key: RoomKey, entering: Option<ConnectionId>) {
+        // Taken out while they are carried out, and put back for their memory.
         let mut outputs = std::mem::take(&mut self.outbox.outputs);
         for output in outputs.drain(..) {
             self.take_room_output(key, output, entering);
@@ -460,6 +465,7 @@ impl Sfu {
             self.with_audio.retain(|other| *other != key);
             debug!(room = %entry.room.id(), "room ended");
         } else {
+            // After every step, because any step can move it.
             entry.deadline = entry.room.deadline();
             self.deadlines.set(key, entry.deadline);
         }
@@ -520,10 +526,12 @@ impl Sfu {
                 if before.is_some() { "resumed" } else { "joined" },
             );
         }
+        // Two pages with one secret: the newer one counts, and the older one is told.
         if let Some(old) = before.flatten() {
             self.connections.remove(&old);
             self.queued.push_back(Queued::Event(old, Event::Closing(ClosingReason::Replaced)));
         }
+        // From here on commands on this connection are theirs.
         self.connections.insert(connection, (room, who));
     }
 

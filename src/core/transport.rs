@@ -161,9 +161,11 @@ impl Transport {
         transaction: [u8; 12],
         media_timeout: Duration,
     ) -> Option<Path> {
+        // Also a check from elsewhere renews consent: it proves that the peer is there.
         self.last_check = Some(now);
         self.transactions.truncate(TRANSACTIONS - 1);
         self.transactions.push_front((transaction, path.remote));
+        // Before the first nomination any path is better than none: media may flow by then.
         if nominated || self.path.is_none() {
             self.path = Some(path);
         }
@@ -173,10 +175,13 @@ impl Transport {
             known.local = path.local;
             return None;
         }
+        // Counted, though the oldest is forgotten: somebody could check from new addresses for ever.
         self.addresses_checked += 1;
         self.paths.push(path);
         if self.paths.len() > PATHS_PER_PARTICIPANT_MAX {
-            let unused = self.paths.iter().position(|path| Some(*path) != self.path)?;
+            // Our own address may differ: the peer is reached from wherever its last packet came to.
+            let in_use = |path: &Path| self.path.is_some_and(|own| same_remote(&own, path));
+            let unused = self.paths.iter().position(|path| !in_use(path))?;
             return Some(self.paths.remove(unused));
         }
         debug_assert!(self.path.is_some_and(|path| self.paths.iter().any(|known| same_remote(known, &path))));

@@ -77,6 +77,6 @@ fn a_thousand_visits_leave_everything_as_it_was() {
     // When they were counted first, the connection that had asked may still have been closing: at most one fewer now.
     assert!(before.descriptors - after.descriptors <= 1, "{before:?}, then {after:?}");
     assert_eq!(Live { descriptors: after.descriptors, ..before }, after);
-    let grown = (bytes_after - bytes_before) as f64 / bytes_before as f64;
+    let grown = (bytes_after as f64 - bytes_before as f64) / bytes_before as f64;
     assert!(grown < 0.01, "{bytes_before} bytes were allocated, now {bytes_after}");
 }

@@ -94,7 +94,7 @@ fn a_picture_that_stood_still_for_loss_on_the_way_down_is_blamed_on_the_receiver
         text.contains("Ben saw Anna's camera stand still 1 time") && text.contains("Ben's downlink 1.0"),
         "{text}"
     );
-    assert!(text.contains("The server forwarded every packet in the turn"), "{text}");
+    assert!(text.contains("The server forwarded every packet in the pass"), "{text}");
 }
 
 #[test]

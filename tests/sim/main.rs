@@ -39,8 +39,9 @@ fn with_engines(seed: u64) -> Plan {
 
 #[test]
 fn with_whole_endpoints_of_others_nothing_goes_wrong_either() {
-    // 334 and 542: a check was not noted where a flight of the handshake left with its answer, and could be replayed.
-    let halves = [[0..20, 334..335], [20..40, 542..543]].map(|seeds| {
+    // 334 and 542: a check was not noted where a flight of the handshake left with its answer, and could be replayed. 598: a
+    // slot that begins anew took a key frame that had come late, and was older than what it had shown.
+    let halves = [vec![0..20, 334..335], vec![20..40, 542..543, 598..599]].map(|seeds| {
         thread::spawn(move || {
             let base = Instant::now();
             let played = seeds.into_iter().flatten().map(|seed| (seed, run(&with_engines(seed), base)));

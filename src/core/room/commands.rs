@@ -35,6 +35,7 @@ impl Room {
                 return;
             }
             Command::Leave => {
+                // Told first: afterwards there is nobody to tell.
                 outbox.event(from, Event::Left(request));
                 if mutated!(LeaverStays) {
                     return;
@@ -64,6 +65,7 @@ impl Room {
         payload: &str,
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
+        // Recipients learn who it is from by the server's word, never by the sender's.
         let sender = self.participants[from.0].id;
         let recipients: Vec<ParticipantKey> = match to {
             None => self.order.iter().copied().filter(|key| *key != from).collect(),

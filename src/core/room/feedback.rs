@@ -29,6 +29,7 @@ impl Room {
         let Some(length) = transport.media.as_mut().and_then(|media| media.ingress.open_rtcp(bytes)) else {
             return;
         };
+        // Only now: before the packet was opened, anybody could have sent it.
         transport.adopt_path(path);
         let Some(compound) = bytes.get(..length) else { return };
         rtcp::parse(compound, &mut |item| self.take_feedback(now, on, item, outbox));
@@ -64,6 +65,7 @@ impl Room {
     }
 
     fn take_sender_report(&mut self, now: Instant, on: TransportKey, ssrc: Ssrc, ntp: u64, timestamp: u32) {
+        // The first report decides: an offset that moved would tear audio and video of one person apart.
         let our_ntp = self.ntp(now);
         let transport = &mut self.transports[on.0];
         let Some(stream) = transport.media.as_mut().and_then(|media| media.ingress.stream_mut(ssrc)) else {
@@ -127,6 +129,7 @@ impl Room {
             if !slot.may_repeat(now, sequence) {
                 continue;
             }
+            // Counted when it is sent: numbers that mean nothing cost little.
             repeated += 1;
             outbox.transmit(path, class_of(slot.kind), |buffer| {
                 slot.write_retransmission(stretch, packet, codec, &mut media.egress.sender, buffer)

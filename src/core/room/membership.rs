@@ -157,6 +157,7 @@ impl Room {
             outbox.outputs.push(RoomOutput::Refused(request, refusal));
             return;
         }
+        // Also if they seem to be connected: a client may know of the break before the server does.
         participant.signalling = Signalling::Connected;
         self.set_expiry(key);
         let participant = &mut self.participants[key.0];
@@ -173,6 +174,7 @@ impl Room {
             subscriptions: subscriptions.map(|(track, subscription)| (*track, subscription.paused)).collect(),
             unsubscribed: participant.unsubscribed.iter().copied().collect(),
         };
+        // The reply holds the newest map already.
         self.slot_maps.retain(|other| *other != key);
         outbox.event(key, Event::Resumed(request, Box::new(resumed)));
         self.remind(key, outbox);
@@ -212,6 +214,7 @@ impl Room {
     ) {
         self.collect_counters(key);
         self.totals.note_leaving(reason);
+        // While the member is still here: what becomes of their tracks is told in their name.
         let publications: Vec<PublicationKey> = self.participants[key.0].publications.clone();
         for publication in publications {
             self.unpublish(now, publication, outbox);
@@ -234,6 +237,7 @@ impl Room {
         for transport in participant.transports {
             self.drop_transport(transport, outbox);
         }
+        // After everything else of theirs: nobody can be told by this key from here on.
         outbox.outputs.push(RoomOutput::Gone(key));
         self.tell_others(key, &Event::ParticipantLeft(participant.id, reason), outbox);
         info!(room = %self.id, participant = %participant.id, ?reason, participants = self.order.len(), "left");
@@ -241,6 +245,7 @@ impl Room {
             self.empty_since = Some(now);
             let at = now + self.settings.empty_timeout;
             self.timers.set(Owner::Room, Some(Deadline { at, timer: Timer::RoomEmpty }));
+            // Without a time-out there is nothing to wait for, not even the next pass.
             self.ended = self.settings.empty_timeout.is_zero();
         }
     }

@@ -70,6 +70,7 @@ impl Room {
         publications: &[PublicationRequest],
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
+        // Everything that can be refused is refused before anything is changed.
         let offer = Offer::read(sdp).map_err(|refused| bad_offer(refused.message))?;
         self.check_publications(&offer, publications)?;
         // What slots that make way have sent is counted before they do.
@@ -88,6 +89,7 @@ impl Room {
         transport.rng = own_rng;
         let answer = answer?;
         if answer.restarted {
+            // The client gathers anew, and may check from as many addresses as before.
             transport.addresses_checked = 0;
             let ufrag = transport.session().ufrag().to_owned();
             transport.ufrags.push(ufrag.clone());
@@ -107,6 +109,7 @@ impl Room {
             let reason = why_not(&offer, request.mid).unwrap_or_default().to_owned();
             outbox.event(key, Event::CannotPublish { mid: request.mid, reason });
         }
+        // The owner knows the track by the answer; the others are told only after it.
         for publication in added {
             let info = self.publications[publication.0].info();
             self.tell_others(key, &Event::TrackAdded(info), outbox);
@@ -115,6 +118,7 @@ impl Room {
         self.reconsider(key);
         self.assign_slots(now, key, outbox);
         self.slot_maps.push(key);
+        // Last, because what the engine does now may end the transport.
         self.carry_out_effects(now, on, None, outbox);
         Ok(())
     }
@@ -181,6 +185,7 @@ impl Room {
                 }
             };
             let transport = &mut self.transports[on.0];
+            // Also for a track that exists: a section may declare other SSRCs than before.
             let section = transport.negotiated.section(request.mid);
             let Ingress { declared, rids } =
                 section.and_then(|section| section.ingress.clone()).unwrap_or_default();
@@ -235,6 +240,7 @@ impl Room {
         self.by_track.remove(&publication.track);
         self.pending_audio.retain(|other| *other != key);
         self.pending_video.retain(|other| *other != key);
+        // The owner is still here: whoever leaves unpublishes first.
         let owner = &mut self.participants[publication.owner.0];
         owner.publications.retain(|other| *other != key);
         let transport = &mut self.transports[publication.transport.0];
@@ -243,6 +249,7 @@ impl Room {
             media.ingress.forget(key);
         }
         self.set_keyframe_timer(now, publication.transport);
+        // Others hear that the track is gone before a slot map without it.
         let removed = Event::TrackRemoved(publication.track, publication.owner_id);
         self.tell_others(publication.owner, &removed, outbox);
         for viewer in publication.viewers() {
@@ -338,6 +345,7 @@ impl Room {
         if publication.muted == muted {
             return Ok(());
         }
+        // Whoever mutes knows it: only the others are told.
         publication.set_muted(muted);
         let event = Event::TrackMuted { track, participant: publication.owner_id, muted };
         let on = publication.transport;

@@ -53,6 +53,7 @@ impl Room {
     ) {
         let publication = &self.publications[publication_key.0];
         let (track, kind) = (publication.track, publication.kind());
+        // Nothing is said of decoding before there is any slot of the kind: the offer may not be complete.
         if self.participants[key.0].open_slots(kind) == 0 {
             return;
         }
@@ -194,6 +195,7 @@ impl Room {
     pub(super) fn release_slot(&mut self, key: ParticipantKey, index: usize) {
         let slot = &mut self.participants[key.0].slots[index];
         let Some(shown) = slot.shown else { return };
+        // The slot first, then the list of viewers: in between nothing is forwarded.
         slot.release();
         if let Some(publication) = self.publications.get_mut(shown.publication.0) {
             publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
@@ -208,6 +210,7 @@ impl Room {
                 |track: &TrackId| self.by_track.get(track).map(|key| self.publications[key.0].kind());
             tracks.iter().filter(|track| of_kind(track) == Some(kind)).count()
         };
+        // Tracks that cannot be decoded do not count: no slot would help them.
         let (audio, video) = (waiting(Kind::Audio), waiting(Kind::Video));
         if audio + video == 0 {
             return;
@@ -223,6 +226,7 @@ impl Room {
             audio: participant.open_slots(Kind::Audio),
             video: participant.open_slots(Kind::Video),
         };
+        // Once for each number: the client may take its time to offer more.
         if wanted != has && wanted != participant.asked {
             self.participants[key.0].asked = wanted;
             outbox.event(key, Event::MoreSlots(wanted));

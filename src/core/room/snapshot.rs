@@ -105,6 +105,7 @@ impl Room {
     ) -> Option<IncomingStreamInfo> {
         let participant = self.participants.get(from.0)?;
         let mut transports = participant.transports.iter().map(|key| &self.transports[key.0]);
+        // SSRCs are the client's own on each transport; whichever has heard of this one is meant.
         let has_stream = |transport: &&Transport| {
             transport.media.as_ref().is_some_and(|media| media.ingress.has_stream(ssrc))
         };
@@ -117,6 +118,7 @@ impl Room {
                 (params.codec, PayloadForm::Retransmission { of: media.ingress.repaired_by(ssrc)? })
             }
         };
+        // A retransmission belongs to whatever the stream belongs to that it repairs.
         let main = match form {
             PayloadForm::Retransmission { of } => of,
             PayloadForm::Media | PayloadForm::Redundant => ssrc,

@@ -34,6 +34,7 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
         self.others_track(from, track)?;
+        // Asking twice is no mistake: clients repeat what they do not know the fate of.
         self.participants[from.0].subscribe(track);
         self.assign_slots(now, from, outbox);
         self.slot_maps.push(from);
@@ -49,6 +50,7 @@ impl Room {
     ) -> Result<(), Refusal> {
         self.others_track(from, track)?;
         let participant = &mut self.participants[from.0];
+        // Kept even without a subscription: whoever receives all is not offered it again.
         participant.unsubscribed.insert(track);
         if let Some(subscription) = participant.subscriptions.remove(&track) {
             if let SubscriptionState::Slot(slot) = subscription.state
@@ -81,6 +83,7 @@ impl Room {
         if subscription.paused == paused {
             return Ok(());
         }
+        // Kept with the subscription: a track that waits for a slot will come up paused.
         subscription.paused = paused;
         if let SubscriptionState::Slot(slot) = subscription.state {
             participant.slots[slot].set_paused(paused);
@@ -96,6 +99,7 @@ impl Room {
         let (track, owner) = (self.publications[key.0].track, self.publications[key.0].owner);
         for other in self.order.clone() {
             let participant = &mut self.participants[other.0];
+            // Also to somebody whose signalling is broken: the track is there when they are back.
             if other != owner && participant.auto_subscribe && !mutated!(LateTrackNotOffered) {
                 participant.subscribe(track);
                 self.assign_slots(now, other, outbox);
@@ -124,6 +128,7 @@ impl Room {
             return;
         }
         let participant = &mut self.participants[key.0];
+        // As if they had never been asked, so that they are asked again.
         participant.asked = SlotCounts { audio: 0, video: 0 };
         let hopeless = |(track, subscription): (&TrackId, &Subscription)| {
             let hopeless = subscription.state == SubscriptionState::CannotReceive;
@@ -165,6 +170,7 @@ impl Room {
     /// back, and no media of a new source before that.
     pub(super) fn send_slot_maps(&mut self, outbox: &mut Outbox) {
         let mut keys = std::mem::take(&mut self.slot_maps);
+        // In the order of the members, and once each: many things of one input can change the same slots.
         keys.sort_unstable();
         keys.dedup();
         for key in keys.drain(..) {

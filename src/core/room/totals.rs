@@ -13,6 +13,7 @@ use crate::core::transport::Transport;
 impl Room {
     /// Moves everything that was counted in this room to `totals`.
     pub fn collect_totals(&mut self, totals: &mut Totals) {
+        // In the order of joining, though sums do not depend on it.
         for key in self.order.clone() {
             self.collect_counters(key);
         }

@@ -54,6 +54,7 @@ impl Room {
         if owner.is_some_and(|owner| !self.participants.contains(owner.0)) {
             return None;
         }
+        // Its own, because a member may add and remove transports at any time, and what is drawn must not depend on that.
         let mut rng = Rng::new(admission.entropy);
         let session = Session::new(now, &self.tag, &self.settings.certificate, &mut rng);
         let transport =
@@ -96,6 +97,7 @@ impl Room {
             self.remove_slots(owner, key);
             self.participants[owner.0].transports.retain(|other| *other != key);
         }
+        // After everything that stood on it, so that nothing names a transport that is gone.
         self.drop_transport(key, outbox);
         match owner {
             Some(owner) => {
@@ -112,6 +114,7 @@ impl Room {
     /// Takes away the slots of a transport that ends. Those behind them move up, and everything that names a slot by its
     /// number is told the new one.
     fn remove_slots(&mut self, owner: ParticipantKey, transport: TransportKey) {
+        // From the end, so that the numbers of those still to come stay what they are.
         for index in (0..self.participants[owner.0].slots.len()).rev() {
             if self.participants[owner.0].slots[index].transport != transport {
                 continue;
@@ -120,8 +123,12 @@ impl Room {
             let Participant { slots, subscriptions, transports, .. } = &mut self.participants[owner.0];
             slots.remove(index);
             for subscription in subscriptions.values_mut() {
-                if let SubscriptionState::Slot(slot) = &mut subscription.state {
-                    *slot -= usize::from(*slot > index);
+                match &mut subscription.state {
+                    SubscriptionState::Slot(slot) if *slot == index => {
+                        subscription.state = SubscriptionState::Waiting;
+                    }
+                    SubscriptionState::Slot(slot) => *slot -= usize::from(*slot > index),
+                    SubscriptionState::Waiting | SubscriptionState::CannotReceive => {}
                 }
             }
             for other in transports.iter() {
@@ -259,6 +266,7 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         let transport = &mut self.transports[key.0];
+        // Which half of the keying material is ours depends on who began the handshake (RFC 5764 §4.2).
         let active = transport.session().is_dtls_client();
         let Ok((receiver, sender)) = srtp::contexts(profile, material, active) else {
             warn!(room = %self.id, transport = key.0, ?profile, "keying material of the wrong length");
