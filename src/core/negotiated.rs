@@ -42,19 +42,19 @@ pub enum H264Profile {
     ConstrainedBaseline,
     /// Baseline. In WebRTC nobody uses what it has beyond the constrained one.
     Baseline,
-    /// Main.
+    /// Main, with B slices.
     Main,
-    /// Extended.
+    /// Extended, for streaming.
     Extended,
     /// High without what costs delay: what hardware encoders of phones make.
     ConstrainedHigh,
-    /// High.
+    /// High, with 8×8 transforms.
     High,
     /// Any other, which only its like can decode.
     Other {
-        /// `profile_idc`.
+        /// `profile_idc`, its first byte.
         idc: u8,
-        /// `profile-iop`.
+        /// `profile-iop`, its second byte.
         constraints: u8,
     },
 }
@@ -158,7 +158,7 @@ pub enum Extension {
 }
 
 impl Extension {
-    /// Every one.
+    /// All of them, in no order that matters.
     pub const ALL: [Self; 10] = [
         Self::Mid,
         Self::Rid,

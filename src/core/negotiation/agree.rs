@@ -47,7 +47,7 @@ pub fn agree(offer: &Offer<'_>, mut ssrcs_of: impl FnMut(Mid) -> (Ssrc, Ssrc)) -
     negotiated
 }
 
-/// The payload types that were agreed on in a section, most wanted first.
+/// Returns the payload types that were agreed on in a section, most wanted first.
 pub fn agreed_payload_types(section: &Section<'_>) -> impl Iterator<Item = u8> {
     section.formats.iter().filter(|format| format.role.is_some()).map(|format| format.pt)
 }

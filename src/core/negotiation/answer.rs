@@ -17,11 +17,11 @@ pub const CNAME: &str = "strait";
 /// Which stream and which track of it a section shows; browsers play the audio and the video of one stream in sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Msid {
-    /// The section.
+    /// The mid of the section, as the offer has it.
     pub mid: Mid,
-    /// The stream.
+    /// The name of the stream, the same in all sections that play in sync.
     pub stream: String,
-    /// The track. The pair differs between sections: browsers refuse an answer in which it does not.
+    /// The name of the track. The pair differs between sections: browsers refuse an answer in which it does not.
     pub track: String,
 }
 

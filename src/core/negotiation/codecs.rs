@@ -39,7 +39,7 @@ const AUDIO_FEEDBACK: [&str; 1] = ["transport-cc"];
 /// Longest value of a parameter that is repeated, in bytes.
 const VALUE_BYTES_MAX: usize = 16;
 
-/// What a format is for, if it is served. `encoding` is the right-hand side of its `a=rtpmap`.
+/// Returns what a format is for, `None` if it is not served. `encoding` is the right-hand side of its `a=rtpmap`.
 pub fn role(kind: Kind, pt: u8, encoding: &str, parameters: &Parameters<'_>) -> Option<Role> {
     if LIKE_RTCP.contains(&pt) {
         return None;
@@ -96,7 +96,7 @@ fn redundant(parameters: &Parameters<'_>) -> Option<u8> {
     blocks.all(|block| block == Ok(first)).then_some(first)
 }
 
-/// Whether that feedback (the value of an `a=rtcp-fb`, without the payload type) is served.
+/// Returns whether that feedback (the value of an `a=rtcp-fb`, without the payload type) is served.
 pub fn serves_feedback(kind: Kind, feedback: &str) -> bool {
     let served: &[&str] = match kind {
         Kind::Audio => &AUDIO_FEEDBACK,
@@ -105,7 +105,7 @@ pub fn serves_feedback(kind: Kind, feedback: &str) -> bool {
     served.contains(&feedback)
 }
 
-/// The parameters with which a codec is answered, `None` if there are none.
+/// Returns the parameters with which a codec is answered, `None` if there are none.
 pub fn answer_parameters(codec: Codec, offered: &Parameters<'_>, start_kbps: Option<u32>) -> Option<String> {
     let kept: &[&str] = match codec {
         Codec::Opus => &OPUS_PARAMETERS,

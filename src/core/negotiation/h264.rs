@@ -7,7 +7,7 @@
 
 use crate::core::negotiated::H264Profile;
 
-/// The profile of a `profile-level-id`; `None` if it is not six hexadecimal digits.
+/// Returns the profile of a `profile-level-id`, `None` if it is not six hexadecimal digits.
 pub fn profile(profile_level_id: &str) -> Option<H264Profile> {
     if profile_level_id.len() != 6 || !profile_level_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;

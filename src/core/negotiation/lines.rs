@@ -17,13 +17,13 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The name and the value of an attribute line; the value is empty for an attribute that has none.
+    /// Returns the name and the value of an attribute line; the value is empty for an attribute that has none.
     pub fn attribute(&self) -> Option<(&'a str, &'a str)> {
         (self.kind == b'a').then(|| self.value.split_once(':').unwrap_or((self.value, "")))
     }
 }
 
-/// The raw lines with their numbers; empty ones are left out. Ends may be CRLF or LF.
+/// Returns the raw lines with their numbers; empty ones are left out. Ends may be CRLF or LF.
 pub fn raw_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split('\n')
         .map(|line| line.strip_suffix('\r').unwrap_or(line))
@@ -55,7 +55,7 @@ pub fn read_lines(text: &str) -> Result<Vec<Line<'_>>, Refused> {
     Ok(lines)
 }
 
-/// Whether a text is a token (RFC 8866 §9).
+/// Returns whether a text is a token (RFC 8866 §9).
 pub fn is_token(text: &str) -> bool {
     let allowed = |byte: u8| matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'~');
     !text.is_empty() && text.bytes().all(allowed)

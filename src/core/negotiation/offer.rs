@@ -56,12 +56,12 @@ impl<'a> Offer<'a> {
         Ok(Self { sections, bundle, has_bundle: session.has_bundle(), transport })
     }
 
-    /// The sections that can be served, in the order of the offer.
+    /// Returns the sections that can be served, in the order of the offer.
     pub fn served(&self) -> impl Iterator<Item = &Section<'a>> {
         self.sections.iter().filter(|section| section.rejected.is_none())
     }
 
-    /// The section of that mid. Linear: for a few questions, not for one a section.
+    /// Returns the section of that mid. Linear: for a few questions, not for one a section.
     pub fn section(&self, mid: Mid) -> Option<&Section<'a>> {
         self.sections.iter().find(|section| section.mid == mid)
     }

@@ -10,7 +10,7 @@ impl<'a> Parameters<'a> {
         self.0.push(text);
     }
 
-    /// All pairs, in their order. The value is empty where there is none.
+    /// Returns all pairs, in their order. The value is empty where there is none.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.iter().flat_map(|line| line.split(';')).filter_map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -19,17 +19,17 @@ impl<'a> Parameters<'a> {
         })
     }
 
-    /// The value of a name, in any case.
+    /// Returns the value of a name, which may stand there in any case.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The value of a name as a number; `None` too if it is none.
+    /// Returns the value of a name as a number; `None` too if it is none.
     pub fn number(&self, name: &str) -> Option<u32> {
         self.get(name)?.parse().ok()
     }
 
-    /// The text of the first line, for the formats that have no pairs (RFC 2198).
+    /// Returns the text of the first line, for the formats that have no pairs (RFC 2198).
     pub fn text(&self) -> &'a str {
         self.0.first().copied().unwrap_or_default()
     }

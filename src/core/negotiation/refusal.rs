@@ -16,7 +16,7 @@ pub enum Fault {
     Unserved,
 }
 
-/// A refused offer.
+/// The refusal of an offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// What kind of refusal it is.

@@ -13,18 +13,18 @@ use crate::core::negotiated::Extension;
 /// Which way media flows in a section, seen from who wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Both ways.
+    /// Media flows both ways.
     SendRecv,
-    /// The writer sends.
+    /// The writer only sends media.
     SendOnly,
-    /// The writer receives.
+    /// The writer only receives media.
     RecvOnly,
-    /// Neither.
+    /// Neither end sends media.
     Inactive,
 }
 
 impl Direction {
-    /// Reads the name of an attribute (RFC 8866 §6.7).
+    /// Reads a direction from the name of an attribute (RFC 8866 §6.7).
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "sendrecv" => Some(Self::SendRecv),
@@ -35,7 +35,7 @@ impl Direction {
         }
     }
 
-    /// The name of the attribute.
+    /// Returns the name of the attribute.
     pub fn name(self) -> &'static str {
         match self {
             Self::SendRecv => "sendrecv",
@@ -45,7 +45,7 @@ impl Direction {
         }
     }
 
-    /// The same, seen from the other end.
+    /// Returns the same direction, seen from the other end.
     #[must_use]
     pub fn reversed(self) -> Self {
         match self {
@@ -55,12 +55,12 @@ impl Direction {
         }
     }
 
-    /// Whether the writer sends.
+    /// Returns whether the writer sends media.
     pub fn sends(self) -> bool {
         matches!(self, Self::SendRecv | Self::SendOnly)
     }
 
-    /// Whether the writer receives.
+    /// Returns whether the writer receives media.
     pub fn receives(self) -> bool {
         matches!(self, Self::SendRecv | Self::RecvOnly)
     }
@@ -84,13 +84,13 @@ const PAYLOAD_TYPES: usize = 128;
 /// One format of an `m=` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format<'a> {
-    /// The payload type.
+    /// Its payload type, 0–127.
     pub pt: u8,
     /// The right-hand side of its `a=rtpmap`, empty without one.
     pub encoding: &'a str,
-    /// Its `a=fmtp`.
+    /// The parameters in its `a=fmtp` lines.
     pub parameters: Parameters<'a>,
-    /// Its `a=rtcp-fb` values.
+    /// The values of its `a=rtcp-fb` lines.
     pub feedback: Vec<&'a str>,
     /// What it is for, if it is served.
     pub role: Option<Role>,
@@ -99,7 +99,7 @@ pub struct Format<'a> {
 /// A header extension that a section offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OfferedExtension<'a> {
-    /// Its id, 1–255.
+    /// Its id: 1–14 or 16–255.
     pub id: u8,
     /// Its name, with everything behind it.
     pub name: &'a str,
@@ -109,7 +109,7 @@ pub struct OfferedExtension<'a> {
     pub direction: Direction,
 }
 
-/// One media section.
+/// One media section of an offer, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section<'a> {
     /// Its place among the sections.
@@ -134,7 +134,7 @@ pub struct Section<'a> {
     pub formats: Vec<Format<'a>>,
     /// Values of `a=rtcp-fb:*`, which are for all formats.
     pub wildcard_feedback: Vec<&'a str>,
-    /// Its header extensions.
+    /// The header extensions that it offers, and those of the session.
     pub extensions: Vec<OfferedExtension<'a>>,
     /// What it declares of its streams.
     pub streams: StreamLines<'a>,
@@ -186,7 +186,7 @@ impl<'a> Section<'a> {
         Ok(reader.finish(session))
     }
 
-    /// How refusals call it.
+    /// Returns how refusals call the section.
     pub fn place(&self) -> String {
         if self.has_mid {
             let mid: &str = &self.mid;
@@ -196,17 +196,17 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Whether the client sends media in it.
+    /// Returns whether it is served and the client sends media in it.
     pub fn sends(&self) -> bool {
         self.direction.sends() && self.rejected.is_none()
     }
 
-    /// Whether the client receives media in it.
+    /// Returns whether it is served and the client receives media in it.
     pub fn receives(&self) -> bool {
         self.direction.receives() && self.rejected.is_none()
     }
 
-    /// Whether a payload type is one that the answer takes.
+    /// Returns whether a payload type is one that the answer takes.
     pub fn agrees_on(&self, pt: u8) -> bool {
         self.formats.iter().any(|format| format.pt == pt && format.role.is_some())
     }

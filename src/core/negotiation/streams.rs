@@ -90,7 +90,7 @@ impl<'a> StreamLines<'a> {
         }
     }
 
-    /// The rids that the answer takes, in the order of the simulcast. A rid that only uses payload types that are not
+    /// Returns the rids that the answer takes, in the order of the simulcast. A rid that only uses payload types that are not
     /// agreed on is left out, and so is one that no `a=rid` declares (RFC 8853 §5.2).
     pub fn rids(&self, agreed: impl Fn(u8) -> bool) -> Vec<&'a str> {
         let is_usable = |rid: &SentRid<'_>| {
@@ -109,13 +109,13 @@ impl<'a> StreamLines<'a> {
         taken
     }
 
-    /// Every SSRC that is mentioned.
+    /// Returns every SSRC that is mentioned.
     pub fn all(&self) -> impl Iterator<Item = Ssrc> {
         let repairs = self.repairs.iter().flat_map(|(main, repair)| [*main, *repair]);
         self.ssrcs.iter().copied().chain(repairs).chain(self.simulcast_group.iter().copied())
     }
 
-    /// The streams that are declared by SSRCs, each with its retransmissions: the encodings of a simulcast smallest first,
+    /// Returns the streams that are declared by SSRCs, each with its retransmissions: the encodings of a simulcast smallest first,
     /// else one.
     pub fn declared(&self) -> Vec<(Ssrc, Option<Ssrc>)> {
         let repair =

@@ -23,11 +23,11 @@ pub enum Setup {
 /// A hash function of fingerprints, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hash {
-    /// `sha-256`.
+    /// SHA-256, which everybody has.
     Sha256,
-    /// `sha-384`.
+    /// SHA-384, half as long again.
     Sha384,
-    /// `sha-512`.
+    /// SHA-512, twice as long.
     Sha512,
 }
 
@@ -49,14 +49,14 @@ impl Hash {
 /// The hash of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// By which function.
+    /// The function that gave the bytes.
     pub hash: Hash,
     /// As many bytes as the function gives.
     pub bytes: Vec<u8>,
 }
 
 impl Fingerprint {
-    /// Reads the value of an `a=fingerprint`. `Ok(None)` if its hash function is not served.
+    /// Reads the value of an `a=fingerprint`. Returns `Ok(None)` if its hash function is not served.
     pub fn read(value: &str) -> Result<Option<Self>, String> {
         let mut words = value.split_whitespace();
         let (Some(name), Some(hex), None) = (words.next(), words.next(), words.next()) else {
@@ -79,7 +79,7 @@ fn read_byte(text: &str) -> Option<u8> {
     if is_hex { u8::from_str_radix(text, 16).ok() } else { None }
 }
 
-/// Whether a certificate (DER) is one of those that were promised. Only fingerprints of the strongest function count
+/// Returns whether a certificate (DER) is one of those that were promised. Only fingerprints of the strongest function count
 /// (RFC 8122 §5.1): who can forge a weaker one gains nothing.
 pub fn is_promised(fingerprints: &[Fingerprint], certificate: &[u8]) -> bool {
     let Some(strongest) = fingerprints.iter().map(|fingerprint| fingerprint.hash).max() else { return false };
@@ -132,7 +132,7 @@ impl<'a> TransportLines<'a> {
         Ok(())
     }
 
-    /// What is said here, and for the rest there.
+    /// Returns what is said here, and what is said there of the rest.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         let has_any = !self.fingerprints.is_empty() || self.unserved_hash.is_some();
@@ -145,7 +145,7 @@ impl<'a> TransportLines<'a> {
         }
     }
 
-    /// Whether nothing is missing.
+    /// Returns whether nothing is missing.
     pub fn is_complete(&self) -> bool {
         let has_ice = self.ufrag.is_some() && self.password.is_some();
         has_ice && self.setup.is_some() && !self.fingerprints.is_empty()
