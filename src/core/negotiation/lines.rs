@@ -57,7 +57,7 @@ pub fn read_lines(text: &str) -> Result<Vec<Line<'_>>, Refused> {
 
 /// Returns whether a text is a token (RFC 8866 §9).
 pub fn is_token(text: &str) -> bool {
-    let allowed = |byte: u8| matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'~');
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]".contains(&byte);
     !text.is_empty() && text.bytes().all(allowed)
 }
 

@@ -115,8 +115,8 @@ impl<'a> StreamLines<'a> {
         self.ssrcs.iter().copied().chain(repairs).chain(self.simulcast_group.iter().copied())
     }
 
-    /// Returns the streams that are declared by SSRCs, each with its retransmissions: the encodings of a simulcast smallest first,
-    /// else one.
+    /// Returns the streams that are declared by SSRCs, each with its retransmissions: the encodings of a simulcast smallest
+    /// first, else one.
     pub fn declared(&self) -> Vec<(Ssrc, Option<Ssrc>)> {
         let repair =
             |main: Ssrc| self.repairs.iter().find(|(other, _)| *other == main).map(|(_, repair)| *repair);
