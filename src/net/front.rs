@@ -24,6 +24,7 @@ use super::http::{origin, plain_http};
 use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
+use super::tcp::connection::Connection;
 use super::tcp::connections::Connections;
 use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
@@ -79,8 +80,7 @@ impl Front {
         let client = Client::of(request, peer, connection.is_tls(), &self.config.trusted_proxies);
         // Behind a trusted proxy, the client is known only from here on.
         if client.is_forwarded && !self.connections.count_for(place, client.ip, &self.config) {
-            let text = "too many connections; close some, or ask the operator to raise signalling.max_connections_per_address";
-            return Route::Answer(Response::text(503, text));
+            return Route::Answer(Response::too_many_connections());
         }
         if let Some(response) = plain_http::answer(request, &client, self.config.allow_plain_http) {
             return Route::Answer(response);
@@ -240,7 +240,7 @@ impl Front {
         for waiting in &answered.waiting {
             let Some(place) = self.connections.place_of(*waiting) else { continue };
             // The wait may have been given up meanwhile.
-            let Some(parked) = self.connections.at(place).and_then(|connection| connection.unpark()) else {
+            let Some(parked) = self.connections.at(place).and_then(Connection::unpark) else {
                 continue;
             };
             let response = whip::response(&parked.request, answered, &ice_servers);

@@ -14,7 +14,8 @@ pub enum Kind {
     Rtp,
     /// RTCP or SRTCP: as RTP, with a second byte of 192–223 and at least 8 bytes.
     Rtcp,
-    /// TURN ChannelData: first byte 64–79, at least its 4-byte header (RFC 8656 §12.4).
+    /// TURN ChannelData: first byte 64–127, at least its 4-byte header. RFC 8656 §12.4 has clients choose below 80, but
+    /// those that were written to RFC 5766 §11 take any channel up to 0x7FFF, and nothing else begins so.
     TurnChannel,
     /// Anything else, including what is too short for its own header: drop it.
     Unknown,
@@ -44,7 +45,7 @@ pub fn classify(datagram: &[u8]) -> Kind {
             Kind::Stun
         }
         20..=63 => Kind::Dtls,
-        64..=79 if length >= CHANNEL_HEADER_LEN => Kind::TurnChannel,
+        64..=127 if length >= CHANNEL_HEADER_LEN => Kind::TurnChannel,
         128..=191 => match datagram.get(1) {
             Some(192..=223) if length >= RTCP_MIN_LEN => Kind::Rtcp,
             Some(0..=191 | 224..=255) if length >= RTP_FIXED_HEADER_LEN => Kind::Rtp,
@@ -66,14 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn first_bytes_sort_as_rfc_7983_says() {
+    fn first_bytes_sort_as_rfc_7983_and_older_turn_clients_have_it() {
         for first in 0..=255u8 {
             let mut bytes = datagram(first, 111, 64);
             bytes[4..8].copy_from_slice(&STUN_MAGIC_COOKIE);
             let expected = match first {
                 0..=3 => Kind::Stun,
                 20..=63 => Kind::Dtls,
-                64..=79 => Kind::TurnChannel,
+                64..=127 => Kind::TurnChannel,
                 128..=191 => Kind::Rtp,
                 _ => Kind::Unknown,
             };
