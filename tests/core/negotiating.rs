@@ -48,7 +48,7 @@ fn told(
     loop {
         match world.sfu.poll_output() {
             Output::Timeout(_) => return events,
-            Output::Media(_) => world.sfu.forward(&mut Datagrams::default()),
+            Output::Media(_) => world.sfu.forward_share(&mut Datagrams::default()),
             Output::Event { connection, event } => {
                 let who = world.clients.iter().position(|client| client.connection == connection);
                 events.extend(who.map(|who| (who, event)));

@@ -221,7 +221,7 @@ mod tests {
         let status = |side, text: &str| read(side, text).expect_err(text).status;
         assert_eq!(status(Side::Publish, ""), 400);
         assert_eq!(status(Side::Publish, "hello"), 400);
-        assert_eq!(status(Side::Publish, "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"), 400);
+        assert_eq!(status(Side::Publish, "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF\r\n"), 422);
         assert_eq!(WhipOffer::read(Side::View, &[0xff, 0xfe]).expect_err("no text").status, 400);
         let recv = offer(&[("audio", "a=recvonly\r\n")]);
         assert_eq!(status(Side::Publish, &recv), 422);
