@@ -52,6 +52,8 @@ pub struct Client {
     pub sending: Vec<(Mid, Source)>,
     /// While true, nothing of this client's gets through, in either direction.
     pub unplugged: bool,
+    /// The server has ended the media path.
+    pub hung_up: bool,
     pending: Option<SdpPendingOffer>,
     deadline: Instant,
     sequences: BTreeMap<Source, u64>,
@@ -275,6 +277,7 @@ impl World {
             slots: Vec::new(),
             sending: Vec::new(),
             unplugged: false,
+            hung_up: false,
             pending: None,
             deadline: self.now,
             sequences: BTreeMap::new(),
@@ -572,8 +575,10 @@ impl World {
             }
             DtlsRequest::Packet(packet) => Call::Packet(packet),
             DtlsRequest::Close => Call::Close,
-            DtlsRequest::Forget => {
-                self.handshakes.remove(&session);
+            DtlsRequest::Forget { goodbye } => {
+                let Some(handshake) = self.handshakes.remove(&session) else { return };
+                let last = goodbye.zip(handshake.goodbye(now, session, &mut self.scratch));
+                self.to_clients.extend(last.map(|(path, bytes)| (path.remote, bytes)));
                 return;
             }
         };
@@ -604,6 +609,7 @@ impl World {
                 }
                 EngineOutput::Event(EngineEvent::RtpPacket(packet)) => client.received.push(packet),
                 EngineOutput::Event(EngineEvent::KeyframeRequest(_)) => client.keyframe_requests += 1,
+                EngineOutput::Event(EngineEvent::Closed) => client.hung_up = true,
                 EngineOutput::Event(_) => {}
             }
             busy = true;
