@@ -21,9 +21,12 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::rand;
 
-pub use header::{MAGIC, OpenError, open, seal};
+pub use header::{OpenError, open, seal};
 pub use keys::{BadKeyFile, BadPublicKey, PrivateKey, PublicKey, read_key_file};
 pub use stream::{Opener, Sealer};
+
+/// What a file begins with, whatever its version.
+pub const MAGIC: &str = "age-encryption.org/";
 
 /// Bytes of the keys that encrypt: of ChaCha20-Poly1305, and of both halves of an X25519 key.
 const KEY_BYTES: usize = 32;

@@ -121,7 +121,7 @@ fn what_a_server_answers_is_what_the_reference_says() {
         ("PUT", "/admin/v1/recordings/{room}", "/admin/v1/recordings/standup", "", 409),
         ("DELETE", "/admin/v1/recordings/{room}", "/admin/v1/recordings/standup", "", 404),
         ("PUT", "/admin/v1/log-level", "/admin/v1/log-level", "nonsense", 400),
-        ("PUT", "/admin/v1/log-level", "/admin/v1/log-level", "info", 204),
+        ("PUT", "/admin/v1/log-level", "/admin/v1/log-level", "debug", 204),
         (
             "DELETE",
             "/admin/v1/rooms/{room}/participants/{participant}",

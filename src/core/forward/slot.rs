@@ -54,8 +54,10 @@ struct Repeat {
 pub struct Slot {
     /// The transport that it goes out on.
     pub transport: TransportKey,
-    /// The section that negotiated it.
+    /// Its section; [`Mid::NONE`] once that is gone, until another takes the slot's place.
     pub mid: Mid,
+    /// Where its section is among those that can be served.
+    pub order: usize,
     /// Whether it takes audio or video.
     pub kind: Kind,
     /// The number of the slot among those of its kind. Slots of equal number share an msid stream.
@@ -120,6 +122,7 @@ impl Slot {
         now: Instant,
         transport: TransportKey,
         section: &NegotiatedSection,
+        order: usize,
         number: usize,
         rng: &mut Rng,
     ) -> Option<Self> {
@@ -129,6 +132,7 @@ impl Slot {
         Some(Self {
             transport,
             mid: section.mid,
+            order,
             kind: section.kind,
             number,
             ssrc,
@@ -156,6 +160,14 @@ impl Slot {
     pub fn note_jitter(&mut self, jitter: u32) {
         let nanos = u64::from(jitter) * 1_000_000_000 / u64::from(clock_rate(self.kind));
         self.jitter = Duration::from_nanos(nanos);
+    }
+
+    /// Takes over what a new answer says of the slot's section, which is at that place among the others.
+    pub fn take_section(&mut self, section: &NegotiatedSection, order: usize) {
+        self.order = order;
+        self.open = section.egress.is_some();
+        self.extensions = section.extensions;
+        self.rtx_ssrc = section.egress.map_or(self.rtx_ssrc, |(_, rtx)| rtx);
     }
 
     /// Returns whether a track can be put in.
@@ -392,11 +404,12 @@ mod tests {
             mid: Mid::from("0"),
             kind: Kind::Video,
             payload_types: Vec::new(),
+            codecs: Vec::new(),
             extensions: ExtensionIds::default(),
             ingress: None,
             egress: Some((Ssrc(1), Some(Ssrc(2)))),
         };
-        Slot::new(now, TransportKey(0), &section, 0, &mut Rng::new([1; 32])).unwrap()
+        Slot::new(now, TransportKey(0), &section, 0, 0, &mut Rng::new([1; 32])).unwrap()
     }
 
     #[test]

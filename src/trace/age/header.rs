@@ -11,8 +11,6 @@ use super::keys::{PrivateKey, PublicKey};
 use super::stream::{NONCE_BYTES, Opener, Sealer};
 use super::{FILE_KEY_BYTES, FileKey, KEY_BYTES, TAG_BYTES, cipher, derive};
 
-/// What a file begins with, whatever its version.
-pub const MAGIC: &str = "age-encryption.org/";
 const VERSION_LINE: &str = "age-encryption.org/v1";
 const STANZA: &str = "-> ";
 const X25519_STANZA: &str = "X25519";
