@@ -21,7 +21,7 @@ const GRID: Duration = Duration::from_millis(100);
 pub enum Timer {
     /// When to give up somebody whose signalling broke and who has not come back.
     Resume,
-    /// When to give up somebody on whose transports no connectivity check has come for too long.
+    /// When to give up somebody on whose transports neither a connectivity check nor media has come for too long.
     MediaTimeout,
     /// When to stop sending to a peer that has not renewed its consent by a connectivity check (RFC 7675).
     Consent,

@@ -50,6 +50,8 @@ pub struct Transport {
     pub addresses_checked: usize,
     /// When the last connectivity check came.
     pub last_check: Option<Instant>,
+    /// When the last authentic packet of media or of RTCP came.
+    pub last_media: Option<Instant>,
     /// What offer and answer agreed on; empty before the first offer.
     pub negotiated: Negotiated,
     /// The sections that publish, by mid.
@@ -89,6 +91,7 @@ impl Transport {
             paths: Vec::new(),
             addresses_checked: 0,
             last_check: None,
+            last_media: None,
             negotiated: Negotiated::none(),
             published: PublishedSections::new(),
             slot_by_ssrc: FixedMap::default(),
@@ -188,8 +191,15 @@ impl Transport {
         None
     }
 
-    /// Sends to where the newest authentic packet came from. Once consent has lapsed, only a check brings a path back.
-    pub fn adopt_path(&mut self, path: Path) {
+    /// Returns when the peer last proved that it is there, by a check or by media.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.last_check.max(self.last_media)
+    }
+
+    /// Takes note of an authentic packet: whoever sends it is there, and is sent to where it came from. Once consent has
+    /// lapsed, only a check brings a path back.
+    pub fn on_authentic(&mut self, now: Instant, path: Path) {
+        self.last_media = Some(now);
         if let Some(own) = &mut self.path {
             *own = path;
         }

@@ -11,7 +11,7 @@ use strait::core::path::Path;
 use strait::wire::stun::peek;
 
 use crate::world::{Recorded, World};
-use crate::{call, show};
+use crate::{call, call_in, connected, show};
 
 /// How somebody learnt that another one left.
 fn left(world: &World, who: usize) -> Vec<LeaveReason> {
@@ -188,6 +188,31 @@ fn a_refused_offer_does_not_restart_ice() {
     world.run(Duration::from_secs(20));
     show(&mut world, 0, Camera, 3);
     assert_eq!(world.clients[1].received.len(), 3, "checks with the old credentials still count");
+}
+
+#[test]
+fn who_sends_media_and_no_more_checks_is_heard_and_is_sent_nothing() {
+    let mut world = World::with(|settings| settings.media_timeout = Duration::from_secs(4));
+    call_in(&mut world, "standup", &["Anna"], &[Camera]);
+    world.lifeline = Lifeline::Media;
+    let studio = world.join("standup", "Studio");
+    world.publish(studio, 2, &[Camera]);
+    connected(&mut world);
+    show(&mut world, studio, Camera, 10);
+    show(&mut world, 0, Camera, 10);
+    let (theirs, annas) = (world.clients[studio].track(Camera), world.clients[0].track(Camera));
+    assert_eq!(world.clients[studio].received_of(annas).len(), 10);
+    world.clients[studio].loses_checks = true;
+    show(&mut world, studio, Camera, 100);
+    assert!(left(&world, 0).is_empty(), "media is life enough");
+    let before = world.clients[0].received_of(theirs).len();
+    show(&mut world, studio, Camera, 10);
+    assert_eq!(world.clients[0].received_of(theirs).len(), before + 10, "and it is shown");
+    show(&mut world, 0, Camera, 10);
+    assert_eq!(world.clients[studio].received_of(annas).len(), 10, "RFC 7675: they have not consented");
+    world.clients[studio].unplugged = true;
+    world.run(Duration::from_secs(6));
+    assert_eq!(left(&world, 0), [LeaveReason::Timeout], "silence is not");
 }
 
 #[test]

@@ -62,6 +62,10 @@ impl Room {
 
     /// Does what is due for one member, on each of their transports.
     fn serve_member(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        if self.participants[key.0].deadlines.is_due(Timer::MediaTimeout, now) {
+            // Media moves this deadline without setting it with each packet.
+            self.set_expiry(key);
+        }
         let deadlines = &self.participants[key.0].deadlines;
         self.fired.extend(deadlines.due(now).map(|timer| Fired { timer, member: Some(key) }));
         if deadlines.is_due(Timer::Resume, now) || deadlines.is_due(Timer::MediaTimeout, now) {
@@ -127,22 +131,23 @@ impl Room {
         }
     }
 
-    /// Sets when a member is given up. To be called when their signalling breaks or is back, and with each connectivity
-    /// check.
+    /// Sets when a member is given up. To be called when their signalling breaks or is back, with each connectivity check,
+    /// and before anybody is given up.
     ///
     /// Somebody whose signalling broke is given up after the time to come back, or as soon as their media path is dead as
-    /// well. Somebody without signalling: when the media path is dead, or has never come to life.
+    /// well. Somebody without signalling: when the media path is dead, or has never come to life. A path is alive as long
+    /// as checks or authentic media come by it: some encoders check once, when they begin, and never again.
     pub(super) fn set_expiry(&mut self, key: ParticipantKey) {
         let Some(participant) = self.participants.get_mut(key.0) else { return };
         let media_timeout = self.settings.media_timeout;
         let transports = participant.transports.iter();
-        let last_check = transports.filter_map(|key| self.transports[key.0].last_check).max();
+        let last_heard = transports.filter_map(|key| self.transports[key.0].last_heard()).max();
         let (resume, media) = match (participant.lifeline, participant.signalling) {
-            (Lifeline::Media, _) => (None, Some(last_check.unwrap_or(participant.joined_at) + media_timeout)),
+            (Lifeline::Media, _) => (None, Some(last_heard.unwrap_or(participant.joined_at) + media_timeout)),
             (Lifeline::Signalling, Signalling::Connected) => (None, None),
             (Lifeline::Signalling, Signalling::Lost { since }) => {
                 // Not at once if the path had been dead for longer: a change of networks breaks both at a time.
-                let dead = last_check.map(|at| (at + media_timeout).max(since + GRACE));
+                let dead = last_heard.map(|at| (at + media_timeout).max(since + GRACE));
                 (Some(since + self.settings.resume_timeout), dead)
             }
         };

@@ -30,7 +30,7 @@ impl Room {
             return;
         };
         // Only now: before the packet was opened, anybody could have sent it.
-        transport.adopt_path(path);
+        transport.on_authentic(now, path);
         let Some(compound) = bytes.get(..length) else { return };
         rtcp::parse(compound, &mut |item| self.take_feedback(now, on, item, outbox));
     }

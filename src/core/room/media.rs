@@ -28,7 +28,7 @@ impl Room {
         // Feedback tells of packets, too, that are of no use otherwise.
         transport.set_feedback();
         let Ok(received) = received else { return };
-        transport.adopt_path(path);
+        transport.on_authentic(now, path);
         let Some(packet) = received else { return };
         let key = packet.publication;
         let Some(publication) = self.publications.get_mut(key.0) else { return };
