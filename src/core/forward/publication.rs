@@ -65,6 +65,8 @@ pub struct Placement {
     pub begins_to_wait: bool,
     /// The packet is of another codec than those before it.
     pub codec_changed: bool,
+    /// A decoder can begin with the packet. What was lost of a picture before it needs no repair.
+    pub starts_keyframe: bool,
     /// What waits must be forwarded before more comes, which might push it out of the cache.
     pub is_brimful: bool,
 }
@@ -206,6 +208,7 @@ impl Publication {
             placement.is_brimful = self.encodings[number].is_brimful();
         }
         self.encodings[number].meter(now, index, packet, &described);
+        placement.starts_keyframe = self.kind() == Kind::Video && described.starts_keyframe;
         placement
     }
 
@@ -289,6 +292,9 @@ impl Publication {
     pub fn remove_viewers(&mut self, is_gone: impl Fn(&Viewer) -> bool) {
         for encoding in &mut self.encodings {
             encoding.backlog.remove_viewers(&is_gone);
+            if !encoding.is_followed() {
+                encoding.keyframes.forget();
+            }
         }
     }
 
@@ -424,14 +430,21 @@ impl Publication {
         }
     }
 
-    /// When [`due_keyframes`](Self::due_keyframes) will name an encoding.
+    /// When [`due_keyframes`](Self::due_keyframes) will name an encoding; `None` while the track is muted: it is asked when
+    /// that ends.
     pub fn keyframe_deadline(&self, now: Instant, round_trip: Duration) -> Option<Instant> {
+        if self.muted && !mutated!(MuteIgnored) {
+            return None;
+        }
         let deadlines = self.encodings.iter().map(|encoding| encoding.keyframes.deadline(now, round_trip));
         deadlines.fold(None, earliest)
     }
 
     /// Calls `ask` with the SSRC of each encoding of which a key frame is to be asked for now, and counts the requests.
     pub fn due_keyframes(&mut self, now: Instant, round_trip: Duration, mut ask: impl FnMut(Ssrc)) {
+        if self.keyframe_deadline(now, round_trip).is_none_or(|at| at > now) {
+            return;
+        }
         for encoding in &mut self.encodings {
             if let Some(ssrc) = encoding.ssrc()
                 && encoding.keyframes.due(now, round_trip)

@@ -32,9 +32,16 @@ impl Room {
         let Some(packet) = received else { return };
         let key = packet.publication;
         let Some(publication) = self.publications.get_mut(key.0) else { return };
-        let kind = publication.kind();
+        let (kind, ssrc, index) = (publication.kind(), packet.ssrc, packet.index);
         let was_wanted = publication.wants_keyframes();
         let placement = publication.arrive(now, &packet);
+        if placement.starts_keyframe
+            && let Some(stream) =
+                self.transports[on.0].media.as_mut().and_then(|media| media.ingress.stream_mut(ssrc))
+            && let Some(nack) = &mut stream.nack
+        {
+            nack.on_keyframe(index);
+        }
         // One that was waited for may have come; or another encoding is shown from now on, which has to begin with one.
         if was_wanted || publication.wants_keyframes() {
             self.set_keyframe_timer(now, on);
