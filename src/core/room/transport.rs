@@ -24,6 +24,7 @@ use crate::core::timers::Timer;
 use crate::core::transport::Transport;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::stun;
+use crate::wire::stun_refusal::{Refusal, is_signed};
 
 /// After the keys are there, the first reports go out this soon.
 const FIRST_REPORT: Duration = Duration::from_millis(200);
@@ -185,6 +186,16 @@ impl Room {
         let transaction = message.transaction;
         let transport = &mut self.transports[on.0];
         if !transport.may_check(path, transaction) {
+            return;
+        }
+        if let Some(refusal) = Refusal::of(&message) {
+            // Before the engine sees it: a check that is refused changes nothing.
+            let password = transport.session().password();
+            if is_signed(bytes, password) {
+                let mut answer = Vec::new();
+                refusal.write(&mut answer, transaction, password);
+                send(outbox, Some(path), &answer);
+            }
             return;
         }
         let (is_check, nominated) = (message.is_binding_request(), message.use_candidate);
