@@ -351,7 +351,7 @@ impl Room {
         ParticipantInfo {
             participant: participant.id,
             name: participant.name.clone(),
-            reconnecting: !participant.is_connected(),
+            reconnecting: !participant.is_connected() || participant.is_silent,
             tracks: participant.publications.iter().map(|key| self.publications[key.0].info()).collect(),
         }
     }

@@ -37,11 +37,13 @@ pub enum Timer {
     Reports,
     /// When to end a room that nobody has come back to.
     RoomEmpty,
+    /// When to tell the others that nothing is heard any more of somebody who publishes without signalling.
+    Silence,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -51,6 +53,7 @@ impl Timer {
         Self::Keyframe,
         Self::Reports,
         Self::RoomEmpty,
+        Self::Silence,
     ];
 
     /// What it is for, as log lines and explanations say it: "woken for …".
@@ -65,6 +68,7 @@ impl Timer {
             Self::Keyframe => "key frames",
             Self::Reports => "reports",
             Self::RoomEmpty => "the end of an empty room",
+            Self::Silence => "an encoder's silence",
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Transport {
     pub last_check: Option<Instant>,
     /// When the last authentic packet of media or of RTCP came.
     pub last_media: Option<Instant>,
+    /// The others were told that nothing is heard of its owner. The first thing that comes by it again takes that back.
+    pub is_silent: bool,
     /// What offer and answer agreed on; empty before the first offer.
     pub negotiated: Negotiated,
     /// The sections that publish, by mid.
@@ -92,6 +94,7 @@ impl Transport {
             addresses_checked: 0,
             last_check: None,
             last_media: None,
+            is_silent: false,
             negotiated: Negotiated::none(),
             published: PublishedSections::new(),
             slot_by_ssrc: FixedMap::default(),

@@ -216,6 +216,35 @@ fn who_sends_media_and_no_more_checks_is_heard_and_is_sent_nothing() {
 }
 
 #[test]
+fn an_encoder_that_falls_silent_is_reconnecting_until_it_is_heard_again() {
+    let mut world = call(&["Anna"], &[Camera]);
+    world.lifeline = Lifeline::Media;
+    let studio = world.join("standup", "Studio");
+    world.publish(studio, 0, &[Camera]);
+    connected(&mut world);
+    show(&mut world, studio, Camera, 50);
+    let told = |world: &World| -> Vec<bool> {
+        let events = world.clients[0].events.iter();
+        events
+            .filter_map(|event| match event {
+                Event::ParticipantReconnecting(_) => Some(true),
+                Event::ParticipantResumed(_) => Some(false),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(told(&world), []);
+    world.clients[studio].unplugged = true;
+    world.run(Duration::from_secs(2));
+    assert_eq!(told(&world), []);
+    world.run(Duration::from_secs(2));
+    assert_eq!(told(&world), [true]);
+    world.clients[studio].unplugged = false;
+    show(&mut world, studio, Camera, 5);
+    assert_eq!(told(&world), [true, false]);
+}
+
+#[test]
 fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
     let mut world = call(&["Anna", "Ben"], &[Camera]);
     let bens = world.clients[1].address;

@@ -17,6 +17,9 @@ use crate::core::timers::{Deadline, Timer, earliest};
 
 /// Somebody whose signalling broke has at least this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
+/// An encoder of which nothing is heard for so long has probably crashed. Reports come each second of whoever sends
+/// pictures, and checks every few seconds of whoever sends nothing.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// A timer whose moment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +65,9 @@ impl Room {
 
     /// Does what is due for one member, on each of their transports.
     fn serve_member(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
-        if self.participants[key.0].deadlines.is_due(Timer::MediaTimeout, now) {
-            // Media moves this deadline without setting it with each packet.
+        let deadlines = &self.participants[key.0].deadlines;
+        if deadlines.is_due(Timer::MediaTimeout, now) || deadlines.is_due(Timer::Silence, now) {
+            // Media moves these deadlines without setting them with each packet.
             self.set_expiry(key);
         }
         let deadlines = &self.participants[key.0].deadlines;
@@ -72,6 +76,9 @@ impl Room {
             outbox.event(key, Event::Closing(ClosingReason::Expired));
             self.remove(now, key, LeaveReason::Timeout, outbox);
             return;
+        }
+        if deadlines.is_due(Timer::Silence, now) {
+            self.fall_silent(key, outbox);
         }
         for place in 0.. {
             // What is due on one transport can end it, and the member with it: each is looked up anew.
@@ -151,8 +158,36 @@ impl Room {
                 (Some(since + self.settings.resume_timeout), dead)
             }
         };
+        let is_encoder = participant.lifeline == Lifeline::Media && !participant.publications.is_empty();
+        let silence = last_heard.filter(|_| is_encoder && !participant.is_silent).map(|at| at + SILENCE);
+        participant.deadlines.set(Timer::Silence, silence);
         participant.deadlines.set(Timer::Resume, resume);
         participant.deadlines.set(Timer::MediaTimeout, media);
+    }
+
+    /// Nothing is heard of somebody who publishes without signalling: the others see them as they see those whose signalling
+    /// broke, and whoever watches on a WHEP connection can be shown somebody else.
+    fn fall_silent(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        let participant = &mut self.participants[key.0];
+        participant.is_silent = true;
+        for transport in &participant.transports {
+            self.transports[transport.0].is_silent = true;
+        }
+        let silent = Event::ParticipantReconnecting(participant.id);
+        self.set_expiry(key);
+        self.tell_others(key, &silent, outbox);
+    }
+
+    /// Something has come again by a transport whose owner had fallen silent.
+    pub(super) fn hear_again(&mut self, on: TransportKey, outbox: &mut Outbox) {
+        self.transports[on.0].is_silent = false;
+        let Some(key) = self.owner_of(on) else { return };
+        let participant = &mut self.participants[key.0];
+        if std::mem::take(&mut participant.is_silent) {
+            let back = Event::ParticipantResumed(participant.id);
+            self.set_expiry(key);
+            self.tell_others(key, &back, outbox);
+        }
     }
 }
 

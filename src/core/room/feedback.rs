@@ -31,6 +31,9 @@ impl Room {
         };
         // Only now: before the packet was opened, anybody could have sent it.
         transport.on_authentic(now, path);
+        if transport.is_silent {
+            self.hear_again(on, outbox);
+        }
         let Some(compound) = bytes.get(..length) else { return };
         rtcp::parse(compound, &mut |item| self.take_feedback(now, on, item, outbox));
     }

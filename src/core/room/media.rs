@@ -29,6 +29,9 @@ impl Room {
         transport.set_feedback();
         let Ok(received) = received else { return };
         transport.on_authentic(now, path);
+        if transport.is_silent {
+            self.hear_again(on, outbox);
+        }
         let Some(packet) = received else { return };
         let key = packet.publication;
         let Some(publication) = self.publications.get_mut(key.0) else { return };

@@ -216,8 +216,12 @@ impl Room {
             if let Some(forgotten) = transport.on_check(now, path, nominated, transaction, lets_send) {
                 outbox.outputs.push(RoomOutput::UnbindPath(on, forgotten));
             }
+            let is_silent = transport.is_silent;
             if let Some(owner) = self.owner_of(on) {
                 self.set_expiry(owner);
+            }
+            if is_silent {
+                self.hear_again(on, outbox);
             }
             if is_back {
                 self.want_keyframes_on(now, on);
