@@ -263,7 +263,7 @@ impl Hall {
                 Call::Time
             }
             DtlsRequest::Packet(packet) => Call::Packet(packet),
-            DtlsRequest::Close | DtlsRequest::Forget => return,
+            DtlsRequest::Close | DtlsRequest::Forget { .. } => return,
         };
         let mut events = DtlsEvents::new();
         let session = DtlsSession(on.0 as u64);

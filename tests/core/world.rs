@@ -54,6 +54,8 @@ pub struct Client {
     pub unplugged: bool,
     /// While true, connectivity checks of this client's get lost, and nothing else does.
     pub loses_checks: bool,
+    /// The server has ended the media path.
+    pub hung_up: bool,
     pending: Option<SdpPendingOffer>,
     deadline: Instant,
     sequences: BTreeMap<Source, u64>,
@@ -278,6 +280,7 @@ impl World {
             sending: Vec::new(),
             unplugged: false,
             loses_checks: false,
+            hung_up: false,
             pending: None,
             deadline: self.now,
             sequences: BTreeMap::new(),
@@ -575,8 +578,10 @@ impl World {
             }
             DtlsRequest::Packet(packet) => Call::Packet(packet),
             DtlsRequest::Close => Call::Close,
-            DtlsRequest::Forget => {
-                self.handshakes.remove(&session);
+            DtlsRequest::Forget { goodbye } => {
+                let Some(handshake) = self.handshakes.remove(&session) else { return };
+                let last = goodbye.zip(handshake.goodbye(now, session, &mut self.scratch));
+                self.to_clients.extend(last.map(|(path, bytes)| (path.remote, bytes)));
                 return;
             }
         };
@@ -608,6 +613,7 @@ impl World {
                 }
                 EngineOutput::Event(EngineEvent::RtpPacket(packet)) => client.received.push(packet),
                 EngineOutput::Event(EngineEvent::KeyframeRequest(_)) => client.keyframe_requests += 1,
+                EngineOutput::Event(EngineEvent::Closed) => client.hung_up = true,
                 EngineOutput::Event(_) => {}
             }
             busy = true;
