@@ -47,7 +47,7 @@ fn who_comes_late_to_a_picture_that_does_not_change_sees_it_at_once() {
     world.run(Duration::from_secs(30));
     let again = world.clients[0].keyframe_requests - asked;
     assert!((4..20).contains(&again), "and again, ever more seldom: {again} times");
-    world.send(0, Camera, true);
+    show(&mut world, 0, Camera, 1);
     let camera = world.clients[0].track(Camera);
     assert_eq!(world.clients[ben].received_of(camera).len(), 1);
     let asked = world.clients[0].keyframe_requests;

@@ -60,6 +60,7 @@ fn what_was_lost_before_a_key_frame_is_not_asked_for() {
         // One picture gets lost, and the next comes before anything is asked for.
         world.loses_up = |_| true;
         world.send(0, Camera, false);
+        world.run(Duration::from_millis(3));
         world.loses_up = |_| false;
         world.send(0, Camera, keyframe);
         world.run(Duration::from_millis(500));
