@@ -10,6 +10,7 @@ use strait::wire::rtp::{RTP_HEADER_WRITE_MAX, RtpFields, RtpHeader, write_header
 use strait::wire::rtp_extensions::ExtensionBlock;
 use strait::wire::sniff::{Opening, SNIFF_LEN, sniff};
 use strait::wire::stun_check::{self, Credentials};
+use strait::wire::stun_refusal::is_signed;
 use strait::wire::tcp_frame::{self, Frame};
 use strait::wire::turn_frame::{self, TurnFrame};
 use strait::wire::{dependency_descriptor, red, stun};
@@ -79,6 +80,7 @@ pub fn stun(data: &[u8]) {
     for length in [data.len(), data.len() / 2, 48.min(data.len())] {
         assert!(!words::datagram(&data[..length], data.len()).is_empty());
     }
+    assert!(!is_signed(data, "a password that nobody knows"));
     if let Some(message) = stun::peek(data) {
         assert!(data.len() >= 20 && data.len().is_multiple_of(4) && message.method <= 0xfff);
         assert!(kind == Kind::Stun || data[0] > 3);

@@ -187,7 +187,7 @@ impl World {
 
     pub fn feed_datagram(&mut self, remote: SocketAddr, carrier: Carrier, mut bytes: Vec<u8>) {
         self.heard.insert(remote);
-        let path = Path { transport, local: server_address(), remote };
+        let path = Path { carrier, local: server_address(), remote };
         self.feed(Input::Datagram { path, bytes: &mut bytes });
     }
 

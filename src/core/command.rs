@@ -22,8 +22,8 @@ pub struct Join {
 pub enum Lifeline {
     /// Their signalling connection: they stay while it lives, and for a while after it broke.
     Signalling,
-    /// Their media path: there is no signalling connection that could break (WHIP, WHEP), and they are gone when no
-    /// connectivity check has come for `media_timeout`.
+    /// Their media path: there is no signalling connection that could break (WHIP, WHEP), and they are gone when neither a
+    /// connectivity check nor authentic media has come for `media_timeout`.
     Media,
 }
 

@@ -73,6 +73,8 @@ pub struct Participant {
     pub auto_subscribe: bool,
     /// What keeps them in the room.
     pub lifeline: Lifeline,
+    /// They publish without signalling, and nothing is heard of them.
+    pub is_unheard: bool,
     /// What they want to receive.
     pub subscriptions: BTreeMap<TrackId, Subscription>,
     /// Tracks that they have unsubscribed from, although they receive every track without asking.
@@ -114,6 +116,7 @@ impl Participant {
             slots: Vec::new(),
             auto_subscribe,
             lifeline,
+            is_unheard: false,
             subscriptions: BTreeMap::new(),
             unsubscribed: BTreeSet::new(),
             asked: SlotCounts { audio: 0, video: 0 },

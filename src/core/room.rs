@@ -350,7 +350,7 @@ impl Room {
         ParticipantInfo {
             participant: participant.id,
             name: participant.name.clone(),
-            reconnecting: !participant.is_connected(),
+            reconnecting: !participant.is_connected() || participant.is_unheard,
             media_lost: participant.media_lost,
             tracks: participant.publications.iter().map(|key| self.publications[key.0].info()).collect(),
         }

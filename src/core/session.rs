@@ -206,6 +206,11 @@ impl Session {
         &self.credentials.ufrag
     }
 
+    /// The password by which checks to it are signed.
+    pub fn password(&self) -> &str {
+        &self.credentials.pass
+    }
+
     /// Whether we are the DTLS client: an offer of `setup:passive` made us so.
     pub fn is_dtls_client(&self) -> bool {
         self.mailbox.is_active()

@@ -21,12 +21,12 @@ const GRID: Duration = Duration::from_millis(100);
 pub enum Timer {
     /// When to give up somebody whose signalling broke and who has not come back.
     Resume,
-    /// When to give up somebody on whose transports no connectivity check has come for too long.
+    /// When to give up somebody on whose transports neither a connectivity check nor media has come for too long.
     MediaTimeout,
     /// When to stop sending to a peer that has not renewed its consent by a connectivity check (RFC 7675).
     Consent,
     /// When to look whether anything has come on a transport lately, and to say so if nothing has.
-    Silence,
+    MediaSilence,
     /// When to let the engine do what ICE and DTLS have put off.
     Engine,
     /// When to ask a publisher for lost packets, for the first time or again.
@@ -39,21 +39,24 @@ pub enum Timer {
     Reports,
     /// When to end a room that nobody has come back to.
     RoomEmpty,
+    /// When to tell the others that nothing is heard any more of somebody who publishes without signalling.
+    Unheard,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
-        Self::Silence,
+        Self::MediaSilence,
         Self::Engine,
         Self::Nack,
         Self::TransportFeedback,
         Self::Keyframe,
         Self::Reports,
         Self::RoomEmpty,
+        Self::Unheard,
     ];
 
     /// What it is for, as log lines and explanations say it: "woken for …".
@@ -62,13 +65,14 @@ impl Timer {
             Self::Resume => "the time to come back",
             Self::MediaTimeout => "the media time-out",
             Self::Consent => "consent",
-            Self::Silence => "silent media paths",
+            Self::MediaSilence => "silent media paths",
             Self::Engine => "the ICE and DTLS engine",
             Self::Nack => "lost packets",
             Self::TransportFeedback => "transport-wide feedback",
             Self::Keyframe => "key frames",
             Self::Reports => "reports",
             Self::RoomEmpty => "the end of an empty room",
+            Self::Unheard => "an encoder's silence",
         }
     }
 

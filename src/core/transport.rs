@@ -54,10 +54,12 @@ pub struct Transport {
     pub addresses_checked: usize,
     /// When the last connectivity check came.
     pub last_check: Option<Instant>,
-    /// When the last authenticated packet or check came.
-    pub last_heard: Instant,
+    /// When the peer last proved that it is there, by a check, by the handshake, or by authentic media or RTCP.
+    pub last_heard: Option<Instant>,
     /// Whether nothing has come for [`SILENCE`] since there were keys.
     pub is_silent: bool,
+    /// The others were told that nothing is heard of its owner. The first thing that comes by it again takes that back.
+    pub is_unheard: bool,
     /// What offer and answer agreed on; empty before the first offer.
     pub negotiated: Negotiated,
     /// The sections that publish, by mid.
@@ -97,8 +99,9 @@ impl Transport {
             paths: Vec::new(),
             addresses_checked: 0,
             last_check: None,
-            last_heard: now,
+            last_heard: None,
             is_silent: false,
+            is_unheard: false,
             negotiated: Negotiated::none(),
             published: PublishedSections::new(),
             slot_by_ssrc: FixedMap::default(),
@@ -198,25 +201,30 @@ impl Transport {
         None
     }
 
-    /// Notes that an authenticated packet or a check has come. Returns whether that ends a silence.
+    /// Notes that the peer has proved that it is there. Returns whether that ends a silence of which others were told.
     pub fn hear(&mut self, now: Instant) -> bool {
-        self.last_heard = now;
-        std::mem::take(&mut self.is_silent)
+        self.last_heard = Some(now);
+        let (was_silent, was_unheard) = (self.is_silent, self.is_unheard);
+        self.is_silent = false;
+        self.is_unheard = false;
+        was_silent || was_unheard
     }
 
     /// Looks whether the transport is silent, and notes when to look again: not with each packet, but when the time from
     /// the last one that was seen on looking is up.
     pub fn look_for_silence(&mut self, now: Instant) {
-        self.is_silent = self.media.is_some() && now >= self.last_heard + SILENCE;
-        let again = self.media.is_some() && !self.is_silent;
-        self.deadlines.set(Timer::Silence, again.then(|| self.last_heard + SILENCE));
+        let silent_at = self.last_heard.filter(|_| self.media.is_some()).map(|heard| heard + SILENCE);
+        self.is_silent = silent_at.is_some_and(|at| now >= at);
+        self.deadlines.set(Timer::MediaSilence, silent_at.filter(|_| !self.is_silent));
     }
 
-    /// Sends to where the newest authentic packet came from. Once consent has lapsed, only a check brings a path back.
-    pub fn adopt_path(&mut self, path: Path) {
+    /// Takes note of an authentic packet: whoever sends it is there, and is sent to where it came from. Once consent has
+    /// lapsed, only a check brings a path back. Returns whether it ends a silence of which others were told.
+    pub fn on_authentic(&mut self, now: Instant, path: Path) -> bool {
         if let Some(own) = &mut self.path {
             *own = path;
         }
+        self.hear(now)
     }
 
     /// Seals and sends an RTCP compound. Does nothing before there are keys and a path, or if the compound is empty.

@@ -47,6 +47,7 @@ use crate::wire::classify::Kind;
 use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
 use client::{Allocation, Client};
 use credentials::Credentials;
+use messages::is_allocated;
 use quota::{Quotas, Way};
 use relayed::RelayedAddresses;
 
@@ -484,6 +485,11 @@ impl TurnServer {
             && let Some(answer) = client.server.poll_transmit(time)
         {
             let link = client.link;
+            if let Some(allocation) = &mut client.allocation
+                && is_allocated(&answer.data)
+            {
+                allocation.granted.clone_from(&answer.data);
+            }
             self.answer(link, answer.data);
         }
         self.arm(now, key, Some(wait));
@@ -508,7 +514,8 @@ impl TurnServer {
         by_relayed.insert(relayed, key);
         let quota = quotas.add(now, &participant);
         let (permissions, channels) = (Vec::new(), Vec::new());
-        client.allocation = Some(Allocation { relayed, quota, used: now, permissions, channels });
+        let granted = Vec::new();
+        client.allocation = Some(Allocation { relayed, granted, quota, used: now, permissions, channels });
         self.counters.allocations += 1;
         debug!(client = %client.remote, link = ?client.link_kind, participant, %relayed, "TURN allocation");
         Ok(relayed)

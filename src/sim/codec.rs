@@ -224,9 +224,10 @@ fn write_vp9(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
     }
 }
 
-/// Writes H.264's headers: of a single NAL unit (RFC 6184 §5.4), or of a fragment (FU-A, §5.8).
+/// Writes H.264's headers: of a single NAL unit (RFC 6184 §5.4), or of a fragment (FU-A, §5.8). For a key frame stands the
+/// parameter set that it begins with: a picture can be joined nowhere else.
 fn write_h264(out: &mut Vec<u8>, stamp: &Stamp, first: bool) {
-    let kind = if stamp.key { 5 } else { 1 };
+    let kind = if stamp.key { 7 } else { 1 };
     if stamp.parts == 1 {
         out.push(0x60 | kind);
     } else {

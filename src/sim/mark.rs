@@ -22,7 +22,7 @@ const MAGIC: [u8; 4] = *b"MaRk";
 /// All bits of a number, seven to a byte.
 const NUMBER_BYTES: usize = 10;
 /// Within so many bytes of the frame's beginning the mark begins.
-const HEAD_BYTES_MAX: usize = 5;
+const HEAD_BYTES_MAX: usize = 17;
 
 impl Mark {
     /// A frame of at least that length. No byte behind its head is 0: nothing looks like H.264's start codes.
@@ -35,8 +35,10 @@ impl Mark {
             // Profile 0, shown: a key frame, and one that is not (VP9 bitstream §6.2).
             (CodecName::Vp9 | CodecName::Av1, true) => vec![0x82],
             (CodecName::Vp9 | CodecName::Av1, false) => vec![0x86],
-            // A start code, and a slice of an IDR picture, or of another.
-            (CodecName::H264, true) => vec![0, 0, 0, 1, 0x65],
+            // Behind start codes the parameter sets and a slice of an IDR picture; or a slice of another.
+            (CodecName::H264, true) => {
+                [&[0, 0, 0, 1, 0x67, 0x42][..], &[0, 0, 0, 1, 0x68, 0xce, 0, 0, 0, 1, 0x65]].concat()
+            }
             (CodecName::H264, false) => vec![0, 0, 0, 1, 0x61],
         };
         out.extend(MAGIC);

@@ -1,33 +1,32 @@
 //! Where an H.264 stream can be joined: RFC 6184 §5.4 (single NAL units), §5.7.1 (STAP-A), §5.8 (FU-A).
 //!
-//! H.264 has no descriptor of its own, so a key frame is recognised by its NAL units: an IDR slice, or the
-//! sequence parameter set senders put in front of one.
+//! H.264 has no descriptor of its own, so a key frame is recognised by its NAL units. Nothing can be decoded without the
+//! sequence parameter set, which senders put in front of each IDR picture (RFC 7742 §6.2).
 
 use super::cursor::Cursor;
 
-const IDR: u8 = 5;
 const SPS: u8 = 7;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
-/// Whether the packet with this RTP `payload` begins a key frame or a part of one: it holds an SPS or an IDR
-/// slice, or the first fragment of either.
+/// Whether a decoder can begin with the packet that has this RTP `payload`: it holds a sequence parameter set, or the first
+/// fragment of one.
 ///
-/// An access unit of Chromium is a STAP-A of SPS and PPS followed by the IDR slice, and both say yes; to
-/// join, start at the first packet of the frame that does. A STAP-A is read as far as it is well formed.
+/// A slice of an IDR picture alone does not: its parameter sets may have been lost or overtaken, and the picture may have
+/// begun with an earlier slice. A STAP-A is read as far as it is well formed.
 pub fn starts_keyframe(payload: &[u8]) -> bool {
     match payload {
         [head, rest @ ..] => match head & 0x1f {
             STAP_A => aggregate_starts_keyframe(rest),
-            FU_A => rest.first().is_some_and(|fu| fu & 0x80 != 0 && is_key_type(*fu)),
-            _ => is_key_type(*head),
+            FU_A => rest.first().is_some_and(|fu| fu & 0x80 != 0 && is_parameter_set(*fu)),
+            _ => is_parameter_set(*head),
         },
         [] => false,
     }
 }
 
-fn is_key_type(byte: u8) -> bool {
-    matches!(byte & 0x1f, IDR | SPS)
+fn is_parameter_set(byte: u8) -> bool {
+    byte & 0x1f == SPS
 }
 
 /// Looks through the size-prefixed NAL units of a STAP-A.
@@ -35,7 +34,7 @@ fn aggregate_starts_keyframe(units: &[u8]) -> bool {
     let mut cursor = Cursor::new(units);
     while let Ok(size) = cursor.u16() {
         match cursor.take(usize::from(size)) {
-            Ok([head, ..]) if is_key_type(*head) => return true,
+            Ok([head, ..]) if is_parameter_set(*head) => return true,
             Ok(_) => {}
             Err(_) => return false,
         }
@@ -49,10 +48,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn single_units_of_sps_and_idr_begin_a_key_frame() {
-        assert!(starts_keyframe(&[0x67, 0x42]) && starts_keyframe(&[0x65, 0x88]));
-        for other in [0x41, 0x68, 0x06, 0x09] {
-            assert!(!starts_keyframe(&[other, 0]), "{other:#x}");
+    fn a_parameter_set_begins_a_key_frame_and_a_bare_slice_does_not() {
+        assert!(starts_keyframe(&[0x67, 0x42]));
+        for other in [0x65, 0x41, 0x68, 0x06, 0x09] {
+            assert!(!starts_keyframe(&[other, 0x88]), "{other:#x}");
         }
         assert!(!starts_keyframe(&[]));
     }
@@ -61,17 +60,17 @@ mod tests {
     fn an_aggregate_is_searched_to_its_end() {
         assert!(starts_keyframe(&[0x78, 0, 2, 0x67, 0x42, 0, 1, 0x68]), "SPS first");
         assert!(starts_keyframe(&[0x78, 0, 2, 0x09, 0x10, 0, 1, 0x67]), "behind a delimiter");
-        assert!(!starts_keyframe(&[0x78, 0, 1, 0x68, 0, 1, 0x41]));
+        assert!(!starts_keyframe(&[0x78, 0, 1, 0x68, 0, 1, 0x65]));
         assert!(!starts_keyframe(&[0x78, 0, 9, 0x67]), "a unit past the end");
         assert!(!starts_keyframe(&[0x78, 0, 0, 0]) && !starts_keyframe(&[0x78]));
     }
 
     #[test]
     fn only_the_first_fragment_begins_a_key_frame() {
-        assert!(starts_keyframe(&[0x7c, 0x85, 1]) && starts_keyframe(&[0x7c, 0x87, 1]));
-        assert!(!starts_keyframe(&[0x7c, 0x05, 1]), "a middle fragment");
-        assert!(!starts_keyframe(&[0x7c, 0x45, 1]), "the last fragment");
-        assert!(!starts_keyframe(&[0x7c, 0x81, 1]), "no IDR");
+        assert!(starts_keyframe(&[0x7c, 0x87, 1]));
+        assert!(!starts_keyframe(&[0x7c, 0x07, 1]), "a middle fragment");
+        assert!(!starts_keyframe(&[0x7c, 0x47, 1]), "the last fragment");
+        assert!(!starts_keyframe(&[0x7c, 0x85, 1]) && !starts_keyframe(&[0x7c, 0x81, 1]), "slices");
         assert!(!starts_keyframe(&[0x7c]));
     }
 

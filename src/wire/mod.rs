@@ -20,6 +20,7 @@ pub mod rtp_extensions;
 pub mod sniff;
 pub mod stun;
 pub mod stun_check;
+pub mod stun_refusal;
 pub mod tcp_frame;
 pub mod turn_frame;
 pub mod vp8;

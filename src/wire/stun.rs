@@ -26,6 +26,54 @@ const USERNAME: u16 = 0x0006;
 const MESSAGE_INTEGRITY: u16 = 0x0008;
 const MESSAGE_INTEGRITY_SHA256: u16 = 0x001c;
 const USE_CANDIDATE: u16 = 0x0025;
+const ICE_CONTROLLED: u16 = 0x8029;
+
+/// Attributes that must be understood by whoever answers, and are (RFC 8489 §18.3, RFC 8445 §16.1): MAPPED-ADDRESS,
+/// USERNAME, MESSAGE-INTEGRITY, ERROR-CODE, UNKNOWN-ATTRIBUTES, REALM, NONCE, MESSAGE-INTEGRITY-SHA256,
+/// PASSWORD-ALGORITHM, USERHASH, XOR-MAPPED-ADDRESS, PRIORITY and USE-CANDIDATE.
+const UNDERSTOOD: [u16; 13] = [
+    0x01,
+    USERNAME,
+    MESSAGE_INTEGRITY,
+    0x09,
+    0x0a,
+    0x14,
+    0x15,
+    MESSAGE_INTEGRITY_SHA256,
+    0x1d,
+    0x1e,
+    0x20,
+    0x24,
+    USE_CANDIDATE,
+];
+/// Attributes from here on may be ignored by whoever does not know them.
+const OPTIONAL: u16 = 0x8000;
+/// So many attributes that are not understood are named at most.
+const UNKNOWN_MAX: usize = 4;
+
+/// The first attributes of a message that must be understood, and are not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnknownAttributes {
+    types: [u16; UNKNOWN_MAX],
+    count: usize,
+}
+
+impl UnknownAttributes {
+    fn note(&mut self, attribute: u16) {
+        if attribute < OPTIONAL
+            && !UNDERSTOOD.contains(&attribute)
+            && let Some(place) = self.types.get_mut(self.count)
+        {
+            *place = attribute;
+            self.count += 1;
+        }
+    }
+
+    /// Their types, in order.
+    pub fn types(&self) -> &[u16] {
+        &self.types[..self.count]
+    }
+}
 
 /// What a STUN message says about itself, unverified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +88,10 @@ pub struct StunPeek<'a> {
     pub username: Option<&'a [u8]>,
     /// Whether USE-CANDIDATE nominates the pair.
     pub use_candidate: bool,
+    /// Whether ICE-CONTROLLED claims that the other side decides which pair is used.
+    pub is_controlled: bool,
+    /// What must be understood of it, and is not.
+    pub unknown: UnknownAttributes,
     /// Whether there is a MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 of some value.
     pub has_integrity: bool,
 }
@@ -65,8 +117,16 @@ pub fn peek(datagram: &[u8]) -> Option<StunPeek<'_>> {
         (true, true) => StunClass::Error,
     };
     let method = (kind & 0x000f) | ((kind & 0x00e0) >> 1) | ((kind & 0x3e00) >> 2);
-    let mut peek =
-        StunPeek { class, method, transaction, username: None, use_candidate: false, has_integrity: false };
+    let mut peek = StunPeek {
+        class,
+        method,
+        transaction,
+        username: None,
+        use_candidate: false,
+        is_controlled: false,
+        unknown: UnknownAttributes::default(),
+        has_integrity: false,
+    };
     while cursor.remaining() > 0 {
         let attribute = cursor.u16().ok()?;
         let value_len = usize::from(cursor.u16().ok()?);
@@ -76,6 +136,8 @@ pub fn peek(datagram: &[u8]) -> Option<StunPeek<'_>> {
             MESSAGE_INTEGRITY | MESSAGE_INTEGRITY_SHA256 => peek.has_integrity = true,
             USERNAME if !peek.has_integrity && peek.username.is_none() => peek.username = Some(value),
             USE_CANDIDATE if !peek.has_integrity => peek.use_candidate = true,
+            ICE_CONTROLLED if !peek.has_integrity => peek.is_controlled = true,
+            other if !peek.has_integrity => peek.unknown.note(other),
             _ => {}
         }
     }
@@ -164,6 +226,19 @@ mod tests {
         let early = message(1, &[&user(b'a')[..], &user(b'b'), &nominate, &integrity].concat());
         let early = peek(&early).unwrap();
         assert_eq!((early.local_ufrag(), early.use_candidate), (Some(&b"a"[..]), true));
+    }
+
+    #[test]
+    fn what_must_be_understood_and_is_not_is_named() {
+        let attributes =
+            [0x77, 0x77, 0, 1, 9, 0, 0, 0, 0xc0, 0x57, 0, 0, 0, 0x24, 0, 4, 0, 0, 0, 1, 0x12, 0x34, 0, 0];
+        let integrity = [&[0, 8, 0, 20][..], &[0; 20]].concat();
+        let late = [0x11, 0x11, 0, 0];
+        let bytes = message(1, &[&attributes[..], &integrity, &late].concat());
+        assert_eq!(peek(&bytes).unwrap().unknown.types(), [0x7777, 0x1234]);
+        let many = message(1, &[0x55, 0x55, 0, 0].repeat(9));
+        assert_eq!(peek(&many).unwrap().unknown.types(), [0x5555; UNKNOWN_MAX]);
+        assert!(peek(SAMPLE).unwrap().unknown.types().is_empty() && peek(SAMPLE).unwrap().is_controlled);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::stun;
 const BINDING_REQUEST: u16 = 0x0001;
 const BINDING_SUCCESS: u16 = 0x0101;
 const USERNAME: u16 = 0x0006;
-const MESSAGE_INTEGRITY: u16 = 0x0008;
+pub(super) const MESSAGE_INTEGRITY: u16 = 0x0008;
 const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 const PRIORITY: u16 = 0x0024;
 const USE_CANDIDATE: u16 = 0x0025;
@@ -25,9 +25,9 @@ const ICE_CONTROLLING: u16 = 0x802a;
 /// What FINGERPRINT is combined with (RFC 8489 §14.7).
 const FINGERPRINT_MASK: u32 = 0x5354_554e;
 /// Bytes of a message before its attributes.
-const HEADER_BYTES: usize = 20;
+pub(super) const HEADER_BYTES: usize = 20;
 /// Bytes of an attribute before its value.
-const ATTRIBUTE_HEADER_BYTES: usize = 4;
+pub(super) const ATTRIBUTE_HEADER_BYTES: usize = 4;
 /// Peer-reflexive type preference (RFC 8445 §5.1.2.1), full local preference, component 1.
 const CHECK_PRIORITY: u32 = 110 << 24 | 65_535 << 8 | 255;
 
@@ -76,7 +76,7 @@ pub fn write_grant(out: &mut Vec<u8>, transaction: [u8; 12], from: SocketAddr, p
 }
 
 /// Begins a message with a header of length zero.
-fn header(out: &mut Vec<u8>, kind: u16, transaction: [u8; 12]) {
+pub(super) fn header(out: &mut Vec<u8>, kind: u16, transaction: [u8; 12]) {
     out.clear();
     out.extend_from_slice(&kind.to_be_bytes());
     out.extend_from_slice(&[0, 0]);
@@ -85,7 +85,7 @@ fn header(out: &mut Vec<u8>, kind: u16, transaction: [u8; 12]) {
 }
 
 /// Ends a message with its integrity and its fingerprint.
-fn sign(out: &mut Vec<u8>, password: &str) {
+pub(super) fn sign(out: &mut Vec<u8>, password: &str) {
     // Each of the two covers what is before it, with a length that counts it already.
     set_length(out, ATTRIBUTE_HEADER_BYTES + 20);
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes());
@@ -101,7 +101,7 @@ pub fn grants(datagram: &[u8], transaction: [u8; 12]) -> bool {
     stun::peek(datagram).is_some_and(|peek| peek.is_binding_success() && peek.transaction == transaction)
 }
 
-fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
+pub(super) fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
     out.extend_from_slice(&kind.to_be_bytes());
     out.extend_from_slice(&(value.len() as u16).to_be_bytes());
     out.extend_from_slice(value);

@@ -17,7 +17,8 @@ pub struct Vp9Descriptor {
     pub starts_frame: bool,
     /// E: the packet ends a layer frame.
     pub ends_frame: bool,
-    /// Whether it begins a key frame: not predicted from an earlier picture, and of the lowest spatial layer.
+    /// Whether it begins a key frame: not predicted from an earlier picture, of the lowest spatial layer, and a key frame by
+    /// its own header. A frame that is not predicted may still be of use only to who has the pictures before it.
     pub keyframe: bool,
     /// P: the layer frame is predicted from an earlier picture.
     pub inter_picture_predicted: bool,
@@ -60,14 +61,16 @@ pub fn parse(payload: &[u8]) -> Result<Vp9Descriptor, Malformed> {
     if flag(0x02) {
         skip_scalability_structure(&mut cursor)?;
     }
-    if cursor.remaining() == 0 {
-        return Err(Malformed);
-    }
+    let descriptor_len = cursor.position();
+    let head = cursor.u8()?;
     let spatial_id = (layers >> 1) & 0x07;
     Ok(Vp9Descriptor {
         starts_frame,
         ends_frame: flag(0x04),
-        keyframe: starts_frame && !inter_picture_predicted && spatial_id == 0,
+        keyframe: starts_frame
+            && !inter_picture_predicted
+            && spatial_id == 0
+            && frame_is_key(head).unwrap_or(true),
         inter_picture_predicted,
         counters: PictureCounters { picture_id, tl0_picture_index, picture_id_offset, tl0_offset },
         spatial_id: has_layers.then_some(spatial_id),
@@ -75,8 +78,16 @@ pub fn parse(payload: &[u8]) -> Result<Vp9Descriptor, Malformed> {
         switching_up: layers & 0x10 != 0,
         inter_layer_dependency: layers & 0x01 != 0,
         not_inter_layer_reference: flag(0x01),
-        descriptor_len: cursor.position(),
+        descriptor_len,
     })
+}
+
+/// Whether a frame that begins with this byte is a key frame (VP9 bitstream §6.2). `None` if it is no header of a frame: who
+/// encrypts pictures from end to end may encrypt it, too. Profile 3, whose header goes on, is not looked into.
+fn frame_is_key(head: u8) -> Option<bool> {
+    let is_header = head >> 6 == 0b10 && head & 0x30 != 0x30;
+    // Neither a frame that was shown before nor one of the other type.
+    is_header.then_some(head & 0x0c == 0)
 }
 
 /// P_DIFF, each but the last with its N bit set.
@@ -143,11 +154,20 @@ mod tests {
     #[test]
     fn a_key_picture_begins_with_its_lowest_layer() {
         let keyframe = |bytes: &[u8]| parse(bytes).unwrap().keyframe;
-        assert!(keyframe(&[0x08, 0xaa]), "no layer indices");
-        assert!(!keyframe(&[0x00, 0xaa]), "not the first packet");
-        assert!(!keyframe(&[0x48, 0xaa]), "predicted");
-        assert!(keyframe(&[0x28, 0x00, 0x00, 0xaa]));
-        assert!(!keyframe(&[0x28, 0x03, 0x00, 0xaa]), "spatial layer 1");
+        assert!(keyframe(&[0x08, 0x82]), "no layer indices");
+        assert!(!keyframe(&[0x00, 0x82]), "not the first packet");
+        assert!(!keyframe(&[0x48, 0x82]), "predicted");
+        assert!(keyframe(&[0x28, 0x00, 0x00, 0x82]));
+        assert!(!keyframe(&[0x28, 0x03, 0x00, 0x82]), "spatial layer 1");
+    }
+
+    #[test]
+    fn a_frame_that_is_not_predicted_is_a_key_frame_if_its_header_says_so() {
+        let keyframe = |head| parse(&[0x08, head]).unwrap().keyframe;
+        assert!(keyframe(0x82) && keyframe(0x92), "profiles 0 and 2");
+        assert!(!keyframe(0x86), "intra only");
+        assert!(!keyframe(0x88), "shows a frame again");
+        assert!(keyframe(0x47) && keyframe(0xb4), "what cannot be read is believed");
     }
 
     #[test]

@@ -33,6 +33,29 @@ fn who_comes_late_begins_with_a_key_frame_that_was_asked_for() {
 }
 
 #[test]
+fn who_comes_late_to_a_picture_that_does_not_change_sees_it_at_once() {
+    let mut world = call(&["Anna"], &[Camera]);
+    show(&mut world, 0, Camera, 5);
+    world.run(Duration::from_secs(60));
+    let asked = world.clients[0].keyframe_requests;
+    let ben = world.join("standup", "Ben");
+    world.publish(ben, 2, &[]);
+    world.until("Ben is connected", |world| world.clients[ben].rtc.is_connected());
+    world.run(Duration::from_millis(100));
+    assert!(world.clients[0].keyframe_requests > asked, "Anna is asked, however long she was silent");
+    let asked = world.clients[0].keyframe_requests;
+    world.run(Duration::from_secs(30));
+    let again = world.clients[0].keyframe_requests - asked;
+    assert!((4..20).contains(&again), "and again, ever more seldom: {again} times");
+    show(&mut world, 0, Camera, 1);
+    let camera = world.clients[0].track(Camera);
+    assert_eq!(world.clients[ben].received_of(camera).len(), 1);
+    let asked = world.clients[0].keyframe_requests;
+    world.run(Duration::from_secs(30));
+    assert_eq!(world.clients[0].keyframe_requests, asked, "until the key frame");
+}
+
+#[test]
 fn however_many_ask_for_a_key_frame_one_request_leaves_in_a_fifth_of_a_second() {
     let mut world = call(&["Anna", "Ben", "Cleo", "Dan"], &[Camera]);
     show(&mut world, 0, Camera, 10);

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use strait::core::command::Source::{Camera, Microphone};
 use strait::core::command::{Command, Lifeline};
 use strait::core::event::{ClosingReason, Event, LeaveReason, RefusalCode};
 use strait::core::ids::ConnectionId;
 use strait::core::input::{AdminCommand, DtlsEvent};
-use strait::core::path::Path;
+use strait::core::path::{Carrier, Path};
 use strait::wire::stun::peek;
+use strait::wire::stun_check::{Credentials, write_check};
 
 use crate::world::{Recorded, World};
-use crate::{call, show};
+use crate::{call, call_in, connected, show};
 
 /// How somebody learnt that another one left.
 fn left(world: &World, who: usize) -> Vec<LeaveReason> {
@@ -257,6 +259,97 @@ fn a_refused_offer_does_not_restart_ice() {
 }
 
 #[test]
+fn who_sends_media_and_no_more_checks_is_heard_and_is_sent_nothing() {
+    let mut world = World::with(|settings| settings.media_timeout = Duration::from_secs(4));
+    call_in(&mut world, "standup", &["Anna"], &[Camera]);
+    world.lifeline = Lifeline::Media;
+    let studio = world.join("standup", "Studio");
+    world.publish(studio, 2, &[Camera]);
+    connected(&mut world);
+    show(&mut world, studio, Camera, 10);
+    show(&mut world, 0, Camera, 10);
+    let (theirs, annas) = (world.clients[studio].track(Camera), world.clients[0].track(Camera));
+    assert_eq!(world.clients[studio].received_of(annas).len(), 10);
+    world.clients[studio].loses_checks = true;
+    show(&mut world, studio, Camera, 100);
+    assert!(left(&world, 0).is_empty(), "media is life enough");
+    let before = world.clients[0].received_of(theirs).len();
+    show(&mut world, studio, Camera, 10);
+    assert_eq!(world.clients[0].received_of(theirs).len(), before + 10, "and it is shown");
+    show(&mut world, 0, Camera, 10);
+    assert_eq!(world.clients[studio].received_of(annas).len(), 10, "RFC 7675: they have not consented");
+    world.clients[studio].unplugged = true;
+    world.run(Duration::from_secs(6));
+    assert_eq!(left(&world, 0), [LeaveReason::MediaTimeout], "silence is not");
+}
+
+#[test]
+fn a_check_by_the_wrong_role_is_refused_and_changes_nothing() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let answer = world.clients[0].events.iter().find_map(|event| match event {
+        Event::Answer { sdp, .. } => Some(sdp.clone()),
+        _ => None,
+    });
+    let answer = answer.expect("she is connected");
+    let line = |name: &str| {
+        answer.lines().find_map(|line| line.strip_prefix(name)).expect("ICE credentials").to_owned()
+    };
+    let (ufrag, password) = (line("a=ice-ufrag:"), line("a=ice-pwd:"));
+    let credentials = Credentials { username: format!("{ufrag}:x"), password, tie_breaker: 1 };
+    let mut check = Vec::new();
+    write_check(&mut check, [9; 12], &credentials);
+    let role = check.windows(4).position(|bytes| bytes == [0x80, 0x2a, 0, 8]).expect("ICE-CONTROLLING");
+    check[role + 1] = 0x29;
+    // Signed anew: the integrity lies before the fingerprint's eight bytes, and does not cover that.
+    let integrity = check.len() - 8 - 24;
+    let mut signed = check[..integrity].to_vec();
+    signed[2..4].copy_from_slice(&((integrity + 24 - 20) as u16).to_be_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, credentials.password.as_bytes());
+    check[integrity + 4..integrity + 24].copy_from_slice(hmac::sign(&key, &signed).as_ref());
+    let elsewhere = "10.66.6.6:666".parse().expect("an address");
+    let path = Path { carrier: Carrier::Udp, local: crate::world::server_address(), remote: elsewhere };
+    let before = world.outputs.len();
+    world.input(Recorded::Datagram(path, check));
+    world.settle();
+    show(&mut world, 0, Camera, 5);
+    let went_there = |output: &&Vec<u8>| String::from_utf8_lossy(output).contains("10.66.6.6");
+    let answers: Vec<&Vec<u8>> = world.outputs[before..].iter().filter(went_there).collect();
+    assert_eq!(answers.len(), 1, "the refusal and nothing else");
+    assert!(answers[0].windows(4).any(|bytes| bytes == [0, 0, 4, 87]), "487");
+    let camera = world.clients[0].track(Camera);
+    assert_eq!(world.clients[1].received_of(camera).len(), 5);
+}
+
+#[test]
+fn an_encoder_that_falls_silent_is_reconnecting_until_it_is_heard_again() {
+    let mut world = call(&["Anna"], &[Camera]);
+    world.lifeline = Lifeline::Media;
+    let studio = world.join("standup", "Studio");
+    world.publish(studio, 0, &[Camera]);
+    connected(&mut world);
+    show(&mut world, studio, Camera, 50);
+    let told = |world: &World| -> Vec<bool> {
+        let events = world.clients[0].events.iter();
+        events
+            .filter_map(|event| match event {
+                Event::ParticipantReconnecting(_) => Some(true),
+                Event::ParticipantResumed(_) => Some(false),
+                _ => None,
+            })
+            .collect()
+    };
+    assert!(told(&world).is_empty());
+    world.clients[studio].unplugged = true;
+    world.run(Duration::from_secs(2));
+    assert!(told(&world).is_empty());
+    world.run(Duration::from_secs(2));
+    assert_eq!(told(&world), [true]);
+    world.clients[studio].unplugged = false;
+    show(&mut world, studio, Camera, 5);
+    assert_eq!(told(&world), [true, false]);
+}
+
+#[test]
 fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
     let mut world = call(&["Anna", "Ben"], &[Camera]);
     let bens = world.clients[1].address;
@@ -265,7 +358,7 @@ fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
         _ => None,
     });
     let path = Path {
-        carrier: strait::core::path::Carrier::Udp,
+        carrier: Carrier::Udp,
         local: crate::world::server_address(),
         remote: "10.66.6.6:666".parse().expect("address"),
     };
@@ -369,8 +462,7 @@ fn garbage_from_strangers_and_from_a_participants_own_address_changes_nothing() 
         }
         let remote =
             if round % 2 == 0 { world.clients[0].address } else { "10.7.7.7:7".parse().expect("address") };
-        let path =
-            Path { carrier: strait::core::path::Carrier::Udp, local: crate::world::server_address(), remote };
+        let path = Path { carrier: Carrier::Udp, local: crate::world::server_address(), remote };
         world.input(Recorded::Datagram(path, bytes));
     }
     world.settle();

@@ -49,6 +49,25 @@ fn what_is_lost_on_the_way_to_the_server_comes_again() {
     );
 }
 
+#[test]
+fn what_was_lost_before_a_key_frame_is_not_asked_for() {
+    let nacked = |world: &World| {
+        world.sfu.snapshot(world.now).rooms[0].participants[0].publications[0].counters.nacked
+    };
+    for (keyframe, asks) in [(false, true), (true, false)] {
+        let mut world = call(&["Anna", "Ben"], &[Camera]);
+        show(&mut world, 0, Camera, 10);
+        // One picture gets lost, and the next comes before anything is asked for.
+        world.loses_up = |_| true;
+        world.send(0, Camera, false);
+        world.run(Duration::from_millis(3));
+        world.loses_up = |_| false;
+        world.send(0, Camera, keyframe);
+        world.run(Duration::from_millis(500));
+        assert_eq!(nacked(&world) > 0, asks, "{} requests", nacked(&world));
+    }
+}
+
 /// Receiver reports that the first client got while it sent for ten seconds.
 fn reports(world: &mut World, source: Source) -> usize {
     world.run(Duration::from_secs(1));

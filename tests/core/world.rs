@@ -52,6 +52,8 @@ pub struct Client {
     pub sending: Vec<(Mid, Source)>,
     /// While true, nothing of this client's gets through, in either direction.
     pub unplugged: bool,
+    /// While true, connectivity checks of this client's get lost, and nothing else does.
+    pub loses_checks: bool,
     /// The server has ended the media path.
     pub hung_up: bool,
     pending: Option<SdpPendingOffer>,
@@ -283,6 +285,7 @@ impl World {
             slots: Vec::new(),
             sending: Vec::new(),
             unplugged: false,
+            loses_checks: false,
             hung_up: false,
             pending: None,
             deadline: self.now,
@@ -614,7 +617,8 @@ impl World {
                     return busy;
                 }
                 EngineOutput::Transmit(transmit) => {
-                    if !client.unplugged {
+                    let is_check = classify(&transmit.contents) == Kind::Stun;
+                    if !client.unplugged && !(is_check && client.loses_checks) {
                         self.to_sfu.push_back((client.address, transmit.contents.to_vec()));
                     }
                 }

@@ -7,6 +7,7 @@
 //! Its packets belong to **stretches**, which are numbered by `generation`. Within a stretch sequence numbers and
 //! timestamps go on; a new one begins when they do not: the sender has changed its SSRC, its codec, or was muted.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::backlog::{Backlog, Waiting};
@@ -26,6 +27,9 @@ const SILENCE: Duration = Duration::from_millis(1000);
 /// The distance between the indices of two SSRCs of one encoding: more than any stream has packets, so that a number
 /// leads to one packet only.
 const SSRC_GAP: u64 = 1 << 32;
+/// So many SSRCs are remembered that others have taken the place of. An encoder that begins anew has one at a time; as
+/// many as this at once only come of a simulcast whose encodings nothing tells apart.
+const REPLACED_MAX: usize = 8;
 
 /// What is kept of a packet besides its bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,8 +65,34 @@ struct Source {
     base: u64,
     /// When its last packet came.
     last: Instant,
-    /// The SSRC that it took the place of. Packets of that one which come late do not take it back.
-    before: Option<Ssrc>,
+}
+
+/// The numbers of a stream without those of its padding, so that what is forwarded has no gaps where that is left out.
+#[derive(Debug, Default)]
+struct Compaction {
+    /// Packets of padding that were left out, oldest first, by the numbers that they came with.
+    left_out: VecDeque<u64>,
+    /// How many were left out before those.
+    earlier: u64,
+}
+
+impl Compaction {
+    /// Returns the number of a packet when those left out before it are not counted.
+    fn number(&self, index: u64) -> u64 {
+        // From the end: hardly any packet is older than the newest padding.
+        let behind = self.left_out.iter().rev().take_while(|padding| **padding > index).count();
+        index - self.earlier - (self.left_out.len() - behind) as u64
+    }
+
+    /// Leaves out a packet behind which nothing has been numbered.
+    fn leave_out(&mut self, index: u64) {
+        self.left_out.push_back(index);
+        // Of packets so late nothing is forwarded: their numbers do not matter any more.
+        while self.left_out.front().is_some_and(|oldest| oldest + 2 * LATE < index) {
+            self.left_out.pop_front();
+            self.earlier += 1;
+        }
+    }
 }
 
 /// One stream of a published track.
@@ -71,6 +101,11 @@ pub struct Encoding {
     /// How much it is preferred among the encodings of its track, 0 most.
     rank: usize,
     source: Option<Source>,
+    /// The SSRCs that the source took the place of, newest first. Their packets do not take it back while it sends:
+    /// neither those that come late, nor those of encoders that send side by side.
+    replaced: VecDeque<Ssrc>,
+    /// How the source's packets are numbered where padding is left out.
+    compaction: Compaction,
     /// The number of the stretch that packets belong to just now.
     generation: u32,
     /// The stretch that the codec began with. Packets before it cannot be sent any more: viewers take another codec now.
@@ -98,6 +133,8 @@ impl Encoding {
         Self {
             rank,
             source: None,
+            replaced: VecDeque::new(),
+            compaction: Compaction::default(),
             generation: 0,
             codec_generation: 0,
             highest: 0,
@@ -158,26 +195,42 @@ impl Encoding {
     /// Finds the index of a packet. Returns `None` if it is of an SSRC that another one has replaced. A new SSRC begins a
     /// new stretch: of two, the newer one counts.
     pub(super) fn place(&mut self, now: Instant, packet: &MediaPacket<'_>) -> Option<u64> {
-        let before = match &mut self.source {
+        match &mut self.source {
             Some(source) if source.ssrc == packet.ssrc => {
                 source.last = now;
-                return Some(source.base + packet.index);
+                return Some(self.compaction.number(source.base + packet.index));
             }
-            Some(Source { ssrc, before, .. }) => {
-                let (ssrc, was_replaced) = (*ssrc, *before == Some(packet.ssrc));
+            Some(Source { ssrc, .. }) => {
+                let (ssrc, was_replaced) = (*ssrc, self.replaced.contains(&packet.ssrc));
                 // A retransmission repairs what was; it does not tell what is sent now.
                 if packet.recovered || (was_replaced && !self.is_silent(now)) {
                     return None;
                 }
                 self.begin_stretch();
-                Some(ssrc)
+                self.replaced.retain(|other| *other != packet.ssrc);
+                self.replaced.push_front(ssrc);
+                self.replaced.truncate(REPLACED_MAX);
             }
-            None => None,
-        };
+            None => {}
+        }
         // Above all earlier indices, with room below for packets that come late.
         let base = (self.highest / SSRC_GAP + 1) * SSRC_GAP;
-        self.source = Some(Source { ssrc: packet.ssrc, base, last: now, before });
+        self.source = Some(Source { ssrc: packet.ssrc, base, last: now });
+        self.compaction = Compaction::default();
         Some(base + packet.index)
+    }
+
+    /// Leaves out a packet that is all padding, as bandwidth probes are: it shows nothing, and the packets behind it close
+    /// up. Returns `false` if some of those have their numbers already: it must be forwarded then, empty as it is, so that
+    /// its own number is not missed.
+    pub(super) fn leave_out(&mut self, packet: &MediaPacket<'_>) -> bool {
+        let Some(source) = self.source.filter(|source| source.ssrc == packet.ssrc) else { return true };
+        let index = source.base + packet.index;
+        let is_newest = self.compaction.number(index) > self.highest;
+        if is_newest {
+            self.compaction.leave_out(index);
+        }
+        is_newest
     }
 
     /// Returns whether a packet of that index came before, or comes too late to be of use.

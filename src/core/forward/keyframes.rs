@@ -1,6 +1,9 @@
 //! KeyframeRequests: what viewers ask of one encoding's publisher, put together and throttled. However many ask, at most
 //! one request leaves in a [`window`]. One that comes inside it is kept and sent at its end. What was sent is repeated
 //! until a key frame starts, because encoders ignore requests shortly after a key frame.
+//!
+//! A publisher that sends nothing is asked, too: a shared screen that does not change has a picture all the same, and its
+//! encoder answers with it. It is asked ever more seldom, because its camera may be off.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +20,10 @@ pub fn window(round_trip: Duration) -> Duration {
     (round_trip + round_trip / 4).clamp(WINDOW_MIN, WINDOW_MAX)
 }
 
-/// A publisher that has not sent for this long is not asked: it is muted, or gone. It is asked when it sends again.
+/// A publisher that has not sent for this long after a request is asked again only after twice as long as before.
 const SILENCE: Duration = Duration::from_secs(2);
+/// But no more seldom than this.
+const SILENT_WINDOW_MAX: Duration = Duration::from_secs(5);
 
 /// Requests for key frames of one encoding.
 #[derive(Debug, Default)]
@@ -26,13 +31,21 @@ pub struct KeyframeRequests {
     wanted: bool,
     last_sent: Option<Instant>,
     last_packet: Option<Instant>,
+    /// When a request was first sent since the last packet.
+    asked_in_vain: Option<Instant>,
     sent: u64,
 }
 
 impl KeyframeRequests {
-    /// Notes that somebody needs a key frame.
+    /// Notes that somebody needs a key frame. They have not asked in vain yet, whoever else has.
     pub fn want(&mut self) {
         self.wanted = true;
+        self.asked_in_vain = None;
+    }
+
+    /// Notes that nobody needs one any more.
+    pub fn forget(&mut self) {
+        self.wanted = false;
     }
 
     /// Returns whether somebody waits for a key frame.
@@ -43,6 +56,7 @@ impl KeyframeRequests {
     /// Notes that a packet has come.
     pub fn on_packet(&mut self, now: Instant, starts_keyframe: bool) {
         self.last_packet = Some(now);
+        self.asked_in_vain = None;
         if starts_keyframe {
             self.wanted = false;
         }
@@ -51,10 +65,19 @@ impl KeyframeRequests {
     /// When [`due`](Self::due) will be true; `None` if no request is to leave.
     pub fn deadline(&self, now: Instant, round_trip: Duration) -> Option<Instant> {
         let asked_for_good = mutated!(KeyframeThrottleNeverEnds) && self.last_sent.is_some();
-        if !self.wanted || self.is_silent(now) || asked_for_good {
+        // Before its first packet nobody knows what to ask for.
+        if !self.wanted || self.last_packet.is_none() || asked_for_good {
             return None;
         }
-        Some(self.last_sent.map_or(now, |sent| sent + window(round_trip)))
+        Some(self.last_sent.map_or(now, |sent| sent + self.spacing(sent, round_trip)))
+    }
+
+    /// How long after the request that was sent then the next one is.
+    fn spacing(&self, sent: Instant, round_trip: Duration) -> Duration {
+        let in_vain =
+            self.asked_in_vain.map_or(Duration::ZERO, |first| sent.saturating_duration_since(first));
+        let least = window(round_trip);
+        if in_vain < SILENCE { least } else { in_vain.min(SILENT_WINDOW_MAX).max(least) }
     }
 
     /// Returns whether to send a request now, to a publisher at that round trip, and notes that it is sent.
@@ -62,6 +85,7 @@ impl KeyframeRequests {
         let due = self.deadline(now, round_trip).is_some_and(|at| at <= now);
         if due {
             self.last_sent = Some(now);
+            self.asked_in_vain.get_or_insert(now);
             self.sent += 1;
         }
         due
@@ -70,10 +94,6 @@ impl KeyframeRequests {
     /// Returns how many requests were sent.
     pub fn sent(&self) -> u64 {
         self.sent
-    }
-
-    fn is_silent(&self, now: Instant) -> bool {
-        self.last_packet.is_none_or(|at| now.saturating_duration_since(at) > SILENCE)
     }
 }
 
@@ -103,13 +123,21 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_publisher_is_not_asked_until_it_sends_again() {
+    fn a_publisher_that_shows_what_never_changes_is_asked_at_once_and_ever_more_seldom() {
         let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let near = Duration::from_millis(50);
         let mut requests = KeyframeRequests::default();
         requests.want();
-        let round_trip = Duration::from_millis(50);
-        assert_eq!(requests.deadline(start, round_trip), None);
-        requests.on_packet(start, false);
-        assert!(requests.due(start, round_trip));
+        assert_eq!(requests.deadline(start, near), None, "nothing is known of it yet");
+        requests.on_packet(start, true);
+        requests.want();
+        let asked: Vec<u64> = (60_000..120_000).filter(|ms| requests.due(at(*ms), near)).collect();
+        assert_eq!(asked[0], 60_000, "however long it was silent");
+        let gaps: Vec<u64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!((gaps[0], gaps.last()), (200, Some(&5000)));
+        assert!(asked.len() < 25, "{} requests in a minute", asked.len());
+        requests.on_packet(at(120_000), false);
+        assert!(requests.due(at(120_000), near), "it sends again, and its next picture may be a key frame");
     }
 }

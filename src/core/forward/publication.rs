@@ -65,6 +65,8 @@ pub struct Placement {
     pub begins_to_wait: bool,
     /// The packet is of another codec than those before it.
     pub codec_changed: bool,
+    /// A decoder can begin with the packet. What was lost of a picture before it needs no repair.
+    pub starts_keyframe: bool,
     /// What waits must be forwarded before more comes, which might push it out of the cache.
     pub is_brimful: bool,
 }
@@ -177,6 +179,9 @@ impl Publication {
             self.encodings[number].counters.dropped += 1;
             return placement;
         }
+        if packet.payload.is_empty() && self.encodings[number].leave_out(packet) {
+            return placement;
+        }
         let generation = self.encodings[number].generation();
         let Some(index) = self.encodings[number].place(now, packet) else { return placement };
         self.choose_for_everybody(now, number, packet);
@@ -205,6 +210,7 @@ impl Publication {
             placement.is_brimful = self.encodings[number].is_brimful();
         }
         self.encodings[number].meter(now, index, packet, &described);
+        placement.starts_keyframe = self.kind() == Kind::Video && described.starts_keyframe;
         placement
     }
 
@@ -288,6 +294,9 @@ impl Publication {
     pub fn remove_viewers(&mut self, is_gone: impl Fn(&Viewer) -> bool) {
         for encoding in &mut self.encodings {
             encoding.backlog.remove_viewers(&is_gone);
+            if !encoding.is_followed() {
+                encoding.keyframes.forget();
+            }
         }
     }
 
@@ -423,14 +432,21 @@ impl Publication {
         }
     }
 
-    /// When [`due_keyframes`](Self::due_keyframes) will name an encoding.
+    /// When [`due_keyframes`](Self::due_keyframes) will name an encoding; `None` while the track is muted: it is asked when
+    /// that ends.
     pub fn keyframe_deadline(&self, now: Instant, round_trip: Duration) -> Option<Instant> {
+        if self.muted && !mutated!(MuteIgnored) {
+            return None;
+        }
         let deadlines = self.encodings.iter().map(|encoding| encoding.keyframes.deadline(now, round_trip));
         deadlines.fold(None, earliest)
     }
 
     /// Calls `ask` with the SSRC of each encoding of which a key frame is to be asked for now, and counts the requests.
     pub fn due_keyframes(&mut self, now: Instant, round_trip: Duration, mut ask: impl FnMut(Ssrc)) {
+        if self.keyframe_deadline(now, round_trip).is_none_or(|at| at > now) {
+            return;
+        }
         for encoding in &mut self.encodings {
             if let Some(ssrc) = encoding.ssrc()
                 && encoding.keyframes.due(now, round_trip)
@@ -624,6 +640,69 @@ mod tests {
             arrive(&mut publication, later, 1, 11, VP8).is_some(),
             "unless the new one has fallen silent"
         );
+    }
+
+    #[test]
+    fn streams_that_nothing_tells_apart_do_not_take_turns() {
+        let start = Instant::now();
+        let mut publication = publication();
+        let (mut shown, mut switches, mut frames) = (None, 0, 0);
+        for frame in 0..300 {
+            let now = start + Duration::from_millis(33 * frame);
+            for ssrc in [1, 2, 3] {
+                if arrive(&mut publication, now, ssrc, frame, VP8).is_some() {
+                    switches += u32::from(shown.replace(ssrc) != Some(ssrc));
+                    frames += 1;
+                }
+            }
+            publication.clear_pending();
+        }
+        assert_eq!((shown, switches, frames), (Some(3), 3, 302), "the newest is followed");
+    }
+
+    #[test]
+    fn an_encoder_that_begins_anew_again_and_again_goes_on() {
+        let start = Instant::now();
+        let mut publication = publication();
+        for life in 0..100 {
+            let now = start + Duration::from_millis(100 * life);
+            assert!(arrive(&mut publication, now, life as u32, 7, VP8).is_some(), "life {life}");
+            publication.clear_pending();
+        }
+    }
+
+    #[test]
+    fn padding_is_left_out_and_what_follows_closes_up() {
+        let now = Instant::now();
+        let mut publication = publication();
+        let send = |publication: &mut Publication, index: u64, payload: &[u8]| {
+            publication.arrive(now, &packet(1, 0, index, VP8, payload));
+            publication.check();
+        };
+        send(&mut publication, 9, &[]);
+        assert!(publication.ssrc().is_none() && !publication.has_pending(), "nothing begins with padding");
+        send(&mut publication, 10, KEY_FRAME);
+        send(&mut publication, 11, &[]);
+        send(&mut publication, 12, &[]);
+        send(&mut publication, 13, DELTA_FRAME);
+        send(&mut publication, 15, DELTA_FRAME);
+        send(&mut publication, 14, DELTA_FRAME);
+        let waits = waiting(&publication);
+        assert_eq!(waits, [waits[0], waits[0] + 1, waits[0] + 2, waits[0] + 3], "no number is missing");
+        send(&mut publication, 17, DELTA_FRAME);
+        send(&mut publication, 16, &[]);
+        assert_eq!(
+            waiting(&publication).len(),
+            6,
+            "its number has its place already, and is not to be missed"
+        );
+        assert_eq!(waiting(&publication)[4..], [waits[3] + 1, waits[3] + 2]);
+        for index in 18..2000 {
+            send(&mut publication, index, if index % 2 == 0 { &[] } else { DELTA_FRAME });
+            publication.clear_pending();
+        }
+        send(&mut publication, 2001, DELTA_FRAME);
+        assert_eq!(waiting(&publication), [waits[0] + (2001 - 10) - 2 - 991]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Owner, Room};
 use crate::core::command::Lifeline;
-use crate::core::event::LeaveReason;
+use crate::core::event::{Event, LeaveReason};
 use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
@@ -17,6 +17,9 @@ use crate::core::timers::{Deadline, Timer, earliest};
 
 /// Somebody whose signalling broke has at least this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
+/// An encoder of which nothing is heard for so long has probably crashed. Reports come each second of whoever sends
+/// pictures, and checks every few seconds of whoever sends nothing.
+const UNHEARD: Duration = Duration::from_secs(3);
 
 /// A timer whose moment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,12 +66,20 @@ impl Room {
     /// Does what is due for one member, on each of their transports.
     fn serve_member(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
         let deadlines = &self.participants[key.0].deadlines;
+        if deadlines.is_due(Timer::MediaTimeout, now) || deadlines.is_due(Timer::Unheard, now) {
+            // Media moves these deadlines without setting them with each packet.
+            self.set_expiry(key);
+        }
+        let deadlines = &self.participants[key.0].deadlines;
         self.fired.extend(deadlines.due(now).map(|timer| Fired { timer, member: Some(key) }));
         let given_up =
             [(Timer::Resume, LeaveReason::ResumeTimeout), (Timer::MediaTimeout, LeaveReason::MediaTimeout)];
         if let Some((_, reason)) = given_up.into_iter().find(|(timer, _)| deadlines.is_due(*timer, now)) {
             self.expel(now, key, reason, outbox);
             return;
+        }
+        if deadlines.is_due(Timer::Unheard, now) {
+            self.lose_from_hearing(key, outbox);
         }
         for place in 0.. {
             // What is due on one transport can end it, and the member with it: each is looked up anew.
@@ -87,7 +98,7 @@ impl Room {
             // roll-over counter: after 2^15 of them it could open none any more.
             self.lose_path(key);
         }
-        if self.transports[key.0].deadlines.is_due(Timer::Silence, now) {
+        if self.transports[key.0].deadlines.is_due(Timer::MediaSilence, now) {
             self.transports[key.0].look_for_silence(now);
             self.review_media(now, key, outbox);
         }
@@ -132,27 +143,56 @@ impl Room {
         }
     }
 
-    /// Sets when a member is given up. To be called when their signalling breaks or is back, and with each connectivity
-    /// check.
+    /// Sets when a member is given up. To be called when their signalling breaks or is back, with each connectivity check,
+    /// and before anybody is given up.
     ///
     /// Somebody whose signalling broke is given up after the time to come back, or as soon as their media path is dead as
-    /// well. Somebody without signalling: when the media path is dead, or has never come to life.
+    /// well. Somebody without signalling: when the media path is dead, or has never come to life. A path is alive as long
+    /// as checks or authentic media come by it: some encoders check once, when they begin, and never again.
     pub(super) fn set_expiry(&mut self, key: ParticipantKey) {
         let Some(participant) = self.participants.get_mut(key.0) else { return };
         let media_timeout = self.settings.media_timeout;
         let transports = participant.transports.iter();
-        let last_check = transports.filter_map(|key| self.transports[key.0].last_check).max();
+        let last_heard = transports.filter_map(|key| self.transports[key.0].last_heard).max();
         let (resume, media) = match (participant.lifeline, participant.signalling) {
-            (Lifeline::Media, _) => (None, Some(last_check.unwrap_or(participant.joined_at) + media_timeout)),
+            (Lifeline::Media, _) => (None, Some(last_heard.unwrap_or(participant.joined_at) + media_timeout)),
             (Lifeline::Signalling, Signalling::Connected) => (None, None),
             (Lifeline::Signalling, Signalling::Lost { since }) => {
                 // Not at once if the path had been dead for longer: a change of networks breaks both at a time.
-                let dead = last_check.map(|at| (at + media_timeout).max(since + GRACE));
+                let dead = last_heard.map(|at| (at + media_timeout).max(since + GRACE));
                 (Some(since + self.settings.resume_timeout), dead)
             }
         };
+        let is_encoder = participant.lifeline == Lifeline::Media && !participant.publications.is_empty();
+        let unheard = last_heard.filter(|_| is_encoder && !participant.is_unheard).map(|at| at + UNHEARD);
+        participant.deadlines.set(Timer::Unheard, unheard);
         participant.deadlines.set(Timer::Resume, resume);
         participant.deadlines.set(Timer::MediaTimeout, media);
+    }
+
+    /// Nothing is heard of somebody who publishes without signalling: the others see them as they see those whose signalling
+    /// broke, and whoever watches on a WHEP connection can be shown somebody else.
+    fn lose_from_hearing(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        let participant = &mut self.participants[key.0];
+        participant.is_unheard = true;
+        for transport in &participant.transports {
+            self.transports[transport.0].is_unheard = true;
+        }
+        let silent = Event::ParticipantReconnecting(participant.id);
+        self.set_expiry(key);
+        self.tell_others(key, &silent, outbox);
+    }
+
+    /// Something has come again by a transport that was silent, and the others were told so.
+    pub(super) fn hear_again(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
+        self.review_media(now, on, outbox);
+        let Some(key) = self.owner_of(on) else { return };
+        let participant = &mut self.participants[key.0];
+        if std::mem::take(&mut participant.is_unheard) {
+            let back = Event::ParticipantResumed(participant.id);
+            self.set_expiry(key);
+            self.tell_others(key, &back, outbox);
+        }
     }
 }
 

@@ -30,9 +30,8 @@ impl Room {
             return;
         };
         // Only now: before the packet was opened, anybody could have sent it.
-        transport.adopt_path(path);
-        if transport.hear(now) {
-            self.review_media(now, on, outbox);
+        if transport.on_authentic(now, path) {
+            self.hear_again(now, on, outbox);
         }
         let Some(compound) = bytes.get(..length) else { return };
         rtcp::parse(compound, &mut |item| self.take_feedback(now, on, item, outbox));

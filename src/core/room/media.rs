@@ -28,16 +28,22 @@ impl Room {
         // Feedback tells of packets, too, that are of no use otherwise.
         transport.set_feedback();
         let Ok(received) = received else { return };
-        transport.adopt_path(path);
-        if transport.hear(now) {
-            self.review_media(now, on, outbox);
+        if transport.on_authentic(now, path) {
+            self.hear_again(now, on, outbox);
         }
         let Some(packet) = received else { return };
         let key = packet.publication;
         let Some(publication) = self.publications.get_mut(key.0) else { return };
-        let kind = publication.kind();
+        let (kind, ssrc, index) = (publication.kind(), packet.ssrc, packet.index);
         let was_wanted = publication.wants_keyframes();
         let placement = publication.arrive(now, &packet);
+        if placement.starts_keyframe
+            && let Some(stream) =
+                self.transports[on.0].media.as_mut().and_then(|media| media.ingress.stream_mut(ssrc))
+            && let Some(nack) = &mut stream.nack
+        {
+            nack.on_keyframe(index);
+        }
         // One that was waited for may have come; or another encoding is shown from now on, which has to begin with one.
         if was_wanted || publication.wants_keyframes() {
             self.set_keyframe_timer(now, on);

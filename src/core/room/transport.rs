@@ -24,6 +24,7 @@ use crate::core::timers::Timer;
 use crate::core::transport::Transport;
 use crate::wire::classify::{Kind, classify};
 use crate::wire::stun;
+use crate::wire::stun_refusal::{Refusal, is_signed};
 
 /// After the keys are there, the first reports go out this soon.
 const FIRST_REPORT: Duration = Duration::from_millis(200);
@@ -196,6 +197,16 @@ impl Room {
         if !transport.may_check(path, transaction) {
             return;
         }
+        if let Some(refusal) = Refusal::of(&message) {
+            // Before the engine sees it: a check that is refused changes nothing.
+            let password = transport.session().password();
+            if is_signed(bytes, password) {
+                let mut answer = Vec::new();
+                refusal.write(&mut answer, transaction, password);
+                send(outbox, Some(path), &answer);
+            }
+            return;
+        }
         let (is_check, nominated) = (message.is_binding_request(), message.use_candidate);
         // A check that comes again may have been replayed by somebody who forges addresses: it is answered, and changes
         // nothing.
@@ -226,7 +237,7 @@ impl Room {
                 self.set_expiry(owner);
             }
             if is_heard_again {
-                self.review_media(now, on, outbox);
+                self.hear_again(now, on, outbox);
             }
             if is_back {
                 self.want_keyframes_on(now, on);
@@ -336,7 +347,7 @@ impl Room {
         self.totals.handshakes_done += 1;
         self.totals.setup_times.note(now.saturating_duration_since(transport.made_at));
         debug!(room = %self.id, transport = key.0, ?profile, "media can flow");
-        self.review_media(now, key, outbox);
+        self.hear_again(now, key, outbox);
         self.want_keyframes_on(now, key);
     }
 

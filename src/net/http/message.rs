@@ -162,15 +162,23 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
         fields.push((field.name.to_ascii_lowercase(), value.trim().to_string()));
     }
     let target = head.path.unwrap_or_default();
-    if !target.starts_with('/') {
-        return Err(refuse(400, "the request's target is not a path", "ask for a path, which begins with /"));
+    let (authority, target) = match absolute_form(target) {
+        Some((authority, path)) => (Some(authority), path),
+        None => (None, target),
+    };
+    if authority.map_or(!target.starts_with('/'), str::is_empty) {
+        return Err(refuse(
+            400,
+            "the request's target is neither a path nor an address of http or https",
+            "ask for a path, which begins with /",
+        ));
     }
     // A fragment is the browser's own affair, and does not belong in a request.
     let target = target.split('#').next().unwrap_or_default();
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let mut request = Request {
         method: head.method.unwrap_or_default().to_string(),
-        path: path.to_string(),
+        path: if path.is_empty() { "/" } else { path }.to_string(),
         query: query.map(str::to_string),
         fields,
         body: Vec::new(),
@@ -191,6 +199,11 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
             "send exactly one",
         ));
     }
+    if let Some(authority) = authority {
+        // What stands in the target counts (RFC 9112 §3.2.2).
+        let host = request.fields.iter_mut().filter(|(name, _)| name == "host");
+        host.for_each(|(_, value)| *value = authority.to_string());
+    }
     if request.field("transfer-encoding").is_some() {
         return Err(refuse(411, "chunked bodies are not taken", "send the body with a Content-Length"));
     }
@@ -202,6 +215,18 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
     };
     request.body = body.to_vec();
     Ok(Parsed::Request(Box::new(request), head_bytes + length))
+}
+
+/// Splits a target that is a whole address, as clients of proxies send it (RFC 9112 §3.2.2): into host with port, and path
+/// with query, which may be empty. `None` if it is no address of http or https.
+fn absolute_form(target: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = target.split_once("://")?;
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return None;
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    Some((authority, path))
 }
 
 fn content_length(request: &Request) -> Result<usize, Parsed> {
@@ -380,7 +405,9 @@ mod tests {
     fn what_cannot_be_served_gets_its_own_status() {
         assert_eq!(status("nonsense\r\n\r\n"), 400);
         assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
-        assert_eq!(status("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
+        for target in ["a", "ftp://a/", "http:///", "*"] {
+            assert_eq!(status(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")), 400, "{target}");
+        }
         assert_eq!(status("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
         assert_eq!(status("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"), 411);
         assert_eq!(status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n"), 413);
@@ -392,6 +419,21 @@ mod tests {
         assert_eq!(status(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_BYTES_MAX))), 431);
         let fields = "a: b\r\n".repeat(FIELDS_MAX + 1);
         assert_eq!(status(&format!("GET / HTTP/1.1\r\n{fields}\r\n")), 431);
+    }
+
+    #[test]
+    fn a_target_may_be_a_whole_address_and_its_host_counts() {
+        for (target, path, query) in [
+            ("http://sfu.example:7000/health", "/health", None),
+            ("HTTPS://sfu.example:7000", "/", None),
+            ("http://sfu.example:7000?a=b", "/", Some("a=b")),
+            ("http://sfu.example:7000/x?a=b#c", "/x", Some("a=b")),
+        ] {
+            let text = format!("GET {target} HTTP/1.1\r\nHost: other.example\r\n\r\n");
+            let Parsed::Request(request, _) = parse(text.as_bytes()) else { panic!("a whole request") };
+            assert_eq!((request.path.as_str(), request.query.as_deref()), (path, query));
+            assert_eq!(request.field("host"), Some("sfu.example:7000"));
+        }
     }
 
     #[test]

@@ -87,6 +87,8 @@ impl User {
 pub struct Allocation {
     /// The relayed address, where the core sees the client.
     pub relayed: SocketAddr,
+    /// The answer that granted it, for a client that did not get it and asks again.
+    pub granted: Vec<u8>,
     /// Whose share of the bandwidth it uses.
     pub quota: QuotaKey,
     /// When the core last had something for the client.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use turn_server_proto::api::DelayedMessageOrChannelSend;
 use turn_server_proto::types::attribute::XorPeerAddress;
+use turn_server_proto::types::message::ALLOCATE;
 use turn_server_proto::types::prelude::DelayedTransmitBuild;
 use turn_server_proto::types::stun::attribute::{AttributeStaticType, ErrorCode, XorMappedAddress};
 use turn_server_proto::types::stun::message::{
@@ -49,6 +50,18 @@ pub fn stripped(request: &[u8]) -> Option<[u8; 20]> {
     // The length: no attribute is left.
     header[2..4].fill(0);
     Some(header)
+}
+
+/// Returns whether an answer grants an allocation.
+pub fn is_allocated(answer: &[u8]) -> bool {
+    let answer = Message::from_bytes(answer);
+    answer.is_ok_and(|answer| answer.has_class(MessageClass::Success) && answer.has_method(ALLOCATE))
+}
+
+/// Returns whether an answer is to that request.
+pub fn answers(answer: &[u8], request: &Message<'_>) -> bool {
+    let answer = Message::from_bytes(answer);
+    answer.is_ok_and(|answer| answer.transaction_id() == request.transaction_id())
 }
 
 /// Returns the error code of an answer, if it is a refusal.

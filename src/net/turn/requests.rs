@@ -15,7 +15,7 @@ use super::TurnServer;
 use super::client::{Client, Link, User};
 use super::counters::Refused;
 use super::credentials::Unfit;
-use super::messages::{binding_success, error_code, peers, refusal, stripped};
+use super::messages::{answers, binding_success, error_code, peers, refusal, stripped};
 use crate::net::address::Candidates;
 use crate::net::clock;
 
@@ -121,6 +121,12 @@ impl TurnServer {
         // An allocation stays with whoever made it (441 in RFC 8656 §19).
         if client.user.as_ref().is_some_and(|known| known.username != username) {
             return refuse(ErrorCode::WRONG_CREDENTIALS);
+        }
+        if let Some(allocation) = &client.allocation
+            && answers(&allocation.granted, request)
+        {
+            // The first answer was lost (RFC 8656 §7.2).
+            return Decision::Answer(Some(allocation.granted.clone()));
         }
         if client.allocation.is_none() {
             if self.quotas.allocations(participant) >= self.config.allocations_per_participant_max {

@@ -30,6 +30,8 @@ struct Call {
     username: String,
     password: String,
     nonce: Option<(String, String)>,
+    /// The last request and its answer.
+    last: (Vec<u8>, Vec<u8>),
 }
 
 impl Call {
@@ -47,6 +49,7 @@ impl Call {
             username: issued.username,
             password: issued.password,
             nonce: None,
+            last: (Vec::new(), Vec::new()),
         }
     }
 
@@ -77,6 +80,7 @@ impl Call {
         assert_eq!(verdict, Verdict::Handled);
         let (link, answer) = self.turn.next_answer().expect("an answer");
         assert_eq!(link, Link::Datagrams(self.path));
+        self.last = (request, answer.clone());
         let code = error_code(&answer);
         let is_stale = code == Some(438);
         if self.nonce.is_none() || is_stale {
@@ -159,6 +163,22 @@ fn an_allocation_ends_when_it_is_not_refreshed() {
     assert_eq!(call.state(), (0, 0, 0));
     assert!(call.send().is_none() && !call.hears(relayed));
     assert_eq!(call.turn.quotas.allocations("anna"), 0);
+}
+
+#[test]
+fn who_asks_again_because_the_answer_was_lost_gets_the_same_one() {
+    let mut call = Call::new();
+    call.allocate();
+    let (request, granted) = call.last.clone();
+    for _ in 0..3 {
+        call.turn.receive_datagram(call.now, Kind::Stun, call.path, &request, &mut call.candidates);
+        assert_eq!(call.turn.next_answer(), Some((Link::Datagrams(call.path), granted.clone())));
+    }
+    assert_eq!(call.state(), (1, 1, 1), "there is one allocation");
+    let fill = |request: &mut MessageWriteVec| {
+        request.add_attribute(&RequestedTransport::new(RequestedTransport::UDP)).expect("room");
+    };
+    assert_eq!(call.ask(ALLOCATE, fill), Some(437), "another request is another matter");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a WHEP viewer sees. Viewers cannot ask for anything once they have connected, so that this is decided for them.
-//! They see whoever joined first of those who publish: the camera rather than the screen, and the audio. When that person
-//! leaves, the next one is shown. A pure value that is told the room's events and says what to subscribe to.
+//! They see whoever joined first of those who publish and are heard of: the camera rather than the screen, and the audio.
+//! When that person leaves or falls silent, the next one is shown: an encoder that crashed and publishes anew takes over. A pure value that is told the room's events and says what to subscribe to.
 
 use crate::core::command::{Command, Kind, Source};
 use crate::core::event::{Event, ParticipantInfo, SlotCounts, TrackInfo};
@@ -57,6 +57,8 @@ impl WhepViewer {
         match event {
             Event::ParticipantJoined(info) => self.others.push(info.clone()),
             Event::ParticipantLeft(id, _) => self.others.retain(|other| other.participant != *id),
+            Event::ParticipantReconnecting(id) => self.set_reconnecting(*id, true),
+            Event::ParticipantResumed(id) => self.set_reconnecting(*id, false),
             Event::TrackAdded(info) => {
                 if let Some(owner) =
                     self.others.iter_mut().find(|other| other.participant == info.participant)
@@ -74,6 +76,11 @@ impl WhepViewer {
             _ => return false,
         }
         true
+    }
+
+    fn set_reconnecting(&mut self, id: ParticipantId, reconnecting: bool) {
+        let other = self.others.iter_mut().find(|other| other.participant == id);
+        other.into_iter().for_each(|other| other.reconnecting = reconnecting);
     }
 
     /// What to subscribe to and what no more, as things are now.
@@ -94,10 +101,12 @@ impl WhepViewer {
 
     fn wanted(&self) -> Vec<TrackId> {
         let candidates: Vec<&TrackInfo> = if self.choice.tracks.is_empty() {
-            let chosen = self.others.iter().find(|other| match self.choice.participant {
+            let candidates = self.others.iter().filter(|other| match self.choice.participant {
                 Some(wanted) => other.participant == wanted,
                 None => !other.tracks.is_empty(),
             });
+            // Of several that fit, the first who is not away; while all are, the first: they may come back.
+            let chosen = candidates.min_by_key(|other| other.reconnecting);
             chosen.map(|chosen| chosen.tracks.iter().collect()).unwrap_or_default()
         } else {
             let all = self.others.iter().flat_map(|other| &other.tracks);
@@ -168,6 +177,27 @@ mod tests {
             [Command::Unsubscribe(TrackId(30)), Command::Subscribe(TrackId(10))],
             "who joined first goes first as soon as they publish"
         );
+    }
+
+    #[test]
+    fn while_an_encoder_is_silent_another_one_is_shown() {
+        let camera = |id: u64| person(id, &[(10 * id, Source::Camera)]);
+        let mut viewer = viewer(Choice::default(), vec![camera(1)]);
+        assert_eq!(viewer.choose(), subscribe(&[10]));
+        assert_eq!(
+            viewer.on_event(&Event::ParticipantReconnecting(ParticipantId(1))),
+            [],
+            "there is no other"
+        );
+        viewer.on_event(&Event::ParticipantJoined(person(2, &[])));
+        let takes_over = [Command::Unsubscribe(TrackId(10)), Command::Subscribe(TrackId(20))];
+        assert_eq!(viewer.on_event(&Event::TrackAdded(track(20, 2, Source::Camera))), takes_over);
+        assert_eq!(viewer.on_event(&Event::ParticipantLeft(ParticipantId(1), LeaveReason::MediaTimeout)), []);
+        let mut viewer = self::viewer(Choice::default(), vec![camera(1), camera(2)]);
+        assert_eq!(viewer.choose(), subscribe(&[10]));
+        assert_eq!(viewer.on_event(&Event::ParticipantReconnecting(ParticipantId(1))), takes_over);
+        let back = [Command::Unsubscribe(TrackId(20)), Command::Subscribe(TrackId(10))];
+        assert_eq!(viewer.on_event(&Event::ParticipantResumed(ParticipantId(1))), back);
     }
 
     #[test]
