@@ -31,6 +31,8 @@ const FINAL = new Set(['unsupported-version', 'bad-name', 'bad-room', 'room-full
 
 /** Joins that never lead to media make a new participant each time: in the end not more often than this. */
 const LONGEST_JOIN_DELAY = 30_000;
+/** Until an offer that came too soon after others is sent again, milliseconds. */
+const OFFER_RETRY_DELAY = 1000;
 
 export class Session {
   #url;
@@ -104,7 +106,10 @@ export class Session {
       try {
         return await this.request('offer', offer);
       } catch (error) {
-        if (StraitError.from(error).code !== 'connection-lost') throw error;
+        const { code } = StraitError.from(error);
+        // Offers have an allowance of their own: many people who come at once can use it up.
+        if (code === 'rate-limited') await this.#sleep(OFFER_RETRY_DELAY);
+        else if (code !== 'connection-lost') throw error;
       }
     }
   }

@@ -79,7 +79,7 @@ impl Client {
             .iter()
             .flat_map(|map| &map.slots)
             .find(|slot| slot.track.map(|t| t.0) == Some(track));
-        let Some(mid) = slot.map(|slot| slot.mid) else { return Vec::new() };
+        let Some(mid) = slot.map(|slot| Mid::from(&*slot.mid)) else { return Vec::new() };
         let ssrc = self.rtc.direct_api().stream_rx_by_mid(mid, None).map(|stream| stream.ssrc());
         self.received.iter().filter(|packet| Some(packet.header.ssrc) == ssrc).collect()
     }
@@ -387,7 +387,7 @@ impl World {
 
     fn offer(&mut self, client: usize, sdp: &str, pending: SdpPendingOffer) {
         let publications = self.clients[client].sending.iter().map(|(mid, source)| PublicationRequest {
-            mid: *mid,
+            mid: (&**mid).into(),
             source: *source,
             muted: false,
         });
@@ -435,7 +435,7 @@ impl World {
         let slots = slot_map.iter().flat_map(|map| &map.slots);
         let slot = slots.clone().find(|slot| slot.track.map(|t| t.0) == Some(track)).expect("it is shown");
         let mut api = rtc.direct_api();
-        let stream = api.stream_rx_by_mid(slot.mid, None).expect("a stream");
+        let stream = api.stream_rx_by_mid(Mid::from(&*slot.mid), None).expect("a stream");
         stream.request_keyframe(KeyframeRequestKind::Pli);
         self.clients[client].deadline = self.now;
         self.settle();

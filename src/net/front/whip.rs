@@ -218,6 +218,13 @@ impl WhipRequests<'_> {
         if !accepts(request, SDP) {
             return Err(problem(406, "the answer is application/sdp, which Accept excludes", "accept it"));
         }
+        // Before the offer is read, which costs more than everything else here.
+        let host = host_of(came_from.client);
+        if self.sessions.of_host(host) >= self.config.connections_per_address_max {
+            let what = "too many sessions from this address";
+            let action = "end some, or ask the operator to raise signalling.max_connections_per_address";
+            return Err(problem(429, what, action).with("Retry-After", RETRY_AFTER));
+        }
         let offer = WhipOffer::read(*side, &request.body).map_err(|wrong| problem_of(&wrong))?;
         let name = name_of(*side, request)?;
         let choice = match side {
@@ -225,12 +232,6 @@ impl WhipRequests<'_> {
             Side::View => choice_of(request)?,
         };
         self.check_choice(room, &choice)?;
-        let host = host_of(came_from.client);
-        if self.sessions.of_host(host) >= self.config.connections_per_address_max {
-            let what = "too many sessions from this address";
-            let action = "end some, or ask the operator to raise signalling.max_connections_per_address";
-            return Err(problem(429, what, action).with("Retry-After", RETRY_AFTER));
-        }
         let resource = entropy::name().map_err(|error| {
             warn!(%error, "the operating system gives no randomness: nobody can join");
             problem(500, "the server has no randomness", "try again later")
@@ -282,7 +283,7 @@ impl WhipRequests<'_> {
             .with("Accept-Patch", FRAGMENT));
         }
         let held = self.sessions.get(id).ok_or_else(no_such_session)?;
-        let received = held.session.receive_fragment(request.field("if-match"), &request.body);
+        let received = held.session.receive_fragment(self.now, request.field("if-match"), &request.body);
         match received.map_err(|wrong| problem_of(&wrong))? {
             None => Ok(WhipOutcome::Answer(Response::empty(204))),
             Some(demand) => {

@@ -1,7 +1,7 @@
 //! The front end of the native protocol: what one WebSocket remembers, from its opening to its end. Its connection holds
 //! it, moves the bytes, and carries out what it returns.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{
     ClientMessage, Close, ServerFacts, encode_event, encode_pong, encode_refusal, is_fatal, parse, refusals,
@@ -9,7 +9,9 @@ use super::{
 use crate::core::command::{Command, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantId, RequestId};
+use crate::limits::{OFFERS_BURST, OFFERS_PER_SECOND};
 use crate::signal::Demand;
+use crate::signal::allowance::Allowance;
 
 /// What one client may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Reaction {
 pub struct FrontEnd {
     limits: Limits,
     allowance: Allowance,
+    /// Of offers, each of which costs far more than another message.
+    offers: Allowance,
     /// Whether the core has heard of this connection, and must hear of its end.
     is_known_to_core: bool,
     has_joined: bool,
@@ -49,7 +53,8 @@ impl FrontEnd {
     /// Begins with a client that has said nothing yet.
     pub fn new(limits: Limits, now: Instant) -> Self {
         let allowance = Allowance::new(limits.messages_per_second, limits.messages_burst, now);
-        Self { limits, allowance, is_known_to_core: false, has_joined: false }
+        let offers = Allowance::new(OFFERS_PER_SECOND, OFFERS_BURST, now);
+        Self { limits, allowance, offers, is_known_to_core: false, has_joined: false }
     }
 
     /// Returns whether somebody has joined by this connection.
@@ -77,6 +82,9 @@ impl FrontEnd {
                 Demand::Join { request, room, name, auto_subscribe, lifeline: Lifeline::Signalling }
             }
             ClientMessage::Resume { request, resume } => Demand::Resume { request, resume },
+            ClientMessage::Command { request, command: Command::Offer { .. } } if !self.offers.take(now) => {
+                return refuse(request.as_ref(), refusals::offers_limited());
+            }
             ClientMessage::Command { request, command } => Demand::Command { request, command },
         };
         self.is_known_to_core = true;
@@ -147,35 +155,10 @@ fn close_of(code: RefusalCode) -> Close {
     }
 }
 
-/// A bucket of messages that refills with time.
-#[derive(Debug)]
-struct Allowance {
-    messages: f64,
-    burst: f64,
-    per_second: f64,
-    at: Instant,
-}
-
-impl Allowance {
-    fn new(per_second: u32, burst: u32, now: Instant) -> Self {
-        let burst = f64::from(burst.max(1));
-        Self { messages: burst, burst, per_second: f64::from(per_second), at: now }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        let elapsed: Duration = now.saturating_duration_since(self.at);
-        self.at = now;
-        self.messages = (self.messages + elapsed.as_secs_f64() * self.per_second).min(self.burst);
-        let is_granted = self.messages >= 1.0;
-        if is_granted {
-            self.messages -= 1.0;
-        }
-        is_granted
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::core::event::LeaveReason;
 
@@ -188,14 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn an_allowance_is_used_up_and_refills() {
-        let (_, now) = start();
-        let mut allowance = Allowance::new(10, 3, now);
-        assert_eq!((0..5).filter(|_| allowance.take(now)).count(), 3);
-        assert!(allowance.take(now + Duration::from_millis(101)));
-        assert!(!allowance.take(now + Duration::from_millis(102)));
-        let later = now + Duration::from_secs(60);
-        assert_eq!((0..5).filter(|_| allowance.take(later)).count(), 3, "never more than the burst");
+    fn offers_have_an_allowance_of_their_own() {
+        let now = Instant::now();
+        let mut anna = FrontEnd::new(Limits { messages_burst: 100, ..LIMITS }, now);
+        let offer = r#"{"type":"offer","id":2,"data":{"sdp":"v=0","publications":[]}}"#;
+        let taken = (0..20).filter(|_| anna.receive(now, offer).demand.is_some()).count();
+        assert_eq!(taken, OFFERS_BURST as usize);
+        let said = anna.receive(now, offer).say.expect("a refusal");
+        assert!(said.contains("rate-limited") && said.contains("offers"), "{said}");
+        assert!(anna.receive(now, JOIN).demand.is_some(), "other messages are still taken");
+        assert!(anna.receive(now + Duration::from_secs(1), offer).demand.is_some());
     }
 
     #[test]
