@@ -169,7 +169,7 @@ impl Crowd {
         let fingerprint = fingerprint(CERTIFICATE);
         let offer = ClientOffer {
             ufrag: "four",
-            password: "twenty-two characters!",
+            password: "0123456789abcdefghijkl",
             fingerprint: &fingerprint,
             slots,
             published: &published,

@@ -114,8 +114,8 @@ Examples:
 
 const SOURCES: &str = "\
 Settings:
-  Every key of the configuration file is also a variable, STRAIT_<SECTION>_<KEY>. A flag goes before
-  a variable, a variable before the file. docs/configuration.md explains all of them.";
+  Every key of the configuration file is also a variable, STRAIT_<SECTION>_<KEY>. A flag goes
+  before a variable, a variable before the file. docs/configuration.md explains all of them.";
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -35,7 +35,7 @@ WHIP, WHEP and TURN all come through it, so it is the one port to open in a fire
     #[arg(help = "The certificate chain for HTTPS, a PEM file [default: self-signed]")]
     #[arg(long_help = "\
 Use the certificate chain in this PEM file for everything over TLS; --tls-key is needed
-too. The file is read again when it changes, so that a renewed certificate needs no restart.
+too. The file is read again when it changes: a renewed certificate needs no restart.
 
 [default: a self-signed certificate, of which browsers warn]")]
     tls_cert: Option<String>,
@@ -85,8 +85,8 @@ such as team-*. May be given several times.
     #[arg(long, value_name = "FILE", help_heading = "Operation")]
     #[arg(help = "Read this configuration file (TOML) [env: STRAIT_CONFIG]")]
     #[arg(long_help = "\
-Read settings from this TOML file. `strait config` prints one with every key and its value,
-which can be used as a start.
+Read settings from this TOML file. `strait config` prints one with every key and its
+value, which can be used as a start.
 
 [env: STRAIT_CONFIG, which names the file where this flag does not]")]
     config: Option<PathBuf>,

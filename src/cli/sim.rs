@@ -40,7 +40,7 @@ pub(super) struct SimArgs {
     cut: Option<Cut>,
     /// Play with this bug put in, until a world fails
     ///
-    /// It needs a build with the feature `mutations`. A name that is not known lists all that are.
+    /// It needs a build with the feature `mutations`. An unknown name lists all that are known.
     #[arg(long, value_name = "NAME", help_heading = "Worlds", verbatim_doc_comment)]
     mutation: Option<String>,
 

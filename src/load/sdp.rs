@@ -275,7 +275,7 @@ mod tests {
         let fingerprint = fingerprint(b"a certificate");
         ClientOffer {
             ufrag: "four",
-            password: "twenty-two characters!",
+            password: "0123456789abcdefghijkl",
             fingerprint: &fingerprint,
             slots: (1, 2),
             published,

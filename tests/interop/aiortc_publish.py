@@ -12,8 +12,9 @@ import sys
 import av
 import numpy
 from aiortc import AudioStreamTrack, RTCPeerConnection, VideoStreamTrack, rtcpeerconnection
-from aiortc.rtcdtlstransport import RTCCertificate, generate_certificate
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, generate_certificate
 from cryptography.hazmat.primitives.asymmetric import rsa
+from OpenSSL import SSL
 
 from session import session
 
@@ -70,10 +71,25 @@ class RsaCertificate(RTCCertificate):
         return context
 
 
+async def write_records(transport):
+    """aiortc sends no more than 1,500 bytes of a flight; with an RSA certificate it is longer. Here each record goes alone."""
+    flight = b""
+    try:
+        while True:
+            flight += transport._ssl.bio_read(65_536)
+    except SSL.Error:
+        pass
+    while flight:
+        length = 13 + int.from_bytes(flight[11:13], "big")
+        await transport.transport._send(flight[:length])
+        flight = flight[length:]
+
+
 async def main(url, key=None, chained="0"):
     if key is not None:
         RsaCertificate.bits, RsaCertificate.chained = int(key.removeprefix("rsa")), int(chained)
         rtcpeerconnection.RTCCertificate = RsaCertificate
+        RTCDtlsTransport._write_ssl = write_records
     peer = RTCPeerConnection()
     connected = asyncio.Event()
 
