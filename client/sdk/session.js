@@ -27,7 +27,15 @@ import { Signalling } from './signalling.js';
  */
 
 /** Answers to a join that waiting will not change. */
-const FINAL = new Set(['unsupported-version', 'bad-name', 'bad-room', 'room-full', 'too-many-rooms', 'bad-reply']);
+const FINAL = new Set([
+  'unsupported-version',
+  'bad-name',
+  'bad-room',
+  'room-full',
+  'too-many-rooms',
+  'too-many-participants',
+  'bad-reply',
+]);
 
 /** Joins that never lead to media make a new participant each time: in the end not more often than this. */
 const LONGEST_JOIN_DELAY = 30_000;

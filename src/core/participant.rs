@@ -61,6 +61,8 @@ pub struct Participant {
     pub joined_at: Instant,
     /// Whether they can be told anything.
     pub signalling: Signalling,
+    /// Whether media could ever flow to or from them: the handshake of a transport was done once.
+    pub has_had_media: bool,
     /// Their connections, in the order in which these were made. The first one answers their offers.
     pub transports: Vec<TransportKey>,
     /// What they publish, in the order of publishing.
@@ -106,6 +108,7 @@ impl Participant {
             rng,
             joined_at: now,
             signalling: Signalling::Connected,
+            has_had_media: false,
             transports: Vec::new(),
             publications: Vec::new(),
             slots: Vec::new(),
@@ -124,6 +127,15 @@ impl Participant {
     /// Whether they can be told anything.
     pub fn is_connected(&self) -> bool {
         self.signalling == Signalling::Connected
+    }
+
+    /// Returns since when they have lingered without ever having been in a call: nobody would miss them, and they may be
+    /// nothing but a join. `None` if they are connected, or media has flowed.
+    pub fn idle_since(&self) -> Option<Instant> {
+        match self.signalling {
+            Signalling::Lost { since } if !self.has_had_media => Some(since),
+            Signalling::Lost { .. } | Signalling::Connected => None,
+        }
     }
 
     /// Returns how many slots of a kind the client has open.

@@ -7,7 +7,7 @@
 //! loop carries demands one way and events the other, so that each could run on a thread of its own.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
@@ -27,6 +27,7 @@ use super::shell_config::ShellConfig;
 use super::shutdown::{Begin, ExitReason, ShutdownWatch};
 use super::startup::{BoundAddresses, CoreSeed, SetLogLevel};
 use super::tcp::connection::{Next, Standing};
+use super::tcp::connections::host_of;
 use super::traces::keeper::TraceKeeper;
 use super::{clock, entropy, token};
 use crate::core::command::Join;
@@ -35,7 +36,7 @@ use crate::core::ids::{ConnectionId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
-use crate::signal::native::Close;
+use crate::signal::native::{Close, refusals};
 
 /// Readiness events taken from the kernel at a time.
 const EVENTS_PER_PASS: usize = 1024;
@@ -49,6 +50,13 @@ const MESSAGES_PER_PASS: usize = 32;
 
 /// What all streams are read by way of, and what media is made in that does not leave by UDP.
 const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// What the shell knows about somebody who joins.
+struct Admitted {
+    room: RoomId,
+    host: IpAddr,
+    admission: Admission,
+}
 
 /// The whole server: one value, which one thread runs.
 pub struct EventLoop {
@@ -340,6 +348,10 @@ impl EventLoop {
     fn feed_demand(&mut self, now: Instant, connection: ConnectionId, demand: Demand) {
         let input = match demand {
             Demand::Join { request, room, name, auto_subscribe, lifeline } => {
+                if !self.front.may_join(now, connection) {
+                    let refusal = refusals::joins_too_fast();
+                    return self.deliver(now, connection, &Event::Refused(request, refusal));
+                }
                 let Some(admitted) = self.admit(now, connection, room) else {
                     let refusal = Refusal::new(
                         RefusalCode::Internal,
@@ -348,9 +360,9 @@ impl EventLoop {
                     );
                     return self.deliver(now, connection, &Event::Refused(request, refusal));
                 };
-                let (room, admission) = admitted;
+                let Admitted { room, host, admission } = admitted;
                 let join = Join { room, name, auto_subscribe, lifeline };
-                Input::Join { connection, request, admission, join }
+                Input::Join { connection, request, host: Some(host), admission, join }
             }
             Demand::Resume { request, resume } => Input::Resume { connection, request, resume },
             Demand::Command { request, command } => Input::Command { connection, request, command },
@@ -361,12 +373,7 @@ impl EventLoop {
 
     /// Draws what is random about somebody who joins, and lists where they can reach us. `None` if the operating system
     /// gives no randomness.
-    fn admit(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        room: Option<RoomId>,
-    ) -> Option<(RoomId, Admission)> {
+    fn admit(&mut self, now: Instant, connection: ConnectionId, room: Option<RoomId>) -> Option<Admitted> {
         let drawn =
             room.map_or_else(entropy::room_id, Ok).and_then(|room| Ok((room, entropy::participant()?)));
         let (room, entropy) = drawn
@@ -377,7 +384,7 @@ impl EventLoop {
         let origin = self.front.origin_of(connection)?;
         let candidates = self.candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
         debug!(connection = connection.0, client = %origin.client, %room, "join");
-        Some((room, Admission { entropy, candidates }))
+        Some(Admitted { room, host: host_of(origin.client), admission: Admission { entropy, candidates } })
     }
 
     fn run_deadlines(&mut self, now: Instant) {

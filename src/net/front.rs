@@ -5,6 +5,7 @@
 //! say. The front holds the front ends and moves their bytes. It never calls the core: demands go to the event loop, which
 //! feeds them, and events come from there.
 
+mod address_rates;
 pub mod router;
 mod whip;
 
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
+use self::address_rates::AddressRates;
 use self::router::Route;
 pub use self::whip::{WhipOutcome, WhipRequests};
 use super::address::Candidates;
@@ -25,7 +27,7 @@ use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
 use super::tcp::connection::Connection;
-use super::tcp::connections::Connections;
+use super::tcp::connections::{Connections, host_of};
 use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
@@ -56,11 +58,14 @@ pub struct Front {
     /// What was counted of requests and messages.
     pub counters: ShellCounters,
     assets: Assets,
+    /// How often each address may join.
+    joins: AddressRates,
 }
 
 impl Front {
     /// Puts the parts together; nobody is connected yet.
     pub fn new(config: ShellConfig, connections: Connections, certificates: Certificates) -> Self {
+        let joins = AddressRates::new(config.joins_per_second, config.joins_burst);
         Self {
             config,
             connections,
@@ -68,6 +73,7 @@ impl Front {
             whip: WhipSessions::default(),
             counters: ShellCounters::new(clock::unix()),
             assets: Assets::new(),
+            joins,
         }
     }
 
@@ -208,6 +214,13 @@ impl Front {
         }
         let place = self.connections.place_of(id)?;
         Some(self.connections.at(place)?.web_socket()?.origin.clone())
+    }
+
+    /// Returns whether the address of a client may join once more now, and counts that it does. Whoever is gone already may
+    /// not.
+    pub fn may_join(&mut self, now: Instant, id: ConnectionId) -> bool {
+        let Some(origin) = self.origin_of(id) else { return false };
+        self.joins.take(now, host_of(origin.client), 1.0)
     }
 
     /// Brings an event of the core's to its connection. Connections that are gone are no error: the core hears of it.

@@ -18,6 +18,10 @@ use crate::core::timers::{Deadline, Timer, earliest};
 /// Somebody whose signalling broke has at least this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Somebody whose signalling broke before media could flow has at most this long to come back: there is no call to go on
+/// with, and joining anew costs them nothing. A join alone must not hold a place for long.
+const GRACE_WITHOUT_MEDIA: Duration = Duration::from_secs(5);
+
 /// A timer whose moment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fired {
@@ -127,8 +131,8 @@ impl Room {
         }
     }
 
-    /// Sets when a member is given up. To be called when their signalling breaks or is back, and with each connectivity
-    /// check.
+    /// Sets when a member is given up. To be called when their signalling breaks or is back, when media can flow, and with
+    /// each connectivity check.
     ///
     /// Somebody whose signalling broke is given up after the time to come back, or as soon as their media path is dead as
     /// well. Somebody without signalling: when the media path is dead, or has never come to life.
@@ -143,7 +147,13 @@ impl Room {
             (Lifeline::Signalling, Signalling::Lost { since }) => {
                 // Not at once if the path had been dead for longer: a change of networks breaks both at a time.
                 let dead = last_check.map(|at| (at + media_timeout).max(since + GRACE));
-                (Some(since + self.settings.resume_timeout), dead)
+                let resume_timeout = self.settings.resume_timeout;
+                let within = if participant.has_had_media {
+                    resume_timeout
+                } else {
+                    resume_timeout.min(GRACE_WITHOUT_MEDIA)
+                };
+                (Some(since + within), dead)
             }
         };
         participant.deadlines.set(Timer::Resume, resume);

@@ -1,7 +1,7 @@
 //! The front end of the native protocol: what one WebSocket remembers, from its opening to its end. Its connection holds
 //! it, moves the bytes, and carries out what it returns.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{
     ClientMessage, Close, ServerFacts, encode_event, encode_pong, encode_refusal, is_fatal, parse, refusals,
@@ -10,6 +10,7 @@ use crate::core::command::{Command, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantId, RequestId};
 use crate::signal::Demand;
+use crate::signal::allowance::Allowance;
 
 /// What one client may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl FrontEnd {
     /// Takes a text message of the client's.
     pub fn receive(&mut self, now: Instant, text: &str) -> Reaction {
         // A message that cannot be read counts as well: it costs as much as another.
-        let is_allowed = self.allowance.take(now);
+        let is_allowed = self.allowance.take(now, 1.0);
         let message = match parse(text) {
             Ok(message) => message,
             Err((request, refusal)) => return refuse(request.as_ref(), refusal),
@@ -147,33 +148,6 @@ fn close_of(code: RefusalCode) -> Close {
     }
 }
 
-/// A bucket of messages that refills with time.
-#[derive(Debug)]
-struct Allowance {
-    messages: f64,
-    burst: f64,
-    per_second: f64,
-    at: Instant,
-}
-
-impl Allowance {
-    fn new(per_second: u32, burst: u32, now: Instant) -> Self {
-        let burst = f64::from(burst.max(1));
-        Self { messages: burst, burst, per_second: f64::from(per_second), at: now }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        let elapsed: Duration = now.saturating_duration_since(self.at);
-        self.at = now;
-        self.messages = (self.messages + elapsed.as_secs_f64() * self.per_second).min(self.burst);
-        let is_granted = self.messages >= 1.0;
-        if is_granted {
-            self.messages -= 1.0;
-        }
-        is_granted
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,17 +159,6 @@ mod tests {
     fn start() -> (FrontEnd, Instant) {
         let now = Instant::now();
         (FrontEnd::new(LIMITS, now), now)
-    }
-
-    #[test]
-    fn an_allowance_is_used_up_and_refills() {
-        let (_, now) = start();
-        let mut allowance = Allowance::new(10, 3, now);
-        assert_eq!((0..5).filter(|_| allowance.take(now)).count(), 3);
-        assert!(allowance.take(now + Duration::from_millis(101)));
-        assert!(!allowance.take(now + Duration::from_millis(102)));
-        let later = now + Duration::from_secs(60);
-        assert_eq!((0..5).filter(|_| allowance.take(later)).count(), 3, "never more than the burst");
     }
 
     #[test]

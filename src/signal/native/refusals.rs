@@ -20,6 +20,15 @@ pub fn message_too_large(limit_bytes: usize) -> Refusal {
     )
 }
 
+/// Joins came from one address faster than configured.
+pub fn joins_too_fast() -> Refusal {
+    Refusal::new(
+        RefusalCode::RateLimited,
+        "too many joins came from this address within a short time",
+        "Join again after a few seconds, or ask the operator to raise signalling.joins_per_second.",
+    )
+}
+
 /// Messages came faster than configured.
 pub fn rate_limited(messages_per_second: usize) -> Refusal {
     Refusal::new(
