@@ -18,6 +18,14 @@ pub const SDP_BYTES_MAX: usize = 512 * 1024;
 /// Most media sections in an offer: what bounds an answer and its handling.
 pub const SDP_SECTIONS_MAX: usize = 160;
 
+/// Messages that a client may send that cannot be read, or come too fast, before its connection is cut: more than a mistake
+/// makes, and few enough that answering them is nothing.
+pub const FAULTS_MAX: u32 = 100;
+/// How many of them are forgiven a second.
+pub const FAULTS_PER_SECOND: u32 = 1;
+/// A message that so many people are told of counts for one message more.
+pub const RECIPIENTS_PER_MESSAGE: usize = 25;
+
 /// Largest datagram that we send: what fits any path that WebRTC uses (RFC 8831 §5, libwebrtc's own limit).
 pub const DATAGRAM_BYTES_MAX: usize = 1500;
 /// Addresses from which one participant may have passed a connectivity check: a phone on two networks, twice over.

@@ -37,6 +37,9 @@ const FINAL = new Set([
   'bad-reply',
 ]);
 
+/** Milliseconds after which an offer is sent again that came too soon after others. */
+const OFFER_AGAIN = 1000;
+
 /** Joins that never lead to media make a new participant each time: in the end not more often than this. */
 const LONGEST_JOIN_DELAY = 30_000;
 
@@ -112,7 +115,10 @@ export class Session {
       try {
         return await this.request('offer', offer);
       } catch (error) {
-        if (StraitError.from(error).code !== 'connection-lost') throw error;
+        const { code } = StraitError.from(error);
+        // Many tracks one after the other are more offers than a server takes at once: nothing has changed, so wait.
+        if (code === 'rate-limited') await this.#sleep(OFFER_AGAIN);
+        else if (code !== 'connection-lost') throw error;
       }
     }
   }

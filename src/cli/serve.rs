@@ -84,6 +84,8 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         websocket_timeout: signalling.idle_timeout,
         messages_per_second: small(signalling.messages_per_second),
         messages_burst: small(signalling.message_burst),
+        offers_per_second: small(signalling.offers_per_second),
+        offers_burst: small(signalling.offer_burst),
         joins_per_second: small(signalling.joins_per_second),
         joins_burst: small(signalling.join_burst),
         record: record.dir.clone().map(|directory| RecordConfig {

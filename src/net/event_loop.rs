@@ -218,27 +218,26 @@ impl EventLoop {
         let until = clock::now() + READING_PER_PASS;
         for _ in 0..self.front.connections.ready_len() {
             let Some(place) = self.front.connections.next_ready() else { return };
-            self.read_connection(now, place);
-            if self.shard.is_fed() {
-                // What a message leads to is part of its cost: news for hundreds, perhaps.
-                self.drain(now);
-            }
+            self.read_connection(now, place, until);
             if clock::now() >= until {
                 return;
             }
         }
     }
 
-    fn read_connection(&mut self, now: Instant, place: usize) {
+    /// Reads one connection and does what its messages ask for, until nothing is left, or its share of the pass is used up,
+    /// or `until` has passed.
+    fn read_connection(&mut self, now: Instant, place: usize, until: Instant) {
         if let Some(why) = self.front.connections.ending(place) {
-            return self.end_connection(now, place, why);
+            self.end_connection(now, place, why);
+            return self.drain_if_fed(now);
         }
         self.front.connections.touch(place);
         let Some(connection) = self.front.connections.at(place) else { return };
         if let Err(error) = connection.fill(now, &mut self.scratch) {
             trace!(connection = connection.id.0, %error, "reading failed");
             self.end_connection(now, place, "the stream broke while reading");
-            return;
+            return self.drain_if_fed(now);
         }
         let serves_turn = self.shard.turn_server.is_enabled();
         for _ in 0..MESSAGES_PER_PASS {
@@ -262,10 +261,24 @@ impl EventLoop {
                     let Self { shard, front, candidates, .. } = self;
                     shard.read_turn(now, &mut front.connections, place, candidates);
                 }
-                Next::Refused(why) => return self.end_connection(now, place, why),
+                Next::Refused(why) => {
+                    self.end_connection(now, place, why);
+                    return self.drain_if_fed(now);
+                }
+            }
+            self.drain_if_fed(now);
+            if clock::now() >= until {
+                break;
             }
         }
         self.front.connections.make_ready(place);
+    }
+
+    /// Drains the core if it was given something: what a message leads to is part of its cost, news for hundreds, perhaps.
+    fn drain_if_fed(&mut self, now: Instant) {
+        if self.shard.is_fed() {
+            self.drain(now);
+        }
     }
 
     /// Answers a request, or parks it until the core has answered.
@@ -285,8 +298,13 @@ impl EventLoop {
                 let Self { front, shard, .. } = self;
                 let Some(connection) = front.connections.at(place) else { return };
                 let (id, origin) = (connection.id, connection.origin(&request));
-                let mut requests =
-                    WhipRequests { now, config: &front.config, sessions: &mut front.whip, sfu: &shard.sfu };
+                let mut requests = WhipRequests {
+                    now,
+                    config: &front.config,
+                    sessions: &mut front.whip,
+                    offers: &mut front.offers,
+                    sfu: &shard.sfu,
+                };
                 match requests.answer(&target, &request, id, &origin) {
                     WhipOutcome::Answer(response) => response,
                     WhipOutcome::Wait(session, demand) => {

@@ -5,7 +5,7 @@
 //! say. The front holds the front ends and moves their bytes. It never calls the core: demands go to the event loop, which
 //! feeds them, and events come from there.
 
-mod address_rates;
+pub mod address_rates;
 pub mod router;
 mod whip;
 
@@ -60,12 +60,15 @@ pub struct Front {
     assets: Assets,
     /// How often each address may join.
     joins: AddressRates,
+    /// How often each address may have an offer by WHIP or WHEP read.
+    pub offers: AddressRates,
 }
 
 impl Front {
     /// Puts the parts together; nobody is connected yet.
     pub fn new(config: ShellConfig, connections: Connections, certificates: Certificates) -> Self {
         let joins = AddressRates::new(config.joins_per_second, config.joins_burst);
+        let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
             config,
             connections,
@@ -74,6 +77,7 @@ impl Front {
             counters: ShellCounters::new(clock::unix()),
             assets: Assets::new(),
             joins,
+            offers,
         }
     }
 
@@ -178,7 +182,8 @@ impl Front {
                 self.counters.websocket_messages_in += 1;
                 socket.front_end.receive(now, text.as_str())
             }
-            Incoming::Binary => socket.front_end.refuse_binary(),
+            Incoming::Binary => socket.front_end.refuse_binary(now),
+            Incoming::Control => socket.front_end.receive_control(now),
             Incoming::TooLarge => {
                 let reaction = socket.front_end.refuse_too_large();
                 self.react(now, place, reaction);
@@ -191,7 +196,10 @@ impl Front {
             Incoming::Closing(code) => return self.goodbye(place, code),
             Incoming::Done => return self.finish_web_socket(now, place),
         };
-        self.react(now, place, reaction)
+        let is_cut = reaction.close.is_some();
+        let demand = self.react(now, place, reaction);
+        // What it has sent behind this is not looked at any more.
+        if is_cut { self.finish_web_socket(now, place) } else { demand }
     }
 
     /// Ends a WebSocket whose client does not read what is said. The close code is best effort: it goes to the end of a

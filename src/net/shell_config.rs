@@ -49,6 +49,10 @@ pub struct ShellConfig {
     pub messages_per_second: u32,
     /// How many messages a client may send at once.
     pub messages_burst: u32,
+    /// How many offers a second a client may send in the long run; by WHIP and WHEP, an address.
+    pub offers_per_second: u32,
+    /// How many offers it may send at once.
+    pub offers_burst: u32,
     /// How many joins may come from one IPv4 address or IPv6 /64 a second in the long run.
     pub joins_per_second: u32,
     /// How many joins may come from one address at once.

@@ -20,6 +20,15 @@ pub fn message_too_large(limit_bytes: usize) -> Refusal {
     )
 }
 
+/// Offers came faster than configured.
+pub fn offers_too_fast(offers_per_second: u32) -> Refusal {
+    Refusal::new(
+        RefusalCode::RateLimited,
+        format!("more than {offers_per_second} offers a second came; this one was not looked at"),
+        "Send it again after a second; put all that has changed into one offer.",
+    )
+}
+
 /// Joins came from one address faster than configured.
 pub fn joins_too_fast() -> Refusal {
     Refusal::new(

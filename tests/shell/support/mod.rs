@@ -27,6 +27,8 @@ pub fn config() -> ShellConfig {
         listen: "127.0.0.1:0".parse().expect("an address"),
         messages_per_second: 10_000_000,
         messages_burst: 10_000_000,
+        offers_per_second: 10_000_000,
+        offers_burst: 10_000_000,
         joins_per_second: 10_000_000,
         joins_burst: 10_000_000,
         udp_receive_buffer: 256 * 1024,
