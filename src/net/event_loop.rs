@@ -92,7 +92,7 @@ impl EventLoop {
             shard,
             candidates,
             traces,
-            shedding: LoadShedding::new(now),
+            shedding: LoadShedding::new(now, clock::thread()),
             shutdown,
             set_log_level,
             scratch: vec![0; SCRATCH_BYTES],
@@ -135,7 +135,7 @@ impl EventLoop {
         self.passes += 1;
         let now = clock::now();
         self.shedding.slept(now.saturating_duration_since(before));
-        if let Some(share) = self.shedding.decide(now) {
+        if let Some(share) = self.shedding.decide(now, clock::thread) {
             self.shard.feed(now, Input::Shed(share));
         }
         if self.note_readiness(events) {
@@ -215,14 +215,18 @@ impl EventLoop {
         if self.front.connections.ready_len() == 0 {
             return;
         }
-        let until = clock::now() + READING_PER_PASS;
+        let began = clock::now();
+        let until = began + self.shedding.signalling_budget(READING_PER_PASS);
+        let mut ended = began;
         for _ in 0..self.front.connections.ready_len() {
-            let Some(place) = self.front.connections.next_ready() else { return };
+            let Some(place) = self.front.connections.next_ready() else { break };
             self.read_connection(now, place, until);
-            if clock::now() >= until {
-                return;
+            ended = clock::now();
+            if ended >= until {
+                break;
             }
         }
+        self.shedding.signalled(ended.saturating_duration_since(began));
     }
 
     /// Reads one connection and does what its messages ask for, until nothing is left, or its share of the pass is used up,
