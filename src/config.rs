@@ -192,6 +192,8 @@ sections! {
         max_audio_slots: usize = 32, Rule::Count(1, 64);
         /// Most receiving video sections of a client.
         max_video_slots: usize = 32, Rule::Count(0, 64);
+        /// The rate in kbit/s at which publishers are asked to begin sending video. 0: they decide.
+        video_start_kbps: usize = 0, Rule::Count(0, 100_000);
         /// Who has lost the signalling connection and sent nothing for this long is removed before `resume_timeout`.
         media_timeout: Duration = Duration::from_secs(15), Rule::Seconds(1.0, 3600.0);
         /// The UDP socket's receive buffer, in bytes; the system may grant less.

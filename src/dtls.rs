@@ -3,10 +3,15 @@
 //!
 //! DTLS 1.2 only: with 1.3 the library negotiates the dearer SRTP profile (`docs/architecture.md`).
 
+mod doubt;
+mod record;
+mod rsa;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimpl::{Config, Dtls, DtlsCertificate};
+use doubt::Doubt;
 use tracing::{debug, warn};
 
 use crate::core::ids::DtlsSession;
@@ -15,17 +20,24 @@ use crate::core::input::{DtlsEvent, SrtpProfile};
 /// Largest flight datagram: leaves room for any tunnel on the way.
 pub const MTU: usize = 1200;
 
-/// Room for any single output of the library: a certificate or a datagram. It grows where that is not enough.
-const OUTPUT_BYTES: usize = 4096;
+/// Room for any single output of the library: a datagram, or a certificate, for which it must suffice: the library
+/// panics where it does not.
+const OUTPUT_BYTES: usize = 1 << 16;
+
+/// "handshake_failure", fatal, as a record in plaintext (RFC 5246, section 7.2). Its number, 2^32, is above those of all
+/// records that a handshake takes.
+const REFUSAL: [u8; 15] = [record::ALERT, 254, 253, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 2, 40];
 
 /// What handshakes did, in order.
 pub type DtlsEvents = Vec<(DtlsSession, DtlsEvent)>;
 
-/// A server's certificate with its key, and the configuration that all its handshakes share: building that anew for each
-/// would cost more than the handshake.
+/// A certificate with its key, and the configurations that all handshakes share: building one anew for each would cost
+/// more than the handshake.
 #[derive(Clone)]
 pub struct Identity {
-    config: Arc<Config>,
+    /// For handshakes in which we are the server, and take RSA certificates as well.
+    server: Arc<Config>,
+    client: Arc<Config>,
     certificate: DtlsCertificate,
 }
 
@@ -34,10 +46,15 @@ impl Identity {
     pub fn new() -> Result<Self, String> {
         let certificate =
             dimpl::certificate::generate_self_signed_certificate().map_err(|error| error.to_string())?;
-        let config = Config::builder().mtu(MTU).use_server_cookie(false).build();
-        let config =
-            config.map_err(|error| format!("the DTLS library refuses its configuration: {error}"))?;
-        Ok(Self { config: Arc::new(config), certificate })
+        let server = Config::builder().mtu(MTU - rsa::WIDENS_BY).with_crypto_provider(rsa::provider());
+        let client = Config::builder().mtu(MTU);
+        let [server, client] = [server, client].map(|builder| builder.use_server_cookie(false).build());
+        let refusal = |error| format!("the DTLS library refuses its configuration: {error}");
+        Ok(Self {
+            server: Arc::new(server.map_err(refusal)?),
+            client: Arc::new(client.map_err(refusal)?),
+            certificate,
+        })
     }
 
     /// The certificate, DER; its fingerprint goes into answers.
@@ -78,14 +95,20 @@ impl Default for Scratch {
 }
 
 /// One handshake.
-pub struct Handshake(Dtls);
+pub struct Handshake {
+    dtls: Dtls,
+    is_server: bool,
+    is_connected: bool,
+    doubt: Doubt,
+}
 
 impl Handshake {
     /// One that has said nothing yet. `active`: we are the client.
     pub fn new(identity: &Identity, now: Instant, active: bool) -> Self {
-        let mut dtls = Dtls::new_12(identity.config.clone(), identity.certificate.clone(), now);
+        let config = if active { &identity.client } else { &identity.server };
+        let mut dtls = Dtls::new_12(config.clone(), identity.certificate.clone(), now);
         dtls.set_active(active);
-        Self(dtls)
+        Self { dtls, is_server: !active, is_connected: false, doubt: Doubt::default() }
     }
 
     /// One call into the library, and everything that it says afterwards.
@@ -97,68 +120,113 @@ impl Handshake {
         scratch: &mut Scratch,
         events: &mut DtlsEvents,
     ) -> Standing {
-        let Self(dtls) = self;
+        let dtls = &mut self.dtls;
         let result = match call {
             Call::Time => dtls.handle_timeout(now),
-            Call::Packet(bytes) => dtls.handle_timeout(now).and_then(|()| dtls.handle_packet(bytes)),
+            Call::Packet(datagram) => {
+                let authentic = self.doubt.sift(now, datagram);
+                dtls.handle_timeout(now).and_then(|()| match &*authentic {
+                    [] => Ok(()),
+                    authentic => dtls.handle_packet(authentic),
+                })
+            }
             Call::Close => dtls.close(),
         };
         // Also after an error: an alert may be waiting to be sent.
-        let polled = poll(dtls, scratch, session, events);
+        let polled = self.poll(scratch, session, events);
+        let doubted_until = if self.is_connected { None } else { self.doubt.ends() };
         match result {
-            Err(error) => Standing::Failed(error),
+            Err(error) => {
+                if !self.is_connected && !polled.spoke {
+                    // The library says why it gives up in some cases only; in the others the peer would try on.
+                    events.push((session, DtlsEvent::Packet(REFUSAL.to_vec())));
+                }
+                Standing::Failed(error)
+            }
             Ok(()) if polled.goodbye => Standing::Goodbye,
-            // A deadline that has passed already would spin; the library means "soon".
-            Ok(()) => Standing::Until(polled.deadline.max(now + Duration::from_millis(1))),
+            Ok(()) => match doubted_until {
+                Some((ends, error)) if ends <= now => Standing::Failed(error),
+                doubted_until => {
+                    let deadline =
+                        doubted_until.map_or(polled.deadline, |(ends, _)| ends.min(polled.deadline));
+                    // A deadline that has passed already would spin; the library means "soon".
+                    Standing::Until(deadline.max(now + Duration::from_millis(1)))
+                }
+            },
+        }
+    }
+
+    /// Ends it for good. Returns the last datagram to the peer, if there is one: what ends the association, or the
+    /// handshake, as long as that is not done.
+    pub fn goodbye(mut self, now: Instant, session: DtlsSession, scratch: &mut Scratch) -> Option<Vec<u8>> {
+        if !self.is_connected {
+            return Some(REFUSAL.to_vec());
+        }
+        let mut events = DtlsEvents::new();
+        self.carry_out(now, Call::Close, session, scratch, &mut events);
+        events.into_iter().find_map(|(_, event)| match event {
+            DtlsEvent::Packet(bytes) => Some(bytes),
+            _ => None,
+        })
+    }
+
+    /// Drains the library until it names its deadline.
+    fn poll(
+        &mut self,
+        Scratch(scratch): &mut Scratch,
+        session: DtlsSession,
+        events: &mut DtlsEvents,
+    ) -> Polled {
+        let (mut spoke, mut goodbye) = (false, false);
+        loop {
+            let event = match self.dtls.poll_output(scratch) {
+                dimpl::Output::Packet(bytes) if self.is_server => {
+                    DtlsEvent::Packet(rsa::widened_datagram(bytes))
+                }
+                dimpl::Output::Packet(bytes) => DtlsEvent::Packet(bytes.to_vec()),
+                dimpl::Output::PeerCert(der) => DtlsEvent::PeerCertificate(der.to_vec()),
+                dimpl::Output::KeyingMaterial(material, profile) => {
+                    let Some(profile) = srtp_profile(profile) else {
+                        warn!(
+                            session = session.0,
+                            ?profile,
+                            "an SRTP profile that is not served was negotiated"
+                        );
+                        continue;
+                    };
+                    DtlsEvent::KeyingMaterial { profile, material: material.to_vec() }
+                }
+                dimpl::Output::Connected => {
+                    debug!(session = session.0, "DTLS connected");
+                    self.is_connected = true;
+                    DtlsEvent::Connected
+                }
+                dimpl::Output::CloseNotify => {
+                    goodbye = true;
+                    continue;
+                }
+                dimpl::Output::BufferTooSmall { needed } => {
+                    scratch.resize(needed, 0);
+                    continue;
+                }
+                dimpl::Output::Timeout(deadline) => return Polled { spoke, goodbye, deadline },
+                // No data channels: application data has no reader.
+                _ => continue,
+            };
+            spoke |= matches!(event, DtlsEvent::Packet(_));
+            events.push((session, event));
         }
     }
 }
 
 /// What the library said besides events.
 struct Polled {
+    /// Whether there was a datagram for the peer.
+    spoke: bool,
     /// Whether the peer closed the association.
     goodbye: bool,
     /// When it wants to be called again.
     deadline: Instant,
-}
-
-/// Drains the library until it names its deadline.
-fn poll(
-    dtls: &mut Dtls,
-    Scratch(scratch): &mut Scratch,
-    session: DtlsSession,
-    events: &mut DtlsEvents,
-) -> Polled {
-    let mut goodbye = false;
-    loop {
-        let event = match dtls.poll_output(scratch) {
-            dimpl::Output::Packet(bytes) => DtlsEvent::Packet(bytes.to_vec()),
-            dimpl::Output::PeerCert(der) => DtlsEvent::PeerCertificate(der.to_vec()),
-            dimpl::Output::KeyingMaterial(material, profile) => {
-                let Some(profile) = srtp_profile(profile) else {
-                    warn!(session = session.0, ?profile, "an SRTP profile that is not served was negotiated");
-                    continue;
-                };
-                DtlsEvent::KeyingMaterial { profile, material: material.to_vec() }
-            }
-            dimpl::Output::Connected => {
-                debug!(session = session.0, "DTLS connected");
-                DtlsEvent::Connected
-            }
-            dimpl::Output::CloseNotify => {
-                goodbye = true;
-                continue;
-            }
-            dimpl::Output::BufferTooSmall { needed } => {
-                scratch.resize(needed, 0);
-                continue;
-            }
-            dimpl::Output::Timeout(deadline) => return Polled { goodbye, deadline },
-            // No data channels: application data has no reader.
-            _ => continue,
-        };
-        events.push((session, event));
-    }
 }
 
 /// `None` for a profile that the library learnt after this was written; without keys the media path stays dead, and
@@ -171,3 +239,8 @@ fn srtp_profile(profile: dimpl::SrtpProfile) -> Option<SrtpProfile> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod rsa_client;
+#[cfg(test)]
+mod tests;

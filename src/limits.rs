@@ -17,6 +17,19 @@ pub const REQUEST_ID_BYTES_MAX: usize = 64;
 pub const SDP_BYTES_MAX: usize = 512 * 1024;
 /// Most media sections in an offer: what bounds an answer and its handling.
 pub const SDP_SECTIONS_MAX: usize = 160;
+/// Longest line of a session description, bytes. The longest that clients write are identity assertions.
+pub const SDP_LINE_BYTES_MAX: usize = 8 * 1024;
+/// Most lines of one media section: Chromium's longest has about 160.
+pub const SDP_LINES_PER_SECTION_MAX: usize = 512;
+/// Most lines of an offer: as many sections as may be, with 125 lines each.
+pub const SDP_LINES_MAX: usize = 20_000;
+/// Most media sections that one participant may have made in their life: each costs an entry in tables, and nobody who
+/// means well makes a new one every few seconds for hours.
+pub const SDP_SECTIONS_EVER_MAX: usize = 4096;
+/// Offers that a client may send a second, apart from other messages: each costs far more than a message.
+pub const OFFERS_PER_SECOND: u32 = 2;
+/// Offers that a client may send at once before [`OFFERS_PER_SECOND`] counts: joining, and a burst of people who come.
+pub const OFFERS_BURST: u32 = 10;
 
 /// Messages that a client may send that cannot be read, or come too fast, before its connection is cut: more than a mistake
 /// makes, and few enough that answering them is nothing.

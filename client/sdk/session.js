@@ -37,11 +37,10 @@ const FINAL = new Set([
   'bad-reply',
 ]);
 
-/** Milliseconds after which an offer is sent again that came too soon after others. */
-const OFFER_AGAIN = 1000;
-
 /** Joins that never lead to media make a new participant each time: in the end not more often than this. */
 const LONGEST_JOIN_DELAY = 30_000;
+/** Until an offer that came too soon after others is sent again, milliseconds. */
+const OFFER_RETRY_DELAY = 1000;
 
 export class Session {
   #url;
@@ -117,7 +116,7 @@ export class Session {
       } catch (error) {
         const { code } = StraitError.from(error);
         // Many tracks one after the other are more offers than a server takes at once: nothing has changed, so wait.
-        if (code === 'rate-limited') await this.#sleep(OFFER_AGAIN);
+        if (code === 'rate-limited') await this.#sleep(OFFER_RETRY_DELAY);
         else if (code !== 'connection-lost') throw error;
       }
     }

@@ -1,8 +1,8 @@
 //! What reads bytes that anybody can send: openings of TCP connections, framing, STUN, RTP and payload descriptors.
 
 use strait::core::forward::descriptor::{Descriptor, FrameCounters, describe};
-use strait::core::media::extensions::{KeptExtensions, PassedExtensions};
-use strait::core::negotiated::{Codec, ExtensionIds};
+use strait::core::media::extensions::{IncomingExtensions, KeptExtensions, PassedExtensions};
+use strait::core::negotiated::{Codec, Extension, ExtensionIds, H264Profile};
 use strait::trace::words;
 use strait::wire::classify::{Kind, classify};
 use strait::wire::picture_id::PictureId;
@@ -112,7 +112,7 @@ pub fn rtp(data: &[u8]) {
     if let Some(block) = &block {
         write_again(&header, data, block);
     }
-    let passed = PassedExtensions::read(&header, data, &ids(0));
+    let passed = IncomingExtensions::read(&header, data, meaning(0)).passed;
     pass_on(&passed);
     if let Ok(payload) = header.payload(data) {
         assert_eq!(&data[header.header_len..header.header_len + payload.len()], payload);
@@ -151,17 +151,28 @@ fn write_again(header: &RtpHeader, packet: &[u8], block: &ExtensionBlock) {
     assert_eq!(write_header(&mut out[..length - 1], &fields, &block), None, "there is no room");
 }
 
-/// What somebody has negotiated.
+/// What passes through.
+const PASSED: [Extension; 6] = [
+    Extension::AudioLevel,
+    Extension::VideoOrientation,
+    Extension::PlayoutDelay,
+    Extension::ContentType,
+    Extension::ColorSpace,
+    Extension::DependencyDescriptor,
+];
+
+/// What somebody has negotiated: ids from `base + 1` on.
 fn ids(base: u8) -> ExtensionIds {
-    ExtensionIds {
-        audio_level: Some(base + 1),
-        video_orientation: Some(base + 2),
-        playout_delay: Some(base + 3),
-        content_type: Some(base + 4),
-        color_space: Some(base + 5),
-        dependency_descriptor: Some(base + 6),
-        ..ExtensionIds::default()
+    let mut ids = ExtensionIds::default();
+    for (extension, id) in PASSED.into_iter().zip(base + 1..) {
+        *ids.of_mut(extension) = Some(id);
     }
+    ids
+}
+
+/// The same, the other way round.
+fn meaning(base: u8) -> impl Fn(u8) -> Option<Extension> {
+    move |id| PASSED.get(usize::from(id.checked_sub(base + 1)?)).copied()
 }
 
 /// Extensions get other ids on the way, and stay what they were.
@@ -172,7 +183,7 @@ fn pass_on(passed: &PassedExtensions) {
     let fields = RtpFields { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3 };
     let length = write_header(&mut out, &fields, &block).expect("it fits");
     let header = RtpHeader::parse(&out[..length]).expect("we write what we can read");
-    let there = PassedExtensions::read(&header, &out, &ids(8));
+    let there = IncomingExtensions::read(&header, &out, meaning(8)).passed;
     let mut wanted = passed.as_bytes().to_vec();
     // Each stands there as a number, a length and its bytes.
     let mut at = 0;
@@ -191,7 +202,7 @@ fn describe_payload(payload: &[u8], passed: &PassedExtensions) {
         Codec::Opus,
         Codec::Vp8,
         Codec::Vp9 { profile: 0 },
-        Codec::H264 { profile: 66, constrained: true, packetization_mode: 1 },
+        Codec::H264 { profile: H264Profile::ConstrainedBaseline, packetization_mode: 1 },
         Codec::Av1 { profile: 0 },
     ];
     for codec in codecs {

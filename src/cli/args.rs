@@ -1,6 +1,5 @@
 //! What can be typed: the subcommands, each with its own flags and no others.
 
-use clap::builder::styling::{Style, Styles};
 use clap::{Parser, Subcommand};
 
 use super::explain::ExplainArgs;
@@ -12,12 +11,10 @@ use super::sim::SimArgs;
 use super::stats::StatsArgs;
 use super::trace::TraceCommand;
 
-const STYLES: Styles = Styles::styled().header(Style::new().bold()).usage(Style::new().bold());
-
 // The flags of `serve` are repeated here, for `strait` alone serves. They are not global: a subcommand that does not
 // serve must neither list nor take them.
 #[derive(Debug, Parser)]
-#[command(name = "strait", version, styles = STYLES, disable_help_subcommand = true)]
+#[command(name = "strait", version, disable_help_subcommand = true)]
 #[command(about = "A WebRTC server for calls: one program, one port.", long_about = help::ABOUT)]
 #[command(after_help = help::SHORT, after_long_help = help::overview())]
 #[command(override_usage = "strait [FLAGS OF serve]\n       strait <COMMAND> [OPTIONS]")]
@@ -49,7 +46,7 @@ pub(super) enum Command {
     /// Tell what happened in a recorded room and why
     #[command(long_about = help::EXPLAIN, after_help = help::SHORT, after_long_help = help::EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
-    /// Make a trace that can be shared
+    /// Make a trace that can be shared, or a key for traces
     Trace {
         /// What to do with the trace.
         #[command(subcommand)]
@@ -58,4 +55,6 @@ pub(super) enum Command {
     /// Play simulated rooms, and look for what goes wrong
     #[command(long_about = help::SIM, after_help = help::SHORT, after_long_help = help::SIM_EXAMPLES)]
     Sim(Box<SimArgs>),
+    /// Print the licences of all that is in this program
+    Licences,
 }

@@ -54,10 +54,18 @@ pub fn run(
     }
 }
 
+/// What a copy of this program has to be accompanied by; `tests/dependencies` writes it.
+const LICENCES: &str = include_str!("../../docs/NOTICE");
+
 fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), Failure> {
     match &args.command {
         None => serve(&args.serve, variables),
         Some(Command::Serve(flags)) => serve(flags, variables),
+        Some(Command::Licences) => {
+            // A failed write means that the reader of a pipe has gone, so there is nobody to tell.
+            let _ = io::stdout().write_all(LICENCES.as_bytes());
+            Ok(())
+        }
         Some(Command::Config(flags)) => {
             let loaded = crate::config::load(&flags.sources(variables)?)?;
             // A failed write means that the reader of a pipe has gone, so there is nobody to tell.

@@ -45,6 +45,7 @@ pub fn core_settings(
         tracks_per_participant_max: rooms.max_tracks_per_participant,
         slots: SlotCounts { audio: media.audio_slots, video: media.video_slots },
         slots_max: SlotCounts { audio: media.max_audio_slots, video: media.max_video_slots },
+        video_start_kbps: u32::try_from(media.video_start_kbps).ok().filter(|kbps| *kbps > 0),
         empty_timeout: rooms.empty_timeout,
         resume_timeout: signalling.resume_timeout,
         media_timeout: media.media_timeout,

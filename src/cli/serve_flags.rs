@@ -65,11 +65,11 @@ such as team-*. May be given several times.
 [default: *, which is every room]")]
     record_rooms: Vec<String>,
 
-    /// Encrypt traces to this public key, which age-keygen prints
+    /// Encrypt traces to this public key, which `strait trace keygen` prints
     ///
     /// What lies on the server's disk is then of use to nobody who lacks the private half.
-    /// `age-keygen -o key.txt` makes a key and prints its public half; keep key.txt on another
-    /// machine.
+    /// `strait trace keygen key.txt` makes a key and prints its public half; keep key.txt on
+    /// another machine.
     #[arg(long = "record-to", value_name = "age1…", help_heading = "Recording", verbatim_doc_comment)]
     record_to: Option<String>,
 

@@ -8,6 +8,7 @@ use clap::Subcommand;
 
 use super::failure::Failure;
 use super::replay::{advice, bad_trace, now, open};
+use crate::trace::age::PrivateKey;
 use crate::trace::media::private_file;
 use crate::trace::strip::{StripError, strip};
 
@@ -16,6 +17,19 @@ use crate::trace::strip::{StripError, strip};
 pub(super) enum TraceCommand {
     /// Write what of a trace can be shared: headers and decisions, no media, no keys
     Strip(StripArgs),
+    /// Make a key pair: the public half encrypts traces, the private half opens them
+    ///
+    /// Writes the private half into a new file, for --identity, and prints the public half, for --record-to of the
+    /// server. Do it on another machine than the server, and keep the file: without it nobody can open the traces.
+    Keygen(KeygenArgs),
+}
+
+/// What `strait trace keygen` takes.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub(super) struct KeygenArgs {
+    /// The private half, a new file; keep it off the server
+    #[arg(value_name = "KEYFILE")]
+    out: PathBuf,
 }
 
 /// What `strait trace strip` takes.
@@ -30,30 +44,42 @@ pub(super) struct StripArgs {
     /// Leave out names and addresses too
     #[arg(long)]
     anonymous: bool,
-    /// The key that opens an encrypted trace: a file that age-keygen wrote
+    /// The key that opens an encrypted trace: a file that `strait trace keygen` wrote
     #[arg(long, value_name = "KEYFILE")]
     identity: Option<PathBuf>,
 }
 
 /// Does what was asked for with a trace.
 pub(super) fn run(command: &TraceCommand) -> Result<(), Failure> {
-    let TraceCommand::Strip(args) = command;
-    let mut trace = open(&args.trace, args.identity.as_deref())?;
-    if fs::symlink_metadata(&args.out).is_ok() {
-        let out = args.out.display();
-        return Err(Failure::usage(format!("{out} exists; name a file that does not, or remove it first")));
+    match command {
+        TraceCommand::Strip(args) => run_strip(args),
+        TraceCommand::Keygen(args) => run_keygen(args),
     }
-    let cannot_write = |path: &Path, error: io::Error| {
-        Failure::other(format!("{} cannot be written: {error}", path.display()))
-    };
-    let out = private_file(&args.out).map_err(|error| cannot_write(&args.out, error))?;
+}
+
+/// Opens a file that must not exist yet, and that nobody else may read.
+fn new_file(path: &Path) -> Result<fs::File, Failure> {
+    if fs::symlink_metadata(path).is_ok() {
+        let path = path.display();
+        return Err(Failure::usage(format!("{path} exists; name a file that does not, or remove it first")));
+    }
+    private_file(path).map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::other(format!("{} cannot be written: {error}", path.display()))
+}
+
+fn run_strip(args: &StripArgs) -> Result<(), Failure> {
+    let mut trace = open(&args.trace, args.identity.as_deref())?;
+    let out = new_file(&args.out)?;
     let stripped = strip(&mut trace, now(), io::BufWriter::new(out), args.anonymous);
     let stripped = stripped.map_err(|error| {
         // Half a file would be taken for a whole one.
         let _ = fs::remove_file(&args.out);
         match error {
             StripError::Trace(error) => bad_trace(&args.trace, &error),
-            StripError::Write(error) => cannot_write(&args.out, error),
+            StripError::Write(error) => cannot_write(&args.out, &error),
         }
     })?;
     let _ = writeln!(
@@ -72,4 +98,26 @@ pub(super) fn run(command: &TraceCommand) -> Result<(), Failure> {
         None => Ok(()),
         Some(parted) => Err(Failure::other(advice(parted, &trace))),
     }
+}
+
+/// The public half goes to standard output alone, so that a script can put it into a configuration.
+fn run_keygen(args: &KeygenArgs) -> Result<(), Failure> {
+    let (key, secret) = PrivateKey::generate()
+        .map_err(|_| Failure::other("the system has no randomness to make a key of; try again"))?;
+    let public = key.public();
+    let text = format!(
+        "# The private half of a key for traces; keep it off the server.\n# public key: {public}\n{secret}\n"
+    );
+    let mut out = new_file(&args.out)?;
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.sync_all())
+        .map_err(|error| cannot_write(&args.out, &error))?;
+    let path = args.out.display();
+    let _ = writeln!(
+        io::stderr(),
+        "{path} holds the private half: keep it off the server, and open traces with --identity {path}. Start the \
+         server with --record-to and the public half:"
+    );
+    let _ = writeln!(io::stdout(), "{public}");
+    Ok(())
 }

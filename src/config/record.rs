@@ -31,6 +31,6 @@ impl Setting for Option<Recipient> {
     }
 
     fn expected(_: &Rule) -> String {
-        "a public key of age, such as \"age1…\", which age-keygen prints".to_owned()
+        "a public key such as \"age1…\", which `strait trace keygen` prints".to_owned()
     }
 }

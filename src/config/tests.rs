@@ -93,6 +93,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("media.video_slots", "0", "0"),
         ("media.max_audio_slots", "8", "8"),
         ("media.max_video_slots", "8", "8"),
+        ("media.video_start_kbps", "800", "800"),
         ("media.media_timeout", "5", "5"),
         ("media.udp_receive_buffer", "65536", "65536"),
         ("media.udp_send_buffer", "65536", "65536"),

@@ -270,6 +270,14 @@ pub enum Event {
         /// Why it cannot be shown, in words.
         reason: String,
     },
+    /// A section of the offer was to publish, and cannot be served; the rest of the offer was taken.
+    CannotPublish {
+        /// Which.
+        #[serde(with = "super::ids::mid_text")]
+        mid: Mid,
+        /// Why, in words.
+        reason: String,
+    },
     /// A message from somebody in the room.
     Data {
         /// The participant who sent it.

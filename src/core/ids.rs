@@ -179,11 +179,68 @@ impl fmt::Display for Ssrc {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PayloadType(pub u8);
 
-/// The `a=mid` of a media section: at most 16 bytes of ASCII.
-pub use str0m::media::Mid;
+/// Longest mid, in bytes: what a one-byte header extension holds (RFC 8285 §4.2).
+const MID_BYTES_MAX: usize = 16;
+
+/// The name of a media section (RFC 5888 §4): 1–16 characters of a token (RFC 8866 §9).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mid {
+    /// ASCII, zeroes behind the text.
+    bytes: [u8; MID_BYTES_MAX],
+}
+
+impl Mid {
+    /// The empty text, which is no section's mid.
+    pub const NONE: Self = Self { bytes: [0; MID_BYTES_MAX] };
+
+    /// Reads a mid. `None` if it is empty, longer than 16 bytes, or has characters that no token has.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.is_empty() || !is_plain {
+            return None;
+        }
+        let mut bytes = [0; MID_BYTES_MAX];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self { bytes })
+    }
+
+    /// The mid as text.
+    pub fn as_str(&self) -> &str {
+        let length = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(MID_BYTES_MAX);
+        std::str::from_utf8(&self.bytes[..length]).unwrap_or_default()
+    }
+}
+
+impl From<&str> for Mid {
+    /// For text that is known to be a mid; anything else becomes [`Mid::NONE`], which names no section.
+    fn from(text: &str) -> Self {
+        Self::parse(text).unwrap_or(Self::NONE)
+    }
+}
+
+impl std::ops::Deref for Mid {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for Mid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Mid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mid({:?})", self.as_str())
+    }
+}
 
 /// A [`Mid`] in a recording: its text.
 pub(super) mod mid_text {
+    use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
     use super::Mid;
@@ -194,7 +251,7 @@ pub(super) mod mid_text {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mid, D::Error> {
         let text = <&str>::deserialize(deserializer)?;
-        Ok(Mid::from(text))
+        Mid::parse(text).ok_or_else(|| D::Error::custom("not a mid"))
     }
 }
 
@@ -208,6 +265,17 @@ mod tests {
             assert_eq!(ParticipantId(value).to_string().parse(), Ok(ParticipantId(value)));
             assert_eq!(TrackId(value).to_string().parse(), Ok(TrackId(value)));
         }
+    }
+
+    #[test]
+    fn a_mid_is_any_short_token() {
+        for text in ["0", "video-stream", "a.b", "sixteen-letters!"] {
+            assert_eq!(Mid::parse(text).expect(text).as_str(), text);
+        }
+        for text in ["", "seventeen-letters", "we ird", "\0", "ä"] {
+            assert_eq!(Mid::parse(text), None, "{text}");
+        }
+        assert_eq!(Mid::from(""), Mid::NONE);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! What an offer and its answer agreed on, read from the engine once per answer: codecs by payload type, header
-//! extensions by id, and which sections publish, which are slots.
+//! What an offer and its answer agreed on: codecs by payload type, header extensions by id, and which sections publish,
+//! which are slots. A plain value: [`negotiation`](super::negotiation) makes it of an offer, and whoever negotiates without
+//! session descriptions can make it of parameters.
 
 use super::command::Kind;
 use super::ids::{Mid, PayloadType, Ssrc};
@@ -22,10 +23,8 @@ pub enum Codec {
     },
     /// RFC 6184.
     H264 {
-        /// `profile_idc`.
-        profile: u8,
-        /// Whether constraint_set1 is set: constrained baseline.
-        constrained: bool,
+        /// What of the standard its streams use.
+        profile: H264Profile,
         /// 0 or 1.
         packetization_mode: u8,
     },
@@ -36,8 +35,42 @@ pub enum Codec {
     },
 }
 
-/// H.264 baseline's `profile_idc`.
-const H264_BASELINE: u8 = 66;
+/// A sub-profile of H.264 (RFC 6184 §8.1, table 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum H264Profile {
+    /// What every WebRTC endpoint decodes (RFC 7742 §6.2).
+    ConstrainedBaseline,
+    /// Baseline. In WebRTC nobody uses what it has beyond the constrained one.
+    Baseline,
+    /// Main, with B slices.
+    Main,
+    /// Extended, for streaming.
+    Extended,
+    /// High without what costs delay: what hardware encoders of phones make.
+    ConstrainedHigh,
+    /// High, with 8×8 transforms.
+    High,
+    /// Any other, which only its like can decode.
+    Other {
+        /// `profile_idc`, its first byte.
+        idc: u8,
+        /// `profile-iop`, its second byte.
+        constraints: u8,
+    },
+}
+
+impl H264Profile {
+    /// Whether a decoder of `receiver` can decode streams of this profile.
+    fn decodable_by(self, receiver: Self) -> bool {
+        use H264Profile::{Baseline, ConstrainedBaseline, ConstrainedHigh, Extended, High, Main, Other};
+        match (self, receiver) {
+            (ConstrainedBaseline | Baseline, Other { .. }) => false,
+            (ConstrainedBaseline | Baseline, _) => true,
+            (Main, Main | High) | (ConstrainedHigh, ConstrainedHigh | High) | (Extended, Extended) => true,
+            _ => self == receiver,
+        }
+    }
+}
 
 impl Codec {
     /// The name that people know.
@@ -63,9 +96,11 @@ impl Codec {
     fn decodable_by(self, receiver: Codec) -> bool {
         match (self, receiver) {
             (
-                Codec::H264 { profile: sent, packetization_mode: mode, .. },
-                Codec::H264 { profile: taken, packetization_mode: taken_mode, .. },
-            ) => mode == taken_mode && (sent == taken || (sent == H264_BASELINE && taken > H264_BASELINE)),
+                Codec::H264 { profile, packetization_mode: mode },
+                Codec::H264 { profile: taken, packetization_mode: taken_mode },
+            ) => mode <= taken_mode && profile.decodable_by(taken),
+            // Each profile of AV1 includes those below it.
+            (Codec::Av1 { profile }, Codec::Av1 { profile: taken }) => profile <= taken,
             _ => self == receiver,
         }
     }
@@ -97,6 +132,75 @@ pub enum Payload {
     Retransmission(CodecParams),
 }
 
+/// A header extension that we read or pass on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    /// RFC 9143 §15.
+    Mid,
+    /// RFC 8852.
+    Rid,
+    /// RFC 8852.
+    RepairedRid,
+    /// Transport-wide sequence number.
+    TransportCc,
+    /// RFC 6464.
+    AudioLevel,
+    /// 3GPP TS 26.114 §7.4.5.
+    VideoOrientation,
+    /// libwebrtc's playout delay.
+    PlayoutDelay,
+    /// libwebrtc's content type.
+    ContentType,
+    /// libwebrtc's colour space.
+    ColorSpace,
+    /// AV1 RTP payload format, appendix A.
+    DependencyDescriptor,
+}
+
+impl Extension {
+    /// All of them, in no order that matters.
+    pub const ALL: [Self; 10] = [
+        Self::Mid,
+        Self::Rid,
+        Self::RepairedRid,
+        Self::TransportCc,
+        Self::AudioLevel,
+        Self::VideoOrientation,
+        Self::PlayoutDelay,
+        Self::ContentType,
+        Self::ColorSpace,
+        Self::DependencyDescriptor,
+    ];
+
+    /// Its name in session descriptions.
+    pub fn uri(self) -> &'static str {
+        match self {
+            Self::Mid => "urn:ietf:params:rtp-hdrext:sdes:mid",
+            Self::Rid => "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+            Self::RepairedRid => "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+            Self::TransportCc => "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+            Self::AudioLevel => "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+            Self::VideoOrientation => "urn:3gpp:video-orientation",
+            Self::PlayoutDelay => "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+            Self::ContentType => "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
+            Self::ColorSpace => "http://www.webrtc.org/experiments/rtp-hdrext/color-space",
+            Self::DependencyDescriptor => DEPENDENCY_DESCRIPTOR_URI,
+        }
+    }
+
+    /// The extension of a name, with or without attributes behind it, if sections of that kind have it.
+    pub fn from_uri(name: &str, kind: Kind) -> Option<Self> {
+        let uri = name.split_whitespace().next()?;
+        let extension = Self::ALL.into_iter().find(|extension| extension.uri() == uri)?;
+        let is_for = match extension {
+            Self::Mid | Self::Rid | Self::RepairedRid | Self::TransportCc => true,
+            Self::AudioLevel => kind == Kind::Audio,
+            _ => kind == Kind::Video,
+        };
+        is_for.then_some(extension)
+    }
+}
+
 /// Ids of the header extensions that we read or pass on; `None`: not negotiated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ExtensionIds {
@@ -125,8 +229,9 @@ pub struct ExtensionIds {
 /// What the client sends in a section.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ingress {
-    /// SSRCs that the offer declared: main and retransmission.
-    pub declared: Option<(Ssrc, Option<Ssrc>)>,
+    /// SSRCs that the offer declared, main and retransmission: of the encodings of a simulcast smallest first, else of one
+    /// stream. Empty where they have rids, or where nothing was declared.
+    pub declared: Vec<(Ssrc, Option<Ssrc>)>,
     /// Rids of a simulcast, in the client's order.
     pub rids: Vec<String>,
 }
@@ -138,14 +243,24 @@ pub struct NegotiatedSection {
     pub mid: Mid,
     /// Audio or video.
     pub kind: Kind,
-    /// Payload types that the client takes here.
+    /// All payload types that were agreed on here, most wanted first.
     pub payload_types: Vec<PayloadType>,
-    /// Its header extensions.
+    /// The codecs among them, each with this section's payload types for its repairs and redundancy.
+    pub codecs: Vec<CodecParams>,
+    /// Header extensions of what we send here.
     pub extensions: ExtensionIds,
     /// The client sends.
     pub ingress: Option<Ingress>,
     /// The client receives: our SSRCs.
     pub egress: Option<(Ssrc, Option<Ssrc>)>,
+}
+
+impl NegotiatedSection {
+    /// How the client takes a codec here: its own payload types for it. An exact match comes before a merely decodable one.
+    pub fn codec_for(&self, codec: Codec) -> Option<CodecParams> {
+        let exact = self.codecs.iter().find(|params| params.codec == codec);
+        exact.or_else(|| self.codecs.iter().find(|params| codec.decodable_by(params.codec))).copied()
+    }
 }
 
 /// No place in [`Negotiated::meanings`]: there are at most 128.
@@ -158,8 +273,9 @@ pub struct Negotiated {
     places: [u8; 128],
     /// What the payload types mean that mean something: few of the 128.
     meanings: Vec<Payload>,
-    /// Ids of extensions in incoming packets: the same in all sections (RFC 8843 §9.1).
-    pub extensions: ExtensionIds,
+    /// What the ids of header extensions in incoming packets mean. An id has one meaning in all sections (RFC 9143 §9.1);
+    /// an extension may have several ids.
+    extensions: [Option<Extension>; 256],
     /// The sections, in order.
     pub sections: Vec<NegotiatedSection>,
 }
@@ -167,12 +283,7 @@ pub struct Negotiated {
 impl Negotiated {
     /// Nothing, as before the first offer.
     pub fn none() -> Self {
-        Self {
-            places: [NOWHERE; 128],
-            meanings: Vec::new(),
-            extensions: ExtensionIds::default(),
-            sections: Vec::new(),
-        }
+        Self { places: [NOWHERE; 128], meanings: Vec::new(), extensions: [None; 256], sections: Vec::new() }
     }
 
     /// Says what a payload type means; `None` stands for a type that was not agreed on.
@@ -198,16 +309,25 @@ impl Negotiated {
         self.meanings.get(usize::from(*place)).copied()
     }
 
-    /// How a section's client takes a codec: its own payload types for it. An exact match before a merely decodable one.
-    pub fn codec_for(&self, section: &NegotiatedSection, codec: Codec) -> Option<CodecParams> {
-        let media = |pt: &PayloadType| match self.payload(pt.0) {
-            Some(Payload::Media(params)) => Some(params),
-            _ => None,
+    /// Says what the id of a header extension in incoming packets means.
+    pub(super) fn set_extension(&mut self, id: u8, extension: Extension) {
+        self.extensions[usize::from(id)] = Some(extension);
+    }
+
+    /// What the id of a header extension in an incoming packet means.
+    pub fn extension(&self, id: u8) -> Option<Extension> {
+        self.extensions[usize::from(id)]
+    }
+
+    /// The one section in which the client sends that payload type; `None` if there are several, or none
+    /// (RFC 9143 §9.2).
+    pub fn only_section_of(&self, pt: u8) -> Option<Mid> {
+        let sends = |section: &&NegotiatedSection| {
+            section.ingress.is_some() && section.payload_types.contains(&PayloadType(pt))
         };
-        let taken = || section.payload_types.iter().filter_map(media);
-        taken()
-            .find(|params| params.codec == codec)
-            .or_else(|| taken().find(|params| codec.decodable_by(params.codec)))
+        let mut sections = self.sections.iter().filter(sends);
+        let section = sections.next()?;
+        sections.next().is_none().then_some(section.mid)
     }
 
     /// The section of that mid.
@@ -220,27 +340,24 @@ impl Negotiated {
         self.sections
             .iter()
             .filter(|section| section.egress.is_some())
-            .any(|section| self.codec_for(section, codec).is_some())
+            .any(|section| section.codec_for(codec).is_some())
     }
 }
 
 impl ExtensionIds {
-    /// Takes over the ids that `self` lacks.
-    pub(super) fn merge(&mut self, other: Self) {
-        let pairs = [
-            (&mut self.mid, other.mid),
-            (&mut self.rid, other.rid),
-            (&mut self.repaired_rid, other.repaired_rid),
-            (&mut self.transport_cc, other.transport_cc),
-            (&mut self.audio_level, other.audio_level),
-            (&mut self.video_orientation, other.video_orientation),
-            (&mut self.playout_delay, other.playout_delay),
-            (&mut self.content_type, other.content_type),
-            (&mut self.color_space, other.color_space),
-            (&mut self.dependency_descriptor, other.dependency_descriptor),
-        ];
-        for (own, other) in pairs {
-            *own = own.or(other);
+    /// Where the id of an extension is kept.
+    pub fn of_mut(&mut self, extension: Extension) -> &mut Option<u8> {
+        match extension {
+            Extension::Mid => &mut self.mid,
+            Extension::Rid => &mut self.rid,
+            Extension::RepairedRid => &mut self.repaired_rid,
+            Extension::TransportCc => &mut self.transport_cc,
+            Extension::AudioLevel => &mut self.audio_level,
+            Extension::VideoOrientation => &mut self.video_orientation,
+            Extension::PlayoutDelay => &mut self.playout_delay,
+            Extension::ContentType => &mut self.content_type,
+            Extension::ColorSpace => &mut self.color_space,
+            Extension::DependencyDescriptor => &mut self.dependency_descriptor,
         }
     }
 }

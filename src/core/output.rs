@@ -71,6 +71,10 @@ pub enum DtlsRequest {
     Packet(Vec<u8>),
     /// Say goodbye to the peer: the connection is over.
     Close,
-    /// The participant is gone: forget the handshake. Nothing is sent to the peer any more.
-    Forget,
+    /// The participant is gone: forget the handshake.
+    Forget {
+        /// The way by which the peer hears of it, if it was connected. What is sent goes there without coming back to
+        /// the core, where nobody is left whose datagram it could be.
+        goodbye: Option<Path>,
+    },
 }

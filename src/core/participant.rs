@@ -67,7 +67,7 @@ pub struct Participant {
     pub transports: Vec<TransportKey>,
     /// What they publish, in the order of publishing.
     pub publications: Vec<PublicationKey>,
-    /// What they receive by, in the order in which the sections were offered.
+    /// What they receive by. A slot whose section is gone leaves its place to the next new one.
     pub slots: Vec<Slot>,
     /// Whether they receive every track without asking.
     pub auto_subscribe: bool,
@@ -184,7 +184,9 @@ impl Participant {
             let is_other = |other: &&Slot| other.kind == slot.kind && other.mid != slot.mid;
             self.slots.iter().filter(is_other).find_map(|other| other.shown)
         };
-        let slots = self.slots.iter().filter(|slot| slot.open).map(|slot| SlotInfo {
+        let mut open: Vec<&Slot> = self.slots.iter().filter(|slot| slot.open).collect();
+        open.sort_by_key(|slot| slot.order);
+        let slots = open.into_iter().map(|slot| SlotInfo {
             mid: slot.mid,
             track: if mutated!(WrongTrackInSlotMap) { other_of(slot).or(slot.shown) } else { slot.shown }
                 .map(|shown| (shown.track, shown.from_timestamp)),

@@ -20,7 +20,7 @@ use super::path::{Path, TrafficClass};
 use super::settings::Settings;
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
-pub const RECORDS_VERSION: u16 = 2;
+pub const RECORDS_VERSION: u16 = 3;
 
 /// Bytes of a sent media packet that are kept: the fixed part of an RTP header (RFC 3550 §5.1).
 pub const MEDIA_HEAD_BYTES: usize = 12;
@@ -47,6 +47,8 @@ pub struct RoomHeader {
     pub slots: SlotCounts,
     /// Most slots of a participant.
     pub slots_max: SlotCounts,
+    /// The rate at which publishers begin sending video, in kbit/s, if it is not left to them.
+    pub video_start_kbps: Option<u32>,
     /// How long the room outlives its last participant.
     pub empty_timeout: Duration,
     /// How long somebody whose signalling broke can come back.
@@ -70,6 +72,7 @@ impl RoomHeader {
             tracks_per_participant_max,
             slots,
             slots_max,
+            video_start_kbps,
             empty_timeout,
             resume_timeout,
             media_timeout,
@@ -87,6 +90,7 @@ impl RoomHeader {
             tracks_per_participant_max,
             slots,
             slots_max,
+            video_start_kbps,
             empty_timeout,
             resume_timeout,
             media_timeout,
@@ -104,6 +108,7 @@ impl RoomHeader {
             tracks_per_participant_max: self.tracks_per_participant_max,
             slots: self.slots,
             slots_max: self.slots_max,
+            video_start_kbps: self.video_start_kbps,
             empty_timeout: self.empty_timeout,
             resume_timeout: self.resume_timeout,
             media_timeout: self.media_timeout,

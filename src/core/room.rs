@@ -14,6 +14,7 @@ mod media;
 mod membership;
 mod publish;
 mod reports;
+mod sections;
 mod shedding;
 mod slots;
 mod snapshot;

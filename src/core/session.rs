@@ -1,28 +1,34 @@
-//! Session: the half of a participant that negotiates: SDP, ICE and DTLS by one `str0m::Rtc`, a few packets a minute.
-//! Media never enters it, and what it would send as RTP or RTCP never leaves it.
+//! Session: the half of a participant that negotiates: session descriptions by [`negotiation`](super::negotiation), ICE
+//! and the state of DTLS by one `str0m::Rtc`, a few packets a minute. Media never enters the engine, and what it would
+//! send as RTP or RTCP never leaves it.
 //!
 //! **After every mutation the engine is polled until it returns a timeout.** `Session::mutate` is the only place
 //! that touches it, so that cannot be broken.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
-use super::engine::{egress_ssrcs, engine_address, read_negotiated, with_extensions};
+use super::engine::{engine_address, expect_certificate, restart_ice};
 use super::handshake::{self, Mailbox};
 use super::ids::{Mid, Ssrc};
 use super::input::{DtlsEvent, SrtpProfile};
 use super::negotiated::Negotiated;
+use super::negotiation::agree::agree;
+use super::negotiation::answer::{self, Msid, Us};
+use super::negotiation::offer::Offer;
+use super::negotiation::refusal::Refused;
+use super::negotiation::transport::{Fingerprint, Setup, Transport as OfferedTransport, is_promised};
 use super::output::DtlsRequest;
 use super::path::{LocalCandidate, Transport};
 use super::rng::{EngineRng, Rng};
-use super::sdp::{AnswerPatch, BadOffer, Offer, patch_answer};
+use crate::limits::SDP_SECTIONS_EVER_MAX;
 use crate::wire::classify::{Kind, classify};
 
 /// Characters of a ufrag: the room's tag and 12 that are random (RFC 8445 §5.3 asks for 24 bits).
@@ -76,19 +82,37 @@ pub struct Answer {
     pub restarted: bool,
 }
 
+/// What holds from the first answer to the end: the DTLS association cannot be begun anew.
+#[derive(Debug)]
+struct Association {
+    /// The section that carries the transport of all: browsers end it with this one.
+    section: Mid,
+    /// The client's ICE credentials.
+    remote: IceCreds,
+    /// The certificate that the client promised has one of these.
+    fingerprints: Vec<Fingerprint>,
+}
+
 /// One participant's negotiating half.
 pub struct Session {
     /// Boxed: it is ten kilobytes, and a room's table has places for up to twice as many as there are.
     rtc: Box<Rtc>,
     engine_rng: EngineRng,
     mailbox: Mailbox,
-    /// Streams that the engine would send, by section. It has them only while it answers: each holds buffers for media
-    /// that it never sees.
-    egress: Vec<(Mid, Ssrc, Option<Ssrc>)>,
+    /// Number of the session in the `o=` of our answers.
+    id: u64,
+    answers: u64,
+    association: Option<Association>,
+    /// The client's sections that can be served, as of the last answer, and how many there ever were.
+    sections: BTreeSet<Mid>,
+    sections_made: usize,
+    /// SSRCs of what we send, main and retransmission, by section. They outlive a direction, not a section.
+    egress: BTreeMap<Mid, (Ssrc, Ssrc)>,
     tag: String,
     credentials: IceCreds,
     keys: Option<(SrtpProfile, Vec<u8>)>,
-    certificate_seen: bool,
+    /// The certificate that the client has shown, DER.
+    certificate: Option<Box<[u8]>>,
     handshake_done: bool,
     alive: bool,
     deadline: Option<Instant>,
@@ -123,16 +147,14 @@ impl Session {
                 .set_local_ice_credentials(credentials.clone())
                 .set_rtcp_report_interval_audio(NO_REPORTS)
                 .set_rtcp_report_interval_video(NO_REPORTS)
-                .clear_codecs()
-                .enable_opus(true, true)
-                .enable_vp8(true)
-                .enable_h264(true)
-                .enable_vp9(true)
-                .enable_av1(true);
-            Box::new(with_extensions(config).build(now))
+                .clear_codecs();
+            Box::new(config.build(now))
         });
         let mailbox = handshake::take_last_made().expect("building an engine makes its handshake");
+        let id = rng.u64() >> 1;
         engine_rng.within(|| {
+            // The client checks, we answer (RFC 8445 §6.1.1).
+            rtc.direct_api().set_ice_controlling(false);
             for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
                 let address = engine_address(SocketAddr::new(ip, 0));
                 for candidate in [
@@ -147,11 +169,16 @@ impl Session {
             rtc,
             engine_rng,
             mailbox,
-            egress: Vec::new(),
+            id,
+            answers: 0,
+            association: None,
+            sections: BTreeSet::new(),
+            sections_made: 0,
+            egress: BTreeMap::new(),
             tag: tag.to_owned(),
             credentials,
             keys: None,
-            certificate_seen: false,
+            certificate: None,
             handshake_done: false,
             alive: true,
             deadline: None,
@@ -181,74 +208,126 @@ impl Session {
         std::mem::take(&mut self.effects)
     }
 
-    /// Answers an offer.
+    /// Answers an offer. Of a refused one nothing stays. `msids` says what the sections show in which we send.
     pub fn accept_offer(
         &mut self,
         now: Instant,
-        offer: &Offer,
+        offer: &Offer<'_>,
         candidates: &[LocalCandidate],
         rng: &mut Rng,
-        streams: impl FnOnce(&Negotiated) -> Vec<(Mid, String)>,
-    ) -> Result<Answer, BadOffer> {
-        let parsed = parse_offer(offer)?;
-        self.return_streams(now);
-        let answer = self.mutate(now, |rtc| rtc.sdp_api().accept_offer(parsed));
-        let made_up = self.mutate(now, |rtc| Ok(rtc.direct_api().local_ice_credentials())).ok();
-        let restarted = made_up.is_some_and(|creds| creds.ufrag != self.credentials.ufrag);
-        if restarted {
-            // The engine restarts ICE before it finds fault with the rest: of a refused offer nothing may stay.
-            if answer.is_ok() {
-                self.credentials = new_credentials(&self.tag, rng);
-            }
-            let own = self.credentials.clone();
-            let set = self.mutate(now, |rtc| {
-                rtc.direct_api().set_local_ice_credentials(own);
-                Ok(())
-            });
-            set.map_err(|e| format!("the ICE restart failed: {e}"))?;
-        }
-        let answer = answer.map_err(|e| format!("the offer cannot be answered: {e}"))?.to_sdp_string();
-        let negotiated = self
-            .mutate(now, |rtc| Ok(read_negotiated(rtc, offer)))
-            .map_err(|e| format!("the session is closed: {e}"))?;
-        self.take_streams(now, &negotiated);
-        let streams = streams(&negotiated);
-        let patch = AnswerPatch {
-            candidates,
+        start_kbps: Option<u32>,
+        msids: impl FnOnce(&Negotiated) -> Vec<Msid>,
+    ) -> Result<Answer, Refused> {
+        let is_active = self.check(offer)?;
+        let restarted = self.take_transport(now, &offer.transport, is_active, rng)?;
+        let first = offer.bundle.first().map_or(Mid::NONE, |first| offer.sections[*first].mid);
+        let remote = remote_credentials(&offer.transport);
+        let fingerprints = offer.transport.fingerprints.clone();
+        let section = self.association.as_ref().map_or(first, |association| association.section);
+        self.association = Some(Association { section, remote, fingerprints });
+        let negotiated = self.agree(offer, rng);
+        let msids = msids(&negotiated);
+        let fingerprint = self
+            .mutate(now, |rtc| Ok(rtc.direct_api().local_dtls_fingerprint().to_string()))
+            .unwrap_or_default();
+        self.answers += 1;
+        let us = Us {
+            session: self.id,
+            version: self.answers,
             ufrag: &self.credentials.ufrag,
             password: &self.credentials.pass,
-            streams: &streams,
+            fingerprint: &fingerprint,
+            is_active,
+            candidates,
+            msids: &msids,
+            start_kbps,
         };
-        Ok(Answer { sdp: patch_answer(&answer, offer, &patch), negotiated, restarted })
+        Ok(Answer { sdp: answer::answer(offer, &negotiated, &us), negotiated, restarted })
     }
 
-    /// Gives the engine the streams back that it had when it answered last, so that their SSRCs stay what they were.
-    fn return_streams(&mut self, now: Instant) {
-        let streams = std::mem::take(&mut self.egress);
-        let _ = self.mutate(now, |rtc| {
-            for (mid, ssrc, rtx) in streams {
-                if rtc.media(mid).is_some() {
-                    let rtx = rtx.map(|rtx| rtx.0.into());
-                    rtc.direct_api().declare_stream_tx(ssrc.0.into(), rtx, mid, None);
-                }
-            }
-            Ok(())
-        });
+    /// Whether an offer goes with what was agreed before. Returns whether we begin the handshake, or began it.
+    fn check(&self, offer: &Offer<'_>) -> Result<bool, Refused> {
+        let news = offer.served().filter(|section| !self.sections.contains(&section.mid)).count();
+        if self.sections_made + news > SDP_SECTIONS_EVER_MAX {
+            return Err(Refused::too_large(format!(
+                "with this offer the participant would have had more than {SDP_SECTIONS_EVER_MAX} sections"
+            )));
+        }
+        let Some(association) = &self.association else { return Ok(offer.transport.setup == Setup::Passive) };
+        let is_there = offer.served().any(|section| section.mid == association.section);
+        if !is_there {
+            let mid: &str = &association.section;
+            return Err(Refused::unserved(format!(
+                "the section with mid {mid:?} is stopped or gone, and it carries the transport of all"
+            )));
+        }
+        let is_active = self.mailbox.is_active();
+        let fits = match offer.transport.setup {
+            Setup::ActPass => true,
+            Setup::Active => !is_active,
+            Setup::Passive => is_active,
+        };
+        if !fits {
+            return Err(Refused::unserved(
+                "a=setup contradicts the roles of the DTLS association, which cannot be begun anew; offer actpass",
+            ));
+        }
+        let is_other = |shown: &[u8]| !is_promised(&offer.transport.fingerprints, shown);
+        if self.certificate.as_deref().is_some_and(is_other) {
+            return Err(Refused::unserved(
+                "a=fingerprint is not that of the certificate that was shown; DTLS cannot be begun anew: join again",
+            ));
+        }
+        Ok(is_active)
     }
 
-    /// Takes the streams away from the engine until the next offer.
-    fn take_streams(&mut self, now: Instant, negotiated: &Negotiated) {
-        let taken = self.mutate(now, |rtc| {
-            let mut taken = Vec::new();
-            for section in &negotiated.sections {
-                if let Some((ssrc, rtx)) = egress_ssrcs(rtc, section.mid) {
-                    rtc.direct_api().remove_stream_tx(ssrc.0.into());
-                    taken.push((section.mid, ssrc, rtx));
-                }
+    /// Tells the engine who the client is. Returns whether ICE begins anew (RFC 8445 §9).
+    fn take_transport(
+        &mut self,
+        now: Instant,
+        transport: &OfferedTransport,
+        is_active: bool,
+        rng: &mut Rng,
+    ) -> Result<bool, Refused> {
+        let remote = remote_credentials(transport);
+        let failed = |error: RtcError| Refused::unserved(format!("the session is closed: {error}"));
+        match self.association.as_ref().map(|association| association.remote == remote) {
+            Some(true) => Ok(false),
+            Some(false) => {
+                let local = new_credentials(&self.tag, rng);
+                self.credentials = local.clone();
+                self.mutate(now, |rtc| restart_ice(rtc, local, remote)).map_err(failed)?;
+                Ok(true)
             }
-            Ok(taken)
-        });
-        self.egress = taken.unwrap_or_default();
+            None => {
+                let begun = self.mutate(now, |rtc| {
+                    rtc.direct_api().set_remote_ice_credentials(remote);
+                    rtc.direct_api().start_dtls(is_active)
+                });
+                begun.map_err(failed)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Agrees to what is offered. SSRCs of sections that are gone are forgotten, those of others stay.
+    fn agree(&mut self, offer: &Offer<'_>, rng: &mut Rng) -> Negotiated {
+        let sections: BTreeSet<Mid> = offer.served().map(|section| section.mid).collect();
+        self.sections_made += sections.difference(&self.sections).count();
+        self.sections = sections;
+        self.egress.retain(|mid, _| self.sections.contains(mid));
+        let mut taken: BTreeSet<Ssrc> = self.egress.values().flat_map(|(main, rtx)| [*main, *rtx]).collect();
+        for section in offer.served() {
+            taken.extend(section.streams.all());
+        }
+        let mut draw = || loop {
+            let ssrc = Ssrc(rng.u32());
+            if ssrc.0 != 0 && taken.insert(ssrc) {
+                break ssrc;
+            }
+        };
+        let egress = &mut self.egress;
+        agree(offer, |mid| *egress.entry(mid).or_insert_with(|| (draw(), draw())))
     }
 
     /// Takes a STUN message. Only a check with the right credentials makes the engine answer, which is how the
@@ -275,7 +354,19 @@ impl Session {
                 self.close("the peer's certificate is too large");
                 return;
             }
-            DtlsEvent::PeerCertificate(_) => self.certificate_seen = true,
+            DtlsEvent::PeerCertificate(der) => {
+                let promised =
+                    self.association.as_ref().map(|association| association.fingerprints.as_slice());
+                if !is_promised(promised.unwrap_or_default(), der) {
+                    self.close("the peer's certificate is not the one whose fingerprint it offered");
+                    return;
+                }
+                let _ = self.mutate(now, |rtc| {
+                    expect_certificate(rtc, der);
+                    Ok(())
+                });
+                self.certificate = Some(der.as_slice().into());
+            }
             DtlsEvent::KeyingMaterial { profile, material } => {
                 self.keys = Some((*profile, material.clone()));
                 return;
@@ -286,7 +377,7 @@ impl Session {
         self.mailbox.deliver(event);
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
         if self.alive
-            && self.certificate_seen
+            && self.certificate.is_some()
             && self.handshake_done
             && let Some((profile, material)) = self.keys.take()
         {
@@ -357,66 +448,178 @@ impl Session {
     }
 }
 
-/// Whether the engine can read an offer. What comes of it is not known before it is answered.
-pub fn check_offer(offer: &Offer) -> Result<(), BadOffer> {
-    parse_offer(offer).map(|_| ())
-}
-
-/// The engine says where a description breaks by an address in memory: nobody's business, and another in each process.
-fn parse_offer(offer: &Offer) -> Result<SdpOffer, BadOffer> {
-    let parsed = SdpOffer::from_sdp_string(&offer.text).map_err(|error| {
-        let error = error.to_string();
-        let words: Vec<&str> = error.lines().filter(|line| !line.contains("PointerOffset")).collect();
-        format!("the SDP does not parse: {}", words.join(", "))
-    })?;
-    // It stops without a word where it understands nothing; an answer must have all sections (RFC 3264 §6).
-    let read = parsed.to_sdp_string().lines().filter(|line| line.starts_with("m=")).count();
-    if read != offer.sections.len() {
-        return Err(format!("the SDP does not parse behind section {read} of {}", offer.sections.len()));
-    }
-    Ok(parsed)
+fn remote_credentials(transport: &OfferedTransport) -> IceCreds {
+    IceCreds { ufrag: transport.ufrag.clone(), pass: transport.password.clone() }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::digest::{SHA384, digest};
+
     use super::*;
+
+    const CERTIFICATE: &[u8] = b"the client's certificate";
+
+    /// An offer of audio sections, mid and direction of each, with those credentials and that role.
+    fn offer(ufrag: &str, setup: &str, sections: &[(&str, &str)]) -> String {
+        let bytes = digest(&SHA384, CERTIFICATE);
+        let hex: Vec<String> = bytes.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        let mids: Vec<&str> = sections.iter().map(|(mid, _)| *mid).collect();
+        let mut text = format!("v=0\r\na=group:BUNDLE {}\r\n", mids.join(" "));
+        for (mid, direction) in sections {
+            text += &format!(
+                "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\n\
+                 a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-384 {}\r\na=setup:{setup}\r\n\
+                 a=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n",
+                hex.join(":")
+            );
+        }
+        text
+    }
+
+    struct Negotiating {
+        session: Session,
+        rng: Rng,
+        now: Instant,
+    }
+
+    impl Negotiating {
+        fn new() -> Self {
+            let now = Instant::now() + Duration::from_secs(100_000);
+            let mut rng = Rng::new([7; 32]);
+            Self { session: Session::new(now, "aaaa", &[0x30; 64], &mut rng), rng, now }
+        }
+
+        fn offer(&mut self, text: &str) -> Result<Answer, Refused> {
+            let offer = Offer::read(text)?;
+            self.session.accept_offer(self.now, &offer, &[], &mut self.rng, None, |_| Vec::new())
+        }
+
+        fn handshake(&mut self, event: DtlsEvent) -> Vec<Effect> {
+            self.session.handle_handshake(self.now, event);
+            self.session.take_effects()
+        }
+
+        fn shows(&mut self, certificate: &[u8]) -> Vec<Effect> {
+            let profile = SrtpProfile::AeadAes128Gcm;
+            self.handshake(DtlsEvent::KeyingMaterial { profile, material: vec![1; 56] });
+            let mut effects = self.handshake(DtlsEvent::PeerCertificate(certificate.to_vec()));
+            effects.extend(self.handshake(DtlsEvent::Connected));
+            effects
+        }
+    }
+
+    fn egress(answer: &Answer, mid: &str) -> Option<Ssrc> {
+        answer.negotiated.section(Mid::from(mid))?.egress.map(|(main, _)| main)
+    }
 
     #[test]
     fn nothing_of_the_engines_is_due_because_the_process_has_run_for_long() {
-        let now = Instant::now() + Duration::from_secs(100_000);
-        let mut rng = Rng::new([7; 32]);
-        let mut session = Session::new(now, "aaaa", &[0x30; 64], &mut rng);
-        let text = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
-            m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
-            a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 AB\r\na=setup:actpass\r\na=mid:0\r\n\
-            a=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=msid:s t\r\na=ssrc:5 cname:c\r\n";
-        let offer = Offer::read(text).expect("an offer");
-        session.accept_offer(now, &offer, &[], &mut rng, |_| Vec::new()).expect("an answer");
-        let deadline = session.deadline().expect("the engine always has one");
-        assert!(deadline > now + Duration::from_secs(24 * 3600), "{:?}", deadline - now);
+        let mut us = Negotiating::new();
+        us.offer(&offer("abcd", "actpass", &[("0", "sendonly")])).expect("an answer");
+        let deadline = us.session.deadline().expect("the engine always has one");
+        assert!(deadline > us.now + Duration::from_secs(24 * 3600), "{:?}", deadline - us.now);
     }
 
     #[test]
-    fn a_refused_offer_is_told_what_is_wrong_and_no_address_in_memory() {
-        let text = "v=0\r\nnonsense\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
-        let said = check_offer(&Offer::read(text).expect("it has a section")).expect_err("nonsense");
-        assert!(said.contains("Unexpected `n`") && !said.contains("0x") && !said.contains('\n'), "{said}");
+    fn who_shows_the_promised_certificate_is_connected_and_nobody_else() {
+        for (certificate, connects) in [(CERTIFICATE, true), (b"another certificate".as_slice(), false)] {
+            let mut us = Negotiating::new();
+            us.offer(&offer("abcd", "actpass", &[("0", "sendonly")])).expect("an answer");
+            let effects = us.shows(certificate);
+            let connected = effects.iter().any(|effect| matches!(effect, Effect::Connected { .. }));
+            let closed = effects.iter().any(|effect| matches!(effect, Effect::Closed(_)));
+            assert_eq!((connected, closed), (connects, !connects), "{effects:?}");
+        }
     }
 
     #[test]
-    fn an_offer_of_which_the_engine_would_read_a_part_is_refused() {
-        let section = |mid| {
-            format!(
-                "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
-                a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 AB\r\na=setup:actpass\r\n\
-                a=mid:{mid}\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n"
-            )
-        };
-        let head = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n";
-        let whole = format!("{head}{}{}", section(0), section(1));
-        assert_eq!(check_offer(&Offer::read(&whole).expect("two sections")), Ok(()));
-        let strange = format!("{head}{}{}", section(0), section(1).replace("UDP/TLS/RTP/SAVPF", "X"));
-        let said = check_offer(&Offer::read(&strange).expect("two sections")).expect_err("one is read");
-        assert!(said.contains("does not parse behind section 1 of 2"), "{said}");
+    fn a_passive_client_is_called() {
+        let mut us = Negotiating::new();
+        let answer = us.offer(&offer("abcd", "passive", &[("0", "sendonly")])).expect("an answer");
+        assert!(us.session.is_dtls_client() && answer.sdp.contains("a=setup:active"));
+        let said = us.offer(&offer("abcd", "active", &[("0", "sendonly")])).expect_err("other roles");
+        assert!(said.message.contains("a=setup"), "{said}");
+        us.offer(&offer("abcd", "actpass", &[("0", "sendonly")])).expect("the roles stay");
+    }
+
+    #[test]
+    fn new_credentials_of_the_client_begin_ice_anew() {
+        let mut us = Negotiating::new();
+        let first = us.offer(&offer("abcd", "actpass", &[("0", "sendonly")])).expect("an answer");
+        let ufrag = us.session.ufrag().to_owned();
+        let again = us.offer(&offer("abcd", "actpass", &[("0", "sendonly")])).expect("an answer");
+        assert!(!first.restarted && !again.restarted && us.session.ufrag() == ufrag);
+        let restarted = us.offer(&offer("efgh", "actpass", &[("0", "sendonly")])).expect("an answer");
+        assert!(restarted.restarted && us.session.ufrag() != ufrag);
+        assert!(restarted.sdp.contains(us.session.ufrag()), "{}", restarted.sdp);
+        assert_eq!(us.mutated_ufrag(), us.session.ufrag(), "the engine knows, too");
+    }
+
+    impl Negotiating {
+        fn mutated_ufrag(&mut self) -> String {
+            let now = self.now;
+            let credentials = self.session.mutate(now, |rtc| Ok(rtc.direct_api().local_ice_credentials()));
+            credentials.expect("it lives").ufrag
+        }
+    }
+
+    #[test]
+    fn streams_outlive_a_direction_and_go_with_their_section() {
+        let mut us = Negotiating::new();
+        let first =
+            us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        let kept = egress(&first, "1").expect("a stream");
+        let paused =
+            us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "inactive")])).expect("an answer");
+        assert_eq!(egress(&paused, "1"), None);
+        let back =
+            us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        assert_eq!(egress(&back, "1"), Some(kept));
+        us.offer(&offer("u", "actpass", &[("0", "recvonly")])).expect("an answer");
+        assert_eq!(us.session.egress.len(), 1, "nothing is kept of a section that is gone");
+        let anew =
+            us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        assert_ne!(egress(&anew, "1"), Some(kept));
+    }
+
+    #[test]
+    fn the_section_that_carries_the_transport_stays() {
+        let mut us = Negotiating::new();
+        us.offer(&offer("u", "actpass", &[("0", "recvonly"), ("1", "recvonly")])).expect("an answer");
+        let said = us.offer(&offer("u", "actpass", &[("1", "recvonly")])).expect_err("0 is gone");
+        assert!(said.message.contains("mid \"0\"") && said.message.contains("transport"), "{said}");
+    }
+
+    #[test]
+    fn nobody_makes_sections_for_ever() {
+        let mut us = Negotiating::new();
+        let mut made = 1;
+        for round in 0.. {
+            let mids: Vec<String> = (0..150).map(|n| format!("{round}-{n}")).collect();
+            let mut sections = vec![("0", "recvonly")];
+            sections.extend(mids.iter().map(|mid| (mid.as_str(), "inactive")));
+            match us.offer(&offer("u", "actpass", &sections)) {
+                Ok(_) => made += 150,
+                Err(said) => {
+                    assert!(said.message.contains("sections"), "{said}");
+                    break;
+                }
+            }
+        }
+        assert!(made <= SDP_SECTIONS_EVER_MAX && made > SDP_SECTIONS_EVER_MAX - 150, "{made}");
+    }
+
+    #[test]
+    fn another_certificate_cannot_be_promised_once_one_was_shown() {
+        let mut us = Negotiating::new();
+        let text = offer("u", "actpass", &[("0", "recvonly")]);
+        us.offer(&text).expect("an answer");
+        us.shows(CERTIFICATE);
+        us.offer(&text).expect("the same");
+        let (head, tail) = text.split_once("sha-384 ").expect("a fingerprint");
+        let other = format!("{head}sha-384 00{}", &tail[2..]);
+        let said = us.offer(&other).expect_err("another");
+        assert!(said.message.contains("a=fingerprint"), "{said}");
     }
 }

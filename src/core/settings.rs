@@ -22,6 +22,8 @@ pub struct Settings {
     pub slots: SlotCounts,
     /// Most slots of a participant.
     pub slots_max: SlotCounts,
+    /// The rate at which publishers begin sending video, in kbit/s; `None` leaves it to them.
+    pub video_start_kbps: Option<u32>,
     /// How long a room outlives its last participant; zero: not at all.
     pub empty_timeout: Duration,
     /// How long somebody whose signalling broke can come back.
@@ -51,6 +53,7 @@ impl Settings {
             tracks_per_participant_max: 8,
             slots: both(1),
             slots_max: both(8),
+            video_start_kbps: None,
             empty_timeout: Duration::ZERO,
             resume_timeout: Duration::from_secs(30),
             media_timeout: Duration::from_secs(15),

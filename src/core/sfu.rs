@@ -500,7 +500,7 @@ impl Sfu {
             }
             RoomOutput::Dtls(of, request) => {
                 let session = self.handshake_of(room, of);
-                if request == DtlsRequest::Forget {
+                if matches!(request, DtlsRequest::Forget { .. }) {
                     self.handshakes.remove(&session);
                     self.rooms[room.0].handshakes.remove(&of);
                 }

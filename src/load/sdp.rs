@@ -269,7 +269,7 @@ mod tests {
     use str0m::change::SdpOffer;
 
     use super::*;
-    use crate::core::sdp::Offer as ServersView;
+    use crate::core::negotiation::offer::Offer as ServersView;
 
     fn offer(published: &[Published]) -> String {
         let fingerprint = fingerprint(b"a certificate");
@@ -295,7 +295,7 @@ mod tests {
             let view = ServersView::read(&text).expect("an offer");
             assert_eq!(view.sections.len(), 3 + published.len());
             if let Some(first) = published.first() {
-                assert_eq!(view.sections[3].rids, first.rids);
+                assert_eq!(view.sections[3].streams.rids(|_| true), first.rids);
             }
         }
     }

@@ -185,6 +185,6 @@ impl Shared {
 
     /// Asks something of a person's handshake.
     pub(super) fn handshake(&mut self, now: Instant, session: DtlsSession, request: DtlsRequest) {
-        self.handshakes.request(now, session, request, &mut self.dtls_events);
+        let _ = self.handshakes.request(now, session, request, &mut self.dtls_events);
     }
 }

@@ -1,19 +1,21 @@
 //! The live DTLS handshakes. They are effects of the core: it posts [`DtlsRequest`]s, and what the handshakes do comes
 //! back to it as [`DtlsEvent`](crate::core::input::DtlsEvent)s, so that a replay needs no DTLS code at all.
 //!
-//! Owns the process's certificate and private key. Must never touch a socket: flights travel through the core.
+//! Owns the process's certificate and private key. Must never touch a socket: flights travel through the core, and the
+//! last datagram to who is gone is handed to the caller.
 
 use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use tracing::{debug, error, trace};
+use tracing::{debug, error, info, trace};
 
 use super::deadlines::{Alarm, Deadlines};
 use crate::core::ids::DtlsSession;
 use crate::core::input::DtlsEvent;
 use crate::core::output::DtlsRequest;
+use crate::core::path::Path;
 pub use crate::dtls::DtlsEvents;
 use crate::dtls::{Call, Identity, Scratch, Standing};
 
@@ -52,14 +54,15 @@ impl Handshakes {
         self.sessions.len()
     }
 
-    /// Carries out what the core asks, and appends what came of it to `events`.
+    /// Carries out what the core asks, and appends what came of it to `events`. Returns the last datagram to a peer who is
+    /// gone from the core, and its way.
     pub fn request(
         &mut self,
         now: Instant,
         session: DtlsSession,
         request: DtlsRequest,
         events: &mut DtlsEvents,
-    ) {
+    ) -> Option<(Path, Vec<u8>)> {
         match request {
             DtlsRequest::Start { active } => {
                 let dtls = crate::dtls::Handshake::new(&self.identity, now, active);
@@ -74,10 +77,14 @@ impl Handshakes {
                     self.end(session, events);
                 }
             }
-            DtlsRequest::Forget => {
-                self.remove(session);
+            DtlsRequest::Forget { goodbye } => {
+                let handshake = self.remove(session)?;
+                let scratch = &mut self.scratch;
+                let part = AssertUnwindSafe(|| handshake.dtls.goodbye(now, session, scratch));
+                return goodbye.zip(catch_unwind(part).ok().flatten());
             }
         }
+        None
     }
 
     /// Lets time pass for every handshake whose deadline has come.
@@ -95,10 +102,11 @@ impl Handshakes {
         self.deadlines.next()
     }
 
-    fn remove(&mut self, session: DtlsSession) {
+    fn remove(&mut self, session: DtlsSession) -> Option<Box<Handshake>> {
         let Self { sessions, deadlines, .. } = self;
-        sessions.remove(&session);
+        let removed = sessions.remove(&session);
         deadlines.compact(sessions.len(), |key| sessions.get(&key).and_then(|left| left.alarm.queued()));
+        removed
     }
 
     /// Makes one call into the library and takes what came of it. An error is final: the handshake ends.
@@ -118,7 +126,7 @@ impl Handshakes {
                 self.end(session, events);
             }
             Ok(Standing::Failed(error)) => {
-                debug!(session = session.0, %error, "DTLS handshake failed");
+                info!(session = session.0, %error, "DTLS failed");
                 self.end(session, events);
             }
             Err(_panic) => {
@@ -216,7 +224,7 @@ mod tests {
         let mut events = DtlsEvents::new();
         client.request(now, A, DtlsRequest::Start { active: true }, &mut events);
         events.clear();
-        client.request(now, A, DtlsRequest::Forget, &mut events);
+        client.request(now, A, DtlsRequest::Forget { goodbye: None }, &mut events);
         client.request(now, A, DtlsRequest::Packet(vec![22; 64]), &mut events);
         while let Some(at) = client.next_deadline() {
             client.run_deadlines(at, &mut events);

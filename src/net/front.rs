@@ -90,8 +90,7 @@ impl Front {
         let client = Client::of(request, peer, connection.is_tls(), &self.config.trusted_proxies);
         // Behind a trusted proxy, the client is known only from here on.
         if client.is_forwarded && !self.connections.count_for(place, client.ip, &self.config) {
-            let text = "too many connections; close some, or ask the operator to raise signalling.max_connections_per_address";
-            return Route::Answer(Response::text(503, text));
+            return Route::Answer(Response::too_many_connections());
         }
         if let Some(response) = plain_http::answer(request, &client, self.config.allow_plain_http) {
             return Route::Answer(response);

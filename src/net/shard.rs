@@ -19,6 +19,7 @@ use super::udp::Udp;
 use super::{clock, token};
 use crate::core::event::Event;
 use crate::core::ids::ConnectionId;
+use crate::core::output::Transmit;
 use crate::core::path::TrafficClass;
 use crate::core::timers::Deadline;
 use crate::core::{Input, Output, Sfu};
@@ -194,7 +195,12 @@ impl Shard {
         loop {
             match sfu.poll_output() {
                 Output::Event { connection, event } => return Some((connection, event)),
-                Output::Dtls { session, request } => handshakes.request(now, session, request, dtls_events),
+                Output::Dtls { session, request } => {
+                    if let Some((path, bytes)) = handshakes.request(now, session, request, dtls_events) {
+                        let goodbye = Transmit { path, class: TrafficClass::Control, bytes: &bytes };
+                        Egress::new(now, udp, turn_server, connections, scratch).transmit(&goodbye);
+                    }
+                }
                 Output::Transmit(transmit) => {
                     Egress::new(now, udp, turn_server, connections, scratch).transmit(&transmit);
                 }

@@ -267,7 +267,7 @@ mod tests {
     use super::*;
     use crate::core::forward::descriptor::describe;
     use crate::core::media::extensions::PassedExtensions;
-    use crate::core::negotiated::Codec;
+    use crate::core::negotiated::{Codec, H264Profile};
 
     #[test]
     fn stamps_survive_and_the_server_sees_frames_as_meant() {
@@ -275,7 +275,10 @@ mod tests {
             (CodecName::Opus, Codec::Opus),
             (CodecName::Vp8, Codec::Vp8),
             (CodecName::Vp9, Codec::Vp9 { profile: 0 }),
-            (CodecName::H264, Codec::H264 { profile: 66, constrained: true, packetization_mode: 1 }),
+            (
+                CodecName::H264,
+                Codec::H264 { profile: H264Profile::ConstrainedBaseline, packetization_mode: 1 },
+            ),
             (CodecName::Av1, Codec::Av1 { profile: 0 }),
         ];
         for (name, codec) in codecs {

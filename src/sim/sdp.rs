@@ -197,7 +197,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::sdp::Offer;
+    use crate::core::negotiation::offer::Offer;
 
     #[test]
     fn the_server_reads_our_offers() {
@@ -210,11 +210,13 @@ mod tests {
             },
         ];
         for numbering in 0..3 {
-            let text = offer(1, Numbering(numbering), ("ufrag", "password"), "AA", &sections);
+            let text =
+                offer(1, Numbering(numbering), ("ufrag", "password"), &["AA"; 32].join(":"), &sections);
             let offer = Offer::read(&text).expect("an offer");
             assert_eq!(offer.sections.len(), 2);
             let pt = Numbering(numbering).payload_type(CodecName::Vp8);
-            assert_eq!(offer.sections[1].payload_types, [pt, pt + 1]);
+            let offered: Vec<u8> = offer.sections[1].formats.iter().map(|format| format.pt).collect();
+            assert_eq!(offered, [pt, pt + 1]);
             assert_eq!(Numbering(numbering).codec(pt + 1), Some((CodecName::Vp8, true)));
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! **A trace is as sensitive as a recording of the call: it contains media and keys.**
 
+pub mod age;
 pub mod calendar;
 pub mod explain;
 pub mod facts;

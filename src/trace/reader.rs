@@ -4,15 +4,13 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use super::age;
 use super::facts::FACTS_VERSION;
 use super::format::{
     BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockKind, EndOfTrace, FILE_VERSION, Header, MAGIC, TIME_MAX,
     checksum,
 };
 use crate::core::record::{RECORDS_VERSION, Record};
-
-/// What an encrypted file begins with (<https://age-encryption.org/v1>).
-const AGE_MAGIC: &[u8] = b"age-encryption.org/";
 
 /// Why a file cannot be used as a trace.
 #[derive(Debug)]
@@ -23,8 +21,10 @@ pub enum BadTrace {
     NeedsKey,
     /// It is encrypted, to somebody else.
     WrongKey,
-    /// The key is none.
-    BadKey(String),
+    /// It is encrypted, by something else than a key that Strait reads.
+    OtherKind,
+    /// The key is none, and why, in words.
+    BadKey(&'static str),
     /// It is something else.
     NoTrace,
     /// It was recorded by a version whose traces this build cannot read.
@@ -57,10 +57,15 @@ impl fmt::Display for BadTrace {
             Self::WrongKey => f.write_str(
                 "this key does not open it; use the key whose recipient (age1…) stood behind --record-to",
             ),
+            Self::OtherKind => f.write_str(
+                "it is encrypted by a passphrase, or to a key of another kind than age1…; decrypt it with \
+                 `age -d -i KEYFILE -o OUT FILE`, and use OUT",
+            ),
             Self::BadKey(why) => {
                 write!(
                     f,
-                    "the key file is not one that age-keygen makes ({why}); it has a line AGE-SECRET-KEY-1…"
+                    "the key file cannot be used: {why}; give the file that `strait trace keygen` or age-keygen \
+                     made, which has a line AGE-SECRET-KEY-1…"
                 )
             }
             Self::NoTrace => f.write_str("it is not a trace; traces are what `strait serve --record` writes"),
@@ -103,6 +108,11 @@ pub enum Ending {
     Said(EndOfTrace),
     /// In the middle of a block: the server crashed, is still writing, or the file was not copied whole.
     Cut,
+    /// The last piece of an encrypted file cannot be opened: the file was cut in it, or it is damaged.
+    CutOrDamaged {
+        /// How far the file is good, bytes (of the decrypted file).
+        offset: u64,
+    },
     /// A block's checksum is wrong; what follows is not used.
     Damaged {
         /// How far the file is good, bytes (of the decrypted file).
@@ -117,6 +127,11 @@ impl fmt::Display for Ending {
             Self::Cut => {
                 f.write_str("the file ends in the middle: the server was killed, or is still writing")
             }
+            Self::CutOrDamaged { offset } => write!(
+                f,
+                "the last piece of the file, behind byte {offset}, cannot be opened: the server was killed, or is \
+                 still writing, or the file is damaged there"
+            ),
             Self::Damaged { offset } => {
                 write!(f, "the file is damaged behind byte {offset}; what stands there is not used")
             }
@@ -148,14 +163,16 @@ impl<'r> Trace<'r> {
     /// Opens a trace. `identity` is the text of a key file, for an encrypted one.
     pub fn open(input: impl Read + 'r, identity: Option<&str>) -> Result<Self, BadTrace> {
         let mut input = io::BufReader::with_capacity(256 * 1024, input);
-        let is_encrypted = io::BufRead::fill_buf(&mut input)?.starts_with(AGE_MAGIC);
+        let is_encrypted = io::BufRead::fill_buf(&mut input)?.starts_with(age::MAGIC.as_bytes());
         let mut input: Box<dyn Read + 'r> =
             if is_encrypted { decrypt(input, identity)? } else { Box::new(input) };
         let mut opening = [0; MAGIC.len() + 2];
-        let opened = read_up_to(&mut input, &mut opening);
-        if opened == 0 && is_encrypted {
-            return Err(BadTrace::NoHeader);
-        }
+        let opened = match read_up_to(&mut input, &mut opening) {
+            Ok(opened) if opened > 0 || !is_encrypted => opened,
+            Err(error) if !is_encrypted => return Err(BadTrace::Io(error)),
+            // There was a header, and nothing of what was sealed behind it can be opened.
+            _ => return Err(BadTrace::NoHeader),
+        };
         if opened < opening.len() || opening[..MAGIC.len()] != MAGIC {
             return Err(BadTrace::NoTrace);
         }
@@ -233,25 +250,21 @@ pub fn records(block: &[u8]) -> impl Iterator<Item = Option<Record<'_>>> {
 
 fn decrypt<'r>(input: impl io::BufRead + 'r, identity: Option<&str>) -> Result<Box<dyn Read + 'r>, BadTrace> {
     let Some(identity) = identity else { return Err(BadTrace::NeedsKey) };
-    let identities = age::IdentityFile::from_buffer(identity.as_bytes())
-        .map_err(|error| BadTrace::BadKey(error.to_string()))?
-        .into_identities()
-        .map_err(|error| BadTrace::BadKey(error.to_string()))?;
-    let decryptor = age::Decryptor::new_buffered(input).map_err(|error| match error {
-        age::DecryptError::Io(error) => BadTrace::Io(error),
-        _ => BadTrace::NoTrace,
-    })?;
-    let decrypted = decryptor.decrypt(identities.iter().map(|identity| &**identity as &dyn age::Identity));
-    match decrypted {
-        Ok(reader) => Ok(Box::new(reader)),
-        Err(_) => Err(BadTrace::WrongKey),
+    let keys = age::read_key_file(identity).map_err(|age::BadKeyFile(why)| BadTrace::BadKey(why))?;
+    match age::open(input, &keys) {
+        Ok(opener) => Ok(Box::new(opener)),
+        Err(age::OpenError::Io(error)) => Err(BadTrace::Io(error)),
+        Err(age::OpenError::Damaged) => Err(BadTrace::NoHeader),
+        Err(age::OpenError::OtherKind) => Err(BadTrace::OtherKind),
+        Err(age::OpenError::WrongKey) => Err(BadTrace::WrongKey),
     }
 }
 
 fn read_block(input: &mut impl Read, offset: &mut u64) -> Block {
     let mut header = [0; BLOCK_HEADER_BYTES];
-    if read_up_to(input, &mut header) < header.len() {
-        return Block::Ends(Ending::Cut);
+    match read_up_to(input, &mut header) {
+        Ok(read) if read == header.len() => {}
+        broken => return Block::Ends(broken_off(&broken, *offset)),
     }
     let damaged = Block::Ends(Ending::Damaged { offset: *offset });
     let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
@@ -264,7 +277,7 @@ fn read_block(input: &mut impl Read, offset: &mut u64) -> Block {
     // Grows with what is there, not with what the header claims.
     match input.take(packed_len as u64).read_to_end(&mut packed) {
         Ok(read) if read == packed_len => {}
-        _ => return Block::Ends(Ending::Cut),
+        broken => return Block::Ends(broken_off(&broken, *offset)),
     }
     if checksum(&header[..BLOCK_HEADER_BYTES - 4], &packed) != crc {
         return damaged;
@@ -275,16 +288,25 @@ fn read_block(input: &mut impl Read, offset: &mut u64) -> Block {
     Block::Whole(kind, content)
 }
 
-/// Reads until the buffer is full or nothing more comes. A broken encrypted file ends where it breaks.
-fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> usize {
+/// How a file ends in which a block is not whole. What is wrong with an encrypted one is an error of reading.
+fn broken_off(read: &io::Result<usize>, offset: u64) -> Ending {
+    match read.as_ref().map_err(io::Error::kind) {
+        Err(io::ErrorKind::InvalidData) => Ending::Damaged { offset },
+        Err(io::ErrorKind::UnexpectedEof) => Ending::CutOrDamaged { offset },
+        _ => Ending::Cut,
+    }
+}
+
+/// Reads until the buffer is full or nothing more comes, and returns how many bytes it has.
+fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match input.read(&mut buffer[filled..]) {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => break,
+            Err(error) => return Err(error),
         }
     }
-    filled
+    Ok(filled)
 }

@@ -4,25 +4,23 @@ use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
 
-/// A public key of [age](https://age-encryption.org/v1), `age1…`. The private key to it is not on the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipient(String);
+use super::age::{self, BadPublicKey, PublicKey, Sealer};
 
-/// A text that is no public key of age.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadRecipient;
+/// The public half of a key, `age1…`, which `strait trace keygen` makes. The private half is not on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient(PublicKey);
 
 impl FromStr for Recipient {
-    type Err = BadRecipient;
+    type Err = BadPublicKey;
 
-    fn from_str(text: &str) -> Result<Self, BadRecipient> {
-        text.parse::<age::x25519::Recipient>().map(|_| Self(text.to_owned())).map_err(|_| BadRecipient)
+    fn from_str(text: &str) -> Result<Self, BadPublicKey> {
+        text.parse().map(Self)
     }
 }
 
 impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -31,20 +29,25 @@ pub enum Sink<W: Write> {
     /// Bytes go out as they are.
     Plain(W),
     /// Bytes go out encrypted.
-    Sealed(Box<age::stream::StreamWriter<W>>),
+    Sealed(Box<Sealer<W>>),
 }
 
 impl<W: Write> Sink<W> {
     /// What is written to `out` is encrypted to a recipient, if there is one.
+    ///
+    /// # Errors
+    /// The header cannot be written.
     pub fn new(out: W, recipient: Option<&Recipient>) -> io::Result<Self> {
-        let Some(Recipient(text)) = recipient else { return Ok(Self::Plain(out)) };
-        let recipient: age::x25519::Recipient = text.parse().map_err(io::Error::other)?;
-        let encryptor = age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient))
-            .map_err(io::Error::other)?;
-        Ok(Self::Sealed(Box::new(encryptor.wrap_output(out)?)))
+        match recipient {
+            None => Ok(Self::Plain(out)),
+            Some(Recipient(key)) => Ok(Self::Sealed(Box::new(age::seal(out, key)?))),
+        }
     }
 
-    /// Writes what an encrypted file ends with.
+    /// Writes what an encrypted file ends with, and returns what all was written to.
+    ///
+    /// # Errors
+    /// Writing failed.
     pub fn finish(self) -> io::Result<W> {
         match self {
             Self::Plain(out) => Ok(out),
@@ -84,10 +87,10 @@ mod tests {
 
     #[test]
     fn only_public_keys_are_recipients() {
-        let own = age::x25519::Identity::generate().to_public().to_string();
+        let own = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".to_owned();
         assert_eq!(own.parse::<Recipient>().map(|recipient| recipient.to_string()), Ok(own));
         for bad in ["", "age1", "ssh-ed25519 AAAA", "AGE-SECRET-KEY-1QQPQZ"] {
-            assert_eq!(bad.parse::<Recipient>(), Err(BadRecipient), "{bad}");
+            assert_eq!(bad.parse::<Recipient>(), Err(BadPublicKey), "{bad}");
         }
     }
 }

@@ -120,7 +120,7 @@ impl<'o> Wiretap<'o> {
                 RoomOutput::Dtls(on, DtlsRequest::Start { active }) => {
                     self.active.insert(*on, *active);
                 }
-                RoomOutput::Dtls(on, DtlsRequest::Forget) => {
+                RoomOutput::Dtls(on, DtlsRequest::Forget { .. }) => {
                     self.owners.remove(on);
                     self.taps.remove(on);
                     self.active.remove(on);

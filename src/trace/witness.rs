@@ -312,7 +312,7 @@ impl<'s> Witness<'s> {
 
     fn note_departures(&mut self, outputs: &[RoomOutput]) {
         for output in outputs {
-            if let RoomOutput::Dtls(on, DtlsRequest::Forget) = output {
+            if let RoomOutput::Dtls(on, DtlsRequest::Forget { .. }) = output {
                 self.owners.remove(on);
                 self.ufrags.remove(on);
             }

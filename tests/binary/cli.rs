@@ -110,6 +110,13 @@ fn help_and_version_are_fine() {
 }
 
 #[test]
+fn the_program_carries_the_licences_of_what_is_in_it() {
+    let said = run(&["licences"], &[]).stdout;
+    assert_eq!(said, include_str!("../../docs/NOTICE"));
+    assert!(said.contains("rustls ") && said.contains("Permission is hereby granted"));
+}
+
+#[test]
 fn the_help_of_serve_tells_every_setting() {
     for command in ["serve", "config"] {
         let help = help(&[command, "--help"]);
@@ -138,6 +145,7 @@ fn every_subcommand_lists_what_it_takes_and_nothing_else() {
         (&["explain"], &["--participant", "--at", "--json", "--html"], &["What to tell:", "Form:"]),
         (&["stats"], &["--url", "--watch", "--token"], &[]),
         (&["trace", "strip"], &["--anonymous", "--identity"], &[]),
+        (&["trace", "keygen"], &[], &[]),
         (&["trace"], &[], &[]),
     ] {
         for how in ["-h", "--help"] {

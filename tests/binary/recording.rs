@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
@@ -155,18 +156,22 @@ fn each_room_of_a_server_is_a_trace_that_replays_bit_for_bit() {
     }
 }
 
+/// A key pair: its file, and its public half.
+fn keygen(folder: &Folder, name: &str) -> (PathBuf, String) {
+    let path = Path::new(folder.text()).join(name);
+    let made = strait(&["trace", "keygen"]).arg(&path).output().expect("the program runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (path, String::from_utf8(made.stdout).expect("UTF-8").trim().to_owned())
+}
+
 #[test]
 fn a_trace_can_be_encrypted_to_somebody_and_is_opened_by_their_key_alone() {
     let folder = Folder::new();
-    let (own, other) = (age::x25519::Identity::generate(), age::x25519::Identity::generate());
-    let text = |identity: &age::x25519::Identity| {
-        use age::secrecy::ExposeSecret;
-        format!("# made by a test\n{}\n", identity.to_string().expose_secret())
-    };
-    let trace = recorded(&folder, &[("RECORD_RECIPIENT", &own.to_public().to_string())]);
-    let own = folder.file("own.key", text(&own).as_bytes());
-    let other = folder.file("other.key", text(&other).as_bytes());
-    let said = assert_exact(&trace, &["--identity", own.to_str().expect("UTF-8")]);
+    let (own, public) = keygen(&folder, "own.key");
+    let (other, _) = keygen(&folder, "other.key");
+    let trace = recorded(&folder, &[("RECORD_RECIPIENT", &public)]);
+    let identity = ["--identity", own.to_str().expect("UTF-8")];
+    let said = assert_exact(&trace, &identity);
     assert!(said.contains("the room ended"), "{said}");
     let (code, said) = replay(&trace, &[]);
     assert!(code == Some(2) && said.contains("--identity KEYFILE"), "{code:?} {said}");
@@ -178,8 +183,51 @@ fn a_trace_can_be_encrypted_to_somebody_and_is_opened_by_their_key_alone() {
     // A disk that was full cuts encrypted files too.
     let bytes = fs::read(&trace).expect("read");
     let cut = folder.file("cut", &bytes[..bytes.len() - 10]);
-    let (code, said) = replay(&cut, &["--identity", own.to_str().expect("UTF-8")]);
-    assert!(code == Some(0) || said.contains("nothing of it can be read"), "{code:?} {said}");
+    let (code, said) = replay(&cut, &identity);
+    assert!(
+        (code == Some(0) && said.contains("the last piece of the file"))
+            || said.contains("nothing of it can be read"),
+        "{code:?} {said}"
+    );
+}
+
+#[test]
+fn a_key_is_for_its_owner_alone_and_no_file_is_overwritten() {
+    let folder = Folder::new();
+    let (own, public) = keygen(&folder, "own.key");
+    let text = fs::read_to_string(&own).expect("read");
+    assert!(text.contains(&public) && text.contains("\nAGE-SECRET-KEY-1"), "the public half is beside it");
+    assert_eq!(fs::metadata(&own).expect("a file").permissions().mode() & 0o777, 0o600);
+    let again = strait(&["trace", "keygen"]).arg(&own).output().expect("the program runs");
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.code() == Some(2) && said.contains("exists"), "{said}");
+    assert_eq!(fs::read_to_string(&own).expect("read"), text);
+}
+
+/// Whoever has `age` can do without Strait's own keys, and can open a trace with it.
+#[test]
+fn keys_and_files_of_age_itself_fit() {
+    let folder = Folder::new();
+    let path = |name: &str| format!("{}/{name}", folder.text());
+    let run = |program: &str, arguments: &[&str]| {
+        let ran = Command::new(program).args(arguments).output();
+        let ran = ran.unwrap_or_else(|error| panic!("{program} (Debian: age) cannot be run: {error}"));
+        assert!(ran.status.success(), "{program}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).expect("UTF-8").trim().to_owned()
+    };
+    let theirs = path("theirs.key");
+    run("age-keygen", &["-o", &theirs]);
+    let public = run("age-keygen", &["-y", &theirs]);
+    let trace = recorded(&folder, &[("RECORD_RECIPIENT", &public)]);
+    assert_exact(&trace, &["--identity", &theirs]);
+    let plain = path("plain.trace");
+    run("age", &["-d", "-i", &theirs, "-o", &plain, trace.to_str().expect("UTF-8")]);
+    assert_exact(Path::new(&plain), &[]);
+    let (ours, public) = keygen(&folder, "ours.key");
+    assert_eq!(run("age-keygen", &["-y", ours.to_str().expect("UTF-8")]), public);
+    let again = path("again.age");
+    run("age", &["-r", &public, "-o", &again, &plain]);
+    assert_exact(Path::new(&again), &["--identity", ours.to_str().expect("UTF-8")]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod explaining;
 mod forwarding;
 mod membership;
+mod negotiating;
 mod repair;
 mod replaying;
 mod slots;

@@ -319,9 +319,13 @@ fn the_operator_removes_people_closes_rooms_and_stops_the_server() {
     world.settle();
     assert_eq!(closing(&world, 0), Some(ClosingReason::Removed));
     assert_eq!(left(&world, 1), [LeaveReason::Removed]);
+    // Who has no signalling, by WHIP and WHEP, hears it by the media path alone.
+    let hung_up = |world: &World| world.clients.iter().map(|client| client.hung_up).collect::<Vec<_>>();
+    assert_eq!(hung_up(&world), [true, false, false]);
     world.input(Recorded::Admin(AdminCommand::CloseRoom(room)));
     world.settle();
     assert_eq!(closing(&world, 1), Some(ClosingReason::RoomClosed));
+    assert_eq!(hung_up(&world), [true, true, true]);
     let dan = world.join("other", "Dan");
     world.input(Recorded::Admin(AdminCommand::Shutdown));
     world.settle();

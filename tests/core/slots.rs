@@ -23,8 +23,8 @@ fn microphone_and_camera_of_one_person_share_a_slot_number() {
     let kinds = world.clients[0].slots.clone();
     let number = |track| {
         let slot = map.slots.iter().find(|slot| slot.track.map(|t| t.0) == Some(track)).expect("it is shown");
-        let kind = kinds.iter().find(|(mid, _)| *mid == slot.mid).expect("its own section").1;
-        kinds.iter().filter(|(_, other)| *other == kind).position(|(mid, _)| *mid == slot.mid)
+        let kind = kinds.iter().find(|(mid, _)| **mid == *slot.mid).expect("its own section").1;
+        kinds.iter().filter(|(_, other)| *other == kind).position(|(mid, _)| **mid == *slot.mid)
     };
     for person in [1, 2] {
         let client = &world.clients[person];

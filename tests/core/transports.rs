@@ -149,7 +149,7 @@ impl Hall {
         *pending = Some(waits);
         let requests: Vec<PublicationRequest> = sending
             .iter()
-            .map(|(mid, source)| PublicationRequest { mid: *mid, source: *source, muted: false })
+            .map(|(mid, source)| PublicationRequest { mid: (&**mid).into(), source: *source, muted: false })
             .collect();
         self.negotiating = Some(on);
         let sdp = offer.to_sdp_string();
@@ -263,7 +263,7 @@ impl Hall {
                 Call::Time
             }
             DtlsRequest::Packet(packet) => Call::Packet(packet),
-            DtlsRequest::Close | DtlsRequest::Forget => return,
+            DtlsRequest::Close | DtlsRequest::Forget { .. } => return,
         };
         let mut events = DtlsEvents::new();
         let session = DtlsSession(on.0 as u64);

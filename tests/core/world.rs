@@ -52,6 +52,8 @@ pub struct Client {
     pub sending: Vec<(Mid, Source)>,
     /// While true, nothing of this client's gets through, in either direction.
     pub unplugged: bool,
+    /// The server has ended the media path.
+    pub hung_up: bool,
     pending: Option<SdpPendingOffer>,
     deadline: Instant,
     sequences: BTreeMap<Source, u64>,
@@ -77,7 +79,7 @@ impl Client {
             .iter()
             .flat_map(|map| &map.slots)
             .find(|slot| slot.track.map(|t| t.0) == Some(track));
-        let Some(mid) = slot.map(|slot| slot.mid) else { return Vec::new() };
+        let Some(mid) = slot.map(|slot| Mid::from(&*slot.mid)) else { return Vec::new() };
         let ssrc = self.rtc.direct_api().stream_rx_by_mid(mid, None).map(|stream| stream.ssrc());
         self.received.iter().filter(|packet| Some(packet.header.ssrc) == ssrc).collect()
     }
@@ -275,6 +277,7 @@ impl World {
             slots: Vec::new(),
             sending: Vec::new(),
             unplugged: false,
+            hung_up: false,
             pending: None,
             deadline: self.now,
             sequences: BTreeMap::new(),
@@ -384,7 +387,7 @@ impl World {
 
     fn offer(&mut self, client: usize, sdp: &str, pending: SdpPendingOffer) {
         let publications = self.clients[client].sending.iter().map(|(mid, source)| PublicationRequest {
-            mid: *mid,
+            mid: (&**mid).into(),
             source: *source,
             muted: false,
         });
@@ -432,7 +435,7 @@ impl World {
         let slots = slot_map.iter().flat_map(|map| &map.slots);
         let slot = slots.clone().find(|slot| slot.track.map(|t| t.0) == Some(track)).expect("it is shown");
         let mut api = rtc.direct_api();
-        let stream = api.stream_rx_by_mid(slot.mid, None).expect("a stream");
+        let stream = api.stream_rx_by_mid(Mid::from(&*slot.mid), None).expect("a stream");
         stream.request_keyframe(KeyframeRequestKind::Pli);
         self.clients[client].deadline = self.now;
         self.settle();
@@ -572,8 +575,10 @@ impl World {
             }
             DtlsRequest::Packet(packet) => Call::Packet(packet),
             DtlsRequest::Close => Call::Close,
-            DtlsRequest::Forget => {
-                self.handshakes.remove(&session);
+            DtlsRequest::Forget { goodbye } => {
+                let Some(handshake) = self.handshakes.remove(&session) else { return };
+                let last = goodbye.zip(handshake.goodbye(now, session, &mut self.scratch));
+                self.to_clients.extend(last.map(|(path, bytes)| (path.remote, bytes)));
                 return;
             }
         };
@@ -604,6 +609,7 @@ impl World {
                 }
                 EngineOutput::Event(EngineEvent::RtpPacket(packet)) => client.received.push(packet),
                 EngineOutput::Event(EngineEvent::KeyframeRequest(_)) => client.keyframe_requests += 1,
+                EngineOutput::Event(EngineEvent::Closed) => client.hung_up = true,
                 EngineOutput::Event(_) => {}
             }
             busy = true;

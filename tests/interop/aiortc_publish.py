@@ -1,6 +1,7 @@
 """Publishes a moving test pattern and a tone by WHIP with aiortc, until standard input ends.
 
-Usage: aiortc_publish.py URL. Prints one line of JSON once connected.
+Usage: aiortc_publish.py URL [KEY CERTIFICATES]. Prints one line of JSON once connected. With KEY (rsa2048, rsa4096) its
+certificate is an RSA one, sent with so many more behind it, and it offers SRTP_AES128_CM_SHA1_80 alone.
 """
 
 import asyncio
@@ -10,7 +11,9 @@ import sys
 
 import av
 import numpy
-from aiortc import AudioStreamTrack, RTCPeerConnection, VideoStreamTrack
+from aiortc import AudioStreamTrack, RTCPeerConnection, VideoStreamTrack, rtcpeerconnection
+from aiortc.rtcdtlstransport import RTCCertificate, generate_certificate
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from session import session
 
@@ -49,7 +52,28 @@ class Tone(AudioStreamTrack):
         return frame
 
 
-async def main(url):
+class RsaCertificate(RTCCertificate):
+    """In the place of aiortc's own, which is an ECDSA one."""
+
+    bits, chained = 2048, 0
+
+    @classmethod
+    def generateCertificate(cls):
+        key = rsa.generate_private_key(public_exponent=65537, key_size=cls.bits)
+        return cls(key=key, cert=generate_certificate(key))
+
+    def _create_ssl_context(self, srtp_profiles):
+        oldest = [profile for profile in srtp_profiles if profile.openssl_profile == b"SRTP_AES128_CM_SHA1_80"]
+        context = super()._create_ssl_context(oldest)
+        for _ in range(self.chained):
+            context.add_extra_chain_cert(self._cert)
+        return context
+
+
+async def main(url, key=None, chained="0"):
+    if key is not None:
+        RsaCertificate.bits, RsaCertificate.chained = int(key.removeprefix("rsa")), int(chained)
+        rtcpeerconnection.RTCCertificate = RsaCertificate
     peer = RTCPeerConnection()
     connected = asyncio.Event()
 
@@ -66,4 +90,4 @@ async def main(url):
         await asyncio.to_thread(sys.stdin.read)
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

@@ -1,8 +1,8 @@
-//! Clients that we did not write: aiortc publishes by WHIP and views by WHEP, and what it decodes is what was sent, as is
-//! what players read from the call's trace; coturn's `turnutils_uclient` uses the TURN server.
+//! Clients that we did not write: aiortc and GStreamer publish by WHIP and view by WHEP, and what they decode is what was
+//! sent, as is what players read from the call's trace; coturn's `turnutils_uclient` uses the TURN server.
 //!
-//! `tests/run` makes the Python environment under `target/aiortc`; Debian's package `coturn` has the other. What is missing
-//! is not checked, unless `CI` is set.
+//! `tests/run` makes the Python environment under `target/aiortc`; the others are packages of Debian, listed in
+//! `tests/browser/debian-packages`. What is missing is not checked, unless `CI` is set.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -28,14 +28,33 @@ fn python() -> Option<PathBuf> {
     there.then_some(python)
 }
 
+/// Debian's Python, if it has GStreamer with the elements that are needed.
+fn gstreamer() -> Option<PathBuf> {
+    let python = Path::new("/usr/bin/python3");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/gstreamer_peer.py");
+    let elements = ["webrtcbin", "nicesrc", "dtlsdec", "vp8enc", "opusenc"];
+    let asked = Command::new(python).arg(script).args(elements).stderr(Stdio::null()).status();
+    let there = asked.is_ok_and(|status| status.success());
+    let missing = "GStreamer is missing: apt-get install $(grep -v '^#' tests/browser/debian-packages)";
+    assert!(there || std::env::var_os("CI").is_none(), "{missing}");
+    if !there {
+        eprintln!("{missing}");
+    }
+    there.then(|| python.to_owned())
+}
+
 /// A script that is ended with the test.
 struct Script(Child);
 
 impl Script {
     fn start(python: &Path, name: &str, url: &str) -> Self {
+        Self::start_with(python, name, url, &[])
+    }
+
+    fn start_with(python: &Path, name: &str, url: &str, options: &[&str]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name);
         let mut command = Command::new(python);
-        command.arg(script).arg(url).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(script).arg(url).args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
         Self(command.spawn().expect("Python starts"))
     }
 
@@ -131,6 +150,54 @@ fn aiortc_publishes_by_whip_and_decodes_by_whep_and_players_open_the_tracks_of_t
         }
     }
     let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// Whatever the publisher is, aiortc sees it.
+fn assert_is_seen_by_aiortc(server: &Server, room: &str, mut publisher: Script) {
+    let Some(python) = python() else { return };
+    publisher.line();
+    let mut viewer =
+        Script::start(&python, "aiortc_view.py", &format!("http://{}/whep/{room}", server.address));
+    let seen = viewer.line();
+    assert_is_the_camera(&seen["picture"]);
+    assert_is_the_tone(&seen["sound"]);
+    viewer.finish();
+    publisher.finish();
+}
+
+#[test]
+fn gstreamer_publishes_by_whip() {
+    let Some(gstreamer) = gstreamer() else { return };
+    let server = Server::start(config());
+    let url = format!("http://{}/whip/studio", server.address);
+    let publisher = Script::start(&gstreamer, "gstreamer_publish.py", &url);
+    assert_is_seen_by_aiortc(&server, "studio", publisher);
+}
+
+#[test]
+fn gstreamer_views_by_whep() {
+    let (Some(gstreamer), Some(python)) = (gstreamer(), python()) else { return };
+    let server = Server::start(config());
+    let url = |side: &str| format!("http://{}/{side}/studio", server.address);
+    let mut publisher = Script::start(&python, "aiortc_publish.py", &url("whip"));
+    publisher.line();
+    let mut viewer = Script::start(&gstreamer, "gstreamer_view.py", &url("whep"));
+    let seen = viewer.line();
+    assert_is_the_camera(&seen["picture"]);
+    assert_is_the_tone(&seen["sound"]);
+    viewer.finish();
+    publisher.finish();
+}
+
+#[test]
+fn openssl_connects_with_an_rsa_key_a_chain_of_certificates_and_the_oldest_srtp_profile() {
+    let Some(python) = python() else { return };
+    let server = Server::start(config());
+    let url = format!("http://{}/whip/studio", server.address);
+    for options in [["rsa2048", "0"], ["rsa4096", "3"]] {
+        let publisher = Script::start_with(&python, "aiortc_publish.py", &url, &options);
+        assert_is_seen_by_aiortc(&server, "studio", publisher);
+    }
 }
 
 /// What coturn's client prints, for messages of 20 packets; `None` if it is not there.

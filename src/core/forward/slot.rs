@@ -54,8 +54,10 @@ struct Repeat {
 pub struct Slot {
     /// The transport that it goes out on.
     pub transport: TransportKey,
-    /// The section that negotiated it.
+    /// Its section; [`Mid::NONE`] once that is gone, until another takes the slot's place.
     pub mid: Mid,
+    /// Where its section is among those that can be served.
+    pub order: usize,
     /// Whether it takes audio or video.
     pub kind: Kind,
     /// The number of the slot among those of its kind. Slots of equal number share an msid stream.
@@ -108,6 +110,7 @@ impl Slot {
         now: Instant,
         transport: TransportKey,
         section: &NegotiatedSection,
+        order: usize,
         number: usize,
         rng: &mut Rng,
     ) -> Option<Self> {
@@ -120,6 +123,7 @@ impl Slot {
         Some(Self {
             transport,
             mid: section.mid,
+            order,
             kind: section.kind,
             number,
             ssrc,
@@ -139,6 +143,14 @@ impl Slot {
             repeats: Vec::new(),
             made: now,
         })
+    }
+
+    /// Takes over what a new answer says of the slot's section, which is at that place among the others.
+    pub fn take_section(&mut self, section: &NegotiatedSection, order: usize) {
+        self.order = order;
+        self.open = section.egress.is_some();
+        self.extensions = section.extensions;
+        self.rtx_ssrc = section.egress.map_or(self.rtx_ssrc, |(_, rtx)| rtx);
     }
 
     /// Returns whether a track can be put in.
@@ -368,11 +380,12 @@ mod tests {
             mid: Mid::from("0"),
             kind: Kind::Video,
             payload_types: Vec::new(),
+            codecs: Vec::new(),
             extensions: ExtensionIds::default(),
             ingress: None,
             egress: Some((Ssrc(1), Some(Ssrc(2)))),
         };
-        Slot::new(now, TransportKey(0), &section, 0, &mut Rng::new([1; 32])).unwrap()
+        Slot::new(now, TransportKey(0), &section, 0, 0, &mut Rng::new([1; 32])).unwrap()
     }
 
     #[test]

@@ -68,11 +68,12 @@ impl Simulcast {
                 mid,
                 kind: Kind::Video,
                 payload_types: Vec::new(),
+                codecs: Vec::new(),
                 extensions: ExtensionIds::default(),
                 ingress: None,
                 egress: Some((Ssrc(100), Some(Ssrc(101)))),
             };
-            let mut slot = Slot::new(now, TransportKey(0), &section, 0, &mut Rng::new([number as u8; 32]))
+            let mut slot = Slot::new(now, TransportKey(0), &section, 0, 0, &mut Rng::new([number as u8; 32]))
                 .expect("it receives");
             slot.assign(now, TrackId(1), key, Some(VP8));
             slot.announced = true;

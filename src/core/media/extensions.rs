@@ -1,6 +1,6 @@
 //! Header extensions that pass through: they are read by the publisher's ids and written with the subscriber's.
 
-use crate::core::negotiated::ExtensionIds;
+use crate::core::negotiated::{Extension, ExtensionIds};
 use crate::wire::dependency_descriptor;
 use crate::wire::rtp::RtpHeader;
 use crate::wire::rtp_extensions::ExtensionBlock;
@@ -30,6 +30,18 @@ const ALL: [Passed; 6] = [
 ];
 
 impl Passed {
+    fn of(extension: Extension) -> Option<Self> {
+        match extension {
+            Extension::AudioLevel => Some(Passed::AudioLevel),
+            Extension::VideoOrientation => Some(Passed::VideoOrientation),
+            Extension::PlayoutDelay => Some(Passed::PlayoutDelay),
+            Extension::ContentType => Some(Passed::ContentType),
+            Extension::ColorSpace => Some(Passed::ColorSpace),
+            Extension::DependencyDescriptor => Some(Passed::DependencyDescriptor),
+            Extension::Mid | Extension::Rid | Extension::RepairedRid | Extension::TransportCc => None,
+        }
+    }
+
     fn id(self, ids: &ExtensionIds) -> Option<u8> {
         match self {
             Passed::AudioLevel => ids.audio_level,
@@ -39,6 +51,46 @@ impl Passed {
             Passed::ColorSpace => ids.color_space,
             Passed::DependencyDescriptor => ids.dependency_descriptor,
         }
+    }
+}
+
+/// The header extensions of one incoming packet that mean something, read once.
+#[derive(Debug)]
+pub struct IncomingExtensions<'a> {
+    /// RFC 9143 §15.
+    pub mid: Option<&'a [u8]>,
+    /// RFC 8852.
+    pub rid: Option<&'a [u8]>,
+    /// RFC 8852.
+    pub repaired_rid: Option<&'a [u8]>,
+    /// Transport-wide sequence number.
+    pub transport_cc: Option<u16>,
+    /// What passes through.
+    pub passed: PassedExtensions,
+}
+
+impl<'a> IncomingExtensions<'a> {
+    /// Reads them; `meaning` says what an id stands for.
+    pub fn read(header: &RtpHeader, packet: &'a [u8], meaning: impl Fn(u8) -> Option<Extension>) -> Self {
+        let passed = PassedExtensions::default();
+        let mut read = Self { mid: None, rid: None, repaired_rid: None, transport_cc: None, passed };
+        for (id, data) in header.extensions(packet) {
+            match meaning(id) {
+                Some(Extension::Mid) => read.mid = Some(data),
+                Some(Extension::Rid) => read.rid = Some(data),
+                Some(Extension::RepairedRid) => read.repaired_rid = Some(data),
+                Some(Extension::TransportCc) => {
+                    read.transport_cc = <[u8; 2]>::try_from(data).ok().map(u16::from_be_bytes);
+                }
+                Some(other) => {
+                    if let Some(which) = Passed::of(other) {
+                        read.passed.push(which, data);
+                    }
+                }
+                None => {}
+            }
+        }
+        read
     }
 }
 
@@ -56,18 +108,6 @@ impl Default for PassedExtensions {
 }
 
 impl PassedExtensions {
-    /// Takes the passing extensions out of a packet.
-    pub fn read(header: &RtpHeader, packet: &[u8], ids: &ExtensionIds) -> Self {
-        let mut passed = Self::default();
-        for (id, data) in header.extensions(packet) {
-            let which = ALL.iter().find(|which| which.id(ids) == Some(id));
-            if let Some(which) = which {
-                passed.push(*which, data);
-            }
-        }
-        passed
-    }
-
     fn push(&mut self, which: Passed, data: &[u8]) {
         let start = usize::from(self.used);
         let Some(room) = self.bytes.get_mut(start..start + 2 + data.len()) else { return };

@@ -11,7 +11,7 @@ use super::srtp::{OpenError, SrtpReceiver};
 use super::twcc::TransportFeedbackRecorder;
 use crate::core::fixed_hash::FixedMap;
 use crate::core::ids::{Mid, PublicationKey, Ssrc};
-use crate::core::media::extensions::PassedExtensions;
+use crate::core::media::extensions::{IncomingExtensions, PassedExtensions};
 use crate::core::negotiated::{CodecParams, Negotiated, Payload};
 use crate::core::stats::StreamCounters;
 use crate::core::timers::earliest;
@@ -28,20 +28,34 @@ pub struct PublishedSection {
     pub publication: PublicationKey,
     /// The rids of a simulcast, in the client's order.
     pub rids: Vec<String>,
-    /// The SSRCs that the offer declared: those of media and of retransmissions.
-    pub declared: Option<(Ssrc, Option<Ssrc>)>,
+    /// SSRCs that the offer declared, main and retransmission: of a simulcast's encodings smallest first, else of one.
+    pub declared: Vec<(Ssrc, Option<Ssrc>)>,
 }
 
 impl PublishedSection {
-    /// Returns how much an encoding is preferred, 0 most: the middle one first, then those below it, then those above.
-    fn rank(&self, rid: Option<&[u8]>) -> usize {
-        let Some(position) = rid.and_then(|rid| self.rids.iter().position(|other| other.as_bytes() == rid))
-        else {
-            return 0;
+    /// Returns how much an encoding is preferred, 0 most: the middle one first, then those below it, then those above. An
+    /// encoding is known by its rid, or by the SSRC that was declared for it.
+    fn rank(&self, ssrc: Ssrc, rid: Option<&[u8]>) -> usize {
+        let by_rid = rid.and_then(|rid| self.rids.iter().position(|other| other.as_bytes() == rid));
+        let (position, count) = match by_rid {
+            Some(position) => (position, self.rids.len()),
+            None => match self.declared.iter().position(|pair| is_of(*pair, ssrc)) {
+                Some(position) => (position, self.declared.len()),
+                None => return 0,
+            },
         };
-        let middle = (self.rids.len() - 1) / 2;
+        let middle = (count - 1) / 2;
         if position <= middle { middle - position } else { position }
     }
+
+    /// Whether the offer declared that SSRC for it.
+    fn declares(&self, ssrc: Ssrc) -> bool {
+        self.declared.iter().any(|pair| is_of(*pair, ssrc))
+    }
+}
+
+fn is_of((main, rtx): (Ssrc, Option<Ssrc>), ssrc: Ssrc) -> bool {
+    main == ssrc || rtx == Some(ssrc)
 }
 
 /// The sections that publish, by mid.
@@ -158,24 +172,20 @@ impl IngressHalf {
             }
         };
         let Some(packet) = bytes.get(..opened.len) else { return Err(self.drop_one()) };
-        if let Some(sequence) = negotiated
-            .extensions
-            .transport_cc
-            .and_then(|id| header.extension(packet, id))
-            .and_then(|data| <[u8; 2]>::try_from(data).ok())
-        {
-            self.feedback.on_packet(now, u16::from_be_bytes(sequence));
+        let extensions = IncomingExtensions::read(&header, packet, |id| negotiated.extension(id));
+        if let Some(sequence) = extensions.transport_cc {
+            self.feedback.on_packet(now, sequence);
         }
         let Some(payload_kind) = negotiated.payload(header.payload_type) else { return Err(self.drop_one()) };
         let ssrc = Ssrc(header.ssrc);
         if !self.streams.contains_key(&ssrc)
-            && !self.learn(ssrc, &header, packet, payload_kind, negotiated, published)
+            && !self.learn(ssrc, header.payload_type, &extensions, payload_kind, negotiated, published)
         {
             return Err(self.drop_one());
         }
         let Ok(payload) = header.payload(packet) else { return Err(self.drop_one()) };
-        let extensions = PassedExtensions::read(&header, packet, &negotiated.extensions);
-        Ok(self.place(now, round_trip, ssrc, &header, opened.index, payload_kind, extensions, payload))
+        let passed = extensions.passed;
+        Ok(self.place(now, round_trip, ssrc, &header, opened.index, payload_kind, passed, payload))
     }
 
     fn drop_one(&mut self) -> Unusable {
@@ -252,13 +262,14 @@ impl IngressHalf {
         })
     }
 
-    /// Finds out which section an SSRC belongs to, by the packet's MID (RFC 8843 §9.2) or by what the offer declared, and
-    /// remembers it. Returns `false` if it belongs to none.
+    /// Finds out which section an SSRC belongs to (RFC 9143 §9.2): by the packet's MID, by what the offer declared, or by
+    /// the payload type, if the client sends it in one section alone, and remembers it. An encoder that begins anew may take
+    /// another SSRC. Returns `false` if it belongs to none.
     fn learn(
         &mut self,
         ssrc: Ssrc,
-        header: &RtpHeader,
-        packet: &[u8],
+        payload_type: u8,
+        extensions: &IncomingExtensions<'_>,
         payload: Payload,
         negotiated: &Negotiated,
         published: &PublishedSections,
@@ -266,27 +277,28 @@ impl IngressHalf {
         if self.streams.len() >= INGRESS_STREAMS_PER_PARTICIPANT_MAX {
             return false;
         }
-        let value = |id: Option<u8>| id.and_then(|id| header.extension(packet, id));
-        let ids = &negotiated.extensions;
-        let by_mid = value(ids.mid)
-            .and_then(|mid| std::str::from_utf8(mid).ok())
-            .and_then(|mid| published.get(&Mid::from(mid)));
-        let is_declared = |section: &&PublishedSection| {
-            section.declared.is_some_and(|(main, rtx)| main == ssrc || rtx == Some(ssrc))
+        let section = match extensions.mid {
+            Some(mid) => {
+                std::str::from_utf8(mid).ok().and_then(Mid::parse).and_then(|mid| published.get(&mid))
+            }
+            None => {
+                let declared = published.values().find(|section| section.declares(ssrc));
+                declared.or_else(|| published.get(&negotiated.only_section_of(payload_type)?))
+            }
         };
-        let Some(section) = by_mid.or_else(|| published.values().find(is_declared)) else { return false };
+        let Some(section) = section else { return false };
         let codec = match payload {
             Payload::Media(codec) | Payload::Redundant(codec) => codec,
             Payload::Retransmission(_) => {
-                let rid = value(ids.repaired_rid).or(value(ids.rid));
-                let Some(of) = self.main_of(section, section.rank(rid)) else { return false };
+                let rid = extensions.repaired_rid.or(extensions.rid);
+                let Some(of) = self.main_of(section, section.rank(ssrc, rid)) else { return false };
                 self.streams.insert(ssrc, Stream::Retransmission { of });
                 return true;
             }
         };
         let stream = IncomingStream {
             publication: section.publication,
-            rank: section.rank(value(ids.rid)),
+            rank: section.rank(ssrc, extensions.rid),
             statistics: ReceiveStatistics::new(codec.codec.clock_rate()),
             nack: codec.nack.then(NackGenerator::new),
             counters: StreamCounters::default(),

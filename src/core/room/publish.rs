@@ -5,19 +5,16 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::reports::VIDEO_INTERVAL;
+use super::sections::msids;
 use super::{Owner, Room};
 use crate::core::command::{Kind, PublicationRequest};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
-use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
 use crate::core::media::ingress::PublishedSection;
-use crate::core::mutation::mutated;
-use crate::core::negotiated::{CodecParams, Ingress, Negotiated, NegotiatedSection, Payload};
+use crate::core::negotiated::{CodecParams, Ingress, Negotiated};
+use crate::core::negotiation::offer::Offer;
 use crate::core::outbox::{Outbox, RoomOutput};
-use crate::core::participant::{Participant, SubscriptionState};
-use crate::core::sdp::{Direction, Offer};
-use crate::core::transport::Transport;
 
 /// How many ufrags lead to a transport: the current one and those before the last ICE restarts, whose checks may
 /// still be on their way.
@@ -69,21 +66,21 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
         // Everything that can be refused is refused before anything is changed.
-        let offer = Offer::read(sdp).map_err(bad_offer)?;
+        let offer = Offer::read(sdp).map_err(|refused| bad_offer(refused.message))?;
         self.check_publications(&offer, publications)?;
-        if offer.sections.first().is_some_and(|section| section.stopped) {
-            return Err(bad_offer("the first section is stopped, and it carries the transport of all"));
-        }
+        // What slots that make way have sent is counted before they do.
+        self.collect_counters(key);
         let participant = &mut self.participants[key.0];
         let transport = &mut self.transports[on.0];
         let candidates = transport.candidates.clone();
         let slots = &participant.slots;
-        let streams = |negotiated: &Negotiated| streams(negotiated, slots, on);
+        let msids = |negotiated: &Negotiated| msids(negotiated, slots, on);
+        let start_kbps = self.settings.video_start_kbps;
         let mut own_rng = transport.rng.take();
         let rng = own_rng.as_mut().unwrap_or(&mut participant.rng);
         let answer = transport
-            .with_session(|session| session.accept_offer(now, &offer, &candidates, rng, streams))
-            .map_err(bad_offer);
+            .with_session(|session| session.accept_offer(now, &offer, &candidates, rng, start_kbps, msids))
+            .map_err(|refused| bad_offer(refused.message));
         transport.rng = own_rng;
         let answer = answer?;
         if answer.restarted {
@@ -97,10 +94,16 @@ impl Room {
             }
         }
         transport.negotiated = answer.negotiated;
-        let added = self.take_publications(now, key, on, publications, outbox);
+        let (served, rejected): (Vec<_>, Vec<_>) =
+            publications.iter().partition(|request| why_not(&offer, request.mid).is_none());
+        let added = self.take_publications(now, key, on, &served, outbox);
         self.take_slots(now, key, on);
         let event = Event::Answer { request, sdp: answer.sdp, publications: self.publications_of(key) };
         outbox.event(key, event);
+        for request in rejected {
+            let reason = why_not(&offer, request.mid).unwrap_or_default().to_owned();
+            outbox.event(key, Event::CannotPublish { mid: request.mid, reason });
+        }
         // The owner knows the track by the answer; the others are told only after it.
         for publication in added {
             let info = self.publications[publication.0].info();
@@ -115,7 +118,11 @@ impl Room {
         Ok(())
     }
 
-    fn check_publications(&self, offer: &Offer, publications: &[PublicationRequest]) -> Result<(), Refusal> {
+    fn check_publications(
+        &self,
+        offer: &Offer<'_>,
+        publications: &[PublicationRequest],
+    ) -> Result<(), Refusal> {
         let most = self.settings.tracks_per_participant_max;
         if publications.len() > most {
             return Err(Refusal::new(
@@ -129,14 +136,13 @@ impl Room {
             let section = offer.section(publication.mid).ok_or_else(|| {
                 bad_offer(format!("publication {index} names mid {mid:?}, which the SDP has not"))
             })?;
-            if section.kind != publication.source.kind() {
+            if section.kind != Some(publication.source.kind()) {
                 return Err(bad_offer(format!(
-                    "mid {mid:?} is {:?}, and its source is {:?}",
-                    section.kind, publication.source
+                    "mid {mid:?} is m={}, and its source is {:?}",
+                    section.media, publication.source
                 )));
             }
-            let sends = matches!(section.direction, Direction::SendOnly | Direction::SendRecv);
-            if !sends || section.stopped {
+            if !section.direction.sends() || section.stopped {
                 return Err(bad_offer(format!("mid {mid:?} is published, and its section does not send")));
             }
             if publications[..index].iter().any(|other| other.mid == publication.mid) {
@@ -146,13 +152,13 @@ impl Room {
         Ok(())
     }
 
-    /// Makes the publications on a transport what its offer lists. Returns those that are new.
+    /// Makes the publications on a transport what its offer lists and can be served. Returns those that are new.
     fn take_publications(
         &mut self,
         now: Instant,
         key: ParticipantKey,
         on: TransportKey,
-        requests: &[PublicationRequest],
+        requests: &[&PublicationRequest],
         outbox: &mut Outbox,
     ) -> Vec<PublicationKey> {
         for publication in self.published_on(on).collect::<Vec<_>>() {
@@ -257,44 +263,6 @@ impl Room {
         debug!(room = %self.id, track = %publication.track, "unpublished");
     }
 
-    /// Makes the slots on a transport what the answer agreed on.
-    fn take_slots(&mut self, now: Instant, key: ParticipantKey, on: TransportKey) {
-        let Participant { slots, rng, subscriptions, .. } = &mut self.participants[key.0];
-        let Transport { negotiated, slot_by_ssrc, rng: own_rng, .. } = &mut self.transports[on.0];
-        let rng = own_rng.as_mut().unwrap_or(rng);
-        // Slots are many and large, and an offer names all that there will be for a while.
-        let receiving = negotiated.sections.iter().filter(|section| section.egress.is_some()).count();
-        let here = slots.iter().filter(|slot| slot.transport == on).count();
-        slots.reserve_exact(receiving.saturating_sub(here));
-        for section in &negotiated.sections {
-            match slots.iter_mut().find(|slot| slot.transport == on && slot.mid == section.mid) {
-                Some(slot) => {
-                    // A stopped section keeps its place: browsers use it again for the next one.
-                    slot.open = section.egress.is_some();
-                    slot.extensions = section.extensions;
-                }
-                None => {
-                    let number = slots.iter().filter(|slot| slot.kind == section.kind).count();
-                    let Some(slot) = Slot::new(now, on, section, number, rng) else { continue };
-                    if !mutated!(SlotStreamForgotten) {
-                        slot_by_ssrc.insert(slot.ssrc, slots.len());
-                    }
-                    slots.push(slot);
-                }
-            }
-        }
-        for (index, slot) in slots.iter_mut().enumerate().filter(|(_, slot)| !slot.open) {
-            let Some(shown) = slot.shown else { continue };
-            slot.release();
-            if let Some(publication) = self.publications.get_mut(shown.publication.0) {
-                publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
-            }
-            if let Some(subscription) = subscriptions.get_mut(&shown.track) {
-                subscription.state = SubscriptionState::Waiting;
-            }
-        }
-    }
-
     pub(super) fn mute(
         &mut self,
         now: Instant,
@@ -322,33 +290,12 @@ impl Room {
     }
 }
 
-/// Names the msid stream of each slot: one for each pair of an audio and a video slot, because browsers keep the audio and
-/// the video of one stream in sync. Slots that exist keep their numbers; new ones are counted on from there, as
-/// `Room::take_slots` does.
-fn streams(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<(Mid, String)> {
-    let of_kind = |kind: Kind| slots.iter().filter(|slot| slot.kind == kind).count();
-    let (mut audio, mut video) = (of_kind(Kind::Audio), of_kind(Kind::Video));
-    let mut streams = Vec::new();
-    for section in negotiated.sections.iter().filter(|section| section.egress.is_some()) {
-        let known = slots.iter().find(|slot| slot.transport == on && slot.mid == section.mid);
-        let number = known.map(|slot| slot.number).unwrap_or_else(|| {
-            let next = match section.kind {
-                Kind::Audio => &mut audio,
-                Kind::Video => &mut video,
-            };
-            *next += 1;
-            *next - 1
-        });
-        streams.push((section.mid, format!("slot-{number}")));
-    }
-    streams
+/// Returns why a section that was to publish cannot be served; `None` if it can.
+fn why_not<'a>(offer: &'a Offer<'_>, mid: Mid) -> Option<&'a str> {
+    offer.section(mid)?.rejected.as_deref()
 }
 
 /// Returns the codec that a publisher will most likely send: the first of its section.
 fn expected_codec(negotiated: &Negotiated, mid: Mid) -> Option<CodecParams> {
-    let section: &NegotiatedSection = negotiated.section(mid)?;
-    section.payload_types.iter().find_map(|pt| match negotiated.payload(pt.0) {
-        Some(Payload::Media(params)) => Some(params),
-        _ => None,
-    })
+    negotiated.section(mid)?.codecs.first().copied()
 }

@@ -10,6 +10,7 @@ use crate::core::forward::slot::Slot;
 use crate::core::ids::TransportKey;
 use crate::core::media::rtcp::RtcpWriter;
 use crate::core::mutation::mutated;
+use crate::core::negotiation::answer::CNAME;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
 use crate::core::timers::{Timer, coalesce};
@@ -22,8 +23,6 @@ pub(super) const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
 const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
 /// A compound is sent when it is larger than this, so that it fits any path.
 const COMPOUND_BYTES: usize = 1000;
-/// Our streams all have this canonical name (RFC 3550 §6.5.1).
-const CNAME: &str = "strait";
 
 impl Room {
     /// Sends what is due on a transport: requests for lost packets and for key frames, and transport-wide feedback.

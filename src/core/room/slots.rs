@@ -71,9 +71,7 @@ impl Room {
         let slot = &mut participant.slots[index];
         let negotiated = &self.transports[slot.transport.0].negotiated;
         let section = negotiated.section(slot.mid);
-        let codec = section
-            .zip(publication.codec())
-            .and_then(|(section, codec)| negotiated.codec_for(section, codec));
+        let codec = section.zip(publication.codec()).and_then(|(section, codec)| section.codec_for(codec));
         debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
         slot.set_shed(is_shed(self.shedding, publication, participant.id));
@@ -98,7 +96,7 @@ impl Room {
             publication.codec().is_none_or(|codec| {
                 let negotiated = &self.transports[slot.transport.0].negotiated;
                 let section = negotiated.section(slot.mid);
-                section.is_some_and(|section| negotiated.codec_for(section, codec).is_some())
+                section.is_some_and(|section| section.codec_for(codec).is_some())
             })
         };
         let of_number = |kind: Kind, number: usize| {
@@ -165,8 +163,7 @@ impl Room {
             let participant = &mut self.participants[viewer.participant.0];
             let slot = &mut participant.slots[viewer.slot];
             let negotiated = &self.transports[slot.transport.0].negotiated;
-            let section = negotiated.section(slot.mid);
-            slot.codec = section.and_then(|section| negotiated.codec_for(section, codec));
+            slot.codec = negotiated.section(slot.mid).and_then(|section| section.codec_for(codec));
             if slot.codec.is_none() {
                 // Another slot may take it.
                 if let Some(subscription) = participant.subscriptions.get_mut(&track) {

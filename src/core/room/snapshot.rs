@@ -141,7 +141,8 @@ impl Room {
 
     fn participant_snapshot(&self, now: Instant, key: ParticipantKey) -> ParticipantSnapshot {
         let participant: &Participant = &self.participants[key.0];
-        let slots = participant.slots.iter().map(|slot| SlotSnapshot {
+        let sections = participant.slots.iter().filter(|slot| slot.mid != Mid::NONE);
+        let slots = sections.map(|slot| SlotSnapshot {
             mid: slot.mid,
             kind: slot.kind,
             track: slot.shown.map(|shown| shown.track),

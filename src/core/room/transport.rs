@@ -150,7 +150,10 @@ impl Room {
             self.publications.iter().all(|(_, publication)| publication.transport != key),
             "what came in on a transport is unpublished before it ends"
         );
-        outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget));
+        // A client that is nothing but a media path hears by it alone that the operator has ended it.
+        // So does one whose consent has run out, by the way that it last had.
+        let goodbye = transport.path.or_else(|| transport.paths.last().copied());
+        outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget { goodbye }));
         for ufrag in transport.ufrags.into_iter().filter(|_| !mutated!(UfragLeaked)) {
             outbox.outputs.push(RoomOutput::UnbindUfrag(ufrag));
         }

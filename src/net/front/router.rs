@@ -81,7 +81,7 @@ pub fn route(request: &Request) -> Route {
 /// Makes the answer for a path at which there is nothing.
 pub fn not_found(path: &str) -> Response {
     let shown: String = path.chars().take(200).collect();
-    Response::text(404, &format!("there is nothing at {shown}; the page is at /, its socket at /ws"))
+    Response::problem(404, &format!("there is nothing at {shown}"), "the page is at /, its socket at /ws")
 }
 
 /// Returns whether an address is one of WHIP or WHEP.

@@ -305,7 +305,7 @@ impl WhipRequests<'_> {
             .with("Accept-Patch", FRAGMENT));
         }
         let held = self.sessions.get(id).ok_or_else(no_such_session)?;
-        let received = held.session.receive_fragment(request.field("if-match"), &request.body);
+        let received = held.session.receive_fragment(self.now, request.field("if-match"), &request.body);
         match received.map_err(|wrong| problem_of(&wrong))? {
             None => Ok(WhipOutcome::Answer(Response::empty(204))),
             Some(demand) => {

@@ -1,13 +1,28 @@
 //! The build script: makes a table of the files of `client/` that belong in the binary, which are `index.html`,
 //! `favicon.svg`, `app/` and `sdk/`.
 //!
-//! The client's packages and tests are left out. A client that is not there makes an empty table.
+//! The client's packages and tests are left out. A client that is not there makes an empty table. The script also tells the
+//! linker how to keep the binary of a release small, because a profile cannot.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
+    compress_debug_sections();
+    make_table()
+}
+
+/// What of the debug information stays in a release (the rest is in `strait.dwp` beside it) is packed by the linker:
+/// backtraces read it as it is, and it is a third as large.
+fn compress_debug_sections() {
+    let is = |name: &str, value: &str| env::var_os(name).is_some_and(|found| found == value);
+    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") {
+        println!("cargo::rustc-link-arg-bins=-Wl,--compress-debug-sections=zlib");
+    }
+}
+
+fn make_table() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("client");
     let mut files = Vec::new();
     println!("cargo::rerun-if-changed=src/net/http/build_assets.rs");

@@ -130,10 +130,22 @@ pub fn parse(input: &[u8]) -> Parsed {
         Ok(httparse::Status::Complete(bytes)) if bytes <= HEAD_BYTES_MAX => bytes,
         Ok(httparse::Status::Partial) if input.len() < HEAD_BYTES_MAX => return Parsed::Incomplete,
         Ok(_) | Err(httparse::Error::TooManyHeaders) => {
-            return refuse(431, "the request's head is too large: at most 16 KiB and 64 header fields");
+            return refuse(
+                431,
+                "the request's head is too large",
+                "send at most 16 KiB and 64 header fields",
+            );
         }
-        Err(httparse::Error::Version) => return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
-        Err(error) => return refuse(400, &format!("this is not an HTTP request: {error}")),
+        Err(httparse::Error::Version) => {
+            return refuse(505, "this version of HTTP is not spoken here", "use HTTP/1.1");
+        }
+        Err(error) => {
+            return refuse(
+                400,
+                &format!("this is not an HTTP request: {error}"),
+                "send a request of HTTP/1.1",
+            );
+        }
     };
     match request(&head, input, head_bytes) {
         Ok(parsed) | Err(parsed) => parsed,
@@ -144,13 +156,14 @@ pub fn parse(input: &[u8]) -> Parsed {
 fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) -> Result<Parsed, Parsed> {
     let mut fields = Vec::with_capacity(head.headers.len());
     for field in head.headers.iter() {
-        let value = std::str::from_utf8(field.value)
-            .map_err(|_| refuse(400, &format!("header field {} is not UTF-8", field.name)))?;
+        let value = std::str::from_utf8(field.value).map_err(|_| {
+            refuse(400, &format!("header field {} is not UTF-8", field.name), "send it in UTF-8")
+        })?;
         fields.push((field.name.to_ascii_lowercase(), value.trim().to_string()));
     }
     let target = head.path.unwrap_or_default();
     if !target.starts_with('/') {
-        return Err(refuse(400, "the request target must be a path"));
+        return Err(refuse(400, "the request's target is not a path", "ask for a path, which begins with /"));
     }
     // A fragment is the browser's own affair, and does not belong in a request.
     let target = target.split('#').next().unwrap_or_default();
@@ -172,10 +185,14 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
     };
     let hosts = request.fields.iter().filter(|(name, _)| name == "host").count();
     if hosts > 1 || (http_1_1 && hosts == 0) {
-        return Err(refuse(400, "a request needs exactly one Host header field"));
+        return Err(refuse(
+            400,
+            "the Host header field is missing, or there are several",
+            "send exactly one",
+        ));
     }
     if request.field("transfer-encoding").is_some() {
-        return Err(refuse(411, "chunked bodies are not taken: send a Content-Length"));
+        return Err(refuse(411, "chunked bodies are not taken", "send the body with a Content-Length"));
     }
     let length = content_length(&request)?;
     let Some(body) = input.get(head_bytes..head_bytes + length) else {
@@ -193,16 +210,16 @@ fn content_length(request: &Request) -> Result<usize, Parsed> {
     // Two lengths, or a sign or a space in one, are how requests are smuggled past proxies.
     let digits = !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit());
     if lengths.next().is_some() || !digits {
-        return Err(refuse(400, "Content-Length must be one number"));
+        return Err(refuse(400, "Content-Length is not one number", "send one Content-Length, in digits"));
     }
     match text.parse::<usize>() {
         Ok(length) if length <= BODY_BYTES_MAX => Ok(length),
-        _ => Err(refuse(413, "the request's body is too large: at most 64 KiB")),
+        _ => Err(refuse(413, "the request's body is too large", "send at most 64 KiB")),
     }
 }
 
-fn refuse(status: u16, text: &str) -> Parsed {
-    Parsed::Refused(Response::text(status, text))
+fn refuse(status: u16, error: &str, action: &str) -> Parsed {
+    Parsed::Refused(Response::problem(status, error, action))
 }
 
 /// One response, to be encoded.
@@ -239,8 +256,16 @@ impl Response {
     }
 
     /// Makes a response with status 405 that names the allowed methods.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
-        Self::text(405, &format!("this address answers {allow} only")).with("Allow", allow)
+    pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
+        let allow = allow.into();
+        let action = format!("use {allow}");
+        Self::problem(405, "this address does not answer this method", &action).with("Allow", allow)
+    }
+
+    /// Makes the 503 for a client that has too many connections, or for anyone when all together are too many.
+    pub fn too_many_connections() -> Self {
+        let action = "close some, or ask the operator to raise signalling.max_connections_per_address";
+        Self::problem(503, "too many connections", action)
     }
 
     /// Makes a response without any body.

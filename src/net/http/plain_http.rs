@@ -27,7 +27,11 @@ pub fn answer(request: &Request, client: &Client, is_allowed: bool) -> Option<Re
         ));
     }
     let Some(authority) = authority(request, client.is_forwarded) else {
-        return Some(Response::text(400, "the Host header field must be a host and, if needed, a port"));
+        return Some(Response::problem(
+            400,
+            "the Host header field is none",
+            "send a host and, if needed, a port",
+        ));
     };
     let first = request.path.split('/').nth(1).unwrap_or_default();
     if PROGRAM_PATHS.contains(&first) {

@@ -43,57 +43,70 @@ pub enum AdminRequest {
     LogLevel(String),
 }
 
+/// What a request to a path asks. Of the path it is given what stands for `{…}`, in order.
+type Asks = fn(&[&str], &Request) -> Result<AdminRequest, Response>;
+
+/// All that is served: the path, in which `{…}` stands for any one part, the method, and what is asked. Where GET is
+/// served, so is HEAD. `docs/admin-v1.openapi.json` describes each, which a test compares.
+const ROUTES: [(&str, &str, Asks); 10] = [
+    ("/admin/v1/rooms", "GET", |_, _| Ok(AdminRequest::Rooms)),
+    ("/admin/v1/rooms/{room}", "GET", |names, _| Ok(AdminRequest::Room(room_named(names)?))),
+    ("/admin/v1/rooms/{room}", "DELETE", |names, _| Ok(AdminRequest::CloseRoom(room_named(names)?))),
+    ("/admin/v1/rooms/{room}/participants/{participant}", "DELETE", |names, _| {
+        let participant = names.get(1).and_then(|name| name.parse().ok()).ok_or_else(no_such_participant)?;
+        Ok(AdminRequest::Remove(room_named(names)?, participant))
+    }),
+    ("/admin/v1/stats", "GET", |_, _| Ok(AdminRequest::Stats)),
+    ("/admin/v1/stats/summary", "GET", |_, _| Ok(AdminRequest::Summary)),
+    ("/admin/v1/recordings", "GET", |_, _| Ok(AdminRequest::Recordings)),
+    ("/admin/v1/recordings/{room}", "PUT", |names, _| Ok(AdminRequest::RecordNext(room_named(names)?))),
+    ("/admin/v1/recordings/{room}", "DELETE", |names, _| Ok(AdminRequest::StopRecording(room_named(names)?))),
+    ("/admin/v1/log-level", "PUT", |_, request| {
+        let text = String::from_utf8_lossy(&request.body).trim().trim_matches('"').to_string();
+        Ok(AdminRequest::LogLevel(text))
+    }),
+];
+
 /// Reads what is asked from path, method and body.
 pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
-    let segments: Vec<&str> = request.path.split('/').skip(1).collect();
-    let read_only = matches!(request.method.as_str(), "GET" | "HEAD");
-    let method = request.method.as_str();
-    match segments.as_slice() {
-        ["admin", "v1", "rooms"] if read_only => Ok(AdminRequest::Rooms),
-        ["admin", "v1", "rooms"] => Err(Response::method_not_allowed("GET, HEAD")),
-        ["admin", "v1", "rooms", room] => {
-            let room = room.parse().map_err(|_| no_such_room())?;
-            match method {
-                "GET" | "HEAD" => Ok(AdminRequest::Room(room)),
-                "DELETE" => Ok(AdminRequest::CloseRoom(room)),
-                _ => Err(Response::method_not_allowed("GET, HEAD, DELETE")),
-            }
+    let method = if request.method == "HEAD" { "GET" } else { request.method.as_str() };
+    let mut allowed = Vec::new();
+    for (pattern, served, asks) in ROUTES {
+        let Some(names) = names(pattern, &request.path) else { continue };
+        if served == method {
+            return asks(&names, request);
         }
-        ["admin", "v1", "rooms", room, "participants", participant] => {
-            if method != "DELETE" {
-                return Err(Response::method_not_allowed("DELETE"));
-            }
-            let room = room.parse().map_err(|_| no_such_room())?;
-            let participant = participant.parse().map_err(|_| no_such_participant())?;
-            Ok(AdminRequest::Remove(room, participant))
-        }
-        ["admin", "v1", "stats"] if read_only => Ok(AdminRequest::Stats),
-        ["admin", "v1", "stats", "summary"] if read_only => Ok(AdminRequest::Summary),
-        ["admin", "v1", "stats"] | ["admin", "v1", "stats", "summary"] => {
-            Err(Response::method_not_allowed("GET, HEAD"))
-        }
-        ["admin", "v1", "recordings"] if read_only => Ok(AdminRequest::Recordings),
-        ["admin", "v1", "recordings"] => Err(Response::method_not_allowed("GET, HEAD")),
-        ["admin", "v1", "recordings", room] => {
-            let room = room.parse().map_err(|_| no_such_room())?;
-            match method {
-                "PUT" => Ok(AdminRequest::RecordNext(room)),
-                "DELETE" => Ok(AdminRequest::StopRecording(room)),
-                _ => Err(Response::method_not_allowed("PUT, DELETE")),
-            }
-        }
-        ["admin", "v1", "log-level"] if method == "PUT" => {
-            let text = String::from_utf8_lossy(&request.body).trim().trim_matches('"').to_string();
-            Ok(AdminRequest::LogLevel(text))
-        }
-        ["admin", "v1", "log-level"] => Err(Response::method_not_allowed("PUT")),
-        _ => Err(Response::problem(
-            404,
-            "no such administration endpoint",
-            "try /admin/v1/rooms, /admin/v1/rooms/{room}, /admin/v1/stats, /admin/v1/recordings or \
-             PUT /admin/v1/log-level",
-        )),
+        allowed.push(if served == "GET" { "GET, HEAD" } else { served });
     }
+    if !allowed.is_empty() {
+        return Err(Response::method_not_allowed(allowed.join(", ")));
+    }
+    Err(Response::problem(
+        404,
+        "no such administration endpoint",
+        "try /admin/v1/rooms, /admin/v1/rooms/{room}, /admin/v1/stats, /admin/v1/recordings or \
+         PUT /admin/v1/log-level",
+    ))
+}
+
+/// Returns what stands in a path for each `{…}` of a pattern; `None` if the path is another one.
+fn names<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
+    if pattern.split('/').count() != path.split('/').count() {
+        return None;
+    }
+    let mut names = Vec::new();
+    for (wanted, found) in pattern.split('/').zip(path.split('/')) {
+        if wanted.starts_with('{') {
+            names.push(found);
+        } else if wanted != found {
+            return None;
+        }
+    }
+    Some(names)
+}
+
+fn room_named(names: &[&str]) -> Result<RoomId, Response> {
+    names.first().and_then(|name| name.parse().ok()).ok_or_else(no_such_room)
 }
 
 /// Checks who asks: the holder of the token may, from anywhere, and without it this machine alone. A browser on this
@@ -286,8 +299,57 @@ fn summary_json(view: ServerView<'_>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::net::front::router::{Route, route};
     use crate::net::http::message::{Parsed, parse as parse_http};
+
+    /// Beside the administration interface: what monitors ask for.
+    const MONITORED: [(&str, &str); 2] = [("/health", "GET"), ("/metrics", "GET")];
+
+    /// Every path and method of the reference.
+    fn described() -> BTreeSet<(String, String)> {
+        let text = include_str!("../../../docs/admin-v1.openapi.json");
+        let reference: Value = serde_json::from_str(text).expect("JSON");
+        let paths = reference["paths"].as_object().expect("paths");
+        let described = paths.iter().flat_map(|(path, methods)| {
+            let methods = methods.as_object().expect("methods").keys().filter(|key| *key != "parameters");
+            methods.map(|method| (path.clone(), method.to_uppercase()))
+        });
+        described.collect()
+    }
+
+    #[test]
+    fn the_reference_describes_what_is_served_and_nothing_else() {
+        let served = ROUTES.iter().map(|(path, method, _)| (*path, *method)).chain(MONITORED);
+        let served: BTreeSet<_> = served.map(|(path, method)| (path.to_owned(), method.to_owned())).collect();
+        assert_eq!(described(), served, "docs/admin-v1.openapi.json on the left");
+    }
+
+    #[test]
+    fn what_the_reference_describes_is_answered_and_other_methods_are_not() {
+        let methods = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"];
+        let described = described();
+        for (path, _) in &described {
+            let real = path.replace("{room}", "standup").replace("{participant}", "p-0000000000000");
+            for method in methods {
+                let text = format!("{method} {real} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+                let Parsed::Request(request, _) = parse_http(text.as_bytes()) else { panic!("{text}") };
+                let as_get = if method == "HEAD" { "GET" } else { method };
+                let is_described = described.contains(&(path.clone(), as_get.to_owned()));
+                match route(&request) {
+                    Route::Admin(_) | Route::Health | Route::Metrics => {
+                        assert!(is_described, "{method} {real}")
+                    }
+                    Route::Answer(response) => {
+                        assert!(!is_described && response.status == 405, "{method} {real}: {response:?}");
+                    }
+                    other => panic!("{method} {real}: {other:?}"),
+                }
+            }
+        }
+    }
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));

@@ -4,12 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use prometheus_client::registry::Unit;
-use tracing::warn;
-
-use super::metrics_page::{
-    OPEN_METRICS, PROMETHEUS_TEXT, Page, Value, counted, gauged, labelled, prometheus_text,
-};
+use super::metrics_page::{Format, Page, Unit, Value, counted, gauged, labelled};
 use super::view::ServerView;
 use crate::core::command::Kind;
 use crate::core::path::Transport;
@@ -168,21 +163,13 @@ fn add_process(page: &mut Page, process: Process) {
 
 /// Answers `GET /metrics`, in the format that the scraper names.
 pub fn answer(request: &Request, view: ServerView<'_>, totals: &Totals) -> Response {
-    let text = match page(view, totals).open_metrics() {
-        Ok(text) => text,
-        Err(error) => {
-            warn!(%error, "the metrics cannot be written");
-            return Response::problem(500, "the metrics cannot be written", "look into the server's log");
-        }
-    };
     // As other exporters do: the newer format for those who name it.
     let newer = request.field("accept").is_some_and(|accept| accept.contains("application/openmetrics-text"));
-    let response = if newer {
-        Response::new(200, OPEN_METRICS, text.into_bytes())
-    } else {
-        Response::new(200, PROMETHEUS_TEXT, prometheus_text(&text).into_bytes())
-    };
-    response.with("Cache-Control", "no-store").with("Vary", "Accept")
+    let format = if newer { Format::OpenMetrics } else { Format::PrometheusText };
+    let text = page(view, totals).text(format);
+    Response::new(200, format.media_type(), text.into_bytes())
+        .with("Cache-Control", "no-store")
+        .with("Vary", "Accept")
 }
 
 fn page(view: ServerView<'_>, totals: &Totals) -> Page {

@@ -1,20 +1,45 @@
-//! Figures as text: OpenMetrics by `prometheus-client`, or the older text format of Prometheus, which is made from it.
+//! Figures as text: OpenMetrics 1.0, or the older text format of Prometheus.
 //!
 //! Nothing is registered beforehand: a page is a list of families that somebody has just filled with numbers.
 
-use std::fmt;
+use std::fmt::Write;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::{Registry, Unit};
+/// Which text a page becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics, for those who name it.
+    OpenMetrics,
+    /// What all scrapers of Prometheus read.
+    PrometheusText,
+}
 
-/// The media type that OpenMetrics is sent as.
-pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The media type that the older format is sent as.
-pub const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+impl Format {
+    /// What `Content-Type` says of it.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::PrometheusText => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// What is counted or measured; a name ends with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes, of payload unless the help says otherwise.
+    Bytes,
+    /// Seconds, with a fraction.
+    Seconds,
+}
+
+impl Unit {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Seconds => "seconds",
+        }
+    }
+}
 
 /// One number, or a histogram of many.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,80 +104,84 @@ impl Page {
         self.add(name, unit, help, [(Vec::new(), value)]);
     }
 
-    /// Writes the page as OpenMetrics text.
-    pub fn open_metrics(self) -> Result<String, fmt::Error> {
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(self));
+    /// Writes the page as text.
+    pub fn text(&self, format: Format) -> String {
         let mut out = String::new();
-        text::encode(&mut out, &registry)?;
-        Ok(out)
-    }
-}
-
-impl Collector for Page {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        for Family { name, unit, help, samples } in &self.0 {
-            let Some((_, first)) = samples.first() else { continue };
-            let metric_type = match first {
-                Value::Counter(_) | Value::Seconds(_) => MetricType::Counter,
-                Value::Gauge(_) => MetricType::Gauge,
-                Value::Info => MetricType::Info,
-                Value::Histogram(..) => MetricType::Histogram,
-            };
-            let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), metric_type)?;
-            if let [(labels, value)] = samples.as_slice()
-                && labels.is_empty()
-            {
-                encode(value, metric)?;
-                continue;
-            }
-            for (labels, value) in samples {
-                match value {
-                    Value::Info => metric.encode_info(labels)?,
-                    value => encode(value, metric.encode_family(labels)?)?,
-                }
-            }
+        for family in &self.0 {
+            family.write(&mut out, format);
         }
-        Ok(())
+        if format == Format::OpenMetrics {
+            out += "# EOF\n";
+        }
+        out
     }
 }
 
-fn encode(value: &Value, mut metric: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+impl Family {
+    fn write(&self, out: &mut String, format: Format) {
+        let Some((_, first)) = self.samples.first() else { return };
+        let name = match self.unit {
+            Some(unit) => format!("{}_{}", self.name, unit.as_str()),
+            None => self.name.to_owned(),
+        };
+        let (sort, suffix) = match first {
+            Value::Counter(_) | Value::Seconds(_) => ("counter", "_total"),
+            Value::Gauge(_) => ("gauge", ""),
+            Value::Info => ("info", "_info"),
+            Value::Histogram(..) => ("histogram", ""),
+        };
+        // The older format declares the name that samples have, and knows neither infos nor units.
+        let (declared, sort) = match (format, sort) {
+            (Format::OpenMetrics, sort) => (name.clone(), sort),
+            (Format::PrometheusText, "info") => (format!("{name}{suffix}"), "gauge"),
+            (Format::PrometheusText, sort) => (format!("{name}{suffix}"), sort),
+        };
+        line(out, format_args!("# HELP {declared} {}.", self.help));
+        line(out, format_args!("# TYPE {declared} {sort}"));
+        if let (Format::OpenMetrics, Some(unit)) = (format, self.unit) {
+            line(out, format_args!("# UNIT {declared} {}", unit.as_str()));
+        }
+        for (labels, value) in &self.samples {
+            let labels = labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value)));
+            let labels: Vec<String> = labels.collect();
+            sample(out, &format!("{name}{suffix}"), &labels, value);
+        }
+    }
+}
+
+fn sample(out: &mut String, name: &str, labels: &[String], value: &Value) {
+    let braced = |labels: &[String]| match labels {
+        [] => String::new(),
+        labels => format!("{{{}}}", labels.join(",")),
+    };
     match value {
-        Value::Counter(value) => ConstCounter::new(*value).encode(metric),
-        Value::Seconds(value) => ConstCounter::new(*value).encode(metric),
-        Value::Gauge(value) => ConstGauge::new(*value).encode(metric),
-        Value::Histogram(buckets, sum) => {
-            let count = buckets.iter().map(|(_, count)| count).sum();
-            metric.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
+        Value::Counter(value) => line(out, format_args!("{name}{} {value}", braced(labels))),
+        Value::Info => line(out, format_args!("{name}{} 1", braced(labels))),
+        // As `Debug` has it, with a decimal point: OpenMetrics tells numbers with a fraction by it.
+        Value::Seconds(value) | Value::Gauge(value) => {
+            line(out, format_args!("{name}{} {value:?}", braced(labels)))
         }
-        Value::Info => Ok(()),
+        Value::Histogram(buckets, sum) => {
+            let mut count = 0;
+            for (bound, in_bucket) in buckets {
+                count += in_bucket;
+                let bound = if bound.is_finite() { format!("{bound:?}") } else { "+Inf".to_owned() };
+                let labels = [labels, &[format!("le=\"{bound}\"")]].concat();
+                line(out, format_args!("{name}_bucket{} {count}", braced(&labels)));
+            }
+            line(out, format_args!("{name}_sum{} {sum:?}", braced(labels)));
+            line(out, format_args!("{name}_count{} {count}", braced(labels)));
+        }
     }
 }
 
-/// Translates a page to the older format: counters are declared by the name that their samples have, an info is a
-/// gauge, and units and the end are not marked.
-pub fn prometheus_text(open_metrics: &str) -> String {
-    let mut out = String::with_capacity(open_metrics.len());
-    let mut help: Option<&str> = None;
-    for line in open_metrics.lines() {
-        if line.starts_with("# HELP ") {
-            help = Some(line);
-        } else if let Some(declared) = line.strip_prefix("# TYPE ") {
-            let (name, sort) = declared.split_once(' ').unwrap_or((declared, "untyped"));
-            let (suffix, sort) = match sort {
-                "counter" => ("_total", "counter"),
-                "info" => ("_info", "gauge"),
-                other => ("", other),
-            };
-            let words = help.take().and_then(|line| line.splitn(4, ' ').nth(3)).unwrap_or_default();
-            out += &format!("# HELP {name}{suffix} {words}\n# TYPE {name}{suffix} {sort}\n");
-        } else if !line.starts_with('#') {
-            out += line;
-            out.push('\n');
-        }
-    }
-    out
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // A string takes everything.
+    let _ = writeln!(out, "{text}");
 }
 
 #[cfg(test)]
@@ -161,7 +190,7 @@ mod tests {
 
     fn page() -> Page {
         let mut page = Page::default();
-        let labels = vec![("kind", "a\"b".to_owned())];
+        let labels = vec![("kind", "a\"b\\c\nd".to_owned())];
         page.add("strait_sent", Some(Unit::Bytes), "Sent", [(labels.clone(), Value::Counter(7))]);
         page.one("strait_rooms", None, "Rooms", Value::Gauge(2.0));
         page.add("strait_build", None, "Build", [(labels, Value::Info)]);
@@ -173,13 +202,14 @@ mod tests {
 
     #[test]
     fn a_page_is_open_metrics_text() {
-        let text = page().open_metrics().expect("it is written");
+        let text = page().text(Format::OpenMetrics);
         for line in [
+            "# HELP strait_sent_bytes Sent.",
             "# TYPE strait_sent_bytes counter",
             "# UNIT strait_sent_bytes bytes",
-            "strait_sent_bytes_total{kind=\"a\\\"b\"} 7",
+            "strait_sent_bytes_total{kind=\"a\\\"b\\\\c\\nd\"} 7",
             "strait_rooms 2.0",
-            "strait_build_info{kind=\"a\\\"b\"} 1",
+            "strait_build_info{kind=\"a\\\"b\\\\c\\nd\"} 1",
             "strait_setup_seconds_bucket{le=\"0.5\"} 1",
             "strait_setup_seconds_bucket{le=\"+Inf\"} 3",
             "strait_setup_seconds_count 3",
@@ -192,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_older_format_declares_names_as_they_stand() {
-        let text = prometheus_text(&page().open_metrics().expect("it is written"));
+        let text = page().text(Format::PrometheusText);
         assert!(text.contains("# TYPE strait_sent_bytes_total counter\nstrait_sent_bytes_total{"), "{text}");
         assert!(text.contains("# TYPE strait_build_info gauge\n") && !text.contains("# UNIT"), "{text}");
         assert!(!text.contains("# EOF") && text.contains("# TYPE strait_setup_seconds histogram"), "{text}");

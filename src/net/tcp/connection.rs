@@ -496,7 +496,11 @@ impl Connection {
                 if silent || http.pipe.output_bytes() > 0 {
                     return Standing::Over("idle");
                 }
-                let response = Response::text(408, "the request took too long to arrive");
+                let response = Response::problem(
+                    408,
+                    "the request took too long to arrive",
+                    "send it again, in one piece",
+                );
                 http.pipe.send(&response.encode(false, true));
                 self.close_after_writing(now);
                 Standing::Open

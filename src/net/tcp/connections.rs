@@ -186,8 +186,7 @@ impl Connections {
         if of_host >= config.connections_per_address_max || self.slab.len() >= places {
             self.refused += 1;
             debug!(%peer, of_host, all = self.slab.len(), "connection refused: too many");
-            let text = "too many connections; close some, or ask the operator to raise signalling.max_connections_per_address";
-            let _ = io::Write::write(&mut stream, &Response::text(503, text).encode(false, true));
+            let _ = io::Write::write(&mut stream, &Response::too_many_connections().encode(false, true));
             return;
         }
         let Ok(local) = stream.local_addr().map(canonical) else { return };

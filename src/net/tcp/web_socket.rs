@@ -67,10 +67,23 @@ pub fn upgrade(request: &Request) -> Result<Response, Response> {
                 .with("Connection", "Upgrade")
                 .with("Sec-WebSocket-Accept", accept))
         }
-        (true, Some("13"), None) => Err(Response::text(400, "Sec-WebSocket-Key must be 16 bytes in base 64")),
-        (true, ..) => Err(Response::text(426, "only WebSocket version 13 is spoken here")
-            .with("Sec-WebSocket-Version", "13")),
-        _ => Err(Response::text(426, "this address speaks WebSocket only").with("Upgrade", "websocket")),
+        (true, Some("13"), None) => Err(Response::problem(
+            400,
+            "the WebSocket key is none",
+            "send Sec-WebSocket-Key: 16 random bytes in base 64",
+        )),
+        (true, ..) => Err(Response::problem(
+            426,
+            "only WebSocket version 13 is spoken here",
+            "send Sec-WebSocket-Version: 13",
+        )
+        .with("Sec-WebSocket-Version", "13")),
+        _ => Err(Response::problem(
+            426,
+            "this address speaks WebSocket only",
+            "open it as a WebSocket: docs/protocol.md",
+        )
+        .with("Upgrade", "websocket")),
     }
 }
 

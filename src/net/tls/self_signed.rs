@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
 use tracing::{info, warn};
 
@@ -108,10 +109,18 @@ impl SelfSigned {
         let expires = (unix + VALIDITY).as_secs();
         Ok(format!(
             "{NAMES} localhost {names}\n{EXPIRES} {expires}\n{}{}",
-            key.serialize_pem(),
-            certificate.pem()
+            pem("PRIVATE KEY", key.serialized_der()),
+            pem("CERTIFICATE", certificate.der())
         ))
     }
+}
+
+/// Writes a key or certificate as text (RFC 7468).
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = Base64::encode_string(der);
+    let lines = text.as_bytes().chunks(64).flat_map(|line| line.iter().copied().chain([b'\n']));
+    let lines: String = lines.map(char::from).collect();
+    format!("-----BEGIN {label}-----\n{lines}-----END {label}-----\n")
 }
 
 /// Writes the file beside its place, for its owner alone, and moves it there, so that no reader sees half of it.

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::code::{code_text, is_fatal};
 use super::messages::{
-    AnswerData, CannotReceiveData, ClosingData, CountsData, Envelope, ErrorData, JoinedData, Json, LeftData,
-    MutedData, Nothing, ParticipantData, ParticipantIdData, RelayedData, RemovedData, ResumedData,
-    ServerFacts, SlotMapData, Text, TrackData, leave_text, own_publications,
+    AnswerData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, Envelope, ErrorData,
+    JoinedData, Json, LeftData, MutedData, Nothing, ParticipantData, ParticipantIdData, RelayedData,
+    RemovedData, ResumedData, ServerFacts, SlotMapData, Text, TrackData, leave_text, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
@@ -40,6 +40,7 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::CannotReceive { track, reason } => {
             news("cannot-receive", CannotReceiveData { track_id: Text(track), reason })
         }
+        Event::CannotPublish { mid, reason } => news("cannot-publish", CannotPublishData { mid, reason }),
         Event::Data { from, topic, payload } => {
             news("data", RelayedData { from: Text(from), topic, payload: Json(payload) })
         }

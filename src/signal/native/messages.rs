@@ -317,6 +317,13 @@ pub(super) struct MutedData<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+pub(super) struct CannotPublishData<'a> {
+    pub(super) mid: &'a str,
+    pub(super) reason: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct CannotReceiveData<'a> {
     pub(super) track_id: Text<&'a TrackId>,
     pub(super) reason: &'a str,

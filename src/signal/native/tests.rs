@@ -329,6 +329,10 @@ fn events() -> Vec<(Event, Value)> {
             news("cannot-receive", json!({"trackId": T, "reason": "no AV1"})),
         ),
         (
+            Event::CannotPublish { mid: "4".into(), reason: "no VP8".into() },
+            news("cannot-publish", json!({"mid": "4", "reason": "no VP8"})),
+        ),
+        (
             Event::Data { from: PARTICIPANT, topic: "chat".into(), payload: r#"{"b":[1,"x"]}"#.into() },
             news("data", json!({"from": P, "topic": "chat", "payload": {"b": [1, "x"]}})),
         ),

@@ -4,8 +4,10 @@ use super::fragment::Fragment;
 use super::{Side, lines};
 use crate::core::command::{Kind, PublicationRequest, Source};
 use crate::core::event::SlotCounts;
-use crate::core::sdp::{Direction, Offer as Description};
-use crate::core::session::check_offer;
+use crate::core::negotiation::limits;
+use crate::core::negotiation::offer::Offer as Description;
+use crate::core::negotiation::refusal::{Fault, Refused};
+use crate::core::negotiation::section::{Direction, Section};
 
 /// Why a request is refused before the core hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,49 +42,44 @@ pub struct WhipOffer {
 }
 
 impl WhipOffer {
-    /// Reads what a client has posted. Refuses with 400 what is no session description, and with 422 one that this protocol
-    /// has no use for.
+    /// Reads what a client has posted. Refuses with 400 what is no session description, with 413 one that is too large,
+    /// and with 422 one that this protocol has no use for.
     pub fn read(side: Side, body: &[u8]) -> Result<Self, Problem> {
         let malformed = |message: String| Problem::new(400, message, CORRECT_IT);
         let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8".into()))?;
+        limits::check(text)?;
         let sdp = one_way(side, text);
-        let description = Description::read(&sdp).map_err(malformed)?;
-        check_offer(&description).map_err(malformed)?;
-        let ufrag = lines(&sdp)
-            .find_map(|line| line.strip_prefix("a=ice-ufrag:"))
-            .ok_or_else(|| malformed("the SDP has no a=ice-ufrag".into()))?;
+        let description = Description::read(&sdp)?;
         let (wanted, opposite) = match side {
             Side::Publish => (Direction::SendOnly, Direction::RecvOnly),
             Side::View => (Direction::RecvOnly, Direction::SendOnly),
         };
         let useless = |message: String| Problem::new(422, message, CORRECT_IT);
-        let live = || description.sections.iter().filter(|section| !section.stopped);
-        if let Some(section) = live().find(|section| section.direction == opposite) {
-            let mid: &str = &section.mid;
+        if let Some(section) = description.served().find(|section| section.direction == opposite) {
             return Err(useless(format!(
-                "section {mid:?} is {}; {} takes {} sections only",
-                attribute(opposite),
+                "{} is {}; {} takes {} sections only",
+                section.place(),
+                opposite.name(),
                 side.name(),
-                attribute(wanted)
+                wanted.name()
             )));
         }
-        if !live().any(|section| section.direction == wanted) {
-            return Err(useless(format!("no section is {}", attribute(wanted))));
+        if !description.served().any(|section| section.direction == wanted) {
+            return Err(useless(format!("no section that can be served is {}", wanted.name())));
         }
         let publications = match side {
             Side::Publish => publications(&description),
             Side::View => Vec::new(),
         };
-        let ufrag = ufrag.to_owned();
+        let ufrag = description.transport.ufrag;
         Ok(Self { sdp, publications, ufrag })
     }
 
     /// Returns how many sections of each kind receive.
     pub fn receiving(&self) -> SlotCounts {
-        let sections = Description::read(&self.sdp).map(|offer| offer.sections).unwrap_or_default();
+        let Ok(offer) = Description::read(&self.sdp) else { return SlotCounts { audio: 0, video: 0 } };
         let of_kind = |kind: Kind| {
-            let live = sections.iter().filter(|section| section.kind == kind && !section.stopped);
-            live.filter(|section| section.direction == Direction::RecvOnly).count()
+            offer.served().filter(|section| section.kind == Some(kind) && section.receives()).count()
         };
         SlotCounts { audio: of_kind(Kind::Audio), video: of_kind(Kind::Video) }
     }
@@ -111,12 +108,14 @@ impl WhipOffer {
     }
 }
 
-fn attribute(direction: Direction) -> &'static str {
-    match direction {
-        Direction::SendRecv => "sendrecv",
-        Direction::SendOnly => "sendonly",
-        Direction::RecvOnly => "recvonly",
-        Direction::Inactive => "inactive",
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let status = match refused.fault {
+            Fault::Malformed => 400,
+            Fault::TooLarge => 413,
+            Fault::Unserved => 422,
+        };
+        Self::new(status, refused.message, CORRECT_IT)
     }
 }
 
@@ -154,23 +153,18 @@ fn one_way(side: Side, text: &str) -> String {
 }
 
 /// Takes the first audio section for a voice and the first video section for a face; what else there is belongs to a screen.
-fn publications(description: &Description) -> Vec<PublicationRequest> {
+fn publications(description: &Description<'_>) -> Vec<PublicationRequest> {
     let mut seen = (false, false);
-    let sending = description
-        .sections
-        .iter()
-        .filter(|section| section.direction == Direction::SendOnly && !section.stopped);
-    sending
-        .map(|section| {
-            let source = match section.kind {
-                Kind::Audio if std::mem::replace(&mut seen.0, true) => Source::ScreenAudio,
-                Kind::Audio => Source::Microphone,
-                Kind::Video if std::mem::replace(&mut seen.1, true) => Source::Screen,
-                Kind::Video => Source::Camera,
-            };
-            PublicationRequest { mid: section.mid, source, muted: false }
-        })
-        .collect()
+    let request = |section: &Section<'_>| {
+        let source = match section.kind? {
+            Kind::Audio if std::mem::replace(&mut seen.0, true) => Source::ScreenAudio,
+            Kind::Audio => Source::Microphone,
+            Kind::Video if std::mem::replace(&mut seen.1, true) => Source::Screen,
+            Kind::Video => Source::Camera,
+        };
+        Some(PublicationRequest { mid: section.mid, source, muted: false })
+    };
+    description.served().filter(|section| section.sends()).filter_map(request).collect()
 }
 
 #[cfg(test)]
@@ -227,12 +221,15 @@ mod tests {
         let status = |side, text: &str| read(side, text).expect_err(text).status;
         assert_eq!(status(Side::Publish, ""), 400);
         assert_eq!(status(Side::Publish, "hello"), 400);
-        assert_eq!(status(Side::Publish, "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"), 400);
+        assert_eq!(status(Side::Publish, "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF\r\n"), 422);
         assert_eq!(WhipOffer::read(Side::View, &[0xff, 0xfe]).expect_err("no text").status, 400);
         let recv = offer(&[("audio", "a=recvonly\r\n")]);
         assert_eq!(status(Side::Publish, &recv), 422);
         assert_eq!(status(Side::View, &recv.replace("recvonly", "sendonly")), 422);
         assert_eq!(status(Side::View, &recv.replace("recvonly", "inactive")), 422);
+        assert_eq!(status(Side::View, &recv.replace("opus", "speex")), 422);
+        assert_eq!(status(Side::View, &recv.replace("s=-", "s=-\r\na=ice-lite")), 422);
+        assert_eq!(status(Side::View, &format!("{recv}{}", "a=ssrc:1 x\r\n".repeat(1000))), 413);
         assert_eq!(status(Side::View, &recv.replace("a=ice-ufrag:abcd\r\n", "")), 400);
     }
 

@@ -200,7 +200,7 @@ impl Endpoint {
     /// Returns the MID of a section; `None` if an engine has not named it yet.
     fn mid_of(&self, section: usize) -> Option<Mid> {
         match &self.engine {
-            Some(engine) => engine.mid(section),
+            Some(engine) => engine.mid(section).map(|mid| Mid::from(&*mid)),
             None => Some(Mid::from(section.to_string().as_str())),
         }
     }

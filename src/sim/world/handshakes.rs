@@ -48,11 +48,17 @@ impl Handshakes {
                 self.sessions.remove(&session.0);
                 events
             }
-            DtlsRequest::Forget => {
-                self.sessions.remove(&session.0);
+            DtlsRequest::Forget { .. } => {
+                self.forget(now, session);
                 DtlsEvents::new()
             }
         }
+    }
+
+    /// Ends a handshake whose participant is gone. Returns the last datagram to the client.
+    pub(super) fn forget(&mut self, now: Instant, session: DtlsSession) -> Option<Vec<u8>> {
+        let (handshake, _) = self.sessions.remove(&session.0)?;
+        handshake.goodbye(now, session, &mut self.scratch)
     }
 
     /// When a handshake wants to go on.

@@ -10,7 +10,7 @@ use crate::core::ids::{ConnectionId, DtlsSession, RequestId};
 use crate::core::input::{Admission, Input};
 use crate::core::media::srtp;
 use crate::core::output::{DtlsRequest, Output, Transmit};
-use crate::core::path::{LocalCandidate, Transport};
+use crate::core::path::{LocalCandidate, TrafficClass, Transport};
 use crate::sim::client::{self, Endpoint, Signal};
 use crate::sim::dice::Dice;
 use crate::sim::network::{Micros, SECOND, server_address};
@@ -93,7 +93,7 @@ impl World<'_> {
                 }
                 Output::Dtls { session, request } => {
                     self.digest.update(format!("{session:?} {request:?}").as_bytes());
-                    if request == DtlsRequest::Forget {
+                    if matches!(request, DtlsRequest::Forget { .. }) {
                         self.oracle.gone(session.0);
                     }
                     taken.push(Taken::Dtls(session, request));
@@ -311,6 +311,14 @@ impl World<'_> {
     fn shake_hands(&mut self, session: DtlsSession, request: DtlsRequest) {
         let now = self.moment().instant;
         if let Some(handshakes) = &mut self.handshakes {
+            if let DtlsRequest::Forget { goodbye } = request {
+                let last = goodbye.zip(handshakes.forget(now, session));
+                if let Some((path, bytes)) = last {
+                    self.media.push(&Transmit { path, class: TrafficClass::Control, bytes: &bytes });
+                    self.datagrams_leave();
+                }
+                return;
+            }
             let events = handshakes.request(now, session, request);
             return self.feed_handshakes(session, events);
         }

@@ -29,7 +29,7 @@ export class Person {
     return this.#page;
   }
 
-  /** Joins, and publishes camera and microphone unless told otherwise. */
+  /** Joins, and publishes camera and microphone unless told otherwise; with `rsaBits` by an RSA certificate. */
   join(wishes) {
     return this.#page.evaluate((order) => lab.join(order), this.#joining(wishes));
   }
@@ -50,11 +50,12 @@ export class Person {
     return this.#page.evaluate(task, { order: this.#joining(wishes), keys });
   }
 
-  #joining({ room, camera = {}, microphone = {} }) {
+  #joining({ room, camera = {}, microphone = {}, rsaBits }) {
     const identity = { rgb: COLOURS[this.colour], hz: this.hz };
     return {
       name: this.name,
       room,
+      rsaBits,
       camera: camera && { ...identity, ...camera },
       microphone: microphone && { ...identity, ...microphone },
     };

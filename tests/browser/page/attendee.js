@@ -7,9 +7,11 @@
 
   /** The msid streams of each received MediaStreamTrack: the SDK keeps its connection to itself. */
   const streamsOf = new WeakMap();
+  /** The browser's own certificate for media, if it is not to be an ECDSA one. */
+  let certificates;
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(configuration) {
-      super(configuration);
+      super(certificates ? { ...configuration, certificates } : configuration);
       this.addEventListener("track", ({ track, streams }) => streamsOf.set(track, streams.map(({ id }) => id)));
     }
 
@@ -42,8 +44,11 @@
     room.on("error", ({ detail: { error } }) => lab.errors.push(`${error.code}: ${error.message}`));
   };
 
-  lab.join = async ({ name, room: id, camera, microphone }) => {
+  const rsa = { name: "RSASSA-PKCS1-v1_5", publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
+
+  lab.join = async ({ name, room: id, camera, microphone, rsaBits }) => {
     const { Room } = await import("/sdk/strait.js");
+    if (rsaBits) certificates = [await RTCPeerConnection.generateCertificate({ ...rsa, modulusLength: rsaBits })];
     room = new Room();
     lab.find = trackOf;
     follow();

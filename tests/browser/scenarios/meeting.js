@@ -9,6 +9,13 @@ scenario("two people hear and see each other", async (world) => {
   await allSeeAndHearAll([anna, ben]);
 });
 
+scenario("somebody whose browser has an RSA certificate is seen and heard", async (world) => {
+  const anna = await world.enters("Anna", { rsaBits: 2048 });
+  const ben = await world.enters("Ben", { rsaBits: 4096 });
+  const cleo = await world.enters("Cleo");
+  await allSeeAndHearAll([anna, ben, cleo]);
+});
+
 scenario("five people hear and see each other", async (world) => {
   const camera = { fps: 10 };
   const people = [];

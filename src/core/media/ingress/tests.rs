@@ -4,8 +4,9 @@ use super::*;
 use crate::core::input::SrtpProfile;
 use crate::core::media::nack::ROUND_TRIP_UNKNOWN;
 use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender, contexts};
+use crate::core::negotiated::NegotiatedSection;
+use crate::core::negotiation::offer::Offer;
 use crate::core::rng::Rng;
-use crate::core::sdp::Offer;
 use crate::core::session::Session;
 
 const MAIN: Ssrc = Ssrc(7);
@@ -27,18 +28,21 @@ struct Incoming {
 impl Incoming {
     fn new() -> Self {
         let now = Instant::now();
+        let fingerprint = format!("a=fingerprint:sha-256 {}\r\n", ["AB"; 32].join(":"));
         let text = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 1\r\n\
             m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
-            a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 AB\r\na=setup:actpass\r\na=mid:1\r\n\
+            a=ice-pwd:0123456789012345678901\r\na=setup:actpass\r\na=mid:1\r\n\
             a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=sendonly\r\na=rtcp-mux\r\n\
             a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\n\
             a=fmtp:97 apt=96\r\na=msid:s t\r\na=ssrc-group:FID 7 8\r\na=ssrc:7 cname:c\r\na=ssrc:8 cname:c\r\n";
-        let offer = Offer::read(text).expect("an offer");
+        let text = text.replace("a=mid:1\r\n", &format!("a=mid:1\r\n{fingerprint}"));
+        let offer = Offer::read(&text).expect("an offer");
         let mut rng = Rng::new([7; 32]);
         let mut session = Session::new(now, "aaaa", &[0x30; 64], &mut rng);
-        let answer = session.accept_offer(now, &offer, &[], &mut rng, |_| Vec::new()).expect("an answer");
-        let declared = offer.sections[0].declared;
-        assert_eq!(declared, Some((MAIN, Some(REPAIRS))));
+        let answer =
+            session.accept_offer(now, &offer, &[], &mut rng, None, |_| Vec::new()).expect("an answer");
+        let declared = offer.sections[0].streams.declared();
+        assert_eq!(declared, [(MAIN, Some(REPAIRS))]);
         let section = PublishedSection { publication: PublicationKey(3), rids: Vec::new(), declared };
         let keys = [5; 60];
         let profile = SrtpProfile::Aes128CmSha1_80;
@@ -86,9 +90,8 @@ impl Incoming {
 #[test]
 fn a_stream_whose_ssrc_was_not_declared_is_known_by_its_packets_mid_from_then_on() {
     let mut incoming = Incoming::new();
-    assert_eq!(incoming.packet(UNDECLARED, VP8, 99, None), None, "nobody knows whose it is");
     assert_eq!(incoming.packet(UNDECLARED, VP8, 100, Some(b'2')), None, "there is no such section");
-    assert_eq!(incoming.half.dropped, 2);
+    assert_eq!(incoming.half.dropped, 1);
     assert_eq!(incoming.packet(UNDECLARED, VP8, 101, Some(b'1')), Some((UNDECLARED, 3, 101)));
     assert_eq!(incoming.packet(UNDECLARED, VP8, 102, None), Some((UNDECLARED, 3, 102)), "senders stop it");
     assert_eq!(incoming.packet(UNDECLARED_REPAIRS, RTX, 1, Some(b'1')), Some((UNDECLARED, 3, 100)));
@@ -105,6 +108,17 @@ fn a_stream_whose_ssrc_was_declared_needs_no_mid() {
 }
 
 #[test]
+fn a_stream_that_nothing_announces_belongs_to_the_only_section_with_its_payload_type() {
+    let mut incoming = Incoming::new();
+    assert_eq!(incoming.packet(UNDECLARED, 98, 98, None), None, "no section has it");
+    assert_eq!(incoming.packet(UNDECLARED, VP8, 99, None), Some((UNDECLARED, 3, 99)));
+    assert_eq!(incoming.packet(UNDECLARED_REPAIRS, RTX, 1, None), Some((UNDECLARED, 3, 100)));
+    let another = NegotiatedSection { mid: Mid::from("2"), ..incoming.negotiated.sections[0].clone() };
+    incoming.negotiated.sections.push(another);
+    assert_eq!(incoming.packet(Ssrc(71), VP8, 1, None), None, "now it could be either's");
+}
+
+#[test]
 fn a_client_cannot_have_more_streams_known_than_it_may() {
     let mut incoming = Incoming::new();
     for number in 0..2 * INGRESS_STREAMS_PER_PARTICIPANT_MAX as u32 {
@@ -118,10 +132,13 @@ fn the_middle_encoding_is_preferred_then_those_below() {
     let section = PublishedSection {
         publication: PublicationKey(0),
         rids: ["low", "medium", "high"].map(str::to_owned).to_vec(),
-        declared: None,
+        declared: Vec::new(),
     };
-    assert_eq!([b"medium" as &[u8], b"low", b"high"].map(|rid| section.rank(Some(rid))), [0, 1, 2]);
-    assert_eq!(section.rank(None), 0);
+    assert_eq!([b"medium" as &[u8], b"low", b"high"].map(|rid| section.rank(Ssrc(1), Some(rid))), [0, 1, 2]);
+    assert_eq!(section.rank(Ssrc(1), None), 0);
+    let declared = vec![(Ssrc(1), Some(Ssrc(4))), (Ssrc(2), Some(Ssrc(5))), (Ssrc(3), Some(Ssrc(6)))];
+    let section = PublishedSection { rids: Vec::new(), declared, ..section };
+    assert_eq!([2, 1, 3, 5, 4, 6].map(|ssrc| section.rank(Ssrc(ssrc), None)), [0, 1, 2, 0, 1, 2]);
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! What is agreed on: [`Negotiated`] of an offer. Everything that the offer has and we serve is taken, in the client's
+//! order of preference; nothing is added.
+
+use super::codecs::Role;
+use super::offer::Offer;
+use super::section::{Format, Section};
+use crate::core::command::Kind;
+use crate::core::ids::{Mid, PayloadType, Ssrc};
+use crate::core::negotiated::{CodecParams, ExtensionIds, Ingress, Negotiated, NegotiatedSection, Payload};
+
+/// Agrees to an offer. `ssrcs_of` gives the SSRCs of what we send in a section, main and retransmission: those that the
+/// section had before, else new ones.
+pub fn agree(offer: &Offer<'_>, mut ssrcs_of: impl FnMut(Mid) -> (Ssrc, Ssrc)) -> Negotiated {
+    let mut negotiated = Negotiated::none();
+    negotiated.sections.reserve_exact(offer.bundle.len());
+    for section in offer.served() {
+        let Some(kind) = section.kind else { continue };
+        let codecs = codecs_of(section);
+        for params in &codecs {
+            negotiated.set(Some(params.pt), Payload::Media(*params));
+            negotiated.set(params.red, Payload::Redundant(*params));
+            negotiated.set(params.rtx, Payload::Retransmission(*params));
+        }
+        let mut extensions = ExtensionIds::default();
+        for offered in &section.extensions {
+            let Some(extension) = offered.extension else { continue };
+            if offered.direction.sends() {
+                negotiated.set_extension(offered.id, extension);
+            }
+            if offered.direction.receives() {
+                extensions.of_mut(extension).get_or_insert(offered.id);
+            }
+        }
+        let (main, rtx) = if section.receives() { ssrcs_of(section.mid) } else { (Ssrc(0), Ssrc(0)) };
+        let repairs = codecs.iter().any(|params| params.rtx.is_some());
+        negotiated.sections.push(NegotiatedSection {
+            mid: section.mid,
+            kind,
+            payload_types: agreed_payload_types(section).map(PayloadType).collect(),
+            extensions,
+            ingress: section.sends().then(|| ingress(section)),
+            egress: section.receives().then_some((main, repairs.then_some(rtx))),
+            codecs,
+        });
+    }
+    negotiated.shrink();
+    negotiated
+}
+
+/// Returns the payload types that were agreed on in a section, most wanted first.
+pub fn agreed_payload_types(section: &Section<'_>) -> impl Iterator<Item = u8> {
+    section.formats.iter().filter(|format| format.role.is_some()).map(|format| format.pt)
+}
+
+fn ingress(section: &Section<'_>) -> Ingress {
+    let rids = section.streams.rids(|pt| section.agrees_on(pt));
+    let declared = if rids.is_empty() { section.streams.declared() } else { Vec::new() };
+    Ingress { declared, rids: rids.into_iter().map(str::to_owned).collect() }
+}
+
+/// The codecs of a section, with what helps each of them.
+fn codecs_of(section: &Section<'_>) -> Vec<CodecParams> {
+    let mut repairs: [Option<PayloadType>; 128] = [None; 128];
+    let mut redundancies: [Option<PayloadType>; 128] = [None; 128];
+    for format in &section.formats {
+        let (table, of) = match format.role {
+            Some(Role::Retransmission(of)) => (&mut repairs, of),
+            Some(Role::Redundant(of)) => (&mut redundancies, of),
+            _ => continue,
+        };
+        if let Some(place) = table.get_mut(usize::from(of)) {
+            *place = Some(PayloadType(format.pt));
+        }
+    }
+    let params = |format: &Format<'_>| match format.role {
+        Some(Role::Media(codec)) => Some(CodecParams {
+            codec,
+            pt: PayloadType(format.pt),
+            rtx: repairs.get(usize::from(format.pt)).copied().flatten(),
+            red: redundancies.get(usize::from(format.pt)).copied().flatten(),
+            nack: section.kind == Some(Kind::Video)
+                && format
+                    .feedback
+                    .iter()
+                    .chain(&section.wildcard_feedback)
+                    .any(|feedback| *feedback == "nack"),
+        }),
+        _ => None,
+    };
+    section.formats.iter().filter_map(params).collect()
+}

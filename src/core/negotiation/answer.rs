@@ -1,0 +1,212 @@
+//! The answer to an offer, as text: every section in its place (RFC 3264 §6), with nothing that was not offered.
+
+use std::fmt::Write as _;
+
+use super::agree::agreed_payload_types;
+use super::codecs::{self, Role};
+use super::offer::Offer;
+use super::section::{Direction, Format, Section};
+use crate::core::command::Kind;
+use crate::core::ids::Mid;
+use crate::core::negotiated::{Negotiated, NegotiatedSection};
+use crate::core::path::{LocalCandidate, Transport};
+
+/// The name under which all streams of ours are synchronised (RFC 3550 §6.5.1): that of our RTCP.
+pub const CNAME: &str = "strait";
+
+/// Which stream and which track of it a section shows; browsers play the audio and the video of one stream in sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Msid {
+    /// The mid of the section, as the offer has it.
+    pub mid: Mid,
+    /// The name of the stream, the same in all sections that play in sync.
+    pub stream: String,
+    /// The name of the track. The pair differs between sections: browsers refuse an answer in which it does not.
+    pub track: String,
+}
+
+/// What an answer says of us.
+#[derive(Debug)]
+pub struct Us<'a> {
+    /// Number of the session in `o=`.
+    pub session: u64,
+    /// Counts the answers of a session.
+    pub version: u64,
+    /// Our ICE user name fragment.
+    pub ufrag: &'a str,
+    /// The password to it.
+    pub password: &'a str,
+    /// Value of our `a=fingerprint`.
+    pub fingerprint: &'a str,
+    /// Whether we begin the DTLS handshake.
+    pub is_active: bool,
+    /// Where the client can reach us, best first.
+    pub candidates: &'a [LocalCandidate],
+    /// What the sections show in which we send, in the order of the sections.
+    pub msids: &'a [Msid],
+    /// The rate at which publishers are to begin sending video, in kbit/s.
+    pub start_kbps: Option<u32>,
+}
+
+/// Writes the answer to an offer, of which `negotiated` was made.
+pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String {
+    let mut out = String::with_capacity(512 + 1024 * offer.sections.len());
+    let (session, version) = (us.session, us.version);
+    let _ = write!(out, "v=0\r\no=- {session} {version} IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=ice-lite\r\n");
+    if offer.has_bundle {
+        out.push_str("a=group:BUNDLE");
+        for index in &offer.bundle {
+            let _ = write!(out, " {}", offer.sections[*index].mid);
+        }
+        out.push_str("\r\n");
+    }
+    out.push_str("a=msid-semantic: WMS *\r\n");
+    let mut agreed = negotiated.sections.iter().peekable();
+    let mut msids = us.msids.iter().peekable();
+    for section in &offer.sections {
+        match agreed.next_if(|agreed| agreed.mid == section.mid && section.rejected.is_none()) {
+            Some(agreed) => {
+                let msid = msids.next_if(|msid| msid.mid == section.mid);
+                write_section(&mut out, section, agreed, msid, us);
+                if offer.bundle.first() == Some(&section.index) {
+                    write_candidates(&mut out, us.candidates);
+                }
+            }
+            None => write_rejected(&mut out, section),
+        }
+    }
+    out
+}
+
+/// A rejected section keeps its place, with port 0 and one of its formats (RFC 8866 §5.14).
+fn write_rejected(out: &mut String, section: &Section<'_>) {
+    let Section { media, profile, first_format, .. } = section;
+    let _ = write!(out, "m={media} 0 {profile} {first_format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n");
+    if section.has_mid {
+        let _ = write!(out, "a=mid:{}\r\n", section.mid);
+    }
+}
+
+fn write_section(
+    out: &mut String,
+    section: &Section<'_>,
+    agreed: &NegotiatedSection,
+    msid: Option<&Msid>,
+    us: &Us<'_>,
+) {
+    let _ = write!(out, "m={} 9 {}", section.media, section.profile);
+    for pt in agreed_payload_types(section) {
+        let _ = write!(out, " {pt}");
+    }
+    let Us { ufrag, password, fingerprint, .. } = us;
+    let setup = if us.is_active { "active" } else { "passive" };
+    let _ = write!(
+        out,
+        "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\na=ice-options:trickle\r\n\
+         a=fingerprint:{fingerprint}\r\na=setup:{setup}\r\n"
+    );
+    if section.has_mid {
+        let _ = write!(out, "a=mid:{}\r\n", section.mid);
+    }
+    write_extensions(out, section);
+    let _ = write!(out, "a={}\r\n", section.direction.reversed().name());
+    if section.rtcp_mux {
+        out.push_str("a=rtcp-mux\r\n");
+    }
+    if section.rtcp_rsize {
+        out.push_str("a=rtcp-rsize\r\n");
+    }
+    write_formats(out, section, agreed, us.start_kbps);
+    if let Some(ingress) = agreed.ingress.as_ref().filter(|ingress| !ingress.rids.is_empty()) {
+        for rid in &ingress.rids {
+            let _ = write!(out, "a=rid:{rid} recv\r\n");
+        }
+        let _ = write!(out, "a=simulcast:recv {}\r\n", ingress.rids.join(";"));
+    }
+    write_streams(out, agreed, msid);
+}
+
+/// Header extensions keep the offer's ids (RFC 8285 §7); one that is offered in one direction is answered in it.
+fn write_extensions(out: &mut String, section: &Section<'_>) {
+    let mut answered = [false; 256];
+    for offered in section.extensions.iter().filter(|offered| offered.extension.is_some()) {
+        if std::mem::replace(&mut answered[usize::from(offered.id)], true) {
+            continue;
+        }
+        match offered.direction {
+            Direction::SendRecv => {
+                let _ = write!(out, "a=extmap:{} {}\r\n", offered.id, offered.name);
+            }
+            Direction::Inactive => {}
+            one_way => {
+                let direction = one_way.reversed().name();
+                let _ = write!(out, "a=extmap:{}/{direction} {}\r\n", offered.id, offered.name);
+            }
+        }
+    }
+}
+
+fn write_formats(
+    out: &mut String,
+    section: &Section<'_>,
+    agreed: &NegotiatedSection,
+    start_kbps: Option<u32>,
+) {
+    let served = |feedback: &str| codecs::serves_feedback(agreed.kind, feedback);
+    let start_kbps = start_kbps.filter(|_| agreed.ingress.is_some() && agreed.kind == Kind::Video);
+    for feedback in section.wildcard_feedback.iter().filter(|feedback| served(feedback)) {
+        let _ = write!(out, "a=rtcp-fb:* {feedback}\r\n");
+    }
+    for Format { pt, encoding, parameters, feedback, role } in &section.formats {
+        let Some(role) = role else { continue };
+        let _ = write!(out, "a=rtpmap:{pt} {encoding}\r\n");
+        let answered = match role {
+            Role::Media(codec) => {
+                for feedback in feedback.iter().filter(|feedback| served(feedback)) {
+                    let _ = write!(out, "a=rtcp-fb:{pt} {feedback}\r\n");
+                }
+                codecs::answer_parameters(*codec, parameters, start_kbps)
+            }
+            Role::Redundant(of) => Some(format!("{of}/{of}")),
+            Role::Retransmission(of) => Some(format!("apt={of}")),
+        };
+        if let Some(answered) = answered {
+            let _ = write!(out, "a=fmtp:{pt} {answered}\r\n");
+        }
+    }
+}
+
+/// What we send: one stream, and its retransmissions.
+fn write_streams(out: &mut String, agreed: &NegotiatedSection, msid: Option<&Msid>) {
+    let Some((main, rtx)) = agreed.egress else { return };
+    if let Some(Msid { stream, track, .. }) = msid {
+        let _ = write!(out, "a=msid:{stream} {track}\r\n");
+    }
+    if let Some(rtx) = rtx {
+        let _ = write!(out, "a=ssrc-group:FID {} {}\r\n", main.0, rtx.0);
+    }
+    for ssrc in std::iter::once(main).chain(rtx) {
+        let _ = write!(out, "a=ssrc:{} cname:{CNAME}\r\n", ssrc.0);
+        if let Some(Msid { stream, track, .. }) = msid {
+            let _ = write!(out, "a=ssrc:{} msid:{stream} {track}\r\n", ssrc.0);
+        }
+    }
+}
+
+/// Host candidates (RFC 8839 §5.1, RFC 6544 §4.5), priorities falling in the order given.
+fn write_candidates(out: &mut String, candidates: &[LocalCandidate]) {
+    for (index, candidate) in candidates.iter().enumerate() {
+        let (ip, port) = (candidate.address.ip(), candidate.address.port());
+        // RFC 8445 §5.1.2.1: type preference 126 for UDP hosts, 90 for TCP so that UDP is preferred.
+        let preference = 65535 - u32::try_from(index).unwrap_or(65535).min(65535);
+        let (transport, type_preference, suffix) = match candidate.transport {
+            Transport::Udp => ("udp", 126, ""),
+            Transport::Tcp => ("tcp", 90, " tcptype passive"),
+        };
+        let priority = (type_preference << 24) | (preference << 8) | 255;
+        let foundation = index + 1;
+        let _ =
+            write!(out, "a=candidate:{foundation} 1 {transport} {priority} {ip} {port} typ host{suffix}\r\n");
+    }
+    out.push_str("a=end-of-candidates\r\n");
+}
