@@ -158,6 +158,9 @@ sections! {
         max_connections: usize = 10_000, Rule::Count(1, 1_000_000);
         /// Most TCP connections from one IPv4 address or IPv6 /64 network, loopback included.
         max_connections_per_address: usize = 64, Rule::Count(1, 1_000_000);
+        /// Most participants from one IPv4 address or IPv6 /64 network, over all rooms, with those who may still come back.
+        /// 0: twice max_connections_per_address.
+        max_participants_per_address: usize = 0, Rule::Count(0, 1_000_000);
         /// How long a connection may take until it is known for what it is, and each request to arrive.
         handshake_timeout: Duration = Duration::from_secs(10), Rule::Seconds(0.1, 300.0);
         /// After how long in silence a connection is closed, and a WebSocket counts as lost.
@@ -170,6 +173,14 @@ sections! {
         messages_per_second: usize = 50, Rule::Count(1, 10_000);
         /// How many it may send at once.
         message_burst: usize = 200, Rule::Count(1, 100_000);
+        /// How many offers a second a client may send, over a longer time; by WHIP and WHEP, an address.
+        offers_per_second: usize = 2, Rule::Count(1, 10_000);
+        /// How many offers it may send at once.
+        offer_burst: usize = 10, Rule::Count(1, 100_000);
+        /// How many joins a second may come from one IPv4 address or IPv6 /64 network, over a longer time.
+        joins_per_second: usize = 10, Rule::Count(1, 10_000);
+        /// How many joins may come from one address at once.
+        join_burst: usize = 200, Rule::Count(1, 100_000);
     }
     /// Audio and video: slots, timeouts and sockets.
     media: Media {

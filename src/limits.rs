@@ -26,10 +26,14 @@ pub const SDP_LINES_MAX: usize = 20_000;
 /// Most media sections that one participant may have made in their life: each costs an entry in tables, and nobody who
 /// means well makes a new one every few seconds for hours.
 pub const SDP_SECTIONS_EVER_MAX: usize = 4096;
-/// Offers that a client may send a second, apart from other messages: each costs far more than a message.
-pub const OFFERS_PER_SECOND: u32 = 2;
-/// Offers that a client may send at once before [`OFFERS_PER_SECOND`] counts: joining, and a burst of people who come.
-pub const OFFERS_BURST: u32 = 10;
+
+/// Messages that a client may send that cannot be read, or come too fast, before its connection is cut: more than a mistake
+/// makes, and few enough that answering them is nothing.
+pub const FAULTS_MAX: u32 = 100;
+/// How many of them are forgiven a second.
+pub const FAULTS_PER_SECOND: u32 = 1;
+/// A message that so many people are told of counts for one message more.
+pub const RECIPIENTS_PER_MESSAGE: usize = 25;
 
 /// Largest datagram that we send: what fits any path that WebRTC uses (RFC 8831 §5, libwebrtc's own limit).
 pub const DATAGRAM_BYTES_MAX: usize = 1500;

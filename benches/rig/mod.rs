@@ -141,7 +141,8 @@ impl Crowd {
             lifeline: Lifeline::Signalling,
         };
         let admission = Admission { entropy, candidates };
-        self.sfu.handle_input(self.now, Input::Join { connection, request: None, admission, join });
+        self.sfu
+            .handle_input(self.now, Input::Join { connection, request: None, host: None, admission, join });
         let track = |(number, kind): (usize, &Kind)| Track {
             kind: *kind,
             ssrc: (index as u32 + 1) * 16 + number as u32,

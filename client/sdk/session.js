@@ -27,7 +27,15 @@ import { Signalling } from './signalling.js';
  */
 
 /** Answers to a join that waiting will not change. */
-const FINAL = new Set(['unsupported-version', 'bad-name', 'bad-room', 'room-full', 'too-many-rooms', 'bad-reply']);
+const FINAL = new Set([
+  'unsupported-version',
+  'bad-name',
+  'bad-room',
+  'room-full',
+  'too-many-rooms',
+  'too-many-participants',
+  'bad-reply',
+]);
 
 /** Joins that never lead to media make a new participant each time: in the end not more often than this. */
 const LONGEST_JOIN_DELAY = 30_000;
@@ -107,7 +115,7 @@ export class Session {
         return await this.request('offer', offer);
       } catch (error) {
         const { code } = StraitError.from(error);
-        // Offers have an allowance of their own: many people who come at once can use it up.
+        // Many tracks one after the other are more offers than a server takes at once: nothing has changed, so wait.
         if (code === 'rate-limited') await this.#sleep(OFFER_RETRY_DELAY);
         else if (code !== 'connection-lost') throw error;
       }

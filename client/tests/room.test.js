@@ -97,6 +97,24 @@ test('a refused join says why and leaves nothing behind', async () => {
   assert.ok(fake.socket().closed);
 });
 
+test('an offer that came too soon after others is sent again', async () => {
+  const joining = room.join({ name: 'Anna', room: 'standup' });
+  await fake.socket().open();
+  await fake.socket().reply('join', 'joined', joinedMessage());
+  await fake.clock.advance(500);
+  const refusal = { code: 'rate-limited', message: 'Too many.', action: 'Wait.', fatal: false };
+  await fake.socket().reply('offer', 'error', refusal);
+  const first = fake.socket().last('offer');
+  await fake.clock.advance(999);
+  assert.equal(fake.socket().last('offer'), first);
+  await fake.clock.advance(1);
+  assert.notEqual(fake.socket().last('offer').id, first.id);
+  assert.equal(fake.socket().last('offer').data.sdp, first.data.sdp);
+  await answer();
+  await joining;
+  assert.equal(room.state, 'connected');
+});
+
 test('an unreachable server is an error at once', async () => {
   const joining = assert.rejects(room.join({ name: 'Anna' }), { code: 'unreachable' });
   await fake.socket().break();

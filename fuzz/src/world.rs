@@ -370,7 +370,7 @@ impl World {
                 let candidates = [Transport::Udp, Transport::Tcp]
                     .map(|transport| LocalCandidate { transport, address: server_address() });
                 let admission = Admission { entropy, candidates: candidates.to_vec() };
-                self.feed(Input::Join { connection, request, admission, join });
+                self.feed(Input::Join { connection, request, host: None, admission, join });
             }
             Signal::Resume(resume) => self.feed(Input::Resume { connection, request, resume }),
             Signal::Command(command) => self.feed(Input::Command { connection, request, command }),

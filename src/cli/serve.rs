@@ -38,6 +38,10 @@ pub fn core_settings(
     Settings {
         rooms_max: rooms.max_rooms,
         participants_per_room_max: rooms.max_participants,
+        participants_per_address_max: match signalling.max_participants_per_address {
+            0 => signalling.max_connections_per_address.saturating_mul(2),
+            count => count,
+        },
         tracks_per_participant_max: rooms.max_tracks_per_participant,
         slots: SlotCounts { audio: media.audio_slots, video: media.video_slots },
         slots_max: SlotCounts { audio: media.max_audio_slots, video: media.max_video_slots },
@@ -81,6 +85,10 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         websocket_timeout: signalling.idle_timeout,
         messages_per_second: small(signalling.messages_per_second),
         messages_burst: small(signalling.message_burst),
+        offers_per_second: small(signalling.offers_per_second),
+        offers_burst: small(signalling.offer_burst),
+        joins_per_second: small(signalling.joins_per_second),
+        joins_burst: small(signalling.join_burst),
         record: record.dir.clone().map(|directory| RecordConfig {
             directory,
             rooms: record.rooms.clone(),

@@ -236,6 +236,8 @@ pub enum RefusalCode {
     ShuttingDown,
     /// Something broke in the server; its log has it.
     Internal,
+    /// As many participants as one address may have.
+    TooManyParticipants,
 }
 
 /// Why a request was not carried out. A refused request has changed nothing.

@@ -1,5 +1,7 @@
 //! Everything that can happen to the core, as one enum. What is not in here cannot change what the core does.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Join, Resume};
@@ -32,6 +34,9 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// Repeated in the reply.
         request: Option<RequestId>,
+        /// Whose participants it counts among: the client's IPv4 address, or the /64 network of its IPv6 address. `None`
+        /// counts among nobody's.
+        host: Option<IpAddr>,
         /// What the shell hands in with everyone who joins.
         admission: Admission,
         /// Which room is to be entered, and how.

@@ -6,6 +6,7 @@
 //! Nothing in here touches a socket, a file, a clock, a thread, the operating system's randomness, or a map whose
 //! iteration order depends on a seed. `.clippy.toml` and `tests/tidy/` see to it.
 
+mod address_counts;
 pub mod command;
 pub mod datagrams;
 pub mod demux;

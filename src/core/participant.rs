@@ -63,6 +63,8 @@ pub struct Participant {
     pub signalling: Signalling,
     /// Whether nothing comes on any of their media paths, as everybody was told.
     pub media_lost: bool,
+    /// Whether media could ever flow to or from them: the handshake of a transport was done once.
+    pub has_had_media: bool,
     /// Their connections, in the order in which these were made. The first one answers their offers.
     pub transports: Vec<TransportKey>,
     /// What they publish, in the order of publishing.
@@ -111,6 +113,7 @@ impl Participant {
             joined_at: now,
             signalling: Signalling::Connected,
             media_lost: false,
+            has_had_media: false,
             transports: Vec::new(),
             publications: Vec::new(),
             slots: Vec::new(),
@@ -130,6 +133,15 @@ impl Participant {
     /// Whether they can be told anything.
     pub fn is_connected(&self) -> bool {
         self.signalling == Signalling::Connected
+    }
+
+    /// Returns since when they have lingered without ever having been in a call: nobody would miss them, and they may be
+    /// nothing but a join. `None` if they are connected, or media has flowed.
+    pub fn idle_since(&self) -> Option<Instant> {
+        match self.signalling {
+            Signalling::Lost { since } if !self.has_had_media => Some(since),
+            Signalling::Lost { .. } | Signalling::Connected => None,
+        }
     }
 
     /// Returns how many slots of a kind the client has open.

@@ -67,6 +67,7 @@ impl RoomHeader {
         // Taken apart, so that no setting can be forgotten here.
         let Settings {
             rooms_max: _,
+            participants_per_address_max: _,
             participants_per_room_max,
             tracks_per_participant_max,
             slots,
@@ -102,6 +103,7 @@ impl RoomHeader {
     pub fn settings(&self, epoch: Instant) -> Settings {
         Settings {
             rooms_max: 1,
+            participants_per_address_max: usize::MAX,
             participants_per_room_max: self.participants_per_room_max,
             tracks_per_participant_max: self.tracks_per_participant_max,
             slots: self.slots,

@@ -180,6 +180,15 @@ impl Room {
         self.empty_since
     }
 
+    /// Returns since when the room only waits for people who may never come back: since nobody is in it, or nobody but
+    /// lingerers who were never in a call. `None` if somebody is in it, or if nobody has ever been.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let mut members = self.participants.iter();
+        let lingering =
+            members.try_fold(None, |latest, (_, member)| Some(latest.max(Some(member.idle_since()?))));
+        self.empty_since.or_else(|| lingering.flatten())
+    }
+
     /// Returns the public id of a member; `None` if they are gone.
     pub fn participant_id(&self, key: ParticipantKey) -> Option<ParticipantId> {
         self.participants.get(key.0).map(|participant| participant.id)

@@ -14,6 +14,8 @@ pub struct Settings {
     pub rooms_max: usize,
     /// Most participants in a room.
     pub participants_per_room_max: usize,
+    /// Most participants of one address, over all rooms, with those whose signalling broke and who may come back.
+    pub participants_per_address_max: usize,
     /// Most tracks that one participant publishes.
     pub tracks_per_participant_max: usize,
     /// Slots in a first offer.
@@ -47,6 +49,7 @@ impl Settings {
         Self {
             rooms_max: 100,
             participants_per_room_max: 100,
+            participants_per_address_max: usize::MAX,
             tracks_per_participant_max: 8,
             slots: both(1),
             slots_max: both(8),

@@ -4,12 +4,14 @@
 //! done is translated here from the room's names to the shell's.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
 use slab::Slab;
 use tracing::{debug, info, trace};
 
+use super::address_counts::AddressCounts;
 use super::demux::{Demux, Owner};
 use super::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use super::fixed_hash::FixedMap;
@@ -33,6 +35,8 @@ struct Entry {
     room: Room,
     /// The signalling connection of each member; `None` while it is broken.
     members: FixedMap<ParticipantKey, Option<ConnectionId>>,
+    /// Whose address each member counts among.
+    hosts: FixedMap<ParticipantKey, IpAddr>,
     /// The handshake of each transport.
     handshakes: FixedMap<TransportKey, DtlsSession>,
     /// Something has happened since media was forwarded last: the room stands in `Sfu::dirty`.
@@ -43,6 +47,15 @@ struct Entry {
     deadline: Option<Deadline>,
     /// Boxed, so that a room that is not recorded pays for a pointer.
     recording: Option<Box<Recording>>,
+}
+
+/// Whom an input may let into a room.
+#[derive(Debug, Clone, Copy)]
+struct Entrant {
+    /// The connection that is told whether they may enter.
+    connection: ConnectionId,
+    /// Whose participants they count among. `None` if they are counted already, or not at all.
+    host: Option<IpAddr>,
 }
 
 /// An output that is no datagram.
@@ -59,6 +72,7 @@ pub struct Sfu {
     rooms: Slab<Entry>,
     rooms_by_id: BTreeMap<RoomId, RoomKey>,
     connections: FixedMap<ConnectionId, (RoomKey, ParticipantKey)>,
+    addresses: AddressCounts,
     handshakes: FixedMap<DtlsSession, Owner>,
     demux: Demux,
     deadlines: DeadlineHeap<RoomKey>,
@@ -98,6 +112,7 @@ impl Sfu {
             rooms: Slab::new(),
             rooms_by_id: BTreeMap::new(),
             connections: FixedMap::default(),
+            addresses: AddressCounts::default(),
             handshakes: FixedMap::default(),
             demux: Demux::default(),
             deadlines: DeadlineHeap::new(),
@@ -123,10 +138,11 @@ impl Sfu {
         self.now = now.max(self.now);
         match input {
             Input::Datagram { path, bytes } => self.handle_datagram(path, bytes),
-            Input::Join { connection, request, admission, join } => {
-                match self.room_for(connection, &join.room) {
+            Input::Join { connection, request, host, admission, join } => {
+                let entrant = Entrant { connection, host };
+                match self.room_for(entrant, &join.room) {
                     Ok(room) => {
-                        self.handle_room(room, RoomInput::Join(request, admission, join), Some(connection));
+                        self.handle_room(room, RoomInput::Join(request, admission, join), Some(entrant));
                     }
                     Err(refusal) => self.refuse(connection, request, refusal),
                 }
@@ -135,7 +151,8 @@ impl Sfu {
                 if self.connections.contains_key(&connection) {
                     self.refuse(connection, request, already_joined());
                 } else if let Some(&room) = self.rooms_by_id.get(&resume.room) {
-                    self.handle_room(room, RoomInput::Resume(request, resume), Some(connection));
+                    let entrant = Entrant { connection, host: None };
+                    self.handle_room(room, RoomInput::Resume(request, resume), Some(entrant));
                 } else {
                     self.refuse(connection, request, unknown_participant());
                 }
@@ -315,7 +332,7 @@ impl Sfu {
         }
     }
 
-    fn room_for(&mut self, connection: ConnectionId, id: &RoomId) -> Result<RoomKey, Refusal> {
+    fn room_for(&mut self, entrant: Entrant, id: &RoomId) -> Result<RoomKey, Refusal> {
         if self.stopping || self.draining {
             return Err(Refusal::new(
                 RefusalCode::ShuttingDown,
@@ -323,13 +340,16 @@ impl Sfu {
                 "join again shortly",
             ));
         }
-        if self.connections.contains_key(&connection) {
+        if self.connections.contains_key(&entrant.connection) {
             return Err(already_joined());
+        }
+        if let Some(host) = entrant.host {
+            self.addresses.check(host, self.settings.participants_per_address_max)?;
         }
         if let Some(&room) = self.rooms_by_id.get(id) {
             return Ok(room);
         }
-        // An empty room only waits for somebody who may never come back.
+        // An empty room, or one in which nobody but lingerers is, only waits for somebody who may never come back.
         if self.rooms.len() >= self.settings.rooms_max {
             self.end_longest_empty();
         }
@@ -348,6 +368,7 @@ impl Sfu {
         self.rooms.insert(Entry {
             room,
             members: FixedMap::default(),
+            hosts: FixedMap::default(),
             handshakes: FixedMap::default(),
             dirty: false,
             has_audio: false,
@@ -360,10 +381,10 @@ impl Sfu {
         Ok(key)
     }
 
-    /// Ends the room that has been empty for longest: it only waits for somebody to come back, and makes way for a room
+    /// Ends the room in which nobody has been for longest: it only waits for somebody to come back, and makes way for a room
     /// that somebody wants to be in now.
     fn end_longest_empty(&mut self) {
-        let empty = self.rooms.iter().filter_map(|(key, entry)| Some((entry.room.empty_since()?, key)));
+        let empty = self.rooms.iter().filter_map(|(key, entry)| Some((entry.room.idle_since()?, key)));
         if let Some((_, key)) = empty.min() {
             self.handle_room(RoomKey(key), RoomInput::Close(LeaveReason::RoomClosed), None);
         }
@@ -412,9 +433,8 @@ impl Sfu {
         self.queued.extend(events);
     }
 
-    /// Hands an input to its room and does what follows. `entering` is the connection that is told whether somebody may
-    /// enter.
-    fn handle_room(&mut self, key: RoomKey, input: RoomInput<'_>, entering: Option<ConnectionId>) {
+    /// Hands an input to its room and does what follows. `entering` is whom it may let in.
+    fn handle_room(&mut self, key: RoomKey, input: RoomInput<'_>, entering: Option<Entrant>) {
         let Some(entry) = self.rooms.get_mut(key.0) else { return };
         let first = self.outbox.transmits();
         if let Some(recording) = &mut entry.recording {
@@ -455,7 +475,7 @@ impl Sfu {
     }
 
     /// Takes what a room wants of us, and its next deadline; drops it when it has ended.
-    fn take_outputs(&mut self, key: RoomKey, entering: Option<ConnectionId>) {
+    fn take_outputs(&mut self, key: RoomKey, entering: Option<Entrant>) {
         // Taken out while they are carried out, and put back for their memory.
         let mut outputs = std::mem::take(&mut self.outbox.outputs);
         for output in outputs.drain(..) {
@@ -490,7 +510,7 @@ impl Sfu {
         }
     }
 
-    fn take_room_output(&mut self, room: RoomKey, output: RoomOutput, entering: Option<ConnectionId>) {
+    fn take_room_output(&mut self, room: RoomKey, output: RoomOutput, entering: Option<Entrant>) {
         match output {
             RoomOutput::Event(to, event) => {
                 if let Some(connection) = self.rooms[room.0].members.get(&to).copied().flatten() {
@@ -515,18 +535,25 @@ impl Sfu {
             RoomOutput::BindPath(of, path) => self.demux.bind_path(path, (room, of)),
             RoomOutput::UnbindPath(of, path) => self.demux.unbind_path(path, (room, of)),
             RoomOutput::Admitted(who) => {
-                if let Some(connection) = entering {
+                if let Some(Entrant { connection, host }) = entering {
+                    if let Some(host) = host {
+                        self.addresses.add(host);
+                        self.rooms[room.0].hosts.insert(who, host);
+                    }
                     self.admit(room, who, connection);
                 }
             }
             RoomOutput::Refused(request, refusal) => {
-                if let Some(connection) = entering {
+                if let Some(Entrant { connection, .. }) = entering {
                     self.refuse(connection, request, refusal);
                 }
             }
             RoomOutput::Gone(who, _) => {
                 if let Some(connection) = self.rooms[room.0].members.remove(&who).flatten() {
                     self.connections.remove(&connection);
+                }
+                if let Some(host) = self.rooms[room.0].hosts.remove(&who) {
+                    self.addresses.remove(host);
                 }
             }
         }

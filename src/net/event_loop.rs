@@ -7,7 +7,7 @@
 //! loop carries demands one way and events the other, so that each could run on a thread of its own.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
@@ -27,6 +27,7 @@ use super::shell_config::ShellConfig;
 use super::shutdown::{Begin, ExitReason, ShutdownWatch};
 use super::startup::{BoundAddresses, CoreSeed, SetLogLevel};
 use super::tcp::connection::{Next, Standing};
+use super::tcp::connections::host_of;
 use super::traces::keeper::TraceKeeper;
 use super::{clock, entropy, token};
 use crate::core::command::Join;
@@ -35,7 +36,7 @@ use crate::core::ids::{ConnectionId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
-use crate::signal::native::Close;
+use crate::signal::native::{Close, refusals};
 
 /// Readiness events taken from the kernel at a time.
 const EVENTS_PER_PASS: usize = 1024;
@@ -49,6 +50,13 @@ const MESSAGES_PER_PASS: usize = 32;
 
 /// What all streams are read by way of, and what media is made in that does not leave by UDP.
 const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// What the shell knows about somebody who joins.
+struct Admitted {
+    room: RoomId,
+    host: IpAddr,
+    admission: Admission,
+}
 
 /// The whole server: one value, which one thread runs.
 pub struct EventLoop {
@@ -84,7 +92,7 @@ impl EventLoop {
             shard,
             candidates,
             traces,
-            shedding: LoadShedding::new(now),
+            shedding: LoadShedding::new(now, clock::thread()),
             shutdown,
             set_log_level,
             scratch: vec![0; SCRATCH_BYTES],
@@ -127,7 +135,7 @@ impl EventLoop {
         self.passes += 1;
         let now = clock::now();
         self.shedding.slept(now.saturating_duration_since(before));
-        if let Some(share) = self.shedding.decide(now) {
+        if let Some(share) = self.shedding.decide(now, clock::thread) {
             self.shard.feed(now, Input::Shed(share));
         }
         if self.note_readiness(events) {
@@ -207,30 +215,33 @@ impl EventLoop {
         if self.front.connections.ready_len() == 0 {
             return;
         }
-        let until = clock::now() + READING_PER_PASS;
+        let began = clock::now();
+        let until = began + self.shedding.signalling_budget(READING_PER_PASS);
+        let mut ended = began;
         for _ in 0..self.front.connections.ready_len() {
-            let Some(place) = self.front.connections.next_ready() else { return };
-            self.read_connection(now, place);
-            if self.shard.is_fed() {
-                // What a message leads to is part of its cost: news for hundreds, perhaps.
-                self.drain(now);
-            }
-            if clock::now() >= until {
-                return;
+            let Some(place) = self.front.connections.next_ready() else { break };
+            self.read_connection(now, place, until);
+            ended = clock::now();
+            if ended >= until {
+                break;
             }
         }
+        self.shedding.signalled(ended.saturating_duration_since(began));
     }
 
-    fn read_connection(&mut self, now: Instant, place: usize) {
+    /// Reads one connection and does what its messages ask for, until nothing is left, or its share of the pass is used up,
+    /// or `until` has passed.
+    fn read_connection(&mut self, now: Instant, place: usize, until: Instant) {
         if let Some(why) = self.front.connections.ending(place) {
-            return self.end_connection(now, place, why);
+            self.end_connection(now, place, why);
+            return self.drain_if_fed(now);
         }
         self.front.connections.touch(place);
         let Some(connection) = self.front.connections.at(place) else { return };
         if let Err(error) = connection.fill(now, &mut self.scratch) {
             trace!(connection = connection.id.0, %error, "reading failed");
             self.end_connection(now, place, "the stream broke while reading");
-            return;
+            return self.drain_if_fed(now);
         }
         let serves_turn = self.shard.turn_server.is_enabled();
         for _ in 0..MESSAGES_PER_PASS {
@@ -254,10 +265,24 @@ impl EventLoop {
                     let Self { shard, front, candidates, .. } = self;
                     shard.read_turn(now, &mut front.connections, place, candidates);
                 }
-                Next::Refused(why) => return self.end_connection(now, place, why),
+                Next::Refused(why) => {
+                    self.end_connection(now, place, why);
+                    return self.drain_if_fed(now);
+                }
+            }
+            self.drain_if_fed(now);
+            if clock::now() >= until {
+                break;
             }
         }
         self.front.connections.make_ready(place);
+    }
+
+    /// Drains the core if it was given something: what a message leads to is part of its cost, news for hundreds, perhaps.
+    fn drain_if_fed(&mut self, now: Instant) {
+        if self.shard.is_fed() {
+            self.drain(now);
+        }
     }
 
     /// Answers a request, or parks it until the core has answered.
@@ -279,8 +304,13 @@ impl EventLoop {
                 let Self { front, shard, .. } = self;
                 let Some(connection) = front.connections.at(place) else { return };
                 let (id, origin) = (connection.id, connection.origin(&request));
-                let mut requests =
-                    WhipRequests { now, config: &front.config, sessions: &mut front.whip, sfu: &shard.sfu };
+                let mut requests = WhipRequests {
+                    now,
+                    config: &front.config,
+                    sessions: &mut front.whip,
+                    offers: &mut front.offers,
+                    sfu: &shard.sfu,
+                };
                 match requests.answer(&target, &request, id, &origin) {
                     WhipOutcome::Answer(response) => response,
                     WhipOutcome::Wait(session, demand) => {
@@ -343,6 +373,10 @@ impl EventLoop {
     fn feed_demand(&mut self, now: Instant, connection: ConnectionId, demand: Demand) {
         let input = match demand {
             Demand::Join { request, room, name, auto_subscribe, lifeline } => {
+                if !self.front.may_join(now, connection) {
+                    let refusal = refusals::joins_too_fast();
+                    return self.deliver(now, connection, &Event::Refused(request, refusal));
+                }
                 let Some(admitted) = self.admit(now, connection, room) else {
                     let refusal = Refusal::new(
                         RefusalCode::Internal,
@@ -351,9 +385,9 @@ impl EventLoop {
                     );
                     return self.deliver(now, connection, &Event::Refused(request, refusal));
                 };
-                let (room, admission) = admitted;
+                let Admitted { room, host, admission } = admitted;
                 let join = Join { room, name, auto_subscribe, lifeline };
-                Input::Join { connection, request, admission, join }
+                Input::Join { connection, request, host: Some(host), admission, join }
             }
             Demand::Resume { request, resume } => Input::Resume { connection, request, resume },
             Demand::Command { request, command } => Input::Command { connection, request, command },
@@ -364,12 +398,7 @@ impl EventLoop {
 
     /// Draws what is random about somebody who joins, and lists where they can reach us. `None` if the operating system
     /// gives no randomness.
-    fn admit(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        room: Option<RoomId>,
-    ) -> Option<(RoomId, Admission)> {
+    fn admit(&mut self, now: Instant, connection: ConnectionId, room: Option<RoomId>) -> Option<Admitted> {
         let drawn =
             room.map_or_else(entropy::room_id, Ok).and_then(|room| Ok((room, entropy::participant()?)));
         let (room, entropy) = drawn
@@ -380,7 +409,7 @@ impl EventLoop {
         let origin = self.front.origin_of(connection)?;
         let candidates = self.candidates.for_client(now, origin.client, origin.local, origin.is_proxied);
         debug!(connection = connection.0, client = %origin.client, %room, ?candidates, "join");
-        Some((room, Admission { entropy, candidates }))
+        Some(Admitted { room, host: host_of(origin.client), admission: Admission { entropy, candidates } })
     }
 
     fn run_deadlines(&mut self, now: Instant) {

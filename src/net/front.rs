@@ -5,6 +5,7 @@
 //! say. The front holds the front ends and moves their bytes. It never calls the core: demands go to the event loop, which
 //! feeds them, and events come from there.
 
+pub mod address_rates;
 pub mod router;
 mod whip;
 
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
+use self::address_rates::AddressRates;
 use self::router::Route;
 pub use self::whip::{WhipOutcome, WhipRequests};
 use super::address::Candidates;
@@ -25,7 +27,7 @@ use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
 use super::tcp::connection::Connection;
-use super::tcp::connections::Connections;
+use super::tcp::connections::{Connections, host_of};
 use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
@@ -56,11 +58,17 @@ pub struct Front {
     /// What was counted of requests and messages.
     pub counters: ShellCounters,
     assets: Assets,
+    /// How often each address may join.
+    joins: AddressRates,
+    /// How often each address may have an offer by WHIP or WHEP read.
+    pub offers: AddressRates,
 }
 
 impl Front {
     /// Puts the parts together; nobody is connected yet.
     pub fn new(config: ShellConfig, connections: Connections, certificates: Certificates) -> Self {
+        let joins = AddressRates::new(config.joins_per_second, config.joins_burst);
+        let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
             config,
             connections,
@@ -68,6 +76,8 @@ impl Front {
             whip: WhipSessions::default(),
             counters: ShellCounters::new(clock::unix()),
             assets: Assets::new(),
+            joins,
+            offers,
         }
     }
 
@@ -171,7 +181,8 @@ impl Front {
                 self.counters.websocket_messages_in += 1;
                 socket.front_end.receive(now, text.as_str())
             }
-            Incoming::Binary => socket.front_end.refuse_binary(),
+            Incoming::Binary => socket.front_end.refuse_binary(now),
+            Incoming::Control => socket.front_end.receive_control(now),
             Incoming::TooLarge => {
                 let reaction = socket.front_end.refuse_too_large();
                 self.react(now, place, reaction);
@@ -184,7 +195,10 @@ impl Front {
             Incoming::Closing(code) => return self.goodbye(place, code),
             Incoming::Done => return self.finish_web_socket(now, place),
         };
-        self.react(now, place, reaction)
+        let is_cut = reaction.close.is_some();
+        let demand = self.react(now, place, reaction);
+        // What it has sent behind this is not looked at any more.
+        if is_cut { self.finish_web_socket(now, place) } else { demand }
     }
 
     /// Ends a WebSocket whose client does not read what is said. The close code is best effort: it goes to the end of a
@@ -207,6 +221,13 @@ impl Front {
         }
         let place = self.connections.place_of(id)?;
         Some(self.connections.at(place)?.web_socket()?.origin.clone())
+    }
+
+    /// Returns whether the address of a client may join once more now, and counts that it does. Whoever is gone already may
+    /// not.
+    pub fn may_join(&mut self, now: Instant, id: ConnectionId) -> bool {
+        let Some(origin) = self.origin_of(id) else { return false };
+        self.joins.take(now, host_of(origin.client), 1.0)
     }
 
     /// Brings an event of the core's to its connection. Connections that are gone are no error: the core hears of it.

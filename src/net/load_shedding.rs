@@ -2,8 +2,12 @@
 //! audio goes on as if nothing were. The event loop asks once in each pass. Reads no clock.
 //!
 //! Once a processor core is full, packets wait in the queue of the one UDP socket, audio behind video, until it is full and
-//! the kernel drops either. Two things tell: how long packets have been in the process when they leave, and how much of the
-//! time the loop sleeps. The first says that there is too much; the second, how much could be carried again.
+//! the kernel drops either. How long packets have been in the process when they leave says that there is too much. How much
+//! of the time the loop sleeps says how much could be carried again. How much processor time the thread had says whether it
+//! is its own work that fills the core: a server that others keep from running would gain nothing by doing less.
+//!
+//! What is shed is what costs. Where clients' connections take most of the work, they are heard less in each pass, and the
+//! video stays.
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +27,13 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const BUSY_MAX: f64 = 0.85;
 /// A loop that works for a larger share of the time has no time left.
 const BUSY_FULL: f64 = 0.95;
+/// A thread that had the processor for a smaller share of the time is kept from running by others, and what it does itself is
+/// too little to matter. Between this and a full core it shares the core, and less work makes it faster.
+const PROCESSOR_SHARE_MIN: f64 = 0.5;
+/// Connections that take a larger share of the work are what costs.
+const SIGNALLING_SHARE: f64 = 0.5;
+/// To how small a part of its time in a pass signalling is cut: half as often as this is a power of two.
+const SIGNALLING_HALVINGS_MAX: u32 = 4;
 
 /// What was seen since the last decision, and what was decided.
 #[derive(Debug)]
@@ -32,6 +43,12 @@ pub struct LoadShedding {
     began: Instant,
     /// How long the loop slept in it.
     slept: Duration,
+    /// What the thread's processor time was when it began.
+    processor: Duration,
+    /// How long connections were heard in it.
+    signalled: Duration,
+    /// How often the time for hearing connections has been halved.
+    halvings: u32,
     /// The longest that a packet stayed in it.
     longest: Duration,
     /// The longest that a packet stayed in the period before.
@@ -41,12 +58,15 @@ pub struct LoadShedding {
 }
 
 impl LoadShedding {
-    /// Begins with a machine that can carry everything.
-    pub fn new(now: Instant) -> Self {
+    /// Begins with a machine that can carry everything. `processor` is the thread's processor time so far.
+    pub fn new(now: Instant, processor: Duration) -> Self {
         Self {
             shed: Shedding::NONE,
             began: now,
             slept: Duration::ZERO,
+            processor,
+            signalled: Duration::ZERO,
+            halvings: 0,
             longest: Duration::ZERO,
             longest_before: Duration::ZERO,
             stepped: None,
@@ -63,33 +83,55 @@ impl LoadShedding {
         self.slept += time;
     }
 
+    /// Notes how long clients' connections were heard, with all that followed from what they said.
+    pub fn signalled(&mut self, time: Duration) {
+        self.signalled += time;
+    }
+
+    /// Returns for how long a pass may hear connections, of the time that it may where nothing is wrong.
+    pub fn signalling_budget(&self, whole: Duration) -> Duration {
+        whole / (1 << self.halvings)
+    }
+
     /// Notes how long a packet stayed, from the kernel's receiving it to our handing over what it led to.
     pub fn held(&mut self, time: Duration) {
         self.longest = self.longest.max(time);
     }
 
     /// Returns what the core is to be told now, if anything. While something is dropped, the core is told again and again,
-    /// because new rooms do not know of it.
-    pub fn decide(&mut self, now: Instant) -> Option<Shedding> {
+    /// because new rooms do not know of it. `processor` reads the thread's processor time, and is asked only when something
+    /// is to be decided.
+    pub fn decide(&mut self, now: Instant, processor: impl FnOnce() -> Duration) -> Option<Shedding> {
         let elapsed = now.saturating_duration_since(self.began);
         if elapsed < PERIOD {
             return None;
         }
         let busy = 1.0 - self.slept.as_secs_f64() / elapsed.as_secs_f64();
+        let processor = processor();
+        let had = processor.saturating_sub(self.processor).as_secs_f64() / elapsed.as_secs_f64();
         let before = self.shed;
         // One late period may be a machine that stood still, and a queue that gets shorter needs time alone.
         let is_late = self.longest > LATE && self.longest_before > LATE;
-        // A loop that is late and sleeps is kept from working by others: less work would not help.
-        if is_late && busy > BUSY_FULL && self.longest >= self.longest_before.mul_f64(0.9) {
-            self.shed = Shedding::sixteenths(before.get().saturating_add(STEP));
+        let is_full = busy > BUSY_FULL && had > PROCESSOR_SHARE_MIN;
+        // A loop that is late and sleeps, or has no processor, is kept from working by others: less work would not help.
+        if is_late && is_full && self.longest >= self.longest_before.mul_f64(0.9) {
+            let is_signalling = self.signalled > elapsed.mul_f64(busy * SIGNALLING_SHARE);
+            if is_signalling && self.halvings < SIGNALLING_HALVINGS_MAX {
+                self.halvings += 1;
+            } else if !is_signalling {
+                self.shed = Shedding::sixteenths(before.get().saturating_add(STEP));
+            }
             self.stepped = Some(now);
         } else if self.longest <= LATE
             && self.stepped.is_some_and(|at| now.saturating_duration_since(at) >= PATIENCE)
         {
             self.shed = affordable(before, busy);
+            self.halvings = self.halvings.saturating_sub(1);
         }
         self.began = now;
         self.slept = Duration::ZERO;
+        self.processor = processor;
+        self.signalled = Duration::ZERO;
         self.longest_before = std::mem::take(&mut self.longest);
         match (before == Shedding::NONE, self.shed == Shedding::NONE) {
             (true, true) => return None,
@@ -122,29 +164,41 @@ mod tests {
 
     /// Periods of a server that is that busy and holds packets for so long.
     fn periods(shedding: &mut LoadShedding, now: &mut Instant, count: u32, busy: f64, held: u64) {
+        periods_with(shedding, now, count, (busy, busy), held);
+    }
+
+    /// The same for a thread that has the processor for only a part of the time in which it does not sleep.
+    fn periods_with(
+        shedding: &mut LoadShedding,
+        now: &mut Instant,
+        count: u32,
+        (busy, had): (f64, f64),
+        held: u64,
+    ) {
         for _ in 0..count {
             shedding.slept(PERIOD.mul_f64(1.0 - busy));
             shedding.held(Duration::from_millis(held));
             *now += PERIOD;
-            shedding.decide(*now);
+            let processor = shedding.processor + PERIOD.mul_f64(had);
+            shedding.decide(*now, || processor);
         }
     }
 
     #[test]
     fn a_machine_that_stood_still_once_leaves_nothing_out() {
         let mut now = clock::now();
-        let mut shedding = LoadShedding::new(now);
+        let mut shedding = LoadShedding::new(now, Duration::ZERO);
         periods(&mut shedding, &mut now, 5, 0.5, 1);
         periods(&mut shedding, &mut now, 1, 1.0, 300);
         periods(&mut shedding, &mut now, 5, 0.5, 1);
         assert_eq!(shedding.shed(), Shedding::NONE);
-        assert_eq!(shedding.decide(now + PERIOD), None);
+        assert_eq!(shedding.decide(now + PERIOD, || Duration::ZERO), None);
     }
 
     #[test]
     fn more_and_more_is_left_out_until_packets_are_late_no_longer_than_before() {
         let mut now = clock::now();
-        let mut shedding = LoadShedding::new(now);
+        let mut shedding = LoadShedding::new(now, Duration::ZERO);
         periods(&mut shedding, &mut now, 2, 1.0, 60);
         assert_eq!(shedding.shed().get(), STEP);
         periods(&mut shedding, &mut now, 1, 1.0, 100);
@@ -158,7 +212,7 @@ mod tests {
     #[test]
     fn as_much_comes_back_as_there_is_time_for() {
         let mut now = clock::now();
-        let mut shedding = LoadShedding::new(now);
+        let mut shedding = LoadShedding::new(now, Duration::ZERO);
         periods(&mut shedding, &mut now, 3, 1.0, 60);
         assert_eq!(shedding.shed().get(), 8);
         periods(&mut shedding, &mut now, 3, 0.68, 2);
@@ -171,9 +225,35 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_others_keep_from_running_leaves_nothing_out() {
+        let mut now = clock::now();
+        let mut shedding = LoadShedding::new(now, Duration::ZERO);
+        periods_with(&mut shedding, &mut now, 20, (1.0, 0.05), 200);
+        assert_eq!(shedding.shed(), Shedding::NONE, "its own work is next to nothing");
+        periods_with(&mut shedding, &mut now, 2, (1.0, 0.7), 200);
+        assert_ne!(shedding.shed(), Shedding::NONE, "a core that is shared is full all the same");
+    }
+
+    #[test]
+    fn where_signalling_is_what_costs_it_is_heard_less_and_the_video_stays() {
+        let mut now = clock::now();
+        let mut shedding = LoadShedding::new(now, Duration::ZERO);
+        let whole = Duration::from_millis(2);
+        assert_eq!(shedding.signalling_budget(whole), whole);
+        for _ in 0..20 {
+            shedding.signalled(PERIOD.mul_f64(0.8));
+            periods(&mut shedding, &mut now, 1, 1.0, 100);
+        }
+        assert_eq!(shedding.shed(), Shedding::NONE);
+        assert_eq!(shedding.signalling_budget(whole), whole / 16);
+        periods(&mut shedding, &mut now, 20, 0.3, 1);
+        assert_eq!(shedding.signalling_budget(whole), whole, "and as before when it is over");
+    }
+
+    #[test]
     fn when_the_crowd_has_gone_everything_comes_back_within_a_second() {
         let mut now = clock::now();
-        let mut shedding = LoadShedding::new(now);
+        let mut shedding = LoadShedding::new(now, Duration::ZERO);
         periods(&mut shedding, &mut now, 20, 1.0, 60);
         assert_eq!(shedding.shed(), Shedding::ALL);
         periods(&mut shedding, &mut now, 12, 0.05, 1);

@@ -49,6 +49,14 @@ pub struct ShellConfig {
     pub messages_per_second: u32,
     /// How many messages a client may send at once.
     pub messages_burst: u32,
+    /// How many offers a second a client may send in the long run; by WHIP and WHEP, an address.
+    pub offers_per_second: u32,
+    /// How many offers it may send at once.
+    pub offers_burst: u32,
+    /// How many joins may come from one IPv4 address or IPv6 /64 a second in the long run.
+    pub joins_per_second: u32,
+    /// How many joins may come from one address at once.
+    pub joins_burst: u32,
     /// Which rooms are recorded, and where. `None` turns recording off.
     pub record: Option<RecordConfig>,
     /// Who may publish and view by WHIP and WHEP: tokens by room, with `*` for all rooms that are not listed. A room

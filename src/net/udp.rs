@@ -39,6 +39,10 @@ const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How much may wait for the kernel: a tenth of a second at 80 Mbit/s. Later it would be of no use.
 const BACKLOG_BYTES_MAX: usize = 1024 * 1024;
 
+/// Media that has waited in the kernel for longer is dropped: nobody plays it any more, and what is behind it may still be of
+/// use. Other datagrams are handled however old they are, because keeping up a connection has no such hurry.
+const STALE: Duration = Duration::from_secs(1);
+
 /// What happened at the socket since the start of the server.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UdpCounters {
@@ -60,6 +64,8 @@ pub struct UdpCounters {
     pub dropped_full: u64,
     /// Datagrams that the kernel refused: no route, too long, or filtered.
     pub dropped_refused: u64,
+    /// Media datagrams that were dropped because they had waited in the kernel for too long.
+    pub dropped_stale: u64,
     /// System calls for receiving that failed.
     pub receive_errors: u64,
 }
@@ -82,6 +88,8 @@ pub struct Received {
     pub datagrams: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// How many of the datagrams were dropped because they were too old.
+    pub stale: u64,
     /// Whether there may be more.
     pub more: bool,
 }
@@ -192,19 +200,20 @@ impl Udp {
                 self.counters.received += received.datagrams;
                 self.counters.received_bytes += received.bytes;
                 self.counters.receive_calls += 1;
+                self.counters.dropped_stale += received.stale;
                 received
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Received { datagrams: 0, bytes: 0, more: false }
+                Received { datagrams: 0, bytes: 0, stale: 0, more: false }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                Received { datagrams: 0, bytes: 0, more: true }
+                Received { datagrams: 0, bytes: 0, stale: 0, more: true }
             }
             Err(error) => {
                 // Among them are errors of earlier sends (ICMP); the datagrams behind them still come.
                 self.counters.receive_errors += 1;
                 debug!(%error, "receiving from the UDP socket failed");
-                Received { datagrams: 0, bytes: 0, more: false }
+                Received { datagrams: 0, bytes: 0, stale: 0, more: false }
             }
         }
     }
@@ -282,24 +291,30 @@ fn receive_batch(
     let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
         std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
     let count = state.recv(socket.into(), &mut slices, &mut metas)?;
-    let (mut datagrams, mut total) = (0, 0);
+    let (mut datagrams, mut total, mut stale) = (0, 0, 0);
+    let wall = clock::unix();
     for (meta, slice) in metas.iter().zip(slices.iter_mut()).take(count) {
         let remote = canonical(meta.addr);
         let local_ip = meta.dst_ip.map_or(local_default, |ip| ip.to_canonical());
         let path = Path { carrier: Carrier::Udp, local: SocketAddr::new(local_ip, port), remote };
         let Some(bytes) = slice.get_mut(..meta.len) else { continue };
         total += bytes.len() as u64;
+        let is_stale = is_stale(meta.timestamp, wall);
         let mut media = 0;
         for datagram in bytes.chunks_mut(meta.stride.max(1)) {
             datagrams += 1;
             let kind = classify(datagram);
+            if is_stale && kind == Kind::Rtp {
+                stale += 1;
+                continue;
+            }
             media += u32::from(kind == Kind::Rtp);
             handle(kind, path, datagram);
         }
         latency.received(meta.timestamp, media);
     }
     // A batch that is not full ended because the socket was empty: asking again would cost a system call per wake-up.
-    Ok(Received { datagrams, bytes: total, more: count == BATCH_SIZE })
+    Ok(Received { datagrams, bytes: total, stale, more: count == BATCH_SIZE })
 }
 
 fn receive_one(
@@ -312,7 +327,13 @@ fn receive_one(
     let remote = canonical(remote);
     let datagram = &mut arena[..len];
     handle(classify(datagram), Path { carrier: Carrier::Udp, local, remote }, datagram);
-    Ok(Received { datagrams: 1, bytes: len as u64, more: true })
+    Ok(Received { datagrams: 1, bytes: len as u64, stale: 0, more: true })
+}
+
+/// Returns whether media that the kernel received at that wall time is too old at the time `wall` to be forwarded. Unknown
+/// times are not, nor are those of a clock that was set back.
+fn is_stale(received: Option<Duration>, wall: Duration) -> bool {
+    received.is_some_and(|at| wall.saturating_sub(at) > STALE)
 }
 
 /// Returns whether a reply could be sent to an address at all. Port 0 can be forged but not answered, and the TURN
@@ -386,6 +407,21 @@ mod tests {
         let mut buffer = [0; 2000];
         let (length, from) = client.recv_from(&mut buffer)?;
         Ok((from, buffer[..length].to_vec()))
+    }
+
+    #[test]
+    fn media_that_has_waited_in_the_kernel_for_too_long_is_dropped_and_counted() -> io::Result<()> {
+        let mut udp = udp("127.0.0.1:0", false)?;
+        let (client, _) = client()?;
+        let (media, check) = ([0x80; 40], [0u8; 20]);
+        client.send_to(&media, udp.bound)?;
+        client.send_to(&check, udp.bound)?;
+        std::thread::sleep(STALE + Duration::from_millis(200));
+        client.send_to(&media[..30], udp.bound)?;
+        let seen: Vec<usize> = receive(&mut udp, 2).into_iter().map(|(_, bytes)| bytes.len()).collect();
+        assert_eq!(seen, [check.len(), 30], "what is no media is handled however late it is");
+        assert_eq!(udp.counters().dropped_stale, 1);
+        Ok(())
     }
 
     #[test]

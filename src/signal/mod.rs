@@ -2,7 +2,7 @@
 //! value that its connection holds. It takes what the client says, and returns a [`Demand`] or a refusal; it takes the
 //! core's events, and returns what to say to the client.
 
-mod allowance;
+pub mod allowance;
 mod demand;
 pub mod native;
 pub mod whip;

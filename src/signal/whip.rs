@@ -52,7 +52,7 @@ pub fn status(refusal: &Refusal) -> u16 {
         RefusalCode::BadOffer | RefusalCode::TooManyTracks => 422,
         RefusalCode::BadName | RefusalCode::BadRoom => 400,
         RefusalCode::UnknownTrack | RefusalCode::UnknownParticipant => 404,
-        RefusalCode::RateLimited => 429,
+        RefusalCode::RateLimited | RefusalCode::TooManyParticipants => 429,
         _ => 500,
     }
 }

@@ -224,6 +224,46 @@ fn the_configured_time_outs_are_those_that_hold() {
 }
 
 #[test]
+fn one_address_has_so_many_participants_with_those_who_linger() {
+    let (_server, mut call) = with(&[("SIGNALLING_MAX_PARTICIPANTS_PER_ADDRESS", "2")]);
+    let (anna, ben) = (call.join("standup", "Anna"), call.join("retro", "Ben"));
+    let late = call.visit();
+    let error = call.refused(late, "join", join_data("third"));
+    assert_eq!((&error["code"], &error["fatal"]), (&"too-many-participants".into(), &false.into()));
+    assert!(
+        error["action"].as_str().is_some_and(|text| text.contains("max_participants_per_address")),
+        "{error}"
+    );
+    call.clients[ben].socket = None;
+    assert_eq!(
+        call.refused(late, "join", join_data("third"))["code"],
+        "too-many-participants",
+        "Ben may come back"
+    );
+    call.ask(anna, "leave", json!({}));
+    assert_eq!(call.ask(late, "join", join_data("third"))["type"], "joined");
+}
+
+#[test]
+fn one_address_joins_so_often_and_is_told_to_wait() {
+    let (_server, mut call) = with(&[("SIGNALLING_JOINS_PER_SECOND", "1"), ("SIGNALLING_JOIN_BURST", "2")]);
+    let replies: Vec<Value> = (0..20)
+        .map(|_| {
+            let who = call.visit();
+            call.ask(who, "join", join_data("standup"))
+        })
+        .collect();
+    assert!(replies[..2].iter().all(|reply| reply["type"] == "joined"), "{replies:?}");
+    let refused: Vec<_> = replies.iter().filter(|reply| reply["type"] == "error").collect();
+    assert!(!refused.is_empty(), "{replies:?}");
+    for reply in refused {
+        let error = &reply["data"];
+        assert_eq!((&error["code"], &error["fatal"]), (&"rate-limited".into(), &false.into()));
+        assert!(error["action"].as_str().is_some_and(|text| text.contains("joins_per_second")), "{error}");
+    }
+}
+
+#[test]
 fn the_configured_connections_of_one_address_are_those_that_hold() {
     let (server, mut call) = with(&[("SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS", "2")]);
     let (anna, _ben) = (call.join("standup", "Anna"), call.join("standup", "Ben"));

@@ -426,6 +426,50 @@ fn rooms_that_nobody_is_in_make_place_for_others_the_longest_empty_first() {
 }
 
 #[test]
+fn who_was_never_in_the_call_is_gone_within_seconds_and_makes_way_before() {
+    let mut world = World::with(|settings| {
+        settings.participants_per_room_max = 2;
+        settings.rooms_max = 1;
+        settings.empty_timeout = Duration::from_secs(300);
+    });
+    let anna = world.join("one", "Anna");
+    let ghost = world.join("one", "Ghost");
+    world.break_signalling(ghost);
+    world.run(Duration::from_secs(4));
+    assert_eq!(left(&world, anna), [], "a page that loads may still come back");
+    world.run(Duration::from_secs(2));
+    assert_eq!(left(&world, anna), [LeaveReason::ResumeTimeout]);
+
+    let ghost = world.join("one", "Ghost");
+    let ben = world.join("one", "Ben");
+    assert_eq!(world.clients[ben].refusals(), [RefusalCode::RoomFull], "they are all there");
+    world.break_signalling(ghost);
+    world.ask_to_join(ben, "one", "Ben");
+    assert!(world.clients[ben].joined.is_some(), "a lingerer makes way");
+
+    let cleo = world.join("two", "Cleo");
+    assert_eq!(
+        world.clients[cleo].refusals(),
+        [RefusalCode::TooManyRooms],
+        "Anna and Ben are in the only room"
+    );
+    world.break_signalling(anna);
+    world.break_signalling(ben);
+    world.ask_to_join(cleo, "two", "Cleo");
+    assert!(world.clients[cleo].joined.is_some(), "a room of nobody but lingerers makes way");
+}
+
+#[test]
+fn who_has_been_in_the_call_keeps_their_place_while_they_are_away() {
+    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    world.break_signalling(1);
+    world.run(Duration::from_secs(20));
+    assert_eq!(left(&world, 0), []);
+    world.resume(1, None);
+    assert!(matches!(world.clients[1].events.last(), Some(Event::Resumed(..))));
+}
+
+#[test]
 fn the_operator_removes_people_closes_rooms_and_stops_the_server() {
     let mut world = call(&["Anna", "Ben", "Cleo"], &[Microphone]);
     let room: strait::core::ids::RoomId = "standup".parse().expect("a room id");

@@ -164,7 +164,7 @@ fn feed(sfu: &mut Sfu, now: Instant, input: Recorded) {
             sfu.handle_input(now, Input::Datagram { path, bytes: &mut bytes });
         }
         Recorded::Join(connection, request, admission, join) => {
-            sfu.handle_input(now, Input::Join { connection, request, admission, join });
+            sfu.handle_input(now, Input::Join { connection, request, host: None, admission, join });
         }
         Recorded::Resume(connection, request, resume) => {
             sfu.handle_input(now, Input::Resume { connection, request, resume });

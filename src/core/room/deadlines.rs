@@ -21,6 +21,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// pictures, and checks every few seconds of whoever sends nothing.
 const UNHEARD: Duration = Duration::from_secs(3);
 
+/// Somebody whose signalling broke before media could flow has at most this long to come back: there is no call to go on
+/// with, and joining anew costs them nothing. A join alone must not hold a place for long.
+const GRACE_WITHOUT_MEDIA: Duration = Duration::from_secs(5);
+
 /// A timer whose moment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fired {
@@ -143,8 +147,8 @@ impl Room {
         }
     }
 
-    /// Sets when a member is given up. To be called when their signalling breaks or is back, with each connectivity check,
-    /// and before anybody is given up.
+    /// Sets when a member is given up. To be called when their signalling breaks or is back, when media can flow, with each
+    /// connectivity check, and before anybody is given up.
     ///
     /// Somebody whose signalling broke is given up after the time to come back, or as soon as their media path is dead as
     /// well. Somebody without signalling: when the media path is dead, or has never come to life. A path is alive as long
@@ -160,7 +164,13 @@ impl Room {
             (Lifeline::Signalling, Signalling::Lost { since }) => {
                 // Not at once if the path had been dead for longer: a change of networks breaks both at a time.
                 let dead = last_heard.map(|at| (at + media_timeout).max(since + GRACE));
-                (Some(since + self.settings.resume_timeout), dead)
+                let resume_timeout = self.settings.resume_timeout;
+                let within = if participant.has_had_media {
+                    resume_timeout
+                } else {
+                    resume_timeout.min(GRACE_WITHOUT_MEDIA)
+                };
+                (Some(since + within), dead)
             }
         };
         let is_encoder = participant.lifeline == Lifeline::Media && !participant.publications.is_empty();

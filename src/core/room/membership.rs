@@ -56,6 +56,9 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         if self.participants.len() >= self.settings.participants_per_room_max {
+            self.remove_idlest(now, outbox);
+        }
+        if self.participants.len() >= self.settings.participants_per_room_max {
             let refusal = Refusal::new(
                 RefusalCode::RoomFull,
                 format!("the room is full: it has its {} participants", self.participants.len()),
@@ -113,6 +116,17 @@ impl Room {
                 room.carry_out_effects(now, transport, None, outbox);
             }
         });
+    }
+
+    /// Removes whoever has lingered longest of those who were never in a call, if anybody does: they make way for somebody
+    /// who is there now.
+    fn remove_idlest(&mut self, now: Instant, outbox: &mut Outbox) {
+        let idle = self.order.iter().filter_map(|key| Some((self.participants[key.0].idle_since()?, *key)));
+        if let Some((_, key)) = idle.min() {
+            self.remove(now, key, LeaveReason::ResumeTimeout, outbox);
+            // Whoever they make way for is in the room at once.
+            self.ended = false;
+        }
     }
 
     /// Returns all tracks, in the order of joining and publishing.

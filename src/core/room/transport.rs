@@ -347,6 +347,10 @@ impl Room {
         self.totals.handshakes_done += 1;
         self.totals.setup_times.note(now.saturating_duration_since(transport.made_at));
         debug!(room = %self.id, transport = key.0, ?profile, "media can flow");
+        if let Some(owner) = self.owner_of(key) {
+            self.participants[owner.0].has_had_media = true;
+            self.set_expiry(owner);
+        }
         self.hear_again(now, key, outbox);
         self.want_keyframes_on(now, key);
     }

@@ -6,10 +6,12 @@
 //! session's front end says later.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use tracing::{debug, info, warn};
 
+use super::address_rates::AddressRates;
 use super::router::WhipTarget;
 use crate::core::Sfu;
 use crate::core::event::{ClosingReason, LeaveReason, Refusal};
@@ -31,6 +33,8 @@ const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
 /// For how long to leave a full or stopping server alone, in seconds.
 const RETRY_AFTER: &str = "5";
+/// What a PATCH counts for, in offers, unless it restarts ICE: it brings candidates alone, and several come with each offer.
+const PATCH_COST: f64 = 0.2;
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_MAX_AGE: &str = "7200";
 
@@ -123,6 +127,8 @@ pub struct WhipRequests<'a> {
     pub config: &'a ShellConfig,
     /// All sessions of WHIP and WHEP.
     pub sessions: &'a mut WhipSessions,
+    /// How often each address may have an offer read.
+    pub offers: &'a mut AddressRates,
     /// The core, to be looked at.
     pub sfu: &'a Sfu,
 }
@@ -152,7 +158,7 @@ impl WhipRequests<'_> {
         let authorized = if is_preflight { Ok(()) } else { authorize(request, tokens) };
         let outcome = authorized.and_then(|()| match &target.session {
             None => self.answer_endpoint(target, request, connection, came_from),
-            Some(session) => self.answer_session(target, session, request, connection),
+            Some(session) => self.answer_session(target, session, request, (connection, came_from)),
         });
         match outcome {
             Ok(WhipOutcome::Answer(response)) | Err(response) => {
@@ -184,14 +190,20 @@ impl WhipRequests<'_> {
         target: &WhipTarget,
         session: &str,
         request: &Request,
-        connection: ConnectionId,
+        (connection, came_from): (ConnectionId, &ClientOrigin),
     ) -> Result<WhipOutcome, Response> {
         let id = self.sessions.find(target.side, &target.room, session);
         match request.method.as_str() {
             "OPTIONS" => Ok(WhipOutcome::Answer(
                 Response::empty(200).with("Accept-Patch", FRAGMENT).with("Allow", "PATCH, DELETE, OPTIONS"),
             )),
-            "PATCH" => self.patch_session(id.ok_or_else(no_such_session)?, request, connection),
+            "PATCH" => {
+                let id = id.ok_or_else(no_such_session)?;
+                let held = self.sessions.get(id).ok_or_else(no_such_session)?;
+                let cost = if held.session.restarts_ice(&request.body) { 1.0 } else { PATCH_COST };
+                self.take_offer(host_of(came_from.client), cost)?;
+                self.patch_session(id, request, connection)
+            }
             "DELETE" => {
                 let id = id.ok_or_else(no_such_session)?;
                 let demand = self.sessions.leave(id).ok_or_else(no_such_session)?;
@@ -200,6 +212,17 @@ impl WhipRequests<'_> {
             }
             _ => Err(Response::method_not_allowed("PATCH, DELETE, OPTIONS").with("Accept-Patch", FRAGMENT)),
         }
+    }
+
+    /// Takes an offer from an address's allowance, or that part of one.
+    fn take_offer(&mut self, host: IpAddr, cost: f64) -> Result<(), Response> {
+        if self.offers.take(self.now, host, cost) {
+            return Ok(());
+        }
+        let what = "too many offers from this address within a short time";
+        let action =
+            "send it again after a few seconds, or ask the operator to raise signalling.offers_per_second";
+        Err(problem(429, what, action).with("Retry-After", RETRY_AFTER))
     }
 
     /// POST of an offer: begins to join. What follows, up to 201 with the session's address, is in [`response`].
@@ -218,13 +241,14 @@ impl WhipRequests<'_> {
         if !accepts(request, SDP) {
             return Err(problem(406, "the answer is application/sdp, which Accept excludes", "accept it"));
         }
-        // Before the offer is read, which costs more than everything else here.
+        // Before the offer is looked at: reading one is what costs.
         let host = host_of(came_from.client);
         if self.sessions.of_host(host) >= self.config.connections_per_address_max {
             let what = "too many sessions from this address";
             let action = "end some, or ask the operator to raise signalling.max_connections_per_address";
             return Err(problem(429, what, action).with("Retry-After", RETRY_AFTER));
         }
+        self.take_offer(host, 1.0)?;
         let offer = WhipOffer::read(*side, &request.body).map_err(|wrong| problem_of(&wrong))?;
         let name = name_of(*side, request)?;
         let choice = match side {
@@ -283,7 +307,7 @@ impl WhipRequests<'_> {
             .with("Accept-Patch", FRAGMENT));
         }
         let held = self.sessions.get(id).ok_or_else(no_such_session)?;
-        let received = held.session.receive_fragment(self.now, request.field("if-match"), &request.body);
+        let received = held.session.receive_fragment(request.field("if-match"), &request.body);
         match received.map_err(|wrong| problem_of(&wrong))? {
             None => Ok(WhipOutcome::Answer(Response::empty(204))),
             Some(demand) => {

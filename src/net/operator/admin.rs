@@ -299,6 +299,7 @@ fn summary_json(view: ServerView<'_>) -> Value {
                 "sendCalls": udp.send_calls,
                 "droppedFull": udp.dropped_full,
                 "droppedRefused": udp.dropped_refused,
+                "droppedStale": udp.dropped_stale,
                 "receiveErrors": udp.receive_errors,
             },
             "latency": view.udp.latency(view.now),

@@ -223,6 +223,7 @@ fn add_datagrams(page: &mut Page, view: ServerView<'_>, unusable: u64) {
     let udp = view.udp.counters();
     let dropped = [
         ("in", "unusable", unusable),
+        ("in", "stale", udp.dropped_stale),
         ("out", "queue_full", udp.dropped_full),
         ("out", "refused_by_system", udp.dropped_refused),
         ("out", "connection_gone", view.connections.frames.undeliverable),

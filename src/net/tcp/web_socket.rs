@@ -27,6 +27,8 @@ pub enum Incoming {
     Text(Utf8Bytes),
     /// A binary message, which the protocol does not have.
     Binary,
+    /// A ping or a pong, which is answered already.
+    Control,
     /// The client says goodbye, with this close code if it gave one.
     Closing(Option<u16>),
     /// A message over the limit. Nothing more can be read after it.
@@ -97,6 +99,8 @@ impl Socket {
             message_bytes_max: config.message_bytes_max,
             messages_per_second: config.messages_per_second,
             messages_burst: config.messages_burst,
+            offers_per_second: config.offers_per_second,
+            offers_burst: config.offers_burst,
         };
         Self {
             socket: WebSocket::from_raw_socket(pipe, Role::Server, Some(limits)),
@@ -133,7 +137,11 @@ impl Socket {
     pub fn next(&mut self, now: Instant) -> Option<Incoming> {
         loop {
             return match self.socket.read() {
-                Ok(Message::Text(_) | Message::Binary(_)) if self.closing.is_some() => continue,
+                Ok(Message::Text(_) | Message::Binary(_) | Message::Ping(_) | Message::Pong(_))
+                    if self.closing.is_some() =>
+                {
+                    continue;
+                }
                 Ok(Message::Text(text)) => {
                     self.last_message = now;
                     Some(Incoming::Text(text))
@@ -144,7 +152,8 @@ impl Socket {
                     self.closing = Some(now);
                     Some(Incoming::Closing(frame.map(|frame| frame.code.into())))
                 }
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+                Ok(Message::Ping(_) | Message::Pong(_)) => Some(Incoming::Control),
+                Ok(Message::Frame(_)) => continue,
                 Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => None,
                 Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => Some(Incoming::TooLarge),
                 Err(Error::Utf8(_)) => Some(Incoming::Violation(Close::NotText)),

@@ -3,7 +3,7 @@
 use crate::core::event::RefusalCode;
 
 /// Every error code, in the order of `docs/protocol.md`.
-pub const CODES: [RefusalCode; 20] = [
+pub const CODES: [RefusalCode; 21] = [
     RefusalCode::BadMessage,
     RefusalCode::UnknownType,
     RefusalCode::MessageTooLarge,
@@ -14,6 +14,7 @@ pub const CODES: [RefusalCode; 20] = [
     RefusalCode::BadRoom,
     RefusalCode::RoomFull,
     RefusalCode::TooManyRooms,
+    RefusalCode::TooManyParticipants,
     RefusalCode::UnknownParticipant,
     RefusalCode::BadSecret,
     RefusalCode::BadOffer,
@@ -39,6 +40,7 @@ pub fn code_text(code: RefusalCode) -> &'static str {
         RefusalCode::BadRoom => "bad-room",
         RefusalCode::RoomFull => "room-full",
         RefusalCode::TooManyRooms => "too-many-rooms",
+        RefusalCode::TooManyParticipants => "too-many-participants",
         RefusalCode::UnknownParticipant => "unknown-participant",
         RefusalCode::BadSecret => "bad-secret",
         RefusalCode::BadOffer => "bad-offer",

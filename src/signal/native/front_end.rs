@@ -9,7 +9,7 @@ use super::{
 use crate::core::command::{Command, Lifeline};
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantId, RequestId};
-use crate::limits::{OFFERS_BURST, OFFERS_PER_SECOND};
+use crate::limits::{FAULTS_MAX, FAULTS_PER_SECOND, RECIPIENTS_PER_MESSAGE};
 use crate::signal::Demand;
 use crate::signal::allowance::Allowance;
 
@@ -22,6 +22,10 @@ pub struct Limits {
     pub messages_per_second: u32,
     /// Messages at once.
     pub messages_burst: u32,
+    /// Offers a second in the long run: each is work for milliseconds, and news for the whole room.
+    pub offers_per_second: u32,
+    /// Offers at once.
+    pub offers_burst: u32,
 }
 
 /// What follows from a client's message or from an event of the core's.
@@ -41,9 +45,12 @@ pub struct Reaction {
 #[derive(Debug)]
 pub struct FrontEnd {
     limits: Limits,
-    allowance: Allowance,
-    /// Of offers, each of which costs far more than another message.
+    messages: Allowance,
     offers: Allowance,
+    /// How often the client may still break the rules before it is cut.
+    faults: Allowance,
+    /// How many others are in the room: so many are told what the client tells all.
+    others: usize,
     /// Whether the core has heard of this connection, and must hear of its end.
     is_known_to_core: bool,
     has_joined: bool,
@@ -52,9 +59,15 @@ pub struct FrontEnd {
 impl FrontEnd {
     /// Begins with a client that has said nothing yet.
     pub fn new(limits: Limits, now: Instant) -> Self {
-        let allowance = Allowance::new(limits.messages_per_second, limits.messages_burst, now);
-        let offers = Allowance::new(OFFERS_PER_SECOND, OFFERS_BURST, now);
-        Self { limits, allowance, offers, is_known_to_core: false, has_joined: false }
+        Self {
+            limits,
+            messages: Allowance::new(limits.messages_per_second, limits.messages_burst, now),
+            offers: Allowance::new(limits.offers_per_second, limits.offers_burst, now),
+            faults: Allowance::new(FAULTS_PER_SECOND, FAULTS_MAX, now),
+            others: 0,
+            is_known_to_core: false,
+            has_joined: false,
+        }
     }
 
     /// Returns whether somebody has joined by this connection.
@@ -65,14 +78,18 @@ impl FrontEnd {
     /// Takes a text message of the client's.
     pub fn receive(&mut self, now: Instant, text: &str) -> Reaction {
         // A message that cannot be read counts as well: it costs as much as another.
-        let is_allowed = self.allowance.take(now);
+        let is_allowed = self.messages.take(now, 1.0);
         let message = match parse(text) {
             Ok(message) => message,
-            Err((request, refusal)) => return refuse(request.as_ref(), refusal),
+            Err((request, refusal)) => return self.fault(now, request.as_ref(), refusal),
         };
         if !is_allowed {
-            let refusal = refusals::rate_limited(self.limits.messages_per_second as usize);
-            return refuse(message.request(), refusal);
+            return self.fault(now, message.request(), self.too_many_messages());
+        }
+        if let ClientMessage::Command { request, command } = &message
+            && let Err(refusal) = self.take_cost(now, command)
+        {
+            return refuse(request.as_ref(), refusal);
         }
         let demand = match message {
             ClientMessage::Ping { request } => {
@@ -82,18 +99,54 @@ impl FrontEnd {
                 Demand::Join { request, room, name, auto_subscribe, lifeline: Lifeline::Signalling }
             }
             ClientMessage::Resume { request, resume } => Demand::Resume { request, resume },
-            ClientMessage::Command { request, command: Command::Offer { .. } } if !self.offers.take(now) => {
-                return refuse(request.as_ref(), refusals::offers_limited());
-            }
             ClientMessage::Command { request, command } => Demand::Command { request, command },
         };
         self.is_known_to_core = true;
         Reaction { demand: Some(demand), ..Reaction::default() }
     }
 
+    /// Takes from the allowances what a command costs beyond one message: offers have their own, and what many are told
+    /// counts for more.
+    fn take_cost(&mut self, now: Instant, command: &Command) -> Result<(), Refusal> {
+        if matches!(command, Command::Offer { .. }) && !self.offers.take(now, 1.0) {
+            return Err(refusals::offers_too_fast(self.limits.offers_per_second));
+        }
+        let told = match command {
+            Command::Offer { .. } | Command::Mute { .. } | Command::Data { to: None, .. } => self.others,
+            Command::Data { to: Some(to), .. } => to.len().min(self.others),
+            _ => 0,
+        };
+        let more = told / RECIPIENTS_PER_MESSAGE;
+        if more > 0 && !self.messages.take(now, more as f64) {
+            return Err(self.too_many_messages());
+        }
+        Ok(())
+    }
+
+    fn too_many_messages(&self) -> Refusal {
+        refusals::rate_limited(self.limits.messages_per_second as usize)
+    }
+
+    /// Refuses what breaks the rules. Whoever goes on doing that is cut: an answer costs more than the message.
+    fn fault(&mut self, now: Instant, request: Option<&RequestId>, refusal: Refusal) -> Reaction {
+        if self.faults.take(now, 1.0) {
+            return refuse(request, refusal);
+        }
+        let say = Some(encode_refusal(request, &refusal, true));
+        Reaction { say, close: Some(Close::Refused), refused: Some(refusal), demand: None }
+    }
+
     /// Refuses a binary message, which the protocol does not have.
-    pub fn refuse_binary(&self) -> Reaction {
-        refuse(None, refusals::binary_message())
+    pub fn refuse_binary(&mut self, now: Instant) -> Reaction {
+        self.fault(now, None, refusals::binary_message())
+    }
+
+    /// Takes a ping or a pong of the WebSocket itself, which counts as a message. It is answered already.
+    pub fn receive_control(&mut self, now: Instant) -> Reaction {
+        if self.messages.take(now, 1.0) || self.faults.take(now, 1.0) {
+            return Reaction::default();
+        }
+        self.fault(now, None, self.too_many_messages())
     }
 
     /// Refuses a message over the limit, and ends the connection: its reader cannot find the next message.
@@ -104,6 +157,13 @@ impl FrontEnd {
     /// Takes an event of the core's. `server` goes into what somebody who enters is told.
     pub fn event(&mut self, event: &Event, server: ServerFacts<'_>) -> Reaction {
         self.has_joined |= entered(event).is_some();
+        match event {
+            Event::Joined(_, joined) => self.others = joined.participants.len(),
+            Event::Resumed(_, resumed) => self.others = resumed.joined.participants.len(),
+            Event::ParticipantJoined(_) => self.others += 1,
+            Event::ParticipantLeft(..) => self.others = self.others.saturating_sub(1),
+            _ => {}
+        }
         let close = match event {
             Event::Refused(_, refusal) => is_fatal(refusal.code).then(|| close_of(refusal.code)),
             Event::Closing(ClosingReason::Gone(LeaveReason::Shutdown)) => Some(Close::GoingAway),
@@ -161,25 +221,18 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { message_bytes_max: 1000, messages_per_second: 10, messages_burst: 3 };
+    const LIMITS: Limits = Limits {
+        message_bytes_max: 1000,
+        messages_per_second: 10,
+        messages_burst: 3,
+        offers_per_second: 2,
+        offers_burst: 2,
+    };
     const JOIN: &str = r#"{"type":"join","id":1,"data":{"version":1,"name":"Anna","room":"standup"}}"#;
 
     fn start() -> (FrontEnd, Instant) {
         let now = Instant::now();
         (FrontEnd::new(LIMITS, now), now)
-    }
-
-    #[test]
-    fn offers_have_an_allowance_of_their_own() {
-        let now = Instant::now();
-        let mut anna = FrontEnd::new(Limits { messages_burst: 100, ..LIMITS }, now);
-        let offer = r#"{"type":"offer","id":2,"data":{"sdp":"v=0","publications":[]}}"#;
-        let taken = (0..20).filter(|_| anna.receive(now, offer).demand.is_some()).count();
-        assert_eq!(taken, OFFERS_BURST as usize);
-        let said = anna.receive(now, offer).say.expect("a refusal");
-        assert!(said.contains("rate-limited") && said.contains("offers"), "{said}");
-        assert!(anna.receive(now, JOIN).demand.is_some(), "other messages are still taken");
-        assert!(anna.receive(now + Duration::from_secs(1), offer).demand.is_some());
     }
 
     #[test]
@@ -195,6 +248,43 @@ mod tests {
         assert_eq!(unreadable.refused.map(|refusal| refusal.code), Some(RefusalCode::BadMessage));
         let refused = anna.receive(now, ping).refused.expect("the burst is used up");
         assert_eq!(refused.code, RefusalCode::RateLimited);
+    }
+
+    #[test]
+    fn offers_have_an_allowance_of_their_own() {
+        let now = Instant::now();
+        let mut anna = FrontEnd::new(Limits { messages_burst: 100, ..LIMITS }, now);
+        let offer = r#"{"type":"offer","id":7,"data":{"sdp":"v=0","publications":[]}}"#;
+        assert!((0..2).all(|_| anna.receive(now, offer).demand.is_some()));
+        let refused = anna.receive(now, offer);
+        assert_eq!(refused.refused.map(|refusal| refusal.code), Some(RefusalCode::RateLimited));
+        assert!(refused.close.is_none() && refused.say.is_some_and(|say| say.contains(r#""id":7"#)));
+        assert!(anna.receive(now, JOIN).demand.is_some(), "other messages go on");
+        assert!(anna.receive(now + Duration::from_millis(501), offer).demand.is_some(), "after a while");
+    }
+
+    #[test]
+    fn what_many_are_told_counts_for_more() {
+        let now = Instant::now();
+        let mut anna = FrontEnd::new(Limits { messages_burst: 20, ..LIMITS }, now);
+        anna.others = 99;
+        let data = r#"{"type":"data","data":{"topic":"chat","payload":1}}"#;
+        assert_eq!(
+            (0..20).filter(|_| anna.receive(now, data).demand.is_some()).count(),
+            5,
+            "four messages each"
+        );
+    }
+
+    #[test]
+    fn who_goes_on_without_making_sense_is_cut() {
+        let (mut anna, now) = start();
+        assert!((0..FAULTS_MAX).all(|_| anna.receive(now, "{").close.is_none()));
+        let cut = anna.receive(now, "{");
+        assert_eq!(cut.close, Some(Close::Refused));
+        assert!(cut.say.is_some_and(|say| say.contains(r#""fatal":true"#)), "and told why");
+        assert_eq!(anna.refuse_binary(now).close, Some(Close::Refused));
+        assert_eq!(anna.receive_control(now).close, Some(Close::Refused));
     }
 
     #[test]

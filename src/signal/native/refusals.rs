@@ -1,7 +1,6 @@
 //! Refusals that depend on what a front end knows of its connection, worded once and here.
 
 use crate::core::event::{Refusal, RefusalCode};
-use crate::limits::{OFFERS_BURST, OFFERS_PER_SECOND};
 
 /// A binary WebSocket message came.
 pub fn binary_message() -> Refusal {
@@ -21,23 +20,29 @@ pub fn message_too_large(limit_bytes: usize) -> Refusal {
     )
 }
 
+/// Offers came faster than configured.
+pub fn offers_too_fast(offers_per_second: u32) -> Refusal {
+    Refusal::new(
+        RefusalCode::RateLimited,
+        format!("more than {offers_per_second} offers a second came; this one was not looked at"),
+        "Send it again after a second; put all that has changed into one offer.",
+    )
+}
+
+/// Joins came from one address faster than configured.
+pub fn joins_too_fast() -> Refusal {
+    Refusal::new(
+        RefusalCode::RateLimited,
+        "too many joins came from this address within a short time",
+        "Join again after a few seconds, or ask the operator to raise signalling.joins_per_second.",
+    )
+}
+
 /// Messages came faster than configured.
 pub fn rate_limited(messages_per_second: usize) -> Refusal {
     Refusal::new(
         RefusalCode::RateLimited,
         format!("more than {messages_per_second} messages a second came; this one was not looked at"),
         "Send it again after a second, and send fewer.",
-    )
-}
-
-/// Offers came faster than they may; each costs far more than another message.
-pub fn offers_limited() -> Refusal {
-    Refusal::new(
-        RefusalCode::RateLimited,
-        format!(
-            "more than {OFFERS_BURST} offers came at once, or more than {OFFERS_PER_SECOND} a second; this one was not \
-             looked at"
-        ),
-        "Send it again after a second, and let one offer say what several did.",
     )
 }

@@ -5,15 +5,11 @@
 //! connection the client likes; each waits until the core's events have brought what answers it. A session is never told
 //! who waits: whoever holds it keeps that, and sends the [`WhipReply`].
 
-use std::time::Instant;
-
 use super::{Choice, Fragment, Problem, Side, WhepViewer, WhipOffer, answer_fragment, precondition};
 use crate::core::command::{Command, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal};
 use crate::core::ids::{ParticipantId, RequestId, RoomId};
-use crate::limits::{OFFERS_BURST, OFFERS_PER_SECOND};
 use crate::signal::Demand;
-use crate::signal::allowance::Allowance;
 
 /// What answers the request that a session has under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +70,6 @@ pub struct WhipSession {
     viewer: Option<WhepViewer>,
     /// How often ICE was restarted: what the entity tag is made of.
     restarts: u64,
-    /// How often it may restart ICE, which is an offer; made with the first restart.
-    offers: Option<Allowance>,
     /// How many of its demands carried an id. The reply to one that waits is told by it from refusals of what a viewer
     /// asked for meanwhile.
     requests: u64,
@@ -85,8 +79,7 @@ impl WhipSession {
     /// Opens a session by its client's POST. Returns it with what it asks of the core.
     pub fn open(side: Side, room: RoomId, name: String, offer: WhipOffer, choice: Choice) -> (Self, Demand) {
         let state = State::Joining;
-        let mut session =
-            Self { side, state, offer, choice, viewer: None, restarts: 0, offers: None, requests: 0 };
+        let mut session = Self { side, state, offer, choice, viewer: None, restarts: 0, requests: 0 };
         let demand = Demand::Join {
             request: session.next_request(),
             room: Some(room),
@@ -107,11 +100,15 @@ impl WhipSession {
         format!("\"ice-{}\"", self.restarts)
     }
 
+    /// Returns whether the body of a PATCH asks for an ICE restart, which costs as much as an offer.
+    pub fn restarts_ice(&self, body: &[u8]) -> bool {
+        Fragment::read(body).is_ok_and(|fragment| self.offer.new_credentials(&fragment).is_some())
+    }
+
     /// Takes the body of a PATCH. Returns `None` if it holds candidates only, which are answered at once: a server that
     /// learns addresses from connectivity checks has no use for them.
     pub fn receive_fragment(
         &mut self,
-        now: Instant,
         if_match: Option<&str>,
         body: &[u8],
     ) -> Result<Option<Demand>, Problem> {
@@ -128,11 +125,6 @@ impl WhipSession {
         if !matches!(self.state, State::Open) {
             let error = "another request of this session has not been answered yet";
             return Err(Problem::new(409, error, "wait for its answer, then send this one again"));
-        }
-        let offers = self.offers.get_or_insert_with(|| Allowance::new(OFFERS_PER_SECOND, OFFERS_BURST, now));
-        if !offers.take(now) {
-            let action = "wait a second, and restart ICE when the network has changed";
-            return Err(Problem::new(429, "ICE was restarted too often", action));
         }
         let restarted = self.offer.restarted(ufrag, password);
         let demand = self.demand_answer(&restarted);
@@ -334,25 +326,16 @@ mod tests {
         for side in [Side::Publish, Side::View] {
             let mut session = open(side);
             let tag = session.etag();
-            assert_eq!(
-                session.receive_fragment(Instant::now(), Some(&tag), UFRAG.as_bytes()),
-                Ok(None),
-                "the same session"
-            );
-            let demand =
-                session.receive_fragment(Instant::now(), Some(&tag), NEW_UFRAG).expect("it is the tag");
+            assert_eq!(session.receive_fragment(Some(&tag), UFRAG.as_bytes()), Ok(None), "the same session");
+            let demand = session.receive_fragment(Some(&tag), NEW_UFRAG).expect("it is the tag");
             assert!(demand.is_some());
-            let busy =
-                session.receive_fragment(Instant::now(), Some("*"), NEW_UFRAG).expect_err("one at a time");
+            let busy = session.receive_fragment(Some("*"), NEW_UFRAG).expect_err("one at a time");
             assert_eq!(busy.status, 409);
             let restarted = session.event(&answer()).reply;
             let Some(WhipReply::Restarted(fragment)) = restarted else { panic!("{restarted:?}") };
             assert!(fragment.contains("a=ice-ufrag:abcd"), "{fragment}");
             assert_ne!(session.etag(), tag);
-            assert_eq!(
-                session.receive_fragment(Instant::now(), Some(&tag), NEW_UFRAG).expect_err("stale").status,
-                412
-            );
+            assert_eq!(session.receive_fragment(Some(&tag), NEW_UFRAG).expect_err("stale").status, 412);
             session.leave();
             let left = session.event(&Event::Left(None));
             assert_eq!((left.reply, left.is_over), (Some(WhipReply::Ended), true));
@@ -374,7 +357,7 @@ mod tests {
         assert!(session.event(&Event::Left(None)).is_over);
 
         let mut viewer = open(Side::View);
-        viewer.receive_fragment(Instant::now(), Some("*"), NEW_UFRAG).expect("it is allowed");
+        viewer.receive_fragment(Some("*"), NEW_UFRAG).expect("it is allowed");
         let of_subscribe = Event::Refused(None, Refusal::new(RefusalCode::UnknownTrack, "gone", "wait"));
         assert_eq!(viewer.event(&of_subscribe), WhipReaction::default());
         assert!(matches!(viewer.event(&answer()).reply, Some(WhipReply::Restarted(_))));
@@ -389,7 +372,7 @@ mod tests {
         assert!(session.event(&Event::Left(None)).is_over);
 
         let mut session = open(Side::Publish);
-        session.receive_fragment(Instant::now(), Some("*"), NEW_UFRAG).expect("it is allowed");
+        session.receive_fragment(Some("*"), NEW_UFRAG).expect("it is allowed");
         assert_eq!(session.abandon(), None, "whoever publishes goes on");
     }
 

@@ -242,7 +242,7 @@ impl World<'_> {
                 let address = server_address();
                 let candidates = vec![LocalCandidate { transport: Transport::Udp, address }];
                 let admission = Admission { entropy, candidates };
-                self.feed(Input::Join { connection: id, request, admission, join });
+                self.feed(Input::Join { connection: id, request, host: None, admission, join });
             }
             Signal::Resume(resume) => {
                 if let Some(session) = self.session_of(index, life) {

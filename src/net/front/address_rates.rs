@@ -1,0 +1,62 @@
+//! How often each address may do something, over all of its connections: join, or have an offer read. Whoever opens many
+//! connections gains nothing by that.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::signal::allowance::Allowance;
+
+/// Addresses that are remembered before those are looked for that have done nothing lately.
+const SWEEP_AT_LEAST: usize = 1024;
+
+/// The allowances of all addresses that have done something lately. An address is an IPv4 address or an IPv6 /64, as
+/// `host_of` makes it.
+#[derive(Debug)]
+pub struct AddressRates {
+    per_second: u32,
+    burst: u32,
+    allowances: HashMap<IpAddr, Allowance>,
+    sweep_at: usize,
+}
+
+impl AddressRates {
+    /// Begins with nobody. Each address may do `burst` things at once, and `per_second` in the long run.
+    pub fn new(per_second: u32, burst: u32) -> Self {
+        Self { per_second, burst, allowances: HashMap::new(), sweep_at: SWEEP_AT_LEAST }
+    }
+
+    /// Takes what something costs from an address's allowance. Returns `false` if there is not enough left.
+    pub fn take(&mut self, now: Instant, host: IpAddr, cost: f64) -> bool {
+        if self.allowances.len() >= self.sweep_at {
+            self.allowances.retain(|_, allowance| !allowance.is_full(now));
+            // Not again before as many more have come: a sweep looks at all.
+            self.sweep_at = (self.allowances.len() * 2).max(SWEEP_AT_LEAST);
+        }
+        let (per_second, burst) = (self.per_second, self.burst);
+        let allowance = self.allowances.entry(host).or_insert_with(|| Allowance::new(per_second, burst, now));
+        allowance.take(now, cost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::net::clock;
+
+    #[test]
+    fn each_address_has_its_own_allowance_and_is_forgotten_when_it_is_full() {
+        let now = clock::now();
+        let mut rates = AddressRates::new(1, 2);
+        let (anna, ben) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        assert_eq!((0..5).filter(|_| rates.take(now, anna, 1.0)).count(), 2);
+        assert!(rates.take(now, ben, 1.0), "another address is another allowance");
+        for number in 0..SWEEP_AT_LEAST as u32 {
+            rates.take(now, IpAddr::from(number.to_be_bytes()), 1.0);
+        }
+        rates.take(now + Duration::from_secs(3), anna, 1.0);
+        assert_eq!(rates.allowances.len(), 1, "the others have not been seen for long enough");
+    }
+}
