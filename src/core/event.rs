@@ -138,7 +138,7 @@ pub enum LeaveReason {
     FingerprintMismatch,
     /// The DTLS handshake failed, or was never completed.
     HandshakeFailed,
-    /// No connectivity check of theirs came for too long: consent to send has lapsed (RFC 7675).
+    /// Neither a connectivity check nor authentic media of theirs came for too long.
     MediaTimeout,
     /// Their signalling connection broke, and they were not back in time.
     ResumeTimeout,

@@ -20,7 +20,8 @@ fn documented_words() -> BTreeSet<&'static str> {
 fn documented_rows(heading: &str) -> Vec<(&'static str, &'static str)> {
     let start = PROTOCOL.find(heading).unwrap_or_else(|| panic!("no {heading}"));
     let section = &PROTOCOL[start + heading.len()..];
-    let section = &section[..section.find("\n## ").unwrap_or(section.len())];
+    // Up to the next heading, of whatever level: tables of another kind may follow.
+    let section = &section[..section.find("\n##").unwrap_or(section.len())];
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
     // The head of a table of messages is itself `type`.
     rows.filter(|&(word, _)| word != "type").collect()
