@@ -20,7 +20,7 @@ pub(super) struct ReplayArgs {
     /// The trace, a file that `strait serve --record` wrote
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
-    /// The key that opens an encrypted trace: a file that `strait trace keygen` wrote
+    /// The key that opens an encrypted trace, a file of `strait trace keygen`
     #[arg(long, value_name = "KEYFILE")]
     identity: Option<PathBuf>,
 

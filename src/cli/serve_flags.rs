@@ -65,7 +65,7 @@ such as team-*. May be given several times.
 [default: *, which is every room]")]
     record_rooms: Vec<String>,
 
-    /// Encrypt traces to this public key, which `strait trace keygen` prints
+    /// Encrypt traces to this public key, made by `strait trace keygen`
     ///
     /// What lies on the server's disk is then of use to nobody who lacks the private half.
     /// `strait trace keygen key.txt` makes a key and prints its public half; keep key.txt on

@@ -44,7 +44,7 @@ pub(super) struct StripArgs {
     /// Leave out names and addresses too
     #[arg(long)]
     anonymous: bool,
-    /// The key that opens an encrypted trace: a file that `strait trace keygen` wrote
+    /// The key that opens an encrypted trace, a file of `strait trace keygen`
     #[arg(long, value_name = "KEYFILE")]
     identity: Option<PathBuf>,
 }

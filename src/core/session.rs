@@ -24,7 +24,6 @@ use super::negotiation::agree::agree;
 use super::negotiation::answer::{self, Msid, Us};
 use super::negotiation::offer::Offer;
 use super::negotiation::refusal::Refused;
-use super::negotiation::section::Section;
 use super::negotiation::transport::{Fingerprint, Setup, Transport as OfferedTransport, is_promised};
 use super::output::DtlsRequest;
 use super::path::{LocalCandidate, Transport};
@@ -117,8 +116,6 @@ pub struct Session {
     id: u64,
     answers: u64,
     association: Option<Association>,
-    /// What stands at each place of the last offer that was answered; `None` where the section was stopped or rejected.
-    places: Vec<Option<Mid>>,
     /// The client's sections that can be served, as of the last answer, and how many there ever were.
     sections: BTreeSet<Mid>,
     sections_made: usize,
@@ -190,7 +187,6 @@ impl Session {
             association: None,
             sections: BTreeSet::new(),
             sections_made: 0,
-            places: Vec::new(),
             egress: BTreeMap::new(),
             tag: tag.to_owned(),
             credentials,
@@ -275,7 +271,6 @@ impl Session {
                 "with this offer the participant would have had more than {SDP_SECTIONS_EVER_MAX} sections"
             )));
         }
-        self.check_places(offer)?;
         let Some(association) = &self.association else { return Ok(offer.transport.setup == Setup::Passive) };
         let is_there = offer.served().any(|section| section.mid == association.section);
         if !is_there {
@@ -302,26 +297,6 @@ impl Session {
             ));
         }
         Ok(is_active)
-    }
-
-    /// Whether each section is where it was (RFC 3264 §8): a place is used anew only after its section has been stopped.
-    fn check_places(&self, offer: &Offer<'_>) -> Result<(), Refused> {
-        if offer.sections.len() < self.places.len() {
-            return Err(Refused::malformed(format!(
-                "the offer has {} sections, and the one before had {}: sections are stopped, never left out",
-                offer.sections.len(),
-                self.places.len()
-            )));
-        }
-        for (place, (before, section)) in self.places.iter().zip(&offer.sections).enumerate() {
-            if let Some(before) = before.filter(|before| *before != section.mid) {
-                let (before, mid): (&str, &str) = (&before, &section.mid);
-                return Err(Refused::malformed(format!(
-                    "section {place} has mid {mid:?}, and had mid {before:?}, which has not been stopped"
-                )));
-            }
-        }
-        Ok(())
     }
 
     /// Tells the engine who the client is. Returns whether ICE begins anew (RFC 8445 §9).
@@ -356,8 +331,6 @@ impl Session {
     /// Agrees to what is offered. SSRCs of sections that are gone are forgotten, those of others stay.
     fn agree(&mut self, offer: &Offer<'_>, rng: &mut Rng) -> Negotiated {
         let sections: BTreeSet<Mid> = offer.served().map(|section| section.mid).collect();
-        let place = |section: &Section<'_>| sections.contains(&section.mid).then_some(section.mid);
-        self.places = offer.sections.iter().map(place).collect();
         self.sections_made += sections.difference(&self.sections).count();
         self.sections = sections;
         self.egress.retain(|mid, _| self.sections.contains(mid));

@@ -248,9 +248,10 @@ fn a_refused_offer_does_not_restart_ice() {
         Recorded::Command(_, _, Command::Offer { sdp, .. }) => Some(sdp.clone()),
         _ => None,
     });
-    // Other credentials, and a section that is not where it was.
-    let last = world.clients[1].sending[0].0.to_string();
-    let offer = offer.expect("Ben's").replace("a=ice-pwd:", "a=ice-pwd:x").replace(&last, "zzz");
+    // Other credentials, and two sections of one name.
+    let (last, offer) = (world.clients[1].sending[0].0.to_string(), offer.expect("Ben's"));
+    let first = offer.lines().find_map(|line| line.strip_prefix("a=mid:")).expect("a section").to_owned();
+    let offer = offer.replace("a=ice-pwd:", "a=ice-pwd:x").replace(&last, &first);
     world.command(1, Command::Offer { sdp: offer, publications: Vec::new() });
     assert_eq!(world.clients[1].refusals(), [RefusalCode::BadOffer]);
     world.run(Duration::from_secs(20));

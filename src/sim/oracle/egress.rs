@@ -335,8 +335,12 @@ impl Slot {
         let epoch = self
             .epoch
             .filter(|epoch| epoch.stream == stamp.stream && epoch.base == base && epoch.codec == stamp.codec);
-        // A source that begins anew looks as if it went on, if nothing was sent in between.
-        let continues = epoch.filter(|_| self.synced || (self.doubtful && !stamp.starts_key()));
+        // A source that begins anew looks as if it went on, if nothing was sent in between. Where consent had nearly lapsed,
+        // only the packet tells which of the two happened: a stream that begins anew gets its timestamp by the server's
+        // clock, so one that keeps its offset to the tick has gone on, with a gap where packets were lost on the way in.
+        let goes_on = |epoch: &Epoch| place.timestamp == stamp.timestamp.wrapping_add(epoch.timestamp_offset);
+        let continues =
+            epoch.filter(|epoch| self.synced || (self.doubtful && (!stamp.starts_key() || goes_on(epoch))));
         if let Some(epoch) = continues {
             // It does go on, because nothing could begin here without a key frame.
             (self.synced, self.doubtful) = (true, false);
