@@ -46,7 +46,9 @@ pub fn departure(reason: LeaveReason) -> &'static str {
             "was refused: the certificate of their handshake is not the one that their offer names"
         }
         LeaveReason::HandshakeFailed => "was removed: their DTLS handshake failed",
-        LeaveReason::MediaTimeout => "was removed: neither a connectivity check nor media of theirs came for too long",
+        LeaveReason::MediaTimeout => {
+            "was removed: neither a connectivity check nor media of theirs came for too long"
+        }
         LeaveReason::ResumeTimeout => "was removed: their signalling broke, and they were not back in time",
         LeaveReason::Removed => "was removed by the operator",
         LeaveReason::RoomClosed => "was told that the operator closed the room",
