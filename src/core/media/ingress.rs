@@ -233,10 +233,7 @@ impl IngressHalf {
             }
             Some(sequence) => {
                 stream.counters.retransmitted += 1;
-                match nearest_index(stream.highest, sequence) {
-                    Some(index) => index,
-                    None => return None,
-                }
+                nearest_index(stream.highest, sequence)?
             }
         };
         if let Some(nack) = &mut stream.nack {

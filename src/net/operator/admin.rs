@@ -339,7 +339,7 @@ mod tests {
                 let is_described = described.contains(&(path.clone(), as_get.to_owned()));
                 match route(&request) {
                     Route::Admin(_) | Route::Health | Route::Metrics => {
-                        assert!(is_described, "{method} {real}")
+                        assert!(is_described, "{method} {real}");
                     }
                     Route::Answer(response) => {
                         assert!(!is_described && response.status == 405, "{method} {real}: {response:?}");
