@@ -19,8 +19,10 @@ pub(super) enum TraceCommand {
     Strip(StripArgs),
     /// Make a key pair: the public half encrypts traces, the private half opens them
     ///
-    /// Writes the private half into a new file, for --identity, and prints the public half, for --record-to of the
-    /// server. Do it on another machine than the server, and keep the file: without it nobody can open the traces.
+    /// Writes the private half into a new file, for --identity, and prints the public half, for the
+    /// server's --record-to. Do it on another machine than the server, and keep the file: without it
+    /// nobody can open the traces.
+    #[command(verbatim_doc_comment)]
     Keygen(KeygenArgs),
 }
 

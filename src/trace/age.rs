@@ -6,7 +6,7 @@
 //! passphrases, plug-ins, other kinds of keys and translations, and with them more crates than the rest of the server;
 //! this is the part that traces need, on the primitives of `aws-lc-rs`.
 //!
-//! A file is a [header](header), which holds the file's key, wrapped for each recipient, and a [stream](stream) of
+//! A file is a header, which holds the file's key, wrapped for each recipient, and a stream of
 //! sealed chunks. `docs/determinism.md` describes it to users.
 
 mod bech32;

@@ -144,10 +144,10 @@ fn notice(in_program: &BTreeSet<Crate>, packages: &BTreeMap<Crate, Package>) -> 
         by_text.into_iter().map(|(text, titles)| (titles, text)).collect();
     parts.sort();
     let rule = "=".repeat(100);
-    let mut out = format!(
+    let mut out = String::from(
         "Strait is licensed under MIT or Apache-2.0, at your option. The program contains the following software of \
          others,\nunder these terms. Where a licence leaves a choice that includes MIT, MIT is what it is used under.\n\
-         Whoever passes the program on passes this text on; `strait licences` prints it.\n"
+         Whoever passes the program on passes this text on; `strait licences` prints it.\n",
     );
     for (titles, text) in parts {
         out += &format!("\n{rule}\n{}\n{rule}\n\n{text}", titles.join("\n"));

@@ -166,7 +166,7 @@ fn every_error_of_http_is_json_that_says_what_to_do() {
     let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(20_000));
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
     for (request, status) in [
-        ("nonsense\r\n\r\n", 400),
+        ("NONSENSE\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
         (&format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}Sec-WebSocket-Version: 13\r\n\r\n"), 400),

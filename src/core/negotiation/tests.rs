@@ -281,7 +281,7 @@ fn a_section_without_a_common_codec_is_rejected_and_the_rest_is_served() {
     assert_eq!(answered.lines("m="), ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=video 0 UDP/TLS/RTP/SAVPF 97"]);
     assert_eq!(answered.lines("a=group"), ["a=group:BUNDLE 0"]);
     assert_eq!(answered.negotiated.sections.len(), 1);
-    let said = refused(&bundled("1", &[h265.clone()]));
+    let said = refused(&bundled("1", std::slice::from_ref(&h265)));
     assert_eq!(said.fault, Fault::Unserved);
     assert!(said.message.contains("H265") && said.message.contains("section 0 (mid \"1\")"), "{said}");
     // The rejected one may stand first: another carries the transport.

@@ -351,7 +351,7 @@ mod tests {
                 let is_described = described.contains(&(path.clone(), as_get.to_owned()));
                 match route(&request) {
                     Route::Admin(_) | Route::Health | Route::Live | Route::Ready | Route::Metrics => {
-                        assert!(is_described, "{method} {real}")
+                        assert!(is_described, "{method} {real}");
                     }
                     Route::Answer(response) => {
                         assert!(!is_described && response.status == 405, "{method} {real}: {response:?}");

@@ -159,7 +159,7 @@ fn sample(out: &mut String, name: &str, labels: &[String], value: &Value) {
         Value::Info => line(out, format_args!("{name}{} 1", braced(labels))),
         // As `Debug` has it, with a decimal point: OpenMetrics tells numbers with a fraction by it.
         Value::Seconds(value) | Value::Gauge(value) => {
-            line(out, format_args!("{name}{} {value:?}", braced(labels)))
+            line(out, format_args!("{name}{} {value:?}", braced(labels)));
         }
         Value::Histogram(buckets, sum) => {
             let mut count = 0;

@@ -17,6 +17,7 @@ use crate::core::ids::RoomId;
 use crate::core::input::AdminCommand;
 use crate::core::recordings::RecordingOutput;
 use crate::core::room_pattern::RoomPattern;
+use crate::trace::calendar::DateTime;
 use crate::trace::{EndOfTrace, Recipient};
 
 /// How often recorders hand out what they have: what a crash can cost at most.
@@ -232,18 +233,8 @@ fn stop(now: Instant, sfu: &mut Sfu, id: RecordingId) {
 
 /// Shows a time since 1970 as ISO 8601, without the characters that file names do not like: `20260102T030405Z`.
 fn utc(since_1970: Duration) -> String {
-    let seconds = since_1970.as_secs();
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Howard Hinnant's days-to-civil, for years from 1970 on: years begin in March, eras have 400 of them.
-    let day = days + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = era * 400 + year_of_era + carry;
-    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", second / 3600, second / 60 % 60, second % 60)
+    let DateTime { year, month, day, hour, minute, second } = DateTime::of(since_1970);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
 #[cfg(test)]

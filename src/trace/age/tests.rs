@@ -56,7 +56,7 @@ fn secret(key: &str) -> PrivateKey {
 }
 
 fn text_of(bytes: usize) -> Vec<u8> {
-    (0..bytes).map(|n| (n * 31 >> 3) as u8).collect()
+    (0..bytes).map(|n| ((n * 31) >> 3) as u8).collect()
 }
 
 /// A key whose file is written again and again, since a key is not to be copied.
