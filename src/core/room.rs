@@ -5,6 +5,7 @@
 //! [`Room::forward_share`], once a batch. A panic in one participant's step ends that participant; the rest go on.
 
 mod check;
+mod checks;
 mod commands;
 mod deadlines;
 mod fanout;

@@ -1,6 +1,7 @@
 //! What a WHEP viewer sees. Viewers cannot ask for anything once they have connected, so that this is decided for them.
 //! They see whoever joined first of those who publish and are heard of: the camera rather than the screen, and the audio.
-//! When that person leaves or falls silent, the next one is shown: an encoder that crashed and publishes anew takes over. A pure value that is told the room's events and says what to subscribe to.
+//! When that person leaves or falls silent, the next one is shown: an encoder that crashed and publishes anew takes over. This
+//! is a pure value that is told the room's events and says what to subscribe to.
 
 use crate::core::command::{Command, Kind, Source};
 use crate::core::event::{Event, ParticipantInfo, SlotCounts, TrackInfo};

@@ -78,6 +78,9 @@ impl Oracle {
                 let stream = self.streams.entry(stamp.stream).or_default();
                 stream.arrived.insert(stamp.index, now);
                 stream.holes.remove(&stamp.index);
+                if stamp.starts_key() {
+                    stream.holes = stream.holes.split_off(&stamp.index);
+                }
             }
             return may_be_heard;
         }
@@ -134,6 +137,10 @@ impl Oracle {
             stream.highest = Some(stamp.index);
         }
         stream.holes.remove(&stamp.index);
+        // Nobody needs what lies before a key frame, so it is not asked for any more.
+        if stamp.starts_key() {
+            stream.holes = stream.holes.split_off(&stamp.index);
+        }
         let muted = self.tracks.get(&id).is_some_and(|track| track.muted);
         let late = stamp.index + LATE < highest;
         // A repair that takes so long comes when what was sent after it has given way to newer packets.
