@@ -618,7 +618,7 @@ impl World {
                 }
                 EngineOutput::Transmit(transmit) => {
                     let is_check = classify(&transmit.contents) == Kind::Stun;
-                    if !client.unplugged && !(is_check && client.loses_checks) {
+                    if !(client.unplugged || is_check && client.loses_checks) {
                         self.to_sfu.push_back((client.address, transmit.contents.to_vec()));
                     }
                 }
