@@ -34,6 +34,12 @@ pub const FAULTS_MAX: u32 = 100;
 pub const FAULTS_PER_SECOND: u32 = 1;
 /// A message that so many people are told of counts for one message more.
 pub const RECIPIENTS_PER_MESSAGE: usize = 25;
+/// Whoever is sent so many bytes of `data` counts for one recipient, and for one more for each time as many.
+pub const DATA_BYTES_PER_RECIPIENT: usize = 1024;
+
+/// Tracks without a slot that a slot map lists; of more, it tells the number. In a room of hundreds of tracks each change of
+/// one of them would else be told to everybody as a list of hundreds.
+pub const WAITING_TOLD_MAX: usize = 32;
 
 /// Largest datagram that we send: what fits any path that WebRTC uses (RFC 8831 §5, libwebrtc's own limit).
 pub const DATAGRAM_BYTES_MAX: usize = 1500;

@@ -45,6 +45,9 @@ const EVENTS_PER_PASS: usize = 1024;
 /// first, and a crowd that comes or goes does not keep media waiting. One datagram can be work for hundreds.
 const READING_PER_PASS: Duration = Duration::from_millis(2);
 
+/// Connections that were heard for longer than this may have kept packets waiting.
+const LONG_HEARING: Duration = Duration::from_micros(500);
+
 /// Requests or messages of one connection handled in one pass. Of datagrams on a connection it is as many helpings.
 const MESSAGES_PER_PASS: usize = 32;
 
@@ -141,9 +144,15 @@ impl EventLoop {
         if self.note_readiness(events) {
             self.begin_ending(now);
         }
-        self.shard.read_udp(now, now + READING_PER_PASS, &mut self.candidates);
         self.front.connections.accept(now, self.poll.registry(), &self.front.config);
-        self.read_connections(now);
+        let heard_for = self.read_connections(now);
+        // After the connections, so that a packet waits for one message at most, however long that takes.
+        let mut now = now;
+        if heard_for > LONG_HEARING {
+            self.shard.woke(true, false);
+            now = clock::now();
+        }
+        self.shard.read_udp(now, now + READING_PER_PASS, &mut self.candidates);
         self.run_deadlines(now);
         self.write_all(now);
         self.forward_media(now);
@@ -211,9 +220,11 @@ impl EventLoop {
         asked_to_stop
     }
 
-    fn read_connections(&mut self, now: Instant) {
+    /// Reads connections that have something to say, one after the other, for as long as they may be heard in one pass.
+    /// Returns how long that took.
+    fn read_connections(&mut self, now: Instant) -> Duration {
         if self.front.connections.ready_len() == 0 {
-            return;
+            return Duration::ZERO;
         }
         let began = clock::now();
         let until = began + self.shedding.signalling_budget(READING_PER_PASS);
@@ -226,7 +237,9 @@ impl EventLoop {
                 break;
             }
         }
-        self.shedding.signalled(ended.saturating_duration_since(began));
+        let took = ended.saturating_duration_since(began);
+        self.shedding.signalled(took);
+        took
     }
 
     /// Reads one connection and does what its messages ask for, until nothing is left, or its share of the pass is used up,
@@ -389,7 +402,13 @@ impl EventLoop {
                 let join = Join { room, name, auto_subscribe, lifeline };
                 Input::Join { connection, request, host: Some(host), admission, join }
             }
-            Demand::Resume { request, resume } => Input::Resume { connection, request, resume },
+            Demand::Resume { request, resume } => {
+                if !self.front.may_resume(now, connection) {
+                    let refusal = refusals::joins_too_fast();
+                    return self.deliver(now, connection, &Event::Refused(request, refusal));
+                }
+                Input::Resume { connection, request, resume }
+            }
             Demand::Command { request, command } => Input::Command { connection, request, command },
             Demand::ConnectionLost => Input::ConnectionLost(connection),
         };

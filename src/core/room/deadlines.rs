@@ -82,7 +82,12 @@ impl Room {
             self.expel(now, key, reason, outbox);
             return;
         }
-        if deadlines.is_due(Timer::Unheard, now) {
+        let deadlines = &mut self.participants[key.0].deadlines;
+        if deadlines.is_due(Timer::SlotMap, now) {
+            deadlines.set(Timer::SlotMap, None);
+            self.slot_maps.push(key);
+        }
+        if self.participants[key.0].deadlines.is_due(Timer::Unheard, now) {
             self.lose_from_hearing(key, outbox);
         }
         for place in 0.. {

@@ -111,6 +111,7 @@ impl Room {
             self.offer_to_subscribers(now, publication, outbox);
         }
         self.reconsider(key);
+        self.check_codecs(key, outbox);
         self.assign_slots(now, key, outbox);
         self.slot_maps.push(key);
         // Last, because what the engine does now may end the transport.
@@ -255,7 +256,7 @@ impl Room {
         for other in self.order.clone() {
             let participant = &mut self.participants[other.0];
             participant.unsubscribed.remove(&publication.track);
-            if participant.subscriptions.remove(&publication.track).is_some() {
+            if participant.subscriptions.remove(publication.track).is_some() {
                 self.slot_maps.push(other);
                 self.assign_slots(now, other, outbox);
             }
