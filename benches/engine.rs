@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use rig::Crowd;
 use str0m::format::PayloadParams;
-use str0m::media::{Direction, MediaKind, Mid, Pt};
+use str0m::media::{Direction, MediaKind as EngineKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, SeqNo};
 use str0m::{Candidate, Input, Output, Rtc};
-use strait::core::command::Kind;
+use strait::core::command::MediaKind;
 
 const VIEWERS: usize = 50;
 const PAYLOAD_BYTES: usize = 1100;
@@ -144,7 +144,7 @@ fn engine() -> Result<(f64, f64), Failure> {
 
 /// The same of Strait.
 fn strait() -> (f64, f64) {
-    let mut crowd = Crowd::audience(VIEWERS, Kind::Video);
+    let mut crowd = Crowd::audience(VIEWERS, MediaKind::Video);
     let empty = resident();
     let (mut began, mut forwarded) = (Instant::now(), 0);
     for number in 0..WARM_UP + PACKETS {

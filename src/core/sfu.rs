@@ -27,7 +27,7 @@ use super::settings::Settings;
 use super::stats::{RoomSnapshot, Snapshot};
 use super::timers::{Deadline, DeadlineHeap, Timer};
 use super::totals::Totals;
-use crate::wire::classify::{Kind, classify};
+use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::stun;
 
 #[derive(Debug)]
@@ -317,7 +317,7 @@ impl Sfu {
         let owner = self.demux.by_path(path);
         // A check's ufrag counts for more than its address: behind a NAT an address can change hands.
         let owner = match classify(bytes) {
-            Kind::Stun => stun::peek(bytes)
+            DatagramKind::Stun => stun::peek(bytes)
                 .and_then(|message| message.local_ufrag())
                 .and_then(|ufrag| self.demux.by_ufrag(ufrag))
                 .or(owner),
