@@ -61,7 +61,7 @@ impl Viewer {
         }
         let [server, client] = &mut ends;
         let mut changes = client.sdp_api();
-        let mid = changes.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        let mid = changes.add_media(EngineKind::Video, Direction::RecvOnly, None, None, None);
         let (offer, pending) = changes.apply().ok_or("an offer")?;
         let answer = server.sdp_api().accept_offer(offer)?;
         client.sdp_api().accept_answer(pending, answer)?;

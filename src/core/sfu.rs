@@ -316,7 +316,8 @@ impl Sfu {
         // By far most datagrams come from an address that is known.
         let owner = self.demux.by_path(path);
         // A check's ufrag counts for more than its address: behind a NAT an address can change hands.
-        let owner = match classify(bytes) {
+        let kind = classify(bytes);
+        let owner = match kind {
             DatagramKind::Stun => stun::peek(bytes)
                 .and_then(|message| message.local_ufrag())
                 .and_then(|ufrag| self.demux.by_ufrag(ufrag))
@@ -324,7 +325,7 @@ impl Sfu {
             _ => owner,
         };
         match owner {
-            Some((room, on)) => self.handle_room(room, RoomInput::Datagram { on, path, bytes }, None),
+            Some((room, on)) => self.handle_room(room, RoomInput::Datagram { on, kind, path, bytes }, None),
             None => {
                 self.datagrams_unknown += 1;
                 trace!(?path, "datagram from nobody");

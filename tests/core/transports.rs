@@ -302,10 +302,11 @@ impl Hall {
             let ufrag = stun::peek(bytes)?.local_ufrag()?.to_vec();
             self.ufrags.get(std::str::from_utf8(&ufrag).ok()?).copied()
         };
-        let checked = if classify(bytes) == DatagramKind::Stun { by_ufrag() } else { None };
+        let kind = classify(bytes);
+        let checked = if kind == DatagramKind::Stun { by_ufrag() } else { None };
         let Some(on) = checked.or_else(|| self.paths.get(&from).copied()) else { return };
         let path = Path { carrier: Carrier::Udp, local: server_address(), remote: from };
-        self.room.handle(self.now, RoomInput::Datagram { on, path, bytes }, &mut self.outbox);
+        self.room.handle(self.now, RoomInput::Datagram { on, kind, path, bytes }, &mut self.outbox);
     }
 
     fn was_told(&self, who: ParticipantKey, what: impl Fn(&Event) -> bool) -> bool {

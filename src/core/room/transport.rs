@@ -21,7 +21,7 @@ use crate::core::rng::Rng;
 use crate::core::session::{Effect, Session, SessionEnd};
 use crate::core::timers::Timer;
 use crate::core::transport::Transport;
-use crate::wire::classify::{DatagramKind, classify};
+use crate::wire::classify::DatagramKind;
 
 /// After the keys are there, the first reports go out this soon.
 const FIRST_REPORT: Duration = Duration::from_millis(200);
@@ -171,11 +171,12 @@ impl Room {
         &mut self,
         now: Instant,
         on: TransportKey,
+        kind: DatagramKind,
         path: Path,
         bytes: &mut [u8],
         outbox: &mut Outbox,
     ) {
-        match classify(bytes) {
+        match kind {
             DatagramKind::Rtp => self.handle_rtp(now, on, path, bytes, outbox),
             DatagramKind::Rtcp => self.handle_rtcp(now, on, path, bytes, outbox),
             DatagramKind::Stun => self.handle_stun(now, on, path, bytes, outbox),
