@@ -215,7 +215,7 @@ impl Oracle {
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let track = track_of(&self.members, &self.tracks, info).and_then(|(id, _)| self.tracks.get(&id));
         let muted = track.is_some_and(|track| track.muted);
-        let Some(member) = self.members.get(&session) else { return };
+        let Some(member) = self.members.get_mut(&session) else { return };
         if let Some(left) = member.slots.get_mut(&main).and_then(|slot| slot.sent.get_mut(&sequence)) {
             left.again_at = Some(now);
         }
