@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::command::{Kind, Lifeline};
+use super::command::{Lifeline, MediaKind};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
 use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
@@ -17,8 +17,8 @@ use crate::limits::WAITING_TOLD_MAX;
 
 /// Slot maps that a member is told in the long run: one each time that this has passed.
 const SLOT_MAP_INTERVAL: Duration = Duration::from_millis(100);
-/// Slot maps that a member is told at once after a time of quiet: what one person does in one go.
-const SLOT_MAPS_AT_ONCE: u32 = 4;
+/// Slot maps that a member is told at once after a time of quiet: what a few people do who come together.
+const SLOT_MAPS_AT_ONCE: u32 = 8;
 
 /// Whether a participant can be told anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,17 +132,17 @@ impl Participant {
     }
 
     /// Returns how many slots of a kind the client has open.
-    pub fn open_slots(&self, kind: Kind) -> usize {
+    pub fn open_slots(&self, kind: MediaKind) -> usize {
         self.slots.iter().filter(|slot| slot.kind == kind && slot.open).count()
     }
 
     /// Returns how many slots of a kind are open and show nothing.
-    pub fn free_slots(&self, kind: Kind) -> usize {
+    pub fn free_slots(&self, kind: MediaKind) -> usize {
         self.slots.iter().filter(|slot| slot.kind == kind && slot.is_free()).count()
     }
 
     /// Adds a subscription to a track, if there is none.
-    pub fn subscribe(&mut self, track: TrackId, kind: Kind) {
+    pub fn subscribe(&mut self, track: TrackId, kind: MediaKind) {
         self.unsubscribed.remove(&track);
         self.subscriptions.add(track, kind);
     }
@@ -160,7 +160,7 @@ impl Participant {
     }
 
     /// Returns the next slot map. From then on media of what it names may flow.
-    pub fn next_slot_map(&mut self, reason: impl Fn(Kind) -> WaitingReason) -> SlotMap {
+    pub fn next_slot_map(&mut self, reason: impl Fn(MediaKind) -> WaitingReason) -> SlotMap {
         self.revision += 1;
         self.deadlines.set(Timer::SlotMap, None);
         // Media of a new source waits for this, so that nobody is seen under another's name.
@@ -171,7 +171,7 @@ impl Participant {
     }
 
     /// Returns the slot map as it is. `reason` says why tracks of a kind wait.
-    fn slot_map(&self, reason: impl Fn(Kind) -> WaitingReason) -> SlotMap {
+    fn slot_map(&self, reason: impl Fn(MediaKind) -> WaitingReason) -> SlotMap {
         let other_of = |slot: &Slot| {
             let is_other = |other: &&Slot| other.kind == slot.kind && other.mid != slot.mid;
             self.slots.iter().filter(is_other).find_map(|other| other.shown)
@@ -190,7 +190,10 @@ impl Participant {
             revision: self.revision,
             slots: slots.collect(),
             waiting: waiting.take(WAITING_TOLD_MAX).collect(),
-            waiting_count: Kind::ALL.into_iter().map(|kind| self.subscriptions.waiting_count(kind)).sum(),
+            waiting_count: MediaKind::ALL
+                .into_iter()
+                .map(|kind| self.subscriptions.waiting_count(kind))
+                .sum(),
         }
     }
 }

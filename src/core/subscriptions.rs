@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::command::Kind;
+use super::command::MediaKind;
 use super::ids::TrackId;
 
 /// How far a subscription has come.
@@ -23,7 +23,7 @@ pub enum SubscriptionState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscription {
     /// Whether the track is audio or video.
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// Whether nothing is sent of it for now. It keeps its slot.
     pub paused: bool,
     /// Where the track is shown, or why it is not.
@@ -43,7 +43,7 @@ pub struct Subscriptions {
 
 impl Subscriptions {
     /// Adds a subscription to a track, which waits for a slot. Returns `false` if there was one already.
-    pub fn add(&mut self, track: TrackId, kind: Kind) -> bool {
+    pub fn add(&mut self, track: TrackId, kind: MediaKind) -> bool {
         self.made += 1;
         let order = self.made;
         if self.by_track.contains_key(&track) {
@@ -106,12 +106,12 @@ impl Subscriptions {
     }
 
     /// Returns how many tracks of a kind wait for a slot.
-    pub fn waiting_count(&self, kind: Kind) -> usize {
+    pub fn waiting_count(&self, kind: MediaKind) -> usize {
         self.waiting[kind as usize].len()
     }
 
     /// Returns the tracks of a kind that wait for a slot, oldest subscription first.
-    pub fn waiting_of(&self, kind: Kind) -> impl Iterator<Item = TrackId> {
+    pub fn waiting_of(&self, kind: MediaKind) -> impl Iterator<Item = TrackId> {
         self.waiting[kind as usize].values().copied()
     }
 
@@ -140,12 +140,14 @@ mod tests {
     #[test]
     fn tracks_wait_in_the_order_in_which_they_were_asked_for() {
         let mut wanted = Subscriptions::default();
-        for (track, kind) in [(9, Kind::Video), (3, Kind::Audio), (7, Kind::Video), (1, Kind::Audio)] {
+        for (track, kind) in
+            [(9, MediaKind::Video), (3, MediaKind::Audio), (7, MediaKind::Video), (1, MediaKind::Audio)]
+        {
             assert!(wanted.add(TrackId(track), kind));
         }
-        assert!(!wanted.add(TrackId(9), Kind::Video), "asking twice is no mistake");
+        assert!(!wanted.add(TrackId(9), MediaKind::Video), "asking twice is no mistake");
         assert_eq!(waiting(&wanted), [9, 3, 7, 1]);
-        assert_eq!((wanted.waiting_count(Kind::Audio), wanted.waiting_count(Kind::Video)), (2, 2));
+        assert_eq!((wanted.waiting_count(MediaKind::Audio), wanted.waiting_count(MediaKind::Video)), (2, 2));
         wanted.set_state(TrackId(3), SubscriptionState::Slot(0));
         wanted.set_state(TrackId(9), SubscriptionState::CannotReceive);
         assert_eq!(waiting(&wanted), [7, 1]);
@@ -159,7 +161,7 @@ mod tests {
     fn a_slot_that_is_gone_leaves_its_track_waiting_and_the_others_where_they_are() {
         let mut wanted = Subscriptions::default();
         for (slot, track) in [5, 4, 6].into_iter().enumerate() {
-            wanted.add(TrackId(track), Kind::Video);
+            wanted.add(TrackId(track), MediaKind::Video);
             wanted.set_state(TrackId(track), SubscriptionState::Slot(slot));
         }
         wanted.on_slot_removed(1);

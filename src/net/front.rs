@@ -78,6 +78,8 @@ pub struct Front {
     resumes: AddressRates,
     /// How many bytes of session descriptions each address may have read: what an offer costs goes by its length.
     offered_bytes: AddressRates,
+    /// The last event that was put into words of those that everybody in a room is told, and the words.
+    said_last: Option<(Event, String)>,
     /// How often wrong tokens are worth a line in the log.
     wrong_tokens: Allowance,
     /// How often each address may have an offer by WHIP or WHEP read.
@@ -99,6 +101,7 @@ impl Front {
             assets: Assets::new(),
             joins,
             resumes,
+            said_last: None,
             offered_bytes: AddressRates::new(OFFERED_BYTES_PER_SECOND, OFFERED_BYTES_AT_ONCE),
             wrong_tokens: Allowance::new(WRONG_TOKENS_PER_SECOND, WRONG_TOKENS_AT_ONCE, clock::now()),
             offers,
@@ -297,7 +300,15 @@ impl Front {
             .unwrap_or_default();
         let is_self_signed = self.certificates.is_self_signed();
         let server = ServerFacts { ice_servers: &ice_servers, is_self_signed };
-        let reaction = socket.front_end.event(event, server);
+        let text = match &self.said_last {
+            // What everybody in a room is told comes here for one after the other.
+            Some((said, text)) if said == event => text.clone(),
+            _ => native::encode_event(event, server),
+        };
+        let reaction = socket.front_end.told(event, text.clone());
+        if is_for_many(event) && self.said_last.as_ref().is_none_or(|(said, _)| said != event) {
+            self.said_last = Some((event.clone(), text));
+        }
         self.react(now, place, reaction);
         self.connections.touch(place);
     }
@@ -354,6 +365,21 @@ impl Front {
         }
         demand
     }
+}
+
+/// Returns whether an event is one of those that everybody in a room is told.
+fn is_for_many(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::ParticipantJoined(_)
+            | Event::ParticipantReconnecting(_)
+            | Event::ParticipantResumed(_)
+            | Event::ParticipantLeft(..)
+            | Event::TrackAdded(_)
+            | Event::TrackRemoved(..)
+            | Event::TrackMuted { .. }
+            | Event::Data { .. }
+    )
 }
 
 /// Returns the session description that a client's message asks to have negotiated, if it does.

@@ -45,7 +45,7 @@ impl Room {
         // nothing.
         let is_repeated = transport.has_checked(transaction);
         let before = outbox.transmits();
-        transport.with_session(|session| session.handle_stun(now, path.transport(), path.remote, bytes));
+        transport.with_session(|session| session.handle_stun(now, path.protocol(), path.remote, bytes));
         self.carry_out_effects(now, on, Some(path), outbox);
         // The engine answers a check only if its credentials are right. Flights of the handshake may follow the answer, if
         // they have waited for a path.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::{debug, info};
 
 use super::{Owner, Room};
-use crate::core::command::{Join, Kind, Resume};
+use crate::core::command::{Join, MediaKind, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
@@ -141,7 +141,7 @@ impl Room {
     }
 
     /// Returns all tracks, in the order of joining and publishing.
-    fn tracks_in_order(&self) -> Vec<(TrackId, Kind)> {
+    fn tracks_in_order(&self) -> Vec<(TrackId, MediaKind)> {
         let publications = self.order.iter().flat_map(|key| &self.participants[key.0].publications);
         let publications = publications.map(|key| &self.publications[key.0]);
         publications.map(|publication| (publication.track, publication.kind())).collect()

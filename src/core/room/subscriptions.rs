@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::{Owner, Room};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
 use crate::core::mutation::mutated;
@@ -149,10 +149,10 @@ impl Room {
         self.ask_for_slots(key, outbox);
     }
 
-    fn waiting_reason(&self, participant: &Participant, kind: Kind) -> WaitingReason {
+    fn waiting_reason(&self, participant: &Participant, kind: MediaKind) -> WaitingReason {
         let slots_max = match kind {
-            Kind::Audio => self.settings.slots_max.audio,
-            Kind::Video => self.settings.slots_max.video,
+            MediaKind::Audio => self.settings.slots_max.audio,
+            MediaKind::Video => self.settings.slots_max.video,
         };
         let is_full = participant.open_slots(kind) >= slots_max;
         if is_full { WaitingReason::SlotLimit } else { WaitingReason::NoSlotYet }
@@ -161,7 +161,7 @@ impl Room {
     /// Returns the next slot map of a member. From now on they count as knowing it.
     pub(super) fn next_slot_map(&mut self, key: ParticipantKey) -> SlotMap {
         let participant = &self.participants[key.0];
-        let reasons = Kind::ALL.map(|kind| self.waiting_reason(participant, kind));
+        let reasons = MediaKind::ALL.map(|kind| self.waiting_reason(participant, kind));
         self.participants[key.0].next_slot_map(|kind| reasons[kind as usize])
     }
 

@@ -21,7 +21,7 @@ use crate::core::rng::Rng;
 use crate::core::session::{Effect, Session, SessionEnd};
 use crate::core::timers::Timer;
 use crate::core::transport::Transport;
-use crate::wire::classify::{Kind, classify};
+use crate::wire::classify::DatagramKind;
 
 /// After the keys are there, the first reports go out this soon.
 const FIRST_REPORT: Duration = Duration::from_millis(200);
@@ -164,19 +164,20 @@ impl Room {
         &mut self,
         now: Instant,
         on: TransportKey,
+        kind: DatagramKind,
         path: Path,
         bytes: &mut [u8],
         outbox: &mut Outbox,
     ) {
-        match classify(bytes) {
-            Kind::Rtp => self.handle_rtp(now, on, path, bytes, outbox),
-            Kind::Rtcp => self.handle_rtcp(now, on, path, bytes, outbox),
-            Kind::Stun => self.handle_stun(now, on, path, bytes, outbox),
-            Kind::Dtls => {
+        match kind {
+            DatagramKind::Rtp => self.handle_rtp(now, on, path, bytes, outbox),
+            DatagramKind::Rtcp => self.handle_rtcp(now, on, path, bytes, outbox),
+            DatagramKind::Stun => self.handle_stun(now, on, path, bytes, outbox),
+            DatagramKind::Dtls => {
                 self.transports[on.0].with_session(|session| session.handle_dtls(now, path.remote, bytes));
                 self.carry_out_effects(now, on, Some(path), outbox);
             }
-            Kind::TurnChannel | Kind::Unknown => trace!(?path, "datagram of no known kind"),
+            DatagramKind::TurnChannel | DatagramKind::Unknown => trace!(?path, "datagram of no known kind"),
         }
     }
 

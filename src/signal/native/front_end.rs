@@ -183,6 +183,11 @@ impl FrontEnd {
 
     /// Takes an event of the core's. `server` goes into what somebody who enters is told.
     pub fn event(&mut self, event: &Event, server: ServerFacts<'_>) -> Reaction {
+        self.told(event, encode_event(event, server))
+    }
+
+    /// Takes an event of the core's that has been put into words.
+    pub fn told(&mut self, event: &Event, say: String) -> Reaction {
         self.has_joined |= entered(event).is_some();
         match event {
             Event::Joined(_, joined) => self.others = joined.participants.len(),
@@ -202,7 +207,7 @@ impl FrontEnd {
         if close.is_some() && !matches!(event, Event::Refused(..)) {
             self.is_known_to_core = false;
         }
-        Reaction { say: Some(encode_event(event, server)), close, ..Reaction::default() }
+        Reaction { say: Some(say), close, ..Reaction::default() }
     }
 
     /// Takes the client's goodbye with its close code: 1000 and 1001 mean that the person left.
