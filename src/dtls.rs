@@ -164,10 +164,13 @@ impl Handshake {
         }
         let mut events = DtlsEvents::new();
         self.carry_out(now, Call::Close, session, scratch, &mut events);
-        events.into_iter().find_map(|(_, event)| match event {
+        let close = events.into_iter().find_map(|(_, event)| match event {
             DtlsEvent::Packet(bytes) => Some(bytes),
             _ => None,
-        })
+        })?;
+        // A client whose certificate is refused has not been sent our last flight, and cannot read what is encrypted yet.
+        // One that can does not look at what is in plaintext.
+        Some(if self.is_server { [&REFUSAL[..], &close].concat() } else { close })
     }
 
     /// Drains the library until it names its deadline.

@@ -15,7 +15,7 @@ use str0m::config::DtlsCert;
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
-use super::engine::{engine_address, expect_certificate, restart_ice};
+use super::engine::{certificate_stand_in, engine_address, expect_certificate, restart_ice};
 use super::handshake::{self, Mailbox};
 use super::ids::{Mid, Ssrc};
 use super::input::{DtlsEvent, SrtpProfile};
@@ -28,7 +28,7 @@ use super::negotiation::transport::{Fingerprint, Setup, Transport as OfferedTran
 use super::output::DtlsRequest;
 use super::path::{LocalCandidate, Transport};
 use super::rng::{EngineRng, Rng};
-use crate::limits::SDP_SECTIONS_EVER_MAX;
+use crate::limits::{CERTIFICATE_BYTES_MAX, SDP_SECTIONS_EVER_MAX};
 use crate::wire::classify::{Kind, classify};
 
 /// Characters of a ufrag: the room's tag and 12 that are random (RFC 8445 §5.3 asks for 24 bits).
@@ -38,9 +38,6 @@ const PASSWORD_CHARS: usize = 26;
 /// The engine's reports are never sent; this keeps it from writing any. It counts from an hour before the process began,
 /// so this is longer than any process lives: else a trace of a server that had run for longer would not replay.
 const NO_REPORTS: Duration = Duration::from_secs(50 * 365 * 86_400);
-/// The engine reads certificates into a buffer of this size.
-const CERTIFICATE_BYTES_MAX: usize = 2000;
-
 /// What the engine wants done after a mutation.
 #[derive(Debug)]
 pub enum Effect {
@@ -366,10 +363,11 @@ impl Session {
     }
 
     /// Takes what the handshake in the shell did.
-    pub fn handle_handshake(&mut self, now: Instant, event: DtlsEvent) {
-        match &event {
+    pub fn handle_handshake(&mut self, now: Instant, mut event: DtlsEvent) {
+        match &mut event {
             DtlsEvent::PeerCertificate(der) if der.len() > CERTIFICATE_BYTES_MAX => {
-                self.close(SessionEnd::HandshakeFailed("the peer's certificate is too large".to_owned()));
+                let detail = format!("the peer's certificate has more than {CERTIFICATE_BYTES_MAX} bytes");
+                self.close(SessionEnd::HandshakeFailed(detail));
                 return;
             }
             DtlsEvent::PeerCertificate(der) => {
@@ -380,11 +378,13 @@ impl Session {
                     self.close(SessionEnd::FingerprintMismatch(detail));
                     return;
                 }
+                // The engine has room for small certificates only, and ours is the comparison that counts.
+                let stand_in = certificate_stand_in(der);
                 let _ = self.mutate(now, |rtc| {
-                    expect_certificate(rtc, der);
+                    expect_certificate(rtc, &stand_in);
                     Ok(())
                 });
-                self.certificate = Some(der.as_slice().into());
+                self.certificate = Some(std::mem::replace(der, stand_in).into());
             }
             DtlsEvent::KeyingMaterial { profile, material } => {
                 self.keys = Some((*profile, material.clone()));
@@ -490,7 +490,12 @@ mod tests {
 
     /// An offer of audio sections, mid and direction of each, with those credentials and that role.
     fn offer(ufrag: &str, setup: &str, sections: &[(&str, &str)]) -> String {
-        let bytes = digest(&SHA384, CERTIFICATE);
+        offer_with(ufrag, setup, sections, CERTIFICATE)
+    }
+
+    /// The same from somebody who has that certificate.
+    fn offer_with(ufrag: &str, setup: &str, sections: &[(&str, &str)], certificate: &[u8]) -> String {
+        let bytes = digest(&SHA384, certificate);
         let hex: Vec<String> = bytes.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
         let mids: Vec<&str> = sections.iter().map(|(mid, _)| *mid).collect();
         let mut text = format!("v=0\r\na=group:BUNDLE {}\r\n", mids.join(" "));
@@ -558,6 +563,21 @@ mod tests {
             let connected = effects.iter().any(|effect| matches!(effect, Effect::Connected { .. }));
             let closed = effects.iter().any(|effect| matches!(effect, Effect::Closed(_)));
             assert_eq!((connected, closed), (connects, !connects), "{effects:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_may_be_as_long_as_companies_make_them() {
+        for (length, connects) in
+            [(3000, true), (CERTIFICATE_BYTES_MAX, true), (CERTIFICATE_BYTES_MAX + 1, false)]
+        {
+            let certificate = vec![0x30; length];
+            let mut us = Negotiating::new();
+            us.offer(&offer_with("abcd", "actpass", &[("0", "sendonly")], &certificate)).expect("an answer");
+            let effects = us.shows(&certificate);
+            let connected = effects.iter().any(|effect| matches!(effect, Effect::Connected { .. }));
+            let closed = effects.iter().any(|effect| matches!(effect, Effect::Closed(_)));
+            assert_eq!((connected, closed), (connects, !connects), "{length}");
         }
     }
 

@@ -370,6 +370,33 @@ fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
 }
 
 #[test]
+fn who_was_there_before_the_machine_was_suspended_is_there_when_it_wakes_up() {
+    let mut world = World::new();
+    world.lifeline = Lifeline::Media;
+    call_in(&mut world, "standup", &["Anna", "Ben"], &[Microphone, Camera]);
+    world.lifeline = Lifeline::Signalling;
+    call_in(&mut world, "standup", &["Cleo"], &[Microphone, Camera]);
+    show(&mut world, 0, Camera, 5);
+    world.break_signalling(2);
+    // Nothing of what clients send meanwhile is read, and the first thing that happens then is that deadlines are due.
+    world.now += Duration::from_secs(40);
+    world.input(Recorded::Timeout);
+    for person in 0..2 {
+        assert!(left(&world, person).is_empty(), "nobody is given up for a silence of the server's");
+        let is_lost = |event: &Event| matches!(event, Event::ParticipantMediaLost(_));
+        assert!(!world.clients[person].events.iter().any(is_lost), "nor is anybody told to be silent");
+    }
+    // The clients check, and all goes on.
+    world.settle();
+    let track = world.clients[0].track(Camera);
+    let before = world.clients[1].received_of(track).len();
+    show(&mut world, 0, Camera, 30);
+    assert!(world.clients[1].received_of(track).len() >= before + 25, "Ben sees Anna");
+    // Whoever is really gone is given up in the end.
+    world.until("Cleo is given up", |world| !left(world, 0).is_empty());
+}
+
+#[test]
 fn one_participant_cannot_have_the_engine_remember_addresses_without_end() {
     let mut world = call(&["Anna", "Ben"], &[]);
     let mut last = 0;

@@ -75,6 +75,8 @@ pub struct IncomingStream {
     /// What was counted of its packets.
     pub counters: StreamCounters,
     highest: u64,
+    /// When its last packet came.
+    last: Instant,
 }
 
 /// What an SSRC carries.
@@ -179,7 +181,7 @@ impl IngressHalf {
         let Some(payload_kind) = negotiated.payload(header.payload_type) else { return Err(self.drop_one()) };
         let ssrc = Ssrc(header.ssrc);
         if !self.streams.contains_key(&ssrc)
-            && !self.learn(ssrc, header.payload_type, &extensions, payload_kind, negotiated, published)
+            && !self.learn(now, ssrc, header.payload_type, &extensions, payload_kind, negotiated, published)
         {
             return Err(self.drop_one());
         }
@@ -227,6 +229,7 @@ impl IngressHalf {
             None => {
                 stream.statistics.on_packet(now, index, header.timestamp);
                 stream.highest = stream.highest.max(index);
+                stream.last = now;
                 stream.counters.packets += 1;
                 stream.counters.bytes += payload.len() as u64;
                 index
@@ -259,8 +262,10 @@ impl IngressHalf {
     /// Finds out which section an SSRC belongs to (RFC 9143 §9.2): by the packet's MID, by what the offer declared, or by
     /// the payload type, if the client sends it in one section alone, and remembers it. An encoder that begins anew may take
     /// another SSRC. Returns `false` if it belongs to none.
+    #[expect(clippy::too_many_arguments, reason = "what a packet says of itself, and what was agreed")]
     fn learn(
         &mut self,
+        now: Instant,
         ssrc: Ssrc,
         payload_type: u8,
         extensions: &IncomingExtensions<'_>,
@@ -268,9 +273,6 @@ impl IngressHalf {
         negotiated: &Negotiated,
         published: &PublishedSections,
     ) -> bool {
-        if self.streams.len() >= INGRESS_STREAMS_PER_PARTICIPANT_MAX {
-            return false;
-        }
         let section = match extensions.mid {
             Some(mid) => {
                 std::str::from_utf8(mid).ok().and_then(Mid::parse).and_then(|mid| published.get(&mid))
@@ -281,6 +283,10 @@ impl IngressHalf {
             }
         };
         let Some(section) = section else { return false };
+        // An encoder that begins anew many times leaves a stream behind each time.
+        if self.streams.len() >= INGRESS_STREAMS_PER_PARTICIPANT_MAX {
+            self.forget_most_silent();
+        }
         let codec = match payload {
             Payload::Media(codec) | Payload::Redundant(codec) => codec,
             Payload::Retransmission(_) => {
@@ -297,6 +303,7 @@ impl IngressHalf {
             nack: codec.nack.then(NackGenerator::new),
             counters: StreamCounters::default(),
             highest: 0,
+            last: now,
         };
         self.streams.insert(ssrc, Stream::Media(Box::new(stream)));
         self.order.push(ssrc);
@@ -357,11 +364,18 @@ impl IngressHalf {
 
     /// Forgets the streams of a publication that has ended, and what repairs them.
     pub fn forget(&mut self, publication: PublicationKey) {
-        let gone: Vec<Ssrc> = self
-            .streams()
-            .filter(|(_, stream)| stream.publication == publication)
-            .map(|(ssrc, _)| ssrc)
-            .collect();
+        let gone = self.streams().filter(|(_, stream)| stream.publication == publication);
+        let gone: Vec<Ssrc> = gone.map(|(ssrc, _)| ssrc).collect();
+        self.forget_streams(&gone);
+    }
+
+    /// Forgets the stream of which nothing has come for the longest time.
+    fn forget_most_silent(&mut self) {
+        let silent = self.streams().min_by_key(|(_, stream)| stream.last).map(|(ssrc, _)| ssrc);
+        self.forget_streams(silent.as_slice());
+    }
+
+    fn forget_streams(&mut self, gone: &[Ssrc]) {
         self.order.retain(|ssrc| !gone.contains(ssrc));
         self.streams.retain(|ssrc, stream| match stream {
             Stream::Media(_) => !gone.contains(ssrc),
