@@ -7,7 +7,7 @@ use tracing::debug;
 use super::reports::VIDEO_INTERVAL;
 use super::sections::msids;
 use super::{Owner, Room};
-use crate::core::command::{Kind, PublicationRequest};
+use crate::core::command::{MediaKind, PublicationRequest};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
@@ -221,7 +221,7 @@ impl Room {
             codec,
         ));
         participant.publications.push(publication);
-        if self.publications[publication.0].kind() == Kind::Video {
+        if self.publications[publication.0].kind() == MediaKind::Video {
             transport.report_by(now + VIDEO_INTERVAL);
         }
         self.by_track.insert(track, publication);
