@@ -15,7 +15,7 @@ use doubt::Doubt;
 use tracing::{debug, warn};
 
 use crate::core::ids::DtlsSession;
-use crate::core::input::{DtlsEvent, SrtpProfile};
+use crate::core::input::{DtlsEnd, DtlsEvent, SrtpProfile};
 
 /// Largest flight datagram: leaves room for any tunnel on the way.
 pub const MTU: usize = 1200;
@@ -83,6 +83,20 @@ pub enum Standing {
     Goodbye,
     /// It cannot go on.
     Failed(dimpl::Error),
+}
+
+impl Standing {
+    /// How it has ended; `None` if it goes on.
+    pub fn end(&self) -> Option<DtlsEnd> {
+        match self {
+            Self::Until(_) => None,
+            Self::Goodbye => Some(DtlsEnd::Goodbye),
+            Self::Failed(dimpl::Error::SecurityError(dimpl::SecurityError::FatalAlert { description })) => {
+                Some(DtlsEnd::Alert(*description))
+            }
+            Self::Failed(error) => Some(DtlsEnd::Failed(error.to_string())),
+        }
+    }
 }
 
 /// Where the library writes what it says; one serves any number of handshakes.

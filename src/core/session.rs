@@ -18,7 +18,7 @@ use str0m::{Candidate, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 use super::engine::{certificate_stand_in, engine_address, expect_certificate, restart_ice};
 use super::handshake::{self, Mailbox};
 use super::ids::{Mid, Ssrc};
-use super::input::{DtlsEvent, SrtpProfile};
+use super::input::{DtlsEnd, DtlsEvent, SrtpProfile};
 use super::negotiated::Negotiated;
 use super::negotiation::agree::agree;
 use super::negotiation::answer::{self, Msid, Us};
@@ -71,8 +71,8 @@ pub enum Effect {
 /// Why a session is over. It cannot be taken up again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEnd {
-    /// The peer closed it after the handshake.
-    ClosedByPeer,
+    /// The peer closed it after the handshake, with a goodbye or by the fatal alert of that number.
+    ClosedByPeer(Option<u8>),
     /// The peer's certificate is not the one whose fingerprint the offer names; in words, how.
     FingerprintMismatch(String),
     /// The handshake failed; in words, how.
@@ -124,6 +124,8 @@ pub struct Session {
     /// The certificate that the client has shown, DER.
     certificate: Option<Box<[u8]>>,
     handshake_done: bool,
+    /// How the handshake in the shell has ended, if it has.
+    dtls_end: Option<DtlsEnd>,
     alive: bool,
     deadline: Option<Instant>,
     effects: Vec<Effect>,
@@ -190,6 +192,7 @@ impl Session {
             keys: None,
             certificate: None,
             handshake_done: false,
+            dtls_end: None,
             alive: true,
             deadline: None,
             effects: Vec::new(),
@@ -397,7 +400,8 @@ impl Session {
                 return;
             }
             DtlsEvent::Connected => self.handshake_done = true,
-            DtlsEvent::Packet(_) | DtlsEvent::Closed => {}
+            DtlsEvent::Closed(end) => self.dtls_end = Some(end.clone()),
+            DtlsEvent::Packet(_) => {}
         }
         self.mailbox.deliver(event);
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
@@ -424,11 +428,22 @@ impl Session {
 
     /// What it means that the engine is through, by the error that it reported, if any.
     fn end_of(&self, error: Option<RtcError>) -> SessionEnd {
-        match error {
-            Some(error) if self.handshake_done => SessionEnd::Broken(error.to_string()),
-            Some(error) => SessionEnd::HandshakeFailed(error.to_string()),
-            None if self.handshake_done => SessionEnd::ClosedByPeer,
-            None => SessionEnd::HandshakeFailed("it ended before it was complete".to_owned()),
+        let ours = match (error, &self.dtls_end) {
+            (Some(error), _) => Some(error.to_string()),
+            (None, Some(DtlsEnd::Failed(why))) => Some(why.clone()),
+            (None, _) => None,
+        };
+        let alert = if let Some(DtlsEnd::Alert(number)) = self.dtls_end { Some(number) } else { None };
+        match (ours, alert) {
+            (Some(why), _) if self.handshake_done => SessionEnd::Broken(why),
+            (Some(why), _) => SessionEnd::HandshakeFailed(why),
+            (None, alert) if self.handshake_done => SessionEnd::ClosedByPeer(alert),
+            (None, Some(alert)) => {
+                SessionEnd::HandshakeFailed(format!("the client gave up, by alert {alert} (RFC 5246 §7.2)"))
+            }
+            (None, None) => {
+                SessionEnd::HandshakeFailed("the client closed it before it was complete".to_owned())
+            }
         }
     }
 

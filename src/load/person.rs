@@ -459,7 +459,7 @@ impl Person {
                 }
             }
             DtlsEvent::Connected => {}
-            DtlsEvent::Closed => return Err("the server closed the media path".into()),
+            DtlsEvent::Closed(end) => return Err(format!("the media path is closed: {end:?}").into()),
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use strait::core::command::Source::{Camera, Microphone};
 use strait::core::command::{Command, Lifeline};
 use strait::core::event::{ClosingReason, Event, LeaveReason, RefusalCode};
 use strait::core::ids::ConnectionId;
-use strait::core::input::{AdminCommand, DtlsEvent};
+use strait::core::input::{AdminCommand, DtlsEnd, DtlsEvent};
 use strait::core::path::{Carrier, Path};
 use strait::wire::stun::peek;
 use strait::wire::stun_check::{Credentials, write_check};
@@ -214,9 +214,15 @@ fn who_does_not_come_back_in_time_is_gone_although_media_flows() {
 #[test]
 fn each_end_of_a_media_connection_has_its_own_reason_and_everyone_is_told_the_same() {
     let somebody_else = DtlsEvent::PeerCertificate(b"not the certificate that was announced".to_vec());
+    let alert = || DtlsEvent::Closed(DtlsEnd::Alert(40));
+    let fault = || DtlsEvent::Closed(DtlsEnd::Failed("a fault of the library's".to_owned()));
     let ends = [
-        (true, DtlsEvent::Closed, LeaveReason::TransportClosed),
-        (false, DtlsEvent::Closed, LeaveReason::HandshakeFailed),
+        (true, DtlsEvent::Closed(DtlsEnd::Goodbye), LeaveReason::TransportClosed),
+        (true, alert(), LeaveReason::TransportClosed),
+        (true, fault(), LeaveReason::Error),
+        (false, DtlsEvent::Closed(DtlsEnd::Goodbye), LeaveReason::HandshakeFailed),
+        (false, alert(), LeaveReason::HandshakeFailed),
+        (false, fault(), LeaveReason::HandshakeFailed),
         (false, somebody_else, LeaveReason::FingerprintMismatch),
     ];
     for (is_connected, event, reason) in ends {

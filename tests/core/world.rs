@@ -599,9 +599,7 @@ impl World {
         let mut events = DtlsEvents::new();
         let Some(handshake) = self.handshakes.get_mut(&session) else { return };
         let standing = handshake.carry_out(now, call, session, &mut self.scratch, &mut events);
-        if !matches!(standing, Standing::Until(_)) {
-            events.push((session, DtlsEvent::Closed));
-        }
+        events.extend(standing.end().map(|end| (session, DtlsEvent::Closed(end))));
         for (session, event) in events {
             self.input(Recorded::Dtls(session, event));
         }
