@@ -18,7 +18,7 @@ use strait::core::input::{AdminCommand, Admission, DtlsEvent, Shedding};
 use strait::core::output::DtlsRequest;
 use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::{Input, Output, Settings, Sfu};
-use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
+use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch};
 use strait::wire::classify::{DatagramKind, classify};
 
 /// Where the server is, as the clients see it.
