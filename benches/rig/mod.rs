@@ -167,7 +167,7 @@ impl Crowd {
             .iter()
             .map(|track| Published { kind: track.kind, ssrc: track.ssrc, rids: Vec::new() })
             .collect();
-        let fingerprint = fingerprint(CERTIFICATE);
+        let fingerprint = strait::core::negotiation::transport::fingerprint(CERTIFICATE);
         let offer = ClientOffer {
             ufrag: "four",
             password: "0123456789abcdefghijkl",
