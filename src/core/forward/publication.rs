@@ -97,7 +97,7 @@ impl Publication {
             codec,
             codec_changed: None,
             reported: StreamCounters::default(),
-            encodings: vec![Encoding::new(0)],
+            encodings: vec![Encoding::new(0, first_stretch(track, key, 0))],
             chosen: EncodingIndex(0),
             serving: 0,
         }
@@ -136,8 +136,7 @@ impl Publication {
 
     /// The stretch that packets of an encoding belong to just now.
     pub fn stretch(&self, index: EncodingIndex) -> Option<Stretch> {
-        let generation = self.encoding(index)?.generation();
-        Some(Stretch { track: self.track, publication: self.key, encoding: index, generation })
+        self.encoding(index).map(Encoding::stretch)
     }
 
     /// What was counted of all encodings together.
@@ -182,11 +181,11 @@ impl Publication {
         if packet.payload.is_empty() && self.encodings[number].leave_out(packet) {
             return placement;
         }
-        let generation = self.encodings[number].generation();
+        let stretch = self.encodings[number].stretch();
         let Some(index) = self.encodings[number].place(now, packet) else { return placement };
         self.choose_for_everybody(now, number, packet);
         let is_shown = self.is_shown(number);
-        if is_shown && self.encodings[number].generation() != generation {
+        if is_shown && self.encodings[number].stretch() != stretch {
             self.encodings[number].keyframes.want();
         }
         if self.encodings[number].is_useless(index) {
@@ -248,8 +247,9 @@ impl Publication {
         if self.encodings.len() == ENCODINGS_MAX {
             return None;
         }
-        self.encodings.push(Encoding::new(rank));
-        Some(self.encodings.len() - 1)
+        let number = self.encodings.len();
+        self.encodings.push(Encoding::new(rank, first_stretch(self.track, self.key, number)));
+        Some(number)
     }
 
     /// Takes another codec. Returns `false` if it has changed only just now: the packet is dropped then.
@@ -498,6 +498,11 @@ impl Publication {
         }
         assert!(!self.muted || !self.has_pending() || mutated!(MuteIgnored), "nothing muted waits");
     }
+}
+
+/// The stretch that the packets of a new encoding belong to.
+fn first_stretch(track: TrackId, publication: PublicationKey, encoding: usize) -> Stretch {
+    Stretch { track, publication, encoding: EncodingIndex(encoding as u8), generation: 0 }
 }
 
 /// The encoding that a viewer is to be shown: their own choice, or the one for everybody.
