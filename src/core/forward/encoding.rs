@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::backlog::{Backlog, Waiting};
 use super::descriptor::{Described, Descriptor, FrameCounters};
 use super::keyframes::KeyframeRequests;
+use super::munger::Stretch;
 use super::parameter_sets::{OfferedSets, ParameterSets};
 use crate::core::command::MediaKind;
 use crate::core::ids::Ssrc;
@@ -116,8 +117,8 @@ pub struct Encoding {
     numbering: Numbering,
     /// What came last of H.264's parameter sets.
     parameter_sets: ParameterSets,
-    /// The number of the stretch that packets belong to just now.
-    generation: u32,
+    /// The stretch that packets belong to just now.
+    stretch: Stretch,
     /// The stretch that the codec began with. Packets before it cannot be sent any more: viewers take another codec now.
     codec_generation: u32,
     /// The highest index that has come.
@@ -138,16 +139,16 @@ pub struct Encoding {
 }
 
 impl Encoding {
-    /// An encoding of which nothing has come.
-    pub(super) fn new(rank: usize) -> Self {
+    /// An encoding of which nothing has come; `stretch` is its first one.
+    pub(super) fn new(rank: usize, stretch: Stretch) -> Self {
         Self {
             rank,
             source: None,
             replaced: VecDeque::new(),
             numbering: Numbering::default(),
             parameter_sets: ParameterSets::default(),
-            generation: 0,
-            codec_generation: 0,
+            stretch,
+            codec_generation: stretch.generation,
             highest: 0,
             cache: None,
             kept_at: None,
@@ -169,9 +170,9 @@ impl Encoding {
         self.source.map(|source| source.ssrc)
     }
 
-    /// The number of the stretch that packets belong to just now.
-    pub fn generation(&self) -> u32 {
-        self.generation
+    /// The stretch that packets belong to just now.
+    pub fn stretch(&self) -> Stretch {
+        self.stretch
     }
 
     /// Returns whether anybody is served from it, or waits to be.
@@ -192,7 +193,7 @@ impl Encoding {
 
     /// Begins a new stretch: what follows does not continue what came before.
     pub(super) fn begin_stretch(&mut self) {
-        self.generation += 1;
+        self.stretch.generation += 1;
     }
 
     /// Notes that packets are of another codec from now on.
@@ -200,7 +201,7 @@ impl Encoding {
         if had_codec && self.highest > 0 {
             self.begin_stretch();
         }
-        self.codec_generation = self.generation;
+        self.codec_generation = self.stretch.generation;
     }
 
     /// Finds the index of a packet. Returns `None` if it is of an SSRC that another one has replaced. A new SSRC begins a
@@ -317,7 +318,7 @@ impl Encoding {
             extra: PacketInfo {
                 descriptor: described.descriptor,
                 counters: described.counters,
-                generation: self.generation,
+                generation: self.stretch.generation,
                 redundant: packet.redundant,
             },
         };
@@ -381,19 +382,22 @@ impl Encoding {
 
     /// Notes a sender report of the SSRC by which the encoding comes.
     pub(super) fn on_sender_report(&mut self, now: Instant, ntp: u64, timestamp: u32) {
-        self.report = Some(SourceReport { ntp, timestamp, at: now, generation: self.generation });
+        self.report = Some(SourceReport { ntp, timestamp, at: now, generation: self.stretch.generation });
     }
 
     /// The last sender report of the present stretch.
     pub fn report(&self) -> Option<SourceReport> {
-        self.report.filter(|report| report.generation == self.generation)
+        self.report.filter(|report| report.generation == self.stretch.generation)
     }
 
     /// Panics if what must always be true is not: called after each input in debug builds.
     #[cfg(debug_assertions)]
     pub fn check(&self) {
         self.backlog.check();
-        assert!(self.codec_generation <= self.generation, "a codec begins with a stretch that has begun");
+        assert!(
+            self.codec_generation <= self.stretch.generation,
+            "a codec begins with a stretch that has begun"
+        );
         assert!(self.backlog.is_empty() || self.cache.is_some(), "what waits is kept");
         assert!(self.source.is_some() || self.backlog.is_empty(), "what waits has come");
     }
