@@ -54,7 +54,7 @@ impl Endpoint {
             DatagramKind::Rtp => self.on_rtp(now, bytes, post),
             DatagramKind::Rtcp => self.on_rtcp(now, bytes, post),
             DatagramKind::TurnChannel | DatagramKind::Unknown => {
-                post.complain("the server sent what is nothing".into())
+                post.complain("the server sent what is nothing".into());
             }
         }
     }
