@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::codec::CodecName;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::negotiated::DEPENDENCY_DESCRIPTOR_URI;
 
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
@@ -69,7 +69,7 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     /// Whether the section is audio or video.
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// What the section is for.
     pub role: Role,
     /// Which codecs, most wanted first.
@@ -90,7 +90,7 @@ pub fn offer(
     }
     out.push_str("\r\na=msid-semantic: WMS *\r\n");
     for (mid, section) in sections.iter().enumerate() {
-        let media = if section.kind == Kind::Audio { "audio" } else { "video" };
+        let media = if section.kind == MediaKind::Audio { "audio" } else { "video" };
         let _ = write!(out, "m={media} 9 UDP/TLS/RTP/SAVPF");
         for codec in &section.codecs {
             let pt = numbering.payload_type(*codec);
@@ -107,7 +107,7 @@ pub fn offer(
             numbering.mid(),
             numbering.transport_cc(),
         );
-        if section.kind == Kind::Video {
+        if section.kind == MediaKind::Video {
             let id = numbering.dependency_descriptor();
             let _ = write!(out, "a=extmap:{id} {DEPENDENCY_DESCRIPTOR_URI}\r\n");
         }
@@ -123,7 +123,7 @@ pub fn offer(
         if let Role::Publish { declared } = &section.role {
             let _ = write!(out, "a=msid:sim sim-{mid}\r\n");
             if let Some((ssrc, rtx)) = declared {
-                if section.kind == Kind::Video {
+                if section.kind == MediaKind::Video {
                     let _ = write!(out, "a=ssrc-group:FID {ssrc} {rtx}\r\na=ssrc:{rtx} cname:sim\r\n");
                 }
                 let _ = write!(out, "a=ssrc:{ssrc} cname:sim\r\n");
@@ -202,9 +202,9 @@ mod tests {
     #[test]
     fn the_server_reads_our_offers() {
         let sections = [
-            Section { kind: Kind::Audio, role: Role::Slot, codecs: vec![CodecName::Opus] },
+            Section { kind: MediaKind::Audio, role: Role::Slot, codecs: vec![CodecName::Opus] },
             Section {
-                kind: Kind::Video,
+                kind: MediaKind::Video,
                 role: Role::Publish { declared: Some((1, 2)) },
                 codecs: vec![CodecName::Vp8],
             },

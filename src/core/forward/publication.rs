@@ -15,7 +15,7 @@ use super::backlog::Run;
 use super::descriptor::{Described, describe};
 use super::encoding::{Encoding, SourceReport};
 use super::munger::Stretch;
-use crate::core::command::{Kind, Source};
+use crate::core::command::{MediaKind, Source};
 use crate::core::event::TrackInfo;
 use crate::core::ids::{
     EncodingIndex, Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportKey,
@@ -113,7 +113,7 @@ impl Publication {
     }
 
     /// Returns whether it is audio or video.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MediaKind {
         self.source.kind()
     }
 
@@ -213,7 +213,7 @@ impl Publication {
             placement.is_brimful = self.encodings[number].is_brimful();
         }
         self.encodings[number].meter(now, index, packet, &described);
-        placement.starts_keyframe = self.kind() == Kind::Video && described.starts_keyframe;
+        placement.starts_keyframe = self.kind() == MediaKind::Video && described.starts_keyframe;
         placement
     }
 

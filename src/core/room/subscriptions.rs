@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::Room;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
@@ -144,8 +144,12 @@ impl Room {
     fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {
         let kind = self.by_track.get(&track).map(|key| self.publications[key.0].kind());
         let full = match kind {
-            Some(Kind::Audio) => participant.open_slots(Kind::Audio) >= self.settings.slots_max.audio,
-            Some(Kind::Video) => participant.open_slots(Kind::Video) >= self.settings.slots_max.video,
+            Some(MediaKind::Audio) => {
+                participant.open_slots(MediaKind::Audio) >= self.settings.slots_max.audio
+            }
+            Some(MediaKind::Video) => {
+                participant.open_slots(MediaKind::Video) >= self.settings.slots_max.video
+            }
             None => false,
         };
         if full { WaitingReason::SlotLimit } else { WaitingReason::NoSlotYet }

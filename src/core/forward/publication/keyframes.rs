@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::viewers::select_encoding;
 use super::{Publication, at};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::forward::encoding::Encoding;
 use crate::core::ids::{EncodingIndex, ParticipantKey, Ssrc};
 use crate::core::mutation::mutated;
@@ -14,7 +14,7 @@ use crate::core::timers::earliest;
 impl Publication {
     /// Asks for a key frame of one encoding.
     pub fn want_keyframe(&mut self, index: EncodingIndex) {
-        let is_video = self.kind() == Kind::Video;
+        let is_video = self.kind() == MediaKind::Video;
         if let Some(encoding) = self.encodings.get_mut(at(index))
             && is_video
             && !mutated!(KeyframeRequestForgotten)
