@@ -40,7 +40,9 @@ use crate::signal::Demand;
 use crate::signal::allowance::Allowance;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts};
 
-/// Bytes of offers that one address may have read in a second, in the long run: about a tenth of what a core reads.
+/// Bytes of an offer that count for nothing: those of browsers with a few slots have about ten thousand.
+const OFFERED_BYTES_FREE: usize = 16 << 10;
+/// Bytes beyond these that one address may have read in a second, in the long run: about a tenth of what a core reads.
 const OFFERED_BYTES_PER_SECOND: u32 = 1 << 20;
 /// And at once: what all people of a large office say when a server is back, whose browsers list many codecs.
 const OFFERED_BYTES_AT_ONCE: u32 = 8 << 20;
@@ -211,13 +213,12 @@ impl Front {
             Incoming::Text(text) => {
                 self.counters.websocket_messages_in += 1;
                 let reaction = socket.front_end.receive(now, text.as_str());
-                match offer_of(&reaction) {
-                    Some(sdp)
-                        if !self.offered_bytes.take(now, host_of(socket.origin.client), sdp.len() as f64) =>
-                    {
-                        native::FrontEnd::refuse_offer(&reaction)
-                    }
-                    _ => reaction,
+                let large = offer_of(&reaction).map_or(0, |sdp| sdp.len().saturating_sub(OFFERED_BYTES_FREE));
+                let host = host_of(socket.origin.client);
+                if large > 0 && !self.offered_bytes.take(now, host, large as f64) {
+                    native::FrontEnd::refuse_offer(&reaction)
+                } else {
+                    reaction
                 }
             }
             Incoming::Binary => socket.front_end.refuse_binary(now),
