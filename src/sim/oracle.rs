@@ -64,6 +64,8 @@ struct Slot {
     highest_out: Option<u64>,
     highest_in: u32,
     latest_timestamp: u32,
+    /// Bytes that were sent again, about.
+    repeated: usize,
     latest_at: Micros,
     latest: Counters,
     latest_ids: u16,
@@ -472,6 +474,7 @@ impl Slot {
             highest_out: None,
             highest_in: 0,
             latest_timestamp: 0,
+            repeated: 0,
             latest_at: 0,
             latest: Counters::default(),
             latest_ids: 0,

@@ -31,6 +31,8 @@ const SETTLED: Micros = 2_200_000;
 const REPEAT_AGE: Micros = 850_000;
 /// A packet that was sent again is not sent once more for a request this soon behind: it was made before the packet came, µs.
 const REPEAT_PAUSE: Micros = 16_000;
+/// Whoever was sent more than this again, in bytes, is not sure to get more: what is sent again is limited.
+const REPEATED_BYTES: usize = 500 * 1024;
 /// A packet may also be forgotten once this many others were sent after it: of large packets no more are kept, and what an
 /// outage kept back comes all at once.
 const REPEAT_PACKETS: usize = 200;
@@ -222,6 +224,7 @@ impl Oracle {
                 let newest = track.stream.and_then(|stream| self.streams.get(&stream)?.highest).unwrap_or(0);
                 // Only what the slot still shows, in the epoch that goes on, and young enough to be kept, is due.
                 let due = slot.synced
+                    && slot.repeated < REPEATED_BYTES
                     && track.stream == Some(left.stamp.stream)
                     && track.codec == Some(left.stamp.codec)
                     && slot.epoch.is_some_and(|epoch| epoch.number == left.epoch)

@@ -25,6 +25,9 @@ const REMEMBERED: usize = 1200;
 /// How far a new source's timestamp may be from where the clock is, µs.
 const CLOCK_TOLERANCE: i64 = 5_000;
 
+/// Bytes of a retransmission beside its payload, at most about.
+const REPEAT_OVERHEAD: usize = 60;
+
 /// The shortest time between two requests for a key frame, µs.
 const KEYFRAME_REQUESTS_APART: Micros = 199_000;
 
@@ -216,8 +219,11 @@ impl Oracle {
         let track = track_of(&self.members, &self.tracks, info).and_then(|(id, _)| self.tracks.get(&id));
         let muted = track.is_some_and(|track| track.muted);
         let Some(member) = self.members.get_mut(&session) else { return };
-        if let Some(left) = member.slots.get_mut(&main).and_then(|slot| slot.sent.get_mut(&sequence)) {
-            left.again_at = Some(now);
+        if let Some(slot) = member.slots.get_mut(&main) {
+            slot.repeated += payload.len() + REPEAT_OVERHEAD;
+            if let Some(left) = slot.sent.get_mut(&sequence) {
+                left.again_at = Some(now);
+            }
         }
         let slot = member.slots.get(&main);
         let left = slot.and_then(|slot| slot.sent.get(&sequence)).copied();
