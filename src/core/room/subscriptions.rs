@@ -1,5 +1,4 @@
-//! Who wants which track, and what they are told of it: members subscribe and pause, and learn from slot maps what is
-//! shown where.
+//! Subscriptions: members subscribe to tracks and pause them, and learn from slot maps what is shown where.
 
 use std::time::Instant;
 
@@ -34,7 +33,7 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
         self.others_track(from, track)?;
-        // Asking twice is no mistake: clients repeat what they do not know the fate of.
+        // Asking twice is no mistake: clients repeat requests whose replies they have lost.
         self.participants[from.0].subscribe(track);
         self.assign_slots(now, from, outbox);
         self.slot_maps.push(from);
@@ -50,7 +49,7 @@ impl Room {
     ) -> Result<(), Refusal> {
         self.others_track(from, track)?;
         let participant = &mut self.participants[from.0];
-        // Kept even without a subscription: whoever receives all is not offered it again.
+        // Kept even without a subscription, so that a member who receives all tracks does not get it after all.
         participant.unsubscribed.insert(track);
         if let Some(subscription) = participant.subscriptions.remove(&track) {
             if let SubscriptionState::Slot(slot) = subscription.state
@@ -83,7 +82,7 @@ impl Room {
         if subscription.paused == paused {
             return Ok(());
         }
-        // Kept with the subscription: a track that waits for a slot will come up paused.
+        // Kept with the subscription, so that a track that still waits for a slot will be paused in it.
         subscription.paused = paused;
         if let SubscriptionState::Slot(slot) = subscription.state {
             participant.slots[slot].set_paused(paused);
@@ -94,12 +93,12 @@ impl Room {
         Ok(())
     }
 
-    /// Subscribes everybody to a new track who receives all tracks without asking.
+    /// Subscribes all members who receive every track without asking to a new one.
     pub(super) fn offer_to_subscribers(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         let (track, owner) = (self.publications[key.0].track, self.publications[key.0].owner);
         for other in self.order.clone() {
             let participant = &mut self.participants[other.0];
-            // Also to somebody whose signalling is broken: the track is there when they are back.
+            // Members whose signalling is broken are subscribed, too: they have the track when they are back.
             if other != owner && participant.auto_subscribe && !mutated!(LateTrackNotOffered) {
                 participant.subscribe(track);
                 self.assign_slots(now, other, outbox);
@@ -108,7 +107,7 @@ impl Room {
         }
     }
 
-    /// Gives tracks another chance that a member could not decode: more codecs may have been offered.
+    /// Lets tracks that a member could not decode wait for slots again, because more codecs may have been offered.
     pub(super) fn reconsider(&mut self, key: ParticipantKey) {
         let Participant { subscriptions, transports, .. } = &mut self.participants[key.0];
         for (track, subscription) in subscriptions {
@@ -121,14 +120,14 @@ impl Room {
         }
     }
 
-    /// Tells a member again what the reply to a resume does not hold, and what they may never have heard: how many slots are
-    /// wanted, and what cannot be received.
+    /// Repeats what a member may have missed and the reply to a resume does not say: how many slots are wanted, and
+    /// which tracks cannot be received.
     pub(super) fn remind(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
         if !self.has_negotiated(key) {
             return;
         }
         let participant = &mut self.participants[key.0];
-        // As if they had never been asked, so that they are asked again.
+        // Forgets what they were asked for, so that they are asked again.
         participant.asked = SlotCounts { audio: 0, video: 0 };
         let hopeless = |(track, subscription): (&TrackId, &Subscription)| {
             let hopeless = subscription.state == SubscriptionState::CannotReceive;
@@ -155,7 +154,7 @@ impl Room {
         if full { WaitingReason::SlotLimit } else { WaitingReason::NoSlotYet }
     }
 
-    /// Returns the next slot map of a member. From now on they count as knowing it.
+    /// Returns the next slot map of a member, who counts as knowing it from now on.
     pub(super) fn next_slot_map(&mut self, key: ParticipantKey) -> SlotMap {
         let participant = &self.participants[key.0];
         let waiting = participant.waiting();
@@ -170,11 +169,11 @@ impl Room {
         self.participants[key.0].next_slot_map(reason)
     }
 
-    /// Tells new slot maps to those whose slots have changed. Somebody who cannot be told now gets theirs when they are
-    /// back, and no media of a new source before that.
+    /// Sends new slot maps to the members whose slots have changed. A member who cannot be told now gets theirs when
+    /// they are back, and no media of a new source before that.
     pub(super) fn send_slot_maps(&mut self, outbox: &mut Outbox) {
         let mut keys = std::mem::take(&mut self.slot_maps);
-        // In the order of the members, and once each: many things of one input can change the same slots.
+        // Once each, because one input can change the same slots many times.
         keys.sort_unstable();
         keys.dedup();
         for key in keys.drain(..) {
