@@ -1,13 +1,13 @@
 //! H.264's `profile-level-id` (RFC 6184 §8.1).
 //!
-//! Two offers name the same profile in different ways, so what is compared is the sub-profile of table 5. The level is
-//! not read at all: a forwarder decodes nothing, so it has no limit of its own, and the answer repeats the level that was
-//! offered. That is right both where the offer allows level asymmetry (we take what the client can send) and where it does
-//! not (the answer may not be higher, RFC 6184 §8.2.2).
+//! A profile can be written in several ways, so the sub-profiles of table 5 are compared. The level is not read at all:
+//! a forwarder decodes nothing and has no limit of its own, so the answer repeats the offered level. That is right if
+//! the offer allows level asymmetry (we take what the client can send) and also if it does not (the answer may not be
+//! higher, RFC 6184 §8.2.2).
 
 use crate::core::negotiated::H264Profile;
 
-/// Returns the profile of a `profile-level-id`, `None` if it is not six hexadecimal digits.
+/// Returns the profile of a `profile-level-id`; `None` if that is not six hexadecimal digits.
 pub fn profile(profile_level_id: &str) -> Option<H264Profile> {
     if profile_level_id.len() != 6 || !profile_level_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;

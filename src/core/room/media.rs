@@ -1,5 +1,5 @@
-//! Media in: a packet is opened, placed and kept. What is pending leaves by `fanout.rs` when the batch ends; what clients
-//! say of the media they get is heard in `feedback.rs`.
+//! Media in: a packet is decrypted, placed and kept. `fanout.rs` forwards it when the batch ends. `feedback.rs` handles
+//! RTCP.
 
 use std::time::Instant;
 
