@@ -18,7 +18,7 @@ pub struct Offer<'a> {
     /// All its sections in order, including rejected ones.
     pub sections: Vec<Section<'a>>,
     /// The indices of the sections that can be served and share the transport, in the order of the BUNDLE group. The
-    /// first one describes the transport. Without a group it is the only section. Never empty.
+    /// first one describes the transport. Without a group, it is the only one that can be served. Never empty.
     pub bundle: Vec<usize>,
     /// Whether the offer has a BUNDLE group; else `bundle` has one section.
     pub has_bundle: bool,

@@ -380,7 +380,7 @@ impl<'a> Reader<'a> {
         for format in formats {
             if let Some(Role::Redundant(of) | Role::Retransmission(of)) = format.role {
                 let of = usize::from(of);
-                // Only the first of each kind is taken for a codec: a second one would be answered and never used.
+                // Each codec gets only the first format that names it: a second one would be answered and never used.
                 let is_first = has_helper.get_mut(of).is_some_and(|seen| !std::mem::replace(seen, true));
                 if !is_first || !is_media[of] {
                     format.role = None;
