@@ -1,6 +1,6 @@
-//! With Janus and its VideoRoom, over its WebSocket API: a session, a handle in it, a room, and then either an offer that
-//! publishes, or a subscription, to which Janus makes the offer. One PeerConnection each; somebody who does both is two
-//! of these.
+//! The dialogue with Janus and its VideoRoom, over its WebSocket API: a session, a handle in it, a room, and then
+//! either an offer that publishes, or a subscription, for which Janus makes the offer. Each has its own PeerConnection,
+//! so a person who does both has two dialogues.
 //!
 //! Publishers choose the number of their feed (their place in the room, from one), so that subscribers know it.
 
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::Step;
 use crate::load::options::{LoadOptions, PersonPlan};
 
-/// There is such a room already.
+/// The room exists already.
 const ROOM_EXISTS: u64 = 427;
-/// There is no such room yet, or no such feed: Janus knows of a publisher only once its own side is ready.
+/// There is no such room yet, or no such feed, because Janus lists a publisher only once its own side is ready.
 const NO_SUCH_ROOM: u64 = 426;
 /// The plugin's error when a publisher is not there; see [`NO_SUCH_ROOM`].
 const NO_SUCH_FEED: u64 = 428;
