@@ -214,7 +214,7 @@ impl Front {
         Some((id, demand?))
     }
 
-    /// Returns the origin of a client, who may be that of a connection or of a session.
+    /// Returns where the client of a connection, or of a WHIP or WHEP session, comes from.
     pub fn origin_of(&mut self, id: ConnectionId) -> Option<ClientOrigin> {
         if self.whip.owns(id) {
             return self.whip.get(id).map(|held| held.origin.clone());

@@ -189,8 +189,8 @@ fn settings(plan: &Plan, base: Instant) -> Settings {
 }
 
 impl Person {
-    /// Returns somebody who has not come yet. Each direction of their network has dice of its own, so that what happens
-    /// on one does not change the other.
+    /// Returns somebody who has not come yet. Each direction of their network has its own dice, so that neither changes
+    /// the other.
     fn new(world: &Plan, index: usize, plan: &PersonPlan) -> Self {
         let link = |which, of| Link::new(of, world.heals_at, Dice::of(world.seed, which, index as u64));
         Self {

@@ -110,7 +110,7 @@ pub(super) fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
     set_length(out, 0);
 }
 
-/// Sets the message's length: what is there, and what will follow.
+/// Sets the message's length, including attributes that will follow.
 fn set_length(out: &mut [u8], following: usize) {
     let length = (out.len() - HEADER_BYTES + following) as u16;
     out[2..4].copy_from_slice(&length.to_be_bytes());

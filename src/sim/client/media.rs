@@ -171,7 +171,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns their own wall clock in NTP format, which is as wrong as clocks are.
+    /// Returns their own wall clock in NTP format. Like real clocks, it is wrong.
     fn wall(&self, now: Micros) -> u64 {
         let fraction = ((now % SECOND) << 32) / SECOND;
         self.wall_offset.wrapping_add((now / SECOND) << 32).wrapping_add(fraction)

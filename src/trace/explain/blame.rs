@@ -22,7 +22,7 @@ pub struct Case<'a> {
     pub came_of_any: u64,
 }
 
-/// Returns what is to blame, why, in words, and whether the publisher just sent nothing, as for a screen on which
+/// Returns what is to blame, the reason in words, and whether the publisher just sent nothing, as for a screen on which
 /// nothing moves.
 pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
     let Case { stood, receiver, publisher, source, came, came_of_any } = case;
