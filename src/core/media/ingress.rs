@@ -1,7 +1,7 @@
 //! IngressHalf: the media received on one transport. It decrypts packets, knows which stream belongs to which
 //! publication, keeps receive statistics, sends NACKs for lost packets, and reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::nack::NackGenerator;
@@ -20,6 +20,13 @@ use crate::wire::rtp::RtpHeader;
 
 /// Bytes of a retransmission's original sequence number (RFC 4588 §4).
 const ORIGINAL_SEQUENCE_BYTES: usize = 2;
+
+/// How long after its last packet it is remembered that an SSRC belongs to no section. This is longer than packets are
+/// on their way, and short enough that a client can use the SSRC again for something else without announcing it.
+const STRAY_FOR: Duration = Duration::from_secs(5);
+
+/// How many SSRCs are remembered to belong to no section. The one that was silent for longest makes way.
+const STRAYS_MAX: usize = 64;
 
 /// An SDP section in which a client publishes a track.
 #[derive(Debug, Clone)]
@@ -128,6 +135,8 @@ pub struct IngressHalf {
     pub rtcp_ssrc: Ssrc,
     nack_at: Option<Instant>,
     lost: Vec<u16>,
+    /// SSRCs that belong to no section that publishes, and when the last packet of each came.
+    stray: VecDeque<(Ssrc, Instant)>,
     /// Packets that could not be opened or placed.
     pub dropped: u64,
     /// `dropped` as last added to the room's totals.
@@ -145,6 +154,7 @@ impl IngressHalf {
             rtcp_ssrc,
             nack_at: None,
             lost: Vec::new(),
+            stray: VecDeque::new(),
             dropped: 0,
             dropped_reported: 0,
         }
@@ -180,7 +190,7 @@ impl IngressHalf {
         let Some(payload_kind) = negotiated.payload(header.payload_type) else { return Err(self.drop_one()) };
         let ssrc = Ssrc(header.ssrc);
         if !self.streams.contains_key(&ssrc)
-            && !self.learn(ssrc, header.payload_type, &extensions, payload_kind, negotiated, published)
+            && !self.learn(now, ssrc, header.payload_type, &extensions, payload_kind, negotiated, published)
         {
             return Err(self.drop_one());
         }
@@ -260,8 +270,10 @@ impl IngressHalf {
     /// Finds the section that an SSRC belongs to, and remembers it (RFC 9143 §9.2). The packet's MID tells, or what the
     /// offer declared, or the payload type if the client sends it in one section only. This is needed at any time,
     /// because an encoder that begins anew may take another SSRC. Returns `false` if the SSRC belongs to no section.
+    #[expect(clippy::too_many_arguments, reason = "what a packet says of itself, and what was agreed on")]
     fn learn(
         &mut self,
+        now: Instant,
         ssrc: Ssrc,
         payload_type: u8,
         extensions: &IncomingExtensions<'_>,
@@ -276,12 +288,18 @@ impl IngressHalf {
             Some(mid) => {
                 std::str::from_utf8(mid).ok().and_then(Mid::parse).and_then(|mid| published.get(&mid))
             }
-            None => {
-                let declared = published.values().find(|section| section.declares(ssrc));
-                declared.or_else(|| published.get(&negotiated.only_section_of(payload_type)?))
-            }
+            None => match published.values().find(|section| section.declares(ssrc)) {
+                // The last packets of a track that has ended must not be taken for those of the one that is left.
+                None if self.is_stray(ssrc, now) => None,
+                None => negotiated.only_section_of(payload_type).and_then(|mid| published.get(&mid)),
+                declared => declared,
+            },
         };
-        let Some(section) = section else { return false };
+        let Some(section) = section else {
+            self.set_stray(ssrc, now);
+            return false;
+        };
+        self.stray.retain(|(other, _)| *other != ssrc);
         let codec = match payload {
             Payload::Media(codec) | Payload::Redundant(codec) => codec,
             Payload::Retransmission(_) => {
@@ -356,18 +374,49 @@ impl IngressHalf {
         }
     }
 
-    /// Forgets the streams of a publication that has ended, and their retransmissions.
-    pub fn forget(&mut self, publication: PublicationKey) {
+    fn is_stray(&self, ssrc: Ssrc, now: Instant) -> bool {
+        self.stray.iter().any(|(other, at)| *other == ssrc && now.saturating_duration_since(*at) < STRAY_FOR)
+    }
+
+    /// Notes that an SSRC belongs to no section, because a packet of it has come or its publication has ended.
+    fn set_stray(&mut self, ssrc: Ssrc, now: Instant) {
+        self.stray.retain(|(other, _)| *other != ssrc);
+        if self.stray.len() == STRAYS_MAX {
+            self.stray.pop_front();
+        }
+        self.stray.push_back((ssrc, now));
+    }
+
+    /// Forgets the streams of a publication that has ended, and their retransmissions. Packets that still come with
+    /// their SSRCs, or with those declared for its section, belong to nothing.
+    pub fn forget(&mut self, now: Instant, publication: PublicationKey, declared: &[(Ssrc, Option<Ssrc>)]) {
         let gone: Vec<Ssrc> = self
             .streams()
             .filter(|(_, stream)| stream.publication == publication)
             .map(|(ssrc, _)| ssrc)
             .collect();
         self.order.retain(|ssrc| !gone.contains(ssrc));
+        for (main, repairs) in declared {
+            self.set_stray(*main, now);
+            repairs.iter().for_each(|repairs| self.set_stray(*repairs, now));
+        }
+        for ssrc in &gone {
+            self.set_stray(*ssrc, now);
+        }
+        let mut repairs = Vec::new();
         self.streams.retain(|ssrc, stream| match stream {
             Stream::Media(_) => !gone.contains(ssrc),
-            Stream::Retransmission { of } => !gone.contains(of),
+            Stream::Retransmission { of } => {
+                let is_gone = gone.contains(of);
+                repairs.extend(is_gone.then_some(*ssrc));
+                !is_gone
+            }
         });
+        // In an order of their own: that of the map depends on its history.
+        repairs.sort_unstable();
+        for ssrc in repairs {
+            self.set_stray(ssrc, now);
+        }
     }
 
     /// Decrypts an RTCP packet in place. Returns its length after that; `None` if it is not authentic.

@@ -29,6 +29,9 @@ const AUDIO_REPORT_WITHIN: Micros = 5_400_000;
 const SETTLED: Micros = 2_200_000;
 /// After how long a packet that was sent may be forgotten, µs.
 const REPEAT_AGE: Micros = 850_000;
+/// For how long after a retransmission another request for the packet is ignored, because it was made before the packet
+/// came, µs.
+const REPEAT_PAUSE: Micros = 16_000;
 /// After how many later packets a packet may be forgotten: no more large packets are kept, and after an outage many
 /// come at once.
 const REPEAT_PACKETS: usize = 200;
@@ -224,6 +227,7 @@ impl Oracle {
                     && track.codec == Some(left.stamp.codec)
                     && slot.epoch.is_some_and(|epoch| epoch.number == left.epoch)
                     && now < left.at + REPEAT_AGE
+                    && left.again_at.is_none_or(|at| now >= at + REPEAT_PAUSE)
                     && left.stamp.index + 300 > newest
                     && slot.sent.values().filter(|other| other.at >= left.at).count() <= REPEAT_PACKETS;
                 if due {
