@@ -1,9 +1,9 @@
 //! H.264's parameters (RFC 6184 §8.1): `profile-level-id` and `sprop-parameter-sets`.
 //!
-//! Two offers name the same profile in different ways, so what is compared is the sub-profile of table 5. The level is
-//! not read at all: a forwarder decodes nothing, so it has no limit of its own, and the answer repeats the level that was
-//! offered. That is right both where the offer allows level asymmetry (we take what the client can send) and where it does
-//! not (the answer may not be higher, RFC 6184 §8.2.2).
+//! A profile can be written in several ways, so the sub-profiles of table 5 are compared. The level is not read at all:
+//! a forwarder decodes nothing and has no limit of its own, so the answer repeats the offered level. That is right if
+//! the offer allows level asymmetry (we take what the client can send) and also if it does not (the answer may not be
+//! higher, RFC 6184 §8.2.2).
 
 use base64ct::{Base64, Base64Unpadded, Encoding};
 
@@ -25,7 +25,7 @@ pub fn parameter_sets(value: &str) -> Vec<Box<[u8]>> {
     units.take(SETS_MAX).map(Vec::into_boxed_slice).collect()
 }
 
-/// Returns the profile of a `profile-level-id`, `None` if it is not six hexadecimal digits.
+/// Returns the profile of a `profile-level-id`; `None` if that is not six hexadecimal digits.
 pub fn profile(profile_level_id: &str) -> Option<H264Profile> {
     if profile_level_id.len() != 6 || !profile_level_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
