@@ -110,8 +110,11 @@ impl Room {
     /// out everybody the moment it wakes up, before it has read what they have sent.
     fn forgive_standstill(&mut self, now: Instant, key: ParticipantKey) {
         let participant = &mut self.participants[key.0];
-        let theirs = participant.transports.iter().map(|key| self.transports[key.0].deadlines.earliest());
-        let due = theirs.fold(participant.deadlines.earliest(), earliest);
+        // Only deadlines that come of silence tell how long nobody was listened to. Of others, some lie in the past for long.
+        let own = [Timer::Resume, Timer::MediaTimeout, Timer::Unheard]
+            .map(|timer| participant.deadlines.get(timer));
+        let silent = |key: &TransportKey| self.transports[key.0].deadlines.get(Timer::MediaSilence);
+        let due = participant.transports.iter().map(silent).chain(own).fold(None, earliest);
         let late = due.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
         if late < STOOD_STILL {
             return;
