@@ -31,6 +31,11 @@ pub const SDP_SECTIONS_EVER_MAX: usize = 4096;
 /// hundred bytes, those of companies with many names in them a few thousand.
 pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
 
+/// Most of H.264's parameter sets that are kept of a stream or taken of an offered format. Encoders have one or two of each
+/// kind.
+pub const PARAMETER_SETS_MAX: usize = 8;
+/// Longest parameter set, bytes: it must fit a packet. Usually it is ten to forty.
+pub const PARAMETER_SET_BYTES_MAX: usize = 1024;
 /// Messages that a client may send that cannot be read, or come too fast, before its connection is cut: more than a mistake
 /// makes, and few enough that answering them is nothing.
 pub const FAULTS_MAX: u32 = 100;

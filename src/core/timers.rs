@@ -110,6 +110,9 @@ fn on_grid(epoch: Instant, at: Instant) -> Instant {
     next
 }
 
+/// A deadline that is served so late tells that the server stood still: its machine was suspended, or had no time for it.
+pub const STOOD_STILL: Duration = Duration::from_secs(1);
+
 /// Returns the earlier of two deadlines.
 pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {

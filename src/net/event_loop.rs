@@ -34,6 +34,7 @@ use crate::core::command::Join;
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
+use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
 use crate::signal::native::{Close, refusals};
@@ -53,9 +54,6 @@ const MESSAGES_PER_PASS: usize = 32;
 
 /// The buffer through which all streams are read, and in which media that does not leave by UDP is built.
 const SCRATCH_BYTES: usize = 64 * 1024;
-
-/// Sleep that is so much longer than planned tells that the process was suspended, or had no time.
-const STOOD_STILL: Duration = Duration::from_secs(1);
 
 /// For so long after that, connections are read before any of them is closed for its silence.
 const LISTENS_FIRST: Duration = Duration::from_secs(3);

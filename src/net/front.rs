@@ -304,12 +304,15 @@ impl Front {
         let text = match &self.said_last {
             // What everybody in a room is told comes here for one after the other.
             Some((said, text)) if said == event => text.clone(),
-            _ => native::encode_event(event, server),
+            _ => {
+                let text = native::encode_event(event, server);
+                if is_for_many(event) {
+                    self.said_last = Some((event.clone(), text.clone()));
+                }
+                text
+            }
         };
-        let reaction = socket.front_end.told(event, text.clone());
-        if is_for_many(event) && self.said_last.as_ref().is_none_or(|(said, _)| said != event) {
-            self.said_last = Some((event.clone(), text));
-        }
+        let reaction = socket.front_end.told(event, text);
         self.react(now, place, reaction);
         self.connections.touch(place);
     }

@@ -382,12 +382,24 @@ impl IngressHalf {
     /// Forgets the stream of which nothing has come for the longest time, and what repairs it.
     fn forget_most_silent(&mut self) {
         let silent = self.streams().min_by_key(|(_, stream)| stream.last).map(|(ssrc, _)| ssrc);
-        let is_silent = |ssrc: &Ssrc| Some(*ssrc) == silent;
-        self.order.retain(|ssrc| !is_silent(ssrc));
+        self.remove_streams(|ssrc| Some(ssrc) == silent);
+    }
+
+    /// Removes media streams and what repairs them. Returns the SSRCs of the latter, in ascending order: the order of the map
+    /// depends on its history.
+    fn remove_streams(&mut self, is_gone: impl Fn(Ssrc) -> bool) -> Vec<Ssrc> {
+        let mut repairs = Vec::new();
+        self.order.retain(|ssrc| !is_gone(*ssrc));
         self.streams.retain(|ssrc, stream| match stream {
-            Stream::Media(_) => !is_silent(ssrc),
-            Stream::Retransmission { of } => !is_silent(of),
+            Stream::Media(_) => !is_gone(*ssrc),
+            Stream::Retransmission { of } => {
+                let goes = is_gone(*of);
+                repairs.extend(goes.then_some(*ssrc));
+                !goes
+            }
         });
+        repairs.sort_unstable();
+        repairs
     }
 
     fn is_stray(&self, ssrc: Ssrc, now: Instant) -> bool {
@@ -411,26 +423,9 @@ impl IngressHalf {
             .filter(|(_, stream)| stream.publication == publication)
             .map(|(ssrc, _)| ssrc)
             .collect();
-        self.order.retain(|ssrc| !gone.contains(ssrc));
-        for (main, repairs) in declared {
-            self.set_stray(*main, now);
-            repairs.iter().for_each(|repairs| self.set_stray(*repairs, now));
-        }
-        for ssrc in &gone {
-            self.set_stray(*ssrc, now);
-        }
-        let mut repairs = Vec::new();
-        self.streams.retain(|ssrc, stream| match stream {
-            Stream::Media(_) => !gone.contains(ssrc),
-            Stream::Retransmission { of } => {
-                let is_gone = gone.contains(of);
-                repairs.extend(is_gone.then_some(*ssrc));
-                !is_gone
-            }
-        });
-        // In an order of their own: that of the map depends on its history.
-        repairs.sort_unstable();
-        for ssrc in repairs {
+        let repairs = self.remove_streams(|ssrc| gone.contains(&ssrc));
+        let declared = declared.iter().flat_map(|(main, repairs)| std::iter::once(*main).chain(*repairs));
+        for ssrc in declared.chain(gone).chain(repairs) {
             self.set_stray(ssrc, now);
         }
     }

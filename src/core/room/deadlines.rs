@@ -15,7 +15,7 @@ use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Signalling;
-use crate::core::timers::{Deadline, Timer, earliest};
+use crate::core::timers::{Deadline, STOOD_STILL, Timer, earliest};
 
 /// Somebody whose signalling broke has at least this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
@@ -26,9 +26,6 @@ const UNHEARD: Duration = Duration::from_secs(3);
 /// Somebody whose signalling broke before media could flow has at most this long to come back: there is no call to
 /// continue, so joining again costs them nothing, and a join alone must not hold a place for long.
 const GRACE_WITHOUT_MEDIA: Duration = Duration::from_secs(5);
-
-/// A deadline that is served so late tells that the server stood still: its machine was suspended, or had no time for it.
-const STOOD_STILL: Duration = Duration::from_secs(1);
 
 /// A timer whose moment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
