@@ -226,7 +226,7 @@ fn measure(row: Row, time: Duration) -> io::Result<Measured> {
             while udp.receive(|_, _, came| note(came)).more {}
         }
         for (path, sender) in all.by_ref().take(row.woken.map_or(row.peers, |(at_once, _)| at_once)) {
-            udp.to(*path, TrafficClass::Video);
+            udp.to(path, TrafficClass::Video);
             for _ in 0..row.run {
                 index += 1;
                 let buffer = udp.buffer();

@@ -5,7 +5,7 @@
 
 Each program serves `strait load` of its own build and records the call; then it replays the trace under callgrind (Debian:
 `apt-get install valgrind`). Counted is the fan-out: what is done for a packet between the cache and the buffer that it is
-sent from, for each packet that is sealed. Left out are the cipher and libc, which choose their instructions by the
+sent from, for each packet that is sent. Left out are the cipher and libc, which choose their instructions by the
 processor. Prints a table to standard output, and what each function takes to standard error.
 
 Packets that came while the server was busy go to a viewer in one run, which is cheaper: compare rows whose runs are equally
@@ -29,7 +29,7 @@ WORKLOADS = {
 }
 LIBC = ("libc.so", "ld-linux", "libm.so")
 CIPHER = ("aws_lc", "aes_", "aesni", "gcm", "ghash", "vaes", "sha1_", "OPENSSL", "AES_", "skip_iv", "aead", "EVP_")
-SEAL, RUN = "SrtpSender::seal_rtp", "MediaSink>::to"
+SENT, RUN = "MediaSink>::sent", "MediaSink>::to"
 
 
 def is_ours(function, library):
@@ -37,8 +37,8 @@ def is_ours(function, library):
 
 
 def read(profile):
-    """Returns the instructions of each function of our own, how many packets were sealed, and in how many runs."""
-    instructions, sealed, runs = collections.Counter(), 0, 0
+    """Returns the instructions of each function of our own, how many packets were sent, and in how many runs."""
+    instructions, sent, runs = collections.Counter(), 0, 0
     library, function, called, of_call = "", "", "", False
     for line in profile:
         name, _, value = line.rstrip("\n").partition("=")
@@ -52,13 +52,13 @@ def read(profile):
             # The next line is what the call cost, which the called function lists itself.
             of_call = True
             calls = int(value.split()[0])
-            sealed += calls if SEAL in called else 0
+            sent += calls if SENT in called else 0
             runs += calls if RUN in called else 0
         elif line[:1].isdigit():
             if not of_call and is_ours(function, library):
                 instructions[function] += int(line.split()[1])
             of_call = False
-    return instructions, sealed, runs
+    return instructions, sent, runs
 
 
 def measure(program, arguments, function):
@@ -84,10 +84,10 @@ def main():
     print("| workload | program | packets | packets a run | instructions a packet |\n|---|---|--:|--:|--:|")
     for name, arguments in WORKLOADS.items():
         for program in options.programs:
-            instructions, sealed, runs = measure(program, arguments, options.function)
-            print(f"| {name} | {program} | {sealed} | {sealed / runs:.2f} | {instructions.total() / sealed:.0f} |", flush=True)
+            instructions, sent, runs = measure(program, arguments, options.function)
+            print(f"| {name} | {program} | {sent} | {sent / runs:.2f} | {instructions.total() / sent:.0f} |", flush=True)
             for function, count in instructions.most_common(16):
-                say(f"{count / sealed:9.1f}  {function}")
+                say(f"{count / sent:9.1f}  {function}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ pub struct Datagrams {
 impl Datagrams {
     /// Appends a copy of a datagram.
     pub fn push(&mut self, transmit: &Transmit<'_>) {
-        self.to(transmit.path, transmit.class);
+        self.to(&transmit.path, transmit.class);
         let length = transmit.bytes.len().min(SINK_BUFFER_BYTES);
         self.buffer()[..length].copy_from_slice(&transmit.bytes[..length]);
         self.sent(length);
@@ -66,7 +66,7 @@ impl Datagrams {
             "what was taken cannot be handed over"
         );
         for (path, class, bytes) in self.from(first) {
-            sink.to(path, class);
+            sink.to(&path, class);
             if let Some(buffer) = sink.buffer().get_mut(..bytes.len()) {
                 buffer.copy_from_slice(bytes);
                 sink.sent(bytes.len());
@@ -85,8 +85,8 @@ impl Datagrams {
 }
 
 impl MediaSink for Datagrams {
-    fn to(&mut self, path: Path, class: TrafficClass) {
-        self.to = Some((path, class));
+    fn to(&mut self, path: &Path, class: TrafficClass) {
+        self.to = Some((*path, class));
     }
 
     fn buffer(&mut self) -> &mut [u8] {

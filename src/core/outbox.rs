@@ -55,7 +55,7 @@ impl Outbox {
         class: TrafficClass,
         write: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> bool {
-        self.datagrams.to(path, class);
+        self.datagrams.to(&path, class);
         let Some(length) = write(self.datagrams.buffer()) else { return false };
         self.datagrams.sent(length);
         true

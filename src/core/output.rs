@@ -25,7 +25,7 @@ pub const SINK_BUFFER_BYTES: usize = 2048;
 /// copied again.
 pub trait MediaSink {
     /// Says where the packets that follow go, until the next call.
-    fn to(&mut self, path: Path, class: TrafficClass);
+    fn to(&mut self, path: &Path, class: TrafficClass);
     /// Returns a buffer of at least [`SINK_BUFFER_BYTES`] bytes, to write the next packet into.
     fn buffer(&mut self) -> &mut [u8];
     /// Sends the first `length` bytes of the buffer as one packet.

@@ -58,9 +58,9 @@ impl<'a> Egress<'a> {
 }
 
 impl MediaSink for Egress<'_> {
-    fn to(&mut self, path: Path, class: TrafficClass) {
+    fn to(&mut self, path: &Path, class: TrafficClass) {
         let is_wrapped = path.carrier != Carrier::Udp;
-        self.wrapped = is_wrapped.then_some((path, class));
+        self.wrapped = is_wrapped.then_some((*path, class));
         if !is_wrapped {
             self.udp.to(path, class);
         }

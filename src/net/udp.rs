@@ -262,12 +262,12 @@ impl Udp {
 
 /// Media is encrypted in the buffer from which it is sent, so it is not copied on the way to the kernel.
 impl MediaSink for Udp {
-    fn to(&mut self, path: Path, class: TrafficClass) {
+    fn to(&mut self, path: &Path, class: TrafficClass) {
         if self.batch.is_run_long() {
             self.send_batch(|batch, segments_max, send| batch.end_run(segments_max, send));
         }
         self.relieve();
-        self.batch.to(path, class);
+        self.batch.to(*path, class);
     }
 
     fn buffer(&mut self) -> &mut [u8] {

@@ -151,40 +151,52 @@ impl Backlog {
         }
     }
 
-    /// Returns what is to be given next, and to whom; `None` if all have everything. The same is returned until
-    /// [`end_run`](Self::end_run) is called.
-    pub fn next_run(&mut self) -> Option<Run> {
-        loop {
-            if self.pass_end == self.first {
-                if self.packets.is_empty() {
-                    return None;
-                }
-                // A pass begins.
-                self.pass_end = self.end();
-                self.settled = self.pass_end;
-            }
-            while let Some(viewer) = self.viewers.get(self.next) {
-                if viewer.cursor < self.pass_end {
-                    let from = (viewer.cursor - self.first) as usize;
-                    let to = (self.pass_end - self.first) as usize;
-                    let Viewer { participant, slot, .. } = *viewer;
-                    return Some(Run { participant, slot, packets: from..to });
-                }
-                // Whoever has come from another encoding during the pass begins with the next one.
-                self.next += 1;
-            }
-            self.end_pass();
+    /// Leaves out the first packets of the list, as many as `count` says: whoever has not been given them does not get them
+    /// any more.
+    pub fn skip(&mut self, count: usize) {
+        debug_assert!(count <= self.packets.len(), "{count} of {}", self.packets.len());
+        let position = self.first + count as u64;
+        for viewer in &mut self.viewers {
+            viewer.cursor = viewer.cursor.max(position);
         }
+        // A late packet that was put in before would move under the cursors.
+        self.settled = self.settled.max(position);
     }
 
-    /// Notes that the viewer of [`next_run`](Self::next_run) has been given it.
-    pub fn end_run(&mut self) {
-        if let Some(viewer) = self.viewers.get_mut(self.next) {
-            viewer.cursor = self.pass_end;
-            self.next += 1;
+    /// Begins a pass, if none is under way and packets wait. Returns whether one is under way.
+    pub fn begin_pass(&mut self) -> bool {
+        if self.pass_end == self.first && !self.packets.is_empty() {
+            self.pass_end = self.end();
+            self.settled = self.settled.max(self.pass_end);
         }
+        self.pass_end > self.first
+    }
+
+    /// Returns what is to be given to those who have not had their turn in this pass, one after the other. Whoever has come
+    /// from another encoding during the pass gets nothing before the next one.
+    pub fn turns(&self) -> impl Iterator<Item = Run> {
+        let to = (self.pass_end - self.first) as usize;
+        self.viewers[self.next..].iter().map(move |viewer| {
+            let from = (viewer.cursor - self.first) as usize;
+            Run { participant: viewer.participant, slot: viewer.slot, packets: from.min(to)..to }
+        })
+    }
+
+    /// Returns who is next in this pass; `None` if everybody has had their turn.
+    pub fn whose_turn(&self) -> Option<ParticipantKey> {
+        self.viewers.get(self.next).map(|viewer| viewer.participant)
+    }
+
+    /// Notes that as many more viewers have been given what [`turns`](Self::turns) says. After the last one the pass has
+    /// ended.
+    pub fn end_turns(&mut self, count: usize) {
+        let had_it = self.next + count;
+        for viewer in &mut self.viewers[self.next..had_it] {
+            viewer.cursor = viewer.cursor.max(self.pass_end);
+        }
+        self.next = had_it;
         // At once, so that `is_empty` says so.
-        if self.next >= self.viewers.len() {
+        if had_it == self.viewers.len() {
             self.end_pass();
         }
     }
@@ -192,9 +204,15 @@ impl Backlog {
     /// Takes off what the pass covered: everybody has had their turn, so that every cursor is behind it now.
     fn end_pass(&mut self) {
         debug_assert_eq!(self.next, self.viewers.len(), "everybody has had their turn");
-        let covered = (self.pass_end - self.first) as usize;
-        self.bytes -= self.packets[..covered].iter().map(|packet| packet.bytes).sum::<usize>();
-        self.packets.drain(..covered);
+        if self.pass_end == self.end() {
+            // Nothing has come meanwhile, as nearly always.
+            self.packets.clear();
+            self.bytes = 0;
+        } else {
+            let covered = (self.pass_end - self.first) as usize;
+            self.bytes -= self.packets[..covered].iter().map(|packet| packet.bytes).sum::<usize>();
+            self.packets.drain(..covered);
+        }
         self.first = self.pass_end;
         self.next = 0;
     }
@@ -227,6 +245,17 @@ impl Backlog {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_skipped_goes_to_nobody_and_the_rest_to_everybody() {
+        let mut backlog = backlog(2);
+        (0..3).for_each(|index| _ = backlog.push(Waiting { index, bytes: 1 }));
+        assert_eq!(give(&mut backlog), Some((0, vec![0, 1, 2])));
+        (3..6).for_each(|index| _ = backlog.push(Waiting { index, bytes: 1 }));
+        backlog.skip(5);
+        assert_eq!(give_all(&mut backlog), [(0, vec![5]), (1, vec![5])]);
+        assert!(backlog.is_empty());
+    }
+
     fn backlog(viewers: usize) -> Backlog {
         let mut backlog = Backlog::default();
         (0..viewers).for_each(|number| backlog.add(ParticipantKey(number), 0));
@@ -242,12 +271,21 @@ mod tests {
 
     /// Gives the next run. Returns who got it, and what it was.
     fn give(backlog: &mut Backlog) -> Option<(usize, Vec<u64>)> {
-        let run = backlog.next_run()?;
-        assert_eq!(backlog.next_run(), Some(run.clone()), "until it has been given");
-        let indices = backlog.packets()[run.packets].iter().map(|packet| packet.index).collect();
-        backlog.end_run();
-        backlog.check();
-        Some((run.participant.0, indices))
+        while backlog.begin_pass() {
+            let Some(run) = backlog.turns().next() else {
+                backlog.end_turns(0);
+                continue;
+            };
+            assert_eq!(backlog.whose_turn(), Some(run.participant), "until it has been given");
+            let indices: Vec<u64> =
+                backlog.packets()[run.packets].iter().map(|packet| packet.index).collect();
+            backlog.end_turns(1);
+            backlog.check();
+            if !indices.is_empty() {
+                return Some((run.participant.0, indices));
+            }
+        }
+        None
     }
 
     fn give_all(backlog: &mut Backlog) -> Vec<(usize, Vec<u64>)> {

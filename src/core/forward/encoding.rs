@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::backlog::{Backlog, Waiting};
+use super::backlog::{Backlog, Run, Waiting};
 use super::descriptor::{Described, Descriptor, FrameCounters};
 use super::keyframes::KeyframeRequests;
 use super::munger::Stretch;
@@ -355,10 +355,30 @@ impl Encoding {
         self.cached(first.index).map(|packet| packet.meta.arrival)
     }
 
-    /// Returns the packets that wait, in the order of forwarding. [`Run::packets`](super::backlog::Run::packets) says
+    /// Gives nobody what has waited for longer than [`AGE_MAX`], because the machine had no time: nobody plays that any more,
+    /// and it would keep back what is still worth something.
+    pub(super) fn skip_old(&mut self, now: Instant) {
+        let waiting = self.backlog.packets();
+        // That one packet waits, which came just now, is the usual case, and told cheaply.
+        if self.kept_at == Some(now) && waiting.len() <= 1 {
+            return;
+        }
+        let is_fresh = |packet: &Waiting| self.fresh_packet(now, packet.index).is_some();
+        let old = waiting.iter().position(is_fresh).unwrap_or(waiting.len());
+        if old > 0 {
+            self.backlog.skip(old);
+        }
+    }
+
+    /// Returns the packets that wait, in the order of forwarding. [`Run::packets`] says
     /// which of them wait for a viewer.
     pub fn waiting(&self) -> &[Waiting] {
         self.backlog.packets()
+    }
+
+    /// Returns what is to be given to the viewers in the pass under way, in turn.
+    pub fn turns(&self) -> impl Iterator<Item = Run> {
+        self.backlog.turns()
     }
 
     /// Returns a packet of the present codec that is still kept.

@@ -170,13 +170,14 @@ impl Munger {
 
     /// Returns the stretch that is being forwarded, and what is added to its timestamps.
     pub fn flowing(&self) -> Option<(Stretch, u32)> {
-        let epoch = self.epochs[0].filter(|_| self.synced)?;
+        let epoch = self.epochs[0].as_ref().filter(|_| self.synced)?;
         Some((epoch.stretch, epoch.timestamp_offset))
     }
 
     /// Finds a packet's place in the slot's stream; `None` if it cannot be shown. If the packet is of another encoding
     /// than the one being forwarded, `clock_offset` converts its timestamp to that encoding's clock, by addition;
     /// `None` if the offset is not known.
+    #[inline]
     pub fn rewrite(
         &mut self,
         now: Instant,

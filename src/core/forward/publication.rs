@@ -9,7 +9,6 @@ mod viewers;
 
 use std::time::{Duration, Instant};
 
-use super::backlog::Run;
 use super::descriptor::{Described, describe};
 use super::encoding::{Encoding, SourceReport};
 use super::munger::Stretch;
@@ -318,26 +317,36 @@ impl Publication {
         self.encodings.iter_mut().for_each(|encoding| encoding.backlog.clear());
     }
 
+    /// Gives nobody what has waited for too long to be of use.
+    pub fn skip_old(&mut self, now: Instant) {
+        self.encodings.iter_mut().for_each(|encoding| encoding.skip_old(now));
+    }
+
     /// When the first of what is to be forwarded came.
     pub fn waits_since(&self) -> Option<Instant> {
         self.encodings.iter().filter_map(Encoding::waits_since).min()
     }
 
-    /// Returns which viewer is to be given what, and of which encoding; `None` if all have everything. The same is returned
-    /// until [`end_run`](Self::end_run) is called.
-    pub fn next_run(&mut self) -> Option<(EncodingIndex, Run)> {
+    /// Begins a pass over the viewers of an encoding, or goes on with the one under way. Returns the encoding; `None` if
+    /// everybody has everything.
+    pub fn begin_pass(&mut self) -> Option<EncodingIndex> {
         for _ in 0..self.encodings.len() {
-            if let Some(run) = self.encodings[self.serving].backlog.next_run() {
-                return Some((EncodingIndex(self.serving as u8), run));
+            if self.encodings[self.serving].backlog.begin_pass() {
+                return Some(EncodingIndex(self.serving as u8));
             }
             self.serving = (self.serving + 1) % self.encodings.len();
         }
         None
     }
 
-    /// Notes that the viewer of [`next_run`](Self::next_run) has been given it.
-    pub fn end_run(&mut self) {
-        self.encodings[self.serving].backlog.end_run();
+    /// Notes that as many more viewers have had their turn in the pass under way.
+    pub fn end_turns(&mut self, count: usize) {
+        self.encodings[self.serving].backlog.end_turns(count);
+    }
+
+    /// Returns who is next in the pass under way; `None` if it has ended.
+    pub fn whose_turn(&self) -> Option<ParticipantKey> {
+        self.encodings[self.serving].backlog.whose_turn()
     }
 
     /// Notes a sender report of one of the encodings.
@@ -640,10 +649,21 @@ mod tests {
         assert_eq!(arrive(&mut publication, now, 1, 99, VP8), Some(false), "it may have been here before");
         assert_eq!((waiting(&publication).len(), publication.encodings[0].counters.packets), (1, before + 1));
         publication.remove_viewers(|_| true);
-        assert_eq!(publication.next_run(), None);
+        assert_eq!(give_all(&mut publication), 0);
         let later = now + Duration::from_secs(2);
         assert!(arrive(&mut publication, later, 1, 101, VP8).is_some());
         assert!(!publication.encodings[0].has_cache(), "nobody can ask for any of it any more");
+    }
+
+    /// Gives everybody what they have still to get. Returns in how many runs.
+    fn give_all(publication: &mut Publication) -> usize {
+        let mut runs = 0;
+        while publication.begin_pass().is_some() {
+            let turns = publication.encodings[publication.serving].turns().count();
+            publication.end_turns(turns);
+            runs += turns;
+        }
+        runs
     }
 
     #[test]
@@ -655,12 +675,7 @@ mod tests {
             let now = start + Duration::from_millis(ms);
             publication.arrive(now, &packet(ssrc, rank, 1000 + ms, VP8, frame));
             publication.check();
-            let mut runs = 0;
-            while publication.next_run().is_some() {
-                publication.end_run();
-                runs += 1;
-            }
-            runs > 0
+            give_all(publication) > 0
         };
         assert!(send(&mut publication, 0, 30, 2, KEY_FRAME), "the first that sends");
         assert!(!send(&mut publication, 1, 20, 1, DELTA_FRAME), "the better one has no key frame yet");

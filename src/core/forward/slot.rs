@@ -248,6 +248,7 @@ impl Slot {
     /// Decides whether and how a packet goes out. `stretch` names its encoding, and `clock_offset` what to add to the
     /// timestamps of that one to have those of the encoding that the slot has shown until now. Walk: called by
     /// `Audience::forward_to`.
+    #[inline]
     pub fn prepare<'a>(
         &mut self,
         now: Instant,

@@ -144,23 +144,29 @@ impl Simulcast {
 
     /// What a room does when a batch has been read.
     fn forward(&mut self, loses: impl Fn(usize, u8) -> bool) {
-        while let Some((index, run)) = self.publication.next_run() {
+        while let Some(index) = self.publication.begin_pass() {
             let encoding = self.publication.encoding(index).expect("it is forwarded");
             let stretch = self.publication.stretch(index).expect("it is forwarded");
-            let Watching { slot, sender, receiver, got } = &mut self.watching[run.participant.0];
-            let flowing = slot.flowing().map(|(flowing, _)| flowing.encoding);
-            let offset = flowing.and_then(|flowing| self.publication.clock_offset(index, flowing));
-            for waiting in &encoding.waiting()[run.packets.clone()] {
-                let packet = encoding.packet(waiting.index).expect("it has just come");
-                let Some(outgoing) = slot.prepare(self.now, stretch, offset, packet, VP8) else { continue };
-                let mut buffer = [0; 500];
-                let length = slot.write(&outgoing, sender, &mut buffer).expect("it fits");
-                if !loses(run.participant.0, packet.payload[MARKS + 2]) {
-                    let (sequence, packet) = open(receiver, &mut buffer[..length], 0);
-                    assert_eq!(got.insert(sequence, packet), None, "nothing is sent twice");
+            let mut turns = 0;
+            for run in encoding.turns() {
+                turns += 1;
+                let Watching { slot, sender, receiver, got } = &mut self.watching[run.participant.0];
+                let flowing = slot.flowing().map(|(flowing, _)| flowing.encoding);
+                let offset = flowing.and_then(|flowing| self.publication.clock_offset(index, flowing));
+                for waiting in &encoding.waiting()[run.packets] {
+                    let packet = encoding.packet(waiting.index).expect("it has just come");
+                    let Some(outgoing) = slot.prepare(self.now, stretch, offset, packet, VP8) else {
+                        continue;
+                    };
+                    let mut buffer = [0; 500];
+                    let length = slot.write(&outgoing, sender, &mut buffer).expect("it fits");
+                    if !loses(run.participant.0, packet.payload[MARKS + 2]) {
+                        let (sequence, packet) = open(receiver, &mut buffer[..length], 0);
+                        assert_eq!(got.insert(sequence, packet), None, "nothing is sent twice");
+                    }
                 }
             }
-            self.publication.end_run();
+            self.publication.end_turns(turns);
         }
     }
 
@@ -336,4 +342,22 @@ fn a_repeat_of_what_has_come_probes_for_bandwidth_and_counts_neither_as_repair_n
     camera.is_repeat = true;
     camera.send(0, 1, false);
     assert_eq!(counted(&camera), (before.0 + 3, 1, 1), "one was missing, and came again");
+}
+
+#[test]
+fn what_the_machine_had_no_time_for_is_not_sent_when_nobody_plays_it_any_more() {
+    let mut camera = Simulcast::new();
+    camera.show(true, |_, _| false);
+    camera.frame += 1;
+    (0..PACKETS_PER_FRAME).for_each(|number| camera.send(0, number, false));
+    camera.now += AGE_MAX + FRAME;
+    camera.frame += 1;
+    (0..PACKETS_PER_FRAME).for_each(|number| camera.send(0, number, false));
+    camera.publication.skip_old(camera.now);
+    camera.publication.check();
+    camera.forward(|_, _| false);
+    let frames: Vec<u8> = camera.watching[0].got.values().map(|packet| packet.frame).collect();
+    assert_eq!(frames, [1, 1, 1, 3, 3, 3], "the picture that waited for more than a second is left out");
+    let numbers: Vec<u16> = camera.watching[0].got.keys().copied().collect();
+    assert_eq!(numbers[3] - numbers[2], 4, "and can be seen to be missing");
 }

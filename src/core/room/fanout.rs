@@ -9,9 +9,13 @@ use slab::Slab;
 use super::{Owner, Room};
 use crate::core::command::MediaKind;
 use crate::core::forward::backlog::Run;
+use crate::core::forward::encoding::{Encoding, PacketInfo};
+use crate::core::forward::munger::Stretch;
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{EncodingIndex, PublicationKey};
+use crate::core::media::cache::CachedPacket;
 use crate::core::mutation::mutated;
+use crate::core::negotiated::CodecParams;
 use crate::core::outbox::Outbox;
 use crate::core::output::MediaSink;
 use crate::core::participant::Participant;
@@ -61,32 +65,82 @@ impl Room {
         outbox: &mut Outbox,
         sink: &mut dyn MediaSink,
     ) {
+        self.publications[key.0].skip_old(now);
         let mut wanted = false;
-        while let Err(_panic) = catch_unwind(AssertUnwindSafe(|| {
+        while *left > 0
+            && let Some(index) = self.publications[key.0].begin_pass()
+        {
             let Self { publications, participants, transports, .. } = self;
             let publication = &mut publications[key.0];
-            let mut audience = Audience { participants, transports };
-            while *left > 0
-                && let Some((encoding, run)) = publication.next_run()
-            {
-                if audience.forward_to(now, publication, encoding, &run, sink) {
-                    publication.want_keyframe(encoding);
-                    wanted = true;
+            let (mut turns, mut wants_keyframe) = (0, false);
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                let Some(pass) = Pass::new(publication, index) else {
+                    // There is no codec in which anything could be sent.
+                    turns = publication.encoding(index).map_or(0, |encoding| encoding.turns().count());
+                    return;
+                };
+                let mut audience = Audience { participants, transports };
+                for run in pass.encoding.turns() {
+                    if *left == 0 {
+                        break;
+                    }
+                    let packets = run.packets.len();
+                    wants_keyframe |= audience.forward_to(now, &pass, run, sink);
+                    *left = left.saturating_sub(packets);
+                    turns += 1;
                 }
-                *left = left.saturating_sub(run.packets.len());
-                publication.end_run();
+            }));
+            publication.end_turns(turns);
+            if wants_keyframe {
+                publication.want_keyframe(index);
+                wanted = true;
             }
-        })) {
-            // The run was not ended, so it still names its viewer.
-            let Some((_, Run { participant, .. })) = self.publications[key.0].next_run() else { break };
-            self.end_after_panic(now, Owner::Member(participant), outbox);
-            // The viewer who was removed may have been the publisher of this track.
-            if !self.publications.contains(key.0) {
-                return;
+            if outcome.is_err() {
+                // Whose packets were being forwarded has not ended their turn.
+                let Some(participant) = publication.whose_turn() else { break };
+                self.end_after_panic(now, Owner::Member(participant), outbox);
+                // The viewer who was removed may have been the publisher of this track.
+                if !self.publications.contains(key.0) {
+                    return;
+                }
             }
         }
         if wanted {
             self.keyframe_wanted(now, key);
+        }
+    }
+}
+
+/// What the viewers of an encoding are given in turn. It is looked up once for all of them.
+struct Pass<'a> {
+    publication: &'a Publication,
+    index: EncodingIndex,
+    encoding: &'a Encoding,
+    stretch: Stretch,
+    codec: CodecParams,
+    /// The first packet that waits, which often is the only one.
+    first: Option<CachedPacket<'a, PacketInfo>>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(publication: &'a Publication, index: EncodingIndex) -> Option<Self> {
+        let encoding = publication.encoding(index)?;
+        let first = encoding.waiting().first().and_then(|waiting| encoding.packet(waiting.index));
+        Some(Self {
+            publication,
+            index,
+            encoding,
+            stretch: encoding.stretch(),
+            codec: publication.codec?,
+            first,
+        })
+    }
+
+    /// Returns a packet; `None` if it fell out of the cache while it waited.
+    fn packet(&self, index: u64) -> Option<CachedPacket<'a, PacketInfo>> {
+        match self.first {
+            Some(first) if first.meta.index == index => Some(first),
+            _ => self.encoding.packet(index),
         }
     }
 }
@@ -98,38 +152,34 @@ struct Audience<'a> {
 }
 
 impl Audience<'_> {
-    /// Forwards a run of an encoding's packets to one viewer. Returns whether they need a key frame of it.
-    fn forward_to(
-        &mut self,
-        now: Instant,
-        publication: &Publication,
-        index: EncodingIndex,
-        run: &Run,
-        sink: &mut dyn MediaSink,
-    ) -> bool {
+    /// Forwards a run of packets to one viewer. Returns whether they need a key frame of the encoding.
+    fn forward_to(&mut self, now: Instant, pass: &Pass<'_>, run: Run, sink: &mut dyn MediaSink) -> bool {
         let Some(participant) = self.participants.get_mut(run.participant.0) else { return false };
         let Some(slot) = participant.slots.get_mut(run.slot) else { return false };
         let Some(Transport { media, path, .. }) = self.transports.get_mut(slot.transport.0) else {
             return false;
         };
-        let (Some(media), Some(path), Some(codec)) = (media, *path, publication.codec) else { return false };
-        let Some(encoding) = publication.encoding(index) else { return false };
-        let stretch = encoding.stretch();
+        let (Some(media), Some(path)) = (media, path) else { return false };
         // Only a run that begins with a switch needs to know how far apart the clocks are.
-        let left = slot.flowing().map(|(flowing, _)| flowing.encoding).filter(|flowing| *flowing != index);
-        let clock_offset = left.and_then(|left| publication.clock_offset(index, left));
-        let waiting = encoding.waiting().get(run.packets.clone()).unwrap_or_default();
+        let left =
+            slot.flowing().map(|(flowing, _)| flowing.encoding).filter(|flowing| *flowing != pass.index);
+        let clock_offset = left.and_then(|left| pass.publication.clock_offset(pass.index, left));
+        let waiting = pass.encoding.waiting().get(run.packets).unwrap_or_default();
+        if waiting.is_empty() {
+            return false;
+        }
         assert!(!mutated!(Panics) || waiting.len() < 4, "a bug put in on purpose");
         sink.to(path, class_of(slot.kind));
         for packet in waiting {
-            // A packet that fell out of the cache while it waited is not sent.
-            let Some(packet) = encoding.packet(packet.index) else { continue };
-            let Some(outgoing) = slot.prepare(now, stretch, clock_offset, packet, codec) else { continue };
+            let Some(packet) = pass.packet(packet.index) else { continue };
+            let Some(outgoing) = slot.prepare(now, pass.stretch, clock_offset, packet, pass.codec) else {
+                continue;
+            };
             if let Some(length) = slot.write(&outgoing, &mut media.egress.sender, sink.buffer()) {
                 sink.sent(length);
             }
         }
-        slot.announced && slot.wants_keyframe(stretch)
+        slot.announced && slot.wants_keyframe(pass.stretch)
     }
 }
 

@@ -34,6 +34,8 @@ const REPEAT_AGE: Micros = 850_000;
 const REPEAT_PAUSE: Micros = 16_000;
 /// Whoever was sent more than this again, in bytes, is not sure to get more: what is sent again is limited.
 const REPEATED_BYTES: usize = 500 * 1024;
+/// No packet is longer, in bytes.
+const PACKET_BYTES: usize = 1500;
 /// A packet may also be forgotten once this many others were sent after it: of large packets no more are kept, and what an
 /// outage kept back comes all at once.
 const REPEAT_PACKETS: usize = 200;
@@ -222,10 +224,12 @@ impl Oracle {
             for sequence in sequences {
                 let Some(left) = slot.sent.get(sequence) else { continue };
                 let newest = track.stream.and_then(|stream| self.streams.get(&stream)?.highest).unwrap_or(0);
+                // What is asked for in one pass takes from the limit before any of it leaves.
+                let asked = self.due_repeats.range((session, *ssrc, 0)..=(session, *ssrc, u16::MAX)).count();
                 // A retransmission is only due if the slot still shows the stream in the present epoch, and the packet
                 // is young enough to be kept.
                 let due = slot.synced
-                    && slot.repeated < REPEATED_BYTES
+                    && slot.repeated + asked * PACKET_BYTES < REPEATED_BYTES
                     && track.stream == Some(left.stamp.stream)
                     && track.codec == Some(left.stamp.codec)
                     && slot.epoch.is_some_and(|epoch| epoch.number == left.epoch)
