@@ -93,7 +93,15 @@ impl Room {
                 outbox.outputs.push(RoomOutput::UnbindUfrag(transport.ufrags.remove(0)));
             }
         }
-        transport.negotiated = answer.negotiated;
+        let before = std::mem::replace(&mut transport.negotiated, answer.negotiated);
+        let still_sends = |mid: Mid| transport.negotiated.section(mid).is_some_and(|own| own.ingress.is_some());
+        let sent = before.sections.iter().filter(|section| section.ingress.is_some());
+        // Not every section that sends is published, so this is not left to the end of publications.
+        if let Some(media) = &mut transport.media
+            && sent.map(|section| section.mid).any(|mid| !still_sends(mid))
+        {
+            media.ingress.on_section_ended();
+        }
         let (served, rejected): (Vec<_>, Vec<_>) =
             publications.iter().partition(|request| why_not(&offer, request.mid).is_none());
         let added = self.take_publications(now, key, on, &served, outbox);
@@ -244,7 +252,8 @@ impl Room {
         let transport = &mut self.transports[publication.transport.0];
         let section = transport.published.remove(&publication.mid);
         if let Some(media) = &mut transport.media {
-            media.ingress.forget(now, key, section.as_ref().map_or(&[], |section| &section.declared));
+            let declared = section.as_ref().map_or(&[][..], |section| &section.declared);
+            media.ingress.forget(now, key, publication.mid, declared);
         }
         self.set_keyframe_timer(now, publication.transport);
         // Others hear that the track is gone before a slot map without it.
