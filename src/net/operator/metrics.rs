@@ -234,6 +234,8 @@ fn add_datagrams(page: &mut Page, view: ServerView<'_>, unusable: u64) {
     page.add("strait_datagrams_dropped", None, "Datagrams thrown away", dropped);
     let datagrams = counted("direction", [("in", udp.received), ("out", udp.sent)]);
     page.add("strait_udp_datagrams", None, "Datagrams of the UDP socket", datagrams);
+    let bytes = counted("direction", [("in", udp.received_bytes), ("out", udp.sent_bytes)]);
+    page.add("strait_udp", Some(Unit::Bytes), "Bytes of these datagrams, without the headers of UDP and IP", bytes);
     page.one("strait_udp_send_calls", None, "System calls for sending", Value::Counter(udp.send_calls));
     let errors = Value::Counter(udp.receive_errors);
     page.one("strait_udp_receive_errors", None, "Failed receives", errors);
