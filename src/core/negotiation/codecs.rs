@@ -74,7 +74,8 @@ fn video(name: &str, parameters: &Parameters<'_>) -> Option<Codec> {
     if is("VP9") {
         return small("profile-id").filter(|profile| *profile <= 3).map(|profile| Codec::Vp9 { profile });
     }
-    if is("AV1") {
+    // Before it was registered, libwebrtc called the same format AV1X.
+    if is("AV1") || is("AV1X") {
         return small("profile").filter(|profile| *profile <= 2).map(|profile| Codec::Av1 { profile });
     }
     if is("H264") {
@@ -157,6 +158,7 @@ mod tests {
         }
         assert_eq!(video_role("vp8/90000", ""), Some(Role::Media(Codec::Vp8)));
         assert_eq!(video_role("Av1/90000", ""), Some(Role::Media(Codec::Av1 { profile: 0 })));
+        assert_eq!(video_role("AV1X/90000", ""), Some(Role::Media(Codec::Av1 { profile: 0 })));
         for strange in ["", "VP8", "VP8/8000", "H265/90000", "multiopus/48000/6", "opus/48000/2"] {
             assert_eq!(video_role(strange, ""), None, "{strange}");
         }
