@@ -322,7 +322,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn mid(&mut self, number: usize, text: &str) -> Result<(), Refused> {
+    fn mid(&mut self, number: usize, text: &'a str) -> Result<(), Refused> {
         if !is_token(text) {
             let text = quoted(text);
             return Err(Refused::malformed(format!(
