@@ -701,7 +701,10 @@ mod tests {
         let with = |mid: &str| offer("u", "actpass", &[("0", "recvonly"), (mid, "sendonly")]);
         us.offer(&with("1")).expect("an answer");
         let said = us.offer(&with("2")).expect_err("1 is not stopped");
-        assert!(said.message.contains("section 1 (mid \"2\")") && said.message.contains("mid \"1\""), "{said}");
+        assert!(
+            said.message.contains("section 1 (mid \"2\")") && said.message.contains("mid \"1\""),
+            "{said}"
+        );
         let own_line = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n";
         let stopped = |text: String, line: &str| {
             let at = text.rfind(own_line).expect("a section");

@@ -133,9 +133,9 @@ pub enum Fact {
     /// A stream is now the encoding of its track that is forwarded.
     Followed(StreamNumber),
     /// A packet came from a publisher.
-    Came(PacketFacts),
+    PacketIn(PacketFacts),
     /// A packet went to a receiver.
-    Went(PacketFacts),
+    PacketOut(PacketFacts),
     /// The server asked a publisher for packets again.
     AskedAgain(StreamNumber, Vec<u16>),
     /// The server asked a publisher for a key frame.

@@ -56,9 +56,7 @@ fn what_is_lost_on_the_way_to_the_server_comes_again() {
 fn what_comes_twice_is_counted_the_same_by_the_dashboard_and_by_the_metrics() {
     let mut world = call(&["Anna", "Ben"], &[Microphone]);
     show(&mut world, 0, Microphone, 20);
-    let is_rtp = |input: &&Recorded| {
-        matches!(input, Recorded::Datagram(_, bytes) if classify(bytes) == DatagramKind::Rtp)
-    };
+    let is_rtp = |input: &&Recorded| matches!(input, Recorded::Datagram(_, bytes) if classify(bytes) == DatagramKind::Rtp);
     let inputs = world.record.iter().map(|(_, input)| input);
     let twice: Vec<Recorded> = inputs.filter(is_rtp).take(5).cloned().collect();
     for input in twice {

@@ -254,9 +254,11 @@ impl IngressHalf {
             (Payload::Media(codec), None) => (codec, false),
             (Payload::Redundant(codec), None) => (codec, true),
             (Payload::Retransmission(codec), Some(_)) => (codec, false),
+            // Media on a stream of retransmissions, or the other way round: the sender contradicts itself.
             _ => return None,
         };
         let index = match recovered {
+            // Only what the network delivered by itself counts, so that loss stays visible where it is repaired.
             None => {
                 stream.statistics.on_packet(now, index, header.timestamp);
                 stream.highest = stream.highest.max(index);

@@ -101,11 +101,8 @@ impl SrtpReceiver {
         let (ssrc, index) = self.rtcp.rtcp_claims(packet)?;
         let Self { rtcp, rtcp_windows, .. } = self;
         // Unlike RTP's, this index stands whole in the packet, so that nothing is guessed.
-        let opened = rtcp_windows.open(
-            ssrc,
-            |_| Ok(u64::from(index)),
-            |_| rtcp.open_rtcp(packet, ssrc, index),
-        )?;
+        let opened =
+            rtcp_windows.open(ssrc, |_| Ok(u64::from(index)), |_| rtcp.open_rtcp(packet, ssrc, index))?;
         Ok(opened.len)
     }
 }
@@ -304,13 +301,16 @@ mod tests {
         for ssrc in 0..6000 {
             assert_eq!(open(&mut server, &sealed(&client, ssrc, 70)), Ok(70), "SSRC number {ssrc}");
             // One goes on all the time, and so is never among the silent ones.
-            assert_eq!(open(&mut server, &sealed(&client, SSRC, 100 + u64::from(ssrc))).is_ok(), true);
+            assert!(open(&mut server, &sealed(&client, SSRC, 100 + u64::from(ssrc))).is_ok());
         }
         assert!(server.rtp_windows.live() <= SRTP_WINDOWS_MAX);
         for ssrc in [0, 1, 3000, 5999] {
             for old in [70, 69, 1] {
                 let again = open(&mut server, &sealed(&client, ssrc, old));
-                assert!(ssrc == 5999 && old < 70 || again == Err(OpenError::Replayed), "{ssrc} {old} {again:?}");
+                assert!(
+                    ssrc == 5999 && old < 70 || again == Err(OpenError::Replayed),
+                    "{ssrc} {old} {again:?}"
+                );
             }
         }
         assert_eq!(open(&mut server, &sealed(&client, SSRC, 6099)), Err(OpenError::Replayed));

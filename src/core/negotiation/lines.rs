@@ -5,6 +5,9 @@
 
 use super::refusal::{Refused, quoted};
 
+/// What may stand between the words of a line: RFC 8866 has spaces, and some clients write tabs.
+pub const BLANKS: [char; 2] = [' ', '\t'];
+
 /// One line: `kind=value`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {

@@ -139,6 +139,7 @@ impl<'a> Session<'a> {
         };
         let mut is_in = vec![false; sections.len()];
         let mut bundle = Vec::new();
+        // The group may name sections that are rejected, or gone: they just leave it (RFC 9143 §7.3.3).
         for index in group.iter().filter_map(|mid| mids.find(mid)) {
             if sections[index].rejected.is_none() && !std::mem::replace(&mut is_in[index], true) {
                 bundle.push(index);

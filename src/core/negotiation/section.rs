@@ -1,7 +1,7 @@
 //! One media section of an offer: its `m=` line and its attributes, each read once, and which of its formats are served.
 
 use super::codecs::{self, Role};
-use super::lines::Line;
+use super::lines::{BLANKS, Line};
 use super::parameters::Parameters;
 use super::refusal::{Refused, quoted};
 use super::streams::StreamLines;
@@ -77,9 +77,6 @@ const PROFILES: [&str; 8] = [
     "TCP/DTLS/RTP/SAVP",
     "TCP/DTLS/RTP/SAVPF",
 ];
-
-/// What may stand between the words of a line: RFC 8866 has spaces, and some clients write tabs.
-pub const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Payload types are 7 bits.
 const PAYLOAD_TYPES: usize = 128;

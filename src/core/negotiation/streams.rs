@@ -1,7 +1,7 @@
 //! The streams that a section declares: SSRCs and their groups (RFC 5576), and the rids of a simulcast (RFC 8851,
 //! RFC 8853).
 
-use super::section::BLANKS;
+use super::lines::BLANKS;
 use crate::core::ids::Ssrc;
 
 /// The most encodings of one simulcast. No more rids than this are read.

@@ -146,6 +146,7 @@ impl<'a> TransportLines<'a> {
     /// Returns these lines, and where something is missing, those of `other`.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
+        // Fingerprints of two places are never mixed, or the weaker place would decide whose certificate is taken.
         let has_any = !self.fingerprints.is_empty() || self.unserved_hash.is_some();
         Self {
             ufrag: self.ufrag.or(other.ufrag),

@@ -93,15 +93,7 @@ impl Room {
                 outbox.outputs.push(RoomOutput::UnbindUfrag(transport.ufrags.remove(0)));
             }
         }
-        let before = std::mem::replace(&mut transport.negotiated, answer.negotiated);
-        let still_sends = |mid: Mid| transport.negotiated.section(mid).is_some_and(|own| own.ingress.is_some());
-        let sent = before.sections.iter().filter(|section| section.ingress.is_some());
-        // Not every section that sends is published, so this is not left to the end of publications.
-        if let Some(media) = &mut transport.media
-            && sent.map(|section| section.mid).any(|mid| !still_sends(mid))
-        {
-            media.ingress.on_section_ended();
-        }
+        transport.take_negotiated(answer.negotiated);
         let (served, rejected): (Vec<_>, Vec<_>) =
             publications.iter().partition(|request| why_not(&offer, request.mid).is_none());
         let added = self.take_publications(now, key, on, &served, outbox);

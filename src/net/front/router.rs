@@ -76,7 +76,9 @@ pub fn route(request: &Request) -> Route {
         "/readyz" if read_only => Route::Ready,
         "/metrics" if read_only => Route::Metrics,
         // `OPTIONS *` asks what any address here may answer.
-        "*" => Route::Answer(Response::empty(200).with("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
+        "*" => {
+            Route::Answer(Response::empty(200).with("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+        }
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),
             Err(response) => Route::Answer(response),

@@ -119,7 +119,9 @@ fn every_wrong_message_is_refused_by_name() {
     use RefusalCode::*;
     let join = |data: &str| format!(r#"{{"type":"join","data":{{"version":1,{data}}}}}"#);
     let offer_of = |mid: &str| {
-        format!(r#"{{"type":"offer","data":{{"sdp":"v=0","publications":[{{"mid":"{mid}","source":"camera"}}]}}}}"#)
+        format!(
+            r#"{{"type":"offer","data":{{"sdp":"v=0","publications":[{{"mid":"{mid}","source":"camera"}}]}}}}"#
+        )
     };
     let long = "x".repeat(65);
     let cases: Vec<(String, RefusalCode, &str)> = vec![

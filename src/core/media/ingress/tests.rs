@@ -157,7 +157,11 @@ fn what_comes_before_its_section_publishes_is_heard_as_soon_as_it_does() {
         incoming.now += Duration::from_millis(20);
         assert_eq!(incoming.packet(silent, VP8, sequence, None), None, "the section is not listed yet");
         let said = (sequence == 1).then_some(b'1');
-        assert_eq!(incoming.packet(by_mid, VP8, sequence, said), None, "nor for one that says where it belongs");
+        assert_eq!(
+            incoming.packet(by_mid, VP8, sequence, said),
+            None,
+            "nor for one that says where it belongs"
+        );
     }
     incoming.published.insert(Mid::from("1"), undeclared.clone());
     assert_eq!(incoming.packet(silent, VP8, 4, None), Some((silent, 3, 4)));
@@ -178,7 +182,8 @@ fn what_could_be_either_of_two_sections_is_never_taken_for_the_one_that_is_left(
         let mut incoming = Incoming::new();
         let another = NegotiatedSection { mid: Mid::from("2"), ..incoming.negotiated.sections[0].clone() };
         incoming.negotiated.sections.push(another);
-        let other = PublishedSection { publication: PublicationKey(4), rids: Vec::new(), declared: Vec::new() };
+        let other =
+            PublishedSection { publication: PublicationKey(4), rids: Vec::new(), declared: Vec::new() };
         if is_listed {
             incoming.published.insert(Mid::from("2"), other);
         }
