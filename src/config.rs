@@ -203,7 +203,7 @@ sections! {
         udp_send_buffer: usize = 4 * MIB, Rule::Count(64 * KIB, 1024 * MIB);
         /// Send and receive one datagram per system call, for systems where batching misbehaves.
         portable_udp: bool = false, Rule::Any;
-        /// Mark UDP packets for routers that prefer calls (DSCP): sound as EF, pictures as AF41. Linux only.
+        /// Mark UDP packets for routers that prefer calls (DSCP): audio as EF, video as AF41. Linux only.
         dscp: bool = true, Rule::Any;
     }
     /// Publishing and viewing over plain HTTP requests, by WHIP and WHEP.

@@ -61,10 +61,14 @@ pub const CHECKED_ADDRESSES_MAX: usize = 128;
 /// to spare.
 pub const INGRESS_STREAMS_PER_PARTICIPANT_MAX: usize = 128;
 
-/// How many streams of one participant have replay windows. There are more than open streams, because a window is kept
-/// after its stream has ended, so that old packets cannot be replayed.
-pub const SRTP_STREAMS_PER_PARTICIPANT_MAX: usize = 1024;
+/// How many streams of one participant have whole replay windows. Those that have been silent for longest are reduced to
+/// their newest index.
+pub const SRTP_WINDOWS_MAX: usize = 1024;
+/// How many SSRCs one participant may ever send from. Each costs some twenty bytes for as long as the keys are in use. An
+/// encoder that takes another one every second gets there after eighteen hours.
+pub const SRTP_STREAMS_EVER_MAX: usize = 65_536;
 
-const _: () = assert!(INGRESS_STREAMS_PER_PARTICIPANT_MAX <= SRTP_STREAMS_PER_PARTICIPANT_MAX);
+const _: () = assert!(INGRESS_STREAMS_PER_PARTICIPANT_MAX <= SRTP_WINDOWS_MAX);
+const _: () = assert!(SRTP_WINDOWS_MAX <= SRTP_STREAMS_EVER_MAX);
 const _: () = assert!(ROOM_ID_BYTES_MIN <= ROOM_ID_BYTES_MAX);
 const _: () = assert!(DATA_PAYLOAD_BYTES_MAX < SDP_BYTES_MAX);

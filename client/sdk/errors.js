@@ -5,7 +5,7 @@
  * Codes made by the SDK itself; all other codes come from the server (docs/protocol.md).
  * @typedef {'unreachable' | 'connection-lost' | 'left' | 'wrong-state' | 'unsupported-browser'
  *   | 'permission-denied' | 'no-device' | 'device-in-use' | 'device-lost' | 'insecure-context'
- *   | 'capture-failed' | 'share-cancelled' | 'bad-reply' | 'media-blocked'} ClientErrorCode
+ *   | 'capture-failed' | 'share-cancelled' | 'bad-reply' | 'cannot-publish' | 'media-blocked'} ClientErrorCode
  */
 
 export class StraitError extends Error {

@@ -6,6 +6,9 @@ import { StraitError } from './errors.js';
 import { PeerConnection } from './peer-connection.js';
 import { withOpusDtx, withoutStrayAttributes } from './sdp.js';
 
+/** The reason why a section cannot be served comes right behind the answer; if it is lost on the way, nobody waits for it. */
+const REASON_LIMIT = 1000;
+
 /** @import {CodecChoice} from './codecs.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack} from './local-track.js' */
@@ -23,6 +26,7 @@ import { withOpusDtx, withoutStrayAttributes } from './sdp.js';
  */
 
 export class MediaConnection {
+  #environment;
   #handlers;
   #codecs;
   #connection;
@@ -32,6 +36,9 @@ export class MediaConnection {
   #publications = new Map();
   /** Sections that once published and can do so again. @type {{kind: Kind, transceiver: RTCRtpTransceiver}[]} */
   #idle = [];
+  /** Why the server cannot serve sections of the newest offer, by mid. @type {Map<string, string>} */
+  #refusals = new Map();
+  #onRefusal = () => {};
 
   /**
    * @param {Environment} environment
@@ -40,6 +47,7 @@ export class MediaConnection {
    * @param {MediaHandlers} handlers
    */
   constructor(environment, iceServers, codecs, handlers) {
+    this.#environment = environment;
     this.#codecs = codecs;
     this.#handlers = handlers;
     this.#connection = new PeerConnection(environment, iceServers, {
@@ -141,6 +149,12 @@ export class MediaConnection {
     }
   }
 
+  /** The server cannot serve a section that was to publish. @param {{mid: string, reason: string}} refusal */
+  refused({ mid, reason }) {
+    this.#refusals.set(mid, reason);
+    this.#onRefusal();
+  }
+
   /**
    * For a network that has changed while the signalling was away.
    * @param {RTCIceServer[]} iceServers with credentials that are good for longer than those from before
@@ -173,13 +187,14 @@ export class MediaConnection {
    */
   async #exchange(sdp) {
     const publications = this.#publicationRequests();
+    this.#refusals.clear();
     const answer = await this.#handlers.exchange({ sdp: withoutStrayAttributes(sdp), publications });
     return {
       sdp: this.#adjusted(answer.sdp, publications),
-      applied: () => {
+      applied: async () => {
         this.#handlers.onSections();
         this.applyPublications(answer.publications);
-        expectPublished(answer.publications, publications);
+        await this.#expectPublished(answer.publications, publications);
       },
     };
   }
@@ -202,19 +217,37 @@ export class MediaConnection {
     const microphones = publications.filter(({ source }) => source === 'microphone');
     return withOpusDtx(sdp, new Set(microphones.map(({ mid }) => mid)));
   }
-}
 
-/**
- * @param {PublicationInfo[]} listed
- * @param {PublicationRequest[]} offered
- */
-function expectPublished(listed, offered) {
-  const missing = offered.filter(({ mid }) => !listed.some((info) => info.mid === mid));
-  if (missing.length === 0) return;
-  const sources = missing.map(({ source }) => source).join(', ');
-  throw new StraitError(
-    'bad-reply',
-    `The server did not accept: ${sources}.`,
-    'Try again, or choose another video codec.',
-  );
+  /**
+   * @param {PublicationInfo[]} listed
+   * @param {PublicationRequest[]} offered
+   */
+  async #expectPublished(listed, offered) {
+    const missing = offered.filter(({ mid }) => !listed.some((info) => info.mid === mid));
+    if (missing.length === 0) return;
+    await this.#reasonsFor(missing);
+    const why = missing.map(({ mid, source }) => `${source}: ${this.#refusals.get(mid) ?? 'no reason was given'}`);
+    throw new StraitError(
+      'cannot-publish',
+      `The server did not accept ${why.join('; ')}.`,
+      'Try again, choose another video codec, or use another browser.',
+    );
+  }
+
+  /** @param {PublicationRequest[]} missing @returns {Promise<void>} */
+  #reasonsFor(missing) {
+    const { setTimeout, clearTimeout } = this.#environment;
+    return new Promise((resolve) => {
+      const finish = () => {
+        clearTimeout(timer);
+        this.#onRefusal = () => {};
+        resolve();
+      };
+      const timer = setTimeout(finish, REASON_LIMIT);
+      this.#onRefusal = () => {
+        if (missing.every(({ mid }) => this.#refusals.has(mid))) finish();
+      };
+      this.#onRefusal();
+    });
+  }
 }

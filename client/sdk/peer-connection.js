@@ -12,7 +12,7 @@ const GATHERING_LIMIT = 500;
 /**
  * @typedef {object} ExchangedAnswer
  * @property {string} sdp the answer to apply
- * @property {() => void} applied called when that is done; what it throws rejects `negotiate`
+ * @property {() => Promise<void>} applied called when that is done; its rejection is that of `negotiate`
  */
 
 /**
@@ -140,7 +140,7 @@ export class PeerConnection {
     if (this.#closed) throw connectionLost();
     await pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
     this.#recovery.answered();
-    answer.applied();
+    await answer.applied();
   }
 
   /**

@@ -312,6 +312,8 @@ export class Room extends Emitter {
       if (!this.#media) return;
       this.#media.addSlots(data);
       this.#negotiateLater(this.#media);
+    } else if (type === 'cannot-publish') {
+      this.#media?.refused(data);
     } else if (type === 'data') {
       const { from, topic, payload } = data;
       this.emit('data', { from, participant: this.participants.get(from) ?? null, topic, payload });

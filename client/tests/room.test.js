@@ -97,6 +97,39 @@ test('a refused join says why and leaves nothing behind', async () => {
   assert.ok(fake.socket().closed);
 });
 
+/** Publishes a camera, which the server's answer leaves out. */
+async function publishInVain() {
+  await join();
+  const publishing = room.publish(media('video'), { source: 'camera' });
+  publishing.catch(() => {});
+  await settle();
+  const taken = published().filter(({ source }) => source !== 'camera');
+  await fake.socket().reply('offer', 'answer', { sdp: 'v=0', publications: taken });
+  await settle();
+  // In a list, because a promise would be waited for.
+  return [publishing];
+}
+
+test('a track that the server cannot take is refused with the reason that the server gives', async () => {
+  const [publishing] = await publishInVain();
+  const refused = assert.rejects(publishing, {
+    code: 'cannot-publish',
+    message: 'The server did not accept camera: none of its codecs is served.',
+  });
+  await fake.socket().news('cannot-publish', { mid: '4', reason: 'none of its codecs is served' });
+  await refused;
+  assert.equal(room.localParticipant.tracks.size, 0);
+  assert.equal(room.state, 'connected', 'the call goes on');
+  assert.deepEqual(errors, []);
+});
+
+test('nobody waits for ever for a reason that was lost on the way', async () => {
+  const [publishing] = await publishInVain();
+  const refused = assert.rejects(publishing, { code: 'cannot-publish', message: /camera: no reason was given/ });
+  await fake.clock.advance(1000);
+  await refused;
+});
+
 test('an offer that came too soon after others is sent again', async () => {
   const joining = room.join({ name: 'Anna', room: 'standup' });
   await fake.socket().open();

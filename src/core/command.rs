@@ -47,7 +47,7 @@ pub enum Source {
     Camera,
     /// A screen or a window that they share.
     Screen,
-    /// The sound of a screen or a window that they share.
+    /// The audio of a screen or a window that they share.
     ScreenAudio,
 }
 

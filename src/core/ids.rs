@@ -186,6 +186,13 @@ pub struct PayloadType(pub u8);
 /// The most bytes of a mid: as many as a one-byte header extension holds (RFC 8285 §4.2).
 const MID_BYTES_MAX: usize = 16;
 
+/// Returns whether a text is a token (RFC 8866 §9): one printable ASCII character or several, without spaces and without
+/// `"(),/:;<=>?@[\]`.
+pub fn is_token(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]".contains(&byte);
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
 /// The name of a media section (RFC 5888 §4): 1–16 characters of a token (RFC 8866 §9).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mid {
@@ -197,10 +204,9 @@ impl Mid {
     /// The empty mid, which no section has.
     pub const NONE: Self = Self { bytes: [0; MID_BYTES_MAX] };
 
-    /// Reads a mid. `None` if it is empty, longer than 16 bytes, or has characters that no token has.
+    /// Reads a mid. `None` if it is longer than 16 bytes or no [token](is_token).
     pub fn parse(text: &str) -> Option<Self> {
-        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-        if text.is_empty() || !is_plain {
+        if !is_token(text) {
             return None;
         }
         let mut bytes = [0; MID_BYTES_MAX];
@@ -273,10 +279,10 @@ mod tests {
 
     #[test]
     fn a_mid_is_any_short_token() {
-        for text in ["0", "video-stream", "a.b", "sixteen-letters!"] {
+        for text in ["0", "video-stream", "a.b_c", "#!", "sixteen-letters!"] {
             assert_eq!(Mid::parse(text).expect(text).as_str(), text);
         }
-        for text in ["", "seventeen-letters", "we ird", "\0", "ä"] {
+        for text in ["", "seventeen-letters", "we ird", "\0", "ä", "a:b", "\"", "a,b", "a/b", "a=b"] {
             assert_eq!(Mid::parse(text), None, "{text}");
         }
         assert_eq!(Mid::from(""), Mid::NONE);

@@ -24,6 +24,7 @@ use super::negotiation::agree::agree;
 use super::negotiation::answer::{self, Msid, Us};
 use super::negotiation::offer::Offer;
 use super::negotiation::refusal::Refused;
+use super::negotiation::section::Section;
 use super::negotiation::transport::{Fingerprint, Setup, Transport as OfferedTransport, is_promised};
 use super::output::DtlsRequest;
 use super::path::{LocalCandidate, TransportProtocol};
@@ -118,6 +119,9 @@ pub struct Session {
     /// were.
     sections: BTreeSet<Mid>,
     sections_made: usize,
+    /// The mid at each place of the last offer; `None` where the section was stopped or rejected, so that the client may use
+    /// the place for another.
+    places: Vec<Option<Mid>>,
     /// The SSRCs that we send in each section, media and retransmission. They stay while the section does, whatever its
     /// direction.
     egress: BTreeMap<Mid, (Ssrc, Ssrc)>,
@@ -189,6 +193,7 @@ impl Session {
             association: None,
             sections: BTreeSet::new(),
             sections_made: 0,
+            places: Vec::new(),
             egress: BTreeMap::new(),
             tag: tag.to_owned(),
             credentials,
@@ -283,6 +288,7 @@ impl Session {
                 "the section with mid {mid:?} is stopped or gone, and it carries the transport of all"
             )));
         }
+        self.check_places(offer)?;
         let is_active = self.mailbox.is_active();
         let fits = match offer.transport.setup {
             Setup::ActPass => true,
@@ -301,6 +307,23 @@ impl Session {
             ));
         }
         Ok(is_active)
+    }
+
+    /// Refuses an offer in which a section stands at the place of another that is still in use.
+    fn check_places(&self, offer: &Offer<'_>) -> Result<(), Refused> {
+        for (before, section) in self.places.iter().zip(&offer.sections) {
+            // A stopped section may leave its mid out.
+            if section.mid_text.is_some() && before.is_some_and(|before| before != section.mid) {
+                let mid = before.unwrap_or(Mid::NONE);
+                return Err(Refused::malformed(format!(
+                    "{} stands where the section with mid {:?} was: a place is free for another one once its section \
+                     was offered with port 0, or rejected (RFC 9429 §5.2.2)",
+                    section.place(),
+                    mid.as_str(),
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Tells the engine the client's credentials. Returns whether that restarts ICE (RFC 8445 §9).
@@ -337,6 +360,8 @@ impl Session {
         let sections: BTreeSet<Mid> = offer.served().map(|section| section.mid).collect();
         self.sections_made += sections.difference(&self.sections).count();
         self.sections = sections;
+        let mid_of = |section: &Section<'_>| section.rejected.is_none().then_some(section.mid);
+        self.places = offer.sections.iter().map(mid_of).collect();
         self.egress.retain(|mid, _| self.sections.contains(mid));
         let mut taken: BTreeSet<Ssrc> = self.egress.values().flat_map(|(main, rtx)| [*main, *rtx]).collect();
         for section in offer.served() {
@@ -671,6 +696,30 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_free_for_another_section_once_its_own_was_stopped_or_rejected() {
+        let mut us = Negotiating::new();
+        let with = |mid: &str| offer("u", "actpass", &[("0", "recvonly"), (mid, "sendonly")]);
+        us.offer(&with("1")).expect("an answer");
+        let said = us.offer(&with("2")).expect_err("1 is not stopped");
+        assert!(
+            said.message.contains("section 1 (mid \"2\")") && said.message.contains("mid \"1\""),
+            "{said}"
+        );
+        let own_line = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n";
+        let stopped = |text: String, line: &str| {
+            let at = text.rfind(own_line).expect("a section");
+            format!("{}{line}{}", &text[..at], &text[at + own_line.len()..])
+        };
+        // As browsers do it: port 0 first, and another mid in the next offer.
+        us.offer(&stopped(with("1"), "m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n")).expect("an answer");
+        us.offer(&with("2")).expect("an answer");
+        us.offer(&with("2")).expect("the same again");
+        // One that has just been rejected need not be stopped.
+        us.offer(&stopped(with("2"), "m=application 9 UDP/DTLS/SCTP x\r\n")).expect("an answer");
+        us.offer(&with("3")).expect("an answer");
+    }
+
+    #[test]
     fn nobody_makes_sections_for_ever() {
         let mut us = Negotiating::new();
         let mut made = 1;
@@ -679,7 +728,10 @@ mod tests {
             let mut sections = vec![("0", "recvonly")];
             sections.extend(mids.iter().map(|mid| (mid.as_str(), "inactive")));
             match us.offer(&offer("u", "actpass", &sections)) {
-                Ok(_) => made += 150,
+                Ok(_) => {
+                    made += 150;
+                    us.offer(&offer("u", "actpass", &[("0", "recvonly")])).expect("the places are free");
+                }
                 Err(said) => {
                     assert!(said.message.contains("sections"), "{said}");
                     break;

@@ -86,13 +86,18 @@ impl Totals {
         self.leaves[reason as usize] += 1;
     }
 
-    /// Adds what a stream has counted since `noted`, and updates `noted`.
-    pub fn note_stream(&mut self, class: StreamClass, counted: StreamCounters, noted: &mut StreamCounters) {
-        let since = counted.since(noted);
+    /// Adds what a stream has counted since `reported`, and updates `reported`.
+    pub fn note_stream(
+        &mut self,
+        class: StreamClass,
+        counted: StreamCounters,
+        reported: &mut StreamCounters,
+    ) {
+        let since = counted.since(reported);
         if since != StreamCounters::default() {
             self.streams.entry(class).or_default().add(&since);
         }
-        noted.raise_to(&counted);
+        reported.raise_to(&counted);
     }
 
     /// Adds the totals of `other`, and empties it.
@@ -161,10 +166,10 @@ mod tests {
             codec: Some("opus"),
             transport: None,
         };
-        let (mut totals, mut noted) = (Totals::default(), StreamCounters::default());
+        let (mut totals, mut reported) = (Totals::default(), StreamCounters::default());
         for (packets, lost, total) in [(10, 5, 5), (20, 3, 5), (30, 6, 6)] {
             let counted = StreamCounters { packets, lost, ..StreamCounters::default() };
-            totals.note_stream(class, counted, &mut noted);
+            totals.note_stream(class, counted, &mut reported);
             assert_eq!((totals.streams[&class].packets, totals.streams[&class].lost), (packets, total));
         }
         let mut all = Totals::default();

@@ -134,6 +134,19 @@ impl Transport {
         result
     }
 
+    /// Takes what offer and answer agreed on.
+    pub fn take_negotiated(&mut self, negotiated: Negotiated) {
+        let before = std::mem::replace(&mut self.negotiated, negotiated);
+        let still_sends = |mid| self.negotiated.section(mid).is_some_and(|section| section.ingress.is_some());
+        let sent = before.sections.iter().filter(|section| section.ingress.is_some());
+        // Not every section that sends is published, so this is not left to the end of publications.
+        if let Some(media) = &mut self.media
+            && sent.map(|section| section.mid).any(|mid| !still_sends(mid))
+        {
+            media.ingress.on_section_ended();
+        }
+    }
+
     /// Stops sending until another check comes. `media_timeout` is how long a check allows us to send.
     pub fn lose_path(&mut self, media_timeout: Duration) {
         if mutated!(ConsentIgnored) {

@@ -9,7 +9,7 @@ use quinn_udp::RecvMeta;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
-use super::incoming::Arrived;
+use super::incoming::DatagramTimes;
 use super::meters::{Percentiles, Phase, Times};
 use super::options::LoadOptions;
 use super::person::{Person, Stage};
@@ -252,7 +252,7 @@ impl Generator {
                 }
                 let Some(bytes) = slice.get_mut(..meta.len) else { continue };
                 for datagram in bytes.chunks_mut(meta.stride.max(1)) {
-                    person.on_datagram(Arrived { now, instant, in_socket }, datagram, shared);
+                    person.on_datagram(DatagramTimes { now, instant, in_socket }, datagram, shared);
                 }
             }
             if count < BATCH {

@@ -55,7 +55,7 @@ pub(super) struct Brought {
 
 /// When a packet came.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Arrived {
+pub(super) struct DatagramTimes {
     /// When it was read, by the clock of the run.
     pub now: u64,
     /// The same moment, for the rest of the program.
@@ -92,7 +92,7 @@ impl Incoming {
     /// stream.
     pub(super) fn on_packet(
         &mut self,
-        arrived: Arrived,
+        arrived: DatagramTimes,
         (header, bytes): (&RtpHeader, &mut [u8]),
         receiver: &mut SrtpReceiver,
         every: u32,
@@ -148,7 +148,7 @@ impl Incoming {
     /// Counts a packet that is not decrypted, by its number and time of arrival, because its stamp is unknown.
     fn count_unopened(
         &mut self,
-        arrived: Arrived,
+        arrived: DatagramTimes,
         header: &RtpHeader,
         size: usize,
         meters: &mut Meters,

@@ -8,7 +8,7 @@ use mio::{Registry, Token};
 use serde_json::Value;
 
 use super::dialogue::{Dialogue, Step};
-use super::incoming::{Arrived, Incoming};
+use super::incoming::{DatagramTimes, Incoming};
 use super::options::{PersonPlan, ServerKind};
 use super::sdp::{self, ClientOffer, Published, ServerAnswer, Us};
 use super::sender::Sender;
@@ -331,7 +331,7 @@ impl Person {
     }
 
     /// Takes a datagram that came, whatever its protocol.
-    pub(super) fn on_datagram(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
+    pub(super) fn on_datagram(&mut self, arrived: DatagramTimes, bytes: &mut [u8], shared: &mut Shared) {
         match classify(bytes) {
             DatagramKind::Rtp => self.on_rtp(arrived, bytes, shared),
             DatagramKind::Rtcp => self.on_rtcp(arrived, bytes, shared),
@@ -361,7 +361,7 @@ impl Person {
         DtlsSession(self.index as u64)
     }
 
-    fn on_rtp(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
+    fn on_rtp(&mut self, arrived: DatagramTimes, bytes: &mut [u8], shared: &mut Shared) {
         let Some(opener) = &mut self.opener else { return };
         let Ok(header) = RtpHeader::parse(bytes) else { return };
         // Packets of one stream come in runs, so the stream of the last packet is tried first.
@@ -397,7 +397,7 @@ impl Person {
         }
     }
 
-    fn on_rtcp(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
+    fn on_rtcp(&mut self, arrived: DatagramTimes, bytes: &mut [u8], shared: &mut Shared) {
         let Some(opener) = &mut self.opener else { return };
         let Ok(length) = opener.open_rtcp(bytes) else {
             shared.meters.unopened += 1;

@@ -25,6 +25,7 @@ use crate::core::output::MediaSink;
 use crate::core::path::TrafficClass;
 use crate::core::path::{Carrier, Path};
 use crate::wire::classify::{DatagramKind, classify};
+use crate::wire::turn_frame::CHANNEL_HEADER_LEN;
 use batch::Backlog;
 use batch::Run;
 use batch::SendBatch;
@@ -305,7 +306,7 @@ fn receive_batch(
         for datagram in bytes.chunks_mut(meta.stride.max(1)) {
             datagrams += 1;
             let kind = classify(datagram);
-            if is_stale && kind == DatagramKind::Rtp {
+            if is_stale && is_media(kind, datagram) {
                 stale += 1;
                 continue;
             }
@@ -328,6 +329,7 @@ fn receive_one(
     let remote = canonical(remote);
     let datagram = &mut arena[..len];
     handle(classify(datagram), Path { carrier: Carrier::Udp, local, remote }, datagram);
+    // A plain receive does not tell when the datagram came, so none is known to be too old.
     Ok(Received { datagrams: 1, bytes: len as u64, stale: 0, more: true })
 }
 
@@ -335,6 +337,13 @@ fn receive_one(
 /// is not if the time is unknown, or if the clock was set back.
 fn is_stale(received: Option<Duration>, wall: Duration) -> bool {
     received.is_some_and(|at| wall.saturating_sub(at) > STALE)
+}
+
+/// Returns whether a datagram is RTP, by itself or in a TURN channel. In the indications that clients send before they have
+/// a channel it is not looked for.
+fn is_media(kind: DatagramKind, datagram: &[u8]) -> bool {
+    let inside = || classify(datagram.get(CHANNEL_HEADER_LEN..).unwrap_or_default());
+    kind == DatagramKind::Rtp || kind == DatagramKind::TurnChannel && inside() == DatagramKind::Rtp
 }
 
 /// Returns whether a reply could be sent to an address at all. Port 0 can be forged but not answered, and nobody has
@@ -415,22 +424,25 @@ mod tests {
         let mut udp = udp("127.0.0.1:0", false)?;
         let (client, _) = client()?;
         let (media, check) = ([0x80; 40], [0u8; 20]);
+        let relayed = [&[0x40, 0, 0, 40][..], &media].concat();
         // A kernel that has stamped nothing before begins with it a little later, and stamps what it has then as it is read.
         for _ in 0..10 {
+            let before = udp.counters().dropped_stale;
             client.send_to(&media, udp.bound)?;
+            client.send_to(&relayed, udp.bound)?;
             client.send_to(&check, udp.bound)?;
             std::thread::sleep(STALE + Duration::from_millis(200));
             client.send_to(&media[..30], udp.bound)?;
-            let mut seen: Vec<usize> =
-                receive(&mut udp, 2).into_iter().map(|(_, bytes)| bytes.len()).collect();
-            if udp.counters().dropped_stale == 1 {
+            let (mut seen, mut dropped): (Vec<usize>, u64) = (Vec::new(), 0);
+            while seen.len() + (dropped as usize) < 4 {
+                seen.extend(receive(&mut udp, 1).into_iter().map(|(_, bytes)| bytes.len()));
+                dropped = udp.counters().dropped_stale - before;
+            }
+            if dropped == 2 {
                 assert_eq!(seen, [check.len(), 30], "what is no media is handled however late it is");
                 return Ok(());
             }
-            while seen.len() < 3 {
-                seen.extend(receive(&mut udp, 1).into_iter().map(|(_, bytes)| bytes.len()));
-            }
-            assert_eq!(seen, [media.len(), check.len(), 30]);
+            assert!(seen.contains(&check.len()), "{seen:?}");
         }
         panic!("the kernel stamps nothing");
     }

@@ -16,7 +16,7 @@ use crate::core::path::Carrier;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 4;
+pub const FACTS_VERSION: u16 = 5;
 
 /// The number of a participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -133,9 +133,9 @@ pub enum Fact {
     /// A stream is now the encoding of its track that is forwarded.
     Followed(StreamNumber),
     /// A packet came from a publisher.
-    Came(PacketFacts),
+    PacketIn(PacketFacts),
     /// A packet went to a receiver.
-    Went(PacketFacts),
+    PacketOut(PacketFacts),
     /// The server asked a publisher for packets again.
     AskedAgain(StreamNumber, Vec<u16>),
     /// The server asked a publisher for a key frame.

@@ -29,7 +29,7 @@ pub struct Told {
     pub parted: Option<Parted>,
 }
 
-/// Gives a sink the facts of a trace: those of a stripped trace, or else those of a replay. `epoch` may be any point of
+/// Tells a sink the facts of a trace: those of a stripped trace, or else those of a replay. `epoch` may be any point of
 /// the clock.
 pub fn tell_facts(trace: &mut Trace<'_>, epoch: Instant, sink: &mut dyn FactSink) -> Result<Told, BadTrace> {
     if !trace.header().is_stripped() {

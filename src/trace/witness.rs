@@ -69,7 +69,7 @@ pub struct Witness<'s> {
     /// Tracks whose packets wait to be forwarded, and since when the first of them waits.
     pending: BTreeMap<TrackId, Duration>,
     /// The same for tracks whose packets are being forwarded.
-    flushing: BTreeMap<TrackId, Duration>,
+    still_forwarded: BTreeMap<TrackId, Duration>,
     /// The room's next deadline, and since when it has been due.
     deadline: Option<(Duration, Duration)>,
     /// What the room's next deadline is for.
@@ -101,7 +101,7 @@ impl<'s> Witness<'s> {
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             pending: BTreeMap::new(),
-            flushing: BTreeMap::new(),
+            still_forwarded: BTreeMap::new(),
             deadline: None,
             timer: None,
             is_shedding: false,
@@ -371,7 +371,7 @@ impl<'s> Witness<'s> {
         }
         let is_retransmission = matches!(info.form, PayloadForm::Retransmission { .. });
         let fact = packet_facts(stream, sequence, &header, Some(info.codec), payload, is_retransmission)?;
-        self.tell(&Fact::Came(fact));
+        self.tell(&Fact::PacketIn(fact));
         Some(())
     }
 
@@ -387,7 +387,8 @@ impl<'s> Witness<'s> {
             (header.sequence, payload)
         };
         // The first packet of a track that leaves ends the wait, whoever gets it.
-        if let Some((track, since)) = info.track.and_then(|id| Some((id, self.flushing.remove(&id)?))) {
+        if let Some((track, since)) = info.track.and_then(|id| Some((id, self.still_forwarded.remove(&id)?)))
+        {
             let held = packet.at.saturating_sub(since);
             let track = self.tracks.get(&track).map(|track| track.number);
             if let Some(track) = track.filter(|_| held >= HELD_MIN) {
@@ -404,7 +405,7 @@ impl<'s> Witness<'s> {
             }
         };
         let fact = packet_facts(stream, sequence, &header, info.codec, payload, info.is_retransmission)?;
-        self.tell(&Fact::Went(fact));
+        self.tell(&Fact::PacketOut(fact));
         Some(())
     }
 
@@ -492,11 +493,11 @@ impl PlainObserver for Witness<'_> {
         self.note_wake_up(step);
         if matches!(step.input, RecordedInput::Share) {
             for (track, since) in std::mem::take(&mut self.pending) {
-                self.flushing.entry(track).or_insert(since);
+                self.still_forwarded.entry(track).or_insert(since);
             }
         } else {
             // A step forwards a share, and other inputs may come before the next one.
-            self.flushing.retain(|track, _| step.room.is_forwarding(*track));
+            self.still_forwarded.retain(|track, _| step.room.is_forwarding(*track));
         }
         for output in step.outputs {
             self.note_output(output, step.room);

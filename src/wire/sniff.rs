@@ -4,7 +4,7 @@
 //! inside TLS. After ten unknown bytes it waits no longer. The rules are tried in a fixed order:
 //! 1. `16 03`: TLS (RFC 8446 §5.1);
 //! 2. `PROXY ` and `PRI *`: the PROXY protocol and HTTP/2, neither of which is served;
-//! 3. three capital letters: the method of an HTTP/1 request (RFC 9112 §3);
+//! 3. three capital letters, maybe behind an empty line: the method of an HTTP/1 request (RFC 9112 §2.2, §3);
 //! 4. below 64, cookie in bytes 4–7: STUN without framing, which over TCP only TURN uses (RFC 8489 §5, RFC
 //!    8656);
 //! 5. a length, then below 2, cookie in bytes 6–9: STUN in a frame of RFC 4571, so ICE-TCP (RFC 6544).
@@ -49,11 +49,12 @@ enum Match {
 /// Decides by the `first` bytes of a connection. Never [`Opening::Undecided`] with [`SNIFF_LEN`] bytes or
 /// more, nor once no protocol is possible any more.
 pub fn sniff(first: &[u8]) -> Opening {
-    let rules: [(Match, Opening); 6] = [
+    let rules: [(Match, Opening); 7] = [
         (literal(first, 0, &[0x16, 0x03]), Opening::Tls),
         (literal(first, 0, b"PROXY "), Opening::Unknown),
         (literal(first, 0, b"PRI *"), Opening::Unknown),
-        (bytes(first, 0, 3, |byte| byte.is_ascii_uppercase()), Opening::Http),
+        (method(first, 0), Opening::Http),
+        (literal(first, 0, b"\r\n").and(method(first, 2)), Opening::Http),
         (bytes(first, 0, 1, |byte| byte < 0x40).and(literal(first, 4, &STUN_MAGIC_COOKIE)), Opening::Turn),
         (framed_stun(first), Opening::IceTcp),
     ];
@@ -63,6 +64,11 @@ pub fn sniff(first: &[u8]) -> Opening {
         Some(_) => Opening::Undecided,
         None => Opening::Unknown,
     }
+}
+
+/// Whether an HTTP method begins at `offset`.
+fn method(first: &[u8], offset: usize) -> Match {
+    bytes(first, offset, 3, |byte| byte.is_ascii_uppercase())
 }
 
 fn framed_stun(first: &[u8]) -> Match {
@@ -131,6 +137,7 @@ mod tests {
         assert_eq!(fed(&[0x16, 3, 1, 7, 0x86, 1]), (Opening::Tls, 2));
         assert_eq!(fed(b"GET / HTTP/1.1"), (Opening::Http, 3));
         assert_eq!(fed(b"POST /x"), (Opening::Http, 3));
+        assert_eq!(fed(b"\r\nGET / HTTP/1.1"), (Opening::Http, 5));
         assert_eq!(fed(&[0, 3, 0, 8, 0x21, 0x12, 0xa4, 0x42]), (Opening::Turn, 8));
         assert_eq!(fed(&[0, 0x6c, 0, 1, 0, 0x58, 0x21, 0x12, 0xa4, 0x42]), (Opening::IceTcp, 10));
     }

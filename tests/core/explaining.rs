@@ -291,8 +291,8 @@ fn pictures_that_there_was_no_time_for_stand_still_by_the_servers_fault() {
         |world| world.input(Recorded::Shed(Shedding::NONE)),
     );
     let ben = &explanation.participants[1];
-    assert_says(ben, "pictures-withheld: the server's processor was full: some video was not forwarded");
-    assert_says(ben, "pictures-withheld: the server had time again");
+    assert_says(ben, "video-shed: the server's processor was full: some video was not forwarded");
+    assert_says(ben, "video-shed: the server had time again");
     let freezes: Vec<_> = ben.watches.iter().flat_map(|watched| &watched.freezes).collect();
     let [freeze] = freezes[..] else { panic!("{freezes:?}") };
     assert_eq!(freeze.blame, Blame::Server, "{freeze:?}");

@@ -146,6 +146,7 @@ fn sections_that_are_gone_are_forgotten_however_many_there_were() {
     let video = format!("{VP8}a=recvonly\r\n");
     for round in 0..20 {
         let mut sections = vec![(AUDIO, "0".to_owned(), audio.as_str())];
+        told(&mut world, 0, offer(&sections), &[]);
         sections.extend((0..100).map(|number| (VIDEO, format!("{round}-{number}"), video.as_str())));
         let events = told(&mut world, 0, offer(&sections), &[]);
         assert_eq!(answer(&events).matches("a=msid:slot-").count(), 101, "round {round}");
@@ -161,10 +162,11 @@ fn the_slot_map_follows_the_order_of_the_sections() {
     let audio = format!("{OPUS}a=recvonly\r\n");
     let sections = |mids: &[&str]| -> String {
         let mut sections = vec![(AUDIO, "0".to_owned(), audio.as_str())];
-        sections.extend(mids.iter().map(|mid| (VIDEO, (*mid).to_owned(), video.as_str())));
+        let media = |mid: &str| if mid == "stopped" { "video 0 UDP/TLS/RTP/SAVPF 96" } else { VIDEO };
+        sections.extend(mids.iter().map(|mid| (media(mid), (*mid).to_owned(), video.as_str())));
         offer(&sections)
     };
-    told(&mut world, 0, sections(&["a", "b", "c"]), &[]);
+    told(&mut world, 0, sections(&["a", "stopped", "c"]), &[]);
     // The second section is used again, under another name, and one more is added.
     let events = told(&mut world, 0, sections(&["a", "new", "c", "d"]), &[]);
     let map = events.iter().rev().find_map(|(_, event)| match event {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use strait::core::command::Source::{self, Camera, Microphone};
 
-use crate::world::World;
+use strait::core::totals::Direction;
+use strait::wire::classify::{DatagramKind, classify};
+
+use crate::world::{Recorded, World};
 use crate::{call, show};
 
 #[test]
@@ -47,6 +50,24 @@ fn what_is_lost_on_the_way_to_the_server_comes_again() {
         "{:?}",
         publication.counters
     );
+}
+
+#[test]
+fn what_comes_twice_is_counted_the_same_by_the_dashboard_and_by_the_metrics() {
+    let mut world = call(&["Anna", "Ben"], &[Microphone]);
+    show(&mut world, 0, Microphone, 20);
+    let is_rtp = |input: &&Recorded| matches!(input, Recorded::Datagram(_, bytes) if classify(bytes) == DatagramKind::Rtp);
+    let inputs = world.record.iter().map(|(_, input)| input);
+    let twice: Vec<Recorded> = inputs.filter(is_rtp).take(5).cloned().collect();
+    for input in twice {
+        world.input(input);
+    }
+    world.settle();
+    let publication = &world.sfu.snapshot(world.now).rooms[0].participants[0].publications[0];
+    assert_eq!(publication.counters.dropped, 5, "{:?}", publication.counters);
+    let totals = world.sfu.totals();
+    let coming = totals.streams.iter().filter(|(class, _)| class.direction == Direction::In);
+    assert_eq!(coming.map(|(_, counters)| counters.dropped).sum::<u64>(), 5);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `/metrics` and `/health` through the whole shell: what is counted, that nothing ever goes back, who may read, and
 //! what happens between the signal and the exit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -114,6 +114,10 @@ fn a_call_is_counted_and_stays_counted_when_everyone_has_left() {
     assert!(during.get(&format!("strait_rtp_packets_total{{{}}}", stream("out"))) >= 30.0);
     let bytes = during.get(&format!("strait_rtp_payload_bytes_total{{{}}}", stream("in")));
     assert_eq!(bytes, 60.0 * during.sum("strait_rtp_packets_total", &["direction=\"in\""]));
+    for direction in ["in", "out"] {
+        let udp = during.get(&format!("strait_udp_bytes_total{{direction=\"{direction}\"}}"));
+        assert!(udp > bytes, "headers and handshakes are among the {udp} bytes");
+    }
     assert_eq!(during.get("strait_dtls_handshakes_total{result=\"done\"}"), 3.0);
     assert_eq!(during.get("strait_media_setup_seconds_count"), 3.0);
     assert!(during.get("strait_websocket_messages_total{direction=\"in\"}") >= 2.0);
@@ -283,13 +287,66 @@ fn draining_ends_when_its_time_is_up_or_the_operator_asks_again() {
     }
 }
 
+/// What the document says of the labels of a metric: their names, and the values of those of which it lists them.
+type Labels = BTreeMap<String, BTreeSet<String>>;
+
+/// Reads a cell such as `direction, reason: unusable, stale (late); how: early`.
+fn labels(cell: &str) -> Labels {
+    let words = |text: &str| -> Vec<String> {
+        let plain = text.split(',').map(|word| word.split(" (").next().unwrap_or_default().trim().to_owned());
+        plain.filter(|word| !word.is_empty()).collect()
+    };
+    let mut labels = Labels::new();
+    for part in cell.split(';') {
+        let (names, values) = part.split_once(':').unwrap_or((part, ""));
+        let names = words(names);
+        labels.extend(names.iter().map(|name| (name.clone(), BTreeSet::new())));
+        // A link leads to the values.
+        if let Some(last) = names.last().filter(|_| !values.contains("](")) {
+            labels.insert(last.clone(), words(values).into_iter().collect());
+        }
+    }
+    labels
+}
+
+/// The labels of each metric in the document's table.
+fn documented() -> BTreeMap<String, Labels> {
+    let (mut all, mut above) = (BTreeMap::new(), String::new());
+    for row in include_str!("../../docs/metrics.md").lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        if cells[2] != "the same" {
+            cells[2].clone_into(&mut above);
+        }
+        for name in cells[1].split('`').skip(1).step_by(2) {
+            all.insert(name.to_owned(), labels(&above));
+        }
+    }
+    all
+}
+
 #[test]
-fn the_document_lists_every_metric() {
-    let document = include_str!("../../docs/metrics.md");
+fn the_document_lists_every_metric_with_its_labels_and_their_values() {
+    let documented = documented();
     let server = Server::start(config());
     let mut studio = publisher(&server, "/whip/r");
     until(&mut [&mut studio.endpoint], "connected", |all| all[0].rtc.is_connected());
-    for name in Metrics::read(&server).types.keys() {
-        assert!(document.contains(&format!("`{name}`")), "{name} is not in docs/metrics.md");
+    let metrics = Metrics::read(&server);
+    let mut seen: BTreeMap<&str, Labels> = BTreeMap::new();
+    for series in metrics.values.keys() {
+        let (name, pairs) = series.split_once('{').unwrap_or((series, ""));
+        let labels = seen.entry(name).or_default();
+        for pair in pairs.trim_end_matches('}').split(',').filter(|pair| !pair.is_empty()) {
+            let (label, value) = pair.split_once('=').expect("a label and a value");
+            labels.entry(label.to_owned()).or_default().insert(value.trim_matches('"').to_owned());
+        }
+    }
+    for name in metrics.types.keys() {
+        let expected = documented.get(name).unwrap_or_else(|| panic!("{name} is not in docs/metrics.md"));
+        // Histograms have no series of their own name, and some metrics begin with their first sample.
+        let Some(labels) = seen.get(name.as_str()) else { continue };
+        assert!(labels.keys().eq(expected.keys()), "{name} has {labels:?}; in the document {expected:?}");
+        for (label, values) in expected.iter().filter(|(_, values)| !values.is_empty()) {
+            assert_eq!(&labels[label], values, "the values of {label} of {name}, and the documented ones");
+        }
     }
 }

@@ -15,6 +15,9 @@ const LONG: [(&str, &str, usize); 0] = [];
 /// So much of what stands inside functions explains why.
 const COMMENTS_PERCENT_MIN: f64 = 2.0;
 
+/// The same for each folder of the core, where the subtle things are.
+const COMMENTS_PERCENT_MIN_OF_FOLDER: f64 = 1.0;
+
 /// How many of the worst files are told.
 const WORST: usize = 15;
 
@@ -198,6 +201,24 @@ fn functions_explain_themselves() {
          {COMMENTS_PERCENT_MIN} % shall be: say why, where code is subtle. The largest files with few"
     );
     complain(&what, &few);
+}
+
+#[test]
+fn functions_of_every_folder_of_the_core_explain_themselves() {
+    let mut folders: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for source in library() {
+        let Some(inside) = source.path.strip_prefix("core/") else { continue };
+        let folder = inside.split_once('/').map_or("core", |(folder, _)| folder);
+        let (comments, lines) = comments(&source);
+        let sum = folders.entry(folder.to_owned()).or_default();
+        *sum = (sum.0 + comments, sum.1 + lines);
+    }
+    let percent = |(comments, lines): &(usize, usize)| 100.0 * *comments as f64 / (*lines).max(1) as f64;
+    let few = folders.iter().filter(|(_, sum)| percent(sum) < COMMENTS_PERCENT_MIN_OF_FOLDER);
+    let few: Vec<String> = few
+        .map(|(folder, sum)| format!("{folder}: {} of {} lines, {:.2} %", sum.0, sum.1, percent(sum)))
+        .collect();
+    complain("folders of the core whose functions hardly say why they do what they do", &few);
 }
 
 /// How many lines inside the functions of `source` are comments, and how many lines that are not blank there are.

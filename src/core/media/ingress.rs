@@ -121,6 +121,26 @@ pub struct MediaPacket<'a> {
     pub payload: &'a [u8],
 }
 
+/// An SSRC that belongs to no section that publishes.
+#[derive(Debug)]
+struct Stray {
+    ssrc: Ssrc,
+    /// When its last packet came, or its publication ended.
+    last: Instant,
+    belongs_to: BelongsTo,
+}
+
+/// What is known of where the packets of a stray SSRC belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BelongsTo {
+    /// To this section, which does not publish now: its packets said so, or it published them before.
+    Section(Mid),
+    /// Nothing is known of it, and a section has stopped sending since it came: it may be that section's.
+    MaybeEnded,
+    /// Nothing is known of it. A section that begins to publish may be the one that it belongs to.
+    Unknown,
+}
+
 /// The packet is dropped: it is not authentic, it is a replay, or it belongs to nothing that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unusable;
@@ -137,8 +157,8 @@ pub struct IngressHalf {
     pub rtcp_ssrc: Ssrc,
     nack_at: Option<Instant>,
     lost: Vec<u16>,
-    /// SSRCs that belong to no section that publishes, and when the last packet of each came.
-    stray: VecDeque<(Ssrc, Instant)>,
+    /// SSRCs that belong to no section that publishes, in the order in which packets of them came.
+    strays: VecDeque<Stray>,
     /// Packets that could not be opened or placed.
     pub dropped: u64,
     /// `dropped` as last added to the room's totals.
@@ -156,7 +176,7 @@ impl IngressHalf {
             rtcp_ssrc,
             nack_at: None,
             lost: Vec::new(),
-            stray: VecDeque::new(),
+            strays: VecDeque::new(),
             dropped: 0,
             dropped_reported: 0,
         }
@@ -234,9 +254,11 @@ impl IngressHalf {
             (Payload::Media(codec), None) => (codec, false),
             (Payload::Redundant(codec), None) => (codec, true),
             (Payload::Retransmission(codec), Some(_)) => (codec, false),
+            // Media on a stream of retransmissions, or the other way round: the sender contradicts itself.
             _ => return None,
         };
         let index = match recovered {
+            // Only what the network delivered by itself counts, so that loss stays visible where it is repaired.
             None => {
                 stream.statistics.on_packet(now, index, header.timestamp);
                 stream.highest = stream.highest.max(index);
@@ -284,22 +306,25 @@ impl IngressHalf {
         negotiated: &Negotiated,
         published: &PublishedSections,
     ) -> bool {
-        let section = match extensions.mid {
-            Some(mid) => {
-                std::str::from_utf8(mid).ok().and_then(Mid::parse).and_then(|mid| published.get(&mid))
-            }
-            None => match published.values().find(|section| section.declares(ssrc)) {
-                // The last packets of a track that has ended must not be taken for those of the one that is left.
-                None if self.is_stray(ssrc, now) => None,
-                None => negotiated.only_section_of(payload_type).and_then(|mid| published.get(&mid)),
-                declared => declared,
-            },
+        let said = extensions.mid.map(|mid| std::str::from_utf8(mid).map_or(Mid::NONE, Mid::from));
+        let known = match said {
+            Some(mid) => BelongsTo::Section(mid),
+            None => self.stray(ssrc, now),
         };
+        let declares = || published.values().find(|section| said.is_none() && section.declares(ssrc));
+        let section = declares().or_else(|| match known {
+            BelongsTo::Section(mid) => published.get(&mid),
+            // The last packets of a track that has ended must not be taken for those of the one that is left.
+            BelongsTo::MaybeEnded => None,
+            BelongsTo::Unknown => {
+                negotiated.only_section_of(payload_type).and_then(|mid| published.get(&mid))
+            }
+        });
         let Some(section) = section else {
-            self.set_stray(ssrc, now);
+            self.set_stray(ssrc, now, known);
             return false;
         };
-        self.stray.retain(|(other, _)| *other != ssrc);
+        self.strays.retain(|stray| stray.ssrc != ssrc);
         // An encoder that begins anew many times leaves a stream behind each time.
         if self.streams.len() >= INGRESS_STREAMS_PER_PARTICIPANT_MAX {
             self.forget_most_silent();
@@ -402,22 +427,42 @@ impl IngressHalf {
         repairs
     }
 
-    fn is_stray(&self, ssrc: Ssrc, now: Instant) -> bool {
-        self.stray.iter().any(|(other, at)| *other == ssrc && now.saturating_duration_since(*at) < STRAY_FOR)
+    /// Returns what is known of where an SSRC without a section belongs. Once it has been silent for a while, nothing is.
+    fn stray(&self, ssrc: Ssrc, now: Instant) -> BelongsTo {
+        let is_it =
+            |stray: &&Stray| stray.ssrc == ssrc && now.saturating_duration_since(stray.last) < STRAY_FOR;
+        self.strays.iter().find(is_it).map_or(BelongsTo::Unknown, |stray| stray.belongs_to)
     }
 
     /// Notes that an SSRC belongs to no section, because a packet of it has come or its publication has ended.
-    fn set_stray(&mut self, ssrc: Ssrc, now: Instant) {
-        self.stray.retain(|(other, _)| *other != ssrc);
-        if self.stray.len() == STRAYS_MAX {
-            self.stray.pop_front();
+    fn set_stray(&mut self, ssrc: Ssrc, now: Instant, belongs_to: BelongsTo) {
+        self.strays.retain(|stray| stray.ssrc != ssrc);
+        if self.strays.len() == STRAYS_MAX {
+            self.strays.pop_front();
         }
-        self.stray.push_back((ssrc, now));
+        self.strays.push_back(Stray { ssrc, last: now, belongs_to });
+    }
+
+    /// Notes that a section does not send any more. An SSRC of which nothing is known may have been that section's, so it is
+    /// not taken for another's from now on.
+    pub fn on_section_ended(&mut self) {
+        for stray in &mut self.strays {
+            if stray.belongs_to == BelongsTo::Unknown {
+                stray.belongs_to = BelongsTo::MaybeEnded;
+            }
+        }
     }
 
     /// Forgets the streams of a publication that has ended, and their retransmissions. Packets that still come with
-    /// their SSRCs, or with those declared for its section, belong to nothing.
-    pub fn forget(&mut self, now: Instant, publication: PublicationKey, declared: &[(Ssrc, Option<Ssrc>)]) {
+    /// their SSRCs, or with those declared for its section, belong to nothing until that section publishes again.
+    pub fn forget(
+        &mut self,
+        now: Instant,
+        publication: PublicationKey,
+        mid: Mid,
+        declared: &[(Ssrc, Option<Ssrc>)],
+    ) {
+        self.on_section_ended();
         let gone: Vec<Ssrc> = self
             .streams()
             .filter(|(_, stream)| stream.publication == publication)
@@ -426,7 +471,7 @@ impl IngressHalf {
         let repairs = self.remove_streams(|ssrc| gone.contains(&ssrc));
         let declared = declared.iter().flat_map(|(main, repairs)| std::iter::once(*main).chain(*repairs));
         for ssrc in declared.chain(gone).chain(repairs) {
-            self.set_stray(ssrc, now);
+            self.set_stray(ssrc, now, BelongsTo::Section(mid));
         }
     }
 

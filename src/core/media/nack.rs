@@ -85,6 +85,7 @@ impl NackGenerator {
         if missing == 0 || mutated!(LossNotNoticed) {
             return;
         }
+        // So much is missing at once that asking for it would fill the way that has just lost it. A key frame costs less.
         if missing > HOLES_MAX as u64 {
             self.forget_all();
             self.given_up = true;
@@ -94,6 +95,7 @@ impl NackGenerator {
         let hole = Hole { noticed: now, due, tries: 0 };
         self.holes.extend((highest + 1..index).map(|missed| (missed, hole)));
         self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+        // The oldest go first, because they are the least likely to come while they are of use.
         while self.holes.len() > HOLES_MAX {
             self.holes.pop_first();
             self.given_up = true;
@@ -128,6 +130,7 @@ impl NackGenerator {
                 }
                 out.push(index as u16);
                 hole.tries += 1;
+                // Nothing is asked for again before the answer to the last request can be here, and each time more seldom.
                 let wait = (round_trip + round_trip / 4).max(RETRY_STEP * hole.tries);
                 hole.due = (now + wait).min(hole.noticed + AGE_MAX);
             }
@@ -191,6 +194,7 @@ impl NackGenerator {
 
     fn first_wait(&self, round_trip: Duration) -> Duration {
         let longest = (round_trip / 2).clamp(FIRST_WAIT_MIN, FIRST_WAIT_MAX);
+        // What is only late need not be asked for, so the first request waits for a little longer than packets here are late.
         let reordering = Duration::from_micros(u64::from(self.reordering_micros));
         (reordering + reordering / 4).clamp(FIRST_WAIT_MIN, longest)
     }

@@ -2,8 +2,8 @@
 //!
 //! RFC 3711 with AES_CM_128_HMAC_SHA1_80, RFC 7714 with AEAD_AES_128_GCM and AEAD_AES_256_GCM, keys from a DTLS
 //! handshake (RFC 5764). Packets are encrypted ("sealed") and decrypted ("opened") in place, without allocation. Only
-//! authenticated packets change the state of a stream (its roll-over counter and replay window), and the number of
-//! streams is capped, so nobody without the key can change or fill anything.
+//! authenticated packets change the state of a stream (its roll-over counter and replay window), and what is kept of streams
+//! is bounded, so nobody without the key can change or fill anything.
 //!
 //! If a stream begins just below 65535 and its first packets are lost, it looks like one that begins at zero, with
 //! another roll-over counter. So senders should begin below 32768, as browsers do and our own slots must.
@@ -12,18 +12,16 @@ mod cipher;
 mod error;
 mod keys;
 mod replay;
+mod windows;
 
 pub use cipher::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
 pub use error::{BadKeyingMaterial, OpenError};
 
 use cipher::{SessionCipher, read_u32};
 use keys::{Use, split};
-use replay::ReplayWindow;
+use windows::ReplayWindows;
 
-use crate::core::fixed_hash::FixedMap;
-use crate::core::ids::Ssrc;
 use crate::core::input::SrtpProfile;
-use crate::limits::SRTP_STREAMS_PER_PARTICIPANT_MAX;
 
 /// The fixed part of an RTP header, bytes.
 const RTP_HEADER_MIN: usize = 12;
@@ -53,8 +51,8 @@ pub fn contexts(
     let receiver = SrtpReceiver {
         rtp: SessionCipher::new(profile, &theirs, Use::Rtp)?,
         rtcp: SessionCipher::new(profile, &theirs, Use::Rtcp)?,
-        rtp_streams: FixedMap::default(),
-        rtcp_streams: FixedMap::default(),
+        rtp_windows: ReplayWindows::default(),
+        rtcp_windows: ReplayWindows::default(),
     };
     let sender = SrtpSender {
         rtp: SessionCipher::new(profile, &ours, Use::Rtp)?,
@@ -68,8 +66,8 @@ pub fn contexts(
 pub struct SrtpReceiver {
     rtp: SessionCipher,
     rtcp: SessionCipher,
-    rtp_streams: FixedMap<u32, ReplayWindow>,
-    rtcp_streams: FixedMap<u32, ReplayWindow>,
+    rtp_windows: ReplayWindows,
+    rtcp_windows: ReplayWindows,
 }
 
 impl SrtpReceiver {
@@ -85,54 +83,33 @@ impl SrtpReceiver {
         if header_len < RTP_HEADER_MIN {
             return Err(OpenError::Malformed);
         }
-        if let Some(window) = self.rtp_streams.get_mut(&ssrc) {
-            let index = window.guess(sequence).ok_or(OpenError::TooOld)?;
-            if index >= RTP_INDEX_END {
-                return Err(OpenError::Malformed);
-            }
-            window.check(index)?;
-            let len = self.rtp.open_rtp(packet, header_len, ssrc, index)?;
-            window.accept(index);
-            return Ok(Opened { len, index });
-        }
-        if self.rtp_streams.len() >= SRTP_STREAMS_PER_PARTICIPANT_MAX {
-            return Err(OpenError::TooManyStreams);
-        }
-        let index = u64::from(sequence);
-        let len = self.rtp.open_rtp(packet, header_len, ssrc, index)?;
-        self.rtp_streams.insert(ssrc, ReplayWindow::starting_at(index));
-        Ok(Opened { len, index })
+        let Self { rtp, rtp_windows, .. } = self;
+        rtp_windows.open(
+            ssrc,
+            |window| {
+                // A new stream is taken to begin in the first round of sequence numbers.
+                let Some(window) = window else { return Ok(u64::from(sequence)) };
+                let index = window.guess(sequence).ok_or(OpenError::TooOld)?;
+                if index < RTP_INDEX_END { Ok(index) } else { Err(OpenError::Malformed) }
+            },
+            |index| rtp.open_rtp(packet, header_len, ssrc, index),
+        )
     }
 
     /// Opens an RTCP compound in place and returns its length.
     pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, OpenError> {
         let (ssrc, index) = self.rtcp.rtcp_claims(packet)?;
-        let wide = u64::from(index);
-        if let Some(window) = self.rtcp_streams.get_mut(&ssrc) {
-            window.check(wide)?;
-            let len = self.rtcp.open_rtcp(packet, ssrc, index)?;
-            window.accept(wide);
-            return Ok(len);
-        }
-        if self.rtcp_streams.len() >= SRTP_STREAMS_PER_PARTICIPANT_MAX {
-            return Err(OpenError::TooManyStreams);
-        }
-        let len = self.rtcp.open_rtcp(packet, ssrc, index)?;
-        self.rtcp_streams.insert(ssrc, ReplayWindow::starting_at(wide));
-        Ok(len)
-    }
-
-    /// Makes room for another stream when one has ended for good. The caller must not accept its SSRC any more, because
-    /// its old packets could be replayed after this.
-    pub fn forget(&mut self, ssrc: Ssrc) {
-        self.rtp_streams.remove(&ssrc.0);
-        self.rtcp_streams.remove(&ssrc.0);
+        let Self { rtcp, rtcp_windows, .. } = self;
+        // Unlike RTP's, this index stands whole in the packet, so that nothing is guessed.
+        let opened =
+            rtcp_windows.open(ssrc, |_| Ok(u64::from(index)), |_| rtcp.open_rtcp(packet, ssrc, index))?;
+        Ok(opened.len)
     }
 }
 
 impl std::fmt::Debug for SrtpReceiver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SrtpReceiver").field("streams", &self.rtp_streams.len()).finish_non_exhaustive()
+        f.debug_struct("SrtpReceiver").field("windows", &self.rtp_windows.live()).finish_non_exhaustive()
     }
 }
 
@@ -200,6 +177,7 @@ mod testing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{SRTP_STREAMS_EVER_MAX, SRTP_WINDOWS_MAX};
 
     const PROFILES: [(SrtpProfile, usize); 3] = [
         (SrtpProfile::Aes128CmSha1_80, 60),
@@ -306,7 +284,7 @@ mod tests {
             let mut forged = sealed(&client, SSRC, 30_000);
             *forged.last_mut().unwrap() ^= 1;
             assert_eq!(open(&mut server, &forged), Err(OpenError::Forged));
-            assert!(server.rtp_streams.is_empty(), "no state for who cannot authenticate");
+            assert_eq!(server.rtp_windows.live(), 0, "no state for who cannot authenticate");
             assert_eq!(open(&mut server, &sealed(&client, SSRC, 5)), Ok(5));
             for at in [1, 15, forged.len() - 12] {
                 let mut forged = sealed(&client, SSRC, 30_000);
@@ -318,14 +296,52 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_capped_and_can_be_forgotten() {
+    fn an_ssrc_more_is_always_opened_and_nothing_of_the_silent_ones_can_be_replayed() {
         let [(_, client), (mut server, _)] = client_and_server(SrtpProfile::AeadAes128Gcm, 56);
-        for ssrc in 0..SRTP_STREAMS_PER_PARTICIPANT_MAX as u32 {
+        for ssrc in 0..6000 {
+            assert_eq!(open(&mut server, &sealed(&client, ssrc, 70)), Ok(70), "SSRC number {ssrc}");
+            // One goes on all the time, and so is never among the silent ones.
+            assert!(open(&mut server, &sealed(&client, SSRC, 100 + u64::from(ssrc))).is_ok());
+        }
+        assert!(server.rtp_windows.live() <= SRTP_WINDOWS_MAX);
+        for ssrc in [0, 1, 3000, 5999] {
+            for old in [70, 69, 1] {
+                let again = open(&mut server, &sealed(&client, ssrc, old));
+                assert!(
+                    ssrc == 5999 && old < 70 || again == Err(OpenError::Replayed),
+                    "{ssrc} {old} {again:?}"
+                );
+            }
+        }
+        assert_eq!(open(&mut server, &sealed(&client, SSRC, 6099)), Err(OpenError::Replayed));
+        // A stream that was only silent goes on, under its window again.
+        for (index, expected) in [(72, Ok(72)), (71, Ok(71)), (71, Err(OpenError::Replayed))] {
+            assert_eq!(open(&mut server, &sealed(&client, 0, index)), expected);
+        }
+        assert_eq!(open(&mut server, &sealed(&client, 0, 70)), Err(OpenError::Replayed));
+    }
+
+    #[test]
+    fn a_silent_stream_keeps_its_roll_over_counter() {
+        let [(_, client), (mut server, _)] = client_and_server(SrtpProfile::Aes128CmSha1_80, 60);
+        for index in [30_000, 60_000, 90_000] {
+            assert_eq!(open(&mut server, &sealed(&client, SSRC, index)), Ok(index));
+        }
+        for ssrc in 0..2 * SRTP_WINDOWS_MAX as u32 {
+            assert_eq!(open(&mut server, &sealed(&client, ssrc, 1)), Ok(1));
+        }
+        assert_eq!(open(&mut server, &sealed(&client, SSRC, 90_000)), Err(OpenError::Replayed));
+        assert_eq!(open(&mut server, &sealed(&client, SSRC, 90_001)), Ok(90_001));
+    }
+
+    #[test]
+    fn the_streams_of_one_client_take_a_bounded_room() {
+        let [(_, client), (mut server, _)] = client_and_server(SrtpProfile::AeadAes128Gcm, 56);
+        for ssrc in 0..SRTP_STREAMS_EVER_MAX as u32 {
             assert_eq!(open(&mut server, &sealed(&client, ssrc, 1)), Ok(1));
         }
         assert_eq!(open(&mut server, &sealed(&client, SSRC, 1)), Err(OpenError::TooManyStreams));
-        server.forget(Ssrc(3));
-        assert_eq!(open(&mut server, &sealed(&client, SSRC, 1)), Ok(1));
+        assert_eq!(open(&mut server, &sealed(&client, 0, 2)), Ok(2), "those that there are go on");
     }
 
     #[test]

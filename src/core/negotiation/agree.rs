@@ -30,6 +30,7 @@ pub fn agree(offer: &Offer<'_>, mut ssrcs_of: impl FnMut(Mid) -> (Ssrc, Ssrc)) -
             if offered.direction.sends() {
                 negotiated.set_extension(offered.id, extension);
             }
+            // The first id counts if an extension is offered under several: one is enough for what we send.
             if offered.direction.receives() {
                 extensions.of_mut(extension).get_or_insert(offered.id);
             }
@@ -57,6 +58,7 @@ pub fn agreed_payload_types(section: &Section<'_>) -> impl Iterator<Item = u8> {
 
 fn ingress(section: &Section<'_>) -> Ingress {
     let rids = section.streams.rids(|pt| section.agrees_on(pt));
+    // With rids each packet says of which encoding it is, and SSRCs that are declared beside them need not hold.
     let declared = if rids.is_empty() { section.streams.declared() } else { Vec::new() };
     let h264 =
         section.formats.iter().filter(|format| matches!(format.role, Some(Role::Media(Codec::H264 { .. }))));
@@ -94,6 +96,7 @@ fn codecs_of(section: &Section<'_>) -> Vec<CodecParams> {
             pt: PayloadType(format.pt),
             rtx: repairs.get(usize::from(format.pt)).copied().flatten(),
             red: redundancies.get(usize::from(format.pt)).copied().flatten(),
+            // Lost audio is concealed, or comes in the next packet (FEC, RED). A repeat would mostly be too late to be played.
             nack: section.kind == Some(MediaKind::Video)
                 && format
                     .feedback

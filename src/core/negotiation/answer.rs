@@ -60,14 +60,16 @@ pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String
         }
         out.push_str("\r\n");
     }
-    out.push_str("a=msid-semantic: WMS *\r\n");
+    if offer.has_msid_semantic {
+        out.push_str("a=msid-semantic: WMS *\r\n");
+    }
     let mut agreed = negotiated.sections.iter().peekable();
     let mut msids = us.msids.iter().peekable();
     for section in &offer.sections {
         match agreed.next_if(|agreed| agreed.mid == section.mid && section.rejected.is_none()) {
             Some(agreed) => {
                 let msid = msids.next_if(|msid| msid.mid == section.mid);
-                write_section(&mut out, section, agreed, msid, us);
+                write_section(&mut out, section, agreed, msid, us, offer.transport.trickles);
                 if offer.bundle.first() == Some(&section.index) {
                     write_candidates(&mut out, us.candidates);
                 }
@@ -82,8 +84,8 @@ pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String
 fn write_rejected(out: &mut String, section: &Section<'_>) {
     let Section { media, profile, first_format, .. } = section;
     let _ = write!(out, "m={media} 0 {profile} {first_format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n");
-    if section.has_mid {
-        let _ = write!(out, "a=mid:{}\r\n", section.mid);
+    if let Some(mid) = section.mid_text {
+        let _ = write!(out, "a=mid:{mid}\r\n");
     }
 }
 
@@ -93,6 +95,7 @@ fn write_section(
     agreed: &NegotiatedSection,
     msid: Option<&Msid>,
     us: &Us<'_>,
+    trickles: bool,
 ) {
     let _ = write!(out, "m={} 9 {}", section.media, section.profile);
     for pt in agreed_payload_types(section) {
@@ -100,11 +103,12 @@ fn write_section(
     }
     let Us { ufrag, password, fingerprint, .. } = us;
     let setup = if us.is_active { "active" } else { "passive" };
-    let _ = write!(
-        out,
-        "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\na=ice-options:trickle\r\n\
-         a=fingerprint:{fingerprint}\r\na=setup:{setup}\r\n"
-    );
+    let _ = write!(out, "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
+    // We never trickle ourselves. It tells a client that its own candidates may come later (RFC 8840 §4.1.3).
+    if trickles {
+        out.push_str("a=ice-options:trickle\r\n");
+    }
+    let _ = write!(out, "a=fingerprint:{fingerprint}\r\na=setup:{setup}\r\n");
     if section.has_mid {
         let _ = write!(out, "a=mid:{}\r\n", section.mid);
     }

@@ -74,7 +74,8 @@ fn video(name: &str, parameters: &Parameters<'_>) -> Option<Codec> {
     if is("VP9") {
         return small("profile-id").filter(|profile| *profile <= 3).map(|profile| Codec::Vp9 { profile });
     }
-    if is("AV1") {
+    // Before it was registered, libwebrtc called the same format AV1X.
+    if is("AV1") || is("AV1X") {
         return small("profile").filter(|profile| *profile <= 2).map(|profile| Codec::Av1 { profile });
     }
     if is("H264") {
@@ -91,6 +92,7 @@ fn video(name: &str, parameters: &Parameters<'_>) -> Option<Codec> {
 
 /// Returns the payload type of all blocks of a redundant form (RFC 2198 §5).
 fn redundant(parameters: &Parameters<'_>) -> Option<u8> {
+    // Blocks of two codecs could not be forwarded, because viewers are sent one codec at a time.
     let mut blocks = parameters.text().trim().split('/').map(|word| word.trim().parse::<u8>());
     let first = blocks.next()?.ok()?;
     blocks.all(|block| block == Ok(first)).then_some(first)
@@ -118,6 +120,8 @@ pub fn answer_parameters(codec: Codec, offered: &Parameters<'_>, start_kbps: Opt
     let mut given: u32 = 0;
     for (name, value) in offered.iter() {
         let Some(index) = kept.iter().position(|kept| kept.eq_ignore_ascii_case(name)) else { continue };
+        // The level is answered as it was offered, because whoever decodes has its own limit and we have none (RFC 6184 §8.2.2
+        // lets both sides name different ones). Only what cannot break the line is repeated.
         let is_plain =
             value.len() <= VALUE_BYTES_MAX && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if is_plain && !value.is_empty() && given & (1 << index) == 0 {
@@ -157,6 +161,7 @@ mod tests {
         }
         assert_eq!(video_role("vp8/90000", ""), Some(Role::Media(Codec::Vp8)));
         assert_eq!(video_role("Av1/90000", ""), Some(Role::Media(Codec::Av1 { profile: 0 })));
+        assert_eq!(video_role("AV1X/90000", ""), Some(Role::Media(Codec::Av1 { profile: 0 })));
         for strange in ["", "VP8", "VP8/8000", "H265/90000", "multiopus/48000/6", "opus/48000/2"] {
             assert_eq!(video_role(strange, ""), None, "{strange}");
         }

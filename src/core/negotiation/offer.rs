@@ -22,6 +22,8 @@ pub struct Offer<'a> {
     pub bundle: Vec<usize>,
     /// Whether the offer has a BUNDLE group; else `bundle` has one section.
     pub has_bundle: bool,
+    /// Whether it says that its msids name streams (`a=msid-semantic`), so that the answer may say the same.
+    pub has_msid_semantic: bool,
     /// The client's side of the transport.
     pub transport: Transport,
 }
@@ -53,7 +55,8 @@ impl<'a> Offer<'a> {
         check_payload_types(&sections, &bundle)?;
         check_extension_ids(&sections, &bundle)?;
         let transport = session.transport_of(&sections, &bundle)?;
-        Ok(Self { sections, bundle, has_bundle: session.has_bundle(), transport })
+        let has_bundle = session.has_bundle();
+        Ok(Self { sections, bundle, has_bundle, has_msid_semantic: session.has_msid_semantic, transport })
     }
 
     /// Returns the sections that can be served, in the order of the offer.
@@ -86,6 +89,7 @@ fn split_sections<'b, 'a>(media: &'b [Line<'a>]) -> impl Iterator<Item = &'b [Li
 struct Session<'a> {
     lines: SessionLines<'a>,
     transport: TransportLines<'a>,
+    has_msid_semantic: bool,
     /// The mids of each BUNDLE group.
     groups: Vec<Vec<&'a str>>,
 }
@@ -108,6 +112,7 @@ impl<'a> Session<'a> {
                         session.groups.push(words.collect());
                     }
                 }
+                Some(("msid-semantic", _)) => session.has_msid_semantic = true,
                 Some(("extmap", value)) => session.lines.extensions.push((line.number, value)),
                 Some((name, _)) => {
                     session.lines.direction = session.lines.direction.or_else(|| Direction::from_name(name));
@@ -134,6 +139,7 @@ impl<'a> Session<'a> {
         };
         let mut is_in = vec![false; sections.len()];
         let mut bundle = Vec::new();
+        // The group may name sections that are rejected, or gone: they just leave it (RFC 9143 §7.3.3).
         for index in group.iter().filter_map(|mid| mids.find(mid)) {
             if sections[index].rejected.is_none() && !std::mem::replace(&mut is_in[index], true) {
                 bundle.push(index);

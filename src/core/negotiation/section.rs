@@ -1,13 +1,13 @@
 //! One media section of an offer: its `m=` line and its attributes, each read once, and which of its formats are served.
 
 use super::codecs::{self, Role};
-use super::lines::{Line, is_token};
+use super::lines::{BLANKS, Line};
 use super::parameters::Parameters;
 use super::refusal::{Refused, quoted};
 use super::streams::StreamLines;
 use super::transport::TransportLines;
 use crate::core::command::MediaKind;
-use crate::core::ids::Mid;
+use crate::core::ids::{Mid, is_token};
 use crate::core::negotiated::Extension;
 
 /// The direction of media in a section, seen from the writer of the description.
@@ -116,8 +116,10 @@ pub struct Section<'a> {
     pub index: usize,
     /// Its `a=mid`; a made-up one for the only section of an offer that has none.
     pub mid: Mid,
-    /// Whether the offer has an `a=mid` for it.
+    /// Whether the offer has an `a=mid` for it, and one that can be used.
     pub has_mid: bool,
+    /// Its `a=mid` as the answer repeats it: a token, which may be longer than a mid that is served.
+    pub mid_text: Option<&'a str>,
     /// The first word of its `m=` line.
     pub media: &'a str,
     /// The profile of its `m=` line.
@@ -165,6 +167,8 @@ struct Reader<'a> {
     bundle_only: bool,
     port: &'a str,
     direction: Option<Direction>,
+    /// The first line that cannot be taken. It only counts if the section is served.
+    fault: Option<Refused>,
 }
 
 impl<'a> Section<'a> {
@@ -175,15 +179,13 @@ impl<'a> Section<'a> {
         };
         let mut reader = Reader::begin(index, first)?;
         for line in lines {
-            reader.section.transport.take(line)?;
-            if let Some((name, value)) = line.attribute() {
-                reader.attribute(line.number, name, value)?;
-            }
+            reader.line(line);
         }
         for (number, value) in &session.extensions {
-            reader.extension(*number, value)?;
+            let read = reader.extension(*number, value);
+            reader.note(read);
         }
-        Ok(reader.finish(session))
+        reader.finish(session)
     }
 
     /// Returns the section's name in refusals.
@@ -234,6 +236,7 @@ impl<'a> Reader<'a> {
                 index,
                 mid: Mid::NONE,
                 has_mid: false,
+                mid_text: None,
                 media,
                 profile,
                 first_format: words.clone().next().unwrap_or("0"),
@@ -253,6 +256,7 @@ impl<'a> Reader<'a> {
             bundle_only: false,
             port,
             direction: None,
+            fault: None,
         };
         for word in words {
             let Ok(pt) = word.parse::<u8>() else { continue };
@@ -270,6 +274,22 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
+    fn line(&mut self, line: &Line<'a>) {
+        let taken = self.section.transport.take(line);
+        self.note(taken);
+        if let Some((name, value)) = line.attribute() {
+            let read = self.attribute(line.number, name, value);
+            self.note(read);
+        }
+    }
+
+    /// Keeps the first fault. Whether the section is served, and with it the fault is one, is known when all is read.
+    fn note(&mut self, read: Result<(), Refused>) {
+        if let Err(refused) = read {
+            self.fault.get_or_insert(refused);
+        }
+    }
+
     fn attribute(&mut self, number: usize, name: &'a str, value: &'a str) -> Result<(), Refused> {
         match name {
             "mid" => self.mid(number, value.trim())?,
@@ -279,7 +299,7 @@ impl<'a> Reader<'a> {
                     format.parameters.add(text);
                 }
             }
-            "rtcp-fb" => match value.strip_prefix("* ") {
+            "rtcp-fb" => match value.strip_prefix("*").filter(|rest| rest.starts_with(BLANKS)) {
                 Some(text) => self.section.wildcard_feedback.push(text.trim()),
                 None => {
                     if let Some((format, text)) = self.format(value) {
@@ -299,13 +319,14 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn mid(&mut self, number: usize, text: &str) -> Result<(), Refused> {
+    fn mid(&mut self, number: usize, text: &'a str) -> Result<(), Refused> {
         if !is_token(text) {
             let text = quoted(text);
             return Err(Refused::malformed(format!(
                 "line {number}: the mid {text} is not a token (RFC 5888 §4)"
             )));
         }
+        self.section.mid_text.get_or_insert(text);
         let Some(mid) = Mid::parse(text) else {
             let text = quoted(text);
             return Err(Refused::unserved(format!(
@@ -321,7 +342,7 @@ impl<'a> Reader<'a> {
 
     /// Returns the format that a line is about, and the rest of the line.
     fn format(&mut self, value: &'a str) -> Option<(&mut Format<'a>, &'a str)> {
-        let (pt, text) = value.trim_start().split_once(' ')?;
+        let (pt, text) = value.trim_start().split_once(BLANKS)?;
         let place = (*self.places.get(usize::from(pt.parse::<u8>().ok()?))?)?;
         Some((self.section.formats.get_mut(usize::from(place))?, text.trim()))
     }
@@ -357,7 +378,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn finish(mut self, session: &SessionLines<'a>) -> Section<'a> {
+    fn finish(mut self, session: &SessionLines<'a>) -> Result<Section<'a>, Refused> {
         if let Some(kind) = self.section.kind {
             self.find_roles(kind);
         }
@@ -365,7 +386,11 @@ impl<'a> Reader<'a> {
         section.stopped = self.port == "0" && !self.bundle_only;
         section.direction = self.direction.or(session.direction).unwrap_or(Direction::SendRecv);
         section.rejected = why_rejected(&section);
-        section
+        // What is rejected anyway may say what it likes, because nothing of it is used.
+        match self.fault.filter(|_| section.rejected.is_none()) {
+            Some(fault) => Err(fault),
+            None => Ok(section),
+        }
     }
 
     /// Finds out what each format is for: first codecs, then their retransmissions and redundant forms.

@@ -1,6 +1,7 @@
 //! The streams that a section declares: SSRCs and their groups (RFC 5576), and the rids of a simulcast (RFC 8851,
 //! RFC 8853).
 
+use super::lines::BLANKS;
 use crate::core::ids::Ssrc;
 
 /// The most encodings of one simulcast. No more rids than this are read.
@@ -52,7 +53,7 @@ impl<'a> StreamLines<'a> {
             }
             "ssrc-group" => self.take_group(value),
             "rid" => {
-                let mut words = value.splitn(3, ' ');
+                let mut words = value.splitn(3, BLANKS);
                 if let (Some(name), Some("send")) = (words.next(), words.next())
                     && is_rid(name)
                     && !self.rids.iter().any(|rid| rid.name == name)
@@ -84,6 +85,8 @@ impl<'a> StreamLines<'a> {
         let mut words = value.split_whitespace();
         while let (Some(direction), Some(list)) = (words.next(), words.next()) {
             if direction == "send" && self.simulcast.is_empty() {
+                // Drafts of RFC 8853 had the kind of the list in front of it.
+                let list = list.strip_prefix("rid=").unwrap_or(list);
                 let first = |alternatives: &'a str| {
                     alternatives.split(',').next().unwrap_or_default().trim_start_matches('~')
                 };
@@ -164,7 +167,12 @@ mod tests {
     #[test]
     fn a_simulcast_is_read_in_either_order_and_with_alternatives() {
         let rids = "a=rid:low send\na=rid:mid send max-width=640\na=rid:high send pt=98\na=rid:in recv\n";
-        for simulcast in ["send low;~mid;high,low recv in", "recv in send low;mid;high"] {
+        for simulcast in [
+            "send low;~mid;high,low recv in",
+            "recv in send low;mid;high",
+            "send rid=low;mid;high recv rid=in",
+            "\tsend\tlow;mid;high",
+        ] {
             let text = format!("{rids}a=simulcast:{simulcast}\n");
             assert_eq!(streams(&text).rids(|_| true), ["low", "mid", "high"]);
             assert_eq!(streams(&text).rids(|pt| pt == 96), ["low", "mid"], "high has another codec");

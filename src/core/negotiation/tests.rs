@@ -322,6 +322,53 @@ fn what_is_neither_audio_nor_video_keeps_its_place() {
 }
 
 #[test]
+fn what_is_rejected_anyway_is_not_looked_at_for_faults() {
+    let long = "a-data-channel-with-a-long-name";
+    let faults = "a=fingerprint:sha-256 AB\r\na=extmap:x\r\na=rtpmap:96 A/1\r\na=rtpmap:96 B/1\r\n";
+    for rejected in [
+        format!("m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:{long}\r\n{faults}"),
+        format!("m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:{long}\r\n{faults}"),
+        format!("m=video 9 UDP/TLS/RTP/SAVPF 97\r\na=mid:{long}\r\na=rtpmap:97 H265/90000\r\n{faults}"),
+    ] {
+        let answered = agreed(&bundled(&format!("0 {long}"), &[audio("0", ""), rejected.clone()]));
+        assert_eq!(answered.lines("a=mid"), ["a=mid:0", &format!("a=mid:{long}")], "{}", answered.answer);
+        assert_eq!(answered.lines("a=group"), ["a=group:BUNDLE 0"]);
+        let no_token = rejected.replace(long, "no token");
+        assert_eq!(agreed(&bundled("0", &[audio("0", ""), no_token])).lines("a=mid"), ["a=mid:0"]);
+    }
+    for fault in faults.split_inclusive('\n').take(2) {
+        assert_eq!(refused(&bundled("0", &[audio("0", fault)])).fault, Fault::Malformed, "{fault}");
+    }
+}
+
+#[test]
+fn the_answer_has_the_options_of_the_offer_and_no_others() {
+    let plain = bundled("0", &[audio("0", "")]);
+    let answered = agreed(&plain);
+    assert!(answered.lines("a=ice-options").is_empty() && answered.lines("a=msid-semantic").is_empty());
+    let semantic = plain.replace("t=0 0\r\n", "t=0 0\r\na=msid-semantic: WMS *\r\n");
+    assert_eq!(agreed(&semantic).lines("a=msid-semantic"), ["a=msid-semantic: WMS *"]);
+    for options in ["trickle", "trickle ice2", "renomination trickle"] {
+        let line = format!("a=ice-options:{options}\r\n");
+        let of_section = bundled("0", &[audio("0", &line)]);
+        let of_session = plain.replace("t=0 0\r\n", &format!("t=0 0\r\n{line}"));
+        for text in [of_section, of_session] {
+            assert_eq!(agreed(&text).lines("a=ice-options"), ["a=ice-options:trickle"], "{options}");
+        }
+    }
+    assert!(agreed(&bundled("0", &[audio("0", "a=ice-options:ice2\r\n")])).lines("a=ice-options").is_empty());
+}
+
+#[test]
+fn tabs_stand_for_spaces() {
+    let lines = "a=rtpmap:96\tVP8/90000\r\na=rtcp-fb:96\tnack pli\r\na=rtcp-fb:*\tccm fir\r\n\
+        a=rtpmap:97\trtx/90000\r\na=fmtp:97\tapt=96\r\na=sendonly\r\n";
+    let agreed = agreed(&bundled("0", &[section("video 9 UDP/TLS/RTP/SAVPF 96 97", "0", lines)]));
+    assert_eq!(agreed.lines("m="), ["m=video 9 UDP/TLS/RTP/SAVPF 96 97"]);
+    assert!(agreed.has("a=rtcp-fb:96 nack pli") && agreed.has("a=rtcp-fb:* ccm fir"), "{}", agreed.answer);
+}
+
+#[test]
 fn h264_is_answered_profile_by_profile_with_the_levels_offered() {
     let mut lines = String::new();
     let mut expected = Vec::new();

@@ -101,6 +101,7 @@ pub struct TransportLines<'a> {
     ufrag: Option<&'a str>,
     password: Option<&'a str>,
     setup: Option<&'a str>,
+    trickles: bool,
     fingerprints: Vec<Fingerprint>,
     /// A hash function that is not served. The refusal names it if there is no other.
     unserved_hash: Option<&'a str>,
@@ -115,6 +116,8 @@ pub struct Transport {
     pub password: String,
     /// The client's DTLS role.
     pub setup: Setup,
+    /// Whether candidates may come after the offer (RFC 8840 §4.1.3).
+    pub trickles: bool,
     /// The fingerprints, of which the certificate must have one. Never empty.
     pub fingerprints: Vec<Fingerprint>,
 }
@@ -128,6 +131,7 @@ impl<'a> TransportLines<'a> {
         match name {
             "ice-ufrag" => self.ufrag = self.ufrag.or(Some(value)),
             "ice-pwd" => self.password = self.password.or(Some(value)),
+            "ice-options" => self.trickles |= value.split_whitespace().any(|option| option == "trickle"),
             "setup" => self.setup = self.setup.or(Some(value)),
             "fingerprint" => match Fingerprint::read(value) {
                 Ok(Some(fingerprint)) => self.fingerprints.push(fingerprint),
@@ -142,11 +146,13 @@ impl<'a> TransportLines<'a> {
     /// Returns these lines, and where something is missing, those of `other`.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
+        // Fingerprints of two places are never mixed, or the weaker place would decide whose certificate is taken.
         let has_any = !self.fingerprints.is_empty() || self.unserved_hash.is_some();
         Self {
             ufrag: self.ufrag.or(other.ufrag),
             password: self.password.or(other.password),
             setup: self.setup.or(other.setup),
+            trickles: self.trickles || other.trickles,
             fingerprints: if has_any { self.fingerprints } else { other.fingerprints.clone() },
             unserved_hash: if has_any { self.unserved_hash } else { other.unserved_hash },
         }
@@ -192,7 +198,7 @@ impl<'a> TransportLines<'a> {
                 None => Refused::malformed(format!("{place} has no a=fingerprint, nor has the session")),
             });
         }
-        Ok(Transport { ufrag, password, setup, fingerprints: self.fingerprints })
+        Ok(Transport { ufrag, password, setup, trickles: self.trickles, fingerprints: self.fingerprints })
     }
 }
 

@@ -93,7 +93,7 @@ impl Room {
                 outbox.outputs.push(RoomOutput::UnbindUfrag(transport.ufrags.remove(0)));
             }
         }
-        transport.negotiated = answer.negotiated;
+        transport.take_negotiated(answer.negotiated);
         let (served, rejected): (Vec<_>, Vec<_>) =
             publications.iter().partition(|request| why_not(&offer, request.mid).is_none());
         let added = self.take_publications(now, key, on, &served, outbox);
@@ -244,7 +244,8 @@ impl Room {
         let transport = &mut self.transports[publication.transport.0];
         let section = transport.published.remove(&publication.mid);
         if let Some(media) = &mut transport.media {
-            media.ingress.forget(now, key, section.as_ref().map_or(&[], |section| &section.declared));
+            let declared = section.as_ref().map_or(&[][..], |section| &section.declared);
+            media.ingress.forget(now, key, publication.mid, declared);
         }
         self.set_keyframe_timer(now, publication.transport);
         // Others hear that the track is gone before a slot map without it.

@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::Room;
+use super::totals::counters_of;
 use crate::core::command::{MediaKind, Source};
 use crate::core::ids::{Mid, ParticipantKey, Ssrc, TrackId};
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
 use crate::core::path::Path;
-use crate::core::stats::{
-    ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamCounters,
-};
+use crate::core::stats::{ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot};
 use crate::core::transport::Transport;
 
 /// The form in which a packet carries its codec's data.
@@ -171,24 +170,14 @@ impl Room {
     fn publication_snapshots(&self, participant: &Participant) -> Vec<PublicationSnapshot> {
         let of = |key: &crate::core::ids::PublicationKey| {
             let publication = &self.publications[key.0];
-            let mut counters: StreamCounters = publication.counters();
-            let mut jitter = Duration::ZERO;
             let media = self.transports.get(publication.transport.0).and_then(|own| own.media.as_ref());
-            let streams = media.into_iter().flat_map(|media| media.ingress.streams());
-            for (ssrc, stream) in streams.filter(|(_, stream)| stream.publication == *key) {
-                counters.lost += stream.counters.lost;
-                counters.nacked += stream.counters.nacked;
-                counters.dropped += stream.counters.dropped;
-                if publication.ssrc() == Some(ssrc) {
-                    jitter = stream.statistics.jitter();
-                }
-            }
+            let stream = media.zip(publication.ssrc()).and_then(|(media, ssrc)| media.ingress.stream(ssrc));
             PublicationSnapshot {
                 info: publication.info(),
                 codec: publication.codec().map(Codec::name),
                 subscribers: publication.viewers().count(),
-                counters,
-                jitter,
+                counters: counters_of(publication, &self.transports),
+                jitter: stream.map_or(Duration::ZERO, |stream| stream.statistics.jitter()),
             }
         };
         participant.publications.iter().map(of).collect()

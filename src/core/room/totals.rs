@@ -3,6 +3,7 @@
 use slab::Slab;
 
 use super::Room;
+use crate::core::forward::publication::Publication;
 use crate::core::ids::{ParticipantKey, TransportKey};
 use crate::core::negotiated::Codec;
 use crate::core::participant::Participant;
@@ -34,14 +35,7 @@ impl Room {
         }
         for publication_key in publications {
             let Some(publication) = self.publications.get_mut(publication_key.0) else { continue };
-            let mut counted: StreamCounters = publication.counters();
-            let transport = self.transports.get(publication.transport.0);
-            let media = transport.and_then(|transport| transport.media.as_ref());
-            let streams = media.into_iter().flat_map(|media| media.ingress.streams());
-            for (_, stream) in streams.filter(|(_, stream)| stream.publication == *publication_key) {
-                counted.lost += stream.counters.lost;
-                counted.nacked += stream.counters.nacked;
-            }
+            let counted = counters_of(publication, &self.transports);
             let codec = publication.codec().map(Codec::name);
             let transport = by(publication.transport, &self.transports);
             let class = StreamClass { direction: Direction::In, kind: publication.kind(), codec, transport };
@@ -54,4 +48,18 @@ impl Room {
             ingress.dropped_reported = ingress.dropped;
         }
     }
+}
+
+/// Returns everything that has been counted for a publication: by its encodings, and by the streams that carry it.
+pub(super) fn counters_of(publication: &Publication, transports: &Slab<Transport>) -> StreamCounters {
+    let mut counters = publication.counters();
+    let media = transports.get(publication.transport.0).and_then(|transport| transport.media.as_ref());
+    let streams = media.into_iter().flat_map(|media| media.ingress.streams());
+    for (_, stream) in streams.filter(|(_, stream)| stream.publication == publication.key) {
+        counters.lost += stream.counters.lost;
+        counters.nacked += stream.counters.nacked;
+        // Duplicates, which never get as far as an encoding.
+        counters.dropped += stream.counters.dropped;
+    }
+    counters
 }

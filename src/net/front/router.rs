@@ -47,6 +47,7 @@ pub fn label(path: &str) -> &'static str {
         "/livez" => "/livez",
         "/readyz" => "/readyz",
         "/metrics" => "/metrics",
+        "*" => "*",
         _ if path.starts_with("/admin/") => "/admin",
         _ if path.starts_with("/whip/") => "/whip",
         _ if path.starts_with("/whep/") => "/whep",
@@ -74,6 +75,10 @@ pub fn route(request: &Request) -> Route {
         "/livez" if read_only => Route::Live,
         "/readyz" if read_only => Route::Ready,
         "/metrics" if read_only => Route::Metrics,
+        // `OPTIONS *` asks what any address here may answer.
+        "*" => {
+            Route::Answer(Response::empty(200).with("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+        }
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),
             Err(response) => Route::Answer(response),
@@ -122,6 +127,7 @@ fn whip_target(path: &str) -> Result<WhipTarget, Response> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::http::message::{Parsed, parse};
 
     #[test]
     fn an_address_names_a_room_or_a_session_in_it() {
@@ -133,5 +139,14 @@ mod tests {
             assert_eq!(of(path).expect_err(path).status, 404);
         }
         assert!(!is_whip("/whip") && !is_whip("/sdk/whip/"));
+    }
+
+    #[test]
+    fn whoever_asks_about_the_whole_server_is_told_all_methods() {
+        let text = "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n";
+        let Parsed::Request(request, _) = parse(text.as_bytes()) else { panic!("a whole request") };
+        let Route::Answer(response) = route(&request) else { panic!("an answer") };
+        assert_eq!(response.status, 200);
+        assert_eq!(response.field("Allow"), Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }
 }

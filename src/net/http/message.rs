@@ -181,7 +181,9 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
         Some((authority, path)) => (Some(authority), path),
         None => (None, target),
     };
-    if authority.map_or(!target.starts_with('/'), str::is_empty) {
+    // The server as a whole, which only OPTIONS can ask about (RFC 9112 §3.2.4).
+    let is_server = target == "*" && head.method == Some("OPTIONS");
+    if !is_server && authority.map_or(!target.starts_with('/'), str::is_empty) {
         return Err(refuse(
             400,
             "the request's target is neither a path nor an address of http or https",
@@ -434,6 +436,22 @@ mod tests {
         assert_eq!(status(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_BYTES_MAX))), 431);
         let fields = "a: b\r\n".repeat(FIELDS_MAX + 1);
         assert_eq!(status(&format!("GET / HTTP/1.1\r\n{fields}\r\n")), 431);
+    }
+
+    #[test]
+    fn the_server_as_a_whole_can_be_asked_for_what_it_allows() {
+        let text = "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n";
+        let Parsed::Request(request, _) = parse(text.as_bytes()) else { panic!("a whole request") };
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("OPTIONS", "*"));
+    }
+
+    #[test]
+    fn empty_lines_before_a_request_are_nothing() {
+        for empty in ["\r\n", "\n", "\r\n\r\n"] {
+            let text = format!("{empty}GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let Parsed::Request(request, bytes) = parse(text.as_bytes()) else { panic!("a whole request") };
+            assert_eq!((request.path.as_str(), bytes), ("/", text.len()));
+        }
     }
 
     #[test]

@@ -71,6 +71,7 @@ const ROUTES: [(&str, &str, Asks); 12] = [
 
 /// Reads what is asked from path, method and body.
 pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
+    // The answer to HEAD is made like that to GET, and its body is left out when it is written.
     let method = if request.method == "HEAD" { "GET" } else { request.method.as_str() };
     let mut allowed = Vec::new();
     for (pattern, served, asks) in ROUTES {
@@ -151,6 +152,7 @@ pub fn authorize(request: &Request, peer: IpAddr, token: Option<&str>) -> Result
 }
 
 fn equal(a: &[u8], b: &[u8]) -> bool {
+    // In constant time, so that nobody can guess the token piece by piece. An empty one would let everybody in.
     !b.is_empty() && aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
 }
 
@@ -198,6 +200,7 @@ pub fn show_room(view: ServerView<'_>, room: &RoomId) -> Response {
 
 /// Answers `DELETE /admin/v1/rooms/{room}`, which ends a room.
 pub fn close_room(view: ServerView<'_>, room: RoomId) -> AdminAnswer {
+    // The core would ignore a room that it does not have, but a person who mistyped its name has to hear of it.
     if view.sfu.room_snapshot(view.now, &room).is_none() {
         return AdminAnswer::of(no_such_room());
     }
@@ -220,6 +223,7 @@ pub fn remove(view: ServerView<'_>, room: RoomId, participant: ParticipantId) ->
 /// Answers `PUT` and `DELETE` of `/admin/v1/drain`, which begin and end draining. Refuses both once the server was told
 /// to stop.
 pub fn drain(view: ServerView<'_>, draining: bool) -> AdminAnswer {
+    // A signal cannot be taken back by a request: whoever runs the service has decided, and waits for the end.
     if view.is_stopping {
         let error = "the server was told to end, and lets nobody in";
         return AdminAnswer::of(Response::problem(409, error, "start it again to let people in"));

@@ -7,6 +7,7 @@ use crate::net::http::message::Response;
 
 /// Answers `GET /health` with 200 while people may come, and with 503 while the server drains.
 pub fn answer(view: ServerView<'_>) -> Response {
+    // A server that drains is well, but a load balancer must not send it anybody: it only looks at the status.
     let is_ready = !view.is_draining();
     let (rooms, participants) = view.sfu.counts();
     let health = json!({

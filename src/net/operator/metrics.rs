@@ -94,6 +94,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     let lost = Value::Gauge(lost as f64);
     page.one("strait_participants_media_lost", None, "Participants on whose media path nothing comes", lost);
     add_delays(page, snapshot);
+    // Every label is there from the start, so that no time series begins in the middle of an alert.
     let mut paths = BTreeMap::from(Carrier::ALL.map(|(_, label)| (label, 0)));
     paths.insert("none", 0);
     let mut publications: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -132,6 +133,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
 /// Adds the present round trips and jitter: the mean and the worst, because one bad connection does not show in a mean.
 fn add_delays(page: &mut Page, snapshot: &Snapshot) {
     let participants = || snapshot.rooms.iter().flat_map(|room| &room.participants);
+    // No quantiles: they could not be added up over several servers, and the worst is what somebody complains about.
     let of = |times: Vec<f64>| {
         let mean = times.iter().sum::<f64>() / times.len().max(1) as f64;
         [("mean", mean), ("worst", times.into_iter().fold(0.0, f64::max))]
@@ -213,7 +215,12 @@ fn page(view: ServerView<'_>, totals: &Totals) -> Page {
     add_traces(&mut page, view.traces.figures());
     add_signalling(&mut page, view);
     let shed = Value::Gauge(view.shed_ratio);
-    page.one("strait_pictures_withheld_ratio", None, "Pictures left out for want of time", shed);
+    page.one(
+        "strait_pictures_withheld_ratio",
+        None,
+        "Share of the video that is not forwarded for want of time",
+        shed,
+    );
     page.one("strait_event_loop_turns", None, "Turns of the event loop", Value::Counter(view.passes));
     add_turn(&mut page, view.turn_server);
     page
@@ -234,6 +241,13 @@ fn add_datagrams(page: &mut Page, view: ServerView<'_>, unusable: u64) {
     page.add("strait_datagrams_dropped", None, "Datagrams thrown away", dropped);
     let datagrams = counted("direction", [("in", udp.received), ("out", udp.sent)]);
     page.add("strait_udp_datagrams", None, "Datagrams of the UDP socket", datagrams);
+    let bytes = counted("direction", [("in", udp.received_bytes), ("out", udp.sent_bytes)]);
+    page.add(
+        "strait_udp",
+        Some(Unit::Bytes),
+        "Bytes of these datagrams, without the headers of UDP and IP",
+        bytes,
+    );
     page.one("strait_udp_send_calls", None, "System calls for sending", Value::Counter(udp.send_calls));
     let errors = Value::Counter(udp.receive_errors);
     page.one("strait_udp_receive_errors", None, "Failed receives", errors);

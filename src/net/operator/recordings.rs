@@ -66,6 +66,7 @@ pub fn stop(now: Instant, room: &RoomId, traces: &mut TraceKeeper, sfu: &mut Sfu
         ));
     }
     info!(%room, "the operator stops a recording");
+    // Also a recording that has not begun: the room may be made between the request and the command.
     let mut commands: Vec<_> = ids.into_iter().map(AdminCommand::StopRecording).collect();
     commands.push(AdminCommand::RecordNextNot(room.clone()));
     AdminAnswer { response: Response::empty(204), commands }

@@ -77,9 +77,9 @@ impl SelfSigned {
                 return None;
             }
         };
-        let noted = |what: &str| text.lines().find_map(|line| line.strip_prefix(what)).map(str::trim);
-        let expires = Duration::from_secs(noted(EXPIRES)?.parse().ok()?);
-        let names: Vec<&str> = noted(NAMES)?.split(' ').collect();
+        let value_of = |what: &str| text.lines().find_map(|line| line.strip_prefix(what)).map(str::trim);
+        let expires = Duration::from_secs(value_of(EXPIRES)?.parse().ok()?);
+        let names: Vec<&str> = value_of(NAMES)?.split(' ').collect();
         let covers = |ip: &IpAddr| names.contains(&ip.to_string().as_str());
         (unix + RENEWED_BEFORE < expires && self.required.iter().all(covers)).then_some(text)
     }

@@ -15,9 +15,6 @@ use crate::limits::{
 pub(super) const REQUEST_TYPES: [&str; 10] =
     ["join", "resume", "offer", "mute", "subscribe", "unsubscribe", "pause", "data", "ping", "leave"];
 
-/// The longest `a=mid`, in bytes.
-const MID_BYTES_MAX: usize = 16;
-
 /// How many typing errors away a known `type` may be to be suggested.
 const TYPE_DISTANCE_MAX: usize = 2;
 
@@ -25,7 +22,7 @@ const ROOM_FORM: &str = "a room id: 1–64 characters of A–Z a–z 0–9 _ - .
 const NAME_FORM: &str = "a string of 1–64 characters without control characters";
 const TRACK_FORM: &str = "a track id: `t-` and 13 characters, as the server gave it";
 const PARTICIPANT_FORM: &str = "a participant id: `p-` and 13 characters, as the server gave it";
-const MID_FORM: &str = "the a=mid of a section: 1–16 letters, digits or _";
+const MID_FORM: &str = "the a=mid of a section: a token (RFC 8866 §9) of 1–16 characters";
 const SOURCE_FORM: &str = "`microphone`, `camera`, `screen` or `screen-audio`";
 const PUBLICATIONS_FORM: &str = "a list of {mid, source, muted?}, empty when nothing is published";
 const TOPIC_FORM: &str = "a string of 1–64 characters";
@@ -216,11 +213,5 @@ fn flag(data: &Fields<'_>, name: &str) -> Result<bool, Refusal> {
 }
 
 fn mid(field: &Field<'_>) -> Result<Mid, Refusal> {
-    let text = field.string(MID_FORM)?;
-    // `Mid::from` would shorten and replace silently, and two sections could become one.
-    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !plain || !(1..=MID_BYTES_MAX).contains(&text.len()) {
-        return Err(field.wrong(MID_FORM));
-    }
-    Ok(Mid::from(text.as_str()))
+    Mid::parse(&field.string(MID_FORM)?).ok_or_else(|| field.wrong(MID_FORM))
 }

@@ -103,9 +103,26 @@ fn what_may_be_left_out_has_its_default() {
 }
 
 #[test]
+fn a_publication_names_its_section_by_any_mid_that_an_offer_may_have() {
+    for mid in ["0", "video-stream", "v.1", "v!", "sixteen-letters!"] {
+        let text = format!(
+            r#"{{"type":"offer","data":{{"sdp":"v=0","publications":[{{"mid":"{mid}","source":"camera"}}]}}}}"#
+        );
+        let Command::Offer { publications, .. } = command(&text) else { panic!("an offer: {text}") };
+        assert_eq!(publications[0].mid, Mid::from(mid));
+        assert_eq!(publications[0].mid.as_str(), mid);
+    }
+}
+
+#[test]
 fn every_wrong_message_is_refused_by_name() {
     use RefusalCode::*;
     let join = |data: &str| format!(r#"{{"type":"join","data":{{"version":1,{data}}}}}"#);
+    let offer_of = |mid: &str| {
+        format!(
+            r#"{{"type":"offer","data":{{"sdp":"v=0","publications":[{{"mid":"{mid}","source":"camera"}}]}}}}"#
+        )
+    };
     let long = "x".repeat(65);
     let cases: Vec<(String, RefusalCode, &str)> = vec![
         ("".into(), BadMessage, "not JSON"),
@@ -135,12 +152,9 @@ fn every_wrong_message_is_refused_by_name() {
         (r#"{"type":"offer","data":{"publications":[]}}"#.into(), BadMessage, "`data.sdp` is missing"),
         (r#"{"type":"offer","data":{"sdp":"","publications":[]}}"#.into(), BadOffer, "0 bytes"),
         (r#"{"type":"offer","data":{"sdp":"v=0"}}"#.into(), BadMessage, "`data.publications` is missing"),
-        (
-            r#"{"type":"offer","data":{"sdp":"v=0","publications":[{"mid":"a-b","source":"camera"}]}}"#
-                .into(),
-            BadMessage,
-            "`data.publications[0].mid` must be",
-        ),
+        (offer_of("a/b"), BadMessage, "`data.publications[0].mid` must be"),
+        (offer_of("seventeen-letters"), BadMessage, "a token (RFC 8866 §9) of 1–16 characters"),
+        (offer_of(""), BadMessage, "`data.publications[0].mid` must be"),
         (
             r#"{"type":"offer","data":{"sdp":"v=0","publications":[{"mid":"0","source":"tv"}]}}"#.into(),
             BadMessage,

@@ -58,7 +58,7 @@ pub struct Wire<'a> {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct SentPacket {
     stamp: Stamp,
     payload: Vec<u8>,
 }
@@ -96,7 +96,7 @@ pub struct Sender {
     timestamp_base: u32,
     rtx_index: u32,
     octets: u32,
-    kept: VecDeque<Kept>,
+    kept: VecDeque<SentPacket>,
     dice: Dice,
 }
 
@@ -220,7 +220,7 @@ impl Sender {
             let payload = codec::write_payload(self.ids, &stamp, self.plan.bytes);
             self.octets = self.octets.wrapping_add(payload.len() as u32);
             self.write(&stamp, &payload, None, wire, post);
-            self.kept.push_back(Kept { stamp, payload });
+            self.kept.push_back(SentPacket { stamp, payload });
         }
         while self.kept.len() > KEPT {
             self.kept.pop_front();

@@ -16,7 +16,7 @@ const TICK: Micros = 250;
 
 /// A packet with a transport-wide number that has come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Came {
+pub(super) struct ArrivedPacket {
     at: Micros,
     /// Whether the server has certainly accepted it.
     sure: bool,
@@ -24,11 +24,11 @@ pub(super) struct Came {
 }
 
 /// Packets of one participant that came, by transport-wide number.
-pub(super) type Arrivals = BTreeMap<u16, Came>;
+pub(super) type Arrivals = BTreeMap<u16, ArrivedPacket>;
 
 /// Notes when a numbered packet arrived at the server.
 pub(super) fn note(arrivals: &mut Arrivals, number: u16, at: Micros, sure: bool) {
-    arrivals.entry(number).or_insert(Came { at, sure, told: false });
+    arrivals.entry(number).or_insert(ArrivedPacket { at, sure, told: false });
 }
 
 impl Oracle {
@@ -103,7 +103,7 @@ impl Oracle {
         let mut found = Vec::new();
         for (session, member) in &mut self.members {
             let reachable = member.is_reachable(now);
-            let untold = |came: &Came| came.sure && !came.told;
+            let untold = |came: &ArrivedPacket| came.sure && !came.told;
             if reachable
                 && member.arrivals.values().any(|came| untold(came) && now > came.at + TOLD_WITHIN + slack)
             {

@@ -17,14 +17,14 @@ const JUMP_MAX: u64 = 3000;
 #[derive(Debug, Clone, Copy)]
 struct Missing {
     /// When the gap showed, because a later packet came.
-    noted: Time,
+    found: Time,
     /// Roughly when it should have come.
     due: Time,
 }
 
 /// One stream from a publisher to the server.
 #[derive(Debug, Default)]
-pub struct Incoming {
+pub struct InboundStream {
     highest: Option<u64>,
     /// When the newest packet came.
     newest: Time,
@@ -36,7 +36,7 @@ pub struct Incoming {
 
 /// The kind of packet that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
+pub enum Placement {
     /// A packet that had not come before and is no retransmission.
     New,
     /// A retransmission of a packet that should have come at this time.
@@ -45,14 +45,14 @@ pub enum Arrival {
     Again,
 }
 
-impl Incoming {
+impl InboundStream {
     /// Takes a packet that came, and returns what it was.
-    pub fn came(&mut self, at: Time, packet: &PacketFacts) -> Arrival {
+    pub fn came(&mut self, at: Time, packet: &PacketFacts) -> Placement {
         let Some(highest) = self.highest else {
             self.highest = Some(first_index(packet.sequence));
             self.newest = at;
             self.hop.packets += 1;
-            return Arrival::New;
+            return Placement::New;
         };
         let index = index_of(highest, packet.sequence);
         if index > highest {
@@ -61,7 +61,7 @@ impl Incoming {
                 // It is not known when they were sent. Spread evenly over the gap, they fall into the right seconds.
                 for missing in highest + 1..index {
                     let due = Time(self.newest.0 + gap / steps * (missing - highest) as u32);
-                    self.missing.insert(missing, Missing { noted: at, due });
+                    self.missing.insert(missing, Missing { found: at, due });
                 }
                 self.hop.packets += index - highest;
             } else {
@@ -73,25 +73,25 @@ impl Incoming {
             if packet.is_retransmission {
                 self.hop.lost += 1;
                 self.hop.restored += 1;
-                return Arrival::Restored(at);
+                return Placement::Restored(at);
             }
-            return Arrival::New;
+            return Placement::New;
         }
         match self.missing.remove(&index) {
             Some(missing) if packet.is_retransmission => {
                 self.hop.lost += 1;
                 self.hop.restored += 1;
-                Arrival::Restored(missing.due)
+                Placement::Restored(missing.due)
             }
             // The original came after all: others had only overtaken it.
-            Some(_) => Arrival::New,
-            None => Arrival::Again,
+            Some(_) => Placement::New,
+            None => Placement::Again,
         }
     }
 
     /// Counts what has been missing for too long as lost, and returns when each of these packets should have come.
     pub fn give_up(&mut self, now: Time) -> Vec<Time> {
-        let old = |missing: &Missing| now.since(missing.noted).0 > PATIENCE;
+        let old = |missing: &Missing| now.since(missing.found).0 > PATIENCE;
         let lost: Vec<Time> =
             self.missing.values().filter(|missing| old(missing)).map(|missing| missing.due).collect();
         if !lost.is_empty() {
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_overtaken_is_not_lost_what_comes_again_was_and_the_rest_is_lost_for_good() {
-        let mut incoming = Incoming::default();
+        let mut incoming = InboundStream::default();
         for (sequence, again) in [(65_534, false), (1, false), (65_535, false), (0, true), (4, false)] {
             incoming.came(at(10), &packet(sequence, again));
         }
@@ -144,6 +144,6 @@ mod tests {
         assert_eq!(incoming.give_up(at(3000)), []);
         assert_eq!(incoming.give_up(at(3011)), [at(10), at(10)]);
         assert_eq!((incoming.hop.lost, incoming.hop.restored), (3, 1));
-        assert_eq!(incoming.came(at(3020), &packet(3, true)), Arrival::Again, "too late to matter");
+        assert_eq!(incoming.came(at(3020), &packet(3, true)), Placement::Again, "too late to matter");
     }
 }

@@ -8,7 +8,7 @@ mod viewing;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::incoming::Incoming;
+use super::incoming::InboundStream;
 use super::model::{Entry, Explanation, Gap, Person, Server, Weight, WokenFor};
 use super::outgoing::Outgoing;
 use super::someone::Someone;
@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// Packets of one source.
 #[derive(Debug)]
 enum Stream {
-    In { track: usize, incoming: Incoming },
+    In { track: usize, incoming: InboundStream },
     Out { person: usize, mid: String, outgoing: Box<Outgoing> },
 }
 
@@ -89,8 +89,8 @@ impl Story {
             Fact::Incoming { track, codec, .. } => self.stream_in(index(track), codec)?,
             Fact::Outgoing { person, mid, is_video } => self.stream_out(index(person), mid, *is_video),
             Fact::Followed(stream) => self.encoding_selected(*stream)?,
-            Fact::Came(packet) => self.came(at, packet)?,
-            Fact::Went(packet) => self.went(at, packet)?,
+            Fact::PacketIn(packet) => self.came(at, packet)?,
+            Fact::PacketOut(packet) => self.went(at, packet)?,
             // The packets that come show whether asking helped.
             Fact::AskedAgain(..) => {}
             Fact::AskedKeyframe(stream) => self.asked_keyframe(at, *stream)?,
@@ -133,7 +133,7 @@ impl Story {
         };
         for person in 0..self.people.len() {
             if self.people[person].left.is_none() {
-                self.tell(at, person, "pictures-withheld", weight, text.to_owned());
+                self.tell(at, person, "video-shed", weight, text.to_owned());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What is known so far about tracks and their viewers.
 
-use super::incoming::Incoming;
+use super::incoming::InboundStream;
 use super::keyframes::KeyframeRequests;
 use super::model::{Freeze, Hop, Published, Second, Watched};
 use super::time::{Span, Time};
@@ -155,7 +155,7 @@ impl Track {
     }
 
     /// Adds the counts of a stream that has ended.
-    pub fn take_stream(&mut self, incoming: &mut Incoming) {
+    pub fn take_stream(&mut self, incoming: &mut InboundStream) {
         for since in incoming.end() {
             self.seconds.lost(since);
         }

@@ -127,7 +127,7 @@ fn the_last_packets_of_a_track_that_has_ended_are_not_taken_for_those_of_another
     // The track of section 1 ends, and another section is the only one with its payload types from now on.
     incoming.negotiated.sections[0].mid = Mid::from("2");
     let ended = incoming.published.remove(&Mid::from("1")).expect("published");
-    incoming.half.forget(incoming.now, ended.publication, &ended.declared);
+    incoming.half.forget(incoming.now, ended.publication, Mid::from("1"), &ended.declared);
     let other = PublishedSection { publication: PublicationKey(4), rids: Vec::new(), declared: Vec::new() };
     incoming.published.insert(Mid::from("2"), other);
     for ssrc in [MAIN, UNDECLARED] {
@@ -148,9 +148,64 @@ fn the_last_packets_of_a_track_that_has_ended_are_not_taken_for_those_of_another
 }
 
 #[test]
+fn what_comes_before_its_section_publishes_is_heard_as_soon_as_it_does() {
+    let mut incoming = Incoming::new();
+    let section = incoming.published.remove(&Mid::from("1")).expect("published");
+    let undeclared = PublishedSection { declared: Vec::new(), ..section };
+    let [silent, by_mid, again] = [UNDECLARED, Ssrc(71), Ssrc(72)];
+    for sequence in 1..4 {
+        incoming.now += Duration::from_millis(20);
+        assert_eq!(incoming.packet(silent, VP8, sequence, None), None, "the section is not listed yet");
+        let said = (sequence == 1).then_some(b'1');
+        assert_eq!(
+            incoming.packet(by_mid, VP8, sequence, said),
+            None,
+            "nor for one that says where it belongs"
+        );
+    }
+    incoming.published.insert(Mid::from("1"), undeclared.clone());
+    assert_eq!(incoming.packet(silent, VP8, 4, None), Some((silent, 3, 4)));
+    assert_eq!(incoming.packet(by_mid, VP8, 4, None), Some((by_mid, 3, 4)));
+    // It stops being published while its client goes on sending, and is published again.
+    incoming.published.remove(&Mid::from("1"));
+    incoming.half.forget(incoming.now, undeclared.publication, Mid::from("1"), &undeclared.declared);
+    assert_eq!(incoming.packet(silent, VP8, 5, None), None);
+    assert_eq!(incoming.packet(again, VP8, 5, None), None, "the encoder has begun anew");
+    incoming.published.insert(Mid::from("1"), undeclared);
+    assert_eq!(incoming.packet(silent, VP8, 6, None), Some((silent, 3, 6)));
+    assert_eq!(incoming.packet(again, VP8, 6, None), Some((again, 3, 6)));
+}
+
+#[test]
+fn what_could_be_either_of_two_sections_is_never_taken_for_the_one_that_is_left() {
+    for is_listed in [true, false] {
+        let mut incoming = Incoming::new();
+        let another = NegotiatedSection { mid: Mid::from("2"), ..incoming.negotiated.sections[0].clone() };
+        incoming.negotiated.sections.push(another);
+        let other =
+            PublishedSection { publication: PublicationKey(4), rids: Vec::new(), declared: Vec::new() };
+        if is_listed {
+            incoming.published.insert(Mid::from("2"), other);
+        }
+        assert_eq!(incoming.packet(UNDECLARED, VP8, 1, None), None, "it could be either's");
+        incoming.negotiated.sections.pop();
+        match incoming.published.remove(&Mid::from("2")) {
+            Some(ended) => incoming.half.forget(incoming.now, ended.publication, Mid::from("2"), &[]),
+            None => incoming.half.on_section_ended(),
+        }
+        for sequence in 2..10 {
+            incoming.now += STRAY_FOR / 2;
+            assert_eq!(incoming.packet(UNDECLARED, VP8, sequence, None), None, "listed {is_listed}");
+        }
+        assert_eq!(incoming.packet(UNDECLARED, VP8, 10, Some(b'1')), Some((UNDECLARED, 3, 10)), "it says so");
+    }
+}
+
+#[test]
 fn an_encoder_may_begin_anew_as_often_as_it_likes_and_what_is_silent_for_longest_is_forgotten() {
     let mut incoming = Incoming::new();
-    for number in 0..2 * INGRESS_STREAMS_PER_PARTICIPANT_MAX as u32 {
+    // That is more often than streams, and than replay windows, are kept.
+    for number in 0..6000_u32 {
         incoming.now += Duration::from_millis(20);
         assert!(incoming.packet(MAIN, VP8, number as u16, None).is_some(), "it goes on");
         assert!(
@@ -160,6 +215,12 @@ fn an_encoder_may_begin_anew_as_often_as_it_likes_and_what_is_silent_for_longest
     }
     assert_eq!(incoming.half.streams().count(), INGRESS_STREAMS_PER_PARTICIPANT_MAX);
     assert!(incoming.half.has_stream(MAIN) && !incoming.half.has_stream(Ssrc(1000)));
+    // What is forgotten is not open to replays: neither the stream nor its window is there any more.
+    for number in [0, 100, 3000, 5000] {
+        let old = Ssrc(1000 + number);
+        assert_eq!(incoming.packet(old, VP8, 1, Some(b'1')), None, "a packet of stream {number} again");
+        assert_eq!(incoming.packet(old, VP8, 2, Some(b'1')), Some((old, 3, 2)), "it was only silent");
+    }
 }
 
 #[test]

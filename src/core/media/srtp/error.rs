@@ -15,6 +15,6 @@ pub enum OpenError {
     Forged,
     /// It does not have the form of a packet, or is unencrypted RTCP.
     Malformed,
-    /// It is of a new stream, and there are too many already.
+    /// It is of a new stream, and its sender has had too many already.
     TooManyStreams,
 }

@@ -25,6 +25,16 @@ impl ReplayWindow {
         window
     }
 
+    /// Makes a window in which that index and all before it have been seen.
+    pub(super) fn all_seen_up_to(highest: u64) -> Self {
+        Self { highest, seen: [u64::MAX; WORDS] }
+    }
+
+    /// Returns the highest index that has been seen.
+    pub(super) fn newest(&self) -> u64 {
+        self.highest
+    }
+
     /// Returns the index nearest to the newest that ends in `sequence`; `None` if it would be negative.
     pub(super) fn guess(&self, sequence: u16) -> Option<u64> {
         if mutated!(RollOverNotGuessed) {
@@ -51,8 +61,10 @@ impl ReplayWindow {
     pub(super) fn accept(&mut self, index: u64) {
         if index > self.highest {
             if index - self.highest >= WINDOW {
+                // Everything in the ring belongs to indices that are too old by now.
                 self.seen = [0; WORDS];
             } else {
+                // The places of the skipped indices still hold the bits of those one window earlier.
                 for skipped in self.highest + 1..index {
                     self.seen[word(skipped)] &= !bit(skipped);
                 }

@@ -75,7 +75,7 @@ fn shortened(text: &str) -> String {
 
 fn media_class(source: Source) -> &'static str {
     match source.kind() {
-        MediaKind::Audio => "sound",
+        MediaKind::Audio => "audio",
         MediaKind::Video => "media",
     }
 }

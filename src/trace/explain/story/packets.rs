@@ -3,7 +3,7 @@
 use super::{Story, Stream};
 use crate::core::command::Source;
 use crate::trace::explain::blame::{Case, judge};
-use crate::trace::explain::incoming::{Arrival, Incoming};
+use crate::trace::explain::incoming::{InboundStream, Placement};
 use crate::trace::explain::keyframes::Reason;
 use crate::trace::explain::model::Freeze;
 use crate::trace::explain::outgoing::{Found, Outgoing, Stood};
@@ -14,7 +14,7 @@ use crate::trace::facts::{PacketFacts, StreamNumber};
 impl Story {
     pub(super) fn stream_in(&mut self, track: usize, codec: &str) -> Option<()> {
         self.tracks.get_mut(track)?.codec = Some(codec.to_owned());
-        self.streams.push(Stream::In { track, incoming: Incoming::default() });
+        self.streams.push(Stream::In { track, incoming: InboundStream::default() });
         Some(())
     }
 
@@ -39,9 +39,9 @@ impl Story {
         };
         let track = self.tracks.get_mut(*track)?;
         match incoming.came(at, packet) {
-            Arrival::New => {}
-            Arrival::Restored(since) => track.seconds.lost(since),
-            Arrival::Again => return Some(()),
+            Placement::New => {}
+            Placement::Restored(since) => track.seconds.lost(since),
+            Placement::Again => return Some(()),
         }
         track.came(at, packet);
         Some(())
