@@ -34,6 +34,7 @@ pub mod room_pattern;
 pub mod session;
 pub mod settings;
 pub mod sfu;
+pub mod speech;
 pub mod stats;
 pub mod timers;
 pub mod totals;
