@@ -33,6 +33,15 @@ export const PROTOCOL_VERSION = 1;
  * @property {SlotInfo[]} slots
  * @property {{trackId: string, reason: string}[]} waiting
  *
+ * @typedef {object} Speaker
+ * @property {string} participantId
+ * @property {string} trackId their microphone
+ * @property {number} level in dBov: 0 is loudest, -127 silence
+ *
+ * @typedef {object} Speakers
+ * @property {string | null} dominant
+ * @property {Speaker[]} speakers the dominant one first
+ *
  * @typedef {object} PublicationInfo
  * @property {string} mid
  * @property {string} trackId

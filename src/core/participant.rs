@@ -42,6 +42,8 @@ pub struct Subscription {
     pub order: u64,
     /// Whether nothing is sent of it for now. It keeps its slot.
     pub paused: bool,
+    /// Whether it was asked for by name: then it gives its slot to nobody who speaks.
+    pub pinned: bool,
     /// Where the track is shown, or why it is not.
     pub state: SubscriptionState,
 }
@@ -81,6 +83,12 @@ pub struct Participant {
     pub subscriptions: BTreeMap<TrackId, Subscription>,
     /// Tracks that they have unsubscribed from, although they receive every track without asking.
     pub unsubscribed: BTreeSet<TrackId>,
+    /// Whether there are more microphones than they can have audio slots, so that those who speak share a few.
+    pub is_crowded: bool,
+    /// When they were last among those who are heard in a crowd.
+    pub heard_at: Option<Instant>,
+    /// When they last spoke most in the room.
+    pub led_at: Option<Instant>,
     /// How many slots they were asked to offer last, so that they are not asked for the same again.
     pub asked: SlotCounts,
     /// What to add to their wall clock, in NTP format, so that it shows our time. One offset for all their tracks keeps
@@ -122,6 +130,9 @@ impl Participant {
             is_unheard: false,
             subscriptions: BTreeMap::new(),
             unsubscribed: BTreeSet::new(),
+            is_crowded: false,
+            heard_at: None,
+            led_at: None,
             asked: SlotCounts { audio: 0, video: 0 },
             clock_offset: None,
             deadlines: Deadlines::new(epoch),
@@ -157,6 +168,7 @@ impl Participant {
         self.subscriptions.entry(track).or_insert(Subscription {
             order,
             paused: false,
+            pinned: false,
             state: SubscriptionState::Waiting,
         });
     }

@@ -106,6 +106,8 @@ pub struct Speech {
     voice: i32,
     /// Whether somebody speaks, from the first word on.
     is_speaking: bool,
+    /// Whether packets come without levels, although they were agreed on.
+    is_untold: bool,
 }
 
 impl Default for Speech {
@@ -121,6 +123,7 @@ impl Default for Speech {
             background: BACKGROUND_AT_FIRST,
             voice: i32::from(SILENT) * 16,
             is_speaking: false,
+            is_untold: false,
         }
     }
 }
@@ -146,6 +149,7 @@ impl Speech {
         };
         self.heard_at = Some(now);
         self.settled_to = Some(now);
+        self.is_untold = false;
         self.timestamp = self.timestamp.wrapping_add(steps.wrapping_mul(ticks));
         // A packet of 60 ms says how loud all of it is, and one that was lost was probably like those beside it.
         let own = steps.min(STEPS_PER_PACKET_MAX);
@@ -169,9 +173,19 @@ impl Speech {
         self.review();
     }
 
+    /// Takes note of a packet without a level.
+    pub fn miss(&mut self) {
+        self.is_untold = self.heard_at.is_none();
+    }
+
+    /// Returns whether the levels tell when somebody speaks. It is taken for granted until packets come without them.
+    pub fn is_told(&self) -> bool {
+        !self.is_untold
+    }
+
     /// Forgets what was heard: the microphone was muted.
     pub fn reset(&mut self) {
-        *self = Self { background: self.background, ..Self::default() };
+        *self = Self { background: self.background, is_untold: self.is_untold, ..Self::default() };
     }
 
     /// Returns whether somebody speaks: from their first word to a pause of 800 ms.

@@ -16,7 +16,7 @@ use crate::core::path::Carrier;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 3;
+pub const FACTS_VERSION: u16 = 4;
 
 /// A participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -168,6 +168,13 @@ pub enum Fact {
         timer: Timer,
         /// Whether anything was due.
         was_due: bool,
+    },
+    /// Others speak from now on, or somebody else speaks most.
+    Speaks {
+        /// Whoever speaks most, or did so last.
+        dominant: Option<PersonNumber>,
+        /// Those who speak, the dominant speaker first.
+        speaking: Vec<PersonNumber>,
     },
 }
 

@@ -9,9 +9,9 @@ use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::command::{Command, Kind};
-use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
+use crate::core::event::{Event, PublicationInfo, SlotMap, Speakers, WaitingReason};
 use crate::core::forward::descriptor::describe;
-use crate::core::ids::{ParticipantKey, Ssrc, TrackId, TransportKey};
+use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
 use crate::core::input::Shedding;
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::rtcp::{self, RtcpItem};
@@ -31,6 +31,7 @@ const HELD_MIN: Duration = Duration::from_millis(1);
 /// Somebody who is in the room.
 #[derive(Debug)]
 struct Member {
+    id: ParticipantId,
     number: PersonNumber,
     route: Option<Route>,
     slots: BTreeMap<String, TrackId>,
@@ -73,6 +74,8 @@ pub struct Witness<'s> {
     timer: Option<Timer>,
     /// Whether the server sheds load: some video is not forwarded.
     is_shedding: bool,
+    /// Who speaks, as everybody was told.
+    speakers: Speakers,
 }
 
 impl fmt::Debug for Witness<'_> {
@@ -102,6 +105,7 @@ impl<'s> Witness<'s> {
             deadline: None,
             timer: None,
             is_shedding: false,
+            speakers: Speakers::default(),
         }
     }
 
@@ -196,6 +200,7 @@ impl<'s> Witness<'s> {
         match event {
             Event::Joined(_, joined) => {
                 let member = Member {
+                    id: joined.participant,
                     number: self.people,
                     route: None,
                     slots: BTreeMap::new(),
@@ -213,6 +218,7 @@ impl<'s> Witness<'s> {
             }
             Event::Answer { publications, .. } => self.note_publications(to, publications),
             Event::SlotMap(map) => self.note_slots(to, map),
+            Event::Speakers(speakers) => self.note_speakers(speakers),
             Event::CannotReceive { track, .. } => {
                 let track = self.tracks.get(track).map(|track| track.number);
                 if let (Some(number), Some(track)) = (self.number(to), track) {
@@ -221,6 +227,20 @@ impl<'s> Witness<'s> {
             }
             _ => {}
         }
+    }
+
+    fn note_speakers(&mut self, speakers: &Speakers) {
+        // Everybody is told the same.
+        if !speakers.is_news_to(&self.speakers) {
+            return;
+        }
+        self.speakers = speakers.clone();
+        let number = |id: ParticipantId| {
+            self.members.values().find(|member| member.id == id).map(|member| member.number)
+        };
+        let speaking = speakers.speakers.iter().filter_map(|speaker| number(speaker.participant)).collect();
+        let fact = Fact::Speaks { dominant: speakers.dominant.and_then(number), speaking };
+        self.tell(&fact);
     }
 
     fn note_publications(&mut self, of: ParticipantKey, publications: &[PublicationInfo]) {

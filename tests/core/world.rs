@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpPacket, RtpWrite, SeqNo};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
 use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Resume, Source};
 use strait::core::datagrams::Datagrams;
@@ -145,6 +145,8 @@ pub struct World {
     deadline: Option<Instant>,
     /// While true, what comes is read, and nothing comes of it: the machine is busy.
     pub is_stalled: bool,
+    /// How loud the audio is that is sent from now on, in dBov; `None` tells nothing of it.
+    pub level: Option<i8>,
     requests: u64,
     settings: Settings,
     /// Every input with its time, from the start.
@@ -255,6 +257,7 @@ impl World {
             to_clients: VecDeque::new(),
             deadline: None,
             is_stalled: false,
+            level: None,
             requests: 0,
         }
     }
@@ -436,6 +439,11 @@ impl World {
         *sequence += 1;
         let timestamp = (elapsed.as_millis() * clock) as u32;
         let packet = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, self.now, payload)
+            .ext_vals(ExtensionValues {
+                audio_level: self.level,
+                voice_activity: self.level.map(|_| false),
+                ..ExtensionValues::default()
+            })
             .marker(true)
             .nackable(true);
         rtc.direct_api().stream_tx_by_mid(mid, None).expect("a stream").write_rtp(packet);

@@ -18,6 +18,7 @@ use crate::core::ids::{
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
+use crate::core::speech::Speech;
 use crate::core::stats::StreamCounters;
 use crate::core::timers::earliest;
 
@@ -48,6 +49,8 @@ pub struct Publication {
     /// Its codec: at first the one that the answer lets expect, then the one that comes.
     pub codec: Option<CodecParams>,
     codec_changed: Option<Instant>,
+    /// What its levels tell of who speaks into it; `None` for all but microphones, and for those that tell no levels.
+    pub speech: Option<Speech>,
     /// Its counters as last added to the room's totals.
     pub reported: StreamCounters,
     /// In the order in which they began to send. There is always one, so that viewers have a place before anything comes.
@@ -96,6 +99,7 @@ impl Publication {
             muted,
             codec,
             codec_changed: None,
+            speech: None,
             reported: StreamCounters::default(),
             encodings: vec![Encoding::new(0)],
             chosen: EncodingIndex(0),
@@ -106,6 +110,11 @@ impl Publication {
     /// The track as others see it.
     pub fn info(&self) -> TrackInfo {
         TrackInfo { track: self.track, participant: self.owner_id, source: self.source, muted: self.muted }
+    }
+
+    /// Returns whether it is known when somebody speaks into it.
+    pub fn tells_speech(&self) -> bool {
+        self.speech.as_ref().is_some_and(Speech::is_told)
     }
 
     /// Returns whether it is audio or video.

@@ -37,14 +37,30 @@ impl Room {
         if !self.has_negotiated(key) {
             return;
         }
-        for track in self.participants[key.0].waiting() {
-            let Some(&publication) = self.by_track.get(&track) else { continue };
-            self.assign_slot(now, key, publication, outbox);
+        self.review_crowding(key);
+        let waiting = self.participants[key.0].waiting();
+        // Muted ones last: they can wait for somebody to speak.
+        for is_muted in [false, true] {
+            // In a large room most tracks wait for want of room, which need not be found out of each.
+            let mut full = Vec::new();
+            for track in &waiting {
+                let Some(&place) = self.by_track.get(track) else { continue };
+                let publication = &self.publications[place.0];
+                let sort = (publication.source, publication.tells_speech());
+                if publication.muted != is_muted || full.contains(&sort) {
+                    continue;
+                }
+                if self.has_room(key, place) {
+                    self.assign_slot(now, key, place, outbox);
+                } else {
+                    full.push(sort);
+                }
+            }
         }
         self.ask_for_slots(key, outbox);
     }
 
-    fn assign_slot(
+    pub(super) fn assign_slot(
         &mut self,
         now: Instant,
         key: ParticipantKey,
@@ -89,7 +105,7 @@ impl Room {
 
     /// Chooses among the free slots whose sections take the codec. The best is the pair of the slot that shows the same
     /// person's other track; the next best is one whose pair is free, too; else it is any.
-    fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
+    pub(super) fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
         let slots = &self.participants[key.0].slots;
         let kind = publication.kind();
         let takes = |slot: &Slot| {

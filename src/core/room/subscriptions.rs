@@ -1,6 +1,7 @@
 //! Who wants which track, and what they are told of it: members subscribe and pause, and learn from slot maps what is
 //! shown where.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Room;
@@ -26,6 +27,23 @@ impl Room {
         if self.publications[key.0].owner == from { Err(unknown_track()) } else { Ok(key) }
     }
 
+    /// Finds somebody else's track that a member is subscribed to.
+    pub(super) fn subscribed_track(
+        &self,
+        from: ParticipantKey,
+        track: TrackId,
+    ) -> Result<PublicationKey, Refusal> {
+        let key = self.others_track(from, track)?;
+        if self.participants[from.0].subscriptions.contains_key(&track) {
+            return Ok(key);
+        }
+        Err(Refusal::new(
+            RefusalCode::UnknownTrack,
+            "you are not subscribed to this track",
+            "subscribe to it first",
+        ))
+    }
+
     pub(super) fn subscribe(
         &mut self,
         now: Instant,
@@ -36,6 +54,7 @@ impl Room {
         self.others_track(from, track)?;
         // Asking twice is no mistake: clients repeat what they do not know the fate of.
         self.participants[from.0].subscribe(track);
+        self.set_pinned(from, track, true);
         self.assign_slots(now, from, outbox);
         self.slot_maps.push(from);
         Ok(())
@@ -71,15 +90,9 @@ impl Room {
         track: TrackId,
         paused: bool,
     ) -> Result<(), Refusal> {
-        let key = self.others_track(from, track)?;
+        let key = self.subscribed_track(from, track)?;
         let participant = &mut self.participants[from.0];
-        let subscription = participant.subscriptions.get_mut(&track).ok_or_else(|| {
-            Refusal::new(
-                RefusalCode::UnknownTrack,
-                "you are not subscribed to this track",
-                "subscribe to it first",
-            )
-        })?;
+        let Some(subscription) = participant.subscriptions.get_mut(&track) else { return Ok(()) };
         if subscription.paused == paused {
             return Ok(());
         }
@@ -142,7 +155,11 @@ impl Room {
     }
 
     fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {
-        let kind = self.by_track.get(&track).map(|key| self.publications[key.0].kind());
+        let publication = self.by_track.get(&track).map(|key| &self.publications[key.0]);
+        if publication.is_some_and(|publication| self.shares_slots(participant, publication)) {
+            return WaitingReason::NotSpeaking;
+        }
+        let kind = publication.map(Publication::kind);
         let full = match kind {
             Some(Kind::Audio) => participant.open_slots(Kind::Audio) >= self.settings.slots_max.audio,
             Some(Kind::Video) => participant.open_slots(Kind::Video) >= self.settings.slots_max.video,
@@ -155,14 +172,9 @@ impl Room {
     pub(super) fn next_slot_map(&mut self, key: ParticipantKey) -> SlotMap {
         let participant = &self.participants[key.0];
         let waiting = participant.waiting();
-        let reasons: Vec<(TrackId, WaitingReason)> =
+        let reasons: BTreeMap<TrackId, WaitingReason> =
             waiting.into_iter().map(|track| (track, self.waiting_reason(participant, track))).collect();
-        let reason = |track: TrackId| {
-            reasons
-                .iter()
-                .find(|(of, _)| *of == track)
-                .map_or(WaitingReason::NoSlotYet, |(_, reason)| *reason)
-        };
+        let reason = |track: TrackId| reasons.get(&track).copied().unwrap_or(WaitingReason::NoSlotYet);
         self.participants[key.0].next_slot_map(reason)
     }
 
