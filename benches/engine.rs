@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use rig::Crowd;
 use str0m::format::PayloadParams;
-use str0m::media::{Direction, MediaKind, Mid, Pt};
+use str0m::media::{Direction, MediaKind as EngineKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, SeqNo};
 use str0m::{Candidate, Input, Output, Rtc};
-use strait::core::command::Kind;
+use strait::core::command::MediaKind;
 
 const VIEWERS: usize = 50;
 const PAYLOAD_BYTES: usize = 1100;
@@ -61,7 +61,7 @@ impl Viewer {
         }
         let [server, client] = &mut ends;
         let mut changes = client.sdp_api();
-        let mid = changes.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        let mid = changes.add_media(EngineKind::Video, Direction::RecvOnly, None, None, None);
         let (offer, pending) = changes.apply().ok_or("an offer")?;
         let answer = server.sdp_api().accept_offer(offer)?;
         client.sdp_api().accept_answer(pending, answer)?;
@@ -144,7 +144,7 @@ fn engine() -> Result<(f64, f64), Failure> {
 
 /// The same of Strait.
 fn strait() -> (f64, f64) {
-    let mut crowd = Crowd::audience(VIEWERS, Kind::Video);
+    let mut crowd = Crowd::audience(VIEWERS, MediaKind::Video);
     let empty = resident();
     let (mut began, mut forwarded) = (Instant::now(), 0);
     for number in 0..WARM_UP + PACKETS {

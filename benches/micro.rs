@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use rig::Crowd;
-use strait::core::command::Kind;
+use strait::core::command::MediaKind;
 use strait::core::demux::Demux;
 use strait::core::forward::descriptor::FrameCounters;
 use strait::core::forward::munger::{Munger, SourcePacket, Stretch};
@@ -109,7 +109,9 @@ fn seal(criterion: &mut Criterion) {
 /// From a datagram of the publisher's to the viewers' datagrams in the core's outbox. Throughput counts the latter.
 fn forward(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("forward");
-    for (name, kind, payload) in [("audio", Kind::Audio, AUDIO_BYTES), ("video", Kind::Video, VIDEO_BYTES)] {
+    for (name, kind, payload) in
+        [("audio", MediaKind::Audio, AUDIO_BYTES), ("video", MediaKind::Video, VIDEO_BYTES)]
+    {
         for viewers in [1, 10, 50, 400] {
             let mut crowd = Crowd::audience(viewers, kind);
             for _ in 0..100 {

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use rig::Crowd;
-use strait::core::command::Kind;
+use strait::core::command::MediaKind;
 use strait::core::ids::Ssrc;
 
 /// Counts what the thread under test asks of the allocator.
@@ -63,7 +63,7 @@ const AUDIO_BYTES: usize = 80;
 
 #[test]
 fn a_forwarded_picture_allocates_nothing() {
-    let mut crowd = Crowd::audience(20, Kind::Video);
+    let mut crowd = Crowd::audience(20, MediaKind::Video);
     let second = |crowd: &mut Crowd| {
         let mut forwarded = 0;
         crowd.exchange_reports();
@@ -85,7 +85,7 @@ fn a_forwarded_picture_allocates_nothing() {
 
 #[test]
 fn a_conference_of_voices_allocates_nothing() {
-    let mut crowd = Crowd::conference(4, 5, Kind::Audio);
+    let mut crowd = Crowd::conference(4, 5, MediaKind::Audio);
     let second = |crowd: &mut Crowd| {
         let mut forwarded = 0;
         crowd.exchange_reports();
@@ -107,7 +107,7 @@ fn a_conference_of_voices_allocates_nothing() {
 
 #[test]
 fn what_a_viewer_missed_is_sent_again_without_allocating() {
-    let mut crowd = Crowd::audience(10, Kind::Video);
+    let mut crowd = Crowd::audience(10, MediaKind::Video);
     // What each viewer got last, so that they can ask for it once more.
     let round = |crowd: &mut Crowd| {
         for _ in 0..50 {
@@ -122,7 +122,7 @@ fn what_a_viewer_missed_is_sent_again_without_allocating() {
         });
         assert_eq!(forwarded, 500);
         let viewer = crowd.people.len() - 1;
-        let ssrc = crowd.people[viewer].slots.iter().find(|(_, kind)| *kind == Kind::Video);
+        let ssrc = crowd.people[viewer].slots.iter().find(|(_, kind)| *kind == MediaKind::Video);
         let media = Ssrc(ssrc.expect("a slot for video").0);
         let lost: [u16; 5] = std::array::from_fn(|back| last - 8 + back as u16);
         crowd.report(viewer, |writer| writer.nack(Ssrc(1), media, &lost));
@@ -139,7 +139,7 @@ fn what_a_viewer_missed_is_sent_again_without_allocating() {
 
 #[test]
 fn what_a_publisher_lost_is_asked_for_without_allocating() {
-    let mut crowd = Crowd::audience(2, Kind::Video);
+    let mut crowd = Crowd::audience(2, MediaKind::Video);
     let round = |crowd: &mut Crowd| {
         for number in 0..50 {
             if number % 10 == 7 {

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rig::Crowd;
-use strait::core::command::Kind;
+use strait::core::command::MediaKind;
 
 /// What runs under callgrind, by name: who is there, and what they send.
 const WORKLOAD: &str = "STRAIT_TEST_WORKLOAD";
@@ -49,13 +49,13 @@ fn counted_turns(
 fn workload() {
     let Ok(workload) = env::var(WORKLOAD) else { return };
     let (mut crowd, turns, packets, payload_bytes, publishers) = match workload.as_str() {
-        "audio to 50" => (Crowd::audience(50, Kind::Audio), 40, 1, 80, 1),
-        "video to 50" => (Crowd::audience(50, Kind::Video), 40, 1, 1100, 1),
-        "frames to 50" => (Crowd::audience(50, Kind::Video), 4, 10, 1100, 1),
+        "audio to 50" => (Crowd::audience(50, MediaKind::Audio), 40, 1, 80, 1),
+        "video to 50" => (Crowd::audience(50, MediaKind::Video), 40, 1, 1100, 1),
+        "frames to 50" => (Crowd::audience(50, MediaKind::Video), 4, 10, 1100, 1),
         // As many packets in either.
-        "20 people in 4 rooms" => (Crowd::conference(4, 5, Kind::Audio), 200, 1, 80, 20),
-        "500 people in 100 rooms" => (Crowd::conference(100, 5, Kind::Audio), 8, 1, 80, 500),
-        "2000 people in 400 rooms" => (Crowd::conference(400, 5, Kind::Audio), 2, 1, 80, 2000),
+        "20 people in 4 rooms" => (Crowd::conference(4, 5, MediaKind::Audio), 200, 1, 80, 20),
+        "500 people in 100 rooms" => (Crowd::conference(100, 5, MediaKind::Audio), 8, 1, 80, 500),
+        "2000 people in 400 rooms" => (Crowd::conference(400, 5, MediaKind::Audio), 2, 1, 80, 2000),
         other => panic!("there is no workload {other}"),
     };
     // Buffers grow, slots synchronise.

@@ -24,7 +24,7 @@ const KNOWN: &[(&str, u64)] = &[
     ("pause-ignored", 16),
     ("duplicate-forwarded", 0),
     ("payload-type-of-publisher", 0),
-    ("slot-not-announced", 2),
+    ("slot-not-announced", 11),
     ("slot-leaked", 2),
     ("wrong-track-in-slot-map", 0),
     ("viewer-not-removed", 2),

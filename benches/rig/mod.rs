@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use strait::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Source};
+use strait::core::command::{Command, Join, Lifeline, MediaKind, PublicationRequest, Source};
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, SlotCounts};
 use strait::core::ids::{ConnectionId, DtlsSession, Mid, RequestId, Ssrc};
@@ -17,7 +17,7 @@ use strait::core::input::{Admission, DtlsEvent, SrtpProfile};
 use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, contexts};
 use strait::core::output::Transmit;
-use strait::core::path::{Carrier, LocalCandidate, Path, Transport};
+use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::load::sdp::{ClientOffer, OPUS, Published, ServerAnswer, VP8, fingerprint};
 use strait::wire::rtp::{RtpFields, write_header};
@@ -35,7 +35,7 @@ const FRAME: u64 = 10;
 
 /// One published track of a person.
 pub struct Track {
-    kind: Kind,
+    kind: MediaKind,
     ssrc: u32,
     index: u64,
     timestamp: u32,
@@ -49,7 +49,7 @@ pub struct Person {
     pub receiver: SrtpReceiver,
     tracks: Vec<Track>,
     /// The streams by which they receive, in the order of slots.
-    pub slots: Vec<(u32, Kind)>,
+    pub slots: Vec<(u32, MediaKind)>,
 }
 
 /// The core and everyone in it.
@@ -103,9 +103,9 @@ impl Crowd {
     }
 
     /// Rooms of so many people who all publish and receive a kind.
-    pub fn conference(rooms: usize, people: usize, kind: Kind) -> Self {
+    pub fn conference(rooms: usize, people: usize, kind: MediaKind) -> Self {
         let mut crowd = Self::new();
-        let slots = if kind == Kind::Audio { (people - 1, 0) } else { (1, people - 1) };
+        let slots = if kind == MediaKind::Audio { (people - 1, 0) } else { (1, people - 1) };
         for room in 0..rooms {
             for _ in 0..people {
                 crowd.join(&format!("room-{room}"), &[kind], slots);
@@ -115,10 +115,10 @@ impl Crowd {
     }
 
     /// One room of one person who publishes and so many who receive.
-    pub fn audience(viewers: usize, kind: Kind) -> Self {
+    pub fn audience(viewers: usize, kind: MediaKind) -> Self {
         let mut crowd = Self::new();
         crowd.join("room", &[kind], (1, 0));
-        let slots = if kind == Kind::Audio { (1, 0) } else { (1, 1) };
+        let slots = if kind == MediaKind::Audio { (1, 0) } else { (1, 1) };
         for _ in 0..viewers {
             crowd.join("room", &[], slots);
         }
@@ -126,14 +126,14 @@ impl Crowd {
     }
 
     /// Lets somebody join, and takes them to where media flows: negotiated, checked, and with keys. Returns their index.
-    pub fn join(&mut self, room: &str, publishes: &[Kind], slots: (usize, usize)) -> usize {
+    pub fn join(&mut self, room: &str, publishes: &[MediaKind], slots: (usize, usize)) -> usize {
         let index = self.people.len();
         let connection = ConnectionId(index as u64 + 1);
         let remote = SocketAddr::from(([10, 0, (index >> 8) as u8, index as u8], 5000));
         let path = Path { carrier: Carrier::Udp, local: server(), remote };
         let mut entropy = [7; 32];
         entropy[..8].copy_from_slice(&(index as u64).to_le_bytes());
-        let candidates = vec![LocalCandidate { transport: Transport::Udp, address: server() }];
+        let candidates = vec![LocalCandidate { protocol: TransportProtocol::Udp, address: server() }];
         let join = Join {
             room: room.parse().expect("a room id"),
             name: format!("person {index}"),
@@ -143,7 +143,7 @@ impl Crowd {
         let admission = Admission { entropy, candidates };
         self.sfu
             .handle_input(self.now, Input::Join { connection, request: None, host: None, admission, join });
-        let track = |(number, kind): (usize, &Kind)| Track {
+        let track = |(number, kind): (usize, &MediaKind)| Track {
             kind: *kind,
             ssrc: (index as u32 + 1) * 16 + number as u32,
             index: 1000,
@@ -178,7 +178,11 @@ impl Crowd {
         };
         let publications = (0..published.len()).map(|number| PublicationRequest {
             mid: Mid::from(offer.published_mid(number).as_str()),
-            source: if published[number].kind == Kind::Audio { Source::Microphone } else { Source::Camera },
+            source: if published[number].kind == MediaKind::Audio {
+                Source::Microphone
+            } else {
+                Source::Camera
+            },
             muted: false,
         });
         let command = Command::Offer { sdp: offer.text(), publications: publications.collect() };
@@ -256,8 +260,8 @@ impl Crowd {
         let track = &mut person.tracks[track];
         let in_frame = track.index % FRAME;
         let (payload_type, marker, first, step) = match track.kind {
-            Kind::Audio => (OPUS, false, true, 960),
-            Kind::Video => (VP8, in_frame == FRAME - 1, in_frame == 0, 3600),
+            MediaKind::Audio => (OPUS, false, true, 960),
+            MediaKind::Video => (VP8, in_frame == FRAME - 1, in_frame == 0, 3600),
         };
         if first {
             track.timestamp = track.timestamp.wrapping_add(step);
@@ -273,7 +277,7 @@ impl Crowd {
         let end = header + payload_bytes;
         assert!(payload_bytes >= 5 && end + RTP_OVERHEAD_MAX <= buffer.len());
         buffer[header..end].fill(0x5a);
-        if track.kind == Kind::Video {
+        if track.kind == MediaKind::Video {
             let picture = ((track.index / FRAME) as u16 & 0x7fff | 0x8000).to_be_bytes();
             let delta = u8::from(track.index != 1000);
             buffer[header..header + 5].copy_from_slice(&[

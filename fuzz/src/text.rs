@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 use strait::core::command::{Command, Source};
 use strait::core::negotiation::offer::Offer;
-use strait::core::path::{LocalCandidate, Transport};
+use strait::core::path::{LocalCandidate, TransportProtocol};
 use strait::core::rng::Rng;
 use strait::core::session::Session;
 use strait::signal::native::{ClientMessage, encode_refusal, is_fatal, parse};
@@ -132,7 +132,7 @@ fn answer(text: &str, offer: &Offer<'_>) {
     let mut rng = Rng::new([7; 32]);
     let mut session = Session::new(now, "aaaa", &[0x30; 64], &mut rng);
     let address = ([192, 0, 2, 7], 7443).into();
-    let candidates = [LocalCandidate { transport: Transport::Udp, address }];
+    let candidates = [LocalCandidate { protocol: TransportProtocol::Udp, address }];
     let answer = session
         .accept_offer(now, offer, &candidates, &mut rng, None, |_| Vec::new())
         .expect("a first offer that was read is answered");

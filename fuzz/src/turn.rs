@@ -8,7 +8,7 @@ use strait::core::ids::ConnectionId;
 use strait::core::path::{Carrier, Path};
 use strait::net::fuzzing::{Candidates, Link, LinkKind, ReachedBy, Relayed, TurnServer, Verdict};
 use strait::net::{RelayedNetwork, TurnConfig};
-use strait::wire::classify::{Kind, classify};
+use strait::wire::classify::{DatagramKind, classify};
 use strait::wire::stun::peek;
 use turn_server_proto::types::stun::attribute::{Nonce, RawAttribute, Realm, Username};
 use turn_server_proto::types::stun::message::{
@@ -152,8 +152,8 @@ impl World {
             // On a connection, methods beyond what a demultiplexer could tell apart are fine (RFC 8489 §5).
             let is_stun = peek(&answer).is_some();
             let kind = classify(&answer);
-            assert!(is_stun || kind == Kind::TurnChannel, "{link:?} is answered with {kind:?}");
-            assert!(kind != Kind::Dtls || matches!(link, Link::Connection(_)));
+            assert!(is_stun || kind == DatagramKind::TurnChannel, "{link:?} is answered with {kind:?}");
+            assert!(kind != DatagramKind::Dtls || matches!(link, Link::Connection(_)));
             if let Ok(answer) = Message::from_bytes(&answer)
                 && let (Ok(realm), Ok(nonce)) = (answer.attribute::<Realm>(), answer.attribute::<Nonce>())
             {

@@ -4,7 +4,7 @@ use strait::core::forward::descriptor::{Descriptor, FrameCounters, describe};
 use strait::core::media::extensions::{IncomingExtensions, KeptExtensions, PassedExtensions};
 use strait::core::negotiated::{Codec, Extension, ExtensionIds, H264Profile};
 use strait::trace::words;
-use strait::wire::classify::{Kind, classify};
+use strait::wire::classify::{DatagramKind, classify};
 use strait::wire::picture_id::PictureId;
 use strait::wire::rtp::{RTP_HEADER_WRITE_MAX, RtpFields, RtpHeader, write_header};
 use strait::wire::rtp_extensions::ExtensionBlock;
@@ -83,7 +83,7 @@ pub fn stun(data: &[u8]) {
     assert!(!is_signed(data, "a password that nobody knows"));
     if let Some(message) = stun::peek(data) {
         assert!(data.len() >= 20 && data.len().is_multiple_of(4) && message.method <= 0xfff);
-        assert!(kind == Kind::Stun || data[0] > 3);
+        assert!(kind == DatagramKind::Stun || data[0] > 3);
         if let Some(ufrag) = message.local_ufrag() {
             let username = message.username.expect("a ufrag is of a user name");
             assert!(username.starts_with(ufrag) && username[ufrag.len()] == b':' && !ufrag.contains(&b':'));
@@ -96,7 +96,7 @@ pub fn stun(data: &[u8]) {
     let credentials = Credentials { username, password: "password".into(), tie_breaker: 1 };
     let mut check = Vec::new();
     stun_check::write_check(&mut check, *transaction, &credentials);
-    assert_eq!(classify(&check), Kind::Stun);
+    assert_eq!(classify(&check), DatagramKind::Stun);
     let peek = stun::peek(&check).expect("we write what we can read");
     assert!(peek.is_binding_request() && peek.use_candidate && peek.has_integrity);
     assert_eq!((peek.username, peek.transaction), (Some(credentials.username.as_bytes()), *transaction));

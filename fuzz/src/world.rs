@@ -13,7 +13,7 @@ use strait::core::ids::{ConnectionId, DtlsSession, RequestId, RoomId};
 use strait::core::input::{AdminCommand, Admission, Input, SrtpProfile};
 use strait::core::media::srtp::{self, SrtpSender};
 use strait::core::output::{DtlsRequest, Output, Transmit};
-use strait::core::path::{Carrier, LocalCandidate, Path, Transport};
+use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::recordings::RecordingOutput;
 use strait::core::{Settings, Sfu};
 use strait::limits::DATAGRAM_BYTES_MAX;
@@ -23,7 +23,7 @@ use strait::sim::client::{self, Endpoint, Now, Out, Post, Signal};
 use strait::sim::dice::Dice;
 use strait::sim::plan::PersonPlan;
 use strait::trace::{EndOfTrace, Header, Trace, TraceWriter, replay};
-use strait::wire::classify::{Kind, classify};
+use strait::wire::classify::{DatagramKind, classify};
 
 /// Microseconds since the world began.
 type Micros = u64;
@@ -367,8 +367,8 @@ impl World {
             Signal::Join(join) => {
                 let mut entropy = [0; 32];
                 entropy.copy_from_slice(&self.entropy.bytes(32));
-                let candidates = [Transport::Udp, Transport::Tcp]
-                    .map(|transport| LocalCandidate { transport, address: server_address() });
+                let candidates = [TransportProtocol::Udp, TransportProtocol::Tcp]
+                    .map(|protocol| LocalCandidate { protocol, address: server_address() });
                 let admission = Admission { entropy, candidates: candidates.to_vec() };
                 self.feed(Input::Join { connection, request, host: None, admission, join });
             }
@@ -510,7 +510,7 @@ pub fn room(other: bool) -> RoomId {
 fn checked(heard: &BTreeSet<SocketAddr>, transmit: &Transmit<'_>) -> (SocketAddr, Vec<u8>) {
     assert!(transmit.bytes.len() <= DATAGRAM_BYTES_MAX, "{} bytes", transmit.bytes.len());
     let kind = classify(transmit.bytes);
-    assert!(!matches!(kind, Kind::Unknown | Kind::TurnChannel), "a datagram of no kind");
+    assert!(!matches!(kind, DatagramKind::Unknown | DatagramKind::TurnChannel), "a datagram of no kind");
     let to = transmit.path.remote;
     assert!(heard.contains(&to), "a datagram to {to}, of whom nobody has heard");
     assert_eq!(transmit.path.local, server_address());

@@ -53,7 +53,7 @@ pub enum Source {
 
 /// Whether something is heard or seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Kind {
+pub enum MediaKind {
     /// What is heard: voices, music.
     Audio,
     /// What is seen: cameras, screens.
@@ -65,10 +65,10 @@ impl Source {
     pub const ALL: [Self; 4] = [Self::Microphone, Self::Camera, Self::Screen, Self::ScreenAudio];
 
     /// Returns the kind of media that this source always is.
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> MediaKind {
         match self {
-            Self::Microphone | Self::ScreenAudio => Kind::Audio,
-            Self::Camera | Self::Screen => Kind::Video,
+            Self::Microphone | Self::ScreenAudio => MediaKind::Audio,
+            Self::Camera | Self::Screen => MediaKind::Video,
         }
     }
 
@@ -83,7 +83,7 @@ impl Source {
     }
 }
 
-impl Kind {
+impl MediaKind {
     /// Returns the kind's name in every protocol and document: `audio` or `video`, as in SDP's `m=` lines.
     pub fn as_str(self) -> &'static str {
         match self {

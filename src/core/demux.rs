@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::fixed_hash::FixedMap;
 use super::ids::{RoomKey, TransportKey};
-use super::path::{Path, Transport};
+use super::path::{Path, TransportProtocol};
 
 /// Which transport a datagram is for.
 pub type Owner = (RoomKey, TransportKey);
@@ -13,14 +13,14 @@ pub type Owner = (RoomKey, TransportKey);
 /// Addresses and ufrags. Entries come and go with their transports; each has a few.
 #[derive(Debug, Default)]
 pub struct Demux {
-    by_remote: FixedMap<(Transport, SocketAddr), Owner>,
+    by_remote: FixedMap<(TransportProtocol, SocketAddr), Owner>,
     by_ufrag: FixedMap<Box<[u8]>, Owner>,
 }
 
 impl Demux {
     /// The transport that has been reached from that address.
     pub fn by_path(&self, path: Path) -> Option<Owner> {
-        self.by_remote.get(&(path.transport(), path.remote)).copied()
+        self.by_remote.get(&(path.protocol(), path.remote)).copied()
     }
 
     /// The transport that has that ufrag.
@@ -30,12 +30,12 @@ impl Demux {
 
     /// From now on datagrams by that path are for that transport, whichever the address led to before.
     pub fn bind_path(&mut self, path: Path, owner: Owner) {
-        self.by_remote.insert((path.transport(), path.remote), owner);
+        self.by_remote.insert((path.protocol(), path.remote), owner);
     }
 
     /// Datagrams by that path are no longer for that transport. Changes nothing if the address leads to another by now.
     pub fn unbind_path(&mut self, path: Path, owner: Owner) {
-        let key = (path.transport(), path.remote);
+        let key = (path.protocol(), path.remote);
         if self.by_remote.get(&key) == Some(&owner) {
             self.by_remote.remove(&key);
         }

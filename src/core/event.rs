@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{Kind, Source};
+use super::command::{MediaKind, Source};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 
 /// A track as others see it.
@@ -20,7 +20,7 @@ pub struct TrackInfo {
 
 impl TrackInfo {
     /// Audio or video.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MediaKind {
         self.source.kind()
     }
 }

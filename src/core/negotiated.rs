@@ -2,7 +2,7 @@
 //! which are slots. A plain value: [`negotiation`](super::negotiation) makes it of an offer, and whoever negotiates without
 //! session descriptions can make it of parameters.
 
-use super::command::Kind;
+use super::command::MediaKind;
 use super::ids::{Mid, PayloadType, Ssrc};
 
 /// Dependency descriptor for AV1 and VP9 (AV1 RTP payload format, appendix A).
@@ -189,13 +189,13 @@ impl Extension {
     }
 
     /// The extension of a name, with or without attributes behind it, if sections of that kind have it.
-    pub fn from_uri(name: &str, kind: Kind) -> Option<Self> {
+    pub fn from_uri(name: &str, kind: MediaKind) -> Option<Self> {
         let uri = name.split_whitespace().next()?;
         let extension = Self::ALL.into_iter().find(|extension| extension.uri() == uri)?;
         let is_for = match extension {
             Self::Mid | Self::Rid | Self::RepairedRid | Self::TransportCc => true,
-            Self::AudioLevel => kind == Kind::Audio,
-            _ => kind == Kind::Video,
+            Self::AudioLevel => kind == MediaKind::Audio,
+            _ => kind == MediaKind::Video,
         };
         is_for.then_some(extension)
     }
@@ -242,7 +242,7 @@ pub struct NegotiatedSection {
     /// The section.
     pub mid: Mid,
     /// Audio or video.
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// All payload types that were agreed on here, most wanted first.
     pub payload_types: Vec<PayloadType>,
     /// The codecs among them, each with this section's payload types for its repairs and redundancy.

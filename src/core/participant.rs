@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use super::command::{Kind, Lifeline};
+use super::command::{Lifeline, MediaKind};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
 use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
@@ -156,7 +156,7 @@ impl Participant {
     }
 
     /// Returns how many slots of a kind the client has open.
-    pub fn open_slots(&self, kind: Kind) -> usize {
+    pub fn open_slots(&self, kind: MediaKind) -> usize {
         self.slots.iter().filter(|slot| slot.kind == kind && slot.open).count()
     }
 

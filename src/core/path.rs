@@ -1,12 +1,12 @@
-//! Ways to a peer: by which transport, from which of our addresses to which of its, and what travels on them.
+//! Ways to a peer: by which transport protocol, from which of our addresses to which of its, and what travels on them.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// Which transport a datagram came by or goes by. A TCP peer's datagrams are deframed by the shell.
+/// Which transport protocol a datagram came by or goes by. A TCP peer's datagrams are deframed by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Transport {
+pub enum TransportProtocol {
     /// A datagram of the UDP socket, or relayed to it by the embedded TURN server.
     Udp,
     /// One RFC 4571 frame of an ICE-TCP connection.
@@ -59,11 +59,11 @@ impl Carrier {
         matches!(self, Self::TurnUdp | Self::TurnTcp | Self::TurnTls)
     }
 
-    /// Returns the transport of the candidate pair: what the TURN server relays is UDP to ICE.
-    pub fn transport(self) -> Transport {
+    /// Returns the transport protocol of the candidate pair: what the TURN server relays is UDP to ICE.
+    pub fn protocol(self) -> TransportProtocol {
         match self {
-            Self::Tcp | Self::Tls => Transport::Tcp,
-            Self::Udp | Self::TurnUdp | Self::TurnTcp | Self::TurnTls => Transport::Udp,
+            Self::Tcp | Self::Tls => TransportProtocol::Tcp,
+            Self::Udp | Self::TurnUdp | Self::TurnTcp | Self::TurnTls => TransportProtocol::Udp,
         }
     }
 }
@@ -81,9 +81,9 @@ pub struct Path {
 }
 
 impl Path {
-    /// Returns by which transport ICE sees it go.
-    pub fn transport(&self) -> Transport {
-        self.carrier.transport()
+    /// Returns by which transport protocol ICE sees it go.
+    pub fn protocol(&self) -> TransportProtocol {
+        self.carrier.protocol()
     }
 }
 
@@ -91,7 +91,7 @@ impl Path {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LocalCandidate {
     /// Whether it is for UDP or for TCP.
-    pub transport: Transport,
+    pub protocol: TransportProtocol,
     /// The address as clients see it (behind a 1:1 NAT: the public one).
     pub address: SocketAddr,
 }

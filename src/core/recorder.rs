@@ -39,7 +39,7 @@ impl Recorder {
     /// Notes what is about to be handed to the room, before the room changes the bytes by decrypting them.
     pub fn note_input(&mut self, now: Instant, input: &RoomInput<'_>) {
         let input = match input {
-            RoomInput::Datagram { on, path, bytes } => {
+            RoomInput::Datagram { on, path, bytes, .. } => {
                 let path = self.path(*path);
                 RecordedInput::Datagram { on: *on, path, bytes: Bytes(bytes) }
             }

@@ -5,6 +5,7 @@
 //! [`Room::forward_share`], once a batch. A panic in one participant's step ends that participant; the rest go on.
 
 mod check;
+mod checks;
 mod commands;
 mod deadlines;
 mod fanout;
@@ -52,6 +53,7 @@ use super::settings::Settings;
 use super::timers::{Deadline, DeadlineHeap};
 use super::totals::Totals;
 use super::transport::Transport;
+use crate::wire::classify::DatagramKind;
 
 /// Whose a deadline is, and whose step can panic. What is due at one moment is done in the order of these: member by
 /// member, whatever it is.
@@ -79,6 +81,8 @@ pub enum RoomInput<'a> {
     Datagram {
         /// The transport that it is for.
         on: TransportKey,
+        /// What kind of datagram `bytes` are, by [`classify`](crate::wire::classify::classify).
+        kind: DatagramKind,
         /// The path by which it came.
         path: Path,
         /// The bytes of the datagram, which may be decrypted in place.
@@ -252,9 +256,9 @@ impl Room {
         // It tells of the last time-out only.
         self.fired.clear();
         match input {
-            RoomInput::Datagram { on, path, bytes } => {
+            RoomInput::Datagram { on, kind, path, bytes } => {
                 self.step_on(now, on, outbox, |room, outbox| {
-                    room.handle_datagram(now, on, path, bytes, outbox);
+                    room.handle_datagram(now, on, kind, path, bytes, outbox);
                 });
             }
             RoomInput::Command(from, request, command) => {

@@ -26,10 +26,10 @@ use super::negotiation::offer::Offer;
 use super::negotiation::refusal::Refused;
 use super::negotiation::transport::{Fingerprint, Setup, Transport as OfferedTransport, is_promised};
 use super::output::DtlsRequest;
-use super::path::{LocalCandidate, Transport};
+use super::path::{LocalCandidate, TransportProtocol};
 use super::rng::{EngineRng, Rng};
 use crate::limits::SDP_SECTIONS_EVER_MAX;
-use crate::wire::classify::{Kind, classify};
+use crate::wire::classify::{DatagramKind, classify};
 
 /// Characters of a ufrag: the room's tag and 12 that are random (RFC 8445 §5.3 asks for 24 bits).
 const UFRAG_RANDOM_CHARS: usize = 12;
@@ -350,12 +350,18 @@ impl Session {
 
     /// Takes a STUN message. Only a check with the right credentials makes the engine answer, which is how the
     /// caller knows that it was one.
-    pub fn handle_stun(&mut self, now: Instant, transport: Transport, remote: SocketAddr, bytes: &[u8]) {
-        let proto = match transport {
-            Transport::Udp => Protocol::Udp,
-            Transport::Tcp => Protocol::Tcp,
+    pub fn handle_stun(
+        &mut self,
+        now: Instant,
+        protocol: TransportProtocol,
+        remote: SocketAddr,
+        bytes: &[u8],
+    ) {
+        let protocol = match protocol {
+            TransportProtocol::Udp => Protocol::Udp,
+            TransportProtocol::Tcp => Protocol::Tcp,
         };
-        let Ok(receive) = Receive::new(proto, remote, engine_address(remote), bytes) else { return };
+        let Ok(receive) = Receive::new(protocol, remote, engine_address(remote), bytes) else { return };
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Receive(now, receive)));
     }
 
@@ -458,10 +464,13 @@ impl Session {
         self.deadline = deadline.map(|at| at.max(now + Duration::from_millis(1)));
         for (to, bytes) in datagrams {
             match classify(&bytes) {
-                Kind::Stun => self.effects.push(Effect::Stun { to, bytes }),
-                Kind::Dtls => self.effects.push(Effect::Dtls { to, bytes }),
+                DatagramKind::Stun => self.effects.push(Effect::Stun { to, bytes }),
+                DatagramKind::Dtls => self.effects.push(Effect::Dtls { to, bytes }),
                 // Reports of the engine would be sealed with our keys and its own counter: never send them.
-                Kind::Rtp | Kind::Rtcp | Kind::TurnChannel | Kind::Unknown => {}
+                DatagramKind::Rtp
+                | DatagramKind::Rtcp
+                | DatagramKind::TurnChannel
+                | DatagramKind::Unknown => {}
             }
         }
         while let Some(request) = self.mailbox.take_request() {

@@ -27,7 +27,7 @@ use super::settings::Settings;
 use super::stats::{RoomSnapshot, Snapshot};
 use super::timers::{Deadline, DeadlineHeap, Timer};
 use super::totals::Totals;
-use crate::wire::classify::{Kind, classify};
+use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::stun;
 
 #[derive(Debug)]
@@ -316,15 +316,16 @@ impl Sfu {
         // By far most datagrams come from an address that is known.
         let owner = self.demux.by_path(path);
         // A check's ufrag counts for more than its address: behind a NAT an address can change hands.
-        let owner = match classify(bytes) {
-            Kind::Stun => stun::peek(bytes)
+        let kind = classify(bytes);
+        let owner = match kind {
+            DatagramKind::Stun => stun::peek(bytes)
                 .and_then(|message| message.local_ufrag())
                 .and_then(|ufrag| self.demux.by_ufrag(ufrag))
                 .or(owner),
             _ => owner,
         };
         match owner {
-            Some((room, on)) => self.handle_room(room, RoomInput::Datagram { on, path, bytes }, None),
+            Some((room, on)) => self.handle_room(room, RoomInput::Datagram { on, kind, path, bytes }, None),
             None => {
                 self.datagrams_unknown += 1;
                 trace!(?path, "datagram from nobody");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::command::Kind;
+use super::command::MediaKind;
 use super::event::TrackInfo;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 use super::path::Path;
@@ -47,7 +47,7 @@ pub struct SlotSnapshot {
     /// The media section that is the slot.
     pub mid: Mid,
     /// Whether it takes audio or video.
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// The track that it shows; `None` if it is free.
     pub track: Option<TrackId>,
     /// What has gone out in it, of the track that it shows, or showed last.

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::command::Kind;
+use super::command::MediaKind;
 use super::event::LeaveReason;
-use super::path::Transport;
+use super::path::TransportProtocol;
 use super::stats::StreamCounters;
 
 /// Upper bounds of the buckets of [`SetupTimes`], milliseconds.
@@ -29,11 +29,11 @@ pub struct StreamClass {
     /// From clients, or to them.
     pub direction: Direction,
     /// Whether it carries audio or video.
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// The codec's name, once known.
     pub codec: Option<&'static str>,
     /// How its client is connected, once known.
-    pub transport: Option<Transport>,
+    pub transport: Option<TransportProtocol>,
 }
 
 /// How long it took from joining until media could flow.
@@ -156,7 +156,7 @@ mod tests {
     fn totals_never_go_down_even_if_a_reported_count_does() {
         let class = StreamClass {
             direction: Direction::Out,
-            kind: Kind::Audio,
+            kind: MediaKind::Audio,
             codec: Some("opus"),
             transport: None,
         };

@@ -248,5 +248,5 @@ impl Transport {
 }
 
 fn same_remote(a: &Path, b: &Path) -> bool {
-    a.remote == b.remote && a.transport() == b.transport()
+    a.remote == b.remote && a.protocol() == b.protocol()
 }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use super::options::{LoadOptions, PersonPlan, ServerKind};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use janus::Janus;
 use strait::Strait;
 
@@ -64,7 +64,7 @@ impl Dialogue {
     }
 
     /// Our offer; `published` is each section's mid and kind.
-    pub(super) fn offer(&mut self, sdp: &str, published: &[(String, Kind)]) -> Value {
+    pub(super) fn offer(&mut self, sdp: &str, published: &[(String, MediaKind)]) -> Value {
         match self {
             Self::Strait(strait) => strait.offer(sdp, published),
             Self::Janus(janus) => janus.offer(sdp),

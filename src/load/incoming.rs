@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::frames::FrameTracker;
 use super::meters::Meters;
 use super::packet::{self, Stamp};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::Ssrc;
 use crate::core::media::receive::ReceiveStatistics;
 use crate::core::media::rtcp::ReportBlock;
@@ -23,7 +23,7 @@ const SILENT_FRAMES: u64 = 3;
 /// One stream that a person receives.
 pub(super) struct Incoming {
     ssrc: u32,
-    kind: Kind,
+    kind: MediaKind,
     statistics: ReceiveStatistics,
     highest: u64,
     /// How many packets come before the next one that is opened.
@@ -66,8 +66,8 @@ pub(super) struct Arrived {
 
 impl Incoming {
     /// Returns a stream of which nothing has come yet.
-    pub(super) fn new(ssrc: u32, kind: Kind) -> Self {
-        let clock_rate = if kind == Kind::Audio { 48_000 } else { 90_000 };
+    pub(super) fn new(ssrc: u32, kind: MediaKind) -> Self {
+        let clock_rate = if kind == MediaKind::Audio { 48_000 } else { 90_000 };
         Self {
             ssrc,
             kind,
@@ -188,7 +188,7 @@ impl Incoming {
         brought.frame = frames.on_packet(now, stamp.part);
         // A key frame takes a round trip, in which asking again would only make more of them.
         let patient = self.asked_at.is_some_and(|at| now < at + KEYFRAME_INTERVAL);
-        if self.kind == Kind::Video && !patient && frames.needs_keyframe() {
+        if self.kind == MediaKind::Video && !patient && frames.needs_keyframe() {
             self.asked_at = Some(now);
             brought.wants_keyframe = true;
         }
@@ -218,7 +218,7 @@ impl Incoming {
 
     /// Returns whether the stream is video.
     pub(super) fn is_video(&self) -> bool {
-        self.kind == Kind::Video
+        self.kind == MediaKind::Video
     }
 
     /// Returns what a receiver report says of the stream; `None` before its first packet.

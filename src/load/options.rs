@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::frames::PACKETS_PER_FRAME_MAX;
 use super::packet::PAYLOAD_BYTES_MIN;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 
 /// What publishers send, by the name that `--profile` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +135,7 @@ pub(super) struct Encoding {
 /// One track of each publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Track {
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// Whether the packets of a frame leave at once.
     pub at_once: bool,
     /// From frame to frame, nanoseconds.
@@ -181,7 +181,7 @@ impl LoadOptions {
     fn audio(&self) -> Track {
         let rate = self.rate.unwrap_or(AUDIO_RATE).max(1);
         Track {
-            kind: Kind::Audio,
+            kind: MediaKind::Audio,
             at_once: false,
             interval: NANOS / u64::from(rate),
             ticks: 48_000 / rate,
@@ -198,7 +198,7 @@ impl LoadOptions {
             payload: self.payload_or(VIDEO_PAYLOAD),
         };
         Track {
-            kind: Kind::Video,
+            kind: MediaKind::Video,
             at_once,
             interval: NANOS * u64::from(packets) / u64::from(rate),
             ticks: 90_000 * packets / rate,

@@ -5,7 +5,7 @@
 //! publishers and subscribers are one process, on one machine.
 
 use super::frames::FramePart;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 
 /// What a stamp begins with, so that other payloads are not taken for one.
 const MAGIC: u32 = 0x5354_4c44;
@@ -30,19 +30,19 @@ pub(super) struct Stamp {
     pub part: FramePart,
 }
 
-fn offset(kind: Kind) -> usize {
+fn offset(kind: MediaKind) -> usize {
     match kind {
-        Kind::Audio => 1,
-        Kind::Video => VP8_BYTES,
+        MediaKind::Audio => 1,
+        MediaKind::Video => VP8_BYTES,
     }
 }
 
 /// Fills a payload of at least [`PAYLOAD_BYTES_MIN`]; what follows the stamp is left as it is.
-pub(super) fn write(payload: &mut [u8], kind: Kind, stamp: &Stamp) {
+pub(super) fn write(payload: &mut [u8], kind: MediaKind, stamp: &Stamp) {
     let FramePart { frame, index, count, key } = stamp.part;
     match kind {
-        Kind::Audio => payload[0] = OPUS_TOC,
-        Kind::Video => {
+        MediaKind::Audio => payload[0] = OPUS_TOC,
+        MediaKind::Video => {
             let [high, low] = (frame as u16 & 0x7fff).to_be_bytes();
             let start = if index == 0 { 0x10 } else { 0 };
             payload[..VP8_BYTES].copy_from_slice(&[0x80 | start, 0x80, 0x80 | high, low, u8::from(!key)]);
@@ -58,7 +58,7 @@ pub(super) fn write(payload: &mut [u8], kind: Kind, stamp: &Stamp) {
 }
 
 /// Reads the stamp of an opened payload. `None` if it is not one of ours.
-pub(super) fn read(payload: &[u8], kind: Kind) -> Option<Stamp> {
+pub(super) fn read(payload: &[u8], kind: MediaKind) -> Option<Stamp> {
     let at = offset(kind);
     let bytes = payload.get(at..at + STAMP_BYTES)?;
     let word = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn stamps_survive_in_both_kinds_of_payload() {
-        for kind in [Kind::Audio, Kind::Video] {
+        for kind in [MediaKind::Audio, MediaKind::Video] {
             let mut payload = [0; PAYLOAD_BYTES_MIN];
             write(&mut payload, kind, &stamp(4, true));
             assert_eq!(read(&payload, kind), Some(stamp(4, true)));
@@ -94,7 +94,7 @@ mod tests {
             [(0, true, true, true), (1, true, false, false), (0, false, true, false)]
         {
             let mut payload = [0; 100];
-            write(&mut payload, Kind::Video, &stamp(index, key));
+            write(&mut payload, MediaKind::Video, &stamp(index, key));
             let descriptor = vp8::parse(&payload).expect("VP8");
             assert_eq!((descriptor.starts_frame, descriptor.keyframe), (starts, keyframe));
             assert_eq!(descriptor.counters.picture_id.expect("one").value, (70_000 & 0x7fff) as u16);

@@ -15,13 +15,13 @@ use super::sender::Sender;
 use super::shared::{Shared, Timer};
 use super::signalling::Signalling;
 use super::udp_end::UdpEnd;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::{DtlsSession, Ssrc};
 use crate::core::input::DtlsEvent;
 use crate::core::media::rtcp::{self, RtcpItem, RtcpWriter};
 use crate::core::media::srtp::{RTCP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, contexts};
 use crate::core::output::DtlsRequest;
-use crate::wire::classify::{Kind as Bytes, classify};
+use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun::{StunPeek, peek as stun_peek};
 use crate::wire::stun_check::{self as stun, Credentials};
@@ -234,11 +234,11 @@ impl Person {
 
     /// Makes an offer, with at most so many slots for audio and for video.
     fn offer(&mut self, most: (usize, usize), shared: &mut Shared) -> Result<(), String> {
-        let wanted = |kind: Kind| if self.plan.receives { shared.wanted_slots(kind) } else { 0 };
-        let audio = wanted(Kind::Audio).min(most.0);
-        let video = wanted(Kind::Video).min(most.1);
+        let wanted = |kind: MediaKind| if self.plan.receives { shared.wanted_slots(kind) } else { 0 };
+        let audio = wanted(MediaKind::Audio).min(most.0);
+        let video = wanted(MediaKind::Video).min(most.1);
         self.slots = audio + video;
-        self.denied_slots = wanted(Kind::Audio) + wanted(Kind::Video) - self.slots;
+        self.denied_slots = wanted(MediaKind::Audio) + wanted(MediaKind::Video) - self.slots;
         let tracks = if self.plan.publishes { shared.tracks.clone() } else { Vec::new() };
         let mut senders = self.senders.iter_mut();
         let mut of_track = Vec::new();
@@ -332,16 +332,16 @@ impl Person {
     /// Takes a datagram that came, whatever its protocol.
     pub(super) fn on_datagram(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
         match classify(bytes) {
-            Bytes::Rtp => self.on_rtp(arrived, bytes, shared),
-            Bytes::Rtcp => self.on_rtcp(arrived, bytes, shared),
-            Bytes::Stun if self.stage == Stage::Checking && stun::grants(bytes, self.transaction) => {
+            DatagramKind::Rtp => self.on_rtp(arrived, bytes, shared),
+            DatagramKind::Rtcp => self.on_rtcp(arrived, bytes, shared),
+            DatagramKind::Stun if self.stage == Stage::Checking && stun::grants(bytes, self.transaction) => {
                 self.stage = Stage::Handshaking;
                 if self.is_active {
                     shared.handshake(arrived.instant, self.session(), DtlsRequest::Start { active: true });
                 }
             }
             // A server that is not ICE-lite sends checks, too.
-            Bytes::Stun => {
+            DatagramKind::Stun => {
                 if let Some(request) = stun_peek(bytes).filter(StunPeek::is_binding_request)
                     && let Some(udp) = &self.udp
                 {
@@ -349,7 +349,7 @@ impl Person {
                     udp.send(&shared.buffer);
                 }
             }
-            Bytes::Dtls => {
+            DatagramKind::Dtls => {
                 shared.handshake(arrived.instant, self.session(), DtlsRequest::Packet(bytes.to_vec()));
             }
             _ => {}

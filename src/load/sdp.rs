@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 
 /// The payload type of Opus.
 pub const OPUS: u8 = 111;
@@ -26,7 +26,7 @@ const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transp
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     /// Whether the section is audio or video.
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// The stream, unless it is a simulcast.
     pub ssrc: u32,
     /// The encodings of a simulcast.
@@ -67,7 +67,7 @@ impl ClientOffer<'_> {
         }
         out.push_str("\r\na=msid-semantic: WMS *\r\n");
         for mid in 0..audio + video {
-            let kind = if mid < audio { Kind::Audio } else { Kind::Video };
+            let kind = if mid < audio { MediaKind::Audio } else { MediaKind::Video };
             self.section(&mut out, mid, kind, "recvonly");
         }
         // A simulcast declares no SSRCs, as in browsers: its packets name their encodings.
@@ -86,10 +86,10 @@ impl ClientOffer<'_> {
         out
     }
 
-    fn section(&self, out: &mut String, mid: usize, kind: Kind, direction: &str) {
+    fn section(&self, out: &mut String, mid: usize, kind: MediaKind, direction: &str) {
         let (media, payload_types) = match kind {
-            Kind::Audio => ("audio", format!("{OPUS}")),
-            Kind::Video => ("video", format!("{VP8} {VP8_RTX}")),
+            MediaKind::Audio => ("audio", format!("{OPUS}")),
+            MediaKind::Video => ("video", format!("{VP8} {VP8_RTX}")),
         };
         let _ = write!(
             out,
@@ -101,23 +101,23 @@ impl ClientOffer<'_> {
         if self.transport_cc {
             let _ = write!(out, "a=extmap:{EXTENSION_TRANSPORT_CC} {TRANSPORT_CC_URI}\r\n");
         }
-        if kind == Kind::Video {
+        if kind == MediaKind::Video {
             let _ = write!(out, "a=extmap:{EXTENSION_RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n");
         }
         let _ = write!(out, "a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n");
         let (codec, rate) = match kind {
-            Kind::Audio => (OPUS, "opus/48000/2"),
-            Kind::Video => (VP8, "VP8/90000"),
+            MediaKind::Audio => (OPUS, "opus/48000/2"),
+            MediaKind::Video => (VP8, "VP8/90000"),
         };
         let _ = write!(out, "a=rtpmap:{codec} {rate}\r\n");
         if self.transport_cc {
             let _ = write!(out, "a=rtcp-fb:{codec} transport-cc\r\n");
         }
         match kind {
-            Kind::Audio => {
+            MediaKind::Audio => {
                 let _ = write!(out, "a=fmtp:{OPUS} minptime=10;useinbandfec=1\r\n");
             }
-            Kind::Video => {
+            MediaKind::Video => {
                 for feedback in ["ccm fir", "nack", "nack pli"] {
                     let _ = write!(out, "a=rtcp-fb:{VP8} {feedback}\r\n");
                 }
@@ -185,7 +185,7 @@ pub struct ServerAnswer {
     /// Its UDP candidates, best first.
     pub candidates: Vec<SocketAddr>,
     /// Streams that it sends media on.
-    pub media: Vec<(u32, Kind)>,
+    pub media: Vec<(u32, MediaKind)>,
     /// Whether it begins the DTLS handshake.
     pub is_active: bool,
 }
@@ -201,11 +201,11 @@ impl ServerAnswer {
             media: Vec::new(),
             is_active: false,
         };
-        let mut kind = Kind::Audio;
+        let mut kind = MediaKind::Audio;
         let mut taken = false;
         for line in text.lines() {
             if let Some(media) = line.strip_prefix("m=") {
-                kind = if media.starts_with("audio") { Kind::Audio } else { Kind::Video };
+                kind = if media.starts_with("audio") { MediaKind::Audio } else { MediaKind::Video };
                 taken = false;
             } else if let Some(value) = line.strip_prefix("a=setup:") {
                 answer.is_active = value == "active";
@@ -286,8 +286,8 @@ mod tests {
 
     #[test]
     fn the_engine_takes_our_offers() {
-        let camera = Published { kind: Kind::Video, ssrc: 7, rids: Vec::new() };
-        let microphone = Published { kind: Kind::Audio, ssrc: 8, rids: Vec::new() };
+        let camera = Published { kind: MediaKind::Video, ssrc: 7, rids: Vec::new() };
+        let microphone = Published { kind: MediaKind::Audio, ssrc: 8, rids: Vec::new() };
         let layered = Published { rids: vec!["low", "medium", "high"], ..camera.clone() };
         for published in [vec![], vec![camera, microphone], vec![layered]] {
             let text = offer(&published);
@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(answer.fingerprint, "AB:01");
         assert!(!answer.is_active);
         assert!(ServerAnswer::read(&format!("{text}a=setup:active\r\n")).expect("whole").is_active);
-        assert_eq!(answer.media, [(5, Kind::Audio), (6, Kind::Video)]);
+        assert_eq!(answer.media, [(5, MediaKind::Audio), (6, MediaKind::Video)]);
         let near = |ip: &str| answer.candidate_near(ip.parse().expect("an address")).expect("one").port();
         assert_eq!((near("10.0.0.1"), near("::2"), near("192.0.2.1")), (2, 3, 2));
         let without = text.replace("a=fingerprint", "a=nothing");
@@ -327,7 +327,7 @@ mod tests {
             m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\n\
             a=rtpmap:97 rtx/90000\r\na=ssrc:6 cname:j\r\n";
         let theirs = ServerAnswer::read(offer).expect("whole");
-        assert_eq!(theirs.media, [(5, Kind::Audio), (6, Kind::Video)]);
+        assert_eq!(theirs.media, [(5, MediaKind::Audio), (6, MediaKind::Video)]);
         let text = answer(offer, Us { ufrag: "four", password: "a password", fingerprint: "AB:01" });
         assert!(text.contains("a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"), "{text}");
         assert!(text.contains("m=video 9 UDP/TLS/RTP/SAVPF 96\r\n"), "{text}");

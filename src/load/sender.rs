@@ -6,7 +6,7 @@ use super::packet::{self, Stamp};
 use super::schedule::Schedule;
 use super::sdp::{EXTENSION_MID, EXTENSION_RID, EXTENSION_TRANSPORT_CC, OPUS, VP8};
 use super::{frames::FramePart, udp_end::UdpEnd};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::Ssrc;
 use crate::core::media::rtcp::RtcpWriter;
 use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender};
@@ -25,7 +25,7 @@ pub(super) struct Sender {
     pub schedule: Option<Schedule>,
     /// The next frame is to be a key frame.
     pub wants_key: bool,
-    kind: Kind,
+    kind: MediaKind,
     mid: String,
     encoding: Encoding,
     at_once: bool,
@@ -140,14 +140,14 @@ impl Sender {
     ) -> Option<usize> {
         // A request for a key frame takes effect with the next frame.
         if self.part == 0 {
-            self.key = self.kind == Kind::Audio || std::mem::take(&mut self.wants_key);
+            self.key = self.kind == MediaKind::Audio || std::mem::take(&mut self.wants_key);
         }
         let (frame, index) = (self.frame, self.part);
         let last = index + 1 >= self.encoding.packets;
         let part = FramePart { frame, index, count: self.encoding.packets, key: self.key };
         let fields = RtpFields {
-            marker: last && self.kind == Kind::Video,
-            payload_type: if self.kind == Kind::Audio { OPUS } else { VP8 },
+            marker: last && self.kind == MediaKind::Video,
+            payload_type: if self.kind == MediaKind::Audio { OPUS } else { VP8 },
             sequence: self.index as u16,
             timestamp: self.timestamp_base.wrapping_add(frame.wrapping_mul(self.ticks)),
             ssrc: self.ssrc,

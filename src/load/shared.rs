@@ -13,7 +13,7 @@ use super::meters::Meters;
 use super::options::{LoadOptions, PersonPlan, ServerKind, Track};
 use super::schedule;
 use super::sdp;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::{BASE32, DtlsSession};
 use crate::core::input::SrtpProfile;
 use crate::core::output::DtlsRequest;
@@ -111,7 +111,7 @@ impl Shared {
         let live = vec![0; options.rooms];
         let random = fastrand::Rng::with_seed(options.seed);
         let mut shared = Self {
-            has_video: tracks.iter().any(|track| track.kind == Kind::Video),
+            has_video: tracks.iter().any(|track| track.kind == MediaKind::Video),
             tracks,
             options,
             clock: Clock::new(),
@@ -157,7 +157,7 @@ impl Shared {
     }
 
     /// Returns how many slots of a kind somebody who receives needs.
-    pub(super) fn wanted_slots(&self, kind: Kind) -> usize {
+    pub(super) fn wanted_slots(&self, kind: MediaKind) -> usize {
         let of_kind = self.tracks.iter().filter(|track| track.kind == kind).count();
         self.options.received_tracks() / self.tracks.len().max(1) * of_kind
     }

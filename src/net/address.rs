@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
 use super::relayed_network::RelayedNetwork;
-use crate::core::path::{LocalCandidate, Transport};
+use crate::core::path::{LocalCandidate, TransportProtocol};
 
 /// How long a list of the machine's interfaces is good for. Reading it costs a few system calls, and a laptop changes
 /// networks while the server runs.
@@ -111,13 +111,15 @@ impl Candidates {
         }
         let port = self.bound.port();
         // UDP first: TCP is for networks that let nothing else through.
-        let by = |transport: Transport| {
-            ips.iter().map(move |ip| LocalCandidate { transport, address: SocketAddr::new(*ip, port) })
+        let by = |protocol: TransportProtocol| {
+            ips.iter().map(move |ip| LocalCandidate { protocol, address: SocketAddr::new(*ip, port) })
         };
         let relay_needed = self.turn.filter(|_| !ips.iter().any(|ip| is_relay_peer(*ip, port)));
-        let fictitious = relay_needed
-            .map(|network| LocalCandidate { transport: Transport::Udp, address: network.fictitious_peer() });
-        by(Transport::Udp).chain(by(Transport::Tcp)).chain(fictitious).collect()
+        let fictitious = relay_needed.map(|network| LocalCandidate {
+            protocol: TransportProtocol::Udp,
+            address: network.fictitious_peer(),
+        });
+        by(TransportProtocol::Udp).chain(by(TransportProtocol::Tcp)).chain(fictitious).collect()
     }
 
     fn loopbacks(&self) -> Vec<IpAddr> {
@@ -205,8 +207,8 @@ mod tests {
     /// The addresses of the UDP half, after a look at the TCP half: the same, behind it.
     fn ips(candidates: &[LocalCandidate]) -> Vec<IpAddr> {
         let (udp, tcp) = candidates.split_at(candidates.len() / 2);
-        assert!(udp.iter().all(|candidate| candidate.transport == Transport::Udp));
-        assert!(tcp.iter().all(|candidate| candidate.transport == Transport::Tcp));
+        assert!(udp.iter().all(|candidate| candidate.protocol == TransportProtocol::Udp));
+        assert!(tcp.iter().all(|candidate| candidate.protocol == TransportProtocol::Tcp));
         let addresses =
             |half: &[LocalCandidate]| -> Vec<_> { half.iter().map(|candidate| candidate.address).collect() };
         assert_eq!(addresses(udp), addresses(tcp));

@@ -24,7 +24,7 @@ use super::turn::TurnServer;
 use super::udp::{Udp, UdpOptions};
 use super::{clock, token};
 use crate::core::input::AdminCommand;
-use crate::core::path::Transport;
+use crate::core::path::TransportProtocol;
 use crate::core::{Input, Settings, Sfu};
 
 /// Open files that are not for clients' connections: sockets, pipes, traces, what is read at times.
@@ -101,7 +101,7 @@ pub fn bound_addresses(
         listen: bound,
         reachable: reachable
             .into_iter()
-            .filter(|candidate| candidate.transport == Transport::Udp)
+            .filter(|candidate| candidate.protocol == TransportProtocol::Udp)
             .map(|candidate| candidate.address)
             .collect(),
         is_public: candidates.is_public(now),

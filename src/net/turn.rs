@@ -43,7 +43,7 @@ use super::deadlines::Deadlines;
 use super::relayed_network::RelayedNetwork;
 use crate::core::ids::ConnectionId;
 use crate::core::path::Path;
-use crate::wire::classify::Kind;
+use crate::wire::classify::DatagramKind;
 use crate::wire::stun::{METHOD_BINDING, StunClass, peek};
 use client::{Allocation, Client};
 use credentials::Credentials;
@@ -155,15 +155,15 @@ impl TurnServer {
     pub fn receive_datagram(
         &mut self,
         now: Instant,
-        kind: Kind,
+        kind: DatagramKind,
         path: Path,
         bytes: &[u8],
         candidates: &mut Candidates,
     ) -> Verdict {
         let link = Link::Datagrams(path);
         let key = match kind {
-            Kind::TurnChannel if self.config.enabled => self.by_link.get(&link).copied(),
-            Kind::Stun => match self.sort_stun(now, link, path, bytes) {
+            DatagramKind::TurnChannel if self.config.enabled => self.by_link.get(&link).copied(),
+            DatagramKind::Stun => match self.sort_stun(now, link, path, bytes) {
                 Ok(key) => key,
                 Err(verdict) => return verdict,
             },

@@ -23,7 +23,7 @@ use super::relayed_network::RelayedNetwork;
 use crate::core::output::MediaSink;
 use crate::core::path::TrafficClass;
 use crate::core::path::{Carrier, Path};
-use crate::wire::classify::{Kind, classify};
+use crate::wire::classify::{DatagramKind, classify};
 use batch::Backlog;
 use batch::Run;
 use batch::SendBatch;
@@ -172,9 +172,9 @@ impl Udp {
     }
 
     /// Reads one batch and hands over each datagram with its kind, which nobody behind this has to ask again.
-    pub fn receive(&mut self, mut handle: impl FnMut(Kind, Path, &mut [u8])) -> Received {
+    pub fn receive(&mut self, mut handle: impl FnMut(DatagramKind, Path, &mut [u8])) -> Received {
         let relayed = self.relayed;
-        let mut handle = |kind: Kind, path: Path, datagram: &mut [u8]| {
+        let mut handle = |kind: DatagramKind, path: Path, datagram: &mut [u8]| {
             if !datagram.is_empty() && is_sane(path.remote, relayed) {
                 handle(kind, path, datagram);
             }
@@ -284,7 +284,7 @@ fn receive_batch(
     arena: &mut [u8],
     (port, local_default): (u16, IpAddr),
     latency: &mut Latency,
-    handle: &mut impl FnMut(Kind, Path, &mut [u8]),
+    handle: &mut impl FnMut(DatagramKind, Path, &mut [u8]),
 ) -> io::Result<Received> {
     let mut metas = [RecvMeta::default(); BATCH_SIZE];
     let mut chunks = arena.chunks_exact_mut(RECEIVE_BYTES);
@@ -304,11 +304,11 @@ fn receive_batch(
         for datagram in bytes.chunks_mut(meta.stride.max(1)) {
             datagrams += 1;
             let kind = classify(datagram);
-            if is_stale && kind == Kind::Rtp {
+            if is_stale && kind == DatagramKind::Rtp {
                 stale += 1;
                 continue;
             }
-            media += u32::from(kind == Kind::Rtp);
+            media += u32::from(kind == DatagramKind::Rtp);
             handle(kind, path, datagram);
         }
         latency.received(meta.timestamp, media);
@@ -321,7 +321,7 @@ fn receive_one(
     socket: &UdpSocket,
     arena: &mut [u8],
     local: SocketAddr,
-    handle: &mut impl FnMut(Kind, Path, &mut [u8]),
+    handle: &mut impl FnMut(DatagramKind, Path, &mut [u8]),
 ) -> io::Result<Received> {
     let (len, remote) = socket.recv_from(arena)?;
     let remote = canonical(remote);

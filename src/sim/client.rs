@@ -22,7 +22,7 @@ use super::mark::Mark;
 use super::network::{Micros, SECOND};
 use super::plan::PersonPlan;
 use super::sdp::{Numbering, Section};
-use crate::core::command::{Command, Join, Kind, PublicationRequest, Resume, Source};
+use crate::core::command::{Command, Join, MediaKind, PublicationRequest, Resume, Source};
 use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::input::{DtlsEvent, SrtpProfile};
@@ -426,8 +426,8 @@ impl Endpoint {
     }
 
     /// A slot of that kind may be of that codec.
-    fn slot_codecs(&self, kind: Kind, number: usize) -> Vec<CodecName> {
-        if kind == Kind::Audio {
+    fn slot_codecs(&self, kind: MediaKind, number: usize) -> Vec<CodecName> {
+        if kind == MediaKind::Audio {
             return vec![CodecName::Opus];
         }
         let mut codecs = self.plan.receives.clone();

@@ -1,7 +1,7 @@
 //! What the people of a world send: payloads with the headers of real codecs, and in them a [`Stamp`] by which a
 //! receiver knows exactly which packet of whose stream it has, and how its counters were before they were rewritten.
 
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::wire::{vp8, vp9};
 
 /// A codec as people know it.
@@ -27,8 +27,8 @@ const ALL: [CodecName; 5] =
 
 impl CodecName {
     /// Returns whether the codec is for audio or for video.
-    pub fn kind(self) -> Kind {
-        if self == Self::Opus { Kind::Audio } else { Kind::Video }
+    pub fn kind(self) -> MediaKind {
+        if self == Self::Opus { MediaKind::Audio } else { MediaKind::Video }
     }
 
     /// Ticks of RTP timestamps a second.

@@ -17,7 +17,7 @@ use super::codec::{CodecName, Counters, Stamp};
 use super::network::{Micros, SECOND, name, seconds};
 use super::plan::{Endpoints, PersonPlan};
 use super::sdp::{Answer, Numbering};
-use crate::core::command::{Command, Kind, Source};
+use crate::core::command::{Command, MediaKind, Source};
 use crate::core::event::{Event, SlotMap};
 use crate::core::ids::TrackId;
 use crate::core::media::srtp::SrtpReceiver;
@@ -52,13 +52,15 @@ struct Left {
     stamp: Stamp,
     timestamp: u32,
     epoch: u32,
+    /// When it was last sent again.
+    again_at: Option<Micros>,
 }
 
 /// One slot, as it leaves the server.
 #[derive(Debug)]
 struct Slot {
     mid: String,
-    kind: Kind,
+    kind: MediaKind,
     highest_out: Option<u64>,
     highest_in: u32,
     latest_timestamp: u32,
@@ -361,7 +363,7 @@ impl Oracle {
                 self.ufrags.insert(answer.ufrag.clone(), session);
                 for (mid, (ssrc, rtx)) in answer.streams {
                     let Some(member) = self.members.get_mut(&session) else { return };
-                    let kind = if rtx.is_some() { Kind::Video } else { Kind::Audio };
+                    let kind = if rtx.is_some() { MediaKind::Video } else { MediaKind::Audio };
                     member.slots.entry(ssrc).or_insert_with(|| Slot::new(now, mid, kind));
                     if let Some(rtx) = rtx {
                         member.rtx.insert(rtx, ssrc);
@@ -463,7 +465,7 @@ impl Track {
 }
 
 impl Slot {
-    fn new(now: Micros, mid: String, kind: Kind) -> Self {
+    fn new(now: Micros, mid: String, kind: MediaKind) -> Self {
         Self {
             mid,
             kind,

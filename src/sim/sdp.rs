@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::codec::CodecName;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::negotiated::DEPENDENCY_DESCRIPTOR_URI;
 
 const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
@@ -75,7 +75,7 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     /// Whether the section is audio or video.
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// What the section is for.
     pub role: Role,
     /// Which codecs, most wanted first.
@@ -96,7 +96,7 @@ pub fn offer(
     }
     out.push_str("\r\na=msid-semantic: WMS *\r\n");
     for (mid, section) in sections.iter().enumerate() {
-        let media = if section.kind == Kind::Audio { "audio" } else { "video" };
+        let media = if section.kind == MediaKind::Audio { "audio" } else { "video" };
         let _ = write!(out, "m={media} 9 UDP/TLS/RTP/SAVPF");
         for codec in &section.codecs {
             let pt = numbering.payload_type(*codec);
@@ -114,8 +114,8 @@ pub fn offer(
             numbering.transport_cc(),
         );
         let (id, uri) = match section.kind {
-            Kind::Audio => (numbering.audio_level(), AUDIO_LEVEL_URI),
-            Kind::Video => (numbering.dependency_descriptor(), DEPENDENCY_DESCRIPTOR_URI),
+            MediaKind::Audio => (numbering.audio_level(), AUDIO_LEVEL_URI),
+            MediaKind::Video => (numbering.dependency_descriptor(), DEPENDENCY_DESCRIPTOR_URI),
         };
         let _ = write!(out, "a=extmap:{id} {uri}\r\n");
         let direction = match section.role {
@@ -130,7 +130,7 @@ pub fn offer(
         if let Role::Publish { declared } = &section.role {
             let _ = write!(out, "a=msid:sim sim-{mid}\r\n");
             if let Some((ssrc, rtx)) = declared {
-                if section.kind == Kind::Video {
+                if section.kind == MediaKind::Video {
                     let _ = write!(out, "a=ssrc-group:FID {ssrc} {rtx}\r\na=ssrc:{rtx} cname:sim\r\n");
                 }
                 let _ = write!(out, "a=ssrc:{ssrc} cname:sim\r\n");
@@ -209,9 +209,9 @@ mod tests {
     #[test]
     fn the_server_reads_our_offers() {
         let sections = [
-            Section { kind: Kind::Audio, role: Role::Slot, codecs: vec![CodecName::Opus] },
+            Section { kind: MediaKind::Audio, role: Role::Slot, codecs: vec![CodecName::Opus] },
             Section {
-                kind: Kind::Video,
+                kind: MediaKind::Video,
                 role: Role::Publish { declared: Some((1, 2)) },
                 codecs: vec![CodecName::Vp8],
             },

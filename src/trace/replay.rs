@@ -15,6 +15,7 @@ use crate::core::record::{PathIndex, Record, RecordedInput, SentDatagram, sent_h
 use crate::core::recorder::Recorder;
 use crate::core::room::{Room, RoomInput};
 use crate::core::timers::Timer;
+use crate::wire::classify::classify;
 
 /// One step of a replayed room, after it was taken.
 #[derive(Debug)]
@@ -239,7 +240,8 @@ impl Replayer {
                 scratch.extend_from_slice(bytes.0);
                 let way = self.path(*index)?;
                 path = Some(way);
-                RoomInput::Datagram { on: *on, path: way, bytes: &mut scratch }
+                let kind = classify(&scratch);
+                RoomInput::Datagram { on: *on, kind, path: way, bytes: &mut scratch }
             }
             RecordedInput::Join(request, admission, join) => RoomInput::Join(
                 request.clone().into_owned(),

@@ -14,7 +14,7 @@ use crate::core::output::DtlsRequest;
 use crate::core::path::Path;
 use crate::core::record::RecordedInput;
 use crate::core::room::Room;
-use crate::wire::classify::{Kind, classify};
+use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::rtp::RtpHeader;
 
 /// Which way a packet goes.
@@ -141,7 +141,7 @@ impl<'o> Wiretap<'o> {
         let kind = classify(bytes);
         let Some(&key) = self.owners.get(&on) else { return };
         let (Some(tap), Some(person)) = (self.taps.get_mut(&on), self.people.get(&key)) else { return };
-        if !matches!(kind, Kind::Rtp | Kind::Rtcp)
+        if !matches!(kind, DatagramKind::Rtp | DatagramKind::Rtcp)
             || self.only.as_ref().is_some_and(|only| !person.is_called(only))
         {
             return;
@@ -153,7 +153,7 @@ impl<'o> Wiretap<'o> {
         // Packets are opened in place, and the step's own bytes must stay as they were.
         self.scratch.clear();
         self.scratch.extend_from_slice(bytes);
-        let is_rtcp = kind == Kind::Rtcp;
+        let is_rtcp = kind == DatagramKind::Rtcp;
         let length = if is_rtcp {
             receiver.open_rtcp(&mut self.scratch).ok()
         } else {

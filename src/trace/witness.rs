@@ -8,7 +8,7 @@ use super::facts::{Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumbe
 use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
-use crate::core::command::{Command, Kind};
+use crate::core::command::{Command, MediaKind};
 use crate::core::event::{Event, PublicationInfo, SlotMap, Speakers, WaitingReason};
 use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
@@ -401,7 +401,7 @@ impl<'s> Witness<'s> {
         let stream = match self.outgoing.get(&(packet.key, info.main)) {
             Some(stream) => *stream,
             None => {
-                let is_video = info.kind == Kind::Video;
+                let is_video = info.kind == MediaKind::Video;
                 let stream = self.stream(&Fact::Outgoing { person, mid: info.mid.to_string(), is_video });
                 self.outgoing.insert((packet.key, info.main), stream);
                 stream

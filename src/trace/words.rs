@@ -8,7 +8,7 @@ use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
 use crate::core::path::{Path, TrafficClass};
 use crate::core::record::RecordedInput;
-use crate::wire::classify::{Kind, classify};
+use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun::{self, StunClass};
 
@@ -75,12 +75,12 @@ pub fn sent(path: Path, class: TrafficClass, head: &[u8], length: usize) -> Stri
 /// Returns a datagram in words. Of a recorded one perhaps only the beginning is known.
 pub fn datagram(head: &[u8], length: usize) -> String {
     let mut text = match classify(head) {
-        Kind::Stun => stun_words(head),
-        Kind::Dtls => dtls_words(head),
-        Kind::Rtp => rtp_words(head),
-        Kind::Rtcp => rtcp_words(head),
-        Kind::TurnChannel => "TURN channel data".to_owned(),
-        Kind::Unknown => "bytes of no known kind".to_owned(),
+        DatagramKind::Stun => stun_words(head),
+        DatagramKind::Dtls => dtls_words(head),
+        DatagramKind::Rtp => rtp_words(head),
+        DatagramKind::Rtcp => rtcp_words(head),
+        DatagramKind::TurnChannel => "TURN channel data".to_owned(),
+        DatagramKind::Unknown => "bytes of no known kind".to_owned(),
     };
     let _ = write!(text, ", {length} bytes");
     text

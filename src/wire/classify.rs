@@ -5,7 +5,7 @@
 
 /// The protocols that share the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum DatagramKind {
     /// STUN, and TURN's own requests: first byte 0–3, the magic cookie in place (RFC 8489 §5).
     Stun,
     /// A DTLS record: first byte 20–63.
@@ -37,21 +37,21 @@ pub const RTCP_MIN_LEN: usize = 8;
 const CHANNEL_HEADER_LEN: usize = 4;
 
 /// Sorts a datagram by RFC 7983 and RFC 5761. Total; looks at 8 bytes at most.
-pub fn classify(datagram: &[u8]) -> Kind {
-    let Some(&first) = datagram.first() else { return Kind::Unknown };
+pub fn classify(datagram: &[u8]) -> DatagramKind {
+    let Some(&first) = datagram.first() else { return DatagramKind::Unknown };
     let length = datagram.len();
     match first {
         0..=3 if length >= STUN_HEADER_LEN && datagram.get(4..8) == Some(&STUN_MAGIC_COOKIE[..]) => {
-            Kind::Stun
+            DatagramKind::Stun
         }
-        20..=63 => Kind::Dtls,
-        64..=127 if length >= CHANNEL_HEADER_LEN => Kind::TurnChannel,
+        20..=63 => DatagramKind::Dtls,
+        64..=127 if length >= CHANNEL_HEADER_LEN => DatagramKind::TurnChannel,
         128..=191 => match datagram.get(1) {
-            Some(192..=223) if length >= RTCP_MIN_LEN => Kind::Rtcp,
-            Some(0..=191 | 224..=255) if length >= RTP_FIXED_HEADER_LEN => Kind::Rtp,
-            _ => Kind::Unknown,
+            Some(192..=223) if length >= RTCP_MIN_LEN => DatagramKind::Rtcp,
+            Some(0..=191 | 224..=255) if length >= RTP_FIXED_HEADER_LEN => DatagramKind::Rtp,
+            _ => DatagramKind::Unknown,
         },
-        _ => Kind::Unknown,
+        _ => DatagramKind::Unknown,
     }
 }
 
@@ -72,11 +72,11 @@ mod tests {
             let mut bytes = datagram(first, 111, 64);
             bytes[4..8].copy_from_slice(&STUN_MAGIC_COOKIE);
             let expected = match first {
-                0..=3 => Kind::Stun,
-                20..=63 => Kind::Dtls,
-                64..=127 => Kind::TurnChannel,
-                128..=191 => Kind::Rtp,
-                _ => Kind::Unknown,
+                0..=3 => DatagramKind::Stun,
+                20..=63 => DatagramKind::Dtls,
+                64..=127 => DatagramKind::TurnChannel,
+                128..=191 => DatagramKind::Rtp,
+                _ => DatagramKind::Unknown,
             };
             assert_eq!(classify(&bytes), expected, "first byte {first}");
         }
@@ -85,27 +85,27 @@ mod tests {
     #[test]
     fn second_bytes_192_to_223_are_rtcp() {
         for second in 0..=255u8 {
-            let expected = if (192..=223).contains(&second) { Kind::Rtcp } else { Kind::Rtp };
+            let expected = if (192..=223).contains(&second) { DatagramKind::Rtcp } else { DatagramKind::Rtp };
             assert_eq!(classify(&datagram(0x80, second, 12)), expected, "second byte {second}");
         }
     }
 
     #[test]
     fn what_is_too_short_is_unknown() {
-        assert_eq!(classify(&[]), Kind::Unknown);
-        assert_eq!(classify(&[0x80]), Kind::Unknown);
-        assert_eq!(classify(&datagram(0x80, 111, 11)), Kind::Unknown);
-        assert_eq!(classify(&datagram(0x80, 200, 8)), Kind::Rtcp);
-        assert_eq!(classify(&datagram(0x80, 200, 7)), Kind::Unknown);
-        assert_eq!(classify(&datagram(64, 0, 3)), Kind::Unknown);
+        assert_eq!(classify(&[]), DatagramKind::Unknown);
+        assert_eq!(classify(&[0x80]), DatagramKind::Unknown);
+        assert_eq!(classify(&datagram(0x80, 111, 11)), DatagramKind::Unknown);
+        assert_eq!(classify(&datagram(0x80, 200, 8)), DatagramKind::Rtcp);
+        assert_eq!(classify(&datagram(0x80, 200, 7)), DatagramKind::Unknown);
+        assert_eq!(classify(&datagram(64, 0, 3)), DatagramKind::Unknown);
         let mut stun = datagram(0, 1, 19);
         stun[4..8].copy_from_slice(&STUN_MAGIC_COOKIE);
-        assert_eq!(classify(&stun), Kind::Unknown);
+        assert_eq!(classify(&stun), DatagramKind::Unknown);
     }
 
     #[test]
     fn stun_without_the_cookie_is_unknown() {
-        assert_eq!(classify(&datagram(0, 1, 20)), Kind::Unknown);
+        assert_eq!(classify(&datagram(0, 1, 20)), DatagramKind::Unknown);
     }
 
     #[test]

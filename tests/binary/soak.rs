@@ -100,6 +100,7 @@ fn a_thousand_joins_and_leaves_leave_nothing_behind() {
         ("ROOMS_EMPTY_TIMEOUT", "0"),
         ("SIGNALLING_RESUME_TIMEOUT", "0.2"),
         ("SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS", "1000"),
+        ("SIGNALLING_JOIN_BURST", "100000"),
     ]);
     come_and_go(server.address, WARM_UP);
     until_nothing_is_left(server.address);

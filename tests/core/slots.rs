@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use strait::core::command::Source::{Camera, Microphone, Screen};
-use strait::core::command::{Command, Kind};
+use strait::core::command::{Command, MediaKind};
 use strait::core::event::{Event, RefusalCode, WaitingReason};
 
 use crate::world::World;
@@ -238,7 +238,7 @@ fn what_a_slot_counts_begins_anew_with_each_track() {
         let people = &world.sfu.snapshot(world.now).rooms[0].participants;
         let ben = people.iter().find(|person| person.name == "Ben").expect("he is there");
         let video =
-            |slot: &&strait::core::stats::SlotSnapshot| slot.kind == Kind::Video && slot.track.is_some();
+            |slot: &&strait::core::stats::SlotSnapshot| slot.kind == MediaKind::Video && slot.track.is_some();
         ben.slots.iter().find(video).map(|slot| slot.counters.packets)
     };
     show(&mut world, 0, Camera, 5);

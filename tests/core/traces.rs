@@ -7,7 +7,7 @@ use std::process::{Command as Process, Output as ProcessOutput};
 use std::time::{Duration, Instant};
 
 use strait::core::command::Source::{Camera, Microphone};
-use strait::core::command::{Command, Kind};
+use strait::core::command::{Command, MediaKind};
 use strait::core::datagrams::Datagrams;
 use strait::core::ids::RoomId;
 use strait::core::input::AdminCommand;
@@ -191,7 +191,7 @@ fn people_who_expire_at_one_moment_do_so_in_one_order_however_long_the_process_h
     }
     let connections = [0, 1].map(|person| world.clients[person].connection);
     // The engine wakes whoever declares a stream, once, some hours after the process began: in the shifted replay.
-    let section = |role| Section { kind: Kind::Audio, role, codecs: vec![CodecName::Opus] };
+    let section = |role| Section { kind: MediaKind::Audio, role, codecs: vec![CodecName::Opus] };
     let sections = [section(Role::Slot), section(Role::Publish { declared: Some((1, 2)) })];
     let fingerprint = vec!["AB"; 32].join(":");
     let sdp = sdp::offer(1, Numbering(0), ("ufrag", "0123456789012345678901"), &fingerprint, &sections);

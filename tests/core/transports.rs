@@ -18,10 +18,10 @@ use strait::core::ids::{DtlsSession, ParticipantKey, TransportKey};
 use strait::core::input::{Admission, DtlsEvent};
 use strait::core::outbox::{Outbox, RoomOutput};
 use strait::core::output::DtlsRequest;
-use strait::core::path::{Carrier, LocalCandidate, Path, Transport};
+use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::room::{Room, RoomInput};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
-use strait::wire::classify::{Kind, classify};
+use strait::wire::classify::{DatagramKind, classify};
 use strait::wire::stun;
 
 use super::world::{server_address, settings};
@@ -82,7 +82,7 @@ impl Hall {
         self.joins += 1;
         Admission {
             entropy: [self.joins; 32],
-            candidates: vec![LocalCandidate { transport: Transport::Udp, address: server_address() }],
+            candidates: vec![LocalCandidate { protocol: TransportProtocol::Udp, address: server_address() }],
         }
     }
 
@@ -302,10 +302,11 @@ impl Hall {
             let ufrag = stun::peek(bytes)?.local_ufrag()?.to_vec();
             self.ufrags.get(std::str::from_utf8(&ufrag).ok()?).copied()
         };
-        let checked = if classify(bytes) == Kind::Stun { by_ufrag() } else { None };
+        let kind = classify(bytes);
+        let checked = if kind == DatagramKind::Stun { by_ufrag() } else { None };
         let Some(on) = checked.or_else(|| self.paths.get(&from).copied()) else { return };
         let path = Path { carrier: Carrier::Udp, local: server_address(), remote: from };
-        self.room.handle(self.now, RoomInput::Datagram { on, path, bytes }, &mut self.outbox);
+        self.room.handle(self.now, RoomInput::Datagram { on, kind, path, bytes }, &mut self.outbox);
     }
 
     fn was_told(&self, who: ParticipantKey, what: impl Fn(&Event) -> bool) -> bool {

@@ -16,10 +16,10 @@ use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCount
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
 use strait::core::input::{AdminCommand, Admission, DtlsEvent, Shedding};
 use strait::core::output::DtlsRequest;
-use strait::core::path::{Carrier, LocalCandidate, Path, Transport};
+use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
-use strait::wire::classify::{Kind, classify};
+use strait::wire::classify::{DatagramKind, classify};
 
 /// Where the server is, as the clients see it.
 pub fn server_address() -> SocketAddr {
@@ -304,7 +304,7 @@ impl World {
         entropy[0] = 0x5a;
         let admission = Admission {
             entropy,
-            candidates: vec![LocalCandidate { transport: Transport::Udp, address: server_address() }],
+            candidates: vec![LocalCandidate { protocol: TransportProtocol::Udp, address: server_address() }],
         };
         let join = Join {
             room: room.parse().expect("a room id"),
@@ -377,8 +377,8 @@ impl World {
         }
         for source in sources {
             let kind = match source.kind() {
-                strait::core::command::Kind::Audio => MediaKind::Audio,
-                strait::core::command::Kind::Video => MediaKind::Video,
+                strait::core::command::MediaKind::Audio => MediaKind::Audio,
+                strait::core::command::MediaKind::Video => MediaKind::Video,
             };
             sending.push((changes.add_media(kind, Direction::SendOnly, None, None, None), *source));
         }
@@ -625,8 +625,8 @@ impl World {
                     return busy;
                 }
                 EngineOutput::Transmit(transmit) => {
-                    let is_check = classify(&transmit.contents) == Kind::Stun;
-                    if !client.unplugged && !(is_check && client.loses_checks) {
+                    let is_check = classify(&transmit.contents) == DatagramKind::Stun;
+                    if !(client.unplugged || is_check && client.loses_checks) {
                         self.to_sfu.push_back((client.address, transmit.contents.to_vec()));
                     }
                 }
@@ -642,7 +642,7 @@ impl World {
 
 /// Whether a datagram is an RTP packet that gets lost, by its sequence number.
 fn is_lost(loses: fn(u16) -> bool, bytes: &[u8]) -> bool {
-    classify(bytes) == Kind::Rtp && loses(u16::from_be_bytes([bytes[2], bytes[3]]))
+    classify(bytes) == DatagramKind::Rtp && loses(u16::from_be_bytes([bytes[2], bytes[3]]))
 }
 
 fn take_event(client: &mut Client, event: Event) {

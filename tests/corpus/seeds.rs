@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use strait::core::command::Kind;
+use strait::core::command::MediaKind;
 use strait::core::ids::Ssrc;
 use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
 use strait::core::media::twcc::TransportFeedbackRecorder;
@@ -349,11 +349,15 @@ fn offers() -> Vec<(String, String)> {
     let mut offers = Vec::new();
     let section = |kind, role, codecs: &[CodecName]| Section { kind, role, codecs: codecs.to_vec() };
     let sections = [
-        section(Kind::Audio, Role::Slot, &[CodecName::Opus]),
-        section(Kind::Video, Role::Slot, &[CodecName::Vp8, CodecName::Av1]),
-        section(Kind::Audio, Role::Publish { declared: None }, &[CodecName::Opus]),
-        section(Kind::Video, Role::Publish { declared: Some((5, 6)) }, &[CodecName::H264, CodecName::Vp9]),
-        section(Kind::Video, Role::Inactive, &[CodecName::Vp8]),
+        section(MediaKind::Audio, Role::Slot, &[CodecName::Opus]),
+        section(MediaKind::Video, Role::Slot, &[CodecName::Vp8, CodecName::Av1]),
+        section(MediaKind::Audio, Role::Publish { declared: None }, &[CodecName::Opus]),
+        section(
+            MediaKind::Video,
+            Role::Publish { declared: Some((5, 6)) },
+            &[CodecName::H264, CodecName::Vp9],
+        ),
+        section(MediaKind::Video, Role::Inactive, &[CodecName::Vp8]),
     ];
     let fingerprint = vec!["AB"; 32].join(":");
     let credentials = ("abcdefgh", "012345678901234567890123");
@@ -362,8 +366,8 @@ fn offers() -> Vec<(String, String)> {
         offers.push((format!("simulated-{numbering}"), text));
     }
     let published = [
-        load::Published { kind: Kind::Audio, ssrc: 7, rids: vec![] },
-        load::Published { kind: Kind::Video, ssrc: 9, rids: vec!["q", "h", "f"] },
+        load::Published { kind: MediaKind::Audio, ssrc: 7, rids: vec![] },
+        load::Published { kind: MediaKind::Video, ssrc: 9, rids: vec!["q", "h", "f"] },
     ];
     let load = load::ClientOffer {
         ufrag: "abcd",

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::backlog::{Backlog, Waiting};
 use super::descriptor::{Described, Descriptor, FrameCounters};
 use super::keyframes::KeyframeRequests;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::Ssrc;
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketCache, PacketMeta};
 use crate::core::media::ingress::MediaPacket;
@@ -267,7 +267,7 @@ impl Encoding {
         index: u64,
         packet: &MediaPacket<'_>,
         described: &Described,
-        kind: Kind,
+        kind: MediaKind,
     ) -> Option<u64> {
         let meta = PacketMeta {
             index,
@@ -285,8 +285,8 @@ impl Encoding {
         let newest = self.highest;
         let cache = self.cache.get_or_insert_with(|| {
             let mut cache = match kind {
-                Kind::Audio => PacketCache::audio(),
-                Kind::Video => PacketCache::video(),
+                MediaKind::Audio => PacketCache::audio(),
+                MediaKind::Video => PacketCache::video(),
             };
             // What came earlier may have been forwarded out of a cache that is gone: it must not be forwarded again.
             cache.refuse_up_to(newest);

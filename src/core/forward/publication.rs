@@ -10,7 +10,7 @@ use super::backlog::{Run, Viewer};
 use super::descriptor::{Described, describe};
 use super::encoding::{Encoding, SourceReport};
 use super::munger::Stretch;
-use crate::core::command::{Kind, Source};
+use crate::core::command::{MediaKind, Source};
 use crate::core::event::TrackInfo;
 use crate::core::ids::{
     EncodingIndex, Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportKey,
@@ -118,7 +118,7 @@ impl Publication {
     }
 
     /// Returns whether it is audio or video.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MediaKind {
         self.source.kind()
     }
 
@@ -219,7 +219,7 @@ impl Publication {
             placement.is_brimful = self.encodings[number].is_brimful();
         }
         self.encodings[number].meter(now, index, packet, &described);
-        placement.starts_keyframe = self.kind() == Kind::Video && described.starts_keyframe;
+        placement.starts_keyframe = self.kind() == MediaKind::Video && described.starts_keyframe;
         placement
     }
 
@@ -397,7 +397,7 @@ impl Publication {
 
     /// Asks for a key frame of one encoding.
     pub fn want_keyframe(&mut self, index: EncodingIndex) {
-        let is_video = self.kind() == Kind::Video;
+        let is_video = self.kind() == MediaKind::Video;
         if let Some(encoding) = self.encodings.get_mut(at(index))
             && is_video
             && !mutated!(KeyframeRequestForgotten)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::encoding::PacketInfo;
 use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketMeta, VIDEO_ENTRIES};
 use crate::core::media::extensions::KeptExtensions;
@@ -59,7 +59,7 @@ pub struct Slot {
     /// Where its section is among those that can be served.
     pub order: usize,
     /// Whether it takes audio or video.
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// The number of the slot among those of its kind. Slots of equal number share an msid stream.
     pub number: usize,
     /// The SSRC of its stream.
@@ -109,10 +109,10 @@ pub struct Outgoing<'a> {
 }
 
 /// How many units of a stream's RTP clock make a second.
-fn clock_rate(kind: Kind) -> u32 {
+fn clock_rate(kind: MediaKind) -> u32 {
     match kind {
-        Kind::Audio => 48_000,
-        Kind::Video => 90_000,
+        MediaKind::Audio => 48_000,
+        MediaKind::Video => 90_000,
     }
 }
 
@@ -128,7 +128,7 @@ impl Slot {
     ) -> Option<Self> {
         let (ssrc, rtx_ssrc) = section.egress?;
         let clock_rate = clock_rate(section.kind);
-        let needs_keyframe = section.kind == Kind::Video;
+        let needs_keyframe = section.kind == MediaKind::Video;
         Some(Self {
             transport,
             mid: section.mid,
@@ -226,7 +226,10 @@ impl Slot {
 
     /// Returns whether nothing of that stretch can be shown before a key frame comes.
     pub fn wants_keyframe(&self, stretch: Stretch) -> bool {
-        self.kind == Kind::Video && !self.paused && !self.is_shed && !self.munger.is_synchronised(stretch)
+        self.kind == MediaKind::Video
+            && !self.paused
+            && !self.is_shed
+            && !self.munger.is_synchronised(stretch)
     }
 
     /// The stretch that the slot shows just now, and what is added to its timestamps.
@@ -268,7 +271,7 @@ impl Slot {
         buffer: &mut [u8],
     ) -> Option<usize> {
         let fields = RtpFields {
-            marker: outgoing.packet.meta.marker || (self.kind == Kind::Audio && outgoing.rewrite.first),
+            marker: outgoing.packet.meta.marker || (self.kind == MediaKind::Audio && outgoing.rewrite.first),
             payload_type: if outgoing.redundant { outgoing.codec.red?.0 } else { outgoing.codec.pt.0 },
             sequence: outgoing.rewrite.index as u16,
             timestamp: outgoing.rewrite.timestamp,
@@ -402,7 +405,7 @@ mod tests {
     fn slot(now: Instant) -> Slot {
         let section = NegotiatedSection {
             mid: Mid::from("0"),
-            kind: Kind::Video,
+            kind: MediaKind::Video,
             payload_types: Vec::new(),
             codecs: Vec::new(),
             extensions: ExtensionIds::default(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::publication::Publication;
 use super::slot::Slot;
-use crate::core::command::{Kind, Source};
+use crate::core::command::{MediaKind, Source};
 use crate::core::ids::{
     EncodingIndex, Mid, ParticipantId, ParticipantKey, PayloadType, PublicationKey, Ssrc, TrackId,
     TransportKey,
@@ -68,7 +68,7 @@ impl Simulcast {
         for number in 0..SIZES {
             let section = NegotiatedSection {
                 mid,
-                kind: Kind::Video,
+                kind: MediaKind::Video,
                 payload_types: Vec::new(),
                 codecs: Vec::new(),
                 extensions: ExtensionIds::default(),

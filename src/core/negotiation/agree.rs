@@ -4,7 +4,7 @@
 use super::codecs::Role;
 use super::offer::Offer;
 use super::section::{Format, Section};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, PayloadType, Ssrc};
 use crate::core::negotiated::{CodecParams, ExtensionIds, Ingress, Negotiated, NegotiatedSection, Payload};
 
@@ -78,7 +78,7 @@ fn codecs_of(section: &Section<'_>) -> Vec<CodecParams> {
             pt: PayloadType(format.pt),
             rtx: repairs.get(usize::from(format.pt)).copied().flatten(),
             red: redundancies.get(usize::from(format.pt)).copied().flatten(),
-            nack: section.kind == Some(Kind::Video)
+            nack: section.kind == Some(MediaKind::Video)
                 && format
                     .feedback
                     .iter()

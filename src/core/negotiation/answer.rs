@@ -6,10 +6,10 @@ use super::agree::agreed_payload_types;
 use super::codecs::{self, Role};
 use super::offer::Offer;
 use super::section::{Direction, Format, Section};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::Mid;
 use crate::core::negotiated::{Negotiated, NegotiatedSection};
-use crate::core::path::{LocalCandidate, Transport};
+use crate::core::path::{LocalCandidate, TransportProtocol};
 
 /// The name under which all streams of ours are synchronised (RFC 3550 §6.5.1): that of our RTCP.
 pub const CNAME: &str = "strait";
@@ -153,7 +153,7 @@ fn write_formats(
     start_kbps: Option<u32>,
 ) {
     let served = |feedback: &str| codecs::serves_feedback(agreed.kind, feedback);
-    let start_kbps = start_kbps.filter(|_| agreed.ingress.is_some() && agreed.kind == Kind::Video);
+    let start_kbps = start_kbps.filter(|_| agreed.ingress.is_some() && agreed.kind == MediaKind::Video);
     for feedback in section.wildcard_feedback.iter().filter(|feedback| served(feedback)) {
         let _ = write!(out, "a=rtcp-fb:* {feedback}\r\n");
     }
@@ -199,14 +199,14 @@ fn write_candidates(out: &mut String, candidates: &[LocalCandidate]) {
         let (ip, port) = (candidate.address.ip(), candidate.address.port());
         // RFC 8445 §5.1.2.1: type preference 126 for UDP hosts, 90 for TCP so that UDP is preferred.
         let preference = 65535 - u32::try_from(index).unwrap_or(65535).min(65535);
-        let (transport, type_preference, suffix) = match candidate.transport {
-            Transport::Udp => ("udp", 126, ""),
-            Transport::Tcp => ("tcp", 90, " tcptype passive"),
+        let (protocol, type_preference, suffix) = match candidate.protocol {
+            TransportProtocol::Udp => ("udp", 126, ""),
+            TransportProtocol::Tcp => ("tcp", 90, " tcptype passive"),
         };
         let priority = (type_preference << 24) | (preference << 8) | 255;
         let foundation = index + 1;
         let _ =
-            write!(out, "a=candidate:{foundation} 1 {transport} {priority} {ip} {port} typ host{suffix}\r\n");
+            write!(out, "a=candidate:{foundation} 1 {protocol} {priority} {ip} {port} typ host{suffix}\r\n");
     }
     out.push_str("a=end-of-candidates\r\n");
 }

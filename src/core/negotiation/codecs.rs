@@ -3,7 +3,7 @@
 
 use super::h264;
 use super::parameters::Parameters;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::negotiated::{Codec, H264Profile};
 
 /// What a format of an offer is for.
@@ -40,7 +40,7 @@ const AUDIO_FEEDBACK: [&str; 1] = ["transport-cc"];
 const VALUE_BYTES_MAX: usize = 16;
 
 /// Returns what a format is for, `None` if it is not served. `encoding` is the right-hand side of its `a=rtpmap`.
-pub fn role(kind: Kind, pt: u8, encoding: &str, parameters: &Parameters<'_>) -> Option<Role> {
+pub fn role(kind: MediaKind, pt: u8, encoding: &str, parameters: &Parameters<'_>) -> Option<Role> {
     if LIKE_RTCP.contains(&pt) {
         return None;
     }
@@ -48,16 +48,16 @@ pub fn role(kind: Kind, pt: u8, encoding: &str, parameters: &Parameters<'_>) -> 
     let (name, rate) = (words.next()?.trim(), words.next()?.trim());
     let is = |other: &str| name.eq_ignore_ascii_case(other);
     match kind {
-        Kind::Audio if rate != "48000" => None,
-        Kind::Audio if is("opus") => Some(Role::Media(Codec::Opus)),
-        Kind::Audio if is("red") => redundant(parameters).map(Role::Redundant),
-        Kind::Audio => None,
-        Kind::Video if rate != "90000" => None,
-        Kind::Video if is("rtx") => {
+        MediaKind::Audio if rate != "48000" => None,
+        MediaKind::Audio if is("opus") => Some(Role::Media(Codec::Opus)),
+        MediaKind::Audio if is("red") => redundant(parameters).map(Role::Redundant),
+        MediaKind::Audio => None,
+        MediaKind::Video if rate != "90000" => None,
+        MediaKind::Video if is("rtx") => {
             let of = parameters.number("apt").and_then(|pt| u8::try_from(pt).ok())?;
             Some(Role::Retransmission(of))
         }
-        Kind::Video => video(name, parameters).map(Role::Media),
+        MediaKind::Video => video(name, parameters).map(Role::Media),
     }
 }
 
@@ -97,10 +97,10 @@ fn redundant(parameters: &Parameters<'_>) -> Option<u8> {
 }
 
 /// Returns whether that feedback (the value of an `a=rtcp-fb`, without the payload type) is served.
-pub fn serves_feedback(kind: Kind, feedback: &str) -> bool {
+pub fn serves_feedback(kind: MediaKind, feedback: &str) -> bool {
     let served: &[&str] = match kind {
-        Kind::Audio => &AUDIO_FEEDBACK,
-        Kind::Video => &VIDEO_FEEDBACK,
+        MediaKind::Audio => &AUDIO_FEEDBACK,
+        MediaKind::Video => &VIDEO_FEEDBACK,
     };
     served.contains(&feedback)
 }
@@ -146,13 +146,13 @@ mod tests {
     }
 
     fn video_role(encoding: &str, text: &str) -> Option<Role> {
-        role(Kind::Video, 96, encoding, &parameters(text))
+        role(MediaKind::Video, 96, encoding, &parameters(text))
     }
 
     #[test]
     fn a_codec_is_known_by_its_name_in_any_case() {
         for encoding in ["opus/48000/2", "OPUS/48000/2", "Opus/48000"] {
-            let role = role(Kind::Audio, 111, encoding, &Parameters::default());
+            let role = role(MediaKind::Audio, 111, encoding, &Parameters::default());
             assert_eq!(role, Some(Role::Media(Codec::Opus)), "{encoding}");
         }
         assert_eq!(video_role("vp8/90000", ""), Some(Role::Media(Codec::Vp8)));
@@ -191,7 +191,7 @@ mod tests {
     fn repairs_and_redundancy_name_what_they_are_of() {
         assert_eq!(video_role("rtx/90000", "apt=96;rtx-time=3000"), Some(Role::Retransmission(96)));
         assert_eq!(video_role("rtx/90000", "rtx-time=3000"), None);
-        let red = |text: &str| role(Kind::Audio, 63, "red/48000/2", &parameters(text));
+        let red = |text: &str| role(MediaKind::Audio, 63, "red/48000/2", &parameters(text));
         assert_eq!(red("111/111"), Some(Role::Redundant(111)));
         assert_eq!(red("111/0"), None, "two codecs in one packet");
         assert_eq!(red(""), None);
@@ -199,8 +199,8 @@ mod tests {
 
     #[test]
     fn a_payload_type_that_looks_like_rtcp_is_not_served() {
-        assert_eq!(role(Kind::Video, 72, "VP8/90000", &Parameters::default()), None);
-        assert!(role(Kind::Video, 63, "VP8/90000", &Parameters::default()).is_some());
+        assert_eq!(role(MediaKind::Video, 72, "VP8/90000", &Parameters::default()), None);
+        assert!(role(MediaKind::Video, 63, "VP8/90000", &Parameters::default()).is_some());
     }
 
     #[test]

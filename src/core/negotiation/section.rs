@@ -6,7 +6,7 @@ use super::parameters::Parameters;
 use super::refusal::{Refused, quoted};
 use super::streams::StreamLines;
 use super::transport::TransportLines;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::Mid;
 use crate::core::negotiated::Extension;
 
@@ -125,7 +125,7 @@ pub struct Section<'a> {
     /// The first format of its `m=` line, as it is written.
     pub first_format: &'a str,
     /// Audio or video; `None` for everything else.
-    pub kind: Option<Kind>,
+    pub kind: Option<MediaKind>,
     /// Whether the client has stopped it: port 0 without `a=bundle-only`.
     pub stopped: bool,
     /// Which way media flows, seen from the client.
@@ -225,8 +225,8 @@ impl<'a> Reader<'a> {
             return Err(Refused::malformed(format!("line {number}: the port of section {index} is {port}")));
         }
         let kind = match media {
-            "audio" => Some(Kind::Audio),
-            "video" => Some(Kind::Video),
+            "audio" => Some(MediaKind::Audio),
+            "video" => Some(MediaKind::Video),
             _ => None,
         };
         let mut reader = Self {
@@ -369,7 +369,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Finds out what each format is for: codecs first, then what repairs or repeats them.
-    fn find_roles(&mut self, kind: Kind) {
+    fn find_roles(&mut self, kind: MediaKind) {
         let formats = &mut self.section.formats;
         let mut is_media = [false; PAYLOAD_TYPES];
         for format in formats.iter_mut() {
@@ -411,7 +411,7 @@ fn why_rejected(section: &Section<'_>) -> Option<String> {
         }
     }
     let served = match section.kind {
-        Some(Kind::Audio) => "opus",
+        Some(MediaKind::Audio) => "opus",
         _ => "VP8, VP9, H264 and AV1",
     };
     Some(format!("none of its codecs is served ({}); served are {served}", quoted(&names.join(" "))))

@@ -9,7 +9,7 @@ use super::refusal::{Fault, Refused};
 use super::transport::Setup;
 use crate::core::ids::{Mid, PayloadType, Ssrc};
 use crate::core::negotiated::{Codec, Extension, Negotiated, Payload};
-use crate::core::path::{LocalCandidate, Transport};
+use crate::core::path::{LocalCandidate, TransportProtocol};
 
 const HEAD: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
 const OPUS: &str = "a=rtpmap:111 opus/48000/2\r\n";
@@ -67,8 +67,8 @@ impl Agreed {
             fingerprint: "sha-256 01",
             is_active: offer.transport.setup == Setup::Passive,
             candidates: &[
-                LocalCandidate { transport: Transport::Udp, address: ([127, 0, 0, 1], 7443).into() },
-                LocalCandidate { transport: Transport::Tcp, address: ([127, 0, 0, 1], 7443).into() },
+                LocalCandidate { protocol: TransportProtocol::Udp, address: ([127, 0, 0, 1], 7443).into() },
+                LocalCandidate { protocol: TransportProtocol::Tcp, address: ([127, 0, 0, 1], 7443).into() },
             ],
             msids: &msids,
             start_kbps: None,

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::{Owner, Room};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::forward::backlog::Run;
 use crate::core::ids::{EncodingIndex, PublicationKey};
 use crate::core::mutation::mutated;
@@ -16,17 +16,17 @@ use crate::core::transport::Transport;
 
 impl Room {
     /// The publications of a kind that have something to be forwarded, in the order of their first packets.
-    pub(super) fn pending_of(&mut self, kind: Kind) -> &mut VecDeque<PublicationKey> {
+    pub(super) fn pending_of(&mut self, kind: MediaKind) -> &mut VecDeque<PublicationKey> {
         match kind {
-            Kind::Audio => &mut self.pending_audio,
-            Kind::Video => &mut self.pending_video,
+            MediaKind::Audio => &mut self.pending_audio,
+            MediaKind::Video => &mut self.pending_video,
         }
     }
 
     /// Forwards one share of what came to `sink`: of audio, or if none waits, of video. Returns roughly how many packets
     /// were sent. Walk: called by `Sfu::forward_room`, until nothing is pending.
     pub fn forward_share(&mut self, now: Instant, outbox: &mut Outbox, sink: &mut dyn MediaSink) -> usize {
-        let kind = if self.has_audio_pending() { Kind::Audio } else { Kind::Video };
+        let kind = if self.has_audio_pending() { MediaKind::Audio } else { MediaKind::Video };
         let share = self.settings.packets_at_once;
         let mut left = share;
         while left > 0
@@ -123,9 +123,9 @@ impl Room {
 }
 
 /// How the network is to treat media of a kind.
-pub(super) fn class_of(kind: Kind) -> TrafficClass {
+pub(super) fn class_of(kind: MediaKind) -> TrafficClass {
     match kind {
-        Kind::Audio => TrafficClass::Audio,
-        Kind::Video => TrafficClass::Video,
+        MediaKind::Audio => TrafficClass::Audio,
+        MediaKind::Video => TrafficClass::Video,
     }
 }

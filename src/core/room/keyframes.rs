@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use super::{Owner, Room};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 
 impl Room {
     /// Asks for a key frame of everything that is shown of a track.
     pub(super) fn want_keyframe(&mut self, now: Instant, key: PublicationKey) {
         let publication = &mut self.publications[key.0];
-        if publication.kind() == Kind::Video {
+        if publication.kind() == MediaKind::Video {
             publication.want_keyframes();
             self.keyframe_wanted(now, key);
         }

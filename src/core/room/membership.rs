@@ -45,6 +45,25 @@ impl Room {
         self.send_slot_maps(outbox);
     }
 
+    /// Makes sure that there is a place for one more: if the room is full, who was never in the call makes way.
+    ///
+    /// # Errors
+    /// Everybody in the room is in the call, and it has as many participants as it may.
+    fn find_place(&mut self, now: Instant, outbox: &mut Outbox) -> Result<(), Refusal> {
+        let most = self.settings.participants_per_room_max;
+        if self.participants.len() >= most {
+            self.remove_idlest(now, outbox);
+        }
+        if self.participants.len() < most {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            RefusalCode::RoomFull,
+            format!("the room is full: it has its {} participants", self.participants.len()),
+            "wait until somebody leaves, or use another room",
+        ))
+    }
+
     pub(super) fn join(
         &mut self,
         now: Instant,
@@ -54,15 +73,7 @@ impl Room {
         connection: Connection,
         outbox: &mut Outbox,
     ) {
-        if self.participants.len() >= self.settings.participants_per_room_max {
-            self.remove_idlest(now, outbox);
-        }
-        if self.participants.len() >= self.settings.participants_per_room_max {
-            let refusal = Refusal::new(
-                RefusalCode::RoomFull,
-                format!("the room is full: it has its {} participants", self.participants.len()),
-                "wait until somebody leaves, or use another room",
-            );
+        if let Err(refusal) = self.find_place(now, outbox) {
             outbox.outputs.push(RoomOutput::Refused(request, refusal));
             return;
         }

@@ -7,7 +7,7 @@ use tracing::debug;
 use super::reports::VIDEO_INTERVAL;
 use super::sections::msids;
 use super::{Owner, Room};
-use crate::core::command::{Kind, PublicationRequest, Source};
+use crate::core::command::{MediaKind, PublicationRequest, Source};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
@@ -225,7 +225,7 @@ impl Room {
             codec,
         ));
         participant.publications.push(publication);
-        if self.publications[publication.0].kind() == Kind::Video {
+        if self.publications[publication.0].kind() == MediaKind::Video {
             transport.report_by(now + VIDEO_INTERVAL);
         }
         self.by_track.insert(track, publication);
@@ -245,9 +245,9 @@ impl Room {
         let owner = &mut self.participants[publication.owner.0];
         owner.publications.retain(|other| *other != key);
         let transport = &mut self.transports[publication.transport.0];
-        transport.published.remove(&publication.mid);
+        let section = transport.published.remove(&publication.mid);
         if let Some(media) = &mut transport.media {
-            media.ingress.forget(key);
+            media.ingress.forget(now, key, section.as_ref().map_or(&[], |section| &section.declared));
         }
         self.set_keyframe_timer(now, publication.transport);
         // Others hear that the track is gone before a slot map without it.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Room, ntp_of};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::TransportKey;
@@ -88,9 +88,10 @@ impl Room {
 
     /// Whether video comes in on a transport, or goes out on it.
     fn has_video(&self, on: TransportKey) -> bool {
-        let shows = |slot: &Slot| slot.transport == on && slot.kind == Kind::Video && slot.shown.is_some();
+        let shows =
+            |slot: &Slot| slot.transport == on && slot.kind == MediaKind::Video && slot.shown.is_some();
         self.slots_of_owner(on).iter().any(shows)
-            || self.published_on(on).any(|key| self.publications[key.0].kind() == Kind::Video)
+            || self.published_on(on).any(|key| self.publications[key.0].kind() == MediaKind::Video)
     }
 
     fn write_receiver_report(&mut self, now: Instant, on: TransportKey, compound: &mut Vec<u8>) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::Room;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, TransportKey};
 use crate::core::mutation::mutated;
@@ -86,9 +86,10 @@ fn receiving(negotiated: &Negotiated) -> impl Iterator<Item = &NegotiatedSection
 /// takes the lowest that no other has.
 fn slot_numbers(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> BTreeMap<Mid, usize> {
     let here = slots.iter().filter(|slot| slot.transport == on);
-    let known: BTreeMap<Mid, (Kind, usize)> = here.map(|slot| (slot.mid, (slot.kind, slot.number))).collect();
+    let known: BTreeMap<Mid, (MediaKind, usize)> =
+        here.map(|slot| (slot.mid, (slot.kind, slot.number))).collect();
     let elsewhere = slots.iter().filter(|slot| slot.transport != on && slot.mid != Mid::NONE);
-    let mut taken: BTreeSet<(Kind, usize)> = elsewhere.map(|slot| (slot.kind, slot.number)).collect();
+    let mut taken: BTreeSet<(MediaKind, usize)> = elsewhere.map(|slot| (slot.kind, slot.number)).collect();
     taken.extend(negotiated.sections.iter().filter_map(|section| known.get(&section.mid).copied()));
     let mut next = BTreeMap::new();
     let mut numbers = BTreeMap::new();
@@ -115,8 +116,8 @@ pub(super) fn msids(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -
     let msid = |section: &NegotiatedSection| {
         let number = numbers.get(&section.mid).copied().unwrap_or_default();
         let kind = match section.kind {
-            Kind::Audio => "audio",
-            Kind::Video => "video",
+            MediaKind::Audio => "audio",
+            MediaKind::Video => "video",
         };
         Msid { mid: section.mid, stream: format!("slot-{number}"), track: format!("{kind}-{number}") }
     };

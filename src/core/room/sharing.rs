@@ -16,7 +16,7 @@ use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use super::Room;
-use crate::core::command::{Kind, Source};
+use crate::core::command::{MediaKind, Source};
 use crate::core::event::Refusal;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
@@ -143,7 +143,8 @@ impl Room {
             Source::Camera => self.settings.sharing.last_n,
             Source::Microphone | Source::Screen | Source::ScreenAudio => None,
         };
-        let is_open = |kind: Kind| participant.slots.iter().any(|slot| slot.kind == kind && slot.is_free());
+        let is_open =
+            |kind: MediaKind| participant.slots.iter().any(|slot| slot.kind == kind && slot.is_free());
         // Without any slot of the kind it is for `assign_slot` to say so.
         if !is_open(publication.kind()) {
             return participant.open_slots(publication.kind()) == 0;
@@ -239,7 +240,8 @@ impl Room {
         }
         let is_heard = |track: &TrackId| {
             let publication = self.by_track.get(track).map(|key| &self.publications[key.0]);
-            publication.is_some_and(|publication| publication.kind() == Kind::Audio && !publication.muted)
+            publication
+                .is_some_and(|publication| publication.kind() == MediaKind::Audio && !publication.muted)
         };
         let wanted = participant.subscriptions.keys().filter(|track| is_heard(track)).count();
         let is_crowded = wanted > if participant.is_crowded { most - most / 4 } else { most };
@@ -285,7 +287,9 @@ impl Room {
             let Some(subscription) = participant.subscriptions.get(&track) else { continue };
             match subscription.state {
                 SubscriptionState::Waiting if !muted => self.show_to(now, viewer, key, outbox),
-                SubscriptionState::Slot(_) if muted && !(participant.is_crowded && kind == Kind::Audio) => {
+                SubscriptionState::Slot(_)
+                    if muted && !(participant.is_crowded && kind == MediaKind::Audio) =>
+                {
                     self.hand_on(now, viewer, key, outbox);
                 }
                 _ => {}

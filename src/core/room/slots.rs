@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::reports::VIDEO_INTERVAL;
 use super::shedding::is_shed;
 use super::{Owner, Room};
-use crate::core::command::{Kind, Source};
+use crate::core::command::{MediaKind, Source};
 use crate::core::event::{Event, SlotCounts};
 use crate::core::forward::backlog::Viewer;
 use crate::core::forward::publication::Publication;
@@ -95,7 +95,7 @@ impl Room {
             subscription.state = SubscriptionState::Slot(index);
             slot.paused = subscription.paused;
         }
-        if kind == Kind::Video {
+        if kind == MediaKind::Video {
             self.transports[slot.transport.0].report_by(now + VIDEO_INTERVAL);
         }
         self.publications[publication_key.0].add_viewer(key, index);
@@ -115,12 +115,12 @@ impl Room {
                 section.is_some_and(|section| section.codec_for(codec).is_some())
             })
         };
-        let of_number = |kind: Kind, number: usize| {
+        let of_number = |kind: MediaKind, number: usize| {
             slots.iter().position(|slot| slot.kind == kind && slot.number == number)
         };
         let other_kind = match kind {
-            Kind::Audio => Kind::Video,
-            Kind::Video => Kind::Audio,
+            MediaKind::Audio => MediaKind::Video,
+            MediaKind::Video => MediaKind::Audio,
         };
         let partner = self.partner(publication);
         let beside_partner = slots
@@ -220,27 +220,28 @@ impl Room {
 
     pub(super) fn ask_for_slots(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
         let participant = &self.participants[key.0];
-        let waiting = |kind: Kind| {
+        let waiting = |kind: MediaKind| {
             let tracks = participant.waiting();
             let of_kind =
                 |track: &TrackId| self.by_track.get(track).map(|key| self.publications[key.0].kind());
             tracks.iter().filter(|track| of_kind(track) == Some(kind)).count()
         };
         // Tracks that cannot be decoded do not count: no slot would help them.
-        let (audio, video) = (waiting(Kind::Audio), waiting(Kind::Video));
+        let (audio, video) = (waiting(MediaKind::Audio), waiting(MediaKind::Video));
         if audio + video == 0 {
             return;
         }
-        let need = |kind: Kind, waiting: usize| participant.open_slots(kind) + waiting;
+        let need = |kind: MediaKind, waiting: usize| participant.open_slots(kind) + waiting;
         // As many of one kind as of the other: slots of one number are a pair.
-        let most = need(Kind::Audio, audio).max(need(Kind::Video, video)).next_multiple_of(SLOTS_STEP);
+        let most =
+            need(MediaKind::Audio, audio).max(need(MediaKind::Video, video)).next_multiple_of(SLOTS_STEP);
         let wanted = SlotCounts {
-            audio: most.min(self.settings.slots_max.audio).max(participant.open_slots(Kind::Audio)),
-            video: most.min(self.settings.slots_max.video).max(participant.open_slots(Kind::Video)),
+            audio: most.min(self.settings.slots_max.audio).max(participant.open_slots(MediaKind::Audio)),
+            video: most.min(self.settings.slots_max.video).max(participant.open_slots(MediaKind::Video)),
         };
         let has = SlotCounts {
-            audio: participant.open_slots(Kind::Audio),
-            video: participant.open_slots(Kind::Video),
+            audio: participant.open_slots(MediaKind::Audio),
+            video: participant.open_slots(MediaKind::Video),
         };
         // Once for each number: the client may take its time to offer more.
         if wanted != has && wanted != participant.asked {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Room;
-use crate::core::command::{Kind, Source};
+use crate::core::command::{MediaKind, Source};
 use crate::core::ids::{Mid, ParticipantKey, Ssrc, TrackId};
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
@@ -50,7 +50,7 @@ pub struct OutgoingStreamInfo {
     /// The slot's stream: of a retransmission, the stream that it repairs.
     pub main: Ssrc,
     /// Whether the slot takes audio or video.
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// Whether it is a retransmission.
     pub is_retransmission: bool,
     /// The track that the slot shows.

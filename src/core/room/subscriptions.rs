@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Room;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
@@ -161,8 +161,12 @@ impl Room {
         }
         let kind = publication.map(Publication::kind);
         let full = match kind {
-            Some(Kind::Audio) => participant.open_slots(Kind::Audio) >= self.settings.slots_max.audio,
-            Some(Kind::Video) => participant.open_slots(Kind::Video) >= self.settings.slots_max.video,
+            Some(MediaKind::Audio) => {
+                participant.open_slots(MediaKind::Audio) >= self.settings.slots_max.audio
+            }
+            Some(MediaKind::Video) => {
+                participant.open_slots(MediaKind::Video) >= self.settings.slots_max.video
+            }
             None => false,
         };
         if full { WaitingReason::SlotLimit } else { WaitingReason::NoSlotYet }

@@ -25,7 +25,7 @@ impl Room {
         let Some(participant) = self.participants.get_mut(key.0) else { return };
         let Participant { slots, publications, transports, .. } = participant;
         let by =
-            |transport: TransportKey, all: &Slab<Transport>| Some(all.get(transport.0)?.path?.transport());
+            |transport: TransportKey, all: &Slab<Transport>| Some(all.get(transport.0)?.path?.protocol());
         for slot in slots {
             let transport = by(slot.transport, &self.transports);
             let codec = slot.codec_last.map(Codec::name);

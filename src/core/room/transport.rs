@@ -1,5 +1,4 @@
-//! The transports of a room: which of them there are, datagrams in, connectivity checks, handshakes, and the start and
-//! the end of media.
+//! The transports of a room: which of them there are, datagrams in, handshakes, and the start and the end of media.
 
 use std::time::{Duration, Instant};
 
@@ -22,9 +21,7 @@ use crate::core::rng::Rng;
 use crate::core::session::{Effect, Session, SessionEnd};
 use crate::core::timers::Timer;
 use crate::core::transport::Transport;
-use crate::wire::classify::{Kind, classify};
-use crate::wire::stun;
-use crate::wire::stun_refusal::{Refusal, is_signed};
+use crate::wire::classify::DatagramKind;
 
 /// After the keys are there, the first reports go out this soon.
 const FIRST_REPORT: Duration = Duration::from_millis(200);
@@ -174,84 +171,20 @@ impl Room {
         &mut self,
         now: Instant,
         on: TransportKey,
+        kind: DatagramKind,
         path: Path,
         bytes: &mut [u8],
         outbox: &mut Outbox,
     ) {
-        match classify(bytes) {
-            Kind::Rtp => self.handle_rtp(now, on, path, bytes, outbox),
-            Kind::Rtcp => self.handle_rtcp(now, on, path, bytes, outbox),
-            Kind::Stun => self.handle_stun(now, on, path, bytes, outbox),
-            Kind::Dtls => {
+        match kind {
+            DatagramKind::Rtp => self.handle_rtp(now, on, path, bytes, outbox),
+            DatagramKind::Rtcp => self.handle_rtcp(now, on, path, bytes, outbox),
+            DatagramKind::Stun => self.handle_stun(now, on, path, bytes, outbox),
+            DatagramKind::Dtls => {
                 self.transports[on.0].with_session(|session| session.handle_dtls(now, path.remote, bytes));
                 self.carry_out_effects(now, on, Some(path), outbox);
             }
-            Kind::TurnChannel | Kind::Unknown => trace!(?path, "datagram of no known kind"),
-        }
-    }
-
-    fn handle_stun(&mut self, now: Instant, on: TransportKey, path: Path, bytes: &[u8], outbox: &mut Outbox) {
-        let Some(message) = stun::peek(bytes) else { return };
-        let transaction = message.transaction;
-        let transport = &mut self.transports[on.0];
-        if !transport.may_check(path, transaction) {
-            return;
-        }
-        if let Some(refusal) = Refusal::of(&message) {
-            // Before the engine sees it: a check that is refused changes nothing.
-            let password = transport.session().password();
-            if is_signed(bytes, password) {
-                let mut answer = Vec::new();
-                refusal.write(&mut answer, transaction, password);
-                send(outbox, Some(path), &answer);
-            }
-            return;
-        }
-        let (is_check, nominated) = (message.is_binding_request(), message.use_candidate);
-        // A check that comes again may have been replayed by somebody who forges addresses: it is answered, and changes
-        // nothing.
-        let is_repeated = transport.has_checked(transaction);
-        let before = outbox.transmits();
-        transport.with_session(|session| session.handle_stun(now, path.transport(), path.remote, bytes));
-        self.carry_out_effects(now, on, Some(path), outbox);
-        // The engine answers a check only if its credentials are right. Flights of the handshake may follow the answer, if
-        // they have waited for a path.
-        let answered = outbox.answers_check(before, path, transaction);
-        if is_check && answered && !is_repeated {
-            outbox.outputs.push(RoomOutput::BindPath(on, path));
-            let Some(transport) = self.transports.get_mut(on.0) else { return };
-            let before = transport.path;
-            let is_back = before.is_none() && transport.media.is_some();
-            let lets_send = self.settings.media_timeout;
-            if let Some(forgotten) = transport.on_check(now, path, nominated, transaction, lets_send) {
-                outbox.outputs.push(RoomOutput::UnbindPath(on, forgotten));
-            }
-            if let Some(path) = transport.path.filter(|path| Some(*path) != before) {
-                debug!(
-                    room = %self.id, transport = on.0, carrier = path.carrier.as_str(), local = %path.local,
-                    remote = %path.remote, nominated, "media goes by this path"
-                );
-            }
-            let is_heard_again = transport.hear(now);
-            if let Some(owner) = self.owner_of(on) {
-                self.set_expiry(owner);
-            }
-            if is_heard_again {
-                self.hear_again(now, on, outbox);
-            }
-            if is_back {
-                self.want_keyframes_on(now, on);
-            }
-        }
-    }
-
-    /// Sends nothing on a transport until another check comes. Then every slot begins anew.
-    pub(super) fn lose_path(&mut self, key: TransportKey) {
-        let transport = &mut self.transports[key.0];
-        transport.lose_path(self.settings.media_timeout);
-        let Some(owner) = transport.owner.filter(|_| transport.path.is_none()) else { return };
-        for slot in self.participants[owner.0].slots.iter_mut().filter(|slot| slot.transport == key) {
-            slot.interrupt();
+            DatagramKind::TurnChannel | DatagramKind::Unknown => trace!(?path, "datagram of no known kind"),
         }
     }
 
@@ -393,7 +326,7 @@ impl Room {
     }
 }
 
-fn send(outbox: &mut Outbox, path: Option<Path>, bytes: &[u8]) {
+pub(super) fn send(outbox: &mut Outbox, path: Option<Path>, bytes: &[u8]) {
     let Some(path) = path else { return };
     outbox.transmit(path, TrafficClass::Control, |buffer| {
         buffer.get_mut(..bytes.len())?.copy_from_slice(bytes);

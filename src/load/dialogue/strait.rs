@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Step;
-use crate::core::command::{Kind, Source};
+use crate::core::command::{MediaKind, Source};
 
 /// The conversation of one person with Strait.
 pub(in crate::load) struct Strait {
@@ -52,9 +52,9 @@ impl Strait {
     }
 
     /// The offer, and what its sections publish.
-    pub(super) fn offer(&mut self, sdp: &str, published: &[(String, Kind)]) -> Value {
-        let publication = |(mid, kind): &(String, Kind)| {
-            let source = if *kind == Kind::Audio { Source::Microphone } else { Source::Camera };
+    pub(super) fn offer(&mut self, sdp: &str, published: &[(String, MediaKind)]) -> Value {
+        let publication = |(mid, kind): &(String, MediaKind)| {
+            let source = if *kind == MediaKind::Audio { Source::Microphone } else { Source::Camera };
             json!({"mid": mid, "source": source.as_str()})
         };
         let publications: Vec<Value> = published.iter().map(publication).collect();
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!((&join["type"], &join["data"]["name"]), (&json!("join"), &json!("load 3")));
         let joined = json!({"type": "joined", "id": 1, "data": {"maxSlots": {"audio": 8, "video": 4}}});
         assert_eq!(strait.hear(&joined), Ok(Step::MayOffer(8, 4)));
-        let offer = strait.offer("v=0", &[("1".into(), Kind::Video)]);
+        let offer = strait.offer("v=0", &[("1".into(), MediaKind::Video)]);
         assert_eq!(offer["data"]["publications"], json!([{"mid": "1", "source": "camera"}]));
         let answer = |id: u64| json!({"type": "answer", "id": id, "data": {"sdp": "theirs"}});
         assert_eq!(strait.hear(&answer(1)), Ok(Step::Nothing));

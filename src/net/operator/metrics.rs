@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use super::metrics_page::{Format, Page, Unit, Value, counted, gauged, labelled};
 use super::view::ServerView;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::event::LeaveReason;
-use crate::core::path::{Carrier, Transport};
+use crate::core::path::{Carrier, TransportProtocol};
 use crate::core::stats::{Snapshot, StreamCounters};
 use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
 use crate::net::http::message::{Request, Response};
@@ -37,10 +37,10 @@ const STREAM_FAMILIES: [StreamFamily; 7] = [
     ("strait_keyframe_requests", None, "Key frames asked for", |counters| counters.keyframe_requests),
 ];
 
-fn transport_text(transport: Option<Transport>) -> &'static str {
+fn transport_text(transport: Option<TransportProtocol>) -> &'static str {
     match transport {
-        Some(Transport::Udp) => "udp",
-        Some(Transport::Tcp) => "tcp",
+        Some(TransportProtocol::Udp) => "udp",
+        Some(TransportProtocol::Tcp) => "tcp",
         None => "none",
     }
 }
@@ -110,7 +110,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
             *subscribers.entry(kind).or_insert(0) += publication.subscribers;
         }
         for slot in &participant.slots {
-            slots[usize::from(slot.kind == Kind::Video)][usize::from(slot.track.is_some())] += 1;
+            slots[usize::from(slot.kind == MediaKind::Video)][usize::from(slot.track.is_some())] += 1;
         }
     }
     page.add("strait_media_paths", None, "Participants by how their media goes", gauged("transport", paths));
@@ -119,7 +119,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     });
     page.add("strait_publications", None, "Published tracks", publications);
     page.add("strait_subscriptions", None, "Tracks shown to somebody", gauged("kind", subscribers));
-    let slots = [Kind::Audio, Kind::Video].into_iter().zip(slots).flat_map(|(kind, counts)| {
+    let slots = [MediaKind::Audio, MediaKind::Video].into_iter().zip(slots).flat_map(|(kind, counts)| {
         ["free", "showing"].into_iter().zip(counts).map(move |(state, count)| {
             labelled([("kind", kind.as_str()), ("state", state)], Value::Gauge(count as f64))
         })

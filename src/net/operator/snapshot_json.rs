@@ -56,7 +56,7 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
         "mediaLost": participant.media_lost,
         "path": participant.path.map(|path| json!({
             "name": path.carrier.as_str(),
-            "transport": format!("{:?}", path.transport()).to_lowercase(),
+            "transport": format!("{:?}", path.protocol()).to_lowercase(),
             "local": path.local.to_string(),
             "remote": path.remote.to_string(),
         })),

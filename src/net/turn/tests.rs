@@ -75,8 +75,13 @@ impl Call {
             request.add_message_integrity(&credentials, IntegrityAlgorithm::Sha1).expect("room");
         }
         let request = request.finish();
-        let verdict =
-            self.turn.receive_datagram(self.now, Kind::Stun, self.path, &request, &mut self.candidates);
+        let verdict = self.turn.receive_datagram(
+            self.now,
+            DatagramKind::Stun,
+            self.path,
+            &request,
+            &mut self.candidates,
+        );
         assert_eq!(verdict, Verdict::Handled);
         let (link, answer) = self.turn.next_answer().expect("an answer");
         assert_eq!(link, Link::Datagrams(self.path));
@@ -118,7 +123,7 @@ impl Call {
         let message = [0x40, 0, 0, 3, 1, 2, 3];
         match self.turn.receive_datagram(
             self.now,
-            Kind::TurnChannel,
+            DatagramKind::TurnChannel,
             self.path,
             &message,
             &mut self.candidates,
@@ -171,7 +176,7 @@ fn who_asks_again_because_the_answer_was_lost_gets_the_same_one() {
     call.allocate();
     let (request, granted) = call.last.clone();
     for _ in 0..3 {
-        call.turn.receive_datagram(call.now, Kind::Stun, call.path, &request, &mut call.candidates);
+        call.turn.receive_datagram(call.now, DatagramKind::Stun, call.path, &request, &mut call.candidates);
         assert_eq!(call.turn.next_answer(), Some((Link::Datagrams(call.path), granted.clone())));
     }
     assert_eq!(call.state(), (1, 1, 1), "there is one allocation");
@@ -224,14 +229,14 @@ fn a_flood_of_strangers_is_not_answered_and_disturbs_nobody_who_has_an_allocatio
     let mut answered = 0;
     for port in 1..=5000 {
         let forged = Path { remote: SocketAddr::new([203, 0, 113, 7].into(), port), ..call.path };
-        call.turn.receive_datagram(call.now, Kind::Stun, forged, &binding, &mut call.candidates);
+        call.turn.receive_datagram(call.now, DatagramKind::Stun, forged, &binding, &mut call.candidates);
         answered += usize::from(call.turn.next_answer().is_some());
     }
     assert!((490..=500).contains(&answered), "{answered}");
     assert_eq!((call.bind(), call.refresh(600)), (None, None));
     call.wait(1);
     let forged = Path { remote: SocketAddr::new([203, 0, 113, 7].into(), 1), ..call.path };
-    call.turn.receive_datagram(call.now, Kind::Stun, forged, &binding, &mut call.candidates);
+    call.turn.receive_datagram(call.now, DatagramKind::Stun, forged, &binding, &mut call.candidates);
     assert!(call.turn.next_answer().is_some(), "a second later others are answered again");
 }
 

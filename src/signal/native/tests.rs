@@ -261,7 +261,9 @@ fn events() -> Vec<(Event, Value)> {
         json!([{"mid": "8", "trackId": T, "source": "screen-audio", "kind": "audio", "muted": true}]);
     let track_json =
         json!({"trackId": T, "participantId": P, "kind": "audio", "source": "screen-audio", "muted": true});
-    let participant_json = json!({"participantId": P, "name": "Ben \"B\"", "state": "reconnecting", "mediaLost": true, "tracks": [track_json]});
+    let participant_json = json!({
+        "participantId": P, "name": "Ben \"B\"", "state": "reconnecting", "mediaLost": true, "tracks": [track_json],
+    });
     let slot_map_json = json!({
         "revision": 3,
         "slots": [

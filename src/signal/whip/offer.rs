@@ -2,7 +2,7 @@
 
 use super::fragment::Fragment;
 use super::{Side, lines};
-use crate::core::command::{Kind, PublicationRequest, Source};
+use crate::core::command::{MediaKind, PublicationRequest, Source};
 use crate::core::event::SlotCounts;
 use crate::core::negotiation::limits;
 use crate::core::negotiation::offer::Offer as Description;
@@ -78,10 +78,10 @@ impl WhipOffer {
     /// Returns how many sections of each kind receive.
     pub fn receiving(&self) -> SlotCounts {
         let Ok(offer) = Description::read(&self.sdp) else { return SlotCounts { audio: 0, video: 0 } };
-        let of_kind = |kind: Kind| {
+        let of_kind = |kind: MediaKind| {
             offer.served().filter(|section| section.kind == Some(kind) && section.receives()).count()
         };
-        SlotCounts { audio: of_kind(Kind::Audio), video: of_kind(Kind::Video) }
+        SlotCounts { audio: of_kind(MediaKind::Audio), video: of_kind(MediaKind::Video) }
     }
 
     /// The same offer with the credentials of a fragment: an ICE restart.
@@ -157,10 +157,10 @@ fn publications(description: &Description<'_>) -> Vec<PublicationRequest> {
     let mut seen = (false, false);
     let request = |section: &Section<'_>| {
         let source = match section.kind? {
-            Kind::Audio if std::mem::replace(&mut seen.0, true) => Source::ScreenAudio,
-            Kind::Audio => Source::Microphone,
-            Kind::Video if std::mem::replace(&mut seen.1, true) => Source::Screen,
-            Kind::Video => Source::Camera,
+            MediaKind::Audio if std::mem::replace(&mut seen.0, true) => Source::ScreenAudio,
+            MediaKind::Audio => Source::Microphone,
+            MediaKind::Video if std::mem::replace(&mut seen.1, true) => Source::Screen,
+            MediaKind::Video => Source::Camera,
         };
         Some(PublicationRequest { mid: section.mid, source, muted: false })
     };

@@ -1,8 +1,9 @@
 //! What a WHEP viewer sees. Viewers cannot ask for anything once they have connected, so that this is decided for them.
 //! They see whoever joined first of those who publish and are heard of: the camera rather than the screen, and the audio.
-//! When that person leaves or falls silent, the next one is shown: an encoder that crashed and publishes anew takes over. A pure value that is told the room's events and says what to subscribe to.
+//! When that person leaves or falls silent, the next one is shown: an encoder that crashed and publishes anew takes over. This
+//! is a pure value that is told the room's events and says what to subscribe to.
 
-use crate::core::command::{Command, Kind, Source};
+use crate::core::command::{Command, MediaKind, Source};
 use crate::core::event::{Event, ParticipantInfo, SlotCounts, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
 
@@ -113,7 +114,7 @@ impl WhepViewer {
             all.filter(|info| self.choice.tracks.contains(&info.track)).collect()
         };
         let mut wanted = Vec::new();
-        for (kind, slots) in [(Kind::Audio, self.slots.audio), (Kind::Video, self.slots.video)] {
+        for (kind, slots) in [(MediaKind::Audio, self.slots.audio), (MediaKind::Video, self.slots.video)] {
             let mut tracks: Vec<&TrackInfo> =
                 candidates.iter().copied().filter(|info| info.kind() == kind).collect();
             tracks.sort_by_key(|info| matches!(info.source, Source::Screen | Source::ScreenAudio));

@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::{Codec, PayloadParams};
-use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaData, MediaKind, MediaTime, Mid};
+use str0m::media::{
+    Direction, Frequency, KeyframeRequestKind, MediaData, MediaKind as EngineKind, MediaTime, Mid,
+};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
 use super::watching::{Place, Watching};
 use super::{Endpoint, Now, Out, Post, Seen, Viewing, What};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::sim::codec::CodecName;
 use crate::sim::mark::Mark;
 use crate::sim::network::{Micros, name, server_address};
@@ -121,7 +123,8 @@ impl Endpoint {
                 // A section that nothing was ever sent in need not be there.
                 None if direction == Direction::Inactive => {}
                 None => {
-                    let kind = if section.kind == Kind::Audio { MediaKind::Audio } else { MediaKind::Video };
+                    let kind =
+                        if section.kind == MediaKind::Audio { EngineKind::Audio } else { EngineKind::Video };
                     *known = Some((changes.add_media(kind, direction, None, None, None), direction));
                 }
                 Some((_, offered)) if *offered == direction => {}

@@ -7,7 +7,7 @@ use crate::core::media::rtcp::{self, RtcpItem, RtcpWriter};
 use crate::core::media::srtp::{OpenError, RTCP_OVERHEAD_MAX};
 use crate::sim::codec::Stamp;
 use crate::sim::network::{Micros, SECOND};
-use crate::wire::classify::{Kind as Bytes, classify};
+use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun_check;
 
@@ -37,7 +37,7 @@ impl Endpoint {
             return self.engine_receives(now, bytes, post);
         }
         match classify(bytes) {
-            Bytes::Stun => {
+            DatagramKind::Stun => {
                 if self.transactions.iter().any(|one| stun_check::grants(bytes, *one)) {
                     self.unanswered = 0;
                     self.check_at = Some(now.micros + CHECK_INTERVAL);
@@ -46,14 +46,16 @@ impl Endpoint {
                     }
                 }
             }
-            Bytes::Dtls => {
+            DatagramKind::Dtls => {
                 if bytes.get(..4) == Some(&[FLIGHT[0], FLIGHT[1], FLIGHT[2], REPLY]) {
                     self.on_reply(now.micros);
                 }
             }
-            Bytes::Rtp => self.on_rtp(now, bytes, post),
-            Bytes::Rtcp => self.on_rtcp(now, bytes, post),
-            Bytes::TurnChannel | Bytes::Unknown => post.complain("the server sent what is nothing".into()),
+            DatagramKind::Rtp => self.on_rtp(now, bytes, post),
+            DatagramKind::Rtcp => self.on_rtcp(now, bytes, post),
+            DatagramKind::TurnChannel | DatagramKind::Unknown => {
+                post.complain("the server sent what is nothing".into())
+            }
         }
     }
 

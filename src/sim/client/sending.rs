@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Out, Post, Sent, What};
-use crate::core::command::{Kind, Source};
+use crate::core::command::{MediaKind, Source};
 use crate::core::ids::Ssrc;
 use crate::core::media::rtcp::RtcpWriter;
 use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender};
@@ -200,7 +200,7 @@ impl Sender {
         post: &mut Post,
     ) {
         let (stream, key) = self.begin_frame(now, life, person, post);
-        let video = self.plan.codec.kind() == Kind::Video;
+        let video = self.plan.codec.kind() == MediaKind::Video;
         let parts = if video { self.dice.among(1..u64::from(self.plan.parts) + 1) as u8 } else { 1 };
         let timestamp = self.timestamp_at(now);
         for part in 0..parts {
@@ -242,7 +242,7 @@ impl Sender {
         post: &mut Post,
     ) -> (Mark, u32, usize) {
         let (stream, key) = self.begin_frame(now, life, person, post);
-        let video = self.plan.codec.kind() == Kind::Video;
+        let video = self.plan.codec.kind() == MediaKind::Video;
         let parts = if video { self.dice.among(1..u64::from(self.plan.parts) + 1) as usize } else { 1 };
         let mark = Mark { stream, frame: self.frame, key, sent_at: now };
         self.frame += 1;
@@ -268,7 +268,7 @@ impl Sender {
             });
             post.streams.len() as u32 - 1
         });
-        let video = self.plan.codec.kind() == Kind::Video;
+        let video = self.plan.codec.kind() == MediaKind::Video;
         let may_key = self.key_at.is_none_or(|at| now >= at + KEY_INTERVAL);
         let key = !video || (self.wants_key && may_key);
         if key {
@@ -300,7 +300,7 @@ impl Sender {
         if repeats.is_some() || stamp.index.wrapping_sub(self.first_index) < NAMED_PACKETS || !self.reported {
             block.push(numbering.mid(), self.mid.to_string().as_bytes());
         }
-        if self.plan.codec.kind() == Kind::Audio {
+        if self.plan.codec.kind() == MediaKind::Audio {
             block.push(numbering.audio_level(), &[self.level(stamp.timestamp)]);
         }
         if let Some(descriptor) = codec::dependency_descriptor(stamp) {
@@ -309,7 +309,7 @@ impl Sender {
         let pt = numbering.payload_type(stamp.codec);
         let index = repeats.unwrap_or(stamp.index);
         let fields = RtpFields {
-            marker: stamp.ends_frame() && self.plan.codec.kind() == Kind::Video,
+            marker: stamp.ends_frame() && self.plan.codec.kind() == MediaKind::Video,
             payload_type: if repeats.is_some() { pt + 1 } else { pt },
             sequence: index as u16,
             timestamp: stamp.timestamp,

@@ -1,7 +1,7 @@
 //! What an endpoint says and hears over signalling: joining, offers and answers, subscriptions, coming back.
 
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
-use crate::core::command::{Command, Join, Kind, Lifeline, PublicationRequest, Resume, Source};
+use crate::core::command::{Command, Join, Lifeline, MediaKind, PublicationRequest, Resume, Source};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
     SlotCounts, SlotMap, TrackInfo,
@@ -218,14 +218,14 @@ impl Endpoint {
         Some(sdp::offer(self.version, self.numbering, credentials, &pairs.join(":"), &self.sections))
     }
 
-    fn slots_of(&self, kind: Kind) -> usize {
+    fn slots_of(&self, kind: MediaKind) -> usize {
         self.sections.iter().filter(|section| section.kind == kind && section.role == Role::Slot).count()
     }
 
     fn add_slots(&mut self) {
         for number in 0..self.slots_wanted.audio.max(self.slots_wanted.video) {
             for (kind, wanted) in
-                [(Kind::Audio, self.slots_wanted.audio), (Kind::Video, self.slots_wanted.video)]
+                [(MediaKind::Audio, self.slots_wanted.audio), (MediaKind::Video, self.slots_wanted.video)]
             {
                 if number < wanted && self.slots_of(kind) <= number {
                     let codecs = self.slot_codecs(kind, number);
@@ -245,7 +245,7 @@ impl Endpoint {
             let declared = self.plan.declares.then_some(sender.ssrcs);
             let role = if source.at_once { Role::Publish { declared } } else { Role::Inactive };
             let mut codecs = vec![source.codec];
-            if source.source.kind() == Kind::Video {
+            if source.source.kind() == MediaKind::Video {
                 codecs.extend(sdp_codecs().into_iter().filter(|codec| *codec != source.codec));
             }
             self.sections.push(Section { kind: source.source.kind(), role, codecs });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::Post;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::Ssrc;
 use crate::core::media::receive::ReceiveStatistics;
 use crate::core::media::rtcp::ReportBlock;
@@ -42,7 +42,7 @@ pub struct Asks {
 pub struct Viewing {
     /// The MID of its section.
     pub mid: String,
-    kind: Kind,
+    kind: MediaKind,
     statistics: ReceiveStatistics,
     highest: Option<u64>,
     holes: BTreeMap<u64, Hole>,
@@ -58,8 +58,8 @@ pub struct Viewing {
 
 impl Viewing {
     /// Returns a slot in which nothing has come yet.
-    pub fn new(mid: String, kind: Kind) -> Self {
-        let rate = if kind == Kind::Audio { 48_000 } else { 90_000 };
+    pub fn new(mid: String, kind: MediaKind) -> Self {
+        let rate = if kind == MediaKind::Audio { 48_000 } else { 90_000 };
         Self {
             mid,
             kind,
@@ -85,7 +85,7 @@ impl Viewing {
         post: &mut Post,
     ) {
         self.statistics.on_packet(now.1, index, timestamp);
-        if self.kind == Kind::Video {
+        if self.kind == MediaKind::Video {
             let next = self.highest.map_or(index, |highest| highest + 1);
             // So many at once are not loss: the stream has leapt, and nobody asks for what lies between.
             if index > next + 1000 {
@@ -110,7 +110,7 @@ impl Viewing {
 
     fn place(&mut self, now: Micros, index: u64, stamp: Stamp, post: &mut Post) {
         self.holes.remove(&index);
-        if self.kind == Kind::Audio {
+        if self.kind == MediaKind::Audio {
             self.note(now, &stamp);
             return;
         }

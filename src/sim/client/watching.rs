@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::sim::mark::Mark;
 use crate::sim::network::Micros;
 
@@ -28,7 +28,7 @@ pub struct Place {
 pub struct Watching {
     /// The slot's number, as the oracle has it.
     pub slot: u32,
-    kind: Kind,
+    kind: MediaKind,
     /// The newest frame of each stream.
     newest: BTreeMap<u32, u32>,
     /// The last packet of the last frame, and its payload type.
@@ -41,7 +41,7 @@ pub struct Watching {
 
 impl Watching {
     /// Returns a section in which nothing has come yet.
-    pub fn new(slot: u32, kind: Kind) -> Self {
+    pub fn new(slot: u32, kind: MediaKind) -> Self {
         let newest = BTreeMap::new();
         Self { slot, kind, newest, end: None, last: None, stuck_since: None, asked_at: None }
     }
@@ -56,7 +56,7 @@ impl Watching {
         {
             return Err(format!("{mark:?} was handed out behind frame {newest}"));
         }
-        if self.kind == Kind::Audio {
+        if self.kind == MediaKind::Audio {
             return Ok(true);
         }
         // A frame that is contiguous with one that it does not follow was put there by the server.
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_follows_is_shown_and_what_was_spliced_is_told() {
-        let mut watching = Watching::new(0, Kind::Video);
+        let mut watching = Watching::new(0, MediaKind::Video);
         let mut comes = |number, mark| comes(&mut watching, number, &mark);
         assert_eq!(comes(1, mark(1, 0, false)), Ok(false), "it begins with a key frame");
         assert_eq!(comes(2, mark(1, 1, true)), Ok(true));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn counters_that_do_not_continue_are_told() {
-        let mut watching = Watching::new(0, Kind::Video);
+        let mut watching = Watching::new(0, MediaKind::Video);
         let place = |number, contiguous| Place { numbers: number..=number, payload_type: 98, contiguous };
         assert_eq!(watching.on_frame(0, &mark(1, 0, true), &place(1, true)), Ok(true));
         assert!(watching.on_frame(0, &mark(1, 1, false), &place(2, false)).is_err());

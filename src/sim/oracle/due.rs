@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::{CONSENT, Due, Oracle, Stream, feedback, track_of};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::TrackId;
 use crate::sim::client::{Sent, StreamInfo};
 use crate::sim::network::{Micros, SECOND, name};
@@ -29,6 +29,8 @@ const AUDIO_REPORT_WITHIN: Micros = 5_400_000;
 const SETTLED: Micros = 2_200_000;
 /// A packet that was sent longer ago may be forgotten, µs.
 const REPEAT_AGE: Micros = 850_000;
+/// A packet that was sent again is not sent once more for a request this soon behind: it was made before the packet came, µs.
+const REPEAT_PAUSE: Micros = 16_000;
 /// A packet may also be forgotten once this many others were sent after it: of large packets no more are kept, and what an
 /// outage kept back comes all at once.
 const REPEAT_PACKETS: usize = 200;
@@ -78,6 +80,9 @@ impl Oracle {
                 let stream = self.streams.entry(stamp.stream).or_default();
                 stream.arrived.insert(stamp.index, now);
                 stream.holes.remove(&stamp.index);
+                if stamp.starts_key() {
+                    stream.holes = stream.holes.split_off(&stamp.index);
+                }
             }
             return may_be_heard;
         }
@@ -126,7 +131,7 @@ impl Oracle {
             let Stream { holes, arrived, .. } = stream;
             if missing.len() as u32 > GAP || holes.len() as u32 > GAP {
                 holes.clear();
-            } else if info.source.kind() == Kind::Video {
+            } else if info.source.kind() == MediaKind::Video {
                 // What has come by retransmission is not missing.
                 let missing = missing.filter(|index| !arrived.contains_key(index));
                 holes.extend(missing.map(|index| (index, now)));
@@ -134,6 +139,10 @@ impl Oracle {
             stream.highest = Some(stamp.index);
         }
         stream.holes.remove(&stamp.index);
+        // Nobody needs what lies before a key frame, so it is not asked for any more.
+        if stamp.starts_key() {
+            stream.holes = stream.holes.split_off(&stamp.index);
+        }
         let muted = self.tracks.get(&id).is_some_and(|track| track.muted);
         let late = stamp.index + LATE < highest;
         // A repair that takes so long comes when what was sent after it has given way to newer packets.
@@ -217,6 +226,7 @@ impl Oracle {
                     && track.codec == Some(left.stamp.codec)
                     && slot.epoch.is_some_and(|epoch| epoch.number == left.epoch)
                     && now < left.at + REPEAT_AGE
+                    && left.again_at.is_none_or(|at| now >= at + REPEAT_PAUSE)
                     && left.stamp.index + 300 > newest
                     && slot.sent.values().filter(|other| other.at >= left.at).count() <= REPEAT_PACKETS;
                 if due {
@@ -275,7 +285,7 @@ impl Oracle {
                 continue;
             };
             let can =
-                due.stamp.codec.kind() == Kind::Audio || member.plan.receives.contains(&due.stamp.codec);
+                due.stamp.codec.kind() == MediaKind::Audio || member.plan.receives.contains(&due.stamp.codec);
             if member.paused.contains(&due.track) || !can {
                 continue;
             }
@@ -323,7 +333,7 @@ impl Oracle {
             if !member.is_reachable(now) {
                 continue;
             }
-            for slot in member.slots.values().filter(|slot| slot.kind == Kind::Video && !slot.synced) {
+            for slot in member.slots.values().filter(|slot| slot.kind == MediaKind::Video && !slot.synced) {
                 let Some((id, _)) = member.map.get(&slot.mid) else { continue };
                 let Some(track) = self.tracks.get(id).filter(|track| track.alive && !track.muted) else {
                     continue;
@@ -401,7 +411,7 @@ impl Oracle {
             let since = since.max(member.reported_at).max(member.checked_since).max(member.keyed_at);
             // Who publishes nothing at present has no streams to report on.
             let is_late = self.tracks.values().any(|track| {
-                let is_video = track.source.kind() == Kind::Video;
+                let is_video = track.source.kind() == MediaKind::Video;
                 let within = if is_video { VIDEO_REPORT_WITHIN } else { AUDIO_REPORT_WITHIN } + self.slack;
                 track.owner == *session
                     && track.alive

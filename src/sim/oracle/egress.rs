@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::{CONSENT, Epoch, Left, Member, Oracle, Slot, track_of};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::ids::TrackId;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::media::srtp::OpenError;
@@ -12,7 +12,7 @@ use crate::sim::client::StreamInfo;
 use crate::sim::codec::{CodecName, Counters, Stamp, read_counters};
 use crate::sim::network::Micros;
 use crate::sim::plan::Endpoints;
-use crate::wire::classify::{Kind as Bytes, classify};
+use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::{dependency_descriptor, stun};
 
@@ -47,7 +47,7 @@ impl Oracle {
         if bytes.len() > DATAGRAM_BYTES_MAX {
             self.complain(now, format!("a datagram of {} bytes fits no path", bytes.len()));
         }
-        if kind == Bytes::Stun {
+        if kind == DatagramKind::Stun {
             self.answered(now, to, bytes);
             return;
         }
@@ -61,7 +61,7 @@ impl Oracle {
             self.complain(now, format!("a datagram to {who}, who is gone"));
             return;
         }
-        if kind == Bytes::Dtls || self.endpoints == Endpoints::Engine {
+        if kind == DatagramKind::Dtls || self.endpoints == Endpoints::Engine {
             return;
         }
         if !member.ways.contains(&to) {
@@ -74,8 +74,8 @@ impl Oracle {
             self.complain(now, format!("media to {who}, who has not passed a check for long"));
         }
         match kind {
-            Bytes::Rtp => self.rtp_leaves(now, session, bytes, streams),
-            Bytes::Rtcp => self.rtcp_leaves(now, session, bytes, streams),
+            DatagramKind::Rtp => self.rtp_leaves(now, session, bytes, streams),
+            DatagramKind::Rtcp => self.rtcp_leaves(now, session, bytes, streams),
             _ => self.complain(now, "a datagram that is nothing"),
         }
     }
@@ -215,7 +215,10 @@ impl Oracle {
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let track = track_of(&self.members, &self.tracks, info).and_then(|(id, _)| self.tracks.get(&id));
         let muted = track.is_some_and(|track| track.muted);
-        let Some(member) = self.members.get(&session) else { return };
+        let Some(member) = self.members.get_mut(&session) else { return };
+        if let Some(left) = member.slots.get_mut(&main).and_then(|slot| slot.sent.get_mut(&sequence)) {
+            left.again_at = Some(now);
+        }
         let slot = member.slots.get(&main);
         let left = slot.and_then(|slot| slot.sent.get(&sequence)).copied();
         let timestamp = packet.header.timestamp;
@@ -371,7 +374,13 @@ impl Slot {
         }
         // Packets that fill gaps are remembered too, but say nothing of where the stream goes on.
         self.highest_in = self.highest_in.max(stamp.index);
-        let left = Left { at: place.now, stamp: *stamp, timestamp: place.timestamp, epoch: self.epochs };
+        let left = Left {
+            at: place.now,
+            stamp: *stamp,
+            timestamp: place.timestamp,
+            epoch: self.epochs,
+            again_at: None,
+        };
         self.sent.insert(place.index as u16, left);
         if self.sent.len() > REMEMBERED {
             self.sent.retain(|_, left| left.at + 3_000_000 > place.now);
@@ -388,7 +397,7 @@ impl Slot {
         base: i64,
         faults: &mut Vec<String>,
     ) {
-        if self.kind == Kind::Video && !stamp.starts_key() {
+        if self.kind == MediaKind::Video && !stamp.starts_key() {
             faults.push("a picture begins without a key frame".to_owned());
         }
         // The packet itself is already among those that were forwarded.

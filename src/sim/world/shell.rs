@@ -10,7 +10,7 @@ use crate::core::ids::{ConnectionId, DtlsSession, RequestId};
 use crate::core::input::{Admission, Input};
 use crate::core::media::srtp;
 use crate::core::output::{DtlsRequest, Output, Transmit};
-use crate::core::path::{LocalCandidate, TrafficClass, Transport};
+use crate::core::path::{LocalCandidate, TrafficClass, TransportProtocol};
 use crate::sim::client::{self, Endpoint, Signal};
 use crate::sim::dice::Dice;
 use crate::sim::network::{Micros, SECOND, server_address};
@@ -240,7 +240,7 @@ impl World<'_> {
                 let name = (index as u64) << 32 | u64::from(life);
                 entropy.copy_from_slice(&Dice::of(self.plan.seed, "entropy", name).bytes(32));
                 let address = server_address();
-                let candidates = vec![LocalCandidate { transport: Transport::Udp, address }];
+                let candidates = vec![LocalCandidate { protocol: TransportProtocol::Udp, address }];
                 let admission = Admission { entropy, candidates };
                 self.feed(Input::Join { connection: id, request, host: None, admission, join });
             }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{RESUME_WITHIN, World};
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 use crate::core::event::WaitingReason;
 use crate::sim::client::Endpoint;
 use crate::sim::network::{Micros, SECOND, name};
@@ -130,7 +130,7 @@ impl World<'_> {
             // Half is enough: frames may be few where a decoder has just begun, but not nearly none.
             let (count, expected) = (lately.count() as u64, LATELY / sender.plan.interval.max(1));
             if count * 2 < expected {
-                let kind = if source.kind() == Kind::Audio { "sounds" } else { "frames" };
+                let kind = if source.kind() == MediaKind::Audio { "sounds" } else { "frames" };
                 complaints.push(format!("{who} got {count} of {expected} {kind} of {what} in two seconds"));
             }
         }

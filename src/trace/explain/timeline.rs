@@ -4,7 +4,7 @@
 use super::model::{Blame, Entry, KeyframeRequest, Person, Second, Weight};
 use super::time::Time;
 use super::words;
-use crate::core::command::Kind;
+use crate::core::command::MediaKind;
 
 /// Seconds in which fewer packets than this were lost are not worth a line.
 const LOSS_PACKETS_MIN: u32 = 3;
@@ -29,7 +29,7 @@ pub fn complete(person: &mut Person) {
         let what = format!("{}'s {}", watched.of, words::source(watched.source));
         if let Some(after) = watched.first_after {
             let at = Time(watched.shown.from.0 + after.0);
-            let first = if watched.source.kind() == Kind::Video { "sees" } else { "hears" };
+            let first = if watched.source.kind() == MediaKind::Video { "sees" } else { "hears" };
             let text = format!("{first} {what}, {after} after subscribing");
             entries.push(Entry { at, kind: "first", weight: Weight::Plain, text });
         }

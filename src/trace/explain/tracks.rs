@@ -4,7 +4,7 @@ use super::incoming::Incoming;
 use super::keyframes::KeyframeRequests;
 use super::model::{Freeze, Hop, Published, Second, Watched};
 use super::time::{Span, Time};
-use crate::core::command::{Kind, Source};
+use crate::core::command::{MediaKind, Source};
 use crate::core::ids::TrackId;
 use crate::trace::facts::{PacketFacts, StreamNumber};
 
@@ -142,7 +142,7 @@ impl Track {
 
     /// Returns whether the track is video.
     pub fn is_video(&self) -> bool {
-        self.source.kind() == Kind::Video
+        self.source.kind() == MediaKind::Video
     }
 
     /// Returns how many packets came well within a stretch of time.

@@ -9,7 +9,7 @@ use super::super::text::clock;
 use super::super::time::{Span, Time};
 use super::super::words;
 use super::escaped;
-use crate::core::command::{Kind, Source};
+use crate::core::command::{MediaKind, Source};
 use crate::core::path::Carrier;
 
 /// Widths of the column of labels, of the drawing, and of the column behind it.
@@ -75,8 +75,8 @@ fn shortened(text: &str) -> String {
 
 fn media_class(source: Source) -> &'static str {
     match source.kind() {
-        Kind::Audio => "sound",
-        Kind::Video => "media",
+        MediaKind::Audio => "sound",
+        MediaKind::Video => "media",
     }
 }
 
@@ -233,7 +233,7 @@ impl Drawing {
     }
 
     fn watched(&mut self, of: &str, source: Source, watches: &[&Watched]) {
-        let verb = if source.kind() == Kind::Video { "sees" } else { "hears" };
+        let verb = if source.kind() == MediaKind::Video { "sees" } else { "hears" };
         self.label(verb, &format!("{of}’s {}", words::source(source)));
         let lane = (self.y, LANE);
         for watch in watches {
