@@ -47,6 +47,8 @@ pub struct Client {
     pub publications: Vec<PublicationInfo>,
     pub received: Vec<RtpPacket>,
     pub keyframe_requests: usize,
+    /// The loss that the server has reported of what it sends, by section, if its endpoint tells.
+    pub losses: Vec<(Mid, f32)>,
     /// Sections that receive, with their kinds.
     pub slots: Vec<(Mid, MediaKind)>,
     pub sending: Vec<(Mid, Source)>,
@@ -285,6 +287,7 @@ impl World {
             publications: Vec::new(),
             received: Vec::new(),
             keyframe_requests: 0,
+            losses: Vec::new(),
             slots: Vec::new(),
             sending: Vec::new(),
             unplugged: false,
@@ -632,6 +635,9 @@ impl World {
                 }
                 EngineOutput::Event(EngineEvent::RtpPacket(packet)) => client.received.push(packet),
                 EngineOutput::Event(EngineEvent::KeyframeRequest(_)) => client.keyframe_requests += 1,
+                EngineOutput::Event(EngineEvent::MediaEgressStats(stats)) => {
+                    client.losses.extend(stats.loss.map(|loss| (stats.mid, loss)));
+                }
                 EngineOutput::Event(EngineEvent::Closed) => client.hung_up = true,
                 EngineOutput::Event(_) => {}
             }
