@@ -27,6 +27,10 @@ pub const SDP_LINES_MAX: usize = 20_000;
 /// means well makes a new one every few seconds for hours.
 pub const SDP_SECTIONS_EVER_MAX: usize = 4096;
 
+/// Longest certificate of a client, bytes of DER: kept for as long as the client is there. Those of browsers have a few
+/// hundred bytes, those of companies with many names in them a few thousand.
+pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
+
 /// Messages that a client may send that cannot be read, or come too fast, before its connection is cut: more than a mistake
 /// makes, and few enough that answering them is nothing.
 pub const FAULTS_MAX: u32 = 100;

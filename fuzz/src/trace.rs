@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use strait::core::event::SlotCounts;
 use strait::core::record::RoomHeader;
+use strait::core::settings::Sharing;
 use strait::trace::format::BlockKind;
 use strait::trace::pcap::PcapWriter;
 use strait::trace::reader::records;

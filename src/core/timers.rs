@@ -186,6 +186,11 @@ impl Deadlines {
         next
     }
 
+    /// Returns the earliest of the deadlines, due or not.
+    pub fn earliest(&self) -> Option<Instant> {
+        self.at.iter().copied().fold(None, earliest)
+    }
+
     fn all(&self) -> impl Iterator<Item = Deadline> {
         let named = Timer::ALL.into_iter().zip(self.at);
         named.filter_map(|(timer, at)| Some(Deadline { at: at?, timer }))

@@ -210,6 +210,17 @@ impl Transport {
         was_silent || was_unheard
     }
 
+    /// Does not count the last `late` as silence: the server could not listen. Whoever was silent before stays so.
+    pub fn forgive(&mut self, now: Instant, late: Duration) {
+        if self.is_silent {
+            return;
+        }
+        self.last_heard = self.last_heard.map(|heard| now.min(heard + late));
+        if self.deadlines.get(Timer::MediaSilence).is_some() {
+            self.look_for_silence(now);
+        }
+    }
+
     /// Looks whether the transport is silent, and notes when to look again: not with each packet, but when the time from
     /// the last one that was seen on looking is up.
     pub fn look_for_silence(&mut self, now: Instant) {

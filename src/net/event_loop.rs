@@ -51,6 +51,12 @@ const MESSAGES_PER_PASS: usize = 32;
 /// What all streams are read by way of, and what media is made in that does not leave by UDP.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
+/// Sleep that is so much longer than planned tells that the process was suspended, or had no time.
+const STOOD_STILL: Duration = Duration::from_secs(1);
+
+/// For so long after that, connections are read before any of them is closed for its silence.
+const LISTENS_FIRST: Duration = Duration::from_secs(3);
+
 /// What the shell knows about somebody who joins.
 struct Admitted {
     room: RoomId,
@@ -74,6 +80,8 @@ pub struct EventLoop {
     scratch: Vec<u8>,
     bound: SocketAddr,
     started: Instant,
+    /// After the server stood still: until then nobody is given up whose bytes wait.
+    listens_first_until: Instant,
     /// How often the loop went round.
     passes: u64,
 }
@@ -98,6 +106,7 @@ impl EventLoop {
             scratch: vec![0; SCRATCH_BYTES],
             bound,
             started: now,
+            listens_first_until: now,
             passes: 0,
         })
     }
@@ -128,13 +137,23 @@ impl EventLoop {
         // Handling took time: what is left until a deadline is counted from here, not from the last pass's `now`.
         let before = clock::now();
         let timeout = self.sleep(before);
-        match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-            result => result?,
+        let mut left = timeout;
+        while let Err(error) = self.poll.poll(events, left) {
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+            // A process that was stopped goes on here, and must know what can be read before it gives anybody up.
+            left =
+                timeout.map(|timeout| timeout.saturating_sub(clock::now().saturating_duration_since(before)));
         }
         self.passes += 1;
         let now = clock::now();
-        self.shedding.slept(now.saturating_duration_since(before));
+        let slept = now.saturating_duration_since(before);
+        self.shedding.slept(slept);
+        if timeout.is_some_and(|timeout| slept > timeout + STOOD_STILL) {
+            warn!(?slept, planned = ?timeout, "the server stood still");
+            self.listens_first_until = now + LISTENS_FIRST;
+        }
         if let Some(share) = self.shedding.decide(now, clock::thread) {
             self.shard.feed(now, Input::Shed(share));
         }
@@ -413,7 +432,8 @@ impl EventLoop {
     }
 
     fn run_deadlines(&mut self, now: Instant) {
-        while let Some(place) = self.front.connections.next_due(now) {
+        let listens_first = now < self.listens_first_until && self.front.connections.ready_len() > 0;
+        while !listens_first && let Some(place) = self.front.connections.next_due(now) {
             let Some(connection) = self.front.connections.at(place) else { continue };
             match connection.run_deadline(now, &self.front.config) {
                 Standing::Open => self.front.connections.touch(place),

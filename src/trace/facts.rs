@@ -16,7 +16,7 @@ use crate::core::path::Carrier;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 4;
+pub const FACTS_VERSION: u16 = 5;
 
 /// A participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -169,6 +169,10 @@ pub enum Fact {
         /// Whether anything was due.
         was_due: bool,
     },
+    /// Everybody was told that nothing comes from somebody any more, neither media nor checks.
+    MediaLost(PersonNumber),
+    /// Everybody was told that something comes from them again.
+    MediaBack(PersonNumber),
     /// Others speak from now on, or somebody else speaks most.
     Speaks {
         /// Whoever speaks most, or did so last.

@@ -33,6 +33,8 @@ const HELD_MIN: Duration = Duration::from_millis(1);
 struct Member {
     id: ParticipantId,
     number: PersonNumber,
+    /// Whether everybody was told that nothing comes from them.
+    media_lost: bool,
     route: Option<Route>,
     slots: BTreeMap<String, TrackId>,
     waiting: BTreeMap<TrackId, WaitingReason>,
@@ -202,6 +204,7 @@ impl<'s> Witness<'s> {
                 let member = Member {
                     id: joined.participant,
                     number: self.people,
+                    media_lost: false,
                     route: None,
                     slots: BTreeMap::new(),
                     waiting: BTreeMap::new(),
@@ -218,6 +221,8 @@ impl<'s> Witness<'s> {
             }
             Event::Answer { publications, .. } => self.note_publications(to, publications),
             Event::SlotMap(map) => self.note_slots(to, map),
+            Event::ParticipantMediaLost(id) => self.note_media_lost(*id, true),
+            Event::ParticipantMediaBack(id) => self.note_media_lost(*id, false),
             Event::Speakers(speakers) => self.note_speakers(speakers),
             Event::CannotReceive { track, .. } => {
                 let track = self.tracks.get(track).map(|track| track.number);
@@ -227,6 +232,15 @@ impl<'s> Witness<'s> {
             }
             _ => {}
         }
+    }
+
+    /// Everybody is told; the first who is tells us.
+    fn note_media_lost(&mut self, id: ParticipantId, is_lost: bool) {
+        let about = self.members.values_mut().find(|member| member.id == id);
+        let Some(member) = about.filter(|member| member.media_lost != is_lost) else { return };
+        member.media_lost = is_lost;
+        let number = member.number;
+        self.tell(&if is_lost { Fact::MediaLost(number) } else { Fact::MediaBack(number) });
     }
 
     fn note_speakers(&mut self, speakers: &Speakers) {

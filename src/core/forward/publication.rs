@@ -10,11 +10,13 @@ use super::backlog::{Run, Viewer};
 use super::descriptor::{Described, describe};
 use super::encoding::{Encoding, SourceReport};
 use super::munger::Stretch;
+use super::parameter_sets::OfferedSets;
 use crate::core::command::{MediaKind, Source};
 use crate::core::event::TrackInfo;
 use crate::core::ids::{
     EncodingIndex, Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportKey,
 };
+use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
@@ -49,6 +51,8 @@ pub struct Publication {
     /// Its codec: at first the one that the answer lets expect, then the one that comes.
     pub codec: Option<CodecParams>,
     codec_changed: Option<Instant>,
+    /// Parameter sets of H.264 that the offer gave.
+    pub offered_sets: OfferedSets,
     /// What its levels tell of who speaks into it; `None` for all but microphones, and for those that tell no levels.
     pub speech: Option<Speech>,
     /// Its counters as last added to the room's totals.
@@ -99,6 +103,7 @@ impl Publication {
             muted,
             codec,
             codec_changed: None,
+            offered_sets: OfferedSets::new(),
             speech: None,
             reported: StreamCounters::default(),
             encodings: vec![Encoding::new(0)],
@@ -192,7 +197,7 @@ impl Publication {
             return placement;
         }
         let generation = self.encodings[number].generation();
-        let Some(index) = self.encodings[number].place(now, packet) else { return placement };
+        let Some(mut index) = self.encodings[number].place(now, packet) else { return placement };
         self.choose_for_everybody(now, number, packet);
         let is_shown = self.is_shown(number);
         if is_shown && self.encodings[number].generation() != generation {
@@ -212,15 +217,49 @@ impl Publication {
             }
             placement.codec_changed = true;
         }
-        let described = describe(packet.codec.codec, packet.payload, &packet.extensions);
+        let mut described = describe(packet.codec.codec, packet.payload, &packet.extensions);
+        if matches!(packet.codec.codec, Codec::H264 { .. }) {
+            self.encodings[number].note_sets(packet);
+        }
         // Whoever could not take the codec before may be about to be shown the track, from this packet on.
         if self.encodings[number].is_followed() || placement.codec_changed {
-            placement.begins_to_wait = self.keep(now, number, index, packet, &described);
+            let completed = self.put_parameter_sets(now, number, index, packet, &mut placement);
+            index = completed.unwrap_or(index);
+            placement.begins_to_wait |= self.keep(now, number, index, packet, &described);
+            described.starts_keyframe |= completed.is_some();
             placement.is_brimful = self.encodings[number].is_brimful();
         }
         self.encodings[number].meter(now, index, packet, &described);
         placement.starts_keyframe = self.kind() == MediaKind::Video && described.starts_keyframe;
         placement
+    }
+
+    /// Puts parameter sets in front of an H.264 key frame that comes without them. Returns the packet's index behind them;
+    /// `None` if nothing is missing.
+    fn put_parameter_sets(
+        &mut self,
+        now: Instant,
+        number: usize,
+        index: u64,
+        packet: &MediaPacket<'_>,
+        placement: &mut Placement,
+    ) -> Option<u64> {
+        let Codec::H264 { .. } = packet.codec.codec else { return None };
+        // An offer describes one encoding: those of a simulcast are of different sizes.
+        let none = OfferedSets::new();
+        let offered = if self.encodings.len() == 1 { &self.offered_sets } else { &none };
+        let sets = self.encodings[number].missing_sets(index, packet, offered);
+        if sets.is_empty() {
+            return None;
+        }
+        let behind = self.encodings[number].make_room(packet, sets.len())?;
+        for (place, payload) in (index..behind).zip(&sets) {
+            let extensions = PassedExtensions::default();
+            let packet = MediaPacket { payload, marker: false, extensions, ..*packet };
+            let described = describe(packet.codec.codec, payload, &extensions);
+            placement.begins_to_wait |= self.keep(now, number, place, &packet, &described);
+        }
+        Some(behind)
     }
 
     /// Keeps a packet, and shows the encoding from it on to whoever waits for its key frame. Returns whether something
@@ -522,7 +561,7 @@ fn at(index: EncodingIndex) -> usize {
 mod tests {
     use super::*;
     use crate::core::ids::PayloadType;
-    use crate::core::media::extensions::PassedExtensions;
+    use crate::core::negotiated::H264Profile;
 
     const VP8: Codec = Codec::Vp8;
     const AV1: Codec = Codec::Av1 { profile: 0 };
@@ -712,6 +751,41 @@ mod tests {
         }
         send(&mut publication, 2001, DELTA_FRAME);
         assert_eq!(waiting(&publication), [waits[0] + (2001 - 10) - 2 - 991]);
+    }
+
+    #[test]
+    fn key_frames_without_parameter_sets_get_them_and_what_follows_makes_room() {
+        const SPS: &[u8] = &[0x67, 0x42, 0xc0];
+        const PPS: &[u8] = &[0x68, 0xce];
+        const IDR: &[u8] = &[0x65, 0x88];
+        const SLICE: &[u8] = &[0x41, 0x9a];
+        let h264 = Codec::H264 { profile: H264Profile::ConstrainedBaseline, packetization_mode: 1 };
+        let now = Instant::now();
+        let mut publication = publication();
+        publication.offered_sets = vec![(PayloadType(96), SPS.into()), (PayloadType(96), PPS.into())];
+        let send = |publication: &mut Publication, index: u64, payload: &[u8]| {
+            let packet = MediaPacket { timestamp: index as u32, ..packet(1, 0, index, h264, payload) };
+            let placement = publication.arrive(now, &packet);
+            publication.check();
+            placement.starts_keyframe
+        };
+        assert!(!send(&mut publication, 10, SLICE));
+        assert!(send(&mut publication, 12, IDR), "with what stands before it, it begins a key frame");
+        assert!(!send(&mut publication, 11, SLICE));
+        assert!(!send(&mut publication, 13, SLICE));
+        let encoding = &publication.encodings[0];
+        let waits = waiting(&publication);
+        let shown: Vec<&[u8]> =
+            waits.iter().map(|index| encoding.packet(*index).expect("it is kept").payload).collect();
+        assert_eq!(shown, [SLICE, SLICE, SPS, PPS, IDR, SLICE]);
+        assert_eq!(waits, [0, 1, 2, 3, 4, 5].map(|behind| waits[0] + behind), "no number is missing");
+        publication.clear_pending();
+        // Once sets have come in the stream, those of the offer are out of date.
+        for (index, payload) in [(14, SPS), (15, PPS), (16, IDR), (17, SLICE)] {
+            send(&mut publication, index, payload);
+        }
+        assert!(!send(&mut publication, 19, IDR), "newer ones may be on their way");
+        assert!(send(&mut publication, 20, IDR));
     }
 
     #[test]

@@ -182,8 +182,9 @@ impl Room {
             let transport = &mut self.transports[on.0];
             // Also for a track that exists: a section may declare other SSRCs than before.
             let section = transport.negotiated.section(request.mid);
-            let Ingress { declared, rids } =
+            let Ingress { declared, rids, parameter_sets } =
                 section.and_then(|section| section.ingress.clone()).unwrap_or_default();
+            self.publications[publication.0].offered_sets = parameter_sets;
             transport.published.insert(request.mid, PublishedSection { publication, rids, declared });
             let tells_levels = transport.negotiated.has_extension(Extension::AudioLevel);
             let publication = &mut self.publications[publication.0];

@@ -295,8 +295,8 @@ impl Room {
         let participant = owner.map(|owner| self.participants[owner.0].id.to_string()).unwrap_or_default();
         let (room, transport) = (&self.id, key.0);
         let reason = match end {
-            SessionEnd::ClosedByPeer => {
-                debug!(%room, %participant, transport, "the client closed its transport");
+            SessionEnd::ClosedByPeer(alert) => {
+                debug!(%room, %participant, transport, ?alert, "the client closed its transport");
                 LeaveReason::TransportClosed
             }
             SessionEnd::FingerprintMismatch(detail) => {

@@ -108,6 +108,8 @@ impl Story {
                 *in_vain += u64::from(!was_due);
             }
             Fact::Shedding(is_shedding) => self.shedding(at, *is_shedding),
+            Fact::MediaLost(person) => self.media_lost(at, index(person)),
+            Fact::MediaBack(person) => self.media_back(at, index(person)),
             Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
         }
         Some(())
