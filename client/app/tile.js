@@ -69,7 +69,8 @@ export class Tile {
     const hasPicture = track !== null && !track.muted && track.mediaStreamTrack !== null && !track.covered;
     mark(this.element, 'picture', hasPicture);
     mark(this.element, 'mirrored', participant.isLocal && source === 'camera');
-    mark(this.element, 'speaking', source === 'camera' && participant.speaking);
+    mark(this.element, 'speaking', source === 'camera' && (participant.speaking || participant.heardSpeaking));
+    mark(this.element, 'dominant', source === 'camera' && participant.dominant);
     const silent = !microphone || microphone.muted;
     this.#mutedIcon.hidden = source === 'screen' || !silent;
     this.#level.hidden = source === 'screen' || silent;
@@ -117,7 +118,10 @@ function messageFor(picture, microphone) {
     if (!(track instanceof RemoteTrack)) continue;
     if (track.status === 'unsupported')
       problems.push(`You cannot ${verb} this: ${track.reason || 'your browser lacks the codec'}.`);
-    if (track.status === 'waiting') problems.push(`Waiting to ${verb} this: ${waitingReason(track.reason)}.`);
+    // Whoever is silent is heard as soon as they speak: there is nothing to wait for.
+    const isSilent = verb === 'hear' && track.reason === 'not-speaking';
+    if (track.status === 'waiting' && !isSilent)
+      problems.push(`Waiting to ${verb} this: ${waitingReason(track.reason)}.`);
   }
   if (problems.length > 0) return problems.join(' ');
   return picture instanceof RemoteTrack && !picture.muted && picture.status !== 'unsubscribed'
@@ -144,7 +148,6 @@ function hueOf(name) {
  * @returns {string} in words
  */
 function waitingReason(reason) {
-  return reason === 'slot-limit'
-    ? 'as many tracks are received as this server allows'
-    : 'a place for it is being made';
+  if (reason === 'slot-limit') return 'as many tracks are received as this server allows';
+  return reason === 'not-speaking' ? 'it is shown when they speak' : 'a place for it is being made';
 }

@@ -34,6 +34,15 @@ export const PROTOCOL_VERSION = 1;
  * @property {{trackId: string, reason: string}[]} waiting the first of those that wait
  * @property {number} [waitingCount] how many wait in all, listed or not
  *
+ * @typedef {object} Speaker
+ * @property {string} participantId
+ * @property {string} trackId their microphone
+ * @property {number} level in dBov: 0 is loudest, -127 silence
+ *
+ * @typedef {object} Speakers
+ * @property {string | null} dominant
+ * @property {Speaker[]} speakers the dominant one first
+ *
  * @typedef {object} PublicationInfo
  * @property {string} mid
  * @property {string} trackId

@@ -17,7 +17,7 @@ import { StatsCollector } from './stats.js';
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack, PublishOptions} from './local-track.js' */
-/** @import {Joined, Resumed} from './protocol.js' */
+/** @import {Joined, Resumed, Speakers} from './protocol.js' */
 /** @import {DeviceEncoding} from './publisher.js' */
 /** @import {JoinRequest, RoomState} from './session.js' */
 /** @import {Owner, RoomStats} from './stats.js' */
@@ -48,6 +48,8 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {{participant: Participant, track: Track}} track-removed
  * @property {{participant: Participant, track: Track}} track-changed
  * @property {{from: string, participant: Participant | null, topic: string, payload: unknown}} data
+ * @property {{dominant: Participant | null, speakers: {participant: Participant, level: number}[]}} speakers who speaks, as
+ *   the server hears it, whoever speaks most first; levels in dBov
  * @property {{draining: boolean}} draining the server lets nobody in any more, or does so again; the call goes on
  * @property {{participants: Participant[]}} levels every participant's `level` is fresh
  * @property {{blocked: boolean}} audio-blocked call `startAudio()` from a click
@@ -297,8 +299,9 @@ export class Room extends Emitter {
     this.#selfSigned = joined.selfSigned;
     this.localParticipant.participantId = joined.participantId;
     this.localParticipant.name = joined.name;
-    // If it holds, the server says so again.
+    // If they hold, the server says so again.
     this.localParticipant.mediaLost = false;
+    this.#onSpeakers({ dominant: null, speakers: [] });
     this.localParticipant.changed();
   }
 
@@ -319,11 +322,34 @@ export class Room extends Emitter {
       if (data.participantId !== this.localParticipant.participantId) return;
       this.localParticipant.mediaLost = type === 'participant-media-lost';
       this.localParticipant.changed();
+    } else if (type === 'speakers') {
+      this.#onSpeakers(data);
     } else if (type === 'draining') {
       this.emit('draining', { draining: data.draining });
     } else if (type === 'error') {
       this.emit('error', { error: StraitError.fromServer(data) });
     }
+  }
+
+  /** @param {Speakers} news */
+  #onSpeakers(news) {
+    const levels = new Map(news.speakers.map(({ participantId, level }) => [participantId, level]));
+    /** @type {Map<string, Participant>} */
+    const everybody = new Map([[this.localParticipant.participantId, this.localParticipant], ...this.participants]);
+    for (const [participantId, participant] of everybody) {
+      const heardSpeaking = levels.has(participantId);
+      const dominant = participantId === news.dominant;
+      if (heardSpeaking === participant.heardSpeaking && dominant === participant.dominant) continue;
+      participant.heardSpeaking = heardSpeaking;
+      participant.dominant = dominant;
+      participant.changed();
+    }
+    const speakers = [...levels].flatMap(([participantId, level]) => {
+      const participant = everybody.get(participantId);
+      return participant ? [{ participant, level }] : [];
+    });
+    if (this.#state !== 'connected') return;
+    this.emit('speakers', { dominant: everybody.get(news.dominant ?? '') ?? null, speakers });
   }
 
   /**

@@ -123,6 +123,8 @@ export class RemoteTrack extends Track {
   /** Why it is waiting or unsupported, in the server's words. */
   reason = '';
   paused = false;
+  /** Keeps its slot whoever speaks. */
+  pinned = false;
   /** @type {RTCRtpReceiver | null} */
   receiver = null;
 
@@ -158,6 +160,13 @@ export class RemoteTrack extends Track {
   async setPaused(paused) {
     await this.#control.request('pause', { trackId: this.trackId, paused });
     this.paused = paused;
+    this.changed();
+  }
+
+  /** Lets it keep its slot whoever speaks, where there are fewer slots than tracks. @param {boolean} pinned */
+  async setPinned(pinned) {
+    await this.#control.request('pin', { trackId: this.trackId, pinned });
+    this.pinned = pinned;
     this.changed();
   }
 

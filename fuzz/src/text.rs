@@ -93,6 +93,7 @@ fn write_command(command: &Command) -> (&'static str, Value) {
         Command::Pause { track, paused } => {
             ("pause", json!({"trackId": track.to_string(), "paused": paused}))
         }
+        Command::Pin { track, pinned } => ("pin", json!({"trackId": track.to_string(), "pinned": pinned})),
         Command::Data { to, topic, payload: _ } => {
             let mut data = Map::new();
             if let Some(to) = to {

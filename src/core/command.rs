@@ -149,4 +149,11 @@ pub enum Command {
     },
     /// Leave the room, and end everything that is published.
     Leave,
+    /// Let a subscribed track keep its slot, whoever else speaks, or no longer.
+    Pin {
+        /// The track, which is subscribed to.
+        track: TrackId,
+        /// Whether it keeps its slot from now on. If it has none, it takes that of one who is not pinned.
+        pinned: bool,
+    },
 }

@@ -35,6 +35,7 @@ pub mod room_pattern;
 pub mod session;
 pub mod settings;
 pub mod sfu;
+pub mod speech;
 pub mod stats;
 pub mod subscriptions;
 pub mod timers;

@@ -16,9 +16,11 @@ mod membership;
 mod publish;
 mod reports;
 mod sections;
+mod sharing;
 mod shedding;
 mod slots;
 mod snapshot;
+mod speakers;
 mod subscriptions;
 mod totals;
 mod transport;
@@ -27,6 +29,7 @@ pub use deadlines::Fired;
 use membership::Connection;
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
+use speakers::Floor;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -126,6 +129,8 @@ pub struct Room {
     pending_video: VecDeque<PublicationKey>,
     /// Members who are to be told a new slot map at the end of the input.
     slot_maps: Vec<ParticipantKey>,
+    /// Who speaks.
+    floor: Floor,
     timers: DeadlineHeap<Owner>,
     /// Kept for its memory.
     due: Vec<Owner>,
@@ -161,6 +166,7 @@ impl Room {
             pending_audio: VecDeque::new(),
             pending_video: VecDeque::new(),
             slot_maps: Vec::new(),
+            floor: Floor::default(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
             fired: Vec::new(),

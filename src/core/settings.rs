@@ -2,10 +2,30 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::event::SlotCounts;
 
 /// Half a millisecond of sending, one by one: that long a room of any size keeps the sound of others waiting.
 pub const PACKETS_AT_ONCE: usize = 128;
+
+/// How slots are shared in rooms that have more microphones or cameras than a client has slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sharing {
+    /// So many of those who speak at once are given slots.
+    pub speakers: usize,
+    /// So many slots they share, with those who spoke last.
+    pub speaker_slots: usize,
+    /// So many cameras a client is shown at most; `None`: as many as it has slots.
+    pub last_n: Option<usize>,
+}
+
+impl Default for Sharing {
+    fn default() -> Self {
+        Self { speakers: 5, speaker_slots: 8, last_n: None }
+    }
+}
 
 /// What the operator chose, and what the shell adds to it: the same for every room.
 #[derive(Debug, Clone)]
@@ -22,6 +42,8 @@ pub struct Settings {
     pub slots: SlotCounts,
     /// Most slots of a participant.
     pub slots_max: SlotCounts,
+    /// How audio slots are shared by those who speak, and video slots by cameras, where there are too few.
+    pub sharing: Sharing,
     /// The rate at which publishers begin sending video, in kbit/s; `None` leaves it to them.
     pub video_start_kbps: Option<u32>,
     /// How long a room outlives its last participant; zero: not at all.
@@ -53,6 +75,7 @@ impl Settings {
             tracks_per_participant_max: 8,
             slots: both(1),
             slots_max: both(8),
+            sharing: Sharing::default(),
             video_start_kbps: None,
             empty_timeout: Duration::ZERO,
             resume_timeout: Duration::from_secs(30),

@@ -26,6 +26,8 @@ pub struct Subscription {
     pub kind: MediaKind,
     /// Whether nothing is sent of it for now. It keeps its slot.
     pub paused: bool,
+    /// Whether it was asked for by name: then it gives its slot to nobody who speaks.
+    pub pinned: bool,
     /// Where the track is shown, or why it is not.
     pub state: SubscriptionState,
     /// Counts up with each subscription: earlier ones get their slots first.
@@ -50,7 +52,7 @@ impl Subscriptions {
             return false;
         }
         let state = SubscriptionState::Waiting;
-        self.by_track.insert(track, Subscription { kind, paused: false, state, order });
+        self.by_track.insert(track, Subscription { kind, paused: false, pinned: false, state, order });
         self.waiting[kind as usize].insert(order, track);
         true
     }
@@ -90,6 +92,18 @@ impl Subscriptions {
         if let Some(subscription) = self.by_track.get_mut(&track) {
             subscription.paused = paused;
         }
+    }
+
+    /// Notes whether a track keeps its slot whoever speaks.
+    pub fn set_pinned(&mut self, track: TrackId, pinned: bool) {
+        if let Some(subscription) = self.by_track.get_mut(&track) {
+            subscription.pinned = pinned;
+        }
+    }
+
+    /// Returns how many tracks the member wants, shown or not.
+    pub fn count(&self) -> usize {
+        self.by_track.len()
     }
 
     /// The slot with that index is gone: its track waits again, and those behind it have moved up by one.

@@ -333,7 +333,7 @@ impl Oracle {
                 member.showing.paused(now, *track, false);
                 member.map.retain(|_, shown| shown.0 != *track);
             }
-            Command::Offer { .. } | Command::Data { .. } | Command::Leave => {}
+            Command::Offer { .. } | Command::Data { .. } | Command::Pin { .. } | Command::Leave => {}
         }
     }
 

@@ -8,6 +8,7 @@ use super::codec::CodecName;
 use crate::core::command::MediaKind;
 use crate::core::negotiated::DEPENDENCY_DESCRIPTOR_URI;
 
+const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// Somebody's numbers for payload types and extensions.
@@ -43,6 +44,11 @@ impl Numbering {
     /// Returns the id of the transport-wide sequence number.
     pub fn transport_cc(self) -> u8 {
         [3, 2, 5][usize::from(self.0 % 3)]
+    }
+
+    /// Returns the id of the audio level (RFC 6464).
+    pub fn audio_level(self) -> u8 {
+        [1, 3, 11][usize::from(self.0 % 3)]
     }
 
     /// Returns the id of the dependency descriptor.
@@ -107,10 +113,11 @@ pub fn offer(
             numbering.mid(),
             numbering.transport_cc(),
         );
-        if section.kind == MediaKind::Video {
-            let id = numbering.dependency_descriptor();
-            let _ = write!(out, "a=extmap:{id} {DEPENDENCY_DESCRIPTOR_URI}\r\n");
-        }
+        let (id, uri) = match section.kind {
+            MediaKind::Audio => (numbering.audio_level(), AUDIO_LEVEL_URI),
+            MediaKind::Video => (numbering.dependency_descriptor(), DEPENDENCY_DESCRIPTOR_URI),
+        };
+        let _ = write!(out, "a=extmap:{id} {uri}\r\n");
         let direction = match section.role {
             Role::Slot => "recvonly",
             Role::Publish { .. } => "sendonly",

@@ -16,7 +16,7 @@ use crate::core::path::Carrier;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 4;
+pub const FACTS_VERSION: u16 = 5;
 
 /// A participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -173,6 +173,13 @@ pub enum Fact {
     MediaLost(PersonNumber),
     /// Everybody was told that something comes from them again.
     MediaBack(PersonNumber),
+    /// Others speak from now on, or somebody else speaks most.
+    Speaks {
+        /// Whoever speaks most, or did so last.
+        dominant: Option<PersonNumber>,
+        /// Those who speak, the dominant speaker first.
+        speaking: Vec<PersonNumber>,
+    },
 }
 
 /// A fact with its time, as it is written down.

@@ -9,7 +9,7 @@ use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::command::{Command, MediaKind};
-use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
+use crate::core::event::{Event, PublicationInfo, SlotMap, Speakers, WaitingReason};
 use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
 use crate::core::input::Shedding;
@@ -76,6 +76,8 @@ pub struct Witness<'s> {
     timer: Option<Timer>,
     /// Whether the server sheds load: some video is not forwarded.
     is_shedding: bool,
+    /// Who speaks, as everybody was told.
+    speakers: Speakers,
 }
 
 impl fmt::Debug for Witness<'_> {
@@ -105,6 +107,7 @@ impl<'s> Witness<'s> {
             deadline: None,
             timer: None,
             is_shedding: false,
+            speakers: Speakers::default(),
         }
     }
 
@@ -220,6 +223,7 @@ impl<'s> Witness<'s> {
             Event::SlotMap(map) => self.note_slots(to, map),
             Event::ParticipantMediaLost(id) => self.note_media_lost(*id, true),
             Event::ParticipantMediaBack(id) => self.note_media_lost(*id, false),
+            Event::Speakers(speakers) => self.note_speakers(speakers),
             Event::CannotReceive { track, .. } => {
                 let track = self.tracks.get(track).map(|track| track.number);
                 if let (Some(number), Some(track)) = (self.number(to), track) {
@@ -237,6 +241,20 @@ impl<'s> Witness<'s> {
         member.media_lost = is_lost;
         let number = member.number;
         self.tell(&if is_lost { Fact::MediaLost(number) } else { Fact::MediaBack(number) });
+    }
+
+    fn note_speakers(&mut self, speakers: &Speakers) {
+        // Everybody is told the same.
+        if !speakers.is_news_to(&self.speakers) {
+            return;
+        }
+        self.speakers = speakers.clone();
+        let number = |id: ParticipantId| {
+            self.members.values().find(|member| member.id == id).map(|member| member.number)
+        };
+        let speaking = speakers.speakers.iter().filter_map(|speaker| number(speaker.participant)).collect();
+        let fact = Fact::Speaks { dominant: speakers.dominant.and_then(number), speaking };
+        self.tell(&fact);
     }
 
     fn note_publications(&mut self, of: ParticipantKey, publications: &[PublicationInfo]) {

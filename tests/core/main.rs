@@ -8,6 +8,7 @@ mod negotiating;
 mod repair;
 mod replaying;
 mod slots;
+mod speaking;
 mod stripping;
 mod traces;
 mod transports;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpPacket, RtpWrite, SeqNo};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
 use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Resume, Source};
 use strait::core::datagrams::Datagrams;
@@ -47,6 +47,8 @@ pub struct Client {
     pub publications: Vec<PublicationInfo>,
     pub received: Vec<RtpPacket>,
     pub keyframe_requests: usize,
+    /// The loss that the server has reported of what it sends, by section, if its endpoint tells.
+    pub losses: Vec<(Mid, f32)>,
     /// Sections that receive, with their kinds.
     pub slots: Vec<(Mid, MediaKind)>,
     pub sending: Vec<(Mid, Source)>,
@@ -145,6 +147,8 @@ pub struct World {
     deadline: Option<Instant>,
     /// While true, what comes is read, and nothing comes of it: the machine is busy.
     pub is_stalled: bool,
+    /// How loud the audio is that is sent from now on, in dBov; `None` tells nothing of it.
+    pub level: Option<i8>,
     requests: u64,
     settings: Settings,
     /// Every input with its time, from the start.
@@ -255,6 +259,7 @@ impl World {
             to_clients: VecDeque::new(),
             deadline: None,
             is_stalled: false,
+            level: None,
             requests: 0,
         }
     }
@@ -282,6 +287,7 @@ impl World {
             publications: Vec::new(),
             received: Vec::new(),
             keyframe_requests: 0,
+            losses: Vec::new(),
             slots: Vec::new(),
             sending: Vec::new(),
             unplugged: false,
@@ -436,6 +442,11 @@ impl World {
         *sequence += 1;
         let timestamp = (elapsed.as_millis() * clock) as u32;
         let packet = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, self.now, payload)
+            .ext_vals(ExtensionValues {
+                audio_level: self.level,
+                voice_activity: self.level.map(|_| false),
+                ..ExtensionValues::default()
+            })
             .marker(true)
             .nackable(true);
         rtc.direct_api().stream_tx_by_mid(mid, None).expect("a stream").write_rtp(packet);
@@ -622,6 +633,9 @@ impl World {
                 }
                 EngineOutput::Event(EngineEvent::RtpPacket(packet)) => client.received.push(packet),
                 EngineOutput::Event(EngineEvent::KeyframeRequest(_)) => client.keyframe_requests += 1,
+                EngineOutput::Event(EngineEvent::MediaEgressStats(stats)) => {
+                    client.losses.extend(stats.loss.map(|loss| (stats.mid, loss)));
+                }
                 EngineOutput::Event(EngineEvent::Closed) => client.hung_up = true,
                 EngineOutput::Event(_) => {}
             }

@@ -451,7 +451,7 @@ fn turn_tapes() -> Vec<(&'static str, Vec<u8>)> {
 const FRAGMENT: &str = "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n\
     a=candidate:1 1 udp 2130706431 192.0.2.1 61764 typ host generation 0\r\na=end-of-candidates\r\n";
 
-const MESSAGES: [(&str, &str); 11] = [
+const MESSAGES: [(&str, &str); 12] = [
     (
         "join",
         r#"{"type":"join","id":1,"data":{"version":1,"room":"standup","name":"Anna","autoSubscribe":false}}"#,
@@ -468,6 +468,7 @@ const MESSAGES: [(&str, &str); 11] = [
     ("subscribe", r#"{"type":"subscribe","id":2,"data":{"trackId":"t-0123456789abc"}}"#),
     ("unsubscribe", r#"{"type":"unsubscribe","id":2,"data":{"trackId":"t-0123456789abc"}}"#),
     ("pause", r#"{"type":"pause","id":2,"data":{"trackId":"t-0123456789abc","paused":false}}"#),
+    ("pin", r#"{"type":"pin","id":2,"data":{"trackId":"t-0123456789abc","pinned":true}}"#),
     (
         "data",
         r#"{"type":"data","data":{"to":["p-0123456789abc"],"topic":"chat","payload":{"b":1e400,"a":[null,"\u0000"]}}}"#,

@@ -25,6 +25,7 @@ use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
+use crate::core::speech::Speech;
 use crate::core::stats::StreamCounters;
 
 /// A track has no more encodings than this. Browsers send three at most.
@@ -56,6 +57,8 @@ pub struct Publication {
     codec_changed: Option<Instant>,
     /// Parameter sets of H.264 that the offer gave.
     pub offered_sets: OfferedSets,
+    /// What its levels tell of who speaks into it; `None` for all but microphones, and for those that tell no levels.
+    pub speech: Option<Speech>,
     /// Its counters as last added to the room's totals.
     pub reported: StreamCounters,
     /// In the order in which they began to send. There is always one, so that viewers have a place before anything comes.
@@ -105,6 +108,7 @@ impl Publication {
             codec,
             codec_changed: None,
             offered_sets: OfferedSets::new(),
+            speech: None,
             reported: StreamCounters::default(),
             encodings: vec![Encoding::new(0, first_stretch(track, key, 0))],
             chosen: EncodingIndex(0),
@@ -115,6 +119,11 @@ impl Publication {
     /// The track as others see it.
     pub fn info(&self) -> TrackInfo {
         TrackInfo { track: self.track, participant: self.owner_id, source: self.source, muted: self.muted }
+    }
+
+    /// Returns whether it is known when somebody speaks into it.
+    pub fn tells_speech(&self) -> bool {
+        self.speech.as_ref().is_some_and(Speech::is_told)
     }
 
     /// Returns whether it is audio or video.

@@ -88,6 +88,8 @@ pub struct Slot {
     before: StreamCounters,
     /// The interarrival jitter that the client reported last.
     pub jitter: Duration,
+    /// What part of the packets the client lost, in 256ths, as it reported last, and when. Of the track that is shown alone.
+    loss: Option<(Instant, u8)>,
     /// `counters` as last added to the room's totals.
     pub reported: StreamCounters,
     /// The codec that went out last.
@@ -153,6 +155,7 @@ impl Slot {
             counters: StreamCounters::default(),
             before: StreamCounters::default(),
             jitter: Duration::ZERO,
+            loss: None,
             reported: StreamCounters::default(),
             codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
@@ -168,6 +171,17 @@ impl Slot {
     pub fn note_jitter(&mut self, jitter: u32) {
         let nanos = u64::from(jitter) * 1_000_000_000 / u64::from(clock_rate(self.kind));
         self.jitter = Duration::from_nanos(nanos);
+    }
+
+    /// Notes what part of the packets the client reports to have lost, in 256ths.
+    pub fn note_loss(&mut self, now: Instant, fraction: u8) {
+        self.loss = Some((now, fraction));
+    }
+
+    /// Returns what part of the packets the client lost lately, in 256ths; 0 if it has not reported for longer than `within`.
+    pub fn loss(&self, now: Instant, within: Duration) -> u8 {
+        let fresh = self.loss.filter(|(at, _)| now.saturating_duration_since(*at) <= within);
+        fresh.map_or(0, |(_, fraction)| fraction)
     }
 
     /// Takes over what a new answer says of the slot's section, which is at that place among the others.
@@ -193,6 +207,7 @@ impl Slot {
     ) {
         let from_timestamp = self.munger.promise(now);
         self.before = self.counters;
+        self.loss = None;
         self.shown = Some(Shown { track, publication, from_timestamp });
         self.codec = codec;
         self.announced = false;

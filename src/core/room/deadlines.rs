@@ -62,14 +62,36 @@ impl Room {
                     Owner::Transport(key) => {
                         self.step(now, owner, outbox, |room, outbox| room.serve_transport(now, key, outbox));
                     }
-                    Owner::Room => {
-                        self.fired.push(Fired { timer: Timer::RoomEmpty, member: None });
-                        self.ended = self.participants.is_empty();
-                    }
+                    Owner::Room => self.serve_room(now, outbox),
                 }
             }
         }
         self.due = due;
+    }
+
+    /// Does what is due for the room itself.
+    fn serve_room(&mut self, now: Instant, outbox: &mut Outbox) {
+        let due = self.room_deadline().filter(|deadline| deadline.at <= now);
+        if let Some(Deadline { timer, .. }) = due {
+            self.fired.push(Fired { timer, member: None });
+            if timer == Timer::RoomEmpty {
+                self.ended = true;
+            } else {
+                self.look_who_speaks(now, outbox);
+            }
+        }
+        if !self.ended {
+            self.arm(now, Owner::Room);
+        }
+    }
+
+    /// What the room itself waits for: its end, while nobody is in it; otherwise who speaks.
+    fn room_deadline(&self) -> Option<Deadline> {
+        if !self.participants.is_empty() {
+            return self.floor.deadline();
+        }
+        let at = self.empty_since? + self.settings.empty_timeout;
+        Some(Deadline { at, timer: Timer::RoomEmpty })
     }
 
     /// Does what is due for one member, on each of their transports.
@@ -159,7 +181,7 @@ impl Room {
                 next
             }
             Owner::Transport(key) => self.transports.get(key.0).and_then(|own| own.deadlines.next(now)),
-            Owner::Room => return,
+            Owner::Room => self.room_deadline(),
         };
         self.timers.set(owner, next);
     }

@@ -87,6 +87,7 @@ impl Room {
         let slot = &mut self.participants[participant.0].slots[slot];
         slot.counters.lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
         slot.note_jitter(block.jitter);
+        slot.note_loss(now, block.fraction_lost);
         let Some(media) = &mut self.transports[on.0].media else { return };
         if let Some(round_trip) = media.egress.round_trip_of(now, block.last_sr, block.delay_since_last_sr) {
             media.egress.round_trip = Some(round_trip);

@@ -1,10 +1,17 @@
 //! RTCP to the clients: what was lost, what has come, which key frames are wanted; and sender reports, which translate the
 //! clock of a source to the slot that shows it, so that one person's audio and video play together.
+//!
+//! Of audio a publisher is told the loss of whoever loses most of it, if that is more than is lost on the way here. Opus
+//! encoders add in-band FEC by what they are told (RFC 7587 §3.3), and the way down loses packets, too. It does not touch
+//! their rate: that goes by transport-wide feedback.
 
 use std::time::{Duration, Instant};
 
+use slab::Slab;
+
 use super::{Room, ntp_of};
 use crate::core::command::MediaKind;
+use crate::core::forward::backlog::Viewer;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::TransportKey;
@@ -23,6 +30,19 @@ pub(super) const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
 const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
 /// A compound is sent when it is larger than this, so that it fits any path.
 const COMPOUND_BYTES: usize = 1000;
+
+/// A viewer's report counts for this long: they come each five seconds where there is audio alone.
+const LOSS_COUNTS: Duration = Duration::from_secs(12);
+/// More loss than this is not passed on, in 256ths: in-band FEC helps no further, and takes of the sound of those who lose
+/// nothing.
+const LOSS_PASSED_ON_MAX: u8 = 51;
+
+/// How much of an audio track is lost on the way to whoever loses most of it, in 256ths.
+fn worst_loss(now: Instant, publication: &Publication, participants: &Slab<Participant>) -> u8 {
+    let slot = |viewer: &Viewer| participants.get(viewer.participant.0)?.slots.get(viewer.slot);
+    let losses = publication.viewers().filter_map(slot).map(|slot| slot.loss(now, LOSS_COUNTS));
+    losses.max().unwrap_or(0).min(LOSS_PASSED_ON_MAX)
+}
 
 impl Room {
     /// Sends what is due on a transport: requests for lost packets and for key frames, and transport-wide feedback.
@@ -99,6 +119,16 @@ impl Room {
         let blocks = &mut self.report_blocks;
         blocks.clear();
         media.ingress.report_blocks(now, blocks);
+        for block in blocks.iter_mut() {
+            let stream = media.ingress.stream(block.ssrc);
+            let publication = stream.and_then(|stream| self.publications.get(stream.publication.0));
+            if let Some(publication) =
+                publication.filter(|publication| publication.kind() == MediaKind::Audio)
+            {
+                let lost = worst_loss(now, publication, &self.participants);
+                block.fraction_lost = block.fraction_lost.max(lost);
+            }
+        }
         if !blocks.is_empty() && !mutated!(ReceiverReportForgotten) {
             let mut writer = RtcpWriter::new(compound);
             writer.receiver_report(media.ingress.rtcp_ssrc, blocks);

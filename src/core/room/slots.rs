@@ -38,7 +38,8 @@ impl Room {
         if !self.has_negotiated(key) {
             return;
         }
-        let mut free = MediaKind::ALL.map(|kind| self.participants[key.0].free_slots(kind));
+        self.review_crowding(key);
+        let free = MediaKind::ALL.map(|kind| self.participants[key.0].free_slots(kind));
         let subscriptions = &self.participants[key.0].subscriptions;
         let waiting: Vec<TrackId> = match free {
             [0, 0] => Vec::new(),
@@ -46,19 +47,20 @@ impl Room {
             [0, _] => subscriptions.waiting_of(MediaKind::Video).collect(),
             _ => subscriptions.waiting().collect(),
         };
-        // A slot that takes a codec is not found for the second track if there was none for the first.
-        let mut in_vain = Vec::new();
-        for track in waiting {
-            let Some(&publication) = self.by_track.get(&track) else { continue };
-            let form = (self.publications[publication.0].kind(), self.publications[publication.0].codec());
-            let free = &mut free[form.0 as usize];
-            if *free == 0 || in_vain.contains(&form) {
-                continue;
-            }
-            if self.assign_slot(now, key, publication) {
-                *free -= 1;
-            } else {
-                in_vain.push(form);
+        // Muted ones last: they can wait for somebody to speak.
+        for is_muted in [false, true] {
+            // What held for one track that found no slot holds for all like it.
+            let mut in_vain = Vec::new();
+            for track in &waiting {
+                let Some(&place) = self.by_track.get(track) else { continue };
+                let publication = &self.publications[place.0];
+                let sort = (publication.source, publication.tells_speech(), publication.codec());
+                if publication.muted != is_muted || in_vain.contains(&sort) {
+                    continue;
+                }
+                if !self.has_room(key, place) || !self.assign_slot(now, key, place) {
+                    in_vain.push(sort);
+                }
             }
         }
         self.ask_for_slots(key, outbox);
@@ -99,7 +101,12 @@ impl Room {
     }
 
     /// Puts a track into a free slot. Returns `false` if there is none that takes it.
-    fn assign_slot(&mut self, now: Instant, key: ParticipantKey, publication_key: PublicationKey) -> bool {
+    pub(super) fn assign_slot(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        publication_key: PublicationKey,
+    ) -> bool {
         let publication = &self.publications[publication_key.0];
         let (track, kind) = (publication.track, publication.kind());
         let Some(index) = self.choose_slot(key, publication) else { return false };
@@ -129,7 +136,7 @@ impl Room {
 
     /// Chooses among the free slots whose sections take the codec. The best is the pair of the slot that shows the same
     /// person's other track; the next best is one whose pair is free, too; else it is any.
-    fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
+    pub(super) fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
         let slots = &self.participants[key.0].slots;
         let kind = publication.kind();
         let takes = |slot: &Slot| {

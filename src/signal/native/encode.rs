@@ -6,7 +6,8 @@ use super::code::{code_text, is_fatal};
 use super::messages::{
     AnswerData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData, Envelope,
     ErrorData, JoinedData, Json, LeftData, MutedData, Nothing, ParticipantData, ParticipantIdData,
-    RelayedData, RemovedData, ResumedData, ServerFacts, SlotMapData, Text, TrackData, own_publications,
+    RelayedData, RemovedData, ResumedData, ServerFacts, SlotMapData, SpeakersData, Text, TrackData,
+    own_publications,
 };
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
@@ -48,6 +49,7 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         }
         Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),
         Event::Closing(reason) => encode_closing(*reason),
+        Event::Speakers(speakers) => news("speakers", SpeakersData::new(speakers)),
     }
 }
 

@@ -12,8 +12,8 @@ use crate::limits::{
 };
 
 /// Every `type` that a client may send.
-pub(super) const REQUEST_TYPES: [&str; 10] =
-    ["join", "resume", "offer", "mute", "subscribe", "unsubscribe", "pause", "data", "ping", "leave"];
+pub(super) const REQUEST_TYPES: [&str; 11] =
+    ["join", "resume", "offer", "mute", "subscribe", "unsubscribe", "pause", "pin", "data", "ping", "leave"];
 
 /// Longest `a=mid` that the media engine keeps apart from others, bytes.
 const MID_BYTES_MAX: usize = 16;
@@ -72,6 +72,7 @@ fn body(message: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessag
         "subscribe" => Command::Subscribe(track(&data)?),
         "unsubscribe" => Command::Unsubscribe(track(&data)?),
         "pause" => Command::Pause { track: track(&data)?, paused: flag(&data, "paused")? },
+        "pin" => Command::Pin { track: track(&data)?, pinned: flag(&data, "pinned")? },
         "data" => relayed_data(&data)?,
         "leave" => Command::Leave,
         _ => return Err(unknown_type(&kind_field, &kind)),

@@ -44,6 +44,7 @@ fn valid_messages() -> Vec<String> {
         format!(r#"{{"type":"data","data":{{"to":["{P}"],"topic":"chat","payload":{{"b":1.50,"a":[null]}}}}}}"#),
         r#"{"type":"ping"}"#.into(),
         r#"{"type":"leave","id":-3}"#.into(),
+        format!(r#"{{"type":"pin","data":{{"trackId":"{T}","pinned":true}}}}"#),
     ]
 }
 
@@ -84,6 +85,7 @@ fn every_request_of_the_protocol_is_understood() {
     );
     assert_eq!(parsed[8], ClientMessage::Ping { request: None });
     assert_eq!(parsed[9], ClientMessage::Command { request: request("-3"), command: Command::Leave });
+    assert_eq!(command(&messages[10]), Command::Pin { track: TRACK, pinned: true });
 }
 
 #[test]
@@ -337,6 +339,16 @@ fn events() -> Vec<(Event, Value)> {
             news("participant-media-back", json!({"participantId": P})),
         ),
         (Event::Draining(true), news("draining", json!({"draining": true}))),
+        (
+            Event::Speakers(Speakers {
+                dominant: Some(PARTICIPANT),
+                speakers: vec![Speaker { track: TRACK, participant: PARTICIPANT, level: 31 }],
+            }),
+            news(
+                "speakers",
+                json!({"dominant": P, "speakers": [{"participantId": P, "trackId": T, "level": -31}]}),
+            ),
+        ),
         (
             Event::CannotReceive { track: TRACK, reason: "no AV1".into() },
             news("cannot-receive", json!({"trackId": T, "reason": "no AV1"})),

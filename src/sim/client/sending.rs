@@ -300,6 +300,9 @@ impl Sender {
         if repeats.is_some() || stamp.index.wrapping_sub(self.first_index) < NAMED_PACKETS || !self.reported {
             block.push(numbering.mid(), self.mid.to_string().as_bytes());
         }
+        if self.plan.codec.kind() == MediaKind::Audio {
+            block.push(numbering.audio_level(), &[self.level(stamp.timestamp)]);
+        }
         if let Some(descriptor) = codec::dependency_descriptor(stamp) {
             block.push(numbering.dependency_descriptor(), &descriptor);
         }
@@ -325,6 +328,13 @@ impl Sender {
         buffer.truncate(length);
         let sent = Sent { stamp: *stamp, recovered: repeats.is_some(), ssrc: fields.ssrc, transport };
         post.out.push(Out::Datagram { bytes: buffer, what: What::Rtp(sent) });
+    }
+
+    /// How loud it is there, in -dBov: people speak for a second and a half now and then, each at their own times.
+    fn level(&self, timestamp: u32) -> u8 {
+        let turn = u64::from(timestamp / (self.plan.codec.clock_rate() * 3 / 2));
+        let speaks = (u64::from(self.ssrcs.0) ^ turn).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62 == 0;
+        if speaks { 30 } else { 80 }
     }
 
     /// Sends again what is asked for.

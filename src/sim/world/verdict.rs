@@ -109,7 +109,7 @@ impl World<'_> {
             }
             let Some(slot) = slot else {
                 let full = |(waits, reason): &(_, WaitingReason)| {
-                    *waits == track && *reason == WaitingReason::SlotLimit
+                    *waits == track && matches!(reason, WaitingReason::SlotLimit | WaitingReason::NotSpeaking)
                 };
                 if !map.waiting.iter().any(full) {
                     complaints.push(format!("{who} neither has {what} in a slot nor waits for one"));

@@ -42,6 +42,8 @@ pub struct Story {
     slots: BTreeMap<(usize, String), usize>,
     /// Which watching each showing belongs to. A showing is what a slot shows without interruption.
     showings: Vec<usize>,
+    /// Whoever speaks most.
+    dominant: Option<usize>,
     ticked: Time,
     /// How often the server was woken for what, and how often of these in vain.
     woken: BTreeMap<Timer, (u64, u64)>,
@@ -108,6 +110,7 @@ impl Story {
             Fact::Shedding(is_shedding) => self.shedding(at, *is_shedding),
             Fact::MediaLost(person) => self.media_lost(at, index(person)),
             Fact::MediaBack(person) => self.media_back(at, index(person)),
+            Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
         }
         Some(())
     }

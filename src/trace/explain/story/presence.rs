@@ -12,6 +12,14 @@ use crate::trace::explain::words;
 use crate::trace::facts::Route;
 
 impl Story {
+    /// Somebody speaks most from now on. Who speaks besides is too much to be told.
+    pub(super) fn floor_taken(&mut self, at: Time, dominant: Option<usize>) {
+        let before = std::mem::replace(&mut self.dominant, dominant);
+        let Some(person) = dominant.filter(|person| Some(*person) != before) else { return };
+        let text = "takes the floor: speaks most of all (dominant speaker)".to_owned();
+        self.tell(at, person, "speaks", Weight::Plain, text);
+    }
+
     pub(super) fn joined(&mut self, at: Time, id: String, name: String) {
         self.people.push(Someone {
             id,
