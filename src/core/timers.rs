@@ -41,11 +41,13 @@ pub enum Timer {
     RoomEmpty,
     /// When to tell the others that nothing is heard any more of somebody who publishes without signalling.
     Unheard,
+    /// When to bring the estimate of what a client's network carries up to date.
+    Bandwidth,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -57,6 +59,7 @@ impl Timer {
         Self::Reports,
         Self::RoomEmpty,
         Self::Unheard,
+        Self::Bandwidth,
     ];
 
     /// What it is for, as log lines and explanations say it: "woken for …".
@@ -73,6 +76,7 @@ impl Timer {
             Self::Reports => "reports",
             Self::RoomEmpty => "the end of an empty room",
             Self::Unheard => "an encoder's silence",
+            Self::Bandwidth => "the bandwidth estimate",
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::Source;
 use crate::core::event::{LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
@@ -16,7 +17,7 @@ use crate::core::path::Carrier;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 3;
+pub const FACTS_VERSION: u16 = 4;
 
 /// A participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -168,6 +169,17 @@ pub enum Fact {
         timer: Timer,
         /// Whether anything was due.
         was_due: bool,
+    },
+    /// What somebody's network carries is estimated to be another rate than before, by a quarter or more.
+    Estimated {
+        /// The participant whose network it is.
+        person: PersonNumber,
+        /// Bits per second.
+        estimate: u64,
+        /// What gets through, bits per second; `None` while too little was reported.
+        acknowledged: Option<u64>,
+        /// What holds the estimate where it is.
+        reason: Reason,
     },
 }
 

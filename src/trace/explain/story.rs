@@ -106,6 +106,9 @@ impl Story {
                 *in_vain += u64::from(!was_due);
             }
             Fact::Shedding(is_shedding) => self.shedding(at, *is_shedding),
+            Fact::Estimated { person, estimate, reason, .. } => {
+                self.estimated(at, index(person), *estimate, *reason)?;
+            }
         }
         Some(())
     }
