@@ -202,6 +202,7 @@ impl<'s> Witness<'s> {
                     route: None,
                     slots: BTreeMap::new(),
                     waiting: BTreeMap::new(),
+                    estimate: None,
                 };
                 self.people += 1;
                 self.members.insert(to, member);
