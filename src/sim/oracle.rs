@@ -53,6 +53,8 @@ struct Left {
     stamp: Stamp,
     timestamp: u32,
     epoch: u32,
+    /// When it was last sent again.
+    again_at: Option<Micros>,
 }
 
 /// One slot, as it leaves the server.

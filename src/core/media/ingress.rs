@@ -1,7 +1,7 @@
 //! IngressHalf: what comes in on one transport. It opens packets, knows which stream belongs to which publication, keeps
 //! receive statistics, asks again for what was lost, and reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::nack::NackGenerator;
@@ -20,6 +20,13 @@ use crate::wire::rtp::RtpHeader;
 
 /// Bytes of a retransmission's original sequence number (RFC 4588 §4).
 const ORIGINAL_SEQUENCE_BYTES: usize = 2;
+
+/// For how long after its last packet an SSRC is known to belong to no section. Longer than packets are on their way; short
+/// enough that a client can use the SSRC again for something else, without saying so.
+const STRAY_FOR: Duration = Duration::from_secs(5);
+
+/// Most SSRCs that are known to belong to no section. The one that was silent for longest makes way.
+const STRAYS_MAX: usize = 64;
 
 /// A section by which a client publishes a track.
 #[derive(Debug, Clone)]
@@ -127,6 +134,8 @@ pub struct IngressHalf {
     pub rtcp_ssrc: Ssrc,
     nack_at: Option<Instant>,
     lost: Vec<u16>,
+    /// SSRCs that belong to no section that publishes, and when the last packet of each came.
+    stray: VecDeque<(Ssrc, Instant)>,
     /// Packets that could not be opened or placed.
     pub dropped: u64,
     /// `dropped` as last added to the room's totals.
@@ -144,6 +153,7 @@ impl IngressHalf {
             rtcp_ssrc,
             nack_at: None,
             lost: Vec::new(),
+            stray: VecDeque::new(),
             dropped: 0,
             dropped_reported: 0,
         }
@@ -179,7 +189,7 @@ impl IngressHalf {
         let Some(payload_kind) = negotiated.payload(header.payload_type) else { return Err(self.drop_one()) };
         let ssrc = Ssrc(header.ssrc);
         if !self.streams.contains_key(&ssrc)
-            && !self.learn(ssrc, header.payload_type, &extensions, payload_kind, negotiated, published)
+            && !self.learn(now, ssrc, header.payload_type, &extensions, payload_kind, negotiated, published)
         {
             return Err(self.drop_one());
         }
@@ -259,8 +269,10 @@ impl IngressHalf {
     /// Finds out which section an SSRC belongs to (RFC 9143 §9.2): by the packet's MID, by what the offer declared, or by
     /// the payload type, if the client sends it in one section alone, and remembers it. An encoder that begins anew may take
     /// another SSRC. Returns `false` if it belongs to none.
+    #[expect(clippy::too_many_arguments, reason = "what a packet says of itself, and what was agreed on")]
     fn learn(
         &mut self,
+        now: Instant,
         ssrc: Ssrc,
         payload_type: u8,
         extensions: &IncomingExtensions<'_>,
@@ -275,12 +287,18 @@ impl IngressHalf {
             Some(mid) => {
                 std::str::from_utf8(mid).ok().and_then(Mid::parse).and_then(|mid| published.get(&mid))
             }
-            None => {
-                let declared = published.values().find(|section| section.declares(ssrc));
-                declared.or_else(|| published.get(&negotiated.only_section_of(payload_type)?))
-            }
+            None => match published.values().find(|section| section.declares(ssrc)) {
+                // The last packets of a track that has ended must not be taken for those of the one that is left.
+                None if self.is_stray(ssrc, now) => None,
+                None => negotiated.only_section_of(payload_type).and_then(|mid| published.get(&mid)),
+                declared => declared,
+            },
         };
-        let Some(section) = section else { return false };
+        let Some(section) = section else {
+            self.set_stray(ssrc, now);
+            return false;
+        };
+        self.stray.retain(|(other, _)| *other != ssrc);
         let codec = match payload {
             Payload::Media(codec) | Payload::Redundant(codec) => codec,
             Payload::Retransmission(_) => {
@@ -355,18 +373,49 @@ impl IngressHalf {
         }
     }
 
-    /// Forgets the streams of a publication that has ended, and what repairs them.
-    pub fn forget(&mut self, publication: PublicationKey) {
+    fn is_stray(&self, ssrc: Ssrc, now: Instant) -> bool {
+        self.stray.iter().any(|(other, at)| *other == ssrc && now.saturating_duration_since(*at) < STRAY_FOR)
+    }
+
+    /// Notes that a packet has come whose SSRC belongs to no section, or that none of its packets counts any more.
+    fn set_stray(&mut self, ssrc: Ssrc, now: Instant) {
+        self.stray.retain(|(other, _)| *other != ssrc);
+        if self.stray.len() == STRAYS_MAX {
+            self.stray.pop_front();
+        }
+        self.stray.push_back((ssrc, now));
+    }
+
+    /// Forgets the streams of a publication that has ended, and what repairs them. What still comes of them, and of the
+    /// SSRCs that were declared for its section, belongs to nothing.
+    pub fn forget(&mut self, now: Instant, publication: PublicationKey, declared: &[(Ssrc, Option<Ssrc>)]) {
         let gone: Vec<Ssrc> = self
             .streams()
             .filter(|(_, stream)| stream.publication == publication)
             .map(|(ssrc, _)| ssrc)
             .collect();
         self.order.retain(|ssrc| !gone.contains(ssrc));
+        for (main, repairs) in declared {
+            self.set_stray(*main, now);
+            repairs.iter().for_each(|repairs| self.set_stray(*repairs, now));
+        }
+        for ssrc in &gone {
+            self.set_stray(*ssrc, now);
+        }
+        let mut repairs = Vec::new();
         self.streams.retain(|ssrc, stream| match stream {
             Stream::Media(_) => !gone.contains(ssrc),
-            Stream::Retransmission { of } => !gone.contains(of),
+            Stream::Retransmission { of } => {
+                let is_gone = gone.contains(of);
+                repairs.extend(is_gone.then_some(*ssrc));
+                !is_gone
+            }
         });
+        // In an order of their own: that of the map depends on its history.
+        repairs.sort_unstable();
+        for ssrc in repairs {
+            self.set_stray(ssrc, now);
+        }
     }
 
     /// Opens an RTCP packet in place. Returns how long it is then; `None` if it is not authentic.

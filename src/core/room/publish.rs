@@ -239,9 +239,9 @@ impl Room {
         let owner = &mut self.participants[publication.owner.0];
         owner.publications.retain(|other| *other != key);
         let transport = &mut self.transports[publication.transport.0];
-        transport.published.remove(&publication.mid);
+        let section = transport.published.remove(&publication.mid);
         if let Some(media) = &mut transport.media {
-            media.ingress.forget(key);
+            media.ingress.forget(now, key, section.as_ref().map_or(&[], |section| &section.declared));
         }
         self.set_keyframe_timer(now, publication.transport);
         // Others hear that the track is gone before a slot map without it.

@@ -29,6 +29,8 @@ const AUDIO_REPORT_WITHIN: Micros = 5_400_000;
 const SETTLED: Micros = 2_200_000;
 /// A packet that was sent longer ago may be forgotten, µs.
 const REPEAT_AGE: Micros = 850_000;
+/// A packet that was sent again is not sent once more for a request this soon behind: it was made before the packet came, µs.
+const REPEAT_PAUSE: Micros = 16_000;
 /// A packet may also be forgotten once this many others were sent after it: of large packets no more are kept, and what an
 /// outage kept back comes all at once.
 const REPEAT_PACKETS: usize = 200;
@@ -224,6 +226,7 @@ impl Oracle {
                     && track.codec == Some(left.stamp.codec)
                     && slot.epoch.is_some_and(|epoch| epoch.number == left.epoch)
                     && now < left.at + REPEAT_AGE
+                    && left.again_at.is_none_or(|at| now >= at + REPEAT_PAUSE)
                     && left.stamp.index + 300 > newest
                     && slot.sent.values().filter(|other| other.at >= left.at).count() <= REPEAT_PACKETS;
                 if due {

@@ -229,7 +229,10 @@ impl Oracle {
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let track = track_of(&self.members, &self.tracks, info).and_then(|(id, _)| self.tracks.get(&id));
         let muted = track.is_some_and(|track| track.muted);
-        let Some(member) = self.members.get(&session) else { return };
+        let Some(member) = self.members.get_mut(&session) else { return };
+        if let Some(left) = member.slots.get_mut(&main).and_then(|slot| slot.sent.get_mut(&sequence)) {
+            left.again_at = Some(now);
+        }
         let slot = member.slots.get(&main);
         let left = slot.and_then(|slot| slot.sent.get(&sequence)).copied();
         let timestamp = packet.header.timestamp;
@@ -385,7 +388,13 @@ impl Slot {
         }
         // Packets that fill gaps are remembered too, but say nothing of where the stream goes on.
         self.highest_in = self.highest_in.max(stamp.index);
-        let left = Left { at: place.now, stamp: *stamp, timestamp: place.timestamp, epoch: self.epochs };
+        let left = Left {
+            at: place.now,
+            stamp: *stamp,
+            timestamp: place.timestamp,
+            epoch: self.epochs,
+            again_at: None,
+        };
         self.sent.insert(place.index as u16, left);
         if self.sent.len() > REMEMBERED {
             self.sent.retain(|_, left| left.at + 3_000_000 > place.now);

@@ -119,6 +119,35 @@ fn a_stream_that_nothing_announces_belongs_to_the_only_section_with_its_payload_
 }
 
 #[test]
+fn the_last_packets_of_a_track_that_has_ended_are_not_taken_for_those_of_another() {
+    let mut incoming = Incoming::new();
+    assert_eq!(incoming.packet(MAIN, VP8, 1, None), Some((MAIN, 3, 1)));
+    assert_eq!(incoming.packet(UNDECLARED, VP8, 1, None), Some((UNDECLARED, 3, 1)));
+    assert_eq!(incoming.packet(UNDECLARED_REPAIRS, RTX, 1, None), Some((UNDECLARED, 3, 100)));
+    // The track of section 1 ends, and another section is the only one with its payload types from now on.
+    incoming.negotiated.sections[0].mid = Mid::from("2");
+    let ended = incoming.published.remove(&Mid::from("1")).expect("published");
+    incoming.half.forget(incoming.now, ended.publication, &ended.declared);
+    let other = PublishedSection { publication: PublicationKey(4), rids: Vec::new(), declared: Vec::new() };
+    incoming.published.insert(Mid::from("2"), other);
+    for ssrc in [MAIN, UNDECLARED] {
+        assert_eq!(incoming.packet(ssrc, VP8, 2, None), None, "it is on its way still");
+    }
+    for ssrc in [REPAIRS, UNDECLARED_REPAIRS] {
+        assert_eq!(incoming.packet(ssrc, RTX, 2, None), None, "so is its repair");
+    }
+    // Neither is what said itself that it belongs elsewhere.
+    assert_eq!(incoming.packet(Ssrc(71), VP8, 1, Some(b'9')), None);
+    assert_eq!(incoming.packet(Ssrc(71), VP8, 2, None), None);
+    assert_eq!(incoming.packet(Ssrc(72), VP8, 1, None), Some((Ssrc(72), 4, 1)), "what is new is the other's");
+    assert_eq!(incoming.packet(MAIN, VP8, 3, Some(b'2')), Some((MAIN, 4, 3)), "or what says so");
+    // Once it has been silent, its client may use it for something else.
+    assert_eq!(incoming.packet(UNDECLARED, VP8, 3, None), None);
+    incoming.now += STRAY_FOR;
+    assert_eq!(incoming.packet(UNDECLARED, VP8, 4, None), Some((UNDECLARED, 4, 4)));
+}
+
+#[test]
 fn a_client_cannot_have_more_streams_known_than_it_may() {
     let mut incoming = Incoming::new();
     for number in 0..2 * INGRESS_STREAMS_PER_PARTICIPANT_MAX as u32 {
