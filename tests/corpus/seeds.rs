@@ -78,25 +78,15 @@ pub fn all() -> Vec<Seed> {
         "gaps",
         vec![0, 9, 0, 1, 0, 0, 3, 1, 0, 0, 7, 0xff, 0xff, 0, 0x2e, 0x0f, 0, 0, 0x2a, 0, 3, 4, 0, 0],
     );
-    // Twice thirty packets, two reports of all of them (some lost, some late), silence, and time that passes.
-    let report: &[u8] =
-        &[0x7f, 0, 30, 0, 0, 9, 1, 0x20, 0x0a, 0xd5, 0x55, 0x20, 0x10, 4, 4, 4, 8, 8, 1, 2, 3];
-    add(
-        "bandwidth",
-        "reports",
-        [
-            &[0x0b, 0xb8, 0xf0, 3, 0xe8, 2, 0x13, 0x88][..],
-            report,
-            &[0xf1, 3, 0xe8, 0x0a, 0, 50],
-            report,
-            &[4, 0, 0],
-        ]
-        .concat(),
-    );
+    // 64 packets, 50 ms, a report of 29 of them: 10 came, 7 came, 12 came; more packets, another report, silence.
+    let sent: &[u8] = &[0xf8, 3, 0xe8, 0xf8, 3, 0xe8, 2, 0x13, 0x88];
+    let report = [&[0x77, 0, 40, 0, 0, 9, 1, 0x20, 0x0a, 0xd5, 0x55, 0x20, 0x10][..], &[4; 34]].concat();
+    let silence: &[u8] = &[4, 0, 0, 0x0a, 0, 200, 3, 9, 9, 4, 0, 0];
+    add("bandwidth", "reports", [&[0x0b, 0xb8][..], sent, &report, sent, &report, silence].concat());
     add(
         "bandwidth",
         "silence",
-        [&[0x0b, 0xb8, 3, 9, 9][..], &[0x80, 3, 0xe8, 0x0a, 0, 200, 4, 0, 0].repeat(30)].concat(),
+        [&[0x0b, 0xb8][..], sent, &report, &[sent, silence].concat().repeat(20)].concat(),
     );
     for (name, tape) in turn_tapes() {
         add("turn", name, tape);

@@ -9,7 +9,8 @@ const MANTISSA: u64 = 0x000f_ffff_ffff_ffff;
 /// The exponent of 1.0, in place.
 const EXPONENT_OF_ONE: u64 = 0x3ff0_0000_0000_0000;
 
-/// Returns the natural logarithm of a positive, normal number, to about 13 digits. Of others it returns that of the smallest normal one.
+/// Returns the natural logarithm of a positive, normal number, to about 12 digits. Of others it returns that of the smallest
+/// normal one.
 pub fn ln(x: f64) -> f64 {
     let x = if (f64::MIN_POSITIVE..=f64::MAX).contains(&x) { x } else { f64::MIN_POSITIVE };
     let bits = x.to_bits();
