@@ -90,7 +90,6 @@ fn an_outage_lowers_the_estimate_and_wakes_nobody_for_ever() {
     let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
     perform(&mut world, 5);
     let before = bandwidth(&world, 1).expect("reports came").estimate;
-    world.clients[1].loses_checks = false;
     world.loses_down = |_| true;
     perform(&mut world, 6);
     let during = bandwidth(&world, 1).expect("it is remembered");

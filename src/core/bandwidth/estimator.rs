@@ -23,7 +23,7 @@ const PROBE_FLOOR_PERCENT: u64 = 85;
 /// While nothing gets through the estimate falls to this each second, in 1/100.
 const STALLED_PERCENT: u64 = 80;
 /// How often it is looked whether reports still come.
-const STALL_INTERVAL: Micros = 500 * MILLISECOND;
+const STALL_INTERVAL: Micros = SECOND;
 
 /// Within what the estimate stays, bits per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,9 +316,9 @@ impl BandwidthEstimator {
 
     /// Returns when to call [`process`](Self::process) next; `None` if there is nothing to estimate.
     pub fn deadline(&self) -> Option<Micros> {
-        // Without anything sent since the last look nothing can have changed.
-        let waits = self.history.waits_for_report() && self.round_trip.last_sent() >= self.looked;
-        let stalled = self.reported.filter(|_| waits).map(|_| self.looked + STALL_INTERVAL);
+        // While nothing is sent nothing is reported, and nobody need be woken for that.
+        let flows = self.round_trip.last_sent() + STALL_INTERVAL >= self.looked;
+        let stalled = self.reported.filter(|_| flows).map(|_| self.looked + STALL_INTERVAL);
         match (stalled, self.probes.deadline()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

@@ -83,11 +83,6 @@ impl SendHistory {
         number as u16
     }
 
-    /// Whether anything was sent of which nothing is known.
-    pub fn waits_for_report(&self) -> bool {
-        self.next > self.first && self.entry(self.next - 1).is_some_and(|last| last.fate == Fate::Unknown)
-    }
-
     /// Reads a report: `base` is the number of its first packet, `statuses` says of each from there when it came, by the
     /// receiver's clock, or that it did not. Appends to `results` what is news, in the order of the numbers. What was never
     /// sent, or is no longer remembered, is passed over.
@@ -195,14 +190,12 @@ mod tests {
         }
         let told = report(&mut history, 0, &[Some(7), None, Some(8)]);
         assert_eq!(told, [(0, Some(7)), (1, None), (2, Some(8))]);
-        assert!(history.waits_for_report());
         let told = report(&mut history, 0, &[Some(7), Some(9), None, Some(10), Some(11)]);
         assert_eq!(
             told,
             [(1, Some(9)), (3, Some(10))],
             "late ones are news, repeated ones and unsent ones are not"
         );
-        assert!(!history.waits_for_report());
     }
 
     #[test]
