@@ -177,9 +177,10 @@ sections! {
         offers_per_second: usize = 2, Rule::Count(1, 10_000);
         /// How many offers it may send at once.
         offer_burst: usize = 10, Rule::Count(1, 100_000);
-        /// How many joins a second may come from one IPv4 address or IPv6 /64 network, over a longer time.
+        /// How many joins a second may come from one IPv4 address or IPv6 /64 network, over a longer time, and how many
+        /// resumes.
         joins_per_second: usize = 10, Rule::Count(1, 10_000);
-        /// How many joins may come from one address at once.
+        /// How many joins may come from one address at once, and how many resumes.
         join_burst: usize = 200, Rule::Count(1, 100_000);
     }
     /// Audio and video: slots, timeouts and sockets.

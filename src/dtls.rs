@@ -15,7 +15,7 @@ use doubt::Doubt;
 use tracing::{debug, warn};
 
 use crate::core::ids::DtlsSession;
-use crate::core::input::{DtlsEvent, SrtpProfile};
+use crate::core::input::{DtlsEnd, DtlsEvent, SrtpProfile};
 
 /// Largest flight datagram: leaves room for any tunnel on the way.
 pub const MTU: usize = 1200;
@@ -83,6 +83,20 @@ pub enum Standing {
     Goodbye,
     /// It cannot go on.
     Failed(dimpl::Error),
+}
+
+impl Standing {
+    /// How it has ended; `None` if it goes on.
+    pub fn end(&self) -> Option<DtlsEnd> {
+        match self {
+            Self::Until(_) => None,
+            Self::Goodbye => Some(DtlsEnd::Goodbye),
+            Self::Failed(dimpl::Error::SecurityError(dimpl::SecurityError::FatalAlert { description })) => {
+                Some(DtlsEnd::Alert(*description))
+            }
+            Self::Failed(error) => Some(DtlsEnd::Failed(error.to_string())),
+        }
+    }
 }
 
 /// Where the library writes what it says; one serves any number of handshakes.
@@ -164,10 +178,13 @@ impl Handshake {
         }
         let mut events = DtlsEvents::new();
         self.carry_out(now, Call::Close, session, scratch, &mut events);
-        events.into_iter().find_map(|(_, event)| match event {
+        let close = events.into_iter().find_map(|(_, event)| match event {
             DtlsEvent::Packet(bytes) => Some(bytes),
             _ => None,
-        })
+        })?;
+        // A client whose certificate is refused has not been sent our last flight, and cannot read what is encrypted yet.
+        // One that can does not look at what is in plaintext.
+        Some(if self.is_server { [&REFUSAL[..], &close].concat() } else { close })
     }
 
     /// Drains the library until it names its deadline.

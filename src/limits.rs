@@ -27,6 +27,10 @@ pub const SDP_LINES_MAX: usize = 20_000;
 /// means well makes a new one every few seconds for hours.
 pub const SDP_SECTIONS_EVER_MAX: usize = 4096;
 
+/// Longest certificate of a client, bytes of DER: kept for as long as the client is there. Those of browsers have a few
+/// hundred bytes, those of companies with many names in them a few thousand.
+pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
+
 /// Messages that a client may send that cannot be read, or come too fast, before its connection is cut: more than a mistake
 /// makes, and few enough that answering them is nothing.
 pub const FAULTS_MAX: u32 = 100;
@@ -34,6 +38,12 @@ pub const FAULTS_MAX: u32 = 100;
 pub const FAULTS_PER_SECOND: u32 = 1;
 /// A message that so many people are told of counts for one message more.
 pub const RECIPIENTS_PER_MESSAGE: usize = 25;
+/// Whoever is sent so many bytes of `data` counts for one recipient, and for one more for each time as many.
+pub const DATA_BYTES_PER_RECIPIENT: usize = 1024;
+
+/// Tracks without a slot that a slot map lists; of more, it tells the number. In a room of hundreds of tracks each change of
+/// one of them would else be told to everybody as a list of hundreds.
+pub const WAITING_TOLD_MAX: usize = 32;
 
 /// Largest datagram that we send: what fits any path that WebRTC uses (RFC 8831 §5, libwebrtc's own limit).
 pub const DATAGRAM_BYTES_MAX: usize = 1500;

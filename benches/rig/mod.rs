@@ -19,7 +19,7 @@ use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX, SrtpReceive
 use strait::core::output::Transmit;
 use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::{Input, Output, Settings, Sfu};
-use strait::load::sdp::{ClientOffer, OPUS, Published, ServerAnswer, VP8, fingerprint};
+use strait::load::sdp::{ClientOffer, OPUS, Published, ServerAnswer, VP8};
 use strait::wire::rtp::{RtpFields, write_header};
 use strait::wire::rtp_extensions::ExtensionBlock;
 use strait::wire::stun_check::{Credentials, write_check};
@@ -178,7 +178,7 @@ impl Crowd {
             .iter()
             .map(|track| Published { kind: track.kind, ssrc: track.ssrc, rids: Vec::new() })
             .collect();
-        let fingerprint = fingerprint(CERTIFICATE);
+        let fingerprint = strait::core::negotiation::transport::fingerprint(CERTIFICATE);
         let offer = ClientOffer {
             ufrag: "four",
             password: "0123456789abcdefghijkl",

@@ -33,5 +33,5 @@ export function parseRoom(text) {
 
 /** @param {string} room */
 export function isRoomId(room) {
-  return /^[A-Za-z0-9_.-]{1,64}$/.test(room);
+  return /^[A-Za-z0-9_.-]{1,64}$/.test(room) && room !== '.' && room !== '..';
 }

@@ -31,7 +31,8 @@ export const PROTOCOL_VERSION = 1;
  * @typedef {object} SlotMap
  * @property {number} revision
  * @property {SlotInfo[]} slots
- * @property {{trackId: string, reason: string}[]} waiting
+ * @property {{trackId: string, reason: string}[]} waiting the first of those that wait
+ * @property {number} [waitingCount] how many wait in all, listed or not
  *
  * @typedef {object} PublicationInfo
  * @property {string} mid

@@ -214,11 +214,17 @@ export class Roster {
     /** @type {Map<string, SlotInfo>} */
     const slots = new Map();
     for (const slot of this.#slotMap.slots) if (slot.trackId !== null) slots.set(slot.trackId, slot);
-    const waiting = new Map(this.#slotMap.waiting.map(({ trackId, reason }) => [trackId, reason]));
+    const { waiting: listed, waitingCount = listed.length } = this.#slotMap;
+    const waiting = new Map(listed.map(({ trackId, reason }) => [trackId, reason]));
+    // In a large room the list is only of the first: others of their kind wait for the same.
+    const isCutOff = waitingCount > listed.length;
+    /** @type {Map<string | undefined, string>} */
+    const reasons = new Map(listed.map(({ trackId, reason }) => [this.#tracks.get(trackId)?.kind, reason]));
     for (const [trackId, track] of this.#tracks) {
       const slot = slots.get(trackId) ?? null;
       track.setSlot(slot, slot && this.#host.receiver(slot.mid));
-      const reason = waiting.get(trackId);
+      const isUnlisted = isCutOff && !slot && (track.status === 'pending' || track.status === 'waiting');
+      const reason = waiting.get(trackId) ?? (isUnlisted ? (reasons.get(track.kind) ?? 'no-slot-yet') : undefined);
       if (reason !== undefined) track.setStatus('waiting', reason);
       else if (track.status === 'waiting') track.setStatus('pending');
     }

@@ -99,6 +99,18 @@ test('waiting and unsupported tracks say why', () => {
   assert.deepEqual([track.status, track.reason], ['unsupported', 'no AV1']);
 });
 
+test('of many tracks that wait the first are listed, and the others wait as well', () => {
+  const tracks = [1, 2, 3].map((number) => benCamera({ trackId: `t-${number}` }));
+  roster.reset([ben(tracks)]);
+  const waiting = [{ trackId: 't-1', reason: 'slot-limit' }];
+  roster.news('slot-map', { ...slotMap(1, { 2: 't-2' }, waiting), waitingCount: 2 });
+  const states = () => [1, 2, 3].map((number) => roster.track(`t-${number}`).status);
+  assert.deepEqual(states(), ['waiting', 'live', 'waiting']);
+  assert.equal(roster.track('t-3').reason, 'slot-limit');
+  roster.news('slot-map', { ...slotMap(2, { 2: 't-2' }, waiting), waitingCount: 1 });
+  assert.deepEqual(states(), ['waiting', 'live', 'pending'], 'nothing is unlisted any more');
+});
+
 test('a resume keeps what is the same and drops what has gone', () => {
   const cleo = {
     participantId: 'p-cleo',

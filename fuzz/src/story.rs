@@ -2,7 +2,7 @@
 
 use strait::core::command::{Command, Join, Lifeline, Source};
 use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId};
-use strait::core::input::{AdminCommand, DtlsEvent, Input, Shedding, SrtpProfile};
+use strait::core::input::{AdminCommand, DtlsEnd, DtlsEvent, Input, Shedding, SrtpProfile};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
 use strait::core::path::Carrier;
 use strait::signal::native::{ClientMessage, encode_refusal, parse};
@@ -281,7 +281,7 @@ impl Story {
             1 => DtlsEvent::PeerCertificate(bytes),
             2 => DtlsEvent::KeyingMaterial { profile, material: bytes },
             3 => DtlsEvent::Connected,
-            _ => DtlsEvent::Closed,
+            _ => DtlsEvent::Closed(DtlsEnd::Goodbye),
         };
         world.feed(Input::Dtls { session, event });
     }

@@ -16,7 +16,7 @@ Open the address that it prints, and share the link of a room. The page, signall
 TURN use one port, 7443 unless --listen names another, on UDP and TCP.";
 
 pub(super) const SERVE: &str = "\
-Serves calls until it is told to stop by SIGINT (Ctrl-C) or SIGTERM.
+Serves calls until it is told to stop by SIGINT (Ctrl-C), SIGTERM or SIGHUP.
 
 It prints the address to open once clients can come, and logs to standard error.";
 

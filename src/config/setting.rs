@@ -377,8 +377,9 @@ impl LogFilter {
     }
 }
 
-/// Where the engine logs: SDP and sessions, ICE, DTLS.
-const ENGINE_MODULES: [&str; 3] = ["str0m", "is", "dimpl"];
+/// Where the engine logs (SDP and sessions, ICE, DTLS), and the WebSocket library, which would print every message with all
+/// secrets in it.
+const ENGINE_MODULES: [&str; 4] = ["str0m", "is", "dimpl", "tungstenite"];
 
 /// Where the TURN library logs.
 const TURN_MODULES: [&str; 4] = ["turn_server_proto", "turn_types", "stun_proto", "stun_types"];

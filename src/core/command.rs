@@ -60,6 +60,11 @@ pub enum MediaKind {
     Video,
 }
 
+impl MediaKind {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Audio, Self::Video];
+}
+
 impl Source {
     /// All the sources that there are.
     pub const ALL: [Self; 4] = [Self::Microphone, Self::Camera, Self::Screen, Self::ScreenAudio];

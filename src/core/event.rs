@@ -85,8 +85,11 @@ pub struct SlotMap {
     pub revision: u64,
     /// All slots, in the order of their sections.
     pub slots: Vec<SlotInfo>,
-    /// Subscribed tracks without a slot.
+    /// Subscribed tracks without a slot, oldest subscription first: no more than
+    /// [`WAITING_TOLD_MAX`](crate::limits::WAITING_TOLD_MAX).
     pub waiting: Vec<(TrackId, WaitingReason)>,
+    /// How many subscribed tracks have no slot, listed or not.
+    pub waiting_count: usize,
 }
 
 /// What somebody who enters is told.

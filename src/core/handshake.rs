@@ -136,7 +136,7 @@ impl DtlsInstance for MailboxInstance {
                 }
                 DtlsEvent::KeyingMaterial { .. } => {}
                 DtlsEvent::Connected => return DtlsOutput::Connected,
-                DtlsEvent::Closed => {
+                DtlsEvent::Closed(_) => {
                     self.mailbox.post().closed = true;
                     return DtlsOutput::CloseNotify;
                 }

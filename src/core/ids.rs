@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{ROOM_ID_BYTES_MAX, ROOM_ID_BYTES_MIN};
 
-/// A room's name as people type it: 1–64 characters of `A–Z a–z 0–9 _ - .`.
+/// A room's name as people type it: 1–64 characters of `A–Z a–z 0–9 _ - .`, other than `.` and `..`, which mean folders
+/// wherever a path is made of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct RoomId(Arc<str>);
@@ -33,13 +34,17 @@ impl FromStr for RoomId {
     fn from_str(text: &str) -> Result<Self, BadRoomId> {
         let length_ok = (ROOM_ID_BYTES_MIN..=ROOM_ID_BYTES_MAX).contains(&text.len());
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-        if length_ok && text.bytes().all(allowed) { Ok(Self(text.into())) } else { Err(BadRoomId) }
+        if length_ok && text.bytes().all(allowed) && !matches!(text, "." | "..") {
+            Ok(Self(text.into()))
+        } else {
+            Err(BadRoomId)
+        }
     }
 }
 
 impl fmt::Display for BadRoomId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a room's name is 1 to 64 of the characters A–Z a–z 0–9 _ - .")
+        f.write_str("a room's name is 1 to 64 of the characters A–Z a–z 0–9 _ - ., and neither . nor ..")
     }
 }
 
@@ -288,7 +293,7 @@ mod tests {
     #[test]
     fn room_ids_are_short_and_plain() {
         assert!("standup_2.A-b".parse::<RoomId>().is_ok());
-        for bad in ["", "with space", "emoji😀", "slash/", &"x".repeat(65)] {
+        for bad in ["", ".", "..", "with space", "emoji😀", "slash/", &"x".repeat(65)] {
             assert_eq!(bad.parse::<RoomId>(), Err(BadRoomId), "{bad}");
         }
     }

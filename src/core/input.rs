@@ -152,6 +152,17 @@ pub enum DtlsEvent {
     },
     /// The handshake is complete, and the peer has proved that it has the certificate's key.
     Connected,
-    /// The peer said goodbye, or the handshake failed; nothing more comes.
-    Closed,
+    /// It is over, and nothing more comes.
+    Closed(DtlsEnd),
+}
+
+/// How a DTLS handshake, or the association that came of it, ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DtlsEnd {
+    /// One end said goodbye (`close_notify`, RFC 5246 §7.2.1).
+    Goodbye,
+    /// The peer gave up, with the number of this fatal alert (RFC 5246 §7.2.2).
+    Alert(u8),
+    /// It could not go on at our end: why, in words for a developer.
+    Failed(String),
 }

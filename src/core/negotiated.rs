@@ -234,6 +234,9 @@ pub struct Ingress {
     pub declared: Vec<(Ssrc, Option<Ssrc>)>,
     /// Rids of a simulcast, in the client's order.
     pub rids: Vec<String>,
+    /// H.264's parameter sets, as far as the offer gives them (RFC 6184 §8.1): NAL units, each with the payload type that it
+    /// is for.
+    pub parameter_sets: Vec<(PayloadType, Box<[u8]>)>,
 }
 
 /// One section after an answer.

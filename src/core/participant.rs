@@ -1,16 +1,24 @@
 //! Participant: one member of a room: who they are, what they publish and want to see, and the slots that show it to
 //! them. How packets get to them is the business of their [transports](super::transport).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::command::{Lifeline, MediaKind};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
 use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::mutation::mutated;
+use super::pace::Pace;
 use super::rng::Rng;
-use super::timers::Deadlines;
+use super::subscriptions::Subscriptions;
+use super::timers::{Deadlines, Timer};
+use crate::limits::WAITING_TOLD_MAX;
+
+/// Slot maps that a member is told in the long run: one each time that this has passed.
+const SLOT_MAP_INTERVAL: Duration = Duration::from_millis(100);
+/// Slot maps that a member is told at once after a time of quiet: what a few people do who come together.
+const SLOT_MAPS_AT_ONCE: u32 = 8;
 
 /// Whether a participant can be told anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,28 +30,6 @@ pub enum Signalling {
         /// When the connection broke.
         since: Instant,
     },
-}
-
-/// How far a subscription has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SubscriptionState {
-    /// It is shown in that one of the participant's slots.
-    Slot(usize),
-    /// It waits for a slot.
-    Waiting,
-    /// The client cannot decode it, and has been told.
-    CannotReceive,
-}
-
-/// That somebody wants to receive one track, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subscription {
-    /// Counts up with each subscription: earlier ones get their slots first.
-    pub order: u64,
-    /// Whether nothing is sent of it for now. It keeps its slot.
-    pub paused: bool,
-    /// Where the track is shown, or why it is not.
-    pub state: SubscriptionState,
 }
 
 /// One member of a room.
@@ -78,7 +64,7 @@ pub struct Participant {
     /// They publish without signalling, and nothing is heard of them.
     pub is_unheard: bool,
     /// What they want to receive.
-    pub subscriptions: BTreeMap<TrackId, Subscription>,
+    pub subscriptions: Subscriptions,
     /// Tracks that they have unsubscribed from, although they receive every track without asking.
     pub unsubscribed: BTreeSet<TrackId>,
     /// How many slots they were asked to offer last, so that they are not asked for the same again.
@@ -88,8 +74,9 @@ pub struct Participant {
     pub clock_offset: Option<u64>,
     /// When they are given up, if nothing is heard of them.
     pub deadlines: Deadlines,
-    subscriptions_made: u64,
     revision: u64,
+    /// How often they are told of changes.
+    slot_maps: Pace,
 }
 
 impl Participant {
@@ -120,13 +107,13 @@ impl Participant {
             auto_subscribe,
             lifeline,
             is_unheard: false,
-            subscriptions: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             unsubscribed: BTreeSet::new(),
             asked: SlotCounts { audio: 0, video: 0 },
             clock_offset: None,
             deadlines: Deadlines::new(epoch),
-            subscriptions_made: 0,
             revision: 0,
+            slot_maps: Pace::new(now, SLOT_MAP_INTERVAL, SLOT_MAPS_AT_ONCE),
         }
     }
 
@@ -149,34 +136,33 @@ impl Participant {
         self.slots.iter().filter(|slot| slot.kind == kind && slot.open).count()
     }
 
-    /// Adds a subscription to a track, if there is none.
-    pub fn subscribe(&mut self, track: TrackId) {
-        self.unsubscribed.remove(&track);
-        self.subscriptions_made += 1;
-        let order = self.subscriptions_made;
-        self.subscriptions.entry(track).or_insert(Subscription {
-            order,
-            paused: false,
-            state: SubscriptionState::Waiting,
-        });
+    /// Returns how many slots of a kind are open and show nothing.
+    pub fn free_slots(&self, kind: MediaKind) -> usize {
+        self.slots.iter().filter(|slot| slot.kind == kind && slot.is_free()).count()
     }
 
-    /// Returns the subscribed tracks that wait for a slot, oldest subscription first.
-    pub fn waiting(&self) -> Vec<TrackId> {
-        let mut waiting: Vec<(u64, TrackId)> = self
-            .subscriptions
-            .iter()
-            .filter(|(_, subscription)| subscription.state == SubscriptionState::Waiting)
-            .map(|(track, subscription)| (subscription.order, *track))
-            .collect();
-        // By age, not by id: a map lists them by id.
-        waiting.sort_unstable();
-        waiting.into_iter().map(|(_, track)| track).collect()
+    /// Adds a subscription to a track, if there is none.
+    pub fn subscribe(&mut self, track: TrackId, kind: MediaKind) {
+        self.unsubscribed.remove(&track);
+        self.subscriptions.add(track, kind);
+    }
+
+    /// Returns whether a slot map may be told now. If not, the timer is set for when it may: a client whose slots change
+    /// again and again is told of several changes at once, because each map is whole.
+    pub fn may_tell_slot_map(&mut self, now: Instant) -> bool {
+        let wait = self.slot_maps.wait(now);
+        if wait.is_zero() {
+            self.slot_maps.note(now);
+        } else {
+            self.deadlines.set(Timer::SlotMap, Some(now + wait));
+        }
+        wait.is_zero()
     }
 
     /// Returns the next slot map. From then on media of what it names may flow.
-    pub fn next_slot_map(&mut self, reason: impl Fn(TrackId) -> WaitingReason) -> SlotMap {
+    pub fn next_slot_map(&mut self, reason: impl Fn(MediaKind) -> WaitingReason) -> SlotMap {
         self.revision += 1;
+        self.deadlines.set(Timer::SlotMap, None);
         // Media of a new source waits for this, so that nobody is seen under another's name.
         for slot in &mut self.slots {
             slot.announced = true;
@@ -184,8 +170,8 @@ impl Participant {
         self.slot_map(reason)
     }
 
-    /// Returns the slot map as it is. `reason` says why a track waits.
-    pub fn slot_map(&self, reason: impl Fn(TrackId) -> WaitingReason) -> SlotMap {
+    /// Returns the slot map as it is. `reason` says why tracks of a kind wait.
+    fn slot_map(&self, reason: impl Fn(MediaKind) -> WaitingReason) -> SlotMap {
         let other_of = |slot: &Slot| {
             let is_other = |other: &&Slot| other.kind == slot.kind && other.mid != slot.mid;
             self.slots.iter().filter(is_other).find_map(|other| other.shown)
@@ -197,10 +183,17 @@ impl Participant {
             track: if mutated!(WrongTrackInSlotMap) { other_of(slot).or(slot.shown) } else { slot.shown }
                 .map(|shown| (shown.track, shown.from_timestamp)),
         });
+        let kind_of = |track| self.subscriptions.get(track).map(|subscription| subscription.kind);
+        let waiting = self.subscriptions.waiting();
+        let waiting = waiting.filter_map(|track| Some((track, reason(kind_of(track)?))));
         SlotMap {
             revision: self.revision,
             slots: slots.collect(),
-            waiting: self.waiting().into_iter().map(|track| (track, reason(track))).collect(),
+            waiting: waiting.take(WAITING_TOLD_MAX).collect(),
+            waiting_count: MediaKind::ALL
+                .into_iter()
+                .map(|kind| self.subscriptions.waiting_count(kind))
+                .sum(),
         }
     }
 }

@@ -293,7 +293,7 @@ impl Room {
             RoomInput::Timeout => self.handle_timers(now, outbox),
             RoomInput::Shed(shedding) => self.shed(now, shedding),
         }
-        self.send_slot_maps(outbox);
+        self.send_slot_maps(now, outbox);
         if cfg!(debug_assertions) {
             self.check();
         }

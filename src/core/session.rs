@@ -15,10 +15,10 @@ use str0m::config::DtlsCert;
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
-use super::engine::{engine_address, expect_certificate, restart_ice};
+use super::engine::{certificate_stand_in, engine_address, expect_certificate, restart_ice};
 use super::handshake::{self, Mailbox};
 use super::ids::{Mid, Ssrc};
-use super::input::{DtlsEvent, SrtpProfile};
+use super::input::{DtlsEnd, DtlsEvent, SrtpProfile};
 use super::negotiated::Negotiated;
 use super::negotiation::agree::agree;
 use super::negotiation::answer::{self, Msid, Us};
@@ -28,7 +28,7 @@ use super::negotiation::transport::{Fingerprint, Setup, Transport as OfferedTran
 use super::output::DtlsRequest;
 use super::path::{LocalCandidate, TransportProtocol};
 use super::rng::{EngineRng, Rng};
-use crate::limits::SDP_SECTIONS_EVER_MAX;
+use crate::limits::{CERTIFICATE_BYTES_MAX, SDP_SECTIONS_EVER_MAX};
 use crate::wire::classify::{DatagramKind, classify};
 
 /// Characters of a ufrag: the room's tag and 12 that are random (RFC 8445 §5.3 asks for 24 bits).
@@ -38,9 +38,6 @@ const PASSWORD_CHARS: usize = 26;
 /// The engine's reports are never sent; this keeps it from writing any. It counts from an hour before the process began,
 /// so this is longer than any process lives: else a trace of a server that had run for longer would not replay.
 const NO_REPORTS: Duration = Duration::from_secs(50 * 365 * 86_400);
-/// The engine reads certificates into a buffer of this size.
-const CERTIFICATE_BYTES_MAX: usize = 2000;
-
 /// What the engine wants done after a mutation.
 #[derive(Debug)]
 pub enum Effect {
@@ -74,8 +71,8 @@ pub enum Effect {
 /// Why a session is over. It cannot be taken up again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEnd {
-    /// The peer closed it after the handshake.
-    ClosedByPeer,
+    /// The peer closed it after the handshake, with a goodbye or by the fatal alert of that number.
+    ClosedByPeer(Option<u8>),
     /// The peer's certificate is not the one whose fingerprint the offer names; in words, how.
     FingerprintMismatch(String),
     /// The handshake failed; in words, how.
@@ -127,6 +124,8 @@ pub struct Session {
     /// The certificate that the client has shown, DER.
     certificate: Option<Box<[u8]>>,
     handshake_done: bool,
+    /// How the handshake in the shell has ended, if it has.
+    dtls_end: Option<DtlsEnd>,
     alive: bool,
     deadline: Option<Instant>,
     effects: Vec<Effect>,
@@ -193,6 +192,7 @@ impl Session {
             keys: None,
             certificate: None,
             handshake_done: false,
+            dtls_end: None,
             alive: true,
             deadline: None,
             effects: Vec::new(),
@@ -372,10 +372,11 @@ impl Session {
     }
 
     /// Takes what the handshake in the shell did.
-    pub fn handle_handshake(&mut self, now: Instant, event: DtlsEvent) {
-        match &event {
+    pub fn handle_handshake(&mut self, now: Instant, mut event: DtlsEvent) {
+        match &mut event {
             DtlsEvent::PeerCertificate(der) if der.len() > CERTIFICATE_BYTES_MAX => {
-                self.close(SessionEnd::HandshakeFailed("the peer's certificate is too large".to_owned()));
+                let detail = format!("the peer's certificate has more than {CERTIFICATE_BYTES_MAX} bytes");
+                self.close(SessionEnd::HandshakeFailed(detail));
                 return;
             }
             DtlsEvent::PeerCertificate(der) => {
@@ -386,18 +387,21 @@ impl Session {
                     self.close(SessionEnd::FingerprintMismatch(detail));
                     return;
                 }
+                // The engine has room for small certificates only, and ours is the comparison that counts.
+                let stand_in = certificate_stand_in(der);
                 let _ = self.mutate(now, |rtc| {
-                    expect_certificate(rtc, der);
+                    expect_certificate(rtc, &stand_in);
                     Ok(())
                 });
-                self.certificate = Some(der.as_slice().into());
+                self.certificate = Some(std::mem::replace(der, stand_in).into());
             }
             DtlsEvent::KeyingMaterial { profile, material } => {
                 self.keys = Some((*profile, material.clone()));
                 return;
             }
             DtlsEvent::Connected => self.handshake_done = true,
-            DtlsEvent::Packet(_) | DtlsEvent::Closed => {}
+            DtlsEvent::Closed(end) => self.dtls_end = Some(end.clone()),
+            DtlsEvent::Packet(_) => {}
         }
         self.mailbox.deliver(event);
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
@@ -424,11 +428,22 @@ impl Session {
 
     /// What it means that the engine is through, by the error that it reported, if any.
     fn end_of(&self, error: Option<RtcError>) -> SessionEnd {
-        match error {
-            Some(error) if self.handshake_done => SessionEnd::Broken(error.to_string()),
-            Some(error) => SessionEnd::HandshakeFailed(error.to_string()),
-            None if self.handshake_done => SessionEnd::ClosedByPeer,
-            None => SessionEnd::HandshakeFailed("it ended before it was complete".to_owned()),
+        let ours = match (error, &self.dtls_end) {
+            (Some(error), _) => Some(error.to_string()),
+            (None, Some(DtlsEnd::Failed(why))) => Some(why.clone()),
+            (None, _) => None,
+        };
+        let alert = if let Some(DtlsEnd::Alert(number)) = self.dtls_end { Some(number) } else { None };
+        match (ours, alert) {
+            (Some(why), _) if self.handshake_done => SessionEnd::Broken(why),
+            (Some(why), _) => SessionEnd::HandshakeFailed(why),
+            (None, alert) if self.handshake_done => SessionEnd::ClosedByPeer(alert),
+            (None, Some(alert)) => {
+                SessionEnd::HandshakeFailed(format!("the client gave up, by alert {alert} (RFC 5246 §7.2)"))
+            }
+            (None, None) => {
+                SessionEnd::HandshakeFailed("the client closed it before it was complete".to_owned())
+            }
         }
     }
 
@@ -499,7 +514,12 @@ mod tests {
 
     /// An offer of audio sections, mid and direction of each, with those credentials and that role.
     fn offer(ufrag: &str, setup: &str, sections: &[(&str, &str)]) -> String {
-        let bytes = digest(&SHA384, CERTIFICATE);
+        offer_with(ufrag, setup, sections, CERTIFICATE)
+    }
+
+    /// The same from somebody who has that certificate.
+    fn offer_with(ufrag: &str, setup: &str, sections: &[(&str, &str)], certificate: &[u8]) -> String {
+        let bytes = digest(&SHA384, certificate);
         let hex: Vec<String> = bytes.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
         let mids: Vec<&str> = sections.iter().map(|(mid, _)| *mid).collect();
         let mut text = format!("v=0\r\na=group:BUNDLE {}\r\n", mids.join(" "));
@@ -567,6 +587,21 @@ mod tests {
             let connected = effects.iter().any(|effect| matches!(effect, Effect::Connected { .. }));
             let closed = effects.iter().any(|effect| matches!(effect, Effect::Closed(_)));
             assert_eq!((connected, closed), (connects, !connects), "{effects:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_may_be_as_long_as_companies_make_them() {
+        for (length, connects) in
+            [(3000, true), (CERTIFICATE_BYTES_MAX, true), (CERTIFICATE_BYTES_MAX + 1, false)]
+        {
+            let certificate = vec![0x30; length];
+            let mut us = Negotiating::new();
+            us.offer(&offer_with("abcd", "actpass", &[("0", "sendonly")], &certificate)).expect("an answer");
+            let effects = us.shows(&certificate);
+            let connected = effects.iter().any(|effect| matches!(effect, Effect::Connected { .. }));
+            let closed = effects.iter().any(|effect| matches!(effect, Effect::Closed(_)));
+            assert_eq!((connected, closed), (connects, !connects), "{length}");
         }
     }
 

@@ -41,13 +41,15 @@ pub enum Timer {
     RoomEmpty,
     /// When to tell the others that nothing is heard any more of somebody who publishes without signalling.
     Unheard,
+    /// When to tell somebody the changes of their slots that came too soon after those they were told of.
+    SlotMap,
     /// When to bring the estimate of what a client's network carries up to date.
     Bandwidth,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -59,6 +61,7 @@ impl Timer {
         Self::Reports,
         Self::RoomEmpty,
         Self::Unheard,
+        Self::SlotMap,
         Self::Bandwidth,
     ];
 
@@ -76,6 +79,7 @@ impl Timer {
             Self::Reports => "reports",
             Self::RoomEmpty => "the end of an empty room",
             Self::Unheard => "an encoder's silence",
+            Self::SlotMap => "changes of slots",
             Self::Bandwidth => "the bandwidth estimate",
         }
     }
@@ -184,6 +188,11 @@ impl Deadlines {
         }
         debug_assert_eq!(next.is_none(), self.is_empty(), "whoever waits for something names a deadline");
         next
+    }
+
+    /// Returns the earliest of the deadlines, due or not.
+    pub fn earliest(&self) -> Option<Instant> {
+        self.at.iter().copied().fold(None, earliest)
     }
 
     fn all(&self) -> impl Iterator<Item = Deadline> {

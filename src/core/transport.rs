@@ -17,6 +17,7 @@ use super::media::ingress::PublishedSections;
 use super::mutation::mutated;
 use super::negotiated::Negotiated;
 use super::outbox::Outbox;
+use super::pace::Pace;
 use super::path::{LocalCandidate, Path, TrafficClass};
 use super::rng::Rng;
 use super::session::Session;
@@ -25,6 +26,13 @@ use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
 
 /// How many connectivity checks are remembered: minutes of them.
 const TRANSACTIONS: usize = 128;
+
+/// A transport's checks are answered once in this time in the long run: what a browser does on five pairs of addresses while
+/// it looks for one (libwebrtc checks 20 times a second on each). Proving that a check is genuine, and answering it, costs
+/// as much as forwarding a packet.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// Checks that are answered at once.
+const CHECKS_AT_ONCE: u32 = 200;
 
 /// A media path on which neither an authenticated packet nor a connectivity check has come for this long is taken for
 /// dead. Browsers check every 2.5 seconds, so that one lost check is no reason to.
@@ -72,6 +80,8 @@ pub struct Transport {
     session: Session,
     /// The transactions of the last checks, newest first, and from where they came.
     transactions: VecDeque<([u8; 12], SocketAddr)>,
+    /// How many checks are answered.
+    checks: Pace,
 }
 
 impl Transport {
@@ -107,6 +117,7 @@ impl Transport {
             slot_by_ssrc: FixedMap::default(),
             deadlines,
             transactions: VecDeque::new(),
+            checks: Pace::new(now, CHECK_INTERVAL, CHECKS_AT_ONCE),
         }
     }
 
@@ -155,14 +166,23 @@ impl Transport {
     }
 
     /// Whether the engine may see a check that came by that path. The same check from elsewhere is from somebody who saw
-    /// it pass, and who would get our media by repeating it.
-    pub fn may_check(&self, path: Path, transaction: [u8; 12]) -> bool {
+    /// it pass, and who would get our media by repeating it. A peer that has had very many answered has to wait; who only
+    /// claims to be that peer uses up nothing of theirs.
+    pub fn may_check(&self, now: Instant, path: Path, transaction: [u8; 12]) -> bool {
+        if !self.checks.wait(now).is_zero() {
+            return false;
+        }
         let replayed = |(seen, from): &([u8; 12], SocketAddr)| *seen == transaction && *from != path.remote;
         if self.transactions.iter().any(replayed) && !mutated!(ReplayedCheckBelieved) {
             return false;
         }
         self.addresses_checked < CHECKED_ADDRESSES_MAX
             || self.paths.iter().any(|known| same_remote(known, &path))
+    }
+
+    /// Notes that a check was genuine, and was answered.
+    pub fn note_answered(&mut self, now: Instant) {
+        self.checks.note(now);
     }
 
     /// Whether that check came before.
@@ -214,6 +234,17 @@ impl Transport {
         self.is_silent = false;
         self.is_unheard = false;
         was_silent || was_unheard
+    }
+
+    /// Does not count the last `late` as silence: the server could not listen. Whoever was silent before stays so.
+    pub fn forgive(&mut self, now: Instant, late: Duration) {
+        if self.is_silent {
+            return;
+        }
+        self.last_heard = self.last_heard.map(|heard| now.min(heard + late));
+        if self.deadlines.get(Timer::MediaSilence).is_some() {
+            self.look_for_silence(now);
+        }
     }
 
     /// Looks whether the transport is silent, and notes when to look again: not with each packet, but when the time from

@@ -226,4 +226,22 @@ fn who_is_sent_away_hears_it_before_the_handshake_and_after_it() {
     let goodbye = server.goodbye(now, SERVER, &mut scratch).expect("an alert");
     let failure = client.dtls.handle_packet(&goodbye).expect_err("it is over");
     assert!(failure.to_string().contains("40"), "{failure}");
+
+    // The server is done, and its last flight has not come: whose certificate is refused is not sent it.
+    let mut world = World::of(&rsa(RsaKeySize::_2048));
+    let hello = world.client.poll();
+    world.serve(Call::Packet(&hello[0]));
+    for (_, event) in std::mem::take(&mut world.events) {
+        if let DtlsEvent::Packet(datagram) = event {
+            world.client.dtls.handle_packet(&datagram).expect("the server's first flight");
+        }
+    }
+    for datagram in world.client.poll() {
+        world.serve(Call::Packet(&datagram));
+    }
+    assert!(world.server_keys().is_some() && world.client.keys.is_none());
+    let World { now, server, mut scratch, mut client, .. } = world;
+    let goodbye = server.goodbye(now, SERVER, &mut scratch).expect("it has keys");
+    let failure = client.dtls.handle_packet(&goodbye).expect_err("it is over");
+    assert!(failure.to_string().contains("40"), "{failure}");
 }

@@ -20,6 +20,7 @@ use crate::core::ids::{DtlsSession, Ssrc};
 use crate::core::input::DtlsEvent;
 use crate::core::media::rtcp::{self, RtcpItem, RtcpWriter};
 use crate::core::media::srtp::{RTCP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, contexts};
+use crate::core::negotiation::transport::fingerprint;
 use crate::core::output::DtlsRequest;
 use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::rtp::RtpHeader;
@@ -434,7 +435,7 @@ impl Person {
             DtlsEvent::PeerCertificate(certificate) => {
                 // As a browser does: media is only encrypted to whom signalling has named.
                 let expected = self.answer.as_ref().map(|answer| answer.fingerprint.as_str());
-                if expected != Some(sdp::fingerprint(&certificate).as_str()) {
+                if expected != Some(fingerprint(&certificate).as_str()) {
                     return Err("the server's certificate is not that of its answer".into());
                 }
             }
@@ -459,7 +460,7 @@ impl Person {
                 }
             }
             DtlsEvent::Connected => {}
-            DtlsEvent::Closed => return Err("the server closed the media path".into()),
+            DtlsEvent::Closed(end) => return Err(format!("the media path is closed: {end:?}").into()),
         }
         Ok(())
     }

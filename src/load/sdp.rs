@@ -257,19 +257,13 @@ fn udp_candidate(value: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
 }
 
-/// Returns the SHA-256 fingerprint of a certificate as SDP has it (RFC 8122 §5).
-pub fn fingerprint(certificate: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
-    let pairs: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-    pairs.join(":")
-}
-
 #[cfg(test)]
 mod tests {
     use str0m::change::SdpOffer;
 
     use super::*;
     use crate::core::negotiation::offer::Offer as ServersView;
+    use crate::core::negotiation::transport::fingerprint;
 
     fn offer(published: &[Published]) -> String {
         let fingerprint = fingerprint(b"a certificate");

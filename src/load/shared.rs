@@ -12,10 +12,10 @@ use super::clock::Clock;
 use super::meters::Meters;
 use super::options::{LoadOptions, PersonPlan, ServerKind, Track};
 use super::schedule;
-use super::sdp;
 use crate::core::command::MediaKind;
 use crate::core::ids::{BASE32, DtlsSession};
 use crate::core::input::SrtpProfile;
+use crate::core::negotiation::transport::fingerprint;
 use crate::core::output::DtlsRequest;
 use crate::net::dtls::{DtlsEvents, Handshakes};
 
@@ -106,7 +106,7 @@ impl Shared {
     /// Makes the certificate; everything else is empty at first.
     pub(super) fn new(options: LoadOptions) -> io::Result<Self> {
         let handshakes = Handshakes::new()?;
-        let fingerprint = sdp::fingerprint(handshakes.certificate());
+        let fingerprint = fingerprint(handshakes.certificate());
         let tracks = options.tracks();
         let live = vec![0; options.rooms];
         let random = fastrand::Rng::with_seed(options.seed);

@@ -9,11 +9,11 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use tracing::{debug, error, info, trace};
+use tracing::{debug, error, trace};
 
 use super::deadlines::{Alarm, Deadlines};
 use crate::core::ids::DtlsSession;
-use crate::core::input::DtlsEvent;
+use crate::core::input::{DtlsEnd, DtlsEvent};
 use crate::core::output::DtlsRequest;
 use crate::core::path::Path;
 pub use crate::dtls::DtlsEvents;
@@ -74,7 +74,7 @@ impl Handshakes {
                 self.step(now, session, Call::Close, events);
                 // An error in that step has ended it already.
                 if self.sessions.contains_key(&session) {
-                    self.end(session, events);
+                    self.end(session, DtlsEnd::Goodbye, events);
                 }
             }
             DtlsRequest::Forget { goodbye } => {
@@ -121,27 +121,25 @@ impl Handshakes {
             catch_unwind(AssertUnwindSafe(|| handshake.dtls.carry_out(now, call, session, scratch, events)));
         match outcome {
             Ok(Standing::Until(due)) => self.deadlines.set(&mut handshake.alarm, session, Some(due)),
-            Ok(Standing::Goodbye) => {
-                debug!(session = session.0, "DTLS association closed by the peer");
-                self.end(session, events);
-            }
-            Ok(Standing::Failed(error)) => {
-                info!(session = session.0, %error, "DTLS failed");
-                self.end(session, events);
+            Ok(over) => {
+                if let Some(end) = over.end() {
+                    debug!(session = session.0, ?end, "DTLS is over");
+                    self.end(session, end, events);
+                }
             }
             Err(_panic) => {
                 error!(
                     session = session.0,
                     "the DTLS library panicked; its handshake ends, the others go on"
                 );
-                self.end(session, events);
+                self.end(session, DtlsEnd::Failed("the DTLS library panicked".to_owned()), events);
             }
         }
     }
 
-    fn end(&mut self, session: DtlsSession, events: &mut DtlsEvents) {
+    fn end(&mut self, session: DtlsSession, end: DtlsEnd, events: &mut DtlsEvents) {
         self.remove(session);
-        events.push((session, DtlsEvent::Closed));
+        events.push((session, DtlsEvent::Closed(end)));
     }
 }
 
@@ -192,7 +190,7 @@ mod tests {
                 server.request(now, B, DtlsRequest::Packet(bytes), &mut from_server);
             }
         }
-        assert!(from_server.contains(&(B, DtlsEvent::Closed)));
+        assert!(from_server.contains(&(B, DtlsEvent::Closed(DtlsEnd::Goodbye))));
         assert_eq!((client.len(), server.len()), (0, 0));
         Ok(())
     }
@@ -212,7 +210,8 @@ mod tests {
         }
         let flights = events.iter().filter(|(_, event)| matches!(event, DtlsEvent::Packet(_))).count();
         assert!(flights > 1, "{flights}");
-        assert_eq!(events.last(), Some(&(A, DtlsEvent::Closed)));
+        let last = events.last().map(|(_, event)| event);
+        assert!(matches!(last, Some(DtlsEvent::Closed(DtlsEnd::Failed(why))) if !why.is_empty()), "{last:?}");
         assert_eq!(client.len(), 0);
         Ok(())
     }

@@ -45,11 +45,20 @@ const EVENTS_PER_PASS: usize = 1024;
 /// first, and a crowd that comes or goes does not keep media waiting. One datagram can be work for hundreds.
 const READING_PER_PASS: Duration = Duration::from_millis(2);
 
+/// Connections that were heard for longer than this may have kept packets waiting.
+const LONG_HEARING: Duration = Duration::from_micros(500);
+
 /// Requests or messages of one connection handled in one pass. Of datagrams on a connection it is as many helpings.
 const MESSAGES_PER_PASS: usize = 32;
 
 /// What all streams are read by way of, and what media is made in that does not leave by UDP.
 const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Sleep that is so much longer than planned tells that the process was suspended, or had no time.
+const STOOD_STILL: Duration = Duration::from_secs(1);
+
+/// For so long after that, connections are read before any of them is closed for its silence.
+const LISTENS_FIRST: Duration = Duration::from_secs(3);
 
 /// What the shell knows about somebody who joins.
 struct Admitted {
@@ -74,6 +83,8 @@ pub struct EventLoop {
     scratch: Vec<u8>,
     bound: SocketAddr,
     started: Instant,
+    /// After the server stood still: until then nobody is given up whose bytes wait.
+    listens_first_until: Instant,
     /// How often the loop went round.
     passes: u64,
 }
@@ -98,6 +109,7 @@ impl EventLoop {
             scratch: vec![0; SCRATCH_BYTES],
             bound,
             started: now,
+            listens_first_until: now,
             passes: 0,
         })
     }
@@ -128,22 +140,38 @@ impl EventLoop {
         // Handling took time: what is left until a deadline is counted from here, not from the last pass's `now`.
         let before = clock::now();
         let timeout = self.sleep(before);
-        match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-            result => result?,
+        let mut left = timeout;
+        while let Err(error) = self.poll.poll(events, left) {
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+            // A process that was stopped goes on here, and must know what can be read before it gives anybody up.
+            left =
+                timeout.map(|timeout| timeout.saturating_sub(clock::now().saturating_duration_since(before)));
         }
         self.passes += 1;
         let now = clock::now();
-        self.shedding.slept(now.saturating_duration_since(before));
+        let slept = now.saturating_duration_since(before);
+        self.shedding.slept(slept);
+        if timeout.is_some_and(|timeout| slept > timeout + STOOD_STILL) {
+            warn!(?slept, planned = ?timeout, "the server stood still");
+            self.listens_first_until = now + LISTENS_FIRST;
+        }
         if let Some(share) = self.shedding.decide(now, clock::thread) {
             self.shard.feed(now, Input::Shed(share));
         }
         if self.note_readiness(events) {
             self.begin_ending(now);
         }
-        self.shard.read_udp(now, now + READING_PER_PASS, &mut self.candidates);
         self.front.connections.accept(now, self.poll.registry(), &self.front.config);
-        self.read_connections(now);
+        let heard_for = self.read_connections(now);
+        // After the connections, so that a packet waits for one message at most, however long that takes.
+        let mut now = now;
+        if heard_for > LONG_HEARING {
+            self.shard.woke(true, false);
+            now = clock::now();
+        }
+        self.shard.read_udp(now, now + READING_PER_PASS, &mut self.candidates);
         self.run_deadlines(now);
         self.write_all(now);
         self.forward_media(now);
@@ -211,9 +239,11 @@ impl EventLoop {
         asked_to_stop
     }
 
-    fn read_connections(&mut self, now: Instant) {
+    /// Reads connections that have something to say, one after the other, for as long as they may be heard in one pass.
+    /// Returns how long that took.
+    fn read_connections(&mut self, now: Instant) -> Duration {
         if self.front.connections.ready_len() == 0 {
-            return;
+            return Duration::ZERO;
         }
         let began = clock::now();
         let until = began + self.shedding.signalling_budget(READING_PER_PASS);
@@ -226,7 +256,9 @@ impl EventLoop {
                 break;
             }
         }
-        self.shedding.signalled(ended.saturating_duration_since(began));
+        let took = ended.saturating_duration_since(began);
+        self.shedding.signalled(took);
+        took
     }
 
     /// Reads one connection and does what its messages ask for, until nothing is left, or its share of the pass is used up,
@@ -389,7 +421,13 @@ impl EventLoop {
                 let join = Join { room, name, auto_subscribe, lifeline };
                 Input::Join { connection, request, host: Some(host), admission, join }
             }
-            Demand::Resume { request, resume } => Input::Resume { connection, request, resume },
+            Demand::Resume { request, resume } => {
+                if !self.front.may_resume(now, connection) {
+                    let refusal = refusals::joins_too_fast();
+                    return self.deliver(now, connection, &Event::Refused(request, refusal));
+                }
+                Input::Resume { connection, request, resume }
+            }
             Demand::Command { request, command } => Input::Command { connection, request, command },
             Demand::ConnectionLost => Input::ConnectionLost(connection),
         };
@@ -413,7 +451,8 @@ impl EventLoop {
     }
 
     fn run_deadlines(&mut self, now: Instant) {
-        while let Some(place) = self.front.connections.next_due(now) {
+        let listens_first = now < self.listens_first_until && self.front.connections.ready_len() > 0;
+        while !listens_first && let Some(place) = self.front.connections.next_due(now) {
             let Some(connection) = self.front.connections.at(place) else { continue };
             match connection.run_deadline(now, &self.front.config) {
                 Standing::Open => self.front.connections.touch(place),

@@ -9,6 +9,7 @@ pub mod address_rates;
 pub mod router;
 mod whip;
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use tracing::{debug, info};
@@ -32,10 +33,22 @@ use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
 use super::whip_sessions::{Answered, WhipSessions};
+use crate::core::command::Command;
 use crate::core::event::Event;
 use crate::core::ids::{ConnectionId, ParticipantId};
 use crate::signal::Demand;
+use crate::signal::allowance::Allowance;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts};
+
+/// Bytes of offers that one address may have read in a second, in the long run: about a tenth of what a core reads.
+const OFFERED_BYTES_PER_SECOND: u32 = 1 << 20;
+/// And at once: what all people of a large office say when a server is back, whose browsers list many codecs.
+const OFFERED_BYTES_AT_ONCE: u32 = 8 << 20;
+
+/// Lines about wrong tokens that the log gets in the long run.
+const WRONG_TOKENS_PER_SECOND: u32 = 1;
+/// And at once.
+const WRONG_TOKENS_AT_ONCE: u32 = 10;
 
 /// What goes into the addresses that a client is given.
 pub struct Reach<'a> {
@@ -60,6 +73,15 @@ pub struct Front {
     assets: Assets,
     /// How often each address may join.
     joins: AddressRates,
+    /// How often each address may resume, which is news for a whole room as well. Apart from joins, so that a network whose
+    /// people all come back at once can be joined from.
+    resumes: AddressRates,
+    /// How many bytes of session descriptions each address may have read: what an offer costs goes by its length.
+    offered_bytes: AddressRates,
+    /// The last event that was put into words of those that everybody in a room is told, and the words.
+    said_last: Option<(Event, String)>,
+    /// How often wrong tokens are worth a line in the log.
+    wrong_tokens: Allowance,
     /// How often each address may have an offer by WHIP or WHEP read.
     pub offers: AddressRates,
 }
@@ -68,6 +90,7 @@ impl Front {
     /// Puts the parts together; nobody is connected yet.
     pub fn new(config: ShellConfig, connections: Connections, certificates: Certificates) -> Self {
         let joins = AddressRates::new(config.joins_per_second, config.joins_burst);
+        let resumes = AddressRates::new(config.joins_per_second, config.joins_burst);
         let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
         Self {
             config,
@@ -77,6 +100,10 @@ impl Front {
             counters: ShellCounters::new(clock::unix()),
             assets: Assets::new(),
             joins,
+            resumes,
+            said_last: None,
+            offered_bytes: AddressRates::new(OFFERED_BYTES_PER_SECOND, OFFERED_BYTES_AT_ONCE),
+            wrong_tokens: Allowance::new(WRONG_TOKENS_PER_SECOND, WRONG_TOKENS_AT_ONCE, clock::now()),
             offers,
         }
     }
@@ -147,8 +174,12 @@ impl Front {
             status = response.status,
             "request"
         );
+        let client = connection.client;
         connection.respond(request, response);
         self.connections.touch(place);
+        if response.status == 401 && request.field("authorization").is_some() {
+            self.log_wrong_token(clock::now(), client, router::loggable(&request.path));
+        }
     }
 
     /// Answers a parked request with 503, because the core has not answered it in time. Returns the session that it waited
@@ -179,7 +210,15 @@ impl Front {
         let reaction = match incoming {
             Incoming::Text(text) => {
                 self.counters.websocket_messages_in += 1;
-                socket.front_end.receive(now, text.as_str())
+                let reaction = socket.front_end.receive(now, text.as_str());
+                match offer_of(&reaction) {
+                    Some(sdp)
+                        if !self.offered_bytes.take(now, host_of(socket.origin.client), sdp.len() as f64) =>
+                    {
+                        native::FrontEnd::refuse_offer(&reaction)
+                    }
+                    _ => reaction,
+                }
             }
             Incoming::Binary => socket.front_end.refuse_binary(now),
             Incoming::Control => socket.front_end.receive_control(now),
@@ -230,6 +269,20 @@ impl Front {
         self.joins.take(now, host_of(origin.client), 1.0)
     }
 
+    /// The same for resuming.
+    pub fn may_resume(&mut self, now: Instant, id: ConnectionId) -> bool {
+        let Some(origin) = self.origin_of(id) else { return false };
+        self.resumes.take(now, host_of(origin.client), 1.0)
+    }
+
+    /// Writes down that somebody came with a wrong token, which an operator wants to see; not each of them, because anybody
+    /// can send thousands.
+    fn log_wrong_token(&mut self, now: Instant, client: IpAddr, path: &str) {
+        if self.wrong_tokens.take(now, 1.0) {
+            info!(%client, path, "a wrong token was given; not every one is logged");
+        }
+    }
+
     /// Brings an event of the core's to its connection. Connections that are gone are no error: the core hears of it.
     pub fn deliver(&mut self, now: Instant, id: ConnectionId, event: &Event, reach: &mut Reach<'_>) {
         if self.whip.owns(id) {
@@ -247,7 +300,15 @@ impl Front {
             .unwrap_or_default();
         let is_self_signed = self.certificates.is_self_signed();
         let server = ServerFacts { ice_servers: &ice_servers, is_self_signed };
-        let reaction = socket.front_end.event(event, server);
+        let text = match &self.said_last {
+            // What everybody in a room is told comes here for one after the other.
+            Some((said, text)) if said == event => text.clone(),
+            _ => native::encode_event(event, server),
+        };
+        let reaction = socket.front_end.told(event, text.clone());
+        if is_for_many(event) && self.said_last.as_ref().is_none_or(|(said, _)| said != event) {
+            self.said_last = Some((event.clone(), text));
+        }
         self.react(now, place, reaction);
         self.connections.touch(place);
     }
@@ -303,6 +364,29 @@ impl Front {
             debug!(connection = id.0, "signalling connection lost");
         }
         demand
+    }
+}
+
+/// Returns whether an event is one of those that everybody in a room is told.
+fn is_for_many(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::ParticipantJoined(_)
+            | Event::ParticipantReconnecting(_)
+            | Event::ParticipantResumed(_)
+            | Event::ParticipantLeft(..)
+            | Event::TrackAdded(_)
+            | Event::TrackRemoved(..)
+            | Event::TrackMuted { .. }
+            | Event::Data { .. }
+    )
+}
+
+/// Returns the session description that a client's message asks to have negotiated, if it does.
+fn offer_of(reaction: &Reaction) -> Option<&str> {
+    match &reaction.demand {
+        Some(Demand::Command { command: Command::Offer { sdp, .. }, .. }) => Some(sdp),
+        _ => None,
     }
 }
 

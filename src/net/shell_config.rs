@@ -80,6 +80,6 @@ pub struct ShellConfig {
     pub force_portable_udp: bool,
     /// Whether UDP packets are marked by what they carry (DSCP, RFC 8837).
     pub dscp: bool,
-    /// Whether SIGINT and SIGTERM end [`serve`](super::serve). A test that runs several servers says no.
+    /// Whether SIGINT, SIGTERM and SIGHUP end [`serve`](super::serve). A test that runs several servers says no.
     pub handle_signals: bool,
 }

@@ -1,4 +1,4 @@
-//! The end of the server: what asks for it (SIGINT, SIGTERM or a [`StopHandle`]), and how long it may take.
+//! The end of the server: what asks for it (SIGINT, SIGTERM, SIGHUP or a [`StopHandle`]), and how long it may take.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use super::token;
@@ -60,12 +60,23 @@ pub enum Begin {
     Closing(ExitReason),
 }
 
+/// Returns whether whoever started the process wants SIGHUP to be ignored, as `nohup` does. Where the system does not tell,
+/// the signal keeps its usual meaning.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_none_or(|mask| mask & (1 << (SIGHUP - 1)) != 0)
+}
+
 impl ShutdownWatch {
     /// Starts to watch for signals, if it is to, and makes the handle.
     pub fn new(registry: &Registry, handle_signals: bool, drain: Duration) -> io::Result<Self> {
         let waker = Arc::new(Waker::new(registry, token::STOP)?);
         let signals = if handle_signals {
-            let mut signals = Signals::new([SIGINT, SIGTERM])?;
+            // The terminal that is closed takes the server with it, which says goodbye.
+            let hangup = (!is_hangup_ignored()).then_some(SIGHUP);
+            let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;
             registry.register(&mut signals, token::SIGNALS, Interest::READABLE)?;
             Some(signals)
         } else {

@@ -170,6 +170,10 @@ pub enum Fact {
         /// Whether anything was due.
         was_due: bool,
     },
+    /// Everybody was told that nothing comes from somebody any more, neither media nor checks.
+    MediaLost(PersonNumber),
+    /// Everybody was told that something comes from them again.
+    MediaBack(PersonNumber),
     /// What somebody's network carries is estimated to be another rate than before, by a quarter or more.
     Estimated {
         /// The participant whose network it is.

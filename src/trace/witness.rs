@@ -11,7 +11,7 @@ use super::wiretap::{Plain, PlainObserver, Way};
 use crate::core::command::{Command, MediaKind};
 use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
 use crate::core::forward::descriptor::describe;
-use crate::core::ids::{ParticipantKey, Ssrc, TrackId, TransportKey};
+use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
 use crate::core::input::Shedding;
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::rtcp::{self, RtcpItem};
@@ -31,7 +31,10 @@ const HELD_MIN: Duration = Duration::from_millis(1);
 /// Somebody who is in the room.
 #[derive(Debug)]
 struct Member {
+    id: ParticipantId,
     number: PersonNumber,
+    /// Whether everybody was told that nothing comes from them.
+    media_lost: bool,
     route: Option<Route>,
     slots: BTreeMap<String, TrackId>,
     waiting: BTreeMap<TrackId, WaitingReason>,
@@ -198,7 +201,9 @@ impl<'s> Witness<'s> {
         match event {
             Event::Joined(_, joined) => {
                 let member = Member {
+                    id: joined.participant,
                     number: self.people,
+                    media_lost: false,
                     route: None,
                     slots: BTreeMap::new(),
                     waiting: BTreeMap::new(),
@@ -216,6 +221,8 @@ impl<'s> Witness<'s> {
             }
             Event::Answer { publications, .. } => self.note_publications(to, publications),
             Event::SlotMap(map) => self.note_slots(to, map),
+            Event::ParticipantMediaLost(id) => self.note_media_lost(*id, true),
+            Event::ParticipantMediaBack(id) => self.note_media_lost(*id, false),
             Event::CannotReceive { track, .. } => {
                 let track = self.tracks.get(track).map(|track| track.number);
                 if let (Some(number), Some(track)) = (self.number(to), track) {
@@ -224,6 +231,15 @@ impl<'s> Witness<'s> {
             }
             _ => {}
         }
+    }
+
+    /// Everybody is told; the first who is tells us.
+    fn note_media_lost(&mut self, id: ParticipantId, is_lost: bool) {
+        let about = self.members.values_mut().find(|member| member.id == id);
+        let Some(member) = about.filter(|member| member.media_lost != is_lost) else { return };
+        member.media_lost = is_lost;
+        let number = member.number;
+        self.tell(&if is_lost { Fact::MediaLost(number) } else { Fact::MediaBack(number) });
     }
 
     fn note_publications(&mut self, of: ParticipantKey, publications: &[PublicationInfo]) {

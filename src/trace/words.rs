@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::core::event::Event;
-use crate::core::input::{DtlsEvent, Shedding};
+use crate::core::input::{DtlsEnd, DtlsEvent, Shedding};
 use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
 use crate::core::path::{Path, TrafficClass};
@@ -179,7 +179,9 @@ fn dtls_event(event: &DtlsEvent) -> String {
         DtlsEvent::PeerCertificate(der) => format!("the peer's certificate, {} bytes", der.len()),
         DtlsEvent::KeyingMaterial { profile, .. } => format!("keys for {profile:?}"),
         DtlsEvent::Connected => "complete".to_owned(),
-        DtlsEvent::Closed => "closed".to_owned(),
+        DtlsEvent::Closed(DtlsEnd::Goodbye) => "closed".to_owned(),
+        DtlsEvent::Closed(DtlsEnd::Alert(number)) => format!("closed by the peer's alert {number}"),
+        DtlsEvent::Closed(DtlsEnd::Failed(why)) => format!("failed: {why}"),
     }
 }
 

@@ -5,7 +5,9 @@
 
 use super::cursor::Cursor;
 
+const IDR: u8 = 5;
 const SPS: u8 = 7;
+const PPS: u8 = 8;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
@@ -25,21 +27,44 @@ pub fn starts_keyframe(payload: &[u8]) -> bool {
     }
 }
 
+/// Whether the packet is the first of an IDR picture and holds no sequence parameter set.
+pub fn is_bare_keyframe(payload: &[u8]) -> bool {
+    // The first slice has `first_mb_in_slice` 0, which is a bit that is set.
+    let begins = |unit: &[u8]| matches!(unit, [head, first, ..] if head & 0x1f == IDR && first & 0x80 != 0);
+    match payload {
+        [head, rest @ ..] => match head & 0x1f {
+            STAP_A => !aggregate_starts_keyframe(rest) && aggregated(rest).any(begins),
+            FU_A => matches!(rest, [fu, first, ..] if fu & 0x9f == 0x80 | IDR && first & 0x80 != 0),
+            _ => begins(payload),
+        },
+        [] => false,
+    }
+}
+
+/// Returns the whole sequence and picture parameter sets in the packet, each as a NAL unit.
+pub fn parameter_sets(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_aggregate = payload.first().is_some_and(|head| head & 0x1f == STAP_A);
+    let alone = (!is_aggregate).then_some(payload);
+    let units = if is_aggregate { payload.get(1..).unwrap_or_default() } else { &[] };
+    let is_set = |unit: &&[u8]| matches!(unit, [head, _, ..] if matches!(head & 0x1f, SPS | PPS));
+    alone.into_iter().chain(aggregated(units)).filter(is_set)
+}
+
 fn is_parameter_set(byte: u8) -> bool {
     byte & 0x1f == SPS
 }
 
-/// Looks through the size-prefixed NAL units of a STAP-A.
 fn aggregate_starts_keyframe(units: &[u8]) -> bool {
+    aggregated(units).any(|unit| unit.first().is_some_and(|head| is_parameter_set(*head)))
+}
+
+/// Returns the size-prefixed NAL units of a STAP-A, as far as they are well formed.
+fn aggregated(units: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut cursor = Cursor::new(units);
-    while let Ok(size) = cursor.u16() {
-        match cursor.take(usize::from(size)) {
-            Ok([head, ..]) if is_parameter_set(*head) => return true,
-            Ok(_) => {}
-            Err(_) => return false,
-        }
-    }
-    false
+    std::iter::from_fn(move || {
+        let size = cursor.u16().ok()?;
+        cursor.take(usize::from(size)).ok()
+    })
 }
 
 #[cfg(test)]
@@ -75,9 +100,42 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_without_parameter_sets_is_known_by_its_first_slice() {
+        assert!(is_bare_keyframe(&[0x65, 0x88]) && is_bare_keyframe(&[0x7c, 0x85, 0x88]));
+        assert!(is_bare_keyframe(&[0x78, 0, 2, 0x09, 0x10, 0, 2, 0x65, 0x88]), "behind a delimiter");
+        for other in [
+            &[0x65, 0x08][..],
+            &[0x41, 0x9a],
+            &[0x7c, 0x05, 0x88],
+            &[0x7c, 0x85, 0x08],
+            &[0x78, 0, 2, 0x67, 0x42, 0, 2, 0x65, 0x88],
+            &[0x65],
+            &[0x7c, 0x85],
+            &[],
+        ] {
+            assert!(!is_bare_keyframe(other), "{other:02x?}");
+        }
+    }
+
+    #[test]
+    fn whole_parameter_sets_are_found_alone_and_in_aggregates() {
+        let sets = |payload: &'static [u8]| parameter_sets(payload).collect::<Vec<_>>();
+        assert_eq!(sets(&[0x67, 0x42]), [[0x67, 0x42]]);
+        assert_eq!(
+            sets(&[0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce, 0, 2, 0x65, 0x88]),
+            [[0x67, 0x42], [0x68, 0xce]]
+        );
+        for none in [&[0x65, 0x88][..], &[0x7c, 0x87, 0x42], &[0x67], &[0x78, 0, 9, 0x67, 0x42], &[]] {
+            assert!(parameter_sets(none).next().is_none(), "{none:02x?}");
+        }
+    }
+
+    #[test]
     fn random_bytes_are_survived() {
         with_random_bytes(&[0x78, 0, 2, 0x09, 0x10, 0, 1], |bytes| {
             starts_keyframe(bytes);
+            is_bare_keyframe(bytes);
+            parameter_sets(bytes).count();
         });
     }
 }

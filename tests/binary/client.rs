@@ -240,8 +240,10 @@ impl Client {
             "answer" => {
                 let sdp = data["sdp"].as_str().expect("an answer");
                 let answer = SdpAnswer::from_sdp_string(sdp).expect("an answer that parses");
-                let pending = self.pending.take().expect("an offer is on its way");
-                self.rtc.sdp_api().accept_answer(pending, answer).expect("an answer that fits the offer");
+                // None is on its way if the offer was not the endpoint's own.
+                if let Some(pending) = self.pending.take() {
+                    self.rtc.sdp_api().accept_answer(pending, answer).expect("an answer that fits the offer");
+                }
                 self.publications = data["publications"].clone();
                 self.deadline = Instant::now();
             }

@@ -57,6 +57,15 @@ fn sigint_ends_a_call_with_a_goodbye() {
 }
 
 #[test]
+fn everyone_is_told_after_a_hangup_unless_it_is_to_be_ignored() {
+    says_goodbye_after("HUP");
+    let mut server = Server::start_within(&["nohup"], &[]);
+    server.signal("HUP");
+    let call = two_people(&server);
+    assert!(server.ended().is_none() && call.clients.iter().all(|client| client.told("closing").is_empty()));
+}
+
+#[test]
 fn somebody_who_does_not_listen_holds_nothing_up() {
     let mut server = Server::start(&[]);
     let _call = two_people(&server);

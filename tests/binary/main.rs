@@ -14,6 +14,7 @@ mod call;
 mod cli;
 mod client;
 mod ending;
+mod hostile;
 mod junk;
 mod limits;
 mod program;

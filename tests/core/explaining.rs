@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone};
-use strait::core::input::{DtlsEvent, Shedding};
+use strait::core::command::{Command, Lifeline};
+use strait::core::event::{ClosingReason, Event, LeaveReason};
+use strait::core::input::{AdminCommand, DtlsEnd, DtlsEvent, Shedding};
 use strait::core::path::Carrier;
 use strait::trace::explain::model::{Blame, Person};
 use strait::trace::explain::{Explanation, explain, html, json, text};
@@ -70,6 +71,101 @@ fn with_a_bad_second(mut world: World, breaks: fn(&mut World), heals: fn(&mut Wo
     heals(&mut world);
     talk(&mut world, 4 * SECOND);
     explained(&trace_of(world))
+}
+
+/// Makes somebody end for that reason.
+fn end_for(reason: LeaveReason, world: &mut World, who: usize) {
+    let room = "standup".parse().expect("a room id");
+    let handshake = |event| Recorded::Dtls(world.newest_handshake(), event);
+    let input = match reason {
+        LeaveReason::Left => return world.command(who, Command::Leave),
+        LeaveReason::ResumeTimeout => return world.break_signalling(who),
+        LeaveReason::MediaTimeout => {
+            world.clients[who].unplugged = true;
+            return;
+        }
+        LeaveReason::TransportClosed => handshake(DtlsEvent::Closed(DtlsEnd::Alert(80))),
+        LeaveReason::FingerprintMismatch => handshake(DtlsEvent::PeerCertificate(b"another".to_vec())),
+        LeaveReason::HandshakeFailed => handshake(DtlsEvent::Closed(DtlsEnd::Failed("in vain".into()))),
+        LeaveReason::Error => handshake(DtlsEvent::Closed(DtlsEnd::Failed("a fault of ours".into()))),
+        LeaveReason::Removed => {
+            let participant = world.clients[who].joined.as_ref().expect("joined").participant;
+            Recorded::Admin(AdminCommand::Remove(room, participant))
+        }
+        LeaveReason::RoomClosed => Recorded::Admin(AdminCommand::CloseRoom(room)),
+        LeaveReason::Shutdown => Recorded::Admin(AdminCommand::Shutdown),
+    };
+    world.input(input);
+    world.settle();
+}
+
+#[test]
+fn whatever_ends_somebody_they_the_others_the_figures_and_the_explanation_tell_the_same() {
+    let explained_by = [
+        (LeaveReason::Left, "left: left"),
+        (LeaveReason::TransportClosed, "their client closed its media connection"),
+        (LeaveReason::FingerprintMismatch, "the certificate of their handshake is not the one"),
+        (LeaveReason::HandshakeFailed, "their DTLS handshake failed"),
+        (LeaveReason::MediaTimeout, "neither a connectivity check nor media"),
+        (LeaveReason::ResumeTimeout, "their signalling broke, and they were not back in time"),
+        (LeaveReason::Removed, "removed by the operator"),
+        (LeaveReason::RoomClosed, "the operator closed the room"),
+        (LeaveReason::Shutdown, "the server stops"),
+        (LeaveReason::Error, "an error of the server's"),
+    ];
+    assert_eq!(explained_by.map(|(reason, _)| reason), LeaveReason::ALL);
+    for (reason, words) in explained_by {
+        let mut world = recorded("*");
+        call_in(&mut world, "standup", &["Anna"], &[Microphone]);
+        if reason == LeaveReason::MediaTimeout {
+            world.lifeline = Lifeline::Media;
+        }
+        let ben = world.join("standup", "Ben");
+        let connects = !matches!(reason, LeaveReason::FingerprintMismatch | LeaveReason::HandshakeFailed);
+        world.clients[ben].unplugged = !connects;
+        world.publish(ben, 1, &[Microphone]);
+        if connects {
+            world.until("Ben is connected", |world| world.clients[ben].rtc.is_connected());
+        }
+        end_for(reason, &mut world, ben);
+        world.until("Ben is gone", |world| world.sfu.totals().leaves[reason as usize] > 0);
+        let ends_all = matches!(reason, LeaveReason::RoomClosed | LeaveReason::Shutdown);
+        let counted =
+            LeaveReason::ALL.into_iter().zip(world.sfu.totals().leaves).filter(|(_, count)| *count > 0);
+        assert_eq!(counted.collect::<Vec<_>>(), [(reason, if ends_all { 2 } else { 1 })]);
+        let told = |who: usize, event: Event| world.clients[who].events.contains(&event);
+        // Who has said so themselves, or cannot be told anything, is told nothing.
+        if !matches!(reason, LeaveReason::Left | LeaveReason::ResumeTimeout) {
+            assert!(told(ben, Event::Closing(ClosingReason::Gone(reason))), "{reason:?}");
+        }
+        let id = world.clients[ben].joined.as_ref().expect("joined").participant;
+        let to_anna = if ends_all {
+            Event::Closing(ClosingReason::Gone(reason))
+        } else {
+            Event::ParticipantLeft(id, reason)
+        };
+        assert!(told(0, to_anna), "{reason:?}");
+        assert_says(&explained(&trace_of(world)).participants[1], words);
+    }
+}
+
+#[test]
+fn media_that_stops_and_comes_back_is_told_as_everybody_was_told() {
+    let mut world = two();
+    talk(&mut world, SECOND);
+    world.clients[1].unplugged = true;
+    for _ in 0..8 {
+        world.send(0, Microphone, false);
+        world.run(SECOND);
+    }
+    world.clients[1].unplugged = false;
+    world.run(10 * SECOND);
+    let lost = |event: &Event| matches!(event, Event::ParticipantMediaLost(_));
+    assert!(world.clients[0].events.iter().any(lost), "{:?}", world.clients[0].events);
+    let explanation = explained(&trace_of(world));
+    assert_says(&explanation.participants[1], "media-lost: neither media nor a connectivity check came");
+    assert_says(&explanation.participants[1], "media-back: something comes from them again");
+    assert!(!said(&explanation.participants[0]).contains("media-lost"), "Anna was there");
 }
 
 #[test]

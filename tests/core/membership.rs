@@ -7,7 +7,7 @@ use strait::core::command::Source::{Camera, Microphone};
 use strait::core::command::{Command, Lifeline};
 use strait::core::event::{ClosingReason, Event, LeaveReason, RefusalCode};
 use strait::core::ids::ConnectionId;
-use strait::core::input::{AdminCommand, DtlsEvent};
+use strait::core::input::{AdminCommand, DtlsEnd, DtlsEvent};
 use strait::core::path::{Carrier, Path};
 use strait::wire::stun::peek;
 use strait::wire::stun_check::{Credentials, write_check};
@@ -214,9 +214,15 @@ fn who_does_not_come_back_in_time_is_gone_although_media_flows() {
 #[test]
 fn each_end_of_a_media_connection_has_its_own_reason_and_everyone_is_told_the_same() {
     let somebody_else = DtlsEvent::PeerCertificate(b"not the certificate that was announced".to_vec());
+    let alert = || DtlsEvent::Closed(DtlsEnd::Alert(40));
+    let fault = || DtlsEvent::Closed(DtlsEnd::Failed("a fault of the library's".to_owned()));
     let ends = [
-        (true, DtlsEvent::Closed, LeaveReason::TransportClosed),
-        (false, DtlsEvent::Closed, LeaveReason::HandshakeFailed),
+        (true, DtlsEvent::Closed(DtlsEnd::Goodbye), LeaveReason::TransportClosed),
+        (true, alert(), LeaveReason::TransportClosed),
+        (true, fault(), LeaveReason::Error),
+        (false, DtlsEvent::Closed(DtlsEnd::Goodbye), LeaveReason::HandshakeFailed),
+        (false, alert(), LeaveReason::HandshakeFailed),
+        (false, fault(), LeaveReason::HandshakeFailed),
         (false, somebody_else, LeaveReason::FingerprintMismatch),
     ];
     for (is_connected, event, reason) in ends {
@@ -367,6 +373,33 @@ fn a_check_that_somebody_saw_pass_does_not_bring_them_the_media() {
     world.settle();
     show(&mut world, 0, Camera, 3);
     assert_eq!(world.clients[1].received.len(), 3);
+}
+
+#[test]
+fn who_was_there_before_the_machine_was_suspended_is_there_when_it_wakes_up() {
+    let mut world = World::new();
+    world.lifeline = Lifeline::Media;
+    call_in(&mut world, "standup", &["Anna", "Ben"], &[Microphone, Camera]);
+    world.lifeline = Lifeline::Signalling;
+    call_in(&mut world, "standup", &["Cleo"], &[Microphone, Camera]);
+    show(&mut world, 0, Camera, 5);
+    world.break_signalling(2);
+    // Nothing of what clients send meanwhile is read, and the first thing that happens then is that deadlines are due.
+    world.now += Duration::from_secs(40);
+    world.input(Recorded::Timeout);
+    for person in 0..2 {
+        assert!(left(&world, person).is_empty(), "nobody is given up for a silence of the server's");
+        let is_lost = |event: &Event| matches!(event, Event::ParticipantMediaLost(_));
+        assert!(!world.clients[person].events.iter().any(is_lost), "nor is anybody told to be silent");
+    }
+    // The clients check, and all goes on.
+    world.settle();
+    let track = world.clients[0].track(Camera);
+    let before = world.clients[1].received_of(track).len();
+    show(&mut world, 0, Camera, 30);
+    assert!(world.clients[1].received_of(track).len() >= before + 25, "Ben sees Anna");
+    // Whoever is really gone is given up in the end.
+    world.until("Cleo is given up", |world| !left(world, 0).is_empty());
 }
 
 #[test]

@@ -18,7 +18,7 @@ use strait::core::input::{AdminCommand, Admission, DtlsEvent, Shedding};
 use strait::core::output::DtlsRequest;
 use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::{Input, Output, Settings, Sfu};
-use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
+use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch};
 use strait::wire::classify::{DatagramKind, classify};
 
 /// Where the server is, as the clients see it.
@@ -599,9 +599,7 @@ impl World {
         let mut events = DtlsEvents::new();
         let Some(handshake) = self.handshakes.get_mut(&session) else { return };
         let standing = handshake.carry_out(now, call, session, &mut self.scratch, &mut events);
-        if !matches!(standing, Standing::Until(_)) {
-            events.push((session, DtlsEvent::Closed));
-        }
+        events.extend(standing.end().map(|end| (session, DtlsEvent::Closed(end))));
         for (session, event) in events {
             self.input(Recorded::Dtls(session, event));
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use strait::net::ExitReason;
 use tungstenite::Message;
 
+use crate::support::people::Person;
 use crate::support::{Server, close_code, config};
 
 fn ping(id: u32) -> Message {
@@ -186,6 +187,52 @@ fn a_message_over_the_limit_is_named_and_ends_the_socket() {
     let error = socket.read().expect("an error").to_string();
     assert!(error.contains("message-too-large"), "{error}");
     assert_eq!(close_code(&mut socket), Some(1009));
+}
+
+/// A masked frame: its first byte, and what is in it.
+fn frame(first: u8, text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).expect("a short frame");
+    assert!(length < 126, "a short frame");
+    [&[first, 0x80 | length, 0, 0, 0, 0][..], text.as_bytes()].concat()
+}
+
+#[test]
+fn a_message_may_come_in_pieces_with_pings_between_them() {
+    let server = Server::start(config());
+    let mut socket = server.web_socket();
+    // Text that goes on, a ping within, an empty piece, the rest, and a pong that nobody asked for.
+    for part in [
+        frame(0x01, r#"{"type":"#),
+        frame(0x89, "hi"),
+        frame(0x00, ""),
+        frame(0x80, r#""ping","id":7}"#),
+        frame(0x8a, ""),
+    ] {
+        socket.get_mut().write_all(&part).expect("written");
+    }
+    assert_eq!(socket.read().expect("a pong"), Message::Pong("hi".into()));
+    assert!(socket.read().expect("an answer").to_string().contains("pong"));
+}
+
+#[test]
+fn names_of_several_code_points_are_kept_and_compression_is_not_taken_up() {
+    let server = Server::start(config());
+    let opened = server.request(&format!(
+        "GET /ws HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: chat\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n",
+        server.address
+    ));
+    assert_eq!(opened.status, 101);
+    assert_eq!(
+        (opened.find("sec-websocket-extensions"), opened.find("sec-websocket-protocol")),
+        (None, None)
+    );
+    let name = "\u{1f469}\u{200d}\u{1f467} Zo\u{eb}";
+    let mut anna = Person::join(&server, Some("r"), "Anna");
+    let _zoe = Person::join(&server, Some("r"), name);
+    assert_eq!(anna.news("participant-joined")["name"], name);
 }
 
 #[test]

@@ -155,6 +155,14 @@ impl Backlog {
     /// [`end_run`](Self::end_run) is called.
     pub fn next_run(&mut self) -> Option<Run> {
         loop {
+            if self.pass_end == self.first {
+                if self.packets.is_empty() {
+                    return None;
+                }
+                // A pass begins.
+                self.pass_end = self.end();
+                self.settled = self.pass_end;
+            }
             while let Some(viewer) = self.viewers.get(self.next) {
                 if viewer.cursor < self.pass_end {
                     let from = (viewer.cursor - self.first) as usize;
@@ -166,11 +174,6 @@ impl Backlog {
                 self.next += 1;
             }
             self.end_pass();
-            if self.packets.is_empty() {
-                return None;
-            }
-            self.pass_end = self.end();
-            self.settled = self.pass_end;
         }
     }
 
@@ -186,12 +189,12 @@ impl Backlog {
         }
     }
 
-    /// Takes off what the pass covered: every viewer's cursor is behind it now.
+    /// Takes off what the pass covered: everybody has had their turn, so that every cursor is behind it now.
     fn end_pass(&mut self) {
-        debug_assert!(self.viewers.iter().all(|viewer| viewer.cursor >= self.pass_end));
-        for done in self.packets.drain(..(self.pass_end - self.first) as usize) {
-            self.bytes -= done.bytes;
-        }
+        debug_assert_eq!(self.next, self.viewers.len(), "everybody has had their turn");
+        let covered = (self.pass_end - self.first) as usize;
+        self.bytes -= self.packets[..covered].iter().map(|packet| packet.bytes).sum::<usize>();
+        self.packets.drain(..covered);
         self.first = self.pass_end;
         self.next = 0;
     }

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use super::backlog::{Backlog, Waiting};
 use super::descriptor::{Described, Descriptor, FrameCounters};
 use super::keyframes::KeyframeRequests;
+use super::munger::Stretch;
+use super::parameter_sets::{OfferedSets, ParameterSets};
 use crate::core::command::MediaKind;
 use crate::core::ids::Ssrc;
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketCache, PacketMeta};
@@ -67,30 +69,37 @@ struct Source {
     last: Instant,
 }
 
-/// The numbers of a stream without those of its padding, so that what is forwarded has no gaps where that is left out.
+/// How the packets of a stream are numbered: without those of padding, so that what is forwarded has no gaps where that is
+/// left out, and with room for those that are put in.
 #[derive(Debug, Default)]
-struct Compaction {
-    /// Packets of padding that were left out, oldest first, by the numbers that they came with.
-    left_out: VecDeque<u64>,
-    /// How many were left out before those.
-    earlier: u64,
+struct Numbering {
+    /// From which packets on numbers are moved, oldest first, by the numbers that they came with; and how far they are moved
+    /// from there on, in all.
+    moves: VecDeque<(u64, i64)>,
+    /// How far those before are moved.
+    earlier: i64,
 }
 
-impl Compaction {
-    /// Returns the number of a packet when those left out before it are not counted.
+impl Numbering {
+    /// Returns the number of a packet.
     fn number(&self, index: u64) -> u64 {
-        // From the end: hardly any packet is older than the newest padding.
-        let behind = self.left_out.iter().rev().take_while(|padding| **padding > index).count();
-        index - self.earlier - (self.left_out.len() - behind) as u64
+        // From the end: hardly any packet is older than the newest move.
+        let last = self.moves.iter().rev().find(|(from, _)| *from <= index);
+        index.wrapping_add_signed(last.map_or(self.earlier, |(_, moved)| *moved))
     }
 
-    /// Leaves out a packet behind which nothing has been numbered.
-    fn leave_out(&mut self, index: u64) {
-        self.left_out.push_back(index);
+    /// Moves the numbers of the packets from `index` on, none of which has its number yet.
+    fn shift(&mut self, index: u64, by: i64) {
+        let place = self.moves.iter().rposition(|(from, _)| *from <= index).map_or(0, |place| place + 1);
+        let before = place.checked_sub(1).and_then(|before| self.moves.get(before));
+        self.moves.insert(place, (index, before.map_or(self.earlier, |(_, moved)| *moved)));
+        self.moves.range_mut(place..).for_each(|(_, moved)| *moved += by);
         // Of packets so late nothing is forwarded: their numbers do not matter any more.
-        while self.left_out.front().is_some_and(|oldest| oldest + 2 * LATE < index) {
-            self.left_out.pop_front();
-            self.earlier += 1;
+        while let Some((oldest, moved)) = self.moves.front()
+            && oldest + 2 * LATE < index
+        {
+            self.earlier = *moved;
+            self.moves.pop_front();
         }
     }
 }
@@ -104,10 +113,12 @@ pub struct Encoding {
     /// The SSRCs that the source took the place of, newest first. Their packets do not take it back while it sends:
     /// neither those that come late, nor those of encoders that send side by side.
     replaced: VecDeque<Ssrc>,
-    /// How the source's packets are numbered where padding is left out.
-    compaction: Compaction,
-    /// The number of the stretch that packets belong to just now.
-    generation: u32,
+    /// How the source's packets are numbered.
+    numbering: Numbering,
+    /// What came last of H.264's parameter sets.
+    parameter_sets: ParameterSets,
+    /// The stretch that packets belong to just now.
+    stretch: Stretch,
     /// The stretch that the codec began with. Packets before it cannot be sent any more: viewers take another codec now.
     codec_generation: u32,
     /// The highest index that has come.
@@ -128,15 +139,16 @@ pub struct Encoding {
 }
 
 impl Encoding {
-    /// An encoding of which nothing has come.
-    pub(super) fn new(rank: usize) -> Self {
+    /// An encoding of which nothing has come; `stretch` is its first one.
+    pub(super) fn new(rank: usize, stretch: Stretch) -> Self {
         Self {
             rank,
             source: None,
             replaced: VecDeque::new(),
-            compaction: Compaction::default(),
-            generation: 0,
-            codec_generation: 0,
+            numbering: Numbering::default(),
+            parameter_sets: ParameterSets::default(),
+            stretch,
+            codec_generation: stretch.generation,
             highest: 0,
             cache: None,
             kept_at: None,
@@ -158,9 +170,9 @@ impl Encoding {
         self.source.map(|source| source.ssrc)
     }
 
-    /// The number of the stretch that packets belong to just now.
-    pub fn generation(&self) -> u32 {
-        self.generation
+    /// The stretch that packets belong to just now.
+    pub fn stretch(&self) -> Stretch {
+        self.stretch
     }
 
     /// Returns whether anybody is served from it, or waits to be.
@@ -181,7 +193,7 @@ impl Encoding {
 
     /// Begins a new stretch: what follows does not continue what came before.
     pub(super) fn begin_stretch(&mut self) {
-        self.generation += 1;
+        self.stretch.generation += 1;
     }
 
     /// Notes that packets are of another codec from now on.
@@ -189,7 +201,7 @@ impl Encoding {
         if had_codec && self.highest > 0 {
             self.begin_stretch();
         }
-        self.codec_generation = self.generation;
+        self.codec_generation = self.stretch.generation;
     }
 
     /// Finds the index of a packet. Returns `None` if it is of an SSRC that another one has replaced. A new SSRC begins a
@@ -198,7 +210,7 @@ impl Encoding {
         match &mut self.source {
             Some(source) if source.ssrc == packet.ssrc => {
                 source.last = now;
-                return Some(self.compaction.number(source.base + packet.index));
+                return Some(self.numbering.number(source.base + packet.index));
             }
             Some(Source { ssrc, .. }) => {
                 let (ssrc, was_replaced) = (*ssrc, self.replaced.contains(&packet.ssrc));
@@ -216,7 +228,8 @@ impl Encoding {
         // Above all earlier indices, with room below for packets that come late.
         let base = (self.highest / SSRC_GAP + 1) * SSRC_GAP;
         self.source = Some(Source { ssrc: packet.ssrc, base, last: now });
-        self.compaction = Compaction::default();
+        self.numbering = Numbering::default();
+        self.parameter_sets = ParameterSets::default();
         Some(base + packet.index)
     }
 
@@ -226,11 +239,38 @@ impl Encoding {
     pub(super) fn leave_out(&mut self, packet: &MediaPacket<'_>) -> bool {
         let Some(source) = self.source.filter(|source| source.ssrc == packet.ssrc) else { return true };
         let index = source.base + packet.index;
-        let is_newest = self.compaction.number(index) > self.highest;
+        let is_newest = self.numbering.number(index) > self.highest;
         if is_newest {
-            self.compaction.leave_out(index);
+            self.numbering.shift(index, -1);
         }
         is_newest
+    }
+
+    /// Remembers the parameter sets in a packet of H.264.
+    pub(super) fn note_sets(&mut self, packet: &MediaPacket<'_>) {
+        self.parameter_sets.note(packet);
+    }
+
+    /// Returns the parameter sets that belong before a packet of H.264 and have not come with it. Nothing can be put before a
+    /// packet that is not the newest: what follows has its number.
+    pub(super) fn missing_sets(
+        &self,
+        index: u64,
+        packet: &MediaPacket<'_>,
+        offered: &OfferedSets,
+    ) -> Vec<Box<[u8]>> {
+        if index <= self.highest {
+            return Vec::new();
+        }
+        let follows = index == self.highest + 1;
+        self.parameter_sets.before(offered, packet, follows).map(Into::into).collect()
+    }
+
+    /// Makes room for that number of packets before one that is the newest. Returns the new index of that one.
+    pub(super) fn make_room(&mut self, packet: &MediaPacket<'_>, count: usize) -> Option<u64> {
+        let index = self.source?.base + packet.index;
+        self.numbering.shift(index, count as i64);
+        Some(self.numbering.number(index))
     }
 
     /// Returns whether a packet of that index came before, or comes too late to be of use.
@@ -278,7 +318,7 @@ impl Encoding {
             extra: PacketInfo {
                 descriptor: described.descriptor,
                 counters: described.counters,
-                generation: self.generation,
+                generation: self.stretch.generation,
                 redundant: packet.redundant,
             },
         };
@@ -342,19 +382,22 @@ impl Encoding {
 
     /// Notes a sender report of the SSRC by which the encoding comes.
     pub(super) fn on_sender_report(&mut self, now: Instant, ntp: u64, timestamp: u32) {
-        self.report = Some(SourceReport { ntp, timestamp, at: now, generation: self.generation });
+        self.report = Some(SourceReport { ntp, timestamp, at: now, generation: self.stretch.generation });
     }
 
     /// The last sender report of the present stretch.
     pub fn report(&self) -> Option<SourceReport> {
-        self.report.filter(|report| report.generation == self.generation)
+        self.report.filter(|report| report.generation == self.stretch.generation)
     }
 
     /// Panics if what must always be true is not: called after each input in debug builds.
     #[cfg(debug_assertions)]
     pub fn check(&self) {
         self.backlog.check();
-        assert!(self.codec_generation <= self.generation, "a codec begins with a stretch that has begun");
+        assert!(
+            self.codec_generation <= self.stretch.generation,
+            "a codec begins with a stretch that has begun"
+        );
         assert!(self.backlog.is_empty() || self.cache.is_some(), "what waits is kept");
         assert!(self.source.is_some() || self.backlog.is_empty(), "what waits has come");
     }

@@ -13,6 +13,7 @@ pub mod descriptor;
 pub mod encoding;
 pub mod keyframes;
 pub mod munger;
+pub mod parameter_sets;
 pub mod publication;
 pub mod slot;
 

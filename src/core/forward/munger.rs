@@ -161,7 +161,7 @@ impl Munger {
 
     /// Returns whether packets of that stretch flow.
     pub fn is_synchronised(&self, stretch: Stretch) -> bool {
-        self.synced && self.epochs[0].is_some_and(|epoch| epoch.stretch == stretch)
+        self.synced && self.epochs[0].as_ref().is_some_and(|epoch| epoch.stretch == stretch)
     }
 
     /// The stretch whose packets flow just now, and what is added to its timestamps.
@@ -180,21 +180,9 @@ impl Munger {
         clock_offset: Option<u32>,
         packet: &SourcePacket,
     ) -> Option<Rewrite> {
-        let jump = if self.needs_keyframe { JUMP } else { JUMP_WITHOUT_KEYFRAME };
-        let highest = self.highest_of(stretch);
-        let jumped = highest.is_some_and(|highest| packet.index.abs_diff(highest) > jump);
-        let first = !self.is_synchronised(stretch) || jumped;
-        if first {
-            // A key frame may have been lost or overtaken on its way here, and come behind frames that were shown before
-            // the interruption. Beginning with it would take the decoder back in time.
-            if !jumped && highest.is_some_and(|highest| packet.index <= highest) {
-                return None;
-            }
-            if self.needs_keyframe && !packet.starts_keyframe && !mutated!(KeyframeNotAwaited) {
-                self.synced = false;
-                return None;
-            }
-            self.synchronise(now, stretch, clock_offset, packet);
+        let first = !self.continues(stretch, packet.index);
+        if first && !self.begin_with(now, stretch, clock_offset, packet) {
+            return None;
         }
         let epoch = self.epochs[0].as_mut()?;
         let mut rewrite = epoch.rewrite(packet)?;
@@ -202,6 +190,42 @@ impl Munger {
         epoch.highest_in = epoch.highest_in.max(packet.index);
         self.remember(now, &rewrite);
         Some(rewrite)
+    }
+
+    /// Returns whether a packet goes on with the stretch that flows, as nearly every packet does.
+    fn continues(&self, stretch: Stretch, index: u64) -> bool {
+        let goes_on = |epoch: &Epoch| epoch.stretch == stretch && !self.is_jump(epoch.highest_in, index);
+        self.synced && self.epochs[0].as_ref().is_some_and(goes_on)
+    }
+
+    /// Makes the slot's stream go on with a packet that does not continue what flows. Returns `false` if it cannot be shown.
+    fn begin_with(
+        &mut self,
+        now: Instant,
+        stretch: Stretch,
+        clock_offset: Option<u32>,
+        packet: &SourcePacket,
+    ) -> bool {
+        // A key frame may have been lost or overtaken on its way here, and come behind frames that were shown before
+        // the interruption. Beginning with it would take the decoder back in time.
+        if let Some(highest) = self.highest_of(stretch)
+            && packet.index <= highest
+            && !self.is_jump(highest, packet.index)
+        {
+            return false;
+        }
+        if self.needs_keyframe && !packet.starts_keyframe && !mutated!(KeyframeNotAwaited) {
+            self.synced = false;
+            return false;
+        }
+        self.synchronise(now, stretch, clock_offset, packet);
+        true
+    }
+
+    /// Whether so much lies between two packets of a stretch that the later one is a new start, and not one behind a loss.
+    fn is_jump(&self, from: u64, to: u64) -> bool {
+        let most = if self.needs_keyframe { JUMP } else { JUMP_WITHOUT_KEYFRAME };
+        from.abs_diff(to) > most
     }
 
     /// Returns the highest index of a stretch that was forwarded; `None` if nothing of it was, as far as is remembered.

@@ -4,22 +4,28 @@
 //! viewer may also have a choice of their own. Whoever is to be shown another encoding than until now goes on with the old
 //! one until a key frame of the new one comes, so that their picture neither stops nor breaks.
 
+mod keyframes;
+mod viewers;
+
 use std::time::{Duration, Instant};
 
-use super::backlog::{Run, Viewer};
+use viewers::select_encoding;
+
+use super::backlog::Run;
 use super::descriptor::{Described, describe};
 use super::encoding::{Encoding, SourceReport};
 use super::munger::Stretch;
+use super::parameter_sets::OfferedSets;
 use crate::core::command::{MediaKind, Source};
 use crate::core::event::TrackInfo;
 use crate::core::ids::{
     EncodingIndex, Mid, ParticipantId, ParticipantKey, PublicationKey, Ssrc, TrackId, TransportKey,
 };
+use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
 use crate::core::stats::StreamCounters;
-use crate::core::timers::earliest;
 
 /// A track has no more encodings than this. Browsers send three at most.
 const ENCODINGS_MAX: usize = 8;
@@ -48,6 +54,8 @@ pub struct Publication {
     /// Its codec: at first the one that the answer lets expect, then the one that comes.
     pub codec: Option<CodecParams>,
     codec_changed: Option<Instant>,
+    /// Parameter sets of H.264 that the offer gave.
+    pub offered_sets: OfferedSets,
     /// Its counters as last added to the room's totals.
     pub reported: StreamCounters,
     /// In the order in which they began to send. There is always one, so that viewers have a place before anything comes.
@@ -96,8 +104,9 @@ impl Publication {
             muted,
             codec,
             codec_changed: None,
+            offered_sets: OfferedSets::new(),
             reported: StreamCounters::default(),
-            encodings: vec![Encoding::new(0)],
+            encodings: vec![Encoding::new(0, first_stretch(track, key, 0))],
             chosen: EncodingIndex(0),
             serving: 0,
         }
@@ -136,8 +145,7 @@ impl Publication {
 
     /// The stretch that packets of an encoding belong to just now.
     pub fn stretch(&self, index: EncodingIndex) -> Option<Stretch> {
-        let generation = self.encoding(index)?.generation();
-        Some(Stretch { track: self.track, publication: self.key, encoding: index, generation })
+        self.encoding(index).map(Encoding::stretch)
     }
 
     /// What was counted of all encodings together.
@@ -182,11 +190,11 @@ impl Publication {
         if packet.payload.is_empty() && self.encodings[number].leave_out(packet) {
             return placement;
         }
-        let generation = self.encodings[number].generation();
-        let Some(index) = self.encodings[number].place(now, packet) else { return placement };
+        let stretch = self.encodings[number].stretch();
+        let Some(mut index) = self.encodings[number].place(now, packet) else { return placement };
         self.choose_for_everybody(now, number, packet);
         let is_shown = self.is_shown(number);
-        if is_shown && self.encodings[number].generation() != generation {
+        if is_shown && self.encodings[number].stretch() != stretch {
             self.encodings[number].keyframes.want();
         }
         if self.encodings[number].is_useless(index) {
@@ -203,15 +211,49 @@ impl Publication {
             }
             placement.codec_changed = true;
         }
-        let described = describe(packet.codec.codec, packet.payload, &packet.extensions);
+        let mut described = describe(packet.codec.codec, packet.payload, &packet.extensions);
+        if matches!(packet.codec.codec, Codec::H264 { .. }) {
+            self.encodings[number].note_sets(packet);
+        }
         // Whoever could not take the codec before may be about to be shown the track, from this packet on.
         if self.encodings[number].is_followed() || placement.codec_changed {
-            placement.begins_to_wait = self.keep(now, number, index, packet, &described);
+            let completed = self.put_parameter_sets(now, number, index, packet, &mut placement);
+            index = completed.unwrap_or(index);
+            placement.begins_to_wait |= self.keep(now, number, index, packet, &described);
+            described.starts_keyframe |= completed.is_some();
             placement.is_brimful = self.encodings[number].is_brimful();
         }
         self.encodings[number].meter(now, index, packet, &described);
         placement.starts_keyframe = self.kind() == MediaKind::Video && described.starts_keyframe;
         placement
+    }
+
+    /// Puts parameter sets in front of an H.264 key frame that comes without them. Returns the packet's index behind them;
+    /// `None` if nothing is missing.
+    fn put_parameter_sets(
+        &mut self,
+        now: Instant,
+        number: usize,
+        index: u64,
+        packet: &MediaPacket<'_>,
+        placement: &mut Placement,
+    ) -> Option<u64> {
+        let Codec::H264 { .. } = packet.codec.codec else { return None };
+        // An offer describes one encoding: those of a simulcast are of different sizes.
+        let none = OfferedSets::new();
+        let offered = if self.encodings.len() == 1 { &self.offered_sets } else { &none };
+        let sets = self.encodings[number].missing_sets(index, packet, offered);
+        if sets.is_empty() {
+            return None;
+        }
+        let behind = self.encodings[number].make_room(packet, sets.len())?;
+        for (place, payload) in (index..behind).zip(&sets) {
+            let extensions = PassedExtensions::default();
+            let packet = MediaPacket { payload, marker: false, extensions, ..*packet };
+            let described = describe(packet.codec.codec, payload, &extensions);
+            placement.begins_to_wait |= self.keep(now, number, place, &packet, &described);
+        }
+        Some(behind)
     }
 
     /// Keeps a packet, and shows the encoding from it on to whoever waits for its key frame. Returns whether something
@@ -248,8 +290,9 @@ impl Publication {
         if self.encodings.len() == ENCODINGS_MAX {
             return None;
         }
-        self.encodings.push(Encoding::new(rank));
-        Some(self.encodings.len() - 1)
+        let number = self.encodings.len();
+        self.encodings.push(Encoding::new(rank, first_stretch(self.track, self.key, number)));
+        Some(number)
     }
 
     /// Takes another codec. Returns `false` if it has changed only just now: the packet is dropped then.
@@ -265,93 +308,6 @@ impl Publication {
         }
         self.codec = Some(codec);
         true
-    }
-
-    /// Chooses the encoding that a packet has come of, if it is preferred to the one that is chosen, or that one is silent.
-    fn choose_for_everybody(&mut self, now: Instant, number: usize, packet: &MediaPacket<'_>) {
-        let chosen = &self.encodings[at(self.chosen)];
-        // A retransmission repairs what was; it does not tell what is sent now.
-        if number == at(self.chosen) || packet.recovered {
-            return;
-        }
-        if self.encodings[number].rank() < chosen.rank() || chosen.is_silent(now) {
-            self.chosen = EncodingIndex(number as u8);
-            self.await_keyframes();
-        }
-    }
-
-    /// Everybody who watches the track.
-    pub fn viewers(&self) -> impl Iterator<Item = &Viewer> {
-        self.encodings.iter().flat_map(|encoding| encoding.backlog.viewers())
-    }
-
-    /// Shows the track in a slot from now on.
-    pub fn add_viewer(&mut self, participant: ParticipantKey, slot: usize) {
-        self.encodings[at(self.chosen)].backlog.add(participant, slot);
-    }
-
-    /// Forgets the viewers of whom `is_gone` says so.
-    pub fn remove_viewers(&mut self, is_gone: impl Fn(&Viewer) -> bool) {
-        for encoding in &mut self.encodings {
-            encoding.backlog.remove_viewers(&is_gone);
-            if !encoding.is_followed() {
-                encoding.keyframes.forget();
-            }
-        }
-    }
-
-    /// One of a participant's slots is gone, which did not show this track. Those behind it have moved up.
-    pub fn on_slot_removed(&mut self, participant: ParticipantKey, slot: usize) {
-        let viewers = self.encodings.iter_mut().flat_map(|encoding| encoding.backlog.viewers_mut());
-        for viewer in viewers.filter(|viewer| viewer.participant == participant) {
-            debug_assert_ne!(viewer.slot, slot, "whoever showed it there was removed first");
-            viewer.slot -= usize::from(viewer.slot > slot);
-        }
-    }
-
-    /// Chooses an encoding for one viewer alone; `None`: they are shown what is chosen for everybody. A choice that does
-    /// not exist changes nothing.
-    pub fn choose(&mut self, participant: ParticipantKey, slot: usize, choice: Option<EncodingIndex>) {
-        if choice.is_some_and(|choice| self.encoding(choice).is_none()) {
-            return;
-        }
-        for encoding in &mut self.encodings {
-            let mut viewers = encoding.backlog.viewers_mut().iter_mut();
-            if let Some(viewer) = viewers.find(|viewer| viewer.is(participant, slot)) {
-                viewer.choice = choice;
-            }
-        }
-        self.await_keyframes();
-    }
-
-    /// Asks for a key frame of every encoding that somebody is to be shown and is not yet.
-    fn await_keyframes(&mut self) {
-        let mut awaited = [false; ENCODINGS_MAX];
-        for (shown, encoding) in self.encodings.iter().enumerate() {
-            for viewer in encoding.backlog.viewers() {
-                let selected = at(select_encoding(viewer, self.chosen));
-                awaited[selected] |= selected != shown;
-            }
-        }
-        for (encoding, awaited) in self.encodings.iter_mut().zip(awaited) {
-            if awaited {
-                encoding.awaited = true;
-                encoding.keyframes.want();
-            }
-        }
-    }
-
-    /// A key frame of an encoding begins at `position` of its backlog. Whoever waits for it is shown it from there on. What
-    /// they have not got of their old encoding is left out: the new picture replaces it.
-    fn switch_viewers(&mut self, to: usize, position: u64) {
-        let chosen = self.chosen;
-        for from in (0..self.encodings.len()).filter(|from| *from != to) {
-            let waits = |viewer: &Viewer| at(select_encoding(viewer, chosen)) == to;
-            for viewer in self.encodings[from].backlog.take_viewers(waits) {
-                self.encodings[to].backlog.join(viewer, position);
-            }
-        }
-        self.encodings[to].awaited = false;
     }
 
     /// Returns whether anything is to be forwarded.
@@ -384,77 +340,6 @@ impl Publication {
     /// Notes that the viewer of [`next_run`](Self::next_run) has been given it.
     pub fn end_run(&mut self) {
         self.encodings[self.serving].backlog.end_run();
-    }
-
-    /// Asks for a key frame of one encoding.
-    pub fn want_keyframe(&mut self, index: EncodingIndex) {
-        let is_video = self.kind() == MediaKind::Video;
-        if let Some(encoding) = self.encodings.get_mut(at(index))
-            && is_video
-            && !mutated!(KeyframeRequestForgotten)
-        {
-            encoding.keyframes.want();
-        }
-    }
-
-    /// Asks for a key frame of every encoding that is shown.
-    pub fn want_keyframes(&mut self) {
-        for number in 0..self.encodings.len() {
-            if self.is_shown(number) {
-                self.want_keyframe(EncodingIndex(number as u8));
-            }
-        }
-    }
-
-    /// Asks for key frames for one viewer: of the encoding that they are shown, and of the one that they wait for.
-    pub fn want_keyframe_for(&mut self, participant: ParticipantKey, slot: usize) {
-        let find = |encoding: &Encoding| {
-            let mut viewers = encoding.backlog.viewers().iter();
-            viewers.find(|viewer| viewer.is(participant, slot)).copied()
-        };
-        let found = self.encodings.iter().enumerate().find_map(|(number, e)| Some((number, find(e)?)));
-        let Some((shown, viewer)) = found else { return };
-        self.want_keyframe(EncodingIndex(shown as u8));
-        self.want_keyframe(select_encoding(&viewer, self.chosen));
-    }
-
-    /// Returns whether somebody waits for a key frame of any encoding.
-    pub fn wants_keyframes(&self) -> bool {
-        self.encodings.iter().any(|encoding| encoding.keyframes.is_wanted())
-    }
-
-    /// Something of the stream `ssrc` is lost for good: if anybody is shown it, a key frame must make up for it.
-    pub fn on_loss(&mut self, ssrc: Ssrc) {
-        let of_ssrc = self.encodings.iter().position(|encoding| encoding.ssrc() == Some(ssrc));
-        let number = of_ssrc.unwrap_or(at(self.chosen));
-        if self.is_shown(number) {
-            self.encodings[number].keyframes.want();
-        }
-    }
-
-    /// When [`due_keyframes`](Self::due_keyframes) will name an encoding; `None` while the track is muted: it is asked when
-    /// that ends.
-    pub fn keyframe_deadline(&self, now: Instant, round_trip: Duration) -> Option<Instant> {
-        if self.muted && !mutated!(MuteIgnored) {
-            return None;
-        }
-        let deadlines = self.encodings.iter().map(|encoding| encoding.keyframes.deadline(now, round_trip));
-        deadlines.fold(None, earliest)
-    }
-
-    /// Calls `ask` with the SSRC of each encoding of which a key frame is to be asked for now, and counts the requests.
-    pub fn due_keyframes(&mut self, now: Instant, round_trip: Duration, mut ask: impl FnMut(Ssrc)) {
-        if self.keyframe_deadline(now, round_trip).is_none_or(|at| at > now) {
-            return;
-        }
-        for encoding in &mut self.encodings {
-            if let Some(ssrc) = encoding.ssrc()
-                && encoding.keyframes.due(now, round_trip)
-            {
-                encoding.counters.keyframe_requests += 1;
-                ask(ssrc);
-            }
-        }
     }
 
     /// Notes a sender report of one of the encodings.
@@ -500,9 +385,9 @@ impl Publication {
     }
 }
 
-/// The encoding that a viewer is to be shown: their own choice, or the one for everybody.
-fn select_encoding(viewer: &Viewer, chosen: EncodingIndex) -> EncodingIndex {
-    viewer.choice.unwrap_or(chosen)
+/// The stretch that the packets of a new encoding belong to.
+fn first_stretch(track: TrackId, publication: PublicationKey, encoding: usize) -> Stretch {
+    Stretch { track, publication, encoding: EncodingIndex(encoding as u8), generation: 0 }
 }
 
 fn at(index: EncodingIndex) -> usize {
@@ -513,7 +398,7 @@ fn at(index: EncodingIndex) -> usize {
 mod tests {
     use super::*;
     use crate::core::ids::PayloadType;
-    use crate::core::media::extensions::PassedExtensions;
+    use crate::core::negotiated::H264Profile;
 
     const VP8: Codec = Codec::Vp8;
     const AV1: Codec = Codec::Av1 { profile: 0 };
@@ -703,6 +588,41 @@ mod tests {
         }
         send(&mut publication, 2001, DELTA_FRAME);
         assert_eq!(waiting(&publication), [waits[0] + (2001 - 10) - 2 - 991]);
+    }
+
+    #[test]
+    fn key_frames_without_parameter_sets_get_them_and_what_follows_makes_room() {
+        const SPS: &[u8] = &[0x67, 0x42, 0xc0];
+        const PPS: &[u8] = &[0x68, 0xce];
+        const IDR: &[u8] = &[0x65, 0x88];
+        const SLICE: &[u8] = &[0x41, 0x9a];
+        let h264 = Codec::H264 { profile: H264Profile::ConstrainedBaseline, packetization_mode: 1 };
+        let now = Instant::now();
+        let mut publication = publication();
+        publication.offered_sets = vec![(PayloadType(96), SPS.into()), (PayloadType(96), PPS.into())];
+        let send = |publication: &mut Publication, index: u64, payload: &[u8]| {
+            let packet = MediaPacket { timestamp: index as u32, ..packet(1, 0, index, h264, payload) };
+            let placement = publication.arrive(now, &packet);
+            publication.check();
+            placement.starts_keyframe
+        };
+        assert!(!send(&mut publication, 10, SLICE));
+        assert!(send(&mut publication, 12, IDR), "with what stands before it, it begins a key frame");
+        assert!(!send(&mut publication, 11, SLICE));
+        assert!(!send(&mut publication, 13, SLICE));
+        let encoding = &publication.encodings[0];
+        let waits = waiting(&publication);
+        let shown: Vec<&[u8]> =
+            waits.iter().map(|index| encoding.packet(*index).expect("it is kept").payload).collect();
+        assert_eq!(shown, [SLICE, SLICE, SPS, PPS, IDR, SLICE]);
+        assert_eq!(waits, [0, 1, 2, 3, 4, 5].map(|behind| waits[0] + behind), "no number is missing");
+        publication.clear_pending();
+        // Once sets have come in the stream, those of the offer are out of date.
+        for (index, payload) in [(14, SPS), (15, PPS), (16, IDR), (17, SLICE)] {
+            send(&mut publication, index, payload);
+        }
+        assert!(!send(&mut publication, 19, IDR), "newer ones may be on their way");
+        assert!(send(&mut publication, 20, IDR));
     }
 
     #[test]

@@ -25,6 +25,8 @@ const REPEATS: usize = VIDEO_ENTRIES;
 const REPEAT_MILLIS_MIN: u32 = 15;
 /// [`AGE_MAX`] as a number of milliseconds.
 const AGE_MILLIS_MAX: u32 = AGE_MAX.as_millis() as u32;
+/// Bytes that may be sent again beyond twice what was sent: two seconds of video at 2 Mbit/s.
+const REPEAT_BYTES_MAX: u64 = 512 * 1024;
 /// A packet is sent again this often at most.
 const REPEATS_MAX: u8 = 8;
 
@@ -94,6 +96,10 @@ pub struct Slot {
     rtx_index: u64,
     /// By sequence number. Empty until something is asked for again.
     repeats: Vec<Repeat>,
+    /// How many bytes may be sent again.
+    repeat_bytes: u64,
+    /// How many bytes had been sent when that was worked out.
+    repeat_bytes_after: u64,
     made: Instant,
 }
 
@@ -152,6 +158,8 @@ impl Slot {
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
             rtx_index: u64::from(first_sequence(rng)),
             repeats: Vec::new(),
+            repeat_bytes: REPEAT_BYTES_MAX,
+            repeat_bytes_after: 0,
             made: now,
         })
     }
@@ -239,7 +247,7 @@ impl Slot {
 
     /// Decides whether and how a packet goes out. `stretch` names its encoding, and `clock_offset` what to add to the
     /// timestamps of that one to have those of the encoding that the slot has shown until now. Walk: called by
-    /// `Room::forward_to`.
+    /// `Audience::forward_to`.
     pub fn prepare<'a>(
         &mut self,
         now: Instant,
@@ -318,7 +326,16 @@ impl Slot {
     }
 
     /// Returns whether a packet may be retransmitted once more now, and notes that it is.
+    ///
+    /// A receiver that loses half of everything, retransmissions too, asks for as much again as was sent. Whoever asks for
+    /// more than twice that over a longer time wants to fill the line.
     pub fn may_repeat(&mut self, now: Instant, sequence: u16) -> bool {
+        let sent = self.counters.bytes.saturating_sub(self.repeat_bytes_after);
+        self.repeat_bytes_after = self.counters.bytes;
+        self.repeat_bytes = (self.repeat_bytes + 2 * sent).min(REPEAT_BYTES_MAX);
+        if self.repeat_bytes == 0 {
+            return false;
+        }
         if self.repeats.is_empty() {
             self.repeats = vec![Repeat::default(); REPEATS];
         }
@@ -366,6 +383,7 @@ impl Slot {
         let length = self.write_packet(&fields, &outgoing, &original, index, egress, buffer)?;
         self.rtx_index += 1;
         self.counters.retransmitted += 1;
+        self.repeat_bytes = self.repeat_bytes.saturating_sub(length as u64);
         Some(length)
     }
 }
@@ -435,5 +453,19 @@ mod tests {
         }
         assert_eq!(given, VIDEO_ENTRIES * usize::from(REPEATS_MAX));
         assert!(slot.may_repeat(now + Duration::from_secs(60), 7), "another packet of that number");
+    }
+
+    #[test]
+    fn no_more_than_twice_what_was_sent_is_sent_again_in_the_long_run() {
+        let now = Instant::now();
+        let mut slot = slot(now);
+        slot.repeat_bytes = 0;
+        assert!(!slot.may_repeat(now, 1), "all of the burst has been used up");
+        slot.counters.bytes += 1000;
+        assert!(slot.may_repeat(now, 1));
+        assert_eq!(slot.repeat_bytes, 2000);
+        slot.counters.bytes += 100 * REPEAT_BYTES_MAX;
+        slot.may_repeat(now, 2);
+        assert_eq!(slot.repeat_bytes, REPEAT_BYTES_MAX, "an hour without loss allows no storm");
     }
 }

@@ -162,3 +162,49 @@ impl<'a> KeptExtensions<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A packet with these contributing sources, and with this header extension: its form, and its elements.
+    fn packet(sources: u8, form: u16, elements: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x90 | sources, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
+        bytes.extend(vec![7; 4 * usize::from(sources)]);
+        bytes.extend(form.to_be_bytes());
+        bytes.extend((elements.len().div_ceil(4) as u16).to_be_bytes());
+        bytes.extend(elements);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes.extend([0x10, 1, 2]);
+        bytes
+    }
+
+    #[test]
+    fn what_passes_is_found_in_either_form_in_any_order_and_behind_any_sources_and_gets_the_subscribers_id() {
+        let extension = |id: u8| match id {
+            4 => Some(Extension::Mid),
+            5 | 20 => Some(Extension::VideoOrientation),
+            _ => None,
+        };
+        let ids = ExtensionIds { video_orientation: Some(3), ..ExtensionIds::default() };
+        for (sources, form, elements) in [
+            (0, 0xbede, &[0x50, 1, 0x40, b'0', 0xe2, 9, 9, 9][..]),
+            (0, 0xbede, &[0xe2, 9, 9, 9, 0, 0x40, b'0', 0x50, 1]),
+            (0, 0x1000, &[4, 1, b'0', 5, 1, 1, 14, 4, 9, 9, 9, 9]),
+            (0, 0x1000, &[20, 1, 1, 4, 1, b'0']),
+            (3, 0xbede, &[0x40, b'0', 0x50, 1]),
+            (15, 0x1000, &[14, 0, 5, 1, 1, 4, 1, b'0']),
+        ] {
+            let bytes = packet(sources, form, elements);
+            let header = RtpHeader::parse(&bytes).expect("a packet");
+            let read = IncomingExtensions::read(&header, &bytes, extension);
+            assert_eq!(read.mid, Some(&b"0"[..]), "{elements:02x?}");
+            let mut block = ExtensionBlock::new();
+            KeptExtensions(read.passed.as_bytes()).write(&ids, None, &mut block);
+            let mut expected = ExtensionBlock::new();
+            expected.push(3, &[1]);
+            assert_eq!(format!("{block:?}"), format!("{expected:?}"), "{elements:02x?}");
+            assert_eq!(header.payload(&bytes).expect("a payload"), [0x10, 1, 2]);
+        }
+    }
+}

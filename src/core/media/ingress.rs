@@ -82,6 +82,8 @@ pub struct IncomingStream {
     /// What was counted of its packets.
     pub counters: StreamCounters,
     highest: u64,
+    /// When its last packet came.
+    last: Instant,
 }
 
 /// What an SSRC carries.
@@ -237,6 +239,7 @@ impl IngressHalf {
             None => {
                 stream.statistics.on_packet(now, index, header.timestamp);
                 stream.highest = stream.highest.max(index);
+                stream.last = now;
                 stream.counters.packets += 1;
                 stream.counters.bytes += payload.len() as u64;
                 index
@@ -280,9 +283,6 @@ impl IngressHalf {
         negotiated: &Negotiated,
         published: &PublishedSections,
     ) -> bool {
-        if self.streams.len() >= INGRESS_STREAMS_PER_PARTICIPANT_MAX {
-            return false;
-        }
         let section = match extensions.mid {
             Some(mid) => {
                 std::str::from_utf8(mid).ok().and_then(Mid::parse).and_then(|mid| published.get(&mid))
@@ -299,6 +299,10 @@ impl IngressHalf {
             return false;
         };
         self.stray.retain(|(other, _)| *other != ssrc);
+        // An encoder that begins anew many times leaves a stream behind each time.
+        if self.streams.len() >= INGRESS_STREAMS_PER_PARTICIPANT_MAX {
+            self.forget_most_silent();
+        }
         let codec = match payload {
             Payload::Media(codec) | Payload::Redundant(codec) => codec,
             Payload::Retransmission(_) => {
@@ -315,6 +319,7 @@ impl IngressHalf {
             nack: codec.nack.then(NackGenerator::new),
             counters: StreamCounters::default(),
             highest: 0,
+            last: now,
         };
         self.streams.insert(ssrc, Stream::Media(Box::new(stream)));
         self.order.push(ssrc);
@@ -371,6 +376,17 @@ impl IngressHalf {
             out.push(stream.statistics.report_block(*ssrc, now));
             stream.counters.lost = stream.statistics.lost_total();
         }
+    }
+
+    /// Forgets the stream of which nothing has come for the longest time, and what repairs it.
+    fn forget_most_silent(&mut self) {
+        let silent = self.streams().min_by_key(|(_, stream)| stream.last).map(|(ssrc, _)| ssrc);
+        let is_silent = |ssrc: &Ssrc| Some(*ssrc) == silent;
+        self.order.retain(|ssrc| !is_silent(ssrc));
+        self.streams.retain(|ssrc, stream| match stream {
+            Stream::Media(_) => !is_silent(ssrc),
+            Stream::Retransmission { of } => !is_silent(of),
+        });
     }
 
     fn is_stray(&self, ssrc: Ssrc, now: Instant) -> bool {

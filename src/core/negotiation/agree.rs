@@ -2,11 +2,14 @@
 //! order of preference; nothing is added.
 
 use super::codecs::Role;
+use super::h264;
 use super::offer::Offer;
 use super::section::{Format, Section};
 use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, PayloadType, Ssrc};
-use crate::core::negotiated::{CodecParams, ExtensionIds, Ingress, Negotiated, NegotiatedSection, Payload};
+use crate::core::negotiated::{
+    Codec, CodecParams, ExtensionIds, Ingress, Negotiated, NegotiatedSection, Payload,
+};
 
 /// Agrees to an offer. `ssrcs_of` gives the SSRCs of what we send in a section, main and retransmission: those that the
 /// section had before, else new ones.
@@ -55,7 +58,20 @@ pub fn agreed_payload_types(section: &Section<'_>) -> impl Iterator<Item = u8> {
 fn ingress(section: &Section<'_>) -> Ingress {
     let rids = section.streams.rids(|pt| section.agrees_on(pt));
     let declared = if rids.is_empty() { section.streams.declared() } else { Vec::new() };
-    Ingress { declared, rids: rids.into_iter().map(str::to_owned).collect() }
+    let h264 =
+        section.formats.iter().filter(|format| matches!(format.role, Some(Role::Media(Codec::H264 { .. }))));
+    let sets_of = |format: &Format<'_>| {
+        let value = format.parameters.get("sprop-parameter-sets").unwrap_or_default();
+        h264::parameter_sets(value)
+            .into_iter()
+            .map(move |set| (PayloadType(format.pt), set))
+            .collect::<Vec<_>>()
+    };
+    Ingress {
+        declared,
+        rids: rids.into_iter().map(str::to_owned).collect(),
+        parameter_sets: h264.flat_map(sets_of).collect(),
+    }
 }
 
 /// The codecs of a section, with what helps each of them.

@@ -157,6 +157,26 @@ fn lines_that_say_nothing_to_us_may_stand_anywhere_and_often() {
 }
 
 #[test]
+fn candidates_of_any_kind_or_none_are_no_reason_to_refuse() {
+    for candidate in [
+        "1 1 UDP 2122260223 192.168.1.5 50000 typ host generation 0 ufrag abcd network-id 1",
+        "1 1 udp 1 0f4d1d1c-7a2b-4f00-9d3c-123456789abc.local 50000 typ host",
+        "1 1 tcp 1518280447 192.168.1.5 9 typ host tcptype active",
+        "1 1 udp 1 fe80::1%eth0 50000 typ host",
+        "1 1 udp 1 2001:db8::1 50000 typ srflx raddr :: rport 0",
+        "1 1 udp 1 203.0.113.4 50000 typ relay raddr 198.51.100.6 rport 1",
+        "1 2 ssltcp 1 203.0.113.4 443 typ strange",
+        "1 1 udp x y z",
+        "",
+    ] {
+        let text =
+            bundled("0", &[audio("0", &format!("a=candidate:{candidate}\r\na=end-of-candidates\r\n"))]);
+        assert_eq!(agreed(&text).lines("a=candidate").len(), 2, "ours, whatever theirs are: {candidate}");
+        agreed(&text.replace('\r', ""));
+    }
+}
+
+#[test]
 fn any_short_token_is_a_mid() {
     for mid in ["video-stream", "a.b", "0_x", "!#$%&'*+^`{|}~"] {
         let agreed = agreed(&bundled(mid, &[audio(mid, "")]));

@@ -74,6 +74,12 @@ impl Fingerprint {
     }
 }
 
+/// Returns the SHA-256 fingerprint of a certificate (DER) as SDP has it (RFC 8122 §5), without the name of the function.
+pub fn fingerprint(certificate: &[u8]) -> String {
+    let digest = digest::digest(&SHA256, certificate);
+    digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}
+
 fn read_byte(text: &str) -> Option<u8> {
     let is_hex = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_hex { u8::from_str_radix(text, 16).ok() } else { None }
@@ -202,7 +208,7 @@ mod tests {
         lines.finish("section 0")
     }
 
-    fn fingerprint(hash: Hash, certificate: &[u8]) -> Fingerprint {
+    fn hashed(hash: Hash, certificate: &[u8]) -> Fingerprint {
         let bytes = digest::digest(hash.algorithm(), certificate).as_ref().to_vec();
         Fingerprint { hash, bytes }
     }
@@ -214,20 +220,20 @@ mod tests {
     #[test]
     fn a_certificate_is_known_by_any_served_hash_and_only_by_the_strongest_offered() {
         for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
-            let right = fingerprint(hash, b"right");
+            let right = hashed(hash, b"right");
             assert!(is_promised(std::slice::from_ref(&right), b"right"));
             assert!(!is_promised(std::slice::from_ref(&right), b"wrong"));
-            let other = fingerprint(hash, b"other");
+            let other = hashed(hash, b"other");
             assert!(is_promised(&[other, right], b"right"), "one of several certificates");
         }
-        let weak = fingerprint(Hash::Sha256, b"wrong");
-        assert!(!is_promised(&[weak, fingerprint(Hash::Sha512, b"right")], b"wrong"));
+        let weak = hashed(Hash::Sha256, b"wrong");
+        assert!(!is_promised(&[weak, hashed(Hash::Sha512, b"right")], b"wrong"));
         assert!(!is_promised(&[], b""));
     }
 
     #[test]
     fn fingerprints_are_read_in_any_case_and_with_others_among_them() {
-        let sha512 = fingerprint(Hash::Sha512, b"right");
+        let sha512 = hashed(Hash::Sha512, b"right");
         let text = format!(
             "a=ice-ufrag:u\na=ice-pwd:p\na=fingerprint:sha-1 00:11\na=fingerprint:SHA-512 {}\n",
             hex(&sha512).to_uppercase()
@@ -235,6 +241,12 @@ mod tests {
         let transport = transport(&text).expect("a transport");
         assert_eq!(transport.fingerprints, [sha512]);
         assert_eq!(transport.setup, Setup::ActPass);
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let read = Fingerprint::read(&format!("sha-256 {}", fingerprint(b"right")));
+        assert_eq!(read, Ok(Some(hashed(Hash::Sha256, b"right"))));
     }
 
     #[test]

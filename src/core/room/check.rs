@@ -7,7 +7,8 @@
 use super::{Owner, Room};
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, TransportKey};
-use crate::core::participant::{Participant, SubscriptionState};
+use crate::core::participant::Participant;
+use crate::core::subscriptions::SubscriptionState;
 use crate::core::timers::Timer;
 
 /// How many members, and how many publications, are checked after one input. Those of a larger room are checked in turn,
@@ -96,12 +97,12 @@ impl Room {
                 shown.track
             );
         }
-        for (track, subscription) in &participant.subscriptions {
+        for (track, subscription) in participant.subscriptions.iter() {
             let SubscriptionState::Slot(index) = subscription.state else { continue };
             let shown = participant.slots.get(index).and_then(|slot| slot.shown);
             assert_eq!(
                 shown.map(|shown| shown.track),
-                Some(*track),
+                Some(track),
                 "member {} has subscribed to {track} in slot {index}, which shows something else",
                 key.0
             );

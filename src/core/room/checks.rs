@@ -26,7 +26,7 @@ impl Room {
         let Some(message) = stun::peek(bytes) else { return };
         let transaction = message.transaction;
         let transport = &mut self.transports[on.0];
-        if !transport.may_check(path, transaction) {
+        if !transport.may_check(now, path, transaction) {
             return;
         }
         if let Some(refusal) = Refusal::of(&message) {
@@ -35,6 +35,7 @@ impl Room {
             if is_signed(bytes, password) {
                 let mut answer = Vec::new();
                 refusal.write(&mut answer, transaction, password);
+                transport.note_answered(now);
                 send(outbox, Some(path), &answer);
             }
             return;
@@ -49,6 +50,9 @@ impl Room {
         // The engine answers a check only if its credentials are right. Flights of the handshake may follow the answer, if
         // they have waited for a path.
         let answered = outbox.answers_check(before, path, transaction);
+        if let Some(transport) = self.transports.get_mut(on.0).filter(|_| answered) {
+            transport.note_answered(now);
+        }
         if is_check && answered && !is_repeated {
             outbox.outputs.push(RoomOutput::BindPath(on, path));
             let Some(transport) = self.transports.get_mut(on.0) else { return };

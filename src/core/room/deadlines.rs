@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::debug;
+
 use super::{Owner, Room};
 use crate::core::command::Lifeline;
 use crate::core::event::{Event, LeaveReason};
@@ -24,6 +26,9 @@ const UNHEARD: Duration = Duration::from_secs(3);
 /// Somebody whose signalling broke before media could flow has at most this long to come back: there is no call to go on
 /// with, and joining anew costs them nothing. A join alone must not hold a place for long.
 const GRACE_WITHOUT_MEDIA: Duration = Duration::from_secs(5);
+
+/// A deadline that is served so late tells that the server stood still: its machine was suspended, or had no time for it.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 
 /// A timer whose moment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +74,7 @@ impl Room {
 
     /// Does what is due for one member, on each of their transports.
     fn serve_member(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
+        self.forgive_standstill(now, key);
         let deadlines = &self.participants[key.0].deadlines;
         if deadlines.is_due(Timer::MediaTimeout, now) || deadlines.is_due(Timer::Unheard, now) {
             // Media moves these deadlines without setting them with each packet.
@@ -82,7 +88,12 @@ impl Room {
             self.expel(now, key, reason, outbox);
             return;
         }
-        if deadlines.is_due(Timer::Unheard, now) {
+        let deadlines = &mut self.participants[key.0].deadlines;
+        if deadlines.is_due(Timer::SlotMap, now) {
+            deadlines.set(Timer::SlotMap, None);
+            self.slot_maps.push(key);
+        }
+        if self.participants[key.0].deadlines.is_due(Timer::Unheard, now) {
             self.lose_from_hearing(key, outbox);
         }
         for place in 0.. {
@@ -90,6 +101,26 @@ impl Room {
             let Some(&transport) = self.transports_of(key).get(place) else { break };
             self.serve_transport(now, transport, outbox);
         }
+    }
+
+    /// While the server stood still it heard nobody, so that time counts against nobody: else a suspended machine would throw
+    /// out everybody the moment it wakes up, before it has read what they have sent.
+    fn forgive_standstill(&mut self, now: Instant, key: ParticipantKey) {
+        let participant = &mut self.participants[key.0];
+        let theirs = participant.transports.iter().map(|key| self.transports[key.0].deadlines.earliest());
+        let due = theirs.fold(participant.deadlines.earliest(), earliest);
+        let late = due.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
+        if late < STOOD_STILL {
+            return;
+        }
+        if let Signalling::Lost { since } = &mut participant.signalling {
+            *since = now.min(*since + late);
+        }
+        for transport in &participant.transports {
+            self.transports[transport.0].forgive(now, late);
+        }
+        debug!(room = %self.id, participant = %participant.id, ?late, "the server stood still: more time to be heard");
+        self.set_expiry(key);
     }
 
     /// Does what is due on one transport.

@@ -4,13 +4,17 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use slab::Slab;
+
 use super::{Owner, Room};
 use crate::core::command::MediaKind;
 use crate::core::forward::backlog::Run;
+use crate::core::forward::publication::Publication;
 use crate::core::ids::{EncodingIndex, PublicationKey};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::output::MediaSink;
+use crate::core::participant::Participant;
 use crate::core::path::TrafficClass;
 use crate::core::transport::Transport;
 
@@ -58,12 +62,13 @@ impl Room {
     ) {
         let mut wanted = false;
         while let Err(_panic) = catch_unwind(AssertUnwindSafe(|| {
+            let Self { publications, participants, transports, .. } = self;
+            let publication = &mut publications[key.0];
+            let mut audience = Audience { participants, transports };
             while *left > 0
-                && let Some((encoding, run)) = self.publications[key.0].next_run()
+                && let Some((encoding, run)) = publication.next_run()
             {
-                let needs_keyframe = self.forward_to(now, key, encoding, &run, sink);
-                let publication = &mut self.publications[key.0];
-                if needs_keyframe {
+                if audience.forward_to(now, publication, encoding, &run, sink) {
                     publication.want_keyframe(encoding);
                     wanted = true;
                 }
@@ -83,30 +88,35 @@ impl Room {
             self.keyframe_wanted(now, key);
         }
     }
+}
 
+/// Everybody whom media can go to, apart from the publications: one of those is read meanwhile.
+struct Audience<'a> {
+    participants: &'a mut Slab<Participant>,
+    transports: &'a mut Slab<Transport>,
+}
+
+impl Audience<'_> {
     /// Forwards a run of an encoding's packets to one viewer. Returns whether they need a key frame of it.
     fn forward_to(
         &mut self,
         now: Instant,
-        key: PublicationKey,
+        publication: &Publication,
         index: EncodingIndex,
         run: &Run,
         sink: &mut dyn MediaSink,
     ) -> bool {
-        let publication = &self.publications[key.0];
         let Some(participant) = self.participants.get_mut(run.participant.0) else { return false };
         let Some(slot) = participant.slots.get_mut(run.slot) else { return false };
         let Some(Transport { media, path, .. }) = self.transports.get_mut(slot.transport.0) else {
             return false;
         };
         let (Some(media), Some(path), Some(codec)) = (media, *path, publication.codec) else { return false };
-        let (Some(encoding), Some(stretch)) = (publication.encoding(index), publication.stretch(index))
-        else {
-            return false;
-        };
+        let Some(encoding) = publication.encoding(index) else { return false };
+        let stretch = encoding.stretch();
         // Only a run that begins with a switch needs to know how far apart the clocks are.
-        let flowing = slot.flowing().map(|(flowing, _)| flowing).filter(|flowing| flowing.encoding != index);
-        let clock_offset = flowing.and_then(|flowing| publication.clock_offset(index, flowing.encoding));
+        let left = slot.flowing().map(|(flowing, _)| flowing.encoding).filter(|flowing| *flowing != index);
+        let clock_offset = left.and_then(|left| publication.clock_offset(index, left));
         let waiting = encoding.waiting().get(run.packets.clone()).unwrap_or_default();
         assert!(!mutated!(Panics) || waiting.len() < 4, "a bug put in on purpose");
         sink.to(path, class_of(slot.kind));

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::{debug, info};
 
 use super::{Owner, Room};
-use crate::core::command::{Join, Resume};
+use crate::core::command::{Join, MediaKind, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
@@ -43,7 +43,7 @@ impl Room {
         outbox: &mut Outbox,
     ) {
         self.join(now, request, admission, join, Connection::None, outbox);
-        self.send_slot_maps(outbox);
+        self.send_slot_maps(now, outbox);
     }
 
     /// Makes sure that there is a place for one more: if the room is full, who was never in the call makes way.
@@ -95,8 +95,8 @@ impl Room {
             Connection::None => None,
         };
         if participant.auto_subscribe {
-            for track in self.tracks_in_order() {
-                participant.subscribe(track);
+            for (track, kind) in self.tracks_in_order() {
+                participant.subscribe(track, kind);
             }
         }
         self.totals.joins += 1;
@@ -141,9 +141,10 @@ impl Room {
     }
 
     /// Returns all tracks, in the order of joining and publishing.
-    fn tracks_in_order(&self) -> Vec<TrackId> {
+    fn tracks_in_order(&self) -> Vec<(TrackId, MediaKind)> {
         let publications = self.order.iter().flat_map(|key| &self.participants[key.0].publications);
-        publications.map(|key| self.publications[key.0].track).collect()
+        let publications = publications.map(|key| &self.publications[key.0]);
+        publications.map(|publication| (publication.track, publication.kind())).collect()
     }
 
     fn joined(&self, key: ParticipantKey) -> Joined {
@@ -196,7 +197,7 @@ impl Room {
             joined: self.joined(key),
             publications: self.publications_of(key),
             slot_map,
-            subscriptions: subscriptions.map(|(track, subscription)| (*track, subscription.paused)).collect(),
+            subscriptions: subscriptions.map(|(track, subscription)| (track, subscription.paused)).collect(),
             unsubscribed: participant.unsubscribed.iter().copied().collect(),
         };
         // The reply holds the newest map already.

@@ -111,6 +111,7 @@ impl Room {
             self.offer_to_subscribers(now, publication, outbox);
         }
         self.reconsider(key);
+        self.check_codecs(key, outbox);
         self.assign_slots(now, key, outbox);
         self.slot_maps.push(key);
         // Last, because what the engine does now may end the transport.
@@ -182,8 +183,9 @@ impl Room {
             let transport = &mut self.transports[on.0];
             // Also for a track that exists: a section may declare other SSRCs than before.
             let section = transport.negotiated.section(request.mid);
-            let Ingress { declared, rids } =
+            let Ingress { declared, rids, parameter_sets } =
                 section.and_then(|section| section.ingress.clone()).unwrap_or_default();
+            self.publications[publication.0].offered_sets = parameter_sets;
             transport.published.insert(request.mid, PublishedSection { publication, rids, declared });
         }
         added
@@ -255,7 +257,7 @@ impl Room {
         for other in self.order.clone() {
             let participant = &mut self.participants[other.0];
             participant.unsubscribed.remove(&publication.track);
-            if participant.subscriptions.remove(&publication.track).is_some() {
+            if participant.subscriptions.remove(publication.track).is_some() {
                 self.slot_maps.push(other);
                 self.assign_slots(now, other, outbox);
             }

@@ -11,7 +11,8 @@ use crate::core::ids::{Mid, ParticipantKey, TransportKey};
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Negotiated, NegotiatedSection};
 use crate::core::negotiation::answer::Msid;
-use crate::core::participant::{Participant, SubscriptionState};
+use crate::core::participant::Participant;
+use crate::core::subscriptions::SubscriptionState;
 use crate::core::transport::Transport;
 
 impl Room {
@@ -71,9 +72,7 @@ impl Room {
         if let Some(publication) = self.publications.get_mut(shown.publication.0) {
             publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
         }
-        if let Some(subscription) = subscriptions.get_mut(&shown.track) {
-            subscription.state = SubscriptionState::Waiting;
-        }
+        subscriptions.set_state(shown.track, SubscriptionState::Waiting);
     }
 }
 

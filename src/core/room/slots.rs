@@ -14,7 +14,7 @@ use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
 use crate::core::negotiated::Codec;
 use crate::core::outbox::Outbox;
-use crate::core::participant::SubscriptionState;
+use crate::core::subscriptions::SubscriptionState;
 
 /// Slots are asked for this many at a time, so that a room that fills up does not negotiate with every join.
 const SLOTS_STEP: usize = 4;
@@ -32,38 +32,77 @@ impl Room {
         transports.any(|transport| transport.negotiated.can_receive(codec))
     }
 
-    /// Puts waiting tracks into free slots, and asks for more slots if there are not enough.
+    /// Puts waiting tracks into free slots, and asks for more slots if there are not enough. Looks only at tracks of a kind
+    /// of which a slot is free: hundreds may wait, and every change in the room comes by here for everybody.
     pub(super) fn assign_slots(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
         if !self.has_negotiated(key) {
             return;
         }
-        for track in self.participants[key.0].waiting() {
+        let mut free = MediaKind::ALL.map(|kind| self.participants[key.0].free_slots(kind));
+        let subscriptions = &self.participants[key.0].subscriptions;
+        let waiting: Vec<TrackId> = match free {
+            [0, 0] => Vec::new(),
+            [_, 0] => subscriptions.waiting_of(MediaKind::Audio).collect(),
+            [0, _] => subscriptions.waiting_of(MediaKind::Video).collect(),
+            _ => subscriptions.waiting().collect(),
+        };
+        // A slot that takes a codec is not found for the second track if there was none for the first.
+        let mut in_vain = Vec::new();
+        for track in waiting {
             let Some(&publication) = self.by_track.get(&track) else { continue };
-            self.assign_slot(now, key, publication, outbox);
+            let form = (self.publications[publication.0].kind(), self.publications[publication.0].codec());
+            let free = &mut free[form.0 as usize];
+            if *free == 0 || in_vain.contains(&form) {
+                continue;
+            }
+            if self.assign_slot(now, key, publication) {
+                *free -= 1;
+            } else {
+                in_vain.push(form);
+            }
         }
         self.ask_for_slots(key, outbox);
     }
 
-    fn assign_slot(
+    /// Looks through all tracks that wait for those that a member cannot decode. To be called when what they can decode has
+    /// changed.
+    pub(super) fn check_codecs(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        let mut decodable = Vec::new();
+        for track in self.participants[key.0].subscriptions.waiting().collect::<Vec<_>>() {
+            let Some(&publication) = self.by_track.get(&track) else { continue };
+            let codec = self.publications[publication.0].codec();
+            // Tracks may be hundreds; codecs are few.
+            if !decodable.contains(&codec) && !self.check_codec(key, publication, outbox) {
+                decodable.push(codec);
+            }
+        }
+    }
+
+    /// Tells a member if they cannot decode a track that waits for a slot. Returns whether that is so.
+    pub(super) fn check_codec(
         &mut self,
-        now: Instant,
         key: ParticipantKey,
         publication_key: PublicationKey,
         outbox: &mut Outbox,
-    ) {
+    ) -> bool {
+        let publication = &self.publications[publication_key.0];
+        let subscription = self.participants[key.0].subscriptions.get(publication.track);
+        let waits = subscription.is_some_and(|one| one.state == SubscriptionState::Waiting);
+        // Nothing is said of decoding before there is any slot of the kind: the offer may not be complete.
+        let is_hopeless = waits
+            && self.participants[key.0].open_slots(publication.kind()) > 0
+            && publication.codec().is_some_and(|codec| !self.can_receive(key, codec));
+        if is_hopeless {
+            self.cannot_receive(key, publication_key, outbox);
+        }
+        is_hopeless
+    }
+
+    /// Puts a track into a free slot. Returns `false` if there is none that takes it.
+    fn assign_slot(&mut self, now: Instant, key: ParticipantKey, publication_key: PublicationKey) -> bool {
         let publication = &self.publications[publication_key.0];
         let (track, kind) = (publication.track, publication.kind());
-        // Nothing is said of decoding before there is any slot of the kind: the offer may not be complete.
-        if self.participants[key.0].open_slots(kind) == 0 {
-            return;
-        }
-        if let Some(codec) = publication.codec()
-            && !self.can_receive(key, codec)
-        {
-            self.cannot_receive(key, publication_key, outbox);
-            return;
-        }
-        let Some(index) = self.choose_slot(key, publication) else { return };
+        let Some(index) = self.choose_slot(key, publication) else { return false };
         // What the slot has sent until now was of another codec, perhaps.
         self.collect_counters(key);
         let publication = &self.publications[publication_key.0];
@@ -75,8 +114,8 @@ impl Room {
         debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
         slot.set_shed(is_shed(self.shedding, publication, participant.id));
-        if let Some(subscription) = participant.subscriptions.get_mut(&track) {
-            subscription.state = SubscriptionState::Slot(index);
+        if let Some(subscription) = participant.subscriptions.set_state(track, SubscriptionState::Slot(index))
+        {
             slot.paused = subscription.paused;
         }
         if kind == MediaKind::Video {
@@ -85,6 +124,7 @@ impl Room {
         self.publications[publication_key.0].add_viewer(key, index);
         self.arm(now, Owner::Member(key));
         self.want_keyframe(now, publication_key);
+        true
     }
 
     /// Chooses among the free slots whose sections take the codec. The best is the pair of the slot that shows the same
@@ -145,9 +185,7 @@ impl Room {
         let publication = &self.publications[publication.0];
         let name = publication.codec().map_or("an unknown codec", |codec| codec.name());
         let participant = &mut self.participants[key.0];
-        if let Some(subscription) = participant.subscriptions.get_mut(&publication.track) {
-            subscription.state = SubscriptionState::CannotReceive;
-        }
+        participant.subscriptions.set_state(publication.track, SubscriptionState::CannotReceive);
         let reason = format!("it is sent as {name}, which this client has not offered to receive");
         outbox.event(key, Event::CannotReceive { track: publication.track, reason });
     }
@@ -166,9 +204,7 @@ impl Room {
             slot.codec = negotiated.section(slot.mid).and_then(|section| section.codec_for(codec));
             if slot.codec.is_none() {
                 // Another slot may take it.
-                if let Some(subscription) = participant.subscriptions.get_mut(&track) {
-                    subscription.state = SubscriptionState::Waiting;
-                }
+                participant.subscriptions.set_state(track, SubscriptionState::Waiting);
                 self.release_slot(viewer.participant, viewer.slot);
                 if !self.can_receive(viewer.participant, codec) {
                     self.cannot_receive(viewer.participant, key, outbox);
@@ -179,14 +215,17 @@ impl Room {
         }
         for other in self.order.clone() {
             let can = self.can_receive(other, codec);
-            let participant = &mut self.participants[other.0];
-            if let Some(subscription) = participant.subscriptions.get_mut(&track) {
-                let hopeless = subscription.state == SubscriptionState::CannotReceive;
-                if hopeless && can {
-                    subscription.state = SubscriptionState::Waiting;
+            let subscriptions = &mut self.participants[other.0].subscriptions;
+            match subscriptions.get(track).map(|subscription| subscription.state) {
+                Some(SubscriptionState::CannotReceive) if can => {
+                    subscriptions.set_state(track, SubscriptionState::Waiting);
                     self.assign_slots(now, other, outbox);
                     self.slot_maps.push(other);
                 }
+                Some(SubscriptionState::Waiting) if !can => {
+                    self.check_codec(other, key, outbox);
+                }
+                _ => {}
             }
         }
         self.want_keyframe(now, key);
@@ -204,14 +243,8 @@ impl Room {
 
     pub(super) fn ask_for_slots(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
         let participant = &self.participants[key.0];
-        let waiting = |kind: MediaKind| {
-            let tracks = participant.waiting();
-            let of_kind =
-                |track: &TrackId| self.by_track.get(track).map(|key| self.publications[key.0].kind());
-            tracks.iter().filter(|track| of_kind(track) == Some(kind)).count()
-        };
         // Tracks that cannot be decoded do not count: no slot would help them.
-        let (audio, video) = (waiting(MediaKind::Audio), waiting(MediaKind::Video));
+        let [audio, video] = MediaKind::ALL.map(|kind| participant.subscriptions.waiting_count(kind));
         if audio + video == 0 {
             return;
         }

@@ -3,14 +3,14 @@
 
 use std::time::Instant;
 
-use super::Room;
+use super::{Owner, Room};
 use crate::core::command::MediaKind;
 use crate::core::event::{Event, Refusal, RefusalCode, SlotCounts, SlotMap, WaitingReason};
-use crate::core::forward::publication::Publication;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
-use crate::core::participant::{Participant, Subscription, SubscriptionState};
+use crate::core::participant::Participant;
+use crate::core::subscriptions::SubscriptionState;
 
 fn unknown_track() -> Refusal {
     Refusal::new(
@@ -33,11 +33,9 @@ impl Room {
         track: TrackId,
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
-        self.others_track(from, track)?;
+        let publication = self.others_track(from, track)?;
         // Asking twice is no mistake: clients repeat what they do not know the fate of.
-        self.participants[from.0].subscribe(track);
-        self.assign_slots(now, from, outbox);
-        self.slot_maps.push(from);
+        self.subscribe_to(now, from, publication, outbox);
         Ok(())
     }
 
@@ -52,7 +50,7 @@ impl Room {
         let participant = &mut self.participants[from.0];
         // Kept even without a subscription: whoever receives all is not offered it again.
         participant.unsubscribed.insert(track);
-        if let Some(subscription) = participant.subscriptions.remove(&track) {
+        if let Some(subscription) = participant.subscriptions.remove(track) {
             if let SubscriptionState::Slot(slot) = subscription.state
                 && !mutated!(SlotLeaked)
             {
@@ -73,7 +71,7 @@ impl Room {
     ) -> Result<(), Refusal> {
         let key = self.others_track(from, track)?;
         let participant = &mut self.participants[from.0];
-        let subscription = participant.subscriptions.get_mut(&track).ok_or_else(|| {
+        let subscription = participant.subscriptions.get(track).ok_or_else(|| {
             Refusal::new(
                 RefusalCode::UnknownTrack,
                 "you are not subscribed to this track",
@@ -84,7 +82,7 @@ impl Room {
             return Ok(());
         }
         // Kept with the subscription: a track that waits for a slot will come up paused.
-        subscription.paused = paused;
+        participant.subscriptions.set_paused(track, paused);
         if let SubscriptionState::Slot(slot) = subscription.state {
             participant.slots[slot].set_paused(paused);
             if !paused {
@@ -96,29 +94,45 @@ impl Room {
 
     /// Subscribes everybody to a new track who receives all tracks without asking.
     pub(super) fn offer_to_subscribers(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
-        let (track, owner) = (self.publications[key.0].track, self.publications[key.0].owner);
+        let owner = self.publications[key.0].owner;
         for other in self.order.clone() {
-            let participant = &mut self.participants[other.0];
             // Also to somebody whose signalling is broken: the track is there when they are back.
-            if other != owner && participant.auto_subscribe && !mutated!(LateTrackNotOffered) {
-                participant.subscribe(track);
-                self.assign_slots(now, other, outbox);
-                self.slot_maps.push(other);
+            if other != owner && self.participants[other.0].auto_subscribe && !mutated!(LateTrackNotOffered) {
+                self.subscribe_to(now, other, key, outbox);
             }
         }
     }
 
+    /// Subscribes a member to a track, which gets a slot if one is free.
+    fn subscribe_to(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        publication: PublicationKey,
+        outbox: &mut Outbox,
+    ) {
+        let (track, kind) = (self.publications[publication.0].track, self.publications[publication.0].kind());
+        self.participants[from.0].subscribe(track, kind);
+        self.check_codec(from, publication, outbox);
+        self.assign_slots(now, from, outbox);
+        self.slot_maps.push(from);
+    }
+
     /// Gives tracks another chance that a member could not decode: more codecs may have been offered.
     pub(super) fn reconsider(&mut self, key: ParticipantKey) {
-        let Participant { subscriptions, transports, .. } = &mut self.participants[key.0];
-        for (track, subscription) in subscriptions {
-            let publication = self.by_track.get(track).map(|key| &self.publications[key.0]);
-            let hopeless = subscription.state == SubscriptionState::CannotReceive;
-            let Some(codec) = publication.and_then(Publication::codec).filter(|_| hopeless) else { continue };
-            if transports.iter().any(|key| self.transports[key.0].negotiated.can_receive(codec)) {
-                subscription.state = SubscriptionState::Waiting;
+        for (track, publication) in self.hopeless(key) {
+            let codec = self.publications[publication.0].codec();
+            if codec.is_some_and(|codec| self.can_receive(key, codec)) {
+                self.participants[key.0].subscriptions.set_state(track, SubscriptionState::Waiting);
             }
         }
+    }
+
+    /// Returns the tracks that a member wants and cannot decode.
+    fn hopeless(&self, key: ParticipantKey) -> Vec<(TrackId, PublicationKey)> {
+        let subscriptions = self.participants[key.0].subscriptions.iter();
+        let hopeless = subscriptions.filter(|(_, one)| one.state == SubscriptionState::CannotReceive);
+        hopeless.filter_map(|(track, _)| Some((track, *self.by_track.get(&track)?))).collect()
     }
 
     /// Tells a member again what the reply to a resume does not hold, and what they may never have heard: how many slots are
@@ -127,52 +141,34 @@ impl Room {
         if !self.has_negotiated(key) {
             return;
         }
-        let participant = &mut self.participants[key.0];
         // As if they had never been asked, so that they are asked again.
-        participant.asked = SlotCounts { audio: 0, video: 0 };
-        let hopeless = |(track, subscription): (&TrackId, &Subscription)| {
-            let hopeless = subscription.state == SubscriptionState::CannotReceive;
-            if hopeless { self.by_track.get(track).copied() } else { None }
-        };
-        let hopeless: Vec<PublicationKey> = participant.subscriptions.iter().filter_map(hopeless).collect();
-        for publication in hopeless {
+        self.participants[key.0].asked = SlotCounts { audio: 0, video: 0 };
+        for (_, publication) in self.hopeless(key) {
             self.cannot_receive(key, publication, outbox);
         }
         self.ask_for_slots(key, outbox);
     }
 
-    fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {
-        let kind = self.by_track.get(&track).map(|key| self.publications[key.0].kind());
-        let full = match kind {
-            Some(MediaKind::Audio) => {
-                participant.open_slots(MediaKind::Audio) >= self.settings.slots_max.audio
-            }
-            Some(MediaKind::Video) => {
-                participant.open_slots(MediaKind::Video) >= self.settings.slots_max.video
-            }
-            None => false,
+    fn waiting_reason(&self, participant: &Participant, kind: MediaKind) -> WaitingReason {
+        let slots_max = match kind {
+            MediaKind::Audio => self.settings.slots_max.audio,
+            MediaKind::Video => self.settings.slots_max.video,
         };
-        if full { WaitingReason::SlotLimit } else { WaitingReason::NoSlotYet }
+        let is_full = participant.open_slots(kind) >= slots_max;
+        if is_full { WaitingReason::SlotLimit } else { WaitingReason::NoSlotYet }
     }
 
     /// Returns the next slot map of a member. From now on they count as knowing it.
     pub(super) fn next_slot_map(&mut self, key: ParticipantKey) -> SlotMap {
         let participant = &self.participants[key.0];
-        let waiting = participant.waiting();
-        let reasons: Vec<(TrackId, WaitingReason)> =
-            waiting.into_iter().map(|track| (track, self.waiting_reason(participant, track))).collect();
-        let reason = |track: TrackId| {
-            reasons
-                .iter()
-                .find(|(of, _)| *of == track)
-                .map_or(WaitingReason::NoSlotYet, |(_, reason)| *reason)
-        };
-        self.participants[key.0].next_slot_map(reason)
+        let reasons = MediaKind::ALL.map(|kind| self.waiting_reason(participant, kind));
+        self.participants[key.0].next_slot_map(|kind| reasons[kind as usize])
     }
 
     /// Tells new slot maps to those whose slots have changed. Somebody who cannot be told now gets theirs when they are
-    /// back, and no media of a new source before that.
-    pub(super) fn send_slot_maps(&mut self, outbox: &mut Outbox) {
+    /// back, and no media of a new source before that. Somebody who was told of many changes lately is told of this one
+    /// together with those that follow within a tenth of a second.
+    pub(super) fn send_slot_maps(&mut self, now: Instant, outbox: &mut Outbox) {
         let mut keys = std::mem::take(&mut self.slot_maps);
         // In the order of the members, and once each: many things of one input can change the same slots.
         keys.sort_unstable();
@@ -180,7 +176,9 @@ impl Room {
         for key in keys.drain(..) {
             let connected = self.participants.get(key.0).is_some_and(Participant::is_connected);
             let negotiated = connected && !self.participants[key.0].slots.is_empty();
-            if negotiated {
+            if negotiated && !self.participants[key.0].may_tell_slot_map(now) {
+                self.arm(now, Owner::Member(key));
+            } else if negotiated {
                 let map = self.next_slot_map(key);
                 outbox.event(key, Event::SlotMap(map));
             }

@@ -15,7 +15,7 @@ use crate::core::media::srtp;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::output::DtlsRequest;
-use crate::core::participant::{Participant, SubscriptionState};
+use crate::core::participant::Participant;
 use crate::core::path::{Path, TrafficClass};
 use crate::core::rng::Rng;
 use crate::core::session::{Effect, Session, SessionEnd};
@@ -106,13 +106,14 @@ impl Room {
             Some(owner) => {
                 self.review_media_of(owner, outbox);
                 self.slot_maps.push(owner);
+                self.check_codecs(owner, outbox);
                 self.assign_slots(now, owner, outbox);
                 self.set_expiry(owner);
                 self.arm(now, Owner::Member(owner));
             }
             None => self.timers.set(Owner::Transport(key), None),
         }
-        self.send_slot_maps(outbox);
+        self.send_slot_maps(now, outbox);
     }
 
     /// Takes away the slots of a transport that ends. Those behind them move up, and everything that names a slot by its
@@ -126,15 +127,7 @@ impl Room {
             self.release_slot(owner, index);
             let Participant { slots, subscriptions, transports, .. } = &mut self.participants[owner.0];
             slots.remove(index);
-            for subscription in subscriptions.values_mut() {
-                match &mut subscription.state {
-                    SubscriptionState::Slot(slot) if *slot == index => {
-                        subscription.state = SubscriptionState::Waiting;
-                    }
-                    SubscriptionState::Slot(slot) => *slot -= usize::from(*slot > index),
-                    SubscriptionState::Waiting | SubscriptionState::CannotReceive => {}
-                }
-            }
+            subscriptions.on_slot_removed(index);
             for other in transports.iter() {
                 for slot in self.transports[other.0].slot_by_ssrc.values_mut() {
                     *slot -= usize::from(*slot > index);
@@ -295,8 +288,8 @@ impl Room {
         let participant = owner.map(|owner| self.participants[owner.0].id.to_string()).unwrap_or_default();
         let (room, transport) = (&self.id, key.0);
         let reason = match end {
-            SessionEnd::ClosedByPeer => {
-                debug!(%room, %participant, transport, "the client closed its transport");
+            SessionEnd::ClosedByPeer(alert) => {
+                debug!(%room, %participant, transport, ?alert, "the client closed its transport");
                 LeaveReason::TransportClosed
             }
             SessionEnd::FingerprintMismatch(detail) => {

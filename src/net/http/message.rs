@@ -21,6 +21,22 @@ const SECURITY_HEADERS: &str = "Content-Security-Policy: default-src 'none'; scr
     Permissions-Policy: camera=(self), microphone=(self), display-capture=(self), autoplay=(self)\r\n\
     Cross-Origin-Opener-Policy: same-origin\r\n";
 
+/// What only reverse proxies write, of whatever make: those that name the client, and those that tell how it came.
+const PROXY_FIELDS: [&str; 12] = [
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "fastly-client-ip",
+];
+
 /// One request, read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -88,7 +104,7 @@ impl Request {
     /// Returns whether a reverse proxy passed the request on. Then the connection's address says nothing about the
     /// client.
     pub fn is_proxied(&self) -> bool {
-        ["x-forwarded-for", "forwarded", "x-real-ip", "via"].iter().any(|name| self.field(name).is_some())
+        PROXY_FIELDS.iter().any(|name| self.field(name).is_some())
     }
 }
 

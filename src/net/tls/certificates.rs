@@ -15,6 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tracing::{info, warn};
 
 use super::self_signed::SelfSigned;
+use crate::core::negotiation::transport::fingerprint;
 
 /// How often the files are looked at for changes.
 const FILES_CHECKED_EVERY: Duration = Duration::from_secs(2);
@@ -183,11 +184,6 @@ fn usable(chain: &[u8], key: &[u8]) -> Result<Usable, String> {
         .map_err(|error| error.to_string())?;
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
     Ok(Usable { config: Arc::new(config), fingerprint })
-}
-
-fn fingerprint(certificate: &CertificateDer<'_>) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
-    digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! The front end of the native protocol: what one WebSocket remembers, from its opening to its end. Its connection holds
 //! it, moves the bytes, and carries out what it returns.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::{
     ClientMessage, Close, ServerFacts, encode_event, encode_pong, encode_refusal, is_fatal, parse, refusals,
 };
-use crate::core::command::{Command, Lifeline};
+use crate::core::command::{Command, Lifeline, PublicationRequest, Source};
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
-use crate::core::ids::{ParticipantId, RequestId};
-use crate::limits::{FAULTS_MAX, FAULTS_PER_SECOND, RECIPIENTS_PER_MESSAGE};
+use crate::core::ids::{Mid, ParticipantId, RequestId};
+use crate::limits::{DATA_BYTES_PER_RECIPIENT, FAULTS_MAX, FAULTS_PER_SECOND, RECIPIENTS_PER_MESSAGE};
 use crate::signal::Demand;
 use crate::signal::allowance::Allowance;
 
@@ -51,6 +52,8 @@ pub struct FrontEnd {
     faults: Allowance,
     /// How many others are in the room: so many are told what the client tells all.
     others: usize,
+    /// What the client's last offer published, by section.
+    published: BTreeSet<(Mid, Source)>,
     /// Whether the core has heard of this connection, and must hear of its end.
     is_known_to_core: bool,
     has_joined: bool,
@@ -65,6 +68,7 @@ impl FrontEnd {
             offers: Allowance::new(limits.offers_per_second, limits.offers_burst, now),
             faults: Allowance::new(FAULTS_PER_SECOND, FAULTS_MAX, now),
             others: 0,
+            published: BTreeSet::new(),
             is_known_to_core: false,
             has_joined: false,
         }
@@ -111,14 +115,28 @@ impl FrontEnd {
         if matches!(command, Command::Offer { .. }) && !self.offers.take(now, 1.0) {
             return Err(refusals::offers_too_fast(self.limits.offers_per_second));
         }
+        let publishes = match command {
+            Command::Offer { publications, .. } => Some(sections_of(publications)),
+            _ => None,
+        };
+        // Each track that comes or goes is news for all others.
+        let changed =
+            publishes.iter().map(|published| published.symmetric_difference(&self.published).count()).sum();
         let told = match command {
-            Command::Offer { .. } | Command::Mute { .. } | Command::Data { to: None, .. } => self.others,
-            Command::Data { to: Some(to), .. } => to.len().min(self.others),
+            Command::Offer { .. } => self.others.saturating_mul(changed),
+            Command::Mute { .. } => self.others,
+            Command::Data { to, payload, .. } => {
+                let recipients = to.as_ref().map_or(self.others, |to| to.len().min(self.others));
+                recipients * payload.len().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1)
+            }
             _ => 0,
         };
         let more = told / RECIPIENTS_PER_MESSAGE;
         if more > 0 && !self.messages.take(now, more as f64) {
             return Err(self.too_many_messages());
+        }
+        if let Some(published) = publishes {
+            self.published = published;
         }
         Ok(())
     }
@@ -134,6 +152,15 @@ impl FrontEnd {
         }
         let say = Some(encode_refusal(request, &refusal, true));
         Reaction { say, close: Some(Close::Refused), refused: Some(refusal), demand: None }
+    }
+
+    /// Refuses an offer that was taken, because clients of its address have sent too many.
+    pub fn refuse_offer(taken: &Reaction) -> Reaction {
+        let request = match &taken.demand {
+            Some(Demand::Command { request, .. }) => request.as_ref(),
+            _ => None,
+        };
+        refuse(request, refusals::offers_too_long())
     }
 
     /// Refuses a binary message, which the protocol does not have.
@@ -156,6 +183,11 @@ impl FrontEnd {
 
     /// Takes an event of the core's. `server` goes into what somebody who enters is told.
     pub fn event(&mut self, event: &Event, server: ServerFacts<'_>) -> Reaction {
+        self.told(event, encode_event(event, server))
+    }
+
+    /// Takes an event of the core's that has been put into words.
+    pub fn told(&mut self, event: &Event, say: String) -> Reaction {
         self.has_joined |= entered(event).is_some();
         match event {
             Event::Joined(_, joined) => self.others = joined.participants.len(),
@@ -175,7 +207,7 @@ impl FrontEnd {
         if close.is_some() && !matches!(event, Event::Refused(..)) {
             self.is_known_to_core = false;
         }
-        Reaction { say: Some(encode_event(event, server)), close, ..Reaction::default() }
+        Reaction { say: Some(say), close, ..Reaction::default() }
     }
 
     /// Takes the client's goodbye with its close code: 1000 and 1001 mean that the person left.
@@ -198,6 +230,11 @@ pub fn entered(event: &Event) -> Option<ParticipantId> {
         Event::Resumed(_, resumed) => Some(resumed.joined.participant),
         _ => None,
     }
+}
+
+/// Returns which sections an offer publishes, and as what.
+fn sections_of(publications: &[PublicationRequest]) -> BTreeSet<(Mid, Source)> {
+    publications.iter().map(|publication| (publication.mid, publication.source)).collect()
 }
 
 fn refuse(request: Option<&RequestId>, refusal: Refusal) -> Reaction {
@@ -274,6 +311,29 @@ mod tests {
             5,
             "four messages each"
         );
+    }
+
+    #[test]
+    fn each_track_that_comes_or_goes_and_each_kilobyte_counts() {
+        let now = Instant::now();
+        let mut anna = FrontEnd::new(Limits { messages_burst: 100, offers_burst: 100, ..LIMITS }, now);
+        anna.others = 100;
+        let offer = |count: usize| {
+            let publications: Vec<String> =
+                (0..count).map(|mid| format!(r#"{{"mid":"{mid}","source":"camera"}}"#)).collect();
+            format!(
+                r#"{{"type":"offer","data":{{"sdp":"v=0","publications":[{}]}}}}"#,
+                publications.join(",")
+            )
+        };
+        let mut is_taken = |text: &str| anna.receive(now, text).demand.is_some();
+        assert!(is_taken(&offer(16)), "1 + 16 · 4 of 100 messages");
+        assert!((0..3).all(|_| is_taken(&offer(16))), "nothing comes or goes: one each");
+        assert!(!is_taken(&offer(0)) && !is_taken(&offer(0)), "all of them go, also when asked for twice");
+        let data = |bytes: usize| {
+            format!(r#"{{"type":"data","data":{{"topic":"t","payload":"{}"}}}}"#, "x".repeat(bytes))
+        };
+        assert!(!is_taken(&data(16_000)) && is_taken(&data(4_000)), "1 + 64, and 1 + 16");
     }
 
     #[test]

@@ -225,10 +225,12 @@ impl CountsData {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct SlotMapData<'a> {
     pub(super) revision: u64,
     pub(super) slots: Vec<SlotData<'a>>,
     pub(super) waiting: Vec<WaitingData>,
+    pub(super) waiting_count: usize,
 }
 
 #[derive(Serialize)]
@@ -261,6 +263,7 @@ impl<'a> SlotMapData<'a> {
             revision: map.revision,
             slots: slots.collect(),
             waiting: map.waiting.iter().map(waiting).collect(),
+            waiting_count: map.waiting_count,
         }
     }
 }

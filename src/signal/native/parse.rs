@@ -21,7 +21,7 @@ const MID_BYTES_MAX: usize = 16;
 /// How many slips of the finger away a known `type` may be to be suggested.
 const TYPE_DISTANCE_MAX: usize = 2;
 
-const ROOM_FORM: &str = "a room id: 1–64 characters of A–Z a–z 0–9 _ - .";
+const ROOM_FORM: &str = "a room id: 1–64 characters of A–Z a–z 0–9 _ - ., neither . nor ..";
 const NAME_FORM: &str = "a string of 1–64 characters without control characters";
 const TRACK_FORM: &str = "a track id: `t-` and 13 characters, as the server gave it";
 const PARTICIPANT_FORM: &str = "a participant id: `p-` and 13 characters, as the server gave it";

@@ -29,12 +29,21 @@ pub fn offers_too_fast(offers_per_second: u32) -> Refusal {
     )
 }
 
-/// Joins came from one address faster than configured.
+/// Offers that came from one address were longer, all together, than it may have read within a short time.
+pub fn offers_too_long() -> Refusal {
+    Refusal::new(
+        RefusalCode::RateLimited,
+        "too long offers, or too many, came from this address within a short time; this one was not looked at",
+        "Send it again after a second; put all that has changed into one offer.",
+    )
+}
+
+/// Joins, or resumes, came from one address faster than configured.
 pub fn joins_too_fast() -> Refusal {
     Refusal::new(
         RefusalCode::RateLimited,
-        "too many joins came from this address within a short time",
-        "Join again after a few seconds, or ask the operator to raise signalling.joins_per_second.",
+        "too many joins or resumes came from this address within a short time",
+        "Try again after a few seconds, or ask the operator to raise signalling.joins_per_second.",
     )
 }
 

@@ -248,6 +248,7 @@ fn slot_map() -> SlotMap {
             SlotInfo { mid: Mid::from("1"), track: None },
         ],
         waiting: vec![(TRACK, WaitingReason::NoSlotYet), (TRACK, WaitingReason::SlotLimit)],
+        waiting_count: 40,
     }
 }
 
@@ -269,6 +270,7 @@ fn events() -> Vec<(Event, Value)> {
             {"mid": "1", "trackId": null, "fromRtpTimestamp": null},
         ],
         "waiting": [{"trackId": T, "reason": "no-slot-yet"}, {"trackId": T, "reason": "slot-limit"}],
+        "waitingCount": 40,
     });
     let joined_json = json!({
         "version": 1, "participantId": P, "secret": "s", "room": "r", "name": "Anna",

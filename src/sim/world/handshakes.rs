@@ -77,12 +77,13 @@ impl Handshakes {
     fn step(&mut self, now: Instant, session: DtlsSession, call: Call<'_>) -> DtlsEvents {
         let mut events = DtlsEvents::new();
         let Some((handshake, deadline)) = self.sessions.get_mut(&session.0) else { return events };
-        match handshake.carry_out(now, call, session, &mut self.scratch, &mut events) {
-            Standing::Until(at) => *deadline = at,
-            Standing::Goodbye | Standing::Failed(_) => {
-                self.sessions.remove(&session.0);
-                events.push((session, DtlsEvent::Closed));
-            }
+        let standing = handshake.carry_out(now, call, session, &mut self.scratch, &mut events);
+        if let Standing::Until(at) = standing {
+            *deadline = at;
+        }
+        if let Some(end) = standing.end() {
+            self.sessions.remove(&session.0);
+            events.push((session, DtlsEvent::Closed(end)));
         }
         events
     }

@@ -106,6 +106,8 @@ impl Story {
                 *in_vain += u64::from(!was_due);
             }
             Fact::Shedding(is_shedding) => self.shedding(at, *is_shedding),
+            Fact::MediaLost(person) => self.media_lost(at, index(person)),
+            Fact::MediaBack(person) => self.media_back(at, index(person)),
             Fact::Estimated { person, estimate, reason, .. } => {
                 self.estimated(at, index(person), *estimate, *reason)?;
             }

@@ -148,12 +148,18 @@ fn the_last_packets_of_a_track_that_has_ended_are_not_taken_for_those_of_another
 }
 
 #[test]
-fn a_client_cannot_have_more_streams_known_than_it_may() {
+fn an_encoder_may_begin_anew_as_often_as_it_likes_and_what_is_silent_for_longest_is_forgotten() {
     let mut incoming = Incoming::new();
     for number in 0..2 * INGRESS_STREAMS_PER_PARTICIPANT_MAX as u32 {
-        let _ = incoming.packet(Ssrc(1000 + number), VP8, 1, Some(b'1'));
+        incoming.now += Duration::from_millis(20);
+        assert!(incoming.packet(MAIN, VP8, number as u16, None).is_some(), "it goes on");
+        assert!(
+            incoming.packet(Ssrc(1000 + number), VP8, 1, Some(b'1')).is_some(),
+            "begun anew {number} times"
+        );
     }
     assert_eq!(incoming.half.streams().count(), INGRESS_STREAMS_PER_PARTICIPANT_MAX);
+    assert!(incoming.half.has_stream(MAIN) && !incoming.half.has_stream(Ssrc(1000)));
 }
 
 #[test]

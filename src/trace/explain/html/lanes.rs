@@ -178,8 +178,16 @@ impl Drawing {
             let says = format!("{how} {address}, {} to {}", clock(span.from), clock(span.to));
             self.bar(class, &span, (y, ROUTE), &says);
         }
-        let kinds =
-            ["ice-restart", "signalling-lost", "signalling-back", "path-changed", "path-lost", "path-back"];
+        let kinds = [
+            "ice-restart",
+            "signalling-lost",
+            "signalling-back",
+            "path-changed",
+            "path-lost",
+            "path-back",
+            "media-lost",
+            "media-back",
+        ];
         for entry in person.timeline.iter().filter(|entry| kinds.contains(&entry.kind)) {
             let (x, says) = (self.x(entry.at), escaped(&format!("{}: {}", clock(entry.at), entry.text)));
             let y = y + ROUTE / 2.0;

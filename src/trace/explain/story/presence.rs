@@ -40,6 +40,17 @@ impl Story {
         self.need_keyframes(person, Reason::SignallingBack)
     }
 
+    pub(super) fn media_lost(&mut self, at: Time, person: usize) {
+        let text =
+            "neither media nor a connectivity check came for some seconds; everyone was told".to_owned();
+        self.tell(at, person, "media-lost", Weight::Trouble, text);
+    }
+
+    pub(super) fn media_back(&mut self, at: Time, person: usize) {
+        let text = "something comes from them again; everyone was told".to_owned();
+        self.tell(at, person, "media-back", Weight::Notable, text);
+    }
+
     pub(super) fn connected(&mut self, at: Time, person: usize) -> Option<()> {
         let someone = self.people.get_mut(person)?;
         someone.is_connected = true;
