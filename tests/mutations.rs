@@ -47,6 +47,7 @@ const KNOWN: &[(&str, u64)] = &[
     ("panics", 2),
     ("timer-of-the-gone-kept", 0),
     ("slot-stream-forgotten", 0),
+    ("transport-number-skipped", 0),
 ];
 
 #[test]

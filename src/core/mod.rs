@@ -7,6 +7,7 @@
 //! iteration order depends on a seed. `.clippy.toml` and `tests/tidy/` see to it.
 
 mod address_counts;
+pub mod bandwidth;
 pub mod command;
 pub mod datagrams;
 pub mod demux;

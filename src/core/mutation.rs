@@ -136,5 +136,7 @@ mod chosen {
         TimerOfTheGoneKept "timer-of-the-gone-kept",
         /// A slot's stream does not lead to the slot, so that what is said of it is not heard.
         SlotStreamForgotten "slot-stream-forgotten",
+        /// Some transport-wide numbers are never given to a packet.
+        TransportNumberSkipped "transport-number-skipped",
     }
 }

@@ -4,6 +4,7 @@
 //! Everything that happens to a room comes through [`Room::handle`]; packets that came are forwarded by
 //! [`Room::forward_share`], once a batch. A panic in one participant's step ends that participant; the rest go on.
 
+pub mod allocate;
 mod check;
 mod checks;
 mod commands;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bandwidth::estimator::Reason;
 use super::command::MediaKind;
 use super::event::TrackInfo;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
@@ -56,6 +57,19 @@ pub struct SlotSnapshot {
     pub jitter: Duration,
 }
 
+/// What the network to a client carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BandwidthSnapshot {
+    /// The estimate, bits per second.
+    pub estimate: u64,
+    /// What gets through, bits per second; `None` while too little was reported.
+    pub acknowledged: Option<u64>,
+    /// The usual loss of the last seconds, in 1/1,000,000.
+    pub loss_millionths: u32,
+    /// What holds the estimate where it is.
+    pub reason: Reason,
+}
+
 /// One participant, and how they are connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParticipantSnapshot {
@@ -73,6 +87,8 @@ pub struct ParticipantSnapshot {
     pub path: Option<Path>,
     /// Round trip to the client, from its reports on our sender reports.
     pub round_trip: Option<Duration>,
+    /// What their network carries, by their first transport that tells.
+    pub bandwidth: Option<BandwidthSnapshot>,
     /// How long ago they joined.
     pub age: Duration,
     /// The tracks that they publish, in the order of publishing.

@@ -45,11 +45,13 @@ pub enum Timer {
     SlotMap,
     /// When to look who speaks, and to tell everybody.
     Speakers,
+    /// When to bring the estimate of what a client's network carries up to date.
+    Bandwidth,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -63,6 +65,7 @@ impl Timer {
         Self::Unheard,
         Self::SlotMap,
         Self::Speakers,
+        Self::Bandwidth,
     ];
 
     /// What it is for, as log lines and explanations say it: "woken for …".
@@ -81,6 +84,7 @@ impl Timer {
             Self::Unheard => "an encoder's silence",
             Self::SlotMap => "changes of slots",
             Self::Speakers => "who speaks",
+            Self::Bandwidth => "the bandwidth estimate",
         }
     }
 

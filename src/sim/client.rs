@@ -27,6 +27,7 @@ use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::input::{DtlsEvent, SrtpProfile};
 use crate::core::media::srtp::{SrtpReceiver, SrtpSender, contexts};
+use crate::core::media::twcc::TransportFeedbackRecorder;
 use crate::wire::stun_check::Credentials;
 
 /// A moment: as virtual time, and as the core and the media code want it.
@@ -36,6 +37,13 @@ pub struct Now {
     pub micros: Micros,
     /// The same moment, for the core and the media code.
     pub instant: Instant,
+}
+
+impl Now {
+    /// The moment that `at` is, in virtual time.
+    fn until(self, at: Instant) -> Micros {
+        self.micros + at.saturating_duration_since(self.instant).as_micros() as Micros
+    }
 }
 
 /// A media packet on its way to the server, for the checks to know.
@@ -259,6 +267,9 @@ pub struct Endpoint {
     hello_at: Option<Micros>,
     srtp: Option<(SrtpReceiver, SrtpSender)>,
     transport_sequence: u16,
+    /// What has come with transport-wide numbers, and when that is to be reported.
+    arrivals: Option<TransportFeedbackRecorder>,
+    arrivals_at: Option<Micros>,
     rtcp_ssrc: u32,
     report_at: Micros,
     wall_offset: u64,
@@ -314,6 +325,8 @@ impl Endpoint {
             hello_at: None,
             srtp: None,
             transport_sequence: dice.near_wrap(16) as u16,
+            arrivals: None,
+            arrivals_at: None,
             rtcp_ssrc: dice.u32(),
             report_at: Micros::MAX,
             wall_offset: dice.u64() >> 2,
@@ -361,7 +374,8 @@ impl Endpoint {
         if self.connected {
             let media = self.senders.iter().filter_map(Sender::due);
             let asks = self.slots.values().filter_map(Viewing::deadline);
-            at = at.into_iter().chain(media).chain(asks).chain([self.report_at]).min();
+            at =
+                at.into_iter().chain(media).chain(asks).chain(self.arrivals_at).chain([self.report_at]).min();
         }
         at
     }

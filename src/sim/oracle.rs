@@ -7,6 +7,7 @@
 mod due;
 mod egress;
 mod feedback;
+mod numbers;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -106,6 +107,7 @@ struct Member {
     /// They were told that they have left.
     left: bool,
     arrivals: feedback::Arrivals,
+    numbers: numbers::Numbers,
     showing: whole::Showing,
 }
 
@@ -251,6 +253,7 @@ impl Oracle {
             touched: true,
             left: false,
             arrivals: feedback::Arrivals::new(),
+            numbers: numbers::Numbers::default(),
             showing: whole::Showing::default(),
         };
         self.members.insert(session, member);
@@ -260,6 +263,7 @@ impl Oracle {
     pub fn keyed(&mut self, now: Micros, session: u64, tap: SrtpReceiver) {
         if let Some(member) = self.members.get_mut(&session) {
             (member.tap, member.keyed_at, member.touched) = (Some(tap), now, true);
+            member.numbers = numbers::Numbers::default();
             // With new keys every stream begins anew for its receiver.
             for slot in member.slots.values_mut() {
                 slot.lose_sync(now);

@@ -51,6 +51,11 @@ impl Numbering {
         [1, 3, 11][usize::from(self.0 % 3)]
     }
 
+    /// Whether they report what arrives by its transport-wide number. Some clients do not.
+    pub fn reports_arrivals(self) -> bool {
+        self.0 % 3 == 1
+    }
+
     /// Returns the id of the dependency descriptor.
     pub fn dependency_descriptor(self) -> u8 {
         [8, 12, 7][usize::from(self.0 % 3)]
@@ -109,10 +114,12 @@ pub fn offer(
             out,
             "\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n\
              a=fingerprint:sha-256 {fingerprint}\r\na=setup:actpass\r\na=mid:{mid}\r\n\
-             a=extmap:{} urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:{} {TRANSPORT_CC_URI}\r\n",
+             a=extmap:{} urn:ietf:params:rtp-hdrext:sdes:mid\r\n",
             numbering.mid(),
-            numbering.transport_cc(),
         );
+        if section.role != Role::Slot || numbering.reports_arrivals() {
+            let _ = write!(out, "a=extmap:{} {TRANSPORT_CC_URI}\r\n", numbering.transport_cc());
+        }
         let (id, uri) = match section.kind {
             MediaKind::Audio => (numbering.audio_level(), AUDIO_LEVEL_URI),
             MediaKind::Video => (numbering.dependency_descriptor(), DEPENDENCY_DESCRIPTOR_URI),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::Source;
 use crate::core::event::{LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
@@ -179,6 +180,17 @@ pub enum Fact {
         dominant: Option<PersonNumber>,
         /// Those who speak, the dominant speaker first.
         speaking: Vec<PersonNumber>,
+    },
+    /// What somebody's network carries is estimated to be another rate than before, by a quarter or more.
+    Estimated {
+        /// The participant whose network it is.
+        person: PersonNumber,
+        /// Bits per second.
+        estimate: u64,
+        /// What gets through, bits per second; `None` while too little was reported.
+        acknowledged: Option<u64>,
+        /// What holds the estimate where it is.
+        reason: Reason,
     },
 }
 

@@ -38,6 +38,8 @@ struct Member {
     route: Option<Route>,
     slots: BTreeMap<String, TrackId>,
     waiting: BTreeMap<TrackId, WaitingReason>,
+    /// The bandwidth estimate that was told last, bits per second.
+    estimate: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -208,6 +210,7 @@ impl<'s> Witness<'s> {
                     route: None,
                     slots: BTreeMap::new(),
                     waiting: BTreeMap::new(),
+                    estimate: None,
                 };
                 self.people += 1;
                 self.members.insert(to, member);
@@ -342,6 +345,17 @@ impl<'s> Witness<'s> {
                 continue;
             }
             let Some(reach) = step.room.reach(*key) else { continue };
+            if let Some(bandwidth) = reach.bandwidth
+                && member.estimate.is_none_or(|told| told.abs_diff(bandwidth.estimate) * 4 >= told)
+            {
+                member.estimate = Some(bandwidth.estimate);
+                changed.push(Fact::Estimated {
+                    person: member.number,
+                    estimate: bandwidth.estimate,
+                    acknowledged: bandwidth.acknowledged,
+                    reason: bandwidth.reason,
+                });
+            }
             let route = reach.path.map(|path| Route { carrier: path.carrier, remote: path.remote });
             if route != member.route {
                 member.route = route;

@@ -8,8 +8,8 @@ use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
 use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketMeta, VIDEO_ENTRIES};
+use crate::core::media::egress::EgressHalf;
 use crate::core::media::extensions::KeptExtensions;
-use crate::core::media::srtp::SrtpSender;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
 use crate::core::rng::Rng;
@@ -290,7 +290,7 @@ impl Slot {
     pub fn write(
         &self,
         outgoing: &Outgoing<'_>,
-        sealer: &mut SrtpSender,
+        egress: &mut EgressHalf,
         buffer: &mut [u8],
     ) -> Option<usize> {
         let fields = RtpFields {
@@ -300,7 +300,7 @@ impl Slot {
             timestamp: outgoing.rewrite.timestamp,
             ssrc: self.ssrc.0,
         };
-        self.write_packet(&fields, outgoing, &[], outgoing.rewrite.index, sealer, buffer)
+        self.write_packet(&fields, outgoing, &[], outgoing.rewrite.index, egress, buffer)
     }
 
     fn write_packet(
@@ -309,11 +309,16 @@ impl Slot {
         outgoing: &Outgoing<'_>,
         prefix: &[u8],
         index: u64,
-        sealer: &mut SrtpSender,
+        egress: &mut EgressHalf,
         buffer: &mut [u8],
     ) -> Option<usize> {
         let counters = outgoing.rewrite.counters;
         let mut block = ExtensionBlock::new();
+        // First, so that there is room for it, whatever else is passed on.
+        let is_numbered = match self.extensions.transport_cc {
+            Some(id) => block.push(id, &egress.next_number().to_be_bytes()),
+            None => false,
+        };
         KeptExtensions(outgoing.packet.extensions).write(&self.extensions, counters.frame_number, &mut block);
         let header_length = write_header(buffer, fields, &block)?;
         let payload_start = header_length + prefix.len();
@@ -323,7 +328,11 @@ impl Slot {
         payload.copy_from_slice(outgoing.payload);
         outgoing.packet.meta.extra.descriptor.patch(payload, counters);
         let index = if mutated!(RollOverForgotten) { index & 0xffff } else { index };
-        sealer.seal_rtp(buffer, header_length, end, index)
+        let length = egress.sender.seal_rtp(buffer, header_length, end, index)?;
+        if is_numbered {
+            egress.on_sent(length);
+        }
+        Some(length)
     }
 
     /// Returns which packet one of our sequence numbers stands for: its stretch, and its index there.
@@ -368,7 +377,7 @@ impl Slot {
         stretch: Stretch,
         packet: CachedPacket<'_, PacketInfo>,
         source_codec: CodecParams,
-        sealer: &mut SrtpSender,
+        egress: &mut EgressHalf,
         buffer: &mut [u8],
     ) -> Option<usize> {
         // The slot may show another track by now, in another codec, whose payload type would be wrong.
@@ -386,7 +395,7 @@ impl Slot {
         };
         let original = rewrite.index + u64::from(mutated!(RepeatWithWrongOriginal));
         let original = (original as u16).to_be_bytes();
-        let length = self.write_packet(&fields, &outgoing, &original, index, sealer, buffer)?;
+        let length = self.write_packet(&fields, &outgoing, &original, index, egress, buffer)?;
         self.rtx_index += 1;
         self.counters.retransmitted += 1;
         self.repeat_bytes = self.repeat_bytes.saturating_sub(length as u64);

@@ -12,9 +12,10 @@ use crate::core::ids::{
 };
 use crate::core::input::SrtpProfile;
 use crate::core::media::cache::AGE_MAX;
+use crate::core::media::egress::EgressHalf;
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::ingress::MediaPacket;
-use crate::core::media::srtp::{SrtpReceiver, SrtpSender, contexts};
+use crate::core::media::srtp::{SrtpReceiver, contexts};
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
 use crate::core::rng::Rng;
 use crate::wire::rtp::RtpHeader;
@@ -42,7 +43,7 @@ struct Got {
 /// Somebody who watches: what the server keeps for them, and what they have got, by sequence number.
 struct Watching {
     slot: Slot,
-    sender: SrtpSender,
+    egress: EgressHalf,
     receiver: SrtpReceiver,
     got: BTreeMap<u16, Got>,
 }
@@ -84,7 +85,8 @@ impl Simulcast {
             let profile = SrtpProfile::Aes128CmSha1_80;
             let (_, sender) = contexts(profile, &keys, false).expect("keys");
             let (receiver, _) = contexts(profile, &keys, true).expect("keys");
-            watching.push(Watching { slot, sender, receiver, got: BTreeMap::new() });
+            let egress = EgressHalf::new(now, sender);
+            watching.push(Watching { slot, egress, receiver, got: BTreeMap::new() });
         }
         Self { now, publication, frame: 0, is_repeat: false, watching }
     }
@@ -147,14 +149,14 @@ impl Simulcast {
         while let Some((index, run)) = self.publication.next_run() {
             let encoding = self.publication.encoding(index).expect("it is forwarded");
             let stretch = self.publication.stretch(index).expect("it is forwarded");
-            let Watching { slot, sender, receiver, got } = &mut self.watching[run.participant.0];
+            let Watching { slot, egress, receiver, got } = &mut self.watching[run.participant.0];
             let flowing = slot.flowing().map(|(flowing, _)| flowing.encoding);
             let offset = flowing.and_then(|flowing| self.publication.clock_offset(index, flowing));
             for waiting in &encoding.waiting()[run.packets.clone()] {
                 let packet = encoding.packet(waiting.index).expect("it has just come");
                 let Some(outgoing) = slot.prepare(self.now, stretch, offset, packet, VP8) else { continue };
                 let mut buffer = [0; 500];
-                let length = slot.write(&outgoing, sender, &mut buffer).expect("it fits");
+                let length = slot.write(&outgoing, egress, &mut buffer).expect("it fits");
                 if !loses(run.participant.0, packet.payload[MARKS + 2]) {
                     let (sequence, packet) = open(receiver, &mut buffer[..length], 0);
                     assert_eq!(got.insert(sequence, packet), None, "nothing is sent twice");
@@ -166,7 +168,7 @@ impl Simulcast {
 
     /// A viewer asks again for what is missing between what they have got. Returns how much came.
     fn repair(&mut self, viewer: usize) -> usize {
-        let Watching { slot, sender, receiver, got } = &mut self.watching[viewer];
+        let Watching { slot, egress, receiver, got } = &mut self.watching[viewer];
         let (Some((&first, _)), Some((&last, _))) = (got.first_key_value(), got.last_key_value()) else {
             return 0;
         };
@@ -176,7 +178,7 @@ impl Simulcast {
             let encoding = self.publication.encoding(stretch.encoding).expect("it was forwarded");
             let Some(packet) = encoding.fresh_packet(self.now, index) else { continue };
             let mut buffer = [0; 500];
-            let length = slot.write_retransmission(stretch, packet, VP8, sender, &mut buffer);
+            let length = slot.write_retransmission(stretch, packet, VP8, egress, &mut buffer);
             let (original, packet) = open(receiver, &mut buffer[..length.expect("it fits")], 2);
             assert_eq!(original, *sequence);
             got.insert(original, packet);

@@ -346,7 +346,9 @@ fn an_answer_takes_no_feedback_and_no_mux_that_was_not_offered() {
     let all =
         "a=rtcp-fb:96 goog-remb\r\na=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-rsize\r\n";
     let some = agreed(&bundled("0", &[video("0", all)]));
-    assert_eq!(some.lines("a=rtcp-fb").len(), 4, "REMB is never sent, so it is not answered");
+    assert_eq!(some.lines("a=rtcp-fb").len(), 4, "whoever reports arrivals need not estimate");
+    let estimates = agreed(&bundled("0", &[video("0", "a=rtcp-fb:96 goog-remb\r\n")]));
+    assert!(estimates.has("a=rtcp-fb:96 goog-remb"));
     assert!(some.has("a=rtcp-rsize") && !plain.has("a=rtcp-rsize") && plain.has("a=rtcp-mux"));
     let no_mux = agreed(&bundled("0", &[video("0", "").replace("a=rtcp-mux\r\n", "")]));
     assert!(no_mux.lines("a=rtcp-mux").is_empty());

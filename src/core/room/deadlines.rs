@@ -163,6 +163,14 @@ impl Room {
             self.transports[key.0].with_session(|session| session.handle_timeout(now));
             self.carry_out_effects(now, key, None, outbox);
         }
+        if let Some(transport) = self.transports.get_mut(key.0)
+            && transport.deadlines.is_due(Timer::Bandwidth, now)
+        {
+            if let Some(media) = &mut transport.media {
+                media.egress.look_at_bandwidth(now);
+            }
+            transport.set_bandwidth();
+        }
         if self.transports.contains(key.0) {
             self.send_feedback(now, key, outbox);
             self.send_reports(now, key, outbox);

@@ -120,11 +120,12 @@ impl Audience<'_> {
         let waiting = encoding.waiting().get(run.packets.clone()).unwrap_or_default();
         assert!(!mutated!(Panics) || waiting.len() < 4, "a bug put in on purpose");
         sink.to(path, class_of(slot.kind));
+        media.egress.send_at(now);
         for packet in waiting {
             // What has become too old for the cache while it waited is not sent any more.
             let Some(packet) = encoding.packet(packet.index) else { continue };
             let Some(outgoing) = slot.prepare(now, stretch, clock_offset, packet, codec) else { continue };
-            if let Some(length) = slot.write(&outgoing, &mut media.egress.sender, sink.buffer()) {
+            if let Some(length) = slot.write(&outgoing, &mut media.egress, sink.buffer()) {
                 sink.sent(length);
             }
         }

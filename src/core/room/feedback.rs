@@ -54,8 +54,9 @@ impl Room {
             }
             RtcpItem::TransportFeedback { bytes } => {
                 if let Some(media) = &mut self.transports[on.0].media {
-                    media.egress.on_transport_feedback(bytes);
+                    media.egress.on_transport_feedback(now, bytes);
                 }
+                self.transports[on.0].set_bandwidth();
             }
             RtcpItem::Remb { bitrate_bps } => {
                 if let Some(media) = &mut self.transports[on.0].media {
@@ -116,6 +117,7 @@ impl Room {
         let (Some(&index), Some(media), Some(path)) = (slot_by_ssrc.get(&ssrc), media, *path) else { return };
         let Some(owner) = owner.and_then(|owner| self.participants.get_mut(owner.0)) else { return };
         let slot = &mut owner.slots[index];
+        media.egress.send_at(now);
         let mut repeated = 0;
         for sequence in lost {
             if repeated == RETRANSMISSIONS_MAX {
@@ -136,7 +138,7 @@ impl Room {
             // Counted when it is sent: numbers that mean nothing cost little.
             repeated += 1;
             outbox.transmit(path, class_of(slot.kind), |buffer| {
-                slot.write_retransmission(stretch, packet, codec, &mut media.egress.sender, buffer)
+                slot.write_retransmission(stretch, packet, codec, &mut media.egress, buffer)
             });
         }
     }

@@ -86,6 +86,8 @@ impl Room {
         let interval = if self.has_video(on) { VIDEO_INTERVAL } else { AUDIO_INTERVAL };
         let next = coalesce(self.settings.epoch, now, now + interval - VIDEO_INTERVAL / 20);
         self.transports[on.0].deadlines.set(Timer::Reports, Some(next));
+        // If media flows again after a pause, reports of it may be missing from the first one on.
+        self.transports[on.0].set_bandwidth();
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
         self.write_receiver_report(now, on, &mut compound);

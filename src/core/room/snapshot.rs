@@ -9,7 +9,7 @@ use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
 use crate::core::path::Path;
 use crate::core::stats::{
-    ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamCounters,
+    BandwidthSnapshot, ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamCounters,
 };
 use crate::core::transport::Transport;
 
@@ -66,6 +66,8 @@ pub struct Reach {
     pub path: Option<Path>,
     /// The round trip, from their reports on our sender reports.
     pub round_trip: Option<Duration>,
+    /// What their network carries.
+    pub bandwidth: Option<BandwidthSnapshot>,
 }
 
 impl Room {
@@ -79,9 +81,11 @@ impl Room {
     fn reach_of(&self, participant: &Participant) -> Reach {
         let transports = || participant.transports.iter().map(|key| &self.transports[key.0]);
         let round_trip = |transport: &Transport| transport.media.as_ref()?.egress.round_trip;
+        let bandwidth = |transport: &Transport| transport.media.as_ref()?.egress.bandwidth();
         Reach {
             path: transports().find_map(|transport| transport.path),
             round_trip: transports().find_map(round_trip),
+            bandwidth: transports().find_map(bandwidth),
         }
     }
 
@@ -162,6 +166,7 @@ impl Room {
             connected: transports.clone().any(|transport| transport.media.is_some()),
             path: reach.path,
             round_trip: reach.round_trip,
+            bandwidth: reach.bandwidth,
             age: now.saturating_duration_since(participant.joined_at),
             publications: self.publication_snapshots(participant),
             slots: slots.collect(),

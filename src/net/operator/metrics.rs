@@ -140,6 +140,16 @@ fn add_delays(page: &mut Page, snapshot: &Snapshot) {
     let samples = of(round_trips.map(|time| time.as_secs_f64()).collect())
         .map(|(which, seconds)| labelled([("of_all", which)], Value::Gauge(seconds)));
     page.add("strait_round_trip", Some(Unit::Seconds), "Round trips to participants", samples);
+    let estimates: Vec<f64> = participants()
+        .filter_map(|participant| participant.bandwidth)
+        .map(|bandwidth| bandwidth.estimate as f64)
+        .collect();
+    let mean = estimates.iter().sum::<f64>() / estimates.len().max(1) as f64;
+    let worst = estimates.into_iter().reduce(f64::min).unwrap_or(0.0);
+    let samples = [("mean", mean), ("worst", worst)]
+        .map(|(which, rate)| labelled([("of_all", which)], Value::Gauge(rate)));
+    let help = "Bits per second that the networks of participants are estimated to carry";
+    page.add("strait_bandwidth_estimate", None, help, samples);
     let coming = participants().flat_map(|participant| &participant.publications);
     let going = participants().flat_map(|participant| &participant.slots).filter(|slot| slot.track.is_some());
     let jitter = [

@@ -61,6 +61,12 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
             "remote": path.remote.to_string(),
         })),
         "roundTripMs": participant.round_trip.map(|time| time.as_secs_f64() * 1000.0),
+        "bandwidth": participant.bandwidth.map(|bandwidth| json!({
+            "estimateBps": bandwidth.estimate,
+            "acknowledgedBps": bandwidth.acknowledged,
+            "loss": f64::from(bandwidth.loss_millionths) / 1e6,
+            "limitedBy": bandwidth.reason.as_str(),
+        })),
         "ageSeconds": participant.age.as_secs(),
         "publications": publications.collect::<Vec<_>>(),
         "slots": slots.collect::<Vec<_>>(),

@@ -111,6 +111,9 @@ impl Story {
             Fact::MediaLost(person) => self.media_lost(at, index(person)),
             Fact::MediaBack(person) => self.media_back(at, index(person)),
             Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
+            Fact::Estimated { person, estimate, reason, .. } => {
+                self.estimated(at, index(person), *estimate, *reason)?;
+            }
         }
         Some(())
     }
