@@ -460,7 +460,7 @@ impl Person {
                 }
             }
             DtlsEvent::Connected => {}
-            DtlsEvent::Closed(end) => return Err(format!("the media path is closed: {end:?}").into()),
+            DtlsEvent::Closed(end) => return Err(format!("the media path is closed: {end:?}")),
         }
         Ok(())
     }
