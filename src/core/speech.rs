@@ -236,7 +236,7 @@ impl Speech {
     fn push(&mut self, is_loud: bool) {
         self.steps = self.steps << 1 | u64::from(is_loud);
         self.place += 1;
-        if self.place % UNIT == 0 {
+        if self.place.is_multiple_of(UNIT) {
             self.units = self.units << 1 | u32::from(loud(self.steps, UNIT) >= UNIT_LOUD);
         }
         if self.place == UNIT * SECOND {

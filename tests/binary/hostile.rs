@@ -85,10 +85,13 @@ fn a_call_keeps_its_pictures_beside_offers_without_end_and_nonsense() {
         let stranger = call.join("elsewhere", "Stranger");
         for _ in 0..4 {
             let error = call.refused(stranger, "offer", bomb.clone());
-            assert_eq!(error["code"], "bad-offer", "{error}");
+            // The first ones are read, and then their bytes are too many for one address.
+            let is_known = error["code"] == "bad-offer" || (round > 0 && error["code"] == "rate-limited");
+            assert!(is_known, "{error}");
         }
         let reply = call.ask(stranger, "offer", large.clone());
-        assert_eq!(reply["type"], "answer", "{reply}");
+        let is_refused = reply["data"]["code"] == "rate-limited";
+        assert!(reply["type"] == "answer" || (round > 0 && is_refused), "{reply}");
         // Nearly as often as it is cut for.
         for _ in 0..FAULTS_MAX - 10 {
             call.clients[stranger].say("{\"type\":");

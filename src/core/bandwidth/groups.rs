@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn packets_that_were_sent_together_are_one_group() {
-        let cases: [(&str, &[(i64, i64)], &[(i64, i64)]); 5] = [
+        type Pairs<'a> = &'a [(i64, i64)];
+        let cases: [(&str, Pairs<'_>, Pairs<'_>); 5] = [
             ("one packet each", &[(0, 50), (20, 70), (40, 95), (60, 115)], &[(20, 20), (20, 25)]),
             ("a frame of three", &[(0, 50), (1, 52), (2, 54), (33, 84), (34, 86), (66, 120)], &[(32, 32)]),
             ("a burst released at once", &[(0, 50), (10, 51), (20, 52), (60, 110), (90, 140)], &[(40, 58)]),

@@ -22,6 +22,7 @@ use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
 use crate::core::participant::Participant;
+use crate::core::speech::Speech;
 use crate::core::subscriptions::SubscriptionState;
 
 /// Whoever was chosen stays so for this long, however many others speak.
@@ -53,7 +54,7 @@ impl Room {
     pub(super) fn choose_talkers(&mut self, now: Instant) {
         let mut talkers = std::mem::take(&mut self.floor.talkers);
         let speech = |key: PublicationKey| self.publications.get(key.0)?.speech.as_ref();
-        talkers.retain(|talker| speech(talker.key).is_some_and(|speech| speech.is_speaking()));
+        talkers.retain(|talker| speech(talker.key).is_some_and(Speech::is_speaking));
         let strength = |talker: &Talker| {
             let level = speech(talker.key).map_or(0, |speech| 127 - i64::from(speech.level()));
             let waited =

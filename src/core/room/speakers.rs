@@ -8,8 +8,9 @@ use super::sharing::Talker;
 use super::{Owner, Room};
 use crate::core::event::{Event, Speaker, Speakers};
 use crate::core::ids::{ParticipantKey, PublicationKey};
+use crate::core::negotiated::Codec;
 use crate::core::outbox::Outbox;
-use crate::core::speech::Activity;
+use crate::core::speech::{Activity, Speech};
 use crate::core::timers::{Deadline, Timer, coalesce};
 
 /// The shortest time between two looks, and so between two pieces of news.
@@ -62,7 +63,7 @@ impl Room {
         else {
             return;
         };
-        let clock_rate = publication.codec().map_or(48_000, |codec| codec.clock_rate());
+        let clock_rate = publication.codec().map_or(48_000, Codec::clock_rate);
         let Some(speech) = &mut publication.speech else { return };
         if !speech.hear(now, timestamp, clock_rate, level) {
             return;
@@ -118,7 +119,7 @@ impl Room {
         let Floor { active, told, .. } = &mut self.floor;
         let publications = &self.publications;
         let speech = |key: &PublicationKey| publications[key.0].speech.as_ref();
-        told.retain(|key| speech(key).is_some_and(|speech| speech.is_speaking()));
+        told.retain(|key| speech(key).is_some_and(Speech::is_speaking));
         for key in active.iter() {
             let begins = speech(key).is_some_and(|speech| speech.is_speaking() && speech.is_sustained());
             if begins && !told.contains(key) {
@@ -144,7 +145,7 @@ impl Room {
     fn choose_dominant(&mut self, now: Instant) {
         let activity = |key: PublicationKey| {
             let speech = self.publications.get(key.0).and_then(|publication| publication.speech.as_ref());
-            speech.map(|speech| speech.activity())
+            speech.map(Speech::activity)
         };
         let present = self.floor.dominant;
         let others = self.floor.active.iter().rev().copied().filter(|key| Some(*key) != present);
@@ -156,7 +157,7 @@ impl Room {
             self.show_dominant(now, key);
         }
         if let Some(publication) = self.floor.dominant.and_then(|key| self.publications.get(key.0))
-            && publication.speech.as_ref().is_some_and(|speech| speech.is_speaking())
+            && publication.speech.as_ref().is_some_and(Speech::is_speaking)
         {
             self.participants[publication.owner.0].led_at = Some(now);
         }
