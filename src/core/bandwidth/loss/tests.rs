@@ -1,3 +1,5 @@
+//! Networks that lose packets by accident, and networks that are full: what the estimate by loss makes of each.
+
 use super::*;
 use crate::core::bandwidth::MILLISECOND;
 

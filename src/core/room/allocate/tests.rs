@@ -1,3 +1,5 @@
+//! Allocations of small rooms, looked at by hand, as properties, and beside all allocations that there are.
+
 use super::*;
 
 const LADDER: [Layer; 3] = [
