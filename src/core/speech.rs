@@ -222,7 +222,8 @@ impl Speech {
         self.background = self.background.max(BACKGROUND_LOUDEST);
         let is_loud = level <= QUIETEST.min(self.background / 64 - ABOVE_BACKGROUND);
         if is_loud {
-            self.voice += (level * 16 - self.voice) / 4;
+            let is_first = self.voice == i32::from(SILENT) * 16;
+            self.voice = if is_first { level * 16 } else { self.voice + (level * 16 - self.voice) / 4 };
         }
         is_loud
     }

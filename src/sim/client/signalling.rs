@@ -332,6 +332,8 @@ impl Endpoint {
                     post.complain(format!("{} was told that an unknown track is muted", name(self.person)));
                 }
             },
+            // People of a world are shown what their slot maps say; who speaks is news for pages.
+            Event::Speakers(_) => {}
             other => post.complain(format!("{} was told what nobody expects: {other:?}", name(self.person))),
         }
     }
