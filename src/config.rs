@@ -174,9 +174,9 @@ sections! {
         /// How many it may send at once.
         message_burst: usize = 200, Rule::Count(1, 100_000);
         /// How many offers a second a client may send, over a longer time; by WHIP and WHEP, an address.
-        offers_per_second: usize = 2, Rule::Count(1, 10_000);
+        offers_per_second: usize = 5, Rule::Count(1, 10_000);
         /// How many offers it may send at once.
-        offer_burst: usize = 10, Rule::Count(1, 100_000);
+        offer_burst: usize = 50, Rule::Count(1, 100_000);
         /// How many joins a second may come from one IPv4 address or IPv6 /64 network, over a longer time, and how many
         /// resumes.
         joins_per_second: usize = 10, Rule::Count(1, 10_000);

@@ -365,7 +365,7 @@ fn stopping_tells_sockets_why_and_ends_within_two_seconds() {
     assert_eq!(close_code(&mut socket), Some(1001));
     assert_eq!(server.join(), ExitReason::Stopped);
     assert!(started.elapsed() < Duration::from_secs(2));
-    assert!(std::net::TcpStream::connect(server.address).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(server.address).is_err(), "nobody listens any more");
 }
 
 #[test]
