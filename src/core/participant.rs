@@ -66,6 +66,8 @@ pub struct Participant {
     pub subscriptions: Subscriptions,
     /// Tracks that they have unsubscribed from, although they receive every track without asking.
     pub unsubscribed: BTreeSet<TrackId>,
+    /// Whether the next slot map must not wait: a slot went from one to another who speaks already.
+    pub slot_map_is_urgent: bool,
     /// Whether there are more microphones than they can have audio slots, so that those who speak share a few.
     pub is_crowded: bool,
     /// When they were last among those who are heard in a crowd.
@@ -114,6 +116,7 @@ impl Participant {
             is_unheard: false,
             subscriptions: Subscriptions::default(),
             unsubscribed: BTreeSet::new(),
+            slot_map_is_urgent: false,
             is_crowded: false,
             heard_at: None,
             led_at: None,
@@ -158,7 +161,8 @@ impl Participant {
     /// Returns whether a slot map may be told now. If not, the timer is set for when it may: a client whose slots change
     /// again and again is told of several changes at once, because each map is whole.
     pub fn may_tell_slot_map(&mut self, now: Instant) -> bool {
-        let wait = self.slot_maps.wait(now);
+        let is_urgent = std::mem::take(&mut self.slot_map_is_urgent);
+        let wait = if is_urgent { Duration::ZERO } else { self.slot_maps.wait(now) };
         if wait.is_zero() {
             self.slot_maps.note(now);
         } else {

@@ -131,6 +131,7 @@ impl Room {
             self.slot_maps.push(viewer);
         }
         self.assign_slot(now, viewer, key);
+        self.participants[viewer.0].slot_map_is_urgent = true;
         self.slot_maps.push(viewer);
     }
 
