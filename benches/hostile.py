@@ -21,13 +21,11 @@ import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 
-from measuring import LOAD_CORE, SERVER_CORE, STRAIT, Load, free_port, prepare, say
+from measuring import LOAD_CORE, Load, prepare, say, server
 from stranger import BINARY, PING, Pour, Stranger, check, description, forever, frame, message, paced, section
 
 # The stranger's address, which is not that of the calls.
@@ -265,26 +263,6 @@ ATTACKS = {
 # Measuring ----------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def server(before):
-    """A server with the default configuration. `before`: what its command is put behind."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as data:
-        environment = {**os.environ, "STRAIT_SERVER_DATA_DIR": data, "STRAIT_LOG_LEVEL": "error"}
-        command = [*before, "taskset", "-c", SERVER_CORE, STRAIT, "serve", "--listen", f"127.0.0.1:{port}"]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-        try:
-            for _ in range(200):
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).read()
-                    break
-                time.sleep(0.05)
-            yield port, process.pid
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(20)
-
-
 def processor(pid):
     with open(f"/proc/{pid}/stat") as text:
         words = text.read().rsplit(")", 1)[1].split()
@@ -323,7 +301,7 @@ def attack_process(name, port, seconds, urgent, pipe):
 
 def measure(name, seconds, urgent):
     first, second = (["chrt", "-f", "9"], ["chrt", "-f", "5"]) if urgent else ([], [])
-    with server(first) as (port, pid):
+    with server(first, settings={"STRAIT_LOG_LEVEL": "error"}) as (port, pid):
         whole = f"--duration {seconds + 60}s --patience 60s"
         calls = [Load(port, f"{call} {whole}", spin=False, before=second) for call in (PICTURES, AUDIO)]
         for call in calls:

@@ -43,20 +43,22 @@ def free_port(address="127.0.0.1"):
         return one.getsockname()[1]
 
 
+# What crowds need that are larger than the defaults allow.
+FOR_CROWDS = {
+    "STRAIT_ROOMS_MAX_PARTICIPANTS": "1000",
+    # Two crowds at once come from the same addresses.
+    "STRAIT_SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS": "1000",
+    "STRAIT_TLS_ALLOW_PLAIN_HTTP": "true",
+    "STRAIT_LOG_LEVEL": "warn",
+}
+
+
 @contextlib.contextmanager
-def server(before=(), address="127.0.0.1"):
+def server(before=(), address="127.0.0.1", settings=FOR_CROWDS):
     """A server of its own for each measurement: memory and caches begin anew. `before`: what its command is put behind."""
     port = free_port(address)
     with tempfile.TemporaryDirectory() as data:
-        environment = {
-            **os.environ,
-            "STRAIT_SERVER_DATA_DIR": data,
-            "STRAIT_ROOMS_MAX_PARTICIPANTS": "1000",
-            # Two crowds at once come from the same addresses.
-            "STRAIT_SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS": "1000",
-            "STRAIT_TLS_ALLOW_PLAIN_HTTP": "true",
-            "STRAIT_LOG_LEVEL": "warn",
-        }
+        environment = {**os.environ, "STRAIT_SERVER_DATA_DIR": data, **settings}
         command = [*before, "taskset", "-c", SERVER_CORE, STRAIT, "serve", "--listen", f"{address}:{port}"]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         try:

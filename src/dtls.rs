@@ -1,7 +1,7 @@
-//! One DTLS handshake, carried out by the library: what the core asks of it goes in, what it did comes out as
-//! [`DtlsEvent`]s. Who keeps many, their deadlines and their ends is the shell's business, and the simulator's.
+//! One DTLS handshake, carried out by the library: the core's requests go in, and [`DtlsEvent`]s come out. The shell
+//! and the simulator keep many of them, with their deadlines and their ends.
 //!
-//! DTLS 1.2 only: with 1.3 the library negotiates the dearer SRTP profile (`docs/architecture.md`).
+//! It is DTLS 1.2 only, because with 1.3 the library negotiates the slower SRTP profile (`docs/architecture.md`).
 
 mod doubt;
 mod record;
@@ -17,32 +17,32 @@ use tracing::{debug, warn};
 use crate::core::ids::DtlsSession;
 use crate::core::input::{DtlsEnd, DtlsEvent, SrtpProfile};
 
-/// Largest flight datagram: leaves room for any tunnel on the way.
+/// The largest datagram, which leaves room for any tunnel on the way.
 pub const MTU: usize = 1200;
 
-/// Room for any single output of the library: a datagram, or a certificate, for which it must suffice: the library
-/// panics where it does not.
+/// The size of the buffer for an output of the library: a datagram or a certificate. It must be large enough for any,
+/// or the library panics.
 const OUTPUT_BYTES: usize = 1 << 16;
 
-/// "handshake_failure", fatal, as a record in plaintext (RFC 5246, section 7.2). Its number, 2^32, is above those of all
-/// records that a handshake takes.
+/// "handshake_failure", fatal, as a record in plaintext (RFC 5246, section 7.2). Its sequence number, 2^32, is above
+/// those of all records of a handshake.
 const REFUSAL: [u8; 15] = [record::ALERT, 254, 253, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 2, 40];
 
-/// What handshakes did, in order.
+/// Events of handshakes, in order.
 pub type DtlsEvents = Vec<(DtlsSession, DtlsEvent)>;
 
-/// A certificate with its key, and the configurations that all handshakes share: building one anew for each would cost
-/// more than the handshake.
+/// A certificate with its key, and the configurations. All handshakes share them, because building them costs more than
+/// a handshake.
 #[derive(Clone)]
 pub struct Identity {
-    /// For handshakes in which we are the server, and take RSA certificates as well.
+    /// For handshakes in which we are the server and also accept RSA certificates.
     server: Arc<Config>,
     client: Arc<Config>,
     certificate: DtlsCertificate,
 }
 
 impl Identity {
-    /// A new one. The error says what the library refuses.
+    /// Makes a new certificate. The error says what the library refuses.
     pub fn new() -> Result<Self, String> {
         let certificate =
             dimpl::certificate::generate_self_signed_certificate().map_err(|error| error.to_string())?;
@@ -57,7 +57,7 @@ impl Identity {
         })
     }
 
-    /// The certificate, DER; its fingerprint goes into answers.
+    /// Returns the certificate in DER. Its fingerprint goes into answers.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate.certificate
     }
@@ -66,18 +66,18 @@ impl Identity {
 /// What happens to a handshake.
 #[derive(Debug, Clone, Copy)]
 pub enum Call<'a> {
-    /// Time passes. An active handshake sends its first flight when it does for the first time.
+    /// Time passes. The first time, an active handshake sends its first flight.
     Time,
     /// A datagram from the peer.
     Packet(&'a [u8]),
-    /// We say goodbye.
+    /// We close the connection.
     Close,
 }
 
 /// How a handshake stands after a call.
 #[derive(Debug)]
 pub enum Standing {
-    /// It goes on, and wants to be called then: later than now.
+    /// It goes on, and wants to be called at this time, which is later than now.
     Until(Instant),
     /// The peer closed the association.
     Goodbye,
@@ -117,7 +117,7 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// One that has said nothing yet. `active`: we are the client.
+    /// Makes a handshake that has sent nothing yet. `active` says that we are the client.
     pub fn new(identity: &Identity, now: Instant, active: bool) -> Self {
         let config = if active { &identity.client } else { &identity.server };
         let mut dtls = Dtls::new_12(config.clone(), identity.certificate.clone(), now);
@@ -125,7 +125,7 @@ impl Handshake {
         Self { dtls, is_server: !active, is_connected: false, doubt: Doubt::default() }
     }
 
-    /// One call into the library, and everything that it says afterwards.
+    /// Makes one call into the library, and takes all its outputs.
     pub fn carry_out(
         &mut self,
         now: Instant,
@@ -146,13 +146,13 @@ impl Handshake {
             }
             Call::Close => dtls.close(),
         };
-        // Also after an error: an alert may be waiting to be sent.
+        // Polled even after an error, because an alert may be waiting to be sent.
         let polled = self.poll(scratch, session, events);
         let doubted_until = if self.is_connected { None } else { self.doubt.ends() };
         match result {
             Err(error) => {
                 if !self.is_connected && !polled.spoke {
-                    // The library says why it gives up in some cases only; in the others the peer would try on.
+                    // The library sends an alert in some cases only. In the others the peer would go on trying.
                     events.push((session, DtlsEvent::Packet(REFUSAL.to_vec())));
                 }
                 Standing::Failed(error)
@@ -163,15 +163,15 @@ impl Handshake {
                 doubted_until => {
                     let deadline =
                         doubted_until.map_or(polled.deadline, |(ends, _)| ends.min(polled.deadline));
-                    // A deadline that has passed already would spin; the library means "soon".
+                    // A deadline that has passed already means "soon"; taking it literally would spin.
                     Standing::Until(deadline.max(now + Duration::from_millis(1)))
                 }
             },
         }
     }
 
-    /// Ends it for good. Returns the last datagram to the peer, if there is one: what ends the association, or the
-    /// handshake, as long as that is not done.
+    /// Ends the handshake for good. Returns the last datagram to the peer, if there is one, which ends the association
+    /// or, before it is complete, the handshake.
     pub fn goodbye(mut self, now: Instant, session: DtlsSession, scratch: &mut Scratch) -> Option<Vec<u8>> {
         if !self.is_connected {
             return Some(REFUSAL.to_vec());
@@ -227,7 +227,7 @@ impl Handshake {
                     continue;
                 }
                 dimpl::Output::Timeout(deadline) => return Polled { spoke, goodbye, deadline },
-                // No data channels: application data has no reader.
+                // Application data is ignored, because there are no data channels.
                 _ => continue,
             };
             spoke |= matches!(event, DtlsEvent::Packet(_));
@@ -236,7 +236,7 @@ impl Handshake {
     }
 }
 
-/// What the library said besides events.
+/// The library's outputs besides events.
 struct Polled {
     /// Whether there was a datagram for the peer.
     spoke: bool,
@@ -246,8 +246,8 @@ struct Polled {
     deadline: Instant,
 }
 
-/// `None` for a profile that the library learnt after this was written; without keys the media path stays dead, and
-/// the participant is given up by its time-out.
+/// Returns the SRTP profile, or `None` for one that this code does not know. Without keys no media flows, and the
+/// participant is given up by the time-out.
 fn srtp_profile(profile: dimpl::SrtpProfile) -> Option<SrtpProfile> {
     match profile {
         dimpl::SrtpProfile::AES128_CM_SHA1_80 => Some(SrtpProfile::Aes128CmSha1_80),

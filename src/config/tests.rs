@@ -85,7 +85,7 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("signalling.resume_timeout", "5", "5"),
         ("signalling.messages_per_second", "5", "5"),
         ("signalling.message_burst", "5", "5"),
-        ("signalling.offers_per_second", "5", "5"),
+        ("signalling.offers_per_second", "7", "7"),
         ("signalling.offer_burst", "5", "5"),
         ("signalling.joins_per_second", "5", "5"),
         ("signalling.join_burst", "5", "5"),

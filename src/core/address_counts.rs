@@ -1,5 +1,6 @@
-//! How many participants each address has, over all rooms, with those who linger: whose signalling broke and who may come
-//! back. Somebody who joins and is gone again and again from one address would else take every place there is.
+//! Counts the participants of each address over all rooms. Participants whose signalling broke count too while they may
+//! come back: otherwise somebody who joins and vanishes again and again from one address could take every place on the
+//! server.
 
 use std::net::IpAddr;
 
@@ -13,7 +14,7 @@ pub struct AddressCounts {
 }
 
 impl AddressCounts {
-    /// Returns why an address may not have another participant; `Ok` if it may.
+    /// Checks whether an address may have another participant. Returns the refusal if it may not.
     pub fn check(&self, host: IpAddr, participants_max: usize) -> Result<(), Refusal> {
         if self.counts.get(&host).is_none_or(|count| *count < participants_max) {
             return Ok(());

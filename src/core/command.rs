@@ -4,16 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 
-/// What somebody asks for who wants to enter a room.
+/// A request to join a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
     /// The room, which is made if it does not exist.
     pub room: RoomId,
-    /// The name that others see: 1–64 characters, without space at its ends.
+    /// The name that others see: 1–64 characters, without spaces at either end.
     pub name: String,
     /// Whether every track of the room is subscribed to without asking.
     pub auto_subscribe: bool,
-    /// What keeps them in the room from then on.
+    /// What keeps the participant in the room after that.
     pub lifeline: Lifeline,
 }
 
@@ -22,19 +22,19 @@ pub struct Join {
 pub enum Lifeline {
     /// Their signalling connection: they stay while it lives, and for a while after it broke.
     Signalling,
-    /// Their media path: there is no signalling connection that could break (WHIP, WHEP), and they are gone when neither a
-    /// connectivity check nor authentic media has come for `media_timeout`.
+    /// Their media path: they have no signalling connection that could break (WHIP, WHEP), so they are removed when
+    /// neither a connectivity check nor authentic media has come for `media_timeout`.
     Media,
 }
 
-/// What somebody asks for who wants to go on after their signalling connection broke.
+/// A request to resume a participant whose signalling connection broke.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
     /// The room they were in.
     pub room: RoomId,
-    /// By which the others still know them.
+    /// The id by which the others still know them.
     pub participant: ParticipantId,
-    /// What `Joined` gave them.
+    /// The secret that `Joined` gave them.
     pub secret: String,
 }
 
@@ -47,7 +47,7 @@ pub enum Source {
     Camera,
     /// A screen or a window that they share.
     Screen,
-    /// What is heard of a screen that they share.
+    /// The sound of a screen or a window that they share.
     ScreenAudio,
 }
 
@@ -98,10 +98,10 @@ impl MediaKind {
     }
 }
 
-/// One section of an offer that the client sends media on.
+/// One section of an offer in which the client sends media.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicationRequest {
-    /// The media section that it is sent on.
+    /// The media section in which it is sent.
     #[serde(with = "super::ids::mid_text")]
     pub mid: Mid,
     /// What it shows.

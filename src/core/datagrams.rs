@@ -1,4 +1,4 @@
-//! Datagrams: those that wait to be sent, one after the other in one arena that is reused, so that sending allocates
+//! Datagrams that wait to be sent. They lie one after the other in an arena that is reused, so sending allocates
 //! nothing.
 
 use std::ops::Range;
@@ -14,7 +14,7 @@ struct Entry {
     range: Range<usize>,
 }
 
-/// Datagrams in the order that they were written in.
+/// Datagrams in the order in which they were written.
 #[derive(Debug, Default)]
 pub struct Datagrams {
     arena: Vec<u8>,
@@ -25,7 +25,7 @@ pub struct Datagrams {
 }
 
 impl Datagrams {
-    /// Adds a copy of one.
+    /// Appends a copy of a datagram.
     pub fn push(&mut self, transmit: &Transmit<'_>) {
         self.to(transmit.path, transmit.class);
         let length = transmit.bytes.len().min(SINK_BUFFER_BYTES);
@@ -33,23 +33,23 @@ impl Datagrams {
         self.sent(length);
     }
 
-    /// How many were written since all were taken or forgotten.
+    /// Returns how many datagrams it holds, taken ones included, until all are taken or forgotten.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Returns whether none was written since then.
+    /// Whether it holds no datagram, not even one that was taken.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Those from the `first` on, taken or not.
+    /// Returns the datagrams from number `first` on, taken or not.
     pub fn from(&self, first: usize) -> impl Iterator<Item = (Path, TrafficClass, &[u8])> {
         let entries = self.entries.get(first..).unwrap_or_default().iter();
         entries.map(|entry| (entry.path, entry.class, &self.arena[entry.range.clone()]))
     }
 
-    /// Takes the next one; after the last, all are forgotten.
+    /// Takes the next datagram. Returns `None` after the last one, and forgets them all.
     pub fn take_next(&mut self) -> Option<Transmit<'_>> {
         let Some(entry) = self.entries.get(self.next) else {
             self.clear();
@@ -59,7 +59,7 @@ impl Datagrams {
         Some(Transmit { path: entry.path, class: entry.class, bytes: &self.arena[entry.range.clone()] })
     }
 
-    /// Copies those from the `first` on to a sink, and forgets them.
+    /// Copies the datagrams from number `first` on to a sink, and forgets these.
     pub fn hand_over(&mut self, first: usize, sink: &mut dyn MediaSink) {
         debug_assert!(
             self.next <= first && first <= self.entries.len(),
@@ -76,7 +76,7 @@ impl Datagrams {
         self.entries.truncate(first);
     }
 
-    /// Forgets all, keeping the memory.
+    /// Forgets all datagrams but keeps the memory.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.next = 0;

@@ -1,5 +1,5 @@
-//! Demux: whose is this datagram? A hash look-up on where it came from; an address that nobody has used before is
-//! matched once by the ufrag in its connectivity check.
+//! Demux: finds the transport that a datagram is for, by a hash look-up on its remote address. A new address is matched
+//! once, by the ufrag in its connectivity check.
 
 use std::net::SocketAddr;
 
@@ -7,10 +7,10 @@ use super::fixed_hash::FixedMap;
 use super::ids::{RoomKey, TransportKey};
 use super::path::{Path, TransportProtocol};
 
-/// Which transport a datagram is for.
+/// The transport that a datagram is for, and its room.
 pub type Owner = (RoomKey, TransportKey);
 
-/// Addresses and ufrags. Entries come and go with their transports; each has a few.
+/// The addresses and ufrags that lead to transports. Each transport has a few, for as long as it exists.
 #[derive(Debug, Default)]
 pub struct Demux {
     by_remote: FixedMap<(TransportProtocol, SocketAddr), Owner>,
@@ -18,22 +18,22 @@ pub struct Demux {
 }
 
 impl Demux {
-    /// The transport that has been reached from that address.
+    /// Returns the transport whose peer has that remote address.
     pub fn by_path(&self, path: Path) -> Option<Owner> {
         self.by_remote.get(&(path.protocol(), path.remote)).copied()
     }
 
-    /// The transport that has that ufrag.
+    /// Returns the transport that has that ufrag.
     pub fn by_ufrag(&self, ufrag: &[u8]) -> Option<Owner> {
         self.by_ufrag.get(ufrag).copied()
     }
 
-    /// From now on datagrams by that path are for that transport, whichever the address led to before.
+    /// Makes a path lead to a transport, even if it led to another one before.
     pub fn bind_path(&mut self, path: Path, owner: Owner) {
         self.by_remote.insert((path.protocol(), path.remote), owner);
     }
 
-    /// Datagrams by that path are no longer for that transport. Changes nothing if the address leads to another by now.
+    /// Makes a path no longer lead to a transport. Changes nothing if it leads to another one by now.
     pub fn unbind_path(&mut self, path: Path, owner: Owner) {
         let key = (path.protocol(), path.remote);
         if self.by_remote.get(&key) == Some(&owner) {
@@ -41,22 +41,22 @@ impl Demux {
         }
     }
 
-    /// Checks with that ufrag are for that transport.
+    /// Makes connectivity checks with a ufrag lead to a transport.
     pub fn bind_ufrag(&mut self, ufrag: &str, owner: Owner) {
         self.by_ufrag.insert(ufrag.as_bytes().into(), owner);
     }
 
-    /// The ufrag is not used any more.
+    /// Forgets a ufrag.
     pub fn unbind_ufrag(&mut self, ufrag: &str) {
         self.by_ufrag.remove(ufrag.as_bytes());
     }
 
-    /// How many entries there are.
+    /// Returns how many addresses and ufrags it knows.
     pub fn len(&self) -> usize {
         self.by_remote.len() + self.by_ufrag.len()
     }
 
-    /// Whether nobody is known.
+    /// Whether it knows no address and no ufrag.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

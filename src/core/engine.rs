@@ -1,5 +1,5 @@
-//! Engine: the little that `str0m` has to be told besides what drives it, which [`session`](super::session) does. It sees no
-//! session description of a client's.
+//! Engine: what `str0m` has to be told besides inputs and time, which [`session`](super::session) hands to it. It never
+//! sees a client's session description.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -8,8 +8,8 @@ use str0m::change::SdpOffer;
 use str0m::crypto::Fingerprint;
 use str0m::{IceCreds, Rtc, RtcError};
 
-/// The engine believes that it listens here. Our real addresses are written into answers and never reach it: it
-/// would drop a packet that came to one it does not know.
+/// Returns the local address that the engine believes it has. Our real addresses stand in answers only: the engine
+/// drops packets that come to an address it does not know, and this way it needs to know one.
 pub fn engine_address(remote: SocketAddr) -> SocketAddr {
     match remote.ip() {
         IpAddr::V4(_) => SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 200)), 9),
@@ -17,14 +17,14 @@ pub fn engine_address(remote: SocketAddr) -> SocketAddr {
     }
 }
 
-/// An offer that means nothing but "ICE begins anew": the direct API has no word for it, and without one the engine would
-/// keep every address that was ever checked. It is the same for everybody; its credentials are replaced at once.
+/// An offer that only restarts ICE. The direct API cannot do that, and without a restart the engine would keep every
+/// address that was ever checked. The offer is the same for everybody; its credentials are replaced at once.
 const RESTART: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
     m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:anew\r\n\
     a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 00\r\na=setup:actpass\r\na=mid:0\r\n\
     a=inactive\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n";
 
-/// Begins ICE anew, with new credentials on both sides.
+/// Restarts ICE, with new credentials on both sides.
 pub fn restart_ice(rtc: &mut Rtc, local: IceCreds, remote: IceCreds) -> Result<(), RtcError> {
     let offer = SdpOffer::from_sdp_string(RESTART).map_err(|error| RtcError::RemoteSdp(error.to_string()))?;
     rtc.sdp_api().accept_offer(offer)?;

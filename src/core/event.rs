@@ -8,7 +8,7 @@ use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 /// A track as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackInfo {
-    /// By which everybody names the track.
+    /// The track's id, the same for everybody.
     pub track: TrackId,
     /// The participant who publishes it.
     pub participant: ParticipantId,
@@ -19,7 +19,7 @@ pub struct TrackInfo {
 }
 
 impl TrackInfo {
-    /// Audio or video.
+    /// Returns whether it is audio or video.
     pub fn kind(&self) -> MediaKind {
         self.source.kind()
     }
@@ -28,29 +28,29 @@ impl TrackInfo {
 /// A participant as others see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParticipantInfo {
-    /// By which everybody names them.
+    /// The participant's id, the same for everybody.
     pub participant: ParticipantId,
     /// The name that they joined with.
     pub name: String,
     /// Whether their signalling connection is lost just now.
     pub reconnecting: bool,
-    /// Whether nothing comes on their media path just now, although it was open before.
+    /// Whether nothing arrives on their media path just now, although it was open before.
     pub media_lost: bool,
     /// The tracks that they publish, in the order of publishing.
     pub tracks: Vec<TrackInfo>,
 }
 
-/// An own publication, as an answer lists it.
+/// One of the client's own publications, as an answer lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicationInfo {
-    /// The media section that it is sent on.
+    /// The media section in which it is sent.
     #[serde(with = "super::ids::mid_text")]
     pub mid: Mid,
     /// The track as others see it.
     pub info: TrackInfo,
 }
 
-/// A number of slots, of each kind.
+/// A number of slots for each kind of media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotCounts {
     /// How many are for audio.
@@ -83,7 +83,7 @@ pub enum WaitingReason {
 /// Which track is in which slot. Always the whole map, never a difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotMap {
-    /// Counts up with every map: a client ignores one that is older than what it has.
+    /// Counts up with every map. A client ignores a map that is older than the one it has.
     pub revision: u64,
     /// All slots, in the order of their sections.
     pub slots: Vec<SlotInfo>,
@@ -122,31 +122,31 @@ impl Speakers {
     }
 }
 
-/// What somebody who enters is told.
+/// What a participant is told on joining.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     /// The id by which the others know them from now on.
     pub participant: ParticipantId,
-    /// Whoever shows it can resume them: for the client alone.
+    /// Proves that a client may resume this participant. Only that client is told.
     pub secret: String,
     /// The room that they are in now.
     pub room: RoomId,
-    /// Their name, without space at its ends.
+    /// Their name, without spaces at either end.
     pub name: String,
     /// How many slots the first offer should hold.
     pub slots: SlotCounts,
-    /// The most slots that a client can have, of each kind.
+    /// The most slots of each kind that a client can have.
     pub slots_max: SlotCounts,
-    /// For how long they can be resumed.
+    /// For how many seconds after their signalling broke they can be resumed.
     pub resume_seconds: u64,
     /// Everyone who was there before.
     pub participants: Vec<ParticipantInfo>,
 }
 
-/// The whole state of somebody who is back.
+/// The whole state of a participant, for a client that resumes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {
-    /// The same that they were told on joining, as it is now.
+    /// What they were told on joining, as it is now.
     pub joined: Joined,
     /// What they publish, with the sections of their last offer.
     pub publications: Vec<PublicationInfo>,
@@ -166,12 +166,12 @@ pub enum LeaveReason {
     Left,
     /// Their client closed its peer connection (close_notify, RFC 8446 §6.1), but did not say that they leave.
     TransportClosed,
-    /// The certificate of the handshake is not the one whose fingerprint the offer names (RFC 8122 §5): a faulty client, or
-    /// somebody who stands between the two.
+    /// The certificate in the handshake has another fingerprint than the offer says (RFC 8122 §5): the client is
+    /// faulty, or somebody is in the middle.
     FingerprintMismatch,
     /// The DTLS handshake failed, or was never completed.
     HandshakeFailed,
-    /// Neither a connectivity check nor authentic media of theirs came for too long.
+    /// Neither a connectivity check nor authentic media came from them for too long.
     MediaTimeout,
     /// Their signalling connection broke, and they were not back in time.
     ResumeTimeout,
@@ -222,7 +222,7 @@ impl LeaveReason {
 pub enum ClosingReason {
     /// The participant is no longer in the room.
     Gone(LeaveReason),
-    /// Another connection resumed this participant, who goes on there.
+    /// Another connection has resumed this participant.
     Replaced,
 }
 
@@ -245,17 +245,17 @@ pub enum RefusalCode {
     BadName,
     /// A room id breaks the rules for room ids.
     BadRoom,
-    /// As many participants as allowed.
+    /// The room has as many participants as it may.
     RoomFull,
-    /// As many rooms as allowed.
+    /// The server has as many rooms as it may.
     TooManyRooms,
-    /// There is nobody of that id to resume in that room.
+    /// Nobody with that id can be resumed in that room.
     UnknownParticipant,
     /// The secret is not that of the participant who is to be resumed.
     BadSecret,
     /// SDP that cannot be answered.
     BadOffer,
-    /// More publications than allowed.
+    /// The offer publishes more tracks than a participant may.
     TooManyTracks,
     /// No such track, or not one's own.
     UnknownTrack,
@@ -269,14 +269,14 @@ pub enum RefusalCode {
     ShuttingDown,
     /// Something broke in the server; its log has it.
     Internal,
-    /// As many participants as one address may have.
+    /// The address has as many participants as it may.
     TooManyParticipants,
 }
 
 /// Why a request was not carried out. A refused request has changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// The rule that it breaks, for programs.
+    /// Which rule the request breaks, for programs.
     pub code: RefusalCode,
     /// What is wrong, for a developer to read.
     pub message: String,
@@ -317,15 +317,15 @@ pub enum Event {
     ParticipantReconnecting(ParticipantId),
     /// Somebody whose signalling broke is back.
     ParticipantResumed(ParticipantId),
-    /// Nothing has come on somebody's media path for too long. They themselves are told, too.
+    /// Nothing has arrived on somebody's media path for too long. They are told, too.
     ParticipantMediaLost(ParticipantId),
-    /// Something comes on that path again, or on another one.
+    /// Media arrives from them again, on that path or on another one.
     ParticipantMediaBack(ParticipantId),
-    /// Somebody has left the room, and why.
+    /// Somebody has left the room, for this reason.
     ParticipantLeft(ParticipantId, LeaveReason),
     /// Somebody publishes a track from now on.
     TrackAdded(TrackInfo),
-    /// A track is no longer published, and whose it was.
+    /// A track is no longer published; the participant is its former publisher.
     TrackRemoved(TrackId, ParticipantId),
     /// A track was muted or unmuted by its owner.
     TrackMuted {
@@ -336,7 +336,7 @@ pub enum Event {
         /// Whether it is muted now.
         muted: bool,
     },
-    /// Some slots show something else: here is the whole map.
+    /// Some slots show something else now. This is the whole map.
     SlotMap(SlotMap),
     /// The server wants this many slots in all.
     MoreSlots(SlotCounts),
@@ -347,12 +347,12 @@ pub enum Event {
         /// Why it cannot be shown, in words.
         reason: String,
     },
-    /// A section of the offer was to publish, and cannot be served; the rest of the offer was taken.
+    /// A section of the offer cannot be published; the rest of the offer was accepted.
     CannotPublish {
-        /// Which.
+        /// The section that cannot be published.
         #[serde(with = "super::ids::mid_text")]
         mid: Mid,
-        /// Why, in words.
+        /// Why not, in words.
         reason: String,
     },
     /// A message from somebody in the room.
@@ -364,7 +364,7 @@ pub enum Event {
         /// What was sent, as JSON text.
         payload: Box<str>,
     },
-    /// The server lets nobody in any more, or does so again. Calls go on.
+    /// The server lets nobody in from now on, or lets people in again. Calls go on.
     Draining(bool),
     /// The last event of a connection; the shell closes it after delivery.
     Closing(ClosingReason),

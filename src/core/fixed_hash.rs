@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher};
 #[allow(clippy::disallowed_types)] // The one place where the type is named: with a hasher that has no seed.
 pub type FixedMap<K, V> = std::collections::HashMap<K, V, FixedState>;
 
-/// Makes [`FixedHasher`]s, all alike.
+/// Makes [`FixedHasher`]s, which all begin in the same state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FixedState;
 
@@ -23,7 +23,7 @@ impl BuildHasher for FixedState {
     }
 }
 
-/// Multiplies to 128 bits and folds the halves together, word by word.
+/// Hashes word by word: it multiplies to 128 bits and folds the halves together.
 #[derive(Debug, Clone, Copy)]
 pub struct FixedHasher {
     state: u64,
@@ -31,7 +31,7 @@ pub struct FixedHasher {
 
 /// An odd constant with an even mix of bits (the fraction of the golden ratio).
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Not zero, so that leading zeros of a key count (the fraction of π).
+/// Not zero, so that leading zeros of a key change the hash (the fraction of π).
 const SEED: u64 = 0x243f_6a88_85a3_08d3;
 
 impl FixedHasher {
@@ -43,7 +43,7 @@ impl FixedHasher {
 
 impl Hasher for FixedHasher {
     fn finish(&self) -> u64 {
-        // Once more: the table takes its tag from the top bits and its bucket from the bottom ones.
+        // Mixed once more, because the table takes its tag from the top bits and its bucket from the bottom ones.
         let mut last = *self;
         last.mix(MULTIPLIER.rotate_left(32));
         last.state

@@ -1,8 +1,8 @@
-//! DTLS as a mailbox: the engine believes that it drives a handshake; in truth every call is posted to the shell,
-//! which runs the real one, and what that does comes back as inputs. A replay feeds the recorded ones.
+//! DTLS as a mailbox. The engine believes that it drives a handshake, but every call is posted to the shell, which runs
+//! the real one. Its results come back as inputs, so a replay can feed the recorded ones.
 //!
-//! Two things never reach the engine. Keying material: without keys it cannot encrypt an RTCP packet of its own, which
-//! would reuse our nonces. And time: handshakes have their deadlines in the shell.
+//! Two things never reach the engine. It gets no keying material, because with keys it would encrypt RTCP packets of
+//! its own and reuse our nonces. And it gets no time, because the deadlines of handshakes are in the shell.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,10 +16,10 @@ use str0m::crypto::{CryptoError, from_feature_flags};
 use super::input::DtlsEvent;
 use super::output::DtlsRequest;
 
-/// Far enough away that a call never sees it come.
+/// Longer than any call lasts.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Both directions of one handshake's post.
+/// The messages of one handshake, in both directions.
 #[derive(Debug, Default)]
 struct Post {
     to_shell: VecDeque<DtlsRequest>,
@@ -38,11 +38,12 @@ impl Mailbox {
     }
 
     fn post(&self) -> MutexGuard<'_, Post> {
-        // Uncontended: both ends live on one thread; the engine merely asks for a type that could cross threads.
+        // The lock is never contended: both ends are on one thread, and the engine merely asks for a type that could
+        // cross threads.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next thing that the engine wants of the shell.
+    /// Returns the next request from the engine to the shell.
     pub fn take_request(&self) -> Option<DtlsRequest> {
         self.post().to_shell.pop_front()
     }
@@ -59,17 +60,17 @@ impl Mailbox {
 }
 
 thread_local! {
-    /// The mailbox of the engine that is being built: `RtcConfig::build` makes its handshake through a provider that is
-    /// shared by all, and gives no other hint whose it is.
+    /// The mailbox of the engine that is being built. `RtcConfig::build` makes the handshake through a provider that
+    /// all engines share, so this is the only way to tell which engine it is for.
     static LAST_MADE: RefCell<Option<Mailbox>> = const { RefCell::new(None) };
 }
 
-/// The mailbox of the engine built just now on this thread.
+/// Takes the mailbox of the engine that was just built on this thread.
 pub fn take_last_made() -> Option<Mailbox> {
     LAST_MADE.with(RefCell::take)
 }
 
-/// The engine's cryptography with our mailboxes for handshakes.
+/// Returns the engine's cryptography, with our mailboxes in place of its handshakes.
 pub fn provider() -> CryptoProvider {
     CryptoProvider { dtls_provider: &MailboxProvider, ..from_feature_flags() }
 }

@@ -1,7 +1,7 @@
-//! Names of things: newtypes, so that a track is never taken for a participant.
+//! Ids and keys: newtypes, so that the id of a track is never taken for that of a participant.
 //!
-//! Ids that leave the process (`ParticipantId`, `TrackId`) are drawn from a participant's own entropy and are
-//! unguessable; keys that do not (`ConnectionId`, `DtlsSession`) are plain numbers.
+//! Ids that leave the process (`ParticipantId`, `TrackId`) are drawn from a participant's entropy, so they cannot be
+//! guessed. Keys that stay inside (`ConnectionId`, `DtlsSession`) are plain numbers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -68,8 +68,7 @@ impl fmt::Display for RoomId {
     }
 }
 
-/// Crockford's base 32 in lower case, which has no letter that is taken for another: the alphabet of everything random
-/// that is text.
+/// Crockford's base 32 in lower case, in which no letter looks like another. Random ids are written in it.
 pub const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Digits of a 64-bit number in base 32.
@@ -97,7 +96,7 @@ fn parse_base32(text: &str, prefix: &str) -> Option<u64> {
     Some(value)
 }
 
-/// Text that is not an id of the wanted sort.
+/// The text is not an id of the expected sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadId;
 
@@ -129,20 +128,20 @@ public_id!(
     "p-"
 );
 public_id!(
-    /// What somebody publishes; `t-` and 13 base-32 digits on the wire.
+    /// A published track; `t-` and 13 base-32 digits on the wire.
     TrackId,
     "t-"
 );
 
-/// The shell's name for one signalling connection. Never used twice by a process.
+/// The shell's name for one signalling connection. A process never uses one twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// One DTLS association, as the core and the shell call it. Never used twice by a process.
+/// The name of one DTLS association, for both core and shell. A process never uses one twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DtlsSession(pub u64);
 
-/// A room's place among the `Sfu`'s.
+/// A room's place in the `Sfu`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoomKey(pub usize);
 
@@ -158,11 +157,11 @@ pub struct TransportKey(pub usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicationKey(pub usize);
 
-/// Which of a publication's encodings, counted in the order in which they began to send.
+/// One of a publication's encodings, numbered in the order in which they began to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EncodingIndex(pub u8);
 
-/// A recording of one room. Never used twice by a process.
+/// The name of a recording of one room. A process never uses one twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordingId(pub u64);
 
@@ -184,18 +183,18 @@ impl fmt::Display for Ssrc {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PayloadType(pub u8);
 
-/// Longest mid, in bytes: what a one-byte header extension holds (RFC 8285 §4.2).
+/// The most bytes of a mid: as many as a one-byte header extension holds (RFC 8285 §4.2).
 const MID_BYTES_MAX: usize = 16;
 
 /// The name of a media section (RFC 5888 §4): 1–16 characters of a token (RFC 8866 §9).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mid {
-    /// ASCII, zeroes behind the text.
+    /// The text in ASCII, followed by zeros.
     bytes: [u8; MID_BYTES_MAX],
 }
 
 impl Mid {
-    /// The empty text, which is no section's mid.
+    /// The empty mid, which no section has.
     pub const NONE: Self = Self { bytes: [0; MID_BYTES_MAX] };
 
     /// Reads a mid. `None` if it is empty, longer than 16 bytes, or has characters that no token has.
@@ -217,7 +216,7 @@ impl Mid {
 }
 
 impl From<&str> for Mid {
-    /// For text that is known to be a mid; anything else becomes [`Mid::NONE`], which names no section.
+    /// Converts text that is known to be a mid. Anything else becomes [`Mid::NONE`], which names no section.
     fn from(text: &str) -> Self {
         Self::parse(text).unwrap_or(Self::NONE)
     }
@@ -243,7 +242,7 @@ impl fmt::Debug for Mid {
     }
 }
 
-/// A [`Mid`] in a recording: its text.
+/// How a [`Mid`] is written in a recording: as text.
 pub(super) mod mid_text {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};

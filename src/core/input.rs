@@ -1,4 +1,4 @@
-//! Everything that can happen to the core, as one enum. What is not in here cannot change what the core does.
+//! Everything that can happen to the core, as one enum. Nothing else can change what the core does.
 
 use std::net::IpAddr;
 
@@ -9,40 +9,40 @@ use super::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId, RequestI
 use super::path::{LocalCandidate, Path};
 use super::room_pattern::RoomPattern;
 
-/// What the shell hands in with everyone who joins.
+/// What the shell adds to each request to join.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admission {
-    /// 32 bytes from the operating system. All that is random about this participant is expanded from them.
+    /// 32 bytes from the operating system. Everything random about this participant is expanded from them.
     pub entropy: [u8; 32],
-    /// Where this client can reach us, best first; not empty.
+    /// The addresses at which this client can reach us, best first; not empty.
     pub candidates: Vec<LocalCandidate>,
 }
 
 /// Everything that can happen to the core.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A datagram arrived. The bytes may be decrypted in place; they are the core's until the call returns.
+    /// A datagram arrived. The core may decrypt its bytes in place.
     Datagram {
         /// The path by which it came.
         path: Path,
         /// The bytes of the datagram.
         bytes: &'a mut [u8],
     },
-    /// Someone asks to enter a room.
+    /// Somebody asks to join a room.
     Join {
-        /// The signalling connection; events for the participant go there.
+        /// The signalling connection, to which events for the participant will go.
         connection: ConnectionId,
         /// Repeated in the reply.
         request: Option<RequestId>,
-        /// Whose participants it counts among: the client's IPv4 address, or the /64 network of its IPv6 address. `None`
-        /// counts among nobody's.
+        /// The address under which the participant is counted: the client's IPv4 address, or the /64 network of its
+        /// IPv6 address. With `None` they are not counted.
         host: Option<IpAddr>,
-        /// What the shell hands in with everyone who joins.
+        /// What the shell adds to the request.
         admission: Admission,
-        /// Which room is to be entered, and how.
+        /// The room to join, and how.
         join: Join,
     },
-    /// Someone whose signalling broke is back.
+    /// Somebody whose signalling broke asks to resume.
     Resume {
         /// The new signalling connection.
         connection: ConnectionId,
@@ -60,25 +60,26 @@ pub enum Input<'a> {
         /// What the participant asks for.
         command: Command,
     },
-    /// A signalling connection is gone without a goodbye.
+    /// A signalling connection has broken without a goodbye.
     ConnectionLost(ConnectionId),
-    /// A DTLS handshake did something.
+    /// Something happened in a DTLS handshake.
     Dtls {
         /// The handshake, as [`Output::Dtls`](super::Output::Dtls) named it.
         session: DtlsSession,
-        /// What it has come to.
+        /// What happened.
         event: DtlsEvent,
     },
-    /// The operator, through `/admin/v1` or a signal.
+    /// A command from the operator, through `/admin/v1` or a signal.
     Admin(AdminCommand),
     /// Load shedding: from now on drop this share of the video in every room.
     Shed(Shedding),
-    /// The time that [`Output::Timeout`](super::Output::Timeout) named has come. Any other time does no harm.
+    /// The time that [`Output::Timeout`](super::Output::Timeout) named has come. It does no harm to send it at another
+    /// time.
     Timeout,
 }
 
-/// Which share of the video is dropped because the machine has no time for it, in sixteenths: audio comes first. Each
-/// track is dropped for some of its viewers, so that nobody loses everything while somebody has all of it.
+/// The share of the video that is dropped because the processor is too busy, in sixteenths. Audio is never dropped.
+/// Each track is dropped for some of its viewers, so that no viewer loses all tracks while another has all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shedding(u8);
 
@@ -88,7 +89,7 @@ impl Shedding {
     /// All video is dropped, and audio alone is forwarded.
     pub const ALL: Self = Self(16);
 
-    /// This many sixteenths are dropped. More than sixteen are taken for all.
+    /// Makes a share of `count` sixteenths, of which more than sixteen count as all.
     pub fn sixteenths(count: u8) -> Self {
         Self(count.min(Self::ALL.0))
     }
@@ -111,11 +112,11 @@ pub enum AdminCommand {
     CloseRoom(RoomId),
     /// Tell one participant, and remove them.
     Remove(RoomId, ParticipantId),
-    /// Joins are refused from now on, or let in again. Calls go on, and everybody in one is told.
+    /// Begin or end draining: joins are refused, or let in again. Calls go on, and everybody in one is told.
     Drain(bool),
     /// Tell everyone that the server stops, and end all rooms. Joins are refused from now on.
     Shutdown,
-    /// Record every room of a matching name that is made from now on.
+    /// Record every room with a matching name that is made from now on.
     RecordRooms(RoomPattern),
     /// Record the next room of this name that is made.
     RecordNext(RoomId),
@@ -136,7 +137,7 @@ pub enum SrtpProfile {
     AeadAes256Gcm,
 }
 
-/// What comes back from a DTLS handshake that runs in the shell.
+/// What a DTLS handshake, which runs in the shell, reports to the core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DtlsEvent {
     /// A datagram to send to the peer.
@@ -147,7 +148,7 @@ pub enum DtlsEvent {
     KeyingMaterial {
         /// The protection profile that was negotiated.
         profile: SrtpProfile,
-        /// The bytes, as long as the profile asks for.
+        /// The bytes, as many as the profile needs.
         material: Vec<u8>,
     },
     /// The handshake is complete, and the peer has proved that it has the certificate's key.

@@ -3,8 +3,8 @@
 //! **Feed any number of inputs with a `now` that never goes back, then drain `poll_output` until it returns
 //! `Timeout`; only then sleep.**
 //!
-//! Nothing in here touches a socket, a file, a clock, a thread, the operating system's randomness, or a map whose
-//! iteration order depends on a seed. `.clippy.toml` and `tests/tidy/` see to it.
+//! Nothing in here touches a socket, a file, a clock, a thread or the operating system's randomness, or iterates a map
+//! in an order that depends on a seed. `.clippy.toml` and `tests/tidy/` see to it.
 
 mod address_counts;
 pub mod bandwidth;

@@ -1,8 +1,8 @@
-//! Bugs put in on purpose, to see whether the simulator finds them. In a build without the feature `mutations` there
-//! are none: `mutated!(Name)` is `false`, and nothing of it is compiled.
+//! Bugs put in on purpose, to see whether the simulator finds them. A build without the feature `mutations` has none:
+//! there `mutated!(Name)` is the constant `false`.
 //!
-//! With the feature, one build has all of them, and each thread chooses. That is the one global of the core; handing
-//! the choice through every layer would put it into the code that is to be tested.
+//! With the feature, one build has all of them, and each thread chooses one. That choice is the only global of the
+//! core, because handing it through every layer would change the code that is to be tested.
 
 #[cfg(not(feature = "mutations"))]
 macro_rules! mutated {
@@ -31,7 +31,7 @@ mod chosen {
         static CHOSEN: Cell<Option<Mutation>> = const { Cell::new(None) };
     }
 
-    /// From now on this thread's core has that bug, or none.
+    /// Gives this thread's core that bug, or none.
     pub fn choose(mutation: Option<Mutation>) {
         CHOSEN.set(mutation);
     }
@@ -53,7 +53,7 @@ mod chosen {
                 /// All bugs, in the order of this list.
                 pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-                /// What `strait sim --mutation` calls it.
+                /// Returns the name that `strait sim --mutation` takes.
                 pub fn name(self) -> &'static str {
                     match self {
                         $(Self::$name => $text,)*
@@ -96,9 +96,9 @@ mod chosen {
         SlotLeaked "slot-leaked",
         /// A slot map names the neighbour's track.
         WrongTrackInSlotMap "wrong-track-in-slot-map",
-        /// Who leaves stays a viewer: the next in their place gets what they watched.
+        /// A participant who leaves stays a viewer, so the next one in their place gets what they watched.
         ViewerNotRemoved "viewer-not-removed",
-        /// Who leaves is told so, and stays.
+        /// A participant who leaves is told so, but stays.
         LeaverStays "leaver-stays",
         /// The roll-over counter is forgotten when a packet is sealed.
         RollOverForgotten "roll-over-forgotten",
@@ -108,7 +108,7 @@ mod chosen {
         FeedbackTimerDropped "feedback-timer-dropped",
         /// Of two deadlines at one time the second is lost.
         TimerDropped "timer-dropped",
-        /// A deadline is named that nothing comes of.
+        /// The core names a deadline at which nothing is due.
         DeadlineSpins "deadline-spins",
         /// A sender report tells the clock of the source's report, not of now.
         ReportNotMoved "report-not-moved",
@@ -122,19 +122,19 @@ mod chosen {
         EmptyRoomKept "empty-room-kept",
         /// Ufrags stay known when their participant has gone.
         UfragLeaked "ufrag-leaked",
-        /// Media goes on being sent to who has gone without a word.
+        /// Media is still sent to a participant who has vanished.
         ConsentIgnored "consent-ignored",
-        /// A check that is replayed from elsewhere takes the media along.
+        /// A check that is replayed from another address moves the media there.
         ReplayedCheckBelieved "replayed-check-believed",
         /// A lost packet is never asked for.
         LossNotNoticed "loss-not-noticed",
-        /// Who receives all is not subscribed to what is published later.
+        /// A participant who receives everything is not subscribed to tracks that are published later.
         LateTrackNotOffered "late-track-not-offered",
         /// A panic in forwarding.
         Panics "panics",
-        /// Whoever leaves is still to be woken.
+        /// The timer of a participant who has left stays set.
         TimerOfTheGoneKept "timer-of-the-gone-kept",
-        /// A slot's stream does not lead to the slot, so that what is said of it is not heard.
+        /// A slot's stream does not lead to the slot, so feedback about it is ignored.
         SlotStreamForgotten "slot-stream-forgotten",
         /// Some transport-wide numbers are never given to a packet.
         TransportNumberSkipped "transport-number-skipped",

@@ -1,6 +1,6 @@
-//! What an offer and its answer agreed on: codecs by payload type, header extensions by id, and which sections publish,
-//! which are slots. A plain value: [`negotiation`](super::negotiation) makes it of an offer, and whoever negotiates without
-//! session descriptions can make it of parameters.
+//! What an offer and its answer agreed on: codecs by payload type, header extensions by id, and which sections publish
+//! and which are slots. It is a plain value. [`negotiation`](super::negotiation) makes it from an offer; a front end
+//! without session descriptions could make it from parameters.
 
 use super::command::MediaKind;
 use super::ids::{Mid, PayloadType, Ssrc};
@@ -9,7 +9,7 @@ use super::ids::{Mid, PayloadType, Ssrc};
 pub const DEPENDENCY_DESCRIPTOR_URI: &str =
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
 
-/// A codec, with what must be equal for a receiver to decode it.
+/// A codec, with the parameters that decide whether a receiver can decode it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
     /// RFC 7587.
@@ -23,7 +23,7 @@ pub enum Codec {
     },
     /// RFC 6184.
     H264 {
-        /// What of the standard its streams use.
+        /// Which features of the standard its streams use.
         profile: H264Profile,
         /// 0 or 1.
         packetization_mode: u8,
@@ -38,19 +38,19 @@ pub enum Codec {
 /// A sub-profile of H.264 (RFC 6184 §8.1, table 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum H264Profile {
-    /// What every WebRTC endpoint decodes (RFC 7742 §6.2).
+    /// Every WebRTC endpoint decodes it (RFC 7742 §6.2).
     ConstrainedBaseline,
-    /// Baseline. In WebRTC nobody uses what it has beyond the constrained one.
+    /// Baseline. Nobody in WebRTC uses the features that Constrained Baseline lacks.
     Baseline,
     /// Main, with B slices.
     Main,
     /// Extended, for streaming.
     Extended,
-    /// High without what costs delay: what hardware encoders of phones make.
+    /// High without the features that add delay, as phones' hardware encoders make it.
     ConstrainedHigh,
     /// High, with 8×8 transforms.
     High,
-    /// Any other, which only its like can decode.
+    /// Any other, which only a decoder of the same profile can decode.
     Other {
         /// `profile_idc`, its first byte.
         idc: u8,
@@ -73,7 +73,7 @@ impl H264Profile {
 }
 
 impl Codec {
-    /// The name that people know.
+    /// Returns the codec's usual name.
     pub fn name(self) -> &'static str {
         match self {
             Codec::Opus => "opus",
@@ -84,7 +84,7 @@ impl Codec {
         }
     }
 
-    /// Ticks of its RTP timestamps a second.
+    /// Returns how many ticks per second its RTP timestamps have.
     pub fn clock_rate(self) -> u32 {
         match self {
             Codec::Opus => 48_000,
@@ -92,7 +92,7 @@ impl Codec {
         }
     }
 
-    /// Whether a receiver of `receiver` can decode this.
+    /// Whether a decoder of `receiver` can decode this codec.
     fn decodable_by(self, receiver: Codec) -> bool {
         match (self, receiver) {
             (
@@ -172,7 +172,7 @@ impl Extension {
         Self::DependencyDescriptor,
     ];
 
-    /// Its name in session descriptions.
+    /// Returns its URI, as session descriptions name it.
     pub fn uri(self) -> &'static str {
         match self {
             Self::Mid => "urn:ietf:params:rtp-hdrext:sdes:mid",
@@ -188,7 +188,7 @@ impl Extension {
         }
     }
 
-    /// The extension of a name, with or without attributes behind it, if sections of that kind have it.
+    /// Returns the extension with that URI, which attributes may follow, if it is served in sections of that kind.
     pub fn from_uri(name: &str, kind: MediaKind) -> Option<Self> {
         let uri = name.split_whitespace().next()?;
         let extension = Self::ALL.into_iter().find(|extension| extension.uri() == uri)?;
@@ -226,11 +226,11 @@ pub struct ExtensionIds {
     pub dependency_descriptor: Option<u8>,
 }
 
-/// What the client sends in a section.
+/// The streams that the client sends in a section.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ingress {
-    /// SSRCs that the offer declared, main and retransmission: of the encodings of a simulcast smallest first, else of one
-    /// stream. Empty where they have rids, or where nothing was declared.
+    /// The SSRCs that the offer declared, media and retransmission: a pair for each encoding of a simulcast, the
+    /// smallest first, else one pair. Empty if the encodings have rids, or if nothing was declared.
     pub declared: Vec<(Ssrc, Option<Ssrc>)>,
     /// Rids of a simulcast, in the client's order.
     pub rids: Vec<String>,
@@ -248,33 +248,34 @@ pub struct NegotiatedSection {
     pub kind: MediaKind,
     /// All payload types that were agreed on here, most wanted first.
     pub payload_types: Vec<PayloadType>,
-    /// The codecs among them, each with this section's payload types for its repairs and redundancy.
+    /// The codecs among them, each with this section's payload types for retransmissions and redundancy.
     pub codecs: Vec<CodecParams>,
     /// Header extensions of what we send here.
     pub extensions: ExtensionIds,
-    /// The client sends.
+    /// The client's streams; `None` if it does not send here.
     pub ingress: Option<Ingress>,
-    /// The client receives: our SSRCs.
+    /// Our SSRCs, media and retransmission; `None` if the client does not receive here.
     pub egress: Option<(Ssrc, Option<Ssrc>)>,
 }
 
 impl NegotiatedSection {
-    /// How the client takes a codec here: its own payload types for it. An exact match comes before a merely decodable one.
+    /// Returns the client's payload types for a codec in this section. An exact match comes before one that the client
+    /// can merely decode.
     pub fn codec_for(&self, codec: Codec) -> Option<CodecParams> {
         let exact = self.codecs.iter().find(|params| params.codec == codec);
         exact.or_else(|| self.codecs.iter().find(|params| codec.decodable_by(params.codec))).copied()
     }
 }
 
-/// No place in [`Negotiated::meanings`]: there are at most 128.
+/// Stands for "no place in [`Negotiated::meanings`]", which has at most 128 places.
 const NOWHERE: u8 = u8::MAX;
 
 /// What was agreed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
-    /// Where in `meanings` a payload type is, by its number.
+    /// The place in `meanings` of each payload type.
     places: [u8; 128],
-    /// What the payload types mean that mean something: few of the 128.
+    /// The meanings of the payload types that have one, which are few of the 128.
     meanings: Vec<Payload>,
     /// What the ids of header extensions in incoming packets mean. An id has one meaning in all sections (RFC 9143 §9.1);
     /// an extension may have several ids.
@@ -284,12 +285,12 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
-    /// Nothing, as before the first offer.
+    /// Returns what is agreed before the first offer: nothing.
     pub fn none() -> Self {
         Self { places: [NOWHERE; 128], meanings: Vec::new(), extensions: [None; 256], sections: Vec::new() }
     }
 
-    /// Says what a payload type means; `None` stands for a type that was not agreed on.
+    /// Sets the meaning of a payload type. Does nothing if there is no type.
     pub(super) fn set(&mut self, pt: Option<PayloadType>, payload: Payload) {
         let Some(place) = pt.and_then(|pt| self.places.get_mut(usize::from(pt.0))) else { return };
         match self.meanings.get_mut(usize::from(*place)) {
@@ -312,12 +313,12 @@ impl Negotiated {
         self.meanings.get(usize::from(*place)).copied()
     }
 
-    /// Says what the id of a header extension in incoming packets means.
+    /// Sets the meaning of a header extension's id in incoming packets.
     pub(super) fn set_extension(&mut self, id: u8, extension: Extension) {
         self.extensions[usize::from(id)] = Some(extension);
     }
 
-    /// What the id of a header extension in an incoming packet means.
+    /// Returns the meaning of a header extension's id in incoming packets.
     pub fn extension(&self, id: u8) -> Option<Extension> {
         self.extensions[usize::from(id)]
     }
@@ -327,8 +328,8 @@ impl Negotiated {
         self.extensions.contains(&Some(extension))
     }
 
-    /// The one section in which the client sends that payload type; `None` if there are several, or none
-    /// (RFC 9143 §9.2).
+    /// Returns the only section in which the client sends that payload type; `None` if there are several, or none (RFC
+    /// 9143 §9.2).
     pub fn only_section_of(&self, pt: u8) -> Option<Mid> {
         let sends = |section: &&NegotiatedSection| {
             section.ingress.is_some() && section.payload_types.contains(&PayloadType(pt))

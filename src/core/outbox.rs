@@ -1,4 +1,4 @@
-//! Outbox: where a room puts what it wants done, until the shell has drained it.
+//! Outbox: what a room wants done, until the `Sfu` and the shell have taken it.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,33 +9,33 @@ use super::output::{DtlsRequest, MediaSink};
 use super::path::{Path, TrafficClass};
 use crate::wire::stun;
 
-/// Something that a room wants of the `Sfu` or, through it, of the shell.
+/// Something that a room wants the `Sfu` to do or, through it, the shell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoomOutput {
     /// Tell a member something.
     Event(ParticipantKey, Event),
-    /// Something for the handshake of a transport.
+    /// Ask something of a transport's DTLS handshake.
     Dtls(TransportKey, DtlsRequest),
-    /// Connectivity checks with this ufrag are for that transport.
+    /// From now on, connectivity checks with this ufrag are for that transport.
     BindUfrag(TransportKey, String),
-    /// A connectivity check came by this path: datagrams from there are for that transport.
+    /// A connectivity check came by this path: from now on, datagrams from there are for that transport.
     BindPath(TransportKey, Path),
-    /// The transport uses other addresses instead: datagrams from there are no longer for it.
+    /// The transport no longer uses this path: datagrams from there are not for it any more.
     UnbindPath(TransportKey, Path),
     /// No connectivity check with this ufrag is expected any more.
     UnbindUfrag(String),
-    /// Whoever asked to enter or to come back is that member from now on.
+    /// The one who asked to join or resume is that member from now on.
     Admitted(ParticipantKey),
-    /// Whoever asked to enter or to come back may not, and why.
+    /// The one who asked to join or resume is refused.
     Refused(Option<RequestId>, Refusal),
-    /// The member is gone, after their transports.
+    /// The member is gone. Their transports have gone before.
     Gone(ParticipantKey, LeaveReason),
 }
 
-/// What a room has put out and nobody has taken yet.
+/// What a room wants done and nobody has taken yet.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// Everything except datagrams, in the order in which it was said.
+    /// Everything except datagrams, in the order in which it is to be done.
     pub outputs: Vec<RoomOutput>,
     /// Datagrams, in the order in which they are to be sent.
     pub datagrams: Datagrams,
@@ -61,7 +61,7 @@ impl Outbox {
         true
     }
 
-    /// Does something that puts out media, with the datagrams of this outbox for the sink.
+    /// Runs `act`, which forwards media, with this outbox's datagrams as the sink.
     pub fn with_sink<R>(&mut self, act: impl FnOnce(&mut Self, &mut dyn MediaSink) -> R) -> R {
         let mut datagrams = std::mem::take(&mut self.datagrams);
         let result = act(self, &mut datagrams);
@@ -75,7 +75,8 @@ impl Outbox {
         self.datagrams.len()
     }
 
-    /// Whether one of the datagrams from the `first` on answers that connectivity check, by the path that it came by.
+    /// Whether one of the datagrams from number `first` on answers that connectivity check, by the path by which it
+    /// came.
     pub fn answers_check(&self, first: usize, path: Path, transaction: [u8; 12]) -> bool {
         self.datagrams.from(first).any(|(to, _, bytes)| {
             let answer = stun::peek(bytes).filter(stun::StunPeek::is_binding_success);
@@ -83,7 +84,7 @@ impl Outbox {
         })
     }
 
-    /// Forgets everything, keeping the memory.
+    /// Forgets everything but keeps the memory.
     pub fn clear(&mut self) {
         self.outputs.clear();
         self.datagrams.clear();

@@ -10,18 +10,19 @@ use super::timers::Deadline;
 /// One datagram to send. The bytes stay valid until the next call into the core.
 #[derive(Debug)]
 pub struct Transmit<'a> {
-    /// From which of our addresses, to which of the peer's.
+    /// The addresses, ours and the peer's, and what carries the datagram.
     pub path: Path,
-    /// What it is for, by which packets are marked and ordered.
+    /// What it is for. Packets are marked and ordered by it.
     pub class: TrafficClass,
     /// The bytes to send.
     pub bytes: &'a [u8],
 }
 
-/// Bytes that a sink has ready for the next packet: more than the longest takes.
+/// The size of the buffer that a sink lends for a packet, in bytes: more than the longest packet needs.
 pub const SINK_BUFFER_BYTES: usize = 2048;
 
-/// Where forwarded media goes: each packet is written and sealed where it is sent from, and not copied again.
+/// Where forwarded media goes. Each packet is written and encrypted in the buffer from which it is sent, so it is not
+/// copied again.
 pub trait MediaSink {
     /// Says where the packets that follow go, until the next call.
     fn to(&mut self, path: Path, class: TrafficClass);
@@ -34,15 +35,15 @@ pub trait MediaSink {
 /// What the core wants done.
 #[derive(Debug)]
 pub enum Output<'a> {
-    /// Tell a client something. Hand it to its connection before sending any [`Transmit`] that comes later:
-    /// media of a slot's new source follows the slot map that announces it.
+    /// Tell a client something. Hand it to the connection before sending any later [`Transmit`], so that the slot map
+    /// that announces a slot's new source comes before its media.
     Event {
         /// The signalling connection of the client.
         connection: ConnectionId,
         /// What it is told.
         event: Event,
     },
-    /// Something for a DTLS handshake, which runs in the shell.
+    /// Ask something of a DTLS handshake, which runs in the shell.
     Dtls {
         /// The handshake. A new value means a new one.
         session: DtlsSession,
@@ -73,8 +74,8 @@ pub enum DtlsRequest {
     Close,
     /// The participant is gone: forget the handshake.
     Forget {
-        /// The way by which the peer hears of it, if it was connected. What is sent goes there without coming back to
-        /// the core, where nobody is left whose datagram it could be.
+        /// The path for a closing alert, if the peer was connected. The shell sends the alert there itself, because
+        /// nobody is left in the core to send it.
         goodbye: Option<Path>,
     },
 }

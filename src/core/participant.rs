@@ -1,5 +1,5 @@
 //! Participant: one member of a room: who they are, what they publish and want to see, and the slots that show it to
-//! them. How packets get to them is the business of their [transports](super::transport).
+//! them. Their [transports](super::transport) carry the packets.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -34,33 +34,33 @@ pub enum Signalling {
 /// One member of a room.
 #[derive(Debug)]
 pub struct Participant {
-    /// By which everybody in the room names them.
+    /// The participant's id, the same for everybody in the room.
     pub id: ParticipantId,
     /// The name that others see, as it was given on joining.
     pub name: String,
-    /// Whoever knows it can resume them.
+    /// A client that knows it can resume them.
     pub secret: String,
-    /// All that is random about them is drawn from this.
+    /// The source of everything random about them.
     pub rng: Rng,
     /// When they joined the room.
     pub joined_at: Instant,
     /// Whether they can be told anything.
     pub signalling: Signalling,
-    /// Whether nothing comes on any of their media paths, as everybody was told.
+    /// Whether everybody was told that nothing arrives on any of their media paths.
     pub media_lost: bool,
-    /// Whether media could ever flow to or from them: the handshake of a transport was done once.
+    /// Whether media could ever flow to or from them: a transport of theirs has completed its handshake.
     pub has_had_media: bool,
-    /// Their connections, in the order in which these were made. The first one answers their offers.
+    /// Their transports, in the order in which they were made. The first one answers their offers.
     pub transports: Vec<TransportKey>,
     /// What they publish, in the order of publishing.
     pub publications: Vec<PublicationKey>,
-    /// What they receive by. A slot whose section is gone leaves its place to the next new one.
+    /// The slots in which they receive tracks. A new slot takes the place of one whose section is gone.
     pub slots: Vec<Slot>,
     /// Whether they receive every track without asking.
     pub auto_subscribe: bool,
     /// What keeps them in the room.
     pub lifeline: Lifeline,
-    /// They publish without signalling, and nothing is heard of them.
+    /// Whether they publish without signalling and nothing is heard from them.
     pub is_unheard: bool,
     /// What they want to receive.
     pub subscriptions: Subscriptions,
@@ -76,10 +76,10 @@ pub struct Participant {
     pub led_at: Option<Instant>,
     /// How many slots they were asked to offer last, so that they are not asked for the same again.
     pub asked: SlotCounts,
-    /// What to add to their wall clock, in NTP format, so that it shows our time. One offset for all their tracks keeps
-    /// these in sync.
+    /// What to add to their wall clock, in NTP format, to get our time. All their tracks use the same offset, which
+    /// keeps these in sync.
     pub clock_offset: Option<u64>,
-    /// When they are given up, if nothing is heard of them.
+    /// When they are given up, if nothing is heard from them.
     pub deadlines: Deadlines,
     revision: u64,
     /// How often they are told of changes.
@@ -87,8 +87,8 @@ pub struct Participant {
 }
 
 impl Participant {
-    /// A member who has just joined, without a transport. Their id and their secret are the first that is drawn from
-    /// `rng`.
+    /// Makes a member who has just joined and has no transport. Their id and their secret are the first values drawn
+    /// from `rng`.
     pub fn new(
         now: Instant,
         epoch: Instant,
@@ -133,8 +133,8 @@ impl Participant {
         self.signalling == Signalling::Connected
     }
 
-    /// Returns since when they have lingered without ever having been in a call: nobody would miss them, and they may be
-    /// nothing but a join. `None` if they are connected, or media has flowed.
+    /// Returns since when their signalling has been lost, if they have never been in a call: nobody would miss them,
+    /// because they may be nothing but a join. `None` if they are connected or media has flowed.
     pub fn idle_since(&self) -> Option<Instant> {
         match self.signalling {
             Signalling::Lost { since } if !self.has_had_media => Some(since),

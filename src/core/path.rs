@@ -1,10 +1,10 @@
-//! Ways to a peer: by which transport protocol, from which of our addresses to which of its, and what travels on them.
+//! Paths to a peer: the transport protocol, our address, the peer's address, and what travels between them.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// Which transport protocol a datagram came by or goes by. A TCP peer's datagrams are deframed by the shell.
+/// The transport protocol of a datagram. For TCP peers, the shell takes datagrams out of their frames and puts them in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TransportProtocol {
     /// A datagram of the UDP socket, or relayed to it by the embedded TURN server.
@@ -13,8 +13,8 @@ pub enum TransportProtocol {
     Tcp,
 }
 
-/// What carries the datagrams of a path. The shell knows it and hands it in with every path, so that nobody has to guess
-/// it from addresses, and so that it stands in traces.
+/// What carries the datagrams of a path. The shell hands it in with every path, so that nobody has to guess it from
+/// addresses, and traces have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Carrier {
     /// UDP, straight between the server and the participant.
@@ -42,7 +42,7 @@ impl Carrier {
         (Self::TurnTls, "turn_tls"),
     ];
 
-    /// Returns its name as people read it.
+    /// Returns its name for people.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
@@ -68,20 +68,20 @@ impl Carrier {
     }
 }
 
-/// A way to a peer: from which of our addresses, to which of its, and what carries it.
-/// Addresses are canonical: never IPv4-mapped IPv6.
+/// A path to a peer: our address, the peer's address, and what carries datagrams between them. Addresses are canonical:
+/// never IPv4-mapped IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Path {
     /// What carries its datagrams.
     pub carrier: Carrier,
-    /// Our address: where the peer's packets come to, where replies leave from.
+    /// Our address, at which the peer's packets arrive and from which ours leave.
     pub local: SocketAddr,
-    /// The address of the peer: where its packets come from, and where ours go to.
+    /// The peer's address, from which its packets come and to which ours go.
     pub remote: SocketAddr,
 }
 
 impl Path {
-    /// Returns by which transport protocol ICE sees it go.
+    /// Returns its transport protocol, as ICE sees it.
     pub fn protocol(&self) -> TransportProtocol {
         self.carrier.protocol()
     }
@@ -96,12 +96,12 @@ pub struct LocalCandidate {
     pub address: SocketAddr,
 }
 
-/// What a datagram is for; the shell marks packets by it (DSCP) and may order by it within a batch.
+/// What a datagram is for. The shell marks packets by it (DSCP) and may order packets by it within a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TrafficClass {
     /// STUN, DTLS and RTCP.
     Control,
-    /// Forwarded audio, which is never late on purpose.
+    /// Forwarded audio, which never waits on purpose.
     Audio,
     /// Forwarded video.
     Video,

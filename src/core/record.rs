@@ -1,8 +1,8 @@
-//! What a recorder writes down of a room: everything that happens to it, with its time, and what came of it.
-//! `docs/trace.md` describes how records lie in a file.
+//! The records of a trace: everything that happens to a room, with its time, and what that led to. `docs/trace.md`
+//! describes how a file holds them.
 //!
-//! Records are encoded by `postcard`, one after the other. A change of any type that can stand in a record (room
-//! inputs and outputs, commands, events) changes the format: [`RECORDS_VERSION`] goes up with it.
+//! Records are encoded by `postcard`, one after the other. Any change to a type that records contain (room inputs and
+//! outputs, commands, events) changes the format, and must raise [`RECORDS_VERSION`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,22 +22,22 @@ use super::settings::{Settings, Sharing};
 /// The version of the records' encoding. Traces of another version cannot be replayed.
 pub const RECORDS_VERSION: u16 = 5;
 
-/// Bytes of a sent media packet that are kept: the fixed part of an RTP header (RFC 3550 §5.1).
+/// How many bytes of a sent media packet are kept: the fixed part of an RTP header (RFC 3550 §5.1).
 pub const MEDIA_HEAD_BYTES: usize = 12;
-/// Bytes of a sent STUN, DTLS or RTCP datagram that are kept.
+/// How many bytes of a sent STUN, DTLS or RTCP datagram are kept.
 pub const CONTROL_HEAD_BYTES: usize = 48;
 
-/// Everything that a fresh room must be made with to do the same again.
+/// Everything that is needed to make a room that will do the same again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomHeader {
     /// The name that people joined it by.
     pub room: RoomId,
-    /// What its ufrags begin with.
+    /// The first letters of its ufrags.
     pub tag: String,
-    /// When it was made, after the server's epoch.
+    /// When it was made, counted from the server's epoch.
     pub created: Duration,
-    /// What the wall clock showed at the epoch, since 1970.
+    /// The wall clock's time at the epoch, counted from 1970.
     pub epoch_unix: Duration,
     /// Most participants in a room.
     pub participants_per_room_max: usize,
@@ -49,24 +49,24 @@ pub struct RoomHeader {
     pub slots_max: SlotCounts,
     /// How slots are shared where there are too few.
     pub sharing: Sharing,
-    /// The rate at which publishers begin sending video, in kbit/s, if it is not left to them.
+    /// The rate at which publishers begin to send video, in kbit/s; `None` leaves it to them.
     pub video_start_kbps: Option<u32>,
-    /// How long the room outlives its last participant.
+    /// How long the room stays after its last participant has left.
     pub empty_timeout: Duration,
     /// How long somebody whose signalling broke can come back.
     pub resume_timeout: Duration,
-    /// How long a media path may be silent.
+    /// How long a media path may be silent before its participant is given up.
     pub media_timeout: Duration,
-    /// Packets that the room forwards at once.
+    /// How many packets the room forwards in one share.
     pub packets_at_once: usize,
     /// The server's DTLS certificate, DER.
     pub certificate: Vec<u8>,
 }
 
 impl RoomHeader {
-    /// The header of a room that is made now with these settings.
+    /// Makes the header of a room that is made now with these settings.
     pub fn new(now: Instant, room: RoomId, tag: String, settings: &Settings) -> Self {
-        // Taken apart, so that no setting can be forgotten here.
+        // Taken apart, so that the compiler complains if a setting is forgotten here.
         let Settings {
             rooms_max: _,
             participants_per_address_max: _,
@@ -103,7 +103,7 @@ impl RoomHeader {
         }
     }
 
-    /// The settings that the room had, with another point of the monotonic clock for the epoch.
+    /// Returns the room's settings, with another point of the monotonic clock as the epoch.
     pub fn settings(&self, epoch: Instant) -> Settings {
         Settings {
             rooms_max: 1,
@@ -125,7 +125,7 @@ impl RoomHeader {
     }
 }
 
-/// Bytes, written and read as a whole.
+/// Bytes that are encoded as one value rather than one by one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Bytes<'a>(pub &'a [u8]);
 
@@ -159,49 +159,49 @@ impl<'de: 'a, 'a> Deserialize<'de> for Bytes<'a> {
     }
 }
 
-/// A [`Path`] of the recording, by the order in which paths were named.
+/// The number of a [`Path`], in the order in which the recording names paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathIndex(pub u32);
 
-/// What happened to the room: [`RoomInput`](super::room::RoomInput) as it is written down.
+/// Something that happened to the room: a [`RoomInput`](super::room::RoomInput) as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecordedInput<'a> {
-    /// A datagram, as it came.
+    /// A datagram came.
     Datagram {
         /// The transport that it was for.
         on: TransportKey,
-        /// The way it came.
+        /// The path by which it came.
         path: PathIndex,
         /// The bytes of the datagram, before the room decrypted them.
         #[serde(borrow)]
         bytes: Bytes<'a>,
     },
-    /// Somebody asked to enter.
+    /// Somebody asked to join.
     Join(Cow<'a, Option<RequestId>>, Cow<'a, Admission>, Cow<'a, Join>),
-    /// Somebody whose signalling had broken asked to go on.
+    /// A member whose signalling had broken asked to resume.
     Resume(Cow<'a, Option<RequestId>>, Cow<'a, Resume>),
-    /// Somebody asks for something.
+    /// A member asked for something.
     Command(ParticipantKey, Cow<'a, Option<RequestId>>, Cow<'a, Command>),
     /// The signalling connection of a member broke.
     ConnectionLost(ParticipantKey),
-    /// The handshake of a transport did something.
+    /// Something happened in the DTLS handshake of a transport.
     Dtls(TransportKey, Cow<'a, DtlsEvent>),
-    /// The operator removes somebody.
+    /// The operator removed a member.
     Remove(ParticipantId),
-    /// The room ended for everybody, and why.
+    /// The room ended for everybody, for this reason.
     Close(LeaveReason),
     /// A deadline has come.
     Timeout,
-    /// No input: a share of the packets that came is forwarded.
+    /// Not an input: the room forwarded a share of the packets that waited.
     Share,
-    /// So much of the pictures is not forwarded from now on.
+    /// Load shedding: from then on this share of the video was dropped.
     Shed(Shedding),
 }
 
-/// A datagram that the room sent. What it was can be told from its head; whether it is the same, from its hash.
+/// A datagram that the room sent. Its head tells what it was; a replay compares its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentDatagram<'a> {
-    /// The way it went.
+    /// The path by which it went.
     pub path: PathIndex,
     /// What it was for.
     pub class: TrafficClass,
@@ -209,12 +209,12 @@ pub struct SentDatagram<'a> {
     pub length: u16,
     /// The lower half of the XXH3-64 of its bytes.
     pub hash: u32,
-    /// The first bytes of the datagram, by which it can be told what it was.
+    /// The first bytes of the datagram, which tell what it was.
     #[serde(borrow)]
     pub head: Bytes<'a>,
 }
 
-/// What tells one sent datagram from another; a record keeps its lower half.
+/// Returns the hash of a sent datagram. A record keeps its lower half.
 pub fn sent_hash(bytes: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(bytes)
 }
@@ -222,23 +222,23 @@ pub fn sent_hash(bytes: &[u8]) -> u64 {
 /// One line of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record<'a> {
-    /// A path that later records refer to; the first is number 0, the next 1.
+    /// A path that later records refer to by number. The first is number 0, the next 1.
     Path(Path),
     /// All paths are forgotten; the next is number 0 again.
     ForgetPaths,
     /// A step of the room begins.
     Step {
-        /// Nanoseconds since the step before, of the first step: since the room was made.
+        /// Nanoseconds since the previous step, or since the room was made if it is the first.
         after: u64,
         /// What happened to the room.
         #[serde(borrow)]
         input: RecordedInput<'a>,
     },
-    /// The step led to this.
+    /// The step led to this output.
     Output(Cow<'a, RoomOutput>),
     /// The step led to this datagram.
     Sent(#[serde(borrow)] SentDatagram<'a>),
-    /// Everything that this step led to was named; the digest of all outputs from the first on. A step that led to
-    /// nothing has none.
+    /// The end of what a step led to: the digest of all outputs since the beginning. It is left out if the step led to
+    /// nothing.
     Digest([u8; 8]),
 }

@@ -1,7 +1,7 @@
-//! Recorder: sits at a room's boundary and writes down what goes in and what comes out. A replay runs a second one, and
-//! compares what the two have written.
+//! Recorder: records what goes into a room and what comes out. A replay runs a second recorder and compares the two
+//! recordings.
 //!
-//! Pure like the rest of the core: it appends to a buffer, which the `Sfu` hands out.
+//! Like the rest of the core it does no IO: it appends to a buffer, which the `Sfu` hands to the shell.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -16,10 +16,10 @@ use super::record::{
 };
 use super::room::RoomInput;
 
-/// How many paths are remembered. A peer can check from any number of addresses.
+/// How many paths are remembered. There must be a limit, because a peer can send checks from any number of addresses.
 const PATHS_MAX: usize = 1024;
 
-/// Writes down what happens to one room.
+/// Records what happens to one room.
 #[derive(Debug)]
 pub struct Recorder {
     buffer: Vec<u8>,
@@ -31,12 +31,12 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder of a room made at that time.
+    /// Makes the recorder of a room that was made at that time.
     pub fn new(created: Instant) -> Self {
         Self { buffer: Vec::new(), last: created, paths: FixedMap::default(), digest: 0, broken: false }
     }
 
-    /// Notes what is about to be handed to the room, before the room changes the bytes by decrypting them.
+    /// Records an input. Call it before the room gets the input, because the room decrypts the bytes in place.
     pub fn note_input(&mut self, now: Instant, input: &RoomInput<'_>) {
         let input = match input {
             RoomInput::Datagram { on, path, bytes, .. } => {
@@ -62,12 +62,12 @@ impl Recorder {
         self.step(now, input);
     }
 
-    /// Notes that the room is about to forward what came.
+    /// Records that the room is about to forward a share of what waits.
     pub fn note_share(&mut self, now: Instant) {
         self.step(now, RecordedInput::Share);
     }
 
-    /// Notes what a step led to: all that the outbox holds but datagrams, and the datagrams from the `first` on.
+    /// Records what a step led to: everything in the outbox, of the datagrams only those from number `first` on.
     pub fn note_outputs(&mut self, outbox: &Outbox, first: usize) {
         if outbox.outputs.is_empty() && outbox.transmits() == first {
             return;
@@ -81,12 +81,12 @@ impl Recorder {
         self.write(&Record::Digest(self.digest()));
     }
 
-    /// The digest of all outputs so far.
+    /// Returns the digest of all outputs so far.
     pub fn digest(&self) -> [u8; 8] {
         self.digest.to_le_bytes()
     }
 
-    /// How much was written down and not taken yet, bytes.
+    /// Returns how many bytes were recorded and not taken yet.
     pub fn len(&self) -> usize {
         self.buffer.len()
     }
@@ -96,7 +96,7 @@ impl Recorder {
         self.buffer.is_empty()
     }
 
-    /// Takes what was written down: whole records. `None` once something could not be encoded.
+    /// Takes what was recorded, as whole records. Returns `None` once a record could not be encoded.
     pub fn take(&mut self) -> Option<Vec<u8>> {
         (!self.broken).then(|| std::mem::take(&mut self.buffer))
     }
@@ -105,7 +105,7 @@ impl Recorder {
         debug_assert!(now >= self.last, "a room's time never goes back");
         let after = now.saturating_duration_since(self.last);
         self.last = now.max(self.last);
-        // 584 years.
+        // 64 bits of nanoseconds are 584 years.
         let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
         self.write(&Record::Step { after, input });
     }
@@ -125,7 +125,7 @@ impl Recorder {
         let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
         let start = self.buffer.len();
         self.write(&Record::Sent(SentDatagram { path, class, length, hash: hash as u32, head: Bytes(head) }));
-        // The record names path, class and length; the hash names the bytes.
+        // The record contains path, class and length; the whole hash stands for the bytes.
         let line = xxh3_64_with_seed(self.buffer.get(start..).unwrap_or_default(), hash);
         self.digest = xxh3_64_with_seed(&line.to_le_bytes(), self.digest);
     }

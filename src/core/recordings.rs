@@ -1,7 +1,6 @@
-//! Recordings: which rooms are recorded, and what their recorders have written until the shell takes it.
+//! Recordings: which rooms are recorded, and what their recorders have written that the shell has not taken yet.
 //!
-//! A recording begins with its room, before the room's first input, or never: one that began later could not be
-//! replayed.
+//! A recording must begin with its room, before the room's first input: one that began later could not be replayed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -13,29 +12,29 @@ use super::recorder::Recorder;
 use super::room_pattern::RoomPattern;
 use super::settings::Settings;
 
-/// What a recorder has written is handed out in pieces of this size, or a step more.
+/// What a recorder has written is handed out in pieces of this size, plus at most a step.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Something of a recording for the shell to keep.
+/// A part of a recording for the shell to keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordingOutput {
-    /// A room that is recorded was made.
+    /// A room that is to be recorded was made.
     Begin(RecordingId, Box<RoomHeader>),
     /// Whole records, which follow those handed out before.
     Records(RecordingId, Vec<u8>),
-    /// Nothing more comes: the room has ended, or the recording was stopped.
+    /// The recording is over: the room has ended, or the recording was stopped.
     End(RecordingId),
 }
 
-/// The recording of one room that is under way.
+/// The recording of one room, while it lasts.
 #[derive(Debug)]
 pub struct Recording {
     id: RecordingId,
-    /// Writes down what happens to the room.
+    /// Records what happens to the room.
     pub recorder: Recorder,
 }
 
-/// All recordings that are under way, and what is to be recorded.
+/// All recordings under way, and which rooms are to be recorded.
 #[derive(Debug, Default)]
 pub struct Recordings {
     patterns: BTreeSet<RoomPattern>,
@@ -46,27 +45,27 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// From now on, rooms of these names are recorded when they are made.
+    /// Makes all rooms with matching names be recorded that are made from now on.
     pub fn record_rooms(&mut self, pattern: RoomPattern) {
         self.patterns.insert(pattern);
     }
 
-    /// The next room of this name is recorded when it is made.
+    /// Makes the next room of this name be recorded.
     pub fn record_next(&mut self, room: RoomId) {
         self.next.insert(room);
     }
 
-    /// It is not recorded after all.
+    /// Takes back [`record_next`](Self::record_next).
     pub fn forget_next(&mut self, room: &RoomId) {
         self.next.remove(room);
     }
 
-    /// Rooms that wait to be made.
+    /// Returns the names given to [`record_next`](Self::record_next) whose rooms have not been made yet.
     pub fn next(&self) -> impl Iterator<Item = &RoomId> {
         self.next.iter()
     }
 
-    /// A recorder for a room that is being made, if it is to be recorded.
+    /// Begins the recording of a room that is being made. Returns `None` if it is not to be recorded.
     pub fn begin(
         &mut self,
         now: Instant,
@@ -87,7 +86,7 @@ impl Recordings {
         Some(Box::new(Recording { id, recorder: Recorder::new(now) }))
     }
 
-    /// Notes what a step led to, and hands out what was written if that is much.
+    /// Records what a step led to, and hands out what was written once there is enough of it.
     pub fn note_outputs(&mut self, recording: &mut Recording, outbox: &Outbox, first: usize) {
         recording.recorder.note_outputs(outbox, first);
         if recording.recorder.len() >= PIECE_BYTES {
@@ -95,7 +94,7 @@ impl Recordings {
         }
     }
 
-    /// Hands out what was written.
+    /// Hands out what was written since the last time.
     pub fn hand_out(&mut self, recording: &mut Recording) {
         if recording.recorder.is_empty() {
             return;
@@ -108,24 +107,24 @@ impl Recordings {
         }
     }
 
-    /// A recording is over.
+    /// Ends a recording.
     pub fn end(&mut self, mut recording: Box<Recording>) {
         self.hand_out(&mut recording);
         self.rooms.remove(&recording.id);
         self.outputs.push_back(RecordingOutput::End(recording.id));
     }
 
-    /// The room that a recording is of, while it lasts.
+    /// Returns the room of a recording; `None` once the recording is over.
     pub fn room(&self, id: RecordingId) -> Option<RoomKey> {
         self.rooms.get(&id).copied()
     }
 
-    /// All rooms that are being recorded.
+    /// Returns all rooms that are being recorded.
     pub fn rooms(&self) -> Vec<RoomKey> {
         self.rooms.values().copied().collect()
     }
 
-    /// The next thing for the shell to keep.
+    /// Returns the next part for the shell to keep.
     pub fn poll(&mut self) -> Option<RecordingOutput> {
         self.outputs.pop_front()
     }

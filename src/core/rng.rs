@@ -1,22 +1,23 @@
-//! A participant's randomness: everything is expanded from the 32 bytes that the shell handed in with them.
+//! A participant's randomness, all of which is expanded from the 32 bytes in their
+//! [`Admission`](super::input::Admission).
 //!
-//! [`Rng`] is a ChaCha20 stream for ids, SSRCs and credentials. [`EngineRng`] is the engine's own generator, which is
-//! a thread-local one: its state is swapped in before every call into a participant's engine and out after it,
-//! so that what a participant draws depends on nobody else.
+//! [`Rng`] is a ChaCha20 stream for ids, SSRCs and credentials. [`EngineRng`] is for the engine, whose own generator is
+//! thread-local: the participant's state is swapped in before every call into their engine and out after it, so that
+//! what one participant draws never depends on others.
 
 use std::fmt;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
-/// The alphabet of ICE credentials that every parser takes.
+/// Characters for ICE credentials that every parser accepts.
 const ICE_CHARS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// One participant's source of randomness.
 pub struct Rng(ChaCha20Rng);
 
 impl Rng {
-    /// Expands what the shell handed in.
+    /// Makes a generator that expands the shell's entropy.
     pub fn new(entropy: [u8; 32]) -> Self {
         Self(ChaCha20Rng::from_seed(entropy))
     }
@@ -36,12 +37,12 @@ impl Rng {
         (self.0.next_u32() >> 16) as u16
     }
 
-    /// `length` characters that are allowed in ICE credentials, 5 bits each.
+    /// Draws `length` characters that are allowed in ICE credentials, 5 bits each.
     pub fn ice_text(&mut self, length: usize) -> String {
         (0..length).map(|_| ICE_CHARS[(self.u32() >> 27) as usize] as char).collect()
     }
 
-    /// 128 bits as text.
+    /// Draws 130 bits as text.
     pub fn secret(&mut self) -> String {
         self.ice_text(26)
     }
@@ -58,12 +59,12 @@ impl fmt::Debug for Rng {
 pub struct EngineRng(u64);
 
 impl EngineRng {
-    /// A generator of its own for one engine.
+    /// Makes the generator of one engine.
     pub fn new(rng: &mut Rng) -> Self {
         Self(rng.u64())
     }
 
-    /// Runs `call` with this state in place. The thread's own state is put back, also when `call` panics.
+    /// Runs `call` with this state in place. The thread's own state is put back even if `call` panics.
     pub fn within<R>(&mut self, call: impl FnOnce() -> R) -> R {
         struct Restore<'a> {
             outer: u64,

@@ -1,8 +1,8 @@
-//! Room: the unit of determinism and of placement. It owns its participants, what they publish, and their entropy;
-//! rooms share nothing, so that one can be recorded, replayed or placed alone.
+//! Room: the unit of determinism and of placement. A room owns its participants, their tracks and their entropy. Rooms
+//! share nothing, so each can be recorded, replayed or placed alone.
 //!
-//! Everything that happens to a room comes through [`Room::handle`]; packets that came are forwarded by
-//! [`Room::forward_share`], once a batch. A panic in one participant's step ends that participant; the rest go on.
+//! Everything that happens to a room comes through [`Room::handle`]; the packets that came in a batch are forwarded by
+//! [`Room::forward_share`]. A panic in one participant's step ends that participant; the rest go on.
 
 pub mod allocate;
 mod check;
@@ -56,8 +56,8 @@ use super::totals::Totals;
 use super::transport::Transport;
 use crate::wire::classify::DatagramKind;
 
-/// Whose a deadline is, and whose step can panic. What is due at one moment is done in the order of these: member by
-/// member, whatever it is.
+/// Who a deadline belongs to, and who is removed if a step panics. Deadlines that are due together run in this order:
+/// one member after the other, whatever the deadlines are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Owner {
     /// A member, with all their transports.
@@ -69,7 +69,7 @@ enum Owner {
 }
 
 impl Owner {
-    /// The owner of what happens on a transport that belongs to `member`, if to anybody.
+    /// Returns the owner of what happens on a transport: `member` if it belongs to one, else the transport itself.
     fn of(member: Option<ParticipantKey>, transport: TransportKey) -> Self {
         member.map_or(Self::Transport(transport), Self::Member)
     }
@@ -78,7 +78,7 @@ impl Owner {
 /// Everything that can happen to a room.
 #[derive(Debug)]
 pub enum RoomInput<'a> {
-    /// A datagram came that is for one of the transports.
+    /// A datagram came for one of the transports.
     Datagram {
         /// The transport that it is for.
         on: TransportKey,
@@ -89,21 +89,21 @@ pub enum RoomInput<'a> {
         /// The bytes of the datagram, which may be decrypted in place.
         bytes: &'a mut [u8],
     },
-    /// Somebody asks to enter, with a transport.
+    /// Somebody asks to join, with a transport.
     Join(Option<RequestId>, Admission, Join),
-    /// Somebody whose signalling broke asks to go on.
+    /// A member whose signalling broke asks to resume.
     Resume(Option<RequestId>, Resume),
     /// A member asks for something.
     Command(ParticipantKey, Option<RequestId>, Command),
     /// The signalling connection of a member broke.
     ConnectionLost(ParticipantKey),
-    /// The handshake of a transport did something.
+    /// Something happened in the DTLS handshake of a transport.
     Dtls(TransportKey, DtlsEvent),
     /// The operator removes a member.
     Remove(ParticipantId),
-    /// The room ends for everybody, and why.
+    /// The room ends for everybody, for this reason.
     Close(LeaveReason),
-    /// The time that [`Room::deadline`] named has come. Any other time does no harm.
+    /// The time that [`Room::deadline`] named has come. It does no harm to send it at another time.
     Timeout,
     /// Load shedding: from now on this share of the video is dropped.
     Shed(Shedding),
@@ -113,7 +113,7 @@ pub enum RoomInput<'a> {
 #[derive(Debug)]
 pub struct Room {
     id: RoomId,
-    /// What the ufrags of its transports begin with.
+    /// The first letters of its transports' ufrags.
     tag: String,
     settings: Rc<Settings>,
     created: Instant,
@@ -133,25 +133,25 @@ pub struct Room {
     /// Who speaks.
     floor: Floor,
     timers: DeadlineHeap<Owner>,
-    /// Kept for its memory.
+    /// Empty between inputs; kept so that its memory is used again.
     due: Vec<Owner>,
-    /// What the last time-out found due.
+    /// What the last [`RoomInput::Timeout`] found due.
     fired: Vec<Fired>,
-    /// Which share of the video is dropped for want of time.
+    /// Which share of the video is dropped because the processor is too busy.
     shedding: Shedding,
     ended: bool,
-    /// Since when nobody has been in it. `None` for a new room, which waits for whoever made it.
+    /// Since when nobody has been in it. `None` for a new room, which waits for the person who made it.
     empty_since: Option<Instant>,
     totals: Totals,
-    /// How often the room has been checked: which of its members are next.
+    /// How often the room has been checked. It says which members are checked next.
     checked: Cell<usize>,
-    /// Kept for their memory.
+    /// Empty between inputs; kept so that their memory is used again.
     rtcp: Vec<u8>,
     report_blocks: Vec<ReportBlock>,
 }
 
 impl Room {
-    /// An empty room. `tag` is what its ufrags begin with.
+    /// Makes an empty room. Its ufrags begin with `tag`.
     pub fn new(now: Instant, id: RoomId, tag: String, settings: Rc<Settings>) -> Self {
         Self {
             id,
@@ -181,7 +181,7 @@ impl Room {
         }
     }
 
-    /// The name that people join it by.
+    /// Returns the name by which people join it.
     pub fn id(&self) -> &RoomId {
         &self.id
     }
@@ -191,8 +191,9 @@ impl Room {
         self.empty_since
     }
 
-    /// Returns since when the room only waits for people who may never come back: since nobody is in it, or nobody but
-    /// lingerers who were never in a call. `None` if somebody is in it, or if nobody has ever been.
+    /// Returns since when the room only waits for people who may never come back: those in it have lost their
+    /// signalling and were never in a call, or there are none. `None` if somebody else is in it, or if nobody has ever
+    /// been.
     pub fn idle_since(&self) -> Option<Instant> {
         let mut members = self.participants.iter();
         let lingering =
@@ -215,12 +216,12 @@ impl Room {
         self.participants.len()
     }
 
-    /// Returns which share of the video is dropped for want of time.
+    /// Returns which share of the video is dropped because the processor is too busy.
     pub fn shedding(&self) -> Shedding {
         self.shedding
     }
 
-    /// When it wants a [`RoomInput::Timeout`], and why.
+    /// Returns when it wants a [`RoomInput::Timeout`], and why.
     pub fn deadline(&mut self) -> Option<Deadline> {
         self.timers.earliest()
     }
@@ -230,12 +231,12 @@ impl Room {
         self.has_audio_pending() || !self.pending_video.is_empty()
     }
 
-    /// Whether there is audio for it to forward.
+    /// Whether there is audio to forward.
     pub fn has_audio_pending(&self) -> bool {
         !self.pending_audio.is_empty()
     }
 
-    /// Returns when the first of the packets came that are still to be forwarded.
+    /// Returns when the oldest packet that is still to be forwarded arrived.
     pub fn waits_since(&self) -> Option<Instant> {
         let pending = self.pending_audio.iter().chain(&self.pending_video);
         pending.filter_map(|key| self.publications.get(key.0)?.waits_since()).min()
@@ -247,14 +248,14 @@ impl Room {
         publication.is_some_and(Publication::has_pending)
     }
 
-    /// Returns how many members, transports and rooms are to be woken.
+    /// Returns how many deadlines are set: at most one for each member, each transport without a member, and the room.
     pub fn deadlines(&self) -> usize {
         self.timers.len()
     }
 
     /// Takes one input; walk: called by `Sfu::handle_room`.
     pub fn handle(&mut self, now: Instant, input: RoomInput<'_>, outbox: &mut Outbox) {
-        // It tells of the last time-out only.
+        // The list is about this input only.
         self.fired.clear();
         match input {
             RoomInput::Datagram { on, kind, path, bytes } => {
@@ -279,7 +280,7 @@ impl Room {
                 });
             }
             RoomInput::Join(request, admission, join) => {
-                // There is no member yet who could be removed: whoever asks is refused.
+                // There is no member yet who could be removed, so a panic leads to a refusal.
                 let entered = catch_unwind(AssertUnwindSafe(|| {
                     self.join(now, request.clone(), admission, join, Connection::Transport, outbox);
                 }));
@@ -305,7 +306,7 @@ impl Room {
         }
     }
 
-    /// Runs a step of whoever owns a transport, if it is still there.
+    /// Runs a step of the transport's owner, if the transport still exists.
     fn step_on(
         &mut self,
         now: Instant,
@@ -318,8 +319,7 @@ impl Room {
         }
     }
 
-    /// Runs a step of one member, or of a transport without one. If it panics, whoever's step it was ends, and nobody
-    /// else.
+    /// Runs a step of one member, or of a transport without one. If it panics, only its owner is removed.
     fn step(
         &mut self,
         now: Instant,
@@ -335,7 +335,7 @@ impl Room {
         if !is_here {
             return;
         }
-        // What a panic leaves half done is the owner's, and the owner is removed.
+        // Whatever a panic leaves half done belongs to the owner, who is removed.
         let panicked = catch_unwind(AssertUnwindSafe(|| step(self, outbox))).is_err();
         if panicked {
             self.end_after_panic(now, owner, outbox);
@@ -376,7 +376,7 @@ impl Room {
         }
     }
 
-    /// The room's clock as NTP shows it (RFC 3550 §4): seconds since 1900 in the upper half.
+    /// Returns the room's clock in NTP format (RFC 3550 §4): seconds since 1900 in the upper half.
     fn ntp(&self, now: Instant) -> u64 {
         const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
         let unix = self.settings.epoch_unix + now.saturating_duration_since(self.settings.epoch);
@@ -385,7 +385,7 @@ impl Room {
     }
 }
 
-/// A duration in NTP's short units of 2^-32 seconds.
+/// Returns a duration in NTP's units of 2^-32 seconds.
 fn ntp_of(duration: Duration) -> u64 {
     (duration.as_secs() << 32) | ((u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000)
 }

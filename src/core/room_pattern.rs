@@ -1,4 +1,4 @@
-//! RoomPattern: which rooms are meant, by name, where an operator says which rooms to record.
+//! RoomPattern: the names of the rooms that an operator wants recorded.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,21 +6,21 @@ use std::str::FromStr;
 use super::ids::RoomId;
 use crate::limits::ROOM_ID_BYTES_MAX;
 
-/// Names of rooms: a room's name, in which each `*` stands for any characters, also none.
+/// A room's name in which each `*` stands for any number of characters, or none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RoomPattern(String);
 
-/// A pattern that no room's name can match.
+/// No room's name can match the pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadRoomPattern;
 
 impl RoomPattern {
-    /// The pattern as text.
+    /// Returns the pattern as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this room is meant.
+    /// Whether the name of a room matches.
     pub fn matches(&self, room: &RoomId) -> bool {
         let mut parts = self.0.split('*');
         let first = parts.next().unwrap_or_default();
@@ -40,7 +40,7 @@ impl FromStr for RoomPattern {
 
     fn from_str(text: &str) -> Result<Self, BadRoomPattern> {
         let as_name = text.replace('*', "x");
-        // Without its asterisks it may be shorter than any name, but never longer.
+        // Asterisks can stand for nothing, so a pattern may be longer than any name.
         if text.len() <= 2 * ROOM_ID_BYTES_MAX && as_name.parse::<RoomId>().is_ok() {
             Ok(Self(text.to_owned()))
         } else {

@@ -1,9 +1,9 @@
-//! Session: the half of a participant that negotiates: session descriptions by [`negotiation`](super::negotiation), ICE
-//! and the state of DTLS by one `str0m::Rtc`, a few packets a minute. Media never enters the engine, and what it would
-//! send as RTP or RTCP never leaves it.
+//! Session: the negotiating half of a transport. [`negotiation`](super::negotiation) reads and answers session
+//! descriptions; a `str0m::Rtc`, the engine, does ICE and the state of DTLS, which is a few packets a minute. No media
+//! enters the engine, and no RTP or RTCP of the engine is ever sent.
 //!
-//! **After every mutation the engine is polled until it returns a timeout.** `Session::mutate` is the only place
-//! that touches it, so that cannot be broken.
+//! **After every mutation the engine must be polled until it returns a timeout.** `Session::mutate` sees to that, and
+//! nothing else touches the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -31,12 +31,13 @@ use super::rng::{EngineRng, Rng};
 use crate::limits::{CERTIFICATE_BYTES_MAX, SDP_SECTIONS_EVER_MAX};
 use crate::wire::classify::{DatagramKind, classify};
 
-/// Characters of a ufrag: the room's tag and 12 that are random (RFC 8445 §5.3 asks for 24 bits).
+/// How many characters of a ufrag, behind the room's tag, are random (RFC 8445 §5.3 asks for 24 bits).
 const UFRAG_RANDOM_CHARS: usize = 12;
-/// Characters of an ICE password, 5 bits each (RFC 8445 §5.3 asks for 128 bits).
+/// How many characters an ICE password has, of 5 bits each (RFC 8445 §5.3 asks for 128 bits).
 const PASSWORD_CHARS: usize = 26;
-/// The engine's reports are never sent; this keeps it from writing any. It counts from an hour before the process began,
-/// so this is longer than any process lives: else a trace of a server that had run for longer would not replay.
+/// The engine's report interval. Its reports are never sent, so it should not write any. It counts from an hour before
+/// the process began, so the interval must be longer than any process lives: otherwise the trace of a server that had
+/// run for longer would not replay.
 const NO_REPORTS: Duration = Duration::from_secs(50 * 365 * 86_400);
 /// What the engine wants done after a mutation.
 #[derive(Debug)]
@@ -48,40 +49,40 @@ pub enum Effect {
         /// The bytes of the message.
         bytes: Vec<u8>,
     },
-    /// Send a DTLS datagram. The way is the participant's; `to` is the engine's guess.
+    /// Send a DTLS datagram by the transport's path, or to `to` while there is none.
     Dtls {
         /// Where the engine believes the peer to be.
         to: SocketAddr,
         /// The bytes of the datagram.
         bytes: Vec<u8>,
     },
-    /// Something for the handshake in the shell.
+    /// Ask something of the handshake in the shell.
     Handshake(DtlsRequest),
-    /// The peer is who the offer said it is, and here are the keys.
+    /// The handshake is done, the peer has the promised certificate, and there are keys.
     Connected {
         /// The protection profile that was negotiated.
         profile: SrtpProfile,
         /// The exported keying material.
         material: Vec<u8>,
     },
-    /// The transport is gone, and why.
+    /// The transport has ended, for this reason.
     Closed(SessionEnd),
 }
 
-/// Why a session is over. It cannot be taken up again.
+/// Why a session has ended. It cannot be resumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEnd {
     /// The peer closed it after the handshake, with a goodbye or by the fatal alert of that number.
     ClosedByPeer(Option<u8>),
     /// The peer's certificate is not the one whose fingerprint the offer names; in words, how.
     FingerprintMismatch(String),
-    /// The handshake failed; in words, how.
+    /// The handshake failed. The text is for the log.
     HandshakeFailed(String),
     /// The engine reported an error after the handshake.
     Broken(String),
 }
 
-/// An answer, and what was agreed.
+/// An answer, and what it agrees to.
 #[derive(Debug)]
 pub struct Answer {
     /// The text for the client.
@@ -92,31 +93,33 @@ pub struct Answer {
     pub restarted: bool,
 }
 
-/// What holds from the first answer to the end: the DTLS association cannot be begun anew.
+/// What must stay the same from the first answer to the end, because a DTLS association cannot be restarted.
 #[derive(Debug)]
 struct Association {
-    /// The section that carries the transport of all: browsers end it with this one.
+    /// The section whose transport carries all others. Browsers end the transport with this section.
     section: Mid,
     /// The client's ICE credentials.
     remote: IceCreds,
-    /// The certificate that the client promised has one of these.
+    /// The client's certificate must have one of these.
     fingerprints: Vec<Fingerprint>,
 }
 
-/// One participant's negotiating half.
+/// The negotiating half of one transport.
 pub struct Session {
-    /// Boxed: it is ten kilobytes, and a room's table has places for up to twice as many as there are.
+    /// Boxed because it has ten kilobytes, and a room's table has room for more transports than there are.
     rtc: Box<Rtc>,
     engine_rng: EngineRng,
     mailbox: Mailbox,
-    /// Number of the session in the `o=` of our answers.
+    /// The session id in the `o=` line of our answers.
     id: u64,
     answers: u64,
     association: Option<Association>,
-    /// The client's sections that can be served, as of the last answer, and how many there ever were.
+    /// The client's sections that can be served, as of the last answer; `sections_made` counts all that there ever
+    /// were.
     sections: BTreeSet<Mid>,
     sections_made: usize,
-    /// SSRCs of what we send, main and retransmission, by section. They outlive a direction, not a section.
+    /// The SSRCs that we send in each section, media and retransmission. They stay while the section does, whatever its
+    /// direction.
     egress: BTreeMap<Mid, (Ssrc, Ssrc)>,
     tag: String,
     credentials: IceCreds,
@@ -145,7 +148,7 @@ fn new_credentials(tag: &str, rng: &mut Rng) -> IceCreds {
 }
 
 impl Session {
-    /// A session that waits for an offer. `tag` opens its ufrags and names its room.
+    /// Makes a session that waits for an offer. Its ufrags begin with `tag`, which names its room.
     pub fn new(now: Instant, tag: &str, certificate: &[u8], rng: &mut Rng) -> Self {
         let mut engine_rng = EngineRng::new(rng);
         let credentials = new_credentials(tag, rng);
@@ -165,7 +168,7 @@ impl Session {
         let mailbox = handshake::take_last_made().expect("building an engine makes its handshake");
         let id = rng.u64() >> 1;
         engine_rng.within(|| {
-            // The client checks, we answer (RFC 8445 §6.1.1).
+            // The client sends checks, and we answer them (RFC 8445 §6.1.1).
             rtc.direct_api().set_ice_controlling(false);
             for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
                 let address = engine_address(SocketAddr::new(ip, 0));
@@ -201,32 +204,33 @@ impl Session {
         session
     }
 
-    /// The ufrag by which an unknown address is known to be this participant's.
+    /// Returns our ufrag, by which checks from unknown addresses lead to this transport.
     pub fn ufrag(&self) -> &str {
         &self.credentials.ufrag
     }
 
-    /// The password by which checks to it are signed.
+    /// Returns our ICE password, which signs checks.
     pub fn password(&self) -> &str {
         &self.credentials.pass
     }
 
-    /// Whether we are the DTLS client: an offer of `setup:passive` made us so.
+    /// Whether we are the DTLS client, because the offer said `setup:passive`.
     pub fn is_dtls_client(&self) -> bool {
         self.mailbox.is_active()
     }
 
-    /// When [`Session::handle_timeout`] wants to be called.
+    /// Returns when to call [`Session::handle_timeout`].
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// What the last mutations asked for, in order.
+    /// Takes what the last mutations asked for, in order.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
 
-    /// Answers an offer. Of a refused one nothing stays. `msids` says what the sections show in which we send.
+    /// Answers an offer. A refused offer changes nothing. `msids` names the streams and tracks of the sections in which
+    /// we send.
     pub fn accept_offer(
         &mut self,
         now: Instant,
@@ -263,7 +267,7 @@ impl Session {
         Ok(Answer { sdp: answer::answer(offer, &negotiated, &us), negotiated, restarted })
     }
 
-    /// Whether an offer goes with what was agreed before. Returns whether we begin the handshake, or began it.
+    /// Refuses an offer that contradicts what was agreed before. Returns whether we are the DTLS client.
     fn check(&self, offer: &Offer<'_>) -> Result<bool, Refused> {
         let news = offer.served().filter(|section| !self.sections.contains(&section.mid)).count();
         if self.sections_made + news > SDP_SECTIONS_EVER_MAX {
@@ -299,7 +303,7 @@ impl Session {
         Ok(is_active)
     }
 
-    /// Tells the engine who the client is. Returns whether ICE begins anew (RFC 8445 §9).
+    /// Tells the engine the client's credentials. Returns whether that restarts ICE (RFC 8445 §9).
     fn take_transport(
         &mut self,
         now: Instant,
@@ -328,7 +332,7 @@ impl Session {
         }
     }
 
-    /// Agrees to what is offered. SSRCs of sections that are gone are forgotten, those of others stay.
+    /// Agrees to what is offered. Sections keep their SSRCs; those of sections that are gone are forgotten.
     fn agree(&mut self, offer: &Offer<'_>, rng: &mut Rng) -> Negotiated {
         let sections: BTreeSet<Mid> = offer.served().map(|section| section.mid).collect();
         self.sections_made += sections.difference(&self.sections).count();
@@ -348,8 +352,8 @@ impl Session {
         agree(offer, |mid| *egress.entry(mid).or_insert_with(|| (draw(), draw())))
     }
 
-    /// Takes a STUN message. Only a check with the right credentials makes the engine answer, which is how the
-    /// caller knows that it was one.
+    /// Takes a STUN message. The engine answers only checks with the right credentials, and by the answer the caller
+    /// knows that it was one.
     pub fn handle_stun(
         &mut self,
         now: Instant,
@@ -414,7 +418,7 @@ impl Session {
         }
     }
 
-    /// The deadline has come.
+    /// Does what the engine has to do by [`deadline`](Self::deadline).
     pub fn handle_timeout(&mut self, now: Instant) {
         let _ = self.mutate(now, |rtc| rtc.handle_input(Input::Timeout(now)));
     }
@@ -426,7 +430,7 @@ impl Session {
         }
     }
 
-    /// What it means that the engine is through, by the error that it reported, if any.
+    /// Returns why the session ends, now that the engine has ended with this error, if any.
     fn end_of(&self, error: Option<RtcError>) -> SessionEnd {
         let ours = match (error, &self.dtls_end) {
             (Some(error), _) => Some(error.to_string()),
@@ -447,7 +451,8 @@ impl Session {
         }
     }
 
-    /// The only borrow of the engine: one mutation, then everything it wants, until it names its next deadline.
+    /// Mutates the engine and then takes everything it wants, until it names its next deadline. The engine is borrowed
+    /// here only.
     fn mutate<R>(
         &mut self,
         now: Instant,
@@ -475,13 +480,15 @@ impl Session {
             (result, deadline)
         });
         let alive = rtc.is_alive();
-        // Waking sooner than a millisecond from now would only spin; the engine asks for that while it is idle.
+        // An idle engine asks to be woken at once, which would only spin: it is woken a millisecond from now at the
+        // earliest.
         self.deadline = deadline.map(|at| at.max(now + Duration::from_millis(1)));
         for (to, bytes) in datagrams {
             match classify(&bytes) {
                 DatagramKind::Stun => self.effects.push(Effect::Stun { to, bytes }),
                 DatagramKind::Dtls => self.effects.push(Effect::Dtls { to, bytes }),
-                // Reports of the engine would be sealed with our keys and its own counter: never send them.
+                // The engine's RTCP must never be sent: it would be encrypted with our keys under the engine's own
+                // counter.
                 DatagramKind::Rtp
                 | DatagramKind::Rtcp
                 | DatagramKind::TurnChannel
@@ -512,7 +519,7 @@ mod tests {
 
     const CERTIFICATE: &[u8] = b"the client's certificate";
 
-    /// An offer of audio sections, mid and direction of each, with those credentials and that role.
+    /// Returns an offer of audio sections, given by mid and direction, with those credentials and that role.
     fn offer(ufrag: &str, setup: &str, sections: &[(&str, &str)]) -> String {
         offer_with(ufrag, setup, sections, CERTIFICATE)
     }

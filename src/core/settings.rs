@@ -1,4 +1,4 @@
-//! What the operator chose, as far as the core needs to know it. Fixed for the life of an `Sfu`.
+//! The operator's settings, as far as the core needs them. They never change during the life of an `Sfu`.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::event::SlotCounts;
 
-/// Half a millisecond of sending, one by one: that long a room of any size keeps the sound of others waiting.
+/// The default of [`Settings::packets_at_once`]. Sending as many packets one by one takes half a millisecond: for
+/// longer no room, however large, delays the audio of others.
 pub const PACKETS_AT_ONCE: usize = 128;
 
 /// How slots are shared in rooms that have more microphones or cameras than a client has slots.
@@ -27,14 +28,14 @@ impl Default for Sharing {
     }
 }
 
-/// What the operator chose, and what the shell adds to it: the same for every room.
+/// The operator's settings, and what the shell adds to them. They are the same for every room.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Most rooms at a time.
     pub rooms_max: usize,
     /// Most participants in a room.
     pub participants_per_room_max: usize,
-    /// Most participants of one address, over all rooms, with those whose signalling broke and who may come back.
+    /// Most participants of one address, over all rooms. Those whose signalling broke count while they may come back.
     pub participants_per_address_max: usize,
     /// Most tracks that one participant publishes.
     pub tracks_per_participant_max: usize,
@@ -46,26 +47,26 @@ pub struct Settings {
     pub sharing: Sharing,
     /// The rate at which publishers begin sending video, in kbit/s; `None` leaves it to them.
     pub video_start_kbps: Option<u32>,
-    /// How long a room outlives its last participant; zero: not at all.
+    /// How long a room stays after its last participant has left. With zero it ends at once.
     pub empty_timeout: Duration,
     /// How long somebody whose signalling broke can come back.
     pub resume_timeout: Duration,
-    /// Whoever has lost the signalling connection and passed no connectivity check for this long is removed without
+    /// How long a media path may be silent. After that, a participant whose signalling is lost is removed without
     /// waiting for `resume_timeout`.
     pub media_timeout: Duration,
-    /// So many packets a room forwards at once; then others have their turn, and what has come meanwhile is read.
+    /// How many packets a room forwards in one share. Then it is the turn of others, and the sockets are read.
     pub packets_at_once: usize,
     /// The server's DTLS certificate, DER. Its private key stays with the shell.
     pub certificate: Vec<u8>,
-    /// A point of the monotonic clock …
+    /// A point of the monotonic clock, from which time is counted.
     pub epoch: Instant,
-    /// … and what the wall clock showed then, since 1970. Sender reports are stamped by these.
+    /// The wall clock's time at the epoch, counted from 1970. The two convert times for sender reports.
     pub epoch_unix: Duration,
 }
 
 impl Settings {
-    /// Settings for tests, simulated worlds and benches, which change what matters to them: roomy, with a certificate
-    /// that proves nothing.
+    /// Returns generous settings for tests, simulated worlds and benches, which change what matters to them. The
+    /// certificate is not a real one.
     pub fn for_trying(epoch: Instant) -> Self {
         let both = |count| SlotCounts { audio: count, video: count };
         Self {

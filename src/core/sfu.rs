@@ -1,7 +1,8 @@
 //! Sfu: rooms, demux and deadlines behind one `handle_input` and one `poll_output`.
 //!
-//! It decides only whose an input is. What follows from the input is the room's business, and what a room wants
-//! done is translated here from the room's names to the shell's.
+//! The `Sfu` only decides which room an input belongs to; the room does the rest. A room knows its members and
+//! transports by keys of its own, so its outputs are translated here to the connections and DTLS sessions that the
+//! shell knows.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -35,30 +36,30 @@ struct Entry {
     room: Room,
     /// The signalling connection of each member; `None` while it is broken.
     members: FixedMap<ParticipantKey, Option<ConnectionId>>,
-    /// Whose address each member counts among.
+    /// The address under which each member is counted.
     hosts: FixedMap<ParticipantKey, IpAddr>,
     /// The handshake of each transport.
     handshakes: FixedMap<TransportKey, DtlsSession>,
-    /// Something has happened since media was forwarded last: the room stands in `Sfu::dirty`.
+    /// Whether something has happened since media was last forwarded. The room is in `Sfu::dirty` then.
     dirty: bool,
-    /// Audio waits to be forwarded: the room stands in `Sfu::with_audio`.
+    /// Whether audio waits to be forwarded. The room is in `Sfu::with_audio` then.
     has_audio: bool,
-    /// When it wants to be called, and why.
+    /// When the room wants to be called, and why.
     deadline: Option<Deadline>,
-    /// Boxed, so that a room that is not recorded pays for a pointer.
+    /// Boxed, so that a room that is not recorded pays only for a pointer.
     recording: Option<Box<Recording>>,
 }
 
-/// Whom an input may let into a room.
+/// Who may enter a room by an input.
 #[derive(Debug, Clone, Copy)]
 struct Entrant {
     /// The connection that is told whether they may enter.
     connection: ConnectionId,
-    /// Whose participants they count among. `None` if they are counted already, or not at all.
+    /// The address under which they are counted. `None` if they are counted already, or not at all.
     host: Option<IpAddr>,
 }
 
-/// An output that is no datagram.
+/// An output that waits to be polled and is not a datagram.
 #[derive(Debug)]
 enum Queued {
     Event(ConnectionId, Event),
@@ -76,7 +77,7 @@ pub struct Sfu {
     handshakes: FixedMap<DtlsSession, Owner>,
     demux: Demux,
     deadlines: DeadlineHeap<RoomKey>,
-    /// Rooms in which something has happened.
+    /// Rooms in which something has happened since media was last forwarded.
     dirty: VecDeque<RoomKey>,
     /// Those of them in which audio waits.
     with_audio: VecDeque<RoomKey>,
@@ -88,16 +89,16 @@ pub struct Sfu {
     datagrams_unknown: u64,
     totals: Totals,
     recordings: Recordings,
-    /// Whether the server stops, and lets nobody in any more.
+    /// The server is stopping: nobody is let in any more.
     stopping: bool,
-    /// Whether it lets nobody in until it is told otherwise.
+    /// The server is draining: nobody is let in until the operator takes that back.
     draining: bool,
 }
 
-/// Letters of a room's tag, which opens its ufrags: 32 to the power of this many rooms before one repeats.
+/// Letters in a room's tag, with which its ufrags begin. A tag repeats after 32 to the power of this many rooms.
 const TAG_CHARS: u32 = 4;
 
-/// A room's tag: its number in base 32, so that a ufrag tells the room, and later the shard.
+/// Returns a room's tag: its number in base 32, so that a ufrag tells which room it is of.
 fn tag(number: u32) -> String {
     const CHARS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     (0..TAG_CHARS).rev().map(|digit| CHARS[(number >> (digit * 5)) as usize & 31] as char).collect()
@@ -201,7 +202,7 @@ impl Sfu {
                 Queued::Dtls(session, request) => Output::Dtls { session, request },
             };
         }
-        // What was forwarded may make somebody speak, and what is due may make something to forward.
+        // Media waits, but the deadlines go out with it: forwarding and deadlines each can lead to the other.
         let (media_waits, now) = (!self.dirty.is_empty(), self.now);
         let earliest = self.deadlines.earliest();
         match self.outbox.datagrams.take_next() {
@@ -214,8 +215,8 @@ impl Sfu {
         }
     }
 
-    /// Forwards a share of the media that waits: audio of every room before video of any, and one room after the other.
-    /// To be called when [`Output::Media`] says so.
+    /// Forwards a share of the media that waits: first the audio of every room, then video, one room after the other.
+    /// Call it when [`poll_output`](Self::poll_output) returns [`Output::Media`].
     pub fn forward_share(&mut self, sink: &mut dyn MediaSink) {
         let mut left = self.settings.packets_at_once;
         while left > 0
@@ -239,7 +240,7 @@ impl Sfu {
             if entry.dirty {
                 self.dirty.push_back(room);
             }
-            // Somebody who was forwarded to may want a key frame, at once.
+            // A viewer may need a key frame before anything can be shown to them: it is asked for at once.
             if entry.deadline.is_some_and(|deadline| deadline.at <= self.now) {
                 left -= 1.min(left);
                 self.handle_room(room, RoomInput::Timeout, None);
@@ -247,7 +248,7 @@ impl Sfu {
         }
     }
 
-    /// Returns when the first of the media came that still waits to be forwarded; `None` if none does.
+    /// Returns when the oldest packet that still waits to be forwarded arrived; `None` if none waits.
     pub fn media_waits_since(&self) -> Option<Instant> {
         self.dirty.iter().filter_map(|room| self.rooms.get(room.0)?.room.waits_since()).min()
     }
@@ -279,12 +280,12 @@ impl Sfu {
         (self.rooms.len(), self.rooms.iter().map(|(_, entry)| entry.room.participants()).sum())
     }
 
-    /// Whether nobody is let in until that is taken back.
+    /// Whether the server is draining: nobody is let in until the operator takes that back.
     pub fn is_draining(&self) -> bool {
         self.draining
     }
 
-    /// Returns the next thing of a recording to keep; `None` if there is nothing for now. To be polled after
+    /// Returns the next piece of a recording to keep; `None` if there is none for now. Poll it after
     /// [`poll_output`](Self::poll_output), in every pass of the loop.
     pub fn poll_recording(&mut self) -> Option<RecordingOutput> {
         self.recordings.poll()
@@ -313,9 +314,9 @@ impl Sfu {
     }
 
     fn handle_datagram(&mut self, path: Path, bytes: &mut [u8]) {
-        // By far most datagrams come from an address that is known.
+        // Nearly all datagrams come by a path that is known.
         let owner = self.demux.by_path(path);
-        // A check's ufrag counts for more than its address: behind a NAT an address can change hands.
+        // The ufrag of a connectivity check counts for more than its path: behind a NAT, an address can change hands.
         let kind = classify(bytes);
         let owner = match kind {
             DatagramKind::Stun => stun::peek(bytes)
@@ -350,7 +351,7 @@ impl Sfu {
         if let Some(&room) = self.rooms_by_id.get(id) {
             return Ok(room);
         }
-        // An empty room, or one in which nobody but lingerers is, only waits for somebody who may never come back.
+        // When the server is full, a room that only waits for people who may never come back makes way.
         if self.rooms.len() >= self.settings.rooms_max {
             self.end_longest_empty();
         }
@@ -382,7 +383,7 @@ impl Sfu {
         Ok(key)
     }
 
-    /// Ends the room in which nobody has been for longest: it only waits for somebody to come back, and makes way for a room
+    /// Ends the room that has been idle for longest: it only waits for people to come back, and makes way for a room
     /// that somebody wants to be in now.
     fn end_longest_empty(&mut self) {
         let empty = self.rooms.iter().filter_map(|(key, entry)| Some((entry.room.idle_since()?, key)));
@@ -423,7 +424,7 @@ impl Sfu {
         }
     }
 
-    /// Lets nobody in from now on, or does so again, and tells everybody who is in a call.
+    /// Begins or ends draining, and tells everybody who is in a call.
     fn set_draining(&mut self, draining: bool) {
         if std::mem::replace(&mut self.draining, draining) == draining {
             return;
@@ -434,7 +435,7 @@ impl Sfu {
         self.queued.extend(events);
     }
 
-    /// Hands an input to its room and does what follows. `entering` is whom it may let in.
+    /// Hands an input to its room and does what follows. `entering` is who may enter by it.
     fn handle_room(&mut self, key: RoomKey, input: RoomInput<'_>, entering: Option<Entrant>) {
         let Some(entry) = self.rooms.get_mut(key.0) else { return };
         let first = self.outbox.transmits();
@@ -462,7 +463,7 @@ impl Sfu {
         let packets = if let Some(recording) = &mut entry.recording {
             let first = self.outbox.transmits();
             recording.recorder.note_share(self.now);
-            // The recorder looks at the packets before they leave: they take the way through the outbox.
+            // The recorder must see the packets before they leave, so they go through the outbox.
             let (room, now) = (&mut entry.room, self.now);
             let packets = self.outbox.with_sink(|outbox, sink| room.forward_share(now, outbox, sink));
             self.recordings.note_outputs(recording, &self.outbox, first);
@@ -475,9 +476,9 @@ impl Sfu {
         packets
     }
 
-    /// Takes what a room wants of us, and its next deadline; drops it when it has ended.
+    /// Carries out what a room wants, and takes its next deadline. Drops the room if it has ended.
     fn take_outputs(&mut self, key: RoomKey, entering: Option<Entrant>) {
-        // Taken out while they are carried out, and put back for their memory.
+        // Taken out while they are carried out, and put back so that their memory is used again.
         let mut outputs = std::mem::take(&mut self.outbox.outputs);
         for output in outputs.drain(..) {
             self.take_room_output(key, output, entering);
@@ -515,7 +516,7 @@ impl Sfu {
         match output {
             RoomOutput::Event(to, event) => {
                 if let Some(connection) = self.rooms[room.0].members.get(&to).copied().flatten() {
-                    // Whoever was away did not hear of it.
+                    // Somebody who was away has not heard that the server is draining.
                     let is_back = matches!(event, Event::Resumed(..));
                     self.queued.push_back(Queued::Event(connection, event));
                     if is_back && self.draining {
@@ -567,7 +568,7 @@ impl Sfu {
         let Entry { room: home, members, .. } = &mut self.rooms[room.0];
         let before = members.insert(who, Some(connection));
         if let Some(participant) = home.participant_id(who) {
-            // This one line holds all their names: whatever name another line of the log has, it leads here.
+            // This line of the log has all the names that other lines use for a participant, so that each leads here.
             info!(
                 room = %home.id(),
                 %participant,
@@ -578,7 +579,7 @@ impl Sfu {
                 if before.is_some() { "resumed" } else { "joined" },
             );
         }
-        // Two pages with one secret: the newer one counts, and the older one is told.
+        // Two pages can have one secret: the newer one takes over, and the older one is told.
         if let Some(old) = before.flatten() {
             self.connections.remove(&old);
             self.queued.push_back(Queued::Event(old, Event::Closing(ClosingReason::Replaced)));
@@ -587,7 +588,7 @@ impl Sfu {
         self.connections.insert(connection, (room, who));
     }
 
-    /// The shell's name for the handshake of a transport. It gets one when the room first speaks of it.
+    /// Returns the shell's name for the handshake of a transport. It is made when the room first mentions it.
     fn handshake_of(&mut self, room: RoomKey, of: TransportKey) -> DtlsSession {
         *self.rooms[room.0].handshakes.entry(of).or_insert_with(|| {
             self.handshakes_made += 1;

@@ -1,4 +1,4 @@
-//! A picture of the core at one moment, for people and dashboards: plain values, nothing shared.
+//! The state of the core at one moment, as plain values, for people and dashboards.
 
 use std::time::Duration;
 
@@ -15,19 +15,20 @@ pub struct StreamCounters {
     pub packets: u64,
     /// How many bytes of payload.
     pub bytes: u64,
-    /// Packets that never came (incoming), or that the receiver reported lost (outgoing).
+    /// Packets that never came (incoming), or that the receiver reported as lost (outgoing).
     pub lost: u64,
-    /// Retransmitted packets sent, or received for one that had not come: a repeat of another probes for bandwidth.
+    /// Retransmissions: received ones that replaced a missing packet (incoming), or sent ones (outgoing). A
+    /// retransmission of a packet that had come only probes for bandwidth and does not count.
     pub retransmitted: u64,
-    /// Packets asked for again (incoming: by us; outgoing: by the receiver).
+    /// Packets asked for by NACKs (incoming: ours; outgoing: the receiver's).
     pub nacked: u64,
     /// Key frames asked for (incoming: by us; outgoing: by the receiver).
     pub keyframe_requests: u64,
-    /// Dropped: duplicates, too old, or not decryptable. Probes for bandwidth are not among them.
+    /// Packets dropped because they were duplicates, too old, or could not be decrypted. Bandwidth probes do not count.
     pub dropped: u64,
 }
 
-/// One published track, and what has come of it.
+/// One published track, and what was received of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicationSnapshot {
     /// The track as others see it.
@@ -36,13 +37,13 @@ pub struct PublicationSnapshot {
     pub codec: Option<&'static str>,
     /// How many participants have it in a slot.
     pub subscribers: usize,
-    /// What has come in of all its encodings.
+    /// Counts of what was received of all its encodings.
     pub counters: StreamCounters,
     /// Interarrival jitter (RFC 3550 §6.4.1).
     pub jitter: Duration,
 }
 
-/// One slot of a participant, and what has gone out in it.
+/// One slot of a participant, and what was sent in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotSnapshot {
     /// The media section that is the slot.
@@ -51,9 +52,9 @@ pub struct SlotSnapshot {
     pub kind: MediaKind,
     /// The track that it shows; `None` if it is free.
     pub track: Option<TrackId>,
-    /// What has gone out in it, of the track that it shows, or showed last.
+    /// Counts of what was sent in it of the track that it shows or, if it is free, showed last.
     pub counters: StreamCounters,
-    /// Interarrival jitter at the client, as it reported it last (RFC 3550 §6.4.1).
+    /// Interarrival jitter at the client, from its last report (RFC 3550 §6.4.1).
     pub jitter: Duration,
 }
 
@@ -73,19 +74,19 @@ pub struct BandwidthSnapshot {
 /// One participant, and how they are connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParticipantSnapshot {
-    /// By which everybody names them.
+    /// The participant's id, the same for everybody.
     pub participant: ParticipantId,
     /// The name that they joined with.
     pub name: String,
-    /// Whether signalling is lost.
+    /// Whether their signalling is lost.
     pub reconnecting: bool,
     /// Whether media can flow.
     pub connected: bool,
     /// Whether nothing has come on their media path for too long.
     pub media_lost: bool,
-    /// Where media goes, of their first transport that sends any; `None`: nowhere.
+    /// The path of their first transport that has one; `None` if media goes nowhere.
     pub path: Option<Path>,
-    /// Round trip to the client, from its reports on our sender reports.
+    /// The round trip to the client, from its receiver reports.
     pub round_trip: Option<Duration>,
     /// What their network carries, by their first transport that tells.
     pub bandwidth: Option<BandwidthSnapshot>,
@@ -93,7 +94,7 @@ pub struct ParticipantSnapshot {
     pub age: Duration,
     /// The tracks that they publish, in the order of publishing.
     pub publications: Vec<PublicationSnapshot>,
-    /// The slots that they receive by, in the order of sections.
+    /// The slots in which they receive tracks, in the order of sections.
     pub slots: Vec<SlotSnapshot>,
 }
 
@@ -108,15 +109,15 @@ pub struct RoomSnapshot {
     pub participants: Vec<ParticipantSnapshot>,
 }
 
-/// All rooms, and what the server holds beside them.
+/// All rooms, and counts of the whole server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// Rooms in the order of their ids.
     pub rooms: Vec<RoomSnapshot>,
-    /// Datagrams that belong to nobody.
+    /// Datagrams that belonged to nobody.
     pub datagrams_unknown: u64,
-    /// Entries of the demultiplexer: addresses and ufrags. Zero when nobody is there.
+    /// Addresses and ufrags in the demultiplexer. Zero when there are no participants.
     pub demux_entries: usize,
-    /// Deadlines that are armed. Zero when no room is there.
+    /// Deadlines that are set. Zero when there are no rooms.
     pub deadlines: usize,
 }

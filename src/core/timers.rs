@@ -1,7 +1,7 @@
-//! Timers: what the core waits for, by name, and who wants to be woken when.
+//! Timers: what the core waits for, and who wants to be woken when.
 //!
-//! Everything that waits has a [`Timer`], which says why the process will be woken. The deadlines of one owner stand in
-//! [`Deadlines`] and are set where they change; the earliest deadline of each owner stands in a [`DeadlineHeap`].
+//! Each thing that the core waits for has a [`Timer`], which says why the process is woken. [`Deadlines`] has the
+//! deadlines of one owner, and [`DeadlineHeap`] the earliest deadline of each owner.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::fixed_hash::FixedMap;
 use super::mutation::mutated;
 
-/// What is in no hurry happens at multiples of this, so that many wake-ups become one.
+/// What can wait happens at multiples of this, so that many wake-ups become one.
 const GRID: Duration = Duration::from_millis(100);
 
 /// Why something happens at a certain time.
@@ -39,7 +39,7 @@ pub enum Timer {
     Reports,
     /// When to end a room that nobody has come back to.
     RoomEmpty,
-    /// When to tell the others that nothing is heard any more of somebody who publishes without signalling.
+    /// When to tell the others that nothing is heard any more from somebody who publishes without signalling.
     Unheard,
     /// When to tell somebody the changes of their slots that came too soon after those they were told of.
     SlotMap,
@@ -68,7 +68,7 @@ impl Timer {
         Self::Bandwidth,
     ];
 
-    /// What it is for, as log lines and explanations say it: "woken for …".
+    /// Returns what it is for, as it follows "woken for" in log lines and explanations.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Resume => "the time to come back",
@@ -88,7 +88,7 @@ impl Timer {
         }
     }
 
-    /// Whether it may come up to one step of the grid late. What a picture waits for may not.
+    /// Whether it may be up to one step of the grid late. Timers that pictures depend on may not.
     fn can_wait(self) -> bool {
         !matches!(self, Self::Nack | Self::TransportFeedback | Self::Keyframe)
     }
@@ -99,12 +99,12 @@ impl Timer {
 pub struct Deadline {
     /// When to call. Earlier is harmless.
     pub at: Instant,
-    /// What for. If that has moved to a later time in the meantime, nothing will come of the call.
+    /// What the call is for. If that has moved to a later time in the meantime, the call will find nothing due.
     pub timer: Timer,
 }
 
-/// Puts off what can wait: returns the first moment of a grid, the same grid for everyone, that is not before `at`.
-/// Returns `at` itself if that is at most one step of the grid away.
+/// Puts off what can wait: returns the first moment of the grid, which everyone shares, that is not before `at`.
+/// Returns `at` itself if it is at most one step of the grid away.
 ///
 /// A wake-up costs as much as sending a few packets, and a room of fifty has fifty reports to send each second.
 pub fn coalesce(epoch: Instant, now: Instant, at: Instant) -> Instant {
@@ -118,6 +118,9 @@ fn on_grid(epoch: Instant, at: Instant) -> Instant {
     next
 }
 
+/// A deadline that is served so late tells that the server stood still: its machine was suspended, or had no time for it.
+pub const STOOD_STILL: Duration = Duration::from_secs(1);
+
 /// Returns the earlier of two deadlines.
 pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
@@ -126,18 +129,18 @@ pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     }
 }
 
-/// The deadlines of one owner, each by its name.
+/// The deadlines of one owner, one for each timer.
 #[derive(Debug)]
 pub struct Deadlines {
     epoch: Instant,
     at: [Option<Instant>; Timer::ALL.len()],
-    /// The earliest of those that can wait, and the moment of the grid that follows it. Kept, because these are many, and
-    /// they move seldom, while those that cannot wait move with every packet.
+    /// The earliest of the timers that can wait, and the moment of the grid that follows it. It is remembered because
+    /// most timers can wait and seldom move, while those that cannot wait move with every packet.
     patient: Option<(Deadline, Instant)>,
 }
 
 impl Deadlines {
-    /// No deadlines. `epoch` is a point of the grid.
+    /// Makes an empty set of deadlines. `epoch` is a point of the grid.
     pub fn new(epoch: Instant) -> Self {
         Self { epoch, at: [None; Timer::ALL.len()], patient: None }
     }
@@ -147,7 +150,7 @@ impl Deadlines {
         self.at[timer as usize]
     }
 
-    /// Sets a timer, whether it was set before or not. `None` takes it away.
+    /// Sets a timer, whether it was set before or not. `None` unsets it.
     pub fn set(&mut self, timer: Timer, at: Option<Instant>) {
         let place = &mut self.at[timer as usize];
         if *place == at {
@@ -176,7 +179,8 @@ impl Deadlines {
         self.all().filter(move |deadline| deadline.at <= now).map(|deadline| deadline.timer)
     }
 
-    /// Returns when to wake the owner, and for what. Of several timers at one time, the one that is served first counts.
+    /// Returns when to wake the owner, and for what. If several timers are due first, it names the one that is served
+    /// first.
     pub fn next(&self, now: Instant) -> Option<Deadline> {
         // The same as `coalesce` does, without a division for each packet.
         let mut next = self.patient.map(|(first, on_grid)| {
@@ -194,11 +198,6 @@ impl Deadlines {
         next
     }
 
-    /// Returns the earliest of the deadlines, due or not.
-    pub fn earliest(&self) -> Option<Instant> {
-        self.at.iter().copied().fold(None, earliest)
-    }
-
     fn all(&self) -> impl Iterator<Item = Deadline> {
         let named = Timer::ALL.into_iter().zip(self.at);
         named.filter_map(|(timer, at)| Some(Deadline { at: at?, timer }))
@@ -207,22 +206,22 @@ impl Deadlines {
 
 /// Who wants to be woken when. Every key has at most one deadline.
 ///
-/// Moving a deadline later costs nothing: the old, earlier one stays, its owner is woken early, finds nothing due and
-/// names the later time. That keeps a deadline that moves with every packet out of the heap.
+/// Moving a deadline later costs nothing: the old one stays in the heap, so the owner is woken early, finds nothing due
+/// and names the later time. That way a deadline that moves with every packet does not touch the heap.
 #[derive(Debug)]
 pub struct DeadlineHeap<K> {
     heap: BinaryHeap<Reverse<(Instant, K)>>,
-    /// The one entry of the heap that counts for a key; others of that key are leftovers.
+    /// The deadline that counts for each key. Other entries that the heap has for the key are leftovers.
     armed: FixedMap<K, Deadline>,
 }
 
 impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
-    /// A heap without deadlines.
+    /// Makes a heap without deadlines.
     pub fn new() -> Self {
         Self { heap: BinaryHeap::new(), armed: FixedMap::default() }
     }
 
-    /// Wakes `key` no later than at that deadline. `None` takes its deadline away.
+    /// Makes `key` be woken no later than at that deadline. `None` takes its deadline away.
     pub fn set(&mut self, key: K, deadline: Option<Deadline>) {
         match (deadline, self.armed.get(&key)) {
             (None, _) => {
@@ -251,7 +250,7 @@ impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
         None
     }
 
-    /// Returns a key whose deadline is due. It has none from then on.
+    /// Returns a key whose deadline is due, and takes its deadline away.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {
         if self.earliest()?.at > now {
             return None;
@@ -271,10 +270,11 @@ impl<K: Copy + Ord + Hash> DeadlineHeap<K> {
         Some(key)
     }
 
-    /// Moves all keys whose deadline is due to `due`, in the order of the keys. They have none from then on.
+    /// Appends all keys whose deadline is due to `due`, and takes their deadlines away. `due` is in the order of the
+    /// keys after that.
     ///
-    /// Not in the order of their times: what a key is woken for may have been due for long or be a false alarm, and
-    /// in which order things happen must not depend on that.
+    /// They are not in the order of their times, because wake-ups can be early or late by chance, and the order in
+    /// which things happen must not depend on that.
     pub fn take_due(&mut self, now: Instant, due: &mut Vec<K>) {
         while let Some(key) = self.pop_due(now) {
             due.push(key);

@@ -1,7 +1,7 @@
-//! Totals since start-up, for monitoring: plain counters that never go down, whoever leaves.
+//! Totals since start-up, for monitoring: plain counters that never go down, even when streams end.
 //!
-//! Streams count for themselves. What they have counted since the last time is moved here when somebody asks, and when a
-//! stream ends; so forwarding a packet costs nothing more, and nothing is lost.
+//! Each stream has its own counters. What they have counted since the last time is added here when somebody asks and
+//! when a stream ends, so forwarding a packet costs nothing more, and nothing is lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::stats::StreamCounters;
 /// Upper bounds of the buckets of [`SetupTimes`], milliseconds.
 pub const SETUP_BUCKETS_MS: [u64; 8] = [100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];
 
-/// Which way a stream goes.
+/// The direction of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// From a client to the server.
@@ -23,7 +23,7 @@ pub enum Direction {
     Out,
 }
 
-/// What streams are told apart by.
+/// The labels by which streams are counted separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamClass {
     /// From clients, or to them.
@@ -39,14 +39,15 @@ pub struct StreamClass {
 /// How long it took from joining until media could flow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SetupTimes {
-    /// How many took at most so long as the bucket says, and more than the one before says; the last: longer.
+    /// How many took at most the bucket's time and more than the previous bucket's. The last bucket has all that took
+    /// longer.
     pub buckets: [u64; SETUP_BUCKETS_MS.len() + 1],
-    /// The sum of all times, of which an average can be made.
+    /// The sum of all times, for averages.
     pub sum: Duration,
 }
 
 impl SetupTimes {
-    /// Counts one that took this long.
+    /// Counts a set-up that took this long.
     pub fn note(&mut self, time: Duration) {
         let bucket = SETUP_BUCKETS_MS.iter().position(|most| time <= Duration::from_millis(*most));
         self.buckets[bucket.unwrap_or(SETUP_BUCKETS_MS.len())] += 1;
@@ -54,14 +55,14 @@ impl SetupTimes {
     }
 }
 
-/// Everything that was counted.
+/// Everything that was counted since start-up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// How many rooms were made.
     pub rooms: u64,
     /// How many people entered a room.
     pub joins: u64,
-    /// How many people came back after their signalling had broken.
+    /// How many people resumed after their signalling had broken.
     pub resumes: u64,
     /// How many people left for each reason, in the order of [`LeaveReason::ALL`].
     pub leaves: [u64; LeaveReason::ALL.len()],
@@ -69,7 +70,7 @@ pub struct Totals {
     pub handshakes_done: u64,
     /// Handshakes that failed, or that the client ended before there were keys.
     pub handshakes_failed: u64,
-    /// Handshakes that were refused because the certificate was not the one that the offer names.
+    /// Handshakes that were refused because the certificate's fingerprint was not the offer's.
     pub fingerprints_refused: u64,
     /// How long it took from joining until media could flow.
     pub setup_times: SetupTimes,
@@ -85,7 +86,7 @@ impl Totals {
         self.leaves[reason as usize] += 1;
     }
 
-    /// Moves what a stream has counted since it was `noted` last.
+    /// Adds what a stream has counted since `noted`, and updates `noted`.
     pub fn note_stream(&mut self, class: StreamClass, counted: StreamCounters, noted: &mut StreamCounters) {
         let since = counted.since(noted);
         if since != StreamCounters::default() {
@@ -94,7 +95,7 @@ impl Totals {
         noted.raise_to(&counted);
     }
 
-    /// Adds what another one has counted, and empties it.
+    /// Adds the totals of `other`, and empties it.
     pub fn absorb(&mut self, other: &mut Totals) {
         let other = std::mem::take(other);
         self.rooms += other.rooms;
@@ -123,7 +124,7 @@ impl StreamCounters {
         [packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped]
     }
 
-    /// Adds all of another one's.
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         let mut other = *other;
         for (own, other) in self.fields().into_iter().zip(other.fields()) {
@@ -131,7 +132,7 @@ impl StreamCounters {
         }
     }
 
-    /// What was counted since `before`. A count that a client reports may go back; that is nothing.
+    /// Returns what was counted since `before`. A count that a client reports can go down; then the difference is zero.
     pub fn since(&self, before: &Self) -> Self {
         let (mut since, mut before) = (*self, *before);
         for (own, before) in since.fields().into_iter().zip(before.fields()) {

@@ -1,9 +1,9 @@
-//! Transport: one peer connection of a room: the [`Session`] that negotiates it, its media once the handshake is done,
-//! and the paths that lead to the peer.
+//! Transport: one peer connection of a room. It consists of the [`Session`] that negotiates it, its media once the
+//! handshake is done, and the paths that lead to the peer.
 //!
 //! A member of a room usually owns one transport. Some protocols have two, one to publish and one to receive; a member
-//! that only exists inside the server (a recorder) has none; and a transport without an owner can link two servers. That
-//! is why everything that belongs to a connection stands here, and everything that belongs to a person in
+//! that only exists inside the server (a recorder) has none; and a transport without an owner can link two servers.
+//! That is why everything about a connection is here, and everything about a person is in
 //! [`Participant`](super::participant::Participant).
 
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ use super::session::Session;
 use super::timers::{Deadlines, Timer};
 use crate::limits::{CHECKED_ADDRESSES_MAX, PATHS_PER_PARTICIPANT_MAX};
 
-/// How many connectivity checks are remembered: minutes of them.
+/// How many connectivity checks are remembered, which is minutes of them.
 const TRANSACTIONS: usize = 128;
 
 /// A transport's checks are answered once in this time in the long run: what a browser does on five pairs of addresses while
@@ -43,20 +43,20 @@ pub const SILENCE: Duration = Duration::from_secs(5);
 pub struct Transport {
     /// The member that it belongs to; `None` for a link that belongs to nobody in the room.
     pub owner: Option<ParticipantKey>,
-    /// Its own randomness. `None` for the transport that a member joined with, which draws on the member's.
+    /// Its own randomness. `None` for the transport with which a member joined, which uses the member's.
     pub rng: Option<Rng>,
-    /// When it was made. The time from then to the keys is the call's setup time.
+    /// When it was made. The set-up time lasts from then until there are keys.
     pub made_at: Instant,
-    /// The addresses of ours that its answers name.
+    /// Our addresses, as its answers list them.
     pub candidates: Vec<LocalCandidate>,
-    /// The ufrags that lead here, oldest first: the current one, and those of before the last ICE restarts.
+    /// The ufrags that lead here, oldest first: those from before the last ICE restarts, and the current one.
     pub ufrags: Vec<String>,
     /// Media in both directions, once there are keys.
     pub media: Option<MediaHalves>,
-    /// Where media goes: the way of the newest authenticated packet or of the newest nomination. `None` before the first
-    /// check, and again when consent has lapsed.
+    /// The path by which media is sent: that of the newest authenticated packet or the newest nomination. `None` before
+    /// the first check, and when consent has expired.
     pub path: Option<Path>,
-    /// The ways by which a connectivity check came, oldest first.
+    /// The paths by which connectivity checks came, oldest first.
     pub paths: Vec<Path>,
     /// How many addresses have passed a check since ICE (re)started.
     pub addresses_checked: usize,
@@ -64,28 +64,29 @@ pub struct Transport {
     pub last_check: Option<Instant>,
     /// When the peer last proved that it is there, by a check, by the handshake, or by authentic media or RTCP.
     pub last_heard: Option<Instant>,
-    /// Whether nothing has come for [`SILENCE`] since there were keys.
+    /// Whether there are keys and nothing has come for [`SILENCE`].
     pub is_silent: bool,
-    /// The others were told that nothing is heard of its owner. The first thing that comes by it again takes that back.
+    /// Whether the others were told that nothing is heard from its owner. The first packet that comes takes that back.
     pub is_unheard: bool,
     /// What offer and answer agreed on; empty before the first offer.
     pub negotiated: Negotiated,
-    /// The sections that publish, by mid.
+    /// The sections in which the client publishes, by mid.
     pub published: PublishedSections,
-    /// Which of the owner's slots an egress stream of ours is.
+    /// The owner's slot to which each of our egress SSRCs belongs.
     pub slot_by_ssrc: FixedMap<Ssrc, usize>,
-    /// What it waits for.
+    /// Its deadlines.
     pub deadlines: Deadlines,
-    /// SDP, ICE and DTLS. Private, because whatever it is made to do can move the deadline that it names.
+    /// SDP, ICE and DTLS. It is private because every call can move its deadline, which
+    /// [`with_session`](Self::with_session) then updates.
     session: Session,
-    /// The transactions of the last checks, newest first, and from where they came.
+    /// The transaction ids of the last checks and the addresses from which they came, newest first.
     transactions: VecDeque<([u8; 12], SocketAddr)>,
     /// How many checks are answered.
     checks: Pace,
 }
 
 impl Transport {
-    /// A transport that waits for an offer.
+    /// Makes a transport that waits for an offer.
     pub fn new(
         now: Instant,
         epoch: Instant,
@@ -121,19 +122,19 @@ impl Transport {
         }
     }
 
-    /// SDP, ICE and DTLS, to look at.
+    /// Returns the session, to read from.
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Makes the session do something, and notes when it wants to be called again.
+    /// Calls the session, and notes when it wants to be called again.
     pub fn with_session<R>(&mut self, act: impl FnOnce(&mut Session) -> R) -> R {
         let result = act(&mut self.session);
         self.deadlines.set(Timer::Engine, self.session.deadline());
         result
     }
 
-    /// Makes nothing more be sent until another check comes. `media_timeout` is how long a check lets us send.
+    /// Stops sending until another check comes. `media_timeout` is how long a check allows us to send.
     pub fn lose_path(&mut self, media_timeout: Duration) {
         if mutated!(ConsentIgnored) {
             self.last_check = self.last_check.map(|at| at + Duration::from_secs(60));
@@ -143,13 +144,14 @@ impl Transport {
         self.set_consent(media_timeout);
     }
 
-    /// Notes when we have to stop sending unless another connectivity check comes (RFC 7675 §5.1).
+    /// Sets when we have to stop sending unless another connectivity check comes (RFC 7675 §5.1).
     fn set_consent(&mut self, media_timeout: Duration) {
         let at = self.path.and(self.last_check).map(|at| at + media_timeout);
         self.deadlines.set(Timer::Consent, at);
     }
 
-    /// Notes when requests for lost packets and transport-wide feedback are due: after a packet, and after sending some.
+    /// Sets when NACKs and transport-wide feedback are due. Call it after a packet has come, and after sending
+    /// feedback.
     pub fn set_feedback(&mut self) {
         if let Some(media) = &self.media
             && !mutated!(FeedbackTimerDropped)
@@ -190,8 +192,8 @@ impl Transport {
         self.transactions.iter().any(|(seen, _)| *seen == transaction) && !mutated!(ReplayedCheckBelieved)
     }
 
-    /// Takes a check with the right credentials that came by that path, which lets us send for `media_timeout`. Returns a
-    /// path that is forgotten for it.
+    /// Takes a check with the right credentials, which allows us to send for `media_timeout`. Returns the old path that
+    /// is forgotten to make room for this one, if there is one.
     pub fn on_check(
         &mut self,
         now: Instant,
@@ -200,11 +202,11 @@ impl Transport {
         transaction: [u8; 12],
         media_timeout: Duration,
     ) -> Option<Path> {
-        // Also a check from elsewhere renews consent: it proves that the peer is there.
+        // A check by any path renews consent, because it proves that the peer is there.
         self.last_check = Some(now);
         self.transactions.truncate(TRANSACTIONS - 1);
         self.transactions.push_front((transaction, path.remote));
-        // Before the first nomination any path is better than none: media may flow by then.
+        // Before the first nomination any path is better than none, because media may flow already.
         if nominated || self.path.is_none() {
             self.path = Some(path);
         }
@@ -214,11 +216,12 @@ impl Transport {
             *known = path;
             return None;
         }
-        // Counted, though the oldest is forgotten: somebody could check from new addresses for ever.
+        // Every new address counts, even if an old one is forgotten: otherwise somebody could check from new addresses
+        // for ever.
         self.addresses_checked += 1;
         self.paths.push(path);
         if self.paths.len() > PATHS_PER_PARTICIPANT_MAX {
-            // Our own address may differ: the peer is reached from wherever its last packet came to.
+            // Only remote addresses are compared: our own address is the one to which the peer's last packet came.
             let in_use = |path: &Path| self.path.is_some_and(|own| same_remote(&own, path));
             let unused = self.paths.iter().position(|path| !in_use(path))?;
             return Some(self.paths.remove(unused));
@@ -227,7 +230,8 @@ impl Transport {
         None
     }
 
-    /// Notes that the peer has proved that it is there. Returns whether that ends a silence of which others were told.
+    /// Notes that the peer has proved that it is there. Returns whether that ends a silence that others were told
+    /// about.
     pub fn hear(&mut self, now: Instant) -> bool {
         self.last_heard = Some(now);
         let (was_silent, was_unheard) = (self.is_silent, self.is_unheard);
@@ -255,8 +259,8 @@ impl Transport {
         self.deadlines.set(Timer::MediaSilence, silent_at.filter(|_| !self.is_silent));
     }
 
-    /// Takes note of an authentic packet: whoever sends it is there, and is sent to where it came from. Once consent has
-    /// lapsed, only a check brings a path back. Returns whether it ends a silence of which others were told.
+    /// Notes an authentic packet: its sender is there, and media is sent to where it came from. Once consent has
+    /// expired, only a check brings a path back. Returns whether it ends a silence that others were told about.
     pub fn on_authentic(&mut self, now: Instant, path: Path) -> bool {
         if let Some(own) = &mut self.path {
             *own = path;
@@ -264,7 +268,7 @@ impl Transport {
         self.hear(now)
     }
 
-    /// Seals and sends an RTCP compound. Does nothing before there are keys and a path, or if the compound is empty.
+    /// Encrypts and sends an RTCP compound. Does nothing without keys and a path, or if the compound is empty.
     pub fn send_rtcp(&mut self, outbox: &mut Outbox, compound: &[u8]) {
         let (Some(media), Some(path)) = (&mut self.media, self.path) else { return };
         if compound.is_empty() {
@@ -276,7 +280,7 @@ impl Transport {
         });
     }
 
-    /// Makes the next reports go out no later than `at`, if any go out at all.
+    /// Makes the next reports go out no later than `at`, if reports are sent at all.
     pub fn report_by(&mut self, at: Instant) {
         if let Some(planned) = self.deadlines.get(Timer::Reports) {
             self.deadlines.set(Timer::Reports, Some(planned.min(at)));

@@ -1,13 +1,13 @@
-//! Alerts that anybody could have written. Until a handshake has keys, its records are not authenticated: whoever can
-//! send from a client's address, or sees a datagram pass and is quicker, can say in the client's name that it gives up.
-//! A fatal alert in plaintext is therefore only a doubt: it ends the handshake unless the client goes on with it.
+//! Alerts that anybody could have forged. Until a handshake has keys, its records are not authenticated, so somebody
+//! who can send from a client's address, or who sees its datagrams and is faster, can give up in the client's name. A
+//! fatal alert in plaintext therefore only raises a doubt: it ends the handshake unless the client goes on with it.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::record::{ALERT, Record, Records};
 
-/// How long the client has time to go on: it repeats a lost flight after a second.
+/// How long the client has to go on. It repeats a lost flight after a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The level of an alert that ends a connection (RFC 5246, section 7.2).
@@ -50,7 +50,7 @@ impl Doubt {
         Cow::Owned(rest.iter().flat_map(Record::bytes).copied().collect())
     }
 
-    /// When the handshake ends, and why; `None` without a doubt.
+    /// Returns when the handshake ends, and why; `None` if there is no doubt.
     pub(super) fn ends(&self) -> Option<(Instant, dimpl::Error)> {
         let Self(doubt) = self;
         doubt.map(|Alert { description, ends }| {

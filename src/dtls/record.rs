@@ -1,4 +1,4 @@
-//! The records of a DTLS 1.2 datagram (RFC 6347, section 4.1): as much as is needed to tell what they carry.
+//! The records of a DTLS 1.2 datagram (RFC 6347, section 4.1), read as far as needed to tell what they contain.
 
 /// An alert.
 pub(super) const ALERT: u8 = 21;
@@ -9,10 +9,10 @@ pub(super) const HANDSHAKE: u8 = 22;
 /// Type, version, epoch, number and length.
 const HEADER_BYTES: usize = 13;
 
-/// Where the length stands in the header: its last two bytes.
+/// The position of the length in the header: its last two bytes.
 const LENGTH_AT: usize = HEADER_BYTES - 2;
 
-/// A record, or what is left of a datagram and is none.
+/// A record, or the rest of a datagram that is not a record.
 pub(super) struct Record<'a>(&'a [u8]);
 
 impl<'a> Record<'a> {
@@ -21,17 +21,17 @@ impl<'a> Record<'a> {
         self.0
     }
 
-    /// What it carries, as a number of RFC 5246, section 6.2.1.
+    /// Returns its content type (RFC 5246, section 6.2.1).
     pub(super) fn content_type(&self) -> u8 {
         self.0.first().copied().unwrap_or(0)
     }
 
-    /// 0 as long as nothing is encrypted.
+    /// Returns its epoch, which is 0 as long as nothing is encrypted.
     pub(super) fn epoch(&self) -> u16 {
         self.0.get(3..5).map_or(0, |epoch| u16::from_be_bytes([epoch[0], epoch[1]]))
     }
 
-    /// What follows the header; `None` if this is no whole record.
+    /// Returns what follows the header; `None` if this is not a whole record.
     pub(super) fn body(&self) -> Option<&'a [u8]> {
         let length = self.0.get(LENGTH_AT..HEADER_BYTES)?;
         let body = &self.0[HEADER_BYTES..];
@@ -46,11 +46,11 @@ impl<'a> Record<'a> {
     }
 }
 
-/// The records of a datagram. What is left and is no whole record comes last, as one.
+/// The records of a datagram. A rest that is not a whole record comes last, as one.
 pub(super) struct Records<'a>(&'a [u8]);
 
 impl<'a> Records<'a> {
-    /// Those of this datagram.
+    /// Returns the records of this datagram.
     pub(super) fn new(datagram: &'a [u8]) -> Self {
         Self(datagram)
     }

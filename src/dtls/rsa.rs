@@ -1,15 +1,15 @@
-//! Clients with an RSA certificate. W3C's WebRTC lets every browser have one, and all of GStreamer has one; the DTLS
-//! library verifies ECDSA alone, and asks for nothing else in its CertificateRequest. A client that has no such
+//! Clients with an RSA certificate. W3C's WebRTC allows browsers to have one, and all GStreamer clients do, but the
+//! DTLS library only verifies ECDSA and asks for nothing else in its CertificateRequest. A client without an ECDSA
 //! certificate then sends none, and the handshake fails.
 //!
-//! The library lets its cryptography be replaced, not the request. Therefore the request is widened at the edges: in the
-//! datagrams that carry it ([`widened_datagram`]), and wherever the library hands the messages of the handshake to its
-//! cryptography, to be hashed or to verify the client's signature of them ([`provider`]), so that both sides have seen
-//! the same bytes. The library itself needs to know nothing of it: it takes a certificate as it comes, and passes on
-//! the signature algorithm that the client names.
+//! The library's cryptography can be replaced, but its request cannot. So the request is widened outside of the
+//! library: in the datagrams that carry it ([`widened_datagram`]), and wherever the library hands the handshake's
+//! messages to its cryptography, to be hashed or to verify the client's signature ([`provider`]), so that both sides
+//! see the same bytes. The library does not notice: it takes any certificate, and passes on the signature algorithm
+//! that the client names.
 //!
-//! This is for the server's side. As a client we take a server's ECDSA certificate alone: the library has no cipher
-//! suite for another. Who offers to be the server alone (`setup:passive`) breaks RFC 8842, section 5.2.
+//! This is for the server's side. As a DTLS client we only accept ECDSA certificates, because the library has no cipher
+//! suite for others. Offers of `setup:passive`, which make us the client, break RFC 8842, section 5.2.
 
 use std::borrow::Cow;
 
@@ -26,14 +26,14 @@ use x509_cert::der::oid::ObjectIdentifier;
 
 use super::record::{HANDSHAKE, Records};
 
-/// A message's type, length, number, and which fragment of it this is (RFC 6347, section 4.2.2).
+/// The size of a message's header: type, length, sequence number, fragment offset and length (RFC 6347, section 4.2.2).
 const MESSAGE_HEADER_BYTES: usize = 12;
 
 /// CertificateRequest (RFC 5246, section 7.4.4).
 const CERTIFICATE_REQUEST: u8 = 13;
 
-/// What we ask for in its place: any ECDSA or RSA certificate, whoever has signed it (the fingerprint in the client's
-/// description says whether it is the right one), and signatures that can be verified here.
+/// Our request in its place: any ECDSA or RSA certificate, whoever has signed it (the fingerprint in the client's
+/// description says whether it is the right one), with signature algorithms that can be verified here.
 const REQUEST: [u8; 15] = [
     2, 64, 1, // Types: ecdsa_sign, rsa_sign.
     0, 8, 4, 3, 5, 3, 4, 1, 5, 1, // SHA-256 and SHA-384 with ECDSA, then with RSA (PKCS #1).
@@ -43,13 +43,13 @@ const REQUEST: [u8; 15] = [
 /// The shortest request that the library writes: one type, one algorithm, no authorities.
 const SHORTEST_REQUEST_BYTES: usize = 8;
 
-/// How much longer a datagram may get than the library made it.
+/// By how many bytes a datagram can get longer.
 pub(super) const WIDENS_BY: usize = REQUEST.len() - SHORTEST_REQUEST_BYTES;
 
 /// The object identifier of RSA keys (RFC 8017, appendix A.1).
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// The library's cryptography, for handshakes in which we are the server and the request was widened.
+/// Returns the library's cryptography, for handshakes in which we are the server and the request was widened.
 pub(super) fn provider() -> CryptoProvider {
     CryptoProvider { hash_provider: &Hashes, signature_verification: &Signatures, ..library_provider() }
 }
@@ -58,7 +58,7 @@ fn library_provider() -> CryptoProvider {
     dimpl::crypto::aws_lc_rs::default_provider()
 }
 
-/// A datagram of the library as it is to be sent.
+/// Returns one of the library's datagrams with a widened request, to be sent.
 pub(super) fn widened_datagram(datagram: &[u8]) -> Vec<u8> {
     let mut widened = Vec::with_capacity(datagram.len() + WIDENS_BY);
     for record in Records::new(datagram) {
@@ -72,9 +72,9 @@ pub(super) fn widened_datagram(datagram: &[u8]) -> Vec<u8> {
     widened
 }
 
-/// Handshake messages, one after the other, with our request in the place of the library's. What is no sequence of whole
-/// messages comes back as it is. A request in several fragments would stay what it is as well, in the datagrams and in
-/// the transcript; it never is in several, because the flight fits into one datagram.
+/// Returns handshake messages with our request in place of the library's. Bytes that are not a sequence of whole
+/// messages come back unchanged. So would a request in several fragments, in the datagrams and in the transcript, but
+/// there is never one, because the flight fits into one datagram.
 fn widened_messages(messages: &[u8]) -> Cow<'_, [u8]> {
     let Some(request) = find_request(messages) else { return Cow::Borrowed(messages) };
     let (before, rest) = messages.split_at(request.start);
@@ -83,7 +83,7 @@ fn widened_messages(messages: &[u8]) -> Cow<'_, [u8]> {
     let length = (REQUEST.len() as u32).to_be_bytes();
     let mut widened = Vec::with_capacity(messages.len() + WIDENS_BY);
     widened.extend_from_slice(before);
-    // Type, length, number; then the fragment's offset and length, which are those of the whole message.
+    // Type, length and sequence number; then the fragment's offset and length, which are those of the whole message.
     widened.extend_from_slice(&header[..1]);
     widened.extend_from_slice(&length[1..]);
     widened.extend_from_slice(&header[4..9]);
@@ -93,7 +93,7 @@ fn widened_messages(messages: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(widened)
 }
 
-/// Where a CertificateRequest begins among messages, and how long its body is.
+/// The position of a CertificateRequest among messages, and the length of its body.
 struct RequestPlace {
     start: usize,
     body_bytes: usize,
@@ -117,8 +117,8 @@ fn find_request(messages: &[u8]) -> Option<RequestPlace> {
     }
 }
 
-/// Hashes of what both sides have seen. In DTLS 1.2 the library hashes nothing but the messages of the handshake so
-/// far, all of them in one piece.
+/// Hashes the transcript. In DTLS 1.2 the library only hashes the handshake's messages so far, all of them in one
+/// piece.
 #[derive(Debug)]
 struct Hashes;
 
@@ -141,7 +141,7 @@ impl HashContext for Hash {
     }
 }
 
-/// Verifies the client's signature of the handshake so far: RSA here, ECDSA by the library.
+/// Verifies the client's signature of the transcript: RSA here, ECDSA by the library.
 #[derive(Debug)]
 struct Signatures;
 
@@ -163,7 +163,8 @@ impl SignatureVerifier for Signatures {
     }
 }
 
-/// A key of fewer than 2,048 or more than 8,192 bits, or a hash that was not asked for, is refused.
+/// Verifies an RSA signature. Refuses keys of fewer than 2,048 or more than 8,192 bits, and hashes that were not asked
+/// for.
 fn verify_rsa(
     certificate: &[u8],
     messages: &[u8],

@@ -1,5 +1,5 @@
-//! A client with a certificate of any kind: the library's own, with a key of ours. It is for the tests beside it and for
-//! `benches/handshake.rs`, which takes this file in as well.
+//! A DTLS client with a certificate of any kind: the library's client with a key of ours. It is for the tests beside it
+//! and for `benches/handshake.rs`, which includes this file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,27 +13,27 @@ use dimpl::crypto::{
 use dimpl::{Config, CryptoError, CryptoOperation, Dtls, DtlsCertificate, Output};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 
-/// An RSA key of so many bits.
+/// Makes an RSA key of a size.
 pub fn rsa(bits: RsaKeySize) -> KeyPair {
     KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, bits).expect("a key")
 }
 
-/// RSA keys beside those that the library loads.
+/// A provider of RSA keys besides those that the library loads.
 #[derive(Debug)]
 pub struct Keys {
-    /// One bit of every signature is turned.
+    /// Whether one bit of every signature is flipped.
     pub lies: bool,
 }
 
-/// The library's client has no cipher suite for an RSA key. This one says what it is only when it is asked to sign: the
-/// library wants to know the hash after the server has asked for a certificate, and not before.
+/// A key that hides that it is RSA until it is asked to sign, because the library's client has no cipher suite for RSA
+/// keys. The library asks for the hash only after the server has asked for a certificate.
 #[derive(Debug)]
 struct RsaKey {
     key: RsaKeyPair,
     is_wanted: AtomicBool,
 }
 
-/// Turns a bit of what another key signs.
+/// A key that flips a bit of another key's signatures.
 #[derive(Debug)]
 struct Liar(Box<dyn SigningKey>);
 
@@ -94,7 +94,7 @@ impl SigningKey for Liar {
     }
 }
 
-/// Somebody who wants to connect.
+/// A client that wants to connect.
 pub struct Client {
     /// The handshake.
     pub dtls: Dtls,
@@ -103,14 +103,14 @@ pub struct Client {
     scratch: Vec<u8>,
     /// The keying material, once it is agreed upon.
     pub keys: Option<Vec<u8>>,
-    /// When it wants to be called.
+    /// When it wants to be called next.
     pub deadline: Instant,
-    /// It has given up.
+    /// Whether it has given up.
     pub failed: bool,
 }
 
 impl Client {
-    /// One that sends datagrams of `mtu` bytes at most, and signs with `key`, which `keys` loads.
+    /// Makes a client that sends datagrams of at most `mtu` bytes and signs with `key`, which `keys` loads.
     pub fn new(now: Instant, key: &KeyPair, keys: &'static Keys, mtu: usize) -> Self {
         let params = CertificateParams::new(Vec::new()).expect("no names are fine");
         let certificate = params.self_signed(key).expect("a key can sign").der().to_vec();
@@ -124,7 +124,7 @@ impl Client {
         Self { dtls, certificate, scratch: vec![0; 4096], keys: None, deadline: now, failed }
     }
 
-    /// What it has to send.
+    /// Returns the datagrams that it has to send.
     pub fn poll(&mut self) -> Vec<Vec<u8>> {
         let mut datagrams = Vec::new();
         loop {

@@ -1,5 +1,5 @@
-//! Handshakes with clients whose certificates are of every kind, over a wire that loses what a test says. Clients of other
-//! makes are met in `tests/interop.rs` and by the tests with browsers.
+//! Handshakes with clients that have certificates of every kind, over a network that loses the datagrams that a test
+//! chooses. Other tests have clients of other makes: `tests/shell/interop.rs`, and those with browsers.
 
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, RsaKeySize};
 
@@ -8,19 +8,19 @@ use super::*;
 
 const SERVER: DtlsSession = DtlsSession(1);
 
-/// A datagram that makes the record of an alert, in plaintext.
+/// Returns a datagram with an alert in plaintext.
 fn alert(number: u8, level: u8, description: u8) -> Vec<u8> {
     vec![record::ALERT, 254, 253, 0, 0, 0, 0, 0, 0, 0, number, 0, 2, level, description]
 }
 
-/// Which way a datagram goes.
+/// The direction of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Up,
     Down,
 }
 
-/// The two and the wire between them, with a clock of its own.
+/// Client and server with a network between them, and a clock.
 struct World {
     now: Instant,
     began: Instant,
@@ -29,9 +29,9 @@ struct World {
     scratch: Scratch,
     events: DtlsEvents,
     client: Client,
-    /// How many of the server's events have been looked at.
+    /// How many of the server's events have been checked.
     seen: usize,
-    /// What somebody else sends in the client's name, whenever the client sends something.
+    /// A datagram that an attacker sends in the client's name whenever the client sends something.
     forged: Option<Vec<u8>>,
 }
 
@@ -63,8 +63,8 @@ impl World {
         }
     }
 
-    /// Lets both speak until they have agreed, one gives up or a minute is over. `loses` says what is lost of the
-    /// datagrams that go a way, counted from 0.
+    /// Runs until both have agreed, one gives up or a minute is over. `loses` says which datagrams of a direction,
+    /// counted from 0, are lost.
     fn run(&mut self, mut loses: impl FnMut(Way, usize) -> bool) {
         let (mut ups, mut downs) = (0, 0);
         while self.now - self.began < Duration::from_secs(60) {

@@ -1,4 +1,4 @@
-//! The generator's clock: monotonic nanoseconds since it began, and how the kernel's receive times fit onto it.
+//! The generator's clock: monotonic nanoseconds since it began, and the conversion of the kernel's receive times to it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,39 +9,39 @@ const TRIES: usize = 5;
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
     base: Instant,
-    /// What the wall clock shows at the base, nanoseconds.
+    /// The wall clock's time at the base, in nanoseconds.
     wall_at_base: u64,
 }
 
 impl Clock {
-    /// A clock that begins now.
+    /// Makes a clock that begins now.
     pub(super) fn new() -> Self {
         let mut clock = Self { base: Instant::now(), wall_at_base: 0 };
         clock.adjust();
         clock
     }
 
-    /// The time since the beginning.
+    /// Returns the time since the beginning.
     pub(super) fn now(&self) -> u64 {
         nanos(self.base.elapsed())
     }
 
-    /// A time of this clock as the rest of the program knows it.
+    /// Returns a time of this clock as an `Instant`.
     pub(super) fn instant(&self, at: u64) -> Instant {
         self.base + Duration::from_nanos(at)
     }
 
-    /// The time of this clock at an instant.
+    /// Returns this clock's time at an instant.
     pub(super) fn at(&self, instant: Instant) -> u64 {
         nanos(instant.saturating_duration_since(self.base))
     }
 
-    /// A kernel's receive time, which is wall time, on this clock.
+    /// Returns a receive time of the kernel, which is wall time, on this clock.
     pub(super) fn of_wall(&self, wall: Duration) -> u64 {
         nanos(wall).saturating_sub(self.wall_at_base)
     }
 
-    /// Wall time as NTP has it: seconds since 1900 in the upper 32 bits, fractions in the lower.
+    /// Returns wall time in NTP format: seconds since 1900 in the upper 32 bits, fractions in the lower.
     pub(super) fn ntp(&self, at: u64) -> u64 {
         const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
         let wall = self.wall_at_base.saturating_add(at);
@@ -49,7 +49,7 @@ impl Clock {
         ((seconds + SECONDS_1900_TO_1970) << 32) | ((rest << 32) / 1_000_000_000)
     }
 
-    /// Reads wall time anew: it may be stepped or slewed.
+    /// Reads wall time anew, because it may be stepped or slewed.
     pub(super) fn adjust(&mut self) {
         let mut closest = u64::MAX;
         for _ in 0..TRIES {

@@ -1,5 +1,5 @@
-//! What one person and a server say to each other over a WebSocket until media can flow, and at the end. State machines
-//! of values in and values out: sockets are `signalling.rs`, and what a step leads to is `person.rs`.
+//! The signalling dialogue of one person and a server, until media can flow, and at the end. These are state machines
+//! without sockets, which are in `signalling.rs`; `person.rs` carries out the steps.
 
 mod janus;
 mod strait;
@@ -13,20 +13,20 @@ use crate::core::command::MediaKind;
 use janus::Janus;
 use strait::Strait;
 
-/// What a message leads to.
+/// What to do after a message.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Step {
     /// Nothing is to be done.
     Nothing,
     /// This is to be sent.
     Send(Value),
-    /// An offer may be made, with at most so many slots for audio and for video.
+    /// An offer may be made, with at most this many slots for audio and for video.
     MayOffer(usize, usize),
     /// The answer to our offer.
     Answered(String),
-    /// An offer of the server's.
+    /// An offer from the server.
     Offered(String),
-    /// The same is to be asked again, a little later.
+    /// This request is to be sent again, a little later.
     Later(Value),
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Dialogue {
 }
 
 impl Dialogue {
-    /// Nothing has been said. `room` is its name and its number.
+    /// Begins a dialogue. `room` is its name and its number.
     pub(super) fn new(options: &LoadOptions, index: usize, plan: PersonPlan, room: &(String, u64)) -> Self {
         match options.server_kind {
             ServerKind::Strait => Self::Strait(Strait::new(room.0.clone(), index, plan.receives)),
@@ -47,7 +47,7 @@ impl Dialogue {
         }
     }
 
-    /// What is said first.
+    /// Returns the first message.
     pub(super) fn open(&mut self) -> Value {
         match self {
             Self::Strait(strait) => strait.open(),
@@ -55,7 +55,7 @@ impl Dialogue {
         }
     }
 
-    /// Takes a message of the server's.
+    /// Takes a message from the server.
     pub(super) fn hear(&mut self, message: &Value) -> Result<Step, String> {
         match self {
             Self::Strait(strait) => strait.hear(message),
@@ -63,7 +63,7 @@ impl Dialogue {
         }
     }
 
-    /// Our offer; `published` is each section's mid and kind.
+    /// Returns the message with our offer. `published` has each section's mid and kind.
     pub(super) fn offer(&mut self, sdp: &str, published: &[(String, MediaKind)]) -> Value {
         match self {
             Self::Strait(strait) => strait.offer(sdp, published),
@@ -71,7 +71,7 @@ impl Dialogue {
         }
     }
 
-    /// Our answer to an offer of the server's.
+    /// Returns the message with our answer to an offer from the server.
     pub(super) fn answer(&mut self, sdp: &str) -> Value {
         match self {
             // It never offers.
@@ -80,7 +80,7 @@ impl Dialogue {
         }
     }
 
-    /// Tells where we are, if the server wants to know.
+    /// Returns the message with our address, if the server wants to know it.
     pub(super) fn candidate(&mut self, ours: SocketAddr) -> Option<Value> {
         match self {
             Self::Strait(_) => None,
@@ -88,7 +88,7 @@ impl Dialogue {
         }
     }
 
-    /// What has to be said every so often; asked once a second.
+    /// Returns a keep-alive message if one is due. Call it once a second.
     pub(super) fn keep_alive(&mut self) -> Option<Value> {
         match self {
             Self::Strait(_) => None,
@@ -96,7 +96,7 @@ impl Dialogue {
         }
     }
 
-    /// Returns the messages that say goodbye.
+    /// Returns the messages with which to leave.
     pub(super) fn leave(&mut self) -> Vec<Value> {
         match self {
             Self::Strait(strait) => vec![strait.leave()],

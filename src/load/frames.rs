@@ -1,4 +1,5 @@
-//! What a viewer of one video stream would see: which frames can be decoded, and when the picture stands still.
+//! Computes what a viewer of one video stream would see: which frames can be decoded, and when the picture stands
+//! still.
 //!
 //! A frame can be decoded when all its packets are there and the frame before it was decoded, or when it is a key
 //! frame. The picture is frozen when no frame could be decoded for longer than three frame intervals, and longer than
@@ -6,21 +7,21 @@
 
 use std::collections::VecDeque;
 
-/// Frames that can be under way at a time: the oldest is given up beyond.
+/// How many frames can be incomplete at a time. Beyond that the oldest is given up.
 const FRAMES_UNDER_WAY: usize = 8;
-/// What is added to one frame interval.
+/// The time that is added to one frame interval.
 const FREEZE_EXTRA_NANOS: u64 = 150_000_000;
-/// Packets of a frame that are told apart.
+/// The most packets of a frame.
 pub(super) const PACKETS_PER_FRAME_MAX: u8 = 64;
 
-/// A packet's place in its stream.
+/// A packet's place in its stream, by frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FramePart {
-    /// Which frame, counted by the sender.
+    /// The number of the frame, as the sender counts.
     pub frame: u32,
-    /// Which of its packets.
+    /// The number of the packet in its frame.
     pub index: u8,
-    /// How many it has.
+    /// How many packets the frame has.
     pub count: u8,
     /// Whether it needs no other frame.
     pub key: bool,
@@ -42,7 +43,7 @@ impl Frame {
 #[derive(Debug)]
 pub(super) struct FrameTracker {
     interval: u64,
-    /// In the order of their numbers.
+    /// The incomplete frames, in the order of their numbers.
     under_way: VecDeque<Frame>,
     decoded_last: Option<u32>,
     /// When the last frame was shown, or when counting began.
@@ -93,7 +94,7 @@ impl FrameTracker {
             Some(frame) if frame.part.frame == part.frame => frame.present |= 1 << part.index,
             _ => self.under_way.insert(place, Frame { part, present: 1 << part.index }),
         }
-        // The oldest frame has had its time: a decoder does not wait for ever either.
+        // The oldest frame is given up, because a decoder does not wait for ever either.
         if self.under_way.len() > FRAMES_UNDER_WAY {
             self.under_way.pop_front();
         }

@@ -26,9 +26,10 @@ const EVENTS: usize = 1024;
 const BATCH: usize = 4;
 /// The size of the largest message, in which the kernel has joined several datagrams.
 const MESSAGE_BYTES: usize = 65_535;
-/// How many sockets are read before the timers are looked at again.
+/// How many sockets are read before the timers are checked again.
 const READS_BETWEEN_TIMERS: usize = 8;
-/// How much too long the kernel may sleep. Sleeps are made shorter by it, and the rest is spent looking at the clock.
+/// How much longer than asked the kernel may sleep. Sleeps are made shorter by this, and the rest of the time is spent
+/// polling the clock.
 const SLEEP_SLACK_NANOS: u64 = 150_000;
 /// How long packets that are under way at the end have to arrive.
 const DRAIN_NANOS: u64 = 1_000_000_000;
@@ -48,7 +49,7 @@ pub(super) struct Interval {
 /// How many seconds are kept for the report: an hour.
 const SECONDS_MAX: usize = 3600;
 
-/// What the operating system told of processor time and memory of both sides.
+/// The processor time and memory of both sides, from the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Usages {
     /// The server's usage before anybody joined.
@@ -59,10 +60,10 @@ pub(super) struct Usages {
     pub own: Option<(Usage, Usage)>,
 }
 
-/// How many tracks reach somebody, and how many should.
+/// How many subscriptions there are, and how many there should be.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Subscriptions {
-    /// Those that flowed when it was last looked.
+    /// Those that flowed at the last check.
     pub flowing: usize,
     /// Those that the profile makes necessary.
     pub wanted: usize,
@@ -74,7 +75,7 @@ pub(super) struct Generator {
     pub shared: Shared,
     /// Who receives what, as last counted.
     pub subscriptions: Subscriptions,
-    /// What the operating system told.
+    /// The processor time and memory of both sides.
     pub usages: Usages,
     /// The server's process, if it is known.
     pub server_pid: Option<u32>,
@@ -82,9 +83,9 @@ pub(super) struct Generator {
     pub intervals: Vec<Interval>,
     /// The latency of packets that were read in each second, for the report.
     pub seconds: Vec<Percentiles>,
-    /// How long this process had nothing to do during the measurement, and how long that was in all, in nanoseconds.
+    /// How long this process was idle during the measurement, and how long the measurement was, in nanoseconds.
     pub idle: (u64, u64),
-    /// What went wrong, a sentence each.
+    /// What went wrong, one sentence each.
     pub problems: Vec<String>,
     /// Whether a signal asked for an early end.
     pub interrupted: bool,
@@ -97,7 +98,7 @@ pub(super) struct Generator {
 }
 
 impl Generator {
-    /// Makes everyone, and plans when each of them joins.
+    /// Makes all people, and plans when each of them joins.
     pub(super) fn new(options: LoadOptions) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -386,7 +387,7 @@ impl Generator {
     }
 
     fn everyone_is_settled(&self) -> bool {
-        // Those who joined last are the likeliest not to be there, so that most looks end at once.
+        // Those who joined last are the most likely not to be ready, so most checks end at once.
         self.people.iter().rev().all(|person| match person.stage {
             // Waiting longer brings no track for which the server allows no slot.
             Stage::Ready => person.flowing() >= self.wanted_flows(person).min(person.slots),
@@ -496,7 +497,7 @@ impl Generator {
     }
 }
 
-/// Sends what one point of a stream's schedule stands for, and arms the timer for the next.
+/// Sends the packets for one point of a stream's schedule, and sets the timer for the next point.
 fn send(people: &mut [Person], shared: &mut Shared, person: usize, place: usize, now: u64) {
     if matches!(shared.meters.phase, Phase::Draining | Phase::Over) {
         return;

@@ -1,4 +1,4 @@
-//! One stream that a person receives: what came of it, in which order, and what a viewer sees.
+//! One stream that a person receives: its packets, their order, and what a viewer sees.
 
 use std::time::Instant;
 
@@ -12,10 +12,10 @@ use crate::core::media::rtcp::ReportBlock;
 use crate::core::media::srtp::{OpenError, SrtpReceiver};
 use crate::wire::rtp::RtpHeader;
 
-/// Between requests for key frames, nanoseconds.
+/// The time between requests for key frames, in nanoseconds.
 const KEYFRAME_INTERVAL: u64 = 500_000_000;
-/// A stream that brings nothing for longer than this, and for longer than [`SILENT_FRAMES`], has stopped; nanoseconds.
-/// A busy machine keeps packets back for a good part of a second without having lost the stream.
+/// A stream that is silent for longer than this, and for longer than [`SILENT_FRAMES`], has stopped; in nanoseconds. A
+/// busy machine delays packets for a good part of a second without losing the stream.
 const SILENT_NANOS: u64 = 2_000_000_000;
 /// Slow streams may be silent for this many of their frames.
 const SILENT_FRAMES: u64 = 3;
@@ -26,13 +26,13 @@ pub(super) struct Incoming {
     kind: MediaKind,
     statistics: ReceiveStatistics,
     highest: u64,
-    /// How many packets come before the next one that is opened.
+    /// How many packets come before the next one that is decrypted.
     until_opened: u32,
     /// The number of the sender's stream that it shows; `None` before the first packet.
     pub source: Option<u32>,
-    /// Whether it has shown another one during the measurement: then what was to be expected is not known.
+    /// Whether it has shown another one during the measurement, so that the expected number of packets is unknown.
     pub switched: bool,
-    /// What a viewer sees; of video, once something came.
+    /// What a viewer sees; only for video, once something came.
     pub frames: Option<FrameTracker>,
     /// How many packets arrived that belong to the measurement.
     pub counted: u64,
@@ -45,7 +45,7 @@ pub(super) struct Incoming {
 /// What a packet brought to its receiver.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Brought {
-    /// Whether it was media: it was opened and bears a stamp, or it was counted unopened.
+    /// Whether it was media: either it was decrypted and has a stamp, or it was counted without decrypting.
     pub media: bool,
     /// Whether a frame could be decoded with it.
     pub frame: bool,
@@ -60,7 +60,7 @@ pub(super) struct Arrived {
     pub now: u64,
     /// The same moment, for the rest of the program.
     pub instant: Instant,
-    /// When the kernel had it, if the kernel tells.
+    /// When the kernel received it, if the kernel tells.
     pub in_socket: Option<u64>,
 }
 
@@ -88,7 +88,8 @@ impl Incoming {
         self.ssrc
     }
 
-    /// Takes an RTP packet. One packet in `every` is opened. `intervals` tells the frame interval of a sender's stream.
+    /// Takes an RTP packet. One packet in `every` is decrypted. `intervals` returns the frame interval of a sender's
+    /// stream.
     pub(super) fn on_packet(
         &mut self,
         arrived: Arrived,
@@ -144,7 +145,7 @@ impl Incoming {
         self.highest = self.highest.max(index);
     }
 
-    /// Counts a packet that is not opened, by its number and by when it came: its stamp is not known.
+    /// Counts a packet that is not decrypted, by its number and time of arrival, because its stamp is unknown.
     fn count_unopened(
         &mut self,
         arrived: Arrived,
@@ -166,7 +167,7 @@ impl Incoming {
         Brought { media: true, ..Brought::default() }
     }
 
-    /// Shows a packet to the viewer, who finds out whether a frame is complete and whether a key frame is needed.
+    /// Gives a packet to the viewer, which finds out whether a frame is complete and whether a key frame is needed.
     fn view(
         &mut self,
         now: u64,

@@ -1,9 +1,9 @@
-//! Everything that is counted. Recording allocates nothing but room for tenths of seconds, now and then.
+//! The counters and histograms of a run. Recording only allocates for tenths of seconds, now and then.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Longest time that is told apart: a minute.
+/// The longest time that is recorded: a minute. Longer ones count as this.
 const NANOS_MAX: u64 = 60_000_000_000;
 /// Significant decimal digits of a recorded time.
 const DIGITS: u8 = 3;
@@ -22,12 +22,12 @@ impl Times {
         self.0.saturating_record(nanos);
     }
 
-    /// How many were counted.
+    /// Returns how many times were counted.
     pub(super) fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The value that so many percent do not exceed, nanoseconds; 0 if there are none.
+    /// Returns a percentile in nanoseconds; 0 if there are no values.
     pub(super) fn percentile(&self, percent: f64) -> u64 {
         if self.0.is_empty() { 0 } else { self.0.value_at_percentile(percent) }
     }
@@ -46,13 +46,13 @@ impl Times {
         self.0.reset();
     }
 
-    /// For writing it to a log.
+    /// Returns the histogram, for writing it to a log.
     pub(super) fn histogram(&self) -> &Histogram<u64> {
         &self.0
     }
 }
 
-/// What a histogram comes to, in microseconds.
+/// The figures of a histogram, in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Percentiles {
@@ -96,7 +96,7 @@ impl Percentiles {
 
 /// A tenth of a second, nanoseconds.
 const TENTH: u64 = 100_000_000;
-/// Tenths that are kept: an hour.
+/// How many tenths are kept: an hour.
 const TENTHS_MAX: usize = 36_000;
 
 /// What became of the packets that were sent in one tenth of a second.
@@ -110,14 +110,14 @@ pub(super) struct Tenth {
     pub longest: u64,
 }
 
-/// Which part of a run it is.
+/// The phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// People join, and media begins to flow.
     Joining,
     /// Everyone is there, and what happens counts.
     Measuring,
-    /// Packets that are under way may still come.
+    /// Packets still under way may come.
     Draining,
     /// The run has ended.
     Over,
@@ -128,21 +128,21 @@ pub(super) enum Phase {
 pub(super) struct Meters {
     /// Which part of the run it is.
     pub phase: Phase,
-    /// Packets stamped from then …
+    /// The beginning of the window: packets stamped from then on count.
     pub from: u64,
-    /// … until then count.
+    /// The end of the window.
     pub until: u64,
-    /// From stamp to having been read.
+    /// The latency from stamp until it is read.
     pub latency: Times,
-    /// From stamp to the receiver's socket, by the kernel's clock.
+    /// The latency from stamp to the receiver's socket, by the kernel's clock.
     pub latency_to_socket: Times,
     /// The latency of the second under way.
     pub second: Times,
     /// The measurement in tenths of a second, by when packets were sent.
     pub tenths: Vec<Tenth>,
-    /// From being due to being sent.
+    /// The lag of packets from being due until they are sent.
     pub tick_lag: Times,
-    /// From the socket to having been read.
+    /// The time from the socket until packets are read.
     pub read_lag: Times,
     /// From connecting to the answer.
     pub signalling: Times,
@@ -207,12 +207,12 @@ impl Meters {
         }
     }
 
-    /// Whether what was stamped then counts.
+    /// Whether a packet stamped then counts.
     pub(super) fn counts(&self, stamped: u64) -> bool {
         stamped >= self.from && stamped < self.until
     }
 
-    /// The tenth of a second in which something was stamped that counts; `None` after an hour.
+    /// Returns the tenth of a second in which a packet was stamped; `None` if it does not count, or after an hour.
     pub(super) fn tenth(&mut self, stamped: u64) -> Option<&mut Tenth> {
         let place = usize::try_from(stamped.checked_sub(self.from)? / TENTH).ok()?;
         if place >= TENTHS_MAX {

@@ -1,9 +1,9 @@
-//! The load generator: many people of its own, cheap ones, with real signalling, ICE, DTLS and SRTP.
+//! The load generator: many lightweight clients with real signalling, ICE, DTLS and SRTP.
 //!
-//! One thread and one poll. A person is a WebSocket, a UDP socket and a few counters; no engine of anybody's runs per
-//! person. SRTP is the server's own code from the other side, handshakes are the shell's. Publishers stamp every packet
-//! with this process's monotonic clock, subscribers open it and read the stamp, so that what is reported as latency is
-//! one way and needs no synchronised clocks. `docs/load.md` says what each figure means.
+//! One thread and one poll. A person is a WebSocket, a UDP socket and a few counters, without a WebRTC engine. SRTP is
+//! the server's own code from the other side; handshakes are the shell's. Publishers stamp every packet with this
+//! process's monotonic clock, and subscribers decrypt it and read the stamp, so the reported latency is one-way and
+//! needs no synchronised clocks. `docs/load.md` says what each figure means.
 
 #![allow(
     clippy::disallowed_types,
@@ -41,7 +41,7 @@ pub use url::{Target, parse as parse_url};
 
 use generator::Generator;
 
-/// What a run leaves behind.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// The figures of the run.

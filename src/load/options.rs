@@ -1,4 +1,4 @@
-//! What to do: how many rooms, who publishes what, for how long; and the plan that follows from it.
+//! The options of a run (how many rooms, who publishes what, for how long), and the plan that follows from them.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -8,14 +8,14 @@ use super::frames::PACKETS_PER_FRAME_MAX;
 use super::packet::PAYLOAD_BYTES_MIN;
 use crate::core::command::MediaKind;
 
-/// What publishers send, by the name that `--profile` takes.
+/// The profiles that `--profile` takes: what publishers send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// 50 packets a second of 80 bytes.
     Audio,
     /// 250 packets a second of 1100 bytes, evenly spaced; every ten are a frame.
     Video,
-    /// The same frames, the ten packets of each at once.
+    /// The same frames, with the ten packets of each sent at once.
     Frames,
     /// Three encodings of one video.
     Simulcast,
@@ -26,7 +26,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// All, by the names that a person types.
+    /// All profiles, with their names.
     pub const ALL: [(&'static str, Profile); 6] = [
         ("audio", Profile::Audio),
         ("video", Profile::Video),
@@ -36,12 +36,12 @@ impl Profile {
         ("conference-audio", Profile::ConferenceAudio),
     ];
 
-    /// The name that a person types.
+    /// Returns the profile's name.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, profile)| *profile == self).map_or("", |(name, _)| name)
     }
 
-    /// Whether who publishes also receives, and the other way round.
+    /// Whether everybody both publishes and receives.
     pub fn is_mesh(self) -> bool {
         matches!(self, Profile::Conference | Profile::ConferenceAudio)
     }
@@ -59,7 +59,7 @@ impl FromStr for Profile {
     }
 }
 
-/// Which server is loaded, by the signalling that it has.
+/// The kind of server, by its signalling protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerKind {
     /// Strait, with its native protocol.
@@ -80,10 +80,10 @@ impl FromStr for ServerKind {
     }
 }
 
-/// What a run is to do.
+/// The options of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadOptions {
-    /// Where the server's signalling is reached.
+    /// The address of the server's signalling.
     pub address: SocketAddr,
     /// Which server's signalling is spoken there.
     pub server_kind: ServerKind,
@@ -99,25 +99,25 @@ pub struct LoadOptions {
     pub profile: Profile,
     /// How long to measure, once everyone is there.
     pub duration: Duration,
-    /// The server's process; `None`: it is looked for on this machine.
+    /// The server's process id; with `None` it is searched for on this machine.
     pub server_pid: Option<u32>,
-    /// Makes phases and identifiers repeatable.
+    /// The seed of phases and identifiers, which makes them repeatable.
     pub seed: u64,
     /// How many people join in a second.
     pub ramp: u32,
-    /// Never sleep between packets, which takes a whole core.
+    /// Whether never to sleep between packets, which takes a whole core.
     pub spin: bool,
-    /// Of the packets of a stream, open one in so many.
+    /// Of each stream, one packet in this many is decrypted.
     pub decrypt_every: u32,
-    /// Packets a second and stream, instead of the profile's.
+    /// Packets per second of a stream, instead of the profile's.
     pub rate: Option<u32>,
     /// Payload bytes, instead of the profile's.
     pub payload: Option<usize>,
-    /// Negotiate transport-wide congestion control.
+    /// Whether to negotiate transport-wide congestion control.
     pub transport_cc: bool,
-    /// How long everyone may take to be there, after the last has begun to join.
+    /// How long to wait until everyone is ready, after the last one has begun to join.
     pub patience: Duration,
-    /// Keep a histogram for each second.
+    /// Whether to keep a histogram for each second.
     pub intervals: bool,
 }
 
@@ -138,9 +138,9 @@ pub(super) struct Track {
     pub kind: MediaKind,
     /// Whether the packets of a frame leave at once.
     pub at_once: bool,
-    /// From frame to frame, nanoseconds.
+    /// The time between frames, in nanoseconds.
     pub interval: u64,
-    /// From frame to frame, on the RTP clock.
+    /// The time between frames, in ticks of the RTP clock.
     pub ticks: u32,
     /// Its encodings, one unless it is a simulcast.
     pub encodings: Vec<Encoding>,
@@ -151,12 +151,12 @@ const AUDIO_RATE: u32 = 50;
 const AUDIO_PAYLOAD: usize = 80;
 const VIDEO_RATE: u32 = 250;
 const VIDEO_PAYLOAD: usize = 1100;
-/// Frames a second that a rate is cut into, until frames have as many packets as they may.
+/// Into how many frames per second a rate is divided, until frames have as many packets as they may.
 const FRAME_RATE: u32 = 25;
 const FRAME_PACKETS_MAX: u32 = 10;
 
 impl LoadOptions {
-    /// What a publisher publishes.
+    /// Returns the tracks of each publisher.
     pub(super) fn tracks(&self) -> Vec<Track> {
         match self.profile {
             Profile::Audio | Profile::ConferenceAudio => vec![self.audio()],
@@ -206,8 +206,8 @@ impl LoadOptions {
         }
     }
 
-    /// Everyone, in the order of joining: first all who publish, so that who only receives finds media. With Janus it
-    /// is a PeerConnection each: who publishes and receives is two of them.
+    /// Returns all people in the order of joining: publishers first, so that those who only receive find media. With
+    /// Janus each entry is a PeerConnection, so a person who publishes and receives has two.
     pub(super) fn people(&self) -> Vec<PersonPlan> {
         let everywhere = |members: std::ops::Range<usize>, publishes: bool, receives: bool, named: bool| {
             let of_room = move |room| {
@@ -232,17 +232,17 @@ impl LoadOptions {
         }
     }
 
-    /// Entries of [`people`](Self::people) that are one person.
+    /// Returns how many entries of [`people`](Self::people) are one person.
     pub(super) fn connections_of_each(&self) -> usize {
         if self.server_kind == ServerKind::Janus && self.profile.is_mesh() { 2 } else { 1 }
     }
 
-    /// Who publishes in each room.
+    /// Returns how many people publish in each room.
     pub(super) fn publishers_in_room(&self) -> usize {
         if self.profile.is_mesh() { self.publishers + self.subscribers } else { self.publishers }
     }
 
-    /// Tracks that each person who receives has to receive.
+    /// Returns how many tracks each receiver has to receive.
     pub(super) fn received_tracks(&self) -> usize {
         let publishers = self.publishers_in_room().saturating_sub(usize::from(self.profile.is_mesh()));
         publishers * self.tracks().len()

@@ -1,13 +1,13 @@
-//! What the generator's packets carry: enough of a codec for the server to take them for media, and a stamp by which
-//! their receiver knows when they were sent, and what is missing.
+//! The generator's payloads: enough of a codec that the server takes them for media, and a stamp that tells the
+//! receiver when the packet was sent, and what is missing.
 //!
-//! The time of a stamp is the generator's monotonic clock, so it means something only to the process that wrote it:
-//! publishers and subscribers are one process, on one machine.
+//! The time of a stamp is the generator's monotonic clock, so only the process that wrote it can read it: publishers
+//! and subscribers are one process.
 
 use super::frames::FramePart;
 use crate::core::command::MediaKind;
 
-/// What a stamp begins with, so that other payloads are not taken for one.
+/// The first bytes of a stamp, so that other payloads are not mistaken for one.
 const MAGIC: u32 = 0x5354_4c44;
 /// Bytes of a stamp.
 const STAMP_BYTES: usize = 24;
@@ -16,7 +16,7 @@ const OPUS_TOC: u8 = 0xfc;
 /// VP8's descriptor with a 15-bit picture id, and the first byte of the payload (RFC 7741 §4.2, §4.3).
 const VP8_BYTES: usize = 5;
 
-/// Bytes that a payload needs at least.
+/// The fewest bytes that a payload needs.
 pub(super) const PAYLOAD_BYTES_MIN: usize = VP8_BYTES + STAMP_BYTES;
 
 /// When a packet was sent, and what it is.
@@ -37,7 +37,7 @@ fn offset(kind: MediaKind) -> usize {
     }
 }
 
-/// Fills a payload of at least [`PAYLOAD_BYTES_MIN`]; what follows the stamp is left as it is.
+/// Fills a payload of at least [`PAYLOAD_BYTES_MIN`] bytes. Bytes after the stamp stay as they are.
 pub(super) fn write(payload: &mut [u8], kind: MediaKind, stamp: &Stamp) {
     let FramePart { frame, index, count, key } = stamp.part;
     match kind {
@@ -57,7 +57,7 @@ pub(super) fn write(payload: &mut [u8], kind: MediaKind, stamp: &Stamp) {
     out[20..].copy_from_slice(&[index, count, u8::from(key), 0]);
 }
 
-/// Reads the stamp of an opened payload. `None` if it is not one of ours.
+/// Reads the stamp of a decrypted payload. `None` if it is not one of ours.
 pub(super) fn read(payload: &[u8], kind: MediaKind) -> Option<Stamp> {
     let at = offset(kind);
     let bytes = payload.get(at..at + STAMP_BYTES)?;

@@ -1,5 +1,5 @@
-//! One person: joins over a WebSocket, checks connectivity, shakes hands, sends and receives. What each step leads to
-//! is decided here; when it happens, and which sockets there are to wait for, is for the generator to know.
+//! One person: joins over a WebSocket, checks connectivity, does the handshake, sends and receives. This file decides
+//! what each step leads to; the generator knows when it happens and which sockets are ready.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -27,11 +27,11 @@ use crate::wire::rtp::RtpHeader;
 use crate::wire::stun::{StunPeek, peek as stun_peek};
 use crate::wire::stun_check::{self as stun, Credentials};
 
-/// The first check is repeated after this time, then after twice as long, and so on.
+/// After how long the first check is repeated. Each further time is twice as long.
 const CHECK_AGAIN: u64 = 50_000_000;
-/// The time between checks that renew consent, as browsers do it (RFC 7675).
+/// The time between checks that renew consent, as in browsers (RFC 7675).
 const CHECK_INTERVAL: u64 = 2_500_000_000;
-/// How long to wait before asking again for what is not there yet.
+/// How long to wait before repeating a request for something that is not there yet.
 const ASK_AGAIN: u64 = 20_000_000;
 
 /// How far somebody has come.
@@ -45,7 +45,7 @@ pub(super) enum Stage {
     Joining,
     /// `offer` is sent, and not answered yet.
     Offering,
-    /// Connectivity checks are sent, and none is granted yet.
+    /// Connectivity checks are sent, and none is answered yet.
     Checking,
     /// The DTLS handshake is under way.
     Handshaking,
@@ -70,11 +70,11 @@ pub(super) struct Person {
     pub udp: Option<UdpEnd>,
     /// Their keys for sending.
     pub sealer: Option<SrtpSender>,
-    /// Number of the next packet, if transport-wide congestion control is on.
+    /// The next transport-wide sequence number, if transport-wide congestion control is on.
     pub transport_sequence: Option<u16>,
-    /// How many tracks they have room for.
+    /// How many tracks they have slots for.
     pub slots: usize,
-    /// How many more they would need, which the server does not allow.
+    /// How many more slots they would need, which the server does not allow.
     pub denied_slots: usize,
     opener: Option<SrtpReceiver>,
     signalling: Option<Signalling>,
@@ -82,7 +82,7 @@ pub(super) struct Person {
     /// The request that has to be sent again.
     pending: Option<Value>,
     answer: Option<ServerAnswer>,
-    /// Whether they are the DTLS client, who begins the handshake.
+    /// Whether they are the DTLS client, which begins the handshake.
     is_active: bool,
     credentials: Option<Credentials>,
     transaction: [u8; 12],
@@ -153,7 +153,7 @@ impl Person {
         Ok(())
     }
 
-    /// Goes on with the WebSocket, which is ready for something.
+    /// Continues with the WebSocket, which is ready for something.
     pub(super) fn on_signalling(
         &mut self,
         registry: &Registry,
@@ -163,7 +163,7 @@ impl Person {
         let Some(signalling) = &mut self.signalling else { return Ok(()) };
         let mut messages = std::mem::take(&mut shared.messages);
         let result = signalling.ready(&mut messages);
-        // Messages that came before an error may hold its reason, so they are heard first.
+        // Messages that came before an error may tell its reason, so they are read first.
         let mut outcome = Ok(());
         for message in messages.drain(..) {
             outcome = outcome.and_then(|()| self.on_message(&message, registry, udp_token, shared));
@@ -187,7 +187,7 @@ impl Person {
         self.pending.take().map_or(Ok(()), |message| self.say(&message))
     }
 
-    /// Says goodbye, if that can still be said.
+    /// Leaves, if signalling still works.
     pub(super) fn leave(&mut self) {
         for message in self.dialogue.leave() {
             let _ = self.say(&message);
@@ -233,7 +233,7 @@ impl Person {
         }
     }
 
-    /// Makes an offer, with at most so many slots for audio and for video.
+    /// Makes an offer, with at most `most` slots for audio and for video.
     fn offer(&mut self, most: (usize, usize), shared: &mut Shared) -> Result<(), String> {
         let wanted = |kind: MediaKind| if self.plan.receives { shared.wanted_slots(kind) } else { 0 };
         let audio = wanted(MediaKind::Audio).min(most.0);
@@ -259,7 +259,7 @@ impl Person {
             ufrag: &self.ufrag,
             password: &self.password,
             fingerprint: &shared.fingerprint,
-            // With Strait the first section must be an audio slot: it carries the transport of all.
+            // With Strait the first section must be an audio slot, because its transport carries all sections.
             slots: (audio.max(usize::from(shared.options.server_kind == ServerKind::Strait)), video),
             published: &published,
             transport_cc: shared.options.transport_cc,
@@ -296,7 +296,7 @@ impl Person {
         self.credentials = Some(Credentials {
             username: format!("{}:{}", answer.ufrag, self.ufrag),
             password: answer.password.clone(),
-            // The greatest: we control, also where the server makes the offer.
+            // The greatest, so that we control even if the server makes the offer.
             tie_breaker: u64::MAX,
         });
         let received = if self.plan.receives { answer.media.as_slice() } else { &[] };
@@ -316,7 +316,7 @@ impl Person {
     /// Sends a connectivity check, and sets the timer for the next.
     pub(super) fn check(&mut self, now: u64, shared: &mut Shared) {
         let (Some(udp), Some(credentials)) = (&self.udp, &self.credentials) else { return };
-        // The transaction stays the same until it is granted, so that whichever copy is answered counts.
+        // The transaction id stays the same until a check is answered, so that the answer to any copy counts.
         if self.transaction == [0; 12] || self.stage == Stage::Ready {
             self.transaction = std::array::from_fn(|_| shared.random.u8(..));
         }
@@ -364,7 +364,7 @@ impl Person {
     fn on_rtp(&mut self, arrived: Arrived, bytes: &mut [u8], shared: &mut Shared) {
         let Some(opener) = &mut self.opener else { return };
         let Ok(header) = RtpHeader::parse(bytes) else { return };
-        // Packets of one stream come in runs, so that the stream of the last one is tried first.
+        // Packets of one stream come in runs, so the stream of the last packet is tried first.
         let found = match self.incoming.get(self.last_found) {
             Some(incoming) if incoming.ssrc() == header.ssrc => Some(self.last_found),
             _ => self.incoming.iter().position(|incoming| incoming.ssrc() == header.ssrc),
@@ -419,7 +419,7 @@ impl Person {
         });
     }
 
-    /// Takes what the handshake did.
+    /// Takes an event of the handshake.
     pub(super) fn on_handshake(
         &mut self,
         now: u64,
@@ -433,7 +433,7 @@ impl Person {
                 }
             }
             DtlsEvent::PeerCertificate(certificate) => {
-                // As a browser does: media is only encrypted to whom signalling has named.
+                // Like a browser, it only accepts the certificate that signalling has named.
                 let expected = self.answer.as_ref().map(|answer| answer.fingerprint.as_str());
                 if expected != Some(fingerprint(&certificate).as_str()) {
                     return Err("the server's certificate is not that of its answer".into());
@@ -496,7 +496,7 @@ impl Person {
         shared.reports = plain;
     }
 
-    /// Seals and sends an RTCP compound, and empties its buffer.
+    /// Encrypts and sends an RTCP compound, and empties its buffer.
     fn seal_and_send(&mut self, plain: &mut Vec<u8>) {
         let length = plain.len();
         plain.resize(length + RTCP_OVERHEAD_MAX, 0);
@@ -508,12 +508,12 @@ impl Person {
         plain.clear();
     }
 
-    /// Returns how many tracks have brought something.
+    /// Returns how many tracks have brought packets.
     pub(super) fn flowing(&self) -> usize {
         self.incoming.iter().filter(|incoming| incoming.source.is_some()).count()
     }
 
-    /// Returns how many tracks flow at `now`. Whoever has failed receives nothing any more.
+    /// Returns how many tracks flow at `now`; none if the person has failed.
     pub(super) fn flowing_at(&self, now: u64, shared: &Shared) -> usize {
         if matches!(self.stage, Stage::Failed(_)) {
             return 0;
@@ -523,7 +523,7 @@ impl Person {
         self.incoming.iter().filter(flows).count()
     }
 
-    /// Returns how long somebody who is not there yet has been trying.
+    /// Returns how long somebody who is not ready yet has been trying.
     pub(super) fn waiting_for(&self, now: u64) -> Duration {
         Duration::from_nanos(now.saturating_sub(self.begun))
     }

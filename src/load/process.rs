@@ -1,4 +1,4 @@
-//! What the kernel tells of a process: its processor time and memory (Linux; elsewhere nothing is known).
+//! A process's processor time and memory, from the kernel (on Linux only).
 
 use std::fs;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 pub(super) struct Usage {
     /// Time that its threads ran, nanoseconds.
     pub cpu_nanos: u64,
-    /// Time that they could have run and had no processor, nanoseconds.
+    /// Time that they waited for a processor, nanoseconds.
     pub waited_nanos: u64,
     /// Resident memory in KiB.
     pub rss_kib: u64,
@@ -18,7 +18,7 @@ pub(super) struct Usage {
 pub(super) fn usage(pid: u32) -> Option<Usage> {
     let (mut cpu_nanos, mut waited_nanos) = (0, 0);
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
-        // A thread may end while we look.
+        // A thread may end meanwhile.
         let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
         let (ran, waited) = run_and_wait(&text).unwrap_or_default();
         cpu_nanos += ran;
@@ -28,7 +28,7 @@ pub(super) fn usage(pid: u32) -> Option<Usage> {
     Some(Usage { cpu_nanos, waited_nanos, rss_kib: rss(&status)? })
 }
 
-/// The first numbers of a thread's `schedstat`: nanoseconds on a processor, and waiting for one.
+/// Returns the first numbers of a thread's `schedstat`: nanoseconds on a processor, and waiting for one.
 fn run_and_wait(schedstat: &str) -> Option<(u64, u64)> {
     let mut numbers = schedstat.split_whitespace().map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
@@ -39,8 +39,7 @@ fn rss(status: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The process on this machine that holds the UDP socket of that port, if the server is on this machine and we may see
-/// it.
+/// Returns the process that has the UDP socket of that port, if the server is on this machine and we may see it.
 pub(super) fn find_server(server: SocketAddr) -> Option<u32> {
     if !server.ip().is_loopback() {
         return None;
@@ -68,7 +67,7 @@ pub(super) fn find_server(server: SocketAddr) -> Option<u32> {
     })
 }
 
-/// Inodes of the unconnected sockets that are bound to a port, from `/proc/net/udp`.
+/// Returns the inodes of the unconnected sockets that are bound to a port, from `/proc/net/udp`.
 fn inodes_of_port(table: &str, port: u16) -> Vec<u64> {
     let row = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! What a run comes to: figures with their names and units, and whether they can be trusted.
+//! The report of a run: figures with their names and units, and whether they can be trusted.
 
 use serde::Serialize;
 
@@ -8,11 +8,12 @@ use super::options::LoadOptions;
 use super::person::Stage;
 use super::process::Usage;
 
-/// Own lag above this share of the latency makes the latency doubtful.
+/// If the generator's own lag is above this share of the latency, the latency is doubtful.
 const LAG_SHARE_MAX: f64 = 0.20;
-/// Being busy for a larger share of the time makes everything doubtful.
+/// If the generator is busy for a larger share of the time than this, everything is doubtful.
 const BUSY_PERCENT_MAX: f64 = 85.0;
-/// Waiting for a processor for a larger share of the time does, too: other programs are measured as well.
+/// The same if it waits for a processor for a larger share of the time, because then other programs are measured as
+/// well.
 const WAITED_PERCENT_MAX: f64 = 5.0;
 
 /// Packets of one kind.
@@ -23,7 +24,7 @@ pub struct OfKind {
     pub expected: u64,
     /// What subscribers received of these.
     pub received: u64,
-    /// What they did not, as a share.
+    /// The share that was lost.
     pub lost_percent: f64,
 }
 
@@ -35,7 +36,7 @@ pub struct InTenth {
     pub sent: u64,
     /// How often they were received.
     pub received: u64,
-    /// The longest that one took, microseconds.
+    /// The longest time that one took, microseconds.
     pub longest: f64,
 }
 
@@ -49,9 +50,9 @@ pub struct Packets {
     pub expected: u64,
     /// What subscribers received of these.
     pub received: u64,
-    /// What they did not.
+    /// Packets that subscribers did not receive.
     pub lost: u64,
-    /// The same as a share.
+    /// The share that was lost.
     pub lost_percent: f64,
     /// The audio packets among them.
     pub audio: OfKind,
@@ -61,11 +62,11 @@ pub struct Packets {
     pub reordered: u64,
     /// Came more than once.
     pub duplicates: u64,
-    /// Could not be opened.
+    /// Packets that could not be decrypted.
     pub unopened: u64,
-    /// The generator's kernel did not take them.
+    /// Packets that the generator's kernel did not take.
     pub unsent: u64,
-    /// The generator was too late to send them at all.
+    /// Packets that the generator was too late to send.
     pub skipped: u64,
     /// Sent in a second.
     pub sent_per_second: f64,
@@ -123,25 +124,25 @@ pub struct ServerUse {
     pub waited_percent: f64,
     /// Resident memory at the end, KiB.
     pub rss_kib: u64,
-    /// What it grew by since before anybody joined, for each person who joined, KiB.
+    /// By how much it has grown since before anybody joined, per person, KiB.
     pub rss_kib_per_participant: f64,
 }
 
-/// How the generator itself was.
+/// The generator's own state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Own {
-    /// From a packet's being due to its being sent, microseconds.
+    /// The time from when a packet is due until it is sent, microseconds.
     pub tick_lag: Percentiles,
-    /// From the kernel's receiving a packet to our reading it, microseconds.
+    /// The time from when the kernel receives a packet until it is read, microseconds.
     pub read_lag: Percentiles,
     /// Time in which it had something to do.
     pub busy_percent: f64,
-    /// Processor time, looking for work included.
+    /// Processor time, including polling.
     pub cpu_percent: f64,
     /// Time in which it had work and no processor, because of other programs.
     pub waited_percent: f64,
-    /// Whether latency and loss can be taken for the server's.
+    /// Whether latency and loss can be attributed to the server.
     pub trusted: bool,
     /// Why they cannot be trusted; empty if they can.
     pub doubts: Vec<String>,
@@ -155,7 +156,7 @@ pub struct Report {
     pub version: &'static str,
     /// Whether everyone joined and media flowed to everyone.
     pub ok: bool,
-    /// What went wrong, a sentence each; empty if nothing did.
+    /// What went wrong, one sentence each; empty if nothing did.
     pub problems: Vec<String>,
     /// Whether somebody ended it early.
     pub interrupted: bool,
@@ -185,13 +186,13 @@ pub struct Report {
     pub each_second: Vec<Percentiles>,
     /// Each tenth of a second, by when packets were sent; of the first hour. Unopened packets are not in it.
     pub each_tenth: Vec<InTenth>,
-    /// How long joining took.
+    /// The times of joining.
     pub joins: Joins,
     /// What viewers saw and heard.
     pub viewing: Viewing,
     /// What the server used, if its process is known.
     pub server: Option<ServerUse>,
-    /// How the generator was.
+    /// The generator's own state during the run.
     pub generator: Own,
 }
 
@@ -254,7 +255,8 @@ fn packets(run: &Generator, seconds: f64) -> Packets {
     for incoming in run.people.iter().flat_map(|person| &person.incoming) {
         let source = incoming.source.and_then(|stream| run.shared.streams.get(stream as usize));
         let expected = match source {
-            // What was sent is known, also what the stream's own numbers could not tell: its tail.
+            // The number of packets sent is known, including the last ones, whose loss the stream's own numbers could
+            // not show.
             Some(stream) if !stream.layered && !incoming.switched && !by_number => stream.sent,
             Some(_) => incoming.counted + incoming.lost_by_number(),
             None => 0,
@@ -356,7 +358,7 @@ fn waited_percent(before: Usage, after: Usage, seconds: f64) -> f64 {
     if seconds > 0.0 { waited / seconds / 1e7 } else { 0.0 }
 }
 
-/// What makes figures doubtful.
+/// Returns what makes the figures doubtful.
 fn doubts(latency_p99: f64, tick_lag_p99: f64, read_lag_p99: f64, busy_percent: f64) -> Vec<String> {
     let mut doubts = Vec::new();
     for (lag, what) in [(read_lag_p99, "read packets"), (tick_lag_p99, "sent packets")] {

@@ -1,4 +1,4 @@
-//! When a stream's packets are due: a fixed grid that never drifts, whatever happens between its points.
+//! The schedule of a stream's packets: a fixed grid that never drifts, whatever happens between its points.
 
 /// The grid of one stream, in nanoseconds of the generator's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,16 +17,16 @@ pub(super) struct Due {
     pub skipped: u64,
 }
 
-/// Whoever is further behind than this gives points up, instead of catching up by a flood.
+/// If a stream is further behind than this, points are given up instead of caught up with in a flood.
 const BEHIND_MAX_NANOS: u64 = 500_000_000;
 
 impl Schedule {
-    /// A grid with a point every `period`, the first at `start`. A period of zero counts as one.
+    /// Makes a grid with a point every `period`, the first at `start`. A period of zero counts as one.
     pub(super) fn new(start: u64, period: u64) -> Self {
         Self { start, period: period.max(1), next: 0 }
     }
 
-    /// When the next point is.
+    /// Returns the time of the next point.
     pub(super) fn next(&self) -> u64 {
         self.start.saturating_add(self.next.saturating_mul(self.period))
     }
@@ -42,8 +42,9 @@ impl Schedule {
     }
 }
 
-/// Where in its period a stream begins, so that streams of one period do not all send at once: the fractions of
-/// multiples of the golden ratio are spread evenly, however many there are. `seed` turns the whole pattern.
+/// Returns where in its period a stream begins, so that streams with the same period do not all send at once: the
+/// fractions of multiples of the golden ratio are spread evenly, however many there are. `seed` rotates the whole
+/// pattern.
 pub(super) fn phase(index: u64, seed: u64, period: u64) -> u64 {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     // The fraction of a product with the golden ratio, in 64 bits, times the period.

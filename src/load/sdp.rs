@@ -1,6 +1,6 @@
-//! The generator's offer, written from a template, what it needs of the answer, and its own answer to an offer.
+//! The generator's offer, what it needs from the answer, and its own answer to an offer.
 //!
-//! A real offer with little in it: Opus, VP8 with retransmission, BUNDLE, and the feedback that browsers ask for.
+//! The offer is real but minimal: Opus, VP8 with retransmission, BUNDLE, and the feedback that browsers ask for.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -33,7 +33,7 @@ pub struct Published {
     pub rids: Vec<&'static str>,
 }
 
-/// What an offer of ours says.
+/// The contents of our offer.
 #[derive(Debug, Clone)]
 pub struct ClientOffer<'a> {
     /// The user name fragment of our ICE credentials.
@@ -44,14 +44,14 @@ pub struct ClientOffer<'a> {
     pub fingerprint: &'a str,
     /// Slots for audio (Strait wants at least one), and for video.
     pub slots: (usize, usize),
-    /// What is published, behind the slots.
+    /// The published sections, which come after the slots.
     pub published: &'a [Published],
-    /// Ask for transport-wide congestion control.
+    /// Whether to ask for transport-wide congestion control.
     pub transport_cc: bool,
 }
 
 impl ClientOffer<'_> {
-    /// The mid of a published section.
+    /// Returns the mid of a published section.
     pub fn published_mid(&self, index: usize) -> String {
         (self.slots.0 + self.slots.1 + index).to_string()
     }
@@ -127,7 +127,7 @@ impl ClientOffer<'_> {
     }
 }
 
-/// Who we are, as every section of a description of ours says it.
+/// Our side of the transport, which every section of our descriptions has.
 #[derive(Debug, Clone, Copy)]
 pub struct Us<'a> {
     /// The user name fragment of our ICE credentials.
@@ -138,8 +138,8 @@ pub struct Us<'a> {
     pub fingerprint: &'a str,
 }
 
-/// Returns the answer to an offer that only sends. It takes every section, with the first of its codecs, and leaves it to
-/// the server to begin the DTLS handshake, for the server knows when it can.
+/// Returns the answer to an offer that only sends. It accepts every section, with its first codec, and lets the server
+/// begin the DTLS handshake, because the server knows when it can.
 pub fn answer(offer: &str, us: Us<'_>) -> String {
     let mut out = String::with_capacity(offer.len());
     out.push_str("v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n");
@@ -162,7 +162,7 @@ pub fn answer(offer: &str, us: Us<'_>) -> String {
         } else if line.starts_with("a=group:BUNDLE") || (codec.is_some() && line.starts_with("a=mid:")) {
             let _ = write!(out, "{line}\r\n");
         } else if let Some(codec) = codec {
-            // Attributes of other payload types belong to codecs that are not taken.
+            // Attributes of other payload types belong to codecs that are not accepted.
             let about =
                 ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().find_map(|name| line.strip_prefix(name));
             if about.and_then(|about| about.split_whitespace().next()) == Some(codec) {
@@ -173,25 +173,25 @@ pub fn answer(offer: &str, us: Us<'_>) -> String {
     out
 }
 
-/// What the generator needs of a server's answer, or of its offer.
+/// What the generator needs from a server's answer or offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerAnswer {
     /// The server's ICE credentials.
     pub ufrag: String,
     /// The password to it.
     pub password: String,
-    /// SHA-256 of its certificate, as SDP has it, in capitals.
+    /// The SHA-256 fingerprint of its certificate in SDP's format, in capitals.
     pub fingerprint: String,
     /// Its UDP candidates, best first.
     pub candidates: Vec<SocketAddr>,
     /// Streams that it sends media on.
     pub media: Vec<(u32, MediaKind)>,
-    /// Whether it begins the DTLS handshake.
+    /// Whether the server begins the DTLS handshake.
     pub is_active: bool,
 }
 
 impl ServerAnswer {
-    /// Reads an answer, or says what it lacks.
+    /// Reads an answer, or says what is missing.
     pub fn read(text: &str) -> Result<Self, String> {
         let mut answer = Self {
             ufrag: String::new(),

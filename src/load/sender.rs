@@ -1,4 +1,4 @@
-//! One stream that a person sends: packets on a schedule, sealed, and the reports on it.
+//! One stream that a person sends: encrypted packets on a schedule, and its sender reports.
 
 use super::meters::Meters;
 use super::options::{Encoding, Track};
@@ -12,18 +12,18 @@ use crate::core::media::rtcp::RtcpWriter;
 use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender};
 use crate::wire::rtp::{ExtensionBlock, RTP_HEADER_WRITE_MAX, RtpFields, write_header};
 
-/// Packets that name their section; browsers do it until the first receiver report.
+/// How many packets have a MID; browsers add it until the first receiver report.
 const NAMED_PACKETS: u64 = 100;
 
 /// One stream that a person sends.
 pub(super) struct Sender {
     /// Its number in this run.
     pub stream: u32,
-    /// Its name on the wire.
+    /// Its SSRC.
     pub ssrc: u32,
     /// When packets are due; `None` before it begins.
     pub schedule: Option<Schedule>,
-    /// The next frame is to be a key frame.
+    /// Whether the next frame has to be a key frame.
     pub wants_key: bool,
     kind: MediaKind,
     mid: String,
@@ -95,8 +95,8 @@ impl Sender {
         self.schedule = Some(Schedule::new(at, self.period()));
     }
 
-    /// Sends what one point of the schedule stands for, and returns how many packets of it count. `clock` is read for each
-    /// packet, so that sealing the ones before it does not count as latency.
+    /// Sends the packets for one point of the schedule, and returns how many of them count. `clock` is read for each
+    /// packet, so that encrypting the previous ones does not count as latency.
     pub(super) fn send(
         &mut self,
         clock: impl Fn() -> u64,
@@ -157,7 +157,7 @@ impl Sender {
             block.push(EXTENSION_TRANSPORT_CC, &sequence.to_be_bytes());
             *sequence = sequence.wrapping_add(1);
         }
-        // As browsers do, a stream says at its beginning which section it belongs to; encodings say it always.
+        // Like browsers, a stream sends its MID at the beginning; the encodings of a simulcast always do.
         if self.index - self.first_index < NAMED_PACKETS || self.encoding.rid.is_some() {
             block.push(EXTENSION_MID, self.mid.as_bytes());
             if let Some(rid) = self.encoding.rid {

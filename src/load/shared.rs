@@ -23,9 +23,9 @@ use crate::net::dtls::{DtlsEvents, Handshakes};
 const VIDEO_REPORT_INTERVAL: u64 = 1_000_000_000;
 /// The time between reports where there is only audio, as in browsers.
 const AUDIO_REPORT_INTERVAL: u64 = 5_000_000_000;
-/// How many people share a loopback address. A server limits connections by address, which is meant against attacks.
+/// How many people share a loopback address. There are several because a server limits the connections of an address.
 const PEOPLE_PER_ADDRESS: usize = 40;
-/// What has to happen at a time.
+/// A timer: what has to happen at a certain time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// A packet of a person's stream is due.
@@ -36,7 +36,7 @@ pub(super) enum Timer {
     Check(usize),
     /// A person's report is due.
     Report(usize),
-    /// A person asks again.
+    /// A person repeats a request.
     Again(usize),
 }
 
@@ -60,7 +60,7 @@ impl Timers {
     }
 }
 
-/// What everybody has to know of a stream that is sent.
+/// What everybody has to know about a stream that is sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StreamInfo {
     /// From frame to frame, nanoseconds.
@@ -90,7 +90,7 @@ pub(super) struct Shared {
     pub fingerprint: String,
     /// The SRTP profile that was negotiated last.
     pub srtp_profile: Option<SrtpProfile>,
-    /// What handshakes did that their people have not heard of yet.
+    /// Events of handshakes that their people have not been given yet.
     pub dtls_events: DtlsEvents,
     pub handshakes: Handshakes,
     /// A packet under construction; kept here so that sending allocates nothing.
@@ -133,7 +133,7 @@ impl Shared {
         Ok(shared)
     }
 
-    /// Returns so many random letters and digits.
+    /// Returns that many random letters and digits.
     pub(super) fn text(&mut self, characters: usize) -> String {
         (0..characters).map(|_| char::from(BASE32[self.random.usize(..BASE32.len())])).collect()
     }
@@ -149,7 +149,7 @@ impl Shared {
         1_000_000 + digits % 1_000_000_000 * 1000 + room as u64
     }
 
-    /// Returns whether it is too early for somebody to come: what they ask Janus for must be there.
+    /// Returns whether it is too early for somebody to join, because what they will ask Janus for is not there yet.
     pub(super) fn is_too_early(&self, plan: PersonPlan) -> bool {
         let wanted = self.options.publishers_in_room() * self.tracks.len();
         let live = self.live.get(plan.room).copied().unwrap_or_default() as usize;

@@ -16,7 +16,7 @@ use tungstenite::{HandshakeError, Message, WebSocket};
 
 use super::options::{LoadOptions, ServerKind};
 
-/// Bytes of a WebSocket's read buffer: thousands of them are open at a time.
+/// The size of a WebSocket's read buffer in bytes. It is small because thousands are open at a time.
 const READ_BUFFER_BYTES: usize = 4096;
 
 enum State {
@@ -65,7 +65,7 @@ impl Signalling {
         Ok(Self { state: State::Connecting(stream), url, protocol })
     }
 
-    /// Goes on with a connection that is ready. Received messages are appended; returns whether the WebSocket has just been
+    /// Continues a connection that is ready, and appends received messages. Returns whether the WebSocket has just been
     /// opened.
     pub(super) fn ready(&mut self, messages: &mut Vec<Value>) -> Result<bool, String> {
         match std::mem::replace(&mut self.state, State::Closed) {
@@ -166,5 +166,5 @@ fn read(socket: &mut WebSocket<TcpStream>, messages: &mut Vec<Value>) -> Result<
     }
 }
 
-/// What a connection that is under way answers on Linux; elsewhere it is "would block".
+/// The error of a connection that is still being made, on Linux; elsewhere it is "would block".
 const EINPROGRESS: i32 = 115;

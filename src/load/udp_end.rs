@@ -7,10 +7,10 @@ use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use quinn_udp::{RecvMeta, UdpSocketState};
 
-/// Bytes to ask of the kernel for what a person receives.
+/// The size of the receive buffer to ask of the kernel, in bytes.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
-/// A UDP socket that talks to the server alone.
+/// A UDP socket that only talks to the server.
 pub(super) struct UdpEnd {
     socket: UdpSocket,
     state: UdpSocketState,
@@ -25,7 +25,7 @@ impl UdpEnd {
         socket.connect(to)?;
         registry.register(&mut socket, token, Interest::READABLE)?;
         let state = UdpSocketState::new((&socket).into())?;
-        // More is better, less is what it was before.
+        // If it fails, the default size stays.
         let _ = state.set_recv_buffer_size((&socket).into(), RECEIVE_BUFFER_BYTES);
         Ok(Self { socket, state, to })
     }
@@ -35,12 +35,12 @@ impl UdpEnd {
         self.socket.local_addr().ok()
     }
 
-    /// Whether the kernel took it.
+    /// Sends a datagram. Returns whether the kernel took it.
     pub(super) fn send(&self, bytes: &[u8]) -> bool {
         self.socket.send(bytes).is_ok()
     }
 
-    /// Reads a batch; how many messages, each perhaps of several datagrams.
+    /// Reads a batch. Returns how many messages came, each of which may have several datagrams.
     pub(super) fn receive(&self, slices: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> usize {
         self.state.recv((&self.socket).into(), slices, metas).unwrap_or(0)
     }

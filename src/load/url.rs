@@ -1,8 +1,8 @@
-//! Where the server is, from what a person types.
+//! Reads the server's address from the command line.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// A server's address, and what it is to be called.
+/// A server's address, and the host name for requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The address and port to connect to.

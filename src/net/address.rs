@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::relayed_network::RelayedNetwork;
 use crate::core::path::{LocalCandidate, TransportProtocol};
 
-/// How long a list of the machine's interfaces is good for. Reading it costs a few system calls, and a laptop changes
-/// networks while the server runs.
+/// How long a list of the machine's interfaces is used before it is read again. Reading costs a few system calls, and a
+/// laptop changes networks while the server runs.
 const INTERFACES_FRESH_FOR: Duration = Duration::from_secs(5);
 
 /// Returns the canonical form of an address.
@@ -94,8 +94,9 @@ impl Candidates {
         let mut ips = self.public.clone();
         if ips.is_empty() {
             self.refresh(now);
-            // Where the client's signalling came to works for it, whether or not the list of interfaces has it yet;
-            // the other addresses may not. Where a proxy's came to may be of use to the proxy alone.
+            // The address at which the client's signalling arrived works for this client, even if the list of
+            // interfaces does not have it yet; others may not. The address at which a proxy's arrived may only work for
+            // the proxy.
             let usable = |ip: &IpAddr| {
                 if proxied { self.interfaces.contains(ip) } else { ip.is_loopback() || reachable(*ip) }
             };
@@ -136,7 +137,7 @@ impl Candidates {
         if self.read_at.is_some_and(|at| now < at + INTERFACES_FRESH_FOR) {
             return;
         }
-        // Also if reading fails: a machine that cannot tell is not asked for every client.
+        // Set even if reading fails, so that a machine that cannot tell is not asked for every client.
         self.read_at = Some(now);
         let bound = self.bound.ip();
         if !bound.is_unspecified() {
@@ -150,7 +151,7 @@ impl Candidates {
                     .map(if_addrs::Interface::ip)
                     .filter(|ip| reachable(*ip) && (ip.is_ipv4() || bound.is_ipv6()))
                     .collect();
-                // IPv4 first: where both exist, it is the one that a guest's network surely has.
+                // IPv4 first, because every guest's network has it.
                 self.interfaces.sort_by_key(|ip| (!ip.is_ipv4(), !is_global(*ip)));
                 self.interfaces.dedup();
             }
@@ -162,8 +163,8 @@ impl Candidates {
     }
 }
 
-/// Returns whether Chromium takes a candidate and relays to it. It asks TURN servers for IPv4 alone, and ignores ports
-/// below 1024 except those of the web, which it takes for an attack where the address is a private one.
+/// Returns whether Chromium accepts a candidate as a peer to relay to. It asks TURN servers for IPv4 only. It ignores
+/// ports below 1024 except those of the web, and takes those for an attack if the address is private.
 fn is_relay_peer(ip: IpAddr, port: u16) -> bool {
     let IpAddr::V4(v4) = ip else { return false };
     let [a, b, ..] = v4.octets();
@@ -172,7 +173,7 @@ fn is_relay_peer(ip: IpAddr, port: u16) -> bool {
     port >= 1024 || (matches!(port, 80 | 443) && !is_private)
 }
 
-/// Returns whether an interface's address is of use to other machines.
+/// Returns whether other machines can use an interface's address.
 fn reachable(ip: IpAddr) -> bool {
     let link_local = match ip {
         IpAddr::V4(v4) => v4.is_link_local(),
@@ -204,7 +205,7 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    /// The addresses of the UDP half, after a look at the TCP half: the same, behind it.
+    /// Returns the addresses of the UDP candidates. Checks that the TCP candidates follow and have the same.
     fn ips(candidates: &[LocalCandidate]) -> Vec<IpAddr> {
         let (udp, tcp) = candidates.split_at(candidates.len() / 2);
         assert!(udp.iter().all(|candidate| candidate.protocol == TransportProtocol::Udp));

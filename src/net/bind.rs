@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{info, warn};
 
-/// How many connections the kernel holds for us between two passes of the loop.
+/// How many connections the kernel queues for us between two passes of the loop.
 const BACKLOG: i32 = 1024;
 
 /// How often, with port 0, to look for a number that is free on both UDP and TCP.
@@ -86,7 +86,7 @@ fn open(address: SocketAddr, kind: Type) -> io::Result<Socket> {
         socket.set_only_v6(false)?;
     }
     if kind == Type::STREAM {
-        // Otherwise a restart waits a minute for the last connections of the one before.
+        // Otherwise a restart would wait a minute for the last connections of the previous server.
         socket.set_reuse_address(true)?;
     }
     socket.set_nonblocking(true)?;
@@ -111,7 +111,7 @@ fn explain(error: io::Error, half: &str, address: SocketAddr) -> io::Error {
         io::ErrorKind::AddrNotAvailable => {
             "this machine does not have that address; see --listen".to_string()
         }
-        // Left as it is, so that the caller can tell why.
+        // Returned unchanged, so that the caller can tell why.
         _ => return error,
     };
     let message = format!("cannot listen on {address} ({half}): {advice} ({error})");

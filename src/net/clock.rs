@@ -1,5 +1,5 @@
-//! The only reading of the machine's clocks; everything else is handed `now`. The event loop reads once for each pass,
-//! and once more where it has to know how long handling has taken.
+//! The only place where the machine's clocks are read; everything else is handed `now`. The event loop reads the time
+//! once for each pass, and again where it has to know how long something took.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -8,14 +8,14 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Returns the processor time that the calling thread has used: what it worked, and not what it waited for a processor.
+/// Returns the processor time that the calling thread has used, without the time in which it waited for a processor.
 pub fn thread() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     // The kernel gives neither a negative time nor more nanoseconds than a second has.
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Returns what the wall clock shows, since 1970. A clock that is set before 1970 reads as 1970.
+/// Returns the wall clock's time, counted from 1970. A clock that is set before 1970 reads as 1970.
 pub fn unix() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,14 +1,14 @@
 //! Deadlines of many things in one heap, so that a pass never scans all of them.
 //!
 //! A thing's deadline moves all the time (with every byte that arrives, for example), but its place in the heap does
-//! not: an [`Alarm`] has at most two entries. It is looked at when the earlier one comes, and goes back if it was put
-//! off since.
+//! not: an [`Alarm`] has at most two entries. The alarm is checked when the earlier entry comes, and is queued again if
+//! it was put off since.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// How many stale entries are never worth dropping.
+/// Up to how many stale entries dropping them is not worth it.
 const SLACK: usize = 64;
 
 /// The deadlines of all things of one kind, each named by a key.
@@ -26,7 +26,7 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Returns when the heap will give this alarm, for [`Deadlines::compact`].
+    /// Returns when the heap will return this alarm, for [`Deadlines::compact`].
     pub fn queued(&self) -> Option<Instant> {
         self.queued
     }
@@ -41,7 +41,7 @@ impl<K: Ord + Copy> Deadlines<K> {
     /// Moves an alarm. `None` disarms it.
     pub fn set(&mut self, alarm: &mut Alarm, key: K, due: Option<Instant>) {
         alarm.due = due;
-        // A later deadline needs no entry of its own: the one that is there comes earlier, and `rang` puts it back.
+        // A later deadline needs no entry of its own: the existing one comes earlier, and `rang` queues it again.
         if let Some(at) = due
             && alarm.queued.is_none_or(|queued| at < queued)
         {
@@ -50,13 +50,13 @@ impl<K: Ord + Copy> Deadlines<K> {
         }
     }
 
-    /// Takes the next entry whose time has come. [`rang`](Self::rang) says whether it means anything.
+    /// Takes the next entry whose time has come. [`rang`](Self::rang) says whether its alarm is really due.
     pub fn pop(&mut self, now: Instant) -> Option<(Instant, K)> {
         let &Reverse((at, _)) = self.heap.peek()?;
         if at > now { None } else { self.heap.pop().map(|Reverse(entry)| entry) }
     }
 
-    /// Returns whether an alarm whose entry `pop` gave is really due. If it was put off, it is queued again.
+    /// Returns whether an alarm whose entry came from `pop` is really due. If it was put off, it is queued again.
     pub fn rang(&mut self, alarm: &mut Alarm, key: K, at: Instant, now: Instant) -> bool {
         if alarm.queued == Some(at) {
             alarm.queued = None;

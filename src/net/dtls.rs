@@ -1,8 +1,8 @@
-//! The live DTLS handshakes. They are effects of the core: it posts [`DtlsRequest`]s, and what the handshakes do comes
-//! back to it as [`DtlsEvent`](crate::core::input::DtlsEvent)s, so that a replay needs no DTLS code at all.
+//! The DTLS handshakes. They are effects of the core: it posts [`DtlsRequest`]s, and the handshakes answer with
+//! [`DtlsEvent`](crate::core::input::DtlsEvent)s, so a replay needs no DTLS code at all.
 //!
-//! Owns the process's certificate and private key. Must never touch a socket: flights travel through the core, and the
-//! last datagram to who is gone is handed to the caller.
+//! This file owns the process's certificate and private key. It must never touch a socket: datagrams travel through the
+//! core, and the last one to a peer who is gone is returned to the caller.
 
 use std::collections::HashMap;
 use std::io;
@@ -54,8 +54,8 @@ impl Handshakes {
         self.sessions.len()
     }
 
-    /// Carries out what the core asks, and appends what came of it to `events`. Returns the last datagram to a peer who is
-    /// gone from the core, and its way.
+    /// Carries out a request of the core, and appends what happened to `events`. If the core has forgotten the peer,
+    /// returns the last datagram to them and its path.
     pub fn request(
         &mut self,
         now: Instant,
@@ -109,13 +109,13 @@ impl Handshakes {
         removed
     }
 
-    /// Makes one call into the library and takes what came of it. An error is final: the handshake ends.
+    /// Makes one call into the library and takes its outputs. An error is final: the handshake ends.
     fn step(&mut self, now: Instant, session: DtlsSession, call: Call<'_>, events: &mut DtlsEvents) {
         let Some(handshake) = self.sessions.get_mut(&session) else {
             trace!(session = session.0, "request for a DTLS handshake that is no more");
             return;
         };
-        // The library parses what anybody may send. Should it panic, that handshake ends, and is never touched again.
+        // The library parses what anybody may send. If it panics, this handshake ends and is never touched again.
         let scratch = &mut self.scratch;
         let outcome =
             catch_unwind(AssertUnwindSafe(|| handshake.dtls.carry_out(now, call, session, scratch, events)));

@@ -1,5 +1,5 @@
-//! Egress: by which way a datagram of the core's leaves, and what that way is called. Media that goes by UDP is written
-//! where it is sent from; for ICE-TCP and TURN it is made in a buffer first, and wrapped.
+//! Egress: sends the core's datagrams by UDP, ICE-TCP or TURN. Media that goes by UDP is written straight into the send
+//! buffer; for ICE-TCP and TURN it is built in a buffer first and then wrapped.
 
 use std::time::Instant;
 
@@ -10,20 +10,20 @@ use super::udp::Udp;
 use crate::core::output::{MediaSink, SINK_BUFFER_BYTES, Transmit};
 use crate::core::path::{Carrier, Path, TrafficClass};
 
-/// Everything that datagrams leave by.
+/// Everything by which datagrams leave.
 pub struct Egress<'a> {
     now: Instant,
     udp: &'a mut Udp,
     turn_server: &'a mut TurnServer,
     connections: &'a mut Connections,
-    /// Where the packet that is being made goes, if it does not leave by plain UDP.
+    /// Where the packet that is being built goes, if it does not leave by plain UDP.
     wrapped: Option<(Path, TrafficClass)>,
-    /// Where such a packet is made.
+    /// The buffer in which such a packet is built.
     scratch: &'a mut [u8],
 }
 
 impl<'a> Egress<'a> {
-    /// Puts the ways together for one drain of the core. `scratch` holds at least the longest datagram.
+    /// Borrows everything that one drain of the core needs. `scratch` has room for the longest datagram.
     pub fn new(
         now: Instant,
         udp: &'a mut Udp,
@@ -45,7 +45,7 @@ impl<'a> Egress<'a> {
         }
     }
 
-    /// Sends what the core says to a client behind a relayed address.
+    /// Sends the core's datagram to a client behind a relayed address.
     fn transmit_relayed(&mut self, transmit: &Transmit<'_>) {
         let relayed = self.turn_server.transmit(self.now, transmit.path, transmit.bytes);
         let Some((link, message)) = relayed else { return };
@@ -82,7 +82,8 @@ impl MediaSink for Egress<'_> {
     }
 }
 
-/// Sends a message of the TURN server's by the way that its client is connected. Returns `None` if that connection is gone.
+/// Sends a TURN server's message on the link by which its client is connected. Returns `None` if that connection is
+/// gone.
 pub fn send_on_link(
     udp: &mut Udp,
     connections: &mut Connections,

@@ -1,11 +1,11 @@
-//! The only reading of the operating system's randomness: 32 bytes for each participant, the TURN server's secret, and
-//! names that nobody can guess. (The DTLS library draws its own.)
+//! The only place where the operating system's randomness is read: 32 bytes for each participant, the TURN server's
+//! secret, and names that nobody can guess. (The DTLS library draws its own.)
 
 use std::io;
 
 use crate::core::ids::{BASE32, RoomId};
 
-/// Characters of an unguessable room id: 110 bits.
+/// How many characters an unguessable room id has: 110 bits.
 const ROOM_ID_CHARS: usize = 22;
 
 /// Draws the bytes from which everything random about one participant is expanded.
@@ -25,7 +25,7 @@ pub fn room_id() -> io::Result<RoomId> {
     name()?.parse().map_err(|_| io::Error::other("a generated room id broke the rules of room ids"))
 }
 
-/// Draws a name of 110 random bits, for things that whoever knows the name may use.
+/// Draws a name of 110 random bits, for things that anybody who knows the name may use.
 pub fn name() -> io::Result<String> {
     let mut bytes = [0; ROOM_ID_CHARS];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;

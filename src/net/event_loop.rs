@@ -1,10 +1,10 @@
-//! The loop: reads what has come, hands it to the core, carries out what the core asks for, and writes. One `now` for each
-//! pass; then it sleeps until the next deadline of the core, a handshake or a connection.
+//! The loop: reads what has come, hands it to the core, carries out what the core asks for, and writes. Each pass has
+//! one `now`. Between passes the loop sleeps until something comes or the next deadline is due.
 //!
-//! Every source has a budget for each pass, so that a flood on one cannot starve the rest. Never blocks but in `poll`.
+//! Every source has a budget for each pass, so that a flood on one cannot starve the rest. It blocks only in `poll`.
 //!
-//! What belongs to clients is in the [`Front`], what belongs to the core in the [`Shard`]. They never call each other: the
-//! loop carries demands one way and events the other, so that each could run on a thread of its own.
+//! The [`Front`] has the clients' connections; the [`Shard`] has the core and its sockets. They never call each other:
+//! the loop carries demands from the front to the core and events back, so each could run on a thread of its own.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -34,6 +34,7 @@ use crate::core::command::Join;
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::ids::{ConnectionId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
+use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
 use crate::signal::native::{Close, refusals};
@@ -41,8 +42,8 @@ use crate::signal::native::{Close, refusals};
 /// Readiness events taken from the kernel at a time.
 const EVENTS_PER_PASS: usize = 1024;
 
-/// After this, a pass reads no further batch of datagrams, and hears no further connection: what came first is sent
-/// first, and a crowd that comes or goes does not keep media waiting. One datagram can be work for hundreds.
+/// After this time a pass reads no further batch of datagrams and no further connection. One datagram can make hundreds
+/// of packets, so without a limit a crowd that comes or goes would keep media waiting.
 const READING_PER_PASS: Duration = Duration::from_millis(2);
 
 /// Connections that were heard for longer than this may have kept packets waiting.
@@ -51,11 +52,8 @@ const LONG_HEARING: Duration = Duration::from_micros(500);
 /// Requests or messages of one connection handled in one pass. Of datagrams on a connection it is as many helpings.
 const MESSAGES_PER_PASS: usize = 32;
 
-/// What all streams are read by way of, and what media is made in that does not leave by UDP.
+/// The buffer through which all streams are read, and in which media that does not leave by UDP is built.
 const SCRATCH_BYTES: usize = 64 * 1024;
-
-/// Sleep that is so much longer than planned tells that the process was suspended, or had no time.
-const STOOD_STILL: Duration = Duration::from_secs(1);
 
 /// For so long after that, connections are read before any of them is closed for its silence.
 const LISTENS_FIRST: Duration = Duration::from_secs(3);
@@ -70,11 +68,11 @@ struct Admitted {
 /// The whole server: one value, which one thread runs.
 pub struct EventLoop {
     poll: Poll,
-    /// Clients' connections, and what they talk to.
+    /// The clients' connections and the front ends that serve them.
     front: Front,
-    /// The core, and what moves its datagrams.
+    /// The core and its sockets.
     shard: Shard,
-    /// Where clients can reach us: both halves ask.
+    /// The addresses at which clients can reach us. Both halves need them.
     candidates: Candidates,
     traces: TraceKeeper,
     shedding: LoadShedding,
@@ -90,7 +88,7 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Opens the port and makes the core.
+    /// Opens the port and makes the core. `settings` makes the core's settings from what only the shell can know.
     pub fn new(
         config: ShellConfig,
         settings: impl FnOnce(CoreSeed) -> Settings,
@@ -114,18 +112,18 @@ impl EventLoop {
         })
     }
 
-    /// Tells what is open.
+    /// Returns the addresses that are open, and the handle that stops the loop.
     pub fn bound_addresses(&mut self) -> BoundAddresses {
         let stop = self.shutdown.handle();
         bound_addresses(&mut self.candidates, self.bound, &self.front.certificates, stop)
     }
 
-    /// Runs until something asks for the end.
+    /// Runs until somebody stops it, and returns why.
     pub fn run(&mut self) -> io::Result<ExitReason> {
         let mut events = Events::with_capacity(EVENTS_PER_PASS);
         loop {
             let pass = self.pass(&mut events);
-            // Also when the loop fails: what was recorded is to be kept.
+            // Even when the loop fails, what was recorded must be kept.
             if !matches!(pass, Ok(None)) {
                 self.traces.finish();
             }
@@ -137,7 +135,7 @@ impl EventLoop {
     }
 
     fn pass(&mut self, events: &mut Events) -> io::Result<Option<ExitReason>> {
-        // Handling took time: what is left until a deadline is counted from here, not from the last pass's `now`.
+        // The last pass took time, so the sleep is counted from here, not from its `now`.
         let before = clock::now();
         let timeout = self.sleep(before);
         let mut left = timeout;
@@ -183,8 +181,8 @@ impl EventLoop {
         Ok(self.shutdown.exit(now, self.front.connections.len()))
     }
 
-    /// Forwards a share of the media that waits. Signalling has been written before: a client must hear whose media
-    /// follows before it does.
+    /// Forwards a share of the media that waits. Signalling must have been written before: a client has to be told
+    /// whose media follows before it arrives.
     fn forward_media(&mut self, now: Instant) {
         let Self { shard, front, scratch, .. } = self;
         if shard.forward_media(now, &mut front.connections, scratch) {
@@ -204,7 +202,7 @@ impl EventLoop {
         }
     }
 
-    /// Returns how long there is nothing to do; `None` stands for "until something comes".
+    /// Returns how long the loop may sleep; `None` if until something comes.
     fn sleep(&self, now: Instant) -> Option<Duration> {
         if self.shard.is_ready() {
             return Some(Duration::ZERO);
@@ -219,7 +217,7 @@ impl EventLoop {
         deadlines.into_iter().flatten().min().map(|at| at.saturating_duration_since(now))
     }
 
-    /// Marks what can be read. Returns whether somebody asks for the end.
+    /// Marks what can be read. Returns whether somebody asks the server to stop.
     fn note_readiness(&mut self, events: &Events) -> bool {
         let mut asked_to_stop = false;
         for event in events {
@@ -229,7 +227,7 @@ impl EventLoop {
                 token::SIGNALS | token::STOP => asked_to_stop = true,
                 other => {
                     if let Some(place) = token::connection(other) {
-                        // An end and an error are found by reading, too.
+                        // Reading also finds the end of a stream and its errors.
                         let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                         self.front.connections.woke(place, readable);
                     }
@@ -261,8 +259,8 @@ impl EventLoop {
         took
     }
 
-    /// Reads one connection and does what its messages ask for, until nothing is left, or its share of the pass is used up,
-    /// or `until` has passed.
+    /// Reads one connection and does what its messages ask for. Stops when nothing is left, when the connection's share
+    /// of the pass is used up, or when `until` has passed.
     fn read_connection(&mut self, now: Instant, place: usize, until: Instant) {
         if let Some(why) = self.front.connections.ending(place) {
             self.end_connection(now, place, why);
@@ -310,7 +308,8 @@ impl EventLoop {
         self.front.connections.make_ready(place);
     }
 
-    /// Drains the core if it was given something: what a message leads to is part of its cost, news for hundreds, perhaps.
+    /// Drains the core if it was given something. A message can lead to news for hundreds, and that must count as part
+    /// of its cost.
     fn drain_if_fed(&mut self, now: Instant) {
         if self.shard.is_fed() {
             self.drain(now);
@@ -382,7 +381,7 @@ impl EventLoop {
         response
     }
 
-    /// Shows the server to the operator's pages.
+    /// Returns a read-only view of the server for the operator's pages.
     fn view(&self, now: Instant) -> ServerView<'_> {
         ServerView {
             now,
@@ -401,7 +400,7 @@ impl EventLoop {
         }
     }
 
-    /// Hands to the core what a front end asks of it, with what only the shell has.
+    /// Hands a front end's demand to the core, with what only the shell knows.
     fn feed_demand(&mut self, now: Instant, connection: ConnectionId, demand: Demand) {
         let input = match demand {
             Demand::Join { request, room, name, auto_subscribe, lifeline } => {
@@ -434,8 +433,8 @@ impl EventLoop {
         self.shard.feed(now, input);
     }
 
-    /// Draws what is random about somebody who joins, and lists where they can reach us. `None` if the operating system
-    /// gives no randomness.
+    /// Draws the random values that somebody who joins needs, and lists the addresses at which they can reach us.
+    /// Returns `None` if the operating system gives no randomness or the connection is gone.
     fn admit(&mut self, now: Instant, connection: ConnectionId, room: Option<RoomId>) -> Option<Admitted> {
         let drawn =
             room.map_or_else(entropy::room_id, Ok).and_then(|room| Ok((room, entropy::participant()?)));
@@ -463,7 +462,7 @@ impl EventLoop {
                         self.feed_demand(now, id, demand);
                     }
                 }
-                // Only writing finds that.
+                // Only writing finds this.
                 Standing::TooSlow => {}
             }
         }
@@ -471,8 +470,8 @@ impl EventLoop {
         self.front.certificates.run_deadline(now, clock::unix());
     }
 
-    /// Takes everything but media out of the core, and goes on for as long as that makes front ends or handshakes ask for
-    /// more. Called by `write_all`, by `read_connections` and by `begin_shutdown`; never from within a request.
+    /// Takes everything except media out of the core, until front ends and handshakes ask for nothing more. Called by
+    /// `write_all`, `drain_if_fed` and `begin_shutdown`, never from within a request.
     fn drain(&mut self, now: Instant) {
         self.shard.send_turn_answers(&mut self.front.connections);
         while let Some(id) = self.shard.turn_server.next_ended() {
@@ -498,14 +497,14 @@ impl EventLoop {
         }
     }
 
-    /// Brings an event to whoever is at a connection.
+    /// Hands an event to the front end of a connection.
     fn deliver(&mut self, now: Instant, id: ConnectionId, event: &Event) {
         let Self { front, shard, candidates, .. } = self;
         let mut reach = Reach { candidates, turn_server: &shard.turn_server };
         front.deliver(now, id, event, &mut reach);
     }
 
-    /// Writes what waits on all connections and on the UDP socket, signalling first.
+    /// Writes what is queued on all connections, then on the UDP socket: signalling goes first.
     fn write(&mut self, now: Instant) {
         while let Some(place) = self.front.connections.next_touched() {
             self.write_connection(now, place);
@@ -516,7 +515,8 @@ impl EventLoop {
     fn write_connection(&mut self, now: Instant, place: usize) {
         let Some(connection) = self.front.connections.at(place) else { return };
         match connection.write(now, &self.front.config) {
-            // In the next pass, within what a pass may hear: its end may be news for hundreds, and many may end at once.
+            // It is ended in the next pass, within that pass's budget: an end can be news for hundreds, and many can
+            // end at once.
             Standing::Over(why) => return self.front.connections.end_soon(place, why),
             Standing::TooSlow => {
                 if let Some((id, demand)) = self.front.drop_slow(now, place) {
@@ -526,13 +526,13 @@ impl EventLoop {
             Standing::Open | Standing::Unanswered => {}
         }
         self.front.connections.arm(place, &self.front.config);
-        // Requests that had to wait until answers were written go on.
+        // Requests that had to wait until earlier answers were written can go on.
         if self.front.connections.at(place).is_some_and(|connection| connection.has_waiting_request()) {
             self.front.connections.make_ready(place);
         }
     }
 
-    /// Ends a connection. The core hears of it if it ever heard of the connection.
+    /// Ends a connection, and tells the core if the core knows it.
     fn end_connection(&mut self, now: Instant, place: usize, why: &'static str) {
         let Some(connection) = self.front.connections.at(place) else { return };
         let (id, peer) = (connection.id, connection.peer);
@@ -548,7 +548,8 @@ impl EventLoop {
         }
     }
 
-    /// Somebody asks for the end, perhaps not for the first time.
+    /// Begins to stop, because somebody asks for it. Each further request skips what is under way: first the draining,
+    /// then the time that clients have.
     fn begin_ending(&mut self, now: Instant) {
         match self.shutdown.begin(now) {
             Some(Begin::Draining(reason)) => {
@@ -562,7 +563,7 @@ impl EventLoop {
         }
     }
 
-    /// Goes on from draining to the end when everyone has left, or the time is up.
+    /// Ends draining when everyone has left or the time is up, and begins to shut down.
     fn end_draining(&mut self, now: Instant) {
         if !self.shutdown.is_stopping() {
             return;
@@ -574,7 +575,7 @@ impl EventLoop {
         }
     }
 
-    /// Tells everyone that the server stops; whoever has not joined is just closed.
+    /// Tells everyone that the server stops. Connections that have not joined are only closed.
     fn begin_shutdown(&mut self, now: Instant, reason: ExitReason) {
         info!(?reason, connections = self.front.connections.len(), "stopping");
         self.front.connections.stop_listening(self.poll.registry());

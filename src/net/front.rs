@@ -1,9 +1,9 @@
-//! The front: everything between clients' connections and the core. TCP and TLS, HTTP, WebSockets, and the front ends that
-//! their clients talk to.
+//! The front: everything between clients' connections and the core: TCP and TLS, HTTP, WebSockets, and the front ends
+//! to which clients talk.
 //!
-//! A front end takes what its client says, and returns a [`Demand`]; it takes an event of the core's, and returns what to
-//! say. The front holds the front ends and moves their bytes. It never calls the core: demands go to the event loop, which
-//! feeds them, and events come from there.
+//! A front end turns its client's messages into [`Demand`]s, and the core's events into messages to the client. The
+//! front holds the front ends and moves their bytes. It never calls the core: demands go to the event loop, which feeds
+//! them to the core, and events come from there.
 
 pub mod address_rates;
 pub mod router;
@@ -40,7 +40,9 @@ use crate::signal::Demand;
 use crate::signal::allowance::Allowance;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts};
 
-/// Bytes of offers that one address may have read in a second, in the long run: about a tenth of what a core reads.
+/// Bytes of an offer that count for nothing: those of browsers with a few slots have about ten thousand.
+const OFFERED_BYTES_FREE: usize = 16 << 10;
+/// Bytes beyond these that one address may have read in a second, in the long run: about a tenth of what a core reads.
 const OFFERED_BYTES_PER_SECOND: u32 = 1 << 20;
 /// And at once: what all people of a large office say when a server is back, whose browsers list many codecs.
 const OFFERED_BYTES_AT_ONCE: u32 = 8 << 20;
@@ -58,7 +60,7 @@ pub struct Reach<'a> {
     pub turn_server: &'a TurnServer,
 }
 
-/// Clients' connections, and what they talk to.
+/// Clients' connections, and the front ends that serve them.
 pub struct Front {
     /// The operator's choices about clients.
     pub config: ShellConfig,
@@ -68,7 +70,7 @@ pub struct Front {
     pub certificates: Certificates,
     /// The sessions of WHIP and WHEP.
     pub whip: WhipSessions,
-    /// What was counted of requests and messages.
+    /// Counts of requests and messages.
     pub counters: ShellCounters,
     assets: Assets,
     /// How often each address may join.
@@ -87,7 +89,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// Puts the parts together; nobody is connected yet.
+    /// Puts the parts together. Nobody is connected yet.
     pub fn new(config: ShellConfig, connections: Connections, certificates: Certificates) -> Self {
         let joins = AddressRates::new(config.joins_per_second, config.joins_burst);
         let resumes = AddressRates::new(config.joins_per_second, config.joins_burst);
@@ -108,14 +110,14 @@ impl Front {
         }
     }
 
-    /// Finds what a request leads to, unless its client may not ask for it in this way.
+    /// Finds the route of a request, or the refusal if its client may not make it in this way.
     pub fn route(&mut self, place: usize, request: &Request) -> Route {
         let Some(connection) = self.connections.at(place) else {
             return Route::Answer(router::not_found(&request.path));
         };
         let peer = connection.peer.ip();
         let client = Client::of(request, peer, connection.is_tls(), &self.config.trusted_proxies);
-        // Behind a trusted proxy, the client is known only from here on.
+        // The client of a trusted proxy is known only now.
         if client.is_forwarded && !self.connections.count_for(place, client.ip, &self.config) {
             return Route::Answer(Response::too_many_connections());
         }
@@ -141,7 +143,7 @@ impl Front {
         self.assets.response(request).unwrap_or_else(|| router::not_found(&request.path))
     }
 
-    /// Makes a WebSocket of the connection that a request came by, or says why not.
+    /// Turns the connection of a request into a WebSocket. Returns the refusal if that cannot be.
     pub fn open_web_socket(&mut self, now: Instant, place: usize, request: &Request) -> Result<(), Response> {
         if !origin::allowed(request, &self.config.allowed_origins) {
             let origin = request.field("origin").unwrap_or_default();
@@ -182,8 +184,8 @@ impl Front {
         }
     }
 
-    /// Answers a parked request with 503, because the core has not answered it in time. Returns the session that it waited
-    /// for, and what that session asks of the core now.
+    /// Answers a parked request with 503, because the core has not answered it in time. Returns the session for which
+    /// it waited, and what that session asks of the core now.
     pub fn give_up_parked(&mut self, place: usize) -> Option<(ConnectionId, Demand)> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
@@ -193,11 +195,11 @@ impl Front {
     }
 
     /// Ends the part of a connection that the core may know of: its WebSocket's front end, or the wait of its parked
-    /// request. Returns in whose name the core has to hear what.
+    /// request. Returns what the core has to hear, and under which id.
     pub fn end(&mut self, place: usize) -> Option<(ConnectionId, Demand)> {
         let connection = self.connections.at(place)?;
         let id = connection.id;
-        // A connection of HTTP has no WebSocket.
+        // An HTTP connection has no WebSocket.
         if let Some(parked) = connection.unpark() {
             return Some((parked.session, self.whip.abandon(parked.session, id)?));
         }
@@ -211,13 +213,12 @@ impl Front {
             Incoming::Text(text) => {
                 self.counters.websocket_messages_in += 1;
                 let reaction = socket.front_end.receive(now, text.as_str());
-                match offer_of(&reaction) {
-                    Some(sdp)
-                        if !self.offered_bytes.take(now, host_of(socket.origin.client), sdp.len() as f64) =>
-                    {
-                        native::FrontEnd::refuse_offer(&reaction)
-                    }
-                    _ => reaction,
+                let large = offer_of(&reaction).map_or(0, |sdp| sdp.len().saturating_sub(OFFERED_BYTES_FREE));
+                let host = host_of(socket.origin.client);
+                if large > 0 && !self.offered_bytes.take(now, host, large as f64) {
+                    native::FrontEnd::refuse_offer(&reaction)
+                } else {
+                    reaction
                 }
             }
             Incoming::Binary => socket.front_end.refuse_binary(now),
@@ -236,12 +237,12 @@ impl Front {
         };
         let is_cut = reaction.close.is_some();
         let demand = self.react(now, place, reaction);
-        // What it has sent behind this is not looked at any more.
+        // Nothing that it has sent after this is read.
         if is_cut { self.finish_web_socket(now, place) } else { demand }
     }
 
-    /// Ends a WebSocket whose client does not read what is said. The close code is best effort: it goes to the end of a
-    /// queue that nobody reads.
+    /// Ends a WebSocket whose client does not read. The close code is best effort: it goes to the end of a queue that
+    /// nobody reads.
     pub fn drop_slow(&mut self, now: Instant, place: usize) -> Option<(ConnectionId, Demand)> {
         let connection = self.connections.at(place)?;
         debug!(connection = connection.id.0, peer = %connection.peer, "the client does not read: dropped");
@@ -253,7 +254,7 @@ impl Front {
         Some((id, demand?))
     }
 
-    /// Returns where the client of a connection, or of a session, comes from.
+    /// Returns where the client of a connection, or of a WHIP or WHEP session, comes from.
     pub fn origin_of(&mut self, id: ConnectionId) -> Option<ClientOrigin> {
         if self.whip.owns(id) {
             return self.whip.get(id).map(|held| held.origin.clone());
@@ -262,8 +263,8 @@ impl Front {
         Some(self.connections.at(place)?.web_socket()?.origin.clone())
     }
 
-    /// Returns whether the address of a client may join once more now, and counts that it does. Whoever is gone already may
-    /// not.
+    /// Returns whether a client's address may join once more now, and counts the join. Returns `false` for a client who
+    /// is gone already.
     pub fn may_join(&mut self, now: Instant, id: ConnectionId) -> bool {
         let Some(origin) = self.origin_of(id) else { return false };
         self.joins.take(now, host_of(origin.client), 1.0)
@@ -303,12 +304,15 @@ impl Front {
         let text = match &self.said_last {
             // What everybody in a room is told comes here for one after the other.
             Some((said, text)) if said == event => text.clone(),
-            _ => native::encode_event(event, server),
+            _ => {
+                let text = native::encode_event(event, server);
+                if is_for_many(event) {
+                    self.said_last = Some((event.clone(), text.clone()));
+                }
+                text
+            }
         };
-        let reaction = socket.front_end.told(event, text.clone());
-        if is_for_many(event) && self.said_last.as_ref().is_none_or(|(said, _)| said != event) {
-            self.said_last = Some((event.clone(), text));
-        }
+        let reaction = socket.front_end.told(event, text);
         self.react(now, place, reaction);
         self.connections.touch(place);
     }
@@ -330,7 +334,7 @@ impl Front {
         }
     }
 
-    /// Carries out what a front end wants of its connection. Returns what it wants of the core.
+    /// Carries out what a front end wants for its connection. Returns what it wants from the core.
     fn react(&mut self, now: Instant, place: usize, reaction: Reaction) -> Option<Demand> {
         let Reaction { demand, say, close, refused } = reaction;
         let connection = self.connections.at(place)?;

@@ -1,4 +1,4 @@
-//! What the shell decides by bytes alone, for the fuzz targets, since the modules behind it are private. Nothing else
+//! Gives the fuzz targets access to what the shell decides from bytes alone, in modules that are private. Nothing else
 //! uses this file.
 
 use std::net::{IpAddr, Ipv4Addr};

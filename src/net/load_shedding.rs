@@ -1,13 +1,14 @@
-//! Load shedding: notices that the machine cannot carry everything, and decides how much of the video to drop, so that the
-//! audio goes on as if nothing were. The event loop asks once in each pass. Reads no clock.
+//! Load shedding: notices that the processor is too busy, and decides how much of the video to drop, so that audio goes
+//! on undisturbed. The event loop asks once in each pass. Reads no clock.
 //!
-//! Once a processor core is full, packets wait in the queue of the one UDP socket, audio behind video, until it is full and
-//! the kernel drops either. How long packets have been in the process when they leave says that there is too much. How much
-//! of the time the loop sleeps says how much could be carried again. How much processor time the thread had says whether it
-//! is its own work that fills the core: a server that others keep from running would gain nothing by doing less.
+//! Once a processor core is full, packets wait in the queue of the one UDP socket, audio behind video, until the queue
+//! is full and the kernel drops both. Three measurements decide. If packets have been in the process for too long when
+//! they leave, there is too much work. The share of the time in which the loop sleeps says how much more could be
+//! forwarded again. The processor time of the thread says whether its own work fills the core: a server that others
+//! keep from running would gain nothing by doing less.
 //!
-//! What is shed is what costs. Where clients' connections take most of the work, they are heard less in each pass, and the
-//! video stays.
+//! Only what causes the work is shed. If clients' connections take most of the time, they are read less in each pass,
+//! and the video stays.
 
 use std::time::{Duration, Instant};
 
@@ -15,24 +16,24 @@ use tracing::{info, warn};
 
 use crate::core::input::Shedding;
 
-/// From decision to decision.
+/// The time between two decisions.
 const PERIOD: Duration = Duration::from_millis(50);
-/// A packet that stays for longer is late: two frames of audio.
+/// A packet that stays in the process for longer is late. This is two frames of audio.
 const LATE: Duration = Duration::from_millis(40);
 /// How many sixteenths more are dropped at each decision while packets are late.
 const STEP: u8 = 4;
-/// How long after the last step nothing is taken back: what it did shows when the queue is empty.
+/// How long after the last step nothing is taken back. The effect of a step shows only when the queue is empty.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Video comes back only while the loop works less than this share of the time, and as much as fits below it.
 const BUSY_MAX: f64 = 0.85;
-/// A loop that works for a larger share of the time has no time left.
+/// A loop that works for a larger share of the time than this has no time left.
 const BUSY_FULL: f64 = 0.95;
-/// A thread that had the processor for a smaller share of the time is kept from running by others, and what it does itself is
-/// too little to matter. Between this and a full core it shares the core, and less work makes it faster.
+/// A thread that had the processor for a smaller share of the time than this is kept from running by others, and its
+/// own work is too little to matter. Above this, less work makes it faster.
 const PROCESSOR_SHARE_MIN: f64 = 0.5;
-/// Connections that take a larger share of the work are what costs.
+/// If connections take a larger share of the work than this, they are what is cut.
 const SIGNALLING_SHARE: f64 = 0.5;
-/// To how small a part of its time in a pass signalling is cut: half as often as this is a power of two.
+/// How often the time for signalling in a pass may be halved.
 const SIGNALLING_HALVINGS_MAX: u32 = 4;
 
 /// What was seen since the last decision, and what was decided.
@@ -45,20 +46,20 @@ pub struct LoadShedding {
     slept: Duration,
     /// What the thread's processor time was when it began.
     processor: Duration,
-    /// How long connections were heard in it.
+    /// How long connections were read in it.
     signalled: Duration,
-    /// How often the time for hearing connections has been halved.
+    /// How often the time for reading connections has been halved.
     halvings: u32,
-    /// The longest that a packet stayed in it.
+    /// The longest time that a packet stayed in the process during it.
     longest: Duration,
-    /// The longest that a packet stayed in the period before.
+    /// The same for the previous period.
     longest_before: Duration,
-    /// When more was dropped, last.
+    /// When the share was last raised.
     stepped: Option<Instant>,
 }
 
 impl LoadShedding {
-    /// Begins with a machine that can carry everything. `processor` is the thread's processor time so far.
+    /// Begins with nothing shed. `processor` is the thread's processor time so far.
     pub fn new(now: Instant, processor: Duration) -> Self {
         Self {
             shed: Shedding::NONE,
@@ -83,24 +84,25 @@ impl LoadShedding {
         self.slept += time;
     }
 
-    /// Notes how long clients' connections were heard, with all that followed from what they said.
+    /// Notes how long clients' connections were read, including the work that their messages caused.
     pub fn signalled(&mut self, time: Duration) {
         self.signalled += time;
     }
 
-    /// Returns for how long a pass may hear connections, of the time that it may where nothing is wrong.
+    /// Returns for how long a pass may read connections. `whole` is the time for when nothing is wrong.
     pub fn signalling_budget(&self, whole: Duration) -> Duration {
         whole / (1 << self.halvings)
     }
 
-    /// Notes how long a packet stayed, from the kernel's receiving it to our handing over what it led to.
+    /// Notes how long a packet stayed in the process: from its arrival in the kernel until everything that it led to
+    /// was handed to the kernel.
     pub fn held(&mut self, time: Duration) {
         self.longest = self.longest.max(time);
     }
 
-    /// Returns what the core is to be told now, if anything. While something is dropped, the core is told again and again,
-    /// because new rooms do not know of it. `processor` reads the thread's processor time, and is asked only when something
-    /// is to be decided.
+    /// Returns what to tell the core now, if anything. While something is dropped, the core is told at each decision,
+    /// because new rooms do not know. `processor` reads the thread's processor time, and is called only when there is
+    /// something to decide.
     pub fn decide(&mut self, now: Instant, processor: impl FnOnce() -> Duration) -> Option<Shedding> {
         let elapsed = now.saturating_duration_since(self.began);
         if elapsed < PERIOD {
@@ -110,10 +112,12 @@ impl LoadShedding {
         let processor = processor();
         let had = processor.saturating_sub(self.processor).as_secs_f64() / elapsed.as_secs_f64();
         let before = self.shed;
-        // One late period may be a machine that stood still, and a queue that gets shorter needs time alone.
+        // After a single late period the machine may only have stood still, and a queue that gets shorter only needs
+        // time.
         let is_late = self.longest > LATE && self.longest_before > LATE;
         let is_full = busy > BUSY_FULL && had > PROCESSOR_SHARE_MIN;
-        // A loop that is late and sleeps, or has no processor, is kept from working by others: less work would not help.
+        // If the loop is late although it sleeps, or has no processor, others keep it from working, and less work would
+        // not help.
         if is_late && is_full && self.longest >= self.longest_before.mul_f64(0.9) {
             let is_signalling = self.signalled > elapsed.mul_f64(busy * SIGNALLING_SHARE);
             if is_signalling && self.halvings < SIGNALLING_HALVINGS_MAX {
@@ -146,11 +150,12 @@ impl LoadShedding {
     }
 }
 
-/// Returns what still has to be dropped if the loop works that share of the time now: what is forwarded makes the work.
+/// Returns how much still has to be dropped if the loop is `busy` for that share of the time with what is forwarded
+/// now.
 fn affordable(shed: Shedding, busy: f64) -> Shedding {
     let all = Shedding::ALL.get();
     let forwarded = all - shed.get();
-    // Nobody knows what video costs of which everything is dropped: one part comes back at a time, or all of it if there
+    // While all video is dropped, nobody knows what it costs, so one part comes back at a time, or all of it if there
     // is next to nothing to do.
     let fits = f64::from(forwarded.max(1)) * BUSY_MAX / busy.max(0.01);
     let forwarded = forwarded.max(fits.min(f64::from(all)) as u8);
@@ -162,12 +167,12 @@ mod tests {
     use super::*;
     use crate::net::clock;
 
-    /// Periods of a server that is that busy and holds packets for so long.
+    /// Passes `count` periods of a server that is that busy and holds packets for `held` milliseconds.
     fn periods(shedding: &mut LoadShedding, now: &mut Instant, count: u32, busy: f64, held: u64) {
         periods_with(shedding, now, count, (busy, busy), held);
     }
 
-    /// The same for a thread that has the processor for only a part of the time in which it does not sleep.
+    /// The same for a thread that has the processor for only part of the time in which it does not sleep.
     fn periods_with(
         shedding: &mut LoadShedding,
         now: &mut Instant,

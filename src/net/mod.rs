@@ -1,9 +1,9 @@
 //! The shell: sockets, clock and entropy. It moves bytes and time, and decides nothing about media or rooms.
 //!
 //! One thread, one `mio::Poll`, one UDP socket and one TCP listener on the same port number. [`serve`] runs it;
-//! `event_loop` says what happens in a pass, `front` holds what belongs to clients, `shard` what belongs to the core.
-//! Whatever comes from the network can at worst cost the peer its connection: nothing in here unwraps, and every
-//! buffer, queue and table has a cap in [`ShellConfig`] or beside it.
+//! `event_loop` says what happens in a pass; `front` has the clients' connections; `shard` has the core and its
+//! sockets. Whatever comes from the network can at worst cost its sender the connection: nothing in here unwraps, and
+//! every buffer, queue and table has a cap in [`ShellConfig`] or beside it.
 
 #![allow(
     clippy::disallowed_types,
@@ -56,7 +56,7 @@ pub use turn::{Authority, TurnConfig};
 
 use crate::core::Settings;
 
-/// Listens and serves until a signal or a [`StopHandle`] ends it. Fails only while starting.
+/// Listens and serves until a signal or a [`StopHandle`] stops it.
 pub fn serve(
     config: ShellConfig,
     settings: impl FnOnce(CoreSeed) -> Settings,

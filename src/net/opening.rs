@@ -27,24 +27,24 @@ use crate::core::input::AdminCommand;
 use crate::core::path::TransportProtocol;
 use crate::core::{Input, Settings, Sfu};
 
-/// Open files that are not for clients' connections: sockets, pipes, traces, what is read at times.
+/// How many open files are kept for everything but clients' connections: sockets, pipes, traces, files that are read.
 const FILES_KEPT: usize = 64;
 
 /// The parts of a server that has just opened its port.
 pub struct Opened {
     /// Where readiness comes from; all sockets are registered with it.
     pub poll: Poll,
-    /// Clients' connections, and what they talk to.
+    /// Clients' connections, and the front ends that serve them.
     pub front: Front,
-    /// The core, and what moves its datagrams.
+    /// The core and its sockets.
     pub shard: Shard,
     /// The addresses at which clients can reach the server.
     pub candidates: Candidates,
     /// The traces of recorded rooms.
     pub traces: TraceKeeper,
-    /// What may ask for the end.
+    /// Everything that can ask the server to stop.
     pub shutdown: ShutdownWatch,
-    /// The address of UDP and TCP.
+    /// The address of the UDP and the TCP port.
     pub bound: SocketAddr,
     /// When it was opened.
     pub now: Instant,
@@ -86,7 +86,7 @@ pub fn open(mut config: ShellConfig, settings: impl FnOnce(CoreSeed) -> Settings
     Ok(Opened { poll, front, shard, candidates, traces, shutdown, bound, now })
 }
 
-/// Tells what is open.
+/// Returns the addresses that are open.
 pub fn bound_addresses(
     candidates: &mut Candidates,
     bound: SocketAddr,
@@ -95,7 +95,7 @@ pub fn bound_addresses(
 ) -> BoundAddresses {
     let now = clock::now();
     let local = default_local(candidates, now, bound);
-    // As for a client behind a proxy: of such a one, nothing is known but that it is elsewhere.
+    // Asked as if for a client behind a proxy, about which nothing is known except that it is on another machine.
     let reachable = candidates.for_client(now, Ipv4Addr::UNSPECIFIED.into(), local, true);
     BoundAddresses {
         listen: bound,
@@ -113,7 +113,7 @@ pub fn bound_addresses(
     }
 }
 
-/// Returns how many connections there can be with so many open files.
+/// Returns how many connections there can be within the limit of open files.
 fn affordable(connections_max: usize, open_files: Option<u64>) -> usize {
     let files = open_files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
     let affordable = files.saturating_sub(FILES_KEPT).max(1);

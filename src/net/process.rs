@@ -1,12 +1,12 @@
-//! What the operating system says of this process: memory, processor time and open files (on Linux alone), and how many
-//! files it may open.
+//! What the operating system says about this process: memory, processor time and open files (on Linux only), and how
+//! many files it may open.
 
 use std::fs;
 
 /// How many ticks of the times in `/proc` make a second. Linux fixes it for user space (USER_HZ).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// What one look at the process shows.
+/// The figures of the process at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Process {
     /// Resident memory, bytes.
@@ -22,7 +22,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Looks at the process. Returns `None` where the system does not tell.
+    /// Reads the figures. Returns `None` where the system does not tell them.
     pub fn read() -> Option<Self> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
@@ -63,7 +63,7 @@ pub fn raise_open_files() -> Option<u64> {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
             Ok(()) => maximum,
-            // Some systems name a maximum that they do not grant.
+            // Some systems do not grant the maximum that they name.
             Err(_) => current,
         }
     }

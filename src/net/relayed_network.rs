@@ -1,17 +1,17 @@
 //! The network of the TURN server's virtual relayed addresses.
 //!
-//! It is one for documentation (RFC 5737), which nobody's packets should come from: a datagram that claims to is dropped at
-//! the socket, and what is sent there goes to the TURN server alone. So one look-up tells whose a packet is. Some machines
-//! number their own interfaces from such a network all the same: another one is taken there.
+//! It is a network for documentation (RFC 5737), from which no packets should come. A datagram that claims to come from
+//! it is dropped at the socket, and datagrams to it only go to the TURN server, so the address alone tells which
+//! packets are relayed. Some machines use such a network for their own interfaces; another one is taken there.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// A network of relayed addresses, by its first 24 bits.
+/// A network of relayed addresses, named by its first 24 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayedNetwork([u8; 3]);
 
 impl RelayedNetwork {
-    /// TEST-NET-1, which is taken if nothing speaks against it.
+    /// TEST-NET-1, which is taken unless the machine uses it.
     pub const FIRST: Self = Self([192, 0, 2]);
 
     /// The networks to choose from: TEST-NET-1 to 3.
@@ -29,8 +29,8 @@ impl RelayedNetwork {
         matches!(ip, IpAddr::V4(v4) if v4.octets()[..3] == self.0)
     }
 
-    /// Returns the peer that stands for the server where a browser refuses the real candidates, or has no use for them.
-    /// Browsers relay to it, and what they relay never leaves the process.
+    /// Returns a made-up peer address that stands for the server if a browser refuses the real candidates or cannot use
+    /// them. Browsers relay to it, and what they relay never leaves the process.
     pub fn fictitious_peer(self) -> SocketAddr {
         self.address(254, 9999)
     }

@@ -1,7 +1,8 @@
-//! The shard: the core and what belongs to it alone. Rooms, the UDP socket, the DTLS handshakes and the TURN server.
+//! The shard: the core and everything that only it uses: rooms, the UDP socket, the DTLS handshakes and the TURN
+//! server.
 //!
-//! The event loop hands it what clients ask, and takes from it what clients are told. Nothing in here knows HTTP or a
-//! WebSocket; the TCP connections are lent to it, for media that goes by ICE-TCP or TURN.
+//! The event loop hands it the clients' requests, and takes the events for clients. Nothing in here knows about HTTP or
+//! WebSockets; the TCP connections are lent to it for media that goes by ICE-TCP or TURN.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -24,13 +25,13 @@ use crate::core::path::TrafficClass;
 use crate::core::timers::Deadline;
 use crate::core::{Input, Output, Sfu};
 
-/// Datagrams after which a pass reads no further batch.
+/// After how many datagrams a pass reads no further batch.
 const DATAGRAMS_PER_PASS: u64 = 2048;
 
-/// Datagrams of one ICE-TCP connection, or messages of one TURN client, that are handled at a time.
+/// How many datagrams of one ICE-TCP connection, or messages of one TURN client, are handled at a time.
 const FRAMES_AT_ONCE: usize = 64;
 
-/// The core, and what moves its datagrams.
+/// The core and its sockets.
 pub struct Shard {
     /// The core, with all rooms.
     pub sfu: Sfu,
@@ -40,7 +41,7 @@ pub struct Shard {
     pub turn_server: TurnServer,
     /// The DTLS handshakes that are under way, and the associations that they led to.
     pub handshakes: Handshakes,
-    /// What the handshakes did that the core has not heard of yet.
+    /// Events of the handshakes that the core has not been given yet.
     dtls_events: DtlsEvents,
     /// Whether the core was given something since it was last drained.
     is_fed: bool,
@@ -49,12 +50,12 @@ pub struct Shard {
     /// When the core wants to be called again.
     core_deadline: Option<Deadline>,
     udp_readable: bool,
-    /// Whether the kernel takes no more at present, so that the socket is watched for room to write.
+    /// Whether the kernel's send buffer is full, so that the socket is watched for room to write.
     udp_blocked: bool,
 }
 
 impl Shard {
-    /// Puts the parts together; the first pass reads and drains them.
+    /// Puts the parts together. The first pass reads and drains them.
     pub fn new(sfu: Sfu, udp: Udp, turn_server: TurnServer, handshakes: Handshakes) -> Self {
         Self {
             sfu,
@@ -70,7 +71,7 @@ impl Shard {
         }
     }
 
-    /// Hands an input to the core. The one way in; datagrams take the same way by the readers below.
+    /// Hands an input to the core. All inputs but datagrams come this way; the readers below feed those.
     pub fn feed(&mut self, now: Instant, input: Input<'_>) {
         self.is_fed = true;
         self.sfu.handle_input(now, input);
@@ -104,8 +105,8 @@ impl Shard {
         }
     }
 
-    /// Reads the UDP socket until it is empty, the pass's share is used up, or `until` has passed: one datagram can be
-    /// work for hundreds, and what came first is to be sent first.
+    /// Reads the UDP socket until it is empty, the pass's share is used up, or `until` has passed. There is a limit
+    /// because one datagram can make hundreds of packets, and the first ones must be sent before more are read.
     pub fn read_udp(&mut self, now: Instant, until: Instant, candidates: &mut Candidates) {
         let Self { udp, sfu, is_fed, udp_readable, turn_server, .. } = self;
         let mut datagrams = 0;
@@ -122,9 +123,9 @@ impl Shard {
                 sfu.handle_input(now, Input::Datagram { path, bytes });
             });
             *udp_readable = received.more;
-            // An interrupted call counts too: nothing here may go on for ever.
+            // An interrupted call counts, too, so that this loop ends.
             datagrams += received.datagrams.max(1);
-            // A batch that is not full is the last one: then nobody asks for the time.
+            // A batch that is not full is the last one, so the time need not be read.
             if *udp_readable && clock::now() >= until {
                 break;
             }
@@ -163,7 +164,7 @@ impl Shard {
             *is_fed = true;
             sfu.handle_input(now, Input::Datagram { path: relayed.path, bytes });
         });
-        // A connection is kept for its allocation, so that it has to know whether there is one.
+        // A connection is kept open for its allocation, so it has to know whether there is one.
         connection.set_turn_allocated(now, turn_server.has_allocation(id));
     }
 
@@ -178,12 +179,12 @@ impl Shard {
         }
     }
 
-    /// Begins to drain the core: what is fed from here on is seen by [`is_fed`](Self::is_fed).
+    /// Begins to drain the core: [`is_fed`](Self::is_fed) tells of inputs from here on.
     pub fn begin_drain(&mut self) {
         self.is_fed = false;
     }
 
-    /// Carries out what the core asks for, up to the next thing that a client is told, which is returned. `None` once
+    /// Carries out what the core asks for until it has an event for a client, and returns that. Returns `None` once
     /// there is nothing left but media, which [`forward_media`](Self::forward_media) takes.
     pub fn next_event(
         &mut self,
@@ -217,7 +218,8 @@ impl Shard {
         }
     }
 
-    /// Tells the core what the handshakes did. Returns whether they did anything: then the core has to be drained again.
+    /// Gives the core the events of the handshakes. Returns whether there were any, because then the core has to be
+    /// drained again.
     pub fn feed_handshakes(&mut self, now: Instant) -> bool {
         if self.dtls_events.is_empty() {
             return false;
@@ -226,13 +228,13 @@ impl Shard {
         for (session, event) in events.drain(..) {
             self.feed(now, Input::Dtls { session, event });
         }
-        // Keeps the capacity; nothing was added meanwhile.
+        // Put back to keep the capacity; nothing was added meanwhile.
         self.dtls_events = events;
         true
     }
 
-    /// Forwards a share of the media that waits, if any does; the rest has its turn in the next pass, when what has come
-    /// meanwhile is read. Returns whether there was any.
+    /// Forwards a share of the media that waits. The rest has its turn in the next pass, after the sockets are read.
+    /// Returns whether there was any.
     pub fn forward_media(&mut self, now: Instant, connections: &mut Connections, scratch: &mut [u8]) -> bool {
         let media_waits = std::mem::take(&mut self.media_waits);
         if media_waits {
@@ -255,7 +257,7 @@ impl Shard {
 
     /// Hands the gathered datagrams to the kernel, and watches for room to write while it takes no more.
     pub fn flush(&mut self, registry: &Registry) {
-        // Watching for room all the time would wake the loop in every pass.
+        // If the socket were always watched for room to write, the loop would never sleep.
         let blocked = self.udp.flush();
         if blocked == self.udp_blocked {
             return;
@@ -267,8 +269,9 @@ impl Shard {
         }
     }
 
-    /// Ends the pass of the loop that began at `now`. Returns how long the oldest media packet that has been handed to the
-    /// kernel in it, or still waits, has been in this process; `None` if there was none or the kernel timestamps nothing.
+    /// Ends the pass of the loop that began at `now`. Returns how long the oldest media packet that was handed to the
+    /// kernel in this pass, or still waits, has been in this process; `None` if there was none or the kernel does not
+    /// timestamp packets.
     pub fn end_pass(&mut self, now: Instant) -> Option<Duration> {
         let waits_since = self.sfu.media_waits_since();
         self.udp.end_pass(now, waits_since)

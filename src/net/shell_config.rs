@@ -1,4 +1,4 @@
-//! What the operator chose, as far as the shell needs to know it. `cli/serve.rs` makes it from the configuration.
+//! The operator's settings, as far as the shell needs them. `cli/serve.rs` makes them from the configuration.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use super::traces::keeper::RecordConfig;
 use super::turn::TurnConfig;
 use crate::signal::native::IceServer;
 
-/// What the operator chose, as far as the shell needs to know it.
+/// The operator's settings, as far as the shell needs them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShellConfig {
     /// The address to listen on, UDP and TCP. `[::]` is dual stack, and becomes `0.0.0.0` where there is no IPv6.
@@ -57,7 +57,7 @@ pub struct ShellConfig {
     pub joins_per_second: u32,
     /// How many joins may come from one address at once.
     pub joins_burst: u32,
-    /// Which rooms are recorded, and where. `None` turns recording off.
+    /// Which rooms are recorded, and the directory for traces. `None` turns recording off.
     pub record: Option<RecordConfig>,
     /// Who may publish and view by WHIP and WHEP: tokens by room, with `*` for all rooms that are not listed. A room
     /// without a token is open, as joining is.

@@ -1,4 +1,4 @@
-//! What the shell counts for monitoring, apart from what its parts count themselves.
+//! What the shell counts for monitoring, besides what its parts count themselves.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 /// What was counted since the start of the server.
 #[derive(Debug)]
 pub struct ShellCounters {
-    /// What the wall clock showed at the start, since 1970.
+    /// The wall clock's time at the start, counted from 1970.
     pub started_unix: Duration,
     /// Answered HTTP requests by route and status.
     pub requests: BTreeMap<(&'static str, u16), u64>,

@@ -11,8 +11,8 @@ use signal_hook_mio::v1_0::Signals;
 
 use super::token;
 
-/// How long clients have to hear that the server goes. Together with the pass that it takes to notice the signal, this
-/// is below the two seconds that are promised.
+/// How long clients have to hear that the server stops. Together with the pass that it takes to notice the signal, this
+/// is less than the promised two seconds.
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// Why the server ended.
@@ -24,7 +24,7 @@ pub enum ExitReason {
     Stopped,
 }
 
-/// Ends a running server from another thread.
+/// Stops a running server from another thread.
 #[derive(Debug, Clone)]
 pub struct StopHandle {
     waker: Arc<Waker>,
@@ -32,7 +32,7 @@ pub struct StopHandle {
 }
 
 impl StopHandle {
-    /// Asks the server to end as if by a signal.
+    /// Asks the server to stop, as a signal does.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         if let Err(error) = self.waker.wake() {
@@ -41,22 +41,22 @@ impl StopHandle {
     }
 }
 
-/// Everything that may ask for the end, and what has been asked for so far.
+/// Everything that can ask the server to stop, and what has been asked so far.
 pub struct ShutdownWatch {
     signals: Option<Signals>,
     handle: StopHandle,
-    /// How long calls go on after the end was asked for.
+    /// How long calls go on after the server was asked to stop.
     drain: Duration,
     draining: Option<(ExitReason, Instant)>,
     under_way: Option<(ExitReason, Instant)>,
 }
 
-/// What to do now that somebody asked for the end.
+/// What to do now that the server was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
     /// Let nobody in any more, while calls go on.
     Draining(ExitReason),
-    /// Tell everyone that the server goes.
+    /// Tell everyone that the server stops.
     Closing(ExitReason),
 }
 
@@ -70,7 +70,7 @@ fn is_hangup_ignored() -> bool {
 }
 
 impl ShutdownWatch {
-    /// Starts to watch for signals, if it is to, and makes the handle.
+    /// Starts to watch for signals if `handle_signals` says so, and makes the handle.
     pub fn new(registry: &Registry, handle_signals: bool, drain: Duration) -> io::Result<Self> {
         let waker = Arc::new(Waker::new(registry, token::STOP)?);
         let signals = if handle_signals {
@@ -86,16 +86,16 @@ impl ShutdownWatch {
         Ok(Self { signals, handle, drain, draining: None, under_way: None })
     }
 
-    /// Returns a handle for whoever may end the server.
+    /// Returns a handle that can stop the server.
     pub fn handle(&self) -> StopHandle {
         self.handle.clone()
     }
 
-    /// Returns what to do if the end was asked for just now. Each further time skips the rest of what is under way:
-    /// first the draining, then the time that clients have.
+    /// Returns what to do if the server was just asked to stop. Each further request skips what is under way: first the
+    /// draining, then the time that clients have.
     pub fn begin(&mut self, now: Instant) -> Option<Begin> {
         let by_signal = self.signals.as_mut().and_then(|signals| signals.pending().last());
-        // Taken even if a signal came as well, or it would count as a second request.
+        // Reset even if a signal came as well, or it would count as a second request.
         let stopped = self.handle.stop.swap(false, Ordering::AcqRel);
         let reason = by_signal.map(ExitReason::Signal).or(stopped.then_some(ExitReason::Stopped))?;
         match &mut self.under_way {
@@ -123,12 +123,12 @@ impl ShutdownWatch {
         (participants == 0 || now >= until).then(|| self.close(now, reason))
     }
 
-    /// Returns whether the end was asked for.
+    /// Returns whether the server was asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.draining.is_some() || self.under_way.is_some()
     }
 
-    /// Returns when the next step of the end comes by itself, once it was asked for.
+    /// Returns when the next step of stopping begins by itself.
     pub fn until(&self) -> Option<Instant> {
         self.draining.or(self.under_way).map(|(_, until)| until)
     }

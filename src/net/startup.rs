@@ -1,4 +1,4 @@
-//! What goes into a server and what comes out of it when it starts.
+//! What a server is given and what it returns when it starts.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -10,13 +10,13 @@ use super::shutdown::StopHandle;
 pub struct CoreSeed {
     /// The process's DTLS certificate, in DER.
     pub certificate: Vec<u8>,
-    /// One moment on the monotonic clock.
+    /// A moment on the monotonic clock.
     pub epoch: Instant,
-    /// What the wall clock showed at `epoch`, since 1970.
+    /// The wall clock's time at `epoch`, counted from 1970.
     pub epoch_unix: Duration,
 }
 
-/// What the server has opened, and how people reach it.
+/// The addresses that the server has opened, and how people reach it.
 #[derive(Debug, Clone)]
 pub struct BoundAddresses {
     /// The address that UDP and TCP listen on.
@@ -31,10 +31,10 @@ pub struct BoundAddresses {
     pub stop: StopHandle,
 }
 
-/// What a person may want to know of the certificate in use.
+/// What a person may want to know about the certificate in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateInfo {
-    /// Whether nobody but the server itself has signed it.
+    /// Whether the server has signed it itself.
     pub is_self_signed: bool,
     /// Its SHA-256 fingerprint, as browsers show it.
     pub fingerprint: String,

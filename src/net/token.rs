@@ -1,4 +1,4 @@
-//! Which source of readiness a mio token stands for.
+//! The sources of readiness that mio tokens stand for.
 //!
 //! A connection's token is its place in the slab. A late event for a place that has been given to another connection is
 //! harmless: every read and write is non-blocking, and everywhere else ids, not places, name connections.

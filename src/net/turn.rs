@@ -2,8 +2,8 @@
 //!
 //! It relays to Strait itself and to nobody else, inside the process. A relayed address is virtual ([`relayed`]): the
 //! core sees datagrams that come from it and sends datagrams to it, as to any other. Credentials, quotas and allowed
-//! peers are checked here, before the library sees a request. No socket is touched: messages come in, and answers wait
-//! until the event loop takes them.
+//! peers are checked here, before the library sees a request. It touches no socket: messages are handed in, and answers
+//! wait until the event loop takes them.
 
 mod authority;
 mod client;
@@ -51,14 +51,15 @@ use messages::is_allocated;
 use quota::{Quotas, Way};
 use relayed::RelayedAddresses;
 
-/// How many clients without an allocation are kept track of that send datagrams: their addresses may be forged.
+/// How many clients without an allocation are remembered of those that send datagrams, because their addresses may be
+/// forged.
 const BARE_DATAGRAM_CLIENTS_MAX: usize = 1024;
 
-/// How long an allocation lasts for which the core has nothing.
+/// How long an allocation lasts without the core sending to it.
 const UNUSED_MAX: Duration = Duration::from_secs(30);
 
-/// How many requests that come by datagrams, and without an allocation, are answered in a second, all together. Their
-/// sources may be forged, and answers are up to five times as long.
+/// How many requests by datagram from clients without an allocation are answered per second in all. Their sources may
+/// be forged, and answers are up to five times as long.
 const STRANGERS_PER_SECOND: u32 = 500;
 
 const METHOD_ALLOCATE: u16 = 0x003;
@@ -66,11 +67,11 @@ const METHOD_ALLOCATE: u16 = 0x003;
 /// What a datagram has turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing of TURN: the datagram is for the core.
+    /// It is not TURN: the datagram is for the core.
     Core,
-    /// Data that was sent by way of an allocation.
+    /// It is data for Strait, sent through an allocation.
     Relayed(Relayed),
-    /// A message to the TURN server, which has been dealt with.
+    /// It was a message to the TURN server, and has been handled.
     Handled,
 }
 
@@ -97,9 +98,9 @@ pub struct TurnServer {
     by_relayed: HashMap<SocketAddr, usize>,
     addresses: RelayedAddresses,
     quotas: Quotas,
-    /// Links of clients without an allocation that send datagrams, oldest first. Some of the clients may be gone.
+    /// The links of clients that send datagrams and have no allocation, oldest first. Some of the clients may be gone.
     bare: VecDeque<Link>,
-    /// When the second began that is running, and how many strangers have been answered in it.
+    /// When the present second began, and how many strangers have been answered in it.
     strangers: (Instant, u32),
     deadlines: Deadlines<usize>,
     answers: VecDeque<(Link, Vec<u8>)>,
@@ -151,7 +152,7 @@ impl TurnServer {
         self.config.enabled
     }
 
-    /// Takes a datagram of the UDP socket, which is of this kind by its first bytes.
+    /// Takes a datagram from the UDP socket, whose first bytes show that it is of this kind.
     pub fn receive_datagram(
         &mut self,
         now: Instant,
@@ -176,7 +177,7 @@ impl TurnServer {
         self.receive(now, key, bytes, candidates).map_or(Verdict::Handled, Verdict::Relayed)
     }
 
-    /// Sorts a STUN message: whose client it is of, if it is one for the TURN server; otherwise what becomes of it.
+    /// Sorts a STUN message: returns the client if it is for the TURN server, otherwise what becomes of it.
     fn sort_stun(
         &mut self,
         now: Instant,
@@ -225,8 +226,8 @@ impl TurnServer {
         self.receive(now, key, bytes, candidates)
     }
 
-    /// Takes what the core sends to a relayed address. Returns the message to the client and how it goes, or `None` if
-    /// it must not go.
+    /// Takes what the core sends to a relayed address. Returns the message to the client and its link; `None` if it
+    /// must not be sent.
     pub fn transmit(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<(Link, &[u8])> {
         let time = self.time(now);
         let client = self.by_relayed.get(&path.remote).and_then(|key| self.clients.get_mut(*key));
@@ -234,7 +235,7 @@ impl TurnServer {
             self.counters.note_dropped(Dropped::Gone);
             return None;
         };
-        // Before the library sees it: what may not go should cost nothing.
+        // Checked before the library sees it, so that refused data costs nothing.
         if !self.quotas.take(now, allocation.quota, Way::Out, datagram.len()) {
             self.counters.note_dropped(Dropped::Bandwidth);
             return None;
@@ -255,7 +256,7 @@ impl TurnServer {
         self.answers.pop_front()
     }
 
-    /// Takes a connection whose allocation has ended, so that it is of no more use.
+    /// Takes a connection whose allocation has ended, which is of no more use.
     pub fn next_ended(&mut self) -> Option<ConnectionId> {
         self.ended.pop()
     }
@@ -353,7 +354,7 @@ impl TurnServer {
         key
     }
 
-    /// Forgets the oldest clients without an allocation, if there are too many. Whoever is real comes again.
+    /// Forgets the oldest clients without an allocation if there are too many. Real ones come again.
     fn make_room(&mut self) {
         let Self { bare, by_link, clients, .. } = self;
         if bare.len() >= BARE_DATAGRAM_CLIENTS_MAX {
@@ -388,7 +389,7 @@ impl TurnServer {
         self.quotas.remove(allocation.quota);
     }
 
-    /// Takes something that a client sent. Whatever it is can at worst end that client.
+    /// Takes something that a client sent. At worst, it can end that client.
     fn receive(
         &mut self,
         now: Instant,
@@ -425,7 +426,7 @@ impl TurnServer {
             self.counters.note_dropped(Dropped::NotAllowed);
             return None;
         };
-        // Anything else would be a copy, which the library does not make of data that comes in.
+        // Anything else would be a copy, which the library does not make of incoming data.
         let DelayedMessageOrChannelSend::Range(_, range) = built.data else { return None };
         let (peer, relayed, quota) = (built.to, allocation.relayed, allocation.quota);
         let fictitious = self.addresses.network().fictitious_peer();
@@ -450,7 +451,7 @@ impl TurnServer {
         Some(Relayed { path, range })
     }
 
-    /// Does what the library asks for, and takes its answers.
+    /// Does what the library asks for and takes its answers.
     fn carry_on(&mut self, now: Instant, key: usize) {
         let time = self.time(now);
         let wait = loop {
@@ -495,7 +496,7 @@ impl TurnServer {
         self.arm(now, key, Some(wait));
     }
 
-    /// Gives an allocation; who asks has been let through by `requests`.
+    /// Makes an allocation for a request that `requests` has let through.
     fn allocate(
         &mut self,
         now: Instant,

@@ -1,8 +1,8 @@
-//! The WHIP and WHEP sessions that are there, and who waits for each.
+//! The open WHIP and WHEP sessions, and the requests that wait for each.
 //!
-//! A session has no connection of its own: its requests come on whatever HTTP connection the client likes. Towards the
-//! core it is a connection all the same, with an id from here. What a session asks of the core on an event is kept here
-//! until the event loop takes it, so that nothing is fed into the core while it is being drained.
+//! A session has no connection of its own: its requests come on any HTTP connection. The core sees it as a connection
+//! all the same, with an id from here. When an event makes a session ask something of the core, that is kept here until
+//! the event loop takes it, so that nothing is fed into the core while it is being drained.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,19 +22,19 @@ const ID_MARK: u64 = 1 << 63;
 pub struct HeldSession {
     /// The front end of the session's client.
     pub session: WhipSession,
-    /// The last part of its address; whoever knows it may end the session.
+    /// The last part of its address. Anybody who knows it may end the session.
     pub name: String,
     /// The room that it is in.
     pub room: RoomId,
     /// Where its POST came from.
     pub origin: ClientOrigin,
-    /// Who asked for it, as limits count.
+    /// The address that limits count for it.
     host: IpAddr,
     /// The HTTP connections on which a request waits for it, oldest first.
     waiting: Vec<ConnectionId>,
 }
 
-/// A reply, and everything that its HTTP response is made of.
+/// A reply, and everything that its HTTP response needs.
 #[derive(Debug)]
 pub struct Answered {
     /// The id of the session.
@@ -49,14 +49,14 @@ pub struct Answered {
     pub etag: String,
     /// Where its POST came from.
     pub origin: ClientOrigin,
-    /// What the session says.
+    /// The session's reply.
     pub reply: WhipReply,
-    /// On which HTTP connections that is waited for. Empty if nobody waits any more.
+    /// The HTTP connections that wait for it. Empty if none waits any more.
     pub waiting: Vec<ConnectionId>,
 }
 
 impl Answered {
-    /// Returns who has just entered the room by this session, `None` if nobody has.
+    /// Returns the participant who has just joined by this session; `None` if nobody has.
     pub fn participant(&self) -> Option<ParticipantId> {
         match self.reply {
             WhipReply::Opened { participant, .. } => Some(participant),
@@ -75,7 +75,7 @@ pub struct WhipSessions {
 }
 
 impl WhipSessions {
-    /// Returns whether an id is that of a session, now or once.
+    /// Returns whether an id belongs, or once belonged, to a session.
     pub fn owns(&self, id: ConnectionId) -> bool {
         id.0 & ID_MARK != 0
     }
@@ -85,7 +85,7 @@ impl WhipSessions {
         self.sessions.values().filter(|held| held.session.side() == side).count()
     }
 
-    /// Counts the sessions that a host has asked for.
+    /// Returns how many sessions a host has.
     pub fn of_host(&self, host: IpAddr) -> usize {
         self.sessions.values().filter(|held| held.host == host).count()
     }
@@ -125,15 +125,15 @@ impl WhipSessions {
         }
     }
 
-    /// Ends a session by its client's DELETE. Its address is nobody's from now on.
+    /// Ends a session by its client's DELETE. Its address leads nowhere from now on.
     pub fn leave(&mut self, id: ConnectionId) -> Option<Demand> {
         let held = self.sessions.get_mut(&id)?;
         self.by_name.remove(&held.name);
         Some(held.session.leave())
     }
 
-    /// Notes that the request on an HTTP connection waits for a session no longer: the connection is gone, or the wait
-    /// took too long. Returns what that means to the core.
+    /// Notes that the request on an HTTP connection no longer waits for a session, because the connection is gone or
+    /// the wait took too long. Returns what the core has to hear.
     pub fn abandon(&mut self, id: ConnectionId, waiting: ConnectionId) -> Option<Demand> {
         let held = self.sessions.get_mut(&id)?;
         // Others may still wait for the same session.
@@ -144,7 +144,7 @@ impl WhipSessions {
         Some(demand)
     }
 
-    /// Takes an event of the core's. Returns the reply, if the event brings one to a request that waits.
+    /// Takes one of the core's events. Returns the reply, if the event answers a request.
     pub fn event(&mut self, id: ConnectionId, event: &Event) -> Option<Answered> {
         let held = self.sessions.get_mut(&id)?;
         match event {
@@ -175,7 +175,7 @@ impl WhipSessions {
         answered.filter(|answered| !answered.waiting.is_empty())
     }
 
-    /// Takes what sessions ask of the core since this was called last.
+    /// Takes what sessions have asked of the core since the last call.
     pub fn take_demands(&mut self) -> Vec<(ConnectionId, Demand)> {
         std::mem::take(&mut self.demands)
     }

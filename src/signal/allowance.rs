@@ -1,4 +1,4 @@
-//! An allowance: so many things a second in the long run, and so many at once. A bucket that refills with time.
+//! An allowance: a token bucket that allows a number of things per second in the long run, and a burst at once.
 
 use std::time::Instant;
 
@@ -18,8 +18,8 @@ impl Allowance {
         Self { left: burst, burst, per_second: f64::from(per_second), at: now }
     }
 
-    /// Takes what something costs. Returns `false`, and takes nothing, if there is not enough left. What costs more than
-    /// the burst takes all of it.
+    /// Takes what something costs. Returns `false`, and takes nothing, if there is not enough left. If it costs more
+    /// than the burst, a full bucket is enough.
     pub fn take(&mut self, now: Instant, cost: f64) -> bool {
         self.refill(now);
         let cost = cost.min(self.burst);
@@ -37,7 +37,7 @@ impl Allowance {
     }
 
     fn refill(&mut self, now: Instant) {
-        // Only when somebody looks: nothing has to be done while nobody does.
+        // Refilled only when it is used, so that an idle bucket costs nothing.
         let elapsed = now.saturating_duration_since(self.at);
         self.at = now;
         self.left = (self.left + elapsed.as_secs_f64() * self.per_second).min(self.burst);

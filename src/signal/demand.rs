@@ -1,11 +1,11 @@
-//! What a front end wants of the core, whatever protocol its client speaks.
+//! What a front end wants from the core, whatever protocol its client speaks.
 
 use crate::core::command::{Command, Lifeline, Resume};
 use crate::core::ids::{RequestId, RoomId};
 
-/// One thing that a front end wants of the core. Whoever holds the front end turns it into an
-/// [`Input`](crate::core::Input), and adds what only the shell has: the connection's id, and for a join the entropy
-/// and the addresses at which the client can reach the server.
+/// One thing that a front end wants from the core. The shell turns it into an [`Input`](crate::core::Input) and adds
+/// what only it has: the connection's id and, for a join, the entropy and the addresses at which the client can reach
+/// the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Demand {
     /// Let somebody into a room. If the shell cannot, it answers with [`Event::Refused`](crate::core::event::Event).
@@ -21,7 +21,7 @@ pub enum Demand {
         /// What keeps the participant in the room.
         lifeline: Lifeline,
     },
-    /// Take up a participant again.
+    /// Resume a participant.
     Resume {
         /// Repeated in the reply.
         request: Option<RequestId>,

@@ -1,6 +1,6 @@
-//! Adapters between a client's protocol and the core's commands and events. No media logic and no I/O: an adapter is a
-//! value that its connection holds. It takes what the client says, and returns a [`Demand`] or a refusal; it takes the
-//! core's events, and returns what to say to the client.
+//! Front ends: adapters between a client's protocol and the core's commands and events, without media logic or IO. A
+//! front end is a value that its connection holds. It turns the client's messages into a [`Demand`] or a refusal, and
+//! the core's events into messages to the client.
 
 pub mod allowance;
 mod demand;

@@ -1,8 +1,8 @@
 //! The native protocol: JSON text over a WebSocket, as `docs/protocol.md` describes it. [`parse`] and [`encode_event`] are
 //! pure functions between text and [`ClientMessage`] or [`Event`](crate::core::event::Event).
 //!
-//! A [`FrontEnd`] is the state of one client: it stands between these functions and the connection that holds it, and
-//! decides what depends on what happened before, such as too many messages, with the ready-made [`refusals`].
+//! A [`FrontEnd`] is the state of one client, between these functions and the connection that holds it. It decides what
+//! depends on earlier messages, such as whether there were too many, and uses the ready-made [`refusals`].
 
 mod close;
 mod code;
@@ -28,7 +28,7 @@ pub use parse::parse;
 /// The versions of the protocol that this server speaks, oldest first.
 pub const SERVED_VERSIONS: [i64; 1] = [1];
 
-/// What a client sent, checked: every field has the type, the form and the size that the protocol asks for.
+/// A client's message, checked: every field has the type, the form and the size that the protocol asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientMessage {
     /// Enter a room.
@@ -42,7 +42,7 @@ pub enum ClientMessage {
         /// Whether to subscribe to every track without asking.
         auto_subscribe: bool,
     },
-    /// Take up a participant again.
+    /// Resume a participant.
     Resume {
         /// Repeated in the reply.
         request: Option<RequestId>,

@@ -1,9 +1,9 @@
 //! WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): session descriptions over HTTP, made into the core's commands.
-//! [`WhipSession`] is the front end; the rest are pure functions from texts to commands and back. HTTP itself is spoken by
-//! the shell.
+//! [`WhipSession`] is the front end; the rest are pure functions between texts and commands. The shell does HTTP
+//! itself.
 //!
-//! The core answers whole offers only. An ICE restart, which comes as a fragment (RFC 8840), is therefore made into the
-//! offer before with other credentials, and its answer is made into a fragment again.
+//! The core only answers whole offers. So an ICE restart, which comes as a fragment (RFC 8840), is turned into the
+//! previous offer with other credentials, and its answer into a fragment again.
 
 mod fragment;
 mod offer;
@@ -18,7 +18,7 @@ pub use offer::{Problem, WhipOffer};
 pub use session::{WhipReaction, WhipReply, WhipSession};
 pub use viewer::{Choice, WhepViewer};
 
-/// Which of the two protocols.
+/// The side of a session, which says which of the two protocols it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// WHIP: the client publishes.
@@ -28,7 +28,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// The first segment of its addresses.
+    /// Returns the first segment of its URLs.
     pub fn path(self) -> &'static str {
         match self {
             Side::Publish => "whip",
@@ -36,7 +36,7 @@ impl Side {
         }
     }
 
-    /// Its name, which is also what a participant is called who gives none.
+    /// Returns its name, which is also the default name of participants.
     pub fn name(self) -> &'static str {
         match self {
             Side::Publish => "WHIP",
@@ -45,7 +45,7 @@ impl Side {
     }
 }
 
-/// The status code of a refusal by the core.
+/// Returns the HTTP status code of a refusal by the core.
 pub fn status(refusal: &Refusal) -> u16 {
     match refusal.code {
         RefusalCode::RoomFull | RefusalCode::TooManyRooms | RefusalCode::ShuttingDown => 503,
@@ -57,14 +57,14 @@ pub fn status(refusal: &Refusal) -> u16 {
     }
 }
 
-/// What a precondition on the ICE session comes to (RFC 9725 §4.3.1.1): the status code to refuse with.
+/// Checks a precondition on the ICE session (RFC 9725 §4.3.1.1). Returns the status code of the refusal if it fails.
 pub fn precondition(if_match: Option<&str>, etag: &str) -> Result<(), u16> {
     let Some(given) = if_match else { return Err(428) };
     let matches = given.split(',').map(str::trim).any(|tag| tag == "*" || tag == "\"*\"" || tag == etag);
     if matches { Ok(()) } else { Err(412) }
 }
 
-/// An ICE server as the value of a `Link` header field (RFC 9725 §4.6).
+/// Returns ICE servers as values of `Link` header fields (RFC 9725 §4.6).
 pub fn links(servers: &[IceServer]) -> Vec<String> {
     let mut links = Vec::new();
     for server in servers {
@@ -87,7 +87,7 @@ fn quotable(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// The lines of a description, without their ends.
+/// Returns the lines of a description, without line ends.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').map(|line| line.trim_end_matches('\r')).filter(|line| !line.is_empty())
 }

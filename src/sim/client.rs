@@ -1,5 +1,5 @@
-//! Client: somebody in a world, as the server meets them: signalling, connectivity checks, a stand-in for the DTLS
-//! handshake, SRTP both ways. One [`Endpoint`] is one life: whoever joins again is a new participant.
+//! Client: a person in a world, as the server sees them: signalling, connectivity checks, a stand-in for the DTLS
+//! handshake, SRTP both ways. One [`Endpoint`] is one life: a person who joins again is a new participant.
 
 mod engine;
 mod media;
@@ -30,7 +30,7 @@ use crate::core::media::srtp::{SrtpReceiver, SrtpSender, contexts};
 use crate::core::media::twcc::TransportFeedbackRecorder;
 use crate::wire::stun_check::Credentials;
 
-/// A moment: as virtual time, and as the core and the media code want it.
+/// A moment, as virtual time and as an `Instant` for the core and the media code.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
     /// µs since the world began.
@@ -46,20 +46,20 @@ impl Now {
     }
 }
 
-/// A media packet on its way to the server, for the checks to know.
+/// What the oracle needs to know about a media packet on its way to the server.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
-    /// What it carries, and which packet of it this is.
+    /// The stamp in its payload, which identifies it.
     pub stamp: Stamp,
-    /// It is a retransmission.
+    /// Whether it is a retransmission.
     pub recovered: bool,
-    /// Its stream's name on the wire.
+    /// Its SSRC.
     pub ssrc: u32,
     /// Its transport-wide sequence number.
     pub transport: u16,
 }
 
-/// What a datagram on its way to the server is, for the checks to know.
+/// What the oracle needs to know about a datagram on its way to the server.
 #[derive(Debug, Clone)]
 pub enum What {
     /// A connectivity check (RFC 8445 §7.2).
@@ -71,9 +71,9 @@ pub enum What {
     Hello,
     /// A media packet.
     Rtp(Sent),
-    /// Reports and requests: lost packets by stream.
+    /// RTCP, with the packets that its NACKs name, by stream.
     Rtcp(Vec<(u32, Vec<u16>)>),
-    /// What only a whole endpoint and the server can read.
+    /// A datagram that only a whole endpoint and the server can read.
     Sealed,
     /// Bytes that mean nothing.
     Garbage,
@@ -100,7 +100,7 @@ pub enum Out {
         /// What the bytes are.
         what: What,
     },
-    /// Send a request on the present connection, under that number.
+    /// Send a request, with that number, on the present connection.
     Signal(u64, Signal),
 }
 
@@ -113,21 +113,21 @@ pub struct Seen {
     pub mark: Mark,
 }
 
-/// What clients leave for their world to carry out.
+/// What clients want their world to do.
 #[derive(Debug, Default)]
 pub struct Post {
     /// All streams that were ever sent.
     pub streams: Vec<StreamInfo>,
-    /// What is to be sent.
+    /// Datagrams and requests to be sent.
     pub out: Vec<Out>,
-    /// What whole endpoints put together.
+    /// Frames that whole endpoints put together.
     pub seen: Vec<Seen>,
-    /// What must not be.
+    /// Things that must not be.
     pub complaints: Vec<String>,
 }
 
 impl Post {
-    /// Something is as it must not be.
+    /// Notes something that must not be.
     pub fn complain(&mut self, what: String) {
         self.complaints.push(what);
     }
@@ -135,12 +135,12 @@ impl Post {
 
 /// The first bytes of every flight of the stand-in: a DTLS handshake record.
 pub const FLIGHT: [u8; 3] = [22, 0xfe, 0xfd];
-/// A flight to the server; behind it the person and their life.
+/// The first byte of a flight to the server, before the person and their life.
 const HELLO: u8 = 1;
 /// The first byte of a flight back.
 const REPLY: u8 = 2;
 
-/// The certificate of somebody's endpoint. It proves nothing here; its fingerprint is in the offer.
+/// Returns the certificate of an endpoint. It is not a real one; its fingerprint is in the offer.
 fn certificate(person: usize, life: u32) -> Vec<u8> {
     let mut bytes = vec![0x30; 40];
     bytes.extend((person as u32).to_be_bytes());
@@ -148,7 +148,7 @@ fn certificate(person: usize, life: u32) -> Vec<u8> {
     bytes
 }
 
-/// What both ends of a handshake derive.
+/// Returns the keying material that both ends of a handshake derive.
 pub fn keying_material(seed: u64, person: usize, life: u32, profile: SrtpProfile) -> Vec<u8> {
     let length = match profile {
         SrtpProfile::Aes128CmSha1_80 => 60,
@@ -158,8 +158,8 @@ pub fn keying_material(seed: u64, person: usize, life: u32, profile: SrtpProfile
     Dice::of(seed, "keys", (person as u64) << 32 | u64::from(life)).bytes(length)
 }
 
-/// The server's half of a handshake that takes no time: the flight that answers a hello, and what the handshake has led
-/// to once the first one is answered. `None`: the flight is no hello of this life.
+/// Does the server's half of a handshake that takes no time: returns the flight that answers a hello and, for the first
+/// one, the results of the handshake. Returns `None` if the flight is not a hello of this life.
 pub fn shake_hands(
     seed: u64,
     (person, life): (usize, u32),
@@ -184,16 +184,16 @@ pub fn shake_hands(
 /// A track as the room showed it to somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownTrack {
-    /// What the server said of it.
+    /// What the server told about it.
     pub info: TrackInfo,
-    /// Whose, by number; 999 if they are not known.
+    /// The number of its publisher; 999 if they are not known.
     pub person: usize,
 }
 
-/// What somebody knows of their room.
+/// What somebody knows about their room.
 #[derive(Debug, Default)]
 pub struct RoomView {
-    /// The others: their number, and whether they are reconnecting.
+    /// The others: their numbers, and whether they are reconnecting.
     pub people: BTreeMap<ParticipantId, (usize, bool)>,
     /// The others' tracks, by id.
     pub tracks: BTreeMap<TrackId, KnownTrack>,
@@ -203,7 +203,7 @@ pub struct RoomView {
     pub cannot: BTreeSet<TrackId>,
 }
 
-/// What somebody asked of the server.
+/// A request that waits for its reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// To join or to resume.
@@ -218,7 +218,7 @@ pub enum Asked {
 pub struct Endpoint {
     /// The number of the person whose life it is.
     pub person: usize,
-    /// The number of the life: whoever comes again begins another.
+    /// The number of the life. A person who comes again begins another one.
     pub life: u32,
     /// What they were told on joining.
     pub joined: Option<Joined>,
@@ -234,28 +234,28 @@ pub struct Endpoint {
     pub unwanted: BTreeSet<TrackId>,
     /// Tracks that they are subscribed to, and have paused.
     pub paused: BTreeSet<TrackId>,
-    /// They have heard of the handshake's end.
+    /// Whether they know that the handshake is complete.
     pub connected: bool,
-    /// It has come to its end.
+    /// Whether this life has ended.
     pub closed: bool,
-    /// They mean to go.
+    /// Whether they are about to leave.
     pub leaves: bool,
-    /// The numbers in their offers.
+    /// The payload types and extension ids in their offers.
     pub numbering: Numbering,
     seed: u64,
     plan: PersonPlan,
     dice: Dice,
-    /// Their media, if it is a whole endpoint of somebody else's making.
+    /// The whole endpoint for their media, if they have one.
     engine: Option<Box<Engine>>,
     requests: u64,
     sections: Vec<Section>,
     slots_wanted: SlotCounts,
     version: u64,
     offer_again: bool,
-    /// What the last offer was to publish.
+    /// The publications in the last offer.
     offered: Vec<PublicationRequest>,
     muted: BTreeSet<Source>,
-    /// They go on sending while muted: a client that does not keep its word.
+    /// Whether they go on sending while muted, as a misbehaving client may.
     stubborn: bool,
     own_tracks: BTreeMap<Source, TrackId>,
     rtx: BTreeMap<u32, u32>,
@@ -334,19 +334,19 @@ impl Endpoint {
         }
     }
 
-    /// The same with a whole endpoint for their media, which begins at that moment.
+    /// Adds a whole endpoint for their media, which begins at that moment.
     #[must_use]
     pub fn with_engine(mut self, now: Now) -> Self {
         self.engine = Some(Box::new(Engine::new(now, &self.plan)));
         self
     }
 
-    /// Whether they mean a source of theirs to be muted.
+    /// Whether they want one of their sources to be muted.
     pub fn is_muted(&self, source: Source) -> bool {
         self.muted.contains(&source)
     }
 
-    /// A track of theirs, once they know its id.
+    /// Returns the id of one of their tracks, once they know it.
     pub fn own_track(&self, source: Source) -> Option<TrackId> {
         self.own_tracks.get(&source).copied()
     }
@@ -361,7 +361,7 @@ impl Endpoint {
         self.receives(codec) && !self.plan.uneven_sections
     }
 
-    /// When they want to be woken.
+    /// Returns when they want to be woken.
     pub fn deadline(&self) -> Option<Micros> {
         if self.closed {
             return None;
@@ -417,14 +417,14 @@ impl Endpoint {
         post.out.push(Out::Datagram { bytes, what: What::Hello });
     }
 
-    /// The handshake's first flight again, whatever came of it.
+    /// Sends the handshake's first flight again, whatever happened to the first.
     pub fn hello_again(&mut self, now: Micros) {
         if self.srtp.is_some() {
             self.hello_at = Some(now);
         }
     }
 
-    /// The network has changed, and they know it.
+    /// Sends a check at once, because they know that their network has changed.
     pub fn check_now(&mut self, now: Micros) {
         if self.check_at.is_some() {
             self.check_at = Some(now);
@@ -439,7 +439,7 @@ impl Endpoint {
         }
     }
 
-    /// A slot of that kind may be of that codec.
+    /// Returns the codecs that a slot offers.
     fn slot_codecs(&self, kind: MediaKind, number: usize) -> Vec<CodecName> {
         if kind == MediaKind::Audio {
             return vec![CodecName::Opus];

@@ -1,10 +1,10 @@
-//! What the people of a world send: payloads with the headers of real codecs, and in them a [`Stamp`] by which a
-//! receiver knows exactly which packet of whose stream it has, and how its counters were before they were rewritten.
+//! Payloads in a world: they have the headers of real codecs and a [`Stamp`], which tells a receiver exactly which
+//! packet of which stream it has, and its counters before they were rewritten.
 
 use crate::core::command::MediaKind;
 use crate::wire::{vp8, vp9};
 
-/// A codec as people know it.
+/// A codec, without parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CodecName {
     /// Opus (RFC 7587).
@@ -19,7 +19,7 @@ pub enum CodecName {
     Av1,
 }
 
-/// All that are pictures.
+/// All codecs for video.
 pub const VIDEO_CODECS: [CodecName; 4] = [CodecName::Vp8, CodecName::Vp9, CodecName::H264, CodecName::Av1];
 
 const ALL: [CodecName; 5] =
@@ -37,7 +37,7 @@ impl CodecName {
     }
 }
 
-/// Bits of a stream's picture ids.
+/// The width of a stream's picture ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PictureIds {
     /// Frames carry no picture id.
@@ -48,18 +48,18 @@ pub enum PictureIds {
     Long,
 }
 
-/// Counters that a frame has.
+/// The counters of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// The picture id of VP8 and VP9.
     pub picture_id: Option<u16>,
-    /// VP8 and VP9 with temporal layers.
+    /// TL0PICIDX of VP8 and VP9 with temporal layers.
     pub tl0: Option<u8>,
     /// The frame number of the dependency descriptor.
     pub frame_number: Option<u16>,
 }
 
-/// Which packet this is.
+/// What identifies a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The stream's number in its world.
@@ -68,28 +68,28 @@ pub struct Stamp {
     pub index: u32,
     /// The frame's RTP timestamp.
     pub timestamp: u32,
-    /// Which frame, counted from 0.
+    /// The number of the frame, from 0.
     pub frame: u32,
-    /// Which packet of the frame.
+    /// The number of the packet in its frame.
     pub part: u8,
-    /// How many the frame has.
+    /// How many packets the frame has.
     pub parts: u8,
     /// Whether a decoder can begin with the frame.
     pub key: bool,
-    /// Counters as the publisher wrote them.
+    /// The counters as the publisher wrote them.
     pub counters: Counters,
-    /// In which codec it was sent.
+    /// The codec in which it was sent.
     pub codec: CodecName,
-    /// Its picture ids have 7 bits.
+    /// Whether its picture ids have 7 bits.
     pub short_ids: bool,
 }
 
 const MAGIC: [u8; 4] = *b"SiMs";
 /// Bytes of a stamp.
 const STAMP_BYTES: usize = 4 + 16 + 3 + 7;
-/// Within so many bytes of the payload's beginning the stamp begins.
+/// The stamp begins within this many bytes of the payload's beginning.
 const DESCRIPTOR_BYTES_MAX: usize = 12;
-/// Bytes of the shortest payload that a stamp fits into.
+/// The size of the shortest payload into which a stamp fits, in bytes.
 pub const PAYLOAD_BYTES_MIN: usize = DESCRIPTOR_BYTES_MAX + STAMP_BYTES;
 
 impl Stamp {
@@ -123,7 +123,7 @@ impl Stamp {
 
     /// Finds the stamp in a payload; `None` if there is none.
     pub fn find(payload: &[u8]) -> Option<Self> {
-        // Descriptors have several lengths, and the server may have changed what stands in them.
+        // Descriptors have several lengths, and the server may have changed their contents.
         let head = payload.get(..payload.len().min(DESCRIPTOR_BYTES_MAX + MAGIC.len()))?;
         let at = head.windows(MAGIC.len()).position(|window| window == MAGIC)?;
         let bytes = payload.get(at + MAGIC.len()..at + STAMP_BYTES)?;
@@ -224,8 +224,8 @@ fn write_vp9(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
     }
 }
 
-/// Writes H.264's headers: of a single NAL unit (RFC 6184 §5.4), or of a fragment (FU-A, §5.8). For a key frame stands the
-/// parameter set that it begins with: a picture can be joined nowhere else.
+/// Writes H.264's headers: of a single NAL unit (RFC 6184 §5.4), or of a fragment (FU-A, §5.8). A key frame is
+/// represented by the parameter set with which it begins, because decoding can begin nowhere else.
 fn write_h264(out: &mut Vec<u8>, stamp: &Stamp, first: bool) {
     let kind = if stamp.key { 7 } else { 1 };
     if stamp.parts == 1 {
@@ -249,7 +249,7 @@ pub fn dependency_descriptor(stamp: &Stamp) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Returns the counters that stand in a payload. Fails if it is not of that codec.
+/// Returns the counters in a payload. Fails if it is not of that codec.
 pub fn read_counters(codec: CodecName, payload: &[u8]) -> Result<Counters, crate::wire::Malformed> {
     let found = match codec {
         CodecName::Vp8 => vp8::parse(payload)?.counters,

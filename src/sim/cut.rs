@@ -1,5 +1,5 @@
-//! Cut: what is left out of a world, with a name of its own, so that a smaller world can be asked for by its seed and
-//! its cut. What stays does as it would have done.
+//! Cut: the parts of a world that are left out. Its text, together with the seed, names the smaller world. The rest of
+//! the world behaves as before.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,21 +15,21 @@ const SOURCES: [Source; 4] = [Source::Microphone, Source::Camera, Source::Screen
 /// part may be missing, and a list may be `none`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cut {
-    /// Only these people; `None`: all.
+    /// Only these people; `None` for all.
     pub people: Option<BTreeSet<usize>>,
-    /// Only these steps; `None`: all.
+    /// Only these steps; `None` for all.
     pub steps: Option<BTreeSet<usize>>,
-    /// Only these tracks; `None`: all.
+    /// Only these tracks; `None` for all.
     pub tracks: Option<BTreeSet<(usize, Source)>>,
-    /// The networks of these people are perfect.
+    /// The people whose networks are perfect.
     pub calm: BTreeSet<usize>,
-    /// The server reads at once, and its clock is exact.
+    /// Whether the server reads at once and wakes in time.
     pub exact: bool,
-    /// The network heals then already, and nobody does anything later, µs; whole milliseconds.
+    /// When the network heals and people stop doing things, if earlier than planned, in µs; whole milliseconds.
     pub until: Option<Micros>,
 }
 
-/// A text that is no cut: which part, and why.
+/// The text is not a cut: it says which part, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadCut(pub String);
 
@@ -42,7 +42,7 @@ impl fmt::Display for BadCut {
 impl std::error::Error for BadCut {}
 
 impl Cut {
-    /// A world without what is left out.
+    /// Returns the world without the parts that are left out.
     pub fn of(&self, plan: &Plan) -> Plan {
         let mut plan = plan.clone();
         if let Some(until) = self.until {

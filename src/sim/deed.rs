@@ -1,11 +1,11 @@
-//! Deed: what somebody does in a world, or what befalls them.
+//! Deed: what somebody does in a world, or what happens to them.
 
 use super::codec::{CodecName, VIDEO_CODECS};
 use super::dice::Dice;
 use super::network::{Micros, SECOND, name};
 use crate::core::command::Source;
 
-/// Something at a time.
+/// A deed and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// When it is done, µs.
@@ -16,33 +16,33 @@ pub struct Step {
     pub deed: Deed,
 }
 
-/// What somebody does, or what befalls them.
+/// What somebody does, or what happens to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
-    /// They mute or unmute a track of theirs.
+    /// They mute or unmute one of their tracks.
     Mute(Source, bool),
     /// They stop or resume receiving somebody's track.
     Pause(usize, Source, bool),
-    /// They receive somebody's track, or no longer.
+    /// They subscribe to somebody's track, or unsubscribe.
     Subscribe(usize, Source, bool),
-    /// They publish a track, or no longer.
+    /// They publish a track, or stop.
     Publish(Source, bool),
     /// They leave by saying so.
     Leave,
     /// Their computer is switched off.
     Vanish,
-    /// They come (again), if they are not there.
+    /// They join, or join again, unless they are there.
     Join,
-    /// Their signalling breaks when so many more messages have passed.
+    /// Their signalling breaks after some more messages.
     Break {
-        /// How many messages pass before, in both directions together.
+        /// How many messages still pass, in both directions together.
         after: u8,
-        /// The server notices so much later, µs.
+        /// After how long the server notices, µs.
         noticed: Micros,
-        /// They come back so much later, µs.
+        /// After how long they come back, µs.
         back: Micros,
     },
-    /// Their address changes without their knowing (a NAT forgets).
+    /// Their address changes without their knowledge, because a NAT forgets.
     Rebind,
     /// Their address changes, and they know.
     Move,
@@ -50,19 +50,19 @@ pub enum Deed {
     RestartIce,
     /// They offer again what they offered.
     Renegotiate,
-    /// Their sequence numbers leap, as after a long outage of a fast stream.
+    /// Their sequence numbers jump, as after a long outage of a fast stream.
     Leap(Source, u16),
-    /// They go on with a track in a new stream.
+    /// They continue a track with a new SSRC.
     NewStream(Source),
-    /// They go on with a track in another codec.
+    /// They continue a track in another codec.
     SwitchCodec(Source, CodecName),
-    /// Their network is cut: up, down.
+    /// Their network is cut: upwards, downwards, and for how long, µs.
     Cut(bool, bool, Micros),
     /// They send nothing of a track for a while: a hidden page, a frozen camera.
     Pausing(Source, Micros),
     /// Datagrams that mean nothing come from their address.
     Garbage(u8),
-    /// Somebody sends what was on their way once more, from elsewhere.
+    /// An attacker sends their packets again, from another address.
     Replay,
     /// Their handshake's first flight comes again.
     HelloAgain,
@@ -73,7 +73,7 @@ pub enum Deed {
 const SOURCES: [Source; 4] = [Source::Microphone, Source::Camera, Source::Screen, Source::ScreenAudio];
 
 impl Deed {
-    /// Whom else it concerns.
+    /// Returns the other person concerned, if there is one.
     pub fn of(&self) -> Option<usize> {
         match self {
             Self::Pause(of, ..) | Self::Subscribe(of, ..) => Some(*of),
@@ -81,7 +81,7 @@ impl Deed {
         }
     }
 
-    /// Draws everything that is done in a world of so many people, before `until`, in order of time.
+    /// Draws all deeds in a world of that many people before `until`, in order of time.
     pub fn draw_all(dice: &mut Dice, people: usize, until: Micros) -> Vec<Step> {
         let mut steps = Vec::new();
         let count = dice.among(0..4 + 3 * people as u64);

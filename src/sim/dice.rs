@@ -1,5 +1,5 @@
-//! Dice: all that is random in a world, drawn from its seed. Everybody and everything has dice of its own, so that
-//! leaving somebody out of a world does not change what happens to the others.
+//! Dice: the randomness of a world, drawn from its seed. Everybody and everything has its own dice, so that leaving
+//! somebody out of a world does not change what happens to the others.
 
 use std::ops::Range;
 
@@ -10,29 +10,29 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub struct Dice(fastrand::Rng);
 
 impl Dice {
-    /// The dice of that name in the world of that seed.
+    /// Returns the dice of that name in the world of that seed.
     pub fn of(seed: u64, name: &str, number: u64) -> Self {
         let mut bytes = name.as_bytes().to_vec();
         bytes.extend(number.to_be_bytes());
         Self(fastrand::Rng::with_seed(xxh3_64_with_seed(&bytes, seed)))
     }
 
-    /// Whether something happens that happens so many times in a hundred.
+    /// Returns whether something happens that has this probability in percent.
     pub fn percent(&mut self, percent: u32) -> bool {
         self.0.u32(..100) < percent
     }
 
-    /// Whether something happens that happens so many times in a million.
+    /// Returns whether something happens that has this probability in millionths.
     pub fn ppm(&mut self, ppm: u32) -> bool {
         self.0.u32(..1_000_000) < ppm
     }
 
-    /// One of a range; its start, if it is empty.
+    /// Draws a number from a range, or returns the start of an empty one.
     pub fn among(&mut self, range: Range<u64>) -> u64 {
         if range.is_empty() { range.start } else { self.0.u64(range) }
     }
 
-    /// One of a list that is not empty.
+    /// Draws an element of a list that is not empty.
     pub fn pick<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.0.usize(..list.len())]
     }
@@ -47,19 +47,19 @@ impl Dice {
         self.0.u32(..)
     }
 
-    /// A number of that many bits, more often than not close below its wrap-around.
+    /// Draws a number of that many bits, which is mostly just below its wrap-around.
     pub fn near_wrap(&mut self, bits: u32) -> u32 {
         let end = 1_u64 << bits;
         let value = if self.percent(60) { end - 1 - self.among(0..40) } else { self.among(0..end) };
         value as u32
     }
 
-    /// Draws so many random bytes.
+    /// Draws `length` random bytes.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.0.u8(..)).collect()
     }
 
-    /// Text that is allowed in ICE credentials.
+    /// Draws text that is allowed in ICE credentials.
     pub fn text(&mut self, length: usize) -> String {
         (0..length).map(|_| self.0.alphanumeric()).collect()
     }

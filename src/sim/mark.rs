@@ -1,6 +1,6 @@
-//! Mark: what identifies a frame to whom it is shown, when whole endpoints of somebody else's making packetize and put
-//! together again: whose stream, which frame of it, whether decoding can begin there, and when it was sent. It stands in
-//! a frame that looks like its codec's as far as packetizers and the server look.
+//! Mark: identifies a frame to its receiver if whole endpoints packetize it and put it together again. It says which
+//! stream and frame it is, whether decoding can begin there, and when it was sent. The frame around it looks like one
+//! of its codec to packetizers and the server.
 
 use super::codec::CodecName;
 use super::network::Micros;
@@ -10,7 +10,7 @@ use super::network::Micros;
 pub struct Mark {
     /// The stream's number in its world.
     pub stream: u32,
-    /// Which frame of it, counted from 0.
+    /// The number of the frame, from 0.
     pub frame: u32,
     /// Whether decoding can begin with it.
     pub key: bool,
@@ -19,13 +19,14 @@ pub struct Mark {
 }
 
 const MAGIC: [u8; 4] = *b"MaRk";
-/// All bits of a number, seven to a byte.
+/// How many bytes a number has, with seven bits in each.
 const NUMBER_BYTES: usize = 10;
-/// Within so many bytes of the frame's beginning the mark begins.
+/// The mark begins within this many bytes of the frame's beginning.
 const HEAD_BYTES_MAX: usize = 17;
 
 impl Mark {
-    /// A frame of at least that length. No byte behind its head is 0: nothing looks like H.264's start codes.
+    /// Returns a frame of at least that length. No byte after its head is 0, so nothing looks like a start code of
+    /// H.264.
     pub fn write(&self, codec: CodecName, length: usize) -> Vec<u8> {
         let mut out: Vec<u8> = match (codec, self.key) {
             // 20 ms, full band, stereo, one frame (RFC 6716 §3.1).
@@ -35,7 +36,7 @@ impl Mark {
             // Profile 0, shown: a key frame, and one that is not (VP9 bitstream §6.2).
             (CodecName::Vp9 | CodecName::Av1, true) => vec![0x82],
             (CodecName::Vp9 | CodecName::Av1, false) => vec![0x86],
-            // Behind start codes the parameter sets and a slice of an IDR picture; or a slice of another.
+            // After start codes: the parameter sets and a slice of an IDR picture, or a slice of another one.
             (CodecName::H264, true) => {
                 [&[0, 0, 0, 1, 0x67, 0x42][..], &[0, 0, 0, 1, 0x68, 0xce, 0, 0, 0, 1, 0x65]].concat()
             }

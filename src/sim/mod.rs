@@ -1,8 +1,8 @@
 //! The simulator: worlds of simulated people around the real core, under virtual time, and what must hold in them.
 //!
-//! A seed names a whole world ([`Plan`]); [`run`] plays it; the [`oracle`] watches. Two runs of one seed give one
-//! digest, whatever the machine does meanwhile. Nothing in here reads a clock, a socket or the system's randomness, but
-//! for the handshakes and endpoints of worlds with whole endpoints ([`Plan::with_engines`]), which are not exact.
+//! A seed names a whole world ([`Plan`]); [`run`] plays it; the [`oracle`] watches. Two runs of one seed have the same
+//! digest on any machine. Nothing in here reads a clock, a socket or the system's randomness, except the handshakes and
+//! endpoints of worlds with whole endpoints ([`Plan::with_engines`]), which are not exact.
 
 pub mod client;
 pub mod codec;

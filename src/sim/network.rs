@@ -1,5 +1,5 @@
-//! The way of datagrams from one end to the other: what is lost, comes late, twice, or out of order. Each direction of
-//! each person's access is a [`Link`] with dice of its own.
+//! The network between clients and server, which loses, delays, duplicates and reorders datagrams. Each direction of
+//! each person's access is a [`Link`] with its own dice.
 
 use std::net::SocketAddr;
 
@@ -11,14 +11,14 @@ pub type Micros = u64;
 /// One second in microseconds.
 pub const SECOND: Micros = 1_000_000;
 
-/// What people are called: A, B, C …
+/// Returns the name of a person: A, B, C …
 pub fn name(index: usize) -> String {
     char::from_u32('A' as u32 + index as u32)
         .filter(char::is_ascii_uppercase)
         .map_or(format!("#{index}"), String::from)
 }
 
-/// A time, to read.
+/// Returns a time as text.
 pub fn seconds(at: Micros) -> String {
     format!("{}.{:03}s", at / SECOND, at / 1000 % 1000)
 }
@@ -45,14 +45,14 @@ pub struct LinkPlan {
     pub reorder: u32,
     /// Packets that come twice, in a million.
     pub duplicate: u32,
-    /// Bits a second; with 0 there are always enough.
+    /// Bits per second; 0 is unlimited.
     pub bandwidth: u64,
-    /// How long a packet waits before a narrow link at most, before it is dropped, µs.
+    /// How long a packet may wait before a narrow link until it is dropped, µs.
     pub queue: Micros,
 }
 
 impl LinkPlan {
-    /// A link that nobody notices.
+    /// A link without any faults.
     pub const PERFECT: Self = Self {
         delay: 5_000,
         jitter: 0,
@@ -94,7 +94,7 @@ impl LinkPlan {
         plan
     }
 
-    /// Returns what is wrong with the link, in words.
+    /// Returns the faults of the link, in words.
     pub fn describe(&self) -> String {
         let mut text = format!("{} ms", self.delay / 1000);
         if self.jitter > 0 {
@@ -123,9 +123,9 @@ pub struct Link {
     dice: Dice,
     /// When it becomes perfect.
     heals_at: Micros,
-    /// How many packets a burst of losses still takes.
+    /// How many packets the present burst of losses will still take.
     burst: u64,
-    /// When a cut ends, through which nothing gets.
+    /// When the present cut ends.
     cut_until: Micros,
     free_at: Micros,
     last: Micros,
@@ -150,7 +150,7 @@ impl Link {
         now < self.cut_until
     }
 
-    /// Sends a packet of so many bytes, and returns when its copies arrive.
+    /// Sends a packet of that many bytes, and returns when its copies arrive.
     pub fn send(&mut self, now: Micros, bytes: usize) -> Arrivals {
         // Every packet draws the same numbers, so that one packet's luck does not change the next one's.
         let (lost, burst) = (self.dice.ppm(self.plan.loss), self.dice.ppm(self.plan.bursts));
@@ -190,7 +190,7 @@ impl Link {
         self.last
     }
 
-    /// How long a packet waits before a narrow link; `None`: the queue is full.
+    /// Returns how long a packet waits before a narrow link; `None` if the queue is full.
     fn queue(&mut self, now: Micros, bytes: usize) -> Option<Micros> {
         if self.plan.bandwidth == 0 {
             return Some(0);

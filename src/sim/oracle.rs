@@ -1,8 +1,8 @@
-//! Oracle: what must hold in every world. It follows what the server was fed and what it was heard to say, opens every
-//! packet where it leaves the server, and complains of what should not be there, and of what should and is not.
+//! Oracle: checks what must hold in every world. It follows the server's inputs and outputs, decrypts every packet that
+//! leaves the server, and complains about packets that should not be there and about those that are missing.
 //!
-//! It knows the world better than the server does: every packet bears a stamp, and nothing is lost between the server
-//! and the oracle. What a network does behind that is the clients' own business.
+//! It knows more than the server: every packet has a stamp, and nothing is lost between the server and the oracle. The
+//! clients deal with what the network does after that.
 
 mod due;
 mod egress;
@@ -23,12 +23,12 @@ use crate::core::event::{Event, SlotMap};
 use crate::core::ids::TrackId;
 use crate::core::media::srtp::SrtpReceiver;
 
-/// No more is told of one world.
+/// The most complaints about one world.
 const COMPLAINTS_MAX: usize = 20;
 
-/// How long packets without a connectivity check are to be sent: the world's `media_timeout`, µs.
+/// For how long packets may be sent without a connectivity check: the world's `media_timeout`, µs.
 pub const CONSENT: Micros = 4 * SECOND;
-/// Close to its end nobody can say what is due, µs.
+/// How close to the end of consent it is uncertain what is due, µs.
 const CONSENT_MARGIN: Micros = SECOND / 2;
 
 /// A stretch of a slot in which one stream is forwarded with constant offsets.
@@ -36,13 +36,13 @@ const CONSENT_MARGIN: Micros = SECOND / 2;
 struct Epoch {
     stream: u32,
     codec: CodecName,
-    /// Number on the way out minus number on the way in.
+    /// The outgoing number minus the incoming one.
     base: i64,
     timestamp_offset: u32,
     counters_in: Counters,
     counters_out: Counters,
     first_index: u32,
-    /// Which epoch of its slot it is.
+    /// The number of the epoch in its slot.
     number: u32,
 }
 
@@ -65,15 +65,17 @@ struct Slot {
     highest_out: Option<u64>,
     highest_in: u32,
     latest_timestamp: u32,
+    /// Bytes that were sent again, about.
+    repeated: usize,
     latest_at: Micros,
     latest: Counters,
     latest_ids: u16,
     epoch: Option<Epoch>,
-    /// Those before, and the present one.
+    /// The past epochs and the present one.
     past: VecDeque<Epoch>,
     epochs: u32,
     synced: bool,
-    /// Whether it may flow all the same.
+    /// Whether it may be synchronised nevertheless.
     doubtful: bool,
     unsynced_since: Micros,
     sent: BTreeMap<u16, Left>,
@@ -95,14 +97,14 @@ struct Member {
     paused: BTreeSet<TrackId>,
     unsubscribed: BTreeSet<TrackId>,
     subscribed: BTreeSet<TrackId>,
-    /// Where media may go.
+    /// The addresses to which media may go.
     ways: BTreeSet<SocketAddr>,
     checked_at: Option<Micros>,
     /// Since when connectivity has not lapsed.
     checked_since: Micros,
     reported_at: Micros,
     incoming_since: Option<Micros>,
-    /// Something but media happened to them in this turn.
+    /// Whether something other than media happened to them in this pass.
     touched: bool,
     /// They were told that they have left.
     left: bool,
@@ -111,7 +113,7 @@ struct Member {
     showing: whole::Showing,
 }
 
-/// What the oracle knows of a published track.
+/// What the oracle knows about a published track.
 #[derive(Debug)]
 struct Track {
     owner: u64,
@@ -122,7 +124,7 @@ struct Track {
     codec: Option<CodecName>,
     /// The first packet in that codec.
     codec_from: u32,
-    /// When its stream, codec or mute changed last.
+    /// When its stream, codec or mute last changed.
     changed_at: Micros,
     fed_at: Micros,
     /// Since when packets have come without a pause.
@@ -136,13 +138,13 @@ struct Track {
 #[derive(Debug, Default)]
 struct Stream {
     highest: Option<u32>,
-    /// What came, and when.
+    /// The packets that came, and when.
     arrived: BTreeMap<u32, Micros>,
-    /// What is missing, and since when it is known.
+    /// The missing packets, and since when they are known to be missing.
     holes: BTreeMap<u32, Micros>,
 }
 
-/// A packet that came in this turn and may have to go out.
+/// A packet that came in this pass and may have to be forwarded.
 #[derive(Debug, Clone, Copy)]
 struct Due {
     track: TrackId,
@@ -151,7 +153,7 @@ struct Due {
 
 /// Everything that is checked, and what is known for it.
 pub struct Oracle {
-    /// What was found to be wrong, a line each.
+    /// What was wrong, one line each.
     pub complaints: Vec<String>,
     members: BTreeMap<u64, Member>,
     tracks: BTreeMap<TrackId, Track>,
@@ -163,14 +165,14 @@ pub struct Oracle {
     transactions: BTreeSet<[u8; 12]>,
     dues: Vec<Due>,
     due_repeats: BTreeSet<(u64, u32, u16)>,
-    /// Packets forwarded in this turn.
+    /// Packets forwarded in this pass.
     observed: BTreeSet<(u64, u32, u32, u32)>,
     gone_now: BTreeSet<u64>,
-    /// What moves each publisher's capture times to the server's wall clock, µs, as their first report had it.
+    /// The difference between each publisher's capture times and the server's wall clock, µs, from their first report.
     clocks: BTreeMap<u64, i64>,
-    /// How much later than it should something may be.
+    /// How late something may be.
     slack: Micros,
-    /// Of packets of whole endpoints only their ways are seen.
+    /// The kind of endpoints. Packets of whole endpoints cannot be decrypted.
     endpoints: Endpoints,
     /// Packets forwarded in all.
     pub forwarded: u64,
@@ -187,7 +189,7 @@ impl std::fmt::Debug for Oracle {
 }
 
 impl Oracle {
-    /// Of a world whose server is that much late at most.
+    /// Makes the oracle of a world whose server is at most that late.
     pub fn new(slack: Micros, endpoints: Endpoints) -> Self {
         Self {
             complaints: Vec::new(),
@@ -211,7 +213,7 @@ impl Oracle {
         }
     }
 
-    /// Something is as it must not be.
+    /// Notes something that must not be.
     pub fn complain(&mut self, now: Micros, what: impl AsRef<str>) {
         if self.complaints.len() < COMPLAINTS_MAX {
             self.complaints.push(format!("{}: {}", seconds(now), what.as_ref()));
@@ -222,7 +224,7 @@ impl Oracle {
         self.members.get(&session).map_or("nobody".into(), |member| name(member.person))
     }
 
-    /// Somebody was let in.
+    /// Notes that somebody was admitted.
     pub fn admitted(
         &mut self,
         now: Micros,
@@ -307,7 +309,7 @@ impl Oracle {
                 member.showing.paused(now, *track, *paused);
                 let changed =
                     if *paused { member.paused.insert(*track) } else { member.paused.remove(track) };
-                // Whoever lost the message before may ask for what is so already.
+                // A client that lost the last reply may ask for what it has already.
                 if !changed {
                     return;
                 }
@@ -341,7 +343,7 @@ impl Oracle {
         }
     }
 
-    /// Notes that something else than media happened to somebody, so that in this pass nothing is sure.
+    /// Notes that something other than media happened to somebody, so that nothing is certain in this pass.
     pub fn touch(&mut self, session: u64) {
         if let Some(member) = self.members.get_mut(&session) {
             member.touched = true;
@@ -476,6 +478,7 @@ impl Slot {
             highest_out: None,
             highest_in: 0,
             latest_timestamp: 0,
+            repeated: 0,
             latest_at: 0,
             latest: Counters::default(),
             latest_ids: 0,
@@ -490,13 +493,13 @@ impl Slot {
         }
     }
 
-    /// The next packet begins anew.
+    /// Notes that the next packet must begin anew.
     fn lose_sync(&mut self, now: Micros) {
         (self.synced, self.doubtful) = (false, false);
         self.unsynced_since = now;
     }
 
-    /// The next packet begins anew, or it does not.
+    /// Notes that the next packet may begin anew or go on.
     fn doubt_sync(&mut self, now: Micros) {
         self.doubtful |= self.synced;
         self.synced = false;

@@ -9,17 +9,17 @@ use crate::core::command::Source;
 use crate::core::event::SlotCounts;
 use crate::core::input::SrtpProfile;
 
-/// After the network has healed and nobody does anything any more, the world goes on so long: who has vanished is given
-/// up after six seconds, and what then gets their slots has to flow for two.
+/// How long the world goes on after the network has healed and nobody does anything any more. People who have vanished
+/// are given up after six seconds, and the tracks that then get their slots must flow for two.
 pub const CALM: Micros = 9 * SECOND;
 
-/// After the same with whole endpoints: their handshakes take seconds to come again.
+/// The same with whole endpoints, whose handshakes take seconds to be repeated.
 pub const CALM_OF_ENGINES: Micros = 20 * SECOND;
 
-/// What people's endpoints are made of.
+/// The kind of people's endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Endpoints {
-    /// A small one of our own, exact to the bit.
+    /// Small ones of our own, which are deterministic.
     #[default]
     Own,
     /// Whole str0m endpoints, which know nothing of our media code.
@@ -33,7 +33,7 @@ pub struct SourcePlan {
     pub source: Source,
     /// The codec that it is sent in.
     pub codec: CodecName,
-    /// From frame to frame, µs.
+    /// The time between frames, µs.
     pub interval: Micros,
     /// Most packets of a frame.
     pub parts: u8,
@@ -45,58 +45,58 @@ pub struct SourcePlan {
     pub muted: bool,
 }
 
-/// Somebody who takes part, and how their network is.
+/// A person in the world, and their network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonPlan {
-    /// When they join first, µs.
+    /// When they first join, µs.
     pub arrives: Micros,
-    /// What they have to publish.
+    /// The tracks that they can publish.
     pub sources: Vec<SourcePlan>,
     /// Whether they receive everything without asking.
     pub auto_subscribe: bool,
-    /// Codecs of pictures that they can receive.
+    /// The video codecs that they can receive.
     pub receives: Vec<CodecName>,
     /// Whether some of their sections take fewer codecs than others.
     pub uneven_sections: bool,
-    /// Whether their offers name their SSRCs; else MIDs in packets do.
+    /// Whether their offers declare SSRCs; otherwise MIDs in packets identify streams.
     pub declares: bool,
     /// The SRTP profile of their handshake.
     pub profile: SrtpProfile,
-    /// Their way to the server.
+    /// The link from them to the server.
     pub up: LinkPlan,
-    /// The server's way to them.
+    /// The link from the server to them.
     pub down: LinkPlan,
-    /// One way of signalling, µs.
+    /// The one-way delay of signalling, µs.
     pub signalling: Micros,
 }
 
 /// A whole world: who is in it, and what happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// What it was drawn from.
+    /// The seed of the world.
     pub seed: u64,
-    /// Who is in it; those that a cut left out are `None`.
+    /// The people; `None` for those that a cut left out.
     pub people: Vec<Option<PersonPlan>>,
     /// What they do, in order of time, each with its number in the uncut plan.
     pub steps: Vec<(usize, Step)>,
-    /// Slots of a first offer, and most slots.
+    /// The slots of a first offer, and the most slots.
     pub slots: (SlotCounts, SlotCounts),
-    /// The server reads what came in turns of this length, µs.
+    /// The time between the server's passes, µs.
     pub turn: Micros,
-    /// How much too late a deadline is served at most, µs.
+    /// How late deadlines are served at most, µs.
     pub lateness: Micros,
     /// Whether it is also called when nothing is due.
     pub early_calls: bool,
-    /// From then on all networks are perfect, and nobody does anything, µs.
+    /// When all networks become perfect and people stop doing things, µs.
     pub heals_at: Micros,
     /// How long a room outlives its last participant, µs.
     pub empty_timeout: Micros,
-    /// What everybody's endpoint is made of.
+    /// The kind of everybody's endpoint.
     pub endpoints: Endpoints,
 }
 
 impl Plan {
-    /// The world of that seed.
+    /// Draws the world of that seed.
     pub fn of(seed: u64) -> Self {
         let mut dice = Dice::of(seed, "plan", 0);
         let count = dice.pick(&[1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 6]);
@@ -121,10 +121,10 @@ impl Plan {
         plan
     }
 
-    /// The same world with whole endpoints, and without what these cannot be made to do.
+    /// Returns the same world with whole endpoints, without the deeds that these cannot do.
     pub fn with_engines(mut self) -> Self {
         self.endpoints = Endpoints::Engine;
-        // What makes a frame of AV1 look like one is more than a mark can bear.
+        // A frame of AV1 would need more structure than a mark has.
         let known = |codec: &mut CodecName| {
             if *codec == CodecName::Av1 {
                 *codec = CodecName::Vp8;
@@ -135,7 +135,7 @@ impl Plan {
             person.receives.retain(|codec| *codec != CodecName::Av1);
             for source in &mut person.sources {
                 known(&mut source.codec);
-                // Whoever can send a codec can receive it.
+                // Clients that can send a codec can receive it.
                 if source.codec != CodecName::Opus && !person.receives.contains(&source.codec) {
                     person.receives.push(source.codec);
                 }
@@ -148,7 +148,7 @@ impl Plan {
         self
     }
 
-    /// A room of that many people who send sound and pictures over good networks, and do nothing else.
+    /// Returns a room of that many people who send audio and video over good networks, and do nothing else.
     pub fn quiet(seed: u64, people: usize, seconds: u64) -> Self {
         let mut plan = Self::of(seed);
         plan.people = (0..people as u64).map(|n| Some(person(seed, n, SECOND))).collect();
@@ -174,7 +174,7 @@ impl Plan {
         self.heals_at + calm
     }
 
-    /// The world in words.
+    /// Returns the world in words.
     pub fn describe(&self) -> String {
         let mut text = format!(
             "{} people, {} s; the network heals at {}; {} to {} slots of each kind; turns of {} µs, deadlines up to {} \

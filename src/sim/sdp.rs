@@ -1,5 +1,5 @@
-//! The offers of a world's people, and what they need of an answer. Everybody has payload types and extension ids of
-//! their own, so that mixing up two people's numbers shows.
+//! The offers of a world's people, and what they need from an answer. Everybody has their own payload types and
+//! extension ids, so that mixing up two people's numbers shows.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transp
 pub struct Numbering(pub u8);
 
 impl Numbering {
-    /// The payload type of a codec; that of its retransmissions is one more.
+    /// Returns the payload type of a codec; that of its retransmissions is one higher.
     pub fn payload_type(self, codec: CodecName) -> u8 {
         let table: [u8; 5] = match self.0 % 3 {
             0 => [111, 96, 98, 102, 45],
@@ -26,7 +26,7 @@ impl Numbering {
         table[codec as usize]
     }
 
-    /// The codec of a payload type, and whether it is for retransmissions.
+    /// Returns the codec of a payload type, and whether it is for retransmissions.
     pub fn codec(self, payload_type: u8) -> Option<(CodecName, bool)> {
         let all = [CodecName::Opus, CodecName::Vp8, CodecName::Vp9, CodecName::H264, CodecName::Av1];
         all.into_iter().find_map(|codec| {
@@ -67,9 +67,9 @@ impl Numbering {
 pub enum Role {
     /// The server sends in it.
     Slot,
-    /// We send, under these SSRCs: main and retransmission.
+    /// The client sends in it.
     Publish {
-        /// Declared in the offer, if at all.
+        /// The SSRCs, media and retransmission, if the offer declares them.
         declared: Option<(u32, u32)>,
     },
     /// Nobody sends at present.
@@ -170,7 +170,7 @@ fn write_codec(out: &mut String, codec: CodecName, pt: u8) {
     }
 }
 
-/// What is needed of an answer.
+/// What a client needs from an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The server's ICE credentials.
@@ -182,7 +182,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads what is of use in an answer.
+    /// Reads an answer.
     pub fn read(text: &str) -> Self {
         let mut answer = Self::default();
         let mut mid = String::new();

@@ -1,12 +1,12 @@
-//! Shrink: makes a failing world smaller while it still fails in the same way: fewer people, fewer deeds, fewer tracks,
-//! calmer networks, shorter.
+//! Shrink: makes a failing world smaller while it still fails in the same way, with fewer people, deeds and tracks,
+//! calmer networks and less time.
 
 use std::collections::BTreeSet;
 
 use super::cut::Cut;
 use super::plan::Plan;
 
-/// What a complaint is about: its words, without who, when and how much.
+/// Returns the kind of a complaint: its words without names, times and numbers.
 pub fn kind_of(complaint: &str) -> String {
     let text = complaint.split_once(": ").map_or(complaint, |(_, text)| text);
     let words = text.split_whitespace().map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation()));
@@ -14,7 +14,7 @@ pub fn kind_of(complaint: &str) -> String {
     words.filter(plain).collect::<Vec<_>>().join(" ")
 }
 
-/// The smallest cut found with which the world still fails. `fails` is asked about many worlds.
+/// Returns the smallest cut that was found with which the world still fails. `fails` is called for many worlds.
 pub fn shrink(plan: &Plan, mut fails: impl FnMut(&Plan) -> bool) -> Cut {
     let mut shrinker = Shrinker { plan, cut: Cut::default(), fails: &mut fails };
     while shrinker.round() {}
@@ -28,7 +28,7 @@ struct Shrinker<'a> {
 }
 
 impl Shrinker<'_> {
-    /// Tries everything once. Whether anything helped.
+    /// Tries everything once. Returns whether anything helped.
     fn round(&mut self) -> bool {
         let before = self.cut.clone();
         self.fewer_steps();
@@ -39,7 +39,7 @@ impl Shrinker<'_> {
         self.cut != before
     }
 
-    /// Keeps a cut if the world still fails with it.
+    /// Takes a cut if the world still fails with it. Returns whether it does.
     fn takes(&mut self, cut: Cut) -> bool {
         let smaller = cut.of(self.plan);
         let helps = smaller != self.cut.of(self.plan) && (self.fails)(&smaller);
@@ -66,7 +66,7 @@ impl Shrinker<'_> {
                 let left_out = from..(from + size).min(numbers.len());
                 let kept = numbers.iter().enumerate().filter(|(place, _)| !left_out.contains(place));
                 let steps = Some(kept.map(|(_, number)| *number).collect());
-                // If the world still fails without these, what stood behind them has moved up to `from`.
+                // If the world still fails without these, those after them have moved up to `from`.
                 if !self.takes(Cut { steps, ..self.cut.clone() }) {
                     from += size;
                 }
@@ -89,7 +89,7 @@ impl Shrinker<'_> {
         }
     }
 
-    /// Lets the network heal as early as the world still fails.
+    /// Lets the network heal as early as possible.
     fn shorter(&mut self) {
         let heals_at = self.now().heals_at;
         for eighths in 1..8 {
@@ -116,7 +116,7 @@ impl Shrinker<'_> {
         }
     }
 
-    /// Makes networks perfect and the server punctual: of all at once if that goes, or else one by one.
+    /// Makes networks perfect and the server punctual: for all people at once if possible, or else one by one.
     fn calmer(&mut self) {
         let everybody = self.there();
         if self.takes(Cut { exact: true, calm: everybody.clone(), ..self.cut.clone() }) {

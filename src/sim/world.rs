@@ -1,7 +1,7 @@
-//! World: a plan at work: the core, the clients, the networks between them, and the oracle, under one virtual clock.
+//! World: runs a plan: the core, the clients, the networks between them, and the oracle, under one virtual clock.
 //!
-//! Time jumps from one happening to the next. Everything that happens at one moment reaches the server as one turn:
-//! inputs, then all outputs, as the shell does it.
+//! Time jumps from one happening to the next. Everything that happens at one moment reaches the server in one pass:
+//! first the inputs, then all outputs, as in the shell.
 
 mod handshakes;
 mod happening;
@@ -34,15 +34,15 @@ use crate::core::{Input, Settings, Sfu};
 /// How long somebody whose signalling broke can come back, µs.
 const RESUME_WITHIN: Micros = 6 * SECOND;
 
-/// How far ahead the clock is when a world is run again.
+/// How far ahead the clock is when a world is run a second time.
 const SHIFT: Duration = Duration::from_secs(100_000);
 
-/// What came of a world.
+/// The outcome of a world.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outcome {
-    /// Of all outputs of the server, with their times.
+    /// The digest of all outputs of the server, with their times.
     pub digest: u64,
-    /// What was not as it must be; empty: all is well.
+    /// What was wrong; empty if all is well.
     pub complaints: Vec<String>,
     /// Inputs of the server.
     pub inputs: u64,
@@ -58,14 +58,14 @@ pub struct Outcome {
     pub lasted: Micros,
 }
 
-/// What the core's own recorder wrote of one room of a world.
+/// The core's own recording of one room of a world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     /// The recording's id in the core.
     id: RecordingId,
-    /// What the room was made with.
+    /// The header of the recording.
     pub header: RoomHeader,
-    /// All records, in the form of a trace's blocks.
+    /// All records, encoded as in a trace's blocks.
     pub records: Vec<u8>,
     /// Whether the room has ended.
     pub complete: bool,
@@ -88,18 +88,18 @@ struct Person {
     off: bool,
     /// When the server learns, or learned, that they were switched off.
     lost_at: Option<Micros>,
-    /// Datagrams that reached the server lately, for somebody to replay.
+    /// Datagrams that reached the server lately, for an attacker to replay.
     overheard: Vec<Overheard>,
 }
 
-/// A plan at work.
+/// A plan being run.
 pub struct World<'a> {
     plan: &'a Plan,
     base: Instant,
     now: Micros,
     room: RoomId,
     sfu: Sfu,
-    /// Kept for its memory.
+    /// Empty between passes; kept so that its memory is used again.
     media: Datagrams,
     people: Vec<Option<Person>>,
     queue: Queue,
@@ -109,24 +109,24 @@ pub struct World<'a> {
     handshakes: Option<Handshakes>,
     dice: Dice,
     digest: Xxh3,
-    /// Who is at an address just now.
+    /// The person at each address just now.
     at: BTreeMap<SocketAddr, usize>,
-    /// Sessions of the server by number: whose, in which life.
+    /// The person and the life of each of the server's sessions, by number.
     sessions: Vec<(usize, u32)>,
     session_by_connection: BTreeMap<u64, u64>,
     keyed: BTreeSet<u64>,
     deadline: Option<Micros>,
-    /// When the deadline is served: a little late, in some worlds.
+    /// When the deadline will be served, which is a little late in some worlds.
     served_at: Option<Micros>,
     datagrams_sent: u64,
     /// Numbers of datagrams that the server has heard, or may have.
     reached: BTreeSet<u64>,
     inputs: u64,
     outputs: u64,
-    /// Inputs of this turn.
+    /// How many inputs this pass had.
     fed: u64,
     spins: u32,
-    /// Whether the server was called for a deadline since the last look at it.
+    /// Whether the server was called for a deadline since it was last checked.
     called: bool,
     recorded: Vec<Recorded>,
 }
@@ -144,7 +144,7 @@ pub fn run(plan: &Plan, base: Instant) -> Outcome {
     world.outcome()
 }
 
-/// Runs a world, and records its rooms. There are several if all left and somebody came again.
+/// Runs a world, and records its rooms. There are several if everybody left and somebody came again.
 pub fn run_recorded(plan: &Plan, base: Instant) -> (Outcome, Vec<Recorded>) {
     let mut world = World::new(plan, base);
     if let Ok(all) = "*".parse() {
@@ -157,8 +157,8 @@ pub fn run_recorded(plan: &Plan, base: Instant) -> (Outcome, Vec<Recorded>) {
     (world.outcome(), recorded)
 }
 
-/// Runs a world twice, the second time with a clock that is a day ahead, and complains if it did not do the same. Whole
-/// endpoints draw on the system's randomness, and never do quite the same: with them it is run once.
+/// Runs a world twice, the second time with a clock that is a day ahead, and complains if the two differ. A world with
+/// whole endpoints is run once, because these use the system's randomness.
 pub fn run_twice(plan: &Plan, base: Instant) -> Outcome {
     let mut outcome = run(plan, base);
     if plan.endpoints == Endpoints::Engine {
@@ -192,8 +192,8 @@ fn settings(plan: &Plan, base: Instant) -> Settings {
 }
 
 impl Person {
-    /// Returns somebody who has not come yet. Each direction of their network has dice of its own, so that what happens
-    /// on one does not change the other.
+    /// Returns somebody who has not come yet. Each direction of their network has its own dice, so that neither changes
+    /// the other.
     fn new(world: &Plan, index: usize, plan: &PersonPlan) -> Self {
         let link = |which, of| Link::new(of, world.heals_at, Dice::of(world.seed, which, index as u64));
         Self {

@@ -1,10 +1,10 @@
-//! Files of [age](https://age-encryption.org/v1) for X25519 keys: what a trace is sealed with when nobody on the server
-//! shall be able to read it.
+//! Files of [age](https://age-encryption.org/v1) for X25519 keys: traces are encrypted in this format when nobody on
+//! the server may be able to read them.
 //!
-//! The format serves traces well: it is public and versioned, it works in chunks so that a file is readable up to the
-//! chunk in which it was cut, the cut is noticed, and `age` itself opens what this writes. Its own crate brings
-//! passphrases, plug-ins, other kinds of keys and translations, and with them more crates than the rest of the server;
-//! this is the part that traces need, on the primitives of `aws-lc-rs`.
+//! The format suits traces: it is public and versioned, a file that was cut can be read up to the last whole chunk, the
+//! cut is noticed, and `age` itself opens the files. The `age` crate also has passphrases, plug-ins, other kinds of
+//! keys and translations, and depends on more crates than the rest of the server. This is the part that traces need, on
+//! the primitives of `aws-lc-rs`.
 //!
 //! A file is a header, which holds the file's key, wrapped for each recipient, and a stream of
 //! sealed chunks. `docs/determinism.md` describes it to users.
@@ -25,14 +25,14 @@ pub use header::{OpenError, open, seal};
 pub use keys::{BadKeyFile, BadPublicKey, PrivateKey, PublicKey, read_key_file};
 pub use stream::{Opener, Sealer};
 
-/// What a file begins with, whatever its version.
+/// The beginning of a file of any version.
 pub const MAGIC: &str = "age-encryption.org/";
 
-/// Bytes of the keys that encrypt: of ChaCha20-Poly1305, and of both halves of an X25519 key.
+/// How many bytes a key has: that of ChaCha20-Poly1305, and both halves of an X25519 key.
 const KEY_BYTES: usize = 32;
-/// Bytes that ChaCha20-Poly1305 adds to what it seals.
+/// How many bytes ChaCha20-Poly1305 adds.
 const TAG_BYTES: usize = 16;
-/// Bytes of the key from which all others of a file are derived.
+/// How many bytes the file key has, from which all other keys of a file are derived.
 const FILE_KEY_BYTES: usize = 16;
 
 /// The key of one file.

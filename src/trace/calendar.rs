@@ -1,8 +1,9 @@
-//! The calendar: a time since 1970 as date and time of day, UTC. Leap seconds do not count, as in Unix time.
+//! The calendar: converts a time since 1970 to a date and a time of day in UTC. As in Unix time, leap seconds do not
+//! count.
 
 use std::time::Duration;
 
-/// A moment as people write it down.
+/// A moment, as date and time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateTime {
     /// The year of the common era, 1970 or later.

@@ -1,9 +1,9 @@
-//! Explain: tells what happened in a recorded call and why, participant by participant, in words that need no knowledge
-//! of the code.
+//! Explain: tells what happened in a recorded call and why, participant by participant, for readers who do not know the
+//! code.
 //!
-//! A `Story` takes [facts](super::facts), from a replay or from a stripped trace, and comes to an [`Explanation`], which
-//! [`text`], [`json`] and [`html`] draw. Whatever decides something in the core adds a fact, and here what it means: an
-//! [`Entry`](model::Entry) of somebody's timeline.
+//! A `Story` takes [facts](super::facts), from a replay or from a stripped trace, and makes an [`Explanation`], which
+//! [`text`], [`json`] and [`html`] show. Code in the core that decides something gets a fact of its own, and here an
+//! [`Entry`](model::Entry) of somebody's timeline that says what the fact means.
 
 mod blame;
 pub mod html;
@@ -27,8 +27,8 @@ use super::replay::Parted;
 use super::strip::tell_facts;
 pub use model::Explanation;
 
-/// Explains a trace, stripped or not. Returns also where its replay parts, if it does: the explanation ends there. `epoch`
-/// is any point of the clock.
+/// Explains a trace, stripped or not. If its replay does something else than was recorded, also returns where; the
+/// explanation ends there. `epoch` may be any point of the clock.
 ///
 /// # Errors
 /// [`BadTrace`] if the trace cannot be used.

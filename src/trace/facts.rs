@@ -1,8 +1,8 @@
-//! Facts: what happened in a call, without what was said and shown in it: who came and went, what the server decided,
-//! the headers of packets, and what reports said of them. No payload, no keys, no passwords, no session descriptions.
+//! Facts: what happened in a call, without its contents: who came and went, what the server decided, the headers of
+//! packets, and reports about them. Facts have no payload, keys, passwords or session descriptions.
 //!
-//! [Witness](super::witness) makes them from a replay; a stripped trace holds them; [explain](super::explain) tells a
-//! story from them. Whatever decides something in the core adds a fact of its own at the end of [`Fact`].
+//! [Witness](super::witness) makes them from a replay; a stripped trace contains them; [explain](super::explain) makes
+//! an explanation of them. Code in the core that decides something gets a fact of its own, at the end of [`Fact`].
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,28 +19,28 @@ use crate::core::timers::Timer;
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
 pub const FACTS_VERSION: u16 = 5;
 
-/// A participant, in the order of joining, from 0.
+/// The number of a participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
-/// A track, in the order of publishing, from 0.
+/// The number of a track, in the order of publishing, from 0.
 pub type TrackNumber = u32;
-/// A stream of packets, in the order of their first ones, from 0.
+/// The number of a stream, in the order of first packets, from 0.
 pub type StreamNumber = u32;
 
-/// The way that packets take to a participant.
+/// The path of packets to a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The transport that carries packets.
     pub carrier: Carrier,
-    /// Their address; behind TURN one that the server made up.
+    /// The participant's address; behind TURN it is one that the server made up.
     pub remote: SocketAddr,
 }
 
-/// The header of an RTP packet, and what the server made of it.
+/// The header of an RTP packet, and what the server concluded from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PacketFacts {
-    /// Its stream; of a retransmission the stream that it repairs.
+    /// Its stream; for a retransmission, the stream that it repairs.
     pub stream: StreamNumber,
-    /// Its sequence number; of a retransmission that of the original.
+    /// Its sequence number; for a retransmission, that of the original.
     pub sequence: u16,
     /// Its RTP timestamp.
     pub timestamp: u32,
@@ -54,12 +54,12 @@ pub struct PacketFacts {
     pub is_retransmission: bool,
 }
 
-/// One thing that happened.
+/// A fact: one thing that happened in the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
-    /// Somebody entered. The first is person 0.
+    /// Somebody joined. The first is person 0.
     Joined {
-        /// The id that the protocol has for them.
+        /// Their id in the protocol.
         id: ParticipantId,
         /// The name that others see.
         name: String,
@@ -70,9 +70,9 @@ pub enum Fact {
     SignallingBack(PersonNumber),
     /// The handshake is done: media can flow.
     Connected(PersonNumber),
-    /// Somebody restarted ICE: their client looks for a way anew.
+    /// Somebody restarted ICE: their client looks for a new path.
     IceRestarted(PersonNumber),
-    /// Where somebody's media goes from now on; `None`: nowhere, no connectivity check came for too long.
+    /// Where somebody's media goes from now on; `None` if nowhere, because no connectivity check came for too long.
     Routed(PersonNumber, Option<Route>),
     /// Somebody is gone, for this reason.
     Gone(PersonNumber, LeaveReason),
@@ -80,7 +80,7 @@ pub enum Fact {
     Published {
         /// The participant who publishes it.
         person: PersonNumber,
-        /// The id that the protocol has for it.
+        /// Its id in the protocol.
         id: TrackId,
         /// What the track shows.
         source: Source,
@@ -124,14 +124,14 @@ pub enum Fact {
     },
     /// A stream of packets to somebody began. The first stream of all is number 0.
     Outgoing {
-        /// The participant whom it goes to.
+        /// The participant to whom it goes.
         person: PersonNumber,
         /// The slot that it fills.
         mid: String,
         /// Whether it is video.
         is_video: bool,
     },
-    /// A stream is the encoding of its track that is forwarded.
+    /// A stream is now the encoding of its track that is forwarded.
     Followed(StreamNumber),
     /// A packet came from a publisher.
     Came(PacketFacts),
@@ -149,7 +149,7 @@ pub enum Fact {
     Reported {
         /// The stream that it reports on.
         stream: StreamNumber,
-        /// Lost since the beginning.
+        /// How many packets were lost since the beginning.
         lost: i32,
         /// The highest sequence number that came.
         highest: u16,
@@ -160,10 +160,9 @@ pub enum Fact {
     Held(TrackNumber, Duration),
     /// A deadline was served too late, by this long: the server, or its machine, was busy.
     Late(Duration),
-    /// From now on the server sheds load, and does not forward some of the video; or forwards all again.
+    /// The server begins to shed load, so that some video is not forwarded, or ends it.
     Shedding(bool),
-    /// The room was woken for a deadline of this name. It was not due any more if what it waited for had moved to a later
-    /// time.
+    /// The room was woken for a deadline. Nothing was due if the deadline had moved to a later time.
     Woken {
         /// Why.
         timer: Timer,
@@ -194,10 +193,10 @@ pub enum Fact {
     },
 }
 
-/// A fact with its time, as it is written down.
+/// A fact with its time, as traces contain it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// Nanoseconds since the line before, of the first line: since the room was made.
+    /// Nanoseconds since the previous line, or since the room was made if it is the first.
     pub after: u64,
     /// The fact that is told.
     pub fact: Fact,

@@ -1,5 +1,5 @@
-//! The format of the file: an opening, then blocks, each with its length and a checksum, so that a file that was cut can
-//! be read up to its last whole block. `docs/trace.md` describes it.
+//! The format of the file: a magic number and a version, then blocks, each with its length and a checksum, so that a
+//! file that was cut can be read up to its last whole block. `docs/trace.md` describes it.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -8,29 +8,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::record::{RECORDS_VERSION, RoomHeader};
 
-/// What a trace begins with.
+/// The first bytes of a trace.
 pub const MAGIC: [u8; 8] = *b"STRAITTR";
 /// The version of the file's structure, in front of all blocks.
 pub const FILE_VERSION: u16 = 1;
-/// Largest block, bytes before compression. A larger one is a fault or an attack.
+/// The largest block, in bytes before compression. A larger one is a fault or an attack.
 pub const BLOCK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes before a block's content: kind, length of the content, length before compression, checksum.
 pub const BLOCK_HEADER_BYTES: usize = 13;
 
-/// Longer than any call. Times of a trace have to be below it, so that a forged one cannot make them overflow.
+/// The limit of times in a trace, longer than any call. It prevents overflows by forged traces.
 pub const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
-/// What a block holds.
+/// The kind of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum BlockKind {
-    /// The [`Header`], JSON; first, and once.
+    /// The [`Header`] as JSON: the first block.
     Header = 1,
-    /// Records, of which none is cut by the block's end.
+    /// Whole records.
     Records = 2,
-    /// The [`EndOfTrace`], JSON; last.
+    /// The [`EndOfTrace`] as JSON: the last block.
     End = 3,
-    /// [Facts](super::facts), of which none is cut: what a stripped trace has in place of records.
+    /// Whole [facts](super::facts), which a stripped trace has in place of records.
     Facts = 4,
 }
 
@@ -41,18 +41,18 @@ impl BlockKind {
     }
 }
 
-/// The first block: what was recorded, and by what.
+/// The first block: which room was recorded, and by which version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
-    /// The version of Strait that recorded.
+    /// The version of Strait that recorded the trace.
     pub build: String,
-    /// How records are encoded.
+    /// The version of the records' encoding.
     pub records_version: u16,
-    /// How facts are encoded, if the trace is stripped: it holds them in place of records.
+    /// The version of the facts' encoding, if the trace is stripped and has facts in place of records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts_version: Option<u16>,
-    /// What the room was made with.
+    /// The room's name, settings and times.
     pub room: RoomHeader,
 }
 
@@ -67,7 +67,7 @@ impl Header {
         }
     }
 
-    /// Returns whether the trace holds neither media nor keys, and can be explained but not replayed.
+    /// Returns whether the trace has neither media nor keys, so that it can be explained but not replayed.
     pub fn is_stripped(&self) -> bool {
         self.facts_version.is_some()
     }
@@ -78,11 +78,11 @@ impl Header {
     }
 }
 
-/// The last block: why nothing follows.
+/// The last block: why the trace ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndOfTrace {
-    /// Whether the trace holds all of the room's life.
+    /// Whether the trace covers the room's whole life.
     pub complete: bool,
     /// Why it ends, in words.
     pub reason: String,
@@ -130,25 +130,25 @@ impl<W: Write> TraceWriter<W> {
         Ok(())
     }
 
-    /// Bytes written so far.
+    /// Returns how many bytes were written so far.
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// Writes the last block, and gives back what was written to.
+    /// Writes the last block, and returns the writer.
     pub fn end(mut self, end: &EndOfTrace) -> io::Result<W> {
         self.block(BlockKind::End, &serde_json::to_vec(end)?)?;
         self.out.flush()?;
         Ok(self.out)
     }
 
-    /// Passes on what waits.
+    /// Flushes the writer.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
 
-/// CRC-32 (ISO-HDLC) over what stands in front of it and what stands behind it.
+/// Returns the CRC-32 (ISO-HDLC) of a block's header, without the checksum, and its compressed content.
 pub fn checksum(header: &[u8], packed: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(header);

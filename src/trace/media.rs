@@ -1,7 +1,8 @@
-//! The tracks of a replayed room as files that players open: Ogg for Opus, IVF for VP8, VP9 and AV1, Annex B for H.264.
+//! Writes the tracks of a replayed room into files for players: Ogg for Opus, IVF for VP8, VP9 and AV1, Annex B for
+//! H.264.
 //!
-//! Packets are put in order, retransmissions into their places; frames that are not whole are left out. What was
-//! muted or lost is missing from the file.
+//! Packets are put in order, with retransmissions in their places. Incomplete frames are left out. Muted and lost media
+//! is missing from the file.
 
 mod depacketize;
 mod ogg;
@@ -22,10 +23,10 @@ use crate::wire::rtp::RtpHeader;
 use ogg::OggWriter;
 use video::VideoWriter;
 
-/// How many packets are kept back for late ones to find their places: about a second of large video.
+/// How many packets are held back so that late ones find their places: about a second of high-rate video.
 const HELD_MAX: usize = 512;
 
-/// A packet's place in its stream, and what it carries.
+/// A packet with its place in its stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Packet {
     index: u64,
@@ -34,18 +35,18 @@ struct Packet {
     payload: Vec<u8>,
 }
 
-/// The file that one stream goes into, by what its codec needs.
+/// The file of one stream, in the format for its codec.
 enum Track {
     Audio(OggWriter<BufWriter<File>>),
     Video(VideoWriter<BufWriter<File>>),
 }
 
-/// One incoming stream, and the file that it goes into.
+/// One incoming stream, and its file.
 struct Stream {
     track: Track,
     highest: u64,
     held: BTreeMap<u64, Packet>,
-    /// The index up to which packets were passed on.
+    /// The index up to which packets were written.
     passed: u64,
 }
 
@@ -53,9 +54,9 @@ struct Stream {
 pub struct MediaFiles {
     directory: PathBuf,
     streams: BTreeMap<(usize, Ssrc), Stream>,
-    /// Files that were begun.
+    /// The files that were begun.
     pub files: Vec<PathBuf>,
-    /// What went wrong first; nothing is written after it.
+    /// The first error, after which nothing is written.
     failed: Option<io::Error>,
 }
 
@@ -66,7 +67,8 @@ impl MediaFiles {
         Ok(Self { directory, streams: BTreeMap::new(), files: Vec::new(), failed: None })
     }
 
-    /// Writes what is held back, and returns the paths of all files. Fails if anything could not be written.
+    /// Writes the packets that are held back, and returns the paths of all files. Fails if anything could not be
+    /// written.
     pub fn finish(mut self) -> io::Result<Vec<PathBuf>> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -107,13 +109,13 @@ impl MediaFiles {
         }
         let Some(stream) = self.streams.get_mut(&key) else { return Ok(()) };
         let index = index_of(stream.highest, sequence);
-        // It is too late: the file has gone on without it.
+        // It is too late, because later packets were written already.
         if index <= stream.passed {
             return Ok(());
         }
         stream.highest = stream.highest.max(index);
         let (timestamp, marker, payload) = (header.timestamp, header.marker, payload.to_vec());
-        // A packet may come twice, as itself and as a retransmission.
+        // A packet may come twice: the original and a retransmission.
         stream.held.entry(index).or_insert(Packet { index, timestamp, marker, payload });
         stream.pass_on(HELD_MAX)
     }
@@ -128,7 +130,7 @@ impl PlainObserver for MediaFiles {
 }
 
 impl Stream {
-    /// Passes on all packets but the newest `keep`, for which earlier ones may still come.
+    /// Writes all packets except the newest `keep`, before which others may still come.
     fn pass_on(&mut self, keep: usize) -> io::Result<()> {
         while self.held.len() > keep {
             let Some((index, packet)) = self.held.pop_first() else { break };
@@ -142,7 +144,7 @@ impl Stream {
     }
 }
 
-/// Opens a file that nobody else may read, because it holds what was said. What an old file held is gone.
+/// Opens an empty file that only its owner may read, because it will contain what was said. An old file is overwritten.
 pub fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -151,9 +153,9 @@ pub fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Returns a name that says what is in the file, such as `Anna-camera-0000abcd.ivf`.
+/// Returns a file name that tells the contents, such as `Anna-camera-0000abcd.ivf`.
 fn file_name(person: &str, source: Source, ssrc: Ssrc, codec: Codec) -> String {
-    // People choose their names: a slash in one must not lead out of the directory.
+    // People choose their names, and a slash in one must not lead out of the directory.
     let plain = |c: char| if c.is_alphanumeric() { c } else { '_' };
     let person: String = person.chars().map(plain).collect();
     let extension = match codec {

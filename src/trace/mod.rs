@@ -1,8 +1,8 @@
-//! Traces: what a recorder wrote down of a room, as a file; and from the file the same room again.
+//! Traces: a recorder's records of a room as a file, and the same room again from the file.
 //!
-//! A trace holds everything that a room depends on: its settings, the entropy of each participant, every input with
-//! its time, keying material included, and the digests of all that came of it. [`replay()`] feeds it to a fresh room,
-//! without a socket, and finds the first output that is not what it was. `docs/trace.md` describes the file.
+//! A trace holds everything that a room depends on: its settings, the entropy of each participant, every input with its
+//! time, including keying material, and digests of all outputs. [`replay()`] feeds it to a fresh room, without a
+//! socket, and finds the first output that differs. `docs/trace.md` describes the file.
 //!
 //! **A trace is as sensitive as a recording of the call: it contains media and keys.**
 

@@ -1,14 +1,16 @@
-//! What a decrypted packet carries, whatever it is wrapped in, and where in its stream that belongs.
+//! Unwraps decrypted packets: finds the original payload in retransmissions and redundancy, and its place in the
+//! stream.
 
 use crate::core::ids::Ssrc;
 use crate::core::room::PayloadForm;
 use crate::wire::red;
 use crate::wire::rtp::RtpHeader;
 
-/// The packet that a publisher's encoder made: retransmissions (RFC 4588) and redundancy (RFC 2198) are taken off.
+/// The packet that a publisher's encoder made, without the wrapping of retransmissions (RFC 4588) and redundancy (RFC
+/// 2198).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Original<'a> {
-    /// The stream that it belongs to; of a retransmission the stream that is repaired.
+    /// The stream that it belongs to; for a retransmission, the stream that is repaired.
     pub ssrc: Ssrc,
     /// Its number in that stream.
     pub sequence: u16,
@@ -17,7 +19,7 @@ pub(super) struct Original<'a> {
 }
 
 impl<'a> Original<'a> {
-    /// Takes the wrapping off a packet. Returns `None` if the payload is not of the form that it should have.
+    /// Unwraps a packet. Returns `None` if the payload does not have the form that it should have.
     pub(super) fn of(form: PayloadForm, header: &RtpHeader, payload: &'a [u8]) -> Option<Self> {
         let (ssrc, sequence) = (Ssrc(header.ssrc), header.sequence);
         match form {
@@ -48,7 +50,7 @@ pub(super) fn index_of(highest: u64, sequence: u16) -> u64 {
 }
 
 /// Returns the extended sequence number of a stream's first packet: one round above zero, so that a packet that it has
-/// overtaken has a number too.
+/// overtaken can have a number, too.
 pub(super) fn first_index(sequence: u16) -> u64 {
     u64::from(sequence) + (1 << 16)
 }

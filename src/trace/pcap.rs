@@ -1,5 +1,5 @@
-//! Decrypted packets as a capture file for tools such as Wireshark: the classic format with nanoseconds, raw IP
-//! packets (link type 101). IP and UDP headers are made up around the packets; those of ICE-TCP are shown as UDP too.
+//! Writes decrypted packets into a capture file for tools such as Wireshark, in the classic format with nanoseconds and
+//! raw IP packets (link type 101). The IP and UDP headers are made up, also for packets that came by ICE-TCP.
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -21,14 +21,14 @@ pub struct PcapWriter<W> {
     created_unix: Duration,
     /// How many packets were written so far.
     pub packets: u64,
-    /// What went wrong first; nothing is written after it.
+    /// The first error, after which nothing is written.
     pub failed: Option<io::Error>,
 }
 
 impl<W: Write> PcapWriter<W> {
     /// Begins a capture of a room that was made at this time, since 1970.
     pub fn new(mut out: W, created_unix: Duration) -> io::Result<Self> {
-        // Version 2.4, no time zone, no accuracy: everybody writes these.
+        // Version 2.4, no time zone, no accuracy, as every writer has it.
         let mut header = Vec::new();
         header.extend_from_slice(&MAGIC_NANOSECONDS.to_le_bytes());
         header.extend_from_slice(&2_u16.to_le_bytes());
@@ -95,7 +95,7 @@ impl<W: Write> PcapWriter<W> {
         frame.extend_from_slice(&udp);
         let at = self.created_unix + packet.at;
         let length = u32::try_from(frame.len()).unwrap_or(SNAP_LENGTH);
-        // The seconds of this format run over in the year 2106.
+        // The seconds of this format overflow in the year 2106.
         for field in [at.as_secs() as u32, at.subsec_nanos(), length, length] {
             self.out.write_all(&field.to_le_bytes())?;
         }
@@ -120,7 +120,7 @@ fn v6(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-/// RFC 1071, over pieces of even length but the last.
+/// Returns the checksum of RFC 1071 over pieces, of which all but the last have an even length.
 fn internet_checksum(pieces: &[&[u8]]) -> u16 {
     let words = pieces.iter().flat_map(|piece| piece.chunks(2));
     let sum: u64 =

@@ -1,5 +1,4 @@
-//! Reading a trace, encrypted or not, whole or cut. Total: whatever the file holds, the worst that comes of it is a
-//! [`BadTrace`].
+//! Reads a trace, encrypted or not, whole or cut. Whatever the file contains, the worst result is a [`BadTrace`].
 
 use std::fmt;
 use std::io::{self, Read};
@@ -21,28 +20,28 @@ pub enum BadTrace {
     NeedsKey,
     /// It is encrypted, to somebody else.
     WrongKey,
-    /// It is encrypted, by something else than a key that Strait reads.
+    /// It is encrypted to a kind of key that Strait cannot read.
     OtherKind,
-    /// The key is none, and why, in words.
+    /// The key file is not valid, for this reason.
     BadKey(&'static str),
-    /// It is something else.
+    /// It is not a trace.
     NoTrace,
     /// It was recorded by a version whose traces this build cannot read.
     Version {
-        /// What the file says.
+        /// The file's version.
         found: u16,
-        /// What this build reads.
+        /// The version that this build reads.
         known: u16,
-        /// The build that recorded, if the file says.
+        /// The build that recorded it, if the file says.
         build: Option<String>,
     },
-    /// There is not even a whole header.
+    /// Its header is not complete.
     NoHeader,
-    /// It is stripped, and was to be replayed.
+    /// It is stripped, so it cannot be replayed.
     Stripped,
-    /// A record makes no sense, although the checksum of its block is right.
+    /// A record is invalid, although the checksum of its block is right.
     BadRecord {
-        /// How many steps there are in front of it.
+        /// How many steps come before it.
         step: u64,
     },
 }
@@ -104,7 +103,7 @@ impl From<io::Error> for BadTrace {
 /// How a trace ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// As its writer meant it to.
+    /// With the last block, as its writer meant it to.
     Said(EndOfTrace),
     /// In the middle of a block: the server crashed, is still writing, or the file was not copied whole.
     Cut,
@@ -170,7 +169,7 @@ impl<'r> Trace<'r> {
         let opened = match read_up_to(&mut input, &mut opening) {
             Ok(opened) if opened > 0 || !is_encrypted => opened,
             Err(error) if !is_encrypted => return Err(BadTrace::Io(error)),
-            // There was a header, and nothing of what was sealed behind it can be opened.
+            // There was a header, but nothing of the content behind it can be decrypted.
             _ => return Err(BadTrace::NoHeader),
         };
         if opened < opening.len() || opening[..MAGIC.len()] != MAGIC {
@@ -184,7 +183,7 @@ impl<'r> Trace<'r> {
         let Block::Whole(BlockKind::Header, header) = read_block(&mut input, &mut offset) else {
             return Err(BadTrace::NoHeader);
         };
-        // Only what says the version is read first: the rest may look different in another one.
+        // Only the versions are read first, because the rest may look different in another one.
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Versions {
@@ -207,12 +206,12 @@ impl<'r> Trace<'r> {
         Ok(Self { input, header, offset, ending: None })
     }
 
-    /// Returns what the trace says of itself and its room.
+    /// Returns the header, which describes the trace and its room.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The next block but the last; `None` at the end, which [`Trace::ending`] then tells.
+    /// Returns the next block except the last one; `None` at the end, which [`Trace::ending`] then describes.
     pub fn next_block(&mut self) -> Option<(BlockKind, Vec<u8>)> {
         while self.ending.is_none() {
             match read_block(&mut self.input, &mut self.offset) {
@@ -227,13 +226,13 @@ impl<'r> Trace<'r> {
         None
     }
 
-    /// How it ended, once it has.
+    /// Returns how the trace ends, once it was read to its end.
     pub fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()
     }
 }
 
-/// The records of one block, in order. `None` in the middle: what follows is no record.
+/// Returns the records of one block, in order; `None` where the bytes are not a record.
 pub fn records(block: &[u8]) -> impl Iterator<Item = Option<Record<'_>>> {
     let mut rest = Some(block);
     std::iter::from_fn(move || {
@@ -269,12 +268,12 @@ fn read_block(input: &mut impl Read, offset: &mut u64) -> Block {
     let damaged = Block::Ends(Ending::Damaged { offset: *offset });
     let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let (packed_len, len, crc) = (word(1) as usize, word(5) as usize, word(9));
-    // LZ4 makes what it cannot compress a little larger.
+    // LZ4 makes incompressible content a little larger.
     if len > BLOCK_BYTES_MAX || packed_len > lz4_flex::block::get_maximum_output_size(BLOCK_BYTES_MAX) {
         return damaged;
     }
     let mut packed = Vec::new();
-    // Grows with what is there, not with what the header claims.
+    // The buffer grows with what is read, not with what the header claims.
     match input.take(packed_len as u64).read_to_end(&mut packed) {
         Ok(read) if read == packed_len => {}
         broken => return Block::Ends(broken_off(&broken, *offset)),
@@ -288,7 +287,8 @@ fn read_block(input: &mut impl Read, offset: &mut u64) -> Block {
     Block::Whole(kind, content)
 }
 
-/// How a file ends in which a block is not whole. What is wrong with an encrypted one is an error of reading.
+/// Returns how a file ends in which a block is not whole. An encrypted file that is damaged shows as an error of
+/// reading.
 fn broken_off(read: &io::Result<usize>, offset: u64) -> Ending {
     match read.as_ref().map_err(io::Error::kind) {
         Err(io::ErrorKind::InvalidData) => Ending::Damaged { offset },

@@ -1,4 +1,4 @@
-//! Recipient: to whom a trace is encrypted, so that the server can write it and cannot read it.
+//! Recipient: the public key to which a trace is encrypted, so that the server can write it but not read it.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -24,7 +24,7 @@ impl fmt::Display for Recipient {
     }
 }
 
-/// What a trace is written to: as it is, or encrypted.
+/// The writer of a trace, with or without encryption.
 pub enum Sink<W: Write> {
     /// Bytes go out as they are.
     Plain(W),
@@ -33,7 +33,7 @@ pub enum Sink<W: Write> {
 }
 
 impl<W: Write> Sink<W> {
-    /// What is written to `out` is encrypted to a recipient, if there is one.
+    /// Makes a sink that writes to `out`, encrypted if there is a recipient.
     ///
     /// # Errors
     /// The header cannot be written.
@@ -44,7 +44,7 @@ impl<W: Write> Sink<W> {
         }
     }
 
-    /// Writes what an encrypted file ends with, and returns what all was written to.
+    /// Writes the end of an encrypted file, and returns the writer.
     ///
     /// # Errors
     /// Writing failed.

@@ -1,8 +1,8 @@
-//! Replay: feeds a trace to a fresh room. No socket is in reach: the keys that a replay uses must never reach a wire
-//! again, where the same nonce would seal other bytes.
+//! Replay: feeds a trace to a fresh room. It has no socket, because packets encrypted with a replay's keys must never
+//! be sent: the same nonce could encrypt other bytes.
 //!
-//! Every output is compared with what was recorded, one by one and by the running digest; the first that differs ends
-//! the replay. Whoever wants to look on is an [`Observer`].
+//! Every output is compared with the recorded one, and with the running digest; the first difference ends the replay.
+//! An [`Observer`] can watch the replay.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::core::room::{Room, RoomInput};
 use crate::core::timers::Timer;
 use crate::wire::classify::classify;
 
-/// One step of a replayed room, after it was taken.
+/// One step of a replayed room, after it was done.
 #[derive(Debug)]
 pub struct Step<'a> {
     /// Its number, from 1.
@@ -26,9 +26,9 @@ pub struct Step<'a> {
     pub at: Duration,
     /// The input that the core was given.
     pub input: &'a RecordedInput<'a>,
-    /// The path by which a datagram came; `None` of other inputs.
+    /// The path by which a datagram came; `None` for other inputs.
     pub path: Option<Path>,
-    /// What came of it, datagrams apart.
+    /// The outputs of the step, except datagrams.
     pub outputs: &'a [RoomOutput],
     /// The room after it.
     pub room: &'a Room,
@@ -36,42 +36,42 @@ pub struct Step<'a> {
     pub now: Instant,
     /// When the room wants to be called next, since it was made.
     pub deadline: Option<Duration>,
-    /// What for.
+    /// What the deadline is for.
     pub timer: Option<Timer>,
     outbox: &'a Outbox,
 }
 
 impl<'a> Step<'a> {
-    /// Returns the datagrams that came of the step, in order.
+    /// Returns the datagrams that the step sent, in order.
     pub fn transmits(&self) -> impl Iterator<Item = (Path, TrafficClass, &'a [u8])> + use<'a> {
         self.outbox.datagrams.from(0)
     }
 }
 
-/// Looks on while a room is replayed.
+/// Watches a room being replayed.
 pub trait Observer {
-    /// A step was taken.
+    /// Takes a step that was done.
     fn on_step(&mut self, step: &Step<'_>);
 }
 
-/// Where a replay did something else than what was recorded.
+/// Where a replay did something else than was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parted {
     /// The number of the step, from 1.
     pub step: u64,
     /// When it was taken, since the room was made.
     pub at: Duration,
-    /// What had happened, in words.
+    /// The input of the step, in words.
     pub input: String,
     /// The first output of the step that differs, from 1.
     pub output: usize,
-    /// What was recorded, in words; `None`: nothing more.
+    /// The recorded output, in words; `None` if there was no other.
     pub recorded: Option<String>,
-    /// What the replay did, in words; `None`: nothing more.
+    /// The replay's output, in words; `None` if there was no other.
     pub replayed: Option<String>,
 }
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replayed {
     /// Inputs that the room took.
@@ -80,17 +80,17 @@ pub struct Replayed {
     pub outputs: u64,
     /// From the room's beginning to the last step.
     pub call_time: Duration,
-    /// How the trace ends; `None`: the replay was stopped before.
+    /// How the trace ends; `None` if the replay was stopped before.
     pub ending: Option<Ending>,
-    /// Where the outputs part from what was recorded; `None`: nowhere.
+    /// Where the outputs first differ from the recorded ones; `None` if nowhere.
     pub parted: Option<Parted>,
 }
 
-/// Replays a trace up to `until` (since the room was made). `epoch` is any point of the monotonic clock: nothing depends
-/// on which.
+/// Replays a trace up to `until` (since the room was made). `epoch` may be any point of the monotonic clock; nothing
+/// depends on it.
 ///
 /// # Errors
-/// [`BadTrace`] if the trace is stripped, or holds what no recorder writes.
+/// [`BadTrace`] if the trace is stripped, or contains what no recorder writes.
 pub fn replay(
     trace: &mut Trace<'_>,
     epoch: Instant,
@@ -108,7 +108,7 @@ pub fn replay(
         header.room.resume_timeout,
         header.room.media_timeout,
     ];
-    // Sums of a few such times cannot overflow, whatever a forged trace says.
+    // Checked, so that sums of a few times cannot overflow, whatever a forged trace says.
     let made = epoch.checked_add(header.room.created).filter(|_| times.iter().all(|time| *time < TIME_MAX));
     let Some(made) = made else { return Err(BadTrace::NoHeader) };
     let settings = header.room.settings(epoch);
@@ -131,7 +131,7 @@ pub fn replay(
         if kind != BlockKind::Records {
             continue;
         }
-        // The input of the step under way, which is told in words should its outputs part.
+        // The input of the present step, for a message if its outputs differ.
         let mut begun = None;
         for record in records(&block) {
             let step = replayer.step;
@@ -158,7 +158,7 @@ struct Replayer {
     made: Instant,
     at: Duration,
     outbox: Outbox,
-    /// Writes down what this room does, for the digest.
+    /// Records what this room does, for the digest.
     recorder: Recorder,
     paths: Vec<Path>,
     step: u64,
@@ -173,7 +173,7 @@ struct Replayer {
 }
 
 impl Replayer {
-    /// Takes one record. Returns whether to go on; `None` if the record makes no sense here.
+    /// Takes one record. Returns whether to go on; `None` if the record is invalid here.
     fn take(
         &mut self,
         record: &Record<'_>,
@@ -214,7 +214,8 @@ impl Replayer {
                 }
                 self.compared += 1;
             }
-            // The digest is of all outputs from the first one on, so it also shows what was compared in part.
+            // The digest covers all outputs since the beginning, so it also checks those that are recorded only in
+            // part.
             Record::Digest(digest) => {
                 if self.compared < self.outputs_of_step() || *digest != self.recorder.digest() {
                     let ours = self.next_output();
@@ -261,8 +262,8 @@ impl Replayer {
             RecordedInput::Timeout | RecordedInput::Share => RoomInput::Timeout,
             RecordedInput::Shed(shedding) => RoomInput::Shed(*shedding),
         };
-        // The same calls in the same order as in the `Sfu`. Asking for the next deadline is one of them, because it tidies
-        // up the room's timers.
+        // These must be the same calls in the same order as in the `Sfu`. Asking for the next deadline is one of them,
+        // because it changes the room's timers.
         if matches!(input, RecordedInput::Share) {
             self.recorder.note_share(now);
             let room = &mut self.room;
@@ -291,7 +292,7 @@ impl Replayer {
         Some(())
     }
 
-    /// Ends a step of which the trace says no more. Returns whether that was all that the replay did.
+    /// Ends a step, of which the trace has no more outputs. Returns whether the replay has none either.
     fn end_step(&mut self) -> bool {
         if self.awaits_digest {
             let ours = self.next_output();
@@ -312,7 +313,7 @@ impl Replayer {
         self.outbox.datagrams.from(index).next()
     }
 
-    /// Returns the next output of the replay that was not compared yet, in words. Datagrams come behind all others.
+    /// Returns the next output of the replay that was not compared yet, in words. Datagrams come last.
     fn next_output(&self) -> Option<String> {
         match self.outbox.outputs.get(self.compared) {
             Some(output) => Some(words::output(output)),
@@ -326,7 +327,7 @@ impl Replayer {
         self.paths.get(index.0 as usize).copied()
     }
 
-    /// Returns the result, with the input at which the replay parted in words.
+    /// Returns the result, with the input of the step that differs in words.
     fn parted_at(mut self, begun: Option<&RecordedInput<'_>>) -> Replayed {
         if let (Some(parted), Some(input)) = (&mut self.result.parted, begun) {
             parted.input = words::input(input, self.came_by);

@@ -1,7 +1,7 @@
-//! Strip: makes a trace without media and keys, which can be shared, and tells the facts of any trace.
+//! Strip: makes a trace without media and keys, which can be shared, and finds the facts of any trace.
 //!
-//! Stripping is a replay: what the room decided is written down beside the headers, because a stripped trace cannot be
-//! replayed to find it out again.
+//! Stripping replays the trace and writes the room's decisions beside the headers, because a stripped trace cannot be
+//! replayed to find them out again.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -15,21 +15,21 @@ use super::replay::{Parted, replay};
 use super::wiretap::Wiretap;
 use super::witness::Witness;
 
-/// A block of facts ends with the fact with which it reaches this size.
+/// A block of facts ends with the fact that makes it reach this size.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// How far the facts of a trace go.
+/// How much of a call the facts cover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// From the room's beginning to the last fact or step.
     pub call_time: Duration,
     /// How the trace ends, if it was read to its end.
     pub ending: Option<Ending>,
-    /// Where the replay did something else than what was recorded; facts end there.
+    /// Where the replay did something else than was recorded; facts end there.
     pub parted: Option<Parted>,
 }
 
-/// Tells a sink the facts of a trace: those that a stripped one holds, or else what a replay shows. `epoch` is any point of
+/// Gives a sink the facts of a trace: those of a stripped trace, or else those of a replay. `epoch` may be any point of
 /// the clock.
 pub fn tell_facts(trace: &mut Trace<'_>, epoch: Instant, sink: &mut dyn FactSink) -> Result<Told, BadTrace> {
     if !trace.header().is_stripped() {
@@ -60,10 +60,10 @@ pub fn tell_facts(trace: &mut Trace<'_>, epoch: Instant, sink: &mut dyn FactSink
     Ok(Told { call_time: at, ending: trace.ending().cloned(), parted: None })
 }
 
-/// What came of stripping.
+/// The result of stripping.
 #[derive(Debug)]
 pub struct Stripped {
-    /// How far the facts go.
+    /// How much of the call the facts cover.
     pub told: Told,
     /// How many there are.
     pub facts: u64,
@@ -80,7 +80,7 @@ pub enum StripError {
     Write(io::Error),
 }
 
-/// Writes what can be shared of a trace; with `is_anonymous`, names and addresses are left out too.
+/// Writes a trace that can be shared. With `is_anonymous`, names and addresses are replaced, too.
 pub fn strip(
     trace: &mut Trace<'_>,
     epoch: Instant,
@@ -117,7 +117,7 @@ pub fn strip(
     Ok(Stripped { told, facts, written })
 }
 
-/// Returns the header of the stripped trace, with nothing by which a datagram could be let in or a server be recognised.
+/// Returns the header of the stripped trace, without anything that would let a datagram in or identify the server.
 fn stripped_header(header: &Header, is_anonymous: bool) -> Header {
     let mut header = header.clone();
     header.facts_version = Some(FACTS_VERSION);
@@ -129,7 +129,7 @@ fn stripped_header(header: &Header, is_anonymous: bool) -> Header {
     header
 }
 
-/// Names and addresses that stand in place of the true ones, the same for the same person or address.
+/// Made-up names and addresses, the same for the same person or address.
 #[derive(Debug, Default)]
 struct Masks {
     people: u32,
@@ -159,7 +159,7 @@ struct FactWriter<W> {
     buffer: Vec<u8>,
     last: Duration,
     facts: u64,
-    /// What went wrong first; nothing is written after it.
+    /// The first error, after which nothing is written.
     failed: Option<io::Error>,
     masks: Option<Masks>,
 }

@@ -1,4 +1,5 @@
-//! Wiretap: decrypts the media of a replayed room with the keys in its trace, to look into a call afterwards.
+//! Wiretap: decrypts the media of a replayed room with the keys in its trace, so that a call can be examined
+//! afterwards.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +18,7 @@ use crate::core::room::Room;
 use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::rtp::RtpHeader;
 
-/// Which way a packet goes.
+/// The direction of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// From the participant to the server.
@@ -29,14 +30,14 @@ pub enum Way {
 /// A participant of a replayed room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// The id that the protocol has for them.
+    /// Their id in the protocol.
     pub id: ParticipantId,
     /// The name that others see.
     pub name: String,
 }
 
 impl Person {
-    /// Returns whether this text means them: their id, or their name in any case.
+    /// Whether `text` is their id, or their name in upper or lower case.
     pub fn is_called(&self, text: &str) -> bool {
         self.id.to_string() == text || self.name.to_lowercase() == text.to_lowercase()
     }
@@ -47,7 +48,7 @@ impl Person {
 pub struct Plain<'a> {
     /// When it came or went, since the room was made.
     pub at: Duration,
-    /// The participant who sent it or whom it is for.
+    /// The participant who sent it or for whom it is.
     pub key: ParticipantKey,
     /// The same participant as people know them.
     pub person: &'a Person,
@@ -61,14 +62,14 @@ pub struct Plain<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Takes packets as they were before encryption.
+/// Takes decrypted packets.
 pub trait PlainObserver {
-    /// A step was taken; its packets follow.
+    /// Takes a step that was done; its packets follow.
     fn on_step(&mut self, step: &Step<'_>) {
         let _ = step;
     }
 
-    /// A packet came or went.
+    /// Takes a packet that came or went.
     fn on_packet(&mut self, packet: &Plain<'_>, room: &Room);
 }
 
@@ -78,7 +79,7 @@ struct Tap {
     outgoing: SrtpReceiver,
 }
 
-/// Opens all packets of a replay for others.
+/// Decrypts all packets of a replay for observers.
 #[derive(Default)]
 pub struct Wiretap<'o> {
     only: Option<String>,
@@ -100,7 +101,7 @@ impl fmt::Debug for Wiretap<'_> {
 }
 
 impl<'o> Wiretap<'o> {
-    /// Returns a wiretap that opens packets for these observers, of one participant (by id or name) or of all.
+    /// Returns a wiretap that decrypts packets for these observers, of one participant (by id or name) or of all.
     pub fn new(only: Option<String>, observers: Vec<&'o mut dyn PlainObserver>) -> Self {
         Self { only, observers, ..Self::default() }
     }
@@ -150,7 +151,7 @@ impl<'o> Wiretap<'o> {
             Way::In => &mut tap.incoming,
             Way::Out => &mut tap.outgoing,
         };
-        // Packets are opened in place, and the step's own bytes must stay as they were.
+        // Packets are copied, because decryption works in place and the step's own bytes must not change.
         self.scratch.clear();
         self.scratch.extend_from_slice(bytes);
         let is_rtcp = kind == DatagramKind::Rtcp;
@@ -186,7 +187,7 @@ impl Observer for Wiretap<'_> {
             RecordedInput::Dtls(on, event) => {
                 if let DtlsEvent::KeyingMaterial { profile, material } = &**event {
                     let active = self.active.get(on).copied().unwrap_or_default();
-                    // SRTP has a key for each direction. Whoever opens what the server seals needs the client's side.
+                    // SRTP has a key for each direction. Decrypting what the server sends needs the client's side.
                     let ours = srtp::contexts(*profile, material, active);
                     let theirs = srtp::contexts(*profile, material, !active);
                     if let (Ok((incoming, _)), Ok((outgoing, _))) = (ours, theirs) {

@@ -1,4 +1,4 @@
-//! Witness: looks on while a room is replayed, and tells what happens as [facts](super::facts).
+//! Witness: watches a room being replayed, and turns what happens into [facts](super::facts).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,12 +23,12 @@ use crate::core::room::{PayloadForm, Room};
 use crate::core::timers::Timer;
 use crate::wire::rtp::RtpHeader;
 
-/// A deadline that is served later than this is worth telling. Less is the coarseness of systems' timers.
+/// How late a deadline must be served to become a fact. Less is within the accuracy of systems' timers.
 const LATE_MIN: Duration = Duration::from_millis(5);
-/// Packets that waited longer than this to be forwarded are worth telling.
+/// How long packets must wait to be forwarded for that to become a fact.
 const HELD_MIN: Duration = Duration::from_millis(1);
 
-/// Somebody who is in the room.
+/// A participant in the room.
 #[derive(Debug)]
 struct Member {
     id: ParticipantId,
@@ -50,7 +50,7 @@ struct KnownTrack {
     followed: Option<StreamNumber>,
 }
 
-/// Tells what happens in a replayed room. It has to be given to a [`Wiretap`](super::wiretap::Wiretap), which hands it
+/// Turns what happens in a replayed room into facts. Give it to a [`Wiretap`](super::wiretap::Wiretap), which hands it
 /// decrypted packets.
 pub struct Witness<'s> {
     sink: &'s mut dyn FactSink,
@@ -70,9 +70,9 @@ pub struct Witness<'s> {
     outgoing: BTreeMap<(ParticipantKey, Ssrc), StreamNumber>,
     /// Tracks whose packets wait to be forwarded, and since when the first of them waits.
     pending: BTreeMap<TrackId, Duration>,
-    /// The same of tracks whose packets are being forwarded.
+    /// The same for tracks whose packets are being forwarded.
     flushing: BTreeMap<TrackId, Duration>,
-    /// The room's next deadline as it was named, and since when it is due.
+    /// The room's next deadline, and since when it has been due.
     deadline: Option<(Duration, Duration)>,
     /// What the room's next deadline is for.
     timer: Option<Timer>,
@@ -89,7 +89,7 @@ impl fmt::Debug for Witness<'_> {
 }
 
 impl<'s> Witness<'s> {
-    /// Returns a witness that tells this sink.
+    /// Returns a witness that gives its facts to this sink.
     pub fn new(sink: &'s mut dyn FactSink) -> Self {
         Self {
             sink,
@@ -121,7 +121,7 @@ impl<'s> Witness<'s> {
         self.members.get(&key).map(|member| member.number)
     }
 
-    /// Says why the room was woken, and whether anything was due.
+    /// Notes why the room was woken, and whether anything was due.
     fn note_wake_up(&mut self, step: &Step<'_>) {
         let fired = step.room.fired();
         if let (RecordedInput::Timeout, Some(timer)) = (step.input, self.timer) {
@@ -144,7 +144,7 @@ impl<'s> Witness<'s> {
                     self.tell(&Fact::Shedding(is_shedding));
                 }
             }
-            // A handshake may end well and lead to nothing, because of somebody else's certificate.
+            // A handshake can succeed without leading to keys, if the certificate is not the promised one.
             RecordedInput::Dtls(on, _) if step.room.has_media(*on) && self.connected.insert(*on) => {
                 if let Some(number) = self.owners.get(on).and_then(|owner| self.number(*owner)) {
                     self.tell(&Fact::Connected(number));
@@ -262,7 +262,7 @@ impl<'s> Witness<'s> {
 
     fn note_publications(&mut self, of: ParticipantKey, publications: &[PublicationInfo]) {
         let Some(person) = self.number(of) else { return };
-        // An answer lists everything that is published, so that what it does not list is gone.
+        // An answer lists everything that is published, so everything else has ended.
         for PublicationInfo { info, .. } in publications {
             if self.tracks.contains_key(&info.track) {
                 self.mute(info.track, info.muted);
@@ -296,7 +296,7 @@ impl<'s> Witness<'s> {
         let before = std::mem::replace(&mut member.slots, slots.clone());
         let waiting: BTreeMap<TrackId, WaitingReason> = map.waiting.iter().copied().collect();
         let waited = std::mem::replace(&mut member.waiting, waiting.clone());
-        // What a slot showed before is hidden first: a slot never shows two tracks.
+        // The slot's former track is hidden first, because a slot never shows two tracks.
         for (mid, track) in &before {
             if slots.get(mid) != Some(track) {
                 self.tell(&Fact::Hidden { person, mid: mid.clone() });
@@ -334,7 +334,7 @@ impl<'s> Witness<'s> {
     }
 
     fn note_routes(&mut self, step: &Step<'_>) {
-        // A datagram changes at most the route of whoever sent it. Everything else is rare enough to look at everybody.
+        // A datagram can only change the route of its sender. All other inputs are rare, so everybody is checked.
         let only = match step.input {
             RecordedInput::Datagram { on, .. } => self.owners.get(on).copied(),
             _ => None,
@@ -397,7 +397,7 @@ impl<'s> Witness<'s> {
             track.followed = Some(stream);
             self.tell(&Fact::Followed(stream));
         }
-        // Of several encodings only the one that is forwarded waits for that.
+        // Only packets of the encoding that is forwarded wait for that.
         if info.is_followed {
             self.pending.entry(info.track).or_insert(packet.at);
         }
@@ -418,7 +418,7 @@ impl<'s> Witness<'s> {
         } else {
             (header.sequence, payload)
         };
-        // The first packet of a track that leaves ends its wait, whoever it is for.
+        // The first packet of a track that leaves ends the wait, whoever gets it.
         if let Some((track, since)) = info.track.and_then(|id| Some((id, self.flushing.remove(&id)?))) {
             let held = packet.at.saturating_sub(since);
             let track = self.tracks.get(&track).map(|track| track.number);
@@ -440,7 +440,7 @@ impl<'s> Witness<'s> {
         Some(())
     }
 
-    /// Takes RTCP from a receiver: what it says of the streams that it gets.
+    /// Takes RTCP from a receiver, about the streams that it gets.
     fn heard(&mut self, packet: &Plain<'_>, room: &Room) {
         let key = packet.key;
         let round_trip = room.reach(key).and_then(|reach| reach.round_trip);
@@ -465,7 +465,7 @@ impl<'s> Witness<'s> {
         });
     }
 
-    /// Takes RTCP to a publisher: what the server asks for.
+    /// Takes RTCP to a publisher, in which the server asks for packets or key frames.
     fn said(&mut self, packet: &Plain<'_>) {
         let key = packet.key;
         rtcp::parse(packet.bytes, &mut |item| {
@@ -484,7 +484,7 @@ impl<'s> Witness<'s> {
     }
 }
 
-/// Returns the facts of a packet; `None` if nothing is in it, as in bandwidth probes.
+/// Returns the facts of a packet; `None` if it has no payload, such as a bandwidth probe.
 fn packet_facts(
     stream: StreamNumber,
     sequence: u16,
@@ -517,7 +517,8 @@ impl PlainObserver for Witness<'_> {
             {
                 self.tell(&Fact::Late(late));
             }
-            // A deadline that is past when it is named is due from then on, not from before anybody could know of it.
+            // A deadline that is already past when it is named counts as due from then on, because nobody could know of
+            // it before.
             self.deadline = step.deadline.map(|named| (named, named.max(step.at)));
         }
         self.note_wake_up(step);

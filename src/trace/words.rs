@@ -1,4 +1,4 @@
-//! Inputs and outputs of a room in words, down to the headers of STUN, DTLS, RTP and RTCP.
+//! Describes inputs and outputs of a room in words, down to the headers of STUN, DTLS, RTP and RTCP.
 
 use std::fmt::Write as _;
 
@@ -12,10 +12,10 @@ use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun::{self, StunClass};
 
-/// A text of somebody's that is longer than this is cut.
+/// The length at which a participant's text is cut, in characters.
 const TEXT_CHARS_MAX: usize = 400;
 
-/// Returns what happened to a room, in words. `path` is that of a datagram.
+/// Returns an input in words. `path` is that of a datagram.
 pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
     match input {
         RecordedInput::Datagram { on, bytes, .. } => {
@@ -43,7 +43,7 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
     }
 }
 
-/// Returns what a room said, in words. Datagrams are told by [`sent`].
+/// Returns an output in words. [`sent`] is for datagrams.
 pub fn output(output: &RoomOutput) -> String {
     match output {
         RoomOutput::Event(to, event) => format!("to participant {}: {}", to.0, self::event(event)),
@@ -72,7 +72,7 @@ pub fn sent(path: Path, class: TrafficClass, head: &[u8], length: usize) -> Stri
     format!("{class:?} to {} {}: {}", path.carrier.as_str(), path.remote, datagram(head, length))
 }
 
-/// Returns a datagram in words. Of a recorded one perhaps only the beginning is known.
+/// Returns a datagram in words. `head` may be only its beginning, as in a recording.
 pub fn datagram(head: &[u8], length: usize) -> String {
     let mut text = match classify(head) {
         DatagramKind::Stun => stun_words(head),
@@ -88,7 +88,7 @@ pub fn datagram(head: &[u8], length: usize) -> String {
 
 fn stun_words(head: &[u8]) -> String {
     let Some(peek) = stun::peek(head) else {
-        // It was cut, so that its length does not fit. The fixed part still tells what it is (RFC 8489 §5).
+        // It was cut, so its length does not fit. The fixed part still tells what it is (RFC 8489 §5).
         let kind = match head {
             [0x00, 0x01, ..] => "binding request",
             [0x01, 0x01, ..] => "binding success",
@@ -109,7 +109,7 @@ fn stun_words(head: &[u8]) -> String {
     format!("STUN {method} {class} {}{nominates}", hex(&peek.transaction))
 }
 
-/// Returns the first record of a datagram (RFC 6347 §4.1) in words, and of a handshake its message (§4.2.2).
+/// Returns the first record of a datagram (RFC 6347 §4.1) in words; for a handshake, with its message (§4.2.2).
 fn dtls_words(head: &[u8]) -> String {
     let content = match head.first() {
         Some(20) => "change cipher spec",
@@ -119,7 +119,7 @@ fn dtls_words(head: &[u8]) -> String {
         _ => "record",
     };
     let epoch = head.get(3..5).map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
-    // From epoch 1 on messages are encrypted, and the byte that names the message means nothing.
+    // From epoch 1 on messages are encrypted, so the byte of the message type has no meaning.
     let message = match (head.first(), epoch, head.get(13)) {
         (Some(22), 0, Some(message)) => match message {
             1 => " ClientHello",
@@ -158,7 +158,7 @@ fn rtp_words(head: &[u8]) -> String {
     }
 }
 
-/// Returns the part of SRTCP that is in the clear (RFC 3711 §3.4) in words: the first packet's kind, and who sends it.
+/// Returns the unencrypted part of SRTCP (RFC 3711 §3.4) in words: the first packet's kind and its sender.
 fn rtcp_words(head: &[u8]) -> String {
     let kind = match head.get(1) {
         Some(200) => "sender report",
@@ -211,7 +211,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::datagram;
 
-    /// A datagram that begins so.
+    /// Returns a datagram that begins like this.
     fn begins(head: &[u8]) -> Vec<u8> {
         let mut bytes = head.to_vec();
         bytes.resize(60, 7);
@@ -241,7 +241,7 @@ mod tests {
                 assert!(said.starts_with(words) && said.ends_with(", 60 bytes"), "{said}");
             }
         }
-        // Of media less is kept.
+        // Less is kept of media.
         let media = begins(&[0x90, 0x60, 0, 5, 0, 0, 0, 6]);
         assert_eq!(
             datagram(&media[..12], 1000),

@@ -1,5 +1,4 @@
-//! Where an AV1 stream can be joined: the aggregation header of the RTP payload format for AV1 (AOMedia),
-//! §4.4.
+//! Recognises key frames of AV1, by the aggregation header of the RTP payload format for AV1 (AOMedia), §4.4.
 
 /// Z: the first OBU element continues one of the packet before.
 const CONTINUES: u8 = 0x80;

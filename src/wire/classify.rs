@@ -1,7 +1,7 @@
-//! Which protocol a datagram belongs to, from its first bytes: one UDP port carries all of them.
+//! Finds the protocol of a datagram from its first bytes, because one UDP port carries all protocols.
 //!
-//! RFC 7983 §7 splits by the first byte; RFC 5761 §4 splits RTP from RTCP by the second. A kind is a guess
-//! about who should parse the datagram, never a proof that it is well formed.
+//! RFC 7983 §7 decides by the first byte; RFC 5761 §4 tells RTP from RTCP by the second. A kind says which parser
+//! should get the datagram, not that it is well formed.
 
 /// The protocols that share the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +14,10 @@ pub enum DatagramKind {
     Rtp,
     /// RTCP or SRTCP: as RTP, with a second byte of 192–223 and at least 8 bytes.
     Rtcp,
-    /// TURN ChannelData: first byte 64–127, at least its 4-byte header. RFC 8656 §12.4 has clients choose below 80, but
-    /// those that were written to RFC 5766 §11 take any channel up to 0x7FFF, and nothing else begins so.
+    /// TURN ChannelData: first byte 64–127, at least its 4-byte header. By RFC 8656 §12.4 clients choose below 80, but
+    /// older ones (RFC 5766 §11) use any channel up to 0x7FFF, and nothing else begins with such a byte.
     TurnChannel,
-    /// Anything else, including what is too short for its own header: drop it.
+    /// Anything else, including datagrams that are too short for their own header. Drop it.
     Unknown,
 }
 
@@ -36,7 +36,7 @@ pub const RTCP_MIN_LEN: usize = 8;
 /// Bytes of a ChannelData header.
 const CHANNEL_HEADER_LEN: usize = 4;
 
-/// Sorts a datagram by RFC 7983 and RFC 5761. Total; looks at 8 bytes at most.
+/// Returns the kind of a datagram by RFC 7983 and RFC 5761. Looks at 8 bytes at most.
 pub fn classify(datagram: &[u8]) -> DatagramKind {
     let Some(&first) = datagram.first() else { return DatagramKind::Unknown };
     let length = datagram.len();

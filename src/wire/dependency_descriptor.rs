@@ -1,13 +1,12 @@
-//! The dependency descriptor, a header extension that says of a frame what a forwarder needs without the
+//! The dependency descriptor, a header extension that tells a forwarder what it needs to know about a frame without the
 //! payload.
 //!
-//! RTP payload format for AV1 (AOMedia), appendix A.8: the mandatory fields, and of the extended ones only
-//! whether a template structure comes with them. It does with every key frame, and nothing can be decoded
-//! before it.
+//! RTP payload format for AV1 (AOMedia), appendix A.8. This reads the mandatory fields and whether there is a template
+//! structure, which every key frame brings, and without which nothing can be decoded.
 
 use super::Malformed;
 
-/// Bytes of the mandatory fields; whatever is behind them is extended.
+/// How many bytes the mandatory fields have. Extended fields follow.
 const MANDATORY_LEN: usize = 3;
 
 /// The mandatory fields of a dependency descriptor.
@@ -40,9 +39,9 @@ pub fn parse(bytes: &[u8]) -> Result<DependencyDescriptor, Malformed> {
     })
 }
 
-/// Writes another frame number over that of a descriptor. Does nothing to `bytes` [`parse`] would refuse.
+/// Overwrites the frame number of a descriptor. Does nothing to `bytes` that [`parse`] would refuse.
 ///
-/// References to other frames are differences and stay right as long as all frames are shifted alike.
+/// References to other frames are differences, so they stay right if all frames are shifted by the same offset.
 pub fn patch_frame_number(bytes: &mut [u8], frame_number: u16) {
     if let Some([_, number @ ..]) = bytes.first_chunk_mut::<MANDATORY_LEN>() {
         *number = frame_number.to_be_bytes();

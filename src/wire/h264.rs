@@ -1,4 +1,4 @@
-//! Where an H.264 stream can be joined: RFC 6184 §5.4 (single NAL units), §5.7.1 (STAP-A), §5.8 (FU-A).
+//! Recognises key frames of H.264: RFC 6184 §5.4 (single NAL units), §5.7.1 (STAP-A), §5.8 (FU-A).
 //!
 //! H.264 has no descriptor of its own, so a key frame is recognised by its NAL units. Nothing can be decoded without the
 //! sequence parameter set, which senders put in front of each IDR picture (RFC 7742 §6.2).
@@ -11,11 +11,11 @@ const PPS: u8 = 8;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
-/// Whether a decoder can begin with the packet that has this RTP `payload`: it holds a sequence parameter set, or the first
-/// fragment of one.
+/// Whether a decoder can begin with the packet that has this RTP `payload`, because it has a sequence parameter set, or
+/// the first fragment of one.
 ///
-/// A slice of an IDR picture alone does not: its parameter sets may have been lost or overtaken, and the picture may have
-/// begun with an earlier slice. A STAP-A is read as far as it is well formed.
+/// A slice of an IDR picture alone is not enough: its parameter sets may have been lost or overtaken, and the picture
+/// may have begun with an earlier slice. A STAP-A is read as far as it is well formed.
 pub fn starts_keyframe(payload: &[u8]) -> bool {
     match payload {
         [head, rest @ ..] => match head & 0x1f {

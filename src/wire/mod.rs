@@ -1,9 +1,9 @@
-//! Wire formats: the bytes of other people's protocols, read and written where they lie.
+//! Wire formats: reads and writes the bytes of standard protocols in place.
 //!
-//! Everything here is a total function over a byte slice. A parser either understands what it was given or
-//! says [`Malformed`] (or its own `None`); it never panics, never allocates and never trusts a length it has
-//! not compared with what is there. Nothing here keeps state or knows of rooms and tracks, so every format
-//! can be tested from its RFC alone.
+//! Everything here is a function of a byte slice that accepts any input. A parser either understands its input or
+//! returns [`Malformed`] (or `None`). It never panics, never allocates and never trusts a length before comparing it
+//! with what is there. Nothing here has state or knows about rooms and tracks, so every format can be tested from its
+//! RFC alone.
 
 use std::fmt;
 
@@ -27,8 +27,8 @@ pub mod turn_frame;
 pub mod vp8;
 pub mod vp9;
 
-/// Bytes that do not follow the format they were read as. There is nothing to be learned beyond that: the
-/// sender is not told, and the datagram is dropped.
+/// The bytes do not follow the format. There are no details, because the sender is not told and the datagram is
+/// dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 

@@ -48,7 +48,7 @@ impl PictureId {
 }
 
 /// The counters of a VP8 or VP9 packet, and where in its payload they stand. A forwarder that leaves frames out has to
-/// close the gaps in them; [`patch`](Self::patch) does it without moving a byte.
+/// close the gaps in the counters; [`patch`](Self::patch) does that without moving a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PictureCounters {
     /// The frame's number, if the sender numbers frames. In VP9 all spatial layers of a picture share it.
@@ -60,8 +60,8 @@ pub struct PictureCounters {
 }
 
 impl PictureCounters {
-    /// Writes new numbers over those of the `payload` that these were read from, or of a copy of it. Fields that are not
-    /// there are not added, and the picture id keeps its width: `picture_id` is cut to it.
+    /// Overwrites the numbers in the `payload` from which these were read, or in a copy of it. Missing fields are not
+    /// added, and the picture id keeps its width, to which `picture_id` is cut.
     pub fn patch(&self, payload: &mut [u8], picture_id: u16, tl0_picture_index: u8) {
         if let Some(old) = self.picture_id {
             old.overwrite(payload, self.picture_id_offset, picture_id);
@@ -74,7 +74,7 @@ impl PictureCounters {
     }
 }
 
-/// What the tests of both codecs demand of [`PictureCounters::patch`], for random packets that begin like `sample`.
+/// Checks [`PictureCounters::patch`] with random packets that begin like `sample`, for the tests of both codecs.
 #[cfg(test)]
 pub(super) fn patching_changes_counters_alone(
     sample: &[u8],

@@ -1,8 +1,7 @@
-//! Which protocol a TCP connection opens with: one port carries TLS, HTTP, TURN and ICE-TCP.
+//! Finds the protocol of a TCP connection from its first bytes, because one port carries TLS, HTTP, TURN and ICE-TCP.
 //!
-//! Asked again with each new byte until the answer is not [`Opening::Undecided`], and once more for the bytes
-//! inside TLS. A client that opens with ten bytes of nothing known is not waited for. The rules are tried in
-//! a fixed order:
+//! It is asked again with each new byte until the answer is not [`Opening::Undecided`], and once more for the bytes
+//! inside TLS. After ten unknown bytes it waits no longer. The rules are tried in a fixed order:
 //! 1. `16 03`: TLS (RFC 8446 §5.1);
 //! 2. `PROXY ` and `PRI *`: the PROXY protocol and HTTP/2, neither of which is served;
 //! 3. three capital letters: the method of an HTTP/1 request (RFC 9112 §3);
@@ -38,7 +37,7 @@ pub enum Opening {
     Unknown,
 }
 
-/// How the bytes so far go with a rule.
+/// How the bytes so far match a rule.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Match {
     No,
@@ -69,7 +68,7 @@ pub fn sniff(first: &[u8]) -> Opening {
 fn framed_stun(first: &[u8]) -> Match {
     let length = match *first {
         [] => Match::SoFar,
-        // Only the high byte: could any low byte make it a length allowed?
+        // There is only the high byte: could any low byte make it an allowed length?
         [high] if usize::from(high) <= FIRST_FRAME_LEN.end() >> 8 => Match::SoFar,
         [high, low, ..] if FIRST_FRAME_LEN.contains(&usize::from(u16::from_be_bytes([high, low]))) => {
             Match::Yes

@@ -1,7 +1,7 @@
-//! Just enough of STUN (RFC 8489) to route a message: to whom it goes, not whether it is genuine.
+//! Just enough of STUN (RFC 8489) to route a message: it finds the receiver, not whether the message is genuine.
 //!
-//! Integrity, fingerprint and every answer are the ICE agent's business; a [`StunPeek`] is an unverified
-//! claim of the sender. The attributes are ICE's (RFC 8445 §7.1.2, §7.2.2).
+//! The ICE agent checks integrity and fingerprint and answers; a [`StunPeek`] is an unverified claim of the sender. The
+//! attributes are ICE's (RFC 8445 §7.1.2, §7.2.2).
 
 use super::classify::STUN_MAGIC_COOKIE;
 use super::cursor::Cursor;
@@ -13,9 +13,9 @@ pub enum StunClass {
     Request,
     /// An indication, which wants none.
     Indication,
-    /// An answer that grants.
+    /// A successful answer.
     Success,
-    /// An answer that refuses.
+    /// A refusal.
     Error,
 }
 
@@ -28,9 +28,9 @@ const MESSAGE_INTEGRITY_SHA256: u16 = 0x001c;
 const USE_CANDIDATE: u16 = 0x0025;
 const ICE_CONTROLLED: u16 = 0x8029;
 
-/// Attributes that must be understood by whoever answers, and are (RFC 8489 §18.3, RFC 8445 §16.1): MAPPED-ADDRESS,
-/// USERNAME, MESSAGE-INTEGRITY, ERROR-CODE, UNKNOWN-ATTRIBUTES, REALM, NONCE, MESSAGE-INTEGRITY-SHA256,
-/// PASSWORD-ALGORITHM, USERHASH, XOR-MAPPED-ADDRESS, PRIORITY and USE-CANDIDATE.
+/// The comprehension-required attributes that we understand (RFC 8489 §18.3, RFC 8445 §16.1): MAPPED-ADDRESS, USERNAME,
+/// MESSAGE-INTEGRITY, ERROR-CODE, UNKNOWN-ATTRIBUTES, REALM, NONCE, MESSAGE-INTEGRITY-SHA256, PASSWORD-ALGORITHM,
+/// USERHASH, XOR-MAPPED-ADDRESS, PRIORITY and USE-CANDIDATE.
 const UNDERSTOOD: [u16; 13] = [
     0x01,
     USERNAME,
@@ -46,12 +46,12 @@ const UNDERSTOOD: [u16; 13] = [
     0x24,
     USE_CANDIDATE,
 ];
-/// Attributes from here on may be ignored by whoever does not know them.
+/// Attributes from here on are optional: they may be ignored if unknown.
 const OPTIONAL: u16 = 0x8000;
-/// So many attributes that are not understood are named at most.
+/// How many attributes that are not understood are named at most.
 const UNKNOWN_MAX: usize = 4;
 
-/// The first attributes of a message that must be understood, and are not.
+/// The first comprehension-required attributes of a message that we do not understand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UnknownAttributes {
     types: [u16; UNKNOWN_MAX],
@@ -90,7 +90,7 @@ pub struct StunPeek<'a> {
     pub use_candidate: bool,
     /// Whether ICE-CONTROLLED claims that the other side decides which pair is used.
     pub is_controlled: bool,
-    /// What must be understood of it, and is not.
+    /// The comprehension-required attributes that we do not understand.
     pub unknown: UnknownAttributes,
     /// Whether there is a MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 of some value.
     pub has_integrity: bool,
@@ -153,12 +153,12 @@ impl<'a> StunPeek<'a> {
         username.get(..colon)
     }
 
-    /// Whether this is an ICE check, or somebody asking for their address.
+    /// Whether this is an ICE check, or a request for the sender's address.
     pub fn is_binding_request(&self) -> bool {
         self.class == StunClass::Request && self.method == METHOD_BINDING
     }
 
-    /// Whether this grants a check.
+    /// Whether this is the successful answer to a check.
     pub fn is_binding_success(&self) -> bool {
         self.class == StunClass::Success && self.method == METHOD_BINDING
     }

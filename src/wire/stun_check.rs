@@ -1,6 +1,5 @@
-//! The client's side of a connectivity check, for clients of our own: what a full ICE agent needs who has one
-//! candidate pair. The check, written, and the answer to it, recognised; and the answer to a check of the server's, if
-//! that is not lite.
+//! The client's side of a connectivity check, for our own test clients: as much as a full ICE agent with one candidate
+//! pair needs. It writes checks, recognises their answers, and answers the server's checks, if the server is not lite.
 //!
 //! RFC 8489 §5 and §14 (message, integrity, fingerprint), RFC 8445 §7.1 (the attributes of a check). The pair is
 //! nominated with the first check, as every WebRTC client may against an ICE-lite server.
@@ -22,7 +21,7 @@ const USE_CANDIDATE: u16 = 0x0025;
 const FINGERPRINT: u16 = 0x8028;
 const ICE_CONTROLLING: u16 = 0x802a;
 
-/// What FINGERPRINT is combined with (RFC 8489 §14.7).
+/// The constant with which FINGERPRINT is combined (RFC 8489 §14.7).
 const FINGERPRINT_MASK: u32 = 0x5354_554e;
 /// Bytes of a message before its attributes.
 pub(super) const HEADER_BYTES: usize = 20;
@@ -31,14 +30,14 @@ pub(super) const ATTRIBUTE_HEADER_BYTES: usize = 4;
 /// Peer-reflexive type preference (RFC 8445 §5.1.2.1), full local preference, component 1.
 const CHECK_PRIORITY: u32 = 110 << 24 | 65_535 << 8 | 255;
 
-/// What a check says and is signed with.
+/// The contents of a check, and its password.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// Both ufrags, the server's first.
     pub username: String,
     /// The server's ICE password, which signs checks.
     pub password: String,
-    /// Decides who controls; never needed against a lite agent, yet required.
+    /// The tie-breaker of the role conflict. It is required, though never needed against a lite agent.
     pub tie_breaker: u64,
 }
 
@@ -111,7 +110,7 @@ pub(super) fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
     set_length(out, 0);
 }
 
-/// Sets the message's length: what is there, and what will follow.
+/// Sets the message's length, including attributes that will follow.
 fn set_length(out: &mut [u8], following: usize) {
     let length = (out.len() - HEADER_BYTES + following) as u16;
     out[2..4].copy_from_slice(&length.to_be_bytes());

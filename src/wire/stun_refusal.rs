@@ -1,8 +1,8 @@
 //! The answers that refuse a connectivity check before the ICE agent sees it: it says what must be understood and is not
 //! (RFC 8489 §6.3.1), or claims the part of the negotiation that is ours (RFC 8445 §7.3.1.1).
 //!
-//! A lite agent never decides which pair is used, so of two sides that both claim not to, the other one has to change its
-//! mind. Only whoever knows the password is answered: an answer to a forged address would be a gift.
+//! A lite agent never decides which pair is used, so of two sides that both claim not to, the other one has to change
+//! its mind. Only a client that knows the password is answered, so that forged addresses get no answers.
 
 use aws_lc_rs::hmac;
 

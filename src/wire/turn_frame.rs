@@ -16,7 +16,7 @@ pub enum TurnFrame {
         /// Bytes of the stream it took; the next message begins behind them.
         consumed: usize,
     },
-    /// Not yet: ask again with more of the stream, so many bytes in all at least.
+    /// Not yet: ask again with more of the stream, at least this many bytes in all.
     Incomplete(usize),
     /// Neither STUN nor ChannelData. Where the next message begins cannot be known any more.
     Malformed,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::PATIENCE;
 use super::client::Client;
+use super::server::Server;
 
 /// Everybody whom a test has brought along, by index.
 pub struct Call {
@@ -18,6 +19,24 @@ impl Call {
     /// Nobody yet.
     pub fn new(server: SocketAddr) -> Self {
         Self { clients: Vec::new(), server }
+    }
+
+    /// One server, and nobody yet.
+    pub fn at(settings: &[(&str, &str)]) -> (Server, Self) {
+        let server = Server::start(settings);
+        let call = Self::new(server.address);
+        (server, call)
+    }
+
+    /// Anna and Ben are in one room, publish these sources, and are connected.
+    pub fn of_two(server: SocketAddr, sources: &[&'static str]) -> Self {
+        let mut call = Self::new(server);
+        for name in ["Anna", "Ben"] {
+            let who = call.join("standup", name);
+            call.publish(who, 1, sources);
+        }
+        call.until_connected();
+        call
     }
 
     /// Somebody connects, and joins nothing.

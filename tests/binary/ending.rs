@@ -11,12 +11,7 @@ const END: Duration = Duration::from_secs(2);
 
 /// Two people who hear each other.
 fn two_people(server: &Server) -> Call {
-    let mut call = Call::new(server.address);
-    for name in ["Anna", "Ben"] {
-        let who = call.join("standup", name);
-        call.publish(who, 1, &["microphone"]);
-    }
-    call.until_connected();
+    let mut call = Call::of_two(server.address, &["microphone"]);
     call.until_heard(0, "microphone", 1);
     call.until_heard(1, "microphone", 0);
     call

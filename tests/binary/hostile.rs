@@ -70,12 +70,7 @@ fn ask_from(source: &str, server: SocketAddr, message: &Value) -> Value {
 #[test]
 fn a_call_keeps_its_pictures_beside_offers_without_end_and_nonsense() {
     let server = Server::start(&[]);
-    let mut call = Call::new(server.address);
-    for name in ["Anna", "Ben"] {
-        let who = call.join("standup", name);
-        call.publish(who, 1, &["microphone", "camera"]);
-    }
-    call.until_connected();
+    let mut call = Call::of_two(server.address, &["microphone", "camera"]);
     let bomb = offer_of_ssrcs(9000);
     assert!(bomb.to_string().len() < 256 * 1024, "it would be too large a message");
     let sections: Vec<_> =
@@ -107,8 +102,7 @@ fn a_call_keeps_its_pictures_beside_offers_without_end_and_nonsense() {
 #[test]
 fn sections_that_come_and_go_leave_no_slots_behind() {
     let settings = [("SIGNALLING_OFFERS_PER_SECOND", "1000"), ("SIGNALLING_OFFER_BURST", "1000")];
-    let server = Server::start(&settings);
-    let mut call = Call::new(server.address);
+    let (server, mut call) = Call::at(&settings);
     let stranger = call.join("elsewhere", "Stranger");
     for round in 0..40 {
         let mids = (0..40).map(|n| format!("r{round}-{n}"));
@@ -129,8 +123,7 @@ fn one_address_takes_neither_all_rooms_nor_all_places() {
         ("SIGNALLING_MAX_PARTICIPANTS_PER_ADDRESS", "30"),
         ("SIGNALLING_JOIN_BURST", "1000"),
     ];
-    let server = Server::start(&settings);
-    let mut call = Call::new(server.address);
+    let (server, mut call) = Call::at(&settings);
     let mut refused = 0;
     for number in 0..100 {
         let stranger = call.visit();
@@ -149,8 +142,7 @@ fn one_address_takes_neither_all_rooms_nor_all_places() {
 fn of_hundreds_of_tracks_nobody_is_told_a_list() {
     const PUBLISHERS: usize = 4;
     const TRACKS: usize = 16;
-    let server = Server::start(&[]);
-    let mut call = Call::new(server.address);
+    let (_server, mut call) = Call::at(&[]);
     let viewer = call.join("elsewhere", "Viewer");
     call.publish(viewer, 1, &[]);
     let mids: Vec<String> = (0..TRACKS).map(|n| format!("v{n}")).collect();
@@ -176,8 +168,7 @@ fn of_hundreds_of_tracks_nobody_is_told_a_list() {
 #[test]
 fn coming_back_again_and_again_has_an_end() {
     let settings = [("SIGNALLING_JOINS_PER_SECOND", "1"), ("SIGNALLING_JOIN_BURST", "5")];
-    let server = Server::start(&settings);
-    let mut call = Call::new(server.address);
+    let (_server, mut call) = Call::at(&settings);
     let stranger = call.join("elsewhere", "Stranger");
     let replies: Vec<Value> = (0..20).map(|_| call.resume(stranger)).collect();
     assert!(replies[..5].iter().all(|reply| reply["type"] == "resumed"), "{replies:?}");

@@ -77,12 +77,7 @@ fn throw_at_tcp(rng: &mut Rng, server: SocketAddr) {
 #[test]
 fn a_hundred_thousand_bad_datagrams_and_messages_disturb_nobody() {
     let server = Server::start(&[("SIGNALLING_MESSAGE_BURST", "100000")]);
-    let mut call = Call::new(server.address);
-    for name in ["Anna", "Ben"] {
-        let who = call.join("standup", name);
-        call.publish(who, 1, &["microphone", "camera"]);
-    }
-    call.until_connected();
+    let mut call = Call::of_two(server.address, &["microphone", "camera"]);
     all_is_well(&mut call);
     let mut visitor = call.visit();
     let strangers: Vec<UdpSocket> =
@@ -160,12 +155,7 @@ fn forged_and_repeated_handshakes_end_nothing() {
     const ALERT: u8 = 21;
     const HANDSHAKE: u8 = 22;
     let server = Server::start(&[]);
-    let mut call = Call::new(server.address);
-    for name in ["Anna", "Ben"] {
-        let who = call.join("standup", name);
-        call.publish(who, 1, &["microphone", "camera"]);
-    }
-    call.until_connected();
+    let mut call = Call::of_two(server.address, &["microphone", "camera"]);
     all_is_well(&mut call);
     let mut forged = vec![
         plain_record(ALERT, 200, &[2, 40]),

@@ -11,16 +11,9 @@ fn join_data(room: &str) -> Value {
     json!({"version": 1, "room": room, "name": "Somebody"})
 }
 
-/// One server, and a call at it.
-fn with(settings: &[(&str, &str)]) -> (Server, Call) {
-    let server = Server::start(settings);
-    let call = Call::new(server.address);
-    (server, call)
-}
-
 #[test]
 fn a_room_is_full_until_somebody_leaves() {
-    let (_server, mut call) = with(&[("ROOMS_MAX_PARTICIPANTS", "2")]);
+    let (_server, mut call) = Call::at(&[("ROOMS_MAX_PARTICIPANTS", "2")]);
     let anna = call.join("standup", "Anna");
     call.join("standup", "Ben");
     let late = call.visit();
@@ -32,7 +25,7 @@ fn a_room_is_full_until_somebody_leaves() {
 
 #[test]
 fn the_server_has_its_rooms_until_one_ends() {
-    let (_server, mut call) = with(&[("ROOMS_MAX_ROOMS", "1"), ("ROOMS_EMPTY_TIMEOUT", "0")]);
+    let (_server, mut call) = Call::at(&[("ROOMS_MAX_ROOMS", "1"), ("ROOMS_EMPTY_TIMEOUT", "0")]);
     let anna = call.join("standup", "Anna");
     call.join("standup", "Ben");
     let other = call.visit();
@@ -45,7 +38,7 @@ fn the_server_has_its_rooms_until_one_ends() {
 
 #[test]
 fn a_participant_publishes_so_many_tracks() {
-    let (_server, mut call) = with(&[("ROOMS_MAX_TRACKS_PER_PARTICIPANT", "2")]);
+    let (_server, mut call) = Call::at(&[("ROOMS_MAX_TRACKS_PER_PARTICIPANT", "2")]);
     let anna = call.join("standup", "Anna");
     let offer = call.clients[anna].offer(1, &["microphone", "camera", "screen"]);
     assert_eq!(call.refused(anna, "offer", offer)["code"], "too-many-tracks");
@@ -57,7 +50,7 @@ fn a_participant_publishes_so_many_tracks() {
 
 #[test]
 fn who_has_all_slots_taken_sees_who_waits_and_why() {
-    let (_server, mut call) = with(&[("MEDIA_AUDIO_SLOTS", "1"), ("MEDIA_MAX_AUDIO_SLOTS", "1")]);
+    let (_server, mut call) = Call::at(&[("MEDIA_AUDIO_SLOTS", "1"), ("MEDIA_MAX_AUDIO_SLOTS", "1")]);
     let listener = call.join("standup", "Zoe");
     assert_eq!(call.clients[listener].joined["maxSlots"]["audio"], 1);
     call.publish(listener, 1, &[]);
@@ -81,7 +74,7 @@ fn who_has_all_slots_taken_sees_who_waits_and_why() {
 
 #[test]
 fn sixteen_kibibytes_of_data_are_passed_on_and_one_byte_more_is_not() {
-    let (_server, mut call) = with(&[]);
+    let (_server, mut call) = Call::at(&[]);
     let (anna, ben) = (call.join("standup", "Anna"), call.join("standup", "Ben"));
     // With its quotation marks, exactly the limit.
     let payload = "x".repeat(16 * 1024 - 2);
@@ -98,7 +91,7 @@ fn sixteen_kibibytes_of_data_are_passed_on_and_one_byte_more_is_not() {
 
 #[test]
 fn what_is_wrong_before_joining_is_named_and_the_connection_stays() {
-    let (_server, mut call) = with(&[]);
+    let (_server, mut call) = Call::at(&[]);
     let visitor = call.visit();
     let long = "x".repeat(65);
     for (text, code) in [
@@ -138,7 +131,7 @@ fn what_is_wrong_before_joining_is_named_and_the_connection_stays() {
 
 #[test]
 fn what_is_wrong_after_joining_is_named_and_nothing_changes() {
-    let (_server, mut call) = with(&[]);
+    let (_server, mut call) = Call::at(&[]);
     let (anna, ben) = (call.join("standup", "Anna"), call.join("standup", "Ben"));
     call.publish(anna, 1, &["microphone"]);
     let track = call.until_told(ben, "track-added")["trackId"].clone();
@@ -160,7 +153,7 @@ fn what_is_wrong_after_joining_is_named_and_nothing_changes() {
 
 #[test]
 fn another_version_is_refused_with_those_that_are_served() {
-    let (_server, mut call) = with(&[]);
+    let (_server, mut call) = Call::at(&[]);
     for (kind, data) in [
         ("join", json!({"version": 2, "name": "Anna"})),
         ("resume", json!({"version": 0, "anything": "else"})),
@@ -176,7 +169,7 @@ fn another_version_is_refused_with_those_that_are_served() {
 
 #[test]
 fn a_message_over_the_configured_size_is_named_and_ends_the_connection() {
-    let (_server, mut call) = with(&[("SIGNALLING_MAX_MESSAGE_BYTES", "65536")]);
+    let (_server, mut call) = Call::at(&[("SIGNALLING_MAX_MESSAGE_BYTES", "65536")]);
     let (anna, ben) = (call.join("standup", "Anna"), call.join("standup", "Ben"));
     let error = call.refused_text(anna, &" ".repeat(65_537));
     assert_eq!((&error["code"], &error["fatal"]), (&"message-too-large".into(), &true.into()));
@@ -191,7 +184,7 @@ fn a_message_over_the_configured_size_is_named_and_ends_the_connection() {
 #[test]
 fn the_configured_rate_is_the_one_that_holds() {
     let (_server, mut call) =
-        with(&[("SIGNALLING_MESSAGES_PER_SECOND", "1"), ("SIGNALLING_MESSAGE_BURST", "5")]);
+        Call::at(&[("SIGNALLING_MESSAGES_PER_SECOND", "1"), ("SIGNALLING_MESSAGE_BURST", "5")]);
     let anna = call.join("standup", "Anna");
     let requests: Vec<u64> = (0..20).map(|_| call.clients[anna].request("ping", &json!({}))).collect();
     let mut replies = Vec::new();
@@ -206,7 +199,7 @@ fn the_configured_rate_is_the_one_that_holds() {
 
 #[test]
 fn the_configured_time_outs_are_those_that_hold() {
-    let (server, mut call) = with(&[
+    let (server, mut call) = Call::at(&[
         ("SIGNALLING_HANDSHAKE_TIMEOUT", "0.3"),
         ("SIGNALLING_IDLE_TIMEOUT", "0.6"),
         ("SIGNALLING_PING_INTERVAL", "0.2"),
@@ -226,7 +219,7 @@ fn the_configured_time_outs_are_those_that_hold() {
 
 #[test]
 fn one_address_has_so_many_participants_with_those_who_linger() {
-    let (_server, mut call) = with(&[("SIGNALLING_MAX_PARTICIPANTS_PER_ADDRESS", "2")]);
+    let (_server, mut call) = Call::at(&[("SIGNALLING_MAX_PARTICIPANTS_PER_ADDRESS", "2")]);
     let (anna, ben) = (call.join("standup", "Anna"), call.join("retro", "Ben"));
     let late = call.visit();
     let error = call.refused(late, "join", join_data("third"));
@@ -247,7 +240,8 @@ fn one_address_has_so_many_participants_with_those_who_linger() {
 
 #[test]
 fn one_address_joins_so_often_and_is_told_to_wait() {
-    let (_server, mut call) = with(&[("SIGNALLING_JOINS_PER_SECOND", "1"), ("SIGNALLING_JOIN_BURST", "2")]);
+    let (_server, mut call) =
+        Call::at(&[("SIGNALLING_JOINS_PER_SECOND", "1"), ("SIGNALLING_JOIN_BURST", "2")]);
     let replies: Vec<Value> = (0..20)
         .map(|_| {
             let who = call.visit();
@@ -266,7 +260,7 @@ fn one_address_joins_so_often_and_is_told_to_wait() {
 
 #[test]
 fn the_configured_connections_of_one_address_are_those_that_hold() {
-    let (server, mut call) = with(&[("SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS", "2")]);
+    let (server, mut call) = Call::at(&[("SIGNALLING_MAX_CONNECTIONS_PER_ADDRESS", "2")]);
     let (anna, _ben) = (call.join("standup", "Anna"), call.join("standup", "Ben"));
     let mut refusal = String::new();
     connect(server.address).read_to_string(&mut refusal).expect("a refusal, then the end");

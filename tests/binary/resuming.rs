@@ -10,12 +10,7 @@ const BEN: usize = 1;
 
 /// Two people who hear and see each other, and have heard all news.
 fn two_people(server: &Server) -> Call {
-    let mut call = Call::new(server.address);
-    for name in ["Anna", "Ben"] {
-        let who = call.join("standup", name);
-        call.publish(who, 1, &["microphone", "camera"]);
-    }
-    call.until_connected();
+    let mut call = Call::of_two(server.address, &["microphone", "camera"]);
     for source in ["microphone", "camera"] {
         call.until_heard(ANNA, source, BEN);
         call.until_heard(BEN, source, ANNA);

@@ -21,7 +21,7 @@ use strait::core::{Input, Output, Settings, Sfu};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch};
 use strait::wire::classify::{DatagramKind, classify};
 
-/// Where the server is, as the clients see it.
+/// The server's address, as the clients see it.
 pub fn server_address() -> SocketAddr {
     "10.9.9.9:7443".parse().expect("an address")
 }
@@ -36,7 +36,7 @@ pub fn settings(epoch: Instant, certificate: Vec<u8>) -> Settings {
     }
 }
 
-/// A participant in one room, with a whole endpoint of somebody else's making.
+/// A participant in one room, with a whole str0m endpoint.
 pub struct Client {
     pub connection: ConnectionId,
     pub address: SocketAddr,
@@ -52,9 +52,9 @@ pub struct Client {
     /// Sections that receive, with their kinds.
     pub slots: Vec<(Mid, MediaKind)>,
     pub sending: Vec<(Mid, Source)>,
-    /// While true, nothing of this client's gets through, in either direction.
+    /// While true, none of this client's datagrams get through, in either direction.
     pub unplugged: bool,
-    /// While true, connectivity checks of this client's get lost, and nothing else does.
+    /// While true, this client's connectivity checks get lost, and nothing else does.
     pub loses_checks: bool,
     /// The server has ended the media path.
     pub hung_up: bool,
@@ -88,7 +88,7 @@ impl Client {
         self.received.iter().filter(|packet| Some(packet.header.ssrc) == ssrc).collect()
     }
 
-    /// Tracks that others published, as it was told.
+    /// Returns the tracks that it was told others have published.
     pub fn tracks_added(&self) -> Vec<&TrackInfo> {
         self.events
             .iter()
@@ -111,7 +111,7 @@ impl Client {
     }
 }
 
-/// One input as it was, so that it can be fed again.
+/// One input, recorded so that it can be fed again.
 #[derive(Clone)]
 pub enum Recorded {
     Datagram(Path, Vec<u8>),
@@ -133,11 +133,11 @@ pub struct World {
     pub start: Instant,
     pub now: Instant,
     pub clients: Vec<Client>,
-    /// What keeps those in their rooms who join from now on.
+    /// The lifeline of people who join from now on.
     pub lifeline: Lifeline,
     /// What carries everyone's datagrams.
     pub carrier: Carrier,
-    /// The network of those who come, three numbers of it; `None` for a private one.
+    /// The first three numbers of the network of people who join; `None` for a private one.
     pub network: Option<&'static str>,
     identity: Identity,
     scratch: Scratch,
@@ -145,7 +145,7 @@ pub struct World {
     to_sfu: VecDeque<(SocketAddr, Vec<u8>)>,
     to_clients: VecDeque<(SocketAddr, Vec<u8>)>,
     deadline: Option<Instant>,
-    /// While true, what comes is read, and nothing comes of it: the machine is busy.
+    /// While true, datagrams are read but nothing is forwarded, because the machine is busy.
     pub is_stalled: bool,
     /// How loud the audio is that is sent from now on, in dBov; `None` tells nothing of it.
     pub level: Option<i8>,
@@ -155,9 +155,9 @@ pub struct World {
     pub record: Vec<(Duration, Recorded)>,
     /// Everything that came out, as bytes.
     pub outputs: Vec<Vec<u8>>,
-    /// Decides of each RTP packet that is on its way from the server whether it is lost.
+    /// Decides whether an RTP packet from the server is lost.
     pub loses_down: fn(u16) -> bool,
-    /// The same on the way to the server.
+    /// The same for packets to the server.
     pub loses_up: fn(u16) -> bool,
 }
 
@@ -193,13 +193,13 @@ fn as_bytes(output: &Output<'_>) -> Option<Vec<u8>> {
             bytes.extend_from_slice(transmit.bytes);
             Some(bytes)
         }
-        // Deadlines are no part of what must be equal.
+        // Deadlines need not be equal.
         Output::Timeout(_) | Output::Media(_) => None,
         other => Some(format!("{other:?}").into_bytes()),
     }
 }
 
-/// What a fresh core puts out for a record, with all times moved.
+/// Returns the outputs of a fresh core for a record, with all times shifted.
 pub fn replay(settings: &Settings, shift: Duration, record: &[(Duration, Recorded)]) -> Vec<Vec<u8>> {
     let start = settings.epoch + shift;
     let mut sfu = Sfu::new(Settings { epoch: start, ..settings.clone() });
@@ -264,13 +264,13 @@ impl World {
         }
     }
 
-    /// Somebody joins a room. Their index in `clients`.
+    /// Lets somebody join a room. Returns their index in `clients`.
     pub fn join(&mut self, room: &str, name: &str) -> usize {
         let rtc = Rtc::builder().set_rtp_mode(true).build(self.now);
         self.join_with(room, name, rtc)
     }
 
-    /// Somebody joins a room with an endpoint of their own choice.
+    /// Lets somebody join a room with a given endpoint.
     pub fn join_with(&mut self, room: &str, name: &str, mut rtc: Rtc) -> usize {
         let index = self.clients.len();
         let connection = ConnectionId(index as u64 + 1);
@@ -339,7 +339,7 @@ impl World {
         feed(&mut self.sfu, self.now, input);
     }
 
-    /// The handshake that was begun last, of those that go on.
+    /// Returns the newest handshake that has not ended.
     pub fn newest_handshake(&self) -> DtlsSession {
         *self.handshakes.keys().last().expect("a handshake was begun")
     }
@@ -364,12 +364,12 @@ impl World {
         self.settle();
     }
 
-    /// What a fresh core puts out for all that happened here, with the clock moved.
+    /// Returns the outputs of a fresh core for everything that happened here, with the clock shifted.
     pub fn replay(&self, shift: Duration) -> Vec<Vec<u8>> {
         replay(&self.settings, shift, &self.record)
     }
 
-    /// A client's first offer: `slots` of each kind to receive by, and these sources to send.
+    /// Makes a client's first offer: `slots` of each kind, and these sources to send.
     pub fn publish(&mut self, client: usize, slots: usize, sources: &[Source]) {
         let Client { rtc, slots: own_slots, sending, .. } = &mut self.clients[client];
         let mut changes = rtc.sdp_api();
@@ -515,7 +515,7 @@ impl World {
         panic!("it never happened: {what}");
     }
 
-    /// Carries everything that is on its way to its end, without letting time pass.
+    /// Delivers everything that is on its way, without letting time pass.
     pub fn settle(&mut self) {
         loop {
             let busy_sfu = !self.is_stalled && self.drain_sfu();
@@ -550,7 +550,7 @@ impl World {
                     break;
                 }
                 Output::Event { connection, event } => {
-                    // Whoever was replaced is told on a connection that no client has any more.
+                    // A client that was replaced is told on a connection that nobody has any more.
                     let client = self.clients.iter_mut().find(|client| client.connection == connection);
                     if let Some(client) = client {
                         take_event(client, event);

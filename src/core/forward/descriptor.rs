@@ -1,5 +1,5 @@
-//! What a payload says of itself, codec by codec: whether a key frame starts here, and which counters must stay
-//! continuous when a slot's source changes.
+//! Payload descriptors, codec by codec: whether a key frame starts here, and the counters that must stay continuous
+//! when a slot's source changes.
 
 use crate::core::media::extensions::{KeptExtensions, PassedExtensions};
 use crate::core::negotiated::Codec;
@@ -8,7 +8,7 @@ use crate::wire::vp8::Vp8Descriptor;
 use crate::wire::vp9::Vp9Descriptor;
 use crate::wire::{av1, dependency_descriptor, h264, vp8, vp9};
 
-/// The counters of a frame that a receiver expects to go up one by one.
+/// A frame's counters, which a receiver expects to go up one by one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FrameCounters {
     /// VP8 and VP9, 7 or 15 bits.
@@ -25,10 +25,10 @@ impl FrameCounters {
     }
 }
 
-/// A payload's own description, kept beside it in the cache so that it is parsed once.
+/// A payload's descriptor. The cache keeps it beside the payload, so that it is parsed once.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Descriptor {
-    /// Nothing in the payload counts.
+    /// The payload has no counters.
     #[default]
     Plain,
     /// A VP8 payload descriptor (RFC 7741 §4.2).
@@ -42,13 +42,13 @@ pub enum Descriptor {
 pub struct Described {
     /// Whether a decoder can begin here.
     pub starts_keyframe: bool,
-    /// What else the payload says of itself.
+    /// The payload's descriptor.
     pub descriptor: Descriptor,
-    /// The counters in the payload, and that of the dependency descriptor.
+    /// The counters in the payload, and the dependency descriptor's.
     pub counters: FrameCounters,
 }
 
-/// Reads a payload of that codec. Empty payloads, which are padding, describe nothing.
+/// Reads a payload of that codec. An empty payload, which is padding, has no descriptor.
 pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> Described {
     let mut described = Described {
         starts_keyframe: false,
@@ -85,7 +85,7 @@ pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> 
 }
 
 impl Descriptor {
-    /// Writes counters over those in `payload`, each in its own width.
+    /// Overwrites the counters in `payload`, keeping the width of each.
     pub fn patch(&self, payload: &mut [u8], counters: FrameCounters) {
         let picture_id = counters.picture_id.unwrap_or(0);
         let tl0_picture_index = counters.tl0_picture_index.unwrap_or(0);

@@ -1,11 +1,11 @@
-//! Encoding: one stream of a published track. A simulcast has a few of different sizes; any other track has one.
+//! Encoding: one stream of a published track. A simulcast track has a few, of different sizes; any other track has one.
 //!
 //! An encoding numbers what it receives in an index space of its own, and keeps each packet once for all its viewers.
-//! It has a cache only while somebody follows it: of an encoding that nobody looks at, packets are counted and key frames
-//! noticed, and that is all.
+//! It has a cache only while somebody follows it. While nobody does, it only counts packets and notices key frames.
 //!
-//! Its packets belong to **stretches**, which are numbered by `generation`. Within a stretch sequence numbers and
-//! timestamps go on; a new one begins when they do not: the sender has changed its SSRC, its codec, or was muted.
+//! Its packets belong to **stretches**, which are numbered by `generation`. Sequence numbers and timestamps are
+//! continuous within a stretch. A new stretch begins where they are not: the sender has changed its SSRC or its codec,
+//! or was muted.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,15 +22,15 @@ use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
 use crate::core::stats::StreamCounters;
 
-/// How far behind the newest a packet may be and still be forwarded.
+/// How many packets behind the newest one a packet may come and still be forwarded.
 const LATE: u64 = 512;
-/// A stream that has been silent for longer gives way to another one that sends.
+/// An SSRC that has been silent for longer than this can be replaced by one that was replaced before.
 const SILENCE: Duration = Duration::from_millis(1000);
-/// The distance between the indices of two SSRCs of one encoding: more than any stream has packets, so that a number
-/// leads to one packet only.
+/// The distance between the indices of two SSRCs of one encoding: no stream has as many packets, so each index names
+/// one packet only.
 const SSRC_GAP: u64 = 1 << 32;
-/// So many SSRCs are remembered that others have taken the place of. An encoder that begins anew has one at a time; as
-/// many as this at once only come of a simulcast whose encodings nothing tells apart.
+/// How many replaced SSRCs are remembered. An encoder that begins anew uses one at a time. Several that send at once
+/// are a simulcast whose encodings nothing tells apart.
 const REPLACED_MAX: usize = 8;
 
 /// What is kept of a packet besides its bytes.
@@ -63,7 +63,7 @@ pub struct SourceReport {
 #[derive(Debug, Clone, Copy)]
 struct Source {
     ssrc: Ssrc,
-    /// What makes its sequence numbers the encoding's indices.
+    /// What is added to its sequence numbers to make them the encoding's indices.
     base: u64,
     /// When its last packet came.
     last: Instant,
@@ -110,8 +110,8 @@ pub struct Encoding {
     /// How much it is preferred among the encodings of its track, 0 most.
     rank: usize,
     source: Option<Source>,
-    /// The SSRCs that the source took the place of, newest first. Their packets do not take it back while it sends:
-    /// neither those that come late, nor those of encoders that send side by side.
+    /// The SSRCs that the source replaced, newest first. While the source sends, their packets are dropped, whether
+    /// they come late or from encoders that send side by side.
     replaced: VecDeque<Ssrc>,
     /// How the source's packets are numbered.
     numbering: Numbering,
@@ -121,20 +121,20 @@ pub struct Encoding {
     stretch: Stretch,
     /// The stretch that the codec began with. Packets before it cannot be sent any more: viewers take another codec now.
     codec_generation: u32,
-    /// The highest index that has come.
+    /// The highest index received.
     highest: u64,
     cache: Option<PacketCache<PacketInfo>>,
-    /// When something was put into the cache last.
+    /// When a packet was last put into the cache.
     kept_at: Option<Instant>,
     report: Option<SourceReport>,
     /// Requests for key frames of this encoding, towards the publisher.
     pub keyframes: KeyframeRequests,
-    /// What came of it.
+    /// Counts of what was received.
     pub counters: StreamCounters,
-    /// What its viewers have still to get.
+    /// The packets that its viewers have still to get.
     pub(super) backlog: Backlog,
-    /// Viewers of another encoding of the track wait for this one's next key frame. May be out of date: they may have
-    /// gone.
+    /// Whether viewers of another encoding wait for this one's next key frame to switch to it. It can stay set after
+    /// they have gone.
     pub(super) awaited: bool,
 }
 
@@ -175,23 +175,24 @@ impl Encoding {
         self.stretch
     }
 
-    /// Returns whether anybody is served from it, or waits to be.
+    /// Whether anybody is served from it, or waits to be.
     pub fn is_followed(&self) -> bool {
         self.awaited || !self.backlog.viewers().is_empty()
     }
 
-    /// Returns whether nothing of it has come for so long that it has probably stopped. One that has never sent is silent.
+    /// Whether it has been silent for long enough that it has probably stopped. An encoding that has never sent is
+    /// silent, too.
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         self.source.is_none_or(|source| now.saturating_duration_since(source.last) > SILENCE)
     }
 
-    /// Makes a new encoding that of a rank.
+    /// Changes the rank of an encoding that has not sent yet.
     pub(super) fn set_rank(&mut self, rank: usize) {
         debug_assert!(self.source.is_none(), "what has sent has its rank");
         self.rank = rank;
     }
 
-    /// Begins a new stretch: what follows does not continue what came before.
+    /// Begins a new stretch, because the packets that follow do not continue those before.
     pub(super) fn begin_stretch(&mut self) {
         self.stretch.generation += 1;
     }
@@ -204,8 +205,8 @@ impl Encoding {
         self.codec_generation = self.stretch.generation;
     }
 
-    /// Finds the index of a packet. Returns `None` if it is of an SSRC that another one has replaced. A new SSRC begins a
-    /// new stretch: of two, the newer one counts.
+    /// Returns the index of a packet; `None` if another SSRC has replaced the packet's. A new SSRC replaces the present
+    /// one and begins a new stretch.
     pub(super) fn place(&mut self, now: Instant, packet: &MediaPacket<'_>) -> Option<u64> {
         match &mut self.source {
             Some(source) if source.ssrc == packet.ssrc => {
@@ -214,7 +215,7 @@ impl Encoding {
             }
             Some(Source { ssrc, .. }) => {
                 let (ssrc, was_replaced) = (*ssrc, self.replaced.contains(&packet.ssrc));
-                // A retransmission repairs what was; it does not tell what is sent now.
+                // A retransmission repairs the past: it does not show that its SSRC sends again.
                 if packet.recovered || (was_replaced && !self.is_silent(now)) {
                     return None;
                 }
@@ -225,7 +226,7 @@ impl Encoding {
             }
             None => {}
         }
-        // Above all earlier indices, with room below for packets that come late.
+        // Above all earlier indices, with room below it for packets that come late.
         let base = (self.highest / SSRC_GAP + 1) * SSRC_GAP;
         self.source = Some(Source { ssrc: packet.ssrc, base, last: now });
         self.numbering = Numbering::default();
@@ -233,9 +234,9 @@ impl Encoding {
         Some(base + packet.index)
     }
 
-    /// Leaves out a packet that is all padding, as bandwidth probes are: it shows nothing, and the packets behind it close
-    /// up. Returns `false` if some of those have their numbers already: it must be forwarded then, empty as it is, so that
-    /// its own number is not missed.
+    /// Leaves out a packet that is all padding, such as a bandwidth probe; the packets behind it close the gap. Returns
+    /// `false` if a packet behind it has its number already. The padding must be forwarded then, or receivers would
+    /// miss its number.
     pub(super) fn leave_out(&mut self, packet: &MediaPacket<'_>) -> bool {
         let Some(source) = self.source.filter(|source| source.ssrc == packet.ssrc) else { return true };
         let index = source.base + packet.index;
@@ -279,7 +280,7 @@ impl Encoding {
         index + LATE < self.highest || (came_before && !mutated!(DuplicateForwarded))
     }
 
-    /// Counts a packet, after it has been kept if it is kept.
+    /// Counts a packet. If it is kept at all, it must have been kept before.
     pub(super) fn meter(
         &mut self,
         now: Instant,
@@ -291,7 +292,8 @@ impl Encoding {
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
         self.highest = self.highest.max(index);
-        // Who has left may ask again for what they got until then, for as long as it is of use.
+        // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too
+        // old.
         let is_over = |at: Instant| now.saturating_duration_since(at) > AGE_MAX;
         let is_idle = !self.is_followed() && self.backlog.is_empty();
         if is_idle && self.kept_at.is_some_and(is_over) {
@@ -299,8 +301,8 @@ impl Encoding {
         }
     }
 
-    /// Keeps a packet and lists it for the viewers. Returns its position in the backlog; `None` if it was kept before or
-    /// has no place any more.
+    /// Keeps a packet and queues it for the viewers. Returns its position in the backlog; `None` if it was kept before
+    /// or is too old for the cache.
     pub(super) fn keep(
         &mut self,
         now: Instant,
@@ -328,7 +330,7 @@ impl Encoding {
                 MediaKind::Audio => PacketCache::audio(),
                 MediaKind::Video => PacketCache::video(),
             };
-            // What came earlier may have been forwarded out of a cache that is gone: it must not be forwarded again.
+            // Earlier packets may have been forwarded from a former cache and must not be forwarded again.
             cache.refuse_up_to(newest);
             cache
         });
@@ -341,20 +343,20 @@ impl Encoding {
         Some(self.backlog.push(Waiting { index, bytes: extensions.len() + packet.payload.len() }))
     }
 
-    /// Returns whether what waits must be forwarded before more comes, which might push it out of the cache.
+    /// Whether the packets that wait must be forwarded now, because more packets might push them out of the cache.
     pub(super) fn is_brimful(&self) -> bool {
         let (packets, bytes) = (self.backlog.packets().len(), self.backlog.bytes());
         self.cache.as_ref().is_some_and(|cache| cache.is_half_of_it(packets, bytes))
     }
 
-    /// When the first of what is to be forwarded came.
+    /// Returns when the oldest packet that is to be forwarded arrived.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let first = self.backlog.packets().first()?;
         self.cached(first.index).map(|packet| packet.meta.arrival)
     }
 
-    /// The packets that wait for a viewer, in the order of forwarding: [`Run::packets`](super::backlog::Run::packets)
-    /// says which part of them.
+    /// Returns the packets that wait, in the order of forwarding. [`Run::packets`](super::backlog::Run::packets) says
+    /// which of them wait for a viewer.
     pub fn waiting(&self) -> &[Waiting] {
         self.backlog.packets()
     }
@@ -370,7 +372,7 @@ impl Encoding {
         (packet.meta.extra.generation >= self.codec_generation).then_some(packet)
     }
 
-    /// Returns whether there is a cache.
+    /// Whether the encoding has a cache.
     #[cfg(test)]
     pub(super) fn has_cache(&self) -> bool {
         self.cache.is_some()
@@ -385,7 +387,7 @@ impl Encoding {
         self.report = Some(SourceReport { ntp, timestamp, at: now, generation: self.stretch.generation });
     }
 
-    /// The last sender report of the present stretch.
+    /// Returns the last sender report of the present stretch.
     pub fn report(&self) -> Option<SourceReport> {
         self.report.filter(|report| report.generation == self.stretch.generation)
     }

@@ -1,28 +1,28 @@
-//! KeyframeRequests: what viewers ask of one encoding's publisher, put together and throttled. However many ask, at most
-//! one request leaves in a [`window`]. One that comes inside it is kept and sent at its end. What was sent is repeated
-//! until a key frame starts, because encoders ignore requests shortly after a key frame.
+//! KeyframeRequests: the requests of all viewers to one encoding's publisher, merged and throttled. At most one request
+//! leaves in a [`window`], however many viewers ask; a request inside it waits for its end. Requests are repeated until
+//! a key frame starts, because encoders ignore them shortly after a key frame.
 //!
-//! A publisher that sends nothing is asked, too: a shared screen that does not change has a picture all the same, and its
-//! encoder answers with it. It is asked ever more seldom, because its camera may be off.
+//! A publisher that sends nothing is asked, too: the encoder of a shared screen that does not change answers with the
+//! picture. It is asked less and less often, because its camera may be off.
 
 use std::time::{Duration, Instant};
 
 use crate::core::mutation::mutated;
 
-/// Shortest and longest time between two requests. The shortest is how long a viewer who comes late may wait in vain:
-/// browsers ignore requests within 300 ms of their last key frame, so a longer one would cost such a viewer up to twice
-/// that, and a shorter one would have other encoders make key frames of most pictures.
+/// The shortest and the longest window. Browsers ignore requests within 300 ms of their last key frame, so with a
+/// longer minimum a viewer who comes late could wait for up to twice that. With a shorter one, other encoders would
+/// make key frames of most pictures.
 const WINDOW_MIN: Duration = Duration::from_millis(200);
 const WINDOW_MAX: Duration = Duration::from_millis(500);
 
-/// The time in which at most one request leaves: as long as a publisher at that round trip takes to answer one.
+/// Returns the time in which at most one request leaves: as long as a publisher at that round trip takes to answer.
 pub fn window(round_trip: Duration) -> Duration {
     (round_trip + round_trip / 4).clamp(WINDOW_MIN, WINDOW_MAX)
 }
 
-/// A publisher that has not sent for this long after a request is asked again only after twice as long as before.
+/// If a publisher has not sent for this long after a request, the time until the next one doubles.
 const SILENCE: Duration = Duration::from_secs(2);
-/// But no more seldom than this.
+/// The longest time between requests to a silent publisher.
 const SILENT_WINDOW_MAX: Duration = Duration::from_secs(5);
 
 /// Requests for key frames of one encoding.
@@ -31,24 +31,25 @@ pub struct KeyframeRequests {
     wanted: bool,
     last_sent: Option<Instant>,
     last_packet: Option<Instant>,
-    /// When a request was first sent since the last packet.
+    /// When the first request was sent after the last packet came and after a viewer last asked.
     asked_in_vain: Option<Instant>,
     sent: u64,
 }
 
 impl KeyframeRequests {
-    /// Notes that somebody needs a key frame. They have not asked in vain yet, whoever else has.
+    /// Notes that a viewer needs a key frame. The spacing for silent publishers begins anew, because this viewer has
+    /// not waited yet.
     pub fn want(&mut self) {
         self.wanted = true;
         self.asked_in_vain = None;
     }
 
-    /// Notes that nobody needs one any more.
+    /// Notes that nobody needs a key frame any more.
     pub fn forget(&mut self) {
         self.wanted = false;
     }
 
-    /// Returns whether somebody waits for a key frame.
+    /// Whether somebody waits for a key frame.
     pub fn is_wanted(&self) -> bool {
         self.wanted
     }
@@ -62,17 +63,17 @@ impl KeyframeRequests {
         }
     }
 
-    /// When [`due`](Self::due) will be true; `None` if no request is to leave.
+    /// Returns when [`due`](Self::due) will be true; `None` if no request is to leave.
     pub fn deadline(&self, now: Instant, round_trip: Duration) -> Option<Instant> {
         let asked_for_good = mutated!(KeyframeThrottleNeverEnds) && self.last_sent.is_some();
-        // Before its first packet nobody knows what to ask for.
+        // Before the first packet the SSRC is not known.
         if !self.wanted || self.last_packet.is_none() || asked_for_good {
             return None;
         }
         Some(self.last_sent.map_or(now, |sent| sent + self.spacing(sent, round_trip)))
     }
 
-    /// How long after the request that was sent then the next one is.
+    /// Returns how long after a request, sent at `sent`, the next one may be sent.
     fn spacing(&self, sent: Instant, round_trip: Duration) -> Duration {
         let in_vain =
             self.asked_in_vain.map_or(Duration::ZERO, |first| sent.saturating_duration_since(first));

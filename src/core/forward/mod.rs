@@ -4,9 +4,9 @@
 //! IngressHalf::receive → Publication::arrive → (end of the batch) → Slot::prepare → Slot::write → SrtpSender::seal_rtp
 //! ```
 //!
-//! A packet is opened in its receive buffer and kept once, in its encoding's cache. When the shell takes the media out of
-//! the core, each slot that shows the encoding writes its own header and seals the payload into the buffer that the packet
-//! is sent from, which the shell lends as a [`MediaSink`](crate::core::output::MediaSink).
+//! A packet is opened in its receive buffer and kept once, in its encoding's cache. When the shell takes the media out
+//! of the core, each slot that shows the encoding writes its own header and the encrypted payload straight into the
+//! send buffer, which the shell lends as a [`MediaSink`](crate::core::output::MediaSink).
 
 pub mod backlog;
 pub mod descriptor;

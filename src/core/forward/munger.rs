@@ -1,13 +1,14 @@
-//! Munger: makes one continuous stream out of sources that come and go. Sequence numbers have no gap of our making,
-//! timestamps go on with the clock, and picture ids, TL0PICIDX and frame numbers count on.
+//! Munger: makes one continuous stream out of sources that come and go. We add no gap to the sequence numbers,
+//! timestamps follow the clock, and picture ids, TL0PICIDX and frame numbers go on counting.
 //!
 //! A packet gets its numbers when it is selected for the slot. Between two synchronisations all numbers are moved by a
-//! constant offset. A packet that was lost, late or out of order before it came here is so afterwards, too, and a sequence
-//! number of ours leads back to the packet that it stands for.
+//! constant offset. So a packet that was lost, late or out of order on its way here is so for the receiver, too, and
+//! each sequence number that we sent leads back to the packet that it stands for.
 //!
 //! **A switch to another encoding** of the same track is a synchronisation at a key frame. The encodings of a simulcast
-//! count time from random values, so the caller says how far apart their clocks are, if it knows; then the timestamps go
-//! on as if there were one clock. Otherwise, and for another track, they go on by the time that has passed here.
+//! count time from random values, so the caller says how far apart their clocks are, if it knows; then the timestamps
+//! go on as if there were one clock. Otherwise, and for another track, the timestamps advance by the time that has
+//! passed here.
 
 use std::time::{Duration, Instant};
 
@@ -15,21 +16,22 @@ use super::descriptor::FrameCounters;
 use crate::core::ids::{EncodingIndex, PublicationKey, TrackId};
 use crate::core::mutation::mutated;
 
-/// How many past synchronisations can still be asked about (NACK).
+/// How many synchronisations are remembered, so that a NACK about packets from before the last one can be answered.
 const EPOCHS: usize = 4;
-/// A jump of more packets is a new start, not loss: no receiver waits for so many, and a jump of 2^15 would lose its
-/// roll-over counter.
+/// A jump of more packets is treated as a new start, not as loss: no receiver waits for that many packets, and with a
+/// jump of 2^15 it would get the roll-over counter wrong.
 const JUMP: u64 = 8192;
-/// The same where a new start costs nothing. Jumps add up while a receiver cannot be reached.
+/// The same for streams that need no key frame to start anew. It is smaller because jumps add up while a receiver
+/// cannot be reached.
 const JUMP_WITHOUT_KEYFRAME: u64 = 1024;
 
 /// Which stretch of which encoding a packet belongs to. A new stretch begins whenever what came before cannot be
 /// continued: after a mute, with a new SSRC or another codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
-    /// The track that it is of.
+    /// The track that the packet belongs to.
     pub track: TrackId,
-    /// The publication that keeps it.
+    /// The publication that keeps the packet.
     pub publication: PublicationKey,
     /// The encoding of the track.
     pub encoding: EncodingIndex,
@@ -94,10 +96,10 @@ impl Epoch {
     }
 }
 
-/// What the slot has sent last, across all sources.
+/// What the slot sent last, whatever the source was.
 #[derive(Debug, Clone, Copy)]
 struct Latest {
-    /// The next SRTP index, greater than all that were used.
+    /// The next SRTP index, greater than all used before.
     next_index: u64,
     timestamp: u32,
     at: Instant,
@@ -112,7 +114,8 @@ pub struct Munger {
     clock_rate: u32,
     needs_keyframe: bool,
     latest: Latest,
-    /// The promise of a slot map: the next source begins at this timestamp, which stood for that moment.
+    /// What a slot map has promised: the next source begins at this timestamp or later. The moment is that of the
+    /// promise.
     promised: Option<(u32, Instant)>,
     synced: bool,
     epochs: [Option<Epoch>; EPOCHS],
@@ -125,7 +128,7 @@ fn ticks(clock_rate: u32, elapsed: Duration) -> u32 {
 }
 
 impl Munger {
-    /// A stream that begins at that sequence number and timestamp.
+    /// Makes a stream that begins at that sequence number and timestamp.
     pub fn new(now: Instant, clock_rate: u32, needs_keyframe: bool, sequence: u16, timestamp: u32) -> Self {
         Self {
             clock_rate,
@@ -134,7 +137,7 @@ impl Munger {
                 next_index: u64::from(sequence),
                 timestamp,
                 at: now,
-                // So that the first picture has id 1: any start is right.
+                // The first picture gets id 1; any start would do.
                 picture_id: 0,
                 tl0_picture_index: 0,
                 frame_number: 0,
@@ -145,7 +148,8 @@ impl Munger {
         }
     }
 
-    /// The next source's packets will have this timestamp or a later one, and all before it an earlier one.
+    /// Promises a timestamp for a slot map: packets of the next source will have this timestamp or a later one, and all
+    /// packets before have an earlier one. Returns it.
     pub fn promise(&mut self, now: Instant) -> u32 {
         let from =
             self.latest.timestamp.wrapping_add(ticks(self.clock_rate, now - self.latest.at)).wrapping_add(1);
@@ -154,25 +158,25 @@ impl Munger {
         from
     }
 
-    /// What was being forwarded ends; the next packet that can be decoded begins anew.
+    /// Ends what was being forwarded. The next packet at which a decoder can begin starts a new synchronisation.
     pub fn desynchronise(&mut self) {
         self.synced = false;
     }
 
-    /// Returns whether packets of that stretch flow.
+    /// Whether packets of that stretch are being forwarded.
     pub fn is_synchronised(&self, stretch: Stretch) -> bool {
         self.synced && self.epochs[0].as_ref().is_some_and(|epoch| epoch.stretch == stretch)
     }
 
-    /// The stretch whose packets flow just now, and what is added to its timestamps.
+    /// Returns the stretch that is being forwarded, and what is added to its timestamps.
     pub fn flowing(&self) -> Option<(Stretch, u32)> {
         let epoch = self.epochs[0].filter(|_| self.synced)?;
         Some((epoch.stretch, epoch.timestamp_offset))
     }
 
-    /// Finds a packet's place in the slot's stream; `None` if it cannot be shown. `clock_offset` is what to add to its
-    /// timestamp to tell time by the clock of the encoding that flows, if the packet is of another one and the offset is
-    /// known.
+    /// Finds a packet's place in the slot's stream; `None` if it cannot be shown. If the packet is of another encoding
+    /// than the one being forwarded, `clock_offset` converts its timestamp to that encoding's clock, by addition;
+    /// `None` if the offset is not known.
     pub fn rewrite(
         &mut self,
         now: Instant,
@@ -233,11 +237,11 @@ impl Munger {
         self.epochs.iter().flatten().find(|epoch| epoch.stretch == stretch).map(|epoch| epoch.highest_in)
     }
 
-    /// Returns which packet one of our sequence numbers stands for: its stretch, and its index there. `None` if it is too
+    /// Returns the packet that we sent with a sequence number: its stretch, and its index there. `None` if that is too
     /// long ago.
     pub fn origin(&self, sequence: u16) -> Option<(Stretch, u64)> {
         let last = self.latest.next_index.checked_sub(1)?;
-        // The newest index with these 16 bits that is not newer than what was sent.
+        // The newest index with these low 16 bits that has been sent.
         let back = (last as u16).wrapping_sub(sequence);
         let index = last.checked_sub(u64::from(back))?;
         let index = if mutated!(RepeatOfWrongPacket) { index.checked_sub(1)? } else { index };
@@ -245,7 +249,8 @@ impl Munger {
         Some((epoch.stretch, epoch.first_in + (index - epoch.first_out)))
     }
 
-    /// Returns how a packet that was sent before looked then.
+    /// Returns how a packet looked when it was sent before, for a retransmission; `None` if it was not sent or is not
+    /// remembered.
     pub fn again(&self, stretch: Stretch, packet: &SourcePacket) -> Option<Rewrite> {
         self.epochs.iter().flatten().filter(|epoch| epoch.stretch == stretch).find_map(|epoch| {
             let rewrite = epoch.rewrite(packet)?;
@@ -296,8 +301,8 @@ impl Munger {
         self.synced = true;
     }
 
-    /// The timestamp that continues the slot's stream when it changes between two encodings of one track whose clocks are
-    /// known to differ by `clock_offset`.
+    /// Returns the timestamp that continues the slot's stream after a switch between two encodings of one track whose
+    /// clocks differ by `clock_offset`.
     fn timestamp_by_source(
         &self,
         now: Instant,
@@ -311,15 +316,15 @@ impl Munger {
             return None;
         }
         let timestamp = packet.timestamp.wrapping_add(clock_offset?).wrapping_add(timestamp_offset);
-        // The key frame may show the same moment as the last picture of the old encoding, or an earlier one. It must have
-        // a timestamp of its own all the same: one tick later is enough, and nobody sees it.
+        // The key frame may show the same moment as the last picture of the old encoding, or an earlier one. It still
+        // needs a timestamp of its own; one tick later is enough, and nobody sees the difference.
         let ahead = i64::from(timestamp.wrapping_sub(self.latest.timestamp) as i32).max(1);
-        // A sender that reports nonsense must not send the slot's clock away.
+        // Nonsense in sender reports must not throw the slot's clock off.
         let off = ahead.abs_diff(i64::from(self.ticks_since_latest(now)));
         (off <= u64::from(self.clock_rate)).then(|| self.latest.timestamp.wrapping_add(ahead as u32))
     }
 
-    /// How far the slot's clock has gone on since the last packet, one tick at least.
+    /// Returns how far the slot's clock has advanced since the last packet, by one tick at least.
     fn ticks_since_latest(&self, now: Instant) -> u32 {
         ticks(self.clock_rate, now - self.latest.at).max(1)
     }
@@ -334,7 +339,7 @@ impl Munger {
         if rewrite.timestamp.wrapping_sub(latest.timestamp) < 0x8000_0000 {
             latest.timestamp = rewrite.timestamp;
         }
-        // The newest packet has the newest counters, also behind a gap of half their range.
+        // The counters are taken from the newest packet without comparing them: after a long gap they may have wrapped.
         if let Some(id) = rewrite.counters.picture_id {
             latest.picture_id = id & 0x7fff;
         }

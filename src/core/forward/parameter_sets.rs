@@ -7,12 +7,9 @@
 
 use crate::core::ids::PayloadType;
 use crate::core::media::ingress::MediaPacket;
+use crate::limits::{PARAMETER_SET_BYTES_MAX, PARAMETER_SETS_MAX};
 use crate::wire::h264;
 
-/// Most sets that are kept of a stream. Encoders have one or two of each kind.
-const SETS_MAX: usize = 8;
-/// Longest set that is kept, in bytes: it must fit a packet. Usually it is ten to forty.
-const SET_BYTES_MAX: usize = 1024;
 /// Sets that came so few packets before a picture belong to it, whatever its timestamp says.
 const NEAR: u64 = 4;
 
@@ -40,7 +37,7 @@ impl ParameterSets {
                 self.timestamp = packet.timestamp;
                 self.fresh = 0;
             }
-            if self.fresh == SETS_MAX || unit.len() > SET_BYTES_MAX {
+            if self.fresh == PARAMETER_SETS_MAX || unit.len() > PARAMETER_SET_BYTES_MAX {
                 continue;
             }
             if self.units.get(self.fresh).is_none_or(|known| **known != *unit) {

@@ -9,8 +9,6 @@ mod viewers;
 
 use std::time::{Duration, Instant};
 
-use viewers::select_encoding;
-
 use super::backlog::Run;
 use super::descriptor::{Described, describe};
 use super::encoding::{Encoding, SourceReport};
@@ -384,7 +382,7 @@ impl Publication {
             let has_twin = self.encodings[..number].iter().any(|other| other.rank() == encoding.rank());
             assert!(!has_twin, "each encoding has its rank");
             for viewer in encoding.backlog.viewers() {
-                let selected = at(select_encoding(viewer, self.chosen));
+                let selected = at(viewers::select_encoding(viewer, self.chosen));
                 assert!(selected < self.encodings.len(), "what a viewer is to be shown exists");
                 let waits = selected != number;
                 assert!(!waits || self.encodings[selected].awaited, "who waits is waited for");

@@ -287,6 +287,7 @@ impl Slot {
     }
 
     /// Writes a packet into `buffer` and seals it: header, payload, tag. Returns its length; `None` if it does not fit.
+    #[inline]
     pub fn write(
         &self,
         outgoing: &Outgoing<'_>,
@@ -421,6 +422,7 @@ fn first_sequence(rng: &mut Rng) -> u16 {
 
 /// Chooses between RFC 2198's redundant form, where the subscriber takes it and its inner payload types mean the
 /// same to both, and its primary block alone.
+#[inline]
 fn outgoing<'a>(
     rewrite: Rewrite,
     packet: CachedPacket<'a, PacketInfo>,

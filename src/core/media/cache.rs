@@ -1,30 +1,30 @@
-//! The last second of an encoding, for its viewers and for retransmission: one cache, however many watch.
+//! Cache: the last second of an encoding, for forwarding and retransmission. All viewers share it.
 //!
-//! RFC 4588 leaves to the sender what it keeps. Here bytes lie in a ring, and metadata in a table whose size is a power
-//! of two, found by the low bits of the packet's ingress index. Nothing is searched or freed: new bytes overwrite the
-//! oldest, and an entry whose bytes are overwritten is known by its position. Both begin small and double while they hold
-//! less than a second, up to their limits; after that nothing is allocated.
+//! RFC 4588 leaves open how the sender keeps packets. Here bytes lie in a ring. Metadata lies in a table whose size is
+//! a power of two, in which the low bits of the packet's ingress index say where. Nothing is searched or freed: new
+//! bytes overwrite the oldest, and the position of an entry tells whether its bytes are overwritten. Ring and table
+//! begin small and double while they hold less than a second, up to their limits. After that nothing is allocated.
 
 use std::time::{Duration, Instant};
 
-/// For video, bytes at most: one second of 2 Mbit/s.
+/// The most bytes for video: one second of 2 Mbit/s.
 pub const VIDEO_ARENA_BYTES: usize = 256 * 1024;
-/// For video, packets at most: one second of 5 Mbit/s in full packets.
+/// The most packets for video: one second of 5 Mbit/s in full packets.
 pub const VIDEO_ENTRIES: usize = 512;
-/// For audio, bytes at most: one second of 256 kbit/s.
+/// The most bytes for audio: one second of 256 kbit/s.
 pub const AUDIO_ARENA_BYTES: usize = 32 * 1024;
-/// For audio, packets at most: one second of 10 ms frames.
+/// The most packets for audio: one second of 10 ms frames.
 pub const AUDIO_ENTRIES: usize = 128;
-/// Packets that are older are of no use to any player.
+/// How old a packet may be. Older ones are of no use to any player.
 pub const AGE_MAX: Duration = Duration::from_secs(1);
 
-/// The ring and the table begin with one part in this many of their limits.
+/// The ring and the table begin with their limits divided by this.
 const FIRST_PART: usize = 8;
-/// The ring has this many parts of which it is known when they were written: what is younger than [`AGE_MAX`] is not
-/// overwritten while the ring can grow.
+/// How many parts the ring has. It is known when each was written, so that bytes younger than [`AGE_MAX`] are not
+/// overwritten while the ring can still grow.
 const PARTS: usize = 8;
 
-/// What is kept of a packet besides its bytes. `D` is what else the caller keeps.
+/// What is kept of a packet besides its bytes. `D` is for the caller's own data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PacketMeta<D: Copy> {
     /// Ingress index, 48 bits.
@@ -37,14 +37,14 @@ pub struct PacketMeta<D: Copy> {
     pub keyframe_start: bool,
     /// When the packet came.
     pub arrival: Instant,
-    /// What else the caller keeps of it.
+    /// The caller's own data.
     pub extra: D,
 }
 
-/// A packet that is still there.
+/// A packet that is still in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CachedPacket<'a, D: Copy> {
-    /// What is known of it.
+    /// What is kept of it besides its bytes.
     pub meta: &'a PacketMeta<D>,
     /// Its header extensions, in the caller's form.
     pub extensions: &'a [u8],
@@ -55,7 +55,7 @@ pub struct CachedPacket<'a, D: Copy> {
 #[derive(Debug, Clone, Copy)]
 struct Entry<D: Copy> {
     meta: PacketMeta<D>,
-    /// Bytes ever written before this packet. Its place in the ring is that modulo the ring's length.
+    /// How many bytes were ever written before this packet. Modulo the ring's length, that is its place in the ring.
     position: u64,
     extensions_len: u16,
     payload_len: u16,
@@ -74,16 +74,16 @@ pub struct PacketCache<D: Copy> {
     arena_bytes_max: usize,
     entries: Vec<Option<Entry<D>>>,
     entries_max: usize,
-    /// Bytes ever written, with those left out at the ring's end.
+    /// How many bytes were ever written, with those left unused at the ring's end.
     written: u64,
-    /// When each part of the ring was written last.
+    /// When each part of the ring was last written.
     written_at: [Option<Instant>; PARTS],
-    /// No packet up to this index is taken any more: one of them had to give way.
+    /// No packet up to this index is accepted any more, because one of them was displaced.
     given_way: Option<u64>,
 }
 
 impl<D: Copy> PacketCache<D> {
-    /// A cache of at most `arena_bytes` of packets and `entries` packets (rounded up to a power of two).
+    /// Makes a cache of at most `arena_bytes` bytes and `entries` packets (rounded up to a power of two).
     pub fn new(arena_bytes: usize, entries: usize) -> Self {
         let entries_max = entries.next_power_of_two();
         Self {
@@ -97,26 +97,26 @@ impl<D: Copy> PacketCache<D> {
         }
     }
 
-    /// A cache for a video track.
+    /// Makes a cache for a video track.
     pub fn video() -> Self {
         Self::new(VIDEO_ARENA_BYTES, VIDEO_ENTRIES)
     }
 
-    /// A cache for an audio track.
+    /// Makes a cache for an audio track.
     pub fn audio() -> Self {
         Self::new(AUDIO_ARENA_BYTES, AUDIO_ENTRIES)
     }
 
-    /// From now on takes no packet up to this index: it may have been kept by a cache before this one.
+    /// Refuses packets up to this index from now on, because a former cache may have kept them.
     pub fn refuse_up_to(&mut self, index: u64) {
         self.given_way = self.given_way.max(Some(index));
     }
 
-    /// Keeps a packet. Returns `false` if it has been there already, is so late that newer ones have its place, or is
-    /// larger than the whole ring may be.
+    /// Keeps a packet. Returns `false` if it was kept before, if it is so late that newer ones have its place, or if it
+    /// is larger than the ring may become.
     ///
-    /// **No index is kept twice**, also when the bytes of the first are gone: what is kept is forwarded, and a packet
-    /// forwarded twice would be sealed twice with one nonce.
+    /// **No index is kept twice**, even if the bytes of the first packet are gone: a kept packet is forwarded, and
+    /// forwarding it twice would encrypt twice with one nonce.
     pub fn insert(&mut self, meta: PacketMeta<D>, extensions: &[u8], payload: &[u8]) -> bool {
         let (Ok(extensions_len), Ok(payload_len)) =
             (u16::try_from(extensions.len()), u16::try_from(payload.len()))
@@ -134,7 +134,7 @@ impl<D: Copy> PacketCache<D> {
                 Some(entry) if entry.meta.index == meta.index => return false,
                 Some(entry) => {
                     let fresh = meta.arrival.saturating_duration_since(entry.meta.arrival) <= AGE_MAX;
-                    // What is repaired behind a long gap is older by its number, and newer by its time.
+                    // After a long gap, a repaired packet can have an older number but be newer in time.
                     let late = entry.meta.index > meta.index;
                     if !((fresh || late) && self.grow_entries()) {
                         break place;
@@ -158,7 +158,7 @@ impl<D: Copy> PacketCache<D> {
         true
     }
 
-    /// Returns the packet with this ingress index, if it is still there.
+    /// Returns the packet with this ingress index, if it is still in the cache.
     pub fn get(&self, index: u64) -> Option<CachedPacket<'_, D>> {
         let entry = self.entries[self.place(index)].as_ref()?;
         if entry.meta.index != index || !self.is_whole(entry) {
@@ -170,18 +170,18 @@ impl<D: Copy> PacketCache<D> {
         Some(CachedPacket { meta: &entry.meta, extensions, payload })
     }
 
-    /// Returns the packet with this ingress index, if it is still there and not older than [`AGE_MAX`].
+    /// Returns the packet with this ingress index, if it is still in the cache and not older than [`AGE_MAX`].
     pub fn get_fresh(&self, now: Instant, index: u64) -> Option<CachedPacket<'_, D>> {
         self.get(index).filter(|packet| now.saturating_duration_since(packet.meta.arrival) <= AGE_MAX)
     }
 
-    /// Returns whether this many packets and bytes are half of what may be held, or more. Up to then packets that come one
-    /// after the other do not push each other out.
+    /// Whether this many packets and bytes are half of the limits or more. Below that, packets that come in a row do
+    /// not displace each other.
     pub fn is_half_of_it(&self, packets: usize, bytes: usize) -> bool {
         packets >= self.entries_max / 2 || bytes >= self.arena_bytes_max / 2
     }
 
-    /// The memory that is held, in bytes.
+    /// Returns how much memory the cache holds, in bytes.
     #[cfg(test)]
     fn memory(&self) -> usize {
         self.arena.len() + size_of_val(self.entries.as_slice())
@@ -195,27 +195,27 @@ impl<D: Copy> PacketCache<D> {
         position.checked_rem(self.arena.len() as u64).unwrap_or(0) as usize
     }
 
-    /// Whether none of its bytes have been overwritten.
+    /// Whether none of an entry's bytes have been overwritten.
     fn is_whole(&self, entry: &Entry<D>) -> bool {
         self.written - entry.position <= self.arena.len() as u64
     }
 
-    /// Doubles the table, if it may grow.
+    /// Doubles the table. Returns `false` if it has reached its limit.
     fn grow_entries(&mut self) -> bool {
         if self.entries.len() >= self.entries_max {
             return false;
         }
         let larger = vec![None; self.entries.len() * 2];
         for entry in std::mem::replace(&mut self.entries, larger).into_iter().flatten() {
-            // Each place's packets now have two: no two of them meet.
+            // The packets of one place now have two places, so no two of them meet.
             let place = self.place(entry.meta.index);
             self.entries[place] = Some(entry);
         }
         true
     }
 
-    /// Sees to it that `len` bytes can be written at once. A ring that would lose what is younger than [`AGE_MAX`] is
-    /// doubled, if it may grow: all that comes in one batch must still be there when the batch is forwarded.
+    /// Makes room for `len` bytes in a row. If that would overwrite packets younger than [`AGE_MAX`], the ring is
+    /// doubled while it may grow: everything that comes in one batch must still be there when the batch is forwarded.
     fn make_room(&mut self, now: Instant, len: usize) {
         let may_grow = |cache: &Self| cache.arena.len() < cache.arena_bytes_max;
         while may_grow(self) && (len > self.arena.len() || self.overwrites_fresh(now, len)) {
@@ -223,19 +223,19 @@ impl<D: Copy> PacketCache<D> {
         }
         let offset = self.offset(self.written);
         if offset + len > self.arena.len() {
-            // A packet is never cut in two: what is left at the end stays unused.
+            // A packet is never cut in two, so the rest at the end stays unused.
             self.written += (self.arena.len() - offset) as u64;
         }
         let offset = self.offset(self.written);
         self.note_written(now, offset, len);
     }
 
-    /// Bytes of a part of the ring.
+    /// Returns the size of a part of the ring, in bytes.
     fn part_bytes(&self) -> usize {
         self.arena.len().div_ceil(PARTS).max(1)
     }
 
-    /// Notes that these bytes are written now.
+    /// Notes which parts of the ring are written now.
     fn note_written(&mut self, now: Instant, offset: usize, len: usize) {
         let bytes = self.part_bytes();
         let parts = offset / bytes..=(offset + len.max(1) - 1) / bytes;
@@ -261,7 +261,7 @@ impl<D: Copy> PacketCache<D> {
         }
     }
 
-    /// Doubles the ring, and moves what is whole to its beginning.
+    /// Doubles the ring, and moves the packets that are whole to its beginning.
     fn grow_arena(&mut self) {
         let mut whole: Vec<usize> = (0..self.entries.len())
             .filter(|place| self.entries[*place].as_ref().is_some_and(|entry| self.is_whole(entry)))
@@ -269,7 +269,8 @@ impl<D: Copy> PacketCache<D> {
         whole.sort_unstable_by_key(|place| self.entries[*place].as_ref().map(|entry| entry.position));
         let size = (self.arena.len() * 2).clamp(1, self.arena_bytes_max);
         let mut larger = vec![0; size];
-        // Positions go on from a multiple of the new size above all earlier ones, so that what is gone stays gone.
+        // Positions go on from a multiple of the new size above all earlier ones, so that overwritten packets stay
+        // overwritten.
         let base = (self.written / size as u64 + 2) * size as u64;
         let mut used = 0;
         let mut moved = Vec::new();

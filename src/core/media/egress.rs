@@ -1,6 +1,6 @@
-//! EgressHalf: what leaves towards one transport. It owns the cipher for outgoing packets, the round trip, and the memory
-//! of our sender reports, and hears what the client says of the way: transport-wide feedback and estimates end here. What
-//! concerns all that leaves by a transport, whichever slot it is of, has its place here.
+//! EgressHalf: the media sent on one transport, as far as it concerns all slots together. It owns the cipher for
+//! outgoing packets, the round trip and the memory of our sender reports, and takes the client's transport-wide
+//! feedback and bandwidth estimates.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::core::mutation::mutated;
 use crate::core::stats::BandwidthSnapshot;
 use crate::wire::transport_feedback::TransportFeedback;
 
-/// How many sender reports a receiver report may refer to.
+/// How many of our last sender reports a receiver report may refer to.
 const SENT_REPORTS: usize = 64;
 
 /// What is believed of a network before anything is known of it, and within what the estimate stays, bits per second.
@@ -22,7 +22,7 @@ const BOUNDS: Bounds = Bounds { start: 1_000_000, min: 5_000, max: 100_000_000 }
 /// A sender report of ours that a receiver report may refer to.
 #[derive(Debug, Clone, Copy)]
 struct SentReport {
-    /// The middle 32 bits of the NTP time in it, by which a receiver report names it.
+    /// The middle 32 bits of its NTP time, by which a receiver report names it.
     middle: u32,
     at: Instant,
 }
@@ -30,14 +30,14 @@ struct SentReport {
 /// The outgoing half of a transport's media.
 #[derive(Debug)]
 pub struct EgressHalf {
-    /// Seals what goes out.
+    /// Encrypts outgoing packets.
     pub sender: SrtpSender,
     /// Round trip to the client, from its receiver reports.
     pub round_trip: Option<Duration>,
     sent_reports: VecDeque<SentReport>,
     /// How many packets of transport-wide feedback have come.
     pub feedback_received: u64,
-    /// How many estimates of the client's have come (REMB).
+    /// How many of the client's bandwidth estimates (REMB) have come.
     pub remb_received: u64,
     /// What moments count from that the estimator is told.
     epoch: Instant,
@@ -51,7 +51,7 @@ pub struct EgressHalf {
 }
 
 impl EgressHalf {
-    /// A half that has sent nothing yet, under the keys of `sender`.
+    /// Makes a half that has sent nothing yet, with the keys of `sender`.
     pub fn new(now: Instant, sender: SrtpSender) -> Self {
         Self {
             sender,
@@ -91,12 +91,12 @@ impl EgressHalf {
         }
     }
 
-    /// The round trip, or a guess while it is unknown.
+    /// Returns the round trip, or a guess while it is unknown.
     pub fn round_trip(&self) -> Duration {
         self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN)
     }
 
-    /// Remembers a sender report, so that the round trip can be told from the answer to it.
+    /// Remembers a sender report, so that the round trip can be computed from the answer to it.
     pub fn remember_report(&mut self, now: Instant, ntp: u64) {
         let middle = (ntp >> 16) as u32;
         if self.sent_reports.len() >= SENT_REPORTS {
@@ -105,8 +105,8 @@ impl EgressHalf {
         self.sent_reports.push_back(SentReport { middle, at: now });
     }
 
-    /// Returns the round trip that a report block tells of (RFC 3550 §6.4.1); `None` if it refers to none of our reports.
-    /// `delay` counts units of 1/65,536 s.
+    /// Returns the round trip according to a report block (RFC 3550 §6.4.1); `None` if the block refers to none of our
+    /// reports. `delay` counts units of 1/65,536 s.
     pub fn round_trip_of(&self, now: Instant, last_sr: u32, delay: u32) -> Option<Duration> {
         let sent = self.sent_reports.iter().find(|sent| sent.middle == last_sr)?;
         let delay = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);

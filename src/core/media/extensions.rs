@@ -1,4 +1,4 @@
-//! Header extensions that pass through: they are read by the publisher's ids and written with the subscriber's.
+//! Header extensions that are forwarded: they are read with the publisher's ids and written with the subscriber's.
 
 use crate::core::negotiated::{Extension, ExtensionIds};
 use crate::wire::dependency_descriptor;
@@ -8,7 +8,7 @@ use crate::wire::rtp_extensions::ExtensionBlock;
 /// How many bytes are kept of a packet's extensions. A dependency descriptor with the structure of nine layers is about 90 bytes.
 const BYTES_MAX: usize = 124;
 
-/// An extension that passes through.
+/// An extension that is forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Passed {
@@ -54,7 +54,7 @@ impl Passed {
     }
 }
 
-/// The header extensions of one incoming packet that mean something, read once.
+/// The header extensions of one incoming packet that we know, read once.
 #[derive(Debug)]
 pub struct IncomingExtensions<'a> {
     /// RFC 9143 §15.
@@ -65,12 +65,12 @@ pub struct IncomingExtensions<'a> {
     pub repaired_rid: Option<&'a [u8]>,
     /// Transport-wide sequence number.
     pub transport_cc: Option<u16>,
-    /// What passes through.
+    /// The extensions that are forwarded.
     pub passed: PassedExtensions,
 }
 
 impl<'a> IncomingExtensions<'a> {
-    /// Reads them; `meaning` says what an id stands for.
+    /// Reads a packet's extensions. `meaning` returns the extension that an id stands for.
     pub fn read(header: &RtpHeader, packet: &'a [u8], meaning: impl Fn(u8) -> Option<Extension>) -> Self {
         let passed = PassedExtensions::default();
         let mut read = Self { mid: None, rid: None, repaired_rid: None, transport_cc: None, passed };
@@ -94,7 +94,7 @@ impl<'a> IncomingExtensions<'a> {
     }
 }
 
-/// The passing extensions of one packet: (which, length, bytes), one after the other.
+/// The forwarded extensions of one packet: (which, length, bytes), one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct PassedExtensions {
     used: u8,
@@ -112,7 +112,7 @@ impl PassedExtensions {
         let start = usize::from(self.used);
         let Some(room) = self.bytes.get_mut(start..start + 2 + data.len()) else { return };
         room[0] = which as u8;
-        // Fits: the whole array is shorter than 256 bytes.
+        // The length fits into a byte, because the whole array is shorter than 256 bytes.
         room[1] = data.len() as u8;
         room[2..].copy_from_slice(data);
         self.used += 2 + data.len() as u8;
@@ -126,13 +126,13 @@ impl PassedExtensions {
         Some(level & 0x7f)
     }
 
-    /// As they are kept, one after the other: what [`KeptExtensions`] reads.
+    /// Returns the bytes to keep, which [`KeptExtensions`] reads.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.used)).unwrap_or_default()
     }
 }
 
-/// The passing extensions of a packet that is kept: [`PassedExtensions::as_bytes`].
+/// The forwarded extensions of a packet that was kept, from [`PassedExtensions::as_bytes`].
 #[derive(Clone, Copy, Debug)]
 pub struct KeptExtensions<'a>(pub &'a [u8]);
 
@@ -147,12 +147,12 @@ impl<'a> KeptExtensions<'a> {
         })
     }
 
-    /// The dependency descriptor, if the packet has one.
+    /// Returns the dependency descriptor, if the packet has one.
     pub fn dependency_descriptor(self) -> Option<&'a [u8]> {
         self.iter().find(|(which, _)| *which == Passed::DependencyDescriptor).map(|(_, data)| data)
     }
 
-    /// Writes the extensions that the subscriber has negotiated.
+    /// Writes those extensions that the subscriber has negotiated.
     pub fn write(self, ids: &ExtensionIds, frame_number: Option<u16>, block: &mut ExtensionBlock) {
         for (which, data) in self.iter() {
             let Some(id) = which.id(ids) else { continue };

@@ -1,5 +1,5 @@
-//! MediaHalves: the two directions of one transport's media. Keying material comes for both at once, so that there are
-//! both halves or none.
+//! MediaHalves: the two directions of one transport's media. Keying material comes for both at once, so there are both
+//! halves or none.
 
 use super::egress::EgressHalf;
 use super::ingress::IngressHalf;
@@ -7,8 +7,8 @@ use super::ingress::IngressHalf;
 /// The media of one transport, in both directions.
 #[derive(Debug)]
 pub struct MediaHalves {
-    /// What comes from the client.
+    /// Media from the client.
     pub ingress: IngressHalf,
-    /// What goes to the client.
+    /// Media to the client.
     pub egress: EgressHalf,
 }

@@ -1,5 +1,5 @@
-//! IngressHalf: what comes in on one transport. It opens packets, knows which stream belongs to which publication, keeps
-//! receive statistics, asks again for what was lost, and reports.
+//! IngressHalf: the media received on one transport. It decrypts packets, knows which stream belongs to which
+//! publication, keeps receive statistics, sends NACKs for lost packets, and reports.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -21,27 +21,28 @@ use crate::wire::rtp::RtpHeader;
 /// Bytes of a retransmission's original sequence number (RFC 4588 §4).
 const ORIGINAL_SEQUENCE_BYTES: usize = 2;
 
-/// For how long after its last packet an SSRC is known to belong to no section. Longer than packets are on their way; short
-/// enough that a client can use the SSRC again for something else, without saying so.
+/// How long after its last packet it is remembered that an SSRC belongs to no section. This is longer than packets are
+/// on their way, and short enough that a client can use the SSRC again for something else without announcing it.
 const STRAY_FOR: Duration = Duration::from_secs(5);
 
-/// Most SSRCs that are known to belong to no section. The one that was silent for longest makes way.
+/// How many SSRCs are remembered to belong to no section. The one that was silent for longest makes way.
 const STRAYS_MAX: usize = 64;
 
-/// A section by which a client publishes a track.
+/// An SDP section in which a client publishes a track.
 #[derive(Debug, Clone)]
 pub struct PublishedSection {
     /// The publication that the section feeds.
     pub publication: PublicationKey,
     /// The rids of a simulcast, in the client's order.
     pub rids: Vec<String>,
-    /// SSRCs that the offer declared, main and retransmission: of a simulcast's encodings smallest first, else of one.
+    /// The SSRCs that the offer declared, media and retransmission: a pair for each encoding of a simulcast, the
+    /// smallest first, else at most one pair.
     pub declared: Vec<(Ssrc, Option<Ssrc>)>,
 }
 
 impl PublishedSection {
-    /// Returns how much an encoding is preferred, 0 most: the middle one first, then those below it, then those above. An
-    /// encoding is known by its rid, or by the SSRC that was declared for it.
+    /// Returns the rank of an encoding, which is known by its rid or by its declared SSRC. 0 is preferred most: first
+    /// the middle encoding, then those below it, then those above.
     fn rank(&self, ssrc: Ssrc, rid: Option<&[u8]>) -> usize {
         let by_rid = rid.and_then(|rid| self.rids.iter().position(|other| other.as_bytes() == rid));
         let (position, count) = match by_rid {
@@ -68,18 +69,18 @@ fn is_of((main, rtx): (Ssrc, Option<Ssrc>), ssrc: Ssrc) -> bool {
 /// The sections that publish, by mid.
 pub type PublishedSections = BTreeMap<Mid, PublishedSection>;
 
-/// One incoming stream of media, by its SSRC.
+/// One incoming stream of media. Each has an SSRC of its own.
 #[derive(Debug)]
 pub struct IncomingStream {
     /// The publication that it belongs to.
     pub publication: PublicationKey,
     /// How much its encoding is preferred among those of its track, 0 most.
     pub rank: usize,
-    /// What a receiver report says of it: counts, jitter, loss.
+    /// What receiver reports say about it: counts, jitter, loss.
     pub statistics: ReceiveStatistics,
-    /// Which packets are missing and asked for again; `None` if the codec was negotiated without NACK.
+    /// Which packets are missing and asked for; `None` if the codec was negotiated without NACK.
     pub nack: Option<NackGenerator>,
-    /// What was counted of its packets.
+    /// Counts of its packets.
     pub counters: StreamCounters,
     highest: u64,
     /// When its last packet came.
@@ -93,7 +94,7 @@ enum Stream {
     Retransmission { of: Ssrc },
 }
 
-/// A media packet that a client has sent, opened.
+/// A media packet from a client, decrypted.
 #[derive(Debug)]
 pub struct MediaPacket<'a> {
     /// The SSRC of its stream; for a retransmission, that of the original.
@@ -108,19 +109,19 @@ pub struct MediaPacket<'a> {
     pub timestamp: u32,
     /// The marker bit: with video, the last packet of a frame.
     pub marker: bool,
-    /// The codec, by the payload type that its sender uses.
+    /// The codec, as the packet's payload type says.
     pub codec: CodecParams,
     /// Whether the payload is in RFC 2198's redundant form.
     pub redundant: bool,
     /// Whether it came as a retransmission.
     pub recovered: bool,
-    /// The header extensions that pass through.
+    /// The header extensions that are forwarded.
     pub extensions: PassedExtensions,
     /// The payload, without padding.
     pub payload: &'a [u8],
 }
 
-/// A packet that is not authentic, a replay, or not understood.
+/// The packet is dropped: it is not authentic, it is a replay, or it belongs to nothing that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unusable;
 
@@ -129,7 +130,7 @@ pub struct Unusable;
 pub struct IngressHalf {
     receiver: SrtpReceiver,
     streams: FixedMap<Ssrc, Stream>,
-    /// Media streams in the order of their first packets: what is iterated.
+    /// Media streams in the order of their first packets. Iteration follows it.
     order: Vec<Ssrc>,
     feedback: TransportFeedbackRecorder,
     /// The SSRC that our RTCP is from.
@@ -161,8 +162,8 @@ impl IngressHalf {
         }
     }
 
-    /// Opens an RTP packet and finds out what it belongs to. Returns `Ok(None)` if it is authentic and there is nothing in
-    /// it to be forwarded. `round_trip` is the newest one to the client. Walk: called by `Room::handle_rtp`.
+    /// Decrypts an RTP packet and finds out what it belongs to. Returns `Ok(None)` if it is authentic but has nothing
+    /// to be forwarded. `round_trip` is the newest measured to the client. Walk: called by `Room::handle_rtp`.
     pub fn receive<'a>(
         &mut self,
         now: Instant,
@@ -219,7 +220,7 @@ impl IngressHalf {
     ) -> Option<MediaPacket<'a>> {
         let (ssrc, recovered, payload) = match self.streams.get(&ssrc) {
             Some(Stream::Retransmission { of }) => {
-                // Without an original inside, it only probes for bandwidth.
+                // A retransmission without an original inside only probes for bandwidth.
                 if payload.len() <= ORIGINAL_SEQUENCE_BYTES {
                     return None;
                 }
@@ -269,9 +270,9 @@ impl IngressHalf {
         })
     }
 
-    /// Finds out which section an SSRC belongs to (RFC 9143 §9.2): by the packet's MID, by what the offer declared, or by
-    /// the payload type, if the client sends it in one section alone, and remembers it. An encoder that begins anew may take
-    /// another SSRC. Returns `false` if it belongs to none.
+    /// Finds the section that an SSRC belongs to, and remembers it (RFC 9143 §9.2). The packet's MID tells, or what the
+    /// offer declared, or the payload type if the client sends it in one section only. This is needed at any time,
+    /// because an encoder that begins anew may take another SSRC. Returns `false` if the SSRC belongs to no section.
     #[expect(clippy::too_many_arguments, reason = "what a packet says of itself, and what was agreed on")]
     fn learn(
         &mut self,
@@ -326,7 +327,7 @@ impl IngressHalf {
         true
     }
 
-    /// The media stream that a section's retransmissions repair: the newest of that encoding.
+    /// Returns the media stream that retransmissions of an encoding repair: the newest stream of that encoding.
     fn main_of(&self, section: &PublishedSection, rank: usize) -> Option<Ssrc> {
         self.order.iter().rev().copied().find(|ssrc| {
             self.stream(*ssrc)
@@ -334,7 +335,7 @@ impl IngressHalf {
         })
     }
 
-    /// Returns the media stream that an SSRC repairs, if that is what it does.
+    /// Returns the media stream that an SSRC carries retransmissions of; `None` if it carries none.
     pub fn repaired_by(&self, ssrc: Ssrc) -> Option<Ssrc> {
         match self.streams.get(&ssrc)? {
             Stream::Media(_) => None,
@@ -342,7 +343,7 @@ impl IngressHalf {
         }
     }
 
-    /// Whether packets of that SSRC have come, of media or of retransmissions.
+    /// Whether packets with that SSRC have come, media or retransmissions.
     pub fn has_stream(&self, ssrc: Ssrc) -> bool {
         self.streams.contains_key(&ssrc)
     }
@@ -355,7 +356,7 @@ impl IngressHalf {
         }
     }
 
-    /// Returns the media stream with that SSRC, to count in it.
+    /// Returns the media stream with that SSRC, to change its counters.
     pub fn stream_mut(&mut self, ssrc: Ssrc) -> Option<&mut IncomingStream> {
         match self.streams.get_mut(&ssrc)? {
             Stream::Media(stream) => Some(stream),
@@ -363,13 +364,13 @@ impl IngressHalf {
         }
     }
 
-    /// All media streams, in the order of their first packets.
+    /// Returns all media streams, in the order of their first packets.
     pub fn streams(&self) -> impl Iterator<Item = (Ssrc, &IncomingStream)> {
         self.order.iter().filter_map(|ssrc| Some((*ssrc, self.stream(*ssrc)?)))
     }
 
-    /// Adds what to report of all media streams, in the order of their first packets. The fraction lost is counted from one
-    /// call to the next.
+    /// Appends a report block for each media stream, in the order of their first packets. The fraction lost covers the
+    /// time since the last call.
     pub fn report_blocks(&mut self, now: Instant, out: &mut Vec<ReportBlock>) {
         for ssrc in &self.order {
             let Some(Stream::Media(stream)) = self.streams.get_mut(ssrc) else { continue };
@@ -381,19 +382,31 @@ impl IngressHalf {
     /// Forgets the stream of which nothing has come for the longest time, and what repairs it.
     fn forget_most_silent(&mut self) {
         let silent = self.streams().min_by_key(|(_, stream)| stream.last).map(|(ssrc, _)| ssrc);
-        let is_silent = |ssrc: &Ssrc| Some(*ssrc) == silent;
-        self.order.retain(|ssrc| !is_silent(ssrc));
+        self.remove_streams(|ssrc| Some(ssrc) == silent);
+    }
+
+    /// Removes media streams and what repairs them. Returns the SSRCs of the latter, in ascending order: the order of the map
+    /// depends on its history.
+    fn remove_streams(&mut self, is_gone: impl Fn(Ssrc) -> bool) -> Vec<Ssrc> {
+        let mut repairs = Vec::new();
+        self.order.retain(|ssrc| !is_gone(*ssrc));
         self.streams.retain(|ssrc, stream| match stream {
-            Stream::Media(_) => !is_silent(ssrc),
-            Stream::Retransmission { of } => !is_silent(of),
+            Stream::Media(_) => !is_gone(*ssrc),
+            Stream::Retransmission { of } => {
+                let goes = is_gone(*of);
+                repairs.extend(goes.then_some(*ssrc));
+                !goes
+            }
         });
+        repairs.sort_unstable();
+        repairs
     }
 
     fn is_stray(&self, ssrc: Ssrc, now: Instant) -> bool {
         self.stray.iter().any(|(other, at)| *other == ssrc && now.saturating_duration_since(*at) < STRAY_FOR)
     }
 
-    /// Notes that a packet has come whose SSRC belongs to no section, or that none of its packets counts any more.
+    /// Notes that an SSRC belongs to no section, because a packet of it has come or its publication has ended.
     fn set_stray(&mut self, ssrc: Ssrc, now: Instant) {
         self.stray.retain(|(other, _)| *other != ssrc);
         if self.stray.len() == STRAYS_MAX {
@@ -402,39 +415,22 @@ impl IngressHalf {
         self.stray.push_back((ssrc, now));
     }
 
-    /// Forgets the streams of a publication that has ended, and what repairs them. What still comes of them, and of the
-    /// SSRCs that were declared for its section, belongs to nothing.
+    /// Forgets the streams of a publication that has ended, and their retransmissions. Packets that still come with
+    /// their SSRCs, or with those declared for its section, belong to nothing.
     pub fn forget(&mut self, now: Instant, publication: PublicationKey, declared: &[(Ssrc, Option<Ssrc>)]) {
         let gone: Vec<Ssrc> = self
             .streams()
             .filter(|(_, stream)| stream.publication == publication)
             .map(|(ssrc, _)| ssrc)
             .collect();
-        self.order.retain(|ssrc| !gone.contains(ssrc));
-        for (main, repairs) in declared {
-            self.set_stray(*main, now);
-            repairs.iter().for_each(|repairs| self.set_stray(*repairs, now));
-        }
-        for ssrc in &gone {
-            self.set_stray(*ssrc, now);
-        }
-        let mut repairs = Vec::new();
-        self.streams.retain(|ssrc, stream| match stream {
-            Stream::Media(_) => !gone.contains(ssrc),
-            Stream::Retransmission { of } => {
-                let is_gone = gone.contains(of);
-                repairs.extend(is_gone.then_some(*ssrc));
-                !is_gone
-            }
-        });
-        // In an order of their own: that of the map depends on its history.
-        repairs.sort_unstable();
-        for ssrc in repairs {
+        let repairs = self.remove_streams(|ssrc| gone.contains(&ssrc));
+        let declared = declared.iter().flat_map(|(main, repairs)| std::iter::once(*main).chain(*repairs));
+        for ssrc in declared.chain(gone).chain(repairs) {
             self.set_stray(ssrc, now);
         }
     }
 
-    /// Opens an RTCP packet in place. Returns how long it is then; `None` if it is not authentic.
+    /// Decrypts an RTCP packet in place. Returns its length after that; `None` if it is not authentic.
     pub fn open_rtcp(&mut self, bytes: &mut [u8]) -> Option<usize> {
         match self.receiver.open_rtcp(bytes) {
             Ok(length) => Some(length),
@@ -445,18 +441,18 @@ impl IngressHalf {
         }
     }
 
-    /// When [`write_nacks`](Self::write_nacks) has something to write; `None` while nothing is missing.
+    /// Returns when [`write_nacks`](Self::write_nacks) will have something to write; `None` while nothing is missing.
     pub fn nack_deadline(&self) -> Option<Instant> {
         self.nack_at
     }
 
-    /// When [`write_feedback`](Self::write_feedback) has something to write.
+    /// Returns when [`write_feedback`](Self::write_feedback) will have something to write.
     pub fn feedback_deadline(&self) -> Option<Instant> {
         self.feedback.deadline()
     }
 
-    /// Writes the requests for lost packets that are due. Returns the streams, with their publications,
-    /// that have lost something for good.
+    /// Writes the NACKs that are due. Returns the streams, with their publications, in which a packet has been given up
+    /// as lost.
     pub fn write_nacks(
         &mut self,
         now: Instant,
@@ -485,7 +481,7 @@ impl IngressHalf {
         given_up
     }
 
-    /// Writes one datagram of transport-wide feedback. Returns `false` if none is due.
+    /// Writes the transport-wide feedback for one datagram. Returns `false` if none is due.
     pub fn write_feedback(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         let media = self.order.first().copied().unwrap_or(Ssrc(0));
         self.feedback.write(now, self.rtcp_ssrc, media, out)

@@ -1,9 +1,9 @@
-//! Asking for lost packets again: which ones, and when (RFC 4585 §6.2.1; timing is left to the receiver).
+//! NACK: which lost packets to ask for, and when (RFC 4585 §6.2.1, which leaves the timing to the receiver).
 //!
-//! Others' rules, and what is known to be weak in them:
-//! - **str0m** asks at once for any gap, so every reordering costs a needless request and retransmission; it looks
-//!   back 100 packets and asks five times, 5 ms more than an RTT apart: on a short path that is spent within
-//!   100 ms, and a Wi-Fi outage of 200 ms is never repaired (its issues #744, #754, #755).
+//! The rules of others, and their known weaknesses:
+//! - **str0m** asks at once for any gap, so every reordering costs a needless request and retransmission; it looks back
+//!   100 packets and asks five times, 5 ms more than an RTT apart: on a short path the tries are over within 100 ms, so
+//!   a Wi-Fi outage of 200 ms is never repaired (its issues #744, #754, #755).
 //! - **libwebrtc** looks every 20 ms, which adds up to 20 ms to each request; repeats after exactly one RTT, so with
 //!   any jitter the repetition crosses the retransmission; and its ten tries, too, last 200 ms on a short path.
 //!
@@ -20,21 +20,21 @@ use std::time::{Duration, Instant};
 
 use crate::core::mutation::mutated;
 
-/// Most holes that are waited for. More at a time is an outage: a key frame repairs it sooner.
+/// The most holes that are waited for. More at a time are an outage, which a key frame repairs sooner.
 pub const HOLES_MAX: usize = 1000;
-/// Most requests for one packet.
+/// The most requests for one packet.
 pub const TRIES_MAX: u32 = 10;
-/// How long a packet is of interest.
+/// How long a missing packet is asked for.
 pub const AGE_MAX: Duration = Duration::from_secs(1);
-/// What to take for the RTT while it is unknown (libwebrtc's value).
+/// The assumed RTT while it is unknown (libwebrtc's value).
 pub const ROUND_TRIP_UNKNOWN: Duration = Duration::from_millis(100);
 
 /// Bounds of the wait before the first request.
 const FIRST_WAIT_MIN: Duration = Duration::from_millis(10);
 const FIRST_WAIT_MAX: Duration = Duration::from_millis(40);
-/// Shortest wait before a repetition, and by how much each later one is longer at least.
+/// The shortest wait before a repetition. Each later wait is longer by at least the same.
 const RETRY_STEP: Duration = Duration::from_millis(20);
-/// Shortest time between two lists of requests: holes of one burst go into one packet.
+/// The shortest time between two lists of requests, so that holes of one burst go into one packet.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// A packet that has not come.
@@ -46,23 +46,23 @@ struct Hole {
     tries: u32,
 }
 
-/// Watches one incoming stream for holes. Allocates only while there are some.
+/// Watches one incoming stream for holes. It allocates only while there are some.
 #[derive(Debug, Clone, Default)]
 pub struct NackGenerator {
-    /// The newest index that has come.
+    /// The newest index received.
     highest: Option<u64>,
-    /// By index: requests go out in order.
+    /// The holes by index, because requests go out in order.
     holes: BTreeMap<u64, Hole>,
-    /// No hole is due before. May be early after a hole was filled.
+    /// No hole is due before this. It may be too early after a hole was filled.
     next_due: Option<Instant>,
     last_request: Option<Instant>,
-    /// How long after the gap is noticed reordered packets come, microseconds: rises at once, falls slowly.
+    /// How long after a gap is noticed reordered packets come, in microseconds. It rises at once and falls slowly.
     reordering_micros: u32,
     given_up: bool,
 }
 
 impl NackGenerator {
-    /// A generator that has seen nothing.
+    /// Makes a generator that has seen no packet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -79,7 +79,7 @@ impl NackGenerator {
             return;
         }
         self.highest = Some(index);
-        // Halves every 700 packets.
+        // It halves every 700 packets.
         self.reordering_micros -= self.reordering_micros >> 10;
         let missing = index - highest - 1;
         if missing == 0 || mutated!(LossNotNoticed) {
@@ -105,7 +105,7 @@ impl NackGenerator {
         self.fill(index);
     }
 
-    /// Notes that a key frame begins at `index`: what was lost before it is of no interest any more.
+    /// Notes that a key frame begins at `index`, so packets lost before it are no longer needed.
     pub fn on_keyframe(&mut self, index: u64) {
         while self.holes.first_key_value().is_some_and(|(&hole, _)| hole < index) {
             self.holes.pop_first();
@@ -113,8 +113,8 @@ impl NackGenerator {
         self.tidy();
     }
 
-    /// Puts the sequence numbers to ask for now behind those in `out`, in ascending order, and gives up what is
-    /// too old. Call when [`deadline`](Self::deadline) has come; earlier is harmless.
+    /// Appends the sequence numbers to ask for now to `out`, in ascending order, and gives up holes that are too old.
+    /// Call it when [`deadline`](Self::deadline) has come; earlier is harmless.
     pub fn due(&mut self, now: Instant, round_trip: Duration, out: &mut Vec<u16>) {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
@@ -141,24 +141,25 @@ impl NackGenerator {
         }
     }
 
-    /// When to call [`due`](Self::due) next; `None` while nothing is missed.
+    /// Returns when to call [`due`](Self::due) next; `None` while nothing is missing.
     pub fn deadline(&self) -> Option<Instant> {
         let next = self.next_due?;
         Some(self.last_request.map_or(next, |last| next.max(last + GATHER)))
     }
 
-    /// Whether a hole was given up since the last call: for video, ask for a key frame.
+    /// Returns whether a hole was given up since the last call. Video needs a key frame then.
     pub fn take_given_up(&mut self) -> bool {
         std::mem::take(&mut self.given_up)
     }
 
-    /// Packets that are waited for.
+    /// Returns how many packets are waited for.
     pub fn holes(&self) -> usize {
         self.holes.len()
     }
 
-    /// A packet that came behind newer ones. By itself, if it was not asked for, or not long enough ago; else it
-    /// may be a retransmission on the stream itself (a sender without RTX), which says nothing about reordering.
+    /// Notes a packet that came behind newer ones. If it was not asked for, or too recently, it was reordered.
+    /// Otherwise it may be a retransmission on the stream itself (from a sender without RTX), which says nothing about
+    /// reordering.
     fn on_late(&mut self, now: Instant, index: u64, round_trip: Duration) {
         let Some(hole) = self.fill(index) else { return };
         let delay = now.saturating_duration_since(hole.noticed);
@@ -205,7 +206,7 @@ mod tests {
         Duration::from_millis(n)
     }
 
-    /// A generator that has seen packets 0 to 9 at `start`.
+    /// Returns a generator that has seen packets 0 to 9 at `start`.
     fn running(start: Instant) -> NackGenerator {
         let mut nack = NackGenerator::new();
         (0..10).for_each(|index| nack.on_packet(start, index, RTT));
@@ -213,7 +214,7 @@ mod tests {
         nack
     }
 
-    /// Follows the deadlines to the end: when was what asked for, in milliseconds since `start`?
+    /// Follows the deadlines to the end. Returns what was asked for when, in milliseconds since `start`.
     fn requests(nack: &mut NackGenerator, start: Instant, round_trip: Duration) -> Vec<(u128, Vec<u16>)> {
         let mut all = Vec::new();
         while let Some(at) = nack.deadline() {

@@ -1,9 +1,9 @@
-//! What a receiver knows of one RTP stream, for receiver reports and statistics.
+//! Receive statistics of one RTP stream, for receiver reports and dashboards.
 //!
-//! RFC 3550 §6.4.1 and appendix A.3 (loss), A.8 (jitter). Packet indices come extended from SRTP, and duplicates
-//! are refused there, so appendix A.1's guessing and probation are not needed. A packet that comes late counts as
-//! received, whenever it comes. Retransmissions arrive on a stream of their own (RTX) and are not to be fed here:
-//! loss is what the network did, not what was repaired.
+//! RFC 3550 §6.4.1 and appendix A.3 (loss), A.8 (jitter). Packet indices come extended from SRTP, and duplicates are
+//! refused there, so appendix A.1's guessing and probation are not needed. A packet that comes late counts as received,
+//! whenever it comes. Retransmissions arrive on a stream of their own (RTX) and must not be counted here: loss is what
+//! the network did, whether or not it was repaired.
 //!
 //! Jitter is taken from the first packet of each timestamp, and only from packets in order, as libwebrtc does:
 //! the packets of one video frame share a timestamp but leave the pacer one by one, and that is not jitter.
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::rtcp::ReportBlock;
 use crate::core::ids::Ssrc;
 
-/// A leap of the RTP clock against ours beyond this many seconds is a new beginning, not jitter.
+/// If the RTP clock leaps against ours by more than this many seconds, the stream has begun anew: that is not jitter.
 const LEAP_SECONDS_MAX: u64 = 5;
 /// Jitter is kept in sixteenths of a clock unit, as in appendix A.8.
 const JITTER_SHIFT: u32 = 4;
@@ -25,7 +25,7 @@ pub struct ReceiveStatistics {
     /// `None` until the first packet.
     stream: Option<Stream>,
     packets: u64,
-    /// Expected and received when the report before was made.
+    /// How many packets were expected and received at the previous report.
     prior: (u64, u64),
     /// In 1/16 of a clock unit.
     jitter: u64,
@@ -34,18 +34,18 @@ pub struct ReceiveStatistics {
 
 #[derive(Debug, Clone)]
 struct Stream {
-    /// Where arrival times count from.
+    /// The moment from which arrival times count.
     epoch: Instant,
     /// Lowest and highest index seen.
     lowest: u64,
     highest: u64,
     timestamp: u32,
-    /// Arrival of the packet that brought the timestamp, in clock units since `epoch`.
+    /// When the first packet with the timestamp arrived, in clock units since `epoch`.
     arrival: u64,
 }
 
 impl ReceiveStatistics {
-    /// Of a stream whose RTP clock runs at `clock_rate` hertz.
+    /// Makes the statistics of a stream whose RTP clock runs at `clock_rate` hertz.
     pub fn new(clock_rate: u32) -> Self {
         Self {
             clock_rate: clock_rate.max(1),
@@ -96,7 +96,7 @@ impl ReceiveStatistics {
         self.sender_report = Some((now, (ntp >> 16) as u32));
     }
 
-    /// A report block. The fraction lost is since the block before, so each is to be sent, to all or to none.
+    /// Returns a report block. The fraction lost covers the time since the previous block, so every block must be sent.
     pub fn report_block(&mut self, ssrc: Ssrc, now: Instant) -> ReportBlock {
         let expected = self.expected();
         let (expected_prior, received_prior) = std::mem::replace(&mut self.prior, (expected, self.packets));
@@ -119,17 +119,17 @@ impl ReceiveStatistics {
         }
     }
 
-    /// Packets that have not come (yet).
+    /// Returns how many packets have not come, or not yet.
     pub fn lost_total(&self) -> u64 {
         self.expected().saturating_sub(self.packets)
     }
 
-    /// Packets that have come.
+    /// Returns how many packets have come.
     pub fn packets(&self) -> u64 {
         self.packets
     }
 
-    /// How unevenly packets come: appendix A.8's smoothed mean deviation.
+    /// Returns the interarrival jitter: appendix A.8's smoothed mean deviation.
     pub fn jitter(&self) -> Duration {
         Duration::from_nanos((self.jitter >> JITTER_SHIFT) * 1_000_000_000 / u64::from(self.clock_rate))
     }
@@ -139,7 +139,7 @@ impl ReceiveStatistics {
     }
 }
 
-/// A duration in units of a clock.
+/// Returns a duration in units of a clock.
 fn clock_units(duration: Duration, rate: u32) -> u64 {
     let rate = u64::from(rate);
     duration.as_secs().saturating_mul(rate) + u64::from(duration.subsec_nanos()) * rate / 1_000_000_000

@@ -1,4 +1,4 @@
-//! RTCP: reading a decrypted compound, writing our own packets.
+//! RTCP: reads decrypted compounds; `write` writes our own packets.
 //!
 //! RFC 3550 §6 (reports, SDES, BYE), RFC 4585 §6 (NACK, PLI), RFC 5104 §4.3.1 (FIR), RFC 5506 (a compound may
 //! consist of any one packet), draft-alvestrand-rmcat-remb-03. Written directly on bytes: parsing is total,
@@ -27,14 +27,14 @@ pub(super) const FORMAT_APPLICATION: u8 = 15;
 const HEADER: usize = 4;
 const REPORT_BLOCK: usize = 24;
 
-/// What a receiver says of one stream (RFC 3550 §6.4.1).
+/// A receiver's report on one stream (RFC 3550 §6.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportBlock {
     /// The stream that it is about.
     pub ssrc: Ssrc,
-    /// Lost since the report before, in 1/256.
+    /// The fraction lost since the previous report, in 1/256.
     pub fraction_lost: u8,
-    /// Lost since the beginning, packets; 24 bits with sign (duplicates make it negative).
+    /// How many packets were lost since the beginning: 24 bits with sign, because duplicates make it negative.
     pub cumulative_lost: i32,
     /// Low 32 bits of the newest index: cycles and sequence number.
     pub highest_sequence: u32,
@@ -42,14 +42,15 @@ pub struct ReportBlock {
     pub jitter: u32,
     /// Middle 32 bits of the NTP time of the newest sender report; 0 if none came.
     pub last_sr: u32,
-    /// Since that sender report came, in 1/65536 s; 0 if none came.
+    /// The time since that sender report came, in 1/65536 s; 0 if none came.
     pub delay_since_last_sr: u32,
 }
 
-/// One thing that a compound says.
+/// One item of a compound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RtcpItem<'a> {
-    /// What a sender says of its stream's clock. Its report blocks follow as items of their own.
+    /// A sender report, which relates a stream's RTP clock to wall time. Its report blocks follow as items of their
+    /// own.
     SenderReport {
         /// The stream whose clock it is.
         ssrc: Ssrc,
@@ -62,14 +63,14 @@ pub enum RtcpItem<'a> {
         /// How many payload bytes its sender has sent.
         octets: u32,
     },
-    /// What the peer says of one of our streams.
+    /// The peer's report on one of our streams.
     ReportBlock {
-        /// The SSRC of whoever says it.
+        /// The SSRC of the reporter.
         sender: Ssrc,
         /// What the peer has received of the stream.
         block: ReportBlock,
     },
-    /// Packets the peer misses.
+    /// The peer misses packets.
     Nack {
         /// Of which stream of ours.
         media: Ssrc,
@@ -88,7 +89,7 @@ pub enum RtcpItem<'a> {
         /// The same number again is the same request again.
         command: u8,
     },
-    /// A whole transport-wide feedback packet, header included.
+    /// Transport-wide feedback about our packets.
     TransportFeedback {
         /// The bytes of the whole RTCP packet.
         bytes: &'a [u8],
@@ -98,7 +99,7 @@ pub enum RtcpItem<'a> {
         /// Bits per second; saturated.
         bitrate_bps: u64,
     },
-    /// A stream has ended; one item for each.
+    /// A stream has ended. There is one item for each stream.
     Bye {
         /// The stream that has ended.
         ssrc: Ssrc,
@@ -107,8 +108,8 @@ pub enum RtcpItem<'a> {
     Other,
 }
 
-/// The sequence numbers that a NACK names: an iterator over PID and BLP pairs (RFC 4585 §6.2.1).
-/// At most 17 for each 4 bytes of the packet.
+/// An iterator over the sequence numbers that a NACK names in its PID and BLP pairs (RFC 4585 §6.2.1): at most 17 for
+/// each 4 bytes of the packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LostSequences<'a> {
     entries: &'a [u8],
@@ -139,8 +140,8 @@ impl Iterator for LostSequences<'_> {
     }
 }
 
-/// Tells `visit` everything that a decrypted compound says, in its order. Stops at the first packet whose length
-/// does not fit; what is malformed inside a packet is skipped or told as [`RtcpItem::Other`].
+/// Calls `visit` with every item of a decrypted compound, in order. Stops at the first packet whose length does not
+/// fit; malformed content of a packet is skipped or reported as [`RtcpItem::Other`].
 pub fn parse<'a>(compound: &'a [u8], visit: &mut dyn FnMut(RtcpItem<'a>)) {
     let mut rest = compound;
     while rest.len() >= HEADER && rest[0] >> 6 == 2 {
@@ -153,7 +154,7 @@ pub fn parse<'a>(compound: &'a [u8], visit: &mut dyn FnMut(RtcpItem<'a>)) {
     }
 }
 
-/// `None` if the packet told nothing.
+/// Visits the items of one packet. Returns `None` if there is none.
 fn parse_packet<'a>(packet: &'a [u8], visit: &mut dyn FnMut(RtcpItem<'a>)) -> Option<()> {
     let count = packet[0] & 0x1f;
     match (packet[1], count) {
@@ -231,7 +232,7 @@ fn parse_block(bytes: &[u8]) -> Option<ReportBlock> {
     })
 }
 
-/// The bit rate of a "REMB": 6 bits of exponent, 18 of mantissa.
+/// Returns the bit rate of a "REMB": 6 bits of exponent, 18 of mantissa.
 fn parse_remb(packet: &[u8]) -> Option<u64> {
     if packet.get(12..16)? != b"REMB" {
         return None;
@@ -242,7 +243,7 @@ fn parse_remb(packet: &[u8]) -> Option<u64> {
     Some(if fits { mantissa << exponent } else { u64::MAX })
 }
 
-/// The packet without its padding; `None` if the padding is longer than what it pads.
+/// Returns the packet without its padding; `None` if the padding is longer than the packet.
 fn unpadded(packet: &[u8]) -> Option<&[u8]> {
     if packet[0] & 0x20 == 0 {
         return Some(packet);

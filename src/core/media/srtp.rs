@@ -1,12 +1,12 @@
 //! SRTP and SRTCP: one context per participant and direction.
 //!
 //! RFC 3711 with AES_CM_128_HMAC_SHA1_80, RFC 7714 with AEAD_AES_128_GCM and AEAD_AES_256_GCM, keys from a DTLS
-//! handshake (RFC 5764). Packets are sealed and opened in place, without allocation. What a receiver knows of a
-//! stream (its roll-over counter, what was seen) changes only by authenticated packets, and the number of streams
-//! is capped, so nobody without the key can change or fill anything.
+//! handshake (RFC 5764). Packets are encrypted ("sealed") and decrypted ("opened") in place, without allocation. Only
+//! authenticated packets change the state of a stream (its roll-over counter and replay window), and the number of
+//! streams is capped, so nobody without the key can change or fill anything.
 //!
-//! A stream whose first sequence numbers are lost around 65535 cannot be told from one that begins at zero:
-//! senders should begin below 32768, as browsers do, and as our own slots must.
+//! If a stream begins just below 65535 and its first packets are lost, it looks like one that begins at zero, with
+//! another roll-over counter. So senders should begin below 32768, as browsers do and our own slots must.
 
 mod cipher;
 mod error;
@@ -41,8 +41,8 @@ pub struct Opened {
     pub index: u64,
 }
 
-/// The contexts for both directions from a handshake's exported keying material
-/// (client key, server key, client salt, server salt).
+/// Makes the contexts for both directions from a handshake's exported keying material (client key, server key, client
+/// salt, server salt).
 pub fn contexts(
     profile: SrtpProfile,
     material: &[u8],
@@ -64,7 +64,7 @@ pub fn contexts(
     Ok((receiver, sender))
 }
 
-/// Opens what the peer sends.
+/// Decrypts what the peer sends.
 pub struct SrtpReceiver {
     rtp: SessionCipher,
     rtcp: SessionCipher,
@@ -73,8 +73,8 @@ pub struct SrtpReceiver {
 }
 
 impl SrtpReceiver {
-    /// Opens an RTP packet in place. `header_len` counts CSRCs and extensions; `sequence` and `ssrc` are those of
-    /// the header. After an error the payload's bytes are worthless.
+    /// Opens an RTP packet in place. `header_len` counts CSRCs and extensions; `sequence` and `ssrc` are those of the
+    /// header. After an error the payload's bytes are undefined.
     pub fn open_rtp(
         &mut self,
         packet: &mut [u8],
@@ -122,8 +122,8 @@ impl SrtpReceiver {
         Ok(len)
     }
 
-    /// Makes room for another stream when one has ended for good. Its old packets could be replayed after this:
-    /// the caller must not accept the SSRC any more.
+    /// Makes room for another stream when one has ended for good. The caller must not accept its SSRC any more, because
+    /// its old packets could be replayed after this.
     pub fn forget(&mut self, ssrc: Ssrc) {
         self.rtp_streams.remove(&ssrc.0);
         self.rtcp_streams.remove(&ssrc.0);
@@ -136,11 +136,11 @@ impl std::fmt::Debug for SrtpReceiver {
     }
 }
 
-/// Seals what we send.
+/// Encrypts what we send.
 pub struct SrtpSender {
     rtp: SessionCipher,
     rtcp: SessionCipher,
-    /// One counter for all our SSRCs: gaps are allowed, so none needs one of its own, and no nonce comes twice.
+    /// One counter for all our SSRCs, so that no nonce comes twice. Gaps are allowed, so no SSRC needs its own.
     next_rtcp_index: u32,
 }
 
@@ -149,8 +149,8 @@ impl SrtpSender {
     /// it: the buffer needs [`RTP_OVERHEAD_MAX`] bytes more than the packet. Returns the sealed length; `None` if
     /// lengths or index are impossible.
     ///
-    /// `index` is the roll-over counter and the header's sequence number, 48 bits. **Never seal two packets with
-    /// one SSRC and index**: with GCM that gives away the key. A retransmission goes by RTX, under its own index.
+    /// `index` is the roll-over counter and the header's sequence number, 48 bits. **Never seal two packets with one
+    /// SSRC and index**: with GCM that gives away the key. A retransmission uses RTX, with an index of its own.
     pub fn seal_rtp(
         &self,
         buffer: &mut [u8],
@@ -190,7 +190,7 @@ impl std::fmt::Debug for SrtpSender {
 
 #[cfg(test)]
 mod testing {
-    /// Bytes from hexadecimal digits.
+    /// Returns the bytes of hexadecimal digits.
     pub(super) fn hex(text: &str) -> Vec<u8> {
         let digit = |b: u8| (b as char).to_digit(16).unwrap() as u8;
         text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
@@ -279,7 +279,7 @@ mod tests {
         for (profile, len) in PROFILES {
             let [(_, client), (mut server, _)] = client_and_server(profile, len);
             for index in [65_533, 65_537, 65_535, 65_536, 65_534, 131_000, 131_080, 131_071] {
-                // From 65537 to 131000 is more than half a turn: walk there.
+                // From 65537 to 131000 is more than half of the sequence numbers, so there are steps between.
                 if index == 131_000 {
                     assert_eq!(open(&mut server, &sealed(&client, SSRC, 95_000)), Ok(95_000));
                     assert_eq!(open(&mut server, &sealed(&client, SSRC, 125_000)), Ok(125_000));

@@ -1,11 +1,10 @@
-//! Transport-wide feedback: when each packet of a participant came, for the sender's bandwidth estimate.
+//! Transport-wide feedback: tells a sender when each of its packets came, for its bandwidth estimate.
 //!
 //! draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1. Without it Chromium's estimate collapses.
 //!
-//! Every packet is reported once. A report continues where the one before ended, so what lies between and did
-//! not come is told as not received. A packet that comes after its number was passed over gets a feedback packet
-//! that covers it alone (with its neighbours, if they are late too): what else was told is not told again, and
-//! loss is not counted twice.
+//! Every packet is reported once. A report continues where the previous one ended, and reports numbers that have not
+//! come as not received. A packet that comes after that gets a feedback packet of its own (together with its
+//! neighbours, if they are late too), so nothing is reported twice, and loss is not counted twice.
 
 use std::time::{Duration, Instant};
 
@@ -13,27 +12,29 @@ use super::rtcp::{FORMAT_TWCC, TRANSPORT_FEEDBACK};
 use crate::core::ids::Ssrc;
 use crate::core::mutation::mutated;
 
-/// Most bytes that one call writes: a datagram with room for SRTCP.
+/// The most bytes that one call writes, which leaves room for SRTCP in a datagram.
 pub const FEEDBACK_BYTES_MAX: usize = 1000;
 const _: () = assert!(longest_packet(ARRIVALS_MAX) <= FEEDBACK_BYTES_MAX);
-/// Packets that wait for a report, at most; more are not reported. At 100 ms this is 20,000 packets a second.
+/// The most packets that wait for a report; more are not reported. With a report every 100 ms this is 20,000 packets a
+/// second.
 pub const PENDING_MAX: usize = 2048;
 
-/// A report is due this long after its first packet,
+/// How long after its first packet a report is due.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// or this long, if by then [`BUSY`] packets have come.
+/// The same if [`BUSY`] packets have come by then.
 const INTERVAL_BUSY: Duration = Duration::from_millis(50);
-/// At fewer packets (audio alone) feedback would be as dear as the media.
+/// How many packets make the shorter interval worth it. With fewer (audio alone) feedback would cost as much as the
+/// media.
 const BUSY: usize = 16;
 
 /// Arrivals in one feedback packet.
 const ARRIVALS_MAX: usize = 150;
-/// A longer gap is not told as loss: the sender has begun anew, or is not one to be believed.
+/// A longer gap is not reported as loss: the sender has begun anew, or cannot be trusted.
 const GAP_MAX: u64 = 2000;
-/// Times are told in units of 250 µs, the reference time in units of 64 ms.
+/// Times are in units of 250 µs, the reference time in units of 64 ms.
 const TICK_MICROS: u128 = 250;
 const REFERENCE_TICKS: u64 = 256;
-/// Statuses in one feedback packet: as many as one run-length chunk can tell.
+/// The most statuses in one feedback packet: as many as one run-length chunk can hold.
 const STATUSES_MAX: u64 = 0x1fff;
 
 /// A packet that came.
@@ -53,27 +54,27 @@ enum Status {
     LargeDelta = 2,
 }
 
-/// Collects arrivals of one participant's packets, on all its streams, and writes them up.
+/// Collects the arrivals of one transport's packets, of all its streams, and writes feedback about them.
 #[derive(Debug)]
 pub struct TransportFeedbackRecorder {
     epoch: Instant,
     /// The highest number that has come, extended.
     highest: Option<u64>,
-    /// What follows the last number that was reported, one way or the other.
+    /// The number after the last one that was reported as received or not.
     next: Option<u64>,
-    /// In the order of arrival; since when.
+    /// The arrivals to be reported, in the order in which they came.
     pending: Vec<Arrival>,
     pending_since: Option<Instant>,
-    /// The report under way did not fit into one datagram.
+    /// Whether the current report did not fit into one datagram.
     overdue: bool,
     /// Numbers the feedback packets.
     count: u8,
-    /// Kept for its memory.
+    /// Empty between calls; kept so that its memory is used again.
     statuses: Vec<Status>,
 }
 
 impl TransportFeedbackRecorder {
-    /// A recorder whose times count from `epoch`: any moment before the first packet.
+    /// Makes a recorder whose times count from `epoch`, which may be any moment before the first packet.
     pub fn new(epoch: Instant) -> Self {
         Self {
             epoch,
@@ -93,7 +94,7 @@ impl TransportFeedbackRecorder {
             return;
         }
         let sequence = match self.highest {
-            // Room below, so that what is older than the first packet has a number too.
+            // Leaves room below, so that packets older than the first one have numbers, too.
             None => (1 << 16) | u64::from(sequence),
             Some(highest) => {
                 let ahead = sequence.wrapping_sub(highest as u16).cast_signed();
@@ -107,7 +108,7 @@ impl TransportFeedbackRecorder {
         self.pending_since.get_or_insert(now);
     }
 
-    /// When to call [`write`](Self::write); `None` while there is nothing to report.
+    /// Returns when to call [`write`](Self::write); `None` while there is nothing to report.
     pub fn deadline(&self) -> Option<Instant> {
         let since = self.pending_since?;
         let interval = match self.pending.len() {
@@ -119,16 +120,16 @@ impl TransportFeedbackRecorder {
         Some(since + interval)
     }
 
-    /// If a report is due, appends a datagram's worth of feedback packets to `out`, [`FEEDBACK_BYTES_MAX`] bytes
-    /// at most, and returns true: seal it, send it, and call again, until nothing more is due.
+    /// If a report is due, appends feedback packets for one datagram to `out`, at most [`FEEDBACK_BYTES_MAX`] bytes,
+    /// and returns `true`. Send them and call again, until nothing more is due.
     ///
-    /// `sender` is an SSRC of ours, `media` any one of the streams reported on: the numbers span all of them.
+    /// `sender` is an SSRC of ours; `media` is any of the streams reported on, because the numbers span all of them.
     pub fn write(&mut self, now: Instant, sender: Ssrc, media: Ssrc, out: &mut Vec<u8>) -> bool {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return false;
         }
         let mut pending = std::mem::take(&mut self.pending);
-        // Of two with one number the first to come stays.
+        // If two have the same number, the one that came first stays.
         pending.sort_unstable_by_key(|arrival| (arrival.sequence, arrival.tick));
         pending.dedup_by_key(|arrival| arrival.sequence);
         let (start, mut told) = (out.len(), 0);
@@ -150,7 +151,7 @@ impl TransportFeedbackRecorder {
         true
     }
 
-    /// With which number a feedback packet begins whose first arrival is `first`.
+    /// Returns the number with which a feedback packet begins whose first arrival is `first`.
     fn base(&self, first: u64) -> u64 {
         match self.next {
             Some(next) if next <= first && first - next <= GAP_MAX => next,
@@ -158,8 +159,8 @@ impl TransportFeedbackRecorder {
         }
     }
 
-    /// How many of the arrivals, ascending by number, go into one feedback packet that begins with `base`: until
-    /// one is too far from the one before it, in numbers or in time. `arrivals` is not empty.
+    /// Returns how many of the arrivals, ascending by number, go into one feedback packet that begins with `base`: it
+    /// ends where two are too far apart, in numbers or in time. `arrivals` is not empty.
     fn batch_len(&self, base: u64, arrivals: &[Arrival]) -> usize {
         let late = |arrival: &Arrival| self.next.is_some_and(|next| arrival.sequence < next);
         let fits = |pair: &[Arrival]| {
@@ -219,13 +220,13 @@ impl TransportFeedbackRecorder {
     }
 }
 
-/// No packet with so many arrivals is longer, bytes. Each costs a chunk for itself, a chunk for the gap before it
-/// and two bytes of delta, and each seven cost one chunk more; the rest is header and padding.
+/// Returns the most bytes of a packet with that many arrivals. Each arrival costs a chunk for itself, a chunk for the
+/// gap before it and two bytes of delta, and every seven cost one chunk more. The rest is header and padding.
 const fn longest_packet(arrivals: usize) -> usize {
     20 + arrivals * 6 + arrivals.div_ceil(7) * 2 + 3
 }
 
-/// From one arrival to the next, in ticks, if it can be told.
+/// Returns the time from one arrival to the next in ticks; `None` if it does not fit into a delta.
 fn delta(before: u64, after: u64) -> Option<i16> {
     i16::try_from(after.cast_signed() - before.cast_signed()).ok()
 }
@@ -244,11 +245,11 @@ fn finish(start: usize, out: &mut Vec<u8>) {
     out[start + 2..start + 4].copy_from_slice(&(words as u16).to_be_bytes());
 }
 
-/// Packs statuses into chunks (§3.1.3, §3.1.4). Each ends a run of equal statuses or takes seven arrivals, which
+/// Packs statuses into chunks (§3.1.3, §3.1.4). Each chunk ends a run of equal statuses or takes seven arrivals, which
 /// bounds their number.
 ///
-/// Large deltas never go into a run-length chunk: str0m 0.25 steps over half of their bytes only, and loses its
-/// place. They are rare, so nothing is lost by vectors.
+/// Large deltas never go into a run-length chunk, because str0m 0.25 then skips only half of their bytes and misreads
+/// the rest. They are rare, so writing them as vectors costs nothing.
 fn write_chunks(statuses: &[Status], out: &mut Vec<u8>) {
     let mut rest = statuses;
     while let Some(&first) = rest.first() {
@@ -270,7 +271,7 @@ fn write_chunks(statuses: &[Status], out: &mut Vec<u8>) {
     }
 }
 
-/// Statuses of `width` bits each from the left of the 14 bits behind the chunk's `kind`.
+/// Returns a vector chunk: its `kind`, and then statuses of `width` bits each from the left of the 14 bits.
 fn vector(kind: u16, width: usize, statuses: &[Status]) -> u16 {
     let place = |n: usize| 14 - width * (n + 1);
     statuses.iter().enumerate().fold(kind, |chunk, (n, &status)| chunk | (status as u16) << place(n))

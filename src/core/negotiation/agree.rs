@@ -1,5 +1,5 @@
-//! What is agreed on: [`Negotiated`] of an offer. Everything that the offer has and we serve is taken, in the client's
-//! order of preference; nothing is added.
+//! Makes [`Negotiated`] from an offer. We agree to everything in the offer that we serve, in the client's order of
+//! preference, and add nothing.
 
 use super::codecs::Role;
 use super::h264;
@@ -11,8 +11,8 @@ use crate::core::negotiated::{
     Codec, CodecParams, ExtensionIds, Ingress, Negotiated, NegotiatedSection, Payload,
 };
 
-/// Agrees to an offer. `ssrcs_of` gives the SSRCs of what we send in a section, main and retransmission: those that the
-/// section had before, else new ones.
+/// Agrees to an offer. `ssrcs_of` returns our SSRCs in a section, media and retransmission: those that the section had
+/// before, else new ones.
 pub fn agree(offer: &Offer<'_>, mut ssrcs_of: impl FnMut(Mid) -> (Ssrc, Ssrc)) -> Negotiated {
     let mut negotiated = Negotiated::none();
     negotiated.sections.reserve_exact(offer.bundle.len());
@@ -74,7 +74,7 @@ fn ingress(section: &Section<'_>) -> Ingress {
     }
 }
 
-/// The codecs of a section, with what helps each of them.
+/// Returns the codecs of a section, each with its retransmission and redundancy.
 fn codecs_of(section: &Section<'_>) -> Vec<CodecParams> {
     let mut repairs: [Option<PayloadType>; 128] = [None; 128];
     let mut redundancies: [Option<PayloadType>; 128] = [None; 128];

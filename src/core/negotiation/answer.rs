@@ -1,4 +1,4 @@
-//! The answer to an offer, as text: every section in its place (RFC 3264 §6), with nothing that was not offered.
+//! Writes the answer to an offer: every section in its place (RFC 3264 §6), and nothing that was not offered.
 
 use std::fmt::Write as _;
 
@@ -11,44 +11,44 @@ use crate::core::ids::Mid;
 use crate::core::negotiated::{Negotiated, NegotiatedSection};
 use crate::core::path::{LocalCandidate, TransportProtocol};
 
-/// The name under which all streams of ours are synchronised (RFC 3550 §6.5.1): that of our RTCP.
+/// The canonical name in our RTCP, under which all our streams are synchronised (RFC 3550 §6.5.1).
 pub const CNAME: &str = "strait";
 
-/// Which stream and which track of it a section shows; browsers play the audio and the video of one stream in sync.
+/// The msid of a section: its stream and its track. Browsers play the audio and the video of one stream in sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Msid {
     /// The mid of the section, as the offer has it.
     pub mid: Mid,
     /// The name of the stream, the same in all sections that play in sync.
     pub stream: String,
-    /// The name of the track. The pair differs between sections: browsers refuse an answer in which it does not.
+    /// The name of the track. Browsers refuse an answer in which two sections have the same stream and track.
     pub track: String,
 }
 
-/// What an answer says of us.
+/// What an answer says about us.
 #[derive(Debug)]
 pub struct Us<'a> {
-    /// Number of the session in `o=`.
+    /// The session id in the `o=` line.
     pub session: u64,
     /// Counts the answers of a session.
     pub version: u64,
     /// Our ICE user name fragment.
     pub ufrag: &'a str,
-    /// The password to it.
+    /// Our ICE password.
     pub password: &'a str,
-    /// Value of our `a=fingerprint`.
+    /// The value of our `a=fingerprint`.
     pub fingerprint: &'a str,
     /// Whether we begin the DTLS handshake.
     pub is_active: bool,
-    /// Where the client can reach us, best first.
+    /// The addresses at which the client can reach us, best first.
     pub candidates: &'a [LocalCandidate],
-    /// What the sections show in which we send, in the order of the sections.
+    /// The msids of the sections in which we send, in the order of the sections.
     pub msids: &'a [Msid],
     /// The rate at which publishers are to begin sending video, in kbit/s.
     pub start_kbps: Option<u32>,
 }
 
-/// Writes the answer to an offer, of which `negotiated` was made.
+/// Writes the answer to an offer, from which `negotiated` was made.
 pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String {
     let mut out = String::with_capacity(512 + 1024 * offer.sections.len());
     let (session, version) = (us.session, us.version);
@@ -78,7 +78,7 @@ pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String
     out
 }
 
-/// A rejected section keeps its place, with port 0 and one of its formats (RFC 8866 §5.14).
+/// Writes a rejected section. It keeps its place, with port 0 and one of its formats (RFC 8866 §5.14).
 fn write_rejected(out: &mut String, section: &Section<'_>) {
     let Section { media, profile, first_format, .. } = section;
     let _ = write!(out, "m={media} 0 {profile} {first_format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n");
@@ -126,7 +126,7 @@ fn write_section(
     write_streams(out, agreed, msid);
 }
 
-/// Header extensions keep the offer's ids (RFC 8285 §7); one that is offered in one direction is answered in it.
+/// Writes the header extensions. They keep the offer's ids (RFC 8285 §7), and a restriction to one direction.
 fn write_extensions(out: &mut String, section: &Section<'_>) {
     let mut answered = [false; 256];
     for offered in section.extensions.iter().filter(|offered| offered.extension.is_some()) {
@@ -182,7 +182,7 @@ fn write_formats(
     }
 }
 
-/// What we send: one stream, and its retransmissions.
+/// Writes what we send: one stream and its retransmissions.
 fn write_streams(out: &mut String, agreed: &NegotiatedSection, msid: Option<&Msid>) {
     let Some((main, rtx)) = agreed.egress else { return };
     if let Some(Msid { stream, track, .. }) = msid {
@@ -199,7 +199,7 @@ fn write_streams(out: &mut String, agreed: &NegotiatedSection, msid: Option<&Msi
     }
 }
 
-/// Host candidates (RFC 8839 §5.1, RFC 6544 §4.5), priorities falling in the order given.
+/// Writes host candidates (RFC 8839 §5.1, RFC 6544 §4.5), with priorities that fall in the given order.
 fn write_candidates(out: &mut String, candidates: &[LocalCandidate]) {
     for (index, candidate) in candidates.iter().enumerate() {
         let (ip, port) = (candidate.address.ip(), candidate.address.port());

@@ -1,5 +1,5 @@
-//! Codecs as session descriptions name them: what an `a=rtpmap` and its `a=fmtp` mean, which feedback is served, and
-//! the parameters of the answer.
+//! Codecs in session descriptions: what an `a=rtpmap` and its `a=fmtp` mean, which feedback is served, and the
+//! parameters of the answer.
 
 use super::h264;
 use super::parameters::Parameters;
@@ -11,20 +11,20 @@ use crate::core::negotiated::{Codec, H264Profile};
 pub enum Role {
     /// Media in a codec that is served.
     Media(Codec),
-    /// RFC 2198's redundant form of the payload type in it.
+    /// The redundant form (RFC 2198) of this payload type.
     Redundant(u8),
-    /// Retransmissions (RFC 4588) of the payload type in it.
+    /// Retransmissions (RFC 4588) of this payload type.
     Retransmission(u8),
 }
 
-/// Payload types that cannot be told from RTCP packet types when both share a port (RFC 5761 §4).
+/// Payload types that look like RTCP packet types when both share a port (RFC 5761 §4).
 const LIKE_RTCP: std::ops::RangeInclusive<u8> = 64..=95;
 
 /// Opus parameters that the answer repeats (RFC 7587 §7): without them a browser sends mono, sends silence, or ignores
 /// the rate that the page asked for.
 const OPUS_PARAMETERS: [&str; 7] =
     ["minptime", "useinbandfec", "stereo", "sprop-stereo", "usedtx", "maxaveragebitrate", "cbr"];
-/// The same for H.264. Which levels may be answered says [`h264`].
+/// The same for H.264. [`h264`] says which levels may be answered.
 const H264_PARAMETERS: [&str; 3] = ["level-asymmetry-allowed", "packetization-mode", "profile-level-id"];
 /// The same for VP9 (RFC 9628 §6).
 const VP9_PARAMETERS: [&str; 1] = ["profile-id"];
@@ -38,10 +38,10 @@ const VIDEO_FEEDBACK: [&str; 4] = ["transport-cc", "ccm fir", "nack", "nack pli"
 /// Feedback that is served for audio.
 const AUDIO_FEEDBACK: [&str; 1] = ["transport-cc"];
 
-/// Longest value of a parameter that is repeated, in bytes.
+/// The longest value of a parameter that is repeated, in bytes.
 const VALUE_BYTES_MAX: usize = 16;
 
-/// Returns what a format is for, `None` if it is not served. `encoding` is the right-hand side of its `a=rtpmap`.
+/// Returns what a format is for; `None` if it is not served. `encoding` is the right-hand side of its `a=rtpmap`.
 pub fn role(kind: MediaKind, pt: u8, encoding: &str, parameters: &Parameters<'_>) -> Option<Role> {
     if LIKE_RTCP.contains(&pt) {
         return None;
@@ -65,7 +65,7 @@ pub fn role(kind: MediaKind, pt: u8, encoding: &str, parameters: &Parameters<'_>
 
 fn video(name: &str, parameters: &Parameters<'_>) -> Option<Codec> {
     let is = |other: &str| name.eq_ignore_ascii_case(other);
-    // An unreadable number is not the default: whoever wrote it meant something else.
+    // An unreadable number does not stand for the default: it was meant to be something else.
     let small = |name: &str| match parameters.get(name) {
         Some(text) => text.parse::<u8>().ok(),
         None => Some(0),
@@ -91,7 +91,7 @@ fn video(name: &str, parameters: &Parameters<'_>) -> Option<Codec> {
     None
 }
 
-/// The payload type of which a redundant form has all its blocks (RFC 2198 §5).
+/// Returns the payload type of all blocks of a redundant form (RFC 2198 §5).
 fn redundant(parameters: &Parameters<'_>) -> Option<u8> {
     let mut blocks = parameters.text().trim().split('/').map(|word| word.trim().parse::<u8>());
     let first = blocks.next()?.ok()?;
@@ -107,7 +107,7 @@ pub fn serves_feedback(kind: MediaKind, feedback: &str) -> bool {
     served.contains(&feedback)
 }
 
-/// Returns the parameters with which a codec is answered, `None` if there are none.
+/// Returns the parameters with which a codec is answered; `None` if there are none.
 pub fn answer_parameters(codec: Codec, offered: &Parameters<'_>, start_kbps: Option<u32>) -> Option<String> {
     let kept: &[&str] = match codec {
         Codec::Opus => &OPUS_PARAMETERS,

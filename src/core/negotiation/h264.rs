@@ -1,31 +1,27 @@
 //! H.264's parameters (RFC 6184 §8.1): `profile-level-id` and `sprop-parameter-sets`.
 //!
-//! Two offers name the same profile in different ways, so what is compared is the sub-profile of table 5. The level is
-//! not read at all: a forwarder decodes nothing, so it has no limit of its own, and the answer repeats the level that was
-//! offered. That is right both where the offer allows level asymmetry (we take what the client can send) and where it does
-//! not (the answer may not be higher, RFC 6184 §8.2.2).
+//! A profile can be written in several ways, so the sub-profiles of table 5 are compared. The level is not read at all:
+//! a forwarder decodes nothing and has no limit of its own, so the answer repeats the offered level. That is right if
+//! the offer allows level asymmetry (we take what the client can send) and also if it does not (the answer may not be
+//! higher, RFC 6184 §8.2.2).
 
 use base64ct::{Base64, Base64Unpadded, Encoding};
 
 use crate::core::negotiated::H264Profile;
+use crate::limits::{PARAMETER_SET_BYTES_MAX, PARAMETER_SETS_MAX};
 use crate::wire::h264;
-
-/// Most parameter sets that are taken of one format. Encoders have one or two of each kind.
-const SETS_MAX: usize = 8;
-/// Longest parameter set that is taken, in bytes: it must fit a packet. Usually it is ten to forty.
-const SET_BYTES_MAX: usize = 1024;
 
 /// Reads an `sprop-parameter-sets`: NAL units in base64, with commas between them. What is no parameter set is left out.
 pub fn parameter_sets(value: &str) -> Vec<Box<[u8]>> {
     let decode = |text: &str| Base64::decode_vec(text).or_else(|_| Base64Unpadded::decode_vec(text)).ok();
     let is_set = |unit: &Vec<u8>| {
-        unit.len() <= SET_BYTES_MAX && h264::parameter_sets(unit).next() == Some(unit.as_slice())
+        unit.len() <= PARAMETER_SET_BYTES_MAX && h264::parameter_sets(unit).next() == Some(unit.as_slice())
     };
     let units = value.split(',').filter_map(|text| decode(text.trim())).filter(is_set);
-    units.take(SETS_MAX).map(Vec::into_boxed_slice).collect()
+    units.take(PARAMETER_SETS_MAX).map(Vec::into_boxed_slice).collect()
 }
 
-/// Returns the profile of a `profile-level-id`, `None` if it is not six hexadecimal digits.
+/// Returns the profile of a `profile-level-id`; `None` if that is not six hexadecimal digits.
 pub fn profile(profile_level_id: &str) -> Option<H264Profile> {
     if profile_level_id.len() != 6 || !profile_level_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
@@ -81,8 +77,8 @@ mod tests {
         for value in ["", ",", "!!", "ZYgB", "AAAA", "eAAEZ0LAHw=="] {
             assert!(parameter_sets(value).is_empty(), "{value}");
         }
-        assert!(parameter_sets(&format!("Z0LA{}", "AAAA".repeat(SET_BYTES_MAX))).is_empty());
-        assert_eq!(parameter_sets(&"Z0LAHw==,".repeat(100)).len(), SETS_MAX);
+        assert!(parameter_sets(&format!("Z0LA{}", "AAAA".repeat(PARAMETER_SET_BYTES_MAX))).is_empty());
+        assert_eq!(parameter_sets(&"Z0LAHw==,".repeat(100)).len(), PARAMETER_SETS_MAX);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What an offer may cost, checked by counting lines before anything is parsed. A client that means well stays far
-//! below; one that does not is refused for a few microseconds' work, so that an offer never stalls anybody else's call.
+//! Limits on the cost of an offer, checked by counting lines before anything is parsed. Honest clients stay far below
+//! them. An attacker's offer is refused after a few microseconds, so that it never delays anybody else's call.
 
 use super::lines::raw_lines;
 use super::refusal::Refused;
@@ -7,8 +7,8 @@ use crate::limits::{
     SDP_BYTES_MAX, SDP_LINE_BYTES_MAX, SDP_LINES_MAX, SDP_LINES_PER_SECTION_MAX, SDP_SECTIONS_MAX,
 };
 
-/// A kind of line that is counted: how it begins, what it is called, how often it may stand in one section (or before
-/// the first), and how often in all.
+/// A kind of line that is counted: how it begins, its name, how often it may occur in one section (or before the first
+/// one), and how often in all.
 struct Counted {
     prefixes: &'static [&'static str],
     name: &'static str,
@@ -18,7 +18,7 @@ struct Counted {
 
 /// The kinds of lines that are counted.
 const COUNTED: [Counted; 8] = [
-    // Three encodings with retransmissions, four lines each, are 24.
+    // Three encodings with retransmissions have 24 such lines, four for each SSRC.
     Counted { prefixes: &["a=ssrc:"], name: "a=ssrc", per_section: 32, in_all: 1024 },
     Counted { prefixes: &["a=ssrc-group:"], name: "a=ssrc-group", per_section: 16, in_all: 512 },
     Counted { prefixes: &["a=rid:"], name: "a=rid", per_section: 8, in_all: 256 },
@@ -96,7 +96,7 @@ pub fn check(text: &str) -> Result<(), Refused> {
     Ok(())
 }
 
-/// `number` counts from 1, messages count sections from 0, as `sdpMLineIndex` does.
+/// Returns the name of a section. `number` counts from 1; messages count from 0, as `sdpMLineIndex` does.
 fn format_section(number: usize) -> String {
     format!("in section {}", number - 1)
 }

@@ -1,7 +1,7 @@
 //! The lines of a session description (RFC 8866 §5) and the words in them.
 //!
-//! A line reader of our own: the rest of the format is a letter, an equals sign and a value, and what is hard about an
-//! offer is what its attributes mean, which general parsers leave to their users.
+//! We read lines ourselves: a line is only a letter, an equals sign and a value. The hard part of an offer is what its
+//! attributes mean, which general parsers leave to their users.
 
 use super::refusal::{Refused, quoted};
 
@@ -32,7 +32,7 @@ pub fn raw_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .filter(|(_, line)| !line.is_empty())
 }
 
-/// Reads all lines. Control characters are refused, because pieces of an offer are repeated in the answer.
+/// Reads all lines. Control characters are refused, because the answer repeats parts of the offer.
 pub fn read_lines(text: &str) -> Result<Vec<Line<'_>>, Refused> {
     let mut lines = Vec::new();
     for (number, line) in raw_lines(text) {

@@ -1,4 +1,4 @@
-//! An offer as a whole: its sections, the BUNDLE group that gives them one transport (RFC 9143), and what the client said
+//! An offer as a whole: its sections, the BUNDLE group that gives them one transport (RFC 9143), and the client's side
 //! of that transport.
 
 use super::codecs::Role;
@@ -15,19 +15,19 @@ const EXPLAINED_MAX: usize = 4;
 /// An offer, read once. It borrows from the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer<'a> {
-    /// All its sections, in order, rejected ones among them.
+    /// All its sections in order, including rejected ones.
     pub sections: Vec<Section<'a>>,
-    /// Places of the sections that can be served and share the transport, in the order of the BUNDLE group, which is that
-    /// of the sections where there is no group. The first describes the transport. Never empty.
+    /// The indices of the sections that can be served and share the transport, in the order of the BUNDLE group. The
+    /// first one describes the transport. Without a group, it is the only one that can be served. Never empty.
     pub bundle: Vec<usize>,
     /// Whether the offer has a BUNDLE group; else `bundle` has one section.
     pub has_bundle: bool,
-    /// What the client said of the transport.
+    /// The client's side of the transport.
     pub transport: Transport,
 }
 
 impl<'a> Offer<'a> {
-    /// Reads an offer. It is refused if nothing in it can be served, and if what is to be served contradicts itself.
+    /// Reads an offer. Refuses it if nothing in it can be served, or if the parts to be served contradict each other.
     pub fn read(text: &'a str) -> Result<Self, Refused> {
         limits::check(text)?;
         let lines = read_lines(text)?;
@@ -61,13 +61,13 @@ impl<'a> Offer<'a> {
         self.sections.iter().filter(|section| section.rejected.is_none())
     }
 
-    /// Returns the section of that mid. Linear: for a few questions, not for one a section.
+    /// Returns the section with that mid. The search is linear, so call it a few times only, not for every section.
     pub fn section(&self, mid: Mid) -> Option<&Section<'a>> {
         self.sections.iter().find(|section| section.mid == mid)
     }
 }
 
-/// Each section with its `m=` line first.
+/// Splits lines into sections, each of which begins with its `m=` line.
 fn split_sections<'b, 'a>(media: &'b [Line<'a>]) -> impl Iterator<Item = &'b [Line<'a>]> {
     let mut rest = media;
     std::iter::from_fn(move || {
@@ -81,12 +81,12 @@ fn split_sections<'b, 'a>(media: &'b [Line<'a>]) -> impl Iterator<Item = &'b [Li
     })
 }
 
-/// What stands in front of the first section.
+/// The lines before the first section.
 #[derive(Debug, Default)]
 struct Session<'a> {
     lines: SessionLines<'a>,
     transport: TransportLines<'a>,
-    /// Mids of each BUNDLE group.
+    /// The mids of each BUNDLE group.
     groups: Vec<Vec<&'a str>>,
 }
 
@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
         !self.groups.is_empty()
     }
 
-    /// The sections that share the transport, in the group's order.
+    /// Returns the sections that share the transport, in the group's order.
     fn bundle(&self, sections: &[Section<'a>]) -> Result<Vec<usize>, Refused> {
         let mut served = sections.iter().filter(|section| section.rejected.is_none());
         let Some(first) = served.next() else { return Err(nothing_served(sections)) };
@@ -145,8 +145,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What the first section of the bundle says of the transport, else the session, else another of the bundle: sections
-    /// that exist only in a bundle need not say it (RFC 9143 §7.1.3).
+    /// Returns the client's side of the transport from the first section of the bundle, else from the session, else
+    /// from another section of the bundle: sections that exist only in a bundle need not repeat it (RFC 9143 §7.1.3).
     fn transport_of(&self, sections: &[Section<'a>], bundle: &[usize]) -> Result<Transport, Refused> {
         let place = bundle.first().map_or_else(String::new, |first| sections[*first].place());
         let mut known = TransportLines::default();
@@ -163,7 +163,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Where sections are, by their mids: sorted, so that a look-up is cheap however many there are.
+/// Finds sections by their mids. It is sorted, so that a look-up is cheap however many there are.
 struct MidTable<'a>(Vec<(&'a str, usize)>);
 
 impl<'a> MidTable<'a> {
@@ -202,7 +202,7 @@ fn not_bundled(first: &Section<'_>, other: Option<&Section<'_>>) -> Refused {
     ))
 }
 
-/// Gives the only section a mid if it has none, and sees to it that no two have the same.
+/// Gives the only section a mid if it has none, and refuses two sections with the same mid.
 fn name_sections(sections: &mut [Section<'_>]) -> Result<(), Refused> {
     if let [only] = sections
         && !only.has_mid
@@ -232,8 +232,8 @@ fn name_sections(sections: &mut [Section<'_>]) -> Result<(), Refused> {
     Ok(())
 }
 
-/// All sections share one transport, so a payload type has one meaning (RFC 9143 §9.1). What a section offers and the
-/// answer will not take is nobody's business.
+/// Refuses a payload type with two meanings, because all sections share one transport (RFC 9143 §9.1). Formats that the
+/// answer will not take do not matter.
 fn check_payload_types(sections: &[Section<'_>], bundle: &[usize]) -> Result<(), Refused> {
     let mut meanings: [Option<(Role, usize, &str)>; 128] = [None; 128];
     for section in bundle.iter().map(|index| &sections[*index]) {

@@ -19,12 +19,12 @@ impl<'a> Parameters<'a> {
         })
     }
 
-    /// Returns the value of a name, which may stand there in any case.
+    /// Returns the value of a name, whatever its case.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// Returns the value of a name as a number; `None` too if it is none.
+    /// Returns the value of a name as a number; `None` if it is missing or not a number.
     pub fn number(&self, name: &str) -> Option<u32> {
         self.get(name)?.parse().ok()
     }

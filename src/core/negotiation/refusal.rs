@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Longest piece of an offer that a refusal repeats, in characters.
+/// The longest part of an offer that a refusal quotes, in characters.
 const QUOTED_CHARS_MAX: usize = 60;
 
 /// What kind of refusal it is.
@@ -26,17 +26,17 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// A refusal of what is no session description.
+    /// Refuses what is not a valid session description.
     pub fn malformed(message: impl Into<String>) -> Self {
         Self { fault: Fault::Malformed, message: message.into() }
     }
 
-    /// A refusal of what is too large.
+    /// Refuses what is too large.
     pub fn too_large(message: impl Into<String>) -> Self {
         Self { fault: Fault::TooLarge, message: message.into() }
     }
 
-    /// A refusal of what is not served.
+    /// Refuses what this server does not do.
     pub fn unserved(message: impl Into<String>) -> Self {
         Self { fault: Fault::Unserved, message: message.into() }
     }
@@ -50,7 +50,7 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// A piece of an offer in quotation marks: escaped, and no longer than a reader needs.
+/// Returns part of an offer in quotation marks, escaped and shortened.
 pub fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARS_MAX) {
         Some((end, _)) => format!("{:?}…", &text[..end]),

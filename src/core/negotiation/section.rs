@@ -10,7 +10,7 @@ use crate::core::command::MediaKind;
 use crate::core::ids::Mid;
 use crate::core::negotiated::Extension;
 
-/// Which way media flows in a section, seen from who wrote it.
+/// The direction of media in a section, seen from the writer of the description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Media flows both ways.
@@ -132,13 +132,13 @@ pub struct Section<'a> {
     pub direction: Direction,
     /// Its formats, most wanted first.
     pub formats: Vec<Format<'a>>,
-    /// Values of `a=rtcp-fb:*`, which are for all formats.
+    /// The values of `a=rtcp-fb:*`, which apply to all formats.
     pub wildcard_feedback: Vec<&'a str>,
     /// The header extensions that it offers, and those of the session.
     pub extensions: Vec<OfferedExtension<'a>>,
-    /// What it declares of its streams.
+    /// The streams that it declares.
     pub streams: StreamLines<'a>,
-    /// What it says of the transport.
+    /// Its part of the transport's description.
     pub transport: TransportLines<'a>,
     /// Whether RTCP may come by the same port.
     pub rtcp_mux: bool,
@@ -148,19 +148,19 @@ pub struct Section<'a> {
     pub rejected: Option<String>,
 }
 
-/// What the session says for all its sections.
+/// Attributes of the session that apply to all its sections.
 #[derive(Debug, Clone, Default)]
 pub struct SessionLines<'a> {
-    /// Which way media flows where a section does not say it.
+    /// The direction of sections that do not say one.
     pub direction: Option<Direction>,
-    /// Header extensions of all sections: number of the line and its value.
+    /// Header extensions of all sections: each with its line's number and value.
     pub extensions: Vec<(usize, &'a str)>,
 }
 
 /// A section while its lines are read.
 struct Reader<'a> {
     section: Section<'a>,
-    /// Where its formats stand, by payload type.
+    /// The index of each payload type in its formats.
     places: [Option<u8>; PAYLOAD_TYPES],
     bundle_only: bool,
     port: &'a str,
@@ -186,7 +186,7 @@ impl<'a> Section<'a> {
         Ok(reader.finish(session))
     }
 
-    /// Returns how refusals call the section.
+    /// Returns the section's name in refusals.
     pub fn place(&self) -> String {
         if self.has_mid {
             let mid: &str = &self.mid;
@@ -319,7 +319,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The format that a line is about, and the rest of the line.
+    /// Returns the format that a line is about, and the rest of the line.
     fn format(&mut self, value: &'a str) -> Option<(&mut Format<'a>, &'a str)> {
         let (pt, text) = value.trim_start().split_once(' ')?;
         let place = (*self.places.get(usize::from(pt.parse::<u8>().ok()?))?)?;
@@ -349,7 +349,7 @@ impl<'a> Reader<'a> {
             None => (id, Direction::SendRecv),
         };
         let id: u16 = id.parse().map_err(|_| bad())?;
-        // Larger ones stand for "choose one" (RFC 8285 §7), 15 is no id in the one-byte form.
+        // Larger numbers stand for "choose one" (RFC 8285 §7); 15 is not an id in the one-byte form.
         let Some(id) = u8::try_from(id).ok().filter(|id| *id != 0 && *id != 15) else { return Ok(()) };
         let name = name.trim();
         let extension = self.section.kind.and_then(|kind| Extension::from_uri(name, kind));
@@ -368,7 +368,7 @@ impl<'a> Reader<'a> {
         section
     }
 
-    /// Finds out what each format is for: codecs first, then what repairs or repeats them.
+    /// Finds out what each format is for: first codecs, then their retransmissions and redundant forms.
     fn find_roles(&mut self, kind: MediaKind) {
         let formats = &mut self.section.formats;
         let mut is_media = [false; PAYLOAD_TYPES];
@@ -380,7 +380,7 @@ impl<'a> Reader<'a> {
         for format in formats {
             if let Some(Role::Redundant(of) | Role::Retransmission(of)) = format.role {
                 let of = usize::from(of);
-                // One helper for each: a second would be answered and never used.
+                // Each codec gets only the first format that names it: a second one would be answered and never used.
                 let is_first = has_helper.get_mut(of).is_some_and(|seen| !std::mem::replace(seen, true));
                 if !is_first || !is_media[of] {
                     format.role = None;

@@ -3,7 +3,7 @@
 
 use crate::core::ids::Ssrc;
 
-/// Encodings of one simulcast that are looked at; more rids than this may not be declared.
+/// The most encodings of one simulcast. No more rids than this are read.
 const ENCODINGS_MAX: usize = 8;
 
 /// One rid that the client sends.
@@ -14,7 +14,7 @@ struct SentRid<'a> {
     restrictions: &'a str,
 }
 
-/// What the lines of one section say of the streams in it.
+/// The streams that the lines of one section declare.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamLines<'a> {
     /// SSRCs in the order of their first mention.
@@ -24,7 +24,7 @@ pub struct StreamLines<'a> {
     /// The encodings of a simulcast that is declared by SSRCs, smallest first.
     simulcast_group: Vec<Ssrc>,
     rids: Vec<SentRid<'a>>,
-    /// The first of each list of alternatives, in the client's order.
+    /// The rids of the simulcast, in the client's order: the first of each list of alternatives.
     simulcast: Vec<&'a str>,
 }
 
@@ -32,14 +32,15 @@ fn number(word: &str) -> Option<Ssrc> {
     word.parse().ok().map(Ssrc)
 }
 
-/// RFC 8851 §10: letters, digits, hyphens and underscores. Longer ones do not fit a header extension.
+/// Whether a text is a rid (RFC 8851 §10): letters, digits, hyphens and underscores, and no longer than fits into a
+/// header extension.
 fn is_rid(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=16).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 impl<'a> StreamLines<'a> {
-    /// Takes an attribute if it is of streams.
+    /// Takes an attribute if it is about streams.
     pub fn take(&mut self, name: &str, value: &'a str) {
         match name {
             "ssrc" => {
@@ -77,7 +78,8 @@ impl<'a> StreamLines<'a> {
         }
     }
 
-    /// `send a;b recv c` in either order. What the client would receive as a simulcast is one stream from us.
+    /// Reads `send a;b recv c` in either order. Only `send` matters: a client that would receive a simulcast gets one
+    /// stream from us.
     fn take_simulcast(&mut self, value: &'a str) {
         let mut words = value.split_whitespace();
         while let (Some(direction), Some(list)) = (words.next(), words.next()) {
@@ -90,8 +92,8 @@ impl<'a> StreamLines<'a> {
         }
     }
 
-    /// Returns the rids that the answer takes, in the order of the simulcast. A rid that only uses payload types that are not
-    /// agreed on is left out, and so is one that no `a=rid` declares (RFC 8853 §5.2).
+    /// Returns the rids that the answer takes, in the order of the simulcast. Rids are left out if none of their
+    /// payload types is agreed on or if no `a=rid` declares them (RFC 8853 §5.2).
     pub fn rids(&self, agreed: impl Fn(u8) -> bool) -> Vec<&'a str> {
         let is_usable = |rid: &SentRid<'_>| {
             let restrictions = rid.restrictions.split(';').map(str::trim);
@@ -115,8 +117,8 @@ impl<'a> StreamLines<'a> {
         self.ssrcs.iter().copied().chain(repairs).chain(self.simulcast_group.iter().copied())
     }
 
-    /// Returns the streams that are declared by SSRCs, each with its retransmissions: the encodings of a simulcast smallest
-    /// first, else one.
+    /// Returns the streams that are declared by SSRCs, each with its retransmissions: the encodings of a simulcast,
+    /// smallest first, else one stream.
     pub fn declared(&self) -> Vec<(Ssrc, Option<Ssrc>)> {
         let repair =
             |main: Ssrc| self.repairs.iter().find(|(other, _)| *other == main).map(|(_, repair)| *repair);

@@ -15,7 +15,7 @@ const HEAD: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
 const OPUS: &str = "a=rtpmap:111 opus/48000/2\r\n";
 const VP8: &str = "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n";
 
-/// ICE, DTLS and what else a section has in common with all others.
+/// Returns the lines about ICE and DTLS that all sections have in common.
 fn transport() -> String {
     let fingerprint = ["AB"; 32].join(":");
     format!(
@@ -36,12 +36,12 @@ fn video(mid: &str, lines: &str) -> String {
     section("video 9 UDP/TLS/RTP/SAVPF 96", mid, &format!("{VP8}{lines}"))
 }
 
-/// An offer of these sections, in one BUNDLE of these mids.
+/// Returns an offer of these sections, with a BUNDLE group of these mids.
 fn bundled(mids: &str, sections: &[String]) -> String {
     format!("{HEAD}a=group:BUNDLE {mids}\r\n{}", sections.concat())
 }
 
-/// What came of an offer.
+/// What an offer led to.
 struct Agreed {
     negotiated: Negotiated,
     answer: String,
@@ -242,7 +242,7 @@ fn a_payload_type_that_stands_for_two_codecs_is_refused_whichever_way_it_points(
     }
     let said = refused(&bundled("0", &[video("0", "a=rtpmap:96 H264/90000\r\n")]));
     assert!(said.message.contains("line 17: payload type 96 stands for two codecs"), "{said}");
-    // The repairs of two codecs, too.
+    // The same goes for the retransmissions of two codecs.
     let repaired =
         |of: u8| format!("a=rtpmap:{of} VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt={of}\r\n");
     let one = section("video 9 UDP/TLS/RTP/SAVPF 98 97", "0", &repaired(98));
@@ -441,8 +441,8 @@ fn an_answer_is_an_answer_to_str0m() {
     assert_eq!(answered.negotiated.section(Mid::from("1")).map(|section| section.egress), Some(None));
 }
 
-/// What must hold of every answer: all sections in their order, each with a format, nothing that was not offered, and a
-/// description that reads.
+/// Checks what must hold for every answer: it has all sections in order, each with a format, and nothing that was not
+/// offered, and it can be read as a description.
 fn check_answer(text: &str, answer: &str) {
     let media = |text: &str| -> Vec<String> {
         let lines = text.split('\n').filter(|line| line.starts_with("m="));

@@ -1,22 +1,22 @@
-//! What an offer says of its transport: ICE credentials (RFC 8839 §5.4), the DTLS role (RFC 8842), and the fingerprints
-//! of the certificate (RFC 8122). A section may say it, or the session for all.
+//! The client's side of the transport, from its offer: ICE credentials (RFC 8839 §5.4), the DTLS role (RFC 8842), and
+//! the fingerprints of the certificate (RFC 8122). Each may stand in a section, or in the session for all sections.
 
 use aws_lc_rs::digest::{self, Algorithm, SHA256, SHA384, SHA512};
 
 use super::lines::Line;
 use super::refusal::{Refused, quoted};
 
-/// Longest ICE user name fragment or password, in bytes (RFC 8839 §5.4).
+/// The longest ICE user name fragment or password, in bytes (RFC 8839 §5.4).
 const ICE_TEXT_BYTES_MAX: usize = 256;
 
 /// The DTLS role that an offer leaves to the answer (RFC 5763 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setup {
-    /// The client takes either: we are the server.
+    /// The client takes either role, so we are the server.
     ActPass,
     /// The client begins the handshake.
     Active,
-    /// The client waits for the handshake: we begin it.
+    /// The client waits for the handshake, so we begin it.
     Passive,
 }
 
@@ -49,9 +49,9 @@ impl Hash {
 /// The hash of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// The function that gave the bytes.
+    /// The hash function.
     pub hash: Hash,
-    /// As many bytes as the function gives.
+    /// The hash, as long as the function makes it.
     pub bytes: Vec<u8>,
 }
 
@@ -85,8 +85,8 @@ fn read_byte(text: &str) -> Option<u8> {
     if is_hex { u8::from_str_radix(text, 16).ok() } else { None }
 }
 
-/// Returns whether a certificate (DER) is one of those that were promised. Only fingerprints of the strongest function count
-/// (RFC 8122 §5.1): who can forge a weaker one gains nothing.
+/// Returns whether a certificate (DER) has one of the promised fingerprints. Only those of the strongest function count
+/// (RFC 8122 §5.1), so that forging a weaker one gains nothing.
 pub fn is_promised(fingerprints: &[Fingerprint], certificate: &[u8]) -> bool {
     let Some(strongest) = fingerprints.iter().map(|fingerprint| fingerprint.hash).max() else { return false };
     let digest = digest::digest(strongest.algorithm(), certificate);
@@ -95,32 +95,33 @@ pub fn is_promised(fingerprints: &[Fingerprint], certificate: &[u8]) -> bool {
         .any(|fingerprint| fingerprint.hash == strongest && fingerprint.bytes == digest.as_ref())
 }
 
-/// What was said of the transport, as far as it was.
+/// What the lines read so far say about the transport.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransportLines<'a> {
     ufrag: Option<&'a str>,
     password: Option<&'a str>,
     setup: Option<&'a str>,
     fingerprints: Vec<Fingerprint>,
-    /// A hash function that is not served, to be named if there is no other.
+    /// A hash function that is not served. The refusal names it if there is no other.
     unserved_hash: Option<&'a str>,
 }
 
-/// What is known of the client's transport.
+/// The client's side of the transport, complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transport {
     /// The client's ICE user name fragment.
     pub ufrag: String,
-    /// The password to it.
+    /// The client's ICE password.
     pub password: String,
-    /// The role that is left to us.
+    /// The client's DTLS role.
     pub setup: Setup,
-    /// The certificate has one of these; at least one.
+    /// The fingerprints, of which the certificate must have one. Never empty.
     pub fingerprints: Vec<Fingerprint>,
 }
 
 impl<'a> TransportLines<'a> {
-    /// Takes a line if it is of the transport. The first of a kind counts, and every fingerprint.
+    /// Takes a line if it is about the transport. Only the first line of a kind counts, except that every fingerprint
+    /// does.
     pub fn take(&mut self, line: &Line<'a>) -> Result<(), Refused> {
         let Some((name, value)) = line.attribute() else { return Ok(()) };
         let value = value.trim();
@@ -138,7 +139,7 @@ impl<'a> TransportLines<'a> {
         Ok(())
     }
 
-    /// Returns what is said here, and what is said there of the rest.
+    /// Returns these lines, and where something is missing, those of `other`.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         let has_any = !self.fingerprints.is_empty() || self.unserved_hash.is_some();
@@ -151,13 +152,13 @@ impl<'a> TransportLines<'a> {
         }
     }
 
-    /// Returns whether nothing is missing.
+    /// Whether nothing is missing.
     pub fn is_complete(&self) -> bool {
         let has_ice = self.ufrag.is_some() && self.password.is_some();
         has_ice && self.setup.is_some() && !self.fingerprints.is_empty()
     }
 
-    /// Makes a transport of it, or says what is missing. `place` names the section that should have said it.
+    /// Makes the transport, or says what is missing. `place` names the section that should have it.
     pub fn finish(self, place: &str) -> Result<Transport, Refused> {
         let ice = |value: Option<&str>, name: &str| match value {
             Some(text) if (1..=ICE_TEXT_BYTES_MAX).contains(&text.len()) && !text.contains([' ', ':']) => {
@@ -171,7 +172,7 @@ impl<'a> TransportLines<'a> {
         let ufrag = ice(self.ufrag, "ice-ufrag")?;
         let password = ice(self.password, "ice-pwd")?;
         let setup = match self.setup {
-            // An offer must say it (RFC 5763 §5); one that does not leaves us no choice but the server's role.
+            // An offer must say it (RFC 5763 §5). If it does not, we can only be the server.
             None | Some("actpass") => Setup::ActPass,
             Some("active") => Setup::Active,
             Some("passive") => Setup::Passive,

@@ -1,8 +1,9 @@
-//! What must be true of a room between two inputs. Debug builds check it after each; a release build does not contain it.
+//! What must be true of a room between two inputs. Debug builds check it after each input; release builds do not
+//! contain it.
 //!
-//! Each part of a room keeps lists that other parts answer to: a slot shows a track, and the track lists the slot. A list
-//! that is forgotten shows later and elsewhere, as media that goes to the wrong person. Here it fails at once, with the
-//! name of what was forgotten.
+//! The parts of a room refer to each other: a slot shows a track, and the track lists the slot. If one side is
+//! forgotten, it would show later and elsewhere, as media that goes to the wrong person. Here it fails at once and says
+//! what was forgotten.
 
 use super::{Owner, Room};
 use crate::core::forward::publication::Publication;
@@ -11,13 +12,13 @@ use crate::core::participant::Participant;
 use crate::core::subscriptions::SubscriptionState;
 use crate::core::timers::Timer;
 
-/// How many members, and how many publications, are checked after one input. Those of a larger room are checked in turn,
-/// so that a room of two hundred stays quick enough to be simulated.
+/// How many members and publications are checked after one input. A larger room is checked bit by bit, so that a room
+/// of two hundred stays fast enough for the simulator.
 const AT_ONCE: usize = 4;
 
 impl Room {
-    /// Fails if the room contradicts itself. Called in debug builds after each input and each share of media. It is never
-    /// inlined, so that those who count instructions can leave it out (`tests/instructions.rs`).
+    /// Panics if the room contradicts itself. Debug builds call it after each input and each share of media. It is
+    /// never inlined, so that counts of instructions can leave it out (`tests/instructions.rs`).
     #[inline(never)]
     pub(super) fn check(&self) {
         let from = self.checked.get();
@@ -35,7 +36,7 @@ impl Room {
         self.check_lists();
     }
 
-    /// One member: everything of theirs exists and answers to them.
+    /// Checks one member: everything that they own exists and names them as its owner.
     fn check_member(&self, key: ParticipantKey) {
         assert!(
             self.participants.contains(key.0),
@@ -65,7 +66,7 @@ impl Room {
         self.check_timers(Owner::Member(key));
     }
 
-    /// Every slot that shows a track is one of its viewers, and is what the subscription names.
+    /// Checks a member's slots: the track of each lists it as a viewer, and the subscription names it.
     fn check_slots(&self, key: ParticipantKey, participant: &Participant) {
         for (index, slot) in participant.slots.iter().enumerate() {
             assert!(
@@ -109,7 +110,7 @@ impl Room {
         }
     }
 
-    /// A transport is its owner's, and so is everything that comes in on it.
+    /// Checks a transport of a member: it names them as its owner, and everything published on it is theirs.
     fn check_transport(&self, owner: ParticipantKey, key: TransportKey, participant: &Participant) {
         assert!(
             self.transports.contains(key.0),
@@ -134,7 +135,7 @@ impl Room {
         );
     }
 
-    /// Whoever waits for something is to be woken no later than that.
+    /// Checks that a member with deadlines will be woken.
     fn check_timers(&self, owner: Owner) {
         let Owner::Member(key) = owner else { return };
         let participant = &self.participants[key.0];
@@ -147,7 +148,7 @@ impl Room {
         );
     }
 
-    /// Lists of the whole room: nobody and nothing that is gone stands in any of them.
+    /// Checks the lists of the whole room: they name nobody and nothing that is gone.
     fn check_lists(&self) {
         assert_eq!(self.order.len(), self.participants.len(), "the order of joining is not complete");
         assert_eq!(self.by_id.len(), self.participants.len(), "by_id is not complete");
@@ -172,7 +173,7 @@ impl Room {
         }
     }
 
-    /// A publication can be found by its track, and whoever it lists as a viewer shows it.
+    /// Checks a publication: it can be found by its track, and the viewers that it lists show it.
     fn check_publication(&self, key: PublicationKey, publication: &Publication) {
         let track = publication.track;
         assert_eq!(self.by_track.get(&track), Some(&key), "by_track does not lead to {track}");
@@ -193,7 +194,7 @@ impl Room {
             );
         }
         let pending = self.pending_audio.contains(&key) || self.pending_video.contains(&key);
-        // It may be listed without packets: those of a track that is muted are not forwarded any more.
+        // A publication may be listed without packets, because muting drops those that wait.
         assert!(
             pending || !publication.has_pending(),
             "{track} has packets to be forwarded, and nobody will do it"

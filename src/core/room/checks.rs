@@ -1,5 +1,5 @@
-//! Connectivity checks: which are refused, which are answered, and what an answered one opens and closes (RFC 8445, RFC
-//! 7675).
+//! Connectivity checks: which are refused, which are answered, and which paths an answered check opens and closes (RFC
+//! 8445, RFC 7675).
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::wire::stun;
 use crate::wire::stun_refusal::{Refusal, is_signed};
 
 impl Room {
-    /// A STUN message came on a transport; walk: called by `Room::handle_datagram`.
+    /// Takes a STUN message that came on a transport; walk: called by `Room::handle_datagram`.
     pub(super) fn handle_stun(
         &mut self,
         now: Instant,
@@ -30,7 +30,7 @@ impl Room {
             return;
         }
         if let Some(refusal) = Refusal::of(&message) {
-            // Before the engine sees it: a check that is refused changes nothing.
+            // Refused before the engine sees it, so that a refused check changes nothing.
             let password = transport.session().password();
             if is_signed(bytes, password) {
                 let mut answer = Vec::new();
@@ -41,14 +41,14 @@ impl Room {
             return;
         }
         let (is_check, nominated) = (message.is_binding_request(), message.use_candidate);
-        // A check that comes again may have been replayed by somebody who forges addresses: it is answered, and changes
+        // A check that comes a second time may be a replay with a forged address, so it is answered but changes
         // nothing.
         let is_repeated = transport.has_checked(transaction);
         let before = outbox.transmits();
         transport.with_session(|session| session.handle_stun(now, path.protocol(), path.remote, bytes));
         self.carry_out_effects(now, on, Some(path), outbox);
-        // The engine answers a check only if its credentials are right. Flights of the handshake may follow the answer, if
-        // they have waited for a path.
+        // The engine answers a check only if its credentials are right. Handshake datagrams that have waited for a path
+        // may follow the answer.
         let answered = outbox.answers_check(before, path, transaction);
         if let Some(transport) = self.transports.get_mut(on.0).filter(|_| answered) {
             transport.note_answered(now);
@@ -81,7 +81,7 @@ impl Room {
         }
     }
 
-    /// Sends nothing on a transport until another check comes. Then every slot begins anew.
+    /// Stops sending on a transport until another check comes. Its slots begin anew after that.
     pub(super) fn lose_path(&mut self, key: TransportKey) {
         let transport = &mut self.transports[key.0];
         transport.lose_path(self.settings.media_timeout);

@@ -1,4 +1,4 @@
-//! What participants ask for: each command is handed to the part of the room that carries it out, and answered.
+//! Participants' commands: each is handed to the part of the room that carries it out, and answered.
 
 use std::time::Instant;
 
@@ -35,7 +35,7 @@ impl Room {
                 return;
             }
             Command::Leave => {
-                // Told first: afterwards there is nobody to tell.
+                // They are told first, because afterwards they are no longer a member.
                 outbox.event(from, Event::Left(request));
                 if mutated!(LeaverStays) {
                     return;
@@ -66,7 +66,7 @@ impl Room {
         payload: &str,
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
-        // Recipients learn who it is from by the server's word, never by the sender's.
+        // The server says who the sender is, so that nobody can pretend to be somebody else.
         let sender = self.participants[from.0].id;
         let recipients: Vec<ParticipantKey> = match to {
             None => self.order.iter().copied().filter(|key| *key != from).collect(),
@@ -79,7 +79,7 @@ impl Room {
                         "send to the participants that the room lists",
                     )
                 })?;
-                // Named twice is told once: else one request could fill somebody's connection.
+                // A recipient named twice gets it once. Otherwise one request could fill somebody's connection.
                 known.sort_unstable();
                 known.dedup();
                 known

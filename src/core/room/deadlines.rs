@@ -1,8 +1,8 @@
-//! What is done because its time has come, and when the room wants to be woken for it.
+//! Deadlines: what is done when they are due, and when the room wants to be woken for the next one.
 //!
-//! Each moment has a name, a [`Timer`], and is set where it changes: by the transport, when its engine or its media has
-//! done something; by the functions below, when it depends on more than one transport knows. [`Room::arm`] then tells the
-//! room's heap the earliest one of an owner.
+//! Each deadline has a [`Timer`] and is set where it changes: by the transport, if it depends on the transport's engine
+//! or media; by the functions below, if it depends on more than that. [`Room::arm`] then tells the room's heap the
+//! earliest deadline of an owner.
 
 use std::time::{Duration, Instant};
 
@@ -15,39 +15,38 @@ use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Signalling;
-use crate::core::timers::{Deadline, Timer, earliest};
+use crate::core::timers::{Deadline, STOOD_STILL, Timer, earliest};
 
 /// Somebody whose signalling broke has at least this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
-/// An encoder of which nothing is heard for so long has probably crashed. Reports come each second of whoever sends
-/// pictures, and checks every few seconds of whoever sends nothing.
+/// An encoder from which nothing is heard for this long has probably crashed: reports come each second from one that
+/// sends video, and checks come every few seconds from one that sends nothing.
 const UNHEARD: Duration = Duration::from_secs(3);
 
-/// Somebody whose signalling broke before media could flow has at most this long to come back: there is no call to go on
-/// with, and joining anew costs them nothing. A join alone must not hold a place for long.
+/// Somebody whose signalling broke before media could flow has at most this long to come back: there is no call to
+/// continue, so joining again costs them nothing, and a join alone must not hold a place for long.
 const GRACE_WITHOUT_MEDIA: Duration = Duration::from_secs(5);
-
-/// A deadline that is served so late tells that the server stood still: its machine was suspended, or had no time for it.
-const STOOD_STILL: Duration = Duration::from_secs(1);
 
 /// A timer whose moment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fired {
     /// What it was set for.
     pub timer: Timer,
-    /// The member whose it is; `None` for the room's own and for those of a transport that belongs to nobody.
+    /// The member to whom it belongs; `None` for timers of the room itself and of transports that belong to nobody.
     pub member: Option<ParticipantKey>,
 }
 
 impl Room {
-    /// The timers that the last [`RoomInput::Timeout`](super::RoomInput::Timeout) found due, in the order in which they
-    /// were served. Empty after any other input, and if the room was woken for something that had moved.
+    /// Returns the timers that the last [`RoomInput::Timeout`](super::RoomInput::Timeout) found due, in the order in
+    /// which they were served. Returns none after any other input, and if the room was woken for a deadline that had
+    /// moved.
     pub fn fired(&self) -> &[Fired] {
         &self.fired
     }
 
     pub(super) fn handle_timers(&mut self, now: Instant, outbox: &mut Outbox) {
-        // The engine's own deadlines depend on how long the process has run: an order by time would, too.
+        // Not in the order of time: the engine's deadlines depend on how long the process has run, and replays must
+        // not.
         let mut due = std::mem::take(&mut self.due);
         loop {
             self.timers.take_due(now, &mut due);
@@ -94,12 +93,13 @@ impl Room {
         Some(Deadline { at, timer: Timer::RoomEmpty })
     }
 
-    /// Does what is due for one member, on each of their transports.
+    /// Does what is due for one member and on each of their transports.
     fn serve_member(&mut self, now: Instant, key: ParticipantKey, outbox: &mut Outbox) {
         self.forgive_standstill(now, key);
         let deadlines = &self.participants[key.0].deadlines;
         if deadlines.is_due(Timer::MediaTimeout, now) || deadlines.is_due(Timer::Unheard, now) {
-            // Media moves these deadlines without setting them with each packet.
+            // Packets do not set these deadlines, to save time: they are computed again here from when the last one
+            // came.
             self.set_expiry(key);
         }
         let deadlines = &self.participants[key.0].deadlines;
@@ -119,7 +119,7 @@ impl Room {
             self.lose_from_hearing(key, outbox);
         }
         for place in 0.. {
-            // What is due on one transport can end it, and the member with it: each is looked up anew.
+            // Serving one transport can end it, and the member with it, so each is looked up anew.
             let Some(&transport) = self.transports_of(key).get(place) else { break };
             self.serve_transport(now, transport, outbox);
         }
@@ -129,8 +129,11 @@ impl Room {
     /// out everybody the moment it wakes up, before it has read what they have sent.
     fn forgive_standstill(&mut self, now: Instant, key: ParticipantKey) {
         let participant = &mut self.participants[key.0];
-        let theirs = participant.transports.iter().map(|key| self.transports[key.0].deadlines.earliest());
-        let due = theirs.fold(participant.deadlines.earliest(), earliest);
+        // Only deadlines that come of silence tell how long nobody was listened to. Of others, some lie in the past for long.
+        let own = [Timer::Resume, Timer::MediaTimeout, Timer::Unheard]
+            .map(|timer| participant.deadlines.get(timer));
+        let silent = |key: &TransportKey| self.transports[key.0].deadlines.get(Timer::MediaSilence);
+        let due = participant.transports.iter().map(silent).chain(own).fold(None, earliest);
         let late = due.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
         if late < STOOD_STILL {
             return;
@@ -151,8 +154,8 @@ impl Room {
         let member = transport.owner;
         self.fired.extend(transport.deadlines.due(now).map(|timer| Fired { timer, member }));
         if transport.deadlines.is_due(Timer::Consent, now) {
-            // Packets to a peer that is not there would be sent for nothing, and would make the receiver lose the
-            // roll-over counter: after 2^15 of them it could open none any more.
+            // Packets to a peer that is not there would be wasted, and after 2^15 of them the receiver would have lost
+            // the roll-over counter and could decrypt none any more.
             self.lose_path(key);
         }
         if self.transports[key.0].deadlines.is_due(Timer::MediaSilence, now) {
@@ -194,8 +197,8 @@ impl Room {
         self.timers.set(owner, next);
     }
 
-    /// Sets when a publisher on that transport is asked for a key frame. To be called when one is wanted or has come, and
-    /// when the round trip changes, by which repeated requests are spaced.
+    /// Sets when the publisher on a transport is asked for a key frame. Call it when one is wanted or has come, and
+    /// when the round trip changes, because repeated requests are spaced by it.
     pub(super) fn set_keyframe_timer(&mut self, now: Instant, on: TransportKey) {
         let Some(media) = self.transports.get(on.0).and_then(|transport| transport.media.as_ref()) else {
             return;
@@ -208,12 +211,13 @@ impl Room {
         }
     }
 
-    /// Sets when a member is given up. To be called when their signalling breaks or is back, when media can flow, with each
-    /// connectivity check, and before anybody is given up.
+    /// Sets when a member is given up. Call it when their signalling breaks or comes back, when media can flow, with
+    /// each connectivity check, and before they are given up.
     ///
-    /// Somebody whose signalling broke is given up after the time to come back, or as soon as their media path is dead as
-    /// well. Somebody without signalling: when the media path is dead, or has never come to life. A path is alive as long
-    /// as checks or authentic media come by it: some encoders check once, when they begin, and never again.
+    /// A member whose signalling broke is given up after `resume_timeout`, or as soon as their media path is dead as
+    /// well. A member without signalling is given up when the media path is dead or never came to life. A path is alive
+    /// as long as checks or authentic media come by it; checks alone would not do, because some encoders check once and
+    /// never again.
     pub(super) fn set_expiry(&mut self, key: ParticipantKey) {
         let Some(participant) = self.participants.get_mut(key.0) else { return };
         let media_timeout = self.settings.media_timeout;
@@ -223,7 +227,8 @@ impl Room {
             (Lifeline::Media, _) => (None, Some(last_heard.unwrap_or(participant.joined_at) + media_timeout)),
             (Lifeline::Signalling, Signalling::Connected) => (None, None),
             (Lifeline::Signalling, Signalling::Lost { since }) => {
-                // Not at once if the path had been dead for longer: a change of networks breaks both at a time.
+                // They always get some time, even if the path has been dead for longer: a change of networks breaks
+                // both at once.
                 let dead = last_heard.map(|at| (at + media_timeout).max(since + GRACE));
                 let resume_timeout = self.settings.resume_timeout;
                 let within = if participant.has_had_media {
@@ -241,8 +246,8 @@ impl Room {
         participant.deadlines.set(Timer::MediaTimeout, media);
     }
 
-    /// Nothing is heard of somebody who publishes without signalling: the others see them as they see those whose signalling
-    /// broke, and whoever watches on a WHEP connection can be shown somebody else.
+    /// Tells the others that nothing is heard from somebody who publishes without signalling. They see them like
+    /// somebody whose signalling broke, and WHEP viewers can be shown somebody else.
     fn lose_from_hearing(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
         let participant = &mut self.participants[key.0];
         participant.is_unheard = true;
@@ -254,7 +259,7 @@ impl Room {
         self.tell_others(key, &silent, outbox);
     }
 
-    /// Something has come again by a transport that was silent, and the others were told so.
+    /// Tells the others that something has come again by a transport that they were told was silent.
     pub(super) fn hear_again(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
         self.review_media(now, on, outbox);
         let Some(key) = self.owner_of(on) else { return };
@@ -267,7 +272,7 @@ impl Room {
     }
 }
 
-/// Returns the earlier of two deadlines, and of two at the same time the first.
+/// Returns the earlier of two deadlines; `first` if both are at the same time.
 fn sooner(first: Option<Deadline>, second: Option<Deadline>) -> Option<Deadline> {
     match (first, second) {
         (Some(first), Some(second)) => Some(if second.at < first.at { second } else { first }),

@@ -1,4 +1,4 @@
-//! Media out: what waits of each track is forwarded to all who watch it, a share at a time.
+//! Media out: the packets that wait are forwarded to the viewers of their tracks, a share at a time.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ use crate::core::path::TrafficClass;
 use crate::core::transport::Transport;
 
 impl Room {
-    /// The publications of a kind that have something to be forwarded, in the order of their first packets.
+    /// Returns the publications of a kind that have packets to be forwarded, in the order of their first packets.
     pub(super) fn pending_of(&mut self, kind: MediaKind) -> &mut VecDeque<PublicationKey> {
         match kind {
             MediaKind::Audio => &mut self.pending_audio,
@@ -27,8 +27,8 @@ impl Room {
         }
     }
 
-    /// Forwards one share of what came to `sink`: of audio, or if none waits, of video. Returns roughly how many packets
-    /// were sent. Walk: called by `Sfu::forward_room`, until nothing is pending.
+    /// Forwards one share of the packets that wait to `sink`: audio, or video if no audio waits. Returns roughly how
+    /// many packets were sent. Walk: called by `Sfu::forward_room`, until nothing is pending.
     pub fn forward_share(&mut self, now: Instant, outbox: &mut Outbox, sink: &mut dyn MediaSink) -> usize {
         let kind = if self.has_audio_pending() { MediaKind::Audio } else { MediaKind::Video };
         let share = self.settings.packets_at_once;
@@ -49,9 +49,10 @@ impl Room {
         share - left
     }
 
-    /// Forwards one track's pending packets to all who show it, or to as many as there are packets `left` for: all packets
-    /// to one viewer, then all to the next, so that runs to one peer leave together. Forwarding moves no deadline of a
-    /// viewer's, so none is armed anew. A panic ends the viewer at whom it happened, as in `Room::step`.
+    /// Forwards one track's pending packets to its viewers until `left` packets have been sent. Each viewer gets all
+    /// their packets before the next one does, so that those to one peer leave together. Forwarding moves no deadline
+    /// of a viewer, so none is set again. A panic removes the viewer whose packets were being forwarded, as in
+    /// `Room::step`.
     pub(super) fn forward_track(
         &mut self,
         now: Instant,
@@ -76,10 +77,10 @@ impl Room {
                 publication.end_run();
             }
         })) {
-            // The run was not ended: it still says whose it is.
+            // The run was not ended, so it still names its viewer.
             let Some((_, Run { participant, .. })) = self.publications[key.0].next_run() else { break };
             self.end_after_panic(now, Owner::Member(participant), outbox);
-            // Whoever was removed is no longer in the list, and may have been the publisher of the track.
+            // The viewer who was removed may have been the publisher of this track.
             if !self.publications.contains(key.0) {
                 return;
             }
@@ -122,7 +123,7 @@ impl Audience<'_> {
         sink.to(path, class_of(slot.kind));
         media.egress.send_at(now);
         for packet in waiting {
-            // What has become too old for the cache while it waited is not sent any more.
+            // A packet that fell out of the cache while it waited is not sent.
             let Some(packet) = encoding.packet(packet.index) else { continue };
             let Some(outgoing) = slot.prepare(now, stretch, clock_offset, packet, codec) else { continue };
             if let Some(length) = slot.write(&outgoing, &mut media.egress, sink.buffer()) {
@@ -133,7 +134,7 @@ impl Audience<'_> {
     }
 }
 
-/// How the network is to treat media of a kind.
+/// Returns how the network is asked to treat media of a kind.
 pub(super) fn class_of(kind: MediaKind) -> TrafficClass {
     match kind {
         MediaKind::Audio => TrafficClass::Audio,

@@ -1,5 +1,5 @@
-//! RTCP in: what clients say of the media that they get (what was lost, which key frames they need, what arrived), and by
-//! which clocks their own media counts time.
+//! RTCP in: clients report on the media that they receive (lost packets, key frames they need, arrivals) and on the
+//! clocks of the media that they send.
 
 use std::time::Instant;
 
@@ -11,12 +11,12 @@ use crate::core::outbox::Outbox;
 use crate::core::path::Path;
 use crate::core::transport::Transport;
 
-/// At most this many packets follow from one report of lost ones: what a receiver can miss in a second at 8 Mbit/s. Whoever
-/// could not be reached for longer asks for more, the oldest first, which are not sent any more.
+/// How many packets are retransmitted for one NACK at most: as many as a receiver can miss in a second at 8 Mbit/s. A
+/// receiver that could not be reached for longer asks for more, beginning with old ones that are no longer sent.
 const RETRANSMISSIONS_MAX: usize = 256;
 
 impl Room {
-    /// An RTCP packet came on a transport; walk: called by `Room::handle_datagram`.
+    /// Takes an RTCP packet that came on a transport; walk: called by `Room::handle_datagram`.
     pub(super) fn handle_rtcp(
         &mut self,
         now: Instant,
@@ -29,7 +29,7 @@ impl Room {
         let Some(length) = transport.media.as_mut().and_then(|media| media.ingress.open_rtcp(bytes)) else {
             return;
         };
-        // Only now: before the packet was opened, anybody could have sent it.
+        // Only now, because anybody could have sent a packet that is not authentic.
         if transport.on_authentic(now, path) {
             self.hear_again(now, on, outbox);
         }
@@ -68,7 +68,8 @@ impl Room {
     }
 
     fn take_sender_report(&mut self, now: Instant, on: TransportKey, ssrc: Ssrc, ntp: u64, timestamp: u32) {
-        // The first report decides: an offset that moved would tear audio and video of one person apart.
+        // The first report decides for good: if the offset moved later, one person's audio and video would get out of
+        // sync.
         let our_ntp = self.ntp(now);
         let transport = &mut self.transports[on.0];
         let Some(stream) = transport.media.as_mut().and_then(|media| media.ingress.stream_mut(ssrc)) else {
@@ -96,7 +97,7 @@ impl Room {
         }
     }
 
-    /// Returns to whom one of our streams on that transport goes, and in which of their slots.
+    /// Returns the member who gets one of our streams on a transport, and the index of its slot.
     fn viewer_of_stream(&self, on: TransportKey, ssrc: Ssrc) -> Option<(ParticipantKey, usize)> {
         let transport = &self.transports[on.0];
         let (owner, index) = (transport.owner?, *transport.slot_by_ssrc.get(&ssrc)?);
@@ -104,7 +105,8 @@ impl Room {
         has_slot.then_some((owner, index))
     }
 
-    /// Answers a NACK (RFC 4588) from the cache of the encoding that each lost packet was of.
+    /// Answers a NACK with retransmissions (RFC 4588), from the caches of the encodings that the lost packets belong
+    /// to.
     fn retransmit(
         &mut self,
         now: Instant,
@@ -135,7 +137,7 @@ impl Room {
             if !slot.may_repeat(now, sequence) {
                 continue;
             }
-            // Counted when it is sent: numbers that mean nothing cost little.
+            // Only packets that are sent count: requests for others cost little.
             repeated += 1;
             outbox.transmit(path, class_of(slot.kind), |buffer| {
                 slot.write_retransmission(stretch, packet, codec, &mut media.egress, buffer)

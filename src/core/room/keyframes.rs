@@ -1,4 +1,4 @@
-//! Who needs a key frame: what viewers ask for is handed to the publications that they watch.
+//! Key frames: viewers' needs for them are handed to the publications that they watch.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::core::command::MediaKind;
 use crate::core::ids::{ParticipantKey, PublicationKey, TransportKey};
 
 impl Room {
-    /// Asks for a key frame of everything that is shown of a track.
+    /// Asks for key frames of all encodings of a track that somebody is shown.
     pub(super) fn want_keyframe(&mut self, now: Instant, key: PublicationKey) {
         let publication = &mut self.publications[key.0];
         if publication.kind() == MediaKind::Video {
@@ -16,7 +16,7 @@ impl Room {
         }
     }
 
-    /// One viewer of a track, in one of their slots, needs a key frame of what they are shown.
+    /// Asks for a key frame for one viewer of a track, of the encoding that they are shown.
     pub(super) fn want_keyframe_for(
         &mut self,
         now: Instant,
@@ -28,14 +28,14 @@ impl Room {
         self.keyframe_wanted(now, key);
     }
 
-    /// Makes sure that the owner of a track is woken to be asked for the key frames that are wanted of it.
+    /// Sets and arms the deadline at which the owner of a track is asked for the key frames that are wanted.
     pub(super) fn keyframe_wanted(&mut self, now: Instant, key: PublicationKey) {
         let (owner, on) = (self.publications[key.0].owner, self.publications[key.0].transport);
         self.set_keyframe_timer(now, on);
         self.arm(now, Owner::Member(owner));
     }
 
-    /// Asks for a key frame of everything that is shown on a transport.
+    /// Asks for key frames of all tracks that are shown on a transport.
     pub(super) fn want_keyframes_on(&mut self, now: Instant, on: TransportKey) {
         let shown: Vec<PublicationKey> = self
             .slots_of_owner(on)
@@ -49,7 +49,7 @@ impl Room {
         }
     }
 
-    /// Asks for a key frame of everything that a member is shown.
+    /// Asks for key frames of all tracks that a member is shown.
     pub(super) fn want_keyframes_for(&mut self, now: Instant, key: ParticipantKey) {
         let shown: Vec<PublicationKey> = self.participants[key.0]
             .slots

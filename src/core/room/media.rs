@@ -1,5 +1,5 @@
-//! Media in: a packet is opened, placed and kept. What is pending leaves by `fanout.rs` when the batch ends; what clients
-//! say of the media they get is heard in `feedback.rs`.
+//! Media in: a packet is decrypted, placed and kept. `fanout.rs` forwards it when the batch ends. `feedback.rs` handles
+//! RTCP.
 
 use std::time::Instant;
 
@@ -10,8 +10,8 @@ use crate::core::path::Path;
 use crate::core::transport::Transport;
 
 impl Room {
-    /// A media packet came on a transport. It is opened, finds its publication, and is kept there. Walk: called by
-    /// `Room::handle_datagram`.
+    /// Takes a media packet that came on a transport: decrypts it, finds its publication, and keeps it there. Walk:
+    /// called by `Room::handle_datagram`.
     pub(super) fn handle_rtp(
         &mut self,
         now: Instant,
@@ -25,7 +25,7 @@ impl Room {
         let Some(media) = media else { return };
         let round_trip = media.egress.round_trip();
         let received = media.ingress.receive(now, round_trip, bytes, negotiated, published);
-        // Feedback tells of packets, too, that are of no use otherwise.
+        // Transport-wide feedback also covers packets that are dropped.
         transport.set_feedback();
         let Ok(received) = received else { return };
         if transport.on_authentic(now, path) {
@@ -55,7 +55,7 @@ impl Room {
         {
             nack.on_keyframe(index);
         }
-        // One that was waited for may have come; or another encoding is shown from now on, which has to begin with one.
+        // A key frame that was wanted may have come, or viewers may now wait for one of another encoding.
         if was_wanted || publication.wants_keyframes() {
             self.set_keyframe_timer(now, on);
         }
@@ -68,7 +68,7 @@ impl Room {
         if placement.codec_changed {
             self.codec_changed(now, key, outbox);
         }
-        // More than the cache holds can come at once, when what was lost in an outage is repaired.
+        // When the losses of an outage are repaired, more packets can come at once than the cache holds.
         if placement.is_brimful {
             let mut all = usize::MAX;
             outbox.with_sink(|outbox, sink| self.forward_track(now, key, &mut all, outbox, sink));

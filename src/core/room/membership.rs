@@ -18,21 +18,21 @@ use crate::core::rng::Rng;
 use crate::core::session::Session;
 use crate::core::transport::Transport;
 
-/// Whether somebody enters with a transport.
+/// Whether somebody joins with a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Connection {
-    /// With a transport that waits for their offer.
+    /// They get a transport, which waits for their offer.
     Transport,
-    /// With none: they are told of and can be given transports later.
+    /// They have none: the others hear of them, and transports can be added later.
     None,
 }
 
 impl Room {
-    /// Lets a member in who has no transport: a recorder, or somebody whose transports are added one by one, by
-    /// [`add_transport`](Self::add_transport). The answer and the news for the others are in the outbox, as after
+    /// Lets in a member without a transport: a recorder, or a member whose transports are added one by one by
+    /// [`add_transport`](Self::add_transport). Their answer and the news for the others are in the outbox, as after
     /// [`RoomInput::Join`](super::RoomInput::Join).
     ///
-    /// A recorder does not write it down yet, so it is not for rooms that are recorded.
+    /// Traces do not hold such joins, so do not use it in a room that is recorded.
     pub fn join_without_transport(
         &mut self,
         now: Instant,
@@ -45,7 +45,8 @@ impl Room {
         self.send_slot_maps(now, outbox);
     }
 
-    /// Makes sure that there is a place for one more: if the room is full, who was never in the call makes way.
+    /// Makes sure that there is a place for one more. If the room is full, a lost member who was never in the call
+    /// makes way.
     ///
     /// # Errors
     /// Everybody in the room is in the call, and it has as many participants as it may.
@@ -99,7 +100,7 @@ impl Room {
             }
         }
         self.totals.joins += 1;
-        // By a quarter, not by half as vectors do: a participant is large.
+        // Grows by a quarter: a participant is large, and vectors would double.
         let places = self.participants.capacity();
         if self.participants.len() == places {
             self.participants.reserve_exact((places / 4).max(2));
@@ -129,13 +130,13 @@ impl Room {
         });
     }
 
-    /// Removes whoever has lingered longest of those who were never in a call, if anybody does: they make way for somebody
-    /// who is there now.
+    /// Removes the member who has been idle for longest, if there is one: their signalling is lost and they were never
+    /// in a call, so they make way for somebody who is there now.
     fn remove_idlest(&mut self, now: Instant, outbox: &mut Outbox) {
         let idle = self.order.iter().filter_map(|key| Some((self.participants[key.0].idle_since()?, *key)));
         if let Some((_, key)) = idle.min() {
             self.remove(now, key, LeaveReason::ResumeTimeout, outbox);
-            // Whoever they make way for is in the room at once.
+            // The room goes on even if it is empty for a moment: the newcomer is about to enter.
             self.ended = false;
         }
     }
@@ -183,7 +184,7 @@ impl Room {
             outbox.outputs.push(RoomOutput::Refused(request, refusal));
             return;
         }
-        // Also if they seem to be connected: a client may know of the break before the server does.
+        // This is allowed while they seem to be connected: a client may notice the break before the server does.
         participant.signalling = Signalling::Connected;
         self.set_expiry(key);
         let participant = &mut self.participants[key.0];
@@ -211,7 +212,7 @@ impl Room {
         self.tell_others(key, &Event::ParticipantResumed(id), outbox);
         debug!(room = %self.id, participant = %id, "taken up again");
         self.arm(now, Owner::Member(key));
-        // A change that was held back because nobody could be told of it shows from a key frame on.
+        // Slots may have changed while nobody could be told. What they hold now is shown from a key frame on.
         self.want_keyframes_for(now, key);
     }
 
@@ -234,7 +235,7 @@ impl Room {
         self.tell_others(key, &Event::ParticipantReconnecting(id), outbox);
     }
 
-    /// Takes a member out of the room, with everything that is theirs.
+    /// Removes a member and everything that belongs to them.
     pub(super) fn remove(
         &mut self,
         now: Instant,
@@ -244,7 +245,7 @@ impl Room {
     ) {
         self.collect_counters(key);
         self.totals.note_leaving(reason);
-        // While the member is still here: what becomes of their tracks is told in their name.
+        // Before the member is removed: the news that their tracks end names them as the publisher.
         let publications: Vec<PublicationKey> = self.participants[key.0].publications.clone();
         for publication in publications {
             self.unpublish(now, publication, outbox);
@@ -267,19 +268,19 @@ impl Room {
         for transport in participant.transports {
             self.drop_transport(transport, outbox);
         }
-        // After everything else of theirs: nobody can be told by this key from here on.
+        // After all other outputs for this key: the shell forgets the key here.
         outbox.outputs.push(RoomOutput::Gone(key, reason));
         self.tell_others(key, &Event::ParticipantLeft(participant.id, reason), outbox);
         info!(room = %self.id, participant = %participant.id, reason = reason.as_str(), participants = self.order.len(), "left");
         if self.participants.is_empty() && !mutated!(EmptyRoomKept) {
             self.empty_since = Some(now);
             self.arm(now, Owner::Room);
-            // Without a time-out there is nothing to wait for, not even the next pass.
+            // With a time-out of zero the room ends at once rather than in the next pass.
             self.ended = self.settings.empty_timeout.is_zero();
         }
     }
 
-    /// Takes a member out of the room who has not asked for it, and tells them why.
+    /// Removes a member who has not asked to leave, and tells them why.
     pub(super) fn expel(
         &mut self,
         now: Instant,
@@ -292,7 +293,7 @@ impl Room {
     }
 
     pub(super) fn close(&mut self, now: Instant, reason: LeaveReason, outbox: &mut Outbox) {
-        // Everyone goes, so nobody is told that another one does.
+        // The order is emptied first: everyone leaves, so nobody needs to hear that others do.
         for key in std::mem::take(&mut self.order) {
             self.expel(now, key, reason, outbox);
         }
@@ -300,7 +301,7 @@ impl Room {
     }
 }
 
-/// The refusal of a resume that names nobody who is in the room.
+/// Returns the refusal of a resume that names nobody in the room.
 pub fn unknown_participant() -> Refusal {
     Refusal::new(
         RefusalCode::UnknownParticipant,
@@ -309,7 +310,7 @@ pub fn unknown_participant() -> Refusal {
     )
 }
 
-/// Compares two secrets in a time that does not tell how much of them is equal.
+/// Compares two secrets in constant time, so that an answer's delay does not tell how much of a guess was right.
 fn same_secret(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

@@ -1,4 +1,4 @@
-//! What members publish: offers are answered, tracks come and go, and are muted.
+//! What members publish: offers are answered, and tracks begin, end and are muted.
 
 use std::time::Instant;
 
@@ -16,8 +16,8 @@ use crate::core::negotiated::{CodecParams, Extension, Ingress, Negotiated};
 use crate::core::negotiation::offer::Offer;
 use crate::core::outbox::{Outbox, RoomOutput};
 
-/// How many ufrags lead to a transport: the current one and those before the last ICE restarts, whose checks may
-/// still be on their way.
+/// How many ufrags lead to a transport: the current one, and those from before the last ICE restarts, because checks
+/// with them may still be on their way.
 const UFRAGS: usize = 3;
 
 fn bad_offer(message: impl Into<String>) -> Refusal {
@@ -33,12 +33,12 @@ fn unknown_track() -> Refusal {
 }
 
 impl Room {
-    /// Negotiates one transport of a member: answers the offer and makes the publications and slots on it what the offer
-    /// says, or refuses it and changes nothing. The member is told which. Does nothing for a transport that belongs to
+    /// Negotiates one transport of a member: answers the offer and updates the publications and slots on the transport,
+    /// or refuses the offer and changes nothing. The member is told. Does nothing for a transport that belongs to
     /// nobody.
     ///
-    /// Front ends whose clients have several peer connections call this for each; an ordinary
-    /// [`Command::Offer`](crate::core::command::Command::Offer) is for the first.
+    /// It is for front ends whose clients have several peer connections;
+    /// [`Command::Offer`](crate::core::command::Command::Offer) negotiates the first.
     pub fn negotiate(
         &mut self,
         now: Instant,
@@ -68,7 +68,7 @@ impl Room {
         // Everything that can be refused is refused before anything is changed.
         let offer = Offer::read(sdp).map_err(|refused| bad_offer(refused.message))?;
         self.check_publications(&offer, publications)?;
-        // What slots that make way have sent is counted before they do.
+        // Slots may be replaced below, so what they have sent is counted first.
         self.collect_counters(key);
         let participant = &mut self.participants[key.0];
         let transport = &mut self.transports[on.0];
@@ -84,7 +84,7 @@ impl Room {
         transport.rng = own_rng;
         let answer = answer?;
         if answer.restarted {
-            // The client gathers anew, and may check from as many addresses as before.
+            // The client gathers candidates anew, so it may check from as many new addresses again.
             transport.addresses_checked = 0;
             let ufrag = transport.session().ufrag().to_owned();
             transport.ufrags.push(ufrag.clone());
@@ -104,7 +104,7 @@ impl Room {
             let reason = why_not(&offer, request.mid).unwrap_or_default().to_owned();
             outbox.event(key, Event::CannotPublish { mid: request.mid, reason });
         }
-        // The owner knows the track by the answer; the others are told only after it.
+        // The others are told after the answer, so that the owner knows the track first.
         for publication in added {
             let info = self.publications[publication.0].info();
             self.tell_others(key, &Event::TrackAdded(info), outbox);
@@ -114,7 +114,7 @@ impl Room {
         self.check_codecs(key, outbox);
         self.assign_slots(now, key, outbox);
         self.slot_maps.push(key);
-        // Last, because what the engine does now may end the transport.
+        // Last, because this may end the transport.
         self.carry_out_effects(now, on, None, outbox);
         Ok(())
     }
@@ -153,7 +153,8 @@ impl Room {
         Ok(())
     }
 
-    /// Makes the publications on a transport what its offer lists and can be served. Returns those that are new.
+    /// Updates the publications on a transport to those that its offer lists and that can be served. Returns the new
+    /// ones.
     fn take_publications(
         &mut self,
         now: Instant,
@@ -181,7 +182,7 @@ impl Room {
                 }
             };
             let transport = &mut self.transports[on.0];
-            // Also for a track that exists: a section may declare other SSRCs than before.
+            // Existing tracks are updated too, because a section may declare other SSRCs than before.
             let section = transport.negotiated.section(request.mid);
             let Ingress { declared, rids, parameter_sets } =
                 section.and_then(|section| section.ingress.clone()).unwrap_or_default();
@@ -196,7 +197,7 @@ impl Room {
         added
     }
 
-    /// The publications that come in on a transport, in the order of publishing.
+    /// Returns the publications that come in on a transport, in the order of publishing.
     pub(super) fn published_on(&self, on: TransportKey) -> impl Iterator<Item = PublicationKey> {
         let owner = self.owner_of(on).and_then(|owner| self.participants.get(owner.0));
         let publications = owner.into_iter().flat_map(|owner| owner.publications.iter().copied());
@@ -243,7 +244,7 @@ impl Room {
         self.pending_audio.retain(|other| *other != key);
         self.pending_video.retain(|other| *other != key);
         self.forget_speaker(now, key);
-        // The owner is still here: whoever leaves unpublishes first.
+        // The owner is still a member: leaving unpublishes first.
         let owner = &mut self.participants[publication.owner.0];
         owner.publications.retain(|other| *other != key);
         let transport = &mut self.transports[publication.transport.0];
@@ -287,7 +288,7 @@ impl Room {
         if publication.muted == muted {
             return Ok(());
         }
-        // Whoever mutes knows it: only the others are told.
+        // Only the others are told; the owner gets a reply.
         publication.set_muted(muted);
         let event = Event::TrackMuted { track, participant: publication.owner_id, muted };
         let on = publication.transport;
@@ -302,7 +303,7 @@ impl Room {
     }
 }
 
-/// Returns why a section that was to publish cannot be served; `None` if it can.
+/// Returns why a section cannot be published; `None` if it can.
 fn why_not<'a>(offer: &'a Offer<'_>, mid: Mid) -> Option<&'a str> {
     offer.section(mid)?.rejected.as_deref()
 }

@@ -1,9 +1,9 @@
-//! RTCP to the clients: what was lost, what has come, which key frames are wanted; and sender reports, which translate the
-//! clock of a source to the slot that shows it, so that one person's audio and video play together.
+//! RTCP out: NACKs, transport-wide feedback, key frame requests, receiver reports, and sender reports. Sender reports
+//! translate the clock of a source to the slot that shows it, so that one person's audio and video play in sync.
 //!
-//! Of audio a publisher is told the loss of whoever loses most of it, if that is more than is lost on the way here. Opus
-//! encoders add in-band FEC by what they are told (RFC 7587 §3.3), and the way down loses packets, too. It does not touch
-//! their rate: that goes by transport-wide feedback.
+//! Publishers of audio are told the loss of the viewer who loses most, if that is more than is lost on the way here: Opus
+//! encoders add in-band FEC by the loss that they are told (RFC 7587 §3.3), and packets are lost on the way down, too. This
+//! does not change their bit rate, which follows transport-wide feedback.
 
 use std::time::{Duration, Instant};
 
@@ -22,11 +22,11 @@ use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
 use crate::core::timers::{Timer, coalesce};
 
-/// Reports go out about this often to peers that send or receive video, as browsers do it. A little is taken off before
-/// they are aligned, so that a peer that is served a moment late does not skip a step of the grid.
+/// How often reports go to peers that send or receive video; browsers do the same. A little less is used before
+/// aligning to the grid, so that a peer that is served a moment late does not skip a step of it.
 pub(super) const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
-/// The same where there is audio alone: the minimum of RFC 3550 §6.2, which browsers use, too. Everybody's reports are
-/// packets that wake the server, and a hundred quiet people have no need of more.
+/// The same for peers with audio only: the minimum of RFC 3550 §6.2, which browsers use, too. Each report wakes the
+/// server, and a hundred quiet people need no more.
 const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
 /// A compound is sent when it is larger than this, so that it fits any path.
 const COMPOUND_BYTES: usize = 1000;
@@ -45,7 +45,7 @@ fn worst_loss(now: Instant, publication: &Publication, participants: &Slab<Parti
 }
 
 impl Room {
-    /// Sends what is due on a transport: requests for lost packets and for key frames, and transport-wide feedback.
+    /// Sends what is due on a transport: NACKs, key frame requests and transport-wide feedback.
     pub(super) fn send_feedback(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
@@ -102,7 +102,7 @@ impl Room {
         self.rtcp = compound;
     }
 
-    /// All slots of the member that a transport belongs to, on whichever of their transports.
+    /// Returns all slots of the member to whom a transport belongs, on all of their transports.
     pub(super) fn slots_of_owner(&self, on: TransportKey) -> &[Slot] {
         let owner = self.owner_of(on).and_then(|owner| self.participants.get(owner.0));
         owner.map_or(&[], |owner| &owner.slots)
@@ -149,7 +149,7 @@ impl Room {
         let named = if mutated!(ReportOfWrongSlot) { beside.unwrap_or(slot) } else { slot };
         let (ssrc, counters) = (named.ssrc, slot.counters);
         let mut writer = RtcpWriter::new(compound);
-        // Counts wrap, as RFC 3550 §6.4.1 has it.
+        // The counts wrap, as RFC 3550 §6.4.1 says.
         writer.sender_report(ssrc, ntp, timestamp, counters.packets as u32, counters.bytes as u32, &[]);
         writer.sdes_cname(ssrc, CNAME);
         if let Some(media) = &mut self.transports[on.0].media {
@@ -157,8 +157,8 @@ impl Room {
         }
     }
 
-    /// What the source's two clocks show now: its wall clock moved to ours by one offset for all its tracks, and the
-    /// slot's RTP clock.
+    /// Returns what the source's two clocks show now: its wall clock, moved to ours by the same offset for all its
+    /// tracks, and its RTP clock, moved to the slot's.
     fn translated_clock(
         &self,
         now: Instant,

@@ -1,5 +1,4 @@
-//! Slots come and go with the sections of offers: a section that receives is a slot, and one that is gone leaves its place
-//! to the next.
+//! Slots come and go with the sections of offers: each section in which the client receives is a slot.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -16,8 +15,8 @@ use crate::core::subscriptions::SubscriptionState;
 use crate::core::transport::Transport;
 
 impl Room {
-    /// Makes the slots on a transport what the answer agreed on. Those whose sections are gone make room for new ones, so
-    /// that there are never more than an offer has sections.
+    /// Updates the slots on a transport to what the answer agreed on. New slots take the places of those whose sections
+    /// are gone, so that there are never more slots than an offer has sections.
     pub(super) fn take_slots(&mut self, now: Instant, key: ParticipantKey, on: TransportKey) {
         let negotiated = &self.transports[on.0].negotiated;
         let slots = &mut self.participants[key.0].slots;
@@ -44,7 +43,7 @@ impl Room {
                 free.push(index);
             }
         }
-        // Slots are many and large, and an offer names all that there will be for a while.
+        // Reserved exactly, because slots are large, and the offer has all that there will be for a while.
         slots.reserve_exact(receiving.len().saturating_sub(known.len() + free.len()));
         for (order, section) in negotiated.sections.iter().enumerate() {
             if let Some(slot) = known.get(&section.mid).and_then(|index| slots.get_mut(*index)) {
@@ -64,7 +63,7 @@ impl Room {
         }
     }
 
-    /// Takes the track out of a slot; who wanted it waits for another.
+    /// Takes the track out of a slot. Its subscription waits for another slot.
     pub(super) fn empty_slot(&mut self, key: ParticipantKey, index: usize) {
         let Participant { slots, subscriptions, .. } = &mut self.participants[key.0];
         let Some(shown) = slots[index].shown else { return };
@@ -76,13 +75,13 @@ impl Room {
     }
 }
 
-/// The sections in which we send.
+/// Returns the sections in which the client receives.
 fn receiving(negotiated: &Negotiated) -> impl Iterator<Item = &NegotiatedSection> {
     negotiated.sections.iter().filter(|section| section.egress.is_some())
 }
 
-/// Which of the slots of its kind each receiving section of a transport is. Slots that exist keep their numbers; a new one
-/// takes the lowest that no other has.
+/// Numbers the receiving sections of a transport among the slots of their kind. Existing slots keep their numbers; a
+/// new one takes the lowest free number.
 fn slot_numbers(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> BTreeMap<Mid, usize> {
     let here = slots.iter().filter(|slot| slot.transport == on);
     let known: BTreeMap<Mid, (MediaKind, usize)> =
@@ -108,8 +107,8 @@ fn slot_numbers(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> BT
     numbers
 }
 
-/// Names the msid stream of each slot: one for each pair of an audio and a video slot, because browsers keep the audio and
-/// the video of one stream in sync.
+/// Returns the msid of each slot. The audio slot and the video slot with the same number share a stream, because
+/// browsers keep the audio and the video of one stream in sync.
 pub(super) fn msids(negotiated: &Negotiated, slots: &[Slot], on: TransportKey) -> Vec<Msid> {
     let numbers = slot_numbers(negotiated, slots, on);
     let msid = |section: &NegotiatedSection| {

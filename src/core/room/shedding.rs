@@ -1,4 +1,4 @@
-//! Load shedding: while the machine cannot carry everything, video is dropped for some of each track's viewers.
+//! Load shedding: while the processor is too busy, video is dropped for some of each track's viewers.
 
 use std::time::Instant;
 
@@ -10,7 +10,8 @@ use crate::core::input::Shedding;
 use crate::core::participant::Participant;
 
 impl Room {
-    /// Drops this share of the video from now on. Whoever gets a track again waits for a key frame, as after a pause.
+    /// Drops this share of the video from now on. A viewer who gets a track again waits for a key frame, as after a
+    /// pause.
     pub(super) fn shed(&mut self, now: Instant, shedding: Shedding) {
         self.shedding = shedding;
         let mut wanted = Vec::new();
@@ -34,8 +35,8 @@ impl Room {
     }
 }
 
-/// Returns whether a viewer goes without a track at that share. Cameras are dropped first, and shared screens last of all.
-/// The ids decide who goes without: the same people for as long as it lasts, and others for each track.
+/// Returns whether a track is dropped for a viewer at that share. Cameras are dropped first, shared screens last. The
+/// ids of track and viewer decide, so it is the same viewers for as long as it lasts, but others for each track.
 pub(super) fn is_shed(shedding: Shedding, publication: &Publication, viewer: ParticipantId) -> bool {
     let place = (publication.track.0 ^ viewer.0) % u64::from(Shedding::ALL.get());
     match publication.source {

@@ -1,5 +1,5 @@
-//! Which track is shown in which slot. The server alone assigns; a track keeps its slot while it is subscribed; a
-//! participant's microphone and camera get slots of one number where possible, so that they play in sync.
+//! Which track is shown in which slot. Only the server assigns slots. A track keeps its slot while it is subscribed. A
+//! participant's microphone and camera get slots with the same number where possible, so that they play in sync.
 
 use std::time::Instant;
 
@@ -16,7 +16,8 @@ use crate::core::negotiated::Codec;
 use crate::core::outbox::Outbox;
 use crate::core::subscriptions::SubscriptionState;
 
-/// Slots are asked for this many at a time, so that a room that fills up does not negotiate with every join.
+/// The number of slots that clients are asked for is a multiple of this, so that a room that fills up does not
+/// negotiate with every join.
 const SLOTS_STEP: usize = 4;
 
 impl Room {
@@ -134,8 +135,8 @@ impl Room {
         true
     }
 
-    /// Chooses among the free slots whose sections take the codec. The best is the pair of the slot that shows the same
-    /// person's other track; the next best is one whose pair is free, too; else it is any.
+    /// Chooses a free slot whose section takes the codec. The best one is paired with the slot that shows the same
+    /// person's other track; the next best is one whose pair is free, too; otherwise any will do.
     pub(super) fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
         let slots = &self.participants[key.0].slots;
         let kind = publication.kind();
@@ -197,7 +198,7 @@ impl Room {
         outbox.event(key, Event::CannotReceive { track: publication.track, reason });
     }
 
-    /// Does what follows when a track is sent in another codec than before, or for the first time: slots that cannot take it
+    /// Reassigns slots because a track's codec has changed or is known for the first time: slots that cannot take it
     /// give it up, and others may take it now.
     pub(super) fn codec_changed(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         let Some(codec) = self.publications[key.0].codec() else { return };
@@ -241,7 +242,7 @@ impl Room {
     pub(super) fn release_slot(&mut self, key: ParticipantKey, index: usize) {
         let slot = &mut self.participants[key.0].slots[index];
         let Some(shown) = slot.shown else { return };
-        // The slot first, then the list of viewers: in between nothing is forwarded.
+        // The order does not matter, because nothing is forwarded in between.
         slot.release();
         if let Some(publication) = self.publications.get_mut(shown.publication.0) {
             publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
@@ -256,7 +257,7 @@ impl Room {
             return;
         }
         let need = |kind: MediaKind, waiting: usize| participant.open_slots(kind) + waiting;
-        // As many of one kind as of the other: slots of one number are a pair.
+        // The same number of each kind, because slots with the same number are a pair.
         let most =
             need(MediaKind::Audio, audio).max(need(MediaKind::Video, video)).next_multiple_of(SLOTS_STEP);
         let wanted = SlotCounts {
@@ -267,7 +268,7 @@ impl Room {
             audio: participant.open_slots(MediaKind::Audio),
             video: participant.open_slots(MediaKind::Video),
         };
-        // Once for each number: the client may take its time to offer more.
+        // Each number is asked for once only: the client may take its time to offer more slots.
         if wanted != has && wanted != participant.asked {
             self.participants[key.0].asked = wanted;
             outbox.event(key, Event::MoreSlots(wanted));

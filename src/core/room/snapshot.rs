@@ -13,12 +13,12 @@ use crate::core::stats::{
 };
 use crate::core::transport::Transport;
 
-/// In which form a packet carries its codec.
+/// The form in which a packet carries its codec's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayloadForm {
-    /// The payload is the codec's own.
+    /// The payload is in the codec's own format.
     Media,
-    /// The payload carries copies of earlier packets, too (RFC 2198).
+    /// The payload also has copies of earlier packets (RFC 2198).
     Redundant,
     /// The packet retransmits another one (RFC 4588).
     Retransmission {
@@ -27,7 +27,7 @@ pub enum PayloadForm {
     },
 }
 
-/// What a packet of a participant belongs to.
+/// What an incoming packet of a participant belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IncomingStreamInfo {
     /// The track that it is part of.
@@ -36,18 +36,18 @@ pub struct IncomingStreamInfo {
     pub source: Source,
     /// The codec of its payload.
     pub codec: Codec,
-    /// In which form it carries the codec.
+    /// The form in which the packet carries the codec's data.
     pub form: PayloadForm,
     /// Whether it is the encoding that is forwarded.
     pub is_followed: bool,
 }
 
-/// What a packet to a participant belongs to.
+/// What an outgoing packet to a participant belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutgoingStreamInfo {
     /// The media section that is the slot.
     pub mid: Mid,
-    /// The slot's stream: of a retransmission, the stream that it repairs.
+    /// The slot's media stream; if the packet is a retransmission, the stream that it repairs.
     pub main: Ssrc,
     /// Whether the slot takes audio or video.
     pub kind: MediaKind,
@@ -62,7 +62,7 @@ pub struct OutgoingStreamInfo {
 /// How a participant is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
-    /// Where media goes; `None`: nowhere.
+    /// The path by which media goes; `None` if it goes nowhere.
     pub path: Option<Path>,
     /// The round trip, from their reports on our sender reports.
     pub round_trip: Option<Duration>,
@@ -71,13 +71,13 @@ pub struct Reach {
 }
 
 impl Room {
-    /// How a participant is reached, for those who look on in a replay.
+    /// Returns how a participant is reached. Replays use it to explain.
     pub fn reach(&self, of: ParticipantKey) -> Option<Reach> {
         let participant = self.participants.get(of.0)?;
         Some(self.reach_of(participant))
     }
 
-    /// The path and the round trip of the first transport that has one.
+    /// Returns the path, and the round trip, of the first transport that has one.
     fn reach_of(&self, participant: &Participant) -> Reach {
         let transports = || participant.transports.iter().map(|key| &self.transports[key.0]);
         let round_trip = |transport: &Transport| transport.media.as_ref()?.egress.round_trip;
@@ -89,7 +89,7 @@ impl Room {
         }
     }
 
-    /// What a packet of this SSRC to a participant belongs to, for those who look on in a replay.
+    /// Returns what a packet with this SSRC to a participant belongs to. Replays use it to explain.
     pub fn outgoing_stream(&self, to: ParticipantKey, ssrc: Ssrc) -> Option<OutgoingStreamInfo> {
         let slots = &self.participants.get(to.0)?.slots;
         let slot = slots.iter().find(|slot| slot.ssrc == ssrc || slot.rtx_ssrc == Some(ssrc))?;
@@ -103,7 +103,7 @@ impl Room {
         })
     }
 
-    /// What a participant's packet of this SSRC and payload type belongs to, for those who look on in a replay.
+    /// Returns what a participant's packet with this SSRC and payload type belongs to. Replays use it to explain.
     pub fn incoming_stream(
         &self,
         from: ParticipantKey,
@@ -112,7 +112,7 @@ impl Room {
     ) -> Option<IncomingStreamInfo> {
         let participant = self.participants.get(from.0)?;
         let mut transports = participant.transports.iter().map(|key| &self.transports[key.0]);
-        // SSRCs are the client's own on each transport; whichever has heard of this one is meant.
+        // The client chooses SSRCs for each transport on its own; the first transport that has this one is taken.
         let has_stream = |transport: &&Transport| {
             transport.media.as_ref().is_some_and(|media| media.ingress.has_stream(ssrc))
         };
@@ -125,7 +125,7 @@ impl Room {
                 (params.codec, PayloadForm::Retransmission { of: media.ingress.repaired_by(ssrc)? })
             }
         };
-        // A retransmission belongs to whatever the stream belongs to that it repairs.
+        // A retransmission belongs to the same track as the stream that it repairs.
         let main = match form {
             PayloadForm::Retransmission { of } => of,
             PayloadForm::Media | PayloadForm::Redundant => ssrc,

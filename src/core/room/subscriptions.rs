@@ -1,5 +1,4 @@
-//! Who wants which track, and what they are told of it: members subscribe and pause, and learn from slot maps what is
-//! shown where.
+//! Subscriptions: members subscribe to tracks and pause them, and learn from slot maps what is shown where.
 
 use std::time::Instant;
 
@@ -69,7 +68,7 @@ impl Room {
     ) -> Result<(), Refusal> {
         self.others_track(from, track)?;
         let participant = &mut self.participants[from.0];
-        // Kept even without a subscription: whoever receives all is not offered it again.
+        // Kept even without a subscription, so that a member who receives all tracks does not get it after all.
         participant.unsubscribed.insert(track);
         if let Some(subscription) = participant.subscriptions.remove(track) {
             if let SubscriptionState::Slot(slot) = subscription.state
@@ -107,7 +106,7 @@ impl Room {
         Ok(())
     }
 
-    /// Subscribes everybody to a new track who receives all tracks without asking.
+    /// Subscribes all members who receive every track without asking to a new one.
     pub(super) fn offer_to_subscribers(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         let owner = self.publications[key.0].owner;
         for other in self.order.clone() {
@@ -179,7 +178,7 @@ impl Room {
         if is_full { WaitingReason::SlotLimit } else { WaitingReason::NoSlotYet }
     }
 
-    /// Returns the next slot map of a member. From now on they count as knowing it.
+    /// Returns the next slot map of a member, who counts as knowing it from now on.
     pub(super) fn next_slot_map(&mut self, key: ParticipantKey) -> SlotMap {
         let participant = &self.participants[key.0];
         let waiting = participant.subscriptions.waiting().take(WAITING_TOLD_MAX);
@@ -192,7 +191,7 @@ impl Room {
     /// together with those that follow within a tenth of a second.
     pub(super) fn send_slot_maps(&mut self, now: Instant, outbox: &mut Outbox) {
         let mut keys = std::mem::take(&mut self.slot_maps);
-        // In the order of the members, and once each: many things of one input can change the same slots.
+        // Once each, because one input can change the same slots many times.
         keys.sort_unstable();
         keys.dedup();
         for key in keys.drain(..) {

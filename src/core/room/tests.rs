@@ -1,4 +1,4 @@
-//! A room of its own: what happens when a step goes wrong.
+//! What happens in a room when a step panics.
 
 use super::*;
 use crate::core::command::Lifeline;

@@ -1,4 +1,4 @@
-//! Counters: what the streams of a room have counted is moved into its totals when somebody asks, and before a stream ends.
+//! Counters: the counts of a room's streams are added to its totals when somebody asks and before a stream ends.
 
 use slab::Slab;
 
@@ -13,14 +13,14 @@ use crate::core::transport::Transport;
 impl Room {
     /// Moves everything that was counted in this room to `totals`.
     pub fn collect_totals(&mut self, totals: &mut Totals) {
-        // In the order of joining, though sums do not depend on it.
+        // The order does not matter for sums.
         for key in self.order.clone() {
             self.collect_counters(key);
         }
         totals.absorb(&mut self.totals);
     }
 
-    /// Moves what the streams of one member have counted to the totals of the room.
+    /// Adds the new counts of one member's streams to the totals of the room.
     pub(super) fn collect_counters(&mut self, key: ParticipantKey) {
         let Some(participant) = self.participants.get_mut(key.0) else { return };
         let Participant { slots, publications, transports, .. } = participant;

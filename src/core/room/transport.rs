@@ -1,4 +1,4 @@
-//! The transports of a room: which of them there are, datagrams in, handshakes, and the start and the end of media.
+//! The transports of a room: adding and removing them, datagrams in, handshakes, and the start and the end of media.
 
 use std::time::{Duration, Instant};
 
@@ -23,11 +23,11 @@ use crate::core::timers::Timer;
 use crate::core::transport::Transport;
 use crate::wire::classify::DatagramKind;
 
-/// After the keys are there, the first reports go out this soon.
+/// How soon after the handshake the first reports go out.
 const FIRST_REPORT: Duration = Duration::from_millis(200);
 
 impl Room {
-    /// The member that a transport belongs to; `None` if there is no such transport, or if it belongs to nobody.
+    /// Returns the member to whom a transport belongs; `None` if there is no such transport or it belongs to nobody.
     pub fn owner_of(&self, key: TransportKey) -> Option<ParticipantKey> {
         self.transports.get(key.0)?.owner
     }
@@ -37,16 +37,16 @@ impl Room {
         self.transports.get(key.0).is_some_and(|transport| transport.media.is_some())
     }
 
-    /// The transports of a member, in the order in which they were made.
+    /// Returns the transports of a member, in the order in which they were made.
     pub fn transports_of(&self, of: ParticipantKey) -> &[TransportKey] {
         self.participants.get(of.0).map_or(&[], |participant| &participant.transports)
     }
 
-    /// Adds a transport, to a member or as a link that belongs to nobody. It draws on the admission's entropy. Returns
-    /// `None` if there is no such member.
+    /// Adds a transport, which belongs to a member or is a link that belongs to nobody. Its randomness comes from the
+    /// admission's entropy. Returns `None` if there is no such member.
     ///
-    /// Front ends whose clients have several peer connections call this. A recorder does not write it down yet, so it is
-    /// not for rooms that are recorded.
+    /// It is for front ends whose clients have several peer connections. Traces do not hold it yet, so do not use it in
+    /// a room that is recorded.
     pub fn add_transport(
         &mut self,
         now: Instant,
@@ -57,7 +57,7 @@ impl Room {
         if owner.is_some_and(|owner| !self.participants.contains(owner.0)) {
             return None;
         }
-        // Its own, because a member may add and remove transports at any time, and what is drawn must not depend on that.
+        // It has its own randomness, so that a member's does not depend on when they add and remove transports.
         let mut rng = Rng::new(admission.entropy);
         let session = Session::new(now, &self.tag, &self.settings.certificate, &mut rng);
         let transport =
@@ -67,9 +67,9 @@ impl Room {
         Some(key)
     }
 
-    /// Gives a transport its place, and makes its ufrag lead to it.
+    /// Adds a transport to the room, and makes its ufrag lead to it.
     pub(super) fn insert_transport(&mut self, transport: Transport, outbox: &mut Outbox) -> TransportKey {
-        // By a quarter, not by half as vectors do: a transport is large.
+        // Grows by a quarter: a transport is large, and vectors would double.
         let places = self.transports.capacity();
         if self.transports.len() == places {
             self.transports.reserve_exact((places / 4).max(2));
@@ -84,8 +84,8 @@ impl Room {
         key
     }
 
-    /// Ends one transport of several, with what was published on it and the slots that it filled. A member whose last
-    /// transport ends stays in the room.
+    /// Ends one transport, with the tracks published on it and the slots on it. A member whose last transport ends this
+    /// way stays in the room.
     pub fn remove_transport(&mut self, now: Instant, key: TransportKey, outbox: &mut Outbox) {
         let Some(transport) = self.transports.get(key.0) else { return };
         let owner = transport.owner;
@@ -100,7 +100,7 @@ impl Room {
             self.remove_slots(owner, key);
             self.participants[owner.0].transports.retain(|other| *other != key);
         }
-        // After everything that stood on it, so that nothing names a transport that is gone.
+        // Last, so that nothing names a transport that is gone.
         self.drop_transport(key, outbox);
         match owner {
             Some(owner) => {
@@ -116,10 +116,10 @@ impl Room {
         self.send_slot_maps(now, outbox);
     }
 
-    /// Takes away the slots of a transport that ends. Those behind them move up, and everything that names a slot by its
-    /// number is told the new one.
+    /// Removes the slots of a transport that ends. The slots behind them move up, and everything that names one by its
+    /// index is updated.
     fn remove_slots(&mut self, owner: ParticipantKey, transport: TransportKey) {
-        // From the end, so that the numbers of those still to come stay what they are.
+        // From the end, so that removing one does not move those still to come.
         for index in (0..self.participants[owner.0].slots.len()).rev() {
             if self.participants[owner.0].slots[index].transport != transport {
                 continue;
@@ -147,8 +147,8 @@ impl Room {
             self.publications.iter().all(|(_, publication)| publication.transport != key),
             "what came in on a transport is unpublished before it ends"
         );
-        // A client that is nothing but a media path hears by it alone that the operator has ended it.
-        // So does one whose consent has run out, by the way that it last had.
+        // A client without signalling only hears by a closing alert that it was removed. It is sent even if consent has
+        // expired, by the last known path.
         let goodbye = transport.path.or_else(|| transport.paths.last().copied());
         outbox.outputs.push(RoomOutput::Dtls(key, DtlsRequest::Forget { goodbye }));
         for ufrag in transport.ufrags.into_iter().filter(|_| !mutated!(UfragLeaked)) {
@@ -159,7 +159,7 @@ impl Room {
         }
     }
 
-    /// A datagram came on a transport; walk: called by `Room::handle`.
+    /// Takes a datagram that came on a transport; walk: called by `Room::handle`.
     pub(super) fn handle_datagram(
         &mut self,
         now: Instant,
@@ -181,8 +181,8 @@ impl Room {
         }
     }
 
-    /// Tells everybody, if somebody's media is lost or back by what has become of one of their transports: it is lost when
-    /// all that have keys are silent.
+    /// Tells everybody if the state of a transport means that its owner's media is lost or back. Media is lost while
+    /// all transports that have keys are silent.
     pub(super) fn review_media(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
         let transport = &mut self.transports[on.0];
         if !transport.is_silent {
@@ -209,7 +209,7 @@ impl Room {
         }
     }
 
-    /// Does what a transport's engine has asked for. `came_by` is the way of the datagram that made it ask.
+    /// Does what a transport's engine has asked for. `came_by` is the path of the datagram that made it ask.
     pub(super) fn carry_out_effects(
         &mut self,
         now: Instant,
@@ -241,7 +241,7 @@ impl Room {
         }
     }
 
-    /// The handshake is done: media can flow.
+    /// Starts media, because the handshake is done.
     fn start_media(
         &mut self,
         now: Instant,
@@ -281,8 +281,8 @@ impl Room {
         self.want_keyframes_on(now, key);
     }
 
-    /// A transport was closed by the client, or by a failed handshake. There is no second handshake on the same session:
-    /// a member ends with their last transport, and whoever wants to go on joins again.
+    /// Ends a transport that the client closed, or whose handshake failed. A session has no second handshake, so a
+    /// member whose only transport this was is removed, and has to join again.
     fn transport_closed(&mut self, now: Instant, key: TransportKey, end: &SessionEnd, outbox: &mut Outbox) {
         let owner = self.transports[key.0].owner;
         let participant = owner.map(|owner| self.participants[owner.0].id.to_string()).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! With Janus and its VideoRoom, over its WebSocket API: a session, a handle in it, a room, and then either an offer that
-//! publishes, or a subscription, to which Janus makes the offer. One PeerConnection each; somebody who does both is two
-//! of these.
+//! The dialogue with Janus and its VideoRoom, over its WebSocket API: a session, a handle in it, a room, and then
+//! either an offer that publishes, or a subscription, for which Janus makes the offer. Each has its own PeerConnection,
+//! so a person who does both has two dialogues.
 //!
 //! Publishers choose the number of their feed (their place in the room, from one), so that subscribers know it.
 
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use super::Step;
 use crate::load::options::{LoadOptions, PersonPlan};
 
-/// There is such a room already.
+/// The room exists already.
 const ROOM_EXISTS: u64 = 427;
-/// There is no such room yet, or no such feed: Janus knows of a publisher only once its own side is ready.
+/// There is no such room yet, or no such feed, because Janus lists a publisher only once its own side is ready.
 const NO_SUCH_ROOM: u64 = 426;
 /// The plugin's error when a publisher is not there; see [`NO_SUCH_ROOM`].
 const NO_SUCH_FEED: u64 = 428;
-/// After this many seconds a session that has said nothing is told to live on. Janus ends it after 60.
+/// After this many silent seconds a keep-alive is sent. Janus ends a session after 60.
 const KEEP_ALIVE_SECONDS: u32 = 25;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,10 +152,10 @@ impl Janus {
         )
     }
 
-    /// Takes what the VideoRoom said.
+    /// Takes a message from the VideoRoom.
     fn on_room(&mut self, message: &Value, data: &Value) -> Result<Step, String> {
         match data["error_code"].as_u64() {
-            // Every publisher tries to make the room, for nobody knows who is first.
+            // Every publisher tries to make the room, because nobody knows who is first.
             Some(ROOM_EXISTS) => {}
             Some(NO_SUCH_FEED | NO_SUCH_ROOM) if self.waits == Waits::Description && !self.plan.publishes => {
                 return Ok(Step::Later(self.subscribe()));
@@ -221,7 +221,7 @@ impl Janus {
         Some(self.say("keepalive"))
     }
 
-    /// Returns the messages that end it all. The room goes with its first publisher, everyone with their session.
+    /// Returns the messages that end the session and, for the first publisher, the room.
     pub(super) fn leave(&mut self) -> Vec<Value> {
         let mut messages = Vec::new();
         if self.session == 0 {
@@ -258,7 +258,7 @@ mod tests {
         }
     }
 
-    /// Up to the first request to the room.
+    /// Goes through the dialogue up to the first request to the room.
     fn attached(janus: &mut Janus) -> Value {
         assert_eq!(janus.open()["janus"], "create");
         let attach = sent(janus.hear(&numbered(5)));
@@ -298,7 +298,7 @@ mod tests {
                 candidate["candidates"][0]["candidate"],
                 "candidate:1 1 udp 2130706431 127.0.0.1 5000 typ host"
             );
-            // News of others is no answer.
+            // Events about others are not an answer.
             assert_eq!(janus.hear(&said(&json!({"videoroom": "event"}), None)), Ok(Step::Nothing));
         }
     }

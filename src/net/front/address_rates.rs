@@ -1,5 +1,5 @@
-//! How often each address may do something, over all of its connections: join, or have an offer read. Whoever opens many
-//! connections gains nothing by that.
+//! How often each address may do something: join, or have an offer read. It counts over all connections of an address,
+//! so opening many gains nothing.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::signal::allowance::Allowance;
 
-/// Addresses that are remembered before those are looked for that have done nothing lately.
+/// How many addresses are remembered before idle ones are looked for and forgotten.
 const SWEEP_AT_LEAST: usize = 1024;
 
 /// The allowances of all addresses that have done something lately. An address is an IPv4 address or an IPv6 /64, as

@@ -1,11 +1,11 @@
-//! Which answer a request's path and method lead to. Pure functions: the event loop carries out what they find.
+//! The router: finds what a request's path and method lead to, without doing it. The event loop does it.
 
 use crate::core::ids::RoomId;
 use crate::net::http::message::{Request, Response};
 use crate::net::operator::admin::{self, AdminRequest};
 use crate::signal::whip::Side;
 
-/// Where a request goes.
+/// What a request leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
     /// To the signalling WebSocket.
@@ -14,7 +14,7 @@ pub enum Route {
     Health,
     /// To whether the server is alive.
     Live,
-    /// To whether people may come.
+    /// To whether people may join.
     Ready,
     /// To the figures for Prometheus, for those who may see them.
     Metrics,
@@ -28,10 +28,10 @@ pub enum Route {
     Answer(Response),
 }
 
-/// What an address of WHIP or WHEP names.
+/// What a WHIP or WHEP URL names.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WhipTarget {
-    /// Whether it is for publishing or for viewing.
+    /// Whether the URL is for publishing or for viewing.
     pub side: Side,
     /// The room that it is in.
     pub room: RoomId,
@@ -39,7 +39,7 @@ pub struct WhipTarget {
     pub session: Option<String>,
 }
 
-/// Returns the route of a path as the metrics name it: one of a few, whatever is asked for.
+/// Returns the name of a path's route in the metrics, which has only a few.
 pub fn label(path: &str) -> &'static str {
     match path {
         "/ws" => "/ws",
@@ -54,7 +54,8 @@ pub fn label(path: &str) -> &'static str {
     }
 }
 
-/// Returns a path as the log may have it. Whoever knows the whole path of a WHIP or WHEP session can end it.
+/// Returns a path as the log may show it: without the name of a WHIP or WHEP session, because anybody who knows that
+/// can end the session.
 pub fn loggable(path: &str) -> &str {
     let is_session = path.starts_with("/whip/") || path.starts_with("/whep/");
     match path.rmatch_indices('/').next() {
@@ -86,18 +87,18 @@ pub fn route(request: &Request) -> Route {
     }
 }
 
-/// Makes the answer for a path at which there is nothing.
+/// Makes the 404 answer for a path.
 pub fn not_found(path: &str) -> Response {
     let shown: String = path.chars().take(200).collect();
     Response::problem(404, &format!("there is nothing at {shown}"), "the page is at /, its socket at /ws")
 }
 
-/// Returns whether an address is one of WHIP or WHEP.
+/// Returns whether a path belongs to WHIP or WHEP.
 fn is_whip(path: &str) -> bool {
     ["/whip/", "/whep/"].iter().any(|prefix| path.starts_with(prefix))
 }
 
-/// Returns what an address of WHIP or WHEP names, or the answer to one that names nothing.
+/// Returns what a WHIP or WHEP path names, or the refusal of an invalid one.
 fn whip_target(path: &str) -> Result<WhipTarget, Response> {
     let nowhere = || {
         Response::problem(

@@ -1,9 +1,9 @@
-//! WHIP and WHEP over HTTP: `/whip/{room}`, `/whep/{room}` and the sessions below them. Methods, types, tokens,
-//! preconditions and CORS are decided here; what descriptions mean, and what a session asks of the core, is the business
-//! of its front end (`signal::whip`).
+//! WHIP and WHEP over HTTP: `/whip/{room}`, `/whep/{room}` and the sessions below them. This file handles methods,
+//! media types, tokens, preconditions and CORS; the front end (`signal::whip`) handles session descriptions and decides
+//! what a session asks of the core.
 //!
-//! A request that the core has to answer waits: its connection keeps it, and [`response`] makes the answer of what the
-//! session's front end says later.
+//! A request that the core has to answer is parked on its connection, and [`response`] later makes its answer from the
+//! front end's reply.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,9 +31,10 @@ use crate::signal::whip::{self, Choice, Problem, Side, WhipOffer, WhipReply, Whi
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
-/// For how long to leave a full or stopping server alone, in seconds.
+/// After how many seconds to try a full or stopping server again.
 const RETRY_AFTER: &str = "5";
-/// What a PATCH counts for, in offers, unless it restarts ICE: it brings candidates alone, and several come with each offer.
+/// How many offers a PATCH without an ICE restart counts as. It only brings candidates, and several come with each
+/// offer.
 const PATCH_COST: f64 = 0.2;
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_MAX_AGE: &str = "7200";
@@ -84,14 +85,14 @@ fn authorize(request: &Request, tokens: Option<&[String]>) -> Result<(), Respons
     }
 }
 
-/// Returns whether the client takes what it will be sent.
+/// Returns whether the client accepts the media type of the answer.
 fn accepts(request: &Request, media_type: &str) -> bool {
     let Some(accept) = request.field("accept") else { return true };
     let mut ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
     ranges.any(|range| range == "*/*" || range == "application/*" || range.eq_ignore_ascii_case(media_type))
 }
 
-/// Returns the display name that a request asks for, or the protocol's.
+/// Returns the display name that a request asks for, or the protocol's name.
 fn name_of(side: Side, request: &Request) -> Result<String, Response> {
     let Some(given) = request.parameters("name").next() else { return Ok(side.name().to_owned()) };
     let name = given.trim();
@@ -115,11 +116,11 @@ fn choice_of(request: &Request) -> Result<Choice, Response> {
 pub enum WhipOutcome {
     /// This answer, at once.
     Answer(Response),
-    /// The answer comes from this session, once the core has done what is demanded.
+    /// The answer comes from this session, once the core has handled the demand.
     Wait(ConnectionId, Demand),
 }
 
-/// What WHIP and WHEP requests need of the server.
+/// What WHIP and WHEP requests need from the server.
 pub struct WhipRequests<'a> {
     /// The time of this pass of the loop.
     pub now: Instant,
@@ -129,12 +130,12 @@ pub struct WhipRequests<'a> {
     pub sessions: &'a mut WhipSessions,
     /// How often each address may have an offer read.
     pub offers: &'a mut AddressRates,
-    /// The core, to be looked at.
+    /// The core, to read from.
     pub sfu: &'a Sfu,
 }
 
 impl WhipRequests<'_> {
-    /// Answers a request to an endpoint or a session. It came on this HTTP connection.
+    /// Answers a request to an endpoint or a session, which came on this HTTP connection.
     pub fn answer(
         &mut self,
         target: &WhipTarget,
@@ -143,7 +144,7 @@ impl WhipRequests<'_> {
         came_from: &ClientOrigin,
     ) -> WhipOutcome {
         let tokens = tokens_of(&self.config.whip_tokens, &target.room);
-        // A page of a foreign origin may come where a token decides; where none does, as little as it may join.
+        // Pages of other origins may use rooms with a token. Without one they are restricted as for joining.
         let is_allowed = tokens.is_some() || origin::allowed(request, &self.config.allowed_origins);
         if !is_allowed {
             let origin = request.field("origin").unwrap_or_default();
@@ -214,7 +215,7 @@ impl WhipRequests<'_> {
         }
     }
 
-    /// Takes an offer from an address's allowance, or that part of one.
+    /// Takes an offer, or the given part of one, from an address's allowance.
     fn take_offer(&mut self, host: IpAddr, cost: f64) -> Result<(), Response> {
         if self.offers.take(self.now, host, cost) {
             return Ok(());
@@ -225,7 +226,7 @@ impl WhipRequests<'_> {
         Err(problem(429, what, action).with("Retry-After", RETRY_AFTER))
     }
 
-    /// POST of an offer: begins to join. What follows, up to 201 with the session's address, is in [`response`].
+    /// Takes the POST of an offer, which begins to join. [`response`] does the rest, up to 201 with the session's URL.
     fn open_session(
         &mut self,
         target: &WhipTarget,
@@ -241,7 +242,7 @@ impl WhipRequests<'_> {
         if !accepts(request, SDP) {
             return Err(problem(406, "the answer is application/sdp, which Accept excludes", "accept it"));
         }
-        // Before the offer is looked at: reading one is what costs.
+        // Checked before the offer is read, because reading is what costs.
         let host = host_of(came_from.client);
         if self.sessions.of_host(host) >= self.config.connections_per_address_max {
             let what = "too many sessions from this address";

@@ -10,7 +10,7 @@ mod table {
     include!(concat!(env!("OUT_DIR"), "/client_files.rs"));
 }
 
-/// The page that a binary shows at `/` if it was built without the client.
+/// The page at `/` of a binary that was built without the client.
 const NO_CLIENT: &str = "<!doctype html><meta charset=utf-8><title>Strait</title>\
     <p>This binary was built without the browser client: build it where client/ is.";
 
@@ -40,14 +40,14 @@ impl Assets {
     pub fn response(&self, request: &Request) -> Option<Response> {
         let path = if request.path == "/" { "/index.html" } else { request.path.as_str() };
         let asset = self.by_path.get(path)?;
-        // A proxy that compresses makes the tag a weak one.
+        // A proxy that compresses turns the tag into a weak one.
         let fresh = request.field_has("if-none-match", &asset.etag)
             || request.field_has("if-none-match", &format!("W/{}", asset.etag))
             || request.field_has("if-none-match", "*");
         let response =
             if fresh { Response::empty(304) } else { Response::new(200, asset.content_type, asset.bytes) };
         let response = response.with("ETag", asset.etag.clone()).with("Cache-Control", "no-cache");
-        // The SDK is for pages of others too; they still need `allowed_origins` to connect.
+        // Pages of other sites may load the SDK, too; they still need `allowed_origins` to connect.
         let shared = path.starts_with("/sdk/");
         Some(if shared { response.with("Access-Control-Allow-Origin", "*") } else { response })
     }

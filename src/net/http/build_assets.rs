@@ -1,8 +1,8 @@
 //! The build script: makes a table of the files of `client/` that belong in the binary, which are `index.html`,
 //! `favicon.svg`, `app/` and `sdk/`.
 //!
-//! The client's packages and tests are left out. A client that is not there makes an empty table. The script also tells the
-//! linker how to keep the binary of a release small, because a profile cannot.
+//! The client's packages and tests are left out. Without a client the table is empty. The script also tells the linker
+//! how to keep a release's binary small, because a Cargo profile cannot.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ fn main() -> io::Result<()> {
     make_table()
 }
 
-/// What of the debug information stays in a release (the rest is in `strait.dwp` beside it) is packed by the linker:
-/// backtraces read it as it is, and it is a third as large.
+/// Makes the linker compress the debug information that stays in a release (the rest is in `strait.dwp` beside it).
+/// Backtraces can read it so, and it is a third as large.
 fn compress_debug_sections() {
     let is = |name: &str, value: &str| env::var_os(name).is_some_and(|found| found == value);
     if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") {

@@ -1,4 +1,4 @@
-//! Who a client is when a reverse proxy may stand between.
+//! Identifies the client of a request, which may have come through a reverse proxy.
 
 use std::net::IpAddr;
 
@@ -10,21 +10,21 @@ use crate::net::network::Network;
 pub struct Client {
     /// The client's address, as far as the server can know it.
     pub ip: IpAddr,
-    /// Whether nobody between could read along, because there is TLS here or at a trusted proxy.
+    /// Whether nobody on the way could read along, because there is TLS here or at a trusted proxy.
     pub is_secure: bool,
-    /// Whether a trusted proxy speaks for the client.
+    /// Whether the address comes from a trusted proxy.
     pub is_forwarded: bool,
 }
 
 impl Client {
-    /// Finds the client by the connection's other end, and, if that is a trusted proxy, by what the proxy says.
+    /// Finds the client: the connection's other end or, if that is a trusted proxy, the one that the proxy names.
     pub fn of(request: &Request, peer: IpAddr, is_tls: bool, trusted: &[Network]) -> Self {
         let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(ip));
         let is_forwarded = is_trusted(peer) && request.is_proxied();
         if !is_forwarded {
             return Self { ip: peer, is_secure: is_tls, is_forwarded };
         }
-        // Each proxy appends whom it heard: the last that is no proxy of ours is the client.
+        // Each proxy appends the address that it heard from, so the client is the last one that is not a proxy of ours.
         let mut ip = peer;
         for hop in request.field_items("x-forwarded-for").rev() {
             let Some(heard) = address_of(hop) else { break };
@@ -33,7 +33,7 @@ impl Client {
                 break;
             }
         }
-        // The last one is what the proxy next to us says; whatever stands before it, the client may have written.
+        // The last one comes from the proxy next to us. The client may have written those before it.
         let scheme = request.field_items("x-forwarded-proto").next_back();
         let is_secure = is_tls || scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
         Self { ip, is_secure, is_forwarded }

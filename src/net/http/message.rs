@@ -1,5 +1,5 @@
-//! HTTP/1.1, as much of it as a page, an API and a WebSocket upgrade need: requests from bytes, with bounded heads and
-//! bodies, and responses to bytes. Pure functions, without socket, clock or routes.
+//! HTTP/1.1, as far as a page, an API and a WebSocket upgrade need it: pure functions that read requests from bytes,
+//! with bounded heads and bodies, and turn responses into bytes.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -42,15 +42,15 @@ const PROXY_FIELDS: [&str; 12] = [
 pub struct Request {
     /// The method, such as `GET`.
     pub method: String,
-    /// The path: what comes before `?`, still encoded.
+    /// The path: everything before `?`, still encoded.
     pub path: String,
-    /// The query: what comes behind `?`. `None` without one.
+    /// The query: everything after `?`; `None` without one.
     pub query: Option<String>,
     /// The header fields, names in lower case.
     fields: Vec<(String, String)>,
     /// The body. It is empty for most requests.
     pub body: Vec<u8>,
-    /// Whether the client wants to ask more on this connection.
+    /// Whether the client wants to keep the connection open.
     pub keep_alive: bool,
 }
 
@@ -93,7 +93,7 @@ impl Request {
         self.field_items(name).any(|item| item.eq_ignore_ascii_case(word))
     }
 
-    /// Returns path and query, as they were asked for.
+    /// Returns path and query, as the client sent them.
     pub fn target(&self) -> Cow<'_, str> {
         match &self.query {
             Some(query) => format!("{}?{query}", self.path).into(),
@@ -101,8 +101,7 @@ impl Request {
         }
     }
 
-    /// Returns whether a reverse proxy passed the request on. Then the connection's address says nothing about the
-    /// client.
+    /// Returns whether a reverse proxy has forwarded the request, so that the connection's address is not the client's.
     pub fn is_proxied(&self) -> bool {
         PROXY_FIELDS.iter().any(|name| self.field(name).is_some())
     }
@@ -125,16 +124,16 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// What the input holds so far.
+/// What the input contains so far.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// The input does not hold all of a request yet.
+    /// The request is not complete yet.
     Incomplete,
-    /// The head of a request whose client sends the body once it is told to go on (RFC 9110 §10.1.1).
+    /// The head of a request is complete, and its client wants to be told before it sends the body (RFC 9110 §10.1.1).
     Expecting,
     /// A request, and how many bytes it took.
     Request(Box<Request>, usize),
-    /// The input is answered with this, and with the end of the connection.
+    /// The input cannot be served: send this response and close the connection.
     Refused(Response),
 }
 
@@ -168,7 +167,7 @@ pub fn parse(input: &[u8]) -> Parsed {
     }
 }
 
-/// Parses the rest, once the head is there.
+/// Reads the rest of a request whose head is complete.
 fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) -> Result<Parsed, Parsed> {
     let mut fields = Vec::with_capacity(head.headers.len());
     for field in head.headers.iter() {
@@ -189,7 +188,7 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
             "ask for a path, which begins with /",
         ));
     }
-    // A fragment is the browser's own affair, and does not belong in a request.
+    // A fragment is for the browser only and does not belong into a request.
     let target = target.split('#').next().unwrap_or_default();
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let mut request = Request {
@@ -216,7 +215,7 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
         ));
     }
     if let Some(authority) = authority {
-        // What stands in the target counts (RFC 9112 §3.2.2).
+        // The host in the target counts (RFC 9112 §3.2.2).
         let host = request.fields.iter_mut().filter(|(name, _)| name == "host");
         host.for_each(|(_, value)| *value = authority.to_string());
     }
@@ -233,8 +232,8 @@ fn request(head: &httparse::Request<'_, '_>, input: &[u8], head_bytes: usize) ->
     Ok(Parsed::Request(Box::new(request), head_bytes + length))
 }
 
-/// Splits a target that is a whole address, as clients of proxies send it (RFC 9112 §3.2.2): into host with port, and path
-/// with query, which may be empty. `None` if it is no address of http or https.
+/// Splits a target in absolute form, as clients of proxies send it (RFC 9112 §3.2.2), into host with port and path with
+/// query, which may be empty. Returns `None` if it is not an http or https URL.
 fn absolute_form(target: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = target.split_once("://")?;
     if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
@@ -248,7 +247,7 @@ fn absolute_form(target: &str) -> Option<(&str, &str)> {
 fn content_length(request: &Request) -> Result<usize, Parsed> {
     let mut lengths = request.fields.iter().filter(|(name, _)| name == "content-length");
     let Some((_, text)) = lengths.next() else { return Ok(0) };
-    // Two lengths, or a sign or a space in one, are how requests are smuggled past proxies.
+    // Requests are smuggled past proxies by two lengths, or by a sign or a space in one.
     let digits = !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit());
     if lengths.next().is_some() || !digits {
         return Err(refuse(400, "Content-Length is not one number", "send one Content-Length, in digits"));

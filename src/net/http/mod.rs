@@ -1,5 +1,5 @@
-//! HTTP: messages as bytes, who a client is, which pages and schemes are let in, and the files of the browser client. No
-//! socket and no state of the server is touched in here; the connections that requests come by are in `tcp`.
+//! HTTP: messages as bytes, the identity of clients, the origins and schemes that are let in, and the files of the
+//! browser client. Nothing in here touches a socket or the server's state; the connections are in `tcp`.
 
 pub mod assets;
 pub mod client;

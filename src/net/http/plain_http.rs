@@ -1,5 +1,5 @@
-//! What is served without TLS, and to whom. Browsers give camera and microphone to secure pages alone, and tokens and
-//! names of rooms should not cross a network in the clear. The rules are pure, and asked before all others.
+//! What is served without TLS, and to whom. Browsers allow camera and microphone on secure pages only, and tokens and
+//! room names should not cross a network unencrypted. These rules are checked before all others.
 
 use super::client::Client;
 use super::message::{Request, Response};
@@ -7,7 +7,7 @@ use super::message::{Request, Response};
 /// Paths that tools ask for over plain HTTP everywhere.
 const OPEN_PATHS: [&str; 4] = ["/health", "/livez", "/readyz", "/metrics"];
 
-/// First parts of the paths that programs use. Programs are told what to do instead of being sent elsewhere.
+/// The first parts of paths that programs use. Programs get an explanation rather than a redirect.
 const PROGRAM_PATHS: [&str; 5] = ["ws", "whip", "whep", "api", "admin"];
 
 /// Returns the answer to a request that needs TLS and came without. `None` lets the request go on.
@@ -19,7 +19,7 @@ pub fn answer(request: &Request, client: &Client, is_allowed: bool) -> Option<Re
         return None;
     }
     if client.is_forwarded && request.field("x-forwarded-proto").is_none() {
-        // Sent to where it came from, a browser would go round for ever.
+        // A redirect would send the browser back to the same address for ever.
         return Some(Response::problem(
             400,
             "the reverse proxy does not say by which scheme it was asked",
@@ -51,13 +51,13 @@ pub fn answer(request: &Request, client: &Client, is_allowed: bool) -> Option<Re
     Some(
         Response::text(308, "this page is served over TLS: see the Location header field")
             .with("Location", location)
-            // A browser that remembered it could not come back to plain HTTP, should the operator allow that.
+            // A browser that cached it could not come back to plain HTTP if the operator allows that later.
             .with("Cache-Control", "no-store"),
     )
 }
 
-/// Returns host and port to come back to. Plain HTTP and TLS have the same port here, so that a port which a browser
-/// leaves out because it is HTTP's own must be named. A proxy has ports of its own.
+/// Returns the host and port to redirect to. Plain HTTP and TLS have the same port here, so port 80 must be named,
+/// although browsers leave it out of `Host`. A proxy has ports of its own.
 fn authority(request: &Request, is_forwarded: bool) -> Option<String> {
     let host = request.field("host")?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);

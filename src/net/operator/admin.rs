@@ -1,7 +1,7 @@
-//! `/admin/v1/…`: what an operator asks, who may ask it, and the answers.
+//! `/admin/v1/…`: an operator's requests, who may make them, and the answers.
 //!
-//! It is open to this machine itself, and to whoever has the configured token, but never to somebody else's web page
-//! that runs in a browser on this machine: see [`authorize`].
+//! It is open to this machine and to anybody who has the configured token, but never to another site's web page in a
+//! browser on this machine: see [`authorize`].
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
 use crate::net::startup::SetLogLevel;
 
-/// What an operator asks for.
+/// A request of an operator.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AdminRequest {
     /// To list all rooms in short.
@@ -27,7 +27,7 @@ pub enum AdminRequest {
     CloseRoom(RoomId),
     /// To remove one participant from a room.
     Remove(RoomId, ParticipantId),
-    /// To let nobody in any more, or to do so again.
+    /// To begin or end draining.
     Drain(bool),
     /// To see all statistics.
     Stats,
@@ -43,11 +43,11 @@ pub enum AdminRequest {
     LogLevel(String),
 }
 
-/// What a request to a path asks. Of the path it is given what stands for `{…}`, in order.
+/// Reads what a request asks. It is given the parts of the path that stand for `{…}`, in order.
 type Asks = fn(&[&str], &Request) -> Result<AdminRequest, Response>;
 
-/// All that is served: the path, in which `{…}` stands for any one part, the method, and what is asked. Where GET is
-/// served, so is HEAD. `docs/admin-v1.openapi.json` describes each, which a test compares.
+/// All routes: the path, in which `{…}` stands for any one part, the method, and what is asked. Where GET is served,
+/// HEAD is, too. A test compares the routes with `docs/admin-v1.openapi.json`.
 const ROUTES: [(&str, &str, Asks); 12] = [
     ("/admin/v1/rooms", "GET", |_, _| Ok(AdminRequest::Rooms)),
     ("/admin/v1/rooms/{room}", "GET", |names, _| Ok(AdminRequest::Room(room_named(names)?))),
@@ -91,7 +91,7 @@ pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
     ))
 }
 
-/// Returns what stands in a path for each `{…}` of a pattern; `None` if the path is another one.
+/// Returns the part of a path for each `{…}` of a pattern; `None` if the path does not match.
 fn names<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
     if pattern.split('/').count() != path.split('/').count() {
         return None;
@@ -111,9 +111,9 @@ fn room_named(names: &[&str]) -> Result<RoomId, Response> {
     names.first().and_then(|name| name.parse().ok()).ok_or_else(no_such_room)
 }
 
-/// Checks who asks: the holder of the token may, from anywhere, and without it this machine alone. A browser on this
-/// machine also runs other people's pages, so that a request without the token must not carry a foreign `Origin`, and
-/// must address us by number or as localhost, since any other name could have been pointed here.
+/// Checks who asks. With the token anybody may, from anywhere; without it only this machine. A browser on this machine
+/// also runs other sites' pages, so a request without the token must not have a foreign `Origin`, and must address us
+/// by IP address or as localhost: any other name could have been pointed here by an attacker.
 pub fn authorize(request: &Request, peer: IpAddr, token: Option<&str>) -> Result<(), Response> {
     if let Some(given) = request.field("authorization") {
         let given = given.strip_prefix("Bearer ").unwrap_or_default().trim();
@@ -167,7 +167,7 @@ fn no_such_participant() -> Response {
     Response::problem(404, "no such participant in this room", "GET /admin/v1/rooms/{room} lists them")
 }
 
-/// The answer to an operator, and what it means to the core.
+/// The answer to an operator, and the commands for the core.
 #[derive(Debug)]
 pub struct AdminAnswer {
     /// The response to the request.
@@ -217,8 +217,8 @@ pub fn remove(view: ServerView<'_>, room: RoomId, participant: ParticipantId) ->
     AdminAnswer { response: Response::empty(204), commands: vec![AdminCommand::Remove(room, participant)] }
 }
 
-/// Answers `PUT` and `DELETE` of `/admin/v1/drain`, which order the server to let nobody in, and to do so again. Once the
-/// end was asked for, there is nothing to order any more.
+/// Answers `PUT` and `DELETE` of `/admin/v1/drain`, which begin and end draining. Refuses both once the server was told
+/// to stop.
 pub fn drain(view: ServerView<'_>, draining: bool) -> AdminAnswer {
     if view.is_stopping {
         let error = "the server was told to end, and lets nobody in";
@@ -257,7 +257,7 @@ pub fn set_log_level(level: &str, set: &SetLogLevel) -> Response {
     }
 }
 
-/// Everything of the statistics but the rooms, which cost as much as there are participants.
+/// Returns all statistics but those of the rooms, whose cost grows with the number of participants.
 fn summary_json(view: ServerView<'_>) -> Value {
     let (rooms, participants) = view.sfu.counts();
     let core = view.sfu.summary();
@@ -315,7 +315,7 @@ mod tests {
     use crate::net::front::router::{Route, route};
     use crate::net::http::message::{Parsed, parse as parse_http};
 
-    /// Beside the administration interface: what monitors ask for.
+    /// The routes for monitoring, which are outside of the administration interface.
     const MONITORED: [(&str, &str); 4] =
         [("/health", "GET"), ("/livez", "GET"), ("/readyz", "GET"), ("/metrics", "GET")];
 

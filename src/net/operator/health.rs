@@ -21,7 +21,7 @@ pub fn answer(view: ServerView<'_>) -> Response {
     Response::json(if is_ready { 200 } else { 503 }, &health)
 }
 
-/// Answers `GET /livez`: whoever gets an answer knows that the event loop turns.
+/// Answers `GET /livez`. That there is an answer shows that the event loop runs.
 pub fn live() -> Response {
     probe(true)
 }

@@ -1,6 +1,6 @@
-//! `/metrics`: gathers what the core and the shell have counted into a page for Prometheus. `docs/metrics.md` lists it.
+//! `/metrics`: gathers the counts of core and shell into a page for Prometheus. `docs/metrics.md` lists them.
 //!
-//! No label holds a room or a participant, because the number of time series must not grow with the number of people.
+//! No label names a room or a participant, because the number of time series must not grow with the number of people.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::net::traces::keeper::TraceFigures;
 use crate::net::turn::TurnServer;
 use crate::signal::whip::Side;
 
-/// A counter of streams: name, unit, help, and which of their counters it is.
+/// A counter of streams: name, unit, help, and the counter that it shows.
 type StreamFamily = (&'static str, Option<Unit>, &'static str, fn(&StreamCounters) -> u64);
 
 const STREAM_FAMILIES: [StreamFamily; 7] = [
@@ -129,7 +129,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     page.one("strait_datagrams_unknown", None, "Datagrams that belong to nobody", unknown);
 }
 
-/// Round trips and jitter as they are now: the mean and the worst, because one bad way drowns in a mean.
+/// Adds the present round trips and jitter: the mean and the worst, because one bad connection does not show in a mean.
 fn add_delays(page: &mut Page, snapshot: &Snapshot) {
     let participants = || snapshot.rooms.iter().flat_map(|room| &room.participants);
     let of = |times: Vec<f64>| {
@@ -194,7 +194,7 @@ fn add_process(page: &mut Page, process: Process) {
 
 /// Answers `GET /metrics`, in the format that the scraper names.
 pub fn answer(request: &Request, view: ServerView<'_>, totals: &Totals) -> Response {
-    // As other exporters do: the newer format for those who name it.
+    // Like other exporters: the newer format for scrapers that name it.
     let newer = request.field("accept").is_some_and(|accept| accept.contains("application/openmetrics-text"));
     let format = if newer { Format::OpenMetrics } else { Format::PrometheusText };
     let text = page(view, totals).text(format);
@@ -250,7 +250,7 @@ fn add_datagrams(page: &mut Page, view: ServerView<'_>, unusable: u64) {
 }
 
 fn add_connections(page: &mut Page, view: ServerView<'_>) {
-    // Every kind is named even while there is none, so that no time series comes and goes.
+    // Every kind is listed even while there is none, so that no time series comes and goes.
     let kinds = ["opening", "http", "websocket", "ice_tcp", "turn", "closing"];
     let mut connections = BTreeMap::from(kinds.map(|kind| (kind, 0)));
     for kind in view.connections.kinds() {

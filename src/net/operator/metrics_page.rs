@@ -1,20 +1,20 @@
 //! Figures as text: OpenMetrics 1.0, or the older text format of Prometheus.
 //!
-//! Nothing is registered beforehand: a page is a list of families that somebody has just filled with numbers.
+//! Nothing is registered beforehand: a page is a list of families that the caller has just filled with numbers.
 
 use std::fmt::Write;
 
-/// Which text a page becomes.
+/// The text format of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// OpenMetrics, for those who name it.
+    /// OpenMetrics, for scrapers that name it.
     OpenMetrics,
-    /// What all scrapers of Prometheus read.
+    /// The older format, which all scrapers read.
     PrometheusText,
 }
 
 impl Format {
-    /// What `Content-Type` says of it.
+    /// Returns the value of `Content-Type`.
     pub fn media_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -23,7 +23,7 @@ impl Format {
     }
 }
 
-/// What is counted or measured; a name ends with it.
+/// The unit of a family. Its name ends with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Bytes, of payload unless the help says otherwise.
@@ -88,7 +88,7 @@ pub struct Family {
 pub struct Page(Vec<Family>);
 
 impl Page {
-    /// Adds a family. `name` lacks its unit and `_total`; all samples must be of one sort.
+    /// Adds a family. `name` is without unit and `_total`; all samples must be of one sort.
     pub fn add(
         &mut self,
         name: &'static str,
@@ -157,7 +157,7 @@ fn sample(out: &mut String, name: &str, labels: &[String], value: &Value) {
     match value {
         Value::Counter(value) => line(out, format_args!("{name}{} {value}", braced(labels))),
         Value::Info => line(out, format_args!("{name}{} 1", braced(labels))),
-        // As `Debug` has it, with a decimal point: OpenMetrics tells numbers with a fraction by it.
+        // `Debug` always writes a decimal point, by which OpenMetrics knows floating-point numbers.
         Value::Seconds(value) | Value::Gauge(value) => {
             line(out, format_args!("{name}{} {value:?}", braced(labels)));
         }
@@ -180,7 +180,7 @@ fn escaped(value: &str) -> String {
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // A string takes everything.
+    // Writing into a string cannot fail.
     let _ = writeln!(out, "{text}");
 }
 

@@ -1,5 +1,5 @@
-//! What an operator asks of a running server over HTTP: administration, its health, and figures for Prometheus. Everything
-//! in here is made from a read-only view of the server; what an operator changes is returned as a command to the core.
+//! The operator's HTTP interface to a running server: administration, health, and figures for Prometheus. Answers are
+//! made from a read-only view of the server; changes are returned as commands for the core.
 
 pub mod admin;
 pub mod health;

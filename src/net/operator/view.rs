@@ -1,4 +1,4 @@
-//! What the pages for operators are made from: the whole server, to be looked at.
+//! A read-only view of the whole server, from which the pages for operators are made.
 
 use std::time::Instant;
 
@@ -18,9 +18,9 @@ pub struct ServerView<'a> {
     pub now: Instant,
     /// When the server started.
     pub started: Instant,
-    /// How often the loop went round since then.
+    /// How many passes the loop has made since then.
     pub passes: u64,
-    /// Whether the end was asked for.
+    /// Whether the server was told to stop.
     pub is_stopping: bool,
     /// Which share of the video is shed, from 0 to 1.
     pub shed_ratio: f64,
@@ -43,7 +43,7 @@ pub struct ServerView<'a> {
 }
 
 impl ServerView<'_> {
-    /// Whether nobody is let in: because the end was asked for, or because the operator ordered it.
+    /// Whether nobody is let in, because the server was told to stop or the operator has ordered it to drain.
     pub fn is_draining(&self) -> bool {
         self.is_stopping || self.sfu.is_draining()
     }

@@ -1,7 +1,7 @@
-//! One TCP connection: its bytes, the protocol on them, and what becomes of it.
+//! One TCP connection: its bytes, its protocol, and its end.
 //!
-//! Which protocol a connection carries shows in its first bytes, and, if that is TLS, in the first bytes within. What a
-//! request or a message means is decided elsewhere.
+//! The first bytes show which protocol a connection carries; if it is TLS, the first decrypted bytes do. What a request
+//! or a message means is decided elsewhere.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -32,7 +32,7 @@ use crate::wire::sniff::{Opening, sniff};
 /// How much one connection may read in a pass, so that none starves the others, bytes.
 const READ_BUDGET_BYTES: usize = 64 * 1024;
 
-/// What the peer wants of somebody outside this file.
+/// What the peer wants that this file cannot do.
 #[derive(Debug)]
 pub enum Next {
     /// Nothing, until more bytes come or go.
@@ -45,7 +45,7 @@ pub enum Next {
     Datagrams,
     /// To have messages to the TURN server taken by [`Connection::receive`].
     Turn,
-    /// Something that is not served here: end the connection, for this reason.
+    /// The peer wants something that is not served: end the connection, for this reason.
     Refused(&'static str),
 }
 
@@ -54,7 +54,7 @@ pub enum Next {
 pub enum Standing {
     /// The connection goes on.
     Open,
-    /// Its client does not read what a WebSocket says.
+    /// The client of a WebSocket does not read.
     TooSlow,
     /// A parked request has waited for its answer for too long.
     Unanswered,
@@ -69,7 +69,7 @@ enum Protocol {
     WebSocket(Box<web_socket::Socket>),
     IceTcp(Box<IceTcp>),
     Turn(Box<TurnTcp>),
-    /// Everything has been said: the rest is written, and what still comes is thrown away.
+    /// The connection is closing: the rest of the output is written, and input is thrown away.
     Closing(Closing),
 }
 
@@ -85,7 +85,7 @@ struct Closing {
     half_closed: bool,
 }
 
-/// One TCP connection, from its accepting to its end.
+/// One TCP connection, from when it is accepted until its end.
 pub struct Connection {
     /// The name of the connection, which is never used twice.
     pub id: ConnectionId,
@@ -93,7 +93,7 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// The address of our end, canonical.
     pub local: SocketAddr,
-    /// The address of the client: the other end, or whom a trusted proxy there speaks for.
+    /// The address of the client: that of the other end or, if a trusted proxy is there, the one that it names.
     pub client: IpAddr,
     stream: Stream,
     protocol: Protocol,
@@ -215,7 +215,7 @@ impl Connection {
             }
         }
         match &mut self.protocol {
-            // TLS has just begun: what is in it shows when it is read.
+            // TLS has just begun; reading will show what is in it.
             Protocol::Opening(_) => Next::Nothing,
             Protocol::Http(http) => http.next().map_or(Next::Nothing, Next::Request),
             Protocol::WebSocket(socket) => socket.next(now).map_or(Next::Nothing, Next::Socket),
@@ -229,7 +229,7 @@ impl Connection {
                 Waiting::Frames => Next::Turn,
                 Waiting::Refused(why) => Next::Refused(why),
             },
-            // What still comes is of no interest, but unread bytes would make the kernel reset the stream.
+            // Input is not needed any more, but unread bytes would make the kernel reset the stream.
             Protocol::Closing(closing) => {
                 let unread = closing.pipe.input().len();
                 closing.pipe.consume(unread);
@@ -238,7 +238,7 @@ impl Connection {
         }
     }
 
-    /// Becomes what the first bytes say. `since` is when the connection was accepted.
+    /// Takes the protocol that the first bytes show. `since` is when the connection was accepted.
     fn open(
         &mut self,
         opening: Opening,
@@ -253,7 +253,7 @@ impl Connection {
             Opening::Tls => {
                 let begun = self.stream.start_tls(tls, pipe.take_input());
                 begun.map_err(|_| "TLS cannot begin")?;
-                // The handshake's first bytes are in the session's hands, and no readiness will tell of them.
+                // The TLS session already has the handshake's first bytes, so no readiness will announce them.
                 self.readable = true;
                 Protocol::Opening(Undecided { pipe, since })
             }
@@ -273,7 +273,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Has the kernel hold little: late media is of no use.
+    /// Makes the kernel's send buffer small, because late media is of no use.
     fn shorten_kernel_queue(&mut self) {
         if let Err(error) = SockRef::from(&*self.stream.tcp()).set_send_buffer_size(KERNEL_SEND_BYTES) {
             trace!(connection = self.id.0, %error, "the send buffer stays as it is");
@@ -306,8 +306,8 @@ impl Connection {
         }
     }
 
-    /// Puts a request that [`next`](Self::next) gave aside until the session of that id has its answer. Requests behind
-    /// it on the connection wait with it, because HTTP/1.1 answers in order.
+    /// Parks a request from [`next`](Self::next) until the session of that id has its answer. Later requests on the
+    /// connection wait, too, because HTTP/1.1 answers in order.
     pub fn park(&mut self, now: Instant, request: Box<Request>, session: ConnectionId) {
         if let Protocol::Http(http) = &mut self.protocol {
             http.park(Parked { request, session, since: now });
@@ -333,7 +333,7 @@ impl Connection {
         }
     }
 
-    /// Answers the request that [`next`](Self::next) gave, or that was parked.
+    /// Answers the last request from [`next`](Self::next), or the one that was parked.
     pub fn respond(&mut self, request: &Request, response: &Response) {
         if let Protocol::Http(http) = &mut self.protocol {
             http.last |= !request.keep_alive;
@@ -386,7 +386,7 @@ impl Connection {
             Protocol::IceTcp(ice) => ice.queue.pipe,
             Protocol::Turn(turn) => turn.queue.pipe,
             Protocol::Closing(closing) => {
-                // A goodbye that is under way keeps its time.
+                // A close that is under way keeps its deadline.
                 self.protocol = Protocol::Closing(closing);
                 return;
             }
@@ -437,7 +437,7 @@ impl Connection {
                 if http.pipe.end_of_input() && http.pipe.input().is_empty() {
                     http.last = true;
                 }
-                // Whoever shuts down their half after the request still waits for the answer.
+                // A client that shuts down its half after the request still waits for the answer.
                 if http.last && all_written && !http.is_parked() {
                     self.close_after_writing(now);
                     return self.write(now, config);
@@ -451,8 +451,7 @@ impl Connection {
             Protocol::Closing(closing) => {
                 if all_written && !closing.half_closed {
                     closing.half_closed = true;
-                    // Closing at once while bytes of the peer's are unread would reset the stream, and take our last
-                    // words with it.
+                    // Closing at once while input is unread would reset the stream, and our last bytes would be lost.
                     self.stream.finish();
                 }
                 if closing.half_closed && closing.pipe.end_of_input() {
@@ -492,7 +491,7 @@ impl Connection {
                 if http.is_parked() {
                     return Standing::Unanswered;
                 }
-                // Whoever has begun a request, and reads, is told; everybody else is just left.
+                // A client that has begun a request and reads gets an answer; the others are just closed.
                 let silent = http.pipe.input().is_empty() || http.last;
                 if silent || http.pipe.output_bytes() > 0 {
                     return Standing::Over("idle");

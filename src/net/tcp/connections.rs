@@ -43,7 +43,7 @@ struct Entry {
     touched: bool,
     /// Why it is to be ended, if it is.
     ending: Option<&'static str>,
-    /// The client that it counts for. `None` for a trusted proxy's connection whose client is not known yet.
+    /// The client for whom it counts; `None` for a trusted proxy's connection whose client is not known yet.
     counted: Option<IpAddr>,
 }
 
@@ -60,7 +60,7 @@ pub struct FrameCounters {
     pub undeliverable: u64,
 }
 
-/// The listener, and every connection that it gave.
+/// The listener, and every connection that it has accepted.
 pub struct Connections {
     listener: Option<TcpListener>,
     /// Whether there may be connections to accept.
@@ -71,7 +71,7 @@ pub struct Connections {
     slab: Slab<Entry>,
     serial: u64,
     by_address: HashMap<IpAddr, usize>,
-    /// Places by both ends, by which a datagram finds its ICE-TCP connection.
+    /// The places of ICE-TCP connections by both ends, for outgoing datagrams.
     by_ends: HashMap<(SocketAddr, SocketAddr), usize>,
     /// Connections that have something to read.
     ready: VecDeque<usize>,
@@ -177,7 +177,7 @@ impl Connections {
         mut stream: TcpStream,
         peer: SocketAddr,
     ) {
-        // Whom a trusted proxy speaks for shows in its requests, and is counted then.
+        // A trusted proxy's client is known, and counted, only when its request comes.
         let is_proxy = config.trusted_proxies.iter().any(|network| network.contains(peer.ip()));
         let counted = (!is_proxy).then(|| host_of(peer.ip()));
         let of_host = counted.and_then(|host| self.by_address.get(&host).copied()).unwrap_or(0);
@@ -223,7 +223,7 @@ impl Connections {
             self.uncount(host);
         }
         let ends = (entry.connection.local, entry.connection.peer);
-        // A newer connection may have the same ends already.
+        // A newer connection may already have the same ends.
         if self.by_ends.get(&ends) == Some(&place) {
             self.by_ends.remove(&ends);
         }
@@ -351,8 +351,8 @@ impl Connections {
         }
     }
 
-    /// Takes the connection that is next to be written to. Those that carry media come last: a client must hear whose
-    /// media follows before the media does.
+    /// Takes the connection that is next to be written to. Those that carry media come last, because a client must hear
+    /// whose media follows before it arrives.
     pub fn next_touched(&mut self) -> Option<usize> {
         while let Some(place) = self.touched.pop().or_else(|| self.touched_media.pop()) {
             if let Some(entry) = self.slab.get_mut(place)
@@ -406,7 +406,8 @@ impl Connections {
     }
 }
 
-/// Returns what counts as one client: an IPv4 address, or the /64 that an IPv6 host is given whole.
+/// Returns the address that counts as one client: an IPv4 address, or the /64 network of an IPv6 address, because an
+/// IPv6 host is usually given a whole one.
 pub fn host_of(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,

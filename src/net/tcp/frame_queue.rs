@@ -1,7 +1,7 @@
-//! What waits to be written to a TCP peer that takes datagrams, by ICE-TCP or TURN.
+//! The queue of datagrams to a TCP peer, by ICE-TCP or TURN.
 //!
-//! A peer that does not read loses whole frames, video first, and never a part of one. The queue is short, since late
-//! media is of no use.
+//! A peer that does not read loses whole frames, video first, never part of one. The queue is short, because late media
+//! is of no use.
 
 use std::io::Write;
 
@@ -11,10 +11,10 @@ use crate::core::path::TrafficClass;
 /// How much may wait for a peer that does not read, bytes: a second at 2 Mbit/s.
 pub const QUEUE_BYTES_MAX: usize = 256 * 1024;
 
-/// The length of the queue over which video is dropped, so that audio and control go on.
+/// The length above which video is dropped, so that audio and control go on.
 pub const VIDEO_QUEUE_BYTES_MAX: usize = QUEUE_BYTES_MAX / 2;
 
-/// How much the kernel may hold for such a peer, bytes. Left alone, it buffers seconds of media.
+/// How much the kernel may buffer for such a peer, in bytes. By default it would buffer seconds of media.
 pub const KERNEL_SEND_BYTES: usize = 256 * 1024;
 
 /// What became of a frame.
@@ -26,7 +26,7 @@ pub enum Sent {
     Dropped,
 }
 
-/// What the input of a connection holds.
+/// What the input of a connection contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
     /// No whole frame has come yet.
@@ -57,7 +57,7 @@ impl FrameQueue {
         let max = if class == TrafficClass::Video { VIDEO_QUEUE_BYTES_MAX } else { QUEUE_BYTES_MAX };
         let needed: usize = frame.iter().map(|piece| piece.len()).sum();
         if self.pipe.output_bytes() + needed > max && !self.blocked {
-            // Much came in one pass, and nothing of it has been written yet. `Connection::write` finds an error.
+            // Much came in one pass, so some is written now. If that fails, `Connection::write` will find the error.
             let _ = self.pipe.drain(stream);
             self.blocked = self.pipe.output_bytes() > 0;
         }

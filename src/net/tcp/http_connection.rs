@@ -10,19 +10,19 @@ use crate::core::ids::ConnectionId;
 use crate::net::http::message::{Parsed, Request, parse};
 use crate::net::shell_config::ShellConfig;
 
-/// How much of answers may be unwritten while a further pipelined request is looked at, bytes.
+/// How many bytes of answers may be unwritten when another pipelined request is read.
 const PIPELINED_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
-/// How long a parked request waits for its answer. The core answers within the pass of the loop, so that only a fault
-/// takes longer; a client's own time-out is rarely shorter.
+/// How long a parked request waits for its answer. The core answers within the pass of the loop, so only a fault takes
+/// longer. Clients' own time-outs are rarely shorter.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request that waits for the core.
 #[derive(Debug)]
 pub struct Parked {
-    /// The request. Its body has been used already.
+    /// The request, whose body has been used already.
     pub request: Box<Request>,
-    /// The session that will answer it, by the id that it has towards the core.
+    /// The session that will answer it, by the id under which the core knows it.
     pub session: ConnectionId,
     /// Since when it has waited.
     pub since: Instant,
@@ -43,8 +43,8 @@ pub struct Http {
 }
 
 impl Http {
-    /// Begins on a connection that was accepted at `since`. The first request is under way from then on: a silent
-    /// connection is not worth waiting for.
+    /// Begins on a connection that was accepted at `since`. The time of the first request runs from then on, because a
+    /// silent connection is not worth waiting for.
     pub fn new(pipe: Pipe, since: Instant) -> Self {
         Self { pipe, head_since: Some(since), held: false, continued: false, parked: None, last: false }
     }
@@ -85,7 +85,7 @@ impl Http {
             Parsed::Request(request, bytes) => {
                 self.continued = false;
                 self.pipe.consume(bytes);
-                // The next request has not begun, so that its time does not run yet.
+                // The next request has not begun, so its time does not run yet.
                 if self.pipe.input().is_empty() {
                     self.head_since = None;
                 }

@@ -1,7 +1,7 @@
 //! ICE-TCP: one peer's datagrams, framed by RFC 4571, on a TCP connection (RFC 6544).
 //!
-//! A peer is believed once the core has answered it: a connectivity check with the right credentials is the only thing
-//! to which an unknown address gets an answer.
+//! A peer is trusted once the core has answered it, because an unknown address only gets an answer to a connectivity
+//! check with the right credentials.
 
 use std::io::Write;
 use std::time::Instant;
@@ -31,7 +31,7 @@ impl IceTcp {
     /// Returns what there is to be read.
     pub fn waiting(&self) -> Waiting {
         let input = self.queue.pipe.input();
-        // Until a check has passed, nobody can make us hold 64 KiB.
+        // Until a check has passed, nobody may make us hold 64 KiB.
         let length = input.first_chunk::<FRAME_HEADER_LEN>().map_or(0, |head| u16::from_be_bytes(*head));
         if self.answered.is_none() && usize::from(length) > DATAGRAM_BYTES_MAX {
             return Waiting::Refused("a long frame before any check");
@@ -47,7 +47,7 @@ impl IceTcp {
         for count in 0..frames_max {
             let input = self.queue.pipe.input_mut();
             let Frame::Complete { consumed, .. } = tcp_frame::next(input) else { return count };
-            // An empty frame means nothing.
+            // An empty frame is ignored.
             if let Some(datagram) = input.get_mut(FRAME_HEADER_LEN..consumed).filter(|it| !it.is_empty()) {
                 handle(datagram);
             }
@@ -69,8 +69,8 @@ impl IceTcp {
         self.queue.send(class, [&header, datagram, &[]], stream)
     }
 
-    /// Returns when the peer is given up, because it never passed a check or the core has long had nothing for it. A
-    /// peer that is there checks every few seconds, and each check is answered.
+    /// Returns when the peer is given up, because it never passed a check or the core has not answered it for long. A
+    /// peer that is there sends checks every few seconds, and each is answered.
     pub fn deadline(&self, config: &ShellConfig) -> Instant {
         match self.answered {
             None => self.since + config.handshake_timeout,

@@ -1,12 +1,12 @@
 //! The bytes of one connection, between the stream and the protocol on it.
 //!
-//! The stream (`stream`: TCP, or TLS over it) fills the input and empties the output. The protocols read the one and
-//! write the other, and never see a socket. An idle connection holds next to no buffer.
+//! The stream (`stream`: TCP, or TLS over it) fills the input and empties the output. The protocols read the input and
+//! write the output, and never see a socket. An idle connection has almost no buffer.
 
 use std::io::{self, Read, Write};
 
-/// How much input may be unread while the stream is read, bytes: more than any request's head and body, or a WebSocket
-/// frame's head.
+/// How many bytes of input may be unread before the stream is no longer read: more than any request's head and body, or
+/// a WebSocket frame's head.
 pub const INPUT_BYTES_MAX: usize = 128 * 1024;
 
 /// The capacity that an empty buffer keeps, bytes: enough for a ping or a mute.
@@ -117,7 +117,7 @@ impl Pipe {
             self.output.clear();
             self.written = 0;
             self.output.shrink_to(IDLE_CAPACITY);
-        // Moved only when half is written, so that a slow peer does not make us move the rest again and again.
+        // The rest is moved only when half is written, so that a slow peer does not make us move it again and again.
         } else if self.written > self.output.len() / 2 {
             self.output.drain(..self.written);
             self.written = 0;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use rustls::{ServerConfig, ServerConnection};
 
-/// How many reads of the TCP stream in a row may yield no plain byte: more than the largest handshake takes.
+/// How many reads of the TCP stream in a row may bring no decrypted byte: more than the largest handshake takes.
 const FRUITLESS_READS_MAX: usize = 256;
 
 /// How many plain bytes a TLS session holds before it has encrypted them, and how many encrypted ones before they are
@@ -46,7 +46,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Returns whether TLS keeps others from reading.
+    /// Returns whether the stream is TLS.
     pub fn is_tls(&self) -> bool {
         self.tls.is_some()
     }
@@ -61,7 +61,7 @@ impl Stream {
         self.tls.as_ref().is_some_and(|tls| tls.session.wants_write())
     }
 
-    /// Says that nothing more follows. An error means nothing: the peer may be gone.
+    /// Tells the peer that nothing more follows. Errors are ignored, because the peer may be gone.
     pub fn finish(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.session.send_close_notify();
@@ -78,7 +78,8 @@ impl Read for Stream {
         for _ in 0..FRUITLESS_READS_MAX {
             match tls.session.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // The end without a goodbye: HTTP and WebSocket know by themselves whether something is missing.
+                // The peer ended without close_notify. HTTP and WebSocket notice themselves whether something is
+                // missing.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 result => return result,
             }
@@ -92,7 +93,7 @@ impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Self { tcp, tls } = self;
         let Some(tls) = tls else { return tcp.write(bytes) };
-        // What is encrypted already goes first, or the session would have no room.
+        // What is already encrypted goes first, or the session would have no room.
         tls.write_records(tcp)?;
         let count = tls.session.writer().write(bytes)?;
         tls.write_records(tcp)?;
@@ -117,7 +118,7 @@ impl Tls {
             self.taken += self.session.read_tls(&mut before)?;
         }
         let processed = self.session.process_new_packets();
-        // Also after an error: an alert says why.
+        // Written even after an error, because an alert tells the peer why.
         let written = self.write_records(tcp);
         processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         written

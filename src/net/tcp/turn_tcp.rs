@@ -1,6 +1,7 @@
 //! A client of the embedded TURN server on a TCP connection, or within TLS: its messages, one by one.
 //!
-//! `turn` decides which of them are served. A connection exists for its allocation: one without is closed in time.
+//! `turn` decides which of them are served. A connection is kept for its allocation; one without is closed after a
+//! while.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::wire::turn_frame::{self, TurnFrame};
 /// Size of a client's longest message, bytes: a datagram that fits any path, in a Send indication.
 const MESSAGE_BYTES_MAX: usize = 2048;
 
-/// How often a connection with an allocation is looked at. The end of the allocation is what ends it.
+/// How often a connection with an allocation is checked, although only the end of the allocation ends it.
 const ALLOCATED_LOOK: Duration = Duration::from_secs(3600);
 
 /// A TURN client's connection.

@@ -35,27 +35,27 @@ pub enum Incoming {
     TooLarge,
     /// Something that is not the protocol. Nothing more can be read after it.
     Violation(Close),
-    /// Everything has been said: only the output is left to be written.
+    /// Both sides have closed: only the output is left to be written.
     Done,
 }
 
 /// One WebSocket, and the front end of the client behind it.
 pub struct Socket {
     socket: WebSocket<Pipe>,
-    /// Since when a goodbye of either side is under way.
+    /// Since when a close of either side is under way.
     closing: Option<Instant>,
     next_ping: Instant,
     /// When the last byte came.
     heard: Instant,
     /// When the last message came.
     last_message: Instant,
-    /// What the client's messages mean, and what the core's events say to it.
+    /// The front end, which reads the client's messages and turns the core's events into messages.
     pub front_end: FrontEnd,
     /// Where the client's messages come from.
     pub origin: ClientOrigin,
 }
 
-/// Returns the answer that makes a WebSocket, or the one that says why not.
+/// Returns the answer that opens a WebSocket, or the refusal.
 pub fn upgrade(request: &Request) -> Result<Response, Response> {
     let upgrade = request.field_has("upgrade", "websocket") && request.field_has("connection", "upgrade");
     let key = request.field("sec-websocket-key").filter(|key| key.len() == 24 && key.ends_with("=="));
@@ -118,7 +118,7 @@ impl Socket {
         self.socket.get_mut()
     }
 
-    /// Gives the bytes back, so that what is left can be written.
+    /// Returns the pipe, so that the rest of the output can be written.
     pub fn into_pipe(self) -> Pipe {
         self.socket.into_inner()
     }
@@ -166,10 +166,10 @@ impl Socket {
         }
     }
 
-    /// Queues a text message. After a goodbye nothing is said any more.
+    /// Queues a text message. Does nothing after a close.
     pub fn send(&mut self, text: String) {
         if self.closing.is_none() {
-            // The pipe takes everything; an error can only mean that the socket is past use, which reading finds.
+            // The pipe takes everything, so an error can only mean that the socket is closed, which reading finds.
             let _ = self.socket.write(Message::text(text));
         }
     }
@@ -183,7 +183,7 @@ impl Socket {
         }
     }
 
-    /// Lets time pass. A ping is queued here; what else is due is returned.
+    /// Lets time pass. Queues a ping if one is due, and returns what has lapsed.
     pub fn run_deadline(&mut self, now: Instant, config: &ShellConfig) -> Lapse {
         if self.closing.is_some_and(|since| now >= since + LINGER) {
             return Lapse::Silent;
@@ -194,7 +194,7 @@ impl Socket {
         if !self.front_end.has_joined() && now >= self.last_message + config.idle_timeout {
             return Lapse::NeverJoined;
         }
-        // Also while a goodbye is under way, or the deadline would stay in the past.
+        // Moved even during a close, or the deadline would stay in the past.
         if now >= self.next_ping {
             self.next_ping = now + config.websocket_ping_interval;
             if self.closing.is_none() {

@@ -1,4 +1,4 @@
-//! The server's certificate: given as files, which are read again when they change, or self-signed.
+//! The server's TLS certificate: from files, which are read again when they change, or self-signed.
 //!
 //! Connections keep the configuration that they began with, so that a new certificate drops nobody. A changed file that
 //! cannot be used leaves everything as it was, and the log says so once.
@@ -17,14 +17,14 @@ use tracing::{info, warn};
 use super::self_signed::SelfSigned;
 use crate::core::negotiation::transport::fingerprint;
 
-/// How often the files are looked at for changes.
+/// How often the files are checked for changes.
 const FILES_CHECKED_EVERY: Duration = Duration::from_secs(2);
 
-/// How often a self-signed certificate is looked at for its age.
+/// How often the age of a self-signed certificate is checked.
 const AGE_CHECKED_EVERY: Duration = Duration::from_secs(3600);
 
-/// What clients may ask for by ALPN. It never decides the protocol: the first bytes do, since clients ask for one and
-/// speak another. A client that asks for something that is not listed is turned away.
+/// The protocols that clients may ask for by ALPN. The first bytes, not ALPN, decide the protocol, because clients ask
+/// for one and speak another. A client that asks only for others is refused.
 const ALPN: [&[u8]; 2] = [b"http/1.1", b"stun.turn"];
 
 /// The files of a certificate chain and its private key, in PEM.
@@ -45,7 +45,7 @@ pub enum Source {
     SelfSigned(SelfSigned),
 }
 
-/// What tells whether a file has changed: its time and its length. `None` if it cannot be read.
+/// A file's time and length, which tell whether it has changed; `None` if it cannot be read.
 type Stamp = Option<(SystemTime, u64)>;
 
 /// The certificate in use.
@@ -57,7 +57,7 @@ pub struct Certificates {
     next_check: Instant,
 }
 
-/// A certificate that was found fit for use.
+/// A certificate that was checked and can be used.
 struct Usable {
     config: Arc<ServerConfig>,
     fingerprint: String,
@@ -66,7 +66,7 @@ struct Usable {
 impl Certificates {
     /// Reads or makes the certificate. `unix` is the time since 1970.
     pub fn new(source: Source, now: Instant, unix: Duration) -> io::Result<Self> {
-        // Before reading: what changes meanwhile is read again.
+        // Taken before reading, so that files that change meanwhile are read again.
         let stamps = source.stamps();
         let Usable { config, fingerprint } = source.load(unix)?;
         let next_check = now + source.checked_every();
@@ -83,7 +83,7 @@ impl Certificates {
         &self.fingerprint
     }
 
-    /// Returns whether nobody but the server itself has signed the certificate.
+    /// Returns whether the server has signed the certificate itself.
     pub fn is_self_signed(&self) -> bool {
         matches!(self.source, Source::SelfSigned(_))
     }
@@ -93,7 +93,7 @@ impl Certificates {
         self.next_check
     }
 
-    /// Looks whether there is a new certificate, if it is time.
+    /// Checks whether there is a new certificate, if it is time.
     pub fn run_deadline(&mut self, now: Instant, unix: Duration) {
         if now < self.next_check {
             return;
@@ -163,7 +163,7 @@ fn read(path: &Path, key: &str) -> io::Result<Vec<u8>> {
     fs::read(path).map_err(|error| unfit(format!("cannot read {key} ({}): {error}", path.display())))
 }
 
-/// Makes an error of the kind that says that the operator has to change something.
+/// Returns an error of the kind for mistakes that the operator has to correct.
 fn unfit(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }

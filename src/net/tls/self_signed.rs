@@ -1,8 +1,8 @@
-//! The certificate of a server that was given none: made here, signed by itself, and kept in the data directory, so
-//! that whoever has accepted it need not do so again after every restart.
+//! The certificate of a server that was given none. The server makes it, signs it itself, and keeps it in the data
+//! directory, so that people who have accepted it need not do so again after a restart.
 //!
-//! One file holds the private key and the certificate, so that neither half can be missing, and only its owner can read
-//! it. What a later start must know about the certificate stands in front, as text that PEM readers skip.
+//! One file, which only its owner can read, holds the private key and the certificate, so that neither can be missing.
+//! What a later start must know about the certificate comes first, as text that PEM readers skip.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -20,27 +20,27 @@ const FILE_NAME: &str = "self-signed.pem";
 /// How long a certificate is good for. Apple's systems accept no more than 825 days.
 const VALIDITY: Duration = Duration::from_secs(800 * 86_400);
 
-/// How long before its end another certificate is made.
+/// How long before its expiry a new certificate is made.
 const RENEWED_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 
-/// How long before now a certificate is good already: clocks of clients may be behind.
+/// How far in the past a certificate becomes valid, because clients' clocks may be slow.
 const VALID_BEFORE: Duration = Duration::from_secs(86_400);
 
-/// What stands in front of the file's list of names.
+/// The label of the list of names in the file.
 const NAMES: &str = "names:";
 
-/// What stands in front of the file's time of expiry, seconds since 1970.
+/// The label of the time of expiry in the file, in seconds since 1970.
 const EXPIRES: &str = "expires:";
 
 /// Where the certificate is kept, and what must be in it.
 #[derive(Debug, Clone)]
 pub struct SelfSigned {
-    /// The data directory. `None` means that the certificate is made anew at every start.
+    /// The data directory. With `None` a new certificate is made at every start.
     pub directory: Option<PathBuf>,
-    /// The addresses that are to be in a certificate that is made now.
+    /// The addresses to put into a new certificate.
     pub addresses: Vec<IpAddr>,
-    /// The addresses without which a kept certificate is replaced. Those of interfaces are not among them: they come
-    /// and go, and that must cost nobody the certificate that they have accepted.
+    /// The addresses without which a kept certificate is replaced. Those of interfaces are not among them, because they
+    /// come and go, and people should not have to accept a new certificate for that.
     pub required: Vec<IpAddr>,
 }
 
@@ -123,7 +123,8 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{lines}-----END {label}-----\n")
 }
 
-/// Writes the file beside its place, for its owner alone, and moves it there, so that no reader sees half of it.
+/// Writes the file under another name, readable only by its owner, and then renames it, so that nobody reads half of
+/// it.
 fn keep(path: &Path, text: &str) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         let mut builder = DirBuilder::new();
@@ -133,7 +134,7 @@ fn keep(path: &Path, text: &str) -> io::Result<()> {
         builder.create(directory)?;
     }
     let beside = path.with_extension(format!("{}.new", std::process::id()));
-    // Left by a start that was killed, perhaps.
+    // It may be left from a start that was killed.
     let _ = fs::remove_file(&beside);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

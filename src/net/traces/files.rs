@@ -1,6 +1,6 @@
 //! The thread that writes traces, so that a slow disk costs traces and never the call.
 //!
-//! The queue to it is bounded in bytes. Whoever fills it loses the trace, not the media: see `keeper`.
+//! The queue to it is bounded in bytes. If it is full, traces end early, and the media goes on: see `keeper`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -31,7 +31,7 @@ enum Job {
 pub struct TraceFilesConfig {
     /// The directory. It is made if it does not exist.
     pub directory: PathBuf,
-    /// To whom traces are encrypted. `None` leaves them as they are.
+    /// The key to which traces are encrypted; `None` leaves them unencrypted.
     pub recipient: Option<Recipient>,
     /// Size of the largest trace, bytes.
     pub trace_bytes_max: u64,
@@ -40,13 +40,13 @@ pub struct TraceFilesConfig {
 /// A trace that the thread has given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenUp {
-    /// The recording that it is of.
+    /// The recording of the trace.
     pub id: RecordingId,
     /// Why it was given up, in words.
     pub why: String,
 }
 
-/// The thread, from outside.
+/// The handle of the thread.
 pub struct TraceFiles {
     jobs: Option<Sender<Job>>,
     given_up: Receiver<GivenUp>,
@@ -95,28 +95,28 @@ impl TraceFiles {
         Ok(Self { jobs: Some(jobs), given_up, queued, written, over, thread: Some(thread) })
     }
 
-    /// Has a trace begun in a file of that name.
+    /// Asks the thread to begin a trace in a file of that name.
     pub fn begin(&self, id: RecordingId, name: String, header: Box<RoomHeader>) {
         self.send(Job::Begin { id, name, header });
     }
 
-    /// Has whole records appended to a trace.
+    /// Asks the thread to append whole records to a trace.
     pub fn records(&self, id: RecordingId, records: Vec<u8>) {
         self.queued.fetch_add(records.len(), Ordering::Relaxed);
         self.send(Job::Records { id, records });
     }
 
-    /// Has a trace ended.
+    /// Asks the thread to end a trace.
     pub fn end(&self, id: RecordingId, end: EndOfTrace) {
         self.send(Job::End { id, end });
     }
 
-    /// Returns how much waits to be written, bytes.
+    /// Returns how many bytes wait to be written.
     pub fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
 
-    /// Returns how much was written since the start, bytes.
+    /// Returns how many bytes were written since the start.
     pub fn written(&self) -> usize {
         self.written.load(Ordering::Relaxed)
     }
@@ -126,7 +126,7 @@ impl TraceFiles {
         self.given_up.try_recv().ok()
     }
 
-    /// Waits until everything that was handed over is written, or until patience is at its end.
+    /// Waits until everything that was handed over is written, but no longer than `patience`.
     pub fn finish(&mut self, patience: Duration) {
         // The thread ends when nobody can send to it any more.
         self.jobs = None;
@@ -143,14 +143,14 @@ impl TraceFiles {
     }
 
     fn send(&self, job: Job) {
-        // Nobody receives only after `finish`.
+        // It only fails after `finish`, when nobody receives any more.
         if let Some(jobs) = &self.jobs {
             let _ = jobs.send(job);
         }
     }
 }
 
-/// The thread, from inside.
+/// What the thread runs.
 struct Writer<W: Write, O: Fn(&str) -> io::Result<W>> {
     open: O,
     recipient: Option<Recipient>,
@@ -184,7 +184,7 @@ impl<W: Write, O: Fn(&str) -> io::Result<W>> Writer<W, O> {
     }
 
     fn append(&mut self, id: RecordingId, records: &[u8]) {
-        // Of a trace that was given up, something may still be under way.
+        // Jobs of a trace that was given up may still come.
         let Some((name, writer)) = self.traces.get_mut(&id) else { return };
         let before = writer.written();
         let appended = writer.records(records);
@@ -253,7 +253,7 @@ pub(super) mod tests {
     use crate::trace::Trace;
     use crate::trace::reader::Ending;
 
-    /// A thread that is not there for so long never will be.
+    /// If the thread takes longer than this, something is wrong.
     pub const PATIENCE: Duration = Duration::from_secs(20);
 
     /// The header of a room that was just made.
@@ -288,13 +288,13 @@ pub(super) mod tests {
         }
     }
 
-    /// The thread, with that disk alone.
+    /// Starts the thread with that disk.
     pub fn files(disk: &Disk, bytes_max: u64) -> TraceFiles {
         let disk = disk.clone();
         TraceFiles::start_with(move |_| Ok(disk.clone()), None, bytes_max).unwrap()
     }
 
-    /// How many blocks of its one trace can be read again, and how that ended.
+    /// Returns how many blocks of its only trace can be read, and how the trace ends.
     pub fn read(disk: &Disk) -> (usize, Option<Ending>) {
         let content = disk.content.lock().unwrap();
         let mut trace = Trace::open(content.as_slice(), None).expect("a trace");

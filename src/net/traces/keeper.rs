@@ -1,6 +1,6 @@
-//! What is recorded at present, and whether the thread that writes it (`files`) keeps up.
+//! Which rooms are being recorded, and whether the thread that writes the traces (`files`) keeps up.
 //!
-//! When that thread cannot keep up, or a trace is full, the trace ends early and says so. The call notices nothing.
+//! When that thread cannot keep up, or a trace is full, the trace ends early and says so. The call goes on undisturbed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,9 +20,9 @@ use crate::core::room_pattern::RoomPattern;
 use crate::trace::calendar::DateTime;
 use crate::trace::{EndOfTrace, Recipient};
 
-/// How often recorders hand out what they have: what a crash can cost at most.
+/// How often recorders hand out what they have. A crash can lose no more than this.
 const HAND_OUT: Duration = Duration::from_secs(1);
-/// How long the end of the server waits for the disk.
+/// How long a stopping server waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is recorded, and where it is kept.
@@ -30,9 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct RecordConfig {
     /// The directory in which traces are kept. It is made if it does not exist.
     pub directory: PathBuf,
-    /// The rooms that are recorded without anybody asking.
+    /// The rooms that are recorded without a request.
     pub rooms: Vec<RoomPattern>,
-    /// To whom traces are encrypted. `None` leaves them as they are.
+    /// The key to which traces are encrypted; `None` leaves them unencrypted.
     pub recipient: Option<Recipient>,
     /// Size of the largest trace, bytes. One piece more may be written.
     pub trace_bytes_max: u64,
@@ -53,7 +53,7 @@ pub struct ActiveTrace {
     ending: Option<String>,
 }
 
-/// What an operator may want to know of the traces.
+/// Figures about the traces, for an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceFigures {
     /// Rooms that are being recorded.
@@ -68,14 +68,14 @@ pub struct TraceFigures {
     pub written_bytes: usize,
 }
 
-/// All that has to do with traces.
+/// Everything that has to do with traces.
 #[derive(Default)]
 pub struct TraceKeeper {
     files: Option<TraceFiles>,
     queue_bytes_max: usize,
     is_encrypted: bool,
     active: BTreeMap<RecordingId, ActiveTrace>,
-    /// When recorders are asked next for what they have; `None` while nothing is recorded.
+    /// When recorders next hand out what they have; `None` while nothing is recorded.
     hand_out_at: Option<Instant>,
     ended_whole: u64,
     ended_early: u64,
@@ -98,12 +98,12 @@ impl TraceKeeper {
         })
     }
 
-    /// Returns when recorders are asked next for what they have.
+    /// Returns when recorders next hand out what they have.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.hand_out_at
     }
 
-    /// Ends with the server: what was handed over is written.
+    /// Writes everything that was handed over, because the server stops.
     pub fn finish(&mut self) {
         if let Some(files) = &mut self.files {
             files.finish(PATIENCE);
@@ -129,8 +129,8 @@ impl TraceKeeper {
         }
     }
 
-    /// Ends the recordings of a room on the operator's request. What was recorded up to here belongs into the trace.
-    /// Returns what the core has to stop.
+    /// Ends the recordings of a room on the operator's request. The trace keeps everything up to here. Returns the
+    /// recordings that the core has to stop.
     pub fn end_recordings_of(&mut self, now: Instant, room: &RoomId, sfu: &mut Sfu) -> Vec<RecordingId> {
         sfu.hand_out_records();
         self.collect(now, sfu);
@@ -144,7 +144,7 @@ impl TraceKeeper {
         ids
     }
 
-    /// Takes one thing from the core. Returns a recording that has to be stopped.
+    /// Takes one part of a recording from the core. Returns a recording that has to be stopped, if there is one.
     fn keep(&mut self, output: RecordingOutput) -> Option<RecordingId> {
         let files = self.files.as_ref()?;
         match output {
@@ -160,7 +160,7 @@ impl TraceKeeper {
             }
             RecordingOutput::Records(id, records) => {
                 let active = self.active.get_mut(&id)?;
-                // The core has been told to stop, but may have handed out more before it did.
+                // The core has been told to stop but may have handed out more before.
                 if active.ending.is_some() {
                     return None;
                 }
@@ -194,11 +194,11 @@ impl TraceKeeper {
         }
     }
 
-    /// Returns a recording that the thread has given up, and that has to be stopped.
+    /// Returns a recording that the thread has given up, so that it is stopped.
     fn given_up(&mut self) -> Option<RecordingId> {
         let given_up = self.files.as_ref()?.given_up()?;
         if let Some(active) = self.active.get_mut(&given_up.id) {
-            // The first reason is the one that the trace gives.
+            // The first reason counts, because the trace gives that one.
             active.ending.get_or_insert(given_up.why);
         }
         Some(given_up.id)
@@ -226,7 +226,7 @@ impl TraceKeeper {
     }
 }
 
-/// Ends a recording in the core. It answers with the recording's last output, which is polled like every other.
+/// Ends a recording in the core, which answers with the recording's last output, to be polled like every other.
 fn stop(now: Instant, sfu: &mut Sfu, id: RecordingId) {
     sfu.handle_input(now, Input::Admin(AdminCommand::StopRecording(id)));
 }
@@ -262,7 +262,7 @@ mod tests {
             Some(id),
             "it has to be stopped"
         );
-        // What comes until it is: nothing more is kept, and nobody is told again.
+        // Whatever comes until it is stopped is dropped without telling again.
         assert_eq!(keeper.keep(RecordingOutput::Records(id, vec![7; 1000])), None);
         assert_eq!(keeper.keep(RecordingOutput::End(id)), None);
         let files = keeper.files.as_mut().expect("it was started");

@@ -47,7 +47,7 @@ impl LinkKind {
     }
 }
 
-/// How a client is answered.
+/// How a client is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Link {
     /// By a datagram on this path.
@@ -56,11 +56,11 @@ pub enum Link {
     Connection(ConnectionId),
 }
 
-/// Somebody who has shown that they know a password.
+/// A client that has shown that it knows a password.
 pub struct User {
     /// The user name, as the credentials have it.
     pub username: String,
-    /// What messages are checked and signed with.
+    /// The key with which messages are checked and signed.
     pub credentials: MessageIntegrityCredentials,
 }
 
@@ -71,7 +71,7 @@ impl User {
         Self { username: username.to_owned(), credentials: credentials.into() }
     }
 
-    /// Returns for which participant the credentials were made.
+    /// Returns the participant for whom the credentials were made.
     pub fn participant(&self) -> &str {
         self.username.split_once(':').map_or("", |(_, participant)| participant)
     }
@@ -82,14 +82,14 @@ impl User {
     }
 }
 
-/// What a client has been allocated.
+/// A client's allocation.
 #[derive(Debug)]
 pub struct Allocation {
     /// The relayed address, where the core sees the client.
     pub relayed: SocketAddr,
-    /// The answer that granted it, for a client that did not get it and asks again.
+    /// The answer that granted it, for a client that missed it and asks again.
     pub granted: Vec<u8>,
-    /// Whose share of the bandwidth it uses.
+    /// The participant whose share of the bandwidth it uses.
     pub quota: QuotaKey,
     /// When the core last had something for the client.
     pub used: Instant,

@@ -1,7 +1,7 @@
 //! Credentials for the TURN server: made for each participant, and checked without remembering any.
 //!
-//! The user name says until when and for whom it is good; the password is its MAC under a secret of this process. So
-//! nothing is stored, a restart makes all credentials worthless, and nobody can change either half.
+//! The user name says until when and for whom it is valid; the password is its MAC under a secret of this process. So
+//! nothing is stored, a restart invalidates all credentials, and nobody can change either half.
 
 use std::fmt::Write;
 use std::io;
@@ -28,7 +28,7 @@ pub struct Issued {
 pub enum Unfit {
     /// Their time has passed.
     Expired,
-    /// They do not have the form of ours.
+    /// They were not made by this server.
     Foreign,
 }
 
@@ -50,8 +50,8 @@ impl Credentials {
         Issued { username, password }
     }
 
-    /// Returns for whom a user name was made, and its password. Whoever uses the name has yet to show that they know
-    /// the password. `unix` is the time since 1970.
+    /// Returns the participant for whom a user name was made, and its password, which the client has yet to show that
+    /// it knows. `unix` is the time since 1970.
     pub fn check<'a>(&self, username: &'a str, unix: Duration) -> Result<(&'a str, String), Unfit> {
         let (expires, participant) = username.split_once(':').ok_or(Unfit::Foreign)?;
         let expires: u64 = expires.parse().map_err(|_| Unfit::Foreign)?;

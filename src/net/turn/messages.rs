@@ -1,5 +1,5 @@
-//! STUN messages that the TURN server answers itself, before or instead of the library: addresses for those who ask,
-//! and signed refusals.
+//! STUN messages that the TURN server answers itself, before or instead of the library: Binding requests and signed
+//! refusals.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use turn_server_proto::types::stun::message::{
 };
 use turn_server_proto::types::stun::prelude::{Attribute, AttributeFromRaw, MessageWrite, MessageWriteExt};
 
-/// How a refusal is signed, so that the client knows that it is ours.
+/// How a refusal is signed, so that the client knows that it is genuine.
 pub type Signature<'a> = (&'a MessageIntegrityCredentials, IntegrityAlgorithm);
 
 /// Answers a Binding request with the address that it came from (RFC 8489 §7.3.1).
@@ -78,7 +78,7 @@ pub fn write(data: DelayedMessageOrChannelSend<&[u8]>, buffer: &mut Vec<u8>) {
             buffer.resize(channel.len(), 0);
             channel.write_into(buffer);
         }
-        // Written into a buffer, the library's Data indications come out as Send indications.
+        // The library writes Data indications into a buffer as Send indications, so they are built separately.
         other => *buffer = other.build(),
     }
 }

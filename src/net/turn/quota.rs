@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-/// How long an unused rate adds up: a key frame is a burst.
+/// For how long an unused rate adds up, because a key frame is a burst.
 const BURST: Duration = Duration::from_millis(500);
 
 /// Size of the least burst, bytes: some full packets at any rate.
 const BURST_BYTES_MIN: u64 = 64 * 1024;
 
-/// How much may go one way, refilled with time.
+/// How much may be sent in one direction. It refills with time.
 #[derive(Debug)]
 struct Bucket {
-    /// Bytes times the nanoseconds of a second, so that rounding loses nothing.
+    /// In bytes times the nanoseconds of a second, so that rounding loses nothing.
     level: u128,
     filled: Instant,
 }
@@ -104,7 +104,7 @@ impl Quotas {
         QuotaKey(key)
     }
 
-    /// Counts one allocation fewer, and forgets whoever has none.
+    /// Counts one allocation fewer, and forgets a participant who has none.
     pub fn remove(&mut self, key: QuotaKey) {
         let Some(quota) = self.slab.get_mut(key.0) else { return };
         quota.allocations = quota.allocations.saturating_sub(1);
@@ -114,7 +114,7 @@ impl Quotas {
         }
     }
 
-    /// Takes bytes from a participant's rate. Returns `false`, and takes none, if they may not go.
+    /// Takes bytes from a participant's rate. Returns `false`, and takes none, if there are not enough.
     pub fn take(&mut self, now: Instant, key: QuotaKey, way: Way, bytes: usize) -> bool {
         let rate = self.bytes_per_second;
         let Some(quota) = self.slab.get_mut(key.0) else { return false };

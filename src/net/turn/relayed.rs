@@ -1,5 +1,5 @@
-//! The virtual relayed addresses: what the core sees as the address of somebody behind the TURN server.
-//! `relayed_network` says why they can be told from all others.
+//! The virtual relayed addresses, which the core sees as the addresses of clients behind the TURN server.
+//! `relayed_network` says why they cannot be confused with others.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ const ADDRESSES: u32 = 8;
 /// The ports of each host that are used.
 const PORTS: std::ops::RangeInclusive<u16> = 1024..=u16::MAX;
 
-/// Gives the addresses out one after the other, so that each comes again as late as possible.
+/// Hands out the addresses one after the other, so that each is used again as late as possible.
 #[derive(Debug)]
 pub struct RelayedAddresses {
     network: RelayedNetwork,

@@ -23,7 +23,7 @@ use crate::net::clock;
 enum Decision {
     /// The library answers it.
     HandOn,
-    /// Whoever sent it has to show who they are first.
+    /// The client has to authenticate first.
     Challenge,
     /// This is the answer.
     Answer(Option<Vec<u8>>),
@@ -70,7 +70,7 @@ impl TurnServer {
         }
     }
 
-    /// A request about an allocation, of somebody who has none and is not known (RFC 8656 §5).
+    /// Answers a request about an allocation from a client that has none and is not known (RFC 8656 §5).
     pub(super) fn refuse_stranger(&mut self, link: Link, bytes: &[u8]) {
         let Ok(request) = Message::from_bytes(bytes) else { return };
         self.counters.note_refused(Refused::Other);
@@ -86,7 +86,8 @@ impl TurnServer {
         client.server.recv(transmit, time).map(|answer| answer.build().data)
     }
 
-    /// The first 401 is how every client learns the nonce: whether credentials were wrong is counted where they were read.
+    /// Counts a refusal of the library. A 401 is not counted, because every client learns the nonce by one; wrong
+    /// credentials are counted where they are read.
     fn count_refusal(&mut self, code: u16) {
         let why = match code {
             ErrorCode::UNAUTHORIZED | ErrorCode::STALE_NONCE => return,
@@ -118,7 +119,7 @@ impl TurnServer {
         };
         let refuse = |code| Decision::Answer(refusal(request, code, Some((&user.credentials, algorithm))));
         let Some(client) = self.clients.get_mut(key) else { return Decision::HandOn };
-        // An allocation stays with whoever made it (441 in RFC 8656 §19).
+        // An allocation stays with the user who made it (441 in RFC 8656 §19).
         if client.user.as_ref().is_some_and(|known| known.username != username) {
             return refuse(ErrorCode::WRONG_CREDENTIALS);
         }
@@ -142,7 +143,7 @@ impl TurnServer {
         Decision::HandOn
     }
 
-    /// Decides about permissions and channels: they are for Strait itself alone.
+    /// Decides about permissions and channels, which are only granted for Strait itself.
     fn decide_peers(
         &mut self,
         now: Instant,
@@ -161,7 +162,7 @@ impl TurnServer {
         let (port, echo_peer, fictitious) =
             (self.port, self.config.echo_peer, self.addresses.network().fictitious_peer());
         let mut is_ours = |peer: &SocketAddr| {
-            // The port of a permission means nothing (RFC 8656 §9.2); data to another than ours is dropped.
+            // The port of a permission has no meaning (RFC 8656 §9.2); data to another port than ours is dropped.
             if peer.ip() == fictitious.ip() {
                 return !is_channel || *peer == fictitious;
             }

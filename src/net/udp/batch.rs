@@ -1,13 +1,13 @@
-//! What a pass wants to send, gathered so that packets to one peer are neighbours.
+//! The packets that a pass wants to send, gathered so that those to one peer are neighbours.
 //!
-//! A run of equally long packets on one path (the last may be shorter) leaves by one system call (UDP GSO), which is
-//! the only large lever on the cost of sending. Audio leaves before video, whatever room they are of. Packets of one
-//! path and class never overtake each other, because their sequence numbers would look like loss to the receiver.
-//! Nothing is allocated once the buffers have grown to a pass's size.
+//! A run of equally long packets on one path (the last may be shorter) leaves by one system call (UDP GSO), which saves
+//! more than anything else in sending. Audio leaves before video, whatever rooms they are of. Packets of one path and
+//! class never overtake each other, because their sequence numbers would look like loss to the receiver. Nothing is
+//! allocated once the buffers have grown to a pass's size.
 //!
-//! A packet is written where it is sent from ([`SendBatch::buffer`]). A run that is long already leaves at once
-//! ([`SendBatch::end_run`]), and its place is used again, so that a fan-out of whole frames stays in the processor's
-//! cache.
+//! A packet is written into the buffer from which it is sent ([`SendBatch::buffer`]). A run that is already long leaves
+//! at once ([`SendBatch::end_run`]), and its place is used again, so that a fan-out of whole frames stays in the
+//! processor's cache.
 
 use crate::core::fixed_hash::FixedMap;
 use crate::core::output::SINK_BUFFER_BYTES;
@@ -20,7 +20,7 @@ const SEGMENT_BYTES_MAX: usize = 1232;
 /// Size of the largest run: what one IP datagram can hold, with room for headers.
 const RUN_BYTES_MAX: usize = 64_000;
 
-/// How long a run has to be not to wait for packets of another track: there is little left to gain.
+/// How many packets make a run long enough to leave at once: waiting for those of another track would gain little.
 const LONG_RUN_PACKETS: usize = 8;
 
 const CLASSES: [TrafficClass; 3] = [TrafficClass::Control, TrafficClass::Audio, TrafficClass::Video];
@@ -95,7 +95,7 @@ pub struct SendBatch {
     chain_of: FixedMap<(Path, TrafficClass), u32>,
     /// The chain of the packets that are added now.
     current: Option<u32>,
-    /// Where the packets of a run are put side by side, if they are not already.
+    /// Where the packets of a run are put side by side, if they are not so already.
     staging: Vec<u8>,
 }
 
@@ -153,12 +153,12 @@ impl SendBatch {
         self.sent(bytes.len());
     }
 
-    /// Returns whether the run that was added to last is so long that it can leave, by [`end_run`](Self::end_run).
+    /// Returns whether the last run is long enough to leave by [`end_run`](Self::end_run).
     pub fn is_run_long(&self) -> bool {
         self.current.is_some_and(|current| self.chains[current as usize].packets >= LONG_RUN_PACKETS)
     }
 
-    /// Hands out the chain that was added to last, after everything that must leave before it.
+    /// Hands out the last chain, after everything that must leave before it.
     pub fn end_run(&mut self, segments_max: usize, mut send: impl FnMut(Run<'_>)) {
         let Some(current) = self.current.take() else { return };
         let class = self.chains[current as usize].class;
@@ -168,7 +168,7 @@ impl SendBatch {
         let from = (self.packets.as_slice(), self.arena.as_slice());
         let chain = &mut self.chains[current as usize];
         one_chain(from, &mut self.staging, chain, segments_max, &mut send);
-        // If nothing else was added since it began, its place is free.
+        // If nothing else was added since the chain began, its place is free again.
         let first = chain.head as usize;
         if self.packets.len() == first + chain.packets {
             self.used = self.packets.get(first).map_or(self.used, |packet| packet.start);
@@ -254,8 +254,8 @@ fn one_run(
     next
 }
 
-/// Runs that the kernel did not take, until it does. The backlog is bounded: what does not fit is lost, as on any full
-/// link.
+/// Runs that wait because the kernel's buffer was full. The backlog is bounded: what does not fit is lost, as on any
+/// full link.
 #[derive(Debug)]
 pub struct Backlog {
     arena: Vec<u8>,
@@ -286,7 +286,7 @@ impl Backlog {
         true
     }
 
-    /// Sends from the front, for as long as `send` says that the kernel takes more.
+    /// Sends from the front for as long as `send` returns that the kernel takes more.
     pub fn drain(&mut self, mut send: impl FnMut(Run<'_>) -> bool) {
         while let Some(&(path, class, start, len, segment)) = self.runs.get(self.first) {
             if !send(Run { path, class, bytes: &self.arena[start..start + len], segment }) {

@@ -1,9 +1,9 @@
-//! How long media stays in the process: from the kernel's receiving a datagram to our handing the kernel what it led
-//! to.
+//! How long media stays in the process: from when the kernel receives a datagram until everything that it led to is
+//! handed to the kernel.
 //!
-//! The kernel stamps each message (`SO_TIMESTAMPNS`) with wall time, so that the end is read from the same clock, once
-//! in each pass. A datagram counts when everything that it leads to has been handed over: the rest of a large fan-out
-//! may wait for the next passes. Recording a time allocates nothing.
+//! The kernel stamps each message (`SO_TIMESTAMPNS`) with wall time, so the end is read from the same clock, once in
+//! each pass. A datagram counts once everything that it led to has been handed over, because the rest of a large
+//! fan-out may wait for the next passes. Recording a time allocates nothing.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 use crate::net::clock;
 
-/// How many messages are remembered until they count. Further ones never count.
+/// How many messages are remembered until they count. Any more never count.
 const PENDING_MAX: usize = 4096;
-/// The longest time that is told apart from longer ones, nanoseconds.
+/// The longest time that is recorded, in nanoseconds. Longer ones count as this.
 const NANOS_MAX: u64 = 10_000_000_000;
 /// How many significant digits of a time are kept.
 const DIGITS: u8 = 2;
-/// The length of an interval: the last whole one is shown as recent.
+/// The length of an interval. The last whole interval is shown as recent.
 const RECENT: Duration = Duration::from_secs(1);
 
 /// What the kernel received as one message.
@@ -28,11 +28,11 @@ struct Message {
     at: Duration,
     /// How many media datagrams it held that have not counted yet.
     datagrams: u32,
-    /// When the pass of the loop began in which it was read. `None` until that pass ends.
+    /// The beginning of the pass in which it was read; `None` until that pass ends.
     pass: Option<Instant>,
 }
 
-/// The times of all media, and what has not been handed over yet.
+/// The times of all media, and the messages that do not count yet.
 #[derive(Debug)]
 pub struct Latency {
     /// What has not been handed over yet.
@@ -80,7 +80,7 @@ impl Latency {
 
     fn record(&mut self, wall: Duration, now: Instant, waits_since: Option<Instant>) -> Duration {
         let mut longest = 0;
-        // A clock that was set back shows nothing.
+        // If the clock was set back, there is nothing to see.
         let nanos_since = |at| wall.saturating_sub(at).as_nanos().clamp(1, u128::from(NANOS_MAX)) as u64;
         for message in &mut self.pending {
             longest = longest.max(nanos_since(message.at));
@@ -105,7 +105,7 @@ impl Latency {
         std::mem::swap(&mut self.current, &mut self.recent);
         self.current.reset();
         if elapsed >= 2 * RECENT {
-            // Nothing came for a while: what is in there is no longer recent.
+            // Nothing came for a while, so its contents are no longer recent.
             self.recent.reset();
         }
     }

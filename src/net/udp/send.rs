@@ -2,8 +2,8 @@
 //! told where each datagram ends, from which of our addresses they leave, and how routers may prefer them (DSCP, RFC
 //! 8837).
 //!
-//! On Linux the message is put together here, because quinn-udp always sets the whole traffic class byte and knows only
-//! its two ECN bits. Elsewhere quinn-udp sends, and nothing is marked.
+//! On Linux the message is put together here, because quinn-udp always sets the whole traffic class byte but only
+//! offers its two ECN bits. Elsewhere quinn-udp sends, and nothing is marked.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -45,8 +45,8 @@ impl Sending {
         {
             return result;
         }
-        // Either the kernel or the card cannot send runs, or something is wrong with the addresses. Sent one by one, it
-        // shows.
+        // Either the kernel or the card cannot send runs, or something is wrong with the addresses. Sending one by one
+        // shows which.
         let outcome = run.singles().try_for_each(|single| self.try_send(socket, state, single));
         if outcome.is_ok() {
             info!("this system cannot send runs of datagrams (UDP GSO): sending them one by one");

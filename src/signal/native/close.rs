@@ -33,7 +33,7 @@ impl Close {
         }
     }
 
-    /// Returns the reason that is sent with the code, for whoever debugs a client.
+    /// Returns the reason that is sent with the code, for people who debug a client.
     pub fn reason(self) -> &'static str {
         match self {
             Close::Normal => "",

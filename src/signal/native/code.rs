@@ -27,7 +27,7 @@ pub const CODES: [RefusalCode; 21] = [
     RefusalCode::Internal,
 ];
 
-/// The name of a code on the wire.
+/// Returns the name of a code on the wire.
 pub fn code_text(code: RefusalCode) -> &'static str {
     match code {
         RefusalCode::BadMessage => "bad-message",
@@ -54,7 +54,7 @@ pub fn code_text(code: RefusalCode) -> &'static str {
     }
 }
 
-/// The code of a name, if there is one.
+/// Returns the code with a name; `None` if there is none.
 pub fn code_from_text(text: &str) -> Option<RefusalCode> {
     CODES.into_iter().find(|&code| code_text(code) == text)
 }

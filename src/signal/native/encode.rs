@@ -1,4 +1,4 @@
-//! From the core's events to text: which message an event becomes.
+//! Turns the core's events into messages as text.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use super::messages::{
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
 
-/// The message for an event. `server` goes into `joined` and `resumed` and is ignored otherwise.
+/// Returns the message for an event. `server` goes into `joined` and `resumed` and is ignored otherwise.
 pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
     match event {
         Event::Joined(request, joined) => reply("joined", request, JoinedData::new(joined, server)),
@@ -53,13 +53,13 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
     }
 }
 
-/// The `error` message for a refusal; `fatal` says that the connection is closed after it.
+/// Returns the `error` message for a refusal. `fatal` says that the connection is closed after it.
 pub fn encode_refusal(request: Option<&RequestId>, refusal: &Refusal, fatal: bool) -> String {
     let Refusal { code, message, action } = refusal;
     envelope("error", request, ErrorData { code: code_text(*code), message, action, fatal })
 }
 
-/// The reply to `ping`.
+/// Returns the reply to `ping`.
 pub fn encode_pong(request: Option<&RequestId>) -> String {
     envelope("pong", request, Nothing {})
 }
@@ -75,7 +75,7 @@ fn encode_closing(reason: ClosingReason) -> String {
     let (message, rejoin) = match gone {
         LeaveReason::Left => ("You have left the room.", false),
         LeaveReason::TransportClosed => ("Your media connection was closed.", true),
-        // Not by itself: the same would come of it again, and a person should know.
+        // The client should not try again by itself: it would fail again, and a person should know.
         LeaveReason::FingerprintMismatch => {
             ("Your media connection was refused: its certificate is not the one that was announced.", false)
         }
@@ -85,7 +85,7 @@ fn encode_closing(reason: ClosingReason) -> String {
         LeaveReason::Removed => ("You were removed from the room by the operator.", false),
         LeaveReason::RoomClosed => ("The room was closed by the operator.", false),
         LeaveReason::Shutdown => ("The server is stopping.", true),
-        // The protocol has `closing` for what somebody decided or waited for; what broke is an error.
+        // The protocol has `closing` for decisions and time-outs; something that broke is an error.
         LeaveReason::Error => {
             let refusal = Refusal::new(
                 RefusalCode::Internal,

@@ -1,6 +1,5 @@
-//! Fields of a JSON object, read one by one, so that a refusal can name the field, what came, and what should
-//! have come. Values stay unparsed text until they are asked for: nothing here recurses, however deeply a
-//! message is nested.
+//! Fields of a JSON object, read one by one, so that a refusal can name the field, what came, and what was expected.
+//! Values stay unparsed text until they are needed, so nothing here recurses, however deeply a message is nested.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::core::event::{Refusal, RefusalCode};
 
-/// Longest piece of a client's own text that a refusal quotes, characters.
+/// The longest part of a client's text that a refusal quotes, in characters.
 const QUOTE_CHARS_MAX: usize = 40;
 
 /// The fields of one object.
@@ -19,7 +18,7 @@ pub(super) struct Fields<'a> {
     values: BTreeMap<String, &'a RawValue>,
 }
 
-/// One field that is there.
+/// One field of a message.
 #[derive(Debug)]
 pub(super) struct Field<'a> {
     path: String,
@@ -75,7 +74,7 @@ impl<'a> Field<'a> {
         self.raw
     }
 
-    /// Returns the refusal of what this field holds, with the value in it.
+    /// Returns a refusal of this field's value, which it quotes.
     pub(super) fn refuse(&self, code: RefusalCode, expected: &str) -> Refusal {
         Refusal::new(
             code,
@@ -84,7 +83,7 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// Returns the refusal of what breaks the protocol's form; see [`Field::refuse`].
+    /// Returns a refusal because the value has the wrong form; see [`Field::refuse`].
     pub(super) fn wrong(&self, expected: &str) -> Refusal {
         self.refuse(RefusalCode::BadMessage, expected)
     }
@@ -122,7 +121,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Returns what came, in as few words as tell it.
+/// Quotes a value, shortened.
 fn quote(raw: &str) -> String {
     match raw.bytes().next() {
         Some(b'{') => "an object".to_owned(),

@@ -17,7 +17,7 @@ use crate::signal::allowance::Allowance;
 /// What one client may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest message, bytes. Whoever reads the messages enforces it.
+    /// The largest message, in bytes. The connection enforces it.
     pub message_bytes_max: usize,
     /// Messages a second in the long run.
     pub messages_per_second: u32,
@@ -29,7 +29,7 @@ pub struct Limits {
     pub offers_burst: u32,
 }
 
-/// What follows from a client's message or from an event of the core's.
+/// What to do after a client's message or one of the core's events.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reaction {
     /// Hand this to the core.
@@ -50,7 +50,7 @@ pub struct FrontEnd {
     offers: Allowance,
     /// How often the client may still break the rules before it is cut.
     faults: Allowance,
-    /// How many others are in the room: so many are told what the client tells all.
+    /// How many others are in the room, to whom a message to all is sent.
     others: usize,
     /// What the client's last offer published, by section.
     published: BTreeSet<(Mid, Source)>,
@@ -79,9 +79,9 @@ impl FrontEnd {
         self.has_joined
     }
 
-    /// Takes a text message of the client's.
+    /// Takes one of the client's text messages.
     pub fn receive(&mut self, now: Instant, text: &str) -> Reaction {
-        // A message that cannot be read counts as well: it costs as much as another.
+        // A message that cannot be read counts, too, because it costs as much as another.
         let is_allowed = self.messages.take(now, 1.0);
         let message = match parse(text) {
             Ok(message) => message,
@@ -109,8 +109,8 @@ impl FrontEnd {
         Reaction { demand: Some(demand), ..Reaction::default() }
     }
 
-    /// Takes from the allowances what a command costs beyond one message: offers have their own, and what many are told
-    /// counts for more.
+    /// Takes from the allowances what a command costs beyond one message: offers have an allowance of their own, and
+    /// messages to many cost more.
     fn take_cost(&mut self, now: Instant, command: &Command) -> Result<(), Refusal> {
         if matches!(command, Command::Offer { .. }) && !self.offers.take(now, 1.0) {
             return Err(refusals::offers_too_fast(self.limits.offers_per_second));
@@ -145,7 +145,8 @@ impl FrontEnd {
         refusals::rate_limited(self.limits.messages_per_second as usize)
     }
 
-    /// Refuses what breaks the rules. Whoever goes on doing that is cut: an answer costs more than the message.
+    /// Refuses a message that breaks the rules. A client that goes on breaking them is disconnected, because an answer
+    /// costs more than its message.
     fn fault(&mut self, now: Instant, request: Option<&RequestId>, refusal: Refusal) -> Reaction {
         if self.faults.take(now, 1.0) {
             return refuse(request, refusal);
@@ -176,12 +177,12 @@ impl FrontEnd {
         self.fault(now, None, self.too_many_messages())
     }
 
-    /// Refuses a message over the limit, and ends the connection: its reader cannot find the next message.
+    /// Refuses a message over the limit, and ends the connection, because the next message cannot be found.
     pub fn refuse_too_large(&self) -> Reaction {
         refuse(None, refusals::message_too_large(self.limits.message_bytes_max))
     }
 
-    /// Takes an event of the core's. `server` goes into what somebody who enters is told.
+    /// Takes one of the core's events. `server` goes into the reply to a join or resume.
     pub fn event(&mut self, event: &Event, server: ServerFacts<'_>) -> Reaction {
         self.told(event, encode_event(event, server))
     }
@@ -203,7 +204,7 @@ impl FrontEnd {
             Event::Closing(_) | Event::Left(_) => Some(Close::Normal),
             _ => None,
         };
-        // After `Closing` and `Left` the core has let go of the connection by itself; after a refusal it has not.
+        // After `Closing` and `Left` the core has forgotten the connection; after a refusal it has not.
         if close.is_some() && !matches!(event, Event::Refused(..)) {
             self.is_known_to_core = false;
         }
@@ -217,13 +218,13 @@ impl FrontEnd {
         Some(if has_left { Demand::Command { request: None, command: Command::Leave } } else { lost })
     }
 
-    /// Ends with its connection. Returns what the core must hear, if it ever heard of the connection.
+    /// Notes that the connection has ended. Returns what the core must hear, if it knows the connection.
     pub fn lost(&mut self) -> Option<Demand> {
         std::mem::take(&mut self.is_known_to_core).then_some(Demand::ConnectionLost)
     }
 }
 
-/// Returns who enters a room by this event, `None` if nobody does. They are told of the server's TURN.
+/// Returns the participant who joins or resumes by this event; `None` if nobody does. They are told the TURN servers.
 pub fn entered(event: &Event) -> Option<ParticipantId> {
     match event {
         Event::Joined(_, joined) => Some(joined.participant),

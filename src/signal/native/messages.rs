@@ -1,4 +1,4 @@
-//! The messages to clients, as structs: what `docs/protocol.md` lists, field by field in its order.
+//! The messages to clients, as structs, field by field in the order of `docs/protocol.md`.
 
 use std::fmt::Display;
 
@@ -12,12 +12,12 @@ use crate::core::event::{
 };
 use crate::core::ids::{ParticipantId, TrackId};
 
-/// What whoever joins is told of the server.
+/// What a client that joins is told about the server.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ServerFacts<'a> {
-    /// Relays for where no direct way is found.
+    /// STUN and TURN servers, for clients that find no direct path.
     pub ice_servers: &'a [IceServer],
-    /// Whether its certificate is one that it made itself.
+    /// Whether the server's certificate is self-signed.
     pub is_self_signed: bool,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn waiting_text(reason: WaitingReason) -> &'static str {
     }
 }
 
-/// Serialised as what it displays as.
+/// Serialised as its `Display` text.
 #[derive(Debug)]
 pub(super) struct Text<T>(pub(super) T);
 
@@ -52,8 +52,8 @@ impl<T: Display> Serialize for Text<T> {
     }
 }
 
-/// JSON text, serialised as it is. Both sorts that there are (ids and payloads) came through `parse`, which
-/// checked them; from elsewhere, what is not JSON turns into `null`.
+/// JSON text, serialised as it is. It is an id or a payload that `parse` has checked; text that is not JSON turns into
+/// `null`.
 #[derive(Debug)]
 pub(super) struct Json<'a>(pub(super) &'a str);
 

@@ -1,5 +1,5 @@
-//! From a client's text to a checked [`ClientMessage`]. Every field is checked here, so that nothing behind it
-//! has to doubt a form; every refusal names the field.
+//! Reads a client's text into a checked [`ClientMessage`]. Every field is checked here, so that the rest of the code
+//! can rely on it, and every refusal names the field.
 
 use super::fields::{Field, Fields};
 use super::{ClientMessage, SERVED_VERSIONS};
@@ -15,10 +15,10 @@ use crate::limits::{
 pub(super) const REQUEST_TYPES: [&str; 11] =
     ["join", "resume", "offer", "mute", "subscribe", "unsubscribe", "pause", "pin", "data", "ping", "leave"];
 
-/// Longest `a=mid` that the media engine keeps apart from others, bytes.
+/// The longest `a=mid`, in bytes.
 const MID_BYTES_MAX: usize = 16;
 
-/// How many slips of the finger away a known `type` may be to be suggested.
+/// How many typing errors away a known `type` may be to be suggested.
 const TYPE_DISTANCE_MAX: usize = 2;
 
 const ROOM_FORM: &str = "a room id: 1–64 characters of A–Z a–z 0–9 _ - ., neither . nor ..";
@@ -46,7 +46,7 @@ fn request_id(message: &Fields<'_>) -> Result<Option<RequestId>, Refusal> {
         if text.len() > REQUEST_ID_BYTES_MAX {
             return Err(field.wrong(ID_FORM));
         }
-        // It is written anew, because escapes can make a short text long, and it is sent back.
+        // It is encoded anew, because it is sent back, and escapes can make a short text long.
         return Ok(Some(RequestId(serde_json::Value::from(text).to_string().into())));
     }
     let number: i64 = serde_json::from_str(field.json()).map_err(|_| field.wrong(ID_FORM))?;
@@ -83,7 +83,7 @@ fn body(message: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessag
 fn unknown_type(field: &Field<'_>, kind: &str) -> Refusal {
     let mut refusal = field.refuse(RefusalCode::UnknownType, "a request's name");
     refusal.action = format!("Send one of {}.", REQUEST_TYPES.join(", "));
-    // Only short texts are compared, because the time that comparing takes grows with their length.
+    // Only short texts are compared, because the time grows with their length.
     let distance = |known: &&str| strsim::damerau_levenshtein(known, kind);
     if kind.len() <= 2 * TYPE_DISTANCE_MAX + 16
         && let Some(near) = REQUEST_TYPES.iter().min_by_key(|known| distance(known))
@@ -94,7 +94,7 @@ fn unknown_type(field: &Field<'_>, kind: &str) -> Refusal {
     refusal
 }
 
-/// Checks the version before anything else of a message: a client of another version may well lack other fields.
+/// Checks the version first, because a client of another version may lack other fields.
 fn check_version(data: &Fields<'_>) -> Result<(), Refusal> {
     let version = data.required("version", "an integer, the protocol version")?.integer()?;
     if SERVED_VERSIONS.contains(&version) {

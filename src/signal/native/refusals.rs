@@ -1,4 +1,4 @@
-//! Refusals that depend on what a front end knows of its connection, worded once and here.
+//! The texts of refusals that depend on a connection's state.
 
 use crate::core::event::{Refusal, RefusalCode};
 

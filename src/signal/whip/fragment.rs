@@ -1,15 +1,15 @@
-//! Fragments of session descriptions (RFC 8840 §9): what a client trickles, and what answers an ICE restart.
+//! Fragments of session descriptions (RFC 8840 §9): trickled candidates, ICE restarts, and their answers.
 
 use super::lines;
 
-/// Longest ICE username fragment and password (RFC 8839 §5.4).
+/// The longest ICE username fragment or password, in characters (RFC 8839 §5.4).
 const CREDENTIAL_CHARS_MAX: usize = 256;
 /// Shortest of each.
 const UFRAG_CHARS_MIN: usize = 4;
 const PASSWORD_CHARS_MIN: usize = 22;
 
-/// What a client's fragment says. Its candidates are checked and forgotten: an ICE-lite server learns addresses
-/// from connectivity checks.
+/// A client's fragment. Its candidates are checked and forgotten, because an ICE-lite server learns addresses from
+/// connectivity checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fragment {
     /// Username fragment and password, if it has any.
@@ -37,7 +37,7 @@ impl Fragment {
                 candidates += 1;
             } else if !["a=end-of-candidates", "a=mid:", "m=", "a=group:"].iter().any(|p| line.starts_with(p))
             {
-                // Attributes that are not ours to know are ignored (RFC 8866 §5.13).
+                // Unknown attributes are ignored (RFC 8866 §5.13).
                 continue;
             }
             known += 1;
@@ -63,7 +63,7 @@ fn credential(value: &str, min: usize, name: &str) -> Result<String, String> {
     }
 }
 
-/// RFC 8839 §5.1, as far as every candidate has it.
+/// Checks the fields that every candidate has (RFC 8839 §5.1).
 fn check_candidate(value: &str) -> Option<()> {
     let mut words = value.split(' ');
     let foundation = words.next().filter(|word| (1..=32).contains(&word.len()));
@@ -89,7 +89,7 @@ fn shortened(line: &str) -> String {
     line.chars().take(80).collect()
 }
 
-/// What an answer says of ICE, as the fragment that answers an ICE restart.
+/// Returns the ICE part of an answer, as the fragment that answers an ICE restart.
 pub fn answer_fragment(answer: &str) -> String {
     let mut fragment = String::new();
     let (mut session, mut section) = (Vec::new(), Vec::new());

@@ -1,4 +1,5 @@
-//! The offer of a WHIP or WHEP client: what is wrong with it, what it publishes, and the same with other credentials.
+//! The offer of a WHIP or WHEP client: checking it, finding what it publishes, and changing its credentials for an ICE
+//! restart.
 
 use super::fragment::Fragment;
 use super::{Side, lines};
@@ -21,7 +22,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Makes a problem of its parts.
+    /// Makes a problem from its parts.
     pub fn new(status: u16, message: impl Into<String>, action: &'static str) -> Self {
         Self { status, message: message.into(), action }
     }
@@ -33,17 +34,17 @@ const CORRECT_IT: &str = "correct the offer and send it again";
 /// An offer that can be handed to the core.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WhipOffer {
-    /// The session description, each section one-way as the protocol has it.
+    /// The session description, with each section made one-way.
     pub sdp: String,
-    /// What it publishes: all sections that send.
+    /// The tracks that it publishes: all sections that send.
     pub publications: Vec<PublicationRequest>,
     /// The client's username fragment, which names its ICE session.
     pub ufrag: String,
 }
 
 impl WhipOffer {
-    /// Reads what a client has posted. Refuses with 400 what is no session description, with 413 one that is too large,
-    /// and with 422 one that this protocol has no use for.
+    /// Reads a client's POST. Refuses it with 400 if it is not a session description, with 413 if it is too large, and
+    /// with 422 if this protocol cannot use it.
     pub fn read(side: Side, body: &[u8]) -> Result<Self, Problem> {
         let malformed = |message: String| Problem::new(400, message, CORRECT_IT);
         let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8".into()))?;
@@ -84,7 +85,7 @@ impl WhipOffer {
         SlotCounts { audio: of_kind(MediaKind::Audio), video: of_kind(MediaKind::Video) }
     }
 
-    /// The same offer with the credentials of a fragment: an ICE restart.
+    /// Returns the same offer with a fragment's credentials, which restarts ICE.
     #[must_use]
     pub fn restarted(&self, ufrag: &str, password: &str) -> Self {
         let mut sdp = String::with_capacity(self.sdp.len() + 64);
@@ -101,7 +102,7 @@ impl WhipOffer {
         Self { sdp, publications: self.publications.clone(), ufrag: ufrag.to_owned() }
     }
 
-    /// The credentials of a fragment, if they begin a new ICE session.
+    /// Returns a fragment's credentials, if they begin a new ICE session.
     pub fn new_credentials<'a>(&self, fragment: &'a Fragment) -> Option<(&'a str, &'a str)> {
         let (ufrag, password) = fragment.credentials.as_ref()?;
         (*ufrag != self.ufrag).then_some((ufrag.as_str(), password.as_str()))
@@ -119,7 +120,7 @@ impl From<Refused> for Problem {
     }
 }
 
-/// Both protocols let a client offer both ways and answer one way: an offer of one way has that answer.
+/// Makes an offer one-way. Both protocols allow two-way offers with one-way answers, and a one-way offer gets one.
 fn one_way(side: Side, text: &str) -> String {
     let direction = match side {
         Side::Publish => "a=sendonly",
@@ -136,7 +137,7 @@ fn one_way(side: Side, text: &str) -> String {
             *out += line;
             *out += "\r\n";
         }
-        // Without an attribute it is both ways (RFC 8866 §6.7).
+        // Without an attribute, a section is two-way (RFC 8866 §6.7).
         if !has_direction {
             *out += direction;
             *out += "\r\n";
@@ -152,7 +153,8 @@ fn one_way(side: Side, text: &str) -> String {
     out
 }
 
-/// Takes the first audio section for a voice and the first video section for a face; what else there is belongs to a screen.
+/// Takes the first audio section for the microphone and the first video section for the camera; others are for a
+/// screen.
 fn publications(description: &Description<'_>) -> Vec<PublicationRequest> {
     let mut seen = (false, false);
     let request = |section: &Section<'_>| {

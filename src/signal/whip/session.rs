@@ -1,9 +1,9 @@
-//! The front ends of WHIP and WHEP: what a session remembers from its POST to its end. A session publishes or views; a
-//! viewer is a publisher's counterpart with a [`WhepViewer`] beside it, since a WHEP client cannot ask for tracks.
+//! The front ends of WHIP and WHEP: what a session remembers from its POST to its end. A session publishes or views. A
+//! viewing session has a [`WhepViewer`], which chooses the tracks, because a WHEP client cannot ask for them.
 //!
-//! Towards the core a session is a connection of its own. Its requests come by HTTP, one at a time, on whatever
-//! connection the client likes; each waits until the core's events have brought what answers it. A session is never told
-//! who waits: whoever holds it keeps that, and sends the [`WhipReply`].
+//! The core sees a session as a connection of its own. Its requests come by HTTP, one at a time, on any connection, and
+//! each waits until the core's events bring its answer. The session does not know which connection waits: the shell
+//! remembers that, and sends the [`WhipReply`].
 
 use super::{Choice, Fragment, Problem, Side, WhepViewer, WhipOffer, answer_fragment, precondition};
 use crate::core::command::{Command, Lifeline};
@@ -11,17 +11,17 @@ use crate::core::event::{ClosingReason, Event, Refusal};
 use crate::core::ids::{ParticipantId, RequestId, RoomId};
 use crate::signal::Demand;
 
-/// What answers the request that a session has under way.
+/// The answer to the request that a session has under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhipReply {
-    /// To POST: the session is open, and this is the SDP answer.
+    /// To POST: the session is open.
     Opened {
         /// Who the session is in the room.
         participant: ParticipantId,
         /// The SDP answer.
         answer: String,
     },
-    /// To PATCH: ICE was restarted. Holds the fragment that answers (RFC 8840 §9).
+    /// To PATCH: ICE was restarted. The text is the fragment for the answer (RFC 8840 §9).
     Restarted(String),
     /// To DELETE: the session is over.
     Ended,
@@ -31,21 +31,21 @@ pub enum WhipReply {
     Interrupted(Option<ClosingReason>),
 }
 
-/// What follows from an event of the core's.
+/// What to do after one of the core's events.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct WhipReaction {
     /// Hand these to the core, in this order.
     pub demands: Vec<Demand>,
     /// The answer to the request that is under way.
     pub reply: Option<WhipReply>,
-    /// The core has let go of the session: forget it.
+    /// Whether the session is over and can be forgotten.
     pub is_over: bool,
 }
 
 /// How far a session is, and which request of its client it has under way.
 #[derive(Debug)]
 enum State {
-    /// POST: the core has not let the participant in yet.
+    /// POST: the participant has not joined yet.
     Joining,
     /// POST: the core has not answered the offer yet.
     Answering(ParticipantId),
@@ -53,7 +53,7 @@ enum State {
     Open,
     /// PATCH: the core has not answered the offer with the new credentials yet.
     Restarting(WhipOffer),
-    /// DELETE, or a POST whose client is gone: the core has not let go of the participant yet.
+    /// DELETE, or a POST whose client is gone: the participant has not left yet.
     Leaving,
 }
 
@@ -64,19 +64,19 @@ pub struct WhipSession {
     state: State,
     /// The offer that was answered last.
     offer: WhipOffer,
-    /// What a WHEP client asked to see, until it is let in.
+    /// What a WHEP client asked to see, until it has joined.
     choice: Choice,
-    /// What a WHEP client sees, once it is let in.
+    /// What a WHEP client sees, once it has joined.
     viewer: Option<WhepViewer>,
-    /// How often ICE was restarted: what the entity tag is made of.
+    /// How often ICE was restarted, which is the entity tag.
     restarts: u64,
-    /// How many of its demands carried an id. The reply to one that waits is told by it from refusals of what a viewer
-    /// asked for meanwhile.
+    /// How many of its demands had an id. The id distinguishes the reply to the client's request from refusals of what
+    /// the viewer asked for meanwhile.
     requests: u64,
 }
 
 impl WhipSession {
-    /// Opens a session by its client's POST. Returns it with what it asks of the core.
+    /// Opens a session for a POST. Returns it and what it asks of the core.
     pub fn open(side: Side, room: RoomId, name: String, offer: WhipOffer, choice: Choice) -> (Self, Demand) {
         let state = State::Joining;
         let mut session = Self { side, state, offer, choice, viewer: None, restarts: 0, requests: 0 };
@@ -100,13 +100,13 @@ impl WhipSession {
         format!("\"ice-{}\"", self.restarts)
     }
 
-    /// Returns whether the body of a PATCH asks for an ICE restart, which costs as much as an offer.
+    /// Returns whether the body of a PATCH asks for an ICE restart, which counts as an offer.
     pub fn restarts_ice(&self, body: &[u8]) -> bool {
         Fragment::read(body).is_ok_and(|fragment| self.offer.new_credentials(&fragment).is_some())
     }
 
-    /// Takes the body of a PATCH. Returns `None` if it holds candidates only, which are answered at once: a server that
-    /// learns addresses from connectivity checks has no use for them.
+    /// Takes the body of a PATCH. Returns `None` if it has candidates only, which are answered at once, because this
+    /// server learns addresses from connectivity checks.
     pub fn receive_fragment(
         &mut self,
         if_match: Option<&str>,
@@ -138,13 +138,13 @@ impl WhipSession {
         Demand::Command { request: None, command: Command::Leave }
     }
 
-    /// Takes the news that nobody waits for the answer any more. A session whose POST was not answered ends: nobody
-    /// knows its address. Every other one goes on.
+    /// Notes that nobody waits for the answer any more. A session whose POST was not answered ends, because nobody
+    /// knows its URL; others go on.
     pub fn abandon(&mut self) -> Option<Demand> {
         matches!(self.state, State::Joining | State::Answering(_)).then(|| self.leave())
     }
 
-    /// Takes an event of the core's.
+    /// Takes one of the core's events.
     pub fn event(&mut self, event: &Event) -> WhipReaction {
         match event {
             Event::Joined(_, joined) if matches!(self.state, State::Joining) => {
@@ -173,7 +173,7 @@ impl WhipSession {
                 self.restarts += 1;
                 WhipReply::Restarted(answer_fragment(answer))
             }
-            // Nobody asked, or nobody waits any more.
+            // Nobody has asked, or nobody waits any more.
             before => {
                 self.state = before;
                 return WhipReaction::default();
@@ -198,7 +198,7 @@ impl WhipSession {
                 self.state = State::Open;
                 WhipReaction { reply, ..WhipReaction::default() }
             }
-            // The core does not know whom it should let go: it never let them in.
+            // The participant never joined, so the core has nobody to let go.
             State::Leaving => self.over(None),
             _ => WhipReaction::default(),
         }
@@ -215,7 +215,7 @@ impl WhipSession {
         WhipReaction { demands: Vec::new(), reply, is_over: true }
     }
 
-    /// Takes news of the room, which may change what a viewer sees.
+    /// Takes events about the room, which may change what a viewer sees.
     fn watch(&mut self, event: &Event) -> WhipReaction {
         let Some(viewer) = &mut self.viewer else { return WhipReaction::default() };
         let has_changed = viewer.note(event);
@@ -235,7 +235,7 @@ impl WhipSession {
     }
 }
 
-/// The JSON number that stands for a session's request of that index.
+/// Returns the request id of a session's request with that index, a JSON number.
 fn request_id(index: u64) -> RequestId {
     RequestId(index.to_string().into())
 }

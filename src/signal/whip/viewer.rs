@@ -1,18 +1,18 @@
-//! What a WHEP viewer sees. Viewers cannot ask for anything once they have connected, so that this is decided for them.
-//! They see whoever joined first of those who publish and are heard of: the camera rather than the screen, and the audio.
-//! When that person leaves or falls silent, the next one is shown: an encoder that crashed and publishes anew takes over. This
-//! is a pure value that is told the room's events and says what to subscribe to.
+//! Chooses what a WHEP viewer sees, because viewers cannot ask for anything once they have connected. They see the
+//! first publisher, in the order of joining, who is not silent: the camera rather than the screen, and the audio. When
+//! that person leaves or falls silent, the next one is shown, so an encoder that crashed and publishes anew takes over.
+//! This value takes the room's events and returns what to subscribe to.
 
 use crate::core::command::{Command, MediaKind, Source};
 use crate::core::event::{Event, ParticipantInfo, SlotCounts, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
 
-/// What the viewer has asked for in the address.
+/// What the viewer has asked for in the URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// This participant and nobody else.
+    /// Only this participant, if one is named.
     pub participant: Option<ParticipantId>,
-    /// These tracks and no others.
+    /// Only these tracks, if any are named.
     pub tracks: Vec<TrackId>,
 }
 
@@ -47,12 +47,12 @@ pub struct WhepViewer {
 }
 
 impl WhepViewer {
-    /// Somebody who has just joined a room with `others` in it, and has so many sections.
+    /// Makes a viewer who has just joined a room with `others` in it, and has that many slots.
     pub fn new(choice: Choice, slots: SlotCounts, others: Vec<ParticipantInfo>) -> Self {
         Self { choice, slots, others, subscribed: Vec::new() }
     }
 
-    /// Takes an event of the room's. Returns whether it may change what the viewer should see: then ask
+    /// Takes one of the room's events. Returns whether it may change what the viewer should see. Then call
     /// [`choose`](Self::choose), once the viewer can be shown something.
     pub fn note(&mut self, event: &Event) -> bool {
         match event {
@@ -71,7 +71,7 @@ impl WhepViewer {
                 for other in &mut self.others {
                     other.tracks.retain(|info| info.track != *track);
                 }
-                // The core has ended the subscription by itself.
+                // The core has already ended the subscription.
                 self.subscribed.retain(|subscribed| subscribed != track);
             }
             _ => return false,
@@ -84,14 +84,14 @@ impl WhepViewer {
         other.into_iter().for_each(|other| other.reconnecting = reconnecting);
     }
 
-    /// What to subscribe to and what no more, as things are now.
+    /// Returns the commands that change the subscriptions to what the viewer should see now.
     pub fn choose(&mut self) -> Vec<Command> {
         let wanted = self.wanted();
         let over = self.subscribed.iter().filter(|track| !wanted.contains(track));
         let mut commands: Vec<Command> = over.copied().map(Command::Unsubscribe).collect();
         let new = wanted.iter().filter(|track| !self.subscribed.contains(track));
         commands.extend(new.copied().map(Command::Subscribe));
-        // What was asked for is gone, and cannot come back: ids are never given twice.
+        // The chosen participant or track is gone for good, because ids are never used twice.
         let others = self.others.iter().map(|other| (other.participant, other.tracks.as_slice()));
         if !self.choice.is_any() && !self.choice.exists(others) {
             commands.push(Command::Leave);
@@ -106,7 +106,7 @@ impl WhepViewer {
                 Some(wanted) => other.participant == wanted,
                 None => !other.tracks.is_empty(),
             });
-            // Of several that fit, the first who is not away; while all are, the first: they may come back.
+            // Takes the first candidate who is not reconnecting. If all are, takes the first, who may come back.
             let chosen = candidates.min_by_key(|other| other.reconnecting);
             chosen.map(|chosen| chosen.tracks.iter().collect()).unwrap_or_default()
         } else {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     impl WhepViewer {
-        /// What follows from an event of the room's.
+        /// Takes an event, and returns the commands that follow.
         fn on_event(&mut self, event: &Event) -> Vec<Command> {
             if self.note(event) { self.choose() } else { Vec::new() }
         }

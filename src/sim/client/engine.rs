@@ -1,6 +1,6 @@
-//! Engine: somebody whose media is not our code: a whole str0m endpoint, which does its own DTLS, SRTP, RTP, RTCP, NACK
-//! and RTX, packetizes frames and puts them together again. What both ends of our own code would misunderstand alike shows
-//! here. Signalling, and what is published when, are as with everybody else.
+//! Engine: a client whose media is not our code but a whole str0m endpoint, which does its own DTLS, SRTP, RTP, RTCP,
+//! NACK and RTX, packetizes frames and puts them together again. It shows misunderstandings that our own code would
+//! share at both ends. Signalling and publishing are the same as for everybody else.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use crate::sim::plan::PersonPlan;
 use crate::sim::sdp::Role;
 use crate::wire::stun;
 
-/// The engine names some deadlines that have passed already. It means "soon", which is this long, µs.
+/// The engine sometimes names a deadline that has passed already, which means "soon". This is how soon, µs.
 const SOON: Micros = 1_000;
 
 /// A whole str0m endpoint with its DTLS, SRTP, RTP, RTCP, NACK and RTX.
@@ -32,9 +32,9 @@ pub struct Engine {
     rtc: Rtc,
     /// When it wants to go on.
     deadline: Micros,
-    /// An offer under way: as it was sent, and what the engine needs for its answer.
+    /// The offer that waits for its answer, and what the engine needs for that.
     pending: Option<(String, SdpPendingOffer)>,
-    /// What sections are called, and their directions as offered.
+    /// The mids of the sections, and the directions offered.
     sections: Vec<Option<(Mid, Direction)>>,
     restarts_ice: bool,
     watching: BTreeMap<Mid, Watching>,
@@ -60,7 +60,7 @@ fn direction_of(role: &Role) -> Direction {
 }
 
 impl Engine {
-    /// An endpoint at that moment, behind a NAT.
+    /// Makes an endpoint at that moment, behind a NAT.
     pub fn new(now: Now, plan: &PersonPlan) -> Self {
         let takes = |codec| plan.receives.contains(&codec);
         let mut rtc = Rtc::builder()
@@ -90,24 +90,24 @@ impl Engine {
         self.deadline.min(asks.unwrap_or(Micros::MAX))
     }
 
-    /// Whether an offer of its waits for its answer.
+    /// Whether an offer waits for its answer.
     pub fn is_waiting(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// What a section is called.
+    /// Returns the mid of a section.
     pub fn mid(&self, section: usize) -> Option<Mid> {
         self.sections.get(section).copied().flatten().map(|(mid, _)| mid)
     }
 }
 
-/// Where it believes to be: nobody but itself ever knows.
+/// Returns the address that it believes it has. Nobody else ever sees it.
 fn own_address() -> SocketAddr {
     SocketAddr::from(([192, 168, 1, 2], 5000))
 }
 
 impl Endpoint {
-    /// The engine's offer of what is to be negotiated; `None`: there is nothing.
+    /// Returns the engine's next offer; `None` if there is nothing to negotiate.
     pub(super) fn engine_offer(&mut self) -> Option<String> {
         let Self { engine, sections, .. } = self;
         let engine = engine.as_mut()?;
@@ -120,7 +120,7 @@ impl Endpoint {
         for (section, known) in sections.iter().zip(&mut engine.sections) {
             let direction = direction_of(&section.role);
             match known {
-                // A section that nothing was ever sent in need not be there.
+                // A section in which nothing was ever sent need not exist.
                 None if direction == Direction::Inactive => {}
                 None => {
                     let kind =
@@ -143,7 +143,7 @@ impl Endpoint {
         Some(offer)
     }
 
-    /// The next offer restarts ICE.
+    /// Makes the next offer restart ICE.
     pub(super) fn engine_restarts(&mut self) {
         if let Some(engine) = &mut self.engine {
             engine.restarts_ice = true;
@@ -164,7 +164,7 @@ impl Endpoint {
         }
         for (number, section) in self.sections.iter().enumerate() {
             if let Some(mid) = engine.mid(number).filter(|_| section.role == Role::Slot) {
-                // Nobody looks at SSRCs here: a slot goes by its number.
+                // SSRCs do not matter here: slots are keyed by their numbers.
                 let slot = self.slots.entry(number as u32);
                 slot.or_insert_with(|| Viewing::new(mid.to_string(), section.kind));
                 engine.watching.entry(mid).or_insert_with(|| Watching::new(number as u32, section.kind));
@@ -225,7 +225,7 @@ impl Endpoint {
         }
     }
 
-    /// Asks for key frames where a picture stands still.
+    /// Asks for key frames of pictures that stand still.
     fn engine_asks(&mut self, now: Now, post: &mut Post) {
         let Some(engine) = &mut self.engine else { return };
         let mut asked = false;
@@ -233,7 +233,7 @@ impl Endpoint {
             if watching.asks(now.micros)
                 && let Some(mut writer) = engine.rtc.writer(*mid)
             {
-                // It refuses before anything came; then there is nothing to be asked for.
+                // It refuses before anything has come, when there is nothing to ask for.
                 asked |= writer.request_keyframe(None, KeyframeRequestKind::Pli).is_ok();
             }
         }
@@ -242,7 +242,7 @@ impl Endpoint {
         }
     }
 
-    /// Makes one call into the engine, and carries out all that comes of it.
+    /// Makes one call into the engine, and carries out all its outputs.
     fn engine_steps(&mut self, now: Now, input: Input<'_>, post: &mut Post) {
         let Self { engine: Some(engine), senders, slots, person, .. } = self else { return };
         if engine.ended {
@@ -298,7 +298,7 @@ impl Endpoint {
 }
 
 impl Engine {
-    /// Takes a frame that the engine put together. Fails with what is wrong with it, in words.
+    /// Takes a frame that the engine put together. The error says what is wrong with it.
     fn on_frame(
         &mut self,
         now: Now,

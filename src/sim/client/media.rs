@@ -1,4 +1,4 @@
-//! What an endpoint does with datagrams: checks and their answers, handshake flights, media and reports.
+//! An endpoint's datagrams: checks and their answers, handshake flights, media and reports.
 
 use super::sending::Wire;
 use super::{Endpoint, FLIGHT, Now, Out, Post, REPLY, What};
@@ -12,16 +12,16 @@ use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun_check;
 
-/// Consent is renewed this often; browsers take 2.5 s at the most, µs.
+/// How often consent is renewed, µs. Browsers take 2.5 s at most.
 const CHECK_INTERVAL: Micros = SECOND;
-/// Answers to so many checks are waited for.
+/// How many checks may wait for their answers.
 const TRANSACTIONS_MAX: usize = 8;
 
 impl Endpoint {
     pub(super) fn check(&mut self, now: Micros, post: &mut Post) {
         let Some(remote) = &self.remote else { return };
         self.unanswered += 1;
-        // Without an answer each check comes later than the one before, up to eight tenths of a second.
+        // While there is no answer, the time between checks doubles up to 0.8 seconds.
         self.check_at = Some(now + (100_000 << self.unanswered.min(3)));
         let mut transaction = [0; 12];
         transaction.copy_from_slice(&self.dice.bytes(12));
@@ -68,7 +68,7 @@ impl Endpoint {
         };
         let opened = match receiver.open_rtp(bytes, header.header_len, header.sequence, header.ssrc) {
             Ok(opened) => opened,
-            // The network may bring packets twice and late. That the server does not is checked where it sends.
+            // The network may deliver packets twice and late. The oracle checks what the server itself sends.
             Err(OpenError::Replayed | OpenError::TooOld) => return,
             Err(error) => {
                 let who = super::super::network::name(self.person);
@@ -122,7 +122,7 @@ impl Endpoint {
             }
             _ => {}
         });
-        // Only now is the receiver no longer in use, which shares its place with what seals.
+        // Borrowed only now, because until here the receiver was in use.
         let Self { senders, srtp, numbering, transport_sequence, .. } = self;
         let Some((_, srtp)) = srtp else { return };
         let mut wire = Wire { numbering: *numbering, srtp, transport_sequence };
@@ -199,7 +199,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns their own wall clock in NTP format, which is as wrong as clocks are.
+    /// Returns their own wall clock in NTP format. Like real clocks, it is wrong.
     fn wall(&self, now: Micros) -> u64 {
         let fraction = ((now % SECOND) << 32) / SECOND;
         self.wall_offset.wrapping_add((now / SECOND) << 32).wrapping_add(fraction)

@@ -16,19 +16,19 @@ use crate::sim::sdp::Numbering;
 use crate::wire::rtp::{RTP_HEADER_WRITE_MAX, RtpFields, write_header};
 use crate::wire::rtp_extensions::ExtensionBlock;
 
-/// Packets that can be sent again.
+/// How many packets are kept for retransmission.
 const KEPT: usize = 400;
-/// An encoder makes no two key frames within this time, µs.
+/// The shortest time between two key frames of an encoder, µs.
 const KEY_INTERVAL: Micros = 300_000;
-/// Packets that name their section, at least; and all, as browsers do it, until the first receiver report.
+/// How many packets have a MID at least. Like browsers, a sender adds it until the first receiver report.
 const NAMED_PACKETS: u32 = 60;
 
-/// What everybody knows of a stream in a world; for the checks, not for the server.
+/// What the oracle and the clients know about a stream in a world.
 #[derive(Debug, Clone)]
 pub struct StreamInfo {
     /// The number of the person who sends.
     pub person: usize,
-    /// Which of their lives.
+    /// The number of their life.
     pub life: u32,
     /// What the track shows.
     pub source: Source,
@@ -46,7 +46,7 @@ pub struct StreamInfo {
     pub first_index: u32,
 }
 
-/// What a sender needs of its endpoint.
+/// What a sender needs from its endpoint.
 #[derive(Debug)]
 pub struct Wire<'a> {
     /// The ids of their header extensions.
@@ -72,13 +72,13 @@ pub struct Sender {
     pub mid: usize,
     /// The SSRCs of its media and of its retransmissions.
     pub ssrcs: (u32, u32),
-    /// Whether its track is muted, so that nothing is sent.
+    /// Whether its track is muted, so nothing is sent.
     pub muted: bool,
     /// Whether the newest offer publishes it.
     pub published: bool,
     /// Whether its next frame has to be a key frame.
     pub wants_key: bool,
-    /// When a pause ends in which nothing is sent.
+    /// When the present pause ends.
     pub pauses_until: Micros,
     /// Whether the server has reported on the stream, and so knows whose it is.
     pub reported: bool,
@@ -87,7 +87,7 @@ pub struct Sender {
     began: Micros,
     index: u32,
     first_index: u32,
-    /// Whether numbers have leapt since the last frame.
+    /// Whether numbers have jumped since the last frame.
     leapt: bool,
     frame: u32,
     key_at: Option<Micros>,
@@ -137,7 +137,7 @@ impl Sender {
 
     fn choose_counters(&mut self) {
         let dice = &mut self.dice;
-        // All of it is drawn whatever the codec, so that the same seed goes on in the same way.
+        // All numbers are drawn whatever the codec is, so that the same seed goes on in the same way.
         let numbered = matches!(self.plan.codec, CodecName::Vp8 | CodecName::Vp9);
         self.ids = dice.pick(&[PictureIds::Long, PictureIds::Long, PictureIds::Short, PictureIds::None]);
         let bits = if self.ids == PictureIds::Short { 7 } else { 15 };
@@ -161,8 +161,8 @@ impl Sender {
         (self.published && !self.muted).then_some(self.next_at.max(self.pauses_until))
     }
 
-    /// Makes sequence numbers leap, but only once between two frames. Leaps that add up in silence to 2^15 would lose the
-    /// roll-over counter, and no receiver could open anything any more.
+    /// Makes sequence numbers jump, but only once between two frames. If jumps without packets added up to 2^15,
+    /// receivers would lose the roll-over counter and could decrypt nothing any more.
     pub fn leap(&mut self, by: u16) {
         if self.stream.is_some() && !self.leapt {
             self.index += u32::from(by);
@@ -170,7 +170,7 @@ impl Sender {
         }
     }
 
-    /// Makes what follows a new stream, with other SSRCs and numbers.
+    /// Begins a new stream, with other SSRCs and numbers.
     pub fn renew(&mut self) {
         self.ssrcs = (self.dice.u32(), self.dice.u32());
         self.index = self.dice.among(0..0x8000) as u32;
@@ -181,7 +181,7 @@ impl Sender {
         self.wants_key = true;
     }
 
-    /// Makes what follows come in another codec, if that is one for the same kind of media.
+    /// Switches to another codec, if that is for the same kind of media.
     pub fn switch_codec(&mut self, codec: CodecName) {
         if codec.kind() == self.plan.codec.kind() && codec != self.plan.codec {
             self.plan.codec = codec;
@@ -233,7 +233,7 @@ impl Sender {
         next.frame_number = next.frame_number.map(|number| number.wrapping_add(1));
     }
 
-    /// What a whole endpoint packetizes: which frame is due, its timestamp, and how long it is.
+    /// Returns the next frame for a whole endpoint to packetize: its mark, timestamp and length.
     pub fn next_mark(
         &mut self,
         now: Micros,
@@ -249,7 +249,7 @@ impl Sender {
         (mark, self.timestamp_at(now), parts * self.plan.bytes)
     }
 
-    /// A frame is due. Which stream it belongs to, and whether it is a key frame.
+    /// Begins a frame. Returns the number of its stream, and whether it is a key frame.
     fn begin_frame(&mut self, now: Micros, life: u32, person: usize, post: &mut Post) -> (u32, bool) {
         self.next_at = now + self.plan.interval;
         self.leapt = false;
@@ -283,7 +283,7 @@ impl Sender {
         self.timestamp_base.wrapping_add(ticks as u32)
     }
 
-    /// Writes one packet, or as `repeats` its retransmission.
+    /// Writes one packet or, with `repeats`, its retransmission.
     fn write(
         &self,
         stamp: &Stamp,
@@ -337,7 +337,7 @@ impl Sender {
         if speaks { 30 } else { 80 }
     }
 
-    /// Sends again what is asked for.
+    /// Retransmits the packets that are asked for.
     pub fn repeat(&mut self, lost: &[u16], wire: &mut Wire<'_>, post: &mut Post) {
         if self.plan.codec == CodecName::Opus || !self.published {
             return;

@@ -1,4 +1,4 @@
-//! What an endpoint says and hears over signalling: joining, offers and answers, subscriptions, coming back.
+//! An endpoint's signalling: joining, offers and answers, subscriptions, resuming.
 
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{Command, Join, Lifeline, MediaKind, PublicationRequest, Resume, Source};
@@ -12,7 +12,7 @@ use crate::sim::network::{Micros, name};
 use crate::sim::sdp::{self, Answer, Role, Section};
 use crate::wire::stun_check::Credentials;
 
-/// The number of somebody whose name tells nothing.
+/// Stands for a person whose name is unknown.
 const NOBODY: usize = 999;
 
 fn person_of(name: &str) -> usize {
@@ -29,7 +29,7 @@ impl Endpoint {
         post.out.push(Out::Signal(self.requests, signal));
     }
 
-    /// Asks to enter the room.
+    /// Asks to join the room.
     pub fn join(&mut self, room: &RoomId, post: &mut Post) {
         let join = Join {
             room: room.clone(),
@@ -40,7 +40,7 @@ impl Endpoint {
         self.ask(Asked::Enter, Signal::Join(join), post);
     }
 
-    /// Asks to come back, on a new connection. False: they had not got so far as to have anything to come back to.
+    /// Asks to resume on a new connection. Returns `false` if they had not joined yet, so there is nothing to resume.
     pub fn resume(&mut self, post: &mut Post) -> bool {
         self.asked.clear();
         let Some(joined) = &self.joined else { return false };
@@ -71,7 +71,7 @@ impl Endpoint {
         }
         let sender = self.senders.iter_mut().find(|sender| sender.plan.source == source);
         if let Some(sender) = sender {
-            // An encoder that begins again begins with a key frame; a stubborn one has never stopped.
+            // An encoder that begins again begins with a key frame, unless it is stubborn and has never stopped.
             sender.wants_key |= sender.muted && !muted;
             sender.muted = muted && !self.stubborn;
         }
@@ -136,7 +136,7 @@ impl Endpoint {
         let Some(sender) = sender else { return };
         sender.published = false;
         if yes {
-            // Whoever publishes anew begins another stream, with an SSRC of its own.
+            // Publishing again begins another stream, with its own SSRC.
             let dice = Dice::of(self.seed, "again", life << 8 | self.person as u64);
             *sender = Sender::new(sender.plan.clone(), number, dice);
             sender.muted = self.muted.contains(&source) && !self.stubborn;
@@ -172,7 +172,7 @@ impl Endpoint {
             return;
         }
         self.add_slots();
-        // An engine's offer whose answer was not heard is made again as it was. What has changed since is offered after it.
+        // An engine's offer whose answer was lost is sent again unchanged. Later changes are offered after it.
         let again = self.engine.as_ref().is_some_and(|engine| engine.is_waiting());
         self.offer_again = again;
         let Some(sdp) = self.write_offer() else { return };
@@ -253,7 +253,7 @@ impl Endpoint {
         }
     }
 
-    /// Takes something that the server said to them.
+    /// Takes an event from the server.
     pub fn on_event(&mut self, now: Micros, event: Event, post: &mut Post) {
         match event {
             Event::Joined(request, joined) => {
@@ -305,7 +305,7 @@ impl Endpoint {
         }
     }
 
-    /// Takes what was said of the others in the room, and of their tracks.
+    /// Takes an event about the others in the room and their tracks.
     fn on_event_of_others(&mut self, event: Event, post: &mut Post) {
         match event {
             Event::ParticipantJoined(info) => self.meet(&info, post),
@@ -400,7 +400,7 @@ impl Endpoint {
         }
     }
 
-    /// Whoever does not receive everything anyway asks for each track.
+    /// Subscribes to a track, unless they receive every track anyway.
     fn want(&mut self, track: TrackId, post: &mut Post) {
         if !self.plan.auto_subscribe && !self.unwanted.contains(&track) {
             self.ask(Asked::Other("subscribe"), Signal::Command(Command::Subscribe(track)), post);
@@ -451,7 +451,7 @@ impl Endpoint {
         }
     }
 
-    /// Brings the room and our wishes together again.
+    /// Repeats what the server does not know after a resume.
     fn on_resumed(&mut self, resumed: Resumed, post: &mut Post) {
         self.on_joined(&resumed.joined);
         self.joined = Some(resumed.joined);
@@ -486,7 +486,7 @@ impl Endpoint {
                 self.ask(Asked::Other("pause"), Signal::Command(pause), post);
             }
         }
-        // What was offered when the connection broke may not have been heard.
+        // An offer may have been lost when the connection broke.
         self.offer(post);
     }
 }

@@ -1,5 +1,5 @@
-//! Viewing: one slot as its receiver sees it: packets put in order, frames decoded, what is missing asked for, as a
-//! browser does it. It notes what could not be decoded though everything was there.
+//! Viewing: the receiver of one slot. Like a browser, it puts packets in order, decodes frames, and asks for what is
+//! missing. It notes frames that cannot be decoded although everything came.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -12,14 +12,14 @@ use crate::core::media::rtcp::ReportBlock;
 use crate::sim::codec::Stamp;
 use crate::sim::network::Micros;
 
-/// The first request for a packet, and every other one, comes this long after the gap was seen or the last request, µs.
+/// How long after a gap was seen, or after the last request, a packet is asked for, µs.
 const NACK_AFTER: Micros = 20_000;
 const NACK_AGAIN: Micros = 100_000;
 const NACK_TRIES: u8 = 6;
-/// A picture that has stood still for so long though newer packets came needs a key frame, µs.
+/// After how long a picture that stands still although newer packets came needs a key frame, µs.
 const STUCK_AFTER: Micros = 250_000;
 const PLI_INTERVAL: Micros = 400_000;
-/// Packets that wait for those before them.
+/// How many packets may wait for those before them.
 const WAITING_MAX: usize = 600;
 
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ struct Hole {
     tries: u8,
 }
 
-/// What a slot asks of the server.
+/// What a slot asks the server for.
 #[derive(Debug, Default)]
 pub struct Asks {
     /// Sequence numbers that were lost, to be asked for.
@@ -37,7 +37,7 @@ pub struct Asks {
     pub keyframe: bool,
 }
 
-/// What a viewer makes of one slot.
+/// The state of one slot's receiver.
 #[derive(Debug)]
 pub struct Viewing {
     /// The MID of its section.
@@ -52,7 +52,7 @@ pub struct Viewing {
     last: Option<Stamp>,
     stuck_since: Option<Micros>,
     asked_at: Option<Micros>,
-    /// Frames decoded lately: when, and of which stream.
+    /// Frames decoded lately: the time and the stream of each.
     pub decoded: VecDeque<(Micros, u32)>,
 }
 
@@ -87,7 +87,7 @@ impl Viewing {
         self.statistics.on_packet(now.1, index, timestamp);
         if self.kind == MediaKind::Video {
             let next = self.highest.map_or(index, |highest| highest + 1);
-            // So many at once are not loss: the stream has leapt, and nobody asks for what lies between.
+            // So large a gap is not loss: the stream's numbers have jumped, and nobody asks for those between.
             if index > next + 1000 {
                 self.holes.clear();
             } else {
@@ -129,7 +129,7 @@ impl Viewing {
 
     fn decode(&mut self, now: Micros, post: &mut Post) {
         loop {
-            // The next frame in order, or else a key frame, behind which everything before it is given up.
+            // The next frame in order, or else a key frame, for which all earlier ones are given up.
             let starts: Option<u64> = match self.next.filter(|next| self.is_whole(*next)) {
                 Some(next) => Some(next),
                 None => {
@@ -140,7 +140,7 @@ impl Viewing {
             };
             let Some(start) = starts else { return };
             let Some(stamp) = self.waiting.get(&start).copied() else { return };
-            // What looks as if it followed has to follow where it was made.
+            // A frame that seems to follow must really follow the last one at the publisher.
             if let Some(last) = self.last.filter(|_| Some(start) == self.next && !stamp.key) {
                 let continues =
                     last.stream == stamp.stream && stamp.frame == last.frame + 1 && stamp.codec == last.codec;

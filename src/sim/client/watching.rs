@@ -1,5 +1,5 @@
-//! Watching: one section as whoever decodes its frames sees it. An endpoint of somebody else's making has put them
-//! together, and says of each whether anything is missing before it.
+//! Watching: the decoder of one section's frames. A whole endpoint has put the frames together, and says for each
+//! whether anything is missing before it.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -8,22 +8,22 @@ use crate::core::command::MediaKind;
 use crate::sim::mark::Mark;
 use crate::sim::network::Micros;
 
-/// A picture that cannot be decoded for so long needs a key frame, µs.
+/// After how long a picture that cannot be decoded needs a key frame, µs.
 const STUCK_AFTER: Micros = 250_000;
 const ASK_INTERVAL: Micros = 400_000;
 
-/// Where a frame stands in its section's stream, as the endpoint tells it.
+/// A frame's place in its section's stream, according to the endpoint.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// Extended sequence numbers of its packets.
     pub numbers: RangeInclusive<u64>,
-    /// As which codec it came.
+    /// The payload type with which it came.
     pub payload_type: u8,
-    /// Whether the endpoint takes it for the one that follows, by the codec's own counters where it has some.
+    /// Whether the endpoint says that it follows the last frame, by the codec's own counters if it has some.
     pub contiguous: bool,
 }
 
-/// What a whole endpoint puts together in one section.
+/// The state of one section of a whole endpoint.
 #[derive(Debug)]
 pub struct Watching {
     /// The slot's number, as the oracle has it.
@@ -33,7 +33,7 @@ pub struct Watching {
     newest: BTreeMap<u32, u32>,
     /// The last packet of the last frame, and its payload type.
     end: Option<(u64, u8)>,
-    /// The last frame that was decoded, unless something is missing behind it.
+    /// The last frame that was decoded, unless something is missing after it.
     last: Option<Mark>,
     stuck_since: Option<Micros>,
     asked_at: Option<Micros>,
@@ -49,7 +49,7 @@ impl Watching {
     /// Takes a frame that the endpoint put together. Returns whether it can be shown, or fails with what is wrong with it.
     pub fn on_frame(&mut self, now: Micros, mark: &Mark, place: &Place) -> Result<bool, String> {
         let end = self.end.replace((*place.numbers.end(), place.payload_type));
-        // Whether a packet is missing between two frames is for their sequence numbers to tell, not for the endpoint.
+        // The sequence numbers, not the endpoint, tell whether a packet is missing between two frames.
         let contiguous = end.is_some_and(|(number, _)| number + 1 == *place.numbers.start());
         if let Some(newest) = self.newest.insert(mark.stream, mark.frame)
             && newest >= mark.frame
@@ -59,13 +59,13 @@ impl Watching {
         if self.kind == MediaKind::Audio {
             return Ok(true);
         }
-        // A frame that is contiguous with one that it does not follow was put there by the server.
+        // If a frame is contiguous with one that it does not follow, the server has spliced them.
         let follows = |last: &Mark| last.stream == mark.stream && last.frame + 1 == mark.frame;
         let spliced = !mark.key && contiguous && self.last.as_ref().is_some_and(|last| !follows(last));
         let shown = mark.key || (contiguous && self.last.as_ref().is_some_and(follows));
         let before = if shown { self.last.replace(*mark) } else { self.last.take() };
         self.stuck_since = if shown { None } else { self.stuck_since.or(Some(now)) };
-        // With another codec the endpoint begins to count anew.
+        // With another codec the endpoint counts anew.
         let same_codec = end.is_some_and(|(_, payload_type)| payload_type == place.payload_type);
         if contiguous && same_codec && !place.contiguous {
             return Err(format!("nothing is missing before {mark:?}, but its counters do not continue"));
@@ -100,7 +100,7 @@ mod tests {
         Mark { stream, frame, key, sent_at: 0 }
     }
 
-    /// A frame of one packet comes with that number.
+    /// Takes a frame of one packet with that number.
     fn comes(watching: &mut Watching, number: u64, mark: &Mark) -> Result<bool, String> {
         let place = Place { numbers: number..=number, payload_type: 96, contiguous: true };
         watching.on_frame(0, mark, &place)

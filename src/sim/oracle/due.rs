@@ -1,5 +1,5 @@
-//! What has to leave the server, and whether it does: packets that came, repeats that were asked for, requests for key
-//! frames and for lost packets, reports. Where nobody can say whether something is due, nothing is demanded.
+//! Checks that everything that is due leaves the server: packets that came, retransmissions, requests for key frames
+//! and lost packets, reports. If it is uncertain whether something is due, nothing is demanded.
 
 use std::net::SocketAddr;
 
@@ -11,26 +11,29 @@ use crate::sim::network::{Micros, SECOND, name};
 
 /// A packet that is this far behind the newest may be dropped.
 const LATE: u32 = 450;
-/// A packet that is this far behind the newest is not opened, so that feedback does not tell of it.
+/// A packet that is this far behind the newest is not decrypted, so feedback does not cover it.
 const OPENED: u32 = 1000;
 /// A gap of this many packets is an outage, after which nothing is asked for again.
 const GAP: u32 = 800;
-/// A pause of this length in a track ends its run, µs.
+/// A pause of this length in a track interrupts it, µs.
 const PAUSE: Micros = 700_000;
-/// Within this time a key frame is asked for, and asked for again, µs.
+/// The time within which a key frame is asked for, and asked for again, µs.
 const KEYFRAME_WITHIN: Micros = 1_200_000;
-/// Within this time a lost packet is asked for, µs.
+/// The time within which a lost packet is asked for, µs.
 const LOST_WITHIN: Micros = 90_000;
 /// The longest time between reports to somebody who sends video, µs.
 const VIDEO_REPORT_WITHIN: Micros = 1_300_000;
 /// The longest time between reports to somebody who sends audio, µs.
 const AUDIO_REPORT_WITHIN: Micros = 5_400_000;
-/// For this long after a change of stream or codec nobody can say what is due, µs.
+/// For how long after a change of stream or codec it is uncertain what is due, µs.
 const SETTLED: Micros = 2_200_000;
-/// A packet that was sent longer ago may be forgotten, µs.
+/// After how long a packet that was sent may be forgotten, µs.
 const REPEAT_AGE: Micros = 850_000;
-/// A packet that was sent again is not sent once more for a request this soon behind: it was made before the packet came, µs.
+/// For how long after a retransmission another request for the packet is ignored, because it was made before the packet
+/// came, µs.
 const REPEAT_PAUSE: Micros = 16_000;
+/// Whoever was sent more than this again, in bytes, is not sure to get more: what is sent again is limited.
+const REPEATED_BYTES: usize = 500 * 1024;
 /// A packet may also be forgotten once this many others were sent after it: of large packets no more are kept, and what an
 /// outage kept back comes all at once.
 const REPEAT_PACKETS: usize = 200;
@@ -47,20 +50,20 @@ impl Oracle {
         }
     }
 
-    /// Returns whether the server takes what comes from this address for theirs.
+    /// Returns whether the server accepts datagrams from this address as theirs.
     fn is_heard(&self, session: u64, from: SocketAddr) -> bool {
         self.owners.get(&from) == Some(&session)
             && self.members.get(&session).is_some_and(|member| !member.gone && member.tap.is_some())
     }
 
-    /// Returns whether the server may take what comes from this address for theirs: it comes behind a check of the same
-    /// pass, whose answer is not known yet.
+    /// Returns whether the server may accept datagrams from this address as theirs, because they come after a check of
+    /// the same pass, whose answer is not known yet.
     fn may_be_heard(&self, session: u64, from: SocketAddr) -> bool {
         self.checks.iter().any(|(_, of, by)| *of == session && *by == from)
     }
 
-    /// Notes a media packet that reached the server and had not been heard before. Returns whether the server hears it, or
-    /// may.
+    /// Notes a media packet that reached the server for the first time. Returns whether the server accepts it, or may
+    /// accept it.
     pub fn fed_rtp(
         &mut self,
         now: Micros,
@@ -72,7 +75,7 @@ impl Oracle {
         let stamp = sent.stamp;
         if !self.is_heard(session, from) {
             let may_be_heard = self.may_be_heard(session, from);
-            // It may be fed back or not, and asked for or not: both are right.
+            // Feedback may cover it or not, and it may be asked for or not: both are right.
             if may_be_heard {
                 if let Some(member) = self.members.get_mut(&session) {
                     feedback::note(&mut member.arrivals, sent.transport, now, false);
@@ -100,7 +103,7 @@ impl Oracle {
     ) {
         let stamp = sent.stamp;
         if let Some(member) = self.members.get_mut(&session) {
-            // What is far behind the newest is not opened.
+            // A packet far behind the newest is not decrypted.
             let highest = self.streams.get(&stamp.stream).and_then(|stream| stream.highest).unwrap_or(0);
             let sure = sent.recovered || stamp.index + OPENED >= highest;
             feedback::note(&mut member.arrivals, sent.transport, now, sure);
@@ -108,8 +111,8 @@ impl Oracle {
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let Some((id, _)) = track_of(&self.members, &self.tracks, info) else { return };
         if let Some(member) = self.members.get_mut(&session) {
-            // Close to the end of consent it is not sure whether the packet is taken. It then adds a way on which the
-            // server may send, and takes none away.
+            // Close to the end of consent it is uncertain whether the packet is accepted. It then adds an address to
+            // which the server may send, and removes none.
             if member.checked_at.is_some_and(|at| now < at + CONSENT + self.slack) {
                 member.ways.insert(from);
             }
@@ -132,24 +135,24 @@ impl Oracle {
             if missing.len() as u32 > GAP || holes.len() as u32 > GAP {
                 holes.clear();
             } else if info.source.kind() == MediaKind::Video {
-                // What has come by retransmission is not missing.
+                // Packets that came as retransmissions are not missing.
                 let missing = missing.filter(|index| !arrived.contains_key(index));
                 holes.extend(missing.map(|index| (index, now)));
             }
             stream.highest = Some(stamp.index);
         }
         stream.holes.remove(&stamp.index);
-        // Nobody needs what lies before a key frame, so it is not asked for any more.
+        // Packets before a key frame are not needed, so they are not asked for any more.
         if stamp.starts_key() {
             stream.holes = stream.holes.split_off(&stamp.index);
         }
         let muted = self.tracks.get(&id).is_some_and(|track| track.muted);
         let late = stamp.index + LATE < highest;
-        // A repair that takes so long comes when what was sent after it has given way to newer packets.
+        // A repair that takes this long comes when the packets sent after it have been replaced by newer ones.
         let next = stream.arrived.range(stamp.index + 1..).next();
         let forgotten = next.is_some_and(|(_, at)| now >= at + REPEAT_AGE);
         if !muted && stream.arrived.insert(stamp.index, now).is_none() && !late && !forgotten {
-            // More than anybody looks back at.
+            // More packets than any check looks back at.
             while stream.arrived.len() > 3000 {
                 stream.arrived.pop_first();
             }
@@ -169,7 +172,7 @@ impl Oracle {
         track.fed_at = now;
         if !sent.recovered && track.stream != Some(stamp.stream) {
             if track.stream.is_some_and(|old| old > stamp.stream) {
-                // It comes late, and belongs to a stream that has ended.
+                // It is late, and belongs to a stream that has ended.
                 return;
             }
             (track.stream, track.changed_at, track.run_since) = (Some(stamp.stream), now, now);
@@ -178,7 +181,7 @@ impl Oracle {
         }
         let Some(track) = self.tracks.get_mut(&id) else { return };
         if track.codec != Some(stamp.codec) {
-            // What comes late of the codec before does not bring it back.
+            // Late packets of the previous codec do not bring it back.
             if track.codec.is_some() && stamp.index < track.codec_from {
                 return;
             }
@@ -192,8 +195,7 @@ impl Oracle {
         self.dues.push(Due { track: id, stamp });
     }
 
-    /// Notes reports and requests that reached the server and had not been heard before. Returns whether the server hears
-    /// them, or may.
+    /// Notes RTCP that reached the server for the first time. Returns whether the server accepts it, or may accept it.
     pub fn fed_rtcp(
         &mut self,
         now: Micros,
@@ -209,7 +211,7 @@ impl Oracle {
             member.ways.insert(from);
             return true;
         }
-        // RTCP is certain to be taken here, so that the server sends to where it came from, and nowhere else.
+        // RTCP is certain to be accepted here, so the server sends to where it came from and nowhere else.
         member.ways = [from].into();
         for (ssrc, sequences) in lost {
             let Some(slot) = member.slots.get(ssrc) else { continue };
@@ -220,8 +222,10 @@ impl Oracle {
             for sequence in sequences {
                 let Some(left) = slot.sent.get(sequence) else { continue };
                 let newest = track.stream.and_then(|stream| self.streams.get(&stream)?.highest).unwrap_or(0);
-                // Only what the slot still shows, in the epoch that goes on, and young enough to be kept, is due.
+                // A retransmission is only due if the slot still shows the stream in the present epoch, and the packet
+                // is young enough to be kept.
                 let due = slot.synced
+                    && slot.repeated < REPEATED_BYTES
                     && track.stream == Some(left.stamp.stream)
                     && track.codec == Some(left.stamp.codec)
                     && slot.epoch.is_some_and(|epoch| epoch.number == left.epoch)
@@ -237,7 +241,7 @@ impl Oracle {
         true
     }
 
-    /// Checks a pass of the server, in which it has now done all that it wanted to.
+    /// Checks a pass of the server, after it has done everything that it wanted to.
     pub fn drained(&mut self, now: Micros, streams: &[StreamInfo]) {
         for due in std::mem::take(&mut self.dues) {
             self.check_forwarded(now, &due, streams);
@@ -271,7 +275,7 @@ impl Oracle {
         let Some(track) = self.tracks.get(&due.track).filter(|track| track.alive && !track.muted) else {
             return;
         };
-        // In the pass in which something changes, the packet may have come before the change or behind it.
+        // In the pass in which something changes, the packet may have come before or after the change.
         if track.touched || track.stream != Some(due.stamp.stream) {
             return;
         }
@@ -299,7 +303,7 @@ impl Oracle {
                         && epoch.codec == due.stamp.codec
                         && due.stamp.index >= epoch.first_index
                 });
-            // Whoever has seen something newer of the stream is not taken back to an older key frame.
+            // A viewer who has seen newer packets of the stream is not taken back to an older key frame.
             let begins = !slot.synced
                 && slot.newest_of(due.stamp.stream).is_none_or(|newest| due.stamp.index > newest)
                 && due.stamp.starts_key()
@@ -346,7 +350,7 @@ impl Oracle {
                 if member.paused.contains(id) || !can || now > track.fed_at + PAUSE {
                     continue;
                 }
-                // From the last of these on the server knows that a key frame is needed, and can ask for it.
+                // After the last of these the server knows that a key frame is needed, and can ask for it.
                 let since = [
                     slot.unsynced_since,
                     track.run_since,
@@ -393,7 +397,7 @@ impl Oracle {
         let owner = self.tracks.values().find(|track| track.stream == Some(number) && track.alive);
         let owner = owner.map(|track| track.owner);
         let Some(member) = owner.and_then(|owner| self.members.get(&owner)) else { return };
-        // Somebody who could not be reached all the time was perhaps asked in vain.
+        // A client who could not be reached all the time may have missed the request.
         if member.is_reachable(now) && now > member.checked_since + SECOND {
             let who = name(member.person);
             self.complain(now, format!("{who} was not asked for lost packet {index} of stream {number}"));
@@ -409,7 +413,7 @@ impl Oracle {
                 continue;
             }
             let since = since.max(member.reported_at).max(member.checked_since).max(member.keyed_at);
-            // Who publishes nothing at present has no streams to report on.
+            // A client who publishes nothing at present has no streams to report on.
             let is_late = self.tracks.values().any(|track| {
                 let is_video = track.source.kind() == MediaKind::Video;
                 let within = if is_video { VIDEO_REPORT_WITHIN } else { AUDIO_REPORT_WITHIN } + self.slack;

@@ -1,5 +1,5 @@
-//! Checks what leaves the server: whether it is meant for whoever gets it, whether they may have it, and whether it
-//! continues what left before.
+//! Checks every datagram that leaves the server: whether its receiver is the right one and may have it, and whether it
+//! continues the stream.
 
 use std::net::SocketAddr;
 
@@ -22,13 +22,16 @@ const DATAGRAM_BYTES_MAX: usize = 1280 - 40 - 8;
 const EPOCHS: usize = 4;
 /// How many packets of a slot are remembered.
 const REMEMBERED: usize = 1200;
-/// How far a new source's timestamp may be from where the clock is, µs.
+/// How far a new source's timestamp may be from the clock, µs.
 const CLOCK_TOLERANCE: i64 = 5_000;
+
+/// Bytes of a retransmission beside its payload, at most about.
+const REPEAT_OVERHEAD: usize = 60;
 
 /// The shortest time between two requests for a key frame, µs.
 const KEYFRAME_REQUESTS_APART: Micros = 199_000;
 
-/// How long after its end the server may notice that consent has lapsed, µs.
+/// How late the server may notice that consent has expired, µs.
 const CONSENT_LATE: Micros = 110_000;
 
 /// A decrypted packet of a slot.
@@ -107,7 +110,7 @@ impl Oracle {
             self.complain(now, format!("RTP without a header to {who}"));
             return;
         };
-        // The receiver's own state of SRTP is kept here, so that a number that is used twice shows.
+        // The receiver's SRTP state is kept here, so that a number that is used twice is noticed.
         let mut bytes = bytes.to_vec();
         let opened = match member.tap.as_mut() {
             Some(tap) => tap.open_rtp(&mut bytes, header.header_len, header.sequence, header.ssrc),
@@ -230,15 +233,18 @@ impl Oracle {
         let track = track_of(&self.members, &self.tracks, info).and_then(|(id, _)| self.tracks.get(&id));
         let muted = track.is_some_and(|track| track.muted);
         let Some(member) = self.members.get_mut(&session) else { return };
-        if let Some(left) = member.slots.get_mut(&main).and_then(|slot| slot.sent.get_mut(&sequence)) {
-            left.again_at = Some(now);
+        if let Some(slot) = member.slots.get_mut(&main) {
+            slot.repeated += payload.len() + REPEAT_OVERHEAD;
+            if let Some(left) = slot.sent.get_mut(&sequence) {
+                left.again_at = Some(now);
+            }
         }
         let slot = member.slots.get(&main);
         let left = slot.and_then(|slot| slot.sent.get(&sequence)).copied();
         let timestamp = packet.header.timestamp;
         let same = match left {
             Some(left) => left.stamp == stamp && left.timestamp == timestamp,
-            // A packet in front of the key frame that began the epoch was never sent, but may be asked for by its number.
+            // A packet before the key frame that began the epoch was never sent, but may be asked for by its number.
             None => slot
                 .is_some_and(|slot| slot.past.iter().any(|epoch| epoch.places(&stamp, sequence, timestamp))),
         };
@@ -287,7 +293,7 @@ impl Oracle {
             member.reported_at = now;
         }
         let (person, life) = (member.person, member.life);
-        // An SSRC may be used again by a later stream, and the newest one counts.
+        // A later stream may use an SSRC again; the newest one counts.
         let own = |ssrc: u32| {
             streams
                 .iter()
@@ -318,7 +324,7 @@ impl Oracle {
         }
     }
 
-    /// Checks a request for a key frame of a track; `None` if it is not published by whoever is asked.
+    /// Checks a request for a key frame of a track, which is `None` if the receiver of the request does not publish it.
     fn keyframe_asked(&mut self, now: Micros, who: &str, track: Option<TrackId>) {
         self.keyframes_asked += 1;
         let Some(track) = track.and_then(|id| self.tracks.get_mut(&id)) else {
@@ -327,20 +333,20 @@ impl Oracle {
         };
         let since = now.saturating_sub(track.asked_at);
         track.asked_at = now;
-        // `asked_at` is zero of a track that was never asked for one.
+        // `asked_at` is zero for a track that was never asked for one.
         if since < KEYFRAME_REQUESTS_APART && since != now {
             self.complain(now, format!("{who} is asked for a key frame {since} µs after the last time"));
         }
     }
 }
 
-/// What a packet says of itself on the way out.
+/// The outgoing numbers of a packet.
 struct Place {
     now: Micros,
     index: u64,
     timestamp: u32,
     counters: Counters,
-    /// The RTP timestamp from which on the slot shows its track, as the slot map says.
+    /// The RTP timestamp from which the slot shows its track, according to the slot map.
     from: u32,
 }
 
@@ -352,14 +358,15 @@ impl Slot {
         let epoch = self
             .epoch
             .filter(|epoch| epoch.stream == stamp.stream && epoch.base == base && epoch.codec == stamp.codec);
-        // A source that begins anew looks as if it went on, if nothing was sent in between. Where consent had nearly lapsed,
-        // only the packet tells which of the two happened: a stream that begins anew gets its timestamp by the server's
-        // clock, so one that keeps its offset to the tick has gone on, with a gap where packets were lost on the way in.
+        // If nothing was sent in between, a source that begins anew looks as if it went on. When consent had nearly
+        // expired, only the packet tells which of the two happened: a stream that begins anew gets its timestamp from
+        // the server's clock, so one that keeps its offset to the tick has gone on, with a gap where packets were lost
+        // on the way in.
         let goes_on = |epoch: &Epoch| place.timestamp == stamp.timestamp.wrapping_add(epoch.timestamp_offset);
         let continues =
             epoch.filter(|epoch| self.synced || (self.doubtful && (!stamp.starts_key() || goes_on(epoch))));
         if let Some(epoch) = continues {
-            // It does go on, because nothing could begin here without a key frame.
+            // It goes on, because nothing can begin here without a key frame.
             (self.synced, self.doubtful) = (true, false);
             if place.timestamp != stamp.timestamp.wrapping_add(epoch.timestamp_offset) {
                 faults.push("its timestamp does not continue".to_owned());
@@ -386,7 +393,7 @@ impl Slot {
                 self.latest_timestamp = place.timestamp;
             }
         }
-        // Packets that fill gaps are remembered too, but say nothing of where the stream goes on.
+        // Packets that fill gaps are remembered, too, but do not tell where the stream goes on.
         self.highest_in = self.highest_in.max(stamp.index);
         let left = Left {
             at: place.now,
@@ -429,14 +436,14 @@ impl Slot {
                 if place.index != highest + 1 {
                     faults.push(format!("the stream goes on at {} behind {highest}", place.index));
                 }
-                // A receiver's jitter buffer takes the difference of timestamps for time that has passed.
+                // A receiver's jitter buffer takes the difference of timestamps as the time that has passed.
                 let moved = i64::from(place.timestamp.wrapping_sub(self.latest_timestamp).cast_signed());
                 let micros = moved * 1_000_000 / i64::from(info.clock_rate);
                 let elapsed = (place.now - self.latest_at).cast_signed();
                 if (micros - elapsed).abs() > CLOCK_TOLERANCE {
                     faults.push(format!("its clock moved {micros} µs in {elapsed} µs"));
                 }
-                // A decoder takes a gap in its counters for loss. Ids of 7 bits can only follow in their lower bits.
+                // A decoder takes a gap in the counters as loss. Ids of 7 bits can only continue in their lower bits.
                 let mask = self.latest_ids & id_mask(stamp, &place.counters);
                 let follows = |new: Option<u16>, old: Option<u16>, mask: u16| match (new, old) {
                     (Some(new), Some(old)) => (new ^ old.wrapping_add(1)) & mask == 0,
@@ -474,7 +481,7 @@ impl Slot {
 }
 
 impl Slot {
-    /// Returns the newest packet of a stream that the slot has shown, as far as is remembered.
+    /// Returns the newest packet of a stream that the slot has shown, if it is remembered.
     pub(super) fn newest_of(&self, stream: u32) -> Option<u32> {
         self.forwarded.range((stream, 0)..=(stream, u32::MAX)).next_back().map(|(_, index)| *index)
     }
@@ -526,7 +533,7 @@ impl Epoch {
 }
 
 impl Member {
-    /// Returns whether media has to be sent to them now, without doubt.
+    /// Returns whether media certainly has to be sent to them now.
     pub(super) fn is_reachable(&self, now: Micros) -> bool {
         !self.gone
             && self.tap.is_some()

@@ -1,5 +1,5 @@
-//! What reports tell: sender reports tie a slot's clock to the publisher's, the same for all their tracks; transport-wide
-//! feedback tells of each packet that came when it came, once.
+//! Checks reports: sender reports must relate a slot's clock to the publisher's, in the same way for all their tracks;
+//! transport-wide feedback must report each packet's arrival once.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use super::{Oracle, track_of};
 use crate::sim::client::StreamInfo;
 use crate::sim::network::Micros;
 
-/// How exactly a sender report's two clocks belong together, µs: a millisecond, of which rounding takes a part.
+/// How exactly a sender report's two clocks must agree, µs: to a millisecond, part of which is rounding.
 const REPORT_TOLERANCE: i64 = 1_000;
-/// So soon a packet that came is told of in transport-wide feedback, µs.
+/// How soon transport-wide feedback must report a packet that came, µs.
 const TOLD_WITHIN: Micros = 300_000;
 /// Units of transport-wide feedback, µs.
 const TICK: Micros = 250;
 
-/// A packet with a transport-wide number that came.
+/// A packet with a transport-wide number that has come.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Came {
     at: Micros,
-    /// Whether the server has taken it, without doubt.
+    /// Whether the server has certainly accepted it.
     sure: bool,
     told: bool,
 }
@@ -50,7 +50,8 @@ impl Oracle {
         };
         let Some(info) = streams.get(epoch.stream as usize) else { return };
         let Some((_, owner)) = track_of(&self.members, &self.tracks, info) else { return };
-        // Back from the slot's clock to the publisher's stream, and from there to when the frame was captured.
+        // Converted back from the slot's clock to the publisher's stream, and from there to when the frame was
+        // captured.
         let ticks = timestamp.wrapping_sub(epoch.timestamp_offset).wrapping_sub(info.timestamp_base);
         let captured = info.began.cast_signed()
             + i64::from(ticks.cast_signed()) * 1_000_000 / i64::from(info.clock_rate);
@@ -96,7 +97,7 @@ impl Oracle {
         }
     }
 
-    /// Checks that feedback has told of everything that came a while ago.
+    /// Checks that feedback has reported everything that came a while ago.
     pub(super) fn check_told(&mut self, now: Micros) {
         let slack = self.slack;
         let mut found = Vec::new();
@@ -108,11 +109,11 @@ impl Oracle {
             {
                 found.push(*session);
             }
-            // What was told while somebody could not be reached is not told again.
+            // Feedback that was sent while somebody could not be reached is not repeated.
             if !reachable || found.last() == Some(session) {
                 member.arrivals.values_mut().for_each(|came| came.sure = false);
             }
-            // Numbers come again after 2^16, so old ones have to be forgotten long before.
+            // Numbers repeat after 2^16, so old ones have to be forgotten long before.
             while member.arrivals.len() > 20_000 {
                 member.arrivals.pop_first();
             }

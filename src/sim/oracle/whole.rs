@@ -1,6 +1,6 @@
-//! What must hold of frames that a whole endpoint puts together: they are of the track that the slot shows, which is
-//! not muted, and not paused. All that matters is when a frame was sent: what was sent after the server knew better, and
-//! still does, cannot have been forwarded by right.
+//! Checks frames that a whole endpoint puts together: they must be of the track that the slot shows, which must not be
+//! muted or paused. The time at which a frame was sent decides: it is wrong only if the server knew better before that,
+//! and still does.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::sim::client::StreamInfo;
 use crate::sim::mark::Mark;
 use crate::sim::network::Micros;
 
-/// What one participant is shown, and since when the server knows it.
+/// What one participant is shown, and since when the server has known it.
 #[derive(Debug, Default)]
 pub(super) struct Showing {
     slots: BTreeMap<String, (Option<TrackId>, Micros)>,
@@ -51,7 +51,7 @@ impl Oracle {
         let who = super::name(member.person);
         let of = format!("{}'s {:?}", super::name(info.person), info.source);
         let track = track_of(&self.members, &self.tracks, info).map(|(track, _)| track);
-        // A track that has ended counts too: whoever leaves is not told of it any more.
+        // Ended tracks count, too, because a participant who leaves is not told about their end.
         let is_of = |shown: &TrackId| {
             let track = self.tracks.get(shown);
             let owner = track.and_then(|track| self.members.get(&track.owner));
@@ -59,7 +59,7 @@ impl Oracle {
                 && owner.is_some_and(|owner| (owner.person, owner.life) == (info.person, info.life))
         };
         let mut complaints = Vec::new();
-        // What was sent before a change may still be on its way, so that only frames of after it are wrong.
+        // Frames sent before a change may still be on their way, so only later ones are wrong.
         match member.showing.slots.get(mid) {
             None => complaints.push(format!("{who} gets {of} in section {mid}, which shows nothing")),
             Some((shown, since)) => {

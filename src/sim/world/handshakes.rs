@@ -1,5 +1,5 @@
-//! The server's half of DTLS handshakes with whole endpoints, which bring their own: real ones, whose randomness is the
-//! system's. That is why what happens in such a world differs a little from run to run.
+//! The server's half of DTLS handshakes with whole endpoints. They are real ones that use the system's randomness, so
+//! such a world differs a little from run to run.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,13 +13,13 @@ use crate::dtls::{Call, Handshake, Identity, Scratch, Standing};
 /// All handshakes of a world.
 pub(super) struct Handshakes {
     identity: Identity,
-    /// With when each wants to go on.
+    /// The handshakes, and when each wants to be called.
     sessions: BTreeMap<u64, (Handshake, Instant)>,
     scratch: Scratch,
 }
 
 impl Handshakes {
-    /// None yet. `None` if the library cannot make a certificate.
+    /// Begins without handshakes. Returns `None` if the library cannot make a certificate.
     pub(super) fn new() -> Option<Self> {
         let identity = Identity::new().ok()?;
         Some(Self { identity, sessions: BTreeMap::new(), scratch: Scratch::default() })
@@ -30,7 +30,7 @@ impl Handshakes {
         self.identity.certificate()
     }
 
-    /// How many there are.
+    /// Returns how many handshakes there are.
     pub(super) fn len(&self) -> usize {
         self.sessions.len()
     }
@@ -61,7 +61,7 @@ impl Handshakes {
         handshake.goodbye(now, session, &mut self.scratch)
     }
 
-    /// When a handshake wants to go on.
+    /// Returns when a handshake wants to be called.
     pub(super) fn deadline(&self, session: DtlsSession) -> Option<Instant> {
         self.sessions.get(&session.0).map(|(_, deadline)| *deadline)
     }

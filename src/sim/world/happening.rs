@@ -1,4 +1,4 @@
-//! What happens in a world at a time, and what is done then.
+//! Happenings: what happens in a world at a certain time, and what is done then.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -22,7 +22,7 @@ pub(super) enum Happening {
     Arrives(usize),
     /// A step of the plan.
     Step(usize),
-    /// Somebody has something to do.
+    /// Somebody's deadline has come.
     Wakes(usize),
     /// A datagram reaches the server.
     Up { from: SocketAddr, person: usize, life: u32, number: u64, bytes: Vec<u8>, what: What },
@@ -36,13 +36,13 @@ pub(super) enum Happening {
     Lost(u64),
     /// Somebody whose signalling broke connects again.
     Returns(usize),
-    /// A real handshake wants to go on.
+    /// The deadline of a real handshake has come.
     Shakes(DtlsSession),
     /// The server is called though nothing is due.
     EarlyCall,
 }
 
-/// A datagram that reached the server, for somebody to replay.
+/// A datagram that reached the server, for an attacker to replay.
 #[derive(Debug)]
 pub(super) struct Overheard {
     from: SocketAddr,
@@ -78,7 +78,7 @@ impl Ord for Entry {
     }
 }
 
-/// What will happen, in order of time; of the same moment, in the order in which it was pushed.
+/// The future happenings in order of time. Those of one moment are in the order in which they were pushed.
 #[derive(Default)]
 pub(super) struct Queue {
     heap: BinaryHeap<Reverse<Entry>>,
@@ -133,7 +133,7 @@ impl World<'_> {
         }
     }
 
-    /// Somebody joins, unless they are there already.
+    /// Makes somebody join, unless they are there already.
     pub(super) fn arrives(&mut self, index: usize) {
         let (seed, endpoints, now, room) =
             (self.plan.seed, self.plan.endpoints, self.moment(), self.room.clone());
@@ -155,7 +155,7 @@ impl World<'_> {
         self.with(index, |endpoint, _, post| endpoint.join(&room, post));
     }
 
-    /// From now on somebody's packets come from another address. What is still under way to the old one is lost.
+    /// Gives somebody another address. Packets still under way to the old one are lost.
     fn relocate(&mut self, index: usize) {
         let Some(person) = self.person(index) else { return };
         let old = person.address;
@@ -180,7 +180,7 @@ impl World<'_> {
         }
     }
 
-    /// Somebody sends a request on their present connection.
+    /// Sends somebody's request on their present connection.
     pub(super) fn say(&mut self, index: usize, number: u64, signal: Signal) {
         let Some(Some(plan)) = self.plan.people.get(index) else { return };
         let at = self.now + plan.signalling;
@@ -204,8 +204,8 @@ impl World<'_> {
             let (bytes, what) = (bytes.clone(), what.clone());
             person.overheard.insert(0, Overheard { from, life, number, bytes, what });
         }
-        // Of a datagram that the network brings twice, the first that the server hears counts: one copy may come from an
-        // address that has not passed a check, the other after the address has.
+        // If the network delivers a datagram twice, the first copy that the server accepts counts: one may come before
+        // its address has passed a check, the other after that.
         let heard = match (what, session) {
             (What::Check { ufrag }, _) => {
                 if let Some(message) = stun::peek(&bytes) {
@@ -256,7 +256,8 @@ impl World<'_> {
             }
             Deed::RestartIce => self.with(index, |one, _, post| one.restart_ice(post)),
             Deed::Renegotiate => self.with(index, |one, _, post| one.offer(post)),
-            // Whoever misses 2^15 numbers can open no packet any more, so nobody leaps while somebody is cut off.
+            // A receiver that misses 2^15 numbers can decrypt nothing any more, so nobody's numbers jump while somebody
+            // is cut off.
             Deed::Leap(..) if self.is_anybody_cut_off() => {}
             Deed::Leap(..) | Deed::NewStream(_) | Deed::SwitchCodec(..) | Deed::Pausing(..) => {
                 self.with(index, |one, now, _| change_sender(one, now.micros, deed));
@@ -288,7 +289,7 @@ impl World<'_> {
     }
 
     fn vanish(&mut self, index: usize) {
-        // The server notices before the network heals. Otherwise giving them up would take longer than the calm.
+        // The server notices before the network heals, or giving them up would take longer than the calm at the end.
         let at = (self.now + self.dice.among(0..3 * SECOND)).min(self.plan.heals_at);
         let Some(person) = self.person(index) else { return };
         person.off = true;
@@ -303,7 +304,7 @@ impl World<'_> {
         for n in 0..u64::from(count) {
             let length = self.dice.among(0..80) as usize;
             let mut bytes = self.dice.bytes(length);
-            // Most of it begins like something, so that it gets past the first look.
+            // Most of it begins like a known protocol, so that it gets past classification.
             let head: &[u8] =
                 self.dice.pick(&[&[0x80, 111][..], &[0x80, 201, 0, 1], &[0, 1, 0, 0], &FLIGHT, &[]]);
             for (byte, wanted) in bytes.iter_mut().zip(head) {
@@ -317,7 +318,7 @@ impl World<'_> {
         }
     }
 
-    /// Sends what was overheard once more, from elsewhere and from where it came.
+    /// Sends overheard datagrams again, from another address and from the original one.
     fn replay(&mut self, index: usize) {
         let elsewhere = SocketAddr::from(([10, 66, 6, 6], 666));
         let Some(overheard) = self.person(index).map(|person| std::mem::take(&mut person.overheard)) else {

@@ -1,4 +1,4 @@
-//! What the shell is for the server in a world: signalling connections, handshakes that take no time, its clock.
+//! The world's stand-in for the shell: signalling connections, handshakes that take no time, and the clock.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::sim::network::{Micros, SECOND, server_address};
 
 /// How often in a row a server may ask to be called at once.
 const SPINS_MAX: u32 = 50;
-/// How many datagrams may follow from one input, beside those that are forwarded to each person.
+/// How many datagrams may follow from one input, besides those that are forwarded to each person.
 const OUTPUTS_PER_INPUT_MAX: u64 = 300;
 
-/// What came out of the core in a pass and concerns the shell.
+/// An output of the core that the shell carries out.
 enum Taken {
     Event(ConnectionId, Event),
     Dtls(DtlsSession, DtlsRequest),
@@ -46,9 +46,9 @@ impl World<'_> {
         self.sessions.iter().position(|one| *one == (person, life)).map(|index| index as u64 + 1)
     }
 
-    /// Takes all that the server wants, until it names its deadline.
+    /// Takes all outputs of the server, until it names its deadline.
     pub(super) fn drain_server(&mut self) {
-        // Handshakes take no time here, so that what the server says may be answered within the same pass.
+        // Handshakes take no time here, so their answers can come within the same pass.
         for _ in 0..10 {
             let fed = std::mem::take(&mut self.fed);
             if fed == 0 {
@@ -69,7 +69,7 @@ impl World<'_> {
                 Output::Timeout(deadline) => break deadline,
                 Output::Event { connection, event } => {
                     self.digest.update(format!("{connection:?} {event:?}").as_bytes());
-                    // The oracle hears of it in its place among the datagrams.
+                    // The oracle must see it in its place among the datagrams.
                     let index = (connection.0 / 1000) as usize;
                     if let Some(Some(Person { endpoint: Some(endpoint), .. })) = self.people.get(index)
                         && let Some(Some(plan)) = self.plan.people.get(index)
@@ -121,7 +121,7 @@ impl World<'_> {
         }
     }
 
-    /// Puts the datagrams that leave the server on their way, and returns how many they were.
+    /// Sends the datagrams that leave the server, and returns how many there were.
     fn datagrams_leave(&mut self) -> u64 {
         let mut datagrams = 0;
         while let Some(Transmit { path, class, bytes }) = self.media.take_next() {
@@ -163,7 +163,7 @@ impl World<'_> {
         }
     }
 
-    /// Puts an event on its way to whoever has the connection.
+    /// Sends an event to the person who has the connection.
     fn tell(&mut self, connection: ConnectionId, event: Event) {
         let index = (connection.0 / 1000) as usize;
         let Some(Some(plan)) = self.plan.people.get(index) else { return };
@@ -172,15 +172,15 @@ impl World<'_> {
         self.queue.push(at, hears);
     }
 
-    /// Lets a message pass on a connection, unless that breaks with it. Returns whether it passed.
+    /// Lets a message pass on a connection, unless the connection breaks. Returns whether it passed.
     fn passes(&mut self, index: usize, connection: u64) -> bool {
         let calm = self.now >= self.plan.heals_at;
         let Some(person) = self.person(index).filter(|person| person.connection == Some(connection)) else {
             return false;
         };
         match &mut person.breaks {
-            // A break that waits for messages may wait for those that follow when somebody is given up, long after the
-            // network has healed: then nothing breaks any more.
+            // A break that waits for messages may still wait when somebody is given up, long after the network has
+            // healed. Nothing may break then.
             _ if calm => true,
             Some((0, ..)) => {
                 self.break_now(index);
@@ -219,7 +219,7 @@ impl World<'_> {
         if person.endpoint.as_ref().is_some_and(|endpoint| endpoint.closed) {
             let left = person.endpoint.take().is_some_and(|endpoint| endpoint.leaves);
             person.connection = None;
-            // Whoever did not mean to go comes again.
+            // A person who did not want to leave comes again.
             if !left {
                 self.queue.push(now + SECOND / 2, Happening::Arrives(index));
             }
@@ -236,7 +236,7 @@ impl World<'_> {
         match signal {
             Signal::Join(join) => {
                 let mut entropy = [0; 32];
-                // Every life has entropy of its own, which no cut of the world changes.
+                // Every life has its own entropy, which no cut of the world changes.
                 let name = (index as u64) << 32 | u64::from(life);
                 entropy.copy_from_slice(&Dice::of(self.plan.seed, "entropy", name).bytes(32));
                 let address = server_address();
@@ -263,7 +263,7 @@ impl World<'_> {
         self.feed(Input::ConnectionLost(ConnectionId(connection)));
     }
 
-    /// Somebody whose connection broke connects again.
+    /// Connects somebody again whose connection broke.
     pub(super) fn returns(&mut self, index: usize) {
         let Some(person) = self.person(index).filter(|person| person.connection.is_none() && !person.off)
         else {
@@ -277,7 +277,7 @@ impl World<'_> {
         let mut resumed = false;
         self.with(index, |endpoint, _, post| resumed = endpoint.resume(post));
         if !resumed {
-            // They had not even been told that they are in, so they have to begin anew.
+            // They had not been told that they are admitted, so they have to join anew.
             if let Some(person) = self.person(index) {
                 person.endpoint = None;
             }
@@ -285,7 +285,7 @@ impl World<'_> {
         }
     }
 
-    /// Hands in what real handshakes did, and sees to it that they go on.
+    /// Feeds the events of real handshakes to the server, and schedules their next deadline.
     fn feed_handshakes(&mut self, session: DtlsSession, events: DtlsEvents) {
         for (session, event) in events {
             self.feed(Input::Dtls { session, event });
@@ -297,7 +297,7 @@ impl World<'_> {
         }
     }
 
-    /// Lets a real handshake go on, if its deadline has come.
+    /// Calls a real handshake, if its deadline has come.
     pub(super) fn go_on_shaking(&mut self, session: DtlsSession) {
         let now = self.moment().instant;
         let Some(handshakes) = &mut self.handshakes else { return };
@@ -307,7 +307,7 @@ impl World<'_> {
         }
     }
 
-    /// Does the server's half of a handshake: a real one with a whole endpoint, and else one that takes no time.
+    /// Does the server's half of a handshake: a real one with a whole endpoint, otherwise one that takes no time.
     fn shake_hands(&mut self, session: DtlsSession, request: DtlsRequest) {
         let now = self.moment().instant;
         if let Some(handshakes) = &mut self.handshakes {
@@ -342,7 +342,7 @@ impl World<'_> {
         }
     }
 
-    /// Lets everybody who is still there leave, or vanish.
+    /// Makes everybody who is still there leave or vanish.
     pub(super) fn everybody_goes(&mut self) {
         for index in 0..self.people.len() {
             let leaves = self.dice.percent(70);

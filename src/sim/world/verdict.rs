@@ -1,5 +1,5 @@
-//! What is judged at the end: when all networks have been well for a while, everybody sees and hears whom they should;
-//! and when everybody has gone, nothing is left.
+//! The checks at the end: when all networks have been well for a while, everybody must see and hear everybody they
+//! should; and when everybody has gone, nothing may be left.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ impl World<'_> {
         known.sort_unstable();
         there.sort_unstable();
         let vanished: Vec<usize> = known.iter().copied().filter(|one| !there.contains(one)).collect();
-        // Whoever has just vanished may still be waited for, even if they are back as somebody else.
+        // A person who has just vanished may still be waited for, even if they are back as another participant.
         let lingers = |one: usize| {
             self.people.get(one).and_then(Option::as_ref).is_some_and(|person| {
                 let forgotten_at = person.lost_at.map(|at| at + RESUME_WITHIN + SECOND);
@@ -74,7 +74,7 @@ impl World<'_> {
         }
     }
 
-    /// Checks that everything that one publishes reaches the other, if it should.
+    /// Checks that all tracks of one reach the other, if they should.
     fn judge_pair(&self, viewer: &Endpoint, publisher: &Endpoint, complaints: &mut Vec<String>) {
         let who = name(viewer.person);
         for sender in publisher.senders.iter().filter(|sender| sender.published) {
@@ -98,8 +98,8 @@ impl World<'_> {
             let slot = map.slots.iter().find(|slot| slot.track.is_some_and(|(shown, _)| shown == track));
             if viewer.room.cannot.contains(&track) {
                 let waits = map.waiting.iter().any(|(waits, _)| *waits == track);
-                // Before anything was heard of a track the server goes by the first codec of the offer, and an engine has
-                // an order of its own.
+                // Before the first packet of a track the server assumes the first codec of the offer, and an engine has
+                // its own order.
                 let heard = sender.has_begun() && !publisher.is_muted(source);
                 let known = self.plan.endpoints == Endpoints::Own || heard;
                 if known && viewer.receives_everywhere(sender.plan.codec) && slot.is_none() && !waits {
@@ -127,7 +127,7 @@ impl World<'_> {
                 *at + LATELY > self.now
                     && info.is_some_and(|info| info.person == publisher.person && info.source == source)
             });
-            // Half is enough: frames may be few where a decoder has just begun, but not nearly none.
+            // Half of the frames is enough, because a decoder may have begun just now.
             let (count, expected) = (lately.count() as u64, LATELY / sender.plan.interval.max(1));
             if count * 2 < expected {
                 let kind = if source.kind() == MediaKind::Audio { "sounds" } else { "frames" };

@@ -1,11 +1,11 @@
-//! Bech32 ([BIP 173](https://github.com/bitcoin/bips/blob/master/bip-0173.mediawiki)): how age writes keys, with a
-//! checksum so that a slip of the finger is noticed. Without that specification's limit on the length, as age has it.
+//! Bech32 ([BIP 173](https://github.com/bitcoin/bips/blob/master/bip-0173.mediawiki)): the encoding of age's keys, with
+//! a checksum that detects typing errors. Like age, it has no limit on the length.
 
 const DIGITS: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 const GENERATOR: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
 const CHECKSUM_DIGITS: usize = 6;
 
-/// Writes bytes under a prefix, which is in lower case, as the result is.
+/// Encodes bytes with a prefix. Prefix and result are in lower case.
 pub fn encode(prefix: &str, bytes: &[u8]) -> String {
     let mut values = Vec::with_capacity(bytes.len() * 8 / 5 + 1 + CHECKSUM_DIGITS);
     let (mut held, mut bits) = (0_u32, 0);
@@ -27,10 +27,10 @@ pub fn encode(prefix: &str, bytes: &[u8]) -> String {
     prefix.chars().chain(['1']).chain(digits).collect()
 }
 
-/// Reads bytes under a prefix, which is in lower case. `None`: the text has another prefix, or is not Bech32.
+/// Decodes bytes with a prefix in lower case. Returns `None` if the text has another prefix or is not Bech32.
 pub fn decode(prefix: &str, text: &str) -> Option<Vec<u8>> {
     let lower = text.to_ascii_lowercase();
-    // All of it in one case: the specification refuses a mixture.
+    // The specification refuses a mixture of cases.
     if text != lower && text != text.to_ascii_uppercase() {
         return None;
     }
@@ -51,12 +51,12 @@ pub fn decode(prefix: &str, text: &str) -> Option<Vec<u8>> {
             bytes.push((held >> bits & 0xff) as u8);
         }
     }
-    // What is left over only fills up the last digit.
+    // The remaining bits only fill up the last digit.
     let is_filling = bits < 5 && held & ((1 << bits) - 1) == 0;
     is_filling.then_some(bytes)
 }
 
-/// What the checksum is taken over for the prefix.
+/// Returns the prefix as the checksum covers it.
 fn expanded(prefix: &str) -> impl Iterator<Item = u8> {
     prefix.bytes().map(|byte| byte >> 5).chain([0]).chain(prefix.bytes().map(|byte| byte & 31))
 }
@@ -74,7 +74,7 @@ fn checksum(values: impl Iterator<Item = u8>) -> u32 {
 mod tests {
     use super::*;
 
-    /// Of BIP 173, where they stand as examples.
+    /// Examples from BIP 173.
     const VALID: [(&str, &str); 3] =
         [("a", "A12UEL5L"), ("abcdef", "abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxw"), ("?", "?1ezyfcl")];
 

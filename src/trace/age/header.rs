@@ -1,4 +1,5 @@
-//! The header: lines of text, with the file's key wrapped for each recipient in a *stanza*, and a MAC over all of it.
+//! The header: lines of text with a *stanza* for each recipient, which contains the wrapped file key, and a MAC over
+//! all of it.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -16,9 +17,9 @@ const STANZA: &str = "-> ";
 const X25519_STANZA: &str = "X25519";
 const WRAPPING: &str = "age-encryption.org/v1/X25519";
 const MAC_MARK: &str = "---";
-/// The body of a stanza is broken after this many characters; a shorter line ends it.
+/// The body of a stanza has lines of this many characters; a shorter line ends it.
 const BODY_COLUMNS: usize = 64;
-/// Room for hundreds of recipients. A longer header is a fault or an attack.
+/// The longest header, which has room for hundreds of recipients. A longer one is a fault or an attack.
 const HEADER_BYTES_MAX: u64 = 256 * 1024;
 
 /// Why a file cannot be opened.
@@ -26,15 +27,15 @@ const HEADER_BYTES_MAX: u64 = 256 * 1024;
 pub enum OpenError {
     /// It cannot be read.
     Io(io::Error),
-    /// Its header is not one, ends early, or has been changed.
+    /// Its header is invalid, ends early, or has been changed.
     Damaged,
-    /// It is of a later version of the format, or for no X25519 key at all.
+    /// It has a later version of the format, or no stanza for an X25519 key.
     OtherKind,
     /// It is for other keys.
     WrongKey,
 }
 
-/// Writes a header for one recipient, behind which all that is written is sealed.
+/// Writes a header for one recipient. Everything written after it is encrypted.
 ///
 /// # Errors
 /// Writing failed, or the system has no randomness to give.
@@ -66,7 +67,7 @@ fn header(key: &FileKey, recipient: &PublicKey) -> Result<String, Unspecified> {
     Ok(format!("{authenticated} {}\n", Base64Unpadded::encode_string(mac.as_ref())))
 }
 
-/// Reads a header, and opens what stands behind it with the first of these keys that fits.
+/// Reads a header, and decrypts what follows it with the first of these keys that fits.
 ///
 /// # Errors
 /// See [`OpenError`].
@@ -84,7 +85,7 @@ pub fn open<R: BufRead>(mut input: R, keys: &[PrivateKey]) -> Result<Opener<R>, 
     Opener::new(input, &payload_key).map_err(|_| OpenError::Damaged)
 }
 
-/// A stanza for an X25519 key: the sender's share, and the file's key wrapped.
+/// A stanza for an X25519 key: the sender's share and the wrapped file key.
 struct Stanza {
     share: [u8; KEY_BYTES],
     wrapped: [u8; FILE_KEY_BYTES + TAG_BYTES],
@@ -105,7 +106,7 @@ fn read(input: &mut impl BufRead) -> Result<Header, OpenError> {
     loop {
         let line = lines.next()?;
         if let Some(mac) = line.strip_prefix(MAC_MARK).and_then(|line| line.strip_prefix(' ')) {
-            // The MAC covers all up to its own mark.
+            // The MAC covers everything up to its own mark.
             let authenticated = lines.read.len() - line.len() - 1 + MAC_MARK.len();
             lines.read.truncate(authenticated);
             return Ok(Header { stanzas, authenticated: lines.read, mac: decode(mac)? });
@@ -121,7 +122,7 @@ fn read(input: &mut impl BufRead) -> Result<Header, OpenError> {
                 _ => return Err(OpenError::Damaged),
             }
         }
-        // There may be others beside it, for kinds of keys that are not read here, and random ones.
+        // There may be other stanzas: for other kinds of keys, and random ones.
         let mut words = stanza.split(' ');
         if words.next() == Some(X25519_STANZA) {
             let (Some(share), None) = (words.next(), words.next()) else { return Err(OpenError::Damaged) };
@@ -130,7 +131,7 @@ fn read(input: &mut impl BufRead) -> Result<Header, OpenError> {
     }
 }
 
-/// The lines of a header, and all bytes of them, for the MAC.
+/// The lines of a header, and all their bytes, for the MAC.
 struct Lines<R> {
     input: R,
     read: Vec<u8>,
@@ -168,7 +169,7 @@ fn unwrap(header: &Header, keys: &[PrivateKey]) -> Result<FileKey, OpenError> {
     Err(OpenError::WrongKey)
 }
 
-/// The key that wraps the file's key, from what sender and recipient have in common and both their public halves.
+/// Returns the key that wraps the file key, derived from the shared secret and both public halves.
 fn wrapping_key(
     shared: &[u8; KEY_BYTES],
     share: &PublicKey,
@@ -181,7 +182,7 @@ fn mac_key(key: &FileKey) -> Result<hmac::Key, Unspecified> {
     Ok(hmac::Key::new(hmac::HMAC_SHA256, &key.derive(&[], "header")?))
 }
 
-/// The nonce of a key that seals once and never again.
+/// Returns the nonce for a key that encrypts only once.
 fn only_nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }

@@ -1,4 +1,4 @@
-//! Keys: the public half, which stands in a configuration, and the private half, which stays in a file elsewhere.
+//! Keys: the public half for the configuration, and the private half, which stays in a file elsewhere.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,14 +10,14 @@ use aws_lc_rs::rand;
 use super::{KEY_BYTES, bech32};
 
 const PUBLIC_PREFIX: &str = "age";
-/// In files it stands in capitals, so that nobody takes the private half for the public one.
+/// The prefix of private keys. Files have it in capitals, so that nobody takes the private half for the public one.
 const PRIVATE_PREFIX: &str = "age-secret-key-";
 
-/// The public half of a key, `age1…`: to whom something is encrypted.
+/// The public half of a key, `age1…`, to which something is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey(pub(super) [u8; KEY_BYTES]);
 
-/// A text that is no public key for X25519.
+/// The text is not a public X25519 key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadPublicKey;
 
@@ -44,7 +44,7 @@ pub struct PrivateKey {
 }
 
 impl PrivateKey {
-    /// Makes a key from the system's randomness. The text is what a key file holds, a line `AGE-SECRET-KEY-1…`.
+    /// Makes a key from the system's randomness. Returns it, and its line for a key file, `AGE-SECRET-KEY-1…`.
     ///
     /// # Errors
     /// The system has no randomness to give.
@@ -61,17 +61,17 @@ impl PrivateKey {
         Ok(Self { key, public: PublicKey(public) })
     }
 
-    /// The public half to it.
+    /// Returns the public half.
     pub fn public(&self) -> PublicKey {
         self.public
     }
 
-    /// What this key and another's public half have in common: the same from both sides (RFC 7748).
+    /// Returns the secret that this key shares with a public half (RFC 7748).
     pub(super) fn agree(&self, public: &[u8; KEY_BYTES]) -> Result<[u8; KEY_BYTES], Unspecified> {
         let shared = agree(&self.key, UnparsedPublicKey::new(&X25519, public), Unspecified, |shared| {
             shared.try_into().map_err(|_| Unspecified)
         })?;
-        // A public half of low order, which would make a key that everybody knows.
+        // A public half of low order would make a secret that everybody knows.
         if shared == [0; KEY_BYTES] { Err(Unspecified) } else { Ok(shared) }
     }
 }
@@ -80,7 +80,7 @@ impl PrivateKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadKeyFile(pub &'static str);
 
-/// Reads the private keys of a key file: each on a line of its own, among comments and empty lines.
+/// Reads the private keys of a key file, in which each has a line of its own, besides comments and empty lines.
 ///
 /// # Errors
 /// A line is something else, or there is no key.

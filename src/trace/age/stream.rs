@@ -1,5 +1,5 @@
-//! The stream: sealed chunks, each with its number and whether it is the last, so that none can be changed, left out,
-//! moved or cut off without notice (the STREAM construction).
+//! The stream: encrypted chunks, whose nonces contain their number and whether they are the last, so that none can be
+//! changed, left out, moved or cut off unnoticed (the STREAM construction).
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -24,7 +24,8 @@ impl Chunks {
         Ok(Self { key, number: 0 })
     }
 
-    /// Eleven bytes of number, big endian, and one that says whether the chunk is the last.
+    /// Returns the next nonce: eleven bytes of number, big endian, and one byte that says whether the chunk is the
+    /// last.
     fn nonce(&self, is_last: bool) -> Nonce {
         let mut nonce = [0; NONCE_LEN];
         nonce[3..11].copy_from_slice(&self.number.to_be_bytes());
@@ -40,7 +41,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// Opens a chunk, if it is whole and in its place.
+    /// Decrypts a chunk, if it is whole and in its place.
     fn open(&mut self, sealed: &[u8], is_last: bool) -> Option<Vec<u8>> {
         let mut chunk = sealed.to_vec();
         let bytes = self.key.open_in_place(self.nonce(is_last), Aad::empty(), &mut chunk).ok()?.len();
@@ -50,7 +51,7 @@ impl Chunks {
     }
 }
 
-/// Seals what is written to it. The last chunk is written by [`Sealer::finish`] alone: a stream without it was cut.
+/// Encrypts what is written to it. Only [`Sealer::finish`] writes the last chunk: a stream without it was cut.
 pub struct Sealer<W> {
     out: W,
     chunks: Chunks,
@@ -62,7 +63,7 @@ impl<W: Write> Sealer<W> {
         Ok(Self { out, chunks: Chunks::new(key)?, chunk: Vec::with_capacity(CHUNK_BYTES + TAG_BYTES) })
     }
 
-    /// Writes the last chunk, and returns what all was written to.
+    /// Writes the last chunk, and returns the writer.
     ///
     /// # Errors
     /// Writing failed.
@@ -87,7 +88,7 @@ impl<W: Write> Sealer<W> {
 
 impl<W: Write> Write for Sealer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Only when something follows is it known that the chunk is not the last.
+        // A full chunk is written only when something follows, because it could be the last.
         if self.chunk.len() == CHUNK_BYTES && !bytes.is_empty() {
             self.write_chunk(false)?;
         }
@@ -101,11 +102,11 @@ impl<W: Write> Write for Sealer<W> {
     }
 }
 
-/// Opens a stream, chunk by chunk.
+/// Decrypts a stream, chunk by chunk.
 ///
-/// What is wrong with the stream is an error of reading: `UnexpectedEof` where it ends without its last chunk,
-/// `InvalidData` where a chunk is not what was sealed there. Of a short piece at the end nobody can tell which it is;
-/// that is `UnexpectedEof` too.
+/// Faults of the stream are errors of reading: `UnexpectedEof` if it ends without its last chunk, `InvalidData` if a
+/// chunk cannot be decrypted. For a short piece at the end it cannot be known which of the two it is; the error is
+/// `UnexpectedEof`.
 pub struct Opener<R> {
     input: R,
     chunks: Chunks,

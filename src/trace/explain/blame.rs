@@ -1,11 +1,11 @@
-//! Finds out whose fault it was that a picture stood still, from what is known of both ways and of the server.
+//! Finds out what made a picture stand still, from what is known about both hops and the server.
 
 use super::model::Blame;
 use super::outgoing::Stood;
 use super::someone::Someone;
 use super::words::{packets, restored};
 
-/// All that is known of the case of a picture that stood still.
+/// Everything that is known about a picture that stood still.
 #[derive(Debug)]
 pub struct Case<'a> {
     /// What the receiver got.
@@ -22,7 +22,7 @@ pub struct Case<'a> {
     pub came_of_any: u64,
 }
 
-/// Returns who is to blame, and why, in words; and whether the publisher just sent nothing, as a screen may on which
+/// Returns what is to blame, the reason in words, and whether the publisher just sent nothing, as for a screen on which
 /// nothing moves.
 pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
     let Case { stood, receiver, publisher, source, came, came_of_any } = case;
@@ -30,7 +30,7 @@ pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
     let upstream = between.missing + between.overtaken;
     let unrestored = between.lost > between.restored || between.missing > 0;
     let end = if stood.ended && between.keyframe && unrestored { "; a key frame ended it" } else { "" };
-    // Loss explains most. Where both ways lost packets, the one that lost more is to blame.
+    // Loss is the best explanation. If both hops lost packets, the one that lost more is to blame.
     if between.lost > 0 && between.lost >= upstream {
         let restored = restored(between.lost, between.restored);
         let lost = packets(between.lost);
@@ -46,25 +46,25 @@ pub fn judge(case: &Case<'_>) -> (Blame, String, bool) {
         let why = format!("there was no way to {}: no connectivity check had come", receiver.name);
         return (Blame::SubscriberDownlink, why, false);
     }
-    // Nothing was lost, and packets came: the server did not pass them on.
+    // Nothing was lost and packets came, so the server did not forward them.
     if *came > 0 {
         let came = packets(*came);
         let what = if between.keyframe { "waited there for a key frame" } else { "were held there" };
         let why = format!("{came} of it came to the server meanwhile and {what}{end}");
         return (Blame::Server, why, false);
     }
-    // Whoever closes a page stops sending before they say goodbye.
+    // A client whose page is closed stops sending before it leaves.
     if !stood.ended && publisher.had_left(stood.until) {
         let why = format!("{} sent nothing more before leaving", publisher.name);
         return (Blame::Publisher, why, true);
     }
-    // Reports show that the way was open although no media came.
+    // Reports show that the path was open although no media came.
     let was_heard = publisher.was_heard(stood.from, stood.until);
     let publisher = &publisher.name;
     if !stood.ended && *came_of_any == 0 && !was_heard {
         return (Blame::PublisherUplink, format!("nothing came from {publisher} any more"), true);
     }
-    // Pictures that were captured in quick succession and came late were held up on their way.
+    // Pictures that were captured in quick succession but came late were delayed on their way.
     if stood.ended && stood.media < stood.until.since(stood.from).0 / 2 {
         let why = format!("what {publisher} sent meanwhile came to the server late, all at once");
         return (Blame::PublisherUplink, why, false);

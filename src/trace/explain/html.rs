@@ -1,5 +1,5 @@
-//! The explanation as one page that needs nothing else: a lane for everything that a participant sent and received,
-//! over one axis of time. No scripts, nothing is loaded; light or dark, as the reader's system is.
+//! The explanation as one self-contained page: a lane for each track that a participant sent or received, over one axis
+//! of time. It has no scripts and loads nothing, and is light or dark like the reader's system.
 
 mod lanes;
 
@@ -10,7 +10,7 @@ use super::words;
 
 const STYLE: &str = include_str!("html/page.css");
 
-/// What the colours mean: the colour's variable, words.
+/// The legend of the colours: each one's variable and meaning.
 const LEGEND: [(&str, &str); 11] = [
     ("--udp", "reached by UDP"),
     ("--tcp", "by TCP"),
@@ -25,11 +25,11 @@ const LEGEND: [(&str, &str); 11] = [
     ("--downlink", "stood still: the receiver's side"),
 ];
 
-/// What the signs mean.
+/// The legend of the signs.
 const SIGNS: [(&str, &str); 2] =
     [("●", "the way, or signalling, broke, came back or changed"), ("▲", "a key frame was asked for")];
 
-/// Text as it can stand in a page, in an attribute too.
+/// Escapes text for a page, including attributes.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -39,7 +39,7 @@ fn escaped(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
-            // Would be no XML, and means nothing to a reader.
+            // Control characters are invalid in XML and mean nothing to a reader.
             c if c.is_control() => safe.push(' '),
             c => safe.push(c),
         }
@@ -47,7 +47,7 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// Returns the explanation as a page of HTML that needs nothing else.
+/// Returns the explanation as a self-contained HTML page.
 pub fn render(explanation: &Explanation) -> String {
     let room = escaped(&explanation.room);
     let stripped = if explanation.stripped { " · stripped of media and keys" } else { "" };
@@ -84,7 +84,7 @@ pub fn render(explanation: &Explanation) -> String {
     )
 }
 
-/// One participant's timeline. Whoever points at a time reads it as logs have it.
+/// Returns one participant's timeline. The tooltip of each time has the format of log lines.
 fn story(person: &Person, began: Time) -> String {
     let facts: String = person
         .publishes

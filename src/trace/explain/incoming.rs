@@ -1,4 +1,4 @@
-//! What came in on one stream: which packets were lost on the way to the server, and which of these came again.
+//! The packets of one incoming stream: which were lost on the way to the server, and which of these came again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use super::time::Time;
 use crate::trace::facts::PacketFacts;
 use crate::trace::original::{first_index, index_of};
 
-/// A packet that is missing for longer than this is lost for good.
+/// After how long a missing packet is lost for good.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// A larger jump of sequence numbers is a new beginning.
+/// A larger jump of sequence numbers means that the stream began anew.
 const JUMP_MAX: u64 = 3000;
 
 /// A packet that later ones have overtaken, and that may still come.
@@ -26,7 +26,7 @@ struct Missing {
 #[derive(Debug, Default)]
 pub struct Incoming {
     highest: Option<u64>,
-    /// When the newest came.
+    /// When the newest packet came.
     newest: Time,
     /// Packets that later ones have overtaken, by extended sequence number.
     missing: BTreeMap<u64, Missing>,
@@ -34,7 +34,7 @@ pub struct Incoming {
     pub hop: Hop,
 }
 
-/// What a packet turned out to be.
+/// The kind of packet that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
     /// A packet that had not come before and is no retransmission.
@@ -58,7 +58,7 @@ impl Incoming {
         if index > highest {
             if index - highest <= JUMP_MAX {
                 let (gap, steps) = (at.since(self.newest).0, (index - highest) as u32);
-                // Nobody knows when they were sent. Spread evenly over the gap they fall into the right seconds.
+                // It is not known when they were sent. Spread evenly over the gap, they fall into the right seconds.
                 for missing in highest + 1..index {
                     let due = Time(self.newest.0 + gap / steps * (missing - highest) as u32);
                     self.missing.insert(missing, Missing { noted: at, due });
@@ -69,7 +69,7 @@ impl Incoming {
             }
             self.highest = Some(index);
             self.newest = at;
-            // What comes first as a retransmission was lost as well, and no later packet has shown it.
+            // A packet that first comes as a retransmission was lost, too, although no later packet has shown it.
             if packet.is_retransmission {
                 self.hop.lost += 1;
                 self.hop.restored += 1;
@@ -106,7 +106,7 @@ impl Incoming {
         self.missing.len() as u64
     }
 
-    /// Counts all that is missing as lost, because nothing more comes, and returns when each should have come.
+    /// Counts all missing packets as lost, because nothing more comes, and returns when each should have come.
     pub fn end(&mut self) -> Vec<Time> {
         self.hop.lost += self.missing.len() as u64;
         std::mem::take(&mut self.missing).into_values().map(|missing| missing.due).collect()

@@ -1,4 +1,4 @@
-//! Why a publisher was asked for a key frame, told from what happened to those who watch.
+//! Explains why a publisher was asked for a key frame, from what happened to the viewers.
 
 use super::model::KeyframeRequest;
 use super::time::Time;
@@ -9,15 +9,15 @@ use super::words;
 pub enum Reason {
     /// Somebody began to watch.
     Begins(String),
-    /// Somebody asked: they cannot decode what they get.
+    /// A viewer asked, because they could not decode what they got.
     Asked(String),
-    /// Somebody is reached again.
+    /// A viewer can be reached again.
     Back(String),
-    /// Somebody's signalling is back, perhaps in a page that was loaded anew.
+    /// A viewer's signalling is back, perhaps in a page that was loaded anew.
     SignallingBack(String),
     /// Somebody resumed what they had paused.
     Resumed(String),
-    /// Packets are lost on the way from the publisher.
+    /// This many packets are missing on the way from the publisher.
     Gap(u64),
     /// The publisher unmuted the track.
     Unmuted,
@@ -44,9 +44,9 @@ impl Reason {
 /// Requests for key frames of one track.
 #[derive(Debug, Default)]
 pub struct KeyframeRequests {
-    /// What has happened since the last request.
+    /// The reasons since the last request.
     reasons: Vec<Reason>,
-    /// The index of the first request that no key frame has answered yet.
+    /// The index in `requests` of the first one that no key frame has answered yet.
     unanswered: usize,
     /// All requests that were made, in order.
     pub requests: Vec<KeyframeRequest>,
@@ -56,16 +56,16 @@ pub struct KeyframeRequests {
 }
 
 impl KeyframeRequests {
-    /// Something happened for which a key frame is needed.
+    /// Notes that something happened for which a key frame is needed.
     pub fn needed(&mut self, reason: Reason) {
         if !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
     }
 
-    /// The publisher was asked; `missing` packets of theirs are missing.
+    /// Notes that the publisher was asked, at a time when `missing` of their packets had not come.
     pub fn asked(&mut self, at: Time, missing: u64) {
-        // A gap is only the reason where nothing else is: packets are missing often, and mostly come again.
+        // A gap counts as the reason only if there is no other: packets are often missing, and most of them come again.
         if missing > 0 && self.reasons.is_empty() && self.unanswered == self.requests.len() {
             self.reasons.push(Reason::Gap(missing));
         }

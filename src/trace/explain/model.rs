@@ -1,4 +1,5 @@
-//! The explanation as data: what text and page are drawn from, and what `--json` prints. Times are since the room was made.
+//! The explanation as data: the text and the page are made from it, and `--json` prints it. Times count from when the
+//! room was made.
 
 use serde::{Serialize, Serializer};
 
@@ -13,11 +14,11 @@ use crate::core::path::Carrier;
 pub struct Explanation {
     /// The room's name as people typed it.
     pub room: String,
-    /// The version of Strait that recorded.
+    /// The version of Strait that recorded the call.
     pub build: String,
-    /// When the room was made, since 1970.
+    /// When the room was made, counted from 1970.
     pub began: Time,
-    /// How long a time the trace covers.
+    /// How much time the trace covers.
     pub call_time: Time,
     /// Whether the trace is stripped of media and keys.
     pub stripped: bool,
@@ -25,11 +26,11 @@ pub struct Explanation {
     pub ending: String,
     /// Everyone who was there, in the order of joining.
     pub participants: Vec<Person>,
-    /// What the server itself has to answer for, in the whole room.
+    /// The delays and failures that the server itself caused in this room.
     pub server: Server,
 }
 
-/// One participant. Whoever comes again by joining anew is another one.
+/// One participant. A person who joins again is another one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Person {
@@ -37,7 +38,7 @@ pub struct Person {
     pub id: String,
     /// The name that others saw.
     pub name: String,
-    /// When they joined, and left or the trace ended.
+    /// From when they joined until they left or the trace ended.
     pub present: Span,
     /// What happened to them, in order.
     pub timeline: Vec<Entry>,
@@ -47,14 +48,14 @@ pub struct Person {
     pub publishes: Vec<Published>,
     /// The tracks that they were shown, in order of time.
     pub watches: Vec<Watched>,
-    /// From them to the server.
+    /// All packets from them to the server.
     pub uplink: Hop,
-    /// From the server to them.
+    /// All packets from the server to them.
     pub downlink: Hop,
 }
 
 impl Person {
-    /// Returns whether this text means them: their id, or their name in any case.
+    /// Whether `text` is their id, or their name in upper or lower case.
     pub fn is_called(&self, text: &str) -> bool {
         self.id == text || self.name.to_lowercase() == text.to_lowercase()
     }
@@ -64,7 +65,7 @@ impl Person {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
-    /// It belongs to any call.
+    /// It happens in any call.
     Plain,
     /// It may explain something.
     Notable,
@@ -112,7 +113,7 @@ fn source<S: Serializer>(source: &Source, serializer: S) -> Result<S::Ok, S::Err
 /// What went over a hop within one second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Second {
-    /// How many packets came, on the way to the server, or were sent, on the way from it.
+    /// Packets that arrived, on the way to the server; packets that were sent, on the way from it.
     pub packets: u32,
     /// Their bytes of payload.
     pub bytes: u32,
@@ -181,7 +182,7 @@ pub struct Published {
     pub seconds: Vec<Second>,
 }
 
-/// Whose fault it was that a picture stood still.
+/// Which part of the way made a picture stand still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Blame {
@@ -203,7 +204,7 @@ pub struct Freeze {
     pub span: Span,
     /// Whether another picture followed.
     pub ended: bool,
-    /// Whose fault it was.
+    /// What caused it.
     pub blame: Blame,
     /// Why it stood still, in words.
     pub why: String,
@@ -226,11 +227,12 @@ pub struct Watched {
     pub shown: Span,
     /// When the receiver had paused it.
     pub paused: Vec<Span>,
-    /// How long after it was put into the slot the first picture was complete, or the first audio was sent.
+    /// How long the first picture, or the first audio, took after the track was put into the slot; `null` if there was
+    /// none.
     pub first_after: Option<Time>,
     /// Packets from the server to the receiver.
     pub hop: Hop,
-    /// Packets that the receiver asked for again and the server did not have: they never reached it.
+    /// Packets that the receiver asked for again and that had never reached the server.
     pub missed_upstream: u64,
     /// When the picture stood still.
     pub freezes: Vec<Freeze>,
@@ -249,15 +251,15 @@ pub struct Gap {
     pub what: String,
 }
 
-/// What the server has to answer for.
+/// The delays and failures that the server itself caused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Server {
     /// The longest times between a packet's arrival and its departure, longest first.
     pub held: Vec<Gap>,
-    /// The longest times that it was late for its own deadlines, longest first.
+    /// The longest delays of its own deadlines, longest first.
     pub late: Vec<Gap>,
-    /// Packets that receivers asked for again, that had been sent, and that were not sent again.
+    /// Packets that had been sent, were asked for again, and were not sent again.
     pub not_repeated: u64,
     /// How often it was woken for this room, and for what: the most frequent first.
     pub woken: Vec<WokenFor>,
@@ -267,10 +269,10 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WokenFor {
-    /// For what, in words.
+    /// The purpose, in words.
     pub what: &'static str,
     /// How often.
     pub times: u64,
-    /// How often of these in vain: what was to happen had moved to a later time.
+    /// How often it was woken in vain, because the deadline had moved to a later time.
     pub in_vain: u64,
 }

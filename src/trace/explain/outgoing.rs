@@ -1,10 +1,10 @@
-//! What the receiver of one slot must have got. The trace does not say: it is concluded from what was sent, what the
-//! receiver asked for again, and what it reported lost. For video it follows when each picture could be decoded, and when
-//! the picture stood still.
+//! Reconstructs what the receiver of one slot must have got. The trace does not say it, so it is concluded from the
+//! packets that were sent, those that the receiver asked for again, and the loss that it reported. For video, this
+//! tells when each picture could be decoded, and when the picture stood still.
 //!
-//! Every packet is taken to travel equally long, so that only differences count. A picture can be decoded once all of
-//! it and everything since the last key frame is there. That is strict where an encoder has pictures on which no other
-//! depends (temporal layers): there a browser may have shown more.
+//! All packets are assumed to travel for the same time, so that only differences count. A picture can be decoded once
+//! all of it and everything since the last key frame is there. That is too strict if some pictures are not needed by
+//! others (temporal layers): a browser may have shown more.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -13,11 +13,11 @@ use super::time::Time;
 use crate::trace::facts::PacketFacts;
 use crate::trace::original::{first_index, index_of};
 
-/// After this long it is known what became of a packet, because nobody asks for it any more.
+/// How long after it was sent a packet's fate is known, because nobody asks for it any more.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// Packets to somebody who is not heard of wait at most this long for the next report, which tells what became of them.
+/// How long packets to a silent receiver wait for the next report, which tells what became of them.
 const UNHEARD_MAX: Duration = Duration::from_secs(60);
-/// The longest time between two reports of a receiver that can be reached. They are sent each second, or more often.
+/// The longest time between two reports of a receiver that can be reached. They are sent every second or more often.
 const SILENCE: Duration = Duration::from_millis(2500);
 /// How much longer than the round trip a packet may be on its way before it counts as lost.
 const SLACK: Duration = Duration::from_millis(200);
@@ -26,9 +26,9 @@ const ROUND_TRIP_UNKNOWN: Duration = Duration::from_millis(100);
 
 /// How many intervals between pictures are averaged, as in WebRTC's statistics.
 const INTERVALS_MAX: usize = 30;
-/// With fewer intervals than this nobody can say what is too long.
+/// How many intervals are needed to say what is too long.
 const INTERVALS_MIN: usize = 5;
-/// A picture stands still if the next one takes this much longer than the average, and also [`FREEZE_TIMES`] as long.
+/// A picture stands still if the next one takes this much longer than the average and [`FREEZE_TIMES`] times as long.
 const FREEZE_MORE: Duration = Duration::from_millis(150);
 /// See [`FREEZE_MORE`].
 const FREEZE_TIMES: u32 = 3;
@@ -41,7 +41,7 @@ struct Sent {
     showing: usize,
     marker: bool,
     starts_keyframe: bool,
-    /// When it arrived, less what a packet takes; `None`: not yet, or never.
+    /// When it arrived, minus the travel time; `None` if not yet or never.
     arrived: Option<Time>,
     /// Whether it was lost on the first try.
     lost: bool,
@@ -49,7 +49,7 @@ struct Sent {
     asked: bool,
     /// Whether it was sent again.
     repeated: bool,
-    /// Whether it went out behind packets that follow it, because it had been lost before it came to the server.
+    /// Whether it was sent behind later packets, because it was lost on its way to the server at first.
     overtaken: bool,
 }
 
@@ -84,33 +84,33 @@ impl Between {
 /// A picture that took too long, as the receiver saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stood {
-    /// Which showing: the number given with the packets.
+    /// The showing that it belongs to.
     pub showing: usize,
-    /// Since this picture …
+    /// When this picture was shown.
     pub from: Time,
-    /// … until the next one, or until it was no longer shown.
+    /// When the next one was shown, or this one no longer.
     pub until: Time,
-    /// Whether another one came.
+    /// Whether another picture came.
     pub ended: bool,
-    /// How much time lay between the two pictures where they were captured.
+    /// The time between the two pictures when they were captured.
     pub media: Duration,
     /// What became of the packets meanwhile.
     pub between: Between,
 }
 
-/// What was found out.
+/// A finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// The first picture of what is shown was there.
+    /// The first picture of a showing was complete.
     First {
         /// The showing that it belongs to.
         showing: usize,
-        /// When it was there.
+        /// When it was complete.
         at: Time,
     },
     /// A picture took too long.
     Stood(Stood),
-    /// A packet that was sent then was lost on the first try.
+    /// A packet was lost on the first try.
     Lost {
         /// The showing that it belongs to.
         showing: usize,
@@ -130,11 +130,11 @@ struct Pictures {
     ready: Time,
     /// The last picture that was shown: when, and its timestamp.
     last: Option<(Time, u32)>,
-    /// The newest picture that stood still. It is not told yet, because more may be found out of what was lost meanwhile.
+    /// The newest picture that stood still. It is not reported yet, because more losses may be found.
     stood: Option<Stood>,
     intervals: VecDeque<Duration>,
     between: Between,
-    /// When what was shown ended.
+    /// When each showing ended.
     ends: BTreeMap<usize, Time>,
 }
 
@@ -149,7 +149,7 @@ pub struct Outgoing {
     pictures: Pictures,
     reported: Option<(u64, i32)>,
     heard: Time,
-    /// Since when nothing had been heard, if the receiver then asked for something before it reported.
+    /// Since when the receiver was silent, if it asked for something after that but has not reported yet.
     silent_since: Option<Time>,
     reported_at: Time,
     round_trip: Option<Duration>,
@@ -165,15 +165,15 @@ impl Outgoing {
         Self { is_video, ..Self::default() }
     }
 
-    /// Takes a packet that went, and returns whether it is no retransmission. `showing` is the number of what the slot shows
-    /// without interruption.
+    /// Takes a packet that was sent. Returns whether it is an original and not a retransmission. `showing` is the
+    /// slot's present one.
     pub fn went(&mut self, at: Time, showing: usize, packet: &PacketFacts) -> bool {
         let highest = self.highest.unwrap_or_else(|| first_index(packet.sequence));
         let index = index_of(highest, packet.sequence);
         if packet.is_retransmission {
             if let Some(sent) = self.sent.get_mut(&index) {
                 sent.repeated = true;
-                // Assumed until the receiver asks once more.
+                // It is assumed to arrive, until the receiver asks again.
                 sent.arrived = sent.arrived.or(Some(at));
             }
             return false;
@@ -198,7 +198,7 @@ impl Outgoing {
         true
     }
 
-    /// Takes a receiver's request for packets that had not come to it.
+    /// Takes a receiver's NACK.
     pub fn wanted_again(&mut self, at: Time, sequences: &[u16]) {
         self.heard(at);
         let Some(highest) = self.highest else { return };
@@ -206,7 +206,7 @@ impl Outgoing {
         for sequence in sequences {
             let index = index_of(highest, *sequence);
             match self.sent.get_mut(&index) {
-                // It came to the server late itself, and was on its way when the receiver asked.
+                // It came late to the server, and was on its way when the receiver asked.
                 Some(sent) if sent.overtaken && at.since(sent.at).0 < round_trip + SLACK => {}
                 Some(sent) => {
                     sent.asked = true;
@@ -223,7 +223,7 @@ impl Outgoing {
         }
     }
 
-    /// The receiver said something, such as that it needs a key frame.
+    /// Notes that something came from the receiver, such as a request for a key frame.
     pub fn heard(&mut self, at: Time) {
         if at.since(self.heard).0 > SILENCE {
             self.silent_since.get_or_insert(self.heard);
@@ -231,7 +231,7 @@ impl Outgoing {
         self.heard = at;
     }
 
-    /// Takes a receiver report: how much is lost in all, and the highest sequence number that came (RFC 3550 §6.4.1).
+    /// Takes a receiver report: the total loss and the highest sequence number (RFC 3550 §6.4.1).
     pub fn reported(&mut self, at: Time, lost: i32, highest: u16, round_trip: Option<Duration>) {
         self.heard(at);
         self.reported_at = at;
@@ -241,7 +241,7 @@ impl Outgoing {
         let highest = index_of(newest, highest);
         let round_trip = self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN);
         let long_ago = Time(at.0.saturating_sub(round_trip + SLACK));
-        // If the highest number stands still although more was sent long ago, then that did not arrive.
+        // If the highest number does not rise although more was sent long ago, those packets did not arrive.
         for (_, sent) in self.sent.range_mut(highest + 1..).filter(|(_, sent)| sent.at < long_ago) {
             sent.lost = true;
             if !sent.repeated {
@@ -254,8 +254,8 @@ impl Outgoing {
         }
     }
 
-    /// Makes the packets of a range that are known to be lost as many as the receiver says. Requests tell of lost packets
-    /// sooner and one by one, but not of those that nobody asked for.
+    /// Corrects the number of lost packets in a range to what the receiver reports. NACKs tell sooner which packets are
+    /// lost, but not about those that nobody asks for.
     fn account(&mut self, before: u64, highest: u64, lost: u64, now: Time, silent_since: Option<Time>) {
         if highest <= before || highest - before > 1 << 15 {
             return;
@@ -266,10 +266,10 @@ impl Outgoing {
             there += 1;
             known += u64::from(sent.lost);
         }
-        // What never went out counts as lost for the receiver, too.
+        // The receiver also counts packets that were never sent.
         known += (highest - before).saturating_sub(there);
         if known > lost {
-            // Fewer are lost than it seemed: what was only late has come after all, unless it was asked for.
+            // Fewer are lost than it seemed: packets that were late have come after all, unless they were asked for.
             let late = self.sent.range_mut(before + 1..=highest);
             let late = late.filter(|(_, sent)| sent.lost && !sent.asked && sent.arrived.is_none());
             for (_, sent) in late.take((known - lost) as usize) {
@@ -277,7 +277,7 @@ impl Outgoing {
                 sent.arrived = Some(now);
             }
         } else if let Some(since) = silent_since {
-            // More are lost than it asked for, and for a while nothing was heard of it: they were lost in that while.
+            // More are lost than it asked for, and it was silent for a while, so they were lost then.
             let dark = self.sent.range_mut(before + 1..=highest);
             let dark = dark.filter(|(_, sent)| !sent.lost && sent.at >= since);
             for (_, sent) in dark.take((lost - known) as usize) {
@@ -287,7 +287,7 @@ impl Outgoing {
         }
     }
 
-    /// Finds out what became of packets that were sent long enough before `now`, or, with `None`, of all.
+    /// Decides what became of packets that were sent long enough before `now`; with `None`, of all packets.
     pub fn settle(&mut self, now: Option<Time>, found: &mut Vec<Found>) {
         while let (Some(next), Some((first, sent))) = (self.next, self.sent.first_key_value()) {
             let (first, sent) = (*first, *sent);
@@ -299,12 +299,12 @@ impl Outgoing {
                 return;
             }
             self.sent.remove(&first);
-            // It went out after its place had been given up.
+            // It was sent after its place had been given up.
             if first < next {
                 continue;
             }
             self.next = Some(first + 1);
-            // Numbers between two packets that went belong to packets that never came to the server.
+            // Missing numbers between two packets that were sent belong to packets that never came to the server.
             self.pictures.between.missing += first - next;
             if first > next {
                 self.pictures.intact = false;
@@ -323,12 +323,12 @@ impl Outgoing {
         }
     }
 
-    /// Nothing more of what was shown comes: it was taken out of the slot, paused or muted then.
+    /// Ends a showing, because the track was taken out of the slot, paused or muted.
     pub fn interrupted(&mut self, showing: usize, at: Time) {
         self.pictures.ends.entry(showing).or_insert(at);
     }
 
-    /// Ends the stream, and notes what is left to find in it.
+    /// Ends the stream, and adds the remaining findings.
     pub fn finish(&mut self, at: Time, found: &mut Vec<Found>) {
         self.settle(None, found);
         self.pictures.end(at, found);
@@ -359,7 +359,7 @@ impl Pictures {
         }
     }
 
-    /// The picture with this timestamp is complete and can be shown.
+    /// Notes that the picture with this timestamp is complete and can be shown.
     fn show(&mut self, timestamp: u32, found: &mut Vec<Found>) {
         let Some(showing) = self.showing else { return };
         let at = self.ready;
@@ -377,7 +377,7 @@ impl Pictures {
             self.stood = Some(Stood { showing, from: last, until: at, ended: true, media, between });
             return;
         }
-        // Pictures that come close behind a freeze, and in spite of loss, belong to its cause.
+        // Losses before pictures that follow a freeze closely count as part of its cause.
         if let Some(stood) = &mut self.stood {
             if at.since(stood.until).0 < FREEZE_MORE && between.has_loss() {
                 stood.between.add(between);
@@ -400,7 +400,7 @@ impl Pictures {
         interval > (average * FREEZE_TIMES).max(average + FREEZE_MORE)
     }
 
-    /// No more pictures of what is shown come after `at`.
+    /// Notes that no more pictures of the showing come after `at`.
     fn end(&mut self, at: Time, found: &mut Vec<Found>) {
         let at = self.showing.and_then(|showing| self.ends.remove(&showing)).unwrap_or(at);
         found.extend(self.stood.take().map(Found::Stood));

@@ -1,4 +1,4 @@
-//! Somebody in a call: when they were there, how they were reached, and what happened to them.
+//! A participant of a call: when they were there, how they were reached, and what happened to them.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::model::{Entry, Hop, Person, RouteSpan};
 use super::time::{Span, Time};
 use crate::trace::facts::Route;
 
-/// Somebody who is or was there.
+/// A participant who is or was there.
 #[derive(Debug)]
 pub struct Someone {
     pub id: String,
@@ -15,10 +15,10 @@ pub struct Someone {
     pub left: Option<Time>,
     pub is_connected: bool,
     pub route: Option<Route>,
-    /// How they have been reached; the last of these goes on.
+    /// How they have been reached. The last one goes on.
     pub routes: Vec<RouteSpan>,
     pub timeline: Vec<Entry>,
-    /// The tenths of seconds of the call in which reports of theirs came.
+    /// The tenths of seconds of the call in which their reports came.
     pub heard: BTreeSet<u128>,
     /// Whether they left by saying so.
     pub said_goodbye: bool,
@@ -45,7 +45,7 @@ impl Someone {
         }
     }
 
-    /// Returns whether reports of theirs came well within a stretch of time.
+    /// Returns whether their reports came well within a stretch of time.
     pub fn was_heard(&self, from: Time, to: Time) -> bool {
         let (from, to) = (from.0.as_millis() / 100 + 1, to.0.as_millis() / 100);
         from < to && self.heard.range(from..to).next().is_some()

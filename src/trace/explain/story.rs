@@ -1,4 +1,5 @@
-//! Story: takes facts one by one, and comes to the explanation. What each fact means is told by topic, in the files below.
+//! Story: builds the explanation from the trace's facts, one by one. The folder of this file's name has the meaning of
+//! each fact, by topic.
 
 mod packets;
 mod presence;
@@ -19,9 +20,9 @@ use crate::core::timers::Timer;
 use crate::trace::facts::{Fact, FactSink, StreamNumber};
 use crate::trace::format::Header;
 
-/// How many of the longest gaps are told.
+/// How many of the longest gaps are reported.
 const GAPS_MAX: usize = 5;
-/// How often the story looks at what has become of packets.
+/// How often the story checks what has become of packets.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Packets of one source.
@@ -31,21 +32,22 @@ enum Stream {
     Out { person: usize, mid: String, outgoing: Box<Outgoing> },
 }
 
-/// What is known so far.
+/// What the facts so far have told.
 #[derive(Debug, Default)]
 pub struct Story {
     people: Vec<Someone>,
     tracks: Vec<Track>,
     streams: Vec<Stream>,
     watchings: Vec<Watching>,
-    /// Which watching each slot, by person and MID, shows now.
+    /// Which of `watchings` each slot shows now, by person and MID.
     slots: BTreeMap<(usize, String), usize>,
-    /// Which watching each showing belongs to. A showing is what a slot shows without interruption.
+    /// Which of `watchings` each showing belongs to. A showing is a time in which a slot shows a track without
+    /// interruption.
     showings: Vec<usize>,
     /// Whoever speaks most.
     dominant: Option<usize>,
     ticked: Time,
-    /// How often the server was woken for what, and how often of these in vain.
+    /// How often each timer woke the server, and how often it did so in vain.
     woken: BTreeMap<Timer, (u64, u64)>,
     server: Server,
 }
@@ -57,14 +59,14 @@ impl FactSink for Story {
             self.ticked = at;
             self.tick(at);
         }
-        // A trace that names what it never told of is wrong. What it says of that is left out.
+        // A fact about something that the trace never introduced is wrong, and is left out.
         let _ = self.take(at, fact);
     }
 }
 
 impl Story {
     fn take(&mut self, at: Time, fact: &Fact) -> Option<()> {
-        // One line for each sort of fact; what it means is told by topic, in the folder of this file's name.
+        // One line for each sort of fact, so that all of them can be seen at once.
         let index = |number: &u32| *number as usize;
         match fact {
             Fact::Joined { id, name } => self.joined(at, id.to_string(), name.clone()),
@@ -91,7 +93,7 @@ impl Story {
             Fact::Followed(stream) => self.encoding_selected(*stream)?,
             Fact::Came(packet) => self.came(at, packet)?,
             Fact::Went(packet) => self.went(at, packet)?,
-            // Whether asking helped shows in what comes.
+            // The packets that come show whether asking helped.
             Fact::AskedAgain(..) => {}
             Fact::AskedKeyframe(stream) => self.asked_keyframe(at, *stream)?,
             Fact::WantedAgain(stream, sequences) => self.wanted_again(at, *stream, sequences)?,
@@ -155,7 +157,8 @@ impl Story {
         Some(format!("{owner}'s {}", words::source(track.source)))
     }
 
-    /// Returns a stream to somebody, and what its slot shows. They said something of the stream, so they were heard.
+    /// Returns an outgoing stream and the watching that its slot shows. It is called for reports about the stream, so
+    /// the receiver was heard.
     fn outgoing(&mut self, at: Time, stream: StreamNumber) -> Option<(Option<usize>, &mut Outgoing)> {
         let Some(Stream::Out { person, mid, outgoing }) = self.streams.get_mut(stream as usize) else {
             return None;
@@ -166,7 +169,7 @@ impl Story {
         Some((self.slots.get(&(*person, mid.clone())).copied(), outgoing))
     }
 
-    /// Returns the explanation, once every fact was told.
+    /// Returns the explanation. Call it after the last fact.
     pub fn finish(mut self, header: &Header, call_time: Duration, ending: String) -> Explanation {
         let end = Time(call_time);
         let mut found = Vec::new();

@@ -9,12 +9,12 @@ use super::time::{Time, date};
 use super::timeline::blamed;
 use super::words;
 
-/// How much before and after a moment is shown with it.
+/// How much time around a moment is shown with it.
 const AROUND: Duration = Duration::from_secs(5);
 
-/// How many tracks that stood still the summary tells of.
+/// How many tracks that stood still the summary lists.
 const STOOD_MAX: usize = 12;
-/// How many of those who saw it are named.
+/// How many of the viewers who saw it are named.
 const VIEWERS_NAMED: usize = 4;
 
 /// Returns a moment of the call as minutes, seconds and milliseconds.
@@ -32,7 +32,7 @@ fn losses(hop: &Hop) -> String {
     format!("{}, {} lost ({:.1} %), {restored}", words::packets(hop.packets), hop.lost, hop.percent())
 }
 
-/// Returns the whole explanation as text, or what is known of one moment and happened around it.
+/// Returns the whole explanation as text, or the part about one moment.
 pub fn render(explanation: &Explanation, moment: Option<Time>) -> String {
     let mut out = String::new();
     // Writing into a string cannot fail.
@@ -63,14 +63,14 @@ struct Stood<'a> {
     times: usize,
     /// For how long in all, for that viewer.
     lasted: Time,
-    /// By whose fault, and for how long, for that viewer.
+    /// What was to blame and for how long, for that viewer.
     blames: BTreeMap<String, Duration>,
 }
 
 impl Stood<'_> {
     fn line(&self, of: &str, source: &str) -> String {
         let times = words::count(self.times as u64, "time", "times");
-        // Only of a single viewer is it known by whose fault it was for how long.
+        // Only for a single viewer are the times by blame shown.
         if let [viewer] = self.viewers[..] {
             let by = self.blames.iter().map(|(who, lasted)| format!("{who} {}", Time(*lasted)));
             let by = by.collect::<Vec<_>>().join(", ");
@@ -93,7 +93,7 @@ impl Stood<'_> {
     }
 }
 
-/// Returns a line for each track that stood still: whose it was, for whom, and by whose fault.
+/// Returns a line for each track that stood still: its publisher, its viewers, and what was to blame.
 fn stood(explanation: &Explanation) -> Vec<String> {
     let mut groups: BTreeMap<(&str, &str, Vec<String>), Stood<'_>> = BTreeMap::new();
     for person in &explanation.participants {
@@ -122,7 +122,7 @@ fn stood(explanation: &Explanation) -> Vec<String> {
     lines
 }
 
-/// Returns what went wrong, at a glance: first the pictures that stood still, and of these the longest first.
+/// Returns a summary of what went wrong. It begins with the pictures that stood still, longest first.
 pub fn short(explanation: &Explanation) -> Vec<String> {
     let mut lines = stood(explanation);
     if lines.is_empty() {
@@ -183,7 +183,7 @@ fn server(explanation: &Explanation) -> Vec<String> {
     lines
 }
 
-/// How often the server was woken for this room, and for what.
+/// Returns how often the server was woken for this room, and for what.
 fn woken(server: &Server) -> String {
     let times: u64 = server.woken.iter().map(|woken| woken.times).sum();
     let in_vain: u64 = server.woken.iter().map(|woken| woken.in_vain).sum();

@@ -1,4 +1,4 @@
-//! Moments of a call, lengths of time, and dates: what they are, and how people read them.
+//! Moments of a call, lengths of time, and dates, and their texts.
 
 use std::fmt;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Nothing is meant finer than a microsecond, and more digits of a float would show its own errors.
+        // Microseconds are fine enough; more digits would only show the errors of floating-point numbers.
         serializer.serialize_f64(self.0.as_micros() as f64 / 1e6)
     }
 }

@@ -1,17 +1,17 @@
-//! What is added to a timeline once all is known: key frames with their answers, pictures that stood still, seconds with
-//! loss.
+//! Completes timelines once everything is known: adds key frame requests with their answers, pictures that stood still,
+//! and seconds with loss.
 
 use super::model::{Blame, Entry, KeyframeRequest, Person, Second, Weight};
 use super::time::Time;
 use super::words;
 use crate::core::command::MediaKind;
 
-/// Seconds in which fewer packets than this were lost are not worth a line.
+/// The fewest lost packets in a second that get a line.
 const LOSS_PACKETS_MIN: u32 = 3;
-/// Nor are seconds in which less than this part of all packets was lost: 20 is a twentieth.
+/// The smallest part of a second's packets whose loss gets a line: 20 is a twentieth.
 const LOSS_PART: u32 = 20;
 
-/// Adds to a timeline what only the whole call shows, and puts it in order.
+/// Adds the entries that only the whole call shows, and sorts the timeline.
 pub fn complete(person: &mut Person) {
     let mut entries = Vec::new();
     for published in &person.publishes {
@@ -55,7 +55,7 @@ pub fn complete(person: &mut Person) {
     person.timeline.sort_by_key(|entry| entry.at);
 }
 
-/// Returns whose fault something was, in words.
+/// Returns what is to blame, in words.
 pub fn blamed(blame: Blame, publisher: &str, receiver: &str) -> String {
     match blame {
         Blame::Publisher => format!("{publisher}'s sender"),
@@ -65,7 +65,7 @@ pub fn blamed(blame: Blame, publisher: &str, receiver: &str) -> String {
     }
 }
 
-/// Adds requests for key frames. Those that were repeated for want of an answer share a line with the first.
+/// Adds requests for key frames. A request that was repeated because none came shares a line with the first.
 fn keyframes(source: &str, requests: &[KeyframeRequest], entries: &mut Vec<Entry>) {
     let mut rest = requests;
     while let Some((first, behind)) = rest.split_first() {
@@ -88,8 +88,8 @@ fn keyframes(source: &str, requests: &[KeyframeRequest], entries: &mut Vec<Entry
     }
 }
 
-/// Returns the stretches of seconds with loss: when, how long, how many packets, how much of all in percent.
-/// `counts_arrivals`: the seconds count what came, so that lost packets have to be added for the sum of all.
+/// Returns the stretches of seconds with loss: when, how long, how many packets, and the percentage. With
+/// `counts_arrivals`, the seconds count packets that arrived, so the lost ones have to be added for the total.
 fn episodes(from: Time, seconds: &[Second], counts_arrivals: bool) -> Vec<(Time, Time, u64, f64)> {
     let first = from.0.as_secs();
     let all = |second: &Second| second.packets + if counts_arrivals { second.lost } else { 0 };

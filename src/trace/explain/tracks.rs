@@ -1,4 +1,4 @@
-//! What is known so far of a track, and of somebody who watches it.
+//! What is known so far about tracks and their viewers.
 
 use super::incoming::Incoming;
 use super::keyframes::KeyframeRequests;
@@ -8,7 +8,7 @@ use crate::core::command::{MediaKind, Source};
 use crate::core::ids::TrackId;
 use crate::trace::facts::{PacketFacts, StreamNumber};
 
-/// Most tenths of a second in which arrivals are counted: two days. The counts tell later whether anything came in a
+/// For how many tenths of a second arrivals are counted: two days. The counts tell later whether anything came in a
 /// stretch of time.
 const TENTHS_MAX: usize = 10 * 3600 * 48;
 
@@ -78,7 +78,7 @@ impl Spans {
     }
 }
 
-/// What is known of a published track.
+/// What is known about a published track.
 #[derive(Debug)]
 pub struct Track {
     /// The number of its publisher.
@@ -93,13 +93,13 @@ pub struct Track {
     pub gone: Option<Time>,
     /// When it was muted.
     pub muted: Spans,
-    /// Key frames of it.
+    /// Its key frames, and requests for them.
     pub keyframes: KeyframeRequests,
     /// Packets that came, second by second.
     pub seconds: Seconds,
     /// The encoding that is forwarded.
     pub followed: Option<StreamNumber>,
-    /// Counts of the way to the server, of streams that have ended.
+    /// Counts of the hop to the server, of streams that have ended.
     pub hop: Hop,
     tenths: Vec<u16>,
 }
@@ -154,7 +154,7 @@ impl Track {
         self.tenths.get(range.start..end).unwrap_or_default().iter().map(|count| u64::from(*count)).sum()
     }
 
-    /// Adds what is known of a stream that has ended.
+    /// Adds the counts of a stream that has ended.
     pub fn take_stream(&mut self, incoming: &mut Incoming) {
         for since in incoming.end() {
             self.seconds.lost(since);
@@ -162,7 +162,7 @@ impl Track {
         self.hop.add(std::mem::take(&mut incoming.hop));
     }
 
-    /// Returns all that is known of the track; what goes on ends at `at`.
+    /// Returns everything about the track; what goes on ends at `at`.
     pub fn finish(self, at: Time) -> Published {
         let to = self.gone.unwrap_or(at);
         Published {
@@ -179,7 +179,7 @@ impl Track {
     }
 }
 
-/// A track in somebody's slot.
+/// A watching: a track in somebody's slot.
 #[derive(Debug)]
 pub struct Watching {
     /// The number of the receiver.
@@ -194,17 +194,17 @@ pub struct Watching {
     pub hidden: Option<Time>,
     /// When it was paused.
     pub paused: Spans,
-    /// When the first picture or sound was there.
+    /// When the first picture or audio was there.
     pub first_after: Option<Time>,
-    /// Counts of the way to the receiver.
+    /// Counts of the hop to the receiver.
     pub hop: Hop,
     /// Packets that the receiver asked for again and the server never had.
     pub missed_upstream: u64,
     /// When it stood still.
     pub freezes: Vec<Freeze>,
-    /// Packets that went, second by second.
+    /// Packets that were sent, second by second.
     pub seconds: Seconds,
-    /// The number of what is shown without interruption just now.
+    /// The number of the present showing.
     pub showing: usize,
 }
 
@@ -227,7 +227,7 @@ impl Watching {
         }
     }
 
-    /// Returns all that is known of the watching; what goes on ends at `at`. `of` is the publisher's name.
+    /// Returns everything about the watching; what goes on ends at `at`. `of` is the publisher's name.
     pub fn finish(mut self, at: Time, of: String, track: &Track) -> Watched {
         let to = self.hidden.unwrap_or(at);
         self.freezes.sort_by_key(|freeze| freeze.span.from);

@@ -1,4 +1,4 @@
-//! Words for what facts name, as people say them. They are not the names that protocols have.
+//! Everyday words for what facts name. They are not the protocol's names.
 
 use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::Source;
@@ -6,7 +6,7 @@ use crate::core::event::LeaveReason;
 use crate::core::path::Carrier;
 use crate::trace::facts::Route;
 
-/// Returns what a track shows, as people say it.
+/// Returns the everyday word for what a track shows.
 pub fn source(source: Source) -> &'static str {
     match source {
         Source::Microphone => "microphone",
@@ -16,7 +16,7 @@ pub fn source(source: Source) -> &'static str {
     }
 }
 
-/// Returns what a way for packets is called.
+/// Returns the name of a carrier.
 pub fn carrier(carrier: Carrier) -> &'static str {
     match carrier {
         Carrier::Udp => "UDP",
@@ -28,7 +28,7 @@ pub fn carrier(carrier: Carrier) -> &'static str {
     }
 }
 
-/// Returns a way and its address in words.
+/// Returns a route and its address in words.
 pub fn route(route: &Route) -> String {
     let name = carrier(route.carrier);
     if route.carrier.is_relayed() {
@@ -38,7 +38,7 @@ pub fn route(route: &Route) -> String {
     }
 }
 
-/// Returns why somebody is gone, in words that follow their name.
+/// Returns why somebody has left, in words that follow their name.
 pub fn departure(reason: LeaveReason) -> &'static str {
     match reason {
         LeaveReason::Left => "left",

@@ -1,16 +1,17 @@
-//! Frames out of RTP payloads: RFC 7741 (VP8), RFC 9628 (VP9), RFC 6184 (H.264), and the AV1 RTP payload format.
+//! Puts frames together from RTP payloads: RFC 7741 (VP8), RFC 9628 (VP9), RFC 6184 (H.264), and the AV1 RTP payload
+//! format.
 
 use crate::core::negotiated::Codec;
 use crate::wire::{vp8, vp9};
 
-/// A payload that is not of its codec's format.
+/// The payload does not follow its codec's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
 const ANNEX_B_START: [u8; 4] = [0, 0, 0, 1];
 const H264_STAP_A: u8 = 24;
 const H264_FU_A: u8 = 28;
-/// A temporal delimiter, which opens each picture of a file and does not travel.
+/// A temporal delimiter, with which each picture of a file begins, and which is not sent.
 const AV1_TEMPORAL_DELIMITER: [u8; 2] = [0x12, 0];
 const AV1_HAS_SIZE: u8 = 0x02;
 
@@ -25,7 +26,7 @@ pub enum Depacketizer {
     H264,
     /// AV1, with the part of an OBU that goes on in the next packet.
     Av1 {
-        /// What has come of the OBU so far.
+        /// The beginning of the OBU.
         open: Vec<u8>,
     },
 }
@@ -41,7 +42,7 @@ impl Depacketizer {
         }
     }
 
-    /// Appends what a payload carries to its frame.
+    /// Appends the contents of a payload to its frame.
     pub fn push(&mut self, payload: &[u8], frame: &mut Vec<u8>) -> Result<(), Malformed> {
         match self {
             Self::Vp8 => {
@@ -83,7 +84,7 @@ fn push_h264(payload: &[u8], frame: &mut Vec<u8>) -> Option<()> {
                 rest = behind;
             }
         }
-        // The unit's own header travels in two halves: its flags with the fragment, its type behind that.
+        // The unit's own header is sent in two parts: its flags in the fragment's first byte, its type in the second.
         H264_FU_A => {
             let (&header, fragment) = rest.split_first()?;
             if header & 0x80 != 0 {
@@ -126,7 +127,7 @@ fn push_av1(payload: &[u8], open: &mut Vec<u8>, frame: &mut Vec<u8>) -> Option<(
     Some(())
 }
 
-/// Appends an OBU as files have it, with its size, which does not travel.
+/// Appends an OBU in the form for files, with its size, which is not sent.
 fn push_obu(obu: &[u8], frame: &mut Vec<u8>) -> Option<()> {
     let (&header, rest) = obu.split_first()?;
     // Each frame of a file begins with a delimiter.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::Packet;
 
-/// What a decoder has to drop at the start, in samples at 48 kHz. A live stream has no such start.
+/// How many samples at 48 kHz a decoder has to drop at the start. A live stream has none.
 const PRE_SKIP: u16 = 0;
 const SAMPLE_RATE: u32 = 48_000;
 const CONTINUES_NOTHING: u8 = 0;
@@ -19,7 +19,7 @@ pub struct OggWriter<W> {
     page: u32,
     /// The timestamp of the last packet, and its position in samples.
     last: Option<(u32, u64)>,
-    /// The packet before, which is written when it is known not to be the last.
+    /// The previous packet, which is written when it is known not to be the last.
     waiting: Option<(Vec<u8>, u64)>,
 }
 
@@ -42,11 +42,12 @@ impl<W: Write> OggWriter<W> {
         Ok(writer)
     }
 
-    /// Appends a packet. Where packets are missing the position goes on, so that what follows plays in time.
+    /// Appends a packet. If packets are missing, the position still advances, so that later ones play in time.
     pub fn packet(&mut self, packet: &Packet) -> io::Result<()> {
         let position = match self.last {
             None => 0,
-            // Only steps of less than six minutes count: a source that starts anew elsewhere must not make a gap of hours.
+            // Only steps of less than six minutes count, because a source that starts anew must not make a gap of
+            // hours.
             Some((last, position)) => match packet.timestamp.wrapping_sub(last) {
                 step @ 0..=0x00ff_ffff => position + u64::from(step),
                 _ => position,

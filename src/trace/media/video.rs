@@ -1,4 +1,4 @@
-//! Video: frames put together from packets, written as IVF or Annex B.
+//! Video: puts frames together from packets, and writes them as IVF or Annex B.
 
 use std::io::{self, Seek, SeekFrom, Write};
 
@@ -6,7 +6,7 @@ use super::Packet;
 use super::depacketize::{Depacketizer, Malformed};
 use crate::core::negotiated::Codec;
 
-/// Where IVF keeps the number of frames.
+/// The position of the number of frames in an IVF file.
 const IVF_FRAMES_OFFSET: u64 = 24;
 const CLOCK: u32 = 90_000;
 
@@ -17,9 +17,9 @@ pub struct VideoWriter<W> {
     is_ivf: bool,
     depacketizer: Depacketizer,
     frame: Vec<u8>,
-    /// The timestamp of the frame under way.
+    /// The timestamp of the current frame.
     timestamp: Option<u32>,
-    /// Whether a packet of the frame under way is missing.
+    /// Whether a packet of the current frame is missing.
     broken: bool,
     next: Option<u64>,
     first: Option<u32>,
@@ -79,7 +79,7 @@ impl<W: Write + Seek> VideoWriter<W> {
     /// Ends the file with the frame that is still open.
     pub fn finish(mut self) -> io::Result<()> {
         self.end_frame()?;
-        // How many frames there are is only known now.
+        // The number of frames is only known now.
         if self.is_ivf {
             self.out.seek(SeekFrom::Start(IVF_FRAMES_OFFSET))?;
             self.out.write_all(&self.frames.to_le_bytes())?;

@@ -1,4 +1,4 @@
-//! Which stream a packet belongs to, and what is known of it.
+//! Which stream a packet belongs to, and what is remembered of it.
 
 use super::*;
 use crate::core::input::SrtpProfile;
@@ -16,7 +16,7 @@ const UNDECLARED_REPAIRS: Ssrc = Ssrc(80);
 const VP8: u8 = 96;
 const RTX: u8 = 97;
 
-/// What comes of packets of somebody whose camera is section 1, of the SSRCs above.
+/// The ingress half for a client whose camera is section 1 and has the SSRCs above.
 struct Incoming {
     half: IngressHalf,
     client: SrtpSender,
@@ -57,7 +57,7 @@ impl Incoming {
         }
     }
 
-    /// A packet comes. The stream, publication and number under which it counts, if it does.
+    /// Receives a packet. Returns the stream, the publication and the index under which it counts, if it does.
     fn packet(
         &mut self,
         ssrc: Ssrc,
@@ -73,7 +73,7 @@ impl Incoming {
             bytes.extend([0xbe, 0xde, 0, 1, 0x40, mid, 0, 0]);
         }
         let header_len = bytes.len();
-        // Of a retransmission this begins with the number of what it repairs.
+        // A retransmission's payload begins with the sequence number of the packet that it repairs.
         bytes.extend([0, 100, 0x10, 0, 7]);
         let plain_len = bytes.len();
         bytes.resize(plain_len + RTP_OVERHEAD_MAX, 0);

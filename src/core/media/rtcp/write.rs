@@ -1,4 +1,4 @@
-//! Writing RTCP: packets are appended one behind the other, so a compound is what was written between two looks.
+//! Writes RTCP packets one behind the other into a buffer, which so becomes a compound.
 
 use super::{
     FORMAT_FIR, FORMAT_NACK, FORMAT_PLI, PAYLOAD_FEEDBACK, RECEIVER_REPORT, ReportBlock, SDES, SENDER_REPORT,
@@ -8,24 +8,24 @@ use crate::core::ids::Ssrc;
 
 /// Most report blocks in one packet (RFC 3550 §6.4.1: a count of five bits).
 pub const REPORT_BLOCKS_MAX: usize = 31;
-/// Longest NACK packet, bytes: 253 words of lost packets, as libwebrtc has it.
+/// The longest NACK packet, in bytes: 253 words of lost packets, like libwebrtc's.
 pub const NACK_BYTES_MAX: usize = 12 + 253 * 4;
 /// The SDES item CNAME.
 const CNAME: u8 = 1;
 
-/// Appends RTCP packets to a buffer. Every packet is whole and of the right length when its method returns.
+/// Appends RTCP packets to a buffer. When a method returns, its packet is complete.
 pub struct RtcpWriter<'a> {
     out: &'a mut Vec<u8>,
 }
 
 impl<'a> RtcpWriter<'a> {
-    /// A writer that appends to `out`.
+    /// Makes a writer that appends to `out`.
     pub fn new(out: &'a mut Vec<u8>) -> Self {
         Self { out }
     }
 
-    /// A sender report (RFC 3550 §6.4.1). `ntp` is wall time with seconds since 1900 in the upper 32 bits;
-    /// blocks beyond [`REPORT_BLOCKS_MAX`] go into receiver reports behind it.
+    /// Writes a sender report (RFC 3550 §6.4.1). `ntp` is wall time with seconds since 1900 in the upper 32 bits.
+    /// Blocks beyond [`REPORT_BLOCKS_MAX`] go into receiver reports behind it.
     pub fn sender_report(
         &mut self,
         ssrc: Ssrc,
@@ -50,7 +50,7 @@ impl<'a> RtcpWriter<'a> {
         }
     }
 
-    /// Receiver reports (RFC 3550 §6.4.2): as many packets as the blocks need, one if there are none.
+    /// Writes receiver reports (RFC 3550 §6.4.2): as many packets as the blocks need, or one without blocks.
     pub fn receiver_report(&mut self, sender: Ssrc, blocks: &[ReportBlock]) {
         let mut rest = blocks;
         loop {
@@ -66,14 +66,14 @@ impl<'a> RtcpWriter<'a> {
         }
     }
 
-    /// A source description with nothing but a canonical name (RFC 3550 §6.5.1), cut at 255 bytes.
+    /// Writes a source description with only a canonical name (RFC 3550 §6.5.1), cut at 255 bytes.
     pub fn sdes_cname(&mut self, ssrc: Ssrc, name: &str) {
         let name = &name.as_bytes()[..name.len().min(255)];
         let start = self.begin(1, SDES);
         self.word(ssrc.0);
         self.out.extend_from_slice(&[CNAME, name.len() as u8]);
         self.out.extend_from_slice(name);
-        // The list of items ends with one zero at least, and at a word.
+        // The list of items ends with at least one zero and fills whole words.
         self.out.push(0);
         while !(self.out.len() - start).is_multiple_of(4) {
             self.out.push(0);
@@ -81,9 +81,9 @@ impl<'a> RtcpWriter<'a> {
         self.end(start);
     }
 
-    /// A request for lost packets (RFC 4585 §6.2.1). Sequence numbers in ascending order (round the wrap) pack
-    /// best: one word names 17 neighbours. Nothing is written when there are none; very many, scattered, go into
-    /// several packets, each at most [`NACK_BYTES_MAX`] long.
+    /// Writes a NACK (RFC 4585 §6.2.1), or nothing if `sequences` is empty. Ascending sequence numbers (across the
+    /// wrap) pack best: one word names 17 neighbours. If there are too many, they go into several packets, each at most
+    /// [`NACK_BYTES_MAX`] long.
     pub fn nack(&mut self, sender: Ssrc, media: Ssrc, sequences: &[u16]) {
         let Some((&first, rest)) = sequences.split_first() else { return };
         let mut start = self.begin_feedback(FORMAT_NACK, TRANSPORT_FEEDBACK, sender, media);
@@ -106,13 +106,13 @@ impl<'a> RtcpWriter<'a> {
         self.end(start);
     }
 
-    /// A request for a key frame (RFC 4585 §6.3.1).
+    /// Writes a request for a key frame (RFC 4585 §6.3.1).
     pub fn pli(&mut self, sender: Ssrc, media: Ssrc) {
         let start = self.begin_feedback(FORMAT_PLI, PAYLOAD_FEEDBACK, sender, media);
         self.end(start);
     }
 
-    /// A request for a key frame (RFC 5104 §4.3.1). `command` is one more with every new request.
+    /// Writes a full intra request for a key frame (RFC 5104 §4.3.1). `command` goes up by one with every new request.
     pub fn fir(&mut self, sender: Ssrc, media: Ssrc, command: u8) {
         let start = self.begin_feedback(FORMAT_FIR, PAYLOAD_FEEDBACK, sender, Ssrc(0));
         self.word(media.0);

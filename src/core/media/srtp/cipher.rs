@@ -1,4 +1,4 @@
-//! One packet, one index, one key: sealing and opening in place, without state.
+//! The ciphers: encrypt and decrypt one packet in place, without state.
 //!
 //! RFC 3711 §4.1.1 and §4.2 (counter mode with HMAC-SHA1), §3.4 (SRTCP); RFC 7714 §8 and §9 (GCM). SRTCP is
 //! always encrypted, as WebRTC demands: a packet without the E flag is malformed here.
@@ -17,13 +17,13 @@ const HMAC_TAG: usize = 10;
 const GCM_SALT: usize = 12;
 /// The E flag and the 31-bit index of SRTCP.
 const RTCP_INDEX: usize = 4;
-/// The part of a compound that is never encrypted: header and sender's SSRC.
+/// How many bytes of a compound are never encrypted: header and sender's SSRC.
 pub(super) const RTCP_CLEAR: usize = 8;
 const ENCRYPTED: u32 = 1 << 31;
 
-/// Most bytes that sealing adds to an RTP packet.
+/// The most bytes that sealing adds to an RTP packet.
 pub const RTP_OVERHEAD_MAX: usize = GCM_TAG;
-/// Most bytes that sealing adds to an RTCP compound.
+/// The most bytes that sealing adds to an RTCP compound.
 pub const RTCP_OVERHEAD_MAX: usize = GCM_TAG + RTCP_INDEX;
 
 /// The session keys of one use and direction, ready for packets.
@@ -32,7 +32,7 @@ pub(super) enum SessionCipher {
         key: LessSafeKey,
         salt: [u8; GCM_SALT],
     },
-    /// Boxed: 1.7 KiB, and rare.
+    /// Boxed, because it has 1.7 KiB and is rare.
     CounterMode {
         key: Box<EncryptingKey>,
         salt: [u8; SALT_BYTES_MAX],
@@ -100,7 +100,7 @@ impl SessionCipher {
         }
     }
 
-    /// Opens a packet. Returns the length of header and payload. What a forged packet held is lost.
+    /// Opens a packet. Returns the length of header and payload. A forged packet's bytes are lost.
     pub(super) fn open_rtp(
         &self,
         packet: &mut [u8],
@@ -165,7 +165,7 @@ impl SessionCipher {
         }
     }
 
-    /// The SSRC and the index that a sealed compound claims; only authentic once it is opened.
+    /// Returns the SSRC and the index that a sealed compound claims. They are only authentic once it is opened.
     pub(super) fn rtcp_claims(&self, packet: &[u8]) -> Result<(u32, u32), OpenError> {
         let (at, shortest) = match self {
             Self::Gcm { .. } => (packet.len().checked_sub(RTCP_INDEX), RTCP_CLEAR + RTCP_OVERHEAD_MAX),
@@ -211,7 +211,7 @@ impl SessionCipher {
     }
 }
 
-/// A big-endian word of a packet, if it is that long.
+/// Returns a big-endian word of a packet; `None` if the packet is too short.
 pub(super) fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
     let word = bytes.get(at..at.checked_add(4)?)?;
     Some(u32::from_be_bytes(word.try_into().ok()?))
@@ -261,7 +261,7 @@ fn counter_mode(
     Some(())
 }
 
-/// The tag over a packet and its roll-over counter, which is written for that where the tag goes.
+/// Returns the tag over a packet and its roll-over counter, which is written into the tag's place for that.
 fn rtp_tag(auth: &hmac::Key, packet: &mut [u8], plain_len: usize, index: u64) -> [u8; HMAC_TAG] {
     let roll_over = ((index >> 16) as u32).to_be_bytes();
     packet[plain_len..plain_len + 4].copy_from_slice(&roll_over);

@@ -1,20 +1,20 @@
 //! What can go wrong with keys and packets.
 
-/// Keying material of the wrong length for its profile.
+/// The keying material has the wrong length for its profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadKeyingMaterial;
 
-/// Why a packet was not opened. Nothing has changed but the bytes of the packet itself.
+/// Why a packet was not opened. Only the bytes of the packet itself may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
-    /// A packet of that index was opened before.
+    /// A packet with that index was opened before.
     Replayed,
-    /// So far behind the newest that it cannot be known whether it was opened before.
+    /// It is so far behind the newest packet that nobody knows whether it was opened before.
     TooOld,
-    /// Not from who holds the key, or damaged.
+    /// It is damaged, or its sender does not have the key.
     Forged,
-    /// Not even the shape of a packet, or RTCP in the clear.
+    /// It does not have the form of a packet, or is unencrypted RTCP.
     Malformed,
-    /// A new stream beyond the cap.
+    /// It is of a new stream, and there are too many already.
     TooManyStreams,
 }

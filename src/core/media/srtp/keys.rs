@@ -1,4 +1,4 @@
-//! From exported keying material to session keys.
+//! Key derivation: from exported keying material to session keys.
 //!
 //! RFC 5764 §4.2 (the order of the material), RFC 3711 §4.3 (the derivation, with its AES-CM function),
 //! RFC 7714 §11 and RFC 6188 §3 (the same for the GCM suites: AES of the suite's key length, a salt of 12 bytes
@@ -34,7 +34,7 @@ pub(super) struct MasterKey<'a> {
 pub(super) struct SessionKeys {
     key: [u8; KEY_BYTES_MAX],
     key_len: usize,
-    /// Bytes behind a suite's own salt length mean nothing.
+    /// The salt, of which a suite uses only its own length.
     pub(super) salt: [u8; SALT_BYTES_MAX],
     pub(super) auth: [u8; AUTH_KEY_BYTES],
 }
@@ -54,7 +54,7 @@ const fn lengths(profile: SrtpProfile) -> (usize, usize) {
     }
 }
 
-/// Cuts the material into the client's and the server's master keys.
+/// Splits the material into the client's and the server's master keys.
 pub(super) fn split(
     profile: SrtpProfile,
     material: &[u8],

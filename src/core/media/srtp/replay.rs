@@ -1,4 +1,5 @@
-//! Which packet indices have been seen: RFC 3711 §3.3.1 (guessing the index) and §3.3.2 (the replay list).
+//! Replay window: which packet indices have been seen, by RFC 3711 §3.3.1 (guessing the index) and §3.3.2 (the replay
+//! list).
 
 use super::error::OpenError;
 use crate::core::mutation::mutated;
@@ -8,7 +9,7 @@ use crate::core::mutation::mutated;
 pub(super) const WINDOW: u64 = 1024;
 const WORDS: usize = (WINDOW / 64) as usize;
 
-/// The newest index of a stream and a bit for each of the last [`WINDOW`] ones.
+/// The newest index of a stream, and a bit for each of the last [`WINDOW`] indices.
 #[derive(Debug, Clone)]
 pub(super) struct ReplayWindow {
     highest: u64,
@@ -17,14 +18,14 @@ pub(super) struct ReplayWindow {
 }
 
 impl ReplayWindow {
-    /// A window that has seen one packet.
+    /// Makes a window that has seen one packet.
     pub(super) fn starting_at(index: u64) -> Self {
         let mut window = Self { highest: index, seen: [0; WORDS] };
         window.set(index);
         window
     }
 
-    /// The index nearest to the newest that ends in `sequence`; `None` if it lies before the stream's beginning.
+    /// Returns the index nearest to the newest that ends in `sequence`; `None` if it would be negative.
     pub(super) fn guess(&self, sequence: u16) -> Option<u64> {
         if mutated!(RollOverNotGuessed) {
             return Some(u64::from(sequence));
@@ -33,7 +34,7 @@ impl ReplayWindow {
         self.highest.checked_add_signed(i64::from(ahead))
     }
 
-    /// Whether a packet may be opened. Does not change anything.
+    /// Checks whether a packet may be opened, without changing anything.
     pub(super) fn check(&self, index: u64) -> Result<(), OpenError> {
         if index > self.highest {
             Ok(())

@@ -1,4 +1,4 @@
-//! What is written is read back by two parsers of others: `rtcp-types` and str0m.
+//! Two parsers of others, `rtcp-types` and str0m, read back what is written.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::*;
 #[derive(Debug)]
 struct Feedback {
     count: u8,
-    /// Number, and the time of arrival in ticks if it came.
+    /// The number of each packet, and its time of arrival in ticks if it came.
     packets: Vec<(u16, Option<u64>)>,
 }
 
@@ -27,7 +27,7 @@ fn recorder() -> (Instant, TransportFeedbackRecorder) {
     (epoch, TransportFeedbackRecorder::new(epoch))
 }
 
-/// Writes all that is pending, and reads it with both parsers, which must agree.
+/// Writes all pending feedback, and reads it with both parsers, which must agree.
 fn feedback(recorder: &mut TransportFeedbackRecorder) -> Vec<Feedback> {
     let mut all = Vec::new();
     while let Some(due) = recorder.deadline() {

@@ -1,4 +1,4 @@
-//! The lanes: a drawing with time from left to right.
+//! The lanes: a drawing of the call, with time from left to right.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use super::escaped;
 use crate::core::command::{MediaKind, Source};
 use crate::core::path::Carrier;
 
-/// Widths of the column of labels, of the drawing, and of the column behind it.
+/// The widths of the column of labels, of the drawing, and of the column after it.
 const LEFT: f64 = 210.0;
 const WIDTH: f64 = 1000.0;
 const RIGHT: f64 = 90.0;
@@ -21,9 +21,9 @@ const NAME: f64 = 30.0;
 const ROUTE: f64 = 9.0;
 const LANE: f64 = 26.0;
 const GAP: f64 = 6.0;
-/// Into how many bars a lane is divided at most; a bar stands for a second or for several.
+/// The most bars of a lane. A bar stands for one or more seconds.
 const BARS_MAX: usize = 500;
-/// Most characters of a label; more would run into the drawing.
+/// The most characters of a label. More would run into the drawing.
 const LABEL_CHARS: usize = 30;
 const TICKS_MAX: u64 = 10;
 
@@ -92,10 +92,10 @@ impl Drawing {
         let _ = writeln!(self.out, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>");
     }
 
-    /// Draws a bar from one moment to another that says something when pointed at.
+    /// Draws a bar from one moment to another, with a tooltip.
     fn bar(&mut self, class: &str, span: &Span, (y, height): (f64, f64), says: &str) {
         let (from, to) = (self.x(span.from), self.x(span.to));
-        // What lasts for a moment can still be seen, and pointed at.
+        // Even a short one must be visible and wide enough to point at.
         let width = (to - from).max(1.5);
         let says = escaped(says);
         let _ = writeln!(
@@ -256,7 +256,7 @@ impl Drawing {
         self.y += LANE + GAP;
     }
 
-    /// Draws what passed as bars that stand, and what was lost as bars that hang.
+    /// Draws packets that passed as bars upwards, and lost packets as bars downwards.
     fn area<'s>(
         &mut self,
         class: &str,
@@ -276,7 +276,8 @@ impl Drawing {
                 sum.2 += lost;
             }
         }
-        // Each lane has a scale of its own, which the rate behind it tells: audio would not show beside video.
+        // Each lane has a scale of its own, which the rate beside it tells, because audio would be invisible on the
+        // scale of video.
         let most = sums.iter().map(|sum| sum.0).fold(0.0, f64::max);
         if most <= 0.0 {
             return;
@@ -291,7 +292,7 @@ impl Drawing {
                 let _ = write!(passed, "M{from:.1} {bottom:.1}v-{height:.1}h{width:.1}v{height:.1}z");
             }
             if *missing > 0.0 && width > 0.0 {
-                // Loss is drawn by its share, and never thinner than can be seen.
+                // Loss is drawn by its share, but never too thin to be seen.
                 let height = (missing / packets.max(1.0)).clamp(0.0, 1.0) * LANE;
                 let (height, top) = (height.max(2.0), self.y);
                 let _ = write!(lost, "M{from:.1} {top:.1}v{height:.1}h{width:.1}v-{height:.1}z");

@@ -1,5 +1,4 @@
-//! Packets on their way: what the story makes of what came, went, was asked for and was lost, and of pictures that stood
-//! still.
+//! Facts about packets: those that came, were sent, were asked for and were lost, and pictures that stood still.
 
 use super::{Story, Stream};
 use crate::core::command::Source;
@@ -24,7 +23,7 @@ impl Story {
         self.streams.push(Stream::Out { person, mid: mid.to_owned(), outgoing });
     }
 
-    /// Another encoding of a track is forwarded from now on.
+    /// Notes that another encoding of a track is forwarded from now on.
     pub(super) fn encoding_selected(&mut self, stream: StreamNumber) -> Option<()> {
         let Some(Stream::In { track, .. }) = self.streams.get(stream as usize) else { return None };
         let track = self.tracks.get_mut(*track)?;
@@ -61,14 +60,14 @@ impl Story {
         Some(())
     }
 
-    /// The publisher was asked for a key frame.
+    /// Notes that the publisher was asked for a key frame.
     pub(super) fn asked_keyframe(&mut self, at: Time, stream: StreamNumber) -> Option<()> {
         let Some(Stream::In { track, incoming }) = self.streams.get(stream as usize) else { return None };
         self.tracks.get_mut(*track)?.keyframes.asked(at, incoming.missing());
         Some(())
     }
 
-    /// A receiver asked for packets again.
+    /// Notes that a receiver asked for packets again.
     pub(super) fn wanted_again(&mut self, at: Time, stream: StreamNumber, sequences: &[u16]) -> Option<()> {
         let (watching, outgoing) = self.outgoing(at, stream)?;
         let before = outgoing.missed_upstream;
@@ -78,7 +77,7 @@ impl Story {
         Some(())
     }
 
-    /// A receiver asked for a key frame.
+    /// Notes that a receiver asked for a key frame.
     pub(super) fn wanted_keyframe(&mut self, at: Time, stream: StreamNumber) -> Option<()> {
         let (watching, outgoing) = self.outgoing(at, stream)?;
         outgoing.heard(at);
@@ -88,7 +87,7 @@ impl Story {
         Some(())
     }
 
-    /// Looks at what has become of packets that were sent long enough ago.
+    /// Checks what has become of packets that were sent long enough ago.
     pub(super) fn tick(&mut self, now: Time) {
         let mut found = Vec::new();
         for stream in &mut self.streams {

@@ -1,4 +1,4 @@
-//! Who is there and how they are reached: what the story makes of people's coming, going and connecting.
+//! Facts about people: joining, leaving and connecting.
 
 use std::collections::BTreeSet;
 
@@ -155,7 +155,7 @@ impl Story {
         Some(())
     }
 
-    /// Ends the way by which somebody has been reached so far.
+    /// Ends somebody's present route.
     fn close_route(&mut self, at: Time, person: usize) {
         let open = self.people.get_mut(person).and_then(|someone| someone.routes.last_mut());
         if let Some(open) = open {

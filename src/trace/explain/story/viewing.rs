@@ -1,4 +1,4 @@
-//! Who publishes what, and who is shown it: what the story makes of tracks, slots and subscriptions.
+//! Facts about tracks, slots and subscriptions: who publishes what, and who is shown it.
 
 use super::{Story, Stream};
 use crate::core::command::Source;
@@ -22,7 +22,7 @@ impl Story {
         let state = self.tracks.get_mut(track)?;
         state.gone = Some(at);
         let (person, source) = (state.person, state.source);
-        // The tracks of somebody who has left are gone with them, which goes without saying.
+        // When somebody has left, it need not be said that their tracks ended.
         if self.people.get(person)?.left.is_none() {
             let text = format!("the {} is gone", words::source(source));
             self.tell(at, person, "unpublished", Weight::Plain, text);
@@ -117,7 +117,7 @@ impl Story {
         Some(())
     }
 
-    /// Interrupts what a slot shows: what comes later belongs to another showing, and the time between is no freeze.
+    /// Ends a slot's present showing. What comes later belongs to another one, and the time between is not a freeze.
     fn interrupt(&mut self, at: Time, watching: usize) {
         let Some(state) = self.watchings.get_mut(watching) else { return };
         let ended = std::mem::replace(&mut state.showing, self.showings.len());
