@@ -66,7 +66,8 @@ pub struct Participant {
     pub subscriptions: Subscriptions,
     /// Tracks that they have unsubscribed from, although they receive every track without asking.
     pub unsubscribed: BTreeSet<TrackId>,
-    /// Whether the next slot map must not wait: a slot went from one to another who speaks already.
+    /// Whether the next slot map must not wait: a slot went to somebody who speaks already, or was taken from a track
+    /// that could be heard or seen.
     pub slot_map_is_urgent: bool,
     /// Whether there are more microphones than they can have audio slots, so that those who speak share a few.
     pub is_crowded: bool,

@@ -10,7 +10,10 @@
 //! - Of cameras, that of the dominant speaker takes the slot of whoever led longest ago.
 //!
 //! What was pinned, or subscribed to by name, keeps its slot, and so do shared screens and their audio. A microphone that
-//! tells no levels gives way last. What is in a slot is forwarded, and each change is told in a slot map to those alone whose slot it is.
+//! tells no levels gives way last. What is in a slot is forwarded, and each change is told in a slot map to those alone
+//! whose slot it is. A track that can be heard or seen loses its slot only in the moment in which its viewer is told: its
+//! media would end without a reason otherwise, and that of the next one may not begin yet. So somebody whose signalling is
+//! broken keeps what they have, and catches up when they are back.
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
@@ -95,44 +98,82 @@ impl Room {
 
     /// Somebody else speaks most: their camera is shown to all who have a slot for it, or can have one.
     pub(super) fn show_dominant(&mut self, now: Instant, key: PublicationKey) {
-        let owner = &self.participants[self.publications[key.0].owner.0];
-        let is_camera = |key: &PublicationKey| {
-            let publication = &self.publications[key.0];
-            publication.source == Source::Camera && !publication.muted
-        };
-        if let Some(camera) = owner.publications.iter().copied().find(is_camera) {
+        if let Some(camera) = self.camera_beside(key) {
             self.show_to_all(now, camera);
         }
         // They may be one of those whom a client with very few slots does not hear.
         self.show_to_all(now, key);
     }
 
-    /// Puts a track into a slot of everybody who waits for it, where another one gives way.
-    fn show_to_all(&mut self, now: Instant, key: PublicationKey) {
-        let track = self.publications[key.0].track;
-        for place in 0..self.order.len() {
-            let viewer = self.order[place];
-            let subscription = self.participants[viewer.0].subscriptions.get(track);
-            if subscription.is_some_and(|own| own.state == SubscriptionState::Waiting) {
-                self.show_to(now, viewer, key);
-            }
+    /// Returns the camera of whoever has that microphone, if they show themselves.
+    fn camera_beside(&self, microphone: PublicationKey) -> Option<PublicationKey> {
+        let owner = &self.participants[self.publications[microphone.0].owner.0];
+        let is_camera = |key: &PublicationKey| {
+            let publication = &self.publications[key.0];
+            publication.source == Source::Camera && !publication.muted
+        };
+        owner.publications.iter().copied().find(is_camera)
+    }
+
+    /// Gives somebody who can be told of it again the slots that they would have got while they could not.
+    pub(super) fn catch_up(&mut self, now: Instant, viewer: ParticipantKey) {
+        self.review_crowding(viewer);
+        let chosen = self.floor.talkers.iter().filter(|talker| talker.is_chosen).map(|talker| talker.key);
+        let dominant = self.floor.dominant;
+        let camera = dominant.and_then(|microphone| self.camera_beside(microphone));
+        for key in chosen.chain(dominant).chain(camera).collect::<Vec<_>>() {
+            self.show_if_waiting(now, viewer, key);
         }
     }
 
-    /// Puts a track that somebody waits for into one of their slots, where another one gives way.
-    fn show_to(&mut self, now: Instant, viewer: ParticipantKey, key: PublicationKey) {
-        if !self.has_negotiated(viewer) {
-            return;
+    /// Puts a track into a slot of everybody who waits for it, where another one gives way.
+    fn show_to_all(&mut self, now: Instant, key: PublicationKey) {
+        for place in 0..self.order.len() {
+            self.show_if_waiting(now, self.order[place], key);
         }
-        if !self.has_room(viewer, key) {
-            let Some(slot) = self.who_gives_way(viewer, key) else { return };
-            self.collect_counters(viewer);
-            self.empty_slot(viewer, slot);
+    }
+
+    fn show_if_waiting(&mut self, now: Instant, viewer: ParticipantKey, key: PublicationKey) {
+        let track = self.publications[key.0].track;
+        let subscription = self.participants[viewer.0].subscriptions.get(track);
+        if subscription.is_some_and(|own| own.state == SubscriptionState::Waiting)
+            && self.show_to(now, viewer, key)
+        {
+            // They speak already.
+            self.participants[viewer.0].slot_map_is_urgent = true;
+        }
+    }
+
+    /// Puts a track that somebody waits for into one of their slots, where another one gives way. Returns whether it has
+    /// one.
+    fn show_to(&mut self, now: Instant, viewer: ParticipantKey, key: PublicationKey) -> bool {
+        if !self.has_negotiated(viewer) {
+            return false;
+        }
+        let has_room = self.has_room(viewer, key)
+            || self.who_gives_way(viewer, key).is_some_and(|slot| self.take_slot_back(viewer, slot));
+        if has_room {
             self.slot_maps.push(viewer);
         }
-        self.assign_slot(now, viewer, key);
-        self.participants[viewer.0].slot_map_is_urgent = true;
+        has_room && self.assign_slot(now, viewer, key)
+    }
+
+    /// Empties a slot for another track. Its viewer is told in this input, unless its track is muted, so that nothing ends
+    /// with it. Returns `false` if they cannot be told: then it keeps its track.
+    fn take_slot_back(&mut self, viewer: ParticipantKey, slot: usize) -> bool {
+        let participant = &self.participants[viewer.0];
+        let shown = participant.slots[slot].shown;
+        let muted = shown
+            .and_then(|shown| self.publications.get(shown.publication.0))
+            .is_none_or(|publication| publication.muted);
+        if !muted && !participant.is_connected() {
+            return false;
+        }
+        self.collect_counters(viewer);
+        self.empty_slot(viewer, slot);
+        self.participants[viewer.0].slot_map_is_urgent |= !muted;
         self.slot_maps.push(viewer);
+        true
     }
 
     /// Returns whether a track would get a slot of somebody's without taking it from another.
@@ -237,7 +278,8 @@ impl Room {
         let participant = &self.participants[key.0];
         let most = self.settings.slots_max.audio;
         // Almost always: there are fewer tracks of all kinds than slots.
-        if participant.subscriptions.count() <= most && !participant.is_crowded {
+        let is_calm = participant.subscriptions.count() <= most && !participant.is_crowded;
+        if is_calm || !participant.is_connected() {
             return;
         }
         let is_heard = |track: &TrackId| {
@@ -267,14 +309,9 @@ impl Room {
             .collect();
         slots.sort_unstable();
         let extra = slots.split_off(slots.len().min(self.settings.sharing.speaker_slots));
-        if extra.is_empty() {
-            return;
-        }
-        self.collect_counters(key);
         for (_, index) in extra {
-            self.empty_slot(key, index);
+            self.take_slot_back(key, index);
         }
-        self.slot_maps.push(key);
     }
 
     /// A track was muted or unmuted: who waits may get its slot, or it may get one of those that are muted.
@@ -288,7 +325,9 @@ impl Room {
             let participant = &self.participants[viewer.0];
             let Some(subscription) = participant.subscriptions.get(track) else { continue };
             match subscription.state {
-                SubscriptionState::Waiting if !muted => self.show_to(now, viewer, key),
+                SubscriptionState::Waiting if !muted => {
+                    self.show_to(now, viewer, key);
+                }
                 SubscriptionState::Slot(_)
                     if muted && !(participant.is_crowded && kind == MediaKind::Audio) =>
                 {
