@@ -195,6 +195,7 @@ impl Crowd {
                 Source::Camera
             },
             muted: false,
+            encodings: Vec::new(),
         });
         let command = Command::Offer { sdp: offer.text(), publications: publications.collect() };
         let request = Some(RequestId("offer".into()));

@@ -217,6 +217,28 @@ impl LeaveReason {
     }
 }
 
+/// Why somebody is shown another encoding of a simulcast than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum LayerReason {
+    /// It is the first one, or fits what they want now.
+    Wanted,
+    /// The one before has stopped.
+    Stopped,
+    /// It has begun, and fits better.
+    Available,
+}
+
+impl LayerReason {
+    /// Returns its name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wanted => "wanted",
+            Self::Stopped => "stopped",
+            Self::Available => "available",
+        }
+    }
+}
+
 /// Why the server ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClosingReason {
@@ -372,4 +394,27 @@ pub enum Event {
     Left(Option<RequestId>),
     /// Others speak than until now, or somebody else speaks most.
     Speakers(Speakers),
+    /// The receiver is shown another encoding of a simulcast from now on.
+    Layers {
+        /// The track, which is in one of their slots.
+        track: TrackId,
+        /// The encoding's name: its rid or, if it has none, its place from 1.
+        layer: String,
+        /// The width of its pictures in pixels, if the publisher has said it.
+        width: Option<u16>,
+        /// The height of its pictures in pixels, if the publisher has said it.
+        height: Option<u16>,
+        /// Why it is this one.
+        reason: LayerReason,
+    },
+    /// The receiver is to send these encodings of a simulcast, and no others: nobody watches those.
+    Encodings {
+        /// The section in which the track is sent.
+        #[serde(with = "super::ids::mid_text")]
+        mid: Mid,
+        /// Their own track.
+        track: TrackId,
+        /// The rids of the encodings to send, in the order of the offer.
+        active: Vec<String>,
+    },
 }

@@ -138,5 +138,9 @@ mod chosen {
         SlotStreamForgotten "slot-stream-forgotten",
         /// Some transport-wide numbers are never given to a packet.
         TransportNumberSkipped "transport-number-skipped",
+        /// An encoding that has stopped counts as one that comes.
+        LayerNotLive "layer-not-live",
+        /// How somebody wants to see a track is noted and has no effect.
+        PreferIgnored "prefer-ignored",
     }
 }

@@ -12,6 +12,7 @@ mod deadlines;
 mod fanout;
 mod feedback;
 mod keyframes;
+mod layers;
 mod media;
 mod membership;
 mod publish;
@@ -130,6 +131,9 @@ pub struct Room {
     pending_video: VecDeque<PublicationKey>,
     /// Members who are to be told a new slot map at the end of the input.
     slot_maps: Vec<ParticipantKey>,
+    /// Publications of which it is to be looked again, at the end of the input, what viewers are shown and what is to be
+    /// sent.
+    layer_reviews: Vec<PublicationKey>,
     /// Who speaks.
     floor: Floor,
     timers: DeadlineHeap<Owner>,
@@ -167,6 +171,7 @@ impl Room {
             pending_audio: VecDeque::new(),
             pending_video: VecDeque::new(),
             slot_maps: Vec::new(),
+            layer_reviews: Vec::new(),
             floor: Floor::default(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
@@ -301,6 +306,7 @@ impl Room {
             RoomInput::Shed(shedding) => self.shed(now, shedding),
         }
         self.send_slot_maps(now, outbox);
+        self.review_layers(now, outbox);
         if cfg!(debug_assertions) {
             self.check();
         }

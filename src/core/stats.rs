@@ -37,10 +37,29 @@ pub struct PublicationSnapshot {
     pub codec: Option<&'static str>,
     /// How many participants have it in a slot.
     pub subscribers: usize,
+    /// Its encodings, in the publisher's order; empty unless it is a simulcast.
+    pub encodings: Vec<EncodingSnapshot>,
     /// Counts of what was received of all its encodings.
     pub counters: StreamCounters,
     /// Interarrival jitter (RFC 3550 §6.4.1).
     pub jitter: Duration,
+}
+
+/// One encoding of a simulcast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodingSnapshot {
+    /// Its rid or, if it has none, its place from 1.
+    pub name: String,
+    /// The width of its pictures in pixels, if it was declared.
+    pub width: Option<u16>,
+    /// The height of its pictures in pixels, if it was declared.
+    pub height: Option<u16>,
+    /// Whether the publisher is to send it.
+    pub is_on: bool,
+    /// What comes of it, in bits per second.
+    pub bitrate: u64,
+    /// How many participants are shown it.
+    pub viewers: usize,
 }
 
 /// One slot of a participant, and what was sent in it.
@@ -52,6 +71,8 @@ pub struct SlotSnapshot {
     pub kind: MediaKind,
     /// The track that it shows; `None` if it is free.
     pub track: Option<TrackId>,
+    /// The name of the encoding that is shown; `None` unless the track is a simulcast.
+    pub layer: Option<String>,
     /// Counts of what was sent in it of the track that it shows or, if it is free, showed last.
     pub counters: StreamCounters,
     /// Interarrival jitter at the client, from its last report (RFC 3550 §6.4.1).

@@ -47,11 +47,13 @@ pub enum Timer {
     Speakers,
     /// When to bring the estimate of what a client's network carries up to date.
     Bandwidth,
+    /// When to look whether a publisher is to stop sending encodings that nobody watches.
+    Encodings,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -66,6 +68,7 @@ impl Timer {
         Self::SlotMap,
         Self::Speakers,
         Self::Bandwidth,
+        Self::Encodings,
     ];
 
     /// Returns what it is for, as it follows "woken for" in log lines and explanations.
@@ -85,6 +88,7 @@ impl Timer {
             Self::SlotMap => "changes of slots",
             Self::Speakers => "who speaks",
             Self::Bandwidth => "the bandwidth estimate",
+            Self::Encodings => "encodings that nobody watches",
         }
     }
 

@@ -22,7 +22,7 @@ use super::mark::Mark;
 use super::network::{Micros, SECOND};
 use super::plan::PersonPlan;
 use super::sdp::{Numbering, Section};
-use crate::core::command::{Command, Join, MediaKind, PublicationRequest, Resume, Source};
+use crate::core::command::{Command, Join, MediaKind, PublicationRequest, Resume, Source, Wish};
 use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::input::{DtlsEvent, SrtpProfile};
@@ -234,6 +234,8 @@ pub struct Endpoint {
     pub unwanted: BTreeSet<TrackId>,
     /// Tracks that they are subscribed to, and have paused.
     pub paused: BTreeSet<TrackId>,
+    /// How they want to see tracks, as far as they have said it.
+    pub wishes: BTreeMap<TrackId, Wish>,
     /// Whether they know that the handshake is complete.
     pub connected: bool,
     /// Whether this life has ended.
@@ -300,6 +302,7 @@ impl Endpoint {
             slots: BTreeMap::new(),
             unwanted: BTreeSet::new(),
             paused: BTreeSet::new(),
+            wishes: BTreeMap::new(),
             connected: false,
             closed: false,
             leaves: false,
@@ -344,6 +347,11 @@ impl Endpoint {
     /// Whether they want one of their sources to be muted.
     pub fn is_muted(&self, source: Source) -> bool {
         self.muted.contains(&source)
+    }
+
+    /// Whether they have said that a track cannot be seen.
+    pub fn is_unseen(&self, track: TrackId) -> bool {
+        self.wishes.get(&track).is_some_and(|wish| wish.paused)
     }
 
     /// Returns the id of one of their tracks, once they know it.

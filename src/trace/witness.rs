@@ -8,7 +8,7 @@ use super::facts::{Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumbe
 use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
-use crate::core::command::{Command, MediaKind};
+use crate::core::command::{Command, MediaKind, Wish};
 use crate::core::event::{Event, PublicationInfo, SlotMap, Speakers, WaitingReason};
 use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
@@ -38,6 +38,10 @@ struct Member {
     route: Option<Route>,
     slots: BTreeMap<String, TrackId>,
     waiting: BTreeMap<TrackId, WaitingReason>,
+    /// What they have paused.
+    paused: BTreeSet<TrackId>,
+    /// What they do not need because it cannot be seen.
+    unseen: BTreeSet<TrackId>,
     /// The bandwidth estimate that was told last, bits per second.
     estimate: Option<u64>,
 }
@@ -47,7 +51,8 @@ struct KnownTrack {
     number: TrackNumber,
     owner: ParticipantKey,
     muted: bool,
-    followed: Option<StreamNumber>,
+    /// The encodings that are forwarded.
+    followed: BTreeSet<StreamNumber>,
 }
 
 /// Turns what happens in a replayed room into facts. Give it to a [`Wiretap`](super::wiretap::Wiretap), which hands it
@@ -165,12 +170,54 @@ impl<'s> Witness<'s> {
         match command {
             Command::Mute { track, muted } => self.mute(*track, *muted),
             Command::Pause { track, paused } => {
-                let track = self.tracks.get(track).map(|track| track.number);
-                if let (Some(number), Some(track)) = (self.number(from), track) {
-                    self.tell(&Fact::Paused(number, track, *paused));
+                self.note_idle(from, *track, |member| &mut member.paused, *paused);
+            }
+            Command::Prefer(preferences) => {
+                for preference in preferences {
+                    self.note_wish(from, preference.track, preference.wish);
+                }
+            }
+            Command::Unsubscribe(track) => {
+                if let Some(member) = self.members.get_mut(&from) {
+                    member.paused.remove(track);
+                    member.unseen.remove(track);
                 }
             }
             _ => {}
+        }
+    }
+
+    fn note_wish(&mut self, from: ParticipantKey, track: TrackId, wish: Wish) {
+        let number = self.tracks.get(&track).filter(|track| track.owner != from).map(|track| track.number);
+        if let (Some(person), Some(number)) = (self.number(from), number) {
+            if wish.width.or(wish.height).is_some() {
+                let Wish { width, height, .. } = wish;
+                self.tell(&Fact::Wants { person, track: number, width, height });
+            }
+            self.note_idle(from, track, |member| &mut member.unseen, wish.paused);
+        }
+    }
+
+    /// Notes one of the two reasons for which nothing of a track is sent to somebody.
+    fn note_idle(
+        &mut self,
+        of: ParticipantKey,
+        track: TrackId,
+        tracks: fn(&mut Member) -> &mut BTreeSet<TrackId>,
+        is_idle: bool,
+    ) {
+        let Some(member) = self.members.get_mut(&of) else { return };
+        let is_sent = |member: &Member| !member.paused.contains(&track) && !member.unseen.contains(&track);
+        let was_sent = is_sent(member);
+        if is_idle {
+            tracks(member).insert(track);
+        } else {
+            tracks(member).remove(&track);
+        }
+        let (is_sent, person) = (is_sent(member), member.number);
+        let number = self.tracks.get(&track).map(|track| track.number);
+        if let Some(number) = number.filter(|_| is_sent != was_sent) {
+            self.tell(&Fact::Paused(person, number, !is_sent));
         }
     }
 
@@ -210,6 +257,8 @@ impl<'s> Witness<'s> {
                     route: None,
                     slots: BTreeMap::new(),
                     waiting: BTreeMap::new(),
+                    paused: BTreeSet::new(),
+                    unseen: BTreeSet::new(),
                     estimate: None,
                 };
                 self.people += 1;
@@ -227,6 +276,18 @@ impl<'s> Witness<'s> {
             Event::ParticipantMediaLost(id) => self.note_media_lost(*id, true),
             Event::ParticipantMediaBack(id) => self.note_media_lost(*id, false),
             Event::Speakers(speakers) => self.note_speakers(speakers),
+            Event::Layers { track, layer, height, reason, .. } => {
+                let track = self.tracks.get(track).map(|track| track.number);
+                if let (Some(person), Some(track)) = (self.number(to), track) {
+                    let (layer, height, reason) = (layer.clone(), *height, *reason);
+                    self.tell(&Fact::Layer { person, track, layer, height, reason });
+                }
+            }
+            Event::Encodings { track, active, .. } => {
+                if let Some(track) = self.tracks.get(track).map(|track| track.number) {
+                    self.tell(&Fact::Encodings(track, active.clone()));
+                }
+            }
             Event::CannotReceive { track, .. } => {
                 let track = self.tracks.get(track).map(|track| track.number);
                 if let (Some(number), Some(track)) = (self.number(to), track) {
@@ -268,7 +329,12 @@ impl<'s> Witness<'s> {
                 self.mute(info.track, info.muted);
                 continue;
             }
-            let track = KnownTrack { number: self.tracks_made, owner: of, muted: info.muted, followed: None };
+            let track = KnownTrack {
+                number: self.tracks_made,
+                owner: of,
+                muted: info.muted,
+                followed: BTreeSet::new(),
+            };
             self.tracks_made += 1;
             self.tracks.insert(info.track, track);
             let (id, source, muted) = (info.track, info.source, info.muted);
@@ -390,12 +456,12 @@ impl<'s> Witness<'s> {
                 stream
             }
         };
-        if let Some(track) = self.tracks.get_mut(&info.track)
-            && info.is_followed
-            && track.followed != Some(stream)
-        {
-            track.followed = Some(stream);
-            self.tell(&Fact::Followed(stream));
+        if let Some(track) = self.tracks.get_mut(&info.track) {
+            if !info.is_followed {
+                track.followed.remove(&stream);
+            } else if track.followed.insert(stream) {
+                self.tell(&Fact::Followed(stream));
+            }
         }
         // Only packets of the encoding that is forwarded wait for that.
         if info.is_followed {

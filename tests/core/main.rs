@@ -4,6 +4,7 @@ mod abuse;
 mod bandwidth;
 mod explaining;
 mod forwarding;
+mod layers;
 mod membership;
 mod negotiating;
 mod repair;

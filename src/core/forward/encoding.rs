@@ -11,7 +11,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::backlog::{Backlog, Waiting};
+use super::bitrate::Bitrate;
 use super::descriptor::{Described, Descriptor, FrameCounters};
+use super::frame_clock::FrameClock;
 use super::keyframes::KeyframeRequests;
 use super::munger::Stretch;
 use super::parameter_sets::{OfferedSets, ParameterSets};
@@ -127,6 +129,10 @@ pub struct Encoding {
     /// When a packet was last put into the cache.
     kept_at: Option<Instant>,
     report: Option<SourceReport>,
+    /// How often its frames come.
+    frames: FrameClock,
+    /// How much comes.
+    pub bitrate: Bitrate,
     /// Requests for key frames of this encoding, towards the publisher.
     pub keyframes: KeyframeRequests,
     /// Counts of what was received.
@@ -153,6 +159,8 @@ impl Encoding {
             cache: None,
             kept_at: None,
             report: None,
+            frames: FrameClock::default(),
+            bitrate: Bitrate::default(),
             keyframes: KeyframeRequests::default(),
             counters: StreamCounters::default(),
             backlog: Backlog::default(),
@@ -184,6 +192,25 @@ impl Encoding {
     /// silent, too.
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         self.source.is_none_or(|source| now.saturating_duration_since(source.last) > SILENCE)
+    }
+
+    /// Notes that a packet came in time, not as a retransmission: those repair the past and do not show that it comes.
+    pub(super) fn note_frame(&mut self, now: Instant, timestamp: u32) {
+        self.frames.on_packet(now, timestamp);
+    }
+
+    /// Whether its packets come. `running_since`: since when any of the track's have come without a pause. What did not
+    /// come before that has not stopped.
+    pub(super) fn is_live(&self, now: Instant, running_since: Option<Instant>) -> bool {
+        let Some(last) = self.frames.last() else { return false };
+        let silent_since = running_since.map_or(last, |running_since| last.max(running_since));
+        let is_over = now.saturating_duration_since(silent_since) > self.frames.patience();
+        !is_over || mutated!(LayerNotLive)
+    }
+
+    /// Returns for how long it may be silent without having stopped.
+    pub(super) fn patience(&self) -> Duration {
+        self.frames.patience()
     }
 
     /// Changes the rank of an encoding that has not sent yet.
@@ -291,6 +318,7 @@ impl Encoding {
         self.keyframes.on_packet(now, described.starts_keyframe);
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
+        self.bitrate.note(now, packet.payload.len());
         self.highest = self.highest.max(index);
         // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too
         // old.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::publication::Publication;
 use super::slot::Slot;
-use crate::core::command::{MediaKind, Source};
+use crate::core::command::{EncodingRequest, MediaKind, Source, Wish};
 use crate::core::ids::{
     EncodingIndex, Mid, ParticipantId, ParticipantKey, PayloadType, PublicationKey, Ssrc, TrackId,
     TransportKey,
@@ -26,6 +26,8 @@ const PACKETS_PER_FRAME: u8 = 3;
 const FRAME: Duration = Duration::from_millis(40);
 const FRAME_TICKS: u32 = 3600;
 const SIZES: usize = 3;
+/// How tall the pictures of each size are. The first size is preferred by those who do not say what they want.
+const HEIGHTS: [u16; SIZES] = [180, 360, 720];
 /// A packet's payload begins with a VP8 descriptor and a payload header, and goes on with where it comes from.
 const MARKS: usize = 5;
 
@@ -65,6 +67,15 @@ impl Simulcast {
         let (owner, id, transport) = (ParticipantKey(9), ParticipantId(9), TransportKey(0));
         let mut publication =
             Publication::new(TrackId(1), key, owner, id, transport, mid, Source::Camera, false, Some(VP8));
+        let named = |size: usize| (size.to_string().into(), size);
+        let declared = HEIGHTS.iter().enumerate().map(|(size, height)| EncodingRequest {
+            rid: size.to_string(),
+            width: None,
+            height: Some(*height),
+            max_bitrate: None,
+        });
+        let declared: Vec<_> = declared.collect();
+        publication.ladder.update(now, (0..SIZES).map(named), &declared, true);
         let mut watching = Vec::new();
         for number in 0..SIZES {
             let section = NegotiatedSection {
@@ -89,6 +100,13 @@ impl Simulcast {
             watching.push(Watching { slot, egress, receiver, got: BTreeMap::new() });
         }
         Self { now, publication, frame: 0, is_repeat: false, watching }
+    }
+
+    /// A viewer wants to see pictures as tall as those of a size.
+    fn wants(&mut self, viewer: usize, size: usize) {
+        let wish = Wish { height: Some(HEIGHTS[size]), ..Wish::default() };
+        self.publication.set_wish(ParticipantKey(viewer), 0, wish, false);
+        self.publication.review(self.now);
     }
 
     fn timestamp(&self, size: usize) -> u32 {
@@ -252,7 +270,7 @@ fn three_people_watch_three_sizes_and_one_changes_over_at_a_key_frame() {
     camera.show(true, |_, _| false);
     assert_eq!((0..SIZES).map(|viewer| camera.shown(viewer)[0].size).collect::<Vec<_>>(), [0; SIZES]);
     for viewer in 0..SIZES {
-        camera.publication.choose(ParticipantKey(viewer), 0, Some(EncodingIndex(viewer as u8)));
+        camera.wants(viewer, viewer);
     }
     camera.show(false, |_, _| false);
     assert_eq!(camera.asked(), [Ssrc(1), Ssrc(2)], "the first one is shown what they chose");
@@ -266,7 +284,7 @@ fn three_people_watch_three_sizes_and_one_changes_over_at_a_key_frame() {
     assert_eq!(camera.shown_of_sizes(2), [3, 0, 7]);
 
     // The first one changes over to the largest. Until its key frame comes they go on with the smallest.
-    camera.publication.choose(ParticipantKey(0), 0, Some(EncodingIndex(2)));
+    camera.wants(0, 2);
     let loses_some = |viewer: usize, packet: u8| (viewer, packet) == (0, 1) || (viewer, packet) == (1, 2);
     camera.show(false, loses_some);
     assert_eq!(camera.asked(), [Ssrc(2)]);
@@ -301,7 +319,7 @@ fn what_was_sent_before_a_change_is_repaired_even_if_nobody_is_shown_it_any_more
     camera.publication.remove_viewers(|viewer| viewer.participant.0 > 0);
     camera.show(true, |_, _| false);
     camera.show(false, |_, packet| packet == 1);
-    camera.publication.choose(ParticipantKey(0), 0, Some(EncodingIndex(1)));
+    camera.wants(0, 1);
     camera.show(true, |_, _| false);
     assert_eq!(camera.repair(0), 1);
     assert_eq!(camera.shown_of_sizes(0), [3, 1, 0]);

@@ -385,6 +385,27 @@ fn header_extensions_are_answered_in_the_direction_offered() {
 }
 
 #[test]
+fn the_dependency_descriptor_is_taken_from_publishers_only_where_av1_comes_first() {
+    let extension = format!("a=extmap:8 {}\r\n", Extension::DependencyDescriptor.uri());
+    let av1 = "a=rtpmap:45 AV1/90000\r\n";
+    let answered = |first: &str, direction: &str| {
+        let (formats, codecs) = match first {
+            "AV1" => ("45 96", format!("{av1}{VP8}")),
+            _ => ("96 45", format!("{VP8}{av1}")),
+        };
+        let lines = format!("{codecs}{extension}a={direction}\r\n");
+        let video = section(&format!("video 9 UDP/TLS/RTP/SAVPF {formats}"), "1", &lines);
+        let agreed = agreed(&bundled("0 1", &[audio("0", ""), video]));
+        let ids = agreed.negotiated.sections[1].extensions.dependency_descriptor;
+        (!agreed.lines("a=extmap:8").is_empty(), agreed.negotiated.extension(8).is_some(), ids.is_some())
+    };
+    assert_eq!(answered("AV1", "sendonly"), (true, true, true));
+    assert_eq!(answered("VP8", "sendonly"), (false, false, false));
+    assert_eq!(answered("VP8", "sendrecv"), (false, false, false));
+    assert_eq!(answered("VP8", "recvonly"), (true, true, true), "a viewer of AV1 can have it");
+}
+
+#[test]
 fn a_slot_is_answered_with_one_stream_and_its_repairs() {
     let rtx = "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=recvonly\r\n";
     let slot = section("video 9 UDP/TLS/RTP/SAVPF 96 97", "1", &format!("{VP8}{rtx}"));

@@ -115,6 +115,9 @@ impl Room {
             deadlines.set(Timer::SlotMap, None);
             self.slot_maps.push(key);
         }
+        if self.participants[key.0].deadlines.is_due(Timer::Encodings, now) {
+            self.review_encodings_of(key);
+        }
         if self.participants[key.0].deadlines.is_due(Timer::Unheard, now) {
             self.lose_from_hearing(key, outbox);
         }

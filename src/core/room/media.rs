@@ -37,6 +37,9 @@ impl Room {
         let (kind, ssrc, index) = (publication.kind(), packet.ssrc, packet.index);
         let was_wanted = publication.wants_keyframes();
         let placement = publication.arrive(now, &packet);
+        if publication.needs_review {
+            self.layer_reviews.push(key);
+        }
         let level = match &mut publication.speech {
             Some(speech) if !packet.recovered => {
                 let level = packet.extensions.audio_level();

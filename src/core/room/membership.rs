@@ -257,6 +257,7 @@ impl Room {
                 && !mutated!(ViewerNotRemoved)
             {
                 publication.remove_viewers(|viewer| viewer.participant == key);
+                self.layer_reviews.push(subscription.publication);
             }
         }
         debug_assert!(participant.publications.is_empty(), "whoever leaves has unpublished everything");

@@ -187,7 +187,10 @@ impl Room {
             let Ingress { declared, rids, parameter_sets } =
                 section.and_then(|section| section.ingress.clone()).unwrap_or_default();
             self.publications[publication.0].offered_sets = parameter_sets;
-            transport.published.insert(request.mid, PublishedSection { publication, rids, declared });
+            let section = PublishedSection { publication, rids, declared };
+            self.publications[publication.0].set_ladder(now, &section, &request.encodings);
+            self.layer_reviews.push(publication);
+            transport.published.insert(request.mid, section);
             let tells_levels = transport.negotiated.has_extension(Extension::AudioLevel);
             let publication = &mut self.publications[publication.0];
             if publication.source == Source::Microphone && tells_levels {

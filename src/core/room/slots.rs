@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::reports::VIDEO_INTERVAL;
 use super::shedding::is_shed;
 use super::{Owner, Room};
-use crate::core::command::{MediaKind, Source};
+use crate::core::command::{MediaKind, Source, Wish};
 use crate::core::event::{Event, SlotCounts};
 use crate::core::forward::backlog::Viewer;
 use crate::core::forward::publication::Publication;
@@ -122,14 +122,20 @@ impl Room {
         debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
         slot.set_shed(is_shed(self.shedding, publication, participant.id));
+        let mut wish = (Wish::default(), false);
         if let Some(subscription) = participant.subscriptions.set_state(track, SubscriptionState::Slot(index))
         {
-            slot.paused = subscription.paused;
+            slot.paused = subscription.is_idle();
+            wish = (subscription.wish, subscription.is_idle());
         }
         if kind == MediaKind::Video {
             self.transports[slot.transport.0].report_by(now + VIDEO_INTERVAL);
         }
-        self.publications[publication_key.0].add_viewer(key, index);
+        let publication = &mut self.publications[publication_key.0];
+        publication.add_viewer(key, index);
+        publication.set_wish(key, index, wish.0, wish.1);
+        publication.review(now);
+        self.layer_reviews.push(publication_key);
         self.arm(now, Owner::Member(key));
         self.want_keyframe(now, publication_key);
         true
@@ -246,6 +252,7 @@ impl Room {
         slot.release();
         if let Some(publication) = self.publications.get_mut(shown.publication.0) {
             publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
+            self.layer_reviews.push(shown.publication);
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Room;
 use crate::core::command::{MediaKind, Source};
+use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, Ssrc, TrackId};
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
@@ -153,6 +154,7 @@ impl Room {
             mid: slot.mid,
             kind: slot.kind,
             track: slot.shown.map(|shown| shown.track),
+            layer: self.layer_of(slot),
             counters: slot.counters_of_track(),
             jitter: slot.jitter,
         });
@@ -168,12 +170,19 @@ impl Room {
             round_trip: reach.round_trip,
             bandwidth: reach.bandwidth,
             age: now.saturating_duration_since(participant.joined_at),
-            publications: self.publication_snapshots(participant),
+            publications: self.publication_snapshots(now, participant),
             slots: slots.collect(),
         }
     }
 
-    fn publication_snapshots(&self, participant: &Participant) -> Vec<PublicationSnapshot> {
+    /// Returns the name of the encoding that a slot shows, if its track is a simulcast.
+    fn layer_of(&self, slot: &Slot) -> Option<String> {
+        let (stretch, _) = slot.flowing()?;
+        let publication = self.publications.get(slot.shown?.publication.0)?;
+        publication.rung(stretch.encoding).map(|rung| rung.name.to_string())
+    }
+
+    fn publication_snapshots(&self, now: Instant, participant: &Participant) -> Vec<PublicationSnapshot> {
         let of = |key: &crate::core::ids::PublicationKey| {
             let publication = &self.publications[key.0];
             let mut counters: StreamCounters = publication.counters();
@@ -191,6 +200,7 @@ impl Room {
             PublicationSnapshot {
                 info: publication.info(),
                 codec: publication.codec().map(Codec::name),
+                encodings: publication.encoding_snapshots(now),
                 subscribers: publication.viewers().count(),
                 counters,
                 jitter,

@@ -89,7 +89,7 @@ impl Room {
         track: TrackId,
         paused: bool,
     ) -> Result<(), Refusal> {
-        let key = self.subscribed_track(from, track)?;
+        self.subscribed_track(from, track)?;
         let participant = &mut self.participants[from.0];
         let Some(subscription) = participant.subscriptions.get(track) else { return Ok(()) };
         if subscription.paused == paused {
@@ -97,12 +97,7 @@ impl Room {
         }
         // Kept with the subscription: a track that waits for a slot will come up paused.
         participant.subscriptions.set_paused(track, paused);
-        if let SubscriptionState::Slot(slot) = subscription.state {
-            participant.slots[slot].set_paused(paused);
-            if !paused {
-                self.want_keyframe(now, key);
-            }
-        }
+        self.apply_wish(now, from, track);
         Ok(())
     }
 
@@ -161,6 +156,7 @@ impl Room {
             self.cannot_receive(key, publication, outbox);
         }
         self.ask_for_slots(key, outbox);
+        self.remind_of_layers(key, outbox);
     }
 
     fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {

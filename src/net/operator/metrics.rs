@@ -64,6 +64,15 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     page.one("strait_resumes", None, "Participants who came back", Value::Counter(totals.resumes));
     let leaves = LeaveReason::ALL.map(|reason| (reason.as_str(), totals.leaves[reason as usize]));
     page.add("strait_leaves", None, "Participants who left a room", counted("reason", leaves));
+    let changes = Value::Counter(totals.layer_changes);
+    page.one(
+        "strait_layer_changes",
+        None,
+        "Changes of the simulcast encoding that somebody is shown",
+        changes,
+    );
+    let orders = Value::Counter(totals.encoding_orders);
+    page.one("strait_encoding_orders", None, "Times a publisher was told to send other encodings", orders);
     let handshakes = [
         ("done", totals.handshakes_done),
         ("failed", totals.handshakes_failed),

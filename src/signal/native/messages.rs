@@ -327,6 +327,26 @@ pub(super) struct CannotReceiveData<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LayersData<'a> {
+    pub(super) track_id: Text<&'a TrackId>,
+    pub(super) layer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) width: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) height: Option<u16>,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EncodingsData<'a> {
+    pub(super) mid: &'a str,
+    pub(super) track_id: Text<&'a TrackId>,
+    pub(super) active: &'a [String],
+}
+
+#[derive(Serialize)]
 pub(super) struct RelayedData<'a> {
     pub(super) from: Text<&'a ParticipantId>,
     pub(super) topic: &'a str,

@@ -1,7 +1,9 @@
 //! An endpoint's signalling: joining, offers and answers, subscriptions, resuming.
 
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
-use crate::core::command::{Command, Join, Lifeline, MediaKind, PublicationRequest, Resume, Source};
+use crate::core::command::{
+    Command, Join, Lifeline, MediaKind, Preference, PublicationRequest, Resume, Source, Wish,
+};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
     SlotCounts, SlotMap, TrackInfo,
@@ -94,6 +96,7 @@ impl Endpoint {
             self.unwanted.insert(track);
             // A pause belongs to a subscription, and ends with it.
             self.paused.remove(&track);
+            self.wishes.remove(&track);
             self.ask(Asked::Other("unsubscribe"), Signal::Command(Command::Unsubscribe(track)), post);
         }
     }
@@ -110,6 +113,17 @@ impl Endpoint {
             self.paused.remove(&track);
         }
         self.ask(Asked::Other("pause"), Signal::Command(Command::Pause { track, paused }), post);
+    }
+
+    /// Says how somebody's track is to be shown.
+    pub fn prefer(&mut self, of: usize, source: Source, wish: Wish, post: &mut Post) {
+        let Some(track) = self.track_of(of, source) else { return };
+        if self.unwanted.contains(&track) {
+            return;
+        }
+        self.wishes.insert(track, wish);
+        let command = Command::Prefer(vec![Preference { track, wish }]);
+        self.ask(Asked::Other("prefer"), Signal::Command(command), post);
     }
 
     /// Sends everyone a message.
@@ -138,7 +152,7 @@ impl Endpoint {
         if yes {
             // Publishing again begins another stream, with its own SSRC.
             let dice = Dice::of(self.seed, "again", life << 8 | self.person as u64);
-            *sender = Sender::new(sender.plan.clone(), number, dice);
+            *sender = Sender::new(sender.plan.clone(), number, self.sections[number].codecs[0], dice);
             sender.muted = self.muted.contains(&source) && !self.stubborn;
             let declared = self.plan.declares.then_some(sender.ssrcs);
             self.sections[number].role = Role::Publish { declared };
@@ -193,6 +207,7 @@ impl Endpoint {
             mid,
             source: sender.plan.source,
             muted: self.is_muted(sender.plan.source),
+            encodings: Vec::new(),
         };
         publishing.map(request).collect()
     }
@@ -240,7 +255,7 @@ impl Endpoint {
             let number = self.sections.len();
             let name = u64::from(self.life) << 32 | (self.person as u64) << 8 | number as u64;
             let dice = Dice::of(self.seed, "sender", name);
-            let mut sender = Sender::new(source.clone(), number, dice);
+            let mut sender = Sender::new(source.clone(), number, source.codec, dice);
             sender.muted &= !self.stubborn;
             let declared = self.plan.declares.then_some(sender.ssrcs);
             let role = if source.at_once { Role::Publish { declared } } else { Role::Inactive };
@@ -333,7 +348,7 @@ impl Endpoint {
                 }
             },
             // People of a world are shown what their slot maps say; who speaks is news for pages.
-            Event::Speakers(_) => {}
+            Event::Speakers(_) | Event::Layers { .. } | Event::Encodings { .. } => {}
             other => post.complain(format!("{} was told what nobody expects: {other:?}", name(self.person))),
         }
     }
@@ -391,6 +406,7 @@ impl Endpoint {
         self.room.cannot.remove(&track);
         self.unwanted.remove(&track);
         self.paused.remove(&track);
+        self.wishes.remove(&track);
     }
 
     fn set_reconnecting(&mut self, who: ParticipantId, reconnecting: bool, post: &mut Post) {
@@ -460,6 +476,10 @@ impl Endpoint {
         let known: Vec<TrackId> = self.room.tracks.keys().copied().collect();
         self.unwanted.retain(|track| known.contains(track));
         self.paused.retain(|track| known.contains(track));
+        self.wishes.retain(|track, _| known.contains(track));
+        let wish = |track: &TrackId| self.wishes.get(track).copied().unwrap_or_default();
+        let wanted = known.iter().filter(|track| !self.unwanted.contains(track));
+        let preferences = wanted.map(|track| Preference { track: *track, wish: wish(track) }).collect();
         for publication in &resumed.publications {
             let source = publication.info.source;
             let muted = self.is_muted(source);
@@ -486,6 +506,8 @@ impl Endpoint {
                 self.ask(Asked::Other("pause"), Signal::Command(pause), post);
             }
         }
+        // The server does not tell them, so all are said again.
+        self.ask(Asked::Other("prefer"), Signal::Command(Command::Prefer(preferences)), post);
         // An offer may have been lost when the connection broke.
         self.offer(post);
     }

@@ -116,7 +116,8 @@ impl World<'_> {
                 }
                 continue;
             };
-            let silent = publisher.is_muted(source) || viewer.paused.contains(&track);
+            let silent =
+                publisher.is_muted(source) || viewer.paused.contains(&track) || viewer.is_unseen(track);
             if silent || sender.due().is_none() || !viewer.receives(sender.plan.codec) {
                 continue;
             }

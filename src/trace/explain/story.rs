@@ -1,6 +1,7 @@
 //! Story: builds the explanation from the trace's facts, one by one. The folder of this file's name has the meaning of
 //! each fact, by topic.
 
+mod layers;
 mod packets;
 mod presence;
 mod viewing;
@@ -87,6 +88,14 @@ impl Story {
             Fact::Waits(person, track, reason) => self.waits(at, index(person), index(track), *reason)?,
             Fact::CannotReceive(person, track) => self.cannot_receive(at, index(person), index(track))?,
             Fact::Paused(person, track, paused) => self.paused(at, index(person), index(track), *paused)?,
+
+            Fact::Wants { person, track, width, height } => {
+                self.wants(at, index(person), index(track), *width, *height)?;
+            }
+            Fact::Layer { person, track, layer, height, reason } => {
+                self.layer(at, index(person), index(track), layer, *height, *reason)?;
+            }
+            Fact::Encodings(track, active) => self.encodings(at, index(track), active)?,
 
             Fact::Incoming { track, codec, .. } => self.stream_in(index(track), codec)?,
             Fact::Outgoing { person, mid, is_video } => self.stream_out(index(person), mid, *is_video),
