@@ -1,6 +1,6 @@
 // One tile: a participant with camera and sound, or a shared screen.
 
-import { RemoteTrack } from '../sdk/strait.js';
+import { RemoteTrack, followTile } from '../sdk/strait.js';
 import { icon, make, mark } from './dom.js';
 
 /** @import {Participant, Track} from '../sdk/strait.js' */
@@ -19,6 +19,7 @@ export class Tile {
   #quality;
   /** @type {Track | null} */
   #attached = null;
+  #stopFollowing = () => {};
 
   /**
    * @param {Participant} participant
@@ -92,6 +93,7 @@ export class Tile {
   }
 
   remove() {
+    this.#stopFollowing();
     this.#attached?.detach(this.#picture);
     this.element.remove();
   }
@@ -99,9 +101,11 @@ export class Tile {
   /** @param {Track | null} track */
   #attach(track) {
     if (track === this.#attached) return;
+    this.#stopFollowing();
     this.#attached?.detach(this.#picture);
     this.#attached = track;
     track?.attach(this.#picture);
+    this.#stopFollowing = track instanceof RemoteTrack ? followTile(track, this.element) : () => {};
   }
 }
 

@@ -54,6 +54,20 @@ export const PROTOCOL_VERSION = 1;
  * @property {string} mid
  * @property {Source} source
  * @property {boolean} muted
+ * @property {EncodingRequest[]} [encodings] of a simulcast
+ *
+ * @typedef {object} EncodingRequest
+ * @property {string} rid
+ * @property {number} [width] pixels
+ * @property {number} [height] pixels
+ * @property {number} [maxBitrate] bits per second
+ *
+ * @typedef {object} Layer which encoding of a simulcast is received
+ * @property {string} trackId
+ * @property {string} layer its rid
+ * @property {number} [width] pixels, as its publisher says
+ * @property {number} [height] pixels, as its publisher says
+ * @property {'wanted' | 'stopped' | 'available'} reason why it is this one
  *
  * @typedef {object} SlotCounts
  * @property {number} audio

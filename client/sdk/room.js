@@ -13,11 +13,12 @@ import { Publisher } from './publisher.js';
 import { Roster } from './roster.js';
 import { Session } from './session.js';
 import { StatsCollector } from './stats.js';
+import { Wishes } from './wishes.js';
 
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack, PublishOptions} from './local-track.js' */
-/** @import {Joined, Resumed, Speakers} from './protocol.js' */
+/** @import {Joined, Layer, Resumed, Speakers} from './protocol.js' */
 /** @import {DeviceEncoding} from './publisher.js' */
 /** @import {JoinRequest, RoomState} from './session.js' */
 /** @import {Owner, RoomStats} from './stats.js' */
@@ -50,6 +51,7 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {{from: string, participant: Participant | null, topic: string, payload: unknown}} data
  * @property {{dominant: Participant | null, speakers: {participant: Participant, level: number}[]}} speakers who speaks, as
  *   the server hears it, whoever speaks most first; levels in dBov
+ * @property {{participant: Participant, track: RemoteTrack, layer: Layer}} layers another encoding of a simulcast is received
  * @property {{draining: boolean}} draining the server lets nobody in any more, or does so again; the call goes on
  * @property {{participants: Participant[]}} levels every participant's `level` is fresh
  * @property {{blocked: boolean}} audio-blocked call `startAudio()` from a click
@@ -66,6 +68,7 @@ export class Room extends Emitter {
   #player;
   #levels = new LevelTracker();
   #stats = new StatsCollector();
+  #wishes;
   /** @type {MediaConnection | null} */
   #media = null;
   /** The first exchange of the current connection. @type {Promise<void>} */
@@ -93,14 +96,24 @@ export class Room extends Emitter {
     });
     const createAudio = options.playAudio === false ? null : this.#environment.createAudio;
     this.#player = new AudioPlayer(createAudio, (blocked) => this.emit('audio-blocked', { blocked }));
+    this.#wishes = new Wishes(this.#environment, (tracks) => this.#session.request('prefer', { tracks }));
     this.#roster = new Roster({
       environment: this.#environment,
-      control: { request: (type, data) => this.#session.request(type, data) },
+      control: {
+        request: (type, data) => this.#session.request(type, data),
+        prefer: (trackId, wish) => {
+          if (this.#roster.track(trackId)) this.#wishes.set(trackId, wish);
+        },
+      },
       receiver: (mid) => this.#media?.receiver(mid) ?? null,
       onJoined: (participant) => this.#welcome(participant),
       onLeft: (participant, reason) => this.emit('participant-left', { participant, reason }),
       onTrackAdded: (track) => this.#follow(track),
-      onTrackRemoved: (track) => this.emit('track-removed', { participant: track.participant, track }),
+      onTrackRemoved: (track) => {
+        if (track.trackId !== null) this.#wishes.forget(track.trackId);
+        this.emit('track-removed', { participant: track.participant, track });
+      },
+      onLayer: (track, layer) => this.emit('layers', { participant: track.participant, track, layer }),
     });
     this.#publisher = new Publisher(this.localParticipant, {
       request: (type, data) => this.#session.request(type, data),
@@ -269,6 +282,7 @@ export class Room extends Emitter {
     this.#media = media;
     this.#publisher.media = media;
     media.addSlots(joined.slots);
+    this.#wishes.clear();
     this.#roster.reset(joined.participants);
     this.#firstExchange = this.#publishAll(media);
     this.#firstExchange.catch((error) => {
@@ -322,6 +336,8 @@ export class Room extends Emitter {
       if (data.participantId !== this.localParticipant.participantId) return;
       this.localParticipant.mediaLost = type === 'participant-media-lost';
       this.localParticipant.changed();
+    } else if (type === 'encodings') {
+      this.#publisher.setActive(data.trackId, data.active);
     } else if (type === 'speakers') {
       this.#onSpeakers(data);
     } else if (type === 'draining') {
@@ -395,6 +411,7 @@ export class Room extends Emitter {
     this.#media = null;
     this.#publisher.media = null;
     this.#player.stop();
+    this.#wishes.clear();
     this.#roster.clear();
     // After a join that failed the application still shows its preview and may try again with the same tracks.
     this.#publisher.release(this.#wasConnected);
