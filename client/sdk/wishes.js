@@ -10,6 +10,9 @@
  * @property {boolean} [paused] it cannot be seen
  */
 
+/** What the server knows of a track after a message that may or may not have reached it. @type {Wish} */
+const UNKNOWN = { width: -1 };
+
 const UP_DELAY = 250;
 const DOWN_DELAY = 1000;
 
@@ -38,7 +41,7 @@ export class Wishes {
    */
   set(trackId, wish) {
     const told = this.#told.get(trackId);
-    if (told && isSame(told, wish)) {
+    if (isSame(told ?? {}, wish)) {
       this.#pending.delete(trackId);
       return;
     }
@@ -89,7 +92,7 @@ export class Wishes {
       // A connection that broke, or too many messages: told again later, unless something else is wanted by then.
       for (const [trackId, { wish }] of due) {
         if (this.#told.get(trackId) !== wish) continue;
-        this.#told.delete(trackId);
+        this.#told.set(trackId, UNKNOWN);
         if (!this.#pending.has(trackId)) this.#pending.set(trackId, { wish, at: now + DOWN_DELAY });
       }
       this.#schedule();

@@ -1,10 +1,12 @@
 //! Simulcasts: each viewer is shown the encoding that fits, and a publisher sends what somebody needs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strait::core::command::Source::Camera;
 use strait::core::command::{Command, Preference, Wish};
 use strait::core::event::{Event, LayerReason};
+use strait::trace::Trace;
+use strait::trace::explain::explain;
 
 use crate::connected;
 use crate::world::World;
@@ -13,7 +15,10 @@ const LAYERS: [(&str, u16); 3] = [("high", 720), ("medium", 360), ("low", 180)];
 
 /// A call in which the first person publishes a camera in three encodings, and the others watch.
 fn call(viewers: &[&str]) -> World {
-    let mut world = World::new();
+    call_of(World::new(), viewers)
+}
+
+fn call_of(mut world: World, viewers: &[&str]) -> World {
     let anna = world.join("standup", "Anna");
     world.publish_layers(anna, 2, &LAYERS);
     for name in viewers {
@@ -246,4 +251,40 @@ fn wishes_for_tracks_that_are_gone_or_in_one_encoding_change_nothing() {
     assert_eq!(world.clients[1].received.len(), 10);
     world.run(Duration::from_secs(10));
     assert!(orders(&mut world).is_empty() && told(&mut world, 1).is_empty());
+}
+
+#[test]
+fn the_explanation_tells_what_was_shown_and_sent_and_why() {
+    let mut world = call_of(crate::traces::recorded("*"), &["Ben"]);
+    wants(&mut world, 1, tall(180));
+    film(&mut world, &["high", "medium", "low"], 7000);
+    wants(&mut world, 1, tall(720));
+    film(&mut world, &["high", "low"], 1000);
+    film(&mut world, &["low"], 1000);
+    wants(&mut world, 1, HIDDEN);
+    film(&mut world, &["low"], 7000);
+    let trace = crate::traces::traces(world).into_values().next().expect("one trace");
+    let mut trace = Trace::open(&trace, None).expect("a trace");
+    let (explanation, parted) = explain(&mut trace, Instant::now()).expect("it can be explained");
+    assert_eq!(parted, None);
+    let said = |who: usize| {
+        let lines = explanation.participants[who].timeline.iter();
+        lines.map(|entry| format!("{}: {}\n", entry.kind, entry.text)).collect::<String>()
+    };
+    for line in [
+        "wants: shows Anna's camera 180 pixels tall",
+        "layer: is shown Anna's camera in the encoding low, 180 pixels tall",
+        "layer: is shown Anna's camera in the encoding high, 720 pixels tall: it has begun, and fits better",
+        "layer: is shown Anna's camera in the encoding low, 180 pixels tall: the one before has stopped",
+        "paused: paused Anna's camera",
+    ] {
+        assert!(said(1).contains(line), "no '{line}' in\n{}", said(1));
+    }
+    for line in [
+        "encodings: is to send only low of the camera: nobody has needed more for some seconds",
+        "encodings: is to send high of the camera again: somebody needs it",
+        "encodings: is to send nothing of the camera: nobody watches it",
+    ] {
+        assert!(said(0).contains(line), "no '{line}' in\n{}", said(0));
+    }
 }

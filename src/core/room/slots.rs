@@ -137,7 +137,7 @@ impl Room {
         publication.review(now);
         self.layer_reviews.push(publication_key);
         self.arm(now, Owner::Member(key));
-        self.want_keyframe(now, publication_key);
+        self.want_keyframe_for(now, publication_key, (key, index));
         true
     }
 

@@ -47,9 +47,13 @@ impl Publication {
             }
         }
         for (encoding, awaited) in self.encodings.iter_mut().zip(awaited) {
-            if awaited {
-                encoding.awaited = true;
+            let is_new = awaited && !(encoding.awaited && encoding.keyframes.is_wanted());
+            encoding.awaited = awaited;
+            if is_new {
                 encoding.keyframes.want();
+            } else if !encoding.is_followed() {
+                // Whoever waited for it wants another one now: its publisher must not be asked for ever.
+                encoding.keyframes.forget();
             }
         }
     }

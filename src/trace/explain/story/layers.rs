@@ -16,12 +16,12 @@ impl Story {
         height: Option<u16>,
     ) -> Option<()> {
         let size = match (width, height) {
-            (Some(width), Some(height)) => format!("{width}×{height} pixels"),
+            (Some(width), Some(height)) => format!("in {width}×{height} pixels"),
             (None, Some(height)) => format!("{height} pixels tall"),
             (Some(width), None) => format!("{width} pixels wide"),
             (None, None) => return None,
         };
-        let text = format!("shows {} in {size}", self.name_of(track)?);
+        let text = format!("shows {} {size}", self.name_of(track)?);
         self.tell(at, person, "wants", Weight::Plain, text);
         Some(())
     }
