@@ -199,6 +199,8 @@ pub struct RoomView {
     pub tracks: BTreeMap<TrackId, KnownTrack>,
     /// The newest slot map.
     pub slot_map: Option<SlotMap>,
+    /// Since when each track has been in the slot that shows it, as they were told.
+    pub shown_since: BTreeMap<TrackId, Micros>,
     /// Tracks that cannot be received.
     pub cannot: BTreeSet<TrackId>,
 }

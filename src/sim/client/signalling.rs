@@ -6,7 +6,7 @@ use crate::core::command::{
 };
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
-    SlotCounts, SlotMap, TrackInfo,
+    SlotCounts, SlotInfo, SlotMap, TrackInfo,
 };
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;
@@ -282,7 +282,7 @@ impl Endpoint {
             }
             Event::Resumed(request, resumed) => {
                 self.replied(request.as_ref(), post);
-                self.on_resumed(*resumed, post);
+                self.on_resumed(now, *resumed, post);
             }
             Event::Answer { request, sdp, publications } => {
                 self.replied(request.as_ref(), post);
@@ -297,7 +297,7 @@ impl Endpoint {
                 }
                 self.closed |= refusal.code == RefusalCode::UnknownParticipant;
             }
-            Event::SlotMap(map) => self.on_slot_map(map, post),
+            Event::SlotMap(map) => self.on_slot_map(now, map, post),
             Event::MoreSlots(wanted) => {
                 self.slots_wanted = SlotCounts {
                     audio: wanted.audio.max(self.slots_wanted.audio),
@@ -429,7 +429,7 @@ impl Endpoint {
         }
     }
 
-    fn on_slot_map(&mut self, map: SlotMap, post: &mut Post) {
+    fn on_slot_map(&mut self, now: Micros, map: SlotMap, post: &mut Post) {
         if self.room.slot_map.as_ref().is_some_and(|old| old.revision >= map.revision) {
             post.complain(format!("{} was told an older slot map behind a newer one", name(self.person)));
         }
@@ -440,6 +440,14 @@ impl Endpoint {
                 post.complain(format!("{} was shown a track that is not known", name(self.person)));
             }
         }
+        let before = self.room.slot_map.as_ref();
+        let was_there = |slot: &SlotInfo| before.is_some_and(|before| before.slots.contains(slot));
+        let shown = map.slots.iter().filter_map(|slot| {
+            let track = slot.track?.0;
+            let known = self.room.shown_since.get(&track).copied().filter(|_| was_there(slot));
+            Some((track, known.unwrap_or(now)))
+        });
+        self.room.shown_since = shown.collect();
         self.room.slot_map = Some(map);
     }
 
@@ -468,10 +476,10 @@ impl Endpoint {
     }
 
     /// Repeats what the server does not know after a resume.
-    fn on_resumed(&mut self, resumed: Resumed, post: &mut Post) {
+    fn on_resumed(&mut self, now: Micros, resumed: Resumed, post: &mut Post) {
         self.on_joined(&resumed.joined);
         self.joined = Some(resumed.joined);
-        self.on_slot_map(resumed.slot_map, post);
+        self.on_slot_map(now, resumed.slot_map, post);
         self.room.cannot.clear();
         let known: Vec<TrackId> = self.room.tracks.keys().copied().collect();
         self.unwanted.retain(|track| known.contains(track));
