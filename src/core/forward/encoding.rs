@@ -61,6 +61,15 @@ pub struct SourceReport {
     pub generation: u32,
 }
 
+/// A time in which nothing of a track came, whichever encoding.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pause {
+    /// When the last packet before it came.
+    pub(super) began: Instant,
+    /// When the first packet after it came.
+    pub(super) ended: Instant,
+}
+
 /// The SSRC by which an encoding comes.
 #[derive(Debug, Clone, Copy)]
 struct Source {
@@ -199,13 +208,16 @@ impl Encoding {
         self.frames.on_packet(now, timestamp);
     }
 
-    /// Whether its packets come. `running_since`: since when any of the track's have come without a pause. What did not
-    /// come before that has not stopped.
-    pub(super) fn is_live(&self, now: Instant, running_since: Option<Instant>) -> bool {
+    /// Whether its packets come. `pause` is the last time in which nothing of the track came: it does not count.
+    pub(super) fn is_live(&self, now: Instant, pause: Option<Pause>) -> bool {
         let Some(last) = self.frames.last() else { return false };
-        let silent_since = running_since.map_or(last, |running_since| last.max(running_since));
-        let is_over = now.saturating_duration_since(silent_since) > self.frames.patience();
-        !is_over || mutated!(LayerNotLive)
+        let silence = match pause {
+            Some(pause) if last < pause.ended => {
+                now.saturating_duration_since(pause.ended) + pause.began.saturating_duration_since(last)
+            }
+            _ => now.saturating_duration_since(last),
+        };
+        silence <= self.frames.patience() || mutated!(LayerNotLive)
     }
 
     /// Returns for how long it may be silent without having stopped.

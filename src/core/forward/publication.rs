@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::backlog::Run;
 use super::descriptor::{Described, describe};
-use super::encoding::{Encoding, SourceReport};
+use super::encoding::{Encoding, Pause, SourceReport};
 use super::ladder::Ladder;
 use super::munger::Stretch;
 use super::parameter_sets::OfferedSets;
@@ -68,8 +68,8 @@ pub struct Publication {
     serving: usize,
     /// The encodings as the offer names them, if it is a simulcast.
     pub ladder: Ladder,
-    /// Since when packets have come without a pause, of whichever encoding.
-    running_since: Option<Instant>,
+    /// The last time in which nothing came.
+    pause: Option<Pause>,
     last_packet: Option<Instant>,
     /// When it is looked again what each viewer is to be shown.
     review_at: Option<Instant>,
@@ -123,7 +123,7 @@ impl Publication {
             chosen: EncodingIndex(0),
             serving: 0,
             ladder: Ladder::default(),
-            running_since: None,
+            pause: None,
             last_packet: None,
             review_at: None,
             was_live: [false; ENCODINGS_MAX],
@@ -738,6 +738,14 @@ mod tests {
                 send(&mut publication, ms + 5, 20, 1);
                 assert_eq!(publication.ssrc(), Some(Ssrc(20)));
             }
+        }
+        for ms in (300_000..301_000).step_by(40) {
+            send(&mut publication, ms, 30, 2);
+        }
+        assert_eq!(publication.ssrc(), Some(Ssrc(30)), "now it has");
+        for ms in (400_000..400_400).step_by(40) {
+            send(&mut publication, ms, 30, 2);
+            assert_eq!(publication.ssrc(), Some(Ssrc(30)), "and a pause does not bring it back");
         }
     }
 }

@@ -49,7 +49,9 @@ fn valid_messages() -> Vec<String> {
         r#"{"type":"leave","id":-3}"#.into(),
         format!(r#"{{"type":"pin","data":{{"trackId":"{T}","pinned":true}}}}"#),
         format!(
-            r#"{{"type":"prefer","data":{{"tracks":[{{"trackId":"{T}","width":320,"height":180}},{{"trackId":"{T}","paused":true}}]}}}}"#
+            r#"{{"type":"prefer","data":{{"tracks":[{},{}]}}}}"#,
+            format_args!(r#"{{"trackId":"{T}","width":320,"height":180}}"#),
+            format_args!(r#"{{"trackId":"{T}","paused":true}}"#),
         ),
     ]
 }

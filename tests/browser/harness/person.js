@@ -214,9 +214,10 @@ export class Person {
 
   /** What is received of `other`'s camera, until its pictures are that wide. */
   async getsWidth(other, width) {
-    await this.#isTold(`the width of ${other.name}'s camera`, { frameWidth: width }, {}, (page) =>
-      page.evaluate((key) => lab.reception(key), `${other.name}/camera`).then(({ frameWidth, bytesReceived }) => ({ frameWidth, bytesReceived })),
-    );
+    await this.#isTold(`the width of ${other.name}'s camera`, { frameWidth: width }, {}, async () => {
+      const { frameWidth, bytesReceived } = await this.receptionOf(other);
+      return { frameWidth, bytesReceived };
+    });
     return this.receptionOf(other);
   }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::{Publication, at};
 use crate::core::command::{EncodingRequest, Wish};
 use crate::core::event::LayerReason;
+use crate::core::forward::encoding::Pause;
 use crate::core::forward::ladder::{Candidate, Rung, fit};
 use crate::core::ids::{EncodingIndex, ParticipantKey};
 use crate::core::media::ingress::PublishedSection;
@@ -66,11 +67,10 @@ impl Publication {
         }
         let patience = self.encodings[number].patience();
         // While nothing at all comes no encoding is worse off than the others: a shared screen may not have changed.
-        let has_paused = |last: Instant| now.saturating_duration_since(last) > patience / 2;
-        if self.last_packet.is_none_or(has_paused) {
-            self.running_since = Some(now);
+        let last = self.last_packet.replace(now);
+        if let Some(began) = last.filter(|last| now.saturating_duration_since(*last) > patience / 2) {
+            self.pause = Some(Pause { began, ended: now });
         }
-        self.last_packet = Some(now);
         if had_stopped || self.review_at.is_none_or(|at| now >= at) {
             self.review(now);
         }
@@ -78,7 +78,7 @@ impl Publication {
 
     /// Whether an encoding comes.
     pub(super) fn is_live(&self, now: Instant, number: usize) -> bool {
-        self.encodings[number].is_live(now, self.running_since)
+        self.encodings[number].is_live(now, self.pause)
     }
 
     /// Looks again what each viewer is to be shown.
@@ -89,7 +89,7 @@ impl Publication {
         }
         let mut live = [false; ENCODINGS_MAX];
         for (live, encoding) in live.iter_mut().zip(&self.encodings) {
-            *live = encoding.is_live(now, self.running_since);
+            *live = encoding.is_live(now, self.pause);
         }
         self.needs_review |= live != self.was_live;
         self.was_live = live;
@@ -104,13 +104,14 @@ impl Publication {
             });
         }
         let fitting = |wish: Wish| fit(wish, candidates.iter().flatten().copied());
+        let chosen_before = self.chosen;
         if let Some(chosen) = fitting(Wish::default()) {
             self.chosen = EncodingIndex(chosen as u8);
         }
         let chosen = self.chosen;
         for encoding in &mut self.encodings {
             for viewer in encoding.backlog.viewers_mut() {
-                let before = at(viewer.choice.unwrap_or(chosen));
+                let before = at(viewer.choice.unwrap_or(chosen_before));
                 let has_size = viewer.wish.height.or(viewer.wish.width).is_some();
                 viewer.choice = fitting(viewer.wish)
                     .map(|place| EncodingIndex(place as u8))
