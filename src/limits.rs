@@ -50,6 +50,13 @@ pub const DATA_BYTES_PER_RECIPIENT: usize = 1024;
 /// one of them would else be told to everybody as a list of hundreds.
 pub const WAITING_TOLD_MAX: usize = 32;
 
+/// Most tracks whose sizes one `prefer` states: all that a room of 200 may publish.
+pub const PREFERENCES_MAX: usize = 512;
+/// How many of them count as one message.
+pub const PREFERENCES_PER_MESSAGE: usize = 25;
+/// Most encodings of one simulcast. Browsers send three.
+pub const ENCODINGS_MAX: usize = 8;
+
 /// Largest datagram that we send. It fits any path that WebRTC uses (RFC 8831 §5, libwebrtc's own limit).
 pub const DATAGRAM_BYTES_MAX: usize = 1500;
 /// How many paths of one participant are remembered: those of a phone on two networks, twice over.

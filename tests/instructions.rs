@@ -52,6 +52,7 @@ fn workload() {
         "audio to 50" => (Crowd::audience(50, MediaKind::Audio), 40, 1, 80, 1),
         "video to 50" => (Crowd::audience(50, MediaKind::Video), 40, 1, 1100, 1),
         "frames to 50" => (Crowd::audience(50, MediaKind::Video), 4, 10, 1100, 1),
+        "numbered frames to 50" => (Crowd::numbered_audience(50, MediaKind::Video), 4, 10, 1100, 1),
         // As many packets in either.
         "20 people in 4 rooms" => (Crowd::conference(4, 5, MediaKind::Audio), 200, 1, 80, 20),
         "500 people in 100 rooms" => (Crowd::conference(100, 5, MediaKind::Audio), 8, 1, 80, 500),

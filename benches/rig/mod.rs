@@ -58,6 +58,8 @@ pub struct Crowd {
     media: Datagrams,
     pub now: Instant,
     pub people: Vec<Person>,
+    /// Whether those who join from now on take transport-wide numbers. They never report on them.
+    pub takes_numbers: bool,
     buffer: Vec<u8>,
     plain: Vec<u8>,
 }
@@ -97,6 +99,7 @@ impl Crowd {
             media: Datagrams::default(),
             now,
             people: Vec::new(),
+            takes_numbers: false,
             buffer: vec![0; 2048],
             plain: Vec::new(),
         }
@@ -116,13 +119,21 @@ impl Crowd {
 
     /// One room of one person who publishes and so many who receive.
     pub fn audience(viewers: usize, kind: MediaKind) -> Self {
-        let mut crowd = Self::new();
-        crowd.join("room", &[kind], (1, 0));
+        Self::new().with_audience(viewers, kind)
+    }
+
+    /// The same of people who take transport-wide numbers.
+    pub fn numbered_audience(viewers: usize, kind: MediaKind) -> Self {
+        Self { takes_numbers: true, ..Self::new() }.with_audience(viewers, kind)
+    }
+
+    fn with_audience(mut self, viewers: usize, kind: MediaKind) -> Self {
+        self.join("room", &[kind], (1, 0));
         let slots = if kind == MediaKind::Audio { (1, 0) } else { (1, 1) };
         for _ in 0..viewers {
-            crowd.join("room", &[], slots);
+            self.join("room", &[], slots);
         }
-        crowd
+        self
     }
 
     /// Lets somebody join, and takes them to where media flows: negotiated, checked, and with keys. Returns their index.
@@ -174,7 +185,7 @@ impl Crowd {
             fingerprint: &fingerprint,
             slots,
             published: &published,
-            transport_cc: false,
+            transport_cc: self.takes_numbers,
         };
         let publications = (0..published.len()).map(|number| PublicationRequest {
             mid: Mid::from(offer.published_mid(number).as_str()),
@@ -184,6 +195,7 @@ impl Crowd {
                 Source::Camera
             },
             muted: false,
+            encodings: Vec::new(),
         });
         let command = Command::Offer { sdp: offer.text(), publications: publications.collect() };
         let request = Some(RequestId("offer".into()));

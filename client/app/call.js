@@ -194,7 +194,8 @@ export class Call {
   }
 
   #toggleCamera() {
-    return this.#room.setCamera(!this.#isOn('camera'), { ...cameraOptions(), ...cameraEncoding() });
+    const options = { ...cameraOptions(), ...cameraEncoding(), simulcast: true };
+    return this.#room.setCamera(!this.#isOn('camera'), options);
   }
 
   #toggleScreen() {

@@ -30,6 +30,7 @@ async function join({ name, room: roomId, microphone, camera }) {
     await room.publish(camera, {
       ...cameraEncoding(),
       source: 'camera',
+      simulcast: true,
       recapture: () => captureCamera(cameraOptions()),
     });
   }

@@ -1,5 +1,6 @@
 // Everybody with level, volume and, when asked for, detailed statistics.
 
+import { RemoteTrack } from '../sdk/strait.js';
 import { icon, make } from './dom.js';
 
 /** @import {Participant, Room} from '../sdk/strait.js' */
@@ -112,7 +113,7 @@ function makeRow(participant) {
     { class: 'person' },
     make('div', { class: 'person-title' }, name, make('div', { class: 'level', 'aria-hidden': 'true' }, bar), marks),
   );
-  if (!participant.isLocal) element.append(volumeSlider(participant));
+  if (!participant.isLocal) element.append(volumeSlider(participant), pinBox(participant));
   element.append(statistics);
   return { element, name, marks, bar, statistics };
 }
@@ -124,6 +125,21 @@ function volumeSlider(participant) {
   slider.setAttribute('aria-label', `Volume of ${participant.name}`);
   slider.addEventListener('input', () => (participant.volume = Number(slider.value)));
   return make('div', { class: 'volume' }, make('span', { class: 'hint', 'aria-hidden': 'true' }, 'Volume'), slider);
+}
+
+/**
+ * Keeps somebody seen and heard whoever else speaks, where a room has more people than fit.
+ * @param {Participant} participant
+ */
+function pinBox(participant) {
+  const box = make('input', { type: 'checkbox', 'data-testid': 'pin' });
+  box.addEventListener('change', () => {
+    for (const source of /** @type {const} */ (['microphone', 'camera'])) {
+      const track = participant.track(source);
+      if (track instanceof RemoteTrack) track.setPinned(box.checked).catch(() => (box.checked = track.pinned));
+    }
+  });
+  return make('label', { class: 'hint' }, box, ' Keep on screen');
 }
 
 /** @param {Participant} participant */

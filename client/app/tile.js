@@ -1,6 +1,6 @@
 // One tile: a participant with camera and sound, or a shared screen.
 
-import { RemoteTrack } from '../sdk/strait.js';
+import { RemoteTrack, followTile } from '../sdk/strait.js';
 import { icon, make, mark } from './dom.js';
 
 /** @import {Participant, Track} from '../sdk/strait.js' */
@@ -19,6 +19,7 @@ export class Tile {
   #quality;
   /** @type {Track | null} */
   #attached = null;
+  #stopFollowing = () => {};
 
   /**
    * @param {Participant} participant
@@ -69,7 +70,8 @@ export class Tile {
     const hasPicture = track !== null && !track.muted && track.mediaStreamTrack !== null && !track.covered;
     mark(this.element, 'picture', hasPicture);
     mark(this.element, 'mirrored', participant.isLocal && source === 'camera');
-    mark(this.element, 'speaking', source === 'camera' && participant.speaking);
+    mark(this.element, 'speaking', source === 'camera' && (participant.speaking || participant.heardSpeaking));
+    mark(this.element, 'dominant', source === 'camera' && participant.dominant);
     const silent = !microphone || microphone.muted;
     this.#mutedIcon.hidden = source === 'screen' || !silent;
     this.#level.hidden = source === 'screen' || silent;
@@ -91,6 +93,7 @@ export class Tile {
   }
 
   remove() {
+    this.#stopFollowing();
     this.#attached?.detach(this.#picture);
     this.element.remove();
   }
@@ -98,9 +101,11 @@ export class Tile {
   /** @param {Track | null} track */
   #attach(track) {
     if (track === this.#attached) return;
+    this.#stopFollowing();
     this.#attached?.detach(this.#picture);
     this.#attached = track;
     track?.attach(this.#picture);
+    this.#stopFollowing = track instanceof RemoteTrack ? followTile(track, this.element) : () => {};
   }
 }
 
@@ -117,7 +122,10 @@ function messageFor(picture, microphone) {
     if (!(track instanceof RemoteTrack)) continue;
     if (track.status === 'unsupported')
       problems.push(`You cannot ${verb} this: ${track.reason || 'your browser lacks the codec'}.`);
-    if (track.status === 'waiting') problems.push(`Waiting to ${verb} this: ${waitingReason(track.reason)}.`);
+    // Whoever is silent is heard as soon as they speak: there is nothing to wait for.
+    const isSilent = verb === 'hear' && track.reason === 'not-speaking';
+    if (track.status === 'waiting' && !isSilent)
+      problems.push(`Waiting to ${verb} this: ${waitingReason(track.reason)}.`);
   }
   if (problems.length > 0) return problems.join(' ');
   return picture instanceof RemoteTrack && !picture.muted && picture.status !== 'unsubscribed'
@@ -144,7 +152,6 @@ function hueOf(name) {
  * @returns {string} in words
  */
 function waitingReason(reason) {
-  return reason === 'slot-limit'
-    ? 'as many tracks are received as this server allows'
-    : 'a place for it is being made';
+  if (reason === 'slot-limit') return 'as many tracks are received as this server allows';
+  return reason === 'not-speaking' ? 'it is shown when they speak' : 'a place for it is being made';
 }

@@ -85,7 +85,8 @@ export class LevelTracker {
     for (const participant of participants) {
       participant.level = this.#level(participant, now);
       if (participant.level >= SPEAKING) this.#lastLoud.set(participant, now);
-      const speaking = now - (this.#lastLoud.get(participant) ?? -Infinity) < SPEAKING_HOLD;
+      const isLoud = now - (this.#lastLoud.get(participant) ?? -Infinity) < SPEAKING_HOLD;
+      const speaking = isLoud || participant.heardSpeaking;
       if (speaking === participant.speaking) continue;
       participant.speaking = speaking;
       participant.changed();

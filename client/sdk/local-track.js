@@ -1,16 +1,20 @@
 // One's own published track: mutes by sending nothing, and releases the camera while it is muted.
 
+import { ladderFor, scaled } from './ladder.js';
 import { kindOf } from './protocol.js';
 import { Track } from './track.js';
 
 /** @import {Participant} from './participant.js' */
-/** @import {Source} from './protocol.js' */
+/** @import {EncodingRequest, Source} from './protocol.js' */
+/** @import {Rung} from './ladder.js' */
 
 /**
  * @typedef {object} PublishOptions
  * @property {Source} source
  * @property {boolean} [muted] publish it silent at first
- * @property {number} [maxBitrate] bits per second
+ * @property {boolean | Rung[]} [simulcast] of video: several encodings, so that everybody receives no larger one than they
+ *   show; `true`: those that suit the source. They stay what they are at first.
+ * @property {number} [maxBitrate] bits per second; of a simulcast, of its largest encoding
  * @property {number} [maxFramerate]
  * @property {number} [scaleResolutionDownBy]
  * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [videoCodec] instead of the room's
@@ -29,6 +33,10 @@ export class LocalTrack extends Track {
   #options;
   #handlers;
   #stopped = false;
+  /** The encodings of a simulcast; empty for one encoding. @type {Rung[]} */
+  #ladder;
+  /** The rids that somebody watches; `null`: all. @type {ReadonlySet<string> | null} */
+  #active = null;
   /** Toggles in quick succession happen one after the other. @type {Promise<void>} */
   #queue = Promise.resolve();
 
@@ -44,20 +52,76 @@ export class LocalTrack extends Track {
     this.#handlers = handlers;
     this.muted = options.muted === true;
     this.#use(mediaStreamTrack);
+    this.#ladder = this.#chooseLadder();
   }
 
   get videoCodec() {
     return this.#options.videoCodec;
   }
 
-  /** @returns {RTCRtpEncodingParameters} */
-  get encoding() {
-    const { maxBitrate, maxFramerate, scaleResolutionDownBy } = this.#options;
-    return {
-      ...(maxBitrate !== undefined && { maxBitrate }),
-      ...(maxFramerate !== undefined && { maxFramerate }),
-      ...(scaleResolutionDownBy !== undefined && { scaleResolutionDownBy }),
-    };
+  /** The rids of a simulcast; empty for one encoding. */
+  get rids() {
+    return this.#ladder.map(({ rid }) => rid);
+  }
+
+  /**
+   * What the sender is to make.
+   * @param {string} videoCodec
+   * @returns {RTCRtpEncodingParameters[]}
+   */
+  encodings(videoCodec) {
+    const { maxBitrate, maxFramerate, scaleResolutionDownBy = 1 } = this.#options;
+    const common = { ...(maxFramerate !== undefined && { maxFramerate }) };
+    if (this.#ladder.length === 0) {
+      return [
+        {
+          ...(maxBitrate !== undefined && { maxBitrate }),
+          ...common,
+          ...(scaleResolutionDownBy !== 1 && { scaleResolutionDownBy }),
+        },
+      ];
+    }
+    // Without a mode Chromium takes the rids of VP9 and AV1 for spatial layers, and sends the first alone.
+    const mode = videoCodec === 'VP9' || videoCodec === 'AV1' ? { scalabilityMode: 'L1T3' } : {};
+    return this.#ladder.map((rung) => ({
+      rid: rung.rid,
+      maxBitrate: Math.min(rung.maxBitrate, maxBitrate ?? rung.maxBitrate),
+      scaleResolutionDownBy: rung.scaleResolutionDownBy * scaleResolutionDownBy,
+      active: this.#active?.has(rung.rid) ?? true,
+      ...common,
+      ...mode,
+    }));
+  }
+
+  /** How large the encodings of a simulcast are, as an offer says it. @returns {EncodingRequest[]} */
+  get declared() {
+    const { width, height } = this.mediaStreamTrack?.getSettings?.() ?? {};
+    return this.encodings('').flatMap(({ rid, scaleResolutionDownBy = 1, maxBitrate }) =>
+      rid === undefined
+        ? []
+        : [
+            {
+              rid,
+              width: scaled(width, scaleResolutionDownBy),
+              height: scaled(height, scaleResolutionDownBy),
+              maxBitrate,
+            },
+          ],
+    );
+  }
+
+  /**
+   * Sends these encodings and no others: the server knows what is watched.
+   * @param {string[]} rids
+   */
+  setActive(rids) {
+    this.#active = new Set(rids);
+    return this.applyEncoding();
+  }
+
+  /** A section that begins anew sends everything until the server says otherwise. */
+  forgetActive() {
+    this.#active = null;
   }
 
   /**
@@ -69,15 +133,21 @@ export class LocalTrack extends Track {
     await this.applyEncoding();
   }
 
-  async applyEncoding() {
-    const parameters = this.sender?.getParameters();
-    const first = parameters?.encodings[0];
-    if (!parameters || !first) return;
-    delete first.maxBitrate;
-    delete first.maxFramerate;
-    delete first.scaleResolutionDownBy;
-    Object.assign(first, this.encoding);
-    await this.sender?.setParameters(parameters);
+  applyEncoding() {
+    return this.#enqueue(async () => {
+      const parameters = this.sender?.getParameters();
+      if (!parameters) return;
+      const wanted = this.encodings('');
+      for (const [index, present] of parameters.encodings.entries()) {
+        const encoding = present.rid ? wanted.find(({ rid }) => rid === present.rid) : wanted[index];
+        if (!encoding) continue;
+        delete present.maxBitrate;
+        delete present.maxFramerate;
+        delete present.scaleResolutionDownBy;
+        Object.assign(present, encoding);
+      }
+      await this.sender?.setParameters(parameters);
+    });
   }
 
   /** What the sender sends. */
@@ -139,6 +209,15 @@ export class LocalTrack extends Track {
     this.#stopped = true;
     if (this.#options.recapture) this.mediaStreamTrack?.stop();
     this.detach();
+  }
+
+  /** @returns {Rung[]} */
+  #chooseLadder() {
+    const { simulcast, source } = this.#options;
+    if (!simulcast || this.kind !== 'video') return [];
+    const settings = this.mediaStreamTrack?.getSettings?.() ?? {};
+    const ladder = simulcast === true ? ladderFor(source, settings) : simulcast;
+    return ladder.length > 1 ? ladder : [];
   }
 
   /** @param {MediaStreamTrack} mediaStreamTrack */

@@ -34,7 +34,10 @@ export class MediaConnection {
   #slots = { audio: 0, video: 0 };
   /** @type {Map<LocalTrack, RTCRtpTransceiver>} */
   #publications = new Map();
-  /** Sections that once published and can do so again. @type {{kind: Kind, transceiver: RTCRtpTransceiver}[]} */
+  /**
+   * Sections that once published and can do so again. How many encodings a section has, and their rids, cannot change.
+   * @type {{kind: Kind, form: string, transceiver: RTCRtpTransceiver}[]}
+   */
   #idle = [];
   /** Why the server cannot serve sections of the newest offer, by mid. @type {Map<string, string>} */
   #refusals = new Map();
@@ -87,18 +90,19 @@ export class MediaConnection {
    * @param {LocalTrack} track
    */
   async add(track) {
-    const reusable = this.#idle.findIndex(({ kind }) => kind === track.kind);
+    const videoCodec = track.videoCodec ?? this.#codecs.videoCodec;
+    track.forgetActive();
+    const encodings = track.encodings(videoCodec);
+    const form = formOf(encodings);
+    const reusable = this.#idle.findIndex((idle) => idle.kind === track.kind && idle.form === form);
     const transceiver =
       reusable >= 0
         ? /** @type {{transceiver: RTCRtpTransceiver}} */ (this.#idle.splice(reusable, 1)[0]).transceiver
-        : this.#connection.addTransceiver(track.kind, { direction: 'sendonly', sendEncodings: [track.encoding] });
+        : this.#connection.addTransceiver(track.kind, { direction: 'sendonly', sendEncodings: encodings });
     this.#publications.set(track, transceiver);
     track.sender = transceiver.sender;
     transceiver.direction = 'sendonly';
-    preferCodecs(transceiver, track.kind, {
-      ...this.#codecs,
-      videoCodec: track.videoCodec ?? this.#codecs.videoCodec,
-    });
+    preferCodecs(transceiver, track.kind, { ...this.#codecs, videoCodec });
     if (reusable >= 0) await track.applyEncoding();
     await transceiver.sender.replaceTrack(track.outgoing);
   }
@@ -111,7 +115,8 @@ export class MediaConnection {
     track.sender = null;
     track.trackId = null;
     transceiver.direction = 'inactive';
-    this.#idle.push({ kind: track.kind, transceiver });
+    const form = formOf(track.encodings(track.videoCodec ?? this.#codecs.videoCodec));
+    this.#idle.push({ kind: track.kind, form, transceiver });
     await transceiver.sender.replaceTrack(null);
   }
 
@@ -202,8 +207,9 @@ export class MediaConnection {
   /** @returns {PublicationRequest[]} */
   #publicationRequests() {
     const requests = [];
-    for (const [{ source, muted }, { mid }] of this.#publications) {
-      if (mid !== null) requests.push({ mid, source, muted });
+    for (const [{ source, muted, declared }, { mid }] of this.#publications) {
+      if (mid === null) continue;
+      requests.push({ mid, source, muted, ...(declared.length > 0 && { encodings: declared }) });
     }
     return requests;
   }
@@ -251,3 +257,11 @@ export class MediaConnection {
     });
   }
 }
+
+/** What of a section's encodings cannot change later. @param {RTCRtpEncodingParameters[]} encodings */
+const formOf = (encodings) =>
+  encodings
+    .map(
+      ({ rid = '', ...other }) => `${rid} ${/** @type {{scalabilityMode?: string}} */ (other).scalabilityMode ?? ''}`,
+    )
+    .join();

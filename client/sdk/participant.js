@@ -7,7 +7,7 @@ import { Emitter } from './emitter.js';
 
 /**
  * @typedef {object} ParticipantEvents
- * @property {{participant: Participant}} changed name, state, tracks or speaking
+ * @property {{participant: Participant}} changed name, state, tracks, speaking or dominant
  * @property {{participant: Participant}} volume
  */
 
@@ -18,6 +18,10 @@ export class Participant extends Emitter {
   /** Loudness for a meter, 0 to 1, on a decibel scale. */
   level = 0;
   speaking = false;
+  /** Whether they speak as the server hears it, which knows also of those who are not sent here. */
+  heardSpeaking = false;
+  /** Whether they speak most of all in the room, or did so last: the one to look at. */
+  dominant = false;
   #volume = 1;
 
   /**

@@ -34,6 +34,15 @@ export const PROTOCOL_VERSION = 1;
  * @property {{trackId: string, reason: string}[]} waiting the first of those that wait
  * @property {number} [waitingCount] how many wait in all, listed or not
  *
+ * @typedef {object} Speaker
+ * @property {string} participantId
+ * @property {string} trackId their microphone
+ * @property {number} level in dBov: 0 is loudest, -127 silence
+ *
+ * @typedef {object} Speakers
+ * @property {string | null} dominant
+ * @property {Speaker[]} speakers the dominant one first
+ *
  * @typedef {object} PublicationInfo
  * @property {string} mid
  * @property {string} trackId
@@ -45,6 +54,20 @@ export const PROTOCOL_VERSION = 1;
  * @property {string} mid
  * @property {Source} source
  * @property {boolean} muted
+ * @property {EncodingRequest[]} [encodings] of a simulcast
+ *
+ * @typedef {object} EncodingRequest
+ * @property {string} rid
+ * @property {number} [width] pixels
+ * @property {number} [height] pixels
+ * @property {number} [maxBitrate] bits per second
+ *
+ * @typedef {object} Layer which encoding of a simulcast is received
+ * @property {string} trackId
+ * @property {string} layer its rid
+ * @property {number} [width] pixels, as its publisher says
+ * @property {number} [height] pixels, as its publisher says
+ * @property {'wanted' | 'stopped' | 'available'} reason why it is this one
  *
  * @typedef {object} SlotCounts
  * @property {number} audio

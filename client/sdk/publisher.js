@@ -106,7 +106,12 @@ export class Publisher {
     if (!track) return;
     const recapture = source === 'microphone' ? () => captureMicrophone(options) : () => captureCamera(options);
     if (track.muted && source === 'camera') await track.replaceSource(recapture);
-    else await track.replace(await recapture(), recapture);
+    else {
+      const before = JSON.stringify(track.declared);
+      await track.replace(await recapture(), recapture);
+      // The server knows the encodings by their sizes.
+      if (JSON.stringify(track.declared) !== before) await this.media?.negotiate();
+    }
   }
 
   /** @param {ScreenOptions & DeviceEncoding} [options] */
@@ -135,6 +140,16 @@ export class Publisher {
     track.trackId = info.trackId;
     if (track.muted !== info.muted) this.#sendMuted(track);
     track.changed();
+  }
+
+  /**
+   * The server says which encodings of a track are watched.
+   * @param {string} trackId
+   * @param {string[]} rids
+   */
+  setActive(trackId, rids) {
+    const track = this.tracks.find((own) => own.trackId === trackId);
+    track?.setActive(rids).catch((error) => this.#host.onError(StraitError.from(error)));
   }
 
   /** @param {boolean} stop also end what the SDK captured */

@@ -13,11 +13,12 @@ import { Publisher } from './publisher.js';
 import { Roster } from './roster.js';
 import { Session } from './session.js';
 import { StatsCollector } from './stats.js';
+import { Wishes } from './wishes.js';
 
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack, PublishOptions} from './local-track.js' */
-/** @import {Joined, Resumed} from './protocol.js' */
+/** @import {Joined, Layer, Resumed, Speakers} from './protocol.js' */
 /** @import {DeviceEncoding} from './publisher.js' */
 /** @import {JoinRequest, RoomState} from './session.js' */
 /** @import {Owner, RoomStats} from './stats.js' */
@@ -48,6 +49,9 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {{participant: Participant, track: Track}} track-removed
  * @property {{participant: Participant, track: Track}} track-changed
  * @property {{from: string, participant: Participant | null, topic: string, payload: unknown}} data
+ * @property {{dominant: Participant | null, speakers: {participant: Participant, level: number}[]}} speakers who speaks, as
+ *   the server hears it, whoever speaks most first; levels in dBov
+ * @property {{participant: Participant, track: RemoteTrack, layer: Layer}} layers another encoding of a simulcast is received
  * @property {{draining: boolean}} draining the server lets nobody in any more, or does so again; the call goes on
  * @property {{participants: Participant[]}} levels every participant's `level` is fresh
  * @property {{blocked: boolean}} audio-blocked call `startAudio()` from a click
@@ -64,6 +68,7 @@ export class Room extends Emitter {
   #player;
   #levels = new LevelTracker();
   #stats = new StatsCollector();
+  #wishes;
   /** @type {MediaConnection | null} */
   #media = null;
   /** The first exchange of the current connection. @type {Promise<void>} */
@@ -91,14 +96,24 @@ export class Room extends Emitter {
     });
     const createAudio = options.playAudio === false ? null : this.#environment.createAudio;
     this.#player = new AudioPlayer(createAudio, (blocked) => this.emit('audio-blocked', { blocked }));
+    this.#wishes = new Wishes(this.#environment, (tracks) => this.#session.request('prefer', { tracks }));
     this.#roster = new Roster({
       environment: this.#environment,
-      control: { request: (type, data) => this.#session.request(type, data) },
+      control: {
+        request: (type, data) => this.#session.request(type, data),
+        prefer: (trackId, wish) => {
+          if (this.#roster.track(trackId)) this.#wishes.set(trackId, wish);
+        },
+      },
       receiver: (mid) => this.#media?.receiver(mid) ?? null,
       onJoined: (participant) => this.#welcome(participant),
       onLeft: (participant, reason) => this.emit('participant-left', { participant, reason }),
       onTrackAdded: (track) => this.#follow(track),
-      onTrackRemoved: (track) => this.emit('track-removed', { participant: track.participant, track }),
+      onTrackRemoved: (track) => {
+        if (track.trackId !== null) this.#wishes.forget(track.trackId);
+        this.emit('track-removed', { participant: track.participant, track });
+      },
+      onLayer: (track, layer) => this.emit('layers', { participant: track.participant, track, layer }),
     });
     this.#publisher = new Publisher(this.localParticipant, {
       request: (type, data) => this.#session.request(type, data),
@@ -267,6 +282,7 @@ export class Room extends Emitter {
     this.#media = media;
     this.#publisher.media = media;
     media.addSlots(joined.slots);
+    this.#wishes.clear();
     this.#roster.reset(joined.participants);
     this.#firstExchange = this.#publishAll(media);
     this.#firstExchange.catch((error) => {
@@ -297,8 +313,9 @@ export class Room extends Emitter {
     this.#selfSigned = joined.selfSigned;
     this.localParticipant.participantId = joined.participantId;
     this.localParticipant.name = joined.name;
-    // If it holds, the server says so again.
+    // If they hold, the server says so again.
     this.localParticipant.mediaLost = false;
+    this.#onSpeakers({ dominant: null, speakers: [] });
     this.localParticipant.changed();
   }
 
@@ -321,11 +338,36 @@ export class Room extends Emitter {
       if (data.participantId !== this.localParticipant.participantId) return;
       this.localParticipant.mediaLost = type === 'participant-media-lost';
       this.localParticipant.changed();
+    } else if (type === 'encodings') {
+      this.#publisher.setActive(data.trackId, data.active);
+    } else if (type === 'speakers') {
+      this.#onSpeakers(data);
     } else if (type === 'draining') {
       this.emit('draining', { draining: data.draining });
     } else if (type === 'error') {
       this.emit('error', { error: StraitError.fromServer(data) });
     }
+  }
+
+  /** @param {Speakers} news */
+  #onSpeakers(news) {
+    const levels = new Map(news.speakers.map(({ participantId, level }) => [participantId, level]));
+    /** @type {Map<string, Participant>} */
+    const everybody = new Map([[this.localParticipant.participantId, this.localParticipant], ...this.participants]);
+    for (const [participantId, participant] of everybody) {
+      const heardSpeaking = levels.has(participantId);
+      const dominant = participantId === news.dominant;
+      if (heardSpeaking === participant.heardSpeaking && dominant === participant.dominant) continue;
+      participant.heardSpeaking = heardSpeaking;
+      participant.dominant = dominant;
+      participant.changed();
+    }
+    const speakers = [...levels].flatMap(([participantId, level]) => {
+      const participant = everybody.get(participantId);
+      return participant ? [{ participant, level }] : [];
+    });
+    if (this.#state !== 'connected') return;
+    this.emit('speakers', { dominant: everybody.get(news.dominant ?? '') ?? null, speakers });
   }
 
   /**
@@ -371,6 +413,7 @@ export class Room extends Emitter {
     this.#media = null;
     this.#publisher.media = null;
     this.#player.stop();
+    this.#wishes.clear();
     this.#roster.clear();
     // After a join that failed the application still shows its preview and may try again with the same tracks.
     this.#publisher.release(this.#wasConnected);

@@ -5,7 +5,7 @@ import { Participant } from './participant.js';
 import { RemoteTrack } from './track.js';
 
 /** @import {Environment} from './environment.js' */
-/** @import {ParticipantInfo, Resumed, SlotInfo, SlotMap, TrackInfo} from './protocol.js' */
+/** @import {Layer, ParticipantInfo, Resumed, SlotInfo, SlotMap, TrackInfo} from './protocol.js' */
 /** @import {TrackControl} from './track.js' */
 
 /**
@@ -17,6 +17,7 @@ import { RemoteTrack } from './track.js';
  * @property {(participant: Participant, reason: string) => void} onLeft
  * @property {(track: RemoteTrack) => void} onTrackAdded
  * @property {(track: RemoteTrack) => void} onTrackRemoved
+ * @property {(track: RemoteTrack, layer: Layer) => void} onLayer
  */
 
 export class Roster {
@@ -116,6 +117,9 @@ export class Roster {
       case 'cannot-receive':
         this.#tracks.get(data.trackId)?.setStatus('unsupported', data.reason);
         return true;
+      case 'layers':
+        this.#setLayer(data);
+        return true;
       default:
         return false;
     }
@@ -181,6 +185,14 @@ export class Roster {
     for (const { trackId } of [...participant.tracks]) if (trackId !== null) this.#removeTrack(trackId);
     this.participants.delete(participantId);
     this.#host.onLeft(participant, reason);
+  }
+
+  /** @param {Layer} layer */
+  #setLayer(layer) {
+    const track = this.#tracks.get(layer.trackId);
+    if (!track) return;
+    track.setLayer(layer);
+    this.#host.onLayer(track, layer);
   }
 
   /** @param {TrackInfo} info */

@@ -75,7 +75,7 @@ export class StatsCollector {
       );
     }
     this.#before = seen;
-    return { connection, tracks };
+    return { connection, tracks: joined(tracks) };
   }
 
   /**
@@ -104,6 +104,44 @@ export class StatsCollector {
       selfSigned: false,
     };
   }
+}
+
+/**
+ * The encodings of a simulcast as one row: what is sent in all, and the largest picture of it.
+ * @param {TrackStats[]} tracks
+ * @returns {TrackStats[]}
+ */
+function joined(tracks) {
+  /** @type {Map<string, TrackStats>} */
+  const rows = new Map();
+  for (const track of tracks) {
+    const key = `${track.direction} ${track.trackId}`;
+    const other = rows.get(key);
+    rows.set(key, other ? join(other, track) : track);
+  }
+  return [...rows.values()];
+}
+
+/**
+ * @param {TrackStats} one
+ * @param {TrackStats} other
+ * @returns {TrackStats}
+ */
+function join(one, other) {
+  const larger = (other.height ?? 0) > (one.height ?? 0) ? other : one;
+  const sum = (/** @type {number | null} */ a, /** @type {number | null} */ b) =>
+    a === null && b === null ? null : (a ?? 0) + (b ?? 0);
+  const most = (/** @type {number | null} */ a, /** @type {number | null} */ b) =>
+    a === null && b === null ? null : Math.max(a ?? 0, b ?? 0);
+  return {
+    ...larger,
+    bitrate: sum(one.bitrate, other.bitrate),
+    packetsLost: sum(one.packetsLost, other.packetsLost),
+    lossPercent: most(one.lossPercent, other.lossPercent),
+    jitterMs: most(one.jitterMs, other.jitterMs),
+    rttMs: most(one.rttMs, other.rttMs),
+    quality: worstQuality([one.quality, other.quality]),
+  };
 }
 
 /**

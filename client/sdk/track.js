@@ -5,7 +5,8 @@ import { Emitter } from './emitter.js';
 
 /** @import {Environment} from './environment.js' */
 /** @import {Participant} from './participant.js' */
-/** @import {Kind, Source, TrackInfo} from './protocol.js' */
+/** @import {Kind, Layer, Source, TrackInfo} from './protocol.js' */
+/** @import {Wish} from './wishes.js' */
 
 /**
  * @typedef {object} TrackEvents
@@ -110,6 +111,7 @@ export class Track extends Emitter {
 /**
  * @typedef {object} TrackControl
  * @property {(type: string, data: object) => Promise<unknown>} request
+ * @property {(trackId: string, wish: Wish) => void} prefer
  */
 
 /** A track of somebody else. */
@@ -123,6 +125,10 @@ export class RemoteTrack extends Track {
   /** Why it is waiting or unsupported, in the server's words. */
   reason = '';
   paused = false;
+  /** Keeps its slot whoever speaks. */
+  pinned = false;
+  /** Which encoding of a simulcast is received; `null` for any other track. @type {Layer | null} */
+  layer = null;
   /** @type {RTCRtpReceiver | null} */
   receiver = null;
 
@@ -162,6 +168,28 @@ export class RemoteTrack extends Track {
   }
 
   /**
+   * Says how large it is shown, in pixels of the screen, or that it cannot be seen. What is left out is not asked for. It
+   * is sent a little later, with others. `followTile` does this for an element.
+   * @param {Wish} wish
+   */
+  prefer(wish) {
+    if (this.trackId !== null) this.#control.prefer(this.trackId, wish);
+  }
+
+  /** @param {Layer} layer */
+  setLayer(layer) {
+    this.layer = layer;
+    this.changed();
+  }
+
+  /** Lets it keep its slot whoever speaks, where there are fewer slots than tracks. @param {boolean} pinned */
+  async setPinned(pinned) {
+    await this.#control.request('pin', { trackId: this.trackId, pinned });
+    this.pinned = pinned;
+    this.changed();
+  }
+
+  /**
    * @param {TrackStatus} status
    * @param {string} [reason]
    */
@@ -194,6 +222,7 @@ export class RemoteTrack extends Track {
       this.setMediaStreamTrack(track);
       this.changed();
     }
+    if (moved) this.layer = null;
     if (slot) this.setStatus('live');
     else if (this.status === 'live') this.setStatus('pending');
   }

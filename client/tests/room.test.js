@@ -561,6 +561,35 @@ test('data reaches listeners with its sender', async () => {
   await sending;
 });
 
+test('who speaks is told, also of people who are not sent here, and can be pinned', async () => {
+  await join({ participants: [{ ...ben(), tracks: [benCamera()] }] });
+  const heard = [];
+  room.on('speakers', ({ detail }) =>
+    heard.push([
+      detail.dominant?.name,
+      ...detail.speakers.map(({ participant, level }) => [participant.name, level]),
+    ]),
+  );
+  const participant = room.participants.get('p-ben');
+  await fake.socket().news('speakers', {
+    dominant: 'p-ben',
+    speakers: [
+      { participantId: 'p-ben', trackId: 't-mic', level: -31 },
+      { participantId: 'p-gone', trackId: 't-x', level: -40 },
+    ],
+  });
+  assert.deepEqual(heard, [['Ben', ['Ben', -31]]]);
+  assert.ok(participant.dominant && participant.heardSpeaking);
+  await fake.socket().news('speakers', { dominant: 'p-ben', speakers: [] });
+  assert.ok(participant.dominant && !participant.heardSpeaking);
+  const track = [...participant.tracks][0];
+  const pinning = track.setPinned(true);
+  assert.deepEqual(fake.socket().last('pin').data, { trackId: track.trackId, pinned: true });
+  await fake.socket().reply('pin', 'ok');
+  await pinning;
+  assert.ok(track.pinned);
+});
+
 test('an unplugged microphone is muted and said; an ended screen is unpublished with its sound', async () => {
   const microphone = media('audio');
   const screen = media('video');

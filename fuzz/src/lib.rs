@@ -17,7 +17,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 13] = [
+pub const TARGETS: [(&str, Body); 14] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -26,6 +26,7 @@ pub const TARGETS: [(&str, Body); 13] = [
     ("munger", streams::munger),
     ("rtcp", rtcp::rtcp),
     ("twcc", streams::twcc),
+    ("bandwidth", streams::bandwidth),
     ("turn", turn::turn),
     ("signalling", text::signalling),
     ("http", http::http),

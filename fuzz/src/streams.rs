@@ -1,13 +1,16 @@
-//! What keeps state between packets: the munger, and the recorder of transport-wide feedback.
+//! What keeps state between packets: the munger, the recorder of transport-wide feedback, and the estimator that reads it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rtcp_types::{Packet, RtcpPacketParser, TransportFeedback, TwccPacketStatus};
+use strait::core::bandwidth::estimator::{BandwidthEstimator, Bounds};
 use strait::core::forward::descriptor::FrameCounters;
 use strait::core::forward::munger::{Munger, SourcePacket, Stretch};
 use strait::core::ids::{EncodingIndex, PublicationKey, Ssrc, TrackId};
 use strait::core::media::twcc::{FEEDBACK_BYTES_MAX, PENDING_MAX, TransportFeedbackRecorder};
+
+use strait::wire::transport_feedback;
 
 use super::tape::Tape;
 
@@ -147,14 +150,20 @@ fn report(recorder: &mut TransportFeedbackRecorder, now: Instant, pending: &mut 
 }
 
 fn strike_off(packet: &[u8], pending: &mut Pending) {
+    let ours = transport_feedback::TransportFeedback::parse(packet)
+        .expect("our reader reads what our writer writes");
+    let mut arrivals = ours.arrivals();
     let packet = Packet::parse(packet).expect("an RTCP packet");
     let feedback = packet.try_as::<TransportFeedback<'_>>().expect("transport feedback");
     let twcc = feedback.parse_fci::<rtcp_types::Twcc<'_>>().expect("transport-wide");
     let mut time = i64::from(twcc.reference_time()) * 256;
     for packet in twcc.packets() {
         let (sequence, status) = packet.expect("whole");
+        let arrival = arrivals.next().expect("as many as somebody else's reader finds");
         if let TwccPacketStatus::Received { delta } = status {
             time += i64::from(delta);
+            let since_reference = (time - i64::from(ours.reference) * 256) * 250;
+            assert_eq!(arrival, Some(since_reference), "{sequence} is read differently");
             // The reference time has 24 bits of 64 ms.
             let told = time.rem_euclid(256 << 24) as u64;
             let waiting = pending.get_mut(&sequence).expect("a packet that came, and is reported once");
@@ -164,5 +173,61 @@ fn strike_off(packet: &[u8], pending: &mut Pending) {
                 pending.remove(&sequence);
             }
         }
+    }
+}
+
+/// `bandwidth`: an estimator that is told anything of what it has sent. Its estimate stays within its bounds, and what it
+/// remembers within its own; no report can make it wake up for nothing.
+pub fn bandwidth(data: &[u8]) {
+    let mut tape = Tape::new(data);
+    let Some(start) = tape.short() else { return };
+    let bounds = Bounds { start: 10_000 + 100 * u64::from(start), min: 10_000, max: 8_000_000 };
+    let mut now = 0;
+    let mut estimator = BandwidthEstimator::new(now, bounds);
+    let mut sent: u16 = 0;
+    while let (Some(kind), Some(by)) = (tape.byte(), tape.short()) {
+        match kind & 7 {
+            0 | 1 => {
+                for _ in 0..=kind >> 3 {
+                    assert_eq!(
+                        estimator.on_sent(now, usize::from(by), None),
+                        sent,
+                        "numbers follow each other"
+                    );
+                    sent = sent.wrapping_add(1);
+                }
+            }
+            2 => now += i64::from(by) * if kind & 8 == 0 { 10 } else { 1_000 },
+            3 => estimator.set_wanted(now, u64::from(by) * 1_000),
+            4 => {
+                if let Some(deadline) = estimator.deadline() {
+                    now = now.max(deadline);
+                }
+                estimator.process(now);
+                assert!(estimator.deadline().is_none_or(|next| next > now), "it would wake up at once again");
+            }
+            5 => {
+                let Some(probe) = estimator.take_probe() else { continue };
+                assert!(probe.rate > 0 && probe.packets > 0);
+                for packet in 0..probe.packets {
+                    estimator.on_sent(now + i64::from(packet) * 2_000, usize::from(by), Some(probe.id));
+                    sent = sent.wrapping_add(1);
+                }
+                now += 2_000 * i64::from(probe.packets);
+            }
+            // A report near to what was sent, of chunks and times that the tape makes up.
+            _ => {
+                let base = if kind & 8 == 0 { sent.wrapping_sub(by & 0xff) } else { by };
+                let mut packet = vec![0x8f, 205, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2];
+                packet.extend_from_slice(&base.to_be_bytes());
+                packet.extend_from_slice(&u16::from(kind >> 2).to_be_bytes());
+                packet.extend((0..4 + by % 64).map_while(|_| tape.byte()));
+                if let Ok(report) = transport_feedback::TransportFeedback::parse(&packet) {
+                    estimator.on_report(now, report.reference, report.base, report.arrivals());
+                }
+            }
+        }
+        let estimate = estimator.estimate();
+        assert!((bounds.min..=bounds.max).contains(&estimate), "{estimate} is out of bounds");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
-use strait::core::command::{Command, Source};
+use strait::core::command::{Command, Preference, Source};
 use strait::core::negotiation::offer::Offer;
 use strait::core::path::{LocalCandidate, TransportProtocol};
 use strait::core::rng::Rng;
@@ -82,7 +82,11 @@ fn write_command(command: &Command) -> (&'static str, Value) {
                         Source::Screen => "screen",
                         Source::ScreenAudio => "screen-audio",
                     };
-                    json!({"mid": &*one.mid, "source": source, "muted": one.muted})
+                    let encodings = one.encodings.iter().map(|one| {
+                        json!({"rid": one.rid, "width": one.width, "height": one.height, "maxBitrate": one.max_bitrate})
+                    });
+                    let encodings: Vec<Value> = encodings.collect();
+                    json!({"mid": &*one.mid, "source": source, "muted": one.muted, "encodings": encodings})
                 })
                 .collect();
             ("offer", json!({"sdp": sdp, "publications": publications}))
@@ -93,6 +97,7 @@ fn write_command(command: &Command) -> (&'static str, Value) {
         Command::Pause { track, paused } => {
             ("pause", json!({"trackId": track.to_string(), "paused": paused}))
         }
+        Command::Pin { track, pinned } => ("pin", json!({"trackId": track.to_string(), "pinned": pinned})),
         Command::Data { to, topic, payload: _ } => {
             let mut data = Map::new();
             if let Some(to) = to {
@@ -100,6 +105,14 @@ fn write_command(command: &Command) -> (&'static str, Value) {
             }
             data.insert("topic".into(), json!(topic));
             ("data", Value::Object(data))
+        }
+        Command::Prefer(preferences) => {
+            let tracks = preferences.iter().map(|Preference { track, wish }| {
+                json!({
+                    "trackId": track.to_string(), "width": wish.width, "height": wish.height, "paused": wish.paused,
+                })
+            });
+            ("prefer", json!({"tracks": tracks.collect::<Vec<Value>>()}))
         }
         Command::Leave => ("leave", json!({})),
     }

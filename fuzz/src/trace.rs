@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use strait::core::event::SlotCounts;
 use strait::core::record::RoomHeader;
+use strait::core::settings::Sharing;
 use strait::trace::format::BlockKind;
 use strait::trace::pcap::PcapWriter;
 use strait::trace::reader::records;
@@ -33,6 +34,7 @@ pub fn file(content: &[u8]) -> Vec<u8> {
         tracks_per_participant_max: 4,
         slots: both(1),
         slots_max: both(2),
+        sharing: Sharing::default(),
         video_start_kbps: None,
         empty_timeout: Duration::ZERO,
         resume_timeout: Duration::from_secs(6),

@@ -232,6 +232,7 @@ fn check_together(loaded: &Loaded) -> Result<(), ConfigError> {
     let Config { signalling, media, .. } = &loaded.config;
     let rules = [
         (media.audio_slots <= media.max_audio_slots, "media.audio_slots", "media.max_audio_slots"),
+        (media.speakers <= media.speaker_slots, "media.speakers", "media.speaker_slots"),
         (media.video_slots <= media.max_video_slots, "media.video_slots", "media.max_video_slots"),
         (
             signalling.max_message_bytes <= signalling.max_queue_bytes,

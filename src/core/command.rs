@@ -108,6 +108,41 @@ pub struct PublicationRequest {
     pub source: Source,
     /// Whether it is muted from the beginning.
     pub muted: bool,
+    /// What is known of the encodings of a simulcast; those of which nothing is said may be left out.
+    pub encodings: Vec<EncodingRequest>,
+}
+
+/// One encoding of a simulcast, as its publisher describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodingRequest {
+    /// Its rid, as the offer has it (RFC 8851).
+    pub rid: String,
+    /// The width of its pictures, in pixels.
+    pub width: Option<u16>,
+    /// The height of its pictures, in pixels.
+    pub height: Option<u16>,
+    /// The most that it takes, in bits per second.
+    pub max_bitrate: Option<u32>,
+}
+
+/// How somebody wants to see a track.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// The width at which it is shown, in pixels of the screen.
+    pub width: Option<u16>,
+    /// The height at which it is shown, in pixels of the screen.
+    pub height: Option<u16>,
+    /// Whether nothing of it is needed for now, because it cannot be seen.
+    pub paused: bool,
+}
+
+/// A track, and all that somebody wants of it: what they wanted before does not count any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preference {
+    /// The track, which is subscribed to.
+    pub track: TrackId,
+    /// How it is to be shown.
+    pub wish: Wish,
 }
 
 /// A request from somebody who has joined.
@@ -149,4 +184,13 @@ pub enum Command {
     },
     /// Leave the room, and end everything that is published.
     Leave,
+    /// Let a subscribed track keep its slot, whoever else speaks, or no longer.
+    Pin {
+        /// The track, which is subscribed to.
+        track: TrackId,
+        /// Whether it keeps its slot from now on. If it has none, it takes that of one who is not pinned.
+        pinned: bool,
+    },
+    /// Say how tracks are to be shown. Tracks that are not named stay as they are.
+    Prefer(Vec<Preference>),
 }

@@ -76,6 +76,8 @@ pub enum WaitingReason {
     NoSlotYet,
     /// The client has as many slots as it may have.
     SlotLimit,
+    /// There are more of its kind than slots, and those who speak, or spoke last, share them.
+    NotSpeaking,
 }
 
 /// Which track is in which slot. Always the whole map, never a difference.
@@ -90,6 +92,34 @@ pub struct SlotMap {
     pub waiting: Vec<(TrackId, WaitingReason)>,
     /// How many subscribed tracks have no slot, listed or not.
     pub waiting_count: usize,
+}
+
+/// Somebody who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Speaker {
+    /// The microphone that they speak into.
+    pub track: TrackId,
+    /// Who publishes it.
+    pub participant: ParticipantId,
+    /// How loud they speak, in -dBov: 0 is loudest, 127 is silence (RFC 6464 §3).
+    pub level: u8,
+}
+
+/// Who speaks in the room.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Speakers {
+    /// Whoever speaks most, or spoke last: the one to look at. `None` before anybody has said something.
+    pub dominant: Option<ParticipantId>,
+    /// Those who speak now, the dominant speaker first, the others in the order in which they began.
+    pub speakers: Vec<Speaker>,
+}
+
+impl Speakers {
+    /// Returns whether it tells somebody more who knows that: who speaks. That they speak a little louder is no news.
+    pub fn is_news_to(&self, known: &Self) -> bool {
+        let tracks = |of: &Self| of.speakers.iter().map(|speaker| speaker.track).collect::<Vec<_>>();
+        self.dominant != known.dominant || tracks(self) != tracks(known)
+    }
 }
 
 /// What a participant is told on joining.
@@ -183,6 +213,28 @@ impl LeaveReason {
             Self::RoomClosed => "room-closed",
             Self::Shutdown => "shutdown",
             Self::Error => "error",
+        }
+    }
+}
+
+/// Why somebody is shown another encoding of a simulcast than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum LayerReason {
+    /// It is the first one, or fits what they want now.
+    Wanted,
+    /// The one before has stopped.
+    Stopped,
+    /// It has begun, and fits better.
+    Available,
+}
+
+impl LayerReason {
+    /// Returns its name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wanted => "wanted",
+            Self::Stopped => "stopped",
+            Self::Available => "available",
         }
     }
 }
@@ -340,4 +392,29 @@ pub enum Event {
     Closing(ClosingReason),
     /// The participant has left as asked; the shell closes the connection after delivery.
     Left(Option<RequestId>),
+    /// Others speak than until now, or somebody else speaks most.
+    Speakers(Speakers),
+    /// The receiver is shown another encoding of a simulcast from now on.
+    Layers {
+        /// The track, which is in one of their slots.
+        track: TrackId,
+        /// The encoding's name: its rid or, if it has none, its place from 1.
+        layer: String,
+        /// The width of its pictures in pixels, if the publisher has said it.
+        width: Option<u16>,
+        /// The height of its pictures in pixels, if the publisher has said it.
+        height: Option<u16>,
+        /// Why it is this one.
+        reason: LayerReason,
+    },
+    /// The receiver is to send these encodings of a simulcast, and no others: nobody watches those.
+    Encodings {
+        /// The section in which the track is sent.
+        #[serde(with = "super::ids::mid_text")]
+        mid: Mid,
+        /// Their own track.
+        track: TrackId,
+        /// The rids of the encodings to send, in the order of the offer.
+        active: Vec<String>,
+    },
 }

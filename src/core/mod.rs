@@ -7,6 +7,7 @@
 //! in an order that depends on a seed. `.clippy.toml` and `tests/tidy/` see to it.
 
 mod address_counts;
+pub mod bandwidth;
 pub mod command;
 pub mod datagrams;
 pub mod demux;
@@ -35,6 +36,7 @@ pub mod room_pattern;
 pub mod session;
 pub mod settings;
 pub mod sfu;
+pub mod speech;
 pub mod stats;
 pub mod subscriptions;
 pub mod timers;

@@ -136,5 +136,11 @@ mod chosen {
         TimerOfTheGoneKept "timer-of-the-gone-kept",
         /// A slot's stream does not lead to the slot, so feedback about it is ignored.
         SlotStreamForgotten "slot-stream-forgotten",
+        /// Some transport-wide numbers are never given to a packet.
+        TransportNumberSkipped "transport-number-skipped",
+        /// An encoding that has stopped counts as one that comes.
+        LayerNotLive "layer-not-live",
+        /// How somebody wants to see a track is noted and has no effect.
+        PreferIgnored "prefer-ignored",
     }
 }

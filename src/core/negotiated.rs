@@ -323,6 +323,11 @@ impl Negotiated {
         self.extensions[usize::from(id)]
     }
 
+    /// Whether incoming packets may carry that header extension.
+    pub fn has_extension(&self, extension: Extension) -> bool {
+        self.extensions.contains(&Some(extension))
+    }
+
     /// Returns the only section in which the client sends that payload type; `None` if there are several, or none (RFC
     /// 9143 §9.2).
     pub fn only_section_of(&self, pt: u8) -> Option<Mid> {

@@ -13,7 +13,6 @@ use super::pace::Pace;
 use super::rng::Rng;
 use super::subscriptions::Subscriptions;
 use super::timers::{Deadlines, Timer};
-use crate::limits::WAITING_TOLD_MAX;
 
 /// Slot maps that a member is told in the long run: one each time that this has passed.
 const SLOT_MAP_INTERVAL: Duration = Duration::from_millis(100);
@@ -67,6 +66,15 @@ pub struct Participant {
     pub subscriptions: Subscriptions,
     /// Tracks that they have unsubscribed from, although they receive every track without asking.
     pub unsubscribed: BTreeSet<TrackId>,
+    /// Whether the next slot map must not wait: a slot went to somebody who speaks already, or was taken from a track
+    /// that could be heard or seen.
+    pub slot_map_is_urgent: bool,
+    /// Whether there are more microphones than they can have audio slots, so that those who speak share a few.
+    pub is_crowded: bool,
+    /// When they were last among those who are heard in a crowd.
+    pub heard_at: Option<Instant>,
+    /// When they last spoke most in the room.
+    pub led_at: Option<Instant>,
     /// How many slots they were asked to offer last, so that they are not asked for the same again.
     pub asked: SlotCounts,
     /// What to add to their wall clock, in NTP format, to get our time. All their tracks use the same offset, which
@@ -109,6 +117,10 @@ impl Participant {
             is_unheard: false,
             subscriptions: Subscriptions::default(),
             unsubscribed: BTreeSet::new(),
+            slot_map_is_urgent: false,
+            is_crowded: false,
+            heard_at: None,
+            led_at: None,
             asked: SlotCounts { audio: 0, video: 0 },
             clock_offset: None,
             deadlines: Deadlines::new(epoch),
@@ -150,7 +162,8 @@ impl Participant {
     /// Returns whether a slot map may be told now. If not, the timer is set for when it may: a client whose slots change
     /// again and again is told of several changes at once, because each map is whole.
     pub fn may_tell_slot_map(&mut self, now: Instant) -> bool {
-        let wait = self.slot_maps.wait(now);
+        let is_urgent = std::mem::take(&mut self.slot_map_is_urgent);
+        let wait = if is_urgent { Duration::ZERO } else { self.slot_maps.wait(now) };
         if wait.is_zero() {
             self.slot_maps.note(now);
         } else {
@@ -159,19 +172,18 @@ impl Participant {
         wait.is_zero()
     }
 
-    /// Returns the next slot map. From then on media of what it names may flow.
-    pub fn next_slot_map(&mut self, reason: impl Fn(MediaKind) -> WaitingReason) -> SlotMap {
+    /// Returns the next slot map, which lists those tracks as waiting. From then on media of what it names may flow.
+    pub fn next_slot_map(&mut self, waiting: Vec<(TrackId, WaitingReason)>) -> SlotMap {
         self.revision += 1;
         self.deadlines.set(Timer::SlotMap, None);
         // Media of a new source waits for this, so that nobody is seen under another's name.
         for slot in &mut self.slots {
             slot.announced = true;
         }
-        self.slot_map(reason)
+        self.slot_map(waiting)
     }
 
-    /// Returns the slot map as it is. `reason` says why tracks of a kind wait.
-    fn slot_map(&self, reason: impl Fn(MediaKind) -> WaitingReason) -> SlotMap {
+    fn slot_map(&self, waiting: Vec<(TrackId, WaitingReason)>) -> SlotMap {
         let other_of = |slot: &Slot| {
             let is_other = |other: &&Slot| other.kind == slot.kind && other.mid != slot.mid;
             self.slots.iter().filter(is_other).find_map(|other| other.shown)
@@ -183,13 +195,10 @@ impl Participant {
             track: if mutated!(WrongTrackInSlotMap) { other_of(slot).or(slot.shown) } else { slot.shown }
                 .map(|shown| (shown.track, shown.from_timestamp)),
         });
-        let kind_of = |track| self.subscriptions.get(track).map(|subscription| subscription.kind);
-        let waiting = self.subscriptions.waiting();
-        let waiting = waiting.filter_map(|track| Some((track, reason(kind_of(track)?))));
         SlotMap {
             revision: self.revision,
             slots: slots.collect(),
-            waiting: waiting.take(WAITING_TOLD_MAX).collect(),
+            waiting,
             waiting_count: MediaKind::ALL
                 .into_iter()
                 .map(|kind| self.subscriptions.waiting_count(kind))

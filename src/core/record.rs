@@ -17,7 +17,7 @@ use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey}
 use super::input::{Admission, DtlsEvent, Shedding};
 use super::outbox::RoomOutput;
 use super::path::{Path, TrafficClass};
-use super::settings::Settings;
+use super::settings::{Settings, Sharing};
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
 pub const RECORDS_VERSION: u16 = 6;
@@ -47,6 +47,8 @@ pub struct RoomHeader {
     pub slots: SlotCounts,
     /// Most slots of a participant.
     pub slots_max: SlotCounts,
+    /// How slots are shared where there are too few.
+    pub sharing: Sharing,
     /// The rate at which publishers begin to send video, in kbit/s; `None` leaves it to them.
     pub video_start_kbps: Option<u32>,
     /// How long the room stays after its last participant has left.
@@ -72,6 +74,7 @@ impl RoomHeader {
             tracks_per_participant_max,
             slots,
             slots_max,
+            sharing,
             video_start_kbps,
             empty_timeout,
             resume_timeout,
@@ -90,6 +93,7 @@ impl RoomHeader {
             tracks_per_participant_max,
             slots,
             slots_max,
+            sharing,
             video_start_kbps,
             empty_timeout,
             resume_timeout,
@@ -108,6 +112,7 @@ impl RoomHeader {
             tracks_per_participant_max: self.tracks_per_participant_max,
             slots: self.slots,
             slots_max: self.slots_max,
+            sharing: self.sharing,
             video_start_kbps: self.video_start_kbps,
             empty_timeout: self.empty_timeout,
             resume_timeout: self.resume_timeout,

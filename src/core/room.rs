@@ -4,6 +4,7 @@
 //! Everything that happens to a room comes through [`Room::handle`]; the packets that came in a batch are forwarded by
 //! [`Room::forward_share`]. A panic in one participant's step ends that participant; the rest go on.
 
+pub mod allocate;
 mod check;
 mod checks;
 mod commands;
@@ -11,14 +12,17 @@ mod deadlines;
 mod fanout;
 mod feedback;
 mod keyframes;
+mod layers;
 mod media;
 mod membership;
 mod publish;
 mod reports;
 mod sections;
+mod sharing;
 mod shedding;
 mod slots;
 mod snapshot;
+mod speakers;
 mod subscriptions;
 mod totals;
 mod transport;
@@ -27,6 +31,7 @@ pub use deadlines::Fired;
 use membership::Connection;
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
+use speakers::Floor;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -126,6 +131,11 @@ pub struct Room {
     pending_video: VecDeque<PublicationKey>,
     /// Members who are to be told a new slot map at the end of the input.
     slot_maps: Vec<ParticipantKey>,
+    /// Publications of which it is to be looked again, at the end of the input, what viewers are shown and what is to be
+    /// sent.
+    layer_reviews: Vec<PublicationKey>,
+    /// Who speaks.
+    floor: Floor,
     timers: DeadlineHeap<Owner>,
     /// Empty between inputs; kept so that its memory is used again.
     due: Vec<Owner>,
@@ -161,6 +171,8 @@ impl Room {
             pending_audio: VecDeque::new(),
             pending_video: VecDeque::new(),
             slot_maps: Vec::new(),
+            layer_reviews: Vec::new(),
+            floor: Floor::default(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
             fired: Vec::new(),
@@ -294,6 +306,7 @@ impl Room {
             RoomInput::Shed(shedding) => self.shed(now, shedding),
         }
         self.send_slot_maps(now, outbox);
+        self.review_layers(now, outbox);
         if cfg!(debug_assertions) {
             self.check();
         }

@@ -2,11 +2,31 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::event::SlotCounts;
 
 /// The default of [`Settings::packets_at_once`]. Sending as many packets one by one takes half a millisecond: for
 /// longer no room, however large, delays the audio of others.
 pub const PACKETS_AT_ONCE: usize = 128;
+
+/// How slots are shared in rooms that have more microphones or cameras than a client has slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sharing {
+    /// So many of those who speak at once are given slots.
+    pub speakers: usize,
+    /// So many slots they share, with those who spoke last.
+    pub speaker_slots: usize,
+    /// So many cameras a client is shown at most; `None`: as many as it has slots.
+    pub last_n: Option<usize>,
+}
+
+impl Default for Sharing {
+    fn default() -> Self {
+        Self { speakers: 5, speaker_slots: 8, last_n: None }
+    }
+}
 
 /// The operator's settings, and what the shell adds to them. They are the same for every room.
 #[derive(Debug, Clone)]
@@ -23,6 +43,8 @@ pub struct Settings {
     pub slots: SlotCounts,
     /// Most slots of a participant.
     pub slots_max: SlotCounts,
+    /// How audio slots are shared by those who speak, and video slots by cameras, where there are too few.
+    pub sharing: Sharing,
     /// The rate at which publishers begin sending video, in kbit/s; `None` leaves it to them.
     pub video_start_kbps: Option<u32>,
     /// How long a room stays after its last participant has left. With zero it ends at once.
@@ -54,6 +76,7 @@ impl Settings {
             tracks_per_participant_max: 8,
             slots: both(1),
             slots_max: both(8),
+            sharing: Sharing::default(),
             video_start_kbps: None,
             empty_timeout: Duration::ZERO,
             resume_timeout: Duration::from_secs(30),

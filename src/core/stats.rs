@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bandwidth::estimator::Reason;
 use super::command::MediaKind;
 use super::event::TrackInfo;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
@@ -36,10 +37,29 @@ pub struct PublicationSnapshot {
     pub codec: Option<&'static str>,
     /// How many participants have it in a slot.
     pub subscribers: usize,
+    /// Its encodings, in the publisher's order; empty unless it is a simulcast.
+    pub encodings: Vec<EncodingSnapshot>,
     /// Counts of what was received of all its encodings.
     pub counters: StreamCounters,
     /// Interarrival jitter (RFC 3550 §6.4.1).
     pub jitter: Duration,
+}
+
+/// One encoding of a simulcast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodingSnapshot {
+    /// Its rid or, if it has none, its place from 1.
+    pub name: String,
+    /// The width of its pictures in pixels, if it was declared.
+    pub width: Option<u16>,
+    /// The height of its pictures in pixels, if it was declared.
+    pub height: Option<u16>,
+    /// Whether the publisher is to send it.
+    pub is_on: bool,
+    /// What comes of it, in bits per second.
+    pub bitrate: u64,
+    /// How many participants are shown it.
+    pub viewers: usize,
 }
 
 /// One slot of a participant, and what was sent in it.
@@ -51,10 +71,25 @@ pub struct SlotSnapshot {
     pub kind: MediaKind,
     /// The track that it shows; `None` if it is free.
     pub track: Option<TrackId>,
+    /// The name of the encoding that is shown; `None` unless the track is a simulcast.
+    pub layer: Option<String>,
     /// Counts of what was sent in it of the track that it shows or, if it is free, showed last.
     pub counters: StreamCounters,
     /// Interarrival jitter at the client, from its last report (RFC 3550 §6.4.1).
     pub jitter: Duration,
+}
+
+/// What the network to a client carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BandwidthSnapshot {
+    /// The estimate, bits per second.
+    pub estimate: u64,
+    /// What gets through, bits per second; `None` while too little was reported.
+    pub acknowledged: Option<u64>,
+    /// The usual loss of the last seconds, in 1/1,000,000.
+    pub loss_millionths: u32,
+    /// What holds the estimate where it is.
+    pub reason: Reason,
 }
 
 /// One participant, and how they are connected.
@@ -74,6 +109,8 @@ pub struct ParticipantSnapshot {
     pub path: Option<Path>,
     /// The round trip to the client, from its receiver reports.
     pub round_trip: Option<Duration>,
+    /// What their network carries, by their first transport that tells.
+    pub bandwidth: Option<BandwidthSnapshot>,
     /// How long ago they joined.
     pub age: Duration,
     /// The tracks that they publish, in the order of publishing.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::command::MediaKind;
+use super::command::{MediaKind, Wish};
 use super::ids::TrackId;
 
 /// How far a subscription has come.
@@ -26,10 +26,21 @@ pub struct Subscription {
     pub kind: MediaKind,
     /// Whether nothing is sent of it for now. It keeps its slot.
     pub paused: bool,
+    /// How the track is to be shown.
+    pub wish: Wish,
+    /// Whether it was asked for by name: then it gives its slot to nobody who speaks.
+    pub pinned: bool,
     /// Where the track is shown, or why it is not.
     pub state: SubscriptionState,
     /// Counts up with each subscription: earlier ones get their slots first.
     order: u64,
+}
+
+impl Subscription {
+    /// Returns whether nothing is sent for now: it is paused, or what it shows cannot be seen.
+    pub fn is_idle(&self) -> bool {
+        self.paused || self.wish.paused
+    }
 }
 
 /// What one member wants to receive.
@@ -50,7 +61,10 @@ impl Subscriptions {
             return false;
         }
         let state = SubscriptionState::Waiting;
-        self.by_track.insert(track, Subscription { kind, paused: false, state, order });
+        self.by_track.insert(
+            track,
+            Subscription { kind, paused: false, wish: Wish::default(), pinned: false, state, order },
+        );
         self.waiting[kind as usize].insert(order, track);
         true
     }
@@ -90,6 +104,25 @@ impl Subscriptions {
         if let Some(subscription) = self.by_track.get_mut(&track) {
             subscription.paused = paused;
         }
+    }
+
+    /// Notes how a track is to be shown. Returns whether that is something else than before; `false` if there is no
+    /// subscription to it.
+    pub fn set_wish(&mut self, track: TrackId, wish: Wish) -> bool {
+        let Some(subscription) = self.by_track.get_mut(&track) else { return false };
+        std::mem::replace(&mut subscription.wish, wish) != wish
+    }
+
+    /// Notes whether a track keeps its slot whoever speaks.
+    pub fn set_pinned(&mut self, track: TrackId, pinned: bool) {
+        if let Some(subscription) = self.by_track.get_mut(&track) {
+            subscription.pinned = pinned;
+        }
+    }
+
+    /// Returns how many tracks the member wants, shown or not.
+    pub fn count(&self) -> usize {
+        self.by_track.len()
     }
 
     /// The slot with that index is gone: its track waits again, and those behind it have moved up by one.

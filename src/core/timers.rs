@@ -43,11 +43,17 @@ pub enum Timer {
     Unheard,
     /// When to tell somebody the changes of their slots that came too soon after those they were told of.
     SlotMap,
+    /// When to look who speaks, and to tell everybody.
+    Speakers,
+    /// When to bring the estimate of what a client's network carries up to date.
+    Bandwidth,
+    /// When to look whether a publisher is to stop sending encodings that nobody watches.
+    Encodings,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -60,6 +66,9 @@ impl Timer {
         Self::RoomEmpty,
         Self::Unheard,
         Self::SlotMap,
+        Self::Speakers,
+        Self::Bandwidth,
+        Self::Encodings,
     ];
 
     /// Returns what it is for, as it follows "woken for" in log lines and explanations.
@@ -77,6 +86,9 @@ impl Timer {
             Self::RoomEmpty => "the end of an empty room",
             Self::Unheard => "an encoder's silence",
             Self::SlotMap => "changes of slots",
+            Self::Speakers => "who speaks",
+            Self::Bandwidth => "the bandwidth estimate",
+            Self::Encodings => "encodings that nobody watches",
         }
     }
 

@@ -72,6 +72,10 @@ pub struct Totals {
     pub handshakes_failed: u64,
     /// Handshakes that were refused because the certificate's fingerprint was not the offer's.
     pub fingerprints_refused: u64,
+    /// How often somebody was shown an encoding of a simulcast that they were not shown before.
+    pub layer_changes: u64,
+    /// How often a publisher was told to send other encodings than before.
+    pub encoding_orders: u64,
     /// How long it took from joining until media could flow.
     pub setup_times: SetupTimes,
     /// Incoming packets that could not be opened or belong to no stream.
@@ -112,6 +116,8 @@ impl Totals {
         self.handshakes_done += other.handshakes_done;
         self.handshakes_failed += other.handshakes_failed;
         self.fingerprints_refused += other.fingerprints_refused;
+        self.layer_changes += other.layer_changes;
+        self.encoding_orders += other.encoding_orders;
         for (own, other) in self.setup_times.buckets.iter_mut().zip(other.setup_times.buckets) {
             *own += other;
         }

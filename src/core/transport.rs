@@ -174,6 +174,12 @@ impl Transport {
         }
     }
 
+    /// Notes when the estimate of what the network carries is due to be looked at: after a report, and after looking.
+    pub fn set_bandwidth(&mut self) {
+        let at = self.media.as_ref().and_then(|media| media.egress.bandwidth_deadline());
+        self.deadlines.set(Timer::Bandwidth, at);
+    }
+
     /// Whether the engine may see a check that came by that path. The same check from elsewhere is from somebody who saw
     /// it pass, and who would get our media by repeating it. A peer that has had very many answered has to wait; who only
     /// claims to be that peer uses up nothing of theirs.

@@ -301,6 +301,9 @@ impl Person {
         });
         let received = if self.plan.receives { answer.media.as_slice() } else { &[] };
         self.incoming = received.iter().map(|(ssrc, kind)| Incoming::new(*ssrc, *kind)).collect();
+        for sender in &mut self.senders {
+            sender.set_levels(answer.takes_levels);
+        }
         self.is_active = !answer.is_active;
         self.answer = Some(answer);
         self.stage = Stage::Checking;

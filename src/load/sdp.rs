@@ -13,13 +13,16 @@ pub const OPUS: u8 = 111;
 pub const VP8: u8 = 96;
 /// The payload type of VP8's retransmissions.
 const VP8_RTX: u8 = 97;
-/// Header extension ids: MID (RFC 8843), RID (RFC 8852), transport-wide sequence numbers.
+/// Header extension ids: MID (RFC 8843), RID (RFC 8852), transport-wide sequence numbers, audio levels (RFC 6464).
 pub const EXTENSION_MID: u8 = 4;
 /// The id of the RID extension in our offers; see [`EXTENSION_MID`].
 pub const EXTENSION_RID: u8 = 10;
 /// The id of the transport-wide sequence number; see [`EXTENSION_MID`].
 pub const EXTENSION_TRANSPORT_CC: u8 = 3;
+/// The id of the audio level; see [`EXTENSION_MID`].
+pub const EXTENSION_AUDIO_LEVEL: u8 = 1;
 
+const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// A section that publishes.
@@ -101,9 +104,12 @@ impl ClientOffer<'_> {
         if self.transport_cc {
             let _ = write!(out, "a=extmap:{EXTENSION_TRANSPORT_CC} {TRANSPORT_CC_URI}\r\n");
         }
-        if kind == MediaKind::Video {
-            let _ = write!(out, "a=extmap:{EXTENSION_RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n");
-        }
+        let _ = match kind {
+            MediaKind::Audio => write!(out, "a=extmap:{EXTENSION_AUDIO_LEVEL} {AUDIO_LEVEL_URI}\r\n"),
+            MediaKind::Video => {
+                write!(out, "a=extmap:{EXTENSION_RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n")
+            }
+        };
         let _ = write!(out, "a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n");
         let (codec, rate) = match kind {
             MediaKind::Audio => (OPUS, "opus/48000/2"),
@@ -188,6 +194,8 @@ pub struct ServerAnswer {
     pub media: Vec<(u32, MediaKind)>,
     /// Whether the server begins the DTLS handshake.
     pub is_active: bool,
+    /// Whether audio packets may tell their level.
+    pub takes_levels: bool,
 }
 
 impl ServerAnswer {
@@ -200,6 +208,7 @@ impl ServerAnswer {
             candidates: Vec::new(),
             media: Vec::new(),
             is_active: false,
+            takes_levels: text.contains(AUDIO_LEVEL_URI),
         };
         let mut kind = MediaKind::Audio;
         let mut taken = false;

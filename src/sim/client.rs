@@ -22,11 +22,12 @@ use super::mark::Mark;
 use super::network::{Micros, SECOND};
 use super::plan::PersonPlan;
 use super::sdp::{Numbering, Section};
-use crate::core::command::{Command, Join, MediaKind, PublicationRequest, Resume, Source};
+use crate::core::command::{Command, Join, MediaKind, PublicationRequest, Resume, Source, Wish};
 use crate::core::event::{Joined, SlotCounts, SlotMap, TrackInfo};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::input::{DtlsEvent, SrtpProfile};
 use crate::core::media::srtp::{SrtpReceiver, SrtpSender, contexts};
+use crate::core::media::twcc::TransportFeedbackRecorder;
 use crate::wire::stun_check::Credentials;
 
 /// A moment, as virtual time and as an `Instant` for the core and the media code.
@@ -36,6 +37,13 @@ pub struct Now {
     pub micros: Micros,
     /// The same moment, for the core and the media code.
     pub instant: Instant,
+}
+
+impl Now {
+    /// The moment that `at` is, in virtual time.
+    fn until(self, at: Instant) -> Micros {
+        self.micros + at.saturating_duration_since(self.instant).as_micros() as Micros
+    }
 }
 
 /// What the oracle needs to know about a media packet on its way to the server.
@@ -191,6 +199,8 @@ pub struct RoomView {
     pub tracks: BTreeMap<TrackId, KnownTrack>,
     /// The newest slot map.
     pub slot_map: Option<SlotMap>,
+    /// Since when each track has been in the slot that shows it, as they were told.
+    pub shown_since: BTreeMap<TrackId, Micros>,
     /// Tracks that cannot be received.
     pub cannot: BTreeSet<TrackId>,
 }
@@ -226,6 +236,8 @@ pub struct Endpoint {
     pub unwanted: BTreeSet<TrackId>,
     /// Tracks that they are subscribed to, and have paused.
     pub paused: BTreeSet<TrackId>,
+    /// How they want to see tracks, as far as they have said it.
+    pub wishes: BTreeMap<TrackId, Wish>,
     /// Whether they know that the handshake is complete.
     pub connected: bool,
     /// Whether this life has ended.
@@ -259,6 +271,9 @@ pub struct Endpoint {
     hello_at: Option<Micros>,
     srtp: Option<(SrtpReceiver, SrtpSender)>,
     transport_sequence: u16,
+    /// What has come with transport-wide numbers, and when that is to be reported.
+    arrivals: Option<TransportFeedbackRecorder>,
+    arrivals_at: Option<Micros>,
     rtcp_ssrc: u32,
     report_at: Micros,
     wall_offset: u64,
@@ -289,6 +304,7 @@ impl Endpoint {
             slots: BTreeMap::new(),
             unwanted: BTreeSet::new(),
             paused: BTreeSet::new(),
+            wishes: BTreeMap::new(),
             connected: false,
             closed: false,
             leaves: false,
@@ -314,6 +330,8 @@ impl Endpoint {
             hello_at: None,
             srtp: None,
             transport_sequence: dice.near_wrap(16) as u16,
+            arrivals: None,
+            arrivals_at: None,
             rtcp_ssrc: dice.u32(),
             report_at: Micros::MAX,
             wall_offset: dice.u64() >> 2,
@@ -331,6 +349,11 @@ impl Endpoint {
     /// Whether they want one of their sources to be muted.
     pub fn is_muted(&self, source: Source) -> bool {
         self.muted.contains(&source)
+    }
+
+    /// Whether they have said that a track cannot be seen.
+    pub fn is_unseen(&self, track: TrackId) -> bool {
+        self.wishes.get(&track).is_some_and(|wish| wish.paused)
     }
 
     /// Returns the id of one of their tracks, once they know it.
@@ -361,7 +384,8 @@ impl Endpoint {
         if self.connected {
             let media = self.senders.iter().filter_map(Sender::due);
             let asks = self.slots.values().filter_map(Viewing::deadline);
-            at = at.into_iter().chain(media).chain(asks).chain([self.report_at]).min();
+            at =
+                at.into_iter().chain(media).chain(asks).chain(self.arrivals_at).chain([self.report_at]).min();
         }
         at
     }

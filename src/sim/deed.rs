@@ -3,7 +3,7 @@
 use super::codec::{CodecName, VIDEO_CODECS};
 use super::dice::Dice;
 use super::network::{Micros, SECOND, name};
-use crate::core::command::Source;
+use crate::core::command::{Source, Wish};
 
 /// A deed and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Deed {
     Mute(Source, bool),
     /// They stop or resume receiving somebody's track.
     Pause(usize, Source, bool),
+    /// They say how large they show somebody's track, or that it cannot be seen.
+    Prefer(usize, Source, Wish),
     /// They subscribe to somebody's track, or unsubscribe.
     Subscribe(usize, Source, bool),
     /// They publish a track, or stop.
@@ -76,7 +78,7 @@ impl Deed {
     /// Returns the other person concerned, if there is one.
     pub fn of(&self) -> Option<usize> {
         match self {
-            Self::Pause(of, ..) | Self::Subscribe(of, ..) => Some(*of),
+            Self::Pause(of, ..) | Self::Subscribe(of, ..) | Self::Prefer(of, ..) => Some(*of),
             _ => None,
         }
     }
@@ -164,6 +166,29 @@ impl Deed {
         }
     }
 
+    /// Draws how people show each other's tracks.
+    pub fn draw_wishes(dice: &mut Dice, people: usize, until: Micros) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..dice.among(0..2 * people as u64) {
+            let at = dice.among(200_000..until);
+            let who = dice.among(0..people as u64) as usize;
+            let other = dice.among(0..people as u64) as usize;
+            let source = dice.pick(&SOURCES[..2]);
+            let height = dice.percent(70).then(|| dice.among(1..1200) as u16);
+            let mut add = |at, paused| {
+                let wish = Wish { width: None, height, paused };
+                steps.push(Step { at, who, deed: Self::Prefer(other, source, wish) });
+            };
+            let is_hidden = dice.percent(50);
+            add(at, is_hidden);
+            if is_hidden {
+                add(at + dice.among(50_000..3 * SECOND), false);
+            }
+        }
+        steps.retain(|step| step.at < until);
+        steps
+    }
+
     /// Returns the deed in words that follow the person's name.
     pub fn describe(&self) -> String {
         let ms = |at: &Micros| format!("{} ms", at / 1000);
@@ -171,6 +196,14 @@ impl Deed {
             Self::Mute(source, muted) => format!("{} {source:?}", if *muted { "mutes" } else { "unmutes" }),
             Self::Pause(of, source, paused) => {
                 format!("{} {}'s {source:?}", if *paused { "pauses" } else { "resumes" }, name(*of))
+            }
+            Self::Prefer(of, source, Wish { height, paused, .. }) => {
+                let whose = format!("{}'s {source:?}", name(*of));
+                match height {
+                    _ if *paused => format!("does not see {whose}"),
+                    Some(height) => format!("shows {whose} {height} pixels tall"),
+                    None => format!("shows {whose} in any size"),
+                }
             }
             Self::Subscribe(of, source, wanted) => {
                 let does = if *wanted { "subscribes to" } else { "unsubscribes from" };

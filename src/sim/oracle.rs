@@ -7,6 +7,7 @@
 mod due;
 mod egress;
 mod feedback;
+mod numbers;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,7 +18,7 @@ use super::codec::{CodecName, Counters, Stamp};
 use super::network::{Micros, SECOND, name, seconds};
 use super::plan::{Endpoints, PersonPlan};
 use super::sdp::{Answer, Numbering};
-use crate::core::command::{Command, MediaKind, Source};
+use crate::core::command::{Command, MediaKind, Preference, Source};
 use crate::core::event::{Event, SlotMap};
 use crate::core::ids::TrackId;
 use crate::core::media::srtp::SrtpReceiver;
@@ -93,7 +94,12 @@ struct Member {
     map: BTreeMap<String, (TrackId, u32)>,
     slots: BTreeMap<u32, Slot>,
     rtx: BTreeMap<u32, u32>,
+    /// What is not sent to them, for one of the two reasons that follow.
     paused: BTreeSet<TrackId>,
+    /// What they have paused.
+    asked_to_pause: BTreeSet<TrackId>,
+    /// What they do not need because it cannot be seen.
+    unseen: BTreeSet<TrackId>,
     unsubscribed: BTreeSet<TrackId>,
     subscribed: BTreeSet<TrackId>,
     /// The addresses to which media may go.
@@ -108,6 +114,7 @@ struct Member {
     /// They were told that they have left.
     left: bool,
     arrivals: feedback::Arrivals,
+    numbers: numbers::Numbers,
     showing: whole::Showing,
 }
 
@@ -243,6 +250,8 @@ impl Oracle {
             slots: BTreeMap::new(),
             rtx: BTreeMap::new(),
             paused: BTreeSet::new(),
+            asked_to_pause: BTreeSet::new(),
+            unseen: BTreeSet::new(),
             unsubscribed: BTreeSet::new(),
             subscribed: BTreeSet::new(),
             ways: BTreeSet::new(),
@@ -253,6 +262,7 @@ impl Oracle {
             touched: true,
             left: false,
             arrivals: feedback::Arrivals::new(),
+            numbers: numbers::Numbers::default(),
             showing: whole::Showing::default(),
         };
         self.members.insert(session, member);
@@ -262,6 +272,7 @@ impl Oracle {
     pub fn keyed(&mut self, now: Micros, session: u64, tap: SrtpReceiver) {
         if let Some(member) = self.members.get_mut(&session) {
             (member.tap, member.keyed_at, member.touched) = (Some(tap), now, true);
+            member.numbers = numbers::Numbers::default();
             // With new keys every stream begins anew for its receiver.
             for slot in member.slots.values_mut() {
                 slot.lose_sync(now);
@@ -299,31 +310,34 @@ impl Oracle {
                 self.lose_sync_of(now, *track);
             }
             Command::Pause { track, paused } => {
-                if !member.wants(*track) {
-                    return;
+                if member.wants(*track) {
+                    let asked = &mut member.asked_to_pause;
+                    if *paused {
+                        asked.insert(*track)
+                    } else {
+                        asked.remove(track)
+                    };
+                    member.review_pause(now, *track);
                 }
-                member.showing.paused(now, *track, *paused);
-                let changed =
-                    if *paused { member.paused.insert(*track) } else { member.paused.remove(track) };
-                // A client that lost the last reply may ask for what it has already.
-                if !changed {
-                    return;
-                }
-                let mids: Vec<String> = member
-                    .map
-                    .iter()
-                    .filter(|(_, shown)| shown.0 == *track)
-                    .map(|(mid, _)| mid.clone())
-                    .collect();
-                for slot in member.slots.values_mut().filter(|slot| mids.contains(&slot.mid)) {
-                    slot.lose_sync(now);
+            }
+            Command::Prefer(preferences) => {
+                for Preference { track, wish } in preferences {
+                    // How large it is wanted makes no difference where there is one encoding.
+                    if member.wants(*track) {
+                        let unseen = &mut member.unseen;
+                        if wish.paused {
+                            unseen.insert(*track)
+                        } else {
+                            unseen.remove(track)
+                        };
+                        member.review_pause(now, *track);
+                    }
                 }
             }
             Command::Subscribe(track) => {
                 // A new subscription begins unpaused; asking again for one that there is changes nothing.
                 if !member.wants(*track) {
-                    member.paused.remove(track);
-                    member.showing.paused(now, *track, false);
+                    member.forget_pause(now, *track);
                 }
                 member.unsubscribed.remove(track);
                 member.subscribed.insert(*track);
@@ -331,11 +345,10 @@ impl Oracle {
             Command::Unsubscribe(track) => {
                 member.subscribed.remove(track);
                 member.unsubscribed.insert(*track);
-                member.paused.remove(track);
-                member.showing.paused(now, *track, false);
+                member.forget_pause(now, *track);
                 member.map.retain(|_, shown| shown.0 != *track);
             }
-            Command::Offer { .. } | Command::Data { .. } | Command::Leave => {}
+            Command::Offer { .. } | Command::Data { .. } | Command::Pin { .. } | Command::Leave => {}
         }
     }
 
@@ -443,6 +456,30 @@ impl Member {
         } else {
             self.subscribed.contains(&track)
         }
+    }
+
+    /// Notes that something is paused, or no longer, if that is so. A client that lost the last reply may ask for what it has
+    /// already.
+    fn review_pause(&mut self, now: Micros, track: TrackId) {
+        let is_paused = self.asked_to_pause.contains(&track) || self.unseen.contains(&track);
+        self.showing.paused(now, track, is_paused);
+        let changed = if is_paused { self.paused.insert(track) } else { self.paused.remove(&track) };
+        if !changed {
+            return;
+        }
+        let shown = self.map.iter().filter(|(_, shown)| shown.0 == track).map(|(mid, _)| mid.clone());
+        let mids: Vec<String> = shown.collect();
+        for slot in self.slots.values_mut().filter(|slot| mids.contains(&slot.mid)) {
+            slot.lose_sync(now);
+        }
+    }
+
+    /// Notes that a subscription ends or begins: a pause belongs to it.
+    fn forget_pause(&mut self, now: Micros, track: TrackId) {
+        self.asked_to_pause.remove(&track);
+        self.unseen.remove(&track);
+        self.paused.remove(&track);
+        self.showing.paused(now, track, false);
     }
 }
 

@@ -117,7 +117,11 @@ impl Plan {
             empty_timeout: dice.pick(&[0, 0, 2 * SECOND]),
             endpoints: Endpoints::Own,
         };
-        plan.steps = Deed::draw_all(&mut dice, count as usize, heals_at).into_iter().enumerate().collect();
+        let mut steps = Deed::draw_all(&mut dice, count as usize, heals_at);
+        let mut wishes = Dice::of(seed, "wishes", 0);
+        steps.extend(Deed::draw_wishes(&mut wishes, count as usize, heals_at));
+        steps.sort_by_key(|step| step.at);
+        plan.steps = steps.into_iter().enumerate().collect();
         plan
     }
 

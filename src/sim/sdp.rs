@@ -8,6 +8,7 @@ use super::codec::CodecName;
 use crate::core::command::MediaKind;
 use crate::core::negotiated::DEPENDENCY_DESCRIPTOR_URI;
 
+const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// Somebody's numbers for payload types and extensions.
@@ -43,6 +44,16 @@ impl Numbering {
     /// Returns the id of the transport-wide sequence number.
     pub fn transport_cc(self) -> u8 {
         [3, 2, 5][usize::from(self.0 % 3)]
+    }
+
+    /// Returns the id of the audio level (RFC 6464).
+    pub fn audio_level(self) -> u8 {
+        [1, 3, 11][usize::from(self.0 % 3)]
+    }
+
+    /// Whether they report what arrives by its transport-wide number. Some clients do not.
+    pub fn reports_arrivals(self) -> bool {
+        self.0 % 3 == 1
     }
 
     /// Returns the id of the dependency descriptor.
@@ -103,14 +114,17 @@ pub fn offer(
             out,
             "\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n\
              a=fingerprint:sha-256 {fingerprint}\r\na=setup:actpass\r\na=mid:{mid}\r\n\
-             a=extmap:{} urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:{} {TRANSPORT_CC_URI}\r\n",
+             a=extmap:{} urn:ietf:params:rtp-hdrext:sdes:mid\r\n",
             numbering.mid(),
-            numbering.transport_cc(),
         );
-        if section.kind == MediaKind::Video {
-            let id = numbering.dependency_descriptor();
-            let _ = write!(out, "a=extmap:{id} {DEPENDENCY_DESCRIPTOR_URI}\r\n");
+        if section.role != Role::Slot || numbering.reports_arrivals() {
+            let _ = write!(out, "a=extmap:{} {TRANSPORT_CC_URI}\r\n", numbering.transport_cc());
         }
+        let (id, uri) = match section.kind {
+            MediaKind::Audio => (numbering.audio_level(), AUDIO_LEVEL_URI),
+            MediaKind::Video => (numbering.dependency_descriptor(), DEPENDENCY_DESCRIPTOR_URI),
+        };
+        let _ = write!(out, "a=extmap:{id} {uri}\r\n");
         let direction = match section.role {
             Role::Slot => "recvonly",
             Role::Publish { .. } => "sendonly",

@@ -28,6 +28,7 @@ use crate::core::ids::{RecordingId, RoomId};
 use crate::core::input::AdminCommand;
 use crate::core::record::RoomHeader;
 use crate::core::recordings::RecordingOutput;
+use crate::core::settings::Sharing;
 use crate::core::{Input, Settings, Sfu};
 
 /// How long somebody whose signalling broke can come back, µs.
@@ -179,6 +180,8 @@ fn settings(plan: &Plan, base: Instant) -> Settings {
         rooms_max: 4,
         slots: plan.slots.0,
         slots_max: plan.slots.1,
+        // Few, so that small rooms are crowded, too.
+        sharing: Sharing { speakers: 2, speaker_slots: 3, last_n: None },
         empty_timeout: Duration::from_micros(plan.empty_timeout),
         resume_timeout: Duration::from_micros(RESUME_WITHIN),
         media_timeout: Duration::from_micros(CONSENT),

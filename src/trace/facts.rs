@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::Source;
-use crate::core::event::{LeaveReason, WaitingReason};
+use crate::core::event::{LayerReason, LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::path::Carrier;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 5;
+pub const FACTS_VERSION: u16 = 6;
 
 /// The number of a participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -172,6 +173,50 @@ pub enum Fact {
     MediaLost(PersonNumber),
     /// Everybody was told that something comes from them again.
     MediaBack(PersonNumber),
+    /// Others speak from now on, or somebody else speaks most.
+    Speaks {
+        /// Whoever speaks most, or did so last.
+        dominant: Option<PersonNumber>,
+        /// Those who speak, the dominant speaker first.
+        speaking: Vec<PersonNumber>,
+    },
+    /// What somebody's network carries is estimated to be another rate than before, by a quarter or more.
+    Estimated {
+        /// The participant whose network it is.
+        person: PersonNumber,
+        /// Bits per second.
+        estimate: u64,
+        /// What gets through, bits per second; `None` while too little was reported.
+        acknowledged: Option<u64>,
+        /// What holds the estimate where it is.
+        reason: Reason,
+    },
+    /// Somebody said how large they want to see a track. Whether they want it at all is a [`Fact::Paused`].
+    Wants {
+        /// Who watches.
+        person: PersonNumber,
+        /// What they watch.
+        track: TrackNumber,
+        /// The width at which it is shown, in pixels.
+        width: Option<u16>,
+        /// The height at which it is shown, in pixels.
+        height: Option<u16>,
+    },
+    /// Somebody is shown another encoding of a simulcast from now on.
+    Layer {
+        /// Who watches.
+        person: PersonNumber,
+        /// What they watch.
+        track: TrackNumber,
+        /// The encoding's name.
+        layer: String,
+        /// The height of its pictures in pixels, if it was declared.
+        height: Option<u16>,
+        /// Why it is this one.
+        reason: LayerReason,
+    },
+    /// A publisher is to send these encodings of a simulcast, and no others.
+    Encodings(TrackNumber, Vec<String>),
 }
 
 /// A fact with its time, as traces contain it.

@@ -8,8 +8,8 @@ use super::facts::{Fact, FactSink, PacketFacts, PersonNumber, Route, StreamNumbe
 use super::original::Original;
 use super::replay::Step;
 use super::wiretap::{Plain, PlainObserver, Way};
-use crate::core::command::{Command, MediaKind};
-use crate::core::event::{Event, PublicationInfo, SlotMap, WaitingReason};
+use crate::core::command::{Command, MediaKind, Wish};
+use crate::core::event::{Event, PublicationInfo, SlotMap, Speakers, WaitingReason};
 use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
 use crate::core::input::Shedding;
@@ -38,6 +38,12 @@ struct Member {
     route: Option<Route>,
     slots: BTreeMap<String, TrackId>,
     waiting: BTreeMap<TrackId, WaitingReason>,
+    /// What they have paused.
+    paused: BTreeSet<TrackId>,
+    /// What they do not need because it cannot be seen.
+    unseen: BTreeSet<TrackId>,
+    /// The bandwidth estimate that was told last, bits per second.
+    estimate: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -45,7 +51,8 @@ struct KnownTrack {
     number: TrackNumber,
     owner: ParticipantKey,
     muted: bool,
-    followed: Option<StreamNumber>,
+    /// The encodings that are forwarded.
+    followed: BTreeSet<StreamNumber>,
 }
 
 /// Turns what happens in a replayed room into facts. Give it to a [`Wiretap`](super::wiretap::Wiretap), which hands it
@@ -76,6 +83,8 @@ pub struct Witness<'s> {
     timer: Option<Timer>,
     /// Whether the server sheds load: some video is not forwarded.
     is_shedding: bool,
+    /// Who speaks, as everybody was told.
+    speakers: Speakers,
 }
 
 impl fmt::Debug for Witness<'_> {
@@ -105,6 +114,7 @@ impl<'s> Witness<'s> {
             deadline: None,
             timer: None,
             is_shedding: false,
+            speakers: Speakers::default(),
         }
     }
 
@@ -160,12 +170,54 @@ impl<'s> Witness<'s> {
         match command {
             Command::Mute { track, muted } => self.mute(*track, *muted),
             Command::Pause { track, paused } => {
-                let track = self.tracks.get(track).map(|track| track.number);
-                if let (Some(number), Some(track)) = (self.number(from), track) {
-                    self.tell(&Fact::Paused(number, track, *paused));
+                self.note_idle(from, *track, |member| &mut member.paused, *paused);
+            }
+            Command::Prefer(preferences) => {
+                for preference in preferences {
+                    self.note_wish(from, preference.track, preference.wish);
+                }
+            }
+            Command::Unsubscribe(track) => {
+                if let Some(member) = self.members.get_mut(&from) {
+                    member.paused.remove(track);
+                    member.unseen.remove(track);
                 }
             }
             _ => {}
+        }
+    }
+
+    fn note_wish(&mut self, from: ParticipantKey, track: TrackId, wish: Wish) {
+        let number = self.tracks.get(&track).filter(|track| track.owner != from).map(|track| track.number);
+        if let (Some(person), Some(number)) = (self.number(from), number) {
+            if wish.width.or(wish.height).is_some() {
+                let Wish { width, height, .. } = wish;
+                self.tell(&Fact::Wants { person, track: number, width, height });
+            }
+            self.note_idle(from, track, |member| &mut member.unseen, wish.paused);
+        }
+    }
+
+    /// Notes one of the two reasons for which nothing of a track is sent to somebody.
+    fn note_idle(
+        &mut self,
+        of: ParticipantKey,
+        track: TrackId,
+        tracks: fn(&mut Member) -> &mut BTreeSet<TrackId>,
+        is_idle: bool,
+    ) {
+        let Some(member) = self.members.get_mut(&of) else { return };
+        let is_sent = |member: &Member| !member.paused.contains(&track) && !member.unseen.contains(&track);
+        let was_sent = is_sent(member);
+        if is_idle {
+            tracks(member).insert(track);
+        } else {
+            tracks(member).remove(&track);
+        }
+        let (is_sent, person) = (is_sent(member), member.number);
+        let number = self.tracks.get(&track).map(|track| track.number);
+        if let Some(number) = number.filter(|_| is_sent != was_sent) {
+            self.tell(&Fact::Paused(person, number, !is_sent));
         }
     }
 
@@ -205,6 +257,9 @@ impl<'s> Witness<'s> {
                     route: None,
                     slots: BTreeMap::new(),
                     waiting: BTreeMap::new(),
+                    paused: BTreeSet::new(),
+                    unseen: BTreeSet::new(),
+                    estimate: None,
                 };
                 self.people += 1;
                 self.members.insert(to, member);
@@ -220,6 +275,19 @@ impl<'s> Witness<'s> {
             Event::SlotMap(map) => self.note_slots(to, map),
             Event::ParticipantMediaLost(id) => self.note_media_lost(*id, true),
             Event::ParticipantMediaBack(id) => self.note_media_lost(*id, false),
+            Event::Speakers(speakers) => self.note_speakers(speakers),
+            Event::Layers { track, layer, height, reason, .. } => {
+                let track = self.tracks.get(track).map(|track| track.number);
+                if let (Some(person), Some(track)) = (self.number(to), track) {
+                    let (layer, height, reason) = (layer.clone(), *height, *reason);
+                    self.tell(&Fact::Layer { person, track, layer, height, reason });
+                }
+            }
+            Event::Encodings { track, active, .. } => {
+                if let Some(track) = self.tracks.get(track).map(|track| track.number) {
+                    self.tell(&Fact::Encodings(track, active.clone()));
+                }
+            }
             Event::CannotReceive { track, .. } => {
                 let track = self.tracks.get(track).map(|track| track.number);
                 if let (Some(number), Some(track)) = (self.number(to), track) {
@@ -239,6 +307,20 @@ impl<'s> Witness<'s> {
         self.tell(&if is_lost { Fact::MediaLost(number) } else { Fact::MediaBack(number) });
     }
 
+    fn note_speakers(&mut self, speakers: &Speakers) {
+        // Everybody is told the same.
+        if !speakers.is_news_to(&self.speakers) {
+            return;
+        }
+        self.speakers = speakers.clone();
+        let number = |id: ParticipantId| {
+            self.members.values().find(|member| member.id == id).map(|member| member.number)
+        };
+        let speaking = speakers.speakers.iter().filter_map(|speaker| number(speaker.participant)).collect();
+        let fact = Fact::Speaks { dominant: speakers.dominant.and_then(number), speaking };
+        self.tell(&fact);
+    }
+
     fn note_publications(&mut self, of: ParticipantKey, publications: &[PublicationInfo]) {
         let Some(person) = self.number(of) else { return };
         // An answer lists everything that is published, so everything else has ended.
@@ -247,7 +329,12 @@ impl<'s> Witness<'s> {
                 self.mute(info.track, info.muted);
                 continue;
             }
-            let track = KnownTrack { number: self.tracks_made, owner: of, muted: info.muted, followed: None };
+            let track = KnownTrack {
+                number: self.tracks_made,
+                owner: of,
+                muted: info.muted,
+                followed: BTreeSet::new(),
+            };
             self.tracks_made += 1;
             self.tracks.insert(info.track, track);
             let (id, source, muted) = (info.track, info.source, info.muted);
@@ -324,6 +411,17 @@ impl<'s> Witness<'s> {
                 continue;
             }
             let Some(reach) = step.room.reach(*key) else { continue };
+            if let Some(bandwidth) = reach.bandwidth
+                && member.estimate.is_none_or(|told| told.abs_diff(bandwidth.estimate) * 4 >= told)
+            {
+                member.estimate = Some(bandwidth.estimate);
+                changed.push(Fact::Estimated {
+                    person: member.number,
+                    estimate: bandwidth.estimate,
+                    acknowledged: bandwidth.acknowledged,
+                    reason: bandwidth.reason,
+                });
+            }
             let route = reach.path.map(|path| Route { carrier: path.carrier, remote: path.remote });
             if route != member.route {
                 member.route = route;
@@ -358,12 +456,12 @@ impl<'s> Witness<'s> {
                 stream
             }
         };
-        if let Some(track) = self.tracks.get_mut(&info.track)
-            && info.is_followed
-            && track.followed != Some(stream)
-        {
-            track.followed = Some(stream);
-            self.tell(&Fact::Followed(stream));
+        if let Some(track) = self.tracks.get_mut(&info.track) {
+            if !info.is_followed {
+                track.followed.remove(&stream);
+            } else if track.followed.insert(stream) {
+                self.tell(&Fact::Followed(stream));
+            }
         }
         // Only packets of the encoding that is forwarded wait for that.
         if info.is_followed {

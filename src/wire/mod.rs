@@ -22,6 +22,7 @@ pub mod stun;
 pub mod stun_check;
 pub mod stun_refusal;
 pub mod tcp_frame;
+pub mod transport_feedback;
 pub mod turn_frame;
 pub mod vp8;
 pub mod vp9;

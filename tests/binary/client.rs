@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::media::{Direction, MediaKind, Mid};
+use str0m::media::{Direction, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event, Input, Output, Rtc};
@@ -164,13 +164,36 @@ impl Client {
         json!({"sdp": offer.to_sdp_string(), "publications": publications.collect::<Vec<_>>()})
     }
 
+    /// Prepares an offer of one section to receive by, and a camera in these encodings, each with its height.
+    pub fn offer_layers(&mut self, layers: &[(&str, u16)]) -> Value {
+        let mut changes = self.rtc.sdp_api();
+        changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        let send = layers.iter().map(|(rid, _)| SimulcastLayer::new(rid)).collect();
+        let simulcast = Simulcast { send, recv: Vec::new() };
+        let mid = changes.add_media(MediaKind::Video, Direction::SendOnly, None, None, Some(simulcast));
+        self.sending.push((mid, "camera"));
+        let (offer, pending) = changes.apply().expect("something changed");
+        self.pending = Some(pending);
+        let encodings = layers
+            .iter()
+            .map(|(rid, height)| json!({"rid": rid, "width": height * 16 / 9, "height": height}));
+        let encodings: Vec<_> = encodings.collect();
+        let publication = json!({"mid": mid.to_string(), "source": "camera", "encodings": encodings});
+        json!({"sdp": offer.to_sdp_string(), "publications": [publication]})
+    }
+
     /// Sends one packet of a source: a VP8 key frame, or a bit of Opus.
     pub fn send(&mut self, source: &str) {
+        self.send_encoding(source, None, 0);
+    }
+
+    /// The same of one encoding of a simulcast, with its number behind the headers of the payload.
+    pub fn send_encoding(&mut self, source: &str, rid: Option<&str>, number: u8) {
         let (mid, _) = *self.sending.iter().find(|(_, other)| *other == source).expect("it publishes that");
         let media = self.rtc.media(mid).expect("negotiated");
         let (codec, clock, payload): (_, u128, Vec<u8>) = match media.kind() {
             MediaKind::Audio => ("opus", 48, vec![0xfc; 60]),
-            MediaKind::Video => ("VP8", 90, [vec![0x10, 0], vec![7; 400]].concat()),
+            MediaKind::Video => ("VP8", 90, [vec![0x10, 0, number], vec![7; 400]].concat()),
         };
         let payload_types = media.remote_pts().to_vec();
         let params = self.rtc.codec_config().params().iter().find(|params| {
@@ -184,7 +207,7 @@ impl Client {
         let packet = RtpWrite::new(payload_type, SeqNo::from(self.sequence), timestamp, now, payload)
             .marker(true)
             .nackable(true);
-        self.rtc.direct_api().stream_tx_by_mid(mid, None).expect("a stream").write_rtp(packet);
+        self.rtc.direct_api().stream_tx_by_mid(mid, rid.map(Into::into)).expect("a stream").write_rtp(packet);
         self.deadline = now;
         self.drain();
     }

@@ -140,6 +140,7 @@ fn what_is_wrong_after_joining_is_named_and_nothing_changes() {
         ("mute", json!({"trackId": track}), "bad-message"),
         ("subscribe", json!({"trackId": "t-0000000000000"}), "unknown-track"),
         ("pause", json!({"trackId": "track", "paused": true}), "bad-message"),
+        ("pin", json!({"trackId": "track", "pinned": true}), "bad-message"),
         ("offer", json!({"sdp": "v=0", "publications": []}), "bad-offer"),
         ("offer", json!({"sdp": "", "publications": []}), "bad-offer"),
         ("offer", json!({"sdp": "v=0"}), "bad-message"),

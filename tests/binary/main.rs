@@ -16,6 +16,7 @@ mod client;
 mod ending;
 mod hostile;
 mod junk;
+mod layers;
 mod limits;
 mod program;
 mod recording;

@@ -4,6 +4,7 @@ import "./scenarios/meeting.js";
 import "./scenarios/muting.js";
 import "./scenarios/subscribing.js";
 import "./scenarios/sources.js";
+import "./scenarios/layers.js";
 import "./scenarios/going.js";
 import "./scenarios/door.js";
 import "./scenarios/demo-page.js";

@@ -1,13 +1,16 @@
 //! The core without a socket: whole str0m clients and the core connect, publish and receive under virtual time.
 
 mod abuse;
+mod bandwidth;
 mod explaining;
 mod forwarding;
+mod layers;
 mod membership;
 mod negotiating;
 mod repair;
 mod replaying;
 mod slots;
+mod speaking;
 mod stripping;
 mod traces;
 mod transports;

@@ -40,6 +40,7 @@ fn told(
         mid: Mid::from(*mid),
         source: *source,
         muted: false,
+        encodings: Vec::new(),
     });
     let command = Command::Offer { sdp, publications: publications.collect() };
     let connection = world.clients[person].connection;

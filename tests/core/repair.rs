@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use str0m::Rtc;
 use strait::core::command::Source::{self, Camera, Microphone};
 
 use strait::core::totals::Direction;
 use strait::wire::classify::{DatagramKind, classify};
 
 use crate::world::{Recorded, World};
-use crate::{call, show};
+use crate::{call, connected, show};
 
 #[test]
 fn what_is_lost_on_the_way_to_the_viewer_comes_again() {
@@ -111,4 +112,41 @@ fn who_sends_hears_every_second_what_came_and_of_sound_alone_every_five() {
     assert!((9..=11).contains(&seen), "{seen} reports on pictures in ten seconds");
     let seen = reports(&mut call(&["Anna", "Ben"], &[Microphone]), Microphone);
     assert!((2..=3).contains(&seen), "{seen} reports on sound in ten seconds");
+}
+
+#[test]
+fn who_speaks_is_told_what_is_lost_of_it_on_the_way_to_others() {
+    let mut world = World::new();
+    let builder = Rtc::builder().set_rtp_mode(true).set_stats_interval(Some(Duration::from_secs(1)));
+    let rtc = builder.build(world.now);
+    world.join_with("standup", "Anna", rtc);
+    world.publish(0, 2, &[Microphone, Camera]);
+    for name in ["Ben", "Cleo"] {
+        let person = world.join("standup", name);
+        world.publish(person, 2, &[Microphone]);
+    }
+    connected(&mut world);
+    let lost_of = |world: &World, source: Source| {
+        let client = &world.clients[0];
+        let mid = client.sending.iter().find(|(_, own)| *own == source).expect("it is sent").0;
+        let losses = client.losses.iter().filter(|(of, _)| *of == mid).map(|(_, loss)| *loss);
+        losses.fold(0.0, f32::max)
+    };
+    let speak = |world: &mut World, packets: usize| {
+        for packet in 0..packets {
+            world.send(0, Microphone, false);
+            if packet % 5 == 0 {
+                world.send(0, Camera, packet == 0);
+            }
+            world.run(Duration::from_millis(20));
+        }
+    };
+    speak(&mut world, 300);
+    assert_eq!(lost_of(&world, Microphone), 0.0);
+    world.loses_down = |sequence| sequence % 8 == 3;
+    speak(&mut world, 900);
+    let lost = lost_of(&world, Microphone);
+    assert!((0.05..=0.2).contains(&lost), "an eighth, not {lost}");
+    // What is lost of pictures is asked for again, and the rate goes by other feedback.
+    assert_eq!(lost_of(&world, Camera), 0.0);
 }

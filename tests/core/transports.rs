@@ -149,7 +149,12 @@ impl Hall {
         *pending = Some(waits);
         let requests: Vec<PublicationRequest> = sending
             .iter()
-            .map(|(mid, source)| PublicationRequest { mid: (&**mid).into(), source: *source, muted: false })
+            .map(|(mid, source)| PublicationRequest {
+                mid: (&**mid).into(),
+                source: *source,
+                muted: false,
+                encodings: Vec::new(),
+            })
             .collect();
         self.negotiating = Some(on);
         let sdp = offer.to_sdp_string();

@@ -1,16 +1,16 @@
 //! A world without sockets: the core, the handshakes that the shell would run, and clients made of whole str0m
 //! endpoints, all under one virtual clock. Datagrams arrive at once; time jumps to the next deadline.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpPacket, RtpWrite, SeqNo};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
-use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Resume, Source};
+use strait::core::command::{Command, EncodingRequest, Join, Lifeline, PublicationRequest, Resume, Source};
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
@@ -47,9 +47,15 @@ pub struct Client {
     pub publications: Vec<PublicationInfo>,
     pub received: Vec<RtpPacket>,
     pub keyframe_requests: usize,
+    /// The loss that the server has reported of what it sends, by section, if its endpoint tells.
+    pub losses: Vec<(Mid, f32)>,
     /// Sections that receive, with their kinds.
     pub slots: Vec<(Mid, MediaKind)>,
     pub sending: Vec<(Mid, Source)>,
+    /// What its offers say of the encodings of its simulcasts.
+    pub declared: Vec<EncodingRequest>,
+    /// The encodings that it sends, without a pause.
+    pub began: BTreeSet<String>,
     /// While true, none of this client's datagrams get through, in either direction.
     pub unplugged: bool,
     /// While true, this client's connectivity checks get lost, and nothing else does.
@@ -58,7 +64,7 @@ pub struct Client {
     pub hung_up: bool,
     pending: Option<SdpPendingOffer>,
     deadline: Instant,
-    sequences: BTreeMap<Source, u64>,
+    sequences: BTreeMap<(Source, u8), u64>,
 }
 
 impl Client {
@@ -145,6 +151,8 @@ pub struct World {
     deadline: Option<Instant>,
     /// While true, datagrams are read but nothing is forwarded, because the machine is busy.
     pub is_stalled: bool,
+    /// How loud the audio is that is sent from now on, in dBov; `None` tells nothing of it.
+    pub level: Option<i8>,
     requests: u64,
     settings: Settings,
     /// Every input with its time, from the start.
@@ -255,6 +263,7 @@ impl World {
             to_clients: VecDeque::new(),
             deadline: None,
             is_stalled: false,
+            level: None,
             requests: 0,
         }
     }
@@ -282,8 +291,11 @@ impl World {
             publications: Vec::new(),
             received: Vec::new(),
             keyframe_requests: 0,
+            losses: Vec::new(),
             slots: Vec::new(),
             sending: Vec::new(),
+            declared: Vec::new(),
+            began: BTreeSet::new(),
             unplugged: false,
             loses_checks: false,
             hung_up: false,
@@ -383,6 +395,32 @@ impl World {
         self.offer(client, &offer.to_sdp_string(), pending);
     }
 
+    /// Makes a client's first offer: `slots` of each kind, and a camera in these encodings, each with its height.
+    pub fn publish_layers(&mut self, client: usize, slots: usize, layers: &[(&str, u16)]) {
+        let Client { rtc, slots: own_slots, sending, declared, .. } = &mut self.clients[client];
+        let mut changes = rtc.sdp_api();
+        for _ in 0..slots {
+            for kind in [MediaKind::Audio, MediaKind::Video] {
+                own_slots.push((changes.add_media(kind, Direction::RecvOnly, None, None, None), kind));
+            }
+        }
+        let send = layers.iter().map(|(rid, _)| SimulcastLayer::new(rid)).collect();
+        let simulcast = Simulcast { send, recv: Vec::new() };
+        let mid = changes.add_media(MediaKind::Video, Direction::SendOnly, None, None, Some(simulcast));
+        sending.push((mid, Source::Camera));
+        *declared = layers
+            .iter()
+            .map(|(rid, height)| EncodingRequest {
+                rid: (*rid).to_owned(),
+                width: Some(height * 16 / 9),
+                height: Some(*height),
+                max_bitrate: None,
+            })
+            .collect();
+        let (offer, pending) = changes.apply().expect("something changed");
+        self.offer(client, &offer.to_sdp_string(), pending);
+    }
+
     /// A client changes the direction of a section.
     pub fn redirect(&mut self, client: usize, mid: Mid, direction: Direction) {
         let mut changes = self.clients[client].rtc.sdp_api();
@@ -404,6 +442,7 @@ impl World {
             mid: (&**mid).into(),
             source: *source,
             muted: false,
+            encodings: self.clients[client].declared.clone(),
         });
         let command = Command::Offer { sdp: sdp.to_owned(), publications: publications.collect() };
         self.clients[client].pending = Some(pending);
@@ -412,14 +451,21 @@ impl World {
 
     /// A client sends one packet of a source: a VP8 key frame or delta frame, or a bit of Opus.
     pub fn send(&mut self, client: usize, source: Source, keyframe: bool) {
+        self.send_encoding(client, source, None, keyframe);
+    }
+
+    /// The same of one encoding of a simulcast. Its number is in the payload, behind the headers.
+    pub fn send_encoding(&mut self, client: usize, source: Source, layer: Option<&str>, keyframe: bool) {
         let elapsed = self.now - self.start;
-        let Client { rtc, sending, sequences, .. } = &mut self.clients[client];
+        let Client { rtc, sending, sequences, declared, .. } = &mut self.clients[client];
         let (mid, _) = *sending.iter().find(|(_, other)| *other == source).expect("it publishes that");
+        let place = declared.iter().position(|one| Some(one.rid.as_str()) == layer).unwrap_or(0);
+        let number = 7 + place as u8;
         let media = rtc.media(mid).expect("negotiated");
         let (clock, payload): (u128, Vec<u8>) = match media.kind() {
             MediaKind::Audio => (48, vec![0xfc; 60]),
             // Start of a partition, no extensions; the payload header's lowest bit says "delta".
-            MediaKind::Video => (90, [vec![0x10, u8::from(!keyframe)], vec![7; 900]].concat()),
+            MediaKind::Video => (90, [vec![0x10, u8::from(!keyframe), number], vec![7; 899]].concat()),
         };
         let wanted = if media.kind() == MediaKind::Audio { "opus" } else { "VP8" };
         let pts = media.remote_pts().to_vec();
@@ -432,13 +478,19 @@ impl World {
             })
             .expect("the codec is negotiated")
             .pt();
-        let sequence = sequences.entry(source).or_insert(100);
+        let sequence = sequences.entry((source, number)).or_insert(100);
         *sequence += 1;
-        let timestamp = (elapsed.as_millis() * clock) as u32;
+        // Each encoding counts time from another value.
+        let timestamp = (elapsed.as_millis() * clock) as u32 + (u32::from(number) - 7) * 1_000_000;
         let packet = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, self.now, payload)
+            .ext_vals(ExtensionValues {
+                audio_level: self.level,
+                voice_activity: self.level.map(|_| false),
+                ..ExtensionValues::default()
+            })
             .marker(true)
             .nackable(true);
-        rtc.direct_api().stream_tx_by_mid(mid, None).expect("a stream").write_rtp(packet);
+        rtc.direct_api().stream_tx_by_mid(mid, layer.map(Into::into)).expect("a stream").write_rtp(packet);
         self.clients[client].deadline = self.now;
         self.settle();
     }
@@ -622,6 +674,9 @@ impl World {
                 }
                 EngineOutput::Event(EngineEvent::RtpPacket(packet)) => client.received.push(packet),
                 EngineOutput::Event(EngineEvent::KeyframeRequest(_)) => client.keyframe_requests += 1,
+                EngineOutput::Event(EngineEvent::MediaEgressStats(stats)) => {
+                    client.losses.extend(stats.loss.map(|loss| (stats.mid, loss)));
+                }
                 EngineOutput::Event(EngineEvent::Closed) => client.hung_up = true,
                 EngineOutput::Event(_) => {}
             }

@@ -78,6 +78,16 @@ pub fn all() -> Vec<Seed> {
         "gaps",
         vec![0, 9, 0, 1, 0, 0, 3, 1, 0, 0, 7, 0xff, 0xff, 0, 0x2e, 0x0f, 0, 0, 0x2a, 0, 3, 4, 0, 0],
     );
+    // 64 packets, 50 ms, a report of 29 of them: 10 came, 7 came, 12 came; more packets, another report, silence.
+    let sent: &[u8] = &[0xf8, 3, 0xe8, 0xf8, 3, 0xe8, 2, 0x13, 0x88];
+    let report = [&[0x77, 0, 40, 0, 0, 9, 1, 0x20, 0x0a, 0xd5, 0x55, 0x20, 0x10][..], &[4; 34]].concat();
+    let silence: &[u8] = &[4, 0, 0, 0x0a, 0, 200, 3, 9, 9, 4, 0, 0];
+    add("bandwidth", "reports", [&[0x0b, 0xb8][..], sent, &report, sent, &report, silence].concat());
+    add(
+        "bandwidth",
+        "silence",
+        [&[0x0b, 0xb8][..], sent, &report, &[sent, silence].concat().repeat(20)].concat(),
+    );
     for (name, tape) in turn_tapes() {
         add("turn", name, tape);
     }
@@ -451,7 +461,7 @@ fn turn_tapes() -> Vec<(&'static str, Vec<u8>)> {
 const FRAGMENT: &str = "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n\
     a=candidate:1 1 udp 2130706431 192.0.2.1 61764 typ host generation 0\r\na=end-of-candidates\r\n";
 
-const MESSAGES: [(&str, &str); 11] = [
+const MESSAGES: [(&str, &str); 12] = [
     (
         "join",
         r#"{"type":"join","id":1,"data":{"version":1,"room":"standup","name":"Anna","autoSubscribe":false}}"#,
@@ -468,6 +478,7 @@ const MESSAGES: [(&str, &str); 11] = [
     ("subscribe", r#"{"type":"subscribe","id":2,"data":{"trackId":"t-0123456789abc"}}"#),
     ("unsubscribe", r#"{"type":"unsubscribe","id":2,"data":{"trackId":"t-0123456789abc"}}"#),
     ("pause", r#"{"type":"pause","id":2,"data":{"trackId":"t-0123456789abc","paused":false}}"#),
+    ("pin", r#"{"type":"pin","id":2,"data":{"trackId":"t-0123456789abc","pinned":true}}"#),
     (
         "data",
         r#"{"type":"data","data":{"to":["p-0123456789abc"],"topic":"chat","payload":{"b":1e400,"a":[null,"\u0000"]}}}"#,

@@ -11,6 +11,8 @@
 
 use std::ops::Range;
 
+use crate::core::command::Wish;
+use crate::core::event::LayerReason;
 use crate::core::ids::{EncodingIndex, ParticipantKey};
 
 /// A participant's slot that shows an encoding, and how far it has got.
@@ -22,6 +24,16 @@ pub struct Viewer {
     pub slot: usize,
     /// The encoding that was chosen for this viewer alone; `None`: the one that is chosen for everybody.
     pub choice: Option<EncodingIndex>,
+    /// How they want to see the track.
+    pub wish: Wish,
+    /// Whether nothing is sent to them just now, as they wish.
+    pub is_idle: bool,
+    /// Whether they want something else than when it was last looked what they are to be shown.
+    pub is_new_wish: bool,
+    /// Why they are to be shown that encoding, and no other.
+    pub why: LayerReason,
+    /// The encoding that they were told they are shown.
+    pub told: Option<EncodingIndex>,
     /// The position of the first packet that they have not been given.
     cursor: u64,
 }
@@ -87,7 +99,17 @@ impl Backlog {
             !self.viewers.iter().any(|viewer| viewer.is(participant, slot)),
             "a viewer is added once"
         );
-        self.viewers.push(Viewer { participant, slot, choice: None, cursor: self.first });
+        self.viewers.push(Viewer {
+            participant,
+            slot,
+            choice: None,
+            wish: Wish::default(),
+            is_idle: false,
+            is_new_wish: false,
+            why: LayerReason::Wanted,
+            told: None,
+            cursor: self.first,
+        });
     }
 
     /// Adds a viewer who comes from another encoding, and gets what is listed from `position` on.

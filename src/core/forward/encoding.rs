@@ -11,7 +11,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::backlog::{Backlog, Run, Waiting};
+use super::bitrate::Bitrate;
 use super::descriptor::{Described, Descriptor, FrameCounters};
+use super::frame_clock::FrameClock;
 use super::keyframes::KeyframeRequests;
 use super::munger::Stretch;
 use super::parameter_sets::{OfferedSets, ParameterSets};
@@ -57,6 +59,15 @@ pub struct SourceReport {
     pub at: Instant,
     /// The stretch whose RTP clock it is.
     pub generation: u32,
+}
+
+/// A time in which nothing of a track came, whichever encoding.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pause {
+    /// When the last packet before it came.
+    pub(super) began: Instant,
+    /// When the first packet after it came.
+    pub(super) ended: Instant,
 }
 
 /// The SSRC by which an encoding comes.
@@ -127,6 +138,10 @@ pub struct Encoding {
     /// When a packet was last put into the cache.
     kept_at: Option<Instant>,
     report: Option<SourceReport>,
+    /// How often its frames come.
+    frames: FrameClock,
+    /// How much comes.
+    pub bitrate: Bitrate,
     /// Requests for key frames of this encoding, towards the publisher.
     pub keyframes: KeyframeRequests,
     /// Counts of what was received.
@@ -153,6 +168,8 @@ impl Encoding {
             cache: None,
             kept_at: None,
             report: None,
+            frames: FrameClock::default(),
+            bitrate: Bitrate::default(),
             keyframes: KeyframeRequests::default(),
             counters: StreamCounters::default(),
             backlog: Backlog::default(),
@@ -184,6 +201,28 @@ impl Encoding {
     /// silent, too.
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         self.source.is_none_or(|source| now.saturating_duration_since(source.last) > SILENCE)
+    }
+
+    /// Notes that a packet came in time, not as a retransmission: those repair the past and do not show that it comes.
+    pub(super) fn note_frame(&mut self, now: Instant, timestamp: u32) {
+        self.frames.on_packet(now, timestamp);
+    }
+
+    /// Whether its packets come. `pause` is the last time in which nothing of the track came: it does not count.
+    pub(super) fn is_live(&self, now: Instant, pause: Option<Pause>) -> bool {
+        let Some(last) = self.frames.last() else { return false };
+        let silence = match pause {
+            Some(pause) if last < pause.ended => {
+                now.saturating_duration_since(pause.ended) + pause.began.saturating_duration_since(last)
+            }
+            _ => now.saturating_duration_since(last),
+        };
+        silence <= self.frames.patience() || mutated!(LayerNotLive)
+    }
+
+    /// Returns for how long it may be silent without having stopped.
+    pub(super) fn patience(&self) -> Duration {
+        self.frames.patience()
     }
 
     /// Changes the rank of an encoding that has not sent yet.
@@ -291,6 +330,7 @@ impl Encoding {
         self.keyframes.on_packet(now, described.starts_keyframe);
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
+        self.bitrate.note(now, packet.payload.len());
         self.highest = self.highest.max(index);
         // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too
         // old.

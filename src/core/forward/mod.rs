@@ -9,9 +9,12 @@
 //! send buffer, which the shell lends as a [`MediaSink`](crate::core::output::MediaSink).
 
 pub mod backlog;
+pub mod bitrate;
 pub mod descriptor;
 pub mod encoding;
+pub mod frame_clock;
 pub mod keyframes;
+pub mod ladder;
 pub mod munger;
 pub mod parameter_sets;
 pub mod publication;

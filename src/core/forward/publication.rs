@@ -5,12 +5,14 @@
 //! one until a key frame of the new one comes, so that their picture neither stops nor breaks.
 
 mod keyframes;
+pub mod layers;
 mod viewers;
 
 use std::time::{Duration, Instant};
 
 use super::descriptor::{Described, describe};
-use super::encoding::{Encoding, SourceReport};
+use super::encoding::{Encoding, Pause, SourceReport};
+use super::ladder::Ladder;
 use super::munger::Stretch;
 use super::parameter_sets::OfferedSets;
 use crate::core::command::{MediaKind, Source};
@@ -22,10 +24,10 @@ use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
+use crate::core::speech::Speech;
 use crate::core::stats::StreamCounters;
+use crate::limits::ENCODINGS_MAX;
 
-/// A track has no more encodings than this. Browsers send three at most.
-const ENCODINGS_MAX: usize = 8;
 /// A codec stays this long at least: a change costs every viewer a key frame, and some of them messages.
 const CODEC_STAYS: Duration = Duration::from_secs(1);
 
@@ -53,6 +55,8 @@ pub struct Publication {
     codec_changed: Option<Instant>,
     /// Parameter sets of H.264 that the offer gave.
     pub offered_sets: OfferedSets,
+    /// What its levels tell of who speaks into it; `None` for all but microphones, and for those that tell no levels.
+    pub speech: Option<Speech>,
     /// Its counters as last added to the room's totals.
     pub reported: StreamCounters,
     /// In the order in which they began to send. There is always one, so that viewers have a place before anything comes.
@@ -61,6 +65,16 @@ pub struct Publication {
     chosen: EncodingIndex,
     /// The encoding whose viewers are being served.
     serving: usize,
+    /// The encodings as the offer names them, if it is a simulcast.
+    pub ladder: Ladder,
+    /// The last time in which nothing came.
+    pause: Option<Pause>,
+    last_packet: Option<Instant>,
+    /// When it is looked again what each viewer is to be shown.
+    review_at: Option<Instant>,
+    was_live: [bool; ENCODINGS_MAX],
+    /// Whether the room has to look what viewers and the publisher are to be told.
+    pub needs_review: bool,
 }
 
 /// What became of a packet.
@@ -102,16 +116,28 @@ impl Publication {
             codec,
             codec_changed: None,
             offered_sets: OfferedSets::new(),
+            speech: None,
             reported: StreamCounters::default(),
             encodings: vec![Encoding::new(0, first_stretch(track, key, 0))],
             chosen: EncodingIndex(0),
             serving: 0,
+            ladder: Ladder::default(),
+            pause: None,
+            last_packet: None,
+            review_at: None,
+            was_live: [false; ENCODINGS_MAX],
+            needs_review: false,
         }
     }
 
     /// The track as others see it.
     pub fn info(&self) -> TrackInfo {
         TrackInfo { track: self.track, participant: self.owner_id, source: self.source, muted: self.muted }
+    }
+
+    /// Returns whether it is known when somebody speaks into it.
+    pub fn tells_speech(&self) -> bool {
+        self.speech.as_ref().is_some_and(Speech::is_told)
     }
 
     /// Returns whether it is audio or video.
@@ -188,8 +214,13 @@ impl Publication {
             return placement;
         }
         let stretch = self.encodings[number].stretch();
+        let had_stopped = !self.is_live(now, number);
         let Some(mut index) = self.encodings[number].place(now, packet) else { return placement };
-        self.choose_for_everybody(now, number, packet);
+        if !packet.recovered {
+            self.encodings[number].note_frame(now, packet.timestamp);
+            self.needs_review |= had_stopped;
+            self.review_after_packet(now, number, had_stopped);
+        }
         let is_shown = self.is_shown(number);
         if is_shown && self.encodings[number].stretch() != stretch {
             self.encodings[number].keyframes.want();
@@ -673,7 +704,8 @@ mod tests {
         // Whether somebody is shown what comes.
         let send = |publication: &mut Publication, ms: u64, ssrc: u32, rank: usize, frame: &[u8]| {
             let now = start + Duration::from_millis(ms);
-            publication.arrive(now, &packet(ssrc, rank, 1000 + ms, VP8, frame));
+            let packet = MediaPacket { timestamp: ms as u32, ..packet(ssrc, rank, 1000 + ms, VP8, frame) };
+            publication.arrive(now, &packet);
             publication.check();
             give_all(publication) > 0
         };
@@ -683,10 +715,52 @@ mod tests {
         assert!(send(&mut publication, 2, 30, 2, DELTA_FRAME), "so the other one is still shown");
         assert!(send(&mut publication, 3, 20, 1, KEY_FRAME));
         assert!(!send(&mut publication, 4, 30, 2, DELTA_FRAME), "and now it is not");
-        assert!(send(&mut publication, 1000, 20, 1, DELTA_FRAME));
-        assert!(!send(&mut publication, 1900, 30, 2, KEY_FRAME), "the better one may just be slow");
-        assert!(send(&mut publication, 2100, 30, 2, KEY_FRAME), "it is silent");
+        for ms in (40..400).step_by(40) {
+            assert!(send(&mut publication, ms, 20, 1, DELTA_FRAME));
+            assert!(!send(&mut publication, ms + 1, 30, 2, DELTA_FRAME));
+        }
+        for ms in (400..860).step_by(40) {
+            assert!(!send(&mut publication, ms, 30, 2, KEY_FRAME), "the better one may just be slow: {ms}");
+        }
+        assert!(send(&mut publication, 960, 30, 2, KEY_FRAME), "it has stopped");
         assert_eq!(publication.ssrc(), Some(Ssrc(30)));
-        assert_eq!(publication.counters().packets, 8);
+        assert!(
+            !send(&mut publication, 1000, 20, 1, DELTA_FRAME),
+            "it is back, and shown from a key frame on"
+        );
+        assert!(send(&mut publication, 1001, 20, 1, KEY_FRAME));
+        assert!(!send(&mut publication, 1002, 30, 2, DELTA_FRAME));
+    }
+
+    #[test]
+    fn a_camera_that_pauses_as_a_whole_has_no_encoding_that_has_stopped() {
+        let start = Instant::now();
+        let mut publication = publication();
+        let send = |publication: &mut Publication, ms: u64, ssrc: u32, rank: usize| {
+            let now = start + Duration::from_millis(ms);
+            let packet =
+                MediaPacket { timestamp: ms as u32, ..packet(ssrc, rank, 1000 + ms, VP8, KEY_FRAME) };
+            publication.arrive(now, &packet);
+        };
+        for pause in 0..3 {
+            for ms in (0..400).step_by(40) {
+                let ms = pause * 60_000 + ms;
+                send(&mut publication, ms, 30, 2);
+                assert!(
+                    pause == 0 || publication.ssrc() == Some(Ssrc(20)),
+                    "{ms}: the better one is on its way"
+                );
+                send(&mut publication, ms + 5, 20, 1);
+                assert_eq!(publication.ssrc(), Some(Ssrc(20)));
+            }
+        }
+        for ms in (300_000..301_000).step_by(40) {
+            send(&mut publication, ms, 30, 2);
+        }
+        assert_eq!(publication.ssrc(), Some(Ssrc(30)), "now it has");
+        for ms in (400_000..400_400).step_by(40) {
+            send(&mut publication, ms, 30, 2);
+            assert_eq!(publication.ssrc(), Some(Ssrc(30)), "and a pause does not bring it back");
+        }
     }
 }

@@ -8,8 +8,8 @@ use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
 use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketMeta, VIDEO_ENTRIES};
+use crate::core::media::egress::EgressHalf;
 use crate::core::media::extensions::KeptExtensions;
-use crate::core::media::srtp::SrtpSender;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
 use crate::core::rng::Rng;
@@ -88,6 +88,8 @@ pub struct Slot {
     before: StreamCounters,
     /// The interarrival jitter that the client reported last.
     pub jitter: Duration,
+    /// What part of the packets the client lost, in 256ths, as it reported last, and when. Of the track that is shown alone.
+    loss: Option<(Instant, u8)>,
     /// `counters` as last added to the room's totals.
     pub reported: StreamCounters,
     /// The codec that went out last.
@@ -153,6 +155,7 @@ impl Slot {
             counters: StreamCounters::default(),
             before: StreamCounters::default(),
             jitter: Duration::ZERO,
+            loss: None,
             reported: StreamCounters::default(),
             codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
@@ -168,6 +171,17 @@ impl Slot {
     pub fn note_jitter(&mut self, jitter: u32) {
         let nanos = u64::from(jitter) * 1_000_000_000 / u64::from(clock_rate(self.kind));
         self.jitter = Duration::from_nanos(nanos);
+    }
+
+    /// Notes what part of the packets the client reports to have lost, in 256ths.
+    pub fn note_loss(&mut self, now: Instant, fraction: u8) {
+        self.loss = Some((now, fraction));
+    }
+
+    /// Returns what part of the packets the client lost lately, in 256ths; 0 if it has not reported for longer than `within`.
+    pub fn loss(&self, now: Instant, within: Duration) -> u8 {
+        let fresh = self.loss.filter(|(at, _)| now.saturating_duration_since(*at) <= within);
+        fresh.map_or(0, |(_, fraction)| fraction)
     }
 
     /// Takes over what a new answer says of the slot's section, which is at that place among the others.
@@ -193,6 +207,7 @@ impl Slot {
     ) {
         let from_timestamp = self.munger.promise(now);
         self.before = self.counters;
+        self.loss = None;
         self.shown = Some(Shown { track, publication, from_timestamp });
         self.codec = codec;
         self.announced = false;
@@ -277,7 +292,7 @@ impl Slot {
     pub fn write(
         &self,
         outgoing: &Outgoing<'_>,
-        sealer: &mut SrtpSender,
+        egress: &mut EgressHalf,
         buffer: &mut [u8],
     ) -> Option<usize> {
         let fields = RtpFields {
@@ -287,7 +302,7 @@ impl Slot {
             timestamp: outgoing.rewrite.timestamp,
             ssrc: self.ssrc.0,
         };
-        self.write_packet(&fields, outgoing, &[], outgoing.rewrite.index, sealer, buffer)
+        self.write_packet(&fields, outgoing, &[], outgoing.rewrite.index, egress, buffer)
     }
 
     fn write_packet(
@@ -296,11 +311,16 @@ impl Slot {
         outgoing: &Outgoing<'_>,
         prefix: &[u8],
         index: u64,
-        sealer: &mut SrtpSender,
+        egress: &mut EgressHalf,
         buffer: &mut [u8],
     ) -> Option<usize> {
         let counters = outgoing.rewrite.counters;
         let mut block = ExtensionBlock::new();
+        // First, so that there is room for it, whatever else is passed on.
+        let is_numbered = match self.extensions.transport_cc {
+            Some(id) => block.push(id, &egress.next_number().to_be_bytes()),
+            None => false,
+        };
         KeptExtensions(outgoing.packet.extensions).write(&self.extensions, counters.frame_number, &mut block);
         let header_length = write_header(buffer, fields, &block)?;
         let payload_start = header_length + prefix.len();
@@ -310,7 +330,11 @@ impl Slot {
         payload.copy_from_slice(outgoing.payload);
         outgoing.packet.meta.extra.descriptor.patch(payload, counters);
         let index = if mutated!(RollOverForgotten) { index & 0xffff } else { index };
-        sealer.seal_rtp(buffer, header_length, end, index)
+        let length = egress.sender.seal_rtp(buffer, header_length, end, index)?;
+        if is_numbered {
+            egress.on_sent(length);
+        }
+        Some(length)
     }
 
     /// Returns which packet one of our sequence numbers stands for: its stretch, and its index there.
@@ -355,7 +379,7 @@ impl Slot {
         stretch: Stretch,
         packet: CachedPacket<'_, PacketInfo>,
         source_codec: CodecParams,
-        sealer: &mut SrtpSender,
+        egress: &mut EgressHalf,
         buffer: &mut [u8],
     ) -> Option<usize> {
         // The slot may show another track by now, in another codec, whose payload type would be wrong.
@@ -373,7 +397,7 @@ impl Slot {
         };
         let original = rewrite.index + u64::from(mutated!(RepeatWithWrongOriginal));
         let original = (original as u16).to_be_bytes();
-        let length = self.write_packet(&fields, &outgoing, &original, index, sealer, buffer)?;
+        let length = self.write_packet(&fields, &outgoing, &original, index, egress, buffer)?;
         self.rtx_index += 1;
         self.counters.retransmitted += 1;
         self.repeat_bytes = self.repeat_bytes.saturating_sub(length as u64);

@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 
 use super::publication::Publication;
 use super::slot::Slot;
-use crate::core::command::{MediaKind, Source};
+use crate::core::command::{EncodingRequest, MediaKind, Source, Wish};
 use crate::core::ids::{
     EncodingIndex, Mid, ParticipantId, ParticipantKey, PayloadType, PublicationKey, Ssrc, TrackId,
     TransportKey,
 };
 use crate::core::input::SrtpProfile;
 use crate::core::media::cache::AGE_MAX;
+use crate::core::media::egress::EgressHalf;
 use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::ingress::MediaPacket;
-use crate::core::media::srtp::{SrtpReceiver, SrtpSender, contexts};
+use crate::core::media::srtp::{SrtpReceiver, contexts};
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
 use crate::core::rng::Rng;
 use crate::wire::rtp::RtpHeader;
@@ -25,6 +26,8 @@ const PACKETS_PER_FRAME: u8 = 3;
 const FRAME: Duration = Duration::from_millis(40);
 const FRAME_TICKS: u32 = 3600;
 const SIZES: usize = 3;
+/// How tall the pictures of each size are. The first size is preferred by those who do not say what they want.
+const HEIGHTS: [u16; SIZES] = [180, 360, 720];
 /// A packet's payload begins with a VP8 descriptor and a payload header, and goes on with where it comes from.
 const MARKS: usize = 5;
 
@@ -42,7 +45,7 @@ struct Got {
 /// Somebody who watches: what the server keeps for them, and what they have got, by sequence number.
 struct Watching {
     slot: Slot,
-    sender: SrtpSender,
+    egress: EgressHalf,
     receiver: SrtpReceiver,
     got: BTreeMap<u16, Got>,
 }
@@ -64,6 +67,15 @@ impl Simulcast {
         let (owner, id, transport) = (ParticipantKey(9), ParticipantId(9), TransportKey(0));
         let mut publication =
             Publication::new(TrackId(1), key, owner, id, transport, mid, Source::Camera, false, Some(VP8));
+        let named = |size: usize| (size.to_string().into(), size);
+        let declared = HEIGHTS.iter().enumerate().map(|(size, height)| EncodingRequest {
+            rid: size.to_string(),
+            width: None,
+            height: Some(*height),
+            max_bitrate: None,
+        });
+        let declared: Vec<_> = declared.collect();
+        publication.ladder.update(now, (0..SIZES).map(named), &declared, true);
         let mut watching = Vec::new();
         for number in 0..SIZES {
             let section = NegotiatedSection {
@@ -84,9 +96,17 @@ impl Simulcast {
             let profile = SrtpProfile::Aes128CmSha1_80;
             let (_, sender) = contexts(profile, &keys, false).expect("keys");
             let (receiver, _) = contexts(profile, &keys, true).expect("keys");
-            watching.push(Watching { slot, sender, receiver, got: BTreeMap::new() });
+            let egress = EgressHalf::new(now, sender);
+            watching.push(Watching { slot, egress, receiver, got: BTreeMap::new() });
         }
         Self { now, publication, frame: 0, is_repeat: false, watching }
+    }
+
+    /// A viewer wants to see pictures as tall as those of a size.
+    fn wants(&mut self, viewer: usize, size: usize) {
+        let wish = Wish { height: Some(HEIGHTS[size]), ..Wish::default() };
+        self.publication.set_wish(ParticipantKey(viewer), 0, wish, false);
+        self.publication.review(self.now);
     }
 
     fn timestamp(&self, size: usize) -> u32 {
@@ -150,7 +170,7 @@ impl Simulcast {
             let mut turns = 0;
             for run in encoding.turns() {
                 turns += 1;
-                let Watching { slot, sender, receiver, got } = &mut self.watching[run.participant.0];
+                let Watching { slot, egress, receiver, got } = &mut self.watching[run.participant.0];
                 let flowing = slot.flowing().map(|(flowing, _)| flowing.encoding);
                 let offset = flowing.and_then(|flowing| self.publication.clock_offset(index, flowing));
                 for waiting in &encoding.waiting()[run.packets] {
@@ -159,7 +179,7 @@ impl Simulcast {
                         continue;
                     };
                     let mut buffer = [0; 500];
-                    let length = slot.write(&outgoing, sender, &mut buffer).expect("it fits");
+                    let length = slot.write(&outgoing, egress, &mut buffer).expect("it fits");
                     if !loses(run.participant.0, packet.payload[MARKS + 2]) {
                         let (sequence, packet) = open(receiver, &mut buffer[..length], 0);
                         assert_eq!(got.insert(sequence, packet), None, "nothing is sent twice");
@@ -172,7 +192,7 @@ impl Simulcast {
 
     /// A viewer asks again for what is missing between what they have got. Returns how much came.
     fn repair(&mut self, viewer: usize) -> usize {
-        let Watching { slot, sender, receiver, got } = &mut self.watching[viewer];
+        let Watching { slot, egress, receiver, got } = &mut self.watching[viewer];
         let (Some((&first, _)), Some((&last, _))) = (got.first_key_value(), got.last_key_value()) else {
             return 0;
         };
@@ -182,7 +202,7 @@ impl Simulcast {
             let encoding = self.publication.encoding(stretch.encoding).expect("it was forwarded");
             let Some(packet) = encoding.fresh_packet(self.now, index) else { continue };
             let mut buffer = [0; 500];
-            let length = slot.write_retransmission(stretch, packet, VP8, sender, &mut buffer);
+            let length = slot.write_retransmission(stretch, packet, VP8, egress, &mut buffer);
             let (original, packet) = open(receiver, &mut buffer[..length.expect("it fits")], 2);
             assert_eq!(original, *sequence);
             got.insert(original, packet);
@@ -256,7 +276,7 @@ fn three_people_watch_three_sizes_and_one_changes_over_at_a_key_frame() {
     camera.show(true, |_, _| false);
     assert_eq!((0..SIZES).map(|viewer| camera.shown(viewer)[0].size).collect::<Vec<_>>(), [0; SIZES]);
     for viewer in 0..SIZES {
-        camera.publication.choose(ParticipantKey(viewer), 0, Some(EncodingIndex(viewer as u8)));
+        camera.wants(viewer, viewer);
     }
     camera.show(false, |_, _| false);
     assert_eq!(camera.asked(), [Ssrc(1), Ssrc(2)], "the first one is shown what they chose");
@@ -270,7 +290,7 @@ fn three_people_watch_three_sizes_and_one_changes_over_at_a_key_frame() {
     assert_eq!(camera.shown_of_sizes(2), [3, 0, 7]);
 
     // The first one changes over to the largest. Until its key frame comes they go on with the smallest.
-    camera.publication.choose(ParticipantKey(0), 0, Some(EncodingIndex(2)));
+    camera.wants(0, 2);
     let loses_some = |viewer: usize, packet: u8| (viewer, packet) == (0, 1) || (viewer, packet) == (1, 2);
     camera.show(false, loses_some);
     assert_eq!(camera.asked(), [Ssrc(2)]);
@@ -305,7 +325,7 @@ fn what_was_sent_before_a_change_is_repaired_even_if_nobody_is_shown_it_any_more
     camera.publication.remove_viewers(|viewer| viewer.participant.0 > 0);
     camera.show(true, |_, _| false);
     camera.show(false, |_, packet| packet == 1);
-    camera.publication.choose(ParticipantKey(0), 0, Some(EncodingIndex(1)));
+    camera.wants(0, 1);
     camera.show(true, |_, _| false);
     assert_eq!(camera.repair(0), 1);
     assert_eq!(camera.shown_of_sizes(0), [3, 1, 0]);

@@ -7,9 +7,17 @@ use std::time::{Duration, Instant};
 
 use super::nack::ROUND_TRIP_UNKNOWN;
 use super::srtp::SrtpSender;
+use crate::core::bandwidth::estimator::{BandwidthEstimator, Bounds, Reason};
+use crate::core::bandwidth::{BitRate, Micros};
+use crate::core::mutation::mutated;
+use crate::core::stats::BandwidthSnapshot;
+use crate::wire::transport_feedback::TransportFeedback;
 
 /// How many of our last sender reports a receiver report may refer to.
 const SENT_REPORTS: usize = 64;
+
+/// What is believed of a network before anything is known of it, and within what the estimate stays, bits per second.
+const BOUNDS: Bounds = Bounds { start: 1_000_000, min: 5_000, max: 100_000_000 };
 
 /// A sender report of ours that a receiver report may refer to.
 #[derive(Debug, Clone, Copy)]
@@ -31,17 +39,55 @@ pub struct EgressHalf {
     pub feedback_received: u64,
     /// How many of the client's bandwidth estimates (REMB) have come.
     pub remb_received: u64,
+    /// What moments count from that the estimator is told.
+    epoch: Instant,
+    /// When what is sent now is sent.
+    sending_at: Micros,
+    /// Gives packets their transport-wide numbers, and estimates the bandwidth from what is reported of them. `None` until
+    /// a packet needs a number, because nobody who was not asked to report will.
+    bandwidth: Option<Box<BandwidthEstimator>>,
+    /// What the client says that it can receive, bits per second (REMB).
+    told: Option<BitRate>,
 }
 
 impl EgressHalf {
     /// Makes a half that has sent nothing yet, with the keys of `sender`.
-    pub fn new(sender: SrtpSender) -> Self {
+    pub fn new(now: Instant, sender: SrtpSender) -> Self {
         Self {
             sender,
             round_trip: None,
             sent_reports: VecDeque::new(),
             feedback_received: 0,
             remb_received: 0,
+            epoch: now,
+            sending_at: 0,
+            bandwidth: None,
+            told: None,
+        }
+    }
+
+    /// Says when that is sent which is sent from now on.
+    pub fn send_at(&mut self, now: Instant) {
+        self.sending_at = self.micros(now);
+    }
+
+    fn micros(&self, now: Instant) -> Micros {
+        now.saturating_duration_since(self.epoch).as_micros() as Micros
+    }
+
+    /// Returns the transport-wide sequence number of the next packet. It is taken when the packet [is sent](Self::on_sent).
+    pub fn next_number(&mut self) -> u16 {
+        let at = self.sending_at;
+        self.bandwidth.get_or_insert_with(|| Box::new(BandwidthEstimator::new(at, BOUNDS))).next_number()
+    }
+
+    /// Notes that a packet with the [next number](Self::next_number) and so many bytes is sent.
+    pub fn on_sent(&mut self, bytes: usize) {
+        if let Some(bandwidth) = &mut self.bandwidth {
+            bandwidth.on_sent(self.sending_at, bytes, None);
+            if mutated!(TransportNumberSkipped) && bandwidth.next_number() % 64 == 0 {
+                bandwidth.on_sent(self.sending_at, bytes, None);
+            }
         }
     }
 
@@ -68,14 +114,55 @@ impl EgressHalf {
     }
 
     /// Takes a packet of transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01, §3.1), header
-    /// included. It is only counted, because outgoing packets have no transport-wide numbers yet.
-    pub fn on_transport_feedback(&mut self, _bytes: &[u8]) {
+    /// included. What is malformed, or about packets that were not sent lately, says nothing.
+    pub fn on_transport_feedback(&mut self, now: Instant, bytes: &[u8]) {
         self.feedback_received += 1;
+        let at = self.micros(now);
+        let Some(bandwidth) = &mut self.bandwidth else { return };
+        if let Ok(report) = TransportFeedback::parse(bytes) {
+            bandwidth.on_report(at, report.reference, report.base, report.arrivals());
+        }
     }
 
     /// Takes the client's own estimate of what it can receive, in bits per second (draft-alvestrand-rmcat-remb-03). It
-    /// is only counted; nothing is decided by it yet.
-    pub fn on_remb(&mut self, _bitrate_bps: u64) {
+    /// counts where there are no transport-wide numbers: whoever gets them is known better.
+    pub fn on_remb(&mut self, bitrate_bps: u64) {
         self.remb_received += 1;
+        self.told = Some(bitrate_bps.clamp(BOUNDS.min, BOUNDS.max));
+    }
+
+    /// What the network to the client carries, as far as that is known; `None` before the client has said anything of it.
+    pub fn bandwidth(&self) -> Option<BandwidthSnapshot> {
+        match &self.bandwidth {
+            Some(bandwidth) if bandwidth.has_heard() => Some(BandwidthSnapshot {
+                estimate: bandwidth.estimate(),
+                acknowledged: bandwidth.acknowledged(),
+                loss_millionths: bandwidth.loss_millionths(),
+                reason: bandwidth.reason(),
+            }),
+            Some(_) => None,
+            None => self.told.map(|estimate| BandwidthSnapshot {
+                estimate,
+                acknowledged: None,
+                loss_millionths: 0,
+                reason: Reason::Told,
+            }),
+        }
+    }
+
+    /// Returns when to [bring the estimate up to date](Self::look_at_bandwidth); `None` while there is nothing to estimate.
+    pub fn bandwidth_deadline(&self) -> Option<Instant> {
+        let at = self.bandwidth.as_ref()?.deadline()?;
+        Some(self.epoch + Duration::from_micros(u64::try_from(at).unwrap_or(0)))
+    }
+
+    /// Brings the estimate up to date, if that is due: if nothing is reported any more, it falls.
+    pub fn look_at_bandwidth(&mut self, now: Instant) {
+        let at = self.micros(now);
+        if let Some(bandwidth) =
+            self.bandwidth.as_mut().filter(|own| own.deadline().is_some_and(|due| due <= at))
+        {
+            bandwidth.process(at);
+        }
     }
 }

@@ -118,6 +118,14 @@ impl PassedExtensions {
         self.used += 2 + data.len() as u8;
     }
 
+    /// How loud the audio in the packet is, in -dBov (RFC 6464 §3): 0 is loudest, 127 is silence.
+    pub fn audio_level(&self) -> Option<u8> {
+        let kept = KeptExtensions(self.as_bytes());
+        let level = kept.iter().find(|(which, _)| *which == Passed::AudioLevel)?.1.first()?;
+        // The upper bit says whether the sender takes it for a voice, which not all senders tell.
+        Some(level & 0x7f)
+    }
+
     /// Returns the bytes to keep, which [`KeptExtensions`] reads.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.used)).unwrap_or_default()

@@ -52,14 +52,29 @@ impl PublishedSection {
                 None => return 0,
             },
         };
-        let middle = (count - 1) / 2;
-        if position <= middle { middle - position } else { position }
+        rank_of(position, count)
+    }
+
+    /// Returns the encodings of a simulcast in the client's order, each with its rank: by their rids, or numbered from 1
+    /// if the offer declares them by SSRCs.
+    pub fn encodings(&self) -> impl Iterator<Item = (Box<str>, usize)> {
+        let numbers = (1..=self.declared.len()).filter(|_| self.rids.is_empty());
+        let names =
+            self.rids.iter().map(|rid| rid.as_str().into()).chain(numbers.map(|n| n.to_string().into()));
+        let count = self.rids.len().max(self.declared.len());
+        names.enumerate().map(move |(place, name)| (name, rank_of(place, count)))
     }
 
     /// Whether the offer declared that SSRC for it.
     fn declares(&self, ssrc: Ssrc) -> bool {
         self.declared.iter().any(|pair| is_of(*pair, ssrc))
     }
+}
+
+/// Returns the rank of the encoding at a place among that many.
+fn rank_of(place: usize, count: usize) -> usize {
+    let middle = count.saturating_sub(1) / 2;
+    if place <= middle { middle - place } else { place }
 }
 
 fn is_of((main, rtx): (Ssrc, Option<Ssrc>), ssrc: Ssrc) -> bool {

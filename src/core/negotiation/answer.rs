@@ -156,7 +156,13 @@ fn write_formats(
     agreed: &NegotiatedSection,
     start_kbps: Option<u32>,
 ) {
-    let served = |feedback: &str| codecs::serves_feedback(agreed.kind, feedback);
+    let mut offered =
+        section.formats.iter().flat_map(|format| &format.feedback).chain(&section.wildcard_feedback);
+    // Whoever reports arrivals need not estimate.
+    let takes_estimates = agreed.egress.is_some() && !offered.any(|feedback| *feedback == "transport-cc");
+    let served = |feedback: &str| {
+        codecs::serves_feedback(agreed.kind, feedback) || (takes_estimates && feedback == codecs::ESTIMATES)
+    };
     let start_kbps = start_kbps.filter(|_| agreed.ingress.is_some() && agreed.kind == MediaKind::Video);
     for feedback in section.wildcard_feedback.iter().filter(|feedback| served(feedback)) {
         let _ = write!(out, "a=rtcp-fb:* {feedback}\r\n");

@@ -31,7 +31,9 @@ const VP9_PARAMETERS: [&str; 1] = ["profile-id"];
 /// The same for AV1 (AV1 RTP payload format §7.2). The level is the receiver's limit; a forwarder has none.
 const AV1_PARAMETERS: [&str; 3] = ["profile", "level-idx", "tier"];
 
-/// Feedback that is served for video. REMB is left out, because it is never sent.
+/// The receiver's estimate of its bandwidth (REMB), which is understood where it reports no arrivals. It is never sent.
+pub const ESTIMATES: &str = "goog-remb";
+/// Feedback that is served for video.
 const VIDEO_FEEDBACK: [&str; 4] = ["transport-cc", "ccm fir", "nack", "nack pli"];
 /// Feedback that is served for audio.
 const AUDIO_FEEDBACK: [&str; 1] = ["transport-cc"];

@@ -8,7 +8,7 @@ use super::streams::StreamLines;
 use super::transport::TransportLines;
 use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, is_token};
-use crate::core::negotiated::Extension;
+use crate::core::negotiated::{Codec, Extension};
 
 /// The direction of media in a section, seen from the writer of the description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -386,6 +386,9 @@ impl<'a> Reader<'a> {
         section.stopped = self.port == "0" && !self.bundle_only;
         section.direction = self.direction.or(session.direction).unwrap_or(Direction::SendRecv);
         section.rejected = why_rejected(&section);
+        if section.direction.sends() && !sends_av1(&section) {
+            refuse_dependency_descriptor(&mut section);
+        }
         // What is rejected anyway may say what it likes, because nothing of it is used.
         match self.fault.filter(|_| section.rejected.is_none()) {
             Some(fault) => Err(fault),
@@ -412,6 +415,21 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+    }
+}
+
+/// Whether the codec that the client most likely sends is AV1: the first one.
+fn sends_av1(section: &Section<'_>) -> bool {
+    let mut roles = section.formats.iter().filter_map(|format| format.role);
+    let first = roles.find_map(|role| if let Role::Media(codec) = role { Some(codec) } else { None });
+    matches!(first, Some(Codec::Av1 { .. }))
+}
+
+/// Does not serve the dependency descriptor in a section. Browsers that may send it leave VP8's own descriptor out, with
+/// the picture ids that its receivers need; VP9 and H.264 tell all that we need by themselves.
+fn refuse_dependency_descriptor(section: &mut Section<'_>) {
+    for offered in &mut section.extensions {
+        offered.extension = offered.extension.filter(|one| *one != Extension::DependencyDescriptor);
     }
 }
 

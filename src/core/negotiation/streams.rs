@@ -3,9 +3,7 @@
 
 use super::lines::BLANKS;
 use crate::core::ids::Ssrc;
-
-/// The most encodings of one simulcast. No more rids than this are read.
-const ENCODINGS_MAX: usize = 8;
+use crate::limits::ENCODINGS_MAX;
 
 /// One rid that the client sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +33,7 @@ fn number(word: &str) -> Option<Ssrc> {
 
 /// Whether a text is a rid (RFC 8851 §10): letters, digits, hyphens and underscores, and no longer than fits into a
 /// header extension.
-fn is_rid(text: &str) -> bool {
+pub fn is_rid(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=16).contains(&text.len()) && text.bytes().all(allowed)
 }

@@ -393,7 +393,9 @@ fn an_answer_takes_no_feedback_and_no_mux_that_was_not_offered() {
     let all =
         "a=rtcp-fb:96 goog-remb\r\na=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-rsize\r\n";
     let some = agreed(&bundled("0", &[video("0", all)]));
-    assert_eq!(some.lines("a=rtcp-fb").len(), 4, "REMB is never sent, so it is not answered");
+    assert_eq!(some.lines("a=rtcp-fb").len(), 4, "whoever reports arrivals need not estimate");
+    let estimates = agreed(&bundled("0", &[video("0", "a=rtcp-fb:96 goog-remb\r\n")]));
+    assert!(estimates.has("a=rtcp-fb:96 goog-remb"));
     assert!(some.has("a=rtcp-rsize") && !plain.has("a=rtcp-rsize") && plain.has("a=rtcp-mux"));
     let no_mux = agreed(&bundled("0", &[video("0", "").replace("a=rtcp-mux\r\n", "")]));
     assert!(no_mux.lines("a=rtcp-mux").is_empty());
@@ -427,6 +429,27 @@ fn header_extensions_are_answered_in_the_direction_offered() {
         &[audio("0", "a=extmap:1 urn:unknown\r\na=extmap:4096 urn:x\r\na=extmap:15 urn:y\r\n")],
     ));
     assert!(unknown.lines("a=extmap").is_empty());
+}
+
+#[test]
+fn the_dependency_descriptor_is_taken_from_publishers_only_where_av1_comes_first() {
+    let extension = format!("a=extmap:8 {}\r\n", Extension::DependencyDescriptor.uri());
+    let av1 = "a=rtpmap:45 AV1/90000\r\n";
+    let answered = |first: &str, direction: &str| {
+        let (formats, codecs) = match first {
+            "AV1" => ("45 96", format!("{av1}{VP8}")),
+            _ => ("96 45", format!("{VP8}{av1}")),
+        };
+        let lines = format!("{codecs}{extension}a={direction}\r\n");
+        let video = section(&format!("video 9 UDP/TLS/RTP/SAVPF {formats}"), "1", &lines);
+        let agreed = agreed(&bundled("0 1", &[audio("0", ""), video]));
+        let ids = agreed.negotiated.sections[1].extensions.dependency_descriptor;
+        (!agreed.lines("a=extmap:8").is_empty(), agreed.negotiated.extension(8).is_some(), ids.is_some())
+    };
+    assert_eq!(answered("AV1", "sendonly"), (true, true, true));
+    assert_eq!(answered("VP8", "sendonly"), (false, false, false));
+    assert_eq!(answered("VP8", "sendrecv"), (false, false, false));
+    assert_eq!(answered("VP8", "recvonly"), (true, true, true), "a viewer of AV1 can have it");
 }
 
 #[test]

@@ -153,6 +153,9 @@ impl Room {
         assert_eq!(self.order.len(), self.participants.len(), "the order of joining is not complete");
         assert_eq!(self.by_id.len(), self.participants.len(), "by_id is not complete");
         assert_eq!(self.by_track.len(), self.publications.len(), "by_track is not complete");
+        for key in self.floor.keys() {
+            assert!(self.publications.contains(key.0), "a microphone that is gone is to be spoken into");
+        }
         for key in &self.slot_maps {
             assert!(
                 self.participants.contains(key.0),

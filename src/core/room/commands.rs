@@ -47,6 +47,8 @@ impl Room {
             Command::Subscribe(track) => self.subscribe(now, from, track, outbox),
             Command::Unsubscribe(track) => self.unsubscribe(now, from, track, outbox),
             Command::Pause { track, paused } => self.pause(now, from, track, paused),
+            Command::Pin { track, pinned } => self.pin(now, from, track, pinned),
+            Command::Prefer(preferences) => self.prefer(now, from, &preferences),
             Command::Data { to, topic, payload } => {
                 self.pass_data(from, to.as_deref(), &topic, &payload, outbox)
             }

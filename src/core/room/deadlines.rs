@@ -61,14 +61,36 @@ impl Room {
                     Owner::Transport(key) => {
                         self.step(now, owner, outbox, |room, outbox| room.serve_transport(now, key, outbox));
                     }
-                    Owner::Room => {
-                        self.fired.push(Fired { timer: Timer::RoomEmpty, member: None });
-                        self.ended = self.participants.is_empty();
-                    }
+                    Owner::Room => self.serve_room(now, outbox),
                 }
             }
         }
         self.due = due;
+    }
+
+    /// Does what is due for the room itself.
+    fn serve_room(&mut self, now: Instant, outbox: &mut Outbox) {
+        let due = self.room_deadline().filter(|deadline| deadline.at <= now);
+        if let Some(Deadline { timer, .. }) = due {
+            self.fired.push(Fired { timer, member: None });
+            if timer == Timer::RoomEmpty {
+                self.ended = true;
+            } else {
+                self.look_who_speaks(now, outbox);
+            }
+        }
+        if !self.ended {
+            self.arm(now, Owner::Room);
+        }
+    }
+
+    /// What the room itself waits for: its end, while nobody is in it; otherwise who speaks.
+    fn room_deadline(&self) -> Option<Deadline> {
+        if !self.participants.is_empty() {
+            return self.floor.deadline();
+        }
+        let at = self.empty_since? + self.settings.empty_timeout;
+        Some(Deadline { at, timer: Timer::RoomEmpty })
     }
 
     /// Does what is due for one member and on each of their transports.
@@ -92,6 +114,9 @@ impl Room {
         if deadlines.is_due(Timer::SlotMap, now) {
             deadlines.set(Timer::SlotMap, None);
             self.slot_maps.push(key);
+        }
+        if self.participants[key.0].deadlines.is_due(Timer::Encodings, now) {
+            self.review_encodings_of(key);
         }
         if self.participants[key.0].deadlines.is_due(Timer::Unheard, now) {
             self.lose_from_hearing(key, outbox);
@@ -144,6 +169,14 @@ impl Room {
             self.transports[key.0].with_session(|session| session.handle_timeout(now));
             self.carry_out_effects(now, key, None, outbox);
         }
+        if let Some(transport) = self.transports.get_mut(key.0)
+            && transport.deadlines.is_due(Timer::Bandwidth, now)
+        {
+            if let Some(media) = &mut transport.media {
+                media.egress.look_at_bandwidth(now);
+            }
+            transport.set_bandwidth();
+        }
         if self.transports.contains(key.0) {
             self.send_feedback(now, key, outbox);
             self.send_reports(now, key, outbox);
@@ -162,7 +195,7 @@ impl Room {
                 next
             }
             Owner::Transport(key) => self.transports.get(key.0).and_then(|own| own.deadlines.next(now)),
-            Owner::Room => return,
+            Owner::Room => self.room_deadline(),
         };
         self.timers.set(owner, next);
     }

@@ -54,8 +54,9 @@ impl Room {
             }
             RtcpItem::TransportFeedback { bytes } => {
                 if let Some(media) = &mut self.transports[on.0].media {
-                    media.egress.on_transport_feedback(bytes);
+                    media.egress.on_transport_feedback(now, bytes);
                 }
+                self.transports[on.0].set_bandwidth();
             }
             RtcpItem::Remb { bitrate_bps } => {
                 if let Some(media) = &mut self.transports[on.0].media {
@@ -88,6 +89,7 @@ impl Room {
         let slot = &mut self.participants[participant.0].slots[slot];
         slot.counters.lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
         slot.note_jitter(block.jitter);
+        slot.note_loss(now, block.fraction_lost);
         let Some(media) = &mut self.transports[on.0].media else { return };
         if let Some(round_trip) = media.egress.round_trip_of(now, block.last_sr, block.delay_since_last_sr) {
             media.egress.round_trip = Some(round_trip);
@@ -117,6 +119,7 @@ impl Room {
         let (Some(&index), Some(media), Some(path)) = (slot_by_ssrc.get(&ssrc), media, *path) else { return };
         let Some(owner) = owner.and_then(|owner| self.participants.get_mut(owner.0)) else { return };
         let slot = &mut owner.slots[index];
+        media.egress.send_at(now);
         let mut repeated = 0;
         for sequence in lost {
             if repeated == RETRANSMISSIONS_MAX {
@@ -137,7 +140,7 @@ impl Room {
             // Only packets that are sent count: requests for others cost little.
             repeated += 1;
             outbox.transmit(path, class_of(slot.kind), |buffer| {
-                slot.write_retransmission(stretch, packet, codec, &mut media.egress.sender, buffer)
+                slot.write_retransmission(stretch, packet, codec, &mut media.egress, buffer)
             });
         }
     }

@@ -37,6 +37,20 @@ impl Room {
         let (kind, ssrc, index) = (publication.kind(), packet.ssrc, packet.index);
         let was_wanted = publication.wants_keyframes();
         let placement = publication.arrive(now, &packet);
+        if publication.needs_review {
+            self.layer_reviews.push(key);
+        }
+        let level = match &mut publication.speech {
+            Some(speech) if !packet.recovered => {
+                let level = packet.extensions.audio_level();
+                if level.is_none() {
+                    speech.miss();
+                }
+                level
+            }
+            _ => None,
+        };
+        let timestamp = packet.timestamp;
         if placement.starts_keyframe
             && let Some(stream) =
                 self.transports[on.0].media.as_mut().and_then(|media| media.ingress.stream_mut(ssrc))
@@ -50,6 +64,9 @@ impl Room {
         }
         if placement.begins_to_wait {
             self.pending_of(kind).push_back(key);
+        }
+        if let Some(level) = level {
+            self.hear(now, key, timestamp, level);
         }
         if placement.codec_changed {
             self.codec_changed(now, key, outbox);

@@ -16,7 +16,6 @@ use crate::core::outbox::{Outbox, RoomOutput};
 use crate::core::participant::{Participant, Signalling};
 use crate::core::rng::Rng;
 use crate::core::session::Session;
-use crate::core::timers::{Deadline, Timer};
 use crate::core::transport::Transport;
 
 /// Whether somebody joins with a transport.
@@ -116,12 +115,13 @@ impl Room {
         }
         let joined = self.joined(key);
         outbox.event(key, Event::Joined(request, Box::new(joined)));
+        self.tell_speakers(key, outbox);
         self.order.push(key);
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
         self.empty_since = None;
         self.set_expiry(key);
-        self.timers.set(Owner::Room, None);
+        self.arm(now, Owner::Room);
         debug!(room = %self.id, participant = %id, participants = self.order.len(), "let in");
         self.step(now, Owner::Member(key), outbox, |room, outbox| {
             if let Some(&transport) = room.transports_of(key).first() {
@@ -191,6 +191,7 @@ impl Room {
         self.totals.resumes += 1;
         let id = participant.id;
         outbox.outputs.push(RoomOutput::Admitted(key));
+        self.catch_up(now, key);
         let slot_map = self.next_slot_map(key);
         let participant = &self.participants[key.0];
         let subscriptions = participant.subscriptions.iter();
@@ -205,6 +206,7 @@ impl Room {
         self.slot_maps.retain(|other| *other != key);
         outbox.event(key, Event::Resumed(request, Box::new(resumed)));
         self.remind(key, outbox);
+        self.tell_speakers(key, outbox);
         if self.participants[key.0].media_lost {
             outbox.event(key, Event::ParticipantMediaLost(id));
         }
@@ -255,6 +257,7 @@ impl Room {
                 && !mutated!(ViewerNotRemoved)
             {
                 publication.remove_viewers(|viewer| viewer.participant == key);
+                self.layer_reviews.push(subscription.publication);
             }
         }
         debug_assert!(participant.publications.is_empty(), "whoever leaves has unpublished everything");
@@ -273,8 +276,7 @@ impl Room {
         info!(room = %self.id, participant = %participant.id, reason = reason.as_str(), participants = self.order.len(), "left");
         if self.participants.is_empty() && !mutated!(EmptyRoomKept) {
             self.empty_since = Some(now);
-            let at = now + self.settings.empty_timeout;
-            self.timers.set(Owner::Room, Some(Deadline { at, timer: Timer::RoomEmpty }));
+            self.arm(now, Owner::Room);
             // With a time-out of zero the room ends at once rather than in the next pass.
             self.ended = self.settings.empty_timeout.is_zero();
         }

@@ -7,12 +7,12 @@ use tracing::debug;
 use super::reports::VIDEO_INTERVAL;
 use super::sections::msids;
 use super::{Owner, Room};
-use crate::core::command::{MediaKind, PublicationRequest};
+use crate::core::command::{MediaKind, PublicationRequest, Source};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
 use crate::core::media::ingress::PublishedSection;
-use crate::core::negotiated::{CodecParams, Ingress, Negotiated};
+use crate::core::negotiated::{CodecParams, Extension, Ingress, Negotiated};
 use crate::core::negotiation::offer::Offer;
 use crate::core::outbox::{Outbox, RoomOutput};
 
@@ -187,7 +187,15 @@ impl Room {
             let Ingress { declared, rids, parameter_sets } =
                 section.and_then(|section| section.ingress.clone()).unwrap_or_default();
             self.publications[publication.0].offered_sets = parameter_sets;
-            transport.published.insert(request.mid, PublishedSection { publication, rids, declared });
+            let section = PublishedSection { publication, rids, declared };
+            self.publications[publication.0].set_ladder(now, &section, &request.encodings);
+            self.layer_reviews.push(publication);
+            transport.published.insert(request.mid, section);
+            let tells_levels = transport.negotiated.has_extension(Extension::AudioLevel);
+            let publication = &mut self.publications[publication.0];
+            if publication.source == Source::Microphone && tells_levels {
+                publication.speech.get_or_insert_default();
+            }
         }
         added
     }
@@ -238,6 +246,7 @@ impl Room {
         self.by_track.remove(&publication.track);
         self.pending_audio.retain(|other| *other != key);
         self.pending_video.retain(|other| *other != key);
+        self.forget_speaker(now, key);
         // The owner is still a member: leaving unpublishes first.
         let owner = &mut self.participants[publication.owner.0];
         owner.publications.retain(|other| *other != key);
@@ -287,8 +296,12 @@ impl Room {
         publication.set_muted(muted);
         let event = Event::TrackMuted { track, participant: publication.owner_id, muted };
         let on = publication.transport;
+        if muted {
+            self.fall_silent(now, key);
+        }
         self.set_keyframe_timer(now, on);
         self.tell_others(from, &event, outbox);
+        self.share_after_mute(now, key);
         self.arm(now, Owner::Member(from));
         Ok(())
     }

@@ -1,10 +1,17 @@
 //! RTCP out: NACKs, transport-wide feedback, key frame requests, receiver reports, and sender reports. Sender reports
 //! translate the clock of a source to the slot that shows it, so that one person's audio and video play in sync.
+//!
+//! Publishers of audio are told the loss of the viewer who loses most, if that is more than is lost on the way here: Opus
+//! encoders add in-band FEC by the loss that they are told (RFC 7587 §3.3), and packets are lost on the way down, too. This
+//! does not change their bit rate, which follows transport-wide feedback.
 
 use std::time::{Duration, Instant};
 
+use slab::Slab;
+
 use super::{Room, ntp_of};
 use crate::core::command::MediaKind;
+use crate::core::forward::backlog::Viewer;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::TransportKey;
@@ -23,6 +30,19 @@ pub(super) const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
 const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
 /// A compound is sent when it is larger than this, so that it fits any path.
 const COMPOUND_BYTES: usize = 1000;
+
+/// A viewer's report counts for this long: they come each five seconds where there is audio alone.
+const LOSS_COUNTS: Duration = Duration::from_secs(12);
+/// More loss than this is not passed on, in 256ths: in-band FEC helps no further, and takes of the sound of those who lose
+/// nothing.
+const LOSS_PASSED_ON_MAX: u8 = 51;
+
+/// How much of an audio track is lost on the way to whoever loses most of it, in 256ths.
+fn worst_loss(now: Instant, publication: &Publication, participants: &Slab<Participant>) -> u8 {
+    let slot = |viewer: &Viewer| participants.get(viewer.participant.0)?.slots.get(viewer.slot);
+    let losses = publication.viewers().filter_map(slot).map(|slot| slot.loss(now, LOSS_COUNTS));
+    losses.max().unwrap_or(0).min(LOSS_PASSED_ON_MAX)
+}
 
 impl Room {
     /// Sends what is due on a transport: NACKs, key frame requests and transport-wide feedback.
@@ -66,6 +86,8 @@ impl Room {
         let interval = if self.has_video(on) { VIDEO_INTERVAL } else { AUDIO_INTERVAL };
         let next = coalesce(self.settings.epoch, now, now + interval - VIDEO_INTERVAL / 20);
         self.transports[on.0].deadlines.set(Timer::Reports, Some(next));
+        // If media flows again after a pause, reports of it may be missing from the first one on.
+        self.transports[on.0].set_bandwidth();
         let mut compound = std::mem::take(&mut self.rtcp);
         compound.clear();
         self.write_receiver_report(now, on, &mut compound);
@@ -99,6 +121,16 @@ impl Room {
         let blocks = &mut self.report_blocks;
         blocks.clear();
         media.ingress.report_blocks(now, blocks);
+        for block in blocks.iter_mut() {
+            let stream = media.ingress.stream(block.ssrc);
+            let publication = stream.and_then(|stream| self.publications.get(stream.publication.0));
+            if let Some(publication) =
+                publication.filter(|publication| publication.kind() == MediaKind::Audio)
+            {
+                let lost = worst_loss(now, publication, &self.participants);
+                block.fraction_lost = block.fraction_lost.max(lost);
+            }
+        }
         if !blocks.is_empty() && !mutated!(ReceiverReportForgotten) {
             let mut writer = RtcpWriter::new(compound);
             writer.receiver_report(media.ingress.rtcp_ssrc, blocks);

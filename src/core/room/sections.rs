@@ -64,7 +64,7 @@ impl Room {
     }
 
     /// Takes the track out of a slot. Its subscription waits for another slot.
-    fn empty_slot(&mut self, key: ParticipantKey, index: usize) {
+    pub(super) fn empty_slot(&mut self, key: ParticipantKey, index: usize) {
         let Participant { slots, subscriptions, .. } = &mut self.participants[key.0];
         let Some(shown) = slots[index].shown else { return };
         slots[index].release();

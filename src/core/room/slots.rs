@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::reports::VIDEO_INTERVAL;
 use super::shedding::is_shed;
 use super::{Owner, Room};
-use crate::core::command::{MediaKind, Source};
+use crate::core::command::{MediaKind, Source, Wish};
 use crate::core::event::{Event, SlotCounts};
 use crate::core::forward::backlog::Viewer;
 use crate::core::forward::publication::Publication;
@@ -39,7 +39,8 @@ impl Room {
         if !self.has_negotiated(key) {
             return;
         }
-        let mut free = MediaKind::ALL.map(|kind| self.participants[key.0].free_slots(kind));
+        self.review_crowding(key);
+        let free = MediaKind::ALL.map(|kind| self.participants[key.0].free_slots(kind));
         let subscriptions = &self.participants[key.0].subscriptions;
         let waiting: Vec<TrackId> = match free {
             [0, 0] => Vec::new(),
@@ -47,19 +48,20 @@ impl Room {
             [0, _] => subscriptions.waiting_of(MediaKind::Video).collect(),
             _ => subscriptions.waiting().collect(),
         };
-        // A slot that takes a codec is not found for the second track if there was none for the first.
-        let mut in_vain = Vec::new();
-        for track in waiting {
-            let Some(&publication) = self.by_track.get(&track) else { continue };
-            let form = (self.publications[publication.0].kind(), self.publications[publication.0].codec());
-            let free = &mut free[form.0 as usize];
-            if *free == 0 || in_vain.contains(&form) {
-                continue;
-            }
-            if self.assign_slot(now, key, publication) {
-                *free -= 1;
-            } else {
-                in_vain.push(form);
+        // Muted ones last: they can wait for somebody to speak.
+        for is_muted in [false, true] {
+            // What held for one track that found no slot holds for all like it.
+            let mut in_vain = Vec::new();
+            for track in &waiting {
+                let Some(&place) = self.by_track.get(track) else { continue };
+                let publication = &self.publications[place.0];
+                let sort = (publication.source, publication.tells_speech(), publication.codec());
+                if publication.muted != is_muted || in_vain.contains(&sort) {
+                    continue;
+                }
+                if !self.has_room(key, place) || !self.assign_slot(now, key, place) {
+                    in_vain.push(sort);
+                }
             }
         }
         self.ask_for_slots(key, outbox);
@@ -100,7 +102,12 @@ impl Room {
     }
 
     /// Puts a track into a free slot. Returns `false` if there is none that takes it.
-    fn assign_slot(&mut self, now: Instant, key: ParticipantKey, publication_key: PublicationKey) -> bool {
+    pub(super) fn assign_slot(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        publication_key: PublicationKey,
+    ) -> bool {
         let publication = &self.publications[publication_key.0];
         let (track, kind) = (publication.track, publication.kind());
         let Some(index) = self.choose_slot(key, publication) else { return false };
@@ -115,22 +122,28 @@ impl Room {
         debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
         slot.set_shed(is_shed(self.shedding, publication, participant.id));
+        let mut wish = (Wish::default(), false);
         if let Some(subscription) = participant.subscriptions.set_state(track, SubscriptionState::Slot(index))
         {
-            slot.paused = subscription.paused;
+            slot.paused = subscription.is_idle();
+            wish = (subscription.wish, subscription.is_idle());
         }
         if kind == MediaKind::Video {
             self.transports[slot.transport.0].report_by(now + VIDEO_INTERVAL);
         }
-        self.publications[publication_key.0].add_viewer(key, index);
+        let publication = &mut self.publications[publication_key.0];
+        publication.add_viewer(key, index);
+        publication.set_wish(key, index, wish.0, wish.1);
+        publication.review(now);
+        self.layer_reviews.push(publication_key);
         self.arm(now, Owner::Member(key));
-        self.want_keyframe(now, publication_key);
+        self.want_keyframe_for(now, publication_key, (key, index));
         true
     }
 
     /// Chooses a free slot whose section takes the codec. The best one is paired with the slot that shows the same
     /// person's other track; the next best is one whose pair is free, too; otherwise any will do.
-    fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
+    pub(super) fn choose_slot(&self, key: ParticipantKey, publication: &Publication) -> Option<usize> {
         let slots = &self.participants[key.0].slots;
         let kind = publication.kind();
         let takes = |slot: &Slot| {
@@ -239,6 +252,7 @@ impl Room {
         slot.release();
         if let Some(publication) = self.publications.get_mut(shown.publication.0) {
             publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
+            self.layer_reviews.push(shown.publication);
         }
     }
 

@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use super::Room;
 use super::totals::counters_of;
 use crate::core::command::{MediaKind, Source};
+use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, Ssrc, TrackId};
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
 use crate::core::path::Path;
-use crate::core::stats::{ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot};
+use crate::core::stats::{
+    BandwidthSnapshot, ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot,
+};
 use crate::core::transport::Transport;
 
 /// The form in which a packet carries its codec's data.
@@ -65,6 +68,8 @@ pub struct Reach {
     pub path: Option<Path>,
     /// The round trip, from their reports on our sender reports.
     pub round_trip: Option<Duration>,
+    /// What their network carries.
+    pub bandwidth: Option<BandwidthSnapshot>,
 }
 
 impl Room {
@@ -78,9 +83,11 @@ impl Room {
     fn reach_of(&self, participant: &Participant) -> Reach {
         let transports = || participant.transports.iter().map(|key| &self.transports[key.0]);
         let round_trip = |transport: &Transport| transport.media.as_ref()?.egress.round_trip;
+        let bandwidth = |transport: &Transport| transport.media.as_ref()?.egress.bandwidth();
         Reach {
             path: transports().find_map(|transport| transport.path),
             round_trip: transports().find_map(round_trip),
+            bandwidth: transports().find_map(bandwidth),
         }
     }
 
@@ -148,6 +155,7 @@ impl Room {
             mid: slot.mid,
             kind: slot.kind,
             track: slot.shown.map(|shown| shown.track),
+            layer: self.layer_of(slot),
             counters: slot.counters_of_track(),
             jitter: slot.jitter,
         });
@@ -161,13 +169,21 @@ impl Room {
             connected: transports.clone().any(|transport| transport.media.is_some()),
             path: reach.path,
             round_trip: reach.round_trip,
+            bandwidth: reach.bandwidth,
             age: now.saturating_duration_since(participant.joined_at),
-            publications: self.publication_snapshots(participant),
+            publications: self.publication_snapshots(now, participant),
             slots: slots.collect(),
         }
     }
 
-    fn publication_snapshots(&self, participant: &Participant) -> Vec<PublicationSnapshot> {
+    /// Returns the name of the encoding that a slot shows, if its track is a simulcast.
+    fn layer_of(&self, slot: &Slot) -> Option<String> {
+        let (stretch, _) = slot.flowing()?;
+        let publication = self.publications.get(slot.shown?.publication.0)?;
+        publication.rung(stretch.encoding).map(|rung| rung.name.to_string())
+    }
+
+    fn publication_snapshots(&self, now: Instant, participant: &Participant) -> Vec<PublicationSnapshot> {
         let of = |key: &crate::core::ids::PublicationKey| {
             let publication = &self.publications[key.0];
             let media = self.transports.get(publication.transport.0).and_then(|own| own.media.as_ref());
@@ -175,6 +191,7 @@ impl Room {
             PublicationSnapshot {
                 info: publication.info(),
                 codec: publication.codec().map(Codec::name),
+                encodings: publication.encoding_snapshots(now),
                 subscribers: publication.viewers().count(),
                 counters: counters_of(publication, &self.transports),
                 jitter: stream.map_or(Duration::ZERO, |stream| stream.statistics.jitter()),

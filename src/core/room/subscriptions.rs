@@ -10,6 +10,7 @@ use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
 use crate::core::subscriptions::SubscriptionState;
+use crate::limits::WAITING_TOLD_MAX;
 
 fn unknown_track() -> Refusal {
     Refusal::new(
@@ -25,6 +26,23 @@ impl Room {
         if self.publications[key.0].owner == from { Err(unknown_track()) } else { Ok(key) }
     }
 
+    /// Finds somebody else's track that a member is subscribed to.
+    pub(super) fn subscribed_track(
+        &self,
+        from: ParticipantKey,
+        track: TrackId,
+    ) -> Result<PublicationKey, Refusal> {
+        let key = self.others_track(from, track)?;
+        if self.participants[from.0].subscriptions.get(track).is_some() {
+            return Ok(key);
+        }
+        Err(Refusal::new(
+            RefusalCode::UnknownTrack,
+            "you are not subscribed to this track",
+            "subscribe to it first",
+        ))
+    }
+
     pub(super) fn subscribe(
         &mut self,
         now: Instant,
@@ -34,6 +52,9 @@ impl Room {
     ) -> Result<(), Refusal> {
         let publication = self.others_track(from, track)?;
         // Asking twice is no mistake: clients repeat what they do not know the fate of.
+        let kind = self.publications[publication.0].kind();
+        self.participants[from.0].subscribe(track, kind);
+        self.set_pinned(from, track, true);
         self.subscribe_to(now, from, publication, outbox);
         Ok(())
     }
@@ -68,26 +89,15 @@ impl Room {
         track: TrackId,
         paused: bool,
     ) -> Result<(), Refusal> {
-        let key = self.others_track(from, track)?;
+        self.subscribed_track(from, track)?;
         let participant = &mut self.participants[from.0];
-        let subscription = participant.subscriptions.get(track).ok_or_else(|| {
-            Refusal::new(
-                RefusalCode::UnknownTrack,
-                "you are not subscribed to this track",
-                "subscribe to it first",
-            )
-        })?;
+        let Some(subscription) = participant.subscriptions.get(track) else { return Ok(()) };
         if subscription.paused == paused {
             return Ok(());
         }
         // Kept with the subscription: a track that waits for a slot will come up paused.
         participant.subscriptions.set_paused(track, paused);
-        if let SubscriptionState::Slot(slot) = subscription.state {
-            participant.slots[slot].set_paused(paused);
-            if !paused {
-                self.want_keyframe(now, key);
-            }
-        }
+        self.apply_wish(now, from, track);
         Ok(())
     }
 
@@ -146,9 +156,16 @@ impl Room {
             self.cannot_receive(key, publication, outbox);
         }
         self.ask_for_slots(key, outbox);
+        self.remind_of_layers(key, outbox);
     }
 
-    fn waiting_reason(&self, participant: &Participant, kind: MediaKind) -> WaitingReason {
+    fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {
+        let Some(key) = self.by_track.get(&track) else { return WaitingReason::NoSlotYet };
+        let publication = &self.publications[key.0];
+        if self.shares_slots(participant, publication) {
+            return WaitingReason::NotSpeaking;
+        }
+        let kind = publication.kind();
         let slots_max = match kind {
             MediaKind::Audio => self.settings.slots_max.audio,
             MediaKind::Video => self.settings.slots_max.video,
@@ -160,8 +177,9 @@ impl Room {
     /// Returns the next slot map of a member, who counts as knowing it from now on.
     pub(super) fn next_slot_map(&mut self, key: ParticipantKey) -> SlotMap {
         let participant = &self.participants[key.0];
-        let reasons = MediaKind::ALL.map(|kind| self.waiting_reason(participant, kind));
-        self.participants[key.0].next_slot_map(|kind| reasons[kind as usize])
+        let waiting = participant.subscriptions.waiting().take(WAITING_TOLD_MAX);
+        let waiting = waiting.map(|track| (track, self.waiting_reason(participant, track))).collect();
+        self.participants[key.0].next_slot_map(waiting)
     }
 
     /// Tells new slot maps to those whose slots have changed. Somebody who cannot be told now gets theirs when they are

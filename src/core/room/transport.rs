@@ -265,7 +265,7 @@ impl Room {
         let rtcp_ssrc = Ssrc(rng.u32());
         transport.media = Some(MediaHalves {
             ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
-            egress: EgressHalf::new(sender),
+            egress: EgressHalf::new(now, sender),
         });
         transport.hear(now);
         transport.look_for_silence(now);

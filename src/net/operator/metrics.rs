@@ -64,6 +64,15 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     page.one("strait_resumes", None, "Participants who came back", Value::Counter(totals.resumes));
     let leaves = LeaveReason::ALL.map(|reason| (reason.as_str(), totals.leaves[reason as usize]));
     page.add("strait_leaves", None, "Participants who left a room", counted("reason", leaves));
+    let changes = Value::Counter(totals.layer_changes);
+    page.one(
+        "strait_layer_changes",
+        None,
+        "Changes of the simulcast encoding that somebody is shown",
+        changes,
+    );
+    let orders = Value::Counter(totals.encoding_orders);
+    page.one("strait_encoding_orders", None, "Times a publisher was told to send other encodings", orders);
     let handshakes = [
         ("done", totals.handshakes_done),
         ("failed", totals.handshakes_failed),
@@ -142,6 +151,16 @@ fn add_delays(page: &mut Page, snapshot: &Snapshot) {
     let samples = of(round_trips.map(|time| time.as_secs_f64()).collect())
         .map(|(which, seconds)| labelled([("of_all", which)], Value::Gauge(seconds)));
     page.add("strait_round_trip", Some(Unit::Seconds), "Round trips to participants", samples);
+    let estimates: Vec<f64> = participants()
+        .filter_map(|participant| participant.bandwidth)
+        .map(|bandwidth| bandwidth.estimate as f64)
+        .collect();
+    let mean = estimates.iter().sum::<f64>() / estimates.len().max(1) as f64;
+    let worst = estimates.into_iter().reduce(f64::min).unwrap_or(0.0);
+    let samples = [("mean", mean), ("worst", worst)]
+        .map(|(which, rate)| labelled([("of_all", which)], Value::Gauge(rate)));
+    let help = "Bits per second that the networks of participants are estimated to carry";
+    page.add("strait_bandwidth_estimate", None, help, samples);
     let coming = participants().flat_map(|participant| &participant.publications);
     let going = participants().flat_map(|participant| &participant.slots).filter(|slot| slot.track.is_some());
     let jitter = [

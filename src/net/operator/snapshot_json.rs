@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::core::stats::{ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
+use crate::core::stats::{EncodingSnapshot, ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
 
 /// Shows all rooms in short.
 pub fn rooms(snapshot: &Snapshot) -> Value {
@@ -35,6 +35,7 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
             "source": publication.info.source.as_str(),
             "muted": publication.info.muted,
             "codec": publication.codec,
+            "encodings": encodings(&publication.encodings),
             "subscribers": publication.subscribers,
             "jitterMs": publication.jitter.as_secs_f64() * 1000.0,
             "counters": counters(&publication.counters),
@@ -44,6 +45,7 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
         json!({
             "mid": slot.mid.to_string(),
             "trackId": slot.track.map(|track| track.to_string()),
+            "layer": slot.layer,
             "jitterMs": slot.jitter.as_secs_f64() * 1000.0,
             "counters": counters(&slot.counters),
         })
@@ -61,10 +63,30 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
             "remote": path.remote.to_string(),
         })),
         "roundTripMs": participant.round_trip.map(|time| time.as_secs_f64() * 1000.0),
+        "bandwidth": participant.bandwidth.map(|bandwidth| json!({
+            "estimateBps": bandwidth.estimate,
+            "acknowledgedBps": bandwidth.acknowledged,
+            "loss": f64::from(bandwidth.loss_millionths) / 1e6,
+            "limitedBy": bandwidth.reason.as_str(),
+        })),
         "ageSeconds": participant.age.as_secs(),
         "publications": publications.collect::<Vec<_>>(),
         "slots": slots.collect::<Vec<_>>(),
     })
+}
+
+fn encodings(encodings: &[EncodingSnapshot]) -> Vec<Value> {
+    let encoding = |encoding: &EncodingSnapshot| {
+        json!({
+            "name": encoding.name,
+            "width": encoding.width,
+            "height": encoding.height,
+            "active": encoding.is_on,
+            "bitrateBps": encoding.bitrate,
+            "viewers": encoding.viewers,
+        })
+    };
+    encodings.iter().map(encoding).collect()
 }
 
 fn counters(counters: &StreamCounters) -> Value {

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::code::{code_text, is_fatal};
 use super::messages::{
-    AnswerData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData, Envelope,
-    ErrorData, JoinedData, Json, LeftData, MutedData, Nothing, ParticipantData, ParticipantIdData,
-    RelayedData, RemovedData, ResumedData, ServerFacts, SlotMapData, Text, TrackData, own_publications,
+    AnswerData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData, EncodingsData,
+    Envelope, ErrorData, JoinedData, Json, LayersData, LeftData, MutedData, Nothing, ParticipantData,
+    ParticipantIdData, RelayedData, RemovedData, ResumedData, ServerFacts, SlotMapData, SpeakersData, Text,
+    TrackData, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
@@ -48,6 +49,20 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         }
         Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),
         Event::Closing(reason) => encode_closing(*reason),
+        Event::Layers { track, layer, width, height, reason } => news(
+            "layers",
+            LayersData {
+                track_id: Text(track),
+                layer,
+                width: *width,
+                height: *height,
+                reason: reason.as_str(),
+            },
+        ),
+        Event::Encodings { mid, track, active } => {
+            news("encodings", EncodingsData { mid, track_id: Text(track), active })
+        }
+        Event::Speakers(speakers) => news("speakers", SpeakersData::new(speakers)),
     }
 }
 

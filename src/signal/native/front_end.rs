@@ -10,7 +10,9 @@ use super::{
 use crate::core::command::{Command, Lifeline, PublicationRequest, Source};
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId};
-use crate::limits::{DATA_BYTES_PER_RECIPIENT, FAULTS_MAX, FAULTS_PER_SECOND, RECIPIENTS_PER_MESSAGE};
+use crate::limits::{
+    DATA_BYTES_PER_RECIPIENT, FAULTS_MAX, FAULTS_PER_SECOND, PREFERENCES_PER_MESSAGE, RECIPIENTS_PER_MESSAGE,
+};
 use crate::signal::Demand;
 use crate::signal::allowance::Allowance;
 
@@ -131,7 +133,8 @@ impl FrontEnd {
             }
             _ => 0,
         };
-        let more = told / RECIPIENTS_PER_MESSAGE;
+        let stated = if let Command::Prefer(preferences) = command { preferences.len() } else { 0 };
+        let more = told / RECIPIENTS_PER_MESSAGE + stated / PREFERENCES_PER_MESSAGE;
         if more > 0 && !self.messages.take(now, more as f64) {
             return Err(self.too_many_messages());
         }

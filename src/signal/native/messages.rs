@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use super::SERVED_VERSIONS;
 use crate::core::event::{
-    Joined, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, TrackInfo, WaitingReason,
+    Joined, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, Speaker, Speakers, TrackInfo,
+    WaitingReason,
 };
 use crate::core::ids::{ParticipantId, TrackId};
 
@@ -37,6 +38,7 @@ pub(super) fn waiting_text(reason: WaitingReason) -> &'static str {
     match reason {
         WaitingReason::NoSlotYet => "no-slot-yet",
         WaitingReason::SlotLimit => "slot-limit",
+        WaitingReason::NotSpeaking => "not-speaking",
     }
 }
 
@@ -325,10 +327,58 @@ pub(super) struct CannotReceiveData<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LayersData<'a> {
+    pub(super) track_id: Text<&'a TrackId>,
+    pub(super) layer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) width: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) height: Option<u16>,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EncodingsData<'a> {
+    pub(super) mid: &'a str,
+    pub(super) track_id: Text<&'a TrackId>,
+    pub(super) active: &'a [String],
+}
+
+#[derive(Serialize)]
 pub(super) struct RelayedData<'a> {
     pub(super) from: Text<&'a ParticipantId>,
     pub(super) topic: &'a str,
     pub(super) payload: Json<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct SpeakersData {
+    pub(super) dominant: Option<Text<ParticipantId>>,
+    pub(super) speakers: Vec<SpeakerData>,
+}
+
+impl SpeakersData {
+    pub(super) fn new(speakers: &Speakers) -> Self {
+        let speaker = |speaker: &Speaker| SpeakerData {
+            participant_id: Text(speaker.participant),
+            track_id: Text(speaker.track),
+            level: -i32::from(speaker.level),
+        };
+        Self {
+            dominant: speakers.dominant.map(Text),
+            speakers: speakers.speakers.iter().map(speaker).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SpeakerData {
+    pub(super) participant_id: Text<ParticipantId>,
+    pub(super) track_id: Text<TrackId>,
+    pub(super) level: i32,
 }
 
 #[derive(Serialize)]

@@ -3,17 +3,30 @@
 
 use super::fields::{Field, Fields};
 use super::{ClientMessage, SERVED_VERSIONS};
-use crate::core::command::{Command, PublicationRequest, Resume, Source};
+use crate::core::command::{Command, EncodingRequest, Preference, PublicationRequest, Resume, Source, Wish};
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use crate::core::negotiation::streams::is_rid;
 use crate::limits::{
-    DATA_PAYLOAD_BYTES_MAX, NAME_CHARS_MAX, REQUEST_ID_BYTES_MAX, SDP_BYTES_MAX, SDP_SECTIONS_MAX,
-    TOPIC_CHARS_MAX,
+    DATA_PAYLOAD_BYTES_MAX, ENCODINGS_MAX, NAME_CHARS_MAX, PREFERENCES_MAX, REQUEST_ID_BYTES_MAX,
+    SDP_BYTES_MAX, SDP_SECTIONS_MAX, TOPIC_CHARS_MAX,
 };
 
 /// Every `type` that a client may send.
-pub(super) const REQUEST_TYPES: [&str; 10] =
-    ["join", "resume", "offer", "mute", "subscribe", "unsubscribe", "pause", "data", "ping", "leave"];
+pub(super) const REQUEST_TYPES: [&str; 12] = [
+    "join",
+    "resume",
+    "offer",
+    "mute",
+    "subscribe",
+    "unsubscribe",
+    "pause",
+    "pin",
+    "prefer",
+    "data",
+    "ping",
+    "leave",
+];
 
 /// How many typing errors away a known `type` may be to be suggested.
 const TYPE_DISTANCE_MAX: usize = 2;
@@ -24,7 +37,13 @@ const TRACK_FORM: &str = "a track id: `t-` and 13 characters, as the server gave
 const PARTICIPANT_FORM: &str = "a participant id: `p-` and 13 characters, as the server gave it";
 const MID_FORM: &str = "the a=mid of a section: a token (RFC 8866 §9) of 1–16 characters";
 const SOURCE_FORM: &str = "`microphone`, `camera`, `screen` or `screen-audio`";
-const PUBLICATIONS_FORM: &str = "a list of {mid, source, muted?}, empty when nothing is published";
+const PUBLICATIONS_FORM: &str =
+    "a list of {mid, source, muted?, encodings?}, empty when nothing is published";
+const ENCODINGS_FORM: &str = "a list of at most 8 {rid, width?, height?, maxBitrate?}";
+const RID_FORM: &str = "the a=rid of an encoding: 1–16 letters, digits, - or _";
+const PREFERENCES_FORM: &str = "a list of at most 512 {trackId, width?, height?, paused?}";
+const PIXELS_FORM: &str = "a number of pixels, 1–65535";
+const BITRATE_FORM: &str = "a number of bits per second, 1–4294967295";
 const TOPIC_FORM: &str = "a string of 1–64 characters";
 const TO_FORM: &str = "a list of participant ids; leave it out to reach everyone";
 const ID_FORM: &str = "a string of at most 64 bytes, or an integer";
@@ -69,6 +88,8 @@ fn body(message: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessag
         "subscribe" => Command::Subscribe(track(&data)?),
         "unsubscribe" => Command::Unsubscribe(track(&data)?),
         "pause" => Command::Pause { track: track(&data)?, paused: flag(&data, "paused")? },
+        "pin" => Command::Pin { track: track(&data)?, pinned: flag(&data, "pinned")? },
+        "prefer" => prefer(&data)?,
         "data" => relayed_data(&data)?,
         "leave" => Command::Leave,
         _ => return Err(unknown_type(&kind_field, &kind)),
@@ -156,7 +177,59 @@ fn publication(item: &Field<'_>) -> Result<PublicationRequest, Refusal> {
     let source = Source::ALL.into_iter().find(|source| source.as_str() == name);
     let source = source.ok_or_else(|| source_field.wrong(SOURCE_FORM))?;
     let muted = fields.optional("muted").map_or(Ok(false), |field| field.boolean())?;
-    Ok(PublicationRequest { mid, source, muted })
+    let encodings = match fields.optional("encodings") {
+        Some(field) => {
+            let items = field.list(ENCODINGS_FORM)?;
+            if items.len() > ENCODINGS_MAX {
+                return Err(field.wrong(ENCODINGS_FORM));
+            }
+            items.iter().map(encoding).collect::<Result<_, _>>()?
+        }
+        None => Vec::new(),
+    };
+    Ok(PublicationRequest { mid, source, muted, encodings })
+}
+
+fn encoding(item: &Field<'_>) -> Result<EncodingRequest, Refusal> {
+    let fields = item.object()?;
+    let rid_field = fields.required("rid", RID_FORM)?;
+    let rid = rid_field.string(RID_FORM)?;
+    if !is_rid(&rid) {
+        return Err(rid_field.wrong(RID_FORM));
+    }
+    Ok(EncodingRequest {
+        rid,
+        width: positive(&fields, "width", PIXELS_FORM)?,
+        height: positive(&fields, "height", PIXELS_FORM)?,
+        max_bitrate: positive(&fields, "maxBitrate", BITRATE_FORM)?,
+    })
+}
+
+fn prefer(data: &Fields<'_>) -> Result<Command, Refusal> {
+    let field = data.required("tracks", PREFERENCES_FORM)?;
+    let items = field.list(PREFERENCES_FORM)?;
+    if items.len() > PREFERENCES_MAX {
+        return Err(field.wrong(PREFERENCES_FORM));
+    }
+    Ok(Command::Prefer(items.iter().map(preference).collect::<Result<_, _>>()?))
+}
+
+fn preference(item: &Field<'_>) -> Result<Preference, Refusal> {
+    let fields = item.object()?;
+    let wish = Wish {
+        width: positive(&fields, "width", PIXELS_FORM)?,
+        height: positive(&fields, "height", PIXELS_FORM)?,
+        paused: fields.optional("paused").map_or(Ok(false), |field| field.boolean())?,
+    };
+    Ok(Preference { track: track(&fields)?, wish })
+}
+
+/// Reads a number that may be left out and is neither zero nor too large for its type.
+fn positive<T: TryFrom<i64>>(fields: &Fields<'_>, name: &str, form: &str) -> Result<Option<T>, Refusal> {
+    let Some(field) = fields.optional(name) else { return Ok(None) };
+    let number = serde_json::from_str(field.json()).ok().filter(|number: &i64| *number > 0);
+    let number = number.and_then(|number| T::try_from(number).ok());
+    number.map(Some).ok_or_else(|| field.wrong(form))
 }
 
 fn relayed_data(data: &Fields<'_>) -> Result<Command, Refusal> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::parse::REQUEST_TYPES;
 use super::*;
-use crate::core::command::{PublicationRequest, Source};
+use crate::core::command::{EncodingRequest, Preference, PublicationRequest, Source, Wish};
 use crate::core::event::*;
 use crate::core::ids::{Mid, ParticipantId, TrackId};
 
@@ -35,8 +35,11 @@ fn valid_messages() -> Vec<String> {
     vec![
         r#"{"type":"join","id":1,"data":{"version":1,"room":"standup","name":" Anna ","autoSubscribe":false}}"#.into(),
         format!(r#"{{"type":"resume","data":{{"version":1,"room":"a","participantId":"{P}","secret":"s"}}}}"#),
-        r#"{"type":"offer","id":"é","data":{"sdp":"v=0","publications":[{"mid":"8","source":"camera","muted":true}]}}"#
-            .into(),
+        concat!(
+            r#"{"type":"offer","id":"é","data":{"sdp":"v=0","publications":[{"mid":"8","source":"camera","muted":true,"#,
+            r#""encodings":[{"rid":"high","width":1280,"height":720,"maxBitrate":2000000},{"rid":"low"}]}]}}"#,
+        )
+        .into(),
         format!(r#"{{"type":"mute","data":{{"trackId":"{T}","muted":true}}}}"#),
         format!(r#"{{"type":"subscribe","data":{{"trackId":"{T}"}}}}"#),
         format!(r#"{{"type":"unsubscribe","data":{{"trackId":"{T}"}}}}"#),
@@ -44,6 +47,12 @@ fn valid_messages() -> Vec<String> {
         format!(r#"{{"type":"data","data":{{"to":["{P}"],"topic":"chat","payload":{{"b":1.50,"a":[null]}}}}}}"#),
         r#"{"type":"ping"}"#.into(),
         r#"{"type":"leave","id":-3}"#.into(),
+        format!(r#"{{"type":"pin","data":{{"trackId":"{T}","pinned":true}}}}"#),
+        format!(
+            r#"{{"type":"prefer","data":{{"tracks":[{},{}]}}}}"#,
+            format_args!(r#"{{"trackId":"{T}","width":320,"height":180}}"#),
+            format_args!(r#"{{"trackId":"{T}","paused":true}}"#),
+        ),
     ]
 }
 
@@ -65,7 +74,16 @@ fn every_request_of_the_protocol_is_understood() {
     let resume =
         Resume { room: "a".parse().expect("a room id"), participant: PARTICIPANT, secret: "s".into() };
     assert_eq!(parsed[1], ClientMessage::Resume { request: None, resume });
-    let publications = vec![PublicationRequest { mid: Mid::from("8"), source: Source::Camera, muted: true }];
+    let high = EncodingRequest {
+        rid: "high".into(),
+        width: Some(1280),
+        height: Some(720),
+        max_bitrate: Some(2_000_000),
+    };
+    let low = EncodingRequest { rid: "low".into(), width: None, height: None, max_bitrate: None };
+    let encodings = vec![high, low];
+    let publications =
+        vec![PublicationRequest { mid: Mid::from("8"), source: Source::Camera, muted: true, encodings }];
     assert_eq!(
         parsed[2],
         ClientMessage::Command {
@@ -84,6 +102,13 @@ fn every_request_of_the_protocol_is_understood() {
     );
     assert_eq!(parsed[8], ClientMessage::Ping { request: None });
     assert_eq!(parsed[9], ClientMessage::Command { request: request("-3"), command: Command::Leave });
+    assert_eq!(command(&messages[10]), Command::Pin { track: TRACK, pinned: true });
+    let wishes = [
+        Wish { width: Some(320), height: Some(180), paused: false },
+        Wish { width: None, height: None, paused: true },
+    ];
+    let preferences = wishes.map(|wish| Preference { track: TRACK, wish });
+    assert_eq!(command(&messages[11]), Command::Prefer(preferences.to_vec()));
 }
 
 #[test]
@@ -122,6 +147,11 @@ fn every_wrong_message_is_refused_by_name() {
         format!(
             r#"{{"type":"offer","data":{{"sdp":"v=0","publications":[{{"mid":"{mid}","source":"camera"}}]}}}}"#
         )
+    };
+    let prefer = |tracks: &str| format!(r#"{{"type":"prefer","data":{{"tracks":[{tracks}]}}}}"#);
+    let encodings = |encodings: &str| {
+        let publication = format!(r#"{{"mid":"0","source":"camera","encodings":[{encodings}]}}"#);
+        format!(r#"{{"type":"offer","data":{{"sdp":"v=0","publications":[{publication}]}}}}"#)
     };
     let long = "x".repeat(65);
     let cases: Vec<(String, RefusalCode, &str)> = vec![
@@ -172,6 +202,20 @@ fn every_wrong_message_is_refused_by_name() {
         ),
         (format!(r#"{{"type":"mute","data":{{"trackId":"{T}"}}}}"#), BadMessage, "`data.muted` is missing"),
         (format!(r#"{{"type":"pause","data":{{"trackId":"{T}"}}}}"#), BadMessage, "`data.paused` is missing"),
+        (encodings(r#"{"rid":"a b"}"#), BadMessage, "`data.publications[0].encodings[0].rid` must be"),
+        (encodings(r#"{"rid":"h","width":0}"#), BadMessage, "encodings[0].width` must be"),
+        (encodings(r#"{"rid":"h","maxBitrate":5e9}"#), BadMessage, "encodings[0].maxBitrate` must be"),
+        (
+            encodings(&vec![r#"{"rid":"h"}"#; 9].join(",")),
+            BadMessage,
+            "encodings` must be a list of at most 8",
+        ),
+        (r#"{"type":"prefer"}"#.into(), BadMessage, "`data.tracks` is missing"),
+        (prefer(r#"{"height":1}"#), BadMessage, "`data.tracks[0].trackId` is missing"),
+        (prefer(&format!(r#"{{"trackId":"{T}","height":65536}}"#)), BadMessage, "tracks[0].height` must be"),
+        (prefer(&format!(r#"{{"trackId":"{T}","width":-1}}"#)), BadMessage, "tracks[0].width` must be"),
+        (prefer(&format!(r#"{{"trackId":"{T}","paused":1}}"#)), BadMessage, "true or false, but 1 came"),
+        (prefer(&vec!["0"; 513].join(",")), BadMessage, "`data.tracks` must be a list of at most 512"),
         (r#"{"type":"data","data":{"topic":"","payload":1}}"#.into(), BadMessage, "`data.topic` must be"),
         (r#"{"type":"data","data":{"topic":"x"}}"#.into(), BadMessage, "`data.payload` is missing"),
         (r#"{"type":"data","data":{"to":"all","topic":"x"}}"#.into(), BadMessage, "`data.to` must be"),
@@ -351,6 +395,43 @@ fn events() -> Vec<(Event, Value)> {
             news("participant-media-back", json!({"participantId": P})),
         ),
         (Event::Draining(true), news("draining", json!({"draining": true}))),
+        (
+            Event::Speakers(Speakers {
+                dominant: Some(PARTICIPANT),
+                speakers: vec![Speaker { track: TRACK, participant: PARTICIPANT, level: 31 }],
+            }),
+            news(
+                "speakers",
+                json!({"dominant": P, "speakers": [{"participantId": P, "trackId": T, "level": -31}]}),
+            ),
+        ),
+        (
+            Event::Layers {
+                track: TRACK,
+                layer: "high".into(),
+                width: Some(1280),
+                height: Some(720),
+                reason: LayerReason::Wanted,
+            },
+            news(
+                "layers",
+                json!({"trackId": T, "layer": "high", "width": 1280, "height": 720, "reason": "wanted"}),
+            ),
+        ),
+        (
+            Event::Layers {
+                track: TRACK,
+                layer: "2".into(),
+                width: None,
+                height: None,
+                reason: LayerReason::Stopped,
+            },
+            news("layers", json!({"trackId": T, "layer": "2", "reason": "stopped"})),
+        ),
+        (
+            Event::Encodings { mid: "4".into(), track: TRACK, active: vec!["high".into(), "low".into()] },
+            news("encodings", json!({"mid": "4", "trackId": T, "active": ["high", "low"]})),
+        ),
         (
             Event::CannotReceive { track: TRACK, reason: "no AV1".into() },
             news("cannot-receive", json!({"trackId": T, "reason": "no AV1"})),

@@ -5,6 +5,7 @@ use super::{Endpoint, FLIGHT, Now, Out, Post, REPLY, What};
 use crate::core::ids::Ssrc;
 use crate::core::media::rtcp::{self, RtcpItem, RtcpWriter};
 use crate::core::media::srtp::{OpenError, RTCP_OVERHEAD_MAX};
+use crate::core::media::twcc::TransportFeedbackRecorder;
 use crate::sim::codec::Stamp;
 use crate::sim::network::{Micros, SECOND};
 use crate::wire::classify::{DatagramKind, classify};
@@ -75,7 +76,16 @@ impl Endpoint {
                 return;
             }
         };
-        let payload = bytes.get(header.header_len..opened.len).unwrap_or_default();
+        let packet = bytes.get(..opened.len).unwrap_or_default();
+        if let Some(number) = header.extension(packet, self.numbering.transport_cc())
+            && let Ok(number) = <[u8; 2]>::try_from(number)
+            && self.numbering.reports_arrivals()
+        {
+            let arrivals = self.arrivals.get_or_insert_with(|| TransportFeedbackRecorder::new(now.instant));
+            arrivals.on_packet(now.instant, u16::from_be_bytes(number));
+            self.arrivals_at = arrivals.deadline().map(|at| now.until(at));
+        }
+        let payload = packet.get(header.header_len..).unwrap_or_default();
         if let Some(slot) = self.slots.get_mut(&header.ssrc) {
             let Some(stamp) = Stamp::find(payload) else { return };
             slot.on_packet((now.micros, now.instant), opened.index, header.timestamp, stamp, post);
@@ -159,6 +169,24 @@ impl Endpoint {
                 RtcpWriter::new(&mut compound).receiver_report(Ssrc(self.rtcp_ssrc), &blocks);
             }
         }
+        self.send_rtcp(compound, nacks, post);
+        if self.arrivals_at.is_some_and(|at| at <= now.micros)
+            && let Some(arrivals) = &mut self.arrivals
+        {
+            let mut reports = Vec::new();
+            let mut report = Vec::new();
+            while arrivals.write(now.instant, Ssrc(self.rtcp_ssrc), Ssrc(0), &mut report) {
+                reports.push(std::mem::take(&mut report));
+            }
+            self.arrivals_at = arrivals.deadline().map(|at| now.until(at));
+            for report in reports {
+                self.send_rtcp(report, Vec::new(), post);
+            }
+        }
+    }
+
+    /// Seals and sends a compound, in which the packets that `nacks` names are asked for.
+    fn send_rtcp(&mut self, mut compound: Vec<u8>, nacks: Vec<(u32, Vec<u16>)>, post: &mut Post) {
         let Some((_, srtp)) = &mut self.srtp else { return };
         if compound.is_empty() {
             return;

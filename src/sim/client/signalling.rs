@@ -1,10 +1,12 @@
 //! An endpoint's signalling: joining, offers and answers, subscriptions, resuming.
 
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
-use crate::core::command::{Command, Join, Lifeline, MediaKind, PublicationRequest, Resume, Source};
+use crate::core::command::{
+    Command, Join, Lifeline, MediaKind, Preference, PublicationRequest, Resume, Source, Wish,
+};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
-    SlotCounts, SlotMap, TrackInfo,
+    SlotCounts, SlotInfo, SlotMap, TrackInfo,
 };
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;
@@ -94,6 +96,7 @@ impl Endpoint {
             self.unwanted.insert(track);
             // A pause belongs to a subscription, and ends with it.
             self.paused.remove(&track);
+            self.wishes.remove(&track);
             self.ask(Asked::Other("unsubscribe"), Signal::Command(Command::Unsubscribe(track)), post);
         }
     }
@@ -110,6 +113,17 @@ impl Endpoint {
             self.paused.remove(&track);
         }
         self.ask(Asked::Other("pause"), Signal::Command(Command::Pause { track, paused }), post);
+    }
+
+    /// Says how somebody's track is to be shown.
+    pub fn prefer(&mut self, of: usize, source: Source, wish: Wish, post: &mut Post) {
+        let Some(track) = self.track_of(of, source) else { return };
+        if self.unwanted.contains(&track) {
+            return;
+        }
+        self.wishes.insert(track, wish);
+        let command = Command::Prefer(vec![Preference { track, wish }]);
+        self.ask(Asked::Other("prefer"), Signal::Command(command), post);
     }
 
     /// Sends everyone a message.
@@ -138,7 +152,7 @@ impl Endpoint {
         if yes {
             // Publishing again begins another stream, with its own SSRC.
             let dice = Dice::of(self.seed, "again", life << 8 | self.person as u64);
-            *sender = Sender::new(sender.plan.clone(), number, dice);
+            *sender = Sender::new(sender.plan.clone(), number, self.sections[number].codecs[0], dice);
             sender.muted = self.muted.contains(&source) && !self.stubborn;
             let declared = self.plan.declares.then_some(sender.ssrcs);
             self.sections[number].role = Role::Publish { declared };
@@ -193,6 +207,7 @@ impl Endpoint {
             mid,
             source: sender.plan.source,
             muted: self.is_muted(sender.plan.source),
+            encodings: Vec::new(),
         };
         publishing.map(request).collect()
     }
@@ -240,7 +255,7 @@ impl Endpoint {
             let number = self.sections.len();
             let name = u64::from(self.life) << 32 | (self.person as u64) << 8 | number as u64;
             let dice = Dice::of(self.seed, "sender", name);
-            let mut sender = Sender::new(source.clone(), number, dice);
+            let mut sender = Sender::new(source.clone(), number, source.codec, dice);
             sender.muted &= !self.stubborn;
             let declared = self.plan.declares.then_some(sender.ssrcs);
             let role = if source.at_once { Role::Publish { declared } } else { Role::Inactive };
@@ -267,7 +282,7 @@ impl Endpoint {
             }
             Event::Resumed(request, resumed) => {
                 self.replied(request.as_ref(), post);
-                self.on_resumed(*resumed, post);
+                self.on_resumed(now, *resumed, post);
             }
             Event::Answer { request, sdp, publications } => {
                 self.replied(request.as_ref(), post);
@@ -282,7 +297,7 @@ impl Endpoint {
                 }
                 self.closed |= refusal.code == RefusalCode::UnknownParticipant;
             }
-            Event::SlotMap(map) => self.on_slot_map(map, post),
+            Event::SlotMap(map) => self.on_slot_map(now, map, post),
             Event::MoreSlots(wanted) => {
                 self.slots_wanted = SlotCounts {
                     audio: wanted.audio.max(self.slots_wanted.audio),
@@ -332,6 +347,8 @@ impl Endpoint {
                     post.complain(format!("{} was told that an unknown track is muted", name(self.person)));
                 }
             },
+            // People of a world are shown what their slot maps say; who speaks is news for pages.
+            Event::Speakers(_) | Event::Layers { .. } | Event::Encodings { .. } => {}
             other => post.complain(format!("{} was told what nobody expects: {other:?}", name(self.person))),
         }
     }
@@ -389,6 +406,7 @@ impl Endpoint {
         self.room.cannot.remove(&track);
         self.unwanted.remove(&track);
         self.paused.remove(&track);
+        self.wishes.remove(&track);
     }
 
     fn set_reconnecting(&mut self, who: ParticipantId, reconnecting: bool, post: &mut Post) {
@@ -411,7 +429,7 @@ impl Endpoint {
         }
     }
 
-    fn on_slot_map(&mut self, map: SlotMap, post: &mut Post) {
+    fn on_slot_map(&mut self, now: Micros, map: SlotMap, post: &mut Post) {
         if self.room.slot_map.as_ref().is_some_and(|old| old.revision >= map.revision) {
             post.complain(format!("{} was told an older slot map behind a newer one", name(self.person)));
         }
@@ -422,6 +440,14 @@ impl Endpoint {
                 post.complain(format!("{} was shown a track that is not known", name(self.person)));
             }
         }
+        let before = self.room.slot_map.as_ref();
+        let was_there = |slot: &SlotInfo| before.is_some_and(|before| before.slots.contains(slot));
+        let shown = map.slots.iter().filter_map(|slot| {
+            let track = slot.track?.0;
+            let known = self.room.shown_since.get(&track).copied().filter(|_| was_there(slot));
+            Some((track, known.unwrap_or(now)))
+        });
+        self.room.shown_since = shown.collect();
         self.room.slot_map = Some(map);
     }
 
@@ -450,14 +476,18 @@ impl Endpoint {
     }
 
     /// Repeats what the server does not know after a resume.
-    fn on_resumed(&mut self, resumed: Resumed, post: &mut Post) {
+    fn on_resumed(&mut self, now: Micros, resumed: Resumed, post: &mut Post) {
         self.on_joined(&resumed.joined);
         self.joined = Some(resumed.joined);
-        self.on_slot_map(resumed.slot_map, post);
+        self.on_slot_map(now, resumed.slot_map, post);
         self.room.cannot.clear();
         let known: Vec<TrackId> = self.room.tracks.keys().copied().collect();
         self.unwanted.retain(|track| known.contains(track));
         self.paused.retain(|track| known.contains(track));
+        self.wishes.retain(|track, _| known.contains(track));
+        let wish = |track: &TrackId| self.wishes.get(track).copied().unwrap_or_default();
+        let wanted = known.iter().filter(|track| !self.unwanted.contains(track));
+        let preferences = wanted.map(|track| Preference { track: *track, wish: wish(track) }).collect();
         for publication in &resumed.publications {
             let source = publication.info.source;
             let muted = self.is_muted(source);
@@ -484,6 +514,8 @@ impl Endpoint {
                 self.ask(Asked::Other("pause"), Signal::Command(pause), post);
             }
         }
+        // The server does not tell them, so all are said again.
+        self.ask(Asked::Other("prefer"), Signal::Command(Command::Prefer(preferences)), post);
         // An offer may have been lost when the connection broke.
         self.offer(post);
     }

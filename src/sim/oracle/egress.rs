@@ -132,16 +132,30 @@ impl Oracle {
             }
         };
         let packet = bytes.get(..opened.len).unwrap_or_default();
+        let number = header.extension(packet, member.numbering.transport_cc());
+        let number = number.and_then(|number| <[u8; 2]>::try_from(number).ok()).map(u16::from_be_bytes);
+        let complaint = match number {
+            Some(number) => member.numbers.leaves(number),
+            None if member.numbering.reports_arrivals() => {
+                Some("a packet has no transport-wide number".into())
+            }
+            None => None,
+        };
         let id = member.numbering.dependency_descriptor();
         let frame_number = header
             .extension(packet, id)
             .and_then(|data| dependency_descriptor::parse(data).ok())
             .map(|descriptor| descriptor.frame_number);
         let payload = packet.get(header.header_len..).unwrap_or_default();
+        let is_main = member.slots.contains_key(&header.ssrc);
+        let main = member.rtx.get(&header.ssrc).copied();
+        if let Some(complaint) = complaint {
+            self.complain(now, format!("{complaint} to {who}"));
+        }
         let packet = Packet { header, index: opened.index, payload, frame_number };
-        if member.slots.contains_key(&header.ssrc) {
+        if is_main {
             self.media_leaves(now, session, &packet, streams);
-        } else if let Some(&main) = member.rtx.get(&header.ssrc) {
+        } else if let Some(main) = main {
             self.repeat_leaves(now, session, main, &packet, streams);
         } else {
             self.complain(now, format!("a packet of a stream that {who} was not told of"));

@@ -234,6 +234,9 @@ impl World<'_> {
             Deed::Pause(of, source, paused) => {
                 self.with(index, |one, _, post| one.pause(of, source, paused, post));
             }
+            Deed::Prefer(of, source, wish) => {
+                self.with(index, |one, _, post| one.prefer(of, source, wish, post));
+            }
             Deed::Subscribe(of, source, wanted) => {
                 self.with(index, |one, _, post| one.subscribe(of, source, wanted, post));
             }

@@ -22,6 +22,8 @@ pub struct Someone {
     pub heard: BTreeSet<u128>,
     /// Whether they left by saying so.
     pub said_goodbye: bool,
+    /// What their network was last told to carry, bits per second.
+    pub bandwidth: Option<u64>,
 }
 
 impl Someone {

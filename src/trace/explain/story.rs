@@ -1,6 +1,7 @@
 //! Story: builds the explanation from the trace's facts, one by one. The folder of this file's name has the meaning of
 //! each fact, by topic.
 
+mod layers;
 mod packets;
 mod presence;
 mod viewing;
@@ -44,6 +45,8 @@ pub struct Story {
     /// Which of `watchings` each showing belongs to. A showing is a time in which a slot shows a track without
     /// interruption.
     showings: Vec<usize>,
+    /// Whoever speaks most.
+    dominant: Option<usize>,
     ticked: Time,
     /// How often each timer woke the server, and how often it did so in vain.
     woken: BTreeMap<Timer, (u64, u64)>,
@@ -86,6 +89,14 @@ impl Story {
             Fact::CannotReceive(person, track) => self.cannot_receive(at, index(person), index(track))?,
             Fact::Paused(person, track, paused) => self.paused(at, index(person), index(track), *paused)?,
 
+            Fact::Wants { person, track, width, height } => {
+                self.wants(at, index(person), index(track), *width, *height)?;
+            }
+            Fact::Layer { person, track, layer, height, reason } => {
+                self.layer(at, index(person), index(track), layer, *height, *reason)?;
+            }
+            Fact::Encodings(track, active) => self.encodings(at, index(track), active)?,
+
             Fact::Incoming { track, codec, .. } => self.stream_in(index(track), codec)?,
             Fact::Outgoing { person, mid, is_video } => self.stream_out(index(person), mid, *is_video),
             Fact::Followed(stream) => self.encoding_selected(*stream)?,
@@ -110,6 +121,10 @@ impl Story {
             Fact::Shedding(is_shedding) => self.shedding(at, *is_shedding),
             Fact::MediaLost(person) => self.media_lost(at, index(person)),
             Fact::MediaBack(person) => self.media_back(at, index(person)),
+            Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
+            Fact::Estimated { person, estimate, reason, .. } => {
+                self.estimated(at, index(person), *estimate, *reason)?;
+            }
         }
         Some(())
     }

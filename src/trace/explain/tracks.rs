@@ -99,6 +99,8 @@ pub struct Track {
     pub seconds: Seconds,
     /// The encoding that is forwarded.
     pub followed: Option<StreamNumber>,
+    /// The encodings that its publisher is to send, since the first time that they were told.
+    pub active: Option<Vec<String>>,
     /// Counts of the hop to the server, of streams that have ended.
     pub hop: Hop,
     tenths: Vec<u16>,
@@ -120,6 +122,7 @@ impl Track {
             keyframes: KeyframeRequests::default(),
             seconds: Seconds::from(at),
             followed: None,
+            active: None,
             hop: Hop::default(),
             tenths: Vec::new(),
         }

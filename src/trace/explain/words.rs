@@ -1,5 +1,6 @@
 //! Everyday words for what facts name. They are not the protocol's names.
 
+use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::Source;
 use crate::core::event::LeaveReason;
 use crate::core::path::Carrier;
@@ -76,5 +77,24 @@ pub fn restored(lost: u64, restored: u64) -> String {
         0 => "not restored".to_owned(),
         all if all >= lost => "restored by retransmission".to_owned(),
         some => format!("{some} of them restored by retransmission"),
+    }
+}
+
+/// Returns a rate of bits as people say it.
+pub fn bit_rate(bits_per_second: u64) -> String {
+    match bits_per_second {
+        0..1_000_000 => format!("{} kbit/s", bits_per_second / 1_000),
+        _ => format!("{}.{} Mbit/s", bits_per_second / 1_000_000, bits_per_second / 100_000 % 10),
+    }
+}
+
+/// Returns why a bandwidth estimate is what it is.
+pub fn limit(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Open => "more was not sent, or did not get through",
+        Reason::Delay => "packets had to wait longer and longer",
+        Reason::Loss => "packets were lost",
+        Reason::Stalled => "nothing was reported any more",
+        Reason::Told => "the client says so",
     }
 }

@@ -207,6 +207,30 @@ export class Person {
     return this.#page.evaluate((key) => lab.reception(key), `${other.name}/${source}`);
   }
 
+  /** Shows `other`'s camera in a tile that is so tall; of no height: not at all. */
+  showsInTile(other, height) {
+    return this.#page.evaluate((order) => lab.showTile(order), { key: `${other.name}/camera`, height });
+  }
+
+  /** What is received of `other`'s camera, until its pictures are that wide. */
+  async getsWidth(other, width) {
+    await this.#isTold(`the width of ${other.name}'s camera`, { frameWidth: width }, {}, async () => {
+      const { frameWidth, bytesReceived } = await this.receptionOf(other);
+      return { frameWidth, bytesReceived };
+    });
+    return this.receptionOf(other);
+  }
+
+  /** The encodings of this participant's camera that are switched on, until they are `expected`. */
+  sendsEncodings(...expected) {
+    return this.#isTold("its encodings", expected.join(), {}, (page) =>
+      page.evaluate(async () => {
+        const encodings = Object.values(await lab.sending());
+        return encodings.filter(({ active }) => active).map(({ rid }) => rid).sort().join();
+      }),
+    );
+  }
+
   /** The colours that the first frames of `other`'s camera show here. */
   firstColoursOf(other) {
     return this.#with(firstColours(this.#page, `${other.name}/camera`));

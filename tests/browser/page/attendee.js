@@ -7,11 +7,14 @@
 
   /** The msid streams of each received MediaStreamTrack: the SDK keeps its connection to itself. */
   const streamsOf = new WeakMap();
+  /** The newest connection. */
+  let connection = null;
   /** The browser's own certificate for media, if it is not to be an ECDSA one. */
   let certificates;
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(configuration) {
       super(certificates ? { ...configuration, certificates } : configuration);
+      connection = this;
       this.addEventListener("track", ({ track, streams }) => streamsOf.set(track, streams.map(({ id }) => id)));
     }
 
@@ -113,6 +116,33 @@
       pause: (track) => track.setPaused(true),
       resume: (track) => track.setPaused(false),
     })[action](trackOf(key));
+
+  const tiles = new Map();
+
+  /** Shows a track in a tile that is so tall, at the top of the window; of no height: not at all. */
+  lab.showTile = async ({ key, height }) => {
+    const { followTile } = await import("/sdk/strait.js");
+    if (!tiles.has(key)) {
+      const video = document.createElement("video");
+      Object.assign(video.style, { position: "fixed", top: 0, left: 0, zIndex: 1 });
+      document.body.append(video);
+      tiles.set(key, video);
+      const track = trackOf(key);
+      track.attach(video);
+      followTile(track, video);
+    }
+    const { style } = tiles.get(key);
+    style.display = height === 0 ? "none" : "block";
+    style.height = `${height}px`;
+    style.width = `${(height * 16) / 9}px`;
+  };
+
+  /** What is sent of the camera: the statistics of each encoding, by its rid. */
+  lab.sending = async () => {
+    const stats = [...(await connection.getStats()).values()];
+    const encodings = stats.filter(({ type, rid }) => type === "outbound-rtp" && rid);
+    return Object.fromEntries(encodings.map((encoding) => [encoding.rid, encoding]));
+  };
 
   lab.streams = (key) => streamsOf.get(trackOf(key).mediaStreamTrack);
 

@@ -23,24 +23,23 @@ impl Publication {
         }
     }
 
-    /// Asks for a key frame of every encoding that is shown.
+    /// Asks for a key frame of every encoding that somebody is shown.
     pub fn want_keyframes(&mut self) {
         for number in 0..self.encodings.len() {
-            if self.is_shown(number) {
+            if self.encodings[number].is_followed() {
                 self.want_keyframe(EncodingIndex(number as u8));
             }
         }
     }
 
-    /// Asks for key frames for one viewer: of the encoding that they are shown, and of the one that they wait for.
+    /// Asks for a key frame for one viewer: of the encoding that they are to be shown. If they still wait for it, its key
+    /// frame repairs what is broken in the one before, too.
     pub fn want_keyframe_for(&mut self, participant: ParticipantKey, slot: usize) {
         let find = |encoding: &Encoding| {
             let mut viewers = encoding.backlog.viewers().iter();
             viewers.find(|viewer| viewer.is(participant, slot)).copied()
         };
-        let found = self.encodings.iter().enumerate().find_map(|(number, e)| Some((number, find(e)?)));
-        let Some((shown, viewer)) = found else { return };
-        self.want_keyframe(EncodingIndex(shown as u8));
+        let Some(viewer) = self.encodings.iter().find_map(find) else { return };
         self.want_keyframe(select_encoding(&viewer, self.chosen));
     }
 
@@ -53,7 +52,7 @@ impl Publication {
     pub fn on_loss(&mut self, ssrc: Ssrc) {
         let of_ssrc = self.encodings.iter().position(|encoding| encoding.ssrc() == Some(ssrc));
         let number = of_ssrc.unwrap_or(at(self.chosen));
-        if self.is_shown(number) {
+        if self.encodings[number].is_followed() {
             self.encodings[number].keyframes.want();
         }
     }

@@ -1,11 +1,9 @@
 //! Who watches a track, and which of its encodings each of them is shown.
 
-use std::time::Instant;
-
-use super::{ENCODINGS_MAX, Publication, at};
+use super::{Publication, at};
 use crate::core::forward::backlog::Viewer;
 use crate::core::ids::{EncodingIndex, ParticipantKey};
-use crate::core::media::ingress::MediaPacket;
+use crate::limits::ENCODINGS_MAX;
 
 impl Publication {
     /// Everybody who watches the track.
@@ -16,6 +14,7 @@ impl Publication {
     /// Shows the track in a slot from now on.
     pub fn add_viewer(&mut self, participant: ParticipantKey, slot: usize) {
         self.encodings[at(self.chosen)].backlog.add(participant, slot);
+        self.needs_review = true;
     }
 
     /// Forgets the viewers of whom `is_gone` says so.
@@ -26,6 +25,7 @@ impl Publication {
                 encoding.keyframes.forget();
             }
         }
+        self.needs_review = true;
     }
 
     /// One of a participant's slots is gone, which did not show this track. Those behind it have moved up.
@@ -37,23 +37,8 @@ impl Publication {
         }
     }
 
-    /// Chooses an encoding for one viewer alone; `None`: they are shown what is chosen for everybody. A choice that does
-    /// not exist changes nothing.
-    pub fn choose(&mut self, participant: ParticipantKey, slot: usize, choice: Option<EncodingIndex>) {
-        if choice.is_some_and(|choice| self.encoding(choice).is_none()) {
-            return;
-        }
-        for encoding in &mut self.encodings {
-            let mut viewers = encoding.backlog.viewers_mut().iter_mut();
-            if let Some(viewer) = viewers.find(|viewer| viewer.is(participant, slot)) {
-                viewer.choice = choice;
-            }
-        }
-        self.await_keyframes();
-    }
-
     /// Asks for a key frame of every encoding that somebody is to be shown and is not yet.
-    fn await_keyframes(&mut self) {
+    pub(super) fn await_keyframes(&mut self) {
         let mut awaited = [false; ENCODINGS_MAX];
         for (shown, encoding) in self.encodings.iter().enumerate() {
             for viewer in encoding.backlog.viewers() {
@@ -62,9 +47,13 @@ impl Publication {
             }
         }
         for (encoding, awaited) in self.encodings.iter_mut().zip(awaited) {
-            if awaited {
-                encoding.awaited = true;
+            let is_new = awaited && !(encoding.awaited && encoding.keyframes.is_wanted());
+            encoding.awaited = awaited;
+            if is_new {
                 encoding.keyframes.want();
+            } else if !encoding.is_followed() {
+                // Whoever waited for it wants another one now: its publisher must not be asked for ever.
+                encoding.keyframes.forget();
             }
         }
     }
@@ -80,19 +69,7 @@ impl Publication {
             }
         }
         self.encodings[to].awaited = false;
-    }
-
-    /// Chooses the encoding that a packet has come of, if it is preferred to the one that is chosen, or that one is silent.
-    pub(super) fn choose_for_everybody(&mut self, now: Instant, number: usize, packet: &MediaPacket<'_>) {
-        let chosen = &self.encodings[at(self.chosen)];
-        // A retransmission repairs what was; it does not tell what is sent now.
-        if number == at(self.chosen) || packet.recovered {
-            return;
-        }
-        if self.encodings[number].rank() < chosen.rank() || chosen.is_silent(now) {
-            self.chosen = EncodingIndex(number as u8);
-            self.await_keyframes();
-        }
+        self.needs_review = true;
     }
 }
 

@@ -59,13 +59,6 @@ fn tick_step(length: f64) -> u64 {
     steps.into_iter().find(fits).unwrap_or((length as u64 / TICKS_MAX).max(1))
 }
 
-fn rate(bits: f64) -> String {
-    match bits {
-        bits if bits >= 1e6 => format!("{:.1} Mbit/s", bits / 1e6),
-        bits => format!("{:.0} kbit/s", bits / 1e3),
-    }
-}
-
 fn shortened(text: &str) -> String {
     if text.chars().count() <= LABEL_CHARS {
         return text.to_owned();
@@ -310,7 +303,7 @@ impl Drawing {
             let _ =
                 writeln!(self.out, "<path class=\"loss\" d=\"{lost}\"><title>packets lost</title></path>");
         }
-        let rate = rate(most * 8.0 / each);
+        let rate = words::bit_rate((most * 8.0 / each) as u64);
         self.text("soft end", LEFT + WIDTH + RIGHT - 12.0, self.y + LANE / 2.0 + 4.0, &rate);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Story;
+use crate::core::bandwidth::estimator::Reason as LimitedBy;
 use crate::core::event::LeaveReason;
 use crate::trace::explain::keyframes::Reason;
 use crate::trace::explain::model::{RouteSpan, Weight};
@@ -12,6 +13,14 @@ use crate::trace::explain::words;
 use crate::trace::facts::Route;
 
 impl Story {
+    /// Somebody speaks most from now on. Who speaks besides is too much to be told.
+    pub(super) fn floor_taken(&mut self, at: Time, dominant: Option<usize>) {
+        let before = std::mem::replace(&mut self.dominant, dominant);
+        let Some(person) = dominant.filter(|person| Some(*person) != before) else { return };
+        let text = "takes the floor: speaks most of all (dominant speaker)".to_owned();
+        self.tell(at, person, "speaks", Weight::Plain, text);
+    }
+
     pub(super) fn joined(&mut self, at: Time, id: String, name: String) {
         self.people.push(Someone {
             id,
@@ -24,6 +33,7 @@ impl Story {
             timeline: Vec::new(),
             heard: BTreeSet::new(),
             said_goodbye: false,
+            bandwidth: None,
         });
         self.tell(at, self.people.len() - 1, "joined", Weight::Plain, "joined".to_owned());
     }
@@ -113,6 +123,35 @@ impl Story {
         for slot in slots {
             self.hide(at, &slot);
         }
+        Some(())
+    }
+
+    /// Tells that somebody's network carries much more, or much less, than was told before.
+    pub(super) fn estimated(
+        &mut self,
+        at: Time,
+        person: usize,
+        estimate: u64,
+        reason: LimitedBy,
+    ) -> Option<()> {
+        let someone = self.people.get_mut(person)?;
+        let before = someone.bandwidth;
+        let is_less = before.is_some_and(|before| estimate * 3 <= before * 2);
+        if !is_less && before.is_some_and(|before| estimate < before * 2) {
+            return Some(());
+        }
+        someone.bandwidth = Some(estimate);
+        let rate = words::bit_rate(estimate);
+        let (kind, weight, text) = match before {
+            None => ("bandwidth", Weight::Plain, format!("their network carries about {rate}")),
+            Some(before) if is_less => {
+                let (before, why) = (words::bit_rate(before), words::limit(reason));
+                let text = format!("their network carries about {rate}, less than {before} before: {why}");
+                ("bandwidth-down", Weight::Notable, text)
+            }
+            Some(_) => ("bandwidth-up", Weight::Plain, format!("their network carries about {rate} now")),
+        };
+        self.tell(at, person, kind, weight, text);
         Some(())
     }
 

@@ -84,8 +84,12 @@ impl Story {
         let why = match reason {
             WaitingReason::NoSlotYet => "no slot is free; more were asked for",
             WaitingReason::SlotLimit => "the client has as many slots as it may have",
+            WaitingReason::NotSpeaking => "those who speak, or spoke last, share the slots",
         };
-        self.tell(at, person, "waits", Weight::Notable, format!("waits for {what}: {why}"));
+        // That of many only those are heard who speak is no trouble.
+        let is_meant = reason == WaitingReason::NotSpeaking;
+        let weight = if is_meant { Weight::Plain } else { Weight::Notable };
+        self.tell(at, person, "waits", weight, format!("waits for {what}: {why}"));
         Some(())
     }
 

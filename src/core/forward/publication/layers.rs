@@ -1,0 +1,205 @@
+//! Which encoding of a simulcast each viewer is to be shown, and which of them the publisher is to send.
+//!
+//! Both are looked at again when something changes: a viewer's wish, who watches, or whether an encoding comes. That an
+//! encoding has stopped is noticed by the packets of the others: as long as none comes there is nothing else to show.
+
+use std::time::{Duration, Instant};
+
+use super::{Publication, at};
+use crate::core::command::{EncodingRequest, Wish};
+use crate::core::event::LayerReason;
+use crate::core::forward::encoding::Pause;
+use crate::core::forward::ladder::{Candidate, Rung, fit};
+use crate::core::ids::{EncodingIndex, ParticipantKey};
+use crate::core::media::ingress::PublishedSection;
+use crate::core::stats::EncodingSnapshot;
+use crate::limits::ENCODINGS_MAX;
+
+/// How often it is looked whether encodings have stopped, while packets come.
+const REVIEW_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What one viewer is shown from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerChange {
+    /// Who watches.
+    pub participant: ParticipantKey,
+    /// Their slot.
+    pub slot: usize,
+    /// The encoding's name.
+    pub layer: String,
+    /// The width of its pictures in pixels, if it was declared.
+    pub width: Option<u16>,
+    /// The height of its pictures in pixels, if it was declared.
+    pub height: Option<u16>,
+    /// Why they are shown another one than before.
+    pub reason: LayerReason,
+}
+
+impl Publication {
+    /// Takes over what an offer says of the encodings: the rids or SSRCs of `section`, and what was declared of them.
+    pub fn set_ladder(&mut self, now: Instant, section: &PublishedSection, declared: &[EncodingRequest]) {
+        self.ladder.update(now, section.encodings(), declared, !section.rids.is_empty());
+        self.needs_review = true;
+    }
+
+    /// Returns what was agreed on an encoding; `None` if the track is not a simulcast.
+    pub fn rung(&self, index: EncodingIndex) -> Option<&Rung> {
+        self.ladder.of_rank(self.encoding(index)?.rank())
+    }
+
+    /// Notes how somebody wants to see the track in a slot. `is_idle`: nothing is sent to them just now.
+    pub fn set_wish(&mut self, participant: ParticipantKey, slot: usize, wish: Wish, is_idle: bool) {
+        for encoding in &mut self.encodings {
+            let mut viewers = encoding.backlog.viewers_mut().iter_mut();
+            if let Some(viewer) = viewers.find(|viewer| viewer.is(participant, slot)) {
+                (viewer.wish, viewer.is_idle) = (wish, is_idle);
+                viewer.is_new_wish = true;
+            }
+        }
+        self.needs_review = true;
+    }
+
+    /// Looks again what each viewer is to be shown, if it is time for that. `came` is the encoding of which a packet has
+    /// just come, and whether it had stopped before.
+    pub(super) fn review_after_packet(&mut self, now: Instant, number: usize, had_stopped: bool) {
+        if self.encodings.len() == 1 {
+            return;
+        }
+        let patience = self.encodings[number].patience();
+        // While nothing at all comes no encoding is worse off than the others: a shared screen may not have changed.
+        let last = self.last_packet.replace(now);
+        if let Some(began) = last.filter(|last| now.saturating_duration_since(*last) > patience / 2) {
+            self.pause = Some(Pause { began, ended: now });
+        }
+        if had_stopped || self.review_at.is_none_or(|at| now >= at) {
+            self.review(now);
+        }
+    }
+
+    /// Whether an encoding comes.
+    pub(super) fn is_live(&self, now: Instant, number: usize) -> bool {
+        self.encodings[number].is_live(now, self.pause)
+    }
+
+    /// Looks again what each viewer is to be shown.
+    pub fn review(&mut self, now: Instant) {
+        self.review_at = Some(now + REVIEW_INTERVAL);
+        if self.encodings.len() == 1 {
+            return;
+        }
+        let mut live = [false; ENCODINGS_MAX];
+        for (live, encoding) in live.iter_mut().zip(&self.encodings) {
+            *live = encoding.is_live(now, self.pause);
+        }
+        self.needs_review |= live != self.was_live;
+        self.was_live = live;
+        let mut candidates = [None; ENCODINGS_MAX];
+        for (place, encoding) in self.encodings.iter().enumerate().filter(|(place, _)| live[*place]) {
+            let rung = self.ladder.of_rank(encoding.rank());
+            candidates[place] = Some(Candidate {
+                place,
+                rank: encoding.rank(),
+                width: rung.and_then(|rung| rung.width),
+                height: rung.and_then(|rung| rung.height),
+            });
+        }
+        let fitting = |wish: Wish| fit(wish, candidates.iter().flatten().copied());
+        let chosen_before = self.chosen;
+        if let Some(chosen) = fitting(Wish::default()) {
+            self.chosen = EncodingIndex(chosen as u8);
+        }
+        let chosen = self.chosen;
+        for encoding in &mut self.encodings {
+            for viewer in encoding.backlog.viewers_mut() {
+                let before = at(viewer.choice.unwrap_or(chosen_before));
+                let has_size = viewer.wish.height.or(viewer.wish.width).is_some();
+                viewer.choice = fitting(viewer.wish)
+                    .map(|place| EncodingIndex(place as u8))
+                    .filter(|_| has_size)
+                    .or(viewer.choice.filter(|_| has_size));
+                if at(viewer.choice.unwrap_or(chosen)) != before || viewer.is_new_wish {
+                    viewer.why = match live[before] {
+                        _ if viewer.is_new_wish => LayerReason::Wanted,
+                        false => LayerReason::Stopped,
+                        true => LayerReason::Available,
+                    };
+                    viewer.is_new_wish = false;
+                }
+            }
+        }
+        self.await_keyframes();
+    }
+
+    /// Takes what viewers are shown from now on and have not been told.
+    pub fn take_layer_changes(&mut self) -> Vec<LayerChange> {
+        let mut changes = Vec::new();
+        for (number, encoding) in self.encodings.iter_mut().enumerate() {
+            let Some(rung) = self.ladder.of_rank(encoding.rank()).filter(|_| encoding.ssrc().is_some())
+            else {
+                continue;
+            };
+            let index = EncodingIndex(number as u8);
+            for viewer in encoding.backlog.viewers_mut() {
+                if viewer.told.replace(index) == Some(index) {
+                    continue;
+                }
+                changes.push(LayerChange {
+                    participant: viewer.participant,
+                    slot: viewer.slot,
+                    layer: rung.name.to_string(),
+                    width: rung.width,
+                    height: rung.height,
+                    reason: viewer.why,
+                });
+            }
+        }
+        changes
+    }
+
+    /// Returns the state of the encodings, in the publisher's order; empty unless the track is a simulcast.
+    pub fn encoding_snapshots(&self, now: Instant) -> Vec<EncodingSnapshot> {
+        let snapshot = |rung: &Rung| {
+            let encoding = self.encodings.iter().find(|encoding| encoding.rank() == rung.rank);
+            EncodingSnapshot {
+                name: rung.name.to_string(),
+                width: rung.width,
+                height: rung.height,
+                is_on: rung.is_on,
+                bitrate: encoding.map_or(0, |encoding| encoding.bitrate.bps(now)),
+                viewers: encoding.map_or(0, |encoding| encoding.backlog.viewers().len()),
+            }
+        };
+        self.ladder.rungs().iter().map(snapshot).collect()
+    }
+
+    /// Lets a viewer be told again what they are shown.
+    pub fn repeat_layer(&mut self, participant: ParticipantKey, slot: usize) {
+        let viewers = self.encodings.iter_mut().flat_map(|encoding| encoding.backlog.viewers_mut());
+        for viewer in viewers.filter(|viewer| viewer.is(participant, slot)) {
+            viewer.told = None;
+        }
+    }
+
+    /// Decides which encodings the publisher is to send. Returns whether they are others than before.
+    pub fn order_encodings(&mut self, now: Instant) -> bool {
+        if !self.ladder.can_order() {
+            return false;
+        }
+        let mut needed = [false; ENCODINGS_MAX];
+        let is_live = |rung: &Rung| {
+            let number = self.encodings.iter().position(|encoding| encoding.rank() == rung.rank);
+            number.is_some_and(|number| self.is_live(now, number))
+        };
+        for encoding in &self.encodings {
+            for viewer in encoding.backlog.viewers().iter().filter(|viewer| !viewer.is_idle) {
+                self.ladder.mark_needed(now, viewer.wish, is_live, &mut needed);
+                // What they are shown until a key frame of another one comes, or because that one does not come.
+                for (needed, rung) in needed.iter_mut().zip(self.ladder.rungs()) {
+                    *needed |= rung.rank == encoding.rank() && rung.is_on && is_live(rung);
+                }
+            }
+        }
+        self.ladder.mark_smallest(&mut needed);
+        self.ladder.note_needed(now, &needed)
+    }
+}

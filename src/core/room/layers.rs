@@ -1,0 +1,143 @@
+//! Layers: members say in which size they want to see tracks, are told which encoding of a simulcast they are shown, and
+//! publishers are told which encodings to send.
+
+use std::time::Instant;
+
+use super::{Owner, Room};
+use crate::core::command::Preference;
+use crate::core::event::{Event, Refusal};
+use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
+use crate::core::mutation::mutated;
+use crate::core::outbox::Outbox;
+use crate::core::subscriptions::SubscriptionState;
+use crate::core::timers::{Timer, earliest};
+
+impl Room {
+    /// Takes how a member wants to see some tracks. Those that they are not subscribed to are left out: the tracks may have
+    /// ended while the request was on its way.
+    pub(super) fn prefer(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        preferences: &[Preference],
+    ) -> Result<(), Refusal> {
+        for preference in preferences {
+            let subscriptions = &mut self.participants[from.0].subscriptions;
+            let has_changed = subscriptions.set_wish(preference.track, preference.wish);
+            if has_changed && !mutated!(PreferIgnored) {
+                self.apply_wish(now, from, preference.track);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets what a member wants of a track take effect in the slot that shows it, if one does.
+    pub(super) fn apply_wish(&mut self, now: Instant, from: ParticipantKey, track: TrackId) {
+        let participant = &mut self.participants[from.0];
+        let Some(subscription) = participant.subscriptions.get(track) else { return };
+        let SubscriptionState::Slot(index) = subscription.state else { return };
+        let slot = &mut participant.slots[index];
+        let Some(shown) = slot.shown else { return };
+        let (was_idle, is_idle) = (slot.paused, subscription.is_idle());
+        if was_idle != is_idle {
+            slot.set_paused(is_idle);
+        }
+        if let Some(publication) = self.publications.get_mut(shown.publication.0) {
+            publication.set_wish(from, index, subscription.wish, is_idle);
+            self.layer_reviews.push(shown.publication);
+        }
+        if was_idle && !is_idle {
+            self.want_keyframe_for(now, shown.publication, (from, index));
+        }
+    }
+
+    /// Looks again, for tracks of which something has changed, what viewers are shown and what publishers are to send, and
+    /// tells them.
+    pub(super) fn review_layers(&mut self, now: Instant, outbox: &mut Outbox) {
+        if self.layer_reviews.is_empty() {
+            return;
+        }
+        let mut keys = std::mem::take(&mut self.layer_reviews);
+        // Once each, because one input can change a track many times.
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys.drain(..) {
+            if self.publications.contains(key.0) {
+                self.review_publication(now, key, outbox);
+            }
+        }
+        self.layer_reviews = keys;
+    }
+
+    fn review_publication(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
+        let publication = &mut self.publications[key.0];
+        publication.needs_review = false;
+        if publication.ladder.rungs().is_empty() {
+            return;
+        }
+        publication.review(now);
+        // The review itself has seen what it found.
+        publication.needs_review = false;
+        let (track, mid, owner) = (publication.track, publication.mid, publication.owner);
+        let has_new_order = publication.order_encodings(now);
+        let wants_keyframes = publication.wants_keyframes();
+        for change in publication.take_layer_changes() {
+            self.totals.layer_changes += 1;
+            let event = Event::Layers {
+                track,
+                layer: change.layer,
+                width: change.width,
+                height: change.height,
+                reason: change.reason,
+            };
+            outbox.event(change.participant, event);
+        }
+        if has_new_order {
+            self.totals.encoding_orders += 1;
+            let active = self.publications[key.0].ladder.active();
+            outbox.event(owner, Event::Encodings { mid, track, active });
+        }
+        if wants_keyframes {
+            self.set_keyframe_timer(now, self.publications[key.0].transport);
+        }
+        self.set_encodings_timer(now, owner);
+        self.arm(now, Owner::Member(owner));
+    }
+
+    /// Sets when it is looked whether encodings of a member are to be switched off.
+    fn set_encodings_timer(&mut self, now: Instant, owner: ParticipantKey) {
+        let publications = &self.participants[owner.0].publications;
+        let deadlines = publications.iter().map(|key| self.publications[key.0].ladder.deadline(now));
+        let at = deadlines.fold(None, earliest);
+        self.participants[owner.0].deadlines.set(Timer::Encodings, at);
+    }
+
+    /// Looks again which encodings of a member's tracks are needed, because that may have changed with time alone.
+    pub(super) fn review_encodings_of(&mut self, key: ParticipantKey) {
+        let Self { participants, publications, layer_reviews, .. } = self;
+        let own = participants[key.0].publications.iter();
+        layer_reviews.extend(own.filter(|key| !publications[key.0].ladder.rungs().is_empty()));
+        participants[key.0].deadlines.set(Timer::Encodings, None);
+    }
+
+    /// Tells a member again, after their signalling was away, which encodings they are to send and which they are shown:
+    /// they may have missed it.
+    pub(super) fn remind_of_layers(&mut self, key: ParticipantKey, outbox: &mut Outbox) {
+        for publication in &self.participants[key.0].publications {
+            let publication = &self.publications[publication.0];
+            if publication.ladder.can_order() {
+                let (mid, track, active) = (publication.mid, publication.track, publication.ladder.active());
+                outbox.event(key, Event::Encodings { mid, track, active });
+            }
+        }
+        let slots = self.participants[key.0].slots.iter().enumerate();
+        let shown: Vec<_> =
+            slots.filter_map(|(index, slot)| Some((index, slot.shown?.publication))).collect();
+        for (index, publication) in shown {
+            if let Some(publication) = self.publications.get_mut(publication.0) {
+                publication.repeat_layer(key, index);
+            }
+            self.layer_reviews.push(publication);
+        }
+    }
+}
