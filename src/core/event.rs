@@ -34,7 +34,7 @@ pub struct ParticipantInfo {
     pub name: String,
     /// Whether their signalling connection is lost just now.
     pub reconnecting: bool,
-    /// Whether nothing arrives on their media path just now, although it was open before.
+    /// Whether nothing arrives on their media path just now, although media has been negotiated.
     pub media_lost: bool,
     /// The tracks that they publish, in the order of publishing.
     pub tracks: Vec<TrackInfo>,
@@ -139,7 +139,7 @@ pub enum LeaveReason {
     /// The certificate in the handshake has another fingerprint than the offer says (RFC 8122 §5): the client is
     /// faulty, or somebody is in the middle.
     FingerprintMismatch,
-    /// The DTLS handshake failed, or was never completed.
+    /// The DTLS handshake failed, or was not completed in time after the first answer.
     HandshakeFailed,
     /// Neither a connectivity check nor authentic media came from them for too long.
     MediaTimeout,
@@ -287,9 +287,9 @@ pub enum Event {
     ParticipantReconnecting(ParticipantId),
     /// Somebody whose signalling broke is back.
     ParticipantResumed(ParticipantId),
-    /// Nothing has arrived on somebody's media path for too long. They are told, too.
+    /// Nothing has arrived on somebody's media path for too long, or they have not connected. They are told, too.
     ParticipantMediaLost(ParticipantId),
-    /// Media arrives from them again, on that path or on another one.
+    /// Something arrives from them, for the first time or again, on that path or on another one.
     ParticipantMediaBack(ParticipantId),
     /// Somebody has left the room, for this reason.
     ParticipantLeft(ParticipantId, LeaveReason),

@@ -164,7 +164,7 @@ fn media_that_stops_and_comes_back_is_told_as_everybody_was_told() {
     assert!(world.clients[0].events.iter().any(lost), "{:?}", world.clients[0].events);
     let explanation = explained(&trace_of(world));
     assert_says(&explanation.participants[1], "media-lost: neither media nor a connectivity check came");
-    assert_says(&explanation.participants[1], "media-back: something comes from them again");
+    assert_says(&explanation.participants[1], "media-back: something comes from them; everyone");
     assert!(!said(&explanation.participants[0]).contains("media-lost"), "Anna was there");
 }
 

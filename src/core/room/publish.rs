@@ -94,6 +94,7 @@ impl Room {
             }
         }
         transport.negotiated = answer.negotiated;
+        transport.expect_peer(now);
         let (served, rejected): (Vec<_>, Vec<_>) =
             publications.iter().partition(|request| why_not(&offer, request.mid).is_none());
         let added = self.take_publications(now, key, on, &served, outbox);

@@ -45,7 +45,7 @@ pub fn departure(reason: LeaveReason) -> &'static str {
         LeaveReason::FingerprintMismatch => {
             "was refused: the certificate of their handshake is not the one that their offer names"
         }
-        LeaveReason::HandshakeFailed => "was removed: their DTLS handshake failed",
+        LeaveReason::HandshakeFailed => "was removed: their DTLS handshake failed or was never completed",
         LeaveReason::MediaTimeout => {
             "was removed: neither a connectivity check nor media of theirs came for too long"
         }
