@@ -153,11 +153,14 @@ pub enum LeaveReason {
     Shutdown,
     /// Something broke in the server; its log has it.
     Error,
+    /// Their signalling connection broke before they were ever in the call, and somebody else needed the place: the room,
+    /// their address or the server had no other.
+    MadeWay,
 }
 
 impl LeaveReason {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Left,
         Self::TransportClosed,
         Self::FingerprintMismatch,
@@ -168,6 +171,7 @@ impl LeaveReason {
         Self::RoomClosed,
         Self::Shutdown,
         Self::Error,
+        Self::MadeWay,
     ];
 
     /// Returns its name in messages, metrics and logs.
@@ -183,6 +187,7 @@ impl LeaveReason {
             Self::RoomClosed => "room-closed",
             Self::Shutdown => "shutdown",
             Self::Error => "error",
+            Self::MadeWay => "made-way",
         }
     }
 }

@@ -20,7 +20,7 @@ use super::path::{Path, TrafficClass};
 use super::settings::Settings;
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
-pub const RECORDS_VERSION: u16 = 5;
+pub const RECORDS_VERSION: u16 = 6;
 
 /// How many bytes of a sent media packet are kept: the fixed part of an RTP header (RFC 3550 §5.1).
 pub const MEDIA_HEAD_BYTES: usize = 12;
@@ -191,6 +191,8 @@ pub enum RecordedInput<'a> {
     Share,
     /// Load shedding: from then on this share of the video was dropped.
     Shed(Shedding),
+    /// A member who was never in the call made way for somebody else of their address.
+    MakeWay(ParticipantKey),
 }
 
 /// A datagram that the room sent. Its head tells what it was; a replay compares its hash.

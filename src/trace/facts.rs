@@ -16,7 +16,7 @@ use crate::core::path::Carrier;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 4;
+pub const FACTS_VERSION: u16 = 5;
 
 /// The number of a participant, in the order of joining, from 0.
 pub type PersonNumber = u32;

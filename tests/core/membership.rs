@@ -187,9 +187,8 @@ fn who_offers_and_never_connects_is_shown_as_lost_within_seconds_and_is_given_up
         world.publish(ben, 1, &[Camera]);
         let id = world.clients[ben].joined.as_ref().expect("joined").participant;
         world.run(Duration::from_millis(4800));
-        let told = |world: &World, who: usize| {
-            world.clients[who].events.contains(&Event::ParticipantMediaLost(id))
-        };
+        let told =
+            |world: &World, who: usize| world.clients[who].events.contains(&Event::ParticipantMediaLost(id));
         assert!(!told(&world, 0), "a connection takes a moment");
         world.run(Duration::from_millis(400));
         assert!(told(&world, 0) && told(&world, ben), "{loses:?}");
@@ -550,6 +549,7 @@ fn who_was_never_in_the_call_is_gone_within_seconds_and_makes_way_before() {
     world.break_signalling(ghost);
     world.ask_to_join(ben, "one", "Ben");
     assert!(world.clients[ben].joined.is_some(), "a lingerer makes way");
+    assert_eq!(left(&world, anna), [LeaveReason::ResumeTimeout, LeaveReason::MadeWay]);
 
     let cleo = world.join("two", "Cleo");
     assert_eq!(
@@ -561,6 +561,9 @@ fn who_was_never_in_the_call_is_gone_within_seconds_and_makes_way_before() {
     world.break_signalling(ben);
     world.ask_to_join(cleo, "two", "Cleo");
     assert!(world.clients[cleo].joined.is_some(), "a room of nobody but lingerers makes way");
+    let leaves = world.sfu.totals().leaves;
+    assert_eq!(leaves[LeaveReason::MadeWay as usize], 3, "the lingerer, and those in the room");
+    assert_eq!(leaves[LeaveReason::RoomClosed as usize], 0, "no operator closed it");
 }
 
 #[test]
