@@ -56,7 +56,8 @@ pub fn agreed_payload_types(section: &Section<'_>) -> impl Iterator<Item = u8> {
 }
 
 fn ingress(section: &Section<'_>) -> Ingress {
-    let rids = section.streams.rids(|pt| section.agrees_on(pt));
+    let agreed = section.agreed_types();
+    let rids = section.streams.rids(|pt| agreed.get(usize::from(pt)) == Some(&true));
     let declared = if rids.is_empty() { section.streams.declared() } else { Vec::new() };
     let h264 =
         section.formats.iter().filter(|format| matches!(format.role, Some(Role::Media(Codec::H264 { .. }))));
@@ -88,6 +89,8 @@ fn codecs_of(section: &Section<'_>) -> Vec<CodecParams> {
             *place = Some(PayloadType(format.pt));
         }
     }
+    // Looked for once, because there can be hundreds of such lines as well as of formats.
+    let all_have_nack = section.wildcard_feedback.contains(&"nack");
     let params = |format: &Format<'_>| match format.role {
         Some(Role::Media(codec)) => Some(CodecParams {
             codec,
@@ -95,11 +98,7 @@ fn codecs_of(section: &Section<'_>) -> Vec<CodecParams> {
             rtx: repairs.get(usize::from(format.pt)).copied().flatten(),
             red: redundancies.get(usize::from(format.pt)).copied().flatten(),
             nack: section.kind == Some(MediaKind::Video)
-                && format
-                    .feedback
-                    .iter()
-                    .chain(&section.wildcard_feedback)
-                    .any(|feedback| *feedback == "nack"),
+                && (all_have_nack || format.feedback.contains(&"nack")),
         }),
         _ => None,
     };
