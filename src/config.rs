@@ -189,9 +189,9 @@ sections! {
         audio_slots: usize = 4, Rule::Count(1, 64);
         /// Receiving video sections that a client offers at first. Not more than max_video_slots.
         video_slots: usize = 4, Rule::Count(0, 64);
-        /// Most receiving audio sections of a client.
+        /// Most receiving audio sections of a client. Further ones in its offers are answered inactive.
         max_audio_slots: usize = 32, Rule::Count(1, 64);
-        /// Most receiving video sections of a client.
+        /// Most receiving video sections of a client. Further ones in its offers are answered inactive.
         max_video_slots: usize = 32, Rule::Count(0, 64);
         /// The rate in kbit/s at which publishers are asked to begin sending video. 0: they decide.
         video_start_kbps: usize = 0, Rule::Count(0, 100_000);

@@ -43,11 +43,13 @@ pub enum Timer {
     Unheard,
     /// When to tell somebody the changes of their slots that came too soon after those they were told of.
     SlotMap,
+    /// When to give up a transport whose offer was answered and whose handshake is still not complete.
+    Handshake,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -60,6 +62,7 @@ impl Timer {
         Self::RoomEmpty,
         Self::Unheard,
         Self::SlotMap,
+        Self::Handshake,
     ];
 
     /// Returns what it is for, as it follows "woken for" in log lines and explanations.
@@ -77,6 +80,7 @@ impl Timer {
             Self::RoomEmpty => "the end of an empty room",
             Self::Unheard => "an encoder's silence",
             Self::SlotMap => "changes of slots",
+            Self::Handshake => "handshakes that are not complete",
         }
     }
 

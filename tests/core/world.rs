@@ -52,8 +52,8 @@ pub struct Client {
     pub sending: Vec<(Mid, Source)>,
     /// While true, none of this client's datagrams get through, in either direction.
     pub unplugged: bool,
-    /// While true, this client's connectivity checks get lost, and nothing else does.
-    pub loses_checks: bool,
+    /// While set, datagrams of this kind that the client sends get lost, and no others do.
+    pub loses: Option<DatagramKind>,
     /// The server has ended the media path.
     pub hung_up: bool,
     pending: Option<SdpPendingOffer>,
@@ -285,7 +285,7 @@ impl World {
             slots: Vec::new(),
             sending: Vec::new(),
             unplugged: false,
-            loses_checks: false,
+            loses: None,
             hung_up: false,
             pending: None,
             deadline: self.now,
@@ -615,8 +615,8 @@ impl World {
                     return busy;
                 }
                 EngineOutput::Transmit(transmit) => {
-                    let is_check = classify(&transmit.contents) == DatagramKind::Stun;
-                    if !(client.unplugged || is_check && client.loses_checks) {
+                    let kind = classify(&transmit.contents);
+                    if !(client.unplugged || client.loses == Some(kind)) {
                         self.to_sfu.push_back((client.address, transmit.contents.to_vec()));
                     }
                 }
