@@ -231,17 +231,18 @@ fn who_only_uses_the_signalling_is_not_missed() {
 }
 
 #[test]
-fn a_machine_that_was_suspended_during_a_handshake_goes_on_with_it() {
+fn the_time_for_a_handshake_does_not_pass_while_the_machine_is_suspended() {
     let mut world = call(&["Anna"], &[Camera]);
     let ben = world.join("standup", "Ben");
     world.clients[ben].loses = Some(DatagramKind::Dtls);
     world.publish(ben, 1, &[Camera]);
     world.run(Duration::from_secs(2));
-    world.clients[ben].loses = None;
     world.now += Duration::from_secs(40);
     world.input(Recorded::Timeout);
+    world.run(Duration::from_secs(20));
     assert_eq!(left(&world, 0), [], "nobody is given up for a silence of the server's");
-    connected(&mut world);
+    world.run(Duration::from_secs(10));
+    assert_eq!(left(&world, 0), [LeaveReason::HandshakeFailed], "the rest of the time counts");
 }
 
 #[test]
