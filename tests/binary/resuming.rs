@@ -144,7 +144,7 @@ fn who_negotiates_media_and_never_connects_is_shown_as_lost_to_everybody() {
     let lost: Vec<_> = people.as_array().expect("a list").iter().map(|person| &person["mediaLost"]).collect();
     assert_eq!(lost, [false, false, true]);
     let page = http(server.address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    assert!(page.contains("\nstrait_participants_media_lost 1\n"), "{page}");
+    assert!(page.contains("\nstrait_participants_media_lost 1.0\n"), "{page}");
     assert!(call.is_served(zoe), "she has time to connect");
 }
 
