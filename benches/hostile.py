@@ -33,8 +33,9 @@ STRANGER = "127.0.0.66"
 # The most connections that one address may have, by default.
 CONNECTIONS = 64
 LIMIT_MS = 10
-# Messages a second by each connection: as many as are not taken for a flood, by which a connection would be cut.
-MESSAGES = 10
+# Messages a second by each connection: nearly as many as signalling.messages_per_second allows (50), so that no connection
+# is cut for being too fast.
+MESSAGES = 48
 PICTURES = "--rooms 1 --publishers 1 --subscribers 3 --profile conference --seed 3"
 AUDIO = "--rooms 1 --publishers 5 --subscribers 0 --profile conference-audio --seed 4"
 
@@ -80,6 +81,20 @@ def long_offers(port):
     """An offer with thousands of SSRC lines, below the limit of a message."""
     lines = [f"a=ssrc:{number + 1} cname:c" for number in range(9000)]
     offer = description(section("audio", "a", "recvonly"), section("video", "v", "sendonly", lines))
+    return pour_by_all(port, [frame(message("offer", {"sdp": offer, "publications": []}))])
+
+
+def long_lists(port):
+    """Offers whose rids list the same payload type thousands of times, in sections with as many formats as there may be."""
+    formats = " ".join(str(number) for number in range(128) if number != 96)
+    rids = [f"a=rid:r{number} send pt={','.join(['1'] * 4000)}" for number in range(8)]
+    lines = [*rids, "a=simulcast:send " + ";".join(f"r{number}" for number in range(8))]
+
+    def video(number):
+        mid, own = section("video", f"v{number}", "sendonly", lines)
+        return mid, [f"{own[0]} {formats}", *own[1:]]
+
+    offer = description(section("audio", "a", "recvonly"), *(video(number) for number in range(3)))
     return pour_by_all(port, [frame(message("offer", {"sdp": offer, "publications": []}))])
 
 
@@ -246,6 +261,7 @@ def requests(port):
 ATTACKS = {
     "nothing": nothing,
     "long-offers": long_offers,
+    "long-lists": long_lists,
     "whip-offers": whip_offers,
     "large-offers": large_offers,
     "new-sections": new_sections,

@@ -189,9 +189,9 @@ sections! {
         audio_slots: usize = 4, Rule::Count(1, 64);
         /// Receiving video sections that a client offers at first. Not more than max_video_slots.
         video_slots: usize = 4, Rule::Count(0, 64);
-        /// Most receiving audio sections of a client.
+        /// Most receiving audio sections of a client. Further ones in its offers are answered inactive.
         max_audio_slots: usize = 32, Rule::Count(1, 64);
-        /// Most receiving video sections of a client.
+        /// Most receiving video sections of a client. Further ones in its offers are answered inactive.
         max_video_slots: usize = 32, Rule::Count(0, 64);
         /// Where there are more microphones than max_audio_slots: so many of those who speak at once are heard.
         speakers: usize = 5, Rule::Count(1, 64);

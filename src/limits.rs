@@ -1,5 +1,5 @@
-//! Fixed limits of the program, and why they have these values. Limits that an operator may want to change are in the
-//! configuration instead.
+//! The fixed limits that several files share, and why they have these values. A limit that one file needs stands in that
+//! file; limits that an operator may want to change are in the configuration.
 
 /// Shortest room id, bytes.
 pub const ROOM_ID_BYTES_MIN: usize = 1;
@@ -43,7 +43,7 @@ pub const FAULTS_MAX: u32 = 100;
 pub const FAULTS_PER_SECOND: u32 = 1;
 /// A message counts as one more for each of this many people who are told.
 pub const RECIPIENTS_PER_MESSAGE: usize = 25;
-/// Whoever is sent so many bytes of `data` counts for one recipient, and for one more for each time as many.
+/// Whoever is sent this many bytes of `data` counts for one recipient, and for one more for each time as many.
 pub const DATA_BYTES_PER_RECIPIENT: usize = 1024;
 
 /// Tracks without a slot that a slot map lists; of more, it tells the number. In a room of hundreds of tracks each change of

@@ -17,6 +17,7 @@ const STATISTICS_EVERY = 2000;
 const LEFT_BECAUSE = {
   'media-timeout': 'lost the connection',
   'resume-timeout': 'lost the connection and did not come back',
+  'made-way': 'lost the connection and did not come back',
   'handshake-failed': 'could not connect securely',
   'fingerprint-mismatch': 'was refused: the connection could not be verified',
   removed: 'was removed',

@@ -34,7 +34,7 @@ pub struct ParticipantInfo {
     pub name: String,
     /// Whether their signalling connection is lost just now.
     pub reconnecting: bool,
-    /// Whether nothing arrives on their media path just now, although it was open before.
+    /// Whether nothing arrives on their media path just now, although media has been negotiated.
     pub media_lost: bool,
     /// The tracks that they publish, in the order of publishing.
     pub tracks: Vec<TrackInfo>,
@@ -169,7 +169,7 @@ pub enum LeaveReason {
     /// The certificate in the handshake has another fingerprint than the offer says (RFC 8122 §5): the client is
     /// faulty, or somebody is in the middle.
     FingerprintMismatch,
-    /// The DTLS handshake failed, or was never completed.
+    /// The DTLS handshake failed, or was not completed in time after the first answer.
     HandshakeFailed,
     /// Neither a connectivity check nor authentic media came from them for too long.
     MediaTimeout,
@@ -183,11 +183,14 @@ pub enum LeaveReason {
     Shutdown,
     /// Something broke in the server; its log has it.
     Error,
+    /// Their signalling connection broke before they were ever in the call, and somebody else needed the place: the room,
+    /// their address or the server had no other.
+    MadeWay,
 }
 
 impl LeaveReason {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Left,
         Self::TransportClosed,
         Self::FingerprintMismatch,
@@ -198,6 +201,7 @@ impl LeaveReason {
         Self::RoomClosed,
         Self::Shutdown,
         Self::Error,
+        Self::MadeWay,
     ];
 
     /// Returns its name in messages, metrics and logs.
@@ -213,6 +217,7 @@ impl LeaveReason {
             Self::RoomClosed => "room-closed",
             Self::Shutdown => "shutdown",
             Self::Error => "error",
+            Self::MadeWay => "made-way",
         }
     }
 }
@@ -339,9 +344,9 @@ pub enum Event {
     ParticipantReconnecting(ParticipantId),
     /// Somebody whose signalling broke is back.
     ParticipantResumed(ParticipantId),
-    /// Nothing has arrived on somebody's media path for too long. They are told, too.
+    /// Nothing has arrived on somebody's media path for too long, or they have not connected. They are told, too.
     ParticipantMediaLost(ParticipantId),
-    /// Media arrives from them again, on that path or on another one.
+    /// Something arrives from them, for the first time or again, on that path or on another one.
     ParticipantMediaBack(ParticipantId),
     /// Somebody has left the room, for this reason.
     ParticipantLeft(ParticipantId, LeaveReason),

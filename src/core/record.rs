@@ -196,6 +196,8 @@ pub enum RecordedInput<'a> {
     Share,
     /// Load shedding: from then on this share of the video was dropped.
     Shed(Shedding),
+    /// A member who was never in the call made way for somebody else of their address.
+    MakeWay(ParticipantKey),
 }
 
 /// A datagram that the room sent. Its head tells what it was; a replay compares its hash.

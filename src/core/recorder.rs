@@ -56,6 +56,7 @@ impl Recorder {
             RoomInput::Dtls(on, event) => RecordedInput::Dtls(*on, Cow::Borrowed(event)),
             RoomInput::Remove(id) => RecordedInput::Remove(*id),
             RoomInput::Close(reason) => RecordedInput::Close(*reason),
+            RoomInput::MakeWay(key) => RecordedInput::MakeWay(*key),
             RoomInput::Timeout => RecordedInput::Timeout,
             RoomInput::Shed(shedding) => RecordedInput::Shed(*shedding),
         };

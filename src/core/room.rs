@@ -104,6 +104,8 @@ pub enum RoomInput<'a> {
     Remove(ParticipantId),
     /// The room ends for everybody, for this reason.
     Close(LeaveReason),
+    /// A member who was never in the call makes way for somebody else of their address.
+    MakeWay(ParticipantKey),
     /// The time that [`Room::deadline`] named has come. It does no harm to send it at another time.
     Timeout,
     /// Load shedding: from now on this share of the video is dropped.
@@ -206,6 +208,11 @@ impl Room {
         self.empty_since.or_else(|| lingering.flatten())
     }
 
+    /// Returns since when a member's signalling has been lost, if they have never been in a call; `None` otherwise.
+    pub fn idle_since_of(&self, key: ParticipantKey) -> Option<Instant> {
+        self.participants.get(key.0)?.idle_since()
+    }
+
     /// Returns the public id of a member; `None` if they are gone.
     pub fn participant_id(&self, key: ParticipantKey) -> Option<ParticipantId> {
         self.participants.get(key.0).map(|participant| participant.id)
@@ -302,6 +309,11 @@ impl Room {
                 }
             }
             RoomInput::Close(reason) => self.close(now, reason, outbox),
+            RoomInput::MakeWay(key) => {
+                if self.idle_since_of(key).is_some() {
+                    self.remove(now, key, LeaveReason::MadeWay, outbox);
+                }
+            }
             RoomInput::Timeout => self.handle_timers(now, outbox),
             RoomInput::Shed(shedding) => self.shed(now, shedding),
         }

@@ -346,7 +346,11 @@ impl Sfu {
             return Err(already_joined());
         }
         if let Some(host) = entrant.host {
-            self.addresses.check(host, self.settings.participants_per_address_max)?;
+            let most = self.settings.participants_per_address_max;
+            if self.addresses.check(host, most).is_err() {
+                self.remove_idlest_of(host);
+            }
+            self.addresses.check(host, most)?;
         }
         if let Some(&room) = self.rooms_by_id.get(id) {
             return Ok(room);
@@ -383,12 +387,24 @@ impl Sfu {
         Ok(key)
     }
 
+    /// Removes the member of that address who has been idle for longest, if there is one: their signalling is lost and
+    /// they were never in a call, so they make way for somebody of the same address who is there now.
+    fn remove_idlest_of(&mut self, host: IpAddr) {
+        let hosts = self.rooms.iter().flat_map(|(room, entry)| {
+            let of_host = entry.hosts.iter().filter(move |(_, other)| **other == host);
+            of_host.filter_map(move |(key, _)| Some((entry.room.idle_since_of(*key)?, RoomKey(room), *key)))
+        });
+        if let Some((_, room, key)) = hosts.min() {
+            self.handle_room(room, RoomInput::MakeWay(key), None);
+        }
+    }
+
     /// Ends the room that has been idle for longest: it only waits for people to come back, and makes way for a room
     /// that somebody wants to be in now.
     fn end_longest_empty(&mut self) {
         let empty = self.rooms.iter().filter_map(|(key, entry)| Some((entry.room.idle_since()?, key)));
         if let Some((_, key)) = empty.min() {
-            self.handle_room(RoomKey(key), RoomInput::Close(LeaveReason::RoomClosed), None);
+            self.handle_room(RoomKey(key), RoomInput::Close(LeaveReason::MadeWay), None);
         }
     }
 

@@ -49,11 +49,13 @@ pub enum Timer {
     Bandwidth,
     /// When to look whether a publisher is to stop sending encodings that nobody watches.
     Encodings,
+    /// When to give up a transport whose offer was answered and whose handshake is still not complete.
+    Handshake,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -69,6 +71,7 @@ impl Timer {
         Self::Speakers,
         Self::Bandwidth,
         Self::Encodings,
+        Self::Handshake,
     ];
 
     /// Returns what it is for, as it follows "woken for" in log lines and explanations.
@@ -89,6 +92,7 @@ impl Timer {
             Self::Speakers => "who speaks",
             Self::Bandwidth => "the bandwidth estimate",
             Self::Encodings => "encodings that nobody watches",
+            Self::Handshake => "handshakes that are not complete",
         }
     }
 

@@ -38,6 +38,11 @@ const CHECKS_AT_ONCE: u32 = 200;
 /// dead. Browsers check every 2.5 seconds, so that one lost check is no reason to.
 pub const SILENCE: Duration = Duration::from_secs(5);
 
+/// A transport whose handshake is not complete this long after its first answer ends: its owner would be in the room
+/// for ever without being heard. Browsers take up to 15 seconds to find that no path works, and DTLS repeats its lost
+/// flights after 1, 2, 4 and 8 seconds.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(30);
+
 /// One peer connection, as the server sees it.
 #[derive(Debug)]
 pub struct Transport {
@@ -47,6 +52,8 @@ pub struct Transport {
     pub rng: Option<Rng>,
     /// When it was made. The set-up time lasts from then until there are keys.
     pub made_at: Instant,
+    /// When its first offer was answered; `None` before. From then on the peer is expected to connect.
+    pub answered_at: Option<Instant>,
     /// Our addresses, as its answers list them.
     pub candidates: Vec<LocalCandidate>,
     /// The ufrags that lead here, oldest first: those from before the last ICE restarts, and the current one.
@@ -64,7 +71,7 @@ pub struct Transport {
     pub last_check: Option<Instant>,
     /// When the peer last proved that it is there, by a check, by the handshake, or by authentic media or RTCP.
     pub last_heard: Option<Instant>,
-    /// Whether there are keys and nothing has come for [`SILENCE`].
+    /// Whether nothing has come for [`SILENCE`], or there are no keys this long after the first answer.
     pub is_silent: bool,
     /// Whether the others were told that nothing is heard from its owner. The first packet that comes takes that back.
     pub is_unheard: bool,
@@ -102,6 +109,7 @@ impl Transport {
             owner,
             rng,
             made_at: now,
+            answered_at: None,
             candidates,
             session,
             ufrags: vec![ufrag],
@@ -243,18 +251,46 @@ impl Transport {
         None
     }
 
+    /// Notes that an offer was answered. After the first answer the peer has a limited time to connect.
+    pub fn expect_peer(&mut self, now: Instant) {
+        if self.answered_at.is_none() {
+            self.answered_at = Some(now);
+            self.set_handshake();
+            self.look_for_silence(now);
+        }
+    }
+
+    /// Sets when the transport ends if its handshake is still not complete then.
+    fn set_handshake(&mut self) {
+        let since = self.answered_at.filter(|_| self.media.is_none());
+        self.deadlines.set(Timer::Handshake, since.map(|at| at + HANDSHAKE_WITHIN));
+    }
+
+    /// Starts media: there are keys, so that the handshake is complete.
+    pub fn start_media(&mut self, now: Instant, media: MediaHalves) {
+        self.media = Some(media);
+        self.set_handshake();
+        self.hear(now);
+        self.look_for_silence(now);
+    }
+
     /// Notes that the peer has proved that it is there. Returns whether that ends a silence that others were told
     /// about.
     pub fn hear(&mut self, now: Instant) -> bool {
         self.last_heard = Some(now);
-        let (was_silent, was_unheard) = (self.is_silent, self.is_unheard);
-        self.is_silent = false;
+        // Without keys nothing can be heard of anybody, however many checks come.
+        let was_silent = self.is_silent && self.media.is_some();
+        let was_unheard = self.is_unheard;
+        self.is_silent &= self.media.is_none();
         self.is_unheard = false;
         was_silent || was_unheard
     }
 
-    /// Does not count the last `late` as silence: the server could not listen. Whoever was silent before stays so.
+    /// Does not count the last `late` as silence, nor as time for the handshake: the server could not listen. Whoever
+    /// was silent before stays so.
     pub fn forgive(&mut self, now: Instant, late: Duration) {
+        self.answered_at = self.answered_at.map(|answered| now.min(answered + late));
+        self.set_handshake();
         if self.is_silent {
             return;
         }
@@ -267,7 +303,8 @@ impl Transport {
     /// Looks whether the transport is silent, and notes when to look again: not with each packet, but when the time from
     /// the last one that was seen on looking is up.
     pub fn look_for_silence(&mut self, now: Instant) {
-        let silent_at = self.last_heard.filter(|_| self.media.is_some()).map(|heard| heard + SILENCE);
+        let since = if self.media.is_some() { self.last_heard } else { self.answered_at };
+        let silent_at = since.map(|since| since + SILENCE);
         self.is_silent = silent_at.is_some_and(|at| now >= at);
         self.deadlines.set(Timer::MediaSilence, silent_at.filter(|_| !self.is_silent));
     }

@@ -32,12 +32,12 @@ use super::traces::keeper::TraceKeeper;
 use super::{clock, entropy, token};
 use crate::core::command::Join;
 use crate::core::event::{Event, Refusal, RefusalCode};
-use crate::core::ids::{ConnectionId, RoomId};
+use crate::core::ids::{ConnectionId, RequestId, RoomId};
 use crate::core::input::{AdminCommand, Admission};
 use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
-use crate::signal::native::{Close, refusals};
+use crate::signal::native::Close;
 
 /// Readiness events taken from the kernel at a time.
 const EVENTS_PER_PASS: usize = 1024;
@@ -55,7 +55,7 @@ const MESSAGES_PER_PASS: usize = 32;
 /// The buffer through which all streams are read, and in which media that does not leave by UDP is built.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
-/// For so long after that, connections are read before any of them is closed for its silence.
+/// For this long after that, connections are read before any of them is closed for its silence.
 const LISTENS_FIRST: Duration = Duration::from_secs(3);
 
 /// What the shell knows about somebody who joins.
@@ -405,8 +405,7 @@ impl EventLoop {
         let input = match demand {
             Demand::Join { request, room, name, auto_subscribe, lifeline } => {
                 if !self.front.may_join(now, connection) {
-                    let refusal = refusals::joins_too_fast();
-                    return self.deliver(now, connection, &Event::Refused(request, refusal));
+                    return self.refuse_join(now, connection, request);
                 }
                 let Some(admitted) = self.admit(now, connection, room) else {
                     let refusal = Refusal::new(
@@ -422,8 +421,7 @@ impl EventLoop {
             }
             Demand::Resume { request, resume } => {
                 if !self.front.may_resume(now, connection) {
-                    let refusal = refusals::joins_too_fast();
-                    return self.deliver(now, connection, &Event::Refused(request, refusal));
+                    return self.refuse_join(now, connection, request);
                 }
                 Input::Resume { connection, request, resume }
             }
@@ -431,6 +429,16 @@ impl EventLoop {
             Demand::ConnectionLost => Input::ConnectionLost(connection),
         };
         self.shard.feed(now, input);
+    }
+
+    /// Refuses a join or a resume, because there were too many of its address.
+    fn refuse_join(&mut self, now: Instant, connection: ConnectionId, request: Option<RequestId>) {
+        let Self { front, shard, candidates, .. } = self;
+        let mut reach = Reach { candidates, turn_server: &shard.turn_server };
+        // Whoever is cut for it may be in a room by this connection.
+        if let Some(demand) = front.refuse_join(now, connection, request, &mut reach) {
+            self.feed_demand(now, connection, demand);
+        }
     }
 
     /// Draws the random values that somebody who joins needs, and lists the addresses at which they can reach us.

@@ -33,14 +33,14 @@ use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
 use super::whip_sessions::{Answered, WhipSessions};
-use crate::core::command::Command;
 use crate::core::event::Event;
-use crate::core::ids::{ConnectionId, ParticipantId};
+use crate::core::ids::{ConnectionId, ParticipantId, RequestId};
 use crate::signal::Demand;
 use crate::signal::allowance::Allowance;
-use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts};
+use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
 
-/// Bytes of an offer that count for nothing: those of browsers with a few slots have about ten thousand.
+/// Bytes of a message that count for nothing. Only offers are longer, and those of browsers with a few slots have about
+/// ten thousand.
 const OFFERED_BYTES_FREE: usize = 16 << 10;
 /// Bytes beyond these that one address may have read in a second, in the long run: about a tenth of what a core reads.
 const OFFERED_BYTES_PER_SECOND: u32 = 1 << 20;
@@ -212,13 +212,13 @@ impl Front {
         let reaction = match incoming {
             Incoming::Text(text) => {
                 self.counters.websocket_messages_in += 1;
-                let reaction = socket.front_end.receive(now, text.as_str());
-                let large = offer_of(&reaction).map_or(0, |sdp| sdp.len().saturating_sub(OFFERED_BYTES_FREE));
+                let large = text.as_str().len().saturating_sub(OFFERED_BYTES_FREE);
                 let host = host_of(socket.origin.client);
+                // Charged before it is parsed, because parsing is what costs.
                 if large > 0 && !self.offered_bytes.take(now, host, large as f64) {
-                    native::FrontEnd::refuse_offer(&reaction)
+                    socket.front_end.refuse_long(now, text.as_str())
                 } else {
-                    reaction
+                    socket.front_end.receive(now, text.as_str())
                 }
             }
             Incoming::Binary => socket.front_end.refuse_binary(now),
@@ -235,6 +235,30 @@ impl Front {
             Incoming::Closing(code) => return self.goodbye(place, code),
             Incoming::Done => return self.finish_web_socket(now, place),
         };
+        self.conclude(now, place, reaction)
+    }
+
+    /// Refuses a join or a resume, because there were too many of its address. Returns what the core has to hear if the
+    /// client is cut for it.
+    pub fn refuse_join(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        request: Option<RequestId>,
+        reach: &mut Reach<'_>,
+    ) -> Option<Demand> {
+        if self.whip.owns(id) {
+            self.deliver(now, id, &Event::Refused(request, refusals::joins_too_fast()), reach);
+            return None;
+        }
+        let place = self.connections.place_of(id)?;
+        let reaction = self.connections.at(place)?.web_socket()?.front_end.refuse_join(now, request.as_ref());
+        self.connections.touch(place);
+        self.conclude(now, place, reaction)
+    }
+
+    /// Carries out what a front end wants after a message. Returns what it wants from the core.
+    fn conclude(&mut self, now: Instant, place: usize, reaction: Reaction) -> Option<Demand> {
         let is_cut = reaction.close.is_some();
         let demand = self.react(now, place, reaction);
         // Nothing that it has sent after this is read.
@@ -384,14 +408,6 @@ fn is_for_many(event: &Event) -> bool {
             | Event::TrackMuted { .. }
             | Event::Data { .. }
     )
-}
-
-/// Returns the session description that a client's message asks to have negotiated, if it does.
-fn offer_of(reaction: &Reaction) -> Option<&str> {
-    match &reaction.demand {
-        Some(Demand::Command { command: Command::Offer { sdp, .. }, .. }) => Some(sdp),
-        _ => None,
-    }
 }
 
 /// Lists the STUN and TURN servers for a participant whose signalling comes from there: our own, then those that the

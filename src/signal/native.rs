@@ -9,6 +9,7 @@ mod code;
 mod encode;
 mod fields;
 mod front_end;
+mod head;
 mod messages;
 mod parse;
 pub mod refusals;

@@ -259,6 +259,7 @@ impl Replayer {
             RecordedInput::Dtls(on, event) => RoomInput::Dtls(*on, event.clone().into_owned()),
             RecordedInput::Remove(id) => RoomInput::Remove(*id),
             RecordedInput::Close(reason) => RoomInput::Close(*reason),
+            RecordedInput::MakeWay(key) => RoomInput::MakeWay(*key),
             RecordedInput::Timeout | RecordedInput::Share => RoomInput::Timeout,
             RecordedInput::Shed(shedding) => RoomInput::Shed(*shedding),
         };

@@ -76,7 +76,7 @@ pub struct Witness<'s> {
     /// Tracks whose packets wait to be forwarded, and since when the first of them waits.
     pending: BTreeMap<TrackId, Duration>,
     /// The same for tracks whose packets are being forwarded.
-    still_forwarded: BTreeMap<TrackId, Duration>,
+    in_flight: BTreeMap<TrackId, Duration>,
     /// The room's next deadline, and since when it has been due.
     deadline: Option<(Duration, Duration)>,
     /// What the room's next deadline is for.
@@ -110,7 +110,7 @@ impl<'s> Witness<'s> {
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             pending: BTreeMap::new(),
-            still_forwarded: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             deadline: None,
             timer: None,
             is_shedding: false,
@@ -485,8 +485,7 @@ impl<'s> Witness<'s> {
             (header.sequence, payload)
         };
         // The first packet of a track that leaves ends the wait, whoever gets it.
-        if let Some((track, since)) = info.track.and_then(|id| Some((id, self.still_forwarded.remove(&id)?)))
-        {
+        if let Some((track, since)) = info.track.and_then(|id| Some((id, self.in_flight.remove(&id)?))) {
             let held = packet.at.saturating_sub(since);
             let track = self.tracks.get(&track).map(|track| track.number);
             if let Some(track) = track.filter(|_| held >= HELD_MIN) {
@@ -591,18 +590,25 @@ impl PlainObserver for Witness<'_> {
         self.note_wake_up(step);
         if matches!(step.input, RecordedInput::Share) {
             for (track, since) in std::mem::take(&mut self.pending) {
-                self.still_forwarded.entry(track).or_insert(since);
+                self.in_flight.entry(track).or_insert(since);
             }
         } else {
             // A step forwards a share, and other inputs may come before the next one.
-            self.still_forwarded.retain(|track, _| step.room.is_forwarding(*track));
+            self.in_flight.retain(|track, _| step.room.is_forwarding(*track));
         }
-        for output in step.outputs {
+        // Whoever makes way is gone before the newcomer is there, who can get the same keys.
+        let admitted = step.outputs.iter().position(|output| matches!(output, RoomOutput::Admitted(_)));
+        let (before, outputs) = step.outputs.split_at(admitted.unwrap_or_default());
+        for output in before {
+            self.note_output(output, step.room);
+        }
+        self.note_departures(before);
+        for output in outputs {
             self.note_output(output, step.room);
         }
         self.note_input(step);
         self.note_routes(step);
-        self.note_departures(step.outputs);
+        self.note_departures(outputs);
     }
 
     fn on_packet(&mut self, packet: &Plain<'_>, room: &Room) {

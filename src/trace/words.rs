@@ -34,6 +34,7 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
         }
         RecordedInput::Remove(id) => format!("the operator removes {id}"),
         RecordedInput::Close(reason) => format!("the room is closed: {reason:?}"),
+        RecordedInput::MakeWay(key) => format!("participant {} makes way for somebody else", key.0),
         RecordedInput::Timeout => "a deadline has come".to_owned(),
         RecordedInput::Share => "the packets that came are forwarded".to_owned(),
         RecordedInput::Shed(Shedding::NONE) => "there is time to forward all video again".to_owned(),

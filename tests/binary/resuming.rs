@@ -1,9 +1,12 @@
 //! Signalling breaks and comes back; media does not notice.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::call::{Call, resume_data};
-use super::server::Server;
+use super::hostile::{audio, offer};
+use super::server::{Server, http};
 
 const ANNA: usize = 0;
 const BEN: usize = 1;
@@ -125,6 +128,42 @@ fn who_loses_media_too_is_gone_sooner() {
     assert_eq!(call.until_told(ben, "participant-reconnecting")["participantId"], id.as_str());
     let left = call.until_told(ben, "participant-left");
     assert_eq!((&left["participantId"], &left["reason"]), (&id.into(), &"media-timeout".into()));
+}
+
+#[test]
+fn who_negotiates_media_and_never_connects_is_shown_as_lost_to_everybody() {
+    let server = Server::start(&[]);
+    let mut call = two_people(&server);
+    let zoe = call.join("standup", "Zoe");
+    assert_eq!(call.ask(zoe, "offer", offer(&[audio()], &[]))["type"], "answer");
+    let id = call.clients[zoe].id().to_owned();
+    for who in [ANNA, BEN, zoe] {
+        assert_eq!(call.until_told(who, "participant-media-lost")["participantId"], id.as_str());
+    }
+    let people = server.stats()["rooms"][0]["participants"].take();
+    let lost: Vec<_> = people.as_array().expect("a list").iter().map(|person| &person["mediaLost"]).collect();
+    assert_eq!(lost, [false, false, true]);
+    let page = http(server.address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert!(page.contains("\nstrait_participants_media_lost 1.0\n"), "{page}");
+    assert!(call.is_served(zoe), "she has time to connect");
+}
+
+#[test]
+fn a_server_that_stood_still_keeps_its_people() {
+    let server = Server::start(&[("MEDIA_MEDIA_TIMEOUT", "1")]);
+    let mut call = two_people(&server);
+    call.clients[BEN].cut();
+    call.until_told(ANNA, "participant-reconnecting");
+    server.signal("STOP");
+    // Longer than Ben has to come back, and than anybody may be silent.
+    std::thread::sleep(Duration::from_secs(7));
+    server.signal("CONT");
+    assert_eq!(call.resume(BEN)["type"], "resumed", "he was in time, as far as the server was there");
+    speak(&mut call);
+    call.until_heard(ANNA, "microphone", BEN);
+    for kind in ["participant-left", "participant-media-lost"] {
+        assert!(call.clients[ANNA].told(kind).is_empty(), "{kind}");
+    }
 }
 
 #[test]

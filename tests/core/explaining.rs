@@ -94,6 +94,14 @@ fn end_for(reason: LeaveReason, world: &mut World, who: usize) {
         }
         LeaveReason::RoomClosed => Recorded::Admin(AdminCommand::CloseRoom(room)),
         LeaveReason::Shutdown => Recorded::Admin(AdminCommand::Shutdown),
+        LeaveReason::MadeWay => {
+            world.break_signalling(who);
+            // The last of these finds the room full.
+            for _ in 0..49 {
+                world.join("standup", "One of many");
+            }
+            return;
+        }
     };
     world.input(input);
     world.settle();
@@ -112,6 +120,7 @@ fn whatever_ends_somebody_they_the_others_the_figures_and_the_explanation_tell_t
         (LeaveReason::RoomClosed, "the operator closed the room"),
         (LeaveReason::Shutdown, "the server stops"),
         (LeaveReason::Error, "an error of the server's"),
+        (LeaveReason::MadeWay, "made way for somebody else"),
     ];
     assert_eq!(explained_by.map(|(reason, _)| reason), LeaveReason::ALL);
     for (reason, words) in explained_by {
@@ -121,7 +130,9 @@ fn whatever_ends_somebody_they_the_others_the_figures_and_the_explanation_tell_t
             world.lifeline = Lifeline::Media;
         }
         let ben = world.join("standup", "Ben");
-        let connects = !matches!(reason, LeaveReason::FingerprintMismatch | LeaveReason::HandshakeFailed);
+        let never_connected =
+            [LeaveReason::FingerprintMismatch, LeaveReason::HandshakeFailed, LeaveReason::MadeWay];
+        let connects = !never_connected.contains(&reason);
         world.clients[ben].unplugged = !connects;
         world.publish(ben, 1, &[Microphone]);
         if connects {
@@ -135,7 +146,7 @@ fn whatever_ends_somebody_they_the_others_the_figures_and_the_explanation_tell_t
         assert_eq!(counted.collect::<Vec<_>>(), [(reason, if ends_all { 2 } else { 1 })]);
         let told = |who: usize, event: Event| world.clients[who].events.contains(&event);
         // Who has said so themselves, or cannot be told anything, is told nothing.
-        if !matches!(reason, LeaveReason::Left | LeaveReason::ResumeTimeout) {
+        if !matches!(reason, LeaveReason::Left | LeaveReason::ResumeTimeout | LeaveReason::MadeWay) {
             assert!(told(ben, Event::Closing(ClosingReason::Gone(reason))), "{reason:?}");
         }
         let id = world.clients[ben].joined.as_ref().expect("joined").participant;
@@ -164,7 +175,7 @@ fn media_that_stops_and_comes_back_is_told_as_everybody_was_told() {
     assert!(world.clients[0].events.iter().any(lost), "{:?}", world.clients[0].events);
     let explanation = explained(&trace_of(world));
     assert_says(&explanation.participants[1], "media-lost: neither media nor a connectivity check came");
-    assert_says(&explanation.participants[1], "media-back: something comes from them again");
+    assert_says(&explanation.participants[1], "media-back: something comes from them; everyone");
     assert!(!said(&explanation.participants[0]).contains("media-lost"), "Anna was there");
 }
 

@@ -9,6 +9,7 @@ use strait::core::event::{ClosingReason, Event, LeaveReason, RefusalCode};
 use strait::core::ids::ConnectionId;
 use strait::core::input::{AdminCommand, DtlsEnd, DtlsEvent};
 use strait::core::path::{Carrier, Path};
+use strait::wire::classify::DatagramKind;
 use strait::wire::stun::peek;
 use strait::wire::stun_check::{Credentials, write_check};
 
@@ -176,6 +177,75 @@ fn a_dead_media_path_is_told_to_all_within_seconds_although_the_signalling_lives
 }
 
 #[test]
+fn who_offers_and_never_connects_is_shown_as_lost_within_seconds_and_is_given_up() {
+    // Nothing comes from one of them; checks come from the other, and their handshake never does.
+    for (unplugged, loses) in [(true, None), (false, Some(DatagramKind::Dtls))] {
+        let mut world = call(&["Anna"], &[Camera]);
+        let ben = world.join("standup", "Ben");
+        world.clients[ben].unplugged = unplugged;
+        world.clients[ben].loses = loses;
+        world.publish(ben, 1, &[Camera]);
+        let id = world.clients[ben].joined.as_ref().expect("joined").participant;
+        world.run(Duration::from_millis(4800));
+        let told =
+            |world: &World, who: usize| world.clients[who].events.contains(&Event::ParticipantMediaLost(id));
+        assert!(!told(&world, 0), "a connection takes a moment");
+        world.run(Duration::from_millis(400));
+        assert!(told(&world, 0) && told(&world, ben), "{loses:?}");
+        let lost = |world: &World| {
+            let snapshot = world.sfu.snapshot(world.now);
+            snapshot.rooms[0].participants.iter().map(|person| person.media_lost).collect::<Vec<_>>()
+        };
+        assert_eq!(lost(&world), [false, true]);
+        world.restart_ice(ben);
+        world.run(Duration::from_secs(24));
+        assert_eq!((lost(&world), left(&world, 0)), (vec![false, true], vec![]));
+        world.run(Duration::from_secs(2));
+        assert_eq!(left(&world, 0), [LeaveReason::HandshakeFailed], "another offer does not begin it anew");
+        assert_eq!(closing(&world, ben), Some(ClosingReason::Gone(LeaveReason::HandshakeFailed)));
+    }
+}
+
+#[test]
+fn who_connects_late_is_shown_as_lost_until_then_and_stays() {
+    let mut world = call(&["Anna"], &[Camera]);
+    let ben = world.join("standup", "Ben");
+    world.clients[ben].loses = Some(DatagramKind::Dtls);
+    world.publish(ben, 1, &[Camera]);
+    let id = world.clients[ben].joined.as_ref().expect("joined").participant;
+    world.run(Duration::from_secs(10));
+    assert!(world.clients[0].events.contains(&Event::ParticipantMediaLost(id)));
+    world.clients[ben].loses = None;
+    world.until("he is heard", |world| world.clients[0].events.contains(&Event::ParticipantMediaBack(id)));
+    world.run(Duration::from_secs(60));
+    assert_eq!(left(&world, 0), []);
+}
+
+#[test]
+fn who_only_uses_the_signalling_is_not_missed() {
+    let mut world = call(&["Anna"], &[Camera]);
+    world.join("standup", "A bot that reads the chat");
+    world.run(Duration::from_secs(120));
+    let lost = |event: &Event| matches!(event, Event::ParticipantMediaLost(_));
+    assert!(!world.clients[0].events.iter().any(lost) && left(&world, 0).is_empty());
+}
+
+#[test]
+fn the_time_for_a_handshake_does_not_pass_while_the_machine_is_suspended() {
+    let mut world = call(&["Anna"], &[Camera]);
+    let ben = world.join("standup", "Ben");
+    world.clients[ben].loses = Some(DatagramKind::Dtls);
+    world.publish(ben, 1, &[Camera]);
+    world.run(Duration::from_secs(2));
+    world.now += Duration::from_secs(40);
+    world.input(Recorded::Timeout);
+    world.run(Duration::from_secs(20));
+    assert_eq!(left(&world, 0), [], "nobody is given up for a silence of the server's");
+    world.run(Duration::from_secs(10));
+    assert_eq!(left(&world, 0), [LeaveReason::HandshakeFailed], "the rest of the time counts");
+}
+
+#[test]
 fn nothing_is_sent_to_who_is_unreachable_and_pictures_go_on_when_they_are_back() {
     let mut world = call(&["Anna", "Ben"], &[Camera]);
     show(&mut world, 0, Camera, 5);
@@ -277,7 +347,7 @@ fn who_sends_media_and_no_more_checks_is_heard_and_is_sent_nothing() {
     show(&mut world, 0, Camera, 10);
     let (theirs, annas) = (world.clients[studio].track(Camera), world.clients[0].track(Camera));
     assert_eq!(world.clients[studio].received_of(annas).len(), 10);
-    world.clients[studio].loses_checks = true;
+    world.clients[studio].loses = Some(DatagramKind::Stun);
     show(&mut world, studio, Camera, 100);
     assert!(left(&world, 0).is_empty(), "media is life enough");
     let before = world.clients[0].received_of(theirs).len();
@@ -480,6 +550,7 @@ fn who_was_never_in_the_call_is_gone_within_seconds_and_makes_way_before() {
     world.break_signalling(ghost);
     world.ask_to_join(ben, "one", "Ben");
     assert!(world.clients[ben].joined.is_some(), "a lingerer makes way");
+    assert_eq!(left(&world, anna), [LeaveReason::ResumeTimeout, LeaveReason::MadeWay]);
 
     let cleo = world.join("two", "Cleo");
     assert_eq!(
@@ -491,6 +562,9 @@ fn who_was_never_in_the_call_is_gone_within_seconds_and_makes_way_before() {
     world.break_signalling(ben);
     world.ask_to_join(cleo, "two", "Cleo");
     assert!(world.clients[cleo].joined.is_some(), "a room of nobody but lingerers makes way");
+    let leaves = world.sfu.totals().leaves;
+    assert_eq!(leaves[LeaveReason::MadeWay as usize], 3, "the lingerer, and those in the room");
+    assert_eq!(leaves[LeaveReason::RoomClosed as usize], 0, "no operator closed it");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use strait::core::command::{Command, PublicationRequest, Source};
 use strait::core::datagrams::Datagrams;
-use strait::core::event::{Event, RefusalCode};
+use strait::core::event::{Event, RefusalCode, SlotCounts};
 use strait::core::ids::Mid;
 use strait::core::{Input, Output};
 
@@ -142,7 +142,8 @@ fn a_refused_offer_says_where_it_is_wrong_and_changes_nothing() {
 
 #[test]
 fn sections_that_are_gone_are_forgotten_however_many_there_were() {
-    let mut world = world_of(&["Anna"]);
+    let mut world = World::with(|settings| settings.slots_max.video = 100);
+    world.join("standup", "Anna");
     let audio = format!("{OPUS}a=recvonly\r\n");
     let video = format!("{VP8}a=recvonly\r\n");
     for round in 0..20 {
@@ -175,4 +176,47 @@ fn the_slot_map_follows_the_order_of_the_sections() {
         _ => None,
     });
     assert_eq!(map.expect("a map"), ["0", "a", "new", "c", "d"]);
+}
+
+#[test]
+fn sections_beyond_the_slots_that_a_client_may_have_are_answered_inactive() {
+    let mut world = World::with(|settings| settings.slots_max = SlotCounts { audio: 2, video: 3 });
+    world.join("standup", "Anna");
+    let sections: Vec<Written<'_>> = (0..20)
+        .map(|number| match number % 2 {
+            0 => (AUDIO, format!("a{number}"), "a=rtpmap:111 opus/48000/2\r\na=recvonly\r\n"),
+            _ => (VIDEO, format!("v{number}"), "a=rtpmap:96 VP8/90000\r\na=recvonly\r\n"),
+        })
+        .collect();
+    let events = told(&mut world, 0, offer(&sections), &[]);
+    let directions: Vec<&str> =
+        answer(&events).lines().filter(|line| ["a=sendonly", "a=inactive"].contains(line)).collect();
+    let open = |direction: &&&str| **direction == "a=sendonly";
+    assert_eq!((directions.len(), directions.iter().filter(open).count()), (20, 5), "{directions:?}");
+    assert_eq!(directions[..4], ["a=sendonly"; 4], "the first ones are open");
+    assert_eq!(open_slots(&world), 5);
+    // A section that sends and receives only sends then.
+    let both = |mid: &str| (VIDEO, mid.to_owned(), "a=rtpmap:96 VP8/90000\r\na=sendrecv\r\n");
+    let sections: Vec<Written<'_>> = sections.into_iter().chain([both("both")]).collect();
+    let events = told(&mut world, 0, offer(&sections), &[("both", Source::Camera)]);
+    let last = answer(&events).split("m=").last().unwrap_or_default();
+    assert!(last.contains("a=mid:both\r\n") && last.contains("a=recvonly\r\n"), "{last}");
+    assert_eq!(open_slots(&world), 5);
+}
+
+#[test]
+fn long_lists_of_payload_types_that_are_not_agreed_on_lead_to_no_simulcast() {
+    // As many formats as there can be, and rids that name a payload type that is not agreed on thousands of times.
+    let formats: String = (0..128).map(|pt| format!(" {pt}")).collect();
+    let media = format!("video 9 UDP/TLS/RTP/SAVPF{formats}");
+    let list = vec!["1"; 3800].join(",");
+    let rids: String = (0..8).map(|rid| format!("a=rid:r{rid} send pt={list}\r\n")).collect();
+    let simulcast = "a=simulcast:send r0;r1;r2;r3;r4;r5;r6;r7\r\n";
+    let lines = format!("{VP8}a=rtpmap:35 H264/90000\r\na=sendonly\r\n{rids}{simulcast}");
+    let sections: Vec<Written<'_>> =
+        (0..6).map(|n| (media.as_str(), format!("v{n}"), lines.as_str())).collect();
+    let text = offer(&sections);
+    let mut world = world_of(&["Anna"]);
+    let events = told(&mut world, 0, text, &[("v0", Source::Camera)]);
+    assert!(!answer(&events).contains("a=simulcast"), "no rid can be used");
 }

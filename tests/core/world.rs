@@ -58,8 +58,8 @@ pub struct Client {
     pub began: BTreeSet<String>,
     /// While true, none of this client's datagrams get through, in either direction.
     pub unplugged: bool,
-    /// While true, this client's connectivity checks get lost, and nothing else does.
-    pub loses_checks: bool,
+    /// While set, datagrams of this kind that the client sends get lost, and no others do.
+    pub loses: Option<DatagramKind>,
     /// The server has ended the media path.
     pub hung_up: bool,
     pending: Option<SdpPendingOffer>,
@@ -297,7 +297,7 @@ impl World {
             declared: Vec::new(),
             began: BTreeSet::new(),
             unplugged: false,
-            loses_checks: false,
+            loses: None,
             hung_up: false,
             pending: None,
             deadline: self.now,
@@ -661,14 +661,24 @@ impl World {
         let client = &mut self.clients[index];
         let mut busy = false;
         loop {
-            match client.rtc.poll_output().expect("a client's engine goes on") {
+            let output = match client.rtc.poll_output() {
+                Ok(output) => output,
+                Err(error) => {
+                    // It gives up a handshake of which it hears nothing.
+                    let hears_nothing = client.unplugged || client.loses == Some(DatagramKind::Dtls);
+                    assert!(hears_nothing, "a client's engine goes on: {error}");
+                    client.deadline = self.now + Duration::from_secs(1);
+                    return busy;
+                }
+            };
+            match output {
                 EngineOutput::Timeout(at) => {
                     client.deadline = at;
                     return busy;
                 }
                 EngineOutput::Transmit(transmit) => {
-                    let is_check = classify(&transmit.contents) == DatagramKind::Stun;
-                    if !(client.unplugged || is_check && client.loses_checks) {
+                    let kind = classify(&transmit.contents);
+                    if !(client.unplugged || client.loses == Some(kind)) {
                         self.to_sfu.push_back((client.address, transmit.contents.to_vec()));
                     }
                 }

@@ -57,7 +57,8 @@ pub fn agreed_payload_types(section: &Section<'_>) -> impl Iterator<Item = u8> {
 }
 
 fn ingress(section: &Section<'_>) -> Ingress {
-    let rids = section.streams.rids(|pt| section.agrees_on(pt));
+    let agreed = section.agreed_types();
+    let rids = section.streams.rids(|pt| agreed.get(usize::from(pt)) == Some(&true));
     // With rids each packet says of which encoding it is, and SSRCs that are declared beside them need not hold.
     let declared = if rids.is_empty() { section.streams.declared() } else { Vec::new() };
     let h264 =
@@ -90,6 +91,8 @@ fn codecs_of(section: &Section<'_>) -> Vec<CodecParams> {
             *place = Some(PayloadType(format.pt));
         }
     }
+    // Looked for once, because there can be hundreds of such lines as well as of formats.
+    let all_have_nack = section.wildcard_feedback.contains(&"nack");
     let params = |format: &Format<'_>| match format.role {
         Some(Role::Media(codec)) => Some(CodecParams {
             codec,
@@ -98,11 +101,7 @@ fn codecs_of(section: &Section<'_>) -> Vec<CodecParams> {
             red: redundancies.get(usize::from(format.pt)).copied().flatten(),
             // Lost audio is concealed, or comes in the next packet (FEC, RED). A repeat would mostly be too late to be played.
             nack: section.kind == Some(MediaKind::Video)
-                && format
-                    .feedback
-                    .iter()
-                    .chain(&section.wildcard_feedback)
-                    .any(|feedback| *feedback == "nack"),
+                && (all_have_nack || format.feedback.contains(&"nack")),
         }),
         _ => None,
     };

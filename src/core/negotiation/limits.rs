@@ -66,11 +66,14 @@ pub fn check(text: &str) -> Result<(), Refused> {
         }
         section.lines += 1;
         total.lines += 1;
-        let place =
-            if sections == 0 { "in front of the first section".into() } else { format_section(sections) };
+        // Only a refusal needs it, and there are thousands of lines.
+        let place = || match sections {
+            0 => "in front of the first section".to_owned(),
+            number => format_section(number),
+        };
         if section.lines > SDP_LINES_PER_SECTION_MAX {
             let most = SDP_LINES_PER_SECTION_MAX;
-            return Err(Refused::too_large(format!("there are more than {most} lines {place}")));
+            return Err(Refused::too_large(format!("there are more than {most} lines {}", place())));
         }
         for (index, kind) in COUNTED.iter().enumerate() {
             if !kind.prefixes.iter().any(|prefix| line.starts_with(prefix)) {
@@ -80,6 +83,7 @@ pub fn check(text: &str) -> Result<(), Refused> {
             total.counted[index] += 1;
             if section.counted[index] > kind.per_section {
                 let (name, most) = (kind.name, kind.per_section);
+                let place = place();
                 return Err(Refused::too_large(format!("there are more than {most} {name} lines {place}")));
             }
             if total.counted[index] > kind.in_all {

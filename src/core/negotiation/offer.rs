@@ -7,6 +7,8 @@ use super::lines::{Line, read_lines};
 use super::refusal::{Refused, quoted};
 use super::section::{Direction, OfferedExtension, Section, SessionLines};
 use super::transport::{Transport, TransportLines};
+use crate::core::command::MediaKind;
+use crate::core::event::SlotCounts;
 use crate::core::ids::Mid;
 
 /// How many sections a refusal explains.
@@ -57,6 +59,19 @@ impl<'a> Offer<'a> {
         let transport = session.transport_of(&sections, &bundle)?;
         let has_bundle = session.has_bundle();
         Ok(Self { sections, bundle, has_bundle, has_msid_semantic: session.has_msid_semantic, transport })
+    }
+
+    /// Takes sections in which the client would receive beyond these numbers as sections in which it does not: their
+    /// answers say so, and they are no slots.
+    pub fn limit_receiving(&mut self, most: SlotCounts) {
+        let SlotCounts { mut audio, mut video } = most;
+        for section in self.sections.iter_mut().filter(|section| section.receives()) {
+            let left = if section.kind == Some(MediaKind::Audio) { &mut audio } else { &mut video };
+            match left.checked_sub(1) {
+                Some(less) => *left = less,
+                None => section.direction = section.direction.without_receiving(),
+            }
+        }
     }
 
     /// Returns the sections that can be served, in the order of the offer.

@@ -55,6 +55,12 @@ impl Direction {
         }
     }
 
+    /// Returns the same direction for a writer who does not receive.
+    #[must_use]
+    pub fn without_receiving(self) -> Self {
+        if self.sends() { Self::SendOnly } else { Self::Inactive }
+    }
+
     /// Returns whether the writer sends media.
     pub fn sends(self) -> bool {
         matches!(self, Self::SendRecv | Self::SendOnly)
@@ -79,7 +85,7 @@ const PROFILES: [&str; 8] = [
 ];
 
 /// Payload types are 7 bits.
-const PAYLOAD_TYPES: usize = 128;
+pub(super) const PAYLOAD_TYPES: usize = 128;
 
 /// One format of an `m=` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,9 +214,16 @@ impl<'a> Section<'a> {
         self.direction.receives() && self.rejected.is_none()
     }
 
-    /// Returns whether a payload type is one that the answer takes.
-    pub fn agrees_on(&self, pt: u8) -> bool {
-        self.formats.iter().any(|format| format.pt == pt && format.role.is_some())
+    /// Returns for each payload type whether the answer takes it. It is a table, because lists of payload types in the
+    /// offer can be long.
+    pub fn agreed_types(&self) -> [bool; PAYLOAD_TYPES] {
+        let mut agreed = [false; PAYLOAD_TYPES];
+        for format in self.formats.iter().filter(|format| format.role.is_some()) {
+            if let Some(place) = agreed.get_mut(usize::from(format.pt)) {
+                *place = true;
+            }
+        }
+        agreed
     }
 }
 

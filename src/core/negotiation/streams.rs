@@ -102,10 +102,11 @@ impl<'a> StreamLines<'a> {
                 .filter_map(|one| one.strip_prefix("pt="))
                 .all(|list| list.split(',').any(|pt| pt.trim().parse().is_ok_and(&agreed)))
         };
+        // Each is looked at once, because the restrictions can be long, and one rid can be named several times.
+        let usable: Vec<&str> = self.rids.iter().filter(|rid| is_usable(rid)).map(|rid| rid.name).collect();
         let mut taken: Vec<&str> = Vec::new();
         for name in &self.simulcast {
-            let declared = self.rids.iter().find(|rid| rid.name == *name);
-            if declared.is_some_and(is_usable) && !taken.contains(name) {
+            if usable.contains(name) && !taken.contains(name) {
                 taken.push(name);
             }
         }
@@ -175,6 +176,8 @@ mod tests {
             assert_eq!(streams(&text).rids(|_| true), ["low", "mid", "high"]);
             assert_eq!(streams(&text).rids(|pt| pt == 96), ["low", "mid"], "high has another codec");
         }
+        let twice = streams("a=rid:low send\na=simulcast:send low;low\n").rids(|_| true).len();
+        assert_eq!(twice, 1, "the same rid is one encoding");
         assert_eq!(streams("a=rid:low recv\na=simulcast:send low;other\n").rids(|_| true), [""; 0]);
         assert_eq!(streams("a=rid:a b send\na=simulcast:send\n").rids(|_| true), [""; 0]);
     }

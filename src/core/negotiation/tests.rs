@@ -492,7 +492,7 @@ fn what_is_no_offer_is_refused_with_the_place() {
         ("v=0\r\nm=audio 9\r\n", "line 2 has no media, port and profile"),
         ("v=0\r\nm=audio x UDP/TLS/RTP/SAVPF 1\r\n", "the port of section 0"),
         ("v=0\r\na=ice-lite\r\nm=audio 9 X 1\r\n", "line 2: the client is an ICE Lite agent"),
-        ("v=0\r\nm=audio 9 X 1\r\na=extmap:x\r\n", "line 3: a=extmap"),
+        (format!("v=0\r\nm=audio 9 RTP/AVP 111\r\n{OPUS}a=extmap:x\r\n").as_str(), "line 4: a=extmap"),
     ] {
         let said = refused(text);
         assert!(said.message.contains(words), "{said}");

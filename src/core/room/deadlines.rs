@@ -135,7 +135,10 @@ impl Room {
         // Only deadlines that come of silence tell how long nobody was listened to. Of others, some lie in the past for long.
         let own = [Timer::Resume, Timer::MediaTimeout, Timer::Unheard]
             .map(|timer| participant.deadlines.get(timer));
-        let silent = |key: &TransportKey| self.transports[key.0].deadlines.get(Timer::MediaSilence);
+        let silent = |key: &TransportKey| {
+            let deadlines = &self.transports[key.0].deadlines;
+            earliest(deadlines.get(Timer::MediaSilence), deadlines.get(Timer::Handshake))
+        };
         let due = participant.transports.iter().map(silent).chain(own).fold(None, earliest);
         let late = due.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
         if late < STOOD_STILL {
@@ -156,6 +159,10 @@ impl Room {
         let transport = &self.transports[key.0];
         let member = transport.owner;
         self.fired.extend(transport.deadlines.due(now).map(|timer| Fired { timer, member }));
+        if transport.deadlines.is_due(Timer::Handshake, now) {
+            self.give_up_handshake(now, key, outbox);
+            return;
+        }
         if transport.deadlines.is_due(Timer::Consent, now) {
             // Packets to a peer that is not there would be wasted, and after 2^15 of them the receiver would have lost
             // the roll-over counter and could decrypt none any more.

@@ -135,7 +135,7 @@ impl Room {
     fn remove_idlest(&mut self, now: Instant, outbox: &mut Outbox) {
         let idle = self.order.iter().filter_map(|key| Some((self.participants[key.0].idle_since()?, *key)));
         if let Some((_, key)) = idle.min() {
-            self.remove(now, key, LeaveReason::ResumeTimeout, outbox);
+            self.remove(now, key, LeaveReason::MadeWay, outbox);
             // The room goes on even if it is empty for a moment: the newcomer is about to enter.
             self.ended = false;
         }

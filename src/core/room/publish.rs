@@ -66,7 +66,8 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
         // Everything that can be refused is refused before anything is changed.
-        let offer = Offer::read(sdp).map_err(|refused| bad_offer(refused.message))?;
+        let mut offer = Offer::read(sdp).map_err(|refused| bad_offer(refused.message))?;
+        offer.limit_receiving(self.slots_left(key, on));
         self.check_publications(&offer, publications)?;
         // Slots may be replaced below, so what they have sent is counted first.
         self.collect_counters(key);
@@ -94,6 +95,7 @@ impl Room {
             }
         }
         transport.take_negotiated(answer.negotiated);
+        transport.expect_peer(now);
         let (served, rejected): (Vec<_>, Vec<_>) =
             publications.iter().partition(|request| why_not(&offer, request.mid).is_none());
         let added = self.take_publications(now, key, on, &served, outbox);

@@ -11,7 +11,7 @@ use crate::core::event::{Event, SlotCounts};
 use crate::core::forward::backlog::Viewer;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
-use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
+use crate::core::ids::{ParticipantKey, PublicationKey, TrackId, TransportKey};
 use crate::core::negotiated::Codec;
 use crate::core::outbox::Outbox;
 use crate::core::subscriptions::SubscriptionState;
@@ -25,6 +25,20 @@ impl Room {
     pub(super) fn has_negotiated(&self, key: ParticipantKey) -> bool {
         let mut transports = self.transports_of(key).iter().map(|key| &self.transports[key.0]);
         transports.any(|transport| !transport.negotiated.sections.is_empty())
+    }
+
+    /// Returns how many slots a member may have on one of their transports: all that a client may have, without those on
+    /// the others.
+    pub(super) fn slots_left(&self, key: ParticipantKey, on: TransportKey) -> SlotCounts {
+        let slots = &self.participants[key.0].slots;
+        let elsewhere = |kind: MediaKind| {
+            slots.iter().filter(|slot| slot.open && slot.kind == kind && slot.transport != on).count()
+        };
+        let most = self.settings.slots_max;
+        SlotCounts {
+            audio: most.audio.saturating_sub(elsewhere(MediaKind::Audio)),
+            video: most.video.saturating_sub(elsewhere(MediaKind::Video)),
+        }
     }
 
     /// Whether a member has offered to receive a codec, on any transport.

@@ -182,7 +182,7 @@ impl Room {
     }
 
     /// Tells everybody if the state of a transport means that its owner's media is lost or back. Media is lost while
-    /// all transports that have keys are silent.
+    /// all transports on which it is expected are silent: those with an answered offer.
     pub(super) fn review_media(&mut self, now: Instant, on: TransportKey, outbox: &mut Outbox) {
         let transport = &mut self.transports[on.0];
         if !transport.is_silent {
@@ -196,8 +196,8 @@ impl Room {
     fn review_media_of(&mut self, owner: ParticipantKey, outbox: &mut Outbox) {
         let participant = &mut self.participants[owner.0];
         let transports = participant.transports.iter().map(|key| &self.transports[key.0]);
-        let mut with_keys = transports.filter(|transport| transport.media.is_some()).peekable();
-        let is_lost = with_keys.peek().is_some() && with_keys.all(|transport| transport.is_silent);
+        let mut expected = transports.filter(|transport| transport.answered_at.is_some()).peekable();
+        let is_lost = expected.peek().is_some() && expected.all(|transport| transport.is_silent);
         if std::mem::replace(&mut participant.media_lost, is_lost) == is_lost {
             return;
         }
@@ -263,12 +263,11 @@ impl Room {
         let own = transport.rng.as_mut();
         let Some(rng) = own.or_else(|| owner.map(|participant| &mut participant.rng)) else { return };
         let rtcp_ssrc = Ssrc(rng.u32());
-        transport.media = Some(MediaHalves {
+        let media = MediaHalves {
             ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
             egress: EgressHalf::new(now, sender),
-        });
-        transport.hear(now);
-        transport.look_for_silence(now);
+        };
+        transport.start_media(now, media);
         transport.deadlines.set(Timer::Reports, Some(now + FIRST_REPORT));
         self.totals.handshakes_done += 1;
         self.totals.setup_times.note(now.saturating_duration_since(transport.made_at));
@@ -279,6 +278,15 @@ impl Room {
         }
         self.hear_again(now, key, outbox);
         self.want_keyframes_on(now, key);
+    }
+
+    /// Ends a transport whose handshake was not completed in time.
+    pub(super) fn give_up_handshake(&mut self, now: Instant, key: TransportKey, outbox: &mut Outbox) {
+        let detail = match self.transports[key.0].last_check {
+            Some(_) => "the client checks paths, and its handshake was not complete in time",
+            None => "no connectivity check has come",
+        };
+        self.transport_closed(now, key, &SessionEnd::HandshakeFailed(detail.to_owned()), outbox);
     }
 
     /// Ends a transport that the client closed, or whose handshake failed. A session has no second handshake, so a

@@ -98,6 +98,7 @@ fn encode_closing(reason: ClosingReason) -> String {
         LeaveReason::Removed => ("You were removed from the room by the operator.", false),
         LeaveReason::RoomClosed => ("The room was closed by the operator.", false),
         LeaveReason::Shutdown => ("The server is stopping.", true),
+        LeaveReason::MadeWay => ("You were away, and somebody else needed the place.", true),
         // The protocol has `closing` for decisions and time-outs; something that broke is an error.
         LeaveReason::Error => {
             let refusal = Refusal::new(

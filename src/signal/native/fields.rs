@@ -69,6 +69,11 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Field<'a> {
+    /// Makes a field of the message itself from its value.
+    pub(super) fn of_message(name: &str, raw: &'a RawValue) -> Self {
+        Self { path: name.to_owned(), raw: raw.get() }
+    }
+
     /// Returns the value as the JSON text that came.
     pub(super) fn json(&self) -> &'a str {
         self.raw

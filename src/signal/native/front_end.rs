@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::head::Head;
 use super::{
     ClientMessage, Close, ServerFacts, encode_event, encode_pong, encode_refusal, is_fatal, parse, refusals,
 };
@@ -83,19 +84,22 @@ impl FrontEnd {
 
     /// Takes one of the client's text messages.
     pub fn receive(&mut self, now: Instant, text: &str) -> Reaction {
-        // A message that cannot be read counts, too, because it costs as much as another.
-        let is_allowed = self.messages.take(now, 1.0);
+        let head = Head::read(text);
+        // Taken before anything else is read. A message that cannot be read costs as much as another.
+        if !self.messages.take(now, 1.0) {
+            return self.fault(now, head.request.as_ref(), self.too_many_messages());
+        }
+        if head.is_offer && !self.offers.take(now, 1.0) {
+            return self.fault(now, head.request.as_ref(), self.too_many_offers());
+        }
         let message = match parse(text) {
             Ok(message) => message,
             Err((request, refusal)) => return self.fault(now, request.as_ref(), refusal),
         };
-        if !is_allowed {
-            return self.fault(now, message.request(), self.too_many_messages());
-        }
         if let ClientMessage::Command { request, command } = &message
-            && let Err(refusal) = self.take_cost(now, command)
+            && let Err(refusal) = self.take_cost(now, command, head.is_offer)
         {
-            return refuse(request.as_ref(), refusal);
+            return self.fault(now, request.as_ref(), refusal);
         }
         let demand = match message {
             ClientMessage::Ping { request } => {
@@ -112,10 +116,11 @@ impl FrontEnd {
     }
 
     /// Takes from the allowances what a command costs beyond one message: offers have an allowance of their own, and
-    /// messages to many cost more.
-    fn take_cost(&mut self, now: Instant, command: &Command) -> Result<(), Refusal> {
-        if matches!(command, Command::Offer { .. }) && !self.offers.take(now, 1.0) {
-            return Err(refusals::offers_too_fast(self.limits.offers_per_second));
+    /// messages to many cost more. `is_charged` is whether it was taken for an offer before.
+    fn take_cost(&mut self, now: Instant, command: &Command, is_charged: bool) -> Result<(), Refusal> {
+        // An offer can be written in such a way that only parsing tells what it is, with escapes or two types.
+        if matches!(command, Command::Offer { .. }) && !is_charged && !self.offers.take(now, 1.0) {
+            return Err(self.too_many_offers());
         }
         let publishes = match command {
             Command::Offer { publications, .. } => Some(sections_of(publications)),
@@ -148,6 +153,10 @@ impl FrontEnd {
         refusals::rate_limited(self.limits.messages_per_second as usize)
     }
 
+    fn too_many_offers(&self) -> Refusal {
+        refusals::offers_too_fast(self.limits.offers_per_second)
+    }
+
     /// Refuses a message that breaks the rules. A client that goes on breaking them is disconnected, because an answer
     /// costs more than its message.
     fn fault(&mut self, now: Instant, request: Option<&RequestId>, refusal: Refusal) -> Reaction {
@@ -158,13 +167,14 @@ impl FrontEnd {
         Reaction { say, close: Some(Close::Refused), refused: Some(refusal), demand: None }
     }
 
-    /// Refuses an offer that was taken, because clients of its address have sent too many.
-    pub fn refuse_offer(taken: &Reaction) -> Reaction {
-        let request = match &taken.demand {
-            Some(Demand::Command { request, .. }) => request.as_ref(),
-            _ => None,
-        };
-        refuse(request, refusals::offers_too_long())
+    /// Refuses a long message without parsing it, because clients of its address have sent too many bytes.
+    pub fn refuse_long(&mut self, now: Instant, text: &str) -> Reaction {
+        self.fault(now, Head::read(text).request.as_ref(), refusals::messages_too_long())
+    }
+
+    /// Refuses a join or a resume that was taken, because there were too many of its address.
+    pub fn refuse_join(&mut self, now: Instant, request: Option<&RequestId>) -> Reaction {
+        self.fault(now, request, refusals::joins_too_fast())
     }
 
     /// Refuses a binary message, which the protocol does not have.
@@ -300,6 +310,14 @@ mod tests {
         let refused = anna.receive(now, offer);
         assert_eq!(refused.refused.map(|refusal| refusal.code), Some(RefusalCode::RateLimited));
         assert!(refused.close.is_none() && refused.say.is_some_and(|say| say.contains(r#""id":7"#)));
+        let disguised =
+            r#"{"type":"ping","type":"\u006fffer","id":8,"data":{"sdp":"v=0","publications":[]}}"#;
+        let refused = anna.receive(now, disguised);
+        assert_eq!(
+            refused.refused.map(|refusal| refusal.code),
+            Some(RefusalCode::RateLimited),
+            "also disguised"
+        );
         assert!(anna.receive(now, JOIN).demand.is_some(), "other messages go on");
         assert!(anna.receive(now + Duration::from_millis(501), offer).demand.is_some(), "after a while");
     }
@@ -349,6 +367,41 @@ mod tests {
         assert!(cut.say.is_some_and(|say| say.contains(r#""fatal":true"#)), "and told why");
         assert_eq!(anna.refuse_binary(now).close, Some(Close::Refused));
         assert_eq!(anna.receive_control(now).close, Some(Close::Refused));
+    }
+
+    #[test]
+    fn who_goes_on_beyond_an_allowance_is_cut_whatever_it_is_for() {
+        let now = Instant::now();
+        let limits = Limits { messages_burst: 1000, offers_burst: 1, ..LIMITS };
+        let until_cut = |mut refuse: Box<dyn FnMut(&mut FrontEnd) -> Reaction>| {
+            let mut anna = FrontEnd::new(limits, now);
+            (0..1000).find(|_| refuse(&mut anna).close.is_some())
+        };
+        let offer = r#"{"type":"offer","id":7,"data":{"sdp":"v=0","publications":[]}}"#;
+        let most = Some(FAULTS_MAX);
+        assert_eq!(
+            until_cut(Box::new(|anna| anna.receive(now, offer))),
+            Some(FAULTS_MAX + 1),
+            "one is taken"
+        );
+        assert_eq!(until_cut(Box::new(|anna| anna.refuse_join(now, None))), most);
+        assert_eq!(until_cut(Box::new(|anna| anna.refuse_long(now, offer))), most);
+        let mut crowded = FrontEnd::new(Limits { messages_burst: 20, ..limits }, now);
+        crowded.others = 1000;
+        let data = r#"{"type":"data","data":{"topic":"chat","payload":1}}"#;
+        assert!(
+            (0..1000).any(|_| crowded.receive(now, data).close.is_some()),
+            "news for many, again and again"
+        );
+    }
+
+    #[test]
+    fn nothing_is_parsed_of_what_is_beyond_the_allowance_but_its_id() {
+        let (mut anna, now) = start();
+        (0..3).for_each(|_| drop(anna.receive(now, JOIN)));
+        let refused = anna.receive(now, r#"{"id":9,"type":"offer","data":this is not even JSON"#);
+        assert_eq!(refused.refused.map(|refusal| refusal.code), Some(RefusalCode::RateLimited));
+        assert!(refused.say.is_some_and(|say| say.contains(r#""id":9"#)));
     }
 
     #[test]

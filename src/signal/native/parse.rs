@@ -51,22 +51,23 @@ const ID_FORM: &str = "a string of at most 64 bytes, or an integer";
 /// Reads one text message. A refusal comes with the message's `id`, if that could be read.
 pub fn parse(text: &str) -> Result<ClientMessage, (Option<RequestId>, Refusal)> {
     let message = Fields::of_message(text).map_err(|refusal| (None, refusal))?;
-    let request = request_id(&message).map_err(|refusal| (None, refusal))?;
+    let request = message.optional("id").map(|field| request_id(&field)).transpose();
+    let request = request.map_err(|refusal| (None, refusal))?;
     body(&message, request.clone()).map_err(|refusal| (request, refusal))
 }
 
-fn request_id(message: &Fields<'_>) -> Result<Option<RequestId>, Refusal> {
-    let Some(field) = message.optional("id") else { return Ok(None) };
+/// Reads a message's `id`.
+pub(super) fn request_id(field: &Field<'_>) -> Result<RequestId, Refusal> {
     if field.json().starts_with('"') {
         let text = field.string(ID_FORM)?;
         if text.len() > REQUEST_ID_BYTES_MAX {
             return Err(field.wrong(ID_FORM));
         }
         // It is encoded anew, because it is sent back, and escapes can make a short text long.
-        return Ok(Some(RequestId(serde_json::Value::from(text).to_string().into())));
+        return Ok(RequestId(serde_json::Value::from(text).to_string().into()));
     }
     let number: i64 = serde_json::from_str(field.json()).map_err(|_| field.wrong(ID_FORM))?;
-    Ok(Some(RequestId(number.to_string().into())))
+    Ok(RequestId(number.to_string().into()))
 }
 
 fn body(message: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessage, Refusal> {

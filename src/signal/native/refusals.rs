@@ -29,11 +29,11 @@ pub fn offers_too_fast(offers_per_second: u32) -> Refusal {
     )
 }
 
-/// Offers that came from one address were longer, all together, than it may have read within a short time.
-pub fn offers_too_long() -> Refusal {
+/// Long messages that came from one address had more bytes, all together, than it may have read within a short time.
+pub fn messages_too_long() -> Refusal {
     Refusal::new(
         RefusalCode::RateLimited,
-        "too long offers, or too many, came from this address within a short time; this one was not looked at",
+        "too many long messages came from this address within a short time; this one was not looked at",
         "Send it again after a second; put all that has changed into one offer.",
     )
 }

@@ -456,6 +456,7 @@ fn events() -> Vec<(Event, Value)> {
         (LeaveReason::RoomClosed, "room-closed"),
         (LeaveReason::Shutdown, "shutdown"),
         (LeaveReason::Error, "error"),
+        (LeaveReason::MadeWay, "made-way"),
     ] {
         let json = json!({"participantId": P, "reason": text});
         events.push((Event::ParticipantLeft(PARTICIPANT, reason), news("participant-left", json)));
@@ -463,7 +464,7 @@ fn events() -> Vec<(Event, Value)> {
     events
 }
 
-const CLOSINGS: [(ClosingReason, &str, bool); 9] = [
+const CLOSINGS: [(ClosingReason, &str, bool); 10] = [
     (ClosingReason::Gone(LeaveReason::Shutdown), "shutdown", true),
     (ClosingReason::Gone(LeaveReason::RoomClosed), "room-closed", false),
     (ClosingReason::Gone(LeaveReason::Removed), "removed", false),
@@ -472,6 +473,7 @@ const CLOSINGS: [(ClosingReason, &str, bool); 9] = [
     (ClosingReason::Gone(LeaveReason::HandshakeFailed), "handshake-failed", true),
     (ClosingReason::Gone(LeaveReason::MediaTimeout), "media-timeout", true),
     (ClosingReason::Gone(LeaveReason::ResumeTimeout), "resume-timeout", true),
+    (ClosingReason::Gone(LeaveReason::MadeWay), "made-way", true),
     (ClosingReason::Replaced, "replaced", false),
 ];
 

@@ -46,7 +46,7 @@ pub fn departure(reason: LeaveReason) -> &'static str {
         LeaveReason::FingerprintMismatch => {
             "was refused: the certificate of their handshake is not the one that their offer names"
         }
-        LeaveReason::HandshakeFailed => "was removed: their DTLS handshake failed",
+        LeaveReason::HandshakeFailed => "was removed: their DTLS handshake failed or was never completed",
         LeaveReason::MediaTimeout => {
             "was removed: neither a connectivity check nor media of theirs came for too long"
         }
@@ -55,6 +55,9 @@ pub fn departure(reason: LeaveReason) -> &'static str {
         LeaveReason::RoomClosed => "was told that the operator closed the room",
         LeaveReason::Shutdown => "was told that the server stops",
         LeaveReason::Error => "was removed after an error of the server's; its log has it",
+        LeaveReason::MadeWay => {
+            "made way for somebody else: their signalling broke before they were in the call, and there was no other place"
+        }
     }
 }
 

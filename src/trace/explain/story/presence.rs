@@ -49,13 +49,17 @@ impl Story {
     }
 
     pub(super) fn media_lost(&mut self, at: Time, person: usize) {
-        let text =
-            "neither media nor a connectivity check came for some seconds; everyone was told".to_owned();
-        self.tell(at, person, "media-lost", Weight::Trouble, text);
+        let is_connected = self.people.get(person).is_some_and(|someone| someone.is_connected);
+        let text = if is_connected {
+            "neither media nor a connectivity check came for some seconds; everyone was told"
+        } else {
+            "their media connection was not up some seconds after their first offer was answered; everyone was told"
+        };
+        self.tell(at, person, "media-lost", Weight::Trouble, text.to_owned());
     }
 
     pub(super) fn media_back(&mut self, at: Time, person: usize) {
-        let text = "something comes from them again; everyone was told".to_owned();
+        let text = "something comes from them; everyone was told".to_owned();
         self.tell(at, person, "media-back", Weight::Notable, text);
     }
 
