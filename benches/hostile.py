@@ -130,8 +130,10 @@ def new_sections(port):
         while True:
             made += 1
             audio = section("audio", "a", "recvonly")
-            others = [section("video", f"n{made}-{n}", "recvonly") for n in range(150)]
-            yield frame(message("offer", {"sdp": description(audio, *others), "publications": []}))
+            # A place is free once what was there has been stopped.
+            for stopped in (False, True):
+                others = [section("video", f"n{made}-{n}", "recvonly", stopped=stopped) for n in range(150)]
+                yield frame(message("offer", {"sdp": description(audio, *others), "publications": []}))
 
     pour = Pour()
     for number in range(CONNECTIONS - 4):

@@ -105,12 +105,19 @@ fn sections_that_come_and_go_leave_no_slots_behind() {
     let settings = [("SIGNALLING_OFFERS_PER_SECOND", "1000"), ("SIGNALLING_OFFER_BURST", "1000")];
     let (server, mut call) = Call::at(&settings);
     let stranger = call.join("elsewhere", "Stranger");
+    let sections = |round: usize| {
+        let mids = (0..40).map(move |n| format!("r{round}-{n}"));
+        mids.map(|mid| (mid.clone(), section("video", &mid, "recvonly", ""))).collect::<Vec<_>>()
+    };
     for round in 0..40 {
-        let mids = (0..40).map(|n| format!("r{round}-{n}"));
-        let sections = mids.map(|mid| (mid.clone(), section("video", &mid, "recvonly", "")));
-        let offer = offer(&std::iter::once(audio()).chain(sections).collect::<Vec<_>>(), &[]);
-        let reply = call.ask(stranger, "offer", offer);
-        assert_eq!(reply["type"], "answer", "{reply}");
+        // A place is free once what was there has been stopped.
+        let stopped =
+            sections(round).into_iter().map(|(mid, body)| (mid, body.replace("video 9", "video 0")));
+        for sections in [sections(round), stopped.collect()] {
+            let offer = offer(&[vec![audio()], sections].concat(), &[]);
+            let reply = call.ask(stranger, "offer", offer);
+            assert_eq!(reply["type"], "answer", "{reply}");
+        }
     }
     let participant = server.stats()["rooms"][0]["participants"][0].take();
     let slots = participant["slots"].as_array().expect("a list").len();
