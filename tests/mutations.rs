@@ -48,6 +48,10 @@ const KNOWN: &[(&str, u64)] = &[
     ("timer-of-the-gone-kept", 0),
     ("slot-stream-forgotten", 0),
     ("transport-number-skipped", 0),
+    ("speakers-not-told", 0),
+    ("silence-not-told", 0),
+    ("speaker-not-shown", 0),
+    ("pin-ignored", 0),
 ];
 
 #[test]
