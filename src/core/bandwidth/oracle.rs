@@ -59,7 +59,7 @@ impl Oracle {
         };
         let controller = GoogCcNetworkController::new(
             config,
-            GoogCcConfig { feedback_only: true, ..GoogCcConfig::default() },
+            GoogCcConfig { feedback_only: true },
         );
         Self { controller, sent: Vec::new(), estimate: start, processed: -SECOND }
     }
