@@ -54,6 +54,10 @@ const KNOWN: &[(&str, u64)] = &[
     ("slot-stream-forgotten", 0),
     ("transport-number-skipped", 0),
     ("prefer-ignored", 0),
+    ("speakers-not-told", 0),
+    ("silence-not-told", 0),
+    ("speaker-not-shown", 46),
+    ("pin-ignored", 22),
 ];
 
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.

@@ -142,5 +142,13 @@ mod chosen {
         LayerNotLive "layer-not-live",
         /// How somebody wants to see a track is noted and has no effect.
         PreferIgnored "prefer-ignored",
+        /// Nobody is told who speaks.
+        SpeakersNotTold "speakers-not-told",
+        /// Who has stopped speaking is still told to speak.
+        SilenceNotTold "silence-not-told",
+        /// Whoever speaks and has no slot is not given that of somebody silent.
+        SpeakerNotShown "speaker-not-shown",
+        /// A track that was asked for by name loses its slot to whoever speaks.
+        PinIgnored "pin-ignored",
     }
 }

@@ -78,6 +78,7 @@ impl Room {
                 }
             }
         }
+        self.show_speakers(now, key);
         self.ask_for_slots(key, outbox);
     }
 
