@@ -258,13 +258,14 @@ fn the_explanation_tells_what_was_shown_and_sent_and_why() {
     let mut world = call_of(crate::traces::recorded("*"), &["Ben"]);
     wants(&mut world, 1, tall(180));
     film(&mut world, &["high", "medium", "low"], 7000);
+    film(&mut world, &["low"], 1000);
     wants(&mut world, 1, tall(720));
     film(&mut world, &["high", "low"], 1000);
     film(&mut world, &["low"], 1000);
     wants(&mut world, 1, HIDDEN);
     film(&mut world, &["low"], 7000);
     let trace = crate::traces::traces(world).into_values().next().expect("one trace");
-    let mut trace = Trace::open(&trace, None).expect("a trace");
+    let mut trace = Trace::open(trace.as_slice(), None).expect("a trace");
     let (explanation, parted) = explain(&mut trace, Instant::now()).expect("it can be explained");
     assert_eq!(parted, None);
     let said = |who: usize| {
