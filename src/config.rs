@@ -193,9 +193,9 @@ sections! {
         max_audio_slots: usize = 32, Rule::Count(1, 64);
         /// Most receiving video sections of a client.
         max_video_slots: usize = 32, Rule::Count(0, 64);
-        /// Where there are more microphones than max_audio_slots: so many of those who speak at once are heard.
+        /// In rooms with more microphones than max_audio_slots: how many of those who speak at once are heard.
         speakers: usize = 5, Rule::Count(1, 64);
-        /// So many slots they share, with those who spoke last. Not less than speakers.
+        /// How many slots they share there with those who spoke last. Not less than speakers.
         speaker_slots: usize = 8, Rule::Count(1, 64);
         /// Most cameras that a client is shown, of those who spoke last. 0: as many as it has slots.
         last_n: usize = 0, Rule::Count(0, 64);

@@ -53,6 +53,10 @@ const KNOWN: &[(&str, u64)] = &[
     ("timer-of-the-gone-kept", 0),
     ("slot-stream-forgotten", 0),
     ("transport-number-skipped", 0),
+    ("speakers-not-told", 0),
+    ("silence-not-told", 0),
+    ("speaker-not-shown", 46),
+    ("pin-ignored", 22),
     ("prefer-ignored", 0),
 ];
 

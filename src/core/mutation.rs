@@ -138,6 +138,14 @@ mod chosen {
         SlotStreamForgotten "slot-stream-forgotten",
         /// Some transport-wide numbers are never given to a packet.
         TransportNumberSkipped "transport-number-skipped",
+        /// Nobody is told who speaks.
+        SpeakersNotTold "speakers-not-told",
+        /// Who has stopped speaking is still told to speak.
+        SilenceNotTold "silence-not-told",
+        /// Whoever speaks and has no slot is not given that of somebody silent.
+        SpeakerNotShown "speaker-not-shown",
+        /// A track that was asked for by name loses its slot to whoever speaks.
+        PinIgnored "pin-ignored",
         /// An encoding that has stopped counts as one that comes.
         LayerNotLive "layer-not-live",
         /// How somebody wants to see a track is noted and has no effect.

@@ -14,11 +14,11 @@ pub const PACKETS_AT_ONCE: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sharing {
-    /// So many of those who speak at once are given slots.
+    /// How many of those who speak at once get slots.
     pub speakers: usize,
-    /// So many slots they share, with those who spoke last.
+    /// How many slots they share with those who spoke last.
     pub speaker_slots: usize,
-    /// So many cameras a client is shown at most; `None`: as many as it has slots.
+    /// The most cameras that a client is shown; `None`: as many as it has slots.
     pub last_n: Option<usize>,
 }
 

@@ -30,9 +30,9 @@ const UNIT: u32 = 10;
 const SECOND: u32 = 5;
 /// Seconds in the long window.
 const LONG: u32 = 10;
-/// So many loud steps make a loud unit. Typing makes two or three.
+/// How many loud steps make a loud unit. Typing makes two or three.
 const UNIT_LOUD: u32 = 5;
-/// So many loud units make a loud second.
+/// How many loud units make a loud second.
 const SECOND_LOUD: u32 = 3;
 
 /// What is quieter than this is never loud, in -dBov.

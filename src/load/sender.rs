@@ -16,7 +16,7 @@ use crate::wire::rtp::{ExtensionBlock, RTP_HEADER_WRITE_MAX, RtpFields, write_he
 const NAMED_PACKETS: u64 = 100;
 /// How long somebody speaks or listens before they may change, in nanoseconds.
 const UTTERANCE: u64 = 1_500_000_000;
-/// Of so many people one speaks at a time.
+/// One person of this many speaks at a time.
 const ONE_SPEAKS_OF: u64 = 8;
 /// How loud speech is, and the noise of a room, in -dBov.
 const SPEECH: u8 = 30;

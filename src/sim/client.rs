@@ -57,6 +57,8 @@ pub struct Sent {
     pub ssrc: u32,
     /// Its transport-wide sequence number.
     pub transport: u16,
+    /// How loud it is, in -dBov, if it is audio.
+    pub level: Option<u8>,
 }
 
 /// What the oracle needs to know about a datagram on its way to the server.

@@ -8,6 +8,7 @@ mod due;
 mod egress;
 mod feedback;
 mod numbers;
+mod speech;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,7 +21,7 @@ use super::plan::{Endpoints, PersonPlan};
 use super::sdp::{Answer, Numbering};
 use crate::core::command::{Command, MediaKind, Preference, Source};
 use crate::core::event::{Event, SlotMap};
-use crate::core::ids::TrackId;
+use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::media::srtp::SrtpReceiver;
 
 /// The most complaints about one world.
@@ -116,12 +117,14 @@ struct Member {
     arrivals: feedback::Arrivals,
     numbers: numbers::Numbers,
     showing: whole::Showing,
+    hearing: speech::Hearing,
 }
 
 /// What the oracle knows about a published track.
 #[derive(Debug)]
 struct Track {
     owner: u64,
+    publisher: ParticipantId,
     source: Source,
     muted: bool,
     alive: bool,
@@ -173,6 +176,8 @@ pub struct Oracle {
     /// Packets forwarded in this pass.
     observed: BTreeSet<(u64, u32, u32, u32)>,
     gone_now: BTreeSet<u64>,
+    /// What is said in the room.
+    floor: speech::Floor,
     /// The difference between each publisher's capture times and the server's wall clock, µs, from their first report.
     clocks: BTreeMap<u64, i64>,
     /// How late something may be.
@@ -209,6 +214,7 @@ impl Oracle {
             due_repeats: BTreeSet::new(),
             observed: BTreeSet::new(),
             gone_now: BTreeSet::new(),
+            floor: speech::Floor::default(),
             clocks: BTreeMap::new(),
             slack,
             endpoints,
@@ -238,6 +244,8 @@ impl Oracle {
         plan: &PersonPlan,
         numbering: Numbering,
     ) {
+        let mut hearing = speech::Hearing::default();
+        hearing.begins();
         let member = Member {
             person,
             life,
@@ -264,6 +272,7 @@ impl Oracle {
             arrivals: feedback::Arrivals::new(),
             numbers: numbers::Numbers::default(),
             showing: whole::Showing::default(),
+            hearing,
         };
         self.members.insert(session, member);
     }
@@ -307,6 +316,7 @@ impl Oracle {
                     return;
                 }
                 (track_model.muted, track_model.touched, track_model.changed_at) = (*muted, true, now);
+                self.floor.ends(now, *track);
                 self.lose_sync_of(now, *track);
             }
             Command::Pause { track, paused } => {
@@ -359,6 +369,13 @@ impl Oracle {
         }
     }
 
+    /// Notes that the server knows that somebody's signalling is broken.
+    pub fn disconnected(&mut self, session: u64) {
+        if let Some(member) = self.members.get_mut(&session) {
+            member.hearing.ends();
+        }
+    }
+
     fn lose_sync_of(&mut self, now: Micros, track: TrackId) {
         for member in self.members.values_mut() {
             let map = &member.map;
@@ -398,10 +415,24 @@ impl Oracle {
                 }
                 self.touch(session);
             }
+            // They hear of it before the slot map without it.
+            Event::TrackRemoved(track, _) => {
+                if let Some(track) = self.tracks.get_mut(track) {
+                    track.alive = false;
+                }
+            }
             Event::SlotMap(map) => self.mapped(now, session, map),
             Event::Resumed(_, resumed) => {
+                if let Some(member) = self.members.get_mut(&session) {
+                    member.hearing.begins();
+                }
                 self.mapped(now, session, &resumed.slot_map);
                 self.touch(session);
+            }
+            Event::Speakers(news) => {
+                if let Some(member) = self.members.get_mut(&session) {
+                    member.hearing.told(news);
+                }
             }
             Event::Left(_) => {
                 if let Some(member) = self.members.get_mut(&session) {
@@ -414,7 +445,9 @@ impl Oracle {
 
     fn mapped(&mut self, now: Micros, session: u64, map: &SlotMap) {
         let Some(member) = self.members.get_mut(&session) else { return };
+        let lost = member.loses_pinned(&self.tracks, map).filter(|_| !member.touched);
         member.showing.mapped(now, map);
+        member.hearing.mapped(map);
         let mut new = BTreeMap::new();
         for slot in &map.slots {
             if let Some(shown) = slot.track {
@@ -436,6 +469,10 @@ impl Oracle {
         sorted.dedup();
         let unwanted = shown.iter().any(|track| !member.wants(*track));
         member.map = new;
+        if let Some(track) = lost {
+            let (who, of) = (self.who(session), self.voice_of(track));
+            self.complain(now, format!("{who} asked for {of}'s microphone by name, and it lost its slot"));
+        }
         if unwanted {
             let who = self.who(session);
             self.complain(now, format!("{who} is shown a track that they do not want"));
@@ -487,6 +524,7 @@ impl Track {
     fn new(now: Micros, owner: u64, info: &crate::core::event::TrackInfo) -> Self {
         Self {
             owner,
+            publisher: info.participant,
             source: info.source,
             muted: info.muted,
             alive: true,

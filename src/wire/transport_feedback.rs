@@ -6,7 +6,7 @@
 use super::Malformed;
 use super::cursor::Cursor;
 
-/// Times are told in units of so many microseconds.
+/// Microseconds in a unit of the times that are told.
 const TICK_MICROS: i64 = 250;
 /// Header, two SSRCs, base, count, reference time and number.
 const CHUNKS_AT: usize = 20;

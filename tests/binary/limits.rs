@@ -50,19 +50,24 @@ fn a_participant_publishes_so_many_tracks() {
 
 #[test]
 fn who_has_all_slots_taken_sees_who_waits_and_why() {
-    let (_server, mut call) = Call::at(&[("MEDIA_AUDIO_SLOTS", "1"), ("MEDIA_MAX_AUDIO_SLOTS", "1")]);
+    let one_slot_each = ["AUDIO_SLOTS", "MAX_AUDIO_SLOTS", "VIDEO_SLOTS", "MAX_VIDEO_SLOTS"];
+    let settings = one_slot_each.map(|key| (format!("MEDIA_{key}"), "1"));
+    let (_server, mut call) = Call::at(&settings.each_ref().map(|(key, value)| (key.as_str(), *value)));
     let listener = call.join("standup", "Zoe");
     assert_eq!(call.clients[listener].joined["maxSlots"]["audio"], 1);
     call.publish(listener, 1, &[]);
     let [anna, ben] = ["Anna", "Ben"].map(|name| {
         let who = call.join("standup", name);
-        call.publish(who, 1, &["microphone"]);
+        call.publish(who, 1, &["microphone", "camera"]);
         who
     });
     let (first, second) = (call.clients[anna].track("microphone"), call.clients[ben].track("microphone"));
+    let camera = call.clients[ben].track("camera");
+    // A microphone gets a slot when somebody speaks into it; a camera waits for a place.
     call.until("one is heard, one waits", |call| {
         let map = &call.clients[listener].slot_map;
-        map["waiting"] == json!([{"trackId": second, "reason": "slot-limit"}])
+        map["waiting"]
+            == json!([{"trackId": second, "reason": "not-speaking"}, {"trackId": camera, "reason": "slot-limit"}])
     });
     assert!(call.clients[listener].slot_of(&first).is_some());
     let asked = call.clients[listener].told("more-slots");

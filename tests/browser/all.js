@@ -2,6 +2,7 @@
 import "./scenarios/harness-itself.js";
 import "./scenarios/meeting.js";
 import "./scenarios/muting.js";
+import "./scenarios/speaking.js";
 import "./scenarios/subscribing.js";
 import "./scenarios/sources.js";
 import "./scenarios/layers.js";

@@ -185,6 +185,37 @@ fn what_was_pinned_or_subscribed_to_by_name_keeps_its_slot() {
 }
 
 #[test]
+fn whoever_cannot_be_told_keeps_what_they_hear_and_catches_up_when_they_are_back() {
+    let mut world = crowd(9);
+    for speaker in [1, 2, 3] {
+        speak(&mut world, &[speaker], 1000);
+    }
+    let before = world.clients[0].shown();
+    world.break_signalling(0);
+    let heard = heard_while(&mut world, 0, &[1, 7], 1000);
+    assert!(heard[&1] >= 45, "she could not be told of another in her slots, so these go on: {heard:?}");
+    assert_eq!(heard[&7], 0, "who is in no slot is not heard, whoever speaks");
+    world.resume(0, None);
+    let microphone = world.clients[7].track(Microphone);
+    assert!(!before.contains(&microphone) && world.clients[0].shown().contains(&microphone));
+    let heard = heard_while(&mut world, 0, &[7], 400);
+    assert!(heard[&7] >= 15, "{heard:?}");
+}
+
+#[test]
+fn whoever_comes_late_hears_who_speaks_just_then() {
+    let mut world = crowd(8);
+    speak(&mut world, &[6], 1000);
+    let late = world.join("plenum", "Late");
+    world.publish(late, 4, &[]);
+    for _ in 0..10 {
+        speak(&mut world, &[6], 100);
+    }
+    let heard = heard_while(&mut world, late, &[6], 400);
+    assert!(heard[&6] >= 15, "of 20 packets: {heard:?}");
+}
+
+#[test]
 fn a_muted_microphone_holds_no_slot_that_another_wants() {
     let mut world = World::with(|settings| settings.slots_max = SlotCounts { audio: 2, video: 2 });
     for person in 0..4 {

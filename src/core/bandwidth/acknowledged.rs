@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use super::{BitRate, MILLISECOND, Micros, PacketResult, SECOND, rate_of};
 
-/// The window has so many packets at least, if it spans a second,
+/// The fewest packets in the window if it spans a second,
 const PACKETS_MIN: usize = 20;
 const SPAN_MIN: Micros = SECOND;
 /// and never more than these, or a longer span.

@@ -17,7 +17,7 @@ const INCREASE_LIMIT_ABOVE: BitRate = 10_000;
 /// It grows at least so fast: far from the capacity, bits per second at each step; near it, bits per second each second.
 const INCREASE_MIN: BitRate = 1_000;
 const INCREASE_NEAR_MIN: BitRate = 4_000;
-/// A packet is about as large, bytes; and video has so many frames a second.
+/// The usual size of a packet in bytes, and the frames of video in a second.
 const PACKET_BYTES: u64 = 1_200;
 const FRAMES_A_SECOND: u64 = 30;
 /// How long a decrease takes to show, beyond the round trip.

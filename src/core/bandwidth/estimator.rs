@@ -15,7 +15,7 @@ use super::{BitRate, MILLISECOND, Micros, PacketResult, RATE_MIN, SECOND, scaled
 
 /// In the beginning the delay alone is believed, until it is known what is lost.
 const START_PHASE: Micros = 2 * SECOND;
-/// Loss is told each second, if it is of so many packets.
+/// Loss is told each second, of at least this many packets.
 const LOSS_INTERVAL: Micros = SECOND;
 const LOSS_PACKETS_MIN: u32 = 20;
 /// What a probe found counts for no less than this much of what gets through, in 1/100.

@@ -10,7 +10,7 @@ const GROUP_SPAN: Micros = 5 * MILLISECOND;
 const BURST_GAP: Micros = 5 * MILLISECOND;
 /// and the group has been coming for less than this.
 const BURST_SPAN: Micros = 100 * MILLISECOND;
-/// After so many groups that came before their predecessors the receiver's clock has jumped.
+/// After this many groups that came before their predecessors the receiver's clock has jumped.
 const REORDERED_MAX: u32 = 3;
 /// When arrivals run ahead of our own clock by this much, the receiver's clock has jumped.
 const CLOCK_JUMP: Micros = 3 * SECOND;

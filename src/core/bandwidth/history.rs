@@ -6,8 +6,8 @@
 use super::probes::ProbeId;
 use super::{Micros, PacketResult, SECOND};
 
-/// So many packets are remembered at first, and so many at most: two seconds at 10 Mbit/s. A packet that is asked about later
-/// than that is as good as lost.
+/// How many packets are remembered at first, and at most: two seconds at 10 Mbit/s. A packet that is reported later than
+/// that is as good as lost.
 const ENTRIES_MIN: usize = 128;
 const ENTRIES_MAX: usize = 2_048;
 /// Room is made for what was sent within this time and not reported yet.

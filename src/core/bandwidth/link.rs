@@ -255,7 +255,7 @@ pub struct Sample {
     pub wait: Micros,
 }
 
-/// Lets flows share a link for so many seconds. Returns what was seen of each.
+/// Lets flows share a link for a number of seconds. Returns what was seen of each.
 pub fn run(
     link: &mut Link,
     flows: &mut [Flow],

@@ -12,7 +12,7 @@ use super::{BitRate, MILLISECOND, Micros, PacketResult, RATE_MIN, SECOND, scaled
 
 /// More than this is not estimated.
 const RATE_MAX: BitRate = 1_000_000_000;
-/// After so many portions the estimate counts.
+/// After this many portions the estimate counts.
 const PORTIONS_ENOUGH: u64 = 3;
 /// What is taken to be lost inherently before anything was seen.
 const INHERENT_FIRST: f64 = 0.01;
@@ -35,7 +35,7 @@ const WINDOW: Micros = SECOND;
 const OVER_BELOW: f64 = 0.02;
 /// By this part the loss may exceed the channel's own: nothing is ever quite what is usual.
 const TOLERANCE: f64 = 0.15;
-/// After a decrease the estimate is held: at first so long, twice as long each time it is in vain, and never longer.
+/// After a decrease the estimate is held: for the first time, doubled each time it is in vain, up to the second.
 const HOLD_FIRST: Micros = 300 * MILLISECOND;
 const HOLD_FACTOR: i64 = 2;
 const HOLD_MAX: Micros = 60 * SECOND;

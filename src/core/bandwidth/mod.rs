@@ -64,7 +64,7 @@ pub struct PacketResult {
     pub probe: Option<probes::ProbeId>,
 }
 
-/// Returns the rate of so many bytes in that time; 0 if no time has passed.
+/// Returns the rate of these bytes in that time; 0 if no time has passed.
 fn rate_of(bytes: u64, time: Micros) -> BitRate {
     match u64::try_from(time) {
         Ok(micros) if micros > 0 => bytes * 8 * SECOND.unsigned_abs() / micros,

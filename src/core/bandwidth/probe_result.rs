@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use super::probes::{ProbeCluster, ProbeId};
 use super::{BitRate, Micros, PacketResult, SECOND, rate_of, scaled};
 
-/// So many probes are under way at most.
+/// The most probes that are under way at a time.
 const CLUSTERS_MAX: usize = 8;
-/// A probe is over when nothing of it was sent for so long.
+/// A probe is over when nothing of it has been sent for this long.
 const AGE_MAX: Micros = 2 * SECOND;
 /// This much of a probe must have come, in 1/100: of networks that lose a fifth of everything probes have to say something,
 /// too.

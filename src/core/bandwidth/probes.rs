@@ -11,7 +11,7 @@ const FIRST_PERCENT: [u64; 2] = [300, 600];
 /// If a probe found more than this much of its own rate, in 1/100, the next goes further.
 const FURTHER_FROM_PERCENT: u64 = 70;
 const FURTHER_PERCENT: u64 = 200;
-/// A probe's result is waited for so long.
+/// How long a probe's result is waited for.
 const RESULT_TIME: Micros = SECOND;
 /// Who sends less than the network would take, and wants more than the estimate, probes this often, at this much of the
 /// estimate, in 1/100.
@@ -23,21 +23,21 @@ const WANTED_OF_ESTIMATE_PERCENT: u64 = 200;
 const OF_WANTED_PERCENT: u64 = 200;
 /// While loss limits the estimate a probe goes to this much of it at most, in 1/100.
 const LOSS_LIMITED_PERCENT: u64 = 150;
-/// A drop to less than this, in 1/100, is a large one. If the delay is well again within so long, this much of what was
-/// before is probed.
+/// A drop to less than this, in 1/100, is a large one. If the delay is normal again within that time, this much of the rate
+/// before the drop is probed.
 const DROP_PERCENT: u64 = 66;
 const DROP_TIME: Micros = 5 * SECOND;
 const AFTER_DROP_PERCENT: u64 = 85;
 /// A probe that a full network forbids is thought of again after this time.
 const REFUSED_TIME: Micros = 500 * MILLISECOND;
-/// What was application-limited until so long ago counts as if it were still.
+/// What was application-limited less than this time ago counts as if it still were.
 const LIMITED_LATELY: Micros = 3 * SECOND;
-/// A probe has so many packets at least, and lasts so long.
+/// The fewest packets of a probe, and how long it lasts.
 const PACKETS_MIN: u32 = 5;
 const DURATION: Micros = 15 * MILLISECOND;
 /// No probe is faster, bits per second.
 const RATE_MAX: BitRate = 20_000_000;
-/// So many probes wait to be sent at most.
+/// The most probes that wait to be sent.
 const WAITING_MAX: usize = 4;
 
 /// The name of a probe, by which its packets are known.
@@ -62,9 +62,9 @@ pub struct ProbeCluster {
     pub id: ProbeId,
     /// The rate, bits per second.
     pub rate: BitRate,
-    /// So many packets at least,
+    /// The fewest packets of it,
     pub packets: u32,
-    /// of so many bytes together.
+    /// and their bytes together.
     pub bytes: u64,
 }
 
@@ -79,7 +79,7 @@ pub enum Limit {
     Loss,
     /// The delay grows, or falls after it has grown.
     Delay,
-    /// The round trip is so long that nothing can be said.
+    /// The round trip is too long to tell anything.
     RoundTrip,
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Micros, PacketResult, SECOND};
 
-/// The mean goes over so many reports.
+/// How many reports the mean is taken over.
 const REPORTS: usize = 32;
 /// A longer round trip means that nothing gets through any more.
 const LONG: Micros = 3 * SECOND;
@@ -60,8 +60,8 @@ impl RoundTrip {
         self.propagation.filter(|_| !self.longest.is_empty()).map(|(shortest, _)| shortest)
     }
 
-    /// Whether it is so long, or so long ago that a report came although there was something to be reported, that nothing
-    /// can be said of the network.
+    /// Whether nothing can be said of the network: the round trip is too long, or no report has come for too long although
+    /// there was something to report.
     pub fn is_long(&self) -> bool {
         self.propagation.is_some_and(|(shortest, at)| (self.last_sent - at).max(0) + shortest > LONG)
     }

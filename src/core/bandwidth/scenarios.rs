@@ -19,7 +19,7 @@ fn mean(samples: &[Sample], from: i64, to: i64) -> BitRate {
     sum / count
 }
 
-/// In percent of the samples between two seconds the estimate is between so many percent of the capacity.
+/// In what percentage of the samples between two seconds the estimate is between two percentages of the capacity.
 fn assert_near(name: &str, samples: &[Sample], from: i64, to: i64, (low, high): (u64, u64)) {
     let near = |sample: &&Sample| {
         (sample.capacity * low..=sample.capacity * high).contains(&(sample.estimate * 100))

@@ -4,15 +4,15 @@
 
 use super::{MILLISECOND, Micros, PacketResult, SECOND};
 
-/// Packets that take so much longer than at best wait in a queue,
+/// Packets that take this much longer than the fastest wait in a queue,
 const FULL: Micros = 100 * MILLISECOND;
 /// which has emptied when they take no more than this longer.
 const EMPTY: Micros = 40 * MILLISECOND;
-/// It stands when it has been full for so long.
+/// The queue stands when it has been full for this long.
 const STANDS_AFTER: Micros = 500 * MILLISECOND;
 /// The best of this time, or of twice that, is remembered: clocks drift apart, and paths change.
 const BEST_TIME: Micros = 20 * SECOND;
-/// A queue has emptied by so much after so long, when less is sent. What has not is a longer path.
+/// When less is sent, a queue has emptied by this much after this time. If not, the path has become longer.
 const EMPTIES_BY: Micros = 30 * MILLISECOND;
 const EMPTIES_WITHIN: Micros = 3 * SECOND;
 

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use super::groups::GroupDelta;
 use super::{MILLISECOND, Micros};
 
-/// The line goes through so many groups.
+/// How many groups the line goes through.
 const WINDOW: usize = 20;
-/// The slope counts for as much as it has been seen: so many groups are enough.
+/// The slope counts fully once this many groups have been seen, and less before.
 const GROUPS_ENOUGH: i64 = 60;
 /// More are not counted.
 const GROUPS_MAX: i64 = 1_000;

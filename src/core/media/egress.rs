@@ -81,7 +81,7 @@ impl EgressHalf {
         self.bandwidth.get_or_insert_with(|| Box::new(BandwidthEstimator::new(at, BOUNDS))).next_number()
     }
 
-    /// Notes that a packet with the [next number](Self::next_number) and so many bytes is sent.
+    /// Notes that a packet of that many bytes with the [next number](Self::next_number) is sent.
     pub fn on_sent(&mut self, bytes: usize) {
         if let Some(bandwidth) = &mut self.bandwidth {
             bandwidth.on_sent(self.sending_at, bytes, None);

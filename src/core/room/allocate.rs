@@ -139,11 +139,11 @@ fn raise(left: &mut u64, wants: &[Want<'_>], members: &[usize], targets: &mut [O
     }
 }
 
-/// After a change a track stays what it is for so long, unless less is needed.
+/// After a change a track stays as it is for this long, unless less is needed.
 const CHANGES_APART: Duration = Duration::from_secs(3);
 /// A step up that has to be taken back within this time has failed.
 const FAILS_WITHIN: Duration = Duration::from_secs(10);
-/// After a failed step the next waits for so long, twice as long after each further one, and no longer than this.
+/// How long the next step waits after one that failed: doubled after each further one, up to the second.
 const WAIT_FIRST: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 

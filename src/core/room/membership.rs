@@ -191,7 +191,8 @@ impl Room {
         self.totals.resumes += 1;
         let id = participant.id;
         outbox.outputs.push(RoomOutput::Admitted(key));
-        self.catch_up(now, key);
+        self.review_crowding(key);
+        self.show_speakers(now, key);
         let slot_map = self.next_slot_map(key);
         let participant = &self.participants[key.0];
         let subscriptions = participant.subscriptions.iter();

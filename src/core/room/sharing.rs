@@ -24,15 +24,16 @@ use crate::core::event::Refusal;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
+use crate::core::mutation::mutated;
 use crate::core::participant::Participant;
 use crate::core::speech::Speech;
 use crate::core::subscriptions::SubscriptionState;
 
-/// Whoever was chosen stays so for this long, however many others speak.
+/// How long whoever was chosen stays chosen at least, however many others speak.
 const CHOSEN_STAYS: Duration = Duration::from_secs(2);
-/// Who waits while others speak gains a decibel in this time, so that everybody has their turn.
+/// Somebody who waits while others speak gains a decibel in this time, so that everybody has a turn.
 const DECIBEL_OF_PATIENCE: Duration = Duration::from_millis(100);
-/// Somebody must be so much louder than whoever they take the place of, in dB.
+/// How much louder somebody must be than whoever's place they take, in dB.
 const LOUDER: i64 = 6;
 
 /// Somebody who speaks while there may be too many of them.
@@ -115,9 +116,8 @@ impl Room {
         owner.publications.iter().copied().find(is_camera)
     }
 
-    /// Gives somebody who can be told of it again the slots that they would have got while they could not.
-    pub(super) fn catch_up(&mut self, now: Instant, viewer: ParticipantKey) {
-        self.review_crowding(viewer);
+    /// Puts those who speak now into slots of somebody who has just come (back), or whose slots have changed.
+    pub(super) fn show_speakers(&mut self, now: Instant, viewer: ParticipantKey) {
         let chosen = self.floor.talkers.iter().filter(|talker| talker.is_chosen).map(|talker| talker.key);
         let dominant = self.floor.dominant;
         let camera = dominant.and_then(|microphone| self.camera_beside(microphone));
@@ -129,19 +129,19 @@ impl Room {
     /// Puts a track into a slot of everybody who waits for it, where another one gives way.
     fn show_to_all(&mut self, now: Instant, key: PublicationKey) {
         for place in 0..self.order.len() {
-            self.show_if_waiting(now, self.order[place], key);
+            let viewer = self.order[place];
+            // They speak already, so their media waits for the slot map.
+            if self.show_if_waiting(now, viewer, key) {
+                self.participants[viewer.0].slot_map_is_urgent = true;
+            }
         }
     }
 
-    fn show_if_waiting(&mut self, now: Instant, viewer: ParticipantKey, key: PublicationKey) {
-        let track = self.publications[key.0].track;
-        let subscription = self.participants[viewer.0].subscriptions.get(track);
-        if subscription.is_some_and(|own| own.state == SubscriptionState::Waiting)
-            && self.show_to(now, viewer, key)
-        {
-            // They speak already.
-            self.participants[viewer.0].slot_map_is_urgent = true;
-        }
+    /// Puts a track into a slot of somebody's, if they wait for it. Returns whether it has got one.
+    fn show_if_waiting(&mut self, now: Instant, viewer: ParticipantKey, key: PublicationKey) -> bool {
+        let subscription = self.participants[viewer.0].subscriptions.get(self.publications[key.0].track);
+        let waits = subscription.is_some_and(|own| own.state == SubscriptionState::Waiting);
+        waits && !mutated!(SpeakerNotShown) && self.show_to(now, viewer, key)
     }
 
     /// Puts a track that somebody waits for into one of their slots, where another one gives way. Returns whether it has
@@ -158,17 +158,18 @@ impl Room {
         has_room && self.assign_slot(now, viewer, key)
     }
 
-    /// Empties a slot for another track. Its viewer is told in this input, unless its track is muted, so that nothing ends
-    /// with it. Returns `false` if they cannot be told: then it keeps its track.
+    /// Empties a slot for another track. Its viewer is told before the input ends; only the end of a muted track can wait
+    /// until several changes are told together, because no media ends with it. Returns `false` if the viewer cannot be
+    /// told. Then the slot keeps its track: the next one could not be announced, and so would not be seen either.
     fn take_slot_back(&mut self, viewer: ParticipantKey, slot: usize) -> bool {
         let participant = &self.participants[viewer.0];
+        if !participant.is_connected() {
+            return false;
+        }
         let shown = participant.slots[slot].shown;
         let muted = shown
             .and_then(|shown| self.publications.get(shown.publication.0))
             .is_none_or(|publication| publication.muted);
-        if !muted && !participant.is_connected() {
-            return false;
-        }
         self.collect_counters(viewer);
         self.empty_slot(viewer, slot);
         self.participants[viewer.0].slot_map_is_urgent |= !muted;
@@ -208,7 +209,8 @@ impl Room {
         let shown = move |(index, slot): (usize, &'a Slot)| {
             let publication = self.publications.get(slot.shown?.publication.0)?;
             let subscription = participant.subscriptions.get(publication.track)?;
-            (publication.source == source && !subscription.pinned).then_some((index, publication))
+            let is_pinned = subscription.pinned && !mutated!(PinIgnored);
+            (publication.source == source && !is_pinned).then_some((index, publication))
         };
         participant.slots.iter().enumerate().filter_map(shown)
     }

@@ -64,6 +64,7 @@ impl Room {
                 }
             }
         }
+        self.show_speakers(now, key);
         self.ask_for_slots(key, outbox);
     }
 

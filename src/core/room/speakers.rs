@@ -8,6 +8,7 @@ use super::sharing::Talker;
 use super::{Owner, Room};
 use crate::core::event::{Event, Speaker, Speakers};
 use crate::core::ids::{ParticipantKey, PublicationKey};
+use crate::core::mutation::mutated;
 use crate::core::negotiated::Codec;
 use crate::core::outbox::Outbox;
 use crate::core::speech::{Activity, Speech};
@@ -119,7 +120,7 @@ impl Room {
         let Floor { active, told, .. } = &mut self.floor;
         let publications = &self.publications;
         let speech = |key: &PublicationKey| publications[key.0].speech.as_ref();
-        told.retain(|key| speech(key).is_some_and(Speech::is_speaking));
+        told.retain(|key| speech(key).is_some_and(|own| own.is_speaking() || mutated!(SilenceNotTold)));
         for key in active.iter() {
             let begins = speech(key).is_some_and(|speech| speech.is_speaking() && speech.is_sustained());
             if begins && !told.contains(key) {
@@ -129,7 +130,7 @@ impl Room {
         let has_spoken = |activity: Activity| activity.short > 0 || activity.medium > 0;
         active.retain(|key| speech(key).is_some_and(|own| own.is_speaking() || has_spoken(own.activity())));
         let news = self.speakers();
-        if news.is_news_to(&self.floor.news) {
+        if news.is_news_to(&self.floor.news) && !mutated!(SpeakersNotTold) {
             let event = Event::Speakers(news.clone());
             for key in &self.order {
                 outbox.event(*key, event.clone());

@@ -305,8 +305,10 @@ impl Sender {
         if repeats.is_some() || stamp.index.wrapping_sub(self.first_index) < NAMED_PACKETS || !self.reported {
             block.push(numbering.mid(), self.mid.to_string().as_bytes());
         }
-        if self.plan.codec.kind() == MediaKind::Audio {
-            block.push(numbering.audio_level(), &[self.level(stamp.timestamp)]);
+        let is_audio = self.plan.codec.kind() == MediaKind::Audio;
+        let level = is_audio.then(|| self.level(stamp.timestamp));
+        if let Some(level) = level {
+            block.push(numbering.audio_level(), &[level]);
         }
         if let Some(descriptor) = codec::dependency_descriptor(stamp) {
             block.push(numbering.dependency_descriptor(), &descriptor);
@@ -331,7 +333,7 @@ impl Sender {
         end += payload.len();
         let Some(length) = wire.srtp.seal_rtp(&mut buffer, header, end, u64::from(index)) else { return };
         buffer.truncate(length);
-        let sent = Sent { stamp: *stamp, recovered: repeats.is_some(), ssrc: fields.ssrc, transport };
+        let sent = Sent { stamp: *stamp, recovered: repeats.is_some(), ssrc: fields.ssrc, transport, level };
         post.out.push(Out::Datagram { bytes: buffer, what: What::Rtp(sent) });
     }
 

@@ -73,7 +73,9 @@ impl Oracle {
         streams: &[StreamInfo],
     ) -> bool {
         let stamp = sent.stamp;
-        if !self.is_heard(session, from) {
+        let is_heard = self.is_heard(session, from);
+        self.fed_level(now, sent, is_heard, streams);
+        if !is_heard {
             let may_be_heard = self.may_be_heard(session, from);
             // Feedback may cover it or not, and it may be asked for or not: both are right.
             if may_be_heard {
@@ -258,6 +260,7 @@ impl Oracle {
         self.check_requests(now);
         self.check_reports(now);
         self.check_told(now);
+        self.check_speech(now);
         let stays =
             |(session, member): (&u64, &super::Member)| (member.left && !member.gone).then_some(*session);
         if let Some(session) = self.members.iter().find_map(stays) {

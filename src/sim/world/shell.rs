@@ -260,6 +260,13 @@ impl World<'_> {
     }
 
     pub(super) fn lost(&mut self, connection: u64) {
+        if let Some(&session) = self.session_by_connection.get(&connection) {
+            // Numbers of connections grow: whoever is back has a newer one.
+            let mut newer = self.session_by_connection.range(connection + 1..);
+            if newer.all(|(_, other)| *other != session) {
+                self.oracle.disconnected(session);
+            }
+        }
         self.feed(Input::ConnectionLost(ConnectionId(connection)));
     }
 

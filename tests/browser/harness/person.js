@@ -155,6 +155,11 @@ export class Person {
     );
   }
 
+  /** Who speaks (`speakers`, their names) and who has the floor (`dominant`), as this page's SDK tells, until it is so. */
+  isToldOfFloor(expected, options) {
+    return this.#isTold("the floor", expected, options, (page) => page.evaluate(() => lab.floor()));
+  }
+
   /** The state of this participant's own room, until it is `expected`. */
   isIn(state, options) {
     return this.#isTold("the room's state", state, options, (page) => page.evaluate(() => lab.roomState()));

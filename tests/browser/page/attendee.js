@@ -102,6 +102,14 @@
 
   lab.participantState = (name) => participantNamed(name)?.state ?? null;
 
+  lab.floor = () => {
+    const everybody = [room.localParticipant, ...room.participants.values()];
+    return {
+      dominant: everybody.find(({ dominant }) => dominant)?.name ?? null,
+      speakers: everybody.filter(({ heardSpeaking }) => heardSpeaking).map(({ name }) => name).join(", "),
+    };
+  };
+
   lab.trackState = (key) => {
     const track = trackOf(key);
     if (!track) return null;

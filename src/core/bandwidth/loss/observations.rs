@@ -4,7 +4,7 @@ use crate::core::bandwidth::{BitRate, MILLISECOND, Micros, PacketResult, rate_of
 
 /// A portion spans at least this.
 const SPAN_MIN: Micros = 250 * MILLISECOND;
-/// So many portions are remembered.
+/// How many portions are remembered.
 const PORTIONS: usize = 15;
 /// Lost packets of one portion that may still turn out to have been late, at most; more are lost for good.
 const LATE_MAX: usize = 1_024;

@@ -4,7 +4,7 @@ use super::*;
 use crate::core::bandwidth::MILLISECOND;
 
 /// A sender that sends at its estimate by loss, over a link that loses what exceeds `capacity` and one packet in `one_in`.
-/// The delay never says anything: by it, 2 Mbit/s are possible. Returns the estimate after so many seconds.
+/// The delay never says anything: by it, 2 Mbit/s are possible. Returns the estimate after that many seconds.
 fn run(seconds: i64, capacity: BitRate, one_in: u64, rate: Option<BitRate>) -> LossBased {
     let mut loss = LossBased::default();
     let (mut sequence, mut debt, mut passed) = (0u64, 0u64, 0u64);
