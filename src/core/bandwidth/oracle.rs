@@ -57,10 +57,7 @@ impl Oracle {
             field_trials: FieldTrials { loss_based_bwe_v2: loss_config(), ..FieldTrials::default() },
             ..NetworkControllerConfig::default()
         };
-        let controller = GoogCcNetworkController::new(
-            config,
-            GoogCcConfig { feedback_only: true, ..GoogCcConfig::default() },
-        );
+        let controller = GoogCcNetworkController::new(config, GoogCcConfig { feedback_only: true });
         Self { controller, sent: Vec::new(), estimate: start, processed: -SECOND }
     }
 

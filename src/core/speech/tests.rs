@@ -30,7 +30,7 @@ impl Table {
             for (microphone, heard) in self.microphones.iter_mut().zip(heard) {
                 microphone.hear(now, (self.millis * 48) as u32, RATE, heard(self.millis));
             }
-            if self.millis % 200 == 0 {
+            if self.millis.is_multiple_of(200) {
                 self.look();
             }
             self.millis += 20;

@@ -173,7 +173,7 @@ fn it_is_the_best_there_is_but_for_one_step() {
         if let Some(first) = first {
             let steps = wants.iter().filter(|want| want.class as usize == first).flat_map(|want| {
                 let values = std::iter::once(0).chain(want.layers.iter().map(|layer| layer.value));
-                values.zip(&want.layers[..]).map(|(before, layer)| layer.value - before).collect::<Vec<_>>()
+                values.zip(want.layers).map(|(before, layer)| layer.value - before).collect::<Vec<_>>()
             });
             let largest = steps.max().unwrap_or(0);
             assert!(theirs.1[first] - ours.1[first] <= largest, "{ours:?} {theirs:?} of {budget}: {wants:?}");
