@@ -138,10 +138,6 @@ mod chosen {
         SlotStreamForgotten "slot-stream-forgotten",
         /// Some transport-wide numbers are never given to a packet.
         TransportNumberSkipped "transport-number-skipped",
-        /// An encoding that has stopped counts as one that comes.
-        LayerNotLive "layer-not-live",
-        /// How somebody wants to see a track is noted and has no effect.
-        PreferIgnored "prefer-ignored",
         /// Nobody is told who speaks.
         SpeakersNotTold "speakers-not-told",
         /// Who has stopped speaking is still told to speak.
@@ -150,5 +146,9 @@ mod chosen {
         SpeakerNotShown "speaker-not-shown",
         /// A track that was asked for by name loses its slot to whoever speaks.
         PinIgnored "pin-ignored",
+        /// An encoding that has stopped counts as one that comes.
+        LayerNotLive "layer-not-live",
+        /// How somebody wants to see a track is noted and has no effect.
+        PreferIgnored "prefer-ignored",
     }
 }

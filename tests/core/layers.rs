@@ -258,6 +258,7 @@ fn the_explanation_tells_what_was_shown_and_sent_and_why() {
     let mut world = call_of(crate::traces::recorded("*"), &["Ben"]);
     wants(&mut world, 1, tall(180));
     film(&mut world, &["high", "medium", "low"], 7000);
+    film(&mut world, &["low"], 1000);
     wants(&mut world, 1, tall(720));
     film(&mut world, &["high", "low"], 1000);
     film(&mut world, &["low"], 1000);
