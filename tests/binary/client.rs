@@ -262,9 +262,9 @@ impl Client {
             }
             "answer" => {
                 let sdp = data["sdp"].as_str().expect("an answer");
-                let answer = SdpAnswer::from_sdp_string(sdp).expect("an answer that parses");
                 // None is on its way if the offer was not the endpoint's own.
                 if let Some(pending) = self.pending.take() {
+                    let answer = SdpAnswer::from_sdp_string(sdp).expect("an answer that parses");
                     self.rtc.sdp_api().accept_answer(pending, answer).expect("an answer that fits the offer");
                 }
                 self.publications = data["publications"].clone();

@@ -126,6 +126,15 @@ impl Room {
         }
     }
 
+    /// Shows those who speak to whoever still waits for them. When they began, nobody may have given way who does by now,
+    /// such as whoever spoke most and has been muted.
+    pub(super) fn show_chosen(&mut self, now: Instant) {
+        let chosen = self.floor.talkers.iter().filter(|talker| talker.is_chosen).map(|talker| talker.key);
+        for key in chosen.collect::<Vec<_>>() {
+            self.show_to_all(now, key);
+        }
+    }
+
     /// Puts a track into a slot of everybody who waits for it, where another one gives way.
     fn show_to_all(&mut self, now: Instant, key: PublicationKey) {
         for place in 0..self.order.len() {

@@ -117,6 +117,7 @@ impl Room {
         }
         self.choose_talkers(now);
         self.choose_dominant(now);
+        self.show_chosen(now);
         let Floor { active, told, .. } = &mut self.floor;
         let publications = &self.publications;
         let speech = |key: &PublicationKey| publications[key.0].speech.as_ref();
