@@ -238,28 +238,6 @@ impl Room {
         self.timers.earliest()
     }
 
-    /// Whether there is anything for [`forward_share`](Self::forward_share) to forward.
-    pub fn has_pending(&self) -> bool {
-        self.has_audio_pending() || !self.pending_video.is_empty()
-    }
-
-    /// Whether there is audio to forward.
-    pub fn has_audio_pending(&self) -> bool {
-        !self.pending_audio.is_empty()
-    }
-
-    /// Returns when the oldest packet that is still to be forwarded arrived.
-    pub fn waits_since(&self) -> Option<Instant> {
-        let pending = self.pending_audio.iter().chain(&self.pending_video);
-        pending.filter_map(|key| self.publications.get(key.0)?.waits_since()).min()
-    }
-
-    /// Whether packets of a track are still to be forwarded.
-    pub fn is_forwarding(&self, track: TrackId) -> bool {
-        let publication = self.by_track.get(&track).and_then(|key| self.publications.get(key.0));
-        publication.is_some_and(Publication::has_pending)
-    }
-
     /// Returns how many deadlines are set: at most one for each member, each transport without a member, and the room.
     pub fn deadlines(&self) -> usize {
         self.timers.len()

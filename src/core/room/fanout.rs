@@ -12,7 +12,7 @@ use crate::core::forward::backlog::Run;
 use crate::core::forward::encoding::{Encoding, PacketInfo};
 use crate::core::forward::munger::Stretch;
 use crate::core::forward::publication::Publication;
-use crate::core::ids::{EncodingIndex, PublicationKey};
+use crate::core::ids::{EncodingIndex, PublicationKey, TrackId};
 use crate::core::media::cache::CachedPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::CodecParams;
@@ -23,6 +23,28 @@ use crate::core::path::TrafficClass;
 use crate::core::transport::Transport;
 
 impl Room {
+    /// Whether there is anything for [`forward_share`](Self::forward_share) to forward.
+    pub fn has_pending(&self) -> bool {
+        self.has_audio_pending() || !self.pending_video.is_empty()
+    }
+
+    /// Whether there is audio to forward.
+    pub fn has_audio_pending(&self) -> bool {
+        !self.pending_audio.is_empty()
+    }
+
+    /// Returns when the oldest packet that is still to be forwarded arrived.
+    pub fn waits_since(&self) -> Option<Instant> {
+        let pending = self.pending_audio.iter().chain(&self.pending_video);
+        pending.filter_map(|key| self.publications.get(key.0)?.waits_since()).min()
+    }
+
+    /// Whether packets of a track are still to be forwarded.
+    pub fn is_forwarding(&self, track: TrackId) -> bool {
+        let publication = self.by_track.get(&track).and_then(|key| self.publications.get(key.0));
+        publication.is_some_and(Publication::has_pending)
+    }
+
     /// Returns the publications of a kind that have packets to be forwarded, in the order of their first packets.
     pub(super) fn pending_of(&mut self, kind: MediaKind) -> &mut VecDeque<PublicationKey> {
         match kind {
