@@ -71,9 +71,10 @@ pub const INGRESS_STREAMS_PER_PARTICIPANT_MAX: usize = 128;
 /// How many streams of one participant have whole replay windows. Those that have been silent for longest are reduced to
 /// their newest index.
 pub const SRTP_WINDOWS_MAX: usize = 1024;
-/// How many SSRCs one participant may ever send from. Each costs some twenty bytes for as long as the keys are in use. An
-/// encoder that takes another one every second gets there after eighteen hours.
-pub const SRTP_STREAMS_EVER_MAX: usize = 65_536;
+/// How many SSRCs one participant may ever send from. Each costs some twenty bytes for as long as the keys are in use,
+/// and as many again if RTCP comes from it. An encoder that takes another one every second gets there after four hours and a
+/// half.
+pub const SRTP_STREAMS_EVER_MAX: usize = 16_384;
 
 const _: () = assert!(INGRESS_STREAMS_PER_PARTICIPANT_MAX <= SRTP_WINDOWS_MAX);
 const _: () = assert!(SRTP_WINDOWS_MAX <= SRTP_STREAMS_EVER_MAX);

@@ -14,6 +14,8 @@ const STEP = 20;
  * @returns {() => void} ends it; the track is then wanted in any size again
  */
 export function followTile(track, element) {
+  // Without them nothing can be measured, and the track is wanted in any size.
+  if (!globalThis.ResizeObserver || !globalThis.IntersectionObserver) return () => {};
   let isVisible = true;
   const state = () => {
     if (!element.isConnected) return track.prefer({});

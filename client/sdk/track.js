@@ -222,7 +222,7 @@ export class RemoteTrack extends Track {
       this.setMediaStreamTrack(track);
       this.changed();
     }
-    if (moved) this.layer = null;
+    if (!slot) this.layer = null;
     if (slot) this.setStatus('live');
     else if (this.status === 'live') this.setStatus('pending');
   }

@@ -39,8 +39,8 @@ use crate::signal::Demand;
 use crate::signal::allowance::Allowance;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
 
-/// Bytes of a message that count for nothing. Only offers are longer, and those of browsers with a few slots have about
-/// ten thousand.
+/// Bytes of a message that count for nothing. Hardly anything but offers is longer, and those of browsers with a few slots
+/// have about ten thousand.
 const OFFERED_BYTES_FREE: usize = 16 << 10;
 /// Bytes beyond these that one address may have read in a second, in the long run: about a tenth of what a core reads.
 const OFFERED_BYTES_PER_SECOND: u32 = 1 << 20;

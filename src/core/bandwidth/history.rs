@@ -12,8 +12,6 @@ const ENTRIES_MIN: usize = 128;
 const ENTRIES_MAX: usize = 2_048;
 /// Room is made for what was sent within this time and not reported yet.
 const AGE: Micros = 3 * SECOND;
-/// A report that begins further back than this many packets says nothing of what is remembered.
-const BEHIND_MAX: u64 = 2 * ENTRIES_MAX as u64;
 /// The reference time of a report has 24 bits.
 const REFERENCE_BITS: u32 = 24;
 
@@ -85,7 +83,7 @@ impl SendHistory {
 
     /// Reads a report: `base` is the number of its first packet, `statuses` says of each from there when it came, by the
     /// receiver's clock, or that it did not. Appends to `results` what is news, in the order of the numbers. What was never
-    /// sent, or is no longer remembered, is passed over.
+    /// sent is passed over, and so is a report that begins long before all that is remembered.
     pub fn take_report(
         &mut self,
         base: u16,
@@ -94,7 +92,9 @@ impl SendHistory {
     ) {
         let newest = self.next - 1;
         let behind = u64::from((newest as u16).wrapping_sub(base));
-        let Some(base) = newest.checked_sub(behind).filter(|_| behind < BEHIND_MAX) else { return };
+        let Some(base) = newest.checked_sub(behind).filter(|_| behind < 2 * self.entries.len() as u64) else {
+            return;
+        };
         let oldest = self.first.max(self.next.saturating_sub(self.entries.len() as u64));
         let mut unreported: u32 = (self.reported.max(oldest)..base)
             .filter_map(|sequence| self.entry(sequence))

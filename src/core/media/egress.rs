@@ -10,11 +10,16 @@ use super::srtp::SrtpSender;
 use crate::core::bandwidth::estimator::{BandwidthEstimator, Bounds, Reason};
 use crate::core::bandwidth::{BitRate, Micros};
 use crate::core::mutation::mutated;
+use crate::core::pace::Pace;
 use crate::core::stats::BandwidthSnapshot;
 use crate::wire::transport_feedback::TransportFeedback;
 
 /// How many of our last sender reports a receiver report may refer to.
 const SENT_REPORTS: usize = 64;
+/// How often a transport-wide report is read, in the long run. Browsers send one in 50 to 250 ms.
+const REPORT_INTERVAL: Duration = Duration::from_millis(10);
+/// How many are read at once, when the network has kept them back.
+const REPORTS_AT_ONCE: u32 = 50;
 
 /// What is believed of a network before anything is known of it, and within what the estimate stays, bits per second.
 const BOUNDS: Bounds = Bounds { start: 1_000_000, min: 5_000, max: 100_000_000 };
@@ -37,6 +42,8 @@ pub struct EgressHalf {
     sent_reports: VecDeque<SentReport>,
     /// How many packets of transport-wide feedback have come.
     pub feedback_received: u64,
+    /// How often a report may be read.
+    reports: Pace,
     /// How many of the client's bandwidth estimates (REMB) have come.
     pub remb_received: u64,
     /// What moments count from that the estimator is told.
@@ -58,6 +65,7 @@ impl EgressHalf {
             round_trip: None,
             sent_reports: VecDeque::new(),
             feedback_received: 0,
+            reports: Pace::new(now, REPORT_INTERVAL, REPORTS_AT_ONCE),
             remb_received: 0,
             epoch: now,
             sending_at: 0,
@@ -119,6 +127,11 @@ impl EgressHalf {
         self.feedback_received += 1;
         let at = self.micros(now);
         let Some(bandwidth) = &mut self.bandwidth else { return };
+        // A report of a few bytes can name thousands of packets, each of which costs a look.
+        if !self.reports.wait(now).is_zero() {
+            return;
+        }
+        self.reports.note(now);
         if let Ok(report) = TransportFeedback::parse(bytes) {
             bandwidth.on_report(at, report.reference, report.base, report.arrivals());
         }

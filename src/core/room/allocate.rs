@@ -1,5 +1,5 @@
 //! Allocation: who gets which layer of video, out of what a viewer's network carries. A pure function of the budget and of
-//! what is wanted: integers, no state, no time.
+//! what is wanted: integers, no state, no time. Nothing calls it yet: encodings are chosen by what viewers want alone.
 //!
 //! Three rules, in this order. What must not be paused keeps its lowest layer. A class comes before the next: screens, then
 //! cameras, then thumbnails. Within a class whatever adds most for a bit comes first, and of equals who spoke last.

@@ -67,7 +67,12 @@ impl Room {
         };
         let mut begun = Vec::new();
         loop {
-            let waiting = (0..talkers.len()).filter(|index| !talkers[*index].is_chosen);
+            // Whoever sends several microphones has one place for them all.
+            let owner = |index: usize| self.publications.get(talkers[index].key.0).map(|own| own.owner);
+            let has_place = |index: &usize| {
+                (0..talkers.len()).any(|other| talkers[other].is_chosen && owner(other) == owner(*index))
+            };
+            let waiting = (0..talkers.len()).filter(|index| !has_place(index));
             let Some(best) = waiting.max_by_key(|index| (strength(&talkers[*index]), Reverse(*index))) else {
                 break;
             };

@@ -109,8 +109,13 @@ impl Publication {
             self.chosen = EncodingIndex(chosen as u8);
         }
         let chosen = self.chosen;
-        for encoding in &mut self.encodings {
+        for (number, encoding) in self.encodings.iter_mut().enumerate() {
             for viewer in encoding.backlog.viewers_mut() {
+                // Whoever is sent nothing stays where they are: no key frame is made for them.
+                if viewer.is_idle {
+                    viewer.choice = Some(EncodingIndex(number as u8));
+                    continue;
+                }
                 let before = at(viewer.choice.unwrap_or(chosen_before));
                 let has_size = viewer.wish.height.or(viewer.wish.width).is_some();
                 viewer.choice = fitting(viewer.wish)
