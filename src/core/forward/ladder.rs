@@ -33,6 +33,14 @@ pub struct Candidate {
     pub height: Option<u16>,
 }
 
+impl Candidate {
+    /// Makes a candidate of an encoding. Its size is not known if there is no rung for it.
+    pub fn new(place: usize, rank: usize, rung: Option<&Rung>) -> Self {
+        let (width, height) = (rung.and_then(|rung| rung.width), rung.and_then(|rung| rung.height));
+        Self { place, rank, width, height }
+    }
+}
+
 /// Returns the place of the candidate that fits a wish best; `None` if there are no candidates.
 ///
 /// The height decides, and without a wish for it the width. If the viewer wants no size, or the size of no candidate is
@@ -134,12 +142,7 @@ impl Ladder {
 
     /// Returns a candidate for each encoding, whose place is the one in [`rungs`](Self::rungs).
     fn candidates(&self) -> impl Iterator<Item = Candidate> + Clone {
-        self.rungs.iter().enumerate().map(|(place, rung)| Candidate {
-            place,
-            rank: rung.rank,
-            width: rung.width,
-            height: rung.height,
-        })
+        self.rungs.iter().enumerate().map(|(place, rung)| Candidate::new(place, rung.rank, Some(rung)))
     }
 
     /// Marks what a viewer needs: what fits their wish and, as long as that does not come although it was asked for, the

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{Owner, Room};
 use crate::core::command::Preference;
 use crate::core::event::{Event, Refusal};
+use crate::core::forward::publication::Publication;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
@@ -71,15 +72,15 @@ impl Room {
 
     fn review_publication(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         let publication = &mut self.publications[key.0];
-        publication.needs_review = false;
         if publication.ladder.rungs().is_empty() {
+            publication.needs_review = false;
             return;
         }
         publication.review(now);
         // The review itself has seen what it found.
         publication.needs_review = false;
-        let (track, mid, owner) = (publication.track, publication.mid, publication.owner);
-        let has_new_order = publication.order_encodings(now);
+        let (track, owner, transport) = (publication.track, publication.owner, publication.transport);
+        let order = publication.order_encodings(now).then(|| ordered(publication));
         let wants_keyframes = publication.wants_keyframes();
         for change in publication.take_layer_changes() {
             self.totals.layer_changes += 1;
@@ -92,13 +93,12 @@ impl Room {
             };
             outbox.event(change.participant, event);
         }
-        if has_new_order {
+        if let Some(order) = order {
             self.totals.encoding_orders += 1;
-            let active = self.publications[key.0].ladder.active();
-            outbox.event(owner, Event::Encodings { mid, track, active });
+            outbox.event(owner, order);
         }
         if wants_keyframes {
-            self.set_keyframe_timer(now, self.publications[key.0].transport);
+            self.set_keyframe_timer(now, transport);
         }
         self.set_encodings_timer(now, owner);
         self.arm(now, Owner::Member(owner));
@@ -126,8 +126,7 @@ impl Room {
         for publication in &self.participants[key.0].publications {
             let publication = &self.publications[publication.0];
             if publication.ladder.can_order() {
-                let (mid, track, active) = (publication.mid, publication.track, publication.ladder.active());
-                outbox.event(key, Event::Encodings { mid, track, active });
+                outbox.event(key, ordered(publication));
             }
         }
         let slots = self.participants[key.0].slots.iter().enumerate();
@@ -140,4 +139,10 @@ impl Room {
             self.layer_reviews.push(publication);
         }
     }
+}
+
+/// Returns what a publisher is told of the encodings of a track that they are to send.
+fn ordered(publication: &Publication) -> Event {
+    let Publication { mid, track, ladder, .. } = publication;
+    Event::Encodings { mid: *mid, track: *track, active: ladder.active() }
 }

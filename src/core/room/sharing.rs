@@ -123,10 +123,9 @@ impl Room {
 
     /// Puts those who speak now into slots of somebody who has just come (back), or whose slots have changed.
     pub(super) fn show_speakers(&mut self, now: Instant, viewer: ParticipantKey) {
-        let chosen = self.floor.talkers.iter().filter(|talker| talker.is_chosen).map(|talker| talker.key);
         let dominant = self.floor.dominant;
         let camera = dominant.and_then(|microphone| self.camera_beside(microphone));
-        for key in chosen.chain(dominant).chain(camera).collect::<Vec<_>>() {
+        for key in self.chosen_talkers().into_iter().chain(dominant).chain(camera) {
             self.show_if_waiting(now, viewer, key);
         }
     }
@@ -134,10 +133,14 @@ impl Room {
     /// Shows those who speak to whoever still waits for them. When they began, nobody may have given way who does by now,
     /// such as whoever spoke most and has been muted.
     pub(super) fn show_chosen(&mut self, now: Instant) {
-        let chosen = self.floor.talkers.iter().filter(|talker| talker.is_chosen).map(|talker| talker.key);
-        for key in chosen.collect::<Vec<_>>() {
+        for key in self.chosen_talkers() {
             self.show_to_all(now, key);
         }
+    }
+
+    /// Returns the microphones of those who are chosen to be heard.
+    fn chosen_talkers(&self) -> Vec<PublicationKey> {
+        self.floor.talkers.iter().filter(|talker| talker.is_chosen).map(|talker| talker.key).collect()
     }
 
     /// Puts a track into a slot of everybody who waits for it, where another one gives way.

@@ -59,8 +59,8 @@ impl Publication {
         self.needs_review = true;
     }
 
-    /// Looks again what each viewer is to be shown, if it is time for that. `came` is the encoding of which a packet has
-    /// just come, and whether it had stopped before.
+    /// Looks again what each viewer is to be shown, if it is time for that. `number` is the encoding of which a packet
+    /// has just come; `had_stopped` tells whether it had stopped before.
     pub(super) fn review_after_packet(&mut self, now: Instant, number: usize, had_stopped: bool) {
         if self.encodings.len() == 1 {
             return;
@@ -96,12 +96,7 @@ impl Publication {
         let mut candidates = [None; ENCODINGS_MAX];
         for (place, encoding) in self.encodings.iter().enumerate().filter(|(place, _)| live[*place]) {
             let rung = self.ladder.of_rank(encoding.rank());
-            candidates[place] = Some(Candidate {
-                place,
-                rank: encoding.rank(),
-                width: rung.and_then(|rung| rung.width),
-                height: rung.and_then(|rung| rung.height),
-            });
+            candidates[place] = Some(Candidate::new(place, encoding.rank(), rung));
         }
         let fitting = |wish: Wish| fit(wish, candidates.iter().flatten().copied());
         let chosen_before = self.chosen;
@@ -118,10 +113,11 @@ impl Publication {
                 }
                 let before = at(viewer.choice.unwrap_or(chosen_before));
                 let has_size = viewer.wish.height.or(viewer.wish.width).is_some();
-                viewer.choice = fitting(viewer.wish)
-                    .map(|place| EncodingIndex(place as u8))
-                    .filter(|_| has_size)
-                    .or(viewer.choice.filter(|_| has_size));
+                viewer.choice = if has_size {
+                    fitting(viewer.wish).map(|place| EncodingIndex(place as u8)).or(viewer.choice)
+                } else {
+                    None
+                };
                 if at(viewer.choice.unwrap_or(chosen)) != before || viewer.is_new_wish {
                     viewer.why = match live[before] {
                         _ if viewer.is_new_wish => LayerReason::Wanted,
