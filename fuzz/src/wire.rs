@@ -135,14 +135,14 @@ fn collect(header: &RtpHeader, packet: &[u8]) -> Option<ExtensionBlock> {
 }
 
 fn write_again(header: &RtpHeader, packet: &[u8], block: &ExtensionBlock) {
-    let RtpHeader { marker, payload_type, sequence, timestamp, ssrc, .. } = *header;
-    let fields = RtpFields { marker, payload_type, sequence, timestamp, ssrc };
+    let RtpHeader { marker, payload_type, sequence, timestamp, ssrc, has_padding, .. } = *header;
+    let fields = RtpFields { marker, payload_type, sequence, timestamp, ssrc, has_padding };
     let mut out = [0xaa; RTP_HEADER_WRITE_MAX];
     let length = write_header(&mut out, &fields, block).expect("it fits");
     assert_eq!(length, 12 + block.encoded_len());
     let again = RtpHeader::parse(&out[..length]).expect("we write what we can read");
     assert_eq!((again.marker, again.payload_type, again.sequence), (marker, payload_type, sequence));
-    assert_eq!((again.timestamp, again.ssrc, again.has_padding), (timestamp, ssrc, false));
+    assert_eq!((again.timestamp, again.ssrc, again.has_padding), (timestamp, ssrc, has_padding));
     assert_eq!(again.header_len, length);
     let extensions: Vec<_> = header.extensions(packet).collect();
     assert_eq!(again.extensions(&out).collect::<Vec<_>>(), extensions);
@@ -182,7 +182,14 @@ fn pass_on(passed: &PassedExtensions) {
     let mut block = ExtensionBlock::new();
     KeptExtensions(passed.as_bytes()).write(&ids(8), Some(0x1234), &mut block);
     let mut out = [0; RTP_HEADER_WRITE_MAX];
-    let fields = RtpFields { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3 };
+    let fields = RtpFields {
+        marker: false,
+        payload_type: 96,
+        sequence: 1,
+        timestamp: 2,
+        ssrc: 3,
+        has_padding: false,
+    };
     let length = write_header(&mut out, &fields, &block).expect("it fits");
     let header = RtpHeader::parse(&out[..length]).expect("we write what we can read");
     let there = IncomingExtensions::read(&header, &out, meaning(8)).passed;

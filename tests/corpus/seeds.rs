@@ -260,6 +260,7 @@ fn packets() -> Vec<(String, Vec<u8>)> {
             sequence: 65_530,
             timestamp: 7,
             ssrc: 0x1234_5678,
+            has_padding: false,
         };
         let mut packet = vec![0; RTP_HEADER_WRITE_MAX];
         let length = write_header(&mut packet, &fields, &block).expect("it fits");
