@@ -61,7 +61,55 @@ const KNOWN: &[(&str, u64)] = &[
 
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.
 const STORIES: &[(&str, fn() -> Option<String>)] =
-    &[("layer-not-live", an_encoding_stops), ("prefer-ignored", a_tile_is_small)];
+    &[
+        ("pacer-forgets", a_key_frame_waits),
+        ("padding-on-media-ssrc", a_stream_is_padded),
+        ("layer-not-live", an_encoding_stops),
+        ("prefer-ignored", a_tile_is_small),
+    ];
+
+/// Anna talks to Ben and is seen for a second: a frame of one packet each 40 ms.
+fn seen_by_ben() -> world::World {
+    let mut world = world::World::new();
+    let (anna, ben) = (world.join("standup", "Anna"), world.join("standup", "Ben"));
+    world.publish(anna, 1, &[Source::Camera]);
+    world.publish(ben, 1, &[]);
+    world.until("they are connected", |world| world.clients.iter().all(|client| client.rtc.is_connected()));
+    for picture in 0..25 {
+        world.send(anna, Source::Camera, picture == 0);
+        world.run(Duration::from_millis(40));
+    }
+    world
+}
+
+/// A key frame is too large to be sent at once.
+fn a_key_frame_waits() -> Option<String> {
+    let (anna, ben) = (0, 1);
+    let mut world = seen_by_ben();
+    world.clients[ben].received.clear();
+    world.send_frame(anna, Source::Camera, true, 40);
+    world.run(Duration::from_secs(1));
+    let camera = world.clients[anna].track(Source::Camera);
+    let seen = world.clients[ben].received_of(camera).len();
+    (seen < 40).then(|| format!("{seen} packets of 40 came"))
+}
+
+/// Padding fills up what is sent, and nothing is kept that could be sent again.
+fn a_stream_is_padded() -> Option<String> {
+    let (anna, ben) = (0, 1);
+    let mut world = seen_by_ben();
+    let id = world.sfu.snapshot(world.now).rooms[0].participants[ben].participant;
+    world.sfu.steer_by_hand(&"standup".parse().expect("a name"), id, 500_000, 0);
+    world.run(Duration::from_secs(2));
+    let camera = world.clients[anna].track(Source::Camera);
+    let media = world.clients[ben].received_of(camera).first().map(|packet| *packet.header.ssrc);
+    let is_padding = |packet: &&world::Departed| packet.to == ben && packet.has_padding;
+    let mut padding = world.departed.iter().filter(is_padding);
+    if padding.clone().count() < 50 {
+        return Some("there is no padding".to_owned());
+    }
+    padding.any(|packet| Some(packet.ssrc) == media).then(|| "padding is in the stream of media".to_owned())
+}
 
 /// The first person sends two encodings, and the second one wants to see that height.
 fn watched_in(height: u16) -> world::World {

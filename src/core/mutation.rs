@@ -138,6 +138,10 @@ mod chosen {
         SlotStreamForgotten "slot-stream-forgotten",
         /// Some transport-wide numbers are never given to a packet.
         TransportNumberSkipped "transport-number-skipped",
+        /// Some of the packets that wait for room on a narrow network are never sent.
+        PacerForgets "pacer-forgets",
+        /// Padding takes numbers of the media stream.
+        PaddingOnMediaSsrc "padding-on-media-ssrc",
         /// Nobody is told who speaks.
         SpeakersNotTold "speakers-not-told",
         /// Who has stopped speaking is still told to speak.

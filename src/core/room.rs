@@ -15,6 +15,7 @@ mod keyframes;
 mod layers;
 mod media;
 mod membership;
+mod pacing;
 mod publish;
 mod reports;
 mod sections;
@@ -131,6 +132,10 @@ pub struct Room {
     pending_audio: VecDeque<PublicationKey>,
     /// The same for video.
     pending_video: VecDeque<PublicationKey>,
+    /// Transports on which what was held back of video, and padding, is to be sent now.
+    pending_paced: VecDeque<TransportKey>,
+    /// Empty between inputs: members for whom something began to wait while media was forwarded.
+    held_members: Vec<ParticipantKey>,
     /// Members who are to be told a new slot map at the end of the input.
     slot_maps: Vec<ParticipantKey>,
     /// Publications of which it is to be looked again, at the end of the input, what viewers are shown and what is to be
@@ -172,6 +177,8 @@ impl Room {
             by_track: BTreeMap::new(),
             pending_audio: VecDeque::new(),
             pending_video: VecDeque::new(),
+            pending_paced: VecDeque::new(),
+            held_members: Vec::new(),
             slot_maps: Vec::new(),
             layer_reviews: Vec::new(),
             floor: Floor::default(),
@@ -216,6 +223,11 @@ impl Room {
     /// Returns the public id of a member; `None` if they are gone.
     pub fn participant_id(&self, key: ParticipantKey) -> Option<ParticipantId> {
         self.participants.get(key.0).map(|participant| participant.id)
+    }
+
+    /// Returns the first transport of a member; `None` if they are gone.
+    pub fn first_transport_of(&self, id: ParticipantId) -> Option<TransportKey> {
+        self.participants.get(self.by_id.get(&id)?.0)?.transports.first().copied()
     }
 
     /// Whether it has ended and can be dropped.

@@ -92,6 +92,38 @@ pub struct BandwidthSnapshot {
     pub reason: Reason,
 }
 
+/// Counts of what was sent, held back or left out on a transport because of what its network carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EgressCounters {
+    /// Packets of padding that were sent.
+    pub padding_packets: u64,
+    /// How many bytes they had, headers included.
+    pub padding_bytes: u64,
+    /// Packets of video that waited before they were sent.
+    pub paced_packets: u64,
+    /// How long these waited together, in microseconds.
+    pub pacing_delay_micros: u64,
+    /// Packets of video that were dropped because too much waited.
+    pub paced_dropped: u64,
+    /// Probes that were sent.
+    pub probes: u64,
+    /// Probes that were begun and given up, because the machine had no time or no packet could carry padding.
+    pub probes_given_up: u64,
+    /// Packets that were asked for again and not sent, because too many were.
+    pub repeats_withheld: u64,
+}
+
+/// How what is sent to a participant is spread over time, and filled up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PacingSnapshot {
+    /// How long video that comes now will wait.
+    pub delay: Duration,
+    /// The rate that all is filled up to, bits per second; 0 if there is no padding.
+    pub padding_target: u64,
+    /// What was counted.
+    pub counters: EgressCounters,
+}
+
 /// One participant, and how they are connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParticipantSnapshot {
@@ -111,6 +143,8 @@ pub struct ParticipantSnapshot {
     pub round_trip: Option<Duration>,
     /// What their network carries, by their first transport that tells.
     pub bandwidth: Option<BandwidthSnapshot>,
+    /// How their media is spread over time, on the first of their transports whose network is estimated.
+    pub pacing: Option<PacingSnapshot>,
     /// How long ago they joined.
     pub age: Duration,
     /// The tracks that they publish, in the order of publishing.

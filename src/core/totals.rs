@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::command::MediaKind;
 use super::event::LeaveReason;
 use super::path::TransportProtocol;
-use super::stats::StreamCounters;
+use super::stats::{EgressCounters, StreamCounters};
 
 /// Upper bounds of the buckets of [`SetupTimes`], milliseconds.
 pub const SETUP_BUCKETS_MS: [u64; 8] = [100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];
@@ -80,6 +80,8 @@ pub struct Totals {
     pub setup_times: SetupTimes,
     /// Incoming packets that could not be opened or belong to no stream.
     pub unusable: u64,
+    /// What was sent, held back or left out because of what networks carry.
+    pub egress: EgressCounters,
     /// What streams have counted, by class.
     pub streams: BTreeMap<StreamClass, StreamCounters>,
 }
@@ -123,9 +125,52 @@ impl Totals {
         }
         self.setup_times.sum += other.setup_times.sum;
         self.unusable += other.unusable;
+        self.egress.add(&other.egress);
         for (class, counters) in other.streams {
             self.streams.entry(class).or_default().add(&counters);
         }
+    }
+}
+
+impl EgressCounters {
+    fn fields(&mut self) -> [&mut u64; 8] {
+        let Self {
+            padding_packets,
+            padding_bytes,
+            paced_packets,
+            pacing_delay_micros,
+            paced_dropped,
+            probes,
+            probes_given_up,
+            repeats_withheld,
+        } = self;
+        [
+            padding_packets,
+            padding_bytes,
+            paced_packets,
+            pacing_delay_micros,
+            paced_dropped,
+            probes,
+            probes_given_up,
+            repeats_withheld,
+        ]
+    }
+
+    /// Adds the counts of `other`.
+    pub fn add(&mut self, other: &Self) {
+        let mut other = *other;
+        for (own, other) in self.fields().into_iter().zip(other.fields()) {
+            *own += *other;
+        }
+    }
+
+    /// Returns what was counted since `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        let (mut since, mut before) = (*self, *before);
+        for (own, before) in since.fields().into_iter().zip(before.fields()) {
+            *own = own.saturating_sub(*before);
+        }
+        since
     }
 }
 

@@ -7,6 +7,7 @@ mod forwarding;
 mod layers;
 mod membership;
 mod negotiating;
+mod pacing;
 mod repair;
 mod replaying;
 mod slots;

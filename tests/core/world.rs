@@ -20,6 +20,7 @@ use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch};
 use strait::wire::classify::{DatagramKind, classify};
+use strait::wire::rtp::RtpHeader;
 
 /// The server's address, as the clients see it.
 pub fn server_address() -> SocketAddr {
@@ -163,6 +164,58 @@ pub struct World {
     pub loses_down: fn(u16) -> bool,
     /// The same for packets to the server.
     pub loses_up: fn(u16) -> bool,
+    /// The narrow link that one client is behind.
+    pub link: Option<Link>,
+    /// All RTP that has left the server, whatever became of it.
+    pub departed: Vec<Departed>,
+}
+
+/// A packet that has left the server.
+pub struct Departed {
+    /// When.
+    pub at: Instant,
+    /// To which client.
+    pub to: usize,
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub bytes: usize,
+    /// Whether it ends in padding.
+    pub has_padding: bool,
+}
+
+/// A link to one client, with a queue of 300 ms.
+pub struct Link {
+    /// Whose it is.
+    pub client: usize,
+    /// Bits per second.
+    pub rate: u64,
+    busy_until: Option<Instant>,
+    under_way: VecDeque<(Instant, Vec<u8>)>,
+    /// How many packets found no room in its queue.
+    pub dropped: usize,
+}
+
+impl Link {
+    /// A link that is not used.
+    pub fn new(client: usize, rate: u64) -> Self {
+        Self { client, rate, busy_until: None, under_way: VecDeque::new(), dropped: 0 }
+    }
+
+    fn send(&mut self, now: Instant, bytes: Vec<u8>) {
+        let begins = self.busy_until.map_or(now, |until| until.max(now));
+        if begins - now > Duration::from_millis(300) {
+            self.dropped += 1;
+            return;
+        }
+        let until = begins + Duration::from_nanos(bytes.len() as u64 * 8_000_000_000 / self.rate);
+        self.busy_until = Some(until);
+        self.under_way.push_back((until, bytes));
+    }
+
+    fn arrived(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.under_way.front().filter(|(at, _)| *at <= now)?;
+        self.under_way.pop_front().map(|(_, bytes)| bytes)
+    }
 }
 
 /// Feeds an input to a core.
@@ -250,6 +303,8 @@ impl World {
             outputs: Vec::new(),
             loses_down: |_| false,
             loses_up: |_| false,
+            link: None,
+            departed: Vec::new(),
             start,
             now: start,
             clients: Vec::new(),
@@ -454,8 +509,28 @@ impl World {
         self.send_encoding(client, source, None, keyframe);
     }
 
+    /// A client sends a frame of video of so many packets at once.
+    pub fn send_frame(&mut self, client: usize, source: Source, keyframe: bool, packets: usize) {
+        for number in 0..packets {
+            let last = number + 1 == packets;
+            self.write(client, source, None, (number == 0).then_some(keyframe), last);
+        }
+    }
+
     /// The same of one encoding of a simulcast. Its number is in the payload, behind the headers.
     pub fn send_encoding(&mut self, client: usize, source: Source, layer: Option<&str>, keyframe: bool) {
+        self.write(client, source, layer, Some(keyframe), true);
+    }
+
+    /// Writes one packet: with `begins` the first of a frame, which may be a key frame; with `marker` the last one.
+    fn write(
+        &mut self,
+        client: usize,
+        source: Source,
+        layer: Option<&str>,
+        begins: Option<bool>,
+        marker: bool,
+    ) {
         let elapsed = self.now - self.start;
         let Client { rtc, sending, sequences, declared, .. } = &mut self.clients[client];
         let (mid, _) = *sending.iter().find(|(_, other)| *other == source).expect("it publishes that");
@@ -465,7 +540,11 @@ impl World {
         let (clock, payload): (u128, Vec<u8>) = match media.kind() {
             MediaKind::Audio => (48, vec![0xfc; 60]),
             // Start of a partition, no extensions; the payload header's lowest bit says "delta".
-            MediaKind::Video => (90, [vec![0x10, u8::from(!keyframe), number], vec![7; 899]].concat()),
+            MediaKind::Video => {
+                let descriptor = if begins.is_some() { 0x10 } else { 0 };
+                let header = vec![descriptor, u8::from(begins != Some(true)), number];
+                (90, [header, vec![7; 899]].concat())
+            }
         };
         let wanted = if media.kind() == MediaKind::Audio { "opus" } else { "VP8" };
         let pts = media.remote_pts().to_vec();
@@ -488,7 +567,7 @@ impl World {
                 voice_activity: self.level.map(|_| false),
                 ..ExtensionValues::default()
             })
-            .marker(true)
+            .marker(marker)
             .nackable(true);
         rtc.direct_api().stream_tx_by_mid(mid, layer.map(Into::into)).expect("a stream").write_rtp(packet);
         self.clients[client].deadline = self.now;
@@ -519,7 +598,8 @@ impl World {
         loop {
             self.settle();
             let clients = self.clients.iter().map(|client| client.deadline).min();
-            let next = [self.deadline, clients].into_iter().flatten().min().unwrap_or(end);
+            let link = self.link.as_ref().and_then(|link| Some(link.under_way.front()?.0));
+            let next = [self.deadline, clients, link].into_iter().flatten().min().unwrap_or(end);
             if next >= end {
                 break;
             }
@@ -619,10 +699,24 @@ impl World {
             }
             let index = self.clients.iter().position(|client| client.address == to && !client.unplugged);
             let Some(index) = index else { continue };
+            self.departed.extend(departed(self.now, index, &bytes));
+            if let Some(link) = self.link.as_mut().filter(|link| link.client == index) {
+                link.send(self.now, bytes);
+                continue;
+            }
             let receive = Receive::new(Protocol::Udp, server_address(), to, &bytes);
             let receive = receive.expect("the core sends what can be parsed");
             let _ = self.clients[index].rtc.handle_input(EngineInput::Receive(self.now, receive));
             // The engine wants to be drained after every input.
+            self.drain_client(index);
+        }
+        while let Some(link) = &mut self.link
+            && let Some(bytes) = link.arrived(self.now)
+        {
+            let (index, to) = (link.client, self.clients[link.client].address);
+            let receive = Receive::new(Protocol::Udp, server_address(), to, &bytes);
+            let receive = receive.expect("the core sends what can be parsed");
+            let _ = self.clients[index].rtc.handle_input(EngineInput::Receive(self.now, receive));
             self.drain_client(index);
         }
         for (session, request) in requests {
@@ -693,6 +787,13 @@ impl World {
             busy = true;
         }
     }
+}
+
+/// What is to be known of a datagram that has left the server, if it is RTP.
+fn departed(at: Instant, to: usize, bytes: &[u8]) -> Option<Departed> {
+    let header = RtpHeader::parse(bytes).ok().filter(|_| classify(bytes) == DatagramKind::Rtp)?;
+    let RtpHeader { ssrc, sequence, has_padding, .. } = header;
+    Some(Departed { at, to, ssrc, sequence, bytes: bytes.len(), has_padding })
 }
 
 /// Whether a datagram is an RTP packet that gets lost, by its sequence number.

@@ -197,8 +197,19 @@ impl Munger {
         Some(rewrite)
     }
 
+    /// Returns the sequence number of the newest packet; `None` if nothing was sent yet.
+    pub fn newest(&self) -> Option<u16> {
+        self.epochs[0]?;
+        Some(self.latest.next_index.checked_sub(1)? as u16)
+    }
+
+    /// Returns the timestamp of the newest packet.
+    pub fn timestamp(&self) -> u32 {
+        self.latest.timestamp
+    }
+
     /// Returns whether a packet goes on with the stretch that flows, as nearly every packet does.
-    fn continues(&self, stretch: Stretch, index: u64) -> bool {
+    pub fn continues(&self, stretch: Stretch, index: u64) -> bool {
         let goes_on = |epoch: &Epoch| epoch.stretch == stretch && !self.is_jump(epoch.highest_in, index);
         self.synced && self.epochs[0].as_ref().is_some_and(goes_on)
     }

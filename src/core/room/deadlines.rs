@@ -184,6 +184,12 @@ impl Room {
             }
             transport.set_bandwidth();
         }
+        if let Some(transport) = self.transports.get_mut(key.0)
+            && transport.deadlines.is_due(Timer::Pacing, now)
+        {
+            transport.deadlines.set(Timer::Pacing, None);
+            self.pace(key);
+        }
         if self.transports.contains(key.0) {
             self.send_feedback(now, key, outbox);
             self.send_reports(now, key, outbox);

@@ -134,7 +134,7 @@ impl Room {
             let Some(codec) = publication.codec else { continue };
             let Some(encoding) = publication.encoding(stretch.encoding) else { continue };
             let Some(packet) = encoding.fresh_packet(now, index) else { continue };
-            if !slot.may_repeat(now, sequence) {
+            if !media.egress.may_repeat() || !slot.may_repeat(now, sequence) {
                 continue;
             }
             // Only packets that are sent count: requests for others cost little.

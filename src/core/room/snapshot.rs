@@ -170,6 +170,7 @@ impl Room {
             path: reach.path,
             round_trip: reach.round_trip,
             bandwidth: reach.bandwidth,
+            pacing: transports.clone().find_map(|transport| transport.media.as_ref()?.egress.pacing()),
             age: now.saturating_duration_since(participant.joined_at),
             publications: self.publication_snapshots(now, participant),
             slots: slots.collect(),

@@ -43,6 +43,9 @@ impl Room {
         }
         for transport in transports {
             let Some(media) = &mut self.transports[transport.0].media else { continue };
+            let egress = &mut media.egress;
+            self.totals.egress.add(&egress.counters.since(&egress.reported));
+            egress.reported = egress.counters;
             let ingress = &mut media.ingress;
             self.totals.unusable += ingress.dropped.saturating_sub(ingress.dropped_reported);
             ingress.dropped_reported = ingress.dropped;

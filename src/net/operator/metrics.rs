@@ -9,7 +9,7 @@ use super::view::ServerView;
 use crate::core::command::MediaKind;
 use crate::core::event::LeaveReason;
 use crate::core::path::{Carrier, TransportProtocol};
-use crate::core::stats::{Snapshot, StreamCounters};
+use crate::core::stats::{EgressCounters, Snapshot, StreamCounters};
 use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
 use crate::net::http::message::{Request, Response};
 use crate::net::process::Process;
@@ -84,12 +84,31 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     let sum = totals.setup_times.sum.as_secs_f64();
     let times = Value::Histogram(buckets, sum);
     page.one("strait_media_setup", Some(Unit::Seconds), "From joining until media can flow", times);
+    add_egress(page, &totals.egress);
     for (name, unit, help, of) in STREAM_FAMILIES {
         let samples = totals.streams.iter();
         let samples =
             samples.map(|(class, counters)| labelled(class_labels(class), Value::Counter(of(counters))));
         page.add(name, unit, help, samples);
     }
+}
+
+/// Adds what was sent, held back or left out because of what networks carry.
+fn add_egress(page: &mut Page, counters: &EgressCounters) {
+    let families = [
+        ("strait_padding_packets", None, "Packets of padding", counters.padding_packets),
+        ("strait_padding", Some(Unit::Bytes), "Padding, with its headers", counters.padding_bytes),
+        ("strait_paced_packets", None, "Packets of video that waited", counters.paced_packets),
+        ("strait_paced_packets_dropped", None, "Packets of video that could not wait", counters.paced_dropped),
+        ("strait_repeats_withheld", None, "Repeats not sent: too many were asked for", counters.repeats_withheld),
+    ];
+    for (name, unit, help, count) in families {
+        page.one(name, unit, help, Value::Counter(count));
+    }
+    let waited = Value::Seconds(counters.pacing_delay_micros as f64 / 1e6);
+    page.one("strait_pacing_delay", Some(Unit::Seconds), "How long packets of video waited together", waited);
+    let probes = [("sent", counters.probes), ("given_up", counters.probes_given_up)];
+    page.add("strait_probes", None, "Probes of what a network carries", counted("result", probes));
 }
 
 fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
