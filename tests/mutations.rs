@@ -60,13 +60,12 @@ const KNOWN: &[(&str, u64)] = &[
 ];
 
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.
-const STORIES: &[(&str, fn() -> Option<String>)] =
-    &[
-        ("pacer-forgets", a_key_frame_waits),
-        ("padding-on-media-ssrc", a_stream_is_padded),
-        ("layer-not-live", an_encoding_stops),
-        ("prefer-ignored", a_tile_is_small),
-    ];
+const STORIES: &[(&str, fn() -> Option<String>)] = &[
+    ("pacer-forgets", a_key_frame_waits),
+    ("padding-on-media-ssrc", a_stream_is_padded),
+    ("layer-not-live", an_encoding_stops),
+    ("prefer-ignored", a_tile_is_small),
+];
 
 /// Anna talks to Ben and is seen for a second: a frame of one packet each 40 ms.
 fn seen_by_ben() -> world::World {

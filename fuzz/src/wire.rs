@@ -182,14 +182,8 @@ fn pass_on(passed: &PassedExtensions) {
     let mut block = ExtensionBlock::new();
     KeptExtensions(passed.as_bytes()).write(&ids(8), Some(0x1234), &mut block);
     let mut out = [0; RTP_HEADER_WRITE_MAX];
-    let fields = RtpFields {
-        marker: false,
-        payload_type: 96,
-        sequence: 1,
-        timestamp: 2,
-        ssrc: 3,
-        has_padding: false,
-    };
+    let fields =
+        RtpFields { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3, has_padding: false };
     let length = write_header(&mut out, &fields, &block).expect("it fits");
     let header = RtpHeader::parse(&out[..length]).expect("we write what we can read");
     let there = IncomingExtensions::read(&header, &out, meaning(8)).passed;

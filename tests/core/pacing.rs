@@ -83,14 +83,17 @@ fn a_key_frame_is_spread_over_time_on_a_narrow_network_and_audio_passes_it() {
         world.send(ANNA, Microphone, false);
         world.run(Duration::from_millis(20));
     }
-    let frame: Vec<u128> =
-        to_ben(&world).filter(|packet| packet.ssrc == camera).map(|packet| (packet.at - began).as_millis()).collect();
+    let frame: Vec<u128> = to_ben(&world)
+        .filter(|packet| packet.ssrc == camera)
+        .map(|packet| (packet.at - began).as_millis())
+        .collect();
     assert_eq!(frame.len(), 20, "all of it is sent");
     assert!(frame[4] == 0, "what a network takes at once leaves at once: {frame:?}");
     assert!((80..200).contains(&frame[19]), "18 kB at 1.1 Mbit/s and a burst: {frame:?}");
     let of_step = |step: u128| frame.iter().filter(|at| **at > 0 && **at / 5 == step).count();
     assert!((1..40).all(|step| of_step(step) <= 2), "a packet each 5 ms, or two: {frame:?}");
-    let sound: Vec<_> = to_ben(&world).filter(|packet| packet.ssrc == microphone).map(|packet| packet.at).collect();
+    let sound: Vec<_> =
+        to_ben(&world).filter(|packet| packet.ssrc == microphone).map(|packet| packet.at).collect();
     assert_eq!(sound, sent, "no packet of audio waits");
     assert_eq!(counters(&world).paced_dropped, 0);
     assert!(counters(&world).paced_packets >= 12);
@@ -195,7 +198,8 @@ fn padding_fills_up_to_its_target_and_takes_nothing_from_media() {
         .map(|packet| *packet.seq_no)
         .collect();
     assert!(sequences.windows(2).all(|pair| pair[1] == pair[0] + 1), "the stream of media has no hole");
-    let numbers = world.clients[BEN].received.iter().filter(|packet| packet.header.ext_vals.transport_cc.is_none());
+    let numbers =
+        world.clients[BEN].received.iter().filter(|packet| packet.header.ext_vals.transport_cc.is_none());
     assert_eq!(numbers.count(), 0, "padding has numbers, too");
 }
 
@@ -205,7 +209,8 @@ fn what_was_sent_lately_is_the_best_padding_and_later_there_is_nothing_but_paddi
     perform(&mut world, 2_000, 2);
     let (_, camera) = streams(&mut world);
     steer(&mut world, 800_000, 0);
-    let count = |world: &World, plain: bool| to_ben(world).filter(|packet| packet.has_padding == plain).count();
+    let count =
+        |world: &World, plain: bool| to_ben(world).filter(|packet| packet.has_padding == plain).count();
     world.departed.clear();
     world.run(Duration::from_millis(500));
     assert!(count(&world, false) > 40, "old packets");

@@ -378,8 +378,9 @@ mod tests {
             }
             reference += extremes[random.usize(..extremes.len())];
             let base = estimator.next_number().wrapping_sub(random.u16(0..12));
-            let times: Vec<Option<Micros>> =
-                (0..random.usize(1..12)).map(|_| random.bool().then(|| random.i64(-farthest..=farthest))).collect();
+            let times: Vec<Option<Micros>> = (0..random.usize(1..12))
+                .map(|_| random.bool().then(|| random.i64(-farthest..=farthest)))
+                .collect();
             estimator.on_report(now, (reference & 0xff_ffff) as u32, base, times.into_iter());
             estimator.process(now);
             assert!((bounds.min..=bounds.max).contains(&estimator.estimate()));

@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn whatever_is_reported_nothing_overflows() {
-        let extremes = [i64::MIN, i64::MIN + 1, -ACCUMULATED_MAX, -1, 0, 1, ACCUMULATED_MAX, i64::MAX - 1, i64::MAX];
+        let extremes =
+            [i64::MIN, i64::MIN + 1, -ACCUMULATED_MAX, -1, 0, 1, ACCUMULATED_MAX, i64::MAX - 1, i64::MAX];
         let mut random = fastrand::Rng::with_seed(8);
         let mut line = Trendline::default();
         for _ in 0..100_000 {

@@ -1,7 +1,12 @@
 //! Slot: one continuous egress stream whose source may change. It holds a track's name, never the track itself, because
 //! the publisher may one day be on another node.
 
+mod held;
+mod padding;
+
 use std::time::{Duration, Instant};
+
+use held::Held;
 
 use super::encoding::PacketInfo;
 use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
@@ -30,13 +35,6 @@ const REPEAT_BYTES_MAX: u64 = 512 * 1024;
 /// A packet is sent again this often at most.
 const REPEATS_MAX: u8 = 8;
 
-/// How many of the newest packets are sent again as padding, one after the other: those that the receiver may still miss.
-const PADDING_PACKETS: u16 = 32;
-/// A packet with less payload than this is not worth being sent as padding: its headers would be most of it.
-const PADDING_PAYLOAD_MIN: usize = 50;
-/// The most bytes of padding in a packet: their number is in the last byte (RFC 3550 §5.1).
-const PADDING_BYTES: u8 = 255;
-
 /// What a slot shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
@@ -56,15 +54,6 @@ struct Repeat {
     at_millis: u32,
     sequence: u16,
     times: u8,
-}
-
-/// What of a slot's video waits in the [pacer](crate::core::media::pacer), or could not.
-#[derive(Debug, Clone, Copy, Default)]
-struct Held {
-    /// The newest key frame of which packets may wait: its stretch, and its timestamp.
-    keyframe: Option<(Stretch, u32)>,
-    /// Whether too much waited, so that nothing more goes out before the next key frame.
-    is_cut: bool,
 }
 
 /// One egress stream, which shows one track after another.
@@ -284,52 +273,6 @@ impl Slot {
             && (self.held.is_cut || !(waits || self.munger.is_synchronised(stretch)))
     }
 
-    /// Whether a packet of that stretch would be shown, once all that waits in the pacer has been sent.
-    pub fn would_show(&self, stretch: Stretch, meta: &PacketMeta<PacketInfo>) -> bool {
-        let is_going = self.open && self.announced && !self.paused && !self.is_shed;
-        is_going
-            && (meta.keyframe_start
-                || (!self.held.is_cut
-                    && (self.held.keyframe.is_some_and(|(of, _)| of == stretch)
-                        || self.munger.continues(stretch, meta.index))))
-    }
-
-    /// Whether nothing goes out before the next key frame, because too much waited.
-    pub fn is_cut(&self) -> bool {
-        self.held.is_cut
-    }
-
-    /// Lets nothing more out before the next key frame.
-    pub fn cut(&mut self) {
-        self.held.is_cut = true;
-        self.held.keyframe = None;
-    }
-
-    /// Ends what [`cut`](Self::cut) began, with the first packet of a key frame that goes out or begins to wait.
-    pub fn end_cut(&mut self) {
-        self.held.is_cut = false;
-    }
-
-    /// What goes out next does not continue what was sent: packets before it were dropped.
-    pub fn skip(&mut self) {
-        self.munger.desynchronise();
-    }
-
-    /// Notes that a key frame of that timestamp begins to wait.
-    pub fn keyframe_waits(&mut self, stretch: Stretch, timestamp: u32) {
-        self.held.keyframe = Some((stretch, timestamp));
-    }
-
-    /// Notes that the first packet of a key frame waits no longer.
-    pub fn keyframe_leaves(&mut self) {
-        self.held.keyframe = None;
-    }
-
-    /// Whether the newest key frame that waits has that timestamp.
-    pub fn is_waiting_keyframe(&self, stretch: Stretch, timestamp: u32) -> bool {
-        self.held.keyframe == Some((stretch, timestamp))
-    }
-
     /// The stretch that the slot shows just now, and what is added to its timestamps.
     pub fn flowing(&self) -> Option<(Stretch, u32)> {
         self.munger.flowing()
@@ -493,64 +436,6 @@ impl Slot {
         let original = (original as u16).to_be_bytes();
         let length = self.write_packet(&fields, &outgoing, &original, index, purpose, egress, buffer)?;
         self.rtx_index += 1;
-        Some(length)
-    }
-
-    /// Whether padding can be sent in it: the client must take retransmissions, and report on what comes.
-    pub fn can_pad(&self) -> bool {
-        let takes_repeats = self.rtx_ssrc.is_some() && self.codec.is_some_and(|codec| codec.rtx.is_some());
-        self.kind == MediaKind::Video && self.open && takes_repeats && self.extensions.transport_cc.is_some()
-    }
-
-    /// Returns the packet that is sent as padding next, if it is still kept: one after the other of the newest ones, so that
-    /// the receiver gets some that it may have lost; `None` if nothing was sent yet.
-    pub fn next_padding(&mut self) -> Option<(Stretch, u64)> {
-        let sequence = self.munger.newest()?.wrapping_sub(self.padding_back);
-        self.padding_back = (self.padding_back + 1) % PADDING_PACKETS;
-        self.munger.origin(sequence)
-    }
-
-    /// Writes a packet that was sent before as padding: its receiver has it, and drops it without a word. Returns its length;
-    /// `None` if another one has to be taken.
-    pub fn write_old_packet(
-        &mut self,
-        stretch: Stretch,
-        packet: CachedPacket<'_, PacketInfo>,
-        source_codec: CodecParams,
-        egress: &mut EgressHalf,
-        buffer: &mut [u8],
-    ) -> Option<usize> {
-        if packet.payload.len() < PADDING_PAYLOAD_MIN {
-            return None;
-        }
-        self.write_again(stretch, packet, source_codec, Purpose::Padding, egress, buffer)
-    }
-
-    /// Writes a packet that is nothing but padding, in the stream of retransmissions: in that of media, its number would be
-    /// missing from what is decoded. Returns its length; `None` if [no padding can be sent](Self::can_pad).
-    pub fn write_padding(&mut self, egress: &mut EgressHalf, buffer: &mut [u8]) -> Option<usize> {
-        let mut block = ExtensionBlock::new();
-        if !block.push(self.extensions.transport_cc?, &egress.next_number().to_be_bytes()) {
-            return None;
-        }
-        let rtx_ssrc = self.rtx_ssrc?;
-        let index = self.rtx_index;
-        let fields = RtpFields {
-            marker: false,
-            payload_type: self.codec?.rtx?.0,
-            sequence: index as u16,
-            timestamp: self.munger.timestamp(),
-            ssrc: if mutated!(PaddingOnMediaSsrc) { self.ssrc.0 } else { rtx_ssrc.0 },
-            has_padding: true,
-        };
-        let header_length = write_header(buffer, &fields, &block)?;
-        let end = header_length + usize::from(PADDING_BYTES);
-        let padding = buffer.get_mut(header_length..end)?;
-        padding.fill(0);
-        *padding.last_mut()? = PADDING_BYTES;
-        let length = egress.sender.seal_rtp(buffer, header_length, end, index)?;
-        self.rtx_index += 1;
-        egress.on_sent(length, Purpose::Padding);
         Some(length)
     }
 }

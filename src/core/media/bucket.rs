@@ -79,7 +79,10 @@ mod tests {
         let sent = sent(1_000_000, 40 * MILLISECOND, 1_000);
         assert_eq!(sent[0], 5, "40 ms at 1 Mbit/s are 5,000 bytes");
         assert_eq!(sent[1..].iter().max(), Some(&1));
-        assert!((129..=130).contains(&sent.iter().sum::<usize>()), "125,000 bytes a second, and the first 5,000");
+        assert!(
+            (129..=130).contains(&sent.iter().sum::<usize>()),
+            "125,000 bytes a second, and the first 5,000"
+        );
     }
 
     #[test]

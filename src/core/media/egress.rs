@@ -401,8 +401,8 @@ impl EgressHalf {
     /// Returns the moment behind which the next step of pacing is due; `None` if there is nothing to be done.
     pub fn pacing_due(&self) -> Option<Instant> {
         let at = self.sending_at;
-        let has_probe = !self.holds_probes
-            && self.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.has_probe());
+        let has_probe =
+            !self.holds_probes && self.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.has_probe());
         let due = if self.has_queue() { Some(at) } else { self.padding.due(at, has_probe) };
         due.map(|at| self.epoch + Duration::from_micros(u64::try_from(at).unwrap_or(0)))
     }

@@ -98,9 +98,9 @@ impl PaddingControl {
         if self.target > 0 {
             self.bucket.fill(now, self.target, TARGET_BURST);
         }
-        let is_late = self.probe.is_some_and(|probe| {
-            now - probe.last > STEP + PROBE_LATE || now - probe.begun > PROBE_TIME_MAX
-        });
+        let is_late = self
+            .probe
+            .is_some_and(|probe| now - probe.last > STEP + PROBE_LATE || now - probe.begun > PROBE_TIME_MAX);
         if is_late {
             self.probe = None;
         }
@@ -164,7 +164,12 @@ mod tests {
 
     /// Runs steps for `millis`, in each of which media of so many bytes is sent first. Returns the bytes of padding in each,
     /// in packets of `packet` bytes.
-    fn run(control: &mut PaddingControl, millis: i64, packet: usize, media: impl Fn(i64) -> usize) -> Vec<usize> {
+    fn run(
+        control: &mut PaddingControl,
+        millis: i64,
+        packet: usize,
+        media: impl Fn(i64) -> usize,
+    ) -> Vec<usize> {
         let mut padding = Vec::new();
         for step in 0..millis / 5 {
             let now = step * STEP;

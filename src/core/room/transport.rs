@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, trace, warn};
 
 use super::{Owner, Room};
-use crate::core::input::Shedding;
 use crate::core::event::{Event, LeaveReason};
 use crate::core::ids::{ParticipantKey, PublicationKey, Ssrc, TransportKey};
+use crate::core::input::Shedding;
 use crate::core::input::{Admission, SrtpProfile};
 use crate::core::media::egress::EgressHalf;
 use crate::core::media::halves::MediaHalves;
@@ -266,10 +266,8 @@ impl Room {
         let rtcp_ssrc = Ssrc(rng.u32());
         let mut egress = EgressHalf::new(now, sender);
         egress.hold_probes(self.shedding != Shedding::NONE);
-        let media = MediaHalves {
-            ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
-            egress,
-        };
+        let media =
+            MediaHalves { ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch), egress };
         transport.start_media(now, media);
         transport.deadlines.set(Timer::Reports, Some(now + FIRST_REPORT));
         self.totals.handshakes_done += 1;

@@ -99,8 +99,18 @@ fn add_egress(page: &mut Page, counters: &EgressCounters) {
         ("strait_padding_packets", None, "Packets of padding", counters.padding_packets),
         ("strait_padding", Some(Unit::Bytes), "Padding, with its headers", counters.padding_bytes),
         ("strait_paced_packets", None, "Packets of video that waited", counters.paced_packets),
-        ("strait_paced_packets_dropped", None, "Packets of video that could not wait", counters.paced_dropped),
-        ("strait_repeats_withheld", None, "Repeats not sent: too many were asked for", counters.repeats_withheld),
+        (
+            "strait_paced_packets_dropped",
+            None,
+            "Packets of video that could not wait",
+            counters.paced_dropped,
+        ),
+        (
+            "strait_repeats_withheld",
+            None,
+            "Repeats not sent: too many were asked for",
+            counters.repeats_withheld,
+        ),
     ];
     for (name, unit, help, count) in families {
         page.one(name, unit, help, Value::Counter(count));
