@@ -94,7 +94,10 @@ fn a_key_frame_is_spread_over_time_on_a_narrow_network_and_audio_passes_it() {
     assert!((1..40).all(|step| of_step(step) <= 2), "a packet each 5 ms, or two: {frame:?}");
     let sound: Vec<_> =
         to_ben(&world).filter(|packet| packet.ssrc == microphone).map(|packet| packet.at).collect();
-    assert_eq!(sound, sent, "no packet of audio waits");
+    assert_eq!(sound.len(), sent.len());
+    // A client takes a moment to send.
+    let waited = sound.iter().zip(&sent).map(|(left, sent)| *left - *sent).max().expect("audio was sent");
+    assert!(waited < Duration::from_millis(1), "no packet of audio waits: {waited:?}");
     assert_eq!(counters(&world).paced_dropped, 0);
     assert!(counters(&world).paced_packets >= 12);
     let arrived = world.clients[BEN].received.iter().filter(|packet| *packet.header.ssrc == microphone);

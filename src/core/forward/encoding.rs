@@ -137,6 +137,8 @@ pub struct Encoding {
     cache: Option<PacketCache<PacketInfo>>,
     /// When a packet was last put into the cache.
     kept_at: Option<Instant>,
+    /// The timestamp of the key frame that was put into the cache last.
+    keyframe_timestamp: Option<u32>,
     report: Option<SourceReport>,
     /// How often its frames come.
     frames: FrameClock,
@@ -167,6 +169,7 @@ impl Encoding {
             highest: 0,
             cache: None,
             kept_at: None,
+            keyframe_timestamp: None,
             report: None,
             frames: FrameClock::default(),
             bitrate: Bitrate::default(),
@@ -380,7 +383,15 @@ impl Encoding {
             return None;
         }
         self.kept_at = Some(now);
+        if described.starts_keyframe {
+            self.keyframe_timestamp = Some(packet.timestamp);
+        }
         Some(self.backlog.push(Waiting { index, bytes: extensions.len() + packet.payload.len() }))
+    }
+
+    /// Whether packets of that timestamp belong to the newest key frame.
+    pub fn is_newest_keyframe(&self, timestamp: u32) -> bool {
+        self.keyframe_timestamp == Some(timestamp)
     }
 
     /// Whether the packets that wait must be forwarded now, because more packets might push them out of the cache.

@@ -266,7 +266,7 @@ impl Slot {
     /// Returns whether nothing of that stretch can be shown before a key frame comes. `may_wait` says that packets wait in
     /// the pacer, of which one may be that key frame.
     pub fn wants_keyframe(&self, stretch: Stretch, may_wait: bool) -> bool {
-        let waits = may_wait && self.held.keyframe.is_some_and(|(of, _)| of == stretch);
+        let waits = may_wait && self.held.keyframe == Some(stretch);
         self.kind == MediaKind::Video
             && !self.paused
             && !self.is_shed

@@ -388,6 +388,7 @@ impl EgressHalf {
 
     /// Notes that no slot can carry padding just now.
     pub fn refuse_padding(&mut self) {
+        self.counters.probes_given_up += u64::from(self.padding.probe().is_some());
         self.padding.refuse(self.sending_at);
     }
 

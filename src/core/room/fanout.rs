@@ -261,7 +261,7 @@ fn hold(
         // What waits would be shown late, and then be replaced by this.
         begins_anew |= egress.forget_queued(index) > 0;
     }
-    let is_keyframe = starts_keyframe || slot.is_waiting_keyframe(stretch, packet.meta.timestamp);
+    let is_keyframe = starts_keyframe || pass.encoding.is_newest_keyframe(packet.meta.timestamp);
     if !egress.has_room(is_keyframe) {
         egress.on_dropped();
         slot.cut();
@@ -269,7 +269,7 @@ fn hold(
     }
     if starts_keyframe {
         slot.end_cut();
-        slot.keyframe_waits(stretch, packet.meta.timestamp);
+        slot.keyframe_waits(stretch);
     }
     egress.queue(PacedPacket {
         slot: index,

@@ -120,8 +120,11 @@ impl Room {
                 sent += 1;
             }
         }
-        if path.is_some() && egress.wants_padding() {
-            sent += pad(now, on, slots, publications, egress, sink);
+        if egress.wants_padding() {
+            match path {
+                Some(_) => sent += pad(now, on, slots, publications, egress, sink),
+                None => egress.refuse_padding(),
+            }
         }
         egress.end_step();
         sent

@@ -192,6 +192,7 @@ impl Oracle {
         if !slot.forwarded.insert((stamp.stream, stamp.index)) {
             complaints.push(format!("{who} gets packet {} of {of} a second time", stamp.index));
         }
+        slot.held.remove(&(stamp.stream, stamp.index));
         while slot.forwarded.len() > REMEMBERED {
             slot.forwarded.pop_first();
         }

@@ -9,8 +9,8 @@ use crate::core::media::cache::PacketMeta;
 /// What of a slot's video waits in the [pacer](crate::core::media::pacer), or could not.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Held {
-    /// The newest key frame of which packets may wait: its stretch, and its timestamp.
-    pub(super) keyframe: Option<(Stretch, u32)>,
+    /// The stretch of the newest key frame of which the first packet may wait.
+    pub(super) keyframe: Option<Stretch>,
     /// Whether too much waited, so that nothing more goes out before the next key frame.
     pub(super) is_cut: bool,
 }
@@ -22,7 +22,7 @@ impl Slot {
         is_going
             && (meta.keyframe_start
                 || (!self.held.is_cut
-                    && (self.held.keyframe.is_some_and(|(of, _)| of == stretch)
+                    && (self.held.keyframe == Some(stretch)
                         || self.munger.continues(stretch, meta.index))))
     }
 
@@ -47,18 +47,13 @@ impl Slot {
         self.munger.desynchronise();
     }
 
-    /// Notes that a key frame of that timestamp begins to wait.
-    pub fn keyframe_waits(&mut self, stretch: Stretch, timestamp: u32) {
-        self.held.keyframe = Some((stretch, timestamp));
+    /// Notes that the first packet of a key frame begins to wait.
+    pub fn keyframe_waits(&mut self, stretch: Stretch) {
+        self.held.keyframe = Some(stretch);
     }
 
     /// Notes that the first packet of a key frame waits no longer.
     pub fn keyframe_leaves(&mut self) {
         self.held.keyframe = None;
-    }
-
-    /// Whether the newest key frame that waits has that timestamp.
-    pub fn is_waiting_keyframe(&self, stretch: Stretch, timestamp: u32) -> bool {
-        self.held.keyframe == Some((stretch, timestamp))
     }
 }
