@@ -310,3 +310,18 @@ fn repeats_take_a_part_of_the_network_at_most() {
     let most = 1_100_000 / 4 / 8 * 7 / PACKET as u64;
     assert!((20..most).contains(&repeated), "{repeated} repeats, {most} at most");
 }
+
+#[test]
+fn a_stream_beyond_the_first_guess_of_a_wide_network_is_hardly_held_back() {
+    let mut world = narrow(20_000_000);
+    perform(&mut world, 5_000, 10);
+    let estimate = bandwidth(&world).estimate;
+    assert!(estimate > 2_000_000, "what waits is a reason to probe: {estimate}");
+    let before = counters(&world);
+    perform(&mut world, 2_000, 10);
+    let since = counters(&world).since(&before);
+    assert_eq!((since.paced_packets, since.paced_dropped), (0, 0), "{before:?}");
+    let camera = world.clients[ANNA].track(Camera);
+    let received = world.clients[BEN].received_of(camera).len();
+    assert!(received > 1_500, "{received} of 1,750 packets of video");
+}
