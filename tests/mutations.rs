@@ -60,8 +60,11 @@ const KNOWN: &[(&str, u64)] = &[
 ];
 
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.
-const STORIES: &[(&str, fn() -> Option<String>)] =
-    &[("layer-not-live", an_encoding_stops), ("prefer-ignored", a_tile_is_small)];
+const STORIES: &[(&str, fn() -> Option<String>)] = &[
+    ("layer-not-live", an_encoding_stops),
+    ("prefer-ignored", a_tile_is_small),
+    ("panics-in-review", a_publisher_is_removed),
+];
 
 /// The first person sends two encodings, and the second one wants to see that height.
 fn watched_in(height: u16) -> world::World {
@@ -106,6 +109,23 @@ fn an_encoding_stops() -> Option<String> {
     }
     let stands_still = world.clients[ben].received.is_empty();
     stands_still.then(|| "the picture stands still although a smaller one comes".to_owned())
+}
+
+/// A third person comes into a call of two, and somebody is removed for it. Whatever happens to one, the others go on.
+fn a_publisher_is_removed() -> Option<String> {
+    let mut world = watched_in(720);
+    let (ben, cleo) = (1, world.join("standup", "Cleo"));
+    world.publish(cleo, 1, &[Source::Microphone]);
+    world.until("Cleo is connected", |world| world.clients[cleo].rtc.is_connected());
+    world.run(Duration::from_millis(500));
+    for _ in 0..10 {
+        world.send(cleo, Source::Microphone, false);
+        world.run(Duration::from_millis(20));
+    }
+    let track = world.clients[cleo].track(Source::Microphone);
+    assert!(!world.clients[ben].received_of(track).is_empty(), "Ben hears Cleo, whatever became of Anna");
+    let here = world.sfu.snapshot(world.now).rooms[0].participants.len();
+    (here < 3).then(|| "Anna was removed".to_owned())
 }
 
 #[test]

@@ -296,17 +296,10 @@ impl Room {
     pub(super) fn review_crowding(&mut self, key: ParticipantKey) {
         let participant = &self.participants[key.0];
         let most = self.settings.slots_max.audio;
-        // Almost always: there are fewer tracks of all kinds than slots.
-        let is_calm = participant.subscriptions.count() <= most && !participant.is_crowded;
-        if is_calm || !participant.is_connected() {
+        let wanted = participant.subscriptions.heard_count();
+        if !participant.is_connected() {
             return;
         }
-        let is_heard = |track: &TrackId| {
-            let publication = self.by_track.get(track).map(|key| &self.publications[key.0]);
-            publication
-                .is_some_and(|publication| publication.kind() == MediaKind::Audio && !publication.muted)
-        };
-        let wanted = participant.subscriptions.iter().filter(|(track, _)| is_heard(track)).count();
         let is_crowded = wanted > if participant.is_crowded { most - most / 4 } else { most };
         let begins = is_crowded && !participant.is_crowded;
         self.participants[key.0].is_crowded = is_crowded;
@@ -341,7 +334,15 @@ impl Room {
         };
         for place in 0..self.order.len() {
             let viewer = self.order[place];
+            let participant = &mut self.participants[viewer.0];
+            participant.subscriptions.set_muted(track, muted);
+            let was_crowded = participant.is_crowded;
+            self.review_crowding(viewer);
             let participant = &self.participants[viewer.0];
+            if was_crowded && !participant.is_crowded {
+                // There are slots enough for everybody again.
+                self.slots_freed.push(viewer);
+            }
             let Some(subscription) = participant.subscriptions.get(track) else { continue };
             match subscription.state {
                 SubscriptionState::Waiting if !muted => {
