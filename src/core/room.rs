@@ -8,6 +8,7 @@ pub mod allocate;
 mod check;
 mod checks;
 mod commands;
+mod crowding;
 mod deadlines;
 mod fanout;
 mod feedback;

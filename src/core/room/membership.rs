@@ -191,7 +191,7 @@ impl Room {
         self.totals.resumes += 1;
         let id = participant.id;
         outbox.outputs.push(RoomOutput::Admitted(key));
-        self.review_crowding(key);
+        self.review_crowding(now, key);
         self.show_speakers(now, key);
         let slot_map = self.next_slot_map(key);
         let participant = &self.participants[key.0];

@@ -53,7 +53,7 @@ impl Room {
         if !self.has_negotiated(key) {
             return;
         }
-        self.review_crowding(key);
+        self.review_crowding(now, key);
         // Muted ones last: they can wait for somebody to speak.
         for is_muted in [false, true] {
             self.assign_waiting(now, key, is_muted);

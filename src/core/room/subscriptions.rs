@@ -122,7 +122,7 @@ impl Room {
         self.add_subscription(from, publication);
         self.check_codec(from, publication, outbox);
         let was_crowded = self.participants[from.0].is_crowded;
-        self.review_crowding(from);
+        self.review_crowding(now, from);
         if self.participants[from.0].is_crowded == was_crowded {
             // Those who waited before wait for something else than this: hundreds may, so that they are not looked through.
             self.assign_newcomer(now, from, publication, outbox);
