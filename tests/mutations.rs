@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use strait::core::command::{Command, Preference, Source, Wish};
 use strait::core::mutation::{Mutation, choose};
 use strait::sim::{Plan, run};
+use strait::wire::classify::DatagramKind;
 
 /// Which world shows which bug.
 const KNOWN: &[(&str, u64)] = &[
@@ -65,6 +66,7 @@ const STORIES: &[(&str, fn() -> Option<String>)] = &[
     ("padding-on-media-ssrc", a_stream_is_padded),
     ("layer-not-live", an_encoding_stops),
     ("prefer-ignored", a_tile_is_small),
+    ("panics-in-review", a_publisher_is_removed),
 ];
 
 /// Anna talks to Ben and is seen for a second: a frame of one packet each 40 ms.
@@ -86,6 +88,8 @@ fn a_key_frame_waits() -> Option<String> {
     let (anna, ben) = (0, 1);
     let mut world = seen_by_ben();
     world.clients[ben].received.clear();
+    // Nothing is asked for again.
+    world.clients[ben].loses = Some(DatagramKind::Rtcp);
     world.send_frame(anna, Source::Camera, true, 40);
     world.run(Duration::from_secs(1));
     let camera = world.clients[anna].track(Source::Camera);
@@ -153,6 +157,23 @@ fn an_encoding_stops() -> Option<String> {
     }
     let stands_still = world.clients[ben].received.is_empty();
     stands_still.then(|| "the picture stands still although a smaller one comes".to_owned())
+}
+
+/// A third person comes into a call of two, and somebody is removed for it. Whatever happens to one, the others go on.
+fn a_publisher_is_removed() -> Option<String> {
+    let mut world = watched_in(720);
+    let (ben, cleo) = (1, world.join("standup", "Cleo"));
+    world.publish(cleo, 1, &[Source::Microphone]);
+    world.until("Cleo is connected", |world| world.clients[cleo].rtc.is_connected());
+    world.run(Duration::from_millis(500));
+    for _ in 0..10 {
+        world.send(cleo, Source::Microphone, false);
+        world.run(Duration::from_millis(20));
+    }
+    let track = world.clients[cleo].track(Source::Microphone);
+    assert!(!world.clients[ben].received_of(track).is_empty(), "Ben hears Cleo, whatever became of Anna");
+    let here = world.sfu.snapshot(world.now).rooms[0].participants.len();
+    (here < 3).then(|| "Anna was removed".to_owned())
 }
 
 #[test]

@@ -81,7 +81,10 @@ pub struct EgressHalf {
     /// What moments count from that the estimator is told.
     epoch: Instant,
     /// When what is sent now is sent.
-    sending_at: Micros,
+    sending: Instant,
+    /// The same in microseconds, as of when a packet last needed a number: most packets of a room need none, and the
+    /// difference of two moments costs as much as a tenth of a packet.
+    sending_at: (Instant, Micros),
     /// Gives packets their transport-wide numbers, and estimates the bandwidth from what is reported of them. `None` until
     /// a packet needs a number, because nobody who was not asked to report will.
     bandwidth: Option<Box<BandwidthEstimator>>,
@@ -114,7 +117,8 @@ impl EgressHalf {
             reports: Pace::new(now, REPORT_INTERVAL, REPORTS_AT_ONCE),
             remb_received: 0,
             epoch: now,
-            sending_at: 0,
+            sending: now,
+            sending_at: (now, 0),
             bandwidth: None,
             told: None,
             heard_by: Micros::MAX,
@@ -131,12 +135,30 @@ impl EgressHalf {
     /// Says when that is sent which is sent from now on.
     #[inline]
     pub fn send_at(&mut self, now: Instant) {
-        self.sending_at = self.micros(now);
-        if self.sending_at > self.heard_by {
+        self.sending = now;
+        if self.bandwidth.is_some() {
+            self.fill();
+        }
+    }
+
+    /// Returns when that is sent which is sent now.
+    #[inline]
+    fn at(&mut self) -> Micros {
+        if self.sending_at.0 != self.sending {
+            self.sending_at = (self.sending, self.micros(self.sending));
+        }
+        self.sending_at.1
+    }
+
+    /// Adds to the pacer's budget what time has brought.
+    #[inline]
+    fn fill(&mut self) {
+        let at = self.at();
+        if at > self.heard_by {
             self.heard_by = Micros::MAX;
             self.pacer.set_rate(None);
         }
-        self.pacer.fill(self.sending_at);
+        self.pacer.fill(at);
     }
 
     fn micros(&self, now: Instant) -> Micros {
@@ -154,7 +176,7 @@ impl EgressHalf {
     /// Makes the estimator, because somebody takes numbers. Returns the first one.
     #[cold]
     fn begin_estimating(&mut self) -> u16 {
-        let at = self.sending_at;
+        let at = self.at();
         let mut bandwidth = Box::new(BandwidthEstimator::new(at, BOUNDS));
         let number = bandwidth.next_number();
         // Nothing is probed before somebody says that it is of use.
@@ -172,9 +194,9 @@ impl EgressHalf {
     /// Notes that a packet of that many bytes with the [next number](Self::next_number) is sent.
     pub fn on_sent(&mut self, bytes: usize, purpose: Purpose) {
         let Some(bandwidth) = &mut self.bandwidth else { return };
-        bandwidth.on_sent(self.sending_at, bytes, self.padding.probe());
+        bandwidth.on_sent(self.sending_at.1, bytes, self.padding.probe());
         if mutated!(TransportNumberSkipped) && bandwidth.next_number() % 64 == 0 {
-            bandwidth.on_sent(self.sending_at, bytes, None);
+            bandwidth.on_sent(self.sending_at.1, bytes, None);
         }
         self.padding.on_sent(bytes);
         match purpose {
@@ -289,14 +311,16 @@ impl EgressHalf {
     /// Fills all that is sent to the transport up to that rate with padding from now on, bits per second; 0 stands for no
     /// padding. Where the client takes no retransmissions there is none.
     pub fn set_padding_target(&mut self, rate_bps: BitRate) {
-        self.padding.set_target(self.sending_at, rate_bps.min(BOUNDS.max));
+        let at = self.at();
+        self.padding.set_target(at, rate_bps.min(BOUNDS.max));
     }
 
     /// Says how much more than the estimate could be sent, bits per second: whether it can be is probed from time to time. 0
     /// ends all probing.
     pub fn wants_more(&mut self, bps: BitRate) {
         self.wants_more = Some(bps);
-        self.want(self.sending_at, bps);
+        let at = self.at();
+        self.want(at, bps);
     }
 
     fn want(&mut self, at: Micros, more: BitRate) {
@@ -338,10 +362,11 @@ impl EgressHalf {
 
     /// Lets a packet of video wait.
     pub fn queue(&mut self, packet: PacedPacket) {
-        self.pacer.push(PacedPacket { since: self.sending_at, ..packet });
+        let since = self.at();
+        self.pacer.push(PacedPacket { since, ..packet });
         if self.wants_more.is_none() && self.pacer.delay() > CROWDED {
             let more = self.bandwidth.as_ref().map_or(0, |bandwidth| bandwidth.estimate());
-            self.want(self.sending_at, more);
+            self.want(since, more);
         }
     }
 
@@ -360,7 +385,7 @@ impl EgressHalf {
     /// Begins a step of pacing, at which what is due of video and padding is sent. A probe begins with a step.
     pub fn begin_step(&mut self, now: Instant) {
         self.send_at(now);
-        let at = self.sending_at;
+        let at = self.at();
         if self.padding.begin_step(at) {
             self.counters.probes_given_up += 1;
         }
@@ -375,33 +400,35 @@ impl EgressHalf {
 
     /// Takes the next packet of video that waits, if it may leave in this step.
     pub fn next_queued(&mut self) -> Option<PacedPacket> {
-        let packet = self.pacer.pop(self.padding.probe_wants(self.sending_at))?;
+        let at = self.at();
+        let packet = self.pacer.pop(self.padding.probe_wants(at))?;
         self.counters.paced_packets += 1;
-        self.counters.pacing_delay_micros += (self.sending_at - packet.since).max(0).unsigned_abs();
+        self.counters.pacing_delay_micros += (at - packet.since).max(0).unsigned_abs();
         Some(packet)
     }
 
     /// Whether one more packet of padding is to be sent in this step.
     pub fn wants_padding(&self) -> bool {
-        self.padding.may_try(self.sending_at) && self.padding.wants(self.sending_at)
+        self.padding.may_try(self.sending_at.1) && self.padding.wants(self.sending_at.1)
     }
 
     /// Notes that no slot can carry padding just now.
     pub fn refuse_padding(&mut self) {
         self.counters.probes_given_up += u64::from(self.padding.probe().is_some());
-        self.padding.refuse(self.sending_at);
+        let at = self.at();
+        self.padding.refuse(at);
     }
 
     /// Ends a step of pacing.
     pub fn end_step(&mut self) {
-        if self.padding.end_step(self.sending_at) {
+        if self.padding.end_step(self.sending_at.1) {
             self.counters.probes += 1;
         }
     }
 
     /// Returns the moment behind which the next step of pacing is due; `None` if there is nothing to be done.
     pub fn pacing_due(&self) -> Option<Instant> {
-        let at = self.sending_at;
+        let at = self.micros(self.sending);
         let has_probe =
             !self.holds_probes && self.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.has_probe());
         let due = if self.has_queue() { Some(at) } else { self.padding.due(at, has_probe) };
@@ -411,8 +438,9 @@ impl EgressHalf {
     /// Returns whether more may be sent again just now: a part of the estimate, for what the network loses because it is
     /// full gets through no better for being sent twice. Where there is no estimate, everything may.
     pub fn may_repeat(&mut self) -> bool {
+        let at = self.at();
         let Some(bandwidth) = &self.bandwidth else { return true };
-        self.repeats.fill(self.sending_at, bandwidth.estimate() * REPEAT_PERCENT / 100, REPEAT_BURST);
+        self.repeats.fill(at, bandwidth.estimate() * REPEAT_PERCENT / 100, REPEAT_BURST);
         let may = self.repeats.is_open();
         self.counters.repeats_withheld += u64::from(!may);
         may

@@ -361,7 +361,8 @@ impl Oracle {
                 slot.held.retain(|(stream, index), (since, of)| {
                     let goes_on = epoch.is_some_and(|epoch| epoch.number == *of) && highest > *index;
                     let is_over = now > *since + HELD_MAX;
-                    if is_over && goes_on && synced && is_reachable && now > member.checked_since + 2 * SECOND {
+                    if is_over && goes_on && synced && is_reachable && now > member.checked_since + 2 * SECOND
+                    {
                         holes.push((member.person, *stream, *index));
                     }
                     !is_over
@@ -370,7 +371,10 @@ impl Oracle {
         }
         for (person, stream, index) in holes {
             let who = name(person);
-            self.complain(now, format!("packet {index} of stream {stream} to {who} was held back and never sent"));
+            self.complain(
+                now,
+                format!("packet {index} of stream {stream} to {who} was held back and never sent"),
+            );
         }
     }
 

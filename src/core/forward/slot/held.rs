@@ -22,8 +22,7 @@ impl Slot {
         is_going
             && (meta.keyframe_start
                 || (!self.held.is_cut
-                    && (self.held.keyframe == Some(stretch)
-                        || self.munger.continues(stretch, meta.index))))
+                    && (self.held.keyframe == Some(stretch) || self.munger.continues(stretch, meta.index))))
     }
 
     /// Whether nothing goes out before the next key frame, because too much waited.
