@@ -16,6 +16,7 @@ mod layers;
 mod media;
 mod membership;
 mod publish;
+mod redundancy;
 mod reports;
 mod sections;
 mod sharing;

@@ -6,6 +6,7 @@ use super::bandwidth::estimator::Reason;
 use super::command::MediaKind;
 use super::event::TrackInfo;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
+use super::media::redundancy::RedundancyDecision;
 use super::path::Path;
 
 /// Counters of packets, bytes (payload and header, without SRTP's tag), and what went wrong.
@@ -111,6 +112,8 @@ pub struct ParticipantSnapshot {
     pub round_trip: Option<Duration>,
     /// What their network carries, by their first transport that tells.
     pub bandwidth: Option<BandwidthSnapshot>,
+    /// How many copies of their audio they are sent; `None` if there never were any.
+    pub redundancy: Option<RedundancyDecision>,
     /// How long ago they joined.
     pub age: Duration,
     /// The tracks that they publish, in the order of publishing.

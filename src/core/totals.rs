@@ -76,6 +76,8 @@ pub struct Totals {
     pub layer_changes: u64,
     /// How often a publisher was told to send other encodings than before.
     pub encoding_orders: u64,
+    /// How often a client was sent more or fewer copies of its audio than before.
+    pub redundancy_changes: u64,
     /// How long it took from joining until media could flow.
     pub setup_times: SetupTimes,
     /// Incoming packets that could not be opened or belong to no stream.
@@ -118,6 +120,7 @@ impl Totals {
         self.fingerprints_refused += other.fingerprints_refused;
         self.layer_changes += other.layer_changes;
         self.encoding_orders += other.encoding_orders;
+        self.redundancy_changes += other.redundancy_changes;
         for (own, other) in self.setup_times.buckets.iter_mut().zip(other.setup_times.buckets) {
             *own += other;
         }

@@ -10,6 +10,7 @@
 
 pub mod backlog;
 pub mod bitrate;
+pub mod copies;
 pub mod descriptor;
 pub mod encoding;
 pub mod frame_clock;

@@ -6,6 +6,7 @@
 
 mod keyframes;
 pub mod layers;
+mod redundant;
 mod viewers;
 
 use std::time::{Duration, Instant};
@@ -204,6 +205,11 @@ impl Publication {
     /// Takes a packet of one of the encodings: counts it, keeps it once for all who watch, and lists it for them. Walk:
     /// called by `Room::handle_rtp`.
     pub fn arrive(&mut self, now: Instant, packet: &MediaPacket<'_>) -> Placement {
+        if packet.redundant { self.arrive_with_copies(now, packet) } else { self.arrive_alone(now, packet) }
+    }
+
+    /// Takes a packet whose payload is the codec's own.
+    fn arrive_alone(&mut self, now: Instant, packet: &MediaPacket<'_>) -> Placement {
         let mut placement = Placement::default();
         let Some(number) = self.encoding_of_rank(packet.rank) else { return placement };
         if self.muted && !mutated!(MuteIgnored) {

@@ -11,6 +11,7 @@ pub mod halves;
 pub mod ingress;
 pub mod nack;
 pub mod receive;
+pub mod redundancy;
 pub mod rtcp;
 pub mod srtp;
 pub mod twcc;

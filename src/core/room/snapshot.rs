@@ -7,6 +7,7 @@ use super::totals::counters_of;
 use crate::core::command::{MediaKind, Source};
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, Ssrc, TrackId};
+use crate::core::media::redundancy::RedundancyDecision;
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
 use crate::core::path::Path;
@@ -70,6 +71,8 @@ pub struct Reach {
     pub round_trip: Option<Duration>,
     /// What their network carries.
     pub bandwidth: Option<BandwidthSnapshot>,
+    /// How many copies of their audio they are sent; `None` if there never were any.
+    pub redundancy: Option<RedundancyDecision>,
 }
 
 impl Room {
@@ -84,10 +87,12 @@ impl Room {
         let transports = || participant.transports.iter().map(|key| &self.transports[key.0]);
         let round_trip = |transport: &Transport| transport.media.as_ref()?.egress.round_trip;
         let bandwidth = |transport: &Transport| transport.media.as_ref()?.egress.bandwidth();
+        let redundancy = |transport: &Transport| transport.media.as_ref()?.redundancy.decision();
         Reach {
             path: transports().find_map(|transport| transport.path),
             round_trip: transports().find_map(round_trip),
             bandwidth: transports().find_map(bandwidth),
+            redundancy: transports().find_map(redundancy),
         }
     }
 
@@ -170,6 +175,7 @@ impl Room {
             path: reach.path,
             round_trip: reach.round_trip,
             bandwidth: reach.bandwidth,
+            redundancy: reach.redundancy,
             age: now.saturating_duration_since(participant.joined_at),
             publications: self.publication_snapshots(now, participant),
             slots: slots.collect(),

@@ -11,6 +11,7 @@ use crate::core::input::{Admission, SrtpProfile};
 use crate::core::media::egress::EgressHalf;
 use crate::core::media::halves::MediaHalves;
 use crate::core::media::ingress::IngressHalf;
+use crate::core::media::redundancy::Redundancy;
 use crate::core::media::srtp;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
@@ -266,6 +267,7 @@ impl Room {
         let media = MediaHalves {
             ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
             egress: EgressHalf::new(now, sender),
+            redundancy: Redundancy::default(),
         };
         transport.start_media(now, media);
         transport.deadlines.set(Timer::Reports, Some(now + FIRST_REPORT));

@@ -73,6 +73,13 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     );
     let orders = Value::Counter(totals.encoding_orders);
     page.one("strait_encoding_orders", None, "Times a publisher was told to send other encodings", orders);
+    let changes = Value::Counter(totals.redundancy_changes);
+    page.one(
+        "strait_redundancy_changes",
+        None,
+        "Times a client was sent more or fewer copies of its audio than before",
+        changes,
+    );
     let handshakes = [
         ("done", totals.handshakes_done),
         ("failed", totals.handshakes_failed),

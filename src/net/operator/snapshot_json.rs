@@ -69,6 +69,11 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
             "loss": f64::from(bandwidth.loss_millionths) / 1e6,
             "limitedBy": bandwidth.reason.as_str(),
         })),
+        "redundancy": participant.redundancy.map(|decision| json!({
+            "copies": decision.copies,
+            "lossBefore": f64::from(decision.loss_permille) / 1e3,
+            "reason": decision.reason.as_str(),
+        })),
         "ageSeconds": participant.age.as_secs(),
         "publications": publications.collect::<Vec<_>>(),
         "slots": slots.collect::<Vec<_>>(),
