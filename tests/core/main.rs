@@ -7,6 +7,7 @@ mod forwarding;
 mod layers;
 mod membership;
 mod negotiating;
+mod redundancy;
 mod repair;
 mod replaying;
 mod slots;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo};
+use str0m::rtp::{ExtensionValues, RedEncoder, RedundantBlock, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
 use strait::core::command::{Command, EncodingRequest, Join, Lifeline, PublicationRequest, Resume, Source};
 use strait::core::datagrams::Datagrams;
@@ -163,6 +163,8 @@ pub struct World {
     pub loses_down: fn(u16) -> bool,
     /// The same for packets to the server.
     pub loses_up: fn(u16) -> bool,
+    /// Who sends audio with how many copies of the packets before, which are 20 ms apart.
+    pub copies: BTreeMap<usize, u64>,
 }
 
 /// Feeds an input to a core.
@@ -250,6 +252,7 @@ impl World {
             outputs: Vec::new(),
             loses_down: |_| false,
             loses_up: |_| false,
+            copies: BTreeMap::new(),
             start,
             now: start,
             clients: Vec::new(),
@@ -463,7 +466,8 @@ impl World {
         let number = 7 + place as u8;
         let media = rtc.media(mid).expect("negotiated");
         let (clock, payload): (u128, Vec<u8>) = match media.kind() {
-            MediaKind::Audio => (48, vec![0xfc; 60]),
+            // One frame of 20 ms, which can be known again by its number.
+            MediaKind::Audio => (48, audio_frame(*sequences.get(&(source, number)).unwrap_or(&100) + 1)),
             // Start of a partition, no extensions; the payload header's lowest bit says "delta".
             MediaKind::Video => (90, [vec![0x10, u8::from(!keyframe), number], vec![7; 899]].concat()),
         };
@@ -482,6 +486,13 @@ impl World {
         *sequence += 1;
         // Each encoding counts time from another value.
         let timestamp = (elapsed.as_millis() * clock) as u32 + (u32::from(number) - 7) * 1_000_000;
+        let (pt, payload) = match self.copies.get(&client) {
+            Some(copies) if media.kind() == MediaKind::Audio => {
+                let red = rtc.codec_config().params().iter().find_map(|params| params.red()).expect("RED");
+                (red, with_copies(*pt, *sequence, *copies))
+            }
+            _ => (pt, payload),
+        };
         let packet = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, self.now, payload)
             .ext_vals(ExtensionValues {
                 audio_level: self.level,
@@ -693,6 +704,22 @@ impl World {
             busy = true;
         }
     }
+}
+
+/// A frame of Opus, 20 ms long.
+pub fn audio_frame(number: u64) -> Vec<u8> {
+    [&[0xfc], &number.to_be_bytes()[..], &[0x5a; 51]].concat()
+}
+
+/// The same in RFC 2198's redundant form, with copies of the frames before, as somebody else writes it.
+fn with_copies(pt: u8, number: u64, copies: u64) -> Vec<u8> {
+    let copy = |back: u64| RedundantBlock {
+        pt,
+        timestamp_offset: (960 * back) as u32,
+        payload: audio_frame(number - back),
+    };
+    let copies: Vec<_> = (1..=copies).rev().map(copy).collect();
+    RedEncoder::encode(pt, &audio_frame(number), &copies)
 }
 
 /// Whether a datagram is an RTP packet that gets lost, by its sequence number.

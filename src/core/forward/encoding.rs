@@ -343,6 +343,8 @@ impl Encoding {
         self.keyframes.on_packet(now, described.starts_keyframe);
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
+        self.counters.frames += u64::from(packet.marker);
+        self.counters.keyframes += u64::from(described.starts_keyframe);
         self.bitrate.note(now, packet.payload.len());
         self.highest = self.highest.max(index);
         // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too

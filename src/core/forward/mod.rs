@@ -8,6 +8,7 @@
 //! of the core, each slot that shows the encoding writes its own header and the encrypted payload straight into the
 //! send buffer, which the shell lends as a [`MediaSink`](crate::core::output::MediaSink).
 
+pub mod audio_rate;
 pub mod backlog;
 pub mod bitrate;
 pub mod copies;

@@ -7,7 +7,7 @@ use super::copies::Copies;
 use super::encoding::{Encoding, PacketInfo};
 use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
 use crate::core::command::MediaKind;
-use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId, TransportKey};
+use crate::core::ids::{EncodingIndex, Mid, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketMeta, VIDEO_ENTRIES};
 use crate::core::media::egress::EgressHalf;
 use crate::core::media::extensions::KeptExtensions;
@@ -15,6 +15,7 @@ use crate::core::media::redundancy::LossReport;
 use crate::core::media::rtcp::ReportBlock;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
+use crate::core::rates::{Meter, SmoothedLoss};
 use crate::core::rng::Rng;
 use crate::core::stats::StreamCounters;
 use crate::wire::red;
@@ -93,10 +94,28 @@ pub struct Slot {
     pub jitter: Duration,
     /// What part of the packets the client lost, in 256ths, as it reported last, and when. Of the track that is shown alone.
     loss: Option<(Instant, u8)>,
+    /// The same, smoothed over a few reports.
+    smoothed_loss: SmoothedLoss,
     /// The highest sequence number that the client has reported to have got.
     highest_reported: Option<u32>,
     /// `counters` as last added to the room's totals.
     pub reported: StreamCounters,
+    /// How much goes out.
+    pub meter: Meter,
+    /// How often so much audio was missing at the client that people hear it.
+    pub dropouts: u64,
+    /// `dropouts` as last added to the room's totals.
+    pub dropouts_reported: u64,
+    /// How often the client was shown another encoding of the track.
+    pub layer_changes: u32,
+    /// When the track was put in.
+    assigned: Instant,
+    /// When its first packet went out.
+    first_sent: Option<Instant>,
+    /// Whether [`take_first_media`](Self::take_first_media) has told so.
+    is_first_told: bool,
+    /// The encoding whose packets went out last.
+    shown_encoding: Option<EncodingIndex>,
     /// The codec that went out last.
     pub codec_last: Option<Codec>,
     munger: Munger,
@@ -158,8 +177,17 @@ impl Slot {
             before: StreamCounters::default(),
             jitter: Duration::ZERO,
             loss: None,
+            smoothed_loss: SmoothedLoss::default(),
             highest_reported: None,
             reported: StreamCounters::default(),
+            meter: Meter::default(),
+            dropouts: 0,
+            dropouts_reported: 0,
+            layer_changes: 0,
+            assigned: now,
+            first_sent: None,
+            is_first_told: false,
+            shown_encoding: None,
             codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
             rtx_index: u64::from(first_sequence(rng)),
@@ -176,6 +204,7 @@ impl Slot {
         let nanos = u64::from(block.jitter) * 1_000_000_000 / u64::from(clock_rate(self.kind));
         self.jitter = Duration::from_nanos(nanos);
         self.loss = Some((now, block.fraction_lost));
+        self.smoothed_loss.note(block.fraction_lost);
         let before = self.highest_reported.replace(block.highest_sequence);
         let expected = before.map_or(0, |before| block.highest_sequence.wrapping_sub(before));
         // Whoever reports numbers that fall, or leap, has made them up.
@@ -213,6 +242,10 @@ impl Slot {
         let from_timestamp = self.munger.promise(now);
         self.before = self.counters;
         self.loss = None;
+        self.smoothed_loss = SmoothedLoss::default();
+        self.meter.restart(now, self.counters);
+        (self.assigned, self.first_sent, self.is_first_told) = (now, None, false);
+        (self.shown_encoding, self.layer_changes) = (None, 0);
         self.shown = Some(Shown { track, publication, from_timestamp });
         self.codec = codec;
         self.announced = false;
@@ -285,10 +318,39 @@ impl Slot {
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };
         let stretch = Stretch { generation: packet.meta.extra.generation, ..stretch };
         let rewrite = self.munger.rewrite(now, stretch, clock_offset, &source_packet(packet.meta))?;
+        if rewrite.first {
+            self.note_beginning(now, stretch.encoding);
+        }
         self.codec_last = Some(codec.codec);
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
+        self.counters.frames += u64::from(packet.meta.marker);
+        self.counters.keyframes += u64::from(packet.meta.keyframe_start);
         Some(Outgoing { rewrite, packet, codec })
+    }
+
+    /// Notes that a stretch of an encoding begins to be shown.
+    fn note_beginning(&mut self, now: Instant, encoding: EncodingIndex) {
+        self.first_sent.get_or_insert(now);
+        let before = self.shown_encoding.replace(encoding);
+        self.layer_changes += u32::from(before.is_some_and(|before| before != encoding));
+    }
+
+    /// Returns how long it took until the first packet of the track went out; `None` if none has.
+    pub fn first_media(&self) -> Option<Duration> {
+        Some(self.first_sent?.saturating_duration_since(self.assigned))
+    }
+
+    /// The same, once for each track.
+    pub fn take_first_media(&mut self) -> Option<Duration> {
+        let took = self.first_media().filter(|_| !self.is_first_told)?;
+        self.is_first_told = true;
+        Some(took)
+    }
+
+    /// Returns how much the client loses of the track, in 1/1000, smoothed over its last reports.
+    pub fn loss_permille(&self) -> u16 {
+        self.smoothed_loss.permille()
     }
 
     /// Returns whether the client takes audio with copies of earlier packets.

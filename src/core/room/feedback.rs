@@ -87,9 +87,10 @@ impl Room {
 
     fn take_report_block(&mut self, now: Instant, on: TransportKey, block: &ReportBlock) {
         let Some((participant, slot)) = self.viewer_of_stream(on, block.ssrc) else { return };
-        let slot = &mut self.participants[participant.0].slots[slot];
+        let (index, slot) = (slot, &mut self.participants[participant.0].slots[slot]);
         let lost = slot.take_report(now, block);
         if slot.kind == MediaKind::Audio {
+            self.note_dropout(on, participant, index, block.fraction_lost);
             self.review_redundancy(now, on, participant, lost);
         }
         let Some(media) = &mut self.transports[on.0].media else { return };

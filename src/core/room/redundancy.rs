@@ -9,6 +9,10 @@ use crate::core::command::MediaKind;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, TransportKey};
 use crate::core::media::redundancy::LossReport;
+use crate::core::quality::effective_loss;
+
+/// If more audio is missing than this, in 1/1000, people hear it.
+const HEARD_PERMILLE: u16 = 50;
 
 impl Room {
     /// Takes a member's report of audio that they are sent on a transport.
@@ -37,5 +41,14 @@ impl Room {
             let participant = participants[member.0].id;
             debug!(room = %self.id, %participant, ?decision, "another redundancy of audio");
         }
+    }
+
+    /// Notes an incident if so much audio was missing since the client's last report that people hear it.
+    pub(super) fn note_dropout(&mut self, on: TransportKey, member: ParticipantKey, slot: usize, fraction: u8) {
+        let slot = &mut self.participants[member.0].slots[slot];
+        let media = self.transports[on.0].media.as_ref().filter(|_| slot.takes_copies());
+        let copies = media.map_or(0, |media| media.redundancy.copies());
+        let lost = (u32::from(fraction) * 1000 / 256) as u16;
+        slot.dropouts += u64::from(effective_loss(lost, copies as u8) > HEARD_PERMILLE);
     }
 }
