@@ -328,7 +328,8 @@ export class Call {
     // What this browser measures of the way to it; the server knows how it is with the others.
     const { localParticipant, participants } = this.#room;
     for (const { participantId, quality } of [localParticipant, ...participants.values()]) {
-      if (quality !== 'good') byParticipant.set(participantId, [...(byParticipant.get(participantId) ?? []), quality]);
+      if (quality !== 'good')
+        byParticipant.set(participantId, [...(byParticipant.get(participantId) ?? []), quality]);
     }
     const qualities = new Map([...byParticipant].map(([id, all]) => [id, worstQuality(all)]));
     this.#tiles.setQualities(qualities);
