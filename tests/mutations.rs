@@ -62,13 +62,12 @@ const KNOWN: &[(&str, u64)] = &[
 ];
 
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.
-const STORIES: &[(&str, fn() -> Option<String>)] =
-    &[
-        ("layer-not-live", an_encoding_stops),
-        ("prefer-ignored", a_tile_is_small),
-        ("copy-of-wrong-time", a_fifth_of_the_audio_is_lost),
-        ("redundancy-forgotten", a_fifth_of_the_audio_is_lost),
-    ];
+const STORIES: &[(&str, fn() -> Option<String>)] = &[
+    ("layer-not-live", an_encoding_stops),
+    ("prefer-ignored", a_tile_is_small),
+    ("copy-of-wrong-time", a_fifth_of_the_audio_is_lost),
+    ("redundancy-forgotten", a_fifth_of_the_audio_is_lost),
+];
 
 /// The first person sends two encodings, and the second one wants to see that height.
 fn watched_in(height: u16) -> world::World {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{MediaKind, Source};
-use super::quality::Quality;
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use super::quality::Quality;
 
 /// A track as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

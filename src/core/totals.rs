@@ -154,7 +154,17 @@ impl Totals {
 
 impl StreamCounters {
     fn fields(&mut self) -> [&mut u64; 9] {
-        let Self { packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped, frames, keyframes } = self;
+        let Self {
+            packets,
+            bytes,
+            lost,
+            retransmitted,
+            nacked,
+            keyframe_requests,
+            dropped,
+            frames,
+            keyframes,
+        } = self;
         [packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped, frames, keyframes]
     }
 

@@ -7,6 +7,7 @@ mod forwarding;
 mod layers;
 mod membership;
 mod negotiating;
+mod quality;
 mod redundancy;
 mod repair;
 mod replaying;

@@ -39,7 +39,11 @@ impl AudioRate {
         let fits = |rate: u32, room: u64| u64::from(rate) + HEADERS <= room;
         let of = |room: u64| RATES.iter().position(|rate| fits(*rate, room)).unwrap_or(RATES.len() - 1);
         // A rate that would only just fit is not risen to.
-        let wanted = room.map_or(present, |room| if of(room) > present { of(room) } else { of(room * 4 / 5).min(present) });
+        let wanted =
+            room.map_or(
+                present,
+                |room| if of(room) > present { of(room) } else { of(room * 4 / 5).min(present) },
+            );
         if wanted == present {
             self.other = None;
             return None;

@@ -60,7 +60,8 @@ impl Judge {
         if speaks_for == quality.level {
             self.other = None;
         } else {
-            let same = self.other.filter(|(level, _)| (*level > quality.level) == (speaks_for > quality.level));
+            let same =
+                self.other.filter(|(level, _)| (*level > quality.level) == (speaks_for > quality.level));
             let since = same.map_or(now, |(_, since)| since);
             self.other = Some((speaks_for, since));
             let wait = if speaks_for > quality.level { FALLS_AFTER } else { RISES_AFTER };
@@ -95,8 +96,7 @@ mod tests {
     fn levels(judge: &mut Judge, start: Instant, from: u64, scores: &[u8]) -> Vec<(u64, Level)> {
         let mut changes = Vec::new();
         for (second, score) in (from..).zip(scores) {
-            if let Some(News::Level(quality)) =
-                judge.take(start + Duration::from_secs(second), *score, None)
+            if let Some(News::Level(quality)) = judge.take(start + Duration::from_secs(second), *score, None)
             {
                 changes.push((second, quality.level));
             }

@@ -9,7 +9,7 @@ use crate::core::ids::{ParticipantKey, TransportKey};
 use crate::core::input::Shedding;
 use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
-use crate::core::quality::{Measures, Mos, News, Score, effective_loss};
+use crate::core::quality::{Level, Measures, Mos, News, Score, effective_loss};
 
 /// Media that comes later than this after a track was put into a slot waited for its publisher, not for us.
 const FIRST_MEDIA_MAX: Duration = Duration::from_secs(10);
@@ -39,6 +39,17 @@ impl Room {
                 outbox.event(key, Event::Quality(participant.id, quality));
             }
             Some(News::Score(_)) | None => {}
+        }
+    }
+
+    /// Tells somebody who has just come (back) whose calls are not good: who is told nothing of somebody takes theirs for good.
+    pub(super) fn tell_qualities(&self, to: ParticipantKey, outbox: &mut Outbox) {
+        for key in &self.order {
+            let participant = &self.participants[key.0];
+            let quality = participant.judge.quality();
+            if let Some(quality) = quality.filter(|quality| quality.level != Level::Good) {
+                outbox.event(to, Event::Quality(participant.id, quality));
+            }
         }
     }
 

@@ -44,7 +44,13 @@ impl Room {
     }
 
     /// Notes an incident if so much audio was missing since the client's last report that people hear it.
-    pub(super) fn note_dropout(&mut self, on: TransportKey, member: ParticipantKey, slot: usize, fraction: u8) {
+    pub(super) fn note_dropout(
+        &mut self,
+        on: TransportKey,
+        member: ParticipantKey,
+        slot: usize,
+        fraction: u8,
+    ) {
         let slot = &mut self.participants[member.0].slots[slot];
         let media = self.transports[on.0].media.as_ref().filter(|_| slot.takes_copies());
         let copies = media.map_or(0, |media| media.redundancy.copies());

@@ -36,7 +36,9 @@ const STREAM_FAMILIES: [StreamFamily; 9] = [
         |counters| counters.dropped,
     ),
     ("strait_keyframe_requests", None, "Key frames asked for", |counters| counters.keyframe_requests),
-    ("strait_frames", None, "Packets that end a frame of video, or begin to speak", |counters| counters.frames),
+    ("strait_frames", None, "Packets that end a frame of video, or begin to speak", |counters| {
+        counters.frames
+    }),
     ("strait_keyframes", None, "Key frames of video", |counters| counters.keyframes),
 ];
 
@@ -98,7 +100,8 @@ fn add_totals(page: &mut Page, totals: &Totals) {
         counted("direction", dropouts),
     );
     let kinds = MediaKind::ALL.into_iter();
-    let first = kinds.map(|kind| labelled([("kind", kind.as_str())], histogram(&totals.first_media[kind as usize])));
+    let first =
+        kinds.map(|kind| labelled([("kind", kind.as_str())], histogram(&totals.first_media[kind as usize])));
     page.add(
         "strait_first_media",
         Some(Unit::Seconds),
@@ -218,8 +221,10 @@ fn add_quality(page: &mut Page, snapshot: &Snapshot) {
     };
     let levels = gauged("quality", Level::ALL.map(|level| (level.as_str(), with(level))));
     page.add("strait_participants_quality", None, "Participants by the quality of their calls", levels);
-    let scores: Vec<f64> =
-        participants().filter_map(|one| one.quality).filter_map(|(quality, _)| quality.mos.map(Mos::value)).collect();
+    let scores: Vec<f64> = participants()
+        .filter_map(|one| one.quality)
+        .filter_map(|(quality, _)| quality.mos.map(Mos::value))
+        .collect();
     let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
     let worst = scores.into_iter().reduce(f64::min).unwrap_or(0.0);
     let samples = [("mean", mean), ("worst", worst)]

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::code::{code_text, is_fatal};
 use super::messages::{
-    AnswerData, BitrateData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData, EncodingsData,
-    Envelope, ErrorData, JoinedData, Json, LayersData, LeftData, MutedData, Nothing, ParticipantData,
-    ParticipantIdData, QualityData, RelayedData, RemovedData, ResumedData, ServerFacts, SlotMapData, SpeakersData, Text,
-    TrackData, own_publications,
+    AnswerData, BitrateData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData,
+    EncodingsData, Envelope, ErrorData, JoinedData, Json, LayersData, LeftData, MutedData, Nothing,
+    ParticipantData, ParticipantIdData, QualityData, RelayedData, RemovedData, ResumedData, ServerFacts,
+    SlotMapData, SpeakersData, Text, TrackData, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;

@@ -367,12 +367,7 @@ pub(super) struct QualityData<'a> {
 impl<'a> QualityData<'a> {
     pub(super) fn new(participant: &'a ParticipantId, quality: &Quality) -> Self {
         let Quality { level, score, mos } = *quality;
-        Self {
-            participant_id: Text(participant),
-            quality: level.as_str(),
-            score,
-            mos: mos.map(Mos::value),
-        }
+        Self { participant_id: Text(participant), quality: level.as_str(), score, mos: mos.map(Mos::value) }
     }
 }
 

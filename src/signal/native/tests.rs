@@ -434,10 +434,7 @@ fn events() -> Vec<(Event, Value)> {
             news("bitrate", json!({"mid": "4", "trackId": T, "maxBitrate": 32000})),
         ),
         (
-            Event::Quality(
-                PARTICIPANT,
-                Quality { level: Level::Medium, score: 71, mos: Some(Mos(385)) },
-            ),
+            Event::Quality(PARTICIPANT, Quality { level: Level::Medium, score: 71, mos: Some(Mos(385)) }),
             news("quality", json!({"participantId": P, "quality": "medium", "score": 71, "mos": 3.85})),
         ),
         (

@@ -189,7 +189,8 @@ impl Oracle {
                 self.complain(now, format!("{who} gets a copy, {offset} ticks old, of what it is not"));
             }
         }
-        let header = RtpHeader { payload_type: redundant.payload_type, ..packet.header };
+        let mut header = packet.header;
+        header.payload_type = redundant.payload_type;
         Packet { header, payload: redundant.primary, ..packet }
     }
 
