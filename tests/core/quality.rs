@@ -85,7 +85,7 @@ fn statistics_tell_of_each_stream_what_goes_over_it_and_how_good_it_is() {
     assert!((5..=15).contains(&microphone.quality.dropouts), "five in a row, each second: {microphone:?}");
     let ben = snapshot(&world, 1);
     let audio = ben.slots.iter().find(|slot| slot.quality.mos.is_some()).expect("a voice");
-    assert!((150..400).contains(&audio.quality.loss_permille) && audio.quality.dropouts > 0, "{audio:?}");
+    assert!((100..400).contains(&audio.quality.loss_permille) && audio.quality.dropouts > 0, "{audio:?}");
     let totals = world.sfu.totals();
     assert!(totals.dropouts[0] > 0 && totals.dropouts[1] > 0);
     assert!(totals.first_media.iter().all(|times| times.buckets.iter().sum::<u64>() > 0));
@@ -103,8 +103,8 @@ fn audio_is_to_be_sent_at_a_rate_that_every_listener_can_take() {
         world.clients[0].events.iter().filter_map(rate).collect::<Vec<u32>>()
     };
     assert_eq!(ordered(&world), [64_000], "there is room for a better voice");
-    // Half of what is sent to Ben is lost, and with it what his network is taken for.
-    world.loses_down = |sequence| sequence % 2 == 1;
+    // Nothing gets to Ben any more, and his network is taken for less and less.
+    world.loses_down = |_| true;
     let lowers = |world: &mut World| {
         perform(world, 1);
         ordered(world).last().is_some_and(|rate| *rate < 64_000)

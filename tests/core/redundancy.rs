@@ -152,6 +152,7 @@ fn nothing_from_before_a_pause_is_sent_again_behind_it() {
     for _ in 0..10 {
         world.run(Duration::from_millis(400));
         world.send(0, Microphone, false);
+        world.run(Duration::from_millis(1));
     }
     assert_eq!(heard(&world, 1).1, [10, 0, 0]);
     world.clients[1].received.clear();

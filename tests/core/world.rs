@@ -708,7 +708,7 @@ impl World {
 
 /// A frame of Opus, 20 ms long.
 pub fn audio_frame(number: u64) -> Vec<u8> {
-    [&[0xfc], &number.to_be_bytes()[..], &[0x5a; 51]].concat()
+    [&[0xfc], &number.to_be_bytes()[..], &[0xfc; 51]].concat()
 }
 
 /// The same in RFC 2198's redundant form, with copies of the frames before, as somebody else writes it.

@@ -22,6 +22,8 @@ const ROBUSTNESS: i64 = 100;
 const DELAY_OF_ENDS: i64 = 60;
 /// Players wait for so many times the jitter before they play.
 const JITTERS: i64 = 2;
+/// In what the curve of annex B is computed: a hundredth of its score.
+const UNIT: i64 = 10_000_000_000_000;
 /// With more delay than this, in milliseconds, people begin to talk at once.
 const DELAY_NOTICED: i64 = 177;
 
@@ -35,8 +37,9 @@ impl Mos {
         let by_loss = LOSS_IMPAIRMENT_MAX * missing / (missing + ROBUSTNESS);
         let rating = (R_MAX - by_delay - by_loss).clamp(0, 100_000);
         // 1 + 0.035 R + R (R - 60) (100 - R) 7e-6 (G.107, annex B), in hundredths, with R in 1/1000.
-        let curve = 7 * rating * (rating - 60_000) * (100_000 - rating) / 10_000_000_000_000;
-        Self((100 + 35 * rating / 10_000 + curve).clamp(100, 450) as u16)
+        let line = 35 * rating * (UNIT / 10_000);
+        let curve = 7 * rating * (rating - 60_000) * (100_000 - rating);
+        Self((100 + (line + curve + UNIT / 2).div_euclid(UNIT)).clamp(100, 450) as u16)
     }
 
     /// Returns the score as people write it.
@@ -62,8 +65,8 @@ mod tests {
 
     #[test]
     fn a_call_that_nothing_impairs_is_rated_as_the_model_says() {
-        // R = 93.2 - 0.024 * 60 = 91.76 gives 4.39 by the formula.
-        assert_eq!(mos(0, 0, 0), 439);
+        // R = 93.2 - 0.024 * 60 = 91.76 gives 4.38 by the formula.
+        assert_eq!(mos(0, 0, 0), 438);
     }
 
     #[test]
