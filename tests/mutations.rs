@@ -67,6 +67,7 @@ const STORIES: &[(&str, fn() -> Option<String>)] = &[
     ("prefer-ignored", a_tile_is_small),
     ("copy-of-wrong-time", a_fifth_of_the_audio_is_lost),
     ("redundancy-forgotten", a_fifth_of_the_audio_is_lost),
+    ("panics-in-review", a_publisher_is_removed),
 ];
 
 /// The first person sends two encodings, and the second one wants to see that height.
@@ -134,6 +135,23 @@ fn an_encoding_stops() -> Option<String> {
     }
     let stands_still = world.clients[ben].received.is_empty();
     stands_still.then(|| "the picture stands still although a smaller one comes".to_owned())
+}
+
+/// A third person comes into a call of two, and somebody is removed for it. Whatever happens to one, the others go on.
+fn a_publisher_is_removed() -> Option<String> {
+    let mut world = watched_in(720);
+    let (ben, cleo) = (1, world.join("standup", "Cleo"));
+    world.publish(cleo, 1, &[Source::Microphone]);
+    world.until("Cleo is connected", |world| world.clients[cleo].rtc.is_connected());
+    world.run(Duration::from_millis(500));
+    for _ in 0..10 {
+        world.send(cleo, Source::Microphone, false);
+        world.run(Duration::from_millis(20));
+    }
+    let track = world.clients[cleo].track(Source::Microphone);
+    assert!(!world.clients[ben].received_of(track).is_empty(), "Ben hears Cleo, whatever became of Anna");
+    let here = world.sfu.snapshot(world.now).rooms[0].participants.len();
+    (here < 3).then(|| "Anna was removed".to_owned())
 }
 
 #[test]

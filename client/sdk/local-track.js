@@ -154,19 +154,29 @@ export class LocalTrack extends Track {
 
   applyEncoding() {
     return this.#enqueue(async () => {
-      const parameters = this.sender?.getParameters();
-      if (!parameters) return;
-      const wanted = this.encodings('');
-      for (const [index, present] of parameters.encodings.entries()) {
-        const encoding = present.rid ? wanted.find(({ rid }) => rid === present.rid) : wanted[index];
-        if (!encoding) continue;
-        delete present.maxBitrate;
-        delete present.maxFramerate;
-        delete present.scaleResolutionDownBy;
-        Object.assign(present, encoding);
+      try {
+        await this.#setParameters();
+      } catch {
+        // A negotiation in between makes the parameters that were read invalid (WebRTC §5.2): those after it hold.
+        await this.#setParameters();
       }
-      await this.sender?.setParameters(parameters);
     });
+  }
+
+  async #setParameters() {
+    const parameters = this.sender?.getParameters();
+    // Old versions of Firefox tell no encodings of a sender that was given none.
+    if (!parameters?.encodings) return;
+    const wanted = this.encodings('');
+    for (const [index, present] of parameters.encodings.entries()) {
+      const encoding = present.rid ? wanted.find(({ rid }) => rid === present.rid) : wanted[index];
+      if (!encoding) continue;
+      delete present.maxBitrate;
+      delete present.maxFramerate;
+      delete present.scaleResolutionDownBy;
+      Object.assign(present, encoding);
+    }
+    await this.sender?.setParameters(parameters);
   }
 
   /** What the sender sends. */

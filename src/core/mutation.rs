@@ -132,6 +132,8 @@ mod chosen {
         LateTrackNotOffered "late-track-not-offered",
         /// A panic in forwarding.
         Panics "panics",
+        /// A panic when it is looked at who is shown which encoding.
+        PanicsInReview "panics-in-review",
         /// The timer of a participant who has left stays set.
         TimerOfTheGoneKept "timer-of-the-gone-kept",
         /// A slot's stream does not lead to the slot, so feedback about it is ignored.

@@ -183,9 +183,9 @@ impl Participant {
     }
 
     /// Adds a subscription to a track, if there is none.
-    pub fn subscribe(&mut self, track: TrackId, kind: MediaKind) {
+    pub fn subscribe(&mut self, track: TrackId, kind: MediaKind, muted: bool) {
         self.unsubscribed.remove(&track);
-        self.subscriptions.add(track, kind);
+        self.subscriptions.add(track, kind, muted);
     }
 
     /// Returns whether a slot map may be told now. If not, the timer is set for when it may: a client whose slots change

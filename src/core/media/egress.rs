@@ -49,7 +49,10 @@ pub struct EgressHalf {
     /// What moments count from that the estimator is told.
     epoch: Instant,
     /// When what is sent now is sent.
-    sending_at: Micros,
+    sending: Instant,
+    /// The same in microseconds, as of when a packet last needed a number: most packets of a room need none, and the
+    /// difference of two moments costs as much as a tenth of a packet.
+    sending_at: (Instant, Micros),
     /// Gives packets their transport-wide numbers, and estimates the bandwidth from what is reported of them. `None` until
     /// a packet needs a number, because nobody who was not asked to report will.
     bandwidth: Option<Box<BandwidthEstimator>>,
@@ -68,7 +71,8 @@ impl EgressHalf {
             reports: Pace::new(now, REPORT_INTERVAL, REPORTS_AT_ONCE),
             remb_received: 0,
             epoch: now,
-            sending_at: 0,
+            sending: now,
+            sending_at: (now, 0),
             bandwidth: None,
             told: None,
         }
@@ -76,7 +80,7 @@ impl EgressHalf {
 
     /// Says when that is sent which is sent from now on.
     pub fn send_at(&mut self, now: Instant) {
-        self.sending_at = self.micros(now);
+        self.sending = now;
     }
 
     fn micros(&self, now: Instant) -> Micros {
@@ -85,16 +89,19 @@ impl EgressHalf {
 
     /// Returns the transport-wide sequence number of the next packet. It is taken when the packet [is sent](Self::on_sent).
     pub fn next_number(&mut self) -> u16 {
-        let at = self.sending_at;
+        if self.sending_at.0 != self.sending {
+            self.sending_at = (self.sending, self.micros(self.sending));
+        }
+        let at = self.sending_at.1;
         self.bandwidth.get_or_insert_with(|| Box::new(BandwidthEstimator::new(at, BOUNDS))).next_number()
     }
 
     /// Notes that a packet of that many bytes with the [next number](Self::next_number) is sent.
     pub fn on_sent(&mut self, bytes: usize) {
         if let Some(bandwidth) = &mut self.bandwidth {
-            bandwidth.on_sent(self.sending_at, bytes, None);
+            bandwidth.on_sent(self.sending_at.1, bytes, None);
             if mutated!(TransportNumberSkipped) && bandwidth.next_number() % 64 == 0 {
-                bandwidth.on_sent(self.sending_at, bytes, None);
+                bandwidth.on_sent(self.sending_at.1, bytes, None);
             }
         }
     }

@@ -76,7 +76,7 @@ impl Room {
             if timer == Timer::RoomEmpty {
                 self.ended = true;
             } else {
-                self.look_who_speaks(now, outbox);
+                self.step(now, Owner::Room, outbox, |room, outbox| room.look_who_speaks(now, outbox));
             }
         }
         if !self.ended {
