@@ -63,7 +63,7 @@ impl SmoothedLoss {
 
     /// Returns how much is lost, in 1/1000.
     pub fn permille(&self) -> u16 {
-        (self.smoothed.unwrap_or(0) * 1000 >> 16) as u16
+        ((self.smoothed.unwrap_or(0) * 1000) >> 16) as u16
     }
 }
 

@@ -28,9 +28,9 @@ pub struct StreamCounters {
     pub keyframe_requests: u64,
     /// Packets dropped because they were duplicates, too old, or could not be decrypted. Bandwidth probes do not count.
     pub dropped: u64,
-    /// Packets with the marker bit: of video, the last one of each frame.
+    /// Last packets of frames of video.
     pub frames: u64,
-    /// Packets with which a key frame begins.
+    /// First packets of key frames of video.
     pub keyframes: u64,
 }
 

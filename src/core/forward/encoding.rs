@@ -22,6 +22,7 @@ use crate::core::ids::Ssrc;
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketCache, PacketMeta};
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
+use crate::core::negotiated::Codec;
 use crate::core::stats::StreamCounters;
 
 /// How many packets behind the newest one a packet may come and still be forwarded.
@@ -343,8 +344,10 @@ impl Encoding {
         self.keyframes.on_packet(now, described.starts_keyframe);
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
-        self.counters.frames += u64::from(packet.marker);
-        self.counters.keyframes += u64::from(described.starts_keyframe);
+        if packet.codec.codec != Codec::Opus {
+            self.counters.frames += u64::from(packet.marker);
+            self.counters.keyframes += u64::from(described.starts_keyframe);
+        }
         self.bitrate.note(now, packet.payload.len());
         self.highest = self.highest.max(index);
         // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too

@@ -324,8 +324,10 @@ impl Slot {
         self.codec_last = Some(codec.codec);
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
-        self.counters.frames += u64::from(packet.meta.marker);
-        self.counters.keyframes += u64::from(packet.meta.keyframe_start);
+        if self.kind == MediaKind::Video {
+            self.counters.frames += u64::from(packet.meta.marker);
+            self.counters.keyframes += u64::from(packet.meta.keyframe_start);
+        }
         Some(Outgoing { rewrite, packet, codec })
     }
 
@@ -408,7 +410,6 @@ impl Slot {
     }
 
     /// Writes a packet. `front` is what stands before its own payload: how many bytes, and what writes them.
-
     fn write_packet(
         &self,
         fields: &RtpFields,

@@ -36,9 +36,7 @@ const STREAM_FAMILIES: [StreamFamily; 9] = [
         |counters| counters.dropped,
     ),
     ("strait_keyframe_requests", None, "Key frames asked for", |counters| counters.keyframe_requests),
-    ("strait_frames", None, "Packets that end a frame of video, or begin to speak", |counters| {
-        counters.frames
-    }),
+    ("strait_frames", None, "Frames of video", |counters| counters.frames),
     ("strait_keyframes", None, "Key frames of video", |counters| counters.keyframes),
 ];
 
