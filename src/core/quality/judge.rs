@@ -55,6 +55,7 @@ impl Judge {
         let speaks_for = match quality.level {
             Level::Good => level_of(score.saturating_add(CLEARLY)),
             Level::Medium if score < MEDIUM => level_of(score.saturating_add(CLEARLY)),
+            Level::Medium if score < GOOD => Level::Medium,
             Level::Medium | Level::Poor => level_of(score.saturating_sub(CLEARLY)),
         };
         if speaks_for == quality.level {
@@ -122,6 +123,22 @@ mod tests {
             second += 2;
         }
         assert_eq!(levels(&mut judge, start, second, &[60, 90, 60, 90, 60, 90, 60]), [], "nor moments");
+    }
+
+    #[test]
+    fn each_level_is_left_only_for_scores_clearly_beyond_its_limits() {
+        for (level, scores) in [(Level::Good, 76..=100), (Level::Medium, 51..=83), (Level::Poor, 0..=58)] {
+            for score in scores {
+                let (mut judge, start) = (Judge::default(), Instant::now());
+                let begin = match level {
+                    Level::Good => 100,
+                    Level::Medium => 70,
+                    Level::Poor => 0,
+                };
+                levels(&mut judge, start, 0, &[begin; 2]);
+                assert_eq!(levels(&mut judge, start, 2, &[score; 60]), [], "{level:?} {score}");
+            }
+        }
     }
 
     #[test]
