@@ -10,6 +10,8 @@ mod world;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use str0m::Rtc;
+use str0m::rtp::RedDecoder;
 use strait::core::command::{Command, Preference, Source, Wish};
 use strait::core::mutation::{Mutation, choose};
 use strait::sim::{Plan, run};
@@ -66,6 +68,8 @@ const STORIES: &[(&str, fn() -> Option<String>)] = &[
     ("padding-on-media-ssrc", a_stream_is_padded),
     ("layer-not-live", an_encoding_stops),
     ("prefer-ignored", a_tile_is_small),
+    ("copy-of-wrong-time", a_fifth_of_the_audio_is_lost),
+    ("redundancy-forgotten", a_fifth_of_the_audio_is_lost),
     ("panics-in-review", a_publisher_is_removed),
 ];
 
@@ -139,6 +143,28 @@ fn a_tile_is_small() -> Option<String> {
     // The number of the encoding is behind the headers of the payload: 7 for the first.
     let is_small = world.clients[1].received.last().is_some_and(|packet| packet.payload[2] == 8);
     (!is_small).then(|| "the large picture is shown in a small tile".to_owned())
+}
+
+/// Somebody loses a fifth of the audio, and takes copies of it.
+fn a_fifth_of_the_audio_is_lost() -> Option<String> {
+    let mut world = world::World::new();
+    for name in ["Anna", "Ben"] {
+        let rtc = Rtc::builder().set_rtp_mode(true).enable_opus(true, true).build(world.now);
+        let person = world.join_with("standup", name, rtc);
+        world.publish(person, 1, if name == "Anna" { &[Source::Microphone] } else { &[] });
+    }
+    world.until("they are connected", |world| world.clients.iter().all(|client| client.rtc.is_connected()));
+    world.loses_down = |sequence| sequence.is_multiple_of(5);
+    for _ in 0..15 * 50 {
+        world.send(0, Source::Microphone, false);
+        world.run(Duration::from_millis(20));
+    }
+    let last = world.clients[1].received.last()?;
+    let Some(blocks) = RedDecoder::decode(&last.payload).ok().filter(|blocks| blocks.len() == 3) else {
+        return Some("who loses a fifth gets no copies".to_owned());
+    };
+    let offsets: Vec<u32> = blocks.iter().map(|block| block.timestamp_offset).collect();
+    (offsets != [1920, 960, 0]).then(|| format!("frames of 20 ms are {offsets:?} apart"))
 }
 
 /// Somebody watches the large one of two encodings, which stops.

@@ -17,7 +17,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 14] = [
+pub const TARGETS: [(&str, Body); 15] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -25,6 +25,7 @@ pub const TARGETS: [(&str, Body); 14] = [
     ("rtp", wire::rtp),
     ("munger", streams::munger),
     ("rtcp", rtcp::rtcp),
+    ("red", wire::red),
     ("twcc", streams::twcc),
     ("bandwidth", streams::bandwidth),
     ("turn", turn::turn),

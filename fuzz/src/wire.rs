@@ -1,5 +1,6 @@
 //! What reads bytes that anybody can send: openings of TCP connections, framing, STUN, RTP and payload descriptors.
 
+use str0m::rtp::RedDecoder;
 use strait::core::forward::descriptor::{Descriptor, FrameCounters, describe};
 use strait::core::media::extensions::{IncomingExtensions, KeptExtensions, PassedExtensions};
 use strait::core::negotiated::{Codec, Extension, ExtensionIds, H264Profile};
@@ -237,7 +238,29 @@ fn describe_payload(payload: &[u8], passed: &PassedExtensions) {
         assert!(behind < payload.len() || behind == 0);
         assert_eq!(copy[behind..], payload[behind..]);
     }
-    if let Ok((payload_type, range)) = red::primary(payload) {
-        assert!(payload_type < 0x80 && payload.get(range).is_some());
+}
+
+/// `red`: what was read of redundant audio and is written again is the same bytes, and somebody else reads the same.
+pub fn red(data: &[u8]) {
+    let others = RedDecoder::decode(data).ok();
+    let Ok(redundant) = red::parse(data) else {
+        assert!(others.is_none(), "somebody else reads what we cannot");
+        return;
+    };
+    let copies: Vec<red::Block<'_>> = redundant.copies().collect();
+    let mut again = vec![0; red::front_length(&copies)];
+    red::write_front(&mut again, redundant.payload_type, &copies).expect("what was read can be written");
+    again.extend_from_slice(redundant.primary);
+    assert_eq!(again, data);
+    let Some(others) = others else {
+        assert!(copies.len() > 32, "somebody else reads no more copies than that");
+        return;
+    };
+    let (primary, earlier) = others.split_last().expect("the packet's own data");
+    assert_eq!((primary.pt, primary.payload), (redundant.payload_type, redundant.primary));
+    assert_eq!(earlier.len(), copies.len());
+    for (theirs, ours) in earlier.iter().zip(&copies) {
+        assert_eq!((theirs.pt, theirs.payload), (ours.payload_type, ours.payload));
+        assert_eq!(theirs.timestamp_offset, u32::from(ours.offset));
     }
 }

@@ -156,5 +156,9 @@ mod chosen {
         LayerNotLive "layer-not-live",
         /// How somebody wants to see a track is noted and has no effect.
         PreferIgnored "prefer-ignored",
+        /// Copies of earlier audio say that they are older than they are.
+        CopyOfWrongTime "copy-of-wrong-time",
+        /// Audio is not sent with copies however much of it is lost.
+        RedundancyForgotten "redundancy-forgotten",
     }
 }

@@ -5,6 +5,7 @@
 //! [`Room::forward_share`]. A panic in one participant's step ends that participant; the rest go on.
 
 pub mod allocate;
+mod audio_rates;
 mod check;
 mod checks;
 mod commands;
@@ -18,6 +19,8 @@ mod media;
 mod membership;
 mod pacing;
 mod publish;
+mod quality;
+mod redundancy;
 mod reports;
 mod sections;
 mod sharing;

@@ -6,7 +6,9 @@ use super::bandwidth::estimator::Reason;
 use super::command::MediaKind;
 use super::event::TrackInfo;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
+use super::media::redundancy::RedundancyDecision;
 use super::path::Path;
+use super::quality::{Mos, Quality, Score};
 
 /// Counters of packets, bytes (payload and header, without SRTP's tag), and what went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,6 +28,32 @@ pub struct StreamCounters {
     pub keyframe_requests: u64,
     /// Packets dropped because they were duplicates, too old, or could not be decrypted. Bandwidth probes do not count.
     pub dropped: u64,
+    /// Last packets of frames of video.
+    pub frames: u64,
+    /// First packets of key frames of video.
+    pub keyframes: u64,
+}
+
+/// What goes over a stream in a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Bits of payload a second.
+    pub bitrate: u64,
+    /// Frames in 1000 seconds. Audio has none.
+    pub frames_per_1000_seconds: u64,
+}
+
+/// How good one stream is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StreamQuality {
+    /// How much goes over it, when it was last measured.
+    pub rates: Rates,
+    /// How much of it is lost on the way, in 1/1000, smoothed over a few reports.
+    pub loss_permille: u16,
+    /// How it is estimated to sound; `None` for video, and before anything is known.
+    pub mos: Option<Mos>,
+    /// How often so much of it was missing in a row that people hear it; always 0 for video.
+    pub dropouts: u64,
 }
 
 /// One published track, and what was received of it.
@@ -43,6 +71,8 @@ pub struct PublicationSnapshot {
     pub counters: StreamCounters,
     /// Interarrival jitter (RFC 3550 §6.4.1).
     pub jitter: Duration,
+    /// How good it comes.
+    pub quality: StreamQuality,
 }
 
 /// One encoding of a simulcast.
@@ -77,6 +107,12 @@ pub struct SlotSnapshot {
     pub counters: StreamCounters,
     /// Interarrival jitter at the client, from its last report (RFC 3550 §6.4.1).
     pub jitter: Duration,
+    /// How good it gets to the client.
+    pub quality: StreamQuality,
+    /// How often the client was shown another encoding of the track.
+    pub layer_changes: u32,
+    /// How long it took from putting the track in until its first packet went out; `None` before.
+    pub first_media: Option<Duration>,
 }
 
 /// What the network to a client carries.
@@ -145,6 +181,10 @@ pub struct ParticipantSnapshot {
     pub bandwidth: Option<BandwidthSnapshot>,
     /// How their media is spread over time, on the first of their transports whose network is estimated.
     pub pacing: Option<PacingSnapshot>,
+    /// How many copies of their audio they are sent; `None` if there never were any.
+    pub redundancy: Option<RedundancyDecision>,
+    /// How good their call is; `None` before the first report.
+    pub quality: Option<(Quality, Score)>,
     /// How long ago they joined.
     pub age: Duration,
     /// The tracks that they publish, in the order of publishing.

@@ -47,6 +47,14 @@ pub struct SetupTimes {
 }
 
 impl SetupTimes {
+    /// Adds the times of `other`.
+    fn add(&mut self, other: &Self) {
+        for (own, other) in self.buckets.iter_mut().zip(other.buckets) {
+            *own += other;
+        }
+        self.sum += other.sum;
+    }
+
     /// Counts a set-up that took this long.
     pub fn note(&mut self, time: Duration) {
         let bucket = SETUP_BUCKETS_MS.iter().position(|most| time <= Duration::from_millis(*most));
@@ -76,6 +84,14 @@ pub struct Totals {
     pub layer_changes: u64,
     /// How often a publisher was told to send other encodings than before.
     pub encoding_orders: u64,
+    /// How often a client was sent more or fewer copies of its audio than before.
+    pub redundancy_changes: u64,
+    /// How often somebody's call became of each level, in the order of [`Level::ALL`](super::quality::Level::ALL).
+    pub quality_levels: [u64; 3],
+    /// How often so much audio was missing in a row that people hear it, from clients and to them.
+    pub dropouts: [u64; 2],
+    /// How long it took from putting a track into a slot until its first packet went out, audio and video.
+    pub first_media: [SetupTimes; 2],
     /// How long it took from joining until media could flow.
     pub setup_times: SetupTimes,
     /// Incoming packets that could not be opened or belong to no stream.
@@ -120,10 +136,17 @@ impl Totals {
         self.fingerprints_refused += other.fingerprints_refused;
         self.layer_changes += other.layer_changes;
         self.encoding_orders += other.encoding_orders;
-        for (own, other) in self.setup_times.buckets.iter_mut().zip(other.setup_times.buckets) {
+        self.redundancy_changes += other.redundancy_changes;
+        for (own, other) in self.quality_levels.iter_mut().zip(other.quality_levels) {
             *own += other;
         }
-        self.setup_times.sum += other.setup_times.sum;
+        for (own, other) in self.dropouts.iter_mut().zip(other.dropouts) {
+            *own += other;
+        }
+        for (own, other) in self.first_media.iter_mut().zip(&other.first_media) {
+            own.add(other);
+        }
+        self.setup_times.add(&other.setup_times);
         self.unusable += other.unusable;
         self.egress.add(&other.egress);
         for (class, counters) in other.streams {
@@ -175,9 +198,19 @@ impl EgressCounters {
 }
 
 impl StreamCounters {
-    fn fields(&mut self) -> [&mut u64; 7] {
-        let Self { packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped } = self;
-        [packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped]
+    fn fields(&mut self) -> [&mut u64; 9] {
+        let Self {
+            packets,
+            bytes,
+            lost,
+            retransmitted,
+            nacked,
+            keyframe_requests,
+            dropped,
+            frames,
+            keyframes,
+        } = self;
+        [packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped, frames, keyframes]
     }
 
     /// Adds the counts of `other`.

@@ -8,6 +8,8 @@ mod layers;
 mod membership;
 mod negotiating;
 mod pacing;
+mod quality;
+mod redundancy;
 mod repair;
 mod replaying;
 mod slots;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo};
+use str0m::rtp::{ExtensionValues, RedEncoder, RedundantBlock, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
 use strait::core::command::{Command, EncodingRequest, Join, Lifeline, PublicationRequest, Resume, Source};
 use strait::core::datagrams::Datagrams;
@@ -168,6 +168,8 @@ pub struct World {
     pub link: Option<Link>,
     /// All RTP that has left the server, whatever became of it.
     pub departed: Vec<Departed>,
+    /// Who sends audio with how many copies of the packets before, which are 20 ms apart.
+    pub copies: BTreeMap<usize, u64>,
 }
 
 /// A packet that has left the server.
@@ -305,6 +307,7 @@ impl World {
             loses_up: |_| false,
             link: None,
             departed: Vec::new(),
+            copies: BTreeMap::new(),
             start,
             now: start,
             clients: Vec::new(),
@@ -538,7 +541,8 @@ impl World {
         let number = 7 + place as u8;
         let media = rtc.media(mid).expect("negotiated");
         let (clock, payload): (u128, Vec<u8>) = match media.kind() {
-            MediaKind::Audio => (48, vec![0xfc; 60]),
+            // One frame of 20 ms, which can be known again by its number.
+            MediaKind::Audio => (48, audio_frame(*sequences.get(&(source, number)).unwrap_or(&100) + 1)),
             // Start of a partition, no extensions; the payload header's lowest bit says "delta".
             MediaKind::Video => {
                 let descriptor = if begins.is_some() { 0x10 } else { 0 };
@@ -561,6 +565,13 @@ impl World {
         *sequence += 1;
         // Each encoding counts time from another value.
         let timestamp = (elapsed.as_millis() * clock) as u32 + (u32::from(number) - 7) * 1_000_000;
+        let (pt, payload) = match self.copies.get(&client) {
+            Some(copies) if media.kind() == MediaKind::Audio => {
+                let red = rtc.codec_config().params().iter().find_map(|params| params.red()).expect("RED");
+                (red, with_copies(*pt, *sequence, *copies))
+            }
+            _ => (pt, payload),
+        };
         let packet = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, self.now, payload)
             .ext_vals(ExtensionValues {
                 audio_level: self.level,
@@ -794,6 +805,20 @@ fn departed(at: Instant, to: usize, bytes: &[u8]) -> Option<Departed> {
     let header = RtpHeader::parse(bytes).ok().filter(|_| classify(bytes) == DatagramKind::Rtp)?;
     let RtpHeader { ssrc, sequence, has_padding, .. } = header;
     Some(Departed { at, to, ssrc, sequence, bytes: bytes.len(), has_padding })
+/// A frame of Opus, 20 ms long.
+pub fn audio_frame(number: u64) -> Vec<u8> {
+    [&[0xfc], &number.to_be_bytes()[..], &[0xfc; 51]].concat()
+}
+
+/// The same in RFC 2198's redundant form, with copies of the frames before, as somebody else writes it.
+fn with_copies(pt: u8, number: u64, copies: u64) -> Vec<u8> {
+    let copy = |back: u64| RedundantBlock {
+        pt,
+        timestamp_offset: (960 * back) as u32,
+        payload: audio_frame(number - back),
+    };
+    let copies: Vec<_> = (1..=copies).rev().map(copy).collect();
+    RedEncoder::encode(pt, &audio_frame(number), &copies)
 }
 
 /// Whether a datagram is an RTP packet that gets lost, by its sequence number.

@@ -22,6 +22,7 @@ use crate::core::ids::Ssrc;
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketCache, PacketMeta};
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
+use crate::core::negotiated::Codec;
 use crate::core::stats::StreamCounters;
 
 /// How many packets behind the newest one a packet may come and still be forwarded.
@@ -44,8 +45,6 @@ pub struct PacketInfo {
     pub counters: FrameCounters,
     /// The stretch of the encoding that it belongs to.
     pub generation: u32,
-    /// Whether the payload is in RFC 2198's redundant form.
-    pub redundant: bool,
 }
 
 /// The sender report that came last (RFC 3550 §6.4.1): one moment on two clocks.
@@ -276,6 +275,21 @@ impl Encoding {
         Some(base + packet.index)
     }
 
+    /// Returns how many packets in a row are missing before one that has just come; 0 if it is not the newest, or if nobody
+    /// would be given them.
+    pub(super) fn missing_before(&self, packet: &MediaPacket<'_>) -> u64 {
+        let source = self.source.filter(|source| source.ssrc == packet.ssrc && self.is_followed());
+        let number = source.map(|source| self.numbering.number(source.base + packet.index));
+        let missing = number.and_then(|number| number.checked_sub(self.highest + 1));
+        // After a leap nothing in front of it would be played.
+        missing.filter(|missing| *missing < LATE && self.cached(self.highest).is_some()).unwrap_or(0)
+    }
+
+    /// Returns the timestamp of the newest packet that is kept.
+    pub(super) fn newest_timestamp(&self) -> Option<u32> {
+        self.cached(self.highest).map(|packet| packet.meta.timestamp)
+    }
+
     /// Leaves out a packet that is all padding, such as a bandwidth probe; the packets behind it close the gap. Returns
     /// `false` if a packet behind it has its number already. The padding must be forwarded then, or receivers would
     /// miss its number.
@@ -333,6 +347,10 @@ impl Encoding {
         self.keyframes.on_packet(now, described.starts_keyframe);
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
+        if packet.codec.codec != Codec::Opus {
+            self.counters.frames += u64::from(packet.marker);
+            self.counters.keyframes += u64::from(described.starts_keyframe);
+        }
         self.bitrate.note(now, packet.payload.len());
         self.highest = self.highest.max(index);
         // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too
@@ -364,7 +382,6 @@ impl Encoding {
                 descriptor: described.descriptor,
                 counters: described.counters,
                 generation: self.stretch.generation,
-                redundant: packet.redundant,
             },
         };
         let newest = self.highest;

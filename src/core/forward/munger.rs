@@ -174,6 +174,11 @@ impl Munger {
         Some((epoch.stretch, epoch.timestamp_offset))
     }
 
+    /// Returns with which packet of its stretch that which is being forwarded began.
+    pub fn began_with(&self) -> Option<u64> {
+        self.epochs[0].as_ref().filter(|_| self.synced).map(|epoch| epoch.first_in)
+    }
+
     /// Finds a packet's place in the slot's stream; `None` if it cannot be shown. If the packet is of another encoding
     /// than the one being forwarded, `clock_offset` converts its timestamp to that encoding's clock, by addition;
     /// `None` if the offset is not known.

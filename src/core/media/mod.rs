@@ -14,6 +14,7 @@ pub mod nack;
 pub mod pacer;
 pub mod padding;
 pub mod receive;
+pub mod redundancy;
 pub mod rtcp;
 pub mod srtp;
 pub mod twcc;

@@ -208,6 +208,8 @@ impl Audience<'_> {
             return false;
         }
         assert!(!mutated!(Panics) || waiting.len() < 4, "a bug put in on purpose");
+        // Only audio has copies, and only for clients who lose much of it and take them.
+        let copies = if slot.takes_copies() { media.redundancy.copies() } else { 0 };
         sink.to(path, class_of(slot.kind));
         media.egress.send_at(now);
         let is_video = slot.kind == MediaKind::Video;
@@ -223,7 +225,13 @@ impl Audience<'_> {
             let Some(outgoing) = slot.prepare(now, pass.stretch, clock_offset, packet, pass.codec) else {
                 continue;
             };
-            if let Some(length) = slot.write(&outgoing, &mut media.egress, sink.buffer()) {
+            let (egress, buffer) = (&mut media.egress, sink.buffer());
+            let written = if copies == 0 {
+                slot.write(&outgoing, egress, buffer)
+            } else {
+                slot.write_with_copies(&outgoing, pass.encoding, copies, egress, buffer)
+            };
+            if let Some(length) = written {
                 sink.sent(length);
             }
         }

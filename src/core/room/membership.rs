@@ -116,6 +116,7 @@ impl Room {
         let joined = self.joined(key);
         outbox.event(key, Event::Joined(request, Box::new(joined)));
         self.tell_speakers(key, outbox);
+        self.tell_qualities(key, outbox);
         self.order.push(key);
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
@@ -208,6 +209,7 @@ impl Room {
         outbox.event(key, Event::Resumed(request, Box::new(resumed)));
         self.remind(key, outbox);
         self.tell_speakers(key, outbox);
+        self.tell_qualities(key, outbox);
         if self.participants[key.0].media_lost {
             outbox.event(key, Event::ParticipantMediaLost(id));
         }

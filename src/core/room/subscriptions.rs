@@ -168,6 +168,7 @@ impl Room {
         }
         self.ask_for_slots(key, outbox);
         self.remind_of_layers(key, outbox);
+        self.remind_of_audio_rates(key, outbox);
     }
 
     fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {

@@ -12,6 +12,7 @@ use crate::core::input::{Admission, SrtpProfile};
 use crate::core::media::egress::EgressHalf;
 use crate::core::media::halves::MediaHalves;
 use crate::core::media::ingress::IngressHalf;
+use crate::core::media::redundancy::Redundancy;
 use crate::core::media::srtp;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
@@ -266,8 +267,11 @@ impl Room {
         let rtcp_ssrc = Ssrc(rng.u32());
         let mut egress = EgressHalf::new(now, sender);
         egress.hold_probes(self.shedding != Shedding::NONE);
-        let media =
-            MediaHalves { ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch), egress };
+        let media = MediaHalves {
+            ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
+            egress,
+            redundancy: Redundancy::default(),
+        };
         transport.start_media(now, media);
         transport.deadlines.set(Timer::Reports, Some(now + FIRST_REPORT));
         self.totals.handshakes_done += 1;
