@@ -805,6 +805,8 @@ fn departed(at: Instant, to: usize, bytes: &[u8]) -> Option<Departed> {
     let header = RtpHeader::parse(bytes).ok().filter(|_| classify(bytes) == DatagramKind::Rtp)?;
     let RtpHeader { ssrc, sequence, has_padding, .. } = header;
     Some(Departed { at, to, ssrc, sequence, bytes: bytes.len(), has_padding })
+}
+
 /// A frame of Opus, 20 ms long.
 pub fn audio_frame(number: u64) -> Vec<u8> {
     [&[0xfc], &number.to_be_bytes()[..], &[0xfc; 51]].concat()
