@@ -13,7 +13,7 @@ use strait::wire::stun_check::{self, Credentials};
 use strait::wire::stun_refusal::is_signed;
 use strait::wire::tcp_frame::{self, Frame};
 use strait::wire::turn_frame::{self, TurnFrame};
-use strait::wire::{dependency_descriptor, red, stun};
+use strait::wire::{dependency_descriptor, red, stun, vp9};
 
 /// `tcp_stream`: what was decided of a prefix stays decided; frames lie one behind the other and are the same however
 /// the stream was cut.
@@ -236,7 +236,51 @@ fn describe_payload(payload: &[u8], passed: &PassedExtensions) {
         assert!(behind < payload.len() || behind == 0);
         assert_eq!(copy[behind..], payload[behind..]);
     }
+    if let Ok(vp9) = vp9::parse(payload)
+        && let Some((_, count)) = vp9.resolutions(payload)
+    {
+        assert!((1..=vp9::SPATIAL_LAYERS_MAX).contains(&count) && vp9.descriptor_len > 4 * count);
+    }
     if let Ok((payload_type, range)) = red::primary(payload) {
         assert!(payload_type < 0x80 && payload.get(range).is_some());
+    }
+}
+
+/// `dependency_descriptor`: by the first byte's length a descriptor that may bring a structure, and one behind it. What is
+/// read stays within the format's bounds; a mask that is written is read back, and all else says what it said before.
+pub fn dependency_descriptor(data: &[u8]) {
+    let Some((length, rest)) = data.split_first() else { return };
+    let (first, second) = rest.split_at(usize::from(*length).min(rest.len()));
+    let Ok(Some(structure)) = dependency_descriptor::structure(first) else { return };
+    assert!((1..=dependency_descriptor::TEMPLATES_MAX).contains(&structure.templates.len()));
+    assert!((1..=dependency_descriptor::DECODE_TARGETS_MAX).contains(&structure.decode_targets.len()));
+    let targets = structure.decode_targets.len() as u32;
+    for target in 0..targets as u8 {
+        let within = structure.within(target);
+        assert!(within >> target & 1 == 1 && within >> (targets - 1) <= 1);
+    }
+    for bytes in [first, second] {
+        let Ok(frame) = dependency_descriptor::describe(bytes, &structure) else { continue };
+        assert!(
+            structure
+                .templates
+                .iter()
+                .any(|one| (one.spatial, one.temporal) == (frame.spatial, frame.temporal))
+        );
+        assert!(frame.references.as_slice().iter().all(|diff| (1..=4096).contains(diff)));
+        let mask = u32::from(*length) & u32::MAX >> (32 - targets);
+        let mut out = vec![0xaa; bytes.len() + 6];
+        let length = dependency_descriptor::write_active(bytes, frame.active_place, mask, &mut out);
+        let out = &out[..length.expect("a mask has 4 bytes at most, and there are 5 flags")];
+        let again = dependency_descriptor::describe(out, &structure).expect("we write what we can read");
+        assert_eq!(again, dependency_descriptor::FrameDependencies { active: Some(mask), ..frame });
+        assert_eq!(dependency_descriptor::structure(out), dependency_descriptor::structure(bytes));
+        let mut twice = vec![0x55; out.len() + 1];
+        let length = dependency_descriptor::write_active(out, again.active_place, mask, &mut twice);
+        assert_eq!(
+            length.map(|length| twice[..length].to_vec()),
+            Some(out.to_vec()),
+            "written twice is written once"
+        );
     }
 }
