@@ -1,7 +1,9 @@
 //! What reads bytes that anybody can send: openings of TCP connections, framing, STUN, RTP and payload descriptors.
 
 use strait::core::forward::descriptor::{Descriptor, FrameCounters, describe};
-use strait::core::media::extensions::{IncomingExtensions, KeptExtensions, PassedExtensions};
+use strait::core::media::extensions::{
+    DescriptorChange, IncomingExtensions, KeptExtensions, PassedExtensions,
+};
 use strait::core::negotiated::{Codec, Extension, ExtensionIds, H264Profile};
 use strait::trace::words;
 use strait::wire::classify::{DatagramKind, classify};
@@ -180,7 +182,11 @@ fn meaning(base: u8) -> impl Fn(u8) -> Option<Extension> {
 /// Extensions get other ids on the way, and stay what they were.
 fn pass_on(passed: &PassedExtensions) {
     let mut block = ExtensionBlock::new();
-    KeptExtensions(passed.as_bytes()).write(&ids(8), Some(0x1234), &mut block);
+    KeptExtensions(passed.as_bytes()).write(
+        &ids(8),
+        DescriptorChange { frame_number: Some(0x1234), active: None },
+        &mut block,
+    );
     let mut out = [0; RTP_HEADER_WRITE_MAX];
     let fields = RtpFields { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3 };
     let length = write_header(&mut out, &fields, &block).expect("it fits");

@@ -150,5 +150,15 @@ mod chosen {
         LayerNotLive "layer-not-live",
         /// How somebody wants to see a track is noted and has no effect.
         PreferIgnored "prefer-ignored",
+        /// A viewer goes up to a higher layer at any frame.
+        ForwardedFrameWithoutReference "forwarded-frame-without-reference",
+        /// Nothing marks the end of a picture whose largest layers are left out.
+        MarkerNotMoved "marker-not-moved",
+        /// The picture ids of VP8 have gaps where pictures are left out.
+        PictureIdNotCompacted "picture-id-not-compacted",
+        /// The frame numbers of the dependency descriptor close up where frames are left out.
+        DdRenumbered "dd-renumbered",
+        /// A retransmission has the marker of the publisher's packet.
+        RtxWithOtherMarker "rtx-with-other-marker",
     }
 }

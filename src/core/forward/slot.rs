@@ -3,17 +3,22 @@
 
 use std::time::{Duration, Instant};
 
+use super::descriptor::Descriptor;
 use super::encoding::PacketInfo;
+use super::layers::Layers;
 use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
+use super::scalability::Scalability;
+use super::selector::{LayerSelector, NewestPacket};
 use crate::core::command::MediaKind;
 use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketMeta, VIDEO_ENTRIES};
 use crate::core::media::egress::EgressHalf;
-use crate::core::media::extensions::KeptExtensions;
+use crate::core::media::extensions::{DescriptorChange, KeptExtensions};
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
 use crate::core::rng::Rng;
 use crate::core::stats::StreamCounters;
+use crate::wire::dependency_descriptor::ActivePlace;
 use crate::wire::red;
 use crate::wire::rtp::{RtpFields, write_header};
 use crate::wire::rtp_extensions::ExtensionBlock;
@@ -95,6 +100,7 @@ pub struct Slot {
     /// The codec that went out last.
     pub codec_last: Option<Codec>,
     munger: Munger,
+    selector: LayerSelector,
     rtx_index: u64,
     /// By sequence number. Empty until something is asked for again.
     repeats: Vec<Repeat>,
@@ -114,7 +120,14 @@ pub struct Outgoing<'a> {
     payload: &'a [u8],
     codec: CodecParams,
     redundant: bool,
+    /// Nothing but padding goes out: the packet is of a layer that is left out, and its number has been given already.
+    is_filler: bool,
 }
+
+/// What goes out as padding: its own length, a byte (RFC 3550 §5.1).
+const PADDING: &[u8] = &[1];
+/// The bit of an RTP header's first byte that says that there is padding.
+const HAS_PADDING: u8 = 0x20;
 
 /// How many units of a stream's RTP clock make a second.
 fn clock_rate(kind: MediaKind) -> u32 {
@@ -159,6 +172,7 @@ impl Slot {
             reported: StreamCounters::default(),
             codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
+            selector: LayerSelector::default(),
             rtx_index: u64::from(first_sequence(rng)),
             repeats: Vec::new(),
             repeat_bytes: REPEAT_BYTES_MAX,
@@ -208,6 +222,7 @@ impl Slot {
         let from_timestamp = self.munger.promise(now);
         self.before = self.counters;
         self.loss = None;
+        self.selector = LayerSelector::default();
         self.shown = Some(Shown { track, publication, from_timestamp });
         self.codec = codec;
         self.announced = false;
@@ -252,7 +267,17 @@ impl Slot {
         self.kind == MediaKind::Video
             && !self.paused
             && !self.is_shed
-            && !self.munger.is_synchronised(stretch)
+            && (!self.munger.is_synchronised(stretch) || self.selector.awaits_keyframe())
+    }
+
+    /// Notes up to which layers inside an encoding its packets go out from now on.
+    #[inline]
+    pub fn want_layers(&mut self, layers: Layers) {
+        let is_av1 = matches!(self.codec, Some(CodecParams { codec: Codec::Av1 { .. }, .. }));
+        // Who has not negotiated the descriptor would take each spatial layer for a picture of its own.
+        let cannot_tell_sizes = is_av1 && self.extensions.dependency_descriptor.is_none();
+        let spatial = if cannot_tell_sizes { Layers::BASE.spatial } else { layers.spatial };
+        self.selector.want(Layers { spatial, ..layers });
     }
 
     /// The stretch that the slot shows just now, and what is added to its timestamps.
@@ -260,9 +285,9 @@ impl Slot {
         self.munger.flowing()
     }
 
-    /// Decides whether and how a packet goes out. `stretch` names its encoding, and `clock_offset` what to add to the
-    /// timestamps of that one to have those of the encoding that the slot has shown until now. Walk: called by
-    /// `Audience::forward_to`.
+    /// Decides whether and how a packet goes out. `stretch` names its encoding, `scalability` tells of the layers inside
+    /// that, and `clock_offset` what to add to its timestamps to have those of the encoding that the slot has shown until
+    /// now. Walk: called by `Audience::forward_to`.
     #[inline]
     pub fn prepare<'a>(
         &mut self,
@@ -271,6 +296,7 @@ impl Slot {
         clock_offset: Option<u32>,
         packet: CachedPacket<'a, PacketInfo>,
         source_codec: CodecParams,
+        scalability: Option<&Scalability>,
     ) -> Option<Outgoing<'a>> {
         let is_paused = self.paused && !mutated!(PauseIgnored);
         let is_announced = self.announced || mutated!(SlotNotAnnounced);
@@ -279,12 +305,43 @@ impl Slot {
         }
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };
         let stretch = Stretch { generation: packet.meta.extra.generation, ..stretch };
-        let rewrite = self.munger.rewrite(now, stretch, clock_offset, &source_packet(packet.meta))?;
-        let outgoing = outgoing(rewrite, packet, codec, source_codec);
+        let takes = self.selector.takes_everything() || self.select(stretch, packet.meta, scalability);
+        let outgoing = if takes {
+            let rewrite = self.munger.rewrite(now, stretch, clock_offset, &source_packet(packet.meta))?;
+            outgoing(rewrite, packet, codec, source_codec)
+        } else {
+            let closes_pictures = matches!(packet.meta.extra.descriptor, Descriptor::Vp8(_));
+            let source = source_packet(packet.meta);
+            let rewrite = self.munger.leave_out(stretch, &source, closes_pictures)?;
+            filler(rewrite, packet, codec)
+        };
         self.codec_last = Some(codec.codec);
         self.counters.packets += 1;
         self.counters.bytes += outgoing.payload.len() as u64;
         Some(outgoing)
+    }
+
+    /// Decides whether a packet belongs to the layers that go out, and which those are from it on.
+    fn select(
+        &mut self,
+        stretch: Stretch,
+        meta: &PacketMeta<PacketInfo>,
+        scalability: Option<&Scalability>,
+    ) -> bool {
+        let info = &meta.extra.layers;
+        if !self.munger.is_newest(stretch, meta.index) {
+            let selection = self.munger.selection_at(stretch, meta.index);
+            return selection.is_some_and(|selection| selection.takes(info));
+        }
+        let packet = NewestPacket {
+            timestamp: meta.timestamp,
+            starts_keyframe: meta.keyframe_start,
+            frame_number: meta.extra.counters.frame_number,
+            info,
+        };
+        let selection = self.selector.select(&packet, scalability);
+        self.munger.select(stretch, meta.index, selection);
+        selection.takes(info)
     }
 
     /// Writes a packet into `buffer` and seals it: header, payload, tag. Returns its length; `None` if it does not fit.
@@ -296,7 +353,7 @@ impl Slot {
         buffer: &mut [u8],
     ) -> Option<usize> {
         let fields = RtpFields {
-            marker: outgoing.packet.meta.marker || (self.kind == MediaKind::Audio && outgoing.rewrite.first),
+            marker: outgoing.marker() || (self.kind == MediaKind::Audio && outgoing.rewrite.first),
             payload_type: if outgoing.redundant { outgoing.codec.red?.0 } else { outgoing.codec.pt.0 },
             sequence: outgoing.rewrite.index as u16,
             timestamp: outgoing.rewrite.timestamp,
@@ -321,14 +378,23 @@ impl Slot {
             Some(id) => block.push(id, &egress.next_number().to_be_bytes()),
             None => false,
         };
-        KeptExtensions(outgoing.packet.extensions).write(&self.extensions, counters.frame_number, &mut block);
+        if !outgoing.is_filler {
+            let change =
+                DescriptorChange { frame_number: counters.frame_number, active: outgoing.active_targets() };
+            KeptExtensions(outgoing.packet.extensions).write(&self.extensions, change, &mut block);
+        }
         let header_length = write_header(buffer, fields, &block)?;
+        if outgoing.is_filler {
+            *buffer.first_mut()? |= HAS_PADDING;
+        }
         let payload_start = header_length + prefix.len();
         let end = payload_start + outgoing.payload.len();
         buffer.get_mut(header_length..payload_start)?.copy_from_slice(prefix);
         let payload = buffer.get_mut(payload_start..end)?;
         payload.copy_from_slice(outgoing.payload);
-        outgoing.packet.meta.extra.descriptor.patch(payload, counters);
+        if !outgoing.is_filler {
+            outgoing.packet.meta.extra.descriptor.patch(payload, counters);
+        }
         let index = if mutated!(RollOverForgotten) { index & 0xffff } else { index };
         let length = egress.sender.seal_rtp(buffer, header_length, end, index)?;
         if is_numbered {
@@ -386,10 +452,15 @@ impl Slot {
         let codec = self.codec.filter(|codec| codec.codec == source_codec.codec)?;
         let rtx_ssrc = self.rtx_ssrc?;
         let rewrite = self.munger.again(stretch, &source_packet(packet.meta))?;
-        let outgoing = outgoing(rewrite, packet, codec, source_codec);
+        // Whoever got padding in its place, because the packet's layer was left out, gets that again.
+        let outgoing = if rewrite.selection.takes(&packet.meta.extra.layers) {
+            outgoing(rewrite, packet, codec, source_codec)
+        } else {
+            filler(rewrite, packet, codec)
+        };
         let index = self.rtx_index;
         let fields = RtpFields {
-            marker: packet.meta.marker,
+            marker: if mutated!(RtxWithOtherMarker) { packet.meta.marker } else { outgoing.marker() },
             payload_type: codec.rtx?.0,
             sequence: index as u16,
             timestamp: rewrite.timestamp,
@@ -432,13 +503,33 @@ fn outgoing<'a>(
 ) -> Outgoing<'a> {
     let payload = packet.payload;
     if !packet.meta.extra.redundant {
-        return Outgoing { rewrite, packet, payload, codec, redundant: false };
+        return Outgoing { rewrite, packet, payload, codec, redundant: false, is_filler: false };
     }
     if codec.red.is_some() && codec.pt == source_codec.pt {
-        return Outgoing { rewrite, packet, payload, codec, redundant: true };
+        return Outgoing { rewrite, packet, payload, codec, redundant: true, is_filler: false };
     }
     let primary = red::primary(payload).ok().and_then(|(_, range)| payload.get(range)).unwrap_or_default();
-    Outgoing { rewrite, packet, payload: primary, codec, redundant: false }
+    Outgoing { rewrite, packet, payload: primary, codec, redundant: false, is_filler: false }
+}
+
+/// Puts padding in the place of a packet of a layer that is left out.
+fn filler<'a>(rewrite: Rewrite, packet: CachedPacket<'a, PacketInfo>, codec: CodecParams) -> Outgoing<'a> {
+    Outgoing { rewrite, packet, payload: PADDING, codec, redundant: false, is_filler: true }
+}
+
+impl Outgoing<'_> {
+    /// Whether the packet is the last one of its picture, of those layers of it that go out.
+    fn marker(&self) -> bool {
+        let ends = self.rewrite.selection.ends_picture(&self.packet.meta.extra.layers);
+        !self.is_filler && (self.packet.meta.marker || (ends && !mutated!(MarkerNotMoved)))
+    }
+
+    /// The decode targets that are told to be active, if not all are, and where that is written.
+    fn active_targets(&self) -> Option<(ActivePlace, u32)> {
+        let active = self.rewrite.selection.active;
+        let place = self.packet.meta.extra.layers.dependencies.as_ref()?.active_place;
+        (active != 0).then_some((place, active))
+    }
 }
 
 #[cfg(test)]

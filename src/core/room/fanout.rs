@@ -193,11 +193,12 @@ impl Audience<'_> {
         assert!(!mutated!(Panics) || waiting.len() < 4, "a bug put in on purpose");
         sink.to(path, class_of(slot.kind));
         media.egress.send_at(now);
+        slot.want_layers(run.layers);
+        let scalability = pass.encoding.scalability();
         for packet in waiting {
             let Some(packet) = pass.packet(packet.index) else { continue };
-            let Some(outgoing) = slot.prepare(now, pass.stretch, clock_offset, packet, pass.codec) else {
-                continue;
-            };
+            let outgoing = slot.prepare(now, pass.stretch, clock_offset, packet, pass.codec, scalability);
+            let Some(outgoing) = outgoing else { continue };
             if let Some(length) = slot.write(&outgoing, &mut media.egress, sink.buffer()) {
                 sink.sent(length);
             }
