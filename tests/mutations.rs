@@ -3,6 +3,9 @@
 //! The worlds were found with `strait sim --mutation NAME --seeds 0..200`, in a build with `--features mutations`. When
 //! worlds or the core change, a bug may need another one: search again.
 
+#[path = "core/layered.rs"]
+#[allow(dead_code, reason = "it has more than is needed here")]
+mod layered;
 #[path = "core/world.rs"]
 #[allow(dead_code, reason = "it has more than is needed here")]
 mod world;
@@ -60,8 +63,15 @@ const KNOWN: &[(&str, u64)] = &[
 ];
 
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.
-const STORIES: &[(&str, fn() -> Option<String>)] =
-    &[("layer-not-live", an_encoding_stops), ("prefer-ignored", a_tile_is_small)];
+const STORIES: &[(&str, fn() -> Option<String>)] = &[
+    ("layer-not-live", an_encoding_stops),
+    ("prefer-ignored", a_tile_is_small),
+    ("forwarded-frame-without-reference", layered::av1_down_and_up),
+    ("marker-not-moved", layered::vp9_in_three_sizes),
+    ("picture-id-not-compacted", layered::vp8_at_seven_pictures_a_second),
+    ("dd-renumbered", layered::av1_in_two_sizes),
+    ("rtx-with-other-marker", layered::vp9_in_three_sizes),
+];
 
 /// The first person sends two encodings, and the second one wants to see that height.
 fn watched_in(height: u16) -> world::World {

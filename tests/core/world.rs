@@ -153,6 +153,8 @@ pub struct World {
     pub is_stalled: bool,
     /// How loud the audio is that is sent from now on, in dBov; `None` tells nothing of it.
     pub level: Option<i8>,
+    /// How many pictures a camera with layers inside its stream has shown.
+    pub pictures: u16,
     requests: u64,
     settings: Settings,
     /// Every input with its time, from the start.
@@ -264,6 +266,7 @@ impl World {
             deadline: None,
             is_stalled: false,
             level: None,
+            pictures: 0,
             requests: 0,
         }
     }
@@ -454,19 +457,33 @@ impl World {
         self.send_encoding(client, source, None, keyframe);
     }
 
+    /// A client sends one packet of a source with a payload of VP8.
+    pub fn send_payload(&mut self, client: usize, source: Source, payload: Vec<u8>) {
+        self.send_packet(client, source, None, payload);
+    }
+
     /// The same of one encoding of a simulcast. Its number is in the payload, behind the headers.
     pub fn send_encoding(&mut self, client: usize, source: Source, layer: Option<&str>, keyframe: bool) {
+        let declared = &self.clients[client].declared;
+        let place = declared.iter().position(|one| Some(one.rid.as_str()) == layer).unwrap_or(0);
+        let payload = match source.kind() {
+            strait::core::command::MediaKind::Audio => vec![0xfc; 60],
+            // Start of a partition, no extensions; the payload header's lowest bit says "delta".
+            strait::core::command::MediaKind::Video => {
+                [vec![0x10, u8::from(!keyframe), 7 + place as u8], vec![7; 899]].concat()
+            }
+        };
+        self.send_packet(client, source, layer, payload);
+    }
+
+    fn send_packet(&mut self, client: usize, source: Source, layer: Option<&str>, payload: Vec<u8>) {
         let elapsed = self.now - self.start;
         let Client { rtc, sending, sequences, declared, .. } = &mut self.clients[client];
         let (mid, _) = *sending.iter().find(|(_, other)| *other == source).expect("it publishes that");
         let place = declared.iter().position(|one| Some(one.rid.as_str()) == layer).unwrap_or(0);
         let number = 7 + place as u8;
         let media = rtc.media(mid).expect("negotiated");
-        let (clock, payload): (u128, Vec<u8>) = match media.kind() {
-            MediaKind::Audio => (48, vec![0xfc; 60]),
-            // Start of a partition, no extensions; the payload header's lowest bit says "delta".
-            MediaKind::Video => (90, [vec![0x10, u8::from(!keyframe), number], vec![7; 899]].concat()),
-        };
+        let clock: u128 = if media.kind() == MediaKind::Audio { 48 } else { 90 };
         let wanted = if media.kind() == MediaKind::Audio { "opus" } else { "VP8" };
         let pts = media.remote_pts().to_vec();
         let pt = rtc

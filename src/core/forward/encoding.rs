@@ -301,7 +301,7 @@ impl Encoding {
         self.parameter_sets.note(packet);
     }
 
-    /// Finds out which layers a packet belongs to, and counts it for them. Returns whether something was measured anew.
+    /// Finds out which layers a packet belongs to, and counts it for them. Returns whether something else is known of them.
     pub(super) fn note_layers(
         &mut self,
         now: Instant,
@@ -323,7 +323,8 @@ impl Encoding {
             return false;
         }
         let scalability = self.scalability.get_or_insert_default();
-        scalability.note(now, packet.timestamp, layers, packet.payload.len())
+        scalability.note(now, packet.timestamp, layers, packet.payload.len());
+        scalability.take_news()
     }
 
     /// What is known of its layers; `None` if it has one.

@@ -42,6 +42,8 @@ pub struct Scalability {
     counted: Shares,
     /// What came in the last window that is complete, and how long that was.
     measured: Option<(Shares, Duration)>,
+    /// Whether layers have to be chosen anew, because something else is known of them.
+    is_new: bool,
 }
 
 impl Scalability {
@@ -96,14 +98,15 @@ impl Scalability {
     pub fn set_sizes(&mut self, sizes: &[(u16, u16)]) {
         self.sizes = [(0, 0); SPATIAL_MAX];
         self.sizes.iter_mut().zip(sizes).for_each(|(own, size)| *own = *size);
+        self.is_new = true;
     }
 
-    /// Counts a packet. Returns whether something was measured anew.
-    pub fn note(&mut self, now: Instant, timestamp: u32, layers: Layers, bytes: usize) -> bool {
+    /// Counts a packet.
+    pub fn note(&mut self, now: Instant, timestamp: u32, layers: Layers, bytes: usize) {
         let began = *self.began.get_or_insert(now);
         let elapsed = now.saturating_duration_since(began);
-        let is_over = elapsed >= WINDOW;
-        if is_over {
+        if elapsed >= WINDOW {
+            self.is_new = true;
             self.measured = Some((self.counted, elapsed));
             self.began = Some(now);
             self.counted.iter_mut().flatten().for_each(|share| (share.bytes, share.pictures) = (0, 0));
@@ -116,7 +119,11 @@ impl Scalability {
             share.timestamp = timestamp;
             share.pictures = share.pictures.saturating_add(1);
         }
-        is_over
+    }
+
+    /// Returns whether something else is known than when this was asked last.
+    pub fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.is_new)
     }
 
     /// Returns how many bits per second came lately of all layers up to these; `None` before a second has passed.
@@ -134,9 +141,13 @@ impl Scalability {
         Some(pictures * 10_000_000 / (elapsed.as_micros().max(1) as u64))
     }
 
-    /// Returns the highest layers of which something came lately.
+    /// Returns the highest layers of which something came lately; before a second has passed, those of which the sender has
+    /// told the sizes.
     pub fn top(&self) -> Option<Layers> {
-        let (shares, _) = self.measured.as_ref()?;
+        let Some((shares, _)) = &self.measured else {
+            let spatial = self.sizes.iter().rposition(|(_, height)| *height > 0)?;
+            return Some(Layers { spatial: spatial as u8, temporal: TEMPORAL_MAX as u8 - 1 });
+        };
         let came = |share: &Share| share.pictures > 0;
         let spatial = shares.iter().rposition(|spatial| spatial.iter().any(came))?;
         let temporal =
@@ -195,13 +206,15 @@ mod tests {
         let start = Instant::now();
         let mut scalability = Scalability::default();
         scalability.set_sizes(&[(320, 180), (640, 360)]);
+        assert!(scalability.take_news(), "the sizes are known");
         let mut news = 0;
         for picture in 0..40 {
             let now = start + Duration::from_micros(31_250 * picture);
             let temporal = [0, 2, 1, 2][picture as usize % 4];
             for (spatial, bytes) in [(0, 1000), (1, 3000)] {
                 let timestamp = 3000 * picture as u32 + 7;
-                news += u32::from(scalability.note(now, timestamp, layers(spatial, temporal), bytes));
+                scalability.note(now, timestamp, layers(spatial, temporal), bytes);
+                news += u32::from(scalability.take_news());
             }
         }
         assert_eq!(news, 1);
@@ -230,6 +243,13 @@ mod tests {
             assert_eq!(fit(None, Some(frame_rate)), layers(u8::MAX, temporal), "{frame_rate}");
         }
         assert_eq!(Scalability::default().fit(wish(Some(1), Some(1)), Layers::BASE), Layers::ALL);
+        let mut sized = Scalability::default();
+        sized.set_sizes(&[(320, 180), (640, 360)]);
+        assert_eq!(
+            sized.fit(wish(Some(180), Some(7)), Layers::BASE),
+            layers(0, u8::MAX),
+            "rates are not known"
+        );
         let upper = layers(u8::MAX, 1);
         assert_eq!(scalability.fit(wish(None, Some(12)), upper), upper, "whoever has it keeps it");
     }
