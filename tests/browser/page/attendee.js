@@ -66,6 +66,7 @@
     published.set(source, { track, device });
   };
 
+  lab.debugConnection = () => connection;
   lab.iceState = async () => (await room.getStats()).connection.iceState;
 
   /** How packets travel, as the SDK's statistics say. */
