@@ -323,7 +323,10 @@ impl Encoding {
             return false;
         }
         let scalability = self.scalability.get_or_insert_default();
-        scalability.note(now, packet.timestamp, layers, packet.payload.len());
+        // What comes again may have come before, to find out how much the way carries.
+        if !packet.recovered {
+            scalability.note(now, packet.timestamp, layers, packet.payload.len());
+        }
         scalability.take_news()
     }
 

@@ -130,7 +130,7 @@ impl LayerSelector {
                 }
                 SwitchPoint::Above if temporal <= layers.temporal => layers.temporal = wanted,
                 SwitchPoint::BehindBase if begins_picture && self.pictures[1] == 0 => {
-                    layers.temporal = wanted
+                    layers.temporal = wanted;
                 }
                 _ => {}
             }

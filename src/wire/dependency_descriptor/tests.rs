@@ -4,11 +4,22 @@ use super::super::noise::with_random_bytes;
 use super::Indication::{Discardable, NotPresent, Required, Switch};
 use super::*;
 
-/// A key frame of a stream with three temporal layers: 3 decode targets, 5 templates, one chain, 640×360.
+/// A key frame of Chromium's AV1 with three temporal layers: 3 decode targets, 5 templates, one chain, 320×180.
 const L1T3: [u8; 20] = [
-    0xc0, 0x12, 0x34, 0x80, 0x02, 0x14, 0xea, 0xa8, 0x60, 0x41, 0x4d, 0x14, 0x10, 0x20, 0x84, 0x27, 0x02,
-    0x7f, 0x01, 0x67,
+    0xc0, 0x00, 0x01, 0x80, 0x02, 0x14, 0xea, 0xa8, 0x60, 0x41, 0x4d, 0x14, 0x10, 0x20, 0x84, 0x27, 0x01,
+    0x3f, 0x00, 0xb3,
 ];
+/// A key frame of Chromium's AV1 with three spatial and three temporal layers, and two frames behind it.
+const L3T3: [u8; 97] = [
+    0xc1, 0x00, 0x01, 0xc0, 0x08, 0x14, 0x85, 0x21, 0x4e, 0xaf, 0xff, 0xaa, 0xaa, 0x86, 0x3c, 0xf0, 0x43,
+    0x0c, 0x10, 0xc3, 0x02, 0xaf, 0xc0, 0xaa, 0xa0, 0x06, 0x3c, 0x00, 0x43, 0x00, 0x10, 0xc0, 0x02, 0xa0,
+    0x00, 0xa8, 0x00, 0x06, 0x00, 0x00, 0x40, 0x00, 0x1d, 0x95, 0x49, 0x26, 0xe0, 0x82, 0xb0, 0x4a, 0x09,
+    0x41, 0xb8, 0x20, 0xac, 0x12, 0x82, 0x50, 0x31, 0x57, 0xf9, 0x74, 0x00, 0x0c, 0xa8, 0x64, 0x33, 0x0e,
+    0x22, 0x22, 0x22, 0xec, 0xa8, 0x65, 0x53, 0x04, 0x22, 0x42, 0x30, 0xec, 0xa8, 0x77, 0x53, 0x01, 0x3f,
+    0x00, 0xb3, 0x02, 0x7f, 0x01, 0x67, 0x04, 0xff, 0x02, 0xcf, 0x1f, 0x80,
+];
+const L3T3_BASE: [u8; 9] = [0xc0, 0x00, 0x09, 0x5f, 0xfd, 0x70, 0x20, 0x1c, 0x1c];
+const L3T3_UPPER: [u8; 10] = [0xc8, 0x00, 0x08, 0x5f, 0xfd, 0x14, 0x00, 0x70, 0x60, 0x60];
 /// A key frame of two spatial and two temporal layers, of which the upper spatial one refers to the lower one in key
 /// pictures alone. Ids begin at 5; two chains; 640×360 and 1280×720.
 const L2T2_KEY: [u8; 32] = [
@@ -53,7 +64,7 @@ fn the_templates_of_temporal_layers_are_read() {
     assert_eq!((structure.chains, chain), (1, vec![0, 4, 2, 1, 3]));
     let targets: Vec<_> = structure.decode_targets.iter().map(|one| (one.temporal, one.chain)).collect();
     assert_eq!(targets, [(0, Some(0)), (1, Some(0)), (2, Some(0))]);
-    assert_eq!(structure.resolutions, [(640, 360)]);
+    assert_eq!(structure.resolutions, [(320, 180)]);
     assert_eq!([0, 1, 2].map(|target| structure.within(target)), [0b001, 0b011, 0b111]);
     for length in 3..L1T3.len() {
         assert!(super::structure(&L1T3[..length]).map_or(true, |read| read.is_none()), "{length} bytes");
@@ -73,6 +84,27 @@ fn the_templates_of_spatial_layers_are_read() {
     assert_eq!((key.spatial, key.indications.of(3)), (0, Switch));
     assert_eq!(structure.template(10).map(|template| (template.spatial, template.temporal)), Some((1, 1)));
     assert_eq!([structure.template(4), structure.template(11)], [None, None]);
+}
+
+#[test]
+fn what_chromium_sends_of_nine_layers_is_read() {
+    let structure = structure_of(&L3T3);
+    let sizes = (structure.templates.len(), structure.decode_targets.len(), structure.chains);
+    assert_eq!((sizes, structure.template_id_offset), ((15, 9, 3), 0));
+    assert_eq!(structure.resolutions, [(320, 180), (640, 360), (1280, 720)]);
+    let targets: Vec<_> =
+        structure.decode_targets.iter().map(|one| (one.spatial, one.temporal, one.chain)).collect();
+    let expected: Vec<_> = (0..9).map(|target| (target / 3, target % 3, Some(target / 3))).collect();
+    assert_eq!(targets, expected);
+    assert_eq!([0, 4, 8].map(|target| structure.within(target)), [0b1, 0b1_1011, 0b1_1111_1111]);
+    let key = describe(&L3T3, &structure).unwrap();
+    assert_eq!((key.spatial, key.temporal, key.active), (0, 0, Some(0b1_1111_1111)));
+    let base = describe(&L3T3_BASE, &structure).unwrap();
+    assert_eq!((base.spatial, base.temporal, base.active), (0, 0, Some(0b1_1111_1111)));
+    assert_eq!((base.references.as_slice(), base.chain_diffs[..3].to_vec()), (&[8][..], vec![8, 7, 7]));
+    let upper = describe(&L3T3_UPPER, &structure).unwrap();
+    assert_eq!((upper.spatial, upper.temporal), (1, 2));
+    assert_eq!((upper.references.as_slice(), upper.chain_diffs[..3].to_vec()), (&[2, 1][..], vec![7, 6, 6]));
 }
 
 #[test]
@@ -102,10 +134,12 @@ fn a_mask_is_put_in_or_replaced_and_all_else_stays() {
         ("a structure", &L1T3, &L1T3),
         ("a structure of other layers", &L2T2_KEY, &L2T2_KEY),
         ("another mask", &CUSTOM, &L1T3),
+        ("a structure with a mask", &L3T3, &L3T3),
+        ("a frame of Chromium's", &L3T3_UPPER, &L3T3),
     ] {
         let structure = structure_of(key);
         let before = describe(bytes, &structure).unwrap();
-        let mut out = [0xff; 64];
+        let mut out = [0xff; 128];
         let length = write_active(bytes, before.active_place, 0b001, &mut out).expect("there is room");
         let out = &out[..length];
         let after = describe(out, &structure).unwrap();
@@ -132,7 +166,7 @@ fn a_patched_number_is_read_back_and_nothing_else_changes() {
 
 #[test]
 fn random_bytes_are_survived() {
-    for (sample, key) in [(&L1T3[..], &L1T3[..]), (&L2T2_KEY, &L2T2_KEY), (&CUSTOM, &L1T3)] {
+    for (sample, key) in [(&L1T3[..], &L1T3[..]), (&L2T2_KEY, &L2T2_KEY), (&CUSTOM, &L1T3), (&L3T3, &L3T3)] {
         let known = structure_of(key);
         with_random_bytes(sample, |bytes| {
             let attached = structure(bytes).ok().flatten();

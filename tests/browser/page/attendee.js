@@ -66,7 +66,6 @@
     published.set(source, { track, device });
   };
 
-  lab.debugConnection = () => connection;
   lab.iceState = async () => (await room.getStats()).connection.iceState;
 
   /** How packets travel, as the SDK's statistics say. */
