@@ -3,6 +3,9 @@
 //! The worlds were found with `strait sim --mutation NAME --seeds 0..200`, in a build with `--features mutations`. When
 //! worlds or the core change, a bug may need another one: search again.
 
+#[path = "core/layered.rs"]
+#[allow(dead_code, reason = "it has more than is needed here")]
+mod layered;
 #[path = "core/world.rs"]
 #[allow(dead_code, reason = "it has more than is needed here")]
 mod world;
@@ -71,6 +74,11 @@ const STORIES: &[(&str, fn() -> Option<String>)] = &[
     ("copy-of-wrong-time", a_fifth_of_the_audio_is_lost),
     ("redundancy-forgotten", a_fifth_of_the_audio_is_lost),
     ("panics-in-review", a_publisher_is_removed),
+    ("forwarded-frame-without-reference", layered::av1_down_and_up),
+    ("marker-not-moved", layered::vp9_in_three_sizes),
+    ("picture-id-not-compacted", layered::vp8_at_seven_pictures_a_second),
+    ("dd-renumbered", layered::av1_in_two_sizes),
+    ("rtx-with-other-marker", layered::vp9_in_three_sizes),
 ];
 
 /// Anna talks to Ben and is seen for a second: a frame of one packet each 40 ms.

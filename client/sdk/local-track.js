@@ -14,6 +14,8 @@ import { Track } from './track.js';
  * @property {boolean} [muted] publish it silent at first
  * @property {boolean | Rung[]} [simulcast] of video: several encodings, so that everybody receives no larger one than they
  *   show; `true`: those that suit the source. They stay what they are at first.
+ * @property {string} [scalabilityMode] of video: the layers inside each encoding (WebRTC-SVC), such as `L1T3` for fewer
+ *   pictures or `L3T3_KEY` for smaller ones, too; everybody receives the layers that they need. Firefox ignores it.
  * @property {number} [maxBitrate] bits per second; of a simulcast, of its largest encoding
  * @property {number} [maxFramerate]
  * @property {number} [scaleResolutionDownBy]
@@ -73,14 +75,18 @@ export class LocalTrack extends Track {
 
   /**
    * What the sender is to make.
-   * @param {string} videoCodec
+   * @param {string} videoCodec empty if its mode stays as it is
    * @returns {RTCRtpEncodingParameters[]}
    */
   encodings(videoCodec) {
     const { maxFramerate, scaleResolutionDownBy = 1 } = this.#options;
     const limits = [this.#options.maxBitrate, this.#wanted ?? undefined].filter((limit) => limit !== undefined);
     const maxBitrate = limits.length > 0 ? Math.min(...limits) : undefined;
-    const common = { ...(maxFramerate !== undefined && { maxFramerate }) };
+    const scalabilityMode = this.#scalabilityMode(videoCodec);
+    const common = {
+      ...(maxFramerate !== undefined && { maxFramerate }),
+      ...(scalabilityMode !== undefined && { scalabilityMode }),
+    };
     if (this.#ladder.length === 0) {
       return [
         {
@@ -90,15 +96,12 @@ export class LocalTrack extends Track {
         },
       ];
     }
-    // Without a mode Chromium takes the rids of VP9 and AV1 for spatial layers, and sends the first alone.
-    const mode = videoCodec === 'VP9' || videoCodec === 'AV1' ? { scalabilityMode: 'L1T3' } : {};
     return this.#ladder.map((rung) => ({
       rid: rung.rid,
       maxBitrate: Math.min(rung.maxBitrate, maxBitrate ?? rung.maxBitrate),
       scaleResolutionDownBy: rung.scaleResolutionDownBy * scaleResolutionDownBy,
       active: this.#active?.has(rung.rid) ?? true,
       ...common,
-      ...mode,
     }));
   }
 
@@ -238,6 +241,15 @@ export class LocalTrack extends Track {
     this.#stopped = true;
     if (this.#options.recapture) this.mediaStreamTrack?.stop();
     this.detach();
+  }
+
+  /** @param {string} videoCodec */
+  #scalabilityMode(videoCodec) {
+    if (this.kind !== 'video' || videoCodec === '') return undefined;
+    const isSimulcast = this.#ladder.length > 0;
+    // Without a mode Chromium takes the rids of VP9 and AV1 for spatial layers, and sends the first alone.
+    const fallback = isSimulcast && (videoCodec === 'VP9' || videoCodec === 'AV1') ? 'L1T3' : undefined;
+    return this.#options.scalabilityMode ?? fallback;
   }
 
   /** @returns {Rung[]} */

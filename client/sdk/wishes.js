@@ -9,6 +9,7 @@ import { StraitError } from './errors.js';
  * @typedef {object} Wish
  * @property {number} [width] pixels of the screen
  * @property {number} [height] pixels of the screen
+ * @property {number} [frameRate] how many pictures a second are enough
  * @property {boolean} [paused] it cannot be seen
  */
 
@@ -112,16 +113,23 @@ export class Wishes {
  * @param {Wish} other
  */
 function isSame(one, other) {
-  return one.width === other.width && one.height === other.height && !one.paused === !other.paused;
+  return (
+    one.width === other.width &&
+    one.height === other.height &&
+    one.frameRate === other.frameRate &&
+    !one.paused === !other.paused
+  );
 }
 
 /**
- * Whether less is wanted than before. What has no size is wanted as large as it is.
+ * Whether less is wanted than before. What has no size is wanted as large as it is, and without a rate all its pictures.
  * @param {Wish} wish
  * @param {Wish} before
  */
 function isLess(wish, before) {
   if (!wish.paused !== !before.paused) return wish.paused === true;
   const size = (/** @type {Wish} */ { width, height }) => height ?? width ?? Infinity;
-  return size(wish) < size(before);
+  const rate = (/** @type {Wish} */ { frameRate }) => frameRate ?? Infinity;
+  const [sizes, rates] = [size(wish) - size(before) || 0, rate(wish) - rate(before) || 0];
+  return Math.max(sizes, rates) <= 0 && Math.min(sizes, rates) < 0;
 }

@@ -88,6 +88,28 @@ test('encodings of VP9 and AV1 name a mode, without which they would be layers o
   }
 });
 
+test('video slots ask for the dependency descriptor, without which layers of AV1 are of no use', async () => {
+  await join();
+  const directions = fake
+    .connection()
+    .transceivers.map(({ kind, extensions }) => [kind, ...extensions.map(({ direction }) => direction)]);
+  assert.deepEqual(directions, [
+    ['audio', 'sendrecv', 'stopped'],
+    ['audio', 'sendrecv', 'stopped'],
+    ['video', 'sendrecv', 'sendrecv'],
+    ['video', 'sendrecv', 'sendrecv'],
+  ]);
+});
+
+test('layers inside an encoding are asked for by their mode, in one encoding or in each', async () => {
+  await room.publish(picture(1280, 720), { source: 'camera', videoCodec: 'VP9', scalabilityMode: 'L3T3_KEY' });
+  const simulcast = { source: 'camera', simulcast: true, videoCodec: 'VP8', scalabilityMode: 'L1T2' };
+  await room.publish(picture(1280, 720), simulcast);
+  await join();
+  const modes = (place) => sender(place).encodings.map(({ scalabilityMode }) => scalabilityMode);
+  assert.deepEqual([modes(4), modes(5)], [['L3T3_KEY'], ['L1T2', 'L1T2', 'L1T2']]);
+});
+
 test('ladders suit the picture and the source', () => {
   const rates = (source, size) => ladderFor(source, size).map(({ maxBitrate }) => maxBitrate);
   assert.deepEqual(rates('camera', { width: 1920, height: 1080 }), [2_500_000, 1_200_000, 400_000]);

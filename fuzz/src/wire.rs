@@ -2,7 +2,9 @@
 
 use str0m::rtp::RedDecoder;
 use strait::core::forward::descriptor::{Descriptor, FrameCounters, describe};
-use strait::core::media::extensions::{IncomingExtensions, KeptExtensions, PassedExtensions};
+use strait::core::media::extensions::{
+    DescriptorChange, IncomingExtensions, KeptExtensions, PassedExtensions,
+};
 use strait::core::negotiated::{Codec, Extension, ExtensionIds, H264Profile};
 use strait::trace::words;
 use strait::wire::classify::{DatagramKind, classify};
@@ -14,7 +16,7 @@ use strait::wire::stun_check::{self, Credentials};
 use strait::wire::stun_refusal::is_signed;
 use strait::wire::tcp_frame::{self, Frame};
 use strait::wire::turn_frame::{self, TurnFrame};
-use strait::wire::{dependency_descriptor, red, stun};
+use strait::wire::{dependency_descriptor, red, stun, vp9};
 
 /// `tcp_stream`: what was decided of a prefix stays decided; frames lie one behind the other and are the same however
 /// the stream was cut.
@@ -181,7 +183,11 @@ fn meaning(base: u8) -> impl Fn(u8) -> Option<Extension> {
 /// Extensions get other ids on the way, and stay what they were.
 fn pass_on(passed: &PassedExtensions) {
     let mut block = ExtensionBlock::new();
-    KeptExtensions(passed.as_bytes()).write(&ids(8), Some(0x1234), &mut block);
+    KeptExtensions(passed.as_bytes()).write(
+        &ids(8),
+        DescriptorChange { frame_number: Some(0x1234), active: None },
+        &mut block,
+    );
     let mut out = [0; RTP_HEADER_WRITE_MAX];
     let fields =
         RtpFields { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3, has_padding: false };
@@ -238,6 +244,11 @@ fn describe_payload(payload: &[u8], passed: &PassedExtensions) {
         assert!(behind < payload.len() || behind == 0);
         assert_eq!(copy[behind..], payload[behind..]);
     }
+    if let Ok(vp9) = vp9::parse(payload)
+        && let Some((_, count)) = vp9.resolutions(payload)
+    {
+        assert!((1..=vp9::SPATIAL_LAYERS_MAX).contains(&count) && vp9.descriptor_len > 4 * count);
+    }
 }
 
 /// `red`: what was read of redundant audio and is written again is the same bytes, and somebody else reads the same.
@@ -262,5 +273,44 @@ pub fn red(data: &[u8]) {
     for (theirs, ours) in earlier.iter().zip(&copies) {
         assert_eq!((theirs.pt, theirs.payload), (ours.payload_type, ours.payload));
         assert_eq!(theirs.timestamp_offset, u32::from(ours.offset));
+    }
+}
+
+/// `dependency_descriptor`: by the first byte's length a descriptor that may bring a structure, and one behind it. What is
+/// read stays within the format's bounds; a mask that is written is read back, and all else says what it said before.
+pub fn dependency_descriptor(data: &[u8]) {
+    let Some((length, rest)) = data.split_first() else { return };
+    let (first, second) = rest.split_at(usize::from(*length).min(rest.len()));
+    let Ok(Some(structure)) = dependency_descriptor::structure(first) else { return };
+    assert!((1..=dependency_descriptor::TEMPLATES_MAX).contains(&structure.templates.len()));
+    assert!((1..=dependency_descriptor::DECODE_TARGETS_MAX).contains(&structure.decode_targets.len()));
+    let targets = structure.decode_targets.len() as u32;
+    for target in 0..targets as u8 {
+        let within = structure.within(target);
+        assert!(within >> target & 1 == 1 && within >> (targets - 1) <= 1);
+    }
+    for bytes in [first, second] {
+        let Ok(frame) = dependency_descriptor::describe(bytes, &structure) else { continue };
+        assert!(
+            structure
+                .templates
+                .iter()
+                .any(|one| (one.spatial, one.temporal) == (frame.spatial, frame.temporal))
+        );
+        assert!(frame.references.as_slice().iter().all(|diff| (1..=4096).contains(diff)));
+        let mask = u32::from(*length) & u32::MAX >> (32 - targets);
+        let mut out = vec![0xaa; bytes.len() + 6];
+        let length = dependency_descriptor::write_active(bytes, frame.active_place, mask, &mut out);
+        let out = &out[..length.expect("a mask has 4 bytes at most, and there are 5 flags")];
+        let again = dependency_descriptor::describe(out, &structure).expect("we write what we can read");
+        assert_eq!(again, dependency_descriptor::FrameDependencies { active: Some(mask), ..frame });
+        assert_eq!(dependency_descriptor::structure(out), dependency_descriptor::structure(bytes));
+        let mut twice = vec![0x55; out.len() + 1];
+        let length = dependency_descriptor::write_active(out, again.active_place, mask, &mut twice);
+        assert_eq!(
+            length.map(|length| twice[..length].to_vec()),
+            Some(out.to_vec()),
+            "written twice is written once"
+        );
     }
 }

@@ -132,6 +132,8 @@ pub struct Wish {
     pub width: Option<u16>,
     /// The height at which it is shown, in pixels of the screen.
     pub height: Option<u16>,
+    /// How many pictures a second are enough.
+    pub frame_rate: Option<u16>,
     /// Whether nothing of it is needed for now, because it cannot be seen.
     pub paused: bool,
 }

@@ -160,5 +160,15 @@ mod chosen {
         CopyOfWrongTime "copy-of-wrong-time",
         /// Audio is not sent with copies however much of it is lost.
         RedundancyForgotten "redundancy-forgotten",
+        /// A viewer goes up to a higher layer at any frame.
+        ForwardedFrameWithoutReference "forwarded-frame-without-reference",
+        /// Nothing marks the end of a picture whose largest layers are left out.
+        MarkerNotMoved "marker-not-moved",
+        /// The picture ids of VP8 have gaps where pictures are left out.
+        PictureIdNotCompacted "picture-id-not-compacted",
+        /// The frame numbers of the dependency descriptor close up where frames are left out.
+        DdRenumbered "dd-renumbered",
+        /// A retransmission has the marker of the publisher's packet.
+        RtxWithOtherMarker "rtx-with-other-marker",
     }
 }

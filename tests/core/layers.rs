@@ -54,7 +54,7 @@ fn tall(height: u16) -> Wish {
     Wish { height: Some(height), ..Wish::default() }
 }
 
-const HIDDEN: Wish = Wish { width: None, height: None, paused: true };
+const HIDDEN: Wish = Wish { width: None, height: None, frame_rate: None, paused: true };
 
 /// The encodings that a viewer was shown since they were asked last, in the order of the offer: how many packets of each.
 fn shown(world: &mut World, viewer: usize) -> [usize; 3] {

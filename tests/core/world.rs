@@ -154,6 +154,8 @@ pub struct World {
     pub is_stalled: bool,
     /// How loud the audio is that is sent from now on, in dBov; `None` tells nothing of it.
     pub level: Option<i8>,
+    /// How many pictures a camera with layers inside its stream has shown.
+    pub pictures: u16,
     requests: u64,
     settings: Settings,
     /// Every input with its time, from the start.
@@ -322,6 +324,7 @@ impl World {
             deadline: None,
             is_stalled: false,
             level: None,
+            pictures: 0,
             requests: 0,
         }
     }
@@ -520,6 +523,11 @@ impl World {
         }
     }
 
+    /// A client sends one packet of a source with a payload of VP8.
+    pub fn send_payload(&mut self, client: usize, source: Source, payload: Vec<u8>) {
+        self.send_packet(client, source, None, payload, true);
+    }
+
     /// The same of one encoding of a simulcast. Its number is in the payload, behind the headers.
     pub fn send_encoding(&mut self, client: usize, source: Source, layer: Option<&str>, keyframe: bool) {
         self.write(client, source, layer, Some(keyframe), true);
@@ -534,22 +542,39 @@ impl World {
         begins: Option<bool>,
         marker: bool,
     ) {
+        let Client { sequences, declared, .. } = &self.clients[client];
+        let place = declared.iter().position(|one| Some(one.rid.as_str()) == layer).unwrap_or(0);
+        let number = 7 + place as u8;
+        let payload = match source.kind() {
+            // One frame of 20 ms, which can be known again by its number.
+            strait::core::command::MediaKind::Audio => {
+                audio_frame(*sequences.get(&(source, number)).unwrap_or(&100) + 1)
+            }
+            // Start of a partition, no extensions; the payload header's lowest bit says "delta".
+            strait::core::command::MediaKind::Video => {
+                let descriptor = if begins.is_some() { 0x10 } else { 0 };
+                let header = vec![descriptor, u8::from(begins != Some(true)), number];
+                [header, vec![7; 899]].concat()
+            }
+        };
+        self.send_packet(client, source, layer, payload, marker);
+    }
+
+    fn send_packet(
+        &mut self,
+        client: usize,
+        source: Source,
+        layer: Option<&str>,
+        payload: Vec<u8>,
+        marker: bool,
+    ) {
         let elapsed = self.now - self.start;
         let Client { rtc, sending, sequences, declared, .. } = &mut self.clients[client];
         let (mid, _) = *sending.iter().find(|(_, other)| *other == source).expect("it publishes that");
         let place = declared.iter().position(|one| Some(one.rid.as_str()) == layer).unwrap_or(0);
         let number = 7 + place as u8;
         let media = rtc.media(mid).expect("negotiated");
-        let (clock, payload): (u128, Vec<u8>) = match media.kind() {
-            // One frame of 20 ms, which can be known again by its number.
-            MediaKind::Audio => (48, audio_frame(*sequences.get(&(source, number)).unwrap_or(&100) + 1)),
-            // Start of a partition, no extensions; the payload header's lowest bit says "delta".
-            MediaKind::Video => {
-                let descriptor = if begins.is_some() { 0x10 } else { 0 };
-                let header = vec![descriptor, u8::from(begins != Some(true)), number];
-                (90, [header, vec![7; 899]].concat())
-            }
-        };
+        let clock: u128 = if media.kind() == MediaKind::Audio { 48 } else { 90 };
         let wanted = if media.kind() == MediaKind::Audio { "opus" } else { "VP8" };
         let pts = media.remote_pts().to_vec();
         let pt = rtc

@@ -15,11 +15,14 @@ use super::bitrate::Bitrate;
 use super::descriptor::{Described, Descriptor, FrameCounters};
 use super::frame_clock::FrameClock;
 use super::keyframes::KeyframeRequests;
+use super::layers::{LayerInfo, Layers};
 use super::munger::Stretch;
 use super::parameter_sets::{OfferedSets, ParameterSets};
+use super::scalability::Scalability;
 use crate::core::command::MediaKind;
 use crate::core::ids::Ssrc;
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketCache, PacketMeta};
+use crate::core::media::extensions::KeptExtensions;
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::Codec;
@@ -43,6 +46,8 @@ pub struct PacketInfo {
     pub descriptor: Descriptor,
     /// The counters of the frame that the packet belongs to.
     pub counters: FrameCounters,
+    /// The layers of that frame.
+    pub layers: LayerInfo,
     /// The stretch of the encoding that it belongs to.
     pub generation: u32,
 }
@@ -127,6 +132,8 @@ pub struct Encoding {
     numbering: Numbering,
     /// What came last of H.264's parameter sets.
     parameter_sets: ParameterSets,
+    /// What is known of its layers; `None` as long as it has one.
+    scalability: Option<Box<Scalability>>,
     /// The stretch that packets belong to just now.
     stretch: Stretch,
     /// The stretch that the codec began with. Packets before it cannot be sent any more: viewers take another codec now.
@@ -163,6 +170,7 @@ impl Encoding {
             replaced: VecDeque::new(),
             numbering: Numbering::default(),
             parameter_sets: ParameterSets::default(),
+            scalability: None,
             stretch,
             codec_generation: stretch.generation,
             highest: 0,
@@ -244,6 +252,7 @@ impl Encoding {
             self.begin_stretch();
         }
         self.codec_generation = self.stretch.generation;
+        self.scalability = None;
     }
 
     /// Returns the index of a packet; `None` if another SSRC has replaced the packet's. A new SSRC replaces the present
@@ -270,6 +279,7 @@ impl Encoding {
         // Above all earlier indices, with room below it for packets that come late.
         let base = (self.highest / SSRC_GAP + 1) * SSRC_GAP;
         self.source = Some(Source { ssrc: packet.ssrc, base, last: now });
+        self.scalability = None;
         self.numbering = Numbering::default();
         self.parameter_sets = ParameterSets::default();
         Some(base + packet.index)
@@ -306,6 +316,48 @@ impl Encoding {
     /// Remembers the parameter sets in a packet of H.264.
     pub(super) fn note_sets(&mut self, packet: &MediaPacket<'_>) {
         self.parameter_sets.note(packet);
+    }
+
+    /// Finds out which layers a packet belongs to, and counts it for them. Returns whether something else is known of them.
+    pub(super) fn note_layers(
+        &mut self,
+        now: Instant,
+        packet: &MediaPacket<'_>,
+        described: &mut Described,
+    ) -> bool {
+        if let Some(bytes) = KeptExtensions(packet.extensions.as_bytes()).dependency_descriptor() {
+            let scalability = self.scalability.get_or_insert_default();
+            described.layers = scalability.read_descriptor(bytes).unwrap_or_default();
+        }
+        if let Descriptor::Vp9(vp9) = &described.descriptor
+            && let Some((sizes, count @ 2..)) = vp9.resolutions(packet.payload)
+        {
+            let scalability = self.scalability.get_or_insert_default();
+            scalability.set_sizes(sizes.get(..count).unwrap_or_default());
+        }
+        let layers = described.layers.layers;
+        if !described.layers.is_layered || (self.scalability.is_none() && layers == Layers::BASE) {
+            return false;
+        }
+        let scalability = self.scalability.get_or_insert_default();
+        // What comes again may have come before, to find out how much the way carries.
+        if !packet.recovered {
+            scalability.note(now, packet.timestamp, layers, packet.payload.len());
+        }
+        scalability.take_news()
+    }
+
+    /// What is known of its layers; `None` if it has one.
+    pub fn scalability(&self) -> Option<&Scalability> {
+        self.scalability.as_deref()
+    }
+
+    /// Chooses up to which layers its viewers get it, by what they wish.
+    pub(super) fn choose_layers(&mut self) {
+        for viewer in self.backlog.viewers_mut() {
+            let fit = |scalability: &Scalability| scalability.fit(viewer.wish, viewer.layers);
+            viewer.layers = self.scalability.as_deref().map_or(Layers::ALL, fit);
+        }
     }
 
     /// Returns the parameter sets that belong before a packet of H.264 and have not come with it. Nothing can be put before a
@@ -381,6 +433,7 @@ impl Encoding {
             extra: PacketInfo {
                 descriptor: described.descriptor,
                 counters: described.counters,
+                layers: described.layers,
                 generation: self.stretch.generation,
             },
         };

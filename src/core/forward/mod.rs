@@ -17,9 +17,12 @@ pub mod encoding;
 pub mod frame_clock;
 pub mod keyframes;
 pub mod ladder;
+pub mod layers;
 pub mod munger;
 pub mod parameter_sets;
 pub mod publication;
+pub mod scalability;
+pub mod selector;
 pub mod slot;
 
 #[cfg(test)]

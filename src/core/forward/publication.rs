@@ -263,6 +263,9 @@ impl Publication {
         if matches!(packet.codec.codec, Codec::H264 { .. }) {
             self.encodings[number].note_sets(packet);
         }
+        if self.encodings[number].note_layers(now, packet, &mut described) {
+            self.encodings[number].choose_layers();
+        }
         // Whoever could not take the codec before may be about to be shown the track, from this packet on.
         if self.encodings[number].is_followed() || placement.codec_changed {
             let completed = self.put_parameter_sets(now, number, index, packet, &mut placement);

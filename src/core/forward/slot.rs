@@ -9,13 +9,17 @@ use std::time::{Duration, Instant};
 use held::Held;
 
 use super::copies::Copies;
+use super::descriptor::Descriptor;
 use super::encoding::{Encoding, PacketInfo};
+use super::layers::Layers;
 use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
+use super::scalability::Scalability;
+use super::selector::{LayerSelector, NewestPacket};
 use crate::core::command::MediaKind;
 use crate::core::ids::{EncodingIndex, Mid, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketMeta, VIDEO_ENTRIES};
 use crate::core::media::egress::{EgressHalf, Purpose};
-use crate::core::media::extensions::KeptExtensions;
+use crate::core::media::extensions::{DescriptorChange, KeptExtensions};
 use crate::core::media::redundancy::LossReport;
 use crate::core::media::rtcp::ReportBlock;
 use crate::core::mutation::mutated;
@@ -23,6 +27,7 @@ use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSectio
 use crate::core::rates::{Meter, SmoothedLoss};
 use crate::core::rng::Rng;
 use crate::core::stats::StreamCounters;
+use crate::wire::dependency_descriptor::ActivePlace;
 use crate::wire::red;
 use crate::wire::rtp::{RtpFields, write_header};
 use crate::wire::rtp_extensions::ExtensionBlock;
@@ -124,6 +129,7 @@ pub struct Slot {
     /// The codec that went out last.
     pub codec_last: Option<Codec>,
     munger: Munger,
+    selector: LayerSelector,
     rtx_index: u64,
     /// By sequence number. Empty until something is asked for again.
     repeats: Vec<Repeat>,
@@ -143,7 +149,12 @@ pub struct Outgoing<'a> {
     rewrite: Rewrite,
     packet: CachedPacket<'a, PacketInfo>,
     codec: CodecParams,
+    /// Nothing but padding goes out: the packet is of a layer that is left out, and its number has been given already.
+    is_filler: bool,
 }
+
+/// What goes out as padding: its own length, a byte (RFC 3550 §5.1).
+const PADDING: &[u8] = &[1];
 
 /// How many units of a stream's RTP clock make a second.
 fn clock_rate(kind: MediaKind) -> u32 {
@@ -198,6 +209,7 @@ impl Slot {
             shown_encoding: None,
             codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
+            selector: LayerSelector::default(),
             rtx_index: u64::from(first_sequence(rng)),
             repeats: Vec::new(),
             repeat_bytes: REPEAT_BYTES_MAX,
@@ -256,6 +268,7 @@ impl Slot {
         self.meter.restart(now, self.counters);
         (self.assigned, self.first_sent, self.is_first_told) = (now, None, false);
         (self.shown_encoding, self.layer_changes) = (None, 0);
+        self.selector = LayerSelector::default();
         self.shown = Some(Shown { track, publication, from_timestamp });
         self.held = Held::default();
         self.codec = codec;
@@ -308,7 +321,19 @@ impl Slot {
         self.kind == MediaKind::Video
             && !self.paused
             && !self.is_shed
-            && (self.held.is_cut || !(waits || self.munger.is_synchronised(stretch)))
+            && (self.held.is_cut
+                || !(waits || self.munger.is_synchronised(stretch))
+                || (self.selector.awaits_keyframe() && !waits))
+    }
+
+    /// Notes up to which layers inside an encoding its packets go out from now on.
+    #[inline]
+    pub fn want_layers(&mut self, layers: Layers) {
+        let is_av1 = matches!(self.codec, Some(CodecParams { codec: Codec::Av1 { .. }, .. }));
+        // Who has not negotiated the descriptor would take each spatial layer for a picture of its own.
+        let cannot_tell_sizes = is_av1 && self.extensions.dependency_descriptor.is_none();
+        let spatial = if cannot_tell_sizes { Layers::BASE.spatial } else { layers.spatial };
+        self.selector.want(Layers { spatial, ..layers });
     }
 
     /// The stretch that the slot shows just now, and what is added to its timestamps.
@@ -316,9 +341,9 @@ impl Slot {
         self.munger.flowing()
     }
 
-    /// Decides whether and how a packet goes out. `stretch` names its encoding, and `clock_offset` what to add to the
-    /// timestamps of that one to have those of the encoding that the slot has shown until now. Walk: called by
-    /// `Audience::forward_to`.
+    /// Decides whether and how a packet goes out. `stretch` names its encoding, `scalability` tells of the layers inside
+    /// that, and `clock_offset` what to add to its timestamps to have those of the encoding that the slot has shown until
+    /// now. Walk: called by `Audience::forward_to`.
     #[inline]
     pub fn prepare<'a>(
         &mut self,
@@ -327,6 +352,7 @@ impl Slot {
         clock_offset: Option<u32>,
         packet: CachedPacket<'a, PacketInfo>,
         source_codec: CodecParams,
+        scalability: Option<&Scalability>,
     ) -> Option<Outgoing<'a>> {
         let is_paused = self.paused && !mutated!(PauseIgnored);
         let is_announced = self.announced || mutated!(SlotNotAnnounced);
@@ -335,18 +361,26 @@ impl Slot {
         }
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };
         let stretch = Stretch { generation: packet.meta.extra.generation, ..stretch };
-        let rewrite = self.munger.rewrite(now, stretch, clock_offset, &source_packet(packet.meta))?;
+        let takes = self.selector.takes_everything() || self.select(stretch, packet.meta, scalability);
+        let source = source_packet(packet.meta);
+        let rewrite = if takes {
+            self.munger.rewrite(now, stretch, clock_offset, &source)?
+        } else {
+            let closes_pictures = matches!(packet.meta.extra.descriptor, Descriptor::Vp8(_));
+            self.munger.leave_out(stretch, &source, closes_pictures)?
+        };
+        let outgoing = Outgoing { rewrite, packet, codec, is_filler: !takes };
         if rewrite.first {
             self.note_beginning(now, stretch.encoding);
         }
         self.codec_last = Some(codec.codec);
         self.counters.packets += 1;
-        self.counters.bytes += packet.payload.len() as u64;
+        self.counters.bytes += outgoing.payload().len() as u64;
         if self.kind == MediaKind::Video {
-            self.counters.frames += u64::from(packet.meta.marker);
-            self.counters.keyframes += u64::from(packet.meta.keyframe_start);
+            self.counters.frames += u64::from(outgoing.marker());
+            self.counters.keyframes += u64::from(packet.meta.keyframe_start && takes);
         }
-        Some(Outgoing { rewrite, packet, codec })
+        Some(outgoing)
     }
 
     /// Notes that a stretch of an encoding begins to be shown.
@@ -387,7 +421,7 @@ impl Slot {
         egress: &mut EgressHalf,
         buffer: &mut [u8],
     ) -> Option<usize> {
-        let Outgoing { packet, codec, rewrite } = outgoing;
+        let Outgoing { packet, codec, rewrite, .. } = outgoing;
         let (Some(red), Some(began_with)) = (codec.red, self.munger.began_with()) else {
             return self.write(outgoing, egress, buffer);
         };
@@ -409,6 +443,29 @@ impl Slot {
             egress,
             buffer,
         )
+    }
+
+    /// Decides whether a packet belongs to the layers that go out, and which those are from it on.
+    fn select(
+        &mut self,
+        stretch: Stretch,
+        meta: &PacketMeta<PacketInfo>,
+        scalability: Option<&Scalability>,
+    ) -> bool {
+        let info = &meta.extra.layers;
+        if !self.munger.is_newest(stretch, meta.index) {
+            let selection = self.munger.selection_at(stretch, meta.index);
+            return selection.is_some_and(|selection| selection.takes(info));
+        }
+        let packet = NewestPacket {
+            timestamp: meta.timestamp,
+            starts_keyframe: meta.keyframe_start,
+            frame_number: meta.extra.counters.frame_number,
+            info,
+        };
+        let selection = self.selector.select(&packet, scalability);
+        self.munger.select(stretch, meta.index, selection);
+        selection.takes(info)
     }
 
     /// Writes a packet into `buffer` and seals it: header, payload, tag. Returns its length; `None` if it does not fit.
@@ -435,12 +492,12 @@ impl Slot {
     /// Returns the header of a packet that goes out for the first time.
     fn fields(&self, outgoing: &Outgoing<'_>) -> RtpFields {
         RtpFields {
-            marker: outgoing.packet.meta.marker || (self.kind == MediaKind::Audio && outgoing.rewrite.first),
+            marker: outgoing.marker() || (self.kind == MediaKind::Audio && outgoing.rewrite.first),
             payload_type: outgoing.codec.pt.0,
             sequence: outgoing.rewrite.index as u16,
             timestamp: outgoing.rewrite.timestamp,
             ssrc: self.ssrc.0,
-            has_padding: false,
+            has_padding: outgoing.is_filler,
         }
     }
 
@@ -463,14 +520,21 @@ impl Slot {
             Some(id) => block.push(id, &egress.next_number().to_be_bytes()),
             None => false,
         };
-        KeptExtensions(outgoing.packet.extensions).write(&self.extensions, counters.frame_number, &mut block);
+        if !outgoing.is_filler {
+            let change =
+                DescriptorChange { frame_number: counters.frame_number, active: outgoing.active_targets() };
+            KeptExtensions(outgoing.packet.extensions).write(&self.extensions, change, &mut block);
+        }
         let header_length = write_header(buffer, fields, &block)?;
+        let own = outgoing.payload();
         let payload_start = header_length + front;
-        let end = payload_start + outgoing.packet.payload.len();
+        let end = payload_start + own.len();
         write_front(buffer.get_mut(header_length..payload_start)?)?;
         let payload = buffer.get_mut(payload_start..end)?;
-        payload.copy_from_slice(outgoing.packet.payload);
-        outgoing.packet.meta.extra.descriptor.patch(payload, counters);
+        payload.copy_from_slice(own);
+        if !outgoing.is_filler {
+            outgoing.packet.meta.extra.descriptor.patch(payload, counters);
+        }
         let index = if mutated!(RollOverForgotten) { index & 0xffff } else { index };
         let length = egress.sender.seal_rtp(buffer, header_length, end, index)?;
         if is_numbered {
@@ -543,15 +607,17 @@ impl Slot {
         let codec = self.codec.filter(|codec| codec.codec == source_codec.codec)?;
         let rtx_ssrc = self.rtx_ssrc?;
         let rewrite = self.munger.again(stretch, &source_packet(packet.meta))?;
-        let outgoing = Outgoing { rewrite, packet, codec };
+        // Whoever got padding in its place, because the packet's layer was left out, gets that again.
+        let is_filler = !rewrite.selection.takes(&packet.meta.extra.layers);
+        let outgoing = Outgoing { rewrite, packet, codec, is_filler };
         let index = self.rtx_index;
         let fields = RtpFields {
-            marker: packet.meta.marker,
+            marker: if mutated!(RtxWithOtherMarker) { packet.meta.marker } else { outgoing.marker() },
             payload_type: codec.rtx?.0,
             sequence: index as u16,
             timestamp: rewrite.timestamp,
             ssrc: rtx_ssrc.0,
-            has_padding: false,
+            has_padding: outgoing.is_filler,
         };
         let original = rewrite.index + u64::from(mutated!(RepeatWithWrongOriginal));
         let original = (original as u16).to_be_bytes();
@@ -580,6 +646,26 @@ fn source_packet(meta: &PacketMeta<PacketInfo>) -> SourcePacket {
 /// roll-over counter (RFC 3711 §3.3.1).
 fn first_sequence(rng: &mut Rng) -> u16 {
     rng.u16() & 0x7fff
+}
+
+impl Outgoing<'_> {
+    /// What of the packet goes out, apart from its header.
+    fn payload(&self) -> &[u8] {
+        if self.is_filler { PADDING } else { self.packet.payload }
+    }
+
+    /// Whether the packet is the last one of its picture, of those layers of it that go out.
+    fn marker(&self) -> bool {
+        let ends = self.rewrite.selection.ends_picture(&self.packet.meta.extra.layers);
+        !self.is_filler && (self.packet.meta.marker || (ends && !mutated!(MarkerNotMoved)))
+    }
+
+    /// The decode targets that are told to be active, if not all are, and where that is written.
+    fn active_targets(&self) -> Option<(ActivePlace, u32)> {
+        let active = self.rewrite.selection.active;
+        let place = self.packet.meta.extra.layers.dependencies.as_ref()?.active_place;
+        (active != 0).then_some((place, active))
+    }
 }
 
 #[cfg(test)]

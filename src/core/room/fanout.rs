@@ -214,6 +214,8 @@ impl Audience<'_> {
         media.egress.send_at(now);
         let is_video = slot.kind == MediaKind::Video;
         let had_queue = media.egress.has_queue();
+        slot.want_layers(run.layers);
+        let scalability = pass.encoding.scalability();
         for packet in waiting {
             let Some(packet) = pass.packet(packet.index) else { continue };
             if is_video
@@ -222,9 +224,8 @@ impl Audience<'_> {
             {
                 continue;
             }
-            let Some(outgoing) = slot.prepare(now, pass.stretch, clock_offset, packet, pass.codec) else {
-                continue;
-            };
+            let outgoing = slot.prepare(now, pass.stretch, clock_offset, packet, pass.codec, scalability);
+            let Some(outgoing) = outgoing else { continue };
             let (egress, buffer) = (&mut media.egress, sink.buffer());
             let written = if copies == 0 {
                 slot.write(&outgoing, egress, buffer)

@@ -166,7 +166,8 @@ fn write_queued(
     }
     let left = slot.flowing().map(|(flowing, _)| flowing.encoding).filter(|left| *left != queued.encoding);
     let clock_offset = left.and_then(|left| publication.clock_offset(queued.encoding, left));
-    let outgoing = slot.prepare(now, encoding.stretch(), clock_offset, packet, publication.codec?)?;
+    let (stretch, scalability) = (encoding.stretch(), encoding.scalability());
+    let outgoing = slot.prepare(now, stretch, clock_offset, packet, publication.codec?, scalability)?;
     slot.write(&outgoing, egress, buffer)
 }
 

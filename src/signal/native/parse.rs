@@ -41,8 +41,9 @@ const PUBLICATIONS_FORM: &str =
     "a list of {mid, source, muted?, encodings?}, empty when nothing is published";
 const ENCODINGS_FORM: &str = "a list of at most 8 {rid, width?, height?, maxBitrate?}";
 const RID_FORM: &str = "the a=rid of an encoding: 1–16 letters, digits, - or _";
-const PREFERENCES_FORM: &str = "a list of at most 512 {trackId, width?, height?, paused?}";
+const PREFERENCES_FORM: &str = "a list of at most 512 {trackId, width?, height?, frameRate?, paused?}";
 const PIXELS_FORM: &str = "a number of pixels, 1–65535";
+const FRAME_RATE_FORM: &str = "a whole number of pictures a second, at least 1";
 const BITRATE_FORM: &str = "a number of bits per second, 1–4294967295";
 const TOPIC_FORM: &str = "a string of 1–64 characters";
 const TO_FORM: &str = "a list of participant ids; leave it out to reach everyone";
@@ -220,6 +221,7 @@ fn preference(item: &Field<'_>) -> Result<Preference, Refusal> {
     let wish = Wish {
         width: positive(&fields, "width", PIXELS_FORM)?,
         height: positive(&fields, "height", PIXELS_FORM)?,
+        frame_rate: positive(&fields, "frameRate", FRAME_RATE_FORM)?,
         paused: fields.optional("paused").map_or(Ok(false), |field| field.boolean())?,
     };
     Ok(Preference { track: track(&fields)?, wish })

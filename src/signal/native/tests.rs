@@ -51,7 +51,7 @@ fn valid_messages() -> Vec<String> {
         format!(r#"{{"type":"pin","data":{{"trackId":"{T}","pinned":true}}}}"#),
         format!(
             r#"{{"type":"prefer","data":{{"tracks":[{},{}]}}}}"#,
-            format_args!(r#"{{"trackId":"{T}","width":320,"height":180}}"#),
+            format_args!(r#"{{"trackId":"{T}","width":320,"height":180,"frameRate":15}}"#),
             format_args!(r#"{{"trackId":"{T}","paused":true}}"#),
         ),
     ]
@@ -105,8 +105,8 @@ fn every_request_of_the_protocol_is_understood() {
     assert_eq!(parsed[9], ClientMessage::Command { request: request("-3"), command: Command::Leave });
     assert_eq!(command(&messages[10]), Command::Pin { track: TRACK, pinned: true });
     let wishes = [
-        Wish { width: Some(320), height: Some(180), paused: false },
-        Wish { width: None, height: None, paused: true },
+        Wish { width: Some(320), height: Some(180), frame_rate: Some(15), paused: false },
+        Wish { paused: true, ..Wish::default() },
     ];
     let preferences = wishes.map(|wish| Preference { track: TRACK, wish });
     assert_eq!(command(&messages[11]), Command::Prefer(preferences.to_vec()));

@@ -54,6 +54,7 @@ impl Publication {
             if let Some(viewer) = viewers.find(|viewer| viewer.is(participant, slot)) {
                 (viewer.wish, viewer.is_idle) = (wish, is_idle);
                 viewer.is_new_wish = true;
+                encoding.choose_layers();
             }
         }
         self.needs_review = true;
