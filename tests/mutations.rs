@@ -61,8 +61,11 @@ const KNOWN: &[(&str, u64)] = &[
     ("pin-ignored", 22),
 ];
 
+/// Plays a call, and says what is wrong in it.
+type Story = fn() -> Option<String>;
+
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.
-const STORIES: &[(&str, fn() -> Option<String>)] = &[
+const STORIES: &[(&str, Story)] = &[
     ("layer-not-live", an_encoding_stops),
     ("prefer-ignored", a_tile_is_small),
     ("copy-of-wrong-time", a_fifth_of_the_audio_is_lost),
