@@ -65,8 +65,11 @@ const KNOWN: &[(&str, u64)] = &[
     ("pin-ignored", 22),
 ];
 
+/// Plays a call, and says what is wrong in it.
+type Story = fn() -> Option<String>;
+
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.
-const STORIES: &[(&str, fn() -> Option<String>)] = &[
+const STORIES: &[(&str, Story)] = &[
     ("pacer-forgets", a_key_frame_waits),
     ("padding-on-media-ssrc", a_stream_is_padded),
     ("layer-not-live", an_encoding_stops),

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::format::PayloadParams;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RedEncoder, RedundantBlock, RtpPacket, RtpWrite, SeqNo};
@@ -592,7 +593,7 @@ impl World {
         let timestamp = (elapsed.as_millis() * clock) as u32 + (u32::from(number) - 7) * 1_000_000;
         let (pt, payload) = match self.copies.get(&client) {
             Some(copies) if media.kind() == MediaKind::Audio => {
-                let red = rtc.codec_config().params().iter().find_map(|params| params.red()).expect("RED");
+                let red = rtc.codec_config().params().iter().find_map(PayloadParams::red).expect("RED");
                 (red, with_copies(*pt, *sequence, *copies))
             }
             _ => (pt, payload),
