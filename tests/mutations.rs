@@ -61,7 +61,11 @@ const KNOWN: &[(&str, u64)] = &[
 
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.
 const STORIES: &[(&str, fn() -> Option<String>)] =
-    &[("layer-not-live", an_encoding_stops), ("prefer-ignored", a_tile_is_small)];
+    &[
+        ("layer-not-live", an_encoding_stops),
+        ("prefer-ignored", a_tile_is_small),
+        ("estimate-ignored", a_line_is_narrow),
+    ];
 
 /// The first person sends two encodings, and the second one wants to see that height.
 fn watched_in(height: u16) -> world::World {
@@ -106,6 +110,22 @@ fn an_encoding_stops() -> Option<String> {
     }
     let stands_still = world.clients[ben].received.is_empty();
     stands_still.then(|| "the picture stands still although a smaller one comes".to_owned())
+}
+
+/// Somebody's line carries no more than the small one of two encodings.
+fn a_line_is_narrow() -> Option<String> {
+    let mut world = watched_in(720);
+    world.narrow(1, 400_000);
+    for _ in 0..250 {
+        for (layer, packets) in [("high", 8), ("low", 1)] {
+            for packet in 0..packets {
+                world.send_encoding(0, Source::Camera, Some(layer), packet == 0);
+            }
+        }
+        world.run(Duration::from_millis(40));
+    }
+    let is_small = world.clients[1].received.last().is_some_and(|packet| packet.payload[2] == 8);
+    (!is_small).then(|| "what the line does not carry is sent all the same".to_owned())
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use strait::core::event::SlotCounts;
 use strait::core::record::RoomHeader;
-use strait::core::settings::Sharing;
+use strait::core::settings::{BandwidthSettings, Sharing};
 use strait::trace::format::BlockKind;
 use strait::trace::pcap::PcapWriter;
 use strait::trace::reader::records;
@@ -35,6 +35,7 @@ pub fn file(content: &[u8]) -> Vec<u8> {
         slots: both(1),
         slots_max: both(2),
         sharing: Sharing::default(),
+        bandwidth: BandwidthSettings::default(),
         video_start_kbps: None,
         empty_timeout: Duration::ZERO,
         resume_timeout: Duration::from_secs(6),

@@ -150,5 +150,7 @@ mod chosen {
         LayerNotLive "layer-not-live",
         /// How somebody wants to see a track is noted and has no effect.
         PreferIgnored "prefer-ignored",
+        /// Whatever a network carries, everything is sent that is wanted.
+        EstimateIgnored "estimate-ignored",
     }
 }

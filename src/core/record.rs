@@ -17,10 +17,10 @@ use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey}
 use super::input::{Admission, DtlsEvent, Shedding};
 use super::outbox::RoomOutput;
 use super::path::{Path, TrafficClass};
-use super::settings::{Settings, Sharing};
+use super::settings::{BandwidthSettings, Settings, Sharing};
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
-pub const RECORDS_VERSION: u16 = 6;
+pub const RECORDS_VERSION: u16 = 7;
 
 /// How many bytes of a sent media packet are kept: the fixed part of an RTP header (RFC 3550 §5.1).
 pub const MEDIA_HEAD_BYTES: usize = 12;
@@ -49,6 +49,8 @@ pub struct RoomHeader {
     pub slots_max: SlotCounts,
     /// How slots are shared where there are too few.
     pub sharing: Sharing,
+    /// What is believed of the networks of those who receive.
+    pub bandwidth: BandwidthSettings,
     /// The rate at which publishers begin to send video, in kbit/s; `None` leaves it to them.
     pub video_start_kbps: Option<u32>,
     /// How long the room stays after its last participant has left.
@@ -75,6 +77,7 @@ impl RoomHeader {
             slots,
             slots_max,
             sharing,
+            bandwidth,
             video_start_kbps,
             empty_timeout,
             resume_timeout,
@@ -94,6 +97,7 @@ impl RoomHeader {
             slots,
             slots_max,
             sharing,
+            bandwidth,
             video_start_kbps,
             empty_timeout,
             resume_timeout,
@@ -113,6 +117,7 @@ impl RoomHeader {
             slots: self.slots,
             slots_max: self.slots_max,
             sharing: self.sharing,
+            bandwidth: self.bandwidth,
             video_start_kbps: self.video_start_kbps,
             empty_timeout: self.empty_timeout,
             resume_timeout: self.resume_timeout,

@@ -4,7 +4,6 @@
 //! Everything that happens to a room comes through [`Room::handle`]; the packets that came in a batch are forwarded by
 //! [`Room::forward_share`]. A panic in one participant's step ends that participant; the rest go on.
 
-pub mod allocate;
 mod check;
 mod checks;
 mod commands;
@@ -15,6 +14,7 @@ mod keyframes;
 mod layers;
 mod media;
 mod membership;
+mod padding;
 mod publish;
 mod reports;
 mod sections;
@@ -23,6 +23,7 @@ mod shedding;
 mod slots;
 mod snapshot;
 mod speakers;
+mod steering;
 mod subscriptions;
 mod totals;
 mod transport;
@@ -32,6 +33,7 @@ use membership::Connection;
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 use speakers::Floor;
+pub use steering::Decision;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -136,6 +138,10 @@ pub struct Room {
     /// Publications of which it is to be looked again, at the end of the input, what viewers are shown and what is to be
     /// sent.
     layer_reviews: Vec<PublicationKey>,
+    /// Members of whom it is to be decided again, at the end of the input, what their networks let them be shown.
+    steerings: Vec<ParticipantKey>,
+    /// What the last input led to be decided of that.
+    decisions: Vec<Decision>,
     /// Who speaks.
     floor: Floor,
     timers: DeadlineHeap<Owner>,
@@ -174,6 +180,8 @@ impl Room {
             pending_video: VecDeque::new(),
             slot_maps: Vec::new(),
             layer_reviews: Vec::new(),
+            steerings: Vec::new(),
+            decisions: Vec::new(),
             floor: Floor::default(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
@@ -247,6 +255,7 @@ impl Room {
     pub fn handle(&mut self, now: Instant, input: RoomInput<'_>, outbox: &mut Outbox) {
         // The list is about this input only.
         self.fired.clear();
+        self.decisions.clear();
         match input {
             RoomInput::Datagram { on, kind, path, bytes } => {
                 self.step_on(now, on, outbox, |room, outbox| {
@@ -296,6 +305,9 @@ impl Room {
             RoomInput::Shed(shedding) => self.shed(now, shedding),
         }
         self.send_slot_maps(now, outbox);
+        self.review_layers(now, outbox);
+        // What has begun or stopped changes what networks carry, and that changes what is shown.
+        self.steer_members(now);
         self.review_layers(now, outbox);
         if cfg!(debug_assertions) {
             self.check();

@@ -176,7 +176,7 @@ impl Deed {
             let source = dice.pick(&SOURCES[..2]);
             let height = dice.percent(70).then(|| dice.among(1..1200) as u16);
             let mut add = |at, paused| {
-                let wish = Wish { width: None, height, paused };
+                let wish = Wish { height, paused, ..Wish::default() };
                 steps.push(Step { at, who, deed: Self::Prefer(other, source, wish) });
             };
             let is_hidden = dice.percent(50);

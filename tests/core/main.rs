@@ -11,6 +11,7 @@ mod repair;
 mod replaying;
 mod slots;
 mod speaking;
+mod steering;
 mod stripping;
 mod traces;
 mod transports;

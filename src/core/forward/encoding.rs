@@ -35,6 +35,10 @@ const SSRC_GAP: u64 = 1 << 32;
 /// are a simulcast whose encodings nothing tells apart.
 const REPLACED_MAX: usize = 8;
 
+/// About what a packet takes beside its payload where it is sent on, in bytes: header, extensions and tag. The bandwidth
+/// estimate counts them, too.
+const PACKET_OVERHEAD: usize = 32;
+
 /// What is kept of a packet besides its bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PacketInfo {
@@ -330,7 +334,7 @@ impl Encoding {
         self.keyframes.on_packet(now, described.starts_keyframe);
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
-        self.bitrate.note(now, packet.payload.len());
+        self.bitrate.note(now, packet.payload.len() + PACKET_OVERHEAD);
         self.highest = self.highest.max(index);
         // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too
         // old.

@@ -13,6 +13,7 @@ pub mod bitrate;
 pub mod descriptor;
 pub mod encoding;
 pub mod frame_clock;
+pub mod hold;
 pub mod keyframes;
 pub mod ladder;
 pub mod munger;

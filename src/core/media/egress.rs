@@ -55,6 +55,8 @@ pub struct EgressHalf {
     bandwidth: Option<Box<BandwidthEstimator>>,
     /// What the client says that it can receive, bits per second (REMB).
     told: Option<BitRate>,
+    /// What is believed of the network before anything is known of it, and within what the estimate stays.
+    bounds: Bounds,
 }
 
 impl EgressHalf {
@@ -71,7 +73,13 @@ impl EgressHalf {
             sending_at: 0,
             bandwidth: None,
             told: None,
+            bounds: BOUNDS,
         }
+    }
+
+    /// Says what the network is believed to carry before anything is known of it, bits per second.
+    pub fn start_from(&mut self, bps: BitRate) {
+        self.bounds.start = bps.clamp(BOUNDS.min, BOUNDS.max);
     }
 
     /// Says when that is sent which is sent from now on.
@@ -85,8 +93,8 @@ impl EgressHalf {
 
     /// Returns the transport-wide sequence number of the next packet. It is taken when the packet [is sent](Self::on_sent).
     pub fn next_number(&mut self) -> u16 {
-        let at = self.sending_at;
-        self.bandwidth.get_or_insert_with(|| Box::new(BandwidthEstimator::new(at, BOUNDS))).next_number()
+        let (at, bounds) = (self.sending_at, self.bounds);
+        self.bandwidth.get_or_insert_with(|| Box::new(BandwidthEstimator::new(at, bounds))).next_number()
     }
 
     /// Notes that a packet of that many bytes with the [next number](Self::next_number) is sent.

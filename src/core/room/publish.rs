@@ -265,6 +265,7 @@ impl Room {
         for viewer in publication.viewers() {
             if let Some(participant) = self.participants.get_mut(viewer.participant.0) {
                 participant.slots[viewer.slot].release();
+                self.steerings.push(viewer.participant);
             }
         }
         for other in self.order.clone() {
@@ -304,6 +305,7 @@ impl Room {
         self.set_keyframe_timer(now, on);
         self.tell_others(from, &event, outbox);
         self.share_after_mute(now, key);
+        self.steer_viewers(key);
         self.arm(now, Owner::Member(from));
         Ok(())
     }

@@ -263,10 +263,11 @@ impl Room {
         let own = transport.rng.as_mut();
         let Some(rng) = own.or_else(|| owner.map(|participant| &mut participant.rng)) else { return };
         let rtcp_ssrc = Ssrc(rng.u32());
-        let media = MediaHalves {
+        let mut media = MediaHalves {
             ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
             egress: EgressHalf::new(now, sender),
         };
+        media.egress.start_from(self.settings.bandwidth.initial);
         transport.start_media(now, media);
         transport.deadlines.set(Timer::Reports, Some(now + FIRST_REPORT));
         self.totals.handshakes_done += 1;

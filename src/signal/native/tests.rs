@@ -104,8 +104,8 @@ fn every_request_of_the_protocol_is_understood() {
     assert_eq!(parsed[9], ClientMessage::Command { request: request("-3"), command: Command::Leave });
     assert_eq!(command(&messages[10]), Command::Pin { track: TRACK, pinned: true });
     let wishes = [
-        Wish { width: Some(320), height: Some(180), paused: false },
-        Wish { width: None, height: None, paused: true },
+        Wish { width: Some(320), height: Some(180), ..Wish::default() },
+        Wish { paused: true, ..Wish::default() },
     ];
     let preferences = wishes.map(|wish| Preference { track: TRACK, wish });
     assert_eq!(command(&messages[11]), Command::Prefer(preferences.to_vec()));
@@ -404,7 +404,8 @@ fn events() -> Vec<(Event, Value)> {
         (
             Event::Layers {
                 track: TRACK,
-                layer: "high".into(),
+                layer: Some("high".into()),
+                is_paused: false,
                 width: Some(1280),
                 height: Some(720),
                 reason: LayerReason::Wanted,
@@ -417,12 +418,24 @@ fn events() -> Vec<(Event, Value)> {
         (
             Event::Layers {
                 track: TRACK,
-                layer: "2".into(),
+                layer: Some("2".into()),
+                is_paused: false,
                 width: None,
                 height: None,
                 reason: LayerReason::Stopped,
             },
             news("layers", json!({"trackId": T, "layer": "2", "reason": "stopped"})),
+        ),
+        (
+            Event::Layers {
+                track: TRACK,
+                layer: None,
+                is_paused: true,
+                width: None,
+                height: None,
+                reason: LayerReason::Bandwidth,
+            },
+            news("layers", json!({"trackId": T, "layer": null, "paused": true, "reason": "bandwidth"})),
         ),
         (
             Event::Encodings { mid: "4".into(), track: TRACK, active: vec!["high".into(), "low".into()] },
