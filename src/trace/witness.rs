@@ -618,7 +618,10 @@ impl PlainObserver for Witness<'_> {
             self.note_output(output, step.room);
         }
         self.note_input(step);
-        self.note_decisions(step.room);
+        if !matches!(step.input, RecordedInput::Share) {
+            // A share decides nothing; what the input before it led to is told already.
+            self.note_decisions(step.room);
+        }
         self.note_routes(step);
         self.note_departures(outputs);
     }

@@ -138,6 +138,11 @@ impl Backlog {
         self.settled = self.settled.max(position);
     }
 
+    /// Adds a viewer who comes from another encoding, and gets nothing of what is listed.
+    pub fn join_at_end(&mut self, viewer: Viewer) {
+        self.join(viewer, self.end());
+    }
+
     /// Takes out the viewers of whom `leaves` says so, in the order in which they came. The pass goes on with the rest.
     pub fn take_viewers(&mut self, leaves: impl Fn(&Viewer) -> bool) -> Vec<Viewer> {
         let gone = self.viewers.iter().filter(|viewer| leaves(viewer)).copied().collect();

@@ -7,7 +7,6 @@ use std::time::Instant;
 use super::{Owner, Room};
 use crate::core::command::{MediaKind, Priority, Source};
 use crate::core::forward::hold::Hold;
-use crate::core::forward::ladder::Allowance;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId, TransportKey};
@@ -92,7 +91,12 @@ impl Room {
 
     fn steer_member(&mut self, now: Instant, key: ParticipantKey) {
         let Some(on) = self.transport_of_slots(key) else { return };
-        let view = self.view_of(now, key, on);
+        let link = self.link_of(now, key, on);
+        if link.is_none() && !self.participants[key.0].steering.is_busy() {
+            // Nothing is known of their network, and nothing was.
+            return;
+        }
+        let view = self.view_of(now, key, on, link);
         let settings = self.settings.bandwidth;
         let outcome = self.participants[key.0].steering.decide(now, &settings, &view);
         for index in 0..self.participants[key.0].slots.len() {
@@ -113,14 +117,15 @@ impl Room {
         let slot = &mut participant.slots[index];
         let Some(shown) = slot.shown.filter(|_| slot.kind == MediaKind::Video) else { return };
         let (allowance, sought) = participant.steering.allowance(shown.track);
-        let is_paused = allowance == Allowance::Nothing;
-        let resumes = slot.set_held(Hold::Bandwidth, is_paused) && !is_paused;
         let Some(publication) = self.publications.get_mut(shown.publication.0) else { return };
         if publication.set_allowance(key, index, allowance, sought) {
             publication.review(now);
             self.layer_reviews.push(shown.publication);
         }
-        if resumes {
+        // Also as long as nothing comes that they may be shown.
+        let is_held = !publication.may_show(key, index);
+        if slot.set_held(Hold::Bandwidth, is_held) && !is_held {
+            publication.bring_over(key, index);
             self.want_keyframe_for(now, shown.publication, (key, index));
         }
     }
@@ -135,8 +140,7 @@ impl Room {
     }
 
     /// Gathers what is wanted, and what is known of the network.
-    fn view_of(&mut self, now: Instant, key: ParticipantKey, on: TransportKey) -> View {
-        let link = self.link_of(now, key, on);
+    fn view_of(&self, now: Instant, key: ParticipantKey, on: TransportKey, link: Option<Link>) -> View {
         let participant = &self.participants[key.0];
         let mut wanted = Vec::new();
         let mut ranks = Vec::new();

@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use super::Publication;
+use super::viewers::select_encoding;
+use super::{Publication, at};
 use crate::core::command::{Source, Wish};
+use crate::core::forward::backlog::Viewer;
 use crate::core::forward::encoding::Encoding;
 use crate::core::forward::ladder::{Allowance, Candidate, Step, fit, steps};
 use crate::core::ids::ParticipantKey;
@@ -28,7 +30,7 @@ impl Publication {
             }
         }
         if rungs.is_empty() {
-            let only = &self.encodings[super::at(self.chosen)];
+            let only = &self.encodings[at(self.chosen)];
             // A picture that stands still costs nothing just now, and may move again.
             if only.ssrc().is_some() {
                 sizes.push((Candidate::new(0, only.rank(), None), self.cost(now, Some(only), None)));
@@ -59,6 +61,28 @@ impl Publication {
     /// it is muted.
     pub fn audio_rate(&self, now: Instant) -> u64 {
         if self.muted { 0 } else { self.cost(now, self.encodings.first(), None) }
+    }
+
+    /// Whether a viewer's network lets them be shown the encoding that they are to be shown.
+    pub fn may_show(&self, participant: ParticipantKey, slot: usize) -> bool {
+        let Some(viewer) = self.viewers().find(|viewer| viewer.is(participant, slot)) else { return true };
+        let selected = self.encoding(select_encoding(viewer, self.chosen));
+        selected.is_none_or(|encoding| viewer.allowance.permits(encoding.rank()))
+    }
+
+    /// Gives a viewer to whom nothing was sent the encoding that they are to be shown, from what comes next on. Nothing of the
+    /// one before may be shown, which their network does not carry.
+    pub fn bring_over(&mut self, participant: ParticipantKey, slot: usize) {
+        let chosen = self.chosen;
+        for from in 0..self.encodings.len() {
+            let is_elsewhere = |viewer: &Viewer| {
+                viewer.is(participant, slot) && at(select_encoding(viewer, chosen)) != from
+            };
+            for viewer in self.encodings[from].backlog.take_viewers(is_elsewhere) {
+                self.encodings[at(select_encoding(&viewer, chosen))].backlog.join_at_end(viewer);
+            }
+        }
+        self.needs_review = true;
     }
 
     /// Notes what a viewer's network lets them be shown in a slot, and what it may let them be shown soon. Returns whether

@@ -195,9 +195,14 @@ impl Publication {
 
     /// Lets a viewer be told again what they are shown.
     pub fn repeat_layer(&mut self, participant: ParticipantKey, slot: usize) {
-        let viewers = self.encodings.iter_mut().flat_map(|encoding| encoding.backlog.viewers_mut());
-        for viewer in viewers.filter(|viewer| viewer.is(participant, slot)) {
-            viewer.told = None;
+        for encoding in &mut self.encodings {
+            let is_layer = self.ladder.of_rank(encoding.rank()).is_some();
+            let viewers = encoding.backlog.viewers_mut().iter_mut();
+            for viewer in viewers.filter(|viewer| viewer.is(participant, slot)) {
+                // They may have missed that it is shown again.
+                let is_back = matches!(viewer.told, Some(Told::Shown(_))) && !is_layer;
+                viewer.told = is_back.then_some(Told::Paused);
+            }
         }
     }
 
