@@ -60,12 +60,11 @@ const KNOWN: &[(&str, u64)] = &[
 ];
 
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.
-const STORIES: &[(&str, fn() -> Option<String>)] =
-    &[
-        ("layer-not-live", an_encoding_stops),
-        ("prefer-ignored", a_tile_is_small),
-        ("estimate-ignored", a_line_is_narrow),
-    ];
+const STORIES: &[(&str, fn() -> Option<String>)] = &[
+    ("layer-not-live", an_encoding_stops),
+    ("prefer-ignored", a_tile_is_small),
+    ("estimate-ignored", a_line_is_narrow),
+];
 
 /// The first person sends two encodings, and the second one wants to see that height.
 fn watched_in(height: u16) -> world::World {

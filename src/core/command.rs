@@ -142,9 +142,7 @@ pub struct Wish {
 
 /// How much a track matters to its viewer, in the words of WebRTC (W3C, `RTCPriorityType`): each step counts twice as much
 /// as the one before (RFC 8835 §4.1).
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Priority {
     /// Half as much as [`Low`](Self::Low).
     VeryLow,

@@ -34,6 +34,7 @@ pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 use speakers::Floor;
 pub use steering::Decision;
+use steering::Steered;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -138,10 +139,8 @@ pub struct Room {
     /// Publications of which it is to be looked again, at the end of the input, what viewers are shown and what is to be
     /// sent.
     layer_reviews: Vec<PublicationKey>,
-    /// Members of whom it is to be decided again, at the end of the input, what their networks let them be shown.
-    steerings: Vec<ParticipantKey>,
-    /// What the last input led to be decided of that.
-    decisions: Vec<Decision>,
+    /// What members' networks let them be shown.
+    steered: Steered,
     /// Who speaks.
     floor: Floor,
     timers: DeadlineHeap<Owner>,
@@ -180,8 +179,7 @@ impl Room {
             pending_video: VecDeque::new(),
             slot_maps: Vec::new(),
             layer_reviews: Vec::new(),
-            steerings: Vec::new(),
-            decisions: Vec::new(),
+            steered: Steered::default(),
             floor: Floor::default(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
@@ -255,7 +253,7 @@ impl Room {
     pub fn handle(&mut self, now: Instant, input: RoomInput<'_>, outbox: &mut Outbox) {
         // The list is about this input only.
         self.fired.clear();
-        self.decisions.clear();
+        self.steered.forget_decisions();
         match input {
             RoomInput::Datagram { on, kind, path, bytes } => {
                 self.step_on(now, on, outbox, |room, outbox| {

@@ -261,9 +261,7 @@ impl Steering {
         let sizes = match settings.policy {
             LayerPolicy::Allocation => self.allocated(&question, &before, &mut outcome),
             LayerPolicy::Thresholds => self.by_thresholds(&question, &before, None),
-            LayerPolicy::LossThresholds => {
-                self.by_thresholds(&question, &before, Some(link.loss_millionths))
-            }
+            LayerPolicy::LossThresholds => self.by_thresholds(&question, &before, Some(link.loss_millionths)),
         };
         self.note(&question, &before, &sizes, &mut outcome.verdicts);
         self.look_again(&question, &sizes, &mut outcome);
@@ -344,8 +342,12 @@ impl Steering {
             // Nobody knows what comes through: the least is sent, so that reports can tell when it does again.
             return question.divide(u64::MAX, |place| count_of(before[place]).min(1));
         }
-        let is_trusted = |(until, estimate): &(Instant, u64)| now < until && link.estimate >= *estimate;
-        self.trusted = self.trusted.filter(is_trusted);
+        self.trusted = self.trusted.filter(|(_, estimate)| link.estimate >= *estimate).and_then(|trusted| {
+            let (until, estimate) = trusted;
+            // The estimate follows what is sent slowly. As long as it does, there is more.
+            let grows = link.estimate > estimate + estimate / GROWS_BY;
+            if *now < until { Some(trusted) } else { grows.then_some((*now + TRUSTED_FOR, link.estimate)) }
+        });
         let trusted = self.trusted.map_or(0, |_| question.cost(before));
         question.divide(budget.video.max(trusted), |place| count_of(before[place]))
     }
@@ -375,7 +377,9 @@ impl Steering {
             Standing::GoesOn => {
                 outcome.padding = trial.padding(link.estimate, is_borne);
                 outcome.next = Some(*now + trial::TICK);
-                self.note_sought(question, &goal);
+                // Only now: a publisher need not send what may turn out to be too much.
+                let sought = if is_borne { &goal } else { &free };
+                self.note_sought(question, sought);
                 free
             }
             Standing::Failed => {

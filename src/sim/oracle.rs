@@ -434,11 +434,8 @@ impl Oracle {
             }
             Event::Layers { track, is_paused, .. } => {
                 if let Some(member) = self.members.get_mut(&session) {
-                    let is_news = if *is_paused {
-                        member.starved.insert(*track)
-                    } else {
-                        member.starved.remove(track)
-                    };
+                    let is_news =
+                        if *is_paused { member.starved.insert(*track) } else { member.starved.remove(track) };
                     member.touched |= is_news;
                     member.review_pause(now, *track);
                 }
@@ -484,7 +481,8 @@ impl Oracle {
         let unwanted = shown.iter().any(|track| !member.wants(*track));
         member.map = new;
         // What loses its slot begins anew in the next one.
-        for track in member.starved.iter().copied().filter(|track| !shown.contains(track)).collect::<Vec<_>>() {
+        for track in member.starved.iter().copied().filter(|track| !shown.contains(track)).collect::<Vec<_>>()
+        {
             member.starved.remove(&track);
             member.review_pause(now, track);
         }

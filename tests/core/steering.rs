@@ -16,7 +16,7 @@ type Layers = [(&'static str, u16, usize)];
 
 const WIDE: &Layers = &[("high", 720, 8), ("medium", 360, 3), ("low", 180, 1)];
 /// Each is little more than the next smaller one.
-const CLOSE: &Layers = &[("high", 720, 8), ("medium", 360, 5), ("low", 180, 4)];
+const CLOSE: &Layers = &[("high", 720, 8), ("medium", 360, 4), ("low", 180, 3)];
 
 /// Anna publishes a camera in these encodings, and Ben wants to see it in its full size.
 fn watched(mut world: World, layers: &Layers) -> World {
@@ -77,7 +77,11 @@ fn a_narrow_line_gets_the_encoding_that_fits_and_the_publisher_sends_no_other() 
     let mut world = watched(World::new(), WIDE);
     world.narrow(1, 800_000);
     film(&mut world, WIDE, 20);
-    assert!(told(&world).iter().any(|(_, _, reason)| *reason == LayerReason::Bandwidth), "{:?}", told(&world));
+    assert!(
+        told(&world).iter().any(|(_, _, reason)| *reason == LayerReason::Bandwidth),
+        "{:?}",
+        told(&world)
+    );
     let _ = shown(&mut world);
     film(&mut world, WIDE, 10);
     let [high, medium, low] = shown(&mut world);
@@ -89,7 +93,7 @@ fn a_narrow_line_gets_the_encoding_that_fits_and_the_publisher_sends_no_other() 
 #[test]
 fn when_the_line_is_wide_again_more_is_shown() {
     let mut world = watched(World::new(), CLOSE);
-    world.narrow(1, 900_000);
+    world.narrow(1, 700_000);
     film(&mut world, CLOSE, 15);
     let _ = shown(&mut world);
     film(&mut world, CLOSE, 2);
@@ -183,7 +187,7 @@ fn who_has_everything_or_hears_only_is_not_woken_for_it() {
 #[test]
 fn the_explanation_tells_what_was_decided_and_why() {
     let mut world = watched(crate::traces::recorded("*"), CLOSE);
-    world.narrow(1, 900_000);
+    world.narrow(1, 700_000);
     film(&mut world, CLOSE, 15);
     world.narrow(1, 5_000_000);
     film(&mut world, CLOSE, 40);

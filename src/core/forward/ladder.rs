@@ -385,7 +385,13 @@ mod tests {
         let ladder = ladder(now);
         let needed = |now, wish, live: &[&str]| {
             let mut needed = [false; 3];
-            ladder.mark_needed(now, wish, Allowance::Everything, |rung| live.contains(&&*rung.name), &mut needed);
+            ladder.mark_needed(
+                now,
+                wish,
+                Allowance::Everything,
+                |rung| live.contains(&&*rung.name),
+                &mut needed,
+            );
             needed
         };
         assert_eq!(needed(now, tall(720), &[]), [true, false, false], "it has only begun");

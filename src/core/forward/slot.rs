@@ -242,9 +242,7 @@ impl Slot {
 
     /// Returns whether nothing of that stretch can be shown before a key frame comes.
     pub fn wants_keyframe(&self, stretch: Stretch) -> bool {
-        self.kind == MediaKind::Video
-            && !self.holds.is_any()
-            && !self.munger.is_synchronised(stretch)
+        self.kind == MediaKind::Video && !self.holds.is_any() && !self.munger.is_synchronised(stretch)
     }
 
     /// The stretch that the slot shows just now, and what is added to its timestamps.

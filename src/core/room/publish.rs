@@ -265,7 +265,7 @@ impl Room {
         for viewer in publication.viewers() {
             if let Some(participant) = self.participants.get_mut(viewer.participant.0) {
                 participant.slots[viewer.slot].release();
-                self.steerings.push(viewer.participant);
+                self.steered.later(viewer.participant);
             }
         }
         for other in self.order.clone() {

@@ -38,27 +38,48 @@ pub struct Decision {
     pub verdict: Verdict<TrackId>,
 }
 
+/// Of whom it is to be decided, and what was.
+#[derive(Debug, Default)]
+pub(super) struct Steered {
+    /// Members of whom it is to be decided again, at the end of the input.
+    due: Vec<ParticipantKey>,
+    /// What the last input led to.
+    decisions: Vec<Decision>,
+}
+
+impl Steered {
+    /// Makes sure that it is decided again of a member at the end of the input.
+    pub(super) fn later(&mut self, key: ParticipantKey) {
+        self.due.push(key);
+    }
+
+    /// Forgets what was decided: another input begins.
+    pub(super) fn forget_decisions(&mut self) {
+        self.decisions.clear();
+    }
+}
+
 impl Room {
     /// Returns what the last input led to be decided of members' networks. Replays use it to explain.
     pub fn decisions(&self) -> &[Decision] {
-        &self.decisions
+        &self.steered.decisions
     }
 
     /// Makes sure that it is decided again, at the end of this input, what a member's network lets them be shown.
     pub(super) fn steer_later(&mut self, key: ParticipantKey) {
-        self.steerings.push(key);
+        self.steered.later(key);
     }
 
     /// The same for all who watch or hear a track.
     pub(super) fn steer_viewers(&mut self, key: PublicationKey) {
-        let Self { publications, steerings, .. } = self;
-        steerings.extend(publications[key.0].viewers().map(|viewer| viewer.participant));
+        let Self { publications, steered, .. } = self;
+        steered.due.extend(publications[key.0].viewers().map(|viewer| viewer.participant));
     }
 
     /// The same for all who are shown less than they want: somebody else may come first for them now.
     pub(super) fn steer_limited(&mut self) {
-        let Self { participants, steerings, order, .. } = self;
-        steerings.extend(order.iter().filter(|key| participants[key.0].steering.is_busy()));
+        let Self { participants, steered, order, .. } = self;
+        steered.due.extend(order.iter().filter(|key| participants[key.0].steering.is_busy()));
     }
 
     /// The same for whoever receives on a transport, if its estimate has changed.
@@ -74,10 +95,10 @@ impl Room {
 
     /// Decides again, for those of whom something has changed, what their networks let them be shown.
     pub(super) fn steer_members(&mut self, now: Instant) {
-        if self.steerings.is_empty() {
+        if self.steered.due.is_empty() {
             return;
         }
-        let mut keys = std::mem::take(&mut self.steerings);
+        let mut keys = std::mem::take(&mut self.steered.due);
         // Once each, because one input can change many things.
         keys.sort_unstable();
         keys.dedup();
@@ -86,7 +107,7 @@ impl Room {
                 self.steer_member(now, key);
             }
         }
-        self.steerings = keys;
+        self.steered.due = keys;
     }
 
     fn steer_member(&mut self, now: Instant, key: ParticipantKey) {
@@ -107,7 +128,11 @@ impl Room {
         self.set_wants_more(now, on, outcome.demand.saturating_sub(estimate));
         self.participants[key.0].deadlines.set(Timer::Steering, outcome.next);
         let decisions = outcome.verdicts.into_iter();
-        self.decisions.extend(decisions.map(|verdict| Decision { participant: key, estimate, verdict }));
+        self.steered.decisions.extend(decisions.map(|verdict| Decision {
+            participant: key,
+            estimate,
+            verdict,
+        }));
         self.arm(now, Owner::Member(key));
     }
 

@@ -45,7 +45,8 @@ impl Budget {
 
     /// Returns what a network must carry for video of that cost, bits per second.
     pub fn total(&self, cost: u64) -> u64 {
-        let with_repeats = u128::from(cost) * u128::from(MILLION) / u128::from(MILLION - self.repeats_millionths);
+        let with_repeats =
+            u128::from(cost) * u128::from(MILLION) / u128::from(MILLION - self.repeats_millionths);
         self.audio.saturating_add(u64::try_from(with_repeats).unwrap_or(u64::MAX))
     }
 }

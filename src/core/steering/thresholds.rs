@@ -52,8 +52,17 @@ mod tests {
 
     #[test]
     fn tracks_have_as_many_layers_as_they_have() {
-        assert_eq!([0, 1, 2, 3].map(|layers| layer(9_000_000, None, layers)), [None, Some(0), Some(1), Some(2)]);
-        assert_eq!([0, 1, 2, 3].map(|layers| layer(900_000, None, layers)), [None, Some(0), Some(1), Some(1)]);
-        assert_eq!([0, 1, 2, 3].map(|layers| layer(100_000, None, layers)), [None, Some(0), Some(0), Some(0)]);
+        assert_eq!(
+            [0, 1, 2, 3].map(|layers| layer(9_000_000, None, layers)),
+            [None, Some(0), Some(1), Some(2)]
+        );
+        assert_eq!(
+            [0, 1, 2, 3].map(|layers| layer(900_000, None, layers)),
+            [None, Some(0), Some(1), Some(1)]
+        );
+        assert_eq!(
+            [0, 1, 2, 3].map(|layers| layer(100_000, None, layers)),
+            [None, Some(0), Some(0), Some(0)]
+        );
     }
 }

@@ -3,7 +3,9 @@
 
 use super::fields::{Field, Fields};
 use super::{ClientMessage, SERVED_VERSIONS};
-use crate::core::command::{Command, EncodingRequest, Preference, Priority, PublicationRequest, Resume, Source, Wish};
+use crate::core::command::{
+    Command, EncodingRequest, Preference, Priority, PublicationRequest, Resume, Source, Wish,
+};
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::core::negotiation::streams::is_rid;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::parse::REQUEST_TYPES;
 use super::*;
-use crate::core::command::{EncodingRequest, Preference, PublicationRequest, Source, Wish};
+use crate::core::command::{EncodingRequest, Preference, Priority, PublicationRequest, Source, Wish};
 use crate::core::event::*;
 use crate::core::ids::{Mid, ParticipantId, TrackId};
 
@@ -50,7 +50,9 @@ fn valid_messages() -> Vec<String> {
         format!(r#"{{"type":"pin","data":{{"trackId":"{T}","pinned":true}}}}"#),
         format!(
             r#"{{"type":"prefer","data":{{"tracks":[{},{}]}}}}"#,
-            format_args!(r#"{{"trackId":"{T}","width":320,"height":180}}"#),
+            format_args!(
+                r#"{{"trackId":"{T}","width":320,"height":180,"frameRate":15,"priority":"very-low"}}"#
+            ),
             format_args!(r#"{{"trackId":"{T}","paused":true}}"#),
         ),
     ]
@@ -104,7 +106,13 @@ fn every_request_of_the_protocol_is_understood() {
     assert_eq!(parsed[9], ClientMessage::Command { request: request("-3"), command: Command::Leave });
     assert_eq!(command(&messages[10]), Command::Pin { track: TRACK, pinned: true });
     let wishes = [
-        Wish { width: Some(320), height: Some(180), ..Wish::default() },
+        Wish {
+            width: Some(320),
+            height: Some(180),
+            frame_rate: Some(15),
+            priority: Priority::VeryLow,
+            paused: false,
+        },
         Wish { paused: true, ..Wish::default() },
     ];
     let preferences = wishes.map(|wish| Preference { track: TRACK, wish });
@@ -210,6 +218,16 @@ fn every_wrong_message_is_refused_by_name() {
         (prefer(r#"{"height":1}"#), BadMessage, "`data.tracks[0].trackId` is missing"),
         (prefer(&format!(r#"{{"trackId":"{T}","height":65536}}"#)), BadMessage, "tracks[0].height` must be"),
         (prefer(&format!(r#"{{"trackId":"{T}","width":-1}}"#)), BadMessage, "tracks[0].width` must be"),
+        (
+            prefer(&format!(r#"{{"trackId":"{T}","frameRate":0}}"#)),
+            BadMessage,
+            "tracks[0].frameRate` must be",
+        ),
+        (
+            prefer(&format!(r#"{{"trackId":"{T}","priority":"top"}}"#)),
+            BadMessage,
+            "priority` must be `very-low`",
+        ),
         (prefer(&format!(r#"{{"trackId":"{T}","paused":1}}"#)), BadMessage, "true or false, but 1 came"),
         (prefer(&["0"; 513].join(",")), BadMessage, "`data.tracks` must be a list of at most 512"),
         (r#"{"type":"data","data":{"topic":"","payload":1}}"#.into(), BadMessage, "`data.topic` must be"),

@@ -52,8 +52,7 @@ impl Publication {
         let declared = declared.map(u64::from);
         // What is shown on a screen moves now and then, and costs thirty times as much when it does.
         let is_bursty = self.source != Source::Camera;
-        let cost =
-            encoding.map_or(declared, |encoding| encoding.bitrate.cost(now, is_bursty, declared));
+        let cost = encoding.map_or(declared, |encoding| encoding.bitrate.cost(now, is_bursty, declared));
         cost.unwrap_or(0)
     }
 
@@ -75,9 +74,8 @@ impl Publication {
     pub fn bring_over(&mut self, participant: ParticipantKey, slot: usize) {
         let chosen = self.chosen;
         for from in 0..self.encodings.len() {
-            let is_elsewhere = |viewer: &Viewer| {
-                viewer.is(participant, slot) && at(select_encoding(viewer, chosen)) != from
-            };
+            let is_elsewhere =
+                |viewer: &Viewer| viewer.is(participant, slot) && at(select_encoding(viewer, chosen)) != from;
             for viewer in self.encodings[from].backlog.take_viewers(is_elsewhere) {
                 self.encodings[at(select_encoding(&viewer, chosen))].backlog.join_at_end(viewer);
             }
