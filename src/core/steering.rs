@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use self::allocate::{Class, Layer, Want, allocate, with_margin};
 use self::budget::{Budget, Link};
 use self::patience::Patience;
-use self::trial::{Standing, Trial};
+use self::trial::{Standing, Trial, Trust};
 use super::bandwidth::estimator::Reason;
 use super::forward::ladder::{Allowance, Step, bit_of};
 use super::ids::TrackId;
@@ -39,8 +39,6 @@ const NEWS_PART: u64 = 20;
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// What is wanted in all is told anew if it has changed by more than this part of it: each time it may be probed for.
 const DEMAND_PART: u64 = 8;
-/// How long a step that could be tried only by taking it is trusted.
-const TRUSTED_FOR: Duration = Duration::from_secs(5);
 
 /// One video track that a viewer has in a slot and wants to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,8 +130,8 @@ pub struct Steering {
     trial: Option<Trial>,
     /// Since when more is wanted than the estimate bears, and what that was then.
     denied: Option<(Instant, u64)>,
-    /// Until when a step counts as borne that could be tried only by taking it, and the estimate of that time.
-    trusted: Option<(Instant, u64)>,
+    /// A step that counts as borne for now, because it could be tried only by taking it.
+    trusted: Option<Trust>,
     /// Whether it has been seen that the network carries less than the configured minimum.
     is_minimum_refuted: bool,
     /// What would be sent if the network carried everything, as it was told last.
@@ -253,11 +251,14 @@ impl Steering {
             wanted.steps.iter().map(layer).collect()
         };
         let ladders = wanted.iter().map(layers).collect();
+        let before: Sizes = wanted.iter().map(|wanted| self.size_of(wanted)).collect();
+        // What was lost of video before it was paused is no sign of what would be lost now.
+        let is_old = before.iter().all(Option::is_none);
+        let link = if is_old { Link { loss_millionths: 0, ..link } } else { link };
         let budget = Budget::new(&link, view.audio);
         let question = Question { now, link, budget, wanted, ladders };
         self.given.retain(|given| wanted.iter().any(|wanted| wanted.track == given.track));
         let mut outcome = Outcome::default();
-        let before: Sizes = wanted.iter().map(|wanted| self.size_of(wanted)).collect();
         let sizes = match settings.policy {
             LayerPolicy::Allocation => self.allocated(&question, &before, &mut outcome),
             LayerPolicy::Thresholds => self.by_thresholds(&question, &before, None),
@@ -342,13 +343,8 @@ impl Steering {
             // Nobody knows what comes through: the least is sent, so that reports can tell when it does again.
             return question.divide(u64::MAX, |place| count_of(before[place]).min(1));
         }
-        self.trusted = self.trusted.filter(|(_, estimate)| link.estimate >= *estimate).and_then(|trusted| {
-            let (until, estimate) = trusted;
-            // The estimate follows what is sent slowly. As long as it does, there is more.
-            let grows = link.estimate > estimate + estimate / GROWS_BY;
-            if *now < until { Some(trusted) } else { grows.then_some((*now + TRUSTED_FOR, link.estimate)) }
-        });
-        let trusted = self.trusted.map_or(0, |_| question.cost(before));
+        self.trusted = self.trusted.take().and_then(|trust| trust.look(*now, link));
+        let trusted = self.trusted.as_ref().map_or(0, |_| question.cost(before));
         question.divide(budget.video.max(trusted), |place| count_of(before[place]))
     }
 
@@ -367,7 +363,7 @@ impl Steering {
         let rate = budget.total(question.cost(&goal));
         let nothing_is_sent = free.iter().all(Option::is_none);
         if self.trial.is_none() && self.may_try(question, is_borne, nothing_is_sent) {
-            self.trial = Some(Trial::new(*now, link.estimate, rate));
+            self.trial = Some(Trial::new(*now, link, rate));
             outcome.verdicts.push(Verdict::Trial(rate));
         }
         let Some(trial) = self.trial.as_mut().filter(|trial| !trial.is_settling()) else {
@@ -391,7 +387,7 @@ impl Steering {
             }
             standing @ (Standing::Held | Standing::Unknown) => {
                 if standing == Standing::Unknown {
-                    self.trusted = Some((*now + TRUSTED_FOR, link.estimate));
+                    self.trusted = Some(Trust::new(*now, link.estimate));
                 }
                 trial.settle(*now);
                 self.patience.on_more(*now);
@@ -439,7 +435,7 @@ impl Steering {
             let patient = self.patience.next().filter(|at| *at > question.now);
             outcome.next = reach.filter(|at| *at > question.now).or(patient);
         }
-        let trusted = self.trusted.map(|(until, _)| until);
+        let trusted = self.trusted.as_ref().map(Trust::until);
         outcome.next = super::timers::earliest(outcome.next, trusted);
         sizes
     }

@@ -18,7 +18,7 @@ use crate::core::steering::Verdict;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 6;
+pub const FACTS_VERSION: u16 = 7;
 
 /// The number of a participant, in the order of joining, from 0.
 pub type PersonNumber = u32;

@@ -98,7 +98,7 @@ fn when_the_line_is_wide_again_more_is_shown() {
     let _ = shown(&mut world);
     film(&mut world, CLOSE, 2);
     let [high, medium, low] = shown(&mut world);
-    assert!(high + medium == 0 && low > 100, "{high} {medium} {low}");
+    assert!(high + medium == 0 && low > 100, "{high} {medium} {low}: {:?}", told(&world));
     world.narrow(1, 5_000_000);
     film(&mut world, CLOSE, 40);
     let _ = shown(&mut world);
@@ -145,8 +145,9 @@ fn audio_never_pays_for_video_and_video_comes_back() {
     world.clients[1].received.clear();
     talk(&mut world, &[0], 0, 2);
     let (audio, video) = received(&mut world, 1, 0);
-    assert!(audio >= 98 && video >= 45, "{audio} of 100 packets of audio, {video} of 50 of video");
-    assert_eq!(told(&world).last(), Some(&(None, false, LayerReason::Bandwidth)));
+    let told = told(&world);
+    assert!(audio >= 98 && video >= 45, "{audio} of 100 packets of audio, {video} of 50 of video: {told:?}");
+    assert_eq!(told.last(), Some(&(None, false, LayerReason::Bandwidth)));
     assert_eq!(world.replay(Duration::from_secs(7)), world.outputs);
 }
 

@@ -228,11 +228,12 @@ impl Room {
     /// What is known of a member's network.
     fn link_of(&mut self, now: Instant, key: ParticipantKey, on: TransportKey) -> Option<Link> {
         let media = self.transports.get(on.0)?.media.as_ref()?;
-        let round_trip = media.egress.round_trip();
+        let (round_trip, reports) = (media.egress.round_trip(), media.egress.feedback_received);
         if let Some(known) = media.egress.bandwidth() {
             return Some(Link {
                 estimate: known.estimate,
                 acknowledged: known.acknowledged,
+                reports,
                 limited_by: Some(known.reason),
                 loss_millionths: known.loss_millionths,
                 round_trip,
@@ -247,6 +248,7 @@ impl Room {
         is_believed.then_some(Link {
             estimate,
             acknowledged: None,
+            reports,
             limited_by: None,
             loss_millionths: 0,
             round_trip,

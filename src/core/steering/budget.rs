@@ -16,6 +16,8 @@ pub struct Link {
     pub estimate: u64,
     /// What gets through, bits per second; `None` while too little was reported.
     pub acknowledged: Option<u64>,
+    /// How many reports have come of what was sent.
+    pub reports: u64,
     /// What holds the estimate where it is; `None` if it is only a belief, because nothing was heard yet.
     pub limited_by: Option<Reason>,
     /// The usual loss, in 1/1,000,000.
@@ -61,7 +63,8 @@ mod tests {
 
     fn budget(estimate: u64, loss_millionths: u32, audio: u64) -> Budget {
         let round_trip = Duration::from_millis(50);
-        let link = Link { estimate, acknowledged: None, limited_by: None, loss_millionths, round_trip };
+        let link =
+            Link { estimate, acknowledged: None, reports: 0, limited_by: None, loss_millionths, round_trip };
         Budget::new(&link, audio)
     }
 

@@ -32,6 +32,7 @@ impl Viewer {
         let link = Link {
             estimate,
             acknowledged: None,
+            reports: 0,
             limited_by: Some(Reason::Open),
             loss_millionths: 0,
             round_trip,
@@ -197,6 +198,7 @@ fn when_everything_is_paused_it_finds_its_way_back() {
     // With padding the estimate grows.
     viewer.run(60 * SECOND, |viewer| {
         viewer.link.acknowledged = Some(viewer.padding.max(40_000));
+        viewer.link.reports += 1;
         if viewer.padding > 0 {
             viewer.link.estimate = (viewer.link.estimate * 102 / 100).min(1_000_000);
         }
@@ -235,6 +237,7 @@ fn no_picture_is_tried_where_padding_has_shown_that_the_line_is_too_narrow() {
     viewer.run(120 * SECOND, |viewer| {
         let sent = viewer.padding.max(40_000);
         viewer.link.acknowledged = Some(sent.min(100_000));
+        viewer.link.reports += 1;
         let is_full = sent > 100_000;
         viewer.link.limited_by = Some(if is_full { Reason::Delay } else { Reason::Open });
         let grown = (viewer.link.estimate * 102 / 100).min(120_000);

@@ -51,6 +51,8 @@ pub struct Trial {
     began: Instant,
     /// The estimate when it began, bits per second.
     estimate: u64,
+    /// How many reports had come by then.
+    reports: u64,
     /// What the network is to carry in all, bits per second.
     rate: u64,
     /// When the estimate grew last, and to what.
@@ -65,9 +67,10 @@ pub struct Trial {
 
 impl Trial {
     /// Begins a trial of that rate.
-    pub fn new(now: Instant, estimate: u64, rate: u64) -> Self {
+    pub fn new(now: Instant, link: &Link, rate: u64) -> Self {
+        let (estimate, reports) = (link.estimate, link.reports);
         let grown = (now, estimate);
-        Self { began: now, estimate, rate, grown, filled: 0, borne_since: None, settles_until: None }
+        Self { began: now, estimate, reports, rate, grown, filled: 0, borne_since: None, settles_until: None }
     }
 
     /// What the network is to carry in all, bits per second.
@@ -102,7 +105,9 @@ impl Trial {
         self.rate = rate;
         let has_fallen = link.estimate < self.estimate - self.estimate / FALLS_BY;
         let lasts = now.saturating_duration_since(self.began);
-        let arrives = link.acknowledged.is_some_and(|rate| rate * 100 >= self.filled * ARRIVES_PERCENT);
+        let is_heard = link.reports > self.reports;
+        let through = link.acknowledged.filter(|_| is_heard);
+        let arrives = through.is_some_and(|rate| rate * 100 >= self.filled * ARRIVES_PERCENT);
         let is_stale = nothing_is_sent && (!arrives || lasts < STALE_FOR);
         let is_full = matches!(link.limited_by, Some(Reason::Delay | Reason::Loss | Reason::Stalled));
         if has_fallen || (is_full && !is_borne && !is_stale) || lasts >= GIVEN_UP_AFTER {
@@ -133,5 +138,46 @@ impl Trial {
     /// The rate, and what the estimate must exceed it by.
     fn rate_with_margin(&self) -> u64 {
         self.rate + self.rate / 8
+    }
+}
+
+/// How long a step that could be tried only by taking it is trusted, and again as long as the estimate grows with it.
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
+/// An estimate that falls by more than this part of it does not bear the step.
+const TRUST_FALLS_BY: u64 = 5;
+
+/// A step that was taken to find out whether the network bears it.
+#[derive(Debug, Clone, Copy)]
+pub struct Trust {
+    since: Instant,
+    /// The estimate then, bits per second.
+    estimate: u64,
+}
+
+impl Trust {
+    /// A step that is taken now.
+    pub fn new(now: Instant, estimate: u64) -> Self {
+        Self { since: now, estimate }
+    }
+
+    /// Until when it is trusted, if nothing speaks against it.
+    pub fn until(&self) -> Instant {
+        self.since + TRUSTED_FOR
+    }
+
+    /// Looks whether it is still trusted.
+    pub fn look(self, now: Instant, link: &Link) -> Option<Self> {
+        let has_fallen = link.estimate < self.estimate - self.estimate / TRUST_FALLS_BY;
+        let is_stale = now.saturating_duration_since(self.since) < STALE_FOR;
+        let is_full = matches!(link.limited_by, Some(Reason::Delay | Reason::Stalled)) && !is_stale;
+        if has_fallen || is_full {
+            return None;
+        }
+        if now < self.until() {
+            return Some(self);
+        }
+        // The estimate follows slowly what is sent. As long as it does, there is more.
+        let grows = link.estimate > self.estimate + self.estimate / GROWS_BY;
+        grows.then_some(Self { since: now, estimate: link.estimate })
     }
 }
