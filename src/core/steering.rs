@@ -37,6 +37,8 @@ const GROWS_BY: u64 = 20;
 const NEWS_PART: u64 = 20;
 /// Who takes transport-wide numbers and reports on them does so within this time.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
+/// Video must have been sent for so long for its loss to be known.
+const LOSS_KNOWN_AFTER: Duration = Duration::from_secs(5);
 /// What is wanted in all is told anew if it has changed by more than this part of it: each time it may be probed for.
 const DEMAND_PART: u64 = 8;
 
@@ -134,6 +136,8 @@ pub struct Steering {
     trusted: Option<Trust>,
     /// Whether it has been seen that the network carries less than the configured minimum.
     is_minimum_refuted: bool,
+    /// Since when any video has been sent without a pause.
+    sent_since: Option<Instant>,
     /// What would be sent if the network carried everything, as it was told last.
     demand: u64,
     /// The estimate that was decided by last.
@@ -252,8 +256,9 @@ impl Steering {
         };
         let ladders = wanted.iter().map(layers).collect();
         let before: Sizes = wanted.iter().map(|wanted| self.size_of(wanted)).collect();
-        // What was lost of video before it was paused is no sign of what would be lost now.
-        let is_old = before.iter().all(Option::is_none);
+        // What was lost of video before it was paused is no sign of what is lost now.
+        let is_known = |since: Instant| now.saturating_duration_since(since) >= LOSS_KNOWN_AFTER;
+        let is_old = !self.sent_since.is_some_and(is_known);
         let link = if is_old { Link { loss_millionths: 0, ..link } } else { link };
         let budget = Budget::new(&link, view.audio);
         let question = Question { now, link, budget, wanted, ladders };
@@ -264,6 +269,8 @@ impl Steering {
             LayerPolicy::Thresholds => self.by_thresholds(&question, &before, None),
             LayerPolicy::LossThresholds => self.by_thresholds(&question, &before, Some(link.loss_millionths)),
         };
+        let is_sent = sizes.iter().any(Option::is_some);
+        self.sent_since = is_sent.then(|| self.sent_since.unwrap_or(now));
         self.note(&question, &before, &sizes, &mut outcome.verdicts);
         self.look_again(&question, &sizes, &mut outcome);
         outcome
