@@ -24,6 +24,7 @@ use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
 
 use crate::core::room_pattern::RoomPattern;
+use crate::core::settings::LayerPolicy;
 use crate::net::{Authority, Network};
 use crate::trace::Recipient;
 
@@ -201,6 +202,13 @@ sections! {
         last_n: usize = 0, Rule::Count(0, 64);
         /// Audio with copies of what was sent before it (RED) for clients who lose much and take it: `auto`, or `off`.
         redundancy: RedundantAudio = RedundantAudio::Auto, Rule::Any;
+        /// What a viewer's network is believed to carry before anything is known of it, in bit/s.
+        initial_outgoing_bitrate: usize = 1_000_000, Rule::Count(10_000, 100_000_000);
+        /// What it is believed to carry at least, in bit/s, until delay or loss shows that it carries less. 0: nothing.
+        min_outgoing_bitrate: usize = 600_000, Rule::Count(0, 100_000_000);
+        /// How layers of video are chosen: the estimate is divided by what they cost (`allocation`), or decides by two
+        /// thresholds, alone (`thresholds`) or with the loss (`loss-thresholds`).
+        layer_policy: LayerPolicy = LayerPolicy::Allocation, Rule::Any;
         /// The rate in kbit/s at which publishers are asked to begin sending video. 0: they decide.
         video_start_kbps: usize = 0, Rule::Count(0, 100_000);
         /// Who has lost the signalling connection and sent nothing for this long is removed before `resume_timeout`.

@@ -74,6 +74,7 @@ const STORIES: &[(&str, Story)] = &[
     ("padding-on-media-ssrc", a_stream_is_padded),
     ("layer-not-live", an_encoding_stops),
     ("prefer-ignored", a_tile_is_small),
+    ("estimate-ignored", a_line_is_narrow),
     ("copy-of-wrong-time", a_fifth_of_the_audio_is_lost),
     ("redundancy-forgotten", a_fifth_of_the_audio_is_lost),
     ("panics-in-review", a_publisher_is_removed),
@@ -211,6 +212,22 @@ fn a_publisher_is_removed() -> Option<String> {
     assert!(!world.clients[ben].received_of(track).is_empty(), "Ben hears Cleo, whatever became of Anna");
     let here = world.sfu.snapshot(world.now).rooms[0].participants.len();
     (here < 3).then(|| "Anna was removed".to_owned())
+}
+
+/// Somebody's line carries no more than the small one of two encodings.
+fn a_line_is_narrow() -> Option<String> {
+    let mut world = watched_in(720);
+    world.narrow(1, 400_000);
+    for _ in 0..250 {
+        for (layer, packets) in [("high", 8), ("low", 1)] {
+            for packet in 0..packets {
+                world.send_encoding(0, Source::Camera, Some(layer), packet == 0);
+            }
+        }
+        world.run(Duration::from_millis(40));
+    }
+    let is_small = world.clients[1].received.last().is_some_and(|packet| packet.payload[2] == 8);
+    (!is_small).then(|| "what the line does not carry is sent all the same".to_owned())
 }
 
 #[test]

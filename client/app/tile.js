@@ -67,7 +67,9 @@ export class Tile {
     this.#initials.style.setProperty('--hue', String(hueOf(participant.name)));
     this.#attach(track);
 
-    const hasPicture = track !== null && !track.muted && track.mediaStreamTrack !== null && !track.covered;
+    const isPaused = track instanceof RemoteTrack && track.pausedForBandwidth;
+    const isShown = track !== null && !track.muted && track.mediaStreamTrack !== null && !track.covered;
+    const hasPicture = isShown && !isPaused;
     mark(this.element, 'picture', hasPicture);
     mark(this.element, 'mirrored', participant.isLocal && source === 'camera');
     mark(this.element, 'speaking', source === 'camera' && (participant.speaking || participant.heardSpeaking));
@@ -127,6 +129,8 @@ function messageFor(picture, microphone) {
     if (track.status === 'waiting' && !isSilent)
       problems.push(`Waiting to ${verb} this: ${waitingReason(track.reason)}.`);
   }
+  if (picture instanceof RemoteTrack && picture.pausedForBandwidth && !picture.muted)
+    problems.push('Your network is too slow for this picture just now. It comes back by itself.');
   if (problems.length > 0) return problems.join(' ');
   return picture instanceof RemoteTrack && !picture.muted && picture.status !== 'unsubscribed'
     ? 'Picture is on its way…'

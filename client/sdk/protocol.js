@@ -62,12 +62,13 @@ export const PROTOCOL_VERSION = 1;
  * @property {number} [height] pixels
  * @property {number} [maxBitrate] bits per second
  *
- * @typedef {object} Layer which encoding of a simulcast is received
+ * @typedef {object} Layer which encoding of a simulcast is received, or that nothing of a track is
  * @property {string} trackId
- * @property {string} layer its rid
+ * @property {string | null} layer its rid; null while nothing is received, and for a track in one encoding
+ * @property {boolean} [paused] nothing of the track is sent, because the network carries no more
  * @property {number} [width] pixels, as its publisher says
  * @property {number} [height] pixels, as its publisher says
- * @property {'wanted' | 'stopped' | 'available'} reason why it is this one
+ * @property {'wanted' | 'stopped' | 'available' | 'bandwidth'} reason why it is this one
  *
  * @typedef {object} QualityNews
  * @property {string} participantId

@@ -127,7 +127,7 @@ export class RemoteTrack extends Track {
   paused = false;
   /** Keeps its slot whoever speaks. */
   pinned = false;
-  /** Which encoding of a simulcast is received; `null` for any other track. @type {Layer | null} */
+  /** Which encoding of a simulcast is received, or whether none is; `null` while nothing is known. @type {Layer | null} */
   layer = null;
   /** @type {RTCRtpReceiver | null} */
   receiver = null;
@@ -174,6 +174,11 @@ export class RemoteTrack extends Track {
    */
   prefer(wish) {
     if (this.trackId !== null) this.#control.prefer(this.trackId, wish);
+  }
+
+  /** Whether nothing of it is sent, because the network carries no more. */
+  get pausedForBandwidth() {
+    return this.layer?.paused === true;
   }
 
   /** @param {Layer} layer */

@@ -9,7 +9,8 @@ import { StraitError } from './errors.js';
  * @typedef {object} Wish
  * @property {number} [width] pixels of the screen
  * @property {number} [height] pixels of the screen
- * @property {number} [frameRate] how many pictures a second are enough
+ * @property {number} [frameRate] pictures a second that are enough
+ * @property {'very-low' | 'low' | 'medium' | 'high'} [priority] where not everything can be sent
  * @property {boolean} [paused] it cannot be seen
  */
 
@@ -113,12 +114,9 @@ export class Wishes {
  * @param {Wish} other
  */
 function isSame(one, other) {
-  return (
-    one.width === other.width &&
-    one.height === other.height &&
-    one.frameRate === other.frameRate &&
-    !one.paused === !other.paused
-  );
+  const hasSameSize = one.width === other.width && one.height === other.height;
+  const isAsGood = one.frameRate === other.frameRate && one.priority === other.priority;
+  return hasSameSize && isAsGood && !one.paused === !other.paused;
 }
 
 /**

@@ -223,4 +223,8 @@ test('the room tells which encoding of a track is received', async () => {
   assert.deepEqual(told, [['t-cam', 'low', 'wanted']]);
   const [camera] = room.participants.get('p-ben').tracks;
   assert.equal(camera.layer.height, 180);
+  assert.equal(camera.pausedForBandwidth, false);
+  await fake.socket().news('layers', { trackId: 't-cam', layer: null, paused: true, reason: 'bandwidth' });
+  assert.deepEqual(told[1], ['t-cam', null, 'bandwidth']);
+  assert.equal(camera.pausedForBandwidth, true);
 });

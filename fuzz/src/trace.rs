@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use strait::core::event::SlotCounts;
 use strait::core::record::RoomHeader;
-use strait::core::settings::Sharing;
+use strait::core::settings::{BandwidthSettings, Sharing};
 use strait::trace::format::BlockKind;
 use strait::trace::pcap::PcapWriter;
 use strait::trace::reader::records;
@@ -36,6 +36,7 @@ pub fn file(content: &[u8]) -> Vec<u8> {
         slots_max: both(2),
         redundancy: true,
         sharing: Sharing::default(),
+        bandwidth: BandwidthSettings::default(),
         video_start_kbps: None,
         empty_timeout: Duration::ZERO,
         resume_timeout: Duration::from_secs(6),

@@ -10,7 +10,7 @@ use super::log::{self, LogControl};
 use crate::config::{self, Config, RedundantAudio};
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
-use crate::core::settings::{PACKETS_AT_ONCE, Sharing};
+use crate::core::settings::{BandwidthSettings, PACKETS_AT_ONCE, Sharing};
 use crate::net::{
     self, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig, TlsFiles, TurnConfig,
 };
@@ -49,6 +49,11 @@ pub fn core_settings(
             speakers: media.speakers,
             speaker_slots: media.speaker_slots,
             last_n: Some(media.last_n).filter(|last_n| *last_n > 0),
+        },
+        bandwidth: BandwidthSettings {
+            initial: media.initial_outgoing_bitrate as u64,
+            minimum: media.min_outgoing_bitrate as u64,
+            policy: media.layer_policy,
         },
         slots_max: SlotCounts { audio: media.max_audio_slots, video: media.max_video_slots },
         video_start_kbps: u32::try_from(media.video_start_kbps).ok().filter(|kbps| *kbps > 0),

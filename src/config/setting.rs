@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use crate::core::settings::LayerPolicy;
 use crate::net::{Authority, Network};
 
 /// Fewest characters of a secret: fewer can be guessed over the network.
@@ -455,6 +456,21 @@ impl Setting for RedundantAudio {
 
     fn expected(_: &Rule) -> String {
         "\"off\" or \"auto\"".to_owned()
+    }
+}
+
+impl Setting for LayerPolicy {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        let text = raw.text()?;
+        Self::ALL.into_iter().find(|policy| policy.as_str() == text)
+    }
+
+    fn show(&self) -> String {
+        quoted(self.as_str())
+    }
+
+    fn expected(_: &Rule) -> String {
+        "\"allocation\", \"thresholds\" or \"loss-thresholds\"".to_owned()
     }
 }
 

@@ -134,8 +134,40 @@ pub struct Wish {
     pub height: Option<u16>,
     /// How many pictures a second are enough.
     pub frame_rate: Option<u16>,
+    /// How much it matters beside the other tracks, where not everything can be sent.
+    pub priority: Priority,
     /// Whether nothing of it is needed for now, because it cannot be seen.
     pub paused: bool,
+}
+
+/// How much a track matters to its viewer, in the words of WebRTC (W3C, `RTCPriorityType`): each step counts twice as much
+/// as the one before (RFC 8835 §4.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Priority {
+    /// Half as much as [`Low`](Self::Low).
+    VeryLow,
+    /// Half as much as what nothing is said of.
+    Low,
+    /// What a track has of which nothing is said.
+    #[default]
+    Medium,
+    /// Twice as much as what nothing is said of.
+    High,
+}
+
+impl Priority {
+    /// All of them, the one that matters least first.
+    pub const ALL: [Self; 4] = [Self::VeryLow, Self::Low, Self::Medium, Self::High];
+
+    /// Returns its name in messages, such as `very-low`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::VeryLow => "very-low",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
 }
 
 /// A track, and all that somebody wants of it: what they wanted before does not count any more.

@@ -232,6 +232,8 @@ pub enum LayerReason {
     Stopped,
     /// It has begun, and fits better.
     Available,
+    /// Their network carries no more, or more than before.
+    Bandwidth,
 }
 
 impl LayerReason {
@@ -241,6 +243,7 @@ impl LayerReason {
             Self::Wanted => "wanted",
             Self::Stopped => "stopped",
             Self::Available => "available",
+            Self::Bandwidth => "bandwidth",
         }
     }
 }
@@ -400,12 +403,15 @@ pub enum Event {
     Left(Option<RequestId>),
     /// Others speak than until now, or somebody else speaks most.
     Speakers(Speakers),
-    /// The receiver is shown another encoding of a simulcast from now on.
+    /// The receiver is shown another encoding of a track from now on, or nothing of it, or something again.
     Layers {
         /// The track, which is in one of their slots.
         track: TrackId,
-        /// The encoding's name: its rid or, if it has none, its place from 1.
-        layer: String,
+        /// The encoding's name: its rid or, if it has none, its place from 1. `None` while nothing of the track is sent, and
+        /// if the track is not a simulcast.
+        layer: Option<String>,
+        /// Whether nothing of the track is sent for now, because the receiver's network carries no more.
+        is_paused: bool,
         /// The width of its pictures in pixels, if the publisher has said it.
         width: Option<u16>,
         /// The height of its pictures in pixels, if the publisher has said it.

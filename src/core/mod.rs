@@ -40,6 +40,7 @@ pub mod settings;
 pub mod sfu;
 pub mod speech;
 pub mod stats;
+pub mod steering;
 pub mod subscriptions;
 pub mod timers;
 pub mod totals;

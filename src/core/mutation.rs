@@ -170,5 +170,7 @@ mod chosen {
         DdRenumbered "dd-renumbered",
         /// A retransmission has the marker of the publisher's packet.
         RtxWithOtherMarker "rtx-with-other-marker",
+        /// Whatever a network carries, everything is sent that is wanted.
+        EstimateIgnored "estimate-ignored",
     }
 }

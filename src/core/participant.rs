@@ -12,6 +12,7 @@ use super::mutation::mutated;
 use super::pace::Pace;
 use super::quality::{Judge, Score};
 use super::rng::Rng;
+use super::steering::Steering;
 use super::subscriptions::Subscriptions;
 use super::timers::{Deadlines, Timer};
 
@@ -67,6 +68,8 @@ pub struct Participant {
     pub is_unheard: bool,
     /// What they want to receive.
     pub subscriptions: Subscriptions,
+    /// What of it their network lets them be shown.
+    pub steering: Steering,
     /// Tracks that they have unsubscribed from, although they receive every track without asking.
     pub unsubscribed: BTreeSet<TrackId>,
     /// Whether the next slot map must not wait: a slot went to somebody who speaks already, or was taken from a track
@@ -128,6 +131,7 @@ impl Participant {
             lifeline,
             is_unheard: false,
             subscriptions: Subscriptions::default(),
+            steering: Steering::default(),
             unsubscribed: BTreeSet::new(),
             slot_map_is_urgent: false,
             is_crowded: false,

@@ -17,7 +17,7 @@ use super::ids::{ParticipantId, ParticipantKey, RequestId, RoomId, TransportKey}
 use super::input::{Admission, DtlsEvent, Shedding};
 use super::outbox::RoomOutput;
 use super::path::{Path, TrafficClass};
-use super::settings::{Settings, Sharing};
+use super::settings::{BandwidthSettings, Settings, Sharing};
 
 /// The version of the records' encoding. Traces of another version cannot be replayed.
 pub const RECORDS_VERSION: u16 = 7;
@@ -51,6 +51,8 @@ pub struct RoomHeader {
     pub redundancy: bool,
     /// How slots are shared where there are too few.
     pub sharing: Sharing,
+    /// What is believed of the networks of those who receive.
+    pub bandwidth: BandwidthSettings,
     /// The rate at which publishers begin to send video, in kbit/s; `None` leaves it to them.
     pub video_start_kbps: Option<u32>,
     /// How long the room stays after its last participant has left.
@@ -78,6 +80,7 @@ impl RoomHeader {
             slots_max,
             redundancy,
             sharing,
+            bandwidth,
             video_start_kbps,
             empty_timeout,
             resume_timeout,
@@ -98,6 +101,7 @@ impl RoomHeader {
             slots_max,
             redundancy,
             sharing,
+            bandwidth,
             video_start_kbps,
             empty_timeout,
             resume_timeout,
@@ -118,6 +122,7 @@ impl RoomHeader {
             slots_max: self.slots_max,
             redundancy: self.redundancy,
             sharing: self.sharing,
+            bandwidth: self.bandwidth,
             video_start_kbps: self.video_start_kbps,
             empty_timeout: self.empty_timeout,
             resume_timeout: self.resume_timeout,

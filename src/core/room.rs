@@ -4,7 +4,6 @@
 //! Everything that happens to a room comes through [`Room::handle`]; the packets that came in a batch are forwarded by
 //! [`Room::forward_share`]. A panic in one participant's step ends that participant; the rest go on.
 
-pub mod allocate;
 mod audio_rates;
 mod check;
 mod checks;
@@ -28,6 +27,7 @@ mod shedding;
 mod slots;
 mod snapshot;
 mod speakers;
+mod steering;
 mod steps;
 mod subscriptions;
 mod totals;
@@ -38,6 +38,8 @@ use membership::Connection;
 pub use membership::unknown_participant;
 pub use snapshot::{IncomingStreamInfo, OutgoingStreamInfo, PayloadForm, Reach};
 use speakers::Floor;
+pub use steering::Decision;
+use steering::Steered;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -148,6 +150,8 @@ pub struct Room {
     /// Publications of which it is to be looked again, at the end of the input, what viewers are shown and what is to be
     /// sent.
     layer_reviews: Vec<PublicationKey>,
+    /// What members' networks let them be shown.
+    steered: Steered,
     /// Who speaks.
     floor: Floor,
     timers: DeadlineHeap<Owner>,
@@ -189,6 +193,7 @@ impl Room {
             slot_maps: Vec::new(),
             slots_freed: Vec::new(),
             layer_reviews: Vec::new(),
+            steered: Steered::default(),
             floor: Floor::default(),
             timers: DeadlineHeap::new(),
             due: Vec::new(),
@@ -267,6 +272,7 @@ impl Room {
     pub fn handle(&mut self, now: Instant, input: RoomInput<'_>, outbox: &mut Outbox) {
         // The list is about this input only.
         self.fired.clear();
+        self.steered.forget_decisions();
         match input {
             RoomInput::Datagram { on, kind, path, bytes } => {
                 self.step_on(now, on, outbox, |room, outbox| {

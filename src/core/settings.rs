@@ -28,6 +28,51 @@ impl Default for Sharing {
     }
 }
 
+/// How it is chosen which layers of video somebody is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerPolicy {
+    /// What the network carries is divided among the tracks, by what their layers cost.
+    #[default]
+    Allocation,
+    /// Every track in the same layer, by two thresholds of the estimate.
+    Thresholds,
+    /// The same, by the estimate and the loss.
+    LossThresholds,
+}
+
+impl LayerPolicy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Allocation, Self::Thresholds, Self::LossThresholds];
+
+    /// Returns its name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allocation => "allocation",
+            Self::Thresholds => "thresholds",
+            Self::LossThresholds => "loss-thresholds",
+        }
+    }
+}
+
+/// What is believed of the networks of those who receive, and what follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BandwidthSettings {
+    /// What a network is believed to carry before anything is known of it, bits per second.
+    pub initial: u64,
+    /// What it is believed to carry at least, until it shows that it carries less, bits per second.
+    pub minimum: u64,
+    /// How it is chosen which layers are shown.
+    pub policy: LayerPolicy,
+}
+
+impl Default for BandwidthSettings {
+    fn default() -> Self {
+        Self { initial: 1_000_000, minimum: 600_000, policy: LayerPolicy::default() }
+    }
+}
+
 /// The operator's settings, and what the shell adds to them. They are the same for every room.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -47,6 +92,8 @@ pub struct Settings {
     pub redundancy: bool,
     /// How audio slots are shared by those who speak, and video slots by cameras, where there are too few.
     pub sharing: Sharing,
+    /// What is believed of the networks of those who receive.
+    pub bandwidth: BandwidthSettings,
     /// The rate at which publishers begin sending video, in kbit/s; `None` leaves it to them.
     pub video_start_kbps: Option<u32>,
     /// How long a room stays after its last participant has left. With zero it ends at once.
@@ -80,6 +127,7 @@ impl Settings {
             slots_max: both(8),
             redundancy: true,
             sharing: Sharing::default(),
+            bandwidth: BandwidthSettings::default(),
             video_start_kbps: None,
             empty_timeout: Duration::ZERO,
             resume_timeout: Duration::from_secs(30),

@@ -49,6 +49,8 @@ pub enum Timer {
     Speakers,
     /// When to bring the estimate of what a client's network carries up to date.
     Bandwidth,
+    /// When to decide again what somebody's network lets them be shown.
+    Steering,
     /// When to look whether a publisher is to stop sending encodings that nobody watches.
     Encodings,
     /// When to give up a transport whose offer was answered and whose handshake is still not complete.
@@ -59,7 +61,7 @@ pub enum Timer {
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -74,6 +76,7 @@ impl Timer {
         Self::SlotMap,
         Self::Speakers,
         Self::Bandwidth,
+        Self::Steering,
         Self::Encodings,
         Self::Handshake,
         Self::Pacing,
@@ -96,6 +99,7 @@ impl Timer {
             Self::SlotMap => "changes of slots",
             Self::Speakers => "who speaks",
             Self::Bandwidth => "the bandwidth estimate",
+            Self::Steering => "what a client's network lets it be shown",
             Self::Encodings => "encodings that nobody watches",
             Self::Handshake => "handshakes that are not complete",
             Self::Pacing => "video that was held back, and padding",

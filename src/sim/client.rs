@@ -203,6 +203,8 @@ pub struct RoomView {
     pub slot_map: Option<SlotMap>,
     /// Since when each track has been in the slot that shows it, as they were told.
     pub shown_since: BTreeMap<TrackId, Micros>,
+    /// Tracks of which nothing is sent, because their network carries no more, as they were told.
+    pub starved: BTreeSet<TrackId>,
     /// Tracks that cannot be received.
     pub cannot: BTreeSet<TrackId>,
 }

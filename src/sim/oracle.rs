@@ -98,12 +98,14 @@ struct Member {
     map: BTreeMap<String, (TrackId, u32)>,
     slots: BTreeMap<u32, Slot>,
     rtx: BTreeMap<u32, u32>,
-    /// What is not sent to them, for one of the two reasons that follow.
+    /// What is not sent to them, for one of the three reasons that follow.
     paused: BTreeSet<TrackId>,
     /// What they have paused.
     asked_to_pause: BTreeSet<TrackId>,
     /// What they do not need because it cannot be seen.
     unseen: BTreeSet<TrackId>,
+    /// What their network does not carry, as they were told.
+    starved: BTreeSet<TrackId>,
     unsubscribed: BTreeSet<TrackId>,
     subscribed: BTreeSet<TrackId>,
     /// The addresses to which media may go.
@@ -263,6 +265,7 @@ impl Oracle {
             paused: BTreeSet::new(),
             asked_to_pause: BTreeSet::new(),
             unseen: BTreeSet::new(),
+            starved: BTreeSet::new(),
             unsubscribed: BTreeSet::new(),
             subscribed: BTreeSet::new(),
             ways: BTreeSet::new(),
@@ -432,6 +435,14 @@ impl Oracle {
                 self.mapped(now, session, &resumed.slot_map);
                 self.touch(session);
             }
+            Event::Layers { track, is_paused, .. } => {
+                if let Some(member) = self.members.get_mut(&session) {
+                    let is_news =
+                        if *is_paused { member.starved.insert(*track) } else { member.starved.remove(track) };
+                    member.touched |= is_news;
+                    member.review_pause(now, *track);
+                }
+            }
             Event::Speakers(news) => {
                 if let Some(member) = self.members.get_mut(&session) {
                     member.hearing.told(news);
@@ -472,6 +483,12 @@ impl Oracle {
         sorted.dedup();
         let unwanted = shown.iter().any(|track| !member.wants(*track));
         member.map = new;
+        // What loses its slot begins anew in the next one.
+        for track in member.starved.iter().copied().filter(|track| !shown.contains(track)).collect::<Vec<_>>()
+        {
+            member.starved.remove(&track);
+            member.review_pause(now, track);
+        }
         if let Some(track) = lost {
             let (who, of) = (self.who(session), self.voice_of(track));
             self.complain(now, format!("{who} asked for {of}'s microphone by name, and it lost its slot"));
@@ -501,7 +518,8 @@ impl Member {
     /// Notes that something is paused, or no longer, if that is so. A client that lost the last reply may ask for what it has
     /// already.
     fn review_pause(&mut self, now: Micros, track: TrackId) {
-        let is_paused = self.asked_to_pause.contains(&track) || self.unseen.contains(&track);
+        let is_asked = self.asked_to_pause.contains(&track) || self.unseen.contains(&track);
+        let is_paused = is_asked || self.starved.contains(&track);
         self.showing.paused(now, track, is_paused);
         let changed = if is_paused { self.paused.insert(track) } else { self.paused.remove(&track) };
         if !changed {
@@ -518,6 +536,7 @@ impl Member {
     fn forget_pause(&mut self, now: Micros, track: TrackId) {
         self.asked_to_pause.remove(&track);
         self.unseen.remove(&track);
+        self.starved.remove(&track);
         self.paused.remove(&track);
         self.showing.paused(now, track, false);
     }

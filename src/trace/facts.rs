@@ -15,6 +15,7 @@ use crate::core::event::{LayerReason, LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::media::redundancy::RedundancyDecision;
 use crate::core::path::Carrier;
+use crate::core::steering::Verdict;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
@@ -209,12 +210,23 @@ pub enum Fact {
         person: PersonNumber,
         /// What they watch.
         track: TrackNumber,
-        /// The encoding's name.
-        layer: String,
+        /// The encoding's name; `None` if nothing is shown, or the track is not a simulcast.
+        layer: Option<String>,
+        /// Whether nothing is shown, because their network carries no more.
+        is_paused: bool,
         /// The height of its pictures in pixels, if it was declared.
         height: Option<u16>,
         /// Why it is this one.
         reason: LayerReason,
+    },
+    /// It was decided what somebody's network lets them be shown.
+    Steered {
+        /// Whose network it is.
+        person: PersonNumber,
+        /// What it carries, by the estimate, bits per second.
+        estimate: u64,
+        /// What was decided.
+        verdict: Verdict<TrackNumber>,
     },
     /// A publisher is to send these encodings of a simulcast, and no others.
     Encodings(TrackNumber, Vec<String>),

@@ -280,11 +280,11 @@ impl<'s> Witness<'s> {
             Event::ParticipantMediaLost(id) => self.note_media_lost(*id, true),
             Event::ParticipantMediaBack(id) => self.note_media_lost(*id, false),
             Event::Speakers(speakers) => self.note_speakers(speakers),
-            Event::Layers { track, layer, height, reason, .. } => {
+            Event::Layers { track, layer, is_paused, height, reason, .. } => {
                 let track = self.tracks.get(track).map(|track| track.number);
                 if let (Some(person), Some(track)) = (self.number(to), track) {
-                    let (layer, height, reason) = (layer.clone(), *height, *reason);
-                    self.tell(&Fact::Layer { person, track, layer, height, reason });
+                    let (layer, is_paused, height, reason) = (layer.clone(), *is_paused, *height, *reason);
+                    self.tell(&Fact::Layer { person, track, layer, is_paused, height, reason });
                 }
             }
             Event::Encodings { track, active, .. } => {
@@ -299,6 +299,17 @@ impl<'s> Witness<'s> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Notes what was decided of what people's networks let them be shown.
+    fn note_decisions(&mut self, room: &Room) {
+        for decision in room.decisions() {
+            let track = |id: TrackId| self.tracks.get(&id).map(|track| track.number);
+            let verdict = decision.verdict.about(track);
+            if let (Some(person), Some(verdict)) = (self.number(decision.participant), verdict) {
+                self.tell(&Fact::Steered { person, estimate: decision.estimate, verdict });
+            }
         }
     }
 
@@ -615,6 +626,10 @@ impl PlainObserver for Witness<'_> {
             self.note_output(output, step.room);
         }
         self.note_input(step);
+        if !matches!(step.input, RecordedInput::Share) {
+            // A share decides nothing; what the input before it led to is told already.
+            self.note_decisions(step.room);
+        }
         self.note_routes(step);
         self.note_departures(outputs);
     }

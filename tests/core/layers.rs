@@ -54,7 +54,9 @@ fn tall(height: u16) -> Wish {
     Wish { height: Some(height), ..Wish::default() }
 }
 
-const HIDDEN: Wish = Wish { width: None, height: None, frame_rate: None, paused: true };
+fn hidden() -> Wish {
+    Wish { paused: true, ..Wish::default() }
+}
 
 /// The encodings that a viewer was shown since they were asked last, in the order of the offer: how many packets of each.
 fn shown(world: &mut World, viewer: usize) -> [usize; 3] {
@@ -66,7 +68,7 @@ fn shown(world: &mut World, viewer: usize) -> [usize; 3] {
 fn told(world: &mut World, viewer: usize) -> Vec<(String, Option<u16>, LayerReason)> {
     let events = std::mem::take(&mut world.clients[viewer].events);
     let layers = events.into_iter().filter_map(|event| match event {
-        Event::Layers { layer, height, reason, .. } => Some((layer, height, reason)),
+        Event::Layers { layer, height, reason, .. } => Some((layer.unwrap_or_default(), height, reason)),
         _ => None,
     });
     layers.collect()
@@ -181,11 +183,11 @@ fn what_nobody_needs_is_switched_off_after_a_while_and_on_at_once() {
 fn what_cannot_be_seen_is_not_sent_and_if_nobody_sees_any_nothing_is() {
     let mut world = call(&["Ben", "Cleo"]);
     wants(&mut world, 1, tall(720));
-    wants(&mut world, 2, HIDDEN);
+    wants(&mut world, 2, hidden());
     film(&mut world, &["high", "medium", "low"], 7000);
     assert_eq!(shown(&mut world, 2), [0; 3]);
     assert_eq!(orders(&mut world).last().map(String::as_str), Some("high low"));
-    wants(&mut world, 1, HIDDEN);
+    wants(&mut world, 1, hidden());
     film(&mut world, &["high", "low"], 7000);
     assert_eq!(orders(&mut world), [""], "nothing at all");
     let _ = shown(&mut world, 1);
@@ -262,7 +264,7 @@ fn the_explanation_tells_what_was_shown_and_sent_and_why() {
     wants(&mut world, 1, tall(720));
     film(&mut world, &["high", "low"], 1000);
     film(&mut world, &["low"], 1000);
-    wants(&mut world, 1, HIDDEN);
+    wants(&mut world, 1, hidden());
     film(&mut world, &["low"], 7000);
     let trace = crate::traces::traces(world).into_values().next().expect("one trace");
     let mut trace = Trace::open(trace.as_slice(), None).expect("a trace");

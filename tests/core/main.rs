@@ -16,6 +16,7 @@ mod replaying;
 mod scaling;
 mod slots;
 mod speaking;
+mod steering;
 mod stripping;
 mod traces;
 mod transports;

@@ -62,11 +62,52 @@ pub struct Client {
     pub unplugged: bool,
     /// While set, datagrams of this kind that the client sends get lost, and no others do.
     pub loses: Option<DatagramKind>,
+    /// What lies between the server and this client, if it is narrow.
+    pub line: Option<Line>,
     /// The server has ended the media path.
     pub hung_up: bool,
     pending: Option<SdpPendingOffer>,
     deadline: Instant,
     sequences: BTreeMap<(Source, u8), u64>,
+}
+
+/// How long datagrams wait for a narrow line before they are dropped.
+const LINE_QUEUE: Duration = Duration::from_millis(300);
+/// How long they take on it.
+const LINE_DELAY: Duration = Duration::from_millis(20);
+
+/// A way to a client that carries only so much.
+pub struct Line {
+    /// Bits per second.
+    pub rate: u64,
+    /// When all that it was given has left.
+    free_at: Instant,
+    /// What is under way, with the time of its arrival.
+    under_way: VecDeque<(Instant, Vec<u8>)>,
+}
+
+impl Line {
+    pub fn new(now: Instant, rate: u64) -> Self {
+        Self { rate, free_at: now, under_way: VecDeque::new() }
+    }
+
+    fn send(&mut self, now: Instant, bytes: &[u8]) {
+        let begins = self.free_at.max(now);
+        if begins > now + LINE_QUEUE {
+            return;
+        }
+        self.free_at = begins + Duration::from_micros(bytes.len() as u64 * 8_000_000 / self.rate);
+        self.under_way.push_back((self.free_at + LINE_DELAY, bytes.to_vec()));
+    }
+
+    fn next_arrival(&self) -> Option<Instant> {
+        self.under_way.front().map(|(at, _)| *at)
+    }
+
+    fn take_arrived(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.next_arrival().filter(|at| *at <= now)?;
+        self.under_way.pop_front().map(|(_, bytes)| bytes)
+    }
 }
 
 impl Client {
@@ -360,6 +401,7 @@ impl World {
             began: BTreeSet::new(),
             unplugged: false,
             loses: None,
+            line: None,
             hung_up: false,
             pending: None,
             deadline: self.now,
@@ -623,6 +665,12 @@ impl World {
         self.settle();
     }
 
+    /// The way to a client carries that many bits per second from now on, and keeps what is under way.
+    pub fn narrow(&mut self, client: usize, rate: u64) {
+        let now = self.now;
+        self.clients[client].line.get_or_insert_with(|| Line::new(now, rate)).rate = rate;
+    }
+
     /// Lets time pass, stopping at every deadline on the way.
     pub fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
@@ -636,7 +684,8 @@ impl World {
             self.settle();
             let clients = self.clients.iter().map(|client| client.deadline).min();
             let link = self.link.as_ref().and_then(|link| Some(link.under_way.front()?.0));
-            let next = [self.deadline, clients, link].into_iter().flatten().min().unwrap_or(end);
+            let lines = self.clients.iter().filter_map(|client| client.line.as_ref()?.next_arrival()).min();
+            let next = [self.deadline, clients, link, lines].into_iter().flatten().min().unwrap_or(end);
             if next >= end {
                 break;
             }
@@ -679,6 +728,12 @@ impl World {
             let busy_sfu = !self.is_stalled && self.drain_sfu();
             let mut busy_clients = false;
             for index in 0..self.clients.len() {
+                let now = self.now;
+                while let Some(bytes) =
+                    self.clients[index].line.as_mut().and_then(|line| line.take_arrived(now))
+                {
+                    self.deliver(index, &bytes);
+                }
                 busy_clients |= self.drain_client(index);
             }
             while let Some((from, bytes)) = self.to_sfu.pop_front() {
@@ -741,11 +796,10 @@ impl World {
                 link.send(self.now, bytes);
                 continue;
             }
-            let receive = Receive::new(Protocol::Udp, server_address(), to, &bytes);
-            let receive = receive.expect("the core sends what can be parsed");
-            let _ = self.clients[index].rtc.handle_input(EngineInput::Receive(self.now, receive));
-            // The engine wants to be drained after every input.
-            self.drain_client(index);
+            match &mut self.clients[index].line {
+                Some(line) => line.send(self.now, &bytes),
+                None => self.deliver(index, &bytes),
+            }
         }
         while let Some(link) = &mut self.link
             && let Some(bytes) = link.arrived(self.now)
@@ -761,6 +815,16 @@ impl World {
             busy = true;
         }
         busy
+    }
+
+    /// A datagram of the server arrives at a client.
+    fn deliver(&mut self, index: usize, bytes: &[u8]) {
+        let to = self.clients[index].address;
+        let receive = Receive::new(Protocol::Udp, server_address(), to, bytes);
+        let receive = receive.expect("the core sends what can be parsed");
+        let _ = self.clients[index].rtc.handle_input(EngineInput::Receive(self.now, receive));
+        // The engine wants to be drained after every input.
+        self.drain_client(index);
     }
 
     fn handshake(&mut self, session: DtlsSession, request: DtlsRequest) {

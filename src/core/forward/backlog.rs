@@ -11,6 +11,7 @@
 
 use std::ops::Range;
 
+use super::ladder::Allowance;
 use super::layers::Layers;
 use crate::core::command::Wish;
 use crate::core::event::LayerReason;
@@ -33,12 +34,27 @@ pub struct Viewer {
     pub is_idle: bool,
     /// Whether they want something else than when it was last looked what they are to be shown.
     pub is_new_wish: bool,
+    /// What their network lets them be shown.
+    pub allowance: Allowance,
+    /// What it may let them be shown soon, so that the publisher sends it by then.
+    pub sought: Allowance,
+    /// Whether their network lets them be shown something else than when it was last looked.
+    pub is_new_allowance: bool,
     /// Why they are to be shown that encoding, and no other.
     pub why: LayerReason,
-    /// The encoding that they were told they are shown.
-    pub told: Option<EncodingIndex>,
+    /// What they were told they are shown.
+    pub told: Option<Told>,
     /// The position of the first packet that they have not been given.
     cursor: u64,
+}
+
+/// What a viewer was told that they are shown of a track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// This encoding.
+    Shown(EncodingIndex),
+    /// Nothing, because their network carries no more.
+    Paused,
 }
 
 impl Viewer {
@@ -112,6 +128,9 @@ impl Backlog {
             layers: Layers::ALL,
             is_idle: false,
             is_new_wish: false,
+            allowance: Allowance::Everything,
+            sought: Allowance::Everything,
+            is_new_allowance: false,
             why: LayerReason::Wanted,
             told: None,
             cursor: self.first,
@@ -123,6 +142,11 @@ impl Backlog {
         self.viewers.push(Viewer { cursor: position, ..viewer });
         // A late packet that was put in before would move under the cursor.
         self.settled = self.settled.max(position);
+    }
+
+    /// Adds a viewer who comes from another encoding, and gets nothing of what is listed.
+    pub fn join_at_end(&mut self, viewer: Viewer) {
+        self.join(viewer, self.end());
     }
 
     /// Takes out the viewers of whom `leaves` says so, in the order in which they came. The pass goes on with the rest.

@@ -39,6 +39,10 @@ const SSRC_GAP: u64 = 1 << 32;
 /// are a simulcast whose encodings nothing tells apart.
 const REPLACED_MAX: usize = 8;
 
+/// About what a packet takes beside its payload where it is sent on, in bytes: header, extensions and tag. The bandwidth
+/// estimate counts them, too.
+const PACKET_OVERHEAD: usize = 32;
+
 /// What is kept of a packet besides its bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PacketInfo {
@@ -403,7 +407,7 @@ impl Encoding {
             self.counters.frames += u64::from(packet.marker);
             self.counters.keyframes += u64::from(described.starts_keyframe);
         }
-        self.bitrate.note(now, packet.payload.len());
+        self.bitrate.note(now, packet.payload.len() + PACKET_OVERHEAD);
         self.highest = self.highest.max(index);
         // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too
         // old.

@@ -41,6 +41,63 @@ impl Candidate {
     }
 }
 
+/// Which encodings of a track a viewer may be shown, as far as their network goes. Encodings are named by their ranks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Allowance {
+    /// Any of them.
+    #[default]
+    Everything,
+    /// Those whose bits are set, counted from the lowest bit.
+    Only(u64),
+    /// None: nothing of the track is sent to them.
+    Nothing,
+}
+
+impl Allowance {
+    /// Whether the encoding of that rank may be shown.
+    pub fn permits(self, rank: usize) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Only(ranks) => ranks & bit_of(rank) != 0,
+            Self::Nothing => false,
+        }
+    }
+}
+
+/// Returns the bit of a rank in a set of ranks; none if there are too many.
+pub fn bit_of(rank: usize) -> u64 {
+    u32::try_from(rank).ok().and_then(|rank| 1_u64.checked_shl(rank)).unwrap_or(0)
+}
+
+/// One of the sizes in which a viewer could be shown a track, and what it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The rank of its encoding.
+    pub rank: usize,
+    /// The height of its pictures in pixels, or what stands for it if it is not known: more than that of the steps below.
+    pub height: u64,
+    /// What it takes of a viewer's network, bits per second: not less than the steps below.
+    pub cost: u64,
+}
+
+/// What stands for the heights of pictures of which nothing is known, from the smallest encoding on, in pixels.
+const HEIGHTS_ASSUMED: [u64; 4] = [180, 360, 720, 1080];
+
+/// Puts the sizes of a track in order, each as its rank, its height if that is known, and its cost. By their heights, or if
+/// one of those is not known, by what they cost.
+pub fn steps(mut sizes: Vec<(usize, Option<u16>, u64)>) -> Vec<Step> {
+    let all_known = sizes.iter().all(|(_, height, _)| height.is_some());
+    sizes.sort_by_key(|(rank, height, cost)| (height.filter(|_| all_known), *cost, *rank));
+    let mut below = Step { rank: 0, height: 0, cost: 0 };
+    let step = |(place, (rank, height, cost)): (usize, (usize, Option<u16>, u64))| {
+        let assumed = HEIGHTS_ASSUMED.get(place).copied().unwrap_or(0);
+        let height = height.filter(|_| all_known).map_or(assumed, u64::from);
+        below = Step { rank, height: height.max(below.height + 1), cost: cost.max(below.cost) };
+        below
+    };
+    sizes.into_iter().enumerate().map(step).collect()
+}
+
 /// Returns the place of the candidate that fits a wish best; `None` if there are no candidates.
 ///
 /// The height decides, and without a wish for it the width. If the viewer wants no size, or the size of no candidate is
@@ -77,6 +134,13 @@ pub struct Rung {
     on_since: Instant,
     /// Since when nobody has needed it.
     unneeded_since: Option<Instant>,
+}
+
+impl Rung {
+    /// Whether it may come although it does not yet: it has been switched on only just now, or can be.
+    pub fn may_come(&self, now: Instant) -> bool {
+        !self.is_on || now < self.on_since + COMING
+    }
 }
 
 /// The encodings of a simulcast track; empty for any other track.
@@ -145,26 +209,29 @@ impl Ladder {
         self.rungs.iter().enumerate().map(|(place, rung)| Candidate::new(place, rung.rank, Some(rung)))
     }
 
-    /// Marks what a viewer needs: what fits their wish and, as long as that does not come although it was asked for, the
-    /// next smaller ones down to one that comes. If none of them does, neither will: browsers leave out the small ones of a
-    /// small picture. Then it is the larger ones' turn. `is_live` says of each encoding whether it comes.
+    /// Marks what a viewer needs: what fits their wish among what they may be shown and, as long as that does not come although
+    /// it was asked for, the next smaller ones down to one that comes. If none of them does, neither will: browsers leave out
+    /// the small ones of a small picture. Then it is the larger ones' turn. `is_live` says of each encoding whether it comes.
     pub fn mark_needed(
         &self,
         now: Instant,
         wish: Wish,
+        allowance: Allowance,
         is_live: impl Fn(&Rung) -> bool,
         needed: &mut [bool],
     ) {
         let mut tried = 0_u64;
-        let mut next = fit(wish, self.candidates());
+        let is_permitted = |rung: &Rung| allowance.permits(rung.rank);
+        let permitted =
+            || self.candidates().filter(|one| self.rungs.get(one.place).is_some_and(is_permitted));
+        let mut next = fit(wish, permitted());
         while let Some(place) = next
             && let Some(rung) = self.rungs.get(place)
         {
             if let Some(needed) = needed.get_mut(place) {
                 *needed = true;
             }
-            let is_coming = !rung.is_on || now < rung.on_since + COMING;
-            if is_live(rung) || is_coming {
+            if is_live(rung) || rung.may_come(now) {
                 return;
             }
             tried |= 1 << place;
@@ -172,8 +239,8 @@ impl Ladder {
             let is_smaller =
                 |one: &Candidate| one.height.zip(rung.height).is_none_or(|(one, than)| one < than);
             let tall = |height| Wish { height: Some(height), ..Wish::default() };
-            let smaller = self.candidates().filter(|one| is_left(one) && is_smaller(one));
-            next = fit(tall(u16::MAX), smaller).or_else(|| fit(tall(1), self.candidates().filter(is_left)));
+            let smaller = permitted().filter(|one| is_left(one) && is_smaller(one));
+            next = fit(tall(u16::MAX), smaller).or_else(|| fit(tall(1), permitted().filter(is_left)));
         }
     }
 
@@ -326,7 +393,13 @@ mod tests {
         let ladder = ladder(now);
         let needed = |now, wish, live: &[&str]| {
             let mut needed = [false; 3];
-            ladder.mark_needed(now, wish, |rung| live.contains(&&*rung.name), &mut needed);
+            ladder.mark_needed(
+                now,
+                wish,
+                Allowance::Everything,
+                |rung| live.contains(&&*rung.name),
+                &mut needed,
+            );
             needed
         };
         assert_eq!(needed(now, tall(720), &[]), [true, false, false], "it has only begun");
@@ -342,8 +415,37 @@ mod tests {
         let mut unmuted = ladder;
         unmuted.begin_again(later);
         let mut needed = [false; 3];
-        unmuted.mark_needed(later, tall(180), |_| false, &mut needed);
+        unmuted.mark_needed(later, tall(180), Allowance::Everything, |_| false, &mut needed);
         assert_eq!(needed, [false, false, true], "it has begun anew");
+    }
+
+    #[test]
+    fn what_a_network_does_not_carry_is_not_needed() {
+        let now = Instant::now();
+        let ladder = ladder(now);
+        let needed = |allowance| {
+            let mut needed = [false; 3];
+            ladder.mark_needed(now, tall(720), allowance, |_| true, &mut needed);
+            needed
+        };
+        assert_eq!(needed(Allowance::Only(bit_of(0) | bit_of(2))), [false, true, false]);
+        assert_eq!(needed(Allowance::Only(bit_of(2))), [false, false, true]);
+        assert_eq!(needed(Allowance::Nothing), [false; 3]);
+    }
+
+    #[test]
+    fn steps_go_by_height_or_by_cost_and_never_cost_less_than_those_below() {
+        let of = |sizes: &[(usize, Option<u16>, u64)]| {
+            steps(sizes.to_vec()).iter().map(|step| (step.rank, step.height, step.cost)).collect::<Vec<_>>()
+        };
+        let known = [(1, Some(720), 900), (0, Some(360), 1_000), (2, Some(180), 100)];
+        assert_eq!(of(&known), [(2, 180, 100), (0, 360, 1_000), (1, 720, 1_000)]);
+        let unknown = [(1, None, 900), (0, Some(360), 500), (2, None, 100)];
+        assert_eq!(of(&unknown), [(2, 180, 100), (0, 360, 500), (1, 720, 900)]);
+        assert_eq!(of(&[(0, Some(360), 5), (1, Some(360), 9)]), [(0, 360, 5), (1, 361, 9)]);
+        assert_eq!(of(&[]), []);
+        assert!(!Allowance::Only(bit_of(3)).permits(2) && Allowance::Only(bit_of(3)).permits(3));
+        assert!(!Allowance::Only(u64::MAX).permits(64), "there are no such");
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod copies;
 pub mod descriptor;
 pub mod encoding;
 pub mod frame_clock;
+pub mod hold;
 pub mod keyframes;
 pub mod ladder;
 pub mod layers;

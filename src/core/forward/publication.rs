@@ -4,6 +4,7 @@
 //! viewer may also have a choice of their own. Whoever is to be shown another encoding than until now goes on with the old
 //! one until a key frame of the new one comes, so that their picture neither stops nor breaks.
 
+mod costs;
 mod keyframes;
 pub mod layers;
 mod redundant;
@@ -86,6 +87,8 @@ pub struct Publication {
     was_live: [bool; ENCODINGS_MAX],
     /// Whether the room has to look what viewers and the publisher are to be told.
     pub needs_review: bool,
+    /// Whether an encoding has begun or stopped, so that viewers' networks may carry another one.
+    pub is_to_steer: bool,
 }
 
 /// What became of a packet.
@@ -142,6 +145,7 @@ impl Publication {
             review_at: None,
             was_live: [false; ENCODINGS_MAX],
             needs_review: false,
+            is_to_steer: false,
         }
     }
 
@@ -239,6 +243,7 @@ impl Publication {
         if !packet.recovered {
             self.encodings[number].note_frame(now, packet.timestamp);
             self.needs_review |= had_stopped;
+            self.is_to_steer |= had_stopped;
             self.review_after_packet(now, number, had_stopped);
         }
         let is_shown = self.is_shown(number);

@@ -11,6 +11,7 @@ use held::Held;
 use super::copies::Copies;
 use super::descriptor::Descriptor;
 use super::encoding::{Encoding, PacketInfo};
+use super::hold::{Hold, Holds};
 use super::layers::Layers;
 use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
 use super::scalability::Scalability;
@@ -90,10 +91,8 @@ pub struct Slot {
     pub codec: Option<CodecParams>,
     /// Whether the client has been told what it shows, so that media may flow.
     pub announced: bool,
-    /// Whether the subscription is paused.
-    pub paused: bool,
-    /// Whether the track is left out because the machine has no time for it.
-    pub is_shed: bool,
+    /// Why nothing of the track goes out for now.
+    pub holds: Holds,
     /// Whether the client still has the section.
     pub open: bool,
     /// What was counted of packets that went out.
@@ -189,8 +188,7 @@ impl Slot {
             shown: None,
             codec: None,
             announced: false,
-            paused: false,
-            is_shed: false,
+            holds: Holds::default(),
             open: true,
             counters: StreamCounters::default(),
             before: StreamCounters::default(),
@@ -273,8 +271,7 @@ impl Slot {
         self.held = Held::default();
         self.codec = codec;
         self.announced = false;
-        self.paused = false;
-        self.is_shed = false;
+        self.holds = Holds::default();
     }
 
     /// Returns what was counted of the track that it shows, or showed last. The stream goes on from track to track, and so
@@ -295,18 +292,14 @@ impl Slot {
         self.begin_anew();
     }
 
-    /// Stops or resumes forwarding for the subscriber.
-    pub fn set_paused(&mut self, paused: bool) {
-        self.paused = paused;
-        self.begin_anew();
-    }
-
-    /// Leaves the track out because the machine has no time for it, or shows it again.
-    pub fn set_shed(&mut self, is_shed: bool) {
-        if self.is_shed != is_shed {
-            self.is_shed = is_shed;
+    /// Stops or resumes forwarding, as far as one reason goes. Returns whether that is something else than before.
+    pub fn set_held(&mut self, hold: Hold, is_held: bool) -> bool {
+        let has_changed = self.holds.has(hold) != is_held;
+        if has_changed {
+            self.holds = self.holds.with(hold, is_held);
             self.begin_anew();
         }
+        has_changed
     }
 
     fn begin_anew(&mut self) {
@@ -319,8 +312,7 @@ impl Slot {
     pub fn wants_keyframe(&self, stretch: Stretch, may_wait: bool) -> bool {
         let waits = may_wait && self.held.keyframe == Some(stretch);
         self.kind == MediaKind::Video
-            && !self.paused
-            && !self.is_shed
+            && !self.holds.is_any()
             && (self.held.is_cut
                 || !(waits || self.munger.is_synchronised(stretch))
                 || (self.selector.awaits_keyframe() && !waits))
@@ -354,9 +346,9 @@ impl Slot {
         source_codec: CodecParams,
         scalability: Option<&Scalability>,
     ) -> Option<Outgoing<'a>> {
-        let is_paused = self.paused && !mutated!(PauseIgnored);
+        let holds = if mutated!(PauseIgnored) { self.holds.with(Hold::Wish, false) } else { self.holds };
         let is_announced = self.announced || mutated!(SlotNotAnnounced);
-        if is_paused || self.is_shed || !is_announced || !self.open {
+        if holds.is_any() || !is_announced || !self.open {
             return None;
         }
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };

@@ -104,6 +104,8 @@ pub struct EgressHalf {
     pub counters: EgressCounters,
     /// `counters` as last added to the room's totals.
     pub reported: EgressCounters,
+    /// What is believed of the network before anything is known of it, and within what the estimate stays.
+    bounds: Bounds,
 }
 
 impl EgressHalf {
@@ -129,7 +131,13 @@ impl EgressHalf {
             holds_probes: false,
             counters: EgressCounters::default(),
             reported: EgressCounters::default(),
+            bounds: BOUNDS,
         }
+    }
+
+    /// Says what the network is believed to carry before anything is known of it, bits per second.
+    pub fn start_from(&mut self, bps: BitRate) {
+        self.bounds.start = bps.clamp(BOUNDS.min, BOUNDS.max);
     }
 
     /// Says when that is sent which is sent from now on.
@@ -177,13 +185,13 @@ impl EgressHalf {
     #[cold]
     fn begin_estimating(&mut self) -> u16 {
         let at = self.at();
-        let mut bandwidth = Box::new(BandwidthEstimator::new(at, BOUNDS));
+        let mut bandwidth = Box::new(BandwidthEstimator::new(at, self.bounds));
         let number = bandwidth.next_number();
         // Nothing is probed before somebody says that it is of use.
         bandwidth.set_wanted(at, 0);
         self.bandwidth = Some(bandwidth);
         self.heard_by = at + HEARD_WITHIN;
-        self.pacer.set_rate(Some(BOUNDS.start * PACE_PERCENT_UNHEARD / 100));
+        self.pacer.set_rate(Some(self.bounds.start * PACE_PERCENT_UNHEARD / 100));
         self.pacer.fill(at);
         if let Some(more) = self.wants_more {
             self.want(at, more);

@@ -6,6 +6,8 @@
 //! what was forgotten.
 
 use super::{Owner, Room};
+use crate::core::forward::hold::Hold;
+use crate::core::forward::ladder::Allowance;
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, TransportKey};
 use crate::core::participant::Participant;
@@ -91,11 +93,18 @@ impl Room {
             let publication = publication.filter(|publication| publication.track == shown.track);
             assert!(publication.is_some(), "slot {index} of member {} shows a track that is gone", key.0);
             let mut viewers = publication.iter().flat_map(|publication| publication.viewers());
+            let viewer = viewers.find(|viewer| viewer.participant == key && viewer.slot == index);
             assert!(
-                viewers.any(|viewer| viewer.participant == key && viewer.slot == index),
+                viewer.is_some(),
                 "slot {index} of member {} shows {}, which does not list it as a viewer",
                 key.0,
                 shown.track
+            );
+            let is_paused = viewer.is_some_and(|viewer| viewer.allowance == Allowance::Nothing);
+            assert!(
+                !is_paused || slot.holds.has(Hold::Bandwidth),
+                "slot {index} of member {} sends what their network does not carry",
+                key.0
             );
         }
         for (track, subscription) in participant.subscriptions.iter() {

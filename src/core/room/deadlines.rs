@@ -115,6 +115,10 @@ impl Room {
             deadlines.set(Timer::SlotMap, None);
             self.slot_maps.push(key);
         }
+        if self.participants[key.0].deadlines.is_due(Timer::Steering, now) {
+            self.participants[key.0].deadlines.set(Timer::Steering, None);
+            self.steer_later(key);
+        }
         if self.participants[key.0].deadlines.is_due(Timer::Encodings, now) {
             self.review_encodings_of(key);
         }
@@ -183,6 +187,7 @@ impl Room {
                 media.egress.look_at_bandwidth(now);
             }
             transport.set_bandwidth();
+            self.review_estimate(key);
         }
         if let Some(transport) = self.transports.get_mut(key.0)
             && transport.deadlines.is_due(Timer::Pacing, now)

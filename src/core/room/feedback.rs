@@ -49,7 +49,7 @@ impl Room {
                 let Some(viewer) = self.viewer_of_stream(on, media) else { return };
                 let slot = &mut self.participants[viewer.0.0].slots[viewer.1];
                 slot.counters.keyframe_requests += 1;
-                if let Some(shown) = slot.shown.filter(|_| !slot.is_shed) {
+                if let Some(shown) = slot.shown.filter(|_| !slot.holds.is_any()) {
                     self.want_keyframe_for(now, shown.publication, viewer);
                 }
             }
@@ -59,11 +59,13 @@ impl Room {
                 }
                 self.transports[on.0].set_bandwidth();
                 self.take_arrivals(now, on, bytes);
+                self.review_estimate(on);
             }
             RtcpItem::Remb { bitrate_bps } => {
                 if let Some(media) = &mut self.transports[on.0].media {
                     media.egress.on_remb(bitrate_bps);
                 }
+                self.review_estimate(on);
             }
             RtcpItem::Bye { .. } | RtcpItem::Other => {}
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{Owner, Room};
 use crate::core::command::Preference;
 use crate::core::event::{Event, Refusal};
+use crate::core::forward::hold::Hold;
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId};
 use crate::core::mutation::mutated;
@@ -39,15 +40,14 @@ impl Room {
         let SubscriptionState::Slot(index) = subscription.state else { return };
         let slot = &mut participant.slots[index];
         let Some(shown) = slot.shown else { return };
-        let (was_idle, is_idle) = (slot.paused, subscription.is_idle());
-        if was_idle != is_idle {
-            slot.set_paused(is_idle);
-        }
+        let is_idle = subscription.is_idle();
+        let resumes = slot.set_held(Hold::Wish, is_idle) && !is_idle;
         if let Some(publication) = self.publications.get_mut(shown.publication.0) {
             publication.set_wish(from, index, subscription.wish, is_idle);
             self.layer_reviews.push(shown.publication);
+            self.steer_later(from);
         }
-        if was_idle && !is_idle {
+        if resumes {
             self.want_keyframe_for(now, shown.publication, (from, index));
         }
     }
@@ -70,13 +70,10 @@ impl Room {
     fn review_publication(&mut self, now: Instant, key: PublicationKey, outbox: &mut Outbox) {
         assert!(!mutated!(PanicsInReview) || self.order.len() < 3, "a bug put in on purpose");
         let publication = &mut self.publications[key.0];
-        if publication.ladder.rungs().is_empty() {
-            publication.needs_review = false;
-            return;
-        }
         publication.review(now);
         // The review itself has seen what it found.
         publication.needs_review = false;
+        let has_changed = std::mem::take(&mut publication.is_to_steer);
         let (track, owner, transport) = (publication.track, publication.owner, publication.transport);
         let order = publication.order_encodings(now).then(|| ordered(publication));
         let wants_keyframes = publication.wants_keyframes();
@@ -85,6 +82,7 @@ impl Room {
             let event = Event::Layers {
                 track,
                 layer: change.layer,
+                is_paused: change.is_paused,
                 width: change.width,
                 height: change.height,
                 reason: change.reason,
@@ -99,6 +97,9 @@ impl Room {
             self.set_keyframe_timer(now, transport);
         }
         self.set_encodings_timer(now, owner);
+        if has_changed {
+            self.steer_viewers(key);
+        }
     }
 
     /// Sets when it is looked whether encodings of a member are to be switched off.

@@ -266,6 +266,7 @@ impl Room {
         for viewer in publication.viewers() {
             if let Some(participant) = self.participants.get_mut(viewer.participant.0) {
                 participant.slots[viewer.slot].release();
+                self.steered.later(viewer.participant);
             }
         }
         for other in self.order.clone() {
@@ -313,6 +314,7 @@ impl Room {
         self.set_keyframe_timer(now, on);
         self.tell_others(from, &event, outbox);
         self.share_after_mute(now, key);
+        self.steer_viewers(key);
         self.arm(now, Owner::Member(from));
         Ok(())
     }

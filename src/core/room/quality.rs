@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Room;
 use crate::core::command::MediaKind;
 use crate::core::event::Event;
+use crate::core::forward::hold::Hold;
 use crate::core::ids::{ParticipantKey, TransportKey};
 use crate::core::input::Shedding;
 use crate::core::outbox::Outbox;
@@ -80,7 +81,7 @@ impl Room {
         let mut keyframe_requests = 0;
         for slot in participant.slots.iter().filter(|slot| slot.shown.is_some()) {
             let loss = slot.loss_permille();
-            measures.is_shed |= is_shedding && slot.is_shed;
+            measures.is_shed |= is_shedding && slot.holds.has(Hold::Load);
             measures.loss_permille = measures.loss_permille.max(loss);
             measures.jitter = measures.jitter.max(slot.jitter);
             keyframe_requests += slot.counters.keyframe_requests;

@@ -72,6 +72,7 @@ impl Room {
             publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
         }
         subscriptions.set_state(shown.track, SubscriptionState::Waiting);
+        self.steer_later(key);
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Room;
 use crate::core::command::Source;
+use crate::core::forward::hold::Hold;
 use crate::core::forward::publication::Publication;
 use crate::core::ids::ParticipantId;
 use crate::core::input::Shedding;
@@ -25,9 +26,8 @@ impl Room {
             for slot in slots {
                 let Some(shown) = slot.shown else { continue };
                 let Some(publication) = self.publications.get(shown.publication.0) else { continue };
-                let was_shed = slot.is_shed;
-                slot.set_shed(is_shed(shedding, publication, *id));
-                if was_shed && !slot.is_shed {
+                let is_shed = is_shed(shedding, publication, *id);
+                if slot.set_held(Hold::Load, is_shed) && !is_shed {
                     wanted.push(shown.publication);
                 }
             }

@@ -9,6 +9,7 @@ use super::{Owner, Room};
 use crate::core::command::{MediaKind, Source, Wish};
 use crate::core::event::{Event, SlotCounts};
 use crate::core::forward::backlog::Viewer;
+use crate::core::forward::hold::Hold;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId, TransportKey};
@@ -179,11 +180,11 @@ impl Room {
         let codec = section.zip(publication.codec()).and_then(|(section, codec)| section.codec_for(codec));
         debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
-        slot.set_shed(is_shed(self.shedding, publication, participant.id));
+        slot.set_held(Hold::Load, is_shed(self.shedding, publication, participant.id));
         let mut wish = (Wish::default(), false);
         if let Some(subscription) = participant.subscriptions.set_state(track, SubscriptionState::Slot(index))
         {
-            slot.paused = subscription.is_idle();
+            slot.set_held(Hold::Wish, subscription.is_idle());
             wish = (subscription.wish, subscription.is_idle());
         }
         if kind == MediaKind::Video {
@@ -194,6 +195,7 @@ impl Room {
         publication.set_wish(key, index, wish.0, wish.1);
         publication.review(now);
         self.layer_reviews.push(publication_key);
+        self.steer_later(key);
         self.arm(now, Owner::Member(key));
         self.want_keyframe_for(now, publication_key, (key, index));
         true
@@ -312,6 +314,7 @@ impl Room {
             publication.remove_viewers(|viewer| viewer.participant == key && viewer.slot == index);
             self.layer_reviews.push(shown.publication);
         }
+        self.steer_later(key);
     }
 
     pub(super) fn ask_for_slots(&mut self, key: ParticipantKey, outbox: &mut Outbox) {

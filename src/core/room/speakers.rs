@@ -157,6 +157,7 @@ impl Room {
         {
             self.floor.dominant = Some(key);
             self.show_dominant(now, key);
+            self.steer_limited();
         }
         if let Some(publication) = self.floor.dominant.and_then(|key| self.publications.get(key.0))
             && publication.speech.as_ref().is_some_and(Speech::is_speaking)

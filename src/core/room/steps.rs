@@ -11,14 +11,26 @@ use crate::core::event::LeaveReason;
 use crate::core::ids::TransportKey;
 use crate::core::outbox::Outbox;
 
+/// How often it is looked again, after one input, what viewers are shown.
+const ROUNDS_MAX: usize = 4;
+
 impl Room {
     /// Does what an input, or several, have left to be done once for everybody: slots that have become free, what is told of
     /// slots, and layers.
     pub(super) fn review(&mut self, now: Instant, outbox: &mut Outbox) {
-        // More than once only if a panic has removed somebody: then there is more to tell the others.
-        while !(self.slots_freed.is_empty() && self.slot_maps.is_empty() && self.layer_reviews.is_empty()) {
+        // What has begun or stopped changes what networks carry, and that changes what is shown. If it goes on like that, the
+        // next input goes on with it.
+        for _ in 0..ROUNDS_MAX {
             self.send_slot_maps(now, outbox);
             self.review_layers(now, outbox);
+            self.steer_members(now, outbox);
+            if self.layer_reviews.is_empty() {
+                break;
+            }
+        }
+        // A panic may have removed somebody, so that there is more to tell the others.
+        while !(self.slots_freed.is_empty() && self.slot_maps.is_empty()) {
+            self.send_slot_maps(now, outbox);
         }
     }
 

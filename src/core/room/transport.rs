@@ -267,11 +267,12 @@ impl Room {
         let rtcp_ssrc = Ssrc(rng.u32());
         let mut egress = EgressHalf::new(now, sender);
         egress.hold_probes(self.shedding != Shedding::NONE);
-        let media = MediaHalves {
+        let mut media = MediaHalves {
             ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
             egress,
             redundancy: Redundancy::default(),
         };
+        media.egress.start_from(self.settings.bandwidth.initial);
         transport.start_media(now, media);
         transport.deadlines.set(Timer::Reports, Some(now + FIRST_REPORT));
         self.totals.handshakes_done += 1;

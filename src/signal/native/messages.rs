@@ -331,7 +331,9 @@ pub(super) struct CannotReceiveData<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct LayersData<'a> {
     pub(super) track_id: Text<&'a TrackId>,
-    pub(super) layer: &'a str,
+    pub(super) layer: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) paused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) width: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]

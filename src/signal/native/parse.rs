@@ -3,7 +3,9 @@
 
 use super::fields::{Field, Fields};
 use super::{ClientMessage, SERVED_VERSIONS};
-use crate::core::command::{Command, EncodingRequest, Preference, PublicationRequest, Resume, Source, Wish};
+use crate::core::command::{
+    Command, EncodingRequest, Preference, Priority, PublicationRequest, Resume, Source, Wish,
+};
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::core::negotiation::streams::is_rid;
@@ -41,9 +43,11 @@ const PUBLICATIONS_FORM: &str =
     "a list of {mid, source, muted?, encodings?}, empty when nothing is published";
 const ENCODINGS_FORM: &str = "a list of at most 8 {rid, width?, height?, maxBitrate?}";
 const RID_FORM: &str = "the a=rid of an encoding: 1–16 letters, digits, - or _";
-const PREFERENCES_FORM: &str = "a list of at most 512 {trackId, width?, height?, frameRate?, paused?}";
+const PREFERENCES_FORM: &str =
+    "a list of at most 512 {trackId, width?, height?, frameRate?, priority?, paused?}";
 const PIXELS_FORM: &str = "a number of pixels, 1–65535";
-const FRAME_RATE_FORM: &str = "a whole number of pictures a second, at least 1";
+const FRAME_RATE_FORM: &str = "a number of pictures a second, 1–65535";
+const PRIORITY_FORM: &str = "`very-low`, `low`, `medium` or `high`";
 const BITRATE_FORM: &str = "a number of bits per second, 1–4294967295";
 const TOPIC_FORM: &str = "a string of 1–64 characters";
 const TO_FORM: &str = "a list of participant ids; leave it out to reach everyone";
@@ -222,9 +226,16 @@ fn preference(item: &Field<'_>) -> Result<Preference, Refusal> {
         width: positive(&fields, "width", PIXELS_FORM)?,
         height: positive(&fields, "height", PIXELS_FORM)?,
         frame_rate: positive(&fields, "frameRate", FRAME_RATE_FORM)?,
+        priority: fields.optional("priority").map_or(Ok(Priority::default()), |field| priority(&field))?,
         paused: fields.optional("paused").map_or(Ok(false), |field| field.boolean())?,
     };
     Ok(Preference { track: track(&fields)?, wish })
+}
+
+fn priority(field: &Field<'_>) -> Result<Priority, Refusal> {
+    let name = field.string(PRIORITY_FORM)?;
+    let known = Priority::ALL.into_iter().find(|priority| priority.as_str() == name);
+    known.ok_or_else(|| field.wrong(PRIORITY_FORM))
 }
 
 /// Reads a number that may be left out and is neither zero nor too large for its type.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::parse::REQUEST_TYPES;
 use super::*;
-use crate::core::command::{EncodingRequest, Preference, PublicationRequest, Source, Wish};
+use crate::core::command::{EncodingRequest, Preference, Priority, PublicationRequest, Source, Wish};
 use crate::core::event::*;
 use crate::core::ids::{Mid, ParticipantId, TrackId};
 use crate::core::quality::{Level, Mos, Quality};
@@ -51,7 +51,9 @@ fn valid_messages() -> Vec<String> {
         format!(r#"{{"type":"pin","data":{{"trackId":"{T}","pinned":true}}}}"#),
         format!(
             r#"{{"type":"prefer","data":{{"tracks":[{},{}]}}}}"#,
-            format_args!(r#"{{"trackId":"{T}","width":320,"height":180,"frameRate":15}}"#),
+            format_args!(
+                r#"{{"trackId":"{T}","width":320,"height":180,"frameRate":15,"priority":"very-low"}}"#
+            ),
             format_args!(r#"{{"trackId":"{T}","paused":true}}"#),
         ),
     ]
@@ -105,7 +107,13 @@ fn every_request_of_the_protocol_is_understood() {
     assert_eq!(parsed[9], ClientMessage::Command { request: request("-3"), command: Command::Leave });
     assert_eq!(command(&messages[10]), Command::Pin { track: TRACK, pinned: true });
     let wishes = [
-        Wish { width: Some(320), height: Some(180), frame_rate: Some(15), paused: false },
+        Wish {
+            width: Some(320),
+            height: Some(180),
+            frame_rate: Some(15),
+            priority: Priority::VeryLow,
+            paused: false,
+        },
         Wish { paused: true, ..Wish::default() },
     ];
     let preferences = wishes.map(|wish| Preference { track: TRACK, wish });
@@ -211,6 +219,16 @@ fn every_wrong_message_is_refused_by_name() {
         (prefer(r#"{"height":1}"#), BadMessage, "`data.tracks[0].trackId` is missing"),
         (prefer(&format!(r#"{{"trackId":"{T}","height":65536}}"#)), BadMessage, "tracks[0].height` must be"),
         (prefer(&format!(r#"{{"trackId":"{T}","width":-1}}"#)), BadMessage, "tracks[0].width` must be"),
+        (
+            prefer(&format!(r#"{{"trackId":"{T}","frameRate":0}}"#)),
+            BadMessage,
+            "tracks[0].frameRate` must be",
+        ),
+        (
+            prefer(&format!(r#"{{"trackId":"{T}","priority":"top"}}"#)),
+            BadMessage,
+            "priority` must be `very-low`",
+        ),
         (prefer(&format!(r#"{{"trackId":"{T}","paused":1}}"#)), BadMessage, "true or false, but 1 came"),
         (prefer(&["0"; 513].join(",")), BadMessage, "`data.tracks` must be a list of at most 512"),
         (r#"{"type":"data","data":{"topic":"","payload":1}}"#.into(), BadMessage, "`data.topic` must be"),
@@ -405,7 +423,8 @@ fn events() -> Vec<(Event, Value)> {
         (
             Event::Layers {
                 track: TRACK,
-                layer: "high".into(),
+                layer: Some("high".into()),
+                is_paused: false,
                 width: Some(1280),
                 height: Some(720),
                 reason: LayerReason::Wanted,
@@ -418,12 +437,24 @@ fn events() -> Vec<(Event, Value)> {
         (
             Event::Layers {
                 track: TRACK,
-                layer: "2".into(),
+                layer: Some("2".into()),
+                is_paused: false,
                 width: None,
                 height: None,
                 reason: LayerReason::Stopped,
             },
             news("layers", json!({"trackId": T, "layer": "2", "reason": "stopped"})),
+        ),
+        (
+            Event::Layers {
+                track: TRACK,
+                layer: None,
+                is_paused: true,
+                width: None,
+                height: None,
+                reason: LayerReason::Bandwidth,
+            },
+            news("layers", json!({"trackId": T, "layer": null, "paused": true, "reason": "bandwidth"})),
         ),
         (
             Event::Encodings { mid: "4".into(), track: TRACK, active: vec!["high".into(), "low".into()] },

@@ -308,6 +308,14 @@ impl Endpoint {
             Event::CannotReceive { track, .. } => {
                 self.room.cannot.insert(track);
             }
+            Event::Layers { track, is_paused, .. } => {
+                if is_paused {
+                    self.room.starved.insert(track);
+                } else if self.room.starved.remove(&track) {
+                    // It begins anew, with a key frame.
+                    self.room.shown_since.insert(track, now);
+                }
+            }
             Event::Data { .. } => {}
             Event::Closing(reason) => {
                 if reason == ClosingReason::Gone(LeaveReason::Error) {
@@ -348,11 +356,7 @@ impl Endpoint {
                 }
             },
             // People of a world are shown what their slot maps say; who speaks, and how good a call is, is news for pages.
-            Event::Speakers(_)
-            | Event::Layers { .. }
-            | Event::Encodings { .. }
-            | Event::Bitrate { .. }
-            | Event::Quality(..) => {}
+            Event::Speakers(_) | Event::Encodings { .. } | Event::Bitrate { .. } | Event::Quality(..) => {}
             other => post.complain(format!("{} was told what nobody expects: {other:?}", name(self.person))),
         }
     }
@@ -452,6 +456,8 @@ impl Endpoint {
             Some((track, known.unwrap_or(now)))
         });
         self.room.shown_since = shown.collect();
+        let view = &mut self.room;
+        view.starved.retain(|track| view.shown_since.contains_key(track));
         self.room.slot_map = Some(map);
     }
 

@@ -118,8 +118,8 @@ impl World<'_> {
                 }
                 continue;
             };
-            let silent =
-                publisher.is_muted(source) || viewer.paused.contains(&track) || viewer.is_unseen(track);
+            let is_paused = viewer.paused.contains(&track) || viewer.room.starved.contains(&track);
+            let silent = publisher.is_muted(source) || is_paused || viewer.is_unseen(track);
             if silent || sender.due().is_none() || !viewer.receives(sender.plan.codec) {
                 continue;
             }

@@ -92,8 +92,14 @@ impl Story {
             Fact::Wants { person, track, width, height } => {
                 self.wants(at, index(person), index(track), *width, *height)?;
             }
-            Fact::Layer { person, track, layer, height, reason } => {
+            Fact::Layer { person, track, layer: None, is_paused, .. } => {
+                self.video_paused(at, index(person), index(track), *is_paused)?;
+            }
+            Fact::Layer { person, track, layer: Some(layer), height, reason, .. } => {
                 self.layer(at, index(person), index(track), layer, *height, *reason)?;
+            }
+            Fact::Steered { person, estimate, verdict } => {
+                self.steered(at, index(person), *estimate, *verdict)?;
             }
             Fact::Encodings(track, active) => self.encodings(at, index(track), active)?,
 

@@ -1,15 +1,17 @@
 //! Which encoding of a simulcast each viewer is to be shown, and which of them the publisher is to send.
 //!
-//! Both are looked at again when something changes: a viewer's wish, who watches, or whether an encoding comes. That an
-//! encoding has stopped is noticed by the packets of the others: as long as none comes there is nothing else to show.
+//! Both are looked at again when something changes: a viewer's wish, what their network carries, who watches, or whether an
+//! encoding comes. That an encoding has stopped is noticed by the packets of the others: as long as none comes there is
+//! nothing else to show.
 
 use std::time::{Duration, Instant};
 
 use super::{Publication, at};
 use crate::core::command::{EncodingRequest, Wish};
 use crate::core::event::LayerReason;
+use crate::core::forward::backlog::Told;
 use crate::core::forward::encoding::Pause;
-use crate::core::forward::ladder::{Candidate, Rung, fit};
+use crate::core::forward::ladder::{Allowance, Candidate, Rung, fit};
 use crate::core::ids::{EncodingIndex, ParticipantKey};
 use crate::core::media::ingress::PublishedSection;
 use crate::core::stats::EncodingSnapshot;
@@ -25,8 +27,10 @@ pub struct LayerChange {
     pub participant: ParticipantKey,
     /// Their slot.
     pub slot: usize,
-    /// The encoding's name.
-    pub layer: String,
+    /// The encoding's name; `None` if the track is not a simulcast, or nothing of it is sent.
+    pub layer: Option<String>,
+    /// Whether nothing of the track is sent, because their network carries no more.
+    pub is_paused: bool,
     /// The width of its pictures in pixels, if it was declared.
     pub width: Option<u16>,
     /// The height of its pictures in pixels, if it was declared.
@@ -93,15 +97,19 @@ impl Publication {
             *live = encoding.is_live(now, self.pause);
         }
         self.needs_review |= live != self.was_live;
+        self.is_to_steer |= live != self.was_live;
         self.was_live = live;
         let mut candidates = [None; ENCODINGS_MAX];
         for (place, encoding) in self.encodings.iter().enumerate().filter(|(place, _)| live[*place]) {
             let rung = self.ladder.of_rank(encoding.rank());
             candidates[place] = Some(Candidate::new(place, encoding.rank(), rung));
         }
-        let fitting = |wish: Wish| fit(wish, candidates.iter().flatten().copied());
+        let fitting = |wish: Wish, allowance: Allowance| {
+            let permitted = candidates.iter().flatten().filter(|one| allowance.permits(one.rank));
+            fit(wish, permitted.copied())
+        };
         let chosen_before = self.chosen;
-        if let Some(chosen) = fitting(Wish::default()) {
+        if let Some(chosen) = fitting(Wish::default(), Allowance::Everything) {
             self.chosen = EncodingIndex(chosen as u8);
         }
         let chosen = self.chosen;
@@ -114,19 +122,25 @@ impl Publication {
                 }
                 let before = at(viewer.choice.unwrap_or(chosen_before));
                 let has_size = viewer.wish.height.or(viewer.wish.width).is_some();
-                viewer.choice = if has_size {
-                    fitting(viewer.wish).map(|place| EncodingIndex(place as u8)).or(viewer.choice)
-                } else {
-                    None
+                let is_limited = viewer.allowance != Allowance::Everything;
+                let fitting = fitting(viewer.wish, viewer.allowance).map(|place| EncodingIndex(place as u8));
+                viewer.choice = match fitting.or(viewer.choice) {
+                    choice if has_size => choice,
+                    // As long as nothing comes that their network carries, they stay where they are.
+                    choice if is_limited => choice.or(Some(EncodingIndex(number as u8))),
+                    _ => None,
                 };
-                if at(viewer.choice.unwrap_or(chosen)) != before || viewer.is_new_wish {
+                let is_other = at(viewer.choice.unwrap_or(chosen)) != before;
+                if is_other || viewer.is_new_wish {
                     viewer.why = match live[before] {
                         _ if viewer.is_new_wish => LayerReason::Wanted,
+                        _ if viewer.is_new_allowance => LayerReason::Bandwidth,
                         false => LayerReason::Stopped,
                         true => LayerReason::Available,
                     };
                     viewer.is_new_wish = false;
                 }
+                viewer.is_new_allowance = false;
             }
         }
         self.await_keyframes();
@@ -136,22 +150,28 @@ impl Publication {
     pub fn take_layer_changes(&mut self) -> Vec<LayerChange> {
         let mut changes = Vec::new();
         for (number, encoding) in self.encodings.iter_mut().enumerate() {
-            let Some(rung) = self.ladder.of_rank(encoding.rank()).filter(|_| encoding.ssrc().is_some())
-            else {
-                continue;
-            };
+            let rung = self.ladder.of_rank(encoding.rank()).filter(|_| encoding.ssrc().is_some());
             let index = EncodingIndex(number as u8);
             for viewer in encoding.backlog.viewers_mut() {
-                if viewer.told.replace(index) == Some(index) {
+                let is_paused = viewer.allowance == Allowance::Nothing && !viewer.is_idle;
+                let what = if is_paused { Told::Paused } else { Told::Shown(index) };
+                // Whoever is shown the only encoding there is need not be told, unless they were told that it is paused.
+                let is_news = viewer.told != Some(what)
+                    && (is_paused || rung.is_some() || viewer.told == Some(Told::Paused));
+                if !is_news {
                     continue;
                 }
+                let is_paused_or_back = is_paused || viewer.told == Some(Told::Paused);
+                viewer.told = Some(what);
+                let shown = rung.filter(|_| !is_paused);
                 changes.push(LayerChange {
                     participant: viewer.participant,
                     slot: viewer.slot,
-                    layer: rung.name.to_string(),
-                    width: rung.width,
-                    height: rung.height,
-                    reason: viewer.why,
+                    layer: shown.map(|rung| rung.name.to_string()),
+                    is_paused,
+                    width: shown.and_then(|rung| rung.width),
+                    height: shown.and_then(|rung| rung.height),
+                    reason: if is_paused_or_back { LayerReason::Bandwidth } else { viewer.why },
                 });
             }
         }
@@ -176,9 +196,14 @@ impl Publication {
 
     /// Lets a viewer be told again what they are shown.
     pub fn repeat_layer(&mut self, participant: ParticipantKey, slot: usize) {
-        let viewers = self.encodings.iter_mut().flat_map(|encoding| encoding.backlog.viewers_mut());
-        for viewer in viewers.filter(|viewer| viewer.is(participant, slot)) {
-            viewer.told = None;
+        for encoding in &mut self.encodings {
+            let is_layer = self.ladder.of_rank(encoding.rank()).is_some();
+            let viewers = encoding.backlog.viewers_mut().iter_mut();
+            for viewer in viewers.filter(|viewer| viewer.is(participant, slot)) {
+                // They may have missed that it is shown again.
+                let is_back = matches!(viewer.told, Some(Told::Shown(_))) && !is_layer;
+                viewer.told = is_back.then_some(Told::Paused);
+            }
         }
     }
 
@@ -198,7 +223,12 @@ impl Publication {
         };
         for encoding in &self.encodings {
             for viewer in encoding.backlog.viewers().iter().filter(|viewer| !viewer.is_idle) {
-                self.ladder.mark_needed(now, viewer.wish, is_live, &mut needed);
+                for allowance in [viewer.allowance, viewer.sought] {
+                    self.ladder.mark_needed(now, viewer.wish, allowance, is_live, &mut needed);
+                }
+                if viewer.allowance == Allowance::Nothing {
+                    continue;
+                }
                 // What they are shown until a key frame of another one comes, or because that one does not come.
                 for (needed, rung) in needed.iter_mut().zip(self.ladder.rungs()) {
                     *needed |= rung.rank == encoding.rank() && rung.is_on && is_live(rung);

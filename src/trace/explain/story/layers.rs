@@ -2,9 +2,11 @@
 
 use super::Story;
 use crate::core::event::LayerReason;
+use crate::core::steering::Verdict;
 use crate::trace::explain::model::Weight;
 use crate::trace::explain::time::Time;
 use crate::trace::explain::words;
+use crate::trace::facts::TrackNumber;
 
 impl Story {
     pub(super) fn wants(
@@ -40,10 +42,66 @@ impl Story {
             LayerReason::Wanted => (Weight::Plain, "it fits best of those that come"),
             LayerReason::Stopped => (Weight::Notable, "the one before has stopped"),
             LayerReason::Available => (Weight::Plain, "it has begun, and fits better"),
+            LayerReason::Bandwidth => (Weight::Plain, "that is what their network carries"),
         };
         let what = self.name_of(track)?;
         let text = format!("is shown {what} in the encoding {layer}{size}: {why}");
         self.tell(at, person, "layer", weight, text);
+        Some(())
+    }
+
+    /// Nothing of a track is shown for want of bandwidth, or it is shown again.
+    pub(super) fn video_paused(
+        &mut self,
+        at: Time,
+        person: usize,
+        track: usize,
+        is_paused: bool,
+    ) -> Option<()> {
+        let what = self.name_of(track)?;
+        let (weight, text) = if is_paused {
+            (Weight::Trouble, format!("is shown nothing of {what}: their network carries no more"))
+        } else {
+            (Weight::Notable, format!("is shown {what} again: their network carries it"))
+        };
+        self.tell(at, person, "layer", weight, text);
+        Some(())
+    }
+
+    /// Tells what was decided of what somebody's network lets them be shown.
+    pub(super) fn steered(
+        &mut self,
+        at: Time,
+        person: usize,
+        estimate: u64,
+        verdict: Verdict<TrackNumber>,
+    ) -> Option<()> {
+        let carries = format!("their network carries {}", words::bit_rate(estimate));
+        let name = |track: TrackNumber| self.name_of(track as usize);
+        let (kind, weight, text) = match verdict {
+            Verdict::Lowered(track) => {
+                ("less", Weight::Notable, format!("{} is to be shown smaller: {carries}", name(track)?))
+            }
+            Verdict::Paused(track) => {
+                ("less", Weight::Trouble, format!("{} is not shown any more: {carries}", name(track)?))
+            }
+            Verdict::Raised(track) => {
+                ("more", Weight::Plain, format!("{} is to be shown larger: {carries}", name(track)?))
+            }
+            Verdict::Resumed(track) => {
+                ("more", Weight::Plain, format!("{} is to be shown again: {carries}", name(track)?))
+            }
+            Verdict::Trial(rate) => {
+                let rate = words::bit_rate(rate);
+                ("trial", Weight::Plain, format!("it is tried whether their network carries {rate}"))
+            }
+            Verdict::Failed(rate, wait) => {
+                let (rate, wait) = (words::bit_rate(rate), wait.as_secs());
+                let text = format!("their network does not carry {rate}: not tried again for {wait} s");
+                ("trial", Weight::Plain, text)
+            }
+        };
+        self.tell(at, person, kind, weight, text);
         Some(())
     }
 

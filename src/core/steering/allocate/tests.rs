@@ -222,25 +222,3 @@ fn the_order_in_which_wants_are_listed_changes_nothing() {
         assert_eq!(targets, allocate(budget, wants));
     });
 }
-
-#[test]
-fn who_failed_waits_longer_each_time() {
-    let start = Instant::now();
-    let at = |seconds: u64| start + Duration::from_secs(seconds);
-    let mut patience = Patience::default();
-    assert!(patience.allows_more(start), "the first step is free");
-    let mut now = 0;
-    for wait in [5, 10, 20, 40, 60, 60] {
-        patience.on_more(at(now));
-        patience.on_less(at(now + 4));
-        assert!(
-            !patience.allows_more(at(now + 3 + wait)) && patience.allows_more(at(now + 4 + wait)),
-            "{wait}"
-        );
-        now += 4 + wait;
-    }
-    patience.on_more(at(now));
-    assert!(!patience.allows_more(at(now + 2)));
-    patience.on_less(at(now + 11));
-    assert!(patience.allows_more(at(now + 14)), "a step that held for ten seconds was none that failed");
-}

@@ -1,13 +1,11 @@
 //! Allocation: who gets which layer of video, out of what a viewer's network carries. A pure function of the budget and of
-//! what is wanted: integers, no state, no time. Nothing calls it yet: encodings are chosen by what viewers want alone.
+//! what is wanted: integers, no state, no time.
 //!
 //! Three rules, in this order. What must not be paused keeps its lowest layer. A class comes before the next: screens, then
 //! cameras, then thumbnails. Within a class whatever adds most for a bit comes first, and of equals who spoke last.
 //!
 //! Audio is not part of it: whoever calls takes its rate off the budget before, so that audio never pays for video. When a
-//! target is approached is [`Patience`]'s to say: down at once, up with care.
-
-use std::time::{Duration, Instant};
+//! target is approached is for [`Patience`](super::patience::Patience) to say: down at once, up with care.
 
 /// What a track is to its viewer. The first comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,57 +134,6 @@ fn raise(left: &mut u64, wants: &[Want<'_>], members: &[usize], targets: &mut [O
             targets[index] = Some(layer);
         }
         return;
-    }
-}
-
-/// After a change a track stays as it is for this long, unless less is needed.
-const CHANGES_APART: Duration = Duration::from_secs(3);
-/// A step up that has to be taken back within this time has failed.
-const FAILS_WITHIN: Duration = Duration::from_secs(10);
-/// How long the next step waits after one that failed: doubled after each further one, up to the second.
-const WAIT_FIRST: Duration = Duration::from_secs(5);
-const WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// When one track may be shown in a higher layer again.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Patience {
-    changed: Option<Instant>,
-    raised: Option<Instant>,
-    /// How many steps up in a row have failed.
-    failures: u32,
-}
-
-impl Patience {
-    /// Whether a step up may be taken now.
-    pub fn allows_more(&self, now: Instant) -> bool {
-        self.next().is_none_or(|at| now >= at)
-    }
-
-    /// When a step up may be taken; `None`: at once.
-    pub fn next(&self) -> Option<Instant> {
-        let wait = match self.failures {
-            0 => CHANGES_APART,
-            failures => (WAIT_FIRST * (1 << (failures - 1).min(4))).min(WAIT_MAX),
-        };
-        self.changed.map(|changed| changed + wait)
-    }
-
-    /// Notes a step up.
-    pub fn on_more(&mut self, now: Instant) {
-        if self.raised.is_some_and(|raised| now - raised >= FAILS_WITHIN) {
-            self.failures = 0;
-        }
-        self.raised = Some(now);
-        self.changed = Some(now);
-    }
-
-    /// Notes a step down.
-    pub fn on_less(&mut self, now: Instant) {
-        match self.raised.take() {
-            Some(raised) if now - raised < FAILS_WITHIN => self.failures += 1,
-            _ => self.failures = 0,
-        }
-        self.changed = Some(now);
     }
 }
 
