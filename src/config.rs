@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use ice_servers::IceServers;
 pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
-pub use setting::{LogFilter, LogFormat, Secret, WebOrigin};
+pub use setting::{LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
 
@@ -199,6 +199,8 @@ sections! {
         speaker_slots: usize = 8, Rule::Count(1, 64);
         /// Most cameras that a client is shown, of those who spoke last. 0: as many as it has slots.
         last_n: usize = 0, Rule::Count(0, 64);
+        /// Audio with copies of what was sent before it (RED) for clients who lose much and take it: `auto`, or `off`.
+        redundancy: RedundantAudio = RedundantAudio::Auto, Rule::Any;
         /// The rate in kbit/s at which publishers are asked to begin sending video. 0: they decide.
         video_start_kbps: usize = 0, Rule::Count(0, 100_000);
         /// Who has lost the signalling connection and sent nothing for this long is removed before `resume_timeout`.

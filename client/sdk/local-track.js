@@ -20,6 +20,7 @@ import { Track } from './track.js';
  * @property {number} [maxFramerate]
  * @property {number} [scaleResolutionDownBy]
  * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [videoCodec] instead of the room's
+ * @property {boolean} [red] of sound: with copies, against loss on the way up; instead of the room's
  * @property {() => Promise<MediaStreamTrack>} [recapture] captures again; with it the track is the SDK's to stop
  */
 
@@ -37,6 +38,8 @@ export class LocalTrack extends Track {
   #stopped = false;
   /** The encodings of a simulcast; empty for one encoding. @type {Rung[]} */
   #ladder;
+  /** The most bits per second that the server wants of it; `null`: it has not said. @type {number | null} */
+  #wanted = null;
   /** The rids that somebody watches; `null`: all. @type {ReadonlySet<string> | null} */
   #active = null;
   /** Toggles in quick succession happen one after the other. @type {Promise<void>} */
@@ -61,6 +64,10 @@ export class LocalTrack extends Track {
     return this.#options.videoCodec;
   }
 
+  get red() {
+    return this.#options.red;
+  }
+
   /** The rids of a simulcast; empty for one encoding. */
   get rids() {
     return this.#ladder.map(({ rid }) => rid);
@@ -72,7 +79,9 @@ export class LocalTrack extends Track {
    * @returns {RTCRtpEncodingParameters[]}
    */
   encodings(videoCodec) {
-    const { maxBitrate, maxFramerate, scaleResolutionDownBy = 1 } = this.#options;
+    const { maxFramerate, scaleResolutionDownBy = 1 } = this.#options;
+    const limits = [this.#options.maxBitrate, this.#wanted ?? undefined].filter((limit) => limit !== undefined);
+    const maxBitrate = limits.length > 0 ? Math.min(...limits) : undefined;
     const scalabilityMode = this.#scalabilityMode(videoCodec);
     const common = {
       ...(maxFramerate !== undefined && { maxFramerate }),
@@ -122,9 +131,19 @@ export class LocalTrack extends Track {
     return this.applyEncoding();
   }
 
+  /**
+   * Sends no more than that: the server knows what the networks of those who listen carry.
+   * @param {number} maxBitrate bits per second
+   */
+  limit(maxBitrate) {
+    this.#wanted = maxBitrate;
+    return this.applyEncoding();
+  }
+
   /** A section that begins anew sends everything until the server says otherwise. */
   forgetActive() {
     this.#active = null;
+    this.#wanted = null;
   }
 
   /**
@@ -138,19 +157,29 @@ export class LocalTrack extends Track {
 
   applyEncoding() {
     return this.#enqueue(async () => {
-      const parameters = this.sender?.getParameters();
-      if (!parameters) return;
-      const wanted = this.encodings('');
-      for (const [index, present] of parameters.encodings.entries()) {
-        const encoding = present.rid ? wanted.find(({ rid }) => rid === present.rid) : wanted[index];
-        if (!encoding) continue;
-        delete present.maxBitrate;
-        delete present.maxFramerate;
-        delete present.scaleResolutionDownBy;
-        Object.assign(present, encoding);
+      try {
+        await this.#setParameters();
+      } catch {
+        // A negotiation in between makes the parameters that were read invalid (WebRTC §5.2): those after it hold.
+        await this.#setParameters();
       }
-      await this.sender?.setParameters(parameters);
     });
+  }
+
+  async #setParameters() {
+    const parameters = this.sender?.getParameters();
+    // Old versions of Firefox tell no encodings of a sender that was given none.
+    if (!parameters?.encodings) return;
+    const wanted = this.encodings('');
+    for (const [index, present] of parameters.encodings.entries()) {
+      const encoding = present.rid ? wanted.find(({ rid }) => rid === present.rid) : wanted[index];
+      if (!encoding) continue;
+      delete present.maxBitrate;
+      delete present.maxFramerate;
+      delete present.scaleResolutionDownBy;
+      Object.assign(present, encoding);
+    }
+    await this.sender?.setParameters(parameters);
   }
 
   /** What the sender sends. */

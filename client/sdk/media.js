@@ -109,7 +109,8 @@ export class MediaConnection {
     this.#publications.set(track, transceiver);
     track.sender = transceiver.sender;
     transceiver.direction = 'sendonly';
-    preferCodecs(transceiver, track.kind, { ...this.#codecs, videoCodec });
+    const red = track.red ?? this.#codecs.red;
+    preferCodecs(transceiver, track.kind, { ...this.#codecs, videoCodec, red });
     if (reusable >= 0) await track.applyEncoding();
     await transceiver.sender.replaceTrack(track.outgoing);
   }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { ladderFor } from '../sdk/ladder.js';
 import { Room } from '../sdk/room.js';
+import { StraitError, connectionLost } from '../sdk/errors.js';
 import { Wishes } from '../sdk/wishes.js';
 import { FakeMediaStreamTrack, ben, benCamera, fakeEnvironment, joinedMessage, settle } from './fakes.js';
 
@@ -193,20 +194,25 @@ test('sizes of tiles are sent together: soon where they grow, later where they s
   assert.equal(fake.socket().count('prefer'), 2, 'nothing has changed');
 });
 
-test('a wish that did not arrive is sent again', async () => {
+test('a wish that did not arrive is sent again, and one that was refused is not', async () => {
   const sent = [];
-  let fails = true;
+  /** @type {Error | null} */
+  let fails = connectionLost();
   const wishes = new Wishes(fake.environment, (tracks) => {
     sent.push(tracks);
-    return fails ? Promise.reject(new Error('connection lost')) : Promise.resolve();
+    return fails ? Promise.reject(fails) : Promise.resolve();
   });
   wishes.set('t-1', { height: 180 });
   await fake.clock.advance(250);
-  fails = false;
+  fails = null;
   await fake.clock.advance(1000);
   assert.deepEqual(sent, [[{ trackId: 't-1', height: 180 }], [{ trackId: 't-1', height: 180 }]]);
   await fake.clock.advance(5000);
   assert.equal(sent.length, 2);
+  fails = new StraitError('unknown-type', 'There is no such message.', 'Use a newer server.');
+  wishes.set('t-1', { height: 360 });
+  await fake.clock.advance(10_000);
+  assert.equal(sent.length, 3, 'asking again would not help');
 });
 
 test('the room tells which encoding of a track is received', async () => {

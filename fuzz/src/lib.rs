@@ -17,7 +17,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 15] = [
+pub const TARGETS: [(&str, Body); 16] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -26,6 +26,7 @@ pub const TARGETS: [(&str, Body); 15] = [
     ("dependency_descriptor", wire::dependency_descriptor),
     ("munger", streams::munger),
     ("rtcp", rtcp::rtcp),
+    ("red", wire::red),
     ("twcc", streams::twcc),
     ("bandwidth", streams::bandwidth),
     ("turn", turn::turn),

@@ -226,7 +226,12 @@ pub fn bandwidth(data: &[u8]) {
                 }
             }
             2 => now += i64::from(by) * if kind & 8 == 0 { 10 } else { 1_000 },
-            3 => estimator.set_wanted(now, u64::from(by) * 1_000),
+            3 => {
+                estimator.set_wanted(now, u64::from(by) * 1_000);
+                if kind & 8 != 0 {
+                    estimator.begin_probing(now);
+                }
+            }
             4 => {
                 if let Some(deadline) = estimator.deadline() {
                     now = now.max(deadline);

@@ -1,5 +1,6 @@
 //! What reads bytes that anybody can send: openings of TCP connections, framing, STUN, RTP and payload descriptors.
 
+use str0m::rtp::RedDecoder;
 use strait::core::forward::descriptor::{Descriptor, FrameCounters, describe};
 use strait::core::media::extensions::{
     DescriptorChange, IncomingExtensions, KeptExtensions, PassedExtensions,
@@ -137,14 +138,14 @@ fn collect(header: &RtpHeader, packet: &[u8]) -> Option<ExtensionBlock> {
 }
 
 fn write_again(header: &RtpHeader, packet: &[u8], block: &ExtensionBlock) {
-    let RtpHeader { marker, payload_type, sequence, timestamp, ssrc, .. } = *header;
-    let fields = RtpFields { marker, payload_type, sequence, timestamp, ssrc };
+    let RtpHeader { marker, payload_type, sequence, timestamp, ssrc, has_padding, .. } = *header;
+    let fields = RtpFields { marker, payload_type, sequence, timestamp, ssrc, has_padding };
     let mut out = [0xaa; RTP_HEADER_WRITE_MAX];
     let length = write_header(&mut out, &fields, block).expect("it fits");
     assert_eq!(length, 12 + block.encoded_len());
     let again = RtpHeader::parse(&out[..length]).expect("we write what we can read");
     assert_eq!((again.marker, again.payload_type, again.sequence), (marker, payload_type, sequence));
-    assert_eq!((again.timestamp, again.ssrc, again.has_padding), (timestamp, ssrc, false));
+    assert_eq!((again.timestamp, again.ssrc, again.has_padding), (timestamp, ssrc, has_padding));
     assert_eq!(again.header_len, length);
     let extensions: Vec<_> = header.extensions(packet).collect();
     assert_eq!(again.extensions(&out).collect::<Vec<_>>(), extensions);
@@ -188,7 +189,8 @@ fn pass_on(passed: &PassedExtensions) {
         &mut block,
     );
     let mut out = [0; RTP_HEADER_WRITE_MAX];
-    let fields = RtpFields { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3 };
+    let fields =
+        RtpFields { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3, has_padding: false };
     let length = write_header(&mut out, &fields, &block).expect("it fits");
     let header = RtpHeader::parse(&out[..length]).expect("we write what we can read");
     let there = IncomingExtensions::read(&header, &out, meaning(8)).passed;
@@ -247,8 +249,30 @@ fn describe_payload(payload: &[u8], passed: &PassedExtensions) {
     {
         assert!((1..=vp9::SPATIAL_LAYERS_MAX).contains(&count) && vp9.descriptor_len > 4 * count);
     }
-    if let Ok((payload_type, range)) = red::primary(payload) {
-        assert!(payload_type < 0x80 && payload.get(range).is_some());
+}
+
+/// `red`: what was read of redundant audio and is written again is the same bytes, and somebody else reads the same.
+pub fn red(data: &[u8]) {
+    let others = RedDecoder::decode(data).ok();
+    let Ok(redundant) = red::parse(data) else {
+        assert!(others.is_none(), "somebody else reads what we cannot");
+        return;
+    };
+    let copies: Vec<red::Block<'_>> = redundant.copies().collect();
+    let mut again = vec![0; red::front_length(&copies)];
+    red::write_front(&mut again, redundant.payload_type, &copies).expect("what was read can be written");
+    again.extend_from_slice(redundant.primary);
+    assert_eq!(again, data);
+    let Some(others) = others else {
+        assert!(copies.len() > 32, "somebody else reads no more copies than that");
+        return;
+    };
+    let (primary, earlier) = others.split_last().expect("the packet's own data");
+    assert_eq!((primary.pt, primary.payload), (redundant.payload_type, redundant.primary));
+    assert_eq!(earlier.len(), copies.len());
+    for (theirs, ours) in earlier.iter().zip(&copies) {
+        assert_eq!((theirs.pt, theirs.payload), (ours.payload_type, ours.payload));
+        assert_eq!(theirs.timestamp_offset, u32::from(ours.offset));
     }
 }
 

@@ -47,6 +47,8 @@ pub struct RoomHeader {
     pub slots: SlotCounts,
     /// Most slots of a participant.
     pub slots_max: SlotCounts,
+    /// Whether clients who lose much of their audio are sent copies of it, if they take them.
+    pub redundancy: bool,
     /// How slots are shared where there are too few.
     pub sharing: Sharing,
     /// The rate at which publishers begin to send video, in kbit/s; `None` leaves it to them.
@@ -74,6 +76,7 @@ impl RoomHeader {
             tracks_per_participant_max,
             slots,
             slots_max,
+            redundancy,
             sharing,
             video_start_kbps,
             empty_timeout,
@@ -93,6 +96,7 @@ impl RoomHeader {
             tracks_per_participant_max,
             slots,
             slots_max,
+            redundancy,
             sharing,
             video_start_kbps,
             empty_timeout,
@@ -112,6 +116,7 @@ impl RoomHeader {
             tracks_per_participant_max: self.tracks_per_participant_max,
             slots: self.slots,
             slots_max: self.slots_max,
+            redundancy: self.redundancy,
             sharing: self.sharing,
             video_start_kbps: self.video_start_kbps,
             empty_timeout: self.empty_timeout,

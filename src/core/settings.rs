@@ -43,6 +43,8 @@ pub struct Settings {
     pub slots: SlotCounts,
     /// Most slots of a participant.
     pub slots_max: SlotCounts,
+    /// Whether clients who lose much of their audio are sent copies of it (RFC 2198), if they take them.
+    pub redundancy: bool,
     /// How audio slots are shared by those who speak, and video slots by cameras, where there are too few.
     pub sharing: Sharing,
     /// The rate at which publishers begin sending video, in kbit/s; `None` leaves it to them.
@@ -76,6 +78,7 @@ impl Settings {
             tracks_per_participant_max: 8,
             slots: both(1),
             slots_max: both(8),
+            redundancy: true,
             sharing: Sharing::default(),
             video_start_kbps: None,
             empty_timeout: Duration::ZERO,

@@ -13,11 +13,12 @@ use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::Source;
 use crate::core::event::{LayerReason, LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::media::redundancy::RedundancyDecision;
 use crate::core::path::Carrier;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 6;
+pub const FACTS_VERSION: u16 = 7;
 
 /// The number of a participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -217,6 +218,8 @@ pub enum Fact {
     },
     /// A publisher is to send these encodings of a simulcast, and no others.
     Encodings(TrackNumber, Vec<String>),
+    /// Somebody is sent more or fewer copies of their audio than before (RFC 2198).
+    Redundancy(PersonNumber, RedundancyDecision),
 }
 
 /// A fact with its time, as traces contain it.

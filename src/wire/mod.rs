@@ -14,6 +14,7 @@ pub mod av1;
 pub mod classify;
 pub mod dependency_descriptor;
 pub mod h264;
+pub mod opus;
 pub mod picture_id;
 pub mod red;
 pub mod rtp;

@@ -314,7 +314,8 @@ impl Stream {
 fn passed(descriptor: &[u8]) -> PassedExtensions {
     let mut block = ExtensionBlock::new();
     block.push(DESCRIPTOR_ID, descriptor);
-    let fields = RtpFields { marker: false, payload_type: 96, sequence: 0, timestamp: 0, ssrc: 1 };
+    let fields =
+        RtpFields { marker: false, payload_type: 96, sequence: 0, timestamp: 0, ssrc: 1, has_padding: false };
     let mut bytes = [0; RTP_HEADER_WRITE_MAX];
     let length = write_header(&mut bytes, &fields, &block).expect("it fits");
     let bytes = &bytes[..length];

@@ -71,6 +71,9 @@ pub fn all() -> Vec<Seed> {
         "jumps",
         [&[0, 0, 1][..], &[6, 0, 1, 4, 0xff, 0xff, 6, 0, 1, 5, 0, 3, 2, 0, 0, 6, 0, 1]].concat(),
     );
+    // Two copies and an empty packet; one byte in front of a packet without copies.
+    add("red", "copies", vec![0xef, 0x1e, 0x00, 0x03, 0xef, 0x0f, 0x00, 0x02, 0x6f, 1, 1, 1, 2, 2]);
+    add("red", "alone", vec![0x6f, 9, 9]);
     add(
         "twcc",
         "steady",
@@ -284,6 +287,7 @@ fn packets() -> Vec<(String, Vec<u8>)> {
             sequence: 65_530,
             timestamp: 7,
             ssrc: 0x1234_5678,
+            has_padding: false,
         };
         let mut packet = vec![0; RTP_HEADER_WRITE_MAX];
         let length = write_header(&mut packet, &fields, &block).expect("it fits");

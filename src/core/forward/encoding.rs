@@ -25,6 +25,7 @@ use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketCache, PacketMeta};
 use crate::core::media::extensions::KeptExtensions;
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
+use crate::core::negotiated::Codec;
 use crate::core::stats::StreamCounters;
 
 /// How many packets behind the newest one a packet may come and still be forwarded.
@@ -49,8 +50,6 @@ pub struct PacketInfo {
     pub layers: LayerInfo,
     /// The stretch of the encoding that it belongs to.
     pub generation: u32,
-    /// Whether the payload is in RFC 2198's redundant form.
-    pub redundant: bool,
 }
 
 /// The sender report that came last (RFC 3550 §6.4.1): one moment on two clocks.
@@ -144,6 +143,8 @@ pub struct Encoding {
     cache: Option<PacketCache<PacketInfo>>,
     /// When a packet was last put into the cache.
     kept_at: Option<Instant>,
+    /// The timestamp of the key frame that was put into the cache last.
+    keyframe_timestamp: Option<u32>,
     report: Option<SourceReport>,
     /// How often its frames come.
     frames: FrameClock,
@@ -175,6 +176,7 @@ impl Encoding {
             highest: 0,
             cache: None,
             kept_at: None,
+            keyframe_timestamp: None,
             report: None,
             frames: FrameClock::default(),
             bitrate: Bitrate::default(),
@@ -283,6 +285,21 @@ impl Encoding {
         Some(base + packet.index)
     }
 
+    /// Returns how many packets in a row are missing before one that has just come; 0 if it is not the newest, or if nobody
+    /// would be given them.
+    pub(super) fn missing_before(&self, packet: &MediaPacket<'_>) -> u64 {
+        let source = self.source.filter(|source| source.ssrc == packet.ssrc && self.is_followed());
+        let number = source.map(|source| self.numbering.number(source.base + packet.index));
+        let missing = number.and_then(|number| number.checked_sub(self.highest + 1));
+        // After a leap nothing in front of it would be played.
+        missing.filter(|missing| *missing < LATE && self.cached(self.highest).is_some()).unwrap_or(0)
+    }
+
+    /// Returns the timestamp of the newest packet that is kept.
+    pub(super) fn newest_timestamp(&self) -> Option<u32> {
+        self.cached(self.highest).map(|packet| packet.meta.timestamp)
+    }
+
     /// Leaves out a packet that is all padding, such as a bandwidth probe; the packets behind it close the gap. Returns
     /// `false` if a packet behind it has its number already. The padding must be forwarded then, or receivers would
     /// miss its number.
@@ -382,6 +399,10 @@ impl Encoding {
         self.keyframes.on_packet(now, described.starts_keyframe);
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
+        if packet.codec.codec != Codec::Opus {
+            self.counters.frames += u64::from(packet.marker);
+            self.counters.keyframes += u64::from(described.starts_keyframe);
+        }
         self.bitrate.note(now, packet.payload.len());
         self.highest = self.highest.max(index);
         // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too
@@ -414,7 +435,6 @@ impl Encoding {
                 counters: described.counters,
                 layers: described.layers,
                 generation: self.stretch.generation,
-                redundant: packet.redundant,
             },
         };
         let newest = self.highest;
@@ -433,7 +453,15 @@ impl Encoding {
             return None;
         }
         self.kept_at = Some(now);
+        if described.starts_keyframe {
+            self.keyframe_timestamp = Some(packet.timestamp);
+        }
         Some(self.backlog.push(Waiting { index, bytes: extensions.len() + packet.payload.len() }))
+    }
+
+    /// Whether packets of that timestamp belong to the newest key frame.
+    pub fn is_newest_keyframe(&self, timestamp: u32) -> bool {
+        self.keyframe_timestamp == Some(timestamp)
     }
 
     /// Whether the packets that wait must be forwarded now, because more packets might push them out of the cache.

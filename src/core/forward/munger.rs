@@ -222,6 +222,11 @@ impl Munger {
         Some((epoch.stretch, epoch.timestamp_offset))
     }
 
+    /// Returns with which packet of its stretch that which is being forwarded began.
+    pub fn began_with(&self) -> Option<u64> {
+        self.epochs[0].as_ref().filter(|_| self.synced).map(|epoch| epoch.first_in)
+    }
+
     /// Finds a packet's place in the slot's stream; `None` if it cannot be shown. If the packet is of another encoding
     /// than the one being forwarded, `clock_offset` converts its timestamp to that encoding's clock, by addition;
     /// `None` if the offset is not known.
@@ -345,8 +350,19 @@ impl Munger {
         Some(*segment)
     }
 
+    /// Returns the sequence number of the newest packet; `None` if nothing was sent yet.
+    pub fn newest(&self) -> Option<u16> {
+        self.epochs[0]?;
+        Some(self.latest.next_index.checked_sub(1)? as u16)
+    }
+
+    /// Returns the timestamp of the newest packet.
+    pub fn timestamp(&self) -> u32 {
+        self.latest.timestamp
+    }
+
     /// Returns whether a packet goes on with the stretch that flows, as nearly every packet does.
-    fn continues(&self, stretch: Stretch, index: u64) -> bool {
+    pub fn continues(&self, stretch: Stretch, index: u64) -> bool {
         let goes_on = |epoch: &Epoch| epoch.stretch == stretch && !self.is_jump(epoch.highest_in, index);
         self.synced && self.epochs[0].as_ref().is_some_and(goes_on)
     }

@@ -189,6 +189,10 @@ impl Publication {
         }
         let mut needed = [false; ENCODINGS_MAX];
         let is_live = |rung: &Rung| {
+            // While nothing is sent on purpose nothing is to be had instead.
+            if self.muted {
+                return true;
+            }
             let number = self.encodings.iter().position(|encoding| encoding.rank() == rung.rank);
             number.is_some_and(|number| self.is_live(now, number))
         };
