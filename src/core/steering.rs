@@ -399,7 +399,7 @@ impl Steering {
             }
             standing @ (Standing::Held | Standing::Unknown) => {
                 if standing == Standing::Unknown {
-                    self.trusted = Some(Trust::new(*now, link.estimate));
+                    self.trusted = Some(Trust::new(*now, link));
                 }
                 trial.settle(*now);
                 self.patience.on_more(*now);
