@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What a forwarded packet costs a released server in instructions: the same on a busy machine as on a quiet one.
 
-    benches/instructions.py PROGRAM [PROGRAM ...] [--function PATTERN]
+    benches/instructions.py PROGRAM [PROGRAM ...] [--function PATTERN] [--load PROGRAM]
 
-Each program serves `strait load` of its own build and records the call; then it replays the trace under callgrind (Debian:
+Each program serves `strait load` of its own build, or that of --load so that all are given the same packets to forward, and
+records the call; then it replays the trace under callgrind (Debian:
 `apt-get install valgrind`). Counted is the fan-out: what is done for a packet between the cache and the buffer that it is
 sent from, for each packet that is sent. Left out are the cipher and libc, which choose their instructions by the
 processor. Prints a table to standard output, and what each function takes to standard error.
@@ -61,11 +62,12 @@ def read(profile):
     return instructions, sent, runs
 
 
-def measure(program, arguments, function):
+def measure(program, arguments, function, load):
     measuring.STRAIT = program
     with tempfile.TemporaryDirectory() as folder:
         os.environ["STRAIT_RECORD_DIR"] = folder
         with server() as (port, _):
+            measuring.STRAIT = load or program
             Load(port, arguments, spin=False).figures()
         del os.environ["STRAIT_RECORD_DIR"]
         trace, profile = glob.glob(f"{folder}/*.trace")[0], os.path.join(folder, "profile")
@@ -80,11 +82,12 @@ def main():
     parser = argparse.ArgumentParser(description="Counts a released server's instructions for a forwarded packet.")
     parser.add_argument("programs", nargs="+", help="released programs to compare")
     parser.add_argument("--function", default="*Room>::forward_track", help="what is counted, with all that it calls")
+    parser.add_argument("--load", metavar="PROGRAM", help="whose `strait load` is served, instead of each program's own")
     options = parser.parse_args()
     print("| workload | program | packets | packets a run | instructions a packet |\n|---|---|--:|--:|--:|")
     for name, arguments in WORKLOADS.items():
         for program in options.programs:
-            instructions, sent, runs = measure(program, arguments, options.function)
+            instructions, sent, runs = measure(program, arguments, options.function, options.load)
             print(f"| {name} | {program} | {sent} | {sent / runs:.2f} | {instructions.total() / sent:.0f} |", flush=True)
             for function, count in instructions.most_common(16):
                 say(f"{count / sent:9.1f}  {function}")

@@ -75,6 +75,7 @@ fn rewrite(criterion: &mut Criterion) {
                 sequence: rewrite.index as u16,
                 timestamp: rewrite.timestamp,
                 ssrc: 7,
+                has_padding: false,
             };
             write_header(&mut buffer, &fields, &ExtensionBlock::new())
         });

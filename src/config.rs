@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use ice_servers::IceServers;
 pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
-pub use setting::{LogFilter, LogFormat, Secret, WebOrigin};
+pub use setting::{LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
 
@@ -200,6 +200,8 @@ sections! {
         speaker_slots: usize = 8, Rule::Count(1, 64);
         /// Most cameras that a client is shown, of those who spoke last. 0: as many as it has slots.
         last_n: usize = 0, Rule::Count(0, 64);
+        /// Audio with copies of what was sent before it (RED) for clients who lose much and take it: `auto`, or `off`.
+        redundancy: RedundantAudio = RedundantAudio::Auto, Rule::Any;
         /// What a viewer's network is believed to carry before anything is known of it, in bit/s.
         initial_outgoing_bitrate: usize = 1_000_000, Rule::Count(10_000, 100_000_000);
         /// What it is believed to carry at least, in bit/s, until delay or loss shows that it carries less. 0: nothing.

@@ -3,6 +3,9 @@
 //! The worlds were found with `strait sim --mutation NAME --seeds 0..200`, in a build with `--features mutations`. When
 //! worlds or the core change, a bug may need another one: search again.
 
+#[path = "core/layered.rs"]
+#[allow(dead_code, reason = "it has more than is needed here")]
+mod layered;
 #[path = "core/world.rs"]
 #[allow(dead_code, reason = "it has more than is needed here")]
 mod world;
@@ -10,9 +13,12 @@ mod world;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use str0m::Rtc;
+use str0m::rtp::RedDecoder;
 use strait::core::command::{Command, Preference, Source, Wish};
 use strait::core::mutation::{Mutation, choose};
 use strait::sim::{Plan, run};
+use strait::wire::classify::DatagramKind;
 
 /// Which world shows which bug.
 const KNOWN: &[(&str, u64)] = &[
@@ -59,12 +65,70 @@ const KNOWN: &[(&str, u64)] = &[
     ("pin-ignored", 22),
 ];
 
+/// Plays a call, and says what is wrong in it.
+type Story = fn() -> Option<String>;
+
 /// The bugs that worlds do not show, because people there send each picture once: a story, and what is wrong in it.
-const STORIES: &[(&str, fn() -> Option<String>)] = &[
+const STORIES: &[(&str, Story)] = &[
+    ("pacer-forgets", a_key_frame_waits),
+    ("padding-on-media-ssrc", a_stream_is_padded),
     ("layer-not-live", an_encoding_stops),
     ("prefer-ignored", a_tile_is_small),
     ("estimate-ignored", a_line_is_narrow),
+    ("copy-of-wrong-time", a_fifth_of_the_audio_is_lost),
+    ("redundancy-forgotten", a_fifth_of_the_audio_is_lost),
+    ("panics-in-review", a_publisher_is_removed),
+    ("forwarded-frame-without-reference", layered::av1_down_and_up),
+    ("marker-not-moved", layered::vp9_in_three_sizes),
+    ("picture-id-not-compacted", layered::vp8_at_seven_pictures_a_second),
+    ("dd-renumbered", layered::av1_in_two_sizes),
+    ("rtx-with-other-marker", layered::vp9_in_three_sizes),
 ];
+
+/// Anna talks to Ben and is seen for a second: a frame of one packet each 40 ms.
+fn seen_by_ben() -> world::World {
+    let mut world = world::World::new();
+    let (anna, ben) = (world.join("standup", "Anna"), world.join("standup", "Ben"));
+    world.publish(anna, 1, &[Source::Camera]);
+    world.publish(ben, 1, &[]);
+    world.until("they are connected", |world| world.clients.iter().all(|client| client.rtc.is_connected()));
+    for picture in 0..25 {
+        world.send(anna, Source::Camera, picture == 0);
+        world.run(Duration::from_millis(40));
+    }
+    world
+}
+
+/// A key frame is too large to be sent at once.
+fn a_key_frame_waits() -> Option<String> {
+    let (anna, ben) = (0, 1);
+    let mut world = seen_by_ben();
+    world.clients[ben].received.clear();
+    // Nothing is asked for again.
+    world.clients[ben].loses = Some(DatagramKind::Rtcp);
+    world.send_frame(anna, Source::Camera, true, 40);
+    world.run(Duration::from_secs(1));
+    let camera = world.clients[anna].track(Source::Camera);
+    let seen = world.clients[ben].received_of(camera).len();
+    (seen < 40).then(|| format!("{seen} packets of 40 came"))
+}
+
+/// Padding fills up what is sent, and nothing is kept that could be sent again.
+fn a_stream_is_padded() -> Option<String> {
+    let (anna, ben) = (0, 1);
+    let mut world = seen_by_ben();
+    let id = world.sfu.snapshot(world.now).rooms[0].participants[ben].participant;
+    world.sfu.steer_by_hand(&"standup".parse().expect("a name"), id, 500_000, 0);
+    world.run(Duration::from_secs(2));
+    let camera = world.clients[anna].track(Source::Camera);
+    let media = world.clients[ben].received_of(camera).first().map(|packet| *packet.header.ssrc);
+    let is_padding = |packet: &&world::Departed| packet.to == ben && packet.has_padding;
+    let mut padding = world.departed.iter().filter(is_padding);
+    if padding.clone().count() < 50 {
+        return Some("there is no padding".to_owned());
+    }
+    padding.any(|packet| Some(packet.ssrc) == media).then(|| "padding is in the stream of media".to_owned())
+}
 
 /// The first person sends two encodings, and the second one wants to see that height.
 fn watched_in(height: u16) -> world::World {
@@ -93,6 +157,28 @@ fn a_tile_is_small() -> Option<String> {
     (!is_small).then(|| "the large picture is shown in a small tile".to_owned())
 }
 
+/// Somebody loses a fifth of the audio, and takes copies of it.
+fn a_fifth_of_the_audio_is_lost() -> Option<String> {
+    let mut world = world::World::new();
+    for name in ["Anna", "Ben"] {
+        let rtc = Rtc::builder().set_rtp_mode(true).enable_opus(true, true).build(world.now);
+        let person = world.join_with("standup", name, rtc);
+        world.publish(person, 1, if name == "Anna" { &[Source::Microphone] } else { &[] });
+    }
+    world.until("they are connected", |world| world.clients.iter().all(|client| client.rtc.is_connected()));
+    world.loses_down = |sequence| sequence.is_multiple_of(5);
+    for _ in 0..15 * 50 {
+        world.send(0, Source::Microphone, false);
+        world.run(Duration::from_millis(20));
+    }
+    let last = world.clients[1].received.last()?;
+    let Some(blocks) = RedDecoder::decode(&last.payload).ok().filter(|blocks| blocks.len() == 3) else {
+        return Some("who loses a fifth gets no copies".to_owned());
+    };
+    let offsets: Vec<u32> = blocks.iter().map(|block| block.timestamp_offset).collect();
+    (offsets != [1920, 960, 0]).then(|| format!("frames of 20 ms are {offsets:?} apart"))
+}
+
 /// Somebody watches the large one of two encodings, which stops.
 fn an_encoding_stops() -> Option<String> {
     let (anna, ben) = (0, 1);
@@ -109,6 +195,23 @@ fn an_encoding_stops() -> Option<String> {
     }
     let stands_still = world.clients[ben].received.is_empty();
     stands_still.then(|| "the picture stands still although a smaller one comes".to_owned())
+}
+
+/// A third person comes into a call of two, and somebody is removed for it. Whatever happens to one, the others go on.
+fn a_publisher_is_removed() -> Option<String> {
+    let mut world = watched_in(720);
+    let (ben, cleo) = (1, world.join("standup", "Cleo"));
+    world.publish(cleo, 1, &[Source::Microphone]);
+    world.until("Cleo is connected", |world| world.clients[cleo].rtc.is_connected());
+    world.run(Duration::from_millis(500));
+    for _ in 0..10 {
+        world.send(cleo, Source::Microphone, false);
+        world.run(Duration::from_millis(20));
+    }
+    let track = world.clients[cleo].track(Source::Microphone);
+    assert!(!world.clients[ben].received_of(track).is_empty(), "Ben hears Cleo, whatever became of Anna");
+    let here = world.sfu.snapshot(world.now).rooms[0].participants.len();
+    (here < 3).then(|| "Anna was removed".to_owned())
 }
 
 /// Somebody's line carries no more than the small one of two encodings.

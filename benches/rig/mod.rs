@@ -284,6 +284,7 @@ impl Crowd {
             sequence: track.index as u16,
             timestamp: track.timestamp,
             ssrc: track.ssrc,
+            has_padding: false,
         };
         let header = write_header(buffer, &fields, &ExtensionBlock::new()).expect("there is room");
         let end = header + payload_bytes;

@@ -325,6 +325,12 @@ export class Call {
     for (const { participantId, quality } of statistics.tracks) {
       byParticipant.set(participantId, [...(byParticipant.get(participantId) ?? []), quality]);
     }
+    // What this browser measures of the way to it; the server knows how it is with the others.
+    const { localParticipant, participants } = this.#room;
+    for (const { participantId, quality } of [localParticipant, ...participants.values()]) {
+      if (quality !== 'good')
+        byParticipant.set(participantId, [...(byParticipant.get(participantId) ?? []), quality]);
+    }
     const qualities = new Map([...byParticipant].map(([id, all]) => [id, worstQuality(all)]));
     this.#tiles.setQualities(qualities);
     this.#people.setStatistics(statistics, qualities);

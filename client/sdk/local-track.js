@@ -14,10 +14,13 @@ import { Track } from './track.js';
  * @property {boolean} [muted] publish it silent at first
  * @property {boolean | Rung[]} [simulcast] of video: several encodings, so that everybody receives no larger one than they
  *   show; `true`: those that suit the source. They stay what they are at first.
+ * @property {string} [scalabilityMode] of video: the layers inside each encoding (WebRTC-SVC), such as `L1T3` for fewer
+ *   pictures or `L3T3_KEY` for smaller ones, too; everybody receives the layers that they need. Firefox ignores it.
  * @property {number} [maxBitrate] bits per second; of a simulcast, of its largest encoding
  * @property {number} [maxFramerate]
  * @property {number} [scaleResolutionDownBy]
  * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [videoCodec] instead of the room's
+ * @property {boolean} [red] of sound: with copies, against loss on the way up; instead of the room's
  * @property {() => Promise<MediaStreamTrack>} [recapture] captures again; with it the track is the SDK's to stop
  */
 
@@ -35,6 +38,8 @@ export class LocalTrack extends Track {
   #stopped = false;
   /** The encodings of a simulcast; empty for one encoding. @type {Rung[]} */
   #ladder;
+  /** The most bits per second that the server wants of it; `null`: it has not said. @type {number | null} */
+  #wanted = null;
   /** The rids that somebody watches; `null`: all. @type {ReadonlySet<string> | null} */
   #active = null;
   /** Toggles in quick succession happen one after the other. @type {Promise<void>} */
@@ -59,6 +64,10 @@ export class LocalTrack extends Track {
     return this.#options.videoCodec;
   }
 
+  get red() {
+    return this.#options.red;
+  }
+
   /** The rids of a simulcast; empty for one encoding. */
   get rids() {
     return this.#ladder.map(({ rid }) => rid);
@@ -66,12 +75,18 @@ export class LocalTrack extends Track {
 
   /**
    * What the sender is to make.
-   * @param {string} videoCodec
+   * @param {string} videoCodec empty if its mode stays as it is
    * @returns {RTCRtpEncodingParameters[]}
    */
   encodings(videoCodec) {
-    const { maxBitrate, maxFramerate, scaleResolutionDownBy = 1 } = this.#options;
-    const common = { ...(maxFramerate !== undefined && { maxFramerate }) };
+    const { maxFramerate, scaleResolutionDownBy = 1 } = this.#options;
+    const limits = [this.#options.maxBitrate, this.#wanted ?? undefined].filter((limit) => limit !== undefined);
+    const maxBitrate = limits.length > 0 ? Math.min(...limits) : undefined;
+    const scalabilityMode = this.#scalabilityMode(videoCodec);
+    const common = {
+      ...(maxFramerate !== undefined && { maxFramerate }),
+      ...(scalabilityMode !== undefined && { scalabilityMode }),
+    };
     if (this.#ladder.length === 0) {
       return [
         {
@@ -81,15 +96,12 @@ export class LocalTrack extends Track {
         },
       ];
     }
-    // Without a mode Chromium takes the rids of VP9 and AV1 for spatial layers, and sends the first alone.
-    const mode = videoCodec === 'VP9' || videoCodec === 'AV1' ? { scalabilityMode: 'L1T3' } : {};
     return this.#ladder.map((rung) => ({
       rid: rung.rid,
       maxBitrate: Math.min(rung.maxBitrate, maxBitrate ?? rung.maxBitrate),
       scaleResolutionDownBy: rung.scaleResolutionDownBy * scaleResolutionDownBy,
       active: this.#active?.has(rung.rid) ?? true,
       ...common,
-      ...mode,
     }));
   }
 
@@ -119,9 +131,19 @@ export class LocalTrack extends Track {
     return this.applyEncoding();
   }
 
+  /**
+   * Sends no more than that: the server knows what the networks of those who listen carry.
+   * @param {number} maxBitrate bits per second
+   */
+  limit(maxBitrate) {
+    this.#wanted = maxBitrate;
+    return this.applyEncoding();
+  }
+
   /** A section that begins anew sends everything until the server says otherwise. */
   forgetActive() {
     this.#active = null;
+    this.#wanted = null;
   }
 
   /**
@@ -135,19 +157,29 @@ export class LocalTrack extends Track {
 
   applyEncoding() {
     return this.#enqueue(async () => {
-      const parameters = this.sender?.getParameters();
-      if (!parameters) return;
-      const wanted = this.encodings('');
-      for (const [index, present] of parameters.encodings.entries()) {
-        const encoding = present.rid ? wanted.find(({ rid }) => rid === present.rid) : wanted[index];
-        if (!encoding) continue;
-        delete present.maxBitrate;
-        delete present.maxFramerate;
-        delete present.scaleResolutionDownBy;
-        Object.assign(present, encoding);
+      try {
+        await this.#setParameters();
+      } catch {
+        // A negotiation in between makes the parameters that were read invalid (WebRTC §5.2): those after it hold.
+        await this.#setParameters();
       }
-      await this.sender?.setParameters(parameters);
     });
+  }
+
+  async #setParameters() {
+    const parameters = this.sender?.getParameters();
+    // Old versions of Firefox tell no encodings of a sender that was given none.
+    if (!parameters?.encodings) return;
+    const wanted = this.encodings('');
+    for (const [index, present] of parameters.encodings.entries()) {
+      const encoding = present.rid ? wanted.find(({ rid }) => rid === present.rid) : wanted[index];
+      if (!encoding) continue;
+      delete present.maxBitrate;
+      delete present.maxFramerate;
+      delete present.scaleResolutionDownBy;
+      Object.assign(present, encoding);
+    }
+    await this.sender?.setParameters(parameters);
   }
 
   /** What the sender sends. */
@@ -209,6 +241,15 @@ export class LocalTrack extends Track {
     this.#stopped = true;
     if (this.#options.recapture) this.mediaStreamTrack?.stop();
     this.detach();
+  }
+
+  /** @param {string} videoCodec */
+  #scalabilityMode(videoCodec) {
+    if (this.kind !== 'video' || videoCodec === '') return undefined;
+    const isSimulcast = this.#ladder.length > 0;
+    // Without a mode Chromium takes the rids of VP9 and AV1 for spatial layers, and sends the first alone.
+    const fallback = isSimulcast && (videoCodec === 'VP9' || videoCodec === 'AV1') ? 'L1T3' : undefined;
+    return this.#options.scalabilityMode ?? fallback;
   }
 
   /** @returns {Rung[]} */

@@ -16,6 +16,12 @@ const REASON_LIMIT = 1000;
 /** @import {Answer, Kind, OfferRequest, PublicationInfo, PublicationRequest, SlotCounts} from './protocol.js' */
 
 /**
+ * @typedef {object} NegotiableExtensions WebRTC Extensions, §7
+ * @property {() => {uri: string, direction: RTCRtpTransceiverDirection}[]} [getHeaderExtensionsToNegotiate]
+ * @property {(extensions: {uri: string, direction: RTCRtpTransceiverDirection}[]) => void} [setHeaderExtensionsToNegotiate]
+ */
+
+/**
  * @typedef {object} MediaHandlers
  * @property {(offer: OfferRequest) => Promise<Answer>} exchange
  * @property {(state: RTCPeerConnectionState) => void} onState
@@ -80,7 +86,8 @@ export class MediaConnection {
   addSlots(totals) {
     for (const kind of /** @type {const} */ (['audio', 'video'])) {
       for (; this.#slots[kind] < totals[kind]; this.#slots[kind]++) {
-        this.#connection.addTransceiver(kind, { direction: 'recvonly' });
+        const transceiver = this.#connection.addTransceiver(kind, { direction: 'recvonly' });
+        if (kind === 'video') askForDependencies(transceiver);
       }
     }
   }
@@ -102,7 +109,8 @@ export class MediaConnection {
     this.#publications.set(track, transceiver);
     track.sender = transceiver.sender;
     transceiver.direction = 'sendonly';
-    preferCodecs(transceiver, track.kind, { ...this.#codecs, videoCodec });
+    const red = track.red ?? this.#codecs.red;
+    preferCodecs(transceiver, track.kind, { ...this.#codecs, videoCodec, red });
     if (reusable >= 0) await track.applyEncoding();
     await transceiver.sender.replaceTrack(track.outgoing);
   }
@@ -256,6 +264,23 @@ export class MediaConnection {
       this.#onRefusal();
     });
   }
+}
+
+const DEPENDENCY_DESCRIPTOR =
+  'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
+
+/**
+ * Lets a section receive the dependency descriptor, without which the larger layers inside a stream of AV1 are of no use.
+ * Browsers that do not know how do without them.
+ * @param {RTCRtpTransceiver} transceiver
+ */
+function askForDependencies(transceiver) {
+  const negotiable = /** @type {NegotiableExtensions} */ (/** @type {unknown} */ (transceiver));
+  const extensions = negotiable.getHeaderExtensionsToNegotiate?.();
+  const wanted = extensions?.find(({ uri }) => uri === DEPENDENCY_DESCRIPTOR);
+  if (!extensions || !wanted) return;
+  wanted.direction = 'sendrecv';
+  negotiable.setHeaderExtensionsToNegotiate?.(extensions);
 }
 
 /** What of a section's encodings cannot change later. @param {RTCRtpEncodingParameters[]} encodings */

@@ -7,7 +7,7 @@ import { Emitter } from './emitter.js';
 
 /**
  * @typedef {object} ParticipantEvents
- * @property {{participant: Participant}} changed name, state, tracks, speaking or dominant
+ * @property {{participant: Participant}} changed name, state, tracks, speaking, dominant or quality
  * @property {{participant: Participant}} volume
  */
 
@@ -22,6 +22,8 @@ export class Participant extends Emitter {
   heardSpeaking = false;
   /** Whether they speak most of all in the room, or did so last: the one to look at. */
   dominant = false;
+  /** How good their call is, as the server measures it; good unless it says otherwise. @type {'good' | 'medium' | 'poor'} */
+  quality = 'good';
   #volume = 1;
 
   /**

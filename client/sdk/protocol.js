@@ -70,6 +70,12 @@ export const PROTOCOL_VERSION = 1;
  * @property {number} [height] pixels, as its publisher says
  * @property {'wanted' | 'stopped' | 'available' | 'bandwidth'} reason why it is this one
  *
+ * @typedef {object} QualityNews
+ * @property {string} participantId
+ * @property {'good' | 'medium' | 'poor'} quality
+ * @property {number} score from 0 to 100
+ * @property {number | null} mos from 1 to 5; `null` without sound
+ *
  * @typedef {object} SlotCounts
  * @property {number} audio
  * @property {number} video

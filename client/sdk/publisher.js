@@ -152,6 +152,16 @@ export class Publisher {
     track?.setActive(rids).catch((error) => this.#host.onError(StraitError.from(error)));
   }
 
+  /**
+   * The server says at which rate a track is to be sent.
+   * @param {string} trackId
+   * @param {number} maxBitrate bits per second
+   */
+  limit(trackId, maxBitrate) {
+    const track = this.tracks.find((own) => own.trackId === trackId);
+    track?.limit(maxBitrate).catch((error) => this.#host.onError(StraitError.from(error)));
+  }
+
   /** @param {boolean} stop also end what the SDK captured */
   release(stop) {
     this.#released = true;

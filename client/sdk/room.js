@@ -18,7 +18,7 @@ import { Wishes } from './wishes.js';
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack, PublishOptions} from './local-track.js' */
-/** @import {Joined, Layer, Resumed, Speakers} from './protocol.js' */
+/** @import {Joined, Layer, QualityNews, Resumed, Speakers} from './protocol.js' */
 /** @import {DeviceEncoding} from './publisher.js' */
 /** @import {JoinRequest, RoomState} from './session.js' */
 /** @import {Owner, RoomStats} from './stats.js' */
@@ -51,6 +51,8 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {{from: string, participant: Participant | null, topic: string, payload: unknown}} data
  * @property {{dominant: Participant | null, speakers: {participant: Participant, level: number}[]}} speakers who speaks, as
  *   the server hears it, whoever speaks most first; levels in dBov
+ * @property {{participant: Participant, quality: 'good' | 'medium' | 'poor', score: number, mos: number | null}} quality
+ *   how good somebody's call is, as the server measures it: of others when the step changes, of oneself with the score
  * @property {{participant: Participant, track: RemoteTrack, layer: Layer}} layers another encoding of a simulcast is received
  * @property {{draining: boolean}} draining the server lets nobody in any more, or does so again; the call goes on
  * @property {{participants: Participant[]}} levels every participant's `level` is fresh
@@ -340,6 +342,10 @@ export class Room extends Emitter {
       this.localParticipant.changed();
     } else if (type === 'encodings') {
       this.#publisher.setActive(data.trackId, data.active);
+    } else if (type === 'bitrate') {
+      this.#publisher.limit(data.trackId, data.maxBitrate);
+    } else if (type === 'quality') {
+      this.#onQuality(data);
     } else if (type === 'speakers') {
       this.#onSpeakers(data);
     } else if (type === 'draining') {
@@ -347,6 +353,17 @@ export class Room extends Emitter {
     } else if (type === 'error') {
       this.emit('error', { error: StraitError.fromServer(data) });
     }
+  }
+
+  /** @param {QualityNews} news */
+  #onQuality({ participantId, quality, score, mos }) {
+    const { localParticipant } = this;
+    const participant =
+      participantId === localParticipant.participantId ? localParticipant : this.participants.get(participantId);
+    if (!participant) return;
+    participant.quality = quality;
+    participant.changed();
+    this.emit('quality', { participant, quality, score, mos });
   }
 
   /** @param {Speakers} news */

@@ -168,8 +168,8 @@ export class RemoteTrack extends Track {
   }
 
   /**
-   * Says how large it is shown, in pixels of the screen, or that it cannot be seen. What is left out is not asked for. It
-   * is sent a little later, with others. `followTile` does this for an element.
+   * Says how large it is shown, in pixels of the screen, how many pictures a second are enough, or that it cannot be seen.
+   * What is left out is not asked for. It is sent a little later, with others. `followTile` does this for an element's size.
    * @param {Wish} wish
    */
   prefer(wish) {

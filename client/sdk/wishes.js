@@ -1,6 +1,8 @@
 // What this client wants to see of the tracks of others, sent to the server in few messages. A track that is needed
 // larger than before is asked for soon; one that is needed smaller can wait, because it may grow again.
 
+import { StraitError } from './errors.js';
+
 /** @import {Environment} from './environment.js' */
 
 /**
@@ -14,6 +16,9 @@
 
 /** What the server knows of a track after a message that may or may not have reached it. @type {Wish} */
 const UNKNOWN = { width: -1 };
+
+/** Refusals that pass by themselves. */
+const PASSING = new Set(['connection-lost', 'rate-limited']);
 
 const UP_DELAY = 250;
 const DOWN_DELAY = 1000;
@@ -90,8 +95,10 @@ export class Wishes {
     this.#schedule();
     if (due.length === 0) return;
     const tracks = due.map(([trackId, { wish }]) => ({ trackId, ...wish }));
-    this.#send(tracks).catch(() => {
-      // A connection that broke, or too many messages: told again later, unless something else is wanted by then.
+    this.#send(tracks).catch((error) => {
+      // A connection that broke, or too many messages: told again later, unless something else is wanted by then. What is
+      // refused for another reason is refused again: a server that knows no wishes shows all as large as it is.
+      if (!PASSING.has(StraitError.from(error).code)) return;
       for (const [trackId, { wish }] of due) {
         if (this.#told.get(trackId) !== wish) continue;
         this.#told.set(trackId, UNKNOWN);
@@ -113,12 +120,14 @@ function isSame(one, other) {
 }
 
 /**
- * Whether less is wanted than before. What has no size is wanted as large as it is.
+ * Whether less is wanted than before. What has no size is wanted as large as it is, and without a rate all its pictures.
  * @param {Wish} wish
  * @param {Wish} before
  */
 function isLess(wish, before) {
   if (!wish.paused !== !before.paused) return wish.paused === true;
   const size = (/** @type {Wish} */ { width, height }) => height ?? width ?? Infinity;
-  return size(wish) < size(before);
+  const rate = (/** @type {Wish} */ { frameRate }) => frameRate ?? Infinity;
+  const [sizes, rates] = [size(wish) - size(before) || 0, rate(wish) - rate(before) || 0];
+  return Math.max(sizes, rates) <= 0 && Math.min(sizes, rates) < 0;
 }

@@ -119,6 +119,21 @@ class FakeTransceiver {
     this.direction = direction;
     this.sender = new FakeSender(sendEncodings);
     this.receiver = { track: new FakeMediaStreamTrack(kind), getSynchronizationSources: () => [] };
+    this.extensions = [
+      { uri: 'urn:ietf:params:rtp-hdrext:sdes:mid', direction: 'sendrecv' },
+      {
+        uri: 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension',
+        direction: 'stopped',
+      },
+    ];
+  }
+
+  getHeaderExtensionsToNegotiate() {
+    return structuredClone(this.extensions);
+  }
+
+  setHeaderExtensionsToNegotiate(extensions) {
+    this.extensions = extensions;
   }
 }
 

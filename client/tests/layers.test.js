@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { ladderFor } from '../sdk/ladder.js';
 import { Room } from '../sdk/room.js';
+import { StraitError, connectionLost } from '../sdk/errors.js';
 import { Wishes } from '../sdk/wishes.js';
 import { FakeMediaStreamTrack, ben, benCamera, fakeEnvironment, joinedMessage, settle } from './fakes.js';
 
@@ -85,6 +86,28 @@ test('encodings of VP9 and AV1 name a mode, without which they would be layers o
       ['L1T3', 'L1T3', 'L1T3'],
     );
   }
+});
+
+test('video slots ask for the dependency descriptor, without which layers of AV1 are of no use', async () => {
+  await join();
+  const directions = fake
+    .connection()
+    .transceivers.map(({ kind, extensions }) => [kind, ...extensions.map(({ direction }) => direction)]);
+  assert.deepEqual(directions, [
+    ['audio', 'sendrecv', 'stopped'],
+    ['audio', 'sendrecv', 'stopped'],
+    ['video', 'sendrecv', 'sendrecv'],
+    ['video', 'sendrecv', 'sendrecv'],
+  ]);
+});
+
+test('layers inside an encoding are asked for by their mode, in one encoding or in each', async () => {
+  await room.publish(picture(1280, 720), { source: 'camera', videoCodec: 'VP9', scalabilityMode: 'L3T3_KEY' });
+  const simulcast = { source: 'camera', simulcast: true, videoCodec: 'VP8', scalabilityMode: 'L1T2' };
+  await room.publish(picture(1280, 720), simulcast);
+  await join();
+  const modes = (place) => sender(place).encodings.map(({ scalabilityMode }) => scalabilityMode);
+  assert.deepEqual([modes(4), modes(5)], [['L3T3_KEY'], ['L1T2', 'L1T2', 'L1T2']]);
 });
 
 test('ladders suit the picture and the source', () => {
@@ -171,20 +194,25 @@ test('sizes of tiles are sent together: soon where they grow, later where they s
   assert.equal(fake.socket().count('prefer'), 2, 'nothing has changed');
 });
 
-test('a wish that did not arrive is sent again', async () => {
+test('a wish that did not arrive is sent again, and one that was refused is not', async () => {
   const sent = [];
-  let fails = true;
+  /** @type {Error | null} */
+  let fails = connectionLost();
   const wishes = new Wishes(fake.environment, (tracks) => {
     sent.push(tracks);
-    return fails ? Promise.reject(new Error('connection lost')) : Promise.resolve();
+    return fails ? Promise.reject(fails) : Promise.resolve();
   });
   wishes.set('t-1', { height: 180 });
   await fake.clock.advance(250);
-  fails = false;
+  fails = null;
   await fake.clock.advance(1000);
   assert.deepEqual(sent, [[{ trackId: 't-1', height: 180 }], [{ trackId: 't-1', height: 180 }]]);
   await fake.clock.advance(5000);
   assert.equal(sent.length, 2);
+  fails = new StraitError('unknown-type', 'There is no such message.', 'Use a newer server.');
+  wishes.set('t-1', { height: 360 });
+  await fake.clock.advance(10_000);
+  assert.equal(sent.length, 3, 'asking again would not help');
 });
 
 test('the room tells which encoding of a track is received', async () => {

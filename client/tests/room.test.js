@@ -642,3 +642,35 @@ test('the page going away is a leave', async () => {
   listeners.get('pagehide')();
   assert.equal(fake.socket().count('leave'), 1);
 });
+
+test('sound is sent at the rate that the server names, and at a lower one that the application wants', async () => {
+  const publishing = room.publish(new FakeMediaStreamTrack('audio'), { source: 'microphone' });
+  await join();
+  const track = await publishing;
+  const rates = () => track.sender.encodings.map(({ maxBitrate }) => maxBitrate);
+  await fake.socket().news('bitrate', { mid: '4', trackId: track.trackId, maxBitrate: 64_000 });
+  assert.deepEqual(rates(), [64_000]);
+  await track.setEncoding({ maxBitrate: 24_000 });
+  assert.deepEqual(rates(), [24_000]);
+  await fake.socket().news('bitrate', { mid: '4', trackId: track.trackId, maxBitrate: 16_000 });
+  assert.deepEqual(rates(), [16_000]);
+  await fake.socket().news('bitrate', { mid: '9', trackId: 't-of-somebody', maxBitrate: 16_000 });
+  assert.deepEqual(errors, []);
+});
+
+test('how good calls are is told as the server measures it', async () => {
+  await join({ participants: [ben()] });
+  const told = [];
+  room.on('quality', ({ detail }) => told.push([detail.participant.name, detail.quality, detail.score, detail.mos]));
+  const other = [...room.participants.values()][0];
+  assert.equal(other.quality, 'good', 'until the server says otherwise');
+  await fake.socket().news('quality', { participantId: other.participantId, quality: 'poor', score: 41, mos: 1.9 });
+  assert.equal(other.quality, 'poor');
+  const { participantId } = room.localParticipant;
+  await fake.socket().news('quality', { participantId, quality: 'good', score: 93, mos: null });
+  await fake.socket().news('quality', { participantId: 'p-nobody', quality: 'good', score: 93, mos: null });
+  assert.deepEqual(told, [
+    [other.name, 'poor', 41, 1.9],
+    ['Anna', 'good', 93, null],
+  ]);
+});

@@ -17,14 +17,16 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 14] = [
+pub const TARGETS: [(&str, Body); 16] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
     ("trace", trace::trace),
     ("rtp", wire::rtp),
+    ("dependency_descriptor", wire::dependency_descriptor),
     ("munger", streams::munger),
     ("rtcp", rtcp::rtcp),
+    ("red", wire::red),
     ("twcc", streams::twcc),
     ("bandwidth", streams::bandwidth),
     ("turn", turn::turn),

@@ -34,6 +34,7 @@ pub fn file(content: &[u8]) -> Vec<u8> {
         tracks_per_participant_max: 4,
         slots: both(1),
         slots_max: both(2),
+        redundancy: true,
         sharing: Sharing::default(),
         bandwidth: BandwidthSettings::default(),
         video_start_kbps: None,

@@ -1,7 +1,10 @@
 //! What reads bytes that anybody can send: openings of TCP connections, framing, STUN, RTP and payload descriptors.
 
+use str0m::rtp::RedDecoder;
 use strait::core::forward::descriptor::{Descriptor, FrameCounters, describe};
-use strait::core::media::extensions::{IncomingExtensions, KeptExtensions, PassedExtensions};
+use strait::core::media::extensions::{
+    DescriptorChange, IncomingExtensions, KeptExtensions, PassedExtensions,
+};
 use strait::core::negotiated::{Codec, Extension, ExtensionIds, H264Profile};
 use strait::trace::words;
 use strait::wire::classify::{DatagramKind, classify};
@@ -13,7 +16,7 @@ use strait::wire::stun_check::{self, Credentials};
 use strait::wire::stun_refusal::is_signed;
 use strait::wire::tcp_frame::{self, Frame};
 use strait::wire::turn_frame::{self, TurnFrame};
-use strait::wire::{dependency_descriptor, red, stun};
+use strait::wire::{dependency_descriptor, red, stun, vp9};
 
 /// `tcp_stream`: what was decided of a prefix stays decided; frames lie one behind the other and are the same however
 /// the stream was cut.
@@ -135,14 +138,14 @@ fn collect(header: &RtpHeader, packet: &[u8]) -> Option<ExtensionBlock> {
 }
 
 fn write_again(header: &RtpHeader, packet: &[u8], block: &ExtensionBlock) {
-    let RtpHeader { marker, payload_type, sequence, timestamp, ssrc, .. } = *header;
-    let fields = RtpFields { marker, payload_type, sequence, timestamp, ssrc };
+    let RtpHeader { marker, payload_type, sequence, timestamp, ssrc, has_padding, .. } = *header;
+    let fields = RtpFields { marker, payload_type, sequence, timestamp, ssrc, has_padding };
     let mut out = [0xaa; RTP_HEADER_WRITE_MAX];
     let length = write_header(&mut out, &fields, block).expect("it fits");
     assert_eq!(length, 12 + block.encoded_len());
     let again = RtpHeader::parse(&out[..length]).expect("we write what we can read");
     assert_eq!((again.marker, again.payload_type, again.sequence), (marker, payload_type, sequence));
-    assert_eq!((again.timestamp, again.ssrc, again.has_padding), (timestamp, ssrc, false));
+    assert_eq!((again.timestamp, again.ssrc, again.has_padding), (timestamp, ssrc, has_padding));
     assert_eq!(again.header_len, length);
     let extensions: Vec<_> = header.extensions(packet).collect();
     assert_eq!(again.extensions(&out).collect::<Vec<_>>(), extensions);
@@ -180,9 +183,14 @@ fn meaning(base: u8) -> impl Fn(u8) -> Option<Extension> {
 /// Extensions get other ids on the way, and stay what they were.
 fn pass_on(passed: &PassedExtensions) {
     let mut block = ExtensionBlock::new();
-    KeptExtensions(passed.as_bytes()).write(&ids(8), Some(0x1234), &mut block);
+    KeptExtensions(passed.as_bytes()).write(
+        &ids(8),
+        DescriptorChange { frame_number: Some(0x1234), active: None },
+        &mut block,
+    );
     let mut out = [0; RTP_HEADER_WRITE_MAX];
-    let fields = RtpFields { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3 };
+    let fields =
+        RtpFields { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3, has_padding: false };
     let length = write_header(&mut out, &fields, &block).expect("it fits");
     let header = RtpHeader::parse(&out[..length]).expect("we write what we can read");
     let there = IncomingExtensions::read(&header, &out, meaning(8)).passed;
@@ -236,7 +244,73 @@ fn describe_payload(payload: &[u8], passed: &PassedExtensions) {
         assert!(behind < payload.len() || behind == 0);
         assert_eq!(copy[behind..], payload[behind..]);
     }
-    if let Ok((payload_type, range)) = red::primary(payload) {
-        assert!(payload_type < 0x80 && payload.get(range).is_some());
+    if let Ok(vp9) = vp9::parse(payload)
+        && let Some((_, count)) = vp9.resolutions(payload)
+    {
+        assert!((1..=vp9::SPATIAL_LAYERS_MAX).contains(&count) && vp9.descriptor_len > 4 * count);
+    }
+}
+
+/// `red`: what was read of redundant audio and is written again is the same bytes, and somebody else reads the same.
+pub fn red(data: &[u8]) {
+    let others = RedDecoder::decode(data).ok();
+    let Ok(redundant) = red::parse(data) else {
+        assert!(others.is_none(), "somebody else reads what we cannot");
+        return;
+    };
+    let copies: Vec<red::Block<'_>> = redundant.copies().collect();
+    let mut again = vec![0; red::front_length(&copies)];
+    red::write_front(&mut again, redundant.payload_type, &copies).expect("what was read can be written");
+    again.extend_from_slice(redundant.primary);
+    assert_eq!(again, data);
+    let Some(others) = others else {
+        assert!(copies.len() > 32, "somebody else reads no more copies than that");
+        return;
+    };
+    let (primary, earlier) = others.split_last().expect("the packet's own data");
+    assert_eq!((primary.pt, primary.payload), (redundant.payload_type, redundant.primary));
+    assert_eq!(earlier.len(), copies.len());
+    for (theirs, ours) in earlier.iter().zip(&copies) {
+        assert_eq!((theirs.pt, theirs.payload), (ours.payload_type, ours.payload));
+        assert_eq!(theirs.timestamp_offset, u32::from(ours.offset));
+    }
+}
+
+/// `dependency_descriptor`: by the first byte's length a descriptor that may bring a structure, and one behind it. What is
+/// read stays within the format's bounds; a mask that is written is read back, and all else says what it said before.
+pub fn dependency_descriptor(data: &[u8]) {
+    let Some((length, rest)) = data.split_first() else { return };
+    let (first, second) = rest.split_at(usize::from(*length).min(rest.len()));
+    let Ok(Some(structure)) = dependency_descriptor::structure(first) else { return };
+    assert!((1..=dependency_descriptor::TEMPLATES_MAX).contains(&structure.templates.len()));
+    assert!((1..=dependency_descriptor::DECODE_TARGETS_MAX).contains(&structure.decode_targets.len()));
+    let targets = structure.decode_targets.len() as u32;
+    for target in 0..targets as u8 {
+        let within = structure.within(target);
+        assert!(within >> target & 1 == 1 && within >> (targets - 1) <= 1);
+    }
+    for bytes in [first, second] {
+        let Ok(frame) = dependency_descriptor::describe(bytes, &structure) else { continue };
+        assert!(
+            structure
+                .templates
+                .iter()
+                .any(|one| (one.spatial, one.temporal) == (frame.spatial, frame.temporal))
+        );
+        assert!(frame.references.as_slice().iter().all(|diff| (1..=4096).contains(diff)));
+        let mask = u32::from(*length) & u32::MAX >> (32 - targets);
+        let mut out = vec![0xaa; bytes.len() + 6];
+        let length = dependency_descriptor::write_active(bytes, frame.active_place, mask, &mut out);
+        let out = &out[..length.expect("a mask has 4 bytes at most, and there are 5 flags")];
+        let again = dependency_descriptor::describe(out, &structure).expect("we write what we can read");
+        assert_eq!(again, dependency_descriptor::FrameDependencies { active: Some(mask), ..frame });
+        assert_eq!(dependency_descriptor::structure(out), dependency_descriptor::structure(bytes));
+        let mut twice = vec![0x55; out.len() + 1];
+        let length = dependency_descriptor::write_active(out, again.active_place, mask, &mut twice);
+        assert_eq!(
+            length.map(|length| twice[..length].to_vec()),
+            Some(out.to_vec()),
+            "written twice is written once"
+        );
     }
 }

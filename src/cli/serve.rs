@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::log::{self, LogControl};
-use crate::config::{self, Config};
+use crate::config::{self, Config, RedundantAudio};
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
 use crate::core::settings::{BandwidthSettings, PACKETS_AT_ONCE, Sharing};
@@ -44,6 +44,7 @@ pub fn core_settings(
         },
         tracks_per_participant_max: rooms.max_tracks_per_participant,
         slots: SlotCounts { audio: media.audio_slots, video: media.video_slots },
+        redundancy: media.redundancy == RedundantAudio::Auto,
         sharing: Sharing {
             speakers: media.speakers,
             speaker_slots: media.speaker_slots,

@@ -429,6 +429,36 @@ impl Setting for LogFormat {
     }
 }
 
+/// Whether audio is sent with copies of what was sent before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedundantAudio {
+    /// Nobody is sent copies.
+    Off,
+    /// Clients who lose much are, if they take them.
+    Auto,
+}
+
+impl Setting for RedundantAudio {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        match raw.text()? {
+            "off" => Some(Self::Off),
+            "auto" => Some(Self::Auto),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Off => quoted("off"),
+            Self::Auto => quoted("auto"),
+        }
+    }
+
+    fn expected(_: &Rule) -> String {
+        "\"off\" or \"auto\"".to_owned()
+    }
+}
+
 impl Setting for LayerPolicy {
     fn read(raw: &Raw, _: &Rule) -> Option<Self> {
         let text = raw.text()?;

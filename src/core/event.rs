@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{MediaKind, Source};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use super::quality::Quality;
 
 /// A track as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -428,4 +429,16 @@ pub enum Event {
         /// The rids of the encodings to send, in the order of the offer.
         active: Vec<String>,
     },
+    /// The receiver is to send a track of audio at that rate at most.
+    Bitrate {
+        /// The section in which the track is sent.
+        #[serde(with = "super::ids::mid_text")]
+        mid: Mid,
+        /// Their own track.
+        track: TrackId,
+        /// Bits per second.
+        max_bitrate: u32,
+    },
+    /// How good somebody's call is now.
+    Quality(ParticipantId, Quality),
 }

@@ -27,6 +27,8 @@ pub mod output;
 pub mod pace;
 pub mod participant;
 pub mod path;
+pub mod quality;
+pub mod rates;
 pub mod record;
 pub mod recorder;
 pub mod recordings;

@@ -132,12 +132,18 @@ mod chosen {
         LateTrackNotOffered "late-track-not-offered",
         /// A panic in forwarding.
         Panics "panics",
+        /// A panic when it is looked at who is shown which encoding.
+        PanicsInReview "panics-in-review",
         /// The timer of a participant who has left stays set.
         TimerOfTheGoneKept "timer-of-the-gone-kept",
         /// A slot's stream does not lead to the slot, so feedback about it is ignored.
         SlotStreamForgotten "slot-stream-forgotten",
         /// Some transport-wide numbers are never given to a packet.
         TransportNumberSkipped "transport-number-skipped",
+        /// Some of the packets that wait for room on a narrow network are never sent.
+        PacerForgets "pacer-forgets",
+        /// Padding takes numbers of the media stream.
+        PaddingOnMediaSsrc "padding-on-media-ssrc",
         /// Nobody is told who speaks.
         SpeakersNotTold "speakers-not-told",
         /// Who has stopped speaking is still told to speak.
@@ -150,6 +156,20 @@ mod chosen {
         LayerNotLive "layer-not-live",
         /// How somebody wants to see a track is noted and has no effect.
         PreferIgnored "prefer-ignored",
+        /// Copies of earlier audio say that they are older than they are.
+        CopyOfWrongTime "copy-of-wrong-time",
+        /// Audio is not sent with copies however much of it is lost.
+        RedundancyForgotten "redundancy-forgotten",
+        /// A viewer goes up to a higher layer at any frame.
+        ForwardedFrameWithoutReference "forwarded-frame-without-reference",
+        /// Nothing marks the end of a picture whose largest layers are left out.
+        MarkerNotMoved "marker-not-moved",
+        /// The picture ids of VP8 have gaps where pictures are left out.
+        PictureIdNotCompacted "picture-id-not-compacted",
+        /// The frame numbers of the dependency descriptor close up where frames are left out.
+        DdRenumbered "dd-renumbered",
+        /// A retransmission has the marker of the publisher's packet.
+        RtxWithOtherMarker "rtx-with-other-marker",
         /// Whatever a network carries, everything is sent that is wanted.
         EstimateIgnored "estimate-ignored",
     }

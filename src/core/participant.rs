@@ -10,6 +10,7 @@ use super::forward::slot::Slot;
 use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::mutation::mutated;
 use super::pace::Pace;
+use super::quality::{Judge, Score};
 use super::rng::Rng;
 use super::steering::Steering;
 use super::subscriptions::Subscriptions;
@@ -19,6 +20,8 @@ use super::timers::{Deadlines, Timer};
 const SLOT_MAP_INTERVAL: Duration = Duration::from_millis(100);
 /// Slot maps that a member is told at once after a time of quiet: what a few people do who come together.
 const SLOT_MAPS_AT_ONCE: u32 = 8;
+/// For so long an interruption counts.
+const INTERRUPTION_COUNTS: Duration = Duration::from_secs(60);
 
 /// Whether a participant can be told anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +86,15 @@ pub struct Participant {
     /// What to add to their wall clock, in NTP format, to get our time. All their tracks use the same offset, which
     /// keeps these in sync.
     pub clock_offset: Option<u64>,
+    /// What their call is taken for.
+    pub judge: Judge,
+    /// Their last score, in parts.
+    pub score: Option<Score>,
+    /// How many key frames they had asked for when it was made.
+    pub keyframe_requests_before: u64,
+    /// Their last two interruptions, the newest first.
+    interruptions: [Option<Instant>; 2],
+    was_interrupted: bool,
     /// When they are given up, if nothing is heard from them.
     pub deadlines: Deadlines,
     revision: u64,
@@ -127,6 +139,11 @@ impl Participant {
             led_at: None,
             asked: SlotCounts { audio: 0, video: 0 },
             clock_offset: None,
+            judge: Judge::default(),
+            score: None,
+            keyframe_requests_before: 0,
+            interruptions: [None; 2],
+            was_interrupted: false,
             deadlines: Deadlines::new(epoch),
             revision: 0,
             slot_maps: Pace::new(now, SLOT_MAP_INTERVAL, SLOT_MAPS_AT_ONCE),
@@ -136,6 +153,18 @@ impl Participant {
     /// Whether they can be told anything.
     pub fn is_connected(&self) -> bool {
         self.signalling == Signalling::Connected
+    }
+
+    /// Returns how often they were interrupted in the last minute: their signalling was lost, or nothing came from them. It is
+    /// to be called often, because it notices when that begins.
+    pub fn interruptions(&mut self, now: Instant) -> u32 {
+        let is_interrupted = !self.is_connected() || self.media_lost;
+        if is_interrupted && !self.was_interrupted {
+            self.interruptions = [Some(now), self.interruptions[0]];
+        }
+        self.was_interrupted = is_interrupted;
+        let is_recent = |at: &&Instant| now.saturating_duration_since(**at) <= INTERRUPTION_COUNTS;
+        self.interruptions.iter().flatten().filter(is_recent).count() as u32
     }
 
     /// Returns since when their signalling has been lost, if they have never been in a call: nobody would miss them,
@@ -158,9 +187,9 @@ impl Participant {
     }
 
     /// Adds a subscription to a track, if there is none.
-    pub fn subscribe(&mut self, track: TrackId, kind: MediaKind) {
+    pub fn subscribe(&mut self, track: TrackId, kind: MediaKind, muted: bool) {
         self.unsubscribed.remove(&track);
-        self.subscriptions.add(track, kind);
+        self.subscriptions.add(track, kind, muted);
     }
 
     /// Returns whether a slot map may be told now. If not, the timer is set for when it may: a client whose slots change

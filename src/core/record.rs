@@ -47,6 +47,8 @@ pub struct RoomHeader {
     pub slots: SlotCounts,
     /// Most slots of a participant.
     pub slots_max: SlotCounts,
+    /// Whether clients who lose much of their audio are sent copies of it, if they take them.
+    pub redundancy: bool,
     /// How slots are shared where there are too few.
     pub sharing: Sharing,
     /// What is believed of the networks of those who receive.
@@ -76,6 +78,7 @@ impl RoomHeader {
             tracks_per_participant_max,
             slots,
             slots_max,
+            redundancy,
             sharing,
             bandwidth,
             video_start_kbps,
@@ -96,6 +99,7 @@ impl RoomHeader {
             tracks_per_participant_max,
             slots,
             slots_max,
+            redundancy,
             sharing,
             bandwidth,
             video_start_kbps,
@@ -116,6 +120,7 @@ impl RoomHeader {
             tracks_per_participant_max: self.tracks_per_participant_max,
             slots: self.slots,
             slots_max: self.slots_max,
+            redundancy: self.redundancy,
             sharing: self.sharing,
             bandwidth: self.bandwidth,
             video_start_kbps: self.video_start_kbps,

@@ -4,9 +4,11 @@
 //! Everything that happens to a room comes through [`Room::handle`]; the packets that came in a batch are forwarded by
 //! [`Room::forward_share`]. A panic in one participant's step ends that participant; the rest go on.
 
+mod audio_rates;
 mod check;
 mod checks;
 mod commands;
+mod crowding;
 mod deadlines;
 mod fanout;
 mod feedback;
@@ -14,8 +16,10 @@ mod keyframes;
 mod layers;
 mod media;
 mod membership;
-mod padding;
+mod pacing;
 mod publish;
+mod quality;
+mod redundancy;
 mod reports;
 mod sections;
 mod sharing;
@@ -24,6 +28,7 @@ mod slots;
 mod snapshot;
 mod speakers;
 mod steering;
+mod steps;
 mod subscriptions;
 mod totals;
 mod transport;
@@ -134,8 +139,14 @@ pub struct Room {
     pending_audio: VecDeque<PublicationKey>,
     /// The same for video.
     pending_video: VecDeque<PublicationKey>,
+    /// Transports on which what was held back of video, and padding, is to be sent now.
+    pending_paced: VecDeque<TransportKey>,
+    /// Empty between inputs: members for whom something began to wait while media was forwarded.
+    held_members: Vec<ParticipantKey>,
     /// Members who are to be told a new slot map at the end of the input.
     slot_maps: Vec<ParticipantKey>,
+    /// Those of whose slots some have become free, for tracks that wait. It is empty between two inputs.
+    slots_freed: Vec<ParticipantKey>,
     /// Publications of which it is to be looked again, at the end of the input, what viewers are shown and what is to be
     /// sent.
     layer_reviews: Vec<PublicationKey>,
@@ -177,7 +188,10 @@ impl Room {
             by_track: BTreeMap::new(),
             pending_audio: VecDeque::new(),
             pending_video: VecDeque::new(),
+            pending_paced: VecDeque::new(),
+            held_members: Vec::new(),
             slot_maps: Vec::new(),
+            slots_freed: Vec::new(),
             layer_reviews: Vec::new(),
             steered: Steered::default(),
             floor: Floor::default(),
@@ -222,6 +236,11 @@ impl Room {
     /// Returns the public id of a member; `None` if they are gone.
     pub fn participant_id(&self, key: ParticipantKey) -> Option<ParticipantId> {
         self.participants.get(key.0).map(|participant| participant.id)
+    }
+
+    /// Returns the first transport of a member; `None` if they are gone.
+    pub fn first_transport_of(&self, id: ParticipantId) -> Option<TransportKey> {
+        self.participants.get(self.by_id.get(&id)?.0)?.transports.first().copied()
     }
 
     /// Whether it has ended and can be dropped.
@@ -302,66 +321,9 @@ impl Room {
             RoomInput::Timeout => self.handle_timers(now, outbox),
             RoomInput::Shed(shedding) => self.shed(now, shedding),
         }
-        self.send_slot_maps(now, outbox);
-        self.review_layers(now, outbox);
-        // What has begun or stopped changes what networks carry, and that changes what is shown.
-        self.steer_members(now);
-        self.review_layers(now, outbox);
+        self.review(now, outbox);
         if cfg!(debug_assertions) {
             self.check();
-        }
-    }
-
-    /// Runs a step of the transport's owner, if the transport still exists.
-    fn step_on(
-        &mut self,
-        now: Instant,
-        on: TransportKey,
-        outbox: &mut Outbox,
-        step: impl FnOnce(&mut Self, &mut Outbox),
-    ) {
-        if let Some(transport) = self.transports.get(on.0) {
-            self.step(now, Owner::of(transport.owner, on), outbox, step);
-        }
-    }
-
-    /// Runs a step of one member, or of a transport without one. If it panics, only its owner is removed.
-    fn step(
-        &mut self,
-        now: Instant,
-        owner: Owner,
-        outbox: &mut Outbox,
-        step: impl FnOnce(&mut Self, &mut Outbox),
-    ) {
-        let is_here = match owner {
-            Owner::Member(key) => self.participants.contains(key.0),
-            Owner::Transport(key) => self.transports.contains(key.0),
-            Owner::Room => false,
-        };
-        if !is_here {
-            return;
-        }
-        // Whatever a panic leaves half done belongs to the owner, who is removed.
-        let panicked = catch_unwind(AssertUnwindSafe(|| step(self, outbox))).is_err();
-        if panicked {
-            self.end_after_panic(now, owner, outbox);
-        } else {
-            self.arm(now, owner);
-        }
-    }
-
-    fn end_after_panic(&mut self, now: Instant, owner: Owner, outbox: &mut Outbox) {
-        match owner {
-            Owner::Member(key) => {
-                let Some(participant) = self.participants.get(key.0) else { return };
-                error!(room = %self.id, participant = %participant.id, "a participant's step panicked; they are removed");
-                self.expel(now, key, LeaveReason::Error, outbox);
-            }
-            Owner::Transport(key) => {
-                error!(room = %self.id, transport = key.0, "a transport's step panicked; it is removed");
-                self.remove_transport(now, key, outbox);
-            }
-            Owner::Room => {}
         }
     }
 

@@ -88,6 +88,8 @@ pub struct Settings {
     pub slots: SlotCounts,
     /// Most slots of a participant.
     pub slots_max: SlotCounts,
+    /// Whether clients who lose much of their audio are sent copies of it (RFC 2198), if they take them.
+    pub redundancy: bool,
     /// How audio slots are shared by those who speak, and video slots by cameras, where there are too few.
     pub sharing: Sharing,
     /// What is believed of the networks of those who receive.
@@ -123,6 +125,7 @@ impl Settings {
             tracks_per_participant_max: 8,
             slots: both(1),
             slots_max: both(8),
+            redundancy: true,
             sharing: Sharing::default(),
             bandwidth: BandwidthSettings::default(),
             video_start_kbps: None,

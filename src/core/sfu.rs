@@ -16,7 +16,9 @@ use super::address_counts::AddressCounts;
 use super::demux::{Demux, Owner};
 use super::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use super::fixed_hash::FixedMap;
-use super::ids::{ConnectionId, DtlsSession, ParticipantKey, RequestId, RoomId, RoomKey, TransportKey};
+use super::ids::{
+    ConnectionId, DtlsSession, ParticipantId, ParticipantKey, RequestId, RoomId, RoomKey, TransportKey,
+};
 use super::input::{AdminCommand, Input};
 use super::mutation::mutated;
 use super::outbox::{Outbox, RoomOutput};
@@ -273,6 +275,18 @@ impl Sfu {
     pub fn room_snapshot(&self, now: Instant, id: &RoomId) -> Option<RoomSnapshot> {
         let key = self.rooms_by_id.get(id)?;
         self.rooms.get(key.0).map(|entry| entry.room.snapshot(now))
+    }
+
+    /// Sets what is filled up with padding on somebody's first transport, and how much more than the estimate could be sent
+    /// there; bits per second, 0 for none. For tests and tools: the room steers this itself, and no recording has it.
+    pub fn steer_by_hand(&mut self, id: &RoomId, who: ParticipantId, padding_bps: u64, wants_more_bps: u64) {
+        let Some(&key) = self.rooms_by_id.get(id) else { return };
+        let (room, now) = (&mut self.rooms[key.0].room, self.now);
+        if let Some(on) = room.first_transport_of(who) {
+            room.set_padding_target(now, on, padding_bps);
+            room.set_wants_more(now, on, wants_more_bps);
+        }
+        self.take_outputs(key, None);
     }
 
     /// Returns how many rooms and how many participants there are.

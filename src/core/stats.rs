@@ -6,7 +6,9 @@ use super::bandwidth::estimator::Reason;
 use super::command::MediaKind;
 use super::event::TrackInfo;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
+use super::media::redundancy::RedundancyDecision;
 use super::path::Path;
+use super::quality::{Mos, Quality, Score};
 
 /// Counters of packets, bytes (payload and header, without SRTP's tag), and what went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,6 +28,32 @@ pub struct StreamCounters {
     pub keyframe_requests: u64,
     /// Packets dropped because they were duplicates, too old, or could not be decrypted. Bandwidth probes do not count.
     pub dropped: u64,
+    /// Last packets of frames of video.
+    pub frames: u64,
+    /// First packets of key frames of video.
+    pub keyframes: u64,
+}
+
+/// What goes over a stream in a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Bits of payload a second.
+    pub bitrate: u64,
+    /// Frames in 1000 seconds. Audio has none.
+    pub frames_per_1000_seconds: u64,
+}
+
+/// How good one stream is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StreamQuality {
+    /// How much goes over it, when it was last measured.
+    pub rates: Rates,
+    /// How much of it is lost on the way, in 1/1000, smoothed over a few reports.
+    pub loss_permille: u16,
+    /// How it is estimated to sound; `None` for video, and before anything is known.
+    pub mos: Option<Mos>,
+    /// How often so much of it was missing in a row that people hear it; always 0 for video.
+    pub dropouts: u64,
 }
 
 /// One published track, and what was received of it.
@@ -43,6 +71,8 @@ pub struct PublicationSnapshot {
     pub counters: StreamCounters,
     /// Interarrival jitter (RFC 3550 §6.4.1).
     pub jitter: Duration,
+    /// How good it comes.
+    pub quality: StreamQuality,
 }
 
 /// One encoding of a simulcast.
@@ -77,6 +107,12 @@ pub struct SlotSnapshot {
     pub counters: StreamCounters,
     /// Interarrival jitter at the client, from its last report (RFC 3550 §6.4.1).
     pub jitter: Duration,
+    /// How good it gets to the client.
+    pub quality: StreamQuality,
+    /// How often the client was shown another encoding of the track.
+    pub layer_changes: u32,
+    /// How long it took from putting the track in until its first packet went out; `None` before.
+    pub first_media: Option<Duration>,
 }
 
 /// What the network to a client carries.
@@ -90,6 +126,38 @@ pub struct BandwidthSnapshot {
     pub loss_millionths: u32,
     /// What holds the estimate where it is.
     pub reason: Reason,
+}
+
+/// Counts of what was sent, held back or left out on a transport because of what its network carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EgressCounters {
+    /// Packets of padding that were sent.
+    pub padding_packets: u64,
+    /// How many bytes they had, headers included.
+    pub padding_bytes: u64,
+    /// Packets of video that waited before they were sent.
+    pub paced_packets: u64,
+    /// How long these waited together, in microseconds.
+    pub pacing_delay_micros: u64,
+    /// Packets of video that were dropped because too much waited.
+    pub paced_dropped: u64,
+    /// Probes that were sent.
+    pub probes: u64,
+    /// Probes that were begun and given up, because the machine had no time or no packet could carry padding.
+    pub probes_given_up: u64,
+    /// Packets that were asked for again and not sent, because too many were.
+    pub repeats_withheld: u64,
+}
+
+/// How what is sent to a participant is spread over time, and filled up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PacingSnapshot {
+    /// How long video that comes now will wait.
+    pub delay: Duration,
+    /// The rate that all is filled up to, bits per second; 0 if there is no padding.
+    pub padding_target: u64,
+    /// What was counted.
+    pub counters: EgressCounters,
 }
 
 /// One participant, and how they are connected.
@@ -111,6 +179,12 @@ pub struct ParticipantSnapshot {
     pub round_trip: Option<Duration>,
     /// What their network carries, by their first transport that tells.
     pub bandwidth: Option<BandwidthSnapshot>,
+    /// How their media is spread over time, on the first of their transports whose network is estimated.
+    pub pacing: Option<PacingSnapshot>,
+    /// How many copies of their audio they are sent; `None` if there never were any.
+    pub redundancy: Option<RedundancyDecision>,
+    /// How good their call is; `None` before the first report.
+    pub quality: Option<(Quality, Score)>,
     /// How long ago they joined.
     pub age: Duration,
     /// The tracks that they publish, in the order of publishing.

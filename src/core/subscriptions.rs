@@ -24,6 +24,8 @@ pub enum SubscriptionState {
 pub struct Subscription {
     /// Whether the track is audio or video.
     pub kind: MediaKind,
+    /// Whether its publisher has muted it.
+    pub muted: bool,
     /// Whether nothing is sent of it for now. It keeps its slot.
     pub paused: bool,
     /// How the track is to be shown.
@@ -41,6 +43,11 @@ impl Subscription {
     pub fn is_idle(&self) -> bool {
         self.paused || self.wish.paused
     }
+
+    /// Returns whether it is audio that is not muted.
+    fn is_heard(&self) -> bool {
+        self.kind == MediaKind::Audio && !self.muted
+    }
 }
 
 /// What one member wants to receive.
@@ -49,22 +56,23 @@ pub struct Subscriptions {
     by_track: BTreeMap<TrackId, Subscription>,
     /// The tracks that wait, by their order: audio, then video.
     waiting: [BTreeMap<u64, TrackId>; 2],
+    /// How many are audio that is not muted.
+    heard: usize,
     made: u64,
 }
 
 impl Subscriptions {
     /// Adds a subscription to a track, which waits for a slot. Returns `false` if there was one already.
-    pub fn add(&mut self, track: TrackId, kind: MediaKind) -> bool {
+    pub fn add(&mut self, track: TrackId, kind: MediaKind, muted: bool) -> bool {
         self.made += 1;
         let order = self.made;
         if self.by_track.contains_key(&track) {
             return false;
         }
         let state = SubscriptionState::Waiting;
-        self.by_track.insert(
-            track,
-            Subscription { kind, paused: false, wish: Wish::default(), pinned: false, state, order },
-        );
+        let (paused, wish, pinned) = (false, Wish::default(), false);
+        self.by_track.insert(track, Subscription { kind, muted, paused, wish, pinned, state, order });
+        self.heard += usize::from(kind == MediaKind::Audio && !muted);
         self.waiting[kind as usize].insert(order, track);
         true
     }
@@ -73,6 +81,7 @@ impl Subscriptions {
     pub fn remove(&mut self, track: TrackId) -> Option<Subscription> {
         let subscription = self.by_track.remove(&track)?;
         self.waiting[subscription.kind as usize].remove(&subscription.order);
+        self.heard -= usize::from(subscription.is_heard());
         Some(subscription)
     }
 
@@ -99,6 +108,15 @@ impl Subscriptions {
         Some(*subscription)
     }
 
+    /// Notes whether a track's publisher has muted it.
+    pub fn set_muted(&mut self, track: TrackId, muted: bool) {
+        if let Some(subscription) = self.by_track.get_mut(&track) {
+            self.heard -= usize::from(subscription.is_heard());
+            subscription.muted = muted;
+            self.heard += usize::from(subscription.is_heard());
+        }
+    }
+
     /// Notes whether nothing is sent of a track for now.
     pub fn set_paused(&mut self, track: TrackId, paused: bool) {
         if let Some(subscription) = self.by_track.get_mut(&track) {
@@ -120,9 +138,9 @@ impl Subscriptions {
         }
     }
 
-    /// Returns how many tracks the member wants, shown or not.
-    pub fn count(&self) -> usize {
-        self.by_track.len()
+    /// Returns how many of the tracks that the member wants, shown or not, are audio that is not muted.
+    pub fn heard_count(&self) -> usize {
+        self.heard
     }
 
     /// The slot with that index is gone: its track waits again, and those behind it have moved up by one.
@@ -176,9 +194,9 @@ mod tests {
         for (track, kind) in
             [(9, MediaKind::Video), (3, MediaKind::Audio), (7, MediaKind::Video), (1, MediaKind::Audio)]
         {
-            assert!(wanted.add(TrackId(track), kind));
+            assert!(wanted.add(TrackId(track), kind, false));
         }
-        assert!(!wanted.add(TrackId(9), MediaKind::Video), "asking twice is no mistake");
+        assert!(!wanted.add(TrackId(9), MediaKind::Video, false), "asking twice is no mistake");
         assert_eq!(waiting(&wanted), [9, 3, 7, 1]);
         assert_eq!((wanted.waiting_count(MediaKind::Audio), wanted.waiting_count(MediaKind::Video)), (2, 2));
         wanted.set_state(TrackId(3), SubscriptionState::Slot(0));
@@ -194,7 +212,7 @@ mod tests {
     fn a_slot_that_is_gone_leaves_its_track_waiting_and_the_others_where_they_are() {
         let mut wanted = Subscriptions::default();
         for (slot, track) in [5, 4, 6].into_iter().enumerate() {
-            wanted.add(TrackId(track), MediaKind::Video);
+            wanted.add(TrackId(track), MediaKind::Video, false);
             wanted.set_state(TrackId(track), SubscriptionState::Slot(slot));
         }
         wanted.on_slot_removed(1);
@@ -202,5 +220,22 @@ mod tests {
         assert_eq!(state(5), Some(SubscriptionState::Slot(0)));
         assert_eq!(state(4), Some(SubscriptionState::Waiting));
         assert_eq!(state(6), Some(SubscriptionState::Slot(1)));
+    }
+
+    #[test]
+    fn unmuted_audio_is_counted_whatever_becomes_of_it() {
+        let mut wanted = Subscriptions::default();
+        wanted.add(TrackId(1), MediaKind::Audio, false);
+        wanted.add(TrackId(2), MediaKind::Audio, true);
+        wanted.add(TrackId(3), MediaKind::Video, false);
+        assert_eq!(wanted.heard_count(), 1);
+        wanted.set_muted(TrackId(2), false);
+        wanted.set_muted(TrackId(2), false);
+        assert_eq!(wanted.heard_count(), 2);
+        wanted.set_muted(TrackId(1), true);
+        wanted.remove(TrackId(1));
+        assert_eq!(wanted.heard_count(), 1);
+        wanted.remove(TrackId(2));
+        assert_eq!(wanted.heard_count(), 0);
     }
 }

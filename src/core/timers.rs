@@ -15,6 +15,8 @@ use super::mutation::mutated;
 
 /// What can wait happens at multiples of this, so that many wake-ups become one.
 const GRID: Duration = Duration::from_millis(100);
+/// What is spread over time leaves at multiples of this, so that those to many people are one wake-up.
+pub const PACING_STEP: Duration = Duration::from_millis(5);
 
 /// Why something happens at a certain time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,11 +55,13 @@ pub enum Timer {
     Encodings,
     /// When to give up a transport whose offer was answered and whose handshake is still not complete.
     Handshake,
+    /// When to send what of video was held back, and padding.
+    Pacing,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -75,6 +79,7 @@ impl Timer {
         Self::Steering,
         Self::Encodings,
         Self::Handshake,
+        Self::Pacing,
     ];
 
     /// Returns what it is for, as it follows "woken for" in log lines and explanations.
@@ -97,12 +102,13 @@ impl Timer {
             Self::Steering => "what a client's network lets it be shown",
             Self::Encodings => "encodings that nobody watches",
             Self::Handshake => "handshakes that are not complete",
+            Self::Pacing => "video that was held back, and padding",
         }
     }
 
     /// Whether it may be up to one step of the grid late. Timers that pictures depend on may not.
     fn can_wait(self) -> bool {
-        !matches!(self, Self::Nack | Self::TransportFeedback | Self::Keyframe)
+        !matches!(self, Self::Nack | Self::TransportFeedback | Self::Keyframe | Self::Pacing)
     }
 }
 
@@ -124,10 +130,15 @@ pub fn coalesce(epoch: Instant, now: Instant, at: Instant) -> Instant {
 }
 
 fn on_grid(epoch: Instant, at: Instant) -> Instant {
-    let beyond = at.saturating_duration_since(epoch).as_nanos() % GRID.as_nanos();
-    let next = if beyond == 0 { at } else { at + (GRID - Duration::from_nanos(beyond as u64)) };
+    let next = at + to_grid(epoch, at, GRID);
     debug_assert!(at <= next && next < at + GRID, "the grid's next moment is within one step");
     next
+}
+
+/// Returns how long it is until the next moment of a grid; zero at such a moment.
+fn to_grid(epoch: Instant, at: Instant, step: Duration) -> Duration {
+    let beyond = at.saturating_duration_since(epoch).as_nanos() % step.as_nanos();
+    if beyond == 0 { Duration::ZERO } else { step - Duration::from_nanos(beyond as u64) }
 }
 
 /// A deadline that is served so late tells that the server stood still: its machine was suspended, or had no time for it.
@@ -176,6 +187,15 @@ impl Deadlines {
         }
     }
 
+    /// Sets when the next step of pacing is: the first moment of its grid behind `after`. `None` unsets it.
+    pub fn set_pacing(&mut self, after: Option<Instant>) {
+        let at = after.map(|after| {
+            let wait = to_grid(self.epoch, after, PACING_STEP);
+            after + if wait.is_zero() { PACING_STEP } else { wait }
+        });
+        self.set(Timer::Pacing, at);
+    }
+
     /// Whether no timer is set.
     pub fn is_empty(&self) -> bool {
         self.at.iter().all(Option::is_none)
@@ -199,7 +219,7 @@ impl Deadlines {
             let at = if first.at <= now + GRID { first.at } else { on_grid };
             Deadline { at, ..first }
         });
-        for timer in [Timer::Nack, Timer::TransportFeedback, Timer::Keyframe] {
+        for timer in [Timer::Nack, Timer::TransportFeedback, Timer::Keyframe, Timer::Pacing] {
             if let Some(at) = self.get(timer)
                 && next.is_none_or(|next| at < next.at)
             {
@@ -372,6 +392,20 @@ mod tests {
         deadlines.set(Timer::Nack, None);
         deadlines.set(Timer::Reports, None);
         assert_eq!(deadlines.next(at(0)), Some(Deadline { at: at(15_000), timer: Timer::Consent }));
+    }
+
+    #[test]
+    fn pacing_has_a_grid_of_its_own() {
+        let epoch = Instant::now();
+        let at = |ms| epoch + Duration::from_millis(ms);
+        let mut deadlines = Deadlines::new(epoch);
+        for (after, expected) in [(0, 5), (3, 5), (5, 10), (12, 15)] {
+            deadlines.set_pacing(Some(at(after)));
+            let expected = Deadline { at: at(expected), timer: Timer::Pacing };
+            assert_eq!(deadlines.next(at(after)), Some(expected), "behind {after} ms");
+        }
+        deadlines.set_pacing(None);
+        assert!(deadlines.is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::command::MediaKind;
 use super::event::LeaveReason;
 use super::path::TransportProtocol;
-use super::stats::StreamCounters;
+use super::stats::{EgressCounters, StreamCounters};
 
 /// Upper bounds of the buckets of [`SetupTimes`], milliseconds.
 pub const SETUP_BUCKETS_MS: [u64; 8] = [100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];
@@ -47,6 +47,14 @@ pub struct SetupTimes {
 }
 
 impl SetupTimes {
+    /// Adds the times of `other`.
+    fn add(&mut self, other: &Self) {
+        for (own, other) in self.buckets.iter_mut().zip(other.buckets) {
+            *own += other;
+        }
+        self.sum += other.sum;
+    }
+
     /// Counts a set-up that took this long.
     pub fn note(&mut self, time: Duration) {
         let bucket = SETUP_BUCKETS_MS.iter().position(|most| time <= Duration::from_millis(*most));
@@ -76,10 +84,20 @@ pub struct Totals {
     pub layer_changes: u64,
     /// How often a publisher was told to send other encodings than before.
     pub encoding_orders: u64,
+    /// How often a client was sent more or fewer copies of its audio than before.
+    pub redundancy_changes: u64,
+    /// How often somebody's call became of each level, in the order of [`Level::ALL`](super::quality::Level::ALL).
+    pub quality_levels: [u64; 3],
+    /// How often so much audio was missing in a row that people hear it, from clients and to them.
+    pub dropouts: [u64; 2],
+    /// How long it took from putting a track into a slot until its first packet went out, audio and video.
+    pub first_media: [SetupTimes; 2],
     /// How long it took from joining until media could flow.
     pub setup_times: SetupTimes,
     /// Incoming packets that could not be opened or belong to no stream.
     pub unusable: u64,
+    /// What was sent, held back or left out because of what networks carry.
+    pub egress: EgressCounters,
     /// What streams have counted, by class.
     pub streams: BTreeMap<StreamClass, StreamCounters>,
 }
@@ -118,21 +136,81 @@ impl Totals {
         self.fingerprints_refused += other.fingerprints_refused;
         self.layer_changes += other.layer_changes;
         self.encoding_orders += other.encoding_orders;
-        for (own, other) in self.setup_times.buckets.iter_mut().zip(other.setup_times.buckets) {
+        self.redundancy_changes += other.redundancy_changes;
+        for (own, other) in self.quality_levels.iter_mut().zip(other.quality_levels) {
             *own += other;
         }
-        self.setup_times.sum += other.setup_times.sum;
+        for (own, other) in self.dropouts.iter_mut().zip(other.dropouts) {
+            *own += other;
+        }
+        for (own, other) in self.first_media.iter_mut().zip(&other.first_media) {
+            own.add(other);
+        }
+        self.setup_times.add(&other.setup_times);
         self.unusable += other.unusable;
+        self.egress.add(&other.egress);
         for (class, counters) in other.streams {
             self.streams.entry(class).or_default().add(&counters);
         }
     }
 }
 
+impl EgressCounters {
+    fn fields(&mut self) -> [&mut u64; 8] {
+        let Self {
+            padding_packets,
+            padding_bytes,
+            paced_packets,
+            pacing_delay_micros,
+            paced_dropped,
+            probes,
+            probes_given_up,
+            repeats_withheld,
+        } = self;
+        [
+            padding_packets,
+            padding_bytes,
+            paced_packets,
+            pacing_delay_micros,
+            paced_dropped,
+            probes,
+            probes_given_up,
+            repeats_withheld,
+        ]
+    }
+
+    /// Adds the counts of `other`.
+    pub fn add(&mut self, other: &Self) {
+        let mut other = *other;
+        for (own, other) in self.fields().into_iter().zip(other.fields()) {
+            *own += *other;
+        }
+    }
+
+    /// Returns what was counted since `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        let (mut since, mut before) = (*self, *before);
+        for (own, before) in since.fields().into_iter().zip(before.fields()) {
+            *own = own.saturating_sub(*before);
+        }
+        since
+    }
+}
+
 impl StreamCounters {
-    fn fields(&mut self) -> [&mut u64; 7] {
-        let Self { packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped } = self;
-        [packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped]
+    fn fields(&mut self) -> [&mut u64; 9] {
+        let Self {
+            packets,
+            bytes,
+            lost,
+            retransmitted,
+            nacked,
+            keyframe_requests,
+            dropped,
+            frames,
+            keyframes,
+        } = self;
+        [packets, bytes, lost, retransmitted, nacked, keyframe_requests, dropped, frames, keyframes]
     }
 
     /// Adds the counts of `other`.

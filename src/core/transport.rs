@@ -186,6 +186,14 @@ impl Transport {
     pub fn set_bandwidth(&mut self) {
         let at = self.media.as_ref().and_then(|media| media.egress.bandwidth_deadline());
         self.deadlines.set(Timer::Bandwidth, at);
+        self.set_pacing();
+    }
+
+    /// Sets when what was held back of video, and padding, is sent: after something was, and when the estimate or what is
+    /// wanted of it has changed.
+    pub fn set_pacing(&mut self) {
+        let after = self.media.as_ref().and_then(|media| media.egress.pacing_due());
+        self.deadlines.set_pacing(after);
     }
 
     /// Whether the engine may see a check that came by that path. The same check from elsewhere is from somebody who saw

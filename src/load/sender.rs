@@ -173,6 +173,7 @@ impl Sender {
             sequence: self.index as u16,
             timestamp: self.timestamp_base.wrapping_add(frame.wrapping_mul(self.ticks)),
             ssrc: self.ssrc,
+            has_padding: false,
         };
         let mut block = ExtensionBlock::new();
         if let Some(sequence) = transport_sequence {

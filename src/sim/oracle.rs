@@ -81,6 +81,9 @@ struct Slot {
     unsynced_since: Micros,
     sent: BTreeMap<u16, Left>,
     forwarded: BTreeSet<(u32, u32)>,
+    /// Packets that may be held back because the network is narrow, by stream and number: since when, and the epoch that they
+    /// belong to.
+    held: BTreeMap<(u32, u32), (Micros, u32)>,
 }
 
 /// One life of a person, as the server should know it.
@@ -580,6 +583,7 @@ impl Slot {
             unsynced_since: now,
             sent: BTreeMap::new(),
             forwarded: BTreeSet::new(),
+            held: BTreeMap::new(),
         }
     }
 

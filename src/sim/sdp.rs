@@ -36,6 +36,11 @@ impl Numbering {
         })
     }
 
+    /// Returns the payload type of Opus with copies of earlier packets (RFC 2198), which some clients take.
+    pub fn redundant(self) -> Option<u8> {
+        [Some(63), None, Some(40)][usize::from(self.0 % 3)]
+    }
+
     /// Returns the id of the MID extension (RFC 8843).
     pub fn mid(self) -> u8 {
         [4, 1, 9][usize::from(self.0 % 3)]
@@ -110,6 +115,10 @@ pub fn offer(
                 let _ = write!(out, " {}", pt + 1);
             }
         }
+        let redundant = numbering.redundant().filter(|_| section.kind == MediaKind::Audio);
+        if let Some(pt) = redundant {
+            let _ = write!(out, " {pt}");
+        }
         let _ = write!(
             out,
             "\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n\
@@ -133,6 +142,10 @@ pub fn offer(
         let _ = write!(out, "a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n");
         for codec in &section.codecs {
             write_codec(&mut out, *codec, numbering.payload_type(*codec));
+        }
+        if let Some(pt) = redundant {
+            let opus = numbering.payload_type(CodecName::Opus);
+            let _ = write!(out, "a=rtpmap:{pt} red/48000/2\r\na=fmtp:{pt} {opus}/{opus}\r\n");
         }
         if let Role::Publish { declared } = &section.role {
             let _ = write!(out, "a=msid:sim sim-{mid}\r\n");

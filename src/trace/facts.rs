@@ -13,6 +13,7 @@ use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::Source;
 use crate::core::event::{LayerReason, LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::media::redundancy::RedundancyDecision;
 use crate::core::path::Carrier;
 use crate::core::steering::Verdict;
 use crate::core::timers::Timer;
@@ -229,6 +230,8 @@ pub enum Fact {
     },
     /// A publisher is to send these encodings of a simulcast, and no others.
     Encodings(TrackNumber, Vec<String>),
+    /// Somebody is sent more or fewer copies of their audio than before (RFC 2198).
+    Redundancy(PersonNumber, RedundancyDecision),
 }
 
 /// A fact with its time, as traces contain it.

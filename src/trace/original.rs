@@ -25,8 +25,7 @@ impl<'a> Original<'a> {
         match form {
             PayloadForm::Media => Some(Self { ssrc, sequence, payload }),
             PayloadForm::Redundant => {
-                let (_, range) = red::primary(payload).ok()?;
-                Some(Self { ssrc, sequence, payload: payload.get(range)? })
+                Some(Self { ssrc, sequence, payload: red::parse(payload).ok()?.primary })
             }
             PayloadForm::Retransmission { of } => Self::repeated(of, payload),
         }

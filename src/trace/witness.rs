@@ -14,6 +14,7 @@ use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
 use crate::core::input::Shedding;
 use crate::core::media::extensions::PassedExtensions;
+use crate::core::media::redundancy::RedundancyDecision;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::negotiated::Codec;
 use crate::core::outbox::RoomOutput;
@@ -44,6 +45,8 @@ struct Member {
     unseen: BTreeSet<TrackId>,
     /// The bandwidth estimate that was told last, bits per second.
     estimate: Option<u64>,
+    /// What was decided last of the copies of their audio.
+    redundancy: Option<RedundancyDecision>,
 }
 
 #[derive(Debug)]
@@ -260,6 +263,7 @@ impl<'s> Witness<'s> {
                     paused: BTreeSet::new(),
                     unseen: BTreeSet::new(),
                     estimate: None,
+                    redundancy: None,
                 };
                 self.people += 1;
                 self.members.insert(to, member);
@@ -432,6 +436,10 @@ impl<'s> Witness<'s> {
                     acknowledged: bandwidth.acknowledged,
                     reason: bandwidth.reason,
                 });
+            }
+            if let Some(decision) = reach.redundancy.filter(|_| reach.redundancy != member.redundancy) {
+                member.redundancy = Some(decision);
+                changed.push(Fact::Redundancy(member.number, decision));
             }
             let route = reach.path.map(|path| Route { carrier: path.carrier, remote: path.remote });
             if route != member.route {

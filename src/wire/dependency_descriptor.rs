@@ -1,13 +1,28 @@
 //! The dependency descriptor, a header extension that tells a forwarder what it needs to know about a frame without the
 //! payload.
 //!
-//! RTP payload format for AV1 (AOMedia), appendix A.8. This reads the mandatory fields and whether there is a template
-//! structure, which every key frame brings, and without which nothing can be decoded.
+//! RTP payload format for AV1 (AOMedia), appendix A.8. [`parse`] reads the mandatory fields, which every packet has.
+//! [`describe`] reads all of it, for which the template structure of the last key frame is needed. What a forwarder
+//! changes is written by [`patch_frame_number`] and [`write_active`]; the structure stays as it came.
+
+mod structure;
+
+pub use structure::{
+    CHAINS_MAX, ChainDiffs, DECODE_TARGETS_MAX, DecodeTarget, Indication, Indications, REFERENCES_MAX,
+    References, Structure, TEMPLATES_MAX, Template,
+};
 
 use super::Malformed;
+use super::bits::Bits;
 
 /// How many bytes the mandatory fields have. Extended fields follow.
 const MANDATORY_LEN: usize = 3;
+/// The bit that tells whether there is a structure, the first one behind the mandatory fields.
+const HAS_STRUCTURE: usize = 8 * MANDATORY_LEN;
+/// The bit that tells whether there is a mask of active decode targets.
+const HAS_ACTIVE: usize = HAS_STRUCTURE + 1;
+/// How many flags the extended fields begin with.
+const FLAGS: usize = 5;
 
 /// The mandatory fields of a dependency descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +39,35 @@ pub struct DependencyDescriptor {
     pub has_structure: bool,
 }
 
-/// Parses the data of the header extension element.
+/// What a descriptor says of its frame, by its template and the fields that replace parts of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameDependencies {
+    /// The spatial layer, 0–3.
+    pub spatial: u8,
+    /// The temporal layer, 0–7.
+    pub temporal: u8,
+    /// What the frame is for each decode target.
+    pub indications: Indications,
+    /// The frames that it refers to.
+    pub references: References,
+    /// The frames before it in its chains.
+    pub chain_diffs: ChainDiffs,
+    /// The decode targets of which frames are sent, from the lowest bit on; `None` if this packet does not tell.
+    pub active: Option<u32>,
+    /// Where in the descriptor that mask stands or would stand.
+    pub active_place: ActivePlace,
+}
+
+/// Where the mask of active decode targets belongs in a descriptor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ActivePlace {
+    /// Bits before it.
+    bits: u16,
+    /// How many bits it has: one for each decode target.
+    targets: u8,
+}
+
+/// Parses the mandatory fields in the data of the header extension element.
 ///
 /// # Errors
 /// [`Malformed`] if it is shorter than the mandatory 3 bytes.
@@ -39,6 +82,67 @@ pub fn parse(bytes: &[u8]) -> Result<DependencyDescriptor, Malformed> {
     })
 }
 
+/// Reads the structure that is attached to a descriptor; `None` if none is.
+///
+/// # Errors
+/// [`Malformed`] if the descriptor ends within the structure, or the structure has more templates or layers than the format
+/// allows.
+pub fn structure(bytes: &[u8]) -> Result<Option<Structure>, Malformed> {
+    if !parse(bytes)?.has_structure {
+        return Ok(None);
+    }
+    Structure::read(&mut Bits::new(bytes, HAS_STRUCTURE + FLAGS)).map(Some)
+}
+
+/// Reads what a descriptor says of its frame. `structure` is the one that is attached to it or, if none is, the last one
+/// before. Allocates nothing, unless a structure is attached, which is then read once more.
+///
+/// # Errors
+/// [`Malformed`] if the structure has no such template, or the descriptor ends within its fields.
+pub fn describe(bytes: &[u8], structure: &Structure) -> Result<FrameDependencies, Malformed> {
+    let mandatory = parse(bytes)?;
+    let template = structure.template(mandatory.template_id).ok_or(Malformed)?;
+    let targets = structure.decode_targets.len() as u8;
+    let Template { spatial, temporal, indications, references, chain_diffs } = *template;
+    let mut frame = FrameDependencies {
+        spatial,
+        temporal,
+        indications,
+        references,
+        chain_diffs,
+        active: None,
+        active_place: ActivePlace { bits: (HAS_STRUCTURE + FLAGS) as u16, targets },
+    };
+    if bytes.len() == MANDATORY_LEN {
+        return Ok(frame);
+    }
+    let mut bits = Bits::new(bytes, HAS_STRUCTURE);
+    let (has_structure, has_active) = (bits.flag()?, bits.flag()?);
+    let (has_indications, has_references, has_chains) = (bits.flag()?, bits.flag()?, bits.flag()?);
+    if has_structure {
+        Structure::read(&mut bits)?;
+    }
+    frame.active_place.bits = u16::try_from(bits.position()).map_err(|_| Malformed)?;
+    if has_active {
+        let mask = bits.number(u32::from(targets))?;
+        // Its first bit is that of the last target.
+        frame.active = Some(mask);
+    }
+    if has_indications {
+        frame.indications = Indications::read(&mut bits, targets)?;
+    }
+    if has_references {
+        frame.references = References::default();
+        while let size @ 1.. = bits.number(2)? {
+            frame.references.push(bits.number(4 * size)? as u16 + 1);
+        }
+    }
+    if has_chains {
+        frame.chain_diffs = structure::read_chain_diffs(&mut bits, structure.chains, 8)?;
+    }
+    Ok(frame)
+}
+
 /// Overwrites the frame number of a descriptor. Does nothing to `bytes` that [`parse`] would refuse.
 ///
 /// References to other frames are differences, so they stay right if all frames are shifted by the same offset.
@@ -48,37 +152,42 @@ pub fn patch_frame_number(bytes: &mut [u8], frame_number: u16) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::noise::with_random_bytes;
-    use super::*;
-
-    #[test]
-    fn the_mandatory_fields_are_read() {
-        let descriptor = parse(&[0x85, 0x12, 0x34]).unwrap();
-        assert!(descriptor.start_of_frame && !descriptor.end_of_frame && !descriptor.has_structure);
-        assert_eq!((descriptor.template_id, descriptor.frame_number), (5, 0x1234));
-        assert!(parse(&[0x40, 0, 0]).unwrap().end_of_frame);
-        assert_eq!(parse(&[0x85, 0x12]), Err(Malformed));
+/// Copies a descriptor to `out` with another mask of active decode targets, which it may not have had. `place` is what
+/// [`describe`] has found in the same bytes. Returns the new length; `None` if `out` is too short.
+pub fn write_active(bytes: &[u8], place: ActivePlace, mask: u32, out: &mut [u8]) -> Option<usize> {
+    let (at, targets) = (usize::from(place.bits), usize::from(place.targets));
+    let had_mask = bytes.get(MANDATORY_LEN).is_some_and(|flags| flags & 0x40 != 0);
+    // Behind the mandatory fields alone there is nothing, not even flags.
+    let before = at.min(8 * bytes.len());
+    let rest = at + if had_mask { targets } else { 0 };
+    let behind = (8 * bytes.len()).saturating_sub(rest);
+    let length = (at + targets + behind).div_ceil(8);
+    let out = out.get_mut(..length)?;
+    out.fill(0);
+    let whole = before / 8;
+    out.get_mut(..whole)?.copy_from_slice(bytes.get(..whole)?);
+    for bit in 8 * whole..before {
+        set(out, bit, is_set(bytes, bit));
     }
-
-    #[test]
-    fn a_structure_marks_a_key_frame() {
-        assert!(parse(&[0x80, 0, 1, 0x80, 0]).unwrap().has_structure);
-        assert!(!parse(&[0x80, 0, 1, 0x40, 0]).unwrap().has_structure, "only active decode targets");
+    set(out, HAS_ACTIVE, true);
+    for bit in 0..targets {
+        set(out, at + bit, mask >> (targets - 1 - bit) & 1 == 1);
     }
+    for bit in 0..behind {
+        set(out, at + targets + bit, is_set(bytes, rest + bit));
+    }
+    Some(length)
+}
 
-    #[test]
-    fn a_patched_number_is_read_back_and_nothing_else_changes() {
-        with_random_bytes(&[0x80, 0, 1, 0x80], |bytes| {
-            let before = parse(bytes);
-            let tail = bytes.get(3..).unwrap_or_default().to_vec();
-            patch_frame_number(bytes, 0xbeef);
-            patch_frame_number(bytes, 0xbeef);
-            let expected =
-                before.map(|descriptor| DependencyDescriptor { frame_number: 0xbeef, ..descriptor });
-            assert_eq!(parse(bytes), expected);
-            assert_eq!(bytes.get(3..).unwrap_or_default(), tail);
-        });
+fn is_set(bytes: &[u8], bit: usize) -> bool {
+    bytes.get(bit / 8).is_some_and(|byte| byte >> (7 - bit % 8) & 1 == 1)
+}
+
+fn set(bytes: &mut [u8], bit: usize, value: bool) {
+    if let Some(byte) = bytes.get_mut(bit / 8) {
+        *byte |= u8::from(value) << (7 - bit % 8);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,21 @@ pub fn is_bare_keyframe(payload: &[u8]) -> bool {
     }
 }
 
+/// Returns the temporal layer of the slices in the packet, 0–2; `None` if it has none.
+///
+/// Encoders with temporal layers tell it by `nal_ref_idc`: nothing refers to the highest layer (0), and only that one to
+/// the layer in between (1).
+pub fn temporal_layer(payload: &[u8]) -> Option<u8> {
+    let importance = |head: u8, kind: u8| (1..=IDR).contains(&(kind & 0x1f)).then_some(head >> 5 & 3);
+    let (head, rest) = payload.split_first()?;
+    let importance = match head & 0x1f {
+        STAP_A => aggregated(rest).filter_map(|unit| importance(*unit.first()?, *unit.first()?)).max(),
+        FU_A => importance(*head, *rest.first()?),
+        _ => importance(*head, *head),
+    };
+    importance.map(|importance| 2_u8.saturating_sub(importance))
+}
+
 /// Returns the whole sequence and picture parameter sets in the packet, each as a NAL unit.
 pub fn parameter_sets(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     let is_aggregate = payload.first().is_some_and(|head| head & 0x1f == STAP_A);
@@ -131,10 +146,31 @@ mod tests {
     }
 
     #[test]
+    fn temporal_layers_are_told_by_the_importance_of_slices() {
+        for (payload, layer) in [
+            (&[0x61, 0x9a][..], Some(0)),
+            (&[0x41, 0x9a], Some(0)),
+            (&[0x21, 0x9a], Some(1)),
+            (&[0x01, 0x9a], Some(2)),
+            (&[0x65, 0x88], Some(0)),
+            (&[0x3c, 0x81, 0x9a], Some(1)),
+            (&[0x1c, 0x01, 0x9a], Some(2)),
+            (&[0x18, 0, 1, 0x06, 0, 2, 0x21, 0x9a], Some(1)),
+            (&[0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce], None),
+            (&[0x06, 0x05], None),
+            (&[0x7c], None),
+            (&[], None),
+        ] {
+            assert_eq!(temporal_layer(payload), layer, "{payload:02x?}");
+        }
+    }
+
+    #[test]
     fn random_bytes_are_survived() {
         with_random_bytes(&[0x78, 0, 2, 0x09, 0x10, 0, 1], |bytes| {
             starts_keyframe(bytes);
             is_bare_keyframe(bytes);
+            temporal_layer(bytes);
             parameter_sets(bytes).count();
         });
     }

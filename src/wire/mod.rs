@@ -1,18 +1,20 @@
 //! Wire formats: reads and writes the bytes of standard protocols in place.
 //!
 //! Everything here is a function of a byte slice that accepts any input. A parser either understands its input or
-//! returns [`Malformed`] (or `None`). It never panics, never allocates and never trusts a length before comparing it
-//! with what is there. Nothing here has state or knows about rooms and tracks, so every format can be tested from its
+//! returns [`Malformed`] (or `None`). It never panics and never trusts a length before comparing it with what is there,
+//! and it allocates nothing, but for the structure of a dependency descriptor, which comes with key frames alone. Nothing here has state or knows about rooms and tracks, so every format can be tested from its
 //! RFC alone.
 
 use std::fmt;
 
+mod bits;
 mod cursor;
 
 pub mod av1;
 pub mod classify;
 pub mod dependency_descriptor;
 pub mod h264;
+pub mod opus;
 pub mod picture_id;
 pub mod red;
 pub mod rtp;

@@ -105,7 +105,7 @@ impl RtpHeader {
     }
 }
 
-/// What a header to be written says. There are no CSRCs and no padding.
+/// What a header to be written says. There are no CSRCs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RtpFields {
     /// The marker bit, whose meaning the codec defines.
@@ -118,6 +118,8 @@ pub struct RtpFields {
     pub timestamp: u32,
     /// SSRC, the stream's name.
     pub ssrc: u32,
+    /// The P bit: the packet ends in padding, whose last byte says how many bytes of padding there are.
+    pub has_padding: bool,
 }
 
 /// Writes an RTP header with `extensions` to the start of `out`; the X bit is set only if there are any.
@@ -133,7 +135,7 @@ pub fn write_header(out: &mut [u8], fields: &RtpFields, extensions: &ExtensionBl
     let [s0, s1] = fields.sequence.to_be_bytes();
     let [t0, t1, t2, t3] = fields.timestamp.to_be_bytes();
     let [i0, i1, i2, i3] = fields.ssrc.to_be_bytes();
-    let first = 0x80 | (u8::from(!extensions.is_empty()) << 4);
+    let first = 0x80 | (u8::from(fields.has_padding) << 5) | (u8::from(!extensions.is_empty()) << 4);
     let second = (u8::from(fields.marker) << 7) | fields.payload_type;
     *fixed = [first, second, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3];
     Some(RTP_FIXED_HEADER_LEN + extension_len)
@@ -207,6 +209,7 @@ mod tests {
                 sequence: noise.next() as u16,
                 timestamp: noise.next() as u32,
                 ssrc: noise.next() as u32,
+                has_padding: noise.next() & 1 == 1,
             };
             let mut block = ExtensionBlock::new();
             let with_extension = noise.next() & 1 == 1 && block.push(7, &[1, 2, 3]);
@@ -221,6 +224,7 @@ mod tests {
                 sequence: read.sequence,
                 timestamp: read.timestamp,
                 ssrc: read.ssrc,
+                has_padding: read.has_padding,
             };
             assert_eq!(read_fields, fields);
         }
@@ -228,7 +232,14 @@ mod tests {
 
     #[test]
     fn the_largest_header_fits_its_bound_and_no_less() {
-        let fields = RtpFields { marker: false, payload_type: 96, sequence: 0, timestamp: 0, ssrc: 0 };
+        let fields = RtpFields {
+            marker: false,
+            payload_type: 96,
+            sequence: 0,
+            timestamp: 0,
+            ssrc: 0,
+            has_padding: false,
+        };
         let mut block = ExtensionBlock::new();
         assert!(block.push(1, &[0; EXTENSION_BLOCK_CAPACITY - 2]));
         let mut out = [0; RTP_HEADER_WRITE_MAX];

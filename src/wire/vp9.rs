@@ -9,6 +9,8 @@ use super::picture_id::{PictureCounters, PictureId};
 
 /// The reference indices a frame may have in flexible mode.
 const REFERENCES_MAX: usize = 3;
+/// How many spatial layers a stream has at most: they are numbered by three bits.
+pub const SPATIAL_LAYERS_MAX: usize = 8;
 
 /// The descriptor of one VP9 packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Vp9Descriptor {
     pub inter_layer_dependency: bool,
     /// Z: no higher spatial layer of the same picture is predicted from this one.
     pub not_inter_layer_reference: bool,
+    /// Where in the payload the scalability structure begins; `None` if the packet has none.
+    pub structure_offset: Option<u16>,
     /// Bytes of the descriptor, scalability structure included; the VP9 data follow.
     pub descriptor_len: usize,
 }
@@ -58,6 +62,7 @@ pub fn parse(payload: &[u8]) -> Result<Vp9Descriptor, Malformed> {
     if flexible && inter_picture_predicted {
         skip_references(&mut cursor)?;
     }
+    let structure_offset = cursor.position();
     if flag(0x02) {
         skip_scalability_structure(&mut cursor)?;
     }
@@ -78,8 +83,24 @@ pub fn parse(payload: &[u8]) -> Result<Vp9Descriptor, Malformed> {
         switching_up: layers & 0x10 != 0,
         inter_layer_dependency: layers & 0x01 != 0,
         not_inter_layer_reference: flag(0x01),
+        structure_offset: flag(0x02).then_some(structure_offset as u16),
         descriptor_len,
     })
+}
+
+impl Vp9Descriptor {
+    /// Returns width and height of each spatial layer in pixels, from the lowest on, as the scalability structure in the
+    /// `payload` tells them; `None` if it does not.
+    pub fn resolutions(&self, payload: &[u8]) -> Option<([(u16, u16); SPATIAL_LAYERS_MAX], usize)> {
+        let mut cursor = Cursor::new(payload.get(usize::from(self.structure_offset?)..)?);
+        let head = cursor.u8().ok().filter(|head| head & 0x10 != 0)?;
+        let count = usize::from(head >> 5) + 1;
+        let mut read = [(0, 0); SPATIAL_LAYERS_MAX];
+        for size in read.get_mut(..count)? {
+            *size = (cursor.u16().ok()?, cursor.u16().ok()?);
+        }
+        Some((read, count))
+    }
 }
 
 /// Whether a frame that begins with this byte is a key frame (VP9 bitstream §6.2). `None` if it is no header of a frame: who
@@ -133,6 +154,9 @@ mod tests {
         assert_eq!((descriptor.spatial_id, descriptor.temporal_id), (Some(0), Some(0)));
         assert_eq!(descriptor.counters.tl0_picture_index, Some(0x56));
         assert_eq!(descriptor.descriptor_len, 18);
+        let (sizes, count) = descriptor.resolutions(&KEY).expect("they are told");
+        assert_eq!(sizes[..count], [(320, 180), (640, 360)]);
+        assert_eq!(descriptor.resolutions(&KEY[..12]), None);
         for length in 0..KEY.len() {
             assert_eq!(parse(&KEY[..length]), Err(Malformed), "{length} bytes");
         }
@@ -181,7 +205,9 @@ mod tests {
     #[test]
     fn patching_random_packets_is_idempotent_and_read_back() {
         patching_changes_counters_alone(&KEY, |bytes| {
-            parse(bytes).ok().map(|descriptor| (descriptor.counters, descriptor.descriptor_len))
+            let descriptor = parse(bytes).ok()?;
+            descriptor.resolutions(bytes);
+            Some((descriptor.counters, descriptor.descriptor_len))
         });
     }
 }

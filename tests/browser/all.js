@@ -6,6 +6,8 @@ import "./scenarios/speaking.js";
 import "./scenarios/subscribing.js";
 import "./scenarios/sources.js";
 import "./scenarios/layers.js";
+import "./scenarios/loss.js";
+import "./scenarios/scalability.js";
 import "./scenarios/going.js";
 import "./scenarios/door.js";
 import "./scenarios/demo-page.js";

@@ -162,6 +162,26 @@ fn nobody_starves_where_more_speak_at_once_than_can_be_heard() {
 }
 
 #[test]
+fn mute_buttons_make_a_crowd_and_end_it() {
+    let mut world = crowd(7);
+    let mute = |world: &mut World, people: std::ops::Range<usize>, muted: bool| {
+        for person in people {
+            let track = world.clients[person].track(Microphone);
+            world.command(person, Command::Mute { track, muted });
+        }
+        world.run(Duration::from_millis(300));
+    };
+    assert_eq!(world.clients[0].shown().len(), 3, "six others are a crowd, which shares three slots");
+    // Three others are left whom one can hear: fewer than there are slots, so that a fourth may be shown.
+    mute(&mut world, 1..4, true);
+    assert_eq!(world.clients[0].shown().len(), 4, "each slot is used where there are slots enough");
+    let heard = heard_while(&mut world, 0, &[4, 5, 6], 400);
+    assert!(heard.values().all(|packets| *packets >= 15), "all of them are heard at once: {heard:?}");
+    mute(&mut world, 1..4, false);
+    assert_eq!(world.clients[0].shown().len(), 3, "it is a crowd again");
+}
+
+#[test]
 fn what_was_pinned_or_subscribed_to_by_name_keeps_its_slot() {
     let mut world = crowd(9);
     let [first, second] = [1, 2].map(|person| world.clients[person].track(Microphone));

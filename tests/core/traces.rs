@@ -19,7 +19,7 @@ use strait::sim::sdp::{self, Numbering, Role, Section};
 use strait::trace::reader::records;
 use strait::trace::{EndOfTrace, Header, Replayed, Trace, TraceWriter, replay};
 
-use crate::world::World;
+use crate::world::{World, audio_frame};
 use crate::{call_in, connected, show};
 
 /// Whatever the core has to record so far, as files.
@@ -360,9 +360,10 @@ fn a_replay_writes_a_capture_and_tracks_that_can_be_played() {
         });
         wanted.count()
     };
-    // Opus of 60 bytes of 0xfc comes from Anna's port 5000 and goes to Ben's.
-    assert_eq!(rtp((5000, 7443), &[0xfc; 60]), 40, "what came in, decrypted");
-    assert_eq!(rtp((7443, 5000), &[0xfc; 60]), 40, "what went out, decrypted");
+    // Forty frames of Opus come from Anna's port 5000 and go to Ben's, each once.
+    let frames = |ports| (101..=140).map(|number| rtp(ports, &audio_frame(number))).collect::<Vec<_>>();
+    assert_eq!(frames((5000, 7443)), [1; 40], "what came in, decrypted");
+    assert_eq!(frames((7443, 5000)), [1; 40], "what went out, decrypted");
     assert_eq!(rtp((5000, 7443), &[7; 900]), 40);
 
     let mut files: Vec<_> =

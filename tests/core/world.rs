@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::format::PayloadParams;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo};
+use str0m::rtp::{ExtensionValues, RedEncoder, RedundantBlock, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
 use strait::core::command::{Command, EncodingRequest, Join, Lifeline, PublicationRequest, Resume, Source};
 use strait::core::datagrams::Datagrams;
@@ -20,6 +21,7 @@ use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch};
 use strait::wire::classify::{DatagramKind, classify};
+use strait::wire::rtp::RtpHeader;
 
 /// The server's address, as the clients see it.
 pub fn server_address() -> SocketAddr {
@@ -194,6 +196,8 @@ pub struct World {
     pub is_stalled: bool,
     /// How loud the audio is that is sent from now on, in dBov; `None` tells nothing of it.
     pub level: Option<i8>,
+    /// How many pictures a camera with layers inside its stream has shown.
+    pub pictures: u16,
     requests: u64,
     settings: Settings,
     /// Every input with its time, from the start.
@@ -204,6 +208,60 @@ pub struct World {
     pub loses_down: fn(u16) -> bool,
     /// The same for packets to the server.
     pub loses_up: fn(u16) -> bool,
+    /// The narrow link that one client is behind.
+    pub link: Option<Link>,
+    /// All RTP that has left the server, whatever became of it.
+    pub departed: Vec<Departed>,
+    /// Who sends audio with how many copies of the packets before, which are 20 ms apart.
+    pub copies: BTreeMap<usize, u64>,
+}
+
+/// A packet that has left the server.
+pub struct Departed {
+    /// When.
+    pub at: Instant,
+    /// To which client.
+    pub to: usize,
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub bytes: usize,
+    /// Whether it ends in padding.
+    pub has_padding: bool,
+}
+
+/// A link to one client, with a queue of 300 ms.
+pub struct Link {
+    /// Whose it is.
+    pub client: usize,
+    /// Bits per second.
+    pub rate: u64,
+    busy_until: Option<Instant>,
+    under_way: VecDeque<(Instant, Vec<u8>)>,
+    /// How many packets found no room in its queue.
+    pub dropped: usize,
+}
+
+impl Link {
+    /// A link that is not used.
+    pub fn new(client: usize, rate: u64) -> Self {
+        Self { client, rate, busy_until: None, under_way: VecDeque::new(), dropped: 0 }
+    }
+
+    fn send(&mut self, now: Instant, bytes: Vec<u8>) {
+        let begins = self.busy_until.map_or(now, |until| until.max(now));
+        if begins - now > Duration::from_millis(300) {
+            self.dropped += 1;
+            return;
+        }
+        let until = begins + Duration::from_nanos(bytes.len() as u64 * 8_000_000_000 / self.rate);
+        self.busy_until = Some(until);
+        self.under_way.push_back((until, bytes));
+    }
+
+    fn arrived(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.under_way.front().filter(|(at, _)| *at <= now)?;
+        self.under_way.pop_front().map(|(_, bytes)| bytes)
+    }
 }
 
 /// Feeds an input to a core.
@@ -291,6 +349,9 @@ impl World {
             outputs: Vec::new(),
             loses_down: |_| false,
             loses_up: |_| false,
+            link: None,
+            departed: Vec::new(),
+            copies: BTreeMap::new(),
             start,
             now: start,
             clients: Vec::new(),
@@ -305,6 +366,7 @@ impl World {
             deadline: None,
             is_stalled: false,
             level: None,
+            pictures: 0,
             requests: 0,
         }
     }
@@ -496,19 +558,66 @@ impl World {
         self.send_encoding(client, source, None, keyframe);
     }
 
+    /// A client sends a frame of video of so many packets at once.
+    pub fn send_frame(&mut self, client: usize, source: Source, keyframe: bool, packets: usize) {
+        for number in 0..packets {
+            let last = number + 1 == packets;
+            self.write(client, source, None, (number == 0).then_some(keyframe), last);
+        }
+    }
+
+    /// A client sends one packet of a source with a payload of VP8.
+    pub fn send_payload(&mut self, client: usize, source: Source, payload: Vec<u8>) {
+        self.send_packet(client, source, None, payload, true);
+    }
+
     /// The same of one encoding of a simulcast. Its number is in the payload, behind the headers.
     pub fn send_encoding(&mut self, client: usize, source: Source, layer: Option<&str>, keyframe: bool) {
+        self.write(client, source, layer, Some(keyframe), true);
+    }
+
+    /// Writes one packet: with `begins` the first of a frame, which may be a key frame; with `marker` the last one.
+    fn write(
+        &mut self,
+        client: usize,
+        source: Source,
+        layer: Option<&str>,
+        begins: Option<bool>,
+        marker: bool,
+    ) {
+        let Client { sequences, declared, .. } = &self.clients[client];
+        let place = declared.iter().position(|one| Some(one.rid.as_str()) == layer).unwrap_or(0);
+        let number = 7 + place as u8;
+        let payload = match source.kind() {
+            // One frame of 20 ms, which can be known again by its number.
+            strait::core::command::MediaKind::Audio => {
+                audio_frame(*sequences.get(&(source, number)).unwrap_or(&100) + 1)
+            }
+            // Start of a partition, no extensions; the payload header's lowest bit says "delta".
+            strait::core::command::MediaKind::Video => {
+                let descriptor = if begins.is_some() { 0x10 } else { 0 };
+                let header = vec![descriptor, u8::from(begins != Some(true)), number];
+                [header, vec![7; 899]].concat()
+            }
+        };
+        self.send_packet(client, source, layer, payload, marker);
+    }
+
+    fn send_packet(
+        &mut self,
+        client: usize,
+        source: Source,
+        layer: Option<&str>,
+        payload: Vec<u8>,
+        marker: bool,
+    ) {
         let elapsed = self.now - self.start;
         let Client { rtc, sending, sequences, declared, .. } = &mut self.clients[client];
         let (mid, _) = *sending.iter().find(|(_, other)| *other == source).expect("it publishes that");
         let place = declared.iter().position(|one| Some(one.rid.as_str()) == layer).unwrap_or(0);
         let number = 7 + place as u8;
         let media = rtc.media(mid).expect("negotiated");
-        let (clock, payload): (u128, Vec<u8>) = match media.kind() {
-            MediaKind::Audio => (48, vec![0xfc; 60]),
-            // Start of a partition, no extensions; the payload header's lowest bit says "delta".
-            MediaKind::Video => (90, [vec![0x10, u8::from(!keyframe), number], vec![7; 899]].concat()),
-        };
+        let clock: u128 = if media.kind() == MediaKind::Audio { 48 } else { 90 };
         let wanted = if media.kind() == MediaKind::Audio { "opus" } else { "VP8" };
         let pts = media.remote_pts().to_vec();
         let pt = rtc
@@ -524,13 +633,20 @@ impl World {
         *sequence += 1;
         // Each encoding counts time from another value.
         let timestamp = (elapsed.as_millis() * clock) as u32 + (u32::from(number) - 7) * 1_000_000;
+        let (pt, payload) = match self.copies.get(&client) {
+            Some(copies) if media.kind() == MediaKind::Audio => {
+                let red = rtc.codec_config().params().iter().find_map(PayloadParams::red).expect("RED");
+                (red, with_copies(*pt, *sequence, *copies))
+            }
+            _ => (pt, payload),
+        };
         let packet = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, self.now, payload)
             .ext_vals(ExtensionValues {
                 audio_level: self.level,
                 voice_activity: self.level.map(|_| false),
                 ..ExtensionValues::default()
             })
-            .marker(true)
+            .marker(marker)
             .nackable(true);
         rtc.direct_api().stream_tx_by_mid(mid, layer.map(Into::into)).expect("a stream").write_rtp(packet);
         self.clients[client].deadline = self.now;
@@ -567,8 +683,9 @@ impl World {
         loop {
             self.settle();
             let clients = self.clients.iter().map(|client| client.deadline).min();
+            let link = self.link.as_ref().and_then(|link| Some(link.under_way.front()?.0));
             let lines = self.clients.iter().filter_map(|client| client.line.as_ref()?.next_arrival()).min();
-            let next = [self.deadline, clients, lines].into_iter().flatten().min().unwrap_or(end);
+            let next = [self.deadline, clients, link, lines].into_iter().flatten().min().unwrap_or(end);
             if next >= end {
                 break;
             }
@@ -674,10 +791,24 @@ impl World {
             }
             let index = self.clients.iter().position(|client| client.address == to && !client.unplugged);
             let Some(index) = index else { continue };
+            self.departed.extend(departed(self.now, index, &bytes));
+            if let Some(link) = self.link.as_mut().filter(|link| link.client == index) {
+                link.send(self.now, bytes);
+                continue;
+            }
             match &mut self.clients[index].line {
                 Some(line) => line.send(self.now, &bytes),
                 None => self.deliver(index, &bytes),
             }
+        }
+        while let Some(link) = &mut self.link
+            && let Some(bytes) = link.arrived(self.now)
+        {
+            let (index, to) = (link.client, self.clients[link.client].address);
+            let receive = Receive::new(Protocol::Udp, server_address(), to, &bytes);
+            let receive = receive.expect("the core sends what can be parsed");
+            let _ = self.clients[index].rtc.handle_input(EngineInput::Receive(self.now, receive));
+            self.drain_client(index);
         }
         for (session, request) in requests {
             self.handshake(session, request);
@@ -757,6 +888,29 @@ impl World {
             busy = true;
         }
     }
+}
+
+/// What is to be known of a datagram that has left the server, if it is RTP.
+fn departed(at: Instant, to: usize, bytes: &[u8]) -> Option<Departed> {
+    let header = RtpHeader::parse(bytes).ok().filter(|_| classify(bytes) == DatagramKind::Rtp)?;
+    let RtpHeader { ssrc, sequence, has_padding, .. } = header;
+    Some(Departed { at, to, ssrc, sequence, bytes: bytes.len(), has_padding })
+}
+
+/// A frame of Opus, 20 ms long.
+pub fn audio_frame(number: u64) -> Vec<u8> {
+    [&[0xfc], &number.to_be_bytes()[..], &[0xfc; 51]].concat()
+}
+
+/// The same in RFC 2198's redundant form, with copies of the frames before, as somebody else writes it.
+fn with_copies(pt: u8, number: u64, copies: u64) -> Vec<u8> {
+    let copy = |back: u64| RedundantBlock {
+        pt,
+        timestamp_offset: (960 * back) as u32,
+        payload: audio_frame(number - back),
+    };
+    let copies: Vec<_> = (1..=copies).rev().map(copy).collect();
+    RedEncoder::encode(pt, &audio_frame(number), &copies)
 }
 
 /// Whether a datagram is an RTP packet that gets lost, by its sequence number.

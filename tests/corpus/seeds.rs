@@ -58,6 +58,9 @@ pub fn all() -> Vec<Seed> {
     for (name, content) in traces() {
         add("trace", name, content);
     }
+    for (name, first, second) in DESCRIPTORS {
+        add("dependency_descriptor", name, [&[first.len() as u8][..], first, second].concat());
+    }
     add(
         "munger",
         "sources",
@@ -68,6 +71,9 @@ pub fn all() -> Vec<Seed> {
         "jumps",
         [&[0, 0, 1][..], &[6, 0, 1, 4, 0xff, 0xff, 6, 0, 1, 5, 0, 3, 2, 0, 0, 6, 0, 1]].concat(),
     );
+    // Two copies and an empty packet; one byte in front of a packet without copies.
+    add("red", "copies", vec![0xef, 0x1e, 0x00, 0x03, 0xef, 0x0f, 0x00, 0x02, 0x6f, 1, 1, 1, 2, 2]);
+    add("red", "alone", vec![0x6f, 9, 9]);
     add(
         "twcc",
         "steady",
@@ -93,6 +99,27 @@ pub fn all() -> Vec<Seed> {
     }
     seeds
 }
+
+/// A dependency descriptor with its structure, and one behind it, of streams with three temporal layers, and with two
+/// spatial and two temporal ones.
+const DESCRIPTORS: [(&str, &[u8], &[u8]); 2] = [
+    (
+        "temporal",
+        &[
+            0xc0, 0x12, 0x34, 0x80, 0x02, 0x14, 0xea, 0xa8, 0x60, 0x41, 0x4d, 0x14, 0x10, 0x20, 0x84, 0x27,
+            0x02, 0x7f, 0x01, 0x67,
+        ],
+        &[0x83, 0x00, 0x07, 0x7b, 0x25, 0x08, 0x43, 0xff, 0xf3, 0x20],
+    ),
+    (
+        "spatial",
+        &[
+            0xc5, 0x00, 0x01, 0x80, 0xa3, 0x18, 0x7a, 0xaf, 0x01, 0x00, 0xa0, 0xf0, 0x14, 0x51, 0x41, 0x14,
+            0x51, 0x80, 0x10, 0x90, 0x88, 0x89, 0x09, 0x40, 0x9f, 0xc0, 0x59, 0xc1, 0x3f, 0xc0, 0xb3, 0xc0,
+        ],
+        &[0xca, 0x00, 0x02],
+    ),
+];
 
 fn sized(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -260,6 +287,7 @@ fn packets() -> Vec<(String, Vec<u8>)> {
             sequence: 65_530,
             timestamp: 7,
             ssrc: 0x1234_5678,
+            has_padding: false,
         };
         let mut packet = vec![0; RTP_HEADER_WRITE_MAX];
         let length = write_header(&mut packet, &fields, &block).expect("it fits");

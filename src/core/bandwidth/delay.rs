@@ -90,6 +90,9 @@ impl DelayBased {
             if let Some(delta) = self.groups.on_packet(now, result.sent, received) {
                 self.trendline.on_group(delta, received);
             }
+            if self.groups.take_jump() {
+                self.trendline.restart();
+            }
             update.has_recovered |= before == Usage::Under && self.trendline.usage() == Usage::Normal;
         }
         match (self.usage(), acknowledged, probed) {

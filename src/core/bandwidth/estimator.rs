@@ -337,10 +337,53 @@ impl BandwidthEstimator {
         self.probes.begin(now);
     }
 
+    /// Whether a probe waits to be [taken](Self::take_probe).
+    pub fn has_probe(&self) -> bool {
+        self.probes.has_waiting()
+    }
+
+    /// Sends none of the probes that wait.
+    pub fn forget_probes(&mut self) {
+        self.probes.forget_waiting();
+    }
+
     /// Takes the next probe that is to be sent, if one is due.
     pub fn take_probe(&mut self) -> Option<ProbeCluster> {
         let probe = self.probes.take()?;
         self.probe_results.begin(probe);
         Some(probe)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_that_make_up_their_times_lead_nowhere_and_break_nothing() {
+        let bounds = Bounds { start: 300_000, min: 5_000, max: 10_000_000 };
+        let mut random = fastrand::Rng::with_seed(77);
+        let mut estimator = BandwidthEstimator::new(0, bounds);
+        estimator.set_wanted(0, 5_000_000);
+        estimator.begin_probing(0);
+        let extremes = [0, 1, -1, 1 << 22, -(1 << 22), (1 << 23) - 1, -(1 << 23)];
+        // The largest time that a report can add up to, either way.
+        let farthest = 65_535 * 32_768 * 250;
+        let (mut now, mut reference): (Micros, i64) = (0, 0);
+        for _ in 0..20_000 {
+            now += random.i64(0..100) * MILLISECOND;
+            for _ in 0..random.usize(0..10) {
+                let probe = estimator.take_probe().map(|probe| probe.id);
+                estimator.on_sent(now, random.usize(0..70_000), probe);
+            }
+            reference += extremes[random.usize(..extremes.len())];
+            let base = estimator.next_number().wrapping_sub(random.u16(0..12));
+            let times: Vec<Option<Micros>> = (0..random.usize(1..12))
+                .map(|_| random.bool().then(|| random.i64(-farthest..=farthest)))
+                .collect();
+            estimator.on_report(now, (reference & 0xff_ffff) as u32, base, times.into_iter());
+            estimator.process(now);
+            assert!((bounds.min..=bounds.max).contains(&estimator.estimate()));
+        }
     }
 }

@@ -40,11 +40,11 @@ impl Group {
     }
 
     fn is_burst(&self, sent: Micros, received: Micros) -> bool {
-        let (sent_gap, received_gap) = (sent - self.last_sent, received - self.last_received);
+        let (sent_gap, received_gap) = (sent - self.last_sent, received.saturating_sub(self.last_received));
         sent_gap == 0
             || (received_gap < sent_gap
                 && received_gap <= BURST_GAP
-                && received - self.first_received < BURST_SPAN)
+                && received.saturating_sub(self.first_received) < BURST_SPAN)
     }
 }
 
@@ -54,9 +54,20 @@ pub struct PacketGroups {
     current: Option<Group>,
     previous: Option<Group>,
     reordered: u32,
+    /// Whether the receiver's clock has jumped, so that nothing before can be compared with what comes.
+    has_jumped: bool,
 }
 
 impl PacketGroups {
+    /// Returns whether the receiver's clock has jumped since the last call.
+    pub fn take_jump(&mut self) -> bool {
+        std::mem::take(&mut self.has_jumped)
+    }
+
+    fn jump(&mut self) {
+        *self = Self { has_jumped: true, ..Self::default() };
+    }
+
     /// Takes a packet. If it begins a new group, the group before it is complete: returns how far that one is from its
     /// predecessor.
     pub fn on_packet(&mut self, now: Micros, sent: Micros, received: Micros) -> Option<GroupDelta> {
@@ -83,15 +94,15 @@ impl PacketGroups {
         let complete = *current;
         let mut delta = None;
         if let Some(previous) = &self.previous {
-            let received = complete.last_received - previous.last_received;
-            if received - (complete.reported - previous.reported) >= CLOCK_JUMP {
-                *self = Self::default();
+            let received = complete.last_received.saturating_sub(previous.last_received);
+            if received.saturating_sub(complete.reported - previous.reported) >= CLOCK_JUMP {
+                self.jump();
                 return None;
             }
             if received < 0 {
                 self.reordered += 1;
                 if self.reordered >= REORDERED_MAX {
-                    *self = Self::default();
+                    self.jump();
                 }
                 return None;
             }
@@ -152,7 +163,15 @@ mod tests {
         assert_eq!(on(120, 20, 70), None);
         let steady = Some(GroupDelta { sent: 20 * MILLISECOND, received: 20 * MILLISECOND });
         assert_eq!(on(140, 40, 5_090), steady, "the group that jumped is not complete yet");
+        assert!(!groups.take_jump());
+        let mut on = |now, sent, received| {
+            groups.on_packet(now * MILLISECOND, sent * MILLISECOND, received * MILLISECOND)
+        };
         assert_eq!(on(160, 60, 5_110), None, "the jump is seen, and forgotten");
+        assert!(groups.take_jump() && !groups.take_jump());
+        let mut on = |now, sent, received| {
+            groups.on_packet(now * MILLISECOND, sent * MILLISECOND, received * MILLISECOND)
+        };
         assert_eq!(on(180, 80, 5_130), None);
         assert_eq!(on(200, 100, 5_150), None);
         assert_eq!(on(220, 120, 5_170), steady);

@@ -14,6 +14,9 @@ const ENTRIES_MAX: usize = 2_048;
 const AGE: Micros = 3 * SECOND;
 /// The reference time of a report has 24 bits.
 const REFERENCE_BITS: u32 = 24;
+/// Whoever reports each time that half of a clock's round has passed makes it up. Behind this, in units of 64 ms, the clock
+/// begins anew, so that no time that is reckoned from it overflows.
+const REFERENCE_MAX: i64 = 1 << 36;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Fate {
@@ -136,6 +139,10 @@ impl SendHistory {
                 at + i64::from(ahead)
             }
         };
+        if unwrapped.abs() > REFERENCE_MAX {
+            self.reference = None;
+            return self.unwrap_reference(reference);
+        }
         if self.reference.is_none_or(|(_, at)| unwrapped >= at) {
             self.reference = Some((reference, unwrapped));
         }
@@ -258,6 +265,17 @@ mod tests {
             4,
             "what is behind the first is passed over"
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_made_up_gets_nowhere() {
+        let mut history = SendHistory::default();
+        let mut reference: u32 = 0;
+        for _ in 0..100_000 {
+            let at = history.unwrap_reference(reference);
+            assert!(at.abs() <= REFERENCE_MAX);
+            reference = (reference + (1 << 23) - 1) % (1 << 24);
+        }
     }
 
     #[test]

@@ -19,7 +19,9 @@ const PERIOD: Micros = 5 * SECOND;
 const PERIODIC_PERCENT: u64 = 200;
 /// A probe for what is wanted goes to this much of the estimate at most, in 1/100,
 const WANTED_OF_ESTIMATE_PERCENT: u64 = 200;
-/// and no probe beyond this much of what is wanted.
+/// if what is wanted has grown to more than this much of what was wanted before, in 1/100.
+const GROWN_PERCENT: u64 = 110;
+/// No probe goes beyond this much of what is wanted, in 1/100.
 const OF_WANTED_PERCENT: u64 = 200;
 /// While loss limits the estimate a probe goes to this much of it at most, in 1/100.
 const LOSS_LIMITED_PERCENT: u64 = 150;
@@ -137,15 +139,33 @@ impl Probes {
         self.waiting.pop_front()
     }
 
+    /// Whether a probe waits to be sent.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Sends none of the probes that wait: they could not be sent, or nobody could use what they find.
+    pub fn forget_waiting(&mut self) {
+        if self.has_waiting() {
+            self.waiting.clear();
+            self.phase = Phase::Idle;
+        }
+    }
+
     /// Whether a probe waits to be sent, or its result is waited for.
     pub fn is_busy(&self) -> bool {
         !self.waiting.is_empty() || matches!(self.phase, Phase::Waiting { .. })
     }
 
     /// Takes note of how much there is to be sent, bits per second. More than the estimate is a reason to probe, if the
-    /// network is not used to the full already.
+    /// network is not used to the full already. 0 ends all probing.
     pub fn set_wanted(&mut self, now: Micros, wanted: BitRate) {
-        let is_new = self.wanted.replace(wanted) != Some(wanted);
+        let before = self.wanted.replace(wanted).unwrap_or(0);
+        if wanted == 0 {
+            self.forget_waiting();
+        }
+        // What is wanted can be told again with every report, a little different each time.
+        let is_new = wanted > scaled(before, GROWN_PERCENT, 100) && now - self.begun >= RESULT_TIME;
         if is_new && self.phase == Phase::Idle && self.limited_since.is_some() && wanted > self.estimate {
             let most = scaled(self.estimate, WANTED_OF_ESTIMATE_PERCENT, 100);
             let second = scaled(wanted, OF_WANTED_PERCENT, 100).min(most);
@@ -238,8 +258,14 @@ impl Probes {
 
     fn probe(&mut self, now: Micros, rates: &[BitRate], further: bool) {
         let mut most = RATE_MAX;
-        if let Some(wanted) = self.wanted.filter(|wanted| *wanted > 0) {
-            most = most.min(scaled(wanted, OF_WANTED_PERCENT, 100));
+        match self.wanted {
+            // Nobody could use what a probe finds.
+            Some(0) => {
+                self.phase = Phase::Idle;
+                return;
+            }
+            Some(wanted) => most = most.min(scaled(wanted, OF_WANTED_PERCENT, 100)),
+            None => {}
         }
         match self.limit {
             Limit::None => {}
@@ -359,6 +385,20 @@ mod tests {
             probes.process(9 * SECOND);
             assert_eq!(rates(&mut probes), expected, "{limit:?}");
         }
+    }
+
+    #[test]
+    fn nothing_is_probed_that_nobody_wants() {
+        let mut probes = Probes::new(0, 300_000);
+        probes.begin(0);
+        probes.set_wanted(0, 0);
+        assert_eq!(rates(&mut probes), NONE, "what waits is not sent either");
+        probes.on_estimate(0, 1_000_000, Limit::None);
+        probes.set_limited(SECOND, Some(SECOND));
+        probes.on_estimate(4 * SECOND, 400_000, Limit::None);
+        probes.on_recovery(5 * SECOND);
+        probes.process(20 * SECOND);
+        assert_eq!((probes.deadline(), rates(&mut probes)), (None, vec![]));
     }
 
     #[test]

@@ -22,6 +22,8 @@ const OVERUSE_TIME: Micros = 10 * MILLISECOND;
 /// Whoever reports longer delays or steeper slopes makes them up: a day, and a thousand.
 const ACCUMULATED_MAX: Micros = 86_400_000 * MILLISECOND;
 const SLOPE_MAX: i128 = 1_000_000_000_000;
+/// And a window of groups that came in the course of years.
+const SPAN_MAX: Micros = 1 << 50;
 
 /// What the threshold is at first, and within what it moves, in nanoseconds.
 const THRESHOLD_START: i64 = 12_500_000;
@@ -76,11 +78,17 @@ pub struct Trendline {
 
 impl Default for Trendline {
     fn default() -> Self {
+        Self { window: VecDeque::with_capacity(WINDOW), ..Self::empty() }
+    }
+}
+
+impl Trendline {
+    fn empty() -> Self {
         Self {
             groups: 0,
             accumulated: 0,
             smoothed_ns: 0,
-            window: VecDeque::with_capacity(WINDOW),
+            window: VecDeque::new(),
             slope: 0,
             slope_before: 0,
             threshold_ns: THRESHOLD_START,
@@ -90,18 +98,25 @@ impl Default for Trendline {
             usage: Usage::Normal,
         }
     }
-}
 
-impl Trendline {
     /// How the network is used, as far as the last group tells.
     pub fn usage(&self) -> Usage {
         self.usage
     }
 
+    /// Forgets the line, but not what is usual for its slope: the receiver's clock has jumped, so that what was seen before
+    /// cannot be compared with what comes.
+    pub fn restart(&mut self) {
+        let Self { threshold_ns, .. } = *self;
+        let mut window = std::mem::take(&mut self.window);
+        window.clear();
+        *self = Self { window, threshold_ns, ..Self::empty() };
+    }
+
     /// Takes the next group, which came at `received`.
     pub fn on_group(&mut self, delta: GroupDelta, received: Micros) {
         self.groups = (self.groups + 1).min(GROUPS_MAX);
-        let accumulated = self.accumulated.saturating_add(delta.received - delta.sent);
+        let accumulated = self.accumulated.saturating_add(delta.received.saturating_sub(delta.sent));
         self.accumulated = accumulated.clamp(-ACCUMULATED_MAX, ACCUMULATED_MAX);
         self.smoothed_ns = (9 * self.smoothed_ns + 1_000 * self.accumulated) / 10;
         if self.window.len() == WINDOW {
@@ -118,7 +133,7 @@ impl Trendline {
     fn fit(&self) -> Option<i64> {
         let count = self.window.len() as i128;
         let first = self.window.front()?.at;
-        let since = |point: &Point| i128::from(point.at.saturating_sub(first));
+        let since = |point: &Point| i128::from(point.at.saturating_sub(first).clamp(-SPAN_MAX, SPAN_MAX));
         let (mut sum_at, mut sum_delay) = (0i128, 0i128);
         for point in &self.window {
             sum_at += since(point);
@@ -143,7 +158,7 @@ impl Trendline {
         }
         let steepness = self.groups.min(GROUPS_ENOUGH) * GAIN * self.slope / 1_000;
         if steepness > self.threshold_ns {
-            let over_time = self.over_time.map_or(sent_delta / 2, |time| time + sent_delta);
+            let over_time = self.over_time.map_or(sent_delta / 2, |time| time.saturating_add(sent_delta));
             self.over_time = Some(over_time);
             self.over_groups += 1;
             if over_time > OVERUSE_TIME && self.over_groups > 1 && self.slope >= self.slope_before {
@@ -163,7 +178,8 @@ impl Trendline {
     /// Moves the threshold towards the slope, so that a stream beside ours that never leaves the queue empty does not
     /// starve us.
     fn adapt(&mut self, steepness: i64, received: Micros) {
-        let time = (received - *self.adapted.get_or_insert(received)).clamp(0, ADAPT_TIME_MAX);
+        let adapted = *self.adapted.get_or_insert(received);
+        let time = received.saturating_sub(adapted).clamp(0, ADAPT_TIME_MAX);
         self.adapted = Some(received);
         if steepness > self.threshold_ns + ADAPT_MAX {
             return;
@@ -218,6 +234,35 @@ mod tests {
         let over = usages.iter().position(|usage| *usage == Usage::Over).expect("it fills");
         let under = usages.iter().position(|usage| *usage == Usage::Under).expect("it empties");
         assert!(over < under);
+    }
+
+    #[test]
+    fn whatever_is_reported_nothing_overflows() {
+        let extremes =
+            [i64::MIN, i64::MIN + 1, -ACCUMULATED_MAX, -1, 0, 1, ACCUMULATED_MAX, i64::MAX - 1, i64::MAX];
+        let mut random = fastrand::Rng::with_seed(8);
+        let mut line = Trendline::default();
+        for _ in 0..100_000 {
+            let mut any = || extremes[random.usize(..extremes.len())];
+            line.on_group(GroupDelta { sent: any(), received: any() }, any());
+            assert!((THRESHOLD_MIN..=THRESHOLD_MAX).contains(&line.threshold_ns));
+        }
+    }
+
+    #[test]
+    fn a_line_that_begins_anew_remembers_no_delay() {
+        let mut line = Trendline::default();
+        for group in 0..100 {
+            let delta = GroupDelta { sent: 20 * MILLISECOND, received: 25 * MILLISECOND };
+            line.on_group(delta, group * 25 * MILLISECOND);
+        }
+        assert!(line.slope > 0);
+        line.restart();
+        let delta = GroupDelta { sent: 20 * MILLISECOND, received: 20 * MILLISECOND };
+        for group in 0..100 {
+            line.on_group(delta, -1_000_000 * MILLISECOND + group * 20 * MILLISECOND);
+            assert_eq!((line.slope, line.usage()), (0, Usage::Normal), "{group}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 use std::ops::Range;
 
 use super::ladder::Allowance;
+use super::layers::Layers;
 use crate::core::command::Wish;
 use crate::core::event::LayerReason;
 use crate::core::ids::{EncodingIndex, ParticipantKey};
@@ -27,6 +28,8 @@ pub struct Viewer {
     pub choice: Option<EncodingIndex>,
     /// How they want to see the track.
     pub wish: Wish,
+    /// Up to which layers inside the encoding they are to get it.
+    pub layers: Layers,
     /// Whether nothing is sent to them just now, as they wish.
     pub is_idle: bool,
     /// Whether they want something else than when it was last looked what they are to be shown.
@@ -77,6 +80,8 @@ pub struct Run {
     pub participant: ParticipantKey,
     /// The index of their slot.
     pub slot: usize,
+    /// Up to which layers inside the encoding they are to get it.
+    pub layers: Layers,
     /// Which part of [`Backlog::packets`] it is.
     pub packets: Range<usize>,
 }
@@ -120,6 +125,7 @@ impl Backlog {
             slot,
             choice: None,
             wish: Wish::default(),
+            layers: Layers::ALL,
             is_idle: false,
             is_new_wish: false,
             allowance: Allowance::Everything,
@@ -224,7 +230,12 @@ impl Backlog {
         let to = (self.pass_end - self.first) as usize;
         self.viewers[self.next..].iter().map(move |viewer| {
             let from = (viewer.cursor - self.first) as usize;
-            Run { participant: viewer.participant, slot: viewer.slot, packets: from.min(to)..to }
+            Run {
+                participant: viewer.participant,
+                slot: viewer.slot,
+                layers: viewer.layers,
+                packets: from.min(to)..to,
+            }
         })
     }
 

@@ -1,6 +1,7 @@
-//! Payload descriptors, codec by codec: whether a key frame starts here, and the counters that must stay continuous
-//! when a slot's source changes.
+//! Payload descriptors, codec by codec: whether a key frame starts here, the layers that the frame belongs to, and the
+//! counters that must stay continuous when a slot's source changes.
 
+use super::layers::{LayerInfo, Layers, SwitchPoint};
 use crate::core::media::extensions::{KeptExtensions, PassedExtensions};
 use crate::core::negotiated::Codec;
 use crate::wire::picture_id::PictureId;
@@ -46,6 +47,8 @@ pub struct Described {
     pub descriptor: Descriptor,
     /// The counters in the payload, and the dependency descriptor's.
     pub counters: FrameCounters,
+    /// The layers of the frame, as far as the payload tells them.
+    pub layers: LayerInfo,
 }
 
 /// Reads a payload of that codec. An empty payload, which is padding, has no descriptor.
@@ -54,16 +57,25 @@ pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> 
         starts_keyframe: false,
         descriptor: Descriptor::Plain,
         counters: FrameCounters::default(),
+        layers: LayerInfo::default(),
     };
     match codec {
         Codec::Opus => described.starts_keyframe = true,
-        Codec::H264 { .. } => described.starts_keyframe = h264::starts_keyframe(payload),
+        Codec::H264 { .. } => {
+            described.starts_keyframe = h264::starts_keyframe(payload);
+            if let Some(temporal) = h264::temporal_layer(payload) {
+                described.layers = of_h264(temporal);
+            }
+        }
         Codec::Av1 { .. } => described.starts_keyframe = av1::starts_keyframe(payload),
         Codec::Vp8 => {
             if let Ok(vp8) = vp8::parse(payload) {
                 described.starts_keyframe = vp8.keyframe;
                 described.counters.number(vp8.counters.picture_id);
                 described.counters.tl0_picture_index = vp8.counters.tl0_picture_index;
+                if let Some(temporal) = vp8.temporal_id {
+                    described.layers = of_vp8(&vp8, temporal);
+                }
                 described.descriptor = Descriptor::Vp8(vp8);
             }
         }
@@ -72,6 +84,9 @@ pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> 
                 described.starts_keyframe = vp9.keyframe;
                 described.counters.number(vp9.counters.picture_id);
                 described.counters.tl0_picture_index = vp9.counters.tl0_picture_index;
+                if let (Some(spatial), Some(temporal)) = (vp9.spatial_id, vp9.temporal_id) {
+                    described.layers = of_vp9(&vp9, Layers { spatial, temporal });
+                }
                 described.descriptor = Descriptor::Vp9(vp9);
             }
         }
@@ -82,6 +97,36 @@ pub fn describe(codec: Codec, payload: &[u8], extensions: &PassedExtensions) -> 
         described.counters.frame_number = Some(dependencies.frame_number);
     }
     described
+}
+
+fn of_h264(temporal: u8) -> LayerInfo {
+    LayerInfo {
+        is_layered: true,
+        layers: Layers { spatial: 0, temporal },
+        switch: SwitchPoint::BehindBase,
+        ..LayerInfo::default()
+    }
+}
+
+fn of_vp8(vp8: &Vp8Descriptor, temporal: u8) -> LayerInfo {
+    LayerInfo {
+        is_layered: true,
+        starts_frame: vp8.starts_frame,
+        layers: Layers { spatial: 0, temporal },
+        switch: if vp8.layer_sync { SwitchPoint::Own } else { SwitchPoint::Nowhere },
+        ..LayerInfo::default()
+    }
+}
+
+fn of_vp9(vp9: &Vp9Descriptor, layers: Layers) -> LayerInfo {
+    LayerInfo {
+        is_layered: true,
+        starts_frame: vp9.starts_frame,
+        ends_frame: vp9.ends_frame,
+        layers,
+        switch: if vp9.switching_up { SwitchPoint::Above } else { SwitchPoint::Nowhere },
+        dependencies: None,
+    }
 }
 
 impl Descriptor {

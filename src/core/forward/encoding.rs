@@ -15,13 +15,17 @@ use super::bitrate::Bitrate;
 use super::descriptor::{Described, Descriptor, FrameCounters};
 use super::frame_clock::FrameClock;
 use super::keyframes::KeyframeRequests;
+use super::layers::{LayerInfo, Layers};
 use super::munger::Stretch;
 use super::parameter_sets::{OfferedSets, ParameterSets};
+use super::scalability::Scalability;
 use crate::core::command::MediaKind;
 use crate::core::ids::Ssrc;
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketCache, PacketMeta};
+use crate::core::media::extensions::KeptExtensions;
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
+use crate::core::negotiated::Codec;
 use crate::core::stats::StreamCounters;
 
 /// How many packets behind the newest one a packet may come and still be forwarded.
@@ -46,10 +50,10 @@ pub struct PacketInfo {
     pub descriptor: Descriptor,
     /// The counters of the frame that the packet belongs to.
     pub counters: FrameCounters,
+    /// The layers of that frame.
+    pub layers: LayerInfo,
     /// The stretch of the encoding that it belongs to.
     pub generation: u32,
-    /// Whether the payload is in RFC 2198's redundant form.
-    pub redundant: bool,
 }
 
 /// The sender report that came last (RFC 3550 §6.4.1): one moment on two clocks.
@@ -132,6 +136,8 @@ pub struct Encoding {
     numbering: Numbering,
     /// What came last of H.264's parameter sets.
     parameter_sets: ParameterSets,
+    /// What is known of its layers; `None` as long as it has one.
+    scalability: Option<Box<Scalability>>,
     /// The stretch that packets belong to just now.
     stretch: Stretch,
     /// The stretch that the codec began with. Packets before it cannot be sent any more: viewers take another codec now.
@@ -141,6 +147,8 @@ pub struct Encoding {
     cache: Option<PacketCache<PacketInfo>>,
     /// When a packet was last put into the cache.
     kept_at: Option<Instant>,
+    /// The timestamp of the key frame that was put into the cache last.
+    keyframe_timestamp: Option<u32>,
     report: Option<SourceReport>,
     /// How often its frames come.
     frames: FrameClock,
@@ -166,11 +174,13 @@ impl Encoding {
             replaced: VecDeque::new(),
             numbering: Numbering::default(),
             parameter_sets: ParameterSets::default(),
+            scalability: None,
             stretch,
             codec_generation: stretch.generation,
             highest: 0,
             cache: None,
             kept_at: None,
+            keyframe_timestamp: None,
             report: None,
             frames: FrameClock::default(),
             bitrate: Bitrate::default(),
@@ -246,6 +256,7 @@ impl Encoding {
             self.begin_stretch();
         }
         self.codec_generation = self.stretch.generation;
+        self.scalability = None;
     }
 
     /// Returns the index of a packet; `None` if another SSRC has replaced the packet's. A new SSRC replaces the present
@@ -272,9 +283,25 @@ impl Encoding {
         // Above all earlier indices, with room below it for packets that come late.
         let base = (self.highest / SSRC_GAP + 1) * SSRC_GAP;
         self.source = Some(Source { ssrc: packet.ssrc, base, last: now });
+        self.scalability = None;
         self.numbering = Numbering::default();
         self.parameter_sets = ParameterSets::default();
         Some(base + packet.index)
+    }
+
+    /// Returns how many packets in a row are missing before one that has just come; 0 if it is not the newest, or if nobody
+    /// would be given them.
+    pub(super) fn missing_before(&self, packet: &MediaPacket<'_>) -> u64 {
+        let source = self.source.filter(|source| source.ssrc == packet.ssrc && self.is_followed());
+        let number = source.map(|source| self.numbering.number(source.base + packet.index));
+        let missing = number.and_then(|number| number.checked_sub(self.highest + 1));
+        // After a leap nothing in front of it would be played.
+        missing.filter(|missing| *missing < LATE && self.cached(self.highest).is_some()).unwrap_or(0)
+    }
+
+    /// Returns the timestamp of the newest packet that is kept.
+    pub(super) fn newest_timestamp(&self) -> Option<u32> {
+        self.cached(self.highest).map(|packet| packet.meta.timestamp)
     }
 
     /// Leaves out a packet that is all padding, such as a bandwidth probe; the packets behind it close the gap. Returns
@@ -293,6 +320,48 @@ impl Encoding {
     /// Remembers the parameter sets in a packet of H.264.
     pub(super) fn note_sets(&mut self, packet: &MediaPacket<'_>) {
         self.parameter_sets.note(packet);
+    }
+
+    /// Finds out which layers a packet belongs to, and counts it for them. Returns whether something else is known of them.
+    pub(super) fn note_layers(
+        &mut self,
+        now: Instant,
+        packet: &MediaPacket<'_>,
+        described: &mut Described,
+    ) -> bool {
+        if let Some(bytes) = KeptExtensions(packet.extensions.as_bytes()).dependency_descriptor() {
+            let scalability = self.scalability.get_or_insert_default();
+            described.layers = scalability.read_descriptor(bytes).unwrap_or_default();
+        }
+        if let Descriptor::Vp9(vp9) = &described.descriptor
+            && let Some((sizes, count @ 2..)) = vp9.resolutions(packet.payload)
+        {
+            let scalability = self.scalability.get_or_insert_default();
+            scalability.set_sizes(sizes.get(..count).unwrap_or_default());
+        }
+        let layers = described.layers.layers;
+        if !described.layers.is_layered || (self.scalability.is_none() && layers == Layers::BASE) {
+            return false;
+        }
+        let scalability = self.scalability.get_or_insert_default();
+        // What comes again may have come before, to find out how much the way carries.
+        if !packet.recovered {
+            scalability.note(now, packet.timestamp, layers, packet.payload.len());
+        }
+        scalability.take_news()
+    }
+
+    /// What is known of its layers; `None` if it has one.
+    pub fn scalability(&self) -> Option<&Scalability> {
+        self.scalability.as_deref()
+    }
+
+    /// Chooses up to which layers its viewers get it, by what they wish.
+    pub(super) fn choose_layers(&mut self) {
+        for viewer in self.backlog.viewers_mut() {
+            let fit = |scalability: &Scalability| scalability.fit(viewer.wish, viewer.layers);
+            viewer.layers = self.scalability.as_deref().map_or(Layers::ALL, fit);
+        }
     }
 
     /// Returns the parameter sets that belong before a packet of H.264 and have not come with it. Nothing can be put before a
@@ -334,6 +403,10 @@ impl Encoding {
         self.keyframes.on_packet(now, described.starts_keyframe);
         self.counters.packets += 1;
         self.counters.bytes += packet.payload.len() as u64;
+        if packet.codec.codec != Codec::Opus {
+            self.counters.frames += u64::from(packet.marker);
+            self.counters.keyframes += u64::from(described.starts_keyframe);
+        }
         self.bitrate.note(now, packet.payload.len() + PACKET_OVERHEAD);
         self.highest = self.highest.max(index);
         // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too
@@ -364,8 +437,8 @@ impl Encoding {
             extra: PacketInfo {
                 descriptor: described.descriptor,
                 counters: described.counters,
+                layers: described.layers,
                 generation: self.stretch.generation,
-                redundant: packet.redundant,
             },
         };
         let newest = self.highest;
@@ -384,7 +457,15 @@ impl Encoding {
             return None;
         }
         self.kept_at = Some(now);
+        if described.starts_keyframe {
+            self.keyframe_timestamp = Some(packet.timestamp);
+        }
         Some(self.backlog.push(Waiting { index, bytes: extensions.len() + packet.payload.len() }))
+    }
+
+    /// Whether packets of that timestamp belong to the newest key frame.
+    pub fn is_newest_keyframe(&self, timestamp: u32) -> bool {
+        self.keyframe_timestamp == Some(timestamp)
     }
 
     /// Whether the packets that wait must be forwarded now, because more packets might push them out of the cache.

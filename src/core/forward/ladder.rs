@@ -210,7 +210,8 @@ impl Ladder {
     }
 
     /// Marks what a viewer needs: what fits their wish among what they may be shown and, as long as that does not come although
-    /// it was asked for, the next smaller ones down to one that comes. `is_live` says of each encoding whether it comes.
+    /// it was asked for, the next smaller ones down to one that comes. If none of them does, neither will: browsers leave out
+    /// the small ones of a small picture. Then it is the larger ones' turn. `is_live` says of each encoding whether it comes.
     pub fn mark_needed(
         &self,
         now: Instant,
@@ -234,12 +235,19 @@ impl Ladder {
                 return;
             }
             tried |= 1 << place;
-            let is_left = |one: &Candidate| {
-                let is_smaller = one.height.zip(rung.height).is_none_or(|(one, than)| one < than);
-                is_smaller && tried & (1 << one.place) == 0
-            };
-            let largest = Wish { height: Some(u16::MAX), ..Wish::default() };
-            next = fit(largest, permitted().filter(is_left));
+            let is_left = |one: &Candidate| tried & (1 << one.place) == 0;
+            let is_smaller =
+                |one: &Candidate| one.height.zip(rung.height).is_none_or(|(one, than)| one < than);
+            let tall = |height| Wish { height: Some(height), ..Wish::default() };
+            let smaller = permitted().filter(|one| is_left(one) && is_smaller(one));
+            next = fit(tall(u16::MAX), smaller).or_else(|| fit(tall(1), permitted().filter(is_left)));
+        }
+    }
+
+    /// What the publisher sends begins anew, because they are not muted any longer: none is given up before it can come.
+    pub fn begin_again(&mut self, now: Instant) {
+        for rung in &mut self.rungs {
+            rung.on_since = now;
         }
     }
 
@@ -398,8 +406,17 @@ mod tests {
         assert_eq!(needed(later, tall(720), &["high"]), [true, false, false]);
         assert_eq!(needed(later, tall(720), &["medium"]), [true, true, false]);
         assert_eq!(needed(later, tall(720), &["low"]), [true, true, true]);
-        assert_eq!(needed(later, tall(360), &["high", "low"]), [false, true, true], "never a larger one");
-        assert_eq!(needed(later, tall(180), &[]), [false, false, true]);
+        assert_eq!(needed(later, tall(360), &["high", "low"]), [false, true, true], "no larger one yet");
+        assert_eq!(
+            needed(later, tall(180), &["high"]),
+            [true; 3],
+            "a small picture has no smaller encodings"
+        );
+        let mut unmuted = ladder;
+        unmuted.begin_again(later);
+        let mut needed = [false; 3];
+        unmuted.mark_needed(later, tall(180), Allowance::Everything, |_| false, &mut needed);
+        assert_eq!(needed, [false, false, true], "it has begun anew");
     }
 
     #[test]

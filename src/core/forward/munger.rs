@@ -5,19 +5,30 @@
 //! constant offset. So a packet that was lost, late or out of order on its way here is so for the receiver, too, and
 //! each sequence number that we sent leads back to the packet that it stands for.
 //!
+//! **Packets of layers that are left out** get no number, and those behind close up: there the offset changes, and a new
+//! *segment* of the stream begins. What was lost before is still missing, because nobody knows whether it was to be left
+//! out. If it comes late and is, its number has been given already, and goes out with padding alone. VP8's picture ids
+//! close up, too, because receivers wait for every one of them. VP9's do not, because pictures refer to each other by
+//! their distance, and for the same reason the frame numbers of the dependency descriptor never do.
+//!
 //! **A switch to another encoding** of the same track is a synchronisation at a key frame. The encodings of a simulcast
 //! count time from random values, so the caller says how far apart their clocks are, if it knows; then the timestamps
 //! go on as if there were one clock. Otherwise, and for another track, the timestamps advance by the time that has
 //! passed here.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::descriptor::FrameCounters;
+use super::layers::Selection;
 use crate::core::ids::{EncodingIndex, PublicationKey, TrackId};
 use crate::core::mutation::mutated;
 
 /// How many synchronisations are remembered, so that a NACK about packets from before the last one can be answered.
 const EPOCHS: usize = 4;
+/// How many segments are remembered for the same purpose, once packets are left out. Layers alternate with the pictures,
+/// so that this is about two seconds of 120 pictures each.
+const SEGMENTS: usize = 256;
 /// A jump of more packets is treated as a new start, not as loss: no receiver waits for that many packets, and with a
 /// jump of 2^15 it would get the roll-over counter wrong.
 const JUMP: u64 = 8192;
@@ -63,35 +74,63 @@ pub struct Rewrite {
     pub counters: FrameCounters,
     /// Whether this is the first packet after a synchronisation.
     pub first: bool,
+    /// What was forwarded of the stream when the packet was.
+    pub selection: Selection,
+}
+
+/// A part of an epoch in which nothing was left out.
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    /// The epoch's number.
+    epoch: u32,
+    first_in: u64,
+    first_out: u64,
+    picture_id_offset: u16,
+    selection: Selection,
+}
+
+impl Segment {
+    /// The number of a packet of this segment.
+    fn number(&self, index: u64) -> Option<u64> {
+        Some(self.first_out + index.checked_sub(self.first_in)?)
+    }
 }
 
 /// One synchronisation: constant offsets from a stretch to the slot.
 #[derive(Debug, Clone, Copy)]
 struct Epoch {
     stretch: Stretch,
-    first_in: u64,
-    /// The highest index of the stretch that was forwarded.
+    /// The highest index of the stretch that was forwarded or left out.
     highest_in: u64,
-    first_out: u64,
+    /// The first number of the epoch.
+    began_out: u64,
     timestamp_offset: u32,
-    picture_id_offset: u16,
     tl0_offset: u8,
     frame_number_offset: u16,
+    /// The newest segment.
+    segment: Segment,
+    /// The picture that was left out last.
+    left_out: Option<u16>,
 }
 
 impl Epoch {
-    fn rewrite(&self, packet: &SourcePacket) -> Option<Rewrite> {
-        let since = packet.index.checked_sub(self.first_in)?;
+    fn rewrite(&self, segment: &Segment, packet: &SourcePacket) -> Option<Rewrite> {
         let counters = packet.counters;
+        let frame_number_offset = if mutated!(DdRenumbered) {
+            self.frame_number_offset.wrapping_add(segment.picture_id_offset)
+        } else {
+            self.frame_number_offset
+        };
         Some(Rewrite {
-            index: self.first_out + since,
+            index: segment.number(packet.index)?,
             timestamp: packet.timestamp.wrapping_add(self.timestamp_offset),
             counters: FrameCounters {
-                picture_id: counters.picture_id.map(|id| id.wrapping_add(self.picture_id_offset)),
+                picture_id: counters.picture_id.map(|id| id.wrapping_add(segment.picture_id_offset)),
                 tl0_picture_index: counters.tl0_picture_index.map(|id| id.wrapping_add(self.tl0_offset)),
-                frame_number: counters.frame_number.map(|id| id.wrapping_add(self.frame_number_offset)),
+                frame_number: counters.frame_number.map(|id| id.wrapping_add(frame_number_offset)),
             },
             first: false,
+            selection: segment.selection,
         })
     }
 }
@@ -119,6 +158,12 @@ pub struct Munger {
     promised: Option<(u32, Instant)>,
     synced: bool,
     epochs: [Option<Epoch>; EPOCHS],
+    /// How many synchronisations there were.
+    epochs_begun: u32,
+    /// The segments before the newest ones of the epochs, oldest first. Empty until something is left out.
+    segments: VecDeque<Segment>,
+    /// What is forwarded of the stream from now on.
+    selection: Selection,
 }
 
 fn ticks(clock_rate: u32, elapsed: Duration) -> u32 {
@@ -145,6 +190,9 @@ impl Munger {
             promised: None,
             synced: false,
             epochs: [None; EPOCHS],
+            epochs_begun: 0,
+            segments: VecDeque::new(),
+            selection: Selection::ALL,
         }
     }
 
@@ -174,6 +222,11 @@ impl Munger {
         Some((epoch.stretch, epoch.timestamp_offset))
     }
 
+    /// Returns with which packet of its stretch that which is being forwarded began.
+    pub fn began_with(&self) -> Option<u64> {
+        self.epochs[0].as_ref().filter(|_| self.synced).map(|epoch| epoch.segment.first_in)
+    }
+
     /// Finds a packet's place in the slot's stream; `None` if it cannot be shown. If the packet is of another encoding
     /// than the one being forwarded, `clock_offset` converts its timestamp to that encoding's clock, by addition;
     /// `None` if the offset is not known.
@@ -190,15 +243,126 @@ impl Munger {
             return None;
         }
         let epoch = self.epochs[0].as_mut()?;
-        let mut rewrite = epoch.rewrite(packet)?;
+        // Nearly every packet is of the newest segment.
+        let mut rewrite = if packet.index >= epoch.segment.first_in {
+            epoch.rewrite(&epoch.segment, packet)?
+        } else {
+            let epoch = *epoch;
+            epoch.rewrite(&self.segment_of(&epoch, packet.index)?, packet)?
+        };
         rewrite.first = first;
-        epoch.highest_in = epoch.highest_in.max(packet.index);
+        if let Some(epoch) = &mut self.epochs[0] {
+            epoch.highest_in = epoch.highest_in.max(packet.index);
+        }
         self.remember(now, &rewrite);
         Some(rewrite)
     }
 
+    /// Returns the sequence number of the newest packet; `None` if nothing was sent yet.
+    pub fn newest(&self) -> Option<u16> {
+        self.epochs[0]?;
+        Some(self.latest.next_index.checked_sub(1)? as u16)
+    }
+
+    /// Returns the timestamp of the newest packet.
+    pub fn timestamp(&self) -> u32 {
+        self.latest.timestamp
+    }
+
+    /// Returns whether a packet is newer than all of its stretch before it, as far as that flows.
+    pub fn is_newest(&self, stretch: Stretch, index: u64) -> bool {
+        !self.continues(stretch, index)
+            || self.epochs[0].as_ref().is_none_or(|epoch| index > epoch.highest_in)
+    }
+
+    /// Notes what is forwarded from a packet on, which is the newest of its stretch.
+    pub fn select(&mut self, stretch: Stretch, index: u64, selection: Selection) {
+        if self.selection == selection {
+            return;
+        }
+        self.selection = selection;
+        if self.continues(stretch, index) {
+            self.begin_segment(index, 0);
+        }
+    }
+
+    /// Returns what was forwarded of a stretch where an earlier packet belongs; `None` if it has no place in what flows.
+    pub fn selection_at(&self, stretch: Stretch, index: u64) -> Option<Selection> {
+        if !self.continues(stretch, index) {
+            return None;
+        }
+        let epoch = self.epochs[0].as_ref()?;
+        self.segment_of(epoch, index).map(|segment| segment.selection)
+    }
+
+    /// Leaves out a packet of a layer that is not forwarded. What follows closes up, and its picture ids do if
+    /// `closes_pictures`. If something behind the packet has been sent, its number has been given to it: returns where it
+    /// belongs, so that padding goes there.
+    pub fn leave_out(
+        &mut self,
+        stretch: Stretch,
+        packet: &SourcePacket,
+        closes_pictures: bool,
+    ) -> Option<Rewrite> {
+        if !self.continues(stretch, packet.index) {
+            return None;
+        }
+        let epoch = self.epochs[0].as_mut()?;
+        if packet.index <= epoch.highest_in {
+            let epoch = *epoch;
+            let rewrite = epoch.rewrite(&self.segment_of(&epoch, packet.index)?, packet)?;
+            self.latest.next_index = self.latest.next_index.max(rewrite.index + 1);
+            return Some(rewrite);
+        }
+        epoch.highest_in = packet.index;
+        let picture = if mutated!(DdRenumbered) { packet.counters.frame_number } else { None };
+        let picture = picture.or(packet.counters.picture_id.filter(|_| closes_pictures));
+        let is_other = picture.is_some() && epoch.left_out != picture && !mutated!(PictureIdNotCompacted);
+        epoch.left_out = picture;
+        self.begin_segment(packet.index + 1, 1);
+        if let Some(epoch) = self.epochs[0].as_mut().filter(|_| is_other) {
+            epoch.segment.picture_id_offset = epoch.segment.picture_id_offset.wrapping_sub(1);
+        }
+        None
+    }
+
+    /// Begins a segment of the newest epoch with a packet, `left_out` of those before having no number.
+    fn begin_segment(&mut self, index: u64, left_out: u64) {
+        let selection = self.selection;
+        let Some(Epoch { segment, .. }) = &mut self.epochs[0] else { return };
+        let Some(first_out) = segment.number(index).and_then(|number| number.checked_sub(left_out)) else {
+            return;
+        };
+        let before = *segment;
+        *segment = Segment { first_in: index, first_out, selection, ..before };
+        // Nothing belongs to a segment that ends where it began.
+        if first_out > before.first_out {
+            if self.segments.capacity() == 0 {
+                self.segments.reserve_exact(SEGMENTS);
+            }
+            if self.segments.len() == SEGMENTS {
+                self.segments.pop_front();
+            }
+            self.segments.push_back(before);
+        }
+    }
+
+    /// Returns the segment of an epoch that a packet belongs to; `None` if the packet was left out, or is from before what is
+    /// remembered.
+    fn segment_of(&self, epoch: &Epoch, index: u64) -> Option<Segment> {
+        if index >= epoch.segment.first_in {
+            return Some(epoch.segment);
+        }
+        let key = (epoch.segment.epoch, index);
+        let behind = self.segments.partition_point(|one| (one.epoch, one.first_in) <= key);
+        let segment = self.segments.get(behind.checked_sub(1)?).filter(|one| one.epoch == key.0)?;
+        let next = self.segments.get(behind).filter(|one| one.epoch == key.0).unwrap_or(&epoch.segment);
+        segment.number(index).filter(|number| *number < next.first_out)?;
+        Some(*segment)
+    }
+
     /// Returns whether a packet goes on with the stretch that flows, as nearly every packet does.
-    fn continues(&self, stretch: Stretch, index: u64) -> bool {
+    pub fn continues(&self, stretch: Stretch, index: u64) -> bool {
         let goes_on = |epoch: &Epoch| epoch.stretch == stretch && !self.is_jump(epoch.highest_in, index);
         self.synced && self.epochs[0].as_ref().is_some_and(goes_on)
     }
@@ -246,15 +410,21 @@ impl Munger {
         let back = (last as u16).wrapping_sub(sequence);
         let index = last.checked_sub(u64::from(back))?;
         let index = if mutated!(RepeatOfWrongPacket) { index.checked_sub(1)? } else { index };
-        let epoch = self.epochs.iter().flatten().find(|epoch| epoch.first_out <= index)?;
-        Some((epoch.stretch, epoch.first_in + (index - epoch.first_out)))
+        let epoch = self.epochs.iter().flatten().find(|epoch| epoch.began_out <= index)?;
+        let segment = if epoch.segment.first_out <= index {
+            epoch.segment
+        } else {
+            let behind = self.segments.partition_point(|one| one.first_out <= index);
+            *self.segments.get(behind.checked_sub(1)?).filter(|one| one.epoch == epoch.segment.epoch)?
+        };
+        Some((epoch.stretch, segment.first_in + (index - segment.first_out)))
     }
 
     /// Returns how a packet looked when it was sent before, for a retransmission; `None` if it was not sent or is not
     /// remembered.
     pub fn again(&self, stretch: Stretch, packet: &SourcePacket) -> Option<Rewrite> {
         self.epochs.iter().flatten().filter(|epoch| epoch.stretch == stretch).find_map(|epoch| {
-            let rewrite = epoch.rewrite(packet)?;
+            let rewrite = epoch.rewrite(&self.segment_of(epoch, packet.index)?, packet)?;
             (rewrite.index < self.latest.next_index).then_some(rewrite)
         })
     }
@@ -275,24 +445,31 @@ impl Munger {
         };
         let timestamp = if mutated!(TimestampNotMoved) { packet.timestamp } else { timestamp };
         let counters = packet.counters;
+        self.epochs_begun = self.epochs_begun.wrapping_add(1);
         let mut epoch = Epoch {
             stretch,
-            first_in: packet.index,
             highest_in: packet.index,
-            first_out: latest.next_index,
+            began_out: latest.next_index,
             timestamp_offset: timestamp.wrapping_sub(packet.timestamp),
-            picture_id_offset: (latest.picture_id.wrapping_add(1))
-                .wrapping_sub(counters.picture_id.unwrap_or(0)),
+            segment: Segment {
+                epoch: self.epochs_begun,
+                first_in: packet.index,
+                first_out: latest.next_index,
+                picture_id_offset: (latest.picture_id.wrapping_add(1))
+                    .wrapping_sub(counters.picture_id.unwrap_or(0)),
+                selection: self.selection,
+            },
+            left_out: None,
             tl0_offset: (latest.tl0_picture_index.wrapping_add(1))
                 .wrapping_sub(counters.tl0_picture_index.unwrap_or(0)),
             frame_number_offset: (latest.frame_number.wrapping_add(1))
                 .wrapping_sub(counters.frame_number.unwrap_or(0)),
         };
         if mutated!(SequenceOffByOne) {
-            epoch.first_out += 1;
+            (epoch.began_out, epoch.segment.first_out) = (epoch.began_out + 1, epoch.segment.first_out + 1);
         }
         if mutated!(PictureIdNotContinued) {
-            epoch.picture_id_offset = 0;
+            epoch.segment.picture_id_offset = 0;
         }
         if mutated!(FrameNumberNotContinued) {
             epoch.frame_number_offset = 0;

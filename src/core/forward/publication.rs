@@ -7,10 +7,12 @@
 mod costs;
 mod keyframes;
 pub mod layers;
+mod redundant;
 mod viewers;
 
 use std::time::{Duration, Instant};
 
+use super::audio_rate::AudioRate;
 use super::descriptor::{Described, describe};
 use super::encoding::{Encoding, Pause, SourceReport};
 use super::ladder::Ladder;
@@ -25,6 +27,7 @@ use crate::core::media::extensions::PassedExtensions;
 use crate::core::media::ingress::MediaPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams};
+use crate::core::rates::{Meter, SmoothedLoss};
 use crate::core::speech::Speech;
 use crate::core::stats::StreamCounters;
 use crate::limits::ENCODINGS_MAX;
@@ -58,6 +61,14 @@ pub struct Publication {
     pub offered_sets: OfferedSets,
     /// What its levels tell of who speaks into it; `None` for all but microphones, and for those that tell no levels.
     pub speech: Option<Speech>,
+    /// At which rate its audio is to be sent; of no meaning for video.
+    pub audio_rate: AudioRate,
+    /// How much comes.
+    pub meter: Meter,
+    /// How much is lost on the way from its publisher.
+    pub loss: SmoothedLoss,
+    /// How often so much of its audio was missing in a row that people hear it, as last added to the room's totals.
+    pub dropouts_reported: u64,
     /// Its counters as last added to the room's totals.
     pub reported: StreamCounters,
     /// In the order in which they began to send. There is always one, so that viewers have a place before anything comes.
@@ -120,6 +131,10 @@ impl Publication {
             codec_changed: None,
             offered_sets: OfferedSets::new(),
             speech: None,
+            audio_rate: AudioRate::default(),
+            meter: Meter::default(),
+            loss: SmoothedLoss::default(),
+            dropouts_reported: 0,
             reported: StreamCounters::default(),
             encodings: vec![Encoding::new(0, first_stretch(track, key, 0))],
             chosen: EncodingIndex(0),
@@ -208,6 +223,11 @@ impl Publication {
     /// Takes a packet of one of the encodings: counts it, keeps it once for all who watch, and lists it for them. Walk:
     /// called by `Room::handle_rtp`.
     pub fn arrive(&mut self, now: Instant, packet: &MediaPacket<'_>) -> Placement {
+        if packet.redundant { self.arrive_with_copies(now, packet) } else { self.arrive_alone(now, packet) }
+    }
+
+    /// Takes a packet whose payload is the codec's own.
+    fn arrive_alone(&mut self, now: Instant, packet: &MediaPacket<'_>) -> Placement {
         let mut placement = Placement::default();
         let Some(number) = self.encoding_of_rank(packet.rank) else { return placement };
         if self.muted && !mutated!(MuteIgnored) {
@@ -247,6 +267,9 @@ impl Publication {
         let mut described = describe(packet.codec.codec, packet.payload, &packet.extensions);
         if matches!(packet.codec.codec, Codec::H264 { .. }) {
             self.encodings[number].note_sets(packet);
+        }
+        if self.encodings[number].note_layers(now, packet, &mut described) {
+            self.encodings[number].choose_layers();
         }
         // Whoever could not take the codec before may be about to be shown the track, from this packet on.
         if self.encodings[number].is_followed() || placement.codec_changed {

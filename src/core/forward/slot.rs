@@ -1,20 +1,34 @@
 //! Slot: one continuous egress stream whose source may change. It holds a track's name, never the track itself, because
 //! the publisher may one day be on another node.
 
+mod held;
+mod padding;
+
 use std::time::{Duration, Instant};
 
-use super::encoding::PacketInfo;
+use held::Held;
+
+use super::copies::Copies;
+use super::descriptor::Descriptor;
+use super::encoding::{Encoding, PacketInfo};
 use super::hold::{Hold, Holds};
+use super::layers::Layers;
 use super::munger::{Munger, Rewrite, SourcePacket, Stretch};
+use super::scalability::Scalability;
+use super::selector::{LayerSelector, NewestPacket};
 use crate::core::command::MediaKind;
-use crate::core::ids::{Mid, PublicationKey, Ssrc, TrackId, TransportKey};
+use crate::core::ids::{EncodingIndex, Mid, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketMeta, VIDEO_ENTRIES};
-use crate::core::media::egress::EgressHalf;
-use crate::core::media::extensions::KeptExtensions;
+use crate::core::media::egress::{EgressHalf, Purpose};
+use crate::core::media::extensions::{DescriptorChange, KeptExtensions};
+use crate::core::media::redundancy::LossReport;
+use crate::core::media::rtcp::ReportBlock;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
+use crate::core::rates::{Meter, SmoothedLoss};
 use crate::core::rng::Rng;
 use crate::core::stats::StreamCounters;
+use crate::wire::dependency_descriptor::ActivePlace;
 use crate::wire::red;
 use crate::wire::rtp::{RtpFields, write_header};
 use crate::wire::rtp_extensions::ExtensionBlock;
@@ -89,11 +103,32 @@ pub struct Slot {
     pub jitter: Duration,
     /// What part of the packets the client lost, in 256ths, as it reported last, and when. Of the track that is shown alone.
     loss: Option<(Instant, u8)>,
+    /// The same, smoothed over a few reports.
+    smoothed_loss: SmoothedLoss,
+    /// The highest sequence number that the client has reported to have got.
+    highest_reported: Option<u32>,
     /// `counters` as last added to the room's totals.
     pub reported: StreamCounters,
+    /// How much goes out.
+    pub meter: Meter,
+    /// How often so much audio was missing at the client that people hear it.
+    pub dropouts: u64,
+    /// `dropouts` as last added to the room's totals.
+    pub dropouts_reported: u64,
+    /// How often the client was shown another encoding of the track.
+    pub layer_changes: u32,
+    /// When the track was put in.
+    assigned: Instant,
+    /// When its first packet went out.
+    first_sent: Option<Instant>,
+    /// Whether [`take_first_media`](Self::take_first_media) has told so.
+    is_first_told: bool,
+    /// The encoding whose packets went out last.
+    shown_encoding: Option<EncodingIndex>,
     /// The codec that went out last.
     pub codec_last: Option<Codec>,
     munger: Munger,
+    selector: LayerSelector,
     rtx_index: u64,
     /// By sequence number. Empty until something is asked for again.
     repeats: Vec<Repeat>,
@@ -101,6 +136,9 @@ pub struct Slot {
     repeat_bytes: u64,
     /// How many bytes had been sent when that was worked out.
     repeat_bytes_after: u64,
+    held: Held,
+    /// How far behind the newest packet the one is that is sent as padding next.
+    padding_back: u16,
     made: Instant,
 }
 
@@ -109,11 +147,13 @@ pub struct Slot {
 pub struct Outgoing<'a> {
     rewrite: Rewrite,
     packet: CachedPacket<'a, PacketInfo>,
-    /// What of the packet's payload goes out.
-    payload: &'a [u8],
     codec: CodecParams,
-    redundant: bool,
+    /// Nothing but padding goes out: the packet is of a layer that is left out, and its number has been given already.
+    is_filler: bool,
 }
+
+/// What goes out as padding: its own length, a byte (RFC 3550 §5.1).
+const PADDING: &[u8] = &[1];
 
 /// How many units of a stream's RTP clock make a second.
 fn clock_rate(kind: MediaKind) -> u32 {
@@ -154,26 +194,42 @@ impl Slot {
             before: StreamCounters::default(),
             jitter: Duration::ZERO,
             loss: None,
+            smoothed_loss: SmoothedLoss::default(),
+            highest_reported: None,
             reported: StreamCounters::default(),
+            meter: Meter::default(),
+            dropouts: 0,
+            dropouts_reported: 0,
+            layer_changes: 0,
+            assigned: now,
+            first_sent: None,
+            is_first_told: false,
+            shown_encoding: None,
             codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
+            selector: LayerSelector::default(),
             rtx_index: u64::from(first_sequence(rng)),
             repeats: Vec::new(),
             repeat_bytes: REPEAT_BYTES_MAX,
             repeat_bytes_after: 0,
+            held: Held::default(),
+            padding_back: 0,
             made: now,
         })
     }
 
-    /// Notes the interarrival jitter that the client reports, in units of the stream's RTP clock.
-    pub fn note_jitter(&mut self, jitter: u32) {
-        let nanos = u64::from(jitter) * 1_000_000_000 / u64::from(clock_rate(self.kind));
+    /// Notes what the client reports of the stream. Returns what it has lost since its last report.
+    pub fn take_report(&mut self, now: Instant, block: &ReportBlock) -> LossReport {
+        self.counters.lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
+        let nanos = u64::from(block.jitter) * 1_000_000_000 / u64::from(clock_rate(self.kind));
         self.jitter = Duration::from_nanos(nanos);
-    }
-
-    /// Notes what part of the packets the client reports to have lost, in 256ths.
-    pub fn note_loss(&mut self, now: Instant, fraction: u8) {
-        self.loss = Some((now, fraction));
+        self.loss = Some((now, block.fraction_lost));
+        self.smoothed_loss.note(block.fraction_lost);
+        let before = self.highest_reported.replace(block.highest_sequence);
+        let expected = before.map_or(0, |before| block.highest_sequence.wrapping_sub(before));
+        // Whoever reports numbers that fall, or leap, has made them up.
+        let expected = if expected < 1 << 15 { expected } else { 0 };
+        LossReport { expected, lost: (expected * u32::from(block.fraction_lost)) >> 8 }
     }
 
     /// Returns what part of the packets the client lost lately, in 256ths; 0 if it has not reported for longer than `within`.
@@ -206,7 +262,13 @@ impl Slot {
         let from_timestamp = self.munger.promise(now);
         self.before = self.counters;
         self.loss = None;
+        self.smoothed_loss = SmoothedLoss::default();
+        self.meter.restart(now, self.counters);
+        (self.assigned, self.first_sent, self.is_first_told) = (now, None, false);
+        (self.shown_encoding, self.layer_changes) = (None, 0);
+        self.selector = LayerSelector::default();
         self.shown = Some(Shown { track, publication, from_timestamp });
+        self.held = Held::default();
         self.codec = codec;
         self.announced = false;
         self.holds = Holds::default();
@@ -222,12 +284,12 @@ impl Slot {
     pub fn release(&mut self) {
         self.shown = None;
         self.codec = None;
-        self.munger.desynchronise();
+        self.begin_anew();
     }
 
     /// Notes that what follows does not continue what was sent: it begins anew, with a key frame.
     pub fn interrupt(&mut self) {
-        self.munger.desynchronise();
+        self.begin_anew();
     }
 
     /// Stops or resumes forwarding, as far as one reason goes. Returns whether that is something else than before.
@@ -235,14 +297,35 @@ impl Slot {
         let has_changed = self.holds.has(hold) != is_held;
         if has_changed {
             self.holds = self.holds.with(hold, is_held);
-            self.munger.desynchronise();
+            self.begin_anew();
         }
         has_changed
     }
 
-    /// Returns whether nothing of that stretch can be shown before a key frame comes.
-    pub fn wants_keyframe(&self, stretch: Stretch) -> bool {
-        self.kind == MediaKind::Video && !self.holds.is_any() && !self.munger.is_synchronised(stretch)
+    fn begin_anew(&mut self) {
+        self.held = Held::default();
+        self.munger.desynchronise();
+    }
+
+    /// Returns whether nothing of that stretch can be shown before a key frame comes. `may_wait` says that packets wait in
+    /// the pacer, of which one may be that key frame.
+    pub fn wants_keyframe(&self, stretch: Stretch, may_wait: bool) -> bool {
+        let waits = may_wait && self.held.keyframe == Some(stretch);
+        self.kind == MediaKind::Video
+            && !self.holds.is_any()
+            && (self.held.is_cut
+                || !(waits || self.munger.is_synchronised(stretch))
+                || (self.selector.awaits_keyframe() && !waits))
+    }
+
+    /// Notes up to which layers inside an encoding its packets go out from now on.
+    #[inline]
+    pub fn want_layers(&mut self, layers: Layers) {
+        let is_av1 = matches!(self.codec, Some(CodecParams { codec: Codec::Av1 { .. }, .. }));
+        // Who has not negotiated the descriptor would take each spatial layer for a picture of its own.
+        let cannot_tell_sizes = is_av1 && self.extensions.dependency_descriptor.is_none();
+        let spatial = if cannot_tell_sizes { Layers::BASE.spatial } else { layers.spatial };
+        self.selector.want(Layers { spatial, ..layers });
     }
 
     /// The stretch that the slot shows just now, and what is added to its timestamps.
@@ -250,9 +333,9 @@ impl Slot {
         self.munger.flowing()
     }
 
-    /// Decides whether and how a packet goes out. `stretch` names its encoding, and `clock_offset` what to add to the
-    /// timestamps of that one to have those of the encoding that the slot has shown until now. Walk: called by
-    /// `Audience::forward_to`.
+    /// Decides whether and how a packet goes out. `stretch` names its encoding, `scalability` tells of the layers inside
+    /// that, and `clock_offset` what to add to its timestamps to have those of the encoding that the slot has shown until
+    /// now. Walk: called by `Audience::forward_to`.
     #[inline]
     pub fn prepare<'a>(
         &mut self,
@@ -261,6 +344,7 @@ impl Slot {
         clock_offset: Option<u32>,
         packet: CachedPacket<'a, PacketInfo>,
         source_codec: CodecParams,
+        scalability: Option<&Scalability>,
     ) -> Option<Outgoing<'a>> {
         let holds = if mutated!(PauseIgnored) { self.holds.with(Hold::Wish, false) } else { self.holds };
         let is_announced = self.announced || mutated!(SlotNotAnnounced);
@@ -269,12 +353,111 @@ impl Slot {
         }
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };
         let stretch = Stretch { generation: packet.meta.extra.generation, ..stretch };
-        let rewrite = self.munger.rewrite(now, stretch, clock_offset, &source_packet(packet.meta))?;
-        let outgoing = outgoing(rewrite, packet, codec, source_codec);
+        let takes = self.selector.takes_everything() || self.select(stretch, packet.meta, scalability);
+        let source = source_packet(packet.meta);
+        let rewrite = if takes {
+            self.munger.rewrite(now, stretch, clock_offset, &source)?
+        } else {
+            let closes_pictures = matches!(packet.meta.extra.descriptor, Descriptor::Vp8(_));
+            self.munger.leave_out(stretch, &source, closes_pictures)?
+        };
+        let outgoing = Outgoing { rewrite, packet, codec, is_filler: !takes };
+        if rewrite.first {
+            self.note_beginning(now, stretch.encoding);
+        }
         self.codec_last = Some(codec.codec);
         self.counters.packets += 1;
-        self.counters.bytes += outgoing.payload.len() as u64;
+        self.counters.bytes += outgoing.payload().len() as u64;
+        if self.kind == MediaKind::Video {
+            self.counters.frames += u64::from(outgoing.marker());
+            self.counters.keyframes += u64::from(packet.meta.keyframe_start && takes);
+        }
         Some(outgoing)
+    }
+
+    /// Notes that a stretch of an encoding begins to be shown.
+    fn note_beginning(&mut self, now: Instant, encoding: EncodingIndex) {
+        self.first_sent.get_or_insert(now);
+        let before = self.shown_encoding.replace(encoding);
+        self.layer_changes += u32::from(before.is_some_and(|before| before != encoding));
+    }
+
+    /// Returns how long it took until the first packet of the track went out; `None` if none has.
+    pub fn first_media(&self) -> Option<Duration> {
+        Some(self.first_sent?.saturating_duration_since(self.assigned))
+    }
+
+    /// The same, once for each track.
+    pub fn take_first_media(&mut self) -> Option<Duration> {
+        let took = self.first_media().filter(|_| !self.is_first_told)?;
+        self.is_first_told = true;
+        Some(took)
+    }
+
+    /// Returns how much the client loses of the track, in 1/1000, smoothed over its last reports.
+    pub fn loss_permille(&self) -> u16 {
+        self.smoothed_loss.permille()
+    }
+
+    /// Returns whether the client takes audio with copies of earlier packets.
+    pub fn takes_copies(&self) -> bool {
+        self.codec.is_some_and(|codec| codec.red.is_some())
+    }
+
+    /// Writes a packet as [`write`](Self::write) does, with up to `most` copies of those before it, which its encoding keeps.
+    pub fn write_with_copies(
+        &mut self,
+        outgoing: &Outgoing<'_>,
+        encoding: &Encoding,
+        most: usize,
+        egress: &mut EgressHalf,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let Outgoing { packet, codec, rewrite, .. } = outgoing;
+        let (Some(red), Some(began_with)) = (codec.red, self.munger.began_with()) else {
+            return self.write(outgoing, egress, buffer);
+        };
+        let copies = Copies::collect(encoding, packet, began_with, most, *codec);
+        let copies = copies.as_slice();
+        if copies.is_empty() {
+            return self.write(outgoing, egress, buffer);
+        }
+        let fields = RtpFields { payload_type: red.0, ..self.fields(outgoing) };
+        let front = red::front_length(copies);
+        self.counters.bytes += front as u64;
+        let write_front = |front: &mut [u8]| red::write_front(front, codec.pt.0, copies);
+        self.write_packet(
+            &fields,
+            outgoing,
+            (front, write_front),
+            rewrite.index,
+            Purpose::Media,
+            egress,
+            buffer,
+        )
+    }
+
+    /// Decides whether a packet belongs to the layers that go out, and which those are from it on.
+    fn select(
+        &mut self,
+        stretch: Stretch,
+        meta: &PacketMeta<PacketInfo>,
+        scalability: Option<&Scalability>,
+    ) -> bool {
+        let info = &meta.extra.layers;
+        if !self.munger.is_newest(stretch, meta.index) {
+            let selection = self.munger.selection_at(stretch, meta.index);
+            return selection.is_some_and(|selection| selection.takes(info));
+        }
+        let packet = NewestPacket {
+            timestamp: meta.timestamp,
+            starts_keyframe: meta.keyframe_start,
+            frame_number: meta.extra.counters.frame_number,
+            info,
+        };
+        let selection = self.selector.select(&packet, scalability);
+        self.munger.select(stretch, meta.index, selection);
+        selection.takes(info)
     }
 
     /// Writes a packet into `buffer` and seals it: header, payload, tag. Returns its length; `None` if it does not fit.
@@ -285,22 +468,40 @@ impl Slot {
         egress: &mut EgressHalf,
         buffer: &mut [u8],
     ) -> Option<usize> {
-        let fields = RtpFields {
-            marker: outgoing.packet.meta.marker || (self.kind == MediaKind::Audio && outgoing.rewrite.first),
-            payload_type: if outgoing.redundant { outgoing.codec.red?.0 } else { outgoing.codec.pt.0 },
+        let nothing = |_: &mut [u8]| Some(());
+        let fields = self.fields(outgoing);
+        self.write_packet(
+            &fields,
+            outgoing,
+            (0, nothing),
+            outgoing.rewrite.index,
+            Purpose::Media,
+            egress,
+            buffer,
+        )
+    }
+
+    /// Returns the header of a packet that goes out for the first time.
+    fn fields(&self, outgoing: &Outgoing<'_>) -> RtpFields {
+        RtpFields {
+            marker: outgoing.marker() || (self.kind == MediaKind::Audio && outgoing.rewrite.first),
+            payload_type: outgoing.codec.pt.0,
             sequence: outgoing.rewrite.index as u16,
             timestamp: outgoing.rewrite.timestamp,
             ssrc: self.ssrc.0,
-        };
-        self.write_packet(&fields, outgoing, &[], outgoing.rewrite.index, egress, buffer)
+            has_padding: outgoing.is_filler,
+        }
     }
 
+    /// Writes a packet. `front` is what stands before its own payload: how many bytes, and what writes them.
+    #[expect(clippy::too_many_arguments, reason = "a packet, and where it goes: no two are of one type")]
     fn write_packet(
         &self,
         fields: &RtpFields,
         outgoing: &Outgoing<'_>,
-        prefix: &[u8],
+        (front, write_front): (usize, impl FnOnce(&mut [u8]) -> Option<()>),
         index: u64,
+        purpose: Purpose,
         egress: &mut EgressHalf,
         buffer: &mut [u8],
     ) -> Option<usize> {
@@ -311,18 +512,25 @@ impl Slot {
             Some(id) => block.push(id, &egress.next_number().to_be_bytes()),
             None => false,
         };
-        KeptExtensions(outgoing.packet.extensions).write(&self.extensions, counters.frame_number, &mut block);
+        if !outgoing.is_filler {
+            let change =
+                DescriptorChange { frame_number: counters.frame_number, active: outgoing.active_targets() };
+            KeptExtensions(outgoing.packet.extensions).write(&self.extensions, change, &mut block);
+        }
         let header_length = write_header(buffer, fields, &block)?;
-        let payload_start = header_length + prefix.len();
-        let end = payload_start + outgoing.payload.len();
-        buffer.get_mut(header_length..payload_start)?.copy_from_slice(prefix);
+        let own = outgoing.payload();
+        let payload_start = header_length + front;
+        let end = payload_start + own.len();
+        write_front(buffer.get_mut(header_length..payload_start)?)?;
         let payload = buffer.get_mut(payload_start..end)?;
-        payload.copy_from_slice(outgoing.payload);
-        outgoing.packet.meta.extra.descriptor.patch(payload, counters);
+        payload.copy_from_slice(own);
+        if !outgoing.is_filler {
+            outgoing.packet.meta.extra.descriptor.patch(payload, counters);
+        }
         let index = if mutated!(RollOverForgotten) { index & 0xffff } else { index };
         let length = egress.sender.seal_rtp(buffer, header_length, end, index)?;
         if is_numbered {
-            egress.on_sent(length);
+            egress.on_sent(length, purpose);
         }
         Some(length)
     }
@@ -372,25 +580,46 @@ impl Slot {
         egress: &mut EgressHalf,
         buffer: &mut [u8],
     ) -> Option<usize> {
+        let length = self.write_again(stretch, packet, source_codec, Purpose::Repeat, egress, buffer)?;
+        self.counters.retransmitted += 1;
+        self.repeat_bytes = self.repeat_bytes.saturating_sub(length as u64);
+        Some(length)
+    }
+
+    fn write_again(
+        &mut self,
+        stretch: Stretch,
+        packet: CachedPacket<'_, PacketInfo>,
+        source_codec: CodecParams,
+        purpose: Purpose,
+        egress: &mut EgressHalf,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
         // The slot may show another track by now, in another codec, whose payload type would be wrong.
         let codec = self.codec.filter(|codec| codec.codec == source_codec.codec)?;
         let rtx_ssrc = self.rtx_ssrc?;
         let rewrite = self.munger.again(stretch, &source_packet(packet.meta))?;
-        let outgoing = outgoing(rewrite, packet, codec, source_codec);
+        // Whoever got padding in its place, because the packet's layer was left out, gets that again.
+        let is_filler = !rewrite.selection.takes(&packet.meta.extra.layers);
+        let outgoing = Outgoing { rewrite, packet, codec, is_filler };
         let index = self.rtx_index;
         let fields = RtpFields {
-            marker: packet.meta.marker,
+            marker: if mutated!(RtxWithOtherMarker) { packet.meta.marker } else { outgoing.marker() },
             payload_type: codec.rtx?.0,
             sequence: index as u16,
             timestamp: rewrite.timestamp,
             ssrc: rtx_ssrc.0,
+            has_padding: outgoing.is_filler,
         };
         let original = rewrite.index + u64::from(mutated!(RepeatWithWrongOriginal));
         let original = (original as u16).to_be_bytes();
-        let length = self.write_packet(&fields, &outgoing, &original, index, egress, buffer)?;
+        let write_original = |front: &mut [u8]| {
+            front.copy_from_slice(&original);
+            Some(())
+        };
+        let front = (original.len(), write_original);
+        let length = self.write_packet(&fields, &outgoing, front, index, purpose, egress, buffer)?;
         self.rtx_index += 1;
-        self.counters.retransmitted += 1;
-        self.repeat_bytes = self.repeat_bytes.saturating_sub(length as u64);
         Some(length)
     }
 }
@@ -411,24 +640,24 @@ fn first_sequence(rng: &mut Rng) -> u16 {
     rng.u16() & 0x7fff
 }
 
-/// Chooses between RFC 2198's redundant form, where the subscriber takes it and its inner payload types mean the
-/// same to both, and its primary block alone.
-#[inline]
-fn outgoing<'a>(
-    rewrite: Rewrite,
-    packet: CachedPacket<'a, PacketInfo>,
-    codec: CodecParams,
-    source_codec: CodecParams,
-) -> Outgoing<'a> {
-    let payload = packet.payload;
-    if !packet.meta.extra.redundant {
-        return Outgoing { rewrite, packet, payload, codec, redundant: false };
+impl Outgoing<'_> {
+    /// What of the packet goes out, apart from its header.
+    fn payload(&self) -> &[u8] {
+        if self.is_filler { PADDING } else { self.packet.payload }
     }
-    if codec.red.is_some() && codec.pt == source_codec.pt {
-        return Outgoing { rewrite, packet, payload, codec, redundant: true };
+
+    /// Whether the packet is the last one of its picture, of those layers of it that go out.
+    fn marker(&self) -> bool {
+        let ends = self.rewrite.selection.ends_picture(&self.packet.meta.extra.layers);
+        !self.is_filler && (self.packet.meta.marker || (ends && !mutated!(MarkerNotMoved)))
     }
-    let primary = red::primary(payload).ok().and_then(|(_, range)| payload.get(range)).unwrap_or_default();
-    Outgoing { rewrite, packet, payload: primary, codec, redundant: false }
+
+    /// The decode targets that are told to be active, if not all are, and where that is written.
+    fn active_targets(&self) -> Option<(ActivePlace, u32)> {
+        let active = self.rewrite.selection.active;
+        let place = self.packet.meta.extra.layers.dependencies.as_ref()?.active_place;
+        (active != 0).then_some((place, active))
+    }
 }
 
 #[cfg(test)]

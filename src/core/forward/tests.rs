@@ -175,9 +175,9 @@ impl Simulcast {
                 let offset = flowing.and_then(|flowing| self.publication.clock_offset(index, flowing));
                 for waiting in &encoding.waiting()[run.packets] {
                     let packet = encoding.packet(waiting.index).expect("it has just come");
-                    let Some(outgoing) = slot.prepare(self.now, stretch, offset, packet, VP8) else {
-                        continue;
-                    };
+                    let outgoing =
+                        slot.prepare(self.now, stretch, offset, packet, VP8, encoding.scalability());
+                    let Some(outgoing) = outgoing else { continue };
                     let mut buffer = [0; 500];
                     let length = slot.write(&outgoing, egress, &mut buffer).expect("it fits");
                     if !loses(run.participant.0, packet.payload[MARKS + 2]) {

@@ -1,12 +1,14 @@
 //! Header extensions that are forwarded: they are read with the publisher's ids and written with the subscriber's.
 
 use crate::core::negotiated::{Extension, ExtensionIds};
-use crate::wire::dependency_descriptor;
+use crate::wire::dependency_descriptor::{self, ActivePlace};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::rtp_extensions::ExtensionBlock;
 
 /// How many bytes are kept of a packet's extensions. A dependency descriptor with the structure of nine layers is about 90 bytes.
 const BYTES_MAX: usize = 124;
+/// By how much a descriptor grows that gets a mask: 32 bits, and five flags if it had none.
+const ACTIVE_BYTES_MAX: usize = 5;
 
 /// An extension that is forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +134,15 @@ impl PassedExtensions {
     }
 }
 
+/// What is changed in a dependency descriptor on its way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DescriptorChange {
+    /// The frame's number; `None` leaves the descriptor as it came.
+    pub frame_number: Option<u16>,
+    /// The decode targets of which all frames are forwarded, and where that is written.
+    pub active: Option<(ActivePlace, u32)>,
+}
+
 /// The forwarded extensions of a packet that was kept, from [`PassedExtensions::as_bytes`].
 #[derive(Clone, Copy, Debug)]
 pub struct KeptExtensions<'a>(pub &'a [u8]);
@@ -152,21 +163,27 @@ impl<'a> KeptExtensions<'a> {
         self.iter().find(|(which, _)| *which == Passed::DependencyDescriptor).map(|(_, data)| data)
     }
 
-    /// Writes those extensions that the subscriber has negotiated.
-    pub fn write(self, ids: &ExtensionIds, frame_number: Option<u16>, block: &mut ExtensionBlock) {
+    /// Writes those extensions that the subscriber has negotiated. `dependencies` is what is changed in a dependency
+    /// descriptor.
+    pub fn write(self, ids: &ExtensionIds, dependencies: DescriptorChange, block: &mut ExtensionBlock) {
         for (which, data) in self.iter() {
             let Some(id) = which.id(ids) else { continue };
-            let mut copy = [0; BYTES_MAX];
-            match (frame_number, copy.get_mut(..data.len())) {
-                (Some(frame_number), Some(copy)) if which == Passed::DependencyDescriptor => {
-                    copy.copy_from_slice(data);
-                    dependency_descriptor::patch_frame_number(copy, frame_number);
-                    block.push(id, copy);
-                }
-                _ => {
-                    block.push(id, data);
-                }
+            let frame_number = dependencies.frame_number.filter(|_| which == Passed::DependencyDescriptor);
+            let Some(frame_number) = frame_number else {
+                block.push(id, data);
+                continue;
+            };
+            let mut copy = [0; BYTES_MAX + ACTIVE_BYTES_MAX];
+            let with_mask = dependencies
+                .active
+                .and_then(|(place, mask)| dependency_descriptor::write_active(data, place, mask, &mut copy));
+            let length = with_mask.unwrap_or(data.len());
+            let Some(copy) = copy.get_mut(..length) else { continue };
+            if with_mask.is_none() {
+                copy.copy_from_slice(data);
             }
+            dependency_descriptor::patch_frame_number(copy, frame_number);
+            block.push(id, copy);
         }
     }
 }
@@ -208,7 +225,7 @@ mod tests {
             let read = IncomingExtensions::read(&header, &bytes, extension);
             assert_eq!(read.mid, Some(&b"0"[..]), "{elements:02x?}");
             let mut block = ExtensionBlock::new();
-            KeptExtensions(read.passed.as_bytes()).write(&ids, None, &mut block);
+            KeptExtensions(read.passed.as_bytes()).write(&ids, DescriptorChange::default(), &mut block);
             let mut expected = ExtensionBlock::new();
             expected.push(3, &[1]);
             assert_eq!(format!("{block:?}"), format!("{expected:?}"), "{elements:02x?}");

@@ -15,6 +15,8 @@ use crate::core::ids::Ssrc;
 
 /// If the RTP clock leaps against ours by more than this many seconds, the stream has begun anew: that is not jitter.
 const LEAP_SECONDS_MAX: u64 = 5;
+/// So many missing packets in a row are heard: players conceal up to about 60 ms of speech well.
+pub const GAP_PACKETS: u64 = 3;
 /// Jitter is kept in sixteenths of a clock unit, as in appendix A.8.
 const JITTER_SHIFT: u32 = 4;
 
@@ -30,6 +32,8 @@ pub struct ReceiveStatistics {
     /// In 1/16 of a clock unit.
     jitter: u64,
     sender_report: Option<(Instant, u32)>,
+    /// How often so many packets in a row had not come when the next one did.
+    gaps: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +58,7 @@ impl ReceiveStatistics {
             prior: (0, 0),
             jitter: 0,
             sender_report: None,
+            gaps: 0,
         }
     }
 
@@ -74,6 +79,7 @@ impl ReceiveStatistics {
         if index <= stream.highest {
             return;
         }
+        self.gaps += u64::from(index - stream.highest > GAP_PACKETS);
         stream.highest = index;
         if rtp_timestamp == stream.timestamp {
             return;
@@ -122,6 +128,11 @@ impl ReceiveStatistics {
     /// Returns how many packets have not come, or not yet.
     pub fn lost_total(&self) -> u64 {
         self.expected().saturating_sub(self.packets)
+    }
+
+    /// Returns how often [`GAP_PACKETS`] or more in a row had not come when the next one did.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// Returns how many packets have come.

@@ -48,6 +48,9 @@ pub struct Us<'a> {
     pub start_kbps: Option<u32>,
 }
 
+/// What says that both forms of header extensions may come in one stream (RFC 8285 §6).
+const ALLOW_MIXED: &str = "a=extmap-allow-mixed\r\n";
+
 /// Writes the answer to an offer, from which `negotiated` was made.
 pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String {
     let mut out = String::with_capacity(512 + 1024 * offer.sections.len());
@@ -62,6 +65,10 @@ pub fn answer(offer: &Offer<'_>, negotiated: &Negotiated, us: &Us<'_>) -> String
     }
     if offer.has_msid_semantic {
         out.push_str("a=msid-semantic: WMS *\r\n");
+    }
+    // Without this browsers leave out extensions of more than 16 bytes, such as the structure of AV1's layers.
+    if offer.allows_mixed {
+        out.push_str(ALLOW_MIXED);
     }
     let mut agreed = negotiated.sections.iter().peekable();
     let mut msids = us.msids.iter().peekable();
@@ -111,6 +118,9 @@ fn write_section(
     let _ = write!(out, "a=fingerprint:{fingerprint}\r\na=setup:{setup}\r\n");
     if section.has_mid {
         let _ = write!(out, "a=mid:{}\r\n", section.mid);
+    }
+    if section.allows_mixed {
+        out.push_str(ALLOW_MIXED);
     }
     write_extensions(out, section);
     let _ = write!(out, "a={}\r\n", section.direction.reversed().name());

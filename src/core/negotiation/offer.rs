@@ -26,6 +26,8 @@ pub struct Offer<'a> {
     pub has_bundle: bool,
     /// Whether it says that its msids name streams (`a=msid-semantic`), so that the answer may say the same.
     pub has_msid_semantic: bool,
+    /// Whether both forms of header extensions may come in one stream, in all sections (RFC 8285 §6).
+    pub allows_mixed: bool,
     /// The client's side of the transport.
     pub transport: Transport,
 }
@@ -58,7 +60,8 @@ impl<'a> Offer<'a> {
         check_extension_ids(&sections, &bundle)?;
         let transport = session.transport_of(&sections, &bundle)?;
         let has_bundle = session.has_bundle();
-        Ok(Self { sections, bundle, has_bundle, has_msid_semantic: session.has_msid_semantic, transport })
+        let Session { has_msid_semantic, allows_mixed, .. } = session;
+        Ok(Self { sections, bundle, has_bundle, has_msid_semantic, allows_mixed, transport })
     }
 
     /// Takes sections in which the client would receive beyond these numbers as sections in which it does not: their
@@ -105,6 +108,7 @@ struct Session<'a> {
     lines: SessionLines<'a>,
     transport: TransportLines<'a>,
     has_msid_semantic: bool,
+    allows_mixed: bool,
     /// The mids of each BUNDLE group.
     groups: Vec<Vec<&'a str>>,
 }
@@ -128,6 +132,7 @@ impl<'a> Session<'a> {
                     }
                 }
                 Some(("msid-semantic", _)) => session.has_msid_semantic = true,
+                Some(("extmap-allow-mixed", _)) => session.allows_mixed = true,
                 Some(("extmap", value)) => session.lines.extensions.push((line.number, value)),
                 Some((name, _)) => {
                     session.lines.direction = session.lines.direction.or_else(|| Direction::from_name(name));

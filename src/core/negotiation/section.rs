@@ -152,6 +152,8 @@ pub struct Section<'a> {
     pub rtcp_mux: bool,
     /// Whether reduced-size RTCP is offered (RFC 5506).
     pub rtcp_rsize: bool,
+    /// Whether both forms of header extensions may come in one stream (RFC 8285 §6).
+    pub allows_mixed: bool,
     /// Why it cannot be served, in words; `None` if it can.
     pub rejected: Option<String>,
 }
@@ -263,6 +265,7 @@ impl<'a> Reader<'a> {
                 transport: TransportLines::default(),
                 rtcp_mux: false,
                 rtcp_rsize: false,
+                allows_mixed: false,
                 rejected: None,
             },
             places: [None; PAYLOAD_TYPES],
@@ -324,6 +327,7 @@ impl<'a> Reader<'a> {
             "bundle-only" => self.bundle_only = true,
             "rtcp-mux" => self.section.rtcp_mux = true,
             "rtcp-rsize" => self.section.rtcp_rsize = true,
+            "extmap-allow-mixed" => self.section.allows_mixed = true,
             _ => {
                 self.direction = self.direction.or_else(|| Direction::from_name(name));
                 self.section.streams.take(name, value);

@@ -348,6 +348,18 @@ fn the_answer_has_the_options_of_the_offer_and_no_others() {
     assert!(answered.lines("a=ice-options").is_empty() && answered.lines("a=msid-semantic").is_empty());
     let semantic = plain.replace("t=0 0\r\n", "t=0 0\r\na=msid-semantic: WMS *\r\n");
     assert_eq!(agreed(&semantic).lines("a=msid-semantic"), ["a=msid-semantic: WMS *"]);
+    let mixed = "a=extmap-allow-mixed\r\n";
+    let where_mixed = |text: &str| {
+        let answer = agreed(text).answer;
+        (answer.matches(mixed).count(), answer.find(mixed) < answer.find("m=audio"))
+    };
+    assert_eq!(where_mixed(&plain), (0, true));
+    assert_eq!(
+        where_mixed(&plain.replace("t=0 0\r\n", &format!("t=0 0\r\n{mixed}"))),
+        (1, true),
+        "for all sections"
+    );
+    assert_eq!(where_mixed(&bundled("0", &[audio("0", mixed)])), (1, false), "for one of them");
     for options in ["trickle", "trickle ice2", "renomination trickle"] {
         let line = format!("a=ice-options:{options}\r\n");
         let of_section = bundled("0", &[audio("0", &line)]);

@@ -108,6 +108,8 @@ impl Room {
             );
         }
         for (track, subscription) in participant.subscriptions.iter() {
+            let muted = self.by_track.get(&track).map(|publication| self.publications[publication.0].muted);
+            assert_eq!(Some(subscription.muted), muted, "member {} takes {track} for muted, or not", key.0);
             let SubscriptionState::Slot(index) = subscription.state else { continue };
             let shown = participant.slots.get(index).and_then(|slot| slot.shown);
             assert_eq!(
@@ -172,6 +174,7 @@ impl Room {
                 key.0
             );
         }
+        assert!(self.slots_freed.is_empty(), "slots that have become free were not given to those who wait");
         for owner in self.timers.keys() {
             let lives = match owner {
                 Owner::Member(key) => self.participants.contains(key.0),

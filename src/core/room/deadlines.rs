@@ -76,7 +76,7 @@ impl Room {
             if timer == Timer::RoomEmpty {
                 self.ended = true;
             } else {
-                self.look_who_speaks(now, outbox);
+                self.step(now, Owner::Room, outbox, |room, outbox| room.look_who_speaks(now, outbox));
             }
         }
         if !self.ended {
@@ -188,6 +188,12 @@ impl Room {
             }
             transport.set_bandwidth();
             self.review_estimate(key);
+        }
+        if let Some(transport) = self.transports.get_mut(key.0)
+            && transport.deadlines.is_due(Timer::Pacing, now)
+        {
+            transport.deadlines.set(Timer::Pacing, None);
+            self.pace(key);
         }
         if self.transports.contains(key.0) {
             self.send_feedback(now, key, outbox);

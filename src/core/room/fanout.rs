@@ -12,8 +12,11 @@ use crate::core::forward::backlog::Run;
 use crate::core::forward::encoding::{Encoding, PacketInfo};
 use crate::core::forward::munger::Stretch;
 use crate::core::forward::publication::Publication;
-use crate::core::ids::{EncodingIndex, PublicationKey, TrackId};
+use crate::core::forward::slot::Slot;
+use crate::core::ids::{EncodingIndex, ParticipantKey, PublicationKey, TrackId};
 use crate::core::media::cache::CachedPacket;
+use crate::core::media::egress::EgressHalf;
+use crate::core::media::pacer::PacedPacket;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::CodecParams;
 use crate::core::outbox::Outbox;
@@ -22,10 +25,14 @@ use crate::core::participant::Participant;
 use crate::core::path::TrafficClass;
 use crate::core::transport::Transport;
 
+/// What a packet has beside its payload and what is passed on of its extensions: RTP's header, the transport-wide number,
+/// and SRTP's tag; bytes.
+const PACKET_OVERHEAD: usize = 36;
+
 impl Room {
     /// Whether there is anything for [`forward_share`](Self::forward_share) to forward.
     pub fn has_pending(&self) -> bool {
-        self.has_audio_pending() || !self.pending_video.is_empty()
+        self.has_audio_pending() || !self.pending_video.is_empty() || !self.pending_paced.is_empty()
     }
 
     /// Whether there is audio to forward.
@@ -59,6 +66,9 @@ impl Room {
         let kind = if self.has_audio_pending() { MediaKind::Audio } else { MediaKind::Video };
         let share = self.settings.packets_at_once;
         let mut left = share;
+        if kind == MediaKind::Video {
+            self.release_paced(now, &mut left, outbox, sink);
+        }
         while left > 0
             && let Some(&key) = self.pending_of(kind).front()
         {
@@ -88,6 +98,8 @@ impl Room {
         sink: &mut dyn MediaSink,
     ) {
         self.publications[key.0].skip_old(now);
+        // It is lent to the loop below, which must not hold all of the room.
+        let mut held = std::mem::take(&mut self.held_members);
         let mut wanted = false;
         while *left > 0
             && let Some(index) = self.publications[key.0].begin_pass()
@@ -101,7 +113,7 @@ impl Room {
                     turns = publication.encoding(index).map_or(0, |encoding| encoding.turns().count());
                     return;
                 };
-                let mut audience = Audience { participants, transports };
+                let mut audience = Audience { participants, transports, held: &mut held };
                 for run in pass.encoding.turns() {
                     if *left == 0 {
                         break;
@@ -123,13 +135,17 @@ impl Room {
                 self.end_after_panic(now, Owner::Member(participant), outbox);
                 // The viewer who was removed may have been the publisher of this track.
                 if !self.publications.contains(key.0) {
-                    return;
+                    break;
                 }
             }
         }
-        if wanted {
+        if wanted && self.publications.contains(key.0) {
             self.keyframe_wanted(now, key);
         }
+        for member in held.drain(..) {
+            self.arm(now, Owner::Member(member));
+        }
+        self.held_members = held;
     }
 }
 
@@ -171,6 +187,8 @@ impl<'a> Pass<'a> {
 struct Audience<'a> {
     participants: &'a mut Slab<Participant>,
     transports: &'a mut Slab<Transport>,
+    /// Those for whom something begins to wait.
+    held: &'a mut Vec<ParticipantKey>,
 }
 
 impl Audience<'_> {
@@ -178,9 +196,8 @@ impl Audience<'_> {
     fn forward_to(&mut self, now: Instant, pass: &Pass<'_>, run: Run, sink: &mut dyn MediaSink) -> bool {
         let Some(participant) = self.participants.get_mut(run.participant.0) else { return false };
         let Some(slot) = participant.slots.get_mut(run.slot) else { return false };
-        let Some(Transport { media, path, .. }) = self.transports.get_mut(slot.transport.0) else {
-            return false;
-        };
+        let Some(transport) = self.transports.get_mut(slot.transport.0) else { return false };
+        let Transport { media, path, .. } = &mut *transport;
         let (Some(media), Some(path)) = (media, path) else { return false };
         // Only a run that begins with a switch needs to know how far apart the clocks are.
         let left =
@@ -191,19 +208,90 @@ impl Audience<'_> {
             return false;
         }
         assert!(!mutated!(Panics) || waiting.len() < 4, "a bug put in on purpose");
+        // Only audio has copies, and only for clients who lose much of it and take them.
+        let copies = if slot.takes_copies() { media.redundancy.copies() } else { 0 };
         sink.to(path, class_of(slot.kind));
         media.egress.send_at(now);
+        let is_video = slot.kind == MediaKind::Video;
+        let had_queue = media.egress.has_queue();
+        slot.want_layers(run.layers);
+        let scalability = pass.encoding.scalability();
         for packet in waiting {
             let Some(packet) = pass.packet(packet.index) else { continue };
-            let Some(outgoing) = slot.prepare(now, pass.stretch, clock_offset, packet, pass.codec) else {
+            if is_video
+                && (media.egress.holds_video() || slot.is_cut())
+                && hold(slot, run.slot, &mut media.egress, pass, packet)
+            {
                 continue;
+            }
+            let outgoing = slot.prepare(now, pass.stretch, clock_offset, packet, pass.codec, scalability);
+            let Some(outgoing) = outgoing else { continue };
+            let (egress, buffer) = (&mut media.egress, sink.buffer());
+            let written = if copies == 0 {
+                slot.write(&outgoing, egress, buffer)
+            } else {
+                slot.write_with_copies(&outgoing, pass.encoding, copies, egress, buffer)
             };
-            if let Some(length) = slot.write(&outgoing, &mut media.egress, sink.buffer()) {
+            if let Some(length) = written {
                 sink.sent(length);
             }
         }
-        slot.announced && slot.wants_keyframe(pass.stretch)
+        let waits = media.egress.has_queue();
+        let wants_keyframe = slot.announced && slot.wants_keyframe(pass.stretch, waits);
+        if waits && !had_queue {
+            transport.set_pacing();
+            self.held.push(run.participant);
+        }
+        wants_keyframe
     }
+}
+
+/// Lets a packet of video wait, if it has to, or drops it, if too much waits. Returns whether it does not go out now.
+#[cold]
+fn hold(
+    slot: &mut Slot,
+    index: usize,
+    egress: &mut EgressHalf,
+    pass: &Pass<'_>,
+    packet: CachedPacket<'_, PacketInfo>,
+) -> bool {
+    let stretch = Stretch { generation: packet.meta.extra.generation, ..pass.stretch };
+    let starts_keyframe = packet.meta.keyframe_start;
+    if !slot.would_show(stretch, packet.meta) {
+        return true;
+    }
+    let mut begins_anew = slot.is_cut();
+    if !egress.holds_video() {
+        slot.end_cut();
+        slot.skip();
+        return false;
+    }
+    if starts_keyframe && !egress.has_room(false) {
+        // What waits would be shown late, and then be replaced by this.
+        begins_anew |= egress.forget_queued(index) > 0;
+    }
+    let is_keyframe = starts_keyframe || pass.encoding.is_newest_keyframe(packet.meta.timestamp);
+    if !egress.has_room(is_keyframe) {
+        egress.on_dropped();
+        slot.cut();
+        return true;
+    }
+    if starts_keyframe {
+        slot.end_cut();
+        slot.keyframe_waits(stretch);
+    }
+    egress.queue(PacedPacket {
+        slot: index,
+        track: stretch.track,
+        publication: stretch.publication,
+        encoding: stretch.encoding,
+        index: packet.meta.index,
+        bytes: packet.extensions.len() + packet.payload.len() + PACKET_OVERHEAD,
+        starts_keyframe,
+        begins_anew,
+        since: 0,
+    });
+    true
 }
 
 /// Returns how the network is asked to treat media of a kind.

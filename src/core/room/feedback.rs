@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Room;
 use super::fanout::class_of;
+use crate::core::command::MediaKind;
 use crate::core::ids::{ParticipantKey, Ssrc, TransportKey};
 use crate::core::media::rtcp::{self, LostSequences, ReportBlock, RtcpItem};
 use crate::core::outbox::Outbox;
@@ -57,6 +58,7 @@ impl Room {
                     media.egress.on_transport_feedback(now, bytes);
                 }
                 self.transports[on.0].set_bandwidth();
+                self.take_arrivals(now, on, bytes);
                 self.review_estimate(on);
             }
             RtcpItem::Remb { bitrate_bps } => {
@@ -88,10 +90,12 @@ impl Room {
 
     fn take_report_block(&mut self, now: Instant, on: TransportKey, block: &ReportBlock) {
         let Some((participant, slot)) = self.viewer_of_stream(on, block.ssrc) else { return };
-        let slot = &mut self.participants[participant.0].slots[slot];
-        slot.counters.lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
-        slot.note_jitter(block.jitter);
-        slot.note_loss(now, block.fraction_lost);
+        let (index, slot) = (slot, &mut self.participants[participant.0].slots[slot]);
+        let lost = slot.take_report(now, block);
+        if slot.kind == MediaKind::Audio {
+            self.note_dropout(on, participant, index, block.fraction_lost);
+            self.take_audio_report(now, on, participant, lost);
+        }
         let Some(media) = &mut self.transports[on.0].media else { return };
         if let Some(round_trip) = media.egress.round_trip_of(now, block.last_sr, block.delay_since_last_sr) {
             media.egress.round_trip = Some(round_trip);
@@ -136,7 +140,7 @@ impl Room {
             let Some(codec) = publication.codec else { continue };
             let Some(encoding) = publication.encoding(stretch.encoding) else { continue };
             let Some(packet) = encoding.fresh_packet(now, index) else { continue };
-            if !slot.may_repeat(now, sequence) {
+            if !media.egress.may_repeat() || !slot.may_repeat(now, sequence) {
                 continue;
             }
             // Only packets that are sent count: requests for others cost little.

@@ -95,8 +95,8 @@ impl Room {
             Connection::None => None,
         };
         if participant.auto_subscribe {
-            for (track, kind) in self.tracks_in_order() {
-                participant.subscribe(track, kind);
+            for (track, kind, muted) in self.tracks_in_order() {
+                participant.subscribe(track, kind, muted);
             }
         }
         self.totals.joins += 1;
@@ -116,6 +116,7 @@ impl Room {
         let joined = self.joined(key);
         outbox.event(key, Event::Joined(request, Box::new(joined)));
         self.tell_speakers(key, outbox);
+        self.tell_qualities(key, outbox);
         self.order.push(key);
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
@@ -142,10 +143,10 @@ impl Room {
     }
 
     /// Returns all tracks, in the order of joining and publishing.
-    fn tracks_in_order(&self) -> Vec<(TrackId, MediaKind)> {
+    fn tracks_in_order(&self) -> Vec<(TrackId, MediaKind, bool)> {
         let publications = self.order.iter().flat_map(|key| &self.participants[key.0].publications);
         let publications = publications.map(|key| &self.publications[key.0]);
-        publications.map(|publication| (publication.track, publication.kind())).collect()
+        publications.map(|publication| (publication.track, publication.kind(), publication.muted)).collect()
     }
 
     fn joined(&self, key: ParticipantKey) -> Joined {
@@ -191,7 +192,7 @@ impl Room {
         self.totals.resumes += 1;
         let id = participant.id;
         outbox.outputs.push(RoomOutput::Admitted(key));
-        self.review_crowding(key);
+        self.review_crowding(now, key);
         self.show_speakers(now, key);
         let slot_map = self.next_slot_map(key);
         let participant = &self.participants[key.0];
@@ -208,6 +209,7 @@ impl Room {
         outbox.event(key, Event::Resumed(request, Box::new(resumed)));
         self.remind(key, outbox);
         self.tell_speakers(key, outbox);
+        self.tell_qualities(key, outbox);
         if self.participants[key.0].media_lost {
             outbox.event(key, Event::ParticipantMediaLost(id));
         }
@@ -265,6 +267,7 @@ impl Room {
         self.by_id.remove(&participant.id);
         self.order.retain(|other| *other != key);
         self.slot_maps.retain(|other| *other != key);
+        self.slots_freed.retain(|other| *other != key);
         if !mutated!(TimerOfTheGoneKept) {
             self.timers.set(Owner::Member(key), None);
         }

@@ -15,6 +15,7 @@ use crate::core::media::ingress::PublishedSection;
 use crate::core::negotiated::{CodecParams, Extension, Ingress, Negotiated};
 use crate::core::negotiation::offer::Offer;
 use crate::core::outbox::{Outbox, RoomOutput};
+use crate::core::subscriptions::SubscriptionState;
 
 /// How many ufrags lead to a transport: the current one, and those from before the last ICE restarts, because checks
 /// with them may still be on their way.
@@ -271,9 +272,12 @@ impl Room {
         for other in self.order.clone() {
             let participant = &mut self.participants[other.0];
             participant.unsubscribed.remove(&publication.track);
-            if participant.subscriptions.remove(publication.track).is_some() {
+            if let Some(subscription) = participant.subscriptions.remove(publication.track) {
                 self.slot_maps.push(other);
-                self.assign_slots(now, other, outbox);
+                // Whoever leaves takes many tracks away, and those who wait are looked through once only, at the end.
+                if subscription.state != SubscriptionState::Waiting || participant.is_crowded {
+                    self.slots_freed.push(other);
+                }
             }
         }
         debug!(room = %self.id, track = %publication.track, "unpublished");
@@ -297,6 +301,11 @@ impl Room {
         }
         // Only the others are told; the owner gets a reply.
         publication.set_muted(muted);
+        if !muted {
+            publication.ladder.begin_again(now);
+        }
+        self.layer_reviews.push(key);
+        let publication = &self.publications[key.0];
         let event = Event::TrackMuted { track, participant: publication.owner_id, muted };
         let on = publication.transport;
         if muted {

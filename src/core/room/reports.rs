@@ -100,6 +100,8 @@ impl Room {
         }
         self.transports[on.0].send_rtcp(outbox, &compound);
         self.rtcp = compound;
+        self.review_audio_rates(now, on, outbox);
+        self.review_quality(now, on, outbox);
     }
 
     /// Returns all slots of the member to whom a transport belongs, on all of their transports.
@@ -123,10 +125,12 @@ impl Room {
         media.ingress.report_blocks(now, blocks);
         for block in blocks.iter_mut() {
             let stream = media.ingress.stream(block.ssrc);
-            let publication = stream.and_then(|stream| self.publications.get(stream.publication.0));
-            if let Some(publication) =
-                publication.filter(|publication| publication.kind() == MediaKind::Audio)
-            {
+            let publication = stream.and_then(|stream| self.publications.get_mut(stream.publication.0));
+            let Some(publication) = publication else { continue };
+            if publication.ssrc() == Some(block.ssrc) {
+                publication.loss.note(block.fraction_lost);
+            }
+            if publication.kind() == MediaKind::Audio {
                 let lost = worst_loss(now, publication, &self.participants);
                 block.fraction_lost = block.fraction_lost.max(lost);
             }

@@ -178,7 +178,7 @@ impl Room {
     /// Empties a slot for another track. Its viewer is told before the input ends; only the end of a muted track can wait
     /// until several changes are told together, because no media ends with it. Returns `false` if the viewer cannot be
     /// told. Then the slot keeps its track: the next one could not be announced, and so would not be seen either.
-    fn take_slot_back(&mut self, viewer: ParticipantKey, slot: usize) -> bool {
+    pub(super) fn take_slot_back(&mut self, viewer: ParticipantKey, slot: usize) -> bool {
         let participant = &self.participants[viewer.0];
         if !participant.is_connected() {
             return false;
@@ -218,7 +218,7 @@ impl Room {
     }
 
     /// The slots of somebody whose tracks are of that source and can be made to give way, each with its publication.
-    fn sharing<'a>(
+    pub(super) fn sharing<'a>(
         &'a self,
         participant: &'a Participant,
         source: Source,
@@ -291,48 +291,6 @@ impl Room {
         }
     }
 
-    /// Looks whether there are more unmuted microphones than somebody can have slots. It takes a quarter fewer until they are
-    /// not crowded any more, so that nobody's mute button moves everybody's slots to and fro.
-    pub(super) fn review_crowding(&mut self, key: ParticipantKey) {
-        let participant = &self.participants[key.0];
-        let most = self.settings.slots_max.audio;
-        // Almost always: there are fewer tracks of all kinds than slots.
-        let is_calm = participant.subscriptions.count() <= most && !participant.is_crowded;
-        if is_calm || !participant.is_connected() {
-            return;
-        }
-        let is_heard = |track: &TrackId| {
-            let publication = self.by_track.get(track).map(|key| &self.publications[key.0]);
-            publication
-                .is_some_and(|publication| publication.kind() == MediaKind::Audio && !publication.muted)
-        };
-        let wanted = participant.subscriptions.iter().filter(|(track, _)| is_heard(track)).count();
-        let is_crowded = wanted > if participant.is_crowded { most - most / 4 } else { most };
-        let begins = is_crowded && !participant.is_crowded;
-        self.participants[key.0].is_crowded = is_crowded;
-        if begins {
-            self.make_way(key);
-        }
-    }
-
-    /// Somebody is crowded from now on: of the microphones that they hear only those who spoke last keep their slots.
-    fn make_way(&mut self, key: ParticipantKey) {
-        let participant = &self.participants[key.0];
-        let microphones = self.sharing(participant, Source::Microphone);
-        let levelled = microphones.filter(|(_, publication)| publication.tells_speech());
-        let mut slots: Vec<_> = levelled
-            .map(|(index, publication)| {
-                let spoke = self.participants[publication.owner.0].heard_at;
-                ((Reverse(spoke), publication.muted, index), index)
-            })
-            .collect();
-        slots.sort_unstable();
-        let extra = slots.split_off(slots.len().min(self.settings.sharing.speaker_slots));
-        for (_, index) in extra {
-            self.take_slot_back(key, index);
-        }
-    }
-
     /// A track was muted or unmuted: who waits may get its slot, or it may get one of those that are muted.
     pub(super) fn share_after_mute(&mut self, now: Instant, key: PublicationKey) {
         let (track, muted, kind) = {
@@ -341,6 +299,9 @@ impl Room {
         };
         for place in 0..self.order.len() {
             let viewer = self.order[place];
+            let participant = &mut self.participants[viewer.0];
+            participant.subscriptions.set_muted(track, muted);
+            self.review_crowding(now, viewer);
             let participant = &self.participants[viewer.0];
             let Some(subscription) = participant.subscriptions.get(track) else { continue };
             match subscription.state {
@@ -358,7 +319,7 @@ impl Room {
     }
 
     /// The slot of a track that was muted goes to whoever waits longest for one like it.
-    fn hand_on(&mut self, now: Instant, viewer: ParticipantKey, key: PublicationKey) {
+    pub(super) fn hand_on(&mut self, now: Instant, viewer: ParticipantKey, key: PublicationKey) {
         let source = self.publications[key.0].source;
         let waits = |track: &TrackId| {
             let publication = &self.publications[self.by_track.get(track)?.0];

@@ -15,6 +15,11 @@ impl Room {
     /// pause.
     pub(super) fn shed(&mut self, now: Instant, shedding: Shedding) {
         self.shedding = shedding;
+        for (_, transport) in &mut self.transports {
+            if let Some(media) = &mut transport.media {
+                media.egress.hold_probes(shedding != Shedding::NONE);
+            }
+        }
         let mut wanted = Vec::new();
         for key in &self.order {
             let Participant { id, slots, .. } = &mut self.participants[key.0];

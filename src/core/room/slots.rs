@@ -54,33 +54,76 @@ impl Room {
         if !self.has_negotiated(key) {
             return;
         }
-        self.review_crowding(key);
-        let free = MediaKind::ALL.map(|kind| self.participants[key.0].free_slots(kind));
-        let subscriptions = &self.participants[key.0].subscriptions;
+        self.review_crowding(now, key);
+        // Muted ones last: they can wait for somebody to speak.
+        for is_muted in [false, true] {
+            self.assign_waiting(now, key, is_muted);
+        }
+        self.show_speakers(now, key);
+        self.ask_for_slots(key, outbox);
+    }
+
+    /// Puts those waiting tracks into free slots that are muted, or those that are not.
+    fn assign_waiting(&mut self, now: Instant, key: ParticipantKey, is_muted: bool) {
+        let participant = &self.participants[key.0];
+        let mut free = MediaKind::ALL.map(|kind| participant.free_slots(kind));
+        let subscriptions = &participant.subscriptions;
         let waiting: Vec<TrackId> = match free {
-            [0, 0] => Vec::new(),
+            [0, 0] => return,
             [_, 0] => subscriptions.waiting_of(MediaKind::Audio).collect(),
             [0, _] => subscriptions.waiting_of(MediaKind::Video).collect(),
             _ => subscriptions.waiting().collect(),
         };
-        // Muted ones last: they can wait for somebody to speak.
-        for is_muted in [false, true] {
-            // What held for one track that found no slot holds for all like it.
-            let mut in_vain = Vec::new();
-            for track in &waiting {
-                let Some(&place) = self.by_track.get(track) else { continue };
-                let publication = &self.publications[place.0];
-                let sort = (publication.source, publication.tells_speech(), publication.codec());
-                if publication.muted != is_muted || in_vain.contains(&sort) {
-                    continue;
-                }
-                if !self.has_room(key, place) || !self.assign_slot(now, key, place) {
-                    in_vain.push(sort);
-                }
+        // What held for one track that found no slot holds for all like it.
+        let mut in_vain = Vec::new();
+        for track in &waiting {
+            if free == [0, 0] {
+                break;
             }
+            let Some(&place) = self.by_track.get(track) else { continue };
+            let publication = &self.publications[place.0];
+            let free = &mut free[publication.kind() as usize];
+            let sort = (publication.source, publication.tells_speech(), publication.codec());
+            if *free == 0 || publication.muted != is_muted || in_vain.contains(&sort) {
+                continue;
+            }
+            if self.has_room(key, place) && self.assign_slot(now, key, place) {
+                *free -= 1;
+            } else {
+                in_vain.push(sort);
+            }
+        }
+    }
+
+    /// Puts a track that somebody has just subscribed to into a free slot, or asks for more.
+    pub(super) fn assign_newcomer(
+        &mut self,
+        now: Instant,
+        key: ParticipantKey,
+        publication: PublicationKey,
+        outbox: &mut Outbox,
+    ) {
+        if !self.has_negotiated(key) {
+            return;
+        }
+        let subscription = self.participants[key.0].subscriptions.get(self.publications[publication.0].track);
+        let waits = subscription.is_some_and(|own| own.state == SubscriptionState::Waiting);
+        if waits && self.has_room(key, publication) {
+            self.assign_slot(now, key, publication);
         }
         self.show_speakers(now, key);
         self.ask_for_slots(key, outbox);
+    }
+
+    /// Gives the slots that have become free to those who wait.
+    pub(super) fn fill_freed_slots(&mut self, now: Instant, outbox: &mut Outbox) {
+        let mut keys = std::mem::take(&mut self.slots_freed);
+        // Once each, because one input can free many slots.
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            self.step(now, Owner::Member(key), outbox, |room, outbox| room.assign_slots(now, key, outbox));
+        }
     }
 
     /// Looks through all tracks that wait for those that a member cannot decode. To be called when what they can decode has

@@ -3,15 +3,18 @@
 use std::time::{Duration, Instant};
 
 use super::Room;
-use super::totals::counters_of;
+use super::totals::{counters_of, dropouts_of};
 use crate::core::command::{MediaKind, Source};
+use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, Ssrc, TrackId};
+use crate::core::media::redundancy::RedundancyDecision;
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
 use crate::core::path::Path;
+use crate::core::quality::{Mos, effective_loss};
 use crate::core::stats::{
-    BandwidthSnapshot, ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot,
+    BandwidthSnapshot, ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamQuality,
 };
 use crate::core::transport::Transport;
 
@@ -70,6 +73,8 @@ pub struct Reach {
     pub round_trip: Option<Duration>,
     /// What their network carries.
     pub bandwidth: Option<BandwidthSnapshot>,
+    /// How many copies of their audio they are sent; `None` if there never were any.
+    pub redundancy: Option<RedundancyDecision>,
 }
 
 impl Room {
@@ -84,10 +89,12 @@ impl Room {
         let transports = || participant.transports.iter().map(|key| &self.transports[key.0]);
         let round_trip = |transport: &Transport| transport.media.as_ref()?.egress.round_trip;
         let bandwidth = |transport: &Transport| transport.media.as_ref()?.egress.bandwidth();
+        let redundancy = |transport: &Transport| transport.media.as_ref()?.redundancy.decision();
         Reach {
             path: transports().find_map(|transport| transport.path),
             round_trip: transports().find_map(round_trip),
             bandwidth: transports().find_map(bandwidth),
+            redundancy: transports().find_map(redundancy),
         }
     }
 
@@ -158,6 +165,9 @@ impl Room {
             layer: self.layer_of(slot),
             counters: slot.counters_of_track(),
             jitter: slot.jitter,
+            quality: self.slot_quality(slot),
+            layer_changes: slot.layer_changes,
+            first_media: slot.first_media(),
         });
         let transports = participant.transports.iter().map(|key| &self.transports[key.0]);
         let reach = self.reach_of(participant);
@@ -170,6 +180,9 @@ impl Room {
             path: reach.path,
             round_trip: reach.round_trip,
             bandwidth: reach.bandwidth,
+            pacing: transports.clone().find_map(|transport| transport.media.as_ref()?.egress.pacing()),
+            redundancy: reach.redundancy,
+            quality: participant.judge.quality().zip(participant.score),
             age: now.saturating_duration_since(participant.joined_at),
             publications: self.publication_snapshots(now, participant),
             slots: slots.collect(),
@@ -181,6 +194,30 @@ impl Room {
         let (stretch, _) = slot.flowing()?;
         let publication = self.publications.get(slot.shown?.publication.0)?;
         publication.rung(stretch.encoding).map(|rung| rung.name.to_string())
+    }
+
+    /// Returns how good what goes out in a slot gets to its client.
+    fn slot_quality(&self, slot: &Slot) -> StreamQuality {
+        let media = self.transports.get(slot.transport.0).and_then(|own| own.media.as_ref());
+        let copies = media.filter(|_| slot.takes_copies()).map_or(0, |media| media.redundancy.copies());
+        let round_trip = media.and_then(|media| media.egress.round_trip).unwrap_or_default();
+        let loss_permille = slot.loss_permille();
+        let is_heard = slot.kind == MediaKind::Audio && slot.shown.is_some();
+        let missing = effective_loss(loss_permille, copies as u8);
+        let mos = is_heard.then(|| Mos::estimate(missing, round_trip, slot.jitter));
+        StreamQuality { rates: slot.meter.rates(), loss_permille, mos, dropouts: slot.dropouts }
+    }
+
+    /// Returns how good what somebody publishes gets here.
+    fn publication_quality(&self, publication: &Publication, owner: &Participant) -> StreamQuality {
+        let media = self.transports.get(publication.transport.0).and_then(|own| own.media.as_ref());
+        let stream = media.zip(publication.ssrc()).and_then(|(media, ssrc)| media.ingress.stream(ssrc));
+        let round_trip = self.reach_of(owner).round_trip.unwrap_or_default();
+        let loss_permille = publication.loss.permille();
+        let heard = stream.filter(|_| publication.kind() == MediaKind::Audio && !publication.muted);
+        let mos = heard.map(|stream| Mos::estimate(loss_permille, round_trip, stream.statistics.jitter()));
+        let dropouts = dropouts_of(publication, &self.transports);
+        StreamQuality { rates: publication.meter.rates(), loss_permille, mos, dropouts }
     }
 
     fn publication_snapshots(&self, now: Instant, participant: &Participant) -> Vec<PublicationSnapshot> {
@@ -195,6 +232,7 @@ impl Room {
                 subscribers: publication.viewers().count(),
                 counters: counters_of(publication, &self.transports),
                 jitter: stream.map_or(Duration::ZERO, |stream| stream.statistics.jitter()),
+                quality: self.publication_quality(publication, participant),
             }
         };
         participant.publications.iter().map(of).collect()

@@ -10,6 +10,7 @@ use crate::core::forward::hold::Hold;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId, TransportKey};
+use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
 use crate::core::steering::allocate::Class;
 use crate::core::steering::budget::Link;
@@ -94,20 +95,14 @@ impl Room {
     }
 
     /// Decides again, for those of whom something has changed, what their networks let them be shown.
-    pub(super) fn steer_members(&mut self, now: Instant) {
-        if self.steered.due.is_empty() {
-            return;
-        }
+    pub(super) fn steer_members(&mut self, now: Instant, outbox: &mut Outbox) {
         let mut keys = std::mem::take(&mut self.steered.due);
         // Once each, because one input can change many things.
         keys.sort_unstable();
         keys.dedup();
-        for key in keys.drain(..) {
-            if self.participants.contains(key.0) {
-                self.steer_member(now, key);
-            }
+        for key in keys {
+            self.step(now, Owner::Member(key), outbox, |room, _| room.steer_member(now, key));
         }
-        self.steered.due = keys;
     }
 
     fn steer_member(&mut self, now: Instant, key: ParticipantKey) {

@@ -52,8 +52,7 @@ impl Room {
     ) -> Result<(), Refusal> {
         let publication = self.others_track(from, track)?;
         // Asking twice is no mistake: clients repeat what they do not know the fate of.
-        let kind = self.publications[publication.0].kind();
-        self.participants[from.0].subscribe(track, kind);
+        self.add_subscription(from, publication);
         self.set_pinned(from, track, true);
         self.subscribe_to(now, from, publication, outbox);
         Ok(())
@@ -120,11 +119,23 @@ impl Room {
         publication: PublicationKey,
         outbox: &mut Outbox,
     ) {
-        let (track, kind) = (self.publications[publication.0].track, self.publications[publication.0].kind());
-        self.participants[from.0].subscribe(track, kind);
+        self.add_subscription(from, publication);
         self.check_codec(from, publication, outbox);
-        self.assign_slots(now, from, outbox);
+        let was_crowded = self.participants[from.0].is_crowded;
+        self.review_crowding(now, from);
+        if self.participants[from.0].is_crowded == was_crowded {
+            // Those who waited before wait for something else than this: hundreds may, so that they are not looked through.
+            self.assign_newcomer(now, from, publication, outbox);
+        } else {
+            self.assign_slots(now, from, outbox);
+        }
         self.slot_maps.push(from);
+    }
+
+    /// Notes that a member wants a track, which waits for a slot.
+    fn add_subscription(&mut self, key: ParticipantKey, publication: PublicationKey) {
+        let publication = &self.publications[publication.0];
+        self.participants[key.0].subscribe(publication.track, publication.kind(), publication.muted);
     }
 
     /// Gives tracks another chance that a member could not decode: more codecs may have been offered.
@@ -157,6 +168,7 @@ impl Room {
         }
         self.ask_for_slots(key, outbox);
         self.remind_of_layers(key, outbox);
+        self.remind_of_audio_rates(key, outbox);
     }
 
     fn waiting_reason(&self, participant: &Participant, track: TrackId) -> WaitingReason {
@@ -186,11 +198,12 @@ impl Room {
     /// back, and no media of a new source before that. Somebody who was told of many changes lately is told of this one
     /// together with those that follow within a tenth of a second.
     pub(super) fn send_slot_maps(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.fill_freed_slots(now, outbox);
         let mut keys = std::mem::take(&mut self.slot_maps);
         // Once each, because one input can change the same slots many times.
         keys.sort_unstable();
         keys.dedup();
-        for key in keys.drain(..) {
+        for key in keys {
             let connected = self.participants.get(key.0).is_some_and(Participant::is_connected);
             let negotiated = connected && !self.participants[key.0].slots.is_empty();
             if negotiated && !self.participants[key.0].may_tell_slot_map(now) {
@@ -200,6 +213,5 @@ impl Room {
                 outbox.event(key, Event::SlotMap(map));
             }
         }
-        self.slot_maps = keys;
     }
 }

@@ -3,6 +3,7 @@
 use slab::Slab;
 
 use super::Room;
+use crate::core::command::MediaKind;
 use crate::core::forward::publication::Publication;
 use crate::core::ids::{ParticipantKey, TransportKey};
 use crate::core::negotiated::Codec;
@@ -32,6 +33,8 @@ impl Room {
             let codec = slot.codec_last.map(Codec::name);
             let class = StreamClass { direction: Direction::Out, kind: slot.kind, codec, transport };
             self.totals.note_stream(class, slot.counters, &mut slot.reported);
+            self.totals.dropouts[1] += slot.dropouts - slot.dropouts_reported;
+            slot.dropouts_reported = slot.dropouts;
         }
         for publication_key in publications {
             let Some(publication) = self.publications.get_mut(publication_key.0) else { continue };
@@ -40,14 +43,29 @@ impl Room {
             let transport = by(publication.transport, &self.transports);
             let class = StreamClass { direction: Direction::In, kind: publication.kind(), codec, transport };
             self.totals.note_stream(class, counted, &mut publication.reported);
+            let dropouts = dropouts_of(publication, &self.transports);
+            self.totals.dropouts[0] += dropouts.saturating_sub(publication.dropouts_reported);
+            publication.dropouts_reported = publication.dropouts_reported.max(dropouts);
         }
         for transport in transports {
             let Some(media) = &mut self.transports[transport.0].media else { continue };
+            let egress = &mut media.egress;
+            self.totals.egress.add(&egress.counters.since(&egress.reported));
+            egress.reported = egress.counters;
             let ingress = &mut media.ingress;
             self.totals.unusable += ingress.dropped.saturating_sub(ingress.dropped_reported);
             ingress.dropped_reported = ingress.dropped;
         }
     }
+}
+
+/// Returns how often so much of a publication's audio was missing in a row that people hear it.
+pub(super) fn dropouts_of(publication: &Publication, transports: &Slab<Transport>) -> u64 {
+    let media = transports.get(publication.transport.0).and_then(|transport| transport.media.as_ref());
+    let streams = media.filter(|_| publication.kind() == MediaKind::Audio);
+    let streams = streams.into_iter().flat_map(|media| media.ingress.streams());
+    let own = streams.filter(|(_, stream)| stream.publication == publication.key);
+    own.map(|(_, stream)| stream.statistics.gaps()).sum()
 }
 
 /// Returns everything that has been counted for a publication: by its encodings, and by the streams that carry it.

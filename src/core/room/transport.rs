@@ -7,10 +7,12 @@ use tracing::{debug, info, trace, warn};
 use super::{Owner, Room};
 use crate::core::event::{Event, LeaveReason};
 use crate::core::ids::{ParticipantKey, PublicationKey, Ssrc, TransportKey};
+use crate::core::input::Shedding;
 use crate::core::input::{Admission, SrtpProfile};
 use crate::core::media::egress::EgressHalf;
 use crate::core::media::halves::MediaHalves;
 use crate::core::media::ingress::IngressHalf;
+use crate::core::media::redundancy::Redundancy;
 use crate::core::media::srtp;
 use crate::core::mutation::mutated;
 use crate::core::outbox::{Outbox, RoomOutput};
@@ -263,9 +265,12 @@ impl Room {
         let own = transport.rng.as_mut();
         let Some(rng) = own.or_else(|| owner.map(|participant| &mut participant.rng)) else { return };
         let rtcp_ssrc = Ssrc(rng.u32());
+        let mut egress = EgressHalf::new(now, sender);
+        egress.hold_probes(self.shedding != Shedding::NONE);
         let mut media = MediaHalves {
             ingress: IngressHalf::new(receiver, rtcp_ssrc, self.settings.epoch),
-            egress: EgressHalf::new(now, sender),
+            egress,
+            redundancy: Redundancy::default(),
         };
         media.egress.start_from(self.settings.bandwidth.initial);
         transport.start_media(now, media);

@@ -9,8 +9,9 @@ use super::view::ServerView;
 use crate::core::command::MediaKind;
 use crate::core::event::LeaveReason;
 use crate::core::path::{Carrier, TransportProtocol};
-use crate::core::stats::{Snapshot, StreamCounters};
-use crate::core::totals::{Direction, SETUP_BUCKETS_MS, StreamClass, Totals};
+use crate::core::quality::{Level, Mos};
+use crate::core::stats::{EgressCounters, Snapshot, StreamCounters};
+use crate::core::totals::{Direction, SETUP_BUCKETS_MS, SetupTimes, StreamClass, Totals};
 use crate::net::http::message::{Request, Response};
 use crate::net::process::Process;
 use crate::net::traces::keeper::TraceFigures;
@@ -20,7 +21,7 @@ use crate::signal::whip::Side;
 /// A counter of streams: name, unit, help, and the counter that it shows.
 type StreamFamily = (&'static str, Option<Unit>, &'static str, fn(&StreamCounters) -> u64);
 
-const STREAM_FAMILIES: [StreamFamily; 7] = [
+const STREAM_FAMILIES: [StreamFamily; 9] = [
     ("strait_rtp_packets", None, "Media packets, retransmissions apart", |counters| counters.packets),
     ("strait_rtp_payload", Some(Unit::Bytes), "Payload of media packets", |counters| counters.bytes),
     ("strait_rtp_packets_lost", None, "Media packets lost on the way", |counters| counters.lost),
@@ -35,6 +36,8 @@ const STREAM_FAMILIES: [StreamFamily; 7] = [
         |counters| counters.dropped,
     ),
     ("strait_keyframe_requests", None, "Key frames asked for", |counters| counters.keyframe_requests),
+    ("strait_frames", None, "Frames of video", |counters| counters.frames),
+    ("strait_keyframes", None, "Key frames of video", |counters| counters.keyframes),
 ];
 
 fn transport_text(transport: Option<TransportProtocol>) -> &'static str {
@@ -73,23 +76,84 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     );
     let orders = Value::Counter(totals.encoding_orders);
     page.one("strait_encoding_orders", None, "Times a publisher was told to send other encodings", orders);
+    let changes = Value::Counter(totals.redundancy_changes);
+    page.one(
+        "strait_redundancy_changes",
+        None,
+        "Times a client was sent more or fewer copies of its audio than before",
+        changes,
+    );
+    let levels = Level::ALL.map(|level| (level.as_str(), totals.quality_levels[level as usize]));
+    page.add(
+        "strait_quality_changes",
+        None,
+        "Times the quality of somebody's call changed, by what it became",
+        counted("quality", levels),
+    );
+    let dropouts = [("in", totals.dropouts[0]), ("out", totals.dropouts[1])];
+    page.add(
+        "strait_audio_dropouts",
+        None,
+        "Times so much audio was missing that people hear it",
+        counted("direction", dropouts),
+    );
+    let kinds = MediaKind::ALL.into_iter();
+    let first =
+        kinds.map(|kind| labelled([("kind", kind.as_str())], histogram(&totals.first_media[kind as usize])));
+    page.add(
+        "strait_first_media",
+        Some(Unit::Seconds),
+        "From putting a track into a slot until its first packet went out",
+        first.collect::<Vec<_>>(),
+    );
     let handshakes = [
         ("done", totals.handshakes_done),
         ("failed", totals.handshakes_failed),
         ("fingerprint_mismatch", totals.fingerprints_refused),
     ];
     page.add("strait_dtls_handshakes", None, "DTLS handshakes that ended", counted("result", handshakes));
-    let bounds = SETUP_BUCKETS_MS.iter().map(|ms| *ms as f64 / 1000.0).chain([f64::INFINITY]);
-    let buckets = bounds.zip(totals.setup_times.buckets).collect();
-    let sum = totals.setup_times.sum.as_secs_f64();
-    let times = Value::Histogram(buckets, sum);
+    let times = histogram(&totals.setup_times);
     page.one("strait_media_setup", Some(Unit::Seconds), "From joining until media can flow", times);
+    add_egress(page, &totals.egress);
     for (name, unit, help, of) in STREAM_FAMILIES {
         let samples = totals.streams.iter();
         let samples =
             samples.map(|(class, counters)| labelled(class_labels(class), Value::Counter(of(counters))));
         page.add(name, unit, help, samples);
     }
+}
+
+/// Adds what was sent, held back or left out because of what networks carry.
+fn add_egress(page: &mut Page, counters: &EgressCounters) {
+    let families = [
+        ("strait_padding_packets", None, "Packets of padding", counters.padding_packets),
+        ("strait_padding", Some(Unit::Bytes), "Padding, with its headers", counters.padding_bytes),
+        ("strait_paced_packets", None, "Packets of video that waited", counters.paced_packets),
+        (
+            "strait_paced_packets_dropped",
+            None,
+            "Packets of video that could not wait",
+            counters.paced_dropped,
+        ),
+        (
+            "strait_repeats_withheld",
+            None,
+            "Repeats not sent: too many were asked for",
+            counters.repeats_withheld,
+        ),
+    ];
+    for (name, unit, help, count) in families {
+        page.one(name, unit, help, Value::Counter(count));
+    }
+    let waited = Value::Seconds(counters.pacing_delay_micros as f64 / 1e6);
+    page.one("strait_pacing_delay", Some(Unit::Seconds), "How long packets of video waited together", waited);
+    let probes = [("sent", counters.probes), ("given_up", counters.probes_given_up)];
+    page.add("strait_probes", None, "Probes of what a network carries", counted("result", probes));
+}
+
+fn histogram(times: &SetupTimes) -> Value {
+    let bounds = SETUP_BUCKETS_MS.iter().map(|ms| *ms as f64 / 1000.0).chain([f64::INFINITY]);
+    Value::Histogram(bounds.zip(times.buckets).collect(), times.sum.as_secs_f64())
 }
 
 fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
@@ -103,6 +167,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     let lost = Value::Gauge(lost as f64);
     page.one("strait_participants_media_lost", None, "Participants on whose media path nothing comes", lost);
     add_delays(page, snapshot);
+    add_quality(page, snapshot);
     // Every label is there from the start, so that no time series begins in the middle of an alert.
     let mut paths = BTreeMap::from(Carrier::ALL.map(|(_, label)| (label, 0)));
     paths.insert("none", 0);
@@ -173,6 +238,25 @@ fn add_delays(page: &mut Page, snapshot: &Snapshot) {
         })
     });
     page.add("strait_rtp_jitter", Some(Unit::Seconds), "Interarrival jitter of streams", samples);
+}
+
+/// Adds how good calls are now.
+fn add_quality(page: &mut Page, snapshot: &Snapshot) {
+    let participants = || snapshot.rooms.iter().flat_map(|room| &room.participants);
+    let with = |level: Level| {
+        participants().filter(|one| one.quality.is_some_and(|(quality, _)| quality.level == level)).count()
+    };
+    let levels = gauged("quality", Level::ALL.map(|level| (level.as_str(), with(level))));
+    page.add("strait_participants_quality", None, "Participants by the quality of their calls", levels);
+    let scores: Vec<f64> = participants()
+        .filter_map(|one| one.quality)
+        .filter_map(|(quality, _)| quality.mos.map(Mos::value))
+        .collect();
+    let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
+    let worst = scores.into_iter().reduce(f64::min).unwrap_or(0.0);
+    let samples = [("mean", mean), ("worst", worst)]
+        .map(|(which, score)| labelled([("of_all", which)], Value::Gauge(score)));
+    page.add("strait_audio_mos", None, "Estimated opinion scores of audio, from 1 to 5; 0: none", samples);
 }
 
 fn add_turn(page: &mut Page, turn_server: &TurnServer) {

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::core::stats::{EncodingSnapshot, ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters};
+use crate::core::quality::Mos;
+use crate::core::stats::{
+    EncodingSnapshot, ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters, StreamQuality,
+};
 
 /// Shows all rooms in short.
 pub fn rooms(snapshot: &Snapshot) -> Value {
@@ -38,6 +41,7 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
             "encodings": encodings(&publication.encodings),
             "subscribers": publication.subscribers,
             "jitterMs": publication.jitter.as_secs_f64() * 1000.0,
+            "quality": stream_quality(&publication.quality),
             "counters": counters(&publication.counters),
         })
     });
@@ -46,7 +50,10 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
             "mid": slot.mid.to_string(),
             "trackId": slot.track.map(|track| track.to_string()),
             "layer": slot.layer,
+            "layerChanges": slot.layer_changes,
+            "firstMediaMs": slot.first_media.map(|time| time.as_secs_f64() * 1000.0),
             "jitterMs": slot.jitter.as_secs_f64() * 1000.0,
+            "quality": stream_quality(&slot.quality),
             "counters": counters(&slot.counters),
         })
     });
@@ -69,6 +76,31 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
             "loss": f64::from(bandwidth.loss_millionths) / 1e6,
             "limitedBy": bandwidth.reason.as_str(),
         })),
+        "pacing": participant.pacing.map(|pacing| json!({
+            "delayMs": pacing.delay.as_secs_f64() * 1000.0,
+            "paddingTargetBps": pacing.padding_target,
+            "paddingPackets": pacing.counters.padding_packets,
+            "paddingBytes": pacing.counters.padding_bytes,
+            "pacedPackets": pacing.counters.paced_packets,
+            "pacedDropped": pacing.counters.paced_dropped,
+            "probes": pacing.counters.probes,
+            "probesGivenUp": pacing.counters.probes_given_up,
+            "repeatsWithheld": pacing.counters.repeats_withheld,
+        })),
+        "redundancy": participant.redundancy.map(|decision| json!({
+            "copies": decision.copies,
+            "lossBefore": f64::from(decision.loss_permille) / 1e3,
+            "reason": decision.reason.as_str(),
+        })),
+        "quality": participant.quality.map(|(quality, parts)| json!({
+            "level": quality.level.as_str(),
+            "score": quality.score,
+            "mos": quality.mos.map(Mos::value),
+            "network": parts.network,
+            "media": parts.media,
+            "continuity": parts.continuity,
+            "system": parts.system,
+        })),
         "ageSeconds": participant.age.as_secs(),
         "publications": publications.collect::<Vec<_>>(),
         "slots": slots.collect::<Vec<_>>(),
@@ -89,6 +121,16 @@ fn encodings(encodings: &[EncodingSnapshot]) -> Vec<Value> {
     encodings.iter().map(encoding).collect()
 }
 
+fn stream_quality(quality: &StreamQuality) -> Value {
+    json!({
+        "bitrateBps": quality.rates.bitrate,
+        "framesPerSecond": quality.rates.frames_per_1000_seconds as f64 / 1000.0,
+        "loss": f64::from(quality.loss_permille) / 1000.0,
+        "mos": quality.mos.map(Mos::value),
+        "dropouts": quality.dropouts,
+    })
+}
+
 fn counters(counters: &StreamCounters) -> Value {
     json!({
         "packets": counters.packets,
@@ -98,5 +140,7 @@ fn counters(counters: &StreamCounters) -> Value {
         "nacked": counters.nacked,
         "keyframeRequests": counters.keyframe_requests,
         "dropped": counters.dropped,
+        "frames": counters.frames,
+        "keyframes": counters.keyframes,
     })
 }

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::code::{code_text, is_fatal};
 use super::messages::{
-    AnswerData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData, EncodingsData,
-    Envelope, ErrorData, JoinedData, Json, LayersData, LeftData, MutedData, Nothing, ParticipantData,
-    ParticipantIdData, RelayedData, RemovedData, ResumedData, ServerFacts, SlotMapData, SpeakersData, Text,
-    TrackData, own_publications,
+    AnswerData, BitrateData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData,
+    EncodingsData, Envelope, ErrorData, JoinedData, Json, LayersData, LeftData, MutedData, Nothing,
+    ParticipantData, ParticipantIdData, QualityData, RelayedData, RemovedData, ResumedData, ServerFacts,
+    SlotMapData, SpeakersData, Text, TrackData, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
@@ -63,6 +63,10 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         Event::Encodings { mid, track, active } => {
             news("encodings", EncodingsData { mid, track_id: Text(track), active })
         }
+        Event::Bitrate { mid, track, max_bitrate } => {
+            news("bitrate", BitrateData { mid, track_id: Text(track), max_bitrate: *max_bitrate })
+        }
+        Event::Quality(participant, quality) => news("quality", QualityData::new(participant, quality)),
         Event::Speakers(speakers) => news("speakers", SpeakersData::new(speakers)),
     }
 }

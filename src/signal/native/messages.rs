@@ -11,6 +11,7 @@ use crate::core::event::{
     WaitingReason,
 };
 use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::quality::{Mos, Quality};
 
 /// What a client that joins is told about the server.
 #[derive(Debug, Clone, Copy, Default)]
@@ -346,6 +347,30 @@ pub(super) struct EncodingsData<'a> {
     pub(super) mid: &'a str,
     pub(super) track_id: Text<&'a TrackId>,
     pub(super) active: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BitrateData<'a> {
+    pub(super) mid: &'a str,
+    pub(super) track_id: Text<&'a TrackId>,
+    pub(super) max_bitrate: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct QualityData<'a> {
+    participant_id: Text<&'a ParticipantId>,
+    quality: &'static str,
+    score: u8,
+    mos: Option<f64>,
+}
+
+impl<'a> QualityData<'a> {
+    pub(super) fn new(participant: &'a ParticipantId, quality: &Quality) -> Self {
+        let Quality { level, score, mos } = *quality;
+        Self { participant_id: Text(participant), quality: level.as_str(), score, mos: mos.map(Mos::value) }
+    }
 }
 
 #[derive(Serialize)]

@@ -9,6 +9,7 @@ use super::*;
 use crate::core::command::{EncodingRequest, Preference, Priority, PublicationRequest, Source, Wish};
 use crate::core::event::*;
 use crate::core::ids::{Mid, ParticipantId, TrackId};
+use crate::core::quality::{Level, Mos, Quality};
 
 const TRACK: TrackId = TrackId(7);
 const PARTICIPANT: ParticipantId = ParticipantId(9);
@@ -458,6 +459,18 @@ fn events() -> Vec<(Event, Value)> {
         (
             Event::Encodings { mid: "4".into(), track: TRACK, active: vec!["high".into(), "low".into()] },
             news("encodings", json!({"mid": "4", "trackId": T, "active": ["high", "low"]})),
+        ),
+        (
+            Event::Bitrate { mid: "4".into(), track: TRACK, max_bitrate: 32_000 },
+            news("bitrate", json!({"mid": "4", "trackId": T, "maxBitrate": 32000})),
+        ),
+        (
+            Event::Quality(PARTICIPANT, Quality { level: Level::Medium, score: 71, mos: Some(Mos(385)) }),
+            news("quality", json!({"participantId": P, "quality": "medium", "score": 71, "mos": 3.85})),
+        ),
+        (
+            Event::Quality(PARTICIPANT, Quality { level: Level::Good, score: 100, mos: None }),
+            news("quality", json!({"participantId": P, "quality": "good", "score": 100, "mos": null})),
         ),
         (
             Event::CannotReceive { track: TRACK, reason: "no AV1".into() },

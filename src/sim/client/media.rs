@@ -9,6 +9,7 @@ use crate::core::media::twcc::TransportFeedbackRecorder;
 use crate::sim::codec::Stamp;
 use crate::sim::network::{Micros, SECOND};
 use crate::wire::classify::{DatagramKind, classify};
+use crate::wire::red;
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun_check;
 
@@ -86,6 +87,11 @@ impl Endpoint {
             self.arrivals_at = arrivals.deadline().map(|at| now.until(at));
         }
         let payload = packet.get(header.header_len..).unwrap_or_default();
+        // What the copies hold is the oracle's to check.
+        let payload = match red::parse(payload) {
+            Ok(redundant) if self.numbering.redundant() == Some(header.payload_type) => redundant.primary,
+            _ => payload,
+        };
         if let Some(slot) = self.slots.get_mut(&header.ssrc) {
             let Some(stamp) = Stamp::find(payload) else { return };
             slot.on_packet((now.micros, now.instant), opened.index, header.timestamp, stamp, post);

@@ -321,6 +321,7 @@ impl Sender {
             sequence: index as u16,
             timestamp: stamp.timestamp,
             ssrc: if repeats.is_some() { self.ssrcs.1 } else { self.ssrcs.0 },
+            has_padding: false,
         };
         let mut buffer = vec![0; RTP_HEADER_WRITE_MAX + 2 + payload.len() + RTP_OVERHEAD_MAX];
         let Some(header) = write_header(&mut buffer, &fields, &block) else { return };

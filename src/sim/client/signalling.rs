@@ -355,8 +355,8 @@ impl Endpoint {
                     post.complain(format!("{} was told that an unknown track is muted", name(self.person)));
                 }
             },
-            // People of a world are shown what their slot maps say; who speaks is news for pages.
-            Event::Speakers(_) | Event::Encodings { .. } => {}
+            // People of a world are shown what their slot maps say; who speaks, and how good a call is, is news for pages.
+            Event::Speakers(_) | Event::Encodings { .. } | Event::Bitrate { .. } | Event::Quality(..) => {}
             other => post.complain(format!("{} was told what nobody expects: {other:?}", name(self.person))),
         }
     }

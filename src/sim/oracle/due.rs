@@ -34,6 +34,8 @@ const REPEAT_AGE: Micros = 850_000;
 const REPEAT_PAUSE: Micros = 16_000;
 /// Whoever was sent more than this again, in bytes, is not sure to get more: what is sent again is limited.
 const REPEATED_BYTES: usize = 500 * 1024;
+/// For how long a packet may be held back because the network to its receiver is narrow, µs.
+const HELD_MAX: Micros = 1_200_000;
 /// No packet is longer, in bytes.
 const PACKET_BYTES: usize = 1500;
 /// A packet may also be forgotten once this many others were sent after it: of large packets no more are kept, and what an
@@ -231,6 +233,8 @@ impl Oracle {
                 // A retransmission is only due if the slot still shows the stream in the present epoch, and the packet
                 // is young enough to be kept.
                 let due = slot.synced
+                    // To whoever tells what their network carries no more is sent again than fits.
+                    && !member.numbering.reports_arrivals()
                     && slot.repeated + asked * PACKET_BYTES < REPEATED_BYTES
                     && track.stream == Some(left.stamp.stream)
                     && track.codec == Some(left.stamp.codec)
@@ -252,6 +256,7 @@ impl Oracle {
         for due in std::mem::take(&mut self.dues) {
             self.check_forwarded(now, &due, streams);
         }
+        self.check_held(now);
         for (session, ssrc, sequence) in std::mem::take(&mut self.due_repeats) {
             if self.members.get(&session).is_some_and(|member| !member.touched && !member.gone) {
                 let who = self.who(session);
@@ -316,6 +321,14 @@ impl Oracle {
                 && due.stamp.starts_key()
                 && now > track.changed_at + SETTLED
                 && now > slot.unsynced_since + SECOND / 10;
+            // To whoever tells what their network carries video is sent when there is room.
+            if due.stamp.codec.kind() == MediaKind::Video && member.numbering.reports_arrivals() {
+                let place = (due.stamp.stream, due.stamp.index);
+                if let Some(epoch) = slot.epoch.filter(|_| flows && !slot.forwarded.contains(&place)) {
+                    slot.held.insert(place, (now, epoch.number));
+                }
+                continue;
+            }
             if (flows || begins)
                 && !self.observed.contains(&(*session, *ssrc, due.stamp.stream, due.stamp.index))
             {
@@ -334,6 +347,33 @@ impl Oracle {
                     info.source,
                     name(person)
                 ),
+            );
+        }
+    }
+
+    /// What was held back is sent in time, or a key frame begins anew: no hole stays in what is sent.
+    fn check_held(&mut self, now: Micros) {
+        let mut holes = Vec::new();
+        for member in self.members.values_mut() {
+            let is_reachable = member.is_reachable(now);
+            for slot in member.slots.values_mut() {
+                let (epoch, highest, synced) = (slot.epoch, slot.highest_in, slot.synced);
+                slot.held.retain(|(stream, index), (since, of)| {
+                    let goes_on = epoch.is_some_and(|epoch| epoch.number == *of) && highest > *index;
+                    let is_over = now > *since + HELD_MAX;
+                    if is_over && goes_on && synced && is_reachable && now > member.checked_since + 2 * SECOND
+                    {
+                        holes.push((member.person, *stream, *index));
+                    }
+                    !is_over
+                });
+            }
+        }
+        for (person, stream, index) in holes {
+            let who = name(person);
+            self.complain(
+                now,
+                format!("packet {index} of stream {stream} to {who} was held back and never sent"),
             );
         }
     }

@@ -14,7 +14,7 @@ use crate::sim::network::Micros;
 use crate::sim::plan::Endpoints;
 use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::rtp::RtpHeader;
-use crate::wire::{dependency_descriptor, stun};
+use crate::wire::{dependency_descriptor, red, stun};
 
 /// The largest datagram that fits any path: IPv6's least MTU without the headers of IPv6 and UDP.
 const DATAGRAM_BYTES_MAX: usize = 1280 - 40 - 8;
@@ -154,12 +154,44 @@ impl Oracle {
         }
         let packet = Packet { header, index: opened.index, payload, frame_number };
         if is_main {
+            let packet = self.without_copies(now, session, packet);
             self.media_leaves(now, session, &packet, streams);
         } else if let Some(main) = main {
             self.repeat_leaves(now, session, main, &packet, streams);
         } else {
             self.complain(now, format!("a packet of a stream that {who} was not told of"));
         }
+    }
+
+    /// Takes a packet apart that carries copies of those before it (RFC 2198), and checks the copies.
+    fn without_copies<'a>(&mut self, now: Micros, session: u64, packet: Packet<'a>) -> Packet<'a> {
+        let Some(member) = self.members.get(&session) else { return packet };
+        let numbering = member.numbering;
+        if numbering.redundant() != Some(packet.header.payload_type) {
+            return packet;
+        }
+        let who = self.who(session);
+        let Ok(redundant) = red::parse(packet.payload) else {
+            self.complain(now, format!("{who} gets copies that nobody can read"));
+            return packet;
+        };
+        let opus = numbering.payload_type(CodecName::Opus);
+        let own = Stamp::find(redundant.primary);
+        let count = redundant.copies().count() as u32;
+        for (place, copy) in (0..count).zip(redundant.copies()) {
+            let is_right = own.zip(Stamp::find(copy.payload)).is_some_and(|(own, earlier)| {
+                earlier.stream == own.stream
+                    && earlier.index + count - place == own.index
+                    && own.timestamp.wrapping_sub(earlier.timestamp) == u32::from(copy.offset)
+            });
+            if !is_right || copy.payload_type != opus {
+                let offset = copy.offset;
+                self.complain(now, format!("{who} gets a copy, {offset} ticks old, of what it is not"));
+            }
+        }
+        let mut header = packet.header;
+        header.payload_type = redundant.payload_type;
+        Packet { header, payload: redundant.primary, ..packet }
     }
 
     fn media_leaves(&mut self, now: Micros, session: u64, packet: &Packet<'_>, streams: &[StreamInfo]) {
@@ -192,6 +224,7 @@ impl Oracle {
         if !slot.forwarded.insert((stamp.stream, stamp.index)) {
             complaints.push(format!("{who} gets packet {} of {of} a second time", stamp.index));
         }
+        slot.held.remove(&(stamp.stream, stamp.index));
         while slot.forwarded.len() > REMEMBERED {
             slot.forwarded.pop_first();
         }

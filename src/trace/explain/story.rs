@@ -128,6 +128,7 @@ impl Story {
             Fact::MediaLost(person) => self.media_lost(at, index(person)),
             Fact::MediaBack(person) => self.media_back(at, index(person)),
             Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
+            Fact::Redundancy(person, decision) => self.redundancy(at, index(person), *decision),
             Fact::Estimated { person, estimate, reason, .. } => {
                 self.estimated(at, index(person), *estimate, *reason)?;
             }

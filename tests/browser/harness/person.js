@@ -217,6 +217,11 @@ export class Person {
     return this.#page.evaluate((order) => lab.showTile(order), { key: `${other.name}/camera`, height });
   }
 
+  /** Says how `other`'s camera is to be shown, whatever tile it has. */
+  prefers(other, wish) {
+    return this.#page.evaluate((order) => lab.prefer(order), { key: `${other.name}/camera`, wish });
+  }
+
   /** What is received of `other`'s camera, until its pictures are that wide. */
   async getsWidth(other, width) {
     await this.#isTold(`the width of ${other.name}'s camera`, { frameWidth: width }, {}, async () => {

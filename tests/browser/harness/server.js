@@ -86,6 +86,12 @@ export class Server {
     return (await response.json()).rooms;
   }
 
+  /** One room, as the administration interface tells of it. */
+  async room(name) {
+    const response = await fetch(`${this.origin}/admin/v1/rooms/${name}`, { headers: { connection: "close" } });
+    return response.json();
+  }
+
   get pid() {
     return this.#process.pid;
   }

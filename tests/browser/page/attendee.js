@@ -145,6 +145,8 @@
     style.width = `${(height * 16) / 9}px`;
   };
 
+  lab.prefer = ({ key, wish }) => trackOf(key).prefer(wish);
+
   /** What is sent of the camera: the statistics of each encoding, by its rid. */
   lab.sending = async () => {
     const stats = [...(await connection.getStats()).values()];

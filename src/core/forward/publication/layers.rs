@@ -58,6 +58,7 @@ impl Publication {
             if let Some(viewer) = viewers.find(|viewer| viewer.is(participant, slot)) {
                 (viewer.wish, viewer.is_idle) = (wish, is_idle);
                 viewer.is_new_wish = true;
+                encoding.choose_layers();
             }
         }
         self.needs_review = true;
@@ -213,6 +214,10 @@ impl Publication {
         }
         let mut needed = [false; ENCODINGS_MAX];
         let is_live = |rung: &Rung| {
+            // While nothing is sent on purpose nothing is to be had instead.
+            if self.muted {
+                return true;
+            }
             let number = self.encodings.iter().position(|encoding| encoding.rank() == rung.rank);
             number.is_some_and(|number| self.is_live(now, number))
         };

@@ -68,6 +68,7 @@ impl Publication {
                 self.encodings[to].backlog.join(viewer, position);
             }
         }
+        self.encodings[to].choose_layers();
         self.encodings[to].awaited = false;
         self.needs_review = true;
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Story;
 use crate::core::bandwidth::estimator::Reason as LimitedBy;
 use crate::core::event::LeaveReason;
+use crate::core::media::redundancy::{RedundancyDecision, RedundancyReason};
 use crate::trace::explain::keyframes::Reason;
 use crate::trace::explain::model::{RouteSpan, Weight};
 use crate::trace::explain::someone::Someone;
@@ -128,6 +129,28 @@ impl Story {
             self.hide(at, &slot);
         }
         Some(())
+    }
+
+    /// Tells that somebody is sent their audio with more or fewer copies than before, and why.
+    pub(super) fn redundancy(&mut self, at: Time, person: usize, decision: RedundancyDecision) {
+        let RedundancyDecision { copies, loss_permille, reason } = decision;
+        let loss = format!("{}.{} %", loss_permille / 10, loss_permille % 10);
+        let what = match copies {
+            0 => "is sent audio without copies again",
+            1 => "is sent each packet of audio twice",
+            _ => "is sent each packet of audio three times",
+        };
+        let (weight, why) = match reason {
+            RedundancyReason::Loss => (Weight::Notable, format!("{loss} of it was lost")),
+            RedundancyReason::Calm => {
+                (Weight::Plain, format!("only {loss} of it was lost for half a minute"))
+            }
+            RedundancyReason::NoRoom => (
+                Weight::Notable,
+                format!("their network has no room for copies, although {loss} of it was lost"),
+            ),
+        };
+        self.tell(at, person, "redundancy", weight, format!("{what}: {why}"));
     }
 
     /// Tells that somebody's network carries much more, or much less, than was told before.

@@ -1,0 +1,4 @@
+//! Redundant audio.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| strait_fuzz::run("red", data));

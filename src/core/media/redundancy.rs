@@ -1,0 +1,320 @@
+//! Redundancy: decides how many copies of earlier audio a client is sent with each packet (RFC 2198), by what it loses.
+//!
+//! A lost packet is not sent again if it is audio: it would come too late. With one copy of the packet before in each
+//! packet, two packets in a row have to be lost before something is missing, and with two copies three. Copies cost
+//! bandwidth, so they are sent only where much is lost, for as long as it is, and never where the network has no room
+//! for them: then they would cause the loss that they are to make good.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::mutation::mutated;
+use crate::wire::transport_feedback::TransportFeedback;
+
+/// Loss is that of so many of the last seconds.
+const WINDOW_SECONDS: usize = 5;
+/// With more loss, in 1/1000, one copy is sent.
+const ONE_COPY: u32 = 30;
+/// With more loss, in 1/1000, two copies are sent.
+const TWO_COPIES: u32 = 100;
+/// With less loss for [`CALM`], in 1/1000, two copies become one.
+const ONE_IS_ENOUGH: u32 = 50;
+/// With less loss for [`CALM`], in 1/1000, none are sent any more.
+const NONE_IS_ENOUGH: u32 = 10;
+/// For so long less must be lost before fewer copies are sent.
+const CALM: Duration = Duration::from_secs(30);
+/// Of fewer packets nothing is concluded: two lost ones among them would count as much.
+const PACKETS_MIN: u32 = 100;
+/// Where the network had no room for copies, none are sent for so long.
+const NO_ROOM_FOR: Duration = Duration::from_secs(10);
+/// Reports of arrivals are looked at together, for so long.
+const ARRIVALS_FOR: Duration = Duration::from_secs(1);
+/// One that comes sooner after the last one is passed over. Browsers send one in 50 to 250 ms.
+const ARRIVALS_APART: Duration = Duration::from_millis(20);
+/// Of one report no more packets are looked at: a few bytes can tell of thousands.
+const ARRIVALS_MAX: usize = 1000;
+/// While reports of arrivals come, receiver reports tell nothing new. They do not come any more after so long.
+const ARRIVALS_COUNT: Duration = Duration::from_secs(5);
+/// A network has room for copies if it carries so many times the audio that goes out on it.
+const ROOM: u64 = 3;
+
+/// Why as many copies are sent as are, and not more or fewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RedundancyReason {
+    /// So much is lost.
+    Loss,
+    /// Little has been lost for some time.
+    Calm,
+    /// The network has no room for them.
+    NoRoom,
+}
+
+impl RedundancyReason {
+    /// Returns its name in statistics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Calm => "calm",
+            Self::NoRoom => "no-room",
+        }
+    }
+}
+
+/// What was decided last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedundancyDecision {
+    /// How many copies go out with each packet of audio, 0 to 2.
+    pub copies: u8,
+    /// How much audio was lost in the seconds before, in 1/1000.
+    pub loss_permille: u16,
+    /// Why it was decided.
+    pub reason: RedundancyReason,
+}
+
+/// What a client reports of what it is sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LossReport {
+    /// How many packets it should have got since its last report.
+    pub expected: u32,
+    /// How many of them it did not get.
+    pub lost: u32,
+}
+
+/// What one second's reports told.
+#[derive(Debug, Clone, Copy, Default)]
+struct Second {
+    number: u64,
+    expected: u32,
+    lost: u32,
+}
+
+/// The copies of one transport: one for all of its audio, because it is lost on one way.
+#[derive(Debug, Default)]
+pub struct Redundancy {
+    decision: Option<RedundancyDecision>,
+    began: Option<Instant>,
+    seconds: [Second; WINDOW_SECONDS],
+    /// Since when less than [`NONE_IS_ENOUGH`] and [`ONE_IS_ENOUGH`] has been lost.
+    calm_since: [Option<Instant>; 2],
+    /// When it was last found that there is no room.
+    no_room: Option<Instant>,
+    /// When a report of arrivals was last looked at.
+    arrivals_at: Option<Instant>,
+    /// What such reports have told, and since when.
+    arrivals: Option<(Instant, LossReport)>,
+}
+
+impl Redundancy {
+    /// Returns how many copies go out with each packet of audio.
+    #[inline]
+    pub fn copies(&self) -> usize {
+        self.decision.map_or(0, |decision| usize::from(decision.copies))
+    }
+
+    /// Returns what was decided last; `None` if there never were copies.
+    pub fn decision(&self) -> Option<RedundancyDecision> {
+        self.decision
+    }
+
+    /// Takes a packet of transport-wide feedback, header included. It comes much more often than receiver reports, which are
+    /// five seconds apart where there is audio alone. Returns what such packets have told in the last second, once each
+    /// second.
+    pub fn take_arrivals(&mut self, now: Instant, bytes: &[u8]) -> Option<LossReport> {
+        let since = self.arrivals_at.map(|at| now.saturating_duration_since(at));
+        if since.is_some_and(|since| since < ARRIVALS_APART) {
+            return None;
+        }
+        let feedback = TransportFeedback::parse(bytes).ok()?;
+        self.arrivals_at = Some(now);
+        let (since, told) = self.arrivals.get_or_insert((now, LossReport::default()));
+        for arrival in feedback.arrivals().take(ARRIVALS_MAX) {
+            told.expected = told.expected.saturating_add(1);
+            told.lost += u32::from(arrival.is_none());
+        }
+        if now.saturating_duration_since(*since) < ARRIVALS_FOR {
+            return None;
+        }
+        self.arrivals.take().map(|(_, told)| told)
+    }
+
+    /// Returns whether arrivals are reported, so that receiver reports tell nothing new.
+    pub fn hears_arrivals(&self, now: Instant) -> bool {
+        self.arrivals_at.is_some_and(|at| now.saturating_duration_since(at) < ARRIVALS_COUNT)
+    }
+
+    /// Takes a report on what the client is sent. `carried` is what the network carries and `audio` how much audio goes out on
+    /// it without copies, both in bits per second, as far as known. Returns what is decided, if that is something new.
+    pub fn on_report(
+        &mut self,
+        now: Instant,
+        report: LossReport,
+        carried: Option<u64>,
+        audio: u64,
+    ) -> Option<RedundancyDecision> {
+        let (expected, loss) = self.note(now, report);
+        if mutated!(RedundancyForgotten) {
+            return None;
+        }
+        let before = self.copies() as u8;
+        let has_room = carried.is_none_or(|carried| carried >= ROOM * audio);
+        let (copies, reason) = if has_room {
+            self.wanted(now, before, expected, loss)?
+        } else {
+            self.no_room = Some(now);
+            (0, RedundancyReason::NoRoom)
+        };
+        if copies == before {
+            return None;
+        }
+        let loss_permille = u16::try_from(loss).unwrap_or(u16::MAX);
+        self.decision = Some(RedundancyDecision { copies, loss_permille, reason });
+        self.decision
+    }
+
+    /// Returns how many copies loss calls for, where there is room for them; `None` if for as many as there are.
+    fn wanted(&self, now: Instant, before: u8, expected: u32, loss: u32) -> Option<(u8, RedundancyReason)> {
+        let more = match loss {
+            loss if loss > TWO_COPIES => 2,
+            loss if loss > ONE_COPY => 1,
+            _ => 0,
+        };
+        let waits = self.no_room.is_some_and(|at| now.saturating_duration_since(at) < NO_ROOM_FOR);
+        if more > before && expected >= PACKETS_MIN && !waits {
+            return Some((more, RedundancyReason::Loss));
+        }
+        let is_calm =
+            |since: Option<Instant>| since.is_some_and(|since| now.saturating_duration_since(since) >= CALM);
+        let [none, one] = self.calm_since.map(is_calm);
+        match before {
+            1.. if none => Some((0, RedundancyReason::Calm)),
+            2.. if one => Some((1, RedundancyReason::Calm)),
+            _ => None,
+        }
+    }
+
+    /// Notes a report. Returns how many packets were expected in the last seconds, and how much of them was lost, in 1/1000.
+    fn note(&mut self, now: Instant, report: LossReport) -> (u32, u32) {
+        let began = *self.began.get_or_insert(now);
+        let number = now.saturating_duration_since(began).as_secs();
+        let second = &mut self.seconds[number as usize % WINDOW_SECONDS];
+        if second.number != number {
+            *second = Second { number, ..Second::default() };
+        }
+        second.expected = second.expected.saturating_add(report.expected);
+        second.lost = second.lost.saturating_add(report.lost.min(report.expected));
+        let recent = || self.seconds.iter().filter(|one| one.number + WINDOW_SECONDS as u64 > number);
+        let expected = recent().fold(0_u32, |sum, one| sum.saturating_add(one.expected));
+        let lost: u64 = recent().map(|one| u64::from(one.lost)).sum();
+        let loss = (lost * 1000).checked_div(u64::from(expected)).unwrap_or(0) as u32;
+        for (since, below) in self.calm_since.iter_mut().zip([NONE_IS_ENOUGH, ONE_IS_ENOUGH]) {
+            *since = (loss < below).then(|| since.unwrap_or(now));
+        }
+        (expected, loss)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUDIO: u64 = 32_000;
+
+    /// Reports each second for as long, of 50 packets each. Returns what was decided, with the second.
+    fn reports(
+        redundancy: &mut Redundancy,
+        start: Instant,
+        seconds: std::ops::Range<u64>,
+        lost: u32,
+        carried: u64,
+    ) -> Vec<(u64, u8, RedundancyReason)> {
+        let report = LossReport { expected: 50, lost };
+        let mut decided = Vec::new();
+        for second in seconds {
+            let now = start + Duration::from_secs(second);
+            let decision = redundancy.on_report(now, report, Some(carried), AUDIO);
+            decided.extend(decision.map(|decision| (second, decision.copies, decision.reason)));
+        }
+        decided
+    }
+
+    #[test]
+    fn more_loss_calls_for_more_copies_and_thirty_calm_seconds_end_them() {
+        let (mut redundancy, start) = (Redundancy::default(), Instant::now());
+        let mut seconds = |range, lost| reports(&mut redundancy, start, range, lost, 1_000_000);
+        assert_eq!(seconds(0..10, 1), [], "2 % is nothing");
+        let began = seconds(10..20, 3);
+        assert!(matches!(began[..], [(10..=15, 1, RedundancyReason::Loss)]), "{began:?}");
+        let more = seconds(20..30, 10);
+        assert!(matches!(more[..], [(20..=25, 2, RedundancyReason::Loss)]), "{more:?}");
+        assert_eq!(seconds(30..90, 4), [], "8 % is too much for fewer copies");
+        let fewer = seconds(90..130, 2);
+        assert!(matches!(fewer[..], [(120..=126, 1, RedundancyReason::Calm)]), "{fewer:?}");
+        let ended = seconds(130..170, 0);
+        assert!(matches!(ended[..], [(160..=166, 0, RedundancyReason::Calm)]), "{ended:?}");
+    }
+
+    #[test]
+    fn a_bad_moment_begins_the_calm_anew() {
+        let (mut redundancy, start) = (Redundancy::default(), Instant::now());
+        let mut seconds = |range, lost| reports(&mut redundancy, start, range, lost, 1_000_000);
+        seconds(0..10, 10);
+        for round in 1..10 {
+            assert_eq!(seconds(round * 20..round * 20 + 18, 0), []);
+            assert_eq!(seconds(round * 20 + 18..round * 20 + 20, 10), []);
+        }
+    }
+
+    #[test]
+    fn a_network_without_room_gets_no_copies_and_some_time_to_recover() {
+        let (mut redundancy, start) = (Redundancy::default(), Instant::now());
+        assert_eq!(reports(&mut redundancy, start, 0..5, 10, 3 * AUDIO - 1), []);
+        let ended = reports(&mut redundancy, start, 5..30, 10, 3 * AUDIO);
+        assert_eq!(ended, [(14, 2, RedundancyReason::Loss)]);
+        let ended = reports(&mut redundancy, start, 30..40, 10, 50_000);
+        assert_eq!(ended, [(30, 0, RedundancyReason::NoRoom)]);
+    }
+
+    #[test]
+    fn of_a_few_packets_nothing_is_concluded() {
+        let (mut redundancy, start) = (Redundancy::default(), Instant::now());
+        for second in 0..100 {
+            let report = LossReport { expected: 3, lost: 1 };
+            let now = start + Duration::from_secs(second);
+            assert_eq!(redundancy.on_report(now, report, None, AUDIO), None, "somebody who is silent");
+        }
+        // Who gets audio alone reports each five seconds.
+        let report = LossReport { expected: 250, lost: 50 };
+        let decision = redundancy.on_report(start + Duration::from_secs(105), report, None, AUDIO).unwrap();
+        assert_eq!((decision.copies, decision.loss_permille), (2, 200));
+    }
+
+    #[test]
+    fn arrivals_are_told_once_each_second() {
+        let (mut redundancy, start) = (Redundancy::default(), Instant::now());
+        // Of seven packets the second and the last have not come: a chunk of two-bit statuses, and a time for each that has.
+        let mut report = vec![0x8f, 205, 0, 7, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, 7, 0, 0, 1, 0];
+        report.extend([0xd1, 0x54, 4, 4, 4, 4, 4]);
+        let mut told = Vec::new();
+        for step in 0..30 {
+            let now = start + Duration::from_millis(100 * step);
+            told.extend(redundancy.take_arrivals(now, &report));
+            assert!(redundancy.take_arrivals(now, &report).is_none(), "too soon");
+            assert!(redundancy.hears_arrivals(now));
+        }
+        let told: Vec<(u32, u32)> = told.iter().map(|told| (told.expected, told.lost)).collect();
+        assert_eq!(told, [(77, 22), (77, 22)]);
+        assert!(!redundancy.hears_arrivals(start + Duration::from_secs(60)));
+        assert!(redundancy.take_arrivals(start + Duration::from_secs(60), &[0; 8]).is_none());
+    }
+
+    #[test]
+    fn nonsense_is_no_loss() {
+        let (mut redundancy, start) = (Redundancy::default(), Instant::now());
+        for _ in 0..10 {
+            let report = LossReport { expected: u32::MAX, lost: u32::MAX };
+            redundancy.on_report(start, report, Some(0), u64::MAX / 4);
+        }
+        assert_eq!(redundancy.copies(), 0);
+    }
+}

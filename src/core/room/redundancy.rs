@@ -1,0 +1,87 @@
+//! Redundancy: what clients report of their audio decides how many copies of it they are sent.
+
+use std::time::Instant;
+
+use tracing::debug;
+
+use super::Room;
+use crate::core::command::MediaKind;
+use crate::core::forward::slot::Slot;
+use crate::core::ids::{ParticipantKey, TransportKey};
+use crate::core::media::redundancy::LossReport;
+use crate::core::quality::effective_loss;
+
+/// If more audio is missing than this, in 1/1000, people hear it.
+const HEARD_PERMILLE: u16 = 50;
+
+impl Room {
+    /// Takes transport-wide feedback on what a member is sent on a transport.
+    pub(super) fn take_arrivals(&mut self, now: Instant, on: TransportKey, bytes: &[u8]) {
+        let Some(member) = self.owner_of(on).filter(|_| self.settings.redundancy) else { return };
+        let slots = &self.participants[member.0].slots;
+        if !slots.iter().any(|slot| slot.transport == on && slot.takes_copies()) {
+            return;
+        }
+        let media = self.transports[on.0].media.as_mut();
+        if let Some(report) = media.and_then(|media| media.redundancy.take_arrivals(now, bytes)) {
+            self.review_redundancy(now, on, member, report);
+        }
+    }
+
+    /// Takes a member's receiver report of audio that they are sent on a transport.
+    pub(super) fn take_audio_report(
+        &mut self,
+        now: Instant,
+        on: TransportKey,
+        member: ParticipantKey,
+        report: LossReport,
+    ) {
+        let media = self.transports[on.0].media.as_ref();
+        if media.is_some_and(|media| !media.redundancy.hears_arrivals(now)) {
+            self.review_redundancy(now, on, member, report);
+        }
+    }
+
+    /// Decides how many copies a member is sent on a transport.
+    fn review_redundancy(
+        &mut self,
+        now: Instant,
+        on: TransportKey,
+        member: ParticipantKey,
+        report: LossReport,
+    ) {
+        let Self { participants, publications, transports, .. } = self;
+        let audio = participants[member.0].slots.iter();
+        let audio = audio.filter(|slot| slot.transport == on && slot.kind == MediaKind::Audio);
+        if !self.settings.redundancy || !audio.clone().any(Slot::takes_copies) {
+            return;
+        }
+        let Some(media) = &mut transports[on.0].media else { return };
+        let rate = |slot: &Slot| {
+            let (stretch, _) = slot.flowing()?;
+            Some(publications.get(stretch.publication.0)?.encoding(stretch.encoding)?.bitrate.bps(now))
+        };
+        let rate = audio.filter_map(rate).sum();
+        let carried = media.egress.bandwidth().map(|bandwidth| bandwidth.estimate);
+        if let Some(decision) = media.redundancy.on_report(now, report, carried, rate) {
+            self.totals.redundancy_changes += 1;
+            let participant = participants[member.0].id;
+            debug!(room = %self.id, %participant, ?decision, "another redundancy of audio");
+        }
+    }
+
+    /// Notes an incident if so much audio was missing since the client's last report that people hear it.
+    pub(super) fn note_dropout(
+        &mut self,
+        on: TransportKey,
+        member: ParticipantKey,
+        slot: usize,
+        fraction: u8,
+    ) {
+        let slot = &mut self.participants[member.0].slots[slot];
+        let media = self.transports[on.0].media.as_ref().filter(|_| slot.takes_copies());
+        let copies = media.map_or(0, |media| media.redundancy.copies());
+        let lost = (u32::from(fraction) * 1000 / 256) as u16;
+        slot.dropouts += u64::from(effective_loss(lost, copies as u8) > HEARD_PERMILLE);
+    }
+}
