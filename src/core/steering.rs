@@ -259,6 +259,7 @@ impl Steering {
         // What was lost of video before it was paused is no sign of what is lost now.
         let is_known = |since: Instant| now.saturating_duration_since(since) >= LOSS_KNOWN_AFTER;
         let is_old = !self.sent_since.is_some_and(is_known);
+        let loss = link.loss_millionths;
         let link = if is_old { Link { loss_millionths: 0, ..link } } else { link };
         let budget = Budget::new(&link, view.audio);
         let question = Question { now, link, budget, wanted, ladders };
@@ -267,12 +268,16 @@ impl Steering {
         let sizes = match settings.policy {
             LayerPolicy::Allocation => self.allocated(&question, &before, &mut outcome),
             LayerPolicy::Thresholds => self.by_thresholds(&question, &before, None),
-            LayerPolicy::LossThresholds => self.by_thresholds(&question, &before, Some(link.loss_millionths)),
+            LayerPolicy::LossThresholds => self.by_thresholds(&question, &before, Some(loss)),
         };
         let is_sent = sizes.iter().any(Option::is_some);
         self.sent_since = is_sent.then(|| self.sent_since.unwrap_or(now));
         self.note(&question, &before, &sizes, &mut outcome.verdicts);
         self.look_again(&question, &sizes, &mut outcome);
+        if link.limited_by == Some(Reason::Told) {
+            // What the client says of itself is not learned by sending it more.
+            (outcome.padding, outcome.demand) = (0, 0);
+        }
         outcome
     }
 
@@ -394,7 +399,7 @@ impl Steering {
             }
             standing @ (Standing::Held | Standing::Unknown) => {
                 if standing == Standing::Unknown {
-                    self.trusted = Some(Trust::new(*now, link.estimate));
+                    self.trusted = Some(Trust::new(*now, link));
                 }
                 trial.settle(*now);
                 self.patience.on_more(*now);

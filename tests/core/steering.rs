@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use strait::core::command::Source::{Camera, Microphone};
 use strait::core::command::{Command, Preference, Wish};
 use strait::core::event::{Event, LayerReason};
+use strait::core::settings::BandwidthSettings;
 use strait::trace::Trace;
 use strait::trace::explain::explain;
 
@@ -91,15 +92,13 @@ fn a_narrow_line_gets_the_encoding_that_fits_and_the_publisher_sends_no_other() 
 }
 
 #[test]
-fn when_the_line_is_wide_again_more_is_shown() {
-    let mut world = watched(World::new(), CLOSE);
-    world.narrow(1, 700_000);
-    film(&mut world, CLOSE, 15);
-    let _ = shown(&mut world);
+fn where_more_turns_out_to_get_through_more_is_shown() {
+    // So little is believed at first that only the smallest one fits; nothing speaks against more.
+    let little = BandwidthSettings { initial: 630_000, minimum: 0, ..BandwidthSettings::default() };
+    let mut world = watched(World::with(|settings| settings.bandwidth = little), CLOSE);
     film(&mut world, CLOSE, 2);
     let [high, medium, low] = shown(&mut world);
-    assert!(high + medium == 0 && low > 100, "{high} {medium} {low}: {:?}", told(&world));
-    world.narrow(1, 5_000_000);
+    assert!(low > 0 && high + medium <= low, "{high} {medium} {low}: {:?}", told(&world));
     film(&mut world, CLOSE, 40);
     let _ = shown(&mut world);
     film(&mut world, CLOSE, 2);
@@ -202,7 +201,7 @@ fn the_explanation_tells_what_was_decided_and_why() {
         "less: Anna's camera is to be shown smaller: their network carries",
         "that is what their network carries",
         "trial: it is tried whether their network carries",
-        "more: Anna's camera is to be shown larger: their network carries",
+        "more: Anna's camera is to be shown ",
     ] {
         assert!(said.contains(line), "no '{line}' in\n{said}");
     }

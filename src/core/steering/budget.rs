@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::core::bandwidth::estimator::Reason;
 use crate::core::mutation::mutated;
 
-/// No more than this part of what is left for video is kept for repeats, in 1/1,000,000, whatever is lost.
-const REPEATS_MAX_MILLIONTHS: u64 = 250_000;
+/// No more than this part of what is left for video is kept for repeats, in 1/1,000,000, whatever is lost: where a queue is
+/// full, the estimate is lower already because of that.
+const REPEATS_MAX_MILLIONTHS: u64 = 100_000;
 const MILLION: u64 = 1_000_000;
 
 /// What is known of a viewer's network.
@@ -74,7 +75,8 @@ mod tests {
             (1_000_000, 0, 40_000, 960_000),
             (1_000_000, 100_000, 0, 900_000),
             (1_000_000, 100_000, 40_000, 864_000),
-            (1_000_000, 900_000, 0, 750_000),
+            (1_000_000, 50_000, 0, 950_000),
+            (1_000_000, 900_000, 0, 900_000),
             (30_000, 0, 40_000, 0),
             (0, 0, 0, 0),
         ] {

@@ -262,12 +262,12 @@ fn audio_never_pays_for_video() {
 fn repeats_are_kept_room_for() {
     let mut viewer = Viewer::new(600_000, vec![camera(1, 0, 3)]);
     assert_eq!(viewer.shown(), [2]);
-    viewer.link.loss_millionths = 200_000;
-    viewer.decide();
+    viewer.link.loss_millionths = 100_000;
+    viewer.carries(540_000);
     assert_eq!(viewer.shown(), [2], "it may be from before");
     viewer.ms = 5 * SECOND;
     viewer.decide();
-    assert_eq!(viewer.shown(), [1], "a fifth is sent again");
+    assert_eq!(viewer.shown(), [1], "a tenth is sent again");
 }
 
 #[test]

@@ -142,7 +142,9 @@ impl Trial {
 }
 
 /// How long a step that could be tried only by taking it is trusted, and again as long as the estimate grows with it.
-const TRUSTED_FOR: Duration = Duration::from_secs(5);
+const TRUSTED_FOR: Duration = Duration::from_secs(9);
+/// The same where the client tells its estimate itself, which does not need long for it.
+const TRUSTED_FOR_IF_TOLD: Duration = Duration::from_secs(5);
 /// An estimate that falls by more than this part of it does not bear the step.
 const TRUST_FALLS_BY: u64 = 5;
 
@@ -150,19 +152,22 @@ const TRUST_FALLS_BY: u64 = 5;
 #[derive(Debug, Clone, Copy)]
 pub struct Trust {
     since: Instant,
+    until: Instant,
     /// The estimate then, bits per second.
     estimate: u64,
 }
 
 impl Trust {
     /// A step that is taken now.
-    pub fn new(now: Instant, estimate: u64) -> Self {
-        Self { since: now, estimate }
+    pub fn new(now: Instant, link: &Link) -> Self {
+        let is_told = link.limited_by == Some(Reason::Told);
+        let until = now + if is_told { TRUSTED_FOR_IF_TOLD } else { TRUSTED_FOR };
+        Self { since: now, until, estimate: link.estimate }
     }
 
     /// Until when it is trusted, if nothing speaks against it.
     pub fn until(&self) -> Instant {
-        self.since + TRUSTED_FOR
+        self.until
     }
 
     /// Looks whether it is still trusted.
@@ -173,11 +178,11 @@ impl Trust {
         if has_fallen || is_full {
             return None;
         }
-        if now < self.until() {
+        if now < self.until {
             return Some(self);
         }
         // The estimate follows slowly what is sent. As long as it does, there is more.
         let grows = link.estimate > self.estimate + self.estimate / GROWS_BY;
-        grows.then_some(Self { since: now, estimate: link.estimate })
+        grows.then(|| Self::new(now, link))
     }
 }
