@@ -440,7 +440,9 @@ impl EgressHalf {
         let has_probe =
             !self.holds_probes && self.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.has_probe());
         let due = if self.has_queue() { Some(at) } else { self.padding.due(at, has_probe) };
-        due.map(|at| self.epoch + Duration::from_micros(u64::try_from(at).unwrap_or(0)))
+        // From the moment itself, and not from the same in microseconds, which is a little earlier: a step at a moment of the
+        // grid would be followed by one at the same moment.
+        due.map(|due| self.sending + Duration::from_micros(u64::try_from(due - at).unwrap_or(0)))
     }
 
     /// Returns whether more may be sent again just now: a part of the estimate, for what the network loses because it is
