@@ -102,6 +102,8 @@ struct Epoch {
     stretch: Stretch,
     /// The highest index of the stretch that was forwarded or left out.
     highest_in: u64,
+    /// The index of its first packet.
+    began_in: u64,
     /// The first number of the epoch.
     began_out: u64,
     timestamp_offset: u32,
@@ -224,7 +226,7 @@ impl Munger {
 
     /// Returns with which packet of its stretch that which is being forwarded began.
     pub fn began_with(&self) -> Option<u64> {
-        self.epochs[0].as_ref().filter(|_| self.synced).map(|epoch| epoch.segment.first_in)
+        self.epochs[0].as_ref().filter(|_| self.synced).map(|epoch| epoch.began_in)
     }
 
     /// Finds a packet's place in the slot's stream; `None` if it cannot be shown. If the packet is of another encoding
@@ -449,6 +451,7 @@ impl Munger {
         let mut epoch = Epoch {
             stretch,
             highest_in: packet.index,
+            began_in: packet.index,
             began_out: latest.next_index,
             timestamp_offset: timestamp.wrapping_sub(packet.timestamp),
             segment: Segment {
