@@ -207,7 +207,7 @@ sections! {
         /// What it is believed to carry at least, in bit/s, until delay or loss shows that it carries less. 0: nothing.
         min_outgoing_bitrate: usize = 600_000, Rule::Count(0, 100_000_000);
         /// How layers of video are chosen: the estimate is divided by what they cost (`allocation`), or decides by two
-        /// thresholds, alone (`thresholds`) or with the loss (`loss-thresholds`).
+        /// thresholds, alone (`thresholds`) or with the loss (`loss-thresholds`), or viewers' wishes alone do (`wishes`).
         layer_policy: LayerPolicy = LayerPolicy::Allocation, Rule::Any;
         /// The rate in kbit/s at which publishers are asked to begin sending video. 0: they decide.
         video_start_kbps: usize = 0, Rule::Count(0, 100_000);

@@ -17,6 +17,7 @@ use str0m::Rtc;
 use str0m::rtp::RedDecoder;
 use strait::core::command::{Command, Preference, Source, Wish};
 use strait::core::mutation::{Mutation, choose};
+use strait::core::settings::LayerPolicy;
 use strait::sim::{Plan, run};
 use strait::wire::classify::DatagramKind;
 
@@ -87,7 +88,7 @@ const STORIES: &[(&str, Story)] = &[
 
 /// Anna talks to Ben and is seen for a second: a frame of one packet each 40 ms.
 fn seen_by_ben() -> world::World {
-    let mut world = world::World::new();
+    let mut world = world::World::with(|settings| settings.bandwidth.policy = LayerPolicy::Wishes);
     let (anna, ben) = (world.join("standup", "Anna"), world.join("standup", "Ben"));
     world.publish(anna, 1, &[Source::Camera]);
     world.publish(ben, 1, &[]);

@@ -470,7 +470,7 @@ impl Setting for LayerPolicy {
     }
 
     fn expected(_: &Rule) -> String {
-        "\"allocation\", \"thresholds\" or \"loss-thresholds\"".to_owned()
+        "\"allocation\", \"thresholds\", \"loss-thresholds\" or \"wishes\"".to_owned()
     }
 }
 

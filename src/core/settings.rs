@@ -39,11 +39,13 @@ pub enum LayerPolicy {
     Thresholds,
     /// The same, by the estimate and the loss.
     LossThresholds,
+    /// Everybody is sent what they want, whatever their networks carry.
+    Wishes,
 }
 
 impl LayerPolicy {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Allocation, Self::Thresholds, Self::LossThresholds];
+    pub const ALL: [Self; 4] = [Self::Allocation, Self::Thresholds, Self::LossThresholds, Self::Wishes];
 
     /// Returns its name in the configuration.
     pub fn as_str(self) -> &'static str {
@@ -51,6 +53,7 @@ impl LayerPolicy {
             Self::Allocation => "allocation",
             Self::Thresholds => "thresholds",
             Self::LossThresholds => "loss-thresholds",
+            Self::Wishes => "wishes",
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::bandwidth::estimator::Reason;
 use super::command::MediaKind;
 use super::event::TrackInfo;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
-use super::media::redundancy::RedundancyDecision;
 use super::path::Path;
 use super::quality::{Mos, Quality, Score};
 
@@ -158,6 +159,39 @@ pub struct PacingSnapshot {
     pub padding_target: u64,
     /// What was counted.
     pub counters: EgressCounters,
+}
+
+/// Why as many copies are sent as are, and not more or fewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RedundancyReason {
+    /// So much is lost.
+    Loss,
+    /// Little has been lost for some time.
+    Calm,
+    /// The network has no room for them.
+    NoRoom,
+}
+
+impl RedundancyReason {
+    /// Returns its name in statistics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Calm => "calm",
+            Self::NoRoom => "no-room",
+        }
+    }
+}
+
+/// What was decided last of the copies that somebody is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedundancyDecision {
+    /// How many copies go out with each packet of audio, 0 to 2.
+    pub copies: u8,
+    /// How much audio was lost in the seconds before, in 1/1000.
+    pub loss_permille: u16,
+    /// Why it was decided.
+    pub reason: RedundancyReason,
 }
 
 /// One participant, and how they are connected.

@@ -269,6 +269,8 @@ impl Steering {
             LayerPolicy::Allocation => self.allocated(&question, &before, &mut outcome),
             LayerPolicy::Thresholds => self.by_thresholds(&question, &before, None),
             LayerPolicy::LossThresholds => self.by_thresholds(&question, &before, Some(loss)),
+            // Nobody asks then.
+            LayerPolicy::Wishes => before.clone(),
         };
         let is_sent = sizes.iter().any(Option::is_some);
         self.sent_since = is_sent.then(|| self.sent_since.unwrap_or(now));

@@ -13,8 +13,8 @@ use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::Source;
 use crate::core::event::{LayerReason, LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
-use crate::core::media::redundancy::RedundancyDecision;
 use crate::core::path::Carrier;
+use crate::core::stats::RedundancyDecision;
 use crate::core::steering::Verdict;
 use crate::core::timers::Timer;
 

@@ -14,13 +14,13 @@ use crate::core::forward::descriptor::describe;
 use crate::core::ids::{ParticipantId, ParticipantKey, Ssrc, TrackId, TransportKey};
 use crate::core::input::Shedding;
 use crate::core::media::extensions::PassedExtensions;
-use crate::core::media::redundancy::RedundancyDecision;
 use crate::core::media::rtcp::{self, RtcpItem};
 use crate::core::negotiated::Codec;
 use crate::core::outbox::RoomOutput;
 use crate::core::output::DtlsRequest;
 use crate::core::record::RecordedInput;
 use crate::core::room::{PayloadForm, Room};
+use crate::core::stats::RedundancyDecision;
 use crate::core::timers::Timer;
 use crate::wire::rtp::RtpHeader;
 

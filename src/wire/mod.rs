@@ -2,8 +2,8 @@
 //!
 //! Everything here is a function of a byte slice that accepts any input. A parser either understands its input or
 //! returns [`Malformed`] (or `None`). It never panics and never trusts a length before comparing it with what is there,
-//! and it allocates nothing, but for the structure of a dependency descriptor, which comes with key frames alone. Nothing here has state or knows about rooms and tracks, so every format can be tested from its
-//! RFC alone.
+//! and it allocates nothing, but for the structure of a dependency descriptor, which comes with key frames alone. Nothing
+//! here has state or knows about rooms and tracks, so every format can be tested from its RFC alone.
 
 use std::fmt;
 

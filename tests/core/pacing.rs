@@ -7,10 +7,11 @@ use strait::core::bandwidth::estimator::Reason;
 use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone};
 use strait::core::input::Shedding;
+use strait::core::settings::LayerPolicy;
 use strait::core::stats::{BandwidthSnapshot, EgressCounters};
 
 use crate::world::{Departed, Link, Recorded, World};
-use crate::{call, connected};
+use crate::{call_in, connected};
 
 const ANNA: usize = 0;
 const BEN: usize = 1;
@@ -25,9 +26,16 @@ fn counters(world: &World) -> EgressCounters {
     world.sfu.snapshot(world.now).rooms[0].participants[BEN].pacing.expect("Ben takes numbers").counters
 }
 
+/// Anna and Ben, who are sent everything that they want to see, however much it is.
+fn unsteered() -> World {
+    let mut world = World::with(|settings| settings.bandwidth.policy = LayerPolicy::Wishes);
+    call_in(&mut world, "standup", &["Anna", "Ben"], &[Microphone, Camera]);
+    world
+}
+
 /// Anna and Ben, who is behind a link of that rate.
 fn narrow(rate: u64) -> World {
-    let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
+    let mut world = unsteered();
     world.link = Some(Link::new(BEN, rate));
     world
 }
@@ -159,7 +167,7 @@ fn a_key_frame_larger_than_the_queue_gets_through() {
 
 #[test]
 fn whoever_has_never_reported_is_paced_for_a_moment_only() {
-    let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
+    let mut world = unsteered();
     world.clients[BEN].loses = Some(strait::wire::classify::DatagramKind::Rtcp);
     let burst = |world: &mut World| {
         let before = counters(world).paced_packets;
@@ -175,7 +183,7 @@ fn whoever_has_never_reported_is_paced_for_a_moment_only() {
 
 #[test]
 fn padding_fills_up_to_its_target_and_takes_nothing_from_media() {
-    let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
+    let mut world = unsteered();
     perform(&mut world, 2_000, 1);
     let (_, camera) = streams(&mut world);
     for target in [800_000, 0, 400_000] {
@@ -208,7 +216,7 @@ fn padding_fills_up_to_its_target_and_takes_nothing_from_media() {
 
 #[test]
 fn what_was_sent_lately_is_the_best_padding_and_later_there_is_nothing_but_padding() {
-    let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
+    let mut world = unsteered();
     perform(&mut world, 2_000, 2);
     let (_, camera) = streams(&mut world);
     steer(&mut world, 800_000, 0);
@@ -247,7 +255,7 @@ fn a_probe_finds_what_a_network_carries_beyond_what_is_sent() {
 
 #[test]
 fn nothing_is_probed_that_is_of_no_use_or_for_which_there_is_no_time() {
-    let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
+    let mut world = unsteered();
     perform(&mut world, 1_000, 1);
     steer(&mut world, 0, 0);
     perform(&mut world, 8_000, 1);
@@ -263,7 +271,7 @@ fn nothing_is_probed_that_is_of_no_use_or_for_which_there_is_no_time() {
 
 #[test]
 fn probing_goes_on_while_everything_is_paused() {
-    let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
+    let mut world = unsteered();
     perform(&mut world, 1_000, 1);
     let tracks = [Microphone, Camera].map(|source| world.clients[ANNA].track(source));
     for track in tracks {
@@ -279,7 +287,7 @@ fn probing_goes_on_while_everything_is_paused() {
 
 #[test]
 fn whoever_takes_no_repeats_is_sent_no_padding() {
-    let mut world = World::new();
+    let mut world = World::with(|settings| settings.bandwidth.policy = LayerPolicy::Wishes);
     let anna = world.join("standup", "Anna");
     world.publish(anna, 2, &[Microphone, Camera]);
     let plain = str0m::Rtc::builder().set_rtp_mode(true).clear_codecs().enable_opus(true, false);
@@ -299,7 +307,7 @@ fn whoever_takes_no_repeats_is_sent_no_padding() {
 
 #[test]
 fn repeats_take_a_part_of_the_network_at_most() {
-    let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
+    let mut world = unsteered();
     perform(&mut world, 1_000, 2);
     world.loses_down = |sequence| sequence % 2 == 1;
     perform(&mut world, 5_000, 6);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use str0m::Rtc;
 use str0m::rtp::RedDecoder;
 use strait::core::command::Source::Microphone;
-use strait::core::media::redundancy::{RedundancyDecision, RedundancyReason};
+use strait::core::stats::{RedundancyDecision, RedundancyReason};
 use strait::trace::Trace;
 use strait::trace::explain::explain;
 

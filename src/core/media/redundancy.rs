@@ -7,9 +7,8 @@
 
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use crate::core::mutation::mutated;
+use crate::core::stats::{RedundancyDecision, RedundancyReason};
 use crate::wire::transport_feedback::TransportFeedback;
 
 /// Loss is that of so many of the last seconds.
@@ -38,39 +37,6 @@ const ARRIVALS_MAX: usize = 1000;
 const ARRIVALS_COUNT: Duration = Duration::from_secs(5);
 /// A network has room for copies if it carries so many times the audio that goes out on it.
 const ROOM: u64 = 3;
-
-/// Why as many copies are sent as are, and not more or fewer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RedundancyReason {
-    /// So much is lost.
-    Loss,
-    /// Little has been lost for some time.
-    Calm,
-    /// The network has no room for them.
-    NoRoom,
-}
-
-impl RedundancyReason {
-    /// Returns its name in statistics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Loss => "loss",
-            Self::Calm => "calm",
-            Self::NoRoom => "no-room",
-        }
-    }
-}
-
-/// What was decided last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RedundancyDecision {
-    /// How many copies go out with each packet of audio, 0 to 2.
-    pub copies: u8,
-    /// How much audio was lost in the seconds before, in 1/1000.
-    pub loss_permille: u16,
-    /// Why it was decided.
-    pub reason: RedundancyReason,
-}
 
 /// What a client reports of what it is sent.
 #[derive(Debug, Clone, Copy, Default)]

@@ -214,7 +214,9 @@ impl Audience<'_> {
         media.egress.send_at(now);
         let is_video = slot.kind == MediaKind::Video;
         let had_queue = media.egress.has_queue();
-        slot.want_layers(run.layers);
+        if is_video {
+            slot.want_layers(run.layers);
+        }
         let scalability = pass.encoding.scalability();
         for packet in waiting {
             let Some(packet) = pass.packet(packet.index) else { continue };

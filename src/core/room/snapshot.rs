@@ -8,11 +8,11 @@ use crate::core::command::{MediaKind, Source};
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{Mid, ParticipantKey, Ssrc, TrackId};
-use crate::core::media::redundancy::RedundancyDecision;
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
 use crate::core::path::Path;
 use crate::core::quality::{Mos, effective_loss};
+use crate::core::stats::RedundancyDecision;
 use crate::core::stats::{
     BandwidthSnapshot, ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamQuality,
 };

@@ -12,6 +12,7 @@ use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, PublicationKey, TrackId, TransportKey};
 use crate::core::outbox::Outbox;
 use crate::core::participant::Participant;
+use crate::core::settings::LayerPolicy;
 use crate::core::steering::allocate::Class;
 use crate::core::steering::budget::Link;
 use crate::core::steering::{Verdict, View, Wanted};
@@ -106,6 +107,9 @@ impl Room {
     }
 
     fn steer_member(&mut self, now: Instant, key: ParticipantKey) {
+        if self.settings.bandwidth.policy == LayerPolicy::Wishes {
+            return;
+        }
         let Some(on) = self.transport_of_slots(key) else { return };
         let link = self.link_of(now, key, on);
         if link.is_none() && !self.participants[key.0].steering.is_busy() {

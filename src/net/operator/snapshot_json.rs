@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::core::quality::Mos;
 use crate::core::stats::{
-    EncodingSnapshot, ParticipantSnapshot, RoomSnapshot, Snapshot, StreamCounters, StreamQuality,
+    BandwidthSnapshot, EncodingSnapshot, PacingSnapshot, ParticipantSnapshot, RoomSnapshot, Snapshot,
+    StreamCounters, StreamQuality,
 };
 
 /// Shows all rooms in short.
@@ -27,6 +28,31 @@ pub fn room(room: &RoomSnapshot) -> Value {
         "room": room.room.as_str(),
         "ageSeconds": room.age.as_secs(),
         "participants": participants.collect::<Vec<_>>(),
+    })
+}
+
+/// What a participant's network carries.
+fn bandwidth(bandwidth: &BandwidthSnapshot) -> Value {
+    json!({
+        "estimateBps": bandwidth.estimate,
+        "acknowledgedBps": bandwidth.acknowledged,
+        "loss": f64::from(bandwidth.loss_millionths) / 1e6,
+        "limitedBy": bandwidth.reason.as_str(),
+    })
+}
+
+/// How their media is spread over time.
+fn pacing(pacing: &PacingSnapshot) -> Value {
+    json!({
+        "delayMs": pacing.delay.as_secs_f64() * 1000.0,
+        "paddingTargetBps": pacing.padding_target,
+        "paddingPackets": pacing.counters.padding_packets,
+        "paddingBytes": pacing.counters.padding_bytes,
+        "pacedPackets": pacing.counters.paced_packets,
+        "pacedDropped": pacing.counters.paced_dropped,
+        "probes": pacing.counters.probes,
+        "probesGivenUp": pacing.counters.probes_given_up,
+        "repeatsWithheld": pacing.counters.repeats_withheld,
     })
 }
 
@@ -70,23 +96,8 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
             "remote": path.remote.to_string(),
         })),
         "roundTripMs": participant.round_trip.map(|time| time.as_secs_f64() * 1000.0),
-        "bandwidth": participant.bandwidth.map(|bandwidth| json!({
-            "estimateBps": bandwidth.estimate,
-            "acknowledgedBps": bandwidth.acknowledged,
-            "loss": f64::from(bandwidth.loss_millionths) / 1e6,
-            "limitedBy": bandwidth.reason.as_str(),
-        })),
-        "pacing": participant.pacing.map(|pacing| json!({
-            "delayMs": pacing.delay.as_secs_f64() * 1000.0,
-            "paddingTargetBps": pacing.padding_target,
-            "paddingPackets": pacing.counters.padding_packets,
-            "paddingBytes": pacing.counters.padding_bytes,
-            "pacedPackets": pacing.counters.paced_packets,
-            "pacedDropped": pacing.counters.paced_dropped,
-            "probes": pacing.counters.probes,
-            "probesGivenUp": pacing.counters.probes_given_up,
-            "repeatsWithheld": pacing.counters.repeats_withheld,
-        })),
+        "bandwidth": participant.bandwidth.as_ref().map(bandwidth),
+        "pacing": participant.pacing.as_ref().map(pacing),
         "redundancy": participant.redundancy.map(|decision| json!({
             "copies": decision.copies,
             "lossBefore": f64::from(decision.loss_permille) / 1e3,

@@ -18,7 +18,7 @@ async function watching(world, camera, names) {
 }
 
 for (const videoCodec of ["VP8", "VP9", "H264", "AV1"]) {
-  scenario(`of ${videoCodec} in three temporal layers somebody gets seven pictures a second, and more when they want them`, async (world) => {
+  scenario(`of ${videoCodec} in three temporal layers somebody gets seven pictures a second, or more`, async (world) => {
     const camera = { width: 640, height: 360, fps: 24, videoCodec, scalabilityMode: "L1T3" };
     const [ben, anna, cleo] = await watching(world, camera, ["Anna", "Cleo"]);
     const rates = async (others) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Story;
 use crate::core::bandwidth::estimator::Reason as LimitedBy;
 use crate::core::event::LeaveReason;
-use crate::core::media::redundancy::{RedundancyDecision, RedundancyReason};
+use crate::core::stats::{RedundancyDecision, RedundancyReason};
 use crate::trace::explain::keyframes::Reason;
 use crate::trace::explain::model::{RouteSpan, Weight};
 use crate::trace::explain::someone::Someone;
