@@ -52,7 +52,7 @@ fn a_call_that_gets_worse_and_better_is_told_to_everybody_in_steps() {
     let late = world.join("standup", "Dora");
     assert_eq!(told(&world, late, 1).len(), 1);
     world.loses_down = |_| false;
-    perform(&mut world, 40);
+    perform(&mut world, 90);
     let steps = told(&world, 2, 1);
     assert_eq!(steps.last().map(|quality| quality.level), Some(Level::Good), "{steps:?}");
     assert!(steps.len() <= 4, "{steps:?}");

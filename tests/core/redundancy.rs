@@ -112,17 +112,6 @@ fn whoever_loses_a_fifth_hears_nearly_everything() {
 }
 
 #[test]
-fn whoever_reports_arrivals_gets_copies_in_seconds() {
-    let mut world = three(World::new());
-    speak(&mut world, 10);
-    world.loses_down = a_fifth;
-    speak(&mut world, 3);
-    assert!(decision(&world, 1).is_some_and(|decision| decision.copies >= 1), "{:?}", decision(&world, 1));
-    speak(&mut world, 3);
-    assert_eq!(decision(&world, 1).map(|decision| decision.copies), Some(2));
-}
-
-#[test]
 fn copies_end_when_little_has_been_lost_for_a_while() {
     let mut world = three(recorded("*"));
     world.loses_down = a_fifth;
@@ -147,13 +136,8 @@ fn copies_end_when_little_has_been_lost_for_a_while() {
         .filter(|entry| entry.kind == "redundancy")
         .map(|entry| entry.text.as_str())
         .collect();
-    // One copy may come before two, and after them.
-    assert!((2..=4).contains(&said.len()), "{said:?}");
-    assert!(
-        said.iter().any(|text| text.starts_with("is sent each packet of audio three times: ")),
-        "{said:?}"
-    );
-    let ended = said.last().expect("it ended");
+    let [began, ended] = said[..] else { panic!("{said:?}") };
+    assert!(began.starts_with("is sent each packet of audio three times: "), "{began}");
     assert!(ended.starts_with("is sent audio without copies again: only 0.0 % of it was lost"), "{ended}");
 }
 
@@ -165,10 +149,10 @@ fn nothing_from_before_a_pause_is_sent_again_behind_it() {
     world.loses_down = |_| false;
     world.clients[1].received.clear();
     // As with DTX, a packet now and then.
+    world.run(Duration::from_millis(400));
     for _ in 0..10 {
-        world.run(Duration::from_millis(400));
         world.send(0, Microphone, false);
-        world.run(Duration::from_millis(1));
+        world.run(Duration::from_millis(400));
     }
     assert_eq!(heard(&world, 1).1, [10, 0, 0]);
     world.clients[1].received.clear();

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use crate::core::mutation::mutated;
 use crate::core::stats::{RedundancyDecision, RedundancyReason};
-use crate::wire::transport_feedback::TransportFeedback;
 
 /// Loss is that of so many of the last seconds.
 const WINDOW_SECONDS: usize = 5;
@@ -27,19 +26,11 @@ const CALM: Duration = Duration::from_secs(30);
 const PACKETS_MIN: u32 = 100;
 /// Where the network had no room for copies, none are sent for so long.
 const NO_ROOM_FOR: Duration = Duration::from_secs(10);
-/// Reports of arrivals are looked at together, for so long.
-const ARRIVALS_FOR: Duration = Duration::from_secs(1);
-/// One that comes sooner after the last one is passed over. Browsers send one in 50 to 250 ms.
-const ARRIVALS_APART: Duration = Duration::from_millis(20);
-/// Of one report no more packets are looked at: a few bytes can tell of thousands.
-const ARRIVALS_MAX: usize = 1000;
-/// While reports of arrivals come, receiver reports tell nothing new. They do not come any more after so long.
-const ARRIVALS_COUNT: Duration = Duration::from_secs(5);
 /// A network has room for copies if it carries so many times the audio that goes out on it.
 const ROOM: u64 = 3;
 
-/// What a client reports of what it is sent.
-#[derive(Debug, Clone, Copy, Default)]
+/// What a client reports of the audio that it is sent.
+#[derive(Debug, Clone, Copy)]
 pub struct LossReport {
     /// How many packets it should have got since its last report.
     pub expected: u32,
@@ -65,10 +56,6 @@ pub struct Redundancy {
     calm_since: [Option<Instant>; 2],
     /// When it was last found that there is no room.
     no_room: Option<Instant>,
-    /// When a report of arrivals was last looked at.
-    arrivals_at: Option<Instant>,
-    /// What such reports have told, and since when.
-    arrivals: Option<(Instant, LossReport)>,
 }
 
 impl Redundancy {
@@ -83,33 +70,7 @@ impl Redundancy {
         self.decision
     }
 
-    /// Takes a packet of transport-wide feedback, header included. It comes much more often than receiver reports, which are
-    /// five seconds apart where there is audio alone. Returns what such packets have told in the last second, once each
-    /// second.
-    pub fn take_arrivals(&mut self, now: Instant, bytes: &[u8]) -> Option<LossReport> {
-        let since = self.arrivals_at.map(|at| now.saturating_duration_since(at));
-        if since.is_some_and(|since| since < ARRIVALS_APART) {
-            return None;
-        }
-        let feedback = TransportFeedback::parse(bytes).ok()?;
-        self.arrivals_at = Some(now);
-        let (since, told) = self.arrivals.get_or_insert((now, LossReport::default()));
-        for arrival in feedback.arrivals().take(ARRIVALS_MAX) {
-            told.expected = told.expected.saturating_add(1);
-            told.lost += u32::from(arrival.is_none());
-        }
-        if now.saturating_duration_since(*since) < ARRIVALS_FOR {
-            return None;
-        }
-        self.arrivals.take().map(|(_, told)| told)
-    }
-
-    /// Returns whether arrivals are reported, so that receiver reports tell nothing new.
-    pub fn hears_arrivals(&self, now: Instant) -> bool {
-        self.arrivals_at.is_some_and(|at| now.saturating_duration_since(at) < ARRIVALS_COUNT)
-    }
-
-    /// Takes a report on what the client is sent. `carried` is what the network carries and `audio` how much audio goes out on
+    /// Takes a report of one stream of audio. `carried` is what the network carries and `audio` how much audio goes out on
     /// it without copies, both in bits per second, as far as known. Returns what is decided, if that is something new.
     pub fn on_report(
         &mut self,
@@ -253,25 +214,6 @@ mod tests {
         let report = LossReport { expected: 250, lost: 50 };
         let decision = redundancy.on_report(start + Duration::from_secs(105), report, None, AUDIO).unwrap();
         assert_eq!((decision.copies, decision.loss_permille), (2, 200));
-    }
-
-    #[test]
-    fn arrivals_are_told_once_each_second() {
-        let (mut redundancy, start) = (Redundancy::default(), Instant::now());
-        // Of seven packets the second and the last have not come: a chunk of two-bit statuses, and a time for each that has.
-        let mut report = vec![0x8f, 205, 0, 7, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, 7, 0, 0, 1, 0];
-        report.extend([0xd1, 0x54, 4, 4, 4, 4, 4]);
-        let mut told = Vec::new();
-        for step in 0..30 {
-            let now = start + Duration::from_millis(100 * step);
-            told.extend(redundancy.take_arrivals(now, &report));
-            assert!(redundancy.take_arrivals(now, &report).is_none(), "too soon");
-            assert!(redundancy.hears_arrivals(now));
-        }
-        let told: Vec<(u32, u32)> = told.iter().map(|told| (told.expected, told.lost)).collect();
-        assert_eq!(told, [(77, 22), (77, 22)]);
-        assert!(!redundancy.hears_arrivals(start + Duration::from_secs(60)));
-        assert!(redundancy.take_arrivals(start + Duration::from_secs(60), &[0; 8]).is_none());
     }
 
     #[test]

@@ -15,35 +15,8 @@ use crate::core::quality::effective_loss;
 const HEARD_PERMILLE: u16 = 50;
 
 impl Room {
-    /// Takes transport-wide feedback on what a member is sent on a transport.
-    pub(super) fn take_arrivals(&mut self, now: Instant, on: TransportKey, bytes: &[u8]) {
-        let Some(member) = self.owner_of(on).filter(|_| self.settings.redundancy) else { return };
-        let slots = &self.participants[member.0].slots;
-        if !slots.iter().any(|slot| slot.transport == on && slot.takes_copies()) {
-            return;
-        }
-        let media = self.transports[on.0].media.as_mut();
-        if let Some(report) = media.and_then(|media| media.redundancy.take_arrivals(now, bytes)) {
-            self.review_redundancy(now, on, member, report);
-        }
-    }
-
-    /// Takes a member's receiver report of audio that they are sent on a transport.
-    pub(super) fn take_audio_report(
-        &mut self,
-        now: Instant,
-        on: TransportKey,
-        member: ParticipantKey,
-        report: LossReport,
-    ) {
-        let media = self.transports[on.0].media.as_ref();
-        if media.is_some_and(|media| !media.redundancy.hears_arrivals(now)) {
-            self.review_redundancy(now, on, member, report);
-        }
-    }
-
-    /// Decides how many copies a member is sent on a transport.
-    fn review_redundancy(
+    /// Takes a member's report of audio that they are sent on a transport.
+    pub(super) fn review_redundancy(
         &mut self,
         now: Instant,
         on: TransportKey,
