@@ -7,6 +7,7 @@ import "./scenarios/subscribing.js";
 import "./scenarios/sources.js";
 import "./scenarios/layers.js";
 import "./scenarios/loss.js";
+import "./scenarios/bandwidth.js";
 import "./scenarios/scalability.js";
 import "./scenarios/going.js";
 import "./scenarios/door.js";

@@ -407,7 +407,10 @@ impl Encoding {
             self.counters.frames += u64::from(packet.marker);
             self.counters.keyframes += u64::from(described.starts_keyframe);
         }
-        self.bitrate.note(now, packet.payload.len() + PACKET_OVERHEAD);
+        // What comes again may have come before: browsers find out by it how much the way carries.
+        if !packet.recovered {
+            self.bitrate.note(now, packet.payload.len() + PACKET_OVERHEAD);
+        }
         self.highest = self.highest.max(index);
         // A viewer who has just left may still ask for retransmissions, so the cache stays until its packets are too
         // old.

@@ -343,7 +343,7 @@ impl Slot {
             let closes_pictures = matches!(packet.meta.extra.descriptor, Descriptor::Vp8(_));
             self.munger.leave_out(stretch, &source, closes_pictures)?
         };
-        let outgoing = Outgoing { rewrite, packet, codec, is_filler: !takes };
+        let outgoing = Outgoing::new(rewrite, packet, codec, !takes);
         if rewrite.first {
             self.note_beginning(now, stretch.encoding);
         }
@@ -351,7 +351,7 @@ impl Slot {
         self.counters.packets += 1;
         self.counters.bytes += outgoing.payload().len() as u64;
         if self.kind == MediaKind::Video {
-            self.counters.frames += u64::from(outgoing.marker());
+            self.counters.frames += u64::from(outgoing.marker);
             self.counters.keyframes += u64::from(packet.meta.keyframe_start && takes);
         }
         Some(outgoing)

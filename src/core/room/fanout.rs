@@ -213,7 +213,7 @@ impl Audience<'_> {
         sink.to(path, class_of(slot.kind));
         media.egress.send_at(now);
         let is_video = slot.kind == MediaKind::Video;
-        let had_queue = media.egress.has_queue();
+        let had_queue = is_video && media.egress.has_queue();
         if is_video {
             slot.want_layers(run.layers);
         }
@@ -237,6 +237,10 @@ impl Audience<'_> {
             if let Some(length) = written {
                 sink.sent(length);
             }
+        }
+        // Audio never waits, and begins anywhere.
+        if !is_video {
+            return false;
         }
         let waits = media.egress.has_queue();
         let wants_keyframe = slot.announced && slot.wants_keyframe(pass.stretch, waits);

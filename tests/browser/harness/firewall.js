@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { launchChromium, launchFirefox } from "./browsers.js";
 import { ConnectProxy } from "./connect-proxy.js";
 import { Doorway } from "./doorway.js";
-import { chromiumPath, firefoxPath, ipPath, nftPath } from "./programs.js";
+import { chromiumPath, firefoxPath, ipPath, nftPath, tcPath } from "./programs.js";
 
 let made = 0;
 
@@ -25,6 +25,8 @@ export class Firewall {
   /** The guest's network, without the last number of its addresses. */
   #net;
   #guestDevice;
+  /** The router's end of the way to the guest. */
+  #routerDevice;
   #guestAddress;
   #authority = null;
   #doorway = null;
@@ -42,6 +44,7 @@ export class Firewall {
     firewall.address = `${net}.1`;
     firewall.#net = net;
     firewall.#guestDevice = outer;
+    firewall.#routerDevice = inner;
     firewall.#guestAddress = `${net}.10/29`;
     try {
       ip("netns", "add", firewall.#guest);
@@ -95,6 +98,25 @@ export class Firewall {
 
   losesTo(port, percent) {
     this.lets([`udp dport ${port} numgen random mod 100 < ${percent} counter ${SILENT}`]);
+  }
+
+  /**
+   * What goes to the guest has to pass so many kbit/s, and waits for at most 300 ms in front of them.
+   * @param {number} kbits
+   */
+  narrowsTo(kbits) {
+    const shape = ["tbf", "rate", `${kbits}kbit`, "burst", "5kb", "latency", "300ms"];
+    this.#shapes("replace", ...shape);
+  }
+
+  /** The way to the guest is as wide as it was. */
+  widens() {
+    this.#shapes("delete");
+  }
+
+  #shapes(verb, ...shape) {
+    const words = ["netns", "exec", this.#router, tcPath(), "qdisc", verb, "dev", this.#routerDevice, "root"];
+    execFileSync(ipPath(), [...words, ...shape], { stdio: ["ignore", "ignore", "pipe"] });
   }
 
   /** How often the present rule has lost something. */

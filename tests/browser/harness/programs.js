@@ -56,6 +56,14 @@ export const ipPath = () =>
     advice: "install it (Debian: apt-get install iproute2)",
   });
 
+export const tcPath = () =>
+  find({
+    variable: "TC_BIN",
+    names: ["tc"],
+    fallback: ["/usr/sbin/tc", "/sbin/tc"],
+    advice: "install it (Debian: apt-get install iproute2)",
+  });
+
 export const nftPath = () =>
   find({
     variable: "NFT_BIN",

@@ -24,6 +24,8 @@ pub struct Outgoing<'a> {
     pub(super) codec: CodecParams,
     /// Nothing but padding goes out: the packet is of a layer that is left out, and its number has been given already.
     pub(super) is_filler: bool,
+    /// Whether the packet is the last one of its picture, of those layers of it that go out.
+    pub(super) marker: bool,
 }
 
 /// What goes out as padding: its own length, a byte (RFC 3550 §5.1).
@@ -87,7 +89,7 @@ impl Slot {
     /// Returns the header of a packet that goes out for the first time.
     pub(super) fn fields(&self, outgoing: &Outgoing<'_>) -> RtpFields {
         RtpFields {
-            marker: outgoing.marker() || (self.kind == MediaKind::Audio && outgoing.rewrite.first),
+            marker: outgoing.marker || (self.kind == MediaKind::Audio && outgoing.rewrite.first),
             payload_type: outgoing.codec.pt.0,
             sequence: outgoing.rewrite.index as u16,
             timestamp: outgoing.rewrite.timestamp,
@@ -115,7 +117,7 @@ impl Slot {
             Some(id) => block.push(id, &egress.next_number().to_be_bytes()),
             None => false,
         };
-        if !outgoing.is_filler {
+        if !outgoing.is_filler && !outgoing.packet.extensions.is_empty() {
             let change =
                 DescriptorChange { frame_number: counters.frame_number, active: outgoing.active_targets() };
             KeptExtensions(outgoing.packet.extensions).write(&self.extensions, change, &mut block);
@@ -169,10 +171,10 @@ impl Slot {
         let rewrite = self.munger.again(stretch, &source_packet(packet.meta))?;
         // Whoever got padding in its place, because the packet's layer was left out, gets that again.
         let is_filler = !rewrite.selection.takes(&packet.meta.extra.layers);
-        let outgoing = Outgoing { rewrite, packet, codec, is_filler };
+        let outgoing = Outgoing::new(rewrite, packet, codec, is_filler);
         let index = self.rtx_index;
         let fields = RtpFields {
-            marker: if mutated!(RtxWithOtherMarker) { packet.meta.marker } else { outgoing.marker() },
+            marker: if mutated!(RtxWithOtherMarker) { packet.meta.marker } else { outgoing.marker },
             payload_type: codec.rtx?.0,
             sequence: index as u16,
             timestamp: rewrite.timestamp,
@@ -192,16 +194,23 @@ impl Slot {
     }
 }
 
-impl Outgoing<'_> {
+impl<'a> Outgoing<'a> {
+    /// Decides how a packet goes out that has its place in the slot's stream.
+    #[inline]
+    pub(super) fn new(
+        rewrite: Rewrite,
+        packet: CachedPacket<'a, PacketInfo>,
+        codec: CodecParams,
+        is_filler: bool,
+    ) -> Self {
+        let ends = || rewrite.selection.ends_picture(&packet.meta.extra.layers) && !mutated!(MarkerNotMoved);
+        let marker = !is_filler && (packet.meta.marker || ends());
+        Self { rewrite, packet, codec, is_filler, marker }
+    }
+
     /// What of the packet goes out, apart from its header.
     pub(super) fn payload(&self) -> &[u8] {
         if self.is_filler { PADDING } else { self.packet.payload }
-    }
-
-    /// Whether the packet is the last one of its picture, of those layers of it that go out.
-    pub(super) fn marker(&self) -> bool {
-        let ends = self.rewrite.selection.ends_picture(&self.packet.meta.extra.layers);
-        !self.is_filler && (self.packet.meta.marker || (ends && !mutated!(MarkerNotMoved)))
     }
 
     /// The decode targets that are told to be active, if not all are, and where that is written.

@@ -1,0 +1,67 @@
+// Somebody's network carries less than the others send: they get what it carries, and sound before pictures.
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { eventually } from "../harness/eventually.js";
+import { scenario } from "../harness/scenario.js";
+
+const CAMERA = { simulcast: true, width: 1280, height: 720, fps: 12 };
+/** A step up is tried before it is made, and the tries become rarer. */
+const PATIENTLY = { within: 90_000 };
+
+/** How much of what was played in that time was made up, from 0 to 1. */
+const concealment = async (listener, speaker, milliseconds) => {
+  const before = await listener.receptionOf(speaker, "microphone");
+  await sleep(milliseconds);
+  const after = await listener.receptionOf(speaker, "microphone");
+  const since = (field) => after[field] - before[field];
+  return since("concealedSamples") / since("totalSamplesReceived");
+};
+
+const isShown = (viewer, other, what, is) =>
+  eventually(
+    what,
+    async () => {
+      const { frameWidth, framesDecoded } = await viewer.receptionOf(other);
+      return is(frameWidth) || { frameWidth, framesDecoded };
+    },
+    PATIENTLY,
+  );
+
+scenario(
+  "on a narrow way the picture gets smaller and the sound stays; on a very narrow one only the sound is left; then all is back",
+  async (world) => {
+    const firewall = world.firewall();
+    const ben = await world.enters("Ben", { camera: CAMERA });
+    const anna = await world.entersBehind(firewall, "Anna", { camera: null, microphone: null });
+    await anna.isToldOfTrack(ben, "camera", { status: "live" });
+    await anna.showsInTile(ben, 720);
+    await isShown(anna, ben, "the large picture is shown on a wide way", (width) => width === 1280);
+    await anna.hears(ben);
+
+    firewall.narrowsTo(700);
+    await isShown(anna, ben, "a smaller picture is shown on a narrow way", (width) => width < 1280);
+    await isShown(anna, ben, "the small picture is shown", (width) => width === 320);
+    const concealed = await concealment(anna, ben, 10_000);
+    assert(concealed < 0.05, `${concealed} of what was played was made up`);
+    await anna.sees(ben);
+
+    firewall.narrowsTo(120);
+    await eventually(
+      "no picture comes any more",
+      async () => {
+        const before = await anna.receptionOf(ben);
+        await sleep(2000);
+        const after = await anna.receptionOf(ben);
+        return after.framesDecoded === before.framesDecoded || after.framesDecoded - before.framesDecoded;
+      },
+      PATIENTLY,
+    );
+    await anna.hears(ben);
+    assert((await concealment(anna, ben, 10_000)) < 0.05);
+
+    firewall.widens();
+    await isShown(anna, ben, "the large picture is back", (width) => width === 1280);
+    await anna.sees(ben);
+  },
+  { host: "0.0.0.0" },
+);
