@@ -62,7 +62,11 @@ impl Default for LayerSelector {
 
 impl LayerSelector {
     /// Notes up to which layers the viewer is to get the stream.
+    #[inline]
     pub fn want(&mut self, layers: Layers) {
+        if layers == self.wanted {
+            return;
+        }
         if self.takes_everything() {
             // Nothing was noted until now.
             self.sent = None;

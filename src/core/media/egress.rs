@@ -359,6 +359,7 @@ impl EgressHalf {
     }
 
     /// Whether video waits.
+    #[inline]
     pub fn has_queue(&self) -> bool {
         self.pacer.has_queue()
     }

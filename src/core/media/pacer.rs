@@ -87,6 +87,7 @@ impl Pacer {
     }
 
     /// Whether something waits.
+    #[inline]
     pub fn has_queue(&self) -> bool {
         !self.queue.is_empty()
     }

@@ -29,6 +29,9 @@ const WEIGHT: u64 = 4;
 /// The dominant speaker's count so many times as much.
 const SPEAKER_TIMES: u64 = 2;
 
+/// What tracks of one class are sorted by for a member: whoever speaks first, then what is preferred, then who led last.
+type Order = (bool, Reverse<Priority>, Reverse<Option<Instant>>);
+
 /// Something that was decided of what a member's network lets them be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
@@ -191,12 +194,7 @@ impl Room {
 
     /// Returns how a member wants to see a track, and what it is sorted by among those of its class: whoever speaks first,
     /// then what is preferred, then who led last.
-    fn wanted(
-        &self,
-        now: Instant,
-        participant: &Participant,
-        publication: &Publication,
-    ) -> ((bool, Reverse<Priority>, Reverse<Option<Instant>>), Wanted) {
+    fn wanted(&self, now: Instant, participant: &Participant, publication: &Publication) -> (Order, Wanted) {
         let subscription = participant.subscriptions.get(publication.track);
         let wish = subscription.map(|subscription| subscription.wish).unwrap_or_default();
         let is_small = match (wish.height, wish.width) {
