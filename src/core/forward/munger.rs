@@ -158,8 +158,6 @@ pub struct Munger {
     /// What a slot map has promised: the next source begins at this timestamp or later. The moment is that of the
     /// promise.
     promised: Option<(u32, Instant)>,
-    /// What flowed when packets of it were left out that no receiver waits for, and what was added to its timestamps.
-    skipped: Option<(Stretch, u32)>,
     synced: bool,
     epochs: [Option<Epoch>; EPOCHS],
     /// How many synchronisations there were.
@@ -192,7 +190,6 @@ impl Munger {
                 frame_number: 0,
             },
             promised: None,
-            skipped: None,
             synced: false,
             epochs: [None; EPOCHS],
             epochs_begun: 0,
@@ -213,15 +210,7 @@ impl Munger {
 
     /// Ends what was being forwarded. The next packet at which a decoder can begin starts a new synchronisation.
     pub fn desynchronise(&mut self) {
-        self.skipped = None;
         self.synced = false;
-    }
-
-    /// Notes that packets are left out before the next key frame: what follows closes up, and its clock goes on.
-    pub fn skip(&mut self) {
-        let flowing = self.flowing();
-        self.desynchronise();
-        self.skipped = flowing;
     }
 
     /// Whether packets of that stretch are being forwarded.
@@ -449,15 +438,11 @@ impl Munger {
         clock_offset: Option<u32>,
         packet: &SourcePacket,
     ) {
-        let skipped = self.skipped.take();
         let latest = &self.latest;
         let timestamp = match self.promised.take() {
             Some((from, at)) => from.wrapping_add(ticks(self.clock_rate, now - at)),
-            None => skipped
-                .filter(|(flowed, _)| *flowed == stretch)
-                .map(|(_, offset)| packet.timestamp.wrapping_add(offset))
-                .filter(|timestamp| timestamp.wrapping_sub(latest.timestamp).cast_signed() > 0)
-                .or_else(|| self.timestamp_by_source(now, stretch, clock_offset, packet))
+            None => self
+                .timestamp_by_source(now, stretch, clock_offset, packet)
                 .unwrap_or_else(|| latest.timestamp.wrapping_add(self.ticks_since_latest(now))),
         };
         let timestamp = if mutated!(TimestampNotMoved) { packet.timestamp } else { timestamp };

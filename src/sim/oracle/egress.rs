@@ -396,8 +396,12 @@ impl Slot {
         // the server's clock, so one that keeps its offset to the tick has gone on, with a gap where packets were lost
         // on the way in.
         let goes_on = |epoch: &Epoch| place.timestamp == stamp.timestamp.wrapping_add(epoch.timestamp_offset);
-        let continues =
-            epoch.filter(|epoch| self.synced || (self.doubtful && (!stamp.starts_key() || goes_on(epoch))));
+        // If too much of a track waits to be sent, it begins anew with a key frame, and nothing may have been left out.
+        let begins_anew =
+            |epoch: &Epoch| self.kind == MediaKind::Video && stamp.starts_key() && !goes_on(epoch);
+        let continues = epoch
+            .filter(|epoch| self.synced || (self.doubtful && (!stamp.starts_key() || goes_on(epoch))))
+            .filter(|epoch| !begins_anew(epoch));
         if let Some(epoch) = continues {
             // It goes on, because nothing can begin here without a key frame.
             (self.synced, self.doubtful) = (true, false);

@@ -43,7 +43,7 @@ impl Slot {
 
     /// What goes out next does not continue what was sent: packets before it were dropped.
     pub fn skip(&mut self) {
-        self.munger.skip();
+        self.munger.desynchronise();
     }
 
     /// Notes that the first packet of a key frame begins to wait.
