@@ -51,11 +51,11 @@ fn film(world: &mut World, layers: &Layers, seconds: u64) {
 
 /// What the publisher was asked to send last.
 fn active(world: &World) -> Vec<String> {
-    let orders = world.clients[0].events.iter().filter_map(|event| match event {
+    let mut orders = world.clients[0].events.iter().filter_map(|event| match event {
         Event::Encodings { active, .. } => Some(active.clone()),
         _ => None,
     });
-    orders.last().unwrap_or_else(|| world.clients[0].declared.iter().map(|one| one.rid.clone()).collect())
+    orders.next_back().unwrap_or_else(|| world.clients[0].declared.iter().map(|one| one.rid.clone()).collect())
 }
 
 /// The encodings that Ben was shown since he was asked last, the largest first: how many packets of each.

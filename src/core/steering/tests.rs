@@ -382,7 +382,7 @@ fn the_same_questions_have_the_same_answers() {
             viewer.decide();
             viewer.run((draw >> 40) % 4_000, |_| ());
             let cost: u64 = viewer.wanted.iter().zip(viewer.shown()).fold(0, |sum, (wanted, shown)| {
-                sum + wanted.steps.iter().take(shown.min(3) as usize).last().map_or(0, |step| step.cost)
+                sum + shown.min(3).checked_sub(1).map_or(0, |top| wanted.steps[top as usize].cost)
             });
             let is_stalled = viewer.link.limited_by == Some(Reason::Stalled);
             assert!(is_stalled || cost <= viewer.link.estimate || viewer.steering.trusted.is_some());
