@@ -55,7 +55,9 @@ fn active(world: &World) -> Vec<String> {
         Event::Encodings { active, .. } => Some(active.clone()),
         _ => None,
     });
-    orders.next_back().unwrap_or_else(|| world.clients[0].declared.iter().map(|one| one.rid.clone()).collect())
+    orders
+        .next_back()
+        .unwrap_or_else(|| world.clients[0].declared.iter().map(|one| one.rid.clone()).collect())
 }
 
 /// The encodings that Ben was shown since he was asked last, the largest first: how many packets of each.

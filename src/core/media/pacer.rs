@@ -2,7 +2,7 @@
 //! as the frames around it. Sent at once it fills the queue of the narrowest link, where it delays audio or is lost.
 //!
 //! What is sent may be a little more than the network is estimated to carry, so that a queue here empties; and a burst that
-//! comes in [`BURST`] leaves at once, so that nothing waits where the network has room. What is beyond that waits here, as a
+//! comes in `BURST` leaves at once, so that nothing waits where the network has room. What is beyond that waits here, as a
 //! list of what is to be forwarded: the bytes stay in the cache of the encoding, and a packet gets its numbers when it
 //! leaves, so that one that is dropped leaves no hole.
 //!
