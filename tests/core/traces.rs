@@ -54,7 +54,11 @@ impl Traces {
 
 /// A world whose rooms of these names are recorded.
 pub fn recorded(pattern: &str) -> World {
-    let mut world = World::new();
+    recorded_in(World::new(), pattern)
+}
+
+/// That world, whose rooms of these names are recorded.
+pub fn recorded_in(mut world: World, pattern: &str) -> World {
     let pattern = pattern.parse().expect("a pattern");
     world.sfu.handle_input(world.now, Input::Admin(AdminCommand::RecordRooms(pattern)));
     world
