@@ -399,6 +399,48 @@ impl Setting for LogFilter {
     }
 }
 
+/// A setting that is one of a few words.
+trait Word: Copy + PartialEq + 'static {
+    /// All of them, with their words.
+    const WORDS: &'static [(Self, &'static str)];
+}
+
+impl<T: Word> Setting for T {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        let text = raw.text()?;
+        T::WORDS.iter().find(|(_, word)| *word == text).map(|(value, _)| *value)
+    }
+
+    fn show(&self) -> String {
+        T::WORDS.iter().find(|(value, _)| value == self).map(|(_, word)| quoted(word)).unwrap_or_default()
+    }
+
+    fn expected(_: &Rule) -> String {
+        let words: Vec<String> = T::WORDS.iter().map(|(_, word)| format!("{word:?}")).collect();
+        match words.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+            _ => words.concat(),
+        }
+    }
+}
+
+impl Word for LogFormat {
+    const WORDS: &'static [(Self, &'static str)] = &[(Self::Text, "text"), (Self::Json, "json")];
+}
+
+impl Word for RedundantAudio {
+    const WORDS: &'static [(Self, &'static str)] = &[(Self::Off, "off"), (Self::Auto, "auto")];
+}
+
+impl Word for LayerPolicy {
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::Allocation, "allocation"),
+        (Self::Thresholds, "thresholds"),
+        (Self::LossThresholds, "loss-thresholds"),
+        (Self::Wishes, "wishes"),
+    ];
+}
+
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -408,27 +450,6 @@ pub enum LogFormat {
     Json,
 }
 
-impl Setting for LogFormat {
-    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
-        match raw.text()? {
-            "text" => Some(Self::Text),
-            "json" => Some(Self::Json),
-            _ => None,
-        }
-    }
-
-    fn show(&self) -> String {
-        match self {
-            Self::Text => quoted("text"),
-            Self::Json => quoted("json"),
-        }
-    }
-
-    fn expected(_: &Rule) -> String {
-        "\"text\" or \"json\"".to_owned()
-    }
-}
-
 /// Whether audio is sent with copies of what was sent before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RedundantAudio {
@@ -436,42 +457,6 @@ pub enum RedundantAudio {
     Off,
     /// Clients who lose much are, if they take them.
     Auto,
-}
-
-impl Setting for RedundantAudio {
-    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
-        match raw.text()? {
-            "off" => Some(Self::Off),
-            "auto" => Some(Self::Auto),
-            _ => None,
-        }
-    }
-
-    fn show(&self) -> String {
-        match self {
-            Self::Off => quoted("off"),
-            Self::Auto => quoted("auto"),
-        }
-    }
-
-    fn expected(_: &Rule) -> String {
-        "\"off\" or \"auto\"".to_owned()
-    }
-}
-
-impl Setting for LayerPolicy {
-    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
-        let text = raw.text()?;
-        Self::ALL.into_iter().find(|policy| policy.as_str() == text)
-    }
-
-    fn show(&self) -> String {
-        quoted(self.as_str())
-    }
-
-    fn expected(_: &Rule) -> String {
-        "\"allocation\", \"thresholds\", \"loss-thresholds\" or \"wishes\"".to_owned()
-    }
 }
 
 pub(super) fn quoted(text: &str) -> String {

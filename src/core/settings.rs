@@ -43,21 +43,6 @@ pub enum LayerPolicy {
     Wishes,
 }
 
-impl LayerPolicy {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Allocation, Self::Thresholds, Self::LossThresholds, Self::Wishes];
-
-    /// Returns its name in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Allocation => "allocation",
-            Self::Thresholds => "thresholds",
-            Self::LossThresholds => "loss-thresholds",
-            Self::Wishes => "wishes",
-        }
-    }
-}
-
 /// What is believed of the networks of those who receive, and what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -155,6 +155,13 @@ impl Totals {
     }
 }
 
+/// Makes each count what it and its counterpart lead to.
+fn change<const N: usize>(own: [&mut u64; N], others: [&mut u64; N], to: fn(u64, u64) -> u64) {
+    for (own, other) in own.into_iter().zip(others) {
+        *own = to(*own, *other);
+    }
+}
+
 impl EgressCounters {
     fn fields(&mut self) -> [&mut u64; 8] {
         let Self {
@@ -182,17 +189,13 @@ impl EgressCounters {
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         let mut other = *other;
-        for (own, other) in self.fields().into_iter().zip(other.fields()) {
-            *own += *other;
-        }
+        change(self.fields(), other.fields(), |own, other| own + other);
     }
 
     /// Returns what was counted since `before`.
     pub fn since(&self, before: &Self) -> Self {
         let (mut since, mut before) = (*self, *before);
-        for (own, before) in since.fields().into_iter().zip(before.fields()) {
-            *own = own.saturating_sub(*before);
-        }
+        change(since.fields(), before.fields(), u64::saturating_sub);
         since
     }
 }
@@ -216,25 +219,19 @@ impl StreamCounters {
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         let mut other = *other;
-        for (own, other) in self.fields().into_iter().zip(other.fields()) {
-            *own += *other;
-        }
+        change(self.fields(), other.fields(), |own, other| own + other);
     }
 
     /// Returns what was counted since `before`. A count that a client reports can go down; then the difference is zero.
     pub fn since(&self, before: &Self) -> Self {
         let (mut since, mut before) = (*self, *before);
-        for (own, before) in since.fields().into_iter().zip(before.fields()) {
-            *own = own.saturating_sub(*before);
-        }
+        change(since.fields(), before.fields(), u64::saturating_sub);
         since
     }
 
     fn raise_to(&mut self, other: &Self) {
         let mut other = *other;
-        for (own, other) in self.fields().into_iter().zip(other.fields()) {
-            *own = (*own).max(*other);
-        }
+        change(self.fields(), other.fields(), u64::max);
     }
 }
 

@@ -10,7 +10,7 @@ use strait::core::input::Shedding;
 use strait::core::settings::LayerPolicy;
 use strait::core::stats::{BandwidthSnapshot, EgressCounters};
 
-use crate::world::{Departed, Link, Recorded, World};
+use crate::world::{Departed, Line, Recorded, World};
 use crate::{call_in, connected};
 
 const ANNA: usize = 0;
@@ -36,7 +36,7 @@ fn unsteered() -> World {
 /// Anna and Ben, who is behind a link of that rate.
 fn narrow(rate: u64) -> World {
     let mut world = unsteered();
-    world.link = Some(Link::new(BEN, rate));
+    world.clients[BEN].line = Some(Line::new(world.now, rate, Duration::ZERO));
     world
 }
 
@@ -150,7 +150,10 @@ fn more_than_a_network_carries_is_cut_to_the_next_key_frame_and_leaves_no_hole()
     assert!(sequences.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "no number is missing");
     let frames = world.clients[BEN].received.iter().filter(|packet| *packet.header.ssrc == camera);
     assert!(frames.count() > 150, "what fits is seen");
-    assert!(world.link.as_ref().is_some_and(|link| link.dropped < 60), "little is lost on the link");
+    assert!(
+        world.clients[BEN].line.as_ref().is_some_and(|line| line.dropped < 60),
+        "little is lost on the link"
+    );
 }
 
 #[test]

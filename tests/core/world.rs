@@ -73,13 +73,14 @@ pub struct Client {
 
 /// How long datagrams wait for a narrow line before they are dropped.
 const LINE_QUEUE: Duration = Duration::from_millis(300);
-/// How long they take on it.
-const LINE_DELAY: Duration = Duration::from_millis(20);
-
 /// A way to a client that carries only so much.
 pub struct Line {
     /// Bits per second.
     pub rate: u64,
+    /// How many datagrams found no room in its queue.
+    pub dropped: usize,
+    /// How long they take on it.
+    delay: Duration,
     /// When all that it was given has left.
     free_at: Instant,
     /// What is under way, with the time of its arrival.
@@ -87,17 +88,18 @@ pub struct Line {
 }
 
 impl Line {
-    pub fn new(now: Instant, rate: u64) -> Self {
-        Self { rate, free_at: now, under_way: VecDeque::new() }
+    pub fn new(now: Instant, rate: u64, delay: Duration) -> Self {
+        Self { rate, dropped: 0, delay, free_at: now, under_way: VecDeque::new() }
     }
 
     fn send(&mut self, now: Instant, bytes: &[u8]) {
         let begins = self.free_at.max(now);
         if begins > now + LINE_QUEUE {
+            self.dropped += 1;
             return;
         }
         self.free_at = begins + Duration::from_micros(bytes.len() as u64 * 8_000_000 / self.rate);
-        self.under_way.push_back((self.free_at + LINE_DELAY, bytes.to_vec()));
+        self.under_way.push_back((self.free_at + self.delay, bytes.to_vec()));
     }
 
     fn next_arrival(&self) -> Option<Instant> {
@@ -208,8 +210,6 @@ pub struct World {
     pub loses_down: fn(u16) -> bool,
     /// The same for packets to the server.
     pub loses_up: fn(u16) -> bool,
-    /// The narrow link that one client is behind.
-    pub link: Option<Link>,
     /// All RTP that has left the server, whatever became of it.
     pub departed: Vec<Departed>,
     /// Who sends audio with how many copies of the packets before, which are 20 ms apart.
@@ -227,41 +227,6 @@ pub struct Departed {
     pub bytes: usize,
     /// Whether it ends in padding.
     pub has_padding: bool,
-}
-
-/// A link to one client, with a queue of 300 ms.
-pub struct Link {
-    /// Whose it is.
-    pub client: usize,
-    /// Bits per second.
-    pub rate: u64,
-    busy_until: Option<Instant>,
-    under_way: VecDeque<(Instant, Vec<u8>)>,
-    /// How many packets found no room in its queue.
-    pub dropped: usize,
-}
-
-impl Link {
-    /// A link that is not used.
-    pub fn new(client: usize, rate: u64) -> Self {
-        Self { client, rate, busy_until: None, under_way: VecDeque::new(), dropped: 0 }
-    }
-
-    fn send(&mut self, now: Instant, bytes: Vec<u8>) {
-        let begins = self.busy_until.map_or(now, |until| until.max(now));
-        if begins - now > Duration::from_millis(300) {
-            self.dropped += 1;
-            return;
-        }
-        let until = begins + Duration::from_nanos(bytes.len() as u64 * 8_000_000_000 / self.rate);
-        self.busy_until = Some(until);
-        self.under_way.push_back((until, bytes));
-    }
-
-    fn arrived(&mut self, now: Instant) -> Option<Vec<u8>> {
-        self.under_way.front().filter(|(at, _)| *at <= now)?;
-        self.under_way.pop_front().map(|(_, bytes)| bytes)
-    }
 }
 
 /// Feeds an input to a core.
@@ -349,7 +314,6 @@ impl World {
             outputs: Vec::new(),
             loses_down: |_| false,
             loses_up: |_| false,
-            link: None,
             departed: Vec::new(),
             copies: BTreeMap::new(),
             start,
@@ -668,7 +632,10 @@ impl World {
     /// The way to a client carries that many bits per second from now on, and keeps what is under way.
     pub fn narrow(&mut self, client: usize, rate: u64) {
         let now = self.now;
-        self.clients[client].line.get_or_insert_with(|| Line::new(now, rate)).rate = rate;
+        self.clients[client]
+            .line
+            .get_or_insert_with(|| Line::new(now, rate, Duration::from_millis(20)))
+            .rate = rate;
     }
 
     /// Lets time pass, stopping at every deadline on the way.
@@ -683,9 +650,8 @@ impl World {
         loop {
             self.settle();
             let clients = self.clients.iter().map(|client| client.deadline).min();
-            let link = self.link.as_ref().and_then(|link| Some(link.under_way.front()?.0));
             let lines = self.clients.iter().filter_map(|client| client.line.as_ref()?.next_arrival()).min();
-            let next = [self.deadline, clients, link, lines].into_iter().flatten().min().unwrap_or(end);
+            let next = [self.deadline, clients, lines].into_iter().flatten().min().unwrap_or(end);
             if next >= end {
                 break;
             }
@@ -792,23 +758,10 @@ impl World {
             let index = self.clients.iter().position(|client| client.address == to && !client.unplugged);
             let Some(index) = index else { continue };
             self.departed.extend(departed(self.now, index, &bytes));
-            if let Some(link) = self.link.as_mut().filter(|link| link.client == index) {
-                link.send(self.now, bytes);
-                continue;
-            }
             match &mut self.clients[index].line {
                 Some(line) => line.send(self.now, &bytes),
                 None => self.deliver(index, &bytes),
             }
-        }
-        while let Some(link) = &mut self.link
-            && let Some(bytes) = link.arrived(self.now)
-        {
-            let (index, to) = (link.client, self.clients[link.client].address);
-            let receive = Receive::new(Protocol::Udp, server_address(), to, &bytes);
-            let receive = receive.expect("the core sends what can be parsed");
-            let _ = self.clients[index].rtc.handle_input(EngineInput::Receive(self.now, receive));
-            self.drain_client(index);
         }
         for (session, request) in requests {
             self.handshake(session, request);

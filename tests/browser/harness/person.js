@@ -1,5 +1,6 @@
 // One participant of a story: a page in a browser, with a colour and a tone of its own, and what it
 // sees and hears of the others.
+import { setTimeout as sleep } from "node:timers/promises";
 import { openPage } from "./browsers.js";
 import { eventually } from "./eventually.js";
 import { COLOURS } from "./palette.js";
@@ -210,6 +211,15 @@ export class Person {
   /** The inbound-rtp statistics of what is received of `other`, with the codec's name as `codec`. */
   receptionOf(other, source = "camera") {
     return this.#page.evaluate((key) => lab.reception(key), `${other.name}/${source}`);
+  }
+
+  /** How much of what is played of `other`'s microphone in that time is made up, from 0 to 1. */
+  async concealmentOf(other, milliseconds) {
+    const before = await this.receptionOf(other, "microphone");
+    await sleep(milliseconds);
+    const after = await this.receptionOf(other, "microphone");
+    const since = (field) => after[field] - before[field];
+    return since("concealedSamples") / since("totalSamplesReceived");
   }
 
   /** Shows `other`'s camera in a tile that is so tall; of no height: not at all. */

@@ -1,21 +1,11 @@
 // Somebody's network carries less than the others send: they get what it carries, and sound before pictures.
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { eventually } from "../harness/eventually.js";
 import { scenario } from "../harness/scenario.js";
 
 const CAMERA = { simulcast: true, width: 1280, height: 720, fps: 12 };
 /** A step up is tried before it is made, and the tries become rarer. */
 const PATIENTLY = { within: 90_000 };
-
-/** How much of what was played in that time was made up, from 0 to 1. */
-const concealment = async (listener, speaker, milliseconds) => {
-  const before = await listener.receptionOf(speaker, "microphone");
-  await sleep(milliseconds);
-  const after = await listener.receptionOf(speaker, "microphone");
-  const since = (field) => after[field] - before[field];
-  return since("concealedSamples") / since("totalSamplesReceived");
-};
 
 const isShown = (viewer, other, what, is) =>
   eventually(
@@ -41,7 +31,7 @@ scenario(
     // The picture is made by a page, and so plain that the largest encoding takes less than a tenth of what a camera's would.
     firewall.narrowsTo(110);
     await isShown(anna, ben, "a smaller picture is shown on a narrow way", (width) => width < 1280);
-    const concealed = await concealment(anna, ben, 10_000);
+    const concealed = await anna.concealmentOf(ben, 10_000);
     assert(concealed < 0.05, `${concealed} of what was played was made up`);
     await anna.hears(ben);
 

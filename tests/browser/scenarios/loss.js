@@ -9,15 +9,6 @@ const LOST = 20;
 const LISTENS_MS = 20_000;
 const SETTLES_MS = 3_000;
 
-/** How much of what was played in that time was made up, from 0 to 1. */
-const concealment = async (listener, speaker, milliseconds) => {
-  const before = await listener.receptionOf(speaker, "microphone");
-  await sleep(milliseconds);
-  const after = await listener.receptionOf(speaker, "microphone");
-  const since = (field) => after[field] - before[field];
-  return since("concealedSamples") / since("totalSamplesReceived");
-};
-
 const participant = async (world, name) => {
   const { participants } = await world.server.room(world.room);
   return participants.find((other) => other.name === name);
@@ -34,14 +25,14 @@ scenario(
 
     firewall.losesFrom(world.server.port, LOST);
     const begin = Date.now();
-    const whole = concealment(anna, ben, LISTENS_MS + SETTLES_MS);
+    const whole = anna.concealmentOf(ben, LISTENS_MS + SETTLES_MS);
     await eventually("two copies are sent", async () => {
       const { redundancy } = await participant(world, "Anna");
       return redundancy?.copies === 2 || { redundancy };
     });
     const decided = Date.now() - begin;
     await sleep(SETTLES_MS);
-    const settled = await concealment(anna, ben, LISTENS_MS);
+    const settled = await anna.concealmentOf(ben, LISTENS_MS);
     console.log(`two copies after ${decided} ms; concealed from the beginning ${await whole}, then ${settled}`);
     assert(settled < 0.02, `${settled} of what was played was made up`);
     await anna.hears(ben);
