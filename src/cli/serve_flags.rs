@@ -89,7 +89,7 @@ Read settings from this TOML file. `strait config` prints one with every key and
 value, which can be used as a start.
 
 [env: STRAIT_CONFIG, which names the file where this flag does not]")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
 }
 
 impl ServeFlags {

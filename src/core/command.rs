@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 
 /// A request to join a room.
@@ -15,6 +16,8 @@ pub struct Join {
     pub auto_subscribe: bool,
     /// What keeps the participant in the room after that.
     pub lifeline: Lifeline,
+    /// What the participant may do there.
+    pub grants: Grants,
 }
 
 /// What keeps a participant in their room.
@@ -179,6 +182,17 @@ pub struct Preference {
     pub wish: Wish,
 }
 
+/// What a moderator does to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Moderation {
+    /// Mute a track. Its owner may unmute it.
+    Mute(TrackId),
+    /// Remove somebody from the room. They may join again.
+    Remove(ParticipantId),
+    /// End the call for everybody.
+    End,
+}
+
 /// A request from somebody who has joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
@@ -227,4 +241,6 @@ pub enum Command {
     },
     /// Say how tracks are to be shown. Tracks that are not named stay as they are.
     Prefer(Vec<Preference>),
+    /// Do something to others. Only moderators may.
+    Moderate(Moderation),
 }

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod event;
 pub mod fixed_hash;
 pub mod forward;
+pub mod grants;
 pub mod handshake;
 pub mod ids;
 pub mod input;
