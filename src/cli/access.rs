@@ -99,8 +99,7 @@ pub(super) fn token(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(), Failure> {
     let TokenCommand::Create(args) = command;
-    let flags = ServeFlags { config: args.config.clone(), ..ServeFlags::default() };
-    let config = crate::config::load(&flags.sources(variables)?)?.config;
+    let config = crate::config::load(&ServeFlags::of_file(args.config.clone()).sources(variables)?)?.config;
     let gate = Gate { keys: config.auth.keys.reveal().to_vec(), ..Gate::default() };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let pass = Pass {

@@ -208,9 +208,7 @@ fn greeting(
         text += &if needs_token {
             "  Whoever has a token can join: strait token create makes one.\n".to_owned()
         } else {
-            format!(
-                "  {on}Anyone who can reach port {port} can join: there is no authentication (auth.mode).{off}\n"
-            )
+            format!("  {on}Anyone who can reach port {port} can join: there is no authentication.{off}\n")
         };
     } else {
         text += "\n";

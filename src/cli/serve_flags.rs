@@ -89,10 +89,15 @@ Read settings from this TOML file. `strait config` prints one with every key and
 value, which can be used as a start.
 
 [env: STRAIT_CONFIG, which names the file where this flag does not]")]
-    pub(super) config: Option<PathBuf>,
+    config: Option<PathBuf>,
 }
 
 impl ServeFlags {
+    /// Returns the flags that name a configuration file, or none, and nothing else.
+    pub(super) fn of_file(config: Option<PathBuf>) -> Self {
+        Self { config, ..Self::default() }
+    }
+
     /// Returns the sources of the configuration: these flags, and what `variables` sets.
     pub(super) fn sources(
         &self,

@@ -39,6 +39,7 @@ pub mod room_pattern;
 pub mod session;
 pub mod settings;
 pub mod sfu;
+pub mod source;
 pub mod speech;
 pub mod stats;
 pub mod steering;

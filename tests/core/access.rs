@@ -72,7 +72,8 @@ fn a_moderator_mutes_a_track_and_its_owner_may_unmute_it() {
     let (mut world, ben) = beside_anna(Grants { moderate: true, ..Grants::OPEN });
     let camera = world.clients[0].track(Camera);
     world.command(ben, Command::Moderate(Moderation::Mute(camera)));
-    let told = |event: &Event| matches!(event, Event::TrackMuted { track, muted: true, .. } if *track == camera);
+    let told =
+        |event: &Event| matches!(event, Event::TrackMuted { track, muted: true, .. } if *track == camera);
     for person in [0, ben] {
         assert_eq!(world.clients[person].events.iter().filter(|event| told(event)).count(), 1);
     }

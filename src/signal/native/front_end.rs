@@ -390,7 +390,7 @@ mod tests {
             Some(FAULTS_MAX + 1),
             "one is taken"
         );
-        assert_eq!(until_cut(Box::new(|anna| anna.refuse_join(now, None))), most);
+        assert_eq!(until_cut(Box::new(|anna| anna.refuse_join(now, None, refusals::joins_too_fast()))), most);
         assert_eq!(until_cut(Box::new(|anna| anna.refuse_long(now, offer))), most);
         let mut crowded = FrontEnd::new(Limits { messages_burst: 20, ..limits }, now);
         crowded.others = 1000;

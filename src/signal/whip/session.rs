@@ -300,6 +300,7 @@ mod tests {
             slots,
             slots_max: slots,
             resume_seconds: 0,
+            grants: Grants::OPEN,
             participants: vec![anna],
         };
         Event::Joined(None, Box::new(joined))
