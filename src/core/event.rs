@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{MediaKind, Source};
+use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use super::quality::Quality;
 
@@ -140,6 +141,8 @@ pub struct Joined {
     pub slots_max: SlotCounts,
     /// For how many seconds after their signalling broke they can be resumed.
     pub resume_seconds: u64,
+    /// What they may do.
+    pub grants: Grants,
     /// Everyone who was there before.
     pub participants: Vec<ParticipantInfo>,
 }
@@ -176,9 +179,9 @@ pub enum LeaveReason {
     MediaTimeout,
     /// Their signalling connection broke, and they were not back in time.
     ResumeTimeout,
-    /// The operator removed them.
+    /// The operator or a moderator removed them.
     Removed,
-    /// The operator closed the room.
+    /// The operator or a moderator ended the call.
     RoomClosed,
     /// The server stopped.
     Shutdown,
@@ -302,6 +305,12 @@ pub enum RefusalCode {
     Internal,
     /// The address has as many participants as it may.
     TooManyParticipants,
+    /// A token is needed, or the one that was given is not valid.
+    Unauthorized,
+    /// The token does not allow it.
+    NotPermitted,
+    /// There is no such room, and it is not made by joining.
+    NoSuchRoom,
 }
 
 /// Why a request was not carried out. A refused request has changed nothing.
@@ -358,7 +367,7 @@ pub enum Event {
     TrackAdded(TrackInfo),
     /// A track is no longer published; the participant is its former publisher.
     TrackRemoved(TrackId, ParticipantId),
-    /// A track was muted or unmuted by its owner.
+    /// A track was muted or unmuted by its owner, or muted by a moderator, who tells its owner, too.
     TrackMuted {
         /// The track whose state changed.
         track: TrackId,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::command::{Lifeline, MediaKind};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
+use super::grants::Grants;
 use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::mutation::mutated;
 use super::pace::Pace;
@@ -64,6 +65,8 @@ pub struct Participant {
     pub auto_subscribe: bool,
     /// What keeps them in the room.
     pub lifeline: Lifeline,
+    /// What they may do.
+    pub grants: Grants,
     /// Whether they publish without signalling and nothing is heard from them.
     pub is_unheard: bool,
     /// What they want to receive.
@@ -129,6 +132,7 @@ impl Participant {
             slots: Vec::new(),
             auto_subscribe,
             lifeline,
+            grants: Grants::OPEN,
             is_unheard: false,
             subscriptions: Subscriptions::default(),
             steering: Steering::default(),

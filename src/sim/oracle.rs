@@ -364,7 +364,12 @@ impl Oracle {
                 member.forget_pause(now, *track);
                 member.map.retain(|_, shown| shown.0 != *track);
             }
-            Command::Offer { .. } | Command::Data { .. } | Command::Pin { .. } | Command::Leave => {}
+            // Nobody here may moderate.
+            Command::Offer { .. }
+            | Command::Data { .. }
+            | Command::Pin { .. }
+            | Command::Leave
+            | Command::Moderate(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! The core without a socket: whole str0m clients and the core connect, publish and receive under virtual time.
 
 mod abuse;
+mod access;
 mod bandwidth;
 mod explaining;
 mod forwarding;

@@ -14,6 +14,7 @@ use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as Eng
 use strait::core::command::{Command, EncodingRequest, Join, Lifeline, PublicationRequest, Resume, Source};
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
+use strait::core::grants::Grants;
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
 use strait::core::input::{AdminCommand, Admission, DtlsEvent, Shedding};
 use strait::core::output::DtlsRequest;
@@ -184,6 +185,8 @@ pub struct World {
     pub clients: Vec<Client>,
     /// The lifeline of people who join from now on.
     pub lifeline: Lifeline,
+    /// What people who join from now on may do.
+    pub grants: Grants,
     /// What carries everyone's datagrams.
     pub carrier: Carrier,
     /// The first three numbers of the network of people who join; `None` for a private one.
@@ -320,6 +323,7 @@ impl World {
             now: start,
             clients: Vec::new(),
             lifeline: Lifeline::Signalling,
+            grants: Grants::OPEN,
             carrier: Carrier::Udp,
             network: None,
             identity,
@@ -388,6 +392,7 @@ impl World {
             name: name.to_owned(),
             auto_subscribe: true,
             lifeline: self.lifeline,
+            grants: self.grants,
         };
         let request = self.next_request();
         self.input(Recorded::Join(self.clients[client].connection, request, admission, join));

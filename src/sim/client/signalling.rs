@@ -8,6 +8,7 @@ use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
     SlotCounts, SlotInfo, SlotMap, TrackInfo,
 };
+use crate::core::grants::Grants;
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;
 use crate::sim::network::{Micros, name};
@@ -38,6 +39,7 @@ impl Endpoint {
             name: name(self.person),
             auto_subscribe: self.plan.auto_subscribe,
             lifeline: Lifeline::Signalling,
+            grants: Grants::OPEN,
         };
         self.ask(Asked::Enter, Signal::Join(join), post);
     }
