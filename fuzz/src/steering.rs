@@ -135,7 +135,8 @@ fn decide(tape: &mut Tape<'_>, mut wanted: Vec<Wanted>) {
             }
             2 => link.loss_millionths = u32::from(by) * 10,
             3 => {
-                let policies = [LayerPolicy::Allocation, LayerPolicy::Thresholds, LayerPolicy::LossThresholds];
+                let policies =
+                    [LayerPolicy::Allocation, LayerPolicy::Thresholds, LayerPolicy::LossThresholds];
                 settings.policy = policies[usize::from(by) % policies.len()];
             }
             4 => wanted.rotate_left(usize::from(by) % wanted.len().max(1)),
@@ -145,7 +146,10 @@ fn decide(tape: &mut Tape<'_>, mut wanted: Vec<Wanted>) {
                 }
             }
             6 => (link.reports, link.acknowledged) = (link.reports + 1, Some(u64::from(by) * 100)),
-            _ => now = due.take().filter(|due| *due > now).unwrap_or(now + Duration::from_millis(u64::from(by))),
+            _ => {
+                now =
+                    due.take().filter(|due| *due > now).unwrap_or(now + Duration::from_millis(u64::from(by)))
+            }
         }
         let view = View { link: Some(link), audio: 40_000, wanted: wanted.clone() };
         let outcome = steering.decide(now, &settings, &view);

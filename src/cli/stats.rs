@@ -263,7 +263,20 @@ mod tests {
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(
             words,
-            ["Anna", "71", "3.9", "42", "1.2", "750", "840", "delay", "1", "1", "medium/T1", "paused(bandwidth)"]
+            [
+                "Anna",
+                "71",
+                "3.9",
+                "42",
+                "1.2",
+                "750",
+                "840",
+                "delay",
+                "1",
+                "1",
+                "medium/T1",
+                "paused(bandwidth)"
+            ]
         );
         assert_eq!(person_heading().find("score").map(|at| at + 5), line.find("71").map(|at| at + 2));
     }

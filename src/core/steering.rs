@@ -39,6 +39,8 @@ const NEWS_PART: u64 = 20;
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// Video must have been sent for so long for its loss to be known.
 const LOSS_KNOWN_AFTER: Duration = Duration::from_secs(5);
+/// As much of what is sent gets through where the network carries it, in 1/100: rates are measured over different seconds.
+const GETS_THROUGH_PERCENT: u64 = 93;
 /// A step that is tried costs more than what is given by this part of that at least, if there is such a one.
 const WORTH_PART: u64 = 4;
 /// What is wanted in all is told anew if it has changed by more than this part of it: each time it may be probed for.
@@ -396,7 +398,18 @@ impl Steering {
         }
         self.trusted = self.trusted.take().and_then(|trust| trust.look(*now, link));
         let trusted = self.trusted.as_ref().map_or(0, |_| question.cost(before));
-        question.divide(budget.video.max(trusted), |place| count_of(before[place]))
+        let held = question.divide(budget.video.max(trusted), |place| count_of(before[place]));
+        let is_paused = (0..held.len()).any(|place| held[place].is_none() && before[place].is_some());
+        if !is_paused {
+            return held;
+        }
+        // An estimate that falls goes below what gets through, however little that is. As long as the least that there is gets
+        // through, it is not paused for that.
+        let least = question.divide(u64::MAX, |place| count_of(before[place]).min(1));
+        let rate = budget.total(question.cost(&least));
+        let gets_through =
+            link.acknowledged.is_some_and(|through| through * 100 >= rate * GETS_THROUGH_PERCENT);
+        if gets_through && link.estimate >= rate / 2 { least } else { held }
     }
 
     /// Tries whether more can be sent than these sizes, and returns what is sent from now on.
@@ -497,7 +510,8 @@ impl Steering {
         let layer = |(place, before): (usize, &Option<usize>)| {
             let steps = question.wanted[place].steps.as_slice();
             // Encodings alone, and all of each that is of use.
-            let is_last = |(at, step): &(usize, &Step)| steps[at + 1..].iter().all(|above| above.rank != step.rank);
+            let is_last =
+                |(at, step): &(usize, &Step)| steps[at + 1..].iter().all(|above| above.rank != step.rank);
             let tops: Vec<usize> = steps.iter().enumerate().filter(is_last).map(|(at, _)| at).collect();
             let layer = thresholds::layer(question.link.estimate, loss, tops.len());
             let layer = layer.and_then(|layer| tops.get(layer)).copied();

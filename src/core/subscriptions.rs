@@ -73,7 +73,8 @@ impl Subscriptions {
         }
         let state = SubscriptionState::Waiting;
         let (paused, wish, has_wish, pinned) = (false, Wish::default(), false, false);
-        self.by_track.insert(track, Subscription { kind, muted, paused, wish, has_wish, pinned, state, order });
+        self.by_track
+            .insert(track, Subscription { kind, muted, paused, wish, has_wish, pinned, state, order });
         self.heard += usize::from(kind == MediaKind::Audio && !muted);
         self.waiting[kind as usize].insert(order, track);
         true

@@ -491,7 +491,8 @@ pub fn vp9_step_by_step() -> Option<String> {
     if told.first() != Some(&(0, 0)) || told.last() != Some(&(2, 2)) || told.len() < 6 {
         return Some(format!("steps: {steps:?}"));
     }
-    let cheaper = steps.windows(2).find(|pair| pair[0].cost >= pair[1].cost || pair[0].value >= pair[1].value);
+    let cheaper =
+        steps.windows(2).find(|pair| pair[0].cost >= pair[1].cost || pair[0].value >= pair[1].value);
     if cheaper.is_some() {
         return Some(format!("a step costs no more, or is worth no more: {steps:?}"));
     }

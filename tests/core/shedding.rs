@@ -64,7 +64,8 @@ fn everybody_is_shown_the_smallest_pictures_before_anybody_is_shown_none() {
     const VIEWERS: usize = 6;
     let mut world = simulcast(World::new(), VIEWERS);
     film(&mut world, 2);
-    let of_all = |world: &mut World| -> Vec<[usize; 3]> { (1..=VIEWERS).map(|viewer| shown(world, viewer)).collect() };
+    let of_all =
+        |world: &mut World| -> Vec<[usize; 3]> { (1..=VIEWERS).map(|viewer| shown(world, viewer)).collect() };
     let _ = of_all(&mut world);
     shed(&mut world, Shedding::parts(8));
     film(&mut world, 2);

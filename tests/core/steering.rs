@@ -341,3 +341,32 @@ fn the_explanation_tells_what_was_decided_and_why() {
         assert!(said.contains(line), "no '{line}' in\n{said}");
     }
 }
+
+fn debug(world: World) -> String {
+    let trace = crate::traces::traces(world).into_values().next().expect("one trace");
+    let mut trace = Trace::open(trace.as_slice(), None).expect("a trace");
+    let (explanation, _) = explain(&mut trace, Instant::now()).expect("it can be explained");
+    let timeline = explanation.participants[1].timeline.iter();
+    timeline.map(|entry| format!("{:?} {}: {}\n", entry.at, entry.kind, entry.text)).collect()
+}
+
+#[test]
+fn debug_widens() {
+    let mut world = watched(crate::traces::recorded("*"), WIDE);
+    world.narrow(1, 5_000_000);
+    film(&mut world, WIDE, 42);
+    world.narrow(1, 400_000);
+    film(&mut world, WIDE, 15);
+    world.narrow(1, 5_000_000);
+    film(&mut world, WIDE, 45);
+    println!("{}", debug(world));
+}
+
+#[test]
+fn debug_pause() {
+    let mut world = watched(crate::traces::recorded("*"), WIDE);
+    film(&mut world, WIDE, 3);
+    world.narrow(1, 90_000);
+    film(&mut world, WIDE, 21);
+    println!("{}", debug(world));
+}

@@ -545,7 +545,8 @@ impl World {
         for number in 0..packets {
             let first = if number == 0 { 0x90 } else { 0x80 };
             let layer = temporal << 6 | u8::from(temporal > 0) << 5;
-            let header = vec![first, 0xe0, high, low, (picture / 4) as u8, layer, u8::from(!keyframe), temporal];
+            let header =
+                vec![first, 0xe0, high, low, (picture / 4) as u8, layer, u8::from(!keyframe), temporal];
             self.send_packet(client, source, None, [header, vec![7; 892]].concat(), number + 1 == packets);
         }
     }

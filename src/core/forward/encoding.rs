@@ -129,8 +129,9 @@ impl Numbering {
 fn choose_layers(rank: usize, scalability: Option<&Scalability>, viewer: &Viewer) -> (Layers, LayerReason) {
     let Some(scalability) = scalability else { return (Layers::ALL, LayerReason::Wanted) };
     let fitting = scalability.fit(viewer.wish, viewer.layers);
-    let carried = fitting.lower(viewer.allowance.layers(rank));
-    let layers = carried.lower(viewer.load.layers());
+    let cap = if mutated!(LayersNotLowered) { Layers::ALL } else { viewer.allowance.layers(rank) };
+    let carried = scalability.or_all(fitting.lower(cap));
+    let layers = scalability.or_all(carried.lower(viewer.load.layers()));
     let by = match () {
         () if layers != carried => LayerReason::Load,
         () if carried != fitting => LayerReason::Bandwidth,

@@ -183,7 +183,10 @@ impl Scalability {
             }
         };
         let spatial = 0..=limit.spatial;
-        spatial.flat_map(|spatial| (0..=limit.temporal).map(move |temporal| (spatial, temporal))).map(part).collect()
+        spatial
+            .flat_map(|spatial| (0..=limit.temporal).map(move |temporal| (spatial, temporal)))
+            .map(part)
+            .collect()
     }
 
     fn means_below(&self, up_to: Layers) -> impl Iterator<Item = u64> {
@@ -242,8 +245,17 @@ impl Scalability {
             };
             (0..=top.temporal).rfind(fits).unwrap_or(0)
         });
+        self.or_all(Layers { spatial, temporal })
+    }
+
+    /// Returns the same layers, those that leave out nothing of what comes as [all](Layers::ALL): what comes later is theirs, too.
+    pub fn or_all(&self, layers: Layers) -> Layers {
+        let Some(top) = self.top() else { return layers };
         let or_all = |layer: u8, top: u8| if layer < top { layer } else { u8::MAX };
-        Layers { spatial: or_all(spatial, top.spatial), temporal: or_all(temporal, top.temporal) }
+        Layers {
+            spatial: or_all(layers.spatial, top.spatial),
+            temporal: or_all(layers.temporal, top.temporal),
+        }
     }
 }
 

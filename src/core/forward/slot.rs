@@ -345,7 +345,23 @@ impl Slot {
             return None;
         }
         let choice = self.choose(stretch, packet.meta, scalability);
-        self.prepare_chosen(now, stretch, clock_offset, packet, source_codec, choice)
+        self.prepare_going(now, stretch, clock_offset, packet, source_codec, choice)
+    }
+
+    /// The same for a packet that has waited, of which it was decided before whether it belongs to the layers that go out.
+    pub fn prepare_chosen<'a>(
+        &mut self,
+        now: Instant,
+        stretch: Stretch,
+        clock_offset: Option<u32>,
+        packet: CachedPacket<'a, PacketInfo>,
+        source_codec: CodecParams,
+        choice: Choice,
+    ) -> Option<Outgoing<'a>> {
+        if !self.is_going() {
+            return None;
+        }
+        self.prepare_going(now, stretch, clock_offset, packet, source_codec, choice)
     }
 
     /// Whether anything goes out of the slot at all.
@@ -372,10 +388,8 @@ impl Slot {
         self.select(stretch, meta, scalability)
     }
 
-    /// The same as [`prepare`](Self::prepare) for a packet of which it was decided before whether it belongs to the layers that
-    /// go out.
     #[inline]
-    pub fn prepare_chosen<'a>(
+    fn prepare_going<'a>(
         &mut self,
         now: Instant,
         stretch: Stretch,
@@ -384,9 +398,6 @@ impl Slot {
         source_codec: CodecParams,
         Choice { selection, takes }: Choice,
     ) -> Option<Outgoing<'a>> {
-        if !self.is_going() {
-            return None;
-        }
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };
         let stretch = Stretch { generation: packet.meta.extra.generation, ..stretch };
         let source = source_packet(packet.meta);

@@ -62,7 +62,8 @@ impl Step {
 /// Puts the ways to show a track in order.
 pub fn steps(variants: &[Variant], is_screen: bool) -> Vec<Step> {
     let sizes = sizes(variants);
-    let of = |one: &Variant| sizes.iter().find(|size| (size.rank, size.spatial) == (one.rank, one.layers.spatial));
+    let of =
+        |one: &Variant| sizes.iter().find(|size| (size.rank, size.spatial) == (one.rank, one.layers.spatial));
     let step = |one: &Variant| {
         let size = of(one)?;
         // What is smaller never costs more: so a larger size that costs less comes in its place.
@@ -259,12 +260,16 @@ mod tests {
     }
 
     fn told(steps: &[Step]) -> Vec<(usize, u8, u64, u64)> {
-        steps.iter().map(|step| (step.rank, step.layers.temporal, step.cost / 1000, step.value / 1000)).collect()
+        steps
+            .iter()
+            .map(|step| (step.rank, step.layers.temporal, step.cost / 1000, step.value / 1000))
+            .collect()
     }
 
     #[test]
     fn pictures_become_fewer_before_they_become_smaller_but_not_a_quarter() {
-        let all = [temporal(2, 180, 150_000), temporal(0, 360, 500_000), temporal(1, 720, 1_500_000)].concat();
+        let all =
+            [temporal(2, 180, 150_000), temporal(0, 360, 500_000), temporal(1, 720, 1_500_000)].concat();
         assert_eq!(
             told(&steps(&all, false)),
             [
@@ -278,15 +283,16 @@ mod tests {
             ]
         );
         let screen = steps(&all, true);
-        assert!(told(&screen).contains(&(1, 0, 750, 612)), "of a screen few large pictures are better: {screen:?}");
+        assert!(
+            told(&screen).contains(&(1, 0, 750, 612)),
+            "of a screen few large pictures are better: {screen:?}"
+        );
     }
 
     #[test]
     fn steps_rise_in_height_and_cost_or_in_cost_alone() {
-        let known = steps(
-            &[whole(0, Some(360), 500), whole(1, Some(720), 400), whole(2, Some(180), 100)],
-            false,
-        );
+        let known =
+            steps(&[whole(0, Some(360), 500), whole(1, Some(720), 400), whole(2, Some(180), 100)], false);
         let steps_of = |steps: &[Step]| -> Vec<_> {
             steps.iter().map(|step| (step.rank, step.value / 1000, step.cost)).collect()
         };
@@ -300,7 +306,8 @@ mod tests {
 
     #[test]
     fn who_is_given_a_step_may_be_shown_what_is_below_it() {
-        let all = [temporal(2, 180, 150_000), temporal(0, 360, 500_000), temporal(1, 720, 1_500_000)].concat();
+        let all =
+            [temporal(2, 180, 150_000), temporal(0, 360, 500_000), temporal(1, 720, 1_500_000)].concat();
         let steps = steps(&all, false);
         for given in 0..steps.len() {
             let caps = Caps::of(&steps[..=given]);

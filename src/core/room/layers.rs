@@ -80,11 +80,16 @@ impl Room {
         let (track, owner, transport) = (publication.track, publication.owner, publication.transport);
         let order = publication.order_encodings(now).then(|| ordered(publication));
         let wants_keyframes = publication.wants_keyframes();
-        let participants = &mut self.participants;
+        let (participants, mut later) = (&mut self.participants, Vec::new());
         let may_tell = |key: ParticipantKey| {
-            participants.get_mut(key.0).is_some_and(|participant| participant.may_tell_layers(now))
+            let may = participants.get_mut(key.0).is_some_and(|participant| participant.may_tell_layers(now));
+            later.extend((!may).then_some(key));
+            may
         };
         let changes = publication.take_layer_changes(may_tell);
+        for key in later {
+            self.arm(now, Owner::Member(key));
+        }
         for change in changes {
             self.totals.layer_changes += 1;
             let event = Event::Layers {

@@ -10,6 +10,7 @@ use crate::core::forward::publication::Publication;
 use crate::core::forward::steps::Load;
 use crate::core::ids::{ParticipantId, ParticipantKey};
 use crate::core::input::Shedding;
+use crate::core::mutation::mutated;
 
 impl Room {
     /// Sheds that much of the work of video from now on. A viewer who gets a track again waits for a key frame, as after a
@@ -57,6 +58,9 @@ impl Room {
 /// viewer decide, so it is the same viewers for as long as it lasts, but others for each track.
 pub(super) fn load_of(shedding: Shedding, publication: &Publication, viewer: ParticipantId) -> Load {
     let place = ((publication.track.0 ^ viewer.0) % u64::from(Shedding::PARTS)) as u8;
+    if mutated!(LoadNotLowered) && shedding <= Shedding::LOWERED {
+        return Load::default();
+    }
     match publication.source {
         Source::Camera => Load {
             is_smallest: place < shedding.smaller(),

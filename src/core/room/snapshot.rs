@@ -17,8 +17,8 @@ use crate::core::participant::Participant;
 use crate::core::path::Path;
 use crate::core::quality::{Mos, effective_loss};
 use crate::core::stats::{
-    BandwidthSnapshot, ParticipantSnapshot, PauseReason, PublicationSnapshot, RedundancyDecision, RoomSnapshot,
-    ShownLayers, SlotSnapshot, StreamQuality,
+    BandwidthSnapshot, ParticipantSnapshot, PauseReason, PublicationSnapshot, RedundancyDecision,
+    RoomSnapshot, ShownLayers, SlotSnapshot, StreamQuality,
 };
 use crate::core::transport::Transport;
 
@@ -207,7 +207,9 @@ impl Room {
             kind: slot.kind,
             track: slot.shown.map(|shown| shown.track),
             shown: self.layers_of(slot),
-            target: viewer(slot).map(|(publication, viewer)| target_of(publication, viewer)).unwrap_or_default(),
+            target: viewer(slot)
+                .map(|(publication, viewer)| target_of(publication, viewer))
+                .unwrap_or_default(),
             paused: pause_of(slot),
             limited_by: viewer(slot).and_then(|(_, viewer)| limit_of(viewer)),
             counters: slot.counters_of_track(),

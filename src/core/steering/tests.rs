@@ -77,7 +77,9 @@ impl Viewer {
     fn shown(&self) -> Vec<u32> {
         let of = |wanted: &Wanted| match self.steering.allowance(wanted.track).0 {
             Allowance::Everything => 9,
-            Allowance::Only(caps) => (0..ENCODINGS).filter(|rank| caps.of_rank(*rank).is_some()).count() as u32,
+            Allowance::Only(caps) => {
+                (0..ENCODINGS).filter(|rank| caps.of_rank(*rank).is_some()).count() as u32
+            }
             Allowance::Nothing => 0,
         };
         self.wanted.iter().map(of).collect()
@@ -184,6 +186,25 @@ fn nothing_is_tried_on_a_line_that_is_full() {
         viewer.run(60 * SECOND, |viewer| assert_eq!(viewer.padding, 0));
         assert_eq!(viewer.shown(), [2]);
     }
+}
+
+#[test]
+fn the_least_is_not_paused_as_long_as_it_gets_through() {
+    let mut viewer = Viewer::new(1_000_000, vec![camera(1, 0, 3)]);
+    viewer.link.limited_by = Some(Reason::Delay);
+    viewer.carries(160_000);
+    assert_eq!(viewer.shown(), [1]);
+    // A probe has filled the queue, and the estimate falls below what is sent, all of which arrives.
+    viewer.link.acknowledged = Some(149_000);
+    viewer.carries(125_000);
+    assert_eq!(viewer.shown(), [1]);
+    viewer.carries(70_000);
+    assert_eq!(viewer.shown(), [0], "that is too little to believe it");
+    let mut viewer = Viewer::new(160_000, vec![camera(1, 0, 1)]);
+    viewer.carries(180_000);
+    viewer.link.acknowledged = Some(120_000);
+    viewer.carries(125_000);
+    assert_eq!(viewer.shown(), [0], "not all of it arrives");
 }
 
 #[test]

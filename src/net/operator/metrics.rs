@@ -75,7 +75,9 @@ fn add_totals(page: &mut Page, totals: &Totals) {
         "Changes of the encoding or of the layers that somebody is shown, as they were told",
         changes,
     );
-    let decisions = Verdict::<()>::KINDS.into_iter().zip(totals.steering);
+    let kinds = Verdict::<()>::KINDS;
+    let decisions: [_; Verdict::<()>::KINDS.len()] =
+        std::array::from_fn(|kind| (kinds[kind], totals.steering[kind]));
     page.add(
         "strait_steering_decisions",
         None,

@@ -155,7 +155,10 @@ impl Story {
         let (weight, text) = match shedding.stage() {
             0 => (Weight::Notable, "the server had time again: all video was forwarded"),
             1 => (Weight::Notable, "the server's processor was full: smaller video was forwarded"),
-            2 => (Weight::Notable, "the server's processor was full: fewer pictures of smaller video were forwarded"),
+            2 => (
+                Weight::Notable,
+                "the server's processor was full: fewer pictures of smaller video were forwarded",
+            ),
             _ => (Weight::Trouble, "the server's processor was full: some video was not forwarded"),
         };
         for person in 0..self.people.len() {

@@ -114,7 +114,8 @@ impl Publication {
         let bps = |one: &Candidate| self.encodings[one.place].bitrate.bps(now);
         let is_sized = candidates.iter().flatten().all(|one| one.height.is_some());
         // Where nobody has said which is the smallest, it is the one of which least comes.
-        let sizes = candidates.map(|one| one.map(|one| one.height.filter(|_| is_sized).map_or_else(|| bps(&one), u64::from)));
+        let sizes = candidates
+            .map(|one| one.map(|one| one.height.filter(|_| is_sized).map_or_else(|| bps(&one), u64::from)));
         let fitting = |wish: Wish, allowance: Allowance, load: Load| {
             let permitted = candidates.iter().flatten().filter(|one| allowance.permits(one.rank));
             if load.is_smallest {
@@ -164,7 +165,10 @@ impl Publication {
 
     /// Takes what viewers are shown from now on and have not been told. `may_tell` says whether somebody may be told anything
     /// now; if not, they are told later what is true then.
-    pub fn take_layer_changes(&mut self, mut may_tell: impl FnMut(ParticipantKey) -> bool) -> Vec<LayerChange> {
+    pub fn take_layer_changes(
+        &mut self,
+        mut may_tell: impl FnMut(ParticipantKey) -> bool,
+    ) -> Vec<LayerChange> {
         let mut changes = Vec::new();
         for (number, encoding) in self.encodings.iter_mut().enumerate() {
             let rung = self.ladder.of_rank(encoding.rank()).filter(|_| encoding.ssrc().is_some());
@@ -181,7 +185,10 @@ impl Publication {
                 let what = paused.map_or(Told::Shown(index, viewer.layers), Told::Paused);
                 // Whoever is shown all of the only encoding there is need not be told, unless they were told something else.
                 let is_usual = paused.is_none() && rung.is_none() && viewer.layers == Layers::ALL;
-                if viewer.told == Some(what) || (is_usual && viewer.told.is_none()) || !may_tell(viewer.participant) {
+                if viewer.told == Some(what)
+                    || (is_usual && viewer.told.is_none())
+                    || !may_tell(viewer.participant)
+                {
                     continue;
                 }
                 let was_paused = match viewer.told.replace(what) {
@@ -281,7 +288,8 @@ impl Publication {
 
     /// Returns when what the publisher is to send may change although nothing else does.
     pub fn encodings_deadline(&self, now: Instant) -> Option<Instant> {
-        let undecided = self.viewers().filter_map(|viewer| viewer.undecided_until).filter(|until| *until > now).min();
+        let undecided =
+            self.viewers().filter_map(|viewer| viewer.undecided_until).filter(|until| *until > now).min();
         earliest(self.ladder.deadline(now), undecided.filter(|_| self.ladder.can_order()))
     }
 

@@ -51,7 +51,11 @@ impl Story {
             }
         };
         if layer.is_none() && inner.is_empty() && was_paused {
-            let why = if reason == LayerReason::Load { "the server has time again" } else { "their network carries it" };
+            let why = if reason == LayerReason::Load {
+                "the server has time again"
+            } else {
+                "their network carries it"
+            };
             let text = format!("is shown {what} again: {why}");
             self.tell(at, person, "layer", Weight::Notable, text);
             return Some(());
@@ -83,7 +87,11 @@ impl Story {
     ) -> Option<()> {
         let what = self.name_of(track)?;
         self.paused_video.insert((person, track));
-        let why = if reason == LayerReason::Load { "the server has no time" } else { "their network carries no more" };
+        let why = if reason == LayerReason::Load {
+            "the server has no time"
+        } else {
+            "their network carries no more"
+        };
         self.tell(at, person, "layer", Weight::Trouble, format!("is shown nothing of {what}: {why}"));
         Some(())
     }
