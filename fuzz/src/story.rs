@@ -312,7 +312,7 @@ impl Story {
 
     fn operate(&mut self, what: u8, who: u8) {
         if what % 8 == 1 {
-            return self.world.feed(Input::Shed(Shedding::sixteenths(who % 20)));
+            return self.world.feed(Input::Shed(Shedding::parts(who % 52)));
         }
         let other = who & 1 != 0;
         let id = self.world.people[usize::from(who) % PEOPLE].endpoint.as_ref();

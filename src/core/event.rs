@@ -226,7 +226,7 @@ impl LeaveReason {
     }
 }
 
-/// Why somebody is shown another encoding of a simulcast than before.
+/// Why somebody is shown another encoding of a simulcast than before, or more or fewer layers of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LayerReason {
     /// It is the first one, or fits what they want now.
@@ -237,6 +237,8 @@ pub enum LayerReason {
     Available,
     /// Their network carries no more, or more than before.
     Bandwidth,
+    /// The server has no time for more, or has time again.
+    Load,
 }
 
 impl LayerReason {
@@ -247,6 +249,7 @@ impl LayerReason {
             Self::Stopped => "stopped",
             Self::Available => "available",
             Self::Bandwidth => "bandwidth",
+            Self::Load => "load",
         }
     }
 }
@@ -412,15 +415,20 @@ pub enum Event {
     Left(Option<RequestId>),
     /// Others speak than until now, or somebody else speaks most.
     Speakers(Speakers),
-    /// The receiver is shown another encoding of a track from now on, or nothing of it, or something again.
+    /// The receiver is shown another encoding of a track from now on, or other layers of it, or nothing, or something again.
     Layers {
         /// The track, which is in one of their slots.
         track: TrackId,
         /// The encoding's name: its rid or, if it has none, its place from 1. `None` while nothing of the track is sent, and
         /// if the track is not a simulcast.
         layer: Option<String>,
-        /// Whether nothing of the track is sent for now, because the receiver's network carries no more.
+        /// Whether nothing of the track is sent for now, because the receiver's network carries no more, or the server has
+        /// no time.
         is_paused: bool,
+        /// The highest spatial layer inside the encoding that is sent; `None` if all are.
+        spatial: Option<u8>,
+        /// The highest temporal layer inside the encoding that is sent; `None` if all are.
+        temporal: Option<u8>,
         /// The width of its pictures in pixels, if the publisher has said it.
         width: Option<u16>,
         /// The height of its pictures in pixels, if the publisher has said it.

@@ -21,6 +21,10 @@ use super::timers::{Deadlines, Timer};
 const SLOT_MAP_INTERVAL: Duration = Duration::from_millis(100);
 /// Slot maps that a member is told at once after a time of quiet: what a few people do who come together.
 const SLOT_MAPS_AT_ONCE: u32 = 8;
+/// News of what a member is shown that they are told in the long run: once each time that this has passed, of all their tracks.
+const LAYER_NEWS_INTERVAL: Duration = Duration::from_millis(500);
+/// How often they are told at once after a time of quiet.
+const LAYER_NEWS_AT_ONCE: u32 = 4;
 /// For so long an interruption counts.
 const INTERRUPTION_COUNTS: Duration = Duration::from_secs(60);
 
@@ -103,6 +107,8 @@ pub struct Participant {
     revision: u64,
     /// How often they are told of changes.
     slot_maps: Pace,
+    /// How often they are told of what they are shown, and when that was last.
+    layer_news: (Pace, Option<Instant>),
 }
 
 impl Participant {
@@ -151,6 +157,7 @@ impl Participant {
             deadlines: Deadlines::new(epoch),
             revision: 0,
             slot_maps: Pace::new(now, SLOT_MAP_INTERVAL, SLOT_MAPS_AT_ONCE),
+            layer_news: (Pace::new(now, LAYER_NEWS_INTERVAL, LAYER_NEWS_AT_ONCE), None),
         }
     }
 
@@ -205,6 +212,24 @@ impl Participant {
             self.slot_maps.note(now);
         } else {
             self.deadlines.set(Timer::SlotMap, Some(now + wait));
+        }
+        wait.is_zero()
+    }
+
+    /// Returns whether what they are shown of their tracks may be told now. If not, the timer is set for when it may: of several
+    /// changes of a track they are told the last one.
+    pub fn may_tell_layers(&mut self, now: Instant) -> bool {
+        let (pace, told) = &mut self.layer_news;
+        // All that changes at one moment is one piece of news.
+        if *told == Some(now) {
+            return true;
+        }
+        let wait = pace.wait(now);
+        if wait.is_zero() {
+            pace.note(now);
+            *told = Some(now);
+        } else {
+            self.deadlines.set(Timer::LayerNews, Some(now + wait));
         }
         wait.is_zero()
     }

@@ -535,14 +535,25 @@ impl World {
         }
     }
 
-    /// A client sends one packet of a source with a payload of VP8.
-    pub fn send_payload(&mut self, client: usize, source: Source, payload: Vec<u8>) {
-        self.send_packet(client, source, None, payload, true);
-    }
-
-    /// The same of one encoding of a simulcast. Its number is in the payload, behind the headers.
+    /// A client sends one packet of one encoding of a simulcast. Its number is in the payload, behind the headers.
     pub fn send_encoding(&mut self, client: usize, source: Source, layer: Option<&str>, keyframe: bool) {
         self.write(client, source, layer, Some(keyframe), true);
+    }
+
+    /// A client's camera shows one more picture in a stream with three temporal layers, of so many packets. A viewer may go up
+    /// at each of them.
+    pub fn send_picture(&mut self, client: usize, source: Source, keyframe: bool, packets: usize) {
+        let picture = self.pictures;
+        self.pictures += 1;
+        let temporal = if keyframe { 0 } else { [0, 2, 1, 2][usize::from(picture % 4)] };
+        let [high, low] = (picture | 0x8000).to_be_bytes();
+        for number in 0..packets {
+            let first = if number == 0 { 0x90 } else { 0x80 };
+            let layer = temporal << 6 | u8::from(temporal > 0) << 5;
+            let header =
+                vec![first, 0xe0, high, low, (picture / 4) as u8, layer, u8::from(!keyframe), temporal];
+            self.send_packet(client, source, None, [header, vec![7; 892]].concat(), number + 1 == packets);
+        }
     }
 
     /// Writes one packet: with `begins` the first of a frame, which may be a key frame; with `marker` the last one.

@@ -25,6 +25,7 @@ pub mod publication;
 pub mod scalability;
 pub mod selector;
 pub mod slot;
+pub mod steps;
 
 #[cfg(test)]
 mod tests;

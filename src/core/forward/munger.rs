@@ -277,9 +277,10 @@ impl Munger {
             || self.epochs[0].as_ref().is_none_or(|epoch| index > epoch.highest_in)
     }
 
-    /// Notes what is forwarded from a packet on, which is the newest of its stretch.
+    /// Notes what is forwarded from a packet on, if it is the newest of its stretch.
+    #[inline]
     pub fn select(&mut self, stretch: Stretch, index: u64, selection: Selection) {
-        if self.selection == selection {
+        if self.selection == selection || !self.is_newest(stretch, index) {
             return;
         }
         self.selection = selection;

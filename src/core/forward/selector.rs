@@ -80,6 +80,11 @@ impl LayerSelector {
         self.wanted == Layers::ALL && self.now == Selection::ALL
     }
 
+    /// Returns what is forwarded just now.
+    pub fn selection(&self) -> Selection {
+        self.now
+    }
+
     /// Returns whether only a key frame leads to what is wanted.
     pub fn awaits_keyframe(&self) -> bool {
         self.awaits_keyframe

@@ -49,12 +49,14 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         }
         Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),
         Event::Closing(reason) => encode_closing(*reason),
-        Event::Layers { track, layer, is_paused, width, height, reason } => news(
+        Event::Layers { track, layer, is_paused, spatial, temporal, width, height, reason } => news(
             "layers",
             LayersData {
                 track_id: Text(track),
                 layer: layer.as_deref(),
                 paused: *is_paused,
+                spatial_layer: *spatial,
+                temporal_layer: *temporal,
                 width: *width,
                 height: *height,
                 reason: reason.as_str(),

@@ -363,6 +363,10 @@ pub(super) struct LayersData<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) paused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spatial_layer: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) temporal_layer: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) width: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) height: Option<u16>,
