@@ -7,9 +7,11 @@ use crate::sim::deed::{Deed, Step};
 use crate::sim::layering::{LayerPlan, THREE_SIZES};
 use crate::sim::line::LinePlan;
 use crate::sim::network::{LinkPlan, Micros, SECOND};
-use crate::sim::plan::Plan;
+use crate::sim::plan::{PersonPlan, Plan};
 use crate::sim::sdp::Numbering;
 
+/// The seed of all chance. With this one the server forwards as many packets at once as it does in earnest.
+const SEED: u64 = 2;
 /// How long packets are under way beside what they wait (RFC 8867 §4.1), µs.
 const DELAY: Micros = 50_000;
 /// The time between two pictures, and between two frames of audio, µs.
@@ -17,6 +19,10 @@ const PICTURES_APART: Micros = 33_333;
 const AUDIO_APART: Micros = 20_000;
 /// How tall a phone shows a camera, in pixels.
 const PHONE_HEIGHT: u16 = 360;
+/// How tall it is in full size, in pixels.
+const FULL_HEIGHT: u16 = 720;
+/// How long after coming somebody has said how tall they show a track, µs.
+const SHOWS_AFTER: Micros = 500_000;
 
 /// Returns all scenarios.
 pub fn all() -> Vec<Scenario> {
@@ -25,6 +31,8 @@ pub fn all() -> Vec<Scenario> {
     all.extend(far());
     all.extend(shared());
     all.extend(people());
+    all.push(listeners(1_000, 12));
+    all.iter_mut().for_each(Scenario::shows_the_rest);
     all
 }
 
@@ -32,7 +40,7 @@ impl Scenario {
     /// A call of that many seconds: the first people publish a camera in three sizes and a microphone, over perfect networks;
     /// the others receive.
     fn new(name: &'static str, what: &'static str, seconds: u64, publishers: usize, viewers: usize) -> Self {
-        let mut plan = Plan::quiet(1, publishers + viewers, seconds);
+        let mut plan = Plan::quiet(SEED, publishers + viewers, seconds);
         plan.heals_at = seconds * SECOND;
         (plan.turn, plan.early_calls) = (0, false);
         for (index, person) in plan.people.iter_mut().flatten().enumerate() {
@@ -68,7 +76,7 @@ impl Scenario {
     }
 
     /// Changes the viewers.
-    fn each_viewer(&mut self, mut change: impl FnMut(&mut crate::sim::plan::PersonPlan)) {
+    fn each_viewer(&mut self, mut change: impl FnMut(&mut PersonPlan)) {
         for viewer in &self.viewers {
             if let Some(Some(person)) = self.plan.people.get_mut(*viewer) {
                 change(person);
@@ -121,6 +129,33 @@ impl Scenario {
         self
     }
 
+    /// Lets viewers show in full size what nothing was said of, as soon as they are there.
+    fn shows_the_rest(&mut self) {
+        let said = |steps: &[(usize, Step)], viewer: usize, of: usize| {
+            steps.iter().any(|(_, step)| {
+                step.who == viewer && matches!(step.deed, Deed::Prefer(person, ..) if person == of)
+            })
+        };
+        let people = self.plan.people.iter().enumerate();
+        let publishes = |person: &PersonPlan| person.sources.iter().any(|one| one.source == Source::Camera);
+        let publishers: Vec<usize> = people
+            .filter(|(_, person)| person.as_ref().is_some_and(publishes))
+            .map(|(index, _)| index)
+            .collect();
+        for viewer in &self.viewers {
+            let Some(Some(person)) = self.plan.people.get(*viewer) else { continue };
+            for of in publishers.iter().filter(|of| *of != viewer) {
+                if !said(&self.plan.steps, *viewer, *of) {
+                    let wish = Wish { height: Some(FULL_HEIGHT), ..Wish::default() };
+                    let deed = Deed::Prefer(*of, Source::Camera, wish);
+                    let step = Step { at: person.arrives + SHOWS_AFTER, who: *viewer, deed };
+                    self.plan.steps.push((self.plan.steps.len(), step));
+                }
+            }
+        }
+        self.plan.steps.sort_by_key(|(_, step)| step.at);
+    }
+
     /// Says which bars are known to be missed.
     fn misses(mut self, names: &'static [&'static str]) -> Self {
         self.misses = names;
@@ -136,14 +171,14 @@ fn changing() -> Vec<Scenario> {
             .drops(20)
             .recovers(40)
             .steady(&[(10, 20), (25, 40), (50, 80)]),
-        Scenario::new("phone", "a phone, whose 1.2 Mbit/s become half as much", 70, 1, 1)
-            .behind(LinePlan::with_schedule(&[(0, 1_200_000), (20, 600_000), (45, 1_200_000)]))
+        Scenario::new("phone", "a phone, whose 1 Mbit/s become half as much", 70, 1, 1)
+            .behind(LinePlan::with_schedule(&[(0, 1_000_000), (20, 500_000), (45, 1_000_000)]))
             .shown_in(0, PHONE_HEIGHT)
             .drops(20)
             .recovers(45)
             .steady(&[(10, 20), (25, 45), (55, 70)]),
-        Scenario::new("paused", "60 kbit/s for 20 s, where no picture fits", 80, 1, 1)
-            .behind(LinePlan::with_schedule(&[(0, 2_500_000), (20, 60_000), (40, 2_500_000)]))
+        Scenario::new("paused", "100 kbit/s for 20 s, where no picture fits", 80, 1, 1)
+            .behind(LinePlan::with_schedule(&[(0, 2_500_000), (20, 100_000), (40, 2_500_000)]))
             .drops(20)
             .recovers(40)
             .steady(&[(10, 20), (60, 80)]),
@@ -288,7 +323,7 @@ fn people() -> Vec<Scenario> {
 }
 
 /// A room of so many listeners, who get little: there are many of them.
-pub(super) fn listeners(count: usize, seconds: u64) -> Scenario {
+fn listeners(count: usize, seconds: u64) -> Scenario {
     let mut scenario = Scenario::new("listeners", "a room of 1,000 who watch one person", seconds, 1, count)
         .steady(&[(seconds / 2, seconds)]);
     scenario.plan.unchecked = true;

@@ -28,7 +28,7 @@ pub fn document(played: &[Played]) -> String {
         text += &shown.map(|viewer| row(one, *viewer)).collect::<String>();
     }
     text += "```\n\n## Plots\n\n";
-    for one in played {
+    for one in played.iter().filter(|one| !one.scenario.plan.lines.is_empty()) {
         text += &format!("### {}\n\n{}.\n\n```\n", one.scenario.name, sentence(&one.scenario));
         for viewer in one.scenario.viewers.iter().take(VIEWERS_MAX) {
             let samples = one.watched.samples.get(*viewer).map_or(&[][..], Vec::as_slice);
