@@ -4,7 +4,7 @@ import { ChatPanel } from './chat-panel.js';
 import { byId, dress, icon } from './dom.js';
 import { notify, notifyError } from './notices.js';
 import { PeoplePanel } from './people-panel.js';
-import { cameraEncoding, cameraOptions, loadPreferences } from './preferences.js';
+import { cameraEncoding, cameraOptions, loadPreferences, videoLimit } from './preferences.js';
 import { linkTo } from './room-link.js';
 import { SettingsPanel } from './settings-panel.js';
 import { TileGrid } from './tile-grid.js';
@@ -51,6 +51,7 @@ export class Call {
   /** @param {Room} room not joined yet */
   constructor(room) {
     this.#room = room;
+    room.limitVideo(videoLimit());
     this.#tiles = new TileGrid(room);
     this.#people = new PeoplePanel(room);
     this.#chat = new ChatPanel(room, (unread) => this.#showUnread(unread));
@@ -200,9 +201,7 @@ export class Call {
   }
 
   #toggleScreen() {
-    return this.#isOn('screen')
-      ? this.#room.stopScreenShare()
-      : this.#room.startScreenShare({ maxBitrate: 2_500_000 });
+    return this.#isOn('screen') ? this.#room.stopScreenShare() : this.#room.startScreenShare({ simulcast: true });
   }
 
   /** @param {'microphone' | 'camera' | 'screen'} source */

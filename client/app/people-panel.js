@@ -4,6 +4,7 @@ import { RemoteTrack } from '../sdk/strait.js';
 import { icon, make } from './dom.js';
 
 /** @import {Participant, Room} from '../sdk/strait.js' */
+/** @import {ExperienceStats} from '../sdk/experience.js' */
 /** @import {ConnectionStats, Quality, RoomStats, TrackStats} from '../sdk/stats.js' */
 
 const SOURCES = { microphone: 'Microphone', camera: 'Camera', screen: 'Screen', 'screen-audio': 'Screen sound' };
@@ -88,7 +89,10 @@ export class PeoplePanel {
     const statistics = this.#detailed ? this.#statistics : null;
     this.#connection.hidden = !statistics;
     if (statistics)
-      this.#connection.replaceChildren(table('Connection to the server', connectionRows(statistics.connection)));
+      this.#connection.replaceChildren(
+        table('Connection to the server', connectionRows(statistics.connection)),
+        table('This call', experienceRows(statistics.experience)),
+      );
     for (const [{ participantId }, row] of this.#rows) {
       const own = statistics?.tracks.filter((track) => track.participantId === participantId) ?? [];
       const quality = this.#qualities.get(participantId);
@@ -173,6 +177,17 @@ function connectionRows(connection) {
   ];
 }
 
+/** @param {ExperienceStats} experience @returns {[string, string][]} */
+function experienceRows({ setupMs, firstPictureMs, firstSoundMs, qualitySwitches, disconnects }) {
+  return [
+    ['Connected after', milliseconds(setupMs)],
+    ['First picture after', milliseconds(firstPictureMs)],
+    ['First sound after', milliseconds(firstSoundMs)],
+    ['Pictures changed size', `${qualitySwitches} ×`],
+    ['Interrupted', `${disconnects} ×`],
+  ];
+}
+
 /** @param {TrackStats} track @returns {[string, string][]} */
 function trackRows(track) {
   /** @type {[string, string][]} */
@@ -189,6 +204,7 @@ function trackRows(track) {
       ['Frame rate', track.framesPerSecond === null ? '–' : `${track.framesPerSecond.toFixed(0)} /s`],
     );
     if (track.freezeCount !== null) rows.push(['Freezes', String(track.freezeCount)]);
+    if (track.syncOffsetMs !== null) rows.push(['Behind the sound', milliseconds(track.syncOffsetMs)]);
   }
   return rows;
 }
@@ -212,5 +228,5 @@ function bitrate(bits) {
 
 /** @param {number | null} value */
 function milliseconds(value) {
-  return value === null ? '–' : `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+  return value === null ? '–' : `${value.toFixed(Math.abs(value) < 10 ? 1 : 0)} ms`;
 }

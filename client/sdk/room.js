@@ -4,6 +4,7 @@
 
 import { AudioPlayer } from './audio-player.js';
 import { Emitter } from './emitter.js';
+import { Experience } from './experience.js';
 import { browserEnvironment } from './environment.js';
 import { StraitError } from './errors.js';
 import { LevelTracker } from './levels.js';
@@ -13,7 +14,7 @@ import { Publisher } from './publisher.js';
 import { Roster } from './roster.js';
 import { Session } from './session.js';
 import { StatsCollector } from './stats.js';
-import { Wishes } from './wishes.js';
+import { Wishes, limited } from './wishes.js';
 
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Environment} from './environment.js' */
@@ -23,6 +24,7 @@ import { Wishes } from './wishes.js';
 /** @import {JoinRequest, RoomState} from './session.js' */
 /** @import {Owner, RoomStats} from './stats.js' */
 /** @import {RemoteTrack, Track} from './track.js' */
+/** @import {VideoLimit} from './wishes.js' */
 
 const LEVELS_EVERY = 100;
 /** Where only TLS gets through, media has to as well, and a browser asks nobody whether it may. */
@@ -71,6 +73,9 @@ export class Room extends Emitter {
   #levels = new LevelTracker();
   #stats = new StatsCollector();
   #wishes;
+  #experience;
+  /** @type {VideoLimit} */
+  #videoLimit = {};
   /** @type {MediaConnection | null} */
   #media = null;
   /** The first exchange of the current connection. @type {Promise<void>} */
@@ -98,24 +103,32 @@ export class Room extends Emitter {
     });
     const createAudio = options.playAudio === false ? null : this.#environment.createAudio;
     this.#player = new AudioPlayer(createAudio, (blocked) => this.emit('audio-blocked', { blocked }));
+    this.#experience = new Experience(this.#environment.now);
     this.#wishes = new Wishes(this.#environment, (tracks) => this.#session.request('prefer', { tracks }));
     this.#roster = new Roster({
       environment: this.#environment,
       control: {
         request: (type, data) => this.#session.request(type, data),
-        prefer: (trackId, wish) => {
-          if (this.#roster.track(trackId)) this.#wishes.set(trackId, wish);
+        prefer: (trackId) => {
+          const track = this.#roster.track(trackId);
+          if (track) this.#wish(track);
         },
       },
       receiver: (mid) => this.#media?.receiver(mid) ?? null,
       onJoined: (participant) => this.#welcome(participant),
       onLeft: (participant, reason) => this.emit('participant-left', { participant, reason }),
-      onTrackAdded: (track) => this.#follow(track),
+      onTrackAdded: (track) => {
+        if (track.kind === 'video') this.#wish(track);
+        this.#follow(track);
+      },
       onTrackRemoved: (track) => {
         if (track.trackId !== null) this.#wishes.forget(track.trackId);
         this.emit('track-removed', { participant: track.participant, track });
       },
-      onLayer: (track, layer) => this.emit('layers', { participant: track.participant, track, layer }),
+      onLayer: (track, layer) => {
+        this.#experience.layerChanged(track);
+        this.emit('layers', { participant: track.participant, track, layer });
+      },
     });
     this.#publisher = new Publisher(this.localParticipant, {
       request: (type, data) => this.#session.request(type, data),
@@ -166,6 +179,7 @@ export class Room extends Emitter {
         'Use a current version of Chrome, Firefox, Edge or Safari.',
       );
     }
+    this.#experience.begin();
     await this.#session.join(request);
     try {
       await this.#firstExchange;
@@ -234,6 +248,23 @@ export class Room extends Emitter {
   }
 
   /**
+   * Says what is wanted of all pictures at most, however large they are shown: to save data and battery, or on a line that
+   * carries no more. It holds for those who come later, too.
+   * @param {VideoLimit} limit all that limits them: what is left out limits nothing
+   */
+  limitVideo(limit) {
+    this.#videoLimit = { ...limit };
+    for (const { tracks } of this.participants.values()) {
+      for (const track of tracks) if (track.kind === 'video') this.#wish(/** @type {RemoteTrack} */ (track));
+    }
+  }
+
+  /** What `limitVideo` said last. */
+  get videoLimit() {
+    return this.#videoLimit;
+  }
+
+  /**
    * Sends a small message through the server.
    * @param {string} topic
    * @param {unknown} payload any JSON, at most 16 KiB as text
@@ -260,7 +291,7 @@ export class Room extends Emitter {
     const report = /** @type {Iterable<[string, any]>} */ (/** @type {unknown} */ (await media.getStats()));
     const stats = this.#stats.collect(report, (mid, identifier) => this.#ownerOf(mid, identifier), media);
     stats.connection.selfSigned = this.#selfSigned;
-    return stats;
+    return { ...stats, experience: this.#experience.stats };
   }
 
   /** @param {Joined} joined */
@@ -339,6 +370,7 @@ export class Room extends Emitter {
     } else if (type === 'participant-media-lost' || type === 'participant-media-back') {
       if (data.participantId !== this.localParticipant.participantId) return;
       this.localParticipant.mediaLost = type === 'participant-media-lost';
+      this.#noteInterruption();
       this.localParticipant.changed();
     } else if (type === 'encodings') {
       this.#publisher.setActive(data.trackId, data.active);
@@ -410,6 +442,7 @@ export class Room extends Emitter {
       // The server ended a participant who never had media, as it did before: say so rather than try in silence.
       if (previous === 'connected' && this.#media && !this.#media.closed) this.#reportNoMedia();
     }
+    this.#noteInterruption();
     if (state === 'disconnected') this.#release();
     this.localParticipant.changed();
     this.emit('state', { state, previous, error });
@@ -438,7 +471,11 @@ export class Room extends Emitter {
 
   /** @param {RTCPeerConnectionState} state */
   #onMediaState(state) {
-    if (state === 'connected') this.#session.mediaConnected();
+    if (state === 'connected') {
+      this.#session.mediaConnected();
+      this.#experience.mediaConnected();
+    }
+    this.#noteInterruption();
     this.emit('media-state', { state });
   }
 
@@ -479,6 +516,18 @@ export class Room extends Emitter {
     this.emit('participant-joined', { participant });
   }
 
+  /** Tells the server what is wanted of a track, within the limit. @param {RemoteTrack} track */
+  #wish(track) {
+    const limit = track.kind === 'video' ? this.#videoLimit : {};
+    track.setSwitchedOff(limit.off === true);
+    if (track.trackId !== null) this.#wishes.set(track.trackId, limited(track.wish, track.source, limit));
+  }
+
+  #noteInterruption() {
+    const isBroken = this.mediaState === 'disconnected' || this.mediaState === 'failed';
+    this.#experience.interrupted(this.#state === 'reconnecting' || isBroken || this.localParticipant.mediaLost);
+  }
+
   /** @param {Track} track */
   #follow(track) {
     const { participant } = track;
@@ -494,6 +543,7 @@ export class Room extends Emitter {
     this.#levelTimer = this.#environment.setTimeout(() => {
       const participants = [this.localParticipant, ...this.participants.values()];
       this.#levels.update(participants, this.#environment.now());
+      this.#experience.look(this.participants.values());
       this.emit('levels', { participants });
       this.#scheduleLevels();
     }, LEVELS_EVERY);
