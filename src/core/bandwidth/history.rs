@@ -4,7 +4,7 @@
 //! and arrivals by the receiver's clock, which wraps after twelve days.
 
 use super::probes::ProbeId;
-use super::{Micros, PacketResult, SECOND};
+use super::{LossReport, Micros, PacketResult, SECOND};
 
 /// How many packets are remembered at first, and at most: two seconds at 10 Mbit/s. A packet that is reported later than
 /// that is as good as lost.
@@ -33,6 +33,7 @@ struct Entry {
     bytes: u16,
     probe: Option<ProbeId>,
     fate: Fate,
+    is_audio: bool,
 }
 
 /// The packets that were sent last.
@@ -48,13 +49,29 @@ pub struct SendHistory {
     reported: u64,
     /// The newest reference time: its 24 bits, and where that is since the first one.
     reference: Option<(u32, i64)>,
+    audio: AudioTold,
+}
+
+/// What was reported of audio, and not taken yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct AudioTold {
+    packets: u32,
+    /// Less than nothing if packets turned out to be late that were taken for lost.
+    lost: i32,
 }
 
 impl Default for SendHistory {
     fn default() -> Self {
         // Room below, so that what is older than the first packet has a number too.
         let first = 1 << 16;
-        Self { entries: Vec::new(), next: first, first, reported: first, reference: None }
+        Self {
+            entries: Vec::new(),
+            next: first,
+            first,
+            reported: first,
+            reference: None,
+            audio: AudioTold::default(),
+        }
     }
 }
 
@@ -78,10 +95,26 @@ impl SendHistory {
         }
         let bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
         if let Some(place) = self.entry_mut(number) {
-            *place = Entry { sent: now, bytes, probe, fate: Fate::Unknown };
+            *place = Entry { sent: now, bytes, probe, fate: Fate::Unknown, is_audio: false };
         }
         self.next += 1;
         number as u16
+    }
+
+    /// Says that the packet that was noted last is audio.
+    pub fn mark_audio(&mut self) {
+        let newest = self.next - 1;
+        if let Some(entry) = self.entry_mut(newest) {
+            entry.is_audio = true;
+        }
+    }
+
+    /// Takes what was reported of audio since the last call, each packet once. A report that was lost on its way says
+    /// nothing of its packets, so they count neither way.
+    pub fn take_audio(&mut self) -> LossReport {
+        let AudioTold { packets, lost } = self.audio;
+        self.audio = AudioTold { packets: 0, lost: lost.min(0) };
+        LossReport { expected: packets, lost: lost.max(0).unsigned_abs() }
     }
 
     /// Reads a report: `base` is the number of its first packet, `statuses` says of each from there when it came, by the
@@ -114,8 +147,12 @@ impl SendHistory {
             if entry.fate == Fate::Received || entry.fate == fate {
                 continue;
             }
-            entry.fate = fate;
-            let Entry { sent, bytes, probe, .. } = *entry;
+            let before = std::mem::replace(&mut entry.fate, fate);
+            let Entry { sent, bytes, probe, is_audio, .. } = *entry;
+            if is_audio {
+                self.audio.packets += u32::from(before == Fate::Unknown);
+                self.audio.lost += i32::from(fate == Fate::Lost) - i32::from(before == Fate::Lost);
+            }
             results.push(PacketResult {
                 sequence,
                 sent,
@@ -217,6 +254,29 @@ mod tests {
         }
         let missed: Vec<_> = results.iter().map(|result| result.unreported).collect();
         assert_eq!(missed, [0, 0, 0, 0, 0, 500, 0, 0, 0, 0, 0, 0, 0, 0, 0], "five packets of 100 bytes");
+    }
+
+    #[test]
+    fn of_audio_each_packet_is_told_once_and_what_was_late_is_made_good() {
+        let mut history = SendHistory::default();
+        for packet in 0..12 {
+            history.on_sent(packet, 100, None);
+            if packet % 2 == 0 {
+                history.mark_audio();
+            }
+        }
+        report(&mut history, 0, &[Some(1), Some(1), None, Some(1), None, None]);
+        report(&mut history, 0, &[Some(1), Some(1), None, Some(1), None, None]);
+        assert_eq!(history.take_audio(), LossReport { expected: 3, lost: 2 }, "0, 2 and 4");
+        assert_eq!(history.take_audio(), LossReport::default());
+        report(&mut history, 2, &[Some(2), Some(2)]);
+        report(&mut history, 8, &[None, None]);
+        assert_eq!(history.take_audio(), LossReport { expected: 1, lost: 0 }, "2 has come, and 8 is lost");
+        report(&mut history, 4, &[Some(3)]);
+        report(&mut history, 10, &[Some(3)]);
+        assert_eq!(history.take_audio(), LossReport { expected: 1, lost: 0 }, "4 has come, too");
+        report(&mut history, 6, &[None]);
+        assert_eq!(history.take_audio(), LossReport { expected: 1, lost: 0 }, "as many as were told wrongly");
     }
 
     #[test]

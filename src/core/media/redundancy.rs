@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::core::bandwidth::LossReport;
 use crate::core::mutation::mutated;
 use crate::core::stats::{RedundancyDecision, RedundancyReason};
 
@@ -26,17 +27,12 @@ const CALM: Duration = Duration::from_secs(30);
 const PACKETS_MIN: u32 = 100;
 /// Where the network had no room for copies, none are sent for so long.
 const NO_ROOM_FOR: Duration = Duration::from_secs(10);
+/// Transport-wide feedback comes many times a second, and is looked at this often.
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(500);
+/// While transport-wide feedback tells of audio, receiver reports tell nothing new. It does so no more after this time.
+const FEEDBACK_COUNTS: Duration = Duration::from_secs(10);
 /// A network has room for copies if it carries so many times the audio that goes out on it.
 const ROOM: u64 = 3;
-
-/// What a client reports of the audio that it is sent.
-#[derive(Debug, Clone, Copy)]
-pub struct LossReport {
-    /// How many packets it should have got since its last report.
-    pub expected: u32,
-    /// How many of them it did not get.
-    pub lost: u32,
-}
 
 /// What one second's reports told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,6 +52,8 @@ pub struct Redundancy {
     calm_since: [Option<Instant>; 2],
     /// When it was last found that there is no room.
     no_room: Option<Instant>,
+    /// When transport-wide feedback was looked at last that told of audio.
+    feedback_at: Option<Instant>,
 }
 
 impl Redundancy {
@@ -70,7 +68,23 @@ impl Redundancy {
         self.decision
     }
 
-    /// Takes a report of one stream of audio. `carried` is what the network carries and `audio` how much audio goes out on
+    /// Returns whether it is time to look at what transport-wide feedback has told.
+    pub fn wants_feedback(&self, now: Instant) -> bool {
+        self.feedback_at.is_none_or(|at| now.saturating_duration_since(at) >= FEEDBACK_INTERVAL)
+    }
+
+    /// Notes that transport-wide feedback has told of audio.
+    pub fn on_feedback(&mut self, now: Instant) {
+        self.feedback_at = Some(now);
+    }
+
+    /// Returns whether receiver reports count. They come each five seconds where there is audio alone, so they count only
+    /// where nothing else tells what is lost.
+    pub fn needs_receiver_reports(&self, now: Instant) -> bool {
+        self.feedback_at.is_none_or(|at| now.saturating_duration_since(at) >= FEEDBACK_COUNTS)
+    }
+
+    /// Takes a report of one stream of audio, or of all of them. `carried` is what the network carries and `audio` how much audio goes out on
     /// it without copies, both in bits per second, as far as known. Returns what is decided, if that is something new.
     pub fn on_report(
         &mut self,
