@@ -1,7 +1,7 @@
 //! Redundancy: what clients report of their audio decides how many copies of it they are sent.
 //!
-//! Transport-wide feedback tells of each packet within a quarter of a second, and counts where a client gives it for audio.
-//! Receiver reports count where it does not: with audio alone they come each five seconds.
+//! Transport-wide feedback tells of each packet within a quarter of a second, and receiver reports of every packet, but each
+//! five seconds where there is audio alone. Both count.
 
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use crate::core::bandwidth::LossReport;
 use crate::core::command::MediaKind;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, TransportKey};
+use crate::core::media::redundancy::LossSource;
 use crate::core::quality::effective_loss;
 
 /// If more audio is missing than this, in 1/1000, people hear it.
@@ -27,31 +28,17 @@ impl Room {
             return;
         }
         if let Some(report) = media.egress.take_audio_told() {
-            media.redundancy.on_feedback(now);
-            self.review_redundancy(now, on, member, report);
+            self.review_redundancy(now, on, member, LossSource::Feedback, report);
         }
     }
 
-    /// Takes a member's receiver report of audio that they are sent on a transport.
-    pub(super) fn take_audio_report(
+    /// Takes what is reported of audio that a member is sent on a transport.
+    pub(super) fn review_redundancy(
         &mut self,
         now: Instant,
         on: TransportKey,
         member: ParticipantKey,
-        report: LossReport,
-    ) {
-        let media = self.transports[on.0].media.as_ref();
-        if media.is_some_and(|media| media.redundancy.needs_receiver_reports(now)) {
-            self.review_redundancy(now, on, member, report);
-        }
-    }
-
-    /// Decides anew how many copies a member is sent on a transport.
-    fn review_redundancy(
-        &mut self,
-        now: Instant,
-        on: TransportKey,
-        member: ParticipantKey,
+        source: LossSource,
         report: LossReport,
     ) {
         let Self { participants, publications, transports, .. } = self;
@@ -68,7 +55,7 @@ impl Room {
         };
         let rate = audio.filter_map(rate).sum();
         let carried = media.egress.bandwidth().map(|bandwidth| bandwidth.estimate);
-        if let Some(decision) = media.redundancy.on_report(now, report, carried, rate) {
+        if let Some(decision) = media.redundancy.on_report(now, source, report, carried, rate) {
             self.totals.redundancy_changes += 1;
             let participant = listener.id;
             debug!(room = %self.id, %participant, ?decision, "another redundancy of audio");

@@ -40,6 +40,18 @@ export class Visitor {
     return this.tileOf(other).and(this.#screen.locator("[data-picture]"));
   }
 
+  /** What the statistics say under that name, once it is measured. */
+  measure(name) {
+    return this.#screen.getByRole("row", { name }).getByRole("cell", { name: /\d/ }).first();
+  }
+
+  /** Chooses in the settings, which are opened and closed again. */
+  async chooses(label, option) {
+    await this.button("Devices and settings").click();
+    await this.#screen.getByLabel(label).selectOption({ label: option });
+    await this.button("Close panel").click();
+  }
+
   /** Answers the link to the room. */
   async createsRoom() {
     await this.#screen.getByLabel("Your name").fill(this.name);
