@@ -192,6 +192,11 @@ impl BandwidthEstimator {
         self.history.take_audio()
     }
 
+    /// Takes note of the number of a report, and of the packet that it begins with, before the report is taken.
+    pub fn begin_report(&mut self, report: u8, base: u16) {
+        self.history.begin_report(report, base);
+    }
+
     /// Takes a report: `reference` is its reference time in units of 64 ms, 24 bits, `base` the number of its first packet,
     /// and `statuses` says of each packet from there when it came, counted from the reference time, or that it did not.
     pub fn on_report(

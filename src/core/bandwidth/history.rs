@@ -27,13 +27,25 @@ enum Fate {
     Received,
 }
 
+/// What was reported of a packet of audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum AudioFate {
+    /// The packet is no audio.
+    #[default]
+    Other,
+    /// Nothing was reported of it.
+    Unknown,
+    Missing,
+    Came,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     sent: Micros,
     bytes: u16,
     probe: Option<ProbeId>,
     fate: Fate,
-    is_audio: bool,
+    audio: AudioFate,
 }
 
 /// The packets that were sent last.
@@ -49,6 +61,8 @@ pub struct SendHistory {
     reported: u64,
     /// The newest reference time: its 24 bits, and where that is since the first one.
     reference: Option<(u32, i64)>,
+    /// The number of the newest report itself.
+    report: Option<u8>,
     audio: AudioTold,
 }
 
@@ -70,6 +84,7 @@ impl Default for SendHistory {
             first,
             reported: first,
             reference: None,
+            report: None,
             audio: AudioTold::default(),
         }
     }
@@ -95,7 +110,7 @@ impl SendHistory {
         }
         let bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
         if let Some(place) = self.entry_mut(number) {
-            *place = Entry { sent: now, bytes, probe, fate: Fate::Unknown, is_audio: false };
+            *place = Entry { sent: now, bytes, probe, fate: Fate::Unknown, audio: AudioFate::Other };
         }
         self.next += 1;
         number as u16
@@ -105,8 +120,32 @@ impl SendHistory {
     pub fn mark_audio(&mut self) {
         let newest = self.next - 1;
         if let Some(entry) = self.entry_mut(newest) {
-            entry.is_audio = true;
+            entry.audio = AudioFate::Unknown;
         }
+    }
+
+    /// Takes note that a report with the number `report` begins with the packet `base`. It is called before the report is read.
+    ///
+    /// Some receivers begin each report with a packet that came. If the report follows the one before, what lies between
+    /// the two is missing: that counts for audio, of which a report may hold no more than a packet or two.
+    pub fn begin_report(&mut self, report: u8, base: u16) {
+        let follows = self.report.replace(report) == Some(report.wrapping_sub(1));
+        let Some(base) = self.extended(base).filter(|_| follows) else { return };
+        for sequence in self.reported.max(self.oldest())..base {
+            self.note_audio(sequence, false);
+        }
+    }
+
+    fn note_audio(&mut self, sequence: u64, came: bool) {
+        let Some(entry) = self.entry_mut(sequence) else { return };
+        let after = match entry.audio {
+            AudioFate::Other | AudioFate::Came => return,
+            _ if came => AudioFate::Came,
+            _ => AudioFate::Missing,
+        };
+        let before = std::mem::replace(&mut entry.audio, after);
+        self.audio.packets += u32::from(before == AudioFate::Unknown);
+        self.audio.lost += i32::from(after == AudioFate::Missing) - i32::from(before == AudioFate::Missing);
     }
 
     /// Takes what was reported of audio since the last call, each packet once. A report that was lost on its way says
@@ -126,12 +165,8 @@ impl SendHistory {
         statuses: impl Iterator<Item = Option<Micros>>,
         results: &mut Vec<PacketResult>,
     ) {
-        let newest = self.next - 1;
-        let behind = u64::from((newest as u16).wrapping_sub(base));
-        let Some(base) = newest.checked_sub(behind).filter(|_| behind < 2 * self.entries.len() as u64) else {
-            return;
-        };
-        let oldest = self.first.max(self.next.saturating_sub(self.entries.len() as u64));
+        let Some(base) = self.extended(base) else { return };
+        let oldest = self.oldest();
         let mut unreported: u32 = (self.reported.max(oldest)..base)
             .filter_map(|sequence| self.entry(sequence))
             .map(|entry| u32::from(entry.bytes))
@@ -141,18 +176,15 @@ impl SendHistory {
             if sequence < oldest {
                 continue;
             }
+            self.note_audio(sequence, received.is_some());
             let Some(entry) = self.entry_mut(sequence) else { return };
             let fate = if received.is_some() { Fate::Received } else { Fate::Lost };
             // Lost may turn out to be late. Whatever else is told twice is told in vain.
             if entry.fate == Fate::Received || entry.fate == fate {
                 continue;
             }
-            let before = std::mem::replace(&mut entry.fate, fate);
-            let Entry { sent, bytes, probe, is_audio, .. } = *entry;
-            if is_audio {
-                self.audio.packets += u32::from(before == Fate::Unknown);
-                self.audio.lost += i32::from(fate == Fate::Lost) - i32::from(before == Fate::Lost);
-            }
+            entry.fate = fate;
+            let Entry { sent, bytes, probe, .. } = *entry;
             results.push(PacketResult {
                 sequence,
                 sent,
@@ -163,6 +195,18 @@ impl SendHistory {
             });
             unreported = 0;
         }
+    }
+
+    /// Returns the whole number of a packet that a report begins with; `None` if that lies long before all that is remembered.
+    fn extended(&self, base: u16) -> Option<u64> {
+        let newest = self.next - 1;
+        let behind = u64::from((newest as u16).wrapping_sub(base));
+        newest.checked_sub(behind).filter(|_| behind < 2 * self.entries.len() as u64)
+    }
+
+    /// Returns the number of the oldest packet that is remembered.
+    fn oldest(&self) -> u64 {
+        self.first.max(self.next.saturating_sub(self.entries.len() as u64))
     }
 
     /// Returns where the reference time of a report is, in its own unit, since that of the first report. Reports may
@@ -277,6 +321,29 @@ mod tests {
         assert_eq!(history.take_audio(), LossReport { expected: 1, lost: 0 }, "4 has come, too");
         report(&mut history, 6, &[None]);
         assert_eq!(history.take_audio(), LossReport { expected: 1, lost: 0 }, "as many as were told wrongly");
+    }
+
+    #[test]
+    fn audio_between_two_reports_that_follow_each_other_is_missing() {
+        let mut history = SendHistory::default();
+        for packet in 0..12 {
+            history.on_sent(packet, 100, None);
+            history.mark_audio();
+        }
+        let mut tell = |number, base, statuses: &[Option<Micros>]| {
+            history.begin_report(number, base);
+            report(&mut history, base, statuses);
+            history.take_audio()
+        };
+        assert_eq!(tell(255, 1, &[Some(1)]), LossReport { expected: 1, lost: 0 }, "there was none before it");
+        assert_eq!(tell(0, 4, &[Some(1)]), LossReport { expected: 3, lost: 2 }, "2 and 3 are missing");
+        assert_eq!(
+            tell(2, 8, &[Some(1)]),
+            LossReport { expected: 1, lost: 0 },
+            "the report between was lost"
+        );
+        assert_eq!(tell(3, 2, &[Some(3)]), LossReport { expected: 0, lost: 0 }, "2 was late");
+        assert_eq!(tell(4, 11, &[Some(3)]), LossReport { expected: 3, lost: 1 }, "two more, less the one");
     }
 
     #[test]

@@ -32,9 +32,9 @@ const FEEDBACK_INTERVAL: Duration = Duration::from_millis(500);
 /// A network has room for copies if it carries so many times the audio that goes out on it.
 const ROOM: u64 = 3;
 
-/// Which reports tell of a loss. They are counted apart, and the greater loss counts: feedback is quick, but some receivers
-/// begin it with a packet that came, and leave those before it out; receiver reports leave nothing out, but come each five
-/// seconds where there is audio alone.
+/// Which reports tell of a loss. They are counted apart, and the greater loss counts: feedback is quick, but may be lost
+/// itself, and a few packets of audio are told with it; receiver reports leave nothing out, but come each five seconds where
+/// there is audio alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LossSource {
     /// Transport-wide feedback, as far as it is about audio.
