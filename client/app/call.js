@@ -4,7 +4,7 @@ import { ChatPanel } from './chat-panel.js';
 import { byId, dress, icon } from './dom.js';
 import { notify, notifyError } from './notices.js';
 import { PeoplePanel } from './people-panel.js';
-import { cameraEncoding, cameraOptions, loadPreferences } from './preferences.js';
+import { cameraEncoding, cameraOptions, loadPreferences, videoLimit } from './preferences.js';
 import { linkTo } from './room-link.js';
 import { SettingsPanel } from './settings-panel.js';
 import { TileGrid } from './tile-grid.js';
@@ -51,6 +51,7 @@ export class Call {
   /** @param {Room} room not joined yet */
   constructor(room) {
     this.#room = room;
+    room.limitVideo(videoLimit());
     this.#tiles = new TileGrid(room);
     this.#people = new PeoplePanel(room);
     this.#chat = new ChatPanel(room, (unread) => this.#showUnread(unread));
@@ -138,6 +139,9 @@ export class Call {
           : 'People can join this call again.',
       ),
     );
+    this.#on('muted-by-moderator', ({ track }) =>
+      notify(`A moderator has muted your ${track.source.replace('-', ' ')}. You can turn it on again.`),
+    );
     this.#on('error', ({ error }) => notifyError(error));
   }
 
@@ -163,7 +167,6 @@ export class Call {
       button.addEventListener('click', () => void this.#run(button, action), { signal });
     }
     document.addEventListener('keydown', (event) => event.key === 'Escape' && this.#closePanel(), { signal });
-    byId('screen-button').hidden = !navigator.mediaDevices?.getDisplayMedia;
     byId('copy-link').replaceChildren(icon('copy'), 'Copy link');
     dress(byId('panel-close'), 'close', 'Close panel');
     dress(byId('people-button'), 'people', 'People and volume');
@@ -200,9 +203,7 @@ export class Call {
   }
 
   #toggleScreen() {
-    return this.#isOn('screen')
-      ? this.#room.stopScreenShare()
-      : this.#room.startScreenShare({ maxBitrate: 2_500_000 });
+    return this.#isOn('screen') ? this.#room.stopScreenShare() : this.#room.startScreenShare({ simulcast: true });
   }
 
   /** @param {'microphone' | 'camera' | 'screen'} source */
@@ -226,6 +227,11 @@ export class Call {
   }
 
   #renderControls() {
+    // What one may not publish is not offered.
+    const { publish } = this.#room.permissions;
+    byId('mute-button').hidden = !publish.includes('microphone');
+    byId('camera-button').hidden = !publish.includes('camera');
+    byId('screen-button').hidden = !publish.includes('screen') || !navigator.mediaDevices?.getDisplayMedia;
     const microphone = this.#isOn('microphone');
     const camera = this.#isOn('camera');
     const screen = this.#isOn('screen');

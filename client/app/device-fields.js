@@ -2,12 +2,12 @@
 
 import { listDevices } from '../sdk/strait.js';
 import { make } from './dom.js';
-import { QUALITIES, loadPreferences, savePreferences } from './preferences.js';
+import { QUALITIES, RECEIVED, loadPreferences, savePreferences } from './preferences.js';
 
 const CODECS = { VP8: 'VP8', VP9: 'VP9', H264: 'H.264', AV1: 'AV1' };
 
 /**
- * @typedef {'microphone' | 'camera' | 'speaker' | 'quality' | 'codec'} Field
+ * @typedef {'microphone' | 'camera' | 'speaker' | 'quality' | 'received' | 'codec'} Field
  */
 
 /**
@@ -37,16 +37,21 @@ export async function showDeviceFields(container, { prefix, withCodec, onChange 
   ];
   if ('setSinkId' in HTMLMediaElement.prototype) fields.push(field('speaker', 'Speaker', named(speakers, 'Speaker')));
   fields.push(
-    field(
-      'quality',
-      'Picture sent',
-      Object.entries(QUALITIES).map(([value, { label }]) => [value, label]),
-    ),
+    field('quality', 'Picture sent', labelled(QUALITIES)),
+    field('received', 'Pictures received', labelled(RECEIVED)),
   );
   if (withCodec) fields.push(field('codec', 'Video codec', Object.entries(CODECS)));
   const focused = document.activeElement?.id;
   container.replaceChildren(...fields);
   if (focused) document.getElementById(focused)?.focus();
+}
+
+/**
+ * @param {Record<string, {label: string}>} choices
+ * @returns {[string, string][]}
+ */
+function labelled(choices) {
+  return Object.entries(choices).map(([value, { label }]) => [value, label]);
 }
 
 /**

@@ -2,8 +2,10 @@
 
 import { RemoteTrack } from '../sdk/strait.js';
 import { icon, make } from './dom.js';
+import { notifyError } from './notices.js';
 
 /** @import {Participant, Room} from '../sdk/strait.js' */
+/** @import {ExperienceStats} from '../sdk/experience.js' */
 /** @import {ConnectionStats, Quality, RoomStats, TrackStats} from '../sdk/stats.js' */
 
 const SOURCES = { microphone: 'Microphone', camera: 'Camera', screen: 'Screen', 'screen-audio': 'Screen sound' };
@@ -52,7 +54,7 @@ export class PeoplePanel {
     for (const participant of people) {
       let row = this.#rows.get(participant);
       if (!row) {
-        row = makeRow(participant);
+        row = makeRow(this.#room, participant);
         this.#rows.set(participant, row);
         this.element.append(row.element);
       }
@@ -88,7 +90,10 @@ export class PeoplePanel {
     const statistics = this.#detailed ? this.#statistics : null;
     this.#connection.hidden = !statistics;
     if (statistics)
-      this.#connection.replaceChildren(table('Connection to the server', connectionRows(statistics.connection)));
+      this.#connection.replaceChildren(
+        table('Connection to the server', connectionRows(statistics.connection)),
+        table('This call', experienceRows(statistics.experience)),
+      );
     for (const [{ participantId }, row] of this.#rows) {
       const own = statistics?.tracks.filter((track) => track.participantId === participantId) ?? [];
       const quality = this.#qualities.get(participantId);
@@ -102,8 +107,8 @@ export class PeoplePanel {
   }
 }
 
-/** @param {Participant} participant @returns {Row} */
-function makeRow(participant) {
+/** @param {Room} room @param {Participant} participant @returns {Row} */
+function makeRow(room, participant) {
   const bar = make('i');
   const name = make('span', { class: 'name' });
   const marks = make('span', { class: 'person-title' });
@@ -114,6 +119,7 @@ function makeRow(participant) {
     make('div', { class: 'person-title' }, name, make('div', { class: 'level', 'aria-hidden': 'true' }, bar), marks),
   );
   if (!participant.isLocal) element.append(volumeSlider(participant), pinBox(participant));
+  if (!participant.isLocal && room.permissions.moderate) element.append(moderation(room, participant));
   element.append(statistics);
   return { element, name, marks, bar, statistics };
 }
@@ -140,6 +146,26 @@ function pinBox(participant) {
     }
   });
   return make('label', { class: 'hint' }, box, ' Keep on screen');
+}
+
+/**
+ * What a moderator can do about somebody.
+ * @param {Room} room
+ * @param {Participant} participant
+ */
+function moderation(room, participant) {
+  const mute = make('button', { type: 'button', 'data-testid': 'mute-person' }, 'Mute');
+  mute.setAttribute('aria-label', `Mute ${participant.name}`);
+  mute.addEventListener('click', () => {
+    const track = participant.track('microphone');
+    if (track instanceof RemoteTrack) room.muteTrack(track).catch(notifyError);
+  });
+  const remove = make('button', { type: 'button', 'data-testid': 'remove-person' }, 'Remove');
+  remove.setAttribute('aria-label', `Remove ${participant.name} from the call`);
+  remove.addEventListener('click', () => {
+    if (confirm(`Remove ${participant.name} from the call?`)) room.remove(participant).catch(notifyError);
+  });
+  return make('div', { class: 'volume' }, mute, remove);
 }
 
 /** @param {Participant} participant */
@@ -173,6 +199,17 @@ function connectionRows(connection) {
   ];
 }
 
+/** @param {ExperienceStats} experience @returns {[string, string][]} */
+function experienceRows({ setupMs, firstPictureMs, firstSoundMs, qualitySwitches, disconnects }) {
+  return [
+    ['Connected after', milliseconds(setupMs)],
+    ['First picture after', milliseconds(firstPictureMs)],
+    ['First sound after', milliseconds(firstSoundMs)],
+    ['Pictures changed size', `${qualitySwitches} ×`],
+    ['Interrupted', `${disconnects} ×`],
+  ];
+}
+
 /** @param {TrackStats} track @returns {[string, string][]} */
 function trackRows(track) {
   /** @type {[string, string][]} */
@@ -189,6 +226,7 @@ function trackRows(track) {
       ['Frame rate', track.framesPerSecond === null ? '–' : `${track.framesPerSecond.toFixed(0)} /s`],
     );
     if (track.freezeCount !== null) rows.push(['Freezes', String(track.freezeCount)]);
+    if (track.syncOffsetMs !== null) rows.push(['Behind the sound', milliseconds(track.syncOffsetMs)]);
   }
   return rows;
 }
@@ -212,5 +250,5 @@ function bitrate(bits) {
 
 /** @param {number | null} value */
 function milliseconds(value) {
-  return value === null ? '–' : `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+  return value === null ? '–' : `${value.toFixed(Math.abs(value) < 10 ? 1 : 0)} ms`;
 }

@@ -8,17 +8,36 @@
  * @property {string} speaker
  * @property {'low' | 'standard' | 'high'} quality
  * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} codec
+ * @property {'all' | 'small' | 'none'} received pictures of others
  */
 
 const KEY = 'strait.preferences';
 
 /** @type {Preferences} */
-const DEFAULTS = { name: '', microphone: '', camera: '', speaker: '', quality: 'high', codec: 'VP8' };
+const DEFAULTS = {
+  name: '',
+  microphone: '',
+  camera: '',
+  speaker: '',
+  quality: 'high',
+  codec: 'VP8',
+  received: 'all',
+};
 
 export const QUALITIES = {
   low: { label: 'Low (320×180, 12 per second)', width: 320, height: 180, frameRate: 12, maxBitrate: 250_000 },
   standard: { label: 'Standard (640×360)', width: 640, height: 360, frameRate: 24, maxBitrate: 800_000 },
   high: { label: 'High (1280×720)', width: 1280, height: 720, frameRate: 30, maxBitrate: 2_000_000 },
+};
+
+/** @type {Record<string, {label: string, limit: import('../sdk/wishes.js').VideoLimit}>} */
+export const RECEIVED = {
+  all: { label: 'As large as they are shown', limit: {} },
+  small: {
+    label: 'Small, to save data',
+    limit: { camera: { height: 180, frameRate: 15 }, screen: { height: 720, frameRate: 5 } },
+  },
+  none: { label: 'None: sound only', limit: { off: true } },
 };
 
 /** @returns {Preferences} */
@@ -37,6 +56,11 @@ export function savePreferences(changes) {
   } catch {
     // Storage may be forbidden; the page works without a memory.
   }
+}
+
+/** What is wanted of the pictures of others at most. */
+export function videoLimit() {
+  return RECEIVED[loadPreferences().received]?.limit ?? {};
 }
 
 /** The camera as the preferences want it. */

@@ -3,7 +3,7 @@
 import { showDeviceFields } from './device-fields.js';
 import { make } from './dom.js';
 import { notifyError } from './notices.js';
-import { cameraEncoding, cameraOptions, loadPreferences } from './preferences.js';
+import { cameraEncoding, cameraOptions, loadPreferences, videoLimit } from './preferences.js';
 import { LocalTrack, StraitError } from '../sdk/strait.js';
 
 /** @import {Room} from '../sdk/strait.js' */
@@ -39,6 +39,7 @@ export class SettingsPanel {
       if (field === 'microphone') await this.#room.switchDevice('microphone', { deviceId: microphone });
       if (field === 'camera' || field === 'quality') await this.#room.switchDevice('camera', cameraOptions());
       if (field === 'quality') await this.#localCamera?.setEncoding(cameraEncoding());
+      if (field === 'received') this.#room.limitVideo(videoLimit());
       if (field === 'speaker') await this.#room.setSpeaker(speaker);
     } catch (error) {
       notifyError(StraitError.from(error));

@@ -52,7 +52,6 @@ export async function captureScreen({ width = 1920, height = 1080, frameRate = 3
       audio,
     });
     const video = /** @type {MediaStreamTrack} */ (stream.getVideoTracks()[0]);
-    video.contentHint = 'detail';
     return { video, audio: stream.getAudioTracks()[0] ?? null };
   } catch (error) {
     if (nameOf(error) === 'NotAllowedError') {

@@ -20,6 +20,9 @@ import { Track } from './track.js';
  * @property {number} [maxFramerate]
  * @property {number} [scaleResolutionDownBy]
  * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [videoCodec] instead of the room's
+ * @property {'motion' | 'detail' | 'text' | 'speech' | 'music'} [contentHint] what is in it, so that the browser gives up what
+ *   matters least where it has to: with `detail` and `text` pictures become fewer rather than less sharp, which is what a
+ *   screen gets unless told otherwise
  * @property {boolean} [red] of sound: with copies, against loss on the way up; instead of the room's
  * @property {() => Promise<MediaStreamTrack>} [recapture] captures again; with it the track is the SDK's to stop
  */
@@ -263,6 +266,9 @@ export class LocalTrack extends Track {
 
   /** @param {MediaStreamTrack} mediaStreamTrack */
   #use(mediaStreamTrack) {
+    const { contentHint, source } = this.#options;
+    if (contentHint !== undefined) mediaStreamTrack.contentHint = contentHint;
+    else if (source === 'screen') mediaStreamTrack.contentHint ||= 'detail';
     this.setMediaStreamTrack(mediaStreamTrack);
     mediaStreamTrack.addEventListener('ended', () => {
       if (mediaStreamTrack === this.mediaStreamTrack && !this.#stopped) this.#handlers.onEnded(this);

@@ -82,6 +82,12 @@ export const PROTOCOL_VERSION = 1;
  * @property {number} audio
  * @property {number} video
  *
+ * @typedef {object} Permissions
+ * @property {Source[]} publish what may be published
+ * @property {boolean} subscribe whether the tracks of others may be received
+ * @property {boolean} sendData whether messages may be sent
+ * @property {boolean} moderate whether others may be muted and removed, and the call be ended for all
+ *
  * @typedef {object} Joined
  * @property {number} version
  * @property {string} participantId
@@ -93,6 +99,7 @@ export const PROTOCOL_VERSION = 1;
  * @property {SlotCounts} slots
  * @property {SlotCounts} maxSlots
  * @property {number} resumeSeconds
+ * @property {Permissions} permissions
  * @property {ParticipantInfo[]} participants
  * @property {string} server
  *

@@ -4,6 +4,7 @@
 
 import { AudioPlayer } from './audio-player.js';
 import { Emitter } from './emitter.js';
+import { Experience } from './experience.js';
 import { browserEnvironment } from './environment.js';
 import { StraitError } from './errors.js';
 import { LevelTracker } from './levels.js';
@@ -13,16 +14,17 @@ import { Publisher } from './publisher.js';
 import { Roster } from './roster.js';
 import { Session } from './session.js';
 import { StatsCollector } from './stats.js';
-import { Wishes } from './wishes.js';
+import { Wishes, limited } from './wishes.js';
 
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack, PublishOptions} from './local-track.js' */
-/** @import {Joined, Layer, QualityNews, Resumed, Speakers} from './protocol.js' */
+/** @import {Joined, Layer, Permissions, QualityNews, Resumed, Speakers} from './protocol.js' */
 /** @import {DeviceEncoding} from './publisher.js' */
 /** @import {JoinRequest, RoomState} from './session.js' */
 /** @import {Owner, RoomStats} from './stats.js' */
 /** @import {RemoteTrack, Track} from './track.js' */
+/** @import {VideoLimit} from './wishes.js' */
 
 const LEVELS_EVERY = 100;
 /** Where only TLS gets through, media has to as well, and a browser asks nobody whether it may. */
@@ -54,6 +56,8 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {{participant: Participant, quality: 'good' | 'medium' | 'poor', score: number, mos: number | null}} quality
  *   how good somebody's call is, as the server measures it: of others when the step changes, of oneself with the score
  * @property {{participant: Participant, track: RemoteTrack, layer: Layer}} layers another encoding of a simulcast is received
+ * @property {{track: LocalTrack}} muted-by-moderator a moderator has muted one's own track; it may be unmuted
+ * @property {{token: string}} token the server has replaced the token by which one came in; join by this one from now on
  * @property {{draining: boolean}} draining the server lets nobody in any more, or does so again; the call goes on
  * @property {{participants: Participant[]}} levels every participant's `level` is fresh
  * @property {{blocked: boolean}} audio-blocked call `startAudio()` from a click
@@ -71,6 +75,9 @@ export class Room extends Emitter {
   #levels = new LevelTracker();
   #stats = new StatsCollector();
   #wishes;
+  #experience;
+  /** @type {VideoLimit} */
+  #videoLimit = {};
   /** @type {MediaConnection | null} */
   #media = null;
   /** The first exchange of the current connection. @type {Promise<void>} */
@@ -83,6 +90,13 @@ export class Room extends Emitter {
 
   /** Empty until joined. */
   roomId = '';
+  /** What one may do in the room. @type {Permissions} */
+  permissions = {
+    publish: ['microphone', 'camera', 'screen', 'screen-audio'],
+    subscribe: true,
+    sendData: true,
+    moderate: false,
+  };
   localParticipant = new Participant({ participantId: '', name: '', isLocal: true });
 
   /** @param {RoomOptions} [options] */
@@ -98,24 +112,32 @@ export class Room extends Emitter {
     });
     const createAudio = options.playAudio === false ? null : this.#environment.createAudio;
     this.#player = new AudioPlayer(createAudio, (blocked) => this.emit('audio-blocked', { blocked }));
+    this.#experience = new Experience(this.#environment.now);
     this.#wishes = new Wishes(this.#environment, (tracks) => this.#session.request('prefer', { tracks }));
     this.#roster = new Roster({
       environment: this.#environment,
       control: {
         request: (type, data) => this.#session.request(type, data),
-        prefer: (trackId, wish) => {
-          if (this.#roster.track(trackId)) this.#wishes.set(trackId, wish);
+        prefer: (trackId) => {
+          const track = this.#roster.track(trackId);
+          if (track) this.#wish(track);
         },
       },
       receiver: (mid) => this.#media?.receiver(mid) ?? null,
       onJoined: (participant) => this.#welcome(participant),
       onLeft: (participant, reason) => this.emit('participant-left', { participant, reason }),
-      onTrackAdded: (track) => this.#follow(track),
+      onTrackAdded: (track) => {
+        if (track.kind === 'video') this.#wish(track);
+        this.#follow(track);
+      },
       onTrackRemoved: (track) => {
         if (track.trackId !== null) this.#wishes.forget(track.trackId);
         this.emit('track-removed', { participant: track.participant, track });
       },
-      onLayer: (track, layer) => this.emit('layers', { participant: track.participant, track, layer }),
+      onLayer: (track, layer) => {
+        this.#experience.layerChanged(track);
+        this.emit('layers', { participant: track.participant, track, layer });
+      },
     });
     this.#publisher = new Publisher(this.localParticipant, {
       request: (type, data) => this.#session.request(type, data),
@@ -166,6 +188,7 @@ export class Room extends Emitter {
         'Use a current version of Chrome, Firefox, Edge or Safari.',
       );
     }
+    this.#experience.begin();
     await this.#session.join(request);
     try {
       await this.#firstExchange;
@@ -234,6 +257,38 @@ export class Room extends Emitter {
   }
 
   /**
+   * Says what is wanted of all pictures at most, however large they are shown: to save data and battery, or on a line that
+   * carries no more. It holds for those who come later, too.
+   * @param {VideoLimit} limit all that limits them: what is left out limits nothing
+   */
+  limitVideo(limit) {
+    this.#videoLimit = { ...limit };
+    for (const { tracks } of this.participants.values()) {
+      for (const track of tracks) if (track.kind === 'video') this.#wish(/** @type {RemoteTrack} */ (track));
+    }
+  }
+
+  /** What `limitVideo` said last. */
+  get videoLimit() {
+    return this.#videoLimit;
+  }
+
+  /** Mutes somebody else's track, for moderators. Its owner may unmute it. @param {RemoteTrack} track */
+  async muteTrack(track) {
+    if (track.trackId !== null) await this.#session.request('mute-track', { trackId: track.trackId });
+  }
+
+  /** Removes somebody from the room, for moderators. @param {Participant} participant */
+  async remove(participant) {
+    await this.#session.request('remove-participant', { participantId: participant.participantId });
+  }
+
+  /** Ends the call for everybody, for moderators. */
+  async endCall() {
+    await this.#session.request('end-call');
+  }
+
+  /**
    * Sends a small message through the server.
    * @param {string} topic
    * @param {unknown} payload any JSON, at most 16 KiB as text
@@ -260,7 +315,7 @@ export class Room extends Emitter {
     const report = /** @type {Iterable<[string, any]>} */ (/** @type {unknown} */ (await media.getStats()));
     const stats = this.#stats.collect(report, (mid, identifier) => this.#ownerOf(mid, identifier), media);
     stats.connection.selfSigned = this.#selfSigned;
-    return stats;
+    return { ...stats, experience: this.#experience.stats };
   }
 
   /** @param {Joined} joined */
@@ -313,6 +368,7 @@ export class Room extends Emitter {
   #adopt(joined) {
     this.roomId = joined.room;
     this.#selfSigned = joined.selfSigned;
+    this.permissions = joined.permissions;
     this.localParticipant.participantId = joined.participantId;
     this.localParticipant.name = joined.name;
     // If they hold, the server says so again.
@@ -326,6 +382,11 @@ export class Room extends Emitter {
    * @param {any} data
    */
   #onNews(type, data) {
+    if (type === 'track-muted' && data.participantId === this.localParticipant.participantId) {
+      const track = this.#publisher.muteByModerator(data.trackId);
+      if (track) this.emit('muted-by-moderator', { track });
+      return;
+    }
     if (this.#roster.news(type, data)) return;
     if (type === 'more-slots') {
       if (!this.#media) return;
@@ -339,6 +400,7 @@ export class Room extends Emitter {
     } else if (type === 'participant-media-lost' || type === 'participant-media-back') {
       if (data.participantId !== this.localParticipant.participantId) return;
       this.localParticipant.mediaLost = type === 'participant-media-lost';
+      this.#noteInterruption();
       this.localParticipant.changed();
     } else if (type === 'encodings') {
       this.#publisher.setActive(data.trackId, data.active);
@@ -348,6 +410,8 @@ export class Room extends Emitter {
       this.#onQuality(data);
     } else if (type === 'speakers') {
       this.#onSpeakers(data);
+    } else if (type === 'token') {
+      this.emit('token', { token: data.token });
     } else if (type === 'draining') {
       this.emit('draining', { draining: data.draining });
     } else if (type === 'error') {
@@ -410,6 +474,7 @@ export class Room extends Emitter {
       // The server ended a participant who never had media, as it did before: say so rather than try in silence.
       if (previous === 'connected' && this.#media && !this.#media.closed) this.#reportNoMedia();
     }
+    this.#noteInterruption();
     if (state === 'disconnected') this.#release();
     this.localParticipant.changed();
     this.emit('state', { state, previous, error });
@@ -438,7 +503,11 @@ export class Room extends Emitter {
 
   /** @param {RTCPeerConnectionState} state */
   #onMediaState(state) {
-    if (state === 'connected') this.#session.mediaConnected();
+    if (state === 'connected') {
+      this.#session.mediaConnected();
+      this.#experience.mediaConnected();
+    }
+    this.#noteInterruption();
     this.emit('media-state', { state });
   }
 
@@ -479,6 +548,18 @@ export class Room extends Emitter {
     this.emit('participant-joined', { participant });
   }
 
+  /** Tells the server what is wanted of a track, within the limit. @param {RemoteTrack} track */
+  #wish(track) {
+    const limit = track.kind === 'video' ? this.#videoLimit : {};
+    track.setSwitchedOff(limit.off === true);
+    if (track.trackId !== null) this.#wishes.set(track.trackId, limited(track.wish, track.source, limit));
+  }
+
+  #noteInterruption() {
+    const isBroken = this.mediaState === 'disconnected' || this.mediaState === 'failed';
+    this.#experience.interrupted(this.#state === 'reconnecting' || isBroken || this.localParticipant.mediaLost);
+  }
+
   /** @param {Track} track */
   #follow(track) {
     const { participant } = track;
@@ -494,6 +575,7 @@ export class Room extends Emitter {
     this.#levelTimer = this.#environment.setTimeout(() => {
       const participants = [this.localParticipant, ...this.participants.values()];
       this.#levels.update(participants, this.#environment.now());
+      this.#experience.look(this.participants.values());
       this.emit('levels', { participants });
       this.#scheduleLevels();
     }, LEVELS_EVERY);

@@ -1,5 +1,6 @@
 // getStats() of the browser, normalised: one row per track, rates from differences, one row for the connection.
 
+/** @import {ExperienceStats} from './experience.js' */
 /** @import {Kind, Source} from './protocol.js' */
 
 /** @typedef {'good' | 'medium' | 'poor' | 'unknown'} Quality */
@@ -22,6 +23,8 @@
  * @property {number | null} framesPerSecond
  * @property {number | null} framesDropped
  * @property {number | null} freezeCount
+ * @property {number | null} syncOffsetMs of a received picture: how far it is behind the sound of the same person or screen;
+ *   less than 0 where it is ahead. Firefox does not tell
  * @property {Quality} quality
  */
 
@@ -40,7 +43,7 @@
  * @property {boolean} selfSigned whether the server's certificate is one that it made itself
  */
 
-/** @typedef {{connection: ConnectionStats, tracks: TrackStats[]}} RoomStats */
+/** @typedef {{connection: ConnectionStats, tracks: TrackStats[], experience: ExperienceStats}} RoomStats */
 
 /** @typedef {{participantId: string, trackId: string, source: Source}} Owner */
 
@@ -54,7 +57,7 @@ export class StatsCollector {
    * @param {Iterable<[string, any]>} report an RTCStatsReport
    * @param {(mid: string | null, trackIdentifier: string | null) => Owner | null} ownerOf
    * @param {{connectionState: RTCPeerConnectionState, iceConnectionState: RTCIceConnectionState}} states
-   * @returns {RoomStats}
+   * @returns {Omit<RoomStats, 'experience'>}
    */
   collect(report, ownerOf, states) {
     /** @type {Map<string, Entry>} */
@@ -63,6 +66,8 @@ export class StatsCollector {
     const seen = new Map();
     const connection = this.#connection(entries, states, seen);
     const tracks = [];
+    /** What of a received track is played now, by the clock of whoever sends it, by participant and source. @type {Map<string, number>} */
+    const played = new Map();
     for (const entry of entries.values()) {
       if (entry.type !== 'inbound-rtp' && entry.type !== 'outbound-rtp') continue;
       const owner = ownerOf(entry.mid ?? null, trackIdentifier(entry, entries));
@@ -70,11 +75,14 @@ export class StatsCollector {
       // A slot's stream goes on when its track changes: differences across that change belong to nobody.
       const before = this.#before.get(entry.id);
       seen.set(entry.id, { trackId: owner.trackId, entry });
+      if (entry.type === 'inbound-rtp' && typeof entry.estimatedPlayoutTimestamp === 'number')
+        played.set(`${owner.participantId} ${owner.source}`, entry.estimatedPlayoutTimestamp);
       tracks.push(
         trackStats(entry, before?.trackId === owner.trackId ? before.entry : null, owner, entries, connection.rttMs),
       );
     }
     this.#before = seen;
+    for (const track of tracks) track.syncOffsetMs = syncOffset(track, played);
     return { connection, tracks: joined(tracks) };
   }
 
@@ -199,9 +207,23 @@ function trackStats(entry, before, owner, entries, connectionRtt) {
     framesPerSecond: numberOr(entry.framesPerSecond),
     framesDropped: numberOr(entry.framesDropped),
     freezeCount: numberOr(entry.freezeCount),
+    syncOffsetMs: null,
     ...measures,
     quality: qualityOf(measures),
   };
+}
+
+/** Which sound belongs to a picture. @type {Partial<Record<Source, Source>>} */
+const SOUND_OF = { camera: 'microphone', screen: 'screen-audio' };
+
+/**
+ * @param {TrackStats} track
+ * @param {Map<string, number>} played
+ */
+function syncOffset({ participantId, source, direction }, played) {
+  const picture = played.get(`${participantId} ${source}`);
+  const sound = played.get(`${participantId} ${SOUND_OF[source] ?? ''}`);
+  return direction === 'received' && picture !== undefined && sound !== undefined ? sound - picture : null;
 }
 
 /**

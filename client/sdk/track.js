@@ -111,7 +111,7 @@ export class Track extends Emitter {
 /**
  * @typedef {object} TrackControl
  * @property {(type: string, data: object) => Promise<unknown>} request
- * @property {(trackId: string, wish: Wish) => void} prefer
+ * @property {(trackId: string) => void} prefer its wish has changed
  */
 
 /** A track of somebody else. */
@@ -131,6 +131,10 @@ export class RemoteTrack extends Track {
   layer = null;
   /** @type {RTCRtpReceiver | null} */
   receiver = null;
+  /** What its own place on the screen needs, whatever else limits it. @type {Wish} */
+  wish = {};
+  /** Whether this client wants no pictures at all (`Room.limitVideo`). */
+  switchedOff = false;
 
   /**
    * @param {Participant} participant
@@ -173,7 +177,17 @@ export class RemoteTrack extends Track {
    * @param {Wish} wish
    */
   prefer(wish) {
-    if (this.trackId !== null) this.#control.prefer(this.trackId, wish);
+    this.wish = wish;
+    if (this.trackId !== null) this.#control.prefer(this.trackId);
+  }
+
+  /** @param {boolean} switchedOff */
+  setSwitchedOff(switchedOff) {
+    if (switchedOff === this.switchedOff) return;
+    this.switchedOff = switchedOff;
+    // What was seen last is long over.
+    if (!switchedOff) this.#coverFrom(null);
+    this.changed();
   }
 
   /** Whether nothing of it is sent, because the network carries no more. */

@@ -4,6 +4,7 @@
 import { StraitError } from './errors.js';
 
 /** @import {Environment} from './environment.js' */
+/** @import {Source} from './protocol.js' */
 
 /**
  * @typedef {object} Wish
@@ -12,6 +13,16 @@ import { StraitError } from './errors.js';
  * @property {number} [frameRate] pictures a second that are enough
  * @property {'very-low' | 'low' | 'medium' | 'high'} [priority] where not everything can be sent
  * @property {boolean} [paused] it cannot be seen
+ */
+
+/**
+ * What is wanted at most of one kind of picture.
+ * @typedef {Pick<Wish, 'height' | 'frameRate'>} PictureLimit
+ *
+ * @typedef {object} VideoLimit what is wanted at most, however large it is shown
+ * @property {boolean} [off] no pictures at all: sound only
+ * @property {PictureLimit} [camera] of every camera
+ * @property {PictureLimit} [screen] of every screen
  */
 
 /** What the server knows of a track after a message that may or may not have reached it. @type {Wish} */
@@ -107,6 +118,28 @@ export class Wishes {
       this.#schedule();
     });
   }
+}
+
+/**
+ * What is left of a wish under a limit.
+ * @param {Wish} wish
+ * @param {Source} source
+ * @param {VideoLimit} limit
+ * @returns {Wish}
+ */
+export function limited(wish, source, limit) {
+  if (limit.off) return { paused: true };
+  const most = source === 'screen' ? limit.screen : limit.camera;
+  if (!most || wish.paused) return wish;
+  const { width, height } = wish;
+  const cut = { ...wish };
+  if (most.frameRate !== undefined) cut.frameRate = Math.min(wish.frameRate ?? Infinity, most.frameRate);
+  if (most.height !== undefined) {
+    // The server goes by the width only where there is no height.
+    if (height === undefined && width !== undefined) cut.width = Math.min(width, Math.round((most.height * 16) / 9));
+    else cut.height = Math.min(height ?? Infinity, most.height);
+  }
+  return cut;
 }
 
 /**

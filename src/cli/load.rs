@@ -68,9 +68,17 @@ What is published:
   frames            the same, the ten packets of each frame at once
   simulcast         that video in three encodings
   conference        audio and video; everybody publishes, and receives all others
+  conference-simulcast
+                    the same with the video in three encodings
   conference-audio  audio; everybody publishes, and receives all others
 ")]
     profile: Profile,
+    /// Let the server choose whom each receiver hears, and N of whom they see
+    ///
+    /// Otherwise everybody has to receive everything. Loss is then counted by sequence number.
+    #[arg(long, value_name = "N", help_heading = "Media", verbatim_doc_comment)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=64))]
+    shown: Option<u32>,
     /// Packets a second of each stream, instead of the profile's
     #[arg(long, value_name = "N", help_heading = "Media")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -139,7 +147,8 @@ impl LoadArgs {
         if self.publishers + self.subscribers == 0 {
             return Err(Failure::usage("nobody is to join; use --publishers and --subscribers"));
         }
-        if self.server == ServerKind::Janus && self.profile == Profile::Simulcast {
+        let is_simulcast = matches!(self.profile, Profile::Simulcast | Profile::ConferenceSimulcast);
+        if self.server == ServerKind::Janus && is_simulcast {
             return Err(Failure::usage("Janus is loaded without simulcast; use --profile video"));
         }
         Ok(LoadOptions {
@@ -156,6 +165,7 @@ impl LoadArgs {
             ramp: self.ramp,
             spin: self.spin,
             decrypt_every: self.decrypt_every,
+            shown: self.shown.map(|shown| shown as usize),
             rate: self.rate,
             payload: self.payload.map(|bytes| bytes as usize),
             transport_cc: self.transport_cc,

@@ -530,7 +530,7 @@ fn send(people: &mut [Person], shared: &mut Shared, person: usize, place: usize,
 fn senders(shared: &mut Shared) -> Vec<Sender> {
     let mut senders = Vec::new();
     for track in shared.tracks.clone() {
-        let layered = track.encodings.len() > 1;
+        let chosen = track.encodings.len() > 1 || shared.options.shown.is_some();
         for encoding in &track.encodings {
             let identity = Identity {
                 stream: shared.streams.len() as u32,
@@ -538,7 +538,7 @@ fn senders(shared: &mut Shared) -> Vec<Sender> {
                 sequence: shared.random.u16(..0x8000),
                 timestamp: shared.random.u32(..),
             };
-            shared.streams.push(StreamInfo { interval: track.interval, layered, sent: 0 });
+            shared.streams.push(StreamInfo { interval: track.interval, chosen, sent: 0 });
             senders.push(Sender::new(identity, &track, *encoding));
         }
     }

@@ -21,18 +21,21 @@ pub enum Profile {
     Simulcast,
     /// Everyone publishes audio and video, and receives all others.
     Conference,
+    /// The same with the video in three encodings.
+    ConferenceSimulcast,
     /// Everyone publishes audio, and receives all others.
     ConferenceAudio,
 }
 
 impl Profile {
     /// All profiles, with their names.
-    pub const ALL: [(&'static str, Profile); 6] = [
+    pub const ALL: [(&'static str, Profile); 7] = [
         ("audio", Profile::Audio),
         ("video", Profile::Video),
         ("frames", Profile::Frames),
         ("simulcast", Profile::Simulcast),
         ("conference", Profile::Conference),
+        ("conference-simulcast", Profile::ConferenceSimulcast),
         ("conference-audio", Profile::ConferenceAudio),
     ];
 
@@ -43,7 +46,7 @@ impl Profile {
 
     /// Whether everybody both publishes and receives.
     pub fn is_mesh(self) -> bool {
-        matches!(self, Profile::Conference | Profile::ConferenceAudio)
+        matches!(self, Profile::Conference | Profile::ConferenceSimulcast | Profile::ConferenceAudio)
     }
 }
 
@@ -109,6 +112,9 @@ pub struct LoadOptions {
     pub spin: bool,
     /// Of each stream, one packet in this many is decrypted.
     pub decrypt_every: u32,
+    /// How many tracks of video each receiver is shown, where the server chooses which, as it chooses whose audio they hear;
+    /// with `None` everybody is to receive everything.
+    pub shown: Option<usize>,
     /// Packets per second of a stream, instead of the profile's.
     pub rate: Option<u32>,
     /// Payload bytes, instead of the profile's.
@@ -163,15 +169,17 @@ impl LoadOptions {
             Profile::Video => vec![self.video(false)],
             Profile::Frames => vec![self.video(true)],
             Profile::Conference => vec![self.audio(), self.video(false)],
-            Profile::Simulcast => {
-                let full = self.video(false);
-                let payload = full.encodings[0].payload;
-                let layer = |rid, packets| Encoding { rid: Some(rid), packets, payload };
-                let encodings =
-                    vec![layer("low", 2), layer("medium", 4), layer("high", full.encodings[0].packets)];
-                vec![Track { encodings, ..full }]
-            }
+            Profile::Simulcast => vec![self.simulcast()],
+            Profile::ConferenceSimulcast => vec![self.audio(), self.simulcast()],
         }
+    }
+
+    fn simulcast(&self) -> Track {
+        let full = self.video(false);
+        let payload = full.encodings[0].payload;
+        let layer = |rid, packets| Encoding { rid: Some(rid), packets, payload };
+        let encodings = vec![layer("low", 2), layer("medium", 4), layer("high", full.encodings[0].packets)];
+        Track { encodings, ..full }
     }
 
     fn payload_or(&self, default: usize) -> usize {
@@ -242,10 +250,16 @@ impl LoadOptions {
         if self.profile.is_mesh() { self.publishers + self.subscribers } else { self.publishers }
     }
 
-    /// Returns how many tracks each receiver has to receive.
-    pub(super) fn received_tracks(&self) -> usize {
+    /// Returns how many tracks of a kind there are for each receiver.
+    pub(super) fn tracks_of_others(&self, kind: MediaKind) -> usize {
         let publishers = self.publishers_in_room().saturating_sub(usize::from(self.profile.is_mesh()));
-        publishers * self.tracks().len()
+        publishers * self.tracks().iter().filter(|track| track.kind == kind).count()
+    }
+
+    /// Returns how many tracks each receiver has to receive. Where the server chooses, they have to hear somebody.
+    pub(super) fn received_tracks(&self) -> usize {
+        let [audio, video] = [MediaKind::Audio, MediaKind::Video].map(|kind| self.tracks_of_others(kind));
+        self.shown.map_or(audio + video, |shown| audio.min(1) + video.min(shown))
     }
 }
 
@@ -279,6 +293,7 @@ pub(super) mod tests {
             ramp: 100,
             spin: false,
             decrypt_every: 1,
+            shown: None,
             rate: None,
             payload: None,
             transport_cc: false,
@@ -302,6 +317,7 @@ pub(super) mod tests {
             assert_eq!(packets_per_second(&tracks[0]), expected, "{profile:?}");
         }
         assert_eq!(options(Profile::Conference).tracks().len(), 2);
+        assert_eq!(options(Profile::ConferenceSimulcast).tracks()[1].encodings.len(), 3);
         for (name, profile) in Profile::ALL {
             assert_eq!((name.parse(), profile.name()), (Ok(profile), name));
         }
@@ -327,6 +343,11 @@ pub(super) mod tests {
             options(Profile::Conference).people().iter().all(|person| person.publishes && person.receives)
         );
         assert_eq!(options(Profile::Conference).received_tracks(), 10);
+        let shown = |shown, profile| LoadOptions { shown: Some(shown), ..options(profile) }.received_tracks();
+        assert_eq!(
+            (shown(3, Profile::ConferenceSimulcast), shown(9, Profile::Conference), shown(9, Profile::Audio)),
+            (4, 6, 1)
+        );
         assert_eq!(options(Profile::Video).received_tracks(), 2);
         let janus = LoadOptions { server_kind: ServerKind::Janus, ..options(Profile::Conference) }.people();
         assert_eq!(janus.len(), 36, "18 people, of whom each is two");

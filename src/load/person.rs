@@ -239,7 +239,9 @@ impl Person {
         let audio = wanted(MediaKind::Audio).min(most.0);
         let video = wanted(MediaKind::Video).min(most.1);
         self.slots = audio + video;
-        self.denied_slots = wanted(MediaKind::Audio) + wanted(MediaKind::Video) - self.slots;
+        let denied = wanted(MediaKind::Audio) + wanted(MediaKind::Video) - self.slots;
+        // Where the server chooses, tracks share the slots that there are.
+        self.denied_slots = if shared.options.shown.is_some() { 0 } else { denied };
         let tracks = if self.plan.publishes { shared.tracks.clone() } else { Vec::new() };
         let mut senders = self.senders.iter_mut();
         let mut of_track = Vec::new();

@@ -257,7 +257,7 @@ fn packets(run: &Generator, seconds: f64) -> Packets {
         let expected = match source {
             // The number of packets sent is known, including the last ones, whose loss the stream's own numbers could
             // not show.
-            Some(stream) if !stream.layered && !incoming.switched && !by_number => stream.sent,
+            Some(stream) if !stream.chosen && !incoming.switched && !by_number => stream.sent,
             Some(_) => incoming.counted + incoming.lost_by_number(),
             None => 0,
         };

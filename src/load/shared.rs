@@ -65,8 +65,8 @@ impl Timers {
 pub(super) struct StreamInfo {
     /// From frame to frame, nanoseconds.
     pub interval: u64,
-    /// Whether it is one of several encodings, of which the server chooses one.
-    pub layered: bool,
+    /// Whether the server chooses who receives it: one of several encodings, or one of many tracks.
+    pub chosen: bool,
     /// How many packets were sent that belong to the measurement.
     pub sent: u64,
 }
@@ -158,8 +158,8 @@ impl Shared {
 
     /// Returns how many slots of a kind somebody who receives needs.
     pub(super) fn wanted_slots(&self, kind: MediaKind) -> usize {
-        let of_kind = self.tracks.iter().filter(|track| track.kind == kind).count();
-        self.options.received_tracks() / self.tracks.len().max(1) * of_kind
+        let shown = self.options.shown.filter(|_| kind == MediaKind::Video).unwrap_or(usize::MAX);
+        self.options.tracks_of_others(kind).min(shown)
     }
 
     /// Returns where in its period a stream begins.

@@ -8,6 +8,7 @@ import "./scenarios/sources.js";
 import "./scenarios/layers.js";
 import "./scenarios/loss.js";
 import "./scenarios/bandwidth.js";
+import "./scenarios/slide.js";
 import "./scenarios/scalability.js";
 import "./scenarios/going.js";
 import "./scenarios/door.js";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use str0m::Rtc;
-use str0m::rtp::RedDecoder;
+use str0m::rtp::{Extension, RedDecoder};
 use strait::core::command::Source::Microphone;
 use strait::core::stats::{RedundancyDecision, RedundancyReason};
 use strait::trace::Trace;
@@ -112,6 +112,37 @@ fn whoever_loses_a_fifth_hears_nearly_everything() {
 }
 
 #[test]
+fn copies_begin_within_seconds_of_the_loss() {
+    let mut world = three(World::new());
+    speak(&mut world, 10);
+    world.loses_down = a_fifth;
+    speak(&mut world, 2);
+    assert!(decision(&world, 1).is_some_and(|decision| decision.copies >= 1), "{:?}", decision(&world, 1));
+    speak(&mut world, 3);
+    assert_eq!(decision(&world, 1).map(|decision| decision.copies), Some(2));
+    speak(&mut world, 18);
+    let (frames, _) = heard(&world, 1);
+    let missing = 10 * 50 + 23 * 50 - frames.len();
+    assert!(missing * 20 < 23 * 50, "{missing} of {} frames are missing, from the first loss on", 23 * 50);
+}
+
+#[test]
+fn copies_begin_after_two_reports_where_the_client_tells_of_no_arrivals() {
+    let mut world = World::new();
+    let rtc = takes_red(&world);
+    let anna = world.join_with("standup", "Anna", rtc);
+    world.publish(anna, 1, &[Microphone]);
+    let plain = Rtc::builder().set_rtp_mode(true).enable_opus(true, true).clear_extension_map();
+    let rtc = plain.set_extension(1, Extension::RtpMid).build(world.now);
+    let ben = world.join_with("standup", "Ben", rtc);
+    world.publish(ben, 1, &[]);
+    connected(&mut world);
+    world.loses_down = a_fifth;
+    speak(&mut world, 15);
+    assert_eq!(decision(&world, 1).map(|decision| decision.copies), Some(2));
+}
+
+#[test]
 fn copies_end_when_little_has_been_lost_for_a_while() {
     let mut world = three(recorded("*"));
     world.loses_down = a_fifth;
@@ -136,8 +167,9 @@ fn copies_end_when_little_has_been_lost_for_a_while() {
         .filter(|entry| entry.kind == "redundancy")
         .map(|entry| entry.text.as_str())
         .collect();
-    let [began, ended] = said[..] else { panic!("{said:?}") };
+    let [began, fewer, ended] = said[..] else { panic!("{said:?}") };
     assert!(began.starts_with("is sent each packet of audio three times: "), "{began}");
+    assert!(fewer.starts_with("is sent each packet of audio twice: only "), "{fewer}");
     assert!(ended.starts_with("is sent audio without copies again: only 0.0 % of it was lost"), "{ended}");
 }
 

@@ -11,7 +11,7 @@ use super::probe_result::ProbeResults;
 use super::probes::{Limit, ProbeCluster, ProbeId, Probes};
 use super::round_trip::RoundTrip;
 use super::trendline::Usage;
-use super::{BitRate, MILLISECOND, Micros, PacketResult, RATE_MIN, SECOND, scaled};
+use super::{BitRate, LossReport, MILLISECOND, Micros, PacketResult, RATE_MIN, SECOND, scaled};
 
 /// In the beginning the delay alone is believed, until it is known what is lost.
 const START_PHASE: Micros = 2 * SECOND;
@@ -180,6 +180,21 @@ impl BandwidthEstimator {
         self.sent_bytes += bytes as u64;
         self.round_trip.on_sent(now);
         self.history.on_sent(now, bytes, probe)
+    }
+
+    /// Says that the packet that was noted last is audio.
+    pub fn mark_audio(&mut self) {
+        self.history.mark_audio();
+    }
+
+    /// Takes what was reported of audio since the last call.
+    pub fn take_audio(&mut self) -> LossReport {
+        self.history.take_audio()
+    }
+
+    /// Takes note of the number of a report, and of the packet that it begins with, before the report is taken.
+    pub fn begin_report(&mut self, report: u8, base: u16) {
+        self.history.begin_report(report, base);
     }
 
     /// Takes a report: `reference` is its reference time in units of 64 ms, 24 bits, `base` the number of its first packet,

@@ -4,7 +4,7 @@
 //! and arrivals by the receiver's clock, which wraps after twelve days.
 
 use super::probes::ProbeId;
-use super::{Micros, PacketResult, SECOND};
+use super::{LossReport, Micros, PacketResult, SECOND};
 
 /// How many packets are remembered at first, and at most: two seconds at 10 Mbit/s. A packet that is reported later than
 /// that is as good as lost.
@@ -27,12 +27,25 @@ enum Fate {
     Received,
 }
 
+/// What was reported of a packet of audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum AudioFate {
+    /// The packet is no audio.
+    #[default]
+    Other,
+    /// Nothing was reported of it.
+    Unknown,
+    Missing,
+    Came,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     sent: Micros,
     bytes: u16,
     probe: Option<ProbeId>,
     fate: Fate,
+    audio: AudioFate,
 }
 
 /// The packets that were sent last.
@@ -48,13 +61,32 @@ pub struct SendHistory {
     reported: u64,
     /// The newest reference time: its 24 bits, and where that is since the first one.
     reference: Option<(u32, i64)>,
+    /// The number of the newest report itself.
+    report: Option<u8>,
+    audio: AudioTold,
+}
+
+/// What was reported of audio, and not taken yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct AudioTold {
+    packets: u32,
+    /// Less than nothing if packets turned out to be late that were taken for lost.
+    lost: i32,
 }
 
 impl Default for SendHistory {
     fn default() -> Self {
         // Room below, so that what is older than the first packet has a number too.
         let first = 1 << 16;
-        Self { entries: Vec::new(), next: first, first, reported: first, reference: None }
+        Self {
+            entries: Vec::new(),
+            next: first,
+            first,
+            reported: first,
+            reference: None,
+            report: None,
+            audio: AudioTold::default(),
+        }
     }
 }
 
@@ -78,10 +110,50 @@ impl SendHistory {
         }
         let bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
         if let Some(place) = self.entry_mut(number) {
-            *place = Entry { sent: now, bytes, probe, fate: Fate::Unknown };
+            *place = Entry { sent: now, bytes, probe, fate: Fate::Unknown, audio: AudioFate::Other };
         }
         self.next += 1;
         number as u16
+    }
+
+    /// Says that the packet that was noted last is audio.
+    pub fn mark_audio(&mut self) {
+        let newest = self.next - 1;
+        if let Some(entry) = self.entry_mut(newest) {
+            entry.audio = AudioFate::Unknown;
+        }
+    }
+
+    /// Takes note that a report with the number `report` begins with the packet `base`. It is called before the report is read.
+    ///
+    /// Some receivers begin each report with a packet that came. If the report follows the one before, what lies between
+    /// the two is missing: that counts for audio, of which a report may hold no more than a packet or two.
+    pub fn begin_report(&mut self, report: u8, base: u16) {
+        let follows = self.report.replace(report) == Some(report.wrapping_sub(1));
+        let Some(base) = self.extended(base).filter(|_| follows) else { return };
+        for sequence in self.reported.max(self.oldest())..base {
+            self.note_audio(sequence, false);
+        }
+    }
+
+    fn note_audio(&mut self, sequence: u64, came: bool) {
+        let Some(entry) = self.entry_mut(sequence) else { return };
+        let after = match entry.audio {
+            AudioFate::Other | AudioFate::Came => return,
+            _ if came => AudioFate::Came,
+            _ => AudioFate::Missing,
+        };
+        let before = std::mem::replace(&mut entry.audio, after);
+        self.audio.packets += u32::from(before == AudioFate::Unknown);
+        self.audio.lost += i32::from(after == AudioFate::Missing) - i32::from(before == AudioFate::Missing);
+    }
+
+    /// Takes what was reported of audio since the last call, each packet once. A report that was lost on its way says
+    /// nothing of its packets, so they count neither way.
+    pub fn take_audio(&mut self) -> LossReport {
+        let AudioTold { packets, lost } = self.audio;
+        self.audio = AudioTold { packets: 0, lost: lost.min(0) };
+        LossReport { expected: packets, lost: lost.max(0).unsigned_abs() }
     }
 
     /// Reads a report: `base` is the number of its first packet, `statuses` says of each from there when it came, by the
@@ -93,12 +165,8 @@ impl SendHistory {
         statuses: impl Iterator<Item = Option<Micros>>,
         results: &mut Vec<PacketResult>,
     ) {
-        let newest = self.next - 1;
-        let behind = u64::from((newest as u16).wrapping_sub(base));
-        let Some(base) = newest.checked_sub(behind).filter(|_| behind < 2 * self.entries.len() as u64) else {
-            return;
-        };
-        let oldest = self.first.max(self.next.saturating_sub(self.entries.len() as u64));
+        let Some(base) = self.extended(base) else { return };
+        let oldest = self.oldest();
         let mut unreported: u32 = (self.reported.max(oldest)..base)
             .filter_map(|sequence| self.entry(sequence))
             .map(|entry| u32::from(entry.bytes))
@@ -108,6 +176,7 @@ impl SendHistory {
             if sequence < oldest {
                 continue;
             }
+            self.note_audio(sequence, received.is_some());
             let Some(entry) = self.entry_mut(sequence) else { return };
             let fate = if received.is_some() { Fate::Received } else { Fate::Lost };
             // Lost may turn out to be late. Whatever else is told twice is told in vain.
@@ -126,6 +195,18 @@ impl SendHistory {
             });
             unreported = 0;
         }
+    }
+
+    /// Returns the whole number of a packet that a report begins with; `None` if that lies long before all that is remembered.
+    fn extended(&self, base: u16) -> Option<u64> {
+        let newest = self.next - 1;
+        let behind = u64::from((newest as u16).wrapping_sub(base));
+        newest.checked_sub(behind).filter(|_| behind < 2 * self.entries.len() as u64)
+    }
+
+    /// Returns the number of the oldest packet that is remembered.
+    fn oldest(&self) -> u64 {
+        self.first.max(self.next.saturating_sub(self.entries.len() as u64))
     }
 
     /// Returns where the reference time of a report is, in its own unit, since that of the first report. Reports may
@@ -217,6 +298,52 @@ mod tests {
         }
         let missed: Vec<_> = results.iter().map(|result| result.unreported).collect();
         assert_eq!(missed, [0, 0, 0, 0, 0, 500, 0, 0, 0, 0, 0, 0, 0, 0, 0], "five packets of 100 bytes");
+    }
+
+    #[test]
+    fn of_audio_each_packet_is_told_once_and_what_was_late_is_made_good() {
+        let mut history = SendHistory::default();
+        for packet in 0..12 {
+            history.on_sent(packet, 100, None);
+            if packet % 2 == 0 {
+                history.mark_audio();
+            }
+        }
+        report(&mut history, 0, &[Some(1), Some(1), None, Some(1), None, None]);
+        report(&mut history, 0, &[Some(1), Some(1), None, Some(1), None, None]);
+        assert_eq!(history.take_audio(), LossReport { expected: 3, lost: 2 }, "0, 2 and 4");
+        assert_eq!(history.take_audio(), LossReport::default());
+        report(&mut history, 2, &[Some(2), Some(2)]);
+        report(&mut history, 8, &[None, None]);
+        assert_eq!(history.take_audio(), LossReport { expected: 1, lost: 0 }, "2 has come, and 8 is lost");
+        report(&mut history, 4, &[Some(3)]);
+        report(&mut history, 10, &[Some(3)]);
+        assert_eq!(history.take_audio(), LossReport { expected: 1, lost: 0 }, "4 has come, too");
+        report(&mut history, 6, &[None]);
+        assert_eq!(history.take_audio(), LossReport { expected: 1, lost: 0 }, "as many as were told wrongly");
+    }
+
+    #[test]
+    fn audio_between_two_reports_that_follow_each_other_is_missing() {
+        let mut history = SendHistory::default();
+        for packet in 0..12 {
+            history.on_sent(packet, 100, None);
+            history.mark_audio();
+        }
+        let mut tell = |number, base, statuses: &[Option<Micros>]| {
+            history.begin_report(number, base);
+            report(&mut history, base, statuses);
+            history.take_audio()
+        };
+        assert_eq!(tell(255, 1, &[Some(1)]), LossReport { expected: 1, lost: 0 }, "there was none before it");
+        assert_eq!(tell(0, 4, &[Some(1)]), LossReport { expected: 3, lost: 2 }, "2 and 3 are missing");
+        assert_eq!(
+            tell(2, 8, &[Some(1)]),
+            LossReport { expected: 1, lost: 0 },
+            "the report between was lost"
+        );
+        assert_eq!(tell(3, 2, &[Some(3)]), LossReport { expected: 0, lost: 0 }, "2 was late");
+        assert_eq!(tell(4, 11, &[Some(3)]), LossReport { expected: 3, lost: 1 }, "two more, less the one");
     }
 
     #[test]

@@ -64,6 +64,15 @@ pub struct PacketResult {
     pub probe: Option<probes::ProbeId>,
 }
 
+/// What a client reports of a part of what it is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LossReport {
+    /// How many packets it should have got since its last report.
+    pub expected: u32,
+    /// How many of them it did not get.
+    pub lost: u32,
+}
+
 /// Returns the rate of these bytes in that time; 0 if no time has passed.
 fn rate_of(bytes: u64, time: Micros) -> BitRate {
     match u64::try_from(time) {

@@ -14,7 +14,7 @@ use super::pacer::{PacedPacket, Pacer};
 use super::padding::PaddingControl;
 use super::srtp::SrtpSender;
 use crate::core::bandwidth::estimator::{BandwidthEstimator, Bounds, Reason};
-use crate::core::bandwidth::{BitRate, MILLISECOND, Micros, SECOND};
+use crate::core::bandwidth::{BitRate, LossReport, MILLISECOND, Micros, SECOND};
 use crate::core::mutation::mutated;
 use crate::core::pace::Pace;
 use crate::core::stats::{BandwidthSnapshot, EgressCounters, PacingSnapshot};
@@ -48,8 +48,10 @@ const CROWDED: Micros = 100 * MILLISECOND;
 /// What a packet is sent for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// It is new to the receiver.
-    Media,
+    /// It is audio that is new to the receiver.
+    Audio,
+    /// It is video that is new to the receiver.
+    Video,
     /// The receiver has asked for it again.
     Repeat,
     /// To find out what the network carries.
@@ -208,7 +210,11 @@ impl EgressHalf {
         }
         self.padding.on_sent(bytes);
         match purpose {
-            Purpose::Media => self.pacer.on_sent(bytes),
+            Purpose::Audio => {
+                bandwidth.mark_audio();
+                self.pacer.on_sent(bytes);
+            }
+            Purpose::Video => self.pacer.on_sent(bytes),
             Purpose::Repeat => {
                 self.pacer.on_sent(bytes);
                 self.repeats.take(bytes, bandwidth.estimate() * REPEAT_PERCENT / 100, REPEAT_BURST);
@@ -255,12 +261,18 @@ impl EgressHalf {
         }
         self.reports.note(now);
         if let Ok(report) = TransportFeedback::parse(bytes) {
+            bandwidth.begin_report(report.number, report.base);
             bandwidth.on_report(at, report.reference, report.base, report.arrivals());
             if bandwidth.has_heard() {
                 self.heard_by = Micros::MAX;
                 self.set_pace();
             }
         }
+    }
+
+    /// Takes what transport-wide feedback has told of audio since the last call; `None` if it has told nothing of it.
+    pub fn take_audio_told(&mut self) -> Option<LossReport> {
+        self.bandwidth.as_mut().map(|bandwidth| bandwidth.take_audio()).filter(|told| told.expected > 0)
     }
 
     /// Paces by the present estimate.

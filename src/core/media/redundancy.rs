@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::core::bandwidth::LossReport;
 use crate::core::mutation::mutated;
 use crate::core::stats::{RedundancyDecision, RedundancyReason};
 
@@ -26,16 +27,20 @@ const CALM: Duration = Duration::from_secs(30);
 const PACKETS_MIN: u32 = 100;
 /// Where the network had no room for copies, none are sent for so long.
 const NO_ROOM_FOR: Duration = Duration::from_secs(10);
+/// Transport-wide feedback comes many times a second, and is looked at this often.
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(500);
 /// A network has room for copies if it carries so many times the audio that goes out on it.
 const ROOM: u64 = 3;
 
-/// What a client reports of the audio that it is sent.
-#[derive(Debug, Clone, Copy)]
-pub struct LossReport {
-    /// How many packets it should have got since its last report.
-    pub expected: u32,
-    /// How many of them it did not get.
-    pub lost: u32,
+/// Which reports tell of a loss. They are counted apart, and the greater loss counts: feedback is quick, but may be lost
+/// itself, and a few packets of audio are told with it; receiver reports leave nothing out, but come each five seconds where
+/// there is audio alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LossSource {
+    /// Transport-wide feedback, as far as it is about audio.
+    Feedback,
+    /// Receiver reports on streams of audio (RFC 3550 §6.4).
+    ReceiverReports,
 }
 
 /// What one second's reports told.
@@ -46,16 +51,52 @@ struct Second {
     lost: u32,
 }
 
+/// What one kind of report told in the last seconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Window([Second; WINDOW_SECONDS]);
+
+impl Window {
+    /// Notes a report that came in the second with that number.
+    fn note(&mut self, number: u64, report: LossReport) {
+        let second = &mut self.0[number as usize % WINDOW_SECONDS];
+        if second.number != number {
+            *second = Second { number, ..Second::default() };
+        }
+        second.expected = second.expected.saturating_add(report.expected);
+        second.lost = second.lost.saturating_add(report.lost.min(report.expected));
+    }
+
+    /// Returns how much was lost in the seconds up to that number, in 1/1000; 0 if fewer packets than `least` were told of.
+    fn loss(&self, number: u64, least: u32) -> u32 {
+        let recent = || self.0.iter().filter(|one| one.number + WINDOW_SECONDS as u64 > number);
+        let expected = recent().fold(0_u32, |sum, one| sum.saturating_add(one.expected));
+        let lost: u64 = recent().map(|one| u64::from(one.lost)).sum();
+        if expected < least { 0 } else { (lost * 1000 / u64::from(expected.max(1))) as u32 }
+    }
+}
+
+/// How much was lost, in 1/1000.
+#[derive(Debug, Clone, Copy)]
+struct Loss {
+    /// Of however few packets.
+    any: u32,
+    /// Of so many that something can be concluded.
+    certain: u32,
+}
+
 /// The copies of one transport: one for all of its audio, because it is lost on one way.
 #[derive(Debug, Default)]
 pub struct Redundancy {
     decision: Option<RedundancyDecision>,
     began: Option<Instant>,
-    seconds: [Second; WINDOW_SECONDS],
+    feedback: Window,
+    receiver_reports: Window,
     /// Since when less than [`NONE_IS_ENOUGH`] and [`ONE_IS_ENOUGH`] has been lost.
     calm_since: [Option<Instant>; 2],
     /// When it was last found that there is no room.
     no_room: Option<Instant>,
+    /// When transport-wide feedback was looked at last that told of audio.
+    feedback_at: Option<Instant>,
 }
 
 impl Redundancy {
@@ -70,23 +111,30 @@ impl Redundancy {
         self.decision
     }
 
-    /// Takes a report of one stream of audio. `carried` is what the network carries and `audio` how much audio goes out on
-    /// it without copies, both in bits per second, as far as known. Returns what is decided, if that is something new.
+    /// Returns whether it is time to look at what transport-wide feedback has told.
+    pub fn wants_feedback(&self, now: Instant) -> bool {
+        self.feedback_at.is_none_or(|at| now.saturating_duration_since(at) >= FEEDBACK_INTERVAL)
+    }
+
+    /// Takes a report of one stream of audio, or of all of them. `carried` is what the network carries and `audio` how much
+    /// audio goes out on it without copies, both in bits per second, as far as known. Returns what is decided, if that is
+    /// something new.
     pub fn on_report(
         &mut self,
         now: Instant,
+        source: LossSource,
         report: LossReport,
         carried: Option<u64>,
         audio: u64,
     ) -> Option<RedundancyDecision> {
-        let (expected, loss) = self.note(now, report);
+        let loss = self.note(now, source, report);
         if mutated!(RedundancyForgotten) {
             return None;
         }
         let before = self.copies() as u8;
         let has_room = carried.is_none_or(|carried| carried >= ROOM * audio);
         let (copies, reason) = if has_room {
-            self.wanted(now, before, expected, loss)?
+            self.wanted(now, before, loss)?
         } else {
             self.no_room = Some(now);
             (0, RedundancyReason::NoRoom)
@@ -94,20 +142,21 @@ impl Redundancy {
         if copies == before {
             return None;
         }
+        let loss = if reason == RedundancyReason::Loss { loss.certain } else { loss.any };
         let loss_permille = u16::try_from(loss).unwrap_or(u16::MAX);
         self.decision = Some(RedundancyDecision { copies, loss_permille, reason });
         self.decision
     }
 
     /// Returns how many copies loss calls for, where there is room for them; `None` if for as many as there are.
-    fn wanted(&self, now: Instant, before: u8, expected: u32, loss: u32) -> Option<(u8, RedundancyReason)> {
-        let more = match loss {
+    fn wanted(&self, now: Instant, before: u8, loss: Loss) -> Option<(u8, RedundancyReason)> {
+        let more = match loss.certain {
             loss if loss > TWO_COPIES => 2,
             loss if loss > ONE_COPY => 1,
             _ => 0,
         };
         let waits = self.no_room.is_some_and(|at| now.saturating_duration_since(at) < NO_ROOM_FOR);
-        if more > before && expected >= PACKETS_MIN && !waits {
+        if more > before && !waits {
             return Some((more, RedundancyReason::Loss));
         }
         let is_calm =
@@ -120,24 +169,23 @@ impl Redundancy {
         }
     }
 
-    /// Notes a report. Returns how many packets were expected in the last seconds, and how much of them was lost, in 1/1000.
-    fn note(&mut self, now: Instant, report: LossReport) -> (u32, u32) {
+    /// Notes a report. Returns how much was lost in the last seconds.
+    fn note(&mut self, now: Instant, source: LossSource, report: LossReport) -> Loss {
         let began = *self.began.get_or_insert(now);
         let number = now.saturating_duration_since(began).as_secs();
-        let second = &mut self.seconds[number as usize % WINDOW_SECONDS];
-        if second.number != number {
-            *second = Second { number, ..Second::default() };
+        match source {
+            LossSource::Feedback => {
+                self.feedback_at = Some(now);
+                self.feedback.note(number, report);
+            }
+            LossSource::ReceiverReports => self.receiver_reports.note(number, report),
         }
-        second.expected = second.expected.saturating_add(report.expected);
-        second.lost = second.lost.saturating_add(report.lost.min(report.expected));
-        let recent = || self.seconds.iter().filter(|one| one.number + WINDOW_SECONDS as u64 > number);
-        let expected = recent().fold(0_u32, |sum, one| sum.saturating_add(one.expected));
-        let lost: u64 = recent().map(|one| u64::from(one.lost)).sum();
-        let loss = (lost * 1000).checked_div(u64::from(expected)).unwrap_or(0) as u32;
+        let loss = |least| self.feedback.loss(number, least).max(self.receiver_reports.loss(number, least));
+        let loss = Loss { any: loss(1), certain: loss(PACKETS_MIN) };
         for (since, below) in self.calm_since.iter_mut().zip([NONE_IS_ENOUGH, ONE_IS_ENOUGH]) {
-            *since = (loss < below).then(|| since.unwrap_or(now));
+            *since = (loss.any < below).then(|| since.unwrap_or(now));
         }
-        (expected, loss)
+        loss
     }
 }
 
@@ -159,7 +207,8 @@ mod tests {
         let mut decided = Vec::new();
         for second in seconds {
             let now = start + Duration::from_secs(second);
-            let decision = redundancy.on_report(now, report, Some(carried), AUDIO);
+            let decision =
+                redundancy.on_report(now, LossSource::ReceiverReports, report, Some(carried), AUDIO);
             decided.extend(decision.map(|decision| (second, decision.copies, decision.reason)));
         }
         decided
@@ -208,12 +257,40 @@ mod tests {
         for second in 0..100 {
             let report = LossReport { expected: 3, lost: 1 };
             let now = start + Duration::from_secs(second);
-            assert_eq!(redundancy.on_report(now, report, None, AUDIO), None, "somebody who is silent");
+            for source in [LossSource::Feedback, LossSource::ReceiverReports] {
+                assert_eq!(
+                    redundancy.on_report(now, source, report, None, AUDIO),
+                    None,
+                    "somebody who is silent"
+                );
+            }
         }
         // Who gets audio alone reports each five seconds.
         let report = LossReport { expected: 250, lost: 50 };
-        let decision = redundancy.on_report(start + Duration::from_secs(105), report, None, AUDIO).unwrap();
+        let now = start + Duration::from_secs(105);
+        let decision = redundancy
+            .on_report(now, LossSource::ReceiverReports, report, None, AUDIO)
+            .expect("much is lost");
         assert_eq!((decision.copies, decision.loss_permille), (2, 200));
+    }
+
+    #[test]
+    fn of_what_both_kinds_of_reports_tell_the_greater_loss_counts() {
+        let (mut redundancy, start) = (Redundancy::default(), Instant::now());
+        let mut decided = Vec::new();
+        for half in 0..120 {
+            let now = start + Duration::from_millis(500 * half);
+            let mut note = |source, report| {
+                decided.extend(
+                    redundancy.on_report(now, source, report, None, AUDIO).map(|told| (half, told.copies)),
+                );
+            };
+            note(LossSource::Feedback, LossReport { expected: 25, lost: 1 });
+            if half % 10 == 9 {
+                note(LossSource::ReceiverReports, LossReport { expected: 250, lost: 50 });
+            }
+        }
+        assert_eq!(decided, [(3, 1), (9, 2)], "soon one, and two when it is known that more is lost");
     }
 
     #[test]
@@ -221,7 +298,7 @@ mod tests {
         let (mut redundancy, start) = (Redundancy::default(), Instant::now());
         for _ in 0..10 {
             let report = LossReport { expected: u32::MAX, lost: u32::MAX };
-            redundancy.on_report(start, report, Some(0), u64::MAX / 4);
+            redundancy.on_report(start, LossSource::Feedback, report, Some(0), u64::MAX / 4);
         }
         assert_eq!(redundancy.copies(), 0);
     }

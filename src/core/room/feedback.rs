@@ -7,6 +7,7 @@ use super::Room;
 use super::fanout::class_of;
 use crate::core::command::MediaKind;
 use crate::core::ids::{ParticipantKey, Ssrc, TransportKey};
+use crate::core::media::redundancy::LossSource;
 use crate::core::media::rtcp::{self, LostSequences, ReportBlock, RtcpItem};
 use crate::core::outbox::Outbox;
 use crate::core::path::Path;
@@ -58,6 +59,7 @@ impl Room {
                     media.egress.on_transport_feedback(now, bytes);
                 }
                 self.transports[on.0].set_bandwidth();
+                self.take_audio_feedback(now, on);
                 self.review_estimate(on);
             }
             RtcpItem::Remb { bitrate_bps } => {
@@ -93,7 +95,7 @@ impl Room {
         let lost = slot.take_report(now, block);
         if slot.kind == MediaKind::Audio {
             self.note_dropout(on, participant, index, block.fraction_lost);
-            self.review_redundancy(now, on, participant, lost);
+            self.review_redundancy(now, on, participant, LossSource::ReceiverReports, lost);
         }
         let Some(media) = &mut self.transports[on.0].media else { return };
         if let Some(round_trip) = media.egress.round_trip_of(now, block.last_sr, block.delay_since_last_sr) {

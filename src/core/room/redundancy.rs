@@ -1,30 +1,49 @@
 //! Redundancy: what clients report of their audio decides how many copies of it they are sent.
+//!
+//! Transport-wide feedback tells of each packet within a quarter of a second, and receiver reports of every packet, but each
+//! five seconds where there is audio alone. Both count.
 
 use std::time::Instant;
 
 use tracing::debug;
 
 use super::Room;
+use crate::core::bandwidth::LossReport;
 use crate::core::command::MediaKind;
 use crate::core::forward::slot::Slot;
 use crate::core::ids::{ParticipantKey, TransportKey};
-use crate::core::media::redundancy::LossReport;
+use crate::core::media::redundancy::LossSource;
 use crate::core::quality::effective_loss;
 
 /// If more audio is missing than this, in 1/1000, people hear it.
 const HEARD_PERMILLE: u16 = 50;
 
 impl Room {
-    /// Takes a member's report of audio that they are sent on a transport.
+    /// Takes what transport-wide feedback has told lately of the audio that a member is sent on a transport.
+    pub(super) fn take_audio_feedback(&mut self, now: Instant, on: TransportKey) {
+        let (Some(member), Some(media)) = (self.owner_of(on), &mut self.transports[on.0].media) else {
+            return;
+        };
+        if !media.redundancy.wants_feedback(now) {
+            return;
+        }
+        if let Some(report) = media.egress.take_audio_told() {
+            self.review_redundancy(now, on, member, LossSource::Feedback, report);
+        }
+    }
+
+    /// Takes what is reported of audio that a member is sent on a transport.
     pub(super) fn review_redundancy(
         &mut self,
         now: Instant,
         on: TransportKey,
         member: ParticipantKey,
+        source: LossSource,
         report: LossReport,
     ) {
         let Self { participants, publications, transports, .. } = self;
-        let audio = participants[member.0].slots.iter();
+        let Some(listener) = participants.get(member.0) else { return };
+        let audio = listener.slots.iter();
         let audio = audio.filter(|slot| slot.transport == on && slot.kind == MediaKind::Audio);
         if !self.settings.redundancy || !audio.clone().any(Slot::takes_copies) {
             return;
@@ -36,9 +55,9 @@ impl Room {
         };
         let rate = audio.filter_map(rate).sum();
         let carried = media.egress.bandwidth().map(|bandwidth| bandwidth.estimate);
-        if let Some(decision) = media.redundancy.on_report(now, report, carried, rate) {
+        if let Some(decision) = media.redundancy.on_report(now, source, report, carried, rate) {
             self.totals.redundancy_changes += 1;
-            let participant = participants[member.0].id;
+            let participant = listener.id;
             debug!(room = %self.id, %participant, ?decision, "another redundancy of audio");
         }
     }

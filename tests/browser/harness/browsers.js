@@ -7,7 +7,11 @@ import puppeteer from "puppeteer-core";
 import { chromiumPath, firefoxPath } from "./programs.js";
 import { startSound } from "./sound.js";
 
+/** Whoever shares something shares the tab with this title. */
+export const SHARED_TAB = "What is shared";
+
 const CHROMIUM_FLAGS = [
+  `--auto-select-tab-capture-source-by-title=${SHARED_TAB}`,
   "--autoplay-policy=no-user-gesture-required",
   "--disable-background-networking",
   "--disable-component-update",

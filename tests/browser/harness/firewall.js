@@ -27,10 +27,22 @@ export class Firewall {
   #guestDevice;
   /** The router's end of the way to the guest. */
   #routerDevice;
-  #guestAddress;
+  /** The guest's address, one of two. */
+  #guestHost = 10;
   #authority = null;
   #doorway = null;
   #proxy = null;
+  #isNarrow = false;
+
+  get #guestAddress() {
+    return `${this.#net}.${this.#guestHost}/29`;
+  }
+
+  /** Lets everything through, and nothing is narrow. */
+  reset() {
+    this.letsAllThrough();
+    if (this.#isNarrow) this.widens();
+  }
 
   /** Three machines in a row: this one, a router, and the guest's. */
   static open() {
@@ -45,7 +57,6 @@ export class Firewall {
     firewall.#net = net;
     firewall.#guestDevice = outer;
     firewall.#routerDevice = inner;
-    firewall.#guestAddress = `${net}.10/29`;
     try {
       ip("netns", "add", firewall.#guest);
       ip("netns", "add", firewall.#router);
@@ -107,11 +118,13 @@ export class Firewall {
   narrowsTo(kbits) {
     const shape = ["tbf", "rate", `${kbits}kbit`, "burst", "5kb", "latency", "300ms"];
     this.#shapes("replace", ...shape);
+    this.#isNarrow = true;
   }
 
   /** The way to the guest is as wide as it was. */
   widens() {
     this.#shapes("delete");
+    this.#isNarrow = false;
   }
 
   #shapes(verb, ...shape) {
@@ -152,7 +165,7 @@ export class Firewall {
   /** The guest's machine changes its address, as when it goes from one network to another. */
   movesGuest() {
     const before = this.#guestAddress;
-    this.#guestAddress = `${this.#net}.11/29`;
+    this.#guestHost = this.#guestHost === 10 ? 11 : 10;
     ip("-n", this.#guest, "address", "delete", before, "dev", this.#guestDevice);
     ip("-n", this.#guest, "address", "add", this.#guestAddress, "dev", this.#guestDevice);
     ip("-n", this.#guest, "route", "replace", `${this.#net}.0/30`, "via", `${this.#net}.9`);

@@ -1,13 +1,14 @@
 // One participant of a story: a page in a browser, with a colour and a tone of its own, and what it
 // sees and hears of the others.
-import { setTimeout as sleep } from "node:timers/promises";
 import { openPage } from "./browsers.js";
 import { eventually } from "./eventually.js";
 import { COLOURS } from "./palette.js";
-import { firstColours, hearsSilence, hearsTone, seesColour, seesNothingNew } from "./senses.js";
+import { concealment, firstColours, hearsSilence, hearsTone, seesColour, seesNothingNew } from "./senses.js";
 
 /** A document of the server's origin, under its policy, that does nothing by itself. */
 const QUIET_PAGE = "/sdk/strait.js";
+/** Black and white lines of two pixels differ by 255 as they are drawn, and not at all in a picture of a quarter the size. */
+const SHARP = 150;
 
 export class Person {
   #page;
@@ -214,17 +215,22 @@ export class Person {
   }
 
   /** How much of what is played of `other`'s microphone in that time is made up, from 0 to 1. */
-  async concealmentOf(other, milliseconds) {
-    const before = await this.receptionOf(other, "microphone");
-    await sleep(milliseconds);
-    const after = await this.receptionOf(other, "microphone");
-    const since = (field) => after[field] - before[field];
-    return since("concealedSamples") / since("totalSamplesReceived");
+  concealmentOf(other, milliseconds) {
+    return concealment(() => this.receptionOf(other, "microphone"), milliseconds);
   }
 
   /** Shows `other`'s camera in a tile that is so tall; of no height: not at all. */
-  showsInTile(other, height) {
-    return this.#page.evaluate((order) => lab.showTile(order), { key: `${other.name}/camera`, height });
+  showsInTile(other, height, source = "camera") {
+    return this.#page.evaluate((order) => lab.showTile(order), { key: `${other.name}/${source}`, height });
+  }
+
+  /** The lines of the slide that `other` shares are told apart, in a picture that is that wide. */
+  readsSlide(other, width, options) {
+    const key = `${other.name}/screen`;
+    return this.#isTold("a slide", { width, isSharp: true }, options, async (page) => {
+      const view = await page.evaluate((key) => lab.readSlide(key), key);
+      return view && { ...view, isSharp: view.contrast > SHARP };
+    });
   }
 
   /** Says how `other`'s camera is to be shown, whatever tile it has. */
@@ -233,8 +239,8 @@ export class Person {
   }
 
   /** What is received of `other`'s camera, until its pictures are that wide. */
-  async getsWidth(other, width) {
-    await this.#isTold(`the width of ${other.name}'s camera`, { frameWidth: width }, {}, async () => {
+  async getsWidth(other, width, options) {
+    await this.#isTold(`the width of ${other.name}'s camera`, { frameWidth: width }, options, async () => {
       const { frameWidth, bytesReceived } = await this.receptionOf(other);
       return { frameWidth, bytesReceived };
     });

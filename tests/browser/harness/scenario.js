@@ -2,11 +2,14 @@
 // said are shown beside the error.
 import { after, test } from "node:test";
 import { closeBrowsers } from "./browsers.js";
-import { World } from "./world.js";
+import { closeShared, World } from "./world.js";
 
 export { allSeeAndHearAll } from "./world.js";
 
-after(closeBrowsers);
+after(async () => {
+  await closeShared();
+  await closeBrowsers();
+});
 
 /**
  * @param {string} sentence what holds

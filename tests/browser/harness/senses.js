@@ -1,5 +1,6 @@
 // What is seen and heard, asked of a page until it is so. A `key` is
 // the name by which the page's code finds a track: see page/senses.js.
+import { setTimeout as sleep } from "node:timers/promises";
 import { eventually, PATIENCE_MS } from "./eventually.js";
 import { AUDIBLE, nameOf, TONE_TOLERANCE_HZ } from "./palette.js";
 
@@ -39,6 +40,15 @@ export async function hearsTone(page, key, hz, options) {
     },
     options,
   );
+}
+
+/** How much of what is played in that time is made up, from 0 to 1; `counters` answers the inbound-rtp statistics. */
+export async function concealment(counters, milliseconds) {
+  const before = await counters();
+  await sleep(milliseconds);
+  const after = await counters();
+  const since = (field) => after[field] - before[field];
+  return since("concealedSamples") / since("totalSamplesReceived");
 }
 
 /** Asks until `isQuiet(first, now)` has held for a while; what comes instead starts it afresh. */

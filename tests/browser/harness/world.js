@@ -72,12 +72,14 @@ export class World {
     this.#crowds.push(await Crowd.enters(this.server, rooms));
   }
 
-  /** A network of its own; the server must listen on all addresses. */
-  firewall() {
-    // There is one already whose address the certificate names.
-    const firewall = this.#authority ? this.#firewalls[0] : Firewall.open();
+  /**
+   * A network with a firewall; the server must listen on all addresses. The scenarios of a run share one, with its browsers,
+   * unless a certificate names its address, or `isOwn`: the browser itself is to be another one.
+   */
+  firewall({ isOwn = false } = {}) {
+    const firewall = this.#authority ? this.#firewalls[0] : isOwn ? Firewall.open() : sharedFirewall();
+    if (isOwn) this.#firewalls.push(firewall);
     firewall.origin = `https://${firewall.address}:${this.server.port}`;
-    if (!this.#authority) this.#firewalls.push(firewall);
     return firewall;
   }
 
@@ -99,6 +101,20 @@ export class World {
     await this.server?.kill();
     this.#authority?.close();
   }
+}
+
+let shared = null;
+
+function sharedFirewall() {
+  shared ??= Firewall.open();
+  shared.reset();
+  return shared;
+}
+
+/** Ends what the scenarios of a run share. */
+export async function closeShared() {
+  await shared?.close();
+  shared = null;
 }
 
 /** Everyone sees and hears everyone else. */

@@ -2,7 +2,7 @@
 // long pictures stand still when the network changes in mid-call. Prints Markdown tables. Needs root.
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeBrowsers } from "../harness/browsers.js";
-import { allSeeAndHearAll, World } from "../harness/world.js";
+import { allSeeAndHearAll, closeShared, World } from "../harness/world.js";
 import { median, percentile } from "./measures.js";
 
 const ROUNDS = 5;
@@ -92,5 +92,6 @@ try {
   console.log(await change("UDP begins to be dropped", (firewall) => firewall.dropsUdp()));
   console.log(await change("the client's address changes", (firewall) => firewall.movesGuest()));
 } finally {
+  await closeShared();
   await closeBrowsers();
 }

@@ -60,8 +60,8 @@
     await room.join({ name, room: id });
   };
 
-  lab.publish = async ({ source, rgb, hz, width, height, fps, ...options }) => {
-    const device = source === "microphone" ? lab.microphone({ hz }) : lab.camera({ rgb, width, height, fps });
+  lab.publish = async ({ source, rgb, hz, width, height, fps, grain, ...options }) => {
+    const device = source === "microphone" ? lab.microphone({ hz }) : lab.camera({ rgb, width, height, fps, grain });
     const track = await room.publish(device.track, { source, ...options });
     published.set(source, { track, device });
   };

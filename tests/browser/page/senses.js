@@ -74,6 +74,19 @@
     return paper.getImageData(0, 0, 32, 18).data.join();
   };
 
+  /** How far the lines of a slide differ: see `Visitor.sharesSlide`. */
+  lab.readSlide = (key) => {
+    const video = lab.eye(key)?.video;
+    if (!video?.videoWidth) return null;
+    const { videoWidth: width, videoHeight: height } = video;
+    const paper = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    paper.drawImage(video, 0, 0);
+    const row = paper.getImageData(width / 4, height / 2, width / 2, 1).data;
+    let sum = 0;
+    for (let at = 0; at + 8 < row.length; at += 4) sum += Math.abs(row[at + 1] - row[at + 9]);
+    return { width, contrast: Math.round(sum / (row.length / 4 - 2)) };
+  };
+
   const watch = (track) => {
     const video = document.createElement("video");
     track.attach(video);

@@ -13,16 +13,33 @@
     return sum;
   };
 
-  lab.camera = ({ rgb, width = 320, height = 180, fps = 12 }) => {
+  /** A picture of noise, twice as large as it will be shown. */
+  const noise = (width, height) => {
+    const grain = new OffscreenCanvas(2 * width, 2 * height);
+    const paper = grain.getContext("2d");
+    const pixels = paper.createImageData(grain.width, grain.height);
+    for (let at = 0; at < pixels.data.length; at++) pixels.data[at] = at % 4 === 3 ? 255 : Math.random() * 256;
+    paper.putImageData(pixels, 0, 0);
+    return grain;
+  };
+
+  /** `grain` is how much of the picture's height, at its bottom, is noise, which costs as many bits as there are. */
+  lab.camera = ({ rgb, width = 320, height = 180, fps = 12, grain = 0 }) => {
     const canvas = document.createElement("canvas");
     canvas.width = width;
     canvas.height = height;
     const paper = canvas.getContext("2d");
     const bits = lab.TIME_CODE.dataBits + lab.TIME_CODE.checkBits;
+    const rough = Math.round(height * grain);
+    const texture = rough > 0 ? noise(width, rough) : null;
 
     const draw = () => {
       paper.fillStyle = `rgb(${rgb.join(",")})`;
       paper.fillRect(0, 0, width, height);
+      if (texture) {
+        const [left, top] = [width, rough].map((most) => Math.floor(Math.random() * most));
+        paper.drawImage(texture, left, top, width, rough, 0, height - rough, width, rough);
+      }
       const now = Date.now() & (2 ** lab.TIME_CODE.dataBits - 1);
       const code = now * 2 ** lab.TIME_CODE.checkBits + lab.checksum(now);
       for (let bit = 0; bit < bits; bit++) {

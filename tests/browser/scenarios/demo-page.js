@@ -23,6 +23,17 @@ scenario("two people meet by a link on the demo page, see each other move and he
   await anna.button("Turn camera on").click();
   await ben.seesTileMove(anna);
 
+  await ben.chooses("Pictures received", "None: sound only");
+  await ben.reads("You receive sound only.");
+  await ben.finds(ben.pictureOf(anna), false);
+  await ben.hearsBeep(anna);
+  await ben.chooses("Pictures received", "As large as they are shown");
+  await ben.seesTileMove(anna);
+
+  await anna.button("Show detailed statistics").click();
+  for (const what of ["Connected after", "First picture after", "First sound after", "Behind the sound"])
+    await anna.finds(anna.measure(what));
+
   await ben.button("Leave the call").click();
   await ben.finds(ben.button("Join room"));
   await anna.finds(anna.tileOf(ben), false);

@@ -95,7 +95,7 @@ scenario(
 scenario(
   "where an HTTP proxy is the only way out, TCP carries the call through it",
   async (world) => {
-    const firewall = world.firewall();
+    const firewall = world.firewall({ isOwn: true });
     const proxy = await firewall.letsOnlyProxyThrough();
     const [anna] = await pairAcross(world, firewall);
     await anna.travelsBy("TCP");

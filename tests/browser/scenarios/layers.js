@@ -36,10 +36,19 @@ scenario("a tile that grows gets a larger picture without a stop, and what nobod
   await ben.sendsEncodings("high", "low", "medium");
   const large = await anna.getsWidth(ben, 1280);
   assert.equal(large.freezeCount, medium.freezeCount, "nor where the larger one had to be switched on");
+
+  const cleo = await world.enters("Cleo", WATCHER);
+  await cleo.isToldOfTrack(ben, "camera", { status: "live" });
+  await cleo.showsInTile(ben, 180);
+  const late = await cleo.getsWidth(ben, 320);
+  await cleo.sees(ben);
+  assert.equal(late.freezeCount, 0, "who joins a running call sees it move at once");
+  await cleo.leaves();
   await ben.sendsEncodings("high", "low");
 
   await anna.showsInTile(ben, 180);
-  await anna.getsWidth(ben, 320);
+  const again = await anna.getsWidth(ben, 320);
+  assert.equal(again.freezeCount, large.freezeCount, "nor where it shrinks, or where somebody else comes and goes");
   await ben.sendsEncodings("low");
   await anna.sees(ben);
 

@@ -20,6 +20,31 @@ scenario(
 );
 
 scenario(
+  "a Firefox and a Chromium send simulcast, and each gets from the other what fits its tile",
+  async (world) => {
+    const camera = { simulcast: true, width: 1280, height: 720, fps: 12 };
+    const fox = await world.enters("Fox", { browser: "firefox", camera, microphone: null });
+    const anna = await world.enters("Anna", { camera, microphone: null });
+    const pairs = [
+      [fox, anna],
+      [anna, fox],
+    ];
+    const both = (task) => Promise.all(pairs.map(([viewer, other]) => task(viewer, other)));
+    await both((viewer, other) => viewer.isToldOfTrack(other, "camera", { status: "live" }));
+    for (const [height, width] of [
+      [180, 320],
+      [720, 1280],
+      [360, 640],
+    ]) {
+      await both((viewer, other) => viewer.showsInTile(other, height));
+      await both((viewer, other) => viewer.getsWidth(other, width));
+      await both((viewer, other) => viewer.sees(other));
+    }
+  },
+  EVERYWHERE,
+);
+
+scenario(
   "a Firefox mutes, unmutes, and sees a shared screen",
   async (world) => {
     const fox = await world.enters("Fox", { browser: "firefox" });

@@ -59,7 +59,7 @@ impl Slot {
             outgoing,
             (front, write_front),
             rewrite.index,
-            Purpose::Media,
+            self.purpose(),
             egress,
             buffer,
         )
@@ -80,10 +80,19 @@ impl Slot {
             outgoing,
             (0, nothing),
             outgoing.rewrite.index,
-            Purpose::Media,
+            self.purpose(),
             egress,
             buffer,
         )
+    }
+
+    /// Returns what a packet is sent for that goes out for the first time.
+    #[inline]
+    fn purpose(&self) -> Purpose {
+        match self.kind {
+            MediaKind::Audio => Purpose::Audio,
+            MediaKind::Video => Purpose::Video,
+        }
     }
 
     /// Returns the header of a packet that goes out for the first time.
