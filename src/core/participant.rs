@@ -107,8 +107,8 @@ pub struct Participant {
     revision: u64,
     /// How often they are told of changes.
     slot_maps: Pace,
-    /// How often they are told of what they are shown, and when that was last.
-    layer_news: (Pace, Option<Instant>),
+    /// How often they are told of what they are shown, and when that was last, of which track.
+    layer_news: (Pace, Option<(Instant, TrackId)>),
 }
 
 impl Participant {
@@ -218,16 +218,17 @@ impl Participant {
 
     /// Returns whether what they are shown of their tracks may be told now. If not, the timer is set for when it may: of several
     /// changes of a track they are told the last one.
-    pub fn may_tell_layers(&mut self, now: Instant) -> bool {
+    pub fn may_tell_layers(&mut self, now: Instant, track: TrackId) -> bool {
         let (pace, told) = &mut self.layer_news;
-        // All that changes at one moment is one piece of news.
-        if *told == Some(now) {
+        // What changes of other tracks at the same moment is one piece of news with it.
+        if told.is_some_and(|(at, of)| at == now && of != track) {
+            *told = Some((now, track));
             return true;
         }
         let wait = pace.wait(now);
         if wait.is_zero() {
             pace.note(now);
-            *told = Some(now);
+            *told = Some((now, track));
         } else {
             self.deadlines.set(Timer::LayerNews, Some(now + wait));
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use strait::core::command::Source::Camera;
+use strait::core::command::Source::{Camera, Microphone};
 use strait::core::event::{Event, LayerReason};
 use strait::trace::Trace;
 use strait::trace::explain::explain;
@@ -10,12 +10,13 @@ use strait::trace::explain::explain;
 use crate::world::World;
 use crate::{call, call_in};
 
-/// The camera shows pictures in three temporal layers for a while, 31 a second, of which each is so many packets: at 2, the
-/// base layer alone takes 120 kbit/s, two layers take 230 kbit/s, and all 470 kbit/s.
+/// Anna talks for a while, and her camera shows pictures in three temporal layers, 31 a second, of which each is so many
+/// packets: at 2, the base layer alone takes 120 kbit/s, two layers take 230 kbit/s, and all 470 kbit/s.
 fn film(world: &mut World, packets: usize, seconds: usize) {
     for _ in 0..seconds * 31 {
         let is_asked = std::mem::take(&mut world.clients[0].keyframe_requests) > 0;
         let is_key = world.pictures == 0 || is_asked;
+        world.send(0, Microphone, false);
         world.send_picture(0, Camera, is_key, packets);
         world.run(Duration::from_millis(32));
     }
@@ -39,10 +40,10 @@ fn told(world: &World) -> Vec<(Option<u8>, bool, LayerReason)> {
 
 #[test]
 fn a_line_too_narrow_for_all_pictures_gets_some_of_them_and_no_pause() {
-    let mut world = call(&["Anna", "Ben"], &[Camera]);
+    let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
     film(&mut world, 2, 2);
     assert!(shown(&mut world)[2] >= 50, "all of them at first");
-    world.narrow(1, 260_000);
+    world.narrow(1, 300_000);
     film(&mut world, 2, 25);
     let _ = shown(&mut world);
     film(&mut world, 2, 10);
@@ -62,8 +63,8 @@ fn a_line_too_narrow_for_all_pictures_gets_some_of_them_and_no_pause() {
 
 #[test]
 fn only_a_line_that_does_not_carry_the_fewest_pictures_gets_none() {
-    let mut world = call(&["Anna", "Ben"], &[Camera]);
-    world.narrow(1, 70_000);
+    let mut world = call(&["Anna", "Ben"], &[Microphone, Camera]);
+    world.narrow(1, 90_000);
     film(&mut world, 2, 30);
     assert_eq!(told(&world).last(), Some(&(None, true, LayerReason::Bandwidth)), "{:?}", told(&world));
     world.narrow(1, 2_000_000);
@@ -77,9 +78,9 @@ fn only_a_line_that_does_not_carry_the_fewest_pictures_gets_none() {
 #[test]
 fn what_is_left_out_of_the_pictures_is_explained() {
     let mut world = crate::traces::recorded("*");
-    call_in(&mut world, "standup", &["Anna", "Ben"], &[Camera]);
+    call_in(&mut world, "standup", &["Anna", "Ben"], &[Microphone, Camera]);
     film(&mut world, 2, 2);
-    world.narrow(1, 260_000);
+    world.narrow(1, 300_000);
     film(&mut world, 2, 25);
     world.narrow(1, 5_000_000);
     film(&mut world, 2, 60);

@@ -675,7 +675,8 @@ impl World {
             self.now = next.max(self.now + Duration::from_micros(100));
             self.wake();
         }
-        self.now = end;
+        // The last step may have gone a little beyond.
+        self.now = end.max(self.now);
         self.wake();
         self.settle();
     }

@@ -82,7 +82,9 @@ impl Room {
         let wants_keyframes = publication.wants_keyframes();
         let (participants, mut later) = (&mut self.participants, Vec::new());
         let may_tell = |key: ParticipantKey| {
-            let may = participants.get_mut(key.0).is_some_and(|participant| participant.may_tell_layers(now));
+            let may = participants
+                .get_mut(key.0)
+                .is_some_and(|participant| participant.may_tell_layers(now, track));
             later.extend((!may).then_some(key));
             may
         };
