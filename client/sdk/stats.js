@@ -66,7 +66,10 @@ export class StatsCollector {
     const seen = new Map();
     const connection = this.#connection(entries, states, seen);
     const tracks = [];
-    /** What of a received track is played now, by the clock of whoever sends it, by participant and source. @type {Map<string, number>} */
+    /**
+     * What of a received track is played now, by the clock of whoever sends it, by participant and source.
+     * @type {Map<string, number>}
+     */
     const played = new Map();
     for (const entry of entries.values()) {
       if (entry.type !== 'inbound-rtp' && entry.type !== 'outbound-rtp') continue;
