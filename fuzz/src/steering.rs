@@ -139,7 +139,10 @@ fn decide(tape: &mut Tape<'_>, mut wanted: Vec<Wanted>) {
                     [LayerPolicy::Allocation, LayerPolicy::Thresholds, LayerPolicy::LossThresholds];
                 settings.policy = policies[usize::from(by) % policies.len()];
             }
-            4 => wanted.rotate_left(usize::from(by) % wanted.len().max(1)),
+            4 => {
+                let places = usize::from(by) % wanted.len().max(1);
+                wanted.rotate_left(places);
+            }
             5 => {
                 for one in &mut wanted {
                     one.steps.truncate(usize::from(by & 7));

@@ -8,7 +8,7 @@ use strait::core::ids::Ssrc;
 use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
 use strait::core::media::twcc::TransportFeedbackRecorder;
 use strait::load::sdp as load;
-use strait::sim::codec::{self, CodecName, Counters, PictureIds, Stamp};
+use strait::sim::codec::{self, CodecName, Counters, PictureIds, Place, Stamp};
 use strait::sim::sdp::{self, Numbering, Role, Section};
 use strait::trace::Trace;
 use strait::trace::format::BlockKind;
@@ -294,6 +294,7 @@ fn packets() -> Vec<(String, Vec<u8>)> {
             counters,
             codec,
             short_ids: false,
+            place: Place::default(),
         };
         let numbering = Numbering(1);
         let mut block = ExtensionBlock::new();
@@ -414,10 +415,10 @@ fn offers() -> Vec<(String, String)> {
     let sections = [
         section(MediaKind::Audio, Role::Slot, &[CodecName::Opus]),
         section(MediaKind::Video, Role::Slot, &[CodecName::Vp8, CodecName::Av1]),
-        section(MediaKind::Audio, Role::Publish { declared: None }, &[CodecName::Opus]),
+        section(MediaKind::Audio, Role::Publish { declared: None, rids: Vec::new() }, &[CodecName::Opus]),
         section(
             MediaKind::Video,
-            Role::Publish { declared: Some((5, 6)) },
+            Role::Publish { declared: Some((5, 6)), rids: Vec::new() },
             &[CodecName::H264, CodecName::Vp9],
         ),
         section(MediaKind::Video, Role::Inactive, &[CodecName::Vp8]),
