@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use strait::core::bandwidth::estimator::Reason;
-use strait::core::forward::layers::Layers;
 use strait::core::forward::steps::{Allowance, Caps, Step, Variant, steps};
 use strait::core::ids::TrackId;
+use strait::core::media::layers::Layers;
 use strait::core::settings::{BandwidthSettings, LayerPolicy};
 use strait::core::steering::allocate::{Class, Layer, Want, allocate};
 use strait::core::steering::budget::Link;

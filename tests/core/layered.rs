@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use strait::core::command::{MediaKind, Source, Wish};
-use strait::core::forward::layers::Layers;
 use strait::core::forward::publication::Publication;
 use strait::core::forward::slot::Slot;
 use strait::core::forward::steps::{Allowance, Caps, Load, Step};
@@ -16,6 +15,7 @@ use strait::core::input::SrtpProfile;
 use strait::core::media::egress::EgressHalf;
 use strait::core::media::extensions::{IncomingExtensions, PassedExtensions};
 use strait::core::media::ingress::MediaPacket;
+use strait::core::media::layers::Layers;
 use strait::core::media::srtp::{SrtpReceiver, contexts};
 use strait::core::negotiated::{Codec, CodecParams, Extension, ExtensionIds, NegotiatedSection};
 use strait::core::rng::Rng;

@@ -8,7 +8,8 @@ use strait::core::ids::Ssrc;
 use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
 use strait::core::media::twcc::TransportFeedbackRecorder;
 use strait::load::sdp as load;
-use strait::sim::codec::{self, CodecName, Counters, PictureIds, Place, Stamp};
+use strait::sim::codec::{self, CodecName, Counters, PictureIds, Stamp};
+use strait::sim::layering::Place;
 use strait::sim::sdp::{self, Numbering, Role, Section};
 use strait::trace::Trace;
 use strait::trace::format::BlockKind;
@@ -294,7 +295,7 @@ fn packets() -> Vec<(String, Vec<u8>)> {
             counters,
             codec,
             short_ids: false,
-            place: Place::default(),
+            place: Place { temporal: 0, refers: 0, syncs: false },
         };
         let numbering = Numbering(1);
         let mut block = ExtensionBlock::new();

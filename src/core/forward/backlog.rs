@@ -12,11 +12,11 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::layers::Layers;
 use super::steps::{Allowance, Load};
 use crate::core::command::Wish;
 use crate::core::event::LayerReason;
 use crate::core::ids::{EncodingIndex, ParticipantKey};
+use crate::core::media::layers::Layers;
 
 /// A participant's slot that shows an encoding, and how far it has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

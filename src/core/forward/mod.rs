@@ -18,7 +18,6 @@ pub mod frame_clock;
 pub mod hold;
 pub mod keyframes;
 pub mod ladder;
-pub mod layers;
 pub mod munger;
 pub mod parameter_sets;
 pub mod publication;

@@ -20,8 +20,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::descriptor::FrameCounters;
-use super::layers::Selection;
 use crate::core::ids::{EncodingIndex, PublicationKey, TrackId};
+use crate::core::media::layers::Selection;
 use crate::core::mutation::mutated;
 
 /// How many synchronisations are remembered, so that a NACK about packets from before the last one can be answered.

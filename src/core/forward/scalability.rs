@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::ladder::{Candidate, fit};
-use super::layers::{Dependencies, LayerInfo, Layers};
 use crate::core::command::Wish;
+use crate::core::media::layers::{Dependencies, LayerInfo, Layers};
 use crate::wire::dependency_descriptor::{self, Structure};
 
 /// How many spatial layers are told apart.

@@ -4,8 +4,8 @@
 //! got: at a key frame to everything, and to higher temporal layers where the stream says so. A larger spatial layer
 //! begins with a key picture, for which the publisher is asked.
 
-use super::layers::{Dependencies, LayerInfo, Layers, NO_TARGET, Selection, SwitchPoint};
 use super::scalability::Scalability;
+use crate::core::media::layers::{Dependencies, LayerInfo, Layers, NO_TARGET, Selection, SwitchPoint};
 use crate::core::mutation::mutated;
 use crate::wire::dependency_descriptor::{Indication, Structure};
 

@@ -9,7 +9,7 @@
 //! Steps rise both in what they cost and in what they are worth. A part of an encoding that costs more than something
 //! better is no step.
 
-use super::layers::Layers;
+use crate::core::media::layers::Layers;
 use crate::limits::ENCODINGS_MAX;
 
 /// What stands for the heights of pictures of which nothing is known, from the smallest on, in pixels.

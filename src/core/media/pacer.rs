@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 
 use super::bucket::{Bucket, bits_in};
 use crate::core::bandwidth::{BitRate, MILLISECOND, Micros};
-use crate::core::forward::layers::Choice;
 use crate::core::ids::{EncodingIndex, PublicationKey, TrackId};
+use crate::core::media::layers::Choice;
 
 /// What leaves at once: what comes at the rate in this time.
 const BURST: Micros = 40 * MILLISECOND;
@@ -143,7 +143,7 @@ impl Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::forward::layers::Selection;
+    use crate::core::media::layers::Selection;
 
     fn packet(slot: usize, index: u64, since: Micros) -> PacedPacket {
         PacedPacket {

@@ -8,10 +8,10 @@ use crate::core::command::{Source, Wish};
 use crate::core::forward::backlog::Viewer;
 use crate::core::forward::encoding::Encoding;
 use crate::core::forward::ladder::{Candidate, fit};
-use crate::core::forward::layers::Layers;
 use crate::core::forward::scalability::Part;
 use crate::core::forward::steps::{Allowance, Load, Step, Variant, steps};
 use crate::core::ids::ParticipantKey;
+use crate::core::media::layers::Layers;
 
 impl Publication {
     /// Returns the ways in which a viewer with that wish could be shown the track, the cheapest first: of the encodings that
