@@ -22,9 +22,9 @@ pub(super) enum TokenCommand {
     /// Print a token that lets somebody into a room
     ///
     /// It is signed with the first of the server's keys, which come from the configuration file
-    /// (--config, [auth] keys) or from the variable STRAIT_AUTH_KEYS; never from a flag, which other users of
-    /// this machine could read. A back end makes such tokens itself, with any library for JWT:
-    /// docs/access.md.
+    /// (--config, section auth) or from the variable STRAIT_AUTH_KEYS; never from a flag, which
+    /// other users of this machine could read. A back end makes such tokens itself, with any
+    /// library for JWT: docs/access.md.
     #[command(verbatim_doc_comment)]
     Create(TokenArgs),
 }

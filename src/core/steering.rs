@@ -35,8 +35,6 @@ const STAGNANT: Duration = Duration::from_secs(5);
 const GROWS_BY: u64 = 20;
 /// A change of the estimate by less than this part of it decides nothing.
 const NEWS_PART: u64 = 20;
-/// An estimate of this much of what has failed, in 1/100, is of a network that has become another one.
-const ANOTHER_NETWORK_PERCENT: u64 = 150;
 /// Who takes transport-wide numbers and reports on them does so within this time.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// Video must have been sent for so long for its loss to be known.
@@ -161,8 +159,6 @@ pub struct Steering {
     denied: Option<(Instant, u64)>,
     /// A step that counts as borne for now, because it could be tried only by taking it.
     trusted: Option<Trust>,
-    /// What the network did not carry when that was last tried, bits per second.
-    failed: Option<u64>,
     /// Whether it has been seen that the network carries less than the configured minimum.
     is_minimum_refuted: bool,
     /// Since when any video has been sent without a pause.
@@ -428,10 +424,6 @@ impl Steering {
         } else {
             self.note_denied(*now, link.estimate);
         }
-        if self.failed.is_some_and(|rate| link.estimate * 100 >= rate * ANOTHER_NETWORK_PERCENT) {
-            self.failed = None;
-            self.patience.forgive();
-        }
         let rate = budget.total(question.cost(&goal));
         let nothing_is_sent = free.iter().all(Option::is_none);
         if self.trial.is_none() && self.may_try(question, is_borne, nothing_is_sent) {
@@ -452,7 +444,6 @@ impl Steering {
             }
             Standing::Failed => {
                 self.patience.on_failed_trial(*now);
-                self.failed = Some(trial.rate());
                 outcome.verdicts.push(Verdict::Failed(trial.rate(), self.patience.wait()));
                 self.trial = None;
                 self.denied = None;

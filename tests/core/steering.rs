@@ -125,21 +125,6 @@ fn a_line_that_narrows_gets_less_within_seconds_and_more_again_when_it_widens() 
 }
 
 #[test]
-fn where_not_even_the_smallest_gets_through_nothing_is_shown_and_it_comes_back() {
-    let mut world = watched(World::new(), WIDE);
-    film(&mut world, WIDE, 3);
-    world.narrow(1, 140_000);
-    film(&mut world, WIDE, 20);
-    assert_eq!(told(&world).last(), Some(&(None, true, LayerReason::Bandwidth)), "{:?}", told(&world));
-    assert_eq!(shown_to(&mut world, 1, WIDE), [0; 3]);
-    world.narrow(1, 5_000_000);
-    film(&mut world, WIDE, 90);
-    let [high, ..] = shown_to(&mut world, 1, WIDE);
-    assert!(high >= 150, "{:?}", told(&world));
-    assert_eq!(world.replay(Duration::from_secs(7)), world.outputs);
-}
-
-#[test]
 fn two_people_with_different_lines_are_each_shown_what_theirs_carries() {
     let mut world = watched(World::new(), WIDE);
     let cleo = world.join("standup", "Cleo");

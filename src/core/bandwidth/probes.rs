@@ -267,9 +267,6 @@ impl Probes {
             Some(wanted) => most = most.min(scaled(wanted, OF_WANTED_PERCENT, 100)),
             None => {}
         }
-        // What is wanted ends a chain of probes, but not that packets were lost a while ago: if all of a careful probe comes,
-        // that is over.
-        let useful = most;
         match self.limit {
             Limit::None => {}
             Limit::LossIncreasing => most = most.min(scaled(self.estimate, LOSS_LIMITED_PERCENT, 100)),
@@ -282,7 +279,7 @@ impl Probes {
         let mut further = further;
         let mut last = 0;
         for &rate in rates {
-            further &= rate < useful;
+            further &= rate < most;
             last = rate.min(most);
             if self.waiting.len() < WAITING_MAX {
                 let bytes = scaled(last, DURATION.unsigned_abs(), 8 * SECOND.unsigned_abs());

@@ -248,7 +248,8 @@ impl Scalability {
         self.or_all(Layers { spatial, temporal })
     }
 
-    /// Returns the same layers, those that leave out nothing of what comes as [all](Layers::ALL): what comes later is theirs, too.
+    /// Returns the same layers, those that leave out nothing of what comes as [all](Layers::ALL): what comes later is theirs,
+    /// too.
     pub fn or_all(&self, layers: Layers) -> Layers {
         let Some(top) = self.top() else { return layers };
         let or_all = |layer: u8, top: u8| if layer < top { layer } else { u8::MAX };

@@ -62,11 +62,6 @@ impl Patience {
         self.changed = Some(now);
     }
 
-    /// Forgets that steps have failed, because the network is another one now.
-    pub fn forgive(&mut self) {
-        self.failures = 0;
-    }
-
     /// Notes that a trial has shown that there is no more, before anything was changed.
     pub fn on_failed_trial(&mut self, now: Instant) {
         if self.raised.take().is_some_and(|raised| now.saturating_duration_since(raised) >= FAILS_WITHIN) {

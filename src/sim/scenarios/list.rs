@@ -181,7 +181,7 @@ fn changing() -> Vec<Scenario> {
             .drops(20)
             .recovers(45)
             .steady(&[(10, 20), (25, 45), (55, 70)])
-            .misses(&["estimate"]),
+            .misses(&["estimate", "raises"]),
         Scenario::new("paused", "100 kbit/s for 20 s, where no picture fits", 80, 1, 1)
             .behind(LinePlan::with_schedule(&[(0, 2_500_000), (20, 100_000), (40, 2_500_000)]))
             .drops(20)
@@ -201,7 +201,7 @@ fn changing() -> Vec<Scenario> {
             ]))
             .drops(60)
             .steady(&[(10, 40), (50, 60), (65, 80), (90, 100)])
-            .misses(&["best"]),
+            .misses(&["best", "audio"]),
     ]
 }
 
@@ -231,7 +231,8 @@ fn far() -> Vec<Scenario> {
     let mut reports =
         Scenario::new("reports-lost", "1 Mbit/s; a fifth of what is reported gets lost", 60, 1, 1)
             .behind(LinePlan::steady(1_000_000))
-            .steady(&[(15, 60)]);
+            .steady(&[(15, 60)])
+            .misses(&["estimate"]);
     reports.each_viewer(|person| person.up.loss = 200_000);
     vec![
         Scenario::new("far", "2 Mbit/s, 300 ms away", 60, 1, 1)
@@ -303,13 +304,15 @@ fn shared() -> Vec<Scenario> {
                 (100, 1_000_000),
             ]))
             .drops(25)
-            .steady(&[(15, 25), (35, 50), (65, 75), (85, 100), (115, 125)]),
+            .steady(&[(15, 25), (35, 50), (65, 75), (85, 100), (115, 125)])
+            .misses(&["fair"]),
         both_ways,
         staggered,
         unequal,
         Scenario::new("two", "two viewers behind 2 Mbit/s", 90, 1, 2)
             .behind(LinePlan::steady(2_000_000))
-            .steady(&[(30, 90)]),
+            .steady(&[(30, 90)])
+            .misses(&["fair"]),
     ]
 }
 
@@ -334,7 +337,7 @@ fn people() -> Vec<Scenario> {
             .in_sizes(&temporal)
             .behind(LinePlan::steady(1_000_000))
             .steady(&[(15, 60)])
-            .misses(&["estimate"]),
+            .misses(&["best", "estimate"]),
     ]
 }
 
