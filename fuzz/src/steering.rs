@@ -151,7 +151,7 @@ fn decide(tape: &mut Tape<'_>, mut wanted: Vec<Wanted>) {
             6 => (link.reports, link.acknowledged) = (link.reports + 1, Some(u64::from(by) * 100)),
             _ => {
                 now =
-                    due.take().filter(|due| *due > now).unwrap_or(now + Duration::from_millis(u64::from(by)))
+                    due.take().filter(|due| *due > now).unwrap_or(now + Duration::from_millis(u64::from(by)));
             }
         }
         let view = View { link: Some(link), audio: 40_000, wanted: wanted.clone() };

@@ -93,6 +93,15 @@ fn name(text: &str) -> Result<String, String> {
     if ok { Ok(name.to_owned()) } else { Err(format!("a name has 1–{NAME_CHARS_MAX} characters")) }
 }
 
+/// Returns the time since 1970, from which a token's times count.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of its own: the token that it prints is valid from now on"
+)]
+fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Does what was asked for with tokens. `variables` is the environment.
 pub(super) fn token(
     command: &TokenCommand,
@@ -101,7 +110,7 @@ pub(super) fn token(
     let TokenCommand::Create(args) = command;
     let config = crate::config::load(&ServeFlags::of_file(args.config.clone()).sources(variables)?)?.config;
     let gate = Gate { keys: config.auth.keys.reveal().to_vec(), ..Gate::default() };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = unix_time();
     let pass = Pass {
         room: args.room.clone(),
         identity: args.identity.clone(),
@@ -130,6 +139,7 @@ pub(super) fn token(
 }
 
 /// Does what was asked for with keys.
+#[expect(clippy::disallowed_methods, reason = "a program of its own: it draws a key and prints it")]
 pub(super) fn keys(command: &KeysCommand) -> Result<(), Failure> {
     let KeysCommand::Create = command;
     let mut bytes = [0; 41];
