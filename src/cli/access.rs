@@ -48,7 +48,9 @@ pub(super) struct TokenArgs {
     /// The name that others see [default: what they choose]
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
-    /// What they may publish: all, none, or a list of microphone, camera, screen, screen-audio
+    /// What they may publish: all, none, or a list, such as camera,microphone
+    ///
+    /// The sources are microphone, camera, screen and screen-audio.
     #[arg(long, value_name = "SOURCES", default_value = "all", value_parser = sources)]
     can_publish: Sources,
     /// Do not let them receive what others publish
@@ -63,7 +65,7 @@ pub(super) struct TokenArgs {
     /// Let them make the room, where rooms.auto_create is false
     #[arg(long)]
     create_room: bool,
-    /// For how long they can come in by it; whoever is in stays, and is given new ones
+    /// For how long they can come in by it; whoever is in stays
     #[arg(long = "for", value_name = "TIME", default_value = "5m", value_parser = duration)]
     valid_for: Duration,
     /// The server's configuration file, which has the keys

@@ -59,7 +59,7 @@ pub(super) struct SimArgs {
     #[arg(long, conflicts_with_all = ["seed", "seeds", "shrink", "mutation", "jobs", "endpoints"])]
     #[arg(help_heading = "Playing")]
     measure: bool,
-    /// Play the scenarios instead: calls over networks that change, lose and delay, and write what came of them
+    /// Play calls over networks that change, lose and delay instead
     ///
     /// The file is what docs/scenarios.md is made by; it explains the figures. Without a file they
     /// are printed. Fails if a bar is missed that is not known to be.
