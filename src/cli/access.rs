@@ -48,7 +48,7 @@ pub(super) struct TokenArgs {
     /// The name that others see [default: what they choose]
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
-    /// What they may publish: all, none, or a list, such as camera,microphone
+    /// What they may publish: all, none, or a list such as camera,screen
     ///
     /// The sources are microphone, camera, screen and screen-audio.
     #[arg(long, value_name = "SOURCES", default_value = "all", value_parser = sources)]

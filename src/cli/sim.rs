@@ -61,8 +61,7 @@ pub(super) struct SimArgs {
     measure: bool,
     /// Play calls over networks that change, lose and delay instead
     ///
-    /// The file is what docs/scenarios.md is made by; it explains the figures. Without a file they
-    /// are printed. Fails if a bar is missed that is not known to be.
+    /// Writes what people saw as docs/scenarios.md has it, into the file if one is named.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     #[arg(conflicts_with_all = ["seed", "seeds", "shrink", "mutation", "endpoints", "measure"])]
     #[arg(help_heading = "Playing", verbatim_doc_comment)]

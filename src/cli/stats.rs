@@ -24,7 +24,7 @@ pub(super) struct StatsArgs {
     /// A line each second, until stopped; with --room, a line for each participant
     #[arg(long)]
     watch: bool,
-    /// What is known of the participants of a room: how good their calls are, what their networks carry, what they are shown
+    /// Tell of the participants of a room, and of what they are shown
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
     /// The administration token, for a server elsewhere
