@@ -4,6 +4,7 @@
 //!
 //! Values are checked here once; whoever receives a [`Config`] need not doubt them.
 
+mod auth_keys;
 mod ice_servers;
 mod load;
 mod record;
@@ -17,12 +18,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use auth_keys::AuthKeys;
 pub use ice_servers::IceServers;
 pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use setting::{LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
 
+use crate::access::AuthMode;
 use crate::core::room_pattern::RoomPattern;
 use crate::core::settings::LayerPolicy;
 use crate::net::{Authority, Network};
@@ -146,6 +149,16 @@ sections! {
         max_tracks_per_participant: usize = 16, Rule::Count(1, 32);
         /// How long a room outlives its last participant. 0: not at all.
         empty_timeout: Duration = Duration::from_secs(300), Rule::Seconds(0.0, 7.0 * DAY);
+        /// Whether whoever joins a room that is not there makes it. Otherwise only tokens with `roomCreate` do.
+        auto_create: bool = true, Rule::Any;
+    }
+    /// Who may come in.
+    auth: Auth {
+        /// Everybody (`open`), or whoever has a token (`token`) that one of the keys has signed.
+        mode: AuthMode = AuthMode::Open, Rule::Any;
+        /// The keys that sign tokens: an id and a secret each, which `strait keys create` makes. The first one signs the
+        /// tokens by which the server replaces those that run out.
+        keys: AuthKeys = AuthKeys::default(), Rule::Any;
     }
     /// WebSocket connections: who may open them, and how much each may cost.
     signalling: Signalling {

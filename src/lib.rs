@@ -25,6 +25,7 @@
 //! Feedback goes the other way: requests for key frames and lost packets, and reports, reach the room as RTCP.
 //! Dependencies point one way: `cli` → `net` → `signal` → `core` → `wire`. [`load`] is a client, beside `net`.
 
+pub mod access;
 pub mod cli;
 pub mod config;
 pub mod core;

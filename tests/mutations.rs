@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use str0m::Rtc;
 use str0m::rtp::RedDecoder;
 use strait::core::command::{Command, Preference, Source, Wish};
+use strait::core::input::Shedding;
 use strait::core::mutation::{Mutation, choose};
 use strait::core::settings::LayerPolicy;
 use strait::sim::{Plan, run};
@@ -84,6 +85,8 @@ const STORIES: &[(&str, Story)] = &[
     ("picture-id-not-compacted", layered::vp8_at_seven_pictures_a_second),
     ("dd-renumbered", layered::av1_in_two_sizes),
     ("rtx-with-other-marker", layered::vp9_in_three_sizes),
+    ("layers-not-lowered", layered::vp9_step_by_step),
+    ("load-not-lowered", a_machine_is_full),
 ];
 
 /// Anna talks to Ben and is seen for a second: a frame of one packet each 40 ms.
@@ -229,6 +232,20 @@ fn a_line_is_narrow() -> Option<String> {
     }
     let is_small = world.clients[1].received.last().is_some_and(|packet| packet.payload[2] == 8);
     (!is_small).then(|| "what the line does not carry is sent all the same".to_owned())
+}
+
+/// The processor is full, and everybody is sent the small one of two encodings.
+fn a_machine_is_full() -> Option<String> {
+    let mut world = watched_in(720);
+    world.input(world::Recorded::Shed(Shedding::LOWERED));
+    for _ in 0..25 {
+        for layer in ["high", "low"] {
+            world.send_encoding(0, Source::Camera, Some(layer), true);
+        }
+        world.run(Duration::from_millis(40));
+    }
+    let is_small = world.clients[1].received.last().is_some_and(|packet| packet.payload[2] == 8);
+    (!is_small).then(|| "the large picture is sent, for which there is no time".to_owned())
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use strait::core::command::{Command, Join, Lifeline, MediaKind, PublicationRequest, Source};
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, SlotCounts};
+use strait::core::grants::Grants;
 use strait::core::ids::{ConnectionId, DtlsSession, Mid, RequestId, Ssrc};
 use strait::core::input::{Admission, DtlsEvent, SrtpProfile};
 use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
@@ -150,6 +151,7 @@ impl Crowd {
             name: format!("person {index}"),
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
+            grants: Grants::OPEN,
         };
         let admission = Admission { entropy, candidates };
         self.sfu

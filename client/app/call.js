@@ -139,6 +139,9 @@ export class Call {
           : 'People can join this call again.',
       ),
     );
+    this.#on('muted-by-moderator', ({ track }) =>
+      notify(`A moderator has muted your ${track.source.replace('-', ' ')}. You can turn it on again.`),
+    );
     this.#on('error', ({ error }) => notifyError(error));
   }
 
@@ -164,7 +167,6 @@ export class Call {
       button.addEventListener('click', () => void this.#run(button, action), { signal });
     }
     document.addEventListener('keydown', (event) => event.key === 'Escape' && this.#closePanel(), { signal });
-    byId('screen-button').hidden = !navigator.mediaDevices?.getDisplayMedia;
     byId('copy-link').replaceChildren(icon('copy'), 'Copy link');
     dress(byId('panel-close'), 'close', 'Close panel');
     dress(byId('people-button'), 'people', 'People and volume');
@@ -225,6 +227,11 @@ export class Call {
   }
 
   #renderControls() {
+    // What one may not publish is not offered.
+    const { publish } = this.#room.permissions;
+    byId('mute-button').hidden = !publish.includes('microphone');
+    byId('camera-button').hidden = !publish.includes('camera');
+    byId('screen-button').hidden = !publish.includes('screen') || !navigator.mediaDevices?.getDisplayMedia;
     const microphone = this.#isOn('microphone');
     const camera = this.#isOn('camera');
     const screen = this.#isOn('screen');

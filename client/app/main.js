@@ -5,12 +5,17 @@ import { Call } from './call.js';
 import { loadIcons } from './dom.js';
 import { Lobby } from './lobby.js';
 import { cameraEncoding, cameraOptions, loadPreferences } from './preferences.js';
-import { linkTo } from './room-link.js';
+import { linkTo, tokenOf } from './room-link.js';
 
 /** @import {JoinChoice} from './lobby.js' */
 
 // Without them the buttons still have their names.
 loadIcons().catch(() => {});
+
+/** Where the token is kept, for as long as the tab is open: the address loses it, so that nobody passes it on with a link. */
+const TOKEN = 'strait.token';
+const linked = tokenOf(location);
+if (linked !== '') sessionStorage.setItem(TOKEN, linked);
 
 const lobby = new Lobby(join);
 void lobby.show(null);
@@ -35,8 +40,10 @@ async function join({ name, room: roomId, microphone, camera }) {
     });
   }
   const call = new Call(room);
+  const token = sessionStorage.getItem(TOKEN) ?? '';
+  room.on('token', ({ detail }) => sessionStorage.setItem(TOKEN, detail.token));
   try {
-    await room.join({ name, ...(roomId !== undefined && { room: roomId }) });
+    await room.join({ name, ...(roomId !== undefined && { room: roomId }), ...(token !== '' && { token }) });
   } catch (error) {
     call.close();
     microphone?.stop();

@@ -2,6 +2,7 @@
 
 import { RemoteTrack } from '../sdk/strait.js';
 import { icon, make } from './dom.js';
+import { notifyError } from './notices.js';
 
 /** @import {Participant, Room} from '../sdk/strait.js' */
 /** @import {ExperienceStats} from '../sdk/experience.js' */
@@ -53,7 +54,7 @@ export class PeoplePanel {
     for (const participant of people) {
       let row = this.#rows.get(participant);
       if (!row) {
-        row = makeRow(participant);
+        row = makeRow(this.#room, participant);
         this.#rows.set(participant, row);
         this.element.append(row.element);
       }
@@ -106,8 +107,8 @@ export class PeoplePanel {
   }
 }
 
-/** @param {Participant} participant @returns {Row} */
-function makeRow(participant) {
+/** @param {Room} room @param {Participant} participant @returns {Row} */
+function makeRow(room, participant) {
   const bar = make('i');
   const name = make('span', { class: 'name' });
   const marks = make('span', { class: 'person-title' });
@@ -118,6 +119,7 @@ function makeRow(participant) {
     make('div', { class: 'person-title' }, name, make('div', { class: 'level', 'aria-hidden': 'true' }, bar), marks),
   );
   if (!participant.isLocal) element.append(volumeSlider(participant), pinBox(participant));
+  if (!participant.isLocal && room.permissions.moderate) element.append(moderation(room, participant));
   element.append(statistics);
   return { element, name, marks, bar, statistics };
 }
@@ -144,6 +146,26 @@ function pinBox(participant) {
     }
   });
   return make('label', { class: 'hint' }, box, ' Keep on screen');
+}
+
+/**
+ * What a moderator can do about somebody.
+ * @param {Room} room
+ * @param {Participant} participant
+ */
+function moderation(room, participant) {
+  const mute = make('button', { type: 'button', 'data-testid': 'mute-person' }, 'Mute');
+  mute.setAttribute('aria-label', `Mute ${participant.name}`);
+  mute.addEventListener('click', () => {
+    const track = participant.track('microphone');
+    if (track instanceof RemoteTrack) room.muteTrack(track).catch(notifyError);
+  });
+  const remove = make('button', { type: 'button', 'data-testid': 'remove-person' }, 'Remove');
+  remove.setAttribute('aria-label', `Remove ${participant.name} from the call`);
+  remove.addEventListener('click', () => {
+    if (confirm(`Remove ${participant.name} from the call?`)) room.remove(participant).catch(notifyError);
+  });
+  return make('div', { class: 'volume' }, mute, remove);
 }
 
 /** @param {Participant} participant */

@@ -1,9 +1,19 @@
-// Room ids in links: `/#room=<id>`, and `?room=<id>` is understood as well.
+// Room ids in links: `/#room=<id>`, and `?room=<id>` is understood as well. A token that lets somebody in stands behind it:
+// `/#room=<id>&token=<token>`.
 
 /** @param {Location | URL} location */
 export function roomOf(location) {
   const fromHash = new URLSearchParams(location.hash.replace(/^#/, '')).get('room');
   return fromHash ?? new URLSearchParams(location.search).get('room') ?? '';
+}
+
+/**
+ * The token of a link. It is part of the fragment, which browsers do not send, so no log along the way has it.
+ * @param {Location | URL} location
+ * @returns {string} empty when there is none
+ */
+export function tokenOf(location) {
+  return new URLSearchParams(location.hash.replace(/^#/, '')).get('token') ?? '';
 }
 
 /** @param {string} room */

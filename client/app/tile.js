@@ -67,7 +67,8 @@ export class Tile {
     this.#initials.style.setProperty('--hue', String(hueOf(participant.name)));
     this.#attach(track);
 
-    const isPaused = track instanceof RemoteTrack && (track.pausedForBandwidth || track.switchedOff);
+    const isPaused =
+      track instanceof RemoteTrack && (track.pausedForBandwidth || track.pausedForLoad || track.switchedOff);
     const isShown = track !== null && !track.muted && track.mediaStreamTrack !== null && !track.covered;
     const hasPicture = isShown && !isPaused;
     mark(this.element, 'picture', hasPicture);
@@ -133,6 +134,8 @@ function messageFor(picture, microphone) {
     problems.push('You receive sound only. Pictures can be switched on in the settings.');
   else if (picture instanceof RemoteTrack && picture.pausedForBandwidth && !picture.muted)
     problems.push('Your network is too slow for this picture just now. It comes back by itself.');
+  if (picture instanceof RemoteTrack && picture.pausedForLoad && !picture.muted)
+    problems.push('The server has no time for this picture just now. It comes back by itself.');
   if (problems.length > 0) return problems.join(' ');
   return picture instanceof RemoteTrack && !picture.muted && picture.status !== 'unsubscribed'
     ? 'Picture is on its way…'

@@ -62,13 +62,15 @@ export const PROTOCOL_VERSION = 1;
  * @property {number} [height] pixels
  * @property {number} [maxBitrate] bits per second
  *
- * @typedef {object} Layer which encoding of a simulcast is received, or that nothing of a track is
+ * @typedef {object} Layer which encoding of a simulcast is received, up to which layers inside it, or that nothing of a track is
  * @property {string} trackId
  * @property {string | null} layer its rid; null while nothing is received, and for a track in one encoding
- * @property {boolean} [paused] nothing of the track is sent, because the network carries no more
+ * @property {boolean} [paused] nothing of the track is sent, because the network carries no more, or the server has no time
+ * @property {number} [spatialLayer] the highest spatial layer inside the encoding that is sent; all are if it is left out
+ * @property {number} [temporalLayer] the highest temporal layer inside the encoding that is sent; all are if it is left out
  * @property {number} [width] pixels, as its publisher says
  * @property {number} [height] pixels, as its publisher says
- * @property {'wanted' | 'stopped' | 'available' | 'bandwidth'} reason why it is this one
+ * @property {'wanted' | 'stopped' | 'available' | 'bandwidth' | 'load'} reason why it is this one
  *
  * @typedef {object} QualityNews
  * @property {string} participantId
@@ -79,6 +81,12 @@ export const PROTOCOL_VERSION = 1;
  * @typedef {object} SlotCounts
  * @property {number} audio
  * @property {number} video
+ *
+ * @typedef {object} Permissions
+ * @property {Source[]} publish what may be published
+ * @property {boolean} subscribe whether the tracks of others may be received
+ * @property {boolean} sendData whether messages may be sent
+ * @property {boolean} moderate whether others may be muted and removed, and the call be ended for all
  *
  * @typedef {object} Joined
  * @property {number} version
@@ -91,6 +99,7 @@ export const PROTOCOL_VERSION = 1;
  * @property {SlotCounts} slots
  * @property {SlotCounts} maxSlots
  * @property {number} resumeSeconds
+ * @property {Permissions} permissions
  * @property {ParticipantInfo[]} participants
  * @property {string} server
  *

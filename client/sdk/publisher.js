@@ -195,6 +195,18 @@ export class Publisher {
     });
   }
 
+  /**
+   * A moderator has muted a track: it stays so until its owner unmutes it.
+   * @param {string} trackId
+   * @returns {LocalTrack | null} `null` if there is no such track
+   */
+  muteByModerator(trackId) {
+    const track = this.tracks.find((own) => own.trackId === trackId);
+    if (!track) return null;
+    track.setMuted(true).catch((error) => this.#host.onError(error));
+    return track;
+  }
+
   /** The browser's own stop button, or an unplugged device. @param {LocalTrack} track */
   #onEnded(track) {
     const { source } = track;

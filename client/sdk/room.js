@@ -19,7 +19,7 @@ import { Wishes, limited } from './wishes.js';
 /** @import {CameraOptions, MicrophoneOptions, ScreenOptions} from './capture.js' */
 /** @import {Environment} from './environment.js' */
 /** @import {LocalTrack, PublishOptions} from './local-track.js' */
-/** @import {Joined, Layer, QualityNews, Resumed, Speakers} from './protocol.js' */
+/** @import {Joined, Layer, Permissions, QualityNews, Resumed, Speakers} from './protocol.js' */
 /** @import {DeviceEncoding} from './publisher.js' */
 /** @import {JoinRequest, RoomState} from './session.js' */
 /** @import {Owner, RoomStats} from './stats.js' */
@@ -56,6 +56,8 @@ const NEEDS_TRUST = 'Where only TLS gets through, the server needs a certificate
  * @property {{participant: Participant, quality: 'good' | 'medium' | 'poor', score: number, mos: number | null}} quality
  *   how good somebody's call is, as the server measures it: of others when the step changes, of oneself with the score
  * @property {{participant: Participant, track: RemoteTrack, layer: Layer}} layers another encoding of a simulcast is received
+ * @property {{track: LocalTrack}} muted-by-moderator a moderator has muted one's own track; it may be unmuted
+ * @property {{token: string}} token the server has replaced the token by which one came in; join by this one from now on
  * @property {{draining: boolean}} draining the server lets nobody in any more, or does so again; the call goes on
  * @property {{participants: Participant[]}} levels every participant's `level` is fresh
  * @property {{blocked: boolean}} audio-blocked call `startAudio()` from a click
@@ -88,6 +90,13 @@ export class Room extends Emitter {
 
   /** Empty until joined. */
   roomId = '';
+  /** What one may do in the room. @type {Permissions} */
+  permissions = {
+    publish: ['microphone', 'camera', 'screen', 'screen-audio'],
+    subscribe: true,
+    sendData: true,
+    moderate: false,
+  };
   localParticipant = new Participant({ participantId: '', name: '', isLocal: true });
 
   /** @param {RoomOptions} [options] */
@@ -264,6 +273,21 @@ export class Room extends Emitter {
     return this.#videoLimit;
   }
 
+  /** Mutes somebody else's track, for moderators. Its owner may unmute it. @param {RemoteTrack} track */
+  async muteTrack(track) {
+    if (track.trackId !== null) await this.#session.request('mute-track', { trackId: track.trackId });
+  }
+
+  /** Removes somebody from the room, for moderators. @param {Participant} participant */
+  async remove(participant) {
+    await this.#session.request('remove-participant', { participantId: participant.participantId });
+  }
+
+  /** Ends the call for everybody, for moderators. */
+  async endCall() {
+    await this.#session.request('end-call');
+  }
+
   /**
    * Sends a small message through the server.
    * @param {string} topic
@@ -344,6 +368,7 @@ export class Room extends Emitter {
   #adopt(joined) {
     this.roomId = joined.room;
     this.#selfSigned = joined.selfSigned;
+    this.permissions = joined.permissions;
     this.localParticipant.participantId = joined.participantId;
     this.localParticipant.name = joined.name;
     // If they hold, the server says so again.
@@ -357,6 +382,11 @@ export class Room extends Emitter {
    * @param {any} data
    */
   #onNews(type, data) {
+    if (type === 'track-muted' && data.participantId === this.localParticipant.participantId) {
+      const track = this.#publisher.muteByModerator(data.trackId);
+      if (track) this.emit('muted-by-moderator', { track });
+      return;
+    }
     if (this.#roster.news(type, data)) return;
     if (type === 'more-slots') {
       if (!this.#media) return;
@@ -380,6 +410,8 @@ export class Room extends Emitter {
       this.#onQuality(data);
     } else if (type === 'speakers') {
       this.#onSpeakers(data);
+    } else if (type === 'token') {
+      this.emit('token', { token: data.token });
     } else if (type === 'draining') {
       this.emit('draining', { draining: data.draining });
     } else if (type === 'error') {

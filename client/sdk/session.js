@@ -16,6 +16,8 @@ import { Signalling } from './signalling.js';
  * @property {string} name
  * @property {string} [room] left out: the server makes an unguessable one
  * @property {boolean} [autoSubscribe]
+ * @property {string | (() => string | Promise<string>)} [token] what lets you in where the server needs it; a function is asked
+ *   each time that the room is joined anew
  */
 
 /**
@@ -34,6 +36,8 @@ const FINAL = new Set([
   'room-full',
   'too-many-rooms',
   'too-many-participants',
+  'unauthorized',
+  'no-such-room',
   'bad-reply',
 ]);
 
@@ -209,7 +213,14 @@ export class Session {
 
   /** @param {Signalling} signalling */
   async #joinOn(signalling) {
-    const reply = await signalling.request('join', { version: PROTOCOL_VERSION, ...this.#joinRequest });
+    const { token: source, ...request } = this.#joinRequest;
+    const token = typeof source === 'function' ? await source() : source;
+    if (this.#ended) throw hasLeft();
+    const reply = await signalling.request('join', {
+      version: PROTOCOL_VERSION,
+      ...request,
+      ...(token !== undefined && { token }),
+    });
     if (this.#ended) throw hasLeft();
     if (reply.type !== 'joined') {
       throw new StraitError(
@@ -271,6 +282,12 @@ export class Session {
    * @param {any} data
    */
   #news(type, data) {
+    if (type === 'token') {
+      // An application that makes tokens itself is asked for the next one.
+      if (typeof this.#joinRequest.token !== 'function') {
+        this.#joinRequest = { ...this.#joinRequest, token: data.token };
+      }
+    }
     if (type !== 'closing') {
       this.#handlers.onNews(type, data);
       return;

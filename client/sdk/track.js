@@ -192,7 +192,12 @@ export class RemoteTrack extends Track {
 
   /** Whether nothing of it is sent, because the network carries no more. */
   get pausedForBandwidth() {
-    return this.layer?.paused === true;
+    return this.layer?.paused === true && this.layer.reason !== 'load';
+  }
+
+  /** Whether nothing of it is sent, because the server has no time. */
+  get pausedForLoad() {
+    return this.layer?.paused === true && this.layer.reason === 'load';
   }
 
   /** @param {Layer} layer */

@@ -270,6 +270,12 @@ export function joinedMessage(changes = {}) {
     slots: { audio: 2, video: 2 },
     maxSlots: { audio: 4, video: 4 },
     resumeSeconds: 30,
+    permissions: {
+      publish: ['microphone', 'camera', 'screen', 'screen-audio'],
+      subscribe: true,
+      sendData: true,
+      moderate: false,
+    },
     participants: [],
     server: 'test',
     ...changes,

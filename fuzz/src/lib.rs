@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod rtcp;
+pub mod steering;
 pub mod step;
 pub mod story;
 pub mod streams;
@@ -17,7 +18,7 @@ pub mod world;
 pub type Body = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Body); 16] = [
+pub const TARGETS: [(&str, Body); 17] = [
     ("core", story::core),
     ("datagrams", story::datagrams),
     ("sdp_offer", text::sdp_offer),
@@ -29,6 +30,7 @@ pub const TARGETS: [(&str, Body); 16] = [
     ("red", wire::red),
     ("twcc", streams::twcc),
     ("bandwidth", streams::bandwidth),
+    ("steering", steering::steering),
     ("turn", turn::turn),
     ("signalling", text::signalling),
     ("http", http::http),

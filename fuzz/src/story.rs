@@ -1,6 +1,7 @@
 //! Story: a tape told in a world, step by step.
 
 use strait::core::command::{Command, Join, Lifeline, Source};
+use strait::core::grants::Grants;
 use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId};
 use strait::core::input::{AdminCommand, DtlsEnd, DtlsEvent, Input, Shedding, SrtpProfile};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
@@ -253,7 +254,13 @@ impl Story {
         let signal = match parse(&text) {
             Ok(ClientMessage::Join { room, name, auto_subscribe, .. }) => {
                 let room = room.unwrap_or_else(|| super::world::room(true));
-                Signal::Join(Join { room, name, auto_subscribe, lifeline: Lifeline::Signalling })
+                Signal::Join(Join {
+                    room,
+                    name,
+                    auto_subscribe,
+                    lifeline: Lifeline::Signalling,
+                    grants: Grants::OPEN,
+                })
             }
             Ok(ClientMessage::Resume { resume, .. }) => Signal::Resume(resume),
             Ok(ClientMessage::Command { command, .. }) => Signal::Command(command),
@@ -305,7 +312,7 @@ impl Story {
 
     fn operate(&mut self, what: u8, who: u8) {
         if what % 8 == 1 {
-            return self.world.feed(Input::Shed(Shedding::sixteenths(who % 20)));
+            return self.world.feed(Input::Shed(Shedding::parts(who % 52)));
         }
         let other = who & 1 != 0;
         let id = self.world.people[usize::from(who) % PEOPLE].endpoint.as_ref();

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use rtcp_types::{Packet, RtcpPacketParser, TransportFeedback, TwccPacketStatus};
 use strait::core::bandwidth::estimator::{BandwidthEstimator, Bounds};
 use strait::core::forward::descriptor::FrameCounters;
-use strait::core::forward::layers::{Layers, Selection};
 use strait::core::forward::munger::{Munger, SourcePacket, Stretch};
 use strait::core::ids::{EncodingIndex, PublicationKey, Ssrc, TrackId};
+use strait::core::media::layers::{Layers, Selection};
 use strait::core::media::twcc::{FEEDBACK_BYTES_MAX, PENDING_MAX, TransportFeedbackRecorder};
 
 use strait::wire::transport_feedback;

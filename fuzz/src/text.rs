@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
-use strait::core::command::{Command, Preference, Source};
+use strait::core::command::{Command, Moderation, Preference, Source};
 use strait::core::negotiation::offer::Offer;
 use strait::core::path::{LocalCandidate, TransportProtocol};
 use strait::core::rng::Rng;
@@ -30,8 +30,9 @@ pub fn signalling(data: &[u8]) {
 /// A message as a client would send it.
 fn write(message: &ClientMessage) -> String {
     let (kind, request, data) = match message {
-        ClientMessage::Join { request, room, name, auto_subscribe } => {
-            let mut data = json!({"version": 1, "name": name, "autoSubscribe": auto_subscribe});
+        ClientMessage::Join { request, room, name, auto_subscribe, token } => {
+            let mut data =
+                json!({"version": 1, "name": name, "autoSubscribe": auto_subscribe, "token": token});
             if let Some(room) = room {
                 data["room"] = json!(room.as_str());
             }
@@ -114,6 +115,11 @@ fn write_command(command: &Command) -> (&'static str, Value) {
             });
             ("prefer", json!({"tracks": tracks.collect::<Vec<Value>>()}))
         }
+        Command::Moderate(Moderation::Mute(track)) => ("mute-track", json!({"trackId": track.to_string()})),
+        Command::Moderate(Moderation::Remove(id)) => {
+            ("remove-participant", json!({"participantId": id.to_string()}))
+        }
+        Command::Moderate(Moderation::End) => ("end-call", json!({})),
         Command::Leave => ("leave", json!({})),
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use super::access::{KeysCommand, TokenCommand};
 use super::explain::ExplainArgs;
 use super::help;
 use super::load::LoadArgs;
@@ -51,6 +52,18 @@ pub(super) enum Command {
         /// What to do with the trace.
         #[command(subcommand)]
         command: TraceCommand,
+    },
+    /// Make a token that lets somebody in
+    Token {
+        /// What to do about tokens.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Make a key that signs tokens
+    Keys {
+        /// What to do about keys.
+        #[command(subcommand)]
+        command: KeysCommand,
     },
     /// Play simulated rooms, and look for what goes wrong
     #[command(long_about = help::SIM, after_help = help::SHORT, after_long_help = help::SIM_EXAMPLES)]

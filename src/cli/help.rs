@@ -52,7 +52,8 @@ The server answers this machine, and others that have its administration token."
 pub(super) const STATS_EXAMPLES: &str = "\
 Examples:
   strait stats | jq .shell.latency
-  strait stats --watch";
+  strait stats --watch
+  strait stats --room standup";
 
 pub(super) const REPLAY: &str = "\
 Replays a room that `strait serve --record` recorded, opens no socket, and compares everything

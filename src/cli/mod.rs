@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine; 2 something to change before it can start (arguments, configuration, a port in use);
 //! 1 anything else.
 
+mod access;
 mod args;
 mod explain;
 mod failure;
@@ -77,6 +78,8 @@ fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
         Some(Command::Replay(replay)) => replay::run(replay),
         Some(Command::Explain(explain)) => explain::run(explain),
         Some(Command::Trace { command }) => trace::run(command),
+        Some(Command::Token { command }) => access::token(command, variables),
+        Some(Command::Keys { command }) => access::keys(command),
         Some(Command::Sim(sim)) => sim::run(sim),
     }
 }

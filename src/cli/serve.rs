@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::log::{self, LogControl};
+use crate::access::{AuthMode, Gate};
 use crate::config::{self, Config, RedundantAudio};
 use crate::core::Settings;
 use crate::core::event::SlotCounts;
@@ -19,11 +20,13 @@ use crate::net::{
 pub(super) fn serve(config: &Config, own_directory: Option<PathBuf>) -> Result<(), Failure> {
     let shell = shell_config(config, own_directory)?;
     let log = log::start(&config.log).map_err(|error| Failure::other(format!("cannot log: {error}")))?;
+    let needs_token = shell.gate.mode == AuthMode::Token;
     run_shell(config, shell, &log, |bound| {
         let stdout = io::stdout();
         let bold = stdout.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let _ = (&stdout)
-            .write_all(greeting(bound.listen, &bound.reachable, &bound.certificate, bold).as_bytes());
+        let _ = (&stdout).write_all(
+            greeting(bound.listen, &bound.reachable, &bound.certificate, (needs_token, bold)).as_bytes(),
+        );
     })
 }
 
@@ -67,6 +70,17 @@ pub fn core_settings(
     }
 }
 
+/// Who may come in, by the operator's choice.
+pub(super) fn gate(config: &Config) -> Result<Gate, Failure> {
+    let keys = config.auth.keys.reveal().to_vec();
+    if config.auth.mode == AuthMode::Token && keys.is_empty() {
+        return Err(Failure::usage(
+            "auth.mode is \"token\", and auth.keys has no key that could have signed one: `strait keys create` makes one",
+        ));
+    }
+    Ok(Gate { mode: config.auth.mode, keys, auto_create: config.rooms.auto_create })
+}
+
 /// The shell's settings, of the operator's choice.
 fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<ShellConfig, Failure> {
     let Config { server, tls, signalling, media, whip, turn, ice, metrics, record, admin, .. } = config;
@@ -108,6 +122,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
             queue_bytes_max: record.max_queue_bytes,
         }),
         whip_tokens: whip.tokens.reveal().clone(),
+        gate: gate(config)?,
         ice_servers: ice.servers.reveal().to_vec(),
         turn: turn_config(turn),
         metrics_public: metrics.public,
@@ -171,7 +186,7 @@ fn greeting(
     listen: SocketAddr,
     reachable: &[SocketAddr],
     certificate: &CertificateInfo,
-    bold: bool,
+    (needs_token, bold): (bool, bool),
 ) -> String {
     let (on, off) = if bold { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let port = listen.port();
@@ -190,8 +205,11 @@ fn greeting(
         }
         text += "\n";
         text += &certificate_lines(certificate);
-        text +=
-            &format!("  {on}Anyone who can reach port {port} can join: there is no authentication.{off}\n");
+        text += &if needs_token {
+            "  Whoever has a token can join: strait token create makes one.\n".to_owned()
+        } else {
+            format!("  {on}Anyone who can reach port {port} can join: there is no authentication.{off}\n")
+        };
     } else {
         text += "\n";
     }
@@ -220,7 +238,12 @@ mod tests {
         let listen: SocketAddr = local.parse().expect("an address");
         let reachable = if listen.ip().is_unspecified() { "192.0.2.7" } else { "" };
         let reachable = SocketAddr::new(reachable.parse().unwrap_or(listen.ip()), listen.port());
-        greeting(listen, &[reachable], &CertificateInfo { is_self_signed, fingerprint: "AB:CD".into() }, bold)
+        greeting(
+            listen,
+            &[reachable],
+            &CertificateInfo { is_self_signed, fingerprint: "AB:CD".into() },
+            (false, bold),
+        )
     }
 
     #[test]

@@ -93,6 +93,11 @@ value, which can be used as a start.
 }
 
 impl ServeFlags {
+    /// Returns the flags that name a configuration file, or none, and nothing else.
+    pub(super) fn of_file(config: Option<PathBuf>) -> Self {
+        Self { config, ..Self::default() }
+    }
+
     /// Returns the sources of the configuration: these flags, and what `variables` sets.
     pub(super) fn sources(
         &self,

@@ -2,6 +2,7 @@
 
 mod hunt;
 mod measure;
+mod scenarios;
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -58,6 +59,14 @@ pub(super) struct SimArgs {
     #[arg(long, conflicts_with_all = ["seed", "seeds", "shrink", "mutation", "jobs", "endpoints"])]
     #[arg(help_heading = "Playing")]
     measure: bool,
+    /// Play the scenarios instead: calls over networks that change, lose and delay, and write what came of them
+    ///
+    /// The file is what docs/scenarios.md is made by; it explains the figures. Without a file they
+    /// are printed. Fails if a bar is missed that is not known to be.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    #[arg(conflicts_with_all = ["seed", "seeds", "shrink", "mutation", "endpoints", "measure"])]
+    #[arg(help_heading = "Playing", verbatim_doc_comment)]
+    scenarios: Option<PathBuf>,
 }
 
 impl SimArgs {
@@ -101,6 +110,9 @@ fn print(text: &str) {
 pub(super) fn run(args: &SimArgs) -> Result<(), Failure> {
     if args.measure {
         return measure::run();
+    }
+    if let Some(path) = &args.scenarios {
+        return scenarios::run(path, args.jobs);
     }
     mutate(args.mutation.as_deref())?;
     match args.seed {
@@ -267,6 +279,7 @@ mod tests {
             trace: None,
             mutation: Some("mute-ignored".to_owned()),
             measure: false,
+            scenarios: None,
         };
         let cut: Cut = "people=A,exact".parse().unwrap();
         assert_eq!(

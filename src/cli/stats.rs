@@ -21,9 +21,12 @@ pub(super) struct StatsArgs {
     /// The server's address
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7443")]
     url: String,
-    /// A line each second, until stopped
+    /// A line each second, until stopped; with --room, a line for each participant
     #[arg(long)]
     watch: bool,
+    /// What is known of the participants of a room: how good their calls are, what their networks carry, what they are shown
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
     /// The administration token, for a server elsewhere
     #[arg(long, value_name = "TOKEN", env = "STRAIT_ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -33,6 +36,9 @@ pub(super) struct StatsArgs {
 pub(super) fn stats(args: &StatsArgs) -> Result<(), Failure> {
     let target = parse_url(&args.url).map_err(Failure::usage)?;
     let token = args.token.as_deref();
+    if let Some(room) = &args.room {
+        return people(args, &target, room);
+    }
     if !args.watch {
         let stats = ask(&target, token, "/admin/v1/stats")?;
         let text = serde_json::to_string_pretty(&stats).map_err(|error| Failure::other(error.to_string()))?;
@@ -59,6 +65,73 @@ pub(super) fn stats(args: &StatsArgs) -> Result<(), Failure> {
         sleep();
     }
     Ok(())
+}
+
+/// Prints a line for each participant of a room, once or each second.
+fn people(args: &StatsArgs, target: &Target, room: &str) -> Result<(), Failure> {
+    let path = format!("/admin/v1/rooms/{room}");
+    loop {
+        let room = ask(target, args.token.as_deref(), &path)?;
+        let people = room["participants"].as_array().map_or(&[][..], Vec::as_slice);
+        let lines: String = people.iter().map(|person| format!("{}\n", person_row(person))).collect();
+        let text = format!("{}\n{lines}", person_heading());
+        if io::stdout().write_all(text.as_bytes()).is_err() || !args.watch {
+            return Ok(());
+        }
+        sleep();
+    }
+}
+
+const PERSON_COLUMNS: [&str; 9] =
+    ["score", "mos", "rtt ms", "loss %", "kbit/s out", "estimate", "limited by", "lowered", "paused"];
+
+fn person_heading() -> String {
+    let columns = PERSON_COLUMNS.iter().map(|column| format!("{column:>11}"));
+    format!("{:<20}{}  shown", "name", columns.collect::<String>())
+}
+
+/// Returns a line about a participant: how good their call is, the worst loss and the whole rate of what is sent to them, what
+/// their network carries, and which layers of how many tracks of video they are shown.
+fn person_row(person: &Value) -> String {
+    let slots = person["slots"].as_array().map_or(&[][..], Vec::as_slice);
+    let shown = || slots.iter().filter(|slot| !slot["trackId"].is_null());
+    let quality = |slot: &Value, field: &str| slot["quality"][field].as_f64().unwrap_or(0.0);
+    let loss = shown().map(|slot| quality(slot, "loss")).fold(0.0, f64::max) * 100.0;
+    let rate = shown().map(|slot| quality(slot, "bitrateBps")).sum::<f64>() / 1e3;
+    let number = |value: &Value, digits: usize| {
+        value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    let estimate = person["bandwidth"]["estimateBps"].as_f64();
+    let lowered = shown().filter(|slot| slot["paused"].is_null() && !slot["limitedBy"].is_null()).count();
+    let is_paused = |slot: &&Value| !slot["paused"].is_null() && slot["paused"] != "wish";
+    let values = [
+        number(&person["quality"]["score"], 0),
+        number(&person["quality"]["mos"], 1),
+        number(&person["roundTripMs"], 0),
+        format!("{loss:.1}"),
+        format!("{rate:.0}"),
+        estimate.map_or_else(|| "-".to_owned(), |bps| format!("{:.0}", bps / 1e3)),
+        person["bandwidth"]["limitedBy"].as_str().unwrap_or("-").to_owned(),
+        lowered.to_string(),
+        shown().filter(is_paused).count().to_string(),
+    ];
+    let layers: Vec<String> = shown().filter_map(layers).collect();
+    let name: String = person["name"].as_str().unwrap_or_default().chars().take(19).collect();
+    let values: String = values.iter().map(|value| format!("{value:>11}")).collect();
+    format!("{name:<20}{values}  {}", layers.join(" "))
+}
+
+/// Returns what is shown of a track, such as `high/T1`; `None` if that is all of a track in one encoding.
+fn layers(slot: &Value) -> Option<String> {
+    if let Some(reason) = slot["paused"].as_str() {
+        return Some(format!("paused({reason})"));
+    }
+    let layer = slot["layer"].as_str().unwrap_or_default().to_owned();
+    let inner = |field: &str, letter: char| {
+        slot[field].as_u64().map_or_else(String::new, |layer| format!("/{letter}{layer}"))
+    };
+    let text = layer + &inner("spatialLayer", 'S') + &inner("temporalLayer", 'T');
+    (!text.is_empty()).then_some(text)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a program of its own: it asks a server once a second")]
@@ -163,5 +236,48 @@ mod tests {
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(words, ["3", "12", "1000", "10000", "8.00", "0.00", "0", "42", "99", "0", "0"]);
         assert_eq!(heading().chars().count(), line.chars().count());
+    }
+
+    #[test]
+    fn a_line_about_somebody_shows_what_a_person_on_call_asks_for() {
+        let slot = |more: Value| {
+            let mut slot = json!({
+                "trackId": "t", "layer": null, "spatialLayer": null, "temporalLayer": null, "paused": null,
+                "limitedBy": null, "quality": {"loss": 0.012, "bitrateBps": 250_000},
+            });
+            more.as_object().expect("fields").iter().for_each(|(name, value)| slot[name] = value.clone());
+            slot
+        };
+        let person = json!({
+            "name": "Anna", "roundTripMs": 41.6,
+            "quality": {"score": 71, "mos": 3.94},
+            "bandwidth": {"estimateBps": 840_000, "limitedBy": "delay"},
+            "slots": [
+                slot(json!({})),
+                slot(json!({"layer": "medium", "temporalLayer": 1, "limitedBy": "bandwidth"})),
+                slot(json!({"paused": "bandwidth", "limitedBy": "bandwidth"})),
+                slot(json!({"trackId": null})),
+            ],
+        });
+        let line = person_row(&person);
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(
+            words,
+            [
+                "Anna",
+                "71",
+                "3.9",
+                "42",
+                "1.2",
+                "750",
+                "840",
+                "delay",
+                "1",
+                "1",
+                "medium/T1",
+                "paused(bandwidth)"
+            ]
+        );
+        assert_eq!(person_heading().find("score").map(|at| at + 5), line.find("71").map(|at| at + 2));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use crate::access::AuthMode;
 use crate::core::settings::LayerPolicy;
 use crate::net::{Authority, Network};
 
@@ -430,6 +431,10 @@ impl Word for LogFormat {
 
 impl Word for RedundantAudio {
     const WORDS: &'static [(Self, &'static str)] = &[(Self::Off, "off"), (Self::Auto, "auto")];
+}
+
+impl Word for AuthMode {
+    const WORDS: &'static [(Self, &'static str)] = &[(Self::Open, "open"), (Self::Token, "token")];
 }
 
 impl Word for LayerPolicy {

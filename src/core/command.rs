@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
+pub use super::source::{MediaKind, Source};
 
 /// A request to join a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,8 @@ pub struct Join {
     pub auto_subscribe: bool,
     /// What keeps the participant in the room after that.
     pub lifeline: Lifeline,
+    /// What the participant may do there.
+    pub grants: Grants,
 }
 
 /// What keeps a participant in their room.
@@ -36,66 +40,6 @@ pub struct Resume {
     pub participant: ParticipantId,
     /// The secret that `Joined` gave them.
     pub secret: String,
-}
-
-/// What a track shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Source {
-    /// The voice of the participant.
-    Microphone,
-    /// The face of the participant, or whatever their camera sees.
-    Camera,
-    /// A screen or a window that they share.
-    Screen,
-    /// The audio of a screen or a window that they share.
-    ScreenAudio,
-}
-
-/// Whether something is heard or seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum MediaKind {
-    /// What is heard: voices, music.
-    Audio,
-    /// What is seen: cameras, screens.
-    Video,
-}
-
-impl MediaKind {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Audio, Self::Video];
-}
-
-impl Source {
-    /// All the sources that there are.
-    pub const ALL: [Self; 4] = [Self::Microphone, Self::Camera, Self::Screen, Self::ScreenAudio];
-
-    /// Returns the kind of media that this source always is.
-    pub fn kind(self) -> MediaKind {
-        match self {
-            Self::Microphone | Self::ScreenAudio => MediaKind::Audio,
-            Self::Camera | Self::Screen => MediaKind::Video,
-        }
-    }
-
-    /// Returns the source's name in every protocol, file name and document, such as `screen-audio`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Microphone => "microphone",
-            Self::Camera => "camera",
-            Self::Screen => "screen",
-            Self::ScreenAudio => "screen-audio",
-        }
-    }
-}
-
-impl MediaKind {
-    /// Returns the kind's name in every protocol and document: `audio` or `video`, as in SDP's `m=` lines.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Audio => "audio",
-            Self::Video => "video",
-        }
-    }
 }
 
 /// One section of an offer in which the client sends media.
@@ -179,6 +123,17 @@ pub struct Preference {
     pub wish: Wish,
 }
 
+/// What a moderator does to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Moderation {
+    /// Mute a track. Its owner may unmute it.
+    Mute(TrackId),
+    /// Remove somebody from the room. They may join again.
+    Remove(ParticipantId),
+    /// End the call for everybody.
+    End,
+}
+
 /// A request from somebody who has joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
@@ -227,4 +182,6 @@ pub enum Command {
     },
     /// Say how tracks are to be shown. Tracks that are not named stay as they are.
     Prefer(Vec<Preference>),
+    /// Do something to others. Only moderators may.
+    Moderate(Moderation),
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{MediaKind, Source};
+use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use super::quality::Quality;
 
@@ -140,6 +141,8 @@ pub struct Joined {
     pub slots_max: SlotCounts,
     /// For how many seconds after their signalling broke they can be resumed.
     pub resume_seconds: u64,
+    /// What they may do.
+    pub grants: Grants,
     /// Everyone who was there before.
     pub participants: Vec<ParticipantInfo>,
 }
@@ -176,9 +179,9 @@ pub enum LeaveReason {
     MediaTimeout,
     /// Their signalling connection broke, and they were not back in time.
     ResumeTimeout,
-    /// The operator removed them.
+    /// The operator or a moderator removed them.
     Removed,
-    /// The operator closed the room.
+    /// The operator or a moderator ended the call.
     RoomClosed,
     /// The server stopped.
     Shutdown,
@@ -223,7 +226,7 @@ impl LeaveReason {
     }
 }
 
-/// Why somebody is shown another encoding of a simulcast than before.
+/// Why somebody is shown another encoding of a simulcast than before, or more or fewer layers of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LayerReason {
     /// It is the first one, or fits what they want now.
@@ -234,6 +237,8 @@ pub enum LayerReason {
     Available,
     /// Their network carries no more, or more than before.
     Bandwidth,
+    /// The server has no time for more, or has time again.
+    Load,
 }
 
 impl LayerReason {
@@ -244,6 +249,7 @@ impl LayerReason {
             Self::Stopped => "stopped",
             Self::Available => "available",
             Self::Bandwidth => "bandwidth",
+            Self::Load => "load",
         }
     }
 }
@@ -302,6 +308,12 @@ pub enum RefusalCode {
     Internal,
     /// The address has as many participants as it may.
     TooManyParticipants,
+    /// A token is needed, or the one that was given is not valid.
+    Unauthorized,
+    /// The token does not allow it.
+    NotPermitted,
+    /// There is no such room, and it is not made by joining.
+    NoSuchRoom,
 }
 
 /// Why a request was not carried out. A refused request has changed nothing.
@@ -358,7 +370,7 @@ pub enum Event {
     TrackAdded(TrackInfo),
     /// A track is no longer published; the participant is its former publisher.
     TrackRemoved(TrackId, ParticipantId),
-    /// A track was muted or unmuted by its owner.
+    /// A track was muted or unmuted by its owner, or muted by a moderator, who tells its owner, too.
     TrackMuted {
         /// The track whose state changed.
         track: TrackId,
@@ -403,15 +415,20 @@ pub enum Event {
     Left(Option<RequestId>),
     /// Others speak than until now, or somebody else speaks most.
     Speakers(Speakers),
-    /// The receiver is shown another encoding of a track from now on, or nothing of it, or something again.
+    /// The receiver is shown another encoding of a track from now on, or other layers of it, or nothing, or something again.
     Layers {
         /// The track, which is in one of their slots.
         track: TrackId,
         /// The encoding's name: its rid or, if it has none, its place from 1. `None` while nothing of the track is sent, and
         /// if the track is not a simulcast.
         layer: Option<String>,
-        /// Whether nothing of the track is sent for now, because the receiver's network carries no more.
+        /// Whether nothing of the track is sent for now, because the receiver's network carries no more, or the server has
+        /// no time.
         is_paused: bool,
+        /// The highest spatial layer inside the encoding that is sent; `None` if all are.
+        spatial: Option<u8>,
+        /// The highest temporal layer inside the encoding that is sent; `None` if all are.
+        temporal: Option<u8>,
         /// The width of its pictures in pixels, if the publisher has said it.
         width: Option<u16>,
         /// The height of its pictures in pixels, if the publisher has said it.

@@ -71,37 +71,67 @@ pub enum Input<'a> {
     },
     /// A command from the operator, through `/admin/v1` or a signal.
     Admin(AdminCommand),
-    /// Load shedding: from now on drop this share of the video in every room.
+    /// Load shedding: from now on do this much less of the work of video in every room.
     Shed(Shedding),
     /// The time that [`Output::Timeout`](super::Output::Timeout) named has come. It does no harm to send it at another
     /// time.
     Timeout,
 }
 
-/// The share of the video that is dropped because the processor is too busy, in sixteenths. Audio is never dropped.
-/// Each track is dropped for some of its viewers, so that no viewer loses all tracks while another has all of them.
+/// How much of the work of video is shed because the processor is too busy, in three stages of sixteen parts each: viewers are
+/// sent the smallest pictures of a track, then the fewest, then none. Audio is never shed. Each track is lowered or paused for
+/// some of its viewers first, so that no viewer loses all tracks while another has all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shedding(u8);
 
 impl Shedding {
-    /// Nothing is dropped: everything is forwarded.
+    /// How many parts each stage has.
+    pub const PARTS: u8 = 16;
+    /// Nothing is shed: everything is forwarded.
     pub const NONE: Self = Self(0);
-    /// All video is dropped, and audio alone is forwarded.
-    pub const ALL: Self = Self(16);
+    /// All video is lowered as far as can be, and none is paused.
+    pub const LOWERED: Self = Self(2 * Self::PARTS);
+    /// All video is paused, and audio alone is forwarded.
+    pub const ALL: Self = Self(3 * Self::PARTS);
 
-    /// Makes a share of `count` sixteenths, of which more than sixteen count as all.
-    pub fn sixteenths(count: u8) -> Self {
+    /// Sheds that many parts, of which more than there are count as all.
+    pub fn parts(count: u8) -> Self {
         Self(count.min(Self::ALL.0))
     }
 
-    /// Returns how many sixteenths are dropped, 0–16.
+    /// Returns how many parts are shed, 0–48.
     pub fn get(self) -> u8 {
         self.0
     }
 
-    /// Returns the share that is dropped, from 0 to 1.
-    pub fn share(self) -> f64 {
-        f64::from(self.0) / f64::from(Self::ALL.0)
+    /// Returns for how many sixteenths of the viewers of each track it is sent in its smallest size alone.
+    pub fn smaller(self) -> u8 {
+        self.0.min(Self::PARTS)
+    }
+
+    /// Returns for how many sixteenths of the viewers of each track as few pictures as can be are sent.
+    pub fn fewer(self) -> u8 {
+        self.0.saturating_sub(Self::PARTS).min(Self::PARTS)
+    }
+
+    /// Returns for how many sixteenths of the viewers of each track nothing is sent.
+    pub fn paused(self) -> u8 {
+        self.0.saturating_sub(Self::LOWERED.0)
+    }
+
+    /// Returns the stage that it has come to: 0 if nothing is shed, up to 3 if some video is paused.
+    pub fn stage(self) -> u8 {
+        self.0.div_ceil(Self::PARTS)
+    }
+
+    /// Returns the share of the video that is paused, from 0 to 1.
+    pub fn paused_share(self) -> f64 {
+        f64::from(self.paused()) / f64::from(Self::PARTS)
+    }
+
+    /// Returns the share of the video that is sent smaller than it is wanted, or not at all, from 0 to 1.
+    pub fn lowered_share(self) -> f64 {
+        f64::from(self.smaller()) / f64::from(Self::PARTS)
     }
 }
 

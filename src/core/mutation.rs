@@ -172,5 +172,9 @@ mod chosen {
         RtxWithOtherMarker "rtx-with-other-marker",
         /// Whatever a network carries, everything is sent that is wanted.
         EstimateIgnored "estimate-ignored",
+        /// Where a network carries only some of the layers inside a stream, all of them are sent.
+        LayersNotLowered "layers-not-lowered",
+        /// While the processor is full, video is paused, and not lowered before.
+        LoadNotLowered "load-not-lowered",
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::command::{Lifeline, MediaKind};
 use super::event::{SlotCounts, SlotInfo, SlotMap, WaitingReason};
 use super::forward::slot::Slot;
+use super::grants::Grants;
 use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::mutation::mutated;
 use super::pace::Pace;
@@ -20,6 +21,10 @@ use super::timers::{Deadlines, Timer};
 const SLOT_MAP_INTERVAL: Duration = Duration::from_millis(100);
 /// Slot maps that a member is told at once after a time of quiet: what a few people do who come together.
 const SLOT_MAPS_AT_ONCE: u32 = 8;
+/// News of what a member is shown that they are told in the long run: once each time that this has passed, of all their tracks.
+const LAYER_NEWS_INTERVAL: Duration = Duration::from_millis(500);
+/// How often they are told at once after a time of quiet.
+const LAYER_NEWS_AT_ONCE: u32 = 4;
 /// For so long an interruption counts.
 const INTERRUPTION_COUNTS: Duration = Duration::from_secs(60);
 
@@ -64,6 +69,8 @@ pub struct Participant {
     pub auto_subscribe: bool,
     /// What keeps them in the room.
     pub lifeline: Lifeline,
+    /// What they may do.
+    pub grants: Grants,
     /// Whether they publish without signalling and nothing is heard from them.
     pub is_unheard: bool,
     /// What they want to receive.
@@ -100,6 +107,8 @@ pub struct Participant {
     revision: u64,
     /// How often they are told of changes.
     slot_maps: Pace,
+    /// How often they are told of what they are shown, and when that was last, of which track.
+    layer_news: (Pace, Option<(Instant, TrackId)>),
 }
 
 impl Participant {
@@ -129,6 +138,7 @@ impl Participant {
             slots: Vec::new(),
             auto_subscribe,
             lifeline,
+            grants: Grants::OPEN,
             is_unheard: false,
             subscriptions: Subscriptions::default(),
             steering: Steering::default(),
@@ -147,6 +157,7 @@ impl Participant {
             deadlines: Deadlines::new(epoch),
             revision: 0,
             slot_maps: Pace::new(now, SLOT_MAP_INTERVAL, SLOT_MAPS_AT_ONCE),
+            layer_news: (Pace::new(now, LAYER_NEWS_INTERVAL, LAYER_NEWS_AT_ONCE), None),
         }
     }
 
@@ -201,6 +212,25 @@ impl Participant {
             self.slot_maps.note(now);
         } else {
             self.deadlines.set(Timer::SlotMap, Some(now + wait));
+        }
+        wait.is_zero()
+    }
+
+    /// Returns whether what they are shown of their tracks may be told now. If not, the timer is set for when it may: of several
+    /// changes of a track they are told the last one.
+    pub fn may_tell_layers(&mut self, now: Instant, track: TrackId) -> bool {
+        let (pace, told) = &mut self.layer_news;
+        // What changes of other tracks at the same moment is one piece of news with it.
+        if told.is_some_and(|(at, of)| at == now && of != track) {
+            *told = Some((now, track));
+            return true;
+        }
+        let wait = pace.wait(now);
+        if wait.is_zero() {
+            pace.note(now);
+            *told = Some((now, track));
+        } else {
+            self.deadlines.set(Timer::LayerNews, Some(now + wait));
         }
         wait.is_zero()
     }

@@ -116,7 +116,7 @@ pub enum RoomInput<'a> {
     MakeWay(ParticipantKey),
     /// The time that [`Room::deadline`] named has come. It does no harm to send it at another time.
     Timeout,
-    /// Load shedding: from now on this share of the video is dropped.
+    /// Load shedding: from now on this much of the work of video is shed.
     Shed(Shedding),
 }
 
@@ -159,7 +159,7 @@ pub struct Room {
     due: Vec<Owner>,
     /// What the last [`RoomInput::Timeout`] found due.
     fired: Vec<Fired>,
-    /// Which share of the video is dropped because the processor is too busy.
+    /// How much of the work of video is shed because the processor is too busy.
     shedding: Shedding,
     ended: bool,
     /// Since when nobody has been in it. `None` for a new room, which waits for the person who made it.
@@ -253,7 +253,7 @@ impl Room {
         self.participants.len()
     }
 
-    /// Returns which share of the video is dropped because the processor is too busy.
+    /// Returns how much of the work of video is shed because the processor is too busy.
     pub fn shedding(&self) -> Shedding {
         self.shedding
     }

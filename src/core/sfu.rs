@@ -16,6 +16,7 @@ use super::address_counts::AddressCounts;
 use super::demux::{Demux, Owner};
 use super::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use super::fixed_hash::FixedMap;
+use super::grants::Grants;
 use super::ids::{
     ConnectionId, DtlsSession, ParticipantId, ParticipantKey, RequestId, RoomId, RoomKey, TransportKey,
 };
@@ -143,7 +144,7 @@ impl Sfu {
             Input::Datagram { path, bytes } => self.handle_datagram(path, bytes),
             Input::Join { connection, request, host, admission, join } => {
                 let entrant = Entrant { connection, host };
-                match self.room_for(entrant, &join.room) {
+                match self.room_for(entrant, &join.room, join.grants) {
                     Ok(room) => {
                         self.handle_room(room, RoomInput::Join(request, admission, join), Some(entrant));
                     }
@@ -348,7 +349,7 @@ impl Sfu {
         }
     }
 
-    fn room_for(&mut self, entrant: Entrant, id: &RoomId) -> Result<RoomKey, Refusal> {
+    fn room_for(&mut self, entrant: Entrant, id: &RoomId, grants: Grants) -> Result<RoomKey, Refusal> {
         if self.stopping || self.draining {
             return Err(Refusal::new(
                 RefusalCode::ShuttingDown,
@@ -368,6 +369,13 @@ impl Sfu {
         }
         if let Some(&room) = self.rooms_by_id.get(id) {
             return Ok(room);
+        }
+        if !grants.create {
+            return Err(Refusal::new(
+                RefusalCode::NoSuchRoom,
+                "there is no such room",
+                "wait until somebody has opened it, or check its name",
+            ));
         }
         // When the server is full, a room that only waits for people who may never come back makes way.
         if self.rooms.len() >= self.settings.rooms_max {

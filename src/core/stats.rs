@@ -102,8 +102,14 @@ pub struct SlotSnapshot {
     pub kind: MediaKind,
     /// The track that it shows; `None` if it is free.
     pub track: Option<TrackId>,
-    /// The name of the encoding that is shown; `None` unless the track is a simulcast.
-    pub layer: Option<String>,
+    /// What of the track goes out; of audio, and of a slot that shows nothing, there is no more to say than that it does.
+    pub shown: ShownLayers,
+    /// What of it is to go out: it may wait for a key frame.
+    pub target: ShownLayers,
+    /// Why nothing of the track goes out, if that is so.
+    pub paused: Option<PauseReason>,
+    /// What keeps the client from more than goes out, beside its own wishes.
+    pub limited_by: Option<PauseReason>,
     /// Counts of what was sent in it of the track that it shows or, if it is free, showed last.
     pub counters: StreamCounters,
     /// Interarrival jitter at the client, from its last report (RFC 3550 §6.4.1).
@@ -114,6 +120,42 @@ pub struct SlotSnapshot {
     pub layer_changes: u32,
     /// How long it took from putting the track in until its first packet went out; `None` before.
     pub first_media: Option<Duration>,
+}
+
+/// Which encoding of a track goes out to somebody, and up to which layers inside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShownLayers {
+    /// The encoding's name; `None` unless the track is a simulcast and something of it goes out.
+    pub layer: Option<String>,
+    /// The highest spatial layer; `None` if all go out.
+    pub spatial: Option<u8>,
+    /// The highest temporal layer; `None` if all go out.
+    pub temporal: Option<u8>,
+}
+
+/// Why somebody is sent nothing of a track, or not all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PauseReason {
+    /// They have paused it, or cannot see it.
+    Wish,
+    /// Their network carries no more.
+    Bandwidth,
+    /// The server has no time.
+    Load,
+}
+
+impl PauseReason {
+    /// All reasons.
+    pub const ALL: [Self; 3] = [Self::Wish, Self::Bandwidth, Self::Load];
+
+    /// Returns its name in statistics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wish => "wish",
+            Self::Bandwidth => "bandwidth",
+            Self::Load => "load",
+        }
+    }
 }
 
 /// What the network to a client carries.

@@ -24,7 +24,7 @@ use self::budget::{Budget, Link};
 use self::patience::Patience;
 use self::trial::{Standing, Trial, Trust};
 use super::bandwidth::estimator::Reason;
-use super::forward::ladder::{Allowance, Step, bit_of};
+use super::forward::steps::{Allowance, Caps, Step};
 use super::ids::TrackId;
 use super::settings::{BandwidthSettings, LayerPolicy};
 
@@ -39,6 +39,10 @@ const NEWS_PART: u64 = 20;
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// Video must have been sent for so long for its loss to be known.
 const LOSS_KNOWN_AFTER: Duration = Duration::from_secs(5);
+/// As much of what is sent gets through where the network carries it, in 1/100: rates are measured over different seconds.
+const GETS_THROUGH_PERCENT: u64 = 93;
+/// A step that is tried costs more than what is given by this part of that at least, if there is such a one.
+const WORTH_PART: u64 = 4;
 /// What is wanted in all is told anew if it has changed by more than this part of it: each time it may be probed for.
 const DEMAND_PART: u64 = 8;
 
@@ -53,7 +57,7 @@ pub struct Wanted {
     pub rank: u32,
     /// How much each of its pixels counts, beside those of others of its class.
     pub weight: u64,
-    /// The sizes in which it can be shown, up to the one that fits what they want.
+    /// The ways in which it can be shown, up to the one that fits what they want.
     pub steps: Vec<Step>,
 }
 
@@ -83,9 +87,28 @@ pub enum Verdict<T> {
     Trial(u64),
     /// It does not carry this much, bits per second, and is not tried again for a while.
     Failed(u64, Duration),
+    /// Fewer pictures of a track are shown than before, as large as before.
+    Thinned(T),
+    /// More pictures of a track are shown than before, as large as before.
+    Thickened(T),
 }
 
 impl<T> Verdict<T> {
+    /// What decisions are counted by.
+    pub const KINDS: [&str; 6] = ["lowered", "paused", "raised", "resumed", "trial", "trial-failed"];
+
+    /// Returns which of [`KINDS`](Self::KINDS) it is.
+    pub fn kind(&self) -> usize {
+        match self {
+            Self::Lowered(_) | Self::Thinned(_) => 0,
+            Self::Paused(_) => 1,
+            Self::Raised(_) | Self::Thickened(_) => 2,
+            Self::Resumed(_) => 3,
+            Self::Trial(_) => 4,
+            Self::Failed(..) => 5,
+        }
+    }
+
     /// Returns the same with another name for the track; `None` if that has none.
     pub fn about<U>(self, name: impl FnOnce(T) -> Option<U>) -> Option<Verdict<U>> {
         Some(match self {
@@ -95,6 +118,8 @@ impl<T> Verdict<T> {
             Self::Resumed(track) => Verdict::Resumed(name(track)?),
             Self::Trial(rate) => Verdict::Trial(rate),
             Self::Failed(rate, wait) => Verdict::Failed(rate, wait),
+            Self::Thinned(track) => Verdict::Thinned(name(track)?),
+            Self::Thickened(track) => Verdict::Thickened(name(track)?),
         })
     }
 }
@@ -116,10 +141,10 @@ pub struct Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Given {
     track: TrackId,
-    /// The ranks of all sizes up to the one that is given.
-    ranks: u64,
-    /// The same for the size that is being tried; equal to `ranks` if none is.
-    sought: u64,
+    /// What all steps take up to the one that is given.
+    caps: Caps,
+    /// The same for the step that is being tried; equal to `caps` if none is.
+    sought: Caps,
     /// Whether they would be shown more if their network carried it.
     is_limited: bool,
 }
@@ -146,7 +171,7 @@ pub struct Steering {
     unheard_since: Option<Instant>,
 }
 
-/// Sizes of all tracks, by their places: `None` where nothing is sent.
+/// The steps that all tracks are given, by the tracks' places: `None` where nothing is sent.
 type Sizes = Vec<Option<usize>>;
 
 /// All that one decision is about.
@@ -186,15 +211,29 @@ impl Question<'_> {
         count_of(size) < self.count(place)
     }
 
-    /// Returns the sizes with the next one for the first track that has less than it could.
+    /// Returns the sizes with the next one for the first track that has less than it could. Steps that cost hardly more are
+    /// passed over, because each attempt costs as much time as a large one.
     fn with_next_step(&self, sizes: &[Option<usize>]) -> Sizes {
         let limited = (0..sizes.len()).filter(|place| self.is_limited(*place, sizes[*place]));
         let first = limited.min_by_key(|place| (self.wanted[*place].class, self.wanted[*place].rank, *place));
         let mut next = sizes.to_vec();
         if let Some(first) = first {
-            next[first] = Some(count_of(sizes[first]));
+            let (steps, from) = (&self.wanted[first].steps, count_of(sizes[first]));
+            let now = sizes[first].and_then(|size| steps.get(size)).map_or(0, |step| step.cost);
+            let is_worth_it = |step: &Step| step.cost >= now + now / WORTH_PART;
+            let place = steps.iter().skip(from).position(is_worth_it).map(|place| from + place);
+            next[first] = place.or_else(|| steps.len().checked_sub(1));
         }
         next
+    }
+
+    /// Returns whether two steps of a track differ in how many pictures there are, and not in how large they are.
+    fn is_of_same_size(&self, place: usize, sizes: [Option<usize>; 2]) -> bool {
+        let of = |size: Option<usize>| self.wanted.get(place)?.steps.get(size?);
+        match sizes.map(of) {
+            [Some(one), Some(two)] => (one.rank, one.layers.spatial) == (two.rank, two.layers.spatial),
+            _ => false,
+        }
     }
 }
 
@@ -203,9 +242,9 @@ fn count_of(size: Option<usize>) -> usize {
     size.map_or(0, |size| size + 1)
 }
 
-/// The set of the ranks of a track's first sizes.
-fn ranks(wanted: &Wanted, size: Option<usize>) -> u64 {
-    wanted.steps.iter().take(count_of(size)).fold(0, |ranks, step| ranks | bit_of(step.rank))
+/// What a track's steps take up to one.
+fn caps(wanted: &Wanted, size: Option<usize>) -> Caps {
+    Caps::of(wanted.steps.get(..count_of(size)).unwrap_or(&wanted.steps))
 }
 
 impl Steering {
@@ -215,8 +254,8 @@ impl Steering {
         let Some(given) = given.filter(|given| given.is_limited) else {
             return (Allowance::Everything, Allowance::Everything);
         };
-        let of = |ranks: u64| if ranks == 0 { Allowance::Nothing } else { Allowance::Only(ranks) };
-        (of(given.ranks), of(given.sought))
+        let of = |caps: Caps| if caps.is_nothing() { Allowance::Nothing } else { Allowance::Only(caps) };
+        (of(given.caps), of(given.sought))
     }
 
     /// Whether anything is denied that is wanted, or tried.
@@ -251,7 +290,7 @@ impl Steering {
         let wanted = view.wanted.as_slice();
         let layers = |wanted: &Wanted| {
             let layer =
-                |step: &Step| Layer { cost: step.cost, value: step.height.saturating_mul(wanted.weight) };
+                |step: &Step| Layer { cost: step.cost, value: step.value.saturating_mul(wanted.weight) };
             wanted.steps.iter().map(layer).collect()
         };
         let ladders = wanted.iter().map(layers).collect();
@@ -316,7 +355,7 @@ impl Steering {
     /// The size that a track was given last; `None` for a new one, and where nothing is sent.
     fn size_of(&self, wanted: &Wanted) -> Option<usize> {
         let given = self.given.iter().find(|given| given.track == wanted.track)?;
-        wanted.steps.iter().rposition(|step| given.ranks & bit_of(step.rank) != 0)
+        wanted.steps.iter().rposition(|step| given.caps.permits(step))
     }
 
     fn was_limited(&self, track: TrackId) -> bool {
@@ -359,7 +398,18 @@ impl Steering {
         }
         self.trusted = self.trusted.take().and_then(|trust| trust.look(*now, link));
         let trusted = self.trusted.as_ref().map_or(0, |_| question.cost(before));
-        question.divide(budget.video.max(trusted), |place| count_of(before[place]))
+        let held = question.divide(budget.video.max(trusted), |place| count_of(before[place]));
+        let is_paused = (0..held.len()).any(|place| held[place].is_none() && before[place].is_some());
+        if !is_paused {
+            return held;
+        }
+        // An estimate that falls goes below what gets through, however little that is. As long as the least that there is gets
+        // through, it is not paused for that.
+        let least = question.divide(u64::MAX, |place| count_of(before[place]).min(1));
+        let rate = budget.total(question.cost(&least));
+        let gets_through =
+            link.acknowledged.is_some_and(|through| through * 100 >= rate * GETS_THROUGH_PERCENT);
+        if gets_through && link.estimate >= rate / 2 { least } else { held }
     }
 
     /// Tries whether more can be sent than these sizes, and returns what is sent from now on.
@@ -458,7 +508,13 @@ impl Steering {
     fn by_thresholds(&mut self, question: &Question<'_>, before: &Sizes, loss: Option<u32>) -> Sizes {
         let may_rise = self.patience.allows_more(question.now);
         let layer = |(place, before): (usize, &Option<usize>)| {
-            let layer = thresholds::layer(question.link.estimate, loss, question.count(place));
+            let steps = question.wanted[place].steps.as_slice();
+            // Encodings alone, and all of each that is of use.
+            let is_last =
+                |(at, step): &(usize, &Step)| steps[at + 1..].iter().all(|above| above.rank != step.rank);
+            let tops: Vec<usize> = steps.iter().enumerate().filter(is_last).map(|(at, _)| at).collect();
+            let layer = thresholds::layer(question.link.estimate, loss, tops.len());
+            let layer = layer.and_then(|layer| tops.get(layer)).copied();
             let is_bound = !may_rise && self.was_limited(question.wanted[place].track);
             if is_bound { layer.min(*before) } else { layer }
         };
@@ -475,7 +531,7 @@ impl Steering {
     fn note_sought(&mut self, question: &Question<'_>, goal: &Sizes) {
         for (wanted, size) in question.wanted.iter().zip(goal) {
             if let Some(given) = self.given.iter_mut().find(|given| given.track == wanted.track) {
-                given.sought = ranks(wanted, *size);
+                given.sought = caps(wanted, *size);
             }
         }
     }
@@ -491,25 +547,30 @@ impl Steering {
         let tries = self.trial.as_ref().is_some_and(|trial| !trial.is_settling());
         for (place, wanted) in question.wanted.iter().enumerate() {
             let (track, before, size) = (wanted.track, before[place], sizes[place]);
-            let (own, is_limited) = (ranks(wanted, size), question.is_limited(place, size));
+            let (own, is_limited) = (caps(wanted, size), question.is_limited(place, size));
             let was_limited = self.was_limited(track);
             let known = self.given.iter_mut().find(|given| given.track == track);
             let is_known = known.is_some();
             match known {
                 Some(given) => {
-                    let sought = if tries { given.sought | own } else { own };
-                    *given = Given { track, ranks: own, sought, is_limited };
+                    let sought = if tries { given.sought.with(own) } else { own };
+                    *given = Given { track, caps: own, sought, is_limited };
                 }
-                None => self.given.push(Given { track, ranks: own, sought: own, is_limited }),
+                None => self.given.push(Given { track, caps: own, sought: own, is_limited }),
             }
             let is_paused = size.is_none() && is_limited;
             if is_paused && (before.is_some() || !is_known) {
                 verdicts.push(Verdict::Paused(track));
             } else if size < before || (is_limited && !was_limited) {
-                verdicts.push(Verdict::Lowered(track));
+                let from = if was_limited { before } else { wanted.steps.len().checked_sub(1) };
+                let is_thinned = question.is_of_same_size(place, [from, size]);
+                verdicts.push(if is_thinned { Verdict::Thinned(track) } else { Verdict::Lowered(track) });
             } else if was_limited && size > before {
-                let was_paused = before.is_none();
-                verdicts.push(if was_paused { Verdict::Resumed(track) } else { Verdict::Raised(track) });
+                verdicts.push(match before {
+                    None => Verdict::Resumed(track),
+                    _ if question.is_of_same_size(place, [before, size]) => Verdict::Thickened(track),
+                    _ => Verdict::Raised(track),
+                });
             }
         }
     }

@@ -30,6 +30,8 @@ pub struct Subscription {
     pub paused: bool,
     /// How the track is to be shown.
     pub wish: Wish,
+    /// Whether the client has said that.
+    pub has_wish: bool,
     /// Whether it was asked for by name: then it gives its slot to nobody who speaks.
     pub pinned: bool,
     /// Where the track is shown, or why it is not.
@@ -70,8 +72,9 @@ impl Subscriptions {
             return false;
         }
         let state = SubscriptionState::Waiting;
-        let (paused, wish, pinned) = (false, Wish::default(), false);
-        self.by_track.insert(track, Subscription { kind, muted, paused, wish, pinned, state, order });
+        let (paused, wish, has_wish, pinned) = (false, Wish::default(), false, false);
+        self.by_track
+            .insert(track, Subscription { kind, muted, paused, wish, has_wish, pinned, state, order });
         self.heard += usize::from(kind == MediaKind::Audio && !muted);
         self.waiting[kind as usize].insert(order, track);
         true
@@ -124,11 +127,12 @@ impl Subscriptions {
         }
     }
 
-    /// Notes how a track is to be shown. Returns whether that is something else than before; `false` if there is no
-    /// subscription to it.
+    /// Notes how a track is to be shown. Returns whether that is something else than before, or the first that is said of it;
+    /// `false` if there is no subscription to it.
     pub fn set_wish(&mut self, track: TrackId, wish: Wish) -> bool {
         let Some(subscription) = self.by_track.get_mut(&track) else { return false };
-        std::mem::replace(&mut subscription.wish, wish) != wish
+        let is_first = !std::mem::replace(&mut subscription.has_wish, true);
+        std::mem::replace(&mut subscription.wish, wish) != wish || is_first
     }
 
     /// Notes whether a track keeps its slot whoever speaks.

@@ -57,11 +57,13 @@ pub enum Timer {
     Handshake,
     /// When to send what of video was held back, and padding.
     Pacing,
+    /// When to tell somebody the changes of what they are shown that came too soon after those they were told of.
+    LayerNews,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served if they are due at the same time.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Resume,
         Self::MediaTimeout,
         Self::Consent,
@@ -80,6 +82,7 @@ impl Timer {
         Self::Encodings,
         Self::Handshake,
         Self::Pacing,
+        Self::LayerNews,
     ];
 
     /// Returns what it is for, as it follows "woken for" in log lines and explanations.
@@ -103,6 +106,7 @@ impl Timer {
             Self::Encodings => "encodings that nobody watches",
             Self::Handshake => "handshakes that are not complete",
             Self::Pacing => "video that was held back, and padding",
+            Self::LayerNews => "changes of what is shown",
         }
     }
 

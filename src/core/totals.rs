@@ -10,6 +10,7 @@ use super::command::MediaKind;
 use super::event::LeaveReason;
 use super::path::TransportProtocol;
 use super::stats::{EgressCounters, StreamCounters};
+use super::steering::Verdict;
 
 /// Upper bounds of the buckets of [`SetupTimes`], milliseconds.
 pub const SETUP_BUCKETS_MS: [u64; 8] = [100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];
@@ -84,6 +85,8 @@ pub struct Totals {
     pub layer_changes: u64,
     /// How often a publisher was told to send other encodings than before.
     pub encoding_orders: u64,
+    /// What was decided of what networks let people be shown, in the order of [`Verdict::KINDS`].
+    pub steering: [u64; Verdict::<()>::KINDS.len()],
     /// How often a client was sent more or fewer copies of its audio than before.
     pub redundancy_changes: u64,
     /// How often somebody's call became of each level, in the order of [`Level::ALL`](super::quality::Level::ALL).
@@ -137,6 +140,9 @@ impl Totals {
         self.layer_changes += other.layer_changes;
         self.encoding_orders += other.encoding_orders;
         self.redundancy_changes += other.redundancy_changes;
+        for (own, other) in self.steering.iter_mut().zip(other.steering) {
+            *own += other;
+        }
         for (own, other) in self.quality_levels.iter_mut().zip(other.quality_levels) {
             *own += other;
         }

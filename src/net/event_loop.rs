@@ -15,7 +15,7 @@ use tracing::{debug, info, trace, warn};
 
 use super::address::Candidates;
 use super::front::router::Route;
-use super::front::{Front, Reach, WhipOutcome, WhipRequests};
+use super::front::{Entry, Front, Reach, WhipOutcome, WhipRequests};
 use super::http::message::{Request, Response};
 use super::load_shedding::LoadShedding;
 use super::opening::{Opened, bound_addresses, open};
@@ -37,7 +37,7 @@ use crate::core::input::{AdminCommand, Admission};
 use crate::core::timers::STOOD_STILL;
 use crate::core::{Input, Settings};
 use crate::signal::Demand;
-use crate::signal::native::Close;
+use crate::signal::native::{Close, refusals};
 
 /// Readiness events taken from the kernel at a time.
 const EVENTS_PER_PASS: usize = 1024;
@@ -388,7 +388,8 @@ impl EventLoop {
             started: self.started,
             passes: self.passes,
             is_stopping: self.shutdown.is_stopping(),
-            shed_ratio: self.shedding.shed().share(),
+            shed_ratio: self.shedding.shed().paused_share(),
+            lowered_ratio: self.shedding.shed().lowered_share(),
             sfu: &self.shard.sfu,
             udp: &self.shard.udp,
             handshakes: &self.shard.handshakes,
@@ -403,10 +404,16 @@ impl EventLoop {
     /// Hands a front end's demand to the core, with what only the shell knows.
     fn feed_demand(&mut self, now: Instant, connection: ConnectionId, demand: Demand) {
         let input = match demand {
-            Demand::Join { request, room, name, auto_subscribe, lifeline } => {
+            Demand::Join { request, room, name, auto_subscribe, lifeline, ticket } => {
                 if !self.front.may_join(now, connection) {
-                    return self.refuse_join(now, connection, request);
+                    return self.refuse_join(now, connection, (request, refusals::joins_too_fast()));
                 }
+                let Entry { room, grants, name: given } =
+                    match self.front.admit(now, connection, room, ticket) {
+                        Ok(entry) => entry,
+                        Err(refusal) => return self.refuse_join(now, connection, (request, refusal)),
+                    };
+                let name = given.unwrap_or(name);
                 let Some(admitted) = self.admit(now, connection, room) else {
                     let refusal = Refusal::new(
                         RefusalCode::Internal,
@@ -416,12 +423,12 @@ impl EventLoop {
                     return self.deliver(now, connection, &Event::Refused(request, refusal));
                 };
                 let Admitted { room, host, admission } = admitted;
-                let join = Join { room, name, auto_subscribe, lifeline };
+                let join = Join { room, name, auto_subscribe, lifeline, grants };
                 Input::Join { connection, request, host: Some(host), admission, join }
             }
             Demand::Resume { request, resume } => {
                 if !self.front.may_resume(now, connection) {
-                    return self.refuse_join(now, connection, request);
+                    return self.refuse_join(now, connection, (request, refusals::joins_too_fast()));
                 }
                 Input::Resume { connection, request, resume }
             }
@@ -431,12 +438,12 @@ impl EventLoop {
         self.shard.feed(now, input);
     }
 
-    /// Refuses a join or a resume, because there were too many of its address.
-    fn refuse_join(&mut self, now: Instant, connection: ConnectionId, request: Option<RequestId>) {
+    /// Refuses a join or a resume, because there were too many of its address, or nothing lets its sender in.
+    fn refuse_join(&mut self, now: Instant, connection: ConnectionId, refused: (Option<RequestId>, Refusal)) {
         let Self { front, shard, candidates, .. } = self;
         let mut reach = Reach { candidates, turn_server: &shard.turn_server };
         // Whoever is cut for it may be in a room by this connection.
-        if let Some(demand) = front.refuse_join(now, connection, request, &mut reach) {
+        if let Some(demand) = front.refuse_join(now, connection, refused, &mut reach) {
             self.feed_demand(now, connection, demand);
         }
     }

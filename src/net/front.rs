@@ -33,11 +33,13 @@ use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
 use super::whip_sessions::{Answered, WhipSessions};
-use crate::core::event::Event;
-use crate::core::ids::{ConnectionId, ParticipantId, RequestId};
-use crate::signal::Demand;
+use crate::access::Denied;
+use crate::core::event::{Event, Refusal};
+use crate::core::grants::Grants;
+use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId};
 use crate::signal::allowance::Allowance;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
+use crate::signal::{Demand, Ticket};
 
 /// Bytes of a message that count for nothing. Hardly anything but offers is longer, and those of browsers with a few slots
 /// have about ten thousand.
@@ -154,10 +156,16 @@ impl Front {
                 "open the server's own page, or let the operator add the origin to signalling.allowed_origins",
             ));
         }
+        // A token that is shown now is read now; who shows none can still join with one.
+        let pass = bearer(request).map(|token| self.config.gate.read(&token, clock::unix().as_secs()));
+        let pass = pass.transpose().map_err(|denied| unauthorized(&denied))?;
         let response = web_socket::upgrade(request)?;
         if let Some(connection) = self.connections.at(place) {
             debug!(connection = connection.id.0, peer = %connection.peer, client = %connection.client, "WebSocket opened");
             connection.upgrade(request, &response, &self.config, now);
+            if let Some(socket) = connection.web_socket() {
+                socket.pass = pass;
+            }
         }
         self.counters.note_request(router::label(&request.path), 101);
         Ok(())
@@ -238,21 +246,65 @@ impl Front {
         self.conclude(now, place, reaction)
     }
 
-    /// Refuses a join or a resume, because there were too many of its address. Returns what the core has to hear if the
-    /// client is cut for it.
+    /// Reads by what somebody asks to be let in. Returns the room that they come into, what they may do there and, if their
+    /// token says it, their name.
+    ///
+    /// # Errors
+    /// Nothing lets them in.
+    pub fn admit(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        room: Option<RoomId>,
+        ticket: Ticket,
+    ) -> Result<Entry, Refusal> {
+        let token = match ticket {
+            Ticket::Granted(grants) => return Ok(Entry { room, grants, name: None }),
+            Ticket::Token(token) => token,
+        };
+        let gate = &self.config.gate;
+        let place = self.connections.place_of(id);
+        let socket = place.and_then(|place| self.connections.at(place)).and_then(Connection::web_socket);
+        let client = socket.as_ref().map(|socket| socket.origin.client);
+        let shown = token.map(|token| gate.read(&token, clock::unix().as_secs())).transpose();
+        let entered = shown.and_then(|shown| {
+            let pass = shown.or_else(|| socket.as_ref()?.pass.clone());
+            let (room, grants) = gate.enter(pass.as_ref(), room)?;
+            Ok((room, grants, pass))
+        });
+        match entered {
+            Ok((room, grants, pass)) => {
+                let name = pass.as_ref().and_then(|pass| pass.name.clone());
+                if let Some(socket) = socket {
+                    socket.pass = pass;
+                }
+                Ok(Entry { room, grants, name })
+            }
+            Err(denied) => {
+                if let Some(client) = client {
+                    self.log_wrong_token(now, client, "/ws");
+                }
+                Err(refusals::unauthorized(&denied.0))
+            }
+        }
+    }
+
+    /// Refuses a join or a resume, because there were too many of its address, or because nothing lets its sender in.
+    /// Returns what the core has to hear if the client is cut for it.
     pub fn refuse_join(
         &mut self,
         now: Instant,
         id: ConnectionId,
-        request: Option<RequestId>,
+        (request, refusal): (Option<RequestId>, Refusal),
         reach: &mut Reach<'_>,
     ) -> Option<Demand> {
         if self.whip.owns(id) {
-            self.deliver(now, id, &Event::Refused(request, refusals::joins_too_fast()), reach);
+            self.deliver(now, id, &Event::Refused(request, refusal), reach);
             return None;
         }
         let place = self.connections.place_of(id)?;
-        let reaction = self.connections.at(place)?.web_socket()?.front_end.refuse_join(now, request.as_ref());
+        let socket = self.connections.at(place)?.web_socket()?;
+        let reaction = socket.front_end.refuse_join(now, request.as_ref(), refusal);
         self.connections.touch(place);
         self.conclude(now, place, reaction)
     }
@@ -393,6 +445,31 @@ impl Front {
         }
         demand
     }
+}
+
+/// What somebody gets who is let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The room; `None` for a new one.
+    pub room: Option<RoomId>,
+    /// What they may do there.
+    pub grants: Grants,
+    /// The name that their own back end gives them.
+    pub name: Option<String>,
+}
+
+/// Returns the token of a request that opens a WebSocket. Programs put it into a field (RFC 6750 §2.1); browsers cannot do
+/// that, and put it into the address.
+fn bearer(request: &Request) -> Option<String> {
+    let field = request.field("authorization").and_then(|field| field.split_once(' '));
+    let field = field.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    field.map(|(_, token)| token.trim().to_owned()).or_else(|| request.parameters("access_token").next())
+}
+
+/// Answers a request whose token opens nothing.
+fn unauthorized(denied: &Denied) -> Response {
+    let action = "connect with a token that your back end has made: docs/access.md says how";
+    Response::problem(401, &denied.0, action).with("WWW-Authenticate", "Bearer error=\"invalid_token\"")
 }
 
 /// Returns whether an event is one of those that everybody in a room is told.

@@ -9,6 +9,7 @@ use super::network::Network;
 use super::tls::certificates::TlsFiles;
 use super::traces::keeper::RecordConfig;
 use super::turn::TurnConfig;
+use crate::access::Gate;
 use crate::signal::native::IceServer;
 
 /// The operator's settings, as far as the shell needs them.
@@ -62,6 +63,8 @@ pub struct ShellConfig {
     /// Who may publish and view by WHIP and WHEP: tokens by room, with `*` for all rooms that are not listed. A room
     /// without a token is open, as joining is.
     pub whip_tokens: BTreeMap<String, Vec<String>>,
+    /// Who may come in, and what they may do.
+    pub gate: Gate,
     /// STUN and TURN servers of others. Clients are told of them after our own TURN server.
     pub ice_servers: Vec<IceServer>,
     /// The embedded TURN server.

@@ -195,6 +195,7 @@ mod tests {
 
     use super::*;
     use crate::core::command::Command;
+    use crate::core::grants::Grants;
     use crate::signal::whip::{Choice, WhipOffer};
 
     const HTTP: ConnectionId = ConnectionId(7);
@@ -209,7 +210,13 @@ mod tests {
         let body = format!("{sdp}{fingerprint}{rest}");
         let offer = WhipOffer::read(Side::Publish, body.as_bytes()).expect("a good offer");
         let room: RoomId = "standup".parse().expect("a room");
-        let open = WhipSession::open(Side::Publish, room.clone(), "Studio".into(), offer, Choice::default());
+        let open = WhipSession::open(
+            Side::Publish,
+            room.clone(),
+            ("Studio".into(), Grants::OPEN),
+            offer,
+            Choice::default(),
+        );
         let origin = ClientOrigin { client: HOST, local: HOST, host: None, is_tls: false, is_proxied: false };
         let mut sessions = WhipSessions::default();
         let id = sessions.add(open.0, ("name".into(), room.clone()), (origin, HOST), HTTP);

@@ -1,7 +1,17 @@
 //! What a front end wants from the core, whatever protocol its client speaks.
 
 use crate::core::command::{Command, Lifeline, Resume};
+use crate::core::grants::Grants;
 use crate::core::ids::{RequestId, RoomId};
+
+/// By what somebody asks to be let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ticket {
+    /// This token, or that of their connection, if there is one. The shell reads it.
+    Token(Option<String>),
+    /// They have shown it already, and this is granted to them.
+    Granted(Grants),
+}
 
 /// One thing that a front end wants from the core. The shell turns it into an [`Input`](crate::core::Input) and adds
 /// what only it has: the connection's id and, for a join, the entropy and the addresses at which the client can reach
@@ -20,6 +30,8 @@ pub enum Demand {
         auto_subscribe: bool,
         /// What keeps the participant in the room.
         lifeline: Lifeline,
+        /// By what they come in.
+        ticket: Ticket,
     },
     /// Resume a participant.
     Resume {

@@ -7,4 +7,4 @@ mod demand;
 pub mod native;
 pub mod whip;
 
-pub use demand::Demand;
+pub use demand::{Demand, Ticket};

@@ -21,7 +21,7 @@ use crate::core::ids::{RequestId, RoomId};
 
 pub use close::Close;
 pub use code::{CODES, code_from_text, code_text, is_fatal};
-pub use encode::{encode_event, encode_pong, encode_refusal};
+pub use encode::{encode_event, encode_pong, encode_refusal, encode_token};
 pub use front_end::{FrontEnd, Limits, Reaction, entered};
 pub use messages::{IceServer, ServerFacts};
 pub use parse::parse;
@@ -42,6 +42,8 @@ pub enum ClientMessage {
         name: String,
         /// Whether to subscribe to every track without asking.
         auto_subscribe: bool,
+        /// What shows that they may come in.
+        token: Option<String>,
     },
     /// Resume a participant.
     Resume {

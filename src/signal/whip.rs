@@ -51,7 +51,9 @@ pub fn status(refusal: &Refusal) -> u16 {
         RefusalCode::RoomFull | RefusalCode::TooManyRooms | RefusalCode::ShuttingDown => 503,
         RefusalCode::BadOffer | RefusalCode::TooManyTracks => 422,
         RefusalCode::BadName | RefusalCode::BadRoom => 400,
-        RefusalCode::UnknownTrack | RefusalCode::UnknownParticipant => 404,
+        RefusalCode::UnknownTrack | RefusalCode::UnknownParticipant | RefusalCode::NoSuchRoom => 404,
+        RefusalCode::Unauthorized => 401,
+        RefusalCode::NotPermitted => 403,
         RefusalCode::RateLimited | RefusalCode::TooManyParticipants => 429,
         _ => 500,
     }

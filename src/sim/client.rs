@@ -2,6 +2,7 @@
 //! handshake, SRTP both ways. One [`Endpoint`] is one life: a person who joins again is a new participant.
 
 mod engine;
+mod listening;
 mod media;
 mod sending;
 mod signalling;
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 pub use sending::{Sender, StreamInfo};
-pub use viewing::Viewing;
+pub use viewing::{Smoothness, Viewing};
 
 use engine::Engine;
 
@@ -220,6 +221,15 @@ pub enum Asked {
     Other(&'static str),
 }
 
+/// How many bytes somebody has received, with all headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Received {
+    /// Audio and video.
+    pub media: u64,
+    /// What was sent again, because it was lost or as padding.
+    pub repeats: u64,
+}
+
 /// One life of somebody.
 pub struct Endpoint {
     /// The number of the person whose life it is.
@@ -242,6 +252,8 @@ pub struct Endpoint {
     pub paused: BTreeSet<TrackId>,
     /// How they want to see tracks, as far as they have said it.
     pub wishes: BTreeMap<TrackId, Wish>,
+    /// How much they have received.
+    pub received: Received,
     /// Whether they know that the handshake is complete.
     pub connected: bool,
     /// Whether this life has ended.
@@ -296,7 +308,8 @@ impl Endpoint {
     /// Returns an endpoint that has not joined yet.
     pub fn new(seed: u64, person: usize, life: u32, plan: &PersonPlan) -> Self {
         let mut dice = Dice::of(seed, "endpoint", (person as u64) << 32 | u64::from(life));
-        let numbering = Numbering((person as u8).wrapping_add(dice.among(0..2) as u8));
+        let drawn = Numbering((person as u8).wrapping_add(dice.among(0..2) as u8));
+        let numbering = plan.numbering.unwrap_or(drawn);
         let muted = plan.sources.iter().filter(|source| source.muted).map(|source| source.source).collect();
         Self {
             person,
@@ -309,6 +322,7 @@ impl Endpoint {
             unwanted: BTreeSet::new(),
             paused: BTreeSet::new(),
             wishes: BTreeMap::new(),
+            received: Received::default(),
             connected: false,
             closed: false,
             leaves: false,

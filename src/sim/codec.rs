@@ -1,6 +1,7 @@
 //! Payloads in a world: they have the headers of real codecs and a [`Stamp`], which tells a receiver exactly which
 //! packet of which stream it has, and its counters before they were rewritten.
 
+use super::layering::Place;
 use crate::core::command::MediaKind;
 use crate::wire::{vp8, vp9};
 
@@ -82,11 +83,13 @@ pub struct Stamp {
     pub codec: CodecName,
     /// Whether its picture ids have 7 bits.
     pub short_ids: bool,
+    /// Its temporal layer, and how many frames back the one is that it refers to.
+    pub place: Place,
 }
 
 const MAGIC: [u8; 4] = *b"SiMs";
 /// Bytes of a stamp.
-const STAMP_BYTES: usize = 4 + 16 + 3 + 7;
+const STAMP_BYTES: usize = 4 + 16 + 3 + 7 + 2;
 /// The stamp begins within this many bytes of the payload's beginning.
 const DESCRIPTOR_BYTES_MAX: usize = 12;
 /// The size of the shortest payload into which a stamp fits, in bytes.
@@ -119,6 +122,7 @@ impl Stamp {
         out.push(tl0.unwrap_or(0));
         out.push(self.codec as u8);
         out.extend(frame_number.unwrap_or(0).to_be_bytes());
+        out.extend([self.place.temporal | u8::from(self.place.syncs) << 7, self.place.refers]);
     }
 
     /// Finds the stamp in a payload; `None` if there is none.
@@ -146,6 +150,11 @@ impl Stamp {
             counters,
             short_ids: present & 8 != 0,
             codec: *ALL.get(usize::from(*bytes.get(23)?))?,
+            place: Place {
+                temporal: bytes.get(26)? & 0x7f,
+                refers: *bytes.get(27)?,
+                syncs: bytes.get(26)? & 0x80 != 0,
+            },
         })
     }
 }
@@ -198,7 +207,7 @@ fn write_vp8(out: &mut Vec<u8>, ids: PictureIds, stamp: &Stamp, first: bool) {
         out.extend([0x80 | start, has_tl0 | if picture_id.is_some() { 0x80 } else { 0 }]);
         write_picture_id(out, ids, picture_id.unwrap_or(0));
         if let Some(tl0) = tl0 {
-            out.extend([tl0, 0]);
+            out.extend([tl0, stamp.place.temporal << 6 | u8::from(stamp.place.syncs) << 5]);
         }
     }
     out.push(u8::from(!stamp.key));
@@ -300,6 +309,7 @@ mod tests {
                         counters,
                         codec: name,
                         short_ids: ids == PictureIds::Short,
+                        place: Place { temporal: part % 3, refers: u8::from(!key), syncs: key },
                     };
                     let payload = write_payload(ids, &stamp, 90);
                     assert_eq!(Stamp::find(&payload), Some(stamp), "{name:?}");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::network::{LinkPlan, Micros, name};
+use super::network::{Micros, name};
 use super::plan::Plan;
 use crate::core::command::Source;
 
@@ -59,7 +59,7 @@ impl Cut {
                 person.sources.retain(|source| kept.contains(&(index, source.source)));
             }
             if self.calm.contains(&index) {
-                (person.up, person.down) = (LinkPlan::PERFECT, LinkPlan::PERFECT);
+                person.calm();
             }
         }
         let people = &plan.people;

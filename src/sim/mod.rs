@@ -9,14 +9,17 @@ pub mod codec;
 pub mod cut;
 pub mod deed;
 pub mod dice;
+pub mod layering;
+pub mod line;
 pub mod mark;
 pub mod network;
 pub mod oracle;
 pub mod plan;
+pub mod scenarios;
 pub mod sdp;
 pub mod shrink;
 mod world;
 
 pub use cut::Cut;
 pub use plan::Plan;
-pub use world::{Outcome, Recorded, run, run_recorded, run_twice};
+pub use world::{Got, Outcome, Recorded, Sample, Watched, run, run_recorded, run_twice, run_watched};

@@ -7,6 +7,7 @@
 mod due;
 mod egress;
 mod feedback;
+mod layered;
 mod numbers;
 mod speech;
 mod whole;
@@ -145,6 +146,8 @@ struct Track {
     asked_at: Micros,
     key_at: Micros,
     touched: bool,
+    /// Whether it comes in several encodings. Which of them somebody gets is for the server to decide, so less is certain.
+    is_layered: bool,
 }
 
 /// A stream that comes in.
@@ -181,6 +184,8 @@ pub struct Oracle {
     /// Packets forwarded in this pass.
     observed: BTreeSet<(u64, u32, u32, u32)>,
     gone_now: BTreeSet<u64>,
+    /// When each encoding of a simulcast was last asked for a key frame, by SSRC.
+    asked_encodings: BTreeMap<u32, Micros>,
     /// What is said in the room.
     floor: speech::Floor,
     /// The difference between each publisher's capture times and the server's wall clock, µs, from their first report.
@@ -219,6 +224,7 @@ impl Oracle {
             due_repeats: BTreeSet::new(),
             observed: BTreeSet::new(),
             gone_now: BTreeSet::new(),
+            asked_encodings: BTreeMap::new(),
             floor: speech::Floor::default(),
             clocks: BTreeMap::new(),
             slack,
@@ -364,7 +370,12 @@ impl Oracle {
                 member.forget_pause(now, *track);
                 member.map.retain(|_, shown| shown.0 != *track);
             }
-            Command::Offer { .. } | Command::Data { .. } | Command::Pin { .. } | Command::Leave => {}
+            // Nobody here may moderate.
+            Command::Offer { .. }
+            | Command::Data { .. }
+            | Command::Pin { .. }
+            | Command::Leave
+            | Command::Moderate(_) => {}
         }
     }
 
@@ -559,6 +570,7 @@ impl Track {
             asked_at: 0,
             key_at: 0,
             touched: true,
+            is_layered: false,
         }
     }
 }

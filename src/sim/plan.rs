@@ -4,8 +4,11 @@
 use super::codec::{CodecName, VIDEO_CODECS};
 use super::deed::{Deed, Step};
 use super::dice::Dice;
+use super::layering::{self, LayerPlan};
+use super::line::LinePlan;
 use super::network::{LinkPlan, Micros, SECOND, name, seconds};
-use crate::core::command::Source;
+use super::sdp::Numbering;
+use crate::core::command::{MediaKind, Source};
 use crate::core::event::SlotCounts;
 use crate::core::input::SrtpProfile;
 
@@ -15,6 +18,10 @@ pub const CALM: Micros = 9 * SECOND;
 
 /// The same with whole endpoints, whose handshakes take seconds to be repeated.
 pub const CALM_OF_ENGINES: Micros = 20 * SECOND;
+
+/// Out of 100 worlds, so many have bottlenecks, and in so many pictures are sent in several sizes.
+const LINED_PERCENT: u32 = 20;
+const LAYERED_PERCENT: u32 = 20;
 
 /// The kind of people's endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +50,8 @@ pub struct SourcePlan {
     pub at_once: bool,
     /// Whether it starts muted.
     pub muted: bool,
+    /// The encodings of a simulcast, largest first; none for a track in one encoding.
+    pub layers: Vec<LayerPlan>,
 }
 
 /// A person in the world, and their network.
@@ -68,6 +77,10 @@ pub struct PersonPlan {
     pub down: LinkPlan,
     /// The one-way delay of signalling, µs.
     pub signalling: Micros,
+    /// The payload types and extension ids of their offers; `None` if they are drawn.
+    pub numbering: Option<Numbering>,
+    /// The bottleneck that they are behind, up and down, by its place in the plan.
+    pub lines: [Option<usize>; 2],
 }
 
 /// A whole world: who is in it, and what happens.
@@ -77,6 +90,8 @@ pub struct Plan {
     pub seed: u64,
     /// The people; `None` for those that a cut left out.
     pub people: Vec<Option<PersonPlan>>,
+    /// The bottlenecks that people are behind.
+    pub lines: Vec<LinePlan>,
     /// What they do, in order of time, each with its number in the uncut plan.
     pub steps: Vec<(usize, Step)>,
     /// The slots of a first offer, and the most slots.
@@ -93,6 +108,8 @@ pub struct Plan {
     pub empty_timeout: Micros,
     /// The kind of everybody's endpoint.
     pub endpoints: Endpoints,
+    /// Whether nothing is checked but what people get. The oracle would take too long for very large rooms.
+    pub unchecked: bool,
 }
 
 impl Plan {
@@ -108,6 +125,7 @@ impl Plan {
         let mut plan = Self {
             seed,
             people,
+            lines: Vec::new(),
             steps: Vec::new(),
             slots: (both(slots), both(most)),
             turn: dice.pick(&[0, 0, 200, 1_000, 5_000]),
@@ -116,13 +134,49 @@ impl Plan {
             heals_at,
             empty_timeout: dice.pick(&[0, 0, 2 * SECOND]),
             endpoints: Endpoints::Own,
+            unchecked: false,
         };
+        plan.draw_lines();
+        plan.draw_layers();
         let mut steps = Deed::draw_all(&mut dice, count as usize, heals_at);
         let mut wishes = Dice::of(seed, "wishes", 0);
         steps.extend(Deed::draw_wishes(&mut wishes, count as usize, heals_at));
         steps.sort_by_key(|step| step.at);
         plan.steps = steps.into_iter().enumerate().collect();
         plan
+    }
+
+    /// Puts people behind bottlenecks, in some worlds. Two can be behind one.
+    fn draw_lines(&mut self) {
+        let mut dice = Dice::of(self.seed, "lines", 0);
+        if !dice.percent(LINED_PERCENT) {
+            return;
+        }
+        for _ in 0..dice.among(1..3) {
+            self.lines.push(LinePlan::draw(&mut dice, self.heals_at));
+        }
+        let count = self.lines.len() as u64;
+        for person in self.people.iter_mut().flatten() {
+            for (line, percent) in person.lines.iter_mut().zip([20, 60]) {
+                let drawn = dice.among(0..count) as usize;
+                *line = dice.percent(percent).then_some(drawn);
+            }
+        }
+    }
+
+    /// Lets people send cameras and screens in several sizes, in some worlds.
+    fn draw_layers(&mut self) {
+        let mut dice = Dice::of(self.seed, "layers", 0);
+        if !dice.percent(LAYERED_PERCENT) {
+            return;
+        }
+        for source in self.people.iter_mut().flatten().flat_map(|person| &mut person.sources) {
+            let drawn = layering::draw(&mut dice, source.codec == CodecName::Vp8);
+            let is_video = source.codec.kind() == MediaKind::Video;
+            if dice.percent(70) && is_video && source.codec != CodecName::Av1 {
+                source.layers = drawn;
+            }
+        }
     }
 
     /// Returns the same world with whole endpoints, without the deeds that these cannot do.
@@ -138,6 +192,7 @@ impl Plan {
             person.uneven_sections = false;
             person.receives.retain(|codec| *codec != CodecName::Av1);
             for source in &mut person.sources {
+                source.layers.clear();
                 known(&mut source.codec);
                 // Clients that can send a codec can receive it.
                 if source.codec != CodecName::Opus && !person.receives.contains(&source.codec) {
@@ -161,7 +216,7 @@ impl Plan {
             person.receives = VIDEO_CODECS.to_vec();
             person.uneven_sections = false;
             person.auto_subscribe = true;
-            (person.up, person.down) = (LinkPlan::PERFECT, LinkPlan::PERFECT);
+            person.calm();
             person.sources = [Source::Microphone, Source::Camera].map(typical_source).to_vec();
         }
         plan.steps.clear();
@@ -197,6 +252,9 @@ impl Plan {
                 text += &format!("  {} {}\n", name(index), person.describe());
             }
         }
+        for (number, line) in self.lines.iter().enumerate() {
+            text += &format!("  line {number}: {}\n", line.describe());
+        }
         for (number, step) in &self.steps {
             text += &format!(
                 "  {:>8} {} {} [{number}]\n",
@@ -210,11 +268,19 @@ impl Plan {
 }
 
 impl PersonPlan {
+    /// Makes their network perfect.
+    pub fn calm(&mut self) {
+        (self.up, self.down) = (LinkPlan::PERFECT, LinkPlan::PERFECT);
+        self.lines = [None; 2];
+    }
+
     fn describe(&self) -> String {
         let sources: Vec<String> = self.sources.iter().map(SourcePlan::describe).collect();
         let receives: Vec<String> = self.receives.iter().map(|codec| format!("{codec:?}")).collect();
+        let behind =
+            |which: Option<usize>| which.map(|which| format!(" behind line {which}")).unwrap_or_default();
         format!(
-            "comes at {}, sends {}, receives {}{}{}{}; {:?}; up {}; down {}",
+            "comes at {}, sends {}, receives {}{}{}{}; {:?}; up {}{}; down {}{}",
             seconds(self.arrives),
             if sources.is_empty() { "nothing".to_owned() } else { sources.join(" and ") },
             receives.join("/"),
@@ -223,7 +289,9 @@ impl PersonPlan {
             if self.declares { "" } else { ", names no SSRCs" },
             self.profile,
             self.up.describe(),
+            behind(self.lines[0]),
             self.down.describe(),
+            behind(self.lines[1]),
         )
     }
 }
@@ -231,8 +299,9 @@ impl PersonPlan {
 impl SourcePlan {
     fn describe(&self) -> String {
         format!(
-            "{:?} ({:?}, {} frames/s{}{})",
+            "{:?} ({}{:?}, {} frames/s{}{})",
             self.source,
+            if self.layers.is_empty() { String::new() } else { format!("{} sizes, ", self.layers.len()) },
             self.codec,
             SECOND / self.interval.max(1),
             if self.at_once { "" } else { ", later" },
@@ -275,6 +344,8 @@ fn person(seed: u64, number: u64, heals_at: Micros) -> PersonPlan {
         up,
         down,
         signalling: dice.among(1_000..120_000),
+        numbering: None,
+        lines: [None; 2],
     }
 }
 
@@ -296,5 +367,5 @@ fn typical_source(source: Source) -> SourcePlan {
         Source::Microphone | Source::ScreenAudio => (CodecName::Opus, 40_000, 1, 80),
         Source::Camera | Source::Screen => (CodecName::Vp8, 50_000, 3, 700),
     };
-    SourcePlan { source, codec, interval, parts, bytes, at_once: true, muted: false }
+    SourcePlan { source, codec, interval, parts, bytes, at_once: true, muted: false, layers: Vec::new() }
 }

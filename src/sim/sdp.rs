@@ -11,11 +11,17 @@ use crate::core::negotiated::DEPENDENCY_DESCRIPTOR_URI;
 const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
+const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+const REPAIRED_RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+
 /// Somebody's numbers for payload types and extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Numbering(pub u8);
 
 impl Numbering {
+    /// The numbers of a client that takes all that browsers take: it reports what arrives, and takes copies of audio.
+    pub const BROWSER: Self = Self(u8::MAX);
+
     /// Returns the payload type of a codec; that of its retransmissions is one higher.
     pub fn payload_type(self, codec: CodecName) -> u8 {
         let table: [u8; 5] = match self.0 % 3 {
@@ -58,7 +64,17 @@ impl Numbering {
 
     /// Whether they report what arrives by its transport-wide number. Some clients do not.
     pub fn reports_arrivals(self) -> bool {
-        self.0 % 3 == 1
+        self.0 % 3 == 1 || self == Self::BROWSER
+    }
+
+    /// Returns the id of the RID extension (RFC 8852).
+    pub fn rid(self) -> u8 {
+        10
+    }
+
+    /// Returns the id of the extension that names the encoding of a retransmission (RFC 8852).
+    pub fn repaired_rid(self) -> u8 {
+        [11, 13, 12][usize::from(self.0 % 3)]
     }
 
     /// Returns the id of the dependency descriptor.
@@ -76,6 +92,8 @@ pub enum Role {
     Publish {
         /// The SSRCs, media and retransmission, if the offer declares them.
         declared: Option<(u32, u32)>,
+        /// The rids of a simulcast; none for a track in one encoding.
+        rids: Vec<&'static str>,
     },
     /// Nobody sends at present.
     Inactive,
@@ -129,6 +147,9 @@ pub fn offer(
         if section.role != Role::Slot || numbering.reports_arrivals() {
             let _ = write!(out, "a=extmap:{} {TRANSPORT_CC_URI}\r\n", numbering.transport_cc());
         }
+        if let Role::Publish { rids, .. } = &section.role {
+            write_rids(&mut out, numbering, rids);
+        }
         let (id, uri) = match section.kind {
             MediaKind::Audio => (numbering.audio_level(), AUDIO_LEVEL_URI),
             MediaKind::Video => (numbering.dependency_descriptor(), DEPENDENCY_DESCRIPTOR_URI),
@@ -147,7 +168,7 @@ pub fn offer(
             let opus = numbering.payload_type(CodecName::Opus);
             let _ = write!(out, "a=rtpmap:{pt} red/48000/2\r\na=fmtp:{pt} {opus}/{opus}\r\n");
         }
-        if let Role::Publish { declared } = &section.role {
+        if let Role::Publish { declared, .. } = &section.role {
             let _ = write!(out, "a=msid:sim sim-{mid}\r\n");
             if let Some((ssrc, rtx)) = declared {
                 if section.kind == MediaKind::Video {
@@ -158,6 +179,19 @@ pub fn offer(
         }
     }
     out
+}
+
+/// Writes the encodings of a simulcast (RFC 8853 §5).
+fn write_rids(out: &mut String, numbering: Numbering, rids: &[&str]) {
+    if rids.is_empty() {
+        return;
+    }
+    let _ = write!(out, "a=extmap:{} {RID_URI}\r\n", numbering.rid());
+    let _ = write!(out, "a=extmap:{} {REPAIRED_RID_URI}\r\n", numbering.repaired_rid());
+    for rid in rids {
+        let _ = write!(out, "a=rid:{rid} send\r\n");
+    }
+    let _ = write!(out, "a=simulcast:send {}\r\n", rids.join(";"));
 }
 
 fn write_codec(out: &mut String, codec: CodecName, pt: u8) {
@@ -232,7 +266,7 @@ mod tests {
             Section { kind: MediaKind::Audio, role: Role::Slot, codecs: vec![CodecName::Opus] },
             Section {
                 kind: MediaKind::Video,
-                role: Role::Publish { declared: Some((1, 2)) },
+                role: Role::Publish { declared: Some((1, 2)), rids: Vec::new() },
                 codecs: vec![CodecName::Vp8],
             },
         ];

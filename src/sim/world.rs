@@ -7,6 +7,7 @@ mod handshakes;
 mod happening;
 mod shell;
 mod verdict;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -17,10 +18,12 @@ use xxhash_rust::xxh3::Xxh3;
 
 use handshakes::Handshakes;
 use happening::{Happening, Overheard, Queue};
+pub use watching::{Got, Sample, Watched};
 
 use super::client::{Endpoint, Now, Out, Post};
 use super::dice::Dice;
-use super::network::{Link, Micros, SECOND, seconds};
+use super::line::Line;
+use super::network::{Arrivals, Link, Micros, SECOND, seconds};
 use super::oracle::{CONSENT, Oracle};
 use super::plan::{Endpoints, PersonPlan, Plan};
 use crate::core::datagrams::Datagrams;
@@ -83,6 +86,7 @@ struct Person {
     addresses: u16,
     up: Link,
     down: Link,
+    lines: [Option<usize>; 2],
     woken_at: Option<Micros>,
     /// Whether they are switched off.
     off: bool,
@@ -102,6 +106,8 @@ pub struct World<'a> {
     /// Empty between passes; kept so that its memory is used again.
     media: Datagrams,
     people: Vec<Option<Person>>,
+    /// The bottlenecks that people are behind.
+    lines: Vec<Line>,
     queue: Queue,
     post: Post,
     oracle: Oracle,
@@ -129,6 +135,8 @@ pub struct World<'a> {
     /// Whether the server was called for a deadline since it was last checked.
     called: bool,
     recorded: Vec<Recorded>,
+    /// What is seen, if anybody looks.
+    watched: Option<Watched>,
 }
 
 impl std::fmt::Debug for World<'_> {
@@ -157,6 +165,19 @@ pub fn run_recorded(plan: &Plan, base: Instant) -> (Outcome, Vec<Recorded>) {
     (world.outcome(), recorded)
 }
 
+/// Runs a world, and looks at what everybody sees in it. It ends there: nobody has to leave.
+pub fn run_watched(plan: &Plan, base: Instant) -> (Outcome, Watched) {
+    let mut world = World::new(plan, base);
+    let people = plan.people.len();
+    let (samples, got) = (vec![Vec::new(); people], vec![Got::default(); people]);
+    world.watched = Some(Watched { samples, got, lines: Vec::new() });
+    world.queue.push(0, Happening::Looks);
+    world.play_until(|world| world.run_until(world.plan.heals_at));
+    world.sum_up();
+    let watched = world.watched.take().unwrap_or_default();
+    (world.outcome(), watched)
+}
+
 /// Runs a world twice, the second time with a clock that is a day ahead, and complains if the two differ. A world with
 /// whole endpoints is run once, because these use the system's randomness.
 pub fn run_twice(plan: &Plan, base: Instant) -> Outcome {
@@ -178,6 +199,7 @@ pub fn run_twice(plan: &Plan, base: Instant) -> Outcome {
 fn settings(plan: &Plan, base: Instant) -> Settings {
     Settings {
         rooms_max: 4,
+        participants_per_room_max: plan.people.len().max(100),
         slots: plan.slots.0,
         slots_max: plan.slots.1,
         // Few, so that small rooms are crowded, too.
@@ -206,6 +228,7 @@ impl Person {
             addresses: 0,
             up: link("up", plan.up),
             down: link("down", plan.down),
+            lines: plan.lines,
             woken_at: None,
             off: false,
             lost_at: None,
@@ -232,6 +255,7 @@ impl<'a> World<'a> {
             sfu: Sfu::new(settings),
             media: Datagrams::default(),
             people: people.collect(),
+            lines: plan.lines.iter().map(|line| Line::new(line.clone(), plan.heals_at)).collect(),
             queue: Queue::default(),
             post: Post::default(),
             oracle: Oracle::new(plan.lateness + plan.turn, plan.endpoints),
@@ -252,6 +276,7 @@ impl<'a> World<'a> {
             spins: 0,
             called: false,
             recorded: Vec::new(),
+            watched: None,
         };
         for (index, person) in plan.people.iter().enumerate() {
             if let Some(person) = person {
@@ -278,7 +303,11 @@ impl<'a> World<'a> {
     /// Plays the world to its end. A panic that the core does not catch is a complaint: debug builds have rooms check
     /// themselves after each input, and what they find must not end the hunt.
     fn play(&mut self) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run())) {
+        self.play_until(Self::run);
+    }
+
+    fn play_until(&mut self, run: impl FnOnce(&mut Self)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(self))) {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
             self.oracle.complain(self.now, format!("the core panicked: {text}"));
@@ -401,6 +430,12 @@ impl<'a> World<'a> {
             self.queue.push(at, Happening::Wakes(index));
         }
     }
+}
+
+/// Sends a datagram through the bottleneck that somebody is behind, if there is one, and through their own link.
+fn send(line: Option<&mut Line>, link: &mut Link, now: Micros, bytes: usize) -> Arrivals {
+    let through = line.map_or(Some(now), |line| line.send(now, bytes));
+    through.map_or([None, None], |at| link.send(at, bytes))
 }
 
 /// Returns an address of somebody. Each person has many in the course of time.

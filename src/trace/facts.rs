@@ -13,13 +13,14 @@ use crate::core::bandwidth::estimator::Reason;
 use crate::core::command::Source;
 use crate::core::event::{LayerReason, LeaveReason, WaitingReason};
 use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::input::Shedding;
 use crate::core::path::Carrier;
 use crate::core::stats::RedundancyDecision;
 use crate::core::steering::Verdict;
 use crate::core::timers::Timer;
 
 /// The version of the facts' encoding. It goes up with every change of a type that stands in a fact.
-pub const FACTS_VERSION: u16 = 7;
+pub const FACTS_VERSION: u16 = 8;
 
 /// The number of a participant, in the order of joining, from 0.
 pub type PersonNumber = u32;
@@ -162,8 +163,8 @@ pub enum Fact {
     Held(TrackNumber, Duration),
     /// A deadline was served too late, by this long: the server, or its machine, was busy.
     Late(Duration),
-    /// The server begins to shed load, so that some video is not forwarded, or ends it.
-    Shedding(bool),
+    /// The server sheds this much of the work of video from now on: see [`Shedding`].
+    Shedding(Shedding),
     /// The room was woken for a deadline. Nothing was due if the deadline had moved to a later time.
     Woken {
         /// Why.
@@ -204,7 +205,7 @@ pub enum Fact {
         /// The height at which it is shown, in pixels.
         height: Option<u16>,
     },
-    /// Somebody is shown another encoding of a simulcast from now on.
+    /// Somebody is shown another encoding of a simulcast from now on, or other layers of a stream, or nothing.
     Layer {
         /// Who watches.
         person: PersonNumber,
@@ -212,8 +213,12 @@ pub enum Fact {
         track: TrackNumber,
         /// The encoding's name; `None` if nothing is shown, or the track is not a simulcast.
         layer: Option<String>,
-        /// Whether nothing is shown, because their network carries no more.
+        /// Whether nothing is shown, because their network carries no more, or the server has no time.
         is_paused: bool,
+        /// The highest spatial layer inside the encoding that is sent; `None` if all are.
+        spatial: Option<u8>,
+        /// The highest temporal layer inside the encoding that is sent; `None` if all are.
+        temporal: Option<u8>,
         /// The height of its pictures in pixels, if it was declared.
         height: Option<u16>,
         /// Why it is this one.

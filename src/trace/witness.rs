@@ -84,8 +84,8 @@ pub struct Witness<'s> {
     deadline: Option<(Duration, Duration)>,
     /// What the room's next deadline is for.
     timer: Option<Timer>,
-    /// Whether the server sheds load: some video is not forwarded.
-    is_shedding: bool,
+    /// How much of the work of video the server sheds.
+    shedding: Shedding,
     /// Who speaks, as everybody was told.
     speakers: Speakers,
 }
@@ -116,7 +116,7 @@ impl<'s> Witness<'s> {
             in_flight: BTreeMap::new(),
             deadline: None,
             timer: None,
-            is_shedding: false,
+            shedding: Shedding::NONE,
             speakers: Speakers::default(),
         }
     }
@@ -146,11 +146,11 @@ impl<'s> Witness<'s> {
                 }
             }
             RecordedInput::Shed(shedding) => {
-                let is_shedding = *shedding != Shedding::NONE;
-                if self.is_shedding != is_shedding {
-                    self.is_shedding = is_shedding;
-                    self.tell(&Fact::Shedding(is_shedding));
+                // How far each stage goes changes twenty times a second while the machine is full.
+                if self.shedding.stage() != shedding.stage() {
+                    self.tell(&Fact::Shedding(*shedding));
                 }
+                self.shedding = *shedding;
             }
             // A handshake can succeed without leading to keys, if the certificate is not the promised one.
             RecordedInput::Dtls(on, _) if step.room.has_media(*on) && self.connected.insert(*on) => {
@@ -280,11 +280,14 @@ impl<'s> Witness<'s> {
             Event::ParticipantMediaLost(id) => self.note_media_lost(*id, true),
             Event::ParticipantMediaBack(id) => self.note_media_lost(*id, false),
             Event::Speakers(speakers) => self.note_speakers(speakers),
-            Event::Layers { track, layer, is_paused, height, reason, .. } => {
+            Event::Layers { track, layer, is_paused, spatial, temporal, height, reason, .. } => {
                 let track = self.tracks.get(track).map(|track| track.number);
                 if let (Some(person), Some(track)) = (self.number(to), track) {
                     let (layer, is_paused, height, reason) = (layer.clone(), *is_paused, *height, *reason);
-                    self.tell(&Fact::Layer { person, track, layer, is_paused, height, reason });
+                    let (spatial, temporal) = (*spatial, *temporal);
+                    let fact =
+                        Fact::Layer { person, track, layer, is_paused, spatial, temporal, height, reason };
+                    self.tell(&fact);
                 }
             }
             Event::Encodings { track, active, .. } => {

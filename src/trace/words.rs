@@ -39,7 +39,8 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
         RecordedInput::Share => "the packets that came are forwarded".to_owned(),
         RecordedInput::Shed(Shedding::NONE) => "there is time to forward all video again".to_owned(),
         RecordedInput::Shed(shedding) => {
-            format!("there is no time to forward all video: {} of 16 parts are shed", shedding.get())
+            let (parts, all) = (shedding.get(), Shedding::ALL.get());
+            format!("there is no time to forward all video: {parts} of {all} parts are shed")
         }
     }
 }

@@ -6,7 +6,11 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use super::program::strait;
+use serde_json::{Value, json};
+use tungstenite::Message;
+
+use super::program::{Serving, strait};
+use super::server::connect;
 
 /// What a run of the program left behind.
 #[derive(Debug)]
@@ -336,4 +340,53 @@ fn start_up_prints_the_address_to_open_and_who_can_join() {
         );
         assert!(!greeting.contains('\x1b'), "escape codes in a pipe");
     }
+}
+
+#[test]
+fn a_key_and_a_token_are_made_and_let_somebody_in() {
+    let made = run(&["keys", "create"], &[]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let file = TemporaryFile::new("keys", &made.stdout);
+    let secret = made.stdout.split('"').rfind(|text| text.len() == 43).expect("a secret").to_owned();
+    assert!(!made.stderr.contains(&secret), "the advice does not repeat the secret");
+    let config = run(&["config", "--config", file.path()], &[]);
+    assert!(config.stdout.contains("mode = \"token\"") && !config.stdout.contains(&secret), "{config:?}");
+
+    let token = |extra: &[&str]| {
+        let asked = ["token", "create", "--config", file.path(), "--identity", "anna", "--room", "standup"];
+        let ran = run(&[&asked, extra].concat(), &[]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{extra:?}: {ran:?}");
+        ran.stdout.trim().to_owned()
+    };
+    let server = Serving::start(&mut strait(&["--listen", "127.0.0.1:0", "--config", file.path()]));
+    let join = |room: &str, token: Option<&str>| {
+        let (mut socket, _) =
+            tungstenite::client(format!("ws://{}/ws", server.address), connect(server.address))
+                .expect("the upgrade is accepted");
+        let data = json!({"version": 1, "name": "Somebody", "room": room, "token": token});
+        let request = json!({"type": "join", "id": 1, "data": data}).to_string();
+        socket.send(Message::text(request)).expect("sent");
+        let Message::Text(reply) = socket.read().expect("an answer") else { panic!("no text") };
+        serde_json::from_str::<Value>(reply.as_str()).expect("JSON")
+    };
+    let joined = join("standup", Some(&token(&["--name", "Anna", "--can-publish", "microphone, screen"])));
+    assert_eq!((&joined["type"], &joined["data"]["name"]), (&json!("joined"), &json!("Anna")), "{joined}");
+    assert_eq!(joined["data"]["permissions"]["publish"], json!(["microphone", "screen"]));
+    let moderator = join("standup", Some(&token(&["--moderator", "--can-publish", "none", "--for", "1h"])));
+    assert_eq!(moderator["data"]["permissions"]["moderate"], true, "{moderator}");
+    for refused in [join("standup", None), join("retro", Some(&token(&[])))] {
+        assert_eq!(refused["data"]["code"], "unauthorized", "{refused}");
+    }
+}
+
+#[test]
+fn what_cannot_make_a_token_says_what_to_do() {
+    let ask = ["token", "create", "--identity", "anna"];
+    assert!(refused(&ask, &[]).contains("strait keys create"));
+    let short = ("STRAIT_AUTH_KEYS", "team=short");
+    assert!(refused(&ask, &[short]).contains("at least 32"));
+    assert!(refused(&["serve"], &[("STRAIT_AUTH_MODE", "token")]).contains("strait keys create"));
+    let wrong = run(&[&ask[..], &["--can-publish", "nose"]].concat(), &[]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("screen-audio"), "{wrong:?}");
 }

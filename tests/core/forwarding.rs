@@ -258,12 +258,13 @@ fn pictures_that_there_is_no_time_for_are_left_out_and_sound_goes_on() {
 #[test]
 fn screens_are_the_last_pictures_to_be_left_out() {
     let mut world = call(&["Anna", "Ben"], &[Camera, Screen]);
-    for sixteenths in 0..=16 {
-        world.input(Recorded::Shed(Shedding::sixteenths(sixteenths)));
+    let all = Shedding::ALL.get();
+    for parts in 0..=all {
+        world.input(Recorded::Shed(Shedding::parts(parts)));
         let screen = world.clients[0].track(Screen);
         let before = world.clients[1].received_of(screen).len();
         show(&mut world, 0, Screen, 2);
-        assert_eq!(world.clients[1].received_of(screen).len() > before, sixteenths < 16, "{sixteenths}");
+        assert_eq!(world.clients[1].received_of(screen).len() > before, parts < all, "{parts}");
     }
     let camera = world.clients[0].track(Camera);
     let before = world.clients[1].received_of(camera).len();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use strait::core::command::{MediaKind, Source, Wish};
 use strait::core::forward::publication::Publication;
 use strait::core::forward::slot::Slot;
+use strait::core::forward::steps::{Allowance, Caps, Load, Step};
 use strait::core::ids::{
     Mid, ParticipantId, ParticipantKey, PayloadType, PublicationKey, Ssrc, TrackId, TransportKey,
 };
@@ -14,6 +15,7 @@ use strait::core::input::SrtpProfile;
 use strait::core::media::egress::EgressHalf;
 use strait::core::media::extensions::{IncomingExtensions, PassedExtensions};
 use strait::core::media::ingress::MediaPacket;
+use strait::core::media::layers::Layers;
 use strait::core::media::srtp::{SrtpReceiver, contexts};
 use strait::core::negotiated::{Codec, CodecParams, Extension, ExtensionIds, NegotiatedSection};
 use strait::core::rng::Rng;
@@ -475,6 +477,48 @@ pub fn vp9_in_three_sizes() -> Option<String> {
         }
     }
     None
+}
+
+/// Somebody's line gets narrower and wider again, in all the steps that there are. Returns a complaint.
+pub fn vp9_step_by_step() -> Option<String> {
+    let mut stream = Stream::new(Codec::Vp9 { profile: 0 }, &[false]);
+    for picture in 0..72 {
+        stream.show(picture == 0);
+    }
+    let steps = stream.publication.steps(stream.now, Wish::default(), Layers::ALL, Load::default());
+    let of = |step: &Step| (step.layers.spatial, step.layers.temporal);
+    let told: Vec<_> = steps.iter().map(of).collect();
+    if told.first() != Some(&(0, 0)) || told.last() != Some(&(2, 2)) || told.len() < 6 {
+        return Some(format!("steps: {steps:?}"));
+    }
+    let cheaper =
+        steps.windows(2).find(|pair| pair[0].cost >= pair[1].cost || pair[0].value >= pair[1].value);
+    if cheaper.is_some() {
+        return Some(format!("a step costs no more, or is worth no more: {steps:?}"));
+    }
+    let (key, slot) = (ParticipantKey(0), 0);
+    let down = (0..steps.len()).rev();
+    for given in down.chain(1..steps.len()) {
+        let allowance = Allowance::Only(Caps::of(&steps[..=given]));
+        stream.publication.set_allowance(key, slot, allowance, allowance);
+        // Larger pictures begin with a key frame.
+        for _ in 0..4 {
+            let is_key = stream.is_asked();
+            stream.show(is_key);
+        }
+        let before = stream.got(0).0.keys().next_back().copied()?;
+        (0..16).for_each(|_| stream.show(false));
+        let (got, _) = stream.got(0);
+        let read = |packet: &Got| vp9::parse(&packet.payload).expect("a descriptor");
+        let since = || got.range(before.wrapping_add(1)..).map(|(_, packet)| read(packet));
+        let spatial = since().filter_map(|packet| packet.spatial_id).max()?;
+        let temporal = since().filter_map(|packet| packet.temporal_id).max()?;
+        if (spatial, temporal) != told[given] {
+            return Some(format!("{spatial} {temporal} instead of {:?}", told[given]));
+        }
+    }
+    let (got, _) = stream.got(0);
+    numbers(got).or_else(|| ends(got)).or_else(|| repeats(stream.got(0)))
 }
 
 /// Somebody watches AV1 in the small one of two sizes, somebody in both, and somebody whose browser cannot tell them apart.

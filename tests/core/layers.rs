@@ -256,6 +256,53 @@ fn wishes_for_tracks_that_are_gone_or_in_one_encoding_change_nothing() {
 }
 
 #[test]
+fn a_newcomer_who_has_not_said_what_they_want_makes_nobody_send_more() {
+    let mut world = call(&["Ben"]);
+    wants(&mut world, 1, tall(180));
+    film(&mut world, &["high", "medium", "low"], 7000);
+    film(&mut world, &["low"], 1000);
+    assert_eq!(orders(&mut world).last().map(String::as_str), Some("low"));
+    let cleo = world.join("standup", "Cleo");
+    world.publish(cleo, 2, &[]);
+    connected(&mut world);
+    film(&mut world, &["low"], 500);
+    wants(&mut world, cleo, tall(180));
+    film(&mut world, &["low"], 2000);
+    assert!(orders(&mut world).is_empty(), "{:?}", orders(&mut world));
+    assert!(shown(&mut world, cleo)[2] >= 55);
+    // Dan is not known to say anything, and gets the middle one after a while.
+    let dan = world.join("standup", "Dan");
+    world.publish(dan, 2, &[]);
+    connected(&mut world);
+    film(&mut world, &["low"], 700);
+    assert!(orders(&mut world).is_empty(), "not before a second has passed");
+    film(&mut world, &["low"], 1000);
+    assert_eq!(orders(&mut world), ["medium low"]);
+    film(&mut world, &["medium", "low"], 1000);
+    assert!(shown(&mut world, dan)[1] >= 20);
+}
+
+#[test]
+fn who_changes_their_mind_all_the_time_is_told_a_few_times_a_second_and_the_truth_in_the_end() {
+    let mut world = call(&["Ben"]);
+    film(&mut world, &["high", "medium", "low"], 3000);
+    let _ = told(&mut world, 1);
+    for round in 0..50 {
+        wants(&mut world, 1, tall(if round % 2 == 0 { 720 } else { 180 }));
+        film(&mut world, &["high", "medium", "low"], 200);
+    }
+    let news = told(&mut world, 1);
+    assert!((5..=26).contains(&news.len()), "ten seconds: {news:?}");
+    wants(&mut world, 1, tall(720));
+    film(&mut world, &["high", "medium", "low"], 3000);
+    let last = told(&mut world, 1).pop().or_else(|| news.last().cloned());
+    assert_eq!(last.map(|(layer, ..)| layer).as_deref(), Some("high"));
+    let _ = shown(&mut world, 1);
+    film(&mut world, &["high", "medium", "low"], 1000);
+    assert_eq!(shown(&mut world, 1), [25, 0, 0]);
+}
+
+#[test]
 fn the_explanation_tells_what_was_shown_and_sent_and_why() {
     let mut world = call_of(crate::traces::recorded("*"), &["Ben"]);
     wants(&mut world, 1, tall(180));

@@ -1,9 +1,11 @@
 //! The core without a socket: whole str0m clients and the core connect, publish and receive under virtual time.
 
 mod abuse;
+mod access;
 mod bandwidth;
 mod explaining;
 mod forwarding;
+mod inner_layers;
 mod layered;
 mod layers;
 mod membership;
@@ -14,6 +16,7 @@ mod redundancy;
 mod repair;
 mod replaying;
 mod scaling;
+mod shedding;
 mod slots;
 mod speaking;
 mod steering;

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use strait::core::bandwidth::estimator::Reason;
-use strait::core::command::Command;
 use strait::core::command::Source::{Camera, Microphone};
+use strait::core::command::{Command, Preference, Wish};
 use strait::core::input::Shedding;
 use strait::core::settings::LayerPolicy;
 use strait::core::stats::{BandwidthSnapshot, EgressCounters};
@@ -154,6 +154,39 @@ fn more_than_a_network_carries_is_cut_to_the_next_key_frame_and_leaves_no_hole()
         world.clients[BEN].line.as_ref().is_some_and(|line| line.dropped < 60),
         "little is lost on the link"
     );
+}
+
+#[test]
+fn what_is_left_out_of_a_stream_makes_nothing_of_the_rest_wait() {
+    let mut world = narrow(600_000);
+    let track = world.clients[ANNA].track(Camera);
+    let wish = Wish { frame_rate: Some(7), ..Wish::default() };
+    world.command(BEN, Command::Prefer(vec![Preference { track, wish }]));
+    // 3.6 Mbit/s in all, of which Ben is to get no more than a twelfth.
+    let film = |world: &mut World, pictures: usize| {
+        for picture in 0..pictures {
+            let packets = if picture % 4 == 0 { 4 } else { 20 };
+            let is_key =
+                world.pictures == 0 || std::mem::take(&mut world.clients[ANNA].keyframe_requests) > 0;
+            world.send_picture(ANNA, Camera, is_key, packets);
+            world.run(Duration::from_millis(32));
+        }
+    };
+    film(&mut world, 160);
+    let before = counters(&world);
+    world.clients[BEN].received.clear();
+    film(&mut world, 160);
+    let since = counters(&world).since(&before);
+    assert_eq!(since.paced_dropped, 0, "{since:?}");
+    let received = world.clients[BEN].received.iter().filter(|packet| packet.payload.len() > 100);
+    let layers: Vec<u8> = received.map(|packet| packet.payload[7]).collect();
+    assert!(layers.len() >= 158 && layers.iter().all(|layer| *layer == 0), "{layers:?}");
+    let received = world.clients[BEN].received_of(track);
+    let camera = *received.last().expect("it flows").header.ssrc;
+    let sequences: Vec<u16> =
+        to_ben(&world).filter(|packet| packet.ssrc == camera).map(|packet| packet.sequence).collect();
+    assert!(sequences.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "no number is missing");
+    assert_eq!(world.replay(Duration::from_secs(7)), world.outputs);
 }
 
 #[test]

@@ -20,6 +20,11 @@ fn of_spatial_layers_of_vp9_each_gets_those_that_their_tile_needs_and_each_pictu
 }
 
 #[test]
+fn on_a_narrow_line_vp9_steps_down_through_its_pictures_and_its_sizes() {
+    assert_eq!(layered::vp9_step_by_step(), None);
+}
+
+#[test]
 fn of_spatial_layers_of_av1_only_those_get_the_larger_ones_who_can_tell_them_apart() {
     assert_eq!(layered::av1_in_two_sizes(), None);
 }
@@ -33,13 +38,9 @@ fn nobody_gets_a_frame_that_refers_to_one_they_have_not_got() {
 fn film(world: &mut World, pictures: u16) -> [usize; 3] {
     world.clients[1].received.clear();
     for picture in 0..pictures {
-        let temporal = [0, 2, 1, 2][usize::from(picture % 4)];
-        let first = world.clients[0].began.insert("camera".to_owned());
-        let [high, low] = (world.pictures | 0x8000).to_be_bytes();
-        world.pictures += 1;
-        let refers_to_base = u8::from(temporal > 0) << 5;
-        let head = vec![0x90, 0xe0, high, low, (picture / 4) as u8, temporal << 6 | refers_to_base];
-        world.send_payload(0, Camera, [head, vec![u8::from(!first); 300]].concat());
+        let is_first = world.pictures == 0;
+        debug_assert_eq!(picture % 4, world.pictures % 4);
+        world.send_picture(0, Camera, is_first, 1);
         world.run(Duration::from_millis(40));
     }
     let received = &world.clients[1].received;

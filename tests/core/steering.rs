@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use strait::core::command::Source::{Camera, Microphone};
-use strait::core::command::{Command, Preference, Wish};
+use strait::core::command::Source::{self, Camera, Microphone, Screen};
+use strait::core::command::{Command, Preference, Priority, Wish};
 use strait::core::event::{Event, LayerReason};
 use strait::core::settings::BandwidthSettings;
 use strait::trace::Trace;
@@ -93,6 +93,119 @@ fn a_narrow_line_gets_the_encoding_that_fits_and_the_publisher_sends_no_other() 
     assert_eq!(world.replay(Duration::from_secs(7)), world.outputs);
 }
 
+/// The encodings that somebody was shown in a second, the largest first.
+fn shown_to(world: &mut World, viewer: usize, layers: &Layers) -> [usize; 3] {
+    world.clients[viewer].received.clear();
+    film(world, layers, 1);
+    let received = std::mem::take(&mut world.clients[viewer].received);
+    [7, 8, 9].map(|number| received.iter().filter(|packet| packet.payload[2] == number).count())
+}
+
+#[test]
+fn a_line_that_narrows_gets_less_within_seconds_and_more_again_when_it_widens() {
+    let mut world = watched(World::new(), WIDE);
+    world.narrow(1, 5_000_000);
+    film(&mut world, WIDE, 40);
+    let [high, ..] = shown_to(&mut world, 1, WIDE);
+    assert!(high >= 150, "all of it: {:?}", told(&world));
+    world.narrow(1, 400_000);
+    film(&mut world, WIDE, 5);
+    let [high, medium, low] = shown_to(&mut world, 1, WIDE);
+    assert!(high + medium == 0 && low > 0, "{high} {medium} {low}: {:?}", told(&world));
+    film(&mut world, WIDE, 10);
+    assert_eq!(shown_to(&mut world, 1, WIDE), [0, 0, 25], "{:?}", told(&world));
+    let before = told(&world).len();
+    world.narrow(1, 5_000_000);
+    film(&mut world, WIDE, 45);
+    let [high, ..] = shown_to(&mut world, 1, WIDE);
+    assert!(high >= 150, "{:?}", told(&world));
+    let since = &told(&world)[before..];
+    assert!(since.len() <= 4, "it goes up without going back and forth: {since:?}");
+    assert!(since.iter().all(|(_, is_paused, reason)| !is_paused && *reason == LayerReason::Bandwidth));
+}
+
+#[test]
+fn two_people_with_different_lines_are_each_shown_what_theirs_carries() {
+    let mut world = watched(World::new(), WIDE);
+    let cleo = world.join("standup", "Cleo");
+    world.publish(cleo, 2, &[]);
+    connected(&mut world);
+    let track = world.clients[0].track(Camera);
+    let wish = Wish { height: Some(720), ..Wish::default() };
+    world.command(cleo, Command::Prefer(vec![Preference { track, wish }]));
+    world.narrow(1, 400_000);
+    world.narrow(cleo, 5_000_000);
+    film(&mut world, WIDE, 45);
+    let [high, medium, low] = shown_to(&mut world, 1, WIDE);
+    assert!(high + medium == 0 && low >= 20, "Ben: {high} {medium} {low}");
+    let [high, medium, low] = shown_to(&mut world, cleo, WIDE);
+    assert!(high >= 150 && medium + low == 0, "Cleo: {high} {medium} {low}");
+    assert_eq!(active(&world), ["high", "low"], "and the publisher sends what the two need");
+}
+
+#[test]
+fn of_two_encodings_a_narrow_line_gets_the_smaller_one() {
+    const TWO: &Layers = &[("high", 720, 8), ("low", 360, 2)];
+    let mut world = watched(World::new(), TWO);
+    world.narrow(1, 700_000);
+    film(&mut world, TWO, 20);
+    let [high, low, _] = shown_to(&mut world, 1, TWO);
+    assert!(high == 0 && low >= 45, "{high} {low}: {:?}", told(&world));
+    world.narrow(1, 5_000_000);
+    film(&mut world, TWO, 45);
+    let [high, low, _] = shown_to(&mut world, 1, TWO);
+    assert!(high >= 150 && low == 0, "{high} {low}: {:?}", told(&world));
+}
+
+/// People are seen in one encoding each, 180 kbit/s.
+fn be_seen(world: &mut World, seen: &[(usize, Source)], seconds: usize) {
+    for step in 0..seconds * 25 {
+        for (person, source) in seen {
+            let is_asked = std::mem::take(&mut world.clients[*person].keyframe_requests) > 0;
+            world.send(*person, *source, step == 0 || is_asked);
+        }
+        world.run(Duration::from_millis(40));
+    }
+}
+
+#[test]
+fn what_matters_most_to_its_viewer_is_shown_where_not_all_can_be() {
+    let mut world = call(&["Anna", "Ben", "Cleo"], &[Camera]);
+    let seen = [(0, Camera), (2, Camera)];
+    let wants = |world: &mut World, person: usize, priority| {
+        let track = world.clients[person].track(Camera);
+        let wish = Wish { priority, ..Wish::default() };
+        world.command(1, Command::Prefer(vec![Preference { track, wish }]));
+    };
+    wants(&mut world, 0, Priority::Low);
+    wants(&mut world, 2, Priority::High);
+    world.narrow(1, 300_000);
+    be_seen(&mut world, &seen, 20);
+    world.clients[1].received.clear();
+    be_seen(&mut world, &seen, 2);
+    let [anna, cleo] = [0, 2].map(|person| received(&mut world, 1, person, Camera));
+    assert!(anna <= 5 && cleo >= 45, "Anna: {anna}, Cleo: {cleo}");
+    wants(&mut world, 0, Priority::High);
+    wants(&mut world, 2, Priority::VeryLow);
+    be_seen(&mut world, &seen, 25);
+    world.clients[1].received.clear();
+    be_seen(&mut world, &seen, 2);
+    let [anna, cleo] = [0, 2].map(|person| received(&mut world, 1, person, Camera));
+    assert!(anna >= 45 && cleo <= 5, "Anna: {anna}, Cleo: {cleo}");
+}
+
+#[test]
+fn a_shared_screen_comes_before_cameras() {
+    let mut world = call(&["Anna", "Ben"], &[Camera, Screen]);
+    let seen = [(0, Camera), (0, Screen)];
+    world.narrow(1, 330_000);
+    be_seen(&mut world, &seen, 20);
+    world.clients[1].received.clear();
+    be_seen(&mut world, &seen, 2);
+    let [camera, screen] = [Camera, Screen].map(|source| received(&mut world, 1, 0, source));
+    assert!(screen >= 45 && camera <= 5, "screen {screen}, camera {camera}");
+}
+
 #[test]
 fn where_more_turns_out_to_get_through_more_is_shown() {
     // So little is believed at first that only the smallest one fits; nothing speaks against more.
@@ -125,9 +238,14 @@ fn talk(world: &mut World, people: &[usize], speaker: usize, seconds: usize) {
 }
 
 /// How many packets of a person's track somebody has received since they were asked last.
-fn received(world: &mut World, viewer: usize, person: usize) -> (usize, usize) {
-    let tracks = [Microphone, Camera].map(|source| world.clients[person].track(source));
-    let [audio, video] = tracks.map(|track| world.clients[viewer].received_of(track).len());
+fn received(world: &mut World, viewer: usize, person: usize, source: Source) -> usize {
+    let track = world.clients[person].track(source);
+    world.clients[viewer].received_of(track).len()
+}
+
+/// The same of what they say and show.
+fn received_both(world: &mut World, viewer: usize, person: usize) -> (usize, usize) {
+    let [audio, video] = [Microphone, Camera].map(|source| received(world, viewer, person, source));
     (audio, video)
 }
 
@@ -138,14 +256,14 @@ fn audio_never_pays_for_video_and_video_comes_back() {
     talk(&mut world, &[0], 0, 15);
     world.clients[1].received.clear();
     talk(&mut world, &[0], 0, 2);
-    let (audio, video) = received(&mut world, 1, 0);
+    let (audio, video) = received_both(&mut world, 1, 0);
     assert!(audio >= 98 && video <= 5, "{audio} of 100 packets of audio, {video} of video");
     assert_eq!(told(&world).last(), Some(&(None, true, LayerReason::Bandwidth)));
     world.narrow(1, 5_000_000);
     talk(&mut world, &[0], 0, 90);
     world.clients[1].received.clear();
     talk(&mut world, &[0], 0, 2);
-    let (audio, video) = received(&mut world, 1, 0);
+    let (audio, video) = received_both(&mut world, 1, 0);
     let told = told(&world);
     assert!(audio >= 98 && video >= 45, "{audio} of 100 packets of audio, {video} of 50 of video: {told:?}");
     assert_eq!(told.last(), Some(&(None, false, LayerReason::Bandwidth)));
@@ -159,13 +277,13 @@ fn whoever_speaks_is_seen_where_not_all_can_be() {
     talk(&mut world, &[0, 2], 2, 25);
     world.clients[1].received.clear();
     talk(&mut world, &[0, 2], 2, 2);
-    let [anna, cleo] = [0, 2].map(|person| received(&mut world, 1, person));
+    let [anna, cleo] = [0, 2].map(|person| received_both(&mut world, 1, person));
     assert!(anna.1 <= 5 && cleo.1 >= 45, "Anna: {anna:?}, Cleo: {cleo:?}");
     assert!(anna.0 >= 95 && cleo.0 >= 95, "both are heard: {anna:?}, {cleo:?}");
     talk(&mut world, &[0, 2], 0, 25);
     world.clients[1].received.clear();
     talk(&mut world, &[0, 2], 0, 2);
-    let [anna, cleo] = [0, 2].map(|person| received(&mut world, 1, person));
+    let [anna, cleo] = [0, 2].map(|person| received_both(&mut world, 1, person));
     assert!(anna.1 >= 45 && cleo.1 <= 5, "Anna: {anna:?}, Cleo: {cleo:?}");
 }
 

@@ -196,7 +196,7 @@ fn people_who_expire_at_one_moment_do_so_in_one_order_however_long_the_process_h
     let connections = [0, 1].map(|person| world.clients[person].connection);
     // The engine wakes whoever declares a stream, once, some hours after the process began: in the shifted replay.
     let section = |role| Section { kind: MediaKind::Audio, role, codecs: vec![CodecName::Opus] };
-    let sections = [section(Role::Slot), section(Role::Publish { declared: Some((1, 2)) })];
+    let sections = [section(Role::Slot), section(Role::Publish { declared: Some((1, 2)), rids: Vec::new() })];
     let fingerprint = vec!["AB"; 32].join(":");
     let sdp = sdp::offer(1, Numbering(0), ("ufrag", "0123456789012345678901"), &fingerprint, &sections);
     let command = Command::Offer { sdp, publications: Vec::new() };

@@ -14,6 +14,7 @@ use str0m::rtp::{RtpWrite, SeqNo};
 use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as EngineOutput, Rtc};
 use strait::core::command::{Command, Join, Lifeline, PublicationRequest, Source};
 use strait::core::event::{Event, RefusalCode};
+use strait::core::grants::Grants;
 use strait::core::ids::{DtlsSession, ParticipantKey, TransportKey};
 use strait::core::input::{Admission, DtlsEvent};
 use strait::core::outbox::{Outbox, RoomOutput};
@@ -93,6 +94,7 @@ impl Hall {
             name: name.to_owned(),
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
+            grants: Grants::OPEN,
         };
         if has_transport {
             self.room.handle(now, RoomInput::Join(None, admission, join), &mut self.outbox);

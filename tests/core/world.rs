@@ -14,6 +14,7 @@ use str0m::{Candidate, Event as EngineEvent, Input as EngineInput, Output as Eng
 use strait::core::command::{Command, EncodingRequest, Join, Lifeline, PublicationRequest, Resume, Source};
 use strait::core::datagrams::Datagrams;
 use strait::core::event::{Event, Joined, PublicationInfo, RefusalCode, SlotCounts, SlotMap, TrackInfo};
+use strait::core::grants::Grants;
 use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
 use strait::core::input::{AdminCommand, Admission, DtlsEvent, Shedding};
 use strait::core::output::DtlsRequest;
@@ -184,6 +185,8 @@ pub struct World {
     pub clients: Vec<Client>,
     /// The lifeline of people who join from now on.
     pub lifeline: Lifeline,
+    /// What people who join from now on may do.
+    pub grants: Grants,
     /// What carries everyone's datagrams.
     pub carrier: Carrier,
     /// The first three numbers of the network of people who join; `None` for a private one.
@@ -320,6 +323,7 @@ impl World {
             now: start,
             clients: Vec::new(),
             lifeline: Lifeline::Signalling,
+            grants: Grants::OPEN,
             carrier: Carrier::Udp,
             network: None,
             identity,
@@ -388,6 +392,7 @@ impl World {
             name: name.to_owned(),
             auto_subscribe: true,
             lifeline: self.lifeline,
+            grants: self.grants,
         };
         let request = self.next_request();
         self.input(Recorded::Join(self.clients[client].connection, request, admission, join));
@@ -530,14 +535,25 @@ impl World {
         }
     }
 
-    /// A client sends one packet of a source with a payload of VP8.
-    pub fn send_payload(&mut self, client: usize, source: Source, payload: Vec<u8>) {
-        self.send_packet(client, source, None, payload, true);
-    }
-
-    /// The same of one encoding of a simulcast. Its number is in the payload, behind the headers.
+    /// A client sends one packet of one encoding of a simulcast. Its number is in the payload, behind the headers.
     pub fn send_encoding(&mut self, client: usize, source: Source, layer: Option<&str>, keyframe: bool) {
         self.write(client, source, layer, Some(keyframe), true);
+    }
+
+    /// A client's camera shows one more picture in a stream with three temporal layers, of so many packets. A viewer may go up
+    /// at each of them.
+    pub fn send_picture(&mut self, client: usize, source: Source, keyframe: bool, packets: usize) {
+        let picture = self.pictures;
+        self.pictures += 1;
+        let temporal = if keyframe { 0 } else { [0, 2, 1, 2][usize::from(picture % 4)] };
+        let [high, low] = (picture | 0x8000).to_be_bytes();
+        for number in 0..packets {
+            let first = if number == 0 { 0x90 } else { 0x80 };
+            let layer = temporal << 6 | u8::from(temporal > 0) << 5;
+            let header =
+                vec![first, 0xe0, high, low, (picture / 4) as u8, layer, u8::from(!keyframe), temporal];
+            self.send_packet(client, source, None, [header, vec![7; 892]].concat(), number + 1 == packets);
+        }
     }
 
     /// Writes one packet: with `begins` the first of a frame, which may be a key frame; with `marker` the last one.
@@ -659,7 +675,8 @@ impl World {
             self.now = next.max(self.now + Duration::from_micros(100));
             self.wake();
         }
-        self.now = end;
+        // The last step may have gone a little beyond.
+        self.now = end.max(self.now);
         self.wake();
         self.settle();
     }

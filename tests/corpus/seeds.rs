@@ -9,6 +9,7 @@ use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
 use strait::core::media::twcc::TransportFeedbackRecorder;
 use strait::load::sdp as load;
 use strait::sim::codec::{self, CodecName, Counters, PictureIds, Stamp};
+use strait::sim::layering::Place;
 use strait::sim::sdp::{self, Numbering, Role, Section};
 use strait::trace::Trace;
 use strait::trace::format::BlockKind;
@@ -22,6 +23,30 @@ use crate::fuzz::tape::push_bytes;
 
 /// A seed: target, name, content.
 pub type Seed = (&'static str, String, Vec<u8>);
+
+/// A camera in three sizes with two temporal layers each, and a thumbnail in one; three budgets; and a network that narrows,
+/// stands still for long, and widens.
+fn steering_tape() -> Vec<u8> {
+    let variant = |place: u8, size: u8, cost: u16| [&[place, size][..], &cost.to_be_bytes()].concat();
+    let mut tape = vec![1];
+    for (rank, size, cost) in [(2, 20, 3_000), (0, 40, 10_000), (1, 80, 30_000)] {
+        tape.extend(variant(rank, size, cost / 2));
+        tape.extend(variant(rank | 0x20, size | 1, cost));
+    }
+    tape.extend(variant(0xff, 0, 0));
+    tape.push(2);
+    tape.extend(variant(0, 20, 3_000));
+    tape.extend(variant(0xff, 0, 0));
+    for budget in [5_000_u16, 20_000, 60_000] {
+        tape.extend(budget.to_be_bytes());
+    }
+    for (kind, by) in [(0, 20_000_u16), (0, 3_000), (1, 1), (7, 3_000), (1, 0), (0, 20_000)] {
+        tape.push(kind);
+        tape.extend(by.to_be_bytes());
+    }
+    tape.extend([7, 0, 100].repeat(60));
+    tape
+}
 
 /// All seeds.
 pub fn all() -> Vec<Seed> {
@@ -74,6 +99,7 @@ pub fn all() -> Vec<Seed> {
     // Two copies and an empty packet; one byte in front of a packet without copies.
     add("red", "copies", vec![0xef, 0x1e, 0x00, 0x03, 0xef, 0x0f, 0x00, 0x02, 0x6f, 1, 1, 1, 2, 2]);
     add("red", "alone", vec![0x6f, 9, 9]);
+    add("steering", "camera-and-thumbnail", steering_tape());
     add(
         "twcc",
         "steady",
@@ -269,6 +295,7 @@ fn packets() -> Vec<(String, Vec<u8>)> {
             counters,
             codec,
             short_ids: false,
+            place: Place { temporal: 0, refers: 0, syncs: false },
         };
         let numbering = Numbering(1);
         let mut block = ExtensionBlock::new();
@@ -389,10 +416,10 @@ fn offers() -> Vec<(String, String)> {
     let sections = [
         section(MediaKind::Audio, Role::Slot, &[CodecName::Opus]),
         section(MediaKind::Video, Role::Slot, &[CodecName::Vp8, CodecName::Av1]),
-        section(MediaKind::Audio, Role::Publish { declared: None }, &[CodecName::Opus]),
+        section(MediaKind::Audio, Role::Publish { declared: None, rids: Vec::new() }, &[CodecName::Opus]),
         section(
             MediaKind::Video,
-            Role::Publish { declared: Some((5, 6)) },
+            Role::Publish { declared: Some((5, 6)), rids: Vec::new() },
             &[CodecName::H264, CodecName::Vp9],
         ),
         section(MediaKind::Video, Role::Inactive, &[CodecName::Vp8]),

@@ -4,6 +4,7 @@
 //! synchronise: tests wait for the bytes, or the end of the stream, that they expect. What a test measures belongs to its
 //! own server; a test that measures the process, or sends it a signal, stands in `tests/alone`.
 
+mod access;
 mod admin_reference;
 mod call;
 mod interop;

@@ -10,12 +10,13 @@
 //! has put out of order are put back into it.
 
 use std::ops::Range;
+use std::time::Instant;
 
-use super::ladder::Allowance;
-use super::layers::Layers;
+use super::steps::{Allowance, Load};
 use crate::core::command::Wish;
 use crate::core::event::LayerReason;
 use crate::core::ids::{EncodingIndex, ParticipantKey};
+use crate::core::media::layers::Layers;
 
 /// A participant's slot that shows an encoding, and how far it has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +31,12 @@ pub struct Viewer {
     pub wish: Wish,
     /// Up to which layers inside the encoding they are to get it.
     pub layers: Layers,
+    /// What keeps them from more of those.
+    pub layers_by: LayerReason,
     /// Whether nothing is sent to them just now, as they wish.
     pub is_idle: bool,
+    /// Until when it is expected that they say in which size they want to see the track, because they have only just come.
+    pub undecided_until: Option<Instant>,
     /// Whether they want something else than when it was last looked what they are to be shown.
     pub is_new_wish: bool,
     /// What their network lets them be shown.
@@ -40,6 +45,10 @@ pub struct Viewer {
     pub sought: Allowance,
     /// Whether their network lets them be shown something else than when it was last looked.
     pub is_new_allowance: bool,
+    /// What the machine has no time for.
+    pub load: Load,
+    /// Whether that is something else than when it was last looked.
+    pub is_new_load: bool,
     /// Why they are to be shown that encoding, and no other.
     pub why: LayerReason,
     /// What they were told they are shown.
@@ -51,10 +60,10 @@ pub struct Viewer {
 /// What a viewer was told that they are shown of a track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// This encoding.
-    Shown(EncodingIndex),
-    /// Nothing, because their network carries no more.
-    Paused,
+    /// This encoding, up to these layers inside it.
+    Shown(EncodingIndex, Layers),
+    /// Nothing, for that reason.
+    Paused(LayerReason),
 }
 
 impl Viewer {
@@ -126,11 +135,15 @@ impl Backlog {
             choice: None,
             wish: Wish::default(),
             layers: Layers::ALL,
+            layers_by: LayerReason::Wanted,
             is_idle: false,
+            undecided_until: None,
             is_new_wish: false,
             allowance: Allowance::Everything,
             sought: Allowance::Everything,
             is_new_allowance: false,
+            load: Load::default(),
+            is_new_load: false,
             why: LayerReason::Wanted,
             told: None,
             cursor: self.first,
@@ -142,11 +155,6 @@ impl Backlog {
         self.viewers.push(Viewer { cursor: position, ..viewer });
         // A late packet that was put in before would move under the cursor.
         self.settled = self.settled.max(position);
-    }
-
-    /// Adds a viewer who comes from another encoding, and gets nothing of what is listed.
-    pub fn join_at_end(&mut self, viewer: Viewer) {
-        self.join(viewer, self.end());
     }
 
     /// Takes out the viewers of whom `leaves` says so, in the order in which they came. The pass goes on with the rest.
@@ -274,7 +282,8 @@ impl Backlog {
         self.next = 0;
     }
 
-    fn end(&self) -> u64 {
+    /// Returns the position behind all that is listed.
+    pub fn end(&self) -> u64 {
         self.first + self.packets.len() as u64
     }
 

@@ -39,8 +39,8 @@ impl Bitrate {
             // A window that ended late was a pause, which says nothing of what comes now.
             let has_paused = elapsed >= 2 * WINDOW;
             self.since = Some(if has_paused { now } else { since });
-            let mean = self.mean.filter(|_| !has_paused);
-            self.mean = Some(mean.map_or(self.measured, |mean| (3 * mean + self.measured) / 4));
+            let mean = self.mean.map_or(self.measured, |mean| (3 * mean + self.measured) / 4);
+            self.mean = (!has_paused).then_some(mean);
             self.peak = self.measured.max(fallen(self.peak, elapsed));
             (self.began, self.bytes) = (Some(now), 0);
         }
@@ -61,11 +61,9 @@ impl Bitrate {
         let Some(began) = self.began else { return declared };
         let elapsed = now.saturating_duration_since(began);
         let is_young = self.since.is_none_or(|since| now.saturating_duration_since(since) < YOUNG);
-        let measured = match self.mean {
-            Some(mean) if is_bursty => Some(mean.max(fallen(self.peak, elapsed))),
-            Some(mean) => Some(mean),
-            None => (elapsed >= FIRST_LOOK).then(|| per_second(self.bytes, elapsed)),
-        };
+        let first = (elapsed >= FIRST_LOOK).then(|| per_second(self.bytes, elapsed));
+        let peak = Some(fallen(self.peak, elapsed)).filter(|peak| is_bursty && *peak > 0);
+        let measured = self.mean.or(first).max(peak);
         if is_young { measured.max(declared) } else { measured }
     }
 }
@@ -118,6 +116,14 @@ mod tests {
         assert_eq!(rate.cost(at(8_000), false, Some(2_000_000)), Some(1_000_000));
         rate.note(at(60_000), 1250);
         assert_eq!(rate.cost(at(60_001), false, Some(2_000_000)), Some(2_000_000), "it begins anew");
+        for packet in 1..30 {
+            rate.note(at(60_000 + 10 * packet), 1250);
+        }
+        let after = rate.cost(at(60_300), false, None).expect("it comes");
+        assert!(
+            (900_000..1_100_000).contains(&after),
+            "what came before the pause is no part of it: {after}"
+        );
     }
 
     #[test]

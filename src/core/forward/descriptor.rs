@@ -1,8 +1,8 @@
 //! Payload descriptors, codec by codec: whether a key frame starts here, the layers that the frame belongs to, and the
 //! counters that must stay continuous when a slot's source changes.
 
-use super::layers::{LayerInfo, Layers, SwitchPoint};
 use crate::core::media::extensions::{KeptExtensions, PassedExtensions};
+use crate::core::media::layers::{LayerInfo, Layers, SwitchPoint};
 use crate::core::negotiated::Codec;
 use crate::wire::picture_id::PictureId;
 use crate::wire::vp8::Vp8Descriptor;

@@ -10,20 +10,21 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::backlog::{Backlog, Run, Waiting};
+use super::backlog::{Backlog, Run, Viewer, Waiting};
 use super::bitrate::Bitrate;
 use super::descriptor::{Described, Descriptor, FrameCounters};
 use super::frame_clock::FrameClock;
 use super::keyframes::KeyframeRequests;
-use super::layers::{LayerInfo, Layers};
 use super::munger::Stretch;
 use super::parameter_sets::{OfferedSets, ParameterSets};
 use super::scalability::Scalability;
 use crate::core::command::MediaKind;
+use crate::core::event::LayerReason;
 use crate::core::ids::Ssrc;
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketCache, PacketMeta};
 use crate::core::media::extensions::KeptExtensions;
 use crate::core::media::ingress::MediaPacket;
+use crate::core::media::layers::{LayerInfo, Layers};
 use crate::core::mutation::mutated;
 use crate::core::negotiated::Codec;
 use crate::core::stats::StreamCounters;
@@ -123,6 +124,22 @@ impl Numbering {
     }
 }
 
+/// Returns up to which layers inside an encoding a viewer gets it, and what keeps them from more: what they wish, what their
+/// network carries, or what the machine has time for.
+fn choose_layers(rank: usize, scalability: Option<&Scalability>, viewer: &Viewer) -> (Layers, LayerReason) {
+    let Some(scalability) = scalability else { return (Layers::ALL, LayerReason::Wanted) };
+    let fitting = scalability.fit(viewer.wish, viewer.layers);
+    let cap = if mutated!(LayersNotLowered) { Layers::ALL } else { viewer.allowance.layers(rank) };
+    let carried = scalability.or_all(fitting.lower(cap));
+    let layers = scalability.or_all(carried.lower(viewer.load.layers()));
+    let by = match () {
+        () if layers != carried => LayerReason::Load,
+        () if carried != fitting => LayerReason::Bandwidth,
+        () => LayerReason::Wanted,
+    };
+    (layers, by)
+}
+
 /// One stream of a published track.
 #[derive(Debug)]
 pub struct Encoding {
@@ -137,7 +154,7 @@ pub struct Encoding {
     /// What came last of H.264's parameter sets.
     parameter_sets: ParameterSets,
     /// What is known of its layers; `None` as long as it has one.
-    scalability: Option<Box<Scalability>>,
+    pub(super) scalability: Option<Box<Scalability>>,
     /// The stretch that packets belong to just now.
     stretch: Stretch,
     /// The stretch that the codec began with. Packets before it cannot be sent any more: viewers take another codec now.
@@ -351,17 +368,39 @@ impl Encoding {
         scalability.take_news()
     }
 
+    /// Returns whether other layers come than when this was asked last.
+    pub(super) fn has_other_layers(&mut self) -> bool {
+        self.scalability.as_mut().is_some_and(|scalability| scalability.take_new_top())
+    }
+
     /// What is known of its layers; `None` if it has one.
     pub fn scalability(&self) -> Option<&Scalability> {
         self.scalability.as_deref()
     }
 
-    /// Chooses up to which layers its viewers get it, by what they wish.
+    /// Chooses up to which layers its viewers get it.
     pub(super) fn choose_layers(&mut self) {
+        let (rank, scalability) = (self.rank, self.scalability.as_deref());
         for viewer in self.backlog.viewers_mut() {
-            let fit = |scalability: &Scalability| scalability.fit(viewer.wish, viewer.layers);
-            viewer.layers = self.scalability.as_deref().map_or(Layers::ALL, fit);
+            let (layers, by) = choose_layers(rank, scalability, viewer);
+            if layers != viewer.layers {
+                // Where nothing keeps them from more any longer, what did is the reason.
+                viewer.why = if by == LayerReason::Wanted { viewer.layers_by } else { by };
+            }
+            (viewer.layers, viewer.layers_by) = (layers, by);
         }
+    }
+
+    /// Lets somebody who comes from another encoding get what follows from a position on.
+    pub(super) fn join(&mut self, viewer: Viewer, position: u64) {
+        let mut viewer = viewer;
+        (viewer.layers, viewer.layers_by) = choose_layers(self.rank, self.scalability.as_deref(), &viewer);
+        self.backlog.join(viewer, position);
+    }
+
+    /// The same from what comes next on.
+    pub(super) fn join_at_end(&mut self, viewer: Viewer) {
+        self.join(viewer, self.backlog.end());
     }
 
     /// Returns the parameter sets that belong before a packet of H.264 and have not come with it. Nothing can be put before a

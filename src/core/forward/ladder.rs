@@ -11,6 +11,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::steps::Allowance;
 use crate::core::command::{EncodingRequest, Wish};
 
 /// An encoding is switched off when nobody has needed it for this long.
@@ -39,63 +40,6 @@ impl Candidate {
         let (width, height) = (rung.and_then(|rung| rung.width), rung.and_then(|rung| rung.height));
         Self { place, rank, width, height }
     }
-}
-
-/// Which encodings of a track a viewer may be shown, as far as their network goes. Encodings are named by their ranks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Allowance {
-    /// Any of them.
-    #[default]
-    Everything,
-    /// Those whose bits are set, counted from the lowest bit.
-    Only(u64),
-    /// None: nothing of the track is sent to them.
-    Nothing,
-}
-
-impl Allowance {
-    /// Whether the encoding of that rank may be shown.
-    pub fn permits(self, rank: usize) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Only(ranks) => ranks & bit_of(rank) != 0,
-            Self::Nothing => false,
-        }
-    }
-}
-
-/// Returns the bit of a rank in a set of ranks; none if there are too many.
-pub fn bit_of(rank: usize) -> u64 {
-    u32::try_from(rank).ok().and_then(|rank| 1_u64.checked_shl(rank)).unwrap_or(0)
-}
-
-/// One of the sizes in which a viewer could be shown a track, and what it costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// The rank of its encoding.
-    pub rank: usize,
-    /// The height of its pictures in pixels, or what stands for it if it is not known: more than that of the steps below.
-    pub height: u64,
-    /// What it takes of a viewer's network, bits per second: not less than the steps below.
-    pub cost: u64,
-}
-
-/// What stands for the heights of pictures of which nothing is known, from the smallest encoding on, in pixels.
-const HEIGHTS_ASSUMED: [u64; 4] = [180, 360, 720, 1080];
-
-/// Puts the sizes of a track in order, each as its rank, its height if that is known, and its cost. By their heights, or if
-/// one of those is not known, by what they cost.
-pub fn steps(mut sizes: Vec<(usize, Option<u16>, u64)>) -> Vec<Step> {
-    let all_known = sizes.iter().all(|(_, height, _)| height.is_some());
-    sizes.sort_by_key(|(rank, height, cost)| (height.filter(|_| all_known), *cost, *rank));
-    let mut below = Step { rank: 0, height: 0, cost: 0 };
-    let step = |(place, (rank, height, cost)): (usize, (usize, Option<u16>, u64))| {
-        let assumed = HEIGHTS_ASSUMED.get(place).copied().unwrap_or(0);
-        let height = height.filter(|_| all_known).map_or(assumed, u64::from);
-        below = Step { rank, height: height.max(below.height + 1), cost: cost.max(below.cost) };
-        below
-    };
-    sizes.into_iter().enumerate().map(step).collect()
 }
 
 /// Returns the place of the candidate that fits a wish best; `None` if there are no candidates.
@@ -251,9 +195,9 @@ impl Ladder {
         }
     }
 
-    /// Marks the smallest encoding, if anything is needed.
-    pub fn mark_smallest(&self, needed: &mut [bool]) {
-        if !needed.contains(&true) {
+    /// Marks the smallest encoding, if anything is needed, or if somebody has not said yet what they need.
+    pub fn mark_smallest(&self, awaits_wish: bool, needed: &mut [bool]) {
+        if !awaits_wish && !needed.contains(&true) {
             return;
         }
         let smallest = Wish { height: Some(1), ..Wish::default() };
@@ -303,6 +247,7 @@ impl Ladder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::forward::steps::{Caps, Step};
 
     fn tall(height: u16) -> Wish {
         Wish { height: Some(height), ..Wish::default() }
@@ -428,35 +373,26 @@ mod tests {
             ladder.mark_needed(now, tall(720), allowance, |_| true, &mut needed);
             needed
         };
-        assert_eq!(needed(Allowance::Only(bit_of(0) | bit_of(2))), [false, true, false]);
-        assert_eq!(needed(Allowance::Only(bit_of(2))), [false, false, true]);
-        assert_eq!(needed(Allowance::Nothing), [false; 3]);
-    }
-
-    #[test]
-    fn steps_go_by_height_or_by_cost_and_never_cost_less_than_those_below() {
-        let of = |sizes: &[(usize, Option<u16>, u64)]| {
-            steps(sizes.to_vec()).iter().map(|step| (step.rank, step.height, step.cost)).collect::<Vec<_>>()
+        let only = |ranks: &[usize]| {
+            let steps: Vec<Step> = ranks.iter().map(|rank| Step::whole(*rank, 1, 1)).collect();
+            Allowance::Only(Caps::of(&steps))
         };
-        let known = [(1, Some(720), 900), (0, Some(360), 1_000), (2, Some(180), 100)];
-        assert_eq!(of(&known), [(2, 180, 100), (0, 360, 1_000), (1, 720, 1_000)]);
-        let unknown = [(1, None, 900), (0, Some(360), 500), (2, None, 100)];
-        assert_eq!(of(&unknown), [(2, 180, 100), (0, 360, 500), (1, 720, 900)]);
-        assert_eq!(of(&[(0, Some(360), 5), (1, Some(360), 9)]), [(0, 360, 5), (1, 361, 9)]);
-        assert_eq!(of(&[]), []);
-        assert!(!Allowance::Only(bit_of(3)).permits(2) && Allowance::Only(bit_of(3)).permits(3));
-        assert!(!Allowance::Only(u64::MAX).permits(64), "there are no such");
+        assert_eq!(needed(only(&[0, 2])), [false, true, false]);
+        assert_eq!(needed(only(&[2])), [false, false, true]);
+        assert_eq!(needed(Allowance::Nothing), [false; 3]);
     }
 
     #[test]
     fn the_smallest_is_sent_while_anything_is() {
         let ladder = ladder(Instant::now());
         let mut needed = [true, false, false];
-        ladder.mark_smallest(&mut needed);
+        ladder.mark_smallest(false, &mut needed);
         assert_eq!(needed, [true, false, true]);
         let mut nothing = [false; 3];
-        ladder.mark_smallest(&mut nothing);
+        ladder.mark_smallest(false, &mut nothing);
         assert_eq!(nothing, [false; 3]);
+        ladder.mark_smallest(true, &mut nothing);
+        assert_eq!(nothing, [false, false, true], "somebody has come and not said what they want");
     }
 
     #[test]

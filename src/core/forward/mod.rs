@@ -18,13 +18,13 @@ pub mod frame_clock;
 pub mod hold;
 pub mod keyframes;
 pub mod ladder;
-pub mod layers;
 pub mod munger;
 pub mod parameter_sets;
 pub mod publication;
 pub mod scalability;
 pub mod selector;
 pub mod slot;
+pub mod steps;
 
 #[cfg(test)]
 mod tests;

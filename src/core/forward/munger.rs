@@ -20,8 +20,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::descriptor::FrameCounters;
-use super::layers::Selection;
 use crate::core::ids::{EncodingIndex, PublicationKey, TrackId};
+use crate::core::media::layers::Selection;
 use crate::core::mutation::mutated;
 
 /// How many synchronisations are remembered, so that a NACK about packets from before the last one can be answered.
@@ -277,9 +277,10 @@ impl Munger {
             || self.epochs[0].as_ref().is_none_or(|epoch| index > epoch.highest_in)
     }
 
-    /// Notes what is forwarded from a packet on, which is the newest of its stretch.
+    /// Notes what is forwarded from a packet on, if it is the newest of its stretch.
+    #[inline]
     pub fn select(&mut self, stretch: Stretch, index: u64, selection: Selection) {
-        if self.selection == selection {
+        if self.selection == selection || !self.is_newest(stretch, index) {
             return;
         }
         self.selection = selection;

@@ -87,7 +87,7 @@ pub struct Publication {
     was_live: [bool; ENCODINGS_MAX],
     /// Whether the room has to look what viewers and the publisher are to be told.
     pub needs_review: bool,
-    /// Whether an encoding has begun or stopped, so that viewers' networks may carry another one.
+    /// Whether an encoding has begun or stopped, or has other layers, so that viewers' networks may carry something else.
     pub is_to_steer: bool,
 }
 
@@ -270,6 +270,9 @@ impl Publication {
         }
         if self.encodings[number].note_layers(now, packet, &mut described) {
             self.encodings[number].choose_layers();
+            // Viewers are told of layers, and their networks may carry some of those.
+            self.needs_review |= self.encodings[number].is_followed();
+            self.is_to_steer |= self.encodings[number].has_other_layers();
         }
         // Whoever could not take the codec before may be about to be shown the track, from this packet on.
         if self.encodings[number].is_followed() || placement.codec_changed {

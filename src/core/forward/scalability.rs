@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::ladder::{Candidate, fit};
-use super::layers::{Dependencies, LayerInfo, Layers};
 use crate::core::command::Wish;
+use crate::core::media::layers::{Dependencies, LayerInfo, Layers};
 use crate::wire::dependency_descriptor::{self, Structure};
 
 /// How many spatial layers are told apart.
@@ -22,6 +22,21 @@ struct Share {
     pictures: u16,
     /// The timestamp of the picture that was counted last.
     timestamp: u32,
+}
+
+/// One way to show an encoding: up to some of its layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The layers.
+    pub layers: Layers,
+    /// Whether that is all that comes.
+    pub is_whole: bool,
+    /// The height of its pictures in pixels, if it is known.
+    pub height: Option<u16>,
+    /// How many of the encoding's pictures it has, in 1/1000.
+    pub pictures_permille: u64,
+    /// How much of the encoding's rate it takes, in 1/1000.
+    pub rate_permille: u64,
 }
 
 type Shares = [[Share; TEMPORAL_MAX]; SPATIAL_MAX];
@@ -42,8 +57,13 @@ pub struct Scalability {
     counted: Shares,
     /// What came in the last window that is complete, and how long that was.
     measured: Option<(Shares, Duration)>,
+    /// How many bits per second came of each layer, without those below, smoothed over the last few windows, in which one key
+    /// frame does not show.
+    means: [[u64; TEMPORAL_MAX]; SPATIAL_MAX],
     /// Whether layers have to be chosen anew, because something else is known of them.
     is_new: bool,
+    /// Whether other layers come than before.
+    has_new_top: bool,
 }
 
 impl Scalability {
@@ -107,7 +127,13 @@ impl Scalability {
         let elapsed = now.saturating_duration_since(began);
         if elapsed >= WINDOW {
             self.is_new = true;
+            let (is_first, top) = (self.measured.is_none(), self.top());
             self.measured = Some((self.counted, elapsed));
+            self.has_new_top |= is_first || self.top() != top;
+            for (mean, share) in self.means.iter_mut().flatten().zip(self.counted.iter().flatten()) {
+                let bps = u64::from(share.bytes) * 8_000_000 / (elapsed.as_micros().max(1) as u64);
+                *mean = if is_first { bps } else { (3 * *mean + bps) / 4 };
+            }
             self.began = Some(now);
             self.counted.iter_mut().flatten().for_each(|share| (share.bytes, share.pictures) = (0, 0));
         }
@@ -126,11 +152,52 @@ impl Scalability {
         std::mem::take(&mut self.is_new)
     }
 
+    /// Returns whether other layers come than when this was asked last.
+    pub fn take_new_top(&mut self) -> bool {
+        std::mem::take(&mut self.has_new_top)
+    }
+
     /// Returns how many bits per second came lately of all layers up to these; `None` before a second has passed.
     pub fn bps(&self, up_to: Layers) -> Option<u64> {
         let (shares, elapsed) = self.measured.as_ref()?;
         let bytes: u64 = below(shares, up_to).map(|share| u64::from(share.bytes)).sum();
         Some(bytes * 8_000_000 / (elapsed.as_micros().max(1) as u64))
+    }
+
+    /// Returns the ways to show the encoding, up to a limit: each with its layers, the height of its pictures if that is known,
+    /// how many of the pictures it has and how much of the rate it takes, both in 1/1000. Empty before a second has passed.
+    pub fn parts(&self, limit: Layers) -> Vec<Part> {
+        let (Some(top), Some(_)) = (self.top(), &self.measured) else { return Vec::new() };
+        let limit = limit.lower(top);
+        let rate = |up_to: Layers| -> u64 { self.means_below(up_to).sum() };
+        let (whole, all) = (rate(top).max(1), self.pictures(top.temporal).unwrap_or(0).max(1));
+        let part = |(spatial, temporal): (u8, u8)| {
+            let layers = Layers { spatial, temporal };
+            let (_, height) = self.sizes.get(usize::from(spatial)).copied().unwrap_or_default();
+            Part {
+                layers,
+                is_whole: layers == top,
+                height: (height > 0).then_some(height),
+                pictures_permille: self.pictures(temporal).unwrap_or(all) * 1000 / all,
+                rate_permille: rate(layers) * 1000 / whole,
+            }
+        };
+        let spatial = 0..=limit.spatial;
+        spatial
+            .flat_map(|spatial| (0..=limit.temporal).map(move |temporal| (spatial, temporal)))
+            .map(part)
+            .collect()
+    }
+
+    fn means_below(&self, up_to: Layers) -> impl Iterator<Item = u64> {
+        let (spatial, temporal) = (usize::from(up_to.spatial), usize::from(up_to.temporal));
+        let rows = self.means.iter().take(spatial.saturating_add(1));
+        rows.flat_map(move |row| row.iter().take(temporal.saturating_add(1)).copied())
+    }
+
+    /// Returns the width and height of the pictures up to a spatial layer, if they are known.
+    pub fn size(&self, spatial: u8) -> Option<(u16, u16)> {
+        self.sizes.get(usize::from(spatial)).copied().filter(|(_, height)| *height > 0)
     }
 
     /// Returns how many pictures came lately in ten seconds of all temporal layers up to this one.
@@ -178,8 +245,18 @@ impl Scalability {
             };
             (0..=top.temporal).rfind(fits).unwrap_or(0)
         });
+        self.or_all(Layers { spatial, temporal })
+    }
+
+    /// Returns the same layers, those that leave out nothing of what comes as [all](Layers::ALL): what comes later is theirs,
+    /// too.
+    pub fn or_all(&self, layers: Layers) -> Layers {
+        let Some(top) = self.top() else { return layers };
         let or_all = |layer: u8, top: u8| if layer < top { layer } else { u8::MAX };
-        Layers { spatial: or_all(spatial, top.spatial), temporal: or_all(temporal, top.temporal) }
+        Layers {
+            spatial: or_all(layers.spatial, top.spatial),
+            temporal: or_all(layers.temporal, top.temporal),
+        }
     }
 }
 
@@ -230,6 +307,30 @@ mod tests {
         assert_eq!(rates, [64_000, 128_000, 256_000, 256_000, 1_024_000].map(Some));
         assert_eq!(scalability.bps(Layers::ALL), Some(1_024_000));
         assert_eq!(Scalability::default().bps(Layers::ALL), None);
+    }
+
+    #[test]
+    fn each_part_has_its_share_of_the_pictures_and_of_the_rate() {
+        let parts = measured().parts(Layers::ALL);
+        let told = parts.iter().map(|part| {
+            let Layers { spatial, temporal } = part.layers;
+            (spatial, temporal, part.height.unwrap_or(0), part.pictures_permille, part.rate_permille)
+        });
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                (0, 0, 180, 250, 62),
+                (0, 1, 180, 500, 125),
+                (0, 2, 180, 1000, 250),
+                (1, 0, 360, 250, 250),
+                (1, 1, 360, 500, 500),
+                (1, 2, 360, 1000, 1000)
+            ]
+        );
+        assert_eq!(parts.iter().filter(|part| part.is_whole).count(), 1);
+        let small = measured().parts(layers(0, 1));
+        assert!(small.len() == 2 && small.iter().all(|part| !part.is_whole), "{small:?}");
+        assert_eq!(Scalability::default().parts(Layers::ALL), []);
     }
 
     #[test]

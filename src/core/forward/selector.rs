@@ -4,8 +4,8 @@
 //! got: at a key frame to everything, and to higher temporal layers where the stream says so. A larger spatial layer
 //! begins with a key picture, for which the publisher is asked.
 
-use super::layers::{Dependencies, LayerInfo, Layers, NO_TARGET, Selection, SwitchPoint};
 use super::scalability::Scalability;
+use crate::core::media::layers::{Dependencies, LayerInfo, Layers, NO_TARGET, Selection, SwitchPoint};
 use crate::core::mutation::mutated;
 use crate::wire::dependency_descriptor::{Indication, Structure};
 
@@ -78,6 +78,11 @@ impl LayerSelector {
     #[inline]
     pub fn takes_everything(&self) -> bool {
         self.wanted == Layers::ALL && self.now == Selection::ALL
+    }
+
+    /// Returns what is forwarded just now.
+    pub fn selection(&self) -> Selection {
+        self.now
     }
 
     /// Returns whether only a key frame leads to what is wanted.

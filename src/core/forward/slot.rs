@@ -13,7 +13,6 @@ pub use writing::Outgoing;
 use super::descriptor::Descriptor;
 use super::encoding::PacketInfo;
 use super::hold::{Hold, Holds};
-use super::layers::Layers;
 use super::munger::{Munger, SourcePacket, Stretch};
 use super::scalability::Scalability;
 use super::selector::{LayerSelector, NewestPacket};
@@ -21,6 +20,7 @@ use crate::core::bandwidth::LossReport;
 use crate::core::command::MediaKind;
 use crate::core::ids::{EncodingIndex, Mid, PublicationKey, Ssrc, TrackId, TransportKey};
 use crate::core::media::cache::{AGE_MAX, CachedPacket, PacketMeta, VIDEO_ENTRIES};
+use crate::core::media::layers::{Choice, Layers, Selection};
 use crate::core::media::rtcp::ReportBlock;
 use crate::core::mutation::mutated;
 use crate::core::negotiated::{Codec, CodecParams, ExtensionIds, NegotiatedSection};
@@ -124,6 +124,8 @@ pub struct Slot {
     pub codec_last: Option<Codec>,
     munger: Munger,
     selector: LayerSelector,
+    /// The newest packet that the selector has seen: its encoding, generation and index.
+    newest: Option<(EncodingIndex, u32, u64)>,
     rtx_index: u64,
     /// By sequence number. Empty until something is asked for again.
     repeats: Vec<Repeat>,
@@ -190,6 +192,7 @@ impl Slot {
             codec_last: None,
             munger: Munger::new(now, clock_rate, needs_keyframe, first_sequence(rng), rng.u32()),
             selector: LayerSelector::default(),
+            newest: None,
             rtx_index: u64::from(first_sequence(rng)),
             repeats: Vec::new(),
             repeat_bytes: REPEAT_BYTES_MAX,
@@ -248,7 +251,7 @@ impl Slot {
         self.meter.restart(now, self.counters);
         (self.assigned, self.first_sent, self.is_first_told) = (now, None, false);
         (self.shown_encoding, self.layer_changes) = (None, 0);
-        self.selector = LayerSelector::default();
+        (self.selector, self.newest) = (LayerSelector::default(), None);
         self.shown = Some(Shown { track, publication, from_timestamp });
         self.held = Held::default();
         self.codec = codec;
@@ -303,11 +306,21 @@ impl Slot {
     /// Notes up to which layers inside an encoding its packets go out from now on.
     #[inline]
     pub fn want_layers(&mut self, layers: Layers) {
+        self.selector.want(layers.lower(self.layers_taken()));
+    }
+
+    /// Returns up to which layers inside an encoding the client can take it.
+    #[inline]
+    pub fn layers_taken(&self) -> Layers {
         let is_av1 = matches!(self.codec, Some(CodecParams { codec: Codec::Av1 { .. }, .. }));
         // Who has not negotiated the descriptor would take each spatial layer for a picture of its own.
         let cannot_tell_sizes = is_av1 && self.extensions.dependency_descriptor.is_none();
-        let spatial = if cannot_tell_sizes { Layers::BASE.spatial } else { layers.spatial };
-        self.selector.want(Layers { spatial, ..layers });
+        if cannot_tell_sizes { Layers { spatial: Layers::BASE.spatial, ..Layers::ALL } } else { Layers::ALL }
+    }
+
+    /// Returns up to which layers inside the encoding its packets go out just now.
+    pub fn layers_sent(&self) -> Layers {
+        self.selector.selection().layers
     }
 
     /// The stretch that the slot shows just now, and what is added to its timestamps.
@@ -328,15 +341,67 @@ impl Slot {
         source_codec: CodecParams,
         scalability: Option<&Scalability>,
     ) -> Option<Outgoing<'a>> {
-        let holds = if mutated!(PauseIgnored) { self.holds.with(Hold::Wish, false) } else { self.holds };
-        let is_announced = self.announced || mutated!(SlotNotAnnounced);
-        if holds.is_any() || !is_announced || !self.open {
+        if !self.is_going() {
             return None;
         }
+        let choice = self.choose(stretch, packet.meta, scalability);
+        self.prepare_going(now, stretch, clock_offset, packet, source_codec, choice)
+    }
+
+    /// The same for a packet that has waited, of which it was decided before whether it belongs to the layers that go out.
+    pub fn prepare_chosen<'a>(
+        &mut self,
+        now: Instant,
+        stretch: Stretch,
+        clock_offset: Option<u32>,
+        packet: CachedPacket<'a, PacketInfo>,
+        source_codec: CodecParams,
+        choice: Choice,
+    ) -> Option<Outgoing<'a>> {
+        if !self.is_going() {
+            return None;
+        }
+        self.prepare_going(now, stretch, clock_offset, packet, source_codec, choice)
+    }
+
+    /// Whether anything goes out of the slot at all.
+    #[inline]
+    fn is_going(&self) -> bool {
+        let holds = if mutated!(PauseIgnored) { self.holds.with(Hold::Wish, false) } else { self.holds };
+        let is_announced = self.announced || mutated!(SlotNotAnnounced);
+        !holds.is_any() && is_announced && self.open
+    }
+
+    /// Decides whether a packet belongs to the layers that go out, and which those are from it on. Packets must be asked about
+    /// once each, in the order in which they come: also those that wait in the pacer are asked about before they wait.
+    #[inline]
+    pub fn choose(
+        &mut self,
+        stretch: Stretch,
+        meta: &PacketMeta<PacketInfo>,
+        scalability: Option<&Scalability>,
+    ) -> Choice {
+        if self.selector.takes_everything() {
+            return Choice { selection: Selection::ALL, takes: true };
+        }
+        let stretch = Stretch { generation: meta.extra.generation, ..stretch };
+        self.select(stretch, meta, scalability)
+    }
+
+    #[inline]
+    fn prepare_going<'a>(
+        &mut self,
+        now: Instant,
+        stretch: Stretch,
+        clock_offset: Option<u32>,
+        packet: CachedPacket<'a, PacketInfo>,
+        source_codec: CodecParams,
+        Choice { selection, takes }: Choice,
+    ) -> Option<Outgoing<'a>> {
         let codec = if mutated!(PayloadTypeOfPublisher) { source_codec } else { self.codec? };
         let stretch = Stretch { generation: packet.meta.extra.generation, ..stretch };
-        let takes = self.selector.takes_everything() || self.select(stretch, packet.meta, scalability);
         let source = source_packet(packet.meta);
+        self.munger.select(stretch, source.index, selection);
         let rewrite = if takes {
             self.munger.rewrite(now, stretch, clock_offset, &source)?
         } else {
@@ -386,18 +451,25 @@ impl Slot {
         self.codec.is_some_and(|codec| codec.red.is_some())
     }
 
-    /// Decides whether a packet belongs to the layers that go out, and which those are from it on.
+    /// Decides whether a packet belongs to the layers that go out, where those are not all.
     fn select(
         &mut self,
         stretch: Stretch,
         meta: &PacketMeta<PacketInfo>,
         scalability: Option<&Scalability>,
-    ) -> bool {
+    ) -> Choice {
         let info = &meta.extra.layers;
-        if !self.munger.is_newest(stretch, meta.index) {
+        let place = (stretch.encoding, stretch.generation, meta.index);
+        let is_newest = self.newest.is_none_or(|(encoding, generation, index)| {
+            (encoding, generation) != (place.0, place.1) || index < place.2
+        });
+        if !is_newest || !self.munger.is_newest(stretch, meta.index) {
+            // What is behind it may still wait. Then nothing has changed since, or hardly ever.
             let selection = self.munger.selection_at(stretch, meta.index);
-            return selection.is_some_and(|selection| selection.takes(info));
+            let selection = selection.unwrap_or(self.selector.selection());
+            return Choice { selection, takes: selection.takes(info) };
         }
+        self.newest = Some(place);
         let packet = NewestPacket {
             timestamp: meta.timestamp,
             starts_keyframe: meta.keyframe_start,
@@ -405,8 +477,7 @@ impl Slot {
             info,
         };
         let selection = self.selector.select(&packet, scalability);
-        self.munger.select(stretch, meta.index, selection);
-        selection.takes(info)
+        Choice { selection, takes: selection.takes(info) }
     }
 
     /// Returns which packet one of our sequence numbers stands for: its stretch, and its index there.

@@ -381,6 +381,11 @@ impl EgressHalf {
         self.pacer.has_room(is_keyframe)
     }
 
+    /// Whether so many packets of video wait that no other can, even if it takes nothing of the network.
+    pub fn is_full(&self) -> bool {
+        self.pacer.is_full()
+    }
+
     /// Lets a packet of video wait.
     pub fn queue(&mut self, packet: PacedPacket) {
         let since = self.at();
@@ -423,6 +428,9 @@ impl EgressHalf {
     pub fn next_queued(&mut self) -> Option<PacedPacket> {
         let at = self.at();
         let packet = self.pacer.pop(self.padding.probe_wants(at))?;
+        if packet.bytes == 0 {
+            return Some(packet);
+        }
         self.counters.paced_packets += 1;
         self.counters.pacing_delay_micros += (at - packet.since).max(0).unsigned_abs();
         Some(packet)

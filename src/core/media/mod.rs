@@ -10,6 +10,7 @@ pub mod egress;
 pub mod extensions;
 pub mod halves;
 pub mod ingress;
+pub mod layers;
 pub mod nack;
 pub mod pacer;
 pub mod padding;

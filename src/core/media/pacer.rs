@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use super::bucket::{Bucket, bits_in};
 use crate::core::bandwidth::{BitRate, MILLISECOND, Micros};
 use crate::core::ids::{EncodingIndex, PublicationKey, TrackId};
+use crate::core::media::layers::Choice;
 
 /// What leaves at once: what comes at the rate in this time.
 const BURST: Micros = 40 * MILLISECOND;
@@ -38,7 +39,10 @@ pub struct PacedPacket {
     pub encoding: EncodingIndex,
     /// Its number in the encoding's receive index space.
     pub index: u64,
-    /// How much of the network it takes, bytes.
+    /// Whether it goes out, and what is forwarded of its stream from it on. One that does not go out keeps its place in the
+    /// queue, because those behind it close up only when it is its turn; it takes nothing of the network.
+    pub choice: Choice,
+    /// How much of the network it takes, bytes; 0 if it does not go out.
     pub bytes: usize,
     /// Whether a key frame begins with it.
     pub starts_keyframe: bool,
@@ -103,7 +107,12 @@ impl Pacer {
         let most = if is_keyframe { KEYFRAME_DELAY_MAX } else { DELAY_MAX };
         let bits = i64::try_from(self.queued_bytes * 8).unwrap_or(i64::MAX);
         let fits = self.rate.is_none_or(|rate| bits < bits_in(rate, most));
-        fits && self.queue.len() < PACKETS_MAX
+        fits && !self.is_full()
+    }
+
+    /// Whether no packet fits in, even if it takes nothing of the network.
+    pub fn is_full(&self) -> bool {
+        self.queue.len() >= PACKETS_MAX
     }
 
     /// Puts a packet behind all that wait.
@@ -122,18 +131,19 @@ impl Pacer {
         Some(packet)
     }
 
-    /// Drops all that waits for a slot. Returns how many packets that were.
+    /// Drops all that waits for a slot. Returns how many packets that were that would have gone out.
     pub fn forget(&mut self, slot: usize) -> usize {
-        let before = self.queue.len();
+        let dropped = self.queue.iter().filter(|packet| packet.slot == slot && packet.bytes > 0).count();
         self.queue.retain(|packet| packet.slot != slot);
         self.queued_bytes = self.queue.iter().map(|packet| packet.bytes as u64).sum();
-        before - self.queue.len()
+        dropped
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::media::layers::Selection;
 
     fn packet(slot: usize, index: u64, since: Micros) -> PacedPacket {
         PacedPacket {
@@ -142,6 +152,7 @@ mod tests {
             publication: PublicationKey(0),
             encoding: EncodingIndex(0),
             index,
+            choice: Choice { selection: Selection::ALL, takes: true },
             bytes: 1_000,
             starts_keyframe: false,
             begins_anew: false,

@@ -7,8 +7,8 @@
 
 use super::{Owner, Room};
 use crate::core::forward::hold::Hold;
-use crate::core::forward::ladder::Allowance;
 use crate::core::forward::publication::Publication;
+use crate::core::forward::steps::Allowance;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, TransportKey};
 use crate::core::participant::Participant;
 use crate::core::subscriptions::SubscriptionState;
@@ -104,6 +104,13 @@ impl Room {
             assert!(
                 !is_paused || slot.holds.has(Hold::Bandwidth),
                 "slot {index} of member {} sends what their network does not carry",
+                key.0
+            );
+            let is_shed = viewer.is_some_and(|viewer| viewer.load.is_nothing);
+            assert_eq!(
+                is_shed,
+                slot.holds.has(Hold::Load),
+                "slot {index} of member {} sends what there is no time for, or nothing although there is",
                 key.0
             );
         }

@@ -3,11 +3,20 @@
 use std::time::Instant;
 
 use super::Room;
-use crate::core::command::Command;
+use crate::core::command::{Command, Moderation};
 use crate::core::event::{Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::{ParticipantId, ParticipantKey, RequestId};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
+
+/// Returns the refusal of what somebody's token does not allow.
+fn not_permitted(what: &str) -> Refusal {
+    Refusal::new(
+        RefusalCode::NotPermitted,
+        format!("you may not {what} in this room"),
+        "ask whoever gives out the tokens for one that allows it",
+    )
+}
 
 fn no_transport() -> Refusal {
     Refusal::new(
@@ -26,6 +35,9 @@ impl Room {
         command: Command,
         outbox: &mut Outbox,
     ) {
+        if let Err(refusal) = self.check_grants(from, &command) {
+            return outbox.event(from, Event::Refused(request, refusal));
+        }
         let done = match command {
             Command::Offer { sdp, publications } => {
                 match self.transports_of(from).first() {
@@ -43,6 +55,14 @@ impl Room {
                 self.remove(now, from, LeaveReason::Left, outbox);
                 return;
             }
+            Command::Moderate(Moderation::End) => {
+                // They are told first, as when they leave.
+                outbox.event(from, Event::Done(request));
+                self.close(now, LeaveReason::RoomClosed, outbox);
+                return;
+            }
+            Command::Moderate(Moderation::Remove(id)) => self.remove_other(now, from, id, outbox),
+            Command::Moderate(Moderation::Mute(track)) => self.mute_other(now, from, track, outbox),
             Command::Mute { track, muted } => self.mute(now, from, track, muted, outbox),
             Command::Subscribe(track) => self.subscribe(now, from, track, outbox),
             Command::Unsubscribe(track) => self.unsubscribe(now, from, track, outbox),
@@ -57,6 +77,41 @@ impl Room {
             Ok(()) => outbox.event(from, Event::Done(request)),
             Err(refusal) => outbox.event(from, Event::Refused(request, refusal)),
         }
+    }
+
+    /// Checks that what somebody asks for is granted to them.
+    ///
+    /// # Errors
+    /// It is not.
+    fn check_grants(&self, from: ParticipantKey, command: &Command) -> Result<(), Refusal> {
+        let grants = self.participants[from.0].grants;
+        let (granted, what) = match command {
+            Command::Subscribe(_) => (grants.subscribe, "receive the tracks of others"),
+            Command::Data { .. } => (grants.send_data, "send messages to others"),
+            Command::Moderate(_) => (grants.moderate, "moderate"),
+            // What an offer publishes is judged section by section.
+            _ => (true, ""),
+        };
+        if granted { Ok(()) } else { Err(not_permitted(what)) }
+    }
+
+    fn remove_other(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        id: ParticipantId,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let key = self.by_id.get(&id).copied().filter(|key| *key != from);
+        let key = key.ok_or_else(|| {
+            Refusal::new(
+                RefusalCode::UnknownParticipant,
+                "there is nobody else of that id in the room",
+                "name a participant that the room lists; use `leave` for yourself",
+            )
+        })?;
+        self.expel(now, key, LeaveReason::Removed, outbox);
+        Ok(())
     }
 
     fn pass_data(

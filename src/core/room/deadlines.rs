@@ -119,6 +119,9 @@ impl Room {
             self.participants[key.0].deadlines.set(Timer::Steering, None);
             self.steer_later(key);
         }
+        if self.participants[key.0].deadlines.is_due(Timer::LayerNews, now) {
+            self.review_layers_of(key);
+        }
         if self.participants[key.0].deadlines.is_due(Timer::Encodings, now) {
             self.review_encodings_of(key);
         }

@@ -272,12 +272,16 @@ fn hold(
         slot.skip();
         return false;
     }
+    let choice = slot.choose(stretch, packet.meta, pass.encoding.scalability());
     if starts_keyframe && !egress.has_room(false) {
         // What waits would be shown late, and then be replaced by this.
         begins_anew |= egress.forget_queued(index) > 0;
     }
+    // What does not go out makes nothing else wait.
+    let bytes = packet.extensions.len() + packet.payload.len() + PACKET_OVERHEAD;
+    let bytes = if choice.takes { bytes } else { 0 };
     let is_keyframe = starts_keyframe || pass.encoding.is_newest_keyframe(packet.meta.timestamp);
-    if !egress.has_room(is_keyframe) {
+    if egress.is_full() || (choice.takes && !egress.has_room(is_keyframe)) {
         egress.on_dropped();
         slot.cut();
         return true;
@@ -292,7 +296,8 @@ fn hold(
         publication: stretch.publication,
         encoding: stretch.encoding,
         index: packet.meta.index,
-        bytes: packet.extensions.len() + packet.payload.len() + PACKET_OVERHEAD,
+        choice,
+        bytes,
         starts_keyframe,
         begins_anew,
         since: 0,

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::{Owner, Room};
-use crate::core::command::Preference;
+use crate::core::command::{MediaKind, Preference};
 use crate::core::event::{Event, Refusal};
 use crate::core::forward::hold::Hold;
 use crate::core::forward::publication::Publication;
@@ -43,6 +43,9 @@ impl Room {
         let is_idle = subscription.is_idle();
         let resumes = slot.set_held(Hold::Wish, is_idle) && !is_idle;
         if let Some(publication) = self.publications.get_mut(shown.publication.0) {
+            if subscription.has_wish {
+                publication.set_undecided(from, index, None);
+            }
             publication.set_wish(from, index, subscription.wish, is_idle);
             self.layer_reviews.push(shown.publication);
             self.steer_later(from);
@@ -77,12 +80,26 @@ impl Room {
         let (track, owner, transport) = (publication.track, publication.owner, publication.transport);
         let order = publication.order_encodings(now).then(|| ordered(publication));
         let wants_keyframes = publication.wants_keyframes();
-        for change in publication.take_layer_changes() {
+        let (participants, mut later) = (&mut self.participants, Vec::new());
+        let may_tell = |key: ParticipantKey| {
+            let may = participants
+                .get_mut(key.0)
+                .is_some_and(|participant| participant.may_tell_layers(now, track));
+            later.extend((!may).then_some(key));
+            may
+        };
+        let changes = publication.take_layer_changes(may_tell);
+        for key in later {
+            self.arm(now, Owner::Member(key));
+        }
+        for change in changes {
             self.totals.layer_changes += 1;
             let event = Event::Layers {
                 track,
                 layer: change.layer,
                 is_paused: change.is_paused,
+                spatial: change.spatial,
+                temporal: change.temporal,
                 width: change.width,
                 height: change.height,
                 reason: change.reason,
@@ -105,7 +122,7 @@ impl Room {
     /// Sets when it is looked whether encodings of a member are to be switched off.
     fn set_encodings_timer(&mut self, now: Instant, owner: ParticipantKey) {
         let publications = &self.participants[owner.0].publications;
-        let deadlines = publications.iter().map(|key| self.publications[key.0].ladder.deadline(now));
+        let deadlines = publications.iter().map(|key| self.publications[key.0].encodings_deadline(now));
         let at = deadlines.fold(None, earliest);
         self.participants[owner.0].deadlines.set(Timer::Encodings, at);
     }
@@ -116,6 +133,15 @@ impl Room {
         let own = participants[key.0].publications.iter();
         layer_reviews.extend(own.filter(|key| !publications[key.0].ladder.rungs().is_empty()));
         participants[key.0].deadlines.set(Timer::Encodings, None);
+    }
+
+    /// Looks again what a member is to be told of what they are shown: some of it came too soon after what they were told.
+    pub(super) fn review_layers_of(&mut self, key: ParticipantKey) {
+        let Self { participants, layer_reviews, .. } = self;
+        let participant = &mut participants[key.0];
+        participant.deadlines.set(Timer::LayerNews, None);
+        let shown = participant.slots.iter().filter(|slot| slot.kind == MediaKind::Video);
+        layer_reviews.extend(shown.filter_map(|slot| Some(slot.shown?.publication)));
     }
 
     /// Tells a member again, after their signalling was away, which encodings they are to send and which they are shown:

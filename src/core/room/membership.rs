@@ -79,8 +79,10 @@ impl Room {
             return;
         }
         let rng = Rng::new(admission.entropy);
+        let auto_subscribe = join.auto_subscribe && join.grants.subscribe;
         let mut participant =
-            Participant::new(now, self.settings.epoch, rng, join.name, join.auto_subscribe, join.lifeline);
+            Participant::new(now, self.settings.epoch, rng, join.name, auto_subscribe, join.lifeline);
+        participant.grants = join.grants;
         let id = participant.id;
         if self.by_id.contains_key(&id) {
             let refusal = Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again");
@@ -160,6 +162,7 @@ impl Room {
             slots: self.settings.slots,
             slots_max: self.settings.slots_max,
             resume_seconds: self.settings.resume_timeout.as_secs(),
+            grants: participant.grants,
             participants: others.map(|other| self.info(&self.participants[other.0])).collect(),
         }
     }

@@ -166,8 +166,9 @@ fn write_queued(
     }
     let left = slot.flowing().map(|(flowing, _)| flowing.encoding).filter(|left| *left != queued.encoding);
     let clock_offset = left.and_then(|left| publication.clock_offset(queued.encoding, left));
-    let (stretch, scalability) = (encoding.stretch(), encoding.scalability());
-    let outgoing = slot.prepare(now, stretch, clock_offset, packet, publication.codec?, scalability)?;
+    let codec = publication.codec?;
+    let outgoing =
+        slot.prepare_chosen(now, encoding.stretch(), clock_offset, packet, codec, queued.choice)?;
     slot.write(&outgoing, egress, buffer)
 }
 

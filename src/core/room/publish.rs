@@ -10,6 +10,7 @@ use super::{Owner, Room};
 use crate::core::command::{MediaKind, PublicationRequest, Source};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
+use crate::core::grants::Grants;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
 use crate::core::media::ingress::PublishedSection;
 use crate::core::negotiated::{CodecParams, Extension, Ingress, Negotiated};
@@ -97,14 +98,15 @@ impl Room {
         }
         transport.take_negotiated(answer.negotiated);
         transport.expect_peer(now);
+        let grants = self.participants[key.0].grants;
         let (served, rejected): (Vec<_>, Vec<_>) =
-            publications.iter().partition(|request| why_not(&offer, request.mid).is_none());
+            publications.iter().partition(|request| why_not(&offer, grants, request).is_none());
         let added = self.take_publications(now, key, on, &served, outbox);
         self.take_slots(now, key, on);
         let event = Event::Answer { request, sdp: answer.sdp, publications: self.publications_of(key) };
         outbox.event(key, event);
         for request in rejected {
-            let reason = why_not(&offer, request.mid).unwrap_or_default().to_owned();
+            let reason = why_not(&offer, grants, request).unwrap_or_default();
             outbox.event(key, Event::CannotPublish { mid: request.mid, reason });
         }
         // The others are told after the answer, so that the owner knows the track first.
@@ -292,14 +294,37 @@ impl Room {
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
         let key = *self.by_track.get(&track).ok_or_else(unknown_track)?;
-        let publication = &mut self.publications[key.0];
-        if publication.owner != from {
+        if self.publications[key.0].owner != from {
             return Err(unknown_track());
         }
-        if publication.muted == muted {
-            return Ok(());
+        self.set_muted(now, key, muted, outbox);
+        Ok(())
+    }
+
+    /// Mutes somebody else's track. They are told, too.
+    pub(super) fn mute_other(
+        &mut self,
+        now: Instant,
+        from: ParticipantKey,
+        track: TrackId,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let key = self.others_track(from, track)?;
+        let owner = self.publications[key.0].owner;
+        if self.set_muted(now, key, true, outbox) {
+            let participant = self.participants[owner.0].id;
+            outbox.event(owner, Event::TrackMuted { track, participant, muted: true });
         }
-        // Only the others are told; the owner gets a reply.
+        Ok(())
+    }
+
+    /// Mutes or unmutes a track, and tells all but its owner. Returns whether that changed anything.
+    fn set_muted(&mut self, now: Instant, key: PublicationKey, muted: bool, outbox: &mut Outbox) -> bool {
+        let publication = &mut self.publications[key.0];
+        if publication.muted == muted {
+            return false;
+        }
+        let (track, from) = (publication.track, publication.owner);
         publication.set_muted(muted);
         if !muted {
             publication.ladder.begin_again(now);
@@ -316,13 +341,16 @@ impl Room {
         self.share_after_mute(now, key);
         self.steer_viewers(key);
         self.arm(now, Owner::Member(from));
-        Ok(())
+        true
     }
 }
 
 /// Returns why a section cannot be published; `None` if it can.
-fn why_not<'a>(offer: &'a Offer<'_>, mid: Mid) -> Option<&'a str> {
-    offer.section(mid)?.rejected.as_deref()
+fn why_not(offer: &Offer<'_>, grants: Grants, request: &PublicationRequest) -> Option<String> {
+    if !grants.publish.has(request.source) {
+        return Some(format!("you may not publish a {} in this room", request.source.as_str()));
+    }
+    offer.section(request.mid)?.rejected.as_deref().map(str::to_owned)
 }
 
 /// Returns the codec that a publisher will most likely send: the first of its section.

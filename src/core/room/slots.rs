@@ -1,10 +1,10 @@
 //! Which track is shown in which slot. Only the server assigns slots. A track keeps its slot while it is subscribed. A
 //! participant's microphone and camera get slots with the same number where possible, so that they play in sync.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::reports::VIDEO_INTERVAL;
-use super::shedding::is_shed;
+use super::shedding::load_of;
 use super::{Owner, Room};
 use crate::core::command::{MediaKind, Source, Wish};
 use crate::core::event::{Event, SlotCounts};
@@ -20,6 +20,8 @@ use crate::core::subscriptions::SubscriptionState;
 /// The number of slots that clients are asked for is a multiple of this, so that a room that fills up does not
 /// negotiate with every join.
 const SLOTS_STEP: usize = 4;
+/// Whoever has just come is expected to say within this time in which size they want to see a track.
+const UNDECIDED_FOR: Duration = Duration::from_secs(1);
 
 impl Room {
     /// Whether any transport of a member has been negotiated.
@@ -180,18 +182,22 @@ impl Room {
         let codec = section.zip(publication.codec()).and_then(|(section, codec)| section.codec_for(codec));
         debug_assert!(slot.is_free() && slot.kind == kind, "a track gets a free slot of its own kind");
         slot.assign(now, track, publication_key, codec);
-        slot.set_held(Hold::Load, is_shed(self.shedding, publication, participant.id));
-        let mut wish = (Wish::default(), false);
+        let load = load_of(self.shedding, publication, participant.id);
+        slot.set_held(Hold::Load, load.is_nothing);
+        let (mut wish, mut undecided) = ((Wish::default(), false), None);
         if let Some(subscription) = participant.subscriptions.set_state(track, SubscriptionState::Slot(index))
         {
             slot.set_held(Hold::Wish, subscription.is_idle());
             wish = (subscription.wish, subscription.is_idle());
+            undecided = (!subscription.has_wish).then(|| now + UNDECIDED_FOR);
         }
         if kind == MediaKind::Video {
             self.transports[slot.transport.0].report_by(now + VIDEO_INTERVAL);
         }
         let publication = &mut self.publications[publication_key.0];
         publication.add_viewer(key, index);
+        publication.set_undecided(key, index, undecided);
+        publication.set_load(key, index, load);
         publication.set_wish(key, index, wish.0, wish.1);
         publication.review(now);
         self.layer_reviews.push(publication_key);

@@ -5,16 +5,20 @@ use std::time::{Duration, Instant};
 use super::Room;
 use super::totals::{counters_of, dropouts_of};
 use crate::core::command::{MediaKind, Source};
+use crate::core::forward::backlog::Viewer;
+use crate::core::forward::hold::Hold;
 use crate::core::forward::publication::Publication;
 use crate::core::forward::slot::Slot;
-use crate::core::ids::{Mid, ParticipantKey, Ssrc, TrackId};
+use crate::core::forward::steps::{Allowance, Load};
+use crate::core::ids::{EncodingIndex, Mid, ParticipantKey, Ssrc, TrackId};
+use crate::core::media::layers::Layers;
 use crate::core::negotiated::{Codec, Payload};
 use crate::core::participant::Participant;
 use crate::core::path::Path;
 use crate::core::quality::{Mos, effective_loss};
-use crate::core::stats::RedundancyDecision;
 use crate::core::stats::{
-    BandwidthSnapshot, ParticipantSnapshot, PublicationSnapshot, RoomSnapshot, SlotSnapshot, StreamQuality,
+    BandwidthSnapshot, ParticipantSnapshot, PauseReason, PublicationSnapshot, RedundancyDecision,
+    RoomSnapshot, ShownLayers, SlotSnapshot, StreamQuality,
 };
 use crate::core::transport::Transport;
 
@@ -75,6 +79,41 @@ pub struct Reach {
     pub bandwidth: Option<BandwidthSnapshot>,
     /// How many copies of their audio they are sent; `None` if there never were any.
     pub redundancy: Option<RedundancyDecision>,
+}
+
+/// Returns what is to go out of a track to one of its viewers.
+fn target_of(publication: &Publication, viewer: &Viewer) -> ShownLayers {
+    if viewer.load.is_nothing || viewer.allowance == Allowance::Nothing {
+        return ShownLayers::default();
+    }
+    shown_layers(publication, publication.selected(viewer), viewer.layers)
+}
+
+fn shown_layers(publication: &Publication, encoding: EncodingIndex, layers: Layers) -> ShownLayers {
+    let known = |layer: u8| (layer < u8::MAX).then_some(layer);
+    ShownLayers {
+        layer: publication.rung(encoding).map(|rung| rung.name.to_string()),
+        spatial: known(layers.spatial),
+        temporal: known(layers.temporal),
+    }
+}
+
+/// Returns why nothing of its track goes out in a slot, if that is so.
+fn pause_of(slot: &Slot) -> Option<PauseReason> {
+    let holds = [
+        (Hold::Wish, PauseReason::Wish),
+        (Hold::Bandwidth, PauseReason::Bandwidth),
+        (Hold::Load, PauseReason::Load),
+    ];
+    holds.into_iter().find(|(hold, _)| slot.holds.has(*hold)).map(|(_, reason)| reason)
+}
+
+/// Returns what keeps somebody from more of a track than they get.
+fn limit_of(viewer: &Viewer) -> Option<PauseReason> {
+    if viewer.load != Load::default() {
+        return Some(PauseReason::Load);
+    }
+    (viewer.allowance != Allowance::Everything).then_some(PauseReason::Bandwidth)
 }
 
 impl Room {
@@ -158,11 +197,21 @@ impl Room {
     fn participant_snapshot(&self, now: Instant, key: ParticipantKey) -> ParticipantSnapshot {
         let participant: &Participant = &self.participants[key.0];
         let sections = participant.slots.iter().filter(|slot| slot.mid != Mid::NONE);
+        let viewer = |slot: &Slot| {
+            let publication = self.publications.get(slot.shown?.publication.0)?;
+            let index = participant.slots.iter().position(|other| other.ssrc == slot.ssrc)?;
+            Some((publication, publication.viewers().find(|viewer| viewer.is(key, index))?))
+        };
         let slots = sections.map(|slot| SlotSnapshot {
             mid: slot.mid,
             kind: slot.kind,
             track: slot.shown.map(|shown| shown.track),
-            layer: self.layer_of(slot),
+            shown: self.layers_of(slot),
+            target: viewer(slot)
+                .map(|(publication, viewer)| target_of(publication, viewer))
+                .unwrap_or_default(),
+            paused: pause_of(slot),
+            limited_by: viewer(slot).and_then(|(_, viewer)| limit_of(viewer)),
             counters: slot.counters_of_track(),
             jitter: slot.jitter,
             quality: self.slot_quality(slot),
@@ -189,11 +238,14 @@ impl Room {
         }
     }
 
-    /// Returns the name of the encoding that a slot shows, if its track is a simulcast.
-    fn layer_of(&self, slot: &Slot) -> Option<String> {
-        let (stretch, _) = slot.flowing()?;
-        let publication = self.publications.get(slot.shown?.publication.0)?;
-        publication.rung(stretch.encoding).map(|rung| rung.name.to_string())
+    /// Returns what of its track goes out in a slot.
+    fn layers_of(&self, slot: &Slot) -> ShownLayers {
+        let of = |slot: &Slot| {
+            let (stretch, _) = slot.flowing()?;
+            let publication = self.publications.get(slot.shown?.publication.0)?;
+            Some(shown_layers(publication, stretch.encoding, slot.layers_sent()))
+        };
+        of(slot).unwrap_or_default()
     }
 
     /// Returns how good what goes out in a slot gets to its client.

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::time::Instant;
 
+use super::shedding::load_of;
 use super::{Owner, Room};
 use crate::core::command::{MediaKind, Priority, Source};
 use crate::core::forward::hold::Hold;
@@ -129,6 +130,9 @@ impl Room {
         self.set_padding_target(now, on, outcome.padding);
         self.set_wants_more(now, on, outcome.demand.saturating_sub(estimate));
         self.participants[key.0].deadlines.set(Timer::Steering, outcome.next);
+        for verdict in &outcome.verdicts {
+            self.totals.steering[verdict.kind()] += 1;
+        }
         let decisions = outcome.verdicts.into_iter();
         self.steered.decisions.extend(decisions.map(|verdict| Decision {
             participant: key,
@@ -179,7 +183,7 @@ impl Room {
                 hears |= !publication.muted;
                 audio += publication.audio_rate(now);
             } else if !slot.holds.has(Hold::Wish) {
-                let (rank, track) = self.wanted(now, participant, publication);
+                let (rank, track) = self.wanted(now, participant, publication, slot);
                 ranks.push(rank);
                 wanted.push(track);
             }
@@ -194,7 +198,13 @@ impl Room {
 
     /// Returns how a member wants to see a track, and what it is sorted by among those of its class: whoever speaks first,
     /// then what is preferred, then who led last.
-    fn wanted(&self, now: Instant, participant: &Participant, publication: &Publication) -> (Order, Wanted) {
+    fn wanted(
+        &self,
+        now: Instant,
+        participant: &Participant,
+        publication: &Publication,
+        slot: &Slot,
+    ) -> (Order, Wanted) {
         let subscription = participant.subscriptions.get(publication.track);
         let wish = subscription.map(|subscription| subscription.wish).unwrap_or_default();
         let is_small = match (wish.height, wish.width) {
@@ -217,7 +227,8 @@ impl Room {
             Priority::High => WEIGHT * 2,
         };
         let weight = if speaks { weight * SPEAKER_TIMES } else { weight };
-        let steps = publication.steps(now, wish);
+        let load = load_of(self.shedding, publication, participant.id);
+        let steps = publication.steps(now, wish, slot.layers_taken(), load);
         let wanted = Wanted { track: publication.track, class, rank: 0, weight, steps };
         ((!speaks, Reverse(wish.priority), Reverse(led)), wanted)
     }

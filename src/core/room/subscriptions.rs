@@ -21,7 +21,11 @@ fn unknown_track() -> Refusal {
 }
 
 impl Room {
-    fn others_track(&self, from: ParticipantKey, track: TrackId) -> Result<PublicationKey, Refusal> {
+    pub(super) fn others_track(
+        &self,
+        from: ParticipantKey,
+        track: TrackId,
+    ) -> Result<PublicationKey, Refusal> {
         let key = *self.by_track.get(&track).ok_or_else(unknown_track)?;
         if self.publications[key.0].owner == from { Err(unknown_track()) } else { Ok(key) }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::command::Lifeline;
 use crate::core::event::ClosingReason;
+use crate::core::grants::Grants;
 
 fn room(now: Instant) -> Room {
     Room::new(now, "standup".parse().unwrap(), "aaaa".into(), Settings::for_trying(now).into())
@@ -19,6 +20,7 @@ fn a_panic_in_one_participants_step_ends_that_participant_alone() {
             name: name.to_owned(),
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
+            grants: Grants::OPEN,
         };
         room.handle(now, RoomInput::Join(None, admission, join), &mut outbox);
     }

@@ -13,17 +13,19 @@ use tracing::{debug, info, warn};
 
 use super::address_rates::AddressRates;
 use super::router::WhipTarget;
+use crate::access::{AuthMode, Gate};
 use crate::core::Sfu;
 use crate::core::event::{ClosingReason, LeaveReason, Refusal};
+use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, RoomId};
 use crate::limits::NAME_CHARS_MAX;
 use crate::net::client_origin::ClientOrigin;
-use crate::net::entropy;
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
 use crate::net::shell_config::ShellConfig;
 use crate::net::tcp::connections::host_of;
 use crate::net::whip_sessions::{Answered, WhipSessions};
+use crate::net::{clock, entropy};
 use crate::signal::Demand;
 use crate::signal::native::IceServer;
 use crate::signal::whip::{self, Choice, Problem, Side, WhipOffer, WhipReply, WhipSession};
@@ -62,15 +64,29 @@ fn tokens_of<'a>(tokens: &'a BTreeMap<String, Vec<String>>, room: &RoomId) -> Op
     tokens.get(room.as_str()).or_else(|| tokens.get("*")).map(Vec::as_slice)
 }
 
-/// Checks that a request carries one of the tokens (RFC 6750 §2.1).
-fn authorize(request: &Request, tokens: Option<&[String]>) -> Result<(), Response> {
-    let Some(tokens) = tokens else { return Ok(()) };
+/// Checks that a request carries one of the tokens (RFC 6750 §2.1), or one that a back end has signed. Returns what its
+/// bearer may do.
+fn authorize(
+    request: &Request,
+    target: &WhipTarget,
+    tokens: Option<&[String]>,
+    gate: &Gate,
+    unix: u64,
+) -> Result<Grants, Response> {
     let unauthorized = |error: &str, challenge: &'static str| {
-        problem(401, error, "send Authorization: Bearer and a token that whip.tokens lists for this room")
-            .with("WWW-Authenticate", challenge)
+        let action = "send Authorization: Bearer and a token that whip.tokens lists for this room, or one that your back end has \
+             signed";
+        problem(401, error, action).with("WWW-Authenticate", challenge)
     };
     let Some(given) = request.field("authorization") else {
-        return Err(unauthorized("this room needs a token", "Bearer"));
+        return match gate.enter(None, None) {
+            Ok((_, grants)) if tokens.is_none() => Ok(grants),
+            _ => Err(unauthorized("this room needs a token", "Bearer")),
+        };
+    };
+    // Whoever lists no tokens and has no keys takes what comes, as an open door does.
+    let Some(tokens) = tokens.or((!gate.keys.is_empty()).then_some(&[])) else {
+        return Ok(Grants { create: gate.auto_create, ..Grants::OPEN });
     };
     let (scheme, given) = given.split_once(' ').unwrap_or((given, ""));
     let equal = |token: &String| {
@@ -78,11 +94,24 @@ fn authorize(request: &Request, tokens: Option<&[String]>) -> Result<(), Respons
     };
     // Every token is compared, so that the time does not tell which one was nearly right.
     let known = tokens.iter().filter(|token| equal(token)).count() > 0;
-    if scheme.eq_ignore_ascii_case("bearer") && known {
-        Ok(())
-    } else {
-        Err(unauthorized("the token is wrong", "Bearer error=\"invalid_token\""))
+    let wrong = |error: &str| unauthorized(error, "Bearer error=\"invalid_token\"");
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(wrong("the token is wrong"));
     }
+    if known {
+        return Ok(Grants { create: gate.auto_create, ..Grants::OPEN });
+    }
+    let entered =
+        gate.read(given.trim(), unix).and_then(|pass| gate.enter(Some(&pass), Some(target.room.clone())));
+    let (_, grants) = entered.map_err(|denied| {
+        // A token without a dot is none of a back end's, and its sender meant another kind.
+        if given.contains('.') { wrong(&denied.0) } else { wrong("the token is wrong") }
+    })?;
+    let may = match target.side {
+        Side::Publish => !grants.publish.is_empty(),
+        Side::View => grants.subscribe,
+    };
+    if may { Ok(grants) } else { Err(problem(403, "the token does not allow this", "ask for one that does")) }
 }
 
 /// Returns whether the client accepts the media type of the answer.
@@ -145,7 +174,8 @@ impl WhipRequests<'_> {
     ) -> WhipOutcome {
         let tokens = tokens_of(&self.config.whip_tokens, &target.room);
         // Pages of other origins may use rooms with a token. Without one they are restricted as for joining.
-        let is_allowed = tokens.is_some() || origin::allowed(request, &self.config.allowed_origins);
+        let needs_token = tokens.is_some() || self.config.gate.mode == AuthMode::Token;
+        let is_allowed = needs_token || origin::allowed(request, &self.config.allowed_origins);
         if !is_allowed {
             let origin = request.field("origin").unwrap_or_default();
             info!(origin, room = %target.room, "WHIP or WHEP of a foreign origin's page was refused");
@@ -156,9 +186,13 @@ impl WhipRequests<'_> {
             ));
         }
         let is_preflight = request.method == "OPTIONS";
-        let authorized = if is_preflight { Ok(()) } else { authorize(request, tokens) };
-        let outcome = authorized.and_then(|()| match &target.session {
-            None => self.answer_endpoint(target, request, connection, came_from),
+        let authorized = if is_preflight {
+            Ok(Grants::OPEN)
+        } else {
+            authorize(request, target, tokens, &self.config.gate, clock::unix().as_secs())
+        };
+        let outcome = authorized.and_then(|grants| match &target.session {
+            None => self.answer_endpoint((target, grants), request, connection, came_from),
             Some(session) => self.answer_session(target, session, request, (connection, came_from)),
         });
         match outcome {
@@ -171,7 +205,7 @@ impl WhipRequests<'_> {
 
     fn answer_endpoint(
         &mut self,
-        target: &WhipTarget,
+        (target, grants): (&WhipTarget, Grants),
         request: &Request,
         connection: ConnectionId,
         came_from: &ClientOrigin,
@@ -181,7 +215,7 @@ impl WhipRequests<'_> {
                 let response = Response::empty(200).with("Accept-Post", SDP).with("Allow", "POST, OPTIONS");
                 Ok(WhipOutcome::Answer(response))
             }
-            "POST" => self.open_session(target, request, connection, came_from),
+            "POST" => self.open_session((target, grants), request, connection, came_from),
             _ => Err(Response::method_not_allowed("POST, OPTIONS").with("Accept-Post", SDP)),
         }
     }
@@ -229,7 +263,7 @@ impl WhipRequests<'_> {
     /// Takes the POST of an offer, which begins to join. [`response`] does the rest, up to 201 with the session's URL.
     fn open_session(
         &mut self,
-        target: &WhipTarget,
+        (target, grants): (&WhipTarget, Grants),
         request: &Request,
         connection: ConnectionId,
         came_from: &ClientOrigin,
@@ -261,7 +295,7 @@ impl WhipRequests<'_> {
             warn!(%error, "the operating system gives no randomness: nobody can join");
             problem(500, "the server has no randomness", "try again later")
         })?;
-        let (session, demand) = WhipSession::open(*side, room.clone(), name, offer, choice);
+        let (session, demand) = WhipSession::open(*side, room.clone(), (name, grants), offer, choice);
         let address = (resource, room.clone());
         let id = self.sessions.add(session, address, (came_from.clone(), host), connection);
         debug!(connection = id.0, client = %came_from.client, %room, protocol = side.name(), "session asked for");
@@ -395,9 +429,11 @@ mod tests {
             ("*".to_owned(), vec!["for-all-the-others".to_owned()]),
         ]);
         let asked = |room: &str, fields: &str| {
-            let room = room.parse().expect("a room");
-            authorize(&request(fields), tokens_of(&tokens, &room))
-                .map_or_else(|response| response.status, |()| 200)
+            let room: RoomId = room.parse().expect("a room");
+            let target = WhipTarget { side: Side::Publish, room, session: None };
+            let gate = Gate { auto_create: true, ..Gate::default() };
+            authorize(&request(fields), &target, tokens_of(&tokens, &target.room), &gate, 0)
+                .map_or_else(|response| response.status, |_| 200)
         };
         assert_eq!(asked("studio", ""), 401);
         assert_eq!(asked("studio", "Authorization: Bearer second-token-of-two\r\n"), 200);
@@ -405,7 +441,13 @@ mod tests {
         assert_eq!(asked("studio", "Authorization: Basic first-token-of-two\r\n"), 401);
         assert_eq!(asked("studio", "Authorization: Bearer for-all-the-others\r\n"), 401);
         assert_eq!(asked("other", "Authorization: Bearer for-all-the-others\r\n"), 200);
-        assert!(authorize(&request(""), None).is_ok(), "a room without tokens is open");
+        let target = WhipTarget { side: Side::View, room: "a".parse().expect("a room"), session: None };
+        let gate = Gate { auto_create: true, ..Gate::default() };
+        assert_eq!(
+            authorize(&request(""), &target, None, &gate, 0),
+            Ok(Grants::OPEN),
+            "a room without tokens is open"
+        );
     }
 
     #[test]

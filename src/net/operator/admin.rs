@@ -280,6 +280,7 @@ fn summary_json(view: ServerView<'_>) -> Value {
         "shell": {
             "turns": view.passes,
             "picturesWithheld": view.shed_ratio,
+            "picturesLowered": view.lowered_ratio,
             "connections": view.connections.len(),
             "connectionsRefused": view.connections.refused(),
             "dtlsSessions": view.handshakes.len(),

@@ -10,7 +10,8 @@ use crate::core::command::MediaKind;
 use crate::core::event::LeaveReason;
 use crate::core::path::{Carrier, TransportProtocol};
 use crate::core::quality::{Level, Mos};
-use crate::core::stats::{EgressCounters, Snapshot, StreamCounters};
+use crate::core::stats::{EgressCounters, PauseReason, SlotSnapshot, Snapshot, StreamCounters};
+use crate::core::steering::Verdict;
 use crate::core::totals::{Direction, SETUP_BUCKETS_MS, SetupTimes, StreamClass, Totals};
 use crate::net::http::message::{Request, Response};
 use crate::net::process::Process;
@@ -71,8 +72,17 @@ fn add_totals(page: &mut Page, totals: &Totals) {
     page.one(
         "strait_layer_changes",
         None,
-        "Changes of the simulcast encoding that somebody is shown",
+        "Changes of the encoding or of the layers that somebody is shown, as they were told",
         changes,
+    );
+    let kinds = Verdict::<()>::KINDS;
+    let decisions: [_; Verdict::<()>::KINDS.len()] =
+        std::array::from_fn(|kind| (kinds[kind], totals.steering[kind]));
+    page.add(
+        "strait_steering_decisions",
+        None,
+        "What was decided of what the network of somebody lets them be shown",
+        counted("decision", decisions),
     );
     let orders = Value::Counter(totals.encoding_orders);
     page.one("strait_encoding_orders", None, "Times a publisher was told to send other encodings", orders);
@@ -156,6 +166,22 @@ fn histogram(times: &SetupTimes) -> Value {
     Value::Histogram(bounds.zip(times.buckets).collect(), times.sum.as_secs_f64())
 }
 
+/// How much of a track of video somebody is sent.
+const SHOWN_STATES: [&str; 6] =
+    ["all", "limited-bandwidth", "limited-load", "paused-wish", "paused-bandwidth", "paused-load"];
+
+/// Returns which of [`SHOWN_STATES`] a slot is in that shows video.
+fn shown_state(slot: &SlotSnapshot) -> &'static str {
+    match (slot.paused, slot.limited_by) {
+        (Some(PauseReason::Wish), _) => "paused-wish",
+        (Some(PauseReason::Bandwidth), _) => "paused-bandwidth",
+        (Some(PauseReason::Load), _) => "paused-load",
+        (None, Some(PauseReason::Load)) => "limited-load",
+        (None, Some(PauseReason::Bandwidth)) => "limited-bandwidth",
+        (None, Some(PauseReason::Wish) | None) => "all",
+    }
+}
+
 fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     let participants = || snapshot.rooms.iter().flat_map(|room| &room.participants);
     page.one("strait_rooms", None, "Rooms that exist", Value::Gauge(snapshot.rooms.len() as f64));
@@ -174,6 +200,7 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     let mut publications: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut slots = [[0_usize; 2]; 2];
     let mut subscribers = BTreeMap::from([("audio", 0), ("video", 0)]);
+    let mut shown = BTreeMap::from(SHOWN_STATES.map(|state| (state, 0)));
     for participant in participants() {
         let carrier = participant.path.filter(|_| participant.connected).map(|path| path.carrier);
         let label =
@@ -186,6 +213,9 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
         }
         for slot in &participant.slots {
             slots[usize::from(slot.kind == MediaKind::Video)][usize::from(slot.track.is_some())] += 1;
+            if slot.kind == MediaKind::Video && slot.track.is_some() {
+                *shown.entry(shown_state(slot)).or_insert(0) += 1;
+            }
         }
     }
     page.add("strait_media_paths", None, "Participants by how their media goes", gauged("transport", paths));
@@ -199,6 +229,12 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
             labelled([("kind", kind.as_str()), ("state", state)], Value::Gauge(count as f64))
         })
     });
+    page.add(
+        "strait_video_shown",
+        None,
+        "Tracks of video shown to somebody, by how much of them is sent",
+        gauged("state", shown),
+    );
     page.add("strait_slots", None, "Receiving sections of all participants", slots);
     let unknown = Value::Counter(snapshot.datagrams_unknown);
     page.one("strait_datagrams_unknown", None, "Datagrams that belong to nobody", unknown);
@@ -323,6 +359,12 @@ fn page(view: ServerView<'_>, totals: &Totals) -> Page {
         None,
         "Share of the video that is not forwarded for want of time",
         shed,
+    );
+    page.one(
+        "strait_pictures_lowered_ratio",
+        None,
+        "Share of the video that is forwarded in smaller pictures, or not at all, for want of time",
+        Value::Gauge(view.lowered_ratio),
     );
     page.one("strait_event_loop_turns", None, "Turns of the event loop", Value::Counter(view.passes));
     add_turn(&mut page, view.turn_server);

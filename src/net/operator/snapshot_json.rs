@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::core::quality::Mos;
 use crate::core::stats::{
-    BandwidthSnapshot, EncodingSnapshot, PacingSnapshot, ParticipantSnapshot, RoomSnapshot, Snapshot,
-    StreamCounters, StreamQuality,
+    BandwidthSnapshot, EncodingSnapshot, PacingSnapshot, ParticipantSnapshot, PauseReason, RoomSnapshot,
+    ShownLayers, Snapshot, StreamCounters, StreamQuality,
 };
 
 /// Shows all rooms in short.
@@ -75,7 +75,12 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
         json!({
             "mid": slot.mid.to_string(),
             "trackId": slot.track.map(|track| track.to_string()),
-            "layer": slot.layer,
+            "layer": slot.shown.layer,
+            "spatialLayer": slot.shown.spatial,
+            "temporalLayer": slot.shown.temporal,
+            "target": slot.track.map(|_| shown_layers(&slot.target)),
+            "paused": slot.paused.map(PauseReason::as_str),
+            "limitedBy": slot.limited_by.map(PauseReason::as_str),
             "layerChanges": slot.layer_changes,
             "firstMediaMs": slot.first_media.map(|time| time.as_secs_f64() * 1000.0),
             "jitterMs": slot.jitter.as_secs_f64() * 1000.0,
@@ -116,6 +121,10 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
         "publications": publications.collect::<Vec<_>>(),
         "slots": slots.collect::<Vec<_>>(),
     })
+}
+
+fn shown_layers(shown: &ShownLayers) -> Value {
+    json!({"layer": shown.layer, "spatialLayer": shown.spatial, "temporalLayer": shown.temporal})
 }
 
 fn encodings(encodings: &[EncodingSnapshot]) -> Vec<Value> {

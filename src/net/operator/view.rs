@@ -22,8 +22,10 @@ pub struct ServerView<'a> {
     pub passes: u64,
     /// Whether the server was told to stop.
     pub is_stopping: bool,
-    /// Which share of the video is shed, from 0 to 1.
+    /// Which share of the video is not forwarded because there is no time, from 0 to 1.
     pub shed_ratio: f64,
+    /// Which share of the video is forwarded in smaller pictures, or not at all, because there is no time, from 0 to 1.
+    pub lowered_ratio: f64,
     /// The core, with all rooms.
     pub sfu: &'a Sfu,
     /// The UDP socket, for its counters and times.

@@ -9,16 +9,23 @@ use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes, WebSocket};
 
 use super::pipe::Pipe;
+use crate::access::Pass;
 use crate::net::client_origin::ClientOrigin;
+use crate::net::clock;
 use crate::net::http::message::{Request, Response};
 use crate::net::shell_config::ShellConfig;
-use crate::signal::native::{Close, FrontEnd, Limits};
+use crate::signal::native::{self, Close, FrontEnd, Limits};
 
 /// How much tungstenite reads at a time, and holds while idle, bytes.
 const READ_BUFFER_BYTES: usize = 1024;
 
 /// How long a goodbye may take before the connection is ended without it.
 pub const LINGER: Duration = Duration::from_secs(2);
+
+/// With so much of its time left, a token is replaced by a new one.
+const RENEW_BEFORE_SECONDS: u64 = 5 * 60;
+/// For so long the new one is valid.
+const RENEWED_FOR_SECONDS: u64 = 10 * 60;
 
 /// What came from the client.
 #[derive(Debug)]
@@ -53,6 +60,8 @@ pub struct Socket {
     pub front_end: FrontEnd,
     /// Where the client's messages come from.
     pub origin: ClientOrigin,
+    /// What lets the client in, if they have shown a token.
+    pub pass: Option<Pass>,
 }
 
 /// Returns the answer that opens a WebSocket, or the refusal.
@@ -110,6 +119,7 @@ impl Socket {
             last_message: now,
             front_end: FrontEnd::new(allowed, now),
             origin,
+            pass: None,
         }
     }
 
@@ -199,9 +209,27 @@ impl Socket {
             self.next_ping = now + config.websocket_ping_interval;
             if self.closing.is_none() {
                 let _ = self.socket.write(Message::Ping(Vec::new().into()));
+                self.renew_pass(config);
             }
         }
         Lapse::None
+    }
+
+    /// Sends whoever has joined a new token in time, so that one of a few minutes is enough for a call of a day: if their
+    /// connection breaks, or the server is started again, they come back by it.
+    fn renew_pass(&mut self, config: &ShellConfig) {
+        let now = clock::unix().as_secs();
+        let Some(pass) = self.pass.as_mut().filter(|pass| pass.expires < now + RENEW_BEFORE_SECONDS) else {
+            return;
+        };
+        let renewed = Pass { expires: now + RENEWED_FOR_SECONDS, ..pass.clone() };
+        if self.front_end.has_joined()
+            && let Some(token) = config.gate.sign(&renewed)
+        {
+            let text = native::encode_token(&token, renewed.expires);
+            *pass = renewed;
+            self.send(text);
+        }
     }
 
     /// Returns when [`run_deadline`](Self::run_deadline) has something to do.

@@ -3,7 +3,7 @@
 use crate::core::event::RefusalCode;
 
 /// Every error code, in the order of `docs/protocol.md`.
-pub const CODES: [RefusalCode; 21] = [
+pub const CODES: [RefusalCode; 24] = [
     RefusalCode::BadMessage,
     RefusalCode::UnknownType,
     RefusalCode::MessageTooLarge,
@@ -17,6 +17,9 @@ pub const CODES: [RefusalCode; 21] = [
     RefusalCode::TooManyParticipants,
     RefusalCode::UnknownParticipant,
     RefusalCode::BadSecret,
+    RefusalCode::Unauthorized,
+    RefusalCode::NotPermitted,
+    RefusalCode::NoSuchRoom,
     RefusalCode::BadOffer,
     RefusalCode::TooManyTracks,
     RefusalCode::UnknownTrack,
@@ -43,6 +46,9 @@ pub fn code_text(code: RefusalCode) -> &'static str {
         RefusalCode::TooManyParticipants => "too-many-participants",
         RefusalCode::UnknownParticipant => "unknown-participant",
         RefusalCode::BadSecret => "bad-secret",
+        RefusalCode::Unauthorized => "unauthorized",
+        RefusalCode::NotPermitted => "not-permitted",
+        RefusalCode::NoSuchRoom => "no-such-room",
         RefusalCode::BadOffer => "bad-offer",
         RefusalCode::TooManyTracks => "too-many-tracks",
         RefusalCode::UnknownTrack => "unknown-track",

@@ -7,7 +7,7 @@ use super::messages::{
     AnswerData, BitrateData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData,
     EncodingsData, Envelope, ErrorData, JoinedData, Json, LayersData, LeftData, MutedData, Nothing,
     ParticipantData, ParticipantIdData, QualityData, RelayedData, RemovedData, ResumedData, ServerFacts,
-    SlotMapData, SpeakersData, Text, TrackData, own_publications,
+    SlotMapData, SpeakersData, Text, TokenData, TrackData, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
@@ -49,12 +49,14 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
         }
         Event::Draining(draining) => news("draining", DrainingData { draining: *draining }),
         Event::Closing(reason) => encode_closing(*reason),
-        Event::Layers { track, layer, is_paused, width, height, reason } => news(
+        Event::Layers { track, layer, is_paused, spatial, temporal, width, height, reason } => news(
             "layers",
             LayersData {
                 track_id: Text(track),
                 layer: layer.as_deref(),
                 paused: *is_paused,
+                spatial_layer: *spatial,
+                temporal_layer: *temporal,
                 width: *width,
                 height: *height,
                 reason: reason.as_str(),
@@ -75,6 +77,11 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
 pub fn encode_refusal(request: Option<&RequestId>, refusal: &Refusal, fatal: bool) -> String {
     let Refusal { code, message, action } = refusal;
     envelope("error", request, ErrorData { code: code_text(*code), message, action, fatal })
+}
+
+/// Returns the message that hands on a new token. `expires_at` is in seconds since 1970.
+pub fn encode_token(token: &str, expires_at: u64) -> String {
+    news("token", TokenData { token, expires_at })
 }
 
 /// Returns the reply to `ping`.
@@ -100,8 +107,8 @@ fn encode_closing(reason: ClosingReason) -> String {
         LeaveReason::HandshakeFailed => ("Your media connection could not be secured.", true),
         LeaveReason::MediaTimeout => ("No media connection for too long.", true),
         LeaveReason::ResumeTimeout => ("You were away for too long.", true),
-        LeaveReason::Removed => ("You were removed from the room by the operator.", false),
-        LeaveReason::RoomClosed => ("The room was closed by the operator.", false),
+        LeaveReason::Removed => ("You were removed from the room.", false),
+        LeaveReason::RoomClosed => ("The call was ended for everybody.", false),
         LeaveReason::Shutdown => ("The server is stopping.", true),
         LeaveReason::MadeWay => ("You were away, and somebody else needed the place.", true),
         // The protocol has `closing` for decisions and time-outs; something that broke is an error.

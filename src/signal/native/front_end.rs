@@ -14,8 +14,8 @@ use crate::core::ids::{Mid, ParticipantId, RequestId};
 use crate::limits::{
     DATA_BYTES_PER_RECIPIENT, FAULTS_MAX, FAULTS_PER_SECOND, PREFERENCES_PER_MESSAGE, RECIPIENTS_PER_MESSAGE,
 };
-use crate::signal::Demand;
 use crate::signal::allowance::Allowance;
+use crate::signal::{Demand, Ticket};
 
 /// What one client may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +105,14 @@ impl FrontEnd {
             ClientMessage::Ping { request } => {
                 return Reaction { say: Some(encode_pong(request.as_ref())), ..Reaction::default() };
             }
-            ClientMessage::Join { request, room, name, auto_subscribe } => {
-                Demand::Join { request, room, name, auto_subscribe, lifeline: Lifeline::Signalling }
-            }
+            ClientMessage::Join { request, room, name, auto_subscribe, token } => Demand::Join {
+                request,
+                room,
+                name,
+                auto_subscribe,
+                lifeline: Lifeline::Signalling,
+                ticket: Ticket::Token(token),
+            },
             ClientMessage::Resume { request, resume } => Demand::Resume { request, resume },
             ClientMessage::Command { request, command } => Demand::Command { request, command },
         };
@@ -131,7 +136,7 @@ impl FrontEnd {
             publishes.iter().map(|published| published.symmetric_difference(&self.published).count()).sum();
         let told = match command {
             Command::Offer { .. } => self.others.saturating_mul(changed),
-            Command::Mute { .. } => self.others,
+            Command::Mute { .. } | Command::Moderate(_) => self.others,
             Command::Data { to, payload, .. } => {
                 let recipients = to.as_ref().map_or(self.others, |to| to.len().min(self.others));
                 recipients * payload.len().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1)
@@ -172,9 +177,10 @@ impl FrontEnd {
         self.fault(now, Head::read(text).request.as_ref(), refusals::messages_too_long())
     }
 
-    /// Refuses a join or a resume that was taken, because there were too many of its address.
-    pub fn refuse_join(&mut self, now: Instant, request: Option<&RequestId>) -> Reaction {
-        self.fault(now, request, refusals::joins_too_fast())
+    /// Refuses a join or a resume that was taken, because there were too many of its address, or because nothing lets its
+    /// sender in.
+    pub fn refuse_join(&mut self, now: Instant, request: Option<&RequestId>, refusal: Refusal) -> Reaction {
+        self.fault(now, request, refusal)
     }
 
     /// Refuses a binary message, which the protocol does not have.
@@ -384,7 +390,7 @@ mod tests {
             Some(FAULTS_MAX + 1),
             "one is taken"
         );
-        assert_eq!(until_cut(Box::new(|anna| anna.refuse_join(now, None))), most);
+        assert_eq!(until_cut(Box::new(|anna| anna.refuse_join(now, None, refusals::joins_too_fast()))), most);
         assert_eq!(until_cut(Box::new(|anna| anna.refuse_long(now, offer))), most);
         let mut crowded = FrontEnd::new(Limits { messages_burst: 20, ..limits }, now);
         crowded.others = 1000;

@@ -6,10 +6,12 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::SERVED_VERSIONS;
+use crate::core::command::Source;
 use crate::core::event::{
     Joined, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, Speaker, Speakers, TrackInfo,
     WaitingReason,
 };
+use crate::core::grants::Grants;
 use crate::core::ids::{ParticipantId, TrackId};
 use crate::core::quality::{Mos, Quality};
 
@@ -89,6 +91,7 @@ pub(super) struct JoinedData<'a> {
     pub(super) slots: CountsData,
     pub(super) max_slots: CountsData,
     pub(super) resume_seconds: u64,
+    pub(super) permissions: PermissionsData,
     pub(super) participants: Vec<ParticipantData<'a>>,
     pub(super) server: &'static str,
 }
@@ -106,10 +109,35 @@ impl<'a> JoinedData<'a> {
             slots: CountsData::new(joined.slots),
             max_slots: CountsData::new(joined.slots_max),
             resume_seconds: joined.resume_seconds,
+            permissions: PermissionsData::new(joined.grants),
             participants: joined.participants.iter().map(ParticipantData::new).collect(),
             server: concat!("strait ", env!("CARGO_PKG_VERSION")),
         }
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PermissionsData {
+    publish: Vec<&'static str>,
+    subscribe: bool,
+    send_data: bool,
+    moderate: bool,
+}
+
+impl PermissionsData {
+    fn new(grants: Grants) -> Self {
+        let Grants { publish, subscribe, send_data, moderate, create: _ } = grants;
+        Self { publish: publish.iter().map(Source::as_str).collect(), subscribe, send_data, moderate }
+    }
+}
+
+/// A new token for whoever came in by one that expires.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TokenData<'a> {
+    pub(super) token: &'a str,
+    pub(super) expires_at: u64,
 }
 
 #[derive(Serialize)]
@@ -334,6 +362,10 @@ pub(super) struct LayersData<'a> {
     pub(super) layer: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) paused: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spatial_layer: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) temporal_layer: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) width: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@
 use super::fields::{Field, Fields};
 use super::{ClientMessage, SERVED_VERSIONS};
 use crate::core::command::{
-    Command, EncodingRequest, Preference, Priority, PublicationRequest, Resume, Source, Wish,
+    Command, EncodingRequest, Moderation, Preference, Priority, PublicationRequest, Resume, Source, Wish,
 };
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
@@ -15,7 +15,7 @@ use crate::limits::{
 };
 
 /// Every `type` that a client may send.
-pub(super) const REQUEST_TYPES: [&str; 12] = [
+pub(super) const REQUEST_TYPES: [&str; 15] = [
     "join",
     "resume",
     "offer",
@@ -26,6 +26,9 @@ pub(super) const REQUEST_TYPES: [&str; 12] = [
     "pin",
     "prefer",
     "data",
+    "mute-track",
+    "remove-participant",
+    "end-call",
     "ping",
     "leave",
 ];
@@ -33,6 +36,7 @@ pub(super) const REQUEST_TYPES: [&str; 12] = [
 /// How many typing errors away a known `type` may be to be suggested.
 const TYPE_DISTANCE_MAX: usize = 2;
 
+const TOKEN_FORM: &str = "a string, the token that your back end made for you";
 const ROOM_FORM: &str = "a room id: 1–64 characters of A–Z a–z 0–9 _ - ., neither . nor ..";
 const NAME_FORM: &str = "a string of 1–64 characters without control characters";
 const TRACK_FORM: &str = "a track id: `t-` and 13 characters, as the server gave it";
@@ -97,6 +101,11 @@ fn body(message: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessag
         "pin" => Command::Pin { track: track(&data)?, pinned: flag(&data, "pinned")? },
         "prefer" => prefer(&data)?,
         "data" => relayed_data(&data)?,
+        "mute-track" => Command::Moderate(Moderation::Mute(track(&data)?)),
+        "remove-participant" => Command::Moderate(Moderation::Remove(participant(
+            &data.required("participantId", PARTICIPANT_FORM)?,
+        )?)),
+        "end-call" => Command::Moderate(Moderation::End),
         "leave" => Command::Leave,
         _ => return Err(unknown_type(&kind_field, &kind)),
     };
@@ -136,7 +145,8 @@ fn join(data: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessage, 
     let room = data.optional("room").map(|field| room(&field)).transpose()?;
     let name = name(&data.required("name", NAME_FORM)?)?;
     let auto_subscribe = data.optional("autoSubscribe").map_or(Ok(true), |field| field.boolean())?;
-    Ok(ClientMessage::Join { request, room, name, auto_subscribe })
+    let token = data.optional("token").map(|field| field.string(TOKEN_FORM)).transpose()?;
+    Ok(ClientMessage::Join { request, room, name, auto_subscribe, token })
 }
 
 fn resume(data: &Fields<'_>) -> Result<Resume, Refusal> {

@@ -55,3 +55,12 @@ pub fn rate_limited(messages_per_second: usize) -> Refusal {
         "Send it again after a second, and send fewer.",
     )
 }
+
+/// Nothing lets the sender in: there is no token, or it does not open this room now.
+pub fn unauthorized(why: &str) -> Refusal {
+    Refusal::new(
+        RefusalCode::Unauthorized,
+        why,
+        "Join with a token that your back end has made for you and this room; docs/access.md says how.",
+    )
+}

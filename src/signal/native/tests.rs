@@ -6,8 +6,11 @@ use serde_json::{Value, json};
 
 use super::parse::REQUEST_TYPES;
 use super::*;
-use crate::core::command::{EncodingRequest, Preference, Priority, PublicationRequest, Source, Wish};
+use crate::core::command::{
+    EncodingRequest, Moderation, Preference, Priority, PublicationRequest, Source, Wish,
+};
 use crate::core::event::*;
+use crate::core::grants::{Grants, Sources};
 use crate::core::ids::{Mid, ParticipantId, TrackId};
 use crate::core::quality::{Level, Mos, Quality};
 
@@ -34,7 +37,11 @@ fn refusal(text: &str) -> Refusal {
 /// One valid message of each type.
 fn valid_messages() -> Vec<String> {
     vec![
-        r#"{"type":"join","id":1,"data":{"version":1,"room":"standup","name":" Anna ","autoSubscribe":false}}"#.into(),
+        concat!(
+            r#"{"type":"join","id":1,"data":{"version":1,"room":"standup","name":" Anna ","autoSubscribe":false,"#,
+            r#""token":"a.b.c"}}"#,
+        )
+        .into(),
         format!(r#"{{"type":"resume","data":{{"version":1,"room":"a","participantId":"{P}","secret":"s"}}}}"#),
         concat!(
             r#"{"type":"offer","id":"é","data":{"sdp":"v=0","publications":[{"mid":"8","source":"camera","muted":true,"#,
@@ -56,6 +63,9 @@ fn valid_messages() -> Vec<String> {
             ),
             format_args!(r#"{{"trackId":"{T}","paused":true}}"#),
         ),
+        format!(r#"{{"type":"mute-track","data":{{"trackId":"{T}"}}}}"#),
+        format!(r#"{{"type":"remove-participant","data":{{"participantId":"{P}"}}}}"#),
+        r#"{"type":"end-call"}"#.into(),
     ]
 }
 
@@ -71,7 +81,8 @@ fn every_request_of_the_protocol_is_understood() {
             request: request("1"),
             room: Some(room),
             name: "Anna".into(),
-            auto_subscribe: false
+            auto_subscribe: false,
+            token: Some("a.b.c".into()),
         }
     );
     let resume =
@@ -118,6 +129,10 @@ fn every_request_of_the_protocol_is_understood() {
     ];
     let preferences = wishes.map(|wish| Preference { track: TRACK, wish });
     assert_eq!(command(&messages[11]), Command::Prefer(preferences.to_vec()));
+    let moderations = [Moderation::Mute(TRACK), Moderation::Remove(PARTICIPANT), Moderation::End];
+    for (text, moderation) in messages[12..].iter().zip(moderations) {
+        assert_eq!(command(text), Command::Moderate(moderation));
+    }
 }
 
 #[test]
@@ -126,8 +141,13 @@ fn what_may_be_left_out_has_its_default() {
         r#"{"type":"join","data":{"version":1,"name":"Anna"}}"#,
         r#"{"type":"join","id":null,"data":{"version":1,"name":"Anna","room":null,"autoSubscribe":null,"more":{}}}"#,
     ] {
-        let join =
-            ClientMessage::Join { request: None, room: None, name: "Anna".into(), auto_subscribe: true };
+        let join = ClientMessage::Join {
+            request: None,
+            room: None,
+            name: "Anna".into(),
+            auto_subscribe: true,
+            token: None,
+        };
         assert_eq!(parse(text), Ok(join), "{text}");
     }
     let Command::Data { to, .. } = command(r#"{"type":"data","data":{"topic":"x","payload":null}}"#) else {
@@ -303,6 +323,7 @@ fn joined() -> Joined {
         slots: SlotCounts { audio: 4, video: 3 },
         slots_max: SlotCounts { audio: 32, video: 31 },
         resume_seconds: 30,
+        grants: Grants { publish: Sources::of(&[Source::Camera]), moderate: true, ..Grants::OPEN },
         participants: vec![ParticipantInfo {
             participant: PARTICIPANT,
             name: "Ben \"B\"".into(),
@@ -350,6 +371,7 @@ fn events() -> Vec<(Event, Value)> {
         "iceServers": [{"urls": ["turn:x"], "username": "u", "credential": "c"}, {"urls": ["stun:y"]}],
         "selfSigned": true,
         "slots": {"audio": 4, "video": 3}, "maxSlots": {"audio": 32, "video": 31}, "resumeSeconds": 30,
+        "permissions": {"publish": ["camera"], "subscribe": true, "sendData": true, "moderate": true},
         "participants": [participant_json], "server": concat!("strait ", env!("CARGO_PKG_VERSION")),
     });
     let mut resumed_json = joined_json.clone();
@@ -425,13 +447,15 @@ fn events() -> Vec<(Event, Value)> {
                 track: TRACK,
                 layer: Some("high".into()),
                 is_paused: false,
+                spatial: None,
+                temporal: Some(1),
                 width: Some(1280),
                 height: Some(720),
                 reason: LayerReason::Wanted,
             },
             news(
                 "layers",
-                json!({"trackId": T, "layer": "high", "width": 1280, "height": 720, "reason": "wanted"}),
+                json!({"trackId": T, "layer": "high", "temporalLayer": 1, "width": 1280, "height": 720, "reason": "wanted"}),
             ),
         ),
         (
@@ -439,17 +463,21 @@ fn events() -> Vec<(Event, Value)> {
                 track: TRACK,
                 layer: Some("2".into()),
                 is_paused: false,
+                spatial: Some(0),
+                temporal: None,
                 width: None,
                 height: None,
                 reason: LayerReason::Stopped,
             },
-            news("layers", json!({"trackId": T, "layer": "2", "reason": "stopped"})),
+            news("layers", json!({"trackId": T, "layer": "2", "spatialLayer": 0, "reason": "stopped"})),
         ),
         (
             Event::Layers {
                 track: TRACK,
                 layer: None,
                 is_paused: true,
+                spatial: None,
+                temporal: None,
                 width: None,
                 height: None,
                 reason: LayerReason::Bandwidth,

@@ -8,8 +8,9 @@
 use super::{Choice, Fragment, Problem, Side, WhepViewer, WhipOffer, answer_fragment, precondition};
 use crate::core::command::{Command, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal};
+use crate::core::grants::Grants;
 use crate::core::ids::{ParticipantId, RequestId, RoomId};
-use crate::signal::Demand;
+use crate::signal::{Demand, Ticket};
 
 /// The answer to the request that a session has under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +78,13 @@ pub struct WhipSession {
 
 impl WhipSession {
     /// Opens a session for a POST. Returns it and what it asks of the core.
-    pub fn open(side: Side, room: RoomId, name: String, offer: WhipOffer, choice: Choice) -> (Self, Demand) {
+    pub fn open(
+        side: Side,
+        room: RoomId,
+        (name, grants): (String, Grants),
+        offer: WhipOffer,
+        choice: Choice,
+    ) -> (Self, Demand) {
         let state = State::Joining;
         let mut session = Self { side, state, offer, choice, viewer: None, restarts: 0, requests: 0 };
         let demand = Demand::Join {
@@ -86,6 +93,7 @@ impl WhipSession {
             name,
             auto_subscribe: false,
             lifeline: Lifeline::Media,
+            ticket: Ticket::Granted(grants),
         };
         (session, demand)
     }
@@ -267,7 +275,8 @@ mod tests {
         );
         let offer = WhipOffer::read(side, text.as_bytes()).expect("a good offer");
         let room = "standup".parse().expect("a room");
-        let (session, demand) = WhipSession::open(side, room, "Studio".into(), offer, Choice::default());
+        let (session, demand) =
+            WhipSession::open(side, room, ("Studio".into(), Grants::OPEN), offer, Choice::default());
         assert!(matches!(demand, Demand::Join { lifeline: Lifeline::Media, .. }), "{demand:?}");
         session
     }
@@ -291,6 +300,7 @@ mod tests {
             slots,
             slots_max: slots,
             resume_seconds: 0,
+            grants: Grants::OPEN,
             participants: vec![anna],
         };
         Event::Joined(None, Box::new(joined))

@@ -7,6 +7,7 @@ use crate::core::media::rtcp::{self, RtcpItem, RtcpWriter};
 use crate::core::media::srtp::{OpenError, RTCP_OVERHEAD_MAX};
 use crate::core::media::twcc::TransportFeedbackRecorder;
 use crate::sim::codec::Stamp;
+use crate::sim::line::HEADERS;
 use crate::sim::network::{Micros, SECOND};
 use crate::wire::classify::{DatagramKind, classify};
 use crate::wire::red;
@@ -87,15 +88,28 @@ impl Endpoint {
             self.arrivals_at = arrivals.deadline().map(|at| now.until(at));
         }
         let payload = packet.get(header.header_len..).unwrap_or_default();
-        // What the copies hold is the oracle's to check.
-        let payload = match red::parse(payload) {
-            Ok(redundant) if self.numbering.redundant() == Some(header.payload_type) => redundant.primary,
-            _ => payload,
-        };
+        let bytes = packet.len() as u64 + HEADERS;
+        let received = &mut self.received;
         if let Some(slot) = self.slots.get_mut(&header.ssrc) {
-            let Some(stamp) = Stamp::find(payload) else { return };
-            slot.on_packet((now.micros, now.instant), opened.index, header.timestamp, stamp, post);
-        } else if let Some(slot) = self.rtx.get(&header.ssrc).and_then(|main| self.slots.get_mut(main))
+            received.media += bytes;
+            let at = (now.micros, now.instant);
+            let mut payload = payload;
+            // The oracle checks what copies hold.
+            if let Ok(redundant) = red::parse(payload)
+                && self.numbering.redundant() == Some(header.payload_type)
+            {
+                let copies = redundant.copies().filter_map(|copy| Stamp::find(copy.payload));
+                copies.for_each(|stamp| slot.listening.on_frame(&stamp));
+                payload = redundant.primary;
+            }
+            match Stamp::find(payload) {
+                Some(stamp) => slot.on_packet(at, opened.index, header.timestamp, stamp, post),
+                None => slot.on_empty(at, opened.index, header.timestamp, post),
+            }
+            return;
+        }
+        received.repeats += bytes;
+        if let Some(slot) = self.rtx.get(&header.ssrc).and_then(|main| self.slots.get_mut(main))
             && let Some((original, payload)) = payload.split_first_chunk::<2>()
             && let Some(stamp) = Stamp::find(payload)
         {
@@ -111,11 +125,12 @@ impl Endpoint {
         let mut lost: Vec<(u32, Vec<u16>)> = Vec::new();
         rtcp::parse(compound, &mut |item| match item {
             RtcpItem::Nack { media, lost: sequences } => lost.push((media.0, sequences.collect())),
-            RtcpItem::Pli { media } => {
-                let sender = senders.iter_mut().find(|sender| sender.ssrcs.0 == media.0);
-                if let Some(sender) = sender {
-                    sender.wants_key = true;
-                }
+            RtcpItem::Pli { media } | RtcpItem::Fir { media, .. } => {
+                let asked = senders.iter().find(|sender| sender.ssrcs.0 == media.0);
+                let section = asked.map(|sender| sender.mid);
+                // As in browsers, all encodings of a track get one.
+                let of_track = senders.iter_mut().filter(|sender| Some(sender.mid) == section);
+                of_track.for_each(|sender| sender.wants_key = true);
             }
             RtcpItem::ReportBlock { block, .. } => {
                 let sender = senders.iter_mut().find(|sender| sender.ssrcs.0 == block.ssrc.0);

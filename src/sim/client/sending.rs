@@ -9,6 +9,7 @@ use crate::core::media::rtcp::RtcpWriter;
 use crate::core::media::srtp::{RTP_OVERHEAD_MAX, SrtpSender};
 use crate::sim::codec::{self, CodecName, Counters, PictureIds, Stamp};
 use crate::sim::dice::Dice;
+use crate::sim::layering::{Encoder, LayerPlan, Place};
 use crate::sim::mark::Mark;
 use crate::sim::network::Micros;
 use crate::sim::plan::SourcePlan;
@@ -44,6 +45,8 @@ pub struct StreamInfo {
     pub began: Micros,
     /// The index of its first packet.
     pub first_index: u32,
+    /// Which encoding of a simulcast it is; `None` for a track in one encoding.
+    pub encoding: Option<LayerPlan>,
 }
 
 /// What a sender needs from its endpoint.
@@ -82,6 +85,8 @@ pub struct Sender {
     pub pauses_until: Micros,
     /// Whether the server has reported on the stream, and so knows whose it is.
     pub reported: bool,
+    /// The encoder, if it is one of several that send the same track in different sizes.
+    pub encoder: Option<Encoder>,
     stream: Option<u32>,
     next_at: Micros,
     began: Micros,
@@ -117,6 +122,7 @@ impl Sender {
             wants_key: true,
             pauses_until: 0,
             reported: false,
+            encoder: None,
             stream: None,
             next_at: 0,
             began: 0,
@@ -137,6 +143,29 @@ impl Sender {
         };
         sender.choose_counters();
         sender
+    }
+
+    /// Returns the stream as one encoding of a simulcast.
+    #[must_use]
+    pub fn with_encoder(mut self, encoder: Encoder) -> Self {
+        // Browsers number the frames of all encodings of a simulcast in VP8.
+        if self.plan.codec == CodecName::Vp8 {
+            self.ids = PictureIds::Long;
+            self.counters.picture_id = Some(self.dice.near_wrap(15) as u16);
+            self.counters.tl0 = Some(self.dice.near_wrap(8) as u8);
+        }
+        self.encoder = Some(encoder);
+        self
+    }
+
+    /// Whether it stands for its track: it is its only stream, or the first of its encodings.
+    pub fn is_first(&self) -> bool {
+        self.encoder.as_ref().is_none_or(|encoder| encoder.place == 0)
+    }
+
+    /// Whether it is to be sent at all: an encoding that nobody needs is not.
+    pub fn is_on(&self) -> bool {
+        self.encoder.as_ref().is_none_or(|encoder| encoder.is_on)
     }
 
     fn choose_counters(&mut self) {
@@ -163,7 +192,8 @@ impl Sender {
 
     /// Returns when the next frame is due; `None` while nothing is sent.
     pub fn due(&self) -> Option<Micros> {
-        (self.published && !self.muted).then_some(self.next_at.max(self.pauses_until))
+        let sends = self.published && !self.muted && self.is_on();
+        sends.then_some(self.next_at.max(self.pauses_until))
     }
 
     /// Makes sequence numbers jump, but only once between two frames. If jumps without packets added up to 2^15,
@@ -205,8 +235,7 @@ impl Sender {
         post: &mut Post,
     ) {
         let (stream, key) = self.begin_frame(now, life, person, post);
-        let video = self.plan.codec.kind() == MediaKind::Video;
-        let parts = if video { self.dice.among(1..u64::from(self.plan.parts) + 1) as u8 } else { 1 };
+        let (place, parts, bytes) = self.form_of(key);
         let timestamp = self.timestamp_at(now);
         for part in 0..parts {
             let stamp = Stamp {
@@ -220,9 +249,10 @@ impl Sender {
                 counters: self.counters,
                 codec: self.plan.codec,
                 short_ids: self.ids == PictureIds::Short,
+                place,
             };
             self.index += 1;
-            let payload = codec::write_payload(self.ids, &stamp, self.plan.bytes);
+            let payload = codec::write_payload(self.ids, &stamp, bytes);
             self.octets = self.octets.wrapping_add(payload.len() as u32);
             self.write(&stamp, &payload, None, wire, post);
             self.kept.push_back(SentPacket { stamp, payload });
@@ -234,8 +264,26 @@ impl Sender {
         let next = &mut self.counters;
         let mask = if self.ids == PictureIds::Short { 0x7f } else { 0x7fff };
         next.picture_id = next.picture_id.map(|id| id.wrapping_add(1) & mask);
-        next.tl0 = next.tl0.map(|tl0| tl0.wrapping_add(1));
+        if self.encoder.is_none() {
+            next.tl0 = next.tl0.map(|tl0| tl0.wrapping_add(1));
+        }
         next.frame_number = next.frame_number.map(|number| number.wrapping_add(1));
+    }
+
+    /// Returns the place of the frame that begins, how many packets it has, and how many bytes each has.
+    fn form_of(&mut self, key: bool) -> (Place, u8, usize) {
+        let Some(encoder) = &mut self.encoder else {
+            let video = self.plan.codec.kind() == MediaKind::Video;
+            let parts = if video { self.dice.among(1..u64::from(self.plan.parts) + 1) as u8 } else { 1 };
+            let place = Place { temporal: 0, refers: u8::from(!key), syncs: false };
+            return (place, parts, self.plan.bytes);
+        };
+        let place = encoder.begin(self.frame, key);
+        if place.temporal == 0 {
+            self.counters.tl0 = self.counters.tl0.map(|tl0| tl0.wrapping_add(1));
+        }
+        let (parts, bytes) = encoder.packets(key, self.plan.interval, &mut self.dice);
+        (place, parts, bytes)
     }
 
     /// Returns the next frame for a whole endpoint to packetize: its mark, timestamp and length.
@@ -270,6 +318,7 @@ impl Sender {
                 timestamp_base: self.timestamp_base,
                 began: now,
                 first_index: self.index,
+                encoding: self.encoder.as_ref().map(|encoder| encoder.plan),
             });
             post.streams.len() as u32 - 1
         });
@@ -304,6 +353,10 @@ impl Sender {
         *wire.transport_sequence = wire.transport_sequence.wrapping_add(1);
         if repeats.is_some() || stamp.index.wrapping_sub(self.first_index) < NAMED_PACKETS || !self.reported {
             block.push(numbering.mid(), self.mid.to_string().as_bytes());
+            if let Some(encoder) = &self.encoder {
+                let id = if repeats.is_some() { numbering.repaired_rid() } else { numbering.rid() };
+                block.push(id, encoder.plan.rid.as_bytes());
+            }
         }
         let is_audio = self.plan.codec.kind() == MediaKind::Audio;
         let level = is_audio.then(|| self.level(stamp.timestamp));

@@ -2,15 +2,18 @@
 
 use super::{Asked, Endpoint, KnownTrack, Out, Post, Sender, Signal, Viewing, certificate};
 use crate::core::command::{
-    Command, Join, Lifeline, MediaKind, Preference, PublicationRequest, Resume, Source, Wish,
+    Command, EncodingRequest, Join, Lifeline, MediaKind, Preference, PublicationRequest, Resume, Source, Wish,
 };
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, ParticipantInfo, PublicationInfo, RefusalCode, Resumed,
     SlotCounts, SlotInfo, SlotMap, TrackInfo,
 };
+use crate::core::grants::Grants;
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::sim::dice::Dice;
+use crate::sim::layering::{Encoder, LayerPlan};
 use crate::sim::network::{Micros, name};
+use crate::sim::plan::SourcePlan;
 use crate::sim::sdp::{self, Answer, Role, Section};
 use crate::wire::stun_check::Credentials;
 
@@ -38,6 +41,7 @@ impl Endpoint {
             name: name(self.person),
             auto_subscribe: self.plan.auto_subscribe,
             lifeline: Lifeline::Signalling,
+            grants: Grants::OPEN,
         };
         self.ask(Asked::Enter, Signal::Join(join), post);
     }
@@ -71,8 +75,7 @@ impl Endpoint {
         } else {
             self.muted.remove(&source);
         }
-        let sender = self.senders.iter_mut().find(|sender| sender.plan.source == source);
-        if let Some(sender) = sender {
+        for sender in self.senders.iter_mut().filter(|sender| sender.plan.source == source) {
             // An encoder that begins again begins with a key frame, unless it is stubborn and has never stopped.
             sender.wants_key |= sender.muted && !muted;
             sender.muted = muted && !self.stubborn;
@@ -146,17 +149,18 @@ impl Endpoint {
             return;
         }
         let life = u64::from(self.life) << 32 | self.version;
-        let sender = self.senders.iter_mut().find(|sender| sender.plan.source == source);
-        let Some(sender) = sender else { return };
-        sender.published = false;
         if yes {
-            // Publishing again begins another stream, with its own SSRC.
+            // Publishing again begins other streams, with their own SSRCs.
             let dice = Dice::of(self.seed, "again", life << 8 | self.person as u64);
-            *sender = Sender::new(sender.plan.clone(), number, self.sections[number].codecs[0], dice);
-            sender.muted = self.muted.contains(&source) && !self.stubborn;
-            let declared = self.plan.declares.then_some(sender.ssrcs);
-            self.sections[number].role = Role::Publish { declared };
+            let Some(place) = self.senders.iter().position(|sender| sender.plan.source == source) else {
+                return;
+            };
+            let plan = self.senders[place].plan.clone();
+            self.senders.retain(|sender| sender.plan.source != source);
+            self.sections[number].role = self.add_senders_of(&plan, number, place, dice);
         } else {
+            let own = self.senders.iter_mut().filter(|sender| sender.plan.source == source);
+            own.for_each(|sender| sender.published = false);
             self.sections[number].role = Role::Inactive;
             self.own_tracks.remove(&source);
         }
@@ -199,7 +203,7 @@ impl Endpoint {
 
     /// Returns what they want to publish, as an offer says it.
     fn publications(&self) -> Vec<PublicationRequest> {
-        let publishing = self.senders.iter().filter_map(|sender| {
+        let publishing = self.senders.iter().filter(|sender| sender.is_first()).filter_map(|sender| {
             let section = self.sections.get(sender.mid)?;
             matches!(section.role, Role::Publish { .. }).then_some((sender, self.mid_of(sender.mid)?))
         });
@@ -207,7 +211,7 @@ impl Endpoint {
             mid,
             source: sender.plan.source,
             muted: self.is_muted(sender.plan.source),
-            encodings: Vec::new(),
+            encodings: sender.plan.layers.iter().map(declared).collect(),
         };
         publishing.map(request).collect()
     }
@@ -255,16 +259,57 @@ impl Endpoint {
             let number = self.sections.len();
             let name = u64::from(self.life) << 32 | (self.person as u64) << 8 | number as u64;
             let dice = Dice::of(self.seed, "sender", name);
-            let mut sender = Sender::new(source.clone(), number, source.codec, dice);
-            sender.muted &= !self.stubborn;
-            let declared = self.plan.declares.then_some(sender.ssrcs);
-            let role = if source.at_once { Role::Publish { declared } } else { Role::Inactive };
             let mut codecs = vec![source.codec];
             if source.source.kind() == MediaKind::Video {
                 codecs.extend(sdp_codecs().into_iter().filter(|codec| *codec != source.codec));
             }
-            self.sections.push(Section { kind: source.source.kind(), role, codecs });
-            self.senders.push(sender);
+            self.sections.push(Section { kind: source.source.kind(), role: Role::Inactive, codecs });
+            let role = self.add_senders_of(&source, number, self.senders.len(), dice);
+            if source.at_once {
+                self.sections[number].role = role;
+            }
+        }
+    }
+
+    /// Adds the streams of a source from a place on: one for each encoding. Returns what its section is for when they are
+    /// sent.
+    fn add_senders_of(&mut self, plan: &SourcePlan, number: usize, place: usize, dice: Dice) -> Role {
+        let first_codec = self.sections[number].codecs[0];
+        let begin = |dice: Dice| {
+            let mut sender = Sender::new(plan.clone(), number, first_codec, dice);
+            sender.muted = self.muted.contains(&plan.source) && !self.stubborn;
+            sender
+        };
+        if plan.layers.is_empty() {
+            let sender = begin(dice);
+            let declared = self.plan.declares.then_some(sender.ssrcs);
+            self.senders.insert(place, sender);
+            return Role::Publish { declared, rids: Vec::new() };
+        }
+        let mut dice = dice;
+        let encodings = plan.layers.iter().enumerate().map(|(rank, layer)| {
+            let own = Dice::of(dice.u64(), "encoding", rank as u64);
+            begin(own).with_encoder(Encoder::new(*layer, rank))
+        });
+        let senders: Vec<Sender> = encodings.collect();
+        self.senders.splice(place..place, senders);
+        Role::Publish { declared: None, rids: plan.layers.iter().map(|layer| layer.rid).collect() }
+    }
+
+    /// Sends these encodings of a simulcast from now on, and no others. As in browsers, one that begins again costs key frames
+    /// in all of them.
+    fn on_encodings(&mut self, mid: Mid, active: &[String]) {
+        let of_section = |sender: &&mut Sender| mid == Mid::from(sender.mid.to_string().as_str());
+        let mut begins = false;
+        for sender in self.senders.iter_mut().filter(of_section) {
+            if let Some(encoder) = &mut sender.encoder {
+                let is_on = active.iter().any(|rid| rid == encoder.plan.rid);
+                begins |= is_on && !encoder.is_on;
+                encoder.is_on = is_on;
+            }
+        }
+        if begins {
+            self.senders.iter_mut().filter(of_section).for_each(|sender| sender.wants_key = true);
         }
     }
 
@@ -311,11 +356,13 @@ impl Endpoint {
             Event::Layers { track, is_paused, .. } => {
                 if is_paused {
                     self.room.starved.insert(track);
+                    self.interrupt(track);
                 } else if self.room.starved.remove(&track) {
                     // It begins anew, with a key frame.
                     self.room.shown_since.insert(track, now);
                 }
             }
+            Event::Encodings { mid, active, .. } => self.on_encodings(mid, &active),
             Event::Data { .. } => {}
             Event::Closing(reason) => {
                 if reason == ClosingReason::Gone(LeaveReason::Error) {
@@ -350,15 +397,32 @@ impl Endpoint {
             }
             Event::TrackRemoved(track, _) => self.forget_track(track),
             Event::TrackMuted { track, muted, .. } => match self.room.tracks.get_mut(&track) {
-                Some(known) => known.info.muted = muted,
+                Some(known) => {
+                    known.info.muted = muted;
+                    self.interrupt(track);
+                }
                 None => {
                     post.complain(format!("{} was told that an unknown track is muted", name(self.person)));
                 }
             },
             // People of a world are shown what their slot maps say; who speaks, and how good a call is, is news for pages.
-            Event::Speakers(_) | Event::Encodings { .. } | Event::Bitrate { .. } | Event::Quality(..) => {}
+            Event::Speakers(_) | Event::Bitrate { .. } | Event::Quality(..) => {}
             other => post.complain(format!("{} was told what nobody expects: {other:?}", name(self.person))),
         }
+    }
+
+    /// Notes that a track does not come for a while, so that its picture does not count as frozen.
+    fn interrupt(&mut self, track: TrackId) {
+        let Some(slot) = self.slot_of(track) else { return };
+        slot.smoothness.interrupt();
+    }
+
+    /// Returns the slot that shows a track.
+    fn slot_of(&mut self, track: TrackId) -> Option<&mut Viewing> {
+        let map = self.room.slot_map.as_ref()?;
+        let shows = |slot: &&SlotInfo| slot.track.is_some_and(|(shown, _)| shown == track);
+        let mid = map.slots.iter().find(shows)?.mid.to_string();
+        self.slots.values_mut().find(|slot| slot.mid == mid)
     }
 
     /// Takes the answer to an offer, and offers again if something has changed since that offer.
@@ -528,6 +592,16 @@ impl Endpoint {
         self.ask(Asked::Other("prefer"), Signal::Command(Command::Prefer(preferences)), post);
         // An offer may have been lost when the connection broke.
         self.offer(post);
+    }
+}
+
+/// Returns what an offer says of an encoding.
+fn declared(layer: &LayerPlan) -> EncodingRequest {
+    EncodingRequest {
+        rid: layer.rid.to_owned(),
+        width: Some(layer.width),
+        height: Some(layer.height),
+        max_bitrate: Some(layer.bitrate),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Viewing: the receiver of one slot. Like a browser, it puts packets in order, decodes frames, and asks for what is
 //! missing. It notes frames that cannot be decoded although everything came.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use super::Post;
+use super::listening::Listening;
 use crate::core::command::MediaKind;
 use crate::core::ids::Ssrc;
 use crate::core::media::receive::ReceiveStatistics;
@@ -19,6 +20,11 @@ const NACK_TRIES: u8 = 6;
 /// After how long a picture that stands still although newer packets came needs a key frame, µs.
 const STUCK_AFTER: Micros = 250_000;
 const PLI_INTERVAL: Micros = 400_000;
+/// As many frames back a frame may refer to another.
+const REFERS_MAX: usize = 8;
+/// A picture stands still, as a person sees it, if the next one comes later than three frames usually do, and by this much,
+/// µs.
+const FREEZE: Micros = 150_000;
 /// How many packets may wait for those before them.
 const WAITING_MAX: usize = 600;
 
@@ -47,13 +53,63 @@ pub struct Viewing {
     highest: Option<u64>,
     holes: BTreeMap<u64, Hole>,
     waiting: BTreeMap<u64, Stamp>,
+    /// Numbers of packets without anything in them.
+    empty: BTreeSet<u64>,
     /// The index that follows the last decoded frame.
     next: Option<u64>,
     last: Option<Stamp>,
+    /// The numbers of the frames of that stream that were decoded last.
+    references: VecDeque<u32>,
     stuck_since: Option<Micros>,
     asked_at: Option<Micros>,
     /// Frames decoded lately: the time and the stream of each.
     pub decoded: VecDeque<(Micros, u32)>,
+    /// What was heard in it.
+    pub listening: Listening,
+    /// How pictures came.
+    pub smoothness: Smoothness,
+}
+
+/// How evenly pictures came.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Smoothness {
+    last: Option<Micros>,
+    /// The usual time between two pictures, µs.
+    interval: Micros,
+    /// Pictures that were shown.
+    pub pictures: u64,
+    /// How often the picture stood still.
+    pub freezes: u64,
+    /// For how long in all, µs.
+    pub frozen: Micros,
+    /// How often a key frame was asked for.
+    pub asked: u64,
+}
+
+impl Smoothness {
+    /// Notes that nothing is to come for a while.
+    pub fn interrupt(&mut self) {
+        (self.last, self.interval) = (None, 0);
+    }
+
+    /// Adds what was counted of another track.
+    pub fn add(&mut self, other: &Self) {
+        self.pictures += other.pictures;
+        self.freezes += other.freezes;
+        self.frozen += other.frozen;
+        self.asked += other.asked;
+    }
+
+    fn shows(&mut self, now: Micros) {
+        self.pictures += 1;
+        let Some(last) = self.last.replace(now) else { return };
+        let gap = now - last;
+        if self.interval > 0 && gap > (self.interval * 3).max(self.interval + FREEZE) {
+            self.freezes += 1;
+            self.frozen += gap;
+        }
+        self.interval = if self.interval == 0 { gap } else { (self.interval * 7 + gap) / 8 };
+    }
 }
 
 impl Viewing {
@@ -67,12 +123,21 @@ impl Viewing {
             highest: None,
             holes: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            empty: BTreeSet::new(),
             next: None,
             last: None,
+            references: VecDeque::new(),
             stuck_since: None,
             asked_at: None,
             decoded: VecDeque::new(),
+            listening: Listening::default(),
+            smoothness: Smoothness::default(),
         }
+    }
+
+    /// Whether it is for audio or for video.
+    pub fn kind(&self) -> MediaKind {
+        self.kind
     }
 
     /// Takes a packet of the stream itself.
@@ -84,6 +149,23 @@ impl Viewing {
         stamp: Stamp,
         post: &mut Post,
     ) {
+        self.counts(now, index, timestamp);
+        self.place(now.0, index, stamp, post);
+    }
+
+    /// Takes a packet with nothing in it: a number that was kept for what then turned out not to be needed.
+    pub fn on_empty(&mut self, now: (Micros, Instant), index: u64, timestamp: u32, post: &mut Post) {
+        self.counts(now, index, timestamp);
+        self.holes.remove(&index);
+        self.empty.insert(index);
+        while self.empty.len() > WAITING_MAX {
+            self.empty.pop_first();
+        }
+        self.decode(now.0, post);
+    }
+
+    /// Notes that a number has come, and which before it have not.
+    fn counts(&mut self, now: (Micros, Instant), index: u64, timestamp: u32) {
         self.statistics.on_packet(now.1, index, timestamp);
         if self.kind == MediaKind::Video {
             let next = self.highest.map_or(index, |highest| highest + 1);
@@ -97,7 +179,6 @@ impl Viewing {
             }
         }
         self.highest = self.highest.max(Some(index));
-        self.place(now.0, index, stamp, post);
     }
 
     /// Takes a packet that came again; `sequence` is that of the original.
@@ -111,6 +192,7 @@ impl Viewing {
     fn place(&mut self, now: Micros, index: u64, stamp: Stamp, post: &mut Post) {
         self.holes.remove(&index);
         if self.kind == MediaKind::Audio {
+            self.listening.on_frame(&stamp);
             self.note(now, &stamp);
             return;
         }
@@ -129,6 +211,9 @@ impl Viewing {
 
     fn decode(&mut self, now: Micros, post: &mut Post) {
         loop {
+            while self.next.is_some_and(|next| self.empty.remove(&next)) {
+                self.next = self.next.map(|next| next + 1);
+            }
             // The next frame in order, or else a key frame, for which all earlier ones are given up.
             let starts: Option<u64> = match self.next.filter(|next| self.is_whole(*next)) {
                 Some(next) => Some(next),
@@ -140,17 +225,22 @@ impl Viewing {
             };
             let Some(start) = starts else { return };
             let Some(stamp) = self.waiting.get(&start).copied() else { return };
-            // A frame that seems to follow must really follow the last one at the publisher.
+            // A frame that seems to follow must really follow at the publisher: what it refers to must have been decoded.
+            let reference = stamp.frame.wrapping_sub(u32::from(stamp.place.refers));
             if let Some(last) = self.last.filter(|_| Some(start) == self.next && !stamp.key) {
-                let continues =
-                    last.stream == stamp.stream && stamp.frame == last.frame + 1 && stamp.codec == last.codec;
-                if !continues {
+                let continues = last.stream == stamp.stream && stamp.codec == last.codec;
+                if !continues || !self.references.contains(&reference) {
                     post.complain(format!(
                         "frame {stamp:?} was spliced behind {last:?}: it cannot be decoded"
                     ));
                 }
             }
             self.next = Some(start + u64::from(stamp.parts));
+            if stamp.key {
+                self.references.clear();
+            }
+            self.references.push_front(stamp.frame);
+            self.references.truncate(REFERS_MAX);
             self.last = Some(stamp);
             self.waiting = self.waiting.split_off(&(start + u64::from(stamp.parts)));
             self.holes = self.holes.split_off(&start);
@@ -173,7 +263,13 @@ impl Viewing {
     }
 
     fn note(&mut self, now: Micros, stamp: &Stamp) {
+        self.smoothness.shows(now);
         self.note_shown(now, stamp.stream);
+    }
+
+    /// Returns the stream of the picture that is shown, if it is no older than that.
+    pub fn shown_since(&self, since: Micros) -> Option<u32> {
+        self.decoded.back().filter(|(at, _)| *at >= since).map(|(_, stream)| *stream)
     }
 
     /// Notes that a frame of that stream was shown.
@@ -209,6 +305,7 @@ impl Viewing {
         let patient = self.asked_at.is_some_and(|at| now < at + PLI_INTERVAL);
         if stuck && !patient {
             self.asked_at = Some(now);
+            self.smoothness.asked += 1;
             asks.keyframe = true;
         }
         asks

@@ -116,6 +116,9 @@ impl Oracle {
         }
         let Some(info) = streams.get(stamp.stream as usize) else { return };
         let Some((id, _)) = track_of(&self.members, &self.tracks, info) else { return };
+        if let Some(track) = self.tracks.get_mut(&id) {
+            track.is_layered = info.encoding.is_some();
+        }
         if let Some(member) = self.members.get_mut(&session) {
             // Close to the end of consent it is uncertain whether the packet is accepted. It then adds an address to
             // which the server may send, and removes none.
@@ -140,7 +143,7 @@ impl Oracle {
             let Stream { holes, arrived, .. } = stream;
             if missing.len() as u32 > GAP || holes.len() as u32 > GAP {
                 holes.clear();
-            } else if info.source.kind() == MediaKind::Video {
+            } else if info.source.kind() == MediaKind::Video && info.encoding.is_none() {
                 // Packets that came as retransmissions are not missing.
                 let missing = missing.filter(|index| !arrived.contains_key(index));
                 holes.extend(missing.map(|index| (index, now)));
@@ -176,6 +179,11 @@ impl Oracle {
             track.run_since = now;
         }
         track.fed_at = now;
+        if track.is_layered {
+            // Which encoding is due to whom is not for the oracle to say.
+            track.codec = Some(stamp.codec);
+            return;
+        }
         if !sent.recovered && track.stream != Some(stamp.stream) {
             if track.stream.is_some_and(|old| old > stamp.stream) {
                 // It is late, and belongs to a stream that has ended.
@@ -394,7 +402,7 @@ impl Oracle {
                     continue;
                 };
                 let can = track.codec.is_some_and(|codec| member.plan.receives.contains(&codec));
-                if member.paused.contains(id) || !can || now > track.fed_at + PAUSE {
+                if track.is_layered || member.paused.contains(id) || !can || now > track.fed_at + PAUSE {
                     continue;
                 }
                 // After the last of these the server knows that a key frame is needed, and can ask for it.

@@ -21,7 +21,7 @@ const DATAGRAM_BYTES_MAX: usize = 1280 - 40 - 8;
 /// How many past epochs of a slot a retransmission may still belong to.
 const EPOCHS: usize = 4;
 /// How many packets of a slot are remembered.
-const REMEMBERED: usize = 1200;
+pub(super) const REMEMBERED: usize = 1200;
 /// How far a new source's timestamp may be from the clock, µs.
 const CLOCK_TOLERANCE: i64 = 5_000;
 
@@ -35,10 +35,10 @@ const KEYFRAME_REQUESTS_APART: Micros = 199_000;
 const CONSENT_LATE: Micros = 110_000;
 
 /// A decrypted packet of a slot.
-struct Packet<'a> {
-    header: RtpHeader,
-    index: u64,
-    payload: &'a [u8],
+pub(super) struct Packet<'a> {
+    pub(super) header: RtpHeader,
+    pub(super) index: u64,
+    pub(super) payload: &'a [u8],
     /// The frame number of a dependency descriptor.
     frame_number: Option<u16>,
 }
@@ -197,7 +197,9 @@ impl Oracle {
     fn media_leaves(&mut self, now: Micros, session: u64, packet: &Packet<'_>, streams: &[StreamInfo]) {
         let who = self.who(session);
         let Some(stamp) = Stamp::find(packet.payload) else {
-            self.complain(now, format!("a packet without a stamp to {who}"));
+            if !self.is_filler(session, packet) {
+                self.complain(now, format!("a packet without a stamp to {who}"));
+            }
             return;
         };
         let Some(info) = streams.get(stamp.stream as usize) else { return };
@@ -237,7 +239,10 @@ impl Oracle {
         };
         let from = shown.map_or(0, |shown| shown.1);
         let place = Place { now, index: packet.index, timestamp: packet.header.timestamp, counters, from };
-        for fault in slot.take(&place, &stamp, info) {
+        let is_layered = info.encoding.is_some();
+        let faults =
+            if is_layered { slot.take_layered(&place, &stamp) } else { slot.take(&place, &stamp, info) };
+        for fault in faults {
             complaints.push(format!("{of} to {who}, packet {}: {fault}", packet.header.sequence));
         }
         self.forwarded += 1;
@@ -277,6 +282,8 @@ impl Oracle {
         let timestamp = packet.header.timestamp;
         let same = match left {
             Some(left) => left.stamp == stamp && left.timestamp == timestamp,
+            // Too long ago to be remembered.
+            None if info.encoding.is_some() => true,
             // A packet before the key frame that began the epoch was never sent, but may be asked for by its number.
             None => slot
                 .is_some_and(|slot| slot.past.iter().any(|epoch| epoch.places(&stamp, sequence, timestamp))),
@@ -342,7 +349,7 @@ impl Oracle {
         }
         for ssrc in asked {
             let track = own(ssrc).and_then(|(_, info)| track_of(&self.members, &self.tracks, info));
-            self.keyframe_asked(now, &who, track.map(|(id, _)| id));
+            self.keyframe_asked(now, &who, ssrc, track.map(|(id, _)| id));
         }
         for (ssrc, sequences) in lost {
             let Some((number, _)) = own(ssrc) else {
@@ -358,14 +365,17 @@ impl Oracle {
     }
 
     /// Checks a request for a key frame of a track, which is `None` if the receiver of the request does not publish it.
-    fn keyframe_asked(&mut self, now: Micros, who: &str, track: Option<TrackId>) {
+    fn keyframe_asked(&mut self, now: Micros, who: &str, ssrc: u32, track: Option<TrackId>) {
         self.keyframes_asked += 1;
         let Some(track) = track.and_then(|id| self.tracks.get_mut(&id)) else {
             self.complain(now, format!("{who} is asked for a key frame of what they do not publish"));
             return;
         };
-        let since = now.saturating_sub(track.asked_at);
-        track.asked_at = now;
+        let asked_at = match track.is_layered {
+            true => self.asked_encodings.entry(ssrc).or_insert(0),
+            false => &mut track.asked_at,
+        };
+        let since = now.saturating_sub(std::mem::replace(asked_at, now));
         // `asked_at` is zero for a track that was never asked for one.
         if since < KEYFRAME_REQUESTS_APART && since != now {
             self.complain(now, format!("{who} is asked for a key frame {since} µs after the last time"));
@@ -374,11 +384,11 @@ impl Oracle {
 }
 
 /// The outgoing numbers of a packet.
-struct Place {
-    now: Micros,
-    index: u64,
-    timestamp: u32,
-    counters: Counters,
+pub(super) struct Place {
+    pub(super) now: Micros,
+    pub(super) index: u64,
+    pub(super) timestamp: u32,
+    pub(super) counters: Counters,
     /// The RTP timestamp from which the slot shows its track, according to the slot map.
     from: u32,
 }

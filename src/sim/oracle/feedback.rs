@@ -11,6 +11,9 @@ use crate::sim::network::Micros;
 const REPORT_TOLERANCE: i64 = 1_000;
 /// How soon transport-wide feedback must report a packet that came, µs.
 const TOLD_WITHIN: Micros = 300_000;
+/// How many numbers are remembered, and for how long those whose turn to be forgotten never came, µs.
+const REMEMBERED: u16 = 20_000;
+const FORGOTTEN_AFTER: Micros = 20_000_000;
 /// Units of transport-wide feedback, µs.
 const TICK: Micros = 250;
 
@@ -28,7 +31,13 @@ pub(super) type Arrivals = BTreeMap<u16, ArrivedPacket>;
 
 /// Notes when a numbered packet arrived at the server.
 pub(super) fn note(arrivals: &mut Arrivals, number: u16, at: Micros, sure: bool) {
-    arrivals.entry(number).or_insert(ArrivedPacket { at, sure, told: false });
+    // Numbers repeat after 2^16, so old ones have to be forgotten long before.
+    arrivals.remove(&number.wrapping_sub(REMEMBERED));
+    let new = ArrivedPacket { at, sure, told: false };
+    let known = arrivals.entry(number).or_insert(new);
+    if at > known.at + FORGOTTEN_AFTER {
+        *known = new;
+    }
 }
 
 impl Oracle {
@@ -112,10 +121,6 @@ impl Oracle {
             // Feedback that was sent while somebody could not be reached is not repeated.
             if !reachable || found.last() == Some(session) {
                 member.arrivals.values_mut().for_each(|came| came.sure = false);
-            }
-            // Numbers repeat after 2^16, so old ones have to be forgotten long before.
-            while member.arrivals.len() > 20_000 {
-                member.arrivals.pop_first();
             }
         }
         for session in found {

@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 
-use super::World;
+use super::{World, send};
 use crate::core::event::Event;
 use crate::core::ids::DtlsSession;
 use crate::core::input::Input;
 use crate::core::path::{Carrier, Path};
-use crate::sim::client::{Endpoint, FLIGHT, Signal, What};
+use crate::sim::client::{Endpoint, FLIGHT, Sender, Signal, What};
 use crate::sim::deed::Deed;
 use crate::sim::network::{Micros, SECOND, server_address};
 use crate::sim::plan::Endpoints;
@@ -40,6 +40,8 @@ pub(super) enum Happening {
     Shakes(DtlsSession),
     /// The server is called though nothing is due.
     EarlyCall,
+    /// It is looked at what everybody sees.
+    Looks,
 }
 
 /// A datagram that reached the server, for an attacker to replay.
@@ -130,6 +132,7 @@ impl World<'_> {
             Happening::Returns(index) => self.returns(index),
             Happening::Shakes(session) => self.go_on_shaking(session),
             Happening::EarlyCall => self.feed(Input::Timeout),
+            Happening::Looks => self.look(),
         }
     }
 
@@ -170,9 +173,10 @@ impl World<'_> {
         let (now, turn) = (self.now, self.plan.turn);
         self.datagrams_sent += 1;
         let number = self.datagrams_sent;
-        let Some(person) = self.person(index) else { return };
+        let Some(Some(person)) = self.people.get_mut(index) else { return };
         let (from, life) = (person.address, person.lives);
-        for at in person.up.send(now, bytes.len()).into_iter().flatten() {
+        let line = person.lines[0].and_then(|line| self.lines.get_mut(line));
+        for at in send(line, &mut person.up, now, bytes.len()).into_iter().flatten() {
             // A server that reads in passes finds it at the beginning of the next one.
             let at = if turn > 0 { at.next_multiple_of(turn) } else { at };
             let (bytes, what) = (bytes.to_vec(), what.clone());
@@ -345,7 +349,9 @@ fn change_sender(one: &mut Endpoint, now: Micros, deed: Deed) {
     else {
         return;
     };
-    let Some(sender) = one.senders.iter_mut().find(|sender| sender.plan.source == source) else { return };
+    // The encodings of a simulcast are told apart by their streams.
+    let is_alone = |sender: &&mut Sender| sender.plan.source == source && sender.encoder.is_none();
+    let Some(sender) = one.senders.iter_mut().find(is_alone) else { return };
     match deed {
         Deed::Leap(_, by) => sender.leap(by),
         Deed::NewStream(_) => sender.renew(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::handshakes::DtlsEvents;
 use super::happening::Happening;
-use super::{Person, World};
+use super::{Person, World, send};
 use crate::core::event::{ClosingReason, Event};
 use crate::core::ids::{ConnectionId, DtlsSession, RequestId};
 use crate::core::input::{Admission, Input};
@@ -56,7 +56,9 @@ impl World<'_> {
             }
             self.drain_once(fed);
         }
-        self.oracle.drained(self.now, &self.post.streams);
+        if !self.plan.unchecked {
+            self.oracle.drained(self.now, &self.post.streams);
+        }
         self.keep_records();
     }
 
@@ -130,11 +132,14 @@ impl World<'_> {
             self.digest.update(format!("{path:?} {class:?}").as_bytes());
             self.digest.update(bytes);
             let to = path.remote;
-            self.oracle.leaves(self.now, to, bytes, &self.post.streams);
+            if !self.plan.unchecked {
+                self.oracle.leaves(self.now, to, bytes, &self.post.streams);
+            }
             if let Some(&index) = self.at.get(&to)
                 && let Some(Some(person)) = self.people.get_mut(index)
             {
-                for at in person.down.send(self.now, bytes.len()).into_iter().flatten() {
+                let line = person.lines[1].and_then(|line| self.lines.get_mut(line));
+                for at in send(line, &mut person.down, self.now, bytes.len()).into_iter().flatten() {
                     self.queue.push(at, Happening::Down { to, bytes: bytes.to_vec() });
                 }
             }

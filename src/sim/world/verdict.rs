@@ -79,8 +79,10 @@ impl World<'_> {
     /// Checks that all tracks of one reach the other, if they should.
     fn judge_pair(&self, viewer: &Endpoint, publisher: &Endpoint, complaints: &mut Vec<String>) {
         let who = name(viewer.person);
-        for sender in publisher.senders.iter().filter(|sender| sender.published) {
+        for sender in publisher.senders.iter().filter(|sender| sender.published && sender.is_first()) {
             let source = sender.plan.source;
+            let mut own = publisher.senders.iter().filter(|other| other.mid == sender.mid);
+            let is_sent = own.any(|sender| sender.due().is_some());
             let what = format!("{}'s {source:?}", name(publisher.person));
             let Some(track) = publisher.own_track(source) else { continue };
             let Some(known) = viewer.room.tracks.get(&track) else {
@@ -120,7 +122,7 @@ impl World<'_> {
             };
             let is_paused = viewer.paused.contains(&track) || viewer.room.starved.contains(&track);
             let silent = publisher.is_muted(source) || is_paused || viewer.is_unseen(track);
-            if silent || sender.due().is_none() || !viewer.receives(sender.plan.codec) {
+            if silent || !is_sent || !viewer.receives(sender.plan.codec) {
                 continue;
             }
             let mid = slot.mid.to_string();

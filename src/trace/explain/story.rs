@@ -6,7 +6,7 @@ mod packets;
 mod presence;
 mod viewing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::incoming::InboundStream;
@@ -17,6 +17,7 @@ use super::time::Time;
 use super::timeline;
 use super::tracks::{Track, Watching};
 use super::words;
+use crate::core::input::Shedding;
 use crate::core::timers::Timer;
 use crate::trace::facts::{Fact, FactSink, StreamNumber};
 use crate::trace::format::Header;
@@ -45,6 +46,8 @@ pub struct Story {
     /// Which of `watchings` each showing belongs to. A showing is a time in which a slot shows a track without
     /// interruption.
     showings: Vec<usize>,
+    /// Who is shown nothing of which track, although both want it.
+    paused_video: BTreeSet<(usize, usize)>,
     /// Whoever speaks most.
     dominant: Option<usize>,
     ticked: Time,
@@ -92,11 +95,12 @@ impl Story {
             Fact::Wants { person, track, width, height } => {
                 self.wants(at, index(person), index(track), *width, *height)?;
             }
-            Fact::Layer { person, track, layer: None, is_paused, .. } => {
-                self.video_paused(at, index(person), index(track), *is_paused)?;
+            Fact::Layer { person, track, is_paused: true, reason, .. } => {
+                self.video_paused(at, index(person), index(track), *reason)?;
             }
-            Fact::Layer { person, track, layer: Some(layer), height, reason, .. } => {
-                self.layer(at, index(person), index(track), layer, *height, *reason)?;
+            Fact::Layer { person, track, layer, spatial, temporal, height, reason, .. } => {
+                let inner = (*spatial, *temporal);
+                self.layer(at, index(person), index(track), layer.as_deref(), inner, *height, *reason)?;
             }
             Fact::Steered { person, estimate, verdict } => {
                 self.steered(at, index(person), *estimate, *verdict)?;
@@ -124,7 +128,7 @@ impl Story {
                 *times += 1;
                 *in_vain += u64::from(!was_due);
             }
-            Fact::Shedding(is_shedding) => self.shedding(at, *is_shedding),
+            Fact::Shedding(shedding) => self.shedding(at, *shedding),
             Fact::MediaLost(person) => self.media_lost(at, index(person)),
             Fact::MediaBack(person) => self.media_back(at, index(person)),
             Fact::Speaks { dominant, .. } => self.floor_taken(at, dominant.as_ref().map(index)),
@@ -147,11 +151,15 @@ impl Story {
         note_gap(&mut self.server.late, Gap { at, lasted: Time(late), what });
     }
 
-    fn shedding(&mut self, at: Time, is_shedding: bool) {
-        let (weight, text) = if is_shedding {
-            (Weight::Trouble, "the server's processor was full: some video was not forwarded")
-        } else {
-            (Weight::Notable, "the server had time again: all video was forwarded")
+    fn shedding(&mut self, at: Time, shedding: Shedding) {
+        let (weight, text) = match shedding.stage() {
+            0 => (Weight::Notable, "the server had time again: all video was forwarded"),
+            1 => (Weight::Notable, "the server's processor was full: smaller video was forwarded"),
+            2 => (
+                Weight::Notable,
+                "the server's processor was full: fewer pictures of smaller video were forwarded",
+            ),
+            _ => (Weight::Trouble, "the server's processor was full: some video was not forwarded"),
         };
         for person in 0..self.people.len() {
             if self.people[person].left.is_none() {

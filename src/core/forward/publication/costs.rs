@@ -7,43 +7,62 @@ use super::{Publication, at};
 use crate::core::command::{Source, Wish};
 use crate::core::forward::backlog::Viewer;
 use crate::core::forward::encoding::Encoding;
-use crate::core::forward::ladder::{Allowance, Candidate, Step, fit, steps};
+use crate::core::forward::ladder::{Candidate, fit};
+use crate::core::forward::scalability::Part;
+use crate::core::forward::steps::{Allowance, Load, Step, Variant, steps};
 use crate::core::ids::ParticipantKey;
+use crate::core::media::layers::Layers;
 
 impl Publication {
-    /// Returns the sizes in which a viewer with that wish could be shown the track, the cheapest first: of the encodings that
-    /// come, or would if the publisher were asked for them, those up to the one that fits the wish. Empty while nothing
-    /// comes.
-    pub fn steps(&self, now: Instant, wish: Wish) -> Vec<Step> {
+    /// Returns the ways in which a viewer with that wish could be shown the track, the cheapest first: of the encodings that
+    /// come, or would if the publisher were asked for them, those up to the one that fits the wish, and of the layers inside
+    /// each those up to `limit`. Empty while nothing comes. What the machine has no time for is left out.
+    pub fn steps(&self, now: Instant, wish: Wish, limit: Layers, load: Load) -> Vec<Step> {
         if self.muted {
             return Vec::new();
         }
+        let is_screen = self.source == Source::Screen;
+        let offered = self.offered(now);
+        let best = fit(wish, offered.iter().map(|one| one.candidate));
+        let wholes: Vec<Variant> = offered.iter().map(Offered::whole).collect();
+        // In their order, from the smallest on.
+        let mut ranks: Vec<usize> = steps(&wholes, is_screen).iter().map(|step| step.rank).collect();
+        let rank = offered.iter().find(|one| Some(one.candidate.place) == best).map(|one| one.candidate.rank);
+        let fitting = ranks.iter().position(|one| Some(*one) == rank).map_or(ranks.len(), |place| place + 1);
+        ranks.truncate(if load.is_smallest { fitting.min(1) } else { fitting });
+        let permitted = offered.iter().filter(|one| ranks.contains(&one.candidate.rank));
+        let variants: Vec<Variant> =
+            permitted.flat_map(|one| one.variants(wish, limit.lower(load.layers()))).collect();
+        steps(&variants, is_screen)
+    }
+
+    /// Returns the encodings that come, or would if the publisher were asked for them.
+    fn offered(&self, now: Instant) -> Vec<Offered<'_>> {
         let of_rank = |rank: usize| self.encodings.iter().find(|encoding| encoding.rank() == rank);
         let is_live = |encoding: &Encoding| encoding.is_live(now, self.pause);
         let rungs = self.ladder.rungs();
-        let mut sizes = Vec::new();
+        let mut offered = Vec::new();
         for (place, rung) in rungs.iter().enumerate() {
             let encoding = of_rank(rung.rank);
             if encoding.is_some_and(is_live) || (self.ladder.can_order() && rung.may_come(now)) {
                 let cost = self.cost(now, encoding, rung.max_bitrate);
-                sizes.push((Candidate::new(place, rung.rank, Some(rung)), cost));
+                offered.push(Offered {
+                    candidate: Candidate::new(place, rung.rank, Some(rung)),
+                    encoding,
+                    cost,
+                });
             }
         }
         if rungs.is_empty() {
             let only = &self.encodings[at(self.chosen)];
             // A picture that stands still costs nothing just now, and may move again.
             if only.ssrc().is_some() {
-                sizes.push((Candidate::new(0, only.rank(), None), self.cost(now, Some(only), None)));
+                let (candidate, cost) =
+                    (Candidate::new(0, only.rank(), None), self.cost(now, Some(only), None));
+                offered.push(Offered { candidate, encoding: Some(only), cost });
             }
         }
-        let best = fit(wish, sizes.iter().map(|(candidate, _)| *candidate));
-        let rank = sizes.iter().map(|(one, _)| one).find(|one| Some(one.place) == best).map(|one| one.rank);
-        let all = sizes.iter().map(|(one, cost)| (one.rank, one.height, *cost)).collect();
-        let mut steps = steps(all);
-        if let Some(top) = steps.iter().position(|step| Some(step.rank) == rank) {
-            steps.truncate(top + 1);
-        }
-        steps
+        offered
     }
 
     /// What an encoding is expected to take of a viewer's network, bits per second. What has never come and was not
@@ -77,7 +96,7 @@ impl Publication {
             let is_elsewhere =
                 |viewer: &Viewer| viewer.is(participant, slot) && at(select_encoding(viewer, chosen)) != from;
             for viewer in self.encodings[from].backlog.take_viewers(is_elsewhere) {
-                self.encodings[at(select_encoding(&viewer, chosen))].backlog.join_at_end(viewer);
+                self.encodings[at(select_encoding(&viewer, chosen))].join_at_end(viewer);
             }
         }
         self.needs_review = true;
@@ -101,7 +120,68 @@ impl Publication {
         }
         viewer.is_new_allowance |= viewer.allowance != allowance;
         (viewer.allowance, viewer.sought) = (allowance, sought);
-        self.needs_review = true;
+        self.choose_layers();
         true
+    }
+
+    /// Notes what the machine has no time for of the track in a slot. Returns whether that is something else than before.
+    pub fn set_load(&mut self, participant: ParticipantKey, slot: usize, load: Load) -> bool {
+        let viewers = self.encodings.iter_mut().flat_map(|encoding| encoding.backlog.viewers_mut());
+        let viewer = viewers.into_iter().find(|viewer| viewer.is(participant, slot) && viewer.load != load);
+        let Some(viewer) = viewer else { return false };
+        (viewer.load, viewer.is_new_load) = (load, true);
+        self.choose_layers();
+        true
+    }
+
+    fn choose_layers(&mut self) {
+        self.encodings.iter_mut().for_each(Encoding::choose_layers);
+        self.needs_review = true;
+    }
+}
+
+/// An encoding that a viewer could be shown.
+struct Offered<'a> {
+    candidate: Candidate,
+    encoding: Option<&'a Encoding>,
+    /// What all of it costs.
+    cost: u64,
+}
+
+impl Offered<'_> {
+    fn whole(&self) -> Variant {
+        Variant {
+            rank: self.candidate.rank,
+            layers: Layers::BASE,
+            is_whole: true,
+            height: self.candidate.height,
+            pictures_permille: 1000,
+            cost: self.cost,
+        }
+    }
+
+    /// Returns it as a whole, or if its layers are known, in the parts that are of use for a wish.
+    fn variants(&self, wish: Wish, limit: Layers) -> Vec<Variant> {
+        let scalability = self.encoding.and_then(Encoding::scalability);
+        let Some((scalability, top)) = scalability.and_then(|own| Some((own, own.top()?))) else {
+            return vec![self.whole()];
+        };
+        let parts = scalability.parts(scalability.fit(wish, Layers::ALL).lower(limit));
+        if parts.is_empty() {
+            return vec![self.whole()];
+        }
+        let variant = |part: Part| {
+            let is_largest = part.layers.spatial == top.spatial;
+            Variant {
+                rank: self.candidate.rank,
+                layers: part.layers,
+                is_whole: part.is_whole,
+                // What was declared is said of the largest pictures.
+                height: self.candidate.height.filter(|_| is_largest).or(part.height),
+                pictures_permille: part.pictures_permille,
+                cost: self.cost * part.rate_permille / 1000,
+            }
+        };
+        parts.into_iter().map(variant).collect()
     }
 }

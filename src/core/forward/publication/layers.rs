@@ -11,10 +11,13 @@ use crate::core::command::{EncodingRequest, Wish};
 use crate::core::event::LayerReason;
 use crate::core::forward::backlog::Told;
 use crate::core::forward::encoding::Pause;
-use crate::core::forward::ladder::{Allowance, Candidate, Rung, fit};
+use crate::core::forward::ladder::{Candidate, Rung, fit};
+use crate::core::forward::steps::{Allowance, Load};
 use crate::core::ids::{EncodingIndex, ParticipantKey};
 use crate::core::media::ingress::PublishedSection;
+use crate::core::media::layers::Layers;
 use crate::core::stats::EncodingSnapshot;
+use crate::core::timers::earliest;
 use crate::limits::ENCODINGS_MAX;
 
 /// How often it is looked whether encodings have stopped, while packets come.
@@ -29,8 +32,12 @@ pub struct LayerChange {
     pub slot: usize,
     /// The encoding's name; `None` if the track is not a simulcast, or nothing of it is sent.
     pub layer: Option<String>,
-    /// Whether nothing of the track is sent, because their network carries no more.
+    /// Whether nothing of the track is sent, because their network carries no more or the machine has no time.
     pub is_paused: bool,
+    /// The highest spatial layer that is sent; `None` if all are.
+    pub spatial: Option<u8>,
+    /// The highest temporal layer that is sent; `None` if all are.
+    pub temporal: Option<u8>,
     /// The width of its pictures in pixels, if it was declared.
     pub width: Option<u16>,
     /// The height of its pictures in pixels, if it was declared.
@@ -104,12 +111,20 @@ impl Publication {
             let rung = self.ladder.of_rank(encoding.rank());
             candidates[place] = Some(Candidate::new(place, encoding.rank(), rung));
         }
-        let fitting = |wish: Wish, allowance: Allowance| {
+        let bps = |one: &Candidate| self.encodings[one.place].bitrate.bps(now);
+        let is_sized = candidates.iter().flatten().all(|one| one.height.is_some());
+        // Where nobody has said which is the smallest, it is the one of which least comes.
+        let sizes = candidates
+            .map(|one| one.map(|one| one.height.filter(|_| is_sized).map_or_else(|| bps(&one), u64::from)));
+        let fitting = |wish: Wish, allowance: Allowance, load: Load| {
             let permitted = candidates.iter().flatten().filter(|one| allowance.permits(one.rank));
+            if load.is_smallest {
+                return permitted.min_by_key(|one| (sizes[one.place], one.rank)).map(|one| one.place);
+            }
             fit(wish, permitted.copied())
         };
         let chosen_before = self.chosen;
-        if let Some(chosen) = fitting(Wish::default(), Allowance::Everything) {
+        if let Some(chosen) = fitting(Wish::default(), Allowance::Everything, Load::default()) {
             self.chosen = EncodingIndex(chosen as u8);
         }
         let chosen = self.chosen;
@@ -121,9 +136,10 @@ impl Publication {
                     continue;
                 }
                 let before = at(viewer.choice.unwrap_or(chosen_before));
-                let has_size = viewer.wish.height.or(viewer.wish.width).is_some();
+                let has_size = viewer.wish.height.or(viewer.wish.width).is_some() || viewer.load.is_smallest;
                 let is_limited = viewer.allowance != Allowance::Everything;
-                let fitting = fitting(viewer.wish, viewer.allowance).map(|place| EncodingIndex(place as u8));
+                let fitting = fitting(viewer.wish, viewer.allowance, viewer.load);
+                let fitting = fitting.map(|place| EncodingIndex(place as u8));
                 viewer.choice = match fitting.or(viewer.choice) {
                     choice if has_size => choice,
                     // As long as nothing comes that their network carries, they stay where they are.
@@ -134,44 +150,66 @@ impl Publication {
                 if is_other || viewer.is_new_wish {
                     viewer.why = match live[before] {
                         _ if viewer.is_new_wish => LayerReason::Wanted,
+                        _ if viewer.is_new_load => LayerReason::Load,
                         _ if viewer.is_new_allowance => LayerReason::Bandwidth,
                         false => LayerReason::Stopped,
                         true => LayerReason::Available,
                     };
                     viewer.is_new_wish = false;
                 }
-                viewer.is_new_allowance = false;
+                (viewer.is_new_allowance, viewer.is_new_load) = (false, false);
             }
         }
         self.await_keyframes();
     }
 
-    /// Takes what viewers are shown from now on and have not been told.
-    pub fn take_layer_changes(&mut self) -> Vec<LayerChange> {
+    /// Takes what viewers are shown from now on and have not been told. `may_tell` says whether somebody may be told anything
+    /// now; if not, they are told later what is true then.
+    pub fn take_layer_changes(
+        &mut self,
+        mut may_tell: impl FnMut(ParticipantKey) -> bool,
+    ) -> Vec<LayerChange> {
         let mut changes = Vec::new();
         for (number, encoding) in self.encodings.iter_mut().enumerate() {
             let rung = self.ladder.of_rank(encoding.rank()).filter(|_| encoding.ssrc().is_some());
             let index = EncodingIndex(number as u8);
+            let declared = rung.map(|rung| (rung.width, rung.height));
+            let scalability = encoding.scalability.as_deref();
             for viewer in encoding.backlog.viewers_mut() {
-                let is_paused = viewer.allowance == Allowance::Nothing && !viewer.is_idle;
-                let what = if is_paused { Told::Paused } else { Told::Shown(index) };
-                // Whoever is shown the only encoding there is need not be told, unless they were told that it is paused.
-                let is_news = viewer.told != Some(what)
-                    && (is_paused || rung.is_some() || viewer.told == Some(Told::Paused));
-                if !is_news {
+                let paused = match () {
+                    () if viewer.is_idle => None,
+                    () if viewer.load.is_nothing => Some(LayerReason::Load),
+                    () if viewer.allowance == Allowance::Nothing => Some(LayerReason::Bandwidth),
+                    () => None,
+                };
+                let what = paused.map_or(Told::Shown(index, viewer.layers), Told::Paused);
+                // Whoever is shown all of the only encoding there is need not be told, unless they were told something else.
+                let is_usual = paused.is_none() && rung.is_none() && viewer.layers == Layers::ALL;
+                if viewer.told == Some(what)
+                    || (is_usual && viewer.told.is_none())
+                    || !may_tell(viewer.participant)
+                {
                     continue;
                 }
-                let is_paused_or_back = is_paused || viewer.told == Some(Told::Paused);
-                viewer.told = Some(what);
-                let shown = rung.filter(|_| !is_paused);
+                let was_paused = match viewer.told.replace(what) {
+                    Some(Told::Paused(reason)) => Some(reason),
+                    _ => None,
+                };
+                let known = |layer: u8| (layer < u8::MAX).then_some(layer);
+                let (spatial, temporal) = (known(viewer.layers.spatial), known(viewer.layers.temporal));
+                let size = spatial.and_then(|spatial| scalability?.size(spatial));
+                let size = size.map(|(width, height)| (Some(width), Some(height))).or(declared);
+                let (width, height) = size.filter(|_| paused.is_none()).unwrap_or_default();
                 changes.push(LayerChange {
                     participant: viewer.participant,
                     slot: viewer.slot,
-                    layer: shown.map(|rung| rung.name.to_string()),
-                    is_paused,
-                    width: shown.and_then(|rung| rung.width),
-                    height: shown.and_then(|rung| rung.height),
-                    reason: if is_paused_or_back { LayerReason::Bandwidth } else { viewer.why },
+                    layer: rung.filter(|_| paused.is_none()).map(|rung| rung.name.to_string()),
+                    is_paused: paused.is_some(),
+                    spatial: spatial.filter(|_| paused.is_none()),
+                    temporal: temporal.filter(|_| paused.is_none()),
+                    width,
+                    height,
+                    reason: paused.or(was_paused).unwrap_or(viewer.why),
                 });
             }
         }
@@ -201,8 +239,8 @@ impl Publication {
             let viewers = encoding.backlog.viewers_mut().iter_mut();
             for viewer in viewers.filter(|viewer| viewer.is(participant, slot)) {
                 // They may have missed that it is shown again.
-                let is_back = matches!(viewer.told, Some(Told::Shown(_))) && !is_layer;
-                viewer.told = is_back.then_some(Told::Paused);
+                let is_back = matches!(viewer.told, Some(Told::Shown(..))) && !is_layer;
+                viewer.told = is_back.then_some(Told::Paused(viewer.why));
             }
         }
     }
@@ -212,7 +250,7 @@ impl Publication {
         if !self.ladder.can_order() {
             return false;
         }
-        let mut needed = [false; ENCODINGS_MAX];
+        let (mut needed, mut awaits_wish) = ([false; ENCODINGS_MAX], false);
         let is_live = |rung: &Rung| {
             // While nothing is sent on purpose nothing is to be had instead.
             if self.muted {
@@ -223,8 +261,13 @@ impl Publication {
         };
         for encoding in &self.encodings {
             for viewer in encoding.backlog.viewers().iter().filter(|viewer| !viewer.is_idle) {
-                for allowance in [viewer.allowance, viewer.sought] {
-                    self.ladder.mark_needed(now, viewer.wish, allowance, is_live, &mut needed);
+                let is_undecided = viewer.undecided_until.is_some_and(|until| now < until);
+                awaits_wish |= is_undecided && viewer.allowance != Allowance::Nothing;
+                let smallest = Wish { height: Some(1), ..viewer.wish };
+                let wish = if viewer.load.is_smallest { smallest } else { viewer.wish };
+                // Whoever has not said yet what they want to see takes what there is.
+                for allowance in [viewer.allowance, viewer.sought].into_iter().filter(|_| !is_undecided) {
+                    self.ladder.mark_needed(now, wish, allowance, is_live, &mut needed);
                 }
                 if viewer.allowance == Allowance::Nothing {
                     continue;
@@ -235,7 +278,27 @@ impl Publication {
                 }
             }
         }
-        self.ladder.mark_smallest(&mut needed);
+        self.ladder.mark_smallest(awaits_wish, &mut needed);
+        if awaits_wish && !needed.contains(&true) {
+            let (wish, allowance) = (Wish::default(), Allowance::Everything);
+            self.ladder.mark_needed(now, wish, allowance, is_live, &mut needed);
+        }
         self.ladder.note_needed(now, &needed)
+    }
+
+    /// Returns when what the publisher is to send may change although nothing else does.
+    pub fn encodings_deadline(&self, now: Instant) -> Option<Instant> {
+        let undecided =
+            self.viewers().filter_map(|viewer| viewer.undecided_until).filter(|until| *until > now).min();
+        earliest(self.ladder.deadline(now), undecided.filter(|_| self.ladder.can_order()))
+    }
+
+    /// Notes until when it is expected that somebody says in which size they want to see the track in a slot; `None` if they
+    /// have said it.
+    pub fn set_undecided(&mut self, participant: ParticipantKey, slot: usize, until: Option<Instant>) {
+        let viewers = self.encodings.iter_mut().flat_map(|encoding| encoding.backlog.viewers_mut());
+        for viewer in viewers.filter(|viewer| viewer.is(participant, slot)) {
+            viewer.undecided_until = until;
+        }
     }
 }

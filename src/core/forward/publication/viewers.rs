@@ -17,6 +17,11 @@ impl Publication {
         self.needs_review = true;
     }
 
+    /// Returns the encoding that a viewer is to be shown.
+    pub fn selected(&self, viewer: &Viewer) -> EncodingIndex {
+        select_encoding(viewer, self.chosen)
+    }
+
     /// Forgets the viewers of whom `is_gone` says so.
     pub fn remove_viewers(&mut self, is_gone: impl Fn(&Viewer) -> bool) {
         for encoding in &mut self.encodings {
@@ -65,10 +70,9 @@ impl Publication {
         for from in (0..self.encodings.len()).filter(|from| *from != to) {
             let waits = |viewer: &Viewer| at(select_encoding(viewer, chosen)) == to;
             for viewer in self.encodings[from].backlog.take_viewers(waits) {
-                self.encodings[to].backlog.join(viewer, position);
+                self.encodings[to].join(viewer, position);
             }
         }
-        self.encodings[to].choose_layers();
         self.encodings[to].awaited = false;
         self.needs_review = true;
     }

@@ -18,8 +18,7 @@ pub(super) struct Held {
 impl Slot {
     /// Whether a packet of that stretch would be shown, once all that waits in the pacer has been sent.
     pub fn would_show(&self, stretch: Stretch, meta: &PacketMeta<PacketInfo>) -> bool {
-        let is_going = self.open && self.announced && !self.holds.is_any();
-        is_going
+        self.is_going()
             && (meta.keyframe_start
                 || (!self.held.is_cut
                     && (self.held.keyframe == Some(stretch) || self.munger.continues(stretch, meta.index))))

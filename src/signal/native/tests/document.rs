@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::parse::REQUEST_TYPES;
-use super::super::{CODES, code_from_text, code_text, is_fatal, parse};
+use super::super::{CODES, code_from_text, code_text, encode_token, is_fatal, parse};
 use super::{CLOSINGS, encoded, events};
 use crate::core::event::Event;
 
@@ -46,7 +46,10 @@ fn assert_documented(value: &Value, words: &BTreeSet<&str>) {
 #[test]
 fn all_that_the_encoder_can_make_is_documented() {
     let words = documented_words();
-    let mut types: BTreeSet<String> = ["pong".to_owned()].into();
+    let renewed: Value = serde_json::from_str(&encode_token("a.b.c", 7)).expect("JSON");
+    assert_eq!(renewed, json!({"type": "token", "data": {"token": "a.b.c", "expiresAt": 7}}));
+    assert_documented(&renewed, &words);
+    let mut types: BTreeSet<String> = ["pong".to_owned(), "token".to_owned()].into();
     let closings = CLOSINGS.iter().map(|&(reason, ..)| Event::Closing(reason));
     for event in events().into_iter().map(|(event, _)| event).chain(closings) {
         let message = encoded(&event);

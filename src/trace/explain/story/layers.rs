@@ -28,43 +28,71 @@ impl Story {
         Some(())
     }
 
+    /// Somebody is shown another encoding, or up to other layers, the spatial and the temporal one, or all again.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of one fact")]
     pub(super) fn layer(
         &mut self,
         at: Time,
         person: usize,
         track: usize,
-        layer: &str,
+        layer: Option<&str>,
+        (spatial, temporal): (Option<u8>, Option<u8>),
         height: Option<u16>,
         reason: LayerReason,
     ) -> Option<()> {
+        let what = self.name_of(track)?;
+        let was_paused = self.paused_video.remove(&(person, track));
+        let inner = match (spatial, temporal) {
+            (None, None) => String::new(),
+            (Some(spatial), None) => format!(" up to spatial layer {spatial}"),
+            (None, Some(temporal)) => format!(" up to temporal layer {temporal}"),
+            (Some(spatial), Some(temporal)) => {
+                format!(" up to spatial layer {spatial} and temporal layer {temporal}")
+            }
+        };
+        if layer.is_none() && inner.is_empty() && was_paused {
+            let why = if reason == LayerReason::Load {
+                "the server has time again"
+            } else {
+                "their network carries it"
+            };
+            let text = format!("is shown {what} again: {why}");
+            self.tell(at, person, "layer", Weight::Notable, text);
+            return Some(());
+        }
         let size = height.map_or_else(String::new, |height| format!(", {height} pixels tall"));
         let (weight, why) = match reason {
             LayerReason::Wanted => (Weight::Plain, "it fits best of those that come"),
             LayerReason::Stopped => (Weight::Notable, "the one before has stopped"),
             LayerReason::Available => (Weight::Plain, "it has begun, and fits better"),
             LayerReason::Bandwidth => (Weight::Plain, "that is what their network carries"),
+            LayerReason::Load => (Weight::Notable, "that is what the server has time for"),
         };
-        let what = self.name_of(track)?;
-        let text = format!("is shown {what} in the encoding {layer}{size}: {why}");
+        let text = match layer {
+            Some(layer) => format!("is shown {what} in the encoding {layer}{inner}{size}: {why}"),
+            None if inner.is_empty() => format!("is shown all layers of {what}: {why}"),
+            None => format!("is shown {what}{inner}{size}: {why}"),
+        };
         self.tell(at, person, "layer", weight, text);
         Some(())
     }
 
-    /// Nothing of a track is shown for want of bandwidth, or it is shown again.
+    /// Nothing of a track is shown, for want of bandwidth or time.
     pub(super) fn video_paused(
         &mut self,
         at: Time,
         person: usize,
         track: usize,
-        is_paused: bool,
+        reason: LayerReason,
     ) -> Option<()> {
         let what = self.name_of(track)?;
-        let (weight, text) = if is_paused {
-            (Weight::Trouble, format!("is shown nothing of {what}: their network carries no more"))
+        self.paused_video.insert((person, track));
+        let why = if reason == LayerReason::Load {
+            "the server has no time"
         } else {
-            (Weight::Notable, format!("is shown {what} again: their network carries it"))
+            "their network carries no more"
         };
-        self.tell(at, person, "layer", weight, text);
+        self.tell(at, person, "layer", Weight::Trouble, format!("is shown nothing of {what}: {why}"));
         Some(())
     }
 
@@ -90,6 +118,14 @@ impl Story {
             }
             Verdict::Resumed(track) => {
                 ("more", Weight::Plain, format!("{} is to be shown again: {carries}", name(track)?))
+            }
+            Verdict::Thinned(track) => {
+                let text = format!("fewer pictures of {} are to be shown: {carries}", name(track)?);
+                ("less", Weight::Notable, text)
+            }
+            Verdict::Thickened(track) => {
+                let text = format!("more pictures of {} are to be shown: {carries}", name(track)?);
+                ("more", Weight::Plain, text)
             }
             Verdict::Trial(rate) => {
                 let rate = words::bit_rate(rate);

@@ -27,6 +27,11 @@ impl Layers {
         frame.spatial <= self.spatial && frame.temporal <= self.temporal
     }
 
+    /// Returns the higher one of each.
+    pub fn higher(self, other: Self) -> Self {
+        Self { spatial: self.spatial.max(other.spatial), temporal: self.temporal.max(other.temporal) }
+    }
+
     /// Returns the lower one of each.
     pub fn lower(self, other: Self) -> Self {
         Self { spatial: self.spatial.min(other.spatial), temporal: self.temporal.min(other.temporal) }
@@ -129,6 +134,15 @@ impl Selection {
     pub fn ends_picture(&self, packet: &LayerInfo) -> bool {
         packet.ends_frame && packet.layers.spatial == self.layers.spatial
     }
+}
+
+/// What was decided of a packet before it goes out, or waits to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// What is forwarded of the stream from the packet on, if it is the newest one.
+    pub selection: Selection,
+    /// Whether the packet belongs to it. If not, it is left out, and those behind it close up.
+    pub takes: bool,
 }
 
 #[cfg(test)]

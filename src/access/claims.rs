@@ -1,0 +1,296 @@
+//! What the claims of a token mean. Two forms are read: that of LiveKit, with the permissions in `video`, and a plain one
+//! with `userId`, `roomId` and a list of `permissions`.
+
+use serde_json::{Map, Value, json};
+
+use super::jwt::Denied;
+use crate::core::command::Source;
+use crate::core::grants::{Grants, Sources};
+use crate::core::ids::RoomId;
+use crate::limits::NAME_CHARS_MAX;
+
+/// Most characters of an identity.
+const IDENTITY_CHARS_MAX: usize = 256;
+
+/// What a token lets its bearer do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// The only room that it opens; `None` if it opens all.
+    pub room: Option<RoomId>,
+    /// Who the bearer is, as their own back end names them.
+    pub identity: String,
+    /// The name that others see, if the back end decides it.
+    pub name: Option<String>,
+    /// What they may do.
+    pub grants: Grants,
+    /// From when on it is valid, in seconds since 1970; 0 for always.
+    pub not_before: u64,
+    /// Until when it is valid, in seconds since 1970.
+    pub expires: u64,
+}
+
+impl Pass {
+    /// Reads claims.
+    ///
+    /// # Errors
+    /// A claim is missing or has another type, or the token is not for joining a room.
+    pub(super) fn of(claims: &Value) -> Result<Self, Denied> {
+        let pass = match claims.get("video") {
+            Some(video) => Self::of_video(claims, video)?,
+            None => Self::of_permissions(claims)?,
+        };
+        let long = pass.identity.chars().count() > IDENTITY_CHARS_MAX;
+        if pass.identity.is_empty() || long || pass.identity.chars().any(char::is_control) {
+            return Err(Denied::because(format!(
+                "the token does not say who its bearer is: an identity has 1–{IDENTITY_CHARS_MAX} characters"
+            )));
+        }
+        Ok(pass)
+    }
+
+    fn of_video(claims: &Value, video: &Value) -> Result<Self, Denied> {
+        let video = video.as_object().ok_or_else(|| wrong("video", "an object"))?;
+        if !flag(video, "roomJoin", false)? {
+            return Err(Denied::because("the token does not allow joining a room (video.roomJoin)"));
+        }
+        let may_publish = flag(video, "canPublish", true)?;
+        let publish = match video.get("canPublishSources").filter(|sources| !sources.is_null()) {
+            Some(sources) if sources.as_array().is_some_and(|list| !list.is_empty()) => sources_of(sources)?,
+            Some(sources) if !sources.is_array() => {
+                return Err(wrong("video.canPublishSources", "a list of sources"));
+            }
+            _ if may_publish => Sources::ALL,
+            _ => Sources::NONE,
+        };
+        let grants = Grants {
+            publish,
+            subscribe: flag(video, "canSubscribe", true)?,
+            send_data: flag(video, "canPublishData", may_publish)?,
+            moderate: flag(video, "roomAdmin", false)?,
+            create: flag(video, "roomCreate", false)?,
+        };
+        let identity = text(claims, "sub")?.or(text(claims, "jti")?).unwrap_or_default();
+        let room = match video.get("room") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(room)) if room.is_empty() => None,
+            Some(room) => Some(room_of(room, "video.room")?),
+        };
+        Self::with(claims, room, identity, grants)
+    }
+
+    fn of_permissions(claims: &Value) -> Result<Self, Denied> {
+        let listed = claims.get("permissions").and_then(Value::as_array);
+        let listed = listed.ok_or_else(|| {
+            Denied::because("the token grants nothing: it has neither `video` nor a list of `permissions`")
+        })?;
+        let has = |permission: &str| listed.iter().any(|entry| entry == permission);
+        let (produce, consume) = (has("produce"), has("consume"));
+        let grants = Grants {
+            publish: if produce { Sources::ALL } else { Sources::NONE },
+            subscribe: consume,
+            send_data: produce,
+            moderate: has("moderate"),
+            create: false,
+        };
+        let room = claims.get("roomId").ok_or_else(|| wrong("roomId", "the room's id"))?;
+        let identity = match claims.get("userId") {
+            Some(Value::Number(id)) => id.to_string(),
+            _ => text(claims, "userId")?.unwrap_or_default(),
+        };
+        Self::with(claims, Some(room_of(room, "roomId")?), identity, grants)
+    }
+
+    fn with(claims: &Value, room: Option<RoomId>, identity: String, grants: Grants) -> Result<Self, Denied> {
+        let name = text(claims, "name")?.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        if let Some(name) = &name
+            && (name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control))
+        {
+            return Err(wrong("name", "a name of 1–64 characters"));
+        }
+        let expires = time(claims, "exp")?
+            .ok_or_else(|| Denied::because("the token never expires: it needs the claim `exp`"))?;
+        Ok(Self { room, identity, name, grants, not_before: time(claims, "nbf")?.unwrap_or(0), expires })
+    }
+
+    /// Returns the claims of a token that allows the same, in LiveKit's form, issued by that key.
+    pub(super) fn claims(&self, issuer: &str) -> Value {
+        let Grants { publish, subscribe, send_data, moderate, create } = self.grants;
+        let mut video = Map::new();
+        let mut put = |name: &str, value: Value| video.insert(name.to_owned(), value);
+        put("roomJoin", json!(true));
+        if let Some(room) = &self.room {
+            put("room", json!(room.as_str()));
+        }
+        put("canPublish", json!(!publish.is_empty()));
+        if publish != Sources::ALL && !publish.is_empty() {
+            put("canPublishSources", publish.iter().map(livekit_name).collect());
+        }
+        put("canSubscribe", json!(subscribe));
+        put("canPublishData", json!(send_data));
+        for (name, granted) in [("roomAdmin", moderate), ("roomCreate", create)] {
+            if granted {
+                put(name, json!(true));
+            }
+        }
+        let mut claims = json!({ "iss": issuer, "sub": self.identity, "exp": self.expires, "video": video });
+        if self.not_before > 0 {
+            claims["nbf"] = json!(self.not_before);
+        }
+        if let Some(name) = &self.name {
+            claims["name"] = json!(name);
+        }
+        claims
+    }
+}
+
+/// Returns LiveKit's name of a source.
+fn livekit_name(source: Source) -> &'static str {
+    match source {
+        Source::Microphone => "microphone",
+        Source::Camera => "camera",
+        Source::Screen => "screen_share",
+        Source::ScreenAudio => "screen_share_audio",
+    }
+}
+
+/// Reads a list of sources, by LiveKit's names or by ours.
+fn sources_of(list: &Value) -> Result<Sources, Denied> {
+    let named = |name: &Value| {
+        Source::ALL
+            .into_iter()
+            .find(|source| name == livekit_name(*source) || name == source.as_str())
+            .ok_or_else(|| {
+                wrong(
+                    "video.canPublishSources",
+                    "a list of camera, microphone, screen_share, screen_share_audio",
+                )
+            })
+    };
+    list.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(named).collect()
+}
+
+fn wrong(claim: &str, expected: &str) -> Denied {
+    Denied::because(format!("the token's claim `{claim}` must be {expected}"))
+}
+
+fn room_of(value: &Value, claim: &str) -> Result<RoomId, Denied> {
+    let room = value.as_str().and_then(|room| room.parse().ok());
+    room.ok_or_else(|| wrong(claim, "a room id: 1–64 characters of A–Z a–z 0–9 _ - ."))
+}
+
+/// Reads a flag; one that is absent or `null` has its default.
+fn flag(claims: &Map<String, Value>, name: &str, default: bool) -> Result<bool, Denied> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(default),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(wrong(name, "true or false")),
+    }
+}
+
+fn text(claims: &Value, name: &str) -> Result<Option<String>, Denied> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(wrong(name, "text")),
+    }
+}
+
+/// Reads a time in seconds since 1970, which may have a fraction (RFC 7519 §2).
+fn time(claims: &Value, name: &str) -> Result<Option<u64>, Denied> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Number(number)) => {
+            let seconds = number
+                .as_u64()
+                .or_else(|| number.as_f64().filter(|s| (0.0..1e15).contains(s)).map(|s| s as u64));
+            seconds.map(Some).ok_or_else(|| wrong(name, "a time in seconds since 1970"))
+        }
+        Some(_) => Err(wrong(name, "a time in seconds since 1970")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pass(claims: Value) -> Result<Pass, Denied> {
+        Pass::of(&claims)
+    }
+
+    #[test]
+    fn a_token_in_the_form_of_livekit_grants_what_it_says() {
+        let all = pass(
+            json!({"sub": "anna", "name": " Anna ", "exp": 9, "video": {"roomJoin": true, "room": "standup"}}),
+        );
+        let all = all.expect("a good token");
+        assert_eq!((all.identity.as_str(), all.name.as_deref()), ("anna", Some("Anna")));
+        assert_eq!(all.room.as_ref().map(RoomId::as_str), Some("standup"));
+        assert_eq!(all.grants, Grants { create: false, ..Grants::OPEN });
+        let video = json!({"roomJoin": true, "canPublish": false, "canSubscribe": null, "roomAdmin": true});
+        let viewer = pass(json!({"sub": "ben", "exp": 9.5, "video": video})).expect("a good token");
+        assert!(viewer.grants.publish.is_empty() && viewer.grants.subscribe && viewer.grants.moderate);
+        assert!(!viewer.grants.send_data && viewer.room.is_none() && viewer.expires == 9);
+        let video = json!({"roomJoin": true, "canPublish": true, "canPublishSources": ["microphone", "screen_share"]});
+        let speaker = pass(json!({"jti": "cleo", "exp": 9, "video": video})).expect("a good token");
+        assert_eq!(speaker.grants.publish, Sources::of(&[Source::Microphone, Source::Screen]));
+    }
+
+    #[test]
+    fn a_token_in_the_plain_form_grants_what_it_lists() {
+        let claims = |permissions: Value| json!({"userId": 7, "roomId": "standup", "exp": 9, "permissions": permissions});
+        let anna = pass(claims(json!(["produce", "consume"]))).expect("a good token");
+        assert_eq!((anna.identity.as_str(), anna.grants), ("7", Grants { create: false, ..Grants::OPEN }));
+        let moderator = pass(claims(json!(["moderate"]))).expect("a good token").grants;
+        assert!(moderator.moderate && !moderator.subscribe && moderator.publish.is_empty());
+    }
+
+    #[test]
+    fn a_token_that_says_too_little_or_something_else_is_refused_with_the_reason() {
+        for (claims, reason) in [
+            (json!({"sub": "anna", "exp": 9}), "permissions"),
+            (json!({"sub": "anna", "exp": 9, "video": {"room": "a"}}), "roomJoin"),
+            (json!({"sub": "anna", "exp": 9, "video": {"roomJoin": 1}}), "roomJoin"),
+            (json!({"sub": "anna", "video": {"roomJoin": true}}), "exp"),
+            (json!({"sub": "anna", "exp": "9", "video": {"roomJoin": true}}), "exp"),
+            (json!({"sub": "", "exp": 9, "video": {"roomJoin": true}}), "identity"),
+            (json!({"sub": "a\u{7}", "exp": 9, "video": {"roomJoin": true}}), "identity"),
+            (json!({"exp": 9, "video": {"roomJoin": true}}), "identity"),
+            (json!({"sub": "a", "exp": 9, "video": {"roomJoin": true, "room": "a b"}}), "room"),
+            (
+                json!({"sub": "a", "exp": 9, "video": {"roomJoin": true, "canPublishSources": ["nose"]}}),
+                "Sources",
+            ),
+            (
+                json!({"sub": "a", "exp": 9, "video": {"roomJoin": true, "canPublishSources": "camera"}}),
+                "Sources",
+            ),
+            (json!({"userId": "a", "exp": 9, "permissions": []}), "roomId"),
+        ] {
+            let denied = pass(claims.clone()).expect_err(&claims.to_string());
+            assert!(denied.0.contains(reason), "{claims}: {denied:?}");
+        }
+    }
+
+    #[test]
+    fn the_claims_of_a_pass_give_the_same_pass() {
+        let grants = Grants {
+            publish: Sources::of(&[Source::Camera]),
+            subscribe: false,
+            send_data: true,
+            moderate: true,
+            create: true,
+        };
+        let pass = Pass {
+            room: "standup".parse().ok(),
+            identity: "anna".into(),
+            name: Some("Anna".into()),
+            grants,
+            not_before: 5,
+            expires: 9,
+        };
+        assert_eq!(Pass::of(&pass.claims("key")), Ok(pass.clone()));
+        let silent =
+            Pass { grants: Grants { publish: Sources::NONE, ..grants }, room: None, name: None, ..pass };
+        assert_eq!(Pass::of(&silent.claims("key")), Ok(silent));
+    }
+}

@@ -1,0 +1,158 @@
+//! Tokens through the whole shell: who comes in by the native protocol, by WHIP and by WHEP, and who does not.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use str0m::media::{Direction, MediaKind};
+use strait::access::{AuthMode, Gate, Key, Pass};
+use strait::core::command::Source;
+use strait::core::grants::{Grants, Sources};
+use strait::net::ShellConfig;
+use tungstenite::client::IntoClientRequest;
+
+use crate::support::people::Person;
+use crate::support::whip::{Unanswered, post};
+use crate::support::{Server, config};
+
+fn key(id: &str) -> Key {
+    Key { id: id.into(), secret: format!("the secret of {id}, which only its back end has") }
+}
+
+/// A server that lets in whoever has a token of one of two keys.
+fn server() -> Server {
+    let gate = Gate { mode: AuthMode::Token, keys: vec![key("first"), key("second")], auto_create: true };
+    Server::start(ShellConfig { gate, ..config() })
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
+}
+
+/// What lets Anna into the room `r` and lets her do everything there.
+fn anna() -> Pass {
+    Pass {
+        room: "r".parse().ok(),
+        identity: "anna".into(),
+        name: Some("Anna of the team".into()),
+        grants: Grants::OPEN,
+        not_before: 0,
+        expires: now() + 300,
+    }
+}
+
+fn signed_by(id: &str, pass: &Pass) -> String {
+    Gate { keys: vec![key(id)], ..Gate::default() }.sign(pass).expect("there is a key")
+}
+
+fn join(server: &Server, room: &str, token: Option<&str>) -> Value {
+    Person::new(server).ask("join", json!({"version": 1, "room": room, "name": "Somebody", "token": token}))
+}
+
+#[test]
+fn a_token_of_any_key_lets_its_bearer_in_and_names_them() {
+    let server = server();
+    for id in ["first", "second"] {
+        let joined = join(&server, "r", Some(&signed_by(id, &anna())));
+        assert_eq!(
+            (&joined["type"], &joined["data"]["name"]),
+            (&json!("joined"), &json!("Anna of the team"))
+        );
+    }
+    let grants = Grants { publish: Sources::of(&[Source::Microphone]), send_data: false, ..Grants::OPEN };
+    let joined = join(&server, "r", Some(&signed_by("first", &Pass { grants, ..anna() })));
+    let permissions =
+        json!({"publish": ["microphone"], "subscribe": true, "sendData": false, "moderate": false});
+    assert_eq!(joined["data"]["permissions"], permissions);
+}
+
+#[test]
+fn whoever_has_no_token_that_opens_the_room_stays_out_and_is_told_why() {
+    let server = server();
+    let none = "eyJhbGciOiJub25lIn0.e30.";
+    let cases = [
+        ("r", None, "needed"),
+        ("r", Some(none.to_owned()), "HS256"),
+        ("r", Some("nonsense".to_owned()), "no JSON Web Token"),
+        ("r", Some(signed_by("third", &anna())), "iss"),
+        ("r", Some(signed_by("first", &Pass { expires: now() - 61, ..anna() })), "expired"),
+        ("r", Some(signed_by("first", &Pass { not_before: now() + 90, ..anna() })), "not valid yet"),
+        ("other", Some(signed_by("first", &anna())), "another room: r"),
+    ];
+    for (room, token, why) in cases {
+        let refused = join(&server, room, token.as_deref());
+        assert_eq!(refused["data"]["code"], "unauthorized", "{refused}");
+        assert!(
+            refused["data"]["message"].as_str().is_some_and(|message| message.contains(why)),
+            "{refused}"
+        );
+    }
+    let forger =
+        Gate { keys: vec![Key { id: "first".into(), secret: key("third").secret }], ..Gate::default() };
+    let forged = forger.sign(&anna()).expect("there is a key");
+    let refused = join(&server, "r", Some(&forged));
+    assert!(
+        refused["data"]["message"].as_str().is_some_and(|message| message.contains("signature")),
+        "{refused}"
+    );
+    assert_eq!(server.get("/health").json()["participants"], 0, "nobody came in");
+}
+
+#[test]
+fn a_token_in_the_request_is_read_before_the_web_socket_is_accepted() {
+    let server = server();
+    let open = |path: &str, bearer: Option<&str>| {
+        let mut request = format!("ws://{}{path}", server.address).into_client_request().expect("a request");
+        if let Some(bearer) = bearer {
+            let field = format!("Bearer {bearer}").parse().expect("a field");
+            request.headers_mut().insert("Authorization", field);
+        }
+        tungstenite::client(request, server.connect()).ok().map(|(socket, _)| socket)
+    };
+    let token = signed_by("first", &anna());
+    assert!(open("/ws", Some("nonsense")).is_none() && open("/ws?access_token=nonsense", None).is_none());
+    for socket in [open("/ws", Some(&token)), open(&format!("/ws?access_token={token}"), None)] {
+        let socket = socket.expect("the upgrade is accepted");
+        let mut person = Person { socket, joined: Value::Null, requests: 0, news: Vec::new() };
+        let joined = person.ask("join", json!({"version": 1, "name": "Somebody"}));
+        assert_eq!(joined["data"]["room"], "r", "the token says which room: {joined}");
+    }
+    let head = format!(
+        "GET /ws?access_token=nonsense HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\r\n",
+        server.address
+    );
+    let answer = server.request(&head);
+    assert_eq!((answer.status, answer.json()["action"].is_string()), (401, true));
+}
+
+#[test]
+fn a_token_that_runs_out_is_replaced_while_the_call_goes_on() {
+    let gate = Gate { mode: AuthMode::Token, keys: vec![key("first")], auto_create: true };
+    let ping = Duration::from_millis(100);
+    let server = Server::start(ShellConfig { gate, websocket_ping_interval: ping, ..config() });
+    let mut person = Person::new(&server);
+    let token = signed_by("first", &Pass { expires: now() + 1, ..anna() });
+    let joined = person.ask("join", json!({"version": 1, "name": "Anna", "token": token}));
+    assert_eq!(joined["type"], "joined");
+    let renewed = person.news("token");
+    assert!(renewed["expiresAt"].as_u64().is_some_and(|until| until >= now() + 300), "{renewed}");
+    let again = join(&server, "r", renewed["token"].as_str());
+    assert_eq!((&again["type"], &again["data"]["name"]), (&json!("joined"), &json!("Anna of the team")));
+}
+
+#[test]
+fn whip_and_whep_take_the_same_tokens() {
+    let server = server();
+    let may = |grants: Grants| {
+        format!("Authorization: Bearer {}\r\n", signed_by("first", &Pass { grants, ..anna() }))
+    };
+    let viewer = may(Grants { publish: Sources::NONE, ..Grants::OPEN });
+    let speaker = may(Grants { subscribe: false, ..Grants::OPEN });
+    let unanswered = Unanswered::new(&[MediaKind::Audio], Direction::SendOnly);
+    let status = |path: &str, fields: &str| post(&server, path, &unanswered.offer, fields).status;
+    assert_eq!(status("/whip/r", ""), 401);
+    assert_eq!(status("/whip/r", "Authorization: Bearer nonsense\r\n"), 401);
+    assert_eq!(status("/whip/r", &viewer), 403);
+    assert_eq!(status("/whep/r", &speaker), 403);
+    assert_eq!(status("/whip/other", &speaker), 401, "a token for another room");
+    assert_eq!(status("/whip/r", &speaker), 201);
+}
