@@ -38,7 +38,7 @@ scenario(
     await each((viewer) => isShown(viewer, ben, "a smaller picture is shown on a narrow line", (width) => width < 1280));
     for (const concealed of await each((viewer) => viewer.concealmentOf(ben, 8_000)))
       assert(concealed < 0.05, `${concealed} of what was played was made up`);
-    await each((viewer) => viewer.seesAndHears(ben));
+    await each((viewer) => viewer.seesAndHears(ben, PATIENTLY));
 
     firewall.widens();
     await each((viewer) => isShown(viewer, ben, "the large picture is back", (width) => width === 1280));
