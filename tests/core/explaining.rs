@@ -42,14 +42,14 @@ fn show_once(world: &mut World, keyframe: bool) {
     world.run(Duration::from_millis(40));
 }
 
-fn explained(trace: &[u8]) -> Explanation {
+pub fn explained(trace: &[u8]) -> Explanation {
     let mut trace = Trace::open(trace, None).expect("a trace");
     let (explanation, parted) = explain(&mut trace, Instant::now()).expect("it can be explained");
     assert_eq!(parted, None);
     explanation
 }
 
-fn trace_of(world: World) -> Vec<u8> {
+pub fn trace_of(world: World) -> Vec<u8> {
     traces(world).into_values().next().expect("one trace")
 }
 
@@ -60,7 +60,7 @@ fn said(person: &Person) -> String {
     person.timeline.iter().map(|entry| format!("{}: {}\n", entry.kind, entry.text)).collect()
 }
 
-fn assert_says(person: &Person, wanted: &str) {
+pub fn assert_says(person: &Person, wanted: &str) {
     let said = said(person);
     assert!(said.contains(wanted), "{}: no '{wanted}' in\n{said}", person.name);
 }

@@ -1,12 +1,11 @@
 //! Layers inside one stream on a narrow line: fewer pictures come before none, and more again when it is wide.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strait::core::command::Source::{Camera, Microphone};
 use strait::core::event::{Event, LayerReason};
-use strait::trace::Trace;
-use strait::trace::explain::explain;
 
+use crate::explaining::{assert_says, explained, trace_of};
 use crate::world::World;
 use crate::{call, call_in};
 
@@ -84,18 +83,13 @@ fn what_is_left_out_of_the_pictures_is_explained() {
     film(&mut world, 2, 25);
     world.narrow(1, 5_000_000);
     film(&mut world, 2, 60);
-    let trace = crate::traces::traces(world).into_values().next().expect("one trace");
-    let mut trace = Trace::open(trace.as_slice(), None).expect("a trace");
-    let (explanation, parted) = explain(&mut trace, Instant::now()).expect("it can be explained");
-    assert_eq!(parted, None);
-    let timeline = explanation.participants[1].timeline.iter();
-    let said: String = timeline.map(|entry| format!("{}: {}\n", entry.kind, entry.text)).collect();
+    let explanation = explained(&trace_of(world));
     for line in [
         "less: fewer pictures of Anna's camera are to be shown: their network carries",
         "layer: is shown Anna's camera up to temporal layer",
         "more: more pictures of Anna's camera are to be shown: their network carries",
         "layer: is shown all layers of Anna's camera: that is what their network carries",
     ] {
-        assert!(said.contains(line), "no '{line}' in\n{said}");
+        assert_says(&explanation.participants[1], line);
     }
 }

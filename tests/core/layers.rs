@@ -1,14 +1,13 @@
 //! Simulcasts: each viewer is shown the encoding that fits, and a publisher sends what somebody needs.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strait::core::command::Source::Camera;
 use strait::core::command::{Command, Preference, Wish};
 use strait::core::event::{Event, LayerReason};
-use strait::trace::Trace;
-use strait::trace::explain::explain;
 
 use crate::connected;
+use crate::explaining::{assert_says, explained, trace_of};
 use crate::world::World;
 
 const LAYERS: [(&str, u16); 3] = [("high", 720), ("medium", 360), ("low", 180)];
@@ -313,14 +312,7 @@ fn the_explanation_tells_what_was_shown_and_sent_and_why() {
     film(&mut world, &["low"], 1000);
     wants(&mut world, 1, hidden());
     film(&mut world, &["low"], 7000);
-    let trace = crate::traces::traces(world).into_values().next().expect("one trace");
-    let mut trace = Trace::open(trace.as_slice(), None).expect("a trace");
-    let (explanation, parted) = explain(&mut trace, Instant::now()).expect("it can be explained");
-    assert_eq!(parted, None);
-    let said = |who: usize| {
-        let lines = explanation.participants[who].timeline.iter();
-        lines.map(|entry| format!("{}: {}\n", entry.kind, entry.text)).collect::<String>()
-    };
+    let explanation = explained(&trace_of(world));
     for line in [
         "wants: shows Anna's camera 180 pixels tall",
         "layer: is shown Anna's camera in the encoding low, 180 pixels tall",
@@ -328,13 +320,13 @@ fn the_explanation_tells_what_was_shown_and_sent_and_why() {
         "layer: is shown Anna's camera in the encoding low, 180 pixels tall: the one before has stopped",
         "paused: paused Anna's camera",
     ] {
-        assert!(said(1).contains(line), "no '{line}' in\n{}", said(1));
+        assert_says(&explanation.participants[1], line);
     }
     for line in [
         "encodings: is to send only low of the camera: nobody has needed more for some seconds",
         "encodings: is to send high of the camera again: somebody needs it",
         "encodings: is to send nothing of the camera: nobody watches it",
     ] {
-        assert!(said(0).contains(line), "no '{line}' in\n{}", said(0));
+        assert_says(&explanation.participants[0], line);
     }
 }

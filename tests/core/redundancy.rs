@@ -1,17 +1,16 @@
 //! Audio under loss: who is sent copies of earlier packets (RFC 2198), how many, and what they hear by them.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use str0m::Rtc;
 use str0m::rtp::{Extension, RedDecoder};
 use strait::core::command::Source::Microphone;
 use strait::core::stats::{RedundancyDecision, RedundancyReason};
-use strait::trace::Trace;
-use strait::trace::explain::explain;
 
 use crate::connected;
-use crate::traces::{recorded, traces};
+use crate::explaining::{explained, trace_of};
+use crate::traces::recorded;
 use crate::world::{World, audio_frame};
 
 /// What browsers call RED.
@@ -157,10 +156,7 @@ fn copies_end_when_little_has_been_lost_for_a_while() {
     world.clients[1].received.clear();
     speak(&mut world, 5);
     assert_eq!(heard(&world, 1).1, [250, 0, 0]);
-    let trace = traces(world).into_values().next().expect("one trace");
-    let mut trace = Trace::open(&trace[..], None).expect("a trace");
-    let (explanation, parted) = explain(&mut trace, Instant::now()).expect("it can be explained");
-    assert_eq!(parted, None);
+    let explanation = explained(&trace_of(world));
     let said: Vec<&str> = explanation.participants[1]
         .timeline
         .iter()

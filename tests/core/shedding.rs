@@ -1,14 +1,13 @@
 //! When there is no time for all video, everybody is sent smaller pictures, then fewer, and only then some of them none; and
 //! what there is time for again comes back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strait::core::command::Source::Camera;
 use strait::core::event::{Event, LayerReason};
 use strait::core::input::Shedding;
-use strait::trace::Trace;
-use strait::trace::explain::explain;
 
+use crate::explaining::{assert_says, explained, trace_of};
 use crate::world::{Recorded, World};
 use crate::{call, connected};
 
@@ -64,44 +63,29 @@ fn everybody_is_shown_the_smallest_pictures_before_anybody_is_shown_none() {
     const VIEWERS: usize = 6;
     let mut world = simulcast(World::new(), VIEWERS);
     film(&mut world, 2);
-    let of_all =
-        |world: &mut World| -> Vec<[usize; 3]> { (1..=VIEWERS).map(|viewer| shown(world, viewer)).collect() };
-    let _ = of_all(&mut world);
-    shed(&mut world, Shedding::parts(8));
-    film(&mut world, 2);
-    let _ = of_all(&mut world);
-    film(&mut world, 1);
-    let some = of_all(&mut world);
+    // What everybody is shown in a second, once so much is shed and some seconds have passed.
+    let shown_after = |world: &mut World, shedding: Shedding, seconds: u64| -> Vec<[usize; 3]> {
+        shed(world, shedding);
+        film(world, seconds);
+        world.clients.iter_mut().for_each(|client| client.received.clear());
+        film(world, 1);
+        (1..=VIEWERS).map(|viewer| shown(world, viewer)).collect()
+    };
+    let some = shown_after(&mut world, Shedding::parts(8), 2);
     assert!(some.iter().all(|shown| shown.iter().sum::<usize>() >= 25), "nobody is paused: {some:?}");
     let lowered = some.iter().filter(|shown| shown[1] == 0).count();
     assert!((1..VIEWERS).contains(&lowered), "some are lowered, and others not yet: {some:?}");
-    shed(&mut world, Shedding::LOWERED);
-    film(&mut world, 2);
-    let _ = of_all(&mut world);
-    film(&mut world, 1);
-    let all = of_all(&mut world);
+    let all = shown_after(&mut world, Shedding::LOWERED, 2);
     assert!(all.iter().all(|shown| *shown == [0, 0, 25]), "{all:?}");
     assert_eq!(told(&world, 1), Some((Some("low".to_owned()), None, false, LayerReason::Load)));
 
-    shed(&mut world, Shedding::ALL);
-    film(&mut world, 2);
-    let _ = of_all(&mut world);
-    film(&mut world, 1);
-    assert!(of_all(&mut world).iter().all(|shown| *shown == [0; 3]));
+    assert!(shown_after(&mut world, Shedding::ALL, 2).iter().all(|shown| *shown == [0; 3]));
     assert_eq!(told(&world, 1), Some((None, None, true, LayerReason::Load)));
 
     // There is time again: first for the smallest, then for what is wanted.
-    shed(&mut world, Shedding::LOWERED);
-    film(&mut world, 2);
-    let _ = of_all(&mut world);
-    film(&mut world, 1);
-    let all = of_all(&mut world);
+    let all = shown_after(&mut world, Shedding::LOWERED, 2);
     assert!(all.iter().all(|shown| *shown == [0, 0, 25]), "{all:?}");
-    shed(&mut world, Shedding::NONE);
-    film(&mut world, 3);
-    let _ = of_all(&mut world);
-    film(&mut world, 1);
-    let all = of_all(&mut world);
+    let all = shown_after(&mut world, Shedding::NONE, 3);
     assert!(all.iter().all(|shown| *shown == [0, 25, 0]), "{all:?}");
     assert_eq!(told(&world, 1), Some((Some("medium".to_owned()), None, false, LayerReason::Load)));
     assert_eq!(world.replay(Duration::from_secs(7)), world.outputs);
@@ -174,12 +158,7 @@ fn what_there_was_no_time_for_is_explained() {
         shed(&mut world, shedding);
         film(&mut world, 3);
     }
-    let trace = crate::traces::traces(world).into_values().next().expect("one trace");
-    let mut trace = Trace::open(trace.as_slice(), None).expect("a trace");
-    let (explanation, parted) = explain(&mut trace, Instant::now()).expect("it can be explained");
-    assert_eq!(parted, None);
-    let timeline = explanation.participants[1].timeline.iter();
-    let said: String = timeline.map(|entry| format!("{}: {}\n", entry.kind, entry.text)).collect();
+    let explanation = explained(&trace_of(world));
     for line in [
         "video-shed: the server's processor was full: smaller video was forwarded",
         "layer: is shown Anna's camera in the encoding low, 180 pixels tall: that is what the server has time for",
@@ -189,6 +168,6 @@ fn what_there_was_no_time_for_is_explained() {
         "video-shed: the server had time again: all video was forwarded",
         "layer: is shown Anna's camera in the encoding medium, 360 pixels tall: that is what the server has time for",
     ] {
-        assert!(said.contains(line), "no '{line}' in\n{said}");
+        assert_says(&explanation.participants[1], line);
     }
 }

@@ -1,14 +1,13 @@
 //! What viewers' networks carry decides what they are shown: a narrow line gets less, and more again when it is wide.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strait::core::command::Source::{self, Camera, Microphone, Screen};
 use strait::core::command::{Command, Preference, Priority, Wish};
 use strait::core::event::{Event, LayerReason};
 use strait::core::settings::BandwidthSettings;
-use strait::trace::Trace;
-use strait::trace::explain::explain;
 
+use crate::explaining::{assert_says, explained, trace_of};
 use crate::world::World;
 use crate::{call, connected};
 
@@ -311,18 +310,13 @@ fn the_explanation_tells_what_was_decided_and_why() {
     film(&mut world, CLOSE, 15);
     world.narrow(1, 5_000_000);
     film(&mut world, CLOSE, 40);
-    let trace = crate::traces::traces(world).into_values().next().expect("one trace");
-    let mut trace = Trace::open(trace.as_slice(), None).expect("a trace");
-    let (explanation, parted) = explain(&mut trace, Instant::now()).expect("it can be explained");
-    assert_eq!(parted, None);
-    let timeline = explanation.participants[1].timeline.iter();
-    let said: String = timeline.map(|entry| format!("{}: {}\n", entry.kind, entry.text)).collect();
+    let explanation = explained(&trace_of(world));
     for line in [
         "less: Anna's camera is to be shown smaller: their network carries",
         "that is what their network carries",
         "trial: it is tried whether their network carries",
         "more: Anna's camera is to be shown ",
     ] {
-        assert!(said.contains(line), "no '{line}' in\n{said}");
+        assert_says(&explanation.participants[1], line);
     }
 }
