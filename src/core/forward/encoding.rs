@@ -140,6 +140,16 @@ fn choose_layers(rank: usize, scalability: Option<&Scalability>, viewer: &Viewer
     (layers, by)
 }
 
+/// Chooses up to which layers inside an encoding a viewer gets it.
+fn choose_layers_for(rank: usize, scalability: Option<&Scalability>, viewer: &mut Viewer) {
+    let (layers, by) = choose_layers(rank, scalability, viewer);
+    if layers != viewer.layers {
+        // Where nothing keeps them from more any longer, what did is the reason.
+        viewer.why = if by == LayerReason::Wanted { viewer.layers_by } else { by };
+    }
+    (viewer.layers, viewer.layers_by) = (layers, by);
+}
+
 /// One stream of a published track.
 #[derive(Debug)]
 pub struct Encoding {
@@ -381,14 +391,22 @@ impl Encoding {
     /// Chooses up to which layers its viewers get it.
     pub(super) fn choose_layers(&mut self) {
         let (rank, scalability) = (self.rank, self.scalability.as_deref());
-        for viewer in self.backlog.viewers_mut() {
-            let (layers, by) = choose_layers(rank, scalability, viewer);
-            if layers != viewer.layers {
-                // Where nothing keeps them from more any longer, what did is the reason.
-                viewer.why = if by == LayerReason::Wanted { viewer.layers_by } else { by };
-            }
-            (viewer.layers, viewer.layers_by) = (layers, by);
+        self.backlog.viewers_mut().iter_mut().for_each(|viewer| choose_layers_for(rank, scalability, viewer));
+    }
+
+    /// Changes a viewer, and chooses up to which layers they get it then. Returns what `change` does: whether anything is
+    /// different; `None` if they are not among its viewers.
+    pub(super) fn change_viewer(
+        &mut self,
+        is_them: impl Fn(&Viewer) -> bool,
+        change: impl FnOnce(&mut Viewer) -> bool,
+    ) -> Option<bool> {
+        let viewer = self.backlog.viewers_mut().iter_mut().find(|viewer| is_them(viewer))?;
+        let has_changed = change(viewer);
+        if has_changed {
+            choose_layers_for(self.rank, self.scalability.as_deref(), viewer);
         }
+        Some(has_changed)
     }
 
     /// Lets somebody who comes from another encoding get what follows from a position on.

@@ -111,32 +111,40 @@ impl Publication {
         allowance: Allowance,
         sought: Allowance,
     ) -> bool {
-        let viewers = self.encodings.iter_mut().flat_map(|encoding| encoding.backlog.viewers_mut());
-        let Some(viewer) = viewers.into_iter().find(|viewer| viewer.is(participant, slot)) else {
-            return false;
-        };
-        if (viewer.allowance, viewer.sought) == (allowance, sought) {
-            return false;
-        }
-        viewer.is_new_allowance |= viewer.allowance != allowance;
-        (viewer.allowance, viewer.sought) = (allowance, sought);
-        self.choose_layers();
-        true
+        self.change_viewer(participant, slot, |viewer| {
+            if (viewer.allowance, viewer.sought) == (allowance, sought) {
+                return false;
+            }
+            viewer.is_new_allowance |= viewer.allowance != allowance;
+            (viewer.allowance, viewer.sought) = (allowance, sought);
+            true
+        })
     }
 
     /// Notes what the machine has no time for of the track in a slot. Returns whether that is something else than before.
     pub fn set_load(&mut self, participant: ParticipantKey, slot: usize, load: Load) -> bool {
-        let viewers = self.encodings.iter_mut().flat_map(|encoding| encoding.backlog.viewers_mut());
-        let viewer = viewers.into_iter().find(|viewer| viewer.is(participant, slot) && viewer.load != load);
-        let Some(viewer) = viewer else { return false };
-        (viewer.load, viewer.is_new_load) = (load, true);
-        self.choose_layers();
-        true
+        self.change_viewer(participant, slot, |viewer| {
+            if viewer.load == load {
+                return false;
+            }
+            (viewer.load, viewer.is_new_load) = (load, true);
+            true
+        })
     }
 
-    fn choose_layers(&mut self) {
-        self.encodings.iter_mut().for_each(Encoding::choose_layers);
-        self.needs_review = true;
+    /// Changes what one of the viewers may be shown. The others stay as they are, so that a change for all of them costs no
+    /// more than one each.
+    fn change_viewer(
+        &mut self,
+        participant: ParticipantKey,
+        slot: usize,
+        change: impl Fn(&mut Viewer) -> bool,
+    ) -> bool {
+        let is_them = |viewer: &Viewer| viewer.is(participant, slot);
+        let mut encodings = self.encodings.iter_mut();
+        let has_changed = encodings.find_map(|encoding| encoding.change_viewer(is_them, &change));
+        self.needs_review |= has_changed == Some(true);
+        has_changed == Some(true)
     }
 }
 
