@@ -13,12 +13,15 @@ pub(super) fn run(path: &Path, jobs: u32) -> Result<(), Failure> {
     let base = now();
     let left = Mutex::new(all().into_iter().enumerate());
     let next = || left.lock().map_or(None, |mut left| left.next());
-    let mut played: Vec<(usize, Played)> = thread::scope(|scope| {
+    let played: Result<Vec<Vec<(usize, Played)>>, Failure> = thread::scope(|scope| {
         let play =
             || std::iter::from_fn(next).map(|(place, one)| (place, one.play(base))).collect::<Vec<_>>();
         let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(play)).collect();
-        threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
+        let panicked =
+            |_| Failure::other("a scenario panicked, so nothing is written; what it said stands above");
+        threads.into_iter().map(|thread| thread.join().map_err(panicked)).collect()
     });
+    let mut played: Vec<_> = played?.into_iter().flatten().collect();
     played.sort_by_key(|(place, _)| *place);
     let played: Vec<Played> = played.into_iter().map(|(_, played)| played).collect();
     let text = document(&played);
