@@ -4,10 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::jwt::Denied;
-use crate::core::command::Source;
+use crate::core::command::{Join, Source};
 use crate::core::grants::{Grants, Sources};
 use crate::core::ids::RoomId;
-use crate::limits::NAME_CHARS_MAX;
 
 /// Most characters of an identity.
 const IDENTITY_CHARS_MAX: usize = 256;
@@ -101,12 +100,12 @@ impl Pass {
     }
 
     fn with(claims: &Value, room: Option<RoomId>, identity: String, grants: Grants) -> Result<Self, Denied> {
-        let name = text(claims, "name")?.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        if let Some(name) = &name
-            && (name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control))
-        {
-            return Err(wrong("name", "a name of 1–64 characters"));
-        }
+        let given = text(claims, "name")?.filter(|name| !name.trim().is_empty());
+        let name = |given: String| {
+            let name = Join::display_name(&given).map(str::to_owned);
+            name.ok_or_else(|| wrong("name", "a name of 1–64 characters"))
+        };
+        let name = given.map(name).transpose()?;
         let expires = time(claims, "exp")?
             .ok_or_else(|| Denied::because("the token never expires: it needs the claim `exp`"))?;
         Ok(Self { room, identity, name, grants, not_before: time(claims, "nbf")?.unwrap_or(0), expires })

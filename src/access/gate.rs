@@ -53,6 +53,11 @@ impl Gate {
         Some(jwt::sign(&pass.claims(&key.id), key))
     }
 
+    /// Returns what somebody may do who needs no token, or has one that says nothing of it.
+    pub fn open(&self) -> Grants {
+        Grants { create: self.auto_create, ..Grants::OPEN }
+    }
+
     /// Returns the room that somebody comes into who asks for `room`, and what they may do there. `None` for the room asks
     /// for a new one.
     ///
@@ -65,7 +70,7 @@ impl Gate {
     ) -> Result<(Option<RoomId>, Grants), Denied> {
         let Some(pass) = pass else {
             return match self.mode {
-                AuthMode::Open => Ok((room, Grants { create: self.auto_create, ..Grants::OPEN })),
+                AuthMode::Open => Ok((room, self.open())),
                 AuthMode::Token => Err(Denied::because("a token is needed to come in here")),
             };
         };

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::load::duration;
 use super::serve_flags::ServeFlags;
 use crate::access::{Gate, Key, Pass};
-use crate::core::command::Source;
+use crate::core::command::{Join, Source};
 use crate::core::grants::{Grants, Sources};
 use crate::core::ids::RoomId;
 use crate::limits::NAME_CHARS_MAX;
@@ -90,9 +90,8 @@ fn sources(text: &str) -> Result<Sources, String> {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let name = text.trim();
-    let ok = (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if ok { Ok(name.to_owned()) } else { Err(format!("a name has 1–{NAME_CHARS_MAX} characters")) }
+    let name = Join::display_name(text).map(str::to_owned);
+    name.ok_or_else(|| format!("a name has 1–{NAME_CHARS_MAX} characters"))
 }
 
 /// Returns the time since 1970, from which a token's times count.

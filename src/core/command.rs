@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 pub use super::source::{MediaKind, Source};
+use crate::limits::NAME_CHARS_MAX;
 
 /// A request to join a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,17 @@ pub struct Join {
     pub lifeline: Lifeline,
     /// What the participant may do there.
     pub grants: Grants,
+}
+
+impl Join {
+    /// Returns a display name without spaces at either end; `None` if it has not 1 to 64 characters, or one that controls
+    /// something.
+    pub fn display_name(text: &str) -> Option<&str> {
+        let name = text.trim();
+        let fits =
+            (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+        fits.then_some(name)
+    }
 }
 
 /// What keeps a participant in their room.

@@ -461,9 +461,7 @@ pub struct Entry {
 /// Returns the token of a request that opens a WebSocket. Programs put it into a field (RFC 6750 §2.1); browsers cannot do
 /// that, and put it into the address.
 fn bearer(request: &Request) -> Option<String> {
-    let field = request.field("authorization").and_then(|field| field.split_once(' '));
-    let field = field.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    field.map(|(_, token)| token.trim().to_owned()).or_else(|| request.parameters("access_token").next())
+    request.bearer().map(str::to_owned).or_else(|| request.parameters("access_token").next())
 }
 
 /// Answers a request whose token opens nothing.

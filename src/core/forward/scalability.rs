@@ -173,11 +173,10 @@ impl Scalability {
         let (whole, all) = (rate(top).max(1), self.pictures(top.temporal).unwrap_or(0).max(1));
         let part = |(spatial, temporal): (u8, u8)| {
             let layers = Layers { spatial, temporal };
-            let (_, height) = self.sizes.get(usize::from(spatial)).copied().unwrap_or_default();
             Part {
                 layers,
                 is_whole: layers == top,
-                height: (height > 0).then_some(height),
+                height: self.size(spatial).map(|(_, height)| height),
                 pictures_permille: self.pictures(temporal).unwrap_or(all) * 1000 / all,
                 rate_permille: rate(layers) * 1000 / whole,
             }

@@ -65,6 +65,12 @@ impl Request {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
+    /// Returns the bearer token that the request carries (RFC 6750 §2.1); `None` if it carries none.
+    pub fn bearer(&self) -> Option<&str> {
+        let (scheme, token) = self.field("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    }
+
     /// Returns the values of a parameter of the query, decoded.
     pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
         self.query.as_deref().unwrap_or_default().split('&').filter_map(move |pair| {

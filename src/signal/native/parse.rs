@@ -4,14 +4,15 @@
 use super::fields::{Field, Fields};
 use super::{ClientMessage, SERVED_VERSIONS};
 use crate::core::command::{
-    Command, EncodingRequest, Moderation, Preference, Priority, PublicationRequest, Resume, Source, Wish,
+    Command, EncodingRequest, Join, Moderation, Preference, Priority, PublicationRequest, Resume, Source,
+    Wish,
 };
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::core::negotiation::streams::is_rid;
 use crate::limits::{
-    DATA_PAYLOAD_BYTES_MAX, ENCODINGS_MAX, NAME_CHARS_MAX, PREFERENCES_MAX, REQUEST_ID_BYTES_MAX,
-    SDP_BYTES_MAX, SDP_SECTIONS_MAX, TOPIC_CHARS_MAX,
+    DATA_PAYLOAD_BYTES_MAX, ENCODINGS_MAX, PREFERENCES_MAX, REQUEST_ID_BYTES_MAX, SDP_BYTES_MAX,
+    SDP_SECTIONS_MAX, TOPIC_CHARS_MAX,
 };
 
 /// Every `type` that a client may send.
@@ -283,12 +284,8 @@ fn relayed_data(data: &Fields<'_>) -> Result<Command, Refusal> {
 
 fn name(field: &Field<'_>) -> Result<String, Refusal> {
     let name = field.string(NAME_FORM)?;
-    let trimmed = name.trim();
-    let chars = trimmed.chars().count();
-    if chars == 0 || chars > NAME_CHARS_MAX || trimmed.chars().any(char::is_control) {
-        return Err(field.refuse(RefusalCode::BadName, NAME_FORM));
-    }
-    Ok(trimmed.to_owned())
+    let name = Join::display_name(&name).ok_or_else(|| field.refuse(RefusalCode::BadName, NAME_FORM))?;
+    Ok(name.to_owned())
 }
 
 fn room(field: &Field<'_>) -> Result<RoomId, Refusal> {

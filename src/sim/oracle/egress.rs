@@ -21,7 +21,9 @@ const DATAGRAM_BYTES_MAX: usize = 1280 - 40 - 8;
 /// How many past epochs of a slot a retransmission may still belong to.
 const EPOCHS: usize = 4;
 /// How many packets of a slot are remembered.
-pub(super) const REMEMBERED: usize = 1200;
+const REMEMBERED: usize = 1200;
+/// And for how long at least, µs.
+const REMEMBERED_FOR: u64 = 3_000_000;
 /// How far a new source's timestamp may be from the clock, µs.
 const CLOCK_TOLERANCE: i64 = 5_000;
 
@@ -442,6 +444,12 @@ impl Slot {
         }
         // Packets that fill gaps are remembered, too, but do not tell where the stream goes on.
         self.highest_in = self.highest_in.max(stamp.index);
+        self.remember(place, stamp);
+        faults
+    }
+
+    /// Remembers a packet, because it may be sent again.
+    pub(super) fn remember(&mut self, place: &Place, stamp: &Stamp) {
         let left = Left {
             at: place.now,
             stamp: *stamp,
@@ -451,9 +459,8 @@ impl Slot {
         };
         self.sent.insert(place.index as u16, left);
         if self.sent.len() > REMEMBERED {
-            self.sent.retain(|_, left| left.at + 3_000_000 > place.now);
+            self.sent.retain(|_, left| left.at + REMEMBERED_FOR > place.now);
         }
-        faults
     }
 
     /// Begins an epoch: with a new source, or with the same one after an interruption.

@@ -2,13 +2,10 @@
 //! one stream: numbers without gaps that nobody lost, timestamps in order, counters that go on, key frames where another
 //! encoding begins. Whether pictures can be decoded is for the receiver to notice.
 
-use super::egress::{Packet, Place, REMEMBERED};
-use super::{Epoch, Left, Oracle, Slot};
+use super::egress::{Packet, Place};
+use super::{Epoch, Oracle, Slot};
 use crate::core::command::MediaKind;
 use crate::sim::codec::{CodecName, Stamp};
-
-/// For how long packets of such a slot are remembered at least, µs.
-const REMEMBERED_FOR: u64 = 3_000_000;
 
 impl Oracle {
     /// Whether a packet without a stamp is one that keeps a number for nothing: what was lost before it was to be left out.
@@ -54,17 +51,7 @@ impl Slot {
             (self.latest_at, self.latest_timestamp) = (place.now, place.timestamp);
             self.latest = place.counters;
         }
-        let left = Left {
-            at: place.now,
-            stamp: *stamp,
-            timestamp: place.timestamp,
-            epoch: self.epochs,
-            again_at: None,
-        };
-        self.sent.insert(place.index as u16, left);
-        if self.sent.len() > REMEMBERED {
-            self.sent.retain(|_, left| left.at + REMEMBERED_FOR > place.now);
-        }
+        self.remember(place, stamp);
         faults
     }
 
