@@ -50,6 +50,8 @@ pub struct Scalability {
     structure: u8,
     /// The decode targets of which the sender sends frames, as a mask.
     active: u32,
+    /// Whether larger pictures need nothing of the smaller ones, but for key frames, as in the modes whose names end in `_KEY`.
+    sizes_stand_alone: bool,
     /// Width and height of the pictures of each spatial layer; 0 if they are not known.
     sizes: [(u16, u16); SPATIAL_MAX],
     began: Option<Instant>,
@@ -99,6 +101,7 @@ impl Scalability {
             return;
         }
         self.set_sizes(&structure.resolutions);
+        self.sizes_stand_alone = sizes_stand_alone(&structure);
         self.structure = self.structure.wrapping_add(1);
         self.structures[usize::from(self.structure & 1)] = Some(structure);
     }
@@ -160,7 +163,7 @@ impl Scalability {
     /// Returns how many bits per second came lately of all layers up to these; `None` before a second has passed.
     pub fn bps(&self, up_to: Layers) -> Option<u64> {
         let (shares, elapsed) = self.measured.as_ref()?;
-        let bytes: u64 = below(shares, up_to).map(|share| u64::from(share.bytes)).sum();
+        let bytes: u64 = self.below(shares, up_to).map(|share| u64::from(share.bytes)).sum();
         Some(bytes * 8_000_000 / (elapsed.as_micros().max(1) as u64))
     }
 
@@ -169,7 +172,7 @@ impl Scalability {
     pub fn parts(&self, limit: Layers) -> Vec<Part> {
         let (Some(top), Some(_)) = (self.top(), &self.measured) else { return Vec::new() };
         let limit = limit.lower(top);
-        let rate = |up_to: Layers| -> u64 { self.means_below(up_to).sum() };
+        let rate = |up_to: Layers| -> u64 { self.below(&self.means, up_to).sum() };
         let (whole, all) = (rate(top).max(1), self.pictures(top.temporal).unwrap_or(0).max(1));
         let part = |(spatial, temporal): (u8, u8)| {
             let layers = Layers { spatial, temporal };
@@ -188,10 +191,17 @@ impl Scalability {
             .collect()
     }
 
-    fn means_below(&self, up_to: Layers) -> impl Iterator<Item = u64> {
-        let (spatial, temporal) = (usize::from(up_to.spatial), usize::from(up_to.temporal));
-        let rows = self.means.iter().take(spatial.saturating_add(1));
-        rows.flat_map(move |row| row.iter().take(temporal.saturating_add(1)).copied())
+    /// Returns what is known of the layers that somebody needs who gets the stream up to some layers.
+    fn below<'a, T>(
+        &self,
+        all: &'a [[T; TEMPORAL_MAX]; SPATIAL_MAX],
+        up_to: Layers,
+    ) -> impl Iterator<Item = &'a T> {
+        let top = self.top().map_or(0, |top| top.spatial).min(up_to.spatial);
+        let lowest = if self.sizes_stand_alone { top } else { 0 };
+        let rows = all.get(usize::from(lowest)..=usize::from(top)).unwrap_or_default();
+        let temporal = usize::from(up_to.temporal);
+        rows.iter().flat_map(move |row| row.iter().take(temporal.saturating_add(1)))
     }
 
     /// Returns the width and height of the pictures up to a spatial layer, if they are known.
@@ -259,10 +269,14 @@ impl Scalability {
     }
 }
 
-fn below(shares: &Shares, up_to: Layers) -> impl Iterator<Item = &Share> {
-    let (spatial, temporal) = (usize::from(up_to.spatial), usize::from(up_to.temporal));
-    let rows = shares.iter().take(spatial.saturating_add(1));
-    rows.flat_map(move |row| row.iter().take(temporal.saturating_add(1)))
+/// Returns whether the target of the largest pictures can be decoded without most frames of smaller ones.
+fn sizes_stand_alone(structure: &Structure) -> bool {
+    let targets = structure.decode_targets.iter().zip(0_u8..);
+    let Some((top, number)) = targets.clone().max_by_key(|(one, _)| (one.spatial, one.temporal)) else {
+        return false;
+    };
+    let within = structure.within(number);
+    targets.into_iter().any(|(one, number)| one.spatial < top.spatial && within >> number & 1 == 0)
 }
 
 #[cfg(test)]

@@ -118,8 +118,8 @@ impl LayerSelector {
     fn begin_with_keyframe(&mut self, info: &LayerInfo, scalability: Option<&Scalability>) {
         self.awaits_keyframe = false;
         self.now = match (&info.dependencies, scalability) {
-            _ if !info.is_layered || self.wanted == Layers::ALL => Selection::ALL,
             (Some(said), Some(scalability)) => self.goal(said, scalability).unwrap_or(Selection::ALL),
+            _ if !info.is_layered => Selection::ALL,
             _ => Selection::up_to(self.wanted),
         };
     }
@@ -162,10 +162,8 @@ impl LayerSelector {
         else {
             return;
         };
-        // Who gets everything and wants it has nothing to change, and neither has who gets the target that is wanted.
-        let is_there = goal == self.now || (self.now == Selection::ALL && self.wanted == Layers::ALL);
         self.awaits_keyframe = false;
-        if is_there {
+        if goal == self.now {
             return;
         }
         let was_sent_whole = is_within(structure, goal, self.now);
@@ -230,7 +228,9 @@ fn goal_of(structure: &Structure, (number, active, wanted): Basis) -> Option<Sel
     let (spatial, temporal) = layers(target);
     let within = structure.within(target as u8);
     let everything = u32::MAX >> (32 - structure.decode_targets.len().clamp(1, 32));
-    if within == everything {
+    // Who wants everything gets what the best target needs. Frames that it does not need are in the way: a receiver that has
+    // lost one of them waits for it, or goes on without it and cannot decode what refers to it.
+    if within == everything || (wanted == Layers::ALL && active & !within == 0) {
         return Some(Selection::ALL);
     }
     Some(Selection {

@@ -381,7 +381,8 @@ impl Slot {
         meta: &PacketMeta<PacketInfo>,
         scalability: Option<&Scalability>,
     ) -> Choice {
-        if self.selector.takes_everything() {
+        // Of a stream with a dependency descriptor some frames may be there for smaller pictures alone.
+        if self.selector.takes_everything() && meta.extra.layers.dependencies.is_none() {
             return Choice { selection: Selection::ALL, takes: true };
         }
         let stretch = Stretch { generation: meta.extra.generation, ..stretch };
