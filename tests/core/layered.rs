@@ -71,6 +71,9 @@ pub struct Stream {
     index: u64,
     picture: u32,
     frame_number: u16,
+    /// Of VP9: whether larger pictures refer to smaller ones in key pictures alone, and how many sizes there are.
+    pub sizes_stand_alone: bool,
+    pub sizes: u8,
     watching: Vec<Watching>,
     /// Packets that are lost on their way to the server, by their number from the beginning on.
     pub lost: BTreeSet<u64>,
@@ -129,6 +132,8 @@ impl Stream {
             index: 60_000,
             picture: 0,
             frame_number: 65_500,
+            sizes_stand_alone: false,
+            sizes: 3,
             watching,
             lost: BTreeSet::new(),
             held: Vec::new(),
@@ -179,15 +184,21 @@ impl Stream {
     /// Three spatial layers of two packets each, in flexible mode.
     fn show_vp9(&mut self, is_key: bool, temporal: u8) {
         let [high, low] = (((0x7ff0 + self.picture as u16) & 0x7fff) | 0x8000).to_be_bytes();
-        for spatial in 0..3 {
+        for spatial in 0..self.sizes {
             for part in 0..2 {
                 let mut first = 0x80 | 0x20 | 0x10 | if part == 0 { 0x08 } else { 0x04 };
                 first |= if is_key { 0 } else { 0x40 };
+                let stands_alone = self.sizes_stand_alone && !is_key;
+                first |= u8::from(stands_alone || spatial == 2);
                 let has_structure = is_key && spatial == 0 && part == 0;
                 first |= u8::from(has_structure) << 1;
                 let up = u8::from(temporal == 0) << 4;
-                let mut payload =
-                    vec![first, high, low, temporal << 5 | up | spatial << 1 | u8::from(spatial > 0)];
+                let mut payload = vec![
+                    first,
+                    high,
+                    low,
+                    temporal << 5 | up | spatial << 1 | u8::from(spatial > 0 && !stands_alone),
+                ];
                 if !is_key {
                     payload.push([4_u8, 2, 1][usize::from(temporal)] << 1);
                 }
@@ -199,7 +210,7 @@ impl Stream {
                 }
                 payload.extend([if is_key { 0x82 } else { 0x86 }, spatial, part]);
                 payload.extend(vec![7; 40 * (1 + usize::from(spatial))]);
-                self.send(spatial == 2 && part == 1, payload, None);
+                self.send(spatial + 1 == self.sizes && part == 1, payload, None);
             }
         }
     }
@@ -477,6 +488,67 @@ pub fn vp9_in_three_sizes() -> Option<String> {
         }
     }
     None
+}
+
+/// Three people watch VP9 of which larger pictures refer to smaller ones in key pictures alone, in three sizes; then one of them
+/// makes the largest small, and the largest does not come any more.
+pub fn vp9_in_sizes_that_stand_alone() -> Option<String> {
+    let mut stream = Stream::new(Codec::Vp9 { profile: 0 }, &[false, false, false]);
+    stream.sizes_stand_alone = true;
+    for (viewer, height) in [Some(180), Some(360), None].into_iter().enumerate() {
+        stream.wants(viewer, height, None);
+    }
+    for picture in 0..60 {
+        stream.show(picture == 0);
+    }
+    // Whoever gets the largest does not see at once that it is gone.
+    stream.lost = (0..60).map(|packet| 60 * 6 + packet).filter(|packet| packet % 18 == 4).collect();
+    (0..10).for_each(|_| stream.show(false));
+    let sizes = |stream: &Stream, viewer: usize| {
+        let read = |packet: &Got| vp9::parse(&packet.payload).expect("a descriptor").spatial_id;
+        stream.got(viewer).0.values().rev().take(6).filter_map(read).collect::<BTreeSet<u8>>()
+    };
+    let each = [0, 1, 2].map(|viewer| sizes(&stream, viewer));
+    if each != [[0].into(), [1].into(), [2].into()] {
+        return Some(format!("sizes that each gets: {each:?}"));
+    }
+    if stream.is_asked() {
+        return Some("a key frame is asked for, although nobody needs one".to_owned());
+    }
+    for viewer in 0..2 {
+        let complaint = ends(stream.got(viewer).0).or_else(|| repeats(stream.got(viewer)));
+        if complaint.is_some() {
+            return complaint;
+        }
+    }
+
+    stream.wants(2, Some(180), None);
+    (0..4).for_each(|_| stream.show(false));
+    if sizes(&stream, 2) != [2].into() || !stream.is_asked() {
+        return Some("smaller pictures begin with one that can be decoded".to_owned());
+    }
+    stream.show(true);
+    (0..6).for_each(|_| stream.show(false));
+    if sizes(&stream, 2) != [0].into() {
+        return Some(format!("sizes behind the key frame: {:?}", sizes(&stream, 2)));
+    }
+
+    stream.wants(2, None, None);
+    stream.show(true);
+    (0..6).for_each(|_| stream.show(false));
+    stream.sizes = 2;
+    (0..3).for_each(|_| stream.show(false));
+    let is_asked_early = stream.is_asked();
+    (0..6).for_each(|_| stream.show(false));
+    if is_asked_early || !stream.is_asked() {
+        return Some(
+            "the largest size does not come any more, and the next one begins with a key frame".to_owned(),
+        );
+    }
+    stream.show(true);
+    (0..6).for_each(|_| stream.show(false));
+    let now = sizes(&stream, 2);
+    (now != [1].into()).then(|| format!("sizes after the largest has gone: {now:?}"))
 }
 
 /// Somebody's line gets narrower and wider again, in all the steps that there are. Returns a complaint.

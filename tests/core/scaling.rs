@@ -20,6 +20,11 @@ fn of_spatial_layers_of_vp9_each_gets_those_that_their_tile_needs_and_each_pictu
 }
 
 #[test]
+fn of_sizes_that_stand_alone_each_viewer_gets_one_and_nothing_that_is_in_its_way() {
+    assert_eq!(layered::vp9_in_sizes_that_stand_alone(), None);
+}
+
+#[test]
 fn on_a_narrow_line_vp9_steps_down_through_its_pictures_and_its_sizes() {
     assert_eq!(layered::vp9_step_by_step(), None);
 }

@@ -125,6 +125,9 @@ fn of_vp9(vp9: &Vp9Descriptor, layers: Layers) -> LayerInfo {
         ends_frame: vp9.ends_frame,
         layers,
         switch: if vp9.switching_up { SwitchPoint::Above } else { SwitchPoint::Nowhere },
+        stands_alone: (layers.spatial > 0 && vp9.inter_picture_predicted)
+            .then_some(!vp9.inter_layer_dependency),
+        serves_own_size: vp9.not_inter_layer_reference,
         dependencies: None,
     }
 }

@@ -371,6 +371,9 @@ impl Encoding {
             return false;
         }
         let scalability = self.scalability.get_or_insert_default();
+        if let Some(alone) = described.layers.stands_alone {
+            scalability.note_standing(alone);
+        }
         // What comes again may have come before, to find out how much the way carries.
         if !packet.recovered {
             scalability.note(now, packet.timestamp, layers, packet.payload.len());

@@ -117,6 +117,16 @@ impl Scalability {
         self.active
     }
 
+    /// Returns whether larger pictures need nothing of the smaller ones, but for key frames.
+    pub fn sizes_stand_alone(&self) -> bool {
+        self.sizes_stand_alone
+    }
+
+    /// Notes whether a frame of larger pictures needs nothing of the smaller one beside it.
+    pub fn note_standing(&mut self, alone: bool) {
+        self.sizes_stand_alone = alone;
+    }
+
     /// Notes how large the pictures of the spatial layers are, from the smallest on.
     pub fn set_sizes(&mut self, sizes: &[(u16, u16)]) {
         self.sizes = [(0, 0); SPATIAL_MAX];

@@ -3,6 +3,11 @@
 //! A viewer goes down between two pictures. Up they go only where what they get then refers to nothing that they have not
 //! got: at a key frame to everything, and to higher temporal layers where the stream says so. A larger spatial layer
 //! begins with a key picture, for which the publisher is asked.
+//!
+//! In some modes (those whose names end in `_KEY`) larger pictures refer to smaller ones in key pictures alone. Whoever gets the
+//! larger ones gets nothing else there: what they do not need would be in the way. A receiver that has lost a smaller picture
+//! waits for it, or shows the larger one without it and then cannot decode what refers to it. A smaller spatial layer begins
+//! with a key picture then, too.
 
 use super::scalability::Scalability;
 use crate::core::media::layers::{Dependencies, LayerInfo, Layers, NO_TARGET, Selection, SwitchPoint};
@@ -11,6 +16,9 @@ use crate::wire::dependency_descriptor::{Indication, Structure};
 
 /// How many frames back it is remembered what was forwarded: as far as a chain's distance reaches.
 const HISTORY: usize = 256;
+
+/// After so many pictures without the size that is sent alone, it does not come any more.
+const PICTURES_MISSING: u8 = 5;
 
 /// What a selector looks at in the newest packet of a stream.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +44,10 @@ pub struct LayerSelector {
     timestamp: u32,
     /// The temporal layers of the newest picture and of the one before.
     pictures: [u8; 2],
+    /// The highest spatial layers of the newest picture and of the one before.
+    sizes: [u8; 2],
+    /// How many pictures in a row came without the size that is sent alone.
+    missing: u8,
     /// Whether only a key frame leads to what is wanted.
     awaits_keyframe: bool,
     /// The decode target that is wanted, and what it was chosen by.
@@ -53,6 +65,8 @@ impl Default for LayerSelector {
             now: Selection::ALL,
             timestamp: 0,
             pictures: [0; 2],
+            sizes: [0; 2],
+            missing: 0,
             awaits_keyframe: false,
             goal: None,
             sent: None,
@@ -97,7 +111,9 @@ impl LayerSelector {
         if begins_picture {
             self.timestamp = packet.timestamp;
             self.pictures = [info.layers.temporal, self.pictures[0]];
+            self.sizes = [0, self.sizes[0]];
         }
+        self.sizes[0] = self.sizes[0].max(info.layers.spatial);
         if packet.starts_keyframe || mutated!(ForwardedFrameWithoutReference) {
             self.begin_with_keyframe(info, scalability);
         } else if info.is_layered {
@@ -105,7 +121,10 @@ impl LayerSelector {
                 (Some(said), Some(scalability)) => {
                     self.switch_by_dependencies(packet, said, scalability, begins_picture);
                 }
-                _ => self.switch_by_layers(info, begins_picture),
+                _ => {
+                    let alone = scalability.is_some_and(Scalability::sizes_stand_alone);
+                    self.switch_by_layers(info, begins_picture, alone);
+                }
             }
         }
         if let Some(number) = packet.frame_number.filter(|_| self.now.takes(info)) {
@@ -117,6 +136,7 @@ impl LayerSelector {
     /// A key frame refers to nothing, so everything that is wanted can begin with it.
     fn begin_with_keyframe(&mut self, info: &LayerInfo, scalability: Option<&Scalability>) {
         self.awaits_keyframe = false;
+        self.missing = 0;
         self.now = match (&info.dependencies, scalability) {
             (Some(said), Some(scalability)) => self.goal(said, scalability).unwrap_or(Selection::ALL),
             _ if !info.is_layered => Selection::ALL,
@@ -124,10 +144,18 @@ impl LayerSelector {
         };
     }
 
-    fn switch_by_layers(&mut self, info: &LayerInfo, begins_picture: bool) {
-        let mut layers = self.now.layers;
+    /// `alone` says whether larger pictures need nothing of the smaller ones.
+    fn switch_by_layers(&mut self, info: &LayerInfo, begins_picture: bool, alone: bool) {
+        let Selection { mut layers, mut lowest, .. } = self.now;
         if begins_picture {
-            layers = layers.lower(self.wanted);
+            let came = self.sizes[1];
+            if alone {
+                lowest = lowest.max(came.min(layers.spatial));
+            }
+            self.missing = if came < lowest { self.missing.saturating_add(1) } else { 0 };
+            // What is smaller than that has not been sent.
+            let spatial = if self.wanted.spatial < lowest { u8::MAX } else { self.wanted.spatial };
+            layers = layers.lower(Layers { spatial, ..self.wanted });
         }
         let (temporal, wanted) = (info.layers.temporal, self.wanted.temporal);
         if layers.temporal < wanted {
@@ -144,9 +172,11 @@ impl LayerSelector {
                 _ => {}
             }
         }
-        self.awaits_keyframe = layers.spatial < self.wanted.spatial;
-        if layers != self.now.layers {
-            self.now = Selection::up_to(layers);
+        self.awaits_keyframe = layers.spatial < self.wanted.spatial
+            || self.wanted.spatial < lowest
+            || self.missing >= PICTURES_MISSING;
+        if (layers, lowest) != (self.now.layers, self.now.lowest) {
+            self.now = Selection { lowest, ..Selection::up_to(layers) };
         }
     }
 
@@ -235,6 +265,7 @@ fn goal_of(structure: &Structure, (number, active, wanted): Basis) -> Option<Sel
     }
     Some(Selection {
         layers: Layers { spatial, temporal },
+        lowest: 0,
         target: target as u8,
         structure: number,
         active: within & active,

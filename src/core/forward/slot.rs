@@ -381,8 +381,9 @@ impl Slot {
         meta: &PacketMeta<PacketInfo>,
         scalability: Option<&Scalability>,
     ) -> Choice {
-        // Of a stream with a dependency descriptor some frames may be there for smaller pictures alone.
-        if self.selector.takes_everything() && meta.extra.layers.dependencies.is_none() {
+        // Some frames may be there for smaller pictures alone.
+        let stands_alone = scalability.is_some_and(Scalability::sizes_stand_alone);
+        if self.selector.takes_everything() && !stands_alone {
             return Choice { selection: Selection::ALL, takes: true };
         }
         let stretch = Stretch { generation: meta.extra.generation, ..stretch };

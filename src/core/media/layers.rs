@@ -65,6 +65,11 @@ pub struct LayerInfo {
     pub layers: Layers,
     /// Where a viewer may go up.
     pub switch: SwitchPoint,
+    /// Whether a frame of larger pictures, predicted from one before it, needs nothing of the smaller picture beside it; `None`
+    /// for every other frame, and if the dependency descriptor tells.
+    pub stands_alone: Option<bool>,
+    /// Whether no larger picture refers to this one (VP9).
+    pub serves_own_size: bool,
     /// What the dependency descriptor says.
     pub dependencies: Option<Dependencies>,
 }
@@ -77,6 +82,8 @@ impl Default for LayerInfo {
             ends_frame: false,
             layers: Layers::BASE,
             switch: SwitchPoint::Nowhere,
+            stands_alone: None,
+            serves_own_size: false,
             dependencies: None,
         }
     }
@@ -103,6 +110,8 @@ pub const NO_TARGET: u8 = u8::MAX;
 pub struct Selection {
     /// The highest layers.
     pub layers: Layers,
+    /// The spatial layer below which frames are left out that no larger picture refers to; 0 where there is a `target`.
+    pub lowest: u8,
     /// The decode target whose frames are forwarded; [`NO_TARGET`] if the layers decide.
     pub target: u8,
     /// The structure that the target belongs to.
@@ -117,7 +126,7 @@ impl Selection {
 
     /// Every frame up to these layers.
     pub const fn up_to(layers: Layers) -> Self {
-        Self { layers, target: NO_TARGET, structure: 0, active: 0 }
+        Self { layers, lowest: 0, target: NO_TARGET, structure: 0, active: 0 }
     }
 
     /// Returns whether a frame is forwarded.
@@ -126,7 +135,10 @@ impl Selection {
             Some(said) if self.target != NO_TARGET && said.structure == self.structure => {
                 said.indications.is_present(self.target)
             }
-            _ => !frame.is_layered || self.layers.include(frame.layers),
+            _ => {
+                let is_in_the_way = frame.serves_own_size && frame.layers.spatial < self.lowest;
+                !frame.is_layered || (self.layers.include(frame.layers) && !is_in_the_way)
+            }
         }
     }
 

@@ -67,29 +67,32 @@ scenario(
   { host: "[::]" },
 );
 
-scenario(
-  "layers of AV1 of which some packets are lost are repaired: pictures go on, as large as before",
-  async (world) => {
-    const firewall = world.firewall();
-    const camera = { width: 640, height: 360, fps: 12, videoCodec: "AV1", scalabilityMode: "L3T3_KEY" };
-    const ben = await world.enters("Ben", { camera, microphone: null });
-    const anna = await world.entersBehind(firewall, "Anna", { camera: null, microphone: null });
-    await anna.isToldOfTrack(ben, "camera", { status: "live" });
-    await anna.showsInTile(ben, 360);
-    const before = await anna.getsWidth(ben, 640);
+for (const videoCodec of ["AV1", "VP9"])
+  scenario(
+    `layers of ${videoCodec} of which some packets are lost are repaired: pictures go on, as large as before`,
+    async (world) => {
+      const firewall = world.firewall();
+      const camera = { width: 640, height: 360, fps: 12, videoCodec, scalabilityMode: "L3T3_KEY" };
+      const ben = await world.enters("Ben", { camera, microphone: null });
+      const anna = await world.entersBehind(firewall, "Anna", { camera: null, microphone: null });
+      await anna.isToldOfTrack(ben, "camera", { status: "live" });
+      await anna.showsInTile(ben, 360);
+      const before = await anna.getsWidth(ben, 640);
 
-    firewall.losesFrom(world.server.port, 10);
-    await eventually("packets are lost and come again", async () => {
-      const { nackCount, retransmittedPacketsReceived: repaired } = await anna.receptionOf(ben);
-      return repaired - (before.retransmittedPacketsReceived ?? 0) >= 20 || { nackCount, repaired };
-    });
-    await anna.sees(ben);
-    const after = await anna.getsWidth(ben, 640);
-    const since = (field) => after[field] - before[field];
-    assert(since("keyFramesDecoded") <= 2, `${since("keyFramesDecoded")} key frames were needed`);
-    assert(since("framesDecoded") > 0.9 * since("framesReceived") - 5, JSON.stringify(after));
-    const counts = ["framesReceived", "framesDecoded", "pliCount", "freezeCount"].map((name) => `${name} ${since(name)}`);
-    console.log(counts.join(", "));
-  },
-  { host: "0.0.0.0" },
-);
+      firewall.losesFrom(world.server.port, 10);
+      await eventually("packets are lost and come again", async () => {
+        const { nackCount, retransmittedPacketsReceived: repaired } = await anna.receptionOf(ben);
+        return repaired - (before.retransmittedPacketsReceived ?? 0) >= 20 || { nackCount, repaired };
+      });
+      await anna.sees(ben);
+      const after = await anna.getsWidth(ben, 640);
+      const since = (field) => after[field] - before[field];
+      assert(since("keyFramesDecoded") <= 2, `${since("keyFramesDecoded")} key frames were needed`);
+      assert(since("framesDecoded") > 0.9 * since("framesReceived") - 5, JSON.stringify(after));
+      const counts = ["framesReceived", "framesDecoded", "pliCount", "freezeCount"].map(
+        (name) => `${name} ${since(name)}`,
+      );
+      console.log(counts.join(", "));
+    },
+    { host: "0.0.0.0" },
+  );
