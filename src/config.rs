@@ -13,6 +13,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod webhooks;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -24,11 +25,12 @@ pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use setting::{LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
+pub use webhooks::KeyId;
 
 use crate::access::AuthMode;
 use crate::core::room_pattern::RoomPattern;
 use crate::core::settings::LayerPolicy;
-use crate::net::{Authority, Network};
+use crate::net::{Authority, Network, WebhookUrl};
 use crate::trace::Recipient;
 
 /// One line of the table.
@@ -283,6 +285,21 @@ sections! {
         max_bytes: usize = 1024 * MIB, Rule::Count(64 * KIB, 1024 * 1024 * MIB);
         /// How much may wait for the disk before traces end early, in bytes.
         max_queue_bytes: usize = 64 * MIB, Rule::Count(64 * KIB, 16 * 1024 * MIB);
+    }
+    /// Who is told by HTTP requests of what happens in rooms.
+    webhooks: Webhooks {
+        /// The addresses that are told, each of everything.
+        urls: Vec<WebhookUrl> = Vec::new(), Rule::Any;
+        /// The key that signs what they are told. Empty: the first of auth.keys.
+        key: KeyId = KeyId::default(), Rule::Any;
+        /// The certificate authorities of receivers with https, a PEM file. Empty: the system's.
+        ca_file: Option<PathBuf> = None, Rule::Any;
+        /// How long a receiver may take to answer.
+        timeout: Duration = Duration::from_secs(5), Rule::Seconds(0.1, 60.0);
+        /// For how long what a receiver does not take is tried again, less and less often. 0: not at all.
+        retry_for: Duration = Duration::from_secs(300), Rule::Seconds(0.0, DAY);
+        /// How many events may wait for one receiver. What comes then is dropped.
+        max_queue: usize = 1000, Rule::Count(1, 1_000_000);
     }
     /// The administration interface under `/admin/v1`.
     admin: Admin {

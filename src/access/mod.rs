@@ -13,5 +13,5 @@ mod keys;
 
 pub use claims::Pass;
 pub use gate::{AuthMode, Gate};
-pub use jwt::Denied;
+pub use jwt::{Denied, sign};
 pub use keys::{KEY_CHARS_MAX, Key, SECRET_CHARS_MIN};

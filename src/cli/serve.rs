@@ -14,6 +14,7 @@ use crate::core::event::SlotCounts;
 use crate::core::settings::{BandwidthSettings, PACKETS_AT_ONCE, Sharing};
 use crate::net::{
     self, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig, TlsFiles, TurnConfig,
+    WebhookConfig,
 };
 
 /// Serves until told to stop. `own_directory` is where data is kept if the configuration does not say.
@@ -81,6 +82,25 @@ pub(super) fn gate(config: &Config) -> Result<Gate, Failure> {
     Ok(Gate { mode: config.auth.mode, keys, auto_create: config.rooms.auto_create })
 }
 
+/// Who is told of what happens in rooms, by the operator's choice.
+fn webhooks(config: &Config) -> Result<Option<WebhookConfig>, Failure> {
+    let config::Webhooks { urls, key, ca_file, timeout, retry_for, max_queue } = &config.webhooks;
+    if urls.is_empty() {
+        return Ok(None);
+    }
+    let mut keys = config.auth.keys.reveal().iter();
+    let found =
+        if key.as_str().is_empty() { keys.next() } else { keys.find(|other| other.id == key.as_str()) };
+    let key = found.cloned().ok_or_else(|| {
+        Failure::usage(
+            "webhooks.urls names receivers, and auth.keys has no key to sign what they are told, or not the one of \
+             webhooks.key: `strait keys create` makes one",
+        )
+    })?;
+    let (ca_file, timeout, retry_for) = (ca_file.clone(), *timeout, *retry_for);
+    Ok(Some(WebhookConfig { urls: urls.clone(), key, ca_file, timeout, retry_for, queue_max: *max_queue }))
+}
+
 /// The shell's settings, of the operator's choice.
 fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<ShellConfig, Failure> {
     let Config { server, tls, signalling, media, whip, turn, ice, metrics, record, admin, .. } = config;
@@ -122,6 +142,7 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
             queue_bytes_max: record.max_queue_bytes,
         }),
         whip_tokens: whip.tokens.reveal().clone(),
+        webhooks: webhooks(config)?,
         gate: gate(config)?,
         ice_servers: ice.servers.reveal().to_vec(),
         turn: turn_config(turn),

@@ -74,6 +74,16 @@ fn every_key_can_be_set_by_file_and_by_variable() {
         ("rooms.max_tracks_per_participant", "2", "2"),
         ("rooms.empty_timeout", "0", "0"),
         ("rooms.auto_create", "false", "false"),
+        (
+            "webhooks.urls",
+            "[\"https://a.example/x\", \"http://127.0.0.1:1/\"]",
+            "https://a.example/x,http://127.0.0.1:1/",
+        ),
+        ("webhooks.key", "\"team\"", "team"),
+        ("webhooks.ca_file", "\"/etc/ssl/own.pem\"", "/etc/ssl/own.pem"),
+        ("webhooks.timeout", "2", "2"),
+        ("webhooks.retry_for", "60.5", "60.5"),
+        ("webhooks.max_queue", "10", "10"),
         ("auth.mode", "\"token\"", "token"),
         (
             "auth.keys",

@@ -17,6 +17,7 @@ pub mod fixed_hash;
 pub mod forward;
 pub mod grants;
 pub mod handshake;
+pub mod happening;
 pub mod ids;
 pub mod input;
 pub mod media;

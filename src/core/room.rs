@@ -213,6 +213,11 @@ impl Room {
         &self.id
     }
 
+    /// Returns the first letters of its transports' ufrags, which no other room has for a very long time.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
     /// Returns since when nobody has been in it; `None` if somebody is, or if nobody has ever been.
     pub fn empty_since(&self) -> Option<Instant> {
         self.empty_since

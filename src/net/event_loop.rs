@@ -17,6 +17,7 @@ use super::address::Candidates;
 use super::front::router::Route;
 use super::front::{Entry, Front, Reach, WhipOutcome, WhipRequests};
 use super::http::message::{Request, Response};
+use super::ledger::Ledger;
 use super::load_shedding::LoadShedding;
 use super::opening::{Opened, bound_addresses, open};
 use super::operator::admin::{self, AdminAnswer, AdminRequest};
@@ -75,6 +76,8 @@ pub struct EventLoop {
     /// The addresses at which clients can reach us. Both halves need them.
     candidates: Candidates,
     traces: TraceKeeper,
+    /// What is kept of what happens in rooms.
+    ledger: Ledger,
     shedding: LoadShedding,
     shutdown: ShutdownWatch,
     set_log_level: SetLogLevel,
@@ -94,13 +97,15 @@ impl EventLoop {
         settings: impl FnOnce(CoreSeed) -> Settings,
         set_log_level: SetLogLevel,
     ) -> io::Result<Self> {
-        let Opened { poll, front, shard, candidates, traces, shutdown, bound, now } = open(config, settings)?;
+        let Opened { poll, front, shard, candidates, traces, ledger, shutdown, bound, now } =
+            open(config, settings)?;
         Ok(Self {
             poll,
             front,
             shard,
             candidates,
             traces,
+            ledger,
             shedding: LoadShedding::new(now, clock::thread()),
             shutdown,
             set_log_level,
@@ -126,6 +131,7 @@ impl EventLoop {
             // Even when the loop fails, what was recorded must be kept.
             if !matches!(pass, Ok(None)) {
                 self.traces.finish();
+                self.ledger.webhooks.finish();
             }
             if let Some(reason) = pass? {
                 info!(?reason, "stopped");
@@ -175,6 +181,7 @@ impl EventLoop {
         self.forward_media(now);
         self.end_draining(now);
         self.traces.collect(now, &mut self.shard.sfu);
+        self.ledger.collect(&mut self.shard.sfu);
         if let Some(time) = self.shard.end_pass(now) {
             self.shedding.held(time);
         }
@@ -397,6 +404,7 @@ impl EventLoop {
             connections: &self.front.connections,
             whip: &self.front.whip,
             traces: &self.traces,
+            ledger: &self.ledger,
             counters: &self.front.counters,
         }
     }

@@ -24,6 +24,7 @@ mod front;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod ledger;
 mod load_shedding;
 mod network;
 mod opening;
@@ -41,6 +42,7 @@ mod token;
 mod traces;
 mod turn;
 pub mod udp;
+mod webhooks;
 mod whip_sessions;
 
 use std::io;
@@ -53,6 +55,7 @@ pub use startup::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel};
 pub use tls::certificates::TlsFiles;
 pub use traces::keeper::RecordConfig;
 pub use turn::{Authority, TurnConfig};
+pub use webhooks::{WebhookConfig, WebhookUrl};
 
 use crate::core::Settings;
 

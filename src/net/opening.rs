@@ -11,6 +11,7 @@ use super::address::{Candidates, unused_network};
 use super::bind::{Bound, UdpBuffers, bind};
 use super::dtls::Handshakes;
 use super::front::Front;
+use super::ledger::Ledger;
 use super::process::raise_open_files;
 use super::shard::Shard;
 use super::shell_config::ShellConfig;
@@ -22,6 +23,7 @@ use super::tls::self_signed::SelfSigned;
 use super::traces::keeper::TraceKeeper;
 use super::turn::TurnServer;
 use super::udp::{Udp, UdpOptions};
+use super::webhooks::Webhooks;
 use super::{clock, token};
 use crate::core::input::AdminCommand;
 use crate::core::path::TransportProtocol;
@@ -42,6 +44,8 @@ pub struct Opened {
     pub candidates: Candidates,
     /// The traces of recorded rooms.
     pub traces: TraceKeeper,
+    /// What is kept of what happens in rooms.
+    pub ledger: Ledger,
     /// Everything that can ask the server to stop.
     pub shutdown: ShutdownWatch,
     /// The address of the UDP and the TCP port.
@@ -70,6 +74,7 @@ pub fn open(mut config: ShellConfig, settings: impl FnOnce(CoreSeed) -> Settings
     let (patience, port) = (config.handshake_timeout, bound.port());
     let turn_server = TurnServer::new(config.turn.clone(), relayed, patience, port, now)?;
     let mut sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
+    sfu.tell_happenings();
     for rooms in config.record.iter().flat_map(|record| &record.rooms) {
         sfu.handle_input(now, Input::Admin(AdminCommand::RecordRooms(rooms.clone())));
     }
@@ -82,8 +87,9 @@ pub fn open(mut config: ShellConfig, settings: impl FnOnce(CoreSeed) -> Settings
     }
     let shutdown = ShutdownWatch::new(registry, config.handle_signals, config.drain)?;
     let traces = TraceKeeper::new(config.record.as_ref())?;
+    let ledger = Ledger::new(Webhooks::start(config.webhooks.as_ref())?)?;
     let front = Front::new(config, connections, certificates);
-    Ok(Opened { poll, front, shard, candidates, traces, shutdown, bound, now })
+    Ok(Opened { poll, front, shard, candidates, traces, ledger, shutdown, bound, now })
 }
 
 /// Returns the addresses that are open.

@@ -9,6 +9,7 @@ use super::network::Network;
 use super::tls::certificates::TlsFiles;
 use super::traces::keeper::RecordConfig;
 use super::turn::TurnConfig;
+use super::webhooks::WebhookConfig;
 use crate::access::Gate;
 use crate::signal::native::IceServer;
 
@@ -63,6 +64,8 @@ pub struct ShellConfig {
     /// Who may publish and view by WHIP and WHEP: tokens by room, with `*` for all rooms that are not listed. A room
     /// without a token is open, as joining is.
     pub whip_tokens: BTreeMap<String, Vec<String>>,
+    /// Who is told of what happens in rooms; `None` if nobody is.
+    pub webhooks: Option<WebhookConfig>,
     /// Who may come in, and what they may do.
     pub gate: Gate,
     /// STUN and TURN servers of others. Clients are told of them after our own TURN server.

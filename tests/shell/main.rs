@@ -16,4 +16,5 @@ mod program;
 mod serving;
 mod support;
 mod turn;
+mod webhooks;
 mod whip;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Room;
 use crate::core::command::{Command, Moderation};
 use crate::core::event::{Event, LeaveReason, Refusal, RefusalCode};
+use crate::core::happening::Happening;
 use crate::core::ids::{ParticipantId, ParticipantKey, RequestId};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
@@ -38,6 +39,10 @@ impl Room {
         if let Err(refusal) = self.check_grants(from, &command) {
             return outbox.event(from, Event::Refused(request, refusal));
         }
+        let moderated = match &command {
+            Command::Moderate(what) => Some(Happening::Moderated(self.member(now, from), *what)),
+            _ => None,
+        };
         let done = match command {
             Command::Offer { sdp, publications } => {
                 match self.transports_of(from).first() {
@@ -58,6 +63,7 @@ impl Room {
             Command::Moderate(Moderation::End) => {
                 // They are told first, as when they leave.
                 outbox.event(from, Event::Done(request));
+                outbox.happenings.extend(moderated);
                 self.close(now, LeaveReason::RoomClosed, outbox);
                 return;
             }
@@ -74,7 +80,10 @@ impl Room {
             }
         };
         match done {
-            Ok(()) => outbox.event(from, Event::Done(request)),
+            Ok(()) => {
+                outbox.happenings.extend(moderated);
+                outbox.event(from, Event::Done(request));
+            }
             Err(refusal) => outbox.event(from, Event::Refused(request, refusal)),
         }
     }

@@ -9,6 +9,7 @@ use crate::core::command::{Join, MediaKind, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
+use crate::core::happening::{Happening, Member};
 use crate::core::ids::{ParticipantKey, PublicationKey, RequestId, TrackId};
 use crate::core::input::Admission;
 use crate::core::mutation::mutated;
@@ -123,6 +124,7 @@ impl Room {
         let newcomer = self.info(&self.participants[key.0]);
         self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
         self.empty_since = None;
+        outbox.happenings.push(Happening::Joined(self.member(now, key)));
         self.set_expiry(key);
         self.arm(now, Owner::Room);
         debug!(room = %self.id, participant = %id, participants = self.order.len(), "let in");
@@ -223,6 +225,18 @@ impl Room {
         self.want_keyframes_for(now, key);
     }
 
+    /// Returns who a member is, for people beside the members.
+    pub(super) fn member(&self, now: Instant, key: ParticipantKey) -> Member {
+        let participant = &self.participants[key.0];
+        Member {
+            participant: participant.id,
+            name: participant.name.clone(),
+            grants: participant.grants,
+            age: now.saturating_duration_since(participant.joined_at),
+            has_had_media: participant.has_had_media,
+        }
+    }
+
     pub(super) fn publications_of(&self, key: ParticipantKey) -> Vec<PublicationInfo> {
         let publications = self.participants[key.0].publications.iter().map(|key| &self.publications[key.0]);
         publications
@@ -257,6 +271,7 @@ impl Room {
         for publication in publications {
             self.unpublish(now, publication, outbox);
         }
+        outbox.happenings.push(Happening::Left(self.member(now, key), reason));
         let participant = self.participants.remove(key.0);
         for subscription in participant.slots.iter().filter_map(|slot| slot.shown) {
             if let Some(publication) = self.publications.get_mut(subscription.publication.0)
