@@ -168,17 +168,17 @@ fn sources_of(list: &Value) -> Result<Sources, Denied> {
     list.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(named).collect()
 }
 
-fn wrong(claim: &str, expected: &str) -> Denied {
+pub(super) fn wrong(claim: &str, expected: &str) -> Denied {
     Denied::because(format!("the token's claim `{claim}` must be {expected}"))
 }
 
-fn room_of(value: &Value, claim: &str) -> Result<RoomId, Denied> {
+pub(super) fn room_of(value: &Value, claim: &str) -> Result<RoomId, Denied> {
     let room = value.as_str().and_then(|room| room.parse().ok());
     room.ok_or_else(|| wrong(claim, "a room id: 1–64 characters of A–Z a–z 0–9 _ - ."))
 }
 
 /// Reads a flag; one that is absent or `null` has its default.
-fn flag(claims: &Map<String, Value>, name: &str, default: bool) -> Result<bool, Denied> {
+pub(super) fn flag(claims: &Map<String, Value>, name: &str, default: bool) -> Result<bool, Denied> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(default),
         Some(Value::Bool(flag)) => Ok(*flag),
@@ -186,7 +186,7 @@ fn flag(claims: &Map<String, Value>, name: &str, default: bool) -> Result<bool, 
     }
 }
 
-fn text(claims: &Value, name: &str) -> Result<Option<String>, Denied> {
+pub(super) fn text(claims: &Value, name: &str) -> Result<Option<String>, Denied> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -195,7 +195,7 @@ fn text(claims: &Value, name: &str) -> Result<Option<String>, Denied> {
 }
 
 /// Reads a time in seconds since 1970, which may have a fraction (RFC 7519 §2).
-fn time(claims: &Value, name: &str) -> Result<Option<u64>, Denied> {
+pub(super) fn time(claims: &Value, name: &str) -> Result<Option<u64>, Denied> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Number(number)) => {

@@ -37,14 +37,20 @@ impl Gate {
     /// The token is not one of ours, or not valid at that time.
     pub fn read(&self, token: &str, unix: u64) -> Result<Pass, Denied> {
         let mut pass = Pass::of(&jwt::verify(token, &self.keys)?)?;
-        if unix >= pass.expires.saturating_add(LEEWAY_SECONDS) {
-            return Err(Denied::because("the token has expired"));
-        }
-        if unix.saturating_add(LEEWAY_SECONDS) < pass.not_before {
-            return Err(Denied::because("the token is not valid yet (nbf)"));
-        }
+        self.check_times(unix, pass.not_before, pass.expires)?;
         pass.grants.create |= self.auto_create;
         Ok(pass)
+    }
+
+    /// Checks that a token is valid at a time, give or take what clocks may be wrong.
+    pub(super) fn check_times(&self, unix: u64, not_before: u64, expires: u64) -> Result<(), Denied> {
+        if unix >= expires.saturating_add(LEEWAY_SECONDS) {
+            return Err(Denied::because("the token has expired"));
+        }
+        if unix.saturating_add(LEEWAY_SECONDS) < not_before {
+            return Err(Denied::because("the token is not valid yet (nbf)"));
+        }
+        Ok(())
     }
 
     /// Makes a token for what a pass allows; `None` if the server has no key.

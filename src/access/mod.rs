@@ -6,11 +6,13 @@
 //!
 //! All of this is pure: the time is handed in, and the same token gives the same answer at the same time.
 
+mod authority;
 mod claims;
 mod gate;
 mod jwt;
 mod keys;
 
+pub use authority::{Authority, Need};
 pub use claims::Pass;
 pub use gate::{AuthMode, Gate};
 pub use jwt::{Denied, sign};

@@ -357,11 +357,10 @@ impl Sfu {
         &self.totals
     }
 
-    /// Returns what has gone through a room so far; `None` if there is none of that name.
-    pub fn traffic_of(&mut self, id: &RoomId) -> Option<Traffic> {
-        let entry = self.rooms.get_mut(self.rooms_by_id.get(id)?.0)?;
-        entry.collect_totals(&mut self.totals);
-        Some(entry.traffic)
+    /// Returns what has gone through each room so far.
+    pub fn traffic(&mut self) -> BTreeMap<RoomId, Traffic> {
+        self.totals();
+        self.rooms.iter().map(|(_, entry)| (entry.room.id().clone(), entry.traffic)).collect()
     }
 
     /// Notes what has happened in a room, if anybody wants to know.

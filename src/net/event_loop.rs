@@ -6,6 +6,7 @@
 //! The [`Front`] has the clients' connections; the [`Shard`] has the core and its sockets. They never call each other:
 //! the loop carries demands from the front to the core and events back, so each could run on a thread of its own.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use mio::{Events, Poll};
 use tracing::{debug, info, trace, warn};
 
 use super::address::Candidates;
+use super::api::{ApiCall, ApiRequest, answers};
 use super::front::router::Route;
 use super::front::{Entry, Front, Reach, WhipOutcome, WhipRequests};
 use super::http::message::{Request, Response};
@@ -338,6 +340,7 @@ impl EventLoop {
                 metrics::answer(&request, self.view(now), &totals)
             }
             Route::Admin(asked) => self.administer(now, asked),
+            Route::Api(call) => self.serve_back_end(now, call),
             Route::Whip(target) => {
                 let Self { front, shard, .. } = self;
                 let Some(connection) = front.connections.at(place) else { return };
@@ -381,11 +384,41 @@ impl EventLoop {
                 recordings::stop(now, &room, &mut self.traces, &mut self.shard.sfu)
             }
         };
-        let AdminAnswer { response, commands } = answer;
-        for command in commands {
+        self.carry_out(now, answer)
+    }
+
+    /// Answers a back end.
+    fn serve_back_end(&mut self, now: Instant, call: ApiCall) -> Response {
+        // It may have begun in this pass.
+        self.ledger.collect(&mut self.shard.sfu);
+        let traffic = match call.asked {
+            ApiRequest::Usage => self.shard.sfu.traffic(),
+            _ => BTreeMap::new(),
+        };
+        let view = self.view(now);
+        let answer = match call.asked {
+            ApiRequest::Rooms => return answers::rooms(view),
+            ApiRequest::Room(room) => return answers::room(view, &room),
+            ApiRequest::RoomStats(room) => return answers::room_stats(view, &room),
+            ApiRequest::Participants(room) => return answers::participants(view, &room),
+            ApiRequest::Participant(room, who) => return answers::participant(view, &room, &who),
+            ApiRequest::ParticipantStats(room, who) => return answers::participant_stats(view, &room, &who),
+            ApiRequest::IssueToken(issue) => {
+                return answers::issue(&self.front.config.gate, call.authority.as_ref(), *issue);
+            }
+            ApiRequest::Usage => return answers::usage(view, &traffic),
+            ApiRequest::EndRoom(room) => answers::end_room(view, room),
+            ApiRequest::Remove(room, who) => answers::remove(view, room, &who),
+        };
+        self.carry_out(now, answer)
+    }
+
+    /// Hands the commands of an answer to the core. Returns the response.
+    fn carry_out(&mut self, now: Instant, answer: AdminAnswer) -> Response {
+        for command in answer.commands {
             self.shard.feed(now, Input::Admin(command));
         }
-        response
+        answer.response
     }
 
     /// Returns a read-only view of the server for the operator's pages.

@@ -18,6 +18,7 @@ use self::address_rates::AddressRates;
 use self::router::Route;
 pub use self::whip::{WhipOutcome, WhipRequests};
 use super::address::Candidates;
+use super::api::{self, ApiCall};
 use super::client_origin::ClientOrigin;
 use super::clock;
 use super::http::assets::Assets;
@@ -126,7 +127,13 @@ impl Front {
         if let Some(response) = plain_http::answer(request, &client, self.config.allow_plain_http) {
             return Route::Answer(response);
         }
-        let route = router::route(request);
+        let mut route = router::route(request);
+        if let Route::Api(ApiCall { asked, authority }) = &mut route {
+            match api::authorize(request, &self.config.gate, asked) {
+                Ok(found) => *authority = Some(found),
+                Err(refused) => return Route::Answer(refused),
+            }
+        }
         let is_restricted = match route {
             Route::Metrics => !self.config.metrics_public,
             Route::Admin(_) => true,

@@ -12,6 +12,7 @@
 )]
 
 mod address;
+mod api;
 mod bind;
 mod client_origin;
 mod clock;
@@ -30,6 +31,8 @@ mod network;
 mod opening;
 mod operator;
 mod process;
+#[cfg(test)]
+mod reference;
 mod relayed_network;
 mod shard;
 mod shell_config;

@@ -6,6 +6,7 @@
 
 mod access;
 mod admin_reference;
+mod api;
 mod call;
 mod interop;
 mod metrics;

@@ -1,6 +1,7 @@
 //! The router: finds what a request's path and method lead to, without doing it. The event loop does it.
 
 use crate::core::ids::RoomId;
+use crate::net::api::{self, ApiCall};
 use crate::net::http::message::{Request, Response};
 use crate::net::operator::admin::{self, AdminRequest};
 use crate::signal::whip::Side;
@@ -20,6 +21,8 @@ pub enum Route {
     Metrics,
     /// To administration, for those who may administer.
     Admin(AdminRequest),
+    /// To the API for back ends, for those whose token allows what they ask.
+    Api(ApiCall),
     /// To WHIP or WHEP, for those who may use the room.
     Whip(WhipTarget),
     /// To a file of the browser client, if there is one of that name.
@@ -49,6 +52,7 @@ pub fn label(path: &str) -> &'static str {
         "/metrics" => "/metrics",
         "*" => "*",
         _ if path.starts_with("/admin/") => "/admin",
+        _ if path.starts_with("/api/") => "/api",
         _ if path.starts_with("/whip/") => "/whip",
         _ if path.starts_with("/whep/") => "/whep",
         _ => "file",
@@ -81,6 +85,10 @@ pub fn route(request: &Request) -> Route {
         }
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),
+            Err(response) => Route::Answer(response),
+        },
+        path if path.starts_with("/api/") => match api::parse(request) {
+            Ok(asked) => Route::Api(ApiCall { asked, authority: None }),
             Err(response) => Route::Answer(response),
         },
         path if is_whip(path) => match whip_target(path) {

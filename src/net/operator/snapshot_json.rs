@@ -56,7 +56,8 @@ fn pacing(pacing: &PacingSnapshot) -> Value {
     })
 }
 
-fn participant(participant: &ParticipantSnapshot) -> Value {
+/// Shows one participant in full.
+pub fn participant(participant: &ParticipantSnapshot) -> Value {
     let publications = participant.publications.iter().map(|publication| {
         json!({
             "trackId": publication.info.track.to_string(),
