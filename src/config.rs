@@ -306,6 +306,27 @@ sections! {
         /// What `Authorization: Bearer` must carry for administration from elsewhere than this machine. Empty: only
         /// from this machine.
         token: Option<Secret> = None, Rule::Any;
+        /// An address and a port of their own for `/admin/v1`, `/metrics` and the probes, over TCP. They are not served at
+        /// server.listen then, but for the probes. Empty: none.
+        listen: Option<SocketAddr> = None, Rule::Any;
+        /// Whether `/api/v1` is served there, too, and no longer at server.listen.
+        listen_api: bool = false, Rule::Any;
+        /// Whether requests of `/admin/v1` and `/api/v1` that change something must be signed by a key of auth.keys.
+        require_signature: bool = false, Rule::Any;
+    }
+    /// What web pages may use.
+    http: Http {
+        /// Web pages of other hosts that may use `/api/v1`, WHIP and WHEP. Empty: WHIP and WHEP all, `/api/v1` none.
+        cors_origins: Vec<WebOrigin> = Vec::new(), Rule::Any;
+    }
+    /// Who did what to the server and the people on it, in a file of its own.
+    audit: Audit {
+        /// The file, one JSON object a line. Empty: none.
+        file: Option<PathBuf> = None, Rule::Any;
+        /// The size at which the file makes way for a new one, in bytes.
+        max_bytes: usize = 10 * MIB, Rule::Count(64 * KIB, 1024 * MIB);
+        /// How many old files are kept.
+        keep: usize = 10, Rule::Count(1, 1000);
     }
     /// What is logged, to standard error.
     log: Log {

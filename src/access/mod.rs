@@ -11,9 +11,11 @@ mod claims;
 mod gate;
 mod jwt;
 mod keys;
+mod signature;
 
 pub use authority::{Authority, Need};
 pub use claims::Pass;
 pub use gate::{AuthMode, Gate};
 pub use jwt::{Denied, sign};
 pub use keys::{KEY_CHARS_MAX, Key, SECRET_CHARS_MIN};
+pub use signature::{SIGNATURE_FIELD, Signatures, Signed, signature};

@@ -99,7 +99,7 @@ fn name(text: &str) -> Result<String, String> {
     clippy::disallowed_methods,
     reason = "a program of its own: the token that it prints is valid from now on"
 )]
-fn unix_time() -> Duration {
+pub(super) fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 

@@ -13,8 +13,8 @@ use crate::core::Settings;
 use crate::core::event::SlotCounts;
 use crate::core::settings::{BandwidthSettings, PACKETS_AT_ONCE, Sharing};
 use crate::net::{
-    self, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig, TlsFiles, TurnConfig,
-    WebhookConfig,
+    self, AuditConfig, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig, TlsFiles,
+    TurnConfig, WebhookConfig,
 };
 
 /// Serves until told to stop. `own_directory` is where data is kept if the configuration does not say.
@@ -110,6 +110,11 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         (Some(_), None) => return Err(Failure::usage("tls.cert needs tls.key: set --tls-key too")),
         (None, Some(_)) => return Err(Failure::usage("tls.key needs tls.cert: set --tls-cert too")),
     };
+    if admin.require_signature && config.auth.keys.reveal().is_empty() {
+        return Err(Failure::usage(
+            "admin.require_signature is true, and auth.keys has no key to sign with: `strait keys create` makes one",
+        ));
+    }
     // The ranges of both keys are far below.
     let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Ok(ShellConfig {
@@ -149,6 +154,15 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         metrics_public: metrics.public,
         drain: server.drain,
         admin_token: admin.token.as_ref().map(|token| token.reveal().to_owned()),
+        admin_listen: admin.listen,
+        admin_listen_api: admin.listen_api,
+        require_signature: admin.require_signature,
+        cors_origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
+        audit: config.audit.file.clone().map(|file| AuditConfig {
+            file,
+            bytes_max: config.audit.max_bytes as u64,
+            keep: config.audit.keep,
+        }),
         udp_receive_buffer: media.udp_receive_buffer,
         udp_send_buffer: media.udp_send_buffer,
         force_portable_udp: media.portable_udp,

@@ -8,7 +8,10 @@ mod requests;
 pub use self::requests::ROUTES;
 pub use self::requests::{ApiRequest, parse};
 
+use serde_json::{Value, json};
+
 use crate::access::{Authority, Gate};
+use crate::core::ids::RoomId;
 use crate::net::clock;
 use crate::net::http::message::{Request, Response};
 
@@ -19,6 +22,21 @@ pub struct ApiCall {
     pub asked: ApiRequest,
     /// Who asks; `None` before their token is checked.
     pub authority: Option<Authority>,
+}
+
+impl ApiCall {
+    /// Returns what an audit log needs to know beside path and method.
+    pub fn details(&self) -> Value {
+        match &self.asked {
+            ApiRequest::IssueToken(issue) => json!({
+                "room": issue.pass.room.as_ref().map(RoomId::as_str),
+                "identity": issue.pass.identity,
+                "moderate": issue.pass.grants.moderate,
+                "validSeconds": issue.seconds,
+            }),
+            _ => Value::Null,
+        }
+    }
 }
 
 /// Checks that the token of a request allows what it asks.

@@ -12,12 +12,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
+use serde_json::{Value, json};
 use tracing::{debug, info, trace, warn};
 
 use super::address::Candidates;
 use super::api::{ApiCall, ApiRequest, answers};
+use super::audit::Actor;
 use super::front::router::Route;
-use super::front::{Entry, Front, Reach, WhipOutcome, WhipRequests};
+use super::front::{Asking, Entry, Front, Reach, WhipOutcome, WhipRequests};
 use super::http::message::{Request, Response};
 use super::ledger::Ledger;
 use super::load_shedding::LoadShedding;
@@ -85,6 +87,8 @@ pub struct EventLoop {
     set_log_level: SetLogLevel,
     scratch: Vec<u8>,
     bound: SocketAddr,
+    /// The port for management, if it has one of its own.
+    admin: Option<SocketAddr>,
     started: Instant,
     /// After the server stood still: until then nobody is given up whose bytes wait.
     listens_first_until: Instant,
@@ -99,7 +103,7 @@ impl EventLoop {
         settings: impl FnOnce(CoreSeed) -> Settings,
         set_log_level: SetLogLevel,
     ) -> io::Result<Self> {
-        let Opened { poll, front, shard, candidates, traces, ledger, shutdown, bound, now } =
+        let Opened { poll, front, shard, candidates, traces, ledger, shutdown, bound, admin, now } =
             open(config, settings)?;
         Ok(Self {
             poll,
@@ -113,6 +117,7 @@ impl EventLoop {
             set_log_level,
             scratch: vec![0; SCRATCH_BYTES],
             bound,
+            admin,
             started: now,
             listens_first_until: now,
             passes: 0,
@@ -122,7 +127,7 @@ impl EventLoop {
     /// Returns the addresses that are open, and the handle that stops the loop.
     pub fn bound_addresses(&mut self) -> BoundAddresses {
         let stop = self.shutdown.handle();
-        bound_addresses(&mut self.candidates, self.bound, &self.front.certificates, stop)
+        bound_addresses(&mut self.candidates, (self.bound, self.admin), &self.front.certificates, stop)
     }
 
     /// Runs until somebody stops it, and returns why.
@@ -134,6 +139,7 @@ impl EventLoop {
             if !matches!(pass, Ok(None)) {
                 self.traces.finish();
                 self.ledger.webhooks.finish();
+                self.front.audit.finish();
             }
             if let Some(reason) = pass? {
                 info!(?reason, "stopped");
@@ -232,7 +238,7 @@ impl EventLoop {
         for event in events {
             match event.token() {
                 token::UDP => self.shard.woke(event.is_readable(), event.is_writable()),
-                token::LISTENER => self.front.connections.set_acceptable(),
+                token::LISTENER | token::MANAGEMENT => self.front.connections.set_acceptable(),
                 token::SIGNALS | token::STOP => asked_to_stop = true,
                 other => {
                     if let Some(place) = token::connection(other) {
@@ -285,7 +291,11 @@ impl EventLoop {
         let serves_turn = self.shard.turn_server.is_enabled();
         for _ in 0..MESSAGES_PER_PASS {
             let Some(connection) = self.front.connections.at(place) else { return };
-            match connection.next(now, self.front.certificates.config(), serves_turn) {
+            match connection.next(
+                now,
+                self.front.certificates.config(),
+                serves_turn && !connection.is_management,
+            ) {
                 Next::Nothing => {
                     if connection.wants_reading() {
                         self.front.connections.make_ready(place);
@@ -298,6 +308,11 @@ impl EventLoop {
                     if let Some(demand) = self.front.receive(now, place, incoming) {
                         self.feed_demand(now, id, demand);
                     }
+                }
+                // Media has no business on the port for management.
+                Next::Datagrams if connection.is_management => {
+                    self.end_connection(now, place, "media on the port for management");
+                    return self.drain_if_fed(now);
                 }
                 Next::Datagrams => self.shard.read_ice_tcp(now, &mut self.front.connections, place),
                 Next::Turn => {
@@ -327,6 +342,8 @@ impl EventLoop {
 
     /// Answers a request, or parks it until the core has answered.
     fn answer(&mut self, now: Instant, place: usize, request: Box<Request>) {
+        let mut actor = None;
+        let mut details = Value::Null;
         let response = match self.front.route(place, &request) {
             Route::WebSocket => match self.front.open_web_socket(now, place, &request) {
                 Ok(()) => return,
@@ -339,8 +356,15 @@ impl EventLoop {
                 let totals = self.shard.sfu.totals().clone();
                 metrics::answer(&request, self.view(now), &totals)
             }
-            Route::Admin(asked) => self.administer(now, asked),
-            Route::Api(call) => self.serve_back_end(now, call),
+            Route::Admin(asked) => {
+                actor = Some(Asking::Operator);
+                self.administer(now, asked)
+            }
+            Route::Api(call) => {
+                details = call.details();
+                actor = call.authority.as_ref().map(|authority| Asking::BackEnd(authority.by.clone()));
+                self.serve_back_end(now, call)
+            }
             Route::Whip(target) => {
                 let Self { front, shard, .. } = self;
                 let Some(connection) = front.connections.at(place) else { return };
@@ -363,6 +387,7 @@ impl EventLoop {
             Route::File => self.front.file(&request),
             Route::Answer(response) => response,
         };
+        self.front.audit_request(now, place, (&request, &response), actor, details);
         self.front.respond(place, &request, &response);
     }
 
@@ -437,6 +462,7 @@ impl EventLoop {
             connections: &self.front.connections,
             whip: &self.front.whip,
             traces: &self.traces,
+            audit: &self.front.audit,
             ledger: &self.ledger,
             counters: &self.front.counters,
         }
@@ -604,6 +630,13 @@ impl EventLoop {
         }
     }
 
+    /// Writes into the audit log what the server does because it was told to end.
+    fn note_of_server(&self, action: &str, reason: ExitReason) {
+        let (rooms, participants) = self.shard.sfu.counts();
+        let details = json!({"reason": format!("{reason:?}"), "rooms": rooms, "participants": participants});
+        self.front.audit.note(action, &Actor::Server, details);
+    }
+
     /// Begins to stop, because somebody asks for it. Each further request skips what is under way: first the draining,
     /// then the time that clients have.
     fn begin_ending(&mut self, now: Instant) {
@@ -612,6 +645,7 @@ impl EventLoop {
                 let (rooms, participants) = self.shard.sfu.counts();
                 let drain = self.front.config.drain;
                 info!(?reason, rooms, participants, ?drain, "draining: nobody is let in");
+                self.note_of_server("drain", reason);
                 self.shard.feed(now, Input::Admin(AdminCommand::Drain(true)));
             }
             Some(Begin::Closing(reason)) => self.begin_shutdown(now, reason),
@@ -634,6 +668,7 @@ impl EventLoop {
     /// Tells everyone that the server stops. Connections that have not joined are only closed.
     fn begin_shutdown(&mut self, now: Instant, reason: ExitReason) {
         info!(?reason, connections = self.front.connections.len(), "stopping");
+        self.note_of_server("server-stopping", reason);
         self.front.connections.stop_listening(self.poll.registry());
         self.shard.feed(now, Input::Admin(AdminCommand::Shutdown));
         self.drain(now);

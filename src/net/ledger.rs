@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::audit::Audit;
 use super::clock;
 use super::entropy;
 use super::webhooks::{EventFacts, RoomFacts, Webhooks, body};
@@ -42,6 +43,7 @@ pub struct Ledger {
     events: u64,
     /// The receivers of webhooks.
     pub webhooks: Webhooks,
+    audit: Audit,
 }
 
 impl Ledger {
@@ -49,7 +51,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The operating system gives no randomness.
-    pub fn new(webhooks: Webhooks) -> std::io::Result<Self> {
+    pub fn new(webhooks: Webhooks, audit: Audit) -> std::io::Result<Self> {
         let run = entropy::name()?.chars().take(8).collect();
         Ok(Self {
             run,
@@ -58,6 +60,7 @@ impl Ledger {
             forgotten: Usage::default(),
             events: 0,
             webhooks,
+            audit,
         })
     }
 
@@ -84,6 +87,9 @@ impl Ledger {
             if let Some(body) = body(EventFacts { id: &id, at: now, room }, what) {
                 self.webhooks.tell(body);
             }
+        }
+        if let Happening::Moderated(by, what) = what {
+            self.audit.note_moderation(name, by, what);
         }
         self.add_up(name, *participants, what);
         if let Happening::RoomFinished(_) = what {

@@ -13,6 +13,7 @@
 
 mod address;
 mod api;
+mod audit;
 mod bind;
 mod client_origin;
 mod clock;
@@ -50,6 +51,7 @@ mod whip_sessions;
 
 use std::io;
 
+pub use audit::AuditConfig;
 pub use network::Network;
 pub use relayed_network::RelayedNetwork;
 pub use shell_config::ShellConfig;

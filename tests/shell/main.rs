@@ -8,6 +8,7 @@ mod access;
 mod admin_reference;
 mod api;
 mod call;
+mod guarded;
 mod interop;
 mod metrics;
 mod one_port;

@@ -88,6 +88,10 @@ pub const ROUTES: [Routed<ApiRequest>; 10] = [
 /// # Errors
 /// The request is refused with this answer.
 pub fn parse(request: &Request) -> Result<ApiRequest, Response> {
+    // A browser asks so whether a page of another site may go on.
+    if request.method == "OPTIONS" {
+        return Err(Response::empty(204).with("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
     routes::find(&ROUTES, request, || {
         Response::problem(
             404,

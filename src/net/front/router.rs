@@ -59,6 +59,17 @@ pub fn label(path: &str) -> &'static str {
     }
 }
 
+/// Returns whether a path is served at a port, if the port for management is another than the public one. `is_management`
+/// says which port it is, and `has_api` whether the API is served at the one for management.
+pub fn is_served_at(path: &str, is_management: bool, has_api: bool) -> bool {
+    match label(path) {
+        "/health" | "/livez" | "/readyz" => true,
+        "/admin" | "/metrics" => is_management,
+        "/api" => is_management == has_api,
+        _ => !is_management,
+    }
+}
+
 /// Returns a path as the log may show it: without the name of a WHIP or WHEP session, because anybody who knows that
 /// can end the session.
 pub fn loggable(path: &str) -> &str {
@@ -147,6 +158,23 @@ mod tests {
             assert_eq!(of(path).expect_err(path).status, 404);
         }
         assert!(!is_whip("/whip") && !is_whip("/sdk/whip/"));
+    }
+
+    #[test]
+    fn a_port_for_management_serves_management_alone() {
+        let at = |path: &str| {
+            [(true, false), (false, false), (true, true), (false, true)]
+                .map(|(is_management, has_api)| is_served_at(path, is_management, has_api))
+        };
+        assert_eq!(at("/livez"), [true; 4]);
+        assert_eq!(
+            (at("/admin/v1/rooms"), at("/metrics")),
+            ([true, false, true, false], [true, false, true, false])
+        );
+        assert_eq!(at("/api/v1/rooms"), [false, true, true, false]);
+        for path in ["/", "/ws", "/whip/a", "/metrics/", "/sdk/strait.js"] {
+            assert_eq!(at(path), [false, true, false, true], "{path}");
+        }
     }
 
     #[test]

@@ -334,6 +334,13 @@ impl Response {
         self
     }
 
+    /// Takes away the header fields whose names begin like that.
+    #[must_use]
+    pub fn without(mut self, prefix: &str) -> Self {
+        self.fields.retain(|(name, _)| !name.starts_with(prefix));
+        self
+    }
+
     /// Returns the value of a header field that was added.
     #[cfg(test)]
     pub fn field(&self, name: &str) -> Option<&str> {

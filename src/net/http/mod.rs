@@ -4,6 +4,7 @@
 pub mod assets;
 pub mod body;
 pub mod client;
+pub mod cors;
 pub mod message;
 pub mod origin;
 pub mod plain_http;

@@ -353,6 +353,9 @@ fn page(view: ServerView<'_>, totals: &Totals) -> Page {
     add_datagrams(&mut page, view, totals.unusable);
     add_connections(&mut page, view);
     add_traces(&mut page, view.traces.figures());
+    let (written, dropped) = view.audit.figures();
+    let lines = counted("result", [("written", written), ("dropped", dropped)]);
+    page.add("strait_audit_lines", None, "Lines for the audit log, by what became of them", lines);
     add_webhooks(&mut page, view.ledger.webhooks.figures());
     add_signalling(&mut page, view);
     let shed = Value::Gauge(view.shed_ratio);

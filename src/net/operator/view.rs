@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::core::Sfu;
+use crate::net::audit::Audit;
 use crate::net::dtls::Handshakes;
 use crate::net::ledger::Ledger;
 use crate::net::shell_counters::ShellCounters;
@@ -41,6 +42,8 @@ pub struct ServerView<'a> {
     pub whip: &'a WhipSessions,
     /// The traces of recorded rooms.
     pub traces: &'a TraceKeeper,
+    /// The audit log.
+    pub audit: &'a Audit,
     /// What is kept of what happens in rooms.
     pub ledger: &'a Ledger,
     /// What was counted of requests and messages.
