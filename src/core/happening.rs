@@ -10,14 +10,15 @@ use super::command::Moderation;
 use super::event::{LeaveReason, TrackInfo};
 use super::grants::Grants;
 use super::ids::{ParticipantId, RoomId};
+use super::profile::Profile;
 
 /// Somebody who is, or was, in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// The participant's id, the same for everybody.
     pub participant: ParticipantId,
-    /// The name that they joined with.
-    pub name: String,
+    /// Who they are.
+    pub profile: Profile,
     /// What they may do.
     pub grants: Grants,
     /// How long ago they joined.

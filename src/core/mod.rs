@@ -29,6 +29,7 @@ pub mod output;
 pub mod pace;
 pub mod participant;
 pub mod path;
+pub mod profile;
 pub mod quality;
 pub mod rates;
 pub mod record;

@@ -131,8 +131,11 @@ impl Audit {
             Moderation::Remove(who) => ("remove-participant", Some(who.to_string())),
             Moderation::End => ("end-call", None),
         };
-        let details = json!({"room": room.as_str(), "name": by.name, "target": target});
-        self.note(action, &Actor::Moderator(by.participant.to_string()), details);
+        let profile = &by.profile;
+        let who = profile.identity.clone().unwrap_or_else(|| by.participant.to_string());
+        let participant = by.participant.to_string();
+        let details = json!({"room": room.as_str(), "name": profile.name, "participant": participant, "target": target});
+        self.note(action, &Actor::Moderator(who), details);
     }
 
     /// Returns how many lines were written and how many were lost, since the start.

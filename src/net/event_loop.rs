@@ -475,12 +475,11 @@ impl EventLoop {
                 if !self.front.may_join(now, connection) {
                     return self.refuse_join(now, connection, (request, refusals::joins_too_fast()));
                 }
-                let Entry { room, grants, name: given } =
-                    match self.front.admit(now, connection, room, ticket) {
+                let Entry { room, grants, profile } =
+                    match self.front.admit(now, connection, room, name, ticket) {
                         Ok(entry) => entry,
                         Err(refusal) => return self.refuse_join(now, connection, (request, refusal)),
                     };
-                let name = given.unwrap_or(name);
                 let Some(admitted) = self.admit(now, connection, room) else {
                     let refusal = Refusal::new(
                         RefusalCode::Internal,
@@ -490,7 +489,7 @@ impl EventLoop {
                     return self.deliver(now, connection, &Event::Refused(request, refusal));
                 };
                 let Admitted { room, host, admission } = admitted;
-                let join = Join { room, name, auto_subscribe, lifeline, grants };
+                let join = Join { room, profile, auto_subscribe, lifeline, grants };
                 Input::Join { connection, request, host: Some(host), admission, join }
             }
             Demand::Resume { request, resume } => {

@@ -36,10 +36,11 @@ use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
 use super::whip_sessions::{Answered, WhipSessions};
-use crate::access::{Denied, SIGNATURE_FIELD, Signatures, Signed};
+use crate::access::{Denied, Pass, SIGNATURE_FIELD, Signatures, Signed};
 use crate::core::event::{Event, Refusal};
 use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId};
+use crate::core::profile::Profile;
 use crate::signal::allowance::Allowance;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
 use crate::signal::{Demand, Ticket};
@@ -333,8 +334,8 @@ impl Front {
         self.conclude(now, place, reaction)
     }
 
-    /// Reads by what somebody asks to be let in. Returns the room that they come into, what they may do there and, if their
-    /// token says it, their name.
+    /// Reads by what somebody asks to be let in. Returns the room that they come into, what they may do there and who they are:
+    /// they are called `name` unless their token says another.
     ///
     /// # Errors
     /// Nothing lets them in.
@@ -343,10 +344,14 @@ impl Front {
         now: Instant,
         id: ConnectionId,
         room: Option<RoomId>,
+        name: String,
         ticket: Ticket,
     ) -> Result<Entry, Refusal> {
         let token = match ticket {
-            Ticket::Granted(grants) => return Ok(Entry { room, grants, name: None }),
+            Ticket::Granted(grants, profile) => {
+                let profile = profile.map_or_else(|| Profile::named(name), |known| *known);
+                return Ok(Entry { room, grants, profile });
+            }
             Ticket::Token(token) => token,
         };
         let gate = &self.config.gate;
@@ -361,11 +366,14 @@ impl Front {
         });
         match entered {
             Ok((room, grants, pass)) => {
-                let name = pass.as_ref().and_then(|pass| pass.name.clone());
+                let profile = match &pass {
+                    Some(pass) => pass.profile(&name),
+                    None => Profile::named(name),
+                };
                 if let Some(socket) = socket {
                     socket.pass = pass;
                 }
-                Ok(Entry { room, grants, name })
+                Ok(Entry { room, grants, profile })
             }
             Err(denied) => {
                 if let Some(client) = client {
@@ -478,6 +486,11 @@ impl Front {
                 text
             }
         };
+        if let Event::Resumed(_, resumed) = event
+            && socket.pass.is_none()
+        {
+            socket.pass = Pass::of_resumed(&resumed.joined);
+        }
         let reaction = socket.front_end.told(event, text);
         self.react(now, place, reaction);
         self.connections.touch(place);
@@ -558,8 +571,8 @@ pub struct Entry {
     pub room: Option<RoomId>,
     /// What they may do there.
     pub grants: Grants,
-    /// The name that their own back end gives them.
-    pub name: Option<String>,
+    /// Who they are, as others see them.
+    pub profile: Profile,
 }
 
 /// Returns the token of a request that opens a WebSocket. Programs put it into a field (RFC 6750 §2.1); browsers cannot do
@@ -582,6 +595,7 @@ fn is_for_many(event: &Event) -> bool {
             | Event::ParticipantReconnecting(_)
             | Event::ParticipantResumed(_)
             | Event::ParticipantLeft(..)
+            | Event::ParticipantUpdated(..)
             | Event::TrackAdded(_)
             | Event::TrackRemoved(..)
             | Event::TrackMuted { .. }

@@ -57,7 +57,10 @@ pub fn faults(reference: &Value, schema: &Value, value: &Value, at: &str, found:
     {
         found.push(format!("{at}: {value} is none of {allowed:?}"));
     }
-    if let Some(fields) = value.as_object() {
+    if let (Some(fields), Some(any)) = (value.as_object(), schema["additionalProperties"].as_object()) {
+        let any = Value::Object(any.clone());
+        fields.iter().for_each(|(key, field)| faults(reference, &any, field, &format!("{at}.{key}"), found));
+    } else if let Some(fields) = value.as_object() {
         let described = schema["properties"].as_object().expect("properties");
         found.extend(
             fields

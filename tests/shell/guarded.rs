@@ -184,6 +184,7 @@ fn the_audit_log_tells_who_did_what_and_no_secret() {
         ],
         "{text}"
     );
+    assert_eq!(lines[1]["by"]["id"], "ben");
     assert_eq!((&lines[1]["name"], &lines[1]["target"]), (&json!("Ben"), &json!(anna.id())));
     assert_eq!((&lines[3]["identity"], &lines[3]["by"]["id"]), (&json!("cleo"), &json!("back-end")));
     assert_eq!((&lines[4]["method"], &lines[4]["path"]), (&json!("DELETE"), &json!("/api/v1/rooms/standup")));

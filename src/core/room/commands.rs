@@ -9,6 +9,7 @@ use crate::core::happening::Happening;
 use crate::core::ids::{ParticipantId, ParticipantKey, RequestId};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
+use crate::core::profile::ProfileChange;
 
 /// Returns the refusal of what somebody's token does not allow.
 fn not_permitted(what: &str) -> Refusal {
@@ -75,6 +76,7 @@ impl Room {
             Command::Pause { track, paused } => self.pause(now, from, track, paused),
             Command::Pin { track, pinned } => self.pin(now, from, track, pinned),
             Command::Prefer(preferences) => self.prefer(now, from, &preferences),
+            Command::UpdateProfile(change) => self.update_profile(from, &change, outbox),
             Command::Data { to, topic, payload } => {
                 self.pass_data(from, to.as_deref(), &topic, &payload, outbox)
             }
@@ -97,6 +99,9 @@ impl Room {
         let (granted, what) = match command {
             Command::Subscribe(_) => (grants.subscribe, "receive the tracks of others"),
             Command::Data { .. } => (grants.send_data, "send messages to others"),
+            Command::UpdateProfile(_) => {
+                (grants.update_own_profile, "change your name, metadata or attributes")
+            }
             Command::Moderate(_) => (grants.moderate, "moderate"),
             // What an offer publishes is judged section by section.
             _ => (true, ""),
@@ -120,6 +125,26 @@ impl Room {
             )
         })?;
         self.expel(now, key, LeaveReason::Removed, outbox);
+        Ok(())
+    }
+
+    /// Changes somebody's own profile, and tells the others.
+    fn update_profile(
+        &mut self,
+        from: ParticipantKey,
+        change: &ProfileChange,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let participant = &mut self.participants[from.0];
+        let profile = participant
+            .profile
+            .changed(change)
+            .map_err(|rule| Refusal::new(RefusalCode::PayloadTooLarge, rule, "say less about yourself"))?;
+        if std::mem::replace(&mut participant.profile, profile.clone()) != profile {
+            let updated =
+                Event::ParticipantUpdated(participant.id, Box::new(profile), participant.grants.role());
+            self.tell_others_of(from, &updated, outbox);
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::requests::{Issue, Who, no_such_participant, no_such_room};
 use crate::access::{Authority, Gate};
+use crate::core::command::Source;
 use crate::core::happening::Traffic;
 use crate::core::ids::RoomId;
 use crate::core::input::AdminCommand;
@@ -153,6 +154,7 @@ fn in_room(
 fn member<'r>(room: &'r RoomSnapshot, who: &Who) -> Result<&'r ParticipantSnapshot, Response> {
     let is_meant = |one: &&ParticipantSnapshot| match who {
         Who::Id(id) => one.participant == *id,
+        Who::Identity(identity) => one.profile.identity.as_ref() == Some(identity),
     };
     room.participants.iter().find(is_meant).ok_or_else(no_such_participant)
 }
@@ -181,7 +183,19 @@ fn participant_json(participant: &ParticipantSnapshot) -> Value {
     });
     json!({
         "participantId": participant.participant.to_string(),
-        "name": participant.name,
+        "identity": participant.profile.identity,
+        "name": participant.profile.name,
+        "metadata": participant.profile.metadata,
+        "attributes": participant.profile.attributes,
+        "role": participant.grants.role().as_str(),
+        "permissions": {
+            "publish": participant.grants.publish.iter().map(Source::as_str).collect::<Vec<_>>(),
+            "subscribe": participant.grants.subscribe,
+            "sendData": participant.grants.send_data,
+            "moderate": participant.grants.moderate,
+            "updateProfile": participant.grants.update_own_profile,
+            "hidden": participant.grants.hidden,
+        },
         "state": if participant.reconnecting { "reconnecting" } else { "connected" },
         "mediaConnected": participant.connected,
         "ageSeconds": participant.age.as_secs(),

@@ -4,6 +4,7 @@ use crate::access::{Need, Pass};
 use crate::core::command::{Join, Source};
 use crate::core::grants::{Grants, Sources};
 use crate::core::ids::{ParticipantId, RoomId};
+use crate::core::profile::Profile;
 use crate::net::http::body::Body;
 use crate::net::http::message::{Request, Response, segment};
 use crate::net::http::routes::{self, Routed};
@@ -18,14 +19,17 @@ const TOKEN_SECONDS_MAX: u64 = 24 * 3600;
 pub enum Who {
     /// The participant of that id.
     Id(ParticipantId),
+    /// Whoever is called so by their own back end.
+    Identity(String),
 }
 
 impl Who {
-    /// Reads the part of a path that names somebody. The id may have LiveKit's prefix.
+    /// Reads the part of a path that names somebody, by id or by identity. The id may have LiveKit's prefix.
     fn of(part: &str) -> Option<Self> {
         let text = segment(part)?;
         let own = text.strip_prefix("PA_").map_or(text.clone(), |bare| format!("p-{bare}"));
-        own.parse().map(Self::Id).ok()
+        let id = own.parse().map(Self::Id).ok();
+        id.or_else(|| Profile::is_identity(&text).then_some(Self::Identity(text)))
     }
 }
 
@@ -150,8 +154,7 @@ fn issue(request: &Request) -> Result<Issue, Response> {
     let room = body
         .must("room", "a room id: 1–64 characters of A–Z a–z 0–9 _ - .", |text| text.parse().ok())?;
     let identity = body.must("identity", "1–256 characters without control characters", |text| {
-        let fits = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        fits.then(|| text.to_owned())
+        Profile::is_identity(text).then(|| text.to_owned())
     })?;
     let name = body.text("name")?.map(|name| {
         let fits = Join::display_name(&name).map(str::to_owned);
@@ -169,11 +172,19 @@ fn issue(request: &Request) -> Result<Issue, Response> {
         send_data: body.flag("sendData")?.unwrap_or(!publish.is_empty()),
         moderate: body.flag("moderate")?.unwrap_or(false),
         create: body.flag("createRoom")?.unwrap_or(false),
+        list: false,
+        update_own_profile: body.flag("updateProfile")?.unwrap_or(false),
+        hidden: body.flag("hidden")?.unwrap_or(false),
     };
+    let metadata = body.text("metadata")?.unwrap_or_default();
+    let attributes = body.pairs("attributes")?.unwrap_or_default();
     let seconds = body.count("validSeconds", 1, TOKEN_SECONDS_MAX)?.unwrap_or(TOKEN_SECONDS);
     body.end()?;
-    let pass =
-        Pass { room: Some(room), identity, name: name.transpose()?, grants, not_before: 0, expires: 0 };
+    let (room, name) = (Some(room), name.transpose()?);
+    let pass = Pass { room, identity, name, metadata, attributes, grants, not_before: 0, expires: 0 };
+    if let Some(rule) = pass.profile("").excess() {
+        return Err(Response::problem(400, &rule, "say less about the participant"));
+    }
     Ok(Issue { pass, seconds })
 }
 

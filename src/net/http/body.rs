@@ -1,6 +1,8 @@
 //! Body: the JSON object in a request, read field by field. What is missing, has another type or is not known is refused
 //! with words that name it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::message::{Request, Response};
@@ -99,6 +101,18 @@ impl Body {
         texts.map(Some).ok_or_else(|| wrong(name, "a list of texts"))
     }
 
+    /// Takes an object whose values are texts; `None` if it is absent or `null`.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn pairs(&mut self, name: &str) -> Result<Option<BTreeMap<String, String>>, Response> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let pairs = value.as_object().and_then(|object| {
+            object.iter().map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+        });
+        pairs.map(Some).ok_or_else(|| wrong(name, "an object of texts"))
+    }
+
     /// Takes what a field is read to by `read`, and says what is expected if it cannot be.
     ///
     /// # Errors
@@ -143,7 +157,8 @@ mod tests {
 
     #[test]
     fn fields_are_read_by_their_types() {
-        let mut read = body(r#"{"a": "x", "b": true, "c": 7, "d": ["x"], "f": null}"#).expect("an object");
+        let mut read = body(r#"{"a": "x", "b": true, "c": 7, "d": ["x"], "e": {"k": "v"}, "f": null}"#)
+            .expect("an object");
         assert_eq!(read.text("a"), Ok(Some("x".into())));
         assert_eq!((read.flag("b"), read.count("c", 1, 7)), (Ok(Some(true)), Ok(Some(7))));
         assert_eq!(read.texts("d"), Ok(Some(vec!["x".into()])));
@@ -156,15 +171,17 @@ mod tests {
         for text in ["[]", "{", "7"] {
             assert_eq!(body(text).expect_err(text).status, 400);
         }
-        let mut read = body(r#"{"a": 1, "b": "x", "c": 8, "d": [1], "z": 1}"#).expect("an object");
+        let mut read =
+            body(r#"{"a": 1, "b": "x", "c": 8, "d": [1], "e": {"k": 1}, "z": 1}"#).expect("an object");
         let refused = [
             read.text("a").map(|_| ()),
             read.flag("b").map(|_| ()),
             read.count("c", 1, 7).map(|_| ()),
             read.texts("d").map(|_| ()),
+            read.pairs("e").map(|_| ()),
             read.end(),
         ];
-        for (refused, name) in refused.into_iter().zip(["a", "b", "c", "d", "z"]) {
+        for (refused, name) in refused.into_iter().zip(["a", "b", "c", "d", "e", "z"]) {
             let refused = refused.expect_err(name);
             assert!(
                 refused.status == 400 && refused.body_text().contains(&format!("`{name}`")),

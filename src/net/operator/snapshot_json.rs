@@ -56,8 +56,7 @@ fn pacing(pacing: &PacingSnapshot) -> Value {
     })
 }
 
-/// Shows one participant in full.
-pub fn participant(participant: &ParticipantSnapshot) -> Value {
+fn publications(participant: &ParticipantSnapshot) -> Vec<Value> {
     let publications = participant.publications.iter().map(|publication| {
         json!({
             "trackId": publication.info.track.to_string(),
@@ -72,6 +71,11 @@ pub fn participant(participant: &ParticipantSnapshot) -> Value {
             "counters": counters(&publication.counters),
         })
     });
+    publications.collect()
+}
+
+/// Shows one participant in full.
+pub fn participant(participant: &ParticipantSnapshot) -> Value {
     let slots = participant.slots.iter().map(|slot| {
         json!({
             "mid": slot.mid.to_string(),
@@ -91,7 +95,12 @@ pub fn participant(participant: &ParticipantSnapshot) -> Value {
     });
     json!({
         "participantId": participant.participant.to_string(),
-        "name": participant.name,
+        "identity": participant.profile.identity,
+        "name": participant.profile.name,
+        "metadata": participant.profile.metadata,
+        "attributes": participant.profile.attributes,
+        "role": participant.grants.role().as_str(),
+        "hidden": participant.grants.hidden,
         "state": if participant.reconnecting { "reconnecting" } else { "connected" },
         "mediaConnected": participant.connected,
         "mediaLost": participant.media_lost,
@@ -119,7 +128,7 @@ pub fn participant(participant: &ParticipantSnapshot) -> Value {
             "system": parts.system,
         })),
         "ageSeconds": participant.age.as_secs(),
-        "publications": publications.collect::<Vec<_>>(),
+        "publications": publications(participant),
         "slots": slots.collect::<Vec<_>>(),
     })
 }

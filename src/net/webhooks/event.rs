@@ -96,12 +96,15 @@ fn room(room: &RoomFacts) -> Value {
 
 fn participant(member: &Member, at: Duration, left: Option<LeaveReason>) -> Value {
     let joined = at.saturating_sub(member.age);
-    let grants = member.grants;
+    let (grants, profile) = (member.grants, &member.profile);
     let sources: Vec<&str> = grants.publish.iter().map(source).collect();
     let mut participant = json!({
         "sid": sid("PA_", &member.participant.to_string()),
-        "identity": member.participant.to_string(),
-        "name": member.name,
+        // Whoever came in without a token is nobody that a back end knows.
+        "identity": profile.identity.clone().unwrap_or_else(|| member.participant.to_string()),
+        "name": profile.name,
+        "metadata": profile.metadata,
+        "attributes": profile.attributes,
         "state": if left.is_some() { "DISCONNECTED" } else { "ACTIVE" },
         "joinedAt": joined.as_secs().to_string(),
         "joinedAtMs": joined.as_millis().to_string(),
@@ -110,6 +113,8 @@ fn participant(member: &Member, at: Duration, left: Option<LeaveReason>) -> Valu
             "canPublish": !grants.publish.is_empty(),
             "canPublishData": grants.send_data,
             "canPublishSources": sources,
+            "canUpdateMetadata": grants.update_own_profile,
+            "hidden": grants.hidden,
         },
     });
     if let Some(reason) = left {
@@ -156,6 +161,7 @@ fn disconnect_reason(reason: LeaveReason) -> &'static str {
         LeaveReason::Shutdown => "SERVER_SHUTDOWN",
         LeaveReason::Error => "MEDIA_FAILURE",
         LeaveReason::MadeWay => "UNKNOWN_REASON",
+        LeaveReason::DuplicateIdentity => "DUPLICATE_IDENTITY",
     }
 }
 
@@ -165,6 +171,7 @@ mod tests {
     use crate::core::grants::Grants;
     use crate::core::happening::Traffic;
     use crate::core::ids::{ParticipantId, TrackId};
+    use crate::core::profile::Profile;
 
     fn told(what: &Happening) -> Option<Value> {
         let room = RoomFacts {
@@ -180,7 +187,7 @@ mod tests {
     fn anna(has_had_media: bool) -> Member {
         Member {
             participant: ParticipantId(7),
-            name: "Anna".into(),
+            profile: Profile { identity: Some("anna@example.org".into()), ..Profile::named("Anna") },
             grants: Grants::OPEN,
             age: Duration::from_secs(30),
             has_had_media,
@@ -202,6 +209,7 @@ mod tests {
             (&json!("RM_abc"), &json!("1000"))
         );
         assert_eq!(event["participant"]["sid"], "PA_0000000000007");
+        assert_eq!(event["participant"]["identity"], "anna@example.org");
         assert_eq!(
             (&event["participant"]["joinedAt"], &event["participant"]["name"]),
             (&json!("1030"), &json!("Anna"))
