@@ -13,6 +13,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod webhooks;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -24,11 +25,12 @@ pub use load::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use setting::{LogFilter, LogFormat, RedundantAudio, Secret, WebOrigin};
 use setting::{Raw, Rule, Setting};
 pub use tokens::RoomTokens;
+pub use webhooks::KeyId;
 
 use crate::access::AuthMode;
 use crate::core::room_pattern::RoomPattern;
 use crate::core::settings::LayerPolicy;
-use crate::net::{Authority, Network};
+use crate::net::{Authority, Network, WebhookUrl};
 use crate::trace::Recipient;
 
 /// One line of the table.
@@ -284,11 +286,47 @@ sections! {
         /// How much may wait for the disk before traces end early, in bytes.
         max_queue_bytes: usize = 64 * MIB, Rule::Count(64 * KIB, 16 * 1024 * MIB);
     }
+    /// Who is told by HTTP requests of what happens in rooms.
+    webhooks: Webhooks {
+        /// The addresses that are told, each of everything.
+        urls: Vec<WebhookUrl> = Vec::new(), Rule::Any;
+        /// The key that signs what they are told. Empty: the first of auth.keys.
+        key: KeyId = KeyId::default(), Rule::Any;
+        /// The certificate authorities of receivers with https, a PEM file. Empty: the system's.
+        ca_file: Option<PathBuf> = None, Rule::Any;
+        /// How long a receiver may take to answer.
+        timeout: Duration = Duration::from_secs(5), Rule::Seconds(0.1, 60.0);
+        /// For how long what a receiver does not take is tried again, less and less often. 0: not at all.
+        retry_for: Duration = Duration::from_secs(300), Rule::Seconds(0.0, DAY);
+        /// How many events may wait for one receiver. What comes then is dropped.
+        max_queue: usize = 1000, Rule::Count(1, 1_000_000);
+    }
     /// The administration interface under `/admin/v1`.
     admin: Admin {
         /// What `Authorization: Bearer` must carry for administration from elsewhere than this machine. Empty: only
         /// from this machine.
         token: Option<Secret> = None, Rule::Any;
+        /// An address and a port of their own for `/admin/v1`, `/metrics` and the probes, over TCP. They are not served at
+        /// server.listen then, but for the probes. Empty: none.
+        listen: Option<SocketAddr> = None, Rule::Any;
+        /// Whether `/api/v1` is served there, too, and no longer at server.listen.
+        listen_api: bool = false, Rule::Any;
+        /// Whether requests of `/admin/v1` and `/api/v1` that change something must be signed by a key of auth.keys.
+        require_signature: bool = false, Rule::Any;
+    }
+    /// What web pages may use.
+    http: Http {
+        /// Web pages of other hosts that may use `/api/v1`, WHIP and WHEP. Empty: WHIP and WHEP all, `/api/v1` none.
+        cors_origins: Vec<WebOrigin> = Vec::new(), Rule::Any;
+    }
+    /// Who did what to the server and the people on it, in a file of its own.
+    audit: Audit {
+        /// The file, one JSON object a line. Empty: none.
+        file: Option<PathBuf> = None, Rule::Any;
+        /// The size at which the file makes way for a new one, in bytes.
+        max_bytes: usize = 10 * MIB, Rule::Count(64 * KIB, 1024 * MIB);
+        /// How many old files are kept.
+        keep: usize = 10, Rule::Count(1, 1000);
     }
     /// What is logged, to standard error.
     log: Log {

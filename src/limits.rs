@@ -7,6 +7,14 @@ pub const ROOM_ID_BYTES_MIN: usize = 1;
 pub const ROOM_ID_BYTES_MAX: usize = 64;
 /// Longest display name, characters.
 pub const NAME_CHARS_MAX: usize = 64;
+/// Longest identity, characters.
+pub const IDENTITY_CHARS_MAX: usize = 256;
+/// Longest metadata of a participant or a room, bytes. Everybody in a room is told that of everybody else.
+pub const METADATA_BYTES_MAX: usize = 4 * 1024;
+/// Most attributes of a participant.
+pub const ATTRIBUTES_MAX: usize = 32;
+/// All attributes of a participant together, bytes of their keys and values.
+pub const ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
 /// Longest `data.topic`, characters.
 pub const TOPIC_CHARS_MAX: usize = 64;
 /// Largest `data.payload`, bytes of JSON text.

@@ -19,6 +19,7 @@ use strait::core::media::rtcp::{ReportBlock, RtcpWriter};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX, SrtpReceiver, SrtpSender, contexts};
 use strait::core::output::Transmit;
 use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
+use strait::core::profile::Profile;
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::load::sdp::{ClientOffer, OPUS, Published, ServerAnswer, VP8};
 use strait::wire::rtp::{RtpFields, write_header};
@@ -148,7 +149,7 @@ impl Crowd {
         let candidates = vec![LocalCandidate { protocol: TransportProtocol::Udp, address: server() }];
         let join = Join {
             room: room.parse().expect("a room id"),
-            name: format!("person {index}"),
+            profile: Profile::named(format!("person {index}")),
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
             grants: Grants::OPEN,

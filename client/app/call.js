@@ -18,6 +18,7 @@ const LEFT_BECAUSE = {
   'media-timeout': 'lost the connection',
   'resume-timeout': 'lost the connection and did not come back',
   'made-way': 'lost the connection and did not come back',
+  'duplicate-identity': 'joined from another window or device',
   'handshake-failed': 'could not connect securely',
   'fingerprint-mismatch': 'was refused: the connection could not be verified',
   removed: 'was removed',

@@ -7,7 +7,8 @@ export const PROTOCOL_VERSION = 1;
  * @typedef {'microphone' | 'camera' | 'screen' | 'screen-audio'} Source
  * @typedef {'connected' | 'reconnecting'} ParticipantState
  * @typedef {'left' | 'transport-closed' | 'fingerprint-mismatch' | 'handshake-failed' | 'media-timeout'
- *   | 'resume-timeout' | 'removed' | 'room-closed' | 'shutdown' | 'error' | 'made-way'} LeaveReason
+ *   | 'resume-timeout' | 'removed' | 'room-closed' | 'shutdown' | 'error' | 'made-way'
+ *   | 'duplicate-identity'} LeaveReason
  *
  * @typedef {object} TrackInfo
  * @property {string} trackId

@@ -6,6 +6,7 @@ use strait::core::ids::{ConnectionId, DtlsSession, ParticipantId, RecordingId};
 use strait::core::input::{AdminCommand, DtlsEnd, DtlsEvent, Input, Shedding, SrtpProfile};
 use strait::core::media::srtp::{RTCP_OVERHEAD_MAX, RTP_OVERHEAD_MAX};
 use strait::core::path::Carrier;
+use strait::core::profile::Profile;
 use strait::signal::native::{ClientMessage, encode_refusal, parse};
 use strait::sim::client::{Endpoint, Signal};
 use strait::sim::codec::VIDEO_CODECS;
@@ -256,7 +257,7 @@ impl Story {
                 let room = room.unwrap_or_else(|| super::world::room(true));
                 Signal::Join(Join {
                     room,
-                    name,
+                    profile: Profile::named(name),
                     auto_subscribe,
                     lifeline: Lifeline::Signalling,
                     grants: Grants::OPEN,

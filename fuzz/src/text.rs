@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use strait::core::command::{Command, Moderation, Preference, Source};
 use strait::core::negotiation::offer::Offer;
 use strait::core::path::{LocalCandidate, TransportProtocol};
+use strait::core::profile::ProfileChange;
 use strait::core::rng::Rng;
 use strait::core::session::Session;
 use strait::signal::native::{ClientMessage, encode_refusal, is_fatal, parse};
@@ -118,6 +119,9 @@ fn write_command(command: &Command) -> (&'static str, Value) {
         Command::Moderate(Moderation::Mute(track)) => ("mute-track", json!({"trackId": track.to_string()})),
         Command::Moderate(Moderation::Remove(id)) => {
             ("remove-participant", json!({"participantId": id.to_string()}))
+        }
+        Command::UpdateProfile(ProfileChange { name, metadata, attributes }) => {
+            ("update-profile", json!({"name": name, "metadata": metadata, "attributes": attributes}))
         }
         Command::Moderate(Moderation::End) => ("end-call", json!({})),
         Command::Leave => ("leave", json!({})),

@@ -1,15 +1,17 @@
 //! What the claims of a token mean. Two forms are read: that of LiveKit, with the permissions in `video`, and a plain one
 //! with `userId`, `roomId` and a list of `permissions`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::jwt::Denied;
 use crate::core::command::{Join, Source};
+use crate::core::event::Joined;
 use crate::core::grants::{Grants, Sources};
 use crate::core::ids::RoomId;
-
-/// Most characters of an identity.
-const IDENTITY_CHARS_MAX: usize = 256;
+use crate::core::profile::Profile;
+use crate::limits::IDENTITY_CHARS_MAX;
 
 /// What a token lets its bearer do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub struct Pass {
     pub identity: String,
     /// The name that others see, if the back end decides it.
     pub name: Option<String>,
+    /// What the back end has to say about them.
+    pub metadata: String,
+    /// The same, by keys.
+    pub attributes: BTreeMap<String, String>,
     /// What they may do.
     pub grants: Grants,
     /// From when on it is valid, in seconds since 1970; 0 for always.
@@ -38,13 +44,42 @@ impl Pass {
             Some(video) => Self::of_video(claims, video)?,
             None => Self::of_permissions(claims)?,
         };
-        let long = pass.identity.chars().count() > IDENTITY_CHARS_MAX;
-        if pass.identity.is_empty() || long || pass.identity.chars().any(char::is_control) {
+        if !Profile::is_identity(&pass.identity) {
             return Err(Denied::because(format!(
                 "the token does not say who its bearer is: an identity has 1–{IDENTITY_CHARS_MAX} characters"
             )));
         }
+        if let Some(rule) = pass.profile("").excess() {
+            return Err(Denied::because(format!("the token says too much of its bearer: {rule}")));
+        }
         Ok(pass)
+    }
+
+    /// Returns what a token would have said by which somebody came in who has resumed; `None` if they came in without one. It
+    /// has expired, so that they are sent a new one.
+    pub fn of_resumed(joined: &Joined) -> Option<Self> {
+        let Profile { identity, name, metadata, attributes } = joined.profile.clone();
+        Some(Self {
+            room: Some(joined.room.clone()),
+            identity: identity?,
+            name: Some(name),
+            metadata,
+            attributes,
+            // Whether they may make rooms is no longer known, because that is also the operator's choice.
+            grants: Grants { create: false, ..joined.grants },
+            not_before: 0,
+            expires: 0,
+        })
+    }
+
+    /// Returns who its bearer is. They are called `name` if it does not say how.
+    pub fn profile(&self, name: &str) -> Profile {
+        Profile {
+            identity: Some(self.identity.clone()),
+            name: self.name.as_deref().unwrap_or(name).to_owned(),
+            metadata: self.metadata.clone(),
+            attributes: self.attributes.clone(),
+        }
     }
 
     fn of_video(claims: &Value, video: &Value) -> Result<Self, Denied> {
@@ -67,6 +102,13 @@ impl Pass {
             send_data: flag(video, "canPublishData", may_publish)?,
             moderate: flag(video, "roomAdmin", false)?,
             create: flag(video, "roomCreate", false)?,
+            list: flag(video, "roomList", false)?,
+            update_own_profile: flag(
+                video,
+                "canUpdateOwnMetadata",
+                flag(video, "canUpdateMetadata", false)?,
+            )?,
+            hidden: flag(video, "hidden", false)?,
         };
         let identity = text(claims, "sub")?.or(text(claims, "jti")?).unwrap_or_default();
         let room = match video.get("room") {
@@ -90,6 +132,9 @@ impl Pass {
             send_data: produce,
             moderate: has("moderate"),
             create: false,
+            list: false,
+            update_own_profile: false,
+            hidden: false,
         };
         let room = claims.get("roomId").ok_or_else(|| wrong("roomId", "the room's id"))?;
         let identity = match claims.get("userId") {
@@ -108,12 +153,22 @@ impl Pass {
         let name = given.map(name).transpose()?;
         let expires = time(claims, "exp")?
             .ok_or_else(|| Denied::because("the token never expires: it needs the claim `exp`"))?;
-        Ok(Self { room, identity, name, grants, not_before: time(claims, "nbf")?.unwrap_or(0), expires })
+        Ok(Self {
+            room,
+            identity,
+            name,
+            metadata: text(claims, "metadata")?.unwrap_or_default(),
+            attributes: texts(claims, "attributes")?,
+            grants,
+            not_before: time(claims, "nbf")?.unwrap_or(0),
+            expires,
+        })
     }
 
     /// Returns the claims of a token that allows the same, in LiveKit's form, issued by that key.
     pub(super) fn claims(&self, issuer: &str) -> Value {
-        let Grants { publish, subscribe, send_data, moderate, create } = self.grants;
+        let Grants { publish, subscribe, send_data, moderate, create, list, update_own_profile, hidden } =
+            self.grants;
         let mut video = Map::new();
         let mut put = |name: &str, value: Value| video.insert(name.to_owned(), value);
         put("roomJoin", json!(true));
@@ -126,7 +181,14 @@ impl Pass {
         }
         put("canSubscribe", json!(subscribe));
         put("canPublishData", json!(send_data));
-        for (name, granted) in [("roomAdmin", moderate), ("roomCreate", create)] {
+        let flags = [
+            ("roomAdmin", moderate),
+            ("roomCreate", create),
+            ("roomList", list),
+            ("canUpdateOwnMetadata", update_own_profile),
+            ("hidden", hidden),
+        ];
+        for (name, granted) in flags {
             if granted {
                 put(name, json!(true));
             }
@@ -137,6 +199,12 @@ impl Pass {
         }
         if let Some(name) = &self.name {
             claims["name"] = json!(name);
+        }
+        if !self.metadata.is_empty() {
+            claims["metadata"] = json!(self.metadata);
+        }
+        if !self.attributes.is_empty() {
+            claims["attributes"] = json!(self.attributes);
         }
         claims
     }
@@ -168,17 +236,17 @@ fn sources_of(list: &Value) -> Result<Sources, Denied> {
     list.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(named).collect()
 }
 
-fn wrong(claim: &str, expected: &str) -> Denied {
+pub(super) fn wrong(claim: &str, expected: &str) -> Denied {
     Denied::because(format!("the token's claim `{claim}` must be {expected}"))
 }
 
-fn room_of(value: &Value, claim: &str) -> Result<RoomId, Denied> {
+pub(super) fn room_of(value: &Value, claim: &str) -> Result<RoomId, Denied> {
     let room = value.as_str().and_then(|room| room.parse().ok());
     room.ok_or_else(|| wrong(claim, "a room id: 1–64 characters of A–Z a–z 0–9 _ - ."))
 }
 
 /// Reads a flag; one that is absent or `null` has its default.
-fn flag(claims: &Map<String, Value>, name: &str, default: bool) -> Result<bool, Denied> {
+pub(super) fn flag(claims: &Map<String, Value>, name: &str, default: bool) -> Result<bool, Denied> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(default),
         Some(Value::Bool(flag)) => Ok(*flag),
@@ -186,7 +254,7 @@ fn flag(claims: &Map<String, Value>, name: &str, default: bool) -> Result<bool, 
     }
 }
 
-fn text(claims: &Value, name: &str) -> Result<Option<String>, Denied> {
+pub(super) fn text(claims: &Value, name: &str) -> Result<Option<String>, Denied> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -194,8 +262,20 @@ fn text(claims: &Value, name: &str) -> Result<Option<String>, Denied> {
     }
 }
 
+fn texts(claims: &Value, name: &str) -> Result<BTreeMap<String, String>, Denied> {
+    let wrong = || wrong(name, "an object of texts");
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(BTreeMap::new()),
+        Some(Value::Object(values)) => {
+            let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+            values.iter().map(|entry| text(entry).ok_or_else(wrong)).collect()
+        }
+        Some(_) => Err(wrong()),
+    }
+}
+
 /// Reads a time in seconds since 1970, which may have a fraction (RFC 7519 §2).
-fn time(claims: &Value, name: &str) -> Result<Option<u64>, Denied> {
+pub(super) fn time(claims: &Value, name: &str) -> Result<Option<u64>, Denied> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Number(number)) => {
@@ -224,7 +304,7 @@ mod tests {
         let all = all.expect("a good token");
         assert_eq!((all.identity.as_str(), all.name.as_deref()), ("anna", Some("Anna")));
         assert_eq!(all.room.as_ref().map(RoomId::as_str), Some("standup"));
-        assert_eq!(all.grants, Grants { create: false, ..Grants::OPEN });
+        assert_eq!(all.grants, Grants { create: false, update_own_profile: false, ..Grants::OPEN });
         let video = json!({"roomJoin": true, "canPublish": false, "canSubscribe": null, "roomAdmin": true});
         let viewer = pass(json!({"sub": "ben", "exp": 9.5, "video": video})).expect("a good token");
         assert!(viewer.grants.publish.is_empty() && viewer.grants.subscribe && viewer.grants.moderate);
@@ -232,13 +312,21 @@ mod tests {
         let video = json!({"roomJoin": true, "canPublish": true, "canPublishSources": ["microphone", "screen_share"]});
         let speaker = pass(json!({"jti": "cleo", "exp": 9, "video": video})).expect("a good token");
         assert_eq!(speaker.grants.publish, Sources::of(&[Source::Microphone, Source::Screen]));
+        for own in ["canUpdateOwnMetadata", "canUpdateMetadata"] {
+            let video = json!({"roomJoin": true, own: true, "roomList": true, "hidden": true});
+            let grants = pass(json!({"sub": "d", "exp": 9, "video": video})).expect("a good token").grants;
+            assert!(grants.update_own_profile && grants.list && grants.hidden, "{own}");
+        }
     }
 
     #[test]
     fn a_token_in_the_plain_form_grants_what_it_lists() {
         let claims = |permissions: Value| json!({"userId": 7, "roomId": "standup", "exp": 9, "permissions": permissions});
         let anna = pass(claims(json!(["produce", "consume"]))).expect("a good token");
-        assert_eq!((anna.identity.as_str(), anna.grants), ("7", Grants { create: false, ..Grants::OPEN }));
+        assert_eq!(
+            (anna.identity.as_str(), anna.grants),
+            ("7", Grants { create: false, update_own_profile: false, ..Grants::OPEN })
+        );
         let moderator = pass(claims(json!(["moderate"]))).expect("a good token").grants;
         assert!(moderator.moderate && !moderator.subscribe && moderator.publish.is_empty());
     }
@@ -264,6 +352,14 @@ mod tests {
                 "Sources",
             ),
             (json!({"userId": "a", "exp": 9, "permissions": []}), "roomId"),
+            (
+                json!({"sub": "a", "exp": 9, "attributes": {"a": 1}, "video": {"roomJoin": true}}),
+                "attributes",
+            ),
+            (
+                json!({"sub": "a", "exp": 9, "metadata": "x".repeat(4097), "video": {"roomJoin": true}}),
+                "metadata",
+            ),
         ] {
             let denied = pass(claims.clone()).expect_err(&claims.to_string());
             assert!(denied.0.contains(reason), "{claims}: {denied:?}");
@@ -278,18 +374,29 @@ mod tests {
             send_data: true,
             moderate: true,
             create: true,
+            list: true,
+            update_own_profile: true,
+            hidden: true,
         };
         let pass = Pass {
             room: "standup".parse().ok(),
             identity: "anna".into(),
             name: Some("Anna".into()),
+            metadata: "{\"team\":7}".into(),
+            attributes: BTreeMap::from([("seat".into(), "3".into())]),
             grants,
             not_before: 5,
             expires: 9,
         };
         assert_eq!(Pass::of(&pass.claims("key")), Ok(pass.clone()));
-        let silent =
-            Pass { grants: Grants { publish: Sources::NONE, ..grants }, room: None, name: None, ..pass };
+        let silent = Pass {
+            grants: Grants { publish: Sources::NONE, ..grants },
+            room: None,
+            name: None,
+            ..pass.clone()
+        };
         assert_eq!(Pass::of(&silent.claims("key")), Ok(silent));
+        let unknown = Pass { metadata: String::new(), attributes: BTreeMap::new(), ..pass };
+        assert_eq!(Pass::of(&unknown.claims("key")), Ok(unknown));
     }
 }

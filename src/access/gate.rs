@@ -36,15 +36,20 @@ impl Gate {
     /// # Errors
     /// The token is not one of ours, or not valid at that time.
     pub fn read(&self, token: &str, unix: u64) -> Result<Pass, Denied> {
-        let mut pass = Pass::of(&jwt::verify(token, &self.keys)?)?;
-        if unix >= pass.expires.saturating_add(LEEWAY_SECONDS) {
+        let pass = Pass::of(&jwt::verify(token, &self.keys)?)?;
+        self.check_times(unix, pass.not_before, pass.expires)?;
+        Ok(pass)
+    }
+
+    /// Checks that a token is valid at a time, give or take what clocks may be wrong.
+    pub(super) fn check_times(&self, unix: u64, not_before: u64, expires: u64) -> Result<(), Denied> {
+        if unix >= expires.saturating_add(LEEWAY_SECONDS) {
             return Err(Denied::because("the token has expired"));
         }
-        if unix.saturating_add(LEEWAY_SECONDS) < pass.not_before {
+        if unix.saturating_add(LEEWAY_SECONDS) < not_before {
             return Err(Denied::because("the token is not valid yet (nbf)"));
         }
-        pass.grants.create |= self.auto_create;
-        Ok(pass)
+        Ok(())
     }
 
     /// Makes a token for what a pass allows; `None` if the server has no key.
@@ -74,18 +79,22 @@ impl Gate {
                 AuthMode::Token => Err(Denied::because("a token is needed to come in here")),
             };
         };
+        // Not when it is read: a token that is made of it again would allow to make rooms by the API.
+        let grants = Grants { create: pass.grants.create || self.auto_create, ..pass.grants };
         match (&pass.room, room) {
             (Some(only), Some(room)) if *only != room => {
                 Err(Denied::because(format!("the token is for another room: {only}")))
             }
-            (Some(only), _) => Ok((Some(only.clone()), pass.grants)),
-            (None, room) => Ok((room, pass.grants)),
+            (Some(only), _) => Ok((Some(only.clone()), grants)),
+            (None, room) => Ok((room, grants)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn gate() -> Gate {
@@ -98,6 +107,8 @@ mod tests {
             room: room.and_then(|room| room.parse().ok()),
             identity: "anna".into(),
             name: None,
+            metadata: String::new(),
+            attributes: BTreeMap::new(),
             grants: Grants::OPEN,
             not_before: 1_000,
             expires: 1_300,

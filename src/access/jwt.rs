@@ -66,8 +66,8 @@ pub(super) fn verify(token: &str, keys: &[Key]) -> Result<Value, Denied> {
     }))
 }
 
-/// Makes a token of claims, which are a JSON object.
-pub(super) fn sign(claims: &Value, key: &Key) -> String {
+/// Makes a token of claims, which are a JSON object, with the signature of that key.
+pub fn sign(claims: &Value, key: &Key) -> String {
     let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
     let signed = format!("{}.{}", part(HEADER), part(&claims.to_string()));
     let secret = hmac::Key::new(hmac::HMAC_SHA256, key.secret.as_bytes());

@@ -6,12 +6,16 @@
 //!
 //! All of this is pure: the time is handed in, and the same token gives the same answer at the same time.
 
+mod authority;
 mod claims;
 mod gate;
 mod jwt;
 mod keys;
+mod signature;
 
+pub use authority::{Authority, Need};
 pub use claims::Pass;
 pub use gate::{AuthMode, Gate};
-pub use jwt::Denied;
+pub use jwt::{Denied, sign};
 pub use keys::{KEY_CHARS_MAX, Key, SECRET_CHARS_MIN};
+pub use signature::{SIGNATURE_FIELD, Signatures, Signed, signature};

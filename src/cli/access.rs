@@ -65,6 +65,21 @@ pub(super) struct TokenArgs {
     /// Let them make the room, where rooms.auto_create is false
     #[arg(long)]
     create_room: bool,
+    /// Let them list the rooms, by the API
+    #[arg(long)]
+    list_rooms: bool,
+    /// Let them change their own name, metadata and attributes
+    #[arg(long)]
+    update_profile: bool,
+    /// Do not tell the others of them; they can publish nothing then
+    #[arg(long)]
+    hidden: bool,
+    /// What your back end has to say about them, for your application
+    #[arg(long, value_name = "TEXT")]
+    metadata: Option<String>,
+    /// The same by a key; can be given several times
+    #[arg(long = "attribute", value_name = "KEY=VALUE", value_parser = attribute)]
+    attributes: Vec<(String, String)>,
     /// For how long they can come in by it; whoever is in stays
     #[arg(long = "for", value_name = "TIME", default_value = "5m", value_parser = duration)]
     valid_for: Duration,
@@ -89,6 +104,12 @@ fn sources(text: &str) -> Result<Sources, String> {
     }
 }
 
+fn attribute(text: &str) -> Result<(String, String), String> {
+    let (key, value) =
+        text.split_once('=').ok_or("an attribute is a key and a value, with = between them")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 fn name(text: &str) -> Result<String, String> {
     let name = Join::display_name(text).map(str::to_owned);
     name.ok_or_else(|| format!("a name has 1–{NAME_CHARS_MAX} characters"))
@@ -99,7 +120,7 @@ fn name(text: &str) -> Result<String, String> {
     clippy::disallowed_methods,
     reason = "a program of its own: the token that it prints is valid from now on"
 )]
-fn unix_time() -> Duration {
+pub(super) fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
@@ -116,12 +137,17 @@ pub(super) fn token(
         room: args.room.clone(),
         identity: args.identity.clone(),
         name: args.name.clone(),
+        metadata: args.metadata.clone().unwrap_or_default(),
+        attributes: args.attributes.iter().cloned().collect(),
         grants: Grants {
             publish: args.can_publish,
             subscribe: !args.no_subscribe,
             send_data: !args.no_data,
             moderate: args.moderator,
             create: args.create_room,
+            list: args.list_rooms,
+            update_own_profile: args.update_profile,
+            hidden: args.hidden,
         },
         not_before: now.as_secs(),
         expires: (now + args.valid_for).as_secs(),

@@ -8,6 +8,7 @@ use super::help;
 use super::load::LoadArgs;
 use super::replay::ReplayArgs;
 use super::serve_flags::ServeFlags;
+use super::sign::SignArgs;
 use super::sim::SimArgs;
 use super::stats::StatsArgs;
 use super::trace::TraceCommand;
@@ -65,6 +66,13 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: KeysCommand,
     },
+    /// Sign a request to a server that asks for it (admin.require_signature)
+    ///
+    /// It prints a header field: curl -X DELETE -H "$(strait sign DELETE PATH)" URL. It is good
+    /// once, and for a minute. The key comes from the configuration file (--config, section
+    /// auth) or from STRAIT_AUTH_KEYS; never from a flag.
+    #[command(verbatim_doc_comment)]
+    Sign(SignArgs),
     /// Play simulated rooms, and look for what goes wrong
     #[command(long_about = help::SIM, after_help = help::SHORT, after_long_help = help::SIM_EXAMPLES)]
     Sim(Box<SimArgs>),

@@ -14,6 +14,7 @@ mod misplaced;
 mod replay;
 pub mod serve;
 mod serve_flags;
+mod sign;
 mod sim;
 mod stats;
 mod trace;
@@ -80,6 +81,7 @@ fn dispatch(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
         Some(Command::Trace { command }) => trace::run(command),
         Some(Command::Token { command }) => access::token(command, variables),
         Some(Command::Keys { command }) => access::keys(command),
+        Some(Command::Sign(args)) => sign::sign(args, variables),
         Some(Command::Sim(sim)) => sim::run(sim),
     }
 }

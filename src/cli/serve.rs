@@ -13,7 +13,8 @@ use crate::core::Settings;
 use crate::core::event::SlotCounts;
 use crate::core::settings::{BandwidthSettings, PACKETS_AT_ONCE, Sharing};
 use crate::net::{
-    self, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig, TlsFiles, TurnConfig,
+    self, AuditConfig, BoundAddresses, CertificateInfo, CoreSeed, RecordConfig, ShellConfig, TlsFiles,
+    TurnConfig, WebhookConfig,
 };
 
 /// Serves until told to stop. `own_directory` is where data is kept if the configuration does not say.
@@ -81,6 +82,25 @@ pub(super) fn gate(config: &Config) -> Result<Gate, Failure> {
     Ok(Gate { mode: config.auth.mode, keys, auto_create: config.rooms.auto_create })
 }
 
+/// Who is told of what happens in rooms, by the operator's choice.
+fn webhooks(config: &Config) -> Result<Option<WebhookConfig>, Failure> {
+    let config::Webhooks { urls, key, ca_file, timeout, retry_for, max_queue } = &config.webhooks;
+    if urls.is_empty() {
+        return Ok(None);
+    }
+    let mut keys = config.auth.keys.reveal().iter();
+    let found =
+        if key.as_str().is_empty() { keys.next() } else { keys.find(|other| other.id == key.as_str()) };
+    let key = found.cloned().ok_or_else(|| {
+        Failure::usage(
+            "webhooks.urls names receivers, and auth.keys has no key to sign what they are told, or not the one of \
+             webhooks.key: `strait keys create` makes one",
+        )
+    })?;
+    let (ca_file, timeout, retry_for) = (ca_file.clone(), *timeout, *retry_for);
+    Ok(Some(WebhookConfig { urls: urls.clone(), key, ca_file, timeout, retry_for, queue_max: *max_queue }))
+}
+
 /// The shell's settings, of the operator's choice.
 fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<ShellConfig, Failure> {
     let Config { server, tls, signalling, media, whip, turn, ice, metrics, record, admin, .. } = config;
@@ -90,6 +110,11 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
         (Some(_), None) => return Err(Failure::usage("tls.cert needs tls.key: set --tls-key too")),
         (None, Some(_)) => return Err(Failure::usage("tls.key needs tls.cert: set --tls-cert too")),
     };
+    if admin.require_signature && config.auth.keys.reveal().is_empty() {
+        return Err(Failure::usage(
+            "admin.require_signature is true, and auth.keys has no key to sign with: `strait keys create` makes one",
+        ));
+    }
     // The ranges of both keys are far below.
     let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Ok(ShellConfig {
@@ -122,12 +147,22 @@ fn shell_config(config: &Config, own_directory: Option<PathBuf>) -> Result<Shell
             queue_bytes_max: record.max_queue_bytes,
         }),
         whip_tokens: whip.tokens.reveal().clone(),
+        webhooks: webhooks(config)?,
         gate: gate(config)?,
         ice_servers: ice.servers.reveal().to_vec(),
         turn: turn_config(turn),
         metrics_public: metrics.public,
         drain: server.drain,
         admin_token: admin.token.as_ref().map(|token| token.reveal().to_owned()),
+        admin_listen: admin.listen,
+        admin_listen_api: admin.listen_api,
+        require_signature: admin.require_signature,
+        cors_origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
+        audit: config.audit.file.clone().map(|file| AuditConfig {
+            file,
+            bytes_max: config.audit.max_bytes as u64,
+            keep: config.audit.keep,
+        }),
         udp_receive_buffer: media.udp_receive_buffer,
         udp_send_buffer: media.udp_send_buffer,
         force_portable_udp: media.portable_udp,

@@ -186,6 +186,21 @@ impl Setting for SocketAddr {
     }
 }
 
+impl Setting for Option<SocketAddr> {
+    fn read(raw: &Raw, rule: &Rule) -> Option<Self> {
+        let text = raw.text()?;
+        if text.is_empty() { Some(None) } else { SocketAddr::read(raw, rule).map(Some) }
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.map(|address| address.to_string()).unwrap_or_default())
+    }
+
+    fn expected(rule: &Rule) -> String {
+        SocketAddr::expected(rule)
+    }
+}
+
 impl Setting for Vec<IpAddr> {
     fn read(raw: &Raw, _: &Rule) -> Option<Self> {
         let usable = |address: &IpAddr| !address.is_unspecified() && !address.is_multicast();

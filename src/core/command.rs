@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
+use super::profile::{Profile, ProfileChange};
 pub use super::source::{MediaKind, Source};
 use crate::limits::NAME_CHARS_MAX;
 
@@ -12,8 +13,8 @@ use crate::limits::NAME_CHARS_MAX;
 pub struct Join {
     /// The room, which is made if it does not exist.
     pub room: RoomId,
-    /// The name that others see: 1–64 characters, without spaces at either end.
-    pub name: String,
+    /// Who they are, as others see them.
+    pub profile: Profile,
     /// Whether every track of the room is subscribed to without asking.
     pub auto_subscribe: bool,
     /// What keeps the participant in the room after that.
@@ -196,4 +197,6 @@ pub enum Command {
     Prefer(Vec<Preference>),
     /// Do something to others. Only moderators may.
     Moderate(Moderation),
+    /// Change one's own name, metadata or attributes.
+    UpdateProfile(ProfileChange),
 }

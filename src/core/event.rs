@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{MediaKind, Source};
-use super::grants::Grants;
+use super::grants::{Grants, Role};
 use super::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use super::profile::Profile;
 use super::quality::Quality;
 
 /// A track as others see it.
@@ -32,8 +33,10 @@ impl TrackInfo {
 pub struct ParticipantInfo {
     /// The participant's id, the same for everybody.
     pub participant: ParticipantId,
-    /// The name that they joined with.
-    pub name: String,
+    /// Who they are.
+    pub profile: Profile,
+    /// What they are in the room, by what they may do.
+    pub role: Role,
     /// Whether their signalling connection is lost just now.
     pub reconnecting: bool,
     /// Whether nothing arrives on their media path just now, although media has been negotiated.
@@ -133,8 +136,8 @@ pub struct Joined {
     pub secret: String,
     /// The room that they are in now.
     pub room: RoomId,
-    /// Their name, without spaces at either end.
-    pub name: String,
+    /// Who they are, as others see them.
+    pub profile: Profile,
     /// How many slots the first offer should hold.
     pub slots: SlotCounts,
     /// The most slots of each kind that a client can have.
@@ -190,11 +193,13 @@ pub enum LeaveReason {
     /// Their signalling connection broke before they were ever in the call, and somebody else needed the place: the room,
     /// their address or the server had no other.
     MadeWay,
+    /// Somebody with their identity has joined the room: they themselves, from another window or device.
+    DuplicateIdentity,
 }
 
 impl LeaveReason {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Left,
         Self::TransportClosed,
         Self::FingerprintMismatch,
@@ -206,6 +211,7 @@ impl LeaveReason {
         Self::Shutdown,
         Self::Error,
         Self::MadeWay,
+        Self::DuplicateIdentity,
     ];
 
     /// Returns its name in messages, metrics and logs.
@@ -222,6 +228,7 @@ impl LeaveReason {
             Self::Shutdown => "shutdown",
             Self::Error => "error",
             Self::MadeWay => "made-way",
+            Self::DuplicateIdentity => "duplicate-identity",
         }
     }
 }
@@ -458,4 +465,7 @@ pub enum Event {
     },
     /// How good somebody's call is now.
     Quality(ParticipantId, Quality),
+    /// Somebody has another name, other metadata or attributes than before, or may do something else. If they did not do it
+    /// themselves, they are told, too.
+    ParticipantUpdated(ParticipantId, Box<Profile>, Role),
 }

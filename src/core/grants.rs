@@ -60,12 +60,64 @@ pub struct Grants {
     pub moderate: bool,
     /// Whether the room is made for them if there is none of that name.
     pub create: bool,
+    /// Whether they may be told which rooms there are. The core tells nobody; it is for back ends.
+    pub list: bool,
+    /// Whether they may change their own name, metadata and attributes.
+    pub update_own_profile: bool,
+    /// Whether the others are not told of them, and they do not count as present. Whoever is hidden publishes nothing and
+    /// sends no messages, because that would show them.
+    pub hidden: bool,
 }
 
 impl Grants {
     /// What everybody may do where nobody needs a token. There are no moderators: anybody could be one.
-    pub const OPEN: Self =
-        Self { publish: Sources::ALL, subscribe: true, send_data: true, moderate: false, create: true };
+    pub const OPEN: Self = Self {
+        publish: Sources::ALL,
+        subscribe: true,
+        send_data: true,
+        moderate: false,
+        create: true,
+        list: false,
+        update_own_profile: true,
+        hidden: false,
+    };
+
+    /// Returns these grants without what contradicts others of them: whoever is hidden shows nothing of themselves.
+    #[must_use]
+    pub fn consistent(self) -> Self {
+        if self.hidden { Self { publish: Sources::NONE, send_data: false, ..self } } else { self }
+    }
+
+    /// Returns what they amount to, in a word.
+    pub fn role(&self) -> Role {
+        match self {
+            Self { moderate: true, .. } => Role::Moderator,
+            Self { publish, .. } if !publish.is_empty() => Role::Speaker,
+            _ => Role::Listener,
+        }
+    }
+}
+
+/// What somebody is in a room, by what they may do there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// They may moderate.
+    Moderator,
+    /// They may publish something, and not moderate.
+    Speaker,
+    /// They may publish nothing.
+    Listener,
+}
+
+impl Role {
+    /// Returns its name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Moderator => "moderator",
+            Self::Speaker => "speaker",
+            Self::Listener => "listener",
+        }
+    }
 }
 
 impl Default for Grants {
@@ -85,5 +137,14 @@ mod tests {
         assert_eq!(set, [Source::Screen, Source::Microphone].into_iter().collect());
         assert!(!set.has(Source::Camera) && Sources::ALL.iter().eq(Source::ALL));
         assert!(Sources::NONE.is_empty() && !set.is_empty());
+    }
+
+    #[test]
+    fn a_role_is_what_the_grants_amount_to() {
+        assert_eq!(Grants::OPEN.role(), Role::Speaker);
+        assert_eq!(Grants { moderate: true, publish: Sources::NONE, ..Grants::OPEN }.role(), Role::Moderator);
+        let hidden = Grants { hidden: true, ..Grants::OPEN }.consistent();
+        assert!(hidden.publish.is_empty() && !hidden.send_data && hidden.subscribe);
+        assert_eq!(hidden.role(), Role::Listener);
     }
 }

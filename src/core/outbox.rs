@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::datagrams::Datagrams;
 use super::event::{Event, LeaveReason, Refusal};
+use super::happening::Happening;
 use super::ids::{ParticipantKey, RequestId, TransportKey};
 use super::output::{DtlsRequest, MediaSink};
 use super::path::{Path, TrafficClass};
@@ -39,6 +40,8 @@ pub struct Outbox {
     pub outputs: Vec<RoomOutput>,
     /// Datagrams, in the order in which they are to be sent.
     pub datagrams: Datagrams,
+    /// What has happened, for people beside the members. Nothing depends on it.
+    pub happenings: Vec<Happening>,
 }
 
 impl Outbox {
@@ -87,6 +90,7 @@ impl Outbox {
     /// Forgets everything but keeps the memory.
     pub fn clear(&mut self) {
         self.outputs.clear();
+        self.happenings.clear();
         self.datagrams.clear();
     }
 }

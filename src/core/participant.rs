@@ -11,6 +11,7 @@ use super::grants::Grants;
 use super::ids::{ParticipantId, PublicationKey, TrackId, TransportKey};
 use super::mutation::mutated;
 use super::pace::Pace;
+use super::profile::Profile;
 use super::quality::{Judge, Score};
 use super::rng::Rng;
 use super::steering::Steering;
@@ -45,8 +46,8 @@ pub enum Signalling {
 pub struct Participant {
     /// The participant's id, the same for everybody in the room.
     pub id: ParticipantId,
-    /// The name that others see, as it was given on joining.
-    pub name: String,
+    /// Who they are, as others see them.
+    pub profile: Profile,
     /// A client that knows it can resume them.
     pub secret: String,
     /// The source of everything random about them.
@@ -118,7 +119,7 @@ impl Participant {
         now: Instant,
         epoch: Instant,
         mut rng: Rng,
-        name: String,
+        profile: Profile,
         auto_subscribe: bool,
         lifeline: Lifeline,
     ) -> Self {
@@ -126,7 +127,7 @@ impl Participant {
         let secret = rng.secret();
         Self {
             id,
-            name,
+            profile,
             secret,
             rng,
             joined_at: now,

@@ -213,6 +213,11 @@ impl Room {
         &self.id
     }
 
+    /// Returns the first letters of its transports' ufrags, which no other room has for a very long time.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
     /// Returns since when nobody has been in it; `None` if somebody is, or if nobody has ever been.
     pub fn empty_since(&self) -> Option<Instant> {
         self.empty_since
@@ -248,9 +253,14 @@ impl Room {
         self.ended
     }
 
-    /// Returns how many members are in it.
+    /// Returns how many members are in it, without those who are hidden.
     pub fn participants(&self) -> usize {
-        self.participants.len()
+        self.count(false)
+    }
+
+    /// Returns how many of its members are hidden, or are not.
+    fn count(&self, is_hidden: bool) -> usize {
+        self.participants.iter().filter(|(_, member)| member.grants.hidden == is_hidden).count()
     }
 
     /// Returns how much of the work of video is shed because the processor is too busy.
@@ -321,6 +331,10 @@ impl Room {
             RoomInput::Timeout => self.handle_timers(now, outbox),
             RoomInput::Shed(shedding) => self.shed(now, shedding),
         }
+        if self.ended && !self.participants.is_empty() {
+            // Those who are hidden do not keep a room.
+            self.close(now, LeaveReason::RoomClosed, outbox);
+        }
         self.review(now, outbox);
         if cfg!(debug_assertions) {
             self.check();
@@ -334,10 +348,18 @@ impl Room {
         }
     }
 
+    /// Tells everyone except one member something about that member; nobody, if they are hidden.
+    fn tell_others_of(&self, member: ParticipantKey, event: &Event, outbox: &mut Outbox) {
+        if !self.participants[member.0].grants.hidden {
+            self.tell_others(member, event, outbox);
+        }
+    }
+
     fn info(&self, participant: &Participant) -> ParticipantInfo {
         ParticipantInfo {
             participant: participant.id,
-            name: participant.name.clone(),
+            profile: participant.profile.clone(),
+            role: participant.grants.role(),
             reconnecting: !participant.is_connected() || participant.is_unheard,
             media_lost: participant.media_lost,
             tracks: participant.publications.iter().map(|key| self.publications[key.0].info()).collect(),

@@ -17,6 +17,7 @@ use super::demux::{Demux, Owner};
 use super::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use super::fixed_hash::FixedMap;
 use super::grants::Grants;
+use super::happening::{Happened, Happening, Traffic};
 use super::ids::{
     ConnectionId, DtlsSession, ParticipantId, ParticipantKey, RequestId, RoomId, RoomKey, TransportKey,
 };
@@ -51,6 +52,20 @@ struct Entry {
     deadline: Option<Deadline>,
     /// Boxed, so that a room that is not recorded pays only for a pointer.
     recording: Option<Box<Recording>>,
+    /// What has gone through it, as far as it was collected.
+    traffic: Traffic,
+}
+
+impl Entry {
+    /// Moves what the room has counted to `totals`.
+    fn collect_totals(&mut self, totals: &mut Totals) {
+        let mut counted = Totals::default();
+        self.room.collect_totals(&mut counted);
+        let Traffic { bytes_in, bytes_out } = counted.traffic();
+        self.traffic.bytes_in += bytes_in;
+        self.traffic.bytes_out += bytes_out;
+        totals.absorb(&mut counted);
+    }
 }
 
 /// Who may enter a room by an input.
@@ -92,6 +107,8 @@ pub struct Sfu {
     datagrams_unknown: u64,
     totals: Totals,
     recordings: Recordings,
+    /// What has happened and nobody has taken yet; `None` if nobody wants to know.
+    happened: Option<VecDeque<Happened>>,
     /// The server is stopping: nobody is let in any more.
     stopping: bool,
     /// The server is draining: nobody is let in until the operator takes that back.
@@ -130,6 +147,7 @@ impl Sfu {
             datagrams_unknown: 0,
             totals: Totals::default(),
             recordings: Recordings::default(),
+            happened: None,
             stopping: false,
             draining: false,
         }
@@ -306,6 +324,17 @@ impl Sfu {
         self.recordings.poll()
     }
 
+    /// Makes [`poll_happening`](Self::poll_happening) return what happens from now on. Poll it then in every pass of the
+    /// loop, because what has happened is kept until it is taken.
+    pub fn tell_happenings(&mut self) {
+        self.happened.get_or_insert_default();
+    }
+
+    /// Returns the next thing that has happened in a room; `None` if there is nothing new.
+    pub fn poll_happening(&mut self) -> Option<Happened> {
+        self.happened.as_mut()?.pop_front()
+    }
+
     /// Makes [`poll_recording`](Self::poll_recording) return what recorders have written so far, however little that is.
     pub fn hand_out_records(&mut self) {
         for room in self.recordings.rooms() {
@@ -323,9 +352,29 @@ impl Sfu {
     /// Returns what has been counted since the start.
     pub fn totals(&mut self) -> &Totals {
         for (_, entry) in &mut self.rooms {
-            entry.room.collect_totals(&mut self.totals);
+            entry.collect_totals(&mut self.totals);
         }
         &self.totals
+    }
+
+    /// Returns what has gone through each room so far.
+    pub fn traffic(&mut self) -> BTreeMap<RoomId, Traffic> {
+        self.totals();
+        self.rooms.iter().map(|(_, entry)| (entry.room.id().clone(), entry.traffic)).collect()
+    }
+
+    /// Notes what has happened in a room, if anybody wants to know.
+    fn note_happenings(&mut self, key: RoomKey) {
+        let room = &self.rooms[key.0].room;
+        match &mut self.happened {
+            Some(happened) => happened.extend(self.outbox.happenings.drain(..).map(|what| Happened {
+                room: room.id().clone(),
+                tag: room.tag().to_owned(),
+                participants: room.participants(),
+                what,
+            })),
+            None => self.outbox.happenings.clear(),
+        }
     }
 
     fn handle_datagram(&mut self, path: Path, bytes: &mut [u8]) {
@@ -402,9 +451,12 @@ impl Sfu {
             has_audio: false,
             deadline: None,
             recording,
+            traffic: Traffic::default(),
         });
         debug_assert!(!self.rooms_by_id.contains_key(id), "two rooms never have one id");
         self.rooms_by_id.insert(id.clone(), key);
+        self.outbox.happenings.push(Happening::RoomStarted);
+        self.note_happenings(key);
         debug!(room = %id, "room made");
         Ok(key)
     }
@@ -522,10 +574,15 @@ impl Sfu {
             self.take_room_output(key, output, entering);
         }
         self.outbox.outputs = outputs;
+        if self.rooms[key.0].room.has_ended() {
+            let entry = &mut self.rooms[key.0];
+            entry.collect_totals(&mut self.totals);
+            self.outbox.happenings.push(Happening::RoomFinished(entry.traffic));
+        }
+        self.note_happenings(key);
         let entry = &mut self.rooms[key.0];
         if entry.room.has_ended() {
             let mut entry = self.rooms.remove(key.0);
-            entry.room.collect_totals(&mut self.totals);
             if let Some(recording) = entry.recording.take() {
                 self.recordings.end(recording);
             }

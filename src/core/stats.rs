@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::bandwidth::estimator::Reason;
 use super::command::MediaKind;
 use super::event::TrackInfo;
+use super::grants::Grants;
 use super::ids::{Mid, ParticipantId, RoomId, TrackId};
 use super::path::Path;
+use super::profile::Profile;
 use super::quality::{Mos, Quality, Score};
 
 /// Counters of packets, bytes (payload and header, without SRTP's tag), and what went wrong.
@@ -241,8 +243,10 @@ pub struct RedundancyDecision {
 pub struct ParticipantSnapshot {
     /// The participant's id, the same for everybody.
     pub participant: ParticipantId,
-    /// The name that they joined with.
-    pub name: String,
+    /// Who they are, as others see them.
+    pub profile: Profile,
+    /// What they may do.
+    pub grants: Grants,
     /// Whether their signalling is lost.
     pub reconnecting: bool,
     /// Whether media can flow.

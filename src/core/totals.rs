@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::command::MediaKind;
 use super::event::LeaveReason;
+use super::happening::Traffic;
 use super::path::TransportProtocol;
 use super::stats::{EgressCounters, StreamCounters};
 use super::steering::Verdict;
@@ -123,6 +124,15 @@ impl Totals {
             self.streams.entry(class).or_default().add(&since);
         }
         reported.raise_to(&counted);
+    }
+
+    /// Returns what went through all streams.
+    pub fn traffic(&self) -> Traffic {
+        let bytes = |direction: Direction| {
+            let of_direction = self.streams.iter().filter(|(class, _)| class.direction == direction);
+            of_direction.map(|(_, counters)| counters.bytes).sum()
+        };
+        Traffic { bytes_in: bytes(Direction::In), bytes_out: bytes(Direction::Out) }
     }
 
     /// Adds the totals of `other`, and empties it.

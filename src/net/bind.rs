@@ -48,6 +48,14 @@ pub fn bind(listen: SocketAddr, buffers: UdpBuffers) -> io::Result<Bound> {
     }
 }
 
+/// Opens a TCP listener alone, for management.
+pub fn bind_tcp(listen: SocketAddr) -> io::Result<(mio::net::TcpListener, SocketAddr)> {
+    let tcp = open(listen, Type::STREAM).map_err(|error| explain(error, "TCP, admin.listen", listen))?;
+    let address = local_address(&tcp)?;
+    tcp.listen(BACKLOG)?;
+    Ok((mio::net::TcpListener::from_std(tcp.into()), address))
+}
+
 fn no_ipv6(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
         || error.raw_os_error() == Some(EAFNOSUPPORT)

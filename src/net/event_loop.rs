@@ -6,17 +6,22 @@
 //! The [`Front`] has the clients' connections; the [`Shard`] has the core and its sockets. They never call each other:
 //! the loop carries demands from the front to the core and events back, so each could run on a thread of its own.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
+use serde_json::{Value, json};
 use tracing::{debug, info, trace, warn};
 
 use super::address::Candidates;
+use super::api::{ApiCall, ApiRequest, answers};
+use super::audit::Actor;
 use super::front::router::Route;
-use super::front::{Entry, Front, Reach, WhipOutcome, WhipRequests};
+use super::front::{Asking, Entry, Front, Reach, WhipOutcome, WhipRequests};
 use super::http::message::{Request, Response};
+use super::ledger::Ledger;
 use super::load_shedding::LoadShedding;
 use super::opening::{Opened, bound_addresses, open};
 use super::operator::admin::{self, AdminAnswer, AdminRequest};
@@ -75,11 +80,15 @@ pub struct EventLoop {
     /// The addresses at which clients can reach us. Both halves need them.
     candidates: Candidates,
     traces: TraceKeeper,
+    /// What is kept of what happens in rooms.
+    ledger: Ledger,
     shedding: LoadShedding,
     shutdown: ShutdownWatch,
     set_log_level: SetLogLevel,
     scratch: Vec<u8>,
     bound: SocketAddr,
+    /// The port for management, if it has one of its own.
+    admin: Option<SocketAddr>,
     started: Instant,
     /// After the server stood still: until then nobody is given up whose bytes wait.
     listens_first_until: Instant,
@@ -94,18 +103,21 @@ impl EventLoop {
         settings: impl FnOnce(CoreSeed) -> Settings,
         set_log_level: SetLogLevel,
     ) -> io::Result<Self> {
-        let Opened { poll, front, shard, candidates, traces, shutdown, bound, now } = open(config, settings)?;
+        let Opened { poll, front, shard, candidates, traces, ledger, shutdown, bound, admin, now } =
+            open(config, settings)?;
         Ok(Self {
             poll,
             front,
             shard,
             candidates,
             traces,
+            ledger,
             shedding: LoadShedding::new(now, clock::thread()),
             shutdown,
             set_log_level,
             scratch: vec![0; SCRATCH_BYTES],
             bound,
+            admin,
             started: now,
             listens_first_until: now,
             passes: 0,
@@ -115,7 +127,7 @@ impl EventLoop {
     /// Returns the addresses that are open, and the handle that stops the loop.
     pub fn bound_addresses(&mut self) -> BoundAddresses {
         let stop = self.shutdown.handle();
-        bound_addresses(&mut self.candidates, self.bound, &self.front.certificates, stop)
+        bound_addresses(&mut self.candidates, (self.bound, self.admin), &self.front.certificates, stop)
     }
 
     /// Runs until somebody stops it, and returns why.
@@ -126,6 +138,8 @@ impl EventLoop {
             // Even when the loop fails, what was recorded must be kept.
             if !matches!(pass, Ok(None)) {
                 self.traces.finish();
+                self.ledger.webhooks.finish();
+                self.front.audit.finish();
             }
             if let Some(reason) = pass? {
                 info!(?reason, "stopped");
@@ -175,6 +189,7 @@ impl EventLoop {
         self.forward_media(now);
         self.end_draining(now);
         self.traces.collect(now, &mut self.shard.sfu);
+        self.ledger.collect(&mut self.shard.sfu);
         if let Some(time) = self.shard.end_pass(now) {
             self.shedding.held(time);
         }
@@ -223,7 +238,7 @@ impl EventLoop {
         for event in events {
             match event.token() {
                 token::UDP => self.shard.woke(event.is_readable(), event.is_writable()),
-                token::LISTENER => self.front.connections.set_acceptable(),
+                token::LISTENER | token::MANAGEMENT => self.front.connections.set_acceptable(),
                 token::SIGNALS | token::STOP => asked_to_stop = true,
                 other => {
                     if let Some(place) = token::connection(other) {
@@ -276,7 +291,11 @@ impl EventLoop {
         let serves_turn = self.shard.turn_server.is_enabled();
         for _ in 0..MESSAGES_PER_PASS {
             let Some(connection) = self.front.connections.at(place) else { return };
-            match connection.next(now, self.front.certificates.config(), serves_turn) {
+            match connection.next(
+                now,
+                self.front.certificates.config(),
+                serves_turn && !connection.is_management,
+            ) {
                 Next::Nothing => {
                     if connection.wants_reading() {
                         self.front.connections.make_ready(place);
@@ -289,6 +308,11 @@ impl EventLoop {
                     if let Some(demand) = self.front.receive(now, place, incoming) {
                         self.feed_demand(now, id, demand);
                     }
+                }
+                // Media has no business on the port for management.
+                Next::Datagrams if connection.is_management => {
+                    self.end_connection(now, place, "media on the port for management");
+                    return self.drain_if_fed(now);
                 }
                 Next::Datagrams => self.shard.read_ice_tcp(now, &mut self.front.connections, place),
                 Next::Turn => {
@@ -318,6 +342,8 @@ impl EventLoop {
 
     /// Answers a request, or parks it until the core has answered.
     fn answer(&mut self, now: Instant, place: usize, request: Box<Request>) {
+        let mut actor = None;
+        let mut details = Value::Null;
         let response = match self.front.route(place, &request) {
             Route::WebSocket => match self.front.open_web_socket(now, place, &request) {
                 Ok(()) => return,
@@ -330,7 +356,15 @@ impl EventLoop {
                 let totals = self.shard.sfu.totals().clone();
                 metrics::answer(&request, self.view(now), &totals)
             }
-            Route::Admin(asked) => self.administer(now, asked),
+            Route::Admin(asked) => {
+                actor = Some(Asking::Operator);
+                self.administer(now, asked)
+            }
+            Route::Api(call) => {
+                details = call.details();
+                actor = call.authority.as_ref().map(|authority| Asking::BackEnd(authority.by.clone()));
+                self.serve_back_end(now, call)
+            }
             Route::Whip(target) => {
                 let Self { front, shard, .. } = self;
                 let Some(connection) = front.connections.at(place) else { return };
@@ -353,6 +387,7 @@ impl EventLoop {
             Route::File => self.front.file(&request),
             Route::Answer(response) => response,
         };
+        self.front.audit_request(now, place, (&request, &response), actor, details);
         self.front.respond(place, &request, &response);
     }
 
@@ -374,11 +409,41 @@ impl EventLoop {
                 recordings::stop(now, &room, &mut self.traces, &mut self.shard.sfu)
             }
         };
-        let AdminAnswer { response, commands } = answer;
-        for command in commands {
+        self.carry_out(now, answer)
+    }
+
+    /// Answers a back end.
+    fn serve_back_end(&mut self, now: Instant, call: ApiCall) -> Response {
+        // It may have begun in this pass.
+        self.ledger.collect(&mut self.shard.sfu);
+        let traffic = match call.asked {
+            ApiRequest::Usage => self.shard.sfu.traffic(),
+            _ => BTreeMap::new(),
+        };
+        let view = self.view(now);
+        let answer = match call.asked {
+            ApiRequest::Rooms => return answers::rooms(view),
+            ApiRequest::Room(room) => return answers::room(view, &room),
+            ApiRequest::RoomStats(room) => return answers::room_stats(view, &room),
+            ApiRequest::Participants(room) => return answers::participants(view, &room),
+            ApiRequest::Participant(room, who) => return answers::participant(view, &room, &who),
+            ApiRequest::ParticipantStats(room, who) => return answers::participant_stats(view, &room, &who),
+            ApiRequest::IssueToken(issue) => {
+                return answers::issue(&self.front.config.gate, call.authority.as_ref(), *issue);
+            }
+            ApiRequest::Usage => return answers::usage(view, &traffic),
+            ApiRequest::EndRoom(room) => answers::end_room(view, room),
+            ApiRequest::Remove(room, who) => answers::remove(view, room, &who),
+        };
+        self.carry_out(now, answer)
+    }
+
+    /// Hands the commands of an answer to the core. Returns the response.
+    fn carry_out(&mut self, now: Instant, answer: AdminAnswer) -> Response {
+        for command in answer.commands {
             self.shard.feed(now, Input::Admin(command));
         }
-        response
+        answer.response
     }
 
     /// Returns a read-only view of the server for the operator's pages.
@@ -397,6 +462,8 @@ impl EventLoop {
             connections: &self.front.connections,
             whip: &self.front.whip,
             traces: &self.traces,
+            audit: &self.front.audit,
+            ledger: &self.ledger,
             counters: &self.front.counters,
         }
     }
@@ -408,12 +475,11 @@ impl EventLoop {
                 if !self.front.may_join(now, connection) {
                     return self.refuse_join(now, connection, (request, refusals::joins_too_fast()));
                 }
-                let Entry { room, grants, name: given } =
-                    match self.front.admit(now, connection, room, ticket) {
+                let Entry { room, grants, profile } =
+                    match self.front.admit(now, connection, room, name, ticket) {
                         Ok(entry) => entry,
                         Err(refusal) => return self.refuse_join(now, connection, (request, refusal)),
                     };
-                let name = given.unwrap_or(name);
                 let Some(admitted) = self.admit(now, connection, room) else {
                     let refusal = Refusal::new(
                         RefusalCode::Internal,
@@ -423,7 +489,7 @@ impl EventLoop {
                     return self.deliver(now, connection, &Event::Refused(request, refusal));
                 };
                 let Admitted { room, host, admission } = admitted;
-                let join = Join { room, name, auto_subscribe, lifeline, grants };
+                let join = Join { room, profile, auto_subscribe, lifeline, grants };
                 Input::Join { connection, request, host: Some(host), admission, join }
             }
             Demand::Resume { request, resume } => {
@@ -563,6 +629,13 @@ impl EventLoop {
         }
     }
 
+    /// Writes into the audit log what the server does because it was told to end.
+    fn note_of_server(&self, action: &str, reason: ExitReason) {
+        let (rooms, participants) = self.shard.sfu.counts();
+        let details = json!({"reason": format!("{reason:?}"), "rooms": rooms, "participants": participants});
+        self.front.audit.note(action, &Actor::Server, details);
+    }
+
     /// Begins to stop, because somebody asks for it. Each further request skips what is under way: first the draining,
     /// then the time that clients have.
     fn begin_ending(&mut self, now: Instant) {
@@ -571,6 +644,7 @@ impl EventLoop {
                 let (rooms, participants) = self.shard.sfu.counts();
                 let drain = self.front.config.drain;
                 info!(?reason, rooms, participants, ?drain, "draining: nobody is let in");
+                self.note_of_server("drain", reason);
                 self.shard.feed(now, Input::Admin(AdminCommand::Drain(true)));
             }
             Some(Begin::Closing(reason)) => self.begin_shutdown(now, reason),
@@ -593,6 +667,7 @@ impl EventLoop {
     /// Tells everyone that the server stops. Connections that have not joined are only closed.
     fn begin_shutdown(&mut self, now: Instant, reason: ExitReason) {
         info!(?reason, connections = self.front.connections.len(), "stopping");
+        self.note_of_server("server-stopping", reason);
         self.front.connections.stop_listening(self.poll.registry());
         self.shard.feed(now, Input::Admin(AdminCommand::Shutdown));
         self.drain(now);

@@ -12,18 +12,21 @@ mod whip;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use serde_json::{Value, json};
 use tracing::{debug, info};
 
 use self::address_rates::AddressRates;
 use self::router::Route;
 pub use self::whip::{WhipOutcome, WhipRequests};
 use super::address::Candidates;
+use super::api::{self, ApiCall};
+use super::audit::{Actor, Audit};
 use super::client_origin::ClientOrigin;
 use super::clock;
 use super::http::assets::Assets;
 use super::http::client::Client;
 use super::http::message::{Request, Response};
-use super::http::{origin, plain_http};
+use super::http::{cors, origin, plain_http};
 use super::operator::admin;
 use super::shell_config::ShellConfig;
 use super::shell_counters::ShellCounters;
@@ -33,10 +36,11 @@ use super::tcp::web_socket::{self, Incoming};
 use super::tls::certificates::Certificates;
 use super::turn::TurnServer;
 use super::whip_sessions::{Answered, WhipSessions};
-use crate::access::Denied;
+use crate::access::{Denied, Pass, SIGNATURE_FIELD, Signatures, Signed};
 use crate::core::event::{Event, Refusal};
 use crate::core::grants::Grants;
 use crate::core::ids::{ConnectionId, ParticipantId, RequestId, RoomId};
+use crate::core::profile::Profile;
 use crate::signal::allowance::Allowance;
 use crate::signal::native::{self, Close, IceServer, Reaction, ServerFacts, refusals};
 use crate::signal::{Demand, Ticket};
@@ -53,6 +57,11 @@ const OFFERED_BYTES_AT_ONCE: u32 = 8 << 20;
 const WRONG_TOKENS_PER_SECOND: u32 = 1;
 /// And at once.
 const WRONG_TOKENS_AT_ONCE: u32 = 10;
+
+/// Refusals that the audit log gets in the long run, each second.
+const REFUSALS_NOTED_PER_SECOND: u32 = 10;
+/// And at once.
+const REFUSALS_NOTED_AT_ONCE: u32 = 100;
 
 /// What goes into the addresses that a client is given.
 pub struct Reach<'a> {
@@ -88,11 +97,22 @@ pub struct Front {
     wrong_tokens: Allowance,
     /// How often each address may have an offer by WHIP or WHEP read.
     pub offers: AddressRates,
+    /// The audit log.
+    pub audit: Audit,
+    /// How often refusals are worth a line in the audit log.
+    refusals_noted: Allowance,
+    /// The signatures of requests that were verified lately.
+    signatures: Signatures,
 }
 
 impl Front {
     /// Puts the parts together. Nobody is connected yet.
-    pub fn new(config: ShellConfig, connections: Connections, certificates: Certificates) -> Self {
+    pub fn new(
+        config: ShellConfig,
+        connections: Connections,
+        certificates: Certificates,
+        audit: Audit,
+    ) -> Self {
         let joins = AddressRates::new(config.joins_per_second, config.joins_burst);
         let resumes = AddressRates::new(config.joins_per_second, config.joins_burst);
         let offers = AddressRates::new(config.offers_per_second, config.offers_burst);
@@ -109,6 +129,9 @@ impl Front {
             offered_bytes: AddressRates::new(OFFERED_BYTES_PER_SECOND, OFFERED_BYTES_AT_ONCE),
             wrong_tokens: Allowance::new(WRONG_TOKENS_PER_SECOND, WRONG_TOKENS_AT_ONCE, clock::now()),
             offers,
+            audit,
+            refusals_noted: Allowance::new(REFUSALS_NOTED_PER_SECOND, REFUSALS_NOTED_AT_ONCE, clock::now()),
+            signatures: Signatures::default(),
         }
     }
 
@@ -117,6 +140,7 @@ impl Front {
         let Some(connection) = self.connections.at(place) else {
             return Route::Answer(router::not_found(&request.path));
         };
+        let is_management = connection.is_management;
         let peer = connection.peer.ip();
         let client = Client::of(request, peer, connection.is_tls(), &self.config.trusted_proxies);
         // The client of a trusted proxy is known only now.
@@ -126,7 +150,17 @@ impl Front {
         if let Some(response) = plain_http::answer(request, &client, self.config.allow_plain_http) {
             return Route::Answer(response);
         }
-        let route = router::route(request);
+        let (is_apart, has_api) = (self.config.admin_listen.is_some(), self.config.admin_listen_api);
+        if is_apart && !router::is_served_at(&request.path, is_management, has_api) {
+            return Route::Answer(router::not_found(&request.path));
+        }
+        let mut route = router::route(request);
+        if let Route::Api(ApiCall { asked, authority }) = &mut route {
+            match api::authorize(request, &self.config.gate, asked) {
+                Ok(found) => *authority = Some(found),
+                Err(refused) => return Route::Answer(refused),
+            }
+        }
         let is_restricted = match route {
             Route::Metrics => !self.config.metrics_public,
             Route::Admin(_) => true,
@@ -137,7 +171,61 @@ impl Front {
         {
             return Route::Answer(refused);
         }
+        if matches!(route, Route::Admin(_) | Route::Api(_))
+            && let Err(refused) = self.check_signature(request)
+        {
+            return Route::Answer(refused);
+        }
         route
+    }
+
+    /// Checks the signature of a request that changes something, if it needs one.
+    fn check_signature(&mut self, request: &Request) -> Result<(), Response> {
+        if !self.config.require_signature || is_reading(request) {
+            return Ok(());
+        }
+        let refuse = |error: &str| {
+            let action = "sign the request with a key of auth.keys: `strait sign` makes the header field Strait-Signature";
+            Response::problem(401, error, action).with("WWW-Authenticate", "Strait-Signature")
+        };
+        let field = request.field(SIGNATURE_FIELD).ok_or_else(|| refuse("this request must be signed"))?;
+        let target = request.target();
+        let signed = Signed { method: &request.method, target: &target, body: &request.body };
+        let now = clock::unix().as_secs();
+        let verified = self.signatures.verify(&self.config.gate.keys, now, field, signed);
+        verified.map(|_| ()).map_err(|denied| refuse(&denied.0))
+    }
+
+    /// Writes into the audit log what an operator or a back end has asked for, if it changes something or was refused.
+    pub fn audit_request(
+        &mut self,
+        now: Instant,
+        place: usize,
+        (request, response): (&Request, &Response),
+        by: Option<Asking>,
+        details: Value,
+    ) {
+        let is_ours = request.path.starts_with("/admin/") || request.path.starts_with("/api/");
+        // Whoever shows a wrong token is written down by `log_wrong_token`.
+        let is_wrong_token = response.status == 401 && request.field("authorization").is_some();
+        let is_refused = matches!(response.status, 401 | 403);
+        if !is_ours || is_wrong_token || (is_reading(request) && !is_refused) {
+            return;
+        }
+        let Some(address) = self.connections.at(place).map(|connection| connection.client) else { return };
+        let actor = match by {
+            Some(Asking::Operator) => Actor::Operator(address),
+            Some(Asking::BackEnd(id)) => Actor::BackEnd(id, address),
+            None => Actor::Unknown(address),
+        };
+        let mut line = json!({"method": request.method, "path": request.path, "status": response.status});
+        if let (Some(line), Value::Object(details)) = (line.as_object_mut(), details) {
+            line.extend(details);
+        }
+        // Anybody can be refused thousands of times.
+        if !is_refused || self.refusals_noted.take(now, 1.0) {
+            self.audit.note("request", &actor, line);
+        }
     }
 
     /// Answers a request for a file of the browser client.
@@ -185,7 +273,7 @@ impl Front {
             "request"
         );
         let client = connection.client;
-        connection.respond(request, response);
+        connection.respond(request, &cors::limited(response, request, &self.config.cors_origins));
         self.connections.touch(place);
         if response.status == 401 && request.field("authorization").is_some() {
             self.log_wrong_token(clock::now(), client, router::loggable(&request.path));
@@ -246,8 +334,8 @@ impl Front {
         self.conclude(now, place, reaction)
     }
 
-    /// Reads by what somebody asks to be let in. Returns the room that they come into, what they may do there and, if their
-    /// token says it, their name.
+    /// Reads by what somebody asks to be let in. Returns the room that they come into, what they may do there and who they are:
+    /// they are called `name` unless their token says another.
     ///
     /// # Errors
     /// Nothing lets them in.
@@ -256,10 +344,14 @@ impl Front {
         now: Instant,
         id: ConnectionId,
         room: Option<RoomId>,
+        name: String,
         ticket: Ticket,
     ) -> Result<Entry, Refusal> {
         let token = match ticket {
-            Ticket::Granted(grants) => return Ok(Entry { room, grants, name: None }),
+            Ticket::Granted(grants, profile) => {
+                let profile = profile.map_or_else(|| Profile::named(name), |known| *known);
+                return Ok(Entry { room, grants, profile });
+            }
             Ticket::Token(token) => token,
         };
         let gate = &self.config.gate;
@@ -274,11 +366,14 @@ impl Front {
         });
         match entered {
             Ok((room, grants, pass)) => {
-                let name = pass.as_ref().and_then(|pass| pass.name.clone());
+                let profile = match &pass {
+                    Some(pass) => pass.profile(&name),
+                    None => Profile::named(name),
+                };
                 if let Some(socket) = socket {
                     socket.pass = pass;
                 }
-                Ok(Entry { room, grants, name })
+                Ok(Entry { room, grants, profile })
             }
             Err(denied) => {
                 if let Some(client) = client {
@@ -355,6 +450,9 @@ impl Front {
     /// Writes down that somebody came with a wrong token, which an operator wants to see; not each of them, because anybody
     /// can send thousands.
     fn log_wrong_token(&mut self, now: Instant, client: IpAddr, path: &str) {
+        if self.refusals_noted.take(now, 1.0) {
+            self.audit.note("token-refused", &Actor::Unknown(client), json!({"path": path}));
+        }
         if self.wrong_tokens.take(now, 1.0) {
             info!(%client, path, "a wrong token was given; not every one is logged");
         }
@@ -388,6 +486,11 @@ impl Front {
                 text
             }
         };
+        if let Event::Resumed(_, resumed) = event
+            && socket.pass.is_none()
+        {
+            socket.pass = Pass::of_resumed(&resumed.joined);
+        }
         let reaction = socket.front_end.told(event, text);
         self.react(now, place, reaction);
         self.connections.touch(place);
@@ -447,6 +550,20 @@ impl Front {
     }
 }
 
+/// Who asks for something by HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asking {
+    /// Whoever administers the server.
+    Operator,
+    /// A back end, by the subject or the key of its token.
+    BackEnd(String),
+}
+
+/// Returns whether a request changes nothing, whatever it asks for (RFC 9110 §9.2.1).
+fn is_reading(request: &Request) -> bool {
+    matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+}
+
 /// What somebody gets who is let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -454,8 +571,8 @@ pub struct Entry {
     pub room: Option<RoomId>,
     /// What they may do there.
     pub grants: Grants,
-    /// The name that their own back end gives them.
-    pub name: Option<String>,
+    /// Who they are, as others see them.
+    pub profile: Profile,
 }
 
 /// Returns the token of a request that opens a WebSocket. Programs put it into a field (RFC 6750 §2.1); browsers cannot do
@@ -478,6 +595,7 @@ fn is_for_many(event: &Event) -> bool {
             | Event::ParticipantReconnecting(_)
             | Event::ParticipantResumed(_)
             | Event::ParticipantLeft(..)
+            | Event::ParticipantUpdated(..)
             | Event::TrackAdded(_)
             | Event::TrackRemoved(..)
             | Event::TrackMuted { .. }

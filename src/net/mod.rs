@@ -12,6 +12,8 @@
 )]
 
 mod address;
+mod api;
+mod audit;
 mod bind;
 mod client_origin;
 mod clock;
@@ -24,11 +26,14 @@ mod front;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod ledger;
 mod load_shedding;
 mod network;
 mod opening;
 mod operator;
 mod process;
+#[cfg(test)]
+mod reference;
 mod relayed_network;
 mod shard;
 mod shell_config;
@@ -41,10 +46,12 @@ mod token;
 mod traces;
 mod turn;
 pub mod udp;
+mod webhooks;
 mod whip_sessions;
 
 use std::io;
 
+pub use audit::AuditConfig;
 pub use network::Network;
 pub use relayed_network::RelayedNetwork;
 pub use shell_config::ShellConfig;
@@ -53,6 +60,7 @@ pub use startup::{BoundAddresses, CertificateInfo, CoreSeed, SetLogLevel};
 pub use tls::certificates::TlsFiles;
 pub use traces::keeper::RecordConfig;
 pub use turn::{Authority, TurnConfig};
+pub use webhooks::{WebhookConfig, WebhookUrl};
 
 use crate::core::Settings;
 

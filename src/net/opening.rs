@@ -4,13 +4,17 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use mio::{Interest, Poll};
+use mio::Poll;
+use serde_json::{Value, json};
 use tracing::warn;
 
 use super::address::{Candidates, unused_network};
-use super::bind::{Bound, UdpBuffers, bind};
+use super::audit::{Actor, Audit};
+use super::bind::{Bound, UdpBuffers, bind, bind_tcp};
+use super::clock;
 use super::dtls::Handshakes;
 use super::front::Front;
+use super::ledger::Ledger;
 use super::process::raise_open_files;
 use super::shard::Shard;
 use super::shell_config::ShellConfig;
@@ -22,7 +26,8 @@ use super::tls::self_signed::SelfSigned;
 use super::traces::keeper::TraceKeeper;
 use super::turn::TurnServer;
 use super::udp::{Udp, UdpOptions};
-use super::{clock, token};
+use super::webhooks::Webhooks;
+use crate::access::AuthMode;
 use crate::core::input::AdminCommand;
 use crate::core::path::TransportProtocol;
 use crate::core::{Input, Settings, Sfu};
@@ -42,10 +47,14 @@ pub struct Opened {
     pub candidates: Candidates,
     /// The traces of recorded rooms.
     pub traces: TraceKeeper,
+    /// What is kept of what happens in rooms.
+    pub ledger: Ledger,
     /// Everything that can ask the server to stop.
     pub shutdown: ShutdownWatch,
     /// The address of the UDP and the TCP port.
     pub bound: SocketAddr,
+    /// The address of the port for management, if it has one of its own.
+    pub admin: Option<SocketAddr>,
     /// When it was opened.
     pub now: Instant,
 }
@@ -70,6 +79,7 @@ pub fn open(mut config: ShellConfig, settings: impl FnOnce(CoreSeed) -> Settings
     let (patience, port) = (config.handshake_timeout, bound.port());
     let turn_server = TurnServer::new(config.turn.clone(), relayed, patience, port, now)?;
     let mut sfu = Sfu::new(settings(CoreSeed { certificate, epoch: now, epoch_unix: clock::unix() }));
+    sfu.tell_happenings();
     for rooms in config.record.iter().flat_map(|record| &record.rooms) {
         sfu.handle_input(now, Input::Admin(AdminCommand::RecordRooms(rooms.clone())));
     }
@@ -77,19 +87,37 @@ pub fn open(mut config: ShellConfig, settings: impl FnOnce(CoreSeed) -> Settings
     let mut shard = Shard::new(sfu, udp, turn_server, handshakes);
     shard.register(registry)?;
     let mut connections = Connections::new(tcp);
-    if let Some(listener) = connections.listener() {
-        registry.register(listener, token::LISTENER, Interest::READABLE)?;
-    }
+    let managed = config.admin_listen.map(bind_tcp).transpose()?;
+    let (management, admin) = managed.unzip();
+    connections.manage_at(management);
+    connections.register(registry)?;
     let shutdown = ShutdownWatch::new(registry, config.handle_signals, config.drain)?;
     let traces = TraceKeeper::new(config.record.as_ref())?;
-    let front = Front::new(config, connections, certificates);
-    Ok(Opened { poll, front, shard, candidates, traces, shutdown, bound, now })
+    let audit = Audit::start(config.audit.as_ref())?;
+    audit.note("server-started", &Actor::Server, start_details(&config, bound, admin));
+    let ledger = Ledger::new(Webhooks::start(config.webhooks.as_ref())?, audit.clone())?;
+    let front = Front::new(config, connections, certificates, audit);
+    Ok(Opened { poll, front, shard, candidates, traces, ledger, shutdown, bound, admin, now })
+}
+
+/// Returns what the audit log tells of a start: how the server is reached, and whom it lets in.
+fn start_details(config: &ShellConfig, bound: SocketAddr, admin: Option<SocketAddr>) -> Value {
+    let keys: Vec<&str> = config.gate.keys.iter().map(|key| key.id.as_str()).collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "listen": bound.to_string(),
+        "adminListen": admin.map(|address| address.to_string()),
+        "needsToken": config.gate.mode == AuthMode::Token,
+        "keys": keys,
+        "adminToken": config.admin_token.is_some(),
+        "requireSignature": config.require_signature,
+    })
 }
 
 /// Returns the addresses that are open.
 pub fn bound_addresses(
     candidates: &mut Candidates,
-    bound: SocketAddr,
+    (bound, admin): (SocketAddr, Option<SocketAddr>),
     certificates: &Certificates,
     stop: StopHandle,
 ) -> BoundAddresses {
@@ -99,6 +127,7 @@ pub fn bound_addresses(
     let reachable = candidates.for_client(now, Ipv4Addr::UNSPECIFIED.into(), local, true);
     BoundAddresses {
         listen: bound,
+        admin,
         reachable: reachable
             .into_iter()
             .filter(|candidate| candidate.protocol == TransportProtocol::Udp)

@@ -5,10 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::audit::AuditConfig;
 use super::network::Network;
 use super::tls::certificates::TlsFiles;
 use super::traces::keeper::RecordConfig;
 use super::turn::TurnConfig;
+use super::webhooks::WebhookConfig;
 use crate::access::Gate;
 use crate::signal::native::IceServer;
 
@@ -63,6 +65,8 @@ pub struct ShellConfig {
     /// Who may publish and view by WHIP and WHEP: tokens by room, with `*` for all rooms that are not listed. A room
     /// without a token is open, as joining is.
     pub whip_tokens: BTreeMap<String, Vec<String>>,
+    /// Who is told of what happens in rooms; `None` if nobody is.
+    pub webhooks: Option<WebhookConfig>,
     /// Who may come in, and what they may do.
     pub gate: Gate,
     /// STUN and TURN servers of others. Clients are told of them after our own TURN server.
@@ -75,6 +79,16 @@ pub struct ShellConfig {
     pub drain: Duration,
     /// The token that opens `/admin/v1` to other machines. `None` means that nothing does.
     pub admin_token: Option<String>,
+    /// An address of its own for `/admin/v1`, `/metrics` and the probes. `None` serves them where everything is served.
+    pub admin_listen: Option<SocketAddr>,
+    /// Whether `/api/v1` is served there and nowhere else, if there is such an address.
+    pub admin_listen_api: bool,
+    /// Whether requests that change something must be signed by one of the gate's keys.
+    pub require_signature: bool,
+    /// Origins of other sites whose pages may use `/api/v1`, WHIP and WHEP. If there are none, all may use WHIP and WHEP.
+    pub cors_origins: Vec<String>,
+    /// Where it is written down who did what; `None` if nowhere.
+    pub audit: Option<AuditConfig>,
     /// Size of the UDP receive buffer to ask of the kernel, bytes.
     pub udp_receive_buffer: usize,
     /// Size of the UDP send buffer to ask of the kernel, bytes.

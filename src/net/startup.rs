@@ -21,6 +21,8 @@ pub struct CoreSeed {
 pub struct BoundAddresses {
     /// The address that UDP and TCP listen on.
     pub listen: SocketAddr,
+    /// The address that serves administration alone, if there is one.
+    pub admin: Option<SocketAddr>,
     /// The addresses at which clients on other machines reach us.
     pub reachable: Vec<SocketAddr>,
     /// Whether one of them is reachable from the whole internet.

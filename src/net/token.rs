@@ -14,6 +14,9 @@ pub const SIGNALS: Token = Token(2);
 /// A [`StopHandle`](super::shutdown::StopHandle) was used.
 pub const STOP: Token = Token(3);
 
+/// Connections that wait at the listener for management.
+pub const MANAGEMENT: Token = Token(4);
+
 const CONNECTIONS_FROM: usize = 8;
 
 /// Returns the token of the connection at a place in the slab.

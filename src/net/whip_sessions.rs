@@ -196,6 +196,7 @@ mod tests {
     use super::*;
     use crate::core::command::Command;
     use crate::core::grants::Grants;
+    use crate::signal::Ticket;
     use crate::signal::whip::{Choice, WhipOffer};
 
     const HTTP: ConnectionId = ConnectionId(7);
@@ -213,7 +214,7 @@ mod tests {
         let open = WhipSession::open(
             Side::Publish,
             room.clone(),
-            ("Studio".into(), Grants::OPEN),
+            ("Studio".into(), Ticket::Granted(Grants::OPEN, None)),
             offer,
             Choice::default(),
         );

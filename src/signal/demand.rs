@@ -3,14 +3,15 @@
 use crate::core::command::{Command, Lifeline, Resume};
 use crate::core::grants::Grants;
 use crate::core::ids::{RequestId, RoomId};
+use crate::core::profile::Profile;
 
 /// By what somebody asks to be let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ticket {
     /// This token, or that of their connection, if there is one. The shell reads it.
     Token(Option<String>),
-    /// They have shown it already, and this is granted to them.
-    Granted(Grants),
+    /// They have shown it already, and this is granted to them. Their back end may have said who they are.
+    Granted(Grants, Option<Box<Profile>>),
 }
 
 /// One thing that a front end wants from the core. The shell turns it into an [`Input`](crate::core::Input) and adds

@@ -374,6 +374,7 @@ impl Oracle {
             Command::Offer { .. }
             | Command::Data { .. }
             | Command::Pin { .. }
+            | Command::UpdateProfile(_)
             | Command::Leave
             | Command::Moderate(_) => {}
         }

@@ -110,7 +110,7 @@ impl<'o> Wiretap<'o> {
         for output in outputs {
             match output {
                 RoomOutput::Event(to, Event::Joined(_, joined)) => {
-                    let person = Person { id: joined.participant, name: joined.name.clone() };
+                    let person = Person { id: joined.participant, name: joined.profile.name.clone() };
                     self.people.insert(*to, person);
                 }
                 RoomOutput::BindUfrag(on, _) => {

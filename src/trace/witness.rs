@@ -267,7 +267,7 @@ impl<'s> Witness<'s> {
                 };
                 self.people += 1;
                 self.members.insert(to, member);
-                self.tell(&Fact::Joined { id: joined.participant, name: joined.name.clone() });
+                self.tell(&Fact::Joined { id: joined.participant, name: joined.profile.name.clone() });
             }
             Event::Resumed(_, resumed) => {
                 if let Some(number) = self.number(to) {

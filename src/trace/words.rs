@@ -23,7 +23,7 @@ pub fn input(input: &RecordedInput<'_>, path: Option<Path>) -> String {
                 .map_or_else(String::new, |path| format!(" from {} {}", path.carrier.as_str(), path.remote));
             format!("a datagram{way} on transport {}: {}", on.0, datagram(bytes.0, bytes.0.len()))
         }
-        RecordedInput::Join(_, _, join) => format!("{} joins", join.name),
+        RecordedInput::Join(_, _, join) => format!("{} joins", join.profile.name),
         RecordedInput::Resume(_, resume) => format!("{} is back", resume.participant),
         RecordedInput::Command(from, _, command) => {
             format!("participant {} asks: {}", from.0, shortened(&format!("{command:?}")))

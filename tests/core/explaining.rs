@@ -96,7 +96,12 @@ fn end_for(reason: LeaveReason, world: &mut World, who: usize) {
         }
         LeaveReason::RoomClosed => Recorded::Admin(AdminCommand::CloseRoom(room)),
         LeaveReason::Shutdown => Recorded::Admin(AdminCommand::Shutdown),
+        LeaveReason::DuplicateIdentity => {
+            world.join("standup", "Ben");
+            return;
+        }
         LeaveReason::MadeWay => {
+            world.profile.identity = None;
             world.break_signalling(who);
             // The last of these finds the room full.
             for _ in 0..49 {
@@ -123,6 +128,7 @@ fn whatever_ends_somebody_they_the_others_the_figures_and_the_explanation_tell_t
         (LeaveReason::Shutdown, "the server stops"),
         (LeaveReason::Error, "an error of the server's"),
         (LeaveReason::MadeWay, "made way for somebody else"),
+        (LeaveReason::DuplicateIdentity, "joined again from another window"),
     ];
     assert_eq!(explained_by.map(|(reason, _)| reason), LeaveReason::ALL);
     for (reason, words) in explained_by {
@@ -131,6 +137,7 @@ fn whatever_ends_somebody_they_the_others_the_figures_and_the_explanation_tell_t
         if reason == LeaveReason::MediaTimeout {
             world.lifeline = Lifeline::Media;
         }
+        world.profile.identity = Some("ben".to_owned());
         let ben = world.join("standup", "Ben");
         let never_connected =
             [LeaveReason::FingerprintMismatch, LeaveReason::HandshakeFailed, LeaveReason::MadeWay];

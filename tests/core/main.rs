@@ -5,6 +5,7 @@ mod access;
 mod bandwidth;
 mod explaining;
 mod forwarding;
+mod identity;
 mod inner_layers;
 mod layered;
 mod layers;

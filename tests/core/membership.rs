@@ -79,7 +79,8 @@ fn media_goes_on_while_signalling_is_broken_and_the_snapshot_is_whole() {
     let Some(Event::Resumed(_, resumed)) = world.clients[1].events.last().cloned() else {
         panic!("not resumed")
     };
-    let names: Vec<&str> = resumed.joined.participants.iter().map(|person| person.name.as_str()).collect();
+    let names: Vec<&str> =
+        resumed.joined.participants.iter().map(|person| person.profile.name.as_str()).collect();
     assert_eq!(names, ["Anna", "Cleo"]);
     assert_eq!(resumed.publications.len(), 1);
     assert_eq!(resumed.slot_map.slots.iter().filter(|slot| slot.track.is_some()).count(), 2);

@@ -236,7 +236,7 @@ fn what_a_slot_counts_begins_anew_with_each_track() {
     let mut world = call(&["Anna", "Ben"], &[Camera]);
     let sent = |world: &World| {
         let people = &world.sfu.snapshot(world.now).rooms[0].participants;
-        let ben = people.iter().find(|person| person.name == "Ben").expect("he is there");
+        let ben = people.iter().find(|person| person.profile.name == "Ben").expect("he is there");
         let video =
             |slot: &&strait::core::stats::SlotSnapshot| slot.kind == MediaKind::Video && slot.track.is_some();
         ben.slots.iter().find(video).map(|slot| slot.counters.packets)

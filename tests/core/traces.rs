@@ -302,7 +302,7 @@ fn where_the_outputs_part_both_are_shown_in_words() {
     let other = changed(&trace, |_, mut record| {
         if let Record::Step { input: strait::core::record::RecordedInput::Join(_, _, join), .. } = &mut record
         {
-            join.to_mut().name = "Eve".to_owned();
+            join.to_mut().profile.name = "Eve".to_owned();
         }
         encoded(&record)
     });

@@ -20,6 +20,7 @@ use strait::core::input::{Admission, DtlsEvent};
 use strait::core::outbox::{Outbox, RoomOutput};
 use strait::core::output::DtlsRequest;
 use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
+use strait::core::profile::Profile;
 use strait::core::room::{Room, RoomInput};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch, Standing};
 use strait::wire::classify::{DatagramKind, classify};
@@ -91,7 +92,7 @@ impl Hall {
         let (admission, now) = (self.admission(), self.now);
         let join = Join {
             room: self.room.id().clone(),
-            name: name.to_owned(),
+            profile: Profile::named(name),
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
             grants: Grants::OPEN,
@@ -380,7 +381,8 @@ fn a_member_without_a_transport_is_seen_by_others_and_has_nothing_to_negotiate()
     let mut hall = Hall::new();
     let ben = hall.join("Ben", true);
     let recorder = hall.join("Recorder", false);
-    let joined = |event: &Event| matches!(event, Event::ParticipantJoined(info) if info.name == "Recorder");
+    let joined =
+        |event: &Event| matches!(event, Event::ParticipantJoined(info) if info.profile.name == "Recorder");
     assert!(hall.was_told(ben, joined), "Ben sees that there is a recorder");
     assert!(hall.room.transports_of(recorder).is_empty());
     let offer = Command::Offer { sdp: "v=0\r\n".to_owned(), publications: Vec::new() };

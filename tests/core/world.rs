@@ -19,6 +19,7 @@ use strait::core::ids::{ConnectionId, DtlsSession, RequestId, TrackId};
 use strait::core::input::{AdminCommand, Admission, DtlsEvent, Shedding};
 use strait::core::output::DtlsRequest;
 use strait::core::path::{Carrier, LocalCandidate, Path, TransportProtocol};
+use strait::core::profile::Profile;
 use strait::core::{Input, Output, Settings, Sfu};
 use strait::dtls::{Call, DtlsEvents, Handshake, Identity, Scratch};
 use strait::wire::classify::{DatagramKind, classify};
@@ -187,6 +188,8 @@ pub struct World {
     pub lifeline: Lifeline,
     /// What people who join from now on may do.
     pub grants: Grants,
+    /// What is known of people who join from now on, besides their names.
+    pub profile: Profile,
     /// What carries everyone's datagrams.
     pub carrier: Carrier,
     /// The first three numbers of the network of people who join; `None` for a private one.
@@ -324,6 +327,7 @@ impl World {
             clients: Vec::new(),
             lifeline: Lifeline::Signalling,
             grants: Grants::OPEN,
+            profile: Profile::default(),
             carrier: Carrier::Udp,
             network: None,
             identity,
@@ -389,7 +393,7 @@ impl World {
         };
         let join = Join {
             room: room.parse().expect("a room id"),
-            name: name.to_owned(),
+            profile: Profile { name: name.to_owned(), ..self.profile.clone() },
             auto_subscribe: true,
             lifeline: self.lifeline,
             grants: self.grants,

@@ -1,5 +1,6 @@
 //! Tokens through the whole shell: who comes in by the native protocol, by WHIP and by WHEP, and who does not.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -34,6 +35,8 @@ fn anna() -> Pass {
         room: "r".parse().ok(),
         identity: "anna".into(),
         name: Some("Anna of the team".into()),
+        metadata: String::new(),
+        attributes: BTreeMap::new(),
         grants: Grants::OPEN,
         not_before: 0,
         expires: now() + 300,
@@ -60,9 +63,10 @@ fn a_token_of_any_key_lets_its_bearer_in_and_names_them() {
     }
     let grants = Grants { publish: Sources::of(&[Source::Microphone]), send_data: false, ..Grants::OPEN };
     let joined = join(&server, "r", Some(&signed_by("first", &Pass { grants, ..anna() })));
-    let permissions =
-        json!({"publish": ["microphone"], "subscribe": true, "sendData": false, "moderate": false});
+    let permissions = json!({"publish": ["microphone"], "subscribe": true, "sendData": false, "updateOwnProfile": true,
+            "moderate": false, "hidden": false});
     assert_eq!(joined["data"]["permissions"], permissions);
+    assert_eq!((&joined["data"]["identity"], &joined["data"]["role"]), (&json!("anna"), &json!("speaker")));
 }
 
 #[test]
@@ -137,6 +141,27 @@ fn a_token_that_runs_out_is_replaced_while_the_call_goes_on() {
     assert!(renewed["expiresAt"].as_u64().is_some_and(|until| until >= now() + 300), "{renewed}");
     let again = join(&server, "r", renewed["token"].as_str());
     assert_eq!((&again["type"], &again["data"]["name"]), (&json!("joined"), &json!("Anna of the team")));
+}
+
+#[test]
+fn whoever_comes_back_by_their_secret_is_sent_a_new_token_as_well() {
+    let gate = Gate { mode: AuthMode::Token, keys: vec![key("first")], auto_create: true };
+    let ping = Duration::from_millis(100);
+    let server = Server::start(ShellConfig { gate, websocket_ping_interval: ping, ..config() });
+    let joined = {
+        let mut person = Person::new(&server);
+        person.ask("join", json!({"version": 1, "name": "Anna", "token": signed_by("first", &anna())}))
+    };
+    let data = &joined["data"];
+    let mut back = Person::new(&server);
+    let who =
+        json!({"version": 1, "room": "r", "participantId": data["participantId"], "secret": data["secret"]});
+    assert_eq!(back.ask("resume", who)["type"], "resumed");
+    let renewed = back.news("token");
+    let again = join(&server, "r", renewed["token"].as_str());
+    assert_eq!((&again["type"], &again["data"]["identity"]), (&json!("joined"), &json!("anna")));
+    // They are the same person, from another window.
+    assert_eq!(back.news("closing")["reason"], "duplicate-identity");
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn resolved<'r>(reference: &'r Value, part: &'r Value) -> &'r Value {
 }
 
 /// Every way in which a value is not what a schema says. Of JSON Schema this knows what the reference uses.
-fn faults(reference: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+pub fn faults(reference: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     let schema = resolved(reference, schema);
     if let Some(choices) = schema["anyOf"].as_array() {
         let fits = |choice: &Value| {
@@ -57,7 +57,10 @@ fn faults(reference: &Value, schema: &Value, value: &Value, at: &str, found: &mu
     {
         found.push(format!("{at}: {value} is none of {allowed:?}"));
     }
-    if let Some(fields) = value.as_object() {
+    if let (Some(fields), Some(any)) = (value.as_object(), schema["additionalProperties"].as_object()) {
+        let any = Value::Object(any.clone());
+        fields.iter().for_each(|(key, field)| faults(reference, &any, field, &format!("{at}.{key}"), found));
+    } else if let Some(fields) = value.as_object() {
         let described = schema["properties"].as_object().expect("properties");
         found.extend(
             fields
@@ -78,7 +81,7 @@ fn faults(reference: &Value, schema: &Value, value: &Value, at: &str, found: &mu
 }
 
 /// An answer is one that the reference has for this path and method.
-fn assert_described(reference: &Value, method: &str, pattern: &str, status: u16, body: &str) {
+pub fn assert_described(reference: &Value, method: &str, pattern: &str, status: u16, body: &str) {
     let answers = &reference["paths"][pattern][method.to_lowercase()]["responses"];
     let answer = &answers[status.to_string()];
     assert!(!answer.is_null(), "{method} {pattern} is not said to answer {status}");

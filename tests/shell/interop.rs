@@ -4,18 +4,20 @@
 //! `tests/run` makes the Python environment under `target/aiortc`; the others are packages of Debian, listed in
 //! `tests/browser/debian-packages`. What is missing is not checked, unless `CI` is set.
 
-use std::io::{BufRead, BufReader};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use strait::access::Key;
 use strait::net::{RecordConfig, RelayedNetwork, ShellConfig, TurnConfig};
 
 use crate::program::strait;
-use crate::support::people::Person;
+use crate::support::people::{Endpoint, Person};
 use crate::support::turn::Login;
 use crate::support::{PATIENCE, Server, config};
+use crate::webhooks;
 
 /// The Python with aiortc.
 fn python() -> Option<PathBuf> {
@@ -58,11 +60,12 @@ impl Script {
         Self(command.spawn().expect("Python starts"))
     }
 
-    /// The one line that it prints.
+    /// The next line that it prints.
     fn line(&mut self) -> Value {
-        let mut line = String::new();
         let stdout = self.0.stdout.as_mut().expect("piped");
-        BufReader::new(stdout).read_line(&mut line).expect("text");
+        // Byte by byte, so that nothing is taken of the line behind it.
+        let bytes = stdout.bytes().map_while(Result::ok).take_while(|byte| *byte != b'\n').collect();
+        let line = String::from_utf8(bytes).expect("text");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
@@ -163,6 +166,35 @@ fn assert_is_seen_by_aiortc(server: &Server, room: &str, mut publisher: Script) 
     assert_is_the_tone(&seen["sound"]);
     viewer.finish();
     publisher.finish();
+}
+
+#[test]
+fn livekits_receiver_of_webhooks_takes_what_it_is_told() {
+    let Some(python) = python() else { return };
+    let Key { id, secret } = Key { id: "team".into(), secret: "a secret that only the back end has".into() };
+    let mut receiver = Script::start_with(&python, "livekit_webhooks.py", &id, &[&secret]);
+    let port = receiver.line()["port"].clone();
+    let server = webhooks::server(webhooks::telling(&[format!("http://127.0.0.1:{port}/")]));
+    let mut anna = Person::join(&server, Some("standup"), "Anna");
+    let _microphone = Endpoint::connect(&mut anna, true);
+    anna.ask("leave", serde_json::json!({}));
+    for name in [
+        "room_started",
+        "participant_joined",
+        "track_published",
+        "track_unpublished",
+        "participant_left",
+        "room_finished",
+    ] {
+        let told = receiver.line();
+        assert_eq!((&told["event"], &told["room"]["name"]), (&name.into(), &"standup".into()), "{told}");
+        assert_eq!(told["contentType"], "application/webhook+json");
+        if name == "track_published" {
+            assert_eq!(told["track"]["source"], "MICROPHONE", "{told}");
+            assert_eq!(told["participant"]["name"], "Anna", "{told}");
+        }
+    }
+    receiver.finish();
 }
 
 #[test]

@@ -6,7 +6,9 @@
 
 mod access;
 mod admin_reference;
+mod api;
 mod call;
+mod guarded;
 mod interop;
 mod metrics;
 mod one_port;
@@ -16,4 +18,5 @@ mod program;
 mod serving;
 mod support;
 mod turn;
+mod webhooks;
 mod whip;

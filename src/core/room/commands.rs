@@ -5,9 +5,11 @@ use std::time::Instant;
 use super::Room;
 use crate::core::command::{Command, Moderation};
 use crate::core::event::{Event, LeaveReason, Refusal, RefusalCode};
+use crate::core::happening::Happening;
 use crate::core::ids::{ParticipantId, ParticipantKey, RequestId};
 use crate::core::mutation::mutated;
 use crate::core::outbox::Outbox;
+use crate::core::profile::ProfileChange;
 
 /// Returns the refusal of what somebody's token does not allow.
 fn not_permitted(what: &str) -> Refusal {
@@ -38,6 +40,10 @@ impl Room {
         if let Err(refusal) = self.check_grants(from, &command) {
             return outbox.event(from, Event::Refused(request, refusal));
         }
+        let moderated = match &command {
+            Command::Moderate(what) => Some(Happening::Moderated(self.member(now, from), *what)),
+            _ => None,
+        };
         let done = match command {
             Command::Offer { sdp, publications } => {
                 match self.transports_of(from).first() {
@@ -58,6 +64,7 @@ impl Room {
             Command::Moderate(Moderation::End) => {
                 // They are told first, as when they leave.
                 outbox.event(from, Event::Done(request));
+                outbox.happenings.extend(moderated);
                 self.close(now, LeaveReason::RoomClosed, outbox);
                 return;
             }
@@ -69,12 +76,16 @@ impl Room {
             Command::Pause { track, paused } => self.pause(now, from, track, paused),
             Command::Pin { track, pinned } => self.pin(now, from, track, pinned),
             Command::Prefer(preferences) => self.prefer(now, from, &preferences),
+            Command::UpdateProfile(change) => self.update_profile(from, &change, outbox),
             Command::Data { to, topic, payload } => {
                 self.pass_data(from, to.as_deref(), &topic, &payload, outbox)
             }
         };
         match done {
-            Ok(()) => outbox.event(from, Event::Done(request)),
+            Ok(()) => {
+                outbox.happenings.extend(moderated);
+                outbox.event(from, Event::Done(request));
+            }
             Err(refusal) => outbox.event(from, Event::Refused(request, refusal)),
         }
     }
@@ -88,6 +99,9 @@ impl Room {
         let (granted, what) = match command {
             Command::Subscribe(_) => (grants.subscribe, "receive the tracks of others"),
             Command::Data { .. } => (grants.send_data, "send messages to others"),
+            Command::UpdateProfile(_) => {
+                (grants.update_own_profile, "change your name, metadata or attributes")
+            }
             Command::Moderate(_) => (grants.moderate, "moderate"),
             // What an offer publishes is judged section by section.
             _ => (true, ""),
@@ -111,6 +125,26 @@ impl Room {
             )
         })?;
         self.expel(now, key, LeaveReason::Removed, outbox);
+        Ok(())
+    }
+
+    /// Changes somebody's own profile, and tells the others.
+    fn update_profile(
+        &mut self,
+        from: ParticipantKey,
+        change: &ProfileChange,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let participant = &mut self.participants[from.0];
+        let profile = participant
+            .profile
+            .changed(change)
+            .map_err(|rule| Refusal::new(RefusalCode::PayloadTooLarge, rule, "say less about yourself"))?;
+        if std::mem::replace(&mut participant.profile, profile.clone()) != profile {
+            let updated =
+                Event::ParticipantUpdated(participant.id, Box::new(profile), participant.grants.role());
+            self.tell_others_of(from, &updated, outbox);
+        }
         Ok(())
     }
 

@@ -86,11 +86,12 @@ impl Room {
 
     /// What the room itself waits for: its end, while nobody is in it; otherwise who speaks.
     fn room_deadline(&self) -> Option<Deadline> {
-        if !self.participants.is_empty() {
-            return self.floor.deadline();
+        match self.empty_since {
+            None => self.floor.deadline(),
+            Some(since) => {
+                Some(Deadline { at: since + self.settings.empty_timeout, timer: Timer::RoomEmpty })
+            }
         }
-        let at = self.empty_since? + self.settings.empty_timeout;
-        Some(Deadline { at, timer: Timer::RoomEmpty })
     }
 
     /// Does what is due for one member and on each of their transports.
@@ -280,7 +281,7 @@ impl Room {
         }
         let silent = Event::ParticipantReconnecting(participant.id);
         self.set_expiry(key);
-        self.tell_others(key, &silent, outbox);
+        self.tell_others_of(key, &silent, outbox);
     }
 
     /// Tells the others that something has come again by a transport that they were told was silent.
@@ -291,7 +292,7 @@ impl Room {
         if std::mem::take(&mut participant.is_unheard) {
             let back = Event::ParticipantResumed(participant.id);
             self.set_expiry(key);
-            self.tell_others(key, &back, outbox);
+            self.tell_others_of(key, &back, outbox);
         }
     }
 }

@@ -5,10 +5,11 @@ use std::time::Instant;
 use tracing::{debug, info};
 
 use super::{Owner, Room};
-use crate::core::command::{Join, MediaKind, Resume};
+use crate::core::command::{Join, Lifeline, MediaKind, Resume};
 use crate::core::event::{
     ClosingReason, Event, Joined, LeaveReason, PublicationInfo, Refusal, RefusalCode, Resumed,
 };
+use crate::core::happening::{Happening, Member};
 use crate::core::ids::{ParticipantKey, PublicationKey, RequestId, TrackId};
 use crate::core::input::Admission;
 use crate::core::mutation::mutated;
@@ -50,17 +51,19 @@ impl Room {
     ///
     /// # Errors
     /// Everybody in the room is in the call, and it has as many participants as it may.
-    fn find_place(&mut self, now: Instant, outbox: &mut Outbox) -> Result<(), Refusal> {
+    fn find_place(&mut self, now: Instant, is_hidden: bool, outbox: &mut Outbox) -> Result<(), Refusal> {
         let most = self.settings.participants_per_room_max;
-        if self.participants.len() >= most {
+        // Whoever is hidden takes no place from people, but there are no more of the hidden than there may be of the others.
+        if self.count(is_hidden) >= most {
             self.remove_idlest(now, outbox);
         }
-        if self.participants.len() < most {
+        let there = self.count(is_hidden);
+        if there < most {
             return Ok(());
         }
         Err(Refusal::new(
             RefusalCode::RoomFull,
-            format!("the room is full: it has its {} participants", self.participants.len()),
+            format!("the room is full: it has its {there} participants"),
             "wait until somebody leaves, or use another room",
         ))
     }
@@ -74,15 +77,17 @@ impl Room {
         connection: Connection,
         outbox: &mut Outbox,
     ) {
-        if let Err(refusal) = self.find_place(now, outbox) {
+        let grants = join.grants.consistent();
+        self.replace_older(now, &join, outbox);
+        if let Err(refusal) = self.find_place(now, grants.hidden, outbox) {
             outbox.outputs.push(RoomOutput::Refused(request, refusal));
             return;
         }
         let rng = Rng::new(admission.entropy);
         let auto_subscribe = join.auto_subscribe && join.grants.subscribe;
         let mut participant =
-            Participant::new(now, self.settings.epoch, rng, join.name, auto_subscribe, join.lifeline);
-        participant.grants = join.grants;
+            Participant::new(now, self.settings.epoch, rng, join.profile, auto_subscribe, join.lifeline);
+        participant.grants = grants;
         let id = participant.id;
         if self.by_id.contains_key(&id) {
             let refusal = Refusal::new(RefusalCode::Internal, "two participants drew one id", "join again");
@@ -121,8 +126,10 @@ impl Room {
         self.tell_qualities(key, outbox);
         self.order.push(key);
         let newcomer = self.info(&self.participants[key.0]);
-        self.tell_others(key, &Event::ParticipantJoined(newcomer), outbox);
-        self.empty_since = None;
+        self.tell_others_of(key, &Event::ParticipantJoined(newcomer), outbox);
+        // A room in which all are hidden is as empty as before.
+        self.empty_since = if self.count(false) > 0 { None } else { self.empty_since.or(Some(now)) };
+        outbox.happenings.push(Happening::Joined(self.member(now, key)));
         self.set_expiry(key);
         self.arm(now, Owner::Room);
         debug!(room = %self.id, participant = %id, participants = self.order.len(), "let in");
@@ -144,6 +151,25 @@ impl Room {
         }
     }
 
+    /// Removes whoever is in the room with the identity of somebody who joins: it is they themselves, from another window or
+    /// device, or their older connection after a break that nobody noticed. Encoders and viewers without signalling may stand
+    /// beside their owner, and beside each other.
+    fn replace_older(&mut self, now: Instant, join: &Join, outbox: &mut Outbox) {
+        let Some(identity) = join.profile.identity.as_ref() else { return };
+        if join.lifeline != Lifeline::Signalling {
+            return;
+        }
+        let is_older = |key: &&ParticipantKey| {
+            let other = &self.participants[key.0];
+            other.lifeline == Lifeline::Signalling && other.profile.identity.as_ref() == Some(identity)
+        };
+        if let Some(&older) = self.order.iter().find(is_older) {
+            self.expel(now, older, LeaveReason::DuplicateIdentity, outbox);
+            // The room goes on even if it is empty for a moment: the newcomer is about to enter.
+            self.ended = false;
+        }
+    }
+
     /// Returns all tracks, in the order of joining and publishing.
     fn tracks_in_order(&self) -> Vec<(TrackId, MediaKind, bool)> {
         let publications = self.order.iter().flat_map(|key| &self.participants[key.0].publications);
@@ -153,12 +179,13 @@ impl Room {
 
     fn joined(&self, key: ParticipantKey) -> Joined {
         let participant = &self.participants[key.0];
-        let others = self.order.iter().filter(|other| **other != key);
+        let is_told = |other: &&ParticipantKey| **other != key && !self.participants[other.0].grants.hidden;
+        let others = self.order.iter().filter(is_told);
         Joined {
             participant: participant.id,
             secret: participant.secret.clone(),
             room: self.id.clone(),
-            name: participant.name.clone(),
+            profile: participant.profile.clone(),
             slots: self.settings.slots,
             slots_max: self.settings.slots_max,
             resume_seconds: self.settings.resume_timeout.as_secs(),
@@ -216,11 +243,23 @@ impl Room {
         if self.participants[key.0].media_lost {
             outbox.event(key, Event::ParticipantMediaLost(id));
         }
-        self.tell_others(key, &Event::ParticipantResumed(id), outbox);
+        self.tell_others_of(key, &Event::ParticipantResumed(id), outbox);
         debug!(room = %self.id, participant = %id, "taken up again");
         self.arm(now, Owner::Member(key));
         // Slots may have changed while nobody could be told. What they hold now is shown from a key frame on.
         self.want_keyframes_for(now, key);
+    }
+
+    /// Returns who a member is, for people beside the members.
+    pub(super) fn member(&self, now: Instant, key: ParticipantKey) -> Member {
+        let participant = &self.participants[key.0];
+        Member {
+            participant: participant.id,
+            profile: participant.profile.clone(),
+            grants: participant.grants,
+            age: now.saturating_duration_since(participant.joined_at),
+            has_had_media: participant.has_had_media,
+        }
     }
 
     pub(super) fn publications_of(&self, key: ParticipantKey) -> Vec<PublicationInfo> {
@@ -239,7 +278,7 @@ impl Room {
         let id = participant.id;
         self.set_expiry(key);
         debug!(room = %self.id, participant = %id, "signalling lost");
-        self.tell_others(key, &Event::ParticipantReconnecting(id), outbox);
+        self.tell_others_of(key, &Event::ParticipantReconnecting(id), outbox);
     }
 
     /// Removes a member and everything that belongs to them.
@@ -257,6 +296,7 @@ impl Room {
         for publication in publications {
             self.unpublish(now, publication, outbox);
         }
+        outbox.happenings.push(Happening::Left(self.member(now, key), reason));
         let participant = self.participants.remove(key.0);
         for subscription in participant.slots.iter().filter_map(|slot| slot.shown) {
             if let Some(publication) = self.publications.get_mut(subscription.publication.0)
@@ -279,10 +319,12 @@ impl Room {
         }
         // After all other outputs for this key: the shell forgets the key here.
         outbox.outputs.push(RoomOutput::Gone(key, reason));
-        self.tell_others(key, &Event::ParticipantLeft(participant.id, reason), outbox);
+        if !participant.grants.hidden {
+            self.tell_others(key, &Event::ParticipantLeft(participant.id, reason), outbox);
+        }
         info!(room = %self.id, participant = %participant.id, reason = reason.as_str(), participants = self.order.len(), "left");
-        if self.participants.is_empty() && !mutated!(EmptyRoomKept) {
-            self.empty_since = Some(now);
+        if self.count(false) == 0 && !mutated!(EmptyRoomKept) {
+            self.empty_since = self.empty_since.or(Some(now));
             self.arm(now, Owner::Room);
             // With a time-out of zero the room ends at once rather than in the next pass.
             self.ended = self.settings.empty_timeout.is_zero();

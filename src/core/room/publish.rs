@@ -11,6 +11,7 @@ use crate::core::command::{MediaKind, PublicationRequest, Source};
 use crate::core::event::{Event, Refusal, RefusalCode};
 use crate::core::forward::publication::Publication;
 use crate::core::grants::Grants;
+use crate::core::happening::Happening;
 use crate::core::ids::{Mid, ParticipantKey, PublicationKey, RequestId, TrackId, TransportKey};
 use crate::core::media::ingress::PublishedSection;
 use crate::core::negotiated::{CodecParams, Extension, Ingress, Negotiated};
@@ -112,6 +113,7 @@ impl Room {
         // The others are told after the answer, so that the owner knows the track first.
         for publication in added {
             let info = self.publications[publication.0].info();
+            outbox.happenings.push(Happening::Published(self.member(now, key), info.clone()));
             self.tell_others(key, &Event::TrackAdded(info), outbox);
             self.offer_to_subscribers(now, publication, outbox);
         }
@@ -262,6 +264,8 @@ impl Room {
             media.ingress.forget(now, key, publication.mid, declared);
         }
         self.set_keyframe_timer(now, publication.transport);
+        let member = self.member(now, publication.owner);
+        outbox.happenings.push(Happening::Unpublished(member, publication.info()));
         // Others hear that the track is gone before a slot map without it.
         let removed = Event::TrackRemoved(publication.track, publication.owner_id);
         self.tell_others(publication.owner, &removed, outbox);

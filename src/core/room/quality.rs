@@ -34,7 +34,7 @@ impl Room {
                 if participant.is_connected() {
                     outbox.event(key, event.clone());
                 }
-                self.tell_others(key, &event, outbox);
+                self.tell_others_of(key, &event, outbox);
             }
             Some(News::Score(quality)) if participant.is_connected() => {
                 outbox.event(key, Event::Quality(participant.id, quality));
@@ -47,7 +47,7 @@ impl Room {
     pub(super) fn tell_qualities(&self, to: ParticipantKey, outbox: &mut Outbox) {
         for key in &self.order {
             let participant = &self.participants[key.0];
-            let quality = participant.judge.quality();
+            let quality = participant.judge.quality().filter(|_| !participant.grants.hidden || *key == to);
             if let Some(quality) = quality.filter(|quality| quality.level != Level::Good) {
                 outbox.event(to, Event::Quality(participant.id, quality));
             }

@@ -222,7 +222,8 @@ impl Room {
         let reach = self.reach_of(participant);
         ParticipantSnapshot {
             participant: participant.id,
-            name: participant.name.clone(),
+            profile: participant.profile.clone(),
+            grants: participant.grants,
             reconnecting: !participant.is_connected(),
             media_lost: participant.media_lost,
             connected: transports.clone().any(|transport| transport.media.is_some()),

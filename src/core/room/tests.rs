@@ -4,6 +4,7 @@ use super::*;
 use crate::core::command::Lifeline;
 use crate::core::event::ClosingReason;
 use crate::core::grants::Grants;
+use crate::core::profile::Profile;
 
 fn room(now: Instant) -> Room {
     Room::new(now, "standup".parse().unwrap(), "aaaa".into(), Settings::for_trying(now).into())
@@ -17,7 +18,7 @@ fn a_panic_in_one_participants_step_ends_that_participant_alone() {
         let admission = Admission { entropy: [name.len() as u8; 32], candidates: Vec::new() };
         let join = Join {
             room: room.id.clone(),
-            name: name.to_owned(),
+            profile: Profile::named(name),
             auto_subscribe: true,
             lifeline: Lifeline::Signalling,
             grants: Grants::OPEN,

@@ -206,9 +206,8 @@ impl Room {
         let id = participant.id;
         let event = if is_lost { Event::ParticipantMediaLost(id) } else { Event::ParticipantMediaBack(id) };
         debug!(room = %self.id, participant = %id, is_lost, "whether media comes has changed");
-        for key in &self.order {
-            outbox.event(*key, event.clone());
-        }
+        outbox.event(owner, event.clone());
+        self.tell_others_of(owner, &event, outbox);
     }
 
     /// Does what a transport's engine has asked for. `came_by` is the path of the datagram that made it ask.

@@ -1,6 +1,7 @@
 //! The router: finds what a request's path and method lead to, without doing it. The event loop does it.
 
 use crate::core::ids::RoomId;
+use crate::net::api::{self, ApiCall};
 use crate::net::http::message::{Request, Response};
 use crate::net::operator::admin::{self, AdminRequest};
 use crate::signal::whip::Side;
@@ -20,6 +21,8 @@ pub enum Route {
     Metrics,
     /// To administration, for those who may administer.
     Admin(AdminRequest),
+    /// To the API for back ends, for those whose token allows what they ask.
+    Api(ApiCall),
     /// To WHIP or WHEP, for those who may use the room.
     Whip(WhipTarget),
     /// To a file of the browser client, if there is one of that name.
@@ -49,9 +52,21 @@ pub fn label(path: &str) -> &'static str {
         "/metrics" => "/metrics",
         "*" => "*",
         _ if path.starts_with("/admin/") => "/admin",
+        _ if path.starts_with("/api/") => "/api",
         _ if path.starts_with("/whip/") => "/whip",
         _ if path.starts_with("/whep/") => "/whep",
         _ => "file",
+    }
+}
+
+/// Returns whether a path is served at a port, if the port for management is another than the public one. `is_management`
+/// says which port it is, and `has_api` whether the API is served at the one for management.
+pub fn is_served_at(path: &str, is_management: bool, has_api: bool) -> bool {
+    match label(path) {
+        "/health" | "/livez" | "/readyz" => true,
+        "/admin" | "/metrics" => is_management,
+        "/api" => is_management == has_api,
+        _ => !is_management,
     }
 }
 
@@ -81,6 +96,10 @@ pub fn route(request: &Request) -> Route {
         }
         path if path.starts_with("/admin/") => match admin::parse(request) {
             Ok(admin) => Route::Admin(admin),
+            Err(response) => Route::Answer(response),
+        },
+        path if path.starts_with("/api/") => match api::parse(request) {
+            Ok(asked) => Route::Api(ApiCall { asked, authority: None }),
             Err(response) => Route::Answer(response),
         },
         path if is_whip(path) => match whip_target(path) {
@@ -139,6 +158,23 @@ mod tests {
             assert_eq!(of(path).expect_err(path).status, 404);
         }
         assert!(!is_whip("/whip") && !is_whip("/sdk/whip/"));
+    }
+
+    #[test]
+    fn a_port_for_management_serves_management_alone() {
+        let at = |path: &str| {
+            [(true, false), (false, false), (true, true), (false, true)]
+                .map(|(is_management, has_api)| is_served_at(path, is_management, has_api))
+        };
+        assert_eq!(at("/livez"), [true; 4]);
+        assert_eq!(
+            (at("/admin/v1/rooms"), at("/metrics")),
+            ([true, false, true, false], [true, false, true, false])
+        );
+        assert_eq!(at("/api/v1/rooms"), [false, true, true, false]);
+        for path in ["/", "/ws", "/whip/a", "/metrics/", "/sdk/strait.js"] {
+            assert_eq!(at(path), [false, true, false, true], "{path}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use super::address_rates::AddressRates;
 use super::router::WhipTarget;
-use crate::access::{AuthMode, Gate};
+use crate::access::{AuthMode, Gate, Pass};
 use crate::core::Sfu;
 use crate::core::command::Join;
 use crate::core::event::{ClosingReason, LeaveReason, Refusal};
@@ -26,9 +26,9 @@ use crate::net::shell_config::ShellConfig;
 use crate::net::tcp::connections::host_of;
 use crate::net::whip_sessions::{Answered, WhipSessions};
 use crate::net::{clock, entropy};
-use crate::signal::Demand;
 use crate::signal::native::IceServer;
 use crate::signal::whip::{self, Choice, Problem, Side, WhipOffer, WhipReply, WhipSession};
+use crate::signal::{Demand, Ticket};
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -65,14 +65,14 @@ fn tokens_of<'a>(tokens: &'a BTreeMap<String, Vec<String>>, room: &RoomId) -> Op
 }
 
 /// Checks that a request carries one of the tokens (RFC 6750 §2.1), or one that a back end has signed. Returns what its
-/// bearer may do.
+/// bearer may do and, if a back end says it, who they are.
 fn authorize(
     request: &Request,
     target: &WhipTarget,
     tokens: Option<&[String]>,
     gate: &Gate,
     unix: u64,
-) -> Result<Grants, Response> {
+) -> Result<(Grants, Option<Pass>), Response> {
     let unauthorized = |error: &str, challenge: &'static str| {
         let action = "send Authorization: Bearer and a token that whip.tokens lists for this room, or one that your back end has \
              signed";
@@ -80,13 +80,13 @@ fn authorize(
     };
     if request.field("authorization").is_none() {
         return match gate.enter(None, None) {
-            Ok((_, grants)) if tokens.is_none() => Ok(grants),
+            Ok((_, grants)) if tokens.is_none() => Ok((grants, None)),
             _ => Err(unauthorized("this room needs a token", "Bearer")),
         };
     }
     // Whoever lists no tokens and has no keys takes what comes, as an open door does.
     let Some(tokens) = tokens.or((!gate.keys.is_empty()).then_some(&[])) else {
-        return Ok(gate.open());
+        return Ok((gate.open(), None));
     };
     let wrong = |error: &str| unauthorized(error, "Bearer error=\"invalid_token\"");
     let given = request.bearer().ok_or_else(|| wrong("the token is wrong"))?;
@@ -95,10 +95,13 @@ fn authorize(
     };
     // Every token is compared, so that the time does not tell which one was nearly right.
     if tokens.iter().filter(|token| equal(token)).count() > 0 {
-        return Ok(gate.open());
+        return Ok((gate.open(), None));
     }
-    let entered = gate.read(given, unix).and_then(|pass| gate.enter(Some(&pass), Some(target.room.clone())));
-    let (_, grants) = entered.map_err(|denied| {
+    let entered = gate.read(given, unix).and_then(|pass| {
+        let (_, grants) = gate.enter(Some(&pass), Some(target.room.clone()))?;
+        Ok((grants, pass))
+    });
+    let (grants, pass) = entered.map_err(|denied| {
         // A token without a dot is none of a back end's, and its sender meant another kind.
         if given.contains('.') { wrong(&denied.0) } else { wrong("the token is wrong") }
     })?;
@@ -106,7 +109,11 @@ fn authorize(
         Side::Publish => !grants.publish.is_empty(),
         Side::View => grants.subscribe,
     };
-    if may { Ok(grants) } else { Err(problem(403, "the token does not allow this", "ask for one that does")) }
+    if may {
+        Ok((grants, Some(pass)))
+    } else {
+        Err(problem(403, "the token does not allow this", "ask for one that does"))
+    }
 }
 
 /// Returns whether the client accepts the media type of the answer.
@@ -179,12 +186,12 @@ impl WhipRequests<'_> {
         }
         let is_preflight = request.method == "OPTIONS";
         let authorized = if is_preflight {
-            Ok(Grants::OPEN)
+            Ok((Grants::OPEN, None))
         } else {
             authorize(request, target, tokens, &self.config.gate, clock::unix().as_secs())
         };
-        let outcome = authorized.and_then(|grants| match &target.session {
-            None => self.answer_endpoint((target, grants), request, connection, came_from),
+        let outcome = authorized.and_then(|bearer| match &target.session {
+            None => self.answer_endpoint((target, bearer), request, connection, came_from),
             Some(session) => self.answer_session(target, session, request, (connection, came_from)),
         });
         match outcome {
@@ -197,7 +204,7 @@ impl WhipRequests<'_> {
 
     fn answer_endpoint(
         &mut self,
-        (target, grants): (&WhipTarget, Grants),
+        (target, (grants, pass)): (&WhipTarget, (Grants, Option<Pass>)),
         request: &Request,
         connection: ConnectionId,
         came_from: &ClientOrigin,
@@ -207,7 +214,7 @@ impl WhipRequests<'_> {
                 let response = Response::empty(200).with("Accept-Post", SDP).with("Allow", "POST, OPTIONS");
                 Ok(WhipOutcome::Answer(response))
             }
-            "POST" => self.open_session((target, grants), request, connection, came_from),
+            "POST" => self.open_session((target, (grants, pass)), request, connection, came_from),
             _ => Err(Response::method_not_allowed("POST, OPTIONS").with("Accept-Post", SDP)),
         }
     }
@@ -255,7 +262,7 @@ impl WhipRequests<'_> {
     /// Takes the POST of an offer, which begins to join. [`response`] does the rest, up to 201 with the session's URL.
     fn open_session(
         &mut self,
-        (target, grants): (&WhipTarget, Grants),
+        (target, (grants, pass)): (&WhipTarget, (Grants, Option<Pass>)),
         request: &Request,
         connection: ConnectionId,
         came_from: &ClientOrigin,
@@ -287,7 +294,9 @@ impl WhipRequests<'_> {
             warn!(%error, "the operating system gives no randomness: nobody can join");
             problem(500, "the server has no randomness", "try again later")
         })?;
-        let (session, demand) = WhipSession::open(*side, room.clone(), (name, grants), offer, choice);
+        let profile = pass.map(|pass| Box::new(pass.profile(&name)));
+        let ticket = Ticket::Granted(grants, profile);
+        let (session, demand) = WhipSession::open(*side, room.clone(), (name, ticket), offer, choice);
         let address = (resource, room.clone());
         let id = self.sessions.add(session, address, (came_from.clone(), host), connection);
         debug!(connection = id.0, client = %came_from.client, %room, protocol = side.name(), "session asked for");
@@ -437,7 +446,7 @@ mod tests {
         let gate = Gate { auto_create: true, ..Gate::default() };
         assert_eq!(
             authorize(&request(""), &target, None, &gate, 0),
-            Ok(Grants::OPEN),
+            Ok((Grants::OPEN, None)),
             "a room without tokens is open"
         );
     }

@@ -75,7 +75,7 @@ impl Request {
     pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
         self.query.as_deref().unwrap_or_default().split('&').filter_map(move |pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (percent_decoded(key)? == name).then(|| percent_decoded(value)).flatten()
+            (percent_decoded(key, true)? == name).then(|| percent_decoded(value, true)).flatten()
         })
     }
 
@@ -113,13 +113,19 @@ impl Request {
     }
 }
 
-/// Decodes text of a query: `+` is a space, `%` and two digits are a byte. Returns `None` if the result is not UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
+/// Returns a part of a path, decoded; `None` if it is not UTF-8.
+pub fn segment(part: &str) -> Option<String> {
+    percent_decoded(part, false)
+}
+
+/// Decodes text of a path or a query: `%` and two digits are a byte, and in a query `+` is a space. Returns `None` if the
+/// result is not UTF-8.
+fn percent_decoded(text: &str, is_query: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
-            b'+' => b' ',
+            b'+' if is_query => b' ',
             b'%' => {
                 let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
                 (digit(rest.next())? << 4 | digit(rest.next())?) as u8
@@ -328,10 +334,23 @@ impl Response {
         self
     }
 
+    /// Takes away the header fields whose names begin like that.
+    #[must_use]
+    pub fn without(mut self, prefix: &str) -> Self {
+        self.fields.retain(|(name, _)| !name.starts_with(prefix));
+        self
+    }
+
     /// Returns the value of a header field that was added.
     #[cfg(test)]
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_ref())
+    }
+
+    /// Returns the body as text.
+    #[cfg(test)]
+    pub fn body_text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// Returns the bytes to send. `body` is false in answers to HEAD, which say how long the body would be.
@@ -374,6 +393,7 @@ fn reason(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
         408 => "Request Timeout",
+        409 => "Conflict",
         411 => "Length Required",
         412 => "Precondition Failed",
         413 => "Content Too Large",

@@ -2,7 +2,10 @@
 //! browser client. Nothing in here touches a socket or the server's state; the connections are in `tcp`.
 
 pub mod assets;
+pub mod body;
 pub mod client;
+pub mod cors;
 pub mod message;
 pub mod origin;
 pub mod plain_http;
+pub mod routes;

@@ -14,6 +14,7 @@ use crate::core::ids::{ParticipantId, RoomId};
 use crate::core::input::AdminCommand;
 use crate::net::http::message::{Request, Response};
 use crate::net::http::origin;
+use crate::net::http::routes::{self, Routed};
 use crate::net::startup::SetLogLevel;
 
 /// A request of an operator.
@@ -43,12 +44,8 @@ pub enum AdminRequest {
     LogLevel(String),
 }
 
-/// Reads what a request asks. It is given the parts of the path that stand for `{…}`, in order.
-type Asks = fn(&[&str], &Request) -> Result<AdminRequest, Response>;
-
-/// All routes: the path, in which `{…}` stands for any one part, the method, and what is asked. Where GET is served,
-/// HEAD is, too. A test compares the routes with `docs/admin-v1.openapi.json`.
-const ROUTES: [(&str, &str, Asks); 12] = [
+/// All routes. A test compares them with `docs/admin-v1.openapi.json`.
+pub const ROUTES: [Routed<AdminRequest>; 12] = [
     ("/admin/v1/rooms", "GET", |_, _| Ok(AdminRequest::Rooms)),
     ("/admin/v1/rooms/{room}", "GET", |names, _| Ok(AdminRequest::Room(room_named(names)?))),
     ("/admin/v1/rooms/{room}", "DELETE", |names, _| Ok(AdminRequest::CloseRoom(room_named(names)?))),
@@ -71,41 +68,14 @@ const ROUTES: [(&str, &str, Asks); 12] = [
 
 /// Reads what is asked from path, method and body.
 pub fn parse(request: &Request) -> Result<AdminRequest, Response> {
-    // The answer to HEAD is made like that to GET, and its body is left out when it is written.
-    let method = if request.method == "HEAD" { "GET" } else { request.method.as_str() };
-    let mut allowed = Vec::new();
-    for (pattern, served, asks) in ROUTES {
-        let Some(names) = names(pattern, &request.path) else { continue };
-        if served == method {
-            return asks(&names, request);
-        }
-        allowed.push(if served == "GET" { "GET, HEAD" } else { served });
-    }
-    if !allowed.is_empty() {
-        return Err(Response::method_not_allowed(allowed.join(", ")));
-    }
-    Err(Response::problem(
-        404,
-        "no such administration endpoint",
-        "try /admin/v1/rooms, /admin/v1/rooms/{room}, /admin/v1/stats, /admin/v1/recordings, \
-         PUT /admin/v1/drain or PUT /admin/v1/log-level",
-    ))
-}
-
-/// Returns the part of a path for each `{…}` of a pattern; `None` if the path does not match.
-fn names<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
-    if pattern.split('/').count() != path.split('/').count() {
-        return None;
-    }
-    let mut names = Vec::new();
-    for (wanted, found) in pattern.split('/').zip(path.split('/')) {
-        if wanted.starts_with('{') {
-            names.push(found);
-        } else if wanted != found {
-            return None;
-        }
-    }
-    Some(names)
+    routes::find(&ROUTES, request, || {
+        Response::problem(
+            404,
+            "no such administration endpoint",
+            "try /admin/v1/rooms, /admin/v1/rooms/{room}, /admin/v1/stats, /admin/v1/recordings, \
+             PUT /admin/v1/drain or PUT /admin/v1/log-level",
+        )
+    })
 }
 
 fn room_named(names: &[&str]) -> Result<RoomId, Response> {
@@ -314,58 +284,8 @@ fn summary_json(view: ServerView<'_>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-    use crate::net::front::router::{Route, route};
     use crate::net::http::message::{Parsed, parse as parse_http};
-
-    /// The routes for monitoring, which are outside of the administration interface.
-    const MONITORED: [(&str, &str); 4] =
-        [("/health", "GET"), ("/livez", "GET"), ("/readyz", "GET"), ("/metrics", "GET")];
-
-    /// Every path and method of the reference.
-    fn described() -> BTreeSet<(String, String)> {
-        let text = include_str!("../../../docs/admin-v1.openapi.json");
-        let reference: Value = serde_json::from_str(text).expect("JSON");
-        let paths = reference["paths"].as_object().expect("paths");
-        let described = paths.iter().flat_map(|(path, methods)| {
-            let methods = methods.as_object().expect("methods").keys().filter(|key| *key != "parameters");
-            methods.map(|method| (path.clone(), method.to_uppercase()))
-        });
-        described.collect()
-    }
-
-    #[test]
-    fn the_reference_describes_what_is_served_and_nothing_else() {
-        let served = ROUTES.iter().map(|(path, method, _)| (*path, *method)).chain(MONITORED);
-        let served: BTreeSet<_> = served.map(|(path, method)| (path.to_owned(), method.to_owned())).collect();
-        assert_eq!(described(), served, "docs/admin-v1.openapi.json on the left");
-    }
-
-    #[test]
-    fn what_the_reference_describes_is_answered_and_other_methods_are_not() {
-        let methods = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"];
-        let described = described();
-        for (path, _) in &described {
-            let real = path.replace("{room}", "standup").replace("{participant}", "p-0000000000000");
-            for method in methods {
-                let text = format!("{method} {real} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-                let Parsed::Request(request, _) = parse_http(text.as_bytes()) else { panic!("{text}") };
-                let as_get = if method == "HEAD" { "GET" } else { method };
-                let is_described = described.contains(&(path.clone(), as_get.to_owned()));
-                match route(&request) {
-                    Route::Admin(_) | Route::Health | Route::Live | Route::Ready | Route::Metrics => {
-                        assert!(is_described, "{method} {real}");
-                    }
-                    Route::Answer(response) => {
-                        assert!(!is_described && response.status == 405, "{method} {real}: {response:?}");
-                    }
-                    other => panic!("{method} {real}: {other:?}"),
-                }
-            }
-        }
-    }
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));

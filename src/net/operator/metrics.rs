@@ -17,6 +17,7 @@ use crate::net::http::message::{Request, Response};
 use crate::net::process::Process;
 use crate::net::traces::keeper::TraceFigures;
 use crate::net::turn::TurnServer;
+use crate::net::webhooks::WebhookFigures;
 use crate::signal::whip::Side;
 
 /// A counter of streams: name, unit, help, and the counter that it shows.
@@ -352,6 +353,10 @@ fn page(view: ServerView<'_>, totals: &Totals) -> Page {
     add_datagrams(&mut page, view, totals.unusable);
     add_connections(&mut page, view);
     add_traces(&mut page, view.traces.figures());
+    let (written, dropped) = view.audit.figures();
+    let lines = counted("result", [("written", written), ("dropped", dropped)]);
+    page.add("strait_audit_lines", None, "Lines for the audit log, by what became of them", lines);
+    add_webhooks(&mut page, view.ledger.webhooks.figures());
     add_signalling(&mut page, view);
     let shed = Value::Gauge(view.shed_ratio);
     page.one(
@@ -419,6 +424,29 @@ fn add_traces(page: &mut Page, figures: TraceFigures) {
     page.add("strait_recordings_ended", None, "Traces that ended", counted("how", ended));
     let written = Value::Counter(figures.written_bytes as u64);
     page.one("strait_recording_written", Some(Unit::Bytes), "Written to traces", written);
+}
+
+fn add_webhooks(page: &mut Page, figures: WebhookFigures) {
+    let queued = Value::Gauge(figures.queued as f64);
+    page.one("strait_webhooks_queued", None, "Events that wait for receivers of webhooks", queued);
+    let results = [
+        ("delivered", figures.delivered),
+        ("refused", figures.refused),
+        ("given_up", figures.given_up),
+        ("dropped", figures.dropped),
+    ];
+    page.add(
+        "strait_webhooks",
+        None,
+        "Events for receivers of webhooks, by what became of them",
+        counted("result", results),
+    );
+    page.one(
+        "strait_webhook_retries",
+        None,
+        "Times an event was sent again",
+        Value::Counter(figures.retries),
+    );
 }
 
 fn add_signalling(page: &mut Page, view: ServerView<'_>) {

@@ -6,5 +6,5 @@ pub mod health;
 pub mod metrics;
 mod metrics_page;
 pub mod recordings;
-mod snapshot_json;
+pub mod snapshot_json;
 pub mod view;

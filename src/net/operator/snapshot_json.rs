@@ -56,7 +56,7 @@ fn pacing(pacing: &PacingSnapshot) -> Value {
     })
 }
 
-fn participant(participant: &ParticipantSnapshot) -> Value {
+fn publications(participant: &ParticipantSnapshot) -> Vec<Value> {
     let publications = participant.publications.iter().map(|publication| {
         json!({
             "trackId": publication.info.track.to_string(),
@@ -71,6 +71,11 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
             "counters": counters(&publication.counters),
         })
     });
+    publications.collect()
+}
+
+/// Shows one participant in full.
+pub fn participant(participant: &ParticipantSnapshot) -> Value {
     let slots = participant.slots.iter().map(|slot| {
         json!({
             "mid": slot.mid.to_string(),
@@ -90,7 +95,12 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
     });
     json!({
         "participantId": participant.participant.to_string(),
-        "name": participant.name,
+        "identity": participant.profile.identity,
+        "name": participant.profile.name,
+        "metadata": participant.profile.metadata,
+        "attributes": participant.profile.attributes,
+        "role": participant.grants.role().as_str(),
+        "hidden": participant.grants.hidden,
         "state": if participant.reconnecting { "reconnecting" } else { "connected" },
         "mediaConnected": participant.connected,
         "mediaLost": participant.media_lost,
@@ -118,7 +128,7 @@ fn participant(participant: &ParticipantSnapshot) -> Value {
             "system": parts.system,
         })),
         "ageSeconds": participant.age.as_secs(),
-        "publications": publications.collect::<Vec<_>>(),
+        "publications": publications(participant),
         "slots": slots.collect::<Vec<_>>(),
     })
 }

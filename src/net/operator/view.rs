@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use crate::core::Sfu;
+use crate::net::audit::Audit;
 use crate::net::dtls::Handshakes;
+use crate::net::ledger::Ledger;
 use crate::net::shell_counters::ShellCounters;
 use crate::net::tcp::connections::Connections;
 use crate::net::traces::keeper::TraceKeeper;
@@ -40,6 +42,10 @@ pub struct ServerView<'a> {
     pub whip: &'a WhipSessions,
     /// The traces of recorded rooms.
     pub traces: &'a TraceKeeper,
+    /// The audit log.
+    pub audit: &'a Audit,
+    /// What is kept of what happens in rooms.
+    pub ledger: &'a Ledger,
     /// What was counted of requests and messages.
     pub counters: &'a ShellCounters,
 }

@@ -95,6 +95,8 @@ pub struct Connection {
     pub local: SocketAddr,
     /// The address of the client: that of the other end or, if a trusted proxy is there, the one that it names.
     pub client: IpAddr,
+    /// Whether it came to the port for management.
+    pub is_management: bool,
     stream: Stream,
     protocol: Protocol,
     /// Whether the stream may have bytes to read.
@@ -114,7 +116,17 @@ impl Connection {
     ) -> Self {
         let protocol = Protocol::Opening(Undecided { pipe: Pipe::default(), since: now });
         let stream = Stream::new(stream);
-        Self { id, peer, local, client: peer.ip(), stream, protocol, readable: true, progress: now }
+        Self {
+            id,
+            peer,
+            local,
+            client: peer.ip(),
+            is_management: false,
+            stream,
+            protocol,
+            readable: true,
+            progress: now,
+        }
     }
 
     /// Returns the stream for registration with mio.

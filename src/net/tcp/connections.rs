@@ -31,6 +31,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often the log may say that the listener fails.
 const ACCEPT_WARNING_EVERY: Duration = Duration::from_secs(60);
 
+/// How many more connections there may be for management, in all and from one address: an operator must get through to a
+/// server that is full.
+const MANAGEMENT_SPARE: usize = 16;
+
 /// How many bits of a connection's id are its place in the slab. The rest counts up.
 const PLACE_BITS: u32 = 20;
 
@@ -63,6 +67,8 @@ pub struct FrameCounters {
 /// The listener, and every connection that it has accepted.
 pub struct Connections {
     listener: Option<TcpListener>,
+    /// The listener for management, if there is one apart.
+    management: Option<TcpListener>,
     /// Whether there may be connections to accept.
     acceptable: bool,
     /// Until when the listener is left alone.
@@ -90,6 +96,7 @@ impl Connections {
     pub fn new(listener: TcpListener) -> Self {
         Self {
             listener: Some(listener),
+            management: None,
             acceptable: true,
             paused_until: None,
             warned_at: None,
@@ -106,9 +113,20 @@ impl Connections {
         }
     }
 
-    /// Returns the listener for registration with mio. `None` once nobody is accepted any more.
-    pub fn listener(&mut self) -> Option<&mut TcpListener> {
-        self.listener.as_mut()
+    /// Accepts connections for management at another listener, too.
+    pub fn manage_at(&mut self, listener: Option<TcpListener>) {
+        self.management = listener;
+    }
+
+    /// Has the listeners watched.
+    pub fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        let listeners = [(&mut self.listener, token::LISTENER), (&mut self.management, token::MANAGEMENT)];
+        for (listener, token) in listeners {
+            if let Some(listener) = listener {
+                registry.register(listener, token, Interest::READABLE)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns how many connections there are.
@@ -126,9 +144,9 @@ impl Connections {
         self.acceptable = true;
     }
 
-    /// Closes the listener: nobody is accepted any more.
+    /// Closes the listeners: nobody is accepted any more.
     pub fn stop_listening(&mut self, registry: &Registry) {
-        if let Some(mut listener) = self.listener.take() {
+        for mut listener in [self.listener.take(), self.management.take()].into_iter().flatten() {
             let _ = registry.deregister(&mut listener);
         }
         self.acceptable = false;
@@ -143,21 +161,22 @@ impl Connections {
         // The time is up, or was never set.
         self.paused_until = None;
         for _ in 0..ACCEPTS_PER_PASS {
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok((stream, peer)) => self.admit(now, registry, config, stream, canonical(peer)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            match self.next_accepted() {
+                None => {
                     self.acceptable = false;
                     return;
                 }
-                Err(error)
+                Some((Ok((stream, peer)), is_management)) => {
+                    self.admit(now, registry, config, stream, (canonical(peer), is_management));
+                }
+                Some((Err(error), _))
                     if matches!(
                         error.kind(),
                         io::ErrorKind::Interrupted
                             | io::ErrorKind::ConnectionAborted
                             | io::ErrorKind::ConnectionReset
                     ) => {}
-                Err(error) => {
+                Some((Err(error), _)) => {
                     if self.warned_at.is_none_or(|at| now >= at + ACCEPT_WARNING_EVERY) {
                         self.warned_at = Some(now);
                         warn!(%error, "no connection can be accepted; raise the limit of open files (ulimit -n)");
@@ -169,21 +188,33 @@ impl Connections {
         }
     }
 
+    /// Takes a connection that waits, and returns whether it is one for management. Those come first, so that an operator
+    /// gets through whatever the crowd does. Returns `None` if none waits.
+    fn next_accepted(&self) -> Option<(io::Result<(TcpStream, SocketAddr)>, bool)> {
+        let listeners = [(&self.management, true), (&self.listener, false)];
+        listeners.into_iter().find_map(|(listener, is_management)| {
+            let accepted = listener.as_ref()?.accept();
+            let is_empty = matches!(&accepted, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+            (!is_empty).then_some((accepted, is_management))
+        })
+    }
+
     fn admit(
         &mut self,
         now: Instant,
         registry: &Registry,
         config: &ShellConfig,
         mut stream: TcpStream,
-        peer: SocketAddr,
+        (peer, is_management): (SocketAddr, bool),
     ) {
         // A trusted proxy's client is known, and counted, only when its request comes.
         let is_proxy = config.trusted_proxies.iter().any(|network| network.contains(peer.ip()));
         let counted = (!is_proxy).then(|| host_of(peer.ip()));
         let of_host = counted.and_then(|host| self.by_address.get(&host).copied()).unwrap_or(0);
         // A place has to fit into its bits of the id.
-        let places = config.connections_max.min(1 << PLACE_BITS);
-        if of_host >= config.connections_per_address_max || self.slab.len() >= places {
+        let spare = if is_management { MANAGEMENT_SPARE } else { 0 };
+        let places = config.connections_max.saturating_add(spare).min(1 << PLACE_BITS);
+        if of_host >= config.connections_per_address_max.saturating_add(spare) || self.slab.len() >= places {
             self.refused += 1;
             debug!(%peer, of_host, all = self.slab.len(), "connection refused: too many");
             let _ = io::Write::write(&mut stream, &Response::too_many_connections().encode(false, true));
@@ -203,7 +234,8 @@ impl Connections {
         }
         self.serial += 1;
         let id = ConnectionId((self.serial << PLACE_BITS) | place as u64);
-        let connection = Connection::new(id, stream, peer, local, now);
+        let mut connection = Connection::new(id, stream, peer, local, now);
+        connection.is_management = is_management;
         let alarm = Alarm::default();
         vacant.insert(Entry { connection, alarm, ready: false, touched: false, ending: None, counted });
         if let Some(host) = counted {

@@ -7,7 +7,7 @@ use super::messages::{
     AnswerData, BitrateData, CannotPublishData, CannotReceiveData, ClosingData, CountsData, DrainingData,
     EncodingsData, Envelope, ErrorData, JoinedData, Json, LayersData, LeftData, MutedData, Nothing,
     ParticipantData, ParticipantIdData, QualityData, RelayedData, RemovedData, ResumedData, ServerFacts,
-    SlotMapData, SpeakersData, Text, TokenData, TrackData, own_publications,
+    SlotMapData, SpeakersData, Text, TokenData, TrackData, UpdatedData, own_publications,
 };
 use crate::core::event::{ClosingReason, Event, LeaveReason, Refusal, RefusalCode};
 use crate::core::ids::RequestId;
@@ -69,6 +69,9 @@ pub fn encode_event(event: &Event, server: ServerFacts<'_>) -> String {
             news("bitrate", BitrateData { mid, track_id: Text(track), max_bitrate: *max_bitrate })
         }
         Event::Quality(participant, quality) => news("quality", QualityData::new(participant, quality)),
+        Event::ParticipantUpdated(id, profile, role) => {
+            news("participant-updated", UpdatedData::new(id, profile, *role))
+        }
         Event::Speakers(speakers) => news("speakers", SpeakersData::new(speakers)),
     }
 }
@@ -110,6 +113,8 @@ fn encode_closing(reason: ClosingReason) -> String {
         LeaveReason::Removed => ("You were removed from the room.", false),
         LeaveReason::RoomClosed => ("The call was ended for everybody.", false),
         LeaveReason::Shutdown => ("The server is stopping.", true),
+        // Coming back by itself, each of two windows would push the other out for ever.
+        LeaveReason::DuplicateIdentity => ("You have joined this room from another window or device.", false),
         LeaveReason::MadeWay => ("You were away, and somebody else needed the place.", true),
         // The protocol has `closing` for decisions and time-outs; something that broke is an error.
         LeaveReason::Error => {

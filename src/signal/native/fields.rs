@@ -62,6 +62,12 @@ impl<'a> Fields<'a> {
         self.any(name).filter(|field| field.raw != "null")
     }
 
+    /// Returns all values as strings, by the fields' names, or a refusal of the first that is none.
+    pub(super) fn texts(&self, expected: &str) -> Result<BTreeMap<String, String>, Refusal> {
+        let text = |name: &String| Some(self.any(name)?.string(expected).map(|text| (name.clone(), text)));
+        self.values.keys().filter_map(text).collect()
+    }
+
     fn any(&self, name: &str) -> Option<Field<'a>> {
         let raw = self.values.get(name)?.get();
         Some(Field { path: format!("{}{name}", self.prefix), raw })

@@ -137,6 +137,9 @@ impl FrontEnd {
         let told = match command {
             Command::Offer { .. } => self.others.saturating_mul(changed),
             Command::Mute { .. } | Command::Moderate(_) => self.others,
+            Command::UpdateProfile(change) => {
+                self.others * change.bytes().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1)
+            }
             Command::Data { to, payload, .. } => {
                 let recipients = to.as_ref().map_or(self.others, |to| to.len().min(self.others));
                 recipients * payload.len().div_ceil(DATA_BYTES_PER_RECIPIENT).max(1)

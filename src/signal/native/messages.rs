@@ -1,5 +1,6 @@
 //! The messages to clients, as structs, field by field in the order of `docs/protocol.md`.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use serde::{Serialize, Serializer};
@@ -11,8 +12,9 @@ use crate::core::event::{
     Joined, ParticipantInfo, PublicationInfo, Resumed, SlotCounts, SlotMap, Speaker, Speakers, TrackInfo,
     WaitingReason,
 };
-use crate::core::grants::Grants;
+use crate::core::grants::{Grants, Role};
 use crate::core::ids::{ParticipantId, TrackId};
+use crate::core::profile::Profile;
 use crate::core::quality::{Mos, Quality};
 
 /// What a client that joins is told about the server.
@@ -85,7 +87,9 @@ pub(super) struct JoinedData<'a> {
     pub(super) participant_id: Text<ParticipantId>,
     pub(super) secret: &'a str,
     pub(super) room: &'a str,
-    pub(super) name: &'a str,
+    #[serde(flatten)]
+    pub(super) profile: ProfileData<'a>,
+    pub(super) role: &'static str,
     pub(super) ice_servers: &'a [IceServer],
     pub(super) self_signed: bool,
     pub(super) slots: CountsData,
@@ -103,7 +107,8 @@ impl<'a> JoinedData<'a> {
             participant_id: Text(joined.participant),
             secret: &joined.secret,
             room: joined.room.as_str(),
-            name: &joined.name,
+            profile: ProfileData::new(&joined.profile),
+            role: joined.grants.role().as_str(),
             ice_servers: server.ice_servers,
             self_signed: server.is_self_signed,
             slots: CountsData::new(joined.slots),
@@ -122,13 +127,59 @@ pub(super) struct PermissionsData {
     publish: Vec<&'static str>,
     subscribe: bool,
     send_data: bool,
+    update_own_profile: bool,
     moderate: bool,
+    hidden: bool,
 }
 
 impl PermissionsData {
     fn new(grants: Grants) -> Self {
-        let Grants { publish, subscribe, send_data, moderate, create: _ } = grants;
-        Self { publish: publish.iter().map(Source::as_str).collect(), subscribe, send_data, moderate }
+        let Grants {
+            publish,
+            subscribe,
+            send_data,
+            moderate,
+            create: _,
+            list: _,
+            update_own_profile,
+            hidden,
+        } = grants;
+        let publish = publish.iter().map(Source::as_str).collect();
+        Self { publish, subscribe, send_data, update_own_profile, moderate, hidden }
+    }
+}
+
+/// Who somebody is. An application that has nothing to say about people is told nothing.
+#[derive(Serialize)]
+pub(super) struct ProfileData<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<&'a str>,
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    metadata: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: &'a BTreeMap<String, String>,
+}
+
+impl<'a> ProfileData<'a> {
+    fn new(profile: &'a Profile) -> Self {
+        let Profile { identity, name, metadata, attributes } = profile;
+        Self { identity: identity.as_deref(), name, metadata, attributes }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UpdatedData<'a> {
+    participant_id: Text<&'a ParticipantId>,
+    #[serde(flatten)]
+    profile: ProfileData<'a>,
+    role: &'static str,
+}
+
+impl<'a> UpdatedData<'a> {
+    pub(super) fn new(participant: &'a ParticipantId, profile: &'a Profile, role: Role) -> Self {
+        Self { participant_id: Text(participant), profile: ProfileData::new(profile), role: role.as_str() }
     }
 }
 
@@ -203,7 +254,9 @@ pub(super) fn own_publications<'a>(publications: &'a [PublicationInfo]) -> Vec<P
 #[serde(rename_all = "camelCase")]
 pub(super) struct ParticipantData<'a> {
     pub(super) participant_id: Text<ParticipantId>,
-    pub(super) name: &'a str,
+    #[serde(flatten)]
+    pub(super) profile: ProfileData<'a>,
+    pub(super) role: &'static str,
     pub(super) state: &'static str,
     pub(super) media_lost: bool,
     pub(super) tracks: Vec<TrackData>,
@@ -213,7 +266,8 @@ impl<'a> ParticipantData<'a> {
     pub(super) fn new(info: &'a ParticipantInfo) -> Self {
         Self {
             participant_id: Text(info.participant),
-            name: &info.name,
+            profile: ProfileData::new(&info.profile),
+            role: info.role.as_str(),
             state: if info.reconnecting { "reconnecting" } else { "connected" },
             media_lost: info.media_lost,
             tracks: info.tracks.iter().map(TrackData::new).collect(),

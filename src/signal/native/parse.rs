@@ -1,6 +1,8 @@
 //! Reads a client's text into a checked [`ClientMessage`]. Every field is checked here, so that the rest of the code
 //! can rely on it, and every refusal names the field.
 
+use std::collections::BTreeMap;
+
 use super::fields::{Field, Fields};
 use super::{ClientMessage, SERVED_VERSIONS};
 use crate::core::command::{
@@ -10,13 +12,14 @@ use crate::core::command::{
 use crate::core::event::{Refusal, RefusalCode};
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
 use crate::core::negotiation::streams::is_rid;
+use crate::core::profile::ProfileChange;
 use crate::limits::{
     DATA_PAYLOAD_BYTES_MAX, ENCODINGS_MAX, PREFERENCES_MAX, REQUEST_ID_BYTES_MAX, SDP_BYTES_MAX,
     SDP_SECTIONS_MAX, TOPIC_CHARS_MAX,
 };
 
 /// Every `type` that a client may send.
-pub(super) const REQUEST_TYPES: [&str; 15] = [
+pub(super) const REQUEST_TYPES: [&str; 16] = [
     "join",
     "resume",
     "offer",
@@ -27,6 +30,7 @@ pub(super) const REQUEST_TYPES: [&str; 15] = [
     "pin",
     "prefer",
     "data",
+    "update-profile",
     "mute-track",
     "remove-participant",
     "end-call",
@@ -54,6 +58,7 @@ const PIXELS_FORM: &str = "a number of pixels, 1–65535";
 const FRAME_RATE_FORM: &str = "a number of pictures a second, 1–65535";
 const PRIORITY_FORM: &str = "`very-low`, `low`, `medium` or `high`";
 const BITRATE_FORM: &str = "a number of bits per second, 1–4294967295";
+const TEXT_FORM: &str = "a string";
 const TOPIC_FORM: &str = "a string of 1–64 characters";
 const TO_FORM: &str = "a list of participant ids; leave it out to reach everyone";
 const ID_FORM: &str = "a string of at most 64 bytes, or an integer";
@@ -102,6 +107,7 @@ fn body(message: &Fields<'_>, request: Option<RequestId>) -> Result<ClientMessag
         "pin" => Command::Pin { track: track(&data)?, pinned: flag(&data, "pinned")? },
         "prefer" => prefer(&data)?,
         "data" => relayed_data(&data)?,
+        "update-profile" => update_profile(&data)?,
         "mute-track" => Command::Moderate(Moderation::Mute(track(&data)?)),
         "remove-participant" => Command::Moderate(Moderation::Remove(participant(
             &data.required("participantId", PARTICIPANT_FORM)?,
@@ -280,6 +286,19 @@ fn relayed_data(data: &Fields<'_>) -> Result<Command, Refusal> {
         ));
     }
     Ok(Command::Data { to, topic, payload: payload.into() })
+}
+
+fn update_profile(data: &Fields<'_>) -> Result<Command, Refusal> {
+    let attributes = match data.optional("attributes") {
+        Some(field) => field.object()?.texts(TEXT_FORM)?,
+        None => BTreeMap::new(),
+    };
+    let change = ProfileChange {
+        name: data.optional("name").map(|field| name(&field)).transpose()?,
+        metadata: data.optional("metadata").map(|field| field.string(TEXT_FORM)).transpose()?,
+        attributes,
+    };
+    Ok(Command::UpdateProfile(change))
 }
 
 fn name(field: &Field<'_>) -> Result<String, Refusal> {

@@ -10,8 +10,9 @@ use crate::core::command::{
     EncodingRequest, Moderation, Preference, Priority, PublicationRequest, Source, Wish,
 };
 use crate::core::event::*;
-use crate::core::grants::{Grants, Sources};
+use crate::core::grants::{Grants, Role, Sources};
 use crate::core::ids::{Mid, ParticipantId, TrackId};
+use crate::core::profile::{Profile, ProfileChange};
 use crate::core::quality::{Level, Mos, Quality};
 
 const TRACK: TrackId = TrackId(7);
@@ -66,6 +67,7 @@ fn valid_messages() -> Vec<String> {
         format!(r#"{{"type":"mute-track","data":{{"trackId":"{T}"}}}}"#),
         format!(r#"{{"type":"remove-participant","data":{{"participantId":"{P}"}}}}"#),
         r#"{"type":"end-call"}"#.into(),
+        r#"{"type":"update-profile","data":{"name":" Anna ","metadata":"{}","attributes":{"seat":"3","hand":""}}}"#.into(),
     ]
 }
 
@@ -130,6 +132,9 @@ fn every_request_of_the_protocol_is_understood() {
     let preferences = wishes.map(|wish| Preference { track: TRACK, wish });
     assert_eq!(command(&messages[11]), Command::Prefer(preferences.to_vec()));
     let moderations = [Moderation::Mute(TRACK), Moderation::Remove(PARTICIPANT), Moderation::End];
+    let attributes = [("seat".to_owned(), "3".to_owned()), ("hand".to_owned(), String::new())].into();
+    let change = ProfileChange { name: Some("Anna".into()), metadata: Some("{}".into()), attributes };
+    assert_eq!(command(&messages[15]), Command::UpdateProfile(change));
     for (text, moderation) in messages[12..].iter().zip(moderations) {
         assert_eq!(command(text), Command::Moderate(moderation));
     }
@@ -319,14 +324,20 @@ fn joined() -> Joined {
         participant: PARTICIPANT,
         secret: "s".into(),
         room: "r".parse().expect("a room id"),
-        name: "Anna".into(),
+        profile: Profile::named("Anna"),
         slots: SlotCounts { audio: 4, video: 3 },
         slots_max: SlotCounts { audio: 32, video: 31 },
         resume_seconds: 30,
         grants: Grants { publish: Sources::of(&[Source::Camera]), moderate: true, ..Grants::OPEN },
         participants: vec![ParticipantInfo {
             participant: PARTICIPANT,
-            name: "Ben \"B\"".into(),
+            profile: Profile {
+                identity: Some("ben@example.org".into()),
+                name: "Ben \"B\"".into(),
+                metadata: "{}".into(),
+                attributes: [("seat".to_owned(), "3".to_owned())].into(),
+            },
+            role: Role::Listener,
             reconnecting: true,
             media_lost: true,
             tracks: vec![track_info()],
@@ -355,7 +366,8 @@ fn events() -> Vec<(Event, Value)> {
     let track_json =
         json!({"trackId": T, "participantId": P, "kind": "audio", "source": "screen-audio", "muted": true});
     let participant_json = json!({
-        "participantId": P, "name": "Ben \"B\"", "state": "reconnecting", "mediaLost": true, "tracks": [track_json],
+        "participantId": P, "identity": "ben@example.org", "name": "Ben \"B\"", "metadata": "{}",
+        "attributes": {"seat": "3"}, "role": "listener", "state": "reconnecting", "mediaLost": true, "tracks": [track_json],
     });
     let slot_map_json = json!({
         "revision": 3,
@@ -367,11 +379,14 @@ fn events() -> Vec<(Event, Value)> {
         "waitingCount": 40,
     });
     let joined_json = json!({
-        "version": 1, "participantId": P, "secret": "s", "room": "r", "name": "Anna",
+        "version": 1, "participantId": P, "secret": "s", "room": "r", "name": "Anna", "role": "moderator",
         "iceServers": [{"urls": ["turn:x"], "username": "u", "credential": "c"}, {"urls": ["stun:y"]}],
         "selfSigned": true,
         "slots": {"audio": 4, "video": 3}, "maxSlots": {"audio": 32, "video": 31}, "resumeSeconds": 30,
-        "permissions": {"publish": ["camera"], "subscribe": true, "sendData": true, "moderate": true},
+        "permissions": {
+            "publish": ["camera"], "subscribe": true, "sendData": true, "updateOwnProfile": true, "moderate": true,
+            "hidden": false,
+        },
         "participants": [participant_json], "server": concat!("strait ", env!("CARGO_PKG_VERSION")),
     });
     let mut resumed_json = joined_json.clone();
@@ -501,6 +516,10 @@ fn events() -> Vec<(Event, Value)> {
             news("quality", json!({"participantId": P, "quality": "good", "score": 100, "mos": null})),
         ),
         (
+            Event::ParticipantUpdated(PARTICIPANT, Box::new(Profile::named("Ben")), Role::Speaker),
+            news("participant-updated", json!({"participantId": P, "name": "Ben", "role": "speaker"})),
+        ),
+        (
             Event::CannotReceive { track: TRACK, reason: "no AV1".into() },
             news("cannot-receive", json!({"trackId": T, "reason": "no AV1"})),
         ),
@@ -525,6 +544,7 @@ fn events() -> Vec<(Event, Value)> {
         (LeaveReason::Shutdown, "shutdown"),
         (LeaveReason::Error, "error"),
         (LeaveReason::MadeWay, "made-way"),
+        (LeaveReason::DuplicateIdentity, "duplicate-identity"),
     ] {
         let json = json!({"participantId": P, "reason": text});
         events.push((Event::ParticipantLeft(PARTICIPANT, reason), news("participant-left", json)));
@@ -532,7 +552,7 @@ fn events() -> Vec<(Event, Value)> {
     events
 }
 
-const CLOSINGS: [(ClosingReason, &str, bool); 10] = [
+const CLOSINGS: [(ClosingReason, &str, bool); 11] = [
     (ClosingReason::Gone(LeaveReason::Shutdown), "shutdown", true),
     (ClosingReason::Gone(LeaveReason::RoomClosed), "room-closed", false),
     (ClosingReason::Gone(LeaveReason::Removed), "removed", false),
@@ -542,6 +562,7 @@ const CLOSINGS: [(ClosingReason, &str, bool); 10] = [
     (ClosingReason::Gone(LeaveReason::MediaTimeout), "media-timeout", true),
     (ClosingReason::Gone(LeaveReason::ResumeTimeout), "resume-timeout", true),
     (ClosingReason::Gone(LeaveReason::MadeWay), "made-way", true),
+    (ClosingReason::Gone(LeaveReason::DuplicateIdentity), "duplicate-identity", false),
     (ClosingReason::Replaced, "replaced", false),
 ];
 

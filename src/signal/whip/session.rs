@@ -8,7 +8,6 @@
 use super::{Choice, Fragment, Problem, Side, WhepViewer, WhipOffer, answer_fragment, precondition};
 use crate::core::command::{Command, Lifeline};
 use crate::core::event::{ClosingReason, Event, Refusal};
-use crate::core::grants::Grants;
 use crate::core::ids::{ParticipantId, RequestId, RoomId};
 use crate::signal::{Demand, Ticket};
 
@@ -81,7 +80,7 @@ impl WhipSession {
     pub fn open(
         side: Side,
         room: RoomId,
-        (name, grants): (String, Grants),
+        (name, ticket): (String, Ticket),
         offer: WhipOffer,
         choice: Choice,
     ) -> (Self, Demand) {
@@ -93,7 +92,7 @@ impl WhipSession {
             name,
             auto_subscribe: false,
             lifeline: Lifeline::Media,
-            ticket: Ticket::Granted(grants),
+            ticket,
         };
         (session, demand)
     }
@@ -258,7 +257,9 @@ mod tests {
     use crate::core::command::Source;
     use crate::core::event::LeaveReason;
     use crate::core::event::{Joined, ParticipantInfo, RefusalCode, SlotCounts, TrackInfo};
+    use crate::core::grants::{Grants, Role};
     use crate::core::ids::TrackId;
+    use crate::core::profile::Profile;
 
     const ANNA: ParticipantId = ParticipantId(1);
     const CAMERA: TrackId = TrackId(10);
@@ -275,8 +276,13 @@ mod tests {
         );
         let offer = WhipOffer::read(side, text.as_bytes()).expect("a good offer");
         let room = "standup".parse().expect("a room");
-        let (session, demand) =
-            WhipSession::open(side, room, ("Studio".into(), Grants::OPEN), offer, Choice::default());
+        let (session, demand) = WhipSession::open(
+            side,
+            room,
+            ("Studio".into(), Ticket::Granted(Grants::OPEN, None)),
+            offer,
+            Choice::default(),
+        );
         assert!(matches!(demand, Demand::Join { lifeline: Lifeline::Media, .. }), "{demand:?}");
         session
     }
@@ -286,7 +292,8 @@ mod tests {
             vec![TrackInfo { track: CAMERA, participant: ANNA, source: Source::Camera, muted: false }];
         let anna = ParticipantInfo {
             participant: ANNA,
-            name: "Anna".into(),
+            profile: Profile::named("Anna"),
+            role: Role::Speaker,
             reconnecting: false,
             media_lost: false,
             tracks,
@@ -296,7 +303,7 @@ mod tests {
             participant: ParticipantId(2),
             secret: String::new(),
             room: "standup".parse().expect("a room"),
-            name: "Studio".into(),
+            profile: Profile::named("Studio"),
             slots,
             slots_max: slots,
             resume_seconds: 0,

@@ -128,6 +128,8 @@ impl WhepViewer {
 mod tests {
     use super::*;
     use crate::core::event::LeaveReason;
+    use crate::core::grants::Role;
+    use crate::core::profile::Profile;
 
     fn track(id: u64, participant: u64, source: Source) -> TrackInfo {
         TrackInfo { track: TrackId(id), participant: ParticipantId(participant), source, muted: false }
@@ -136,7 +138,8 @@ mod tests {
     fn person(id: u64, tracks: &[(u64, Source)]) -> ParticipantInfo {
         ParticipantInfo {
             participant: ParticipantId(id),
-            name: "Anna".into(),
+            profile: Profile::named("Anna"),
+            role: Role::Speaker,
             reconnecting: false,
             media_lost: false,
             tracks: tracks.iter().map(|(track_id, source)| track(*track_id, id, *source)).collect(),

@@ -10,6 +10,7 @@ use crate::core::event::{
 };
 use crate::core::grants::Grants;
 use crate::core::ids::{Mid, ParticipantId, RequestId, RoomId, TrackId};
+use crate::core::profile::Profile;
 use crate::sim::dice::Dice;
 use crate::sim::layering::{Encoder, LayerPlan};
 use crate::sim::network::{Micros, name};
@@ -38,7 +39,7 @@ impl Endpoint {
     pub fn join(&mut self, room: &RoomId, post: &mut Post) {
         let join = Join {
             room: room.clone(),
-            name: name(self.person),
+            profile: Profile::named(name(self.person)),
             auto_subscribe: self.plan.auto_subscribe,
             lifeline: Lifeline::Signalling,
             grants: Grants::OPEN,
@@ -454,7 +455,7 @@ impl Endpoint {
             video: joined.slots.video.max(self.slots_wanted.video),
         };
         for info in &joined.participants {
-            self.room.people.insert(info.participant, (person_of(&info.name), info.reconnecting));
+            self.room.people.insert(info.participant, (person_of(&info.profile.name), info.reconnecting));
             for track in &info.tracks {
                 self.meet_track(track.clone());
             }
@@ -462,9 +463,9 @@ impl Endpoint {
     }
 
     fn meet(&mut self, info: &ParticipantInfo, post: &mut Post) {
-        let known = (person_of(&info.name), info.reconnecting);
+        let known = (person_of(&info.profile.name), info.reconnecting);
         if self.room.people.insert(info.participant, known).is_some() {
-            post.complain(format!("{} was told twice that {} joined", name(self.person), info.name));
+            post.complain(format!("{} was told twice that {} joined", name(self.person), info.profile.name));
         }
     }
 

@@ -158,7 +158,7 @@ impl World<'_> {
                 .rooms
                 .iter()
                 .flat_map(|room| &room.participants)
-                .map(|one| one.name.clone())
+                .map(|one| one.profile.name.clone())
                 .collect();
             self.oracle.complain(self.now, format!("everybody has gone, and the room still has {people:?}"));
         } else if snapshot.demux_entries + snapshot.deadlines > 0 {

@@ -79,8 +79,9 @@ impl World<'_> {
     fn estimates(&self) -> Vec<Option<u64>> {
         let snapshot = self.sfu.snapshot(self.base + Duration::from_micros(self.now));
         let participants = snapshot.rooms.iter().flat_map(|room| &room.participants);
-        let known: BTreeMap<&str, u64> =
-            participants.filter_map(|one| Some((one.name.as_str(), one.bandwidth?.estimate))).collect();
+        let known: BTreeMap<&str, u64> = participants
+            .filter_map(|one| Some((one.profile.name.as_str(), one.bandwidth?.estimate)))
+            .collect();
         (0..self.people.len()).map(|index| known.get(name(index).as_str()).copied()).collect()
     }
 
@@ -101,7 +102,7 @@ impl World<'_> {
         let snapshot = self.sfu.snapshot(self.base + Duration::from_micros(self.now));
         let counters = snapshot.rooms.iter().flat_map(|room| &room.participants);
         let counters: BTreeMap<&str, EgressCounters> =
-            counters.filter_map(|one| Some((one.name.as_str(), one.pacing?.counters))).collect();
+            counters.filter_map(|one| Some((one.profile.name.as_str(), one.pacing?.counters))).collect();
         for (index, got) in watched.got.iter_mut().enumerate() {
             let Some(Some(person)) = self.people.get(index) else { continue };
             let Some(endpoint) = &person.endpoint else { continue };

@@ -1,5 +1,6 @@
 //! A server of the shell on a thread of the test's, and a client for it.
 
+pub mod hooks;
 pub mod ice_tcp;
 pub mod people;
 pub mod relayed;
@@ -54,6 +55,8 @@ pub fn settings(seed: CoreSeed) -> Settings {
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it is administered, if that is a port of its own.
+    pub admin: Option<SocketAddr>,
     /// Where it says that others reach it.
     pub reachable: Vec<SocketAddr>,
     /// Ends it.
@@ -85,7 +88,13 @@ impl Server {
             })
         });
         let bound = receiver.recv_timeout(PATIENCE).expect("the server starts");
-        Self { address: bound.listen, reachable: bound.reachable, stop: bound.stop, thread: Some(thread) }
+        Self {
+            address: bound.listen,
+            admin: bound.admin,
+            reachable: bound.reachable,
+            stop: bound.stop,
+            thread: Some(thread),
+        }
     }
 
     /// Waits for its end.

@@ -1,0 +1,200 @@
+//! What a back end can ask, read from path, method and body.
+
+use crate::access::{Need, Pass};
+use crate::core::command::{Join, Source};
+use crate::core::grants::{Grants, Sources};
+use crate::core::ids::{ParticipantId, RoomId};
+use crate::core::profile::Profile;
+use crate::net::http::body::Body;
+use crate::net::http::message::{Request, Response, segment};
+use crate::net::http::routes::{self, Routed};
+
+/// How long a token is valid that is issued without saying it, in seconds.
+const TOKEN_SECONDS: u64 = 300;
+/// The longest time that can be asked for, in seconds.
+const TOKEN_SECONDS_MAX: u64 = 24 * 3600;
+
+/// Whom a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// The participant of that id.
+    Id(ParticipantId),
+    /// Whoever is called so by their own back end.
+    Identity(String),
+}
+
+impl Who {
+    /// Reads the part of a path that names somebody, by id or by identity. The id may have LiveKit's prefix.
+    fn of(part: &str) -> Option<Self> {
+        let text = segment(part)?;
+        let own = text.strip_prefix("PA_").map_or(text.clone(), |bare| format!("p-{bare}"));
+        let id = own.parse().map(Self::Id).ok();
+        id.or_else(|| Profile::is_identity(&text).then_some(Self::Identity(text)))
+    }
+}
+
+/// A token that is to be issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// What it allows; its times are still to be set.
+    pub pass: Pass,
+    /// How long it is valid, in seconds.
+    pub seconds: u64,
+}
+
+/// A request of a back end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiRequest {
+    /// To list all rooms.
+    Rooms,
+    /// To see a room in short.
+    Room(RoomId),
+    /// To end a room for everybody in it.
+    EndRoom(RoomId),
+    /// To see all that is measured in a room.
+    RoomStats(RoomId),
+    /// To list those who are in a room.
+    Participants(RoomId),
+    /// To see somebody in a room.
+    Participant(RoomId, Who),
+    /// To see all that is measured of somebody.
+    ParticipantStats(RoomId, Who),
+    /// To remove somebody from a room.
+    Remove(RoomId, Who),
+    /// To issue a token.
+    IssueToken(Box<Issue>),
+    /// To see what rooms have used.
+    Usage,
+}
+
+/// All routes. A test compares them with `docs/api-v1.openapi.json`.
+pub const ROUTES: [Routed<ApiRequest>; 10] = [
+    ("/api/v1/rooms", "GET", |_, _| Ok(ApiRequest::Rooms)),
+    ("/api/v1/rooms/{room}", "GET", |names, _| Ok(ApiRequest::Room(room(names)?))),
+    ("/api/v1/rooms/{room}", "DELETE", |names, _| Ok(ApiRequest::EndRoom(room(names)?))),
+    ("/api/v1/rooms/{room}/stats", "GET", |names, _| Ok(ApiRequest::RoomStats(room(names)?))),
+    ("/api/v1/rooms/{room}/participants", "GET", |names, _| Ok(ApiRequest::Participants(room(names)?))),
+    ("/api/v1/rooms/{room}/participants/{participant}", "GET", |names, _| {
+        Ok(ApiRequest::Participant(room(names)?, who(names)?))
+    }),
+    ("/api/v1/rooms/{room}/participants/{participant}", "DELETE", |names, _| {
+        Ok(ApiRequest::Remove(room(names)?, who(names)?))
+    }),
+    ("/api/v1/rooms/{room}/participants/{participant}/stats", "GET", |names, _| {
+        Ok(ApiRequest::ParticipantStats(room(names)?, who(names)?))
+    }),
+    ("/api/v1/tokens", "POST", |_, request| Ok(ApiRequest::IssueToken(Box::new(issue(request)?)))),
+    ("/api/v1/usage", "GET", |_, _| Ok(ApiRequest::Usage)),
+];
+
+/// Reads what is asked.
+///
+/// # Errors
+/// The request is refused with this answer.
+pub fn parse(request: &Request) -> Result<ApiRequest, Response> {
+    // A browser asks so whether a page of another site may go on.
+    if request.method == "OPTIONS" {
+        return Err(Response::empty(204).with("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    routes::find(&ROUTES, request, || {
+        Response::problem(
+            404,
+            "there is no such endpoint",
+            "docs/api.md and docs/api-v1.openapi.json list them",
+        )
+    })
+}
+
+impl ApiRequest {
+    /// Returns what its sender's token has to grant.
+    pub fn need(&self) -> Need {
+        match self {
+            Self::Rooms | Self::Usage => Need::List,
+            Self::EndRoom(room) => Need::End(room.clone()),
+            Self::IssueToken(issue) => match &issue.pass.room {
+                Some(room) => Need::Admin(room.clone()),
+                // A token that opens all rooms is for whoever may make them.
+                None => Need::Create(None),
+            },
+            Self::Room(room)
+            | Self::RoomStats(room)
+            | Self::Participants(room)
+            | Self::Participant(room, _)
+            | Self::ParticipantStats(room, _)
+            | Self::Remove(room, _) => Need::Admin(room.clone()),
+        }
+    }
+}
+
+fn room(names: &[&str]) -> Result<RoomId, Response> {
+    names.first().and_then(|name| name.parse().ok()).ok_or_else(no_such_room)
+}
+
+fn who(names: &[&str]) -> Result<Who, Response> {
+    names.get(1).and_then(|name| Who::of(name)).ok_or_else(no_such_participant)
+}
+
+/// Refuses a request about a room that there is not.
+pub fn no_such_room() -> Response {
+    Response::problem(404, "no such room", "GET /api/v1/rooms lists them")
+}
+
+/// Refuses a request about somebody who is not there.
+pub fn no_such_participant() -> Response {
+    Response::problem(
+        404,
+        "no such participant in this room",
+        "GET /api/v1/rooms/{room}/participants lists them",
+    )
+}
+
+/// Reads what a token is to allow.
+fn issue(request: &Request) -> Result<Issue, Response> {
+    let mut body = Body::of(request)?;
+    let room = body
+        .must("room", "a room id: 1–64 characters of A–Z a–z 0–9 _ - .", |text| text.parse().ok())?;
+    let identity = body.must("identity", "1–256 characters without control characters", |text| {
+        Profile::is_identity(text).then(|| text.to_owned())
+    })?;
+    let name = body.text("name")?.map(|name| {
+        let fits = Join::display_name(&name).map(str::to_owned);
+        fits.ok_or_else(|| {
+            Response::problem(400, "`name` must have 1–64 characters", "shorten it, or leave it out")
+        })
+    });
+    let publish = match body.texts("publish")? {
+        None => Sources::ALL,
+        Some(listed) => sources(&listed)?,
+    };
+    let grants = Grants {
+        publish,
+        subscribe: body.flag("subscribe")?.unwrap_or(true),
+        send_data: body.flag("sendData")?.unwrap_or(!publish.is_empty()),
+        moderate: body.flag("moderate")?.unwrap_or(false),
+        create: body.flag("createRoom")?.unwrap_or(false),
+        list: false,
+        update_own_profile: body.flag("updateProfile")?.unwrap_or(false),
+        hidden: body.flag("hidden")?.unwrap_or(false),
+    };
+    let metadata = body.text("metadata")?.unwrap_or_default();
+    let attributes = body.pairs("attributes")?.unwrap_or_default();
+    let seconds = body.count("validSeconds", 1, TOKEN_SECONDS_MAX)?.unwrap_or(TOKEN_SECONDS);
+    body.end()?;
+    let (room, name) = (Some(room), name.transpose()?);
+    let pass = Pass { room, identity, name, metadata, attributes, grants, not_before: 0, expires: 0 };
+    if let Some(rule) = pass.profile("").excess() {
+        return Err(Response::problem(400, &rule, "say less about the participant"));
+    }
+    Ok(Issue { pass, seconds })
+}
+
+fn sources(listed: &[String]) -> Result<Sources, Response> {
+    let named = |name: &String| Source::ALL.into_iter().find(|source| source.as_str() == name);
+    listed.iter().map(named).collect::<Option<Sources>>().ok_or_else(|| {
+        Response::problem(
+            400,
+            "`publish` must be a list of sources",
+            "name microphone, camera, screen, screen-audio",
+        )
+    })
+}
